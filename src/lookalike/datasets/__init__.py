@@ -1,0 +1,1 @@
+"""Pictures with known answers: a simulated product catalogue, and loaders for labelled folders."""

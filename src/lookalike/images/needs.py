@@ -1,0 +1,67 @@
+"""What pixels an extractor wants, as data: the words in which `extractors` and `images` speak."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels: TypeAlias = NDArray[np.uint8]
+"""Upright picture, (height, width, 3) RGB or (height, width) grey, uint8, C-contiguous."""
+
+Mode: TypeAlias = Literal["rgb", "grey"]
+Fit: TypeAlias = Literal["any", "stretch", "inside", "cover"]
+Resample: TypeAlias = Literal["area", "nearest", "bilinear", "bicubic", "lanczos"]
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """The pixels that an extractor wants.
+
+    mode      "rgb" (h, w, 3) or "grey" (h, w); grey is ITU-R 601 luma, as Pillow's convert("L").
+    fit       "any"      whatever size comes, at least `min_side` on the shorter side if the file has it
+              "stretch"  exactly (height, width), aspect ratio given up
+              "inside"   longer side at most `max_side`, aspect kept, never enlarged
+              "cover"    shorter side scaled to `shortest_edge`, then (height, width) cut from the centre
+    resample  "area" is OpenCV's INTER_AREA (fast, for shrinking); the others are Pillow's filters of
+              that name, which are antialiased and are what most networks were trained with.
+
+    `min_side` also says how far a JPEG may be scaled while it is decoded: for the other fits
+    `images.decode` derives it from the sizes.
+    """
+
+    mode: Mode = "rgb"
+    fit: Fit = "any"
+    height: int = 0
+    width: int = 0
+    shortest_edge: int = 0
+    max_side: int = 0
+    min_side: int = 0
+    resample: Resample = "area"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one picture may cost. A file that needs more ends in an outcome, not in a crash.
+
+    timeout     seconds a file, reading and decoding and extraction in the worker together
+    max_pixels  width × height as the header states them, checked before decoding
+    max_memory  bytes of address space that a worker may add to its own at start; None: half of the
+                machine's memory divided by the workers, at least 1 GiB
+    """
+
+    timeout: float = 20.0
+    max_pixels: int = 512_000_000
+    max_memory: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a picture file says of itself: upright size in pixels, and the format that its content
+    has ("jpeg", "png", "gif", "bmp", "webp", "tiff", "avif", "heic"), whatever its name says."""
+
+    width: int
+    height: int
+    format: str

@@ -1,0 +1,230 @@
+"""What a store is: everything a library must remember, and nearest neighbours.
+
+Three small protocols: `Store` is the open library, `View` one consistent state of it for reading,
+`Writer` the one process at a time that may change it. `local` implements them with SQLite and
+memory-mapped files. One parametrised test suite (tests/stores/) runs on every store.
+
+Paths: a library has roots (folders). An image is named by (root id, path relative to that root,
+with forward slashes). Ids are positive integers and are never used twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.errors import Outcome
+from lookalike.images.needs import Facts
+from lookalike.vectors.similarity import Similarity
+
+DType: TypeAlias = Literal["f32", "f16"]
+Ids: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A folder whose pictures the library holds."""
+
+    id: int
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """All vectors of one extractor in one library.
+
+    key         "name@revision", unique; vectors of two revisions are never mixed
+    current     the one that `--by name` means; False while it is built beside an older revision
+    normalised  vectors are stored at unit length (the zero vector stays zero)
+    count       vectors that a search sees (removed ones do not count)
+    fitted      arrays of an extractor that had to be fitted, or None
+    """
+
+    key: str
+    name: str
+    revision: str
+    dim: int
+    similarity: Similarity
+    dtype: DType = "f32"
+    normalised: bool = True
+    current: bool = True
+    count: int = 0
+    bytes: int = 0
+    fitted: Mapping[str, NDArray[np.generic]] | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the store knows of a path: enough to tell unchanged from changed."""
+
+    id: int
+    size: int
+    mtime_ns: int
+    hash: bytes | None
+    outcome: Outcome
+    spaces: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file as it is to be stored; replaces what was known of (root, path).
+
+    hash      SHA-256 of the content, 32 bytes; None when the file could not be read
+    vectors   by space key, each (dim,) float32; spaces that are not named keep their vector if the
+              content is the same, and lose it if the content changed
+    same_as   id of an image with the same content: its vectors and facts are taken over, so
+              `vectors` is empty. With `moved` the row itself changes its path (id, metadata and
+              decisions stay); without, a copy gets a row and an id of its own.
+    """
+
+    root: int
+    path: str
+    size: int
+    mtime_ns: int
+    hash: bytes | None
+    outcome: Outcome
+    reason: str = ""
+    facts: Facts | None = None
+    vectors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    same_as: int | None = None
+    moved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One file as the library remembers it. `width` and `height` are upright; None if not decoded."""
+
+    id: int
+    root: int
+    path: str
+    size: int
+    mtime_ns: int
+    hash: bytes | None
+    outcome: Outcome
+    reason: str
+    width: int | None
+    height: int | None
+    format: str | None
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Nearest images of each query, best first.
+
+    ids           (n, k) int64, -1 where there are fewer than k
+    similarities  (n, k) float32, -inf where there are fewer than k; recomputed from the stored vectors
+    exact         True when every stored vector was compared
+    """
+
+    ids: Ids
+    similarities: NDArray[np.float32]
+    exact: bool
+
+
+class View(Protocol):
+    """One consistent state of the library; cheap to take; not shared between threads."""
+
+    def roots(self) -> list[Root]: ...
+    def spaces(self) -> list[Space]:
+        """All spaces, oldest first."""
+        ...
+
+    def search(
+        self,
+        space: str,
+        queries: NDArray[np.float32],
+        k: int,
+        *,
+        similarity: Similarity | None = None,
+        among: Ids | None = None,
+        exact: bool = False,
+    ) -> Neighbours:
+        """The k nearest images of each query (n, dim) in the space of that key.
+
+        similarity  the space's own by default
+        among       only these image ids (a filter); unknown ids are ignored
+        Ties are broken by the lower id. Cosine with a zero vector is 0.
+        """
+        ...
+
+    def vectors(self, space: str, ids: Ids) -> NDArray[np.float32]:
+        """(len(ids), dim) as stored, a row of NaN where the image has no vector in this space."""
+        ...
+
+    def images(self, ids: Iterable[int]) -> dict[int, Image]:
+        """Those of the ids that exist."""
+        ...
+
+    def lookup(self, root: int, path: str) -> Image | None: ...
+    def by_hash(self, hash: bytes) -> list[Image]: ...
+    def ledger(self, *, outcomes: Iterable[Outcome] | None = None) -> Iterator[Image]:
+        """All images with one of these outcomes (all, by default), by root and path; a generator."""
+        ...
+
+    def counts(self) -> dict[Outcome, int]: ...
+
+
+class Writer(Protocol):
+    """The one process that may change the library; holds its lock until the context ends.
+
+    Every method that changes something commits before it returns. Whatever kills the process, the
+    library stays whole and loses at most the call in progress.
+    """
+
+    def add_root(self, path: Path) -> Root:
+        """The root for this folder; an existing one is returned again."""
+        ...
+
+    def add_space(self, space: Space) -> None:
+        """Make the space unless it is there. `current` is decided by the store: True unless an older
+        revision of the same name exists, which stays current until `promote`."""
+        ...
+
+    def promote(self, space: str) -> None:
+        """Make this revision the current one of its name and delete the older ones."""
+        ...
+
+    def known(self, root: int, paths: Sequence[str]) -> dict[str, Known]: ...
+    def twins(self, size: int) -> list[Image]:
+        """Images of that many bytes with a known hash: candidates for a moved or copied file."""
+        ...
+
+    def put(self, entries: Sequence[Entry]) -> list[int]:
+        """Store a batch in one transaction; ids in the order of the entries."""
+        ...
+
+    def keep(self, ids: Iterable[int]) -> None:
+        """Mark images as seen in this writer's life (`put` marks its own)."""
+        ...
+
+    def sweep(self, root: int, folder: str, *, dry_run: bool = False) -> int:
+        """Forget the images of the root below `folder` ("" for all) that were neither put nor kept by
+        this writer; how many."""
+        ...
+
+    def remove(self, ids: Iterable[int]) -> int: ...
+    def set_metadata(self, rows: Mapping[int, Mapping[str, Any]]) -> None:
+        """Replace the metadata of these images (JSON values)."""
+        ...
+
+
+class Store(Protocol):
+    """An open library."""
+
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def read_only(self) -> bool: ...
+    def view(self) -> AbstractContextManager[View]: ...
+    def writer(self) -> AbstractContextManager[Writer]:
+        """Take the lock; `LibraryBusy` at once if another process has it, `LibraryReadOnly`."""
+        ...
+
+    def close(self) -> None: ...

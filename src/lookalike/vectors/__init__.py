@@ -1,0 +1,1 @@
+"""Pure mathematics on arrays of vectors: similarity and exact top-k."""
