@@ -1,0 +1,223 @@
+"""The machinery of exact search: blocks of rows, and one pass over them for many queries.
+
+One matrix product a block gives approximate scores for all queries at once; whatever could still
+be among the k best, given how far float32 may be off, is computed again in float64, pair by pair.
+So an answer does not depend on the block, on the other queries of the batch, or on the machine's
+BLAS, and equal similarities always come in the order of the rows.
+
+`lookalike.vectors.similarity.top_k` is the door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows: TypeAlias = NDArray[np.int64]
+Places: TypeAlias = NDArray[np.intp]
+Floats: TypeAlias = NDArray[np.floating[Any]]
+
+BLOCK_BYTES = 16 << 20
+"""Of a block of rows, and of a block of scores, as float32."""
+
+PAIRS_BYTES = 4 << 20
+"""Of the float64 rows that are compared exactly at a time; they are read three times."""
+
+SAFE_SQUARES = (1e-28, 1e28)
+"""Squared lengths that float32 can be trusted with. Rows outside are always compared exactly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows as they are stored and as float32. `numbers` says where they are in the matrix; `out`
+    lists places in the block that may not be found."""
+
+    numbers: Rows
+    stored: Floats
+    floats: NDArray[np.float32]
+    out: Places
+
+
+def blocks(
+    matrix: Floats, *, rows: Rows | None, dead: Rows | None, queries: int
+) -> Iterator[Block]:
+    """The matrix (n, dim), or those rows of it (rising), a few MiB at a time."""
+    dim = matrix.shape[1]
+    height = max(256, BLOCK_BYTES // 4 // max(dim, queries, 1))
+    dead = np.empty(0, np.int64) if dead is None else dead
+    total = len(matrix) if rows is None else len(rows)
+    wide = np.empty((min(height, total), dim), np.float32)
+    for start in range(0, total, height):
+        if rows is None:
+            numbers = np.arange(start, min(start + height, total), dtype=np.int64)
+            stored = matrix[start : start + height]
+        else:
+            numbers = rows[start : start + height]
+            first, last = int(numbers[0]), int(numbers[-1])
+            # A run without gaps is read in place; gathering copies every row once more.
+            whole = last - first + 1 == len(numbers)
+            stored = matrix[first : last + 1] if whole else np.take(matrix, numbers, axis=0)
+        near = dead[np.searchsorted(dead, numbers[0]) : np.searchsorted(dead, numbers[-1], "right")]
+        out = np.searchsorted(numbers, near)
+        out = out[numbers[out] == near]
+        yield Block(numbers, stored, _as_float32(stored, wide[: len(numbers)]), out)
+
+
+def _as_float32(stored: Floats, room: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The same numbers as contiguous float32, in `room` unless they are that already."""
+    if stored.dtype == np.float32 and stored.flags.c_contiguous:
+        return stored.view(np.float32)
+    if stored.dtype != np.float16:
+        np.copyto(room, stored, casting="same_kind")
+        return room
+    # Sign, exponent and mantissa moved to their float32 places; the product mends the exponent's
+    # bias, for subnormal numbers too. Several times as fast as astype; for finite numbers.
+    bits = room.view(np.int32)
+    np.copyto(bits, stored.view(np.int16))
+    np.left_shift(bits, 13, out=bits)
+    np.bitwise_and(bits, np.int32(-0x70002000), out=bits)
+    np.multiply(room, np.float32(2.0**112), out=room)
+    return room
+
+
+class Pass:
+    """The k best rows for each query (q, dim), found while blocks go by.
+
+    A score is what the product gives almost for free, in the order of the similarity: the cosine;
+    or q·m - |m|²/2 = (|q|² - |q - m|²)/2 for the Euclidean distance.
+    """
+
+    def __init__(
+        self, queries: NDArray[np.float32], k: int, *, cosine: bool, normalised: bool
+    ) -> None:
+        self.k, self.cosine, self.normalised = k, cosine, normalised
+        self.wide = queries.astype(np.float64)
+        self.squares = _squares(self.wide)
+        if cosine:
+            self.wide /= np.sqrt(self.squares)[:, None]
+        self.queries = self.wide.astype(np.float32)
+        self.rows = np.full((len(queries), k), -1, np.int64)
+        self.similarities = np.full((len(queries), k), -np.inf, np.float32)
+        # A sum of n products in float32, kept in at least eight lanes, is off by less than
+        # n/8 rounding steps (Higham, Accuracy and Stability, 2002, 3.1); the rest is for casts.
+        self.error = (queries.shape[1] / 8 + 16) * 2.0**-23
+        self._room = np.empty(0, np.float32)
+
+    def see(self, block: Block) -> None:
+        """Take whatever belongs to the best of these rows."""
+        query, place = self._candidates(block)
+        step = max(1, PAIRS_BYTES // 8 // self.wide.shape[1])
+        for start in range(0, len(query), step):
+            some, there = query[start : start + step], place[start : start + step]
+            exact = self._compare(some, block.stored[there].astype(np.float64))
+            self._add(some, block.numbers[there], exact)
+
+    def _scores(self, block: Block) -> tuple[NDArray[np.float32], NDArray[np.float32] | float]:
+        """Scores (q, rows) not below the true ones, and by how much they may be above them, both
+        but for what `_slack` allows each query. NaN where float32 cannot say."""
+        size = len(self.queries) * len(block.numbers)
+        if len(self._room) < size:
+            self._room = np.empty(size, np.float32)
+        scores = self._room[:size].reshape(len(self.queries), -1)
+        np.matmul(self.queries, block.floats.T, out=scores)
+        if self.cosine and self.normalised:
+            return scores, 0.0
+        squares = np.einsum("ij,ij->i", block.floats, block.floats)
+        odd = np.flatnonzero(~((squares >= SAFE_SQUARES[0]) & (squares <= SAFE_SQUARES[1])))
+        odd = odd[block.stored[odd].any(axis=1)]
+        spread: NDArray[np.float32] | float = 0.0
+        if self.cosine:
+            scores *= 1.0 / np.sqrt(np.where(squares > 0.0, squares, np.float32(1.0)))
+        else:
+            spread = np.float32(4.0 * self.error) * squares
+            scores -= (np.float32(0.5 - 2.0 * self.error)) * squares
+        scores[:, odd] = np.nan
+        return scores, spread
+
+    def _slack(self, stored: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The score of each query's k-th best, -inf while there are fewer; and how far any score of
+        the query may be off."""
+        last = self.similarities[:, -1].astype(np.float64)
+        if not self.cosine:
+            return (self.squares - last * last) / 2, (
+                2.0 * self.error * self.squares
+                + np.where(np.isfinite(last), 1e-6 * last * last, 0.0)
+            )
+        # Unit vectors that were rounded when they were stored are a little longer or shorter.
+        rounding = 5e-4 if stored.dtype == np.float16 else 1e-6
+        slack = self.error + (rounding if self.normalised else 0.0)
+        return last, np.full(len(last), slack)
+
+    def _candidates(self, block: Block) -> tuple[Places, Places]:
+        """All pairs (query, place) that may be among the k best, by query and place."""
+        scores, spread = self._scores(block)
+        scores[:, block.out] = -np.inf
+        worst, slack = self._slack(block.stored)
+        bar = (worst - slack).astype(np.float32)
+        hopeful = ~(scores < bar[:, None])
+        count = np.count_nonzero(hopeful, axis=1)
+        many = np.flatnonzero(count > 4 * self.k + 64)
+        if len(many):
+            low = scores[many] - spread
+            np.nan_to_num(low, copy=False, nan=-np.inf, neginf=-np.inf)
+            place = low.shape[1] - self.k
+            if place > 0:
+                low.partition(place, axis=1)
+                bar[many] = np.maximum(bar[many], low[:, place] - 2 * slack[many])
+                hopeful[many] = ~(scores[many] < bar[many, None])
+                count[many] = np.count_nonzero(hopeful[many], axis=1)
+        hopeful[:, block.out] = False
+        if (count > 16 * self.k + 1024).any():
+            hopeful &= self._distinct(block.stored, np.flatnonzero(hopeful.any(axis=0)))
+        return np.divmod(np.flatnonzero(hopeful.ravel()), hopeful.shape[1])
+
+    def _distinct(self, stored: Floats, places: Places) -> NDArray[np.bool_]:
+        """False for rows that repeat k earlier ones of these places number for number: they are as
+        similar and come later, so they are never found. Spares a crowd of copies the comparison."""
+        keep = np.ones(len(stored), np.bool_)
+        bits = np.ascontiguousarray(stored[places]).view(np.uint16)
+        random = np.random.default_rng(0).integers(1, 1 << 63, bits.shape[1], dtype=np.uint64)
+        sums = np.array([(row * random).sum(dtype=np.uint64) for row in bits])
+        _, first, group = np.unique(sums, return_index=True, return_inverse=True)
+        order = np.argsort(group, kind="stable")
+        rank = np.arange(len(order)) - np.searchsorted(group[order], group[order], side="left")
+        late = order[rank >= self.k]
+        keep[places[late]] = (bits[late] != bits[first[group[late]]]).any(axis=1)
+        return keep
+
+    def _compare(self, query: Places, rows: NDArray[np.float64]) -> NDArray[np.float32]:
+        """The similarity of each pair, in float64 and the same whatever else is compared."""
+        queries = self.wide[query]
+        if not self.cosine:
+            return (-np.sqrt(_squares(queries - rows))).astype(np.float32)
+        lengths = np.sqrt(_squares(rows))
+        products = (queries * rows).sum(axis=1) / np.where(lengths == 0.0, 1.0, lengths)
+        cosines: NDArray[np.float64] = np.clip(products, -1.0, 1.0)
+        return cosines.astype(np.float32)
+
+    def _add(self, query: Places, row: Rows, similarity: NDArray[np.float32]) -> None:
+        """Merge new pairs; a row is offered to a query only once. Rows rise from block to block, so
+        an equal one that comes later never replaces."""
+        new = similarity > self.similarities[query, -1]
+        touched = np.unique(query[new])
+        if not len(touched):
+            return
+        held = self.rows[touched] >= 0
+        queries = np.concatenate([np.repeat(touched, held.sum(axis=1)), query[new]])
+        rows = np.concatenate([self.rows[touched][held], row[new]])
+        similarities = np.concatenate([self.similarities[touched][held], similarity[new]])
+        order = np.lexsort((rows, -similarities, queries))
+        queries = queries[order]
+        place = np.arange(len(order)) - np.searchsorted(queries, queries, side="left")
+        kept = place < self.k
+        self.rows[queries[kept], place[kept]] = rows[order][kept]
+        self.similarities[queries[kept], place[kept]] = similarities[order][kept]
+
+
+def _squares(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    squares: NDArray[np.float64] = (vectors * vectors).sum(axis=1)
+    return squares
