@@ -1,3 +1,78 @@
-"""Lookalike finds images that look alike."""
+"""Lookalike finds images that look alike.
+
+    import lookalike
+
+    with lookalike.index("photos") as library:
+        for hit in library.search("photos/cat.jpg").hits:
+            print(hit.rank, hit.similarity, hit.path)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lookalike.errors import LookalikeError, Outcome
+    from lookalike.images.needs import Limits
+    from lookalike.indexing.report import Added, Indexing, Progress, Promise
+    from lookalike.library import Info, Library
+    from lookalike.query import Hit, Hits, Query
 
 __version__ = "0.1.0"
+
+# Names are imported on use, so that `import lookalike` and `lookalike --help` load no NumPy.
+_HOMES = {
+    "Added": "lookalike.indexing.report",
+    "Hit": "lookalike.query",
+    "Hits": "lookalike.query",
+    "Indexing": "lookalike.indexing.report",
+    "Info": "lookalike.library",
+    "Library": "lookalike.library",
+    "Limits": "lookalike.images.needs",
+    "LookalikeError": "lookalike.errors",
+    "Outcome": "lookalike.errors",
+    "Progress": "lookalike.indexing.report",
+    "Promise": "lookalike.indexing.report",
+    "Query": "lookalike.query",
+}
+
+__all__ = [
+    "Added",
+    "Hit",
+    "Hits",
+    "Indexing",
+    "Info",
+    "Library",
+    "Limits",
+    "LookalikeError",
+    "Outcome",
+    "Progress",
+    "Promise",
+    "Query",
+    "index",
+    "open",
+]
+
+
+def index(folder: Path | str) -> Library:
+    """Index a folder of pictures with the default extractor and return its open library."""
+    from lookalike.library import Library
+
+    library = Library.create(Path(folder))
+    library.add([Path(folder)])
+    return library
+
+
+def open(folder: Path | str, *, read_only: bool = False) -> Library:  # noqa: A001 (lookalike.open)
+    """The library of a folder of pictures that was indexed before."""
+    from lookalike.library import Library
+
+    return Library.open(folder, read_only=read_only)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'lookalike' has no attribute {name!r}")

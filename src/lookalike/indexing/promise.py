@@ -1,0 +1,105 @@
+"""What indexing would cost, found out on a sample before anything is written."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from lookalike.errors import Outcome
+from lookalike.extractors.contract import Extractor, space_key
+from lookalike.extractors.extraction import Extraction, Task, extract_each
+from lookalike.images.find import Found, find
+from lookalike.images.pool import Pool
+from lookalike.indexing.fitting import reservoir
+from lookalike.indexing.report import Indexing, Promise
+from lookalike.indexing.sources import resolved
+from lookalike.stores.contract import View
+
+ROW_BYTES = 420  # of the catalogue per picture, measured on 100,000 rows (benchmarks/store.py)
+
+
+class Survey:
+    """Counts the files on their way by."""
+
+    def __init__(self, view: View | None, sources: Sequence[Path], options: Indexing) -> None:
+        self.files = 0
+        self.to_index = 0
+        self._view = view
+        self._sources = [resolved(source) for source in sources]
+        self._options = options
+
+    def paths(self, keys: frozenset[str]) -> Iterator[str]:
+        """Paths of the files that need work."""
+        options = self._options
+        for found in find(self._sources, include=options.include, exclude=options.exclude):
+            self.files += 1
+            if not self._settled(found, keys):
+                self.to_index += 1
+                yield found.path
+
+    def _settled(self, found: Found, keys: frozenset[str]) -> bool:
+        if self._view is None:
+            return False
+        path = Path(found.path)
+        for root in self._view.roots():
+            if path.is_relative_to(root.path):
+                known = self._view.known(root.id, [path.relative_to(root.path).as_posix()])
+                for row in known.values():
+                    same = (row.size, row.mtime_ns) == (found.size, found.mtime_ns)
+                    failed = row.outcome is not Outcome.INDEXED
+                    done = not self._options.retry_failed if failed else keys <= row.spaces
+                    return same and done
+        return False
+
+
+def promise(
+    view: View | None,
+    sources: Sequence[Path],
+    extractors: Sequence[Extractor],
+    options: Indexing,
+    *,
+    sample: int,
+) -> Promise:
+    """Count the files, index a sample of those that need work without storing it, and multiply.
+
+    `view` is None where there is no library yet. The time holds for files like the sample's and a
+    machine as busy as now.
+    """
+    survey = Survey(view, sources, options)
+    paths = reservoir(survey.paths(frozenset(map(space_key, extractors))), sample)
+    here = {space_key(e): e for e in extractors if e.place == "parent"}
+    work = Extraction.of(extractors, limits=options.limits)
+    started = time.perf_counter()
+    pool = Pool(work, workers=options.workers, limits=options.limits, on_lost=Extraction.lost)
+    with pool:
+        for number, loaded in enumerate(pool.map(Task(path=path) for path in paths)):
+            if number == 0:
+                started = time.perf_counter()  # workers are up, networks are loaded at the first use
+            for key, pixels in loaded.pixels.items():
+                extract_each(here[key], [pixels])
+        seconds = time.perf_counter() - started
+    rate = (len(paths) - 1) / seconds if len(paths) > 1 and seconds > 0 else 0.0
+    row = ROW_BYTES + sum(extractor.dim * 4 + 8 for extractor in extractors)
+    return Promise(
+        files=survey.files,
+        to_index=survey.to_index,
+        sampled=len(paths),
+        images_per_second=rate,
+        seconds=survey.to_index / rate if rate else 0.0,
+        disk_bytes=survey.to_index * row,
+        peak_memory_bytes=peak_memory(pool.workers),
+    )
+
+
+def peak_memory(workers: int) -> int | None:
+    """Bytes that this process and `workers` of its largest child have held at most, resident."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    mine = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return int((mine + workers * child) * unit)

@@ -1,0 +1,110 @@
+"""Indexing as data: what is asked of a run, what it reports on the way, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from lookalike.errors import Outcome
+from lookalike.images.needs import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Indexing:
+    """How to index.
+
+    include, exclude  globs on the path below the source; without `include`, every file is looked at
+    workers           decoding processes; None: one for every core this process may use
+    retry_failed      try files again that failed before and have not changed since
+    metadata          CSV with a column `path` (relative to the CSV's folder); see `lookalike.metadata`
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    workers: int | None = None
+    limits: Limits = Limits()
+    retry_failed: bool = False
+    metadata: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run stands; passed to the progress callback about ten times a second.
+
+    done     files whose outcome is settled, unchanged ones too
+    total    None until the folders have been counted
+    path     the file settled last
+    seconds  since the start
+    """
+
+    done: int
+    total: int | None
+    indexed: int
+    failed: int
+    path: str
+    seconds: float
+
+
+ProgressCallback: TypeAlias = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What a run did. Every file found is counted exactly once.
+
+    failed          pictures that this run could not index, by outcome
+    not_pictures    files that are no pictures, neither by name nor by content (outcome `unsupported`)
+    known_failures  unchanged files that had failed before and were not tried again
+    unfound         folders that could not be read, with the reason
+    described       pictures that got metadata; undescribed: rows of the CSV that name no indexed picture
+    """
+
+    new: int = 0
+    changed: int = 0
+    moved: int = 0
+    copied: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    failed: Mapping[Outcome, int] = field(default_factory=dict)
+    not_pictures: int = 0
+    known_failures: int = 0
+    unfound: tuple[tuple[str, str], ...] = ()
+    described: int = 0
+    undescribed: int = 0
+    spaces: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def indexed(self) -> int:
+        """Pictures whose vectors this run made or took over."""
+        return self.new + self.changed + self.moved + self.copied
+
+    @property
+    def failures(self) -> int:
+        """Pictures that this run could not index."""
+        return sum(self.failed.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What indexing would cost, from a timed sample (`index --dry-run`); nothing is written.
+
+    files              files found below the sources
+    to_index           those that need work: new, changed, or without a vector in one of the spaces
+    sampled            pictures that were read and turned into vectors to find out
+    images_per_second  rate on the sample, start-up not counted
+    seconds            predicted time of the run
+    disk_bytes         predicted growth of the library
+    peak_memory_bytes  the processes of the sample together at their largest, resident; None where the
+                       operating system does not tell
+    """
+
+    files: int
+    to_index: int
+    sampled: int
+    images_per_second: float
+    seconds: float
+    disk_bytes: int
+    peak_memory_bytes: int | None

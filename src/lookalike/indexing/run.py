@@ -1,0 +1,275 @@
+"""One run of indexing: the way of a file, from the folder to the store."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+from lookalike.errors import ImageError, Outcome
+from lookalike.extractors.contract import Extractor, space_key
+from lookalike.extractors.extraction import Loaded, Task
+from lookalike.images.find import Found, count, find
+from lookalike.images.pool import Pool
+from lookalike.indexing.report import Added, Indexing, Progress, ProgressCallback
+from lookalike.indexing.sources import Source, relative
+from lookalike.stores.contract import Entry, Image, Known, Root, Writer
+
+CHUNK = 500  # paths that are looked up in the catalogue together
+BATCH = 256  # pictures that one transaction stores; a kill loses at most these
+INFERENCE = 32  # pictures that an extractor in the parent gets at once
+FLUSH_SECONDS = 2.0  # a slow run commits at least this often
+REPORT_SECONDS = 0.1  # the progress callback is called about this often
+
+NOT_A_PICTURE = "not a picture"  # how the reason begins for files that nobody would call a picture
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A file on its way through the workers."""
+
+    root: int
+    path: str
+    found: Found
+    known: Known | None
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counters of a run while it goes on."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    failed: Counter[Outcome] = field(default_factory=Counter)
+    unfound: list[tuple[str, str]] = field(default_factory=list)
+    seen: Counter[str] = field(default_factory=Counter)
+    last: str = ""
+
+    @property
+    def done(self) -> int:
+        return self.counts.total() + sum(self.failed.values())
+
+    @property
+    def indexed(self) -> int:
+        return sum(self.counts[name] for name in ("new", "changed", "moved", "copied"))
+
+    def added(self, removed: int) -> Added:
+        counts = self.counts
+        return Added(
+            new=counts["new"],
+            changed=counts["changed"],
+            moved=counts["moved"],
+            copied=counts["copied"],
+            unchanged=counts["unchanged"],
+            removed=removed,
+            failed=dict(self.failed),
+            not_pictures=counts["not_pictures"],
+            known_failures=counts["known_failures"],
+            unfound=tuple(self.unfound),
+        )
+
+
+class Run:
+    """One run of indexing: holds the writer, the extractors and the batch in flight."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        extractors: Sequence[Extractor],
+        roots: Sequence[Root],
+        options: Indexing,
+        progress: ProgressCallback | None,
+    ) -> None:
+        self._writer = writer
+        self._folders = {root.id: root.path for root in roots}
+        self._keys = frozenset(space_key(extractor) for extractor in extractors)
+        self._here = {space_key(e): e for e in extractors if e.place == "parent"}
+        self._extractors = extractors
+        self._options = options
+        self._pending: deque[Pending] = deque()
+        self._waiting: list[tuple[Pending, Loaded]] = []
+        self._entries: list[Entry] = []
+        self._moved: set[int] = set()
+        self._flushed = self._reported = self._started = time.monotonic()
+        self._total: int | None = None
+        self._progress = progress
+        self.tally = Tally()
+
+    def go(self, sources: Sequence[Source]) -> Added:
+        """Index the sources. When it is interrupted, what is finished is stored before it ends."""
+        self._folders.update({source.root.id: source.root.path for source in sources})
+        counting = threading.Event()
+        if self._progress:
+            threading.Thread(target=self._count, args=(sources, counting), daemon=True).start()
+        limits = self._options.limits
+        work = Extraction.of(self._extractors, limits=limits)
+        try:
+            with Pool(
+                work, workers=self._options.workers, limits=limits, on_lost=Extraction.lost
+            ) as pool:
+                for loaded in pool.map(self._tasks(sources)):
+                    self._settle(self._pending.popleft(), loaded)
+        finally:
+            counting.set()
+            self._infer()
+            self._flush()
+            self._report(force=True)
+        removed = sum(self._sweep(source) for source in sources)
+        return self.tally.added(removed)
+
+    def _sweep(self, source: Source) -> int:
+        """Forget what is gone below the source. Not where a part of it could not be read, nor where
+        it holds no file at all (a drive that is not mounted is an empty folder), nor under globs, which
+        hide files that still exist."""
+        options, tally = self._options, self.tally
+        if options.include or options.exclude or tally.unfound or not source.path.is_dir():
+            return 0
+        if not tally.seen[source.below]:
+            tally.unfound.append((str(source.path), "it is empty; what was indexed there is kept"))
+            return 0
+        return self._writer.sweep(source.root.id, source.below)
+
+    def _count(self, sources: Sequence[Source], stop: threading.Event) -> None:
+        options = self._options
+        paths = [source.path for source in sources]
+        self._total = count(paths, include=options.include, exclude=options.exclude, stop=stop)
+
+    def _tasks(self, sources: Sequence[Source]) -> Iterator[Task]:
+        """The files that need work; unchanged ones are settled on the way."""
+        for source in sources:
+            found = find(
+                [source.path],
+                include=self._options.include,
+                exclude=self._options.exclude,
+                on_error=lambda path, reason: self.tally.unfound.append((path, reason)),
+            )
+            while chunk := list(islice(found, CHUNK)):
+                self.tally.seen[source.below] += len(chunk)
+                paths = [relative(file.path, source.root) for file in chunk]
+                known = self._writer.known(source.root.id, paths)
+                for file, path in zip(chunk, paths, strict=True):
+                    pending = Pending(source.root.id, path, file, known.get(path))
+                    if self._unchanged(pending):
+                        continue
+                    self._pending.append(pending)
+                    hashes = {twin.hash for twin in self._twins(pending) if twin.hash}
+                    yield Task(path=file.path, twins=tuple(hashes))
+                self._report()
+
+    def _unchanged(self, pending: Pending) -> bool:
+        known, found = pending.known, pending.found
+        if known is None or (known.size, known.mtime_ns) != (found.size, found.mtime_ns):
+            return False
+        if known.outcome is Outcome.INDEXED:
+            if not self._keys <= known.spaces:
+                return False
+            self.tally.counts["unchanged"] += 1
+        else:
+            if self._options.retry_failed:
+                return False
+            self.tally.counts["known_failures"] += 1
+        self._writer.keep([known.id])
+        return True
+
+    def _twins(self, pending: Pending) -> list[Image]:
+        """Images of the same size whose vectors this file could take over if the content is equal."""
+        whole = []
+        for twin in self._writer.twins(pending.found.size):
+            if twin.outcome is not Outcome.INDEXED:
+                if not self._options.retry_failed:
+                    whole.append(twin)
+                continue
+            known = self._writer.known(twin.root, [twin.path]).get(twin.path)
+            if known and self._keys <= known.spaces:
+                whole.append(twin)
+        return whole
+
+    def _settle(self, pending: Pending, loaded: Loaded) -> None:
+        """Take one result from the workers; vectors that are made here wait for a full batch."""
+        self._waiting.append((pending, loaded))
+        if len(self._waiting) >= INFERENCE or not self._here:
+            self._infer()
+        late = time.monotonic() - self._flushed > FLUSH_SECONDS
+        if len(self._entries) >= BATCH or (late and self._entries):
+            self._flush()
+        self._report()
+
+    def _infer(self) -> None:
+        """Run the extractors of the parent on the waiting pictures, then make entries of them."""
+        waiting, self._waiting = self._waiting, []
+        for key, extractor in self._here.items():
+            places = [i for i, (_, loaded) in enumerate(waiting) if key in loaded.pixels]
+            made = extract_each(extractor, [waiting[i][1].pixels[key] for i in places])
+            for i, vector in zip(places, made, strict=True):
+                pending, loaded = waiting[i]
+                if isinstance(vector, ImageError):
+                    loaded = replace(loaded, outcome=vector.outcome, reason=vector.reason, vectors={})
+                elif loaded.outcome is Outcome.INDEXED:
+                    loaded = replace(loaded, vectors={**loaded.vectors, key: vector})
+                waiting[i] = (pending, loaded)
+        for pending, loaded in waiting:
+            self._entries.append(self._entry(pending, loaded))
+
+    def _entry(self, pending: Pending, loaded: Loaded) -> Entry:
+        entry = Entry(
+            root=pending.root,
+            path=pending.path,
+            size=pending.found.size,
+            mtime_ns=pending.found.mtime_ns,
+            hash=loaded.hash,
+            outcome=loaded.outcome,
+            reason=loaded.reason,
+            facts=loaded.facts,
+            vectors=loaded.vectors,
+        )
+        self.tally.last = pending.path
+        if loaded.known:
+            return self._taken_over(pending, entry)
+        if loaded.outcome is Outcome.INDEXED:
+            self.tally.counts["changed" if pending.known else "new"] += 1
+        elif loaded.reason.startswith(NOT_A_PICTURE):
+            self.tally.counts["not_pictures"] += 1
+        else:
+            self.tally.failed[loaded.outcome] += 1
+        return entry
+
+    def _taken_over(self, pending: Pending, entry: Entry) -> Entry:
+        """The content is known from another path, or from this one whose date alone has changed."""
+        twins = [twin for twin in self._twins(pending) if twin.hash == entry.hash]
+        mine = [t for t in twins if (t.root, t.path) == (pending.root, pending.path)]
+        gone = [t for t in twins if t.id not in self._moved and not self._exists(t)]
+        twin = (mine or gone or twins)[0]
+        moved = not mine and bool(gone)
+        if moved:
+            self._moved.add(twin.id)
+        entry = replace(entry, outcome=twin.outcome, reason=twin.reason, same_as=twin.id, moved=moved)
+        if twin.outcome is not Outcome.INDEXED:
+            self.tally.counts["known_failures"] += 1
+        elif mine:
+            self.tally.counts["unchanged"] += 1
+        else:
+            self.tally.counts["moved" if moved else "copied"] += 1
+        return entry
+
+    def _exists(self, image: Image) -> bool:
+        folder = self._folders.get(image.root)
+        return folder is not None and (folder / image.path).exists()
+
+    def _flush(self) -> None:
+        if self._entries:
+            self._writer.put(self._entries)
+            self._entries = []
+            self._moved.clear()
+        self._flushed = time.monotonic()
+
+    def _report(self, *, force: bool = False) -> None:
+        now = time.monotonic()
+        if self._progress is None or (now - self._reported < REPORT_SECONDS and not force):
+            return
+        self._reported = now
+        tally = self.tally
+        failed = sum(tally.failed.values())
+        elapsed = now - self._started
+        self._progress(Progress(tally.done, self._total, tally.indexed, failed, tally.last, elapsed))

@@ -1,0 +1,49 @@
+"""What is indexed: folders and files, each below one root of the library."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lookalike.errors import UsageError
+from lookalike.stores.contract import Root, Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A folder or file to index; `below` is its path relative to the root, "" for the root itself."""
+
+    root: Root
+    path: Path
+    below: str
+
+
+def place(writer: Writer, roots: Sequence[Root], source: Path) -> Source:
+    """The root that a source lies under; a folder outside all roots becomes a root of its own, a file
+    outside all roots makes a root of its folder. `UsageError` where the source does not exist."""
+    path = resolved(source)
+    for root in roots:
+        if path.is_relative_to(root.path):
+            return Source(root, path, below(path, root))
+    root = writer.add_root(path if path.is_dir() else path.parent)
+    return Source(root, path, below(path, root))
+
+
+def resolved(source: Path) -> Path:
+    try:
+        return source.resolve(strict=True)
+    except FileNotFoundError as error:
+        raise UsageError(f"no such file or folder: {source}") from error
+    except OSError as error:
+        raise UsageError(f"cannot read {source}: {error.strerror}") from error
+
+
+def below(path: Path, root: Root) -> str:
+    return "" if path == root.path else path.relative_to(root.path).as_posix()
+
+
+def relative(path: str, root: Root) -> str:
+    """A found path below its root, with forward slashes. Plain slicing: this runs once a file."""
+    return path[len(os.path.join(root.path, "")) :].replace(os.sep, "/")  # noqa: PTH118

@@ -1,0 +1,242 @@
+"""The library: the meeting place of pictures, extractors and store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lookalike import __version__
+from lookalike.errors import NoLibrary, Outcome, UsageError
+from lookalike.extractors import load
+from lookalike.extractors.contract import Extractor, FittedExtractor, space_key
+from lookalike.images.needs import Limits, Pixels
+from lookalike.indexing.fitting import ready
+from lookalike.indexing.metadata import describe
+from lookalike.indexing.promise import promise
+from lookalike.indexing.report import Added, Indexing, ProgressCallback, Promise
+from lookalike.indexing.run import Run
+from lookalike.indexing.sources import place, resolved
+from lookalike.query import Hits, Query
+from lookalike.searching.answer import answer
+from lookalike.searching.asking import Askers
+from lookalike.stores.contract import Image, Space, Store, View, Writer
+from lookalike.stores.local import LocalStore
+
+FOLDER = ".lookalike"
+DEFAULT_EXTRACTOR = "color"
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """Facts of a library. `bytes` is what its folder takes on disk."""
+
+    folder: Path
+    version: str
+    roots: tuple[Path, ...]
+    images: int
+    outcomes: dict[Outcome, int]
+    spaces: tuple[Space, ...]
+    bytes: int
+    read_only: bool
+
+
+class Library:
+    """A collection of indexed pictures, open for questions. Use it as a context manager.
+
+    >>> with Library.create(Path("photos")) as library:      # doctest: +SKIP
+    ...     library.add([Path("photos")])
+    ...     hits = library.search("photos/cat.jpg")
+    """
+
+    def __init__(self, store: Store, *, limits: Limits | None = None) -> None:
+        self._store = store
+        self._askers = Askers(limits or Limits())
+
+    @classmethod
+    def create(cls, root: Path | str, *, folder: Path | None = None) -> Self:
+        """The library of the pictures below `root`, kept in `root/.lookalike` or in `folder`: a new one,
+        or the one that is there."""
+        place = folder or resolved(Path(root)) / FOLDER
+        return cls(LocalStore.open(place) if is_library(place) else LocalStore.create(place))
+
+    @classmethod
+    def open(cls, folder: Path | str, *, read_only: bool = False) -> Self:
+        """The library of a folder of pictures, or the `.lookalike` folder itself; `NoLibrary`."""
+        for place in (Path(folder) / FOLDER, Path(folder)):
+            if is_library(place):
+                return cls(LocalStore.open(place, read_only=read_only))
+        raise NoLibrary(f"no library in {folder}: make one with `lookalike index {folder}`")
+
+    @property
+    def folder(self) -> Path:
+        """Where the library is kept."""
+        return self._store.folder
+
+    def add(
+        self,
+        sources: Sequence[Path | str],
+        *,
+        extractors: Sequence[str | Extractor] | None = None,
+        options: Indexing | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Added:
+        """Index folders and files: new and changed pictures get vectors, moved and copied ones keep
+        theirs, vanished ones are forgotten (only below the folders given, and without globs).
+
+        extractors  names or objects; None: those that the library has, or the default one
+        progress    called about ten times a second, in this thread
+
+        `UsageError` for a missing source, `LibraryBusy`, `LibraryReadOnly`, `StorageFull`. When it is
+        interrupted, what was finished is stored; the next call goes on from there.
+        """
+        started = time.monotonic()
+        options = options or Indexing()
+        paths = [resolved(Path(source)) for source in sources]
+        chosen = self._extractors(extractors)
+        with self._store.writer() as writer:
+            with self._store.view() as view:
+                spaces, roots = view.spaces(), view.roots()
+            fitted = [ready(extractor, spaces, paths, options) for extractor in chosen]
+            for extractor in fitted:
+                writer.add_space(space_of(extractor))
+            places = [place(writer, roots, path) for path in paths]
+            added = Run(writer, fitted, roots, options, progress).go(places)
+            self._promote(writer, fitted)
+            if options.metadata:
+                described, undescribed = describe(self._store, writer, options.metadata)
+                added = replace(added, described=described, undescribed=undescribed)
+        self._askers.give(fitted)
+        names = tuple(extractor.name for extractor in fitted)
+        return replace(added, spaces=names, seconds=time.monotonic() - started)
+
+    def promise(
+        self,
+        sources: Sequence[Path | str],
+        *,
+        extractors: Sequence[str | Extractor] | None = None,
+        options: Indexing | None = None,
+        sample: int = 64,
+    ) -> Promise:
+        """What `add` would cost, from a timed sample. Nothing is written."""
+        paths = [Path(source) for source in sources]
+        with self._store.view() as view:
+            chosen = self._extractors(extractors)
+            return promise(view, paths, chosen, options or Indexing(), sample=sample)
+
+    def search(self, question: Query | Path | str | bytes | Pixels, *, k: int = 10) -> Hits:
+        """The pictures most like the question: a `Query`, or a picture (path, bytes, or upright RGB
+        pixels (h, w, 3) uint8) with `k`. `UsageError` where the question cannot be answered."""
+        if isinstance(question, str):
+            question = Path(question)
+        if not isinstance(question, Query):
+            question = Query((question,), k=k)
+        return self.search_batch([question])[0]
+
+    def search_batch(self, queries: Sequence[Query]) -> list[Hits]:
+        """The answers to many questions, in order, from one state of the library; those that ask the
+        same space in the same way share one matrix product."""
+        with self._store.view() as view:
+            return answer(view, self._askers, queries)
+
+    def remove(self, paths: Sequence[Path | str]) -> int:
+        """Forget pictures or whole folders; how many. The files stay where they are."""
+        with self._store.writer() as writer, self._store.view() as view:
+            ids = [image.id for path in paths for image in images_below(view, Path(path))]
+            return writer.remove(ids)
+
+    def failures(self, outcomes: Iterable[Outcome] | None = None) -> Iterator[Image]:
+        """The files that could not be indexed, by root and path, with outcome and reason."""
+        wanted = set(outcomes) if outcomes is not None else set(Outcome) - {Outcome.INDEXED}
+        with self._store.view() as view:
+            yield from view.ledger(outcomes=wanted)
+
+    def info(self) -> Info:
+        """Facts of the library as it is now."""
+        with self._store.view() as view:
+            counts = view.counts()
+            return Info(
+                folder=self.folder,
+                version=__version__,
+                roots=tuple(root.path for root in view.roots()),
+                images=counts.get(Outcome.INDEXED, 0),
+                outcomes=counts,
+                spaces=tuple(view.spaces()),
+                bytes=sum(f.stat().st_size for f in self.folder.rglob("*") if f.is_file()),
+                read_only=self._store.read_only,
+            )
+
+    def close(self) -> None:
+        """End the workers and close the files. The library can be opened again."""
+        self._askers.close()
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _extractors(self, wanted: Sequence[str | Extractor] | None) -> list[Extractor]:
+        if wanted is None:
+            with self._store.view() as view:
+                wanted = [space.name for space in view.spaces() if space.current]
+        chosen = [load(e) if isinstance(e, str) else e for e in wanted or [DEFAULT_EXTRACTOR]]
+        return list({extractor.name: extractor for extractor in chosen}.values())
+
+    def _promote(self, writer: Writer, extractors: Sequence[Extractor]) -> None:
+        """A new revision takes over once every indexed picture has a vector of it."""
+        with self._store.view() as view:
+            images = view.counts().get(Outcome.INDEXED, 0)
+            spaces = {space.key: space for space in view.spaces()}
+        for key in map(space_key, extractors):
+            if not spaces[key].current and spaces[key].count >= images:
+                writer.promote(key)
+
+
+def space_of(extractor: Extractor) -> Space:
+    """The space that this extractor's vectors go to."""
+    return Space(
+        key=space_key(extractor),
+        name=extractor.name,
+        revision=extractor.revision,
+        dim=extractor.dim,
+        similarity=extractor.similarity,
+        normalised=extractor.similarity == "cosine",
+        fitted=extractor.fitted if isinstance(extractor, FittedExtractor) else None,
+    )
+
+
+def images_below(view: View, path: Path) -> list[Image]:
+    """The images that a path means: one file, or all below a folder, whether or not they still exist.
+    `UsageError` where the library has none there."""
+    whole = path.absolute()
+    images = [
+        image
+        for root in view.roots()
+        if whole.is_relative_to(root.path)
+        for image in view.below(root.id, whole.relative_to(root.path).as_posix())
+    ]
+    if not images:
+        raise UsageError(f"the library has no picture at {path}")
+    return images
+
+
+def is_library(folder: Path) -> bool:
+    return (folder / "catalogue.sqlite").is_file()
+
+
+def find_library(start: Path) -> Path | None:
+    """The nearest library at or above a folder, as git finds its repository."""
+    for folder in (start, *start.absolute().parents):
+        if is_library(folder / FOLDER):
+            return folder / FOLDER
+    return None
