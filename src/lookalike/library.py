@@ -23,7 +23,7 @@ from lookalike.indexing.sources import place, resolved
 from lookalike.query import Hits, Query
 from lookalike.searching.answer import answer
 from lookalike.searching.asking import Askers
-from lookalike.stores.contract import Image, Space, Store, View, Writer
+from lookalike.stores.contract import Image, Root, Space, Store, View, Writer
 from lookalike.stores.local import LocalStore
 
 FOLDER = ".lookalike"
@@ -32,11 +32,12 @@ DEFAULT_EXTRACTOR = "color"
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """Facts of a library. `bytes` is what its folder takes on disk."""
+    """Facts of a library. `bytes` is what its folder takes on disk; an `Image` lies at the path of
+    its root (found by id) joined with its own."""
 
     folder: Path
     version: str
-    roots: tuple[Path, ...]
+    roots: tuple[Root, ...]
     images: int
     outcomes: dict[Outcome, int]
     spaces: tuple[Space, ...]
@@ -148,11 +149,21 @@ class Library:
             ids = [image.id for path in paths for image in images_below(view, Path(path))]
             return writer.remove(ids)
 
-    def failures(self, outcomes: Iterable[Outcome] | None = None) -> Iterator[Image]:
-        """The files that could not be indexed, by root and path, with outcome and reason."""
+    def failures(
+        self, outcomes: Iterable[Outcome] | None = None, *, below: Path | str | None = None
+    ) -> Iterator[Image]:
+        """The files that could not be indexed, by root and path, with outcome and reason.
+
+        outcomes  which ones instead; `set(Outcome)` lists every file the library has met
+        below     only this file, or the files of this folder; `UsageError` where it has met none
+        """
         wanted = set(outcomes) if outcomes is not None else set(Outcome) - {Outcome.INDEXED}
         with self._store.view() as view:
-            yield from view.ledger(outcomes=wanted)
+            if below is None:
+                yield from view.ledger(outcomes=wanted)
+            else:
+                images = images_below(view, Path(below))
+                yield from (image for image in images if image.outcome in wanted)
 
     def info(self) -> Info:
         """Facts of the library as it is now."""
@@ -161,7 +172,7 @@ class Library:
             return Info(
                 folder=self.folder,
                 version=__version__,
-                roots=tuple(root.path for root in view.roots()),
+                roots=tuple(view.roots()),
                 images=counts.get(Outcome.INDEXED, 0),
                 outcomes=counts,
                 spaces=tuple(view.spaces()),
