@@ -21,12 +21,14 @@ class Needs:
     """The pixels that an extractor wants.
 
     mode      "rgb" (h, w, 3) or "grey" (h, w); grey is ITU-R 601 luma, as Pillow's convert("L").
-    fit       "any"      whatever size comes, at least `min_side` on the shorter side if the file has it
+    fit       "any"      whatever size comes, at least `min_side` on the shorter side if the file
+                         has it; 0: the full size
               "stretch"  exactly (height, width), aspect ratio given up
               "inside"   longer side at most `max_side`, aspect kept, never enlarged
-              "cover"    shorter side scaled to `shortest_edge`, then (height, width) cut from the centre
-    resample  "area" is OpenCV's INTER_AREA (fast, for shrinking); the others are Pillow's filters of
-              that name, which are antialiased and are what most networks were trained with.
+              "cover"    shorter side scaled to `shortest_edge`, then (height, width) cut from the
+                         centre
+    resample  "area" is OpenCV's INTER_AREA (fast, for shrinking); the others are Pillow's filters
+              of that name, which are antialiased and are what most networks were trained with.
 
     `min_side` also says how far a JPEG may be scaled while it is decoded: for the other fits
     `images.decode` derives it from the sizes.

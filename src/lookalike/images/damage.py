@@ -1,0 +1,129 @@
+"""What an error while decoding means for the file: one outcome, and the reason in plain words."""
+
+from __future__ import annotations
+
+import struct
+
+from lookalike.errors import ImageError, Outcome
+from lookalike.images.jpeg import truncated
+
+_UNSUPPORTED_WORDS = ("unsupported", "not supported", "unknown pixel mode", "cannot handle")
+_TRUNCATED_WORDS = ("truncated", "premature end", "end of file", "end-of-file", "unexpected end")
+_MEMORY_WORDS = ("memory", "alloc")
+
+
+def judge(error: Exception, kind: str, data: bytes) -> ImageError:
+    """The outcome of a file of format `kind` whose decoder raised `error`."""
+    text = " ".join(str(error).split()).rstrip(".")
+    low = text.lower()
+    shown = kind.upper()
+    if isinstance(error, MemoryError) or any(word in low for word in _MEMORY_WORDS):
+        return ImageError(
+            Outcome.OUT_OF_MEMORY, "needs more memory than is allowed; raise --max-memory"
+        )
+    if any(word in low for word in _TRUNCATED_WORDS):
+        return truncated()
+    # Some texts show Python's names ("<_io.BytesIO object at 0x7f...>"): they help nobody.
+    plain = 0 < len(text) < 100 and not any(sign in text for sign in ("<", "0x", "Plugin"))
+    cause = f" ({text})" if plain else ""
+    if any(word in low for word in _UNSUPPORTED_WORDS) or isinstance(error, NotImplementedError):
+        return ImageError(
+            Outcome.UNSUPPORTED,
+            f"this kind of {shown} is not read{cause}; save it as an ordinary JPEG or PNG",
+        )
+    if ends_early(kind, data):
+        return truncated()
+    return ImageError(
+        Outcome.UNREADABLE,
+        f"the {shown} data is damaged or of an unusual kind{cause}; try to open it elsewhere and"
+        " save it again",
+    )
+
+
+def ends_early(kind: str, data: bytes) -> bool:
+    """Does the file end before its own structure says? Asked only once decoding has failed."""
+    try:
+        return _CHECKS[kind](data)
+    except (struct.error, IndexError):
+        return True  # it ends within a header
+
+
+def _jpeg_ends_early(data: bytes) -> bool:
+    scan = data.rfind(b"\xff\xda")
+    return scan < 0 or data.find(b"\xff\xd9", scan) < 0
+
+
+def _png_ends_early(data: bytes) -> bool:
+    return b"IEND" not in data[-1024:] and b"IEND" not in data
+
+
+def _gif_ends_early(data: bytes) -> bool:
+    return not data.rstrip(b"\x00").endswith(b";")
+
+
+def _bmp_ends_early(data: bytes) -> bool:
+    start, header = struct.unpack_from("<II", data, 10)
+    if header == 12:
+        width, height, _planes, bits = struct.unpack_from("<HHHH", data, 18)
+        compression = 0
+    else:
+        width, height, _planes, bits, compression = struct.unpack_from("<iiHHI", data, 18)
+    row: int = (abs(width) * bits + 31) // 32 * 4
+    return bool(compression in (0, 3) and len(data) < start + row * abs(height))
+
+
+def _webp_ends_early(data: bytes) -> bool:
+    return bool(len(data) < struct.unpack_from("<I", data, 4)[0] + 8)
+
+
+def _boxes_end_early(data: bytes) -> bool:
+    """HEIC and AVIF: a box reaches beyond the end of the file."""
+    at = 0
+    while at + 8 <= len(data):
+        size = struct.unpack_from(">I", data, at)[0]
+        if size == 1:
+            size = struct.unpack_from(">Q", data, at + 8)[0]
+        if size == 0:
+            return False
+        if size < 8:
+            return False
+        at += size
+    return at > len(data)
+
+
+def _tiff_ends_early(data: bytes) -> bool:
+    """A classic TIFF whose first directory, or a strip or tile of it, lies beyond the end."""
+    order = "<" if data[:2] == b"II" else ">"
+    if struct.unpack_from(order + "H", data, 2)[0] != 42:
+        return False
+    start = struct.unpack_from(order + "I", data, 4)[0]
+    count = struct.unpack_from(order + "H", data, start)[0]
+    places: dict[int, list[int]] = {}
+    for at in range(start + 2, start + 2 + 12 * count, 12):
+        tag, kind, many = struct.unpack_from(order + "HHI", data, at)
+        if tag not in (273, 279, 324, 325) or kind not in (3, 4):
+            continue
+        width = 2 if kind == 3 else 4
+        where = at + 8
+        if many * width > 4:
+            where = struct.unpack_from(order + "I", data, at + 8)[0]
+        if many > len(data):
+            return False
+        places[tag] = list(
+            struct.unpack_from(f"{order}{many}{'H' if kind == 3 else 'I'}", data, where)
+        )
+    starts = places.get(273) or places.get(324) or []
+    sizes = places.get(279) or places.get(325) or []
+    return any(a + b > len(data) for a, b in zip(starts, sizes, strict=False))
+
+
+_CHECKS = {
+    "jpeg": _jpeg_ends_early,
+    "png": _png_ends_early,
+    "gif": _gif_ends_early,
+    "bmp": _bmp_ends_early,
+    "webp": _webp_ends_early,
+    "tiff": _tiff_ends_early,
+    "avif": _boxes_end_early,
+    "heic": _boxes_end_early,
+}

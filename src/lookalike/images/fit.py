@@ -1,0 +1,125 @@
+"""Giving an extractor exactly the pixels it needs. Runs for every extractor of every picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lookalike.images.needs import Needs, Pixels
+from lookalike.images.scale import cover_scale
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+def fit(pixels: Pixels, needs: Needs) -> Pixels:
+    """(h, w, 3) uint8 RGB → what `needs` describes: (h, w, 3) or (h, w) uint8, C-contiguous.
+
+    May return `pixels` itself, so nobody may write into the result. Raises ValueError if the needs
+    name no size where their fit wants one.
+    """
+    height, width = pixels.shape[:2]
+    _check(needs)
+    if needs.mode == "grey":
+        pixels = grey(pixels)
+    if needs.fit == "any":
+        return np.ascontiguousarray(pixels)
+    if needs.fit == "stretch":
+        return _resize(pixels, needs.width, needs.height, needs)
+    if needs.fit == "inside":
+        scale = needs.max_side / max(width, height)
+        if scale >= 1.0:
+            return np.ascontiguousarray(pixels)
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        return _resize(pixels, *size, needs)
+    return _cover(pixels, needs)
+
+
+def grey(pixels: Pixels) -> Pixels:
+    """ITU-R 601 luma, (299 R + 587 G + 114 B) / 1000: Pillow's convert("L"), to within 1 of 255."""
+    import cv2
+
+    return cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)  # type: ignore[no-any-return]
+
+
+def _check(needs: Needs) -> None:
+    if needs.fit == "inside":
+        if needs.max_side < 1:
+            raise ValueError('fit="inside" needs max_side of at least 1')
+    elif needs.fit != "any" and (needs.height < 1 or needs.width < 1):
+        raise ValueError(f'fit="{needs.fit}" needs height and width of at least 1')
+
+
+def _cover(pixels: Pixels, needs: Needs) -> Pixels:
+    """Scale so that the shorter side fits, then cut the centre, as torchvision's Resize and
+    CenterCrop do: the longer side is rounded down, the margins to the nearest."""
+    height, width = pixels.shape[:2]
+    scale = cover_scale(width, height, needs)
+    # The small surplus keeps 224.0 from becoming 223.999 and being rounded down.
+    new_width = max(int(width * scale + 1e-6), needs.width)
+    new_height = max(int(height * scale + 1e-6), needs.height)
+    left = round((new_width - needs.width) / 2)
+    top = round((new_height - needs.height) / 2)
+    if needs.resample == "area":
+        whole = _resize(pixels, new_width, new_height, needs)
+        return np.ascontiguousarray(whole[top : top + needs.height, left : left + needs.width])
+    # Pillow resamples a box of the source as it would the whole, so what is cut off costs nothing.
+    x, y = width / new_width, height / new_height
+    box = (
+        left * x,
+        top * y,
+        min((left + needs.width) * x, width),
+        min((top + needs.height) * y, height),
+    )
+    return _resize_pillow(pixels, needs.width, needs.height, needs, box)
+
+
+def _resize(pixels: Pixels, width: int, height: int, needs: Needs) -> Pixels:
+    old_height, old_width = pixels.shape[:2]
+    if (old_width, old_height) == (width, height):
+        return np.ascontiguousarray(pixels)
+    if needs.resample != "area":
+        return _resize_pillow(pixels, width, height, needs, None)
+    return _resize_area(pixels, width, height)
+
+
+def _resize_area(pixels: Pixels, width: int, height: int) -> Pixels:
+    """Means over areas where it shrinks, linear where it grows.
+
+    OpenCV's INTER_AREA averages only if both sides shrink, so the side that shrinks goes first.
+    """
+    import cv2
+
+    old_height, old_width = pixels.shape[:2]
+    pixels = np.ascontiguousarray(pixels)
+    small = min(width, old_width), min(height, old_height)
+    if small != (old_width, old_height):
+        pixels = cv2.resize(pixels, small, interpolation=cv2.INTER_AREA)
+    if small != (width, height):
+        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
+    return pixels
+
+
+def _resize_pillow(
+    pixels: Pixels,
+    width: int,
+    height: int,
+    needs: Needs,
+    box: tuple[float, float, float, float] | None,
+) -> Pixels:
+    from PIL import Image
+
+    small = Image.fromarray(pixels).resize((width, height), _filter(needs), box)
+    return np.array(small)
+
+
+def _filter(needs: Needs) -> Image.Resampling:
+    from PIL import Image
+
+    return {
+        "nearest": Image.Resampling.NEAREST,
+        "bilinear": Image.Resampling.BILINEAR,
+        "bicubic": Image.Resampling.BICUBIC,
+        "lanczos": Image.Resampling.LANCZOS,
+    }[needs.resample]

@@ -1,0 +1,88 @@
+"""The globs of --include and --exclude: which files are taken and which folders are entered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from lookalike.errors import UsageError
+
+
+class Globs:
+    """Patterns for paths relative to the source, "/" between the names, upper and lower case alike.
+
+    `*` and `?` stay within one name, `**` crosses folders, `[abc]` and `[!abc]` are sets. A pattern
+    without "/" is compared with the name at any depth (`*.jpg`, `thumbs`), one with "/" with the
+    whole relative path (`2019/**`, `**/thumbs/*`). Excluding beats including. An excluded folder
+    is not entered; `include` speaks of files only.
+    """
+
+    def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
+        self._include_names, self._include_paths = _compile(include)
+        self._exclude_names, self._exclude_paths = _compile(exclude)
+        self._takes_all = not include
+        self._excludes_none = not exclude
+
+    def takes_file(self, relative: str, name: str) -> bool:
+        """Is the file with this relative path and name wanted?"""
+        if not self._excludes_none and _hits(
+            self._exclude_names, self._exclude_paths, relative, name
+        ):
+            return False
+        return self._takes_all or _hits(self._include_names, self._include_paths, relative, name)
+
+    def enters_folder(self, relative: str, name: str) -> bool:
+        """May there be wanted files below this folder?"""
+        if self._excludes_none:
+            return True
+        # "thumbs/**" names all below thumbs: there is no need to look inside.
+        return not _hits(self._exclude_names, self._exclude_paths, relative, name) and not _hits(
+            None, self._exclude_paths, relative + "/", name
+        )
+
+
+def _hits(
+    names: re.Pattern[str] | None, paths: re.Pattern[str] | None, relative: str, name: str
+) -> bool:
+    return (names is not None and names.fullmatch(name) is not None) or (
+        paths is not None and paths.fullmatch(relative) is not None
+    )
+
+
+def _compile(globs: Sequence[str]) -> tuple[re.Pattern[str] | None, re.Pattern[str] | None]:
+    names = [_translate(glob) for glob in globs if "/" not in glob]
+    paths = [_translate(glob.removeprefix("./").lstrip("/")) for glob in globs if "/" in glob]
+    return _any_of(names), _any_of(paths)
+
+
+def _any_of(patterns: list[str]) -> re.Pattern[str] | None:
+    flags = re.IGNORECASE | re.DOTALL
+    return re.compile("|".join(patterns), flags) if patterns else None
+
+
+def _translate(glob: str) -> str:
+    if not glob:
+        raise UsageError("an empty pattern matches nothing; leave it out")
+    out, at = [], 0
+    while at < len(glob):
+        if glob.startswith("**/", at):
+            out.append("(?:.*/)?")
+            at += 3
+        elif glob.startswith("**", at):
+            out.append(".*")
+            at += 2
+        elif glob[at] == "*":
+            out.append("[^/]*")
+            at += 1
+        elif glob[at] == "?":
+            out.append("[^/]")
+            at += 1
+        elif glob[at] == "[" and (end := glob.find("]", at + 2)) > 0:
+            inside = re.sub(r"([\\\[\]^&~|])", r"\\\1", glob[at + 1 : end].lstrip("!^"))
+            negated = glob[at + 1] in "!^"
+            out.append(f"[{'^/' if negated else ''}{inside}]")
+            at = end + 1
+        else:
+            out.append(re.escape(glob[at]))
+            at += 1
+    return "".join(out)
