@@ -41,7 +41,11 @@ class Print(NamedTuple):
 
 
 class Clay:
-    """A square canvas that collects parts; all planes are `(side, side)` float32."""
+    """A square canvas that collects parts.
+
+    All planes are `(side, side)` float32 and premultiplied: where a part ends in the air they fade
+    to 0 together with alpha.
+    """
 
     def __init__(self, side: int) -> None:
         self.side = side
@@ -124,7 +128,7 @@ class Clay:
         if soft:
             weight = cv2.GaussianBlur(weight, (0, 0), soft * self.side)
         for plane, value in zip((self.red, self.green, self.blue), colour, strict=True):
-            plane[here] += weight * (value - plane[here])
+            plane[here] += weight * (value * self.alpha[here] - plane[here])
 
     def _lay(
         self,
@@ -152,13 +156,19 @@ class Clay:
         values: list[Plane | float] = [*colour]
         if printed is not None:
             ink = _wrapped(printed.ink, slope_x, here) if form is Form.BARREL else printed.ink[here]
-            values = [m + ink * np.float32(a - m) for m, a in zip(colour, printed.accent, strict=True)]
+            values = [
+                m + ink * np.float32(a - m) for m, a in zip(colour, printed.accent, strict=True)
+            ]
         values += [slope_x, slope_y, gloss, 1.0]
         planes = (
             self.red, self.green, self.blue, self.slope_x, self.slope_y, self.gloss, self.alpha,
         )  # fmt: skip
+        change = np.empty_like(cover)
         for plane, value in zip(planes, values, strict=True):
-            plane[here] += cover * (value - plane[here])
+            window = plane[here]
+            np.subtract(value, window, out=change)
+            np.multiply(change, cover, out=change)
+            np.add(window, change, out=window)
 
 
 def _grid(outline: Outline, side: int) -> npt.NDArray[np.int32]:
@@ -225,7 +235,9 @@ def _barrel(mask: Mask) -> tuple[Plane, Plane]:
     u = (np.arange(width, dtype=np.float32)[None] - centre[:, None]) / half[:, None]
     u = np.clip(u, -1, 1)
     # Where the body widens downwards its surface faces up.
-    smoothed = cv2.blur(half[:, None], (1, 9))[:, 0]
+    # Edges are whole pixels here; unsmoothed, each step would show as a ring.
+    tall = max(9, height // 10) | 1
+    smoothed = cv2.blur(cv2.blur(half[:, None], (1, tall)), (1, tall))[:, 0]
     widening = np.clip(np.gradient(smoothed), -1.2, 1.2).astype(np.float32)
     widening[empty] = 0
     fall = -widening / np.sqrt(1 + widening**2)

@@ -36,6 +36,9 @@ def smooth(corners: Points | Outline, *, closed: bool = True, steps: int = 8) ->
     curve = 0.5 * (
         2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3
     )
+    # Between the two halves of a sharp corner the curve would swing out and back: a spike.
+    sharp = np.all(p == after, axis=1)
+    curve[sharp] = p[sharp, None]
     flat: Outline = curve.reshape(-1, 2)
     return flat if closed else np.concatenate([flat, last[-1:]])
 
@@ -54,7 +57,12 @@ def box(x0: float, y0: float, x1: float, y1: float, radius: float = 0.0) -> Outl
     r = max(0.0, min(radius, abs(x1 - x0) / 2, abs(y1 - y0) / 2))
     if r == 0:
         return points((x0, y0), (x1, y0), (x1, y1), (x0, y1))
-    corners = ((x1 - r, y0 + r, -90), (x1 - r, y1 - r, 0), (x0 + r, y1 - r, 90), (x0 + r, y0 + r, 180))
+    corners = (
+        (x1 - r, y0 + r, -90),
+        (x1 - r, y1 - r, 0),
+        (x0 + r, y1 - r, 90),
+        (x0 + r, y0 + r, 180),
+    )
     return np.concatenate([ellipse(x, y, r, r, a, a + 90, 7) for x, y, a in corners])
 
 

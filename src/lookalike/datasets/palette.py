@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from lookalike.datasets.clay import Rgb
 
 
@@ -36,7 +38,9 @@ COLOURS: dict[str, Rgb] = {
 LOGO_COLOURS: dict[str, Rgb] = {
     "gold": _rgb("d9a520"),
     "silver": _rgb("c3c8ce"),
-    **{name: COLOURS[name] for name in ("white", "black", "red", "blue", "green", "yellow", "pink")},
+    **{
+        name: COLOURS[name] for name in ("white", "black", "red", "blue", "green", "yellow", "pink")
+    },
 }
 
 STEEL = _rgb("b9bec5")
@@ -80,5 +84,5 @@ def distance(a: Rgb, b: Rgb) -> float:
 
     Euclidean in RGB plus the difference in brightness, which counts most in a pattern.
     """
-    plain = sum((x - y) ** 2 for x, y in zip(a, b, strict=True)) ** 0.5 / 3**0.5
+    plain = math.dist(a, b) / math.sqrt(3)
     return 0.5 * plain + 0.5 * abs(luma(a) - luma(b))

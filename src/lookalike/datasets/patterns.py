@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from lookalike.datasets.clay import Mask, Plane
-from lookalike.datasets.outlines import Outline, ellipse, points, smooth, star
+from lookalike.datasets.outlines import Outline, ellipse, moved, points, smooth, star
 
 _SHIFT = 4
 
@@ -41,12 +41,12 @@ def pattern_ink(pattern: str, side: int, *, pitch: float, phase: float, turn: fl
     if pattern == "gradient":
         ramp = np.clip((np.linspace(0, 1, side, dtype=np.float32) - 0.2) / 0.6, 0, 1)
         ramp = ramp if phase < 0.5 else ramp[::-1]
-        return np.ascontiguousarray(np.broadcast_to(ramp[:, None], (side, side)))
+        return np.repeat(ramp.astype(np.float32)[:, None], side, axis=1)
     mask = np.zeros((side, side), np.uint8)
     if pattern == "two-tone":
         split = 0.5 + 0.14 * (phase - 0.5)
         _paint(mask, points((0, split), (1, split), (1, 1), (0, 1)))
-        return mask.astype(np.float32) / 255
+        return mask.astype(np.float32) * np.float32(1 / 255)
     if pattern == "plaid":
         return _plaid(side, pitch * 1.6, phase)
     # Drawn on a field larger than the canvas so that turning it leaves no bare corners.
@@ -97,7 +97,12 @@ def _scatter(mask: Mask, spots: Plane, pitch: float, motif: Callable[[float, flo
 
 
 def _dots(mask: Mask, spots: Plane, pitch: float) -> None:
-    _scatter(mask, spots, pitch, lambda x, y: _paint(mask, ellipse(x, y, pitch * 0.27, pitch * 0.27, count=20)))
+    _scatter(
+        mask,
+        spots,
+        pitch,
+        lambda x, y: _paint(mask, ellipse(x, y, pitch * 0.27, pitch * 0.27, count=20)),
+    )
 
 
 def _flowers(mask: Mask, spots: Plane, pitch: float) -> None:
@@ -105,7 +110,7 @@ def _flowers(mask: Mask, spots: Plane, pitch: float) -> None:
     r = pitch * 0.36 * (0.62 + 0.38 * np.cos(5 * angle))
     petals = np.stack([np.cos(angle) * r, np.sin(angle) * r], axis=1)
     eye = ellipse(0, 0, pitch * 0.09, pitch * 0.09, count=12)
-    _scatter(mask, spots, pitch, lambda x, y: _paint(mask, petals + (x, y), eye + (x, y)))
+    _scatter(mask, spots, pitch, lambda x, y: _paint(mask, moved(petals, x, y), moved(eye, x, y)))
 
 
 def _checks(mask: Mask, spots: Plane, pitch: float) -> None:
@@ -120,7 +125,7 @@ def _zigzag(mask: Mask, spots: Plane, pitch: float) -> None:
     teeth = np.where(np.arange(len(xs)) % 2, pitch * 0.22, -pitch * 0.22)
     for y in spots:
         top = np.stack([xs, y + teeth], axis=1)
-        _paint(mask, np.concatenate([top, (top + (0, pitch * 0.42))[::-1]]))
+        _paint(mask, np.concatenate([top, moved(top, dy=pitch * 0.42)[::-1]]))
 
 
 def _waves(mask: Mask, spots: Plane, pitch: float) -> None:
@@ -128,7 +133,7 @@ def _waves(mask: Mask, spots: Plane, pitch: float) -> None:
     swell = np.sin(xs * 2 * np.pi / (pitch * 1.6)) * pitch * 0.2
     for y in spots:
         top = np.stack([xs, y + swell], axis=1)
-        _paint(mask, np.concatenate([top, (top + (0, pitch * 0.4))[::-1]]))
+        _paint(mask, np.concatenate([top, moved(top, dy=pitch * 0.4)[::-1]]))
 
 
 def _confetti(mask: Mask, spots: Plane, pitch: float) -> None:
@@ -192,14 +197,39 @@ def _moon() -> list[Outline]:
 
 
 def _leaf() -> list[Outline]:
-    blade = smooth([(0.9, -0.9), (0.9, -0.9), (0.75, 0.35), (-0.1, 0.75), (-0.9, 0.9), (-0.9, 0.9), (-0.75, -0.1), (0, -0.7)])
+    blade = smooth(
+        [
+            (0.9, -0.9),
+            (0.9, -0.9),
+            (0.75, 0.35),
+            (-0.1, 0.75),
+            (-0.9, 0.9),
+            (-0.9, 0.9),
+            (-0.75, -0.1),
+            (0, -0.7),
+        ]
+    )
     vein = points((-0.7, 0.75), (0.5, -0.58), (0.58, -0.5), (-0.62, 0.8))
     return [blade, vein]
 
 
 def _fish() -> list[Outline]:
     body = smooth([(-1, 0), (-0.45, -0.45), (0.2, -0.4), (0.55, 0), (0.2, 0.4), (-0.45, 0.45)])
-    return [body, points((0.45, 0.0), (1.0, -0.5), (0.85, 0), (1.0, 0.5)), ellipse(-0.55, -0.1, 0.09, 0.09)]
+    return [
+        body,
+        points((0.45, 0.0), (1.0, -0.5), (0.85, 0), (1.0, 0.5)),
+        ellipse(-0.55, -0.1, 0.09, 0.09),
+    ]
+
+
+def _bolt() -> list[Outline]:
+    upper = points((0.2, -1), (-0.6, 0.15), (-0.08, 0.15))
+    return [np.concatenate([upper, points((-0.25, 1), (0.6, -0.25), (0.1, -0.25))])]
+
+
+def _cross() -> list[Outline]:
+    arm = points((-0.3, -0.9), (0.3, -0.9), (0.3, -0.3))
+    return [np.concatenate([moved(arm, turn=turn, about=(0, 0)) for turn in (0, 90, 180, 270)])]
 
 
 _LOGOS: dict[str, Callable[[], list[Outline]]] = {
@@ -208,12 +238,12 @@ _LOGOS: dict[str, Callable[[], list[Outline]]] = {
     "moon": _moon,
     "ring": lambda: [ellipse(0, 0, 0.95, 0.95), ellipse(0, 0, 0.55, 0.55)],
     "diamond": lambda: [points((0, -1), (0.75, 0), (0, 1), (-0.75, 0))],
-    "bolt": lambda: [points((0.2, -1), (-0.6, 0.15), (-0.08, 0.15), (-0.25, 1), (0.6, -0.25), (0.1, -0.25))],
+    "bolt": _bolt,
     "leaf": _leaf,
     "fish": _fish,
-    "cross": lambda: [points((-0.3, -0.9), (0.3, -0.9), (0.3, -0.3), (0.9, -0.3), (0.9, 0.3), (0.3, 0.3), (0.3, 0.9), (-0.3, 0.9), (-0.3, 0.3), (-0.9, 0.3), (-0.9, -0.3), (-0.3, -0.3))],
+    "cross": _cross,
     "mountain": lambda: [points((-1, 0.7), (-0.35, -0.6), (0, 0.05), (0.3, -0.35), (1, 0.7))],
     "sun": lambda: [star(0, 0, 1, 12, 0.68), ellipse(0, 0, 0.4, 0.4)],
     "target": lambda: [ellipse(0, 0, 1, 1), ellipse(0, 0, 0.7, 0.7), ellipse(0, 0, 0.4, 0.4)],
-}  # fmt: skip
+}
 LOGOS: tuple[str, ...] = tuple(_LOGOS)

@@ -35,10 +35,13 @@ KINDS: dict[str, tuple[float, float, tuple[str, ...]]] = {
     "clock": (15, 120, ("Clock", "Alarm", "Hour")),
     "teddy bear": (10, 65, ("Bear", "Cuddle", "Teddy")),
 }
+# fmt: off
 _MAKERS = (
-    "Halden Orla Vesta Brio Tamsin Koru Linden Marlow Nyra Ostra Pavo Quill Rune Solveig Tarn Umber "
-    "Vale Wren Yarrow Zephyr Alder Birk Cosmo Dune Ember Fjord"
-).split()
+    "Halden", "Orla", "Vesta", "Brio", "Tamsin", "Koru", "Linden", "Marlow", "Nyra", "Ostra",
+    "Pavo", "Quill", "Rune", "Solveig", "Tarn", "Umber", "Vale", "Wren", "Yarrow", "Zephyr",
+    "Alder", "Birk", "Cosmo", "Dune", "Ember", "Fjord",
+)
+# fmt: on
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ def make_product(number: int, *, seed: int = 0) -> Product:
     if number < 0:
         raise ValueError(f"a product number is 0 or more, not {number}")
     rng = generator(seed, number)
-    kind = tuple(KINDS)[number % len(KINDS)]
+    kind = kind_of(number)
     low, high, words = KINDS[kind]
     colour = _pick(rng, tuple(COLOURS))
     # A pattern that cannot be told from its ground is no pattern.
@@ -127,7 +130,7 @@ def make_product(number: int, *, seed: int = 0) -> Product:
             for c, rgb in LOGO_COLOURS.items()
             if c != colour
             and distance(rgb, COLOURS[colour]) > 0.2
-            and (pattern == "plain" or distance(rgb, COLOURS[accent]) > 0.12)
+            and distance(rgb, COLOURS[accent]) > 0.14
         ),
     )
     # Prices crowd at the low end, as they do in shops, and end in .49 or .99 or whole.
@@ -147,9 +150,14 @@ def make_product(number: int, *, seed: int = 0) -> Product:
         pitch=float(rng.uniform(0.07, 0.15)),
         phase=float(rng.random()),
         turn=float(rng.choice([0.0, 0.0, 0.0, 45.0, -20.0])),
-        name=f"{_pick(rng, tuple(_MAKERS))} {_pick(rng, words)} {int(rng.integers(10, 100))}",
+        name=f"{_pick(rng, _MAKERS)} {_pick(rng, words)} {int(rng.integers(10, 100))}",
         price=price,
     )
+
+
+def kind_of(number: int) -> str:
+    """The kind of product `number`, which is the same with every seed."""
+    return tuple(KINDS)[number % len(KINDS)]
 
 
 def generator(seed: int, number: int, view: int | None = None) -> np.random.Generator:
