@@ -1,0 +1,137 @@
+"""`lookalike demo`: everything once, on drawn products or on one's own photos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lookalike.cli import finding, output, parameters, wording
+from lookalike.cli.index import summary
+from lookalike.cli.progress import ProgressLine
+from lookalike.cli.search import write_hits
+from lookalike.errors import Outcome, UsageError
+
+if TYPE_CHECKING:
+    from lookalike.library import Library
+    from lookalike.query import Hits
+
+_VIEWS = 5  # pictures of each product in the catalogue; the query is the view after the last
+_ASKED = 7  # the product that is asked for, of any catalogue that has so many: a shirt
+
+
+@click.command("demo")
+@click.option(
+    "--photos",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Use this folder of your own pictures; nothing is written into it.",
+)
+@click.option(
+    "--folder",
+    type=parameters.PATH,
+    metavar="DIR",
+    default=Path("lookalike-demo"),
+    show_default=True,
+    help="Where the drawn pictures and the library go.",
+)
+@click.option(
+    "--products",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=200,
+    show_default=True,
+    help=f"How many products are drawn, {_VIEWS} pictures of each.",
+)
+@click.option(
+    "--grid",
+    type=parameters.PATH,
+    metavar="OUT.png",
+    default=Path("search_results.png"),
+    show_default=True,
+    help="Where the question and its hits are drawn.",
+)
+def command(photos: Path | None, folder: Path, products: int, grid: Path) -> None:
+    """Show what this is about: make pictures, index them, search them.
+
+    Draws a small simulated shop, indexes it, and asks for one of its products with a picture that
+    is not among them. With --photos it does the same with your own pictures.
+    """
+    from lookalike.library import Library
+
+    if photos is not None:
+        with Library.create(photos, folder=_home(folder / "photos")) as library:
+            query = _index_photos(library, photos)
+            _ask(library, query, grid)
+        return
+    shop = folder / "products"
+    query = _draw(folder, shop, products)
+    with Library.create(shop, folder=_home(folder)) as library:
+        _index_shop(library, shop)
+        hits = _ask(library, query, grid)
+    asked = f"p{min(_ASKED, products - 1):04d}"
+    same = sum(hit.metadata.get("product") == asked for hit in hits.hits)
+    output.put(f"\n{same} of these {len(hits)} show the product that was asked for ({asked}).")
+
+
+def _home(folder: Path) -> Path:
+    """The library's folder, made; `UsageError` where that is impossible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot make {folder}: {error.strerror}; choose another with --folder"
+        ) from error
+    return folder / ".lookalike"
+
+
+def _draw(folder: Path, shop: Path, products: int) -> Path:
+    """The catalogue as files, and beside it a picture that is not in it."""
+    from lookalike.datasets.catalogue import view_pictures, write_catalogue
+    from lookalike.datasets.products import make_product
+
+    _home(folder)
+    output.note(f"Drawing {wording.counted(products * _VIEWS, 'picture')} of products in {shop} …")
+    query = folder / "query.jpg"
+    try:
+        write_catalogue(shop, products=products, views=_VIEWS)
+        product = make_product(min(_ASKED, products - 1))
+        query.write_bytes(next(view_pictures(product, range(_VIEWS, _VIEWS + 1))))
+    except OSError as error:
+        raise UsageError(f"cannot write into {folder}: {error.strerror}") from error
+    return query
+
+
+def _index_shop(library: Library, shop: Path) -> None:
+    from lookalike.indexing.report import Indexing
+
+    with ProgressLine("Indexing") as line:
+        options = Indexing(metadata=shop / "products.csv")
+        added = library.add([shop], options=options, progress=line)
+    output.note(summary(added))
+
+
+def _index_photos(library: Library, photos: Path) -> Path:
+    """Index the folder; one of its pictures is the question."""
+    with ProgressLine("Indexing") as line:
+        added = library.add([photos], progress=line)
+    output.note(summary(added))
+    image = next(library.failures({Outcome.INDEXED}, below=photos), None)
+    if image is None:
+        raise UsageError(f"there are no pictures in {photos}")
+    roots = {root.id: root.path for root in library.info().roots}
+    return roots[image.root] / image.path
+
+
+def _ask(library: Library, query: Path, grid: Path) -> Hits:
+    from lookalike.plots import result_grid
+    from lookalike.query import Query
+
+    output.note(f"What looks like {finding.shown(query)}?\n")
+    hits = library.search(Query((query,)))
+    write_hits(hits, "table", terms=(str(query),))
+    result_grid([query], hits, grid)
+    output.note(f"\nThe hits as pictures: {finding.shown(grid)}")
+    output.note(f"Next: {finding.typed(library.folder, f'search {finding.shown(query)}')}")
+    return hits

@@ -1,0 +1,110 @@
+"""`lookalike failures`: why is that picture not found?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lookalike.cli import finding, output, parameters
+from lookalike.errors import Outcome, UsageError
+
+if TYPE_CHECKING:
+    from lookalike.library import Library
+
+_FAILED = tuple(outcome.value for outcome in Outcome if outcome is not Outcome.INDEXED)
+_FIELDS = ("path", "outcome", "reason")
+
+
+@click.command("failures")
+@click.argument("paths", metavar="[PATH]...", nargs=-1, type=parameters.PATH)
+@click.option(
+    "--outcome",
+    "outcomes",
+    multiple=True,
+    type=click.Choice(_FAILED),
+    help="Only files with this outcome; may be repeated.",
+)
+@parameters.library_option
+@parameters.format_options("table", "json", "jsonl", "csv", "paths")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    paths: tuple[Path, ...],
+    outcomes: tuple[str, ...],
+    library: Path | None,
+    format_: str,
+    null: bool,
+) -> None:
+    """List the files that could not be indexed, with the reason.
+
+    With PATH (files or folders) the question is "why is this not found?": every one gets an answer,
+    and exit code 1 says that the library has never met some of them.
+
+    \b
+    lookalike failures --outcome truncated
+    lookalike failures ~/Pictures/cat.jpg
+    """
+    format_ = parameters.chosen_format(format_, null)
+    near = [path.absolute() for path in paths]
+    with finding.open_library(library, near) as opened:
+        wanted = [Outcome(name) for name in outcomes] or (list(Outcome) if paths else None)
+        listing = _Listing(opened, paths, wanted)
+        _write(listing.records(), format_, null=null)
+    if listing.strangers:
+        ctx.exit(1)
+    if not listing.count and not paths:
+        output.note("No file has failed." if not outcomes else "No file has that outcome.")
+
+
+class _Listing:
+    """The records to show, made one by one: a library may hold millions."""
+
+    def __init__(
+        self, library: Library, paths: tuple[Path, ...], outcomes: list[Outcome] | None
+    ) -> None:
+        self._library = library
+        self._paths = paths
+        self._outcomes = outcomes
+        self.count = 0
+        self.strangers = 0
+
+    def records(self) -> Iterator[dict[str, str]]:
+        roots = {root.id: root.path for root in self._library.info().roots}
+        for path in self._paths or (None,):
+            try:
+                for image in self._library.failures(self._outcomes, below=path):
+                    self.count += 1
+                    file = roots[image.root] / image.path
+                    yield {
+                        "path": finding.shown(file),
+                        "outcome": image.outcome.value,
+                        "reason": image.reason,
+                    }
+            except UsageError as error:
+                self.strangers += 1
+                output.complain(str(error))
+
+
+def _write(records: Iterator[dict[str, str]], format_: str, *, null: bool) -> None:
+    if format_ == "json":
+        output.put(output.as_json({"files": list(records)}))
+    elif format_ == "jsonl":
+        for record in records:
+            output.put(output.as_json(record, indent=None))
+    elif format_ == "csv":
+        output.put(output.csv_line(_FIELDS))
+        for record in records:
+            output.put(output.csv_line(output.flatten(record)))
+    elif format_ == "paths":
+        for record in records:
+            output.put_raw(record["path"] + ("\0" if null else "\n"))
+    else:
+        # Outcome first, so that the lines are aligned although they are written as they come.
+        width = max(map(len, _FAILED))
+        for record in records:
+            reason = f": {record['reason']}" if record["reason"] else ""
+            what = record["outcome"].ljust(width)
+            output.put(output.printable(f"{what}  {record['path']}{reason}"))

@@ -1,0 +1,135 @@
+"""Which library a command means."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from lookalike.errors import NoLibrary
+
+if TYPE_CHECKING:
+    from lookalike.library import Library
+
+_FOLDER = ".lookalike"
+# A direct subfolder with a library is named in the error; a folder with more entries than this is
+# not searched for one, because the error must come at once.
+_LOOK_AT = 2000
+
+
+def locate(library: Path | None, near: Sequence[Path] = ()) -> Path:
+    """The library's folder: the one given, else upwards from here, else upwards from `near`.
+
+    `library` already holds the environment variable LOOKALIKE_LIBRARY when that is set.
+    """
+    from lookalike.library import find_library
+
+    if library is not None:
+        return library
+    for start in (Path.cwd(), *near):
+        found = find_library(start)
+        if found is not None:
+            return found
+    raise NoLibrary(_none_here())
+
+
+def _none_here() -> str:
+    below = _below(Path.cwd())
+    if below is not None:
+        return (
+            f"there is no library here or in a folder above; there is one in ./{below}: "
+            f"add --library {shlex.quote(below)}"
+        )
+    return (
+        "there is no library here or in a folder above; make one with: lookalike index FOLDER "
+        "(or name one with --library DIR)"
+    )
+
+
+def _below(folder: Path) -> str | None:
+    """A direct subfolder that has a library, the first by name."""
+    try:
+        names = sorted(entry.name for entry in islice(folder.iterdir(), _LOOK_AT))
+        return next((name for name in names if (folder / name / _FOLDER).is_dir()), None)
+    except OSError:
+        return None
+
+
+def open_library(
+    library: Path | None, near: Sequence[Path] = (), *, read_only: bool = True
+) -> Library:
+    """Open the library that is meant; `NoLibrary` says what to do where there is none."""
+    from lookalike.library import Library
+
+    return Library.open(locate(library, near), read_only=read_only)
+
+
+@contextmanager
+def to_look_at(sources: Sequence[Path], library: Path | None) -> Iterator[Library]:
+    """The library that indexing would use, changed in nothing: where there is none yet, an empty
+    one in a temporary folder stands in for it."""
+    from lookalike.library import Library
+
+    home, there = _home(sources, library)
+    with ExitStack() as stack:
+        if there:
+            yield stack.enter_context(Library.open(home, read_only=True))
+            return
+        folder = stack.enter_context(TemporaryDirectory(prefix="lookalike-"))
+        root = _folder_of(sources[0])
+        yield stack.enter_context(Library.create(root, folder=Path(folder) / _FOLDER))
+
+
+def to_write(sources: Sequence[Path], library: Path | None) -> Library:
+    """The library that indexing these sources means; made where there is none."""
+    from lookalike.library import Library
+
+    home, there = _home(sources, library)
+    if there:
+        return Library.open(home)
+    return Library.create(_folder_of(sources[0]), folder=home)
+
+
+def _home(sources: Sequence[Path], library: Path | None) -> tuple[Path, bool]:
+    """The .lookalike folder for indexing, and whether there is a library in it."""
+    from lookalike.indexing.sources import resolved
+    from lookalike.library import find_library, is_library
+
+    for source in sources:
+        resolved(source)  # a mistyped folder is told before a library is made for it
+    first = _folder_of(sources[0])
+    if library is None:
+        found = find_library(first)
+        return (found, True) if found else (first / _FOLDER, False)
+    for place in (library, library / _FOLDER):
+        if is_library(place):
+            return place, True
+    return (library if library.name == _FOLDER else library / _FOLDER), False
+
+
+def _folder_of(source: Path) -> Path:
+    return source if source.is_dir() else source.absolute().parent
+
+
+def typed(folder: Path, command: str) -> str:
+    """`command` as it must be typed here so that it means the library in `folder`."""
+    from lookalike.library import find_library
+
+    named = folder.parent if folder.name == _FOLDER else folder
+    found = find_library(Path.cwd())
+    if found is not None and found.resolve() in (folder.resolve(), named.resolve()):
+        return f"lookalike {command}"
+    return f"lookalike {command} --library {shlex.quote(shown(named))}"
+
+
+def shown(path: Path) -> str:
+    """The path as short as it can be typed here: relative below this folder, else in full."""
+    try:
+        relative = path.absolute().relative_to(Path.cwd())
+    except ValueError:
+        return str(path.absolute())
+    return str(relative)

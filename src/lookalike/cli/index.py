@@ -1,0 +1,233 @@
+"""`lookalike index`: make a folder of pictures searchable, and keep it up to date."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lookalike.cli import finding, output, parameters, wording
+from lookalike.cli.progress import ProgressLine
+
+if TYPE_CHECKING:
+    from lookalike.indexing.report import Added, Indexing, Promise
+    from lookalike.library import Library
+
+
+@click.command("index")
+@click.argument("sources", metavar="PATH...", nargs=-1, required=True, type=parameters.PATH)
+@click.option(
+    "--with",
+    "extractors",
+    multiple=True,
+    metavar="EXTRACTOR",
+    help="What turns pictures into vectors; several may be given, also as a,b. Default: those the "
+    "library has already, else the best built-in one.",
+)
+@parameters.library_option
+@click.option(
+    "--metadata",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE.csv",
+    help="A CSV file with a column 'path' and others that describe the pictures.",
+)
+@click.option(
+    "--include",
+    multiple=True,
+    metavar="GLOB",
+    help="Only files that match, for example 'holiday/**' or '*.jpg'; may be repeated.",
+)
+@click.option(
+    "--exclude", multiple=True, metavar="GLOB", help="Leave out files that match; may be repeated."
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Time a sample and say what it would take; changes nothing."
+)
+@click.option("--retry-failed", is_flag=True, help="Try unchanged files again that failed earlier.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Processes that read pictures. Default: one for each processor core.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="S",
+    help="Seconds that one picture may take. Default: 20.",
+)
+@click.option(
+    "--max-memory",
+    type=parameters.memory,
+    metavar="SIZE",
+    help="Memory that one worker may take, as 500M or 4G. Default: half of the machine's, shared.",
+)
+@click.option(
+    "--max-pixels",
+    type=parameters.pixels,
+    metavar="N",
+    help="Largest picture that is opened, as 100M (megapixels). Default: 512M.",
+)
+@click.option("--strict", is_flag=True, help="Exit with 3 if pictures could not be indexed.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    sources: tuple[Path, ...],
+    extractors: tuple[str, ...],
+    library: Path | None,
+    metadata: Path | None,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    dry_run: bool,
+    retry_failed: bool,
+    workers: int | None,
+    timeout: float | None,
+    max_memory: int | None,
+    max_pixels: int | None,
+    strict: bool,
+) -> None:
+    """Index pictures, so that they can be searched.
+
+    PATH is a folder (with everything below it) or a single picture. Files that have not changed
+    since the last run cost nothing; pictures that were moved are recognised; those that are gone
+    are forgotten. Ctrl-C is safe at any time: the same command goes on where it stopped.
+
+    Without --library, the library nearest above the first PATH is used; if there is none, it is
+    made in the first folder given.
+    """
+    from lookalike.images.needs import Limits
+    from lookalike.indexing.report import Indexing
+
+    defaults = Limits()
+    options = Indexing(
+        include=include,
+        exclude=exclude,
+        workers=workers,
+        limits=Limits(
+            timeout=timeout or defaults.timeout,
+            max_pixels=max_pixels or defaults.max_pixels,
+            max_memory=max_memory or defaults.max_memory,
+        ),
+        retry_failed=retry_failed,
+        metadata=metadata,
+    )
+    names = [name.strip() for given in extractors for name in given.split(",") if name.strip()]
+    if dry_run:
+        with finding.to_look_at(sources, library) as opened, ProgressLine("Timing a sample"):
+            _say_promise(opened.promise(sources, extractors=names or None, options=options))
+        return
+    with finding.to_write(sources, library) as opened:
+        added = _add(ctx, opened, sources, names, options)
+        _say_added(opened, added, sources)
+        if strict and (added.failures or added.known_failures):
+            ctx.exit(3)
+        if not files(added):
+            ctx.exit(1)
+
+
+def _add(
+    ctx: click.Context,
+    library: Library,
+    sources: tuple[Path, ...],
+    names: list[str],
+    options: Indexing,
+) -> Added:
+    try:
+        with ProgressLine("Indexing") as line:
+            return library.add(sources, extractors=names or None, options=options, progress=line)
+    except KeyboardInterrupt:
+        held = wording.counted(library.info().images, "picture is", "pictures are")
+        output.note(f"Interrupted. {held} in the library; run the same command to go on.")
+        ctx.exit(130)
+
+
+def _say_promise(promise: Promise) -> None:
+    output.put(
+        f"{wording.counted(promise.files, 'file')}, {wording.number(promise.to_index)} to index"
+        f" (timed on {wording.counted(promise.sampled, 'picture')})."
+    )
+    if not promise.to_index:
+        return
+    output.put(
+        f"time         about {wording.duration(promise.seconds)}"
+        f" ({wording.rate(promise.images_per_second)} pictures a second)"
+    )
+    output.put(f"disk         about {wording.size(promise.disk_bytes)}")
+    if promise.peak_memory_bytes is not None:
+        output.put(f"peak memory  about {wording.size(promise.peak_memory_bytes)}")
+
+
+def _say_added(library: Library, added: Added, sources: tuple[Path, ...]) -> None:
+    for folder, reason in added.unfound:
+        output.complain(f"{folder}: {reason}")
+    if not files(added):
+        output.complain(_nothing(added, sources))
+        return
+    output.put(summary(added))
+    if added.failed:
+        kinds = ", ".join(
+            f"{wording.number(n)} {outcome.replace('_', ' ')}"
+            for outcome, n in sorted(added.failed.items(), key=lambda pair: -pair[1])
+        )
+        lists = finding.typed(library.folder, "failures")
+        output.put(f"{wording.number(added.failures)} failed: {kinds}. `{lists}` lists them.")
+    if added.known_failures:
+        output.put(
+            f"{wording.number(added.known_failures)} failed earlier and have not changed: "
+            "--retry-failed tries them again."
+        )
+    if added.described or added.undescribed:
+        output.put(_metadata_line(added))
+    output.aside(f"Next: {finding.typed(library.folder, 'search PICTURE')}")
+
+
+def files(added: Added) -> int:
+    """Pictures that the run met or missed; 0 means that there was nothing to do at all."""
+    met = added.indexed + added.unchanged + added.removed
+    return met + added.failures + added.known_failures
+
+
+def summary(added: Added) -> str:
+    """In one line: "Indexed 812 pictures (3 changed, 1,204 unchanged) in 12.3 s, 66 a second."""
+    parts = [
+        f"{wording.number(n)} {word}"
+        for n, word in (
+            (added.changed, "changed"),
+            (added.moved, "moved"),
+            (added.copied, "copied"),
+            (added.removed, "removed"),
+            (added.unchanged, "unchanged"),
+        )
+        if n
+    ]
+    aside = f" ({', '.join(parts)})" if parts else ""
+    speed = (
+        f", {wording.rate(added.indexed / added.seconds)} a second"
+        if added.indexed and added.seconds > 0
+        else ""
+    )
+    return (
+        f"Indexed {wording.counted(added.indexed, 'picture')}{aside}"
+        f" in {wording.duration(added.seconds)}{speed}."
+    )
+
+
+def _metadata_line(added: Added) -> str:
+    text = f"{wording.counted(added.described, 'picture')} got metadata."
+    if added.undescribed:
+        text += (
+            f" {wording.counted(added.undescribed, 'row names', 'rows name')} no indexed picture."
+        )
+    return text
+
+
+def _nothing(added: Added, sources: tuple[Path, ...]) -> str:
+    where = ", ".join(str(source) for source in sources)
+    if added.not_pictures:
+        files = wording.counted(added.not_pictures, "file")
+        return f"There are no pictures in {where}, only {files} of other kinds."
+    return (
+        f"There are no pictures in {where} (JPEG, PNG, GIF, BMP, WebP, TIFF, AVIF or HEIC; "
+        "hidden files are skipped)."
+    )

@@ -1,0 +1,94 @@
+"""`lookalike info`: facts of a library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lookalike.cli import finding, output, parameters, wording
+
+if TYPE_CHECKING:
+    from lookalike.library import Info
+    from lookalike.stores.contract import Space
+
+
+@click.command("info")
+@parameters.library_option
+@parameters.format_options("table", "json")
+def command(library: Path | None, format_: str) -> None:
+    """Show what a library holds: its folders, pictures, extractors and size.
+
+    A library may hold vectors of several extractors ("spaces"): --by chooses among them.
+    """
+    with finding.open_library(library) as opened:
+        facts = opened.info()
+    if format_ == "json":
+        output.put(output.as_json(document(facts)))
+    else:
+        _table(facts)
+
+
+def document(facts: Info) -> dict[str, Any]:
+    """What --format json writes; its keys are a promise (docs/command-line.md)."""
+    return {
+        "library": str(facts.folder),
+        "version": facts.version,
+        "roots": [str(root.path) for root in facts.roots],
+        "images": facts.images,
+        "outcomes": {str(outcome): count for outcome, count in sorted(facts.outcomes.items())},
+        "bytes": facts.bytes,
+        "read_only": facts.read_only,
+        "spaces": [_space(space) for space in facts.spaces],
+    }
+
+
+def _space(space: Space) -> dict[str, Any]:
+    return {
+        "extractor": space.name,
+        "revision": space.revision,
+        "current": space.current,
+        "dim": space.dim,
+        "similarity": space.similarity,
+        "dtype": space.dtype,
+        "vectors": space.count,
+        "bytes": space.bytes,
+        "bytes_per_image": _each(space),
+    }
+
+
+def _each(space: Space) -> int:
+    return round(space.bytes / space.count) if space.count else 0
+
+
+def _table(facts: Info) -> None:
+    output.put(
+        f"library   {output.printable(str(facts.folder))}" + " (read-only)" * facts.read_only
+    )
+    for at, root in enumerate(facts.roots):
+        output.put(("pictures  " if at == 0 else "          ") + output.printable(str(root.path)))
+    others = ", ".join(
+        f"{wording.number(count)} {outcome.replace('_', ' ')}"
+        for outcome, count in sorted(facts.outcomes.items())
+        if outcome != "indexed" and count
+    )
+    output.put(f"indexed   {wording.counted(facts.images, 'picture')}")
+    if others:
+        output.put(f"failed    {others} (`{finding.typed(facts.folder, 'failures')}` lists them)")
+    output.put(f"on disk   {wording.size(facts.bytes)}")
+    output.put()
+    titles = ("extractor", "revision", "dim", "similarity", "vectors", "MB", "KB per image")
+    rows = [
+        (
+            space.name if space.current else f"{space.name} (older)",
+            space.revision,
+            wording.number(space.dim),
+            space.similarity,
+            wording.number(space.count),
+            f"{space.bytes / 1e6:,.1f}",
+            f"{_each(space) / 1e3:,.2f}",
+        )
+        for space in facts.spaces
+    ]
+    output.table(titles, rows, right="llrlrrr", stretch=0)

@@ -1,0 +1,203 @@
+"""Where text goes: results to stdout, everything else to stderr, and what a terminal can take.
+
+All results pass through `put`, so that a reader who leaves early (`| head`), a full disk behind `>`
+and file names that are not text in any encoding are each treated in one place.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, TextIO, TypeAlias
+
+import click
+
+Format: TypeAlias = Literal["table", "json", "jsonl", "csv", "paths"]
+
+_EDGE = 2  # spaces between two columns
+
+
+class ReaderGone(Exception):  # no error: the reader has had enough
+    """Nobody reads stdout any more."""
+
+
+def prepare() -> None:
+    """Let every file name through: names that are not UTF-8 leave as the bytes they came as."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            utf8 = stream.encoding.lower().replace("-", "") == "utf8"
+            stream.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
+
+
+def put(text: str = "") -> None:
+    """One line of results."""
+    _write(text + "\n")
+
+
+def put_raw(text: str) -> None:
+    """Results without a line end of their own."""
+    _write(text)
+
+
+def _write(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+    except BrokenPipeError:
+        raise ReaderGone from None
+    except OSError as error:
+        raise _cannot_write(error) from None
+
+
+def flush() -> None:
+    """Hand over what is buffered, while a failure can still be told."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise ReaderGone from None
+    except OSError as error:
+        raise _cannot_write(error) from None
+
+
+def _cannot_write(error: OSError) -> click.UsageError:
+    drop()
+    return click.UsageError(f"The results cannot be written to stdout: {error.strerror}")
+
+
+def drop() -> None:
+    """Send what is still buffered nowhere, or Python complains about it when it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def note(text: str) -> None:
+    """A remark for the person, on stderr."""
+    click.echo(text, err=True, color=coloured(sys.stderr) or None)
+
+
+def aside(text: str) -> None:
+    """A remark that only a person at a terminal can want: nothing where stderr is a file."""
+    if is_terminal(sys.stderr):
+        note(click.style(text, dim=True) if coloured(sys.stderr) else text)
+
+
+def complain(text: str) -> None:
+    """An error in one line, on stderr."""
+    # Click strips the colour again where stderr is no terminal.
+    head = click.style("Error:", fg="red", bold=True) if coloured(sys.stderr) else "Error:"
+    note(f"{head} {printable(text)}")
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """A terminal that can redraw a line."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def coloured(stream: TextIO) -> bool:
+    """Colours are welcome there (https://no-color.org)."""
+    return is_terminal(stream) and not os.environ.get("NO_COLOR")
+
+
+def dim(text: str) -> str:
+    """The text, less prominent on a terminal."""
+    return click.style(text, dim=True) if coloured(sys.stdout) else text
+
+
+# ---- text that fits ----
+
+
+def printable(text: str) -> str:
+    """The text without control characters: a file name may not steer the terminal."""
+    return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text)
+
+
+def width_of(text: str) -> int:
+    """Columns that the text takes on a terminal: East Asian wide characters take two."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )
+
+
+def shorten(text: str, width: int) -> str:
+    """At most `width` columns, cut in the middle: both ends of a path say more than its middle."""
+    if width_of(text) <= width:
+        return text
+    if width < 3:
+        return "…"[:width]
+    tail_width = max(1, (width - 1) * 2 // 3)  # the file's own name stands at the end
+    tail = ""
+    for c in reversed(text):
+        if width_of(c + tail) > tail_width:
+            break
+        tail = c + tail
+    head = ""
+    for c in text:
+        if width_of(head + c + "…" + tail) > width:
+            break
+        head += c
+    return head + "…" + tail
+
+
+def table(
+    titles: Sequence[str], rows: Iterable[Sequence[str]], *, right: str = "", stretch: int = -1
+) -> None:
+    """Rows under titles, in aligned columns.
+
+    right    one letter a column: "r" stands to the right (numbers); the rest to the left
+    stretch  the column that is cut in the middle where the terminal is too narrow
+    """
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(width_of(line[at]) for line in (titles, *cells)) for at in range(len(titles))]
+    if is_terminal(sys.stdout):
+        room = shutil.get_terminal_size().columns
+        spare = room - sum(widths) - _EDGE * (len(widths) - 1)
+        at = stretch % len(widths)
+        widths[at] = max(12, widths[at] + min(0, spare))
+    put(dim(_line(titles, widths, right)))
+    for cell_row in cells:
+        put(_line(cell_row, widths, right))
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: str) -> str:
+    parts = []
+    for at, (cell, width) in enumerate(zip(cells, widths, strict=True)):
+        text = shorten(cell, width)
+        gap = " " * (width - width_of(text))
+        parts.append(gap + text if right[at : at + 1] == "r" else text + gap)
+    return (" " * _EDGE).join(parts).rstrip()
+
+
+# ---- text for programs ----
+
+
+def as_json(value: Any, *, indent: int | None = 2) -> str:
+    """JSON text; a name that is not UTF-8 is escaped, so that the text always is."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent, default=str, allow_nan=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, ensure_ascii=True, indent=indent, default=str, allow_nan=False)
+    return text
+
+
+def csv_line(cells: Iterable[Any]) -> str:
+    """One line of CSV (RFC 4180), without the line end."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(list(cells))
+    return text.getvalue()
+
+
+def flatten(record: Mapping[str, Any]) -> list[Any]:
+    """The values of a record for a line of CSV: nothing for None, JSON for lists and objects."""
+    return [
+        "" if v is None else as_json(v, indent=None) if isinstance(v, (dict, list)) else v
+        for v in record.values()
+    ]

@@ -1,0 +1,76 @@
+"""Options that several commands share, and the kinds of values they take."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PATH = click.Path(path_type=Path)
+
+
+def _amount(text: str, thousand: int, example: str) -> int:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", text.strip().lower())
+    value = float(found[1]) * thousand ** " kmgt".index(found[2] or " ") if found else 0
+    if value < 1:
+        raise click.BadParameter(f"'{text}' is no size; write for example {example}")
+    return int(value)
+
+
+def memory(text: str) -> int:
+    """Bytes: "4G", "500M", "1.5 GiB"; a thousand is 1024, as for memory everywhere."""
+    return _amount(text, 1024, "500M or 4G")
+
+
+def pixels(text: str) -> int:
+    """A number of pixels: "100M" are a hundred megapixels."""
+    return _amount(text, 1000, "100M (megapixels)")
+
+
+def library_option(command: F) -> F:
+    """--library DIR: where the library is."""
+    return click.option(
+        "--library",
+        type=PATH,
+        metavar="DIR",
+        envvar="LOOKALIKE_LIBRARY",
+        show_envvar=True,
+        help="The library: the folder of pictures, or the .lookalike folder itself. Otherwise it "
+        "is looked for from here upwards.",
+    )(command)
+
+
+def format_options(*names: str) -> Callable[[F], F]:
+    """--format with these names (the first is the default), and -0 where "paths" is one of them."""
+
+    def add(command: F) -> F:
+        if "paths" in names:
+            command = click.option(
+                "-0",
+                "--null",
+                "null",
+                is_flag=True,
+                help="Paths only, each ended by a zero byte: for xargs -0.",
+            )(command)
+        return click.option(
+            "--format",
+            "format_",
+            type=click.Choice(names),
+            default=names[0],
+            show_default=True,
+            help="How the results are written.",
+        )(command)
+
+    return add
+
+
+def chosen_format(format_: str, null: bool) -> str:
+    """The format, where -0 alone already means paths."""
+    if null and format_ not in ("table", "paths"):
+        raise click.UsageError(f"-0 writes paths: leave out --format {format_}")
+    return "paths" if null else format_

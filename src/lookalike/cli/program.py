@@ -1,0 +1,141 @@
+"""The program around the commands: finds a command by name, turns errors into a line and a code.
+
+Exit 0 fine, 1 nothing found, 2 wrong use, 3 files failed (only with --strict), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+import lookalike
+from lookalike.cli import output
+from lookalike.errors import LookalikeError
+
+# Section of the help page -> its commands, in the order in which a newcomer meets them. Each is a
+# file of this folder with a `command`: "similar-groups" is in similar_groups.py.
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "Pictures": ("index", "search", "demo"),
+    "The library": ("info", "failures", "remove"),
+}
+
+EPILOG = """\b
+Start with:
+  lookalike index ~/Pictures
+  lookalike search cat.jpg
+"""
+
+
+class Told(click.ClickException):
+    """What the user did cannot work; shown as one line, exit code 2."""
+
+    exit_code = 2
+
+    def show(self, file: Any = None) -> None:
+        output.complain(self.message)
+
+
+class Program(click.Group):
+    """The group of all commands. A command's file is imported when it is asked for, not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for names in SECTIONS.values() for name in names]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        module = importlib.import_module(f"lookalike.cli.{cmd_name.replace('-', '_')}")
+        command = module.command
+        assert isinstance(command, click.Command), f"{module.__name__} has no command"
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(map(len, self.list_commands(ctx)))
+        for title, names in SECTIONS.items():
+            rows = []
+            for name in names:
+                command = self.get_command(ctx, name)
+                assert command is not None
+                rows.append((name.ljust(width), command.get_short_help_str(limit=90)))
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            raise Told(_unknown_command(name, self.list_commands(ctx)))
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args:
+            click.echo(ctx.get_help(), err=True)
+            ctx.exit(2)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            raise Told(_usage_text(error)) from None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            answer = super().invoke(ctx)
+            output.flush()
+        except output.ReaderGone:
+            # `| head` has read all it wanted: that is no failure (ripgrep exits 0 as well).
+            output.drop()
+            ctx.exit(0)
+        except KeyboardInterrupt:
+            output.note("\nInterrupted.")
+            ctx.exit(130)
+        except click.UsageError as error:
+            raise Told(_usage_text(error)) from None
+        except LookalikeError as error:
+            raise Told(str(error)) from error
+        return answer
+
+
+def _usage_text(error: click.UsageError) -> str:
+    """One line, as every other error, instead of click's three."""
+    text = " ".join(error.format_message().split())
+    if error.ctx is None:
+        return text
+    return f"{text.rstrip('.')}. See: {error.ctx.command_path} --help"
+
+
+def _unknown_command(name: str, known: list[str]) -> str:
+    from difflib import get_close_matches
+
+    if Path(name).is_file():
+        return f"'{name}' is a file, not a command. To search with it: lookalike search {name}"
+    if Path(name).is_dir():
+        return f"'{name}' is a folder, not a command. To index it: lookalike index {name}"
+    close = get_close_matches(name, known, n=1)
+    meant = f" Did you mean '{close[0]}'?" if close else ""
+    return f"There is no command '{name}'.{meant} See: lookalike --help"
+
+
+@click.command(
+    cls=Program,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(lookalike.__version__, prog_name="lookalike", message="%(prog)s %(version)s")
+def program() -> None:
+    """Find images that look alike."""
+
+
+def main() -> NoReturn:
+    """Run the program with the arguments of this process; never returns."""
+    output.prepare()
+    try:
+        program.main(prog_name="lookalike")
+    except KeyboardInterrupt:
+        # Between two commands of ours, while Python still imports: nothing has been started.
+        os._exit(130)
+    sys.exit(0)

@@ -1,0 +1,185 @@
+"""Reports and hits as figures."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lookalike.errors import UsageError
+from lookalike.images.needs import Pixels
+from lookalike.query import Hit, Hits, Picture
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+TILE = 2.0  # inches, the side of the square that a picture is fitted into
+GAP = 0.22
+CAPTION = 0.62  # below each tile: rank and similarity, and two lines of file name
+TITLE = 0.5
+DPI = 110  # 220 pixels a tile: enough to judge a hit, and 50 of them stay below 2 MB
+NAME_WIDTH = 32  # characters a line of caption
+
+INK, FAINT, PAPER, MISSING, ACCENT = "#1b1f24", "#6b7280", "#f3f4f6", "#e5e7eb", "#2563eb"
+_OF_RELEVANCE = {"near-copy": "#7c3aed", "strong": "#15803d", "plausible": "#b45309", "weak": FAINT}
+_MORE_SCRIPTS = (
+    "Noto Sans CJK JP",
+    "Hiragino Sans",
+    "Yu Gothic",
+    "Microsoft YaHei",
+    "PingFang HK",
+    "Arial Unicode MS",
+    "Noto Sans Arabic",
+    "Noto Sans Devanagari",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One picture of the grid: its pixels (None: it cannot be shown) and what stands below it."""
+
+    pixels: Pixels | None
+    heading: str
+    name: str
+    colour: str = INK
+    framed: bool = False
+
+
+def result_grid(
+    query: Sequence[Picture], hits: Hits, out: Path | str, *, columns: int | None = None
+) -> None:
+    """Draw a question and its hits, with rank and similarity, and save it to `out`.
+
+    query    the pictures that were asked for
+    out      the suffix decides: .png, .jpg, .pdf, .svg
+    columns  hits in a row; by default up to five
+
+    Pictures that are gone or broken are grey tiles with their name. `UsageError` where the file
+    cannot be written.
+    """
+    asked = [Tile(p, "query", _name(q), ACCENT, framed=True) for q, p in _loaded(query)]
+    found = [
+        Tile(pixels, _heading(hit), hit.path, _OF_RELEVANCE.get(hit.relevance or "", INK))
+        for hit, (_, pixels) in zip(
+            hits.hits, _loaded([hit.file for hit in hits.hits]), strict=True
+        )
+    ]
+    figure = _draw(asked, found, title=_title(hits), columns=columns)
+    _save(figure, Path(out))
+
+
+def _heading(hit: Hit) -> str:
+    judged = f"  {hit.relevance}" if hit.relevance else ""
+    return f"{hit.rank}   {round(hit.similarity, 3) + 0.0:.3f}{judged}"
+
+
+def _title(hits: Hits) -> str:
+    if not hits.hits:
+        return f"Nothing found by {hits.by}"
+    best = f"The {len(hits)} most similar" if len(hits) > 1 else "The most similar"
+    return f"{best} of {hits.searched:,} pictures, by {hits.by} ({hits.similarity})"
+
+
+def _name(picture: Picture) -> str:
+    return picture.name if isinstance(picture, Path) else ""
+
+
+def _loaded(pictures: Sequence[Picture]) -> list[tuple[Picture, Pixels | None]]:
+    raise NotImplementedError
+
+
+def _draw(
+    asked: Sequence[Tile], found: Sequence[Tile], *, title: str, columns: int | None
+) -> Figure:
+    """The questions in a column at the left, the hits in rows beside them."""
+    from matplotlib.figure import Figure
+
+    across = columns or min(5, max(1, len(found)))
+    down = max(1, math.ceil(len(found) / across), len(asked))
+    step_x, step_y = TILE + GAP, TILE + CAPTION + GAP
+    width = GAP * 3 + step_x * (across + 1)
+    height = TITLE + step_y * down + GAP
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    figure.text(
+        (2 * GAP) / width,
+        1 - 0.3 / height,
+        title,
+        size=11,
+        color=INK,
+        va="center",
+        parse_math=False,
+    )
+
+    def place(tile: Tile, x: float, row: int) -> None:
+        top = TITLE + row * step_y
+        box = (x / width, 1 - (top + TILE) / height, TILE / width, TILE / height)
+        _tile(figure.add_axes(box), tile)
+
+    for row, tile in enumerate(asked):
+        place(tile, 2 * GAP, row)
+    for at, tile in enumerate(found):
+        # One gap more between the question and its answers.
+        place(tile, 3 * GAP + step_x * (1 + at % across), at // across)
+    return figure
+
+
+def _tile(axes: Axes, tile: Tile) -> None:
+    axes.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[])
+    axes.set_facecolor(PAPER if tile.pixels is not None else MISSING)
+    for side in axes.spines.values():
+        side.set_visible(tile.framed)
+        side.set(color=tile.colour, linewidth=2.0)
+    if tile.pixels is None:
+        axes.text(0.5, 0.5, "cannot be shown", size=9, color=FAINT, ha="center", va="center")
+    else:
+        high, wide = tile.pixels.shape[:2]
+        w, h = min(1.0, wide / high), min(1.0, high / wide)
+        extent = ((1 - w) / 2, (1 + w) / 2, (1 - h) / 2, (1 + h) / 2)
+        axes.imshow(tile.pixels, extent=extent, aspect="auto", interpolation="lanczos")
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+    heading = axes.text(0, -0.05, tile.heading, size=9.5, weight="bold", color=tile.colour)
+    name = axes.text(0, -0.145, caption(tile.name), size=7.5, color=FAINT, linespacing=1.3)
+    name.set_fontfamily(_fonts())
+    for text in (heading, name):
+        text.set_verticalalignment("top")
+        text.set_parse_math(False)  # "$" in a file name is no formula
+
+
+def caption(path: str) -> str:
+    """The path in at most two lines: its folders, then the file's own name, each cut if need be."""
+    clean = "".join(c if c.isprintable() else "\ufffd" for c in path)
+    if len(clean) <= NAME_WIDTH:
+        return clean
+    folders, slash, name = clean.rpartition("/")
+    if len(name) > NAME_WIDTH:
+        name = name[: NAME_WIDTH - 17] + "…" + name[-16:]
+    if len(folders) >= NAME_WIDTH:
+        folders = "…" + folders[-(NAME_WIDTH - 2) :]
+    return f"{folders}{slash}\n{name}" if slash else name
+
+
+def _fonts() -> list[str]:
+    """Matplotlib's own font, then those of this machine that know more scripts than Latin."""
+    from matplotlib import font_manager
+
+    here = {font.name for font in font_manager.fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in _MORE_SCRIPTS if name in here)]
+
+
+def _save(figure: Figure, out: Path) -> None:
+    known = sorted(figure.canvas.get_supported_filetypes())
+    kind = out.suffix.lstrip(".").lower()
+    if kind not in known:
+        raise UsageError(f"cannot draw into '{out}': name a .png, .jpg, .pdf or .svg file")
+    try:
+        with warnings.catch_warnings():
+            # A file name in a script that the font does not have is drawn as boxes; that is no
+            # reason to write warnings between the results.
+            warnings.filterwarnings("ignore", message="Glyph .* missing from")
+            figure.savefig(out, format=kind)
+    except OSError as error:
+        raise UsageError(f"cannot write {out}: {error.strerror or error}") from error

@@ -1,0 +1,161 @@
+"""`lookalike index`, as a user types it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from .conftest import PROGRAM, Album, draw, environment, lookalike, make_photos
+
+
+def test_the_result_is_two_lines_on_stdout_and_a_pipe_gets_no_progress(album: Album) -> None:
+    run = album.indexed
+    assert run.returncode == 0
+    first, second = run.stdout.splitlines()
+    assert first.startswith("Indexed 8 pictures in ")
+    assert first.endswith(" a second.")
+    assert second.startswith("2 failed: ")
+    assert "1 truncated" in second
+    assert second.endswith("`lookalike failures --library photos` lists them.")
+    assert run.stderr == ""
+
+
+def test_a_second_run_finds_everything_unchanged(tmp_path: Path, album: Album) -> None:
+    shutil.copytree(album.photos, tmp_path / "photos", copy_function=shutil.copy2)
+    run = lookalike("index", "photos", cwd=tmp_path)
+    assert run.returncode == 0
+    first, second = run.stdout.splitlines()
+    assert first.startswith("Indexed 0 pictures (8 unchanged) in ")
+    assert second == "2 failed earlier and have not changed: --retry-failed tries them again."
+
+
+def test_changed_moved_copied_and_removed_pictures_are_told_apart(
+    tmp_path: Path, album: Album
+) -> None:
+    photos = tmp_path / "photos"
+    shutil.copytree(album.photos, photos, copy_function=shutil.copy2)
+    draw(photos / "0.png", 100)
+    (photos / "moved").mkdir()
+    (photos / "1.png").rename(photos / "moved" / "one.png")
+    shutil.copy2(photos / "2.png", photos / "two.png")
+    (photos / "3.png").unlink()
+    draw(photos / "new.png", 101)
+    run = lookalike("index", "photos", "--retry-failed", cwd=tmp_path)
+    first, second = run.stdout.splitlines()
+    assert first.startswith(
+        "Indexed 4 pictures (1 changed, 1 moved, 1 copied, 1 removed, 5 unchanged) in "
+    )
+    assert second.startswith("2 failed: ")
+
+
+def test_strict_exits_with_3_when_files_failed_now_or_earlier(tmp_path: Path) -> None:
+    make_photos(tmp_path / "photos")
+    for _ in range(2):
+        assert lookalike("index", "photos", "--strict", cwd=tmp_path).returncode == 3
+    assert lookalike("index", "photos", cwd=tmp_path).returncode == 0
+
+
+def test_a_dry_run_promises_and_writes_nothing(tmp_path: Path) -> None:
+    photos = make_photos(tmp_path / "photos")
+    before = sorted(tmp_path.rglob("*"))
+    run = lookalike("index", "photos", "--dry-run", cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    lines = run.stdout.splitlines()
+    assert " to index (timed on " in lines[0]
+    assert [line.split("  ")[0] for line in lines[1:3]] == ["time", "disk"]
+    assert sorted(tmp_path.rglob("*")) == before
+    assert photos.exists()
+
+
+def test_the_library_is_found_above_the_folder_and_not_made_twice(
+    tmp_path: Path, album: Album
+) -> None:
+    shutil.copytree(album.photos, tmp_path / "photos", copy_function=shutil.copy2)
+    run = lookalike("index", "photos/pets", cwd=tmp_path)
+    assert "(1 unchanged)" in run.stdout
+    assert [p.parent.name for p in tmp_path.rglob(".lookalike")] == ["photos"]
+
+
+def test_the_library_can_be_kept_elsewhere(tmp_path: Path) -> None:
+    photos = draw(tmp_path / "photos" / "a.png", 1).parent
+    run = lookalike("index", photos, "--library", "shelf", cwd=tmp_path)
+    assert run.returncode == 0
+    assert (tmp_path / "shelf" / ".lookalike").is_dir()
+    assert not (photos / ".lookalike").exists()
+    found = lookalike(
+        "search", photos / "a.png", "--library", "shelf", "--format", "paths", cwd=tmp_path
+    )
+    assert found.stdout == "photos/a.png\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["nowhere"], "no such file or folder: nowhere"),
+        (["good", "nowhere"], "no such file or folder: nowhere"),
+        (["good", "--with", "colour"], "color"),
+        (["good", "--metadata", "nowhere.csv"], "nowhere.csv"),
+        (["good", "--library", "good/a.png"], "good/a.png"),
+    ],
+)
+def test_what_cannot_be_indexed_is_told_in_one_line(
+    tmp_path: Path, arguments: list[str], told: str
+) -> None:
+    draw(tmp_path / "good" / "a.png", 1)
+    run = lookalike("index", *arguments, cwd=tmp_path)
+    assert run.returncode == 2, run.stderr
+    assert run.stdout == ""
+    assert run.stderr.startswith("Error: ")
+    assert run.stderr.count("\n") == 1
+    assert told in run.stderr
+
+
+@pytest.mark.parametrize("name", [None, "notes.txt"])
+def test_a_folder_without_pictures_is_told_with_exit_code_1(
+    tmp_path: Path, name: str | None
+) -> None:
+    (tmp_path / "empty").mkdir()
+    if name:
+        (tmp_path / "empty" / name).write_text("only words " * 30)
+    run = lookalike("index", "empty", cwd=tmp_path)
+    assert run.returncode == 1
+    assert run.stderr.startswith("Error: there are no pictures in empty")
+    assert run.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    for number in range(400):
+        draw(photos / f"{number:04d}.png", number)
+    running = subprocess.Popen(
+        [*PROGRAM, "index", "photos"],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # a terminal sends Ctrl-C to the program and its workers alike
+    )
+    catalogue = photos / ".lookalike" / "catalogue.sqlite"
+    until = time.monotonic() + 30
+    while not catalogue.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(0.15)
+    os.killpg(running.pid, signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    assert "Traceback" not in err, err
+    if running.returncode == 0:
+        pytest.skip("the run was over before the signal came")
+    assert running.returncode == 130, err
+    assert out == ""
+    assert "Interrupted. " in err
+    assert "in the library; run the same command to go on." in err
+    again = lookalike("index", "photos", cwd=tmp_path)
+    assert again.returncode == 0
+    info = lookalike("info", "--library", "photos", cwd=tmp_path)
+    assert "400 pictures" in info.stdout

@@ -1,0 +1,91 @@
+"""Text that fits a terminal, and text for programs."""
+
+import io
+import json
+import os
+import sys
+
+import pytest
+
+from lookalike.cli import output
+
+
+class Terminal(io.StringIO):
+    """Catches what is written, and says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def on_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> Terminal:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("NO_COLOR", "1")
+    return terminal
+
+
+def test_columns_are_aligned_and_numbers_stand_to_the_right(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output.table(["rank", "path"], [["1", "a.jpg"], ["10", "long name.jpg"]], right="r")
+    assert capsys.readouterr().out == "rank  path\n   1  a.jpg\n  10  long name.jpg\n"
+
+
+def test_a_long_path_is_whole_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
+    path = "folder/" * 60 + "cat.jpg"
+    output.table(["path"], [[path]])
+    assert path in capsys.readouterr().out
+
+
+def test_a_long_path_is_cut_in_the_middle_on_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = on_terminal(monkeypatch, 40)
+    output.table(["rank", "path"], [["1", "photos/" * 20 + "cat-0001.jpg"]], right="r")
+    row = terminal.getvalue().splitlines()[1]
+    assert len(row) == 40
+    assert row.startswith("   1  photos/")
+    assert "…" in row
+    assert row.endswith("cat-0001.jpg")
+
+
+def test_wide_characters_take_two_columns() -> None:
+    assert output.width_of("日本") == 4
+    assert output.width_of("e\u0301") == 1
+    assert output.width_of(output.shorten("日本語の写真.jpg", 9)) <= 9
+
+
+@pytest.mark.parametrize("width", range(20))
+def test_shortening_keeps_within_the_width(width: int) -> None:
+    assert output.width_of(output.shorten("abcdefghij日本語klmnop", width)) <= width
+
+
+def test_a_file_name_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    output.table(["path"], [["a\x1b[2Jb\nc.jpg"]])
+    assert capsys.readouterr().out == "path\na\ufffd[2Jb\ufffdc.jpg\n"
+
+
+def test_json_keeps_letters_and_escapes_what_is_no_unicode() -> None:
+    assert output.as_json({"path": "Müller.jpg"}, indent=None) == '{"path": "Müller.jpg"}'
+    broken = os.fsdecode(b"m\xfcller.jpg")
+    text = output.as_json({"path": broken}, indent=None)
+    assert text.encode()
+    assert os.fsencode(json.loads(text)["path"]) == b"m\xfcller.jpg"
+
+
+def test_csv_quotes_what_needs_it() -> None:
+    assert output.csv_line([1, 'a "b", c', ""]) == '1,"a ""b"", c",'
+    assert output.flatten({"a": None, "b": {"kind": "shoe"}}) == ["", '{"kind": "shoe"}']
+
+
+def test_no_color_and_dumb_terminals_are_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert output.coloured(Terminal())
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not output.coloured(Terminal())
+    assert output.is_terminal(Terminal())
+    monkeypatch.setenv("TERM", "dumb")
+    assert not output.is_terminal(Terminal())

@@ -1,0 +1,159 @@
+"""The program around the commands: help, lazy loading, wrong use."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import lookalike
+from lookalike.cli import program
+from lookalike.cli.program import SECTIONS
+
+HEAVY = ("numpy", "cv2", "PIL", "onnxruntime", "torch", "matplotlib", "faiss", "fastapi", "sqlite3")
+
+
+def commands(
+    command: click.Command, name: str = "lookalike"
+) -> Iterator[tuple[str, click.Command]]:
+    """Every command and command group, by the words that call it."""
+    yield name, command
+    if isinstance(command, click.Group):
+        ctx = click.Context(command)
+        for word in command.list_commands(ctx):
+            below = command.get_command(ctx, word)
+            assert below is not None
+            yield from commands(below, f"{name} {word}")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["index", "--help"], ["--version"]])
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys\n"
+        "from lookalike.cli import main\n"
+        f"sys.argv = ['lookalike', *{arguments!r}]\n"
+        "try:\n    main()\n"
+        "finally:\n"
+        f"    loaded = [name for name in {HEAVY!r} if name in sys.modules]\n"
+        "    print('loaded:', loaded, file=sys.stderr)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0
+    assert run.stderr == "loaded: []\n"
+    assert "lookalike" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "command"), [*commands(program)], ids=lambda value: str(value)[:40]
+)
+def test_every_command_and_option_has_help(name: str, command: click.Command) -> None:
+    assert command.help, f"{name} has no help"
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{name} {parameter.opts} has no help"
+
+
+def test_every_command_file_is_in_the_list_of_commands() -> None:
+    import lookalike.cli
+
+    folder = Path(lookalike.cli.__file__).parent
+    files = {file.stem.replace("_", "-") for file in folder.glob("*.py") if command_in(file)}
+    assert files == {name for names in SECTIONS.values() for name in names}
+
+
+def command_in(file: Path) -> bool:
+    return "\ndef command(" in file.read_text()
+
+
+def test_the_help_page_shows_every_command_with_a_whole_sentence() -> None:
+    page = CliRunner().invoke(program, ["--help"], terminal_width=100).stdout
+    for names in SECTIONS.values():
+        for name in names:
+            (line,) = (line for line in page.splitlines() if line.startswith(f"  {name} "))
+            assert line.endswith("."), line
+            assert "..." not in line
+
+
+def test_the_version_is_told() -> None:
+    run = CliRunner().invoke(program, ["--version"])
+    assert run.stdout == f"lookalike {lookalike.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["serach"], "There is no command 'serach'. Did you mean 'search'? See: lookalike --help"),
+        (["xyz"], "There is no command 'xyz'. See: lookalike --help"),
+        (["--bogus"], "No such option"),
+        (["index"], "Missing argument 'PATH...'. See: lookalike index --help"),
+        (["search"], "name a picture to search with: lookalike search PICTURE"),
+        (["search", "-k", "0", "a.jpg"], "Invalid value for '-k'"),
+        (["search", "-k", "many", "a.jpg"], "Invalid value for '-k'"),
+        (["search", "--similarity", "manhattan", "a.jpg"], "Invalid value for '--similarity'"),
+        (["search", "-0", "--format", "json", "a.jpg"], "-0 writes paths: leave out --format json"),
+        (["search", "nowhere.jpg"], "there is no picture 'nowhere.jpg'"),
+        (["search", "."], "'.' is a folder: name one or more pictures in it"),
+        (["index", ".", "--max-memory", "much"], "'much' is no size; write for example 500M or 4G"),
+        (["index", ".", "--max-memory", "0G"], "'0G' is no size"),
+        (["index", ".", "--workers", "0"], "Invalid value for '--workers'"),
+        (["index", ".", "--timeout", "0"], "Invalid value for '--timeout'"),
+        (["failures", "--outcome", "eaten"], "Invalid value for '--outcome'"),
+    ],
+)
+def test_wrong_use_is_told_in_one_line_with_exit_code_2(arguments: list[str], told: str) -> None:
+    run = CliRunner().invoke(program, arguments, prog_name="lookalike")
+    assert run.exit_code == 2
+    assert run.stdout == ""
+    assert run.stderr.startswith("Error: ")
+    assert told in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
+def test_a_file_or_folder_in_place_of_a_command_is_answered_with_the_command_that_is_meant(
+    tmp_path: Path,
+) -> None:
+    picture = tmp_path / "cat.jpg"
+    picture.touch()
+    run = CliRunner().invoke(program, [str(picture)])
+    assert run.exit_code == 2
+    assert f"lookalike search {picture}" in run.stderr
+    run = CliRunner().invoke(program, [str(tmp_path)])
+    assert run.exit_code == 2
+    assert f"lookalike index {tmp_path}" in run.stderr
+
+
+def test_the_program_alone_shows_its_help_as_wrong_use() -> None:
+    run = CliRunner().invoke(program, [])
+    assert run.exit_code == 2
+    assert run.stdout == ""
+    assert "lookalike index ~/Pictures" in run.stderr
+
+
+def test_a_bug_is_shown_with_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    from lookalike.cli import finding
+
+    monkeypatch.setattr(finding, "open_library", broken)
+    run = CliRunner().invoke(program, ["info"])
+    assert isinstance(run.exception, ZeroDivisionError)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("500", 500), ("4G", 4 << 30), ("500M", 500 << 20), ("1.5 GiB", 3 << 29), ("2kb", 2048)],
+)
+def test_memory_is_written_with_or_without_a_unit(text: str, size: int) -> None:
+    from lookalike.cli import parameters
+
+    assert parameters.memory(text) == size
+
+
+def test_pixels_count_in_thousands() -> None:
+    from lookalike.cli import parameters
+
+    assert parameters.pixels("100M") == 100_000_000

@@ -1,0 +1,186 @@
+"""`lookalike search`, as a user types it, and the formats that programs rely on."""
+
+import csv
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from .conftest import PROGRAM, Album, draw, environment, lookalike
+
+
+def test_the_table_has_rank_similarity_and_a_path_that_can_be_opened_from_here(
+    album: Album,
+) -> None:
+    run = lookalike("search", "photos/pets/cat.jpg", "-k", "3", cwd=album.home)
+    assert run.returncode == 0, run.stderr
+    title, first, *others = run.stdout.splitlines()
+    assert title.split() == ["rank", "similarity", "path"]
+    assert first == "   1       1.000  photos/pets/cat.jpg"
+    assert len(others) == 2
+    assert all((album.home / line.split()[-1]).is_file() for line in others)
+    assert run.stderr == ""
+
+
+def test_json_is_as_documented(album: Album) -> None:
+    run = lookalike("search", "photos/pets/cat.jpg", "--format", "json", cwd=album.home)
+    answer = json.loads(run.stdout)
+    assert list(answer) == ["query", "by", "exact", "seconds", "hits"]
+    assert answer["query"] == {"images": ["photos/pets/cat.jpg"]}
+    assert answer["by"] == "color"
+    assert answer["exact"] is True
+    assert set(answer["seconds"]) >= {"extract", "search", "total"}
+    assert len(answer["hits"]) == 8
+    first = answer["hits"][0]
+    assert list(first) == ["rank", "path", "similarity", "relevance", "metadata"]
+    assert first["rank"] == 1
+    assert first["path"] == "pets/cat.jpg"
+    assert first["similarity"] == pytest.approx(1.0, abs=1e-5)
+    assert first["metadata"] == {}
+    similarities = [hit["similarity"] for hit in answer["hits"]]
+    assert similarities == sorted(similarities, reverse=True)
+
+
+def test_all_formats_name_the_same_hits(album: Album) -> None:
+    def output(name: str) -> str:
+        run = lookalike("search", album.cat, "-k", "4", "--format", name, cwd=album.home)
+        assert run.returncode == 0, run.stderr
+        return run.stdout
+
+    hits = json.loads(output("json"))["hits"]
+    assert [json.loads(line) for line in output("jsonl").splitlines()] == hits
+    rows = list(csv.DictReader(output("csv").splitlines()))
+    assert [(row["path"], float(row["similarity"])) for row in rows] == [
+        (hit["path"], hit["similarity"]) for hit in hits
+    ]
+    assert list(rows[0]) == ["rank", "path", "similarity", "relevance", "metadata"]
+    paths = output("paths").splitlines()
+    assert paths == [f"photos/{hit['path']}" for hit in hits]
+    null = lookalike("search", album.cat, "-k", "4", "-0", cwd=album.home).stdout
+    assert null == "".join(path + "\0" for path in paths)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_a_name_that_is_not_utf_8_comes_back_as_the_bytes_it_has(tmp_path: Path) -> None:
+    picture = draw(tmp_path / "a.jpg", 1)
+    odd = os.fsencode(tmp_path) + b"/m\xfcller.jpg"
+    try:
+        picture.rename(os.fsdecode(odd))
+    except OSError:
+        pytest.skip("this file system takes only UTF-8 names")
+    assert lookalike("index", ".", cwd=tmp_path).returncode == 0
+    run = subprocess.run(
+        [*map(os.fsencode, PROGRAM), b"search", odd, b"-0"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+    )
+    assert run.stdout == b"m\xfcller.jpg\0"
+
+
+@pytest.mark.parametrize("place", ["photos", "photos/pets", "."])
+def test_the_library_is_found_upwards_from_here_or_from_the_picture(
+    album: Album, place: str
+) -> None:
+    run = lookalike("search", album.cat, "-k", "1", "--format", "paths", cwd=album.home / place)
+    assert run.returncode == 0, run.stderr
+    assert (album.home / place / run.stdout.strip()).resolve() == album.cat.resolve()
+
+
+def test_the_library_can_be_named_by_folder_by_its_own_folder_and_by_the_environment(
+    album: Album, tmp_path: Path
+) -> None:
+    query = draw(tmp_path / "query.png", 3)
+    for arguments, env in (
+        (["--library", album.photos], {}),
+        (["--library", album.photos / ".lookalike"], {}),
+        ([], {"LOOKALIKE_LIBRARY": str(album.photos)}),
+    ):
+        run = lookalike("search", query, "-k", "1", "-0", *arguments, cwd=tmp_path, env=env)
+        assert run.returncode == 0, run.stderr
+        assert run.stdout == f"{album.photos.resolve() / '3.png'}\0"
+
+
+def test_without_a_library_the_remedy_is_told(album: Album, tmp_path: Path) -> None:
+    query = draw(tmp_path / "query.png", 3)
+    run = lookalike("search", query, cwd=album.home)
+    assert run.returncode == 2
+    assert run.stderr == (
+        "Error: there is no library here or in a folder above; there is one in ./photos: "
+        "add --library photos\n"
+    )
+    run = lookalike("search", query, cwd=tmp_path)
+    assert run.returncode == 2
+    assert "make one with: lookalike index FOLDER" in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
+def test_another_extractor_and_another_similarity_can_be_asked_for(album: Album) -> None:
+    run = lookalike(
+        "search", album.cat, "--by", "pixels", "--similarity", "euclidean", "--exact",
+        "--format", "json", cwd=album.home,
+    )  # fmt: skip
+    answer = json.loads(run.stdout)
+    assert answer["by"] == "pixels"
+    assert answer["hits"][0]["similarity"] == pytest.approx(0.0, abs=1e-3)
+    assert all(hit["similarity"] < 0 for hit in answer["hits"][1:])
+
+
+def test_a_broken_or_unknown_question_is_told_in_one_line(album: Album) -> None:
+    for arguments, told in (
+        (["photos/none.jpg"], "photos/none.jpg"),
+        (["photos/cut.jpg"], "photos/cut.jpg"),
+        (["photos/notes.txt"], "photos/notes.txt"),
+        (["photos/pets/cat.jpg", "--by", "shape"], "lookalike index --with shape"),
+        (["photos/pets/cat.jpg", "--grid", "nowhere/out.png"], "cannot write nowhere/out.png"),
+        (["photos/pets/cat.jpg", "--grid", "out.docx"], "name a .png"),
+    ):
+        run = lookalike("search", *arguments, cwd=album.home)
+        assert run.returncode == 2, (arguments, run.stderr)
+        assert run.stderr.startswith("Error: ")
+        assert told in run.stderr
+        assert run.stderr.count("\n") == 1
+
+
+def test_the_grid_is_saved_as_a_picture(album: Album, tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    run = lookalike("search", album.cat, "-k", "3", "--grid", out, cwd=album.home)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.count("\n") == 4
+    with Image.open(out) as picture:
+        assert picture.format == "PNG"
+        assert picture.width > picture.height > 200
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a pipe of a shell")
+def test_a_reader_who_leaves_early_causes_no_noise(album: Album) -> None:
+    search = " ".join([*PROGRAM, "search", "photos/pets/cat.jpg", "--format", "jsonl"])
+    for reader in ("head -n 1", "true"):
+        run = subprocess.run(
+            ["bash", "-c", f"set -o pipefail; {search} | {reader}"],
+            cwd=album.home,
+            env=environment(),
+            capture_output=True,
+            text=True,
+        )
+        assert run.stderr == ""
+        assert run.returncode == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_results_that_cannot_be_written_are_an_error(album: Album) -> None:
+    with Path("/dev/full").open("w") as full:
+        run = subprocess.run(
+            [*PROGRAM, "search", "photos/pets/cat.jpg"],
+            cwd=album.home,
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert run.returncode == 2
+    assert run.stderr.startswith("Error: The results cannot be written to stdout: No space left")
+    assert run.stderr.count("\n") == 1

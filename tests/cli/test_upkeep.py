@@ -1,0 +1,115 @@
+"""`info`, `failures` and `remove`: looking after a library."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from .conftest import Album, lookalike
+
+
+@pytest.fixture(scope="module")
+def failures(album: Album) -> list[dict[str, str]]:
+    run = lookalike("failures", "--format", "json", "--library", "photos", cwd=album.home)
+    assert run.returncode == 0, run.stderr
+    files: list[dict[str, str]] = json.loads(run.stdout)["files"]
+    return files
+
+
+def test_failures_name_path_outcome_and_reason(failures: list[dict[str, str]]) -> None:
+    pictures = {file["path"]: file for file in failures if file["path"].endswith(".jpg")}
+    assert set(pictures) == {"photos/cut.jpg", "photos/none.jpg"}
+    assert pictures["photos/cut.jpg"]["outcome"] == "truncated"
+    assert all(file["reason"] for file in failures)
+    assert all(list(file) == ["path", "outcome", "reason"] for file in failures)
+
+
+def test_all_formats_name_the_same_failures(album: Album, failures: list[dict[str, str]]) -> None:
+    def output(*arguments: str) -> str:
+        run = lookalike("failures", *arguments, cwd=album.photos)
+        assert run.returncode == 0, run.stderr
+        return run.stdout
+
+    names = [file["path"].removeprefix("photos/") for file in failures]
+    assert [json.loads(line)["path"] for line in output("--format", "jsonl").splitlines()] == names
+    assert [row["path"] for row in csv.DictReader(output("--format", "csv").splitlines())] == names
+    assert output("--format", "paths").splitlines() == names
+    assert output("-0") == "".join(name + "\0" for name in names)
+    table = output().splitlines()
+    assert len(table) == len(names)
+    assert any(line.startswith("truncated      cut.jpg: ") for line in table)
+
+
+def test_failures_can_be_chosen_by_outcome(album: Album) -> None:
+    run = lookalike("failures", "--outcome", "truncated", "--format", "paths", cwd=album.photos)
+    assert run.stdout == "cut.jpg\n"
+    run = lookalike("failures", "--outcome", "timed_out", cwd=album.photos)
+    assert (run.returncode, run.stdout) == (0, "")
+    assert run.stderr == "No file has that outcome.\n"
+
+
+def test_failures_answer_why_a_file_is_not_found(album: Album) -> None:
+    run = lookalike("failures", "photos/cut.jpg", "photos/pets", cwd=album.home)
+    assert run.returncode == 0, run.stderr
+    first, second = run.stdout.splitlines()
+    assert first.startswith("truncated      photos/cut.jpg: ")
+    assert second == "indexed        photos/pets/cat.jpg"
+    run = lookalike("failures", "photos/dog.jpg", "photos/pets", cwd=album.home)
+    assert run.returncode == 1
+    assert "photos/dog.jpg" in run.stderr
+    assert "photos/pets/cat.jpg" in run.stdout
+
+
+def test_info_tells_folders_pictures_and_spaces(album: Album) -> None:
+    run = lookalike("info", cwd=album.photos)
+    assert run.returncode == 0, run.stderr
+    assert str(album.photos.resolve()) in run.stdout
+    assert "8 pictures" in run.stdout
+    assert "1 truncated" in run.stdout
+    rows = [line.split() for line in run.stdout.splitlines()]
+    (pixels,) = (row for row in rows if row and row[0] == "pixels")
+    assert pixels[2:6] == ["4,096", "cosine", "8", "0.1"]
+    assert pixels[6] == "16.38"
+
+
+def test_info_as_json_is_as_documented(album: Album) -> None:
+    run = lookalike("info", "--format", "json", cwd=album.photos)
+    facts = json.loads(run.stdout)
+    assert list(facts) == [
+        "library", "version", "roots", "images", "outcomes", "bytes", "read_only", "spaces",
+    ]  # fmt: skip
+    assert facts["roots"] == [str(album.photos.resolve())]
+    assert facts["images"] == 8
+    assert facts["outcomes"]["truncated"] == 1
+    spaces = {space["extractor"]: space for space in facts["spaces"]}
+    assert set(spaces) == {"color", "pixels"}
+    assert spaces["pixels"]["dim"] == 4096
+    assert spaces["pixels"]["vectors"] == 8
+    assert spaces["pixels"]["bytes_per_image"] == 4096 * 4
+
+
+def test_remove_forgets_pictures_and_leaves_their_files(tmp_path: Path, album: Album) -> None:
+    photos = tmp_path / "photos"
+    shutil.copytree(album.photos, photos, copy_function=shutil.copy2)
+    files = sorted(file for file in photos.iterdir() if file.is_file())
+    run = lookalike("remove", "photos/pets", "photos/0.png", cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout == "Forgot 2 pictures. No file was touched.\n"
+    assert sorted(file for file in photos.iterdir() if file.is_file()) == files
+    assert (photos / "pets" / "cat.jpg").is_file()
+    info = lookalike("info", "--format", "json", cwd=photos)
+    assert json.loads(info.stdout)["images"] == 6
+    run = lookalike("remove", "photos/pets", cwd=tmp_path)
+    assert run.returncode == 2
+    assert run.stderr.count("\n") == 1
+    assert "photos/pets" in run.stderr
+
+
+@pytest.mark.parametrize("command", [["info"], ["failures"], ["remove", "a.jpg"]])
+def test_without_a_library_there_is_one_line(tmp_path: Path, command: list[str]) -> None:
+    run = lookalike(*command, cwd=tmp_path)
+    assert run.returncode == 2
+    assert run.stderr.startswith("Error: there is no library here")
+    assert run.stderr.count("\n") == 1

@@ -1,0 +1,60 @@
+"""Numbers as people read them."""
+
+import pytest
+
+from lookalike.cli import wording
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0004, "0 ms"),
+        (0.0042, "4 ms"),
+        (0.3, "0.3 s"),
+        (12.34, "12.3 s"),
+        (99.4, "99.4 s"),
+        (120, "2 min"),
+        (3569, "59 min"),
+        (3599, "1 h 00 min"),
+        (7500, "2 h 05 min"),
+    ],
+)
+def test_a_duration_is_told_in_the_unit_that_suits_it(seconds: float, text: str) -> None:
+    assert wording.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 KB"),
+        (23_400_000, "23 MB"),
+        (999_499, "999 KB"),
+        (999_600, "1.0 MB"),
+        (1_400_000_000, "1.4 GB"),
+        (5_000_000_000_000_000, "5,000 TB"),
+    ],
+)
+def test_a_size_is_told_in_decimal_units(size: int, text: str) -> None:
+    assert wording.size(size) == text
+
+
+def test_one_is_singular_and_all_other_counts_are_plural() -> None:
+    assert wording.counted(1, "picture") == "1 picture"
+    assert wording.counted(0, "picture") == "0 pictures"
+    assert wording.counted(1204, "picture") == "1,204 pictures"
+    assert wording.counted(2, "is", "are") == "2 are"
+
+
+def test_a_slow_rate_keeps_a_decimal() -> None:
+    assert wording.rate(6.61) == "6.6"
+    assert wording.rate(9.96) == "10"
+    assert wording.rate(1204.4) == "1,204"
+
+
+def test_a_similarity_is_never_minus_nothing() -> None:
+    assert wording.similarity(-0.0) == "0.000"
+    assert wording.similarity(-0.0004) == "0.000"
+    assert wording.similarity(-0.0006) == "-0.001"
+    assert wording.similarity(0.98765) == "0.988"
