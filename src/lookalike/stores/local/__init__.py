@@ -1,1 +1,6 @@
+"""The store in a folder: SQLite and memory-mapped files."""
 
+from lookalike.stores.local.check import check
+from lookalike.stores.local.store import LocalStore
+
+__all__ = ["LocalStore", "check"]

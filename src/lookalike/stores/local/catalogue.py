@@ -1,0 +1,214 @@
+"""Connections to the catalogue (SQLite), what its errors mean, and its rows as objects."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from lookalike.errors import (
+    LibraryBusy,
+    LibraryDamaged,
+    LibraryReadOnly,
+    NoLibrary,
+    Outcome,
+    StorageFull,
+)
+from lookalike.stores.contract import DType, Image
+from lookalike.stores.local.names import decode_path
+from lookalike.vectors.similarity import Similarity
+
+CATALOGUE = "catalogue.sqlite"
+Access: TypeAlias = Literal["create", "write", "read", "read-only", "immutable"]
+
+CHUNK = 900
+"""Values in one IN (...). SQLite before 3.32 allows 999 variables a statement."""
+
+BUSY_SECONDS = 10.0
+"""How long SQLite waits for another connection: only checkpoints and recovery ever block."""
+
+IMAGE_COLUMNS = """images.id, root, path, size, mtime_ns, hash, outcome, reason, width, height,
+    format, metadata.json FROM images LEFT JOIN metadata ON metadata.image = images.id"""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceRow:
+    """A space as the catalogue keeps it; the columns are explained in `migrations`. What is yes or
+    no there is 1 or 0 in SQLite."""
+
+    id: int
+    key: str
+    name: str
+    revision: str
+    dim: int
+    similarity: Similarity
+    dtype: DType
+    normalised: int
+    current: int
+    fitted: int
+    directory: str
+    generation: int
+    rows: int
+    dead: int
+    ordered: int
+
+
+def connect(folder: Path, access: Access) -> sqlite3.Connection:
+    """A connection in autocommit mode; transactions are begun by hand.
+
+    create, write  the writer's. synchronous=FULL: a commit survives a power cut, and files of an
+                   old generation may be deleted right after the commit that left them
+    read           a reader's where the library can be written: SQLite needs the shared-memory file
+                   beside the catalogue, and the last to leave tidies the write-ahead log
+    read-only      a reader's where it cannot: works while the log's files are there or can be made
+    immutable      a reader's on a medium where nothing can be made; only right when there is no log
+                   and nobody writes (see `LocalStore`)
+    """
+    mode = {"create": "rwc", "write": "rw", "read": "rw"}.get(access, "ro")
+    uri = f"{(folder.absolute() / CATALOGUE).as_uri()}?mode={mode}"
+    if access == "immutable":
+        uri += "&immutable=1"
+    connection = sqlite3.connect(
+        uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        if access == "create":
+            connection.execute("PRAGMA journal_mode = WAL")
+        if access in ("create", "write"):
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA temp_store = FILE")
+            # 32 MiB of page cache: a new hash lands anywhere in its index.
+            connection.execute("PRAGMA cache_size = -32768")
+            connection.execute("PRAGMA journal_size_limit = 67108864")
+        else:
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def translated(folder: Path) -> Iterator[None]:
+    """What SQLite and the system say, in our words. Our own errors pass through."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _meaning(error, folder) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StorageFull(
+                f"no space left in {folder}: what was committed before is safe; "
+                "free some space and run the same again"
+            ) from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise read_only(folder) from error
+        raise
+
+
+def read_only(folder: Path) -> LibraryReadOnly:
+    return LibraryReadOnly(
+        f"the library in {folder} cannot be written to: change its permissions, "
+        "or keep a library elsewhere with --library"
+    )
+
+
+def _meaning(error: sqlite3.Error, folder: Path) -> Exception:
+    code = getattr(error, "sqlite_errorcode", 0)
+    primary = code & 0xFF
+    if primary == sqlite3.SQLITE_FULL or code in (
+        # SQLite says FULL for ENOSPC only; an exceeded quota or file size limit is a failed write.
+        sqlite3.SQLITE_IOERR_WRITE,
+        sqlite3.SQLITE_IOERR_TRUNCATE,
+        sqlite3.SQLITE_IOERR_SHMSIZE,
+    ):
+        return StorageFull(
+            f"cannot write in {folder}: the disk is full, over quota or failing; what was "
+            "committed before is safe; free some space and run the same again"
+        )
+    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return LibraryBusy(f"the catalogue in {folder} is locked by another program: try again")
+    if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+        return read_only(folder)
+    if primary == sqlite3.SQLITE_CANTOPEN and not (folder / CATALOGUE).exists():
+        return NoLibrary(f"no library in {folder}: make one with `lookalike index`")
+    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN):
+        return LibraryDamaged(
+            f"the catalogue in {folder} cannot be read ({error}): bring it back from a backup, "
+            "or delete that folder and index again"
+        )
+    return error
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Everything inside is committed together, or not at all."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # after a full disk SQLite may have rolled back by itself
+            connection.execute("ROLLBACK")
+        raise
+
+
+def chunks(values: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
+    """Lists of at most `size` values."""
+    chunk: list[T] = []
+    for value in values:
+        chunk.append(value)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def marks(count: int) -> str:
+    """The question marks of an IN (...)."""
+    return ",".join("?" * count)
+
+
+def space_rows(connection: sqlite3.Connection) -> list[SpaceRow]:
+    """All spaces, oldest first."""
+    return [
+        SpaceRow(*row)
+        for row in connection.execute(
+            """SELECT id, key, name, revision, dim, similarity, dtype, normalised, current, fitted,
+                      directory, generation, rows, dead, ordered FROM spaces ORDER BY id"""
+        )
+    ]
+
+
+def image_from(row: tuple[Any, ...]) -> Image:
+    """An image from a row of IMAGE_COLUMNS."""
+    return Image(
+        id=row[0],
+        root=row[1],
+        path=decode_path(row[2]),
+        size=row[3],
+        mtime_ns=row[4],
+        hash=row[5],
+        outcome=Outcome(row[6]),
+        reason=row[7],
+        width=row[8],
+        height=row[9],
+        format=row[10],
+        metadata={} if row[11] is None else json.loads(row[11]),
+    )
+
+
+def writable(folder: Path) -> bool:
+    """Whether this process may change the library, as far as can be told without trying."""
+    return os.access(folder, os.W_OK) and os.access(folder / CATALOGUE, os.W_OK)

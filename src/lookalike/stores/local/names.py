@@ -1,0 +1,70 @@
+"""How paths are written down in the catalogue, and read back."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path, PurePosixPath
+
+
+def encode_path(path: str) -> str | bytes:
+    """A path as SQLite can hold it.
+
+    On POSIX a file name is any bytes; Python shows the ones that are not UTF-8 as lone surrogates,
+    which SQLite TEXT cannot hold. Such a path becomes a BLOB, everything else stays TEXT that a
+    filter can match. "surrogatepass" (not os.fsencode) gives every str back exactly, on any system.
+    """
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return path.encode("utf-8", "surrogatepass")
+    return path
+
+
+def decode_path(stored: str | bytes) -> str:
+    """What `encode_path` was given."""
+    return stored if isinstance(stored, str) else stored.decode("utf-8", "surrogatepass")
+
+
+def below(folder: str) -> tuple[str, list[str | bytes]]:
+    """An SQL condition on `path` that holds for everything below `folder` ("" is everything), with
+    its parameters.
+
+    "0" is the character after "/". TEXT sorts before BLOB in SQLite, so a folder with a valid name
+    needs a range of each kind: files below it may have names that are not valid.
+    """
+    folder = folder.strip("/")
+    if folder in ("", "."):
+        return "1", []
+    low, high = (f"{folder}{end}".encode("utf-8", "surrogatepass") for end in "/0")
+    if isinstance(encode_path(folder), bytes):
+        return "(path >= ? AND path < ?)", [low, high]
+    return (
+        "(path >= ? AND path < ? OR path >= ? AND path < ?)",
+        [f"{folder}/", f"{folder}0", low, high],
+    )
+
+
+def plain_text(text: str) -> str:
+    """Text for people that SQLite can hold: lone surrogates (from file names) are written out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def store_root(path: Path, home: Path) -> tuple[str | bytes, bool]:
+    """A root as it is stored, and whether it is counted from `home`, the folder with `.lookalike`.
+
+    Roots inside `home` move along with it. Any other is absolute: "../elsewhere" would look movable
+    but silently point to other pictures after a move.
+    """
+    for inner, outer in (
+        (Path(os.path.abspath(path)), Path(os.path.abspath(home))),  # noqa: PTH100 - keeps links
+        (path.resolve(), home.resolve()),
+    ):
+        if inner.is_relative_to(outer):
+            return encode_path(inner.relative_to(outer).as_posix()), True
+    return encode_path(os.path.abspath(path)), False  # noqa: PTH100 - resolve() would follow links
+
+
+def load_root(stored: str | bytes, relative: bool, home: Path) -> Path:
+    """Where a stored root is now."""
+    path = decode_path(stored)
+    return Path(os.path.abspath(home / PurePosixPath(path))) if relative else Path(path)  # noqa: PTH100

@@ -1,0 +1,183 @@
+"""What the readers of one open library share: connections, memory maps, fitted arrays."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.errors import LibraryDamaged, LibraryError, LibraryReadOnly
+from lookalike.stores.local.catalogue import (
+    CATALOGUE,
+    Access,
+    SpaceRow,
+    connect,
+    space_rows,
+    translated,
+)
+from lookalike.stores.local.matrix import Matrix, load_fitted, map_matrix, space_folder
+from lookalike.stores.local.view import LocalView
+from lookalike.vectors.exact import Rows
+
+IDLE = 16
+"""Connections kept for the next view. More threads than that get new ones, a millisecond each."""
+
+State = tuple[int, int, int]
+Fitted = Mapping[str, NDArray[np.generic]]
+
+
+class Readers:
+    """Gives out views. Safe to use from many threads, and after a fork."""
+
+    def __init__(self, folder: Path, *, writable: bool) -> None:
+        self._folder = folder
+        self._access: Access = "read" if writable else "read-only"
+        self._lock = threading.Lock()
+        self._idle: list[sqlite3.Connection] = []
+        self._matrices: dict[int, tuple[State, Matrix]] = {}
+        self._fitted: dict[int, Fitted] = {}
+        self._process = os.getpid()
+        self._unchanged: tuple[int, int] | None = None
+        self._closed = False
+
+    def connection(self) -> sqlite3.Connection:
+        """An idle connection, or a new one."""
+        with self._lock:
+            if self._closed:
+                raise LibraryError(f"the library in {self._folder} was closed: open it again")
+            if self._process != os.getpid():
+                # SQLite connections must not be used, nor even closed, in a forked child.
+                self._process, self._lost, self._idle = os.getpid(), self._idle, []
+            if self._access == "immutable" and self._unchanged != self._fingerprint():
+                self._drop()
+                self._access = "read-only"
+            if self._idle:
+                return self._idle.pop()
+        with translated(self._folder):
+            return self._connect()
+
+    def give_back(self, connection: sqlite3.Connection) -> None:
+        """Take a connection back; ends its transaction."""
+        with suppress(sqlite3.Error):
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        with self._lock:
+            if not self._closed and self._process == os.getpid() and len(self._idle) < IDLE:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def close(self) -> None:
+        """Close what is idle now, and what is in use when it comes back."""
+        with self._lock:
+            self._closed = True
+            self._drop()
+            self._matrices.clear()
+
+    def view(self, connection: sqlite3.Connection) -> LocalView:
+        """The state of this moment: one transaction, and the maps of all spaces.
+
+        The maps are made at once. Later, a writer may have compacted the space and deleted the
+        files that this transaction still names. That can even happen between its start and the
+        mapping: then there is a newer state to be had, and we take that. If nothing newer is there,
+        the files are really gone, and only searching this space fails.
+        """
+        before: list[SpaceRow] | None = None
+        with translated(self._folder):
+            while True:
+                connection.execute("BEGIN")
+                spaces = space_rows(connection)  # the first read fixes the state
+                matrices, fitted, missing = self._load(connection, spaces)
+                if not missing or spaces == before:
+                    break
+                before = spaces
+                connection.execute("ROLLBACK")
+        named = {row.key: row for row in spaces}
+        return LocalView(self._folder, connection, named, matrices, fitted)
+
+    def _load(
+        self, connection: sqlite3.Connection, spaces: list[SpaceRow]
+    ) -> tuple[dict[int, Matrix], dict[int, Fitted], bool]:
+        matrices: dict[int, Matrix] = {}
+        missing = False
+        for row in spaces:
+            try:
+                matrices[row.id] = self._matrix(connection, row)
+                if row.fitted and row.id not in self._fitted:
+                    self._fitted[row.id] = load_fitted(space_folder(self._folder, row))
+            except FileNotFoundError:
+                matrices.pop(row.id, None)
+                missing = True
+            except LibraryDamaged:
+                pass  # said when somebody searches this space; the others are fine
+        fitted = {row.id: self._fitted[row.id] for row in spaces if row.id in self._fitted}
+        return matrices, fitted, missing
+
+    def _matrix(self, connection: sqlite3.Connection, row: SpaceRow) -> Matrix:
+        """The map of this state, from the cache if nothing changed since it was made."""
+        state = (row.generation, row.rows, row.dead)
+        with self._lock:
+            cached_state, cached = self._matrices.get(row.id, ((0, 0, 0), None))
+        if cached is not None and cached_state == state:
+            return cached
+        known = np.empty(0, np.int64)
+        if cached is not None and cached_state[0] == row.generation and cached_state[2] <= row.dead:
+            known = cached.dead
+        matrix = map_matrix(self._folder, row, _dead(connection, row, known))
+        with self._lock:
+            if state > self._matrices.get(row.id, ((0, 0, 0), None))[0]:
+                self._matrices[row.id] = (state, matrix)
+        return matrix
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._access != "read-only":
+            return connect(self._folder, self._access)
+        try:
+            return connect(self._folder, "read-only")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (
+                sqlite3.SQLITE_CANTOPEN,
+                sqlite3.SQLITE_READONLY,
+            ):
+                raise
+        # On a read-only medium SQLite cannot make the log's shared memory. Without a log the file
+        # is all there is, and may be read as one that never changes. With one, it may be torn.
+        log = self._folder / f"{CATALOGUE}-wal"
+        if log.exists() and log.stat().st_size:
+            raise LibraryReadOnly(
+                f"the library in {self._folder} was not closed after its last change: "
+                "run `lookalike info` once where it can be written"
+            )
+        with self._lock:
+            self._access, self._unchanged = "immutable", self._fingerprint()
+        return connect(self._folder, "immutable")
+
+    def _fingerprint(self) -> tuple[int, int] | None:
+        """Tells whether somebody with more rights has begun to write; None if so."""
+        log = self._folder / f"{CATALOGUE}-wal"
+        with suppress(OSError):
+            if not (log.exists() and log.stat().st_size):
+                status = (self._folder / CATALOGUE).stat()
+                return status.st_mtime_ns, status.st_size
+        return None
+
+    def _drop(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+
+
+def _dead(connection: sqlite3.Connection, row: SpaceRow, known: Rows) -> Rows:
+    """Sorted dead rows of this state, of which `known` are the first that died."""
+    if len(known) == row.dead:
+        return known
+    cursor = connection.execute(
+        "SELECT row FROM dead WHERE space = ? AND number >= ?", (row.id, len(known))
+    )
+    new = np.fromiter((number for (number,) in cursor), np.int64)
+    return np.sort(np.concatenate([known, new]))

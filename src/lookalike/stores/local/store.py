@@ -1,0 +1,160 @@
+"""A library in a folder: SQLite for what is known, memory-mapped files for the vectors."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lookalike.errors import LibraryDamaged, LibraryReadOnly, NoLibrary, UsageError
+from lookalike.stores.local.catalogue import (
+    CATALOGUE,
+    connect,
+    read_only,
+    translated,
+    writable,
+)
+from lookalike.stores.local.lock import write_lock
+from lookalike.stores.local.migrations import (
+    APPLICATION_ID,
+    MIGRATIONS,
+    Migration,
+    migrate,
+    refuse_newer,
+)
+from lookalike.stores.local.readers import Readers
+from lookalike.stores.local.view import LocalView
+from lookalike.stores.local.writer import LocalWriter
+
+
+class LocalStore:
+    """See `Store`. One object serves all threads of a process, which take views and writers."""
+
+    def __init__(self, folder: Path, *, read_only: bool, migrations: Sequence[Migration]) -> None:
+        folder = folder.absolute()  # the caller may change its working directory
+        self._folder = folder
+        self._read_only = read_only or not writable(folder)
+        self._migrations = migrations
+        self._readers = Readers(folder, writable=not self._read_only)
+
+    @classmethod
+    def create(cls, folder: Path, *, migrations: Sequence[Migration] = MIGRATIONS) -> Self:
+        """A new, empty library in `folder`, which is made; one that is there is opened."""
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"{folder} is a file: name a folder for the library")
+        with translated(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            if not (folder / CATALOGUE).exists():
+                with write_lock(folder):
+                    connect(folder, "create").close()
+        return cls.open(folder, migrations=migrations)
+
+    @classmethod
+    def open(
+        cls, folder: Path, *, read_only: bool = False, migrations: Sequence[Migration] = MIGRATIONS
+    ) -> Self:
+        """The library in `folder`. Opens for reading where it cannot be written to.
+
+        `NoLibrary`, `LibraryTooNew`, `LibraryDamaged`. A library of an older version is brought up
+        to date, which needs the writer's lock (`LibraryBusy`) and the right to write.
+        """
+        if not (folder / CATALOGUE).is_file():
+            raise NoLibrary(f"no library in {folder}: make one with `lookalike index`")
+        store = cls(folder, read_only=read_only, migrations=migrations)
+        try:
+            if store.format < len(migrations):
+                store._bring_up_to_date()
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    @property
+    def folder(self) -> Path:
+        return self._folder
+
+    @property
+    def read_only(self) -> bool:
+        return self._read_only
+
+    @property
+    def format(self) -> int:
+        """Version of the catalogue's tables; `LibraryTooNew`, `LibraryDamaged` if not ours."""
+        connection = self._readers.connection()
+        try:
+            with translated(self._folder):
+                found = refuse_newer(connection, self._migrations)
+                (application,) = connection.execute("PRAGMA application_id").fetchone()
+                (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        finally:
+            self._readers.give_back(connection)
+        if application != APPLICATION_ID and (found or tables):
+            raise LibraryDamaged(
+                f"{self._folder / CATALOGUE} is not a catalogue of Lookalike: "
+                "keep the library in another folder with --library"
+            )
+        return found
+
+    @contextmanager
+    def view(self) -> Iterator[LocalView]:
+        """See `Store`. A warm one costs about 0.1 ms."""
+        connection = self._readers.connection()
+        try:
+            view = self._readers.view(connection)
+            try:
+                yield view
+            finally:
+                view.close()
+        finally:
+            self._readers.give_back(connection)
+
+    @contextmanager
+    def writer(self) -> Iterator[LocalWriter]:
+        """See `Store`. Also tidies up what a killed writer left."""
+        if self._read_only:
+            raise read_only(self._folder)
+        with write_lock(self._folder):
+            with translated(self._folder):
+                connection = connect(self._folder, "write")
+            try:
+                with translated(self._folder):
+                    refuse_newer(connection, self._migrations)
+                    writer = LocalWriter(self._folder, connection)
+                yield writer
+            finally:
+                with suppress(sqlite3.Error):  # a courtesy: must not hide why the writing ended
+                    # Moves the log into the catalogue, so that a copy of the folder needs no log.
+                    # Does not wait for readers: the last of them does it then.
+                    connection.execute("PRAGMA busy_timeout = 0")
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                connection.close()
+
+    def close(self) -> None:
+        self._readers.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _bring_up_to_date(self) -> None:
+        if self._read_only:
+            raise LibraryReadOnly(
+                f"the library in {self._folder} is of an older version: "
+                "run `lookalike info` once where it can be written"
+            )
+        with translated(self._folder), write_lock(self._folder):
+            connection = connect(self._folder, "create")
+            try:
+                migrate(connection, self._migrations)
+            finally:
+                connection.close()

@@ -1,0 +1,191 @@
+"""One consistent state of the library, for reading."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.errors import Outcome, UsageError
+from lookalike.stores.contract import Ids, Image, Neighbours, Root, Space
+from lookalike.stores.local.catalogue import (
+    IMAGE_COLUMNS,
+    SpaceRow,
+    chunks,
+    image_from,
+    marks,
+    translated,
+)
+from lookalike.stores.local.matrix import Matrix, damaged, row_bytes
+from lookalike.stores.local.names import below, encode_path, load_root
+from lookalike.vectors.similarity import Similarity, top_k
+
+
+class LocalView:
+    """See `View`. Holds one read transaction, and the maps of the state it saw, so that a writer
+    who commits, compacts or promotes meanwhile changes nothing here."""
+
+    def __init__(
+        self,
+        folder: Path,
+        connection: sqlite3.Connection,
+        spaces: Mapping[str, SpaceRow],
+        matrices: Mapping[int, Matrix],
+        fitted: Mapping[int, Mapping[str, NDArray[np.generic]]],
+    ) -> None:
+        self._folder = folder
+        self._connection = connection
+        self._spaces = spaces
+        self._matrices = matrices
+        self._fitted = fitted
+        self._cursors: list[sqlite3.Cursor] = []
+
+    def roots(self) -> list[Root]:
+        with translated(self._folder):
+            rows = self._connection.execute("SELECT id, path, relative FROM roots ORDER BY id")
+            home = self._folder.parent
+            return [Root(row[0], load_root(row[1], row[2], home)) for row in rows]
+
+    def spaces(self) -> list[Space]:
+        return [
+            Space(
+                key=row.key,
+                name=row.name,
+                revision=row.revision,
+                dim=row.dim,
+                similarity=row.similarity,
+                dtype=row.dtype,
+                normalised=bool(row.normalised),
+                current=bool(row.current),
+                count=row.rows - row.dead,
+                bytes=row.rows * (row_bytes(row) + 8),
+                fitted=self._fitted.get(row.id),
+            )
+            for row in self._spaces.values()
+        ]
+
+    def search(
+        self,
+        space: str,
+        queries: NDArray[np.float32],
+        k: int,
+        *,
+        similarity: Similarity | None = None,
+        among: Ids | None = None,
+        exact: bool = False,
+    ) -> Neighbours:
+        """See `View`. Equal similarities come by rising id; where the last place falls among equal
+        ones, those stored first get it, which are the lower ids unless an image changed."""
+        row, matrix = self._matrix(space)
+        rows = None
+        if among is not None:
+            rows = matrix.rows_of(np.unique(np.asarray(among, np.int64)))
+            rows = np.sort(rows[rows >= 0])
+        found, similarities = top_k(
+            matrix.vectors,
+            queries,
+            k,
+            similarity=similarity or row.similarity,
+            rows=rows,
+            dead=matrix.dead if rows is None else None,  # rows_of left them out
+            normalised=bool(row.normalised),
+        )
+        ids = np.full(found.shape, -1, np.int64)
+        ids[found >= 0] = matrix.ids[found[found >= 0]]
+        if matrix.ordered < len(matrix.ids):
+            order = np.lexsort((ids, -similarities), axis=-1)
+            ids = np.take_along_axis(ids, order, axis=-1)
+            similarities = np.take_along_axis(similarities, order, axis=-1)
+        return Neighbours(ids, similarities, exact=True)
+
+    def vectors(self, space: str, ids: Ids) -> NDArray[np.float32]:
+        row, matrix = self._matrix(space)
+        rows = matrix.rows_of(np.asarray(ids, np.int64))
+        found = np.full((len(rows), row.dim), np.nan, np.float32)
+        found[rows >= 0] = matrix.vectors[rows[rows >= 0]]
+        return found
+
+    def images(self, ids: Iterable[int]) -> dict[int, Image]:
+        found: dict[int, Image] = {}
+        with translated(self._folder):
+            for chunk in chunks(ids):
+                found |= {
+                    row[0]: image_from(row)
+                    for row in self._connection.execute(
+                        f"SELECT {IMAGE_COLUMNS} WHERE images.id IN ({marks(len(chunk))})",
+                        [int(id_) for id_ in chunk],
+                    )
+                }
+        return found
+
+    def lookup(self, root: int, path: str) -> Image | None:
+        with translated(self._folder):
+            row = self._connection.execute(
+                f"SELECT {IMAGE_COLUMNS} WHERE root = ? AND path = ?",
+                (root, encode_path(path)),
+            ).fetchone()
+        return None if row is None else image_from(row)
+
+    def below(self, root: int, folder: str) -> list[Image]:
+        condition, parameters = below(folder)
+        with translated(self._folder):
+            rows = self._connection.execute(
+                f"SELECT {IMAGE_COLUMNS} WHERE root = ? AND ({condition} OR path = ?) "
+                "ORDER BY path",
+                (root, *parameters, encode_path(folder)),
+            )
+            return [image_from(row) for row in rows]
+
+    def by_hash(self, hash: bytes) -> list[Image]:  # noqa: A002 - the contract's word
+        with translated(self._folder):
+            rows = self._connection.execute(
+                f"SELECT {IMAGE_COLUMNS} WHERE hash = ? ORDER BY images.id",
+                (hash,),
+            )
+            return [image_from(row) for row in rows]
+
+    def ledger(self, *, outcomes: Iterable[Outcome] | None = None) -> Iterator[Image]:
+        chosen = [str(outcome) for outcome in (Outcome if outcomes is None else outcomes)]
+        # Said in so many words, SQLite takes the small index of failures and not the whole table.
+        only_failed = "" if Outcome.INDEXED in chosen else "AND outcome <> 'indexed'"
+        with translated(self._folder):
+            cursor = self._connection.execute(
+                f"SELECT {IMAGE_COLUMNS} WHERE outcome IN ({marks(len(chosen))}) {only_failed} "
+                "ORDER BY root, path",
+                chosen,
+            )
+            self._cursors.append(cursor)
+            for row in cursor:
+                yield image_from(row)
+
+    def counts(self) -> dict[Outcome, int]:
+        with translated(self._folder):
+            total = self._connection.execute("SELECT count(*) FROM images").fetchone()[0]
+            failed = {
+                Outcome(name): count
+                for name, count in self._connection.execute(
+                    "SELECT outcome, count(*) FROM images WHERE outcome <> 'indexed' "
+                    "GROUP BY outcome"
+                )
+            }
+        indexed = total - sum(failed.values())
+        return ({Outcome.INDEXED: indexed} if indexed else {}) | failed
+
+    def _matrix(self, key: str) -> tuple[SpaceRow, Matrix]:
+        row = self._spaces.get(key)
+        if row is None:
+            known = ", ".join(self._spaces) or "none yet"
+            raise UsageError(f"no space {key!r} in this library; it has: {known}")
+        matrix = self._matrices.get(row.id)
+        if matrix is None:
+            raise damaged(self._folder, row)
+        return row, matrix
+
+    def close(self) -> None:
+        """End the cursors of ledgers that were left half read: they would keep the old state alive
+        in a connection that another view takes over."""
+        for cursor in self._cursors:
+            cursor.close()

@@ -1,0 +1,277 @@
+"""The one process that changes the library."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lookalike.errors import Outcome, UsageError
+from lookalike.stores.contract import Entry, Image, Known, Root, Space
+from lookalike.stores.local import rows, upkeep
+from lookalike.stores.local.batch import plan, refuse_nonsense, without_repeats
+from lookalike.stores.local.catalogue import (
+    IMAGE_COLUMNS,
+    chunks,
+    image_from,
+    marks,
+    space_rows,
+    transaction,
+    translated,
+)
+from lookalike.stores.local.matrix import (
+    directory_name,
+    make_files,
+    save_fitted,
+    space_folder,
+    sync_folder,
+)
+from lookalike.stores.local.names import (
+    below,
+    decode_path,
+    encode_path,
+    load_root,
+    store_root,
+)
+
+
+class LocalWriter:
+    """See `Writer`. Lives while its store holds the lock.
+
+    healed  vectors that were lost from damaged files, by space; indexing makes them again
+    """
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+        self._folder = folder
+        self._connection = connection
+        self._names: dict[frozenset[int], frozenset[str]] = {}
+        # Marks live in temporary tables, in files: the library's size costs no memory.
+        connection.execute("CREATE TEMP TABLE seen (id INTEGER PRIMARY KEY)")
+        connection.execute("CREATE TEMP TABLE gone (id INTEGER PRIMARY KEY)")
+        connection.execute("CREATE TEMP TABLE stale (image INTEGER, space INTEGER)")
+        self.healed = upkeep.tidy(folder, connection)
+
+    # Roots and spaces
+
+    def add_root(self, path: Path) -> Root:
+        with translated(self._folder):
+            known = self._root_at(path)
+            if known is not None:
+                return known
+            stored, relative = store_root(path, self._folder.parent)
+            with transaction(self._connection):
+                id_ = self._connection.execute(
+                    "INSERT INTO roots (path, relative) VALUES (?, ?)", (stored, relative)
+                ).lastrowid
+            return Root(id_ or 0, load_root(stored, relative, self._folder.parent))
+
+    def move_root(self, old: Path, new: Path) -> Root:
+        """See `Writer`."""
+        with translated(self._folder):
+            root = self._root_at(old)
+            if root is None:
+                names = ", ".join(str(root.path) for root in self._roots()) or "none"
+                raise UsageError(f"{old} is no root of this library; its roots: {names}")
+            other = self._root_at(new)
+            if other is not None and other.id != root.id:
+                raise UsageError(f"{new} is a root of this library already")
+            stored, relative = store_root(new, self._folder.parent)
+            with transaction(self._connection):
+                self._connection.execute(
+                    "UPDATE roots SET path = ?, relative = ? WHERE id = ?",
+                    (stored, relative, root.id),
+                )
+            return Root(root.id, load_root(stored, relative, self._folder.parent))
+
+    def add_space(self, space: Space) -> None:
+        with translated(self._folder):
+            known = space_rows(self._connection)
+            for row in known:
+                if row.key == space.key:
+                    if (row.dim, row.similarity) != (space.dim, space.similarity):
+                        raise UsageError(
+                            f"space {space.key!r} holds vectors of {row.dim} numbers for "
+                            f"{row.similarity}, not {space.dim} for {space.similarity}: an "
+                            "extractor whose numbers change needs a new revision"
+                        )
+                    return
+            with transaction(self._connection):
+                self._insert_space(space, current=all(row.name != space.name for row in known))
+
+    def _insert_space(self, space: Space, *, current: bool) -> None:
+        """The row and the empty files. If we die before the commit, the folder belongs to nobody,
+        and the next writer removes it."""
+        id_ = self._connection.execute(
+            """INSERT INTO spaces (key, name, revision, dim, similarity, dtype, normalised, current,
+                                   fitted, directory) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '')""",
+            (
+                space.key,
+                space.name,
+                space.revision,
+                space.dim,
+                space.similarity,
+                space.dtype,
+                space.normalised,
+                current,
+                space.fitted is not None,
+            ),
+        ).lastrowid
+        self._connection.execute(
+            "UPDATE spaces SET directory = ? WHERE id = ?",
+            (directory_name(space.name, id_ or 0), id_),
+        )
+        row = next(row for row in space_rows(self._connection) if row.id == id_)
+        folder = space_folder(self._folder, row)
+        folder.mkdir(parents=True, exist_ok=True)
+        sync_folder(folder.parent)
+        sync_folder(folder.parent.parent)
+        make_files(self._folder, row)
+        if space.fitted is not None:
+            save_fitted(folder, space.fitted)
+
+    def promote(self, space: str) -> None:
+        with translated(self._folder):
+            known = {row.key: row for row in space_rows(self._connection)}
+            if space not in known:
+                raise UsageError(f"no space {space!r} in this library; it has: {', '.join(known)}")
+            chosen = known[space]
+            others = [row for row in known.values() if row.name == chosen.name and row != chosen]
+            with transaction(self._connection):
+                for row in others:
+                    for table in ("placements WHERE space", "dead WHERE space", "spaces WHERE id"):
+                        self._connection.execute(f"DELETE FROM {table} = ?", (row.id,))  # noqa: S608
+                self._connection.execute("UPDATE spaces SET current = 1 WHERE id = ?", (chosen.id,))
+            self._names.clear()
+            upkeep.remove_leftovers(self._folder, self._connection)
+
+    # Images
+
+    def known(self, root: int, paths: Sequence[str]) -> dict[str, Known]:
+        found: dict[str, Known] = {}
+        with translated(self._folder):
+            for chunk in chunks(paths):
+                self._known(root, chunk, found)
+        return found
+
+    def _known(self, root: int, paths: list[str], found: dict[str, Known]) -> None:
+        images = self._connection.execute(
+            "SELECT id, path, size, mtime_ns, hash, outcome FROM images "  # noqa: S608
+            f"WHERE root = ? AND path IN ({marks(len(paths))})",
+            [root, *map(encode_path, paths)],
+        ).fetchall()
+        held: dict[int, set[int]] = {row[0]: set() for row in images}
+        for image, space in self._connection.execute(
+            f"SELECT image, space FROM placements WHERE image IN ({marks(len(held))})",  # noqa: S608
+            list(held),
+        ):
+            held[image].add(space)
+        for id_, path, size, mtime_ns, hash_, outcome in images:
+            found[decode_path(path)] = Known(
+                id_, size, mtime_ns, hash_, Outcome(outcome), self._keys(frozenset(held[id_]))
+            )
+
+    def _keys(self, ids: frozenset[int]) -> frozenset[str]:
+        """Space keys by ids; one object for each combination."""
+        if ids not in self._names:
+            keys = {row.id: row.key for row in space_rows(self._connection)}
+            self._names[ids] = frozenset(keys[id_] for id_ in ids)
+        return self._names[ids]
+
+    def twins(self, size: int) -> list[Image]:
+        with translated(self._folder):
+            cursor = self._connection.execute(
+                f"SELECT {IMAGE_COLUMNS} WHERE size = ? AND hash IS NOT NULL ORDER BY images.id",
+                (size,),
+            )
+            return [image_from(row) for row in cursor]
+
+    def put(self, entries: Sequence[Entry]) -> list[int]:
+        with translated(self._folder):
+            spaces = {row.key: row for row in space_rows(self._connection)}
+            refuse_nonsense(entries, {key: row.dim for key, row in spaces.items()})
+            ids: dict[tuple[int, str], int] = {}
+            with transaction(self._connection):
+                for part in without_repeats(entries):
+                    spaces = {row.key: row for row in space_rows(self._connection)}
+                    planned = plan(self._connection, part, {key: spaces[key].id for key in spaces})
+                    rows.carry_out(self._folder, self._connection, planned, spaces)
+                    ids |= {(step.entry.root, step.entry.path): step.id for step in planned.steps}
+                self._mark(ids.values())
+            upkeep.compact_where_worth_it(self._folder, self._connection)
+        return [ids[entry.root, entry.path] for entry in entries]
+
+    def keep(self, ids: Iterable[int]) -> None:
+        with translated(self._folder), transaction(self._connection):
+            self._mark(ids)
+
+    def _mark(self, ids: Iterable[int]) -> None:
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO temp.seen VALUES (?)", ((int(id_),) for id_ in ids)
+        )
+
+    def sweep(self, root: int, folder: str, *, dry_run: bool = False) -> int:
+        condition, parameters = below(folder)
+        with translated(self._folder):
+            with transaction(self._connection):
+                self._connection.execute("DELETE FROM temp.gone")
+                self._connection.execute(
+                    f"INSERT INTO temp.gone SELECT id FROM images WHERE root = ? AND {condition} "  # noqa: S608
+                    "AND id NOT IN (SELECT id FROM temp.seen)",
+                    [root, *parameters],
+                )
+                count = rows.count_gone(self._connection)
+                if not dry_run:
+                    rows.forget_gone(self._connection)
+            upkeep.compact_where_worth_it(self._folder, self._connection)
+        return count
+
+    def remove(self, ids: Iterable[int]) -> int:
+        with translated(self._folder):
+            with transaction(self._connection):
+                rows.name_gone(self._connection, ids)
+                count = rows.count_gone(self._connection)
+                rows.forget_gone(self._connection)
+            upkeep.compact_where_worth_it(self._folder, self._connection)
+        return count
+
+    def set_metadata(self, rows: Mapping[int, Mapping[str, Any]]) -> None:
+        with translated(self._folder), transaction(self._connection):
+            for chunk in chunks(int(id_) for id_ in rows):
+                (found,) = self._connection.execute(
+                    f"SELECT count(*) FROM images WHERE id IN ({marks(len(chunk))})",  # noqa: S608
+                    chunk,
+                ).fetchone()
+                if found != len(chunk):
+                    raise UsageError("metadata is given for an image that is not in the library")
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO metadata VALUES (?, ?)",
+                ((int(id_), _json(values)) for id_, values in rows.items()),
+            )
+
+    # Roots, again
+
+    def _roots(self) -> list[Root]:
+        home = self._folder.parent
+        return [
+            Root(id_, load_root(path, relative, home))
+            for id_, path, relative in self._connection.execute(
+                "SELECT id, path, relative FROM roots ORDER BY id"
+            )
+        ]
+
+    def _root_at(self, path: Path) -> Root | None:
+        """The root that is this folder, however it is spelled."""
+        place = path.resolve()
+        return next((root for root in self._roots() if root.path.resolve() == place), None)
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    """ASCII JSON: SQLite reads its escapes, and it can hold any str that Python can."""
+    try:
+        return json.dumps(dict(values), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"metadata must be JSON values without NaN or infinity: {error}"
+        ) from error
