@@ -15,7 +15,9 @@ from lookalike.images.pool import Pool
 from lookalike.indexing.report import Indexing
 from lookalike.stores.contract import Space
 
-SAMPLE = 512  # pictures; a visual vocabulary needs some 100,000 keypoints and a picture has hundreds
+SAMPLE = (
+    512  # pictures; a visual vocabulary needs some 100,000 keypoints and a picture has hundreds
+)
 
 
 def ready(
@@ -36,14 +38,14 @@ def ready(
     return extractor.fit(sample)
 
 
-def pictures(
-    extractor: Extractor, sources: Sequence[Path], options: Indexing
-) -> Iterator[Pixels]:
+def pictures(extractor: Extractor, sources: Sequence[Path], options: Indexing) -> Iterator[Pixels]:
     """Pixels of a sample of the pictures, the same for the same files."""
     found = find(sources, include=options.include, exclude=options.exclude)
     paths = reservoir((file.path for file in found), SAMPLE)
     work = Extraction.of([extractor], limits=options.limits, pixels_only=True)
-    with Pool(work, workers=options.workers, limits=options.limits, on_lost=Extraction.lost) as pool:
+    with Pool(
+        work, workers=options.workers, limits=options.limits, on_lost=Extraction.lost
+    ) as pool:
         for loaded in pool.map(Task(path=path) for path in paths):
             if loaded.outcome is Outcome.INDEXED:
                 yield from loaded.pixels.values()

@@ -76,7 +76,9 @@ def promise(
     with pool:
         for number, loaded in enumerate(pool.map(Task(path=path) for path in paths)):
             if number == 0:
-                started = time.perf_counter()  # workers are up, networks are loaded at the first use
+                started = (
+                    time.perf_counter()
+                )  # workers are up, networks are loaded at the first use
             for key, pixels in loaded.pixels.items():
                 extract_each(here[key], [pixels])
         seconds = time.perf_counter() - started

@@ -205,7 +205,9 @@ class Run:
             for i, vector in zip(places, made, strict=True):
                 pending, loaded = waiting[i]
                 if isinstance(vector, ImageError):
-                    loaded = replace(loaded, outcome=vector.outcome, reason=vector.reason, vectors={})
+                    loaded = replace(
+                        loaded, outcome=vector.outcome, reason=vector.reason, vectors={}
+                    )
                 elif loaded.outcome is Outcome.INDEXED:
                     loaded = replace(loaded, vectors={**loaded.vectors, key: vector})
                 waiting[i] = (pending, loaded)
@@ -244,7 +246,9 @@ class Run:
         moved = not mine and bool(gone)
         if moved:
             self._moved.add(twin.id)
-        entry = replace(entry, outcome=twin.outcome, reason=twin.reason, same_as=twin.id, moved=moved)
+        entry = replace(
+            entry, outcome=twin.outcome, reason=twin.reason, same_as=twin.id, moved=moved
+        )
         if twin.outcome is not Outcome.INDEXED:
             self.tally.counts["known_failures"] += 1
         elif mine:
@@ -272,4 +276,6 @@ class Run:
         tally = self.tally
         failed = sum(tally.failed.values())
         elapsed = now - self._started
-        self._progress(Progress(tally.done, self._total, tally.indexed, failed, tally.last, elapsed))
+        self._progress(
+            Progress(tally.done, self._total, tally.indexed, failed, tally.last, elapsed)
+        )

@@ -82,9 +82,7 @@ class Askers:
         return extractor
 
 
-def query_vector(
-    view: View, askers: Askers, space: Space, query: Query
-) -> NDArray[np.float32]:
+def query_vector(view: View, askers: Askers, space: Space, query: Query) -> NDArray[np.float32]:
     """(dim,) float32: the mean of the pictures' vectors, each at unit length first where the space
     is, so that no picture weighs more than another."""
     made = np.stack([picture_vector(view, askers, space, picture) for picture in query.pictures])

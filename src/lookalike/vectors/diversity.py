@@ -1,0 +1,38 @@
+"""Variety among the hits: maximal marginal relevance."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.vectors.similarity import Floats
+
+
+def maximal_marginal_relevance(
+    relevance: NDArray[np.floating], candidates: Floats, k: int, *, weight: float
+) -> NDArray[np.int64]:
+    """Places of the k candidates that are each relevant and unlike those chosen before.
+
+    relevance   (m,) similarity of each candidate to the query
+    candidates  (m, dim) their vectors; compared by cosine, a zero vector is unlike everything
+    weight      0: by relevance alone; 1: after the first, by unlikeness alone
+
+    The next is the one with the largest (1 - weight) · relevance - weight · (largest cosine to a chosen
+    one); ties go to the earlier candidate. Carbonell and Goldstein, SIGIR 1998, with their λ as
+    1 - weight. Time O(k · m · dim).
+    """
+    if not 0 <= weight <= 1:
+        raise ValueError(f"the weight of diversity lies between 0 and 1, not {weight}")
+    lengths = np.linalg.norm(candidates, axis=1, keepdims=True)
+    units = np.divide(candidates, lengths, out=np.zeros_like(candidates), where=lengths > 0)
+    open_ = np.ones(len(relevance), bool)
+    nearest = np.zeros(len(relevance))  # nothing is chosen yet: only relevance counts
+    chosen: list[int] = []
+    for _ in range(min(k, len(relevance))):
+        gain = np.where(open_, (1 - weight) * relevance - weight * nearest, -np.inf)
+        best = int(np.argmax(relevance if not chosen else gain))
+        likeness = units @ units[best]
+        nearest = np.maximum(nearest, likeness) if chosen else likeness
+        chosen.append(best)
+        open_[best] = False
+    return np.array(chosen, np.int64)

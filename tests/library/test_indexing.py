@@ -1,0 +1,254 @@
+"""What indexing does with new, unchanged, changed, moved, copied, vanished and broken files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.library.drawing import album, draw
+
+from lookalike import Indexing, Library, Outcome, Progress
+from lookalike.errors import LibraryBusy, UsageError
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return album(tmp_path / "photos", 8)
+
+
+@pytest.fixture
+def library(photos: Path) -> Iterator[Library]:
+    with Library.create(photos) as library:
+        library.add([photos], extractors=["histogram"])
+        yield library
+
+
+def vectors(library: Library) -> dict[str, np.ndarray]:
+    """By path, the stored vector of every picture in the first space."""
+    with library._store.view() as view:
+        images = list(view.ledger(outcomes=[Outcome.INDEXED]))
+        key = view.spaces()[0].key
+        stack = view.vectors(key, np.array([image.id for image in images], np.int64))
+    return {image.path: vector for image, vector in zip(images, stack, strict=True)}
+
+
+def ids(library: Library) -> dict[str, int]:
+    with library._store.view() as view:
+        return {image.path: image.id for image in view.ledger()}
+
+
+def test_every_picture_of_a_new_folder_is_indexed_once(photos: Path) -> None:
+    with Library.create(photos) as library:
+        added = library.add([photos], extractors=["histogram"])
+        assert (added.new, added.indexed, added.failures, added.unchanged) == (8, 8, 0, 0)
+        assert added.spaces == ("histogram",)
+        assert sorted(vectors(library)) == sorted(
+            f"{'odd/' if n % 2 else ''}{n:03d}.jpg" for n in range(8)
+        )
+
+
+def test_the_second_run_does_nothing(library: Library, photos: Path) -> None:
+    added = library.add([photos])
+    assert (added.unchanged, added.indexed, added.removed) == (8, 0, 0)
+
+
+def test_a_changed_picture_gets_new_vectors_under_its_old_id(
+    library: Library, photos: Path
+) -> None:
+    before, known = vectors(library), ids(library)
+    draw(photos / "000.jpg", 100)
+    added = library.add([photos])
+    after = vectors(library)
+    assert (added.changed, added.unchanged) == (1, 7)
+    assert not np.allclose(before["000.jpg"], after["000.jpg"])
+    assert ids(library) == known
+
+
+def test_a_picture_with_a_new_date_but_the_same_content_counts_as_unchanged(
+    library: Library, photos: Path
+) -> None:
+    os.utime(photos / "000.jpg", (1, 1))
+    assert library.add([photos]).unchanged == 8
+
+
+def test_a_moved_tree_costs_no_extraction_and_keeps_its_ids(
+    library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, known = vectors(library), ids(library)
+    (photos / "odd").rename(photos / "even")
+    added = library.add([photos])
+    assert (added.moved, added.new, added.removed, added.unchanged) == (4, 0, 0, 4)
+    after = vectors(library)
+    for path, vector in before.items():
+        path_now = path.replace("odd/", "even/")
+        assert np.array_equal(after[path_now], vector)
+        assert ids(library)[path_now] == known[path]
+
+
+def test_a_copied_picture_takes_over_the_vectors_and_gets_an_id_of_its_own(
+    library: Library, photos: Path
+) -> None:
+    shutil.copy(photos / "000.jpg", photos / "copy.jpg")
+    added = library.add([photos])
+    assert (added.copied, added.new, added.unchanged) == (1, 0, 8)
+    after = vectors(library)
+    assert np.array_equal(after["copy.jpg"], after["000.jpg"])
+    assert len(set(ids(library).values())) == 9
+
+
+def test_two_copies_of_a_picture_that_is_gone_are_one_move_and_one_copy(
+    library: Library, photos: Path
+) -> None:
+    shutil.copy(photos / "000.jpg", photos / "a.jpg")
+    (photos / "000.jpg").rename(photos / "b.jpg")
+    added = library.add([photos])
+    assert (added.moved, added.copied, added.removed) == (1, 1, 0)
+    assert {"a.jpg", "b.jpg"} < set(ids(library)) and "000.jpg" not in ids(library)
+
+
+def test_pictures_that_are_gone_are_forgotten(library: Library, photos: Path) -> None:
+    (photos / "000.jpg").unlink()
+    assert library.add([photos]).removed == 1
+    assert "000.jpg" not in ids(library)
+
+
+def test_only_what_lies_below_the_folder_given_is_forgotten(library: Library, photos: Path) -> None:
+    (photos / "000.jpg").unlink()
+    (photos / "odd" / "001.jpg").unlink()
+    assert library.add([photos / "odd"]).removed == 1
+    assert "000.jpg" in ids(library)
+
+
+def test_an_empty_folder_is_taken_for_a_drive_that_is_not_mounted(
+    library: Library, photos: Path
+) -> None:
+    for child in ("odd", *(f"{n:03d}.jpg" for n in range(0, 8, 2))):
+        path = photos / child
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    added = library.add([photos])
+    assert added.removed == 0 and len(ids(library)) == 8
+    assert "empty" in added.unfound[0][1]
+
+
+def test_globs_choose_files_and_forget_none(library: Library, photos: Path) -> None:
+    draw(photos / "new.png", 50)
+    added = library.add([photos], options=Indexing(include=("*.png",)))
+    assert (added.new, added.removed, added.unchanged) == (1, 0, 0)
+    assert len(ids(library)) == 9
+
+
+def test_broken_files_are_remembered_and_tried_again_only_on_request(
+    library: Library, photos: Path
+) -> None:
+    whole = (photos / "000.jpg").read_bytes()
+    (photos / "half.jpg").write_bytes(whole[: len(whole) // 2])
+    (photos / "notes.txt").write_text("a long text about nothing in particular " * 20)
+    added = library.add([photos])
+    assert dict(added.failed) == {Outcome.TRUNCATED: 1}
+    assert added.not_pictures == 1
+    again = library.add([photos])
+    assert (again.failures, again.known_failures) == (0, 2)
+    retried = library.add([photos], options=Indexing(retry_failed=True))
+    assert (retried.failures, retried.known_failures, retried.not_pictures) == (1, 0, 1)
+    (photos / "half.jpg").write_bytes(whole + b"mended")
+    assert library.add([photos]).changed == 1
+
+
+def test_a_picture_that_breaks_loses_its_vectors(library: Library, photos: Path) -> None:
+    (photos / "000.jpg").write_bytes(b"\xff\xd8\xff" + bytes(500))
+    assert library.add([photos]).failures == 1
+    assert "000.jpg" not in vectors(library)
+    assert "000.jpg" not in {hit.path for hit in library.search(photos / "002.jpg", k=99).hits}
+
+
+def test_a_space_added_later_holds_every_picture(library: Library, photos: Path) -> None:
+    added = library.add([photos], extractors=["histogram", "color"])
+    assert added.indexed == 8
+    with library._store.view() as view:
+        assert {space.name: space.count for space in view.spaces()} == {"histogram": 8, "color": 8}
+
+
+def test_a_changed_picture_loses_the_vectors_that_a_run_does_not_renew(
+    library: Library, photos: Path
+) -> None:
+    library.add([photos], extractors=["color"])
+    draw(photos / "000.jpg", 100)
+    library.add([photos], extractors=["color"])
+    with library._store.view() as view:
+        assert {space.name: space.count for space in view.spaces()} == {"histogram": 7, "color": 8}
+    assert library.add([photos]).changed == 1  # all spaces of the library by default
+
+
+def test_progress_tells_how_far_it_is_and_ends_at_the_total(photos: Path) -> None:
+    seen: list[Progress] = []
+    with Library.create(photos) as library:
+        library.add([photos], progress=seen.append)
+    assert seen[-1].done == seen[-1].indexed == 8
+    assert seen[-1].total in (None, 8)
+    assert [p.done for p in seen] == sorted(p.done for p in seen)
+
+
+def test_an_interrupted_run_keeps_what_it_finished_and_the_next_goes_on(photos: Path) -> None:
+    album(photos, 40)
+
+    def interrupt(progress: Progress) -> None:
+        if progress.path and progress.done < 40:
+            raise KeyboardInterrupt
+
+    with Library.create(photos) as library:
+        with pytest.raises(KeyboardInterrupt):
+            library.add([photos], extractors=["histogram"], progress=interrupt)
+        stored = len(vectors(library))
+        added = library.add([photos], extractors=["histogram"])
+        assert added.unchanged == stored and added.unchanged + added.new == 40
+
+
+def test_metadata_of_a_table_reaches_the_hits(library: Library, photos: Path) -> None:
+    table = photos / "table.csv"
+    table.write_text("path,price,name\n000.jpg,3.5,mug\nodd/001.jpg,,007\nnone.jpg,1,x\n")
+    added = library.add([photos], options=Indexing(metadata=table))
+    assert (added.described, added.undescribed) == (2, 1)
+    hit = library.search(photos / "000.jpg", k=1).hits[0]
+    assert dict(hit.metadata) == {"price": 3.5, "name": "mug"}
+    hit = library.search(photos / "odd" / "001.jpg", k=1).hits[0]
+    assert dict(hit.metadata) == {"price": None, "name": "007"}
+
+
+def test_a_table_without_a_path_column_is_refused(library: Library, photos: Path) -> None:
+    (photos / "table.csv").write_text("file,price\na,1\n")
+    with pytest.raises(UsageError, match="needs a column `path`; it has: file, price"):
+        library.add([photos], options=Indexing(metadata=photos / "table.csv"))
+
+
+def test_a_missing_source_is_named(library: Library, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file or folder: .*nowhere"):
+        library.add([tmp_path / "nowhere"])
+
+
+def test_a_second_writer_is_refused_and_a_reader_is_not(library: Library, photos: Path) -> None:
+    with library._store.writer(), Library.open(photos) as other:
+        with pytest.raises(LibraryBusy):
+            other.add([photos])
+        assert len(other.search(photos / "000.jpg", k=3)) == 3
+
+
+def test_the_promise_of_a_dry_run_counts_without_writing(library: Library, photos: Path) -> None:
+    draw(photos / "new.png", 50)
+    before = ids(library)
+    promised = library.promise([photos])
+    assert (promised.files, promised.to_index, promised.sampled) == (9, 1, 1)
+    assert promised.disk_bytes > 96 * 4
+    assert ids(library) == before
+
+
+def test_an_extractor_of_ones_own_works_like_a_built_in_one(
+    photos: Path, mean_colour: object
+) -> None:
+    with Library.create(photos) as library:
+        library.add([photos], extractors=[mean_colour])  # type: ignore[list-item]
+        hits = library.search(photos / "000.jpg", k=2).hits
+        assert hits[0].path == "000.jpg" and hits[0].similarity == pytest.approx(1.0)

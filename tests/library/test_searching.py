@@ -1,0 +1,137 @@
+"""Questions to a library."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.library.drawing import album, draw
+
+from lookalike import Library, Query
+from lookalike.errors import NoLibrary, UsageError
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = album(tmp_path_factory.mktemp("searching") / "photos", 12)
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["histogram", "pixels"])
+    return folder
+
+
+@pytest.fixture
+def library(photos: Path) -> Iterator[Library]:
+    with Library.open(photos) as library:
+        yield library
+
+
+def test_a_picture_of_the_library_finds_itself_first(library: Library, photos: Path) -> None:
+    hits = library.search(photos / "odd" / "003.jpg", k=3)
+    assert (hits.hits[0].path, hits.by, hits.exact) == ("odd/003.jpg", "histogram", True)
+    assert hits.hits[0].similarity == pytest.approx(1.0, abs=1e-6)
+    assert hits.hits[0].file == photos / "odd" / "003.jpg"
+    assert [hit.rank for hit in hits.hits] == [1, 2, 3]
+
+
+def test_a_file_outside_its_bytes_and_its_pixels_ask_the_same_question(
+    library: Library, tmp_path: Path
+) -> None:
+    file = draw(tmp_path / "query.png", 77)
+    pixels = np.asarray(Image.open(file).convert("RGB"))
+    answers = [library.search(question, k=12) for question in (file, file.read_bytes(), pixels)]
+    rankings = [[(hit.path, hit.similarity) for hit in answer.hits] for answer in answers]
+    assert rankings[0] == rankings[1] == rankings[2]
+
+
+def test_the_stored_vector_answers_as_the_picture_itself_does(
+    library: Library, photos: Path, tmp_path: Path
+) -> None:
+    outside = shutil.copy(photos / "002.jpg", tmp_path / "outside.jpg")
+    inside, outer = library.search(photos / "002.jpg"), library.search(outside)
+    assert [hit.path for hit in inside.hits] == [hit.path for hit in outer.hits]
+    assert [hit.similarity for hit in inside.hits] == pytest.approx(
+        [hit.similarity for hit in outer.hits], abs=1e-5
+    )
+
+
+def test_a_batch_answers_as_one_by_one(library: Library, photos: Path) -> None:
+    files = sorted(photos.rglob("*.jpg"))
+    queries = [
+        Query((file,), k=1 + i % 4, by="pixels" if i % 3 else None) for i, file in enumerate(files)
+    ]
+    batch = library.search_batch(queries)
+    for query, answer in zip(queries, batch, strict=True):
+        alone = library.search(query)
+        assert alone.hits == answer.hits and alone.by == answer.by
+        assert len(answer) == query.k
+
+
+def test_two_pictures_are_averaged(library: Library, photos: Path) -> None:
+    both = library.search(Query((photos / "000.jpg", photos / "002.jpg"), k=2, by="pixels"))
+    assert {hit.path for hit in both.hits} == {"000.jpg", "002.jpg"}
+
+
+def test_euclidean_ranks_unit_vectors_as_cosine_does(library: Library, photos: Path) -> None:
+    query = photos / "004.jpg"
+    cosine = library.search(Query((query,), k=12, by="pixels"))
+    euclidean = library.search(Query((query,), k=12, by="pixels", similarity="euclidean"))
+    assert [hit.path for hit in cosine.hits] == [hit.path for hit in euclidean.hits]
+    assert euclidean.hits[0].similarity == pytest.approx(0.0, abs=1e-6)
+    for one, other in zip(cosine.hits, euclidean.hits, strict=True):
+        assert other.similarity == pytest.approx(-np.sqrt(max(0, 2 - 2 * one.similarity)), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        (Query((), k=1), "empty question"),
+        (Query((b"x" * 200,), k=0), "ask for at least 1 hit"),
+        (Query((b"x" * 200,)), "cannot search with the picture given: "),
+        (Query((Path("nowhere.jpg"),)), "cannot search with nowhere.jpg: "),
+        (Query((b"x",), by="phash"), "no phash vectors, only histogram, pixels; .*--with phash"),
+    ],
+)
+def test_an_impossible_question_is_answered_in_one_line(
+    library: Library, question: Query, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        library.search(question)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_new_library_has_nothing_to_search(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    with (
+        Library.create(tmp_path / "photos") as library,
+        pytest.raises(UsageError, match="is empty"),
+    ):
+        library.search(b"x")
+
+
+def test_a_folder_without_a_library_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(NoLibrary, match="lookalike index"):
+        Library.open(tmp_path)
+
+
+def test_a_library_moves_with_its_pictures(photos: Path, tmp_path: Path) -> None:
+    moved = Path(shutil.copytree(photos, tmp_path / "elsewhere"))
+    with Library.open(moved) as library:
+        hit = library.search(moved / "000.jpg", k=1).hits[0]
+        assert hit.file == moved / "000.jpg"
+        assert library.add([moved]).unchanged == 12
+
+
+def test_removed_pictures_are_found_no_more_and_their_files_stay(
+    photos: Path, tmp_path: Path
+) -> None:
+    moved = Path(shutil.copytree(photos, tmp_path / "elsewhere"))
+    with Library.open(moved) as library:
+        assert library.remove([moved / "odd"]) == 6
+        assert all("odd" not in hit.path for hit in library.search(moved / "000.jpg", k=99).hits)
+        assert (moved / "odd" / "001.jpg").exists()
+        with pytest.raises(UsageError, match="no picture at"):
+            library.remove([moved / "odd"])
