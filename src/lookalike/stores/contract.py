@@ -41,7 +41,7 @@ class Space:
 
     key         "name@revision", unique; vectors of two revisions are never mixed
     current     the one that `--by name` means; False while it is built beside an older revision
-    normalised  vectors are stored at unit length (the zero vector stays zero)
+    normalised  vectors are stored at unit length (the zero vector stays zero); the store sees to it
     count       vectors that a search sees (removed ones do not count)
     fitted      arrays of an extractor that had to be fitted, or None
     """
@@ -76,11 +76,19 @@ class Entry:
     """One file as it is to be stored; replaces what was known of (root, path).
 
     hash      SHA-256 of the content, 32 bytes; None when the file could not be read
-    vectors   by space key, each (dim,) float32; spaces that are not named keep their vector if the
-              content is the same, and lose it if the content changed
-    same_as   id of an image with the same content: its vectors and facts are taken over, so
-              `vectors` is empty. With `moved` the row itself changes its path (id, metadata and
-              decisions stay); without, a copy gets a row and an id of its own.
+    facts     None: what is known of the same content stays
+    vectors   by space key, each (dim,) float32, finite; spaces that are not named keep their vector
+              if the content is the same, and lose it if the content changed. Only indexed images
+              have vectors: any other outcome drops them.
+    same_as   id of an image with the same hash: its vectors and facts are taken over (those that
+              `vectors` and `facts` do not give). With `moved` the row itself changes its path (id,
+              metadata and decisions stay), and an image that stood there is forgotten; without,
+              a copy gets a row and an id of its own. If that image no longer has this content,
+              another with the same hash serves; without one, the entry has no vectors.
+
+    All entries of one batch see the library as it was before: two files that have swapped names find
+    each other's vectors. If several are `moved` from the same image, the first is and the others are
+    copies. A place that is named twice ends as the later entry says.
     """
 
     root: int
@@ -150,7 +158,9 @@ class View(Protocol):
 
         similarity  the space's own by default
         among       only these image ids (a filter); unknown ids are ignored
-        Ties are broken by the lower id. Cosine with a zero vector is 0.
+        Ties are broken by the lower id (where the k-th place falls among equal ones, a store may keep
+        those that it stored first). Cosine with a zero vector is 0. `UsageError` for an unknown
+        space, k < 1, queries of another dimension or not finite.
         """
         ...
 
@@ -190,9 +200,15 @@ class Writer(Protocol):
         """The root for this folder; an existing one is returned again."""
         ...
 
+    def move_root(self, old: Path, new: Path) -> Root:
+        """Point a root elsewhere: its pictures are there now. Nothing is read or moved. `UsageError`
+        if `old` is no root, or `new` is one already."""
+        ...
+
     def add_space(self, space: Space) -> None:
         """Make the space unless it is there. `current` is decided by the store: True unless an older
-        revision of the same name exists, which stays current until `promote`."""
+        revision of the same name exists, which stays current until `promote`. `UsageError` if it is
+        there with another dimension or similarity."""
         ...
 
     def promote(self, space: str) -> None:
@@ -205,7 +221,8 @@ class Writer(Protocol):
         ...
 
     def put(self, entries: Sequence[Entry]) -> list[int]:
-        """Store a batch in one transaction; ids in the order of the entries."""
+        """Store a batch in one transaction; ids in the order of the entries. `UsageError` for vectors
+        of an unknown space, of a wrong shape, or not finite: then nothing of the batch is stored."""
         ...
 
     def keep(self, ids: Iterable[int]) -> None:
@@ -217,9 +234,12 @@ class Writer(Protocol):
         this writer; how many."""
         ...
 
-    def remove(self, ids: Iterable[int]) -> int: ...
+    def remove(self, ids: Iterable[int]) -> int:
+        """Forget these images; how many there were. Unknown ids are ignored."""
+        ...
+
     def set_metadata(self, rows: Mapping[int, Mapping[str, Any]]) -> None:
-        """Replace the metadata of these images (JSON values)."""
+        """Replace the metadata of these images (JSON values); `UsageError` for an unknown id."""
         ...
 
 
@@ -232,7 +252,8 @@ class Store(Protocol):
     def read_only(self) -> bool: ...
     def view(self) -> AbstractContextManager[View]: ...
     def writer(self) -> AbstractContextManager[Writer]:
-        """Take the lock; `LibraryBusy` at once if another process has it, `LibraryReadOnly`."""
+        """Take the lock; `LibraryBusy` at once if another process has it, `LibraryReadOnly`. Its
+        methods raise `StorageFull` when the disk is full; readers never wait for it, nor it for them."""
         ...
 
     def close(self) -> None: ...

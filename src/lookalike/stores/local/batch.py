@@ -121,9 +121,10 @@ def plan(
     stale = [(image, space) for image in replaced for space in placements.get(image, ())]
     copies: list[tuple[int, int, int]] = []
     for step in steps:
-        gone, copied = _vectors(step, placements, spaces)
-        stale += gone
-        copies += copied
+        if step.before is not None or step.source is not None:
+            gone, copied = _vectors(step, placements, spaces)
+            stale += gone
+            copies += copied
     return Plan(steps, replaced, stale, copies)
 
 

@@ -65,8 +65,8 @@ def _columns(step: Step) -> tuple[object, ...]:
         entry.size,
         entry.mtime_ns,
         entry.hash,
-        str(entry.outcome),
-        plain_text(entry.reason),
+        entry.outcome.value,
+        plain_text(entry.reason) if entry.reason else "",
         *step.facts,
         step.id,
     )
