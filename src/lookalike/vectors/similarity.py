@@ -67,7 +67,8 @@ def similarity_matrix(
     # The expansion cancels for close pairs, so that equal vectors would not be 0 apart.
     for query, row in zip(*np.nonzero(distances < 1e-6 * (query_squares + squares)), strict=True):
         distances[query, row] = ((wide_queries[query] - wide[row]) ** 2).sum()
-    return (-np.sqrt(distances)).astype(np.float32)
+    nearest_first: NDArray[np.float64] = -np.sqrt(distances)
+    return nearest_first.astype(np.float32)
 
 
 def loop_top_k(
@@ -109,7 +110,7 @@ def top_k(
 
     Returns row numbers (q, k) int64, -1 where there are fewer than k, and similarities (q, k)
     float32, -inf there; best first, equal ones by rising row. Memory is bounded by a few blocks of
-    16 MiB. Raises UsageError for k < 1, another dimension, or a query that is not finite.
+    32 MiB. Raises UsageError for k < 1, another dimension, or a query that is not finite.
     """
     matrix = np.asarray(matrix)
     queries = np.ascontiguousarray(queries, np.float32)
