@@ -1,0 +1,196 @@
+"""The last layer of a classifier, found in its graph: what goes into it are the pooled features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.extractors.onnx_graph import Graph, Node, values
+
+_DENSE = {"Gemm", "MatMul", "Conv", "MatMulInteger", "QLinearMatMul", "QGemm"}
+# What may stand between the last layer and the output without mixing numbers of different classes
+# by anything but the softmax.
+_AFTER = {
+    "Identity",
+    "Flatten",
+    "Reshape",
+    "Squeeze",
+    "Cast",
+    "Add",
+    "Mul",
+    "Softmax",
+    "Sigmoid",
+    "LogSoftmax",
+    "DequantizeLinear",
+    "QuantizeLinear",
+}
+# What may stand before it without changing the numbers: quantisation is undone by going past it.
+_BEFORE = {"DynamicQuantizeLinear", "QuantizeLinear", "DequantizeLinear", "Identity", "Cast"}
+
+
+@dataclass(frozen=True, slots=True)
+class LastLayer:
+    """The layer that turns features into logits.
+
+    features  the tensor that goes into it
+    weights   (dim, classes) float32
+    bias      (classes,) float32
+    exact     False for integer arithmetic: features × weights is then near the logits, not equal
+    """
+
+    features: str
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32] | None
+    exact: bool
+
+
+def find_last_layer(graph: Graph, logits: str) -> LastLayer | None:
+    """The last layer before the output `logits`, or None when the graph ends in something else."""
+    found = _walk(graph, logits, ())
+    if found is None:
+        return None
+    node, path = found
+    features = node.inputs[0]
+    while (maker := graph.makers.get(features)) is not None and maker.op in _BEFORE:
+        features = maker.inputs[0]
+    folder = graph.path.parent
+    exact = node.op in {"Gemm", "MatMul", "Conv"}
+    matrix = _float_matrix(graph, node, folder) if exact else _integer_matrix(graph, node, folder)
+    if matrix is None:  # what cannot be checked is not used
+        return None
+    return LastLayer(features, matrix, _bias(graph, node, path, folder), exact)
+
+
+def agrees(
+    layer: LastLayer,
+    features: NDArray[np.float32],
+    output: NDArray[np.float32],
+    *,
+    tolerance: float = 2e-3,
+) -> bool:
+    """features × last layer = output of the graph, up to rounding.
+
+    The output may have passed a softmax. Integer layers are only near: there the correlation over
+    the classes must be at least .98.
+    """
+    flat = features.reshape(len(features), -1)
+    if flat.shape[1] != layer.weights.shape[0]:
+        return False
+    logits = flat @ layer.weights + (layer.bias if layer.bias is not None else 0.0)
+    found = output.reshape(len(output), -1)
+    if found.shape != logits.shape:
+        return False
+    if layer.exact:
+        scale = max(float(np.abs(found).max()), 1e-6)
+        candidates = (logits, _softmax(logits), 1 / (1 + np.exp(-logits)))
+        return any(float(np.abs(c - found).max()) <= tolerance * scale for c in candidates)
+    near = np.corrcoef(np.concatenate([logits.ravel(), [0.0]]), np.append(found.ravel(), 0.0))
+    return bool(near[0, 1] >= 0.98)
+
+
+def _walk(graph: Graph, name: str, path: tuple[Node, ...]) -> tuple[Node, tuple[Node, ...]] | None:
+    """Upwards from a tensor to the first dense layer, with the nodes passed on the way."""
+    node = graph.makers.get(name)
+    if node is None or len(path) > 16:
+        return None
+    if node.op in _DENSE:
+        return node, path
+    if node.op not in _AFTER:
+        return None
+    for source in node.inputs:
+        if found := _walk(graph, source, (*path, node)):
+            return found
+    return None
+
+
+def _float_matrix(graph: Graph, node: Node, folder: Path) -> NDArray[np.float32] | None:
+    """Weights as (dim, classes), with Gemm's alpha in them."""
+    weights = _constant(graph, node.inputs[1], folder)
+    if weights is None:
+        return None
+    if node.op == "Conv":  # TensorFlow's classifiers end in a convolution of one pixel
+        if weights.ndim != 4 or weights.shape[2:] != (1, 1):
+            return None
+        return np.ascontiguousarray(weights[:, :, 0, 0].T)
+    if weights.ndim != 2 or node.numbers.get("transA"):
+        return None
+    if node.op == "Gemm":
+        turned = weights.T if node.numbers.get("transB") else weights
+        return np.ascontiguousarray(turned * np.float32(node.numbers.get("alpha", 1.0)))
+    return weights
+
+
+def _integer_matrix(graph: Graph, node: Node, folder: Path) -> NDArray[np.float32] | None:
+    """Integer weights minus their zero point, times their scale where it is found by its name."""
+    place = 3 if node.op in {"QLinearMatMul", "QGemm"} else 1
+    if len(node.inputs) <= place:
+        return None
+    name = node.inputs[place]
+    weights = _constant(graph, name, folder)
+    if weights is None or weights.ndim != 2:
+        return None
+    if node.op == "QGemm" and node.numbers.get("transB"):
+        weights = weights.T
+    stem = name.removesuffix("_quantized")
+    zero = _constant(graph, f"{stem}_zero_point", folder)
+    scale = _constant(graph, f"{stem}_scale", folder)
+    shifted = weights - (zero if zero is not None else 0.0)
+    return np.asarray(shifted * (scale if scale is not None else 1.0), np.float32)
+
+
+def _bias(
+    graph: Graph, node: Node, path: tuple[Node, ...], folder: Path
+) -> NDArray[np.float32] | None:
+    """What is added to features × weights: the layer's own bias, and constants added after it."""
+    total: NDArray[np.float32] | None = None
+    if node.op in {"Gemm", "Conv"} and len(node.inputs) > 2:
+        own = _constant(graph, node.inputs[2], folder)
+        if own is not None:
+            total = own.reshape(-1) * np.float32(node.numbers.get("beta", 1.0))
+    for step in path:
+        if step.op != "Add":
+            continue
+        for name in step.inputs:
+            added = _constant(graph, name, folder)
+            if added is not None:
+                total = added.reshape(-1) if total is None else total + added.reshape(-1)
+    return total
+
+
+def _constant(graph: Graph, name: str, folder: Path) -> NDArray[np.float32] | None:
+    """A weight as float32, also behind the nodes that exports put between it and its use."""
+    if name in graph.tensors:
+        return np.asarray(values(graph.tensors[name], folder), np.float32)
+    node = graph.makers.get(name)
+    if node is None:
+        return None
+    if node.op == "Constant" and node.tensor is not None:
+        return np.asarray(values(node.tensor, folder), np.float32)
+    if node.op in {"Identity", "Cast"}:
+        return _constant(graph, node.inputs[0], folder)
+    if node.op == "Transpose":
+        inner = _constant(graph, node.inputs[0], folder)
+        return inner.T if inner is not None and inner.ndim == 2 else None
+    if node.op == "DequantizeLinear":
+        parts = [_constant(graph, part, folder) for part in node.inputs]
+        weights, scale = parts[0], parts[1]
+        zero = parts[2] if len(parts) > 2 else None
+        if weights is None or scale is None:
+            return None
+        axis = int(node.numbers.get("axis", 1))
+        shape = [1] * weights.ndim
+        if scale.size > 1:
+            shape[axis] = scale.size
+        lifted = weights - (zero.reshape(shape) if zero is not None and zero.size > 1 else 0.0)
+        if zero is not None and zero.size == 1:
+            lifted = weights - zero.reshape(())
+        return np.asarray(lifted * scale.reshape(shape if scale.size > 1 else ()), np.float32)
+    return None
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True), np.float32)

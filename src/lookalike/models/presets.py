@@ -1,0 +1,192 @@
+"""The models that have a short name.
+
+Repositories, commits, sizes and checksums were read from public listings of the Hugging Face hub
+and from projects that pin the same files; what could not be found there is None or absent, never
+guessed. None of these files was downloaded when this table was written.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from lookalike.models.record import Model
+
+_IMAGENET: dict[str, Any] = {
+    "do_resize": True,
+    "size": {"shortest_edge": 256},
+    "do_center_crop": True,
+    "crop_size": {"height": 224, "width": 224},
+    "do_rescale": True,
+    "rescale_factor": 1 / 255,
+    "do_normalize": True,
+    "image_mean": [0.485, 0.456, 0.406],
+    "image_std": [0.229, 0.224, 0.225],
+}
+
+_SHORT_256_CROP_224 = "shorter side to 256, centre 224×224"
+
+_PRESETS = (
+    Model(
+        name="onnx:resnet18",
+        source="Xenova/resnet-18",
+        revision="6e70fa1eb2370c15569e723188a0b568963bf3b3",
+        licence="Apache-2.0",
+        bytes=46_800_000,
+        dim=512,
+        preprocessing=_SHORT_256_CROP_224,
+        sha256={
+            "onnx/model.onnx": "bafc17f0b4c629754795a49a015ff50b29f9f3329769f204a16db3c2bd869af0"
+        },
+    ),
+    Model(
+        name="onnx:resnet50",
+        source="Xenova/resnet-50",
+        revision="936b56fe2d6ce1c50a0800db815aeed121524979",
+        licence="Apache-2.0",
+        bytes=102_000_000,
+        dim=2048,
+        preprocessing=_SHORT_256_CROP_224,
+        sha256={
+            "onnx/model_quantized.onnx": (
+                "5cece77e014d3ff4b7175767614d448fc50b7804e9e8d47d192f69e357fdb232"
+            )
+        },
+    ),
+    Model(
+        name="onnx:vgg16",
+        source="onnxmodelzoo/legacy_models",
+        revision=None,
+        licence="Apache-2.0",
+        bytes=553_000_000,
+        dim=4096,
+        preprocessing=_SHORT_256_CROP_224,
+        file="validated/vision/classification/vgg/model/vgg16-12.onnx",
+        processor={**_IMAGENET, "resample": 2},
+        note="large and slow; kept because papers compare with it",
+    ),
+    Model(
+        name="onnx:efficientnet-b0",
+        source="onnxmodelzoo/efficientnet_b0_Opset17",
+        revision=None,
+        licence="Apache-2.0",
+        bytes=21_100_000,
+        dim=1280,
+        preprocessing=_SHORT_256_CROP_224,
+        sha256={
+            "efficientnet_b0_Opset17.onnx": (
+                "e76596a2b9e27c7c734c38550859105b43fec926f13447a84dad175eb994068a"
+            )
+        },
+        file="efficientnet_b0_Opset17.onnx",
+        processor={**_IMAGENET, "resample": 3},
+    ),
+    Model(
+        name="onnx:mobilenetv2",
+        source="onnx-community/mobilenet_v2_1.0_224",
+        revision=None,
+        licence="other (google/mobilenet_v2_1.0_224)",
+        bytes=14_200_000,
+        dim=1280,
+        preprocessing=_SHORT_256_CROP_224,
+        note="the fastest network here",
+    ),
+    Model(
+        name="onnx:dinov2-small",
+        source="onnx-community/dinov2-small",
+        revision="8b1f705a3a7f6f062f6bdd21986c1583d3ef105d",
+        licence="Apache-2.0",
+        bytes=88_532_934,
+        dim=384,
+        preprocessing=_SHORT_256_CROP_224,
+        sha256={
+            "onnx/model.onnx": "f22797eabf810a75e41de68d378541ebea372122b25c4ce3ef25ff618250c20a",
+            "onnx/model_quantized.onnx": (
+                "c179f8f7f592449c4c1bca4cd124a7538021428c5ffb89afde9503935b197efb"
+            ),
+        },
+        note="looks rather than categories: the same object, the same texture",
+    ),
+    Model(
+        name="onnx:dinov2-base",
+        source="onnx-community/dinov2-base",
+        revision="31ef06cac16d5d301c5930d147002a058c85a5e4",
+        licence="Apache-2.0",
+        bytes=346_627_111,
+        dim=768,
+        preprocessing=_SHORT_256_CROP_224,
+        sha256={
+            "onnx/model.onnx": "320d1012a6fc65b101fc85ca30ee7a47b2e4f6a2e8bd78fb9d7036def0e30cb0"
+        },
+        note="as dinov2-small, finer and four times the work",
+    ),
+    Model(
+        name="clip:siglip2",
+        source="onnx-community/siglip2-base-patch32-256-ONNX",
+        revision="7efccb86b5b6601bfe9e14326e1c11b40b68d44c",
+        licence="Apache-2.0",
+        bytes=1_540_000_000,
+        dim=768,
+        preprocessing="256×256, aspect ratio given up",
+        words=True,
+        sha256={
+            "tokenizer.json": "cb9140fae3ac5122c972d37adf83e1248471a38147ad76f8215c8872c6fd8322"
+        },
+        note="the default for words: many languages, a third of the work of siglip2-b16; only "
+        "379 MB of it is needed until the first search in words",
+    ),
+    Model(
+        name="clip:siglip2-b16",
+        source="onnx-community/siglip2-base-patch16-224-ONNX",
+        revision="ba1f3b0843f24bc5417d38e19c37b287d719b2f4",
+        licence="Apache-2.0",
+        bytes=1_530_000_000,
+        dim=768,
+        preprocessing="224×224, aspect ratio given up",
+        words=True,
+        sha256={
+            "onnx/vision_model_fp16.onnx": (
+                "a1959f7bd3993a607e48839f6d01e25b876fe76afda301b028b78eef68aabd95"
+            ),
+            "onnx/text_model_fp16.onnx": (
+                "711da56ada0a4aa11c7dd3320df741081a3cae4f0ae1b5e5c6d5b294738d0eb0"
+            ),
+            "onnx/vision_model_quantized.onnx": (
+                "5f2b401c1a4fc095702a5d45348e17ad46c4f87064085365b43c6e8eaa5c0070"
+            ),
+            "onnx/text_model_quantized.onnx": (
+                "3a0603d3a00c05a80a6ded4743c16aaac7b1e62cdcc7e362e7ce418659b96400"
+            ),
+            "tokenizer.json": "cb9140fae3ac5122c972d37adf83e1248471a38147ad76f8215c8872c6fd8322",
+        },
+        scale=math.exp(4.724453449249268),
+        bias=-16.771724700927734,
+        note="the best of these in English and other languages",
+    ),
+    Model(
+        name="clip:mobileclip-s0",
+        source="Xenova/mobileclip_s0",
+        revision="757d59c9c6870a76a4b0306f05f5061bca15c39f",
+        licence="Apple ML research licence (research use only)",
+        bytes=217_600_000,
+        dim=512,
+        preprocessing="shorter side to 256, centre 256×256",
+        words=True,
+        sha256={
+            "onnx/vision_model.onnx": (
+                "17d3c037b1d488c10c50e09f6009ea5a198caef4e0e8f4ea5617b7cb2d067ac0"
+            ),
+            "onnx/text_model.onnx": (
+                "f6e9bd5742bfc515889e901634d8a2ff2a57fab8564e4ad3760e800b1a51b77c"
+            ),
+            "tokenizer.json": "72ed5c96db5729294468543e4bc75fce14ca63f58e37300290189ba1c1e52b85",
+        },
+        scale=100.0,
+        note="for weak machines; English only; mind the licence",
+    ),
+)
+
+MODELS: dict[str, Model] = {model.name: model for model in _PRESETS}
+"""Every model with a short name, in the order in which to show them."""
+
+DEFAULT_CLIP = "clip:siglip2"

@@ -1,0 +1,121 @@
+"""What stands after "onnx:" and "clip:": a preset, a folder, or a repository on the hub."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lookalike.errors import UnknownExtractor, UsageError
+from lookalike.models.files import ModelFiles, Wanted, open_folder
+from lookalike.models.obtain import Progress, obtain
+from lookalike.models.places import models_folder
+from lookalike.models.presets import MODELS
+from lookalike.models.record import Model
+
+VARIANTS = ("fp16", "quantized", "int8", "uint8", "q8", "q4", "q4f16", "bnb4")
+"""Endings of the graphs that exports have beside the full one (model_fp16.onnx …)."""
+
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_WORD = re.compile(r"[A-Za-z0-9_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A model that was asked for by name.
+
+    name     as the extractor is called from now on; loading it again gives the same model
+    record   what is known of it, for presets
+    folder   where it lies, for folders of the user's own
+    source, revision   repository on the hub
+    variant  "" for the full graph
+    """
+
+    name: str
+    record: Model | None = None
+    folder: Path | None = None
+    source: str = ""
+    revision: str | None = None
+    variant: str = ""
+
+    def graph(self, stem: str) -> str:
+        """Path of a graph within the model, e.g. "onnx/vision_model_fp16.onnx"."""
+        if self.record is not None and self.record.file is not None:
+            return self.record.file
+        return f"onnx/{stem}{'_' if self.variant else ''}{self.variant}.onnx"
+
+    def fetch(
+        self, wanted: Wanted, *, models: Path | None = None, progress: Progress | None = None
+    ) -> ModelFiles:
+        """The files, checked; downloaded first where needed."""
+        if self.folder is not None:
+            return open_folder(self.folder, wanted)
+        return obtain(
+            self.source,
+            wanted,
+            revision=self.revision,
+            sha256=self.record.sha256 if self.record is not None else None,
+            folder=models,
+            progress=progress,
+        )
+
+
+def parse_spec(family: str, text: str, *, models: Path | None = None) -> ModelSpec:
+    """`text` is what follows "family:" — PRESET, FOLDER or OWNER/NAME[@REVISION], then [:VARIANT].
+
+    A folder that exists wins over a repository of the same name. Raises UsageError with a remedy.
+    """
+    place, variant = _split_variant(text)
+    ending = f":{variant}" if variant else ""
+    record = MODELS.get(f"{family}:{place}")
+    if record is not None:
+        if variant and record.file is not None:
+            raise UsageError(f"{record.name} has one graph only, no {variant}")
+        return ModelSpec(
+            record.name + ending, record, None, record.source, record.revision, variant
+        )
+    folder = Path(place).expanduser()
+    if folder.is_dir():
+        found = folder.resolve()
+        name = f"{family}:{found.as_posix()}{ending}"
+        return ModelSpec(name, None, found, variant=variant)
+    source, _, revision = place.partition("@")
+    if _REPOSITORY.fullmatch(source):
+        return ModelSpec(f"{family}:{place}{ending}", None, None, source, revision or None, variant)
+    if not _WORD.fullmatch(place.replace("-", "_").replace(".", "_")):
+        # A library that has moved to another machine names a folder of the old one.
+        moved = models_folder(models) / folder.name
+        if moved.is_dir():
+            name = f"{family}:{folder.as_posix()}{ending}"
+            return ModelSpec(name, None, moved, variant=variant)
+        raise UsageError(f"there is no folder {folder}, nor {moved}")
+    known = ", ".join(name for name in MODELS if name.startswith(f"{family}:"))
+    raise UnknownExtractor(
+        f"no model {family}:{place}; known are {known}, {family}:FOLDER and {family}:OWNER/NAME"
+    )
+
+
+def read_json(files: ModelFiles, name: str) -> Mapping[str, Any]:
+    """A JSON object of the model; empty where there is none. Raises UsageError naming the file."""
+    if not files.has(name):
+        return {}
+    path = files.path(name)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read as JSON ({error})") from None
+    if not isinstance(found, dict):
+        raise UsageError(f"{path} holds no JSON object")
+    return found
+
+
+def _split_variant(text: str) -> tuple[str, str]:
+    head, colon, tail = text.rpartition(":")
+    if not colon or not _WORD.fullmatch(tail) or len(head) < 2:
+        return text, ""
+    if tail not in VARIANTS:
+        raise UsageError(f"there is no variant {tail}; known are {', '.join(VARIANTS)}")
+    return head, tail
