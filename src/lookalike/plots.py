@@ -6,11 +6,14 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lookalike.errors import UsageError
-from lookalike.images.needs import Pixels
+import numpy as np
+
+from lookalike.errors import ImageError, Outcome, UsageError
+from lookalike.images.needs import Limits, Needs, Pixels
 from lookalike.query import Hit, Hits, Picture
 
 if TYPE_CHECKING:
@@ -21,7 +24,8 @@ TILE = 2.0  # inches, the side of the square that a picture is fitted into
 GAP = 0.22
 CAPTION = 0.62  # below each tile: rank and similarity, and two lines of file name
 TITLE = 0.5
-DPI = 110  # 220 pixels a tile: enough to judge a hit, and 50 of them stay below 2 MB
+DPI = 110  # 220 pixels a tile: enough to judge a hit by
+THUMBNAIL = 440  # pixels; twice the tile, for figures that are enlarged or saved as PDF
 NAME_WIDTH = 32  # characters a line of caption
 
 INK, FAINT, PAPER, MISSING, ACCENT = "#1b1f24", "#6b7280", "#f3f4f6", "#e5e7eb", "#2563eb"
@@ -61,12 +65,14 @@ def result_grid(
     Pictures that are gone or broken are grey tiles with their name. `UsageError` where the file
     cannot be written.
     """
-    asked = [Tile(p, "query", _name(q), ACCENT, framed=True) for q, p in _loaded(query)]
+    shown = thumbnails([*query, *(hit.file for hit in hits.hits)])
+    asked = [
+        Tile(pixels, "query", _name(picture), ACCENT, framed=True)
+        for picture, pixels in zip(query, shown, strict=False)
+    ]
     found = [
         Tile(pixels, _heading(hit), hit.path, _OF_RELEVANCE.get(hit.relevance or "", INK))
-        for hit, (_, pixels) in zip(
-            hits.hits, _loaded([hit.file for hit in hits.hits]), strict=True
-        )
+        for hit, pixels in zip(hits.hits, shown[len(query) :], strict=True)
     ]
     figure = _draw(asked, found, title=_title(hits), columns=columns)
     _save(figure, Path(out))
@@ -88,8 +94,42 @@ def _name(picture: Picture) -> str:
     return picture.name if isinstance(picture, Path) else ""
 
 
-def _loaded(pictures: Sequence[Picture]) -> list[tuple[Picture, Pixels | None]]:
-    raise NotImplementedError
+def thumbnails(pictures: Sequence[Picture], *, limits: Limits | None = None) -> list[Pixels | None]:
+    """Pictures as upright RGB pixels of at most `THUMBNAIL` a side; None where one cannot be shown.
+
+    Decoded by guarded workers, like everything that comes from a file.
+    """
+    from lookalike.images.pool import Pool, available_cores
+
+    limits = limits or Limits()
+    with Pool(
+        partial(_thumbnail, limits=limits),
+        on_lost=_lost,
+        # A worker costs a quarter of a second to start: a screen of pictures is not worth many.
+        workers=min(4, available_cores()),
+        limits=limits,
+    ) as pool:
+        return list(pool.map(pictures))
+
+
+def _thumbnail(picture: Picture, *, limits: Limits) -> Pixels | None:
+    from lookalike.images.decode import decode
+    from lookalike.images.fit import fit
+    from lookalike.images.reading import read
+
+    needs = Needs(fit="inside", max_side=THUMBNAIL)
+    if isinstance(picture, np.ndarray):
+        return fit(picture, needs)
+    name = picture.name if isinstance(picture, Path) else ""
+    try:
+        data = read(picture).data if isinstance(picture, Path) else picture
+        return fit(decode(data, needs=[needs], limits=limits, name=name).pixels, needs)
+    except ImageError:
+        return None
+
+
+def _lost(picture: Picture, outcome: Outcome, reason: str) -> None:
+    return None
 
 
 def _draw(

@@ -8,8 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-
-from .conftest import PROGRAM, Album, draw, environment, lookalike, make_photos
+from tests.cli.running import PROGRAM, Album, draw, environment, lookalike, make_photos
 
 
 def test_the_result_is_two_lines_on_stdout_and_a_pipe_gets_no_progress(album: Album) -> None:

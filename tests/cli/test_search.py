@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-
-from .conftest import PROGRAM, Album, draw, environment, lookalike
+from tests.cli.running import PROGRAM, Album, draw, environment, lookalike
 
 
 def test_the_table_has_rank_similarity_and_a_path_that_can_be_opened_from_here(

@@ -6,8 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-
-from .conftest import Album, lookalike
+from tests.cli.running import Album, lookalike
 
 
 @pytest.fixture(scope="module")

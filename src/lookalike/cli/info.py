@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @parameters.library_option
 @parameters.format_options("table", "json")
 def command(library: Path | None, format_: str) -> None:
-    """Show what a library holds: its folders, pictures, extractors and size.
+    """Show what a library holds, and how large it is.
 
     A library may hold vectors of several extractors ("spaces"): --by chooses among them.
     """

@@ -22,6 +22,7 @@ from lookalike.errors import LookalikeError
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Pictures": ("index", "search", "demo"),
     "The library": ("info", "failures", "remove"),
+    "Measuring": ("benchmark",),
 }
 
 EPILOG = """\b
