@@ -31,7 +31,7 @@ def command(library: Path | None, format_: str) -> None:
 
 
 def document(facts: Info) -> dict[str, Any]:
-    """What --format json writes; its keys are a promise (docs/command-line.md)."""
+    """What --format json writes; its keys are a promise to scripts."""
     return {
         "library": str(facts.folder),
         "version": facts.version,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +45,12 @@ _FIELDS = ("rank", "path", "similarity", "relevance", "metadata")
     metavar="OUT.png",
     help="Also draw the question and its hits as one picture (PNG, PDF or SVG).",
 )
+@click.option(
+    "--show",
+    is_flag=True,
+    help="Also show the hits above the table, on terminals that can: kitty, Ghostty, iTerm2, "
+    "WezTerm, mintty, foot, mlterm.",
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -54,6 +63,7 @@ def command(
     format_: str,
     null: bool,
     grid: Path | None,
+    show: bool,
 ) -> None:
     """Find the pictures that look most like the given ones.
 
@@ -74,6 +84,8 @@ def command(
     near = [picture.absolute().parent for picture in pictures]
     with finding.open_library(library, near) as opened:
         hits = opened.search(Query(pictures, k=k, by=by, similarity=similarity, exact=exact))
+    if show and format_ == "table":
+        _show(hits)
     write_hits(hits, format_, terms=terms, null=null)
     if grid is not None:
         from lookalike.plots import result_grid
@@ -92,6 +104,20 @@ def _picture(term: str) -> Path:
     if not path.exists():
         raise UsageError(f"there is no picture '{term}': a question is one or more picture files")
     return path
+
+
+def _show(hits: Hits) -> None:
+    from lookalike.cli import pictures
+    from lookalike.plots import thumbnails
+
+    how = pictures.protocol(os.environ) if output.is_terminal(sys.stdout) else None
+    if how is None:
+        output.note("This terminal is not known to show pictures; --grid OUT.png draws them.")
+    elif hits.hits:
+        # A column is about eight pixels wide; no terminal tells it without being asked.
+        width = 8 * shutil.get_terminal_size().columns
+        row = pictures.strip(thumbnails([hit.file for hit in hits.hits]), width)
+        output.put_raw(pictures.escape(row, how))
 
 
 def write_hits(hits: Hits, format_: str, *, terms: tuple[str, ...], null: bool = False) -> None:
@@ -113,7 +139,7 @@ def write_hits(hits: Hits, format_: str, *, terms: tuple[str, ...], null: bool =
 
 
 def document(hits: Hits, terms: tuple[str, ...]) -> dict[str, Any]:
-    """What --format json writes; its keys are a promise (docs/command-line.md)."""
+    """What --format json writes; its keys are a promise to scripts."""
     return {
         "query": {"images": list(terms)},
         "by": hits.by,
