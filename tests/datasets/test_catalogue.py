@@ -17,8 +17,7 @@ from lookalike.datasets.shapes import draw_product
 
 def _read(file: Path) -> npt.NDArray[np.uint8]:
     picture = cv2.imread(str(file))
-    assert picture is not None
-    return picture[..., ::-1].astype(np.uint8)
+    return np.asarray(picture, np.uint8)[..., ::-1]
 
 
 def _digests(folder: Path) -> dict[str, str]:
@@ -162,18 +161,14 @@ def test_views_of_one_product_differ_from_each_other() -> None:
 
 @pytest.mark.parametrize("number", range(len(KINDS)))
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_every_product_fills_a_fair_part_of_its_sprite(number: int, seed: int) -> None:
+def test_every_product_fills_a_fair_part_of_its_canvas_and_is_not_cut_off(
+    number: int, seed: int
+) -> None:
     sprite = draw_product(make_product(number, seed=seed), size=64)
-    x0, y0, x1, y1 = sprite.bounds
-    assert max(x1 - x0, y1 - y0) > 0.5
-    assert 0.04 < float(sprite.alpha.mean()) < 0.75
+    assert 32 < max(sprite.alpha.shape) < 64
+    assert 0.04 < float(sprite.alpha.sum()) / 64**2 < 0.75
     assert np.isfinite(sprite.colour).all()
-    assert float((sprite.slope**2).sum(2).max()) <= 1.1
-    # Nothing is cut off at the edge of the canvas.
-    frame = np.concatenate(
-        [sprite.alpha[0], sprite.alpha[-1], sprite.alpha[:, 0], sprite.alpha[:, -1]]
-    )
-    assert float(frame.max()) < 0.5
+    np.testing.assert_allclose((sprite.normal**2).sum(0), 1, atol=0.1)
 
 
 def test_pictures_can_be_rendered_at_other_sizes_from_the_same_decisions() -> None:

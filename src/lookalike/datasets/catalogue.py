@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePosixPath
 
+from lookalike.datasets.clay import Pixels
 from lookalike.datasets.products import KINDS, Product, make_product
-from lookalike.datasets.scene import Pixels, encode_jpeg, make_view, render_view
+from lookalike.datasets.scene import encode_jpeg, make_view, render_view
 from lookalike.datasets.shapes import draw_product
 
 __all__ = ["KINDS", "Row", "draw_query", "view_pictures", "write_catalogue"]

@@ -7,7 +7,8 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from lookalike.datasets.clay import Clay, Form, Plane, Rgb
+from lookalike.datasets.backdrops import laid_over
+from lookalike.datasets.clay import Clay, Form, Pixels, Rgb
 from lookalike.datasets.outlines import box, ellipse, moved, points, smooth, star
 
 COVERS = ("hand", "sticker", "label", "edge")
@@ -20,8 +21,8 @@ _SKINS: tuple[Rgb, ...] = (
 )
 
 
-def cover(scene: Plane, kind: str, *, at: tuple[float, float], size: int) -> Plane:
-    """The scene with something in front: `(size, size, 3)` float32, changed in place.
+def cover(scene: Pixels, kind: str, *, at: tuple[float, float], size: int) -> Pixels:
+    """The scene with something in front: `(size, size, 3)` uint8.
 
     `at` (two numbers from 0 to 1) decides where it is and which one of its sort.
     """
@@ -41,17 +42,13 @@ def cover(scene: Plane, kind: str, *, at: tuple[float, float], size: int) -> Pla
     matrix = cv2.getRotationMatrix2D((side / 2, side / 2), turn, scale * size / side)
     matrix[:, 2] += (x * size - side / 2, y * size - side / 2)
     placed = cv2.warpAffine(layer, matrix, (size, size), flags=cv2.INTER_LINEAR)
-    alpha = placed[..., 3]
-    soft = cv2.blur(alpha, (max(3, size // 24) | 1,) * 2)
-    scene *= (1 - 0.35 * soft)[..., None]
-    scene *= (1 - alpha)[..., None]
-    scene += placed[..., :3]
-    return scene
+    soft = cv2.blur(cv2.extractChannel(placed, 3), (max(3, size // 24) | 1,) * 2)
+    return laid_over(scene, placed, cv2.convertScaleAbs(soft, alpha=-0.35, beta=255))
 
 
 @lru_cache(maxsize=32)
-def _layer(kind: str, which: int, side: int) -> Plane:
-    """One thing that gets in the way, lit from the upper left: `(side, side, 4)` float32."""
+def _layer(kind: str, which: int, side: int) -> Pixels:
+    """One thing that gets in the way, lit from the upper left: `(side, side, 4)` uint8."""
     clay = Clay(max(side, 128))
     if kind == "hand":
         _hand(clay, _SKINS[which])
@@ -85,9 +82,9 @@ def _layer(kind: str, which: int, side: int) -> Plane:
     body = 0.5 + 0.75 * np.maximum(
         0, clay.slope_x * light[0] + clay.slope_y * light[1] + nz * light[2]
     )
-    return np.stack([clay.red * body, clay.green * body, clay.blue * body, clay.alpha], 2).astype(
-        np.float32
-    )
+    planes = [plane * body for plane in (clay.red, clay.green, clay.blue)]
+    lit = [cv2.convertScaleAbs(plane, alpha=255) for plane in (*planes, clay.alpha)]
+    return np.asarray(cv2.merge(lit))
 
 
 def _hand(clay: Clay, skin: Rgb) -> None:

@@ -7,6 +7,7 @@ here knows about pixels or colours.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -47,9 +48,16 @@ def ellipse(
     x: float, y: float, rx: float, ry: float, start: float = 0, end: float = 360, count: int = 48
 ) -> Outline:
     """An ellipse, or the arc from `start` to `end` degrees (0 right, 90 down)."""
+    outline: Outline = _circle(start, end, count) * (rx, ry) + (x, y)
+    return outline
+
+
+@lru_cache(maxsize=256)
+def _circle(start: float, end: float, count: int) -> Outline:
+    """The unit circle or an arc of it: the same few serve nearly every part of every product."""
     whole = abs(end - start) >= 360
     angle = np.radians(np.linspace(start, end, count, endpoint=not whole))
-    return np.stack([x + rx * np.cos(angle), y + ry * np.sin(angle)], axis=1)
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
 
 def box(x0: float, y0: float, x1: float, y1: float, radius: float = 0.0) -> Outline:

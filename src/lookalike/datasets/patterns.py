@@ -45,13 +45,13 @@ def pattern_ink(pattern: str, side: int, *, pitch: float, phase: float, turn: fl
     mask = np.zeros((side, side), np.uint8)
     if pattern == "two-tone":
         split = 0.5 + 0.14 * (phase - 0.5)
-        _paint(mask, points((0, split), (1, split), (1, 1), (0, 1)))
+        _paint(mask, points((-0.1, split), (1.1, split), (1.1, 1.1), (-0.1, 1.1)))
         return mask.astype(np.float32) * np.float32(1 / 255)
     if pattern == "plaid":
         return _plaid(side, pitch * 1.6, phase)
     # Drawn on a field larger than the canvas so that turning it leaves no bare corners.
     count = int(1.5 / pitch) + 2
-    spots = (np.arange(count) + phase) * pitch - 0.25
+    spots: Outline = (np.arange(count, dtype=np.float64) + phase) * pitch - 0.25
     _DRAW[pattern](mask, spots, pitch)
     if turn:
         matrix = cv2.getRotationMatrix2D((side / 2, side / 2), -turn, 1.0)
@@ -63,96 +63,98 @@ def pattern_ink(pattern: str, side: int, *, pitch: float, phase: float, turn: fl
     return ink
 
 
-def _paint(mask: Mask, *outlines: Outline) -> None:
+def _paint(mask: Mask, *shapes: Outline) -> None:
+    """Fill shapes that do not overlap; each is one outline `(k, 2)` or a stack of them `(n, k, 2)`."""
     side = mask.shape[0]
-    corners = [np.rint((o * side - 0.5) * (1 << _SHIFT)).astype(np.int32) for o in outlines]
+    corners: list[Outline] = []
+    for shape in shapes:
+        grid = np.rint((shape * side - 0.5) * (1 << _SHIFT)).astype(np.int32)
+        corners.extend(grid if grid.ndim == 3 else [grid])
     cv2.fillPoly(mask, corners, 255, cv2.LINE_AA, _SHIFT)
 
 
-def _bands(mask: Mask, spots: Plane, width: float) -> None:
-    for y in spots:
-        _paint(mask, points((-0.3, y), (1.3, y), (1.3, y + width), (-0.3, y + width)))
+def _repeated(motif: Outline, x: Outline, y: Outline) -> Outline:
+    """The motif at every (x, y): `(n, k, 2)`."""
+    return motif[None] + np.stack([x.ravel(), y.ravel()], axis=1)[:, None]
 
 
-def _stripes(mask: Mask, spots: Plane, pitch: float) -> None:
-    _bands(mask, spots, pitch * 0.5)
+def _staggered(motif: Outline, spots: Outline, step: float, tall: float = 1.0) -> Outline:
+    """The motif in rows, every second row shifted by `step`: `(n, k, 2)`."""
+    shift = np.where(np.arange(len(spots)) % 2, step, 0.0)
+    x = spots[None, :] + shift[:, None]
+    return _repeated(motif, x, np.broadcast_to((spots * tall)[:, None], x.shape))
 
 
-def _pinstripes(mask: Mask, spots: Plane, pitch: float) -> None:
-    for x in np.concatenate([spots, spots + pitch / 2]):
-        w = max(pitch * 0.14, 0.006)
-        _paint(mask, points((x, -0.3), (x + w, -0.3), (x + w, 1.3), (x, 1.3)))
+def _stripes(mask: Mask, spots: Outline, pitch: float) -> None:
+    band = points((-0.3, 0), (1.3, 0), (1.3, pitch * 0.5), (-0.3, pitch * 0.5))
+    _paint(mask, _repeated(band, 0 * spots, spots))
 
 
-def _diagonals(mask: Mask, spots: Plane, pitch: float) -> None:
-    for x in np.concatenate([spots - 1.5, spots]) * 1.1:
-        w = pitch * 0.55
-        _paint(mask, points((x, -0.1), (x + w, -0.1), (x + w + 1.2, 1.1), (x + 1.2, 1.1)))
+def _pinstripes(mask: Mask, spots: Outline, pitch: float) -> None:
+    w = max(pitch * 0.14, 0.006)
+    line = points((0, -0.3), (w, -0.3), (w, 1.3), (0, 1.3))
+    both = np.concatenate([spots, spots + pitch / 2])
+    _paint(mask, _repeated(line, both, 0 * both))
 
 
-def _scatter(mask: Mask, spots: Plane, pitch: float, motif: Callable[[float, float], None]) -> None:
-    for row, y in enumerate(spots * 0.87):
-        for x in spots + (pitch / 2 if row % 2 else 0):
-            motif(float(x), float(y))
+def _diagonals(mask: Mask, spots: Outline, pitch: float) -> None:
+    w = pitch * 0.55
+    band = points((0, -0.1), (w, -0.1), (w + 1.2, 1.1), (1.2, 1.1))
+    both = np.concatenate([spots - 1.5, spots]) * 1.1
+    _paint(mask, _repeated(band, both, 0 * both))
 
 
-def _dots(mask: Mask, spots: Plane, pitch: float) -> None:
-    _scatter(
-        mask,
-        spots,
-        pitch,
-        lambda x, y: _paint(mask, ellipse(x, y, pitch * 0.27, pitch * 0.27, count=20)),
-    )
+def _dots(mask: Mask, spots: Outline, pitch: float) -> None:
+    dot = ellipse(0, 0, pitch * 0.27, pitch * 0.27, count=20)
+    _paint(mask, _staggered(dot, spots, pitch / 2, 0.87))
 
 
-def _flowers(mask: Mask, spots: Plane, pitch: float) -> None:
+def _flowers(mask: Mask, spots: Outline, pitch: float) -> None:
     angle = np.radians(np.arange(0, 360, 9))
     r = pitch * 0.36 * (0.62 + 0.38 * np.cos(5 * angle))
     petals = np.stack([np.cos(angle) * r, np.sin(angle) * r], axis=1)
     eye = ellipse(0, 0, pitch * 0.09, pitch * 0.09, count=12)
-    _scatter(mask, spots, pitch, lambda x, y: _paint(mask, moved(petals, x, y), moved(eye, x, y)))
+    _paint(mask, *(_staggered(part, spots, pitch / 2, 0.87) for part in (petals, eye)))
 
 
-def _checks(mask: Mask, spots: Plane, pitch: float) -> None:
+def _checks(mask: Mask, spots: Outline, pitch: float) -> None:
     half = pitch / 2
-    for row, y in enumerate(np.concatenate([spots, spots + half])):
-        for x in spots + (0 if row < len(spots) else half):
-            _paint(mask, points((x, y), (x + half, y), (x + half, y + half), (x, y + half)))
+    square = points((0, 0), (half, 0), (half, half), (0, half))
+    x, y = np.meshgrid(spots, spots)
+    _paint(mask, _repeated(square, x, y))
+    _paint(mask, _repeated(square, x + half, y + half))
 
 
-def _zigzag(mask: Mask, spots: Plane, pitch: float) -> None:
+def _zigzag(mask: Mask, spots: Outline, pitch: float) -> None:
     xs = np.arange(-0.3, 1.4, pitch / 2)
     teeth = np.where(np.arange(len(xs)) % 2, pitch * 0.22, -pitch * 0.22)
-    for y in spots:
-        top = np.stack([xs, y + teeth], axis=1)
-        _paint(mask, np.concatenate([top, moved(top, dy=pitch * 0.42)[::-1]]))
+    _ribbons(mask, np.stack([xs, teeth], axis=1), spots, pitch * 0.42)
 
 
-def _waves(mask: Mask, spots: Plane, pitch: float) -> None:
+def _waves(mask: Mask, spots: Outline, pitch: float) -> None:
     xs = np.linspace(-0.3, 1.3, 90)
     swell = np.sin(xs * 2 * np.pi / (pitch * 1.6)) * pitch * 0.2
-    for y in spots:
-        top = np.stack([xs, y + swell], axis=1)
-        _paint(mask, np.concatenate([top, moved(top, dy=pitch * 0.4)[::-1]]))
+    _ribbons(mask, np.stack([xs, swell], axis=1), spots, pitch * 0.4)
 
 
-def _confetti(mask: Mask, spots: Plane, pitch: float) -> None:
+def _ribbons(mask: Mask, top: Outline, spots: Outline, wide: float) -> None:
+    ribbon = np.concatenate([top, moved(top, dy=wide)[::-1]])
+    _paint(mask, _repeated(ribbon, 0 * spots, spots))
+
+
+def _confetti(mask: Mask, spots: Outline, pitch: float) -> None:
     # A low-discrepancy walk scatters evenly without random numbers, so a pattern depends on its
     # three numbers only.
-    count = int(min(220, 3.0 / pitch**2 * 0.25))
-    k = np.arange(count)
-    xs = (k * 0.7548776662 + spots[0]) % 1
-    ys = (k * 0.5698402910 + spots[0]) % 1
-    sizes = pitch * (0.12 + 0.16 * ((k * 0.618034) % 1))
-    for x, y, r in zip(xs, ys, sizes, strict=True):
-        _paint(mask, ellipse(float(x), float(y), float(r), float(r) * 0.8, count=9))
+    k = np.arange(int(min(220, 0.75 / pitch**2)))
+    x, y = (k * 0.7548776662 + spots[0]) % 1, (k * 0.5698402910 + spots[0]) % 1
+    radius = pitch * (0.12 + 0.16 * ((k * 0.618034) % 1))
+    dot = ellipse(0, 0, 1, 0.8, count=9)
+    _paint(mask, dot[None] * radius[:, None, None] + np.stack([x, y], axis=1)[:, None])
 
 
-def _diamonds(mask: Mask, spots: Plane, pitch: float) -> None:
+def _diamonds(mask: Mask, spots: Outline, pitch: float) -> None:
     w, h = pitch * 0.5, pitch * 0.62
-    for row, y in enumerate(spots * 1.24):
-        for x in spots + (w if row % 2 else 0):
-            _paint(mask, points((x, y - h), (x + w, y), (x, y + h), (x - w, y)) * 1.0)
+    _paint(mask, _staggered(points((0, -h), (w, 0), (0, h), (-w, 0)), spots, w, 1.24))
 
 
 def _plaid(side: int, pitch: float, phase: float) -> Plane:
@@ -164,7 +166,7 @@ def _plaid(side: int, pitch: float, phase: float) -> Plane:
     return weave
 
 
-_DRAW: dict[str, Callable[[Mask, Plane, float], None]] = {
+_DRAW: dict[str, Callable[[Mask, Outline, float], None]] = {
     "stripes": _stripes,
     "pinstripes": _pinstripes,
     "diagonals": _diagonals,

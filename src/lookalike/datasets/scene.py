@@ -6,22 +6,20 @@ A `View` holds every decision and no pixels; `render_view` turns a sprite and a 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lookalike.datasets.backdrops import LYING, STANDING, backdrop
-from lookalike.datasets.clay import Plane, Rgb
+from lookalike.datasets.backdrops import LYING, STANDING, backdrop, laid_over, toned
+from lookalike.datasets.clay import Pixels, Rgb
 from lookalike.datasets.covers import COVERS, cover
 from lookalike.datasets.palette import COLOURS, lighter
 from lookalike.datasets.products import generator, kind_of
 from lookalike.datasets.shapes import Sprite
 
-Pixels = npt.NDArray[np.uint8]
-
-# A catalogue of one seed and the queries held out from it must not share random numbers with the
-# products themselves, which use the key (number,).
+# Where the foot of a standing product is, as a share of the picture's height.
 _FLOOR = 0.86
 # What cannot stand by itself is photographed from above.
 _FLAT_KINDS = frozenset({"shirt", "watch"})
@@ -93,7 +91,7 @@ def make_view(product: int, view: int, *, seed: int = 0) -> View:
         number=view,
         yaw=float(rng.uniform(-34, 34)),
         pitch=float(rng.uniform(-16, 16)),
-        roll=float(rng.normal(0, 24) if lying else rng.normal(0, 3)),
+        roll=float(rng.normal(0, 24) if lying else rng.normal(0, 1.5)),
         mirror=bool(rng.random() < 0.12),
         scale=float(rng.uniform(0.52, 0.9)),
         shift=(float(rng.uniform(-0.09, 0.09)), float(rng.uniform(-0.06, 0.06))),
@@ -118,21 +116,18 @@ def make_view(product: int, view: int, *, seed: int = 0) -> View:
 def render_view(sprite: Sprite, view: View, *, size: int = 256) -> Pixels:
     """The picture, before JPEG: `(size, size, 3)` uint8 RGB."""
     place = _placed(sprite, view, size)
-    lit = cv2.warpPerspective(_lit(sprite, view), place, (size, size), flags=cv2.INTER_LINEAR)
-    alpha = lit[..., 3]
+    seen = cv2.warpPerspective(_lit(sprite, view), place, (size, size), flags=cv2.INTER_LINEAR)
     scene = backdrop(
         view.background, size, tint=view.tint, floor=_FLOOR - 0.06, cut=view.cut, flip=view.flip
     )
-    scene = scene * _shadow(alpha, view)[..., None]
-    scene *= (1 - alpha)[..., None]
-    scene += lit[..., :3]
+    scene = laid_over(scene, seen, _shadow(cv2.extractChannel(seen, 3), view))
     if view.cover != "none":
         scene = cover(scene, view.cover, at=view.cover_at, size=size)
     return _photographed(scene, view, size)
 
 
 def encode_jpeg(pixels: Pixels, quality: int) -> bytes:
-    """The bytes of a JPEG file with full-size colour channels below no quality; no metadata."""
+    """The bytes of a JPEG file of this quality (1 to 100), without metadata."""
     fine, data = cv2.imencode(
         ".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
     )
@@ -141,48 +136,42 @@ def encode_jpeg(pixels: Pixels, quality: int) -> bytes:
     return bytes(data)
 
 
-def _lit(sprite: Sprite, view: View) -> Plane:
-    """The sprite in the view's light: `(s, s, 4)` float32, colours premultiplied with alpha.
+def _lit(sprite: Sprite, view: View) -> Pixels:
+    """The sprite in the view's light: `(h, w, 4)` uint8, colours premultiplied with alpha.
 
     Lambert's cosine for the body of the colour and Blinn's half vector for the highlight.
     """
     lx, ly, lz = view.light
     if view.mirror:
         lx = -lx
-    nx, ny = cv2.split(sprite.slope)
-    nz = 1 - nx * nx
-    nz -= ny * ny
-    np.sqrt(np.maximum(nz, 0, out=nz), out=nz)
-    body = nx * np.float32(lx)
-    body += ny * np.float32(ly)
-    body += nz * np.float32(lz)
-    np.maximum(body, 0, out=body)
     half = np.array((lx, ly, lz + 1)) / np.linalg.norm((lx, ly, lz + 1))
-    shine = nx * np.float32(half[0])
-    shine += ny * np.float32(half[1])
-    shine += nz * np.float32(half[2])
+    body, shine = (
+        sum(np.float32(v) * plane for v, plane in zip(towards, sprite.normal, strict=True))
+        for towards in ((lx, ly, lz), half)
+    )
+    np.maximum(body, 0, out=body)
     np.maximum(shine, 0, out=shine)
     for _ in range(5):  # to the 32nd power: a highlight as wide as on glazed china
         np.multiply(shine, shine, out=shine)
     shine *= sprite.gloss
     shine *= np.float32(0.55)
-    # Edges that turn away catch less of the room's light.
     body *= np.float32((1.06 - view.ambient) / max(lz, 0.3) * 0.86)
-    body += np.float32(view.ambient) * (np.float32(0.75) + np.float32(0.25) * nz)
-    red, green, blue = cv2.split(sprite.colour)
-    return np.asarray(
-        cv2.merge([red * body + shine, green * body + shine, blue * body + shine, sprite.alpha])
-    )
+    # Edges that turn away catch less of the room's light.
+    body += np.float32(view.ambient * 0.25) * sprite.normal[2]
+    body += np.float32(view.ambient * 0.75)
+    planes = [cv2.convertScaleAbs(plane * body + shine, alpha=255) for plane in sprite.colour]
+    planes.append(cv2.convertScaleAbs(sprite.alpha, alpha=255))
+    return np.asarray(cv2.merge(planes), np.uint8)
 
 
 def _placed(sprite: Sprite, view: View, size: int) -> npt.NDArray[np.float64]:
     """The homography `(3, 3)` from sprite pixels to picture pixels: a plane turned in space."""
-    x0, y0, x1, y1 = (v * sprite.alpha.shape[0] for v in sprite.bounds)
+    high, wide = sprite.alpha.shape
     # Long thin things may be longer, so that a bottle and a sofa cover similar areas.
-    longer, area = max(x1 - x0, y1 - y0), np.sqrt((x1 - x0) * (y1 - y0))
+    longer, area = max(high, wide), np.sqrt(high * wide)
     unit = view.scale * size / (0.72 * longer + 0.28 * min(longer, 1.35 * area))
     unit = min(unit, 0.96 * size / longer)
-    to_centre = np.array([[1, 0, -(x0 + x1) / 2], [0, 1, -(y0 + y1) / 2], [0, 0, 1]])
+    to_centre = np.array([[1, 0, -wide / 2], [0, 1, -high / 2], [0, 0, 1]])
     flip = -1.0 if view.mirror else 1.0
     yaw, pitch, roll = np.radians((view.yaw, view.pitch, view.roll))
     c, s = np.cos(roll), np.sin(roll)
@@ -196,7 +185,7 @@ def _placed(sprite: Sprite, view: View, size: int) -> npt.NDArray[np.float64]:
     plane = np.stack([turn[:, 0] * unit * flip, turn[:, 1] * unit, (0.0, 0.0, away)], axis=1)
     camera = np.array([[away, 0, size / 2], [0, away, size / 2], [0, 0, 1]])
     place = camera @ plane @ to_centre
-    corners = np.array([[x0, x1, x1, x0], [y0, y0, y1, y1], [1, 1, 1, 1]])
+    corners = np.array([[0, wide, wide, 0], [0, 0, high, high], [1, 1, 1, 1]])
     seen = place @ corners
     seen = seen[:2] / seen[2]
     dx = view.shift[0] * size + size / 2 - (seen[0].min() + seen[0].max()) / 2
@@ -208,12 +197,13 @@ def _placed(sprite: Sprite, view: View, size: int) -> npt.NDArray[np.float64]:
     return shifted
 
 
-def _shadow(alpha: Plane, view: View) -> Plane:
-    """How much light reaches the ground: `(size, size)` float32, 1 in full light."""
+def _shadow(alpha: Pixels, view: View) -> Pixels:
+    """How much light reaches the ground: `(size, size)` uint8, 255 in full light."""
     size = alpha.shape[0]
     # Soft things need few pixels: a quarter of the side is enough and 16 times cheaper.
     small = cv2.resize(alpha, (max(8, size // 4),) * 2, interpolation=cv2.INTER_AREA)
-    n = small.shape[0]
+    small = small * np.float32(1 / 255)
+    n = len(small)
     lx, ly, lz = view.light
     if view.stands:
         rows = np.flatnonzero(small.max(1) > 0.4)
@@ -235,30 +225,34 @@ def _shadow(alpha: Plane, view: View) -> Plane:
         wide = cv2.GaussianBlur(cv2.warpAffine(small, drop, (n, n)), (0, 0), n * 0.03)
         tight = cv2.GaussianBlur(cv2.warpAffine(small, near, (n, n)), (0, 0), n * 0.009)
         shade = 0.42 * wide + 0.34 * tight
-    light = 1 - np.minimum(shade, 0.8)
-    grown: Plane = cv2.resize(light, (size, size), interpolation=cv2.INTER_LINEAR)
-    return grown
+    light = (255 - 255 * np.minimum(shade, 0.8)).astype(np.uint8)
+    return np.asarray(cv2.resize(light, (size, size), interpolation=cv2.INTER_LINEAR))
 
 
-def _photographed(scene: Plane, view: View, size: int) -> Pixels:
+def _photographed(scene: Pixels, view: View, size: int) -> Pixels:
     """What the camera makes of it: colour of the light, exposure, focus, noise."""
-    gain = np.array((1 + 0.09 * view.warmth, 1 + 0.01 * view.warmth, 1 - 0.11 * view.warmth))
-    scene = scene * (gain * (view.exposure * 255)).astype(np.float32)
+    gain = (1 + 0.09 * view.warmth, 1 + 0.01 * view.warmth, 1 - 0.11 * view.warmth)
+    if view.warmth or view.exposure != 1:
+        red, green, blue = (view.exposure * g for g in gain)
+        scene = toned(scene, (red, green, blue))
     if view.blur:
         scene = cv2.GaussianBlur(scene, (0, 0), view.blur * size / 256)
     if view.noise:
-        scene += _sensor_noise(size, view.noise_cut) * np.float32(view.noise)
-    scene += np.float32(0.5)
-    return np.clip(scene, 0, 255, out=scene).astype(np.uint8)
+        y, x = (int(share * size) for share in view.noise_cut)
+        grain = _sensor_noise(size)[y : y + size, x : x + size]
+        share = view.noise / _NOISE_DEVIATION
+        scene = cv2.addWeighted(scene, 1, grain, share, -128 * share)
+    return np.asarray(scene)
 
 
-_NOISE_TILE: dict[int, Plane] = {}
+_NOISE_DEVIATION = 24
 
 
-def _sensor_noise(size: int, cut: tuple[float, float]) -> Plane:
-    """A cut of one big tile: fresh normals for every picture would cost more than drawing it."""
-    if size not in _NOISE_TILE:
-        rng = np.random.Generator(np.random.PCG64(7))
-        _NOISE_TILE[size] = rng.standard_normal((2 * size, 2 * size, 3), np.float32)
-    y, x = int(cut[0] * size), int(cut[1] * size)
-    return _NOISE_TILE[size][y : y + size, x : x + size]
+@lru_cache(maxsize=4)
+def _sensor_noise(size: int) -> Pixels:
+    """Noise around 128 to cut from, `(2 size, 2 size, 3)`: fresh numbers for every picture would
+    cost more than drawing it."""
+    rng = np.random.Generator(np.random.PCG64(7))
+    grain = rng.standard_normal((2 * size, 2 * size, 3), np.float32)
+    grain = grain * np.float32(_NOISE_DEVIATION) + np.float32(128.5)
+    return np.asarray(np.clip(grain, 0, 255), np.uint8)

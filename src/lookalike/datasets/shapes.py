@@ -13,9 +13,9 @@ from lookalike.datasets.kinds import accessories, carry, clothes, desk, home, pl
 from lookalike.datasets.patterns import pattern_ink
 from lookalike.datasets.products import Product
 
-# A product is modelled this much larger than its picture, then averaged down: the antialiasing
-# that thin lines (strings, seams, clock hands) need.
-_OVERSAMPLING = 1.25
+# Below this, seams, strings and clock hands would be thicker than they are: smaller sprites are
+# drawn at this size and averaged down.
+_SMALLEST_CANVAS = 192
 
 _ARTISTS: dict[str, Callable[[Clay, Product, Print], None]] = {
     "shoe": clothes.shoe,
@@ -45,41 +45,34 @@ _ARTISTS: dict[str, Callable[[Clay, Product, Print], None]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sprite:
-    """A drawn product before any light falls on it.
+    """A drawn product before any light falls on it, cut out to its bounds: `h` by `w` pixels.
 
-    `colour` is `(s, s, 3)` float32 RGB 0 to 1; `slope` is `(s, s, 2)`, the x and y parts of the
-    unit normal; `gloss` and `alpha` are `(s, s)`. `bounds` is (x0, y0, x1, y1) of what is not
-    transparent, as shares of the side. Colours are premultiplied with alpha.
+    `colour` is `(3, h, w)` float32 RGB 0 to 1, `normal` is `(3, h, w)` (x right, y down, z to the
+    camera), `gloss` and `alpha` are `(h, w)`. Colour and gloss are premultiplied with alpha.
     """
 
     product: Product
     colour: Plane
-    slope: Plane
+    normal: Plane
     gloss: Plane
     alpha: Plane
-    bounds: tuple[float, float, float, float]
 
 
 def draw_product(product: Product, *, size: int = 256) -> Sprite:
-    """Draw the product for pictures of `size` pixels; the sprite's side is the same `size`."""
-    side = max(round(size * _OVERSAMPLING), 192)
+    """Draw the product for pictures of `size` pixels a side."""
+    side = max(size, _SMALLEST_CANVAS)
     clay = Clay(side)
     ink = pattern_ink(
         product.pattern, side, pitch=product.pitch, phase=product.phase, turn=product.turn
     )
     _ARTISTS[product.kind](clay, product, Print(ink, product.accent_rgb))
-    return _sprite(clay, product, size)
-
-
-def _sprite(clay: Clay, product: Product, size: int) -> Sprite:
-    colour = cv2.merge((clay.red, clay.green, clay.blue))
-    colour = cv2.resize(colour, (size, size), interpolation=cv2.INTER_AREA)
-    rest = cv2.resize(
-        cv2.merge((clay.slope_x, clay.slope_y, clay.gloss, clay.alpha)),
-        (size, size),
-        interpolation=cv2.INTER_AREA,
-    )
-    slope_x, slope_y, gloss, alpha = cv2.split(rest)
-    columns, rows = np.flatnonzero(alpha.max(0) > 0.3), np.flatnonzero(alpha.max(1) > 0.3)
-    bounds = (columns[0] / size, rows[0] / size, (columns[-1] + 1) / size, (rows[-1] + 1) / size)
-    return Sprite(product, colour, cv2.merge((slope_x, slope_y)), gloss, alpha, bounds)
+    planes = clay.planes
+    if side != size:
+        planes = np.stack(
+            [cv2.resize(plane, (size, size), interpolation=cv2.INTER_AREA) for plane in planes]
+        )
+    columns, rows = (np.flatnonzero(planes[6].max(axis) > 0.02) for axis in (0, 1))
+    planes = np.ascontiguousarray(planes[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+    slope_x, slope_y = planes[3], planes[4]
+    facing = np.sqrt(np.maximum(0, 1 - slope_x * slope_x - slope_y * slope_y))
+    return Sprite(product, planes[:3], np.stack([slope_x, slope_y, facing]), planes[5], planes[6])
