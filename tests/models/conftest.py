@@ -1,0 +1,108 @@
+"""A hub on 127.0.0.1, in the layout of the real one, whose connection can be made to break."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+COMMIT = "a" * 40
+
+
+@dataclass
+class Hub:
+    """What the server holds and does. `asked` lists (path, Range header) of every request."""
+
+    address: str = ""
+    source: str = "someone/network"
+    files: dict[str, bytes] = field(default_factory=dict)
+    large: set[str] = field(default_factory=set)
+    breaks_after: int | None = None
+    ignores_ranges: bool = False
+    sends: dict[str, bytes] = field(default_factory=dict)
+    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    tokens: list[str | None] = field(default_factory=list)
+
+    def listing(self) -> dict[str, Any]:
+        siblings = []
+        for name, content in self.files.items():
+            entry: dict[str, Any] = {"rfilename": name, "size": len(content)}
+            entry["blobId"] = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+            if name in self.large:
+                digest = hashlib.sha256(content).hexdigest()
+                entry["lfs"] = {"sha256": digest, "size": len(content)}
+            siblings.append(entry)
+        return {"sha": COMMIT, "siblings": siblings}
+
+    def fetched(self) -> list[str]:
+        return [path.rpartition(f"/{COMMIT}/")[2] for path, _ in self.asked if COMMIT in path]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test reads or writes the caches of the person who runs it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LOOKALIKE_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
+    for name in ("HF_HUB_OFFLINE", "HF_HUB_CACHE", "HF_TOKEN", "HF_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def hub(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    state = Hub()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            state.asked.append((self.path, self.headers.get("Range")))
+            state.tokens.append(self.headers.get("Authorization"))
+            path = self.path.partition("?")[0]
+            if path in {f"/api/models/{state.source}/revision/{name}" for name in ("main", COMMIT)}:
+                self._send(json.dumps(state.listing()).encode())
+            elif path.startswith(f"/{state.source}/resolve/{COMMIT}/"):
+                self._send_file(path.rpartition(f"/{COMMIT}/")[2])
+            else:
+                self.send_error(404)
+
+        def _send_file(self, name: str) -> None:
+            content = state.sends.get(name, state.files[name])
+            wanted = self.headers.get("Range")
+            start = 0
+            if wanted and not state.ignores_ranges:
+                start = int(wanted.removeprefix("bytes=").rstrip("-"))
+            self._send(content[start:], start, len(content))
+
+        def _send(self, content: bytes, start: int = 0, total: int = 0) -> None:
+            self.send_response(206 if start else 200)
+            if start:
+                self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if state.breaks_after is not None and len(content) > state.breaks_after:
+                content, state.breaks_after = content[: state.breaks_after], None
+                self.close_connection = True
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Silence: the tests look at `asked`."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    state.address = f"http://127.0.0.1:{server.server_address[1]}"
+    monkeypatch.setenv("HF_ENDPOINT", state.address)
+    monkeypatch.setattr("lookalike.models.download._PAUSE", 0.001)
+    yield state
+    server.shutdown()
+    server.server_close()
+    thread.join()

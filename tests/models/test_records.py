@@ -1,0 +1,115 @@
+"""The table of models, what may stand after "onnx:" and "clip:", and checksums."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lookalike.errors import UnknownExtractor, UsageError
+from lookalike.models import MODELS
+from lookalike.models.checksums import file_sha256
+from lookalike.models.places import models_folder
+from lookalike.models.presets import DEFAULT_CLIP
+from lookalike.models.spec import parse_spec
+
+
+def test_every_record_is_whole_and_invents_nothing() -> None:
+    for name, model in MODELS.items():
+        assert name == model.name
+        assert re.fullmatch(r"(onnx|clip):[a-z0-9-]+", name)
+        assert re.fullmatch(r"[\w.-]+/[\w.-]+", model.source)
+        assert model.revision is None or re.fullmatch(r"[0-9a-f]{40}", model.revision)
+        assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in model.sha256.values())
+        assert model.licence
+        assert model.preprocessing
+        assert model.bytes > 1_000_000
+        assert model.dim >= 384
+        assert model.words == name.startswith("clip:")
+
+
+def test_the_networks_that_the_docs_promise_are_there_with_their_dimensions() -> None:
+    dims = {name: model.dim for name, model in MODELS.items()}
+    assert dims["onnx:resnet18"] == 512
+    assert dims["onnx:resnet50"] == 2048
+    assert dims["onnx:vgg16"] == 4096
+    assert {"onnx:efficientnet-b0", "onnx:mobilenetv2", "onnx:dinov2-small"} < set(dims)
+    assert MODELS[DEFAULT_CLIP].words
+    assert not any("clip-vit-base-patch32" in model.source for model in MODELS.values())
+
+
+def test_importing_and_listing_models_loads_no_runtime() -> None:
+    code = (
+        "import sys; import lookalike.models, lookalike.extractors.onnx, lookalike.extractors.clip,"
+        " lookalike.extractors.timm; sum(m.bytes for m in lookalike.models.MODELS.values());"
+        "print(sorted({'onnxruntime', 'onnx', 'torch', 'timm', 'tokenizers', 'cv2', 'PIL'}"
+        " & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_preset_a_repository_and_a_variant_are_told_apart(home: Path) -> None:
+    preset = parse_spec("onnx", "resnet18:fp16")
+    assert (preset.name, preset.source) == ("onnx:resnet18:fp16", "Xenova/resnet-18")
+    assert preset.graph("model") == "onnx/model_fp16.onnx"
+    remote = parse_spec("onnx", "someone/net@v2:quantized")
+    assert (remote.source, remote.revision, remote.variant) == ("someone/net", "v2", "quantized")
+    assert remote.name == "onnx:someone/net@v2:quantized"
+    assert parse_spec("onnx", "someone/net").revision is None
+
+
+def test_a_folder_wins_and_its_name_does_not_depend_on_where_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "someone" / "net").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    near = parse_spec("onnx", "someone/net")
+    assert near.folder == tmp_path / "someone" / "net"
+    assert near.name == parse_spec("onnx", str(tmp_path / "someone" / "net")).name
+
+
+def test_a_folder_that_stayed_on_the_old_machine_is_looked_for_among_the_models(
+    home: Path,
+) -> None:
+    (home / "models" / "mynet").mkdir(parents=True)
+    spec = parse_spec("onnx", "/old/machine/mynet")
+    assert spec.folder == home / "models" / "mynet"
+    assert spec.name == "onnx:/old/machine/mynet"
+    with pytest.raises(UsageError, match="no folder /old/machine/other"):
+        parse_spec("onnx", "/old/machine/other")
+
+
+def test_an_unknown_word_lists_the_known_models(home: Path) -> None:
+    with pytest.raises(UnknownExtractor, match=r"no model onnx:resnet19; known are onnx:resnet18"):
+        parse_spec("onnx", "resnet19")
+    with pytest.raises(UsageError, match=r"no variant fp17; known are fp16"):
+        parse_spec("onnx", "resnet18:fp17")
+
+
+def test_the_folder_of_models_is_the_flag_then_the_variable_then_the_cache(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert models_folder(Path("/flag")) == Path("/flag")
+    assert models_folder() == home / "models"
+    monkeypatch.delenv("LOOKALIKE_MODELS")
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert models_folder() == home / "cache" / "lookalike" / "models"
+
+
+def test_a_checksum_is_remembered_until_the_file_changes(home: Path) -> None:
+    path = home / "weights"
+    path.write_bytes(b"one")
+    assert file_sha256(path) == hashlib.sha256(b"one").hexdigest()
+    (note,) = (home / "cache" / "lookalike" / "checksums").iterdir()
+    note.write_text(note.read_text().replace(hashlib.sha256(b"one").hexdigest(), "remembered"))
+    assert file_sha256(path) == "remembered"
+    status = path.stat()
+    path.write_bytes(b"two")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # same size, same time
+    assert file_sha256(path) == hashlib.sha256(b"two").hexdigest()
