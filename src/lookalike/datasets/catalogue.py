@@ -22,7 +22,7 @@ from lookalike.datasets.shapes import draw_product
 __all__ = ["KINDS", "Row", "draw_query", "view_pictures", "write_catalogue"]
 
 MANIFEST = "products.csv"
-_SMALLEST, _LARGEST = 32, 2048
+_SMALLEST, _LARGEST = 32, 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ def sunglasses(clay: Clay, p: Product, cloth: Print) -> None:
     for outline in (lens, mirrored(lens)):
         centre = float(outline[:, 0].mean())
         clay.fill(outline, tint, Form.BEVEL, bevel=0.1, gloss=1.0)
-        clay.ink(moved(ellipse(centre, y + h * 0.4, w * 0.7, h * 0.35), 0, 0), lighter(tint, 0.35),
+        clay.ink(ellipse(centre, y + h * 0.4, w * 0.7, h * 0.35), lighter(tint, 0.35),
             0.5, soft=0.03)
         glint = moved(box(centre - w * 0.5, y - h * 0.5, centre - w * 0.3, y + h * 0.3), turn=25,
             about=(centre, y))

@@ -236,9 +236,9 @@ def hat(clay: Clay, p: Product, cloth: Print) -> None:
             clay.fill(ellipse(0.5, top, head, 0.036), lighter(p.main_rgb, 0.12), Form.FLAT,
                 contact=0)
         if style == 1:
-            clay.ink(moved(ellipse(0.5, top + 0.05, 0.03, 0.06), 0, 0), darker(p.main_rgb, 0.5),
+            clay.ink(ellipse(0.5, top + 0.05, 0.03, 0.06), darker(p.main_rgb, 0.5),
                 0.55, soft=0.02)
-        band = np.concatenate([ellipse(0.5, base, half * 1.005, 0.043, 180, 0, 24) * (1, 1),
+        band = np.concatenate([ellipse(0.5, base, half * 1.005, 0.043, 180, 0, 24),
             ellipse(0.5, base - tall * 0.2, half * 0.995, 0.043, 0, 180, 24)])
         clay.fill(band, p.accent_rgb, Form.BARREL, contact=0.1, gloss=0.3)
         clay.ink(logo_outlines(p.logo, 0.5 + half * 0.1,
@@ -281,8 +281,7 @@ def _beanie(clay: Clay, p: Product, cloth: Print) -> None:
     for x in np.linspace(0.26, 0.74, 21):
         clay.line(points((x, 0.63), (x, 0.765)), 0.007, darker(p.accent_rgb, 0.6), 0.35)
     if p.style % 10 < 5:
-        rng_like = np.arange(40)
-        for k in rng_like:  # a bobble of many short threads
+        for k in range(40):  # a bobble of many short threads
             a, r = k * 2.39996, 0.082 * np.sqrt((k + 1) / 40)
             at = (0.5 + r * np.cos(a), top - 0.05 + r * np.sin(a))
             clay.fill(ellipse(*at, 0.02, 0.02, count=10), mixed(p.accent_rgb, PAPER,

@@ -8,7 +8,16 @@ from __future__ import annotations
 import numpy as np
 
 from lookalike.datasets.clay import Clay, Form, Print, Rgb
-from lookalike.datasets.outlines import box, ellipse, lathe, moved, points, smooth, trapezoid
+from lookalike.datasets.outlines import (
+    Outline,
+    box,
+    ellipse,
+    lathe,
+    moved,
+    points,
+    smooth,
+    trapezoid,
+)
 from lookalike.datasets.palette import BRASS, CHARCOAL, OAK, STEEL, WALNUT, darker, lighter, mixed
 from lookalike.datasets.patterns import logo_outlines
 from lookalike.datasets.products import Product
@@ -77,7 +86,7 @@ def _office_chair(clay: Clay, p: Product, cloth: Print) -> None:
         clay.fill(ellipse(0.5 + x, y, 0.026, 0.026), CHARCOAL, gloss=0.4)
     clay.stroke(points((0.5, 0.64), (0.5, 0.83)), 0.04, STEEL, gloss=0.8)
     clay.stroke(points((0.5, 0.42), (0.5, 0.6)), 0.05, CHARCOAL)
-    back = symmetric_back(w, p.between(0, 0.08, 0.13))
+    back = _office_back(w, p.between(0, 0.08, 0.13))
     clay.fill(back, p.main_rgb, Form.BEVEL, bevel=0.05, printed=cloth, gloss=0.12)
     for side in (-1, 1):
         clay.stroke(smooth([(0.5 + side * 0.22, 0.6), (0.5 + side * 0.3, 0.57),
@@ -88,7 +97,7 @@ def _office_chair(clay: Clay, p: Product, cloth: Print) -> None:
     clay.ink(logo_outlines(p.logo, 0.5, 0.27, 0.06), p.logo_rgb)
 
 
-def symmetric_back(w: float, top: float) -> np.ndarray:
+def _office_back(w: float, top: float) -> Outline:
     """The back rest of an office chair: `(k, 2)` canvas units."""
     return smooth([(0.5 - w * 0.7, top), (0.5 + w * 0.7, top), (0.5 + w, top + 0.12),
         (0.5 + w * 0.9, 0.42),
