@@ -19,7 +19,7 @@ from lookalike.indexing.metadata import describe
 from lookalike.indexing.promise import promise
 from lookalike.indexing.report import Added, Indexing, ProgressCallback, Promise
 from lookalike.indexing.run import Run
-from lookalike.indexing.sources import place, resolved
+from lookalike.indexing.sources import apart, place, resolved
 from lookalike.query import Hits, Query
 from lookalike.searching.answer import answer
 from lookalike.searching.asking import Askers
@@ -61,15 +61,15 @@ class Library:
     def create(cls, root: Path | str, *, folder: Path | None = None) -> Self:
         """The library of the pictures below `root`, kept in `root/.lookalike` or in `folder`: a new one,
         or the one that is there."""
-        place = folder or resolved(Path(root)) / FOLDER
-        return cls(LocalStore.open(place) if is_library(place) else LocalStore.create(place))
+        kept = folder or resolved(Path(root)) / FOLDER
+        return cls(LocalStore.open(kept) if is_library(kept) else LocalStore.create(kept))
 
     @classmethod
     def open(cls, folder: Path | str, *, read_only: bool = False) -> Self:
         """The library of a folder of pictures, or the `.lookalike` folder itself; `NoLibrary`."""
-        for place in (Path(folder) / FOLDER, Path(folder)):
-            if is_library(place):
-                return cls(LocalStore.open(place, read_only=read_only))
+        for kept in (Path(folder) / FOLDER, Path(folder)):
+            if is_library(kept):
+                return cls(LocalStore.open(kept, read_only=read_only))
         raise NoLibrary(f"no library in {folder}: make one with `lookalike index {folder}`")
 
     @property
@@ -96,7 +96,7 @@ class Library:
         """
         started = time.monotonic()
         options = options or Indexing()
-        paths = [resolved(Path(source)) for source in sources]
+        paths = apart([resolved(Path(source)) for source in sources])
         chosen = self._extractors(extractors)
         with self._store.writer() as writer:
             with self._store.view() as view:
@@ -105,7 +105,7 @@ class Library:
             for extractor in fitted:
                 writer.add_space(space_of(extractor))
             places = [place(writer, roots, path) for path in paths]
-            added = Run(writer, fitted, roots, options, progress).go(places)
+            added = Run(writer, fitted, roots, self.folder, options, progress).go(places)
             self._promote(writer, fitted)
             if options.metadata:
                 described, undescribed = describe(self._store, writer, options.metadata)
@@ -126,7 +126,9 @@ class Library:
         paths = [Path(source) for source in sources]
         with self._store.view() as view:
             chosen = self._extractors(extractors)
-            return promise(view, paths, chosen, options or Indexing(), sample=sample)
+            return promise(
+                view, paths, chosen, options or Indexing(), skip=self.folder, sample=sample
+            )
 
     def search(self, question: Query | Path | str | bytes | Pixels, *, k: int = 10) -> Hits:
         """The pictures most like the question: a `Query`, or a picture (path, bytes, or upright RGB

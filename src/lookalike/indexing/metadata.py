@@ -71,7 +71,7 @@ def describe(store: Store, writer: Writer, table: Path) -> tuple[int, int]:
 def locate(view: View, roots: Sequence[Root], folder: Path, path: str) -> int | None:
     """Id of the picture that a row means: a path relative to the table's folder, then to a root."""
     for base in (folder, *(root.path for root in roots)):
-        whole = os.path.normpath(os.path.join(base, path))
+        whole = os.path.normpath(base / path)
         for root in roots:
             below = relative(whole, root.path)
             image = view.lookup(root.id, below) if below is not None else None

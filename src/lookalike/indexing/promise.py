@@ -7,14 +7,14 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lookalike.errors import Outcome
 from lookalike.extractors.contract import Extractor, space_key
 from lookalike.extractors.extraction import Extraction, Task, extract_each
 from lookalike.images.find import Found, find
 from lookalike.images.pool import Pool
 from lookalike.indexing.fitting import reservoir
 from lookalike.indexing.report import Indexing, Promise
-from lookalike.indexing.sources import resolved
+from lookalike.indexing.run import settled
+from lookalike.indexing.sources import relative, resolved
 from lookalike.stores.contract import View
 
 ROW_BYTES = 420  # of the catalogue per picture, measured on 100,000 rows (benchmarks/store.py)
@@ -23,17 +23,23 @@ ROW_BYTES = 420  # of the catalogue per picture, measured on 100,000 rows (bench
 class Survey:
     """Counts the files on their way by."""
 
-    def __init__(self, view: View | None, sources: Sequence[Path], options: Indexing) -> None:
+    def __init__(
+        self, view: View | None, sources: Sequence[Path], skip: Path, options: Indexing
+    ) -> None:
+        self._skip = [skip]
         self.files = 0
         self.to_index = 0
         self._view = view
+        self._roots = view.roots() if view else []
         self._sources = [resolved(source) for source in sources]
         self._options = options
 
     def paths(self, keys: frozenset[str]) -> Iterator[str]:
         """Paths of the files that need work."""
         options = self._options
-        for found in find(self._sources, include=options.include, exclude=options.exclude):
+        for found in find(
+            self._sources, include=options.include, exclude=options.exclude, skip=self._skip
+        ):
             self.files += 1
             if not self._settled(found, keys):
                 self.to_index += 1
@@ -42,15 +48,11 @@ class Survey:
     def _settled(self, found: Found, keys: frozenset[str]) -> bool:
         if self._view is None:
             return False
-        path = Path(found.path)
-        for root in self._view.roots():
-            if path.is_relative_to(root.path):
-                known = self._view.known(root.id, [path.relative_to(root.path).as_posix()])
-                for row in known.values():
-                    same = (row.size, row.mtime_ns) == (found.size, found.mtime_ns)
-                    failed = row.outcome is not Outcome.INDEXED
-                    done = not self._options.retry_failed if failed else keys <= row.spaces
-                    return same and done
+        for root in self._roots:
+            if Path(found.path).is_relative_to(root.path):
+                path = relative(found.path, root)
+                known = self._view.known(root.id, [path]).get(path)
+                return known is not None and settled(known, found, keys, self._options)
         return False
 
 
@@ -60,6 +62,7 @@ def promise(
     extractors: Sequence[Extractor],
     options: Indexing,
     *,
+    skip: Path,
     sample: int,
 ) -> Promise:
     """Count the files, index a sample of those that need work without storing it, and multiply.
@@ -67,7 +70,7 @@ def promise(
     `view` is None where there is no library yet. The time holds for files like the sample's and a
     machine as busy as now.
     """
-    survey = Survey(view, sources, options)
+    survey = Survey(view, sources, skip, options)
     paths = reservoir(survey.paths(frozenset(map(space_key, extractors))), sample)
     here = {space_key(e): e for e in extractors if e.place == "parent"}
     work = Extraction.of(extractors, limits=options.limits)

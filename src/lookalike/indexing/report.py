@@ -24,7 +24,7 @@ class Indexing:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     workers: int | None = None
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     retry_failed: bool = False
     metadata: Path | None = None
 

@@ -8,10 +8,11 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from pathlib import Path
 
 from lookalike.errors import ImageError, Outcome
 from lookalike.extractors.contract import Extractor, space_key
-from lookalike.extractors.extraction import Loaded, Task
+from lookalike.extractors.extraction import Extraction, Loaded, Task, extract_each
 from lookalike.images.find import Found, count, find
 from lookalike.images.pool import Pool
 from lookalike.indexing.report import Added, Indexing, Progress, ProgressCallback
@@ -24,6 +25,7 @@ INFERENCE = 32  # pictures that an extractor in the parent gets at once
 FLUSH_SECONDS = 2.0  # a slow run commits at least this often
 REPORT_SECONDS = 0.1  # the progress callback is called about this often
 
+EMPTY = "no file in it; what the library has of it is kept (`lookalike remove` forgets it)"
 NOT_A_PICTURE = "not a picture"  # how the reason begins for files that nobody would call a picture
 
 
@@ -71,19 +73,34 @@ class Tally:
         )
 
 
+def settled(known: Known, found: Found, keys: frozenset[str], options: Indexing) -> bool:
+    """Whether a file needs no work: unchanged by size and date, with a vector in every space, or
+    known to fail."""
+    if (known.size, known.mtime_ns) != (found.size, found.mtime_ns):
+        return False
+    if known.outcome is Outcome.INDEXED:
+        return keys <= known.spaces
+    return not options.retry_failed
+
+
 class Run:
-    """One run of indexing: holds the writer, the extractors and the batch in flight."""
+    """One run of indexing: holds the writer, the extractors and the batch in flight.
+
+    roots  those that the library has so far; skip: its own folder, which is not searched for pictures
+    """
 
     def __init__(
         self,
         writer: Writer,
         extractors: Sequence[Extractor],
         roots: Sequence[Root],
+        skip: Path,
         options: Indexing,
         progress: ProgressCallback | None,
     ) -> None:
         self._writer = writer
         self._folders = {root.id: root.path for root in roots}
+        self._skip = [skip]
         self._keys = frozenset(space_key(extractor) for extractor in extractors)
         self._here = {space_key(e): e for e in extractors if e.place == "parent"}
         self._extractors = extractors
@@ -124,17 +141,24 @@ class Run:
         it holds no file at all (a drive that is not mounted is an empty folder), nor under globs, which
         hide files that still exist."""
         options, tally = self._options, self.tally
-        if options.include or options.exclude or tally.unfound or not source.path.is_dir():
+        unread = any(Path(path).is_dir() for path, _ in tally.unfound)
+        if options.include or options.exclude or unread or not source.path.is_dir():
             return 0
         if not tally.seen[source.below]:
-            tally.unfound.append((str(source.path), "it is empty; what was indexed there is kept"))
+            tally.unfound.append((str(source.path), EMPTY))
             return 0
         return self._writer.sweep(source.root.id, source.below)
 
     def _count(self, sources: Sequence[Source], stop: threading.Event) -> None:
         options = self._options
         paths = [source.path for source in sources]
-        self._total = count(paths, include=options.include, exclude=options.exclude, stop=stop)
+        self._total = count(
+            paths,
+            include=options.include,
+            exclude=options.exclude,
+            skip=self._skip,
+            stop=stop.is_set,
+        )
 
     def _tasks(self, sources: Sequence[Source]) -> Iterator[Task]:
         """The files that need work; unchanged ones are settled on the way."""
@@ -143,35 +167,32 @@ class Run:
                 [source.path],
                 include=self._options.include,
                 exclude=self._options.exclude,
+                skip=self._skip,
                 on_error=lambda path, reason: self.tally.unfound.append((path, reason)),
             )
             while chunk := list(islice(found, CHUNK)):
                 self.tally.seen[source.below] += len(chunk)
-                paths = [relative(file.path, source.root) for file in chunk]
-                known = self._writer.known(source.root.id, paths)
-                for file, path in zip(chunk, paths, strict=True):
-                    pending = Pending(source.root.id, path, file, known.get(path))
-                    if self._unchanged(pending):
-                        continue
+                for pending in self._unsettled(source.root, chunk):
                     self._pending.append(pending)
                     hashes = {twin.hash for twin in self._twins(pending) if twin.hash}
-                    yield Task(path=file.path, twins=tuple(hashes))
+                    yield Task(path=pending.found.path, twins=tuple(hashes))
                 self._report()
 
-    def _unchanged(self, pending: Pending) -> bool:
-        known, found = pending.known, pending.found
-        if known is None or (known.size, known.mtime_ns) != (found.size, found.mtime_ns):
-            return False
-        if known.outcome is Outcome.INDEXED:
-            if not self._keys <= known.spaces:
-                return False
-            self.tally.counts["unchanged"] += 1
-        else:
-            if self._options.retry_failed:
-                return False
-            self.tally.counts["known_failures"] += 1
-        self._writer.keep([known.id])
-        return True
+    def _unsettled(self, root: Root, chunk: Sequence[Found]) -> list[Pending]:
+        """Those of the files that need work; the others are marked as seen and counted."""
+        paths = [relative(file.path, root) for file in chunk]
+        known = self._writer.known(root.id, paths)
+        work, kept = [], []
+        for file, path in zip(chunk, paths, strict=True):
+            row = known.get(path)
+            if row is None or not settled(row, file, self._keys, self._options):
+                work.append(Pending(root.id, path, file, row))
+                continue
+            kept.append(row.id)
+            whole = row.outcome is Outcome.INDEXED
+            self.tally.counts["unchanged" if whole else "known_failures"] += 1
+        self._writer.keep(kept)
+        return work
 
     def _twins(self, pending: Pending) -> list[Image]:
         """Images of the same size whose vectors this file could take over if the content is equal."""

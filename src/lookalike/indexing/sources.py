@@ -31,6 +31,12 @@ def place(writer: Writer, roots: Sequence[Root], source: Path) -> Source:
     return Source(root, path, below(path, root))
 
 
+def apart(paths: Sequence[Path]) -> list[Path]:
+    """The paths without repeats and without those that lie below another one."""
+    unique = list(dict.fromkeys(paths))
+    return [path for path in unique if not any(other in path.parents for other in unique)]
+
+
 def resolved(source: Path) -> Path:
     try:
         return source.resolve(strict=True)
