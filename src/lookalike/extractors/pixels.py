@@ -1,0 +1,34 @@
+"""The picture itself as a vector: small and grey."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lookalike.extractors.contract import Place, Vectors
+from lookalike.images.needs import Needs, Pixels
+from lookalike.vectors.similarity import Similarity
+
+_SIDE = 64
+
+
+class PixelsGrey:
+    """64×64 grey values from 0 to 1, row by row: 4,096 numbers.
+
+    Pictures are alike that have light and dark in the same places. All black gives zero.
+    """
+
+    name = "pixels"
+    revision = "1"
+    dim = _SIDE * _SIDE
+    similarity: Similarity = "cosine"
+    needs = Needs(mode="grey", fit="stretch", height=_SIDE, width=_SIDE, resample="area")
+    place: Place = "worker"
+
+    def extract(self, images: Sequence[Pixels]) -> Vectors:
+        """Grey pictures, each (64, 64) → (n, 4096) float32 in 0..1."""
+        vectors = np.empty((len(images), self.dim), np.float32)
+        for row, image in zip(vectors, images, strict=True):
+            np.divide(image.reshape(-1), np.float32(255), out=row)
+        return vectors
