@@ -232,11 +232,11 @@ def open_session(graph: Graph, tap: Tap) -> Session:
     # depend on its neighbours in it.
     alone = graph.has_op("DynamicQuantizeLinear", "DynamicQuantizeMatMul", "MatMulIntegerToFloat")
     session = Session(graph.path, content=content, batch=1 if alone else 4)
-    fixed = [port.shape[0] for port in session.inputs.values() if len(port.shape) == 4]
-    if fixed and fixed[0] == 1:
+    fixed = {port.shape[0] for port in session.inputs.values() if len(port.shape) > 1} - {None}
+    if fixed == {1}:
         session.batch = 1
-    elif fixed and fixed[0] is not None:
-        raise UsageError(f"{graph.path} takes batches of exactly {fixed[0]}: not supported")
+    elif fixed:
+        raise UsageError(f"{graph.path} takes batches of exactly {fixed.pop()}: not supported")
     return session
 
 

@@ -1,0 +1,127 @@
+"""Any network of timm (PyTorch Image Models), by its name.
+
+https://github.com/huggingface/pytorch-image-models
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lookalike.errors import MissingExtra, UnknownExtractor, UsageError
+from lookalike.extractors.contract import Place, Vectors
+from lookalike.extractors.preprocessing import Preprocessing, read_preprocessing
+from lookalike.extractors.runtime import RuntimeFacts
+from lookalike.images.needs import Needs, Pixels
+from lookalike.vectors.similarity import Similarity, normalise
+
+_RECIPE = "1"
+_BATCH = {"cuda": 64, "mps": 16, "cpu": 8}
+
+
+class TimmExtractor:
+    """The pooled features of a timm network, at unit length. Made by `load_timm`."""
+
+    similarity: Similarity = "cosine"
+    place: Place = "parent"
+
+    def __init__(
+        self, name: str, torch: Any, network: Any, preparing: Preprocessing, device: str
+    ) -> None:
+        self.name = name
+        self.needs: Needs = preparing.needs
+        self.dim = int(network.num_features)
+        self._torch = torch
+        self._network: Any = network
+        self._preparing = preparing
+        self._device = device
+        self.revision = _revision(network, preparing)
+        # A few networks have a layer between the last features and the pooled ones.
+        blank = np.full((self.needs.height, self.needs.width, 3), 127, np.uint8)
+        self.dim = int(self.extract([blank]).shape[1])
+
+    def extract(self, images: Sequence[Pixels]) -> Vectors:
+        """Pictures (height, width, 3) as `needs` says → (n, dim) float32 of unit length."""
+        size = _BATCH[self._device]
+        batches = [images[start : start + size] for start in range(0, len(images), size)]
+        if not batches:
+            return np.zeros((0, self.dim), np.float32)
+        return normalise(np.concatenate([self._features(batch) for batch in batches]))
+
+    def facts(self) -> RuntimeFacts:
+        """How the network runs here: device, threads, batch."""
+        return RuntimeFacts(
+            f"PyTorch {self._device}", int(self._torch.get_num_threads()), _BATCH[self._device]
+        )
+
+    def close(self) -> None:
+        """Gives the memory of the network back; forgetting the extractor does too."""
+        self._network = None
+
+    def _features(self, images: Sequence[Pixels]) -> Vectors:
+        if self._network is None:
+            raise UsageError(f"{self.name} was closed; load it again")
+        needs = self.needs
+        buffer = np.empty((len(images), 3, needs.height, needs.width), np.float32)
+        pixels = self._torch.from_numpy(self._preparing.scaling.batch(images, buffer))
+        with self._torch.inference_mode():
+            found = self._network(pixels.to(self._device))
+        return np.asarray(found.float().cpu().numpy(), np.float32).reshape(len(images), -1)
+
+
+def load_timm(text: str) -> TimmExtractor:
+    """The extractor for "timm:" and a model's name, e.g. "resnet50.a1_in1k".
+
+    timm keeps its weights in Hugging Face's own cache. Raises MissingExtra, UnknownExtractor with
+    the nearest names, or UsageError when the weights cannot be had.
+    """
+    timm, torch = _import_timm()
+    if not text:
+        raise UnknownExtractor("timm: needs the name of a model, e.g. timm:resnet50.a1_in1k")
+    if not text.startswith("hf-hub:") and not timm.is_model(text):
+        near = timm.list_models(f"*{text.partition('.')[0][:12]}*", pretrained=True)[:8]
+        raise UnknownExtractor(f"timm has no model {text}; near are {', '.join(near) or 'none'}")
+    try:
+        network = timm.create_model(text, pretrained=True, num_classes=0)
+    except Exception as error:  # what the hub, torch or timm raise has no common class
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UsageError(f"timm:{text} cannot be loaded: {reason}") from None
+    described = timm.data.resolve_data_config({}, model=network)
+    preparing = read_preprocessing({}, {"pretrained_cfg": described})
+    device = _best_device(torch)
+    network = network.eval().to(device)
+    return TimmExtractor(f"timm:{text}", torch, network, preparing, device)
+
+
+def _best_device(torch: Any) -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _revision(network: Any, preparing: Preprocessing) -> str:
+    """Changes with the weights: the sum of every tensor, and its name and shape, stand for them.
+
+    Reading each value once costs well under a second; the file that timm loaded them from is not
+    told to its callers.
+    """
+    summary = [
+        [name, list(tensor.shape), repr(float(tensor.double().sum()))]
+        for name, tensor in sorted(network.state_dict().items())
+    ]
+    text = json.dumps([_RECIPE, repr(preparing), summary])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _import_timm() -> tuple[Any, Any]:
+    with contextlib.suppress(ImportError):
+        import timm
+        import torch
+
+        return timm, torch
+    raise MissingExtra("timm models need PyTorch and timm: pip install 'lookalike[timm]'")
