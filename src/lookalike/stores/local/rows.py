@@ -108,12 +108,12 @@ def _write_vectors(
 def storable(vectors: NDArray[np.float32], space: SpaceRow) -> NDArray[np.float32]:
     """The vectors as the space holds them: finite, and of unit length where it says so."""
     squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
-    if space.normalised:
-        longer = (squares > 0) & (np.abs(np.sqrt(squares) - 1.0) > UNIT)
-        if longer.any():
-            vectors[longer] = normalise(vectors[longer])
+    if np.isfinite(squares).all() and space.normalised:
+        off = (squares > 0) & (np.abs(np.sqrt(squares) - 1.0) > UNIT)
+        if off.any():
+            vectors[off] = normalise(vectors[off])
     limit = np.finfo(np.float16 if space.dtype == "f16" else np.float32).max
-    if not np.isfinite(squares).all() or not (np.abs(vectors) <= limit).all():
+    if not (np.abs(vectors) <= limit).all():
         raise UsageError(f"a vector for {space.key!r} holds NaN, or a number above {limit:g}")
     return vectors
 

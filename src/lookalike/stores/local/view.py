@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import Outcome, UsageError
-from lookalike.stores.contract import Ids, Image, Neighbours, Root, Space
+from lookalike.stores.contract import Ids, Image, Known, Neighbours, Root, Space
 from lookalike.stores.local.catalogue import (
     IMAGE_COLUMNS,
     SpaceRow,
@@ -21,6 +21,7 @@ from lookalike.stores.local.catalogue import (
 )
 from lookalike.stores.local.matrix import Matrix, damaged, row_bytes
 from lookalike.stores.local.names import below, encode_path, load_root
+from lookalike.stores.local.recognition import known
 from lookalike.vectors.similarity import Similarity, top_k
 
 
@@ -129,6 +130,10 @@ class LocalView:
             ).fetchone()
         return None if row is None else image_from(row)
 
+    def known(self, root: int, paths: Sequence[str]) -> dict[str, Known]:
+        with translated(self._folder):
+            return known(self._connection, root, paths)
+
     def below(self, root: int, folder: str) -> list[Image]:
         condition, parameters = below(folder)
         with translated(self._folder):
@@ -139,7 +144,7 @@ class LocalView:
             )
             return [image_from(row) for row in rows]
 
-    def by_hash(self, hash: bytes) -> list[Image]:  # noqa: A002 - the contract's word
+    def by_hash(self, hash: bytes) -> list[Image]:
         with translated(self._folder):
             rows = self._connection.execute(
                 f"SELECT {IMAGE_COLUMNS} WHERE hash = ? ORDER BY images.id",

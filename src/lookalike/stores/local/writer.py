@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lookalike.errors import Outcome, UsageError
+from lookalike.errors import UsageError
 from lookalike.stores.contract import Entry, Image, Known, Root, Space
-from lookalike.stores.local import rows, upkeep
+from lookalike.stores.local import upkeep
 from lookalike.stores.local.batch import plan, refuse_nonsense, without_repeats
 from lookalike.stores.local.catalogue import (
     IMAGE_COLUMNS,
@@ -28,13 +28,9 @@ from lookalike.stores.local.matrix import (
     space_folder,
     sync_folder,
 )
-from lookalike.stores.local.names import (
-    below,
-    decode_path,
-    encode_path,
-    load_root,
-    store_root,
-)
+from lookalike.stores.local.names import below, load_root, store_root
+from lookalike.stores.local.recognition import known
+from lookalike.stores.local.rows import carry_out, count_gone, forget_gone, name_gone
 
 
 class LocalWriter:
@@ -46,7 +42,6 @@ class LocalWriter:
     def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
         self._folder = folder
         self._connection = connection
-        self._names: dict[frozenset[int], frozenset[str]] = {}
         # Marks live in temporary tables, in files: the library's size costs no memory.
         connection.execute("CREATE TEMP TABLE seen (id INTEGER PRIMARY KEY)")
         connection.execute("CREATE TEMP TABLE gone (id INTEGER PRIMARY KEY)")
@@ -57,9 +52,9 @@ class LocalWriter:
 
     def add_root(self, path: Path) -> Root:
         with translated(self._folder):
-            known = self._root_at(path)
-            if known is not None:
-                return known
+            there = self._root_at(path)
+            if there is not None:
+                return there
             stored, relative = store_root(path, self._folder.parent)
             with transaction(self._connection):
                 id_ = self._connection.execute(
@@ -87,8 +82,8 @@ class LocalWriter:
 
     def add_space(self, space: Space) -> None:
         with translated(self._folder):
-            known = space_rows(self._connection)
-            for row in known:
+            rows = space_rows(self._connection)
+            for row in rows:
                 if row.key == space.key:
                     if (row.dim, row.similarity) != (space.dim, space.similarity):
                         raise UsageError(
@@ -98,7 +93,7 @@ class LocalWriter:
                         )
                     return
             with transaction(self._connection):
-                self._insert_space(space, current=all(row.name != space.name for row in known))
+                self._insert_space(space, current=all(row.name != space.name for row in rows))
 
     def _insert_space(self, space: Space, *, current: bool) -> None:
         """The row and the empty files. If we die before the commit, the folder belongs to nobody,
@@ -133,51 +128,23 @@ class LocalWriter:
 
     def promote(self, space: str) -> None:
         with translated(self._folder):
-            known = {row.key: row for row in space_rows(self._connection)}
-            if space not in known:
-                raise UsageError(f"no space {space!r} in this library; it has: {', '.join(known)}")
-            chosen = known[space]
-            others = [row for row in known.values() if row.name == chosen.name and row != chosen]
+            spaces = {row.key: row for row in space_rows(self._connection)}
+            if space not in spaces:
+                raise UsageError(f"no space {space!r} in this library; it has: {', '.join(spaces)}")
+            chosen = spaces[space]
+            others = [row for row in spaces.values() if row.name == chosen.name and row != chosen]
             with transaction(self._connection):
                 for row in others:
                     for table in ("placements WHERE space", "dead WHERE space", "spaces WHERE id"):
                         self._connection.execute(f"DELETE FROM {table} = ?", (row.id,))  # noqa: S608
                 self._connection.execute("UPDATE spaces SET current = 1 WHERE id = ?", (chosen.id,))
-            self._names.clear()
             upkeep.remove_leftovers(self._folder, self._connection)
 
     # Images
 
     def known(self, root: int, paths: Sequence[str]) -> dict[str, Known]:
-        found: dict[str, Known] = {}
         with translated(self._folder):
-            for chunk in chunks(paths):
-                self._known(root, chunk, found)
-        return found
-
-    def _known(self, root: int, paths: list[str], found: dict[str, Known]) -> None:
-        images = self._connection.execute(
-            "SELECT id, path, size, mtime_ns, hash, outcome FROM images "  # noqa: S608
-            f"WHERE root = ? AND path IN ({marks(len(paths))})",
-            [root, *map(encode_path, paths)],
-        ).fetchall()
-        held: dict[int, set[int]] = {row[0]: set() for row in images}
-        for image, space in self._connection.execute(
-            f"SELECT image, space FROM placements WHERE image IN ({marks(len(held))})",  # noqa: S608
-            list(held),
-        ):
-            held[image].add(space)
-        for id_, path, size, mtime_ns, hash_, outcome in images:
-            found[decode_path(path)] = Known(
-                id_, size, mtime_ns, hash_, Outcome(outcome), self._keys(frozenset(held[id_]))
-            )
-
-    def _keys(self, ids: frozenset[int]) -> frozenset[str]:
-        """Space keys by ids; one object for each combination."""
-        if ids not in self._names:
-            keys = {row.id: row.key for row in space_rows(self._connection)}
-            self._names[ids] = frozenset(keys[id_] for id_ in ids)
-        return self._names[ids]
+            return known(self._connection, root, paths)
 
     def twins(self, size: int) -> list[Image]:
         with translated(self._folder):
@@ -196,14 +163,15 @@ class LocalWriter:
                 for part in without_repeats(entries):
                     spaces = {row.key: row for row in space_rows(self._connection)}
                     planned = plan(self._connection, part, {key: spaces[key].id for key in spaces})
-                    rows.carry_out(self._folder, self._connection, planned, spaces)
+                    carry_out(self._folder, self._connection, planned, spaces)
                     ids |= {(step.entry.root, step.entry.path): step.id for step in planned.steps}
                 self._mark(ids.values())
             upkeep.compact_where_worth_it(self._folder, self._connection)
         return [ids[entry.root, entry.path] for entry in entries]
 
     def keep(self, ids: Iterable[int]) -> None:
-        with translated(self._folder), transaction(self._connection):
+        # A plain BEGIN: only the temporary table is written, the catalogue stays untouched.
+        with translated(self._folder), transaction(self._connection, "BEGIN"):
             self._mark(ids)
 
     def _mark(self, ids: Iterable[int]) -> None:
@@ -221,18 +189,18 @@ class LocalWriter:
                     "AND id NOT IN (SELECT id FROM temp.seen)",
                     [root, *parameters],
                 )
-                count = rows.count_gone(self._connection)
+                count = count_gone(self._connection)
                 if not dry_run:
-                    rows.forget_gone(self._connection)
+                    forget_gone(self._connection)
             upkeep.compact_where_worth_it(self._folder, self._connection)
         return count
 
     def remove(self, ids: Iterable[int]) -> int:
         with translated(self._folder):
             with transaction(self._connection):
-                rows.name_gone(self._connection, ids)
-                count = rows.count_gone(self._connection)
-                rows.forget_gone(self._connection)
+                name_gone(self._connection, ids)
+                count = count_gone(self._connection)
+                forget_gone(self._connection)
             upkeep.compact_where_worth_it(self._folder, self._connection)
         return count
 

@@ -1,0 +1,338 @@
+"""Contract of every store: what it remembers of files."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.stores.toys import content, entry, failed, put, same, space, stored_vector
+
+from lookalike.errors import Outcome, UsageError
+from lookalike.stores.contract import Store
+
+PATHS = ["a.jpg", "b/c.jpg", "b/d e.jpg", "b-1.jpg", "ü/ß.jpg"]
+
+
+def test_what_is_put_is_found_again_with_all_its_facts(store: Store) -> None:
+    [id] = put(store, entry("b/c.jpg", "text", mtime_ns=-5))
+    with store.view() as view:
+        image = view.lookup(1, "b/c.jpg")
+    assert image is not None
+    assert (image.id, image.root, image.path) == (id, 1, "b/c.jpg")
+    assert (image.size, image.mtime_ns, image.hash) == (4, -5, content("text"))
+    assert (image.outcome, image.reason) == (Outcome.INDEXED, "")
+    assert (image.width, image.height, image.format) == (40, 30, "jpeg")
+    assert image.metadata == {}
+    assert same(stored_vector(store, id), "text")
+
+
+def test_ids_come_in_the_order_of_the_entries_and_rise(store: Store) -> None:
+    ids = put(store, *(entry(path) for path in PATHS))
+    assert ids == sorted(set(ids))
+    with store.view() as view:
+        images = view.images(ids)
+    assert [images[id].path for id in ids] == PATHS
+
+
+def test_an_unknown_path_or_id_is_simply_not_there(store: Store) -> None:
+    put(store, entry("a.jpg"))
+    with store.view() as view:
+        assert view.lookup(1, "b.jpg") is None
+        assert view.lookup(2, "a.jpg") is None
+        assert view.images([0, 77]) == {}
+        assert np.isnan(view.vectors("toy@1", np.array([77]))).all()
+
+
+def test_known_tells_what_is_needed_to_recognise_an_unchanged_file(store: Store) -> None:
+    with store.writer() as writer:
+        writer.add_space(space("other@1"))
+        ids = writer.put([entry("a.jpg"), failed("b.jpg", hash=None), entry("c.jpg", vectors={})])
+        known = writer.known(1, ["a.jpg", "b.jpg", "c.jpg", "missing.jpg"])
+        assert writer.known(2, ["a.jpg"]) == {}
+    assert {path: found.id for path, found in known.items()} == dict(
+        zip(["a.jpg", "b.jpg", "c.jpg"], ids, strict=True)
+    )
+    assert known["a.jpg"].spaces == {"toy@1"}
+    assert known["a.jpg"].hash == content("a.jpg")
+    assert (known["b.jpg"].outcome, known["b.jpg"].hash) == (Outcome.TRUNCATED, None)
+    assert known["c.jpg"].spaces == set()
+    with store.view() as view:
+        assert view.known(1, ["a.jpg", "b.jpg", "c.jpg", "missing.jpg"]) == known
+
+
+def test_known_takes_many_paths_at_once(store: Store) -> None:
+    paths = [f"{number:05d}.jpg" for number in range(2_500)]
+    with store.writer() as writer:
+        ids = writer.put([entry(path, vectors={}) for path in paths])
+        known = writer.known(1, [*paths, "missing.jpg"])
+    assert [known[path].id for path in paths] == ids
+    assert len(known) == 2_500
+
+
+def test_putting_a_path_again_keeps_its_id_and_replaces_the_rest(store: Store) -> None:
+    [first] = put(store, entry("a.jpg", "old"))
+    [second] = put(store, entry("a.jpg", "newer", mtime_ns=2_000))
+    assert first == second
+    with store.view() as view:
+        image = view.images([first])[first]
+        assert sum(view.counts().values()) == 1
+    assert (image.size, image.mtime_ns, image.hash) == (5, 2_000, content("newer"))
+    assert same(stored_vector(store, first), "newer")
+
+
+def test_a_path_that_is_named_twice_in_a_batch_ends_as_the_later_entry_says(store: Store) -> None:
+    ids = put(store, entry("a.jpg", "first"), entry("b.jpg"), entry("a.jpg", "second"))
+    assert ids[0] == ids[2] != ids[1]
+    assert same(stored_vector(store, ids[0]), "second")
+
+
+def test_changed_content_loses_the_vectors_of_spaces_that_are_not_named(store: Store) -> None:
+    with store.writer() as writer:
+        writer.add_space(space("other@1", dim=1))
+        vectors = {"toy@1": np.ones(3, np.float32), "other@1": np.ones(1, np.float32)}
+        [id] = writer.put([entry("a.jpg", "old", vectors=vectors)])
+        writer.put([entry("a.jpg", "new")])
+        assert writer.known(1, ["a.jpg"])["a.jpg"].spaces == {"toy@1"}
+    assert stored_vector(store, id, "other@1") is None
+    with store.view() as view:
+        assert [one.count for one in view.spaces()] == [1, 0]
+
+
+def test_the_same_content_keeps_vectors_and_facts_that_are_not_named(store: Store) -> None:
+    with store.writer() as writer:
+        writer.add_space(space("other@1", dim=1))
+        [id] = writer.put([entry("a.jpg")])
+        other = {"other@1": np.ones(1, np.float32)}
+        writer.put([entry("a.jpg", mtime_ns=2_000, facts=None, vectors=other)])
+        assert writer.known(1, ["a.jpg"])["a.jpg"].spaces == {"toy@1", "other@1"}
+    assert same(stored_vector(store, id), "a.jpg")
+    with store.view() as view:
+        image = view.images([id])[id]
+    assert (image.width, image.mtime_ns) == (40, 2_000)
+
+
+def test_a_vector_that_is_given_again_replaces_the_old_one(store: Store) -> None:
+    [id] = put(store, entry("a.jpg"))
+    put(store, entry("a.jpg", vectors={"toy@1": np.array([0, 0, 1], np.float32)}))
+    vector = stored_vector(store, id)
+    assert vector is not None
+    assert vector.tolist() == [0, 0, 1]
+    with store.view() as view:
+        assert view.spaces()[0].count == 1
+
+
+def test_an_image_whose_file_breaks_loses_vectors_and_facts(store: Store) -> None:
+    [id] = put(store, entry("a.jpg"))
+    assert put(store, failed("a.jpg", text="broken")) == [id]
+    assert stored_vector(store, id) is None
+    with store.view() as view:
+        image = view.images([id])[id]
+        assert view.search("toy@1", np.ones((1, 3), np.float32), 5).ids.tolist() == [[-1] * 5]
+    assert (image.outcome, image.reason) == (Outcome.TRUNCATED, "half of it is missing")
+    assert (image.width, image.format) == (None, None)
+
+
+def test_twins_are_images_of_that_size_whose_content_is_known(store: Store) -> None:
+    ids = put(
+        store, entry("a.jpg", "1234"), entry("b.jpg", "4321"), entry("c.jpg", "12345"),
+        failed("d.jpg", size=4, hash=None),
+    )  # fmt: skip
+    with store.writer() as writer:
+        assert [image.id for image in writer.twins(4)] == ids[:2]
+        assert writer.twins(99) == []
+
+
+def test_images_are_found_by_their_content(store: Store) -> None:
+    ids = put(store, entry("a.jpg", "same"), entry("b.jpg", "other"), entry("c.jpg", "same"))
+    with store.view() as view:
+        assert [image.id for image in view.by_hash(content("same"))] == [ids[0], ids[2]]
+        assert view.by_hash(content("nothing")) == []
+
+
+def test_what_is_below_a_folder_does_not_include_names_that_only_begin_alike(store: Store) -> None:
+    put(store, *(entry(path) for path in PATHS))
+    with store.view() as view:
+        assert [image.path for image in view.below(1, "b")] == ["b/c.jpg", "b/d e.jpg"]
+        assert [image.path for image in view.below(1, "b/c.jpg")] == ["b/c.jpg"]
+        assert len(view.below(1, "")) == len(view.below(1, ".")) == len(PATHS)
+        assert view.below(1, "nowhere") == view.below(2, "") == []
+
+
+def test_sweep_forgets_what_was_neither_put_nor_kept_by_this_writer(store: Store) -> None:
+    ids = put(store, *(entry(path) for path in PATHS))
+    with store.writer() as writer:
+        writer.keep([ids[0]])
+        writer.put([entry("b/c.jpg")])
+        assert writer.sweep(1, "", dry_run=True) == 3
+        assert writer.sweep(1, "") == 3
+        assert writer.sweep(1, "") == 0
+    with store.view() as view:
+        assert [image.path for image in view.ledger()] == ["a.jpg", "b/c.jpg"]
+        assert view.spaces()[0].count == 2
+
+
+def test_a_dry_run_of_a_sweep_changes_nothing(store: Store) -> None:
+    put(store, *(entry(path) for path in PATHS))
+    with store.writer() as writer:
+        assert writer.sweep(1, "", dry_run=True) == len(PATHS)
+    with store.view() as view:
+        assert view.counts() == {Outcome.INDEXED: len(PATHS)}
+
+
+def test_sweep_stays_below_the_folder_and_in_the_root(store: Store) -> None:
+    with store.writer() as writer:
+        second = writer.add_root(store.folder.parent.parent / "second")
+        writer.put([*(entry(path) for path in PATHS), entry("b/x.jpg", root=second.id)])
+    with store.writer() as writer:
+        assert writer.sweep(1, "b") == 2
+    with store.view() as view:
+        paths = [(image.root, image.path) for image in view.ledger()]
+    assert paths == [(1, "a.jpg"), (1, "b-1.jpg"), (1, "ü/ß.jpg"), (second.id, "b/x.jpg")]
+
+
+def test_marks_end_with_the_writer(store: Store) -> None:
+    ids = put(store, entry("a.jpg"))
+    with store.writer() as writer:
+        writer.keep(ids)
+    with store.writer() as writer:
+        assert writer.sweep(1, "") == 1
+
+
+def test_removed_images_are_gone_everywhere_at_once(store: Store) -> None:
+    ids = put(store, *(entry(path) for path in PATHS))
+    with store.writer() as writer:
+        writer.set_metadata({ids[1]: {"kind": "shoe"}})
+        assert writer.remove([ids[1], ids[2], 77]) == 2
+        assert writer.remove([]) == 0
+    with store.view() as view:
+        assert set(view.images(ids)) == {ids[0], ids[3], ids[4]}
+        assert view.lookup(1, PATHS[1]) is None
+        assert view.spaces()[0].count == 3
+        found = view.search("toy@1", np.ones((1, 3), np.float32), 9).ids[0]
+    assert set(found) == {ids[0], ids[3], ids[4], -1}
+
+
+def test_ids_are_never_used_twice(store: Store) -> None:
+    [first] = put(store, entry("a.jpg"))
+    with store.writer() as writer:
+        writer.remove([first])
+    [second] = put(store, entry("a.jpg"))
+    assert second > first
+
+
+def test_the_ledger_is_in_order_of_root_and_path_and_takes_outcomes(store: Store) -> None:
+    put(store, failed("z.jpg", Outcome.TOO_SMALL), entry("b.jpg"), failed("a.jpg"))
+    with store.view() as view:
+        assert [image.path for image in view.ledger()] == ["a.jpg", "b.jpg", "z.jpg"]
+        failures = view.ledger(outcomes=[Outcome.TOO_SMALL, Outcome.TRUNCATED])
+        assert [image.path for image in failures] == ["a.jpg", "z.jpg"]
+        assert [image.path for image in view.ledger(outcomes=[Outcome.INDEXED])] == ["b.jpg"]
+        assert list(view.ledger(outcomes=[])) == []
+        assert view.counts() == {
+            Outcome.INDEXED: 1, Outcome.TOO_SMALL: 1, Outcome.TRUNCATED: 1,
+        }  # fmt: skip
+
+
+def test_metadata_is_any_json_and_is_replaced_as_a_whole(store: Store) -> None:
+    ids = put(store, entry("a.jpg"), entry("b.jpg"))
+    rich = {"kind": "Schuh", "price": 4.5, "tags": ["a", "ß"], "deep": {"none": None}, "yes": True}
+    with store.writer() as writer:
+        writer.set_metadata({ids[0]: rich, ids[1]: {"old": 1}})
+        writer.set_metadata({ids[1]: {"new": 2}})
+        writer.put([entry("a.jpg", "changed content")])
+    with store.view() as view:
+        images = view.images(ids)
+        assert next(view.ledger()).metadata == rich
+    assert images[ids[0]].metadata == rich
+    assert images[ids[1]].metadata == {"new": 2}
+
+
+@pytest.mark.parametrize("values", [{"x": float("nan")}, {"x": object()}])
+def test_metadata_that_is_not_json_is_refused(store: Store, values: dict[str, object]) -> None:
+    [id] = put(store, entry("a.jpg"))
+    with store.writer() as writer, pytest.raises(UsageError, match="JSON"):
+        writer.set_metadata({id: values})
+
+
+def test_metadata_of_an_image_that_is_not_there_is_refused_as_a_whole(store: Store) -> None:
+    [id] = put(store, entry("a.jpg"))
+    with store.writer() as writer, pytest.raises(UsageError, match="not in the library"):
+        writer.set_metadata({id: {"a": 1}, 77: {"a": 1}})
+    with store.view() as view:
+        assert view.images([id])[id].metadata == {}
+
+
+@pytest.mark.parametrize(
+    ("vectors", "says"),
+    [
+        ({"nothing@1": np.ones(3, np.float32)}, "add that space first"),
+        ({"toy@1": np.ones(4, np.float32)}, "shape"),
+        ({"toy@1": np.ones((1, 3), np.float32)}, "shape"),
+        ({"toy@1": np.array([1, np.nan, 1], np.float32)}, "NaN"),
+        ({"toy@1": np.array([1, np.inf, 1], np.float32)}, "NaN"),
+    ],
+)
+def test_a_bad_vector_is_refused_and_nothing_of_its_batch_is_stored(
+    store: Store, vectors: dict[str, np.ndarray], says: str
+) -> None:
+    with store.writer() as writer:
+        with pytest.raises(UsageError, match=says):
+            writer.put([entry("good.jpg"), entry("bad.jpg", vectors=vectors)])
+        assert writer.known(1, ["good.jpg", "bad.jpg"]) == {}
+        [id] = writer.put([entry("good.jpg")])
+    assert same(stored_vector(store, id), "good.jpg")
+
+
+def test_a_failed_file_cannot_have_vectors(store: Store) -> None:
+    with store.writer() as writer, pytest.raises(UsageError, match="cannot have vectors"):
+        writer.put([failed("a.jpg", vectors={"toy@1": np.ones(3, np.float32)})])
+
+
+def test_names_that_are_not_unicode_come_back_as_they_were(store: Store) -> None:
+    # What Python makes of the bytes b"caf\\xe9.jpg" (Latin-1) and of a lone UTF-16 surrogate.
+    odd = ["caf\udce9.jpg", "ordner\udcff/b.jpg", "\ud800.jpg", "b/\udce9.jpg", "b/ok.jpg", "'.jpg"]
+    with store.writer() as writer:
+        ids = writer.put([entry(path, text=ascii(path)) for path in odd])
+        assert {path: found.id for path, found in writer.known(1, odd).items()} == dict(
+            zip(odd, ids, strict=True)
+        )
+        writer.put([failed("bad.jpg", reason="cannot open 'caf\udce9.jpg'")])
+    with store.view() as view:
+        assert {image.path for image in view.ledger()} == {*odd, "bad.jpg"}
+        assert {image.path for image in view.below(1, "b")} == {"b/\udce9.jpg", "b/ok.jpg"}
+        assert [image.path for image in view.below(1, "ordner\udcff")] == ["ordner\udcff/b.jpg"]
+        broken = view.lookup(1, "bad.jpg")
+        assert broken is not None
+        assert broken.reason == "cannot open 'caf\\udce9.jpg'"
+    with store.writer() as writer:
+        assert writer.sweep(1, "b") == 2
+        assert writer.sweep(1, "ordner\udcff") == 1
+        assert writer.sweep(1, "") == 4
+
+
+def test_a_root_is_given_once_however_it_is_spelled(empty: Store) -> None:
+    folder = empty.folder.parent
+    with empty.writer() as writer:
+        first = writer.add_root(folder)
+        assert writer.add_root(folder / "x" / "..") == first
+        second = writer.add_root(folder / "inner")
+        third = writer.add_root(folder.parent / "elsewhere")
+    with empty.view() as view:
+        assert view.roots() == [first, second, third]
+        assert [root.path for root in view.roots()] == [
+            folder, folder / "inner", folder.parent / "elsewhere",
+        ]  # fmt: skip
+
+
+def test_a_root_can_be_pointed_elsewhere(store: Store) -> None:
+    put(store, entry("a.jpg"))
+    old, new = store.folder.parent, store.folder.parent.parent / "moved"
+    with store.writer() as writer:
+        assert writer.move_root(old, new).id == 1
+        with pytest.raises(UsageError, match="no root"):
+            writer.move_root(old, new)
+        other = writer.add_root(old)
+        with pytest.raises(UsageError, match="already"):
+            writer.move_root(other.path, new)
+    with store.view() as view:
+        assert [(root.id, root.path) for root in view.roots()] == [(1, new), (other.id, old)]
+        assert view.lookup(1, "a.jpg") is not None

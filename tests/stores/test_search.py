@@ -1,0 +1,192 @@
+"""Contract of every store: nearest neighbours, compared with an oracle that computes one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from tests.stores.toys import Vector, best, entry, put, space
+
+from lookalike.errors import UsageError
+from lookalike.stores.contract import Neighbours, Store
+from lookalike.vectors.similarity import Similarity
+
+KEY = "many@1"
+DIM = 16
+
+
+def clustered(count: int, *, unit: bool, seed: int = 7) -> Vector:
+    """Vectors around a few centres, as pictures are, of very different lengths unless `unit`; some of
+    them equal, a few zero."""
+    random = np.random.default_rng(seed)
+    centres = random.normal(size=(6, DIM))
+    vectors = centres[random.integers(6, size=count)] + 0.2 * random.normal(size=(count, DIM))
+    vectors[5::50] = vectors[3]
+    vectors[11::90] = 0.0
+    if unit:
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return (vectors / np.where(lengths == 0, 1, lengths)).astype(np.float32)
+    return (vectors * random.lognormal(sigma=1.5, size=(count, 1))).astype(np.float32)
+
+
+def fill(store: Store, vectors: Vector, **changes: object) -> dict[int, Vector]:
+    """A library with holes: ids neither begin at 1 nor are contiguous, and rows are out of order.
+    Returns what is stored, by id."""
+    with store.writer() as writer:
+        writer.add_root(store.folder.parent)
+        writer.add_space(space(KEY, dim=DIM, **changes))
+        old = writer.put([entry(f"old/{n}.jpg", vectors={}) for n in range(37)])
+        ids: list[int] = []
+        for start in range(0, len(vectors), 100):
+            batch = [
+                entry(f"{n}.jpg", vectors={KEY: vectors[n]})
+                for n in range(start, min(start + 100, len(vectors)))
+            ]
+            ids += writer.put(batch)
+        # Every seventh again, in another order, with another one's vector; every ninth goes.
+        again = range(len(vectors) - 1, -1, -7)
+        other = {n: (n * 13) % len(vectors) for n in again}
+        writer.put([entry(f"{n}.jpg", f"new {n}", vectors={KEY: vectors[other[n]]}) for n in again])
+        writer.remove([*old, *ids[::9]])
+    return {id: vectors[other.get(n, n)] for n, id in enumerate(ids) if n % 9 != 0}
+
+
+def agree(
+    found: Neighbours, stored: dict[int, Vector], queries: Vector, k: int, similarity: Similarity
+) -> None:
+    assert found.ids.shape == found.similarities.shape == (len(queries), k)
+    assert found.ids.dtype == np.int64
+    assert found.similarities.dtype == np.float32
+    assert found.exact
+    for ids, similarities, query in zip(found.ids, found.similarities, queries, strict=True):
+        expected = best(stored, query, k, similarity)
+        count = len(expected)
+        assert np.allclose(similarities[:count], [s for _, s in expected], rtol=1e-5, atol=1e-6)
+        assert (ids[count:] == -1).all()
+        assert (similarities[count:] == -np.inf).all()
+        assert len(set(ids[:count])) == count
+        # Each id stands for what it says, whichever of nearly equal ones came first.
+        own = [best({id: stored[id]}, query, 1, similarity)[0][1] for id in ids[:count].tolist()]
+        assert np.allclose(similarities[:count], own, rtol=1e-5, atol=1e-6)
+        # Equal ones by rising id.
+        ids, similarities = ids[:count], similarities[:count]
+        equal = similarities[1:] == similarities[:-1]
+        assert (ids[1:][equal] > ids[:-1][equal]).all()
+
+
+def questions(seed: int = 3) -> Vector:
+    """Queries that are not in the library: near it, far from it, long, tiny, and zero."""
+    random = np.random.default_rng(seed)
+    near = clustered(5, unit=False, seed=7) + 0.1 * random.normal(size=(5, DIM))
+    far = random.normal(size=(3, DIM)) * np.array([[1.0], [1e3], [1e-3]])
+    return np.concatenate([near, far, np.zeros((1, DIM))]).astype(np.float32)
+
+
+@pytest.mark.parametrize("k", [1, 10, 1_000])
+@pytest.mark.parametrize("asked", ["cosine", "euclidean"])
+@pytest.mark.parametrize("made", ["cosine", "euclidean"])
+def test_answers_are_those_of_the_oracle(
+    empty: Store, made: Similarity, asked: Similarity, k: int
+) -> None:
+    unit = made == "cosine"
+    stored = fill(empty, clustered(600, unit=unit), similarity=made, normalised=unit)
+    with empty.view() as view:
+        found = view.search(KEY, questions(), k, similarity=asked)
+        assert view.spaces()[0].count == len(stored)
+    agree(found, stored, questions(), k, asked)
+
+
+def test_the_similarity_of_the_space_is_the_default(empty: Store) -> None:
+    stored = fill(empty, clustered(200, unit=False), similarity="euclidean", normalised=False)
+    with empty.view() as view:
+        agree(view.search(KEY, questions(), 5), stored, questions(), 5, "euclidean")
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
+def test_half_precision_is_searched_as_it_is_stored(empty: Store, similarity: Similarity) -> None:
+    vectors = clustered(300, unit=True)
+    stored = fill(empty, vectors, similarity=similarity, dtype="f16")
+    rounded = {id: vector.astype(np.float16).astype(np.float32) for id, vector in stored.items()}
+    with empty.view() as view:
+        agree(view.search(KEY, questions(), 20), rounded, questions(), 20, similarity)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 1.0])
+def test_a_filter_is_honoured_exactly(empty: Store, share: float) -> None:
+    stored = fill(empty, clustered(500, unit=True))
+    random = np.random.default_rng(1)
+    chosen = [id for id in stored if random.random() < share]
+    unknown = [0, -4, 10**12, 1, 2]  # 1 and 2 were removed
+    among = np.array(random.permutation([*chosen, *chosen[:5], *unknown]), np.int64)
+    with empty.view() as view:
+        found = view.search(KEY, questions(), 12, among=among)
+    agree(found, {id: stored[id] for id in chosen}, questions(), 12, "cosine")
+
+
+def test_a_picture_that_is_in_the_library_finds_itself_first(store: Store) -> None:
+    ids = put(store, *(entry(f"{n}.jpg") for n in range(50)))
+    with store.view() as view:
+        vectors = view.vectors("toy@1", np.array(ids))
+        found = view.search("toy@1", vectors, 1)
+    assert found.ids[:, 0].tolist() == ids
+    assert np.allclose(found.similarities, 1.0, atol=1e-6)
+
+
+def test_equal_vectors_come_in_the_order_of_their_ids(store: Store) -> None:
+    same = {"toy@1": np.array([1, 2, 3], np.float32)}
+    ids = put(store, *(entry(f"{n}.jpg", vectors=same) for n in range(40)))
+    # The first of them changes, so that its row is the last.
+    put(store, entry("0.jpg", "changed", vectors=same))
+    with store.view() as view:
+        found = view.search("toy@1", np.array([[1, 2, 3]], np.float32), 40)
+        some = view.search("toy@1", np.array([[3, 2, 1]], np.float32), 7)
+    assert found.ids[0].tolist() == ids
+    assert sorted(some.ids[0].tolist()) == some.ids[0].tolist()
+
+
+def test_a_zero_query_is_alike_to_nothing_and_a_zero_vector_neither(store: Store) -> None:
+    zero = np.zeros(3, np.float32)
+    ids = put(store, entry("a.jpg"), entry("black.jpg", vectors={"toy@1": zero}))
+    with store.view() as view:
+        assert view.search("toy@1", zero[None], 2).similarities.tolist() == [[0.0, 0.0]]
+        found = view.search("toy@1", np.array([[1, 0, 0]], np.float32), 2)
+    assert found.similarities[0][found.ids[0].tolist().index(ids[1])] == 0.0
+
+
+def test_an_empty_space_answers_with_nothing(store: Store) -> None:
+    with store.view() as view:
+        found = view.search("toy@1", np.ones((2, 3), np.float32), 3)
+        chosen = view.search("toy@1", np.ones((1, 3), np.float32), 3, among=np.array([1, 2]))
+        assert view.vectors("toy@1", np.array([1])).shape == (1, 3)
+    assert found.ids.tolist() == [[-1] * 3] * 2
+    assert (found.similarities == -np.inf).all()
+    assert chosen.ids.tolist() == [[-1] * 3]
+
+
+def test_no_question_has_no_answer(store: Store) -> None:
+    put(store, entry("a.jpg"))
+    with store.view() as view:
+        assert view.search("toy@1", np.empty((0, 3), np.float32), 3).ids.shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("query", "k", "says"),
+    [
+        ([[1.0, 2.0]], 1, "3 numbers"),
+        ([1.0, 2.0, 3.0], 1, "3 numbers"),
+        ([[1.0, 2.0, np.nan]], 1, "NaN"),
+        ([[1.0, 2.0, 3.0]], 0, "at least one"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_refused(
+    store: Store, query: Sequence[object], k: int, says: str
+) -> None:
+    put(store, entry("a.jpg"))
+    with store.view() as view, pytest.raises(UsageError, match=says):
+        view.search("toy@1", np.array(query, np.float32), k)
+
+
+def test_an_unknown_space_lists_the_known_ones(store: Store) -> None:
+    with store.view() as view, pytest.raises(UsageError, match="toy@1"):
+        view.search("color@1", np.ones((1, 3), np.float32), 1)
