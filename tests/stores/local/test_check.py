@@ -1,0 +1,58 @@
+"""`check` finds every contradiction that we can think of."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import numpy as np
+import pytest
+from tests.stores.toys import entry, failed, put
+
+from lookalike.stores.local import LocalStore, check
+
+
+@pytest.fixture
+def library(local: LocalStore) -> LocalStore:
+    ids = put(local, *(entry(f"{n}.jpg") for n in range(6)), failed("bad.jpg"))
+    put(local, entry("0.jpg", "changed"))
+    with local.writer() as writer:
+        writer.remove([ids[3]])
+    assert check(local.folder) == []
+    return local
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("UPDATE placements SET row = 99 WHERE image = 2", "outside"),
+        ("UPDATE placements SET row = 0 WHERE image = 2", "dead"),
+        ("UPDATE placements SET row = 4 WHERE image = 2", "share"),
+        ("UPDATE placements SET row = 4 WHERE image = 2", "another image"),
+        ("DELETE FROM placements WHERE image = 2", "placed"),
+        ("DELETE FROM dead WHERE number = 0", "dead rows"),
+        ("UPDATE dead SET row = 77 WHERE number = 0", "outside"),
+        ("UPDATE spaces SET rows = 70", "committed rows"),
+        ("UPDATE spaces SET ordered = 7", "order"),
+        ("UPDATE images SET outcome = 'truncated' WHERE id = 2", "failed"),
+        ("UPDATE images SET root = 9 WHERE id = 2", "not there"),
+        ("DELETE FROM images WHERE id = 2", "not there"),
+    ],
+)
+def test_a_contradiction_in_the_catalogue_is_found(
+    library: LocalStore, change: str, says: str
+) -> None:
+    connection = sqlite3.connect(library.folder / "catalogue.sqlite")
+    with connection:
+        assert connection.execute(change).rowcount == 1
+    connection.close()
+    assert any(says in line for line in check(library.folder)), check(library.folder)
+
+
+@pytest.mark.parametrize(("value", "says"), [(np.nan, "NaN"), (7.0, "length 1")])
+def test_a_vector_that_cannot_be_is_found(library: LocalStore, value: float, says: str) -> None:
+    path = library.folder / "spaces" / "toy-1" / "vectors-1.f32"
+    vectors = np.fromfile(path, "<f4")
+    vectors[2 * 3] = value
+    vectors.tofile(path)
+    [line] = check(library.folder)
+    assert says in line

@@ -1,0 +1,259 @@
+"""Opening: newer and older formats, damage, read-only places, libraries that were moved."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.stores.toys import begin, entry, put, same, space, stored_vector
+
+from lookalike.errors import (
+    LibraryDamaged,
+    LibraryReadOnly,
+    LibraryTooNew,
+    NoLibrary,
+    UsageError,
+)
+from lookalike.stores.local import LocalStore, catalogue, check, store
+from lookalike.stores.local.migrations import MIGRATIONS
+
+
+def alter(folder: Path, statement: str) -> None:
+    connection = sqlite3.connect(folder / "catalogue.sqlite")
+    connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+def test_there_is_no_library_where_none_was_made(tmp_path: Path) -> None:
+    with pytest.raises(NoLibrary, match="lookalike index"):
+        LocalStore.open(tmp_path)
+
+
+def test_a_file_is_no_place_for_a_library(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UsageError, match="is a file"):
+        LocalStore.create(tmp_path / "file")
+
+
+def test_creating_a_library_that_is_there_opens_it(local: LocalStore) -> None:
+    put(local, entry("a.jpg"))
+    with LocalStore.create(local.folder) as again, again.view() as view:
+        assert view.lookup(1, "a.jpg") is not None
+
+
+def test_a_library_of_a_newer_version_is_refused_with_the_remedy(local: LocalStore) -> None:
+    local.close()
+    alter(local.folder, "PRAGMA user_version = 99")
+    with pytest.raises(LibraryTooNew, match="pip install --upgrade lookalike"):
+        LocalStore.open(local.folder)
+    with pytest.raises(LibraryTooNew):
+        LocalStore.open(local.folder, read_only=True)
+
+
+def test_an_older_library_is_brought_up_to_date_when_it_is_opened(local: LocalStore) -> None:
+    put(local, entry("a.jpg"))
+    local.close()
+
+    def m002(connection: sqlite3.Connection) -> None:
+        connection.execute("CREATE TABLE captions (image INTEGER PRIMARY KEY, text TEXT)")
+
+    steps = (*MIGRATIONS, m002)
+    with pytest.raises(LibraryReadOnly, match="older version"):
+        LocalStore.open(local.folder, read_only=True, migrations=steps)
+    with LocalStore.open(local.folder, migrations=steps) as newer:
+        assert newer.format == 2
+        with newer.view() as view:
+            assert view.lookup(1, "a.jpg") is not None
+    with pytest.raises(LibraryTooNew):
+        LocalStore.open(local.folder)
+
+
+def test_a_step_that_fails_leaves_the_library_as_it_was(local: LocalStore) -> None:
+    local.close()
+
+    def m002(connection: sqlite3.Connection) -> None:
+        connection.execute("DROP TABLE metadata")
+        raise RuntimeError("killed here")
+
+    with pytest.raises(RuntimeError):
+        LocalStore.open(local.folder, migrations=(*MIGRATIONS, m002))
+    with LocalStore.open(local.folder) as store, store.writer() as writer:
+        [id] = writer.put([entry("a.jpg")])
+        writer.set_metadata({id: {"a": 1}})
+
+
+def test_a_library_that_was_killed_while_it_was_made_is_finished_later(tmp_path: Path) -> None:
+    folder = tmp_path / ".lookalike"
+    folder.mkdir()
+    catalogue.connect(folder, "create").close()
+    with LocalStore.open(folder) as store:
+        begin(store)
+        put(store, entry("a.jpg"))
+
+
+@pytest.mark.parametrize(
+    "content", [b"this is not SQLite" * 100, b"SQLite format 3\0" + b"\1" * 4000]
+)
+def test_a_catalogue_that_is_not_sqlite_is_damage(local: LocalStore, content: bytes) -> None:
+    local.close()
+    (local.folder / "catalogue.sqlite").write_bytes(content)
+    with pytest.raises(LibraryDamaged, match="backup"):
+        LocalStore.open(local.folder)
+
+
+def test_a_damaged_page_is_damage_and_not_a_wrong_answer(local: LocalStore) -> None:
+    put(local, *(entry(f"{n:04d}.jpg") for n in range(2_000)))
+    local.close()
+    path = local.folder / "catalogue.sqlite"
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 3 // 4096 * 4096)
+        file.write(b"\xff" * 4096 * 40)
+    damaged = pytest.raises(LibraryDamaged, match="backup")
+    with LocalStore.open(local.folder) as store, store.view() as view, damaged:
+        list(view.ledger())
+
+
+def test_some_other_sqlite_file_is_not_taken_for_a_library(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "catalogue.sqlite")
+    connection.execute("CREATE TABLE songs (name)")
+    connection.commit()
+    connection.close()
+    with pytest.raises(LibraryDamaged, match="not a catalogue of Lookalike"):
+        LocalStore.open(tmp_path)
+
+
+def test_a_library_opened_for_reading_is_searched_but_not_changed(local: LocalStore) -> None:
+    [id] = put(local, entry("a.jpg"))
+    with LocalStore.open(local.folder, read_only=True) as store:
+        assert store.read_only
+        assert same(stored_vector(store, id), "a.jpg")
+        with pytest.raises(LibraryReadOnly, match="--library"), store.writer():
+            pass
+
+
+def test_a_reader_without_rights_sees_what_a_writer_commits(local: LocalStore) -> None:
+    with LocalStore.open(local.folder, read_only=True) as reader, local.writer() as writer:
+        for n in range(3):
+            writer.put([entry(f"{n}.jpg")])
+            with reader.view() as view:
+                assert view.spaces()[0].count == n + 1
+
+
+def nothing_can_be_made_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a read-only medium; root may write wherever permissions forbid it, so we cannot ask for
+    them here. SQLite refuses, and os.access says no."""
+    whole = catalogue.connect
+
+    def connect(place: Path, access: catalogue.Access) -> sqlite3.Connection:
+        if access != "immutable":
+            error = sqlite3.OperationalError("unable to open database file")
+            error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+            raise error
+        return whole(place, access)
+
+    monkeypatch.setattr("lookalike.stores.local.readers.connect", connect)
+    monkeypatch.setattr(store, "writable", lambda place: False)
+
+
+def test_a_library_on_a_read_only_medium_is_searched(
+    local: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [id] = put(local, entry("a.jpg"))
+    local.close()
+    nothing_can_be_made_in(local.folder, monkeypatch)
+    with LocalStore.open(local.folder) as medium:
+        assert medium.read_only
+        assert same(stored_vector(medium, id), "a.jpg")
+        with pytest.raises(LibraryReadOnly), medium.writer():
+            pass
+
+
+def test_a_log_on_a_read_only_medium_is_not_ignored(
+    local: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(local, entry("a.jpg"))
+    local.close()
+    (local.folder / "catalogue.sqlite-wal").write_bytes(b"something")
+    nothing_can_be_made_in(local.folder, monkeypatch)
+    with pytest.raises(LibraryReadOnly, match="not closed"):
+        LocalStore.open(local.folder)
+
+
+def test_someone_who_begins_to_write_is_noticed_even_there(
+    local: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(local, entry("a.jpg"))
+    local.close()
+    with monkeypatch.context() as patch:
+        nothing_can_be_made_in(local.folder, patch)
+        reader = LocalStore.open(local.folder)
+    with reader, LocalStore.open(local.folder) as other:
+        put(other, entry("b.jpg"))
+        with reader.view() as view:
+            assert view.lookup(1, "b.jpg") is not None
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_write_permission_is_read_only(local: LocalStore) -> None:
+    [id] = put(local, entry("a.jpg"))
+    local.close()
+    places = [local.folder, *local.folder.rglob("*")]
+    for place in places:
+        place.chmod(0o555 if place.is_dir() else 0o444)
+    try:
+        with LocalStore.open(local.folder) as store:
+            assert store.read_only
+            assert same(stored_vector(store, id), "a.jpg")
+    finally:
+        for place in places:
+            place.chmod(0o755 if place.is_dir() else 0o644)
+
+
+def test_a_library_moves_with_its_photos(local: LocalStore, tmp_path: Path) -> None:
+    with local.writer() as writer:
+        inside = writer.add_root(local.folder.parent / "2024")
+        outside = writer.add_root(tmp_path / "elsewhere")
+        [id] = writer.put([entry("a.jpg", root=inside.id)])
+    local.close()
+    moved = tmp_path / "somewhere" / "new name"
+    shutil.move(local.folder.parent, moved)
+    with LocalStore.open(moved / ".lookalike") as store:
+        with store.view() as view:
+            paths = {root.id: root.path for root in view.roots()}
+        assert paths == {1: moved, inside.id: moved / "2024", outside.id: tmp_path / "elsewhere"}
+        assert same(stored_vector(store, id), "a.jpg")
+        with store.writer() as writer:
+            assert writer.add_root(moved / "2024") == store_root(store, inside.id)
+        assert check(store.folder) == []
+
+
+def store_root(store: LocalStore, id: int) -> object:
+    with store.view() as view:
+        return next(root for root in view.roots() if root.id == id)
+
+
+def test_a_library_survives_a_change_of_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with LocalStore.create(Path("photos/.lookalike")) as store:
+        begin(store)
+        monkeypatch.chdir("/")
+        [id] = put(store, entry("a.jpg"))
+        assert same(stored_vector(store, id), "a.jpg")
+
+
+def test_an_odd_folder_name_is_no_obstacle(tmp_path: Path) -> None:
+    folder = tmp_path / "50% of #1 ü?\udce9" / ".lookalike"
+    with LocalStore.create(folder) as store:
+        begin(store, space("a/../b:c@1"))
+        with store.view() as view:
+            assert view.spaces()[0].key == "a/../b:c@1"
+            assert view.roots()[0].path == folder.parent
+            assert np.isnan(view.vectors("a/../b:c@1", np.array([1]))).all()
+    assert [path.name for path in (folder / "spaces").iterdir()] == ["a-b-c-1"]

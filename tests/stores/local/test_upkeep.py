@@ -1,0 +1,137 @@
+"""Compaction, and what a new writer tidies up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.stores.toys import entry, put, same, space, stored_vector
+
+from lookalike.errors import LibraryDamaged
+from lookalike.stores.local import LocalStore, check, upkeep
+
+
+def files(store: LocalStore) -> dict[str, int]:
+    """Names and sizes below spaces/."""
+    place = store.folder / "spaces"
+    return {
+        path.relative_to(place).as_posix(): path.stat().st_size
+        for path in place.rglob("*")
+        if path.is_file()
+    }
+
+
+def vectors_file(store: LocalStore) -> Path:
+    return store.folder / "spaces" / "toy-1" / "vectors-1.f32"
+
+
+def test_vectors_and_ids_lie_in_plain_files_that_anybody_can_read(local: LocalStore) -> None:
+    ids = put(local, entry("a.jpg"), entry("b.jpg"))
+    assert files(local) == {"toy-1/vectors-1.f32": 24, "toy-1/ids-1.i64": 16}
+    vectors = np.fromfile(vectors_file(local), "<f4").reshape(2, 3)
+    assert same(vectors[0], "a.jpg")
+    assert same(vectors[1], "b.jpg")
+    stored = np.fromfile(vectors_file(local).with_name("ids-1.i64"), "<i8")
+    assert stored.tolist() == ids
+
+
+def test_many_dead_rows_are_compacted_away_and_nothing_else_changes(
+    local: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "DEAD_AT_LEAST", 10)
+    ids = put(local, *(entry(f"{n}.jpg") for n in range(60)))
+    with local.writer() as writer:
+        writer.put([entry(f"{n}.jpg", f"new {n}") for n in reversed(range(0, 60, 4))])
+        assert "toy-1/vectors-1.f32" in files(local)  # 15 of 75 are dead: not yet
+        writer.remove(ids[1::4])
+    assert files(local) == {"toy-1/vectors-2.f32": 45 * 12, "toy-1/ids-2.i64": 45 * 8}
+    kept = [(n, id) for n, id in enumerate(ids) if n % 4 != 1]
+    for n, id in kept:
+        assert same(stored_vector(local, id), f"{n}.jpg" if n % 4 else f"new {n}")
+    stored = np.fromfile(local.folder / "spaces" / "toy-1" / "ids-2.i64", "<i8")
+    assert stored.tolist() == [id for _, id in kept]
+    assert check(local.folder) == []
+
+
+def test_few_dead_rows_are_left_alone(local: LocalStore) -> None:
+    ids = put(local, *(entry(f"{n}.jpg") for n in range(20)))
+    with local.writer() as writer:
+        writer.remove(ids[:19])
+    assert files(local)["toy-1/vectors-1.f32"] == 20 * 12
+    assert check(local.folder) == []
+
+
+def test_a_new_writer_cuts_off_rows_that_were_never_committed(local: LocalStore) -> None:
+    [id] = put(local, entry("a.jpg"))
+    with vectors_file(local).open("ab") as file:
+        file.write(b"half a ro")
+    with local.view() as view:
+        assert view.search("toy@1", np.ones((1, 3), np.float32), 5).ids[0, :2].tolist() == [id, -1]
+    put(local, entry("b.jpg"))
+    assert files(local) == {"toy-1/vectors-1.f32": 24, "toy-1/ids-1.i64": 16}
+    assert check(local.folder) == []
+
+
+def test_a_new_writer_removes_files_and_folders_that_belong_to_nothing(local: LocalStore) -> None:
+    put(local, entry("a.jpg"))
+    spaces = local.folder / "spaces"
+    (spaces / "killed-7").mkdir()
+    (spaces / "killed-7" / "vectors-1.f32").write_bytes(b"x")
+    (spaces / "toy-1" / "vectors-2.f32").write_bytes(b"x")
+    (spaces / "toy-1" / "notes.txt").write_text("not ours")
+    (spaces / "mine").mkdir()
+    with local.writer():
+        pass
+    assert set(files(local)) == {
+        "toy-1/vectors-1.f32", "toy-1/ids-1.i64", "toy-1/notes.txt",
+    }  # fmt: skip
+    assert (spaces / "mine").is_dir()
+
+
+def test_removing_a_space_removes_its_files(local: LocalStore) -> None:
+    put(local, entry("a.jpg"))
+    with local.writer() as writer:
+        writer.add_space(space("toy@2"))
+        writer.promote("toy@2")
+    assert set(files(local)) == {"toy-2/vectors-1.f32", "toy-2/ids-1.i64"}
+
+
+@pytest.mark.parametrize("left", [0, 12, 30])
+def test_lost_vectors_are_named_and_indexing_again_makes_them_again(
+    local: LocalStore, left: int
+) -> None:
+    with local.writer() as writer:
+        writer.add_space(space("other@1"))
+        both = [entry(f"{n}.jpg") for n in range(4)]
+        ids = writer.put(both)
+        other = [entry(f"{n}.jpg", vectors={"other@1": np.ones(3, np.float32)}) for n in range(4)]
+        writer.put(other)
+    with vectors_file(local).open("r+b") as file:
+        file.truncate(left)
+    with LocalStore.open(local.folder) as store:
+        with store.view() as view:
+            with pytest.raises(LibraryDamaged, match="lookalike index"):
+                view.search("toy@1", np.ones((1, 3), np.float32), 5)
+            assert view.search("other@1", np.ones((1, 3), np.float32), 5).ids[0, 0] == ids[0]
+        assert any("toy@1" in line for line in check(store.folder))
+        with store.writer() as writer:
+            kept = left // 12
+            assert writer.healed == {"toy@1": 4 - kept}
+            known = writer.known(1, [f"{n}.jpg" for n in range(4)])
+            held = ["toy@1" in known[f"{n}.jpg"].spaces for n in range(4)]
+            assert held == [True] * kept + [False] * (4 - kept)
+            assert writer.put(both) == ids
+        assert check(store.folder) == []
+        assert all(same(stored_vector(store, id), f"{n}.jpg") for n, id in enumerate(ids))
+
+
+def test_a_space_whose_files_are_gone_is_rebuilt_as_well(local: LocalStore) -> None:
+    ids = put(local, entry("a.jpg"))
+    vectors_file(local).unlink()
+    with LocalStore.open(local.folder) as store:
+        with store.view() as view, pytest.raises(LibraryDamaged, match="toy"):
+            view.search("toy@1", np.ones((1, 3), np.float32), 5)
+        assert put(store, entry("a.jpg")) == ids
+        assert same(stored_vector(store, ids[0]), "a.jpg")
+        assert check(store.folder) == []

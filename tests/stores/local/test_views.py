@@ -1,0 +1,180 @@
+"""A view is one state of the library, whatever the writer does meanwhile."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from tests.stores.toys import entry, put, same, space, stored_vector
+
+from lookalike.errors import LibraryError, UsageError
+from lookalike.stores.contract import View
+from lookalike.stores.local import LocalStore, check, upkeep
+
+ONES = np.ones((1, 3), np.float32)
+
+
+def found(view: View) -> list[int]:
+    return [id for id in view.search("toy@1", ONES, 100).ids[0].tolist() if id > 0]
+
+
+def test_an_open_view_does_not_see_what_is_committed_after_it(local: LocalStore) -> None:
+    ids = put(local, entry("a.jpg"), entry("b.jpg"))
+    with local.view() as before:
+        with local.writer() as writer:
+            [third] = writer.put([entry("c.jpg")])
+            writer.put([entry("a.jpg", "changed")])
+            writer.remove([ids[1]])
+            with local.view() as after:
+                assert set(found(after)) == {ids[0], third}
+                assert set(after.images([*ids, third])) == {ids[0], third}
+        assert set(found(before)) == set(ids)
+        assert set(before.images([*ids, third])) == set(ids)
+        assert before.spaces()[0].count == 2
+        assert np.isnan(before.vectors("toy@1", np.array([third]))).all()
+        old = before.vectors("toy@1", np.array([ids[0]]))[0]
+    assert same(old, "a.jpg")
+    assert same(stored_vector(local, ids[0]), "changed")
+
+
+def test_an_open_view_outlives_a_promotion(local: LocalStore) -> None:
+    ids = put(local, entry("a.jpg"))
+    with local.view() as before:
+        with local.writer() as writer:
+            writer.add_space(space("toy@2"))
+            writer.promote("toy@2")
+        assert found(before) == ids
+        assert same(before.vectors("toy@1", np.array(ids))[0], "a.jpg")
+        with local.view() as after, pytest.raises(UsageError):
+            found(after)
+
+
+def test_an_open_view_outlives_a_compaction(
+    local: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "DEAD_AT_LEAST", 1)
+    ids = put(local, *(entry(f"{n}.jpg") for n in range(10)))
+    with local.view() as before:
+        with local.writer() as writer:
+            writer.remove(ids[:5])
+        assert set(found(before)) == set(ids)
+        with local.view() as after:
+            assert set(found(after)) == set(ids[5:])
+
+
+def test_a_ledger_that_is_left_half_read_does_not_hold_back_later_views(local: LocalStore) -> None:
+    put(local, *(entry(f"{n}.jpg") for n in range(5)))
+    with local.view() as view:
+        ledger = view.ledger()
+        next(ledger)
+    put(local, entry("new.jpg"))
+    with local.view() as view:
+        assert view.lookup(1, "new.jpg") is not None
+
+
+def test_threads_that_search_while_a_writer_works_see_only_whole_states(
+    local: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every state holds pairs: an image and its negative, put and removed together."""
+    monkeypatch.setattr(upkeep, "DEAD_AT_LEAST", 8)
+    stop = threading.Event()
+    wrong: list[str] = []
+    seen: set[int] = set()
+
+    def search() -> None:
+        try:
+            while not stop.is_set():
+                with local.view() as view:
+                    [one] = view.spaces()
+                    hits = view.search("toy@1", ONES, 200)
+                    images = view.images(hits.ids[0])
+                ids = [id for id in hits.ids[0].tolist() if id > 0]
+                names = sorted(images[id].path.removeprefix("-") for id in ids)
+                if len(ids) != one.count or names[::2] != names[1::2]:
+                    wrong.append(f"{one.count} vectors, {names}")
+                if abs(hits.similarities[0, : len(ids)].sum()) > 1e-3:
+                    wrong.append("vectors and images do not belong together")
+                seen.add(one.count)
+        except BaseException as error:
+            wrong.append(repr(error))
+            raise
+
+    threads = [threading.Thread(target=search) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    with local.writer() as writer:
+        for turn in range(60):
+            vector = np.array([1, turn, 5 - turn], np.float32)
+            pair = [
+                entry(f"{turn}", f"{turn}", vectors={"toy@1": vector}),
+                entry(f"-{turn}", f"{turn}", vectors={"toy@1": -vector}),
+            ]
+            ids = writer.put(pair)
+            if turn % 3:
+                writer.remove(ids)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert len(seen) > 1
+    assert check(local.folder) == []
+
+
+SEARCH_ON = """
+import sys, numpy as np
+from pathlib import Path
+from lookalike.stores.local import LocalStore
+with LocalStore.open(Path(sys.argv[1])) as store:
+    for _ in sys.stdin:
+        with store.view() as view:
+            ids = view.search("toy@1", np.ones((1, 3), np.float32), 50).ids[0]
+            images = view.images(ids[ids > 0])
+            print(len(images), flush=True)
+"""
+
+
+def test_another_process_reads_while_this_one_writes(
+    local: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "DEAD_AT_LEAST", 4)
+    reader = subprocess.Popen(
+        [sys.executable, "-c", SEARCH_ON, str(local.folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    def count() -> int:
+        assert reader.stdin is not None
+        assert reader.stdout is not None
+        reader.stdin.write("\n")
+        reader.stdin.flush()
+        return int(reader.stdout.readline())
+
+    with local.writer() as writer:
+        assert count() == 0
+        ids: list[int] = []
+        for turn in range(10):
+            ids += writer.put([entry(f"{turn}-{n}.jpg") for n in range(4)])
+            assert count() == 4 * (turn + 1)
+        for turn in range(9):
+            writer.remove(ids[4 * turn : 4 * turn + 4])
+            assert count() == 40 - 4 * (turn + 1)
+    reader.communicate()
+    assert reader.returncode == 0
+
+
+def test_a_closed_library_says_so(local: LocalStore) -> None:
+    local.close()
+    with pytest.raises(LibraryError, match="closed"), local.view():
+        pass
+
+
+def test_closing_while_a_view_is_open_lets_it_finish(local: LocalStore) -> None:
+    ids = put(local, entry("a.jpg"))
+    with local.view() as view:
+        local.close()
+        assert found(view) == ids
