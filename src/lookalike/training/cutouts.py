@@ -1,7 +1,9 @@
-"""Drawn pictures that look like product photos: one silhouette, filled with a pattern, on a plain ground.
+"""Drawn pictures that look like product photos: one silhouette, filled with a pattern, on a plain
+ground.
 
-Tiny ImageNet and holiday photos hold almost no single object on white, which is what shops show. A teacher can judge
-any picture, so these need no labels: what it says of a silhouette is what the student must learn about outlines.
+Tiny ImageNet and holiday photos hold almost no single object on white, which is what shops show. A
+teacher can judge any picture, so these need no labels: what it says of a silhouette is what the
+student must learn about outlines.
 """
 
 import cv2
@@ -16,22 +18,30 @@ OVERSAMPLING = 2
 
 
 def cutout(texture: Pixels, rng: np.random.Generator) -> Pixels:
-    """One drawn product: `(224, 224, 3)`; `texture` is any photo, a piece of which may fill the silhouette."""
+    """One drawn product: `(224, 224, 3)`; `texture` is any photo, a piece of which may fill the
+    silhouette.
+    """
     size = TEACHER_SIZE
     mask = silhouette(rng, size * OVERSAMPLING)
     alpha = (fitted(mask, size).astype(np.float32) / 255)[..., None]
     surface = filling(texture, rng, size)
     shade = 1 + rng.uniform(0, 0.3) * light(rng, size)
-    shadow = cv2.GaussianBlur(np.roll(alpha[..., 0], rng.integers(0, 10, 2), (0, 1)), (0, 0), 6)[..., None]
+    shadow = cv2.GaussianBlur(np.roll(alpha[..., 0], rng.integers(0, 10, 2), (0, 1)), (0, 0), 6)[
+        ..., None
+    ]
     ground = background(rng, size) * (1 - rng.uniform(0, 0.35) * shadow)
     picture = alpha * surface * shade + (1 - alpha) * ground
-    return np.clip(picture, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(picture, 0, 255), dtype=np.uint8)
 
 
 def silhouette(rng: np.random.Generator, size: int) -> Mask:
-    """A filled outline: a turned profile (bottle, dress, shirt with sleeves, trousers), a box, a blob or a ring."""
+    """A filled outline: a turned profile (bottle, dress, shirt with sleeves, trousers), a box, a
+    blob or a ring.
+    """
     mask = np.zeros((size, size), np.uint8)
-    kind = rng.choice(["profile", "garment", "side", "box", "blob", "ring"], p=[0.25, 0.3, 0.15, 0.1, 0.15, 0.05])
+    kind = rng.choice(
+        ["profile", "garment", "side", "box", "blob", "ring"], p=[0.25, 0.3, 0.15, 0.1, 0.15, 0.05]
+    )
     if kind in ("profile", "garment"):
         outline, top, bottom = profile(rng)
         fill(mask, outline)
@@ -45,13 +55,26 @@ def silhouette(rng: np.random.Generator, size: int) -> Mask:
     elif kind == "box":
         wide, high = rng.uniform(0.15, 0.42, 2)
         skew = rng.uniform(-0.08, 0.08)
-        fill(mask, 0.5 + np.array([[-wide + skew, -high], [wide + skew, -high], [wide, high], [-wide, high]]))
+        fill(
+            mask,
+            0.5
+            + np.array([[-wide + skew, -high], [wide + skew, -high], [wide, high], [-wide, high]]),
+        )
     elif kind == "blob":
         fill(mask, blob(rng))
     else:
         center = (size // 2, size // 2)
         axes = (int(size * rng.uniform(0.2, 0.4)), int(size * rng.uniform(0.2, 0.4)))
-        cv2.ellipse(mask, center, axes, rng.uniform(0, 180), 0, 360, 255, int(size * rng.uniform(0.03, 0.15)))
+        cv2.ellipse(
+            mask,
+            center,
+            axes,
+            rng.uniform(0, 180),
+            0,
+            360,
+            255,
+            int(size * rng.uniform(0.03, 0.15)),
+        )
     angle = rng.normal(0, 6) if rng.random() < 0.8 else rng.uniform(-90, 90)
     turn = cv2.getRotationMatrix2D((size / 2, size / 2), angle, rng.uniform(0.75, 1.05))
     return np.asarray(cv2.warpAffine(mask, turn, (size, size)), dtype=np.uint8)
@@ -63,7 +86,9 @@ def fill(mask: Mask, outline: NDArray[np.float64]) -> None:
 
 
 def profile(rng: np.random.Generator) -> tuple[NDArray[np.float64], float, float]:
-    """A shape symmetric about the upright axis: half its width at three to eight heights; steps or slopes."""
+    """A shape symmetric about the upright axis: half its width at three to eight heights; steps or
+    slopes.
+    """
     top, bottom = rng.uniform(0.05, 0.2), rng.uniform(0.8, 0.95)
     heights = np.sort(rng.uniform(top, bottom, rng.integers(3, 9)))
     heights[0], heights[-1] = top, bottom
@@ -78,21 +103,24 @@ def profile(rng: np.random.Generator) -> tuple[NDArray[np.float64], float, float
 def add_sleeves_or_legs(
     mask: Mask, rng: np.random.Generator, outline: NDArray[np.float64], top: float, bottom: float
 ) -> None:
-    """Two arms at the upper corners, or a gap between two legs, as garments have; sometimes a neckline."""
+    """Two arms at the upper corners, or a gap between two legs, as garments have; sometimes a
+    neckline.
+    """
     wide = float(outline[0, 0]) - 0.5
     if rng.random() < 0.6:
         reach, drop, thick = rng.uniform(0.08, 0.3), rng.uniform(0.0, 0.5), rng.uniform(0.06, 0.18)
-        arm = np.array([[wide * 0.7, top], [wide + reach, top + drop], [wide + reach * 0.8, top + drop + thick],
-                        [wide * 0.5, top + thick * 1.5]])  # fmt: skip
-        fill(mask, arm + [0.5, 0])
-        fill(mask, arm * [-1, 1] + [0.5, 0])
+        shoulder, hand = [wide * 0.7, top], [wide + reach, top + drop]
+        cuff, armpit = [wide + reach * 0.8, top + drop + thick], [wide * 0.5, top + thick * 1.5]
+        arm, middle = np.array([shoulder, hand, cuff, armpit]), np.array([0.5, 0])
+        fill(mask, arm + middle)
+        fill(mask, arm * [-1, 1] + middle)
     if rng.random() < 0.35:
         crotch, gap = rng.uniform(0.3, 0.7), rng.uniform(0.01, 0.1)
         cut = np.array([[0.5, crotch], [0.5 + gap, bottom + 0.05], [0.5 - gap, bottom + 0.05]])
         cv2.fillPoly(mask, [np.round(cut * mask.shape[0]).astype(np.int32)], 0)
     if rng.random() < 0.4:
-        middle = (mask.shape[0] // 2, int(top * mask.shape[0]))
-        cv2.ellipse(mask, middle, (int(mask.shape[0] * wide * 0.6),) * 2, 0, 0, 360, 0, -1)
+        neck = (mask.shape[0] // 2, int(top * mask.shape[0]))
+        cv2.ellipse(mask, neck, (int(mask.shape[0] * wide * 0.6),) * 2, 0, 0, 360, 0, -1)
 
 
 def blob(rng: np.random.Generator) -> NDArray[np.float64]:
@@ -106,9 +134,15 @@ def blob(rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def filling(texture: Pixels, rng: np.random.Generator, size: int) -> NDArray[np.float32]:
-    """What fills the silhouette: a piece of the photo, one colour, stripes, checks, or photo and colour in halves."""
-    kind = rng.choice(["photo", "plain", "stripes", "checks", "printed"], p=[0.3, 0.3, 0.12, 0.08, 0.2])
-    piece = fitted(np.ascontiguousarray(random_piece(texture, rng, smallest=0.05, largest=0.8)), size)
+    """What fills the silhouette: a piece of the photo, one colour, stripes, checks, or photo and
+    colour in halves.
+    """
+    kind = rng.choice(
+        ["photo", "plain", "stripes", "checks", "printed"], p=[0.3, 0.3, 0.12, 0.08, 0.2]
+    )
+    piece = fitted(
+        np.ascontiguousarray(random_piece(texture, rng, smallest=0.05, largest=0.8)), size
+    )
     first, second = color(rng), color(rng)
     plain = np.broadcast_to(first, (size, size, 3)).astype(np.float32)
     if kind == "photo":
@@ -131,7 +165,9 @@ def filling(texture: Pixels, rng: np.random.Generator, size: int) -> NDArray[np.
 
 
 def background(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
-    """The ground behind a product: mostly white or pale, at times black, a colour, or fading from one to another."""
+    """The ground behind a product: mostly white or pale, at times black, a colour, or fading from
+    one to another.
+    """
     kind = rng.random()
     if kind < 0.5:
         near, far = np.full(3, rng.uniform(235, 255)), np.full(3, 255.0)

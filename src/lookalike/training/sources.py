@@ -1,8 +1,8 @@
 """Where training pictures come from: Tiny ImageNet's zips, folders of photos, and drawn cut-outs.
 
-Every source is a generator of `(224, 224, 3) uint8` views, made from a seed and a position, so that a run that was cut
-can go on at any picture and two runs see the same views. 224 is what the teacher reads; the student's copy is made
-smaller afterwards.
+Every source is a generator of `(224, 224, 3) uint8` views, made from a seed and a position, so that
+a run that was cut can go on at any picture and two runs see the same views. 224 is what the teacher
+reads; the student's copy is made smaller afterwards.
 """
 
 import io
@@ -20,19 +20,23 @@ Pixels = NDArray[np.uint8]
 TEACHER_SIZE = 224
 TINY_SIZE = 64
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
-# Longest side kept of a photo before it is cropped: 18 megapixels would make every one of its crops slow, and a view
-# of a fifth of the picture still has 224 pixels a side.
+# Longest side kept of a photo before it is cropped: 18 megapixels would make every one of its crops
+# slow, and a view of a fifth of the picture still has 224 pixels a side.
 PHOTO_SIDE = 1600
 
 
 def tiny_imagenet(folder: Path) -> tuple[Pixels, NDArray[np.int64], list[str]]:
-    """All pictures of Tiny ImageNet's zips, read in place: `(n, 64, 64, 3)` pixels, `(n,)` labels, class names.
+    """All pictures of Tiny ImageNet's zips, read in place: `(n, 64, 64, 3)` pixels, `(n,)` labels,
+    class names.
 
-    A class is the name of the folder a picture lies in (a WordNet id); the order is that of the sorted names.
+    A class is the name of the folder a picture lies in (a WordNet id); the order is that of the
+    sorted names.
     """
     archives = sorted(folder.glob("*.zip"))
     if not archives:
-        raise FileNotFoundError(f"no zip of Tiny ImageNet in {folder}: give the folder that holds train-0.zip …")
+        raise FileNotFoundError(
+            f"no zip of Tiny ImageNet in {folder}: give the folder that holds train-0.zip …"
+        )
     pictures: list[Pixels] = []
     folders: list[str] = []
     for archive in archives:
@@ -49,8 +53,12 @@ def tiny_imagenet(folder: Path) -> tuple[Pixels, NDArray[np.int64], list[str]]:
 
 
 def photo_paths(folders: Sequence[Path]) -> list[Path]:
-    """Every photo below the folders, sorted, so that position and seed name the same view in every run."""
-    found = [p for folder in folders for p in folder.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES]
+    """Every photo below the folders, sorted, so that position and seed name the same view in every
+    run.
+    """
+    found = [
+        p for folder in folders for p in folder.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES
+    ]
     if not found:
         raise FileNotFoundError(f"no photos in {', '.join(map(str, folders))}")
     return sorted(found)
@@ -68,17 +76,24 @@ def read_photo(path: Path) -> Pixels:
 def fitted(picture: Pixels, size: int) -> Pixels:
     """The whole picture squeezed into a square: by area when it shrinks, bilinear when it grows.
 
-    This is the rule of the extractor too (see the model card); the proportions are given up for the picture's edges.
+    This is the rule of the extractor too (see the model card); the proportions are given up for the
+    picture's edges.
     """
     height, width = picture.shape[:2]
     if (height, width) == (size, size):
         return np.ascontiguousarray(picture)
     shrinks = height >= size and width >= size
-    return np.asarray(cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR))
+    return np.asarray(
+        cv2.resize(
+            picture, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        )
+    )
 
 
 def photo_views(path: Path, *, views: int, seed: int) -> Iterator[Pixels]:
-    """Views of one photo: the whole, the middle square, then random pieces of 8 to 90 % of its area."""
+    """Views of one photo: the whole, the middle square, then random pieces of 8 to 90 % of its
+    area.
+    """
     picture = read_photo(path)
     height, width = picture.shape[:2]
     rng = np.random.default_rng(seed)
@@ -96,8 +111,12 @@ def photo_views(path: Path, *, views: int, seed: int) -> Iterator[Pixels]:
         yield fitted(np.ascontiguousarray(piece), TEACHER_SIZE)
 
 
-def random_piece(picture: Pixels, rng: np.random.Generator, *, smallest: float, largest: float) -> Pixels:
-    """A random rectangle of the picture: a share of its area (log-uniform), proportions between 3:4 and 4:3."""
+def random_piece(
+    picture: Pixels, rng: np.random.Generator, *, smallest: float, largest: float
+) -> Pixels:
+    """A random rectangle of the picture: a share of its area (log-uniform), proportions between 3:4
+    and 4:3.
+    """
     height, width = picture.shape[:2]
     area = height * width * np.exp(rng.uniform(np.log(smallest), np.log(largest)))
     proportion = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))

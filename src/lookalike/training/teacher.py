@@ -1,7 +1,7 @@
 """The teacher's word on every training picture, asked once and kept on disk.
 
-The student never sees the teacher while it trains: features of all views are computed beforehand (float16), together
-with the small copies of the views that the student will look at.
+The student never sees the teacher while it trains: features of all views are computed beforehand
+(float16), together with the small copies of the views that the student will look at.
 """
 
 import multiprocessing
@@ -15,10 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.training.cutouts import cutout
-from lookalike.training.sources import TEACHER_SIZE, Pixels, fitted, photo_paths, photo_views, read_photo, tiny_imagenet
+from lookalike.training.sources import (
+    TEACHER_SIZE,
+    Pixels,
+    fitted,
+    photo_paths,
+    photo_views,
+    read_photo,
+    tiny_imagenet,
+)
 
 FEATURES = 1280
-# What is kept of photos and cut-outs for the student: more than it will see, so that it can be cropped.
+# What is kept of photos and cut-outs for the student: more than it will see, so that it can be
+# cropped.
 VIEW_SIZE = 128
 BATCH = 16
 
@@ -37,7 +46,9 @@ class Teacher:
             raise FileNotFoundError(f"no teacher at {path}: give its ONNX file with --teacher")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        return cls(onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]))
+        return cls(
+            onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        )
 
     def features(self, pictures: Pixels) -> NDArray[np.float32]:
         """Features of `(n, 224, 224, 3)` pictures."""
@@ -64,24 +75,37 @@ class Lesson:
 
 
 def enlarged(picture: Pixels) -> Pixels:
-    """A small picture at the teacher's size: bicubic, because bilinear costs it a good part of its judgement."""
-    return np.asarray(cv2.resize(picture, (TEACHER_SIZE, TEACHER_SIZE), interpolation=cv2.INTER_CUBIC))
+    """A small picture at the teacher's size: bicubic, because bilinear costs it a good part of its
+    judgement.
+    """
+    return np.asarray(
+        cv2.resize(picture, (TEACHER_SIZE, TEACHER_SIZE), interpolation=cv2.INTER_CUBIC)
+    )
 
 
-def write_tiny(folder: Path, teacher: Path, out: Path, *, workers: int) -> None:
-    """Tiny ImageNet's pictures, labels and features as three `.npy` files in `out`."""
+def write_tiny(
+    folder: Path, teacher: Path, out: Path, *, count: int | None = None, workers: int
+) -> None:
+    """Tiny ImageNet's pictures, labels and features as three `.npy` files in `out`; `count` asks
+    about fewer of them.
+
+    They are shuffled once: the zips are sorted by class, and a part of them must still hold every
+    class.
+    """
     if not (out / "tiny-labels.npy").exists():
         pixels, labels, _ = tiny_imagenet(folder)
-        np.save(out / "tiny-pixels.npy", pixels)
-        np.save(out / "tiny-labels.npy", labels)
+        order = np.random.default_rng(0).permutation(len(labels))[:count]
+        np.save(out / "tiny-pixels.npy", pixels[order])
+        np.save(out / "tiny-labels.npy", labels[order])
     count = len(np.load(out / "tiny-labels.npy"))
-    path = out / "tiny-features.npy"
-    done = out / "tiny-features.done"
+    path, done = out / "tiny-features.npy", out / "tiny-features.done"
     done.touch()
     if not path.exists():
         np.lib.format.open_memmap(path, "w+", np.float16, (count, FEATURES)).flush()
     finished = set(map(int, done.read_text().split()))
-    shares = [(teacher, out, s, min(s + 1024, count)) for s in range(0, count, 1024) if s not in finished]
+    shares = [
+        (teacher, out, s, min(s + 1024, count)) for s in range(0, count, 1024) if s not in finished
+    ]
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         for start in pool.imap_unordered(_tiny_share, shares):
             with done.open("a") as log:
@@ -101,13 +125,17 @@ def _tiny_share(job: tuple[Path, Path, int, int]) -> int:
     return start
 
 
-def write_photos(folders: list[Path], teacher: Path, out: Path, *, name: str, views: int, workers: int) -> None:
+def write_photos(
+    folders: list[Path], teacher: Path, out: Path, *, name: str, views: int, workers: int
+) -> None:
     """Views of photos (never with labels) and their features."""
     jobs = [("photo", p, views, n) for n, p in enumerate(photo_paths(folders))]
     _write(jobs, teacher, out, name=name, workers=workers)
 
 
-def write_cutouts(folders: list[Path], teacher: Path, out: Path, *, name: str, count: int, workers: int) -> None:
+def write_cutouts(
+    folders: list[Path], teacher: Path, out: Path, *, name: str, count: int, workers: int
+) -> None:
     """Drawn product pictures, filled with pieces of the photos, and their features."""
     paths = photo_paths(folders)
     each = 16
@@ -138,10 +166,16 @@ def _open_teacher(path: Path) -> None:
 def _views_share(job: tuple[str, Path, int, int]) -> tuple[Pixels, NDArray[np.float16]]:
     assert _teacher is not None
     kind, path, views, seed = job
-    made = photo_views(path, views=views, seed=seed) if kind == "photo" else _cutouts(path, views, seed)
+    made = (
+        photo_views(path, views=views, seed=seed)
+        if kind == "photo"
+        else _cutouts(path, views, seed)
+    )
     pictures = np.stack(list(made))
     features = [_teacher.features(pictures[i : i + BATCH]) for i in range(0, len(pictures), BATCH)]
-    return np.stack([fitted(p, VIEW_SIZE) for p in pictures]), np.concatenate(features).astype(np.float16)
+    return np.stack([fitted(p, VIEW_SIZE) for p in pictures]), np.concatenate(features).astype(
+        np.float16
+    )
 
 
 def _cutouts(path: Path, count: int, seed: int) -> Iterator[Pixels]:

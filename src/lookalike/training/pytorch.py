@@ -1,0 +1,11 @@
+"""The one place that imports PyTorch, so that its absence is said once and with its remedy."""
+
+try:
+    import torch
+    from torch import nn
+except ModuleNotFoundError as error:  # pragma: no cover - without the extra
+    raise ModuleNotFoundError(
+        "training needs PyTorch: pip install 'lookalike[training]'"
+    ) from error
+
+__all__ = ["nn", "torch"]

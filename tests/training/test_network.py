@@ -1,0 +1,116 @@
+"""The network, its loop and its file; these need PyTorch."""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+torch = pytest.importorskip(
+    "torch", reason="training needs PyTorch: pip install 'lookalike[training]'"
+)
+cv2 = pytest.importorskip("cv2")
+
+from lookalike.training.color import DIM, Color, ColorAxes, ColorNumbers, hsv  # noqa: E402
+from lookalike.training.distil import (  # noqa: E402
+    Material,
+    Plan,
+    distil,
+    learning_rate,
+    likeness_loss,
+    side,
+)
+from lookalike.training.network import Shape, Student  # noqa: E402
+
+SMALL = Shape(widths=(8, 16), depths=(1, 1), head=24, dim=12)
+
+
+def noise(count: int, size: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+
+
+def channels_first(pixels: NDArray[Any]) -> Any:
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
+
+
+def material() -> Material:
+    targets = np.random.default_rng(1).normal(size=(24, 12)).astype(np.float32)
+    targets /= np.linalg.norm(targets, axis=1, keepdims=True)
+    return Material(noise(24, 32), targets, np.arange(24) % 3, 1.0)
+
+
+def test_hue_saturation_and_value_are_those_of_opencv() -> None:
+    pixels = noise(1, 16)
+    hue, saturation, value = (
+        x.numpy().reshape(16, 16) for x in hsv(channels_first(pixels / 255).flatten(2))
+    )
+    theirs = cv2.cvtColor((pixels[0] / 255).astype(np.float32), cv2.COLOR_RGB2HSV)
+    np.testing.assert_allclose(hue * 360, theirs[..., 0], atol=0.05)
+    np.testing.assert_allclose(saturation, theirs[..., 1], atol=1e-4)
+    np.testing.assert_allclose(value, theirs[..., 2], atol=1e-4)
+
+
+def test_a_plain_picture_fills_the_bins_around_its_colour() -> None:
+    red = np.zeros((1, 8, 8, 3), np.uint8)
+    red[..., 0] = 255
+    numbers = ColorNumbers(8)(channels_first(red))[0, :192].numpy().reshape(12, 4, 4)
+    # Hue 0 lies between the last and the first bin; saturation and value are at their top.
+    filled = np.argwhere(numbers > 0.1)
+    assert filled.tolist() == [[0, 3, 3], [11, 3, 3]]
+    np.testing.assert_allclose(numbers[0, 3, 3], 0.5**0.35, rtol=1e-4)
+
+
+def test_one_picture_gives_one_vector_of_the_promised_length() -> None:
+    with torch.no_grad():
+        assert Student(SMALL).eval()(channels_first(noise(3, 32))).shape == (3, 12)
+
+
+def test_likeness_loss_is_nothing_for_the_teachers_own_vectors() -> None:
+    vectors = torch.nn.functional.normalize(torch.randn(6, 4), dim=1)
+    assert float(likeness_loss(vectors, vectors, 0.1)) == pytest.approx(0, abs=1e-6)
+    assert float(likeness_loss(vectors.flip(0), vectors, 0.1)) > 0.01
+
+
+def test_the_rate_rises_and_ends_at_nothing_while_pictures_grow() -> None:
+    plan = Plan(hours=1)
+    assert (
+        learning_rate(0.0, plan) < learning_rate(0.05, plan) == pytest.approx(plan.rate, rel=1e-2)
+    )
+    assert learning_rate(1.0, plan) < plan.rate / 100
+    assert [side(spent, plan) for spent in (0.0, 0.72, 0.99, 1.0)] == [64, 80, 96, 96]
+
+
+def test_a_cut_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    plan = Plan(hours=1, batch=8, threads=1, sizes=((1.0, 16),))
+    first = list(itertools.islice(distil([material()], SMALL, plan, tmp_path, save_every=0.0), 3))
+    assert [run.step for run in first][-1] == 3
+    resumed = next(distil([material()], SMALL, plan, tmp_path, save_every=0.0))
+    assert resumed.step == 4
+    assert resumed.seconds > first[-1].seconds - 1e-6
+    curves = [json.loads(line) for line in (tmp_path / "curves.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in curves] == [1, 2, 3, 4]
+
+
+def test_the_exported_file_gives_the_networks_vectors_with_length_one(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    from lookalike.training.export import Extractor, export, session
+
+    torch.manual_seed(0)
+    color = Color(ColorAxes.fit(noise(400, 32)), 32)
+    extractor = Extractor(Student(SMALL).eval(), color, weight=0.3).eval()
+    export(extractor, tmp_path / "m.onnx", side=32, facts={"side": 32})
+    opened = session(tmp_path / "m.onnx")
+    pixels = noise(5, 32)
+    (vectors,) = opened.run(None, {"pixels": pixels})
+    assert vectors.shape == (5, 12 + DIM)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-4)
+    np.testing.assert_allclose(np.linalg.norm(vectors[:, :12], axis=1), 0.7**0.5, rtol=1e-4)
+    with torch.no_grad():
+        ours = extractor(torch.from_numpy(pixels)).numpy()
+    # Weights are rounded to 8 bits.
+    assert (ours * vectors).sum(1).min() > 0.999
+    assert opened.get_modelmeta().custom_metadata_map["side"] == "32"
