@@ -106,7 +106,7 @@ def test_threads_that_search_while_a_writer_works_see_only_whole_states(
     for thread in threads:
         thread.start()
     with local.writer() as writer:
-        for turn in range(60):
+        for turn in range(25):
             vector = np.array([1, turn, 5 - turn], np.float32)
             pair = [
                 entry(f"{turn}", f"{turn}", vectors={"toy@1": vector}),

@@ -1,0 +1,161 @@
+"""A writer that is killed at any moment, over and over. Run by test_writing, in a process of its own.
+
+What the writer does is the same however often it was interrupted: every vector is a function of its
+file's content. So after each kill the library can be judged, and at the end it must be equal to that
+of an undisturbed run.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+from tests.stores.toys import FACTS, content, entry, space, vector_of
+
+from lookalike.stores.contract import Entry
+from lookalike.stores.local import LocalStore, check, matrix, upkeep
+
+FILES = 64
+STEP = 8
+KILLS = 36
+AGAIN = 9  # kills after which another library is begun: its early moments are dangerous too
+
+
+def life(folder: Path) -> None:
+    """What an indexer does: put, change, copy, move, remove, a new revision, compaction."""
+    with LocalStore.create(folder) as store, store.writer() as writer:
+        assert writer.add_root(store.folder.parent).id == 1
+        with store.view() as view:
+            keys = {one.key for one in view.spaces()}
+        if "toy@2" not in keys:
+            writer.add_space(space("toy@1"))
+            for text in ("first", "second"):
+                for start in range(0, FILES, STEP):
+                    names = [f"{n}.jpg" for n in range(start, start + STEP)]
+                    writer.put([entry(name, f"{name} {text}") for name in names])
+        writer.add_space(space("toy@2"))
+        for start in range(0, FILES, STEP):
+            batch: list[Entry] = []
+            for n in range(start, start + STEP):
+                text = f"{n}.jpg second"
+                batch.append(entry(f"{n}.jpg", text, vectors={"toy@2": -vector_of(text)}))
+            ids = writer.put(batch)
+            writer.put(
+                [
+                    entry(f"copy/{n}.jpg", f"{n}.jpg second", vectors={}, facts=FACTS, same_as=id)
+                    for n, id in zip(range(start, start + STEP, 3), ids[::3], strict=True)
+                ]
+            )
+        moved = [
+            entry(f"moved/{n}.jpg", f"{n}.jpg second", vectors={}, same_as=known.id, moved=True)
+            for n in range(0, FILES, 5)
+            for known in writer.known(1, [f"{n}.jpg"]).values()
+        ]
+        writer.put(moved)
+        writer.promote("toy@2")
+        with store.view() as view:
+            writer.remove([image.id for image in view.ledger() if image.path.endswith("7.jpg")])
+
+
+def contents(folder: Path) -> dict[str, tuple[bytes | None, bytes]]:
+    """What is in the library, without its ids: by path, the hash and the vector."""
+    with LocalStore.open(folder) as store, store.view() as view:
+        [one] = view.spaces()
+        images = list(view.ledger())
+        vectors = view.vectors(one.key, np.array([image.id for image in images]))
+    return {
+        image.path: (image.hash, vector.tobytes())
+        for image, vector in zip(images, vectors, strict=True)
+    }
+
+
+def judge(folder: Path) -> None:
+    """Every vector is that of its image's content, and the files agree with each other."""
+    if not (folder / "catalogue.sqlite").exists():
+        return
+    with LocalStore.open(folder) as store, store.view() as view:
+        images = list(view.ledger())
+        texts = [text_of(image.path, image.hash) for image in images]
+        ids = np.array([image.id for image in images], np.int64)
+        for one in view.spaces():
+            sign = 1 if one.revision == "1" else -1
+            vectors = view.vectors(one.key, ids)
+            there = ~np.isnan(vectors).any(axis=1)
+            assert there.sum() == one.count
+            for place in np.flatnonzero(there):
+                assert np.allclose(vectors[place], sign * vector_of(texts[place]), atol=1e-6)
+    problems = check(folder)
+    assert not problems, problems
+
+
+def text_of(path: str, hash: bytes | None) -> str:
+    name = Path(path).name
+    return next(text for text in (f"{name} first", f"{name} second") if content(text) == hash)
+
+
+class Moment:
+    """Counts what happens inside the store, each call and return of Python and of C (SQLite, write,
+    rename ...), and ends the process at the given number. Unlike a clock, this meets every place with
+    the same chance on any machine."""
+
+    def __init__(self, end: int | None) -> None:
+        self.count = 0
+        self.end = end
+
+    def __call__(self, frame: FrameType, event: str, argument: object) -> None:
+        if "/stores/local/" in frame.f_code.co_filename:
+            self.count += 1
+            if self.count == self.end:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+def live_until(folder: Path, end: int) -> bool:
+    """Whether the writer was killed before it was done."""
+    child = os.fork()
+    if child == 0:
+        sys.setprofile(Moment(end))
+        try:
+            life(folder)
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+            os._exit(1)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        return True
+    assert os.WEXITSTATUS(status) == 0
+    return False
+
+
+def main(place: str) -> None:
+    """Prints how many writers were killed, and how many finished."""
+    upkeep.DEAD_AT_LEAST = 10
+    # A kill does not lose what the system has; only a power cut does. Syncing would take all the time.
+    matrix.sync = lambda descriptor: None
+    matrix.sync_folder = lambda folder: None
+    undisturbed = Path(place) / "undisturbed"
+    moment = Moment(None)
+    sys.setprofile(moment)
+    life(undisturbed)
+    sys.setprofile(None)
+    expected = contents(undisturbed)
+    chance = random.Random(3)
+    killed = finished = 0
+    for turn in range(KILLS):
+        folder = Path(place) / f"killed {turn // AGAIN}"
+        if live_until(folder, int(moment.count * chance.random() ** 2) + 1):
+            killed += 1
+        else:
+            finished += 1
+        judge(folder)
+    for folder in Path(place).glob("killed *"):
+        life(folder)
+        judge(folder)
+        assert contents(folder) == expected, folder
+        finished += 1
+    print(killed, finished)
