@@ -19,7 +19,7 @@ from lookalike.errors import ImageError, Outcome
 from lookalike.images.damage import judge
 from lookalike.images.jpeg import JpegHeader, decode_plain, is_plain, read_header
 from lookalike.images.needs import Facts, Limits, Needs, Pixels
-from lookalike.images.scale import crop_box, least_scale
+from lookalike.images.scale import WIDEST, crop_box, least_scale
 from lookalike.images.sniff import HEAD_BYTES, refusal, sniff
 
 if TYPE_CHECKING:
@@ -183,8 +183,9 @@ def _scale(width: int, height: int, orientation: int, needs: Sequence[Needs]) ->
 
 def _finish(pixels: Pixels, orientation: int) -> Pixels:
     """Upright, cut to 3:1, contiguous."""
-    left, top, width, height = crop_box(pixels.shape[1], pixels.shape[0])
-    pixels = pixels[top : top + height, left : left + width]
+    if max(pixels.shape[:2]) > WIDEST * min(pixels.shape[:2]):
+        left, top, width, height = crop_box(pixels.shape[1], pixels.shape[0])
+        pixels = pixels[top : top + height, left : left + width]
     return np.ascontiguousarray(upright(pixels, orientation))
 
 

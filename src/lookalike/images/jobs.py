@@ -9,7 +9,7 @@ from typing import Any
 
 from lookalike.errors import LookalikeError
 
-_BATCH_SECONDS = 0.02
+_BATCH_SECONDS = 0.03
 """Work worth one message: long enough that messages cost nothing, short enough that no worker sits
 on a heap of tasks while another is idle."""
 
@@ -34,6 +34,7 @@ class Jobs:
         self._workers = workers
         self._changed = threading.Condition()
         self._pending: deque[Job] = deque()
+        self._open = 0  # neither done nor abandoned
         self._idle = 0
         self._closed = False
         self._error: LookalikeError | None = None
@@ -44,6 +45,7 @@ class Jobs:
         jobs = [Job(task) for task in tasks]
         with self._changed:
             self._check()
+            self._open += len(jobs)
             if first:
                 self._pending.extendleft(reversed(jobs))
             else:
@@ -67,8 +69,9 @@ class Jobs:
             size = 1
             if self._seconds_per_task is not None:
                 size = int(_BATCH_SECONDS / max(self._seconds_per_task, 1e-6))
-            size = max(1, min(size, _MOST_IN_BATCH, len(self._pending) // (2 * self._workers)))
-            if flying > size or not self._pending:
+            # Two batches a worker under way take half of the window; the rest covers a slow front.
+            size = max(1, min(size, _MOST_IN_BATCH, self._open // (4 * self._workers)))
+            if flying > size:
                 return []
             size = min(size, len(self._pending))
             return [self._pending.popleft() for _ in range(size)]
@@ -76,6 +79,7 @@ class Jobs:
     def settle(self, jobs: Sequence[Job], results: Sequence[Any], seconds: float | None) -> None:
         """Notes results. `seconds`: what they took together, if that says something of the pace."""
         with self._changed:
+            self._open -= len(jobs)
             for job, result in zip(jobs, results, strict=True):
                 job.result = result
                 job.done = True
@@ -98,7 +102,9 @@ class Jobs:
         unwanted = set(jobs)
         if unwanted:
             with self._changed:
-                self._pending = deque(job for job in self._pending if job not in unwanted)
+                kept = deque(job for job in self._pending if job not in unwanted)
+                self._open -= len(self._pending) - len(kept)
+                self._pending = kept
 
     def fail(self, error: LookalikeError) -> None:
         """Nothing can be done any more: everybody who waits gets this error."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-import numpy as np
-
 from lookalike.errors import ImageError, Outcome
 from lookalike.images.needs import Pixels
 
@@ -106,7 +104,7 @@ def decode_plain(data: bytes, header: JpegHeader, halvings: int) -> Pixels | Non
         if "premature end of jpeg file" in str(error).lower():
             raise truncated() from None
         return None
-    return np.ascontiguousarray(pixels)
+    return pixels
 
 
 def truncated() -> ImageError:

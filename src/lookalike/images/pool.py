@@ -29,8 +29,8 @@ from lookalike.images.needs import Limits
 T = TypeVar("T")
 R = TypeVar("R")
 
-DEFAULT_WINDOW = 256
-"""Tasks under way at a time: enough to keep many workers busy past a slow file at the front."""
+WINDOW_PER_WORKER = 128
+"""Tasks under way at a time: enough to keep all workers busy past a slow file at the front."""
 
 
 class Pool(Generic[T, R]):
@@ -92,13 +92,15 @@ class Pool(Generic[T, R]):
         """The processes that run at this moment."""
         return [pid for keeper in list(self._keepers) if (pid := keeper.process_id) is not None]
 
-    def map(self, tasks: Iterable[T], *, window: int = DEFAULT_WINDOW) -> Iterator[R]:
+    def map(self, tasks: Iterable[T], *, window: int | None = None) -> Iterator[R]:
         """`work(task)` for every task, in the order of the tasks.
 
-        Lazy: tasks are drawn in this thread, no more than `window` ahead of the results taken.
+        Lazy: tasks are drawn in this thread, no more than `window` (128 a worker) ahead of the
+        results taken.
         Raises what `work` raised, at its place in the order, and LookalikeError if no worker can
         start.
         """
+        window = window or WINDOW_PER_WORKER * self._workers
         source = iter(tasks)
         waiting: deque[Job] = deque()
         room = max(1, window // 8)

@@ -78,10 +78,10 @@ def _read_all(handle: int, name: str, size: int, max_bytes: int) -> bytes:
     if len(data) == size:
         return data
     parts = [data]
-    missing = max_bytes + 1 - len(data)  # the file may have grown since its size was asked for
-    while missing > 0 and (part := os.read(handle, min(missing, 1 << 26))):
+    wanted = size - len(data) + 1
+    while wanted > 0 and (part := os.read(handle, wanted)):
         parts.append(part)
-        missing -= len(part)
+        wanted -= len(part)
     return b"".join(parts)
 
 

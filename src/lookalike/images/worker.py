@@ -28,7 +28,7 @@ from lookalike.images.messages import (
     send,
 )
 
-FLUSH_SECONDS = 0.01
+FLUSH_SECONDS = 0.03
 """Finished results wait this long for company. The pool relies on it: silence longer than this
 and the time limit means that the task at hand is over the limit."""
 
