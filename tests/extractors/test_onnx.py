@@ -23,7 +23,7 @@ pytest.importorskip("onnxruntime")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 SIZE = 8
-PROCESSOR = {
+PROCESSOR: dict[str, Any] = {
     "do_resize": True,
     "size": {"shortest_edge": 10},
     "do_center_crop": True,
@@ -324,10 +324,19 @@ def test_the_revision_follows_the_weights_and_the_preprocessing_not_the_folder(
     same = load_onnx(str(make(BODY + GEMM, ["logits"], name="two"))).revision
     retrained = {"w": WEIGHTS["w"] * np.float32(1.01)}
     other = load_onnx(str(make(BODY + GEMM, ["logits"], name="three", weights=retrained)))
-    grown = {**PROCESSOR, "size": {"shortest_edge": 12}}
+    grown = {**PROCESSOR, "resample": 2}
     cut = load_onnx(str(make(BODY + GEMM, ["logits"], name="four", processor=grown)))
     assert one == same
     assert len({one, other.revision, cut.revision}) == 3
+
+
+def test_the_margin_is_kept_unless_the_crop_is_asked_for(make: Make) -> None:
+    folder = make(BODY + GEMM, ["logits"])
+    whole, cut = load_onnx(str(folder)), load_onnx(f"{folder}:crop")
+    assert (whole.needs.shortest_edge, cut.needs.shortest_edge) == (8, 10)
+    assert whole.needs.height == cut.needs.height == 8
+    assert cut.name == f"{whole.name}:crop"
+    assert whole.revision != cut.revision
 
 
 def test_another_picture_size_than_the_networks_is_refused(make: Make) -> None:
@@ -393,7 +402,7 @@ def test_a_real_network_agrees_with_the_runtime_on_its_own(mobilenet: Path) -> N
 
     from lookalike.images.fit import fit
 
-    extractor = load_onnx(str(mobilenet))
+    extractor = load_onnx(f"{mobilenet}:crop")
     assert (extractor.dim, extractor.needs.shortest_edge) == (1280, 256)
     ramp = np.linspace(0, 255, 300 * 400 * 3).reshape(300, 400, 3)
     picture = np.asarray((ramp + 40 * np.sin(np.arange(400) / 9)[None, :, None]) % 256, np.uint8)

@@ -62,6 +62,8 @@ def test_a_preset_a_repository_and_a_variant_are_told_apart(home: Path) -> None:
     assert (remote.source, remote.revision, remote.variant) == ("someone/net", "v2", "quantized")
     assert remote.name == "onnx:someone/net@v2:quantized"
     assert parse_spec("onnx", "someone/net").revision is None
+    cut = parse_spec("onnx", "resnet18:fp16:crop")
+    assert (cut.variant, cut.crop, cut.name) == ("fp16", True, "onnx:resnet18:fp16:crop")
 
 
 def test_a_folder_wins_and_its_name_does_not_depend_on_where_one_stands(

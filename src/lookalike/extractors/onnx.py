@@ -151,6 +151,10 @@ def load_onnx(
 ) -> OnnxExtractor:
     """The extractor for "onnx:" and `text`: a preset, a folder, or OWNER/NAME[@REVISION][:VARIANT].
 
+    Filter, size, mean and deviation are those of the model's own preprocessor_config.json. The
+    margin that the file cuts off is kept (`Preprocessing.without_margin` says why) unless `text`
+    ends in ":crop".
+
     models    where models are kept (--model-dir); see `models.places`
     progress  called while the model is downloaded
 
@@ -169,6 +173,8 @@ def load_onnx(
     )
     config = read_json(files, "config.json")
     preparing = read_preprocessing(read_processor(spec, files, config), config)
+    if not spec.crop:
+        preparing = preparing.without_margin()
     path = files.path(graph_name)
     graph = read_graph(path)
     check_weights(graph)

@@ -9,7 +9,7 @@ model where the file leaves something out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,20 @@ class Preprocessing:
 
     needs: Needs
     scaling: Scaling
+
+    def without_margin(self) -> Preprocessing:
+        """The same, but the shorter side is scaled to what the network sees, not beyond it.
+
+        The files of classifiers enlarge the picture and cut an eighth off its sides, because the
+        object of an ImageNet picture is in its middle. Of a 3:2 photograph that leaves half.
+        Without the margin (MobileNetV2, 1,000 photographs of Corel-1k and 891 of groceries) P@1
+        rises from .972 to .981 and from .810 to .815; mean average precision rises from .887 to
+        .897 and, where products are in the middle of the frame, falls from .477 to .457.
+        """
+        needs = self.needs
+        if needs.fit != "cover":
+            return self
+        return replace(self, needs=replace(needs, shortest_edge=max(needs.height, needs.width)))
 
 
 def read_preprocessing(processor: Mapping[str, Any], config: Mapping[str, Any]) -> Preprocessing:

@@ -32,6 +32,7 @@ class ModelSpec:
     folder   where it lies, for folders of the user's own
     source, revision   repository on the hub
     variant  "" for the full graph
+    crop     the margin that the model's own file cuts off is cut off
     """
 
     name: str
@@ -40,6 +41,7 @@ class ModelSpec:
     source: str = ""
     revision: str | None = None
     variant: str = ""
+    crop: bool = False
 
     def graph(self, stem: str) -> str:
         """Path of a graph within the model, e.g. "onnx/vision_model_fp16.onnx"."""
@@ -64,24 +66,27 @@ class ModelSpec:
 
 
 def parse_spec(family: str, text: str, *, models: Path | None = None) -> ModelSpec:
-    """`text` is what follows "family:" — PRESET, FOLDER or OWNER/NAME[@REVISION], then [:VARIANT].
+    """`text` is what follows "family:" — PRESET, FOLDER or OWNER/NAME[@REVISION], then [:VARIANT],
+    then [:crop].
 
     A folder that exists wins over a repository of the same name. Raises UsageError with a remedy.
     """
-    place, variant = _split_variant(text)
-    ending = f":{variant}" if variant else ""
+    whole = text.removesuffix(":crop")
+    place, variant = _split_variant(whole)
+    crop = whole != text
+    ending = f"{':' if variant else ''}{variant}{':crop' if crop else ''}"
     record = MODELS.get(f"{family}:{place}")
     if record is not None:
         if variant and record.file is not None:
             raise UsageError(f"{record.name} has one graph only, no {variant}")
         return ModelSpec(
-            record.name + ending, record, None, record.source, record.revision, variant
+            record.name + ending, record, None, record.source, record.revision, variant, crop
         )
     folder = Path(place).expanduser()
     if folder.is_dir():
         found = folder.resolve()
         name = f"{family}:{found.as_posix()}{ending}"
-        return ModelSpec(name, None, found, variant=variant)
+        return ModelSpec(name, None, found, variant=variant, crop=crop)
     source, _, revision = place.partition("@")
     if _REPOSITORY.fullmatch(source):
         return ModelSpec(f"{family}:{place}{ending}", None, None, source, revision or None, variant)
@@ -90,7 +95,7 @@ def parse_spec(family: str, text: str, *, models: Path | None = None) -> ModelSp
         moved = models_folder(models) / folder.name
         if moved.is_dir():
             name = f"{family}:{folder.as_posix()}{ending}"
-            return ModelSpec(name, None, moved, variant=variant)
+            return ModelSpec(name, None, moved, variant=variant, crop=crop)
         raise UsageError(f"there is no folder {folder}, nor {moved}")
     known = ", ".join(name for name in MODELS if name.startswith(f"{family}:"))
     raise UnknownExtractor(

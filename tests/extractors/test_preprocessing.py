@@ -1,0 +1,182 @@
+"""preprocessor_config.json in all its dialects, against the formulas of transformers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lookalike.errors import UsageError
+from lookalike.extractors.preprocessing import Scaling, read_preprocessing
+from lookalike.images.needs import Needs
+
+IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+
+
+def cover(edge: int, crop: int, resample: Any = "bicubic") -> Needs:
+    return Needs(fit="cover", shortest_edge=edge, height=crop, width=crop, resample=resample)
+
+
+def stretch(side: int, resample: Any = "bilinear") -> Needs:
+    return Needs(fit="stretch", height=side, width=side, resample=resample)
+
+
+# The files as the hub has them, shortened to what matters.
+DIALECTS: dict[str, tuple[dict[str, Any], Needs]] = {
+    "dinov2": (
+        {
+            "image_processor_type": "BitImageProcessor",
+            "size": {"shortest_edge": 256},
+            "do_center_crop": True,
+            "crop_size": {"height": 224, "width": 224},
+            "resample": 3,
+        },
+        cover(256, 224),
+    ),
+    "resnet": (
+        {
+            "image_processor_type": "ConvNextImageProcessor",
+            "crop_pct": 0.875,
+            "size": {"shortest_edge": 224},
+            "resample": 3,
+        },
+        cover(256, 224),
+    ),
+    "resnet, old": (
+        {"feature_extractor_type": "ConvNextFeatureExtractor", "crop_pct": 0.875, "size": 224},
+        cover(256, 224, "bilinear"),
+    ),
+    "convnext 384": (
+        {"feature_extractor_type": "ConvNextFeatureExtractor", "size": 384, "resample": 3},
+        stretch(384, "bicubic"),
+    ),
+    "clip": (
+        {
+            "image_processor_type": "CLIPImageProcessor",
+            "size": {"shortest_edge": 224},
+            "crop_size": {"height": 224, "width": 224},
+            "do_center_crop": True,
+            "resample": 3,
+        },
+        cover(224, 224),
+    ),
+    "clip, old": (
+        {
+            "feature_extractor_type": "CLIPFeatureExtractor",
+            "size": 224,
+            "crop_size": 224,
+            "do_center_crop": True,
+            "resample": 3,
+        },
+        cover(224, 224),
+    ),
+    "siglip": (
+        {
+            "image_processor_type": "SiglipImageProcessor",
+            "size": {"height": 256, "width": 256},
+            "resample": 2,
+        },
+        stretch(256),
+    ),
+    "vit, old": ({"feature_extractor_type": "ViTFeatureExtractor", "size": 224}, stretch(224)),
+    "efficientnet": (
+        {
+            "image_processor_type": "EfficientNetImageProcessor",
+            "size": {"height": 224, "width": 224},
+            "crop_size": {"height": 289, "width": 289},
+            "do_center_crop": False,
+            "resample": 0,
+        },
+        stretch(224, "nearest"),
+    ),
+    "a shorter side without a crop": (
+        {"size": {"shortest_edge": 224}},
+        cover(224, 224, "bilinear"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_sizes_are_read_as_the_processor_of_that_name_reads_them(name: str) -> None:
+    processor, expected = DIALECTS[name]
+    assert read_preprocessing(processor, {}).needs == expected
+
+
+@pytest.mark.parametrize(
+    ("crop_mode", "expected"), [("center", cover(235, 224)), ("squash", stretch(224, "bicubic"))]
+)
+def test_timms_own_description_is_understood(crop_mode: str, expected: Needs) -> None:
+    described = {
+        "input_size": [3, 224, 224],
+        "interpolation": "bicubic",
+        "crop_pct": 0.95,
+        "crop_mode": crop_mode,
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.25, 0.25, 0.25],
+    }
+    found = read_preprocessing({}, {"pretrained_cfg": described})
+    assert found.needs == expected
+    assert found.scaling.factor == pytest.approx((4 / 255,) * 3)
+    assert found.scaling.offset == pytest.approx((-2.0,) * 3)
+
+
+PICTURE = np.random.default_rng(5).integers(0, 256, (4, 6, 3), np.uint8)
+
+
+def scaled(scaling: Scaling) -> Any:
+    out = np.full((2, 3, 4, 6), np.nan, np.float32)
+    return scaling.batch([PICTURE], out)[0]
+
+
+def processed(**settings: Any) -> Any:
+    return scaled(read_preprocessing({"size": {"height": 4, "width": 6}, **settings}, {}).scaling)
+
+
+def test_mean_and_deviation_are_applied_by_channel() -> None:
+    expected = (PICTURE / 255 - IMAGENET["image_mean"]) / IMAGENET["image_std"]
+    found = processed(**IMAGENET)
+    assert found.shape == (3, 4, 6)
+    np.testing.assert_allclose(found, expected.transpose(2, 0, 1), atol=1e-5)
+
+
+def test_only_rescaled_when_nothing_is_normalised() -> None:
+    expected = (PICTURE / 255).transpose(2, 0, 1)
+    np.testing.assert_allclose(processed(do_normalize=False), expected, atol=1e-6)
+
+
+def test_channels_are_turned_where_the_network_was_trained_on_bgr() -> None:
+    expected = (PICTURE[:, :, ::-1] / 255).transpose(2, 0, 1)
+    found = processed(do_normalize=False, do_flip_channel_order=True)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_efficientnet_shifts_and_divides_by_the_deviation_twice() -> None:
+    mean, std = np.array([0.1, 0.2, 0.3]), np.array([0.4, 0.5, 0.6])
+    expected = ((PICTURE / 127.5 - 1 - mean) / std) / std
+    found = processed(
+        image_processor_type="EfficientNetImageProcessor",
+        rescale_factor=1 / 127.5,
+        rescale_offset=True,
+        image_mean=list(mean),
+        image_std=list(std),
+        include_top=True,
+    )
+    np.testing.assert_allclose(found, expected.transpose(2, 0, 1), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("processor", "message"),
+    [
+        ({"size": {"longest_edge": 300}}, "size that is not understood"),
+        ({"size": {"height": 224, "width": 224}, "resample": 5}, "resampling 5"),
+        ({"size": {"shortest_edge": 224}, "crop_size": 256, "do_center_crop": True}, "crops"),
+        ({"size": {"height": 9, "width": 9}, "image_mean": [0.5], "image_std": [1.0]}, "three"),
+        ({"do_resize": False}, "neither resizes nor crops"),
+    ],
+)
+def test_what_is_not_understood_is_refused_rather_than_guessed(
+    processor: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        read_preprocessing(processor, {})
