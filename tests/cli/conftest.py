@@ -1,7 +1,7 @@
 """A library to look at, made by the real program."""
 
 import pytest
-from tests.cli.running import Album, lookalike, make_photos
+from tests.cli.running import Album, make_photos, process
 
 
 @pytest.fixture(scope="session")
@@ -9,4 +9,4 @@ def album(tmp_path_factory: pytest.TempPathFactory) -> Album:
     """Indexed once; tests must not change it."""
     home = tmp_path_factory.mktemp("home")
     photos = make_photos(home / "photos")
-    return Album(home, photos, lookalike("index", "photos", "--with", "color,pixels", cwd=home))
+    return Album(home, photos, process("index", "photos", "--with", "color,pixels", cwd=home))

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.cli.running import PROGRAM, Album, draw, environment, lookalike, make_photos
+from tests.cli.running import PROGRAM, Album, draw, environment, lookalike, make_photos, process
 
 
 def test_the_result_is_two_lines_on_stdout_and_a_pipe_gets_no_progress(album: Album) -> None:
@@ -53,8 +53,8 @@ def test_changed_moved_copied_and_removed_pictures_are_told_apart(
 
 def test_strict_exits_with_3_when_files_failed_now_or_earlier(tmp_path: Path) -> None:
     make_photos(tmp_path / "photos")
-    for _ in range(2):
-        assert lookalike("index", "photos", "--strict", cwd=tmp_path).returncode == 3
+    assert process("index", "photos", "--strict", cwd=tmp_path).returncode == 3
+    assert lookalike("index", "photos", "--strict", cwd=tmp_path).returncode == 3
     assert lookalike("index", "photos", cwd=tmp_path).returncode == 0
 
 
@@ -89,6 +89,16 @@ def test_the_library_can_be_kept_elsewhere(tmp_path: Path) -> None:
         "search", photos / "a.png", "--library", "shelf", "--format", "paths", cwd=tmp_path
     )
     assert found.stdout == "photos/a.png\n"
+
+
+def test_files_that_are_no_pictures_are_no_failures_on_any_run(tmp_path: Path) -> None:
+    draw(tmp_path / "photos" / "a.png", 1)
+    (tmp_path / "photos" / "notes.txt").write_text("only words " * 30)
+    for counted in ("Indexed 1 picture in ", "Indexed 0 pictures (1 unchanged) in "):
+        run = lookalike("index", "photos", "--strict", cwd=tmp_path)
+        assert run.returncode == 0
+        assert run.stdout.startswith(counted)
+        assert "failed" not in run.stdout
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def test_the_program_alone_shows_its_help_as_wrong_use() -> None:
 
 
 def test_a_bug_is_shown_with_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, read_only: bool) -> None:
         raise ZeroDivisionError("a bug")
 
     from lookalike.cli import finding

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.cli.running import PROGRAM, Album, draw, environment, lookalike
+from tests.cli.running import PROGRAM, Album, draw, environment, lookalike, process
 
 
 def test_the_table_has_rank_similarity_and_a_path_that_can_be_opened_from_here(
     album: Album,
 ) -> None:
-    run = lookalike("search", "photos/pets/cat.jpg", "-k", "3", cwd=album.home)
+    run = process("search", "photos/pets/cat.jpg", "-k", "3", cwd=album.home)
     assert run.returncode == 0, run.stderr
     title, first, *others = run.stdout.splitlines()
     assert title.split() == ["rank", "similarity", "path"]

@@ -70,7 +70,7 @@ def test_info_tells_folders_pictures_and_spaces(album: Album) -> None:
     rows = [line.split() for line in run.stdout.splitlines()]
     (pixels,) = (row for row in rows if row and row[0] == "pixels")
     assert pixels[2:6] == ["4,096", "cosine", "8", "0.1"]
-    assert pixels[6] == "16.38"
+    assert pixels[6] == "16.39"
 
 
 def test_info_as_json_is_as_documented(album: Album) -> None:
@@ -86,7 +86,7 @@ def test_info_as_json_is_as_documented(album: Album) -> None:
     assert set(spaces) == {"color", "pixels"}
     assert spaces["pixels"]["dim"] == 4096
     assert spaces["pixels"]["vectors"] == 8
-    assert spaces["pixels"]["bytes_per_image"] == 4096 * 4
+    assert spaces["pixels"]["bytes_per_image"] == 4096 * 4 + 8  # and the id
 
 
 def test_remove_forgets_pictures_and_leaves_their_files(tmp_path: Path, album: Album) -> None:

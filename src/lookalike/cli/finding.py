@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from lookalike.errors import NoLibrary
+from lookalike.errors import NoLibrary, UsageError
 
 if TYPE_CHECKING:
     from lookalike.library import Library
@@ -99,6 +99,8 @@ def _home(sources: Sequence[Path], library: Path | None) -> tuple[Path, bool]:
     from lookalike.indexing.sources import resolved
     from lookalike.library import find_library, is_library
 
+    if library is not None and library.is_file():
+        raise UsageError(f"{library} is a file: name a folder for the library")
     for source in sources:
         resolved(source)  # a mistyped folder is told before a library is made for it
     first = _folder_of(sources[0])

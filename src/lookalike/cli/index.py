@@ -159,8 +159,11 @@ def _say_promise(promise: Promise) -> None:
 
 
 def _say_added(library: Library, added: Added, sources: tuple[Path, ...]) -> None:
+    from lookalike.indexing.run import EMPTY
+
     for folder, reason in added.unfound:
-        output.complain(f"{folder}: {reason}")
+        if reason != EMPTY or files(added):
+            output.complain(f"{folder}: {reason}")
     if not files(added):
         output.complain(_nothing(added, sources))
         return
@@ -226,8 +229,8 @@ def _nothing(added: Added, sources: tuple[Path, ...]) -> str:
     where = ", ".join(str(source) for source in sources)
     if added.not_pictures:
         files = wording.counted(added.not_pictures, "file")
-        return f"There are no pictures in {where}, only {files} of other kinds."
+        return f"there are no pictures in {where}, only {files} of other kinds"
     return (
-        f"There are no pictures in {where} (JPEG, PNG, GIF, BMP, WebP, TIFF, AVIF or HEIC; "
-        "hidden files are skipped)."
+        f"there are no pictures in {where} (JPEG, PNG, GIF, BMP, WebP, TIFF, AVIF or HEIC; "
+        "hidden files are skipped)"
     )

@@ -22,7 +22,7 @@ def command(library: Path | None, format_: str) -> None:
 
     A library may hold vectors of several extractors ("spaces"): --by chooses among them.
     """
-    with finding.open_library(library) as opened:
+    with finding.open_library(library, read_only=False) as opened:
         facts = opened.info()
     if format_ == "json":
         output.put(output.as_json(document(facts)))

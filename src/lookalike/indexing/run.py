@@ -73,6 +73,12 @@ class Tally:
         )
 
 
+def failed_before(reason: str) -> str:
+    """The counter for an unchanged file that is not indexed: what is no picture is no failure on a
+    second run either, or `--strict` would change its mind."""
+    return "not_pictures" if reason.startswith(NOT_A_PICTURE) else "known_failures"
+
+
 def settled(known: Known, found: Found, keys: frozenset[str], options: Indexing) -> bool:
     """Whether a file needs no work: unchanged by size and date, with a vector in every space, or
     known to fail."""
@@ -190,7 +196,7 @@ class Run:
                 continue
             kept.append(row.id)
             whole = row.outcome is Outcome.INDEXED
-            self.tally.counts["unchanged" if whole else "known_failures"] += 1
+            self.tally.counts["unchanged" if whole else failed_before(row.reason)] += 1
         self._writer.keep(kept)
         return work
 
@@ -271,7 +277,7 @@ class Run:
             entry, outcome=twin.outcome, reason=twin.reason, same_as=twin.id, moved=moved
         )
         if twin.outcome is not Outcome.INDEXED:
-            self.tally.counts["known_failures"] += 1
+            self.tally.counts[failed_before(twin.reason)] += 1
         elif mine:
             self.tally.counts["unchanged"] += 1
         else:

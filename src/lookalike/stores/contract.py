@@ -69,6 +69,7 @@ class Known:
     hash: bytes | None
     outcome: Outcome
     spaces: frozenset[str]
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ def known(connection: sqlite3.Connection, root: int, paths: Sequence[str]) -> di
     found: dict[str, Known] = {}
     for chunk in chunks(paths):
         images = connection.execute(
-            "SELECT id, path, size, mtime_ns, hash, outcome FROM images "  # noqa: S608
+            "SELECT id, path, size, mtime_ns, hash, outcome, reason FROM images "  # noqa: S608
             f"WHERE root = ? AND path IN ({marks(len(chunk))})",
             [root, *map(encode_path, chunk)],
         ).fetchall()
@@ -28,8 +28,10 @@ def known(connection: sqlite3.Connection, root: int, paths: Sequence[str]) -> di
             list(held),
         ):
             held[image].append(space)
-        for id, path, size, mtime_ns, hash, outcome in images:
+        for id, path, size, mtime_ns, hash, outcome, reason in images:
             ids = frozenset(held[id])
             spaces = sets.setdefault(ids, frozenset(keys[space] for space in ids))
-            found[decode_path(path)] = Known(id, size, mtime_ns, hash, Outcome(outcome), spaces)
+            found[decode_path(path)] = Known(
+                id, size, mtime_ns, hash, Outcome(outcome), spaces, reason
+            )
     return found
