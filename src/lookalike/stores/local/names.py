@@ -25,23 +25,21 @@ def decode_path(stored: str | bytes) -> str:
     return stored if isinstance(stored, str) else stored.decode("utf-8", "surrogatepass")
 
 
-def below(folder: str) -> tuple[str, list[str | bytes]]:
-    """An SQL condition on `path` that holds for everything below `folder` ("" is everything), with
-    its parameters.
+def below(folder: str) -> list[tuple[str, list[str | bytes]]]:
+    """SQL conditions on `path`, with their parameters, that together hold for everything below
+    `folder` ("" is everything), each path once and in their order.
 
     "0" is the character after "/". TEXT sorts before BLOB in SQLite, so a folder with a valid name
-    needs a range of each kind: files below it may have names that are not valid.
+    needs two ranges: files below it may have names that are not valid. Not one condition with OR,
+    for which SQLite would go through all paths of the root.
     """
     folder = folder.strip("/")
     if folder in ("", "."):
-        return "1", []
-    low, high = (f"{folder}{end}".encode("utf-8", "surrogatepass") for end in "/0")
-    if isinstance(encode_path(folder), bytes):
-        return "(path >= ? AND path < ?)", [low, high]
-    return (
-        "(path >= ? AND path < ? OR path >= ? AND path < ?)",
-        [f"{folder}/", f"{folder}0", low, high],
-    )
+        return [("1", [])]
+    texts: list[str | bytes] = [f"{folder}/", f"{folder}0"]
+    blobs = [text.encode("utf-8", "surrogatepass") for text in (f"{folder}/", f"{folder}0")]
+    valid = isinstance(encode_path(folder), str)
+    return [("path >= ? AND path < ?", ends) for ends in ([texts] if valid else []) + [[*blobs]]]
 
 
 def plain_text(text: str) -> str:

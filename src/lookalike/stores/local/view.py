@@ -135,14 +135,16 @@ class LocalView:
             return known(self._connection, root, paths)
 
     def below(self, root: int, folder: str) -> list[Image]:
-        condition, parameters = below(folder)
+        itself = ("path = ?", [encode_path(folder)])
         with translated(self._folder):
-            rows = self._connection.execute(
-                f"SELECT {IMAGE_COLUMNS} WHERE root = ? AND ({condition} OR path = ?) "
-                "ORDER BY path",
-                (root, *parameters, encode_path(folder)),
-            )
-            return [image_from(row) for row in rows]
+            return [
+                image_from(row)
+                for condition, parameters in [itself, *below(folder)]
+                for row in self._connection.execute(
+                    f"SELECT {IMAGE_COLUMNS} WHERE root = ? AND {condition} ORDER BY path",
+                    [root, *parameters],
+                )
+            ]
 
     def by_hash(self, hash: bytes) -> list[Image]:
         with translated(self._folder):

@@ -180,15 +180,16 @@ class LocalWriter:
         )
 
     def sweep(self, root: int, folder: str, *, dry_run: bool = False) -> int:
-        condition, parameters = below(folder)
         with translated(self._folder):
             with transaction(self._connection):
                 self._connection.execute("DELETE FROM temp.gone")
-                self._connection.execute(
-                    f"INSERT INTO temp.gone SELECT id FROM images WHERE root = ? AND {condition} "  # noqa: S608
-                    "AND id NOT IN (SELECT id FROM temp.seen)",
-                    [root, *parameters],
-                )
+                for condition, parameters in below(folder):
+                    self._connection.execute(
+                        "INSERT INTO temp.gone SELECT id FROM images "  # noqa: S608
+                        f"WHERE root = ? AND {condition} "
+                        "AND id NOT IN (SELECT id FROM temp.seen)",
+                        [root, *parameters],
+                    )
                 count = count_gone(self._connection)
                 if not dry_run:
                     forget_gone(self._connection)
