@@ -41,11 +41,11 @@ def indexer(photos: Path, library: Path) -> subprocess.Popen[str]:
 def test_an_indexer_killed_over_and_over_ends_with_the_library_of_an_uninterrupted_run(
     tmp_path: Path,
 ) -> None:
-    photos = album(tmp_path / "photos", 300)
+    photos = album(tmp_path / "photos", 150)
     (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff" + bytes(300))
     moments = random.Random(1)
     kills = 0
-    for _ in range(40):
+    for _ in range(12):
         child = indexer(photos, tmp_path / "killed")
         assert child.stdout and child.stdout.readline() == "ready\n"
         time.sleep(moments.uniform(0.0, 0.7))
@@ -55,7 +55,7 @@ def test_an_indexer_killed_over_and_over_ends_with_the_library_of_an_uninterrupt
         with Library.open(tmp_path / "killed") as library:
             assert check(library.folder) == []
             settled = sum(library.info().outcomes.values())
-        if settled == 301:
+        if settled == 151:
             break
     assert kills >= 3, "the pictures are indexed too fast for this test to mean anything"
     with Library.create(photos, folder=tmp_path / "killed") as killed:
@@ -63,7 +63,7 @@ def test_an_indexer_killed_over_and_over_ends_with_the_library_of_an_uninterrupt
         with Library.create(photos, folder=tmp_path / "whole") as whole:
             whole.add([photos], extractors=["histogram", "dhash"])
             assert killed.info().outcomes == whole.info().outcomes
-            assert killed.info().outcomes[Outcome.INDEXED] == 300
+            assert killed.info().outcomes[Outcome.INDEXED] == 150
             mended, expected = vectors(killed), vectors(whole)
         assert list(mended) == list(expected)
         assert all(np.array_equal(mended[path], expected[path]) for path in expected)

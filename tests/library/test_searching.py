@@ -71,8 +71,16 @@ def test_a_batch_answers_as_one_by_one(library: Library, photos: Path) -> None:
 
 
 def test_two_pictures_are_averaged(library: Library, photos: Path) -> None:
-    both = library.search(Query((photos / "000.jpg", photos / "002.jpg"), k=2, by="pixels"))
-    assert {hit.path for hit in both.hits} == {"000.jpg", "002.jpg"}
+    both = library.search(Query((photos / "000.jpg", photos / "002.jpg"), k=12, by="pixels"))
+    alone = [
+        library.search(Query((photos / name,), k=12, by="pixels"))
+        for name in ("000.jpg", "002.jpg")
+    ]
+    by_path = [{hit.path: hit.similarity for hit in answer.hits} for answer in alone]
+    # cos(x, (a + b) / 2) is (cos(x, a) + cos(x, b)) / |a + b| for unit vectors
+    length = np.sqrt(2 + 2 * by_path[0]["002.jpg"])
+    expected = {path: (by_path[0][path] + by_path[1][path]) / length for path in by_path[0]}
+    assert {hit.path: hit.similarity for hit in both.hits} == pytest.approx(expected, abs=1e-5)
 
 
 def test_euclidean_ranks_unit_vectors_as_cosine_does(library: Library, photos: Path) -> None:
