@@ -118,7 +118,8 @@ class Pass:
 
     def see(self, block: Block) -> None:
         """Take whatever belongs to the best of these rows."""
-        query, place = self._candidates(block)
+        with np.errstate(over="ignore", invalid="ignore"):  # such rows are compared exactly
+            query, place = self._candidates(block)
         step = max(1, PAIRS_BYTES // 8 // self.wide.shape[1])
         for start in range(0, len(query), step):
             some, there = query[start : start + step], place[start : start + step]

@@ -1,0 +1,45 @@
+"""What every test may ask for: the toy extractor, and the real pictures beside the repository."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lookalike.extractors.contract import Place, Vectors
+from lookalike.images.needs import Needs, Pixels
+from lookalike.vectors.similarity import Similarity
+
+
+class MeanColour:
+    """Mean red, green and blue from 0 to 1: vectors that can be worked out in the head."""
+
+    name = "mean-colour"
+    revision = "1"
+    dim = 3
+    similarity: Similarity = "cosine"
+    needs = Needs(mode="rgb", fit="any", min_side=8)
+    place: Place = "parent"
+
+    def extract(self, images: Sequence[Pixels]) -> Vectors:
+        means = [image.reshape(-1, 3).mean(axis=0) / 255 for image in images]
+        return np.array(means, np.float32).reshape(len(images), 3)
+
+
+@pytest.fixture
+def toy() -> MeanColour:
+    """An extractor of three numbers: the mean colour."""
+    return MeanColour()
+
+
+@pytest.fixture(scope="session")
+def shared_folder() -> Path:
+    """The folder of real pictures; the test is skipped where there is none."""
+    named = os.environ.get("LOOKALIKE_SHARED")
+    folder = Path(named) if named else Path(__file__).parents[2] / "shared"
+    if not (folder / "data").is_dir():
+        pytest.skip(f"no real pictures in {folder}: set LOOKALIKE_SHARED to where data/ lies")
+    return folder
