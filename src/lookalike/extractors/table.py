@@ -45,6 +45,12 @@ _MODEL = "PRESET, FOLDER or OWNER/NAME[@REVISION][:VARIANT]"
 EXTRACTORS: Mapping[str, Offer] = {
     "color": Offer(f"{_HERE}.color:Color", "which colours, and roughly where", 192),
     "shape": Offer(f"{_HERE}.shape:Shape", "where edges run, whatever the colours (HOG)", 3780),
+    "keypoints": Offer(
+        f"{_HERE}.visual_words:KeypointVectors", "the same thing, cropped or turned (SIFT)", 1024
+    ),
+    "keypoints-orb": Offer(
+        f"{_HERE}.visual_words:keypoints_by_orb", "keypoints by ORB: faster, finds less", 1024
+    ),
     "onnx": Offer(
         f"{_HERE}.onnx:load_onnx", "any ONNX image model", None, takes=_MODEL, needs_text=True
     ),

@@ -1,0 +1,211 @@
+"""Keypoints: do they find a picture again that was cropped, turned, shrunk and re-saved, and how
+fast? Prints a table a detector.
+
+    python benchmarks/keypoints.py QUERIES [DISTRACTORS ...] [--detectors sift,orb]
+                                   [--pictures 200] [--pairs 1000] [--no-rates]
+
+Pictures come from QUERIES, the library holds these and DISTRACTORS. Each is cropped to half its
+area, or to half its sides (a quarter of its area), at a place drawn at random, turned by 20° (the
+corners that appear are black), scaled to 0.7 and saved as JPEG 60. It is looked for by the
+vectors, and the best 50 are verified. Where a distractor folder has a manifest.csv with labels,
+the vectors' mean average precision is shown too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from lookalike.extractors.keypoints import NEEDS, Detector, Keypoints, detect, directions
+from lookalike.extractors.verification import Match, compare, rerank
+from lookalike.extractors.visual_words import KeypointVectors, learn
+from lookalike.images.fit import fit
+from lookalike.images.needs import Pixels
+
+KINDS = {"half area": 0.5**0.5, "half sides": 0.5}
+Box = tuple[float, float, float, float]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--detectors", default="sift,orb")
+    parser.add_argument("--pictures", type=int, default=200)
+    parser.add_argument("--pairs", type=int, default=1000)
+    parser.add_argument(
+        "--sample", type=int, default=512, help="pictures the vocabulary is learnt on"
+    )
+    parser.add_argument("--no-rates", action="store_true")
+    options = parser.parse_args()
+    folders = [pictures(folder) for folder in options.folders]
+    paths = [path for folder in folders for path in folder]
+    asked = list(range(min(options.pictures, len(folders[0]))))
+    for detector in options.detectors.split(","):
+        if not options.no_rates:
+            rates(paths[:40], detector)
+        measure(options, detector, paths, asked)
+
+
+def measure(
+    options: argparse.Namespace, detector: Detector, paths: list[Path], asked: list[int]
+) -> None:
+    with ProcessPoolExecutor() as pool:
+        library = list(pool.map(found, paths, [detector] * len(paths), chunksize=8))
+        number = sum(map(len, library)) / len(library)
+        print(f"\n{detector}: {len(paths)} pictures, {number:.0f} keypoints each")
+        chance = np.random.default_rng(1)
+        chosen = np.sort(chance.permutation(len(paths))[: options.sample])
+        begun = time.perf_counter()
+        extractor = taught([library[one] for one in chosen], detector)
+        print(f"  vocabulary learnt on {len(chosen)} in {time.perf_counter() - begun:.1f} s")
+        vectors = extractor.describe(library)
+        for kind, side in KINDS.items():
+            made = [(paths[one], side, one, detector) for one in asked]
+            questions = list(pool.map(altered, *zip(*made, strict=True), chunksize=8))
+            searches(kind, questions, asked, library, vectors, extractor)
+    labels(options.folders, paths, vectors)
+    false_alarms(library, options.pairs)
+
+
+def searches(
+    kind: str,
+    questions: Sequence[tuple[Keypoints, Box]],
+    asked: Sequence[int],
+    library: Sequence[Keypoints],
+    vectors: NDArray[np.float32],
+    extractor: KeypointVectors,
+) -> None:
+    """How often the original is first, by the vectors alone and verified."""
+    similarity = extractor.describe([question for question, _ in questions]) @ vectors.T
+    order = np.argsort(-similarity, axis=1, kind="stable")
+    places = np.array(
+        [int(np.flatnonzero(row == one)[0]) for row, one in zip(order, asked, strict=True)]
+    )
+    first, wrong, overlaps, spent = 0, 0, [], 0.0
+    for (question, box), row, one in zip(questions, order, asked, strict=True):
+        begun = time.process_time()
+        ranked = rerank(question, [library[place] for place in row[:50]])
+        spent += time.process_time() - begun
+        first += row[ranked[0].place] == one
+        for verified in ranked:
+            if verified.match and row[verified.place] == one:
+                overlaps.append(overlap(box, verified.match.box))
+            elif verified.match:
+                wrong += 1
+    recalls = ", ".join(f"@{k} {np.mean(places < k):.1%}" for k in (1, 10, 50))
+    print(f"  {kind}: vectors {recalls}; verified first {first / len(asked):.1%}")
+    print(
+        f"    {wrong} other pictures confirmed of {50 * len(asked)}; box overlap (IoU) "
+        f"{np.mean(overlaps):.2f}; comparing 50: {spent / len(asked):.3f} s of one core"
+    )
+
+
+def labels(folders: Sequence[Path], paths: Sequence[Path], vectors: NDArray[np.float32]) -> None:
+    for folder in folders:
+        manifest = folder / "manifest.csv"
+        if not manifest.is_file():
+            continue
+        with manifest.open(newline="", encoding="utf-8") as file:
+            known = {folder / row["path"]: row["label"] for row in csv.DictReader(file)}
+        held = [place for place, path in enumerate(paths) if path in known]
+        precision = mean_average_precision(
+            vectors[held], np.array([known[paths[place]] for place in held])
+        )
+        print(f"  {folder.name}: mean average precision {precision:.3f}")
+
+
+def mean_average_precision(vectors: NDArray[np.float32], names: NDArray[np.str_]) -> float:
+    similarity = vectors @ vectors.T
+    np.fill_diagonal(similarity, -9)
+    order = np.argsort(-similarity, axis=1, kind="stable")[:, :-1]
+    right = names[order] == names[:, None]
+    right = right[right.any(axis=1)]
+    precision = right.cumsum(axis=1) / np.arange(1, right.shape[1] + 1)
+    return float(((right * precision).sum(axis=1) / right.sum(axis=1)).mean())
+
+
+def false_alarms(library: Sequence[Keypoints], pairs: int) -> None:
+    """How often two different pictures, drawn at random, are said to show the same."""
+    chance = np.random.default_rng(2)
+    inliers = []
+    for _ in range(pairs):
+        one, other = chance.choice(len(library), 2, replace=False)
+        match: Match | None = compare(library[one], library[other], min_inliers=4)
+        inliers.append(match.inliers if match else 0)
+    counts = ", ".join(f">={k}: {np.sum(np.array(inliers) >= k)}" for k in (6, 7, 8, 9, 10, 12, 15))
+    print(f"  {pairs} random pairs with so many inliers: {counts}")
+
+
+def rates(paths: Sequence[Path], detector: Detector) -> None:
+    """Seconds of one core's time, ready pixels to keypoints and to a vector."""
+    cv2.setNumThreads(1)
+    ready = [shrunk(path, detector) for path in paths]
+    begun = time.process_time()
+    keypoints = [detect(pixels, detector=detector) for pixels in ready]
+    detecting = time.process_time() - begun
+    extractor = taught(keypoints, detector)
+    begun = time.process_time()
+    extractor.describe(keypoints)
+    describing = time.process_time() - begun
+    print(
+        f"\n{detector}: {len(ready) / (detecting + describing):.0f} pictures a second and core "
+        f"({1000 * detecting / len(ready):.0f} ms to detect, "
+        f"{1000 * describing / len(ready):.1f} ms for the vector)"
+    )
+
+
+def taught(keypoints: Sequence[Keypoints], detector: Detector) -> KeypointVectors:
+    return KeypointVectors(detector, vocabulary=learn([directions(each) for each in keypoints]))
+
+
+def found(path: Path, detector: Detector) -> Keypoints:
+    cv2.setNumThreads(1)
+    return detect(shrunk(path, detector), detector=detector)
+
+
+def altered(path: Path, side: float, seed: int, detector: Detector) -> tuple[Keypoints, Box]:
+    """A crop, turned, shrunk and re-saved → its keypoints, and where it came from in fractions."""
+    cv2.setNumThreads(1)
+    image = Image.open(path).convert("RGB")
+    width, height = round(image.width * side), round(image.height * side)
+    chance = np.random.default_rng(seed)
+    left = int(chance.integers(0, image.width - width + 1))
+    top = int(chance.integers(0, image.height - height + 1))
+    crop = image.crop((left, top, left + width, top + height))
+    turned = crop.rotate(20, expand=True, resample=Image.Resampling.BICUBIC)
+    small = turned.resize((round(turned.width * 0.7), round(turned.height * 0.7)))
+    file = io.BytesIO()
+    small.save(file, "JPEG", quality=60)
+    pixels = fit(np.asarray(Image.open(file).convert("RGB")), NEEDS[detector])
+    box = (left / image.width, top / image.height, width / image.width, height / image.height)
+    return detect(pixels, detector=detector), box
+
+
+def shrunk(path: Path, detector: Detector) -> Pixels:
+    return fit(np.asarray(Image.open(path).convert("RGB")), NEEDS[detector])
+
+
+def overlap(one: Box, other: Box) -> float:
+    """Intersection over union of two boxes (x, y, width, height)."""
+    across = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
+    down = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
+    shared = max(across, 0.0) * max(down, 0.0)
+    return shared / (one[2] * one[3] + other[2] * other[3] - shared)
+
+
+def pictures(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".png"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+"""VLAD by hand on a vocabulary of two words, and what `keypoints` promises once it is fitted."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from lookalike.errors import UsageError
+from lookalike.extractors.contract import Extractor, FittedExtractor
+from lookalike.extractors.visual_words import (
+    KeypointVectors,
+    Vocabulary,
+    _hadamard,
+    cluster,
+    learn,
+    shorten,
+    vlad,
+)
+
+
+def blobs(seed: int, height: int = 160, width: int = 200) -> NDArray[np.uint8]:
+    chance = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    picture = np.full((height, width), 128, dtype=np.float32)
+    for _ in range(50):
+        radius = chance.uniform(2, 10)
+        squared = (x - chance.uniform(0, width)) ** 2 + (y - chance.uniform(0, height)) ** 2
+        picture += chance.uniform(-110, 110) * np.exp(-squared / (2 * radius**2))
+    return np.asarray(picture.clip(0, 255), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[NDArray[np.uint8]]:
+    return [blobs(seed) for seed in range(8)]
+
+
+@pytest.fixture(scope="module")
+def extractor(pictures: list[NDArray[np.uint8]]) -> KeypointVectors:
+    return KeypointVectors().fit(pictures)
+
+
+def test_vlad_by_hand_with_two_words() -> None:
+    vocabulary = Vocabulary(
+        centre=np.array([100, 0], dtype=np.float32),
+        depth=np.eye(2, dtype=np.float32),
+        words=np.array([[0, 0], [10, 0]], dtype=np.float32),
+        mean=np.zeros(4, dtype=np.float32),
+        principal=np.zeros((0, 4), dtype=np.float32),
+        signs=np.ones((2, 2), dtype=np.int8),
+        kept=np.arange(4, dtype=np.int16),
+    )
+    described = np.array([[101, 0], [100, 1], [113, 4]], dtype=np.float32)
+    # To word (0, 0): (1, 0) + (0, 1), in length sqrt(2). To word (10, 0): (3, 4), in length 5.
+    by_word = np.array([[1, 1] / np.sqrt(2), [0.6, 0.8]])
+    np.testing.assert_allclose(vlad(described, vocabulary), by_word.ravel() / np.sqrt(2), atol=1e-6)
+    assert not vlad(described[:0], vocabulary).any()
+
+
+def test_clusters_are_the_means_of_groups_that_lie_apart() -> None:
+    chance = np.random.default_rng(5)
+    means = np.array([[0, 0], [50, 0], [0, 50]], dtype=np.float32)
+    points = np.concatenate([chance.normal(mean, 1, (40, 2)) for mean in means])
+    centres = cluster(points.astype(np.float32), 3)
+    expected = points.reshape(3, 40, 2).mean(axis=1)
+    order = np.lexsort(np.rint(centres / 50).T[::-1])
+    wanted = np.lexsort(np.rint(expected / 50).T[::-1])
+    np.testing.assert_allclose(centres[order], expected[wanted], atol=1e-3)
+
+
+def test_fewer_points_than_words_make_as_many_words_as_points() -> None:
+    points = np.array([[1, 2], [3, 4], [1, 2]], dtype=np.float32)
+    np.testing.assert_array_equal(cluster(points, 64), [[1, 2], [3, 4]])
+
+
+def test_the_hadamard_matrix_is_a_rotation_of_equal_numbers() -> None:
+    np.testing.assert_allclose(_hadamard(8) @ _hadamard(8).T, np.eye(8), atol=1e-6)
+    np.testing.assert_allclose(np.abs(_hadamard(8)), 1 / np.sqrt(8), atol=1e-6)
+
+
+def test_shortening_nearly_keeps_the_similarity_of_pictures_outside_the_sample() -> None:
+    chance = np.random.default_rng(3)
+    samples = [np.abs(chance.normal(size=(30, 128))).astype(np.float32) for _ in range(20)]
+    vocabulary = learn(samples)
+    one, other = chance.normal(size=(2, 4096)).astype(np.float32)
+    for blend in (0.0, 0.3, 0.7, 0.95):
+        mixed = blend * one + np.sqrt(1 - blend**2) * other
+        pair = [vector / np.linalg.norm(vector) + vocabulary.mean for vector in (one, mixed)]
+        short = [shorten(vector.astype(np.float32), vocabulary) for vector in pair]
+        # Kept numbers: 768 of 4096, so a product is off by some 1/sqrt(768) = 0.036 at most.
+        assert short[0] @ short[1] == pytest.approx(blend, abs=0.11)
+
+
+def test_before_it_is_fitted_it_says_so_and_what_to_do(pictures: list[NDArray[np.uint8]]) -> None:
+    with pytest.raises(UsageError, match="has not learnt its vocabulary: call fit"):
+        KeypointVectors().extract(pictures[:1])
+    assert KeypointVectors().fitted is None
+    with pytest.raises(UsageError, match="at least one"):
+        KeypointVectors().fit([])
+    with pytest.raises(UsageError, match="not by 'surf'"):
+        KeypointVectors("surf")
+
+
+@pytest.mark.parametrize("detector", ["sift", "orb"])
+def test_the_contract_is_kept_before_and_after_fitting(
+    detector: str, pictures: list[NDArray[np.uint8]]
+) -> None:
+    unfitted = KeypointVectors(detector)
+    fitted = unfitted.fit(pictures)
+    for one in (unfitted, fitted):
+        assert isinstance(one, Extractor)
+        assert isinstance(one, FittedExtractor)
+        assert one.dim == 1024
+    vectors = fitted.extract(pictures)
+    assert vectors.shape == (8, 1024)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert fitted.extract([]).shape == (0, 1024)
+
+
+def test_one_by_one_and_in_a_batch_the_vectors_agree(
+    extractor: KeypointVectors, pictures: list[NDArray[np.uint8]]
+) -> None:
+    single = np.concatenate([extractor.extract([picture]) for picture in pictures])
+    np.testing.assert_array_equal(extractor.extract(pictures), single)
+
+
+def test_a_picture_without_keypoints_gives_the_zero_vector(extractor: KeypointVectors) -> None:
+    flat, dot = np.full((80, 120), 77, dtype=np.uint8), np.zeros((1, 1), dtype=np.uint8)
+    assert not extractor.extract([flat, dot]).any()
+
+
+def test_fitting_twice_on_the_same_pictures_gives_the_same_extractor(
+    extractor: KeypointVectors, pictures: list[NDArray[np.uint8]]
+) -> None:
+    again = KeypointVectors().fit(pictures)
+    assert again.revision == extractor.revision
+    np.testing.assert_array_equal(again.extract(pictures), extractor.extract(pictures))
+
+
+def test_other_pictures_make_another_revision_so_that_vectors_are_never_mixed(
+    extractor: KeypointVectors, pictures: list[NDArray[np.uint8]]
+) -> None:
+    assert KeypointVectors().fit(pictures[:4]).revision != extractor.revision
+
+
+def test_what_was_fitted_comes_back_from_its_arrays(
+    extractor: KeypointVectors, pictures: list[NDArray[np.uint8]]
+) -> None:
+    fitted = extractor.fitted
+    assert fitted is not None
+    assert sum(array.nbytes for array in fitted.values()) < 5_000_000
+    twin = KeypointVectors().with_fitted(fitted)
+    assert twin.revision == extractor.revision
+    np.testing.assert_array_equal(twin.extract(pictures[:2]), extractor.extract(pictures[:2]))
+    incomplete = {name: array for name, array in fitted.items() if name != "words"}
+    with pytest.raises(UsageError, match="words missing"):
+        KeypointVectors().with_fitted(incomplete)
+
+
+def test_it_travels_to_a_worker_with_what_it_learnt(
+    extractor: KeypointVectors, pictures: list[NDArray[np.uint8]]
+) -> None:
+    twin = pickle.loads(pickle.dumps(extractor))
+    np.testing.assert_array_equal(twin.extract(pictures[:1]), extractor.extract(pictures[:1]))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_few_pictures_are_enough_and_the_length_stays(
+    count: int, pictures: list[NDArray[np.uint8]]
+) -> None:
+    few = KeypointVectors().fit(pictures[:count])
+    vectors = few.extract(pictures)
+    assert vectors.shape == (8, 1024)
+    assert np.isfinite(vectors).all()
+    similarity = vectors @ vectors.T - 2 * np.eye(8)
+    # Different pictures stay different, those outside the sample too.
+    assert similarity[count:, count:].max() < 0.6
+
+
+def test_a_sample_of_flat_pictures_still_makes_a_working_extractor(
+    pictures: list[NDArray[np.uint8]],
+) -> None:
+    poor = KeypointVectors().fit([np.zeros((60, 60), dtype=np.uint8)])
+    vectors = poor.extract(pictures[:2])
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_a_turned_and_cropped_picture_is_nearest_to_its_original(
+    extractor: KeypointVectors, pictures: list[NDArray[np.uint8]]
+) -> None:
+    vectors = extractor.extract(pictures)
+    turned = extractor.extract([np.ascontiguousarray(np.rot90(one)) for one in pictures])
+    cropped = extractor.extract([np.ascontiguousarray(one[20:, 30:]) for one in pictures])
+    assert (turned @ vectors.T).argmax(axis=1).tolist() == list(range(8))
+    assert (cropped @ vectors.T).argmax(axis=1).tolist() == list(range(8))
