@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from tests.stores.toys import content, entry, failed, put, same, space, stored_vector
@@ -139,6 +141,37 @@ def test_twins_are_images_of_that_size_whose_content_is_known(store: Store) -> N
     with store.writer() as writer:
         assert [image.id for image in writer.twins(4)] == ids[:2]
         assert writer.twins(99) == []
+
+
+def test_twins_can_be_narrowed_to_a_content_and_to_those_with_all_vectors(store: Store) -> None:
+    with store.writer() as writer:
+        writer.add_space(space("other@1"))
+        both = {"toy@1": np.ones(3, np.float32), "other@1": np.ones(3, np.float32)}
+        one, two, three = writer.put(
+            [
+                entry("a.jpg", "1234", vectors=both),
+                entry("b.jpg", "4321"),
+                failed("c.jpg", text="12 4"),
+            ]
+        )
+
+        def found(**narrowed: Any) -> list[int]:
+            return [image.id for image in writer.twins(4, **narrowed)]
+
+        assert found() == [one, two, three]
+        assert found(spaces=["toy@1"]) == [one, two, three]
+        assert found(spaces=frozenset(["toy@1", "other@1"])) == [one, three]
+        assert found(spaces=["nothing@1"]) == [three]
+        assert found(hash=content("4321")) == [two]
+        assert found(hash=content("4321"), spaces=["other@1"]) == []
+        assert found(hash=content("12 4"), spaces=["other@1"]) == [three]
+
+
+def test_of_very_many_twins_the_oldest_are_given(store: Store) -> None:
+    ids = put(store, *(entry(f"{n}.bmp", f"{n:04d}", vectors={}) for n in range(300)))
+    with store.writer() as writer:
+        assert [image.id for image in writer.twins(4)] == ids[:256]
+        assert [image.id for image in writer.twins(4, hash=content("0299"))] == ids[299:]
 
 
 def test_images_are_found_by_their_content(store: Store) -> None:

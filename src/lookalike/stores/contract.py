@@ -10,7 +10,7 @@ with forward slashes). Ids are positive integers and are never used twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -217,8 +217,12 @@ class Writer(Protocol):
         ...
 
     def known(self, root: int, paths: Sequence[str]) -> dict[str, Known]: ...
-    def twins(self, size: int) -> list[Image]:
-        """Images of that many bytes with a known hash: candidates for a moved or copied file."""
+    def twins(
+        self, size: int, *, hash: bytes | None = None, spaces: Collection[str] = ()
+    ) -> list[Image]:
+        """Images of that many bytes with a known hash, candidates for a moved or copied file: with
+        that hash if one is given, and, of the indexed ones, with a vector in each of `spaces`.
+        Oldest first, and at most 256: uncompressed pictures all have the same size."""
         ...
 
     def put(self, entries: Sequence[Entry]) -> list[int]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from lookalike.errors import Outcome
-from lookalike.stores.contract import Known
-from lookalike.stores.local.catalogue import chunks, marks
+from lookalike.stores.contract import Image, Known
+from lookalike.stores.local.catalogue import IMAGE_COLUMNS, chunks, image_from, marks
 from lookalike.stores.local.names import decode_path, encode_path
+
+TWINS = 256
+"""Images of one size that are looked at for each new file. A folder of scans has thousands; all of
+them for each of them would take hours, and beyond some hundreds the vectors are cheaper made anew."""
 
 
 def known(connection: sqlite3.Connection, root: int, paths: Sequence[str]) -> dict[str, Known]:
@@ -35,3 +39,19 @@ def known(connection: sqlite3.Connection, root: int, paths: Sequence[str]) -> di
                 id, size, mtime_ns, hash, Outcome(outcome), spaces, reason
             )
     return found
+
+
+def twins(
+    connection: sqlite3.Connection, size: int, hash: bytes | None, spaces: Collection[str]
+) -> list[Image]:
+    """See `Writer.twins`."""
+    # The plus keeps SQLite from the index of sizes where the one of hashes leads straight there.
+    same = "size = ? AND hash IS NOT NULL" if hash is None else "+size = ? AND hash = ?"
+    complete = f"""(outcome <> 'indexed' OR {len(spaces)} = (
+        SELECT count(*) FROM placements JOIN spaces ON spaces.id = placements.space
+        WHERE placements.image = images.id AND spaces.key IN ({marks(len(spaces))})))"""
+    rows = connection.execute(
+        f"SELECT {IMAGE_COLUMNS} WHERE {same} AND {complete} ORDER BY images.id LIMIT {TWINS}",
+        [size, *([] if hash is None else [hash]), *spaces],
+    )
+    return [image_from(row) for row in rows]

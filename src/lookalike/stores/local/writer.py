@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,7 @@ from lookalike.stores.contract import Entry, Image, Known, Root, Space
 from lookalike.stores.local import upkeep
 from lookalike.stores.local.batch import plan, refuse_nonsense, without_repeats
 from lookalike.stores.local.catalogue import (
-    IMAGE_COLUMNS,
     chunks,
-    image_from,
     marks,
     space_rows,
     transaction,
@@ -29,7 +27,7 @@ from lookalike.stores.local.matrix import (
     sync_folder,
 )
 from lookalike.stores.local.names import below, load_root, store_root
-from lookalike.stores.local.recognition import known
+from lookalike.stores.local.recognition import known, twins
 from lookalike.stores.local.rows import carry_out, count_gone, forget_gone, name_gone
 
 
@@ -146,13 +144,11 @@ class LocalWriter:
         with translated(self._folder):
             return known(self._connection, root, paths)
 
-    def twins(self, size: int) -> list[Image]:
+    def twins(
+        self, size: int, *, hash: bytes | None = None, spaces: Collection[str] = ()
+    ) -> list[Image]:
         with translated(self._folder):
-            cursor = self._connection.execute(
-                f"SELECT {IMAGE_COLUMNS} WHERE size = ? AND hash IS NOT NULL ORDER BY images.id",
-                (size,),
-            )
-            return [image_from(row) for row in cursor]
+            return twins(self._connection, size, hash, spaces)
 
     def put(self, entries: Sequence[Entry]) -> list[int]:
         with translated(self._folder):
