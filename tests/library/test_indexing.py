@@ -226,7 +226,7 @@ def test_a_table_without_a_path_column_is_refused(library: Library, photos: Path
 
 
 def test_a_missing_source_is_named(library: Library, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such file or folder: .*nowhere"):
+    with pytest.raises(UsageError, match=r"no such file or folder: .*nowhere"):
         library.add([tmp_path / "nowhere"])
 
 
