@@ -36,6 +36,12 @@ def toy() -> MeanColour:
 
 
 @pytest.fixture(scope="session")
+def toy_class() -> type[MeanColour]:
+    """The class of `toy`, for tests that make their own."""
+    return MeanColour
+
+
+@pytest.fixture(scope="session")
 def shared_folder() -> Path:
     """The folder of real pictures; the test is skipped where there is none."""
     named = os.environ.get("LOOKALIKE_SHARED")

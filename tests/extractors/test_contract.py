@@ -1,0 +1,179 @@
+"""What every extractor promises, checked on every one that can be built without a model."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Sequence
+from io import BytesIO
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from lookalike.extractors import EXTRACTORS, load
+from lookalike.extractors.contract import Extractor, FittedExtractor, Vectors, space_key
+from lookalike.images.fit import fit
+from lookalike.images.needs import Pixels
+from lookalike.vectors.similarity import cosine
+
+NAMES = [name for name, offer in EXTRACTORS.items() if not offer.takes]
+
+
+def drawn(seed: int, height: int = 150, width: int = 200) -> Pixels:
+    """A picture with large patches of colour, edges and some texture, different for every seed."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (5, 6, 3), dtype=np.uint8))
+    picture = np.array(coarse.resize((width, height), Image.Resampling.BICUBIC), np.int16)
+    for _ in range(8):
+        top, left = rng.integers(0, height - 20), rng.integers(0, width - 20)
+        tall, wide = rng.integers(8, 40, 2)
+        picture[top : top + tall, left : left + wide] = rng.integers(0, 256, 3)
+    picture += rng.integers(-12, 13, picture.shape, dtype=np.int16)
+    return picture.clip(0, 255).astype(np.uint8)
+
+
+def plain(level: int, height: int = 90, width: int = 120) -> Pixels:
+    return np.full((height, width, 3), level, np.uint8)
+
+
+PICTURES: list[Pixels] = [drawn(seed) for seed in range(6)]
+ODD: dict[str, Pixels] = {
+    "black": plain(0),
+    "white": plain(255),
+    "grey": plain(127),
+    "one pixel": drawn(0)[:1, :1].copy(),
+    "one black pixel": plain(0, 1, 1),
+    "a line": drawn(1)[:1, :3].copy(),
+    "tall": drawn(2, 240, 80),
+}
+
+
+@pytest.fixture(scope="module", params=[*NAMES, "toy"])
+def extractor(request: pytest.FixtureRequest) -> Extractor:
+    if request.param == "toy":
+        made: Extractor = request.getfixturevalue("toy_class")()
+    else:
+        made = load(request.param)
+    if isinstance(made, FittedExtractor) and made.fitted is None:
+        sample = [drawn(seed, 240, 320) for seed in range(100, 140)]
+        made = made.fit([fit(picture, made.needs) for picture in sample])
+    return made
+
+
+def vectors_of(extractor: Extractor, pictures: Sequence[Pixels]) -> Vectors:
+    fitted = [fit(picture, extractor.needs) for picture in pictures]
+    for pixels in fitted:
+        pixels.flags.writeable = False
+    return extractor.extract(fitted)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_table_says_what_the_extractor_says(name: str) -> None:
+    extractor, offer = load(name), EXTRACTORS[name]
+    assert isinstance(extractor, Extractor)
+    assert (extractor.name, extractor.dim, extractor.similarity) == (
+        name,
+        offer.dim,
+        offer.similarity,
+    )
+    assert offer.summary and not offer.summary.endswith(".")
+
+
+def test_a_batch_gives_one_finite_float32_row_for_each_picture(extractor: Extractor) -> None:
+    vectors = vectors_of(extractor, PICTURES)
+    assert vectors.shape == (len(PICTURES), extractor.dim)
+    assert vectors.dtype == np.float32 and vectors.flags.c_contiguous
+    assert np.isfinite(vectors).all()
+    assert len(np.unique(vectors, axis=0)) == len(PICTURES)
+
+
+def test_no_pictures_give_no_rows(extractor: Extractor) -> None:
+    assert extractor.extract([]).shape == (0, extractor.dim)
+
+
+def test_one_by_one_and_in_a_batch_the_numbers_agree(extractor: Extractor) -> None:
+    batch = vectors_of(extractor, PICTURES)
+    single = np.vstack([vectors_of(extractor, [picture]) for picture in PICTURES])
+    np.testing.assert_allclose(batch, single, atol=1e-5 * np.abs(batch).max())
+
+
+def test_the_same_picture_gives_the_same_numbers(extractor: Extractor) -> None:
+    np.testing.assert_array_equal(vectors_of(extractor, PICTURES), vectors_of(extractor, PICTURES))
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_odd_pictures_give_finite_vectors(extractor: Extractor, kind: str) -> None:
+    vectors = vectors_of(extractor, [ODD[kind], PICTURES[0]])
+    assert np.isfinite(vectors).all()
+    np.testing.assert_allclose(vectors[1:], vectors_of(extractor, PICTURES[:1]), atol=1e-4)
+
+
+def test_workers_can_be_sent_to_another_process(extractor: Extractor) -> None:
+    if extractor.place != "worker":
+        pytest.skip("runs in the main process")
+    other: Extractor = pickle.loads(pickle.dumps(extractor))
+    assert space_key(other) == space_key(extractor)
+    np.testing.assert_array_equal(vectors_of(other, PICTURES), vectors_of(extractor, PICTURES))
+
+
+@pytest.mark.parametrize("name", ["pixels", "dhash", "phash", "shape"])
+def test_an_all_black_picture_is_the_zero_vector(name: str) -> None:
+    assert not vectors_of(load(name), [ODD["black"]]).any()
+
+
+def as_jpeg(picture: Pixels) -> Pixels:
+    file = BytesIO()
+    Image.fromarray(picture).save(file, "JPEG", quality=50)
+    return np.array(Image.open(file))
+
+
+def lighter(factor: float) -> Callable[[Pixels], Pixels]:
+    return lambda picture: (picture * factor).clip(0, 255).astype(np.uint8)
+
+
+def half_size(picture: Pixels) -> Pixels:
+    return np.array(Image.fromarray(picture).reduce(2))
+
+
+def cropped(picture: Pixels) -> Pixels:
+    high, wide = picture.shape[0] // 20, picture.shape[1] // 20
+    return picture[high:-high, wide:-wide].copy()
+
+
+CHANGES: dict[str, Callable[[Pixels], Pixels]] = {
+    "jpeg": as_jpeg,
+    "darker": lighter(0.8),
+    "half size": half_size,
+    "crop": cropped,
+    "mirror": lambda picture: picture[:, ::-1].copy(),
+    "turn": lambda picture: np.rot90(picture).copy(),
+}
+
+# The least cosine of a changed picture to the original, over six pictures: 1 where the promise is
+# exact, else what it gave when the extractor was written, less a margin.
+PROMISES: dict[str, dict[str, float]] = {
+    "pixels": {"jpeg": 0.999, "darker": 0.9999, "half size": 0.999, "crop": 0.95},
+    "histogram": {"jpeg": 0.95, "mirror": 1, "turn": 1, "crop": 0.97},
+    "color": {"jpeg": 0.97, "mirror": 1, "turn": 1, "half size": 0.97, "crop": 0.95},
+    "dhash": {"jpeg": 0.9, "darker": 0.9, "half size": 0.9},
+    "phash": {"jpeg": 0.9, "darker": 0.9, "half size": 0.9},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "change"), [(name, change) for name, kept in PROMISES.items() for change in kept]
+)
+def test_promises_of_invariance_are_kept(name: str, change: str) -> None:
+    extractor = load(name)
+    before = vectors_of(extractor, PICTURES)
+    after = vectors_of(extractor, [CHANGES[change](picture) for picture in PICTURES])
+    cosines = [cosine(a, b) for a, b in zip(before, after, strict=True)]
+    assert min(cosines) >= PROMISES[name][change] - 1e-6, cosines
+
+
+def test_unrelated_pictures_are_not_promised_anything() -> None:
+    """The promises above say something only because other pictures do not keep them."""
+    for name, promises in PROMISES.items():
+        vectors: NDArray[np.float32] = vectors_of(load(name), PICTURES)
+        assert cosine(vectors[0], vectors[1]) < min(promises.values())
