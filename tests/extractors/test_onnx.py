@@ -198,7 +198,7 @@ def test_features_that_do_not_give_the_logits_are_refused(make: Make) -> None:
         node("Gemm", ["flat", "head", "bias"], ["x"]),
         node("Mul", ["x", "twice"], ["logits"]),
     ]
-    folder = make(BODY + nodes, ["logits"], weights={"twice": np.float32([1, 2, 3, 4, 5])})
+    folder = make(BODY + nodes, ["logits"], weights={"twice": np.array([1, 2, 3, 4, 5], np.float32)})
     with pytest.raises(UsageError, match="do not give its output"):
         load_onnx(str(folder))
 

@@ -40,7 +40,7 @@ class Offer:
 
 
 _HERE = "lookalike.extractors"
-_MODEL = "PRESET, FOLDER or OWNER/NAME[@REVISION][:VARIANT]"
+_MODEL = "PRESET, FOLDER or OWNER/NAME[@REVISION][:VARIANT][:crop]"
 
 EXTRACTORS: Mapping[str, Offer] = {
     "color": Offer(f"{_HERE}.color:Color", "which colours, and roughly where", 192),
@@ -56,6 +56,9 @@ EXTRACTORS: Mapping[str, Offer] = {
     ),
     "clip": Offer(
         f"{_HERE}.clip:load_clip", "CLIP and SigLIP: pictures and words", None, takes=_MODEL
+    ),
+    "timm": Offer(
+        f"{_HERE}.timm:load_timm", "any network of timm", None, takes="NAME", needs_text=True
     ),
     "histogram": Offer(
         f"{_HERE}.histogram:Histogram", "plain histograms of red, green and blue", 96

@@ -6,6 +6,7 @@ https://github.com/huggingface/pytorch-image-models
 from __future__ import annotations
 
 import contextlib
+import difflib
 import hashlib
 import json
 from collections.abc import Sequence
@@ -84,7 +85,8 @@ def load_timm(text: str) -> TimmExtractor:
     if not text:
         raise UnknownExtractor("timm: needs the name of a model, e.g. timm:resnet50.a1_in1k")
     if not text.startswith("hf-hub:") and not timm.is_model(text):
-        near = timm.list_models(f"*{text.partition('.')[0][:12]}*", pretrained=True)[:8]
+        stem = text.partition(".")[0]  # what follows the point names the weights
+        near = difflib.get_close_matches(stem, timm.list_models(), n=6, cutoff=0.5)
         raise UnknownExtractor(f"timm has no model {text}; near are {', '.join(near) or 'none'}")
     try:
         network = timm.create_model(text, pretrained=True, num_classes=0)
