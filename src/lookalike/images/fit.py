@@ -61,27 +61,19 @@ def _cover(pixels: Pixels, needs: Needs) -> Pixels:
     new_height = max(int(height * scale + 1e-6), needs.height)
     left = round((new_width - needs.width) / 2)
     top = round((new_height - needs.height) / 2)
-    if needs.resample == "area":
-        whole = _resize(pixels, new_width, new_height, needs)
-        return np.ascontiguousarray(whole[top : top + needs.height, left : left + needs.width])
-    # Pillow resamples a box of the source as it would the whole, so what is cut off costs nothing.
-    x, y = width / new_width, height / new_height
-    box = (
-        left * x,
-        top * y,
-        min((left + needs.width) * x, width),
-        min((top + needs.height) * y, height),
-    )
-    return _resize_pillow(pixels, needs.width, needs.height, needs, box)
+    whole = _resize(pixels, new_width, new_height, needs)
+    return np.ascontiguousarray(whole[top : top + needs.height, left : left + needs.width])
 
 
 def _resize(pixels: Pixels, width: int, height: int, needs: Needs) -> Pixels:
     old_height, old_width = pixels.shape[:2]
     if (old_width, old_height) == (width, height):
         return np.ascontiguousarray(pixels)
-    if needs.resample != "area":
-        return _resize_pillow(pixels, width, height, needs, None)
-    return _resize_area(pixels, width, height)
+    if needs.resample == "area":
+        return _resize_area(pixels, width, height)
+    from PIL import Image
+
+    return np.array(Image.fromarray(pixels).resize((width, height), _filter(needs)))
 
 
 def _resize_area(pixels: Pixels, width: int, height: int) -> Pixels:
@@ -99,19 +91,6 @@ def _resize_area(pixels: Pixels, width: int, height: int) -> Pixels:
     if small != (width, height):
         pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
     return pixels
-
-
-def _resize_pillow(
-    pixels: Pixels,
-    width: int,
-    height: int,
-    needs: Needs,
-    box: tuple[float, float, float, float] | None,
-) -> Pixels:
-    from PIL import Image
-
-    small = Image.fromarray(pixels).resize((width, height), _filter(needs), box)
-    return np.array(small)
 
 
 def _filter(needs: Needs) -> Image.Resampling:

@@ -62,8 +62,22 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a picture file says of itself: upright size in pixels, and the format that its content
-    has ("jpeg", "png", "gif", "bmp", "webp", "tiff", "avif", "heic"), whatever its name says."""
+    has ("jpeg", "png", "gif", "bmp", "webp", "tiff", "avif", "heic"), whatever its name says.
+
+    The rest is what was written into it (EXIF, IPTC, XMP), where it is there and makes sense:
+    taken                local time, "2024-05-01T12:30:00", with "+02:00" behind it if that is known
+    camera, lens         as the maker calls them
+    latitude, longitude  degrees, north and east; both or neither
+    caption, keywords    in somebody's words
+    """
 
     width: int
     height: int
     format: str
+    taken: str | None = None
+    camera: str | None = None
+    lens: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    caption: str | None = None
+    keywords: tuple[str, ...] = ()

@@ -1,0 +1,22 @@
+"""What the tests of `images` share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+# Workers of the pool import `tests.images.pool_tasks`, however pytest was started.
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+
+@pytest.fixture(scope="session")
+def odd_folder() -> Path:
+    """The odd and broken pictures in shared/data beside the repository, or a skip."""
+    default = Path(__file__).parents[3] / "shared"
+    folder = Path(os.environ.get("LOOKALIKE_SHARED", default)) / "data" / "odd"
+    if not folder.is_dir():
+        pytest.skip(f"no odd pictures at {folder}")
+    return folder

@@ -1,0 +1,434 @@
+"""Decoding: every format, mode and orientation ends as upright 8-bit RGB, or in an outcome."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFile
+from tests.images.drawing import encode, encode_motif, motif
+
+from lookalike.errors import ImageError, Outcome
+from lookalike.images.decode import decode, upright
+from lookalike.images.fit import fit
+from lookalike.images.needs import Facts, Limits, Needs, Pixels
+
+FULL: tuple[Needs, ...] = ()
+
+
+def pixels_of(data: bytes, *needs: Needs) -> Pixels:
+    return decode(data, needs=needs).pixels
+
+
+def far(a: Pixels, b: Pixels) -> float:
+    """The mean absolute difference, 0 to 255."""
+    assert a.shape == b.shape
+    return float(np.abs(a.astype(int) - b.astype(int)).mean())
+
+
+def refused(data: bytes, limits: Limits | None = None, name: str = "") -> ImageError:
+    with pytest.raises(ImageError) as caught:
+        decode(data, needs=FULL, limits=limits, name=name)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("kind", "format", "tolerance"),
+    [
+        ("JPEG", "jpeg", 3),
+        ("PNG", "png", 0),
+        ("GIF", "gif", 12),
+        ("BMP", "bmp", 0),
+        ("WEBP", "webp", 3),
+        ("TIFF", "tiff", 0),
+        ("AVIF", "avif", 4),
+        ("HEIF", "heic", 4),
+    ],
+)
+def test_all_eight_formats_are_read(kind: str, format: str, tolerance: float) -> None:
+    decoded = decode(encode_motif(kind), needs=FULL)
+    assert decoded.facts == Facts(120, 80, format)
+    assert far(decoded.pixels, motif()) <= tolerance
+    assert decoded.pixels.dtype == np.uint8
+    assert decoded.pixels.flags.c_contiguous
+
+
+def test_a_png_named_jpg_is_read_as_png() -> None:
+    assert decode(encode_motif("PNG"), needs=FULL, name="holiday.jpg").facts.format == "png"
+
+
+# What a camera stores so that a viewer, undoing the tag, shows the motif (Exif 2.32, tag 274).
+STORED = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: np.rot90(a, 1),
+    7: lambda a: np.rot90(a, 2).transpose(1, 0, 2),
+    8: lambda a: np.rot90(a, -1),
+}
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(("kind", "tolerance"), [("JPEG", 3), ("PNG", 0), ("WEBP", 3), ("TIFF", 0)])
+def test_the_eight_orientations_come_out_upright(
+    kind: str, tolerance: float, orientation: int
+) -> None:
+    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](motif())))
+    exif = Image.Exif()
+    exif[274] = orientation
+    decoded = decode(encode(stored, kind, exif=exif), needs=FULL)
+    assert far(decoded.pixels, motif()) <= tolerance
+    assert (decoded.facts.width, decoded.facts.height) == (120, 80)
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+@pytest.mark.parametrize("kind", ["HEIF", "AVIF"])
+def test_heic_and_avif_are_not_turned_twice(kind: str, orientation: int) -> None:
+    # Both writers turn the EXIF tag into the container's own rotation, which the reader undoes.
+    exif = Image.Exif()
+    exif[274] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](motif())))
+    if kind == "HEIF":
+        import pillow_heif
+
+        file = io.BytesIO()
+        pillow_heif.from_pillow(stored).save(file, quality=95, exif=exif.tobytes())
+        data = file.getvalue()
+    else:
+        data = encode(stored, kind, exif=exif)
+    assert far(pixels_of(data), motif()) < 5
+
+
+def test_upright_agrees_with_pillow() -> None:
+    for orientation in range(1, 9):
+        image = Image.fromarray(motif(7, 5))
+        exif = image.getexif()
+        exif[274] = orientation
+        from PIL import ImageOps
+
+        expected = np.asarray(ImageOps.exif_transpose(image))
+        assert np.array_equal(upright(motif(7, 5), orientation), expected)
+
+
+@pytest.mark.parametrize("value", [0, 9, 65535])
+def test_an_orientation_that_does_not_exist_is_ignored(value: int) -> None:
+    exif = Image.Exif()
+    exif[274] = value
+    assert far(pixels_of(encode_motif("JPEG", exif=exif)), motif()) < 3
+
+
+def test_damaged_exif_costs_nothing_but_itself() -> None:
+    for exif in (b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"):
+        assert far(pixels_of(encode_motif("JPEG", exif=exif)), motif()) < 3
+
+
+def test_transparent_pixels_are_white() -> None:
+    layered = np.dstack([np.full((40, 40, 3), 100, np.uint8), np.zeros((40, 40), np.uint8)])
+    layered[:, 20:, 3] = 255
+    layered[:10, :, 3] = 51  # a fifth: 255 * 0.8 + 100 * 0.2 = 224
+    for kind in ("PNG", "TIFF"):
+        pixels = pixels_of(encode(Image.fromarray(layered), kind))
+        assert tuple(pixels[30, 5]) == (255, 255, 255)
+        assert tuple(pixels[30, 30]) == (100, 100, 100)
+        assert np.abs(pixels[5].astype(int) - 224).max() <= 1
+
+
+def test_grey_with_alpha_is_put_on_white() -> None:
+    image = Image.new("LA", (30, 30), (100, 0))
+    assert (pixels_of(encode(image, "PNG", compress_level=0)) == 255).all()
+
+
+def test_a_palette_with_a_transparent_colour_is_put_on_white() -> None:
+    image = Image.new("P", (30, 30), 1)
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.paste(0, (0, 0, 30, 15))
+    pixels = pixels_of(encode(image, "PNG", transparency=0))
+    assert tuple(pixels[5, 5]) == (255, 255, 255)
+    assert tuple(pixels[25, 5]) == (0, 0, 255)
+
+
+def test_a_transparent_colour_of_an_rgb_png_is_white() -> None:
+    data = encode(Image.new("RGB", (30, 30), (10, 20, 30)), "PNG", transparency=(10, 20, 30))
+    assert (pixels_of(data) == 255).all()
+
+
+def test_black_and_white_become_0_and_255() -> None:
+    image = Image.new("1", (40, 40), 0)
+    image.paste(1, (20, 0, 40, 40))
+    for kind in ("PNG", "TIFF", "BMP"):
+        pixels = pixels_of(encode(image, kind, compress_level=0))
+        assert (pixels[:, :20] == 0).all()
+        assert (pixels[:, 20:] == 255).all()
+
+
+def test_16_bits_of_grey_are_scaled_not_clipped() -> None:
+    values = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (32, 1))
+    expected = np.rint(values / 257).astype(np.uint8)
+    for kind in ("PNG", "TIFF"):
+        pixels = pixels_of(encode(Image.fromarray(values), kind))
+        assert np.abs(pixels[:, :, 1].astype(int) - expected).max() <= 1
+
+
+def test_a_tiff_of_12_bits_in_16_is_not_black() -> None:
+    values = np.tile(np.linspace(0, 4095, 64).astype(np.uint16), (32, 1))
+    pixels = pixels_of(encode(Image.fromarray(values), "TIFF"))
+    assert pixels.max() == 255
+    assert abs(int(pixels[0, 32, 0]) - 130) <= 1  # 32/63 of 255
+
+
+def test_floating_point_tiff_is_mapped_by_its_range() -> None:
+    ramp = np.tile(np.linspace(0, 1, 64, dtype=np.float32), (32, 1))
+    expected = np.rint(ramp * 255)
+    for values in (ramp, ramp * 255, ramp * 1000 - 500):
+        pixels = pixels_of(encode(Image.fromarray(values.astype(np.float32)), "TIFF"))
+        assert np.abs(pixels[:, :, 0] - expected).max() <= 1
+    holes = ramp.copy()
+    holes[0, 0] = np.nan
+    holes[0, 1] = np.inf
+    assert pixels_of(encode(Image.fromarray(holes), "TIFF")).shape == (32, 64, 3)
+
+
+def test_cmyk_jpeg_keeps_its_colours() -> None:
+    data = encode(Image.fromarray(motif()).convert("CMYK"), "JPEG", quality=95)
+    assert far(pixels_of(data), motif()) < 4
+
+
+def test_cmyk_jpeg_is_scaled_while_decoding() -> None:
+    data = encode(Image.fromarray(motif(1200, 800)).convert("CMYK"), "JPEG", quality=95)
+    pixels = pixels_of(data, Needs(min_side=100))
+    assert pixels.shape == (100, 150, 3)
+    assert far(pixels, np.asarray(Image.fromarray(motif(1200, 800)).reduce(8))) < 4
+
+
+def test_lab_tiff_becomes_rgb() -> None:
+    # CIELAB (D50) of sRGB red is about (54.3, 80.8, 69.9).
+    lab = Image.new("LAB", (30, 30), (round(54.3 * 2.55), 81 + 128, 70 + 128))
+    red, green, blue = pixels_of(encode(lab, "TIFF"))[15, 15].astype(int)
+    assert red > 245
+    assert green < 15
+    assert blue < 15
+
+
+def test_of_an_animation_the_first_frame_is_taken() -> None:
+    frames = [Image.new("RGB", (40, 30), colour) for colour in ("red", "lime", "blue")]
+    for kind in ("GIF", "WEBP", "PNG"):
+        data = encode(frames[0], kind, save_all=True, append_images=frames[1:], duration=50)
+        red, green, blue = pixels_of(data)[15, 20].astype(int)
+        assert red > 250, kind
+        assert green < 5, kind
+        assert blue < 5, kind
+
+
+def test_of_a_multi_picture_jpeg_the_first_is_taken() -> None:
+    first = Image.fromarray(motif())
+    data = encode(first, "MPO", save_all=True, append_images=[Image.new("RGB", (120, 80))])
+    assert far(pixels_of(data), motif()) < 4
+
+
+def test_grey_jpeg_becomes_rgb() -> None:
+    pixels = pixels_of(encode(Image.new("L", (40, 40), 77), "JPEG"))
+    assert pixels.shape == (40, 40, 3)
+    assert np.abs(pixels.astype(int) - 77).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("size", "kept"), [((400, 100), (300, 100)), ((100, 400), (100, 300)), ((300, 100), (300, 100))]
+)
+def test_beyond_3_to_1_the_centre_is_kept(size: tuple[int, int], kept: tuple[int, int]) -> None:
+    decoded = decode(encode(Image.fromarray(motif(*size)), "PNG"), needs=FULL)
+    left, top = (size[0] - kept[0]) // 2, (size[1] - kept[1]) // 2
+    whole = motif(*size)
+    assert np.array_equal(decoded.pixels, whole[top : top + kept[1], left : left + kept[0]])
+    assert (decoded.facts.width, decoded.facts.height) == size
+
+
+@pytest.mark.parametrize(
+    ("needs", "expected"),
+    [
+        ([Needs(min_side=128)], (200, 300)),
+        ([Needs(min_side=100)], (100, 150)),
+        ([Needs(min_side=101)], (200, 300)),
+        ([Needs(fit="stretch", height=64, width=64)], (100, 150)),
+        ([Needs(fit="stretch", height=64, width=64), Needs(min_side=300)], (400, 600)),
+        ([Needs(fit="inside", max_side=300)], (200, 300)),
+        ([Needs(fit="cover", shortest_edge=256, height=224, width=224)], (400, 600)),
+        ([Needs(fit="any")], (800, 1200)),
+        ([], (800, 1200)),
+    ],
+)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_the_scale_is_the_smallest_that_serves_every_need(
+    kind: str, needs: list[Needs], expected: tuple[int, int]
+) -> None:
+    data = encode(Image.fromarray(motif(1200, 800)), kind)
+    height, width, _ = pixels_of(data, *needs).shape
+    if kind == "JPEG":  # libjpeg halves
+        assert (height, width) == expected
+    else:  # other formats shrink by any whole factor
+        assert height <= expected[0]
+    for need in needs:
+        if need.fit == "any":
+            assert min(height, width) >= need.min_side
+        if need.fit == "stretch":
+            assert height >= need.height
+            assert width >= need.width
+
+
+def test_a_turned_jpeg_is_scaled_for_its_upright_sides() -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    data = encode(Image.fromarray(motif(1200, 800)), "JPEG", exif=exif)
+    # Upright it is 800 wide and 1200 high; 1200/8 = 150 serves a height of 150, 800/8 = 100 a width.
+    assert pixels_of(data, Needs(fit="stretch", height=150, width=100)).shape == (150, 100, 3)
+    assert pixels_of(data, Needs(fit="stretch", height=100, width=150)).shape == (300, 200, 3)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_scaled_decode_is_close_to_the_full_one(kind: str) -> None:
+    data = encode(Image.fromarray(motif(1200, 800)), kind, quality=90)
+    small = Needs(fit="stretch", height=64, width=64)
+    assert far(fit(pixels_of(data, small), small), fit(pixels_of(data), small)) < 1.5
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that says it is huge, and has next to nothing in it."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    start = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + start
+        + chunk(b"IDAT", zlib.compress(bytes(5000), 0))
+        + chunk(b"IEND", b"")
+    )
+
+
+def jpeg_header(width: int, height: int) -> bytes:
+    """A small JPEG whose frame header has been given another size."""
+    data = bytearray(encode_motif("JPEG"))
+    at = data.index(b"\xff\xc0")
+    struct.pack_into(">HH", data, at + 5, height, width)
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    "data", [png_header(40_000, 40_000), jpeg_header(60_000, 60_000)], ids=["png", "jpeg"]
+)
+def test_a_bomb_is_refused_by_its_header(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("decoding began")
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", never)
+    monkeypatch.setattr("simplejpeg.decode_jpeg", never)
+    error = refused(data)
+    assert error.outcome is Outcome.TOO_LARGE
+    assert "megapixels" in error.reason
+    assert "--max-pixels" in error.reason
+
+
+def test_the_pixel_limit_can_be_set() -> None:
+    limits = Limits(max_pixels=120 * 80)
+    for kind in ("JPEG", "PNG", "HEIF"):
+        assert decode(encode_motif(kind), needs=FULL, limits=limits).facts.width == 120
+        low = Limits(max_pixels=120 * 80 - 1)
+        assert refused(encode_motif(kind), low).outcome is Outcome.TOO_LARGE
+
+
+def test_pillows_own_limit_is_neither_used_nor_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    assert decode(encode_motif("PNG"), needs=FULL).facts.width == 120
+    assert Image.MAX_IMAGE_PIXELS == 10
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "HEIF"])
+@pytest.mark.parametrize("share", [0.5, 0.8])
+def test_half_a_file_is_truncated_not_half_grey(kind: str, share: float) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (80, 120, 3), dtype=np.uint8)
+    data = encode_motif(kind) if kind == "HEIF" else encode(Image.fromarray(noise), kind)
+    error = refused(data[: int(len(data) * share)], name="a.jpg")
+    assert error.outcome is Outcome.TRUNCATED
+    assert "end of the file is missing" in error.reason
+
+
+def test_a_truncated_progressive_jpeg_is_truncated() -> None:
+    data = encode(Image.fromarray(motif(600, 400)), "JPEG", progressive=True, quality=95)
+    assert refused(data[: len(data) * 3 // 4]).outcome is Outcome.TRUNCATED
+
+
+def test_junk_after_the_end_of_a_jpeg_does_no_harm() -> None:
+    assert far(pixels_of(encode_motif("JPEG") + b"junk" * 100), motif()) < 3
+
+
+def test_stray_bytes_inside_a_jpeg_are_forgiven_as_viewers_do() -> None:
+    data = encode_motif("JPEG")
+    assert far(pixels_of(data[:-2] + b"\x00\x00\x00" + data[-2:]), motif()) < 3
+
+
+def test_damaged_data_is_unreadable_in_plain_words() -> None:
+    data = bytearray(encode_motif("PNG"))
+    data[60] ^= 0xFF  # within the compressed pixels: the checksum no longer agrees
+    error = refused(bytes(data))
+    assert error.outcome is Outcome.UNREADABLE
+    assert "PNG" in error.reason
+    for word in ("Error", "Traceback", "BytesIO", "PIL"):
+        assert word not in error.reason
+
+
+def test_running_out_of_memory_is_an_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hungry(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", hungry)
+    monkeypatch.setattr("simplejpeg.decode_jpeg", hungry)
+    for kind in ("JPEG", "PNG"):
+        assert refused(encode_motif(kind)).outcome is Outcome.OUT_OF_MEMORY
+
+
+def test_no_other_decoder_sees_the_bytes() -> None:
+    """A Photoshop file goes nowhere near Pillow, even under the name of a JPEG."""
+    error = refused(b"8BPS" + bytes(200), name="photo.jpg")
+    assert error.outcome is Outcome.UNSUPPORTED
+    assert error.reason.startswith("Photoshop files are not read")
+
+
+def test_every_odd_file_ends_in_one_outcome_or_in_pixels(odd_folder: Path) -> None:
+    """In this process and without a guard: what is left for the guard are hangs and crashes."""
+    needs = Needs(min_side=64)
+    read = 0
+    for path in sorted(odd_folder.rglob("*")):
+        if not path.is_file():
+            continue
+        try:
+            decoded = decode(path.read_bytes(), needs=[needs], name=path.name)
+        except ImageError as error:
+            assert error.outcome is not Outcome.INDEXED
+            assert error.reason
+            continue
+        read += 1
+        height, width, channels = decoded.pixels.shape
+        assert channels == 3
+        assert decoded.pixels.dtype == np.uint8
+        assert max(height, width) <= 3 * min(height, width) + 3
+    assert read > 600
+
+
+@pytest.mark.parametrize("motif_name", ["Landscape", "Portrait"])
+def test_the_orientation_pictures_of_one_motif_agree(odd_folder: Path, motif_name: str) -> None:
+    needs = Needs(mode="grey", fit="stretch", height=64, width=64)
+    files = sorted((odd_folder / "orientation").glob(f"{motif_name}_*"))
+    assert len(files) == 9
+    vectors = np.stack(
+        [fit(pixels_of(file.read_bytes(), needs), needs).ravel() / 255 for file in files]
+    )
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    assert (vectors @ vectors.T).min() >= 0.99

@@ -1,0 +1,136 @@
+"""Telling formats by their first bytes, and refusing files in words that help."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from tests.images.drawing import encode_motif
+
+from lookalike.errors import Outcome
+from lookalike.images.sniff import READABLE, refusal, sniff
+
+
+@pytest.mark.parametrize(
+    ("kind", "format"),
+    [
+        ("JPEG", "jpeg"),
+        ("PNG", "png"),
+        ("GIF", "gif"),
+        ("BMP", "bmp"),
+        ("WEBP", "webp"),
+        ("TIFF", "tiff"),
+        ("AVIF", "avif"),
+        ("HEIF", "heic"),
+    ],
+)
+def test_the_formats_that_are_read_are_recognised(kind: str, format: str) -> None:
+    assert sniff(encode_motif(kind)) == format
+    assert format in READABLE
+
+
+@pytest.mark.parametrize(
+    ("kind", "format"),
+    [
+        ("JPEG2000", "jp2"),
+        ("ICO", "ico"),
+        ("PPM", "pnm"),
+        ("PCX", "pcx"),
+        ("SGI", "sgi"),
+        ("DDS", "dds"),
+        ("EPS", "eps"),
+        ("QOI", "qoi"),
+    ],
+)
+def test_other_formats_are_named_but_not_read(kind: str, format: str) -> None:
+    data = encode_motif(kind)
+    assert sniff(data) == format
+    assert format not in READABLE
+    error = refusal("picture.jpg", data, len(data))
+    assert error is not None
+    assert error.outcome is Outcome.UNSUPPORTED
+    assert "export it as JPEG" in error.reason
+
+
+@pytest.mark.parametrize(
+    ("head", "format"),
+    [
+        (b"8BPS\x00\x01", "psd"),
+        (b"\x00\x00\x00\x18ftypmif1\x00\x00\x00\x00mif1heic", "heic"),
+        (b"\x00\x00\x00\x1cftypmif1\x00\x00\x00\x00mif1avifmiaf", "avif"),
+        (b"\x00\x00\x00\x18ftypcrx \x00\x00\x00\x01crx isom", "raw"),
+        (b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isommp41", None),
+        (b"\x00\x00\x00\x0cJXL \r\n\x87\n", "jxl"),
+        (b"II+\x00\x08\x00\x00\x00", "tiff"),
+        (b"BM, said the letter, and went on", None),
+        (b"<?xml version='1.0'?><svg xmlns='x'/>", "svg"),
+        (b"%PDF-1.7", None),
+        (b"", None),
+        (b"\xff", None),
+    ],
+)
+def test_first_bytes_written_by_hand(head: bytes, format: str | None) -> None:
+    assert sniff(head) == format
+
+
+def tiff_directory(*entries: tuple[int, int, int]) -> bytes:
+    """A little-endian TIFF with these (tag, type, value) in its first directory."""
+    body = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
+    return b"II*\x00\x08\x00\x00\x00" + struct.pack("<H", len(entries)) + body + bytes(4)
+
+
+def test_raw_camera_files_are_told_from_tiff() -> None:
+    assert sniff(tiff_directory((256, 4, 100), (257, 4, 100))) == "tiff"
+    assert sniff(tiff_directory((254, 4, 0), (256, 4, 100), (50706, 1, 1))) == "raw"  # DNG
+    assert sniff(tiff_directory((254, 4, 1), (256, 4, 160), (330, 4, 999))) == "raw"  # NEF, ARW
+    assert sniff(b"II*\x00\x10\x00\x00\x00CR\x02\x00") == "raw"
+
+
+def test_a_raw_ending_makes_a_tiff_raw() -> None:
+    head = tiff_directory((256, 4, 100), (257, 4, 100))
+    assert refusal("a.tif", head, 1000) is None
+    error = refusal("a.NEF", head, 1000)
+    assert error is not None
+    assert error.reason == "raw camera files are not read; export it as JPEG, PNG or TIFF"
+
+
+def test_neither_name_nor_content_makes_not_a_picture() -> None:
+    for name in ("letter.txt", "film.mp4", "Makefile", ""):
+        error = refusal(name, b"Dear Sir or Madam" * 20, 340)
+        assert error is not None
+        assert error.outcome is Outcome.UNSUPPORTED
+        assert error.reason.startswith("not a picture")
+
+
+def test_a_small_text_file_is_not_a_picture_rather_than_too_small() -> None:
+    error = refusal("notes.txt", b"milk", 4)
+    assert error is not None
+    assert error.outcome is Outcome.UNSUPPORTED
+
+
+def test_under_100_bytes_is_too_small() -> None:
+    for name, size, small in (("a.jpg", 99, True), ("a.jpg", 100, False), ("a.jpg", 0, True)):
+        error = refusal(name, b"\xff\xd8\xff\xe0"[:size], size)
+        assert (error is not None and error.outcome is Outcome.TOO_SMALL) == small
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (bytes(500), "nothing but zeros"),
+        (b"<!DOCTYPE html><html>" + bytes(200), "web page"),
+        (b"random words " * 20, "no picture known here"),
+    ],
+)
+def test_a_picture_by_name_alone_is_unreadable_with_a_hint(content: bytes, words: str) -> None:
+    error = refusal("IMG_1.JPG", content, len(content))
+    assert error is not None
+    assert error.outcome is Outcome.UNREADABLE
+    assert words in error.reason
+
+
+def test_formats_without_a_sign_are_named_by_their_ending() -> None:
+    error = refusal("a.tga", bytes(range(200)), 200)
+    assert error is not None
+    assert error.outcome is Outcome.UNSUPPORTED
+    assert error.reason.startswith(".tga files are not read")
