@@ -1,0 +1,1 @@
+"""Sounds that sound alike: a plug-in for Lookalike."""

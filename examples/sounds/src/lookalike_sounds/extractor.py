@@ -1,0 +1,51 @@
+"""A spectrogram → which pitches it holds, how they move, and in which rhythm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.images.needs import Needs
+
+_HEIGHT, _WIDTH = 48, 96
+_BEATS = 32
+
+
+class Sounds:
+    """Sounds of the same timbre and rhythm are close; loudness does not matter.
+
+    128 numbers from a spectrogram of 48 bands and 96 moments: the mean loudness of each band
+    (timbre and pitch), its deviation over time (what moves), and the first 32 frequencies of the
+    whole loudness over time (rhythm). Each part has the same weight. Silence gives the zero vector.
+    """
+
+    name = "sounds"
+    revision = "1"
+    dim = 2 * _HEIGHT + _BEATS
+    similarity: Literal["cosine", "euclidean"] = "cosine"
+    needs = Needs(mode="grey", fit="stretch", height=_HEIGHT, width=_WIDTH, resample="area")
+    place: Literal["worker", "parent"] = "worker"
+
+    def extract(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Spectrograms, each (48, 96) grey → (n, 128) float32 of unit length, or zero."""
+        vectors = np.zeros((len(images), self.dim), np.float32)
+        for row, image in enumerate(images):
+            loud = image.astype(np.float32) / 255
+            level = loud.mean(axis=1)
+            parts = (
+                level - level.mean(),  # a constant in decibels is loudness, which is left out
+                loud.std(axis=1),
+                np.abs(np.fft.rfft(loud.mean(axis=0) - loud.mean()))[1 : _BEATS + 1],
+            )
+            vectors[row] = np.concatenate([_unit(part) for part in parts])
+            vectors[row] = _unit(vectors[row])
+        return vectors
+
+
+def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    length = float(np.linalg.norm(vector))
+    # Rounding leaves traces of a constant; they are no content.
+    return np.asarray(vector / length if length > 1e-4 else np.zeros_like(vector), np.float32)
