@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from lookalike.cli import finding, output, parameters, wording
-from lookalike.cli.index import summary
+from lookalike.cli.index import files, summary
 from lookalike.cli.progress import ProgressLine
 from lookalike.cli.search import write_hits
 from lookalike.errors import Outcome, UsageError
 
 if TYPE_CHECKING:
+    from lookalike.datasets.products import Product
     from lookalike.library import Library
     from lookalike.query import Hits
 
 _VIEWS = 5  # pictures of each product in the catalogue; the query is the view after the last
-_ASKED = 7  # the product that is asked for, of any catalogue that has so many: a shirt
+_ASKED = 44  # the product that is asked for, of any catalogue that has so many: a shoe
+# Measured with 240 pictures outside a catalogue of 60 products: the product asked for is among the
+# ten hits in 71 % by shape, 46 % by pixels, 38 % by color (which finds the same backdrop instead).
+_EXTRACTORS = ("shape", "color")
 
 
 @click.command("demo")
@@ -58,6 +63,7 @@ def command(photos: Path | None, folder: Path, products: int, grid: Path) -> Non
     Draws a small simulated shop, indexes it, and asks for one of its products with a picture that
     is not among them. With --photos it does the same with your own pictures.
     """
+    from lookalike.datasets.products import make_product
     from lookalike.library import Library
 
     if photos is not None:
@@ -70,9 +76,21 @@ def command(photos: Path | None, folder: Path, products: int, grid: Path) -> Non
     with Library.create(shop, folder=_home(folder)) as library:
         _index_shop(library, shop)
         hits = _ask(library, query, grid)
-    asked = f"p{min(_ASKED, products - 1):04d}"
-    same = sum(hit.metadata.get("product") == asked for hit in hits.hits)
-    output.put(f"\n{same} of these {len(hits)} show the product that was asked for ({asked}).")
+    _judge(hits, make_product(_asked(products)))
+
+
+def _asked(products: int) -> int:
+    return min(_ASKED, products - 1)
+
+
+def _judge(hits: Hits, asked: Product) -> None:
+    """Say what nobody can say about real photos: how many of the hits are right."""
+    same = sum(hit.metadata.get("product") == asked.code for hit in hits.hits)
+    kind = sum(hit.metadata.get("kind") == asked.kind for hit in hits.hits)
+    output.put(
+        f"\nAsked for: {asked.caption} ({asked.code}). Of the {len(hits)} hits, {same} "
+        f"{'is' if same == 1 else 'are'} the same product, {kind} are of its kind."
+    )
 
 
 def _home(folder: Path) -> Path:
@@ -95,8 +113,9 @@ def _draw(folder: Path, shop: Path, products: int) -> Path:
     output.note(f"Drawing {wording.counted(products * _VIEWS, 'picture')} of products in {shop} …")
     query = folder / "query.jpg"
     try:
-        write_catalogue(shop, products=products, views=_VIEWS)
-        product = make_product(min(_ASKED, products - 1))
+        with ProgressLine("Drawing") as line:
+            write_catalogue(shop, products=products, views=_VIEWS, progress=line.count)
+        product = make_product(_asked(products))
         query.write_bytes(next(view_pictures(product, range(_VIEWS, _VIEWS + 1))))
     except OSError as error:
         raise UsageError(f"cannot write into {folder}: {error.strerror}") from error
@@ -108,7 +127,7 @@ def _index_shop(library: Library, shop: Path) -> None:
 
     with ProgressLine("Indexing") as line:
         options = Indexing(metadata=shop / "products.csv")
-        added = library.add([shop], options=options, progress=line)
+        added = library.add([shop], extractors=_EXTRACTORS, options=options, progress=line)
     output.note(summary(added))
 
 
@@ -117,7 +136,8 @@ def _index_photos(library: Library, photos: Path) -> Path:
     with ProgressLine("Indexing") as line:
         added = library.add([photos], progress=line)
     output.note(summary(added))
-    image = next(library.failures({Outcome.INDEXED}, below=photos), None)
+    images = library.failures({Outcome.INDEXED}, below=photos) if files(added) else iter(())
+    image = next(images, None)
     if image is None:
         raise UsageError(f"there are no pictures in {photos}")
     roots = {root.id: root.path for root in library.info().roots}
@@ -133,5 +153,6 @@ def _ask(library: Library, query: Path, grid: Path) -> Hits:
     write_hits(hits, "table", terms=(str(query),))
     result_grid([query], hits, grid)
     output.note(f"\nThe hits as pictures: {finding.shown(grid)}")
-    output.note(f"Next: {finding.typed(library.folder, f'search {finding.shown(query)}')}")
+    again = f"search {shlex.quote(finding.shown(query))}"
+    output.note(f"Next: {finding.typed(library.folder, again)}")
     return hits

@@ -34,6 +34,7 @@ class ProgressLine:
         self._stream = stream or sys.stderr
         self._alive = output.is_terminal(self._stream)
         self._drawn = 0.0
+        self._started = time.monotonic()
         self._marks: deque[tuple[float, int]] = deque()
 
     def __enter__(self) -> ProgressLine:
@@ -65,6 +66,13 @@ class ProgressLine:
             width=_columns(self._stream) - 1,  # the last column makes some terminals wrap
         )
         self._write(text)
+
+    def count(self, done: int, total: int) -> None:
+        """Show a state of work that has no more to tell than this."""
+        from lookalike.indexing.report import Progress
+
+        seconds = time.monotonic() - self._started
+        self(Progress(done, total, indexed=done, failed=0, path="", seconds=seconds))
 
     def _mark(self, progress: Progress) -> None:
         marks = self._marks

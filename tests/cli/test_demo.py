@@ -1,0 +1,44 @@
+"""`lookalike demo`: the first thing that a newcomer runs."""
+
+from pathlib import Path
+
+from PIL import Image
+from tests.cli.running import draw, lookalike
+
+
+def test_the_demo_draws_indexes_searches_and_saves_the_hits(tmp_path: Path) -> None:
+    run = lookalike("demo", "--products", "6", cwd=tmp_path)
+    assert run.returncode == 0
+    lines = run.stdout.splitlines()
+    assert lines[0].split() == ["rank", "similarity", "path"]
+    assert len(lines) == 1 + 10 + 2
+    assert lines[1].startswith("   1 ")
+    assert lines[-1].startswith("Asked for: a")
+    assert "(p0005). Of the 10 hits, " in lines[-1]
+    assert "Indexed 30 pictures in " in run.stderr
+    assert "lookalike search" in run.stderr
+    with Image.open(tmp_path / "search_results.png") as grid:
+        assert grid.format == "PNG"
+    again = lookalike("demo", "--products", "6", cwd=tmp_path)
+    assert again.returncode == 0
+    assert again.stdout == run.stdout
+    assert "Indexed 0 pictures (30 unchanged) in " in again.stderr
+
+
+def test_the_demo_with_photos_writes_nothing_into_their_folder(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    for number in range(4):
+        draw(photos / f"{number}.png", number)
+    before = sorted(photos.rglob("*"))
+    run = lookalike("demo", "--photos", "photos", "--grid", "out.png", cwd=tmp_path)
+    assert run.returncode == 0
+    assert run.stdout.splitlines()[1] == "   1       1.000  photos/0.png"
+    assert sorted(photos.rglob("*")) == before
+    assert (tmp_path / "out.png").is_file()
+
+
+def test_the_demo_with_a_folder_without_pictures_says_so(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    run = lookalike("demo", "--photos", "empty", cwd=tmp_path)
+    assert run.returncode == 2
+    assert run.stderr.splitlines()[-1] == "Error: there are no pictures in empty"
