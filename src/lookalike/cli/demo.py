@@ -69,14 +69,15 @@ def command(photos: Path | None, folder: Path, products: int, grid: Path) -> Non
     if photos is not None:
         with Library.create(photos, folder=_home(folder / "photos")) as library:
             query = _index_photos(library, photos)
-            _ask(library, query, grid)
+            _finish(library, query, _ask(library, query), grid)
         return
     shop = folder / "products"
     query = _draw(folder, shop, products)
     with Library.create(shop, folder=_home(folder)) as library:
         _index_shop(library, shop)
-        hits = _ask(library, query, grid)
-    _judge(hits, make_product(_asked(products)))
+        hits = _ask(library, query)
+        _judge(hits, make_product(_asked(products)))
+        _finish(library, query, hits, grid)
 
 
 def _asked(products: int) -> int:
@@ -144,15 +145,21 @@ def _index_photos(library: Library, photos: Path) -> Path:
     return roots[image.root] / image.path
 
 
-def _ask(library: Library, query: Path, grid: Path) -> Hits:
-    from lookalike.plots import result_grid
+def _ask(library: Library, query: Path) -> Hits:
     from lookalike.query import Query
 
     output.note(f"What looks like {finding.shown(query)}?\n")
     hits = library.search(Query((query,)))
     write_hits(hits, "table", terms=(str(query),))
+    return hits
+
+
+def _finish(library: Library, query: Path, hits: Hits, grid: Path) -> None:
+    """Draw the hits, and say what to try next."""
+    from lookalike.plots import result_grid
+
     result_grid([query], hits, grid)
+    output.flush()
     output.note(f"\nThe hits as pictures: {finding.shown(grid)}")
     again = f"search {shlex.quote(finding.shown(query))}"
     output.note(f"Next: {finding.typed(library.folder, again)}")
-    return hits

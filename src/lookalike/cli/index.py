@@ -138,7 +138,7 @@ def _add(
             return library.add(sources, extractors=names or None, options=options, progress=line)
     except KeyboardInterrupt:
         held = wording.counted(library.info().images, "picture is", "pictures are")
-        output.note(f"Interrupted. {held} in the library; run the same command to go on.")
+        output.interrupted(f"{held} in the library; run the same command to go on.")
         ctx.exit(130)
 
 

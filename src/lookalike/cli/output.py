@@ -88,6 +88,12 @@ def aside(text: str) -> None:
         note(click.style(text, dim=True) if coloured(sys.stderr) else text)
 
 
+def interrupted(text: str = "") -> None:
+    """What became of the work after Ctrl-C, on a line of its own: the terminal has written "^C"."""
+    start = "\n" if is_terminal(sys.stderr) else ""
+    note(f"{start}Interrupted. {text}".rstrip())
+
+
 def complain(text: str) -> None:
     """An error in one line, on stderr."""
     # Click strips the colour again where stderr is no terminal.

@@ -92,7 +92,7 @@ class Program(click.Group):
             output.drop()
             ctx.exit(0)
         except KeyboardInterrupt:
-            output.note("\nInterrupted.")
+            output.interrupted()
             ctx.exit(130)
         except click.UsageError as error:
             raise Told(_usage_text(error)) from None
