@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import Outcome
 from lookalike.images.needs import Facts
+from lookalike.stores.filters import FieldFacts
 from lookalike.vectors.similarity import Similarity
 
 DType: TypeAlias = Literal["f32", "f16"]
@@ -107,7 +108,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One file as the library remembers it. `width` and `height` are upright; None if not decoded."""
+    """One file as the library remembers it. `width` and `height` are upright; None if not decoded.
+
+    metadata  what was said of it: by a table (`set_metadata`), which goes first, and by sidecars
+    facts     what the file says of itself, by the names of `Facts` from `taken` on
+    """
 
     id: int
     root: int
@@ -121,6 +126,7 @@ class Image:
     height: int | None
     format: str | None
     metadata: Mapping[str, Any]
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +175,28 @@ class View(Protocol):
         """(len(ids), dim) as stored, a row of NaN where the image has no vector in this space."""
         ...
 
+    def select(self, where: str) -> Ids:
+        """Ids, rising, of the images that satisfy a filter (the language: `filters`); of indexed ones
+        alone, unless the filter mentions the outcome. `UsageError` of one line for a filter that
+        cannot be read, for a field that nothing has, and for numbers compared with texts."""
+        ...
+
+    def fields(self) -> Mapping[str, FieldFacts]:
+        """What can be filtered, and what the library has in it."""
+        ...
+
+    def captions(
+        self, words: str, k: int, *, among: Ids | None = None
+    ) -> tuple[Ids, NDArray[np.float32]]:
+        """Ids and scores of the at most k indexed images whose captions, keywords and other texts fit
+        the words best; larger is better, ties by the lower id. Any word may match. The words are
+        text, whatever they look like. `among` as in `search`."""
+        ...
+
+    def has_captions(self) -> bool:
+        """Whether any image has words that `captions` can find."""
+        ...
+
     def images(self, ids: Iterable[int]) -> dict[int, Image]:
         """Those of the ids that exist."""
         ...
@@ -188,6 +216,31 @@ class View(Protocol):
         ...
 
     def counts(self) -> dict[Outcome, int]: ...
+
+
+class Sidecars(Protocol):
+    """What the writer keeps of files beside the pictures: metadata that follows those files.
+
+    A mark is any text that changes when the files do.
+    """
+
+    def known(self, root: int, paths: Sequence[str]) -> dict[str, tuple[int, str]]:
+        """Id and mark ("" without sidecars) of those of the pictures that are known."""
+        ...
+
+    def put(self, rows: Mapping[int, tuple[str, Mapping[str, Any]]]) -> None:
+        """Replace the mark and the metadata of these images, and keep them; `UsageError` for an
+        unknown id."""
+        ...
+
+    def keep(self, ids: Iterable[int]) -> None:
+        """Mark the sidecars of these images as seen in this writer's life."""
+        ...
+
+    def sweep(self, root: int, folder: str) -> int:
+        """Forget what sidecars said of images of the root below `folder` ("" for all) that were
+        neither put nor kept; of how many."""
+        ...
 
 
 class Writer(Protocol):
@@ -244,8 +297,12 @@ class Writer(Protocol):
         ...
 
     def set_metadata(self, rows: Mapping[int, Mapping[str, Any]]) -> None:
-        """Replace the metadata of these images (JSON values); `UsageError` for an unknown id."""
+        """Replace the metadata of these images (JSON values); `UsageError` for an unknown id. It
+        goes before what sidecars and the files themselves say of the same name; None says nothing."""
         ...
+
+    @property
+    def sidecars(self) -> Sidecars: ...
 
 
 class Store(Protocol):

@@ -15,6 +15,7 @@ from typing import TypeAlias
 from lookalike.errors import Outcome, UsageError
 from lookalike.stores.contract import Entry
 from lookalike.stores.local.catalogue import chunks, marks
+from lookalike.stores.local.descriptions import details
 from lookalike.stores.local.names import decode_path, encode_path
 
 Place: TypeAlias = tuple[int, str]
@@ -22,6 +23,9 @@ Place: TypeAlias = tuple[int, str]
 
 Placements: TypeAlias = Mapping[int, Mapping[int, int]]
 """Image → space → row."""
+
+FactsRow: TypeAlias = tuple[int | None, int | None, str | None, str | None]
+"""Width, height, format, and the JSON of what else the file says of itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class Before:
     id: int
     place: Place
     hash: bytes | None
-    facts: tuple[int | None, int | None, str | None]
+    facts: FactsRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +59,16 @@ class Step:
         return self.before is not None and _same(self.before, self.entry)
 
     @property
-    def facts(self) -> tuple[int | None, int | None, str | None]:
-        """Width, height, format: as the entry says, else what is known of the same content."""
+    def facts(self) -> FactsRow:
+        """As the entry says, else what is known of the same content."""
         told = self.entry.facts
         if told is not None:
-            return told.width, told.height, told.format
+            return told.width, told.height, told.format, details(told)
         if self.source is not None:
             return self.source.facts
         if self.before is not None and self.same_content:
             return self.before.facts
-        return None, None, None
+        return None, None, None, None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,11 +219,12 @@ def _read(
     first = [] if root is None else [root]
     for chunk in chunks(values):
         for row in connection.execute(
-            "SELECT id, root, path, hash, width, height, format FROM images "  # noqa: S608
+            "SELECT id, root, path, hash, width, height, format, json FROM images "  # noqa: S608
+            "LEFT JOIN facts ON facts.image = images.id "
             f"WHERE {where} {column} IN ({marks(len(chunk))}) ORDER BY id",
             [*first, *chunk],
         ):
-            yield Before(row[0], (row[1], decode_path(row[2])), row[3], (row[4], row[5], row[6]))
+            yield Before(row[0], (row[1], decode_path(row[2])), row[3], tuple(row[4:8]))
 
 
 def _placements(

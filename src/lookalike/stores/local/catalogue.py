@@ -21,6 +21,7 @@ from lookalike.errors import (
     StorageFull,
 )
 from lookalike.stores.contract import DType, Image
+from lookalike.stores.local.descriptions import merged
 from lookalike.stores.local.names import decode_path
 from lookalike.vectors.similarity import Similarity
 
@@ -34,7 +35,10 @@ BUSY_SECONDS = 10.0
 """How long SQLite waits for another connection: only checkpoints and recovery ever block."""
 
 IMAGE_COLUMNS = """images.id, root, path, size, mtime_ns, hash, outcome, reason, width, height,
-    format, metadata.json FROM images LEFT JOIN metadata ON metadata.image = images.id"""
+    format, facts.json, sidecars.json, metadata.json
+    FROM images LEFT JOIN facts ON facts.image = images.id
+    LEFT JOIN sidecars ON sidecars.image = images.id
+    LEFT JOIN metadata ON metadata.image = images.id"""
 
 T = TypeVar("T")
 
@@ -207,7 +211,8 @@ def image_from(row: tuple[Any, ...]) -> Image:
         width=row[8],
         height=row[9],
         format=row[10],
-        metadata={} if row[11] is None else json.loads(row[11]),
+        metadata=merged(row[12], row[13]),
+        facts={} if row[11] is None else json.loads(row[11]),
     )
 
 

@@ -85,7 +85,41 @@ def m001_images_spaces_and_placements(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_images_spaces_and_placements,)
+def m002_words_and_columns(connection: sqlite3.Connection) -> None:
+    """facts     what a file says of itself beyond its size and format (see `descriptions.py`)
+    sidecars  what files beside the picture say; `mark` tells whether those files have changed
+    words     the texts of an image, for `captions.py`
+    fields    names of what can be filtered; `of_file`: one of the file's own, not of the metadata
+    columns   one field of 1,024 images, packed (`columns.py`); key = field << 40 | block
+    blocks    the blocks that hold images; a stale one is not packed as it is now
+
+    What was there before is stale: whoever opens the library packs it and fills `words`.
+    """
+    for statement in (
+        """CREATE TABLE facts (
+             image INTEGER PRIMARY KEY REFERENCES images (id) ON DELETE CASCADE,
+             json TEXT NOT NULL)""",
+        """CREATE TABLE sidecars (
+             image INTEGER PRIMARY KEY REFERENCES images (id) ON DELETE CASCADE,
+             mark TEXT NOT NULL,
+             json TEXT NOT NULL)""",
+        """CREATE VIRTUAL TABLE words USING fts5 (
+             caption, keywords, fields, path, tokenize = 'unicode61 remove_diacritics 2')""",
+        """CREATE TABLE fields (
+             id INTEGER PRIMARY KEY,
+             name TEXT NOT NULL,
+             of_file INTEGER NOT NULL,
+             UNIQUE (name, of_file))""",
+        """CREATE TABLE columns (
+             key INTEGER PRIMARY KEY, numbers BLOB, codes BLOB, texts BLOB, more BLOB)""",
+        "CREATE TABLE blocks (block INTEGER PRIMARY KEY, stale INTEGER NOT NULL)",
+        "INSERT INTO blocks SELECT DISTINCT id >> 10, 1 FROM images",
+        "INSERT INTO settings VALUES ('changes', 0), ('words', 'stale')",
+    ):
+        connection.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_images_spaces_and_placements, m002_words_and_columns)
 
 
 def version(connection: sqlite3.Connection) -> int:

@@ -22,6 +22,7 @@ from lookalike.stores.local.catalogue import (
     translated,
 )
 from lookalike.stores.local.matrix import Matrix, load_fitted, map_matrix, space_folder
+from lookalike.stores.local.snapshot import Columns
 from lookalike.stores.local.view import LocalView
 from lookalike.vectors.exact import Rows
 
@@ -42,6 +43,7 @@ class Readers:
         self._idle: list[sqlite3.Connection] = []
         self._matrices: dict[int, tuple[State, Matrix]] = {}
         self._fitted: dict[int, Fitted] = {}
+        self._columns = Columns()
         self._process = os.getpid()
         self._unchanged: tuple[int, int] | None = None
         self._closed = False
@@ -79,6 +81,7 @@ class Readers:
             self._closed = True
             self._drop()
             self._matrices.clear()
+            self._columns.clear()
 
     def view(self, connection: sqlite3.Connection) -> LocalView:
         """The state of this moment: one transaction, and the maps of all spaces.
@@ -99,7 +102,7 @@ class Readers:
                 before = spaces
                 connection.execute("ROLLBACK")
         named = {row.key: row for row in spaces}
-        return LocalView(self._folder, connection, named, matrices, fitted)
+        return LocalView(self._folder, connection, named, matrices, fitted, self._columns)
 
     def _load(
         self, connection: sqlite3.Connection, spaces: list[SpaceRow]

@@ -49,7 +49,7 @@ def twins(
     same = "size = ? AND hash IS NOT NULL" if hash is None else "+size = ? AND hash = ?"
     complete = f"""(outcome <> 'indexed' OR {len(spaces)} = (
         SELECT count(*) FROM placements JOIN spaces ON spaces.id = placements.space
-        WHERE placements.image = images.id AND spaces.key IN ({marks(len(spaces))})))"""
+        WHERE placements.image = images.id AND spaces.key IN ({marks(len(spaces))})))"""  # noqa: S608
     rows = connection.execute(
         f"SELECT {IMAGE_COLUMNS} WHERE {same} AND {complete} ORDER BY images.id LIMIT {TWINS}",
         [size, *([] if hash is None else [hash]), *spaces],

@@ -5,7 +5,7 @@ caller's transaction.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
 from lookalike.stores.local.batch import Plan, Step
+from lookalike.stores.local.captions import forget_captions_of_gone, update_captions
 from lookalike.stores.local.catalogue import SpaceRow, chunks, marks
+from lookalike.stores.local.columns import mark_gone_stale, mark_stale
 from lookalike.stores.local.matrix import append, last_id, map_matrix
 from lookalike.stores.local.names import encode_path, plain_text
 from lookalike.vectors.similarity import normalise
@@ -38,7 +40,7 @@ def carry_out(
         _write_vectors(folder, connection, plan, space)
 
 
-def _write_images(connection: sqlite3.Connection, steps: Iterable[Step]) -> None:
+def _write_images(connection: sqlite3.Connection, steps: Sequence[Step]) -> None:
     moved = [(step.id,) for step in steps if step.moved]
     if moved:
         # Out of the way first: two files may have changed places. No path is a BLOB of this kind.
@@ -55,6 +57,22 @@ def _write_images(connection: sqlite3.Connection, steps: Iterable[Step]) -> None
              format, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         (_columns(step) for step in steps if step.before is None),
     )
+    _write_facts(connection, steps)
+
+
+def _write_facts(connection: sqlite3.Connection, steps: Sequence[Step]) -> None:
+    """What the files say of themselves, and what follows from a change: words and columns."""
+    connection.executemany(
+        "DELETE FROM facts WHERE image = ?",
+        ((step.id,) for step in steps if step.before and step.before.facts[3]),
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO facts VALUES (?, ?)",
+        ((step.id, step.facts[3]) for step in steps if step.facts[3]),
+    )
+    # A new image of which nothing is said has no words.
+    update_captions(connection, [step.id for step in steps if step.before or step.facts[3]])
+    mark_stale(connection, (step.id for step in steps))
 
 
 def _columns(step: Step) -> tuple[object, ...]:
@@ -67,7 +85,7 @@ def _columns(step: Step) -> tuple[object, ...]:
         entry.hash,
         entry.outcome.value,
         plain_text(entry.reason) if entry.reason else "",
-        *step.facts,
+        *step.facts[:3],
         step.id,
     )
 
@@ -148,6 +166,8 @@ def forget_gone(connection: sqlite3.Connection) -> None:
 
 
 def _delete_gone(connection: sqlite3.Connection) -> None:
+    forget_captions_of_gone(connection)
+    mark_gone_stale(connection)
     connection.execute("DELETE FROM images WHERE id IN (SELECT id FROM temp.gone)")
 
 

@@ -9,7 +9,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lookalike.errors import LibraryDamaged, LibraryReadOnly, NoLibrary, UsageError
+from lookalike.errors import (
+    LibraryDamaged,
+    LibraryReadOnly,
+    LookalikeError,
+    NoLibrary,
+    UsageError,
+)
 from lookalike.stores.local.catalogue import (
     CATALOGUE,
     connect,
@@ -17,6 +23,7 @@ from lookalike.stores.local.catalogue import (
     translated,
     writable,
 )
+from lookalike.stores.local.derived import Derived
 from lookalike.stores.local.lock import write_lock
 from lookalike.stores.local.migrations import (
     APPLICATION_ID,
@@ -124,6 +131,8 @@ class LocalStore:
                     refuse_newer(connection, self._migrations)
                     writer = LocalWriter(self._folder, connection)
                 yield writer
+                with suppress(LookalikeError, sqlite3.Error):  # all of it can be made again
+                    writer.finish()
             finally:
                 with suppress(sqlite3.Error):  # a courtesy: must not hide why the writing ended
                     # Moves the log into the catalogue, so that a copy of the folder needs no log.
@@ -156,5 +165,6 @@ class LocalStore:
             connection = connect(self._folder, "create")
             try:
                 migrate(connection, self._migrations)
+                Derived(connection).pack()
             finally:
                 connection.close()

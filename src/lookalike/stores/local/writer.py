@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from lookalike.errors import UsageError
 from lookalike.stores.contract import Entry, Image, Known, Root, Space
 from lookalike.stores.local import upkeep
 from lookalike.stores.local.batch import plan, refuse_nonsense, without_repeats
+from lookalike.stores.local.captions import update_captions
 from lookalike.stores.local.catalogue import (
     chunks,
     marks,
@@ -19,6 +19,9 @@ from lookalike.stores.local.catalogue import (
     transaction,
     translated,
 )
+from lookalike.stores.local.columns import mark_stale
+from lookalike.stores.local.derived import Derived
+from lookalike.stores.local.descriptions import json_of
 from lookalike.stores.local.matrix import (
     directory_name,
     make_files,
@@ -29,6 +32,7 @@ from lookalike.stores.local.matrix import (
 from lookalike.stores.local.names import below, load_root, store_root
 from lookalike.stores.local.recognition import known, twins
 from lookalike.stores.local.rows import carry_out, count_gone, forget_gone, name_gone
+from lookalike.stores.local.sidecars import LocalSidecars
 
 
 class LocalWriter:
@@ -45,6 +49,8 @@ class LocalWriter:
         connection.execute("CREATE TEMP TABLE gone (id INTEGER PRIMARY KEY)")
         connection.execute("CREATE TEMP TABLE stale (image INTEGER, space INTEGER)")
         self.healed = upkeep.tidy(folder, connection)
+        self._derived = Derived(connection)
+        self._sidecars = LocalSidecars(folder, connection)
 
     # Roots and spaces
 
@@ -163,6 +169,7 @@ class LocalWriter:
                     ids |= {(step.entry.root, step.entry.path): step.id for step in planned.steps}
                 self._mark(ids.values())
             upkeep.compact_where_worth_it(self._folder, self._connection)
+            self._derived.pack_when_worth_it()
         return [ids[entry.root, entry.path] for entry in entries]
 
     def keep(self, ids: Iterable[int]) -> None:
@@ -212,8 +219,21 @@ class LocalWriter:
                     raise UsageError("metadata is given for an image that is not in the library")
             self._connection.executemany(
                 "INSERT OR REPLACE INTO metadata VALUES (?, ?)",
-                ((int(id_), _json(values)) for id_, values in rows.items()),
+                ((int(id_), json_of(values)) for id_, values in rows.items()),
             )
+            update_captions(self._connection, map(int, rows))
+            mark_stale(self._connection, map(int, rows))
+        self._derived.pack_when_worth_it()
+
+    @property
+    def sidecars(self) -> LocalSidecars:
+        """See `Writer`."""
+        return self._sidecars
+
+    def finish(self) -> None:
+        """The last thing a writer does: bring what is derived up to date."""
+        with translated(self._folder):
+            self._derived.pack()
 
     # Roots, again
 
@@ -230,13 +250,3 @@ class LocalWriter:
         """The root that is this folder, however it is spelled."""
         place = path.resolve()
         return next((root for root in self._roots() if root.path.resolve() == place), None)
-
-
-def _json(values: Mapping[str, Any]) -> str:
-    """ASCII JSON: SQLite reads its escapes, and it can hold any str that Python can."""
-    try:
-        return json.dumps(dict(values), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise UsageError(
-            f"metadata must be JSON values without NaN or infinity: {error}"
-        ) from error

@@ -1,0 +1,258 @@
+"""Columns of one state of the catalogue, in memory, shared by all views of that state."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.stores.contract import Ids
+from lookalike.stores.filters import OF_THE_FILE, OF_THE_PICTURE, FieldFacts, Value
+from lookalike.stores.local.columns import (
+    BLOCK,
+    SHIFT,
+    Field,
+    Numbers,
+    Part,
+    changes,
+    field_ids,
+    packed_parts,
+    parts_of,
+    unpack_codes,
+    unpack_more,
+    unpack_numbers,
+    unpack_texts,
+)
+from lookalike.stores.local.names import decode_path
+
+KEPT_BYTES = 256 << 20
+"""Of columns that stay in memory: about thirty of a million images."""
+
+SCANNED = 64
+"""Blocks of paths that are looked at together. Paths are not kept as a column: they would take a
+hundred bytes an image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One field of n positions; a position is a place in a block, whether or not it holds an image.
+
+    numbers     (n,) float64, NaN where there is none; None where no position has one
+    codes       (n,) int32 place in `texts`, -1 where there is none; None where no position has one
+    texts       distinct, sorted
+    more_at, more_numbers, more_codes   positions, numbers and codes of further values
+    """
+
+    numbers: Numbers | None
+    codes: NDArray[np.int32] | None
+    texts: Sequence[str]
+    more_at: NDArray[np.int64]
+    more_numbers: Numbers
+    more_codes: NDArray[np.int32]
+
+    @property
+    def bytes(self) -> int:
+        """Memory it takes; a text is taken for 80."""
+        arrays = (self.numbers, self.codes, self.more_at, self.more_numbers, self.more_codes)
+        return sum(a.nbytes for a in arrays if a is not None) + 80 * len(self.texts)
+
+    def present(self, count: int) -> NDArray[np.bool_]:
+        """(count,) which positions have a value."""
+        found = np.zeros(count, np.bool_)
+        if self.numbers is not None:
+            found |= ~np.isnan(self.numbers)
+        if self.codes is not None:
+            found |= self.codes >= 0
+        return found
+
+
+class Snapshot:
+    """The columns of one state, loaded when they are first asked for."""
+
+    def __init__(self, connection: sqlite3.Connection, state: int) -> None:
+        self.state = state
+        rows = connection.execute("SELECT block, stale FROM blocks ORDER BY block").fetchall()
+        self.blocks = np.array([block for block, _ in rows], np.int64)
+        self._stale = [block for block, stale in rows if stale]
+        self._place = {int(block): place for place, block in enumerate(self.blocks)}
+        self._ids = field_ids(connection)
+        self._fresh: dict[int, dict[Field, Part]] | None = None
+        self._columns: dict[Field, Column] = {}
+        self.facts: dict[Field, FieldFacts] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def count(self) -> int:
+        """How many positions there are."""
+        return len(self.blocks) * BLOCK
+
+    def ids(self, mask: NDArray[np.bool_]) -> Ids:
+        """Ids of the images at the positions that are set, rising."""
+        positions = np.flatnonzero(mask)
+        found: Ids = (self.blocks[positions >> SHIFT] << SHIFT) + (positions & (BLOCK - 1))
+        return found
+
+    def names(self, connection: sqlite3.Connection) -> dict[str, Field]:
+        """What each name means: the metadata of that name before the file's own, which is then
+        called "file.…". Those of the metadata come first."""
+        given = {name for name, of_file in self._ids if not of_file}
+        for parts in self._unpacked(connection).values():
+            given |= {name for name, of_file in parts if not of_file}
+        names = {
+            name: (name, False) for name in [*sorted(given - {*OF_THE_PICTURE}), *OF_THE_PICTURE]
+        }
+        for name in OF_THE_FILE:
+            names[f"file.{name}" if name in given else name] = (name, True)
+        return names
+
+    def column(self, connection: sqlite3.Connection, field: Field) -> Column:
+        """The column of a field; empty if nothing has a value."""
+        with self._lock:
+            kept = self._columns.pop(field, None)
+        column = kept or self._load(connection, field)
+        with self._lock:
+            self._columns[field] = column  # at the end: the one used last
+            while sum(c.bytes for c in self._columns.values()) > KEPT_BYTES:
+                del self._columns[next(iter(self._columns))]
+        return column
+
+    def scanned(self, connection: sqlite3.Connection, field: Field) -> Iterator[Column]:
+        """The paths or names of all images in pieces, which together are as long as a column."""
+        whole_path = field[0] == "path"
+        for start in range(0, len(self.blocks), SCANNED):
+            blocks = self.blocks[start : start + SCANNED]
+            rows = connection.execute(
+                "SELECT id, path FROM images WHERE id >= ? AND id < ?",
+                (int(blocks[0]) << SHIFT, (int(blocks[-1]) + 1) << SHIFT),
+            ).fetchall()
+            ids = np.array([id for id, _ in rows], np.int64)
+            at = np.searchsorted(blocks, ids >> SHIFT) * BLOCK + (ids & (BLOCK - 1))
+            paths = [decode_path(path) for _, path in rows]
+            values = paths if whole_path else [path.rpartition("/")[2] for path in paths]
+            texts = sorted(set(values))
+            place = {text: number for number, text in enumerate(texts)}
+            codes = np.full(len(blocks) * BLOCK, -1, np.int32)
+            codes[at] = [place[value] for value in values]
+            yield Column(None, codes, texts, *_NO_MORE)
+
+    def indexed(self, connection: sqlite3.Connection) -> NDArray[np.bool_]:
+        """(count,) where an indexed image is."""
+        column = self.column(connection, ("outcome", True))
+        if column.codes is None or "indexed" not in column.texts:
+            return np.zeros(self.count, np.bool_)
+        mask: NDArray[np.bool_] = column.codes == column.texts.index("indexed")
+        return mask
+
+    def _unpacked(self, connection: sqlite3.Connection) -> dict[int, dict[Field, Part]]:
+        """The parts of the stale blocks."""
+        if self._fresh is None:
+            self._fresh = {block: parts_of(connection, block) for block in self._stale}
+        return self._fresh
+
+    def _load(self, connection: sqlite3.Connection, field: Field) -> Column:
+        """A column of its parts: packed ones, and those of stale blocks."""
+        fresh = self._unpacked(connection)
+        builder = _Builder(len(self.blocks))
+        if field in self._ids:
+            for block, numbers, codes, texts, more in packed_parts(connection, self._ids[field]):
+                place = self._place.get(block)
+                if place is None or block in fresh:
+                    continue
+                if numbers is not None:
+                    builder.add_numbers(place, unpack_numbers(numbers))
+                if codes is not None and texts is not None:
+                    builder.add_texts(place, unpack_codes(codes), texts)
+                if more is not None:
+                    builder.add_more(place, unpack_more(more))
+        for block, parts in fresh.items():
+            if part := parts.get(field):
+                place = self._place[block]
+                if part.numbers is not None:
+                    builder.add_numbers(place, part.numbers)
+                if part.codes is not None:
+                    builder.add_texts(place, part.codes, part.texts)
+                builder.add_more(place, part.more)
+        return builder.column()
+
+
+class Columns:
+    """The snapshot of the newest state that was asked for."""
+
+    def __init__(self) -> None:
+        self._snapshot: Snapshot | None = None
+        self._lock = threading.Lock()
+
+    def at(self, connection: sqlite3.Connection) -> Snapshot:
+        """The snapshot of the state that this connection's transaction sees."""
+        state = changes(connection)
+        with self._lock:
+            known = self._snapshot
+        if known is not None and known.state == state:
+            return known
+        made = Snapshot(connection, state)
+        with self._lock:
+            if self._snapshot is None or self._snapshot.state < state:
+                self._snapshot = made
+        return made
+
+    def clear(self) -> None:
+        with self._lock:
+            self._snapshot = None
+
+
+_NO_MORE = (np.empty(0, np.int64), np.empty(0), np.empty(0, np.int32))
+
+
+class _Builder:
+    """A column that grows by parts. Texts are gathered first: their order is known at the end."""
+
+    def __init__(self, blocks: int) -> None:
+        self._blocks = blocks
+        self._numbers: NDArray[np.float64] | None = None
+        self._codes: list[tuple[int, NDArray[np.integer], Sequence[str] | bytes]] = []
+        self._texts: dict[Sequence[str] | bytes, Sequence[str]] = {}
+        self._more: list[tuple[int, Value]] = []
+
+    def add_numbers(self, place: int, numbers: NDArray[np.floating]) -> None:
+        if self._numbers is None:
+            self._numbers = np.full((self._blocks, BLOCK), np.nan)
+        self._numbers[place] = numbers
+
+    def add_texts(
+        self, place: int, codes: NDArray[np.integer], texts: Sequence[str] | bytes
+    ) -> None:
+        """`texts` packed or not: many blocks have the same ones, which are unpacked once."""
+        key = texts if isinstance(texts, bytes) else tuple(texts)
+        if key not in self._texts:
+            self._texts[key] = unpack_texts(key) if isinstance(key, bytes) else key
+        self._codes.append((place, codes, key))
+
+    def add_more(self, place: int, more: Sequence[tuple[int, Value]]) -> None:
+        self._more += [(place * BLOCK + position, value) for position, value in more]
+
+    def column(self) -> Column:
+        further = {value for _, value in self._more if isinstance(value, str)}
+        texts = sorted(further.union(*self._texts.values()))
+        place_of = {text: number for number, text in enumerate(texts)}
+        codes = None
+        if self._codes:
+            codes = np.full((self._blocks, BLOCK), -1, np.int32)
+            # One more for the code that means "none".
+            remaps = {
+                key: np.array([*map(place_of.__getitem__, own), -1], np.int32)
+                for key, own in self._texts.items()
+            }
+            for place, own_codes, key in self._codes:
+                np.take(remaps[key], own_codes, out=codes[place])
+        return Column(
+            None if self._numbers is None else self._numbers.ravel(),
+            None if codes is None else codes.ravel(),
+            texts,
+            np.array([at for at, _ in self._more], np.int64),
+            np.array([np.nan if isinstance(v, str) else v for _, v in self._more], np.float64),
+            np.array([place_of[v] if isinstance(v, str) else -1 for _, v in self._more], np.int32),
+        )
