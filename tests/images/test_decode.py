@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -399,36 +398,3 @@ def test_no_other_decoder_sees_the_bytes() -> None:
     error = refused(b"8BPS" + bytes(200), name="photo.jpg")
     assert error.outcome is Outcome.UNSUPPORTED
     assert error.reason.startswith("Photoshop files are not read")
-
-
-def test_every_odd_file_ends_in_one_outcome_or_in_pixels(odd_folder: Path) -> None:
-    """In this process and without a guard: what is left for the guard are hangs and crashes."""
-    needs = Needs(min_side=64)
-    read = 0
-    for path in sorted(odd_folder.rglob("*")):
-        if not path.is_file():
-            continue
-        try:
-            decoded = decode(path.read_bytes(), needs=[needs], name=path.name)
-        except ImageError as error:
-            assert error.outcome is not Outcome.INDEXED
-            assert error.reason
-            continue
-        read += 1
-        height, width, channels = decoded.pixels.shape
-        assert channels == 3
-        assert decoded.pixels.dtype == np.uint8
-        assert max(height, width) <= 3 * min(height, width) + 3
-    assert read > 600
-
-
-@pytest.mark.parametrize("motif_name", ["Landscape", "Portrait"])
-def test_the_orientation_pictures_of_one_motif_agree(odd_folder: Path, motif_name: str) -> None:
-    needs = Needs(mode="grey", fit="stretch", height=64, width=64)
-    files = sorted((odd_folder / "orientation").glob(f"{motif_name}_*"))
-    assert len(files) == 9
-    vectors = np.stack(
-        [fit(pixels_of(file.read_bytes(), needs), needs).ravel() / 255 for file in files]
-    )
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    assert (vectors @ vectors.T).min() >= 0.99

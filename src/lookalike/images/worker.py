@@ -32,6 +32,10 @@ FLUSH_SECONDS = 0.03
 """Finished results wait this long for company. The pool relies on it: silence longer than this
 and the time limit means that the task at hand is over the limit."""
 
+LIBRARY_BYTES = 256 << 20
+"""Address space for OpenCV, Pillow's plugins and libheif, which are loaded when first needed
+(210 MB on Linux): a picture must not be blamed for them."""
+
 
 def main() -> None:
     """Serves until standard input closes."""
@@ -133,7 +137,7 @@ def _listen(tasks: BinaryIO, inbox: queue.SimpleQueue[list[Any] | Exception]) ->
 
 
 def _limit(max_memory: int | None) -> None:
-    """Caps the address space at what it is now plus `max_memory`, where the system can do that.
+    """Caps the address space at what it is now plus `max_memory`, where possible.
 
     Linux can. macOS accepts the limit and ignores it, Windows has none: there only the pixel limit
     and the time limit guard.
@@ -150,7 +154,7 @@ def _limit(max_memory: int | None) -> None:
         with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123
             own = int(statm.read().split()[0]) * resource.getpagesize()
         _soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-        wanted = own + max_memory
+        wanted = own + LIBRARY_BYTES + max_memory
         if hard != resource.RLIM_INFINITY:
             wanted = min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
