@@ -198,7 +198,9 @@ def test_features_that_do_not_give_the_logits_are_refused(make: Make) -> None:
         node("Gemm", ["flat", "head", "bias"], ["x"]),
         node("Mul", ["x", "twice"], ["logits"]),
     ]
-    folder = make(BODY + nodes, ["logits"], weights={"twice": np.array([1, 2, 3, 4, 5], np.float32)})
+    folder = make(
+        BODY + nodes, ["logits"], weights={"twice": np.array([1, 2, 3, 4, 5], np.float32)}
+    )
     with pytest.raises(UsageError, match="do not give its output"):
         load_onnx(str(folder))
 
@@ -251,6 +253,13 @@ def test_half_precision_goes_in_and_comes_out(make: Make) -> None:
     found = extractor.extract(images)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, unit(pooled(images)), atol=5e-3)
+
+
+def test_a_network_that_gives_nan_is_refused_by_name_when_it_is_loaded(make: Make) -> None:
+    nodes = [*BODY, node("Log", ["low"], ["nan"]), node("Add", ["flat", "nan"], ["embedding"])]
+    folder = make(nodes, ["embedding"], weights={"low": np.array([-1], np.float32)})
+    with pytest.raises(UsageError, match=r"onnx/model\.onnx gives NaN or infinity"):
+        load_onnx(str(folder))
 
 
 def test_one_by_one_and_in_a_batch_the_numbers_agree(make: Make) -> None:

@@ -91,8 +91,7 @@ class ClipExtractor:
         self._mind: _Mind | None = None
         self._session = open_session(graph, tap)
         self._eye = Eye(self._session, tap, preparing, also=_no_words(self._session))
-        blank = np.full((self.needs.height, self.needs.width, 3), 127, np.uint8)
-        self.dim = int(self._eye.features([blank]).shape[1])
+        self.dim = self._eye.dim()
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
         """Pictures (height, width, 3) as `needs` says → (n, dim) float32 of unit length."""

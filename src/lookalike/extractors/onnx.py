@@ -74,7 +74,7 @@ class OnnxExtractor:
         self._session = session
         self._tap = tap
         self._eye = Eye(session, tap, preparing)
-        self.dim = int(self._eye.features(self._blank(2)).shape[1])
+        self.dim = self._eye.dim()
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
         """Pictures (height, width, 3) as `needs` says → (n, dim) float32 of unit length."""
@@ -89,9 +89,6 @@ class OnnxExtractor:
     def close(self) -> None:
         """Gives the memory of the network back; forgetting the extractor does too."""
         self._session.close()
-
-    def _blank(self, n: int) -> list[Pixels]:
-        return [np.full((self.needs.height, self.needs.width, 3), 127, np.uint8)] * n
 
 
 class Eye:
@@ -108,6 +105,16 @@ class Eye:
             raise UsageError(f"the network wants {named or 'nothing'}; one picture is expected")
         self._port = ports[0]
         self._check_size()
+
+    def dim(self) -> int:
+        """Length of a vector, found by looking at a grey picture."""
+        needs = self._preparing.needs
+        found = self.features([np.full((needs.height, needs.width, 3), 127, np.uint8)])
+        if not np.isfinite(found).all():
+            raise UsageError(
+                f"{self._session.path} gives NaN or infinity on this machine; try another variant"
+            )
+        return found.shape[1]
 
     def features(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         """(n, dim), in small batches, as many at a time as the processor has cores."""
@@ -129,10 +136,7 @@ class Eye:
         return [np.asarray(a, np.float32) for a in self._session.run(outputs, feeds)]
 
     def _one_batch(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
-        pooled = _pool(self.raw(images, [self._tap.output])[0], self._tap.pooling)
-        if not np.isfinite(pooled).all():
-            raise UsageError("the network gives numbers that are not finite; try another variant")
-        return pooled
+        return _pool(self.raw(images, [self._tap.output])[0], self._tap.pooling)
 
     def _check_size(self) -> None:
         _, channels, height, width = self._port.shape

@@ -84,7 +84,7 @@ class Session:
         except Exception as error:  # its exceptions have no common class
             raise UsageError(f"{path} cannot be loaded by ONNX Runtime: {_first(error)}") from None
         self._session: Any = session
-        self._path = path
+        self.path = path
         self.inputs = {port.name: port for port in map(_port, session.get_inputs())}
         self.outputs = {port.name: port for port in map(_port, session.get_outputs())}
         self._provider = str(session.get_providers()[0])
@@ -99,11 +99,11 @@ class Session:
     def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
         """One pass. Only what leads to `outputs` is computed."""
         if self._session is None:
-            raise UsageError(f"the model {self._path} was closed; load it again")
+            raise UsageError(f"the model {self.path} was closed; load it again")
         try:
             found: list[Array] = self._session.run(list(outputs), dict(feeds), self._partly)
         except Exception as error:
-            raise UsageError(f"{self._path} fails in ONNX Runtime: {_first(error)}") from None
+            raise UsageError(f"{self.path} fails in ONNX Runtime: {_first(error)}") from None
         return found
 
     def streams(self) -> int:
