@@ -43,7 +43,7 @@ _HERE = "lookalike.extractors"
 _MODEL = "PRESET, FOLDER or OWNER/NAME[@REVISION][:VARIANT][:crop]"
 
 EXTRACTORS: Mapping[str, Offer] = {
-    "color": Offer(f"{_HERE}.color:Color", "which colours, and roughly where", 192),
+    "color": Offer(f"{_HERE}.color:Color", "which colours, and which in the middle", 384),
     "shape": Offer(f"{_HERE}.shape:Shape", "where edges run, whatever the colours (HOG)", 3780),
     "keypoints": Offer(
         f"{_HERE}.visual_words:KeypointVectors", "the same thing, cropped or turned (SIFT)", 1024
