@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from lookalike.errors import (
     LibraryDamaged,
@@ -34,7 +34,9 @@ from lookalike.stores.local.migrations import (
 )
 from lookalike.stores.local.readers import Readers
 from lookalike.stores.local.view import LocalView
-from lookalike.stores.local.writer import LocalWriter
+
+if TYPE_CHECKING:
+    from lookalike.stores.local.writer import LocalWriter
 
 
 class LocalStore:
@@ -121,6 +123,8 @@ class LocalStore:
     @contextmanager
     def writer(self) -> Iterator[LocalWriter]:
         """See `Store`. Also tidies up what a killed writer left."""
+        from lookalike.stores.local.writer import LocalWriter  # a search must not pay for it
+
         if self._read_only:
             raise read_only(self._folder)
         with write_lock(self._folder):
