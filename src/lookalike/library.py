@@ -136,14 +136,16 @@ class Library:
         if isinstance(question, str):
             question = Path(question)
         if not isinstance(question, Query):
-            question = Query((question,), k=k)
-        return self.search_batch([question])[0]
+            question = Query.of(question, k=k)
+        with self._store.view() as view:
+            return answer(view, self._askers, [question])[0]
 
     def search_batch(self, queries: Sequence[Query]) -> list[Hits]:
         """The answers to many questions, in order, from one state of the library; those that ask the
-        same space in the same way share one matrix product."""
+        same space in the same way share one matrix product. A question that cannot be answered (a
+        broken picture, say) has no hits and the reason as its `failure`."""
         with self._store.view() as view:
-            return answer(view, self._askers, queries)
+            return answer(view, self._askers, queries, tolerant=True)
 
     def remove(self, paths: Sequence[Path | str]) -> int:
         """Forget pictures or whole folders; how many. The files stay where they are."""

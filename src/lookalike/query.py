@@ -5,39 +5,105 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
+from lookalike.errors import UsageError
 from lookalike.images.needs import Pixels
+from lookalike.vectors.calibration import Relevance
 from lookalike.vectors.similarity import Similarity
 
 Picture: TypeAlias = Path | bytes | Pixels
 """A picture in a question: a file, the bytes of one, or ready upright RGB pixels (h, w, 3) uint8."""
 
-Relevance: TypeAlias = Literal["near-copy", "strong", "plausible", "weak"]
+Box: TypeAlias = tuple[float, float, float, float]
+"""(x, y, width, height) of a part of an upright picture, as fractions of its size."""
+
+Fusion: TypeAlias = Literal["scores", "ranks"]
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One part of a question: a picture, an image of the library by its id, or words.
+
+    weight  how much it counts; below 0: less like this
+    region  only this part of the picture: (x, y, width, height), fractions of the upright picture
+            if all are at most 1, else pixels
+    """
+
+    picture: Picture | None = None
+    image: int | None = None
+    words: str | None = None
+    weight: float = 1.0
+    region: tuple[float, float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        given = sum(part is not None for part in (self.picture, self.image, self.words))
+        if given != 1:
+            raise UsageError("a term is a picture, an image of the library, or words")
+        if not self.weight or not abs(self.weight) < 1e6:
+            raise UsageError(f"a term's weight is {self.weight}; it must be a number other than 0")
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
     """One question.
 
-    pictures    what to look for; several are averaged
-    k           how many hits, at least 1
-    by          extractor whose space answers; None: the library's first
-    similarity  None: the space's own
-    exact       compare with every vector even where an approximate index could answer
+    terms            what to look for; at least one, and not only negative ones
+    k                how many hits, at least 1
+    by               extractors whose spaces answer, fused if several; empty: the library's first
+    similarity       None: the space's own
+    exact            compare with every vector even where an approximate index could answer
+    where            only images that fulfil this expression: "kind = 'shoe' and price < 50"
+    alpha            weight of the pictures beside words: alpha · pictures + (1 - alpha) · words
+    fusion           how rankings are made into one: by "scores" on one scale, or by "ranks" (RRF)
+    diverse          0: by relevance alone, up to 1: hits unlike each other (MMR)
+    collapse         near-copies of a hit are counted in it instead of following it
+    any_orientation  try the eight rotations and mirrorings of the pictures
+    min_relevance    no hit below this
     """
 
-    pictures: tuple[Picture, ...]
+    terms: tuple[Term, ...]
     k: int = 10
-    by: str | None = None
+    by: tuple[str, ...] = ()
     similarity: Similarity | None = None
     exact: bool = False
+    where: str | None = None
+    alpha: float = 0.5
+    fusion: Fusion = "scores"
+    diverse: float = 0.0
+    collapse: bool = False
+    any_orientation: bool = False
+    min_relevance: Relevance | None = None
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise UsageError(f"k is {self.k}; ask for at least 1 hit")
+        if not self.terms:
+            raise UsageError("an empty question: give a picture or words")
+        if all(term.weight < 0 for term in self.terms):
+            raise UsageError("only negative terms: say also what to look for")
+        for name, value in (("alpha", self.alpha), ("diverse", self.diverse)):
+            if not 0 <= value <= 1:
+                raise UsageError(f"{name} lies between 0 and 1, not {value}")
+
+    @classmethod
+    def of(cls, *pictures: Picture, k: int = 10, by: str | None = None) -> Self:
+        """What looks like these pictures?"""
+        terms = tuple(Term(picture=picture) for picture in pictures)
+        return cls(terms, k=k, by=(by,) if by else ())
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
     """One result. `path` is relative to the root it lies under; `file` is where that is now.
-    `relevance` is None while the library has no background to judge the similarity against."""
+
+    similarity   larger is closer; of fused rankings, their common score
+    relevance    the similarity judged against the library's own background; None where there is none
+    parts        with several rankings, what each gave: {"color": 0.93, "captions": 4.1}
+    copies       near-copies of it that were left out (`Query.collapse`)
+    orientation  how the query had to be turned to match best, where it was asked for
+    box          the part of this image that matched, where parts were compared
+    """
 
     rank: int
     id: int
@@ -46,23 +112,30 @@ class Hit:
     similarity: float
     relevance: Relevance | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    parts: Mapping[str, float] = field(default_factory=dict)
+    copies: int = 0
+    orientation: str | None = None
+    box: Box | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Hits:
     """The answer to one question, best hit first.
 
-    by       name of the extractor whose space answered
-    exact    every stored vector was compared
-    seconds  by stage: "extract" (query picture → vector), "search", "total"
+    by        what answered: an extractor, several joined by "+", "captions"
+    exact     every stored vector was compared
+    searched  how many images could have been hits
+    seconds   by stage: "extract" (query → vectors), "search", "total"
+    failure   in a batch, why this question could not be answered; "" if it was
     """
 
     hits: tuple[Hit, ...]
     by: str
-    similarity: Similarity
+    similarity: Similarity | None
     exact: bool
     searched: int
     seconds: Mapping[str, float]
+    failure: str = ""
 
     def __len__(self) -> int:
         return len(self.hits)

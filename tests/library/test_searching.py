@@ -12,6 +12,7 @@ from PIL import Image
 from tests.library.drawing import album, draw
 
 from lookalike import Library, Query
+from lookalike.query import Term
 from lookalike.errors import NoLibrary, UsageError
 
 
@@ -61,7 +62,7 @@ def test_the_stored_vector_answers_as_the_picture_itself_does(
 def test_a_batch_answers_as_one_by_one(library: Library, photos: Path) -> None:
     files = sorted(photos.rglob("*.jpg"))
     queries = [
-        Query((file,), k=1 + i % 4, by="pixels" if i % 3 else None) for i, file in enumerate(files)
+        Query.of(file, k=1 + i % 4, by="pixels" if i % 3 else None) for i, file in enumerate(files)
     ]
     batch = library.search_batch(queries)
     for query, answer in zip(queries, batch, strict=True):
@@ -71,9 +72,9 @@ def test_a_batch_answers_as_one_by_one(library: Library, photos: Path) -> None:
 
 
 def test_two_pictures_are_averaged(library: Library, photos: Path) -> None:
-    both = library.search(Query((photos / "000.jpg", photos / "002.jpg"), k=12, by="pixels"))
+    both = library.search(Query.of(photos / "000.jpg", photos / "002.jpg", k=12, by="pixels"))
     alone = [
-        library.search(Query((photos / name,), k=12, by="pixels"))
+        library.search(Query.of(photos / name, k=12, by="pixels"))
         for name in ("000.jpg", "002.jpg")
     ]
     by_path = [{hit.path: hit.similarity for hit in answer.hits} for answer in alone]
@@ -85,8 +86,10 @@ def test_two_pictures_are_averaged(library: Library, photos: Path) -> None:
 
 def test_euclidean_ranks_unit_vectors_as_cosine_does(library: Library, photos: Path) -> None:
     query = photos / "004.jpg"
-    cosine = library.search(Query((query,), k=12, by="pixels"))
-    euclidean = library.search(Query((query,), k=12, by="pixels", similarity="euclidean"))
+    cosine = library.search(Query.of(query, k=12, by="pixels"))
+    euclidean = library.search(
+        Query((Term(picture=query),), k=12, by=("pixels",), similarity="euclidean")
+    )
     assert [hit.path for hit in cosine.hits] == [hit.path for hit in euclidean.hits]
     assert euclidean.hits[0].similarity == pytest.approx(0.0, abs=1e-6)
     for one, other in zip(cosine.hits, euclidean.hits, strict=True):
@@ -96,11 +99,9 @@ def test_euclidean_ranks_unit_vectors_as_cosine_does(library: Library, photos: P
 @pytest.mark.parametrize(
     ("question", "message"),
     [
-        (Query((), k=1), "empty question"),
-        (Query((b"x" * 200,), k=0), "ask for at least 1 hit"),
-        (Query((b"x" * 200,)), "cannot search with the picture given: "),
-        (Query((Path("nowhere.jpg"),)), "cannot search with nowhere.jpg: "),
-        (Query((b"x",), by="phash"), "no phash vectors, only histogram, pixels; .*--with phash"),
+        (Query.of(b"x" * 200), "cannot search with the picture given: "),
+        (Query.of(Path("nowhere.jpg")), "cannot search with nowhere.jpg: "),
+        (Query.of(b"x", by="phash"), "no phash vectors, only histogram, pixels; .*--with phash"),
     ],
 )
 def test_an_impossible_question_is_answered_in_one_line(

@@ -149,7 +149,7 @@ def _ask(library: Library, query: Path) -> Hits:
     from lookalike.query import Query
 
     output.note(f"What looks like {finding.shown(query)}?\n")
-    hits = library.search(Query((query,)))
+    hits = library.search(Query.of(query))
     write_hits(hits, "table", terms=(str(query),))
     return hits
 

@@ -75,7 +75,7 @@ def command(
     lookalike search red.jpg blue.jpg -k 20 --grid found.png
     lookalike search cat.jpg -0 | xargs -0 cp -t similar/
     """
-    from lookalike.query import Query
+    from lookalike.query import Query, Term
 
     format_ = parameters.chosen_format(format_, null)
     if not terms:
@@ -83,7 +83,15 @@ def command(
     pictures = tuple(_picture(term) for term in terms)
     near = [picture.absolute().parent for picture in pictures]
     with finding.open_library(library, near) as opened:
-        hits = opened.search(Query(pictures, k=k, by=by, similarity=similarity, exact=exact))
+        hits = opened.search(
+            Query(
+                tuple(Term(picture=picture) for picture in pictures),
+                k=k,
+                by=tuple(by.split(",")) if by else (),
+                similarity=similarity,
+                exact=exact,
+            )
+        )
     if show and format_ == "table":
         _show(hits)
     write_hits(hits, format_, terms=terms, null=null)

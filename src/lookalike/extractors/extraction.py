@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from lookalike.errors import ImageError, LookalikeError, Outcome
 from lookalike.extractors.contract import Extractor, Vectors, space_key
-from lookalike.images.decode import decode
+from lookalike.images.decode import decode, upright
 from lookalike.images.fit import fit
 from lookalike.images.needs import Facts, Limits, Needs, Pixels
 from lookalike.images.reading import read
 from lookalike.images.scale import crop_box
 
 Vector: TypeAlias = NDArray[np.float32]
-Region: TypeAlias = tuple[int, int, int, int]
+Region: TypeAlias = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,9 @@ class Task:
 
     twins   hashes of known pictures of the same size in bytes: if the content is one of them, it
             is not decoded
-    region  (left, top, width, height) in pixels of the upright picture: only that part counts
+    region  (left, top, width, height) of the upright picture: only that part counts; fractions of its
+            width and height if all four are at most 1, else pixels
+    orientation  how the picture is turned first, by EXIF's number; 1: not at all
     """
 
     path: str | None = None
@@ -38,6 +40,7 @@ class Task:
     pixels: Pixels | None = None
     twins: tuple[bytes, ...] = ()
     region: Region | None = None
+    orientation: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,8 @@ class Extraction:
                 pixels = _part(pixels, task.region)
             if task.region is not None or data is None:
                 pixels = _within_3_to_1(pixels)
+            if task.orientation != 1:
+                pixels = np.ascontiguousarray(upright(pixels, task.orientation))
             vectors, prepared = self._extract(pixels)
         except ImageError as error:
             return Loaded(digest, error.outcome, error.reason, facts)
@@ -184,15 +189,19 @@ def _ready(pixels: Pixels | None) -> Pixels:
 
 def _part(pixels: Pixels, region: Region) -> Pixels:
     """A region (left, top, width, height) of a picture. Raises ImageError if it lies outside."""
-    left, top, width, height = region
     tall, wide = pixels.shape[:2]
-    if min(left, top, width - 1, height - 1) < 0 or left + width > wide or top + height > tall:
+    if max(region) <= 1:
+        region = (region[0] * wide, region[1] * tall, region[2] * wide, region[3] * tall)
+    left, top, right, bottom = (
+        round(edge) for edge in (region[0], region[1], region[0] + region[2], region[1] + region[3])
+    )
+    if not (0 <= left < right <= wide and 0 <= top < bottom <= tall):
         raise ImageError(
             Outcome.UNREADABLE,
-            f"the region {width}×{height} at ({left}, {top}) does not lie inside its {wide}×{tall}"
-            " pixels (counted after turning it upright and cutting it to 3:1)",
+            f"the region {right - left}×{bottom - top} at ({left}, {top}) does not lie inside its"
+            f" {wide}×{tall} pixels (counted after turning it upright and cutting it to 3:1)",
         )
-    return pixels[top : top + height, left : left + width]
+    return pixels[top:bottom, left:right]
 
 
 def _within_3_to_1(pixels: Pixels) -> Pixels:

@@ -175,6 +175,11 @@ class View(Protocol):
         """(len(ids), dim) as stored, a row of NaN where the image has no vector in this space."""
         ...
 
+    def sample(self, space: str, count: int) -> Ids:
+        """At most `count` ids of images with a vector in the space, spread evenly over it; the same
+        for the same state."""
+        ...
+
     def select(self, where: str) -> Ids:
         """Ids, rising, of the images that satisfy a filter (the language: `filters`); of indexed ones
         alone, unless the filter mentions the outcome. `UsageError` of one line for a filter that

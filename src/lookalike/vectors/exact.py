@@ -28,6 +28,9 @@ they save: every product starts BLAS's threads anew, and waits for the slowest."
 PAIRS_BYTES = 4 << 20
 """Of the float64 rows that are compared exactly at a time; they are read three times."""
 
+FIRST_ROWS = 2048
+"""Of the first block."""
+
 CACHE_BYTES = 256 << 10
 """What surely stays in a core's second-level cache."""
 
@@ -55,13 +58,14 @@ def blocks(
     height = max(256, BLOCK_BYTES // 4 // max(queries, 1 if in_place else dim))
     dead = np.empty(0, np.int64) if dead is None else dead
     total = len(matrix) if rows is None else len(rows)
+    heights = _heights(total, height)
     wide = np.empty((0 if in_place else min(height, total), dim), np.float32)
-    for start in range(0, total, height):
+    for start, end in heights:
         if rows is None:
-            numbers = np.arange(start, min(start + height, total), dtype=np.int64)
-            stored = matrix[start : start + height]
+            numbers = np.arange(start, end, dtype=np.int64)
+            stored = matrix[start:end]
         else:
-            numbers = rows[start : start + height]
+            numbers = rows[start:end]
             first, last = int(numbers[0]), int(numbers[-1])
             # A run without gaps is read in place; gathering copies every row once more.
             whole = last - first + 1 == len(numbers)
@@ -70,6 +74,16 @@ def blocks(
         out = np.searchsorted(numbers, near)
         out = out[numbers[out] == near]
         yield Block(numbers, stored, _as_float32(stored, wide[: len(numbers)]), out)
+
+
+def _heights(total: int, height: int) -> Iterator[tuple[int, int]]:
+    """From where to where each block reaches: the first ones are small, because until a query has
+    its k rows, every row must be ranked; four times as many at a time bring few better ones."""
+    start, step = 0, min(height, FIRST_ROWS)
+    while start < total:
+        end = min(start + step, total)
+        yield start, end
+        start, step = end, min(height, 4 * step)
 
 
 def _as_float32(stored: Floats, room: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -115,6 +129,8 @@ class Pass:
         # n/8 rounding steps (Higham, Accuracy and Stability, 2002, 3.1); the rest is for casts.
         self.error = (queries.shape[1] / 8 + 16) * 2.0**-23
         self._room = np.empty(0, np.float32)
+        too_long = self.squares > (np.inf if cosine else SAFE_SQUARES[1])
+        self._wild = np.flatnonzero(too_long)
 
     def see(self, block: Block) -> None:
         """Take whatever belongs to the best of these rows."""
@@ -126,16 +142,19 @@ class Pass:
             exact = self._compare(some, block.stored[there].astype(np.float64))
             self._add(some, block.numbers[there], exact)
 
-    def _scores(self, block: Block) -> tuple[NDArray[np.float32], NDArray[np.float32] | float]:
-        """Scores (q, rows) not below the true ones, and by how much they may be above them, both
-        but for what `_slack` allows each query. NaN where float32 cannot say."""
+    def _scores(
+        self, block: Block
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | float, Places]:
+        """Scores (q, rows) not below the true ones, by how much they may be above them, both but for
+        what `_slack` allows each query; and places that float32 cannot say anything about."""
         size = len(self.queries) * len(block.numbers)
         if len(self._room) < size:
             self._room = np.empty(size, np.float32)
         scores = self._room[:size].reshape(len(self.queries), -1)
         np.matmul(self.queries, block.floats.T, out=scores)
+        scores[:, block.out] = -np.inf
         if self.cosine and self.normalised:
-            return scores, 0.0
+            return scores, 0.0, np.empty(0, np.intp)
         squares = np.einsum("ij,ij->i", block.floats, block.floats)
         odd = np.flatnonzero(~((squares >= SAFE_SQUARES[0]) & (squares <= SAFE_SQUARES[1])))
         odd = odd[block.stored[odd].any(axis=1)]
@@ -145,8 +164,7 @@ class Pass:
         else:
             spread = np.float32(4.0 * self.error) * squares
             scores -= (np.float32(0.5 - 2.0 * self.error)) * squares
-        scores[:, odd] = np.nan
-        return scores, spread
+        return scores, spread, np.setdiff1d(odd, block.out)
 
     def _slack(self, stored: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The score of each query's k-th best, -inf while there are fewer; and how far any score of
@@ -164,25 +182,39 @@ class Pass:
 
     def _candidates(self, block: Block) -> tuple[Places, Places]:
         """All pairs (query, place) that may be among the k best, by query and place."""
-        scores, spread = self._scores(block)
-        scores[:, block.out] = -np.inf
+        scores, spread, odd = self._scores(block)
         worst, slack = self._slack(block.stored)
         bar = (worst - slack).astype(np.float32)
-        hopeful = ~(scores < bar[:, None])
-        count = np.count_nonzero(hopeful, axis=1)
-        many = np.flatnonzero(count > 4 * self.k + 64)
-        if len(many):
-            low = scores[many] - spread
-            np.nan_to_num(low, copy=False, nan=-np.inf, neginf=-np.inf)
-            place = low.shape[1] - self.k
-            if place > 0:
+
+        def raise_bar(some: Places) -> None:
+            """Where the block itself has k better rows, at least these."""
+            some = np.setdiff1d(some, self._wild)
+            low = scores[some] - spread
+            low[:, odd] = -np.inf
+            if len(some) and (place := low.shape[1] - self.k) > 0:
                 low.partition(place, axis=1)
-                bar[many] = np.maximum(bar[many], low[:, place] - 2 * slack[many])
-                hopeful[many] = ~(scores[many] < bar[many, None])
-                count[many] = np.count_nonzero(hopeful[many], axis=1)
-        hopeful[:, block.out] = False
-        if (count > 16 * self.k + 1024).any():
-            hopeful &= self._distinct(block.stored, np.flatnonzero(hopeful.any(axis=0)))
+                bar[some] = np.maximum(bar[some], low[:, place] - 2 * slack[some])
+
+        raise_bar(np.flatnonzero(np.isneginf(bar)))
+        query, place = self._above(scores, bar, odd)
+        many = np.flatnonzero(np.bincount(query) > 4 * self.k + 64)
+        if len(many):
+            raise_bar(many)
+            query, place = self._above(scores, bar, odd)
+        if len(block.out):
+            allowed = ~np.isin(place, block.out)
+            query, place = query[allowed], place[allowed]
+        if len(many) and (np.bincount(query) > 16 * self.k + 1024).any():
+            kept = self._distinct(block.stored, np.unique(place))[place]
+            query, place = query[kept], place[kept]
+        return query, place
+
+    def _above(
+        self, scores: NDArray[np.float32], bar: NDArray[np.float32], odd: Places
+    ) -> tuple[Places, Places]:
+        hopeful = scores >= bar[:, None]
+        hopeful[:, odd] = True
+        hopeful[self._wild] = True
         return np.divmod(np.flatnonzero(hopeful.ravel()), hopeful.shape[1])
 
     def _distinct(self, stored: Floats, places: Places) -> NDArray[np.bool_]:

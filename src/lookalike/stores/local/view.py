@@ -133,6 +133,15 @@ class LocalView:
         with translated(self._folder):
             return has_captions(self._connection)
 
+    def sample(self, space: str, count: int) -> Ids:
+        _, matrix = self._matrix(space)
+        # Twice as many rows as wanted, so that dead ones hardly make the sample smaller.
+        places = np.linspace(0, len(matrix.ids) - 1, 2 * count).astype(np.int64)
+        rows = places[np.diff(places, prepend=-1) > 0] if len(matrix.ids) else places[:0]
+        alive = rows[~np.isin(rows, matrix.dead)]
+        wanted = np.linspace(0, len(alive) - 1, min(count, len(alive))).astype(np.int64)
+        return np.sort(np.asarray(matrix.ids[alive[wanted]]))
+
     def images(self, ids: Iterable[int]) -> dict[int, Image]:
         found: dict[int, Image] = {}
         with translated(self._folder):
