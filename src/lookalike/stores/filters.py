@@ -100,7 +100,7 @@ FieldKind: TypeAlias = Literal["number", "text", "date", "mixed", "none"]
 class FieldFacts:
     """What a library has in one field.
 
-    kind       "date" if all texts are ISO dates, "mixed" for numbers and texts, "none" without any
+    kind       "date" if the examples are ISO dates, "mixed" for numbers and texts, "none" without any
     images     how many images have a value
     low, high  smallest and largest value; None for kinds "mixed" and "none"
     examples   the most frequent values, at most five
@@ -191,11 +191,17 @@ def _order(operator: Operator, text: str, ordered: Sequence[str]) -> list[tuple[
 
 
 def fits(pattern: Like) -> Callable[[str], bool]:
-    """Tells whether a text fits. The pattern becomes one whose matching never backtracks far
-    (`fnmatch` sees to it), so no pattern is slow on purpose."""
-    text = pattern.pattern if pattern.glob else _as_glob(pattern.pattern)
-    match = re.compile(fnmatch.translate(text), 0 if pattern.glob else re.IGNORECASE).match
-    return lambda text: match(text) is not None
+    """Tells whether a text fits. No pattern is slow on purpose: `fnmatch` makes regular expressions
+    that never backtrack far."""
+    text = pattern.pattern if pattern.glob else _as_glob(pattern.pattern.lower())
+    runs = text.split("*")
+    if len(runs) == 3 and not (runs[0] or runs[2] or {*"?["} & {*text}):
+        within = runs[1]  # the usual one, %word%, at a fifth of the time
+        return (lambda t: within in t) if pattern.glob else (lambda t: within in t.lower())
+    match = re.compile(fnmatch.translate(text)).match
+    if pattern.glob:
+        return lambda text: match(text) is not None
+    return lambda text: match(text.lower()) is not None
 
 
 def _as_glob(like: str) -> str:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
 from lookalike.stores.contract import Ids
+from lookalike.stores.filters import Value
 from lookalike.stores.local.catalogue import chunks, marks
 from lookalike.stores.local.descriptions import fields, merged
 from lookalike.stores.local.names import decode_path, plain_text
@@ -106,21 +107,21 @@ def _texts(
 ) -> tuple[str, str, str, str] | None:
     """Caption, keywords, other texts and path of an image; None if nobody said anything."""
     given = fields(facts, merged(sidecar, metadata))
-    texts = {
-        name: [plain_text(value) for value in values if isinstance(value, str) and value.strip()]
-        for name, values in given.items()
-    }
-    caption = " ".join(texts.get("caption", ()))
-    keywords = " ".join(texts.get("keywords", ()))
-    others = " ".join(
+    caption = _joined(given.get("caption", ()))
+    keywords = _joined(given.get("keywords", ()))
+    others = _joined(
         value
-        for name, values in texts.items()
+        for name, values in given.items()
         for value in values
         if name not in _NOT_WORDS and value != caption
     )
     if not (caption or keywords or others):
         return None
     return caption, keywords, others, plain_text(decode_path(path))
+
+
+def _joined(values: Iterable[Value]) -> str:
+    return plain_text(" ".join([v for v in values if isinstance(v, str)])).strip()
 
 
 _NOT_WORDS = frozenset({"caption", "keywords", "taken", "camera", "lens"})

@@ -136,22 +136,22 @@ def part_of(values: Values) -> Part:
     numbers = np.full(BLOCK, np.nan)
     first: dict[int, str] = {}
     more: list[tuple[int, Value]] = []
+    single: dict[int, float] = {}
     for position, several in values.items():
         for value in several:
             if isinstance(value, str):
                 if first.setdefault(position, value) is not value:
                     more.append((position, value))
-            elif np.isnan(numbers[position]):
-                numbers[position] = value
-            else:
+            elif single.setdefault(position, value) is not value:
                 more.append((position, float(value)))
+    numbers[list(single)] = list(single.values())
     texts = sorted(set(first.values()))
     codes = None
     if first:
         place = {text: number for number, text in enumerate(texts)}
         codes = np.full(BLOCK, len(texts), np.intp)
         codes[list(first)] = [place[text] for text in first.values()]
-    return Part(None if np.isnan(numbers).all() else numbers, codes, texts, more)
+    return Part(numbers if single else None, codes, texts, more)
 
 
 def _pack(

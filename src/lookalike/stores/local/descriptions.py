@@ -56,6 +56,9 @@ def fields(facts: str | None, given: Mapping[str, Any]) -> dict[str, list[Value]
     """Every value of every field: objects become names with dots, lists several values."""
     found: dict[str, list[Value]] = {}
     for name, value in given.items():
+        if type(value) is str and name not in found:  # nearly all of them; this runs a lot
+            found[name] = [value]
+            continue
         for path, plain in _plain(name, value, 0):
             found.setdefault(path, []).append(plain)
     for name, value in (json.loads(facts) if facts else {}).items():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.stores.filters import FieldFacts, FieldKind, Value, is_date
+from lookalike.stores.filters import FieldFacts, FieldKind, is_date
 from lookalike.stores.local.columns import Field, Numbers
 from lookalike.stores.local.snapshot import Column, Snapshot
 
@@ -33,24 +34,20 @@ def facts_of(snapshot: Snapshot, connection: sqlite3.Connection, field: Field) -
         return FieldFacts("text", int(indexed.sum()), None, None, ())
     if field[1] and field[0] == "id":
         ids = snapshot.ids(indexed)
-        low, high = (float(ids[0]), float(ids[-1])) if len(ids) else (None, None)
-        return FieldFacts("number" if len(ids) else "none", len(ids), low, high, ())
+        if not len(ids):
+            return FieldFacts("none", 0, None, None, ())
+        return FieldFacts("number", len(ids), float(ids[0]), float(ids[-1]), ())
     column = snapshot.column(connection, field)
     numbers = _numbers(column, indexed)
-    codes = _codes(column, indexed)
+    often, low, high = _texts(column, indexed)
     count = int((column.present(snapshot.count) & indexed).sum())
-    if len(numbers) and len(codes):
-        return FieldFacts("mixed", count, None, None, (*_often(numbers), *_texts(column, codes)))
+    if len(numbers) and often:
+        return FieldFacts("mixed", count, None, None, (*_often(numbers), *often))
     if len(numbers):
-        return FieldFacts(
-            "number", count, float(numbers.min()), float(numbers.max()), _often(numbers)
-        )
-    if len(codes):
-        used = np.unique(codes)
-        kind = _kind(column, used)
-        first, last = column.texts[int(used[0])], column.texts[int(used[-1])]
-        return FieldFacts(kind, count, first, last, _texts(column, codes))
-    return FieldFacts("none", 0, None, None, ())
+        least, most = float(numbers.min()), float(numbers.max())
+        return FieldFacts("number", count, least, most, _often(numbers))
+    kind: FieldKind = "date" if all(map(is_date, often)) else "text"
+    return FieldFacts(kind if often else "none", count, low, high, often)
 
 
 def _numbers(column: Column, indexed: NDArray[np.bool_]) -> Numbers:
@@ -60,24 +57,25 @@ def _numbers(column: Column, indexed: NDArray[np.bool_]) -> Numbers:
     return both[~np.isnan(both)]
 
 
-def _codes(column: Column, indexed: NDArray[np.bool_]) -> NDArray[np.int32]:
-    more = column.more_codes[indexed[column.more_at]]
-    first = column.codes[indexed] if column.codes is not None else more[:0]
-    both = np.concatenate([first, more])
-    return both[both >= 0]
-
-
-def _often(values: NDArray[np.generic]) -> tuple[Value, ...]:
+def _often(values: Numbers) -> tuple[float, ...]:
     """The most frequent of them, equally frequent ones by size."""
     distinct, counts = np.unique(values[:: len(values) // SAMPLE + 1], return_counts=True)
     return tuple(distinct[np.argsort(-counts, kind="stable")[:EXAMPLES]].tolist())
 
 
-def _texts(column: Column, codes: NDArray[np.int32]) -> tuple[Value, ...]:
-    return tuple(column.texts[int(code)] for code in _often(codes))
-
-
-def _kind(column: Column, used: NDArray[np.int32]) -> FieldKind:
-    """ "date" if a sample of the distinct texts are dates."""
-    sample = used[:: len(used) // SAMPLE + 1]
-    return "date" if all(is_date(column.texts[int(code)]) for code in sample) else "text"
+def _texts(
+    column: Column, indexed: NDArray[np.bool_]
+) -> tuple[tuple[str, ...], str | None, str | None]:
+    """The most frequent texts, equally frequent ones in order, the least and the greatest."""
+    counts: Counter[str] = Counter()
+    edges: list[str] = []
+    step = len(indexed) // SAMPLE + 1
+    for part in column.texts:
+        codes = part.codes[indexed[part.at] & (part.codes >= 0)]
+        if not len(codes):
+            continue
+        edges += [part.texts[int(codes.min())], part.texts[int(codes.max())]]
+        for code, count in zip(*np.unique(codes[::step], return_counts=True), strict=True):
+            counts[part.texts[int(code)]] += int(count)
+    ranked = sorted(counts, key=lambda text: (-counts[text], text))
+    return tuple(ranked[:EXAMPLES]), min(edges, default=None), max(edges, default=None)

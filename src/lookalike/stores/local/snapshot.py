@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,9 @@ from lookalike.stores.local.columns import (
 )
 from lookalike.stores.local.names import decode_path
 
+FEW_TEXTS = 10_000
+"""So few are brought into one order, whether or not the blocks share them."""
+
 KEPT_BYTES = 256 << 20
 """Of columns that stay in memory: about thirty of a million images."""
 
@@ -38,35 +41,46 @@ hundred bytes an image."""
 
 
 @dataclass(frozen=True, slots=True)
+class Texts:
+    """Texts at some positions.
+
+    at      a run of positions, or any positions one by one
+    codes   as many places in `texts`, -1 where there is none
+    texts   sorted, unless only patterns are to be compared with them
+    """
+
+    at: slice | NDArray[np.int64]
+    codes: NDArray[np.integer]
+    texts: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """One field of n positions; a position is a place in a block, whether or not it holds an image.
 
-    numbers     (n,) float64, NaN where there is none; None where no position has one
-    codes       (n,) int32 place in `texts`, -1 where there is none; None where no position has one
-    texts       distinct, sorted
-    more_at, more_numbers, more_codes   positions, numbers and codes of further values
+    numbers       (n,) float64, NaN where there is none; None where no position has one
+    more_at       positions of further numbers, and more_numbers these
+    texts         together all texts: where the blocks share their values, one for all of them,
+                  else one a block, because to bring a million texts into one order takes seconds
     """
 
-    numbers: Numbers | None
-    codes: NDArray[np.int32] | None
-    texts: Sequence[str]
-    more_at: NDArray[np.int64]
-    more_numbers: Numbers
-    more_codes: NDArray[np.int32]
+    numbers: Numbers | None = None
+    more_at: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    more_numbers: Numbers = field(default_factory=lambda: np.empty(0))
+    texts: Sequence[Texts] = ()
 
     @property
     def bytes(self) -> int:
         """Memory it takes; a text is taken for 80."""
-        arrays = (self.numbers, self.codes, self.more_at, self.more_numbers, self.more_codes)
-        return sum(a.nbytes for a in arrays if a is not None) + 80 * len(self.texts)
+        numbers = 0 if self.numbers is None else self.numbers.nbytes
+        texts = sum(part.codes.nbytes + 80 * len(part.texts) for part in self.texts)
+        return numbers + 2 * self.more_at.nbytes + texts
 
     def present(self, count: int) -> NDArray[np.bool_]:
         """(count,) which positions have a value."""
-        found = np.zeros(count, np.bool_)
-        if self.numbers is not None:
-            found |= ~np.isnan(self.numbers)
-        if self.codes is not None:
-            found |= self.codes >= 0
+        found = np.zeros(count, np.bool_) if self.numbers is None else ~np.isnan(self.numbers)
+        for part in self.texts:
+            found[part.at] |= part.codes >= 0
         return found
 
 
@@ -120,32 +134,33 @@ class Snapshot:
                 del self._columns[next(iter(self._columns))]
         return column
 
-    def scanned(self, connection: sqlite3.Connection, field: Field) -> Iterator[Column]:
-        """The paths or names of all images in pieces, which together are as long as a column."""
-        whole_path = field[0] == "path"
+    def scanned(
+        self, connection: sqlite3.Connection, name: str, *, ordered: bool
+    ) -> Iterator[Texts]:
+        """The paths or names of all images, in pieces; `ordered`: each with its texts sorted."""
         for start in range(0, len(self.blocks), SCANNED):
             blocks = self.blocks[start : start + SCANNED]
             rows = connection.execute(
                 "SELECT id, path FROM images WHERE id >= ? AND id < ?",
                 (int(blocks[0]) << SHIFT, (int(blocks[-1]) + 1) << SHIFT),
             ).fetchall()
+            texts = [decode_path(path) for _, path in rows]
+            if name == "name":
+                texts = [path.rpartition("/")[2] for path in texts]
             ids = np.array([id for id, _ in rows], np.int64)
-            at = np.searchsorted(blocks, ids >> SHIFT) * BLOCK + (ids & (BLOCK - 1))
-            paths = [decode_path(path) for _, path in rows]
-            values = paths if whole_path else [path.rpartition("/")[2] for path in paths]
-            texts = sorted(set(values))
-            place = {text: number for number, text in enumerate(texts)}
-            codes = np.full(len(blocks) * BLOCK, -1, np.int32)
-            codes[at] = [place[value] for value in values]
-            yield Column(None, codes, texts, *_NO_MORE)
+            at = np.searchsorted(self.blocks, ids >> SHIFT) * BLOCK + (ids & (BLOCK - 1))
+            if ordered:
+                order = sorted(range(len(texts)), key=texts.__getitem__)
+                texts, at = [texts[i] for i in order], at[order]
+            yield Texts(at, np.arange(len(texts)), texts)
 
     def indexed(self, connection: sqlite3.Connection) -> NDArray[np.bool_]:
         """(count,) where an indexed image is."""
-        column = self.column(connection, ("outcome", True))
-        if column.codes is None or "indexed" not in column.texts:
-            return np.zeros(self.count, np.bool_)
-        mask: NDArray[np.bool_] = column.codes == column.texts.index("indexed")
-        return mask
+        found = np.zeros(self.count, np.bool_)
+        for part in self.column(connection, ("outcome", True)).texts:
+            if "indexed" in part.texts:
+                found[part.at] = part.codes == part.texts.index("indexed")
+        return found
 
     def _unpacked(self, connection: sqlite3.Connection) -> dict[int, dict[Field, Part]]:
         """The parts of the stale blocks."""
@@ -204,11 +219,8 @@ class Columns:
             self._snapshot = None
 
 
-_NO_MORE = (np.empty(0, np.int64), np.empty(0), np.empty(0, np.int32))
-
-
 class _Builder:
-    """A column that grows by parts. Texts are gathered first: their order is known at the end."""
+    """A column that grows by parts."""
 
     def __init__(self, blocks: int) -> None:
         self._blocks = blocks
@@ -235,24 +247,44 @@ class _Builder:
         self._more += [(place * BLOCK + position, value) for position, value in more]
 
     def column(self) -> Column:
-        further = {value for _, value in self._more if isinstance(value, str)}
-        texts = sorted(further.union(*self._texts.values()))
-        place_of = {text: number for number, text in enumerate(texts)}
-        codes = None
-        if self._codes:
-            codes = np.full((self._blocks, BLOCK), -1, np.int32)
-            # One more for the code that means "none".
-            remaps = {
-                key: np.array([*map(place_of.__getitem__, own), -1], np.int32)
-                for key, own in self._texts.items()
-            }
-            for place, own_codes, key in self._codes:
-                np.take(remaps[key], own_codes, out=codes[place])
+        numbers = [(at, value) for at, value in self._more if not isinstance(value, str)]
         return Column(
             None if self._numbers is None else self._numbers.ravel(),
-            None if codes is None else codes.ravel(),
-            texts,
-            np.array([at for at, _ in self._more], np.int64),
-            np.array([np.nan if isinstance(v, str) else v for _, v in self._more], np.float64),
-            np.array([place_of[v] if isinstance(v, str) else -1 for _, v in self._more], np.int32),
+            np.array([at for at, _ in numbers], np.int64),
+            np.array([value for _, value in numbers], np.float64),
+            [*(self._together() if self._alike() else self._apart()), *self._further()],
         )
+
+    def _alike(self) -> bool:
+        """Whether the blocks share their values, by a few of them."""
+        several = list(self._texts.values())
+        few = several[:: len(several) // 8 + 1]
+        total = sum(map(len, few))
+        return sum(map(len, several)) < FEW_TEXTS or 2 * len(set().union(*few)) < total
+
+    def _together(self) -> Iterator[Texts]:
+        texts = sorted(set[str]().union(*self._texts.values()))
+        place_of = {text: number for number, text in enumerate(texts)}
+        # One more for the code that means "none".
+        remaps = {
+            key: np.array([*map(place_of.__getitem__, own), -1], np.int32)
+            for key, own in self._texts.items()
+        }
+        if self._codes:
+            codes = np.full((self._blocks, BLOCK), -1, np.int32)
+            for place, own_codes, key in self._codes:
+                np.take(remaps[key], own_codes, out=codes[place])
+            yield Texts(slice(0, self._blocks * BLOCK), codes.ravel(), texts)
+
+    def _apart(self) -> Iterator[Texts]:
+        for place, codes, key in self._codes:
+            texts = self._texts[key]
+            signed = codes.astype(np.int16)
+            signed[signed == len(texts)] = -1
+            yield Texts(slice(place * BLOCK, (place + 1) * BLOCK), signed, texts)
+
+    def _further(self) -> Iterator[Texts]:
+        more = sorted((value, at) for at, value in self._more if isinstance(value, str))
+        if more:
+            at = np.array([at for _, at in more], np.int64)
+            yield Texts(at, np.arange(len(more)), [text for text, _ in more])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import reduce
 from typing import TypeAlias
 
@@ -33,7 +33,7 @@ from lookalike.stores.filters import (
     shown,
 )
 from lookalike.stores.local.columns import Field, Numbers
-from lookalike.stores.local.snapshot import Column, Snapshot
+from lookalike.stores.local.snapshot import Column, Snapshot, Texts
 
 Mask: TypeAlias = NDArray[np.bool_]
 
@@ -93,13 +93,14 @@ class _Evaluation:
         snapshot = self._snapshot
         if field == ("id", True):
             every = np.ones(snapshot.count, np.bool_)
-            column = _numbers_only(snapshot.ids(every).astype(np.float64))
-            return satisfied(test, column, snapshot.count)
-        if field in (("path", True), ("name", True)):
-            pieces = list(snapshot.scanned(self._connection, field))
-            masks = [satisfied(test, piece, _length(piece)) for piece in pieces]
-            return np.concatenate(masks) if masks else np.zeros(0, np.bool_)
-        return satisfied(test, snapshot.column(self._connection, field), snapshot.count)
+            column = Column(snapshot.ids(every).astype(np.float64))
+        elif field in (("path", True), ("name", True)):
+            ordered = not isinstance(test, Like)
+            pieces = snapshot.scanned(self._connection, field[0], ordered=ordered)
+            column = Column(texts=list(pieces))
+        else:
+            column = snapshot.column(self._connection, field)
+        return satisfied(test, column, snapshot.count)
 
 
 def satisfied(test: Test, column: Column, count: int) -> Mask:
@@ -110,14 +111,15 @@ def satisfied(test: Test, column: Column, count: int) -> Mask:
     found = np.zeros(count, np.bool_)
     if column.numbers is not None:
         found |= _by_number(test, column.numbers)
-    more = _by_number(test, column.more_numbers)
-    if column.texts:
-        hit = _texts_that_satisfy(test, column.texts)
-        if hit.any():
-            if column.codes is not None:
-                found |= hit[column.codes]
-            more |= hit[column.more_codes]
-    found[column.more_at[more]] = True
+    found[column.more_at[_by_number(test, column.more_numbers)]] = True
+    for part in column.texts:
+        holds = _by_text(test, part)
+        if holds is None:
+            continue
+        if isinstance(part.at, slice):
+            found[part.at] |= holds
+        else:
+            found[part.at[holds]] = True
     return found
 
 
@@ -133,16 +135,21 @@ def _by_number(test: Test, numbers: Numbers) -> Mask:
             return np.zeros(len(numbers), np.bool_)
 
 
-def _texts_that_satisfy(test: Test, texts: Sequence[str]) -> Mask:
-    """By code; the last one stands for -1, which is no text."""
-    hit = np.zeros(len(texts) + 1, np.bool_)
+def _by_text(test: Test, part: Texts) -> Mask | None:
+    """Where the texts of a part satisfy the test; None: nowhere."""
     if isinstance(test, Like):
-        fit = fits(test)
-        hit[:-1] = [fit(text) for text in texts]
-    elif not isinstance(test, Missing):
-        for start, end in intervals(test, texts):
-            hit[start:end] = True
-    return hit
+        # By code; the last one stands for -1, which is no text.
+        hit = np.array([*map(fits(test), part.texts), False])
+        return hit[part.codes] if hit.any() else None
+    if isinstance(test, Missing):
+        return None
+    codes = part.codes
+    runs = [
+        (codes >= start) & (codes < end)
+        for start, end in intervals(test, part.texts)
+        if start < end
+    ]
+    return reduce(np.logical_or, runs) if runs else None
 
 
 def _refuse_other_kind(test: Test, column: Column) -> None:
@@ -171,12 +178,3 @@ def _asked(test: Test) -> tuple[Value, ...]:
             return (pattern,)
         case _:
             return ()
-
-
-def _numbers_only(numbers: Numbers) -> Column:
-    none = np.empty(0, np.int32)
-    return Column(numbers, None, (), np.empty(0, np.int64), np.empty(0), none)
-
-
-def _length(column: Column) -> int:
-    return 0 if column.codes is None else len(column.codes)
