@@ -7,22 +7,22 @@ from tests.cli.running import draw, lookalike
 
 
 def test_the_demo_draws_indexes_searches_and_saves_the_hits(tmp_path: Path) -> None:
-    run = lookalike("demo", "--products", "6", cwd=tmp_path)
+    run = lookalike("demo", "--products", "3", cwd=tmp_path)
     assert run.returncode == 0
     lines = run.stdout.splitlines()
     assert lines[0].split() == ["rank", "similarity", "path"]
     assert len(lines) == 1 + 10 + 2
     assert lines[1].startswith("   1 ")
     assert lines[-1].startswith("Asked for: a")
-    assert "(p0005). Of the 10 hits, " in lines[-1]
-    assert "Indexed 30 pictures in " in run.stderr
+    assert "(p0002). Of the 10 hits, " in lines[-1]
+    assert "Indexed 15 pictures in " in run.stderr
     assert "lookalike search" in run.stderr
     with Image.open(tmp_path / "search_results.png") as grid:
         assert grid.format == "PNG"
-    again = lookalike("demo", "--products", "6", cwd=tmp_path)
+    again = lookalike("demo", "--products", "3", cwd=tmp_path)
     assert again.returncode == 0
     assert again.stdout == run.stdout
-    assert "Indexed 0 pictures (30 unchanged) in " in again.stderr
+    assert "Indexed 0 pictures (15 unchanged) in " in again.stderr
 
 
 def test_the_demo_with_photos_writes_nothing_into_their_folder(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_every_state_is_one_write_over_the_last_and_the_end_leaves_a_clean_line(
 def test_states_that_follow_too_fast_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     now = 100.0
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    monkeypatch.setattr("lookalike.cli.progress.time.monotonic", lambda: now)
     stream = Terminal()
     line = ProgressLine("Indexing", stream)
     for done in range(1, 50):

@@ -93,11 +93,12 @@ def test_the_library_can_be_named_by_folder_by_its_own_folder_and_by_the_environ
     album: Album, tmp_path: Path
 ) -> None:
     query = draw(tmp_path / "query.png", 3)
-    for arguments, env in (
-        (["--library", album.photos], {}),
-        (["--library", album.photos / ".lookalike"], {}),
+    ways: list[tuple[list[str], dict[str, str]]] = [
+        (["--library", str(album.photos)], {}),
+        (["--library", str(album.photos / ".lookalike")], {}),
         ([], {"LOOKALIKE_LIBRARY": str(album.photos)}),
-    ):
+    ]
+    for arguments, env in ways:
         run = lookalike("search", query, "-k", "1", "-0", *arguments, cwd=tmp_path, env=env)
         assert run.returncode == 0, run.stderr
         assert run.stdout == f"{album.photos.resolve() / '3.png'}\0"
