@@ -62,6 +62,10 @@ class ImageError(LookalikeError):
         self.outcome = outcome
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type[ImageError], tuple[Outcome, str]]:
+        """By its two arguments: it may have to travel from a worker."""
+        return ImageError, (self.outcome, self.reason)
+
 
 class LibraryError(LookalikeError):
     """The library as a whole cannot be used as asked."""

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -109,6 +110,20 @@ def test_two_copies_of_a_picture_that_is_gone_are_one_move_and_one_copy(
     added = library.add([photos])
     assert (added.moved, added.copied, added.removed) == (1, 1, 0)
     assert {"a.jpg", "b.jpg"} < set(ids(library)) and "000.jpg" not in ids(library)
+
+
+def test_a_picture_whose_content_moves_on_while_its_old_content_is_copied_loses_neither(
+    library: Library, photos: Path
+) -> None:
+    before = vectors(library)
+    shutil.copy(photos / "000.jpg", photos / "z.jpg")
+    draw(photos / "000.jpg", 100)
+    with mock.patch("lookalike.indexing.run.BATCH", 1):  # 000.jpg is stored before z.jpg is settled
+        added = library.add([photos])
+    assert (added.changed, added.new + added.copied, added.failures) == (1, 1, 0)
+    after = vectors(library)
+    assert np.allclose(after["z.jpg"], before["000.jpg"], atol=1e-6)
+    assert not np.allclose(after["000.jpg"], before["000.jpg"])
 
 
 def test_pictures_that_are_gone_are_forgotten(library: Library, photos: Path) -> None:

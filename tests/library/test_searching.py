@@ -12,8 +12,8 @@ from PIL import Image
 from tests.library.drawing import album, draw
 
 from lookalike import Library, Query
-from lookalike.query import Term
 from lookalike.errors import NoLibrary, UsageError
+from lookalike.query import Term
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -117,6 +117,7 @@ class Run:
         self._moved: set[int] = set()
         self._flushed = self._reported = self._started = time.monotonic()
         self._total: int | None = None
+        self._again: Callable[[Task], Loaded]
         self._progress = progress
         self.tally = Tally()
 
@@ -132,11 +133,12 @@ class Run:
             with Pool(
                 work, workers=self._options.workers, limits=limits, on_lost=Extraction.lost
             ) as pool:
+                self._again = pool.run
                 for loaded in pool.map(self._tasks(sources)):
                     self._settle(self._pending.popleft(), loaded)
+                self._infer()
         finally:
             counting.set()
-            self._infer()
             self._flush()
             self._report(force=True)
         removed = sum(self._sweep(source) for source in sources)
@@ -180,7 +182,7 @@ class Run:
                 self.tally.seen[source.below] += len(chunk)
                 for pending in self._unsettled(source.root, chunk):
                     self._pending.append(pending)
-                    hashes = {twin.hash for twin in self._twins(pending) if twin.hash}
+                    hashes = {twin.hash for twin in self._twins(pending.found.size) if twin.hash}
                     yield Task(path=pending.found.path, twins=tuple(hashes))
                 self._report()
 
@@ -200,18 +202,12 @@ class Run:
         self._writer.keep(kept)
         return work
 
-    def _twins(self, pending: Pending) -> list[Image]:
-        """Images of the same size whose vectors this file could take over if the content is equal."""
-        whole = []
-        for twin in self._writer.twins(pending.found.size):
-            if twin.outcome is not Outcome.INDEXED:
-                if not self._options.retry_failed:
-                    whole.append(twin)
-                continue
-            known = self._writer.known(twin.root, [twin.path]).get(twin.path)
-            if known and self._keys <= known.spaces:
-                whole.append(twin)
-        return whole
+    def _twins(self, size: int, hash: bytes | None = None) -> list[Image]:
+        """Images of that size (and content) whose vectors a file could take over, or whose failure."""
+        twins = self._writer.twins(size, hash=hash, spaces=tuple(self._keys))
+        if self._options.retry_failed:
+            return [twin for twin in twins if twin.outcome is Outcome.INDEXED]
+        return twins
 
     def _settle(self, pending: Pending, loaded: Loaded) -> None:
         """Take one result from the workers; vectors that are made here wait for a full batch."""
@@ -225,7 +221,8 @@ class Run:
 
     def _infer(self) -> None:
         """Run the extractors of the parent on the waiting pictures, then make entries of them."""
-        waiting, self._waiting = self._waiting, []
+        waiting = [(pending, self._sure(pending, loaded)) for pending, loaded in self._waiting]
+        self._waiting = []
         for key, extractor in self._here.items():
             places = [i for i, (_, loaded) in enumerate(waiting) if key in loaded.pixels]
             made = extract_each(extractor, [waiting[i][1].pixels[key] for i in places])
@@ -240,6 +237,12 @@ class Run:
                 waiting[i] = (pending, loaded)
         for pending, loaded in waiting:
             self._entries.append(self._entry(pending, loaded))
+
+    def _sure(self, pending: Pending, loaded: Loaded) -> Loaded:
+        """A file whose twin has changed or gone since the worker was told of it is read once more."""
+        if loaded.known and not self._twins(pending.found.size, loaded.hash):
+            return self._again(Task(path=pending.found.path))
+        return loaded
 
     def _entry(self, pending: Pending, loaded: Loaded) -> Entry:
         entry = Entry(
@@ -266,7 +269,7 @@ class Run:
 
     def _taken_over(self, pending: Pending, entry: Entry) -> Entry:
         """The content is known from another path, or from this one whose date alone has changed."""
-        twins = [twin for twin in self._twins(pending) if twin.hash == entry.hash]
+        twins = self._twins(entry.size, entry.hash)
         mine = [t for t in twins if (t.root, t.path) == (pending.root, pending.path)]
         gone = [t for t in twins if t.id not in self._moved and not self._exists(t)]
         twin = (mine or gone or twins)[0]
