@@ -69,7 +69,7 @@ def measure(
         extractor = taught([library[one] for one in chosen], detector)
         print(f"  vocabulary learnt on {len(chosen)} in {time.perf_counter() - begun:.1f} s")
         vectors = extractor.describe(library)
-        for kind, side in KINDS.items():
+        for kind, side in KINDS.items() if asked else ():
             made = [(paths[one], side, one, detector) for one in asked]
             questions = list(pool.map(altered, *zip(*made, strict=True), chunksize=8))
             searches(kind, questions, asked, library, vectors, extractor)

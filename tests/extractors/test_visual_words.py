@@ -54,8 +54,12 @@ def test_vlad_by_hand_with_two_words() -> None:
     )
     described = np.array([[101, 0], [100, 1], [113, 4]], dtype=np.float32)
     # To word (0, 0): (1, 0) + (0, 1), in length sqrt(2). To word (10, 0): (3, 4), in length 5.
-    by_word = np.array([[1, 1] / np.sqrt(2), [0.6, 0.8]])
-    np.testing.assert_allclose(vlad(described, vocabulary), by_word.ravel() / np.sqrt(2), atol=1e-6)
+    # Their roots; the squares of all these add up to 2 × 0.7071 + 0.6 + 0.8.
+    roots = np.sqrt([np.sqrt(0.5), np.sqrt(0.5), 0.6, 0.8])
+    expected = roots / np.sqrt(2 * np.sqrt(0.5) + 1.4)
+    np.testing.assert_allclose(vlad(described, vocabulary), expected, atol=1e-6)
+    mirrored = [200, 0] - described
+    assert (np.sign(vlad(mirrored.astype(np.float32), vocabulary)[:2]) == -1).all()
     assert not vlad(described[:0], vocabulary).any()
 
 
