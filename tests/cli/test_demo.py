@@ -42,3 +42,6 @@ def test_the_demo_with_a_folder_without_pictures_says_so(tmp_path: Path) -> None
     run = lookalike("demo", "--photos", "empty", cwd=tmp_path)
     assert run.returncode == 2
     assert run.stderr.splitlines()[-1] == "Error: there are no pictures in empty"
+    run = lookalike("demo", "--photos", "~/nowhere", cwd=tmp_path, env={"HOME": str(tmp_path)})
+    assert run.returncode == 2
+    assert run.stderr == f"Error: there is no folder {tmp_path / 'nowhere'}\n"

@@ -29,7 +29,7 @@ _EXTRACTORS = ("shape", "color")
 @click.command("demo")
 @click.option(
     "--photos",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=parameters.PATH,
     metavar="DIR",
     help="Use this folder of your own pictures; nothing is written into it.",
 )
@@ -67,6 +67,10 @@ def command(photos: Path | None, folder: Path, products: int, grid: Path) -> Non
     from lookalike.library import Library
 
     if photos is not None:
+        # `make demo PHOTOS=~/Pictures` hands the tilde on as it is in zsh.
+        photos = photos.expanduser()
+        if not photos.is_dir():
+            raise UsageError(f"there is no folder {photos}")
         with Library.create(photos, folder=_home(folder / "photos")) as library:
             query = _index_photos(library, photos)
             _finish(library, query, _ask(library, query), grid)
