@@ -25,7 +25,7 @@ bench: $(VENV)/.developing  ## the figures of docs/benchmarks.md that need no da
 	$(BIN)/python -m benchmarks $(DATA)
 
 docs: $(VENV)/.developing  ## write the generated parts of the docs again
-	$(BIN)/python -m tests.docs_generated
+	$(BIN)/python docs/write_commands.py
 
 clean:  ## remove what these tasks made
 	rm -rf $(VENV) build dist lookalike-demo .mypy_cache .pytest_cache .ruff_cache
