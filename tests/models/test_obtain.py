@@ -201,6 +201,12 @@ def test_weights_beside_a_graph_come_with_it(network: Any) -> None:
     assert names[-2:] == ("onnx/model.onnx_data", "onnx/model.onnx_data_1")
 
 
+def test_no_name_leads_out_of_the_models_folder(network: Any, home: Path) -> None:
+    network.files["onnx/model.onnx_data/../../../../evil"] = b"evil"
+    assert obtain(network.source, WANTED).names == ("config.json", "onnx/model.onnx")
+    assert not list(home.rglob("evil"))
+
+
 def _write_model(folder: Path) -> None:
     (folder / "onnx").mkdir(parents=True)
     (folder / "config.json").write_bytes(b"{}")

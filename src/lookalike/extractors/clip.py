@@ -31,10 +31,10 @@ from lookalike.extractors.preprocessing import Preprocessing, read_preprocessing
 from lookalike.extractors.runtime import Array, RuntimeFacts, Session
 from lookalike.extractors.tokens import Tokenizer, read_rules
 from lookalike.images.needs import Needs, Pixels
-from lookalike.models.files import ModelFiles, Wanted
+from lookalike.models.files import ModelFiles
 from lookalike.models.obtain import Progress
 from lookalike.models.presets import DEFAULT_CLIP
-from lookalike.models.spec import ModelSpec, parse_spec, read_json
+from lookalike.models.spec import TOKENIZER_SETTINGS, ModelSpec, parse_spec, read_json
 from lookalike.vectors.similarity import Similarity, normalise
 
 _RECIPE = "1"
@@ -45,7 +45,6 @@ words are among them because people also type whole sentences."""
 
 _IMAGE_OUTPUTS = ("image_embeds", "pooler_output")
 _TEXT_OUTPUTS = ("text_embeds", "pooler_output")
-_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +142,7 @@ def load_clip(
     """
     spec = parse_spec("clip", text or DEFAULT_CLIP.partition(":")[2], models=models)
     vision, joint = spec.graph("vision_model"), spec.graph("model")
-    wanted = Wanted(
-        always=("config.json", "preprocessor_config.json"), either=((vision,), (joint,))
-    )
-    files = spec.fetch(wanted, models=models, progress=progress)
+    files = spec.fetch(spec.picture_files("clip"), models=models, progress=progress)
     config = read_json(files, "config.json")
     preparing = read_preprocessing(read_processor(spec, files, config), config)
     both = not files.has(vision)
@@ -192,10 +188,11 @@ class _Mind:
 def _open_text(later: _Loading, vision: Session, needs: Needs) -> _Mind:
     spec = later.spec
     name = later.joint or spec.graph("text_model")
-    wanted = Wanted(always=("config.json", name, "tokenizer.json"), perhaps=_SETTINGS)
+    wanted = spec.word_files(joint=bool(later.joint))
     files = spec.fetch(wanted, models=later.models, progress=later.progress)
     rules = read_rules(
-        read_json(files, "config.json"), *(read_json(files, setting) for setting in _SETTINGS)
+        read_json(files, "config.json"),
+        *(read_json(files, setting) for setting in TOKENIZER_SETTINGS),
     )
     tokenizer = Tokenizer(files.path("tokenizer.json"), rules)
     graph = read_graph(files.path(name))

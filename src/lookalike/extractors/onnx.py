@@ -20,7 +20,7 @@ from lookalike.extractors.preprocessing import Preprocessing, read_preprocessing
 from lookalike.extractors.runtime import RuntimeFacts, Session, run_all
 from lookalike.images.needs import Needs, Pixels
 from lookalike.models.checksums import file_sha256
-from lookalike.models.files import ModelFiles, Wanted
+from lookalike.models.files import ModelFiles
 from lookalike.models.obtain import Progress
 from lookalike.models.spec import ModelSpec, parse_spec, read_json
 from lookalike.vectors.similarity import Similarity, normalise
@@ -114,7 +114,7 @@ class Eye:
             raise UsageError(
                 f"{self._session.path} gives NaN or infinity on this machine; try another variant"
             )
-        return found.shape[1]
+        return int(found.shape[1])
 
     def features(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         """(n, dim), in small batches, as many at a time as the processor has cores."""
@@ -166,15 +166,7 @@ def load_onnx(
     """
     spec = parse_spec("onnx", text, models=models)
     graph_name = spec.graph("model")
-    prepared = spec.record is not None and spec.record.processor is not None
-    files = spec.fetch(
-        Wanted(
-            always=(graph_name,) if prepared else ("config.json", graph_name),
-            perhaps=("config.json", "preprocessor_config.json"),
-        ),
-        models=models,
-        progress=progress,
-    )
+    files = spec.fetch(spec.picture_files("onnx"), models=models, progress=progress)
     config = read_json(files, "config.json")
     preparing = read_preprocessing(read_processor(spec, files, config), config)
     if not spec.crop:

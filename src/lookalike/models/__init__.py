@@ -7,5 +7,17 @@ from lookalike.models.files import ModelFiles, Wanted
 from lookalike.models.obtain import Fetching, cached, obtain
 from lookalike.models.presets import MODELS
 from lookalike.models.record import Model
+from lookalike.models.stock import Stocked, fetch_model, stock
 
-__all__ = ["MODELS", "Fetching", "Model", "ModelFiles", "Wanted", "cached", "obtain"]
+__all__ = [
+    "MODELS",
+    "Fetching",
+    "Model",
+    "ModelFiles",
+    "Stocked",
+    "Wanted",
+    "cached",
+    "fetch_model",
+    "obtain",
+    "stock",
+]

@@ -75,6 +75,8 @@ def fetch_listing(source: str, revision: str) -> Listing:
             answer = json.loads(response.read())
         commit = str(answer["sha"])
         files = [_remote_file(hub, source, commit, entry) for entry in answer["siblings"]]
+        # Names become paths here; none may lead out of the model's folder.
+        files = [file for file in files if ".." not in file.name.split("/")]
     except urllib.error.HTTPError as error:
         raise refused(error, source, revision) from None
     except UNREACHABLE as error:

@@ -19,6 +19,8 @@ from lookalike.models.record import Model
 VARIANTS = ("fp16", "quantized", "int8", "uint8", "q8", "q4", "q4f16", "bnb4")
 """Endings of the graphs that exports have beside the full one (model_fp16.onnx …)."""
 
+TOKENIZER_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json")
+
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _WORD = re.compile(r"[A-Za-z0-9_]+")
 
@@ -48,6 +50,21 @@ class ModelSpec:
         if self.record is not None and self.record.file is not None:
             return self.record.file
         return f"onnx/{stem}{'_' if self.variant else ''}{self.variant}.onnx"
+
+    def picture_files(self, family: str) -> Wanted:
+        """What is needed to turn pictures into vectors."""
+        settings = ("config.json", "preprocessor_config.json")
+        if family == "clip":
+            return Wanted(settings, ((self.graph("vision_model"),), (self.graph("model"),)))
+        prepared = self.record is not None and self.record.processor is not None
+        graph = self.graph("model")
+        always = (graph,) if prepared else ("config.json", graph)
+        return Wanted(always, perhaps=settings)
+
+    def word_files(self, *, joint: bool) -> Wanted:
+        """What is needed to turn words into vectors; `joint`: one graph holds both sides."""
+        graph = self.graph("model" if joint else "text_model")
+        return Wanted(("config.json", graph, "tokenizer.json"), perhaps=TOKENIZER_SETTINGS)
 
     def fetch(
         self, wanted: Wanted, *, models: Path | None = None, progress: Progress | None = None
