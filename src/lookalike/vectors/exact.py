@@ -40,13 +40,18 @@ SAFE_SQUARES = (1e-28, 1e28)
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Rows as they are stored and as float32. `numbers` says where they are in the matrix; `out`
-    lists places in the block that may not be found."""
+    """Rows as they are stored and as float32. They are those from `first` on in the matrix, or, with
+    `chosen`, the ones of these numbers; `out` lists places in the block that may not be found."""
 
-    numbers: Rows
+    first: int
+    chosen: Rows | None
     stored: Floats
     floats: NDArray[np.float32]
     out: Places
+
+    def numbers(self, places: Places) -> Rows:
+        """Where in the matrix these places of the block are."""
+        return places + self.first if self.chosen is None else self.chosen[places]
 
 
 def blocks(
@@ -61,19 +66,18 @@ def blocks(
     heights = _heights(total, height)
     wide = np.empty((0 if in_place else min(height, total), dim), np.float32)
     for start, end in heights:
-        if rows is None:
-            numbers = np.arange(start, end, dtype=np.int64)
-            stored = matrix[start:end]
+        chosen = None if rows is None else rows[start:end]
+        first, last = (start, end - 1) if chosen is None else (int(chosen[0]), int(chosen[-1]))
+        if chosen is None or last - first + 1 == len(chosen):  # without gaps: read in place
+            chosen, stored = None, matrix[first : last + 1]
         else:
-            numbers = rows[start:end]
-            first, last = int(numbers[0]), int(numbers[-1])
-            # A run without gaps is read in place; gathering copies every row once more.
-            whole = last - first + 1 == len(numbers)
-            stored = matrix[first : last + 1] if whole else np.take(matrix, numbers, axis=0)
-        near = dead[np.searchsorted(dead, numbers[0]) : np.searchsorted(dead, numbers[-1], "right")]
-        out = np.searchsorted(numbers, near)
-        out = out[numbers[out] == near]
-        yield Block(numbers, stored, _as_float32(stored, wide[: len(numbers)]), out)
+            stored = np.take(matrix, chosen, axis=0)
+        near = dead[np.searchsorted(dead, first) : np.searchsorted(dead, last, "right")]
+        out = near - first
+        if chosen is not None:
+            out = np.searchsorted(chosen, near)
+            out = out[chosen[out] == near]
+        yield Block(first, chosen, stored, _as_float32(stored, wide[: len(stored)]), out)
 
 
 def _heights(total: int, height: int) -> Iterator[tuple[int, int]]:
@@ -140,14 +144,14 @@ class Pass:
         for start in range(0, len(query), step):
             some, there = query[start : start + step], place[start : start + step]
             exact = self._compare(some, block.stored[there].astype(np.float64))
-            self._add(some, block.numbers[there], exact)
+            self._add(some, block.numbers(there), exact)
 
     def _scores(
         self, block: Block
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | float, Places]:
         """Scores (q, rows) not below the true ones, by how much they may be above them, both but for
         what `_slack` allows each query; and places that float32 cannot say anything about."""
-        size = len(self.queries) * len(block.numbers)
+        size = len(self.queries) * len(block.floats)
         if len(self._room) < size:
             self._room = np.empty(size, np.float32)
         scores = self._room[:size].reshape(len(self.queries), -1)
