@@ -14,11 +14,7 @@ from lookalike.errors import NoLibrary, Outcome, UsageError
 from lookalike.extractors import load
 from lookalike.extractors.contract import Extractor, FittedExtractor, space_key
 from lookalike.images.needs import Limits, Pixels
-from lookalike.indexing.fitting import ready
-from lookalike.indexing.metadata import describe
-from lookalike.indexing.promise import promise
 from lookalike.indexing.report import Added, Indexing, ProgressCallback, Promise
-from lookalike.indexing.run import Run
 from lookalike.indexing.sources import apart, place, resolved
 from lookalike.query import Hits, Query
 from lookalike.searching.answer import answer
@@ -94,6 +90,11 @@ class Library:
         `UsageError` for a missing source, `LibraryBusy`, `LibraryReadOnly`, `StorageFull`. When it is
         interrupted, what was finished is stored; the next call goes on from there.
         """
+        # Imported on use: a search from the command line should not wait for what indexing needs.
+        from lookalike.indexing.fitting import ready
+        from lookalike.indexing.metadata import describe
+        from lookalike.indexing.run import Run
+
         started = time.monotonic()
         options = options or Indexing()
         paths = apart([resolved(Path(source)) for source in sources])
@@ -120,9 +121,11 @@ class Library:
         *,
         extractors: Sequence[str | Extractor] | None = None,
         options: Indexing | None = None,
-        sample: int = 64,
+        sample: int = 128,
     ) -> Promise:
         """What `add` would cost, from a timed sample. Nothing is written."""
+        from lookalike.indexing.promise import promise
+
         paths = [Path(source) for source in sources]
         with self._store.view() as view:
             chosen = self._extractors(extractors)

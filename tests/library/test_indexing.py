@@ -183,7 +183,7 @@ def test_a_picture_that_breaks_loses_its_vectors(library: Library, photos: Path)
 
 def test_a_space_added_later_holds_every_picture(library: Library, photos: Path) -> None:
     added = library.add([photos], extractors=["histogram", "color"])
-    assert added.indexed == 8
+    assert (added.extended, added.changed, added.indexed) == (8, 0, 8)
     with library._store.view() as view:
         assert {space.name: space.count for space in view.spaces()} == {"histogram": 8, "color": 8}
 
@@ -196,7 +196,7 @@ def test_a_changed_picture_loses_the_vectors_that_a_run_does_not_renew(
     library.add([photos], extractors=["color"])
     with library._store.view() as view:
         assert {space.name: space.count for space in view.spaces()} == {"histogram": 7, "color": 8}
-    assert library.add([photos]).changed == 1  # all spaces of the library by default
+    assert library.add([photos]).extended == 1  # all spaces of the library by default
 
 
 def test_progress_tells_how_far_it_is_and_ends_at_the_total(photos: Path) -> None:

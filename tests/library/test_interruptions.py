@@ -16,7 +16,7 @@ from tests.library.drawing import album, draw
 from tests.library.test_indexing import vectors
 
 from lookalike import Library, Outcome
-from lookalike.stores.local import check
+from lookalike.stores.local.check import check
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 

@@ -197,6 +197,7 @@ def summary(added: Added) -> str:
         f"{wording.number(n)} {word}"
         for n, word in (
             (added.changed, "changed"),
+            (added.extended, "known from other vectors"),
             (added.moved, "moved"),
             (added.copied, "copied"),
             (added.removed, "removed"),

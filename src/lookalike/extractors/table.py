@@ -9,12 +9,14 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lookalike.errors import LookalikeError, UnknownExtractor, UsageError
 from lookalike.extractors.contract import Extractor
 from lookalike.vectors.similarity import Similarity
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 PLUGINS = "lookalike.extractors"
 """The entry point group in which other packages offer extractors."""
@@ -114,6 +116,8 @@ def parse(text: str) -> list[str]:
 
 def plugins() -> dict[str, EntryPoint]:
     """What other packages offer, by name, not imported. Names of our own cannot be taken."""
+    from importlib.metadata import entry_points  # 60 ms, which a search by color need not wait for
+
     found = entry_points(group=PLUGINS)
     return {point.name: point for point in found if point.name not in EXTRACTORS}
 

@@ -54,6 +54,7 @@ ProgressCallback: TypeAlias = Callable[[Progress], None]
 class Added:
     """What a run did. Every file found is counted exactly once.
 
+    extended        unchanged pictures that got vectors of a further space
     failed          pictures that this run could not index, by outcome
     not_pictures    files that are no pictures, neither by name nor by content (outcome `unsupported`)
     known_failures  unchanged files that had failed before and were not tried again
@@ -63,6 +64,7 @@ class Added:
 
     new: int = 0
     changed: int = 0
+    extended: int = 0
     moved: int = 0
     copied: int = 0
     unchanged: int = 0
@@ -79,7 +81,7 @@ class Added:
     @property
     def indexed(self) -> int:
         """Pictures whose vectors this run made or took over."""
-        return self.new + self.changed + self.moved + self.copied
+        return self.new + self.changed + self.extended + self.moved + self.copied
 
     @property
     def failures(self) -> int:

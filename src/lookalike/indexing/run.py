@@ -55,13 +55,14 @@ class Tally:
 
     @property
     def indexed(self) -> int:
-        return sum(self.counts[name] for name in ("new", "changed", "moved", "copied"))
+        return sum(self.counts[name] for name in ("new", "changed", "extended", "moved", "copied"))
 
     def added(self, removed: int) -> Added:
         counts = self.counts
         return Added(
             new=counts["new"],
             changed=counts["changed"],
+            extended=counts["extended"],
             moved=counts["moved"],
             copied=counts["copied"],
             unchanged=counts["unchanged"],
@@ -87,6 +88,13 @@ def settled(known: Known, found: Found, keys: frozenset[str], options: Indexing)
     if known.outcome is Outcome.INDEXED:
         return keys <= known.spaces
     return not options.retry_failed
+
+
+def kind(known: Known | None, entry: Entry) -> str:
+    """The counter of an indexed file: a known one with the same content got a further space."""
+    if known is None:
+        return "new"
+    return "extended" if known.hash == entry.hash else "changed"
 
 
 class Run:
@@ -260,7 +268,7 @@ class Run:
         if loaded.known:
             return self._taken_over(pending, entry)
         if loaded.outcome is Outcome.INDEXED:
-            self.tally.counts["changed" if pending.known else "new"] += 1
+            self.tally.counts[kind(pending.known, entry)] += 1
         elif loaded.reason.startswith(NOT_A_PICTURE):
             self.tally.counts["not_pictures"] += 1
         else:

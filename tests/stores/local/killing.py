@@ -18,7 +18,8 @@ import numpy as np
 from tests.stores.toys import FACTS, content, entry, space, vector_of
 
 from lookalike.stores.contract import Entry
-from lookalike.stores.local import LocalStore, check, matrix, upkeep
+from lookalike.stores.local import LocalStore, matrix, upkeep
+from lookalike.stores.local.check import check
 
 FILES = 64
 STEP = 8

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from tests.stores.toys import entry, failed, put
 
-from lookalike.stores.local import LocalStore, check
+from lookalike.stores.local import LocalStore
+from lookalike.stores.local.check import check
 
 
 @pytest.fixture

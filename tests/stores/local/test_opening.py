@@ -18,7 +18,8 @@ from lookalike.errors import (
     NoLibrary,
     UsageError,
 )
-from lookalike.stores.local import LocalStore, catalogue, check, store
+from lookalike.stores.local import LocalStore, catalogue, store
+from lookalike.stores.local.check import check
 from lookalike.stores.local.migrations import MIGRATIONS
 
 

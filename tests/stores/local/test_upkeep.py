@@ -9,7 +9,8 @@ import pytest
 from tests.stores.toys import entry, put, same, space, stored_vector
 
 from lookalike.errors import LibraryDamaged
-from lookalike.stores.local import LocalStore, check, upkeep
+from lookalike.stores.local import LocalStore, upkeep
+from lookalike.stores.local.check import check
 
 
 def files(store: LocalStore) -> dict[str, int]:

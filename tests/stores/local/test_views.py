@@ -12,7 +12,8 @@ from tests.stores.toys import entry, put, same, space, stored_vector
 
 from lookalike.errors import LibraryError, UsageError
 from lookalike.stores.contract import View
-from lookalike.stores.local import LocalStore, check, upkeep
+from lookalike.stores.local import LocalStore, upkeep
+from lookalike.stores.local.check import check
 
 ONES = np.ones((1, 3), np.float32)
 

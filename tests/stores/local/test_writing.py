@@ -11,7 +11,8 @@ import pytest
 from tests.stores.toys import entry, put, same, stored_vector
 
 from lookalike.errors import LibraryBusy
-from lookalike.stores.local import LocalStore, check, rows
+from lookalike.stores.local import LocalStore, rows
+from lookalike.stores.local.check import check
 
 ROOT = Path(__file__).parents[3]
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and limits as POSIX has them")

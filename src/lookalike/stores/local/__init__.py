@@ -1,6 +1,5 @@
 """The store in a folder: SQLite and memory-mapped files."""
 
-from lookalike.stores.local.check import check
 from lookalike.stores.local.store import LocalStore
 
-__all__ = ["LocalStore", "check"]
+__all__ = ["LocalStore"]
