@@ -17,7 +17,7 @@ from lookalike.extractors import EXTRACTORS, load, names, parse, table
 def offering(monkeypatch: pytest.MonkeyPatch) -> Any:
     def offer(**points: str) -> None:
         found = [EntryPoint(name, value, table.PLUGINS) for name, value in points.items()]
-        monkeypatch.setattr(table, "entry_points", lambda *, group: found)
+        monkeypatch.setattr("importlib.metadata.entry_points", lambda *, group: found)
 
     return offer
 
