@@ -17,6 +17,7 @@ import numpy as np
 
 from lookalike.errors import ImageError, Outcome
 from lookalike.images.damage import judge
+from lookalike.images.facts import NOTHING, Blocks, blocks_of, with_blocks
 from lookalike.images.jpeg import JpegHeader, decode_plain, is_plain, read_header
 from lookalike.images.needs import Facts, Limits, Needs, Pixels
 from lookalike.images.scale import WIDEST, crop_box, least_scale
@@ -85,9 +86,9 @@ def _decode_jpeg(data: bytes, needs: Sequence[Needs], limits: Limits) -> Decoded
     if is_plain(header):
         pixels = decode_plain(data, header, _halvings(header, needs))
         if pixels is not None:
-            facts = _facts(header.width, header.height, header.orientation, "jpeg")
+            facts = _facts(header.width, header.height, header.orientation, "jpeg", header.blocks)
             return Decoded(_finish(pixels, header.orientation), facts)
-    return _decode_pillow(data, "jpeg", needs, limits, header.orientation)
+    return _decode_pillow(data, "jpeg", needs, limits, header.orientation, header.blocks)
 
 
 def _halvings(header: JpegHeader, needs: Sequence[Needs]) -> int:
@@ -96,7 +97,12 @@ def _halvings(header: JpegHeader, needs: Sequence[Needs]) -> int:
 
 
 def _decode_pillow(
-    data: bytes, kind: str, needs: Sequence[Needs], limits: Limits, orientation: int
+    data: bytes,
+    kind: str,
+    needs: Sequence[Needs],
+    limits: Limits,
+    orientation: int,
+    blocks: Blocks = NOTHING,
 ) -> Decoded:
     from lookalike.images.convert import to_rgb
 
@@ -117,7 +123,10 @@ def _decode_pillow(
             width, height = image.size
         scale = _scale(width, height, orientation, needs)
         pixels = _shrunk(to_rgb(image), width, height, scale)
-    return Decoded(_finish(pixels, orientation), _facts(width, height, orientation, kind))
+        if kind != "jpeg":
+            blocks = blocks_of(image)
+        facts = _facts(width, height, orientation, kind, blocks)
+    return Decoded(_finish(pixels, orientation), facts)
 
 
 def _decode_heic(data: bytes, needs: Sequence[Needs], limits: Limits) -> Decoded:
@@ -139,7 +148,8 @@ def _decode_heic(data: bytes, needs: Sequence[Needs], limits: Limits) -> Decoded
         image.draft(None, (math.ceil(width * scale), math.ceil(height * scale)))
         image.load()
         pixels = _shrunk(to_rgb(image), width, height, scale)
-    return Decoded(_finish(pixels, 1), _facts(width, height, 1, "heic"))
+        facts = _facts(width, height, 1, "heic", blocks_of(image))
+    return Decoded(_finish(pixels, 1), facts)
 
 
 @contextmanager
@@ -211,7 +221,8 @@ def _check_size(width: int, height: int, limits: Limits) -> None:
         )
 
 
-def _facts(width: int, height: int, orientation: int, kind: str) -> Facts:
+def _facts(width: int, height: int, orientation: int, kind: str, blocks: Blocks) -> Facts:
     if orientation >= 5:
         width, height = height, width
-    return Facts(width, height, kind)
+    facts = Facts(width, height, kind)
+    return facts if blocks is NOTHING else with_blocks(facts, blocks)

@@ -6,7 +6,12 @@ import struct
 from dataclasses import dataclass
 
 from lookalike.errors import ImageError, Outcome
+from lookalike.images.facts import NOTHING, Blocks
 from lookalike.images.needs import Pixels
+
+_EXIF = b"Exif\x00\x00"
+_XMP = b"http://ns.adobe.com/xap/1.0/\x00"
+_PHOTOSHOP = b"Photoshop 3.0\x00"
 
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -14,13 +19,15 @@ _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 @dataclass(frozen=True, slots=True)
 class JpegHeader:
-    """What the markers before the first scan say. `orientation` is EXIF's, 1 to 8."""
+    """What the markers before the first scan say. `orientation` is EXIF's, 1 to 8; `blocks` are as
+    they lie there, not looked into."""
 
     width: int
     height: int
     components: int
     bits: int
     orientation: int
+    blocks: Blocks = NOTHING
 
 
 def read_header(data: bytes) -> JpegHeader | None:
@@ -30,6 +37,7 @@ def read_header(data: bytes) -> JpegHeader | None:
     """
     at, end = 2, len(data)
     orientation = 1
+    exif = xmp = iptc = b""
     frame: tuple[int, int, int, int] | None = None
     while at + 4 <= end:
         if data[at] != 0xFF:
@@ -49,13 +57,19 @@ def read_header(data: bytes) -> JpegHeader | None:
         size = (data[at + 2] << 8) | data[at + 3]
         if marker in _START_OF_FRAME and at + 10 <= end and frame is None:
             frame = struct.unpack_from(">BHHB", data, at + 4)
-        elif marker == 0xE1 and orientation == 1 and data[at + 4 : at + 10] == b"Exif\x00\x00":
-            orientation = exif_orientation(data[at + 10 : at + 2 + size])
+        elif marker == 0xE1 and not exif and data.startswith(_EXIF, at + 4):
+            exif = data[at + 4 + len(_EXIF) : at + 2 + size]
+            orientation = exif_orientation(exif)
+        elif marker == 0xE1 and not xmp and data.startswith(_XMP, at + 4):
+            xmp = data[at + 4 + len(_XMP) : at + 2 + size]
+        elif marker == 0xED and not iptc and data.startswith(_PHOTOSHOP, at + 4):
+            iptc = data[at + 4 + len(_PHOTOSHOP) : at + 2 + size]
         at += 2 + max(size, 2)
     if frame is None:
         return None
     bits, height, width, components = frame
-    return JpegHeader(width, height, components, bits, orientation)
+    blocks = Blocks(exif, xmp, iptc) if exif or xmp or iptc else NOTHING
+    return JpegHeader(width, height, components, bits, orientation, blocks)
 
 
 def exif_orientation(exif: bytes) -> int:
