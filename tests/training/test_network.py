@@ -3,7 +3,6 @@
 import itertools
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ torch = pytest.importorskip(
 )
 cv2 = pytest.importorskip("cv2")
 
-from lookalike.training.color import DIM, Color, ColorAxes, ColorNumbers, hsv  # noqa: E402
+from lookalike.training.color import ColorNumbers, hsv  # noqa: E402
 from lookalike.training.distil import (  # noqa: E402
     Material,
     Plan,
@@ -23,17 +22,15 @@ from lookalike.training.distil import (  # noqa: E402
     likeness_loss,
     side,
 )
+from lookalike.training.edges import EdgeNumbers  # noqa: E402
 from lookalike.training.network import Shape, Student  # noqa: E402
+from lookalike.training.parts import Axes, Part, channels_first  # noqa: E402
 
 SMALL = Shape(widths=(8, 16), depths=(1, 1), head=24, dim=12)
 
 
 def noise(count: int, size: int) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
-
-
-def channels_first(pixels: NDArray[Any]) -> Any:
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
 
 
 def material() -> Material:
@@ -45,7 +42,7 @@ def material() -> Material:
 def test_hue_saturation_and_value_are_those_of_opencv() -> None:
     pixels = noise(1, 16)
     hue, saturation, value = (
-        x.numpy().reshape(16, 16) for x in hsv(channels_first(pixels / 255).flatten(2))
+        x.numpy().reshape(16, 16) for x in hsv(channels_first(pixels).flatten(2) / 255)
     )
     theirs = cv2.cvtColor((pixels[0] / 255).astype(np.float32), cv2.COLOR_RGB2HSV)
     np.testing.assert_allclose(hue * 360, theirs[..., 0], atol=0.05)
@@ -54,13 +51,23 @@ def test_hue_saturation_and_value_are_those_of_opencv() -> None:
 
 
 def test_a_plain_picture_fills_the_bins_around_its_colour() -> None:
-    red = np.zeros((1, 8, 8, 3), np.uint8)
+    red = np.zeros((1, 9, 9, 3), np.uint8)
     red[..., 0] = 255
-    numbers = ColorNumbers(8)(channels_first(red))[0, :192].numpy().reshape(12, 4, 4)
+    numbers = ColorNumbers(9)(channels_first(red))[0, :192].numpy().reshape(12, 4, 4)
     # Hue 0 lies between the last and the first bin; saturation and value are at their top.
     filled = np.argwhere(numbers > 0.1)
     assert filled.tolist() == [[0, 3, 3], [11, 3, 3]]
     np.testing.assert_allclose(numbers[0, 3, 3], 0.5**0.35, rtol=1e-4)
+
+
+def test_an_upright_edge_answers_to_the_filter_across_it_and_to_no_other() -> None:
+    halves = np.zeros((1, 24, 24, 3), np.uint8)
+    halves[:, :, 10:] = 255
+    votes = EdgeNumbers(24)(channels_first(halves))[0].numpy().reshape(8, 6, 6)
+    # Dark to bright from left to right is direction 0; cells 2 of each row hold the edge's columns.
+    assert votes[0, 2:4, 2].min() > 0.5
+    assert votes[[2, 4, 6], 2:4, 2].max() < 0.01
+    assert votes[:, :, [0, 4]].max() < 0.01
 
 
 def test_one_picture_gives_one_vector_of_the_promised_length() -> None:
@@ -80,7 +87,7 @@ def test_the_rate_rises_and_ends_at_nothing_while_pictures_grow() -> None:
         learning_rate(0.0, plan) < learning_rate(0.05, plan) == pytest.approx(plan.rate, rel=1e-2)
     )
     assert learning_rate(1.0, plan) < plan.rate / 100
-    assert [side(spent, plan) for spent in (0.0, 0.72, 0.99, 1.0)] == [64, 80, 96, 96]
+    assert [side(spent, plan) for spent in (0.0, 0.79, 0.8, 1.0)] == [64, 64, 96, 96]
 
 
 def test_a_cut_run_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -94,23 +101,25 @@ def test_a_cut_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert [line["step"] for line in curves] == [1, 2, 3, 4]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the exporter's own
 def test_the_exported_file_gives_the_networks_vectors_with_length_one(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     from lookalike.training.export import Extractor, export, session
 
     torch.manual_seed(0)
-    color = Color(ColorAxes.fit(noise(400, 32)), 32)
-    extractor = Extractor(Student(SMALL).eval(), color, weight=0.3).eval()
-    export(extractor, tmp_path / "m.onnx", side=32, facts={"side": 32})
+    numbers = ColorNumbers(24)
+    color = Part(numbers, Axes.fit(numbers, noise(400, 24), dim=16, evenness=0.3))
+    extractor = Extractor(Student(SMALL), [(color, 0.3)]).eval()
+    export(extractor, tmp_path / "m.onnx", side=24, facts={"side": 24})
     opened = session(tmp_path / "m.onnx")
-    pixels = noise(5, 32)
+    pixels = noise(5, 24)
     (vectors,) = opened.run(None, {"pixels": pixels})
-    assert vectors.shape == (5, 12 + DIM)
+    assert vectors.shape == (5, 12 + 16)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-4)
     np.testing.assert_allclose(np.linalg.norm(vectors[:, :12], axis=1), 0.7**0.5, rtol=1e-4)
     with torch.no_grad():
         ours = extractor(torch.from_numpy(pixels)).numpy()
     # Weights are rounded to 8 bits.
     assert (ours * vectors).sum(1).min() > 0.999
-    assert opened.get_modelmeta().custom_metadata_map["side"] == "32"
+    assert opened.get_modelmeta().custom_metadata_map["side"] == "24"

@@ -13,7 +13,8 @@ def ellipse() -> NDArray[np.float64]:
     """Spread 4 along (0.6, 0.8), spread 1 across it, about the point (10, 20)."""
     along, across = np.array([0.6, 0.8]), np.array([-0.8, 0.6])
     points: NDArray[np.float64] = np.stack([4 * along, -4 * along, across, -across])
-    return points + np.array([10.0, 20.0])
+    moved: NDArray[np.float64] = points + np.array([10.0, 20.0])
+    return moved
 
 
 def test_axes_are_found_in_order_of_their_variance() -> None:

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from lookalike.training import recipe
+from lookalike.training import recipe, release
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,6 +37,9 @@ def parser() -> argparse.ArgumentParser:
     prepare.add_argument(
         "--cutouts", type=int, default=6000, help="how many product-like pictures to draw"
     )
+    prepare.add_argument(
+        "--products", type=int, default=1200, help="of the simulated catalogue; 4 pictures each"
+    )
     prepare.add_argument("--workers", type=int, default=2, help="processes")
     prepare.add_argument(
         "--out", type=Path, required=True, help="where to keep pictures and features (about 2 GB)"
@@ -59,8 +62,9 @@ def parser() -> argparse.ArgumentParser:
         required=True,
         help="what 'prepare' wrote: the colours' axes come from it",
     )
-    export.add_argument("--color-weight", type=float, default=recipe.COLOR_WEIGHT, help="0 to 1")
-    export.add_argument("--side", type=int, default=recipe.SIDE, help="pixels, even")
+    for name, weight in release.WEIGHTS.items():
+        export.add_argument(f"--{name}-weight", type=float, default=weight, help="0 to 1")
+    export.add_argument("--side", type=int, default=release.SIDE, help="pixels, a multiple of 12")
     export.add_argument("--out", type=Path, required=True, help="the file to write")
     judge = steps.add_parser("judge", help="leave-one-out figures on labelled folders, as JSON")
     judge.add_argument("--model", type=Path, required=True)
@@ -82,6 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
                 out=given.out,
                 tiny_count=given.tiny_count,
                 cutouts=given.cutouts,
+                products=given.products,
                 workers=given.workers,
             )
         elif given.step == "train":
@@ -93,16 +98,16 @@ def main(arguments: list[str] | None = None) -> int:
                 pause=given.pause_file,
             )
         elif given.step == "export":
-            recipe.write_model(
+            release.write_model(
                 run=given.run,
                 data=given.data,
                 path=given.out,
-                weight=given.color_weight,
+                weights={"color": given.color_weight, "edges": given.edges_weight},
                 side=given.side,
             )
         else:
             print(
-                json.dumps(recipe.figures(given.model, given.folders, label=given.label), indent=1)
+                json.dumps(release.figures(given.model, given.folders, label=given.label), indent=1)
             )
     except (ModuleNotFoundError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -7,7 +7,7 @@ Colours are hardly shifted in hue: fine-grained things (apples, shoes) differ by
 import cv2
 import numpy as np
 
-from lookalike.training.sources import Pixels
+from lookalike.images.needs import Pixels
 
 
 def damaged(

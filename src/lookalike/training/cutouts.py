@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.training.sources import TEACHER_SIZE, Pixels, fitted, random_piece
+from lookalike.images.needs import Pixels
+from lookalike.training.sources import TEACHER_SIZE, fitted, random_piece
 
 Mask = NDArray[np.uint8]
 # Masks are drawn this many times larger and then averaged down, so that outlines are smooth.

@@ -1,20 +1,19 @@
 """From trained weights to the one ONNX file that ships: pixels in, unit vectors out, nothing left
 to pair wrongly.
 
-The graph holds the network, the colour part and their weight; weights are stored in 8 bits with a
+The graph holds the network, the colour and edge parts and their weights; weights are stored in 8 bits with a
 scale for each output channel, and ONNX Runtime turns them back into floats when it loads the file,
 so they cost no speed.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.training.color import Color
-from lookalike.training.network import Student
 from lookalike.training.pytorch import nn, torch
 
 # Opset 17 is read by every ONNX Runtime since 1.12.
@@ -25,23 +24,25 @@ SMALLEST_STORED_IN_8_BITS = 1024
 
 
 class Extractor(nn.Module):  # type: ignore[misc]
-    """`(n, side, side, 3) uint8` RGB to `(n, network + color) float32` of length 1.
+    """`(n, side, side, 3) uint8` RGB to `(n, dims)` float32 of length 1.
 
-    The first numbers are the network's, scaled to length sqrt(1 - weight), the rest the colours',
-    to sqrt(weight): the cosine of two vectors is `(1 - weight) * network cosine + weight * colour
-    cosine`.
+    Each part has length 1 and is scaled by the root of its weight, so that the cosine of two
+    vectors is the weighted mean of the parts' cosines. The network comes first; its weight is what
+    the others leave of 1.
     """
 
-    def __init__(self, student: Student, color: Color, *, weight: float) -> None:
+    def __init__(self, student: Any, parts: Sequence[tuple[Any, float]]) -> None:
         super().__init__()
         self.student = student
-        self.color = color
-        self.shares = ((1 - weight) ** 0.5, weight**0.5)
+        self.parts = nn.ModuleList([part for part, _ in parts])
+        weights = [weight for _, weight in parts]
+        self.shares = [share**0.5 for share in (1 - sum(weights), *weights)]
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         image = pixels.permute(0, 3, 1, 2).float()
-        network = nn.functional.normalize(self.student(image), dim=1)
-        return torch.cat([network * self.shares[0], self.color(image) * self.shares[1]], 1)
+        vectors = [nn.functional.normalize(self.student(image), dim=1)]
+        vectors.extend(part(image) for part in self.parts)
+        return torch.cat([v * share for v, share in zip(vectors, self.shares, strict=True)], 1)
 
 
 def export(extractor: Extractor, path: Path, *, side: int, facts: dict[str, Any]) -> None:

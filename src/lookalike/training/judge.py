@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.training.sources import Pixels, fitted, read_photo
+from lookalike.images.needs import Pixels
+from lookalike.training.sources import fitted, read_photo
 
 Vectors = NDArray[np.float32]
 

@@ -10,12 +10,12 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-Pixels = NDArray[np.uint8]
+from lookalike.images.fit import fit
+from lookalike.images.needs import Needs, Pixels
 
 TEACHER_SIZE = 224
 TINY_SIZE = 64
@@ -74,20 +74,8 @@ def read_photo(path: Path) -> Pixels:
 
 
 def fitted(picture: Pixels, size: int) -> Pixels:
-    """The whole picture squeezed into a square: by area when it shrinks, bilinear when it grows.
-
-    This is the rule of the extractor too (see the model card); the proportions are given up for the
-    picture's edges.
-    """
-    height, width = picture.shape[:2]
-    if (height, width) == (size, size):
-        return np.ascontiguousarray(picture)
-    shrinks = height >= size and width >= size
-    return np.asarray(
-        cv2.resize(
-            picture, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        )
-    )
+    """The whole picture squeezed into a square, exactly as the extractor's pixels are made."""
+    return fit(np.ascontiguousarray(picture), Needs(fit="stretch", height=size, width=size))
 
 
 def photo_views(path: Path, *, views: int, seed: int) -> Iterator[Pixels]:

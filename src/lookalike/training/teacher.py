@@ -14,10 +14,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.datasets.catalogue import write_catalogue
+from lookalike.images.needs import Pixels
 from lookalike.training.cutouts import cutout
 from lookalike.training.sources import (
     TEACHER_SIZE,
-    Pixels,
     fitted,
     photo_paths,
     photo_views,
@@ -30,6 +31,7 @@ FEATURES = 1280
 # cropped.
 VIEW_SIZE = 128
 BATCH = 16
+PRODUCT_SEED = 20240608
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,19 @@ def write_cutouts(
     each = 16
     jobs = [("cutout", paths[n * 7919 % len(paths)], each, n) for n in range(-(-count // each))]
     _write(jobs, teacher, out, name=name, workers=workers)
+
+
+def write_products(
+    teacher: Path, out: Path, *, name: str, products: int, views: int, workers: int
+) -> None:
+    """Pictures of the simulated catalogue (never its labels) and their features.
+
+    The catalogue's kinds are what people show at first; its products here are others than those of
+    any catalogue with a usual seed.
+    """
+    shop = out / "catalogue"
+    write_catalogue(shop, products=products, views=views, seed=PRODUCT_SEED, size=TEACHER_SIZE)
+    write_photos([shop], teacher, out, name=name, views=1, workers=workers)
 
 
 def _write(
