@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias, get_args
 
 from lookalike.errors import UsageError
 from lookalike.images.needs import Pixels
-from lookalike.vectors.calibration import Relevance
+from lookalike.vectors.calibration import RELEVANCES, Relevance
 from lookalike.vectors.similarity import Similarity
 
 Picture: TypeAlias = Path | bytes | Pixels
@@ -25,16 +25,18 @@ Fusion: TypeAlias = Literal["scores", "ranks"]
 class Term:
     """One part of a question: a picture, an image of the library by its id, or words.
 
-    weight  how much it counts; below 0: less like this
-    region  only this part of the picture: (x, y, width, height), fractions of the upright picture
-            if all are at most 1, else pixels
+    picture  a path need not exist here: it may be one of the library, relative to its root
+    words    in a space that understands them, else in the captions
+    weight   how much it counts; below 0: less like this
+    region   only this part of the picture: (x, y, width, height), fractions of the upright picture
+             if all are at most 1, else pixels
     """
 
     picture: Picture | None = None
     image: int | None = None
     words: str | None = None
     weight: float = 1.0
-    region: tuple[float, float, float, float] | None = None
+    region: Box | None = None
 
     def __post_init__(self) -> None:
         given = sum(part is not None for part in (self.picture, self.image, self.words))
@@ -42,6 +44,20 @@ class Term:
             raise UsageError("a term is a picture, an image of the library, or words")
         if not self.weight or not abs(self.weight) < 1e6:
             raise UsageError(f"a term's weight is {self.weight}; it must be a number other than 0")
+        if self.words is not None and not self.words.strip():
+            raise UsageError("an empty text: write what to look for")
+        if self.region is not None:
+            self._check(self.region)
+
+    def _check(self, region: Box) -> None:
+        x, y, width, height = region
+        if self.words is not None:
+            raise UsageError("a region is a part of a picture; words have none")
+        if not (x >= 0 and y >= 0 and width > 0 and height > 0 and sum(region) < float("inf")):
+            raise UsageError(
+                "a region is X,Y,WIDTH,HEIGHT from the upper left corner, in pixels or as fractions: "
+                f"({x:g}, {y:g}, {width:g}, {height:g}) is none"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +70,8 @@ class Query:
     similarity       None: the space's own
     exact            compare with every vector even where an approximate index could answer
     where            only images that fulfil this expression: "kind = 'shoe' and price < 50"
-    alpha            weight of the pictures beside words: alpha · pictures + (1 - alpha) · words
+    alpha            weight of the pictures beside words: alpha · pictures + (1 - alpha) · words, each
+                     times the mean weight of its terms
     fusion           how rankings are made into one: by "scores" on one scale, or by "ranks" (RRF)
     diverse          0: by relevance alone, up to 1: hits unlike each other (MMR)
     collapse         near-copies of a hit are counted in it instead of following it
@@ -85,6 +102,12 @@ class Query:
         for name, value in (("alpha", self.alpha), ("diverse", self.diverse)):
             if not 0 <= value <= 1:
                 raise UsageError(f"{name} lies between 0 and 1, not {value}")
+        if self.fusion not in get_args(Fusion):
+            raise UsageError(f"fusion is by scores or by ranks, not by {self.fusion!r}")
+        if self.min_relevance is not None and self.min_relevance not in RELEVANCES:
+            raise UsageError(
+                f"there is no relevance {self.min_relevance!r}, only {', '.join(RELEVANCES)}"
+            )
 
     @classmethod
     def of(cls, *pictures: Picture, k: int = 10, by: str | None = None) -> Self:
@@ -125,6 +148,7 @@ class Hits:
     by        what answered: an extractor, several joined by "+", "captions"
     exact     every stored vector was compared
     searched  how many images could have been hits
+    best      the relevance of the best of them, `min_relevance` or not; None where none is judged
     seconds   by stage: "extract" (query → vectors), "search", "total"
     failure   in a batch, why this question could not be answered; "" if it was
     """
@@ -136,6 +160,7 @@ class Hits:
     searched: int
     seconds: Mapping[str, float]
     failure: str = ""
+    best: Relevance | None = None
 
     def __len__(self) -> int:
         return len(self.hits)

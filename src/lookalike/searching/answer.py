@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
 from lookalike.errors import UsageError
 from lookalike.query import Hit, Hits, Query
-from lookalike.searching.asking import ORIENTATIONS, Askers
-from lookalike.searching.drafts import Draft, draft
+from lookalike.searching.asking import ORIENTATIONS, Askers, Work, sought
+from lookalike.searching.drafts import Draft, Filters, asked_spaces, current_spaces, draft
 from lookalike.searching.rankings import Ranking, completed, fused, probe
 from lookalike.searching.relevance import Backgrounds, at_least, collapsed, judged
-from lookalike.stores.contract import View
+from lookalike.stores.contract import Image, Space, View
+from lookalike.vectors.calibration import RELEVANCES, Relevance
 from lookalike.vectors.diversity import maximal_marginal_relevance
 from lookalike.vectors.fusion import rescaled
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The images that answer one question, best first, and what is to be said of them."""
+
+    draft: Draft
+    rankings: Sequence[Ranking]
+    order: Sequence[int]
+    scores: Mapping[int, float]
+    relevance: Mapping[int, Relevance]
+    best: Relevance | None
+    copies: Mapping[int, int] = field(default_factory=dict)
 
 
 def answer(
@@ -29,29 +45,65 @@ def answer(
               the batch
     """
     started = time.perf_counter()
-    drafts = [drafted(view, askers, query, tolerant=tolerant) for query in queries]
+    filters = Filters(view)
+    with ahead(view, askers, queries):
+        drafts = [drafted(view, askers, filters, query, tolerant=tolerant) for query in queries]
     extracted = time.perf_counter()
-    rankings = probe(view, [d for d in drafts if isinstance(d, Draft)])
-    searched = time.perf_counter()
-    ready = iter(rankings)
+    ready = [d for d in drafts if isinstance(d, Draft)]
+    rankings = probe(view, ready)
     backgrounds = Backgrounds(view)
-    answers = [
-        refusal(d) if isinstance(d, str) else hits(view, backgrounds, d, next(ready))
-        for d in drafts
-    ]
+    backgrounds.look(p for d in ready for p in d.probes)
+    chosen = [choose(view, backgrounds, d, r) for d, r in zip(ready, rankings, strict=True)]
+    images = view.images({id for choice in chosen for id in choice.order})
+    folders = {root.id: root.path for root in view.roots()}
+    answers = iter([hits(choice, images, folders) for choice in chosen])
     ended = time.perf_counter()
     share = 1 / len(queries) if queries else 0.0
     seconds = {
         "extract": (extracted - started) * share,
-        "search": (searched - extracted) * share,
+        "search": (ended - extracted) * share,
         "total": (ended - started) * share,
     }
-    return [replace(found, seconds=seconds) for found in answers]
+    return [
+        replace(next(answers) if isinstance(d, Draft) else refusal(d), seconds=seconds)
+        for d in drafts
+    ]
 
 
-def drafted(view: View, askers: Askers, query: Query, *, tolerant: bool) -> Draft | str:
+@contextmanager
+def ahead(view: View, askers: Askers, queries: Sequence[Query]) -> Iterator[None]:
+    """Reads the pictures of a batch on all cores, before its questions are drafted one by one."""
+    work: dict[Space, list[Work]] = {}
+    for query in queries if len(queries) > 1 else ():
+        try:
+            for space in asked_spaces(current_spaces(view), query):
+                work.setdefault(space, []).extend(
+                    found
+                    for term in query.terms
+                    if isinstance(term.picture, Path | bytes)
+                    and isinstance(
+                        found := sought(view, space, term, any_orientation=query.any_orientation),
+                        Work,
+                    )
+                )
+        except UsageError:  # said when the question is drafted
+            continue
+    with ExitStack() as stack:
+        for space, works in work.items():
+            try:
+                asker = askers.asker(space)
+            except UsageError:
+                continue
+            stack.enter_context(asker.ahead([task for one in works for task in one.tasks]))
+        yield
+
+
+def drafted(
+    view: View, askers: Askers, filters: Filters, query: Query, *, tolerant: bool
+) -> Draft | str:
+    """A draft, or why there is none."""
     try:
-        return draft(view, askers, query)
+        return draft(view, askers, filters, query)
     except UsageError as error:
         if not tolerant:
             raise
@@ -62,71 +114,41 @@ def refusal(reason: str) -> Hits:
     return Hits((), by="", similarity=None, exact=True, searched=0, seconds={}, failure=reason)
 
 
-def hits(view: View, backgrounds: Backgrounds, draft: Draft, rankings: list[Ranking]) -> Hits:
-    """Rankings as one answer: fused, spread, cut to k."""
+def choose(
+    view: View, backgrounds: Backgrounds, draft: Draft, rankings: Sequence[Ranking]
+) -> Choice:
+    """Rankings as one: fused, cut at `min_relevance`, without near-copies, spread, cut to k."""
     query = draft.query
     if len(rankings) > 1:
         rankings = completed(view, rankings)
         scores = fused(rankings, query.fusion)
     else:
         scores = rankings[0].scores
-    order = sorted(scores, key=lambda id: (-scores[id], id))
-    images = view.images(order[: draft.depth])
-    order = [id for id in order[: draft.depth] if id in images]
-    relevance = judged(backgrounds, rankings)
+    order = sorted(scores, key=lambda id: (-scores[id], id))[: draft.depth]
+    relevance = judged(backgrounds, rankings, order)
+    best = max((relevance[id] for id in order if id in relevance), key=level, default=None)
     if query.min_relevance:
         lowest = query.min_relevance
         order = [id for id in order if at_least(relevance.get(id), lowest)]
-    first = draft.probes[0] if draft.probes else None
     copies: dict[int, int] = {}
     if query.collapse:
-        order, copies = collapsed(view, backgrounds, first, order, images)
+        first = draft.probes[0] if draft.probes else None
+        order, copies = collapsed(view, backgrounds, first, order, view.images(order))
     if query.diverse:
         order = spread(view, draft, order, scores)
-    folders = {root.id: root.path for root in view.roots()}
-    single = len(rankings) == 1
-    found = tuple(
-        Hit(
-            rank=rank,
-            id=id,
-            path=images[id].path,
-            file=folders[images[id].root] / images[id].path,
-            similarity=scores[id],
-            relevance=relevance.get(id),
-            metadata=images[id].metadata,
-            parts={} if single else {r.name: r.scores[id] for r in rankings if id in r.scores},
-            copies=copies.get(id, 0),
-            orientation=orientation(rankings, id) if query.any_orientation else None,
-        )
-        for rank, id in enumerate(order[: query.k], start=1)
-    )
-    probes = draft.probes
-    return Hits(
-        hits=found,
-        by="+".join(ranking.name for ranking in rankings),
-        similarity=probes[0].similarity if single and probes else None,
-        exact=all(ranking.exact for ranking in rankings),
-        searched=searched(draft),
-        seconds={},
-    )
+    return Choice(draft, rankings, order[: query.k], scores, relevance, best, copies)
 
 
-def searched(draft: Draft) -> int:
-    """How many images could have been hits."""
-    if draft.among is not None:
-        return len(draft.among)
-    return max((p.space.count for p in draft.probes), default=0)
+def level(relevance: Relevance) -> int:
+    return RELEVANCES.index(relevance)
 
 
-def orientation(rankings: Sequence[Ranking], id: int) -> str | None:
-    turns = [ranking.turned[id] for ranking in rankings if id in ranking.turned]
-    return ORIENTATIONS[turns[0] + 1] if turns else None
-
-
-def spread(view: View, draft: Draft, order: list[int], scores: dict[int, float]) -> list[int]:
+def spread(
+    view: View, draft: Draft, order: Sequence[int], scores: Mapping[int, float]
+) -> list[int]:
     """The order by maximal marginal relevance, in the first space that was asked."""
     if not draft.probes or not order:
-        return order
+        return list(order)
     probe = draft.probes[0]
     vectors = np.nan_to_num(view.vectors(probe.space.key, np.array(order, np.int64)))
     # A cosine is on the scale on which likeness is measured; everything else is brought to it.
@@ -137,3 +159,42 @@ def spread(view: View, draft: Draft, order: list[int], scores: dict[int, float])
         relevance, vectors, draft.query.k, weight=draft.query.diverse
     )
     return [order[place] for place in chosen]
+
+
+def hits(choice: Choice, images: Mapping[int, Image], folders: Mapping[int, Path]) -> Hits:
+    draft, rankings = choice.draft, choice.rankings
+    single = len(rankings) == 1
+    turns = draft.query.any_orientation
+    found = []
+    for rank, id in enumerate(choice.order, start=1):
+        image = images[id]
+        found.append(
+            Hit(
+                rank=rank,
+                id=id,
+                path=image.path,
+                file=folders[image.root] / image.path,
+                similarity=choice.scores[id],
+                relevance=choice.relevance.get(id),
+                metadata=image.metadata,
+                parts={} if single else {r.name: r.scores[id] for r in rankings if id in r.scores},
+                copies=choice.copies.get(id, 0),
+                orientation=orientation(rankings, id) if turns else None,
+            )
+        )
+    return Hits(
+        hits=tuple(found),
+        by="+".join(ranking.name for ranking in rankings),
+        similarity=draft.probes[0].similarity if single and draft.probes else None,
+        exact=all(ranking.exact for ranking in rankings),
+        searched=draft.searched,
+        seconds={},
+        best=choice.best,
+    )
+
+
+def orientation(rankings: Sequence[Ranking], id: int) -> str | None:
+    """How the question was turned to match the image best, in the first space that knows it."""
+    turns = (r.turned[id] for r in rankings if r.probe and not r.probe.words and id in r.turned)
+    turn = next(turns, None)
+    return None if turn is None else ORIENTATIONS[turn + 1]

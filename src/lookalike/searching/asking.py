@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +16,13 @@ from numpy.typing import NDArray
 from lookalike.errors import ImageError, LookalikeError, Outcome, UsageError
 from lookalike.extractors import load
 from lookalike.extractors.contract import Extractor, FittedExtractor, TextExtractor, space_key
-from lookalike.extractors.extraction import Extraction, Loaded, Task, extract_each
+from lookalike.extractors.extraction import Extraction, Loaded, Task, Vector, extract_each
 from lookalike.images.needs import Limits
 from lookalike.images.pool import Pool
 from lookalike.query import Picture, Term
 from lookalike.stores.contract import Image, Root, Space, View
+
+Made: TypeAlias = Vector | ImageError
 
 ORIENTATIONS = {
     1: "upright",
@@ -31,33 +37,80 @@ ORIENTATIONS = {
 """What is done to the query picture to try each, by EXIF's number."""
 
 
+MANY = 8
+"""Pictures that are worth the start of a worker for every core: a quarter of a second."""
+
+INFERENCE = 32
+"""Pictures that an extractor in the parent gets at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What must be read and extracted for one term: a task for every way it is turned."""
+
+    tasks: tuple[Task, ...]
+    name: str
+
+
 class Asker:
     """Turns query pictures into vectors of one space; its worker starts on the first question."""
 
     def __init__(self, extractor: Extractor, limits: Limits) -> None:
         self.extractor = extractor
         self._key = space_key(extractor)
-        work = Extraction.of([extractor], limits=limits)
-        self._pool: Pool[Task, Loaded] = Pool(
-            work, workers=1, limits=limits, on_lost=Extraction.lost
-        )
+        self._limits = limits
+        self._pool = self._workers(1)
+        self._made: dict[Task, Made] = {}
 
-    def vectors(self, tasks: Sequence[Task], name: str) -> NDArray[np.float32]:
+    def vectors(self, work: Work) -> NDArray[np.float32]:
         """(n, dim), a row a task; `UsageError` that says why where the picture cannot be used."""
-        made = []
-        for loaded in self._pool.map(tasks):
-            if loaded.outcome is not Outcome.INDEXED:
-                raise UsageError(f"cannot search with {name}: {loaded.reason}")
-            vector: NDArray[np.float32] | ImageError | None = loaded.vectors.get(self._key)
-            if vector is None:
-                (vector,) = extract_each(self.extractor, [loaded.pixels[self._key]])
+        if self._made and work.tasks[0].pixels is None and work.tasks[0] in self._made:
+            made = [self._made[task] for task in work.tasks]
+        else:
+            made = self._make(self._pool, work.tasks)
+        rows = []
+        for vector in made:
             if isinstance(vector, ImageError):
-                raise UsageError(f"cannot search with {name}: {vector.reason}")
-            made.append(vector)
-        return np.stack(made)
+                raise UsageError(f"cannot search with {work.name}: {vector.reason}")
+            rows.append(vector)
+        return np.stack(rows)
+
+    @contextmanager
+    def ahead(self, tasks: Sequence[Task]) -> Iterator[None]:
+        """Does the work on many pictures at once, on all cores; `vectors` then takes it from here."""
+        different = [task for task in tasks if task.pixels is None]  # pixels cannot be looked up
+        different = list(dict.fromkeys(different))
+        if len(different) >= MANY:
+            with self._workers(None) as pool:
+                made = self._make(pool, different)
+            self._made = dict(zip(different, made, strict=True))
+        try:
+            yield
+        finally:
+            self._made = {}
 
     def close(self) -> None:
         self._pool.close()
+
+    def _workers(self, count: int | None) -> Pool[Task, Loaded]:
+        limits = self._limits
+        work = Extraction.of([self.extractor], limits=limits)
+        return Pool(work, workers=count, limits=limits, on_lost=Extraction.lost)
+
+    def _make(self, pool: Pool[Task, Loaded], tasks: Sequence[Task]) -> list[Made]:
+        loads = iter(pool.map(tasks))
+        made: list[Made] = []
+        while some := list(islice(loads, INFERENCE)):
+            here = [loaded.pixels[self._key] for loaded in some if self._key in loaded.pixels]
+            extracted = iter(extract_each(self.extractor, here))
+            for loaded in some:
+                if loaded.outcome is not Outcome.INDEXED:
+                    made.append(ImageError(loaded.outcome, loaded.reason))
+                elif self._key in loaded.pixels:
+                    made.append(next(extracted))
+                else:
+                    made.append(loaded.vectors[self._key])
+        return made
 
 
 class Askers:
@@ -93,7 +146,9 @@ class Askers:
     def close(self) -> None:
         for asker in self._askers.values():
             asker.close()
+        # Nobody else holds the networks: their memory is free with the last reference.
         self._askers.clear()
+        self._given.clear()
 
     def _extractor(self, space: Space) -> Extractor:
         extractor = self._given.get(space.name) or load(space.name)
@@ -107,44 +162,60 @@ class Askers:
         return extractor
 
 
-def picture_vectors(
+def term_vectors(
     view: View, askers: Askers, space: Space, term: Term, *, any_orientation: bool
 ) -> NDArray[np.float32]:
     """(1, dim) of a term's picture, (8, dim) in its eight orientations: the stored vector where the
     picture is an unchanged file of the library, else new ones."""
-    assert term.picture is not None
-    if isinstance(term.picture, Path) and term.region is None and not any_orientation:
-        image = unchanged(view, term.picture)
+    found = sought(view, space, term, any_orientation=any_orientation)
+    return askers.asker(space).vectors(found) if isinstance(found, Work) else found
+
+
+def sought(
+    view: View, space: Space, term: Term, *, any_orientation: bool
+) -> NDArray[np.float32] | Work:
+    """The stored vector (1, dim) of a term's picture, or what must be done to get vectors."""
+    whole = term.region is None and not any_orientation
+    if term.image is not None:
+        return of_image(view, space, term, term.image, any_orientation=any_orientation)
+    picture = term.picture
+    assert picture is not None
+    if isinstance(picture, Path):
+        if not picture.exists():
+            image = in_library(view, picture)
+            if image is None:
+                raise UsageError(
+                    f"cannot search with {picture}: there is no such file, and no such path in the "
+                    "library"
+                )
+            return of_image(view, space, term, image.id, any_orientation=any_orientation)
+        image = unchanged(view, picture) if whole else None
         stored = None if image is None else stored_vector(view, space, image.id)
         if stored is not None:
             return stored
-    return new_vectors(askers, space, term.picture, term, any_orientation=any_orientation)
+    return work(picture, term, any_orientation=any_orientation)
 
 
-def image_vector(
-    view: View, askers: Askers, space: Space, term: Term, *, any_orientation: bool
-) -> NDArray[np.float32]:
-    """The same for an image of the library, by its id."""
-    assert term.image is not None
-    image = view.images([term.image]).get(term.image)
-    if image is None:
-        raise UsageError(f"the library has no image with the id {term.image}")
+def of_image(
+    view: View, space: Space, term: Term, id: int, *, any_orientation: bool
+) -> NDArray[np.float32] | Work:
+    """The same for an image of the library."""
     if term.region is None and not any_orientation:
-        stored = stored_vector(view, space, image.id)
-        if stored is None:
-            raise UsageError(
-                f"{image.path} has no {space.name} vector: {image.reason or 'index it'}"
-            )
-        return stored
+        stored = stored_vector(view, space, id)
+        if stored is not None:
+            return stored
+    image = view.images([id]).get(id)
+    if image is None:
+        raise UsageError(f"the library has no image with the id {id}")
+    if term.region is None and not any_orientation:
+        why = image.reason or f"`lookalike index --with {space.name}` makes it"
+        raise UsageError(f"cannot search with {image.path}: it has no {space.name} vector: {why}")
     folders = {root.id: root.path for root in view.roots()}
-    file = folders[image.root] / image.path
-    return new_vectors(askers, space, file, term, any_orientation=any_orientation)
+    return work(folders[image.root] / image.path, term, any_orientation=any_orientation)
 
 
-def new_vectors(
-    askers: Askers, space: Space, picture: Picture, term: Term, *, any_orientation: bool
-) -> NDArray[np.float32]:
-    tasks = [
+def work(picture: Picture, term: Term, *, any_orientation: bool) -> Work:
+    tasks = tuple(
         Task(
             path=os.fspath(picture) if isinstance(picture, Path) else None,
             data=picture if isinstance(picture, bytes) else None,
@@ -153,15 +224,23 @@ def new_vectors(
             orientation=orientation,
         )
         for orientation in (ORIENTATIONS if any_orientation else (1,))
-    ]
-    name = str(picture) if isinstance(picture, Path) else "the picture given"
-    return askers.asker(space).vectors(tasks, name)
+    )
+    return Work(tasks, str(picture) if isinstance(picture, Path) else "the picture given")
 
 
 def stored_vector(view: View, space: Space, id: int) -> NDArray[np.float32] | None:
     """(1, dim), None where the image has no vector in the space."""
     vector = view.vectors(space.key, np.array([id], np.int64))
     return None if np.isnan(vector).any() else vector
+
+
+def in_library(view: View, path: Path) -> Image | None:
+    """The image that a path means that is not there: as the library shows it, or where it was."""
+    for root in view.roots():
+        image = known(view, root, path.absolute()) or view.lookup(root.id, path.as_posix())
+        if image is not None:
+            return image
+    return None
 
 
 def unchanged(view: View, picture: Path) -> Image | None:

@@ -10,27 +10,38 @@ from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
 from lookalike.query import Query, Term
-from lookalike.searching.asking import Askers, image_vector, picture_vectors
+from lookalike.searching.asking import ORIENTATIONS, Askers, term_vectors
 from lookalike.stores.contract import Ids, Space, View
 from lookalike.vectors.similarity import Similarity, normalise
+
+CANDIDATES, FEWEST_CANDIDATES = 5, 200
+"""Of each ranking, as a multiple of k and at least, where rankings are fused or hits left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
     """One question to one space: (n, dim) vectors of which the nearest counts for each image (n is 1, or
-    8 with any orientation); `weight` is its share when rankings are fused."""
+    8 with any orientation); `weight` is its share when rankings are fused; `words`: it asks with words.
+    """
 
     space: Space
     vectors: NDArray[np.float32]
     similarity: Similarity
     weight: float
+    words: bool = False
+
+    @property
+    def name(self) -> str:
+        """What its ranking is called in answers."""
+        return f"{self.space.name} (words)" if self.words else self.space.name
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A question made ready: probes, words for the captions with their weights, images to choose from.
 
-    depth  how many candidates each ranking must give
+    depth     how many candidates each ranking must give
+    searched  how many images could be hits
     """
 
     query: Query
@@ -39,44 +50,86 @@ class Draft:
     words_weight: float
     among: Ids | None
     depth: int
+    searched: int
 
 
-def draft(view: View, askers: Askers, query: Query) -> Draft:
+class Filters:
+    """The images that each filter of a batch lets through, looked up once."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._found: dict[str, Ids] = {}
+
+    def among(self, where: str | None) -> Ids | None:
+        if where is None:
+            return None
+        if where not in self._found:
+            self._found[where] = self._view.select(where)
+        return self._found[where]
+
+
+def draft(view: View, askers: Askers, filters: Filters, query: Query) -> Draft:
     """Make a question ready; `UsageError` where it cannot be answered."""
     spaces = current_spaces(view)
     asked = asked_spaces(spaces, query)
     pictures = tuple(term for term in query.terms if term.words is None)
     words = tuple(term for term in query.terms if term.words is not None)
-    alpha = query.alpha if pictures and words else 1.0 if pictures else 0.0
+    of_pictures, of_words = shares(query.alpha, pictures, words)
     probes = [
         Probe(
             space,
-            probe_vectors(view, askers, space, pictures, any_orientation=query.any_orientation),
+            picture_probe(view, askers, space, pictures, any_orientation=query.any_orientation),
             query.similarity or space.similarity,
-            alpha / len(asked),
+            of_pictures / len(asked),
         )
         for space in asked
         if pictures
     ]
-    reader = next((space for space in preferred(asked, spaces) if askers.reads(space)), None)
-    if words and reader is not None:
+    reader = reading_space(view, askers, asked, spaces) if words else None
+    if reader is not None:
         vectors = text_vector(askers, reader, words)
-        probes.append(Probe(reader, vectors, query.similarity or reader.similarity, 1 - alpha))
-    elif words and not view.has_captions():
+        similarity = query.similarity or reader.similarity
+        probes.append(Probe(reader, vectors, similarity, of_words, words=True))
+    captions = words if reader is None else ()
+    alone = len(probes) + bool(captions) == 1 and not (query.diverse or query.collapse)
+    among = filters.among(query.where)
+    largest = max(space.count for space in spaces)
+    searched = largest if captions else max(probe.space.count for probe in probes)
+    searched = searched if among is None else min(searched, len(among))
+    depth = query.k if alone else max(CANDIDATES * query.k, FEWEST_CANDIDATES)
+    return Draft(
+        query=query,
+        probes=tuple(probes),
+        words=tuple((term.words or "", term.weight) for term in captions),
+        words_weight=of_words,
+        among=among,
+        depth=min(depth, max(largest, 1)),
+        searched=searched,
+    )
+
+
+def shares(alpha: float, pictures: Sequence[Term], words: Sequence[Term]) -> tuple[float, float]:
+    """How much pictures and words count when their rankings are fused; together 1."""
+    if not (pictures and words):
+        return (1.0, 0.0) if pictures else (0.0, 1.0)
+    one = alpha * sum(abs(term.weight) for term in pictures) / len(pictures)
+    other = (1 - alpha) * sum(abs(term.weight) for term in words) / len(words)
+    return one / (one + other), other / (one + other)
+
+
+def reading_space(
+    view: View, askers: Askers, asked: Sequence[Space], spaces: Sequence[Space]
+) -> Space | None:
+    """The space that words are looked up in: one that was asked for if it understands them, else
+    another; None: the captions."""
+    others = [space for space in spaces if space not in asked]
+    reader = next((space for space in (*asked, *others) if askers.reads(space)), None)
+    if reader is None and not view.has_captions():
         raise UsageError(
             "this library has neither captions nor a space that understands words: give captions "
             "with `lookalike index --metadata FILE.csv`, or index with `--with clip`"
         )
-    single = len(probes) == 1 and (reader is not None or not words)
-    spread = query.diverse > 0 or query.collapse
-    return Draft(
-        query=query,
-        probes=tuple(probes),
-        words=() if reader else tuple((term.words or "", term.weight) for term in words),
-        words_weight=1 - alpha,
-        among=view.select(query.where) if query.where else None,
-        depth=query.k if single and not spread else max(5 * query.k, 200),
-    )
+    return reader
 
 
 def current_spaces(view: View) -> list[Space]:
@@ -103,24 +156,16 @@ def asked_spaces(spaces: Sequence[Space], query: Query) -> list[Space]:
     return list(dict.fromkeys(found))
 
 
-def preferred(asked: Sequence[Space], spaces: Sequence[Space]) -> list[Space]:
-    return [*asked, *(space for space in spaces if space not in asked)]
-
-
-def probe_vectors(
+def picture_probe(
     view: View, askers: Askers, space: Space, terms: Sequence[Term], *, any_orientation: bool
 ) -> NDArray[np.float32]:
-    """(n, dim): Σ weight · vector, each vector at unit length first where the space is, so that no
-    picture weighs more than its weight. One row an orientation that is tried."""
-    total = np.zeros((8 if any_orientation else 1, space.dim), np.float64)
+    """(n, dim): Σ weight · vector / Σ |weight|, each vector at unit length first where the space is, so
+    that no picture weighs more than its weight. One row an orientation that is tried."""
+    total = np.zeros((len(ORIENTATIONS) if any_orientation else 1, space.dim), np.float64)
     for term in terms:
-        if term.image is not None:
-            made = image_vector(view, askers, space, term, any_orientation=any_orientation)
-        else:
-            made = picture_vectors(view, askers, space, term, any_orientation=any_orientation)
+        made = term_vectors(view, askers, space, term, any_orientation=any_orientation)
         total += term.weight * (normalise(made) if space.normalised else made)
-    positive = sum(abs(term.weight) for term in terms)
-    return np.asarray(total / positive, np.float32)
+    return np.asarray(total / sum(abs(term.weight) for term in terms), np.float32)
 
 
 def text_vector(askers: Askers, space: Space, terms: Sequence[Term]) -> NDArray[np.float32]:

@@ -9,9 +9,8 @@ import numpy as np
 
 from lookalike.query import Fusion
 from lookalike.searching.drafts import Draft, Probe
-from lookalike.stores.contract import Neighbours, View
+from lookalike.stores.contract import Ids, Neighbours, View
 from lookalike.vectors.fusion import reciprocal_rank, weighted
-from lookalike.vectors.similarity import similarity_matrix
 
 CAPTIONS = "captions"
 
@@ -34,56 +33,63 @@ def probe(view: View, drafts: Sequence[Draft]) -> list[list[Ranking]]:
     alike: dict[tuple[object, ...], list[tuple[int, Probe]]] = {}
     for number, d in enumerate(drafts):
         for p in d.probes:
-            filtered = number if d.among is not None else None
-            key = (p.space.key, p.similarity, d.query.exact, filtered)
+            # The deepest question of a search sets its depth: few hits and many are asked apart.
+            width = d.depth.bit_length()
+            key = (p.space.key, p.similarity, d.query.exact, d.query.where, width)
             alike.setdefault(key, []).append((number, p))
     found: list[list[Ranking]] = [[] for _ in drafts]
     for group in alike.values():
-        first = drafts[group[0][0]]
-        stack = np.concatenate([p.vectors for _, p in group])
+        first, asked = drafts[group[0][0]], group[0][1]
         near = view.search(
-            group[0][1].space.key,
-            stack,
+            asked.space.key,
+            np.concatenate([p.vectors for _, p in group]),
             max(drafts[number].depth for number, _ in group),
-            similarity=group[0][1].similarity,
+            similarity=asked.similarity,
             among=first.among,
             exact=first.query.exact,
         )
         row = 0
         for number, p in group:
-            found[number].append(ranking(p, near, row, drafts[number].depth))
+            found[number].append(ranking_of(p, near, row, drafts[number].depth))
             row += len(p.vectors)
     for number, d in enumerate(drafts):
         if d.words:
             found[number].append(captions(view, d))
+        # Groups follow the first question that asked them; a reader expects the question's order.
+        order = [p.name for p in d.probes]
+        found[number].sort(key=lambda r: order.index(r.name) if r.name in order else len(order))
     return found
 
 
-def ranking(probe: Probe, near: Neighbours, first: int, depth: int) -> Ranking:
+def ranking_of(probe: Probe, near: Neighbours, first: int, depth: int) -> Ranking:
     """The rows of a probe in a shared search: the best of its vectors counts for each image."""
     scores: dict[int, float] = {}
     turned: dict[int, int] = {}
     for turn in range(len(probe.vectors)):
-        ids = near.ids[first + turn].tolist()
-        similarities = near.similarities[first + turn].tolist()
-        for id, similarity in zip(ids[:depth], similarities[:depth], strict=True):
+        ids = near.ids[first + turn, :depth].tolist()
+        similarities = near.similarities[first + turn, :depth].tolist()
+        for id, similarity in zip(ids, similarities, strict=True):
             if id >= 0 and similarity > scores.get(id, -np.inf):
                 scores[id], turned[id] = similarity, turn
-    return Ranking(probe.space.name, probe.weight, scores, near.exact, probe, turned)
+    return Ranking(probe.name, probe.weight, scores, near.exact, probe, turned)
 
 
 def captions(view: View, draft: Draft) -> Ranking:
-    """Σ weight · BM25 on one scale, over the texts of the question."""
-    scores: dict[int, float] = {}
-    for words, weight in draft.words:
-        ids, found = view.captions(words, draft.depth, among=draft.among)
-        part = dict(zip(ids.tolist(), found.tolist(), strict=True))
-        if weight > 0 and not scores:
-            scores = {id: weight * score for id, score in part.items()}
-            continue
-        for id, score in part.items():
-            if weight > 0 or id in scores:
-                scores[id] = scores.get(id, 0.0) + weight * score
+    """Σ weight · BM25 over the texts of the question, for the images that fit a positive text, or, where
+    there is none, a negative one."""
+    sign = 1 if any(weight > 0 for _, weight in draft.words) else -1
+    parts = [
+        view.captions(words, draft.depth, among=draft.among)
+        for words, weight in draft.words
+        if weight * sign > 0
+    ]
+    fitting = np.array(sorted({int(id) for ids, _ in parts for id in ids}), np.int64)
+    scores = dict.fromkeys(fitting.tolist(), 0.0)
+    for words, weight in draft.words if len(fitting) else ():
+        # Asked again among these: what fits one text best may be far down in the list of another.
+        ids, found = view.captions(words, len(fitting), among=fitting)
+        for id, score in zip(ids.tolist(), found.tolist(), strict=True):
+            scores[id] += weight * score
     return Ranking(CAPTIONS, draft.words_weight, scores, True)
 
 
@@ -95,24 +101,36 @@ def completed(view: View, rankings: Sequence[Ranking]) -> list[Ranking]:
 
 
 def complete(view: View, ranking: Ranking, ids: Sequence[int]) -> Ranking:
-    missing = np.array([id for id in ids if id not in ranking.scores], np.int64)
-    if ranking.probe is None or not len(missing):
-        return ranking
     probe = ranking.probe
-    vectors = view.vectors(probe.space.key, missing)
-    there = ~np.isnan(vectors).any(axis=1)
-    if not there.any():
+    missing: Ids = np.array([id for id in ids if id not in ranking.scores], np.int64)
+    if probe is None or not len(missing):
         return ranking
-    table = similarity_matrix(probe.vectors, vectors[there], similarity=probe.similarity)
-    found = missing[there].tolist()
+    near = view.search(
+        probe.space.key,
+        probe.vectors,
+        len(missing),
+        similarity=probe.similarity,
+        among=missing,
+        exact=True,
+    )
+    rest = ranking_of(probe, near, 0, len(missing))
     return replace(
         ranking,
-        scores=ranking.scores | dict(zip(found, table.max(axis=0).tolist(), strict=True)),
-        turned={**ranking.turned, **dict(zip(found, table.argmax(axis=0).tolist(), strict=True))},
+        scores=ranking.scores | rest.scores,
+        turned={**ranking.turned, **rest.turned},
     )
 
 
 def fused(rankings: Sequence[Ranking], how: Fusion) -> dict[int, float]:
     """One score an image."""
-    pairs = [(ranking.weight, ranking.scores) for ranking in rankings]
-    return weighted(pairs) if how == "scores" else reciprocal_rank(pairs)
+    if how == "ranks":
+        return reciprocal_rank([(ranking.weight, ranking.scores) for ranking in rankings])
+    together = set().union(*(ranking.scores for ranking in rankings))
+    pairs = []
+    for ranking in rankings:
+        scores = ranking.scores
+        if ranking.probe is None:
+            # BM25 has a zero of its own: no word fits. Without it, the last that fits would be 0.
+            scores = dict.fromkeys(together, 0.0) | scores
+        pairs.append((ranking.weight, scores))
+    return weighted(pairs)

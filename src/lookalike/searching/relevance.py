@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lookalike.searching.drafts import Probe
 from lookalike.searching.rankings import Ranking
@@ -18,38 +19,63 @@ SAMPLE = 500
 
 
 class Backgrounds:
-    """The samples of the spaces, read once for all questions that one state of the library answers."""
+    """What the probes of one batch are judged against; the sample of a space is read once."""
 
     def __init__(self, view: View) -> None:
         self._view = view
         self._samples: dict[str, Floats] = {}
+        self._found: dict[int, Background | None] = {}
 
-    def sample(self, space: str) -> Floats:
-        """(m, dim), m at most SAMPLE."""
-        if space not in self._samples:
-            ids = self._view.sample(space, SAMPLE)
-            self._samples[space] = self._view.vectors(space, ids)
-        return self._samples[space]
+    def look(self, probes: Iterable[Probe]) -> None:
+        """Compare many probes with the sample at once; words are not judged (see `of`)."""
+        groups: dict[tuple[str, str], list[Probe]] = {}
+        for probe in probes:
+            if not probe.words:
+                groups.setdefault((probe.space.key, probe.similarity), []).append(probe)
+        for group in groups.values():
+            starts = np.cumsum([0, *(len(probe.vectors) for probe in group[:-1])])
+            stack = np.concatenate([probe.vectors for probe in group])
+            made = self.rows(group[0], stack, starts)
+            self._found.update({id(p): b for p, b in zip(group, made, strict=True)})
 
-    def of(self, probe: Probe, vectors: Floats) -> Background | None:
-        """The background of some vectors of the probe's space."""
-        sample = self.sample(probe.space.key)
-        return Background.of(vectors, sample, similarity=probe.similarity)
+    def of(self, probe: Probe) -> Background | None:
+        """The background of a probe; None where there is none: of words, which no picture is ever as
+        similar to as to a copy of itself, and in libraries that are too small."""
+        if id(probe) not in self._found:
+            self.look([probe])
+        return self._found.get(id(probe))
+
+    def rows(
+        self, probe: Probe, vectors: Floats, starts: NDArray[np.int64] | None = None
+    ) -> Sequence[Background | None]:
+        """The background of each of the vectors (n, dim) in the probe's space, or of each run of them
+        that begins at `starts`."""
+        key = probe.space.key
+        if key not in self._samples:
+            ids = self._view.sample(key, SAMPLE)
+            self._samples[key] = self._view.vectors(key, ids)
+        starts = np.arange(len(vectors)) if starts is None else starts
+        return Background.of_each(vectors, starts, self._samples[key], similarity=probe.similarity)
 
 
-def judged(backgrounds: Backgrounds, rankings: Sequence[Ranking]) -> dict[int, Relevance]:
-    """The best relevance that any space gives each image; captions judge nothing, and a library too
-    small to have a background is not judged."""
+def judged(
+    backgrounds: Backgrounds, rankings: Sequence[Ranking], ids: Iterable[int]
+) -> dict[int, Relevance]:
+    """The best relevance that any space gives each of these images."""
+    backed = [
+        (ranking, ranking.probe.similarity, background)
+        for ranking in rankings
+        if ranking.probe and (background := backgrounds.of(ranking.probe))
+    ]
     found: dict[int, Relevance] = {}
-    for ranking in rankings:
-        probe = ranking.probe
-        background = backgrounds.of(probe, probe.vectors) if probe else None
-        if probe is None or background is None:
-            continue
-        for id, similarity in ranking.scores.items():
-            relevance = background.judge(similarity, probe.similarity)
-            if at_least(relevance, found.get(id, "weak")):
-                found[id] = relevance
+    for id_ in ids:
+        levels = [
+            RELEVANCES.index(background.judge(ranking.scores[id_], similarity))
+            for ranking, similarity, background in backed
+            if id_ in ranking.scores
+        ]
+        if levels:
+            found[id_] = RELEVANCES[max(levels)]
     return found
 
 
@@ -62,7 +88,7 @@ def collapsed(
     view: View,
     backgrounds: Backgrounds,
     probe: Probe | None,
-    order: list[int],
+    order: Sequence[int],
     images: Mapping[int, Image],
 ) -> tuple[list[int], dict[int, int]]:
     """The order without near-copies of earlier images, and how many of them each that stays has.
@@ -71,36 +97,29 @@ def collapsed(
     pictures are.
     """
     alike = likeness(view, backgrounds, probe, order) if probe else np.eye(len(order), dtype=bool)
+    hashes = [images[id].hash for id in order]
     kept: list[int] = []
     copies: dict[int, int] = {}
-    for place, id in enumerate(order):
+    for place in range(len(order)):
         first = next(
-            (
-                order[other]
-                for other in kept
-                if alike[place, other] or images[order[other]].hash == images[id].hash
-            ),
-            None,
+            (p for p in kept if alike[place, p] or hashes[p] == hashes[place] is not None), None
         )
         if first is None:
             kept.append(place)
         else:
-            copies[first] = copies.get(first, 0) + 1
+            copies[order[first]] = copies.get(order[first], 0) + 1
     return [order[place] for place in kept], copies
 
 
 def likeness(
-    view: View, backgrounds: Backgrounds, probe: Probe, order: list[int]
-) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+    view: View, backgrounds: Backgrounds, probe: Probe, order: Sequence[int]
+) -> NDArray[np.bool_]:
     """(n, n): which images are near-copies of which, each judged against its own background."""
+    if not order:
+        return np.zeros((0, 0), np.bool_)
     vectors = np.nan_to_num(view.vectors(probe.space.key, np.array(order, np.int64)))
     table = similarity_matrix(vectors, vectors, similarity=probe.similarity)
-    alike = np.zeros(table.shape, bool)
-    for row, vector in enumerate(vectors):
-        background = backgrounds.of(probe, vector[None])
-        if background is not None:
-            alike[row] = [
-                background.judge(float(value), probe.similarity) == "near-copy"
-                for value in table[row]
-            ]
+    made = backgrounds.rows(probe, vectors)
+    bars = [b.near_copy(probe.similarity) if b else np.inf for b in made]
+    alike: NDArray[np.bool_] = table >= np.array(bars)[:, None]
     return alike | alike.T

@@ -14,6 +14,7 @@ kinds of groceries; docs/benchmarks.md has the precision in each band.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -55,16 +56,26 @@ class Background:
         """The background of a query (n, dim) (of several vectors the best counts) in a sample
         (m, dim); None if the sample is too small. Minus the distance is squared first, which for
         unit vectors puts it on the scale of the cosine: |a - b|² = 2 - 2 cos."""
+        return cls.of_each(query, np.zeros(1, np.int64), sample, similarity=similarity)[0]
+
+    @classmethod
+    def of_each(
+        cls, queries: Floats, starts: NDArray[np.int64], sample: Floats, *, similarity: Similarity
+    ) -> Sequence[Background | None]:
+        """The same for many queries, each a run of the rows of `queries` from one of `starts` on."""
         if len(sample) < FEWEST:
-            return None
-        found = similarity_matrix(query, sample, similarity=similarity).max(axis=0)
-        found = comparable(found, similarity)
-        median, upper, highest = np.quantile(found, (0.5, 0.8413, 0.99)).tolist()
-        return cls(median, upper, highest, 1.0 if similarity == "cosine" else 0.0)
+            return [None] * len(starts)
+        found = similarity_matrix(queries, sample, similarity=similarity)
+        found = np.maximum.reduceat(found, starts, axis=0)
+        if similarity == "euclidean":
+            found = -np.square(found)
+        quantiles = np.quantile(found, (0.5, 0.8413, 0.99), axis=1).T.tolist()
+        identity = 1.0 if similarity == "cosine" else 0.0
+        return [cls(median, upper, highest, identity) for median, upper, highest in quantiles]
 
     def judge(self, similarity: float, kind: Similarity) -> Relevance:
         """The band of one similarity."""
-        value = float(comparable(np.array(similarity), kind))
+        value = similarity if kind == "cosine" else -similarity * similarity
         share = part(value, self.median, self.identity)
         if share >= NEAR_COPY_SHARE:
             return "near-copy"
@@ -76,10 +87,11 @@ class Background:
             return "plausible"
         return "weak"
 
-
-def comparable(similarities: NDArray[np.floating], kind: Similarity) -> NDArray[np.floating]:
-    """Cosines as they are, minus distances as minus their squares."""
-    return similarities if kind == "cosine" else -np.square(similarities)
+    def near_copy(self, kind: Similarity) -> float:
+        """The similarity from which on `judge` says so."""
+        way = max(self.identity - self.median, SMALLEST_SPREAD)
+        value = self.median + NEAR_COPY_SHARE * way
+        return value if kind == "cosine" else -((-min(value, 0.0)) ** 0.5)
 
 
 def part(value: float, zero: float, one: float) -> float:
