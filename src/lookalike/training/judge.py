@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.images.needs import Pixels
-from lookalike.training.sources import fitted, read_photo
+from lookalike.images.decode import decode
+from lookalike.images.fit import fit
+from lookalike.images.needs import Limits, Needs, Pixels
 
 Vectors = NDArray[np.float32]
 
@@ -76,8 +77,14 @@ def labelled(
 
 
 def pictures(paths: Sequence[Path], *, size: int) -> Pixels:
-    """Whole photos squeezed to `size` squares, by the extractor's own rule: `(n, size, size, 3)`."""
-    return np.stack([fitted(read_photo(path), size) for path in paths])
+    """Whole photos squeezed to `size` squares, decoded as indexing does: `(n, size, size, 3)`."""
+    needs = Needs(fit="stretch", height=size, width=size)
+    return np.stack([_read(path, needs) for path in paths])
+
+
+def _read(path: Path, needs: Needs) -> Pixels:
+    decoded = decode(path.read_bytes(), needs=(needs,), limits=Limits(), name=path.name)
+    return fit(decoded.pixels, needs)
 
 
 def in_batches(extract: Callable[[Pixels], Vectors], images: Pixels, *, batch: int = 64) -> Vectors:
