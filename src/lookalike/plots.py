@@ -87,7 +87,8 @@ def _title(hits: Hits) -> str:
     if not hits.hits:
         return f"Nothing found by {hits.by}"
     best = f"The {len(hits)} most similar" if len(hits) > 1 else "The most similar"
-    return f"{best} of {hits.searched:,} pictures, by {hits.by} ({hits.similarity})"
+    how = f" ({hits.similarity})" if hits.similarity else ""
+    return f"{best} of {hits.searched:,} pictures, by {hits.by}{how}"
 
 
 def _name(picture: Picture) -> str:

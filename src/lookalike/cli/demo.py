@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli import finding, output, parameters, wording
+from lookalike.cli.answers import write_hits
 from lookalike.cli.index import files, summary
 from lookalike.cli.progress import ProgressLine
-from lookalike.cli.search import write_hits
 from lookalike.errors import Outcome, UsageError
 
 if TYPE_CHECKING:
@@ -153,8 +153,9 @@ def _ask(library: Library, query: Path) -> Hits:
     from lookalike.query import Query
 
     output.note(f"What looks like {finding.shown(query)}?\n")
-    hits = library.search(Query.of(query))
-    write_hits(hits, "table", terms=(str(query),))
+    question = Query.of(query)
+    hits = library.search(question)
+    write_hits(hits, "table", query=question)
     return hits
 
 

@@ -5,28 +5,45 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lookalike.cli import finding, output, parameters, wording
+from lookalike.cli import finding, output, parameters, questions, wording
+from lookalike.cli.answers import document, write_hits
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
-    from lookalike.query import Hit, Hits
-    from lookalike.vectors.similarity import Similarity
+    from lookalike.library import Library
+    from lookalike.query import Hits, Picture, Query
 
-_FIELDS = ("rank", "path", "similarity", "relevance", "metadata")
+_FLAGS = frozenset({
+    "terms", "images", "texts", "negatives", "region", "by", "where", "k", "similarity", "alpha",
+    "fusion", "diverse", "collapse", "any_orientation", "min_relevance", "exact",
+})  # fmt: skip
+"""Parameters that belong to a question; the others say where to look and what to do with hits."""
+
+_BATCH = 1000
+"""Questions of a file that are answered together; then their answers are written."""
 
 
-@click.command("search")
+@click.command("search", cls=questions.Question)
 @click.argument("terms", metavar="TERM...", nargs=-1)
+@click.option(
+    "--image", "images", multiple=True, metavar="FILE", help="A picture; '-' reads it from stdin."
+)
+@click.option("--text", "texts", multiple=True, metavar="WORDS", help="Words.")
+@click.option("--not", "negatives", multiple=True, metavar="WORDS|FILE", help="Less like this.")
 @click.option(
     "-k", "k", type=click.IntRange(min=1), default=10, show_default=True, help="How many hits."
 )
 @click.option(
-    "--by", metavar="EXTRACTOR", help="Which vectors decide, where the library has several kinds."
+    "--by",
+    multiple=True,
+    metavar="EXTRACTOR",
+    help="Which vectors decide, where the library has several kinds; a,b: both, fused.",
 )
 @click.option(
     "--similarity",
@@ -35,7 +52,55 @@ _FIELDS = ("rank", "path", "similarity", "relevance", "metadata")
     "extractor was made for.",
 )
 @click.option(
+    "--where",
+    metavar="EXPR",
+    help="Only pictures of which this is true: \"kind = 'shoe' and price < 50\".",
+)
+@click.option(
+    "--min-relevance",
+    type=click.Choice(("weak", "plausible", "strong", "near-copy")),
+    help="No hits below this; exit 1 if there are none.",
+)
+@click.option(
+    "--region",
+    metavar="X,Y,W,H",
+    help="Ask with this part of the picture: pixels, or fractions if all are at most 1.",
+)
+@click.option(
+    "--any-orientation", is_flag=True, help="Try the picture turned and mirrored in all eight ways."
+)
+@click.option(
+    "--diverse",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    metavar="WEIGHT",
+    help="0 to 1: hits unlike each other, at some cost of similarity; 0.3 is a good start.",
+)
+@click.option(
+    "--collapse", is_flag=True, help="Count near-copies of a hit instead of listing them."
+)
+@click.option(
+    "--alpha",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Weight of pictures beside words: 1 hears only the pictures.",
+)
+@click.option(
+    "--fusion",
+    type=click.Choice(("scores", "ranks")),
+    default="scores",
+    show_default=True,
+    help="How several rankings become one: by scores on one scale, or by ranks (RRF).",
+)
+@click.option(
     "--exact", is_flag=True, help="Compare with every picture, even where an index is faster."
+)
+@click.option(
+    "--batch",
+    metavar="FILE",
+    help="Many questions, one a line, with the same words and flags; '-' reads them from stdin. "
+    "Writes one JSON object a line.",
 )
 @parameters.library_option
 @parameters.format_options("table", "json", "jsonl", "csv", "paths")
@@ -54,64 +119,133 @@ _FIELDS = ("rank", "path", "similarity", "relevance", "metadata")
 @click.pass_context
 def command(
     ctx: click.Context,
-    terms: tuple[str, ...],
-    k: int,
-    by: str | None,
-    similarity: Similarity | None,
-    exact: bool,
+    /,
+    batch: str | None,
     library: Path | None,
     format_: str,
     null: bool,
     grid: Path | None,
     show: bool,
+    **asked: Any,
 ) -> None:
-    """Find the pictures that look most like the given ones.
+    """Find the pictures that look most like what is asked for.
 
-    TERM is a picture file; it need not be in the library. Several are taken together as one
-    question. Similarity is larger for closer pictures, at most 1 for cosine.
+    TERM is a picture file (in the library or not), id:42 for a picture of the library, '-' for a
+    picture on standard input, or plain words. '+' and '-' before a term say more and less like this,
+    '2:' makes it count double. Words are looked up in a space that understands them (clip), else in
+    captions. Similarity is larger for closer pictures, at most 1 for cosine.
 
     \b
     lookalike search cat.jpg
     lookalike search red.jpg blue.jpg -k 20 --grid found.png
+    lookalike search "2:shoe.jpg" + "red" - boot.jpg
     lookalike search cat.jpg -0 | xargs -0 cp -t similar/
     """
-    from lookalike.query import Query, Term
-
     format_ = parameters.chosen_format(format_, null)
-    if not terms:
-        raise UsageError("name a picture to search with: lookalike search PICTURE")
-    pictures = tuple(_picture(term) for term in terms)
-    near = [picture.absolute().parent for picture in pictures]
-    with finding.open_library(library, near) as opened:
-        hits = opened.search(
-            Query(
-                tuple(Term(picture=picture) for picture in pictures),
-                k=k,
-                by=tuple(by.split(",")) if by else (),
-                similarity=similarity,
-                exact=exact,
-            )
-        )
+    if batch is not None:
+        if grid or show or format_ not in ("table", "jsonl"):
+            raise click.UsageError("--batch writes one JSON object a line, and nothing else")
+        if not _answer_all(ctx, batch, library):
+            output.note("Nothing found.")
+            ctx.exit(1)
+        return
+    query = questions.question(stdin=questions.once(questions.standard_input), **asked)
+    with finding.open_library(library, _near([query])) as opened:
+        hits = opened.search(query)
     if show and format_ == "table":
         _show(hits)
-    write_hits(hits, format_, terms=terms, null=null)
+    write_hits(hits, format_, query=query, null=null)
     if grid is not None:
         from lookalike.plots import result_grid
 
-        result_grid(pictures, hits, grid)
+        result_grid(_pictures(query), hits, grid)
         output.note(f"Drawn: {grid}")
     if not hits.hits:
-        output.note("Nothing found.")
+        output.note(_nothing(query, hits))
         ctx.exit(1)
 
 
-def _picture(term: str) -> Path:
-    path = Path(term)
-    if path.is_dir():
-        raise UsageError(f"'{term}' is a folder: name one or more pictures in it to search with")
-    if not path.exists():
-        raise UsageError(f"there is no picture '{term}': a question is one or more picture files")
-    return path
+def _near(queries: Sequence[Query]) -> list[Path]:
+    """Folders at or above which the library may be, where it is not above this one."""
+    return [
+        term.picture.absolute().parent
+        for query in queries
+        for term in query.terms
+        if isinstance(term.picture, Path)
+    ]
+
+
+def _pictures(query: Query) -> list[Picture]:
+    """What the question shows of itself."""
+    return [term.picture for term in query.terms if term.picture is not None and term.weight > 0]
+
+
+def _nothing(query: Query, hits: Hits) -> str:
+    if query.min_relevance and hits.best:
+        return f"Nothing found that is at least {query.min_relevance}; the best was {hits.best}."
+    if query.where and not hits.searched:
+        return f"Nothing found: no picture fulfils --where {query.where}."
+    return "Nothing found."
+
+
+def _answer_all(ctx: click.Context, batch: str, library: Path | None) -> int:
+    """Answer the questions of a file, one JSON object a line; how many had hits."""
+    lines = questions.read_batch(batch)
+    made = [_query(ctx, line) for line in lines]
+    queries = [query for query in made if not isinstance(query, str)]
+    found = failed = 0
+    with finding.open_library(library, _near(queries)) as opened:
+        for start in range(0, len(lines), _BATCH):
+            some = slice(start, start + _BATCH)
+            for record in _answered(opened, lines[some], made[some]):
+                output.put(output.as_json(record, indent=None))
+                found += bool(record.get("hits"))
+                failed += "failure" in record
+    if failed:
+        output.note(
+            f"{wording.number(failed)} of {wording.counted(len(lines), 'question')} could not be "
+            'answered: "failure" says why.'
+        )
+    return found
+
+
+def _answered(
+    library: Library, lines: Sequence[questions.Line], made: Sequence[Query | str]
+) -> list[dict[str, Any]]:
+    answers = iter(library.search_batch([query for query in made if not isinstance(query, str)]))
+    records: list[dict[str, Any]] = []
+    for line, query in zip(lines, made, strict=True):
+        record: dict[str, Any] = {"line": line.number, "question": line.text}
+        hits = None if isinstance(query, str) else next(answers)
+        if isinstance(query, str) or hits is None:
+            records.append({**record, "failure": query})
+        elif hits.failure:
+            records.append({**record, "failure": hits.failure})
+        else:
+            records.append({**record, **document(hits, query)})
+    return records
+
+
+def _query(ctx: click.Context, line: questions.Line) -> Query | str:
+    """The question of a line, or why it is none. Its flags go before those of the command line."""
+    if line.failure:
+        return line.failure
+    try:
+        own = ctx.command.make_context("", list(line.words))
+        given = {
+            name
+            for name in own.params
+            if own.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        }
+        if given - _FLAGS:
+            wrong = next(p.opts[0] for p in own.command.params if p.name in given - _FLAGS)
+            return f"{wrong} does not belong to one question: give it once, beside --batch"
+        asked = {name: (own if name in given else ctx).params[name] for name in _FLAGS}
+        return questions.question(stdin=None, **asked)
+    except click.UsageError as error:
+        return error.format_message()
+    except UsageError as error:
+        return str(error)
 
 
 def _show(hits: Hits) -> None:
@@ -126,61 +260,3 @@ def _show(hits: Hits) -> None:
         width = 8 * shutil.get_terminal_size().columns
         row = pictures.strip(thumbnails([hit.file for hit in hits.hits]), width)
         output.put_raw(pictures.escape(row, how))
-
-
-def write_hits(hits: Hits, format_: str, *, terms: tuple[str, ...], null: bool = False) -> None:
-    """The hits on stdout in one of the formats."""
-    if format_ == "json":
-        output.put(output.as_json(document(hits, terms)))
-    elif format_ == "jsonl":
-        for hit in hits.hits:
-            output.put(output.as_json(record(hit), indent=None))
-    elif format_ == "csv":
-        output.put(output.csv_line(_FIELDS))
-        for hit in hits.hits:
-            output.put(output.csv_line(output.flatten(record(hit))))
-    elif format_ == "paths":
-        for hit in hits.hits:
-            output.put_raw(finding.shown(hit.file) + ("\0" if null else "\n"))
-    elif hits.hits:
-        _table(hits)
-
-
-def document(hits: Hits, terms: tuple[str, ...]) -> dict[str, Any]:
-    """What --format json writes; its keys are a promise to scripts."""
-    return {
-        "query": {"images": list(terms)},
-        "by": hits.by,
-        "exact": hits.exact,
-        "seconds": {stage: round(seconds, 6) for stage, seconds in hits.seconds.items()},
-        "hits": [record(hit) for hit in hits.hits],
-    }
-
-
-def record(hit: Hit) -> dict[str, Any]:
-    """One hit of --format json, jsonl and csv."""
-    return {
-        "rank": hit.rank,
-        "path": hit.path,
-        "similarity": round(hit.similarity, 6) + 0.0,
-        "relevance": hit.relevance,
-        "metadata": dict(hit.metadata),
-    }
-
-
-def _table(hits: Hits) -> None:
-    judged = any(hit.relevance for hit in hits.hits)
-    titles = ["rank", "similarity", *(["relevance"] if judged else []), "path"]
-    rows = [
-        [
-            str(hit.rank),
-            wording.similarity(hit.similarity),
-            *([hit.relevance or ""] if judged else []),
-            finding.shown(hit.file),
-        ]
-        for hit in hits.hits
-    ]
-    output.table(titles, rows, right="rr", stretch=-1)
-    among = wording.counted(hits.searched, "picture")
-    took = wording.duration(hits.seconds.get("total", 0.0))
-    output.aside(f"{among} compared by {hits.by} ({hits.similarity}) in {took}")

@@ -55,10 +55,10 @@ class LocalSidecars:
             self._keep(ids)
 
     def sweep(self, root: int, folder: str) -> int:
-        condition, parameters = below(folder)
         with translated(self._folder), transaction(self._connection):
             gone = [
                 image
+                for condition, parameters in below(folder)
                 for (image,) in self._connection.execute(
                     "SELECT image FROM sidecars JOIN images ON images.id = image "  # noqa: S608
                     f"WHERE root = ? AND {condition} "
