@@ -1,0 +1,44 @@
+"""All benchmarks one after the other: `make bench`, or `make bench DATA=FOLDER` for those on photos.
+
+    python -m benchmarks [FOLDER]
+
+FOLDER holds corel1k/, grocery/, coco-mini/ and camera/. Each script also runs alone; its first lines say
+how. Nothing else should run on the machine meanwhile.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PLAIN = [
+    ["catalogue.py"],
+    ["search.py"],
+    ["store.py", "--rows", "100000"],
+    ["filters.py", "--images", "100000"],
+    ["memory.py", "--files", "20000", "40000"],
+    ["cold_search.py"],
+]
+
+
+def on_photos(data: Path) -> list[list[str]]:
+    return [
+        *(["indexing.py", str(data / name)] for name in ("corel1k", "coco-mini")),
+        ["indexing.py", str(data / "camera"), "--copies", "20"],
+        ["decoding.py", str(data / "corel1k"), str(data / "coco-mini"), str(data / "camera")],
+        ["color.py", str(data)],
+        ["keypoints.py", str(data / "coco-mini"), str(data / "corel1k")],
+    ]
+
+
+def main() -> None:
+    data = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+    for script, *arguments in PLAIN + (on_photos(data) if data else []):
+        print(f"\n=== {script} {' '.join(arguments)}", flush=True)
+        subprocess.run([sys.executable, str(HERE / script), *arguments], check=True)
+
+
+if __name__ == "__main__":
+    main()
