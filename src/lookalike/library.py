@@ -19,6 +19,7 @@ from lookalike.indexing.sources import apart, place, resolved
 from lookalike.query import Hits, Query
 from lookalike.searching.answer import answer
 from lookalike.searching.asking import Askers
+from lookalike.searching.remembered import Answers
 from lookalike.stores.contract import Image, Root, Space, Store, View, Writer
 from lookalike.stores.local import LocalStore
 
@@ -52,6 +53,7 @@ class Library:
     def __init__(self, store: Store, *, limits: Limits | None = None) -> None:
         self._store = store
         self._askers = Askers(limits or Limits())
+        self._answers = Answers()
 
     @classmethod
     def create(cls, root: Path | str, *, folder: Path | None = None) -> Self:
@@ -141,7 +143,9 @@ class Library:
         if not isinstance(question, Query):
             question = Query.of(question, k=k)
         with self._store.view() as view:
-            return answer(view, self._askers, [question])[0]
+            return self._answers.get(
+                view.version, question, lambda: answer(view, self._askers, [question])[0]
+            )
 
     def search_batch(self, queries: Sequence[Query]) -> list[Hits]:
         """The answers to many questions, in order, from one state of the library; those that ask the

@@ -10,7 +10,7 @@ with forward slashes). Ids are positive integers and are never used twice.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -145,6 +145,11 @@ class Neighbours:
 
 class View(Protocol):
     """One consistent state of the library; cheap to take; not shared between threads."""
+
+    @property
+    def version(self) -> Hashable:
+        """Equal for two views of one library between which no image and no vector changed."""
+        ...
 
     def roots(self) -> list[Root]: ...
     def spaces(self) -> list[Space]:

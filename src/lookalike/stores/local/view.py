@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from lookalike.stores.local.catalogue import (
     marks,
     translated,
 )
+from lookalike.stores.local.columns import changes
 from lookalike.stores.local.field_facts import field_facts
 from lookalike.stores.local.matrix import Matrix, damaged, row_bytes
 from lookalike.stores.local.names import below, encode_path, load_root
@@ -50,6 +51,13 @@ class LocalView:
         self._fitted = fitted
         self._columns = columns
         self._cursors: list[sqlite3.Cursor] = []
+
+    @property
+    def version(self) -> Hashable:
+        with translated(self._folder):
+            images = changes(self._connection)
+            roots = self._connection.execute("SELECT id, path FROM roots ORDER BY id").fetchall()
+        return images, tuple(roots), tuple(self._spaces.values())
 
     def roots(self) -> list[Root]:
         with translated(self._folder):

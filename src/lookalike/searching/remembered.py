@@ -1,0 +1,80 @@
+"""Answers to repeated questions, kept while the library stays as it is."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import replace
+from pathlib import Path
+
+from lookalike.query import Hits, Query, Term
+
+KEPT = 256
+"""Answers: the last pages that a few people looked at, in about a megabyte."""
+
+
+class Answers:
+    """The answers given last, by question; all forgotten when the library changes. For any number of
+    threads: two that ask the same at once both work it out."""
+
+    def __init__(self, kept: int = KEPT) -> None:
+        self._kept = kept
+        self._version: Hashable = None
+        self._answers: OrderedDict[Hashable, Hits] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, version: Hashable, query: Query, ask: Callable[[], Hits]) -> Hits:
+        """The answer from here if there is one, else what `ask` says."""
+        started = time.perf_counter()
+        key = question_key(query)
+        if key is None:
+            return ask()
+        with self._lock:
+            if version != self._version:
+                self._answers.clear()
+                self._version = version
+            known = self._answers.get(key)
+            if known is not None:
+                self._answers.move_to_end(key)
+        if known is not None:
+            return replace(
+                known,
+                seconds={"extract": 0.0, "search": 0.0, "total": time.perf_counter() - started},
+            )
+        hits = ask()
+        with self._lock:
+            if version == self._version:
+                self._answers[key] = hits
+                while len(self._answers) > self._kept:
+                    self._answers.popitem(last=False)
+        return hits
+
+
+def question_key(query: Query) -> Hashable | None:
+    """Equal for questions that ask the same; None for what must be looked at each time: a picture of
+    the library whose file is read again."""
+    keys = [term_key(term, turned=query.any_orientation) for term in query.terms]
+    return None if None in keys else (tuple(keys), replace(query, terms=(Term(words="-"),)))
+
+
+def term_key(term: Term, *, turned: bool) -> Hashable | None:
+    """The term with its picture named by content, or by where it is, its size and its date."""
+    said = (term.image, term.words, term.weight, term.region)
+    picture = term.picture
+    if term.image is not None and (turned or term.region is not None):
+        return None
+    if picture is None:
+        return said
+    if isinstance(picture, Path):
+        try:
+            path = picture.resolve(strict=True)
+            stat = path.stat()
+        except OSError:
+            return None
+        return (*said, str(path), stat.st_size, stat.st_mtime_ns)
+    if isinstance(picture, bytes):
+        return (*said, hashlib.sha256(picture).digest())
+    return (*said, picture.shape, str(picture.dtype), hashlib.sha256(picture.tobytes()).digest())
