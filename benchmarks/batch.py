@@ -1,0 +1,133 @@
+"""Many questions at once against one by one and the bare matrix product; what variety costs.
+
+    python benchmarks/batch.py [--count 100000] [--dim 512] [--questions 1000] [--repeats 3] [--only speed|variety]
+
+The first part asks a library of generated, clustered vectors with pictures that it holds (by id), so that
+everything but the reading of pictures is measured: the filter, the search, relevance, the rows of the
+hits. Times are taken in turns, the best of all repeats. The second part draws the simulated catalogue,
+indexes it and compares plain hits with --diverse 0.3.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+from search import best, clustered
+
+from lookalike import Library, Query
+from lookalike.errors import Outcome
+from lookalike.images.needs import Facts
+from lookalike.query import Term
+from lookalike.stores.contract import Entry, Space
+from lookalike.stores.local import LocalStore
+
+KEY = "made@1"
+
+
+def fill(folder: Path, vectors: NDArray[np.float32]) -> None:
+    """A library of these vectors, with paths like those of a shop."""
+    with LocalStore.create(folder) as store, store.writer() as writer:
+        root = writer.add_root(folder.parent).id
+        writer.add_space(Space(KEY, "made", "1", vectors.shape[1], "cosine"))
+        facts = Facts(width=800, height=600, format="jpeg")
+        for start in range(0, len(vectors), 5000):
+            writer.put(
+                [
+                    Entry(
+                        root=root,
+                        path=f"{i // 1000:03d}/{i:07d}.jpg",
+                        size=i,
+                        mtime_ns=0,
+                        hash=i.to_bytes(32, "big"),
+                        outcome=Outcome.INDEXED,
+                        facts=facts,
+                        vectors={KEY: vectors[i]},
+                    )
+                    for i in range(start, min(start + 5000, len(vectors)))
+                ]
+            )
+
+
+def speed(count: int, dim: int, questions: int, repeats: int) -> None:
+    vectors = clustered(count, dim, np.random.default_rng(0))
+    asked = np.random.default_rng(1).permutation(count)[:questions]
+    queries = [Query((Term(image=int(i) + 1),)) for i in asked]
+    matrix_queries = vectors[asked]
+    few = max(10, questions // 50)
+    with TemporaryDirectory() as home:
+        folder = Path(home) / "photos" / ".lookalike"
+        fill(folder, vectors)
+        with Library.open(folder, read_only=True) as library:
+            library.search_batch(queries[:2])
+
+            def one_by_one() -> None:
+                for query in queries[:few]:  # `search` would remember them: a batch of one does not
+                    library.search_batch([query])
+
+            times = best(
+                {
+                    "bare": lambda: matrix_queries @ vectors.T,
+                    "batch": lambda: library.search_batch(queries),
+                    "single": one_by_one,
+                },
+                repeats,
+            )
+    single, batch = times["single"] / few, times["batch"] / questions
+    print(f"{questions} questions to {count:,} × {dim}")
+    print(f"  one by one    {single * 1e3:8.2f} ms a question")
+    print(f"  batch         {batch * 1e3:8.2f} ms, {single / batch:.1f} times the rate")
+    bare = times["bare"] / questions
+    print(f"  bare product  {bare * 1e3:8.2f} ms: the batch has {bare / batch:.0%} of its speed")
+
+
+def variety(products: int, weight: float) -> None:
+    from lookalike.datasets.catalogue import write_catalogue
+
+    with TemporaryDirectory() as home:
+        folder = Path(home) / "shop"
+        write_catalogue(folder, products=products)
+        with Library.create(folder) as library:
+            library.add([folder], extractors=["color"])
+            ids = [image.id for image in library.failures({Outcome.INDEXED})]
+            rows: dict[str, tuple[float, float]] = {}
+            for name, diverse in (("plain", 0.0), ("diverse", weight)):
+                queries = [Query((Term(image=i),), k=11, diverse=diverse) for i in ids[::7]]
+                answers = library.search_batch(queries)
+                tops = [answer.hits[1:] for answer in answers]  # the first is the question itself
+                different = np.mean([len({product(hit.path) for hit in hits}) for hits in tops])
+                alike = np.mean([hit.similarity for hits in tops for hit in hits])
+                rows[name] = (float(different), float(alike))
+    for name, (different, alike) in rows.items():
+        print(f"  {name:8} {different:5.2f} products in the top 10, mean similarity {alike:.3f}")
+
+
+def product(path: str) -> str:
+    """The product that a picture of the catalogue shows: mug/p0012-3.jpg is one of p0012."""
+    return Path(path).stem.partition("-")[0]
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    arguments.add_argument("--count", type=int, default=100_000)
+    arguments.add_argument("--dim", type=int, default=512)
+    arguments.add_argument("--questions", type=int, default=1000)
+    arguments.add_argument("--repeats", type=int, default=3)
+    arguments.add_argument("--products", type=int, default=60)
+    arguments.add_argument("--only", choices=("speed", "variety"))
+    given = arguments.parse_args()
+    if given.only != "variety":
+        speed(given.count, given.dim, given.questions, given.repeats)
+    if given.only != "speed":
+        started = time.perf_counter()
+        print(f"the simulated catalogue, {given.products} products, --diverse 0.3")
+        variety(given.products, 0.3)
+        print(f"  ({time.perf_counter() - started:.0f} s)")
+
+
+if __name__ == "__main__":
+    main()
