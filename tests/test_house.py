@@ -19,10 +19,10 @@ FLOORS = [
     {"lookalike.extractors"},
     {"lookalike.stores"},
     {"lookalike.query"},
-    {"lookalike.indexing", "lookalike.searching"},
+    {"lookalike.indexing", "lookalike.searching", "lookalike.duplicates"},
     {"lookalike.library"},
     {"lookalike.datasets", "lookalike.evaluation", "lookalike.training"},
-    {"lookalike.plots", "lookalike.web"},
+    {"lookalike.plots", "lookalike.charts", "lookalike.web"},
     {"lookalike.cli"},
 ]
 

@@ -75,7 +75,7 @@ def result_grid(
         for hit, pixels in zip(hits.hits, shown[len(query) :], strict=True)
     ]
     figure = _draw(asked, found, title=_title(hits), columns=columns)
-    _save(figure, Path(out))
+    save(figure, Path(out))
 
 
 def _heading(hit: Hit) -> str:
@@ -211,7 +211,8 @@ def _fonts() -> list[str]:
     return ["DejaVu Sans", *(name for name in _MORE_SCRIPTS if name in here)]
 
 
-def _save(figure: Figure, out: Path) -> None:
+def save(figure: Figure, out: Path) -> None:
+    """Into a file whose suffix decides the format. `UsageError` where it cannot be written."""
     known = sorted(figure.canvas.get_supported_filetypes())
     kind = out.suffix.lstrip(".").lower()
     if kind not in known:

@@ -9,6 +9,7 @@ from lookalike.errors import UsageError
 from lookalike.evaluation import leave_one_out as module
 from lookalike.evaluation.leave_one_out import leave_one_out, ranks_among
 from lookalike.evaluation.metrics import average_precision, precision, ranks_of
+from lookalike.vectors.similarity import Similarity
 
 
 def fan(*degrees: float) -> np.ndarray:
@@ -44,7 +45,7 @@ def test_equal_similarities_rank_by_row() -> None:
 
 @pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
 def test_the_ranking_is_that_of_a_stable_sort(
-    similarity: module.Similarity, monkeypatch: pytest.MonkeyPatch
+    similarity: Similarity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "BLOCK_BYTES", 4 * 80 * 7)  # blocks of seven questions
     rng = np.random.default_rng(3)

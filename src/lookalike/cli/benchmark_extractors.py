@@ -1,0 +1,180 @@
+"""`lookalike benchmark extractors`: what each extractor can do, measured on one's own pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lookalike.cli import output, parameters, wording
+from lookalike.cli.progress import ProgressLine
+from lookalike.errors import UsageError
+
+if TYPE_CHECKING:
+    from lookalike.evaluation.facts import ExtractorFacts, Pictures
+
+# Name of the edit -> the title of its column.
+_EDITS = {
+    "tilted-5": "turn 5°",
+    "turned-90": "turn 90°",
+    "brighter": "brighter",
+    "crop-10": "crop 80%",
+    "jpeg-30": "JPEG 30",
+    "mirrored": "mirror",
+}
+_QUALITY = ("mAP", "P@1", "P@10", "MRR")
+
+
+@click.command("extractors")
+@click.argument("folder", type=parameters.PATH)
+@click.option(
+    "--with",
+    "with_",
+    metavar="EXTRACTOR,...",
+    multiple=True,
+    help="Which extractors; by default all that need no model.",
+)
+@click.option(
+    "--labels",
+    metavar="FILE.csv|folders",
+    help="What belongs together: a table with the columns path and label (relative to its folder), "
+    "or `folders`, where subfolders are the labels. Adds mAP, P@1, P@10 and MRR.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=2),
+    default=1000,
+    show_default=True,
+    metavar="N",
+    help="Pictures at most; of a larger folder so many are drawn, always the same.",
+)
+@click.option(
+    "--workers", type=click.IntRange(min=1), metavar="N", help="Decoding processes. Default: cores."
+)
+@parameters.format_options("table", "json")
+@click.option(
+    "--plot",
+    type=parameters.PATH,
+    metavar="OUT.png",
+    help="Also draw the figures as a chart (PNG, PDF or SVG).",
+)
+def extractors(
+    folder: Path,
+    with_: tuple[str, ...],
+    labels: str | None,
+    limit: int,
+    workers: int | None,
+    format_: str,
+    plot: Path | None,
+) -> None:
+    """Extractors compared on your own pictures: size, speed, invariance and, with labels, ranking.
+
+    Cosines are between a picture and the same picture edited; `strangers` is the mean between two
+    different pictures, which is what they must be compared with. Nothing is stored.
+
+    \b
+    lookalike benchmark extractors ~/Pictures --limit 300
+    lookalike benchmark extractors shop --labels manifest.csv --with color,onnx:resnet18 --plot out.png
+    """
+    from lookalike.evaluation.facts import measure, model_free, pictures
+    from lookalike.extractors.table import parse
+
+    if plot is not None and not plot.absolute().parent.is_dir():
+        raise UsageError(f"cannot draw {plot}: there is no folder {plot.parent}")
+    chosen = parse(",".join(with_)) if with_ else model_free()
+    found = pictures(folder, labels=labels, limit=limit)
+    if not found.paths:
+        raise UsageError(f"there is no file in {folder} to measure on")
+    measured: list[ExtractorFacts] = []
+    for name in chosen:
+        with ProgressLine(name) as line:
+            measured.append(measure(name, found, workers=workers, advance=line.count))
+    if format_ == "json":
+        output.put(output.as_json(document(folder, found, measured)))
+    else:
+        _tables(found, measured)
+    if lost := measured[0].unreadable:
+        output.note(f"{wording.counted(lost, 'file')} could not be used and were left out.")
+    if plot is not None:
+        from lookalike.charts import extractor_chart
+
+        title = f"Extractors on {wording.counted(measured[0].pictures, 'picture')} of {folder.name}"
+        extractor_chart(measured, plot, title=title)
+        output.note(f"Drawn: {plot}")
+
+
+def document(folder: Path, found: Pictures, measured: list[ExtractorFacts]) -> dict[str, Any]:
+    """What --format json writes; its keys are a promise to scripts."""
+    return {
+        "folder": str(folder),
+        "files": len(found.paths),
+        "labels": len(set(found.labels)) if found.labels is not None else None,
+        "extractors": [_record(one) for one in measured],
+    }
+
+
+def _record(one: ExtractorFacts) -> dict[str, Any]:
+    return {
+        "extractor": one.name,
+        "revision": one.revision,
+        "dim": one.dim,
+        "bytes_per_image": one.bytes,
+        "pictures": one.pictures,
+        "unreadable": one.unreadable,
+        "images_per_second": {
+            "extraction_per_core": _rounded(one.extracting, 1),
+            "from_files_per_core": _rounded(one.core, 1),
+            "from_files": _rounded(one.together, 1),
+        },
+        "cosine": {
+            **{name: _rounded(value) for name, value in one.invariance.items()},
+            "strangers": _rounded(one.background),
+        },
+        "quality": {name: _rounded(value) for name, value in one.quality.items()} or None,
+    }
+
+
+def _rounded(value: float | None, digits: int = 4) -> float | None:
+    """For JSON, which knows no NaN."""
+    return None if value is None or value != value else round(value, digits)
+
+
+def _tables(found: Pictures, measured: list[ExtractorFacts]) -> None:
+    judged = found.labels is not None
+    titles = ["extractor", "dim", "bytes", "extract/s", "files/s a core", "files/s here"]
+    rows = [
+        [
+            one.name,
+            wording.number(one.dim),
+            wording.number(one.bytes),
+            wording.rate(one.extracting),
+            wording.rate(one.core),
+            wording.rate(one.together),
+            *([f"{one.quality[name]:.3f}" for name in _QUALITY] if judged else []),
+        ]
+        for one in measured
+    ]
+    output.table([*titles, *(_QUALITY if judged else [])], rows, right="lrrrrrrrrr", stretch=0)
+    output.put()
+    cosines = [
+        [
+            one.name,
+            *(_cosine(one.invariance.get(name)) for name in _EDITS),
+            _cosine(one.background),
+        ]
+        for one in measured
+    ]
+    output.table(
+        ["cosine after", *_EDITS.values(), "strangers"], cosines, right="lrrrrrrr", stretch=0
+    )
+    output.put()
+    output.put(
+        "extract/s and files/s a core are images a second of processor time: on ready pixels, and "
+        "from the file.\nfiles/s here is by the clock, all workers at once, on this machine as busy "
+        "as it was."
+    )
+
+
+def _cosine(value: float | None) -> str:
+    return "–" if value is None or value != value else wording.similarity(value)

@@ -1,0 +1,89 @@
+"""`lookalike benchmark search`: how fast exact search is here."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from lookalike.cli import output, parameters, wording
+
+if TYPE_CHECKING:
+    from lookalike.vectors.similarity import Similarity
+    from lookalike.vectors.speed import SearchSpeed
+
+
+@click.command("search")
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    default=10_000,
+    show_default=True,
+    metavar="N",
+    help="Vectors that are searched.",
+)
+@click.option(
+    "--dim",
+    type=click.IntRange(min=1),
+    default=512,
+    show_default=True,
+    metavar="N",
+    help="Numbers in each vector.",
+)
+@click.option(
+    "--queries",
+    type=click.IntRange(min=1),
+    default=64,
+    show_default=True,
+    metavar="N",
+    help="Questions that are asked one by one and as a batch.",
+)
+@click.option(
+    "-k", "k", type=click.IntRange(min=1), default=10, show_default=True, help="How many hits."
+)
+@click.option(
+    "--similarity",
+    type=click.Choice(("cosine", "euclidean")),
+    default="cosine",
+    show_default=True,
+    help="How vectors are compared.",
+)
+@parameters.format_options("table", "json")
+def search(
+    count: int, dim: int, queries: int, k: int, similarity: Similarity, format_: str
+) -> None:
+    """Exact search: a plain loop over the images against one matrix product.
+
+    Shows the time for a question each way, the speed-up, and the memory that the vectors take.
+    """
+    from lookalike.vectors.speed import search_speed
+
+    speed = search_speed(count=count, dim=dim, queries=queries, k=k, similarity=similarity)
+    if format_ == "json":
+        output.put(output.as_json(asdict(speed)))
+    else:
+        _table(speed)
+
+
+def _table(speed: SearchSpeed) -> None:
+    output.put(
+        f"{wording.number(speed.count)} vectors of {wording.number(speed.dim)} numbers (float32): "
+        f"{speed.bytes / 1e6:,.1f} MB in all, {speed.bytes / speed.count / 1e3:,.2f} KB per image"
+    )
+    output.put()
+    ways = (
+        ("loop over the images", speed.loop),
+        ("matrix, one by one", speed.single),
+        (f"matrix, {speed.queries} at once", speed.batch),
+    )
+    rows = [
+        (way, f"{seconds * 1000:,.3f}", f"{wording.rate(speed.loop / seconds)} x")
+        for way, seconds in ways
+    ]
+    output.table(("exact search", "ms a question", "speed-up"), rows, right="lrr", stretch=0)
+    output.put()
+    if speed.agree:
+        output.put(f"All three find the same {speed.k} nearest, in the same order.")
+    else:
+        output.put("The three ways do NOT agree: please report this.")

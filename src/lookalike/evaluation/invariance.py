@@ -1,0 +1,134 @@
+"""What an extractor takes for the same picture: cosines between pictures and edits of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.datasets.edits import EDITS, Edit
+from lookalike.errors import ImageError, Outcome
+from lookalike.extractors.contract import Extractor, space_key
+from lookalike.extractors.extraction import Extraction, Loaded, Task, Vector, extract_each
+from lookalike.images.decode import decode
+from lookalike.images.fit import fit
+from lookalike.images.needs import Limits, Needs, Pixels
+from lookalike.images.pool import Pool
+from lookalike.images.reading import read
+from lookalike.vectors.similarity import normalise
+
+MEASURED = ("tilted-5", "turned-90", "brighter", "crop-10", "jpeg-30", "mirrored")
+"""The edits of `datasets.edits` that are measured here."""
+
+SIDE = Needs(fit="inside", max_side=1024)
+"""Pictures are edited at this size at most: a camera's 20 megapixels would be edited for seconds and
+then scaled down by every extractor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The work on one file: what the extractor makes of it, and of every edit of it.
+
+    Both take the same way from the same pixels, so that nothing but the edit differs. The first
+    result also holds the pixels that the extractor got.
+    """
+
+    extraction: Extraction
+    edits: tuple[Edit, ...]
+
+    def __call__(self, path: str) -> list[Loaded]:
+        try:
+            limits = self.extraction.limits
+            decoded = decode(read(path).data, needs=[SIDE], limits=limits, name=path)
+        except ImageError as error:
+            return [Loaded(None, error.outcome, error.reason)]
+        whole = fit(decoded.pixels, SIDE)
+        wanted = {space_key(e): e.needs for e in self.extraction.workers}
+        also = replace(self.extraction, prepared={**self.extraction.prepared, **wanted})
+        edited = [self.extraction(Task(pixels=pixels)) for pixels in self._edited(whole)]
+        return [also(Task(pixels=whole)), *edited]
+
+    def _edited(self, whole: Pixels) -> list[Pixels]:
+        """JPEG comes back from its bytes; what only the pixels are changed in is not saved between,
+        or its own losses would count too."""
+        edited = []
+        for edit in self.edits:
+            if edit.quality < 90:
+                edited.append(decode(edit.saved(whole), needs=[], limits=Limits()).pixels)
+            else:
+                edited.append(edit.change(whole))
+        return edited
+
+    @staticmethod
+    def lost(path: str, outcome: Outcome, reason: str) -> list[Loaded]:
+        """The result for a file whose worker was lost."""
+        return [Loaded(None, outcome, reason)]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """What came of a sample of pictures.
+
+    cosines  name of the edit → mean cosine between the vector of a picture and that of the edited
+             picture; NaN where no file could be read. Compare with `background`: 0.9 is much only
+             where strangers have less
+    pixels   of the pictures themselves, as the extractor gets them
+    """
+
+    cosines: dict[str, float]
+    pixels: list[Pixels]
+
+
+def inspect(extractor: Extractor, paths: Sequence[str], *, workers: int | None = None) -> Inspected:
+    """Edit pictures and compare; files that cannot be read are passed over. `extractor` is fitted, if
+    it must be."""
+    edits = tuple(edit for name in MEASURED for edit in EDITS if edit.name == name)
+    work = Changed(Extraction.of([extractor]), edits)
+    key = space_key(extractor)
+    pairs: dict[str, list[float]] = {edit.name: [] for edit in edits}
+    pixels: list[Pixels] = []
+    # A file costs seven extractions here instead of one.
+    limits = Limits(timeout=8 * Limits().timeout)
+    with Pool(work, workers=workers, limits=limits, on_lost=Changed.lost) as pool:
+        for versions in pool.map(paths):
+            original, *changed = vectors_of(extractor, versions)
+            if original is None:
+                continue
+            pixels.append(versions[0].pixels[key])
+            for edit, vector in zip(edits, changed, strict=True):
+                if vector is not None:
+                    pairs[edit.name].append(float(original @ vector))
+    means = {name: float(np.mean(found)) if found else np.nan for name, found in pairs.items()}
+    return Inspected(means, pixels)
+
+
+def vectors_of(extractor: Extractor, loaded: Sequence[Loaded]) -> list[Vector | None]:
+    """The unit vectors of what came back from a worker, made here where the extractor's place is
+    here; None where there is none."""
+    key = space_key(extractor)
+    found: dict[int, Vector | ImageError] = {
+        at: one.vectors[key] for at, one in enumerate(loaded) if key in one.vectors
+    }
+    ready = {
+        at: one.pixels[key]
+        for at, one in enumerate(loaded)
+        if key in one.pixels and at not in found
+    }
+    found.update(zip(ready, extract_each(extractor, list(ready.values())), strict=True))
+    vectors = [found.get(at) for at in range(len(loaded))]
+    return [normalise(v) if isinstance(v, np.ndarray) else None for v in vectors]
+
+
+def background(vectors: NDArray[np.float32]) -> float:
+    """Mean cosine between two different rows of (n, dim) unit vectors; NaN for fewer than two.
+
+    The sum over all pairs is the squared length of the sum of all vectors, less each with itself.
+    """
+    count = len(vectors)
+    if count < 2:
+        return float("nan")
+    wide = vectors.astype(np.float64)
+    total = wide.sum(axis=0)
+    return float((total @ total - (wide * wide).sum()) / (count * (count - 1)))
