@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli import finding, output, parameters, wording
+from lookalike.cli.fetching import FetchLine
 from lookalike.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 @click.option(
     "--metadata",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE.csv",
-    help="A CSV file with a column 'path' and others that describe the pictures.",
+    metavar="FILE",
+    help="A table (CSV, or JSON lines in a .jsonl) with a column 'path' and others that describe the "
+    "pictures; 'caption' holds words to search for.",
 )
 @click.option(
     "--include",
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
     help="Largest picture that is opened, as 100M (megapixels). Default: 512M.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 3 if pictures could not be indexed.")
+@parameters.model_dir_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -96,8 +99,10 @@ def command(
     Without --library, the library nearest above the first PATH is used; if there is none, it is
     made in the first folder given.
     """
+    from lookalike.extractors.table import parse
     from lookalike.images.needs import Limits
     from lookalike.indexing.report import Indexing
+    from lookalike.models import fetch_ahead
 
     defaults = Limits()
     options = Indexing(
@@ -112,7 +117,9 @@ def command(
         retry_failed=retry_failed,
         metadata=metadata,
     )
-    names = [name.strip() for given in extractors for name in given.split(",") if name.strip()]
+    names = parse(",".join(extractors))
+    with FetchLine() as line:
+        fetch_ahead(names, progress=line)
     if dry_run:
         with finding.to_look_at(sources, library) as opened, ProgressLine("Timing a sample"):
             _say_promise(opened.promise(sources, extractors=names or None, options=options))
@@ -182,6 +189,14 @@ def _say_added(library: Library, added: Added, sources: tuple[Path, ...]) -> Non
         )
     if added.described or added.undescribed:
         output.put(_metadata_line(added))
+    if added.sidecars:
+        described = wording.counted(added.sidecars, "picture has", "pictures have")
+        output.put(f"{described} new words from files beside them.")
+    for path, reason in added.broken_examples:
+        output.complain(f"{path}: {reason}")
+    if added.broken_sidecars > len(added.broken_examples):
+        more = added.broken_sidecars - len(added.broken_examples)
+        output.complain(f"{wording.number(more)} more files beside pictures cannot be used.")
     output.aside(f"Next: {finding.typed(library.folder, 'search PICTURE')}")
 
 

@@ -32,6 +32,8 @@ def ready(
             fitted = extractor.with_fitted(space.fitted)
             if fitted.revision == space.revision:
                 return fitted
+    if extractor.fitted is not None:
+        return extractor
     sample = list(pictures(extractor, sources, options))
     if not sample:
         raise UsageError(f"{extractor.name} learns from the pictures first, and none could be read")

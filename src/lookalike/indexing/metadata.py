@@ -3,38 +3,54 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from lookalike.errors import UsageError
+from lookalike.indexing.sidecars import refuse_constant
 from lookalike.stores.contract import Root, Store, View, Writer
 
-CHUNK = 1000  # rows a transaction
+CHUNK = 900  # rows a transaction
 
-Value: TypeAlias = str | int | float | None
+Value: TypeAlias = str | int | float | bool | None
+Row: TypeAlias = tuple[str, Mapping[str, Any]]
 
 WHOLE = re.compile(r"-?(0|[1-9]\d{0,17})")  # "007" is a name, not a number
 DECIMAL = re.compile(r"-?(0|[1-9]\d*)\.\d+([eE][-+]?\d+)?")
+TRUTH = {"true": True, "false": False, "TRUE": True, "FALSE": False}  # as programs write them
+LINES = frozenset({".jsonl", ".ndjson", ".json"})
 
 
 def value(text: str) -> Value:
-    """A cell as JSON knows it: "" is None, 3 and 3.5 are numbers, everything else stays text."""
+    """A cell as JSON knows it: "" is None, 3 and 3.5 are numbers, true and false are themselves,
+    everything else stays text."""
     if not text:
         return None
     if WHOLE.fullmatch(text):
         return int(text)
-    return float(text) if DECIMAL.fullmatch(text) else text
+    return float(text) if DECIMAL.fullmatch(text) else TRUTH.get(text, text)
 
 
-def read_table(file: Path) -> Iterator[tuple[str, dict[str, Value]]]:
-    """The rows of a CSV (UTF-8, first line names the columns) as (path, the other columns).
+def read_table(file: Path) -> Iterator[Row]:
+    """The rows of a table as (path, everything else): a CSV (UTF-8, the first line names the
+    columns), or lines of JSON, an object each, where the file's name ends so. `UsageError`."""
+    try:
+        if file.suffix.lower() in LINES:
+            yield from _objects(file)
+        else:
+            yield from _cells(file)
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is not in UTF-8: {error}") from error
 
-    `UsageError` where the file cannot be read, is no CSV or has no column `path`.
-    """
+
+def _cells(file: Path) -> Iterator[Row]:
     try:
         with file.open(newline="", encoding="utf-8-sig") as handle:
             rows = csv.DictReader(handle, strict=True)
@@ -46,10 +62,25 @@ def read_table(file: Path) -> Iterator[tuple[str, dict[str, Value]]]:
                     raise UsageError(f"{file}, row {number}: not as many cells as the header has")
                 path = row.pop("path")
                 yield path, {name: value(text) for name, text in row.items()}
-    except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except csv.Error as error:
         raise UsageError(f"{file} is not a CSV in UTF-8: {error}") from error
+
+
+def _objects(file: Path) -> Iterator[Row]:
+    with file.open(encoding="utf-8-sig") as handle:
+        for number, line in enumerate(handle, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line, parse_constant=refuse_constant)
+            except (ValueError, RecursionError) as error:
+                raise UsageError(
+                    f"{file}, line {number}: not an object of JSON in one line ({error})"
+                ) from error
+            path = row.pop("path", None) if isinstance(row, dict) else None
+            if not isinstance(path, str):
+                raise UsageError(f'{file}, line {number}: needs an object with a text "path"')
+            yield path, row
 
 
 def describe(store: Store, writer: Writer, table: Path) -> tuple[int, int]:
@@ -59,25 +90,28 @@ def describe(store: Store, writer: Writer, table: Path) -> tuple[int, int]:
     folder = table.absolute().parent
     while chunk := list(islice(rows, CHUNK)):
         with store.view() as view:
-            roots = view.roots()
-            found = [(locate(view, roots, folder, path), cells) for path, cells in chunk]
-        metadata = {id: cells for id, cells in found if id is not None}
+            found = locate(view, view.roots(), folder, [path for path, _ in chunk])
+        metadata = {found[path]: cells for path, cells in chunk if path in found}
         writer.set_metadata(metadata)
         described += len(metadata)
-        undescribed += sum(id is None for id, _ in found)
+        undescribed += sum(path not in found for path, _ in chunk)
     return described, undescribed
 
 
-def locate(view: View, roots: Sequence[Root], folder: Path, path: str) -> int | None:
-    """Id of the picture that a row means: a path relative to the table's folder, then to a root."""
+def locate(view: View, roots: Sequence[Root], folder: Path, paths: Sequence[str]) -> dict[str, int]:
+    """Ids of the pictures that rows mean: paths relative to the table's folder, then to a root."""
+    found: dict[str, int] = {}
     for base in (folder, *(root.path for root in roots)):
-        whole = os.path.normpath(base / path)
         for root in roots:
-            below = relative(whole, root.path)
-            image = view.lookup(root.id, below) if below is not None else None
-            if image:
-                return image.id
-    return None
+            below: dict[str, str] = {}
+            for path in paths:
+                if path not in found:
+                    place = relative(os.path.normpath(base / path), root.path)
+                    if place is not None:
+                        below[path] = place
+            known = view.known(root.id, list(set(below.values())))
+            found |= {path: known[place].id for path, place in below.items() if place in known}
+    return found
 
 
 def relative(path: str | Path, folder: Path) -> str | None:

@@ -18,7 +18,9 @@ class Indexing:
     include, exclude  globs on the path below the source; without `include`, every file is looked at
     workers           decoding processes; None: one for every core this process may use
     retry_failed      try files again that failed before and have not changed since
-    metadata          CSV with a column `path` (relative to the CSV's folder); see `lookalike.metadata`
+    metadata          table with a column `path` (relative to the table's folder), a CSV or lines of
+                      JSON; a column `caption` (or `description`, `text`) holds what words can find
+    sidecars          read files beside the pictures (photo.jpg.txt, photo.json, …; see `sidecars`)
     """
 
     include: tuple[str, ...] = ()
@@ -27,6 +29,7 @@ class Indexing:
     limits: Limits = field(default_factory=Limits)
     retry_failed: bool = False
     metadata: Path | None = None
+    sidecars: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,9 @@ class Added:
     not_pictures    files that are no pictures, neither by name nor by content (outcome `unsupported`)
     known_failures  unchanged files that had failed before and were not tried again
     unfound         folders that could not be read, with the reason
-    described       pictures that got metadata; undescribed: rows of the CSV that name no indexed picture
+    described       pictures that got metadata; undescribed: rows of the table that name no known file
+    sidecars        pictures whose sidecars were new or had changed
+    broken_sidecars files among these that could not be used; broken_examples: some, with the reason
     """
 
     new: int = 0
@@ -75,6 +80,9 @@ class Added:
     unfound: tuple[tuple[str, str], ...] = ()
     described: int = 0
     undescribed: int = 0
+    sidecars: int = 0
+    broken_sidecars: int = 0
+    broken_examples: tuple[tuple[str, str], ...] = ()
     spaces: tuple[str, ...] = ()
     seconds: float = 0.0
 

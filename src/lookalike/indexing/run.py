@@ -16,6 +16,7 @@ from lookalike.extractors.extraction import Extraction, Loaded, Task, extract_ea
 from lookalike.images.find import Found, count, find
 from lookalike.images.pool import Pool
 from lookalike.indexing.report import Added, Indexing, Progress, ProgressCallback
+from lookalike.indexing.sidecars import Descriptions
 from lookalike.indexing.sources import Source, relative
 from lookalike.stores.contract import Entry, Image, Known, Root, Writer
 
@@ -127,6 +128,7 @@ class Run:
         self._total: int | None = None
         self._again: Callable[[Task], Loaded]
         self._progress = progress
+        self._beside = Descriptions(writer.sidecars) if options.sidecars else None
         self.tally = Tally()
 
     def go(self, sources: Sequence[Source]) -> Added:
@@ -150,7 +152,18 @@ class Run:
             self._flush()
             self._report(force=True)
         removed = sum(self._sweep(source) for source in sources)
-        return self.tally.added(removed)
+        return self._with_sidecars(self.tally.added(removed))
+
+    def _with_sidecars(self, added: Added) -> Added:
+        beside = self._beside
+        if beside is None:
+            return added
+        return replace(
+            added,
+            sidecars=beside.read,
+            broken_sidecars=beside.broken,
+            broken_examples=tuple(beside.named),
+        )
 
     def _sweep(self, source: Source) -> int:
         """Forget what is gone below the source. Not where a part of it could not be read, nor where
@@ -163,6 +176,8 @@ class Run:
         if not tally.seen[source.below]:
             tally.unfound.append((str(source.path), EMPTY))
             return 0
+        if self._beside:
+            self._writer.sidecars.sweep(source.root.id, source.below)
         return self._writer.sweep(source.root.id, source.below)
 
     def _count(self, sources: Sequence[Source], stop: threading.Event) -> None:
@@ -188,11 +203,17 @@ class Run:
             )
             while chunk := list(islice(found, CHUNK)):
                 self.tally.seen[source.below] += len(chunk)
+                if self._beside:
+                    self._beside.pass_by(source.root, chunk)
                 for pending in self._unsettled(source.root, chunk):
                     self._pending.append(pending)
                     hashes = {twin.hash for twin in self._twins(pending.found.size) if twin.hash}
                     yield Task(path=pending.found.path, twins=tuple(hashes))
+                if self._beside and not self._pending:
+                    self._beside.settle()
                 self._report()
+            if self._beside:
+                self._beside.end(source.root)
 
     def _unsettled(self, root: Root, chunk: Sequence[Found]) -> list[Pending]:
         """Those of the files that need work; the others are marked as seen and counted."""
@@ -304,6 +325,8 @@ class Run:
             self._writer.put(self._entries)
             self._entries = []
             self._moved.clear()
+        if self._beside:
+            self._beside.settle()
         self._flushed = time.monotonic()
 
     def _report(self, *, force: bool = False) -> None:
