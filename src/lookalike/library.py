@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
 
 from lookalike import __version__
 from lookalike.errors import NoLibrary, Outcome, UsageError
@@ -20,11 +22,17 @@ from lookalike.query import Hits, Query
 from lookalike.searching.answer import answer
 from lookalike.searching.asking import Askers
 from lookalike.searching.remembered import Answers
-from lookalike.stores.contract import Image, Root, Space, Store, View, Writer
+from lookalike.stores.contract import Ids, Image, Root, Space, Store, View, Writer
 from lookalike.stores.local import LocalStore
 
+if TYPE_CHECKING:
+    from lookalike.duplicates.decisions import Decisions
+    from lookalike.duplicates.report import Duplicates, Kind
+    from lookalike.vectors.calibration import Relevance
+
 FOLDER = ".lookalike"
-DEFAULT_EXTRACTOR = "color"
+DEFAULT_EXTRACTORS = ("color", "phash", "dhash")
+"""Colour answers searches; the hashes make copies findable and cost little beside decoding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,7 @@ class Library:
         """Index folders and files: new and changed pictures get vectors, moved and copied ones keep
         theirs, vanished ones are forgotten (only below the folders given, and without globs).
 
-        extractors  names or objects; None: those that the library has, or the default one
+        extractors  names or objects; None: those that the library has, or the default ones
         progress    called about ten times a second, in this thread
 
         `UsageError` for a missing source, `LibraryBusy`, `LibraryReadOnly`, `StorageFull`. When it is
@@ -154,6 +162,63 @@ class Library:
         with self._store.view() as view:
             return answer(view, self._askers, queries, tolerant=True)
 
+    def duplicates(
+        self,
+        paths: Sequence[Path | str] = (),
+        *,
+        kind: Kind = "copies",
+        thorough: bool | None = None,
+        limits: Limits | None = None,
+    ) -> Duplicates:
+        """Pictures that are there more than once (all, or those at or below `paths`), in groups, with
+        the one to keep.
+
+        kind      the loosest that counts: "exact" (the same bytes), "copies" (saved again, resized,
+                  cropped, turned …), "near" (another shot of the same)
+        thorough  whether crops, frames and tilts are looked for, which takes longest; None: among up
+                  to 100,000 pictures
+        limits    of reading a picture that must be looked at
+
+        Pairs that somebody decided are no duplicates are left out.
+        """
+        from lookalike.duplicates.finding import find
+        from lookalike.duplicates.verifying import Verifier, files_of
+
+        with self._store.view() as view, Verifier(files_of(view), limits=limits) as verifier:
+            return find(view, verifier, among(view, paths), kind=kind, thorough=thorough)
+
+    def similar_groups(
+        self,
+        paths: Sequence[Path | str] = (),
+        *,
+        by: str | None = None,
+        min_relevance: Relevance = "strong",
+        min_similarity: float | None = None,
+    ) -> Duplicates:
+        """Pictures that look alike without being copies, in groups: bursts, one scene, one product.
+
+        by              the extractor whose vectors decide; None: the first that is no hash
+        min_relevance   how alike each must be to the best of its group
+        min_similarity  the same as a number, which goes first
+        """
+        from lookalike.duplicates.similar import similar
+
+        with self._store.view() as view:
+            return similar(
+                view,
+                among(view, paths),
+                by=by,
+                min_relevance=min_relevance,
+                min_similarity=min_similarity,
+            )
+
+    @property
+    def decisions(self) -> Decisions:
+        """What people decided about pictures: "not a duplicate", "keep this", "not relevant"."""
+        from lookalike.duplicates.decisions import Decisions
+
+        return Decisions(self._store)
+
     def remove(self, paths: Sequence[Path | str]) -> int:
         """Forget pictures or whole folders; how many. The files stay where they are."""
         with self._store.writer() as writer, self._store.view() as view:
@@ -211,7 +276,7 @@ class Library:
         if wanted is None:
             with self._store.view() as view:
                 wanted = [space.name for space in view.spaces() if space.current]
-        chosen = [load(e) if isinstance(e, str) else e for e in wanted or [DEFAULT_EXTRACTOR]]
+        chosen = [load(e) if isinstance(e, str) else e for e in wanted or DEFAULT_EXTRACTORS]
         return list({extractor.name: extractor for extractor in chosen}.values())
 
     def _promote(self, writer: Writer, extractors: Sequence[Extractor]) -> None:
@@ -240,6 +305,16 @@ def space_of(extractor: Extractor) -> Space:
 def images_below(view: View, path: Path) -> list[Image]:
     """The images that a path means: one file, or all below a folder, whether or not they still exist.
     `UsageError` where the library has none there."""
+def among(view: View, paths: Sequence[Path | str]) -> Ids:
+    """Ids, rising, of the images at or below these paths that can be compared; of all without any."""
+    everything = [view.sample(space.key, space.count) for space in view.spaces() if space.current]
+    ids = np.unique(np.concatenate(everything)) if everything else np.empty(0, np.int64)
+    if not paths:
+        return ids
+    below = [image.id for path in paths for image in images_below(view, Path(path))]
+    return ids[np.isin(ids, below)]
+
+
     whole = path.absolute()
     images = [
         image

@@ -60,6 +60,12 @@ class Space:
     fitted: Mapping[str, NDArray[np.generic]] | None = field(default=None, compare=False)
 
 
+    @property
+        None where a row is one vector."""
+
+    @property
+        """Length of one vector."""
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What the store knows of a path: enough to tell unchanged from changed."""
@@ -135,6 +141,49 @@ class Neighbours:
 
     ids           (n, k) int64, -1 where there are fewer than k
     similarities  (n, k) float32, -inf where there are fewer than k; recomputed from the stored vectors
+DecisionKind: TypeAlias = Literal["not-duplicate", "keep", "relevant", "not-relevant"]
+DECISIONS: tuple[DecisionKind, ...] = ("not-duplicate", "keep", "relevant", "not-relevant")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What somebody decided on contents, each named by its SHA-256 (32 bytes).
+
+    kind    "not-duplicate"  `first` and `second` are not the same picture, whatever they look like;
+                             unordered: the smaller hash is made the first
+            "keep"           of copies of `first`, this is the one to keep
+            "relevant", "not-relevant"
+                             for the question `first`, `second` is what was meant, or is not
+    who     a name, or ""
+    when    ISO 8601 with time zone, or ""
+
+    `ValueError` for what is not one of these.
+    """
+
+    kind: DecisionKind
+    first: bytes
+    second: bytes | None = None
+    who: str = field(default="", compare=False)
+    when: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        if self.kind not in DECISIONS:
+            raise ValueError(f"a decision is one of {', '.join(DECISIONS)}, not {self.kind}")
+        if (self.second is None) != (self.kind == "keep"):
+            raise ValueError(f"{self.kind} is said of {'one' if self.kind == 'keep' else 'two'}")
+        if any(len(hash) != 32 for hash in (self.first, self.second or bytes(32))):
+            raise ValueError("a content is named by its SHA-256, 32 bytes")
+        if self.kind == "not-duplicate" and self.second and self.second < self.first:
+            first = self.first
+            object.__setattr__(self, "first", self.second)
+            object.__setattr__(self, "second", first)
+
+
+def opposite(kind: DecisionKind) -> DecisionKind | None:
+    """The decision that this one takes back, if there is one."""
+    return {"relevant": "not-relevant", "not-relevant": "relevant"}.get(kind)  # type: ignore[return-value]
+
+
     exact         True when every stored vector was compared
     """
 
@@ -177,7 +226,7 @@ class View(Protocol):
         ...
 
     def vectors(self, space: str, ids: Ids) -> NDArray[np.float32]:
-        """(len(ids), dim) as stored, a row of NaN where the image has no vector in this space."""
+        in this space."""
         ...
 
     def sample(self, space: str, count: int) -> Ids:
@@ -230,6 +279,18 @@ class View(Protocol):
 
 class Sidecars(Protocol):
     """What the writer keeps of files beside the pictures: metadata that follows those files.
+
+    def repeats(self) -> list[list[int]]:
+        """Ids, rising, of the indexed images that share their content with others: a list a content,
+        by its first id."""
+        ...
+
+    def decisions(
+        self, kinds: Iterable[DecisionKind] | None = None, *, about: bytes | None = None
+    ) -> list[Decision]:
+        """What people decided, in a fixed order: of these kinds (all, by default), on the content of
+        that hash (any, by default), whether or not the library still has it."""
+        ...
 
     A mark is any text that changes when the files do.
     """
@@ -321,6 +382,16 @@ class Store(Protocol):
     @property
     def folder(self) -> Path: ...
     @property
+    def decide(self, decisions: Iterable[Decision]) -> int:
+        """Remember decisions; how many were not there in the same words. The same one again replaces
+        who and when; "relevant" and "not-relevant" replace each other. They stay when images change,
+        move or are removed."""
+        ...
+
+    def undecide(self, decisions: Iterable[Decision]) -> int:
+        """Forget decisions; how many there were."""
+        ...
+
     def read_only(self) -> bool: ...
     def view(self) -> AbstractContextManager[View]: ...
     def writer(self) -> AbstractContextManager[Writer]:

@@ -119,7 +119,24 @@ def m002_words_and_columns(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_images_spaces_and_placements, m002_words_and_columns)
+def m003_decisions(connection: sqlite3.Connection) -> None:
+    """decisions  what people decided on contents; `second` is empty where there is only one"""
+    connection.execute(
+        """CREATE TABLE decisions (
+             kind TEXT NOT NULL,
+             first BLOB NOT NULL,
+             second BLOB NOT NULL,
+             who TEXT NOT NULL,
+             at TEXT NOT NULL,
+             PRIMARY KEY (kind, first, second)) WITHOUT ROWID"""
+    )
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    m001_images_spaces_and_placements,
+    m002_words_and_columns,
+    m003_decisions,
+)
 
 
 def version(connection: sqlite3.Connection) -> int:

@@ -10,9 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import Outcome, UsageError
-from lookalike.stores.contract import Ids, Image, Known, Neighbours, Root, Space
+from lookalike.stores.contract import (
+    Decision,
+    DecisionKind,
+    Ids,
+    Image,
+    Known,
+    Neighbours,
+    Root,
+    Space,
+)
 from lookalike.stores.filters import FieldFacts
 from lookalike.stores.local.captions import Scores, find_words, has_captions
+from lookalike.stores.local import decisions
 from lookalike.stores.local.catalogue import (
     IMAGE_COLUMNS,
     SpaceRow,
@@ -202,6 +212,20 @@ class LocalView:
         with translated(self._folder):
             cursor = self._connection.execute(
                 f"SELECT {IMAGE_COLUMNS} WHERE outcome IN ({marks(len(chosen))}) {only_failed} "
+    def repeats(self) -> list[list[int]]:
+        with translated(self._folder):
+            rows = self._connection.execute(
+                "SELECT group_concat(id) FROM images WHERE outcome = 'indexed' "
+                "AND hash IS NOT NULL GROUP BY hash HAVING count(*) > 1"
+            )
+            return sorted(sorted(map(int, ids.split(","))) for (ids,) in rows)
+
+    def decisions(
+        self, kinds: Iterable[DecisionKind] | None = None, *, about: bytes | None = None
+    ) -> list[Decision]:
+        with translated(self._folder):
+            return decisions.read(self._connection, kinds, about)
+
                 "ORDER BY root, path",
                 chosen,
             )
@@ -229,6 +253,7 @@ class LocalView:
             raise UsageError(f"no space {key!r} in this library; it has: {known}")
         matrix = self._matrices.get(row.id)
         if matrix is None:
+
             raise damaged(self._folder, row)
         return row, matrix
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.errors import UsageError
-from lookalike.stores.contract import Entry, Image, Known, Root, Space
+from lookalike.stores.contract import Decision, Entry, Image, Known, Root, Space
+from lookalike.stores.local import decisions as decided
 from lookalike.stores.local import upkeep
 from lookalike.stores.local.batch import plan, refuse_nonsense, without_repeats
 from lookalike.stores.local.captions import update_captions
@@ -224,6 +225,14 @@ class LocalWriter:
             update_captions(self._connection, map(int, rows))
             mark_stale(self._connection, map(int, rows))
         self._derived.pack_when_worth_it()
+
+    def decide(self, decisions: Iterable[Decision]) -> int:
+        with translated(self._folder), transaction(self._connection):
+            return decided.write(self._connection, decisions)
+
+    def undecide(self, decisions: Iterable[Decision]) -> int:
+        with translated(self._folder), transaction(self._connection):
+            return decided.forget(self._connection, decisions)
 
     @property
     def sidecars(self) -> LocalSidecars:

@@ -1,0 +1,70 @@
+"""`lookalike duplicates`: which pictures are there more than once?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lookalike.cli import finding, groups, output, parameters, wording
+
+if TYPE_CHECKING:
+    from lookalike.duplicates.report import Kind
+
+
+@click.command("duplicates")
+@click.argument("paths", metavar="[PATH]...", nargs=-1, type=parameters.PATH)
+@click.option(
+    "--kind",
+    type=click.Choice(("exact", "copies", "near")),
+    default="copies",
+    show_default=True,
+    help="The loosest that counts: exact (the same bytes), copies (saved again, resized, cropped, "
+    "turned, mirrored, brightened …), near (another shot of the same).",
+)
+@click.option(
+    "--thorough/--quick",
+    "thorough",
+    default=None,
+    help="Whether to look for crops, frames and tilted copies, which takes longest. Default: in "
+    "libraries of up to 100,000 pictures.",
+)
+@parameters.library_option
+@parameters.format_options("table", "json", "jsonl", "csv", "paths")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    paths: tuple[Path, ...],
+    kind: Kind,
+    thorough: bool | None,
+    library: Path | None,
+    format_: str,
+    null: bool,
+) -> None:
+    """Find pictures that are there more than once, and say which of them to keep.
+
+    With PATH only the pictures there are compared with each other. Of each group the one to keep
+    stands first: the most pixels, then the largest file, then the oldest. --format paths names all
+    the others. Nothing is ever deleted.
+
+    \b
+    lookalike duplicates
+    lookalike duplicates ~/Pictures/2024 --kind exact
+    lookalike duplicates -0 | xargs -0 -I{} mv {} /tmp/copies/
+    lookalike decide not-duplicate one.jpg other.jpg
+    """
+    format_ = parameters.chosen_format(format_, null)
+    near = [path.absolute() for path in paths]
+    with finding.open_library(library, near) as opened:
+        found = opened.duplicates(paths, kind=kind, thorough=thorough)
+    groups.write(found, format_, null=null)
+    if found.unreadable:
+        pairs = wording.counted(found.unreadable, "pair")
+        output.note(f"{pairs} could not be compared: files are gone, changed or broken.")
+    if found.missing:
+        output.note(f"Note: {found.missing}")
+    if not found.groups:
+        output.note("No duplicates found.")
+        ctx.exit(1)
+    output.aside(groups.summary(found, "duplicates"))

@@ -1,0 +1,55 @@
+"""What people decided, by the content it was decided on: it outlives rows, paths and ids."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+
+from lookalike.stores.contract import Decision, DecisionKind, opposite
+
+
+def read(
+    connection: sqlite3.Connection, kinds: Iterable[DecisionKind] | None, about: bytes | None
+) -> list[Decision]:
+    """See `View.decisions`."""
+    rows = connection.execute(
+        "SELECT kind, first, second, who, at FROM decisions "
+        "WHERE ?1 IS NULL OR first = ?1 OR second = ?1 "
+        "ORDER BY kind, first, second",
+        (about,),
+    )
+    wanted = None if kinds is None else set(kinds)
+    return [
+        Decision(kind, first, second or None, who, at)
+        for kind, first, second, who, at in rows
+        if wanted is None or kind in wanted
+    ]
+
+
+def write(connection: sqlite3.Connection, decisions: Iterable[Decision]) -> int:
+    """See `Writer.decide`; inside the caller's transaction."""
+    changed = 0
+    for decision in decisions:
+        named = (decision.first, decision.second or b"")
+        connection.execute(
+            "DELETE FROM decisions WHERE kind = ? AND first = ? AND second = ?",
+            (opposite(decision.kind), *named),
+        )
+        changed += connection.execute(
+            "INSERT INTO decisions (kind, first, second, who, at) VALUES (?1, ?2, ?3, ?4, ?5) "
+            "ON CONFLICT (kind, first, second) DO UPDATE SET who = ?4, at = ?5 "
+            "WHERE (who, at) <> (?4, ?5)",
+            (decision.kind, *named, decision.who, decision.when),
+        ).rowcount
+    return changed
+
+
+def forget(connection: sqlite3.Connection, decisions: Iterable[Decision]) -> int:
+    """See `Writer.undecide`; inside the caller's transaction."""
+    return sum(
+        connection.execute(
+            "DELETE FROM decisions WHERE kind = ? AND first = ? AND second = ?",
+            (decision.kind, decision.first, decision.second or b""),
+        ).rowcount
+        for decision in decisions
+    )
