@@ -17,6 +17,7 @@ from typing import Any
 from lookalike.errors import UsageError
 from lookalike.images.needs import Facts
 from lookalike.stores.filters import Value
+from lookalike.stores.local.names import plain_text
 
 CAPTION_NAMES = ("caption", "description", "text")
 """Names of metadata that hold the caption, the first that has a text."""
@@ -55,7 +56,8 @@ def merged(sidecar: str | None, metadata: str | None) -> dict[str, Any]:
 def fields(facts: str | None, given: Mapping[str, Any]) -> dict[str, list[Value]]:
     """Every value of every field: objects become names with dots, lists several values."""
     found: dict[str, list[Value]] = {}
-    for name, value in given.items():
+    for key, value in given.items():
+        name = plain_text(key)
         if type(value) is str and name not in found:  # nearly all of them; this runs a lot
             found[name] = [value]
             continue
@@ -87,7 +89,7 @@ def _plain(name: str, value: Any, depth: int) -> Iterator[tuple[str, Value]]:
         yield name, _number(value)
     elif isinstance(value, dict):
         for key, inner in value.items():
-            yield from _plain(f"{name}.{key}", inner, depth + 1)
+            yield from _plain(plain_text(f"{name}.{key}"), inner, depth + 1)
     elif isinstance(value, list):
         for inner in value:
             yield from _plain(name, inner, depth + 1)

@@ -1,0 +1,516 @@
+"""Contract of every store: filters find what the language says, compared with a plain evaluation."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.stores.conftest import STORES
+from tests.stores.toys import begin, entry, failed, put
+
+from lookalike.errors import Outcome, UsageError
+from lookalike.images.needs import Facts
+from lookalike.stores.contract import Store
+from lookalike.stores.filter_grammar import parse
+from lookalike.stores.filters import And, Between, Compare, In, Like, Missing, Not, Or
+
+Row: TypeAlias = Mapping[str, list[str | float]]
+
+# The oracle: one image at a time, from the words of the language's documentation.
+
+DATE = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d(:\d\d(:\d\d)?)?)?)?)?")
+GOES_ON = {4: "-", 7: "-", 10: "T ", 13: ":", 16: ":", 19: ".Z+-"}
+
+
+def within(value: str, text: str) -> bool:
+    """The value is the text, or a date that goes on from it."""
+    if value == text:
+        return True
+    if not DATE.fullmatch(text) or not value.startswith(text):
+        return False
+    return value[len(text)] in GOES_ON[len(text)]
+
+
+def holds(operator: str, value: str | float, asked: str | float) -> bool:
+    if isinstance(value, str) and isinstance(asked, str):
+        inside = within(value, asked)
+        return {
+            "=": inside,
+            "<": value < asked,
+            "<=": value < asked or inside,
+            ">": value > asked and not inside,
+            ">=": value >= asked,
+        }[operator]
+    if isinstance(value, str) or isinstance(asked, str):
+        return False
+    return {
+        "=": value == asked,
+        "<": value < asked,
+        "<=": value <= asked,
+        ">": value > asked,
+        ">=": value >= asked,
+    }[operator]
+
+
+def fits(value: str | float, pattern: str, glob: bool) -> bool:
+    """By trying every way, without regular expressions; patterns of % _ * ? alone."""
+    if not isinstance(value, str):
+        return False
+    many, one = ("*", "?") if glob else ("%", "_")
+    text = value if glob else value.lower()
+    pattern = pattern if glob else pattern.lower()
+
+    def match(t: int, p: int) -> bool:
+        if p == len(pattern):
+            return t == len(text)
+        if pattern[p] == many:
+            return any(match(start, p + 1) for start in range(t, len(text) + 1))
+        return t < len(text) and pattern[p] in (one, text[t]) and match(t + 1, p + 1)
+
+    return match(0, 0)
+
+
+def oracle(expression: Any, row: Row) -> bool:
+    match expression:
+        case And(parts):
+            return all(oracle(part, row) for part in parts)
+        case Or(parts):
+            return any(oracle(part, row) for part in parts)
+        case Not(part):
+            return not oracle(part, row)
+        case Missing(field):
+            return not row.get(field)
+        case Compare(field, operator, asked):
+            return any(holds(operator, value, asked) for value in row.get(field, ()))
+        case In(field, values):
+            return any(holds("=", value, a) for value in row.get(field, ()) for a in values)
+        case Between(field, low, high):
+            return any(
+                holds(">=", value, low) and holds("<=", value, high) for value in row.get(field, ())
+            )
+        case Like(field, pattern, glob):
+            return any(fits(value, pattern, glob) for value in row.get(field, ()))
+    raise AssertionError(expression)
+
+
+def clashes(expression: Any, rows: list[Row]) -> bool:
+    """Whether a test asks a field of numbers alone for texts, or the other way round."""
+    if isinstance(expression, Not):
+        return clashes(expression.part, rows)
+    if isinstance(expression, And | Or):
+        return any(clashes(part, rows) for part in expression.parts)
+    if isinstance(expression, Missing):
+        return False
+    held = {isinstance(v, str) for row in rows for v in row.get(expression.field, ())}
+    match expression:
+        case Compare(_, _, value):
+            asked = {isinstance(value, str)}
+        case In(_, values):
+            asked = {isinstance(value, str) for value in values}
+        case Between(_, low):
+            asked = {isinstance(low, str)}
+        case _:
+            asked = {True}
+    return len(held) == 1 and not held & asked
+
+
+# Expressions and images that have something to do with each other.
+
+NAMES = ["kind", "price", "taken", "tags", "odd name", "in"]
+TEXTS = [
+    "shoe", "Shoe", "bag", "", "it's", "2024", "2024-05", "2024-05-01", "2024-05-01T10:30:00",
+    "2024-05-01 10:30", "2024-06-30", "2023-12-31T23:59:59+02:00", "5", "a%b", "Käfer", "日本", "x\ny",
+]  # fmt: skip
+NUMBERS: list[float] = [0, 1, 5, 49.99, -3, 1e6, 65504, 65505, 0.1, 16_777_217, 2.0**52 + 1]
+PATTERNS = ["%", "s%", "%e", "_hoe", "%a%", "SHOE", "2024%", "k_fer", "%\n%", "", "%%", "_"]
+GLOBS = ["*", "s*", "?hoe", "SHOE", "2024-0?*", "*a*"]
+
+values = st.sampled_from(TEXTS) | st.sampled_from(NUMBERS)
+fields = st.sampled_from(NAMES)
+
+
+def quoted(value: str | float) -> str:
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return repr(value)
+
+
+def named(name: str) -> str:
+    return f'"{name}"' if name in ("odd name", "in") else name
+
+
+@st.composite
+def single_tests(draw: st.DrawFn) -> str:
+    name = named(draw(fields))
+    negated = draw(st.sampled_from(["", "not "]))
+    kind = draw(st.integers(0, 5))
+    if kind == 0:
+        operator = draw(st.sampled_from(["=", "==", "!=", "<>", "<", "<=", ">", ">="]))
+        return f"{name} {operator} {quoted(draw(values))}"
+    if kind == 1:
+        listed = draw(st.lists(values, min_size=1, max_size=4))
+        return f"{name} {negated}in ({', '.join(map(quoted, listed))})"
+    if kind == 2:
+        bounds = st.sampled_from(TEXTS) if draw(st.booleans()) else st.sampled_from(NUMBERS)
+        low, high = cast(str, draw(bounds)), cast(str, draw(bounds))
+        return f"{name} {negated}between {quoted(low)} AND {quoted(high)}"
+    if kind == 3:
+        return f"{name} {negated}like {quoted(draw(st.sampled_from(PATTERNS)))}"
+    if kind == 4:
+        return f"{name} {negated}glob {quoted(draw(st.sampled_from(GLOBS)))}"
+    return f"{name} is {negated}null"
+
+
+expressions = st.recursive(
+    single_tests(),
+    lambda inner: (
+        st.tuples(inner, inner).map(lambda two: f"({two[0]} and {two[1]})")
+        | st.tuples(inner, inner).map(lambda two: f"({two[0]} OR {two[1]})")
+        | inner.map(lambda one: f"not {one}")
+    ),
+    max_leaves=6,
+)
+cells = values | st.none() | st.lists(values, max_size=3) | st.booleans()
+tables = st.lists(st.dictionaries(fields, cells, max_size=4), min_size=1, max_size=12)
+
+
+def as_row(metadata: Mapping[str, Any]) -> Row:
+    row: dict[str, list[str | float]] = {}
+    for name, cell in metadata.items():
+        several = cell if isinstance(cell, list) else [cell]
+        held = [float(v) if isinstance(v, bool) else v for v in several if v is not None]
+        if held:
+            row[name] = held
+    return row
+
+
+@pytest.fixture(scope="module", params=sorted(STORES))
+def shop(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Store]:
+    """A library of twelve images whose metadata changes from test to test."""
+    store = STORES[request.param](tmp_path_factory.mktemp("shop"))
+    begin(store)
+    put(store, *(entry(f"{n}.jpg") for n in range(12)))
+    yield store
+    store.close()
+
+
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(table=tables, wheres=st.lists(expressions, min_size=1, max_size=5), packed=st.booleans())
+def test_random_filters_keep_what_the_oracle_keeps(
+    shop: Store, table: list[dict[str, Any]], wheres: list[str], packed: bool
+) -> None:
+    every: dict[int, dict[str, Any]] = {n: {} for n in range(1, 13)}
+    every |= dict(enumerate(table, start=1))
+    every[12] = {**every[12], **{name: every[12].get(name, "filler") for name in NAMES}}
+    rows = {id: as_row(metadata) for id, metadata in every.items()}
+    with shop.writer() as writer:
+        writer.set_metadata(every)
+        if not packed:  # the same while the writer is at work
+            compare(shop, wheres, rows)
+    compare(shop, wheres, rows)
+
+
+def compare(shop: Store, wheres: list[str], rows: dict[int, Row]) -> None:
+    with shop.view() as view:
+        for where in wheres:
+            expression = parse(where)
+            if clashes(expression, list(rows.values())):
+                with pytest.raises(UsageError, match="holds"):
+                    view.select(where)
+                continue
+            expected = [id for id, row in rows.items() if oracle(expression, row)]
+            found = view.select(where)
+            assert found.tolist() == expected, where
+            assert found.dtype == "int64"
+
+
+# What every image has.
+
+
+@pytest.fixture
+def album(store: Store) -> Store:
+    facts = Facts(
+        640, 480, "jpeg", taken="2024-05-01T12:30:00", camera="Canon EOS 5D", latitude=48.1,
+        longitude=11.5, caption="a cat", keywords=("beach", "Summer"),
+    )  # fmt: skip
+    put(
+        store,
+        entry("a.jpg", facts=facts),
+        entry("trip/b.png", facts=Facts(100, 300, "png", taken="2023-12-31T23:59:59+01:00")),
+        entry("trip/paris/c.jpg", size=5_000_000),
+        failed("trip/d.jpg"),
+    )
+    return store
+
+
+@pytest.mark.parametrize(
+    ("where", "ids"),
+    [
+        ("width > 200", [1]),
+        ("width < height", "the text in single quotes"),
+        ("format = 'png'", [2]),
+        ("size >= 5e6", [3]),
+        ("path = 'trip/b.png'", [2]),
+        ("path like 'TRIP/%'", [2, 3]),
+        ("path glob 'trip/*.jpg'", [3]),
+        ("name in ('a.jpg', 'c.jpg')", [1, 3]),
+        ("name >= 'b'", [2, 3]),
+        ("folder = 'trip'", [2]),
+        ("folder = ''", [1]),
+        ("folder like 'trip%'", [2, 3]),
+        ("id between 2 and 3", [2, 3]),
+        ("id = 4", []),
+        ("outcome = 'truncated'", [4]),
+        ("outcome != 'indexed'", [4]),
+        ("outcome is not null", [1, 2, 3, 4]),
+        ("file.size > 1e6 or file.outcome = 'truncated'", [3, 4]),
+        ("taken >= '2024'", [1]),
+        ("taken = '2023-12'", [2]),
+        ("taken <= '2023-12-31'", [2]),
+        ("taken > '2023'", [1]),
+        ("taken is null", [3]),
+        ("camera like '%canon%'", [1]),
+        ("latitude between 48 and 49 and longitude > 11", [1]),
+        ("caption = 'a cat'", [1]),
+        ("keywords = 'beach'", [1]),
+        ("keywords != 'beach'", []),
+        ("keywords like 'sum%'", [1]),
+        ("lens is null", [1, 2, 3]),
+        ("Taken IS NULL AND NOT Width > 600", [3]),
+    ],
+)
+def test_facts_of_files_can_be_filtered(album: Store, where: str, ids: list[int] | str) -> None:
+    with album.view() as view:
+        if isinstance(ids, str):
+            with pytest.raises(UsageError, match=ids):
+                view.select(where)
+        else:
+            assert view.select(where).tolist() == ids
+
+
+def test_metadata_goes_before_what_the_file_says(album: Store) -> None:
+    with album.writer() as writer:
+        writer.set_metadata(
+            {1: {"caption": "a dog", "size": "XL", "camera": None}, 2: {"description": "a bird"}}
+        )
+    with album.view() as view:
+        assert view.select("caption = 'a dog'").tolist() == [1]
+        assert view.select("caption = 'a bird' and description = 'a bird'").tolist() == [2]
+        assert view.select("size = 'XL'").tolist() == [1]
+        assert view.select("file.size >= 5e6").tolist() == [3]
+        assert view.select("camera is not null").tolist() == [1]
+        with pytest.raises(UsageError, match="size holds texts: compare it with a text"):
+            view.select("size > 5")
+        image = view.images([1])[1]
+    assert image.metadata == {"caption": "a dog", "size": "XL", "camera": None}
+    assert image.facts["caption"] == "a cat"
+
+
+def test_objects_in_metadata_have_names_with_dots(album: Store) -> None:
+    with album.writer() as writer:
+        writer.set_metadata({1: {"box": {"w": 3, "more": {"deep": ["x", "y"]}}, "flag": True}})
+    with album.view() as view:
+        assert view.select("box.w = 3 and box.more.deep = 'y' and flag = true").tolist() == [1]
+
+
+def test_huge_numbers_in_metadata_do_no_harm(album: Store) -> None:
+    with album.writer() as writer:
+        writer.set_metadata({1: {"n": 10**400}, 2: {"n": 1e308}})
+    with album.view() as view:
+        assert view.select("n > 1").tolist() == [2]
+        assert view.select("n like '1000%'").tolist() == [1]
+
+
+def test_filters_follow_the_images(album: Store) -> None:
+    def kept(where: str) -> list[int]:
+        with album.view() as view:
+            ids: list[int] = view.select(where).tolist()
+            return ids
+
+    assert kept("folder = 'trip/paris'") == [3]
+    put(album, entry("rome/c.jpg", "trip/paris/c.jpg", size=5_000_000, same_as=3, moved=True))
+    assert kept("folder = 'rome'") == [3]
+    [copy] = put(album, entry("rome/a.jpg", "a.jpg", facts=None, same_as=1))
+    assert kept("caption = 'a cat'") == [1, copy]
+    put(album, entry("a.jpg", "changed", facts=Facts(1, 1, "gif")))
+    assert kept("caption = 'a cat'") == [copy]
+    assert kept("format = 'gif'") == [1]
+    with album.writer() as writer:
+        writer.remove([copy])
+        assert kept("caption is not null") == []
+    assert kept("format like '%'") == [1, 2, 3]
+
+
+def test_an_unknown_field_names_the_closest_and_all_others(album: Store) -> None:
+    with album.view() as view, pytest.raises(UsageError, match="did you mean camera") as caught:
+        view.select("kamera = 'x'")
+    said = str(caught.value)
+    assert "\n" not in said
+    assert all(name in said for name in ("taken", "width", "outcome", "keywords"))
+
+
+def test_an_empty_library_can_be_filtered(store: Store) -> None:
+    with store.view() as view:
+        assert view.select("width > 5 or path like '%' or not caption = 'x'").tolist() == []
+        assert view.fields()["width"].kind == "none"
+        with pytest.raises(UsageError, match="no field price"):
+            view.select("price < 5")
+
+
+def test_fields_tell_what_there_is(album: Store) -> None:
+    with album.writer() as writer:
+        writer.set_metadata(
+            {1: {"price": 3, "kind": "b"}, 2: {"price": 1.5, "kind": "a"}, 3: {"kind": "b"}}
+        )
+    with album.view() as view:
+        fields = view.fields()
+    assert (fields["price"].kind, fields["price"].images) == ("number", 2)
+    assert (fields["price"].low, fields["price"].high) == (1.5, 3)
+    assert (fields["kind"].kind, fields["kind"].examples) == ("text", ("b", "a"))
+    assert (fields["kind"].low, fields["kind"].high) == ("a", "b")
+    assert (fields["taken"].kind, fields["taken"].images) == ("date", 2)
+    assert fields["keywords"].examples == ("Summer", "beach")
+    assert fields["width"].images == 3
+    assert fields["path"].images == 3
+
+
+def test_thousands_of_images_in_many_blocks_are_filtered_alike(store: Store) -> None:
+    count = 2_600  # three blocks
+    ids = put(store, *(entry(f"{n:05d}.jpg", vectors={}) for n in range(count)))
+    taken = [f"20{n % 30:02d}-0{n % 9 + 1}-11T0{n % 10}:00:{n % 60:02d}.{n}" for n in range(count)]
+    with store.writer() as writer:
+        writer.set_metadata(
+            {id: {"n": n, "taken": taken[n], "kind": f"k{n % 3}"} for n, id in enumerate(ids)}
+        )
+        writer.remove(ids[1000:1100])
+    alive = [n for n in range(count) if not 1000 <= n < 1100]
+
+    expected: dict[str, Callable[[int], bool]] = {
+        "n < 1200 and kind = 'k1'": lambda n: n < 1200 and n % 3 == 1,
+        "taken = '2011'": lambda n: taken[n].startswith("2011-"),
+        "taken > '2011-05'": lambda n: taken[n] > "2011-06",
+        "not taken <= '2011'": lambda n: taken[n] > "2012",
+        "name like '%77.jpg'": lambda n: n % 100 == 77,
+        "path < '00100'": lambda n: n < 100,
+    }
+
+    def check() -> None:
+        with store.view() as view:
+            for where, keep in expected.items():
+                assert view.select(where).tolist() == [ids[n] for n in alive if keep(n)], where
+
+    check()
+    with store.writer() as writer:
+        writer.set_metadata({ids[5]: {"n": 5, "taken": taken[5], "kind": "k2"}})
+        check()  # one block is stale
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "kind = 'x'; drop table images",
+        "kind = 'x' -- ",
+        "kind = 'x' union select 1",
+        "1 = 1",
+        "kind = 'x' or 1=1",
+        "kind = (select 1)",
+        "kind = 'x' /* */",
+        "rowid = 1 or hash = 'x'",
+        "load_extension('x') = 1",
+        'kind = "x"',
+    ],
+)
+def test_sql_is_no_part_of_the_language(album: Store, where: str) -> None:
+    with album.writer() as writer:
+        writer.set_metadata({1: {"kind": "shoe"}})
+    with album.view() as view:
+        with pytest.raises(UsageError):
+            view.select(where)
+        assert view.counts()[Outcome.INDEXED] == 3
+
+
+@pytest.mark.parametrize(
+    "evil", ["'; drop table images; --", "' or '1'='1", "\x00", "%", "\\", '"', "\ud800"]
+)
+def test_values_are_only_values(album: Store, evil: str) -> None:
+    with album.writer() as writer:
+        writer.set_metadata({1: {"kind": evil, evil: 1}, 2: {"kind": "other"}})
+    text, name = evil.replace("'", "''"), evil.replace('"', '""')
+    with album.view() as view:
+        assert view.select(f"kind = '{text}'").tolist() == [1]
+        if evil != "\ud800":  # half a character is no name; it is written out as \\ud800
+            assert view.select(f'"{name}" = 1').tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("where", "says"),
+    [
+        ("", "is empty"),
+        ("   ", "is empty"),
+        ("kind = shoe", "single quotes: 'shoe'"),
+        ("kind = 'shoe", "not closed"),
+        ("kind", "the filter ends, expected ="),
+        ("kind = 'a' kind = 'b'", "character 12"),
+        ("(kind = 'a'", r"expected \)"),
+        ("kind = null", "kind is null"),
+        ("width between 1 and 'b'", "two numbers or two texts"),
+        ("width = 1e999", "too large"),
+        ("kind = ‘b’", "straight ones"),
+        ("5x = 3", "double quotes"),
+        ("kind in ()", r"found \)"),
+        ("not " * 60 + "width = 1", "nested"),
+        ("(" * 60 + "width = 1" + ")" * 60, "nested"),
+        ("width = 1 or " * 2_000 + "width = 1", "at most 10000"),
+    ],
+)
+def test_what_cannot_be_read_is_pointed_at_in_one_line(where: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says) as caught:
+        parse(where)
+    assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=60))
+def test_any_text_is_a_filter_or_an_error_of_one_line(text: str) -> None:
+    try:
+        parse(text)
+    except UsageError as error:
+        assert "\n" not in str(error)
+
+
+def test_patterns_are_never_slow_on_purpose(album: Store) -> None:
+    with album.writer() as writer:
+        writer.set_metadata({1: {"kind": "a" * 5_000}})
+    with album.view() as view:
+        assert view.select("kind like '" + "%a" * 40 + "%b'").tolist() == []
+
+
+def test_numbers_are_kept_exactly_whatever_their_size(store: Store) -> None:
+    numbers = [0.1, 1 / 3, 2049.0, 65504.0, 65536.0, 16_777_217.0, 1e300, -5e-324, 2.0**53]
+    ids = put(store, *(entry(f"{n}.jpg") for n in range(len(numbers))))
+    with store.writer() as writer:
+        writer.set_metadata({id: {"n": number} for id, number in zip(ids, numbers, strict=True)})
+    with store.view() as view:
+        for id, number in zip(ids, numbers, strict=True):
+            assert math.isfinite(number)
+            assert view.select(f"n = {number!r}").tolist() == [id]
+
+
+def test_a_library_that_was_never_packed_is_filtered_from_its_source(
+    store: Store, tmp_path: Path
+) -> None:
+    [id] = put(store, entry("a.jpg"))
+    with store.writer() as writer:
+        writer.set_metadata({id: {"kind": "shoe"}})
+        with store.view() as view:
+            assert view.select("kind = 'shoe'").tolist() == [id]
