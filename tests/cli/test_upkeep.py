@@ -78,6 +78,7 @@ def test_info_as_json_is_as_documented(album: Album) -> None:
     facts = json.loads(run.stdout)
     assert list(facts) == [
         "library", "version", "roots", "images", "outcomes", "bytes", "read_only", "spaces",
+        "runtime",
     ]  # fmt: skip
     assert facts["roots"] == [str(album.photos.resolve())]
     assert facts["images"] == 8

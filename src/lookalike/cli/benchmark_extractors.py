@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lookalike.cli import output, parameters, wording
+from lookalike.cli.fetching import FetchLine
 from lookalike.cli.progress import ProgressLine
 from lookalike.errors import UsageError
 
@@ -52,6 +53,7 @@ _QUALITY = ("mAP", "P@1", "P@10", "MRR")
 @click.option(
     "--workers", type=click.IntRange(min=1), metavar="N", help="Decoding processes. Default: cores."
 )
+@parameters.model_dir_option
 @parameters.format_options("table", "json")
 @click.option(
     "--plot",
@@ -79,6 +81,7 @@ def extractors(
     """
     from lookalike.evaluation.facts import measure, model_free, pictures
     from lookalike.extractors.table import parse
+    from lookalike.models import fetch_ahead
 
     if plot is not None and not plot.absolute().parent.is_dir():
         raise UsageError(f"cannot draw {plot}: there is no folder {plot.parent}")
@@ -86,6 +89,8 @@ def extractors(
     found = pictures(folder, labels=labels, limit=limit)
     if not found.paths:
         raise UsageError(f"there is no file in {folder} to measure on")
+    with FetchLine() as fetched:
+        fetch_ahead(chosen, progress=fetched)
     measured: list[ExtractorFacts] = []
     for name in chosen:
         with ProgressLine(name) as line:

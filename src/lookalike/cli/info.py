@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ from lookalike.cli import finding, output, parameters, wording
 if TYPE_CHECKING:
     from lookalike.library import Info
     from lookalike.stores.contract import Space
+
+
+_NETWORKS = ("onnx", "clip")  # families that ONNX Runtime computes
 
 
 @click.command("info")
@@ -41,7 +45,18 @@ def document(facts: Info) -> dict[str, Any]:
         "bytes": facts.bytes,
         "read_only": facts.read_only,
         "spaces": [_space(space) for space in facts.spaces],
+        "runtime": _runtime(facts),
     }
+
+
+def _runtime(facts: Info) -> dict[str, Any] | None:
+    """How the networks of the library run on this machine; None where it has none."""
+    if not any(space.name.partition(":")[0] in _NETWORKS for space in facts.spaces):
+        return None
+    from lookalike.extractors.runtime import expected_facts
+
+    found = expected_facts()
+    return None if found is None else asdict(found)
 
 
 def _space(space: Space) -> dict[str, Any]:
@@ -92,3 +107,9 @@ def _table(facts: Info) -> None:
         for space in facts.spaces
     ]
     output.table(titles, rows, right="llrlrrr", stretch=0)
+    if runtime := _runtime(facts):
+        output.put()
+        output.put(
+            f"networks run on {runtime['provider']}: {wording.counted(runtime['threads'], 'core')}, "
+            f"{runtime['batch']} pictures in a batch"
+        )

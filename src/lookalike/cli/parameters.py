@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+MODELS = "LOOKALIKE_MODELS"  # what lookalike.models.places reads
 PATH = click.Path(path_type=Path)
 
 
@@ -42,6 +44,36 @@ def library_option(command: F) -> F:
         show_envvar=True,
         help="The library: the folder of pictures, or the .lookalike folder itself. Otherwise it "
         "is looked for from here upwards.",
+    )(command)
+
+
+def _use_models(ctx: click.Context, _: click.Parameter, folder: Path | None) -> None:
+    """For this run of the program, and for the processes that it starts."""
+    if folder is None:
+        return
+    before = os.environ.get(MODELS)
+    os.environ[MODELS] = str(folder.absolute())
+
+    def restore() -> None:
+        if before is None:
+            del os.environ[MODELS]
+        else:
+            os.environ[MODELS] = before
+
+    ctx.call_on_close(restore)
+
+
+def model_dir_option(command: F) -> F:
+    """--model-dir DIR: where models are looked for and downloaded to."""
+    return click.option(
+        "--model-dir",
+        type=PATH,
+        metavar="DIR",
+        envvar=MODELS,
+        show_envvar=True,
+        callback=_use_models,
+        expose_value=False,
+        help="Where models are looked for and downloaded to. Default: the platform's cache.",
     )(command)
 
 

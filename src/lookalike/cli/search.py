@@ -103,6 +103,7 @@ _BATCH = 1000
     "Writes one JSON object a line.",
 )
 @parameters.library_option
+@parameters.model_dir_option
 @parameters.format_options("table", "json", "jsonl", "csv", "paths")
 @click.option(
     "--grid",

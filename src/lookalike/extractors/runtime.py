@@ -25,6 +25,9 @@ _PROVIDERS = (
     "CPUExecutionProvider",
 )
 
+_BATCH = 4  # pictures a pass on one core: more leave its caches and gain nothing
+_BATCH_ELSEWHERE = 32  # on a graphics card, which needs more to be busy
+
 _NUMBERS = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
@@ -53,6 +56,18 @@ class Port:
     shape: tuple[int | None, ...]
 
 
+def expected_facts() -> RuntimeFacts | None:
+    """How a network would run here, without loading one (the runtime itself is imported); None where
+    there is no runtime. Networks with a fixed batch or dynamic quantisation get batches of 1."""
+    try:
+        available = _import_runtime().get_available_providers()
+    except MissingExtra:
+        return None
+    provider = next(name for name in _PROVIDERS if name in available)
+    on_processor = provider == "CPUExecutionProvider"
+    return RuntimeFacts(provider, usable_cores(), _BATCH if on_processor else _BATCH_ELSEWHERE)
+
+
 class Session:
     """A loaded network. `close` gives its memory back; so does forgetting it.
 
@@ -62,7 +77,7 @@ class Session:
     decoder cost 20 ms of processor time a picture instead of 11 (MobileNetV2).
     """
 
-    def __init__(self, path: Path, *, content: bytes | None = None, batch: int = 4) -> None:
+    def __init__(self, path: Path, *, content: bytes | None = None, batch: int = _BATCH) -> None:
         runtime = _import_runtime()
         available = runtime.get_available_providers()
         providers = [name for name in _PROVIDERS if name in available]
@@ -89,7 +104,7 @@ class Session:
         self.outputs = {port.name: port for port in map(_port, session.get_outputs())}
         self._provider = str(session.get_providers()[0])
         self._on_processor = self._provider == "CPUExecutionProvider"
-        self.batch = batch if self._on_processor or batch == 1 else 32
+        self.batch = batch if self._on_processor or batch == 1 else _BATCH_ELSEWHERE
         self._partly: Any = runtime.RunOptions()
         self._partly.only_execute_path_to_fetches = True
 

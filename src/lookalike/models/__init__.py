@@ -7,7 +7,7 @@ from lookalike.models.files import ModelFiles, Wanted
 from lookalike.models.obtain import Fetching, cached, obtain
 from lookalike.models.presets import MODELS
 from lookalike.models.record import Model
-from lookalike.models.stock import Stocked, fetch_model, stock
+from lookalike.models.stock import Stocked, fetch_ahead, fetch_model, stock
 
 __all__ = [
     "MODELS",
@@ -17,6 +17,7 @@ __all__ = [
     "Stocked",
     "Wanted",
     "cached",
+    "fetch_ahead",
     "fetch_model",
     "obtain",
     "stock",

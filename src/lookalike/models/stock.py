@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +16,13 @@ from lookalike.models.spec import ModelSpec, parse_spec
 
 @dataclass(frozen=True, slots=True)
 class Stocked:
-    """A known model. `pictures` and `words`: what of it works without a network."""
+    """A known model. `pictures` and `words`: what of it works without a network; `folder`: where it
+    lies, None where it is not here."""
 
     model: Model
     pictures: bool
     words: bool
+    folder: Path | None = None
 
 
 def stock(models: Path | None = None) -> list[Stocked]:
@@ -47,7 +51,22 @@ def _look(model: Model, models: Path | None) -> Stocked:
     family, _, text = model.name.partition(":")
     spec = parse_spec(family, text, models=models)
     here = cached(spec.source, spec.picture_files(family), revision=spec.revision, folder=models)
-    return Stocked(model, here is not None, _has_words(spec, models) if model.words else False)
+    words = model.words and _has_words(spec, models)
+    return Stocked(model, here is not None, words, here.folder if here is not None else None)
+
+
+def fetch_ahead(
+    names: Iterable[str], *, models: Path | None = None, progress: Progress | None = None
+) -> None:
+    """Downloads what the extractors of these names need for pictures, where it is not here: the same
+    that loading them would do, but before anything else has begun. Names of other extractors, and
+    those that loading will refuse, are passed over."""
+    for name in names:
+        family, _, text = name.partition(":")
+        if family in {"onnx", "clip"} and text:
+            with suppress(UnknownExtractor):
+                spec = parse_spec(family, text, models=models)
+                spec.fetch(spec.picture_files(family), models=models, progress=progress)
 
 
 def _has_words(spec: ModelSpec, models: Path | None) -> bool:

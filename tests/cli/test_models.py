@@ -1,0 +1,152 @@
+"""`models` and `models get`; the networks in `info`; the line that a download draws."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.cli.running import Album, draw, lookalike
+
+from lookalike.cli import fetching
+from lookalike.cli.fetching import FetchLine
+from lookalike.models import MODELS, Fetching
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> dict[str, str]:
+    """No cache of the person who runs the tests, and no hub."""
+    return {
+        "LOOKALIKE_MODELS": str(tmp_path / "models"),
+        "HF_HOME": str(tmp_path / "huggingface"),
+        "HF_ENDPOINT": "http://127.0.0.1:9",
+        "HF_HUB_OFFLINE": "",
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+
+
+@pytest.fixture
+def mobilenet(tmp_path: Path) -> Path:
+    """A folder of models that has one, as far as its files go."""
+    onnx = tmp_path / "brought" / "mobilenet_v2_1.0_224" / "onnx"
+    onnx.mkdir(parents=True)
+    for name in ("config.json", "preprocessor_config.json", "onnx/model.onnx"):
+        (onnx.parent / name).write_text("{}")
+    return tmp_path / "brought"
+
+
+def test_every_model_is_listed_with_its_facts(tmp_path: Path, nowhere: dict[str, str]) -> None:
+    run = lookalike("models", cwd=tmp_path, env=nowhere)
+    assert run.returncode == 0
+    lines = run.stdout.splitlines()
+    assert [line.split()[0] for line in lines[1 : 1 + len(MODELS)]] == list(MODELS)
+    assert lines[1].split() == [
+        *("onnx:resnet18", "512", "47", "MB", "no", "Apache-2.0", "Xenova/resnet-18@6e70fa1e")
+    ]
+    assert lines[-1] == f"Downloads go to {nowhere['LOOKALIKE_MODELS']}"
+
+
+def test_json_says_where_a_model_lies(
+    tmp_path: Path, nowhere: dict[str, str], mobilenet: Path
+) -> None:
+    asked = ("models", "--model-dir", mobilenet, "--format", "json")
+    found = json.loads(lookalike(*asked, cwd=tmp_path, env=nowhere).stdout)
+    assert found["model_dir"] == str(mobilenet)
+    here = {one["name"]: one["folder"] for one in found["models"] if one["here"]["pictures"]}
+    assert here == {"onnx:mobilenetv2": str(mobilenet / "mobilenet_v2_1.0_224")}
+    assert all(
+        set(one) >= {"source", "revision", "licence", "bytes", "dim", "words", "preprocessing"}
+        for one in found["models"]
+    )
+
+
+def test_listing_models_loads_no_runtime_and_decodes_nothing() -> None:
+    heavy = ("numpy", "onnxruntime", "torch", "timm", "cv2", "PIL", "matplotlib", "tokenizers")
+    code = (
+        "import sys\n"
+        "from lookalike.cli import program\n"
+        "program(['models'], standalone_mode=False)\n"
+        f"print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "[]\n")
+
+
+def test_a_model_that_is_here_is_not_fetched(
+    tmp_path: Path, nowhere: dict[str, str], mobilenet: Path
+) -> None:
+    run = lookalike(
+        "models", "get", "onnx:mobilenetv2", "--model-dir", mobilenet, cwd=tmp_path, env=nowhere
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout == f"{mobilenet / 'mobilenet_v2_1.0_224'}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [("models", "get", "onnx:resnet18"), ("index", ".", "--with", "onnx:resnet18")]
+)
+def test_without_a_network_one_line_says_what_to_do(
+    tmp_path: Path, nowhere: dict[str, str], arguments: tuple[str, ...]
+) -> None:
+    run = lookalike(*arguments, cwd=tmp_path, env=nowhere)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr.count("\n") == 1
+    assert "http://127.0.0.1:9 cannot be reached" in run.stderr and "--model-dir" in run.stderr
+    assert not (tmp_path / ".lookalike").exists()
+
+
+def test_what_is_no_model_lists_the_known_ones(tmp_path: Path, nowhere: dict[str, str]) -> None:
+    run = lookalike("models", "get", "color", cwd=tmp_path, env=nowhere)
+    assert run.returncode == 2 and "known are onnx:resnet18" in run.stderr
+
+
+def test_a_library_without_networks_says_nothing_of_a_runtime(album: Album) -> None:
+    found = json.loads(lookalike("info", "--format", "json", cwd=album.photos).stdout)
+    assert found["runtime"] is None
+    assert "networks run" not in lookalike("info", cwd=album.photos).stdout
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_download_is_one_line_redrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(fetching, "_REDRAW", 0)
+    stream = Terminal()
+    with FetchLine(stream) as line:
+        line(Fetching("a/b", "model.onnx", 10_000_000, 40_000_000))
+        line(Fetching("a/b", "model.onnx", 40_000_000, 40_000_000))
+    first, second, cleared = stream.getvalue().split("\r")[1:]
+    assert first == "Downloading a/b  25%  10 MB of 40 MB\x1b[K"
+    assert second == "Downloading a/b  100%  40 MB of 40 MB\x1b[K"
+    assert cleared == "\x1b[K"
+
+
+def test_speed_counts_only_what_came_in_this_run() -> None:
+    half = Fetching("a/b", "model.onnx", 30_000_000, 40_000_000)
+    text = fetching.line(half, came=10_000_000, seconds=5.0)
+    assert text == "Downloading a/b  75%  30 MB of 40 MB  2.0 MB/s  5.0 s left"
+    unknown = Fetching("a/b", "model.onnx", 30_000_000, None)
+    assert fetching.line(unknown, came=0, seconds=0.0) == "Downloading a/b  30 MB"
+
+
+def test_info_tells_how_the_networks_of_a_library_run(tmp_path: Path, shared_folder: Path) -> None:
+    network = shared_folder / "models" / "mobilenet_v2_1.0_224"
+    if not network.is_dir():
+        pytest.skip(f"no network in {network}")
+    draw(tmp_path / "photos" / "one.png", 1)
+    run = lookalike("index", "photos", "--with", f"onnx:{network}", cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    found = json.loads(
+        lookalike("info", "--library", "photos", "--format", "json", cwd=tmp_path).stdout
+    )
+    assert set(found["runtime"]) == {"provider", "threads", "batch"}
+    assert found["runtime"]["provider"].endswith("ExecutionProvider")
+    assert found["runtime"]["threads"] >= 1
+    table = lookalike("info", "--library", "photos", cwd=tmp_path).stdout.splitlines()[-1]
+    assert table.startswith(f"networks run on {found['runtime']['provider']}: ")
