@@ -302,9 +302,6 @@ def space_of(extractor: Extractor) -> Space:
     )
 
 
-def images_below(view: View, path: Path) -> list[Image]:
-    """The images that a path means: one file, or all below a folder, whether or not they still exist.
-    `UsageError` where the library has none there."""
 def among(view: View, paths: Sequence[Path | str]) -> Ids:
     """Ids, rising, of the images at or below these paths that can be compared; of all without any."""
     everything = [view.sample(space.key, space.count) for space in view.spaces() if space.current]
@@ -315,6 +312,9 @@ def among(view: View, paths: Sequence[Path | str]) -> Ids:
     return ids[np.isin(ids, below)]
 
 
+def images_below(view: View, path: Path) -> list[Image]:
+    """The images that a path means: one file, or all below a folder, whether or not they still exist.
+    `UsageError` where the library has none there."""
     whole = path.absolute()
     images = [
         image

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from lookalike.duplicates.showing import Showing
 from lookalike.errors import UsageError
 from lookalike.stores.contract import Ids, Space, View
 from lookalike.vectors.calibration import RELEVANCES, Background, Relevance
+from lookalike.vectors.exact import Floats
 from lookalike.vectors.similarity import similarity_matrix
 
 NEIGHBOURS = 10
@@ -99,8 +100,7 @@ class Judge:
 
     def similar(self, pairs: Sequence[Pair]) -> dict[Pair, float]:
         """Those of the pairs that are similar enough."""
-        firsts: Mapping[int, list[int]] = {}
-        firsts = {one: [] for one, _ in pairs}
+        firsts: dict[int, list[int]] = {one: [] for one, _ in pairs}
         for one, other in pairs:
             firsts[one].append(other)
         found: dict[Pair, float] = {}
@@ -115,12 +115,9 @@ class Judge:
                     found[pair(one, other)] = value
         return found
 
-    def _backgrounds(
-        self, vectors: np.ndarray[tuple[int, int], np.dtype[np.float32]]
-    ) -> Sequence[Background | None]:
-        return Background.of_each(
-            vectors, np.arange(len(vectors)), self._sample, similarity=self._space.similarity
-        )
+    def _backgrounds(self, vectors: Floats) -> Sequence[Background | None]:
+        kind = self._space.similarity
+        return [Background.of(vector[None], self._sample, similarity=kind) for vector in vectors]
 
     def _enough(self, value: float, background: Background | None) -> bool:
         if self._similarity is not None:

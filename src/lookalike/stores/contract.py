@@ -60,12 +60,6 @@ class Space:
     fitted: Mapping[str, NDArray[np.generic]] | None = field(default=None, compare=False)
 
 
-    @property
-        None where a row is one vector."""
-
-    @property
-        """Length of one vector."""
-
 @dataclass(frozen=True, slots=True)
 class Known:
     """What the store knows of a path: enough to tell unchanged from changed."""
@@ -135,12 +129,6 @@ class Image:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbours:
-    """Nearest images of each query, best first.
-
-    ids           (n, k) int64, -1 where there are fewer than k
-    similarities  (n, k) float32, -inf where there are fewer than k; recomputed from the stored vectors
 DecisionKind: TypeAlias = Literal["not-duplicate", "keep", "relevant", "not-relevant"]
 DECISIONS: tuple[DecisionKind, ...] = ("not-duplicate", "keep", "relevant", "not-relevant")
 
@@ -184,6 +172,12 @@ def opposite(kind: DecisionKind) -> DecisionKind | None:
     return {"relevant": "not-relevant", "not-relevant": "relevant"}.get(kind)  # type: ignore[return-value]
 
 
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Nearest images of each query, best first.
+
+    ids           (n, k) int64, -1 where there are fewer than k
+    similarities  (n, k) float32, -inf where there are fewer than k; recomputed from the stored vectors
     exact         True when every stored vector was compared
     """
 
@@ -226,7 +220,7 @@ class View(Protocol):
         ...
 
     def vectors(self, space: str, ids: Ids) -> NDArray[np.float32]:
-        in this space."""
+        """(len(ids), dim) as stored, a row of NaN where the image has no vector in this space."""
         ...
 
     def sample(self, space: str, count: int) -> Ids:
@@ -270,16 +264,6 @@ class View(Protocol):
         ...
 
     def by_hash(self, hash: bytes) -> list[Image]: ...
-    def ledger(self, *, outcomes: Iterable[Outcome] | None = None) -> Iterator[Image]:
-        """All images with one of these outcomes (all, by default), by root and path; a generator."""
-        ...
-
-    def counts(self) -> dict[Outcome, int]: ...
-
-
-class Sidecars(Protocol):
-    """What the writer keeps of files beside the pictures: metadata that follows those files.
-
     def repeats(self) -> list[list[int]]:
         """Ids, rising, of the indexed images that share their content with others: a list a content,
         by its first id."""
@@ -291,6 +275,16 @@ class Sidecars(Protocol):
         """What people decided, in a fixed order: of these kinds (all, by default), on the content of
         that hash (any, by default), whether or not the library still has it."""
         ...
+
+    def ledger(self, *, outcomes: Iterable[Outcome] | None = None) -> Iterator[Image]:
+        """All images with one of these outcomes (all, by default), by root and path; a generator."""
+        ...
+
+    def counts(self) -> dict[Outcome, int]: ...
+
+
+class Sidecars(Protocol):
+    """What the writer keeps of files beside the pictures: metadata that follows those files.
 
     A mark is any text that changes when the files do.
     """
@@ -372,16 +366,6 @@ class Writer(Protocol):
         goes before what sidecars and the files themselves say of the same name; None says nothing."""
         ...
 
-    @property
-    def sidecars(self) -> Sidecars: ...
-
-
-class Store(Protocol):
-    """An open library."""
-
-    @property
-    def folder(self) -> Path: ...
-    @property
     def decide(self, decisions: Iterable[Decision]) -> int:
         """Remember decisions; how many were not there in the same words. The same one again replaces
         who and when; "relevant" and "not-relevant" replace each other. They stay when images change,
@@ -392,6 +376,16 @@ class Store(Protocol):
         """Forget decisions; how many there were."""
         ...
 
+    @property
+    def sidecars(self) -> Sidecars: ...
+
+
+class Store(Protocol):
+    """An open library."""
+
+    @property
+    def folder(self) -> Path: ...
+    @property
     def read_only(self) -> bool: ...
     def view(self) -> AbstractContextManager[View]: ...
     def writer(self) -> AbstractContextManager[Writer]:

@@ -21,8 +21,8 @@ from lookalike.stores.contract import (
     Space,
 )
 from lookalike.stores.filters import FieldFacts
-from lookalike.stores.local.captions import Scores, find_words, has_captions
 from lookalike.stores.local import decisions
+from lookalike.stores.local.captions import Scores, find_words, has_captions
 from lookalike.stores.local.catalogue import (
     IMAGE_COLUMNS,
     SpaceRow,
@@ -205,13 +205,6 @@ class LocalView:
             )
             return [image_from(row) for row in rows]
 
-    def ledger(self, *, outcomes: Iterable[Outcome] | None = None) -> Iterator[Image]:
-        chosen = [str(outcome) for outcome in (Outcome if outcomes is None else outcomes)]
-        # Said in so many words, SQLite takes the small index of failures and not the whole table.
-        only_failed = "" if Outcome.INDEXED in chosen else "AND outcome <> 'indexed'"
-        with translated(self._folder):
-            cursor = self._connection.execute(
-                f"SELECT {IMAGE_COLUMNS} WHERE outcome IN ({marks(len(chosen))}) {only_failed} "
     def repeats(self) -> list[list[int]]:
         with translated(self._folder):
             rows = self._connection.execute(
@@ -226,6 +219,13 @@ class LocalView:
         with translated(self._folder):
             return decisions.read(self._connection, kinds, about)
 
+    def ledger(self, *, outcomes: Iterable[Outcome] | None = None) -> Iterator[Image]:
+        chosen = [str(outcome) for outcome in (Outcome if outcomes is None else outcomes)]
+        # Said in so many words, SQLite takes the small index of failures and not the whole table.
+        only_failed = "" if Outcome.INDEXED in chosen else "AND outcome <> 'indexed'"
+        with translated(self._folder):
+            cursor = self._connection.execute(
+                f"SELECT {IMAGE_COLUMNS} WHERE outcome IN ({marks(len(chosen))}) {only_failed} "
                 "ORDER BY root, path",
                 chosen,
             )
@@ -253,7 +253,6 @@ class LocalView:
             raise UsageError(f"no space {key!r} in this library; it has: {known}")
         matrix = self._matrices.get(row.id)
         if matrix is None:
-
             raise damaged(self._folder, row)
         return row, matrix
 
