@@ -23,7 +23,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Pictures": ("index", "search", "duplicates", "similar-groups", "demo"),
     "Decisions": ("decide", "decisions"),
     "The library": ("info", "failures", "remove"),
-    "Measuring": ("benchmark",),
+    "Measuring": ("benchmark", "models"),
 }
 
 EPILOG = """\b
