@@ -14,7 +14,7 @@ import numpy as np
 from lookalike import __version__
 from lookalike.errors import NoLibrary, Outcome, UsageError
 from lookalike.extractors import load
-from lookalike.extractors.contract import Extractor, FittedExtractor, space_key
+from lookalike.extractors.contract import BOXES, Extractor, FittedExtractor, space_key
 from lookalike.images.needs import Limits, Pixels
 from lookalike.indexing.report import Added, Indexing, ProgressCallback, Promise
 from lookalike.indexing.sources import apart, place, resolved
@@ -291,14 +291,17 @@ class Library:
 
 def space_of(extractor: Extractor) -> Space:
     """The space that this extractor's vectors go to."""
+    fitted = extractor.fitted if isinstance(extractor, FittedExtractor) else None
+    # A row of parts is not one vector: each of them has length 1 by itself.
+    whole = fitted is None or BOXES not in fitted
     return Space(
         key=space_key(extractor),
         name=extractor.name,
         revision=extractor.revision,
         dim=extractor.dim,
         similarity=extractor.similarity,
-        normalised=extractor.similarity == "cosine",
-        fitted=extractor.fitted if isinstance(extractor, FittedExtractor) else None,
+        normalised=extractor.similarity == "cosine" and whole,
+        fitted=fitted,
     )
 
 

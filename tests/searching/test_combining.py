@@ -89,9 +89,7 @@ def bm25(shelf: Shelf, words: str) -> dict[int, float]:
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
 def test_pictures_and_captions_are_weighed_by_alpha(shelf: Shelf, alpha: float) -> None:
-    found = one(
-        shelf, Term(image=3), Term(words="boot green"), k=COUNT, by=("near",), alpha=alpha
-    )
+    found = one(shelf, Term(image=3), Term(words="boot green"), k=COUNT, by=("near",), alpha=alpha)
     said = dict.fromkeys(range(1, COUNT + 1), 0.0) | bm25(shelf, "boot green")
     pictures, words = to_one(cosines(shelf, shelf.near[2])), to_one(said)
     agree(found, {id: alpha * pictures[id] + (1 - alpha) * words[id] for id in pictures})
@@ -201,7 +199,9 @@ def test_relevance_below_the_bar_is_nothing_found(shelf: Shelf) -> None:
     for lowest in ("near-copy", "strong", "plausible", "weak"):
         found = one(shelf, Term(image=20), k=COUNT, by=("near",), min_relevance=lowest)
         bands = ["weak", "plausible", "strong", "near-copy"]
-        kept = [hit for hit in plain.hits if bands.index(hit.relevance or "") >= bands.index(lowest)]
+        kept = [
+            hit for hit in plain.hits if bands.index(hit.relevance or "") >= bands.index(lowest)
+        ]
         assert [hit.id for hit in found.hits] == [hit.id for hit in kept]
     only = one(shelf, Term(image=20), by=("near",), where="price < 0", min_relevance="strong")
     assert (len(only), only.best) == (0, None)

@@ -73,6 +73,11 @@ class FittedExtractor(Protocol):
     def with_fitted(self, fitted: Mapping[str, NDArray[np.generic]]) -> Extractor: ...
 
 
+BOXES = "boxes"
+"""The fitted array of an extractor whose rows hold the vectors of several parts of a picture, side by
+side: (parts, 4) x, y, width and height as fractions; the first is the whole picture."""
+
+
 def space_key(extractor: Extractor) -> str:
     """The key of the space that holds this extractor's vectors: name and revision."""
     return f"{extractor.name}@{extractor.revision}"

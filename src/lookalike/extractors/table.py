@@ -22,6 +22,10 @@ PLUGINS = "lookalike.extractors"
 """The entry point group in which other packages offer extractors."""
 
 
+REGIONS = "+regions"
+"""After a name: vectors of parts of the picture, too ("color+regions")."""
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """An extractor that can be asked for by name.
@@ -77,6 +81,10 @@ def load(spec: str) -> Extractor:
     Raises UnknownExtractor, listing the known ones; UsageError where a plug-in is broken, and
     whatever the extractor itself says about the text after the colon.
     """
+    if spec.endswith(REGIONS):
+        from lookalike.extractors.regions import Regions
+
+        return Regions(load(spec.removesuffix(REGIONS)))
     name, colon, text = spec.partition(":")
     if offer := EXTRACTORS.get(name):
         if colon and not offer.takes:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.errors import UsageError
-from lookalike.query import Hit, Hits, Query
+from lookalike.query import Box, Hit, Hits, Query
 from lookalike.searching.asking import ORIENTATIONS, Askers, Work, sought
 from lookalike.searching.drafts import Draft, Filters, asked_spaces, current_spaces, draft
 from lookalike.searching.rankings import Ranking, completed, fused, probe
@@ -180,6 +180,7 @@ def hits(choice: Choice, images: Mapping[int, Image], folders: Mapping[int, Path
                 parts={} if single else {r.name: r.scores[id] for r in rankings if id in r.scores},
                 copies=choice.copies.get(id, 0),
                 orientation=orientation(rankings, id) if turns else None,
+                box=box(rankings, id),
             )
         )
     return Hits(
@@ -191,6 +192,16 @@ def hits(choice: Choice, images: Mapping[int, Image], folders: Mapping[int, Path
         seconds={},
         best=choice.best,
     )
+
+
+def box(rankings: Sequence[Ranking], id: int) -> Box | None:
+    """The part of the image that matched, in the first space that has parts."""
+    for ranking in rankings:
+        boxes = ranking.probe.space.boxes if ranking.probe else None
+        if boxes is not None and id in ranking.parts:
+            x, y, width, height = boxes[ranking.parts[id]].tolist()
+            return x, y, width, height
+    return None
 
 
 def orientation(rankings: Sequence[Ranking], id: int) -> str | None:

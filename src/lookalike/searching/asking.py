@@ -17,6 +17,7 @@ from lookalike.errors import ImageError, LookalikeError, Outcome, UsageError
 from lookalike.extractors import load
 from lookalike.extractors.contract import Extractor, FittedExtractor, TextExtractor, space_key
 from lookalike.extractors.extraction import Extraction, Loaded, Task, Vector, extract_each
+from lookalike.extractors.regions import Regions
 from lookalike.images.needs import Limits
 from lookalike.images.pool import Pool
 from lookalike.query import Picture, Term
@@ -118,7 +119,7 @@ class Askers:
     because nobody else could make them again."""
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self.limits = limits
         self._given: dict[str, Extractor] = {}
         self._askers: dict[str, Asker] = {}
 
@@ -127,7 +128,7 @@ class Askers:
 
     def asker(self, space: Space) -> Asker:
         if space.key not in self._askers:
-            self._askers[space.key] = Asker(self._extractor(space), self._limits)
+            self._askers[space.key] = Asker(self._extractor(space), self.limits)
         return self._askers[space.key]
 
     def reads(self, space: Space) -> bool:
@@ -159,7 +160,7 @@ class Askers:
                 f"the {space.name} vectors of this library were made by revision {space.revision}, "
                 f"this is {extractor.revision}: renew them with `lookalike index --with {space.name}`"
             )
-        return extractor
+        return extractor.whole if isinstance(extractor, Regions) else extractor
 
 
 def term_vectors(

@@ -161,10 +161,11 @@ def picture_probe(
 ) -> NDArray[np.float32]:
     """(n, dim): Σ weight · vector / Σ |weight|, each vector at unit length first where the space is, so
     that no picture weighs more than its weight. One row an orientation that is tried."""
-    total = np.zeros((len(ORIENTATIONS) if any_orientation else 1, space.dim), np.float64)
+    total = np.zeros((len(ORIENTATIONS) if any_orientation else 1, space.width), np.float64)
     for term in terms:
         made = term_vectors(view, askers, space, term, any_orientation=any_orientation)
-        total += term.weight * (normalise(made) if space.normalised else made)
+        unit = space.normalised or (space.boxes is not None and space.similarity == "cosine")
+        total += term.weight * (normalise(made) if unit else made)
     return np.asarray(total / sum(abs(term.weight) for term in terms), np.float32)
 
 

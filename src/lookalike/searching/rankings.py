@@ -18,7 +18,7 @@ CAPTIONS = "captions"
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """What one probe or the captions found: scores by id; `turned` is the row of the probe's vectors
-    (an orientation) that was nearest."""
+    (an orientation) that was nearest, `parts` the part of the image, in spaces that have them."""
 
     name: str
     weight: float
@@ -26,6 +26,7 @@ class Ranking:
     exact: bool
     probe: Probe | None = None
     turned: Mapping[int, int] = field(default_factory=dict)
+    parts: Mapping[int, int] = field(default_factory=dict)
 
 
 def probe(view: View, drafts: Sequence[Draft]) -> list[list[Ranking]]:
@@ -65,13 +66,17 @@ def ranking_of(probe: Probe, near: Neighbours, first: int, depth: int) -> Rankin
     """The rows of a probe in a shared search: the best of its vectors counts for each image."""
     scores: dict[int, float] = {}
     turned: dict[int, int] = {}
+    parts: dict[int, int] = {}
     for turn in range(len(probe.vectors)):
         ids = near.ids[first + turn, :depth].tolist()
         similarities = near.similarities[first + turn, :depth].tolist()
         for id, similarity in zip(ids, similarities, strict=True):
             if id >= 0 and similarity > scores.get(id, -np.inf):
                 scores[id], turned[id] = similarity, turn
-    return Ranking(probe.name, probe.weight, scores, near.exact, probe, turned)
+        if near.parts is not None:
+            found = zip(ids, near.parts[first + turn, :depth].tolist(), strict=True)
+            parts |= {id: part for id, part in found if turned.get(id) == turn}
+    return Ranking(probe.name, probe.weight, scores, near.exact, probe, turned, parts)
 
 
 def captions(view: View, draft: Draft) -> Ranking:
@@ -118,6 +123,7 @@ def complete(view: View, ranking: Ranking, ids: Sequence[int]) -> Ranking:
         ranking,
         scores=ranking.scores | rest.scores,
         turned={**ranking.turned, **rest.turned},
+        parts={**ranking.parts, **rest.parts},
     )
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lookalike.searching.drafts import Probe
 from lookalike.searching.rankings import Ranking
-from lookalike.stores.contract import Image, View
+from lookalike.stores.contract import Ids, Image, View
 from lookalike.vectors.calibration import RELEVANCES, Background, Relevance
 from lookalike.vectors.exact import Floats
 from lookalike.vectors.similarity import similarity_matrix
@@ -23,7 +23,7 @@ class Backgrounds:
 
     def __init__(self, view: View) -> None:
         self._view = view
-        self._samples: dict[str, Floats] = {}
+        self._samples: dict[str, tuple[Ids, Floats]] = {}
         self._found: dict[int, Background | None] = {}
 
     def look(self, probes: Iterable[Probe]) -> None:
@@ -53,9 +53,18 @@ class Backgrounds:
         key = probe.space.key
         if key not in self._samples:
             ids = self._view.sample(key, SAMPLE)
-            self._samples[key] = self._view.vectors(key, ids)
+            self._samples[key] = ids, self._view.vectors(key, ids)
+        ids, sample = self._samples[key]
         starts = np.arange(len(vectors)) if starts is None else starts
-        return Background.of_each(vectors, starts, self._samples[key], similarity=probe.similarity)
+        if probe.space.boxes is None:
+            found = similarity_matrix(vectors, sample, similarity=probe.similarity)
+        else:  # the best of many parts is more alike by chance, so it must be in the background
+            count = max(len(ids), 1)
+            near = self._view.search(
+                key, vectors, count, similarity=probe.similarity, among=ids, exact=True
+            )
+            found = np.take_along_axis(near.similarities, np.argsort(near.ids, axis=1), axis=1)
+        return Background.of_each(found, starts, similarity=probe.similarity)
 
 
 def judged(

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import Outcome
+from lookalike.extractors.contract import BOXES
 from lookalike.images.needs import Facts
 from lookalike.stores.filters import FieldFacts
 from lookalike.vectors.similarity import Similarity
@@ -58,6 +59,17 @@ class Space:
     count: int = 0
     bytes: int = 0
     fitted: Mapping[str, NDArray[np.generic]] | None = field(default=None, compare=False)
+
+    @property
+    def boxes(self) -> NDArray[np.generic] | None:
+        """Where the parts lie whose vectors stand side by side in a row of `dim` numbers, (parts, 4);
+        None where a row is one vector."""
+        return None if self.fitted is None else self.fitted.get(BOXES)
+
+    @property
+    def width(self) -> int:
+        """Length of one vector."""
+        return self.dim if self.boxes is None else self.dim // len(self.boxes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +191,13 @@ class Neighbours:
     ids           (n, k) int64, -1 where there are fewer than k
     similarities  (n, k) float32, -inf where there are fewer than k; recomputed from the stored vectors
     exact         True when every stored vector was compared
+    parts         (n, k) which part of the image was nearest (`Space.boxes`); None in other spaces
     """
 
     ids: Ids
     similarities: NDArray[np.float32]
     exact: bool
+    parts: NDArray[np.int64] | None = None
 
 
 class View(Protocol):
@@ -209,7 +223,8 @@ class View(Protocol):
         among: Ids | None = None,
         exact: bool = False,
     ) -> Neighbours:
-        """The k nearest images of each query (n, dim) in the space of that key.
+        """The k nearest images of each query (n, width) in the space of that key; where images have
+        parts, the nearest of its parts counts for each.
 
         similarity  the space's own by default
         among       only these image ids (a filter); unknown ids are ignored
@@ -220,7 +235,8 @@ class View(Protocol):
         ...
 
     def vectors(self, space: str, ids: Ids) -> NDArray[np.float32]:
-        """(len(ids), dim) as stored, a row of NaN where the image has no vector in this space."""
+        """(len(ids), width) as stored, of whole pictures; a row of NaN where the image has no vector
+        in this space."""
         ...
 
     def sample(self, space: str, count: int) -> Ids:

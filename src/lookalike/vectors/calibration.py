@@ -56,16 +56,17 @@ class Background:
         """The background of a query (n, dim) (of several vectors the best counts) in a sample
         (m, dim); None if the sample is too small. Minus the distance is squared first, which for
         unit vectors puts it on the scale of the cosine: |a - b|² = 2 - 2 cos."""
-        return cls.of_each(query, np.zeros(1, np.int64), sample, similarity=similarity)[0]
+        found = similarity_matrix(query, sample, similarity=similarity)
+        return cls.of_each(found, np.zeros(1, np.int64), similarity=similarity)[0]
 
     @classmethod
     def of_each(
-        cls, queries: Floats, starts: NDArray[np.int64], sample: Floats, *, similarity: Similarity
+        cls, found: Floats, starts: NDArray[np.int64], *, similarity: Similarity
     ) -> Sequence[Background | None]:
-        """The same for many queries, each a run of the rows of `queries` from one of `starts` on."""
-        if len(sample) < FEWEST:
+        """The same for many queries, from their similarities (n, m) to the sample; a query is a run of
+        rows from one of `starts` on."""
+        if found.shape[1] < FEWEST:
             return [None] * len(starts)
-        found = similarity_matrix(queries, sample, similarity=similarity)
         found = np.maximum.reduceat(found, starts, axis=0)
         if similarity == "euclidean":
             found = -np.square(found)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import Outcome, UsageError
+from lookalike.extractors.contract import BOXES
 from lookalike.stores.contract import (
     Decision,
     DecisionKind,
@@ -38,7 +39,8 @@ from lookalike.stores.local.names import below, encode_path, load_root
 from lookalike.stores.local.recognition import known
 from lookalike.stores.local.snapshot import Columns
 from lookalike.stores.local.where import select
-from lookalike.vectors.similarity import Similarity, top_k
+from lookalike.vectors.parts import nearest
+from lookalike.vectors.similarity import Similarity
 
 
 class LocalView:
@@ -111,7 +113,8 @@ class LocalView:
             # Not np.unique, which imports numpy.ma at its first call: 50 ms of a cold search.
             rows = np.sort(matrix.rows_of(np.sort(np.asarray(among, np.int64))))
             rows = rows[(rows >= 0) & (np.diff(rows, prepend=-1) > 0)]
-        found, similarities = top_k(
+        boxes = self._boxes(row)
+        found, similarities, parts = nearest(
             matrix.vectors,
             queries,
             k,
@@ -119,6 +122,7 @@ class LocalView:
             rows=rows,
             dead=matrix.dead if rows is None else None,  # rows_of left them out
             normalised=bool(row.normalised),
+            parts=1 if boxes is None else len(boxes),
         )
         ids = np.full(found.shape, -1, np.int64)
         ids[found >= 0] = matrix.ids[found[found >= 0]]
@@ -126,13 +130,16 @@ class LocalView:
             order = np.lexsort((ids, -similarities), axis=-1)
             ids = np.take_along_axis(ids, order, axis=-1)
             similarities = np.take_along_axis(similarities, order, axis=-1)
-        return Neighbours(ids, similarities, exact=True)
+            parts = np.take_along_axis(parts, order, axis=-1)
+        return Neighbours(ids, similarities, True, None if boxes is None else parts)
 
     def vectors(self, space: str, ids: Ids) -> NDArray[np.float32]:
         row, matrix = self._matrix(space)
         rows = matrix.rows_of(np.asarray(ids, np.int64))
-        found = np.full((len(rows), row.dim), np.nan, np.float32)
-        found[rows >= 0] = matrix.vectors[rows[rows >= 0]]
+        boxes = self._boxes(row)
+        width = row.dim if boxes is None else row.dim // len(boxes)
+        found = np.full((len(rows), width), np.nan, np.float32)
+        found[rows >= 0] = matrix.vectors[rows[rows >= 0], :width]
         return found
 
     def select(self, where: str) -> Ids:
@@ -245,6 +252,9 @@ class LocalView:
             }
         indexed = total - sum(failed.values())
         return ({Outcome.INDEXED: indexed} if indexed else {}) | failed
+
+    def _boxes(self, row: SpaceRow) -> NDArray[np.generic] | None:
+        return self._fitted.get(row.id, {}).get(BOXES)
 
     def _matrix(self, key: str) -> tuple[SpaceRow, Matrix]:
         row = self._spaces.get(key)
