@@ -114,7 +114,7 @@ class Library:
                 spaces, roots = view.spaces(), view.roots()
             fitted = [ready(extractor, spaces, paths, options) for extractor in chosen]
             for extractor in fitted:
-                writer.add_space(space_of(extractor))
+                writer.add_space(space_to_add(extractor, spaces, normalise=options.normalise))
             places = [place(writer, roots, path) for path in paths]
             added = Run(writer, fitted, roots, self.folder, options, progress).go(places)
             self._promote(writer, fitted)
@@ -287,6 +287,18 @@ class Library:
         for key in map(space_key, extractors):
             if not spaces[key].current and spaces[key].count >= images:
                 writer.promote(key)
+
+
+def space_to_add(extractor: Extractor, spaces: Sequence[Space], *, normalise: bool) -> Space:
+    """The space that the vectors go to; `UsageError` where it is there with another kind of them."""
+    space = space_of(extractor)
+    there = next((other for other in spaces if other.key == space.key), None)
+    if not normalise and there is not None and there.normalised:
+        raise UsageError(
+            f"the {space.name} vectors of this library have length 1 already: index with "
+            "--no-normalise into another library (--library DIR)"
+        )
+    return replace(space, normalised=space.normalised and normalise)
 
 
 def space_of(extractor: Extractor) -> Space:

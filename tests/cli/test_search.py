@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -184,3 +185,154 @@ def test_results_that_cannot_be_written_are_an_error(album: Album) -> None:
     assert run.returncode == 2
     assert run.stderr.startswith("Error: The results cannot be written to stdout: No space left")
     assert run.stderr.count("\n") == 1
+
+
+def asked(album: Album, *arguments: str | Path, **options: str) -> dict[str, Any]:
+    run = lookalike("search", *arguments, "--format", "json", cwd=album.home, env=options)
+    assert run.returncode == 0, run.stderr
+    answer: dict[str, Any] = json.loads(run.stdout)
+    return answer
+
+
+def test_signs_and_weights_reach_the_question(album: Album) -> None:
+    cat = "photos/pets/cat.jpg"
+    for words, query in (
+        ([cat, "-", "photos/1.png"], {"images": [cat], "not": ["photos/1.png"]}),
+        ([cat, "-photos/1.png"], {"images": [cat], "not": ["photos/1.png"]}),
+        ([cat, "-0.5:photos/1.png"], {"images": [cat], "not": ["0.5:photos/1.png"]}),
+        ([cat, "--not", "photos/1.png"], {"images": [cat], "not": ["photos/1.png"]}),
+        ([f"2:{cat}", "+", "--image", "photos/1.png"], {}),
+        ([f"2:{cat}", "--image", "photos/1.png"], {"images": [f"2:{cat}", "photos/1.png"]}),
+        (["pets/cat.jpg", "-k", "2"], {"images": ["pets/cat.jpg"]}),
+        (["id:3"], {"images": ["id:3"]}),
+        ([cat, "--where", "size > 10"], {"images": [cat], "where": "size > 10"}),
+    ):
+        if query:
+            library = ["--library", "photos"] if "photos" not in words[0] else []
+            assert asked(album, *words, *library)["query"] == query
+        else:
+            run = lookalike("search", *words, cwd=album.home)
+            assert run.returncode == 2 and "nothing after the '+'" in run.stderr
+
+
+def test_two_kinds_of_vectors_are_fused_and_each_says_its_part(album: Album) -> None:
+    answer = asked(album, "photos/pets/cat.jpg", "--by", "color,pixels")
+    assert answer["by"] == "color+pixels"
+    assert answer["hits"][0]["parts"] == pytest.approx({"color": 1.0, "pixels": 1.0}, abs=1e-4)
+    run = lookalike(
+        "search", "photos/pets/cat.jpg", "--by", "color,pixels", "--format", "csv", cwd=album.home
+    )
+    assert run.stdout.splitlines()[0] == "rank,path,similarity,relevance,metadata,parts"
+
+
+def test_a_turned_picture_is_found_in_any_orientation(album: Album, tmp_path: Path) -> None:
+    with Image.open(album.cat) as image:
+        image.rotate(90, expand=True).save(tmp_path / "turned.png")
+    turned = tmp_path / "turned.png"
+    library = ("--library", album.photos)
+    answer = asked(album, turned, "--by", "pixels", "--any-orientation", *library)
+    assert answer["hits"][0]["path"] == "pets/cat.jpg"
+    assert answer["hits"][0]["orientation"] == "turned by 90° to the right"
+    run = lookalike("search", turned, "--any-orientation", *library, cwd=album.home)
+    assert "orientation" in run.stdout.splitlines()[0]
+
+
+def test_a_picture_on_standard_input_asks_as_the_file_does(album: Album) -> None:
+    for words in (["-"], ["--image", "-"]):
+        run = subprocess.run(
+            [*PROGRAM, "search", *words, "--library", "photos", "-k", "1", "--format", "paths"],
+            input=album.cat.read_bytes(),
+            cwd=album.home,
+            env=environment(),
+            capture_output=True,
+        )
+        assert run.stdout.strip() == b"photos/pets/cat.jpg", run.stderr
+    empty = lookalike("search", "-", "--library", "photos", cwd=album.home)
+    assert empty.returncode == 2 and "there is nothing on it" in empty.stderr
+
+
+def test_a_batch_gives_one_object_a_line_and_no_failure_ends_it(album: Album) -> None:
+    (album.home / "questions.txt").write_text(
+        "# what I look for\n"
+        "photos/pets/cat.jpg -k 2   # a comment\n"
+        "\n"
+        "photos/none.jpg\n"
+        '"photos/unclosed\n'
+        "photos/1.png - photos/2.png --where 'size < 0'\n"
+        "photos/1.png --grid out.png\n"
+        "photos/1.png -k 0\n"
+    )
+    batch = ["search", "--library", "photos", "--batch"]
+    run = lookalike(*batch, "questions.txt", "-k", "3", cwd=album.home)
+    assert run.returncode == 0, run.stderr
+    found = [json.loads(line) for line in run.stdout.splitlines()]
+    assert [one["line"] for one in found] == [2, 4, 5, 6, 7, 8]
+    assert found[0]["question"].startswith("photos/pets/cat.jpg")
+    assert found[0]["hits"][0]["path"] == "pets/cat.jpg"
+    assert len(found[0]["hits"]) == 2
+    assert "photos/none.jpg" in found[1]["failure"] and "hits" not in found[1]
+    assert "no closing quotation" in found[2]["failure"]
+    assert found[3]["hits"] == []
+    assert "--grid does not belong to one question" in found[4]["failure"]
+    assert "-k" in found[5]["failure"]
+    assert "4 of 6 questions could not be answered" in run.stderr
+    alone = asked(album, "photos/pets/cat.jpg", "-k", "2")
+    assert found[0]["hits"] == alone["hits"]
+
+
+def test_a_batch_comes_from_standard_input_too(album: Album) -> None:
+    run = subprocess.run(
+        [*PROGRAM, "search", "--batch", "-", "--library", "photos"],
+        input="photos/1.png\n-\n",
+        cwd=album.home,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    first, second = map(json.loads, run.stdout.splitlines())
+    assert first["hits"][0]["path"] == "1.png"
+    assert "nothing after the '-'" in second["failure"]
+    nothing = lookalike("search", "--batch", "nowhere.txt", cwd=album.home)
+    assert (nothing.returncode, nothing.stderr.count("\n")) == (2, 1)
+    assert "cannot read nowhere.txt" in nothing.stderr
+
+
+def test_a_bad_question_is_told_in_one_line(album: Album) -> None:
+    cat = "photos/pets/cat.jpg"
+    for arguments, told in (
+        ([], "name a picture to search with, or words"),
+        (["red", "shoes"], "neither captions nor a space that understands words"),
+        (["-fruit", "--library", "photos"], "only negative terms"),
+        ([cat, "--where", "colour = 'red'"], "no field colour"),
+        ([cat, "--region", "1,2,3"], "write X,Y,WIDTH,HEIGHT"),
+        ([cat, "--region", "0,0,900,900"], "does not lie inside"),
+        (["--text", "red", "--region", "0,0,1,1"], "a part of a picture"),
+        ([cat, "-k", "0"], "-k"),
+        ([cat, "--diverse", "2"], "--diverse"),
+        ([cat, "+"], "nothing after the '+'"),
+        (["photos/pets"], "is a folder"),
+        (["gone.jpg"], "no such file, and no such path in the library"),
+        (["https://example.org/a.jpg"], "not fetched"),
+        ([cat, "--batch", "x.txt", "--format", "csv"], "--batch writes one JSON object a line"),
+    ):
+        library = ["--library", "photos"]
+        run = lookalike("search", *arguments, *library, cwd=album.home)
+        assert run.returncode == 2, (arguments, run.stdout, run.stderr)
+        assert run.stderr.startswith("Error: ")
+        assert told in run.stderr
+        assert run.stderr.count("\n") == 1
+
+
+def test_nothing_found_says_how_good_the_best_was(tmp_path: Path) -> None:
+    for number in range(40):
+        draw(tmp_path / "photos" / f"{number}.png", number)
+    assert lookalike("index", "photos", "--with", "color", cwd=tmp_path).returncode == 0
+    search = ["search", "photos/3.png", "--where", "name <> '3.png'"]
+    run = lookalike(*search, "--min-relevance", "near-copy", cwd=tmp_path)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr.startswith("Nothing found that is at least near-copy; the best was ")
+    run = lookalike(*search, "--where", "size < 0", cwd=tmp_path)
+    assert run.returncode == 1 and "no picture fulfils --where" in run.stderr
+    table = lookalike("search", "photos/3.png", "-k", "2", cwd=tmp_path).stdout.splitlines()
+    assert table[0].split() == ["rank", "similarity", "relevance", "path"]
+    assert table[1].split() == ["1", "1.000", "near-copy", "photos/3.png"]

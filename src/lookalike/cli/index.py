@@ -26,6 +26,19 @@ if TYPE_CHECKING:
     help="What turns pictures into vectors; several may be given, also as a,b. Default: those the "
     "library has already, else the best built-in one.",
 )
+@click.option(
+    "--regions",
+    is_flag=True,
+    help="Also keep vectors of thirteen parts of every picture, so that a small thing in a large "
+    "picture is found, and where it is; takes fourteen times the room.",
+)
+@click.option(
+    "--no-normalise",
+    "raw",
+    is_flag=True,
+    help="Keep new vectors at the length they have, for --similarity euclidean where length means "
+    "something. Otherwise vectors that are compared by their angle are stored at length 1.",
+)
 @parameters.library_option
 @click.option(
     "--metadata",
@@ -78,6 +91,8 @@ def command(
     ctx: click.Context,
     sources: tuple[Path, ...],
     extractors: tuple[str, ...],
+    regions: bool,
+    raw: bool,
     library: Path | None,
     metadata: Path | None,
     include: tuple[str, ...],
@@ -99,9 +114,10 @@ def command(
     Without --library, the library nearest above the first PATH is used; if there is none, it is
     made in the first folder given.
     """
-    from lookalike.extractors.table import parse
+    from lookalike.extractors.table import REGIONS, parse
     from lookalike.images.needs import Limits
     from lookalike.indexing.report import Indexing
+    from lookalike.library import DEFAULT_EXTRACTORS
     from lookalike.models import fetch_ahead
 
     defaults = Limits()
@@ -115,9 +131,14 @@ def command(
             max_memory=max_memory or defaults.max_memory,
         ),
         retry_failed=retry_failed,
+        normalise=not raw,
         metadata=metadata,
     )
     names = parse(",".join(extractors))
+    if regions:
+        if raw:
+            raise click.UsageError("--regions keeps parts at length 1: leave out --no-normalise")
+        names = [name + REGIONS for name in names or DEFAULT_EXTRACTORS[:1]]
     with FetchLine() as line:
         fetch_ahead(names, progress=line)
     if dry_run:

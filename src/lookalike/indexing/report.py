@@ -17,6 +17,7 @@ class Indexing:
 
     include, exclude  globs on the path below the source; without `include`, every file is looked at
     workers           decoding processes; None: one for every core this process may use
+    normalise         False: new spaces keep vectors at the length they have
     retry_failed      try files again that failed before and have not changed since
     metadata          table with a column `path` (relative to the table's folder), a CSV or lines of
                       JSON; a column `caption` (or `description`, `text`) holds what words can find
@@ -27,6 +28,7 @@ class Indexing:
     exclude: tuple[str, ...] = ()
     workers: int | None = None
     limits: Limits = field(default_factory=Limits)
+    normalise: bool = True
     retry_failed: bool = False
     metadata: Path | None = None
     sidecars: bool = True

@@ -1,0 +1,89 @@
+"""Spaces whose images have several vectors side by side in a row: what every store must answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.stores.toys import begin, best, entry, put, space
+
+from lookalike.errors import UsageError
+from lookalike.stores.contract import Store
+
+BOXES = np.array([[0, 0, 1, 1], [0, 0, 0.5, 1], [0.5, 0, 0.5, 1]])
+KEY = "toy+regions@1"
+
+
+@pytest.fixture
+def parted(empty: Store) -> Store:
+    """Thirty images of three parts each, of which number 5 has changed and number 9 is gone."""
+    begin(empty, space(KEY, dim=9, normalised=False, fitted={"boxes": BOXES}))
+    draw = np.random.default_rng(2)
+    rows = draw.normal(size=(31, 9)).astype(np.float32)
+    ids = put(
+        empty, *(entry(f"{i:02d}.png", vectors={KEY: rows[i]}) for i in range(30))
+    )  # fmt: skip
+    put(empty, entry("05.png", "changed", vectors={KEY: rows[30]}))
+    with empty.writer() as writer:
+        writer.remove([ids[9]])
+    return empty
+
+
+def expected(
+    k: int, query: np.ndarray, among: set[int] | None = None
+) -> list[tuple[int, float, int]]:
+    rows = np.random.default_rng(2).normal(size=(31, 9)).astype(np.float32)
+    rows[5] = rows[30]
+    there = [i for i in range(30) if i != 9 and (among is None or i + 1 in among)]
+    parts = {(i + 1) * 3 + p: rows[i, 3 * p : 3 * p + 3] for i in there for p in range(3)}
+    found: dict[int, tuple[float, int]] = {}
+    for number, similarity in best(parts, query, len(parts), "cosine"):
+        found.setdefault(number // 3, (similarity, number % 3))
+    return [(id, similarity, part) for id, (similarity, part) in list(found.items())[:k]]
+
+
+@pytest.mark.parametrize("k", [1, 4, 50])
+@pytest.mark.parametrize("among", [None, {2, 6, 10, 11, 28}])
+def test_the_nearest_part_of_each_image_counts(
+    parted: Store, k: int, among: set[int] | None
+) -> None:
+    queries = np.random.default_rng(7).normal(size=(5, 3)).astype(np.float32)
+    chosen = None if among is None else np.array(sorted(among))
+    with parted.view() as view:
+        near = view.search(KEY, queries, k, among=chosen)
+    assert near.parts is not None
+    for row, query in enumerate(queries):
+        wanted = expected(k, query, among)
+        assert near.ids[row, : len(wanted)].tolist() == [id for id, _, _ in wanted]
+        assert near.parts[row, : len(wanted)].tolist() == [part for _, _, part in wanted]
+        assert near.similarities[row, : len(wanted)] == pytest.approx(
+            [similarity for _, similarity, _ in wanted], abs=1e-6
+        )
+        assert (near.ids[row, len(wanted) :] == -1).all()
+
+
+def test_vectors_are_those_of_the_whole_pictures(parted: Store) -> None:
+    rows = np.random.default_rng(2).normal(size=(31, 9)).astype(np.float32)
+    with parted.view() as view:
+        (kept,) = [one for one in view.spaces() if one.key == KEY]
+        assert (kept.width, kept.dim) == (3, 9)
+        assert kept.boxes is not None and kept.boxes.tolist() == BOXES.tolist()
+        found = view.vectors(KEY, np.array([1, 6, 10]))
+        assert found[:2] == pytest.approx(rows[[0, 30], :3])
+        assert np.isnan(found[2]).all()
+        with pytest.raises(UsageError, match="do not fit"):
+            view.search(KEY, np.ones((1, 9), np.float32), 3)
+
+
+def test_a_view_tells_whether_anything_changed(parted: Store) -> None:
+    with parted.view() as view:
+        before = view.version
+    with parted.view() as view:
+        assert view.version == before
+    put(parted, entry("new.png", vectors={KEY: np.ones(9, np.float32)}))
+    with parted.view() as view:
+        between = view.version
+        assert between != before
+    with parted.writer() as writer:
+        writer.set_metadata({1: {"kind": "shoe"}})
+    with parted.view() as view:
+        assert view.version != between
