@@ -77,6 +77,9 @@ class Query:
     collapse         near-copies of a hit are counted in it instead of following it
     any_orientation  try the eight rotations and mirrorings of the pictures
     min_relevance    no hit below this
+    learn            "relevant" and "not-relevant" decisions on the question's pictures move it
+    verify           look for keypoints ("orb", or "sift": slower, finds more) in the best 50 and put
+                     those first that show the very thing that the first picture shows
     """
 
     terms: tuple[Term, ...]
@@ -91,6 +94,8 @@ class Query:
     collapse: bool = False
     any_orientation: bool = False
     min_relevance: Relevance | None = None
+    learn: bool = False
+    verify: Literal["orb", "sift"] | None = None
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -125,7 +130,8 @@ class Hit:
     parts        with several rankings, what each gave: {"color": 0.93, "captions": 4.1}
     copies       near-copies of it that were left out (`Query.collapse`)
     orientation  how the query had to be turned to match best, where it was asked for
-    box          the part of this image that matched, where parts were compared
+    box          the part of this image that matched, where parts were compared or it was verified
+    inliers      keypoints that agree with the question's picture on one movement (`Query.verify`)
     """
 
     rank: int
@@ -139,6 +145,7 @@ class Hit:
     copies: int = 0
     orientation: str | None = None
     box: Box | None = None
+    inliers: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from lookalike.query import Hit, Hits, Query, Term
 
 _FIELDS = ("rank", "path", "similarity", "relevance", "metadata")
-_EXTRA = ("copies", "orientation", "box", "parts")
+_EXTRA = ("copies", "orientation", "box", "inliers", "parts")
 """Fields of a hit that are written only where they say something."""
 
 
@@ -72,6 +72,7 @@ def record(hit: Hit) -> dict[str, Any]:
     extra = {
         "copies": hit.copies,
         "orientation": hit.orientation,
+        "inliers": hit.inliers,
         "box": None if hit.box is None else [round(edge, 4) for edge in hit.box],
         "parts": {name: round(score, 6) for name, score in hit.parts.items()},
     }
@@ -92,11 +93,14 @@ def _table(hits: Hits) -> None:
         ("relevance", [hit.relevance or "" for hit in hits.hits]),
         ("copies", [str(hit.copies or "") for hit in hits.hits]),
         ("orientation", [hit.orientation or "" for hit in hits.hits]),
+        ("keypoints", [str(hit.inliers or "") for hit in hits.hits]),
         ("path", [finding.shown(hit.file) for hit in hits.hits]),
     ]
     columns = [(title, cells) for title, cells in columns if any(cells)]
     rows = [list(row) for row in zip(*(cells for _, cells in columns), strict=True)]
-    right = "".join("r" if t in ("rank", "similarity", "copies") else "l" for t, _ in columns)
+    right = "".join(
+        "r" if t in ("rank", "similarity", "copies", "keypoints") else "l" for t, _ in columns
+    )
     output.table([title for title, _ in columns], rows, right=right, stretch=-1)
     among = wording.counted(hits.searched, "picture")
     took = wording.duration(hits.seconds.get("total", 0.0))

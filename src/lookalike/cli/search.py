@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _FLAGS = frozenset({
     "terms", "images", "texts", "negatives", "region", "by", "where", "k", "similarity", "alpha",
-    "fusion", "diverse", "collapse", "any_orientation", "min_relevance", "exact",
+    "fusion", "diverse", "collapse", "any_orientation", "min_relevance", "learn", "verify", "exact",
 })  # fmt: skip
 """Parameters that belong to a question; the others say where to look and what to do with hits."""
 
@@ -68,6 +68,17 @@ _BATCH = 1000
 )
 @click.option(
     "--any-orientation", is_flag=True, help="Try the picture turned and mirrored in all eight ways."
+)
+@click.option(
+    "--learn",
+    is_flag=True,
+    help="Let what was decided relevant or not-relevant to the picture steer the question.",
+)
+@click.option(
+    "--verify",
+    type=click.Choice(("orb", "sift")),
+    help="Look for keypoints in the best 50 and put those first that show the very thing, wherever "
+    "in them; orb is fast, sift finds more.",
 )
 @click.option(
     "--diverse",

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lookalike.errors import UsageError
+from lookalike.images.needs import Limits
 from lookalike.query import Box, Hit, Hits, Query
 from lookalike.searching.asking import ORIENTATIONS, Askers, Work, sought
 from lookalike.searching.drafts import Draft, Filters, asked_spaces, current_spaces, draft
@@ -20,6 +22,9 @@ from lookalike.stores.contract import Image, Space, View
 from lookalike.vectors.calibration import RELEVANCES, Relevance
 from lookalike.vectors.diversity import maximal_marginal_relevance
 from lookalike.vectors.fusion import rescaled
+
+if TYPE_CHECKING:
+    from lookalike.extractors.verification import Match
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,7 @@ class Choice:
     relevance: Mapping[int, Relevance]
     best: Relevance | None
     copies: Mapping[int, int] = field(default_factory=dict)
+    matches: Mapping[int, Match] = field(default_factory=dict)
 
 
 def answer(
@@ -54,6 +60,7 @@ def answer(
     backgrounds = Backgrounds(view)
     backgrounds.look(p for d in ready for p in d.probes)
     chosen = [choose(view, backgrounds, d, r) for d, r in zip(ready, rankings, strict=True)]
+    chosen = [verify(view, choice, askers.limits) for choice in chosen]
     images = view.images({id for choice in chosen for id in choice.order})
     folders = {root.id: root.path for root in view.roots()}
     answers = iter([hits(choice, images, folders) for choice in chosen])
@@ -136,7 +143,20 @@ def choose(
         order, copies = collapsed(view, backgrounds, first, order, view.images(order))
     if query.diverse:
         order = spread(view, draft, order, scores)
-    return Choice(draft, rankings, order[: query.k], scores, relevance, best, copies)
+    if not query.verify:
+        order = order[: query.k]
+    return Choice(draft, rankings, order, scores, relevance, best, copies)
+
+
+def verify(view: View, choice: Choice, limits: Limits) -> Choice:
+    """The choice verified by geometry, where the question asks for it."""
+    query = choice.draft.query
+    if not query.verify:
+        return choice
+    from lookalike.searching.verifying import verified  # it imports OpenCV
+
+    order, matches = verified(view, query, choice.order, limits)
+    return replace(choice, order=order[: query.k], matches=matches)
 
 
 def level(relevance: Relevance) -> int:
@@ -167,7 +187,7 @@ def hits(choice: Choice, images: Mapping[int, Image], folders: Mapping[int, Path
     turns = draft.query.any_orientation
     found = []
     for rank, id in enumerate(choice.order, start=1):
-        image = images[id]
+        image, match = images[id], choice.matches.get(id)
         found.append(
             Hit(
                 rank=rank,
@@ -180,7 +200,8 @@ def hits(choice: Choice, images: Mapping[int, Image], folders: Mapping[int, Path
                 parts={} if single else {r.name: r.scores[id] for r in rankings if id in r.scores},
                 copies=choice.copies.get(id, 0),
                 orientation=orientation(rankings, id) if turns else None,
-                box=box(rankings, id),
+                inliers=match.inliers if match else 0,
+                box=match.box if match else box(rankings, id),
             )
         )
     return Hits(

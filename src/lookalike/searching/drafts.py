@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lookalike.errors import UsageError
 from lookalike.query import Query, Term
 from lookalike.searching.asking import ORIENTATIONS, Askers, term_vectors
+from lookalike.searching.learning import learned
 from lookalike.stores.contract import Ids, Space, View
 from lookalike.vectors.similarity import Similarity, normalise
 
@@ -85,13 +86,16 @@ def draft(view: View, askers: Askers, filters: Filters, query: Query) -> Draft:
         for space in asked
         if pictures
     ]
+    if query.learn:
+        probes = [replace(p, vectors=learned(view, p.space, pictures, p.vectors)) for p in probes]
     reader = reading_space(view, askers, asked, spaces) if words else None
     if reader is not None:
         vectors = text_vector(askers, reader, words)
         similarity = query.similarity or reader.similarity
         probes.append(Probe(reader, vectors, similarity, of_words, words=True))
     captions = words if reader is None else ()
-    alone = len(probes) + bool(captions) == 1 and not (query.diverse or query.collapse)
+    chooses = query.diverse or query.collapse or query.verify
+    alone = len(probes) + bool(captions) == 1 and not chooses
     among = filters.among(query.where)
     largest = max(space.count for space in spaces)
     searched = largest if captions else max(probe.space.count for probe in probes)

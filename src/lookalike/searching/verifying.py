@@ -13,7 +13,7 @@ from lookalike.errors import Outcome, UsageError
 from lookalike.extractors.extraction import Extraction, Task
 from lookalike.extractors.keypoints import NEEDS, Detector, Keypoints, detect
 from lookalike.extractors.verification import Match, rerank
-from lookalike.images.needs import Limits
+from lookalike.images.needs import Limits, Needs
 from lookalike.images.pool import Pool
 from lookalike.query import Query, Term
 from lookalike.stores.contract import Image, View
@@ -57,7 +57,7 @@ def verified(
     turns = (1, 2) if query.any_orientation else (1,)
     tasks = [asked(term, files, turn) for turn in turns]
     tasks += [Task(path=os.fspath(files[id])) for id in looked]
-    needs = {query.verify: NEEDS[query.verify]}
+    needs: dict[str, Needs] = {query.verify: NEEDS[query.verify]}
     work = Detecting(Extraction((), needs, limits), query.verify)
     with Pool(work, limits=limits, on_lost=nothing) as pool:
         found = list(pool.map(tasks))
