@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -137,11 +136,3 @@ def files(view: View, hash: bytes) -> tuple[Path, ...]:
     """Where the library has this content."""
     folders = {root.id: root.path for root in view.roots()}
     return tuple(folders[image.root] / image.path for image in view.by_hash(hash))
-
-
-def user() -> str:
-    """The name that this person has on this machine; "" where it has none."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no such user: a container with a number only
-        return ""

@@ -22,8 +22,8 @@ from lookalike.stores.contract import View
 PARTNERS = 6
 """Pictures that one task compares with another: a dozen keypoints and comparisons take a second."""
 
-KEPT = 96
-"""Pictures that a worker remembers, 300 KB each."""
+KEPT = 256
+"""Pictures that a worker remembers, 200 KB each."""
 
 SLOWER = 4
 """A task reads several files: so many times the time of one."""
