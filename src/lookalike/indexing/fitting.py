@@ -23,12 +23,13 @@ SAMPLE = (
 def ready(
     extractor: Extractor, spaces: Sequence[Space], sources: Sequence[Path], options: Indexing
 ) -> Extractor:
-    """The extractor, fitted: with the arrays of its space if there is one, else on a sample of the
-    sources. Extractors that need no fitting come back as they are."""
+    """The extractor, fitted: with the arrays of its space if there is one, in use or still being built
+    (a run that was interrupted goes on with it), else on a sample of the sources. Extractors that need
+    no fitting come back as they are."""
     if not isinstance(extractor, FittedExtractor):
         return extractor
-    for space in spaces:
-        if space.name == extractor.name and space.current and space.fitted is not None:
+    for space in sorted(spaces, key=lambda space: not space.current):
+        if space.name == extractor.name and space.fitted is not None:
             fitted = extractor.with_fitted(space.fitted)
             if fitted.revision == space.revision:
                 return fitted

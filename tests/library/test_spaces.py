@@ -1,0 +1,244 @@
+"""Several spaces in one library, and changing the extractor that made one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.library.drawing import album, draw
+from tests.library.toys import Fitted, Revised, Witness
+
+from lookalike import Hits, Library, Progress, Query
+from lookalike.errors import Outcome, UsageError
+from lookalike.images.needs import Needs
+from lookalike.indexing import run
+from lookalike.query import Term
+from lookalike.stores.contract import Space
+
+COUNT = 40
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return album(tmp_path / "photos", COUNT)
+
+
+@pytest.fixture(autouse=True)
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Progress after every few pictures, so that a run can be stopped in the middle."""
+    monkeypatch.setattr(run, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(run, "INFERENCE", 8)
+
+
+def interrupt(progress: Progress) -> None:
+    """Ctrl-C when some pictures are done, but not all."""
+    if progress.path and 0 < progress.indexed < COUNT:
+        raise KeyboardInterrupt
+
+
+def spaces(library: Library) -> dict[str, Space]:
+    """By key."""
+    return {space.key: space for space in library.info().spaces}
+
+
+def stored(library: Library, key: str) -> np.ndarray:
+    """The vectors of all pictures in a space."""
+    with library._store.view() as view:
+        images = sorted(view.ledger(outcomes=[Outcome.INDEXED]), key=lambda image: image.path)
+        return view.vectors(key, np.array([image.id for image in images], np.int64))
+
+
+def ask(library: Library, picture: Path, *by: str, k: int = COUNT) -> Hits:
+    return library.search(Query((Term(picture=picture),), k=k, by=by))
+
+
+def ranking(hits: Hits) -> list[str]:
+    return [hit.path for hit in hits.hits]
+
+
+# ---- several at once ----
+
+
+def test_several_spaces_come_from_one_reading_and_one_decoding(
+    photos: Path, tmp_path: Path
+) -> None:
+    # The witness wants the picture in another size than the others do: still one decoding.
+    witness = Witness("witness", tmp_path / "log", Needs(fit="stretch", height=8, width=8))
+    with Library.create(photos) as library:
+        added = library.add([photos], extractors=["color", "shape", "histogram", witness])
+        assert added.new == COUNT
+        assert added.spaces == ("color", "shape", "histogram", "witness")
+        assert {space.count for space in spaces(library).values()} == {COUNT}
+    files = sorted(str(path) for path in photos.rglob("*.jpg"))
+    assert witness.seen("read") == witness.seen("decode") == files
+
+
+def test_a_space_added_later_reads_each_file_once_and_leaves_the_others_alone(
+    photos: Path, tmp_path: Path
+) -> None:
+    witness = Witness("witness", tmp_path / "log", Needs(min_side=8))
+    with Library.create(photos) as library:
+        library.add([photos], extractors=["color"])
+        before = stored(library, "color@1")
+        added = library.add([photos], extractors=["shape", witness])
+        assert (added.extended, added.new, added.changed) == (COUNT, 0, 0)
+        assert len(witness.seen("read")) == len(witness.seen("decode")) == COUNT
+        assert np.array_equal(stored(library, "color@1"), before)
+        # What has all spaces is not opened again.
+        again = library.add([photos], extractors=["color", "shape", witness])
+        assert again.unchanged == COUNT and len(witness.seen("read")) == COUNT
+
+
+def test_spaces_indexed_together_are_those_indexed_alone(photos: Path, tmp_path: Path) -> None:
+    # A JPEG may be scaled while it is decoded, as far as its neediest extractor allows.
+    names = ["color", "histogram", "dhash"]
+    with Library.create(photos, folder=tmp_path / "all") as together:
+        together.add([photos], extractors=names)
+        for name in names:
+            with Library.create(photos, folder=tmp_path / name) as alone:
+                alone.add([photos], extractors=[name])
+                (key,) = spaces(alone)
+                assert np.allclose(stored(alone, key), stored(together, key), atol=1e-6)
+
+
+def test_by_picks_the_space_that_decides(photos: Path, tmp_path: Path) -> None:
+    question = draw(tmp_path / "question.png", 99)
+    with Library.create(photos) as library:
+        library.add([photos], extractors=["color", "shape"])
+        first, color, shape = (ask(library, question, *by) for by in ((), ("color",), ("shape",)))
+        assert (first.by, color.by, shape.by) == ("color", "color", "shape")
+        assert ranking(first) == ranking(color) != ranking(shape)
+    with Library.create(photos, folder=tmp_path / "alone") as alone:
+        alone.add([photos], extractors=["shape"])
+        assert ranking(ask(alone, question)) == ranking(shape)
+
+
+def test_a_space_that_is_not_there_is_refused_with_those_that_are(photos: Path) -> None:
+    with Library.create(photos) as library:
+        library.add([photos], extractors=["color"])
+        with pytest.raises(UsageError, match="color"):
+            ask(library, photos / "000.jpg", "shape")
+
+
+# ---- another revision ----
+
+
+def test_a_new_revision_is_built_beside_the_old_one_and_swapped_when_it_is_whole(
+    photos: Path,
+) -> None:
+    seen: list[tuple[str, bool]] = []
+    with Library.create(photos) as library, Library.open(photos, read_only=True) as reader:
+        library.add([photos], extractors=[Revised("1")])
+        before = stored(library, "toy@1")
+
+        def look(progress: Progress) -> None:
+            seen.extend((space.key, space.current) for space in reader.info().spaces)
+
+        second = Revised("2")
+        added = library.add([photos], extractors=[second], progress=look)
+        assert (added.extended, second.extracted) == (COUNT, COUNT)
+        assert ("toy@1", True) in seen and ("toy@2", False) in seen
+        assert [(s.key, s.current, s.count) for s in spaces(library).values()] == [
+            ("toy@2", True, COUNT)
+        ]
+        unit = stored(library, "toy@2")
+        assert not np.allclose(unit, before, atol=0.01)
+
+
+def test_an_interrupted_building_leaves_the_old_space_in_use(photos: Path, tmp_path: Path) -> None:
+    question = draw(tmp_path / "question.png", 99)
+    with Library.create(photos) as library:
+        library.add([photos], extractors=[Revised("1")])
+        before, old = ask(library, question), stored(library, "toy@1")
+        with pytest.raises(KeyboardInterrupt):
+            library.add([photos], extractors=[Revised("2")], progress=interrupt)
+        here = spaces(library)
+        assert here["toy@1"].current and not here["toy@2"].current
+        assert 0 < here["toy@2"].count < COUNT
+        assert np.array_equal(stored(library, "toy@1"), old)
+        # Pictures of the library are asked with their stored vectors; all of them answer.
+        assert len(ask(library, photos / "000.jpg")) == COUNT
+        # The old revision answers for new pictures, as before.
+        library._askers.give([Revised("1")])
+        assert ranking(ask(library, question)) == ranking(before)
+        done = Revised("2")
+        added = library.add([photos], extractors=[done])
+        assert added.unchanged == here["toy@2"].count
+        assert done.extracted == COUNT - added.unchanged
+        assert list(spaces(library)) == ["toy@2"]
+
+
+def test_a_new_picture_is_never_compared_with_vectors_of_another_revision(
+    photos: Path, tmp_path: Path
+) -> None:
+    question = draw(tmp_path / "question.png", 99)
+    with Library.create(photos) as library:
+        library.add([photos], extractors=[Revised("1")])
+    with Library.open(photos) as library:
+        library._askers.give([Revised("2")])
+        with pytest.raises(UsageError, match="revision 1, this is 2: renew them with"):
+            ask(library, question)
+
+
+def test_a_part_of_the_library_is_not_enough_for_the_swap(photos: Path) -> None:
+    with Library.create(photos) as library:
+        library.add([photos], extractors=[Revised("1")])
+        library.add([photos / "odd"], extractors=[Revised("2")])
+        assert spaces(library)["toy@1"].current
+        library.add([photos], extractors=[Revised("2")])
+        assert list(spaces(library)) == ["toy@2"]
+
+
+def test_other_spaces_are_untouched_by_a_swap(photos: Path) -> None:
+    with Library.create(photos) as library:
+        library.add([photos], extractors=["histogram", Revised("1")])
+        before = stored(library, "histogram@1")
+        library.add([photos], extractors=[Revised("2")])
+        assert sorted(spaces(library)) == ["histogram@1", "toy@2"]
+        assert np.array_equal(stored(library, "histogram@1"), before)
+
+
+# ---- extractors that see the pictures first ----
+
+
+def fitted_keys(library: Library) -> Sequence[str]:
+    return [space.key for space in library.info().spaces if space.name == "fitted-toy"]
+
+
+def test_what_was_fitted_is_kept_for_pictures_that_come_later(photos: Path) -> None:
+    fits: list[int] = []
+    with Library.create(photos) as library:
+        library.add([photos], extractors=[Fitted("1", fits)])
+        assert fits == [COUNT]
+        draw(photos / "new.jpg", 500)
+    with Library.open(photos) as library:
+        added = library.add([photos], extractors=[Fitted("1", fits)])
+        assert (added.new, added.unchanged) == (1, COUNT)
+        assert fits == [COUNT]
+        assert len(fitted_keys(library)) == 1
+
+
+def test_an_interrupted_first_run_is_gone_on_with_and_not_fitted_again(photos: Path) -> None:
+    fits: list[int] = []
+    with Library.create(photos) as library:
+        with pytest.raises(KeyboardInterrupt):
+            library.add([photos], extractors=[Fitted("1", fits)], progress=interrupt)
+        library.add([photos], extractors=[Fitted("1", fits)])
+        assert fits == [COUNT] and len(fitted_keys(library)) == 1
+
+
+def test_a_new_recipe_is_fitted_once_even_when_its_building_is_interrupted(photos: Path) -> None:
+    fits: list[int] = []
+    with Library.create(photos) as library:
+        library.add([photos], extractors=[Fitted("1", fits)])
+        (old,) = fitted_keys(library)
+        with pytest.raises(KeyboardInterrupt):
+            library.add([photos], extractors=[Fitted("2", fits)], progress=interrupt)
+        assert spaces(library)[old].current and len(fitted_keys(library)) == 2
+        added = library.add([photos], extractors=[Fitted("2", fits)])
+        assert len(fits) == 2
+        assert added.unchanged > 0
+        (new,) = fitted_keys(library)
+        assert new.startswith("fitted-toy@2-") and spaces(library)[new].count == COUNT

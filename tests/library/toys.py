@@ -1,0 +1,106 @@
+"""Extractors for the tests of spaces, in a file that the worker processes can import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.extractors.contract import Place, Vectors
+from lookalike.images.needs import Needs, Pixels
+from lookalike.vectors.similarity import Similarity
+
+
+class Witness:
+    """Writes down every file that is read and every picture that is decoded, beside an extractor of
+    the mean colour: in the worker it puts itself before the two functions that do it."""
+
+    dim = 3
+    revision = "1"
+    similarity: Similarity = "cosine"
+    place: Place = "worker"
+
+    def __init__(self, name: str, log: Path, needs: Needs) -> None:
+        self.name, self.needs, self._log = name, needs, log
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        from lookalike.extractors import extraction
+
+        self.__dict__.update(state)
+        for word in ("read", "decode"):
+            setattr(extraction, word, self._watched(word, getattr(extraction, word)))
+
+    def _watched(self, word: str, function: Any) -> Any:
+        def watched(*arguments: Any, **options: Any) -> Any:
+            with self._log.open("a") as log:  # one short write in append mode is never torn
+                log.write(f"{word} {options.get('name', arguments[0])}\n")
+            return function(*arguments, **options)
+
+        return watched
+
+    def extract(self, images: Sequence[Pixels]) -> Vectors:
+        return means(images)
+
+    def seen(self, word: str) -> list[str]:
+        lines = self._log.read_text().splitlines() if self._log.exists() else []
+        return sorted(line.partition(" ")[2] for line in lines if line.startswith(word))
+
+
+class Revised:
+    """The mean colour; from revision "2" on, of the negative. In the parent, where calls count."""
+
+    name = "toy"
+    dim = 3
+    similarity: Similarity = "cosine"
+    needs = Needs(min_side=8)
+    place: Place = "parent"
+
+    def __init__(self, revision: str) -> None:
+        self.revision = revision
+        self.extracted = 0
+
+    def extract(self, images: Sequence[Pixels]) -> Vectors:
+        self.extracted += len(images)
+        found = means(images)
+        return found if self.revision == "1" else np.ascontiguousarray(1 - found)
+
+
+class Fitted:
+    """The mean colour less that of a sample. `fits` counts, over all copies, how often it was fitted."""
+
+    dim = 3
+    name = "fitted-toy"
+    similarity: Similarity = "cosine"
+    needs = Needs(min_side=8)
+    place: Place = "parent"
+
+    def __init__(
+        self,
+        revision: str,
+        fits: list[int],
+        fitted: Mapping[str, NDArray[np.generic]] | None = None,
+    ) -> None:
+        self.revision, self.fits, self.fitted = revision, fits, fitted
+
+    def fit(self, images: Sequence[Pixels]) -> Fitted:
+        self.fits.append(len(images))
+        # Another fit gives other numbers, as a vocabulary of visual words would.
+        mean = means(images).mean(axis=0) + len(self.fits) / 100
+        return self.with_fitted({"mean": mean.astype(np.float32)})
+
+    def with_fitted(self, fitted: Mapping[str, NDArray[np.generic]]) -> Fitted:
+        stem = self.revision.partition("-")[0]
+        print_of = int(np.asarray(fitted["mean"], np.float64).sum() * 1e6)
+        return Fitted(f"{stem}-{print_of}", self.fits, dict(fitted))
+
+    def extract(self, images: Sequence[Pixels]) -> Vectors:
+        assert self.fitted is not None
+        return means(images) - np.asarray(self.fitted["mean"], np.float32)
+
+
+def means(images: Sequence[Pixels]) -> Vectors:
+    found = [image.reshape(-1, 3).mean(axis=0) / 255 for image in images]
+    return np.array(found, np.float32).reshape(len(images), 3)
