@@ -70,7 +70,7 @@ def _texts(
     counts: Counter[str] = Counter()
     edges: list[str] = []
     step = len(indexed) // SAMPLE + 1
-    for part in column.texts:
+    for part in column.parts():
         codes = part.codes[indexed[part.at] & (part.codes >= 0)]
         if not len(codes):
             continue

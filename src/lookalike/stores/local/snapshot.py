@@ -55,25 +55,50 @@ class Texts:
 
 
 @dataclass(frozen=True, slots=True)
+class Apart:
+    """Texts of every block in an order of their own.
+
+    codes  (blocks, BLOCK) int16 place among the texts of the block, -1 where there is none
+    texts  sorted, block by block
+    """
+
+    codes: NDArray[np.int16]
+    texts: Sequence[Sequence[str]]
+
+    def parts(self) -> Iterator[Texts]:
+        """Block by block."""
+        for block, texts in enumerate(self.texts):
+            if texts:
+                yield Texts(slice(block * BLOCK, (block + 1) * BLOCK), self.codes[block], texts)
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """One field of n positions; a position is a place in a block, whether or not it holds an image.
 
     numbers       (n,) float64, NaN where there is none; None where no position has one
     more_at       positions of further numbers, and more_numbers these
-    texts         together all texts: where the blocks share their values, one for all of them,
-                  else one a block, because to bring a million texts into one order takes seconds
+    texts         texts in one order for all blocks, where these share their values, and further ones
+    apart         else: texts block by block, because to sort a million of them takes seconds
     """
 
     numbers: Numbers | None = None
     more_at: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     more_numbers: Numbers = field(default_factory=lambda: np.empty(0))
     texts: Sequence[Texts] = ()
+    apart: Apart | None = None
+
+    def parts(self) -> Iterator[Texts]:
+        """All texts."""
+        yield from self.texts
+        if self.apart is not None:
+            yield from self.apart.parts()
 
     @property
     def bytes(self) -> int:
         """Memory it takes; a text is taken for 80."""
         numbers = 0 if self.numbers is None else self.numbers.nbytes
-        texts = sum(part.codes.nbytes + 80 * len(part.texts) for part in self.texts)
+        texts = sum(part.codes.nbytes + 80 * len(part.texts) for part in self.parts())
         return numbers + 2 * self.more_at.nbytes + texts
 
     def present(self, count: int) -> NDArray[np.bool_]:
@@ -81,6 +106,8 @@ class Column:
         found = np.zeros(count, np.bool_) if self.numbers is None else ~np.isnan(self.numbers)
         for part in self.texts:
             found[part.at] |= part.codes >= 0
+        if self.apart is not None:
+            found |= self.apart.codes.ravel() >= 0
         return found
 
 
@@ -95,7 +122,8 @@ class Snapshot:
         self._place = {int(block): place for place, block in enumerate(self.blocks)}
         self._ids = field_ids(connection)
         self._fresh: dict[int, dict[Field, Part]] | None = None
-        self._columns: dict[Field, Column] = {}
+        self._columns: dict[Field, tuple[Column, int]] = {}
+        self._indexed: NDArray[np.bool_] | None = None
         self.facts: dict[Field, FieldFacts] = {}
         self._lock = threading.Lock()
 
@@ -127,10 +155,10 @@ class Snapshot:
         """The column of a field; empty if nothing has a value."""
         with self._lock:
             kept = self._columns.pop(field, None)
-        column = kept or self._load(connection, field)
+        column, size = kept or _with_bytes(self._load(connection, field))
         with self._lock:
-            self._columns[field] = column  # at the end: the one used last
-            while sum(c.bytes for c in self._columns.values()) > KEPT_BYTES:
+            self._columns[field] = column, size  # at the end: the one used last
+            while sum(size for _, size in self._columns.values()) > KEPT_BYTES:
                 del self._columns[next(iter(self._columns))]
         return column
 
@@ -156,11 +184,13 @@ class Snapshot:
 
     def indexed(self, connection: sqlite3.Connection) -> NDArray[np.bool_]:
         """(count,) where an indexed image is."""
-        found = np.zeros(self.count, np.bool_)
-        for part in self.column(connection, ("outcome", True)).texts:
-            if "indexed" in part.texts:
-                found[part.at] = part.codes == part.texts.index("indexed")
-        return found
+        if self._indexed is None:
+            found = np.zeros(self.count, np.bool_)
+            for part in self.column(connection, ("outcome", True)).texts:
+                if "indexed" in part.texts:
+                    found[part.at] = part.codes == part.texts.index("indexed")
+            self._indexed = found
+        return self._indexed
 
     def _unpacked(self, connection: sqlite3.Connection) -> dict[int, dict[Field, Part]]:
         """The parts of the stale blocks."""
@@ -192,6 +222,10 @@ class Snapshot:
                     builder.add_texts(place, part.codes, part.texts)
                 builder.add_more(place, part.more)
         return builder.column()
+
+
+def _with_bytes(column: Column) -> tuple[Column, int]:
+    return column, column.bytes
 
 
 class Columns:
@@ -248,11 +282,13 @@ class _Builder:
 
     def column(self) -> Column:
         numbers = [(at, value) for at, value in self._more if not isinstance(value, str)]
+        alike = self._alike()
         return Column(
             None if self._numbers is None else self._numbers.ravel(),
             np.array([at for at, _ in numbers], np.int64),
             np.array([value for _, value in numbers], np.float64),
-            [*(self._together() if self._alike() else self._apart()), *self._further()],
+            [*(self._together() if alike else ()), *self._further()],
+            None if alike else self._apart(),
         )
 
     def _alike(self) -> bool:
@@ -276,12 +312,14 @@ class _Builder:
                 np.take(remaps[key], own_codes, out=codes[place])
             yield Texts(slice(0, self._blocks * BLOCK), codes.ravel(), texts)
 
-    def _apart(self) -> Iterator[Texts]:
-        for place, codes, key in self._codes:
-            texts = self._texts[key]
-            signed = codes.astype(np.int16)
-            signed[signed == len(texts)] = -1
-            yield Texts(slice(place * BLOCK, (place + 1) * BLOCK), signed, texts)
+    def _apart(self) -> Apart:
+        codes = np.full((self._blocks, BLOCK), -1, np.int16)
+        texts: list[Sequence[str]] = [()] * self._blocks
+        for place, own_codes, key in self._codes:
+            texts[place] = self._texts[key]
+            codes[place] = own_codes
+            codes[place][own_codes == len(texts[place])] = -1
+        return Apart(codes, texts)
 
     def _further(self) -> Iterator[Texts]:
         more = sorted((value, at) for at, value in self._more if isinstance(value, str))

@@ -33,7 +33,7 @@ from lookalike.stores.filters import (
     shown,
 )
 from lookalike.stores.local.columns import Field, Numbers
-from lookalike.stores.local.snapshot import Column, Snapshot, Texts
+from lookalike.stores.local.snapshot import Apart, Column, Snapshot, Texts
 
 Mask: TypeAlias = NDArray[np.bool_]
 
@@ -112,7 +112,9 @@ def satisfied(test: Test, column: Column, count: int) -> Mask:
     if column.numbers is not None:
         found |= _by_number(test, column.numbers)
     found[column.more_at[_by_number(test, column.more_numbers)]] = True
-    for part in column.texts:
+    if column.apart is not None and not isinstance(test, Like):
+        found |= _block_by_block(test, column.apart).ravel()
+    for part in column.parts() if isinstance(test, Like) else column.texts:
         holds = _by_text(test, part)
         if holds is None:
             continue
@@ -152,11 +154,23 @@ def _by_text(test: Test, part: Texts) -> Mask | None:
     return reduce(np.logical_or, runs) if runs else None
 
 
+def _block_by_block(test: Compare | In | Between, apart: Apart) -> Mask:
+    """(blocks, BLOCK) where the texts satisfy a comparison: one of whole arrays for each interval
+    of the block that has most."""
+    runs = [intervals(test, texts) for texts in apart.texts]
+    found = np.zeros(apart.codes.shape, np.bool_)
+    for number in range(max(map(len, runs), default=0)):
+        edges = [own[number] if number < len(own) else (0, 0) for own in runs]
+        starts, ends = np.array(edges, np.int16).T[:, :, None]
+        found |= (apart.codes >= starts) & (apart.codes < ends)
+    return found
+
+
 def _refuse_other_kind(test: Test, column: Column) -> None:
     """A field with numbers alone, asked for texts, or the other way round: surely a slip."""
     values = _asked(test)
     numbers = column.numbers is not None
-    texts = bool(column.texts)
+    texts = bool(column.texts) or column.apart is not None
     if texts and not numbers and not any(isinstance(value, str) for value in values):
         held, remedy = "texts", f"compare it with a text: '{values[0]:g}'"
     elif numbers and not texts and not any(isinstance(value, float) for value in values):
