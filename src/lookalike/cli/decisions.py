@@ -29,7 +29,7 @@ def command(ctx: click.Context, action: str, file: Path | None, library: Path | 
     with finding.open_library(library, read_only=action != "import") as opened:
         if action == "import":
             new = opened.decisions.load(_lines(file))
-            output.put(f"Took over {wording.counted(new, 'decision')} that are new.")
+            output.put(f"Took over {wording.counted(new, 'new decision')}.")
         elif action == "export":
             lines = list(opened.decisions.lines())
             _export(lines, file)

@@ -1,0 +1,90 @@
+"""`lookalike duplicates`, `similar-groups`, `decide` and `decisions`, as a user types them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from tests.cli.running import lookalike
+from tests.duplicates.drawing import save, scene
+
+from lookalike import Library
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    for number in range(3):
+        save(tmp_path / "photos" / f"{number}.png", scene(number))
+    save(tmp_path / "photos" / "saved again.jpg", scene(0), quality=60)
+    with Library.create(tmp_path / "photos") as library:
+        library.add([tmp_path / "photos"])
+    return tmp_path
+
+
+def test_one_command_says_what_is_there_twice_and_what_to_keep(home: Path) -> None:
+    answer = lookalike("duplicates", cwd=home / "photos")
+    assert answer.returncode == 0
+    lines = answer.stdout.splitlines()
+    assert lines[0].split() == ["group", "pixels", "size", "path", "why"]
+    assert lines[1].split()[:3] == ["1", "keep", "240×180"] and lines[1].endswith("0.png")
+    assert "saved again.jpg" in lines[2] and "copies" in lines[2]
+    assert len(lines) == 3
+
+
+def test_all_formats_name_the_same_group(home: Path) -> None:
+    def run(*arguments: str) -> str:
+        return lookalike("duplicates", *arguments, cwd=home / "photos").stdout
+
+    document = json.loads(run("--format", "json"))
+    [group] = document["groups"]
+    assert [image["path"] for image in group["images"]] == ["0.png", "saved again.jpg"]
+    assert [image["keep"] for image in group["images"]] == [True, False]
+    assert group["spare_bytes"] == (home / "photos" / "saved again.jpg").stat().st_size
+    assert json.loads(run("--format", "jsonl")) == group
+    rows = list(csv.DictReader(io.StringIO(run("--format", "csv"))))
+    assert [(row["group"], row["path"]) for row in rows] == [
+        ("1", "0.png"),
+        ("1", "saved again.jpg"),
+    ]
+    assert run("-0") == "saved again.jpg\0"
+
+
+def test_nothing_found_is_exit_1(home: Path) -> None:
+    answer = lookalike("duplicates", "--kind", "exact", cwd=home / "photos")
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert "No duplicates found." in answer.stderr
+
+
+def test_a_decision_is_remembered_listed_carried_and_forgotten(home: Path) -> None:
+    photos = home / "photos"
+    decided = lookalike("decide", "not-duplicate", "0.png", "saved again.jpg", cwd=photos)
+    assert (decided.returncode, decided.stdout) == (0, "Remembered 1 decision.\n")
+    assert lookalike("duplicates", cwd=photos).returncode == 1
+    assert "not-duplicate" in lookalike("decisions", cwd=photos).stdout
+    exported = lookalike("decisions", "export", "decided.jsonl", cwd=photos)
+    assert exported.returncode == 0
+    forgot = lookalike(
+        "decide", "--forget", "not-duplicate", "0.png", "saved again.jpg", cwd=photos
+    )
+    assert forgot.stdout == "Forgot 1 decision.\n"
+    assert lookalike("decisions", cwd=photos).returncode == 1
+    taken = lookalike("decisions", "import", "decided.jsonl", cwd=photos)
+    assert taken.stdout == "Took over 1 new decision.\n"
+    assert lookalike("duplicates", cwd=photos).returncode == 1
+
+
+def test_a_decision_on_nothing_is_refused_in_one_line(home: Path) -> None:
+    answer = lookalike("decide", "keep", "nowhere.png", cwd=home / "photos")
+    assert answer.returncode == 2
+    assert answer.stderr.count("\n") == 1 and "nowhere.png is no file" in answer.stderr
+
+
+def test_similar_groups_are_looser(home: Path) -> None:
+    answer = lookalike("similar-groups", "--min-similarity", "-1", cwd=home / "photos")
+    assert answer.returncode == 0
+    assert len(answer.stdout.splitlines()) == 5
+    alone = lookalike("similar-groups", "--min-similarity", "1.1", cwd=home / "photos")
+    assert alone.returncode == 1

@@ -1,0 +1,192 @@
+"""Duplicates and similar groups of a whole library, and the decisions that change them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.duplicates.drawing import save, scene
+
+from lookalike import Library, Query
+from lookalike.duplicates.report import Duplicates
+from lookalike.errors import UsageError
+from lookalike.query import Term
+
+
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six pictures; 0 has a twin, a smaller and a grey copy, 1 a mirrored and a cropped one."""
+    folder = tmp_path_factory.mktemp("duplicates") / "photos"
+    pictures = [scene(number) for number in range(6)]
+    for number, picture in enumerate(pictures):
+        save(folder / f"{number}.png", picture)
+    (folder / "again").mkdir()
+    shutil.copy(folder / "0.png", folder / "again" / "twin.png")
+    save(folder / "small.jpg", np.ascontiguousarray(pictures[0][::2, ::2]), quality=60)
+    grey = pictures[0].mean(axis=2, keepdims=True).astype(np.uint8).repeat(3, axis=2)
+    save(folder / "grey.jpg", grey)
+    save(folder / "mirrored.jpg", np.ascontiguousarray(pictures[1][:, ::-1]))
+    save(folder / "cropped.jpg", np.ascontiguousarray(pictures[1][18:162, 24:216]))
+    with Library.create(folder) as library:
+        library.add([folder])
+    return folder
+
+
+@pytest.fixture
+def photos(indexed: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(indexed, tmp_path / "photos", copy_function=shutil.copy2))
+
+
+@pytest.fixture
+def library(photos: Path) -> Iterator[Library]:
+    with Library.open(photos) as library:
+        yield library
+
+
+def names(found: Duplicates) -> list[list[str]]:
+    return [[member.image.path for member in group.members] for group in found.groups]
+
+
+def test_the_same_bytes_are_found_with_the_older_path_first(library: Library) -> None:
+    found = library.duplicates(kind="exact")
+    assert names(found) == [["0.png", "again/twin.png"]]
+    [group] = found.groups
+    assert (group.kind, group.best.similarity, group.members[1].evidence) == (
+        "exact",
+        1.0,
+        "the same bytes",
+    )
+    assert group.spare == group.best.image.size
+    assert found.compared == 0
+
+
+def test_copies_are_found_whatever_was_done_to_them(library: Library) -> None:
+    found = library.duplicates()
+    assert {frozenset(group) for group in names(found)} == {
+        frozenset({"0.png", "again/twin.png", "small.jpg", "grey.jpg"}),
+        frozenset({"1.png", "mirrored.jpg", "cropped.jpg"}),
+    }
+    assert {group[0] for group in names(found)} == {"0.png", "1.png"}  # the most bytes
+    assert [group.kind for group in found.groups] == ["copies", "copies"]
+    assert (found.searched, found.unreadable, found.missing) == (11, 0, "")
+
+
+def test_only_the_pictures_asked_about_are_compared(library: Library, photos: Path) -> None:
+    found = library.duplicates([photos / "mirrored.jpg", photos / "cropped.jpg", photos / "again"])
+    assert {frozenset(group) for group in names(found)} == {
+        frozenset({"mirrored.jpg", "cropped.jpg"})
+    }
+    assert found.searched == 3
+
+
+def test_a_pair_that_was_told_apart_is_not_shown_again(library: Library, photos: Path) -> None:
+    library.decisions.add("not-duplicate", photos / "mirrored.jpg", photos / "1.png")
+    library.decisions.add("not-duplicate", photos / "cropped.jpg", photos / "1.png")
+    found = library.duplicates()
+    assert sorted(map(sorted, names(found)))[1:] == [["cropped.jpg", "mirrored.jpg"]]
+    assert found.hidden == 2
+
+
+def test_what_is_to_be_kept_becomes_the_best(library: Library, photos: Path) -> None:
+    library.decisions.add("keep", photos / "small.jpg", who="Ann")
+    group = next(g for g in library.duplicates().groups if len(g.members) == 4)
+    assert group.best.image.path == "small.jpg"
+    assert group.best.keep
+
+
+def test_decisions_stay_when_files_move_and_the_library_is_indexed_again(
+    library: Library, photos: Path
+) -> None:
+    library.decisions.add("not-duplicate", photos / "1.png", photos / "mirrored.jpg")
+    (photos / "mirrored.jpg").rename(photos / "moved.jpg")
+    library.remove([photos / "1.png"])
+    library.add([photos])
+    [decided] = library.decisions.all()
+    assert {*decided.first, *decided.second} == {photos / "1.png", photos / "moved.jpg"}
+    group = next(g for g in names(library.duplicates()) if "1.png" in g)
+    assert "moved.jpg" not in group
+
+
+def test_decisions_are_carried_to_another_library(
+    library: Library, photos: Path, tmp_path: Path
+) -> None:
+    library.decisions.add("keep", photos / "0.png", who="Ann")
+    library.decisions.add("relevant", photos / "0.png", photos / "1.png", photos / "2.png")
+    lines = list(library.decisions.lines())
+    with Library.create(tmp_path / "other", folder=tmp_path / "other" / ".lookalike") as other:
+        assert other.decisions.load(lines) == 3
+        assert other.decisions.load(lines) == 0
+        assert list(other.decisions.lines()) == lines
+        with pytest.raises(UsageError, match="line 2 is no decision"):
+            other.decisions.load([lines[0], '{"kind": "keep"}'])
+    assert library.decisions.forget("relevant", photos / "0.png", photos / "2.png") == 1
+    assert len(library.decisions.all(["relevant"])) == 1
+
+
+@pytest.mark.parametrize(
+    ("others", "message"),
+    [([], "at least two"), (["again/twin.png"], "same bytes"), (["no.jpg"], "no file")],
+)
+def test_a_pair_that_is_none_is_refused(
+    library: Library, photos: Path, others: list[str], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        library.decisions.add("not-duplicate", photos / "0.png", *(photos / o for o in others))
+
+
+def test_pictures_that_are_gone_are_judged_by_their_hashes_alone(
+    library: Library, photos: Path
+) -> None:
+    for file in ("1.png", "small.jpg"):
+        (photos / file).unlink()
+    found = library.duplicates()
+    assert found.unreadable > 0
+    first = next(group for group in names(found) if "0.png" in group)
+    assert {"0.png", "again/twin.png", "grey.jpg"} <= {*first}
+
+
+def test_a_library_without_hashes_says_what_it_lacks(photos: Path, tmp_path: Path) -> None:
+    with Library.create(photos, folder=tmp_path / "lib") as library:
+        library.add([photos], extractors=["color"])
+        found = library.duplicates()
+    assert "--with phash,dhash" in found.missing
+    assert any({"1.png", "cropped.jpg"} <= {*group} for group in names(found))
+
+
+def test_a_new_library_has_no_duplicates(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with Library.create(tmp_path / "empty") as library:
+        assert library.duplicates().groups == ()
+
+
+def test_similar_groups_go_by_a_similarity(library: Library) -> None:
+    found = library.similar_groups(min_similarity=0.9, by="color")
+    assert {frozenset(group) for group in names(found)} >= {
+        frozenset({"1.png", "mirrored.jpg", "cropped.jpg"})
+    }
+    assert all(member.similarity >= 0.9 for group in found.groups for member in group.members)
+    with pytest.raises(UsageError, match="--with clip"):
+        library.similar_groups(by="clip")
+
+
+def test_marks_steer_a_question_that_learns(library: Library, photos: Path) -> None:
+    def ranks(learn: bool) -> dict[str, float]:
+        question = Query((Term(picture=photos / "0.png"),), k=11, by=("color",), learn=learn)
+        return {hit.path: hit.similarity for hit in library.search(question).hits}
+
+    assert ranks(learn=True) == ranks(learn=False)
+    library.decisions.add("relevant", photos / "0.png", photos / "3.png")
+    library.decisions.add("not-relevant", photos / "0.png", photos / "4.png")
+    before, after = ranks(learn=False), ranks(learn=True)
+    assert after["3.png"] > before["3.png"] + 0.1
+    assert after["4.png"] < before["4.png"]
+    with library._store.view() as view:
+        ids = [view.lookup(1, f"{number}.png") for number in (0, 3, 4)]
+        key = next(space.key for space in view.spaces() if space.name == "color")
+        zero, three, four = view.vectors(key, np.array([image.id for image in ids if image]))
+    moved = zero + 0.75 * three - 0.15 * four
+    expected = float(moved @ three / np.linalg.norm(moved))
+    assert after["3.png"] == pytest.approx(expected, abs=1e-5)

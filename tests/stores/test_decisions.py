@@ -1,0 +1,73 @@
+"""Contract of every store: what people decided stays with the content."""
+
+from __future__ import annotations
+
+import pytest
+from tests.stores.toys import content, entry, put
+
+from lookalike.stores.contract import Decision, Store
+
+A, B, C = content("a"), content("b"), content("c")
+
+
+def test_decisions_are_found_by_kind_and_by_content(store: Store) -> None:
+    keep = Decision("keep", A, who="Ann", when="2024-05-01T10:00:00+00:00")
+    pair, mark = Decision("not-duplicate", A, B), Decision("relevant", B, C)
+    with store.writer() as writer:
+        assert writer.decide([keep, pair, mark]) == 3
+    with store.view() as view:
+        assert view.decisions() == [keep, pair, mark]
+        assert view.decisions(["keep", "relevant"]) == [keep, mark]
+        assert view.decisions(about=B) == [pair, mark]
+        assert view.decisions(about=C) == [mark]
+        assert (view.decisions()[0].who, view.decisions()[0].when[:4]) == ("Ann", "2024")
+
+
+def test_a_pair_of_no_duplicates_has_no_order(store: Store) -> None:
+    assert Decision("not-duplicate", A, B) == Decision("not-duplicate", B, A)
+    with store.writer() as writer:
+        writer.decide([Decision("not-duplicate", A, B)])
+        assert writer.decide([Decision("not-duplicate", B, A)]) == 0
+        assert writer.undecide([Decision("not-duplicate", B, A)]) == 1
+    with store.view() as view:
+        assert view.decisions() == []
+
+
+def test_relevant_and_not_relevant_replace_each_other(store: Store) -> None:
+    with store.writer() as writer:
+        writer.decide([Decision("relevant", A, B), Decision("relevant", B, A)])
+        assert writer.decide([Decision("not-relevant", A, B)]) == 1
+    with store.view() as view:
+        assert view.decisions() == [Decision("not-relevant", A, B), Decision("relevant", B, A)]
+
+
+def test_decisions_outlive_the_images(store: Store) -> None:
+    [id] = put(store, entry("x.jpg", "a"))
+    with store.writer() as writer:
+        writer.decide([Decision("keep", content("a"))])
+        writer.remove([id])
+    with store.view() as view:
+        assert view.decisions(about=content("a")) == [Decision("keep", content("a"))]
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "second"),
+    [("keep", A, B), ("relevant", A, None), ("keep", b"short", None), ("liked", A, B)],
+)
+def test_what_is_no_decision_cannot_be_made(kind: str, first: bytes, second: bytes | None) -> None:
+    with pytest.raises(ValueError, match=r"decision|said|SHA-256"):
+        Decision(kind, first, second)  # type: ignore[arg-type]
+
+
+def test_repeats_are_the_indexed_images_of_one_content(store: Store) -> None:
+    ids = put(
+        store,
+        entry("1.jpg", "same"),
+        entry("2.jpg", "other"),
+        entry("3.jpg", "same"),
+        entry("4.jpg", "alone"),
+        entry("5.jpg", "other"),
+        entry("6.jpg", "same"),
+    )
+    with store.view() as view:
+        assert view.repeats() == [[ids[0], ids[2], ids[5]], [ids[1], ids[4]]]

@@ -1,0 +1,72 @@
+"""Codes of 64 bits, and the pairs of them that are near, against comparing each with each."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lookalike.vectors import hamming
+from lookalike.vectors.hamming import Codes, distances, near_pairs, pack
+
+
+def by_comparing_all(queries: Codes, codes: Codes, radius: int) -> set[tuple[int, int]]:
+    return {
+        (i, j)
+        for i, one in enumerate(queries.tolist())
+        for j, other in enumerate(codes.tolist())
+        if (one ^ other).bit_count() <= radius
+    }
+
+
+def some_codes(seed: int, count: int) -> Codes:
+    """Half of them at random, half crowded around one of them."""
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, 2**63, count, dtype=np.uint64) * np.uint64(2)
+    near = rng.integers(0, 2**12, count // 2, dtype=np.uint64)
+    codes[: count // 2] = codes[0] ^ near
+    return np.unique(codes)
+
+
+@pytest.mark.parametrize("radius", [0, 1, 4, 7, 11])
+def test_the_same_pairs_are_found_as_by_comparing_all(radius: int) -> None:
+    queries, codes = some_codes(1, 120), some_codes(1, 150)
+    found = [
+        pair
+        for ours, theirs in near_pairs(queries, codes, radius)
+        for pair in zip(ours.tolist(), theirs.tolist(), strict=True)
+    ]
+    assert len(found) == len(set(found))
+    assert set(found) == by_comparing_all(queries, codes, radius)
+
+
+def test_crowded_buckets_and_small_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hamming, "CROWDED", 4)
+    monkeypatch.setattr(hamming, "AT_A_TIME", 64)
+    codes = some_codes(2, 200)
+    found = [
+        pair
+        for ours, theirs in near_pairs(codes, codes, 7)
+        for pair in zip(ours.tolist(), theirs.tolist(), strict=True)
+    ]
+    assert len(found) == len(set(found))
+    assert set(found) == by_comparing_all(codes, codes, 7)
+
+
+def test_a_hash_keeps_its_distances_when_it_is_packed() -> None:
+    signs = np.where(np.random.default_rng(3).random((5, 64)) > 0.5, 1.0, -1.0)
+    codes, there = pack(signs)
+    assert there.all()
+    differing = (signs[:, None] != signs).sum(axis=2)
+    assert (distances(codes[:, None], codes) == differing).all()
+
+
+def test_a_flat_picture_and_a_missing_one_have_no_hash() -> None:
+    signs = np.ones((3, 64))
+    signs[1], signs[2] = 0.0, np.nan
+    assert pack(signs)[1].tolist() == [True, False, False]
+
+
+def test_a_radius_that_is_not_near_is_refused() -> None:
+    codes = np.zeros(1, np.uint64)
+    with pytest.raises(ValueError, match="not near"):
+        next(near_pairs(codes, codes, 16))
