@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.stores.filters import FieldFacts, FieldKind, is_date
+from lookalike.stores.local.assembling import Column
 from lookalike.stores.local.columns import Field, Numbers
-from lookalike.stores.local.snapshot import Column, Snapshot
+from lookalike.stores.local.snapshot import Snapshot
 
 SAMPLE = 20_000
 """Images whose values are counted to find the most frequent ones."""

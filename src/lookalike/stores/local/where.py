@@ -32,8 +32,9 @@ from lookalike.stores.filters import (
     known_field,
     shown,
 )
+from lookalike.stores.local.assembling import Apart, Column, Texts
 from lookalike.stores.local.columns import Field, Numbers
-from lookalike.stores.local.snapshot import Apart, Column, Snapshot, Texts
+from lookalike.stores.local.snapshot import Snapshot
 
 Mask: TypeAlias = NDArray[np.bool_]
 

@@ -1,0 +1,61 @@
+"""Libraries of older formats stay readable: small ones of each lie in tests/formats."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lookalike.stores.local import LocalStore
+from lookalike.stores.local.check import check
+from lookalike.stores.local.migrations import MIGRATIONS
+
+FORMATS = Path(__file__).parents[2] / "formats"
+
+
+@pytest.mark.parametrize("format", sorted(path.name for path in FORMATS.iterdir()))
+def test_a_library_of_an_older_format_is_brought_up_to_date(format: str, tmp_path: Path) -> None:
+    shutil.copytree(FORMATS / format / "photos", tmp_path / "photos")
+    folder = tmp_path / "photos" / ".lookalike"
+    with LocalStore.open(folder) as store:
+        assert store.format == len(MIGRATIONS)
+        with store.view() as view:
+            by_path = {image.path: image.id for image in view.ledger()}
+            assert len(by_path) == 6
+            red, blue, green = (by_path[p] for p in ("red.jpg", "blue.jpg", "trip/green.png"))
+            assert view.images([red])[red].metadata["price"] == 49.5
+            # Filters and words know what was there before they were.
+            assert view.select("kind = 'shoe' and price < 50").tolist() == [red]
+            assert view.select("released = '2024'").tolist() == sorted([blue, green])
+            assert view.select("format = 'png'").tolist() == [green]
+            assert view.captions("cafe", 5)[0].tolist() == [blue]
+            assert view.has_captions()
+            own = view.vectors(view.spaces()[0].key, np.array([red]))
+            near = view.search(view.spaces()[0].key, own, 1)
+            assert near.ids.tolist() == [[red]]
+    assert check(folder) == []
+
+
+def test_a_library_that_was_killed_before_its_words_were_made_gets_them_from_the_next_writer(
+    tmp_path: Path,
+) -> None:
+    import sqlite3
+
+    from lookalike.stores.local.migrations import migrate
+
+    shutil.copytree(FORMATS / "1" / "photos", tmp_path / "photos")
+    folder = tmp_path / "photos" / ".lookalike"
+    connection = sqlite3.connect(folder / "catalogue.sqlite", isolation_level=None)
+    migrate(connection, MIGRATIONS)
+    connection.close()
+    with LocalStore.open(folder) as store:
+        with store.view() as view:
+            assert len(view.select("kind = 'shoe'")) == 2  # read from the source
+            assert not view.has_captions()
+        with store.writer():
+            pass
+        with store.view() as view:
+            assert len(view.select("kind = 'shoe'")) == 2
+            assert view.has_captions()

@@ -1,0 +1,189 @@
+"""Contract of every store: words in captions, keywords and other texts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.stores.toys import entry, failed, put
+
+from lookalike.errors import UsageError
+from lookalike.images.needs import Facts
+from lookalike.stores.contract import Store
+
+
+def said(caption: str, *keywords: str) -> Facts:
+    return Facts(40, 30, "jpeg", caption=caption, keywords=keywords)
+
+
+def found(store: Store, words: str, k: int = 10, among: list[int] | None = None) -> list[int]:
+    with store.view() as view:
+        chosen = None if among is None else np.array(among, np.int64)
+        ids, scores = view.captions(words, k, among=chosen)
+    assert ids.dtype == np.int64
+    assert scores.dtype == np.float32
+    assert len(ids) == len(scores) <= k
+    assert (np.diff(scores) <= 0).all()
+    assert all(a < b for a, b, s in zip(ids, ids[1:], np.diff(scores), strict=False) if s == 0)
+    return [int(id) for id in ids]
+
+
+@pytest.fixture
+def album(store: Store) -> Store:
+    put(
+        store,
+        entry("a.jpg", facts=said("a red shoe with white laces")),
+        entry("b.jpg", facts=said("a red boat on the sea", "holiday")),
+        entry("c.jpg", facts=said("Un café près de la mer")),
+        entry("d.jpg"),
+        entry("trip/greece/e.jpg", facts=said("", "boat", "sea")),
+    )
+    return store
+
+
+def test_any_word_matches_and_rare_ones_count_more(album: Store) -> None:
+    assert found(album, "shoe") == [1]
+    assert found(album, "red shoe")[0] == 1
+    assert set(found(album, "red shoe")) == {1, 2}
+    assert found(album, "zebra") == []
+
+
+def test_scores_are_larger_the_better_they_fit(album: Store) -> None:
+    with album.view() as view:
+        _, scores = view.captions("red shoe", 10)
+    assert scores[0] > scores[1] > 0
+
+
+def test_keywords_count_as_captions_do_and_the_path_a_little(album: Store) -> None:
+    assert set(found(album, "boat")) == {2, 5}
+    assert found(album, "greece") == [5]
+
+
+@pytest.mark.parametrize("words", ["cafe", "CAFÉ", "Café?", "cafés"])
+def test_case_and_accents_and_the_plural_do_not_matter(album: Store, words: str) -> None:
+    assert found(album, words) == [3]
+
+
+def test_equal_scores_come_by_rising_id_and_k_cuts(store: Store) -> None:
+    ids = put(store, *(entry(f"{n}.jpg", facts=said("the same words")) for n in range(10, 30)))
+    assert found(store, "same", k=5) == ids[:5]
+    assert found(store, "same", k=3, among=ids[::-3]) == sorted(ids[::-3])[:3]
+
+
+def test_a_filter_is_honoured(album: Store) -> None:
+    assert found(album, "red", among=[2, 3, 99]) == [2]
+    assert found(album, "red", among=[]) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'a "b OR', "red AND", "NEAR(red shoe)", "caption:red", "red*", "^red", "-red", "(((", '"', "'",
+        "* OR *", "", "   ", "!?", "{caption} : red", "\x00", "\ud800", "red\x00shoe", "a" * 10_000,
+    ],
+)  # fmt: skip
+def test_words_are_never_syntax(album: Store, words: str) -> None:
+    found(album, words)
+
+
+@settings(max_examples=100, deadline=None)
+@given(words=st.text(max_size=40))
+def test_any_text_can_be_asked(words: str) -> None:
+    import sqlite3
+
+    from lookalike.stores.local.captions import _pattern
+
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE VIRTUAL TABLE words USING fts5 (text)")
+    pattern = _pattern(words)
+    if pattern:
+        connection.execute("SELECT * FROM words WHERE words MATCH ?", (pattern,)).fetchall()
+    connection.close()
+
+
+def test_operators_are_words_like_any_other(store: Store) -> None:
+    put(store, entry("a.jpg", facts=said("near or not")), entry("b.jpg", facts=said("red")))
+    assert found(store, "NOT red") in ([1, 2], [2, 1])
+    assert found(store, "caption") == []
+
+
+def test_no_hit_at_all_is_refused(album: Store) -> None:
+    with album.view() as view, pytest.raises(UsageError, match="at least 1"):
+        view.captions("red", 0)
+
+
+def test_metadata_is_found_and_its_caption_goes_before_the_files(album: Store) -> None:
+    with album.writer() as writer:
+        writer.set_metadata(
+            {1: {"caption": "a green sandal", "brand": "Zephyr", "price": 5}, 4: {"text": "dunes"}}
+        )
+    assert found(album, "shoe") == []
+    assert found(album, "sandal") == found(album, "zephyr") == [1]
+    assert found(album, "dunes") == [4]
+    with album.writer() as writer:
+        writer.set_metadata({1: {}})
+    assert found(album, "sandal") == []
+    assert found(album, "shoe") == [1]
+
+
+def test_words_follow_the_images(album: Store) -> None:
+    put(album, entry("rome/e.jpg", "trip/greece/e.jpg", facts=None, same_as=5, moved=True))
+    assert found(album, "greece") == []
+    assert found(album, "rome") == [5]
+    [copy] = put(album, entry("copy.jpg", "a.jpg", facts=None, same_as=1))
+    assert found(album, "shoe") == [1, copy]
+    put(album, entry("a.jpg", "new content", facts=said("a hat")))
+    assert found(album, "shoe") == [copy]
+    assert found(album, "hat") == [1]
+    put(album, failed("copy.jpg", hash=None))
+    assert found(album, "shoe") == []
+    with album.writer() as writer:
+        writer.remove([1])
+    assert found(album, "hat") == []
+
+
+def test_a_library_knows_whether_it_has_words(store: Store) -> None:
+    [id] = put(store, entry("a.jpg"))
+    with store.view() as view:
+        assert not view.has_captions()
+    with store.writer() as writer:
+        writer.set_metadata({id: {"price": 5}})
+    with store.view() as view:
+        assert not view.has_captions()
+    with store.writer() as writer:
+        writer.set_metadata({id: {"kind": "shoe"}})
+    with store.view() as view:
+        assert view.has_captions()
+
+
+def test_sidecars_stand_between_the_table_and_the_file(album: Store) -> None:
+    with album.writer() as writer:
+        writer.sidecars.put({1: ("mark", {"caption": "from the sidecar", "kind": "shoe"})})
+        assert writer.sidecars.known(1, ["a.jpg", "b.jpg", "x"]) == {
+            "a.jpg": (1, "mark"),
+            "b.jpg": (2, ""),
+        }
+    assert found(album, "sidecar") == [1]
+    with album.writer() as writer:
+        writer.set_metadata({1: {"caption": "from the table"}})
+    assert found(album, "sidecar") == []
+    with album.view() as view:
+        assert view.images([1])[1].metadata == {"caption": "from the table", "kind": "shoe"}
+        assert view.select("kind = 'shoe'").tolist() == [1]
+
+
+def test_sidecars_that_were_not_seen_are_swept(album: Store) -> None:
+    with album.writer() as writer:
+        writer.sidecars.put({id: ("m", {"caption": f"word{id}"}) for id in (1, 2, 5)})
+    with album.writer() as writer:
+        writer.sidecars.keep([1])
+        assert writer.sidecars.sweep(1, "trip") == 1
+        assert writer.sidecars.sweep(1, "") == 1
+    assert [found(album, f"word{id}") for id in (1, 2, 5)] == [[1], [], []]
+    assert found(album, "boat") == [5, 2] or found(album, "boat") == [2, 5]
+
+
+def test_sidecars_of_unknown_images_are_refused(album: Store) -> None:
+    with album.writer() as writer, pytest.raises(UsageError, match="not known"):
+        writer.sidecars.put({99: ("m", {})})
