@@ -1,0 +1,101 @@
+"""What the bands of relevance promise, on a drawn catalogue whose products are known."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lookalike import Library, Outcome, Query
+from lookalike.datasets.catalogue import write_catalogue
+from lookalike.query import Term
+from lookalike.vectors.calibration import RELEVANCES, Background
+from lookalike.vectors.similarity import Similarity
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    folder = tmp_path_factory.mktemp("relevance") / "shop"
+    write_catalogue(folder, products=40, views=4, size=224)
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["color"])
+        yield library
+
+
+def product(path: str) -> str:
+    return Path(path).name.partition("-")[0]
+
+
+def test_a_higher_band_is_more_often_the_same_product(shop: Library) -> None:
+    hits: Counter[str] = Counter()
+    right: Counter[str] = Counter()
+    ids = [image.id for image in shop.failures({Outcome.INDEXED})]
+    assert len(ids) == 160
+    for answer in shop.search_batch([Query((Term(image=i),), k=160) for i in ids[::2]]):
+        asked, *others = answer.hits
+        assert asked.relevance == "near-copy"
+        for hit in others:
+            hits[str(hit.relevance)] += 1
+            right[str(hit.relevance)] += product(hit.path) == product(asked.path)
+    precision = [right[band] / hits[band] for band in ("weak", "plausible", "strong")]
+    assert precision == sorted(precision)
+    assert precision[2] > 10 * precision[0]
+
+
+def test_a_picture_saved_again_is_a_near_copy_and_another_is_none(shop: Library) -> None:
+    files = sorted(shop.folder.parent.rglob("*-0.jpg"))[::3]
+    queries = []
+    for half in (False, True):
+        for file in files:
+            out = io.BytesIO()
+            with Image.open(file) as image:
+                size = (image.width // 2, image.height // 2) if half else image.size
+                small = image.resize(size, Image.Resampling.LANCZOS)
+                small.save(out, "JPEG", quality=90 if half else 50)
+            queries.append(Query((Term(out.getvalue()),), k=160))
+    mine = others = 0
+    for file, answer in zip(files * 2, shop.search_batch(queries), strict=True):
+        for hit in answer.hits:
+            if hit.file.samefile(file):
+                mine += hit.relevance == "near-copy"
+            else:
+                others += hit.relevance == "near-copy"
+    assert mine >= 0.8 * len(queries)
+    assert others <= 0.001 * 159 * len(queries)
+
+
+def test_a_library_too_small_to_judge_against_judges_nothing(tmp_path: Path) -> None:
+    write_catalogue(tmp_path, products=5, views=5, size=64)
+    with Library.create(tmp_path) as library:
+        library.add([tmp_path], extractors=["color"])
+        hits = library.search(Query((Term(image=1),), min_relevance="strong")).hits
+    assert len(hits) == 10 and {hit.relevance for hit in hits} == {None}
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
+def test_the_bar_of_near_copies_is_where_the_judgement_turns(similarity: Similarity) -> None:
+    draw = np.random.default_rng(1)
+    query, sample = draw.normal(size=(1, 8)), draw.normal(size=(100, 8))
+    background = Background.of(query, sample, similarity=similarity)
+    assert background is not None
+    bar = background.near_copy(similarity)
+    assert background.judge(bar + 1e-6, similarity) == "near-copy"
+    assert background.judge(bar - 1e-6, similarity) != "near-copy"
+    levels = [
+        RELEVANCES.index(background.judge(value, similarity))
+        for value in np.linspace(-1 if similarity == "cosine" else -9, background.identity, 300)
+    ]
+    assert levels == sorted(levels) and levels[0] == 0 and levels[-1] == 3
+    (again,) = Background.of_each(
+        (query @ sample.T / np.linalg.norm(sample, axis=1) / np.linalg.norm(query))
+        if similarity == "cosine"
+        else -np.linalg.norm(query - sample, axis=1)[None],
+        np.zeros(1, np.int64),
+        similarity=similarity,
+    )
+    assert again is not None and again.median == pytest.approx(background.median, abs=1e-5)
