@@ -78,7 +78,9 @@ def test_cover_is_resize_and_centre_crop(size: tuple[int, int], name: Resample) 
         Image.fromarray(pixels).resize((new[1], new[0]), Image.Resampling[name.upper()])
     )
     top, left = round((new[0] - 56) / 2), round((new[1] - 56) / 2)
-    assert np.array_equal(fit(pixels, needs), whole[top : top + 56, left : left + 56])
+    made, expected = fit(pixels, needs), whole[top : top + 56, left : left + 56]
+    assert off(made, expected) <= 1
+    assert (made != expected).mean() < 0.003
 
 
 def test_cover_by_area_cuts_the_centre() -> None:

@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 
 from lookalike.datasets.labelled import read_folders, read_manifest
 from lookalike.errors import Outcome, UsageError
-from lookalike.evaluation.invariance import background, inspect, vectors_of
+from lookalike.evaluation.invariance import Inspected, background, inspect, vectors_of
 from lookalike.evaluation.leave_one_out import leave_one_out
 from lookalike.extractors import load
 from lookalike.extractors.contract import Extractor
 from lookalike.extractors.extraction import Extraction, Loaded, Task, Vector
 from lookalike.extractors.table import EXTRACTORS
 from lookalike.images.find import find
-from lookalike.images.needs import Pixels
 from lookalike.images.pool import Pool
 from lookalike.indexing.fitting import ready, reservoir
 from lookalike.indexing.report import Indexing
@@ -132,7 +131,7 @@ def measure(
         bytes=4 * extractor.dim,
         pictures=len(has),
         unreadable=len(pictures.paths) - len(has),
-        extracting=_extracting(extractor, inspected.pixels),
+        extracting=_extracting(extractor, inspected),
         core=passed.core,
         together=passed.together,
         invariance=inspected.cosines,
@@ -193,18 +192,18 @@ def _pass(
     return Passed(vectors, (len(vectors) - done) / (marks[-1][1] - then), len(paths) / spent)
 
 
-def _extracting(extractor: Extractor, images: Sequence[Pixels]) -> float:
-    """Images a second of processor time on pixels that are ready."""
-    # Workers extract one by one, the parent in batches.
-    size = 1 if extractor.place == "worker" else BATCH
-    batches = [images[start : start + size] for start in range(0, len(images), size)]
+def _extracting(extractor: Extractor, inspected: Inspected) -> float:
+    """Images a second of processor time on pixels that are ready, where indexing extracts: each alone
+    in a worker, or in batches here."""
+    if inspected.seconds:
+        return 1 / float(np.mean(inspected.seconds))
+    images = inspected.pixels
+    batches = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
     extractor.extract(batches[0])  # what is made on first use is made now
-    done, started, spent = 0, time.process_time(), 0.0
-    while spent < TIMED_SECONDS:
+    started = time.process_time()
+    done = 0
+    while time.process_time() - started < TIMED_SECONDS:
         for batch in batches:
             extractor.extract(batch)
             done += len(batch)
-            spent = time.process_time() - started
-            if spent >= TIMED_SECONDS:
-                break
-    return done / spent
+    return done / (time.process_time() - started)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,28 +28,50 @@ SIDE = Needs(fit="inside", max_side=1024)
 then scaled down by every extractor."""
 
 
+TIMED_SECONDS = 0.01
+"""Of processor time, that an extractor in the worker is run for on each picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """One picture: the results for it and for every edit of it. The first also holds the pixels that
+    the extractor got. seconds: processor time of one extraction, where it happened in the worker."""
+
+    results: list[Loaded]
+    seconds: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Changed:
     """The work on one file: what the extractor makes of it, and of every edit of it.
 
-    Both take the same way from the same pixels, so that nothing but the edit differs. The first
-    result also holds the pixels that the extractor got.
+    Both take the same way from the same pixels, so that nothing but the edit differs.
     """
 
     extraction: Extraction
     edits: tuple[Edit, ...]
 
-    def __call__(self, path: str) -> list[Loaded]:
+    def __call__(self, path: str) -> Versions:
         try:
             limits = self.extraction.limits
             decoded = decode(read(path).data, needs=[SIDE], limits=limits, name=path)
         except ImageError as error:
-            return [Loaded(None, error.outcome, error.reason)]
+            return Versions([Loaded(None, error.outcome, error.reason)])
         whole = fit(decoded.pixels, SIDE)
         wanted = {space_key(e): e.needs for e in self.extraction.workers}
         also = replace(self.extraction, prepared={**self.extraction.prepared, **wanted})
         edited = [self.extraction(Task(pixels=pixels)) for pixels in self._edited(whole)]
-        return [also(Task(pixels=whole)), *edited]
+        original = also(Task(pixels=whole))
+        return Versions([original, *edited], self._seconds(original))
+
+    def _seconds(self, original: Loaded) -> float | None:
+        """Timed here, where indexing extracts too: in a worker the libraries have one thread each, and
+        threads that wait for work would count as work elsewhere."""
+        for extractor in self.extraction.workers:
+            pixels = original.pixels.get(space_key(extractor))
+            if pixels is not None:
+                return timed(lambda: extractor.extract([pixels]))  # noqa: B023
+        return None
 
     def _edited(self, whole: Pixels) -> list[Pixels]:
         """JPEG comes back from its bytes; what only the pixels are changed in is not saved between,
@@ -62,9 +85,9 @@ class Changed:
         return edited
 
     @staticmethod
-    def lost(path: str, outcome: Outcome, reason: str) -> list[Loaded]:
+    def lost(path: str, outcome: Outcome, reason: str) -> Versions:
         """The result for a file whose worker was lost."""
-        return [Loaded(None, outcome, reason)]
+        return Versions([Loaded(None, outcome, reason)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +98,13 @@ class Inspected:
              picture; NaN where no file could be read. Compare with `background`: 0.9 is much only
              where strangers have less
     pixels   of the pictures themselves, as the extractor gets them
+    seconds  processor time of one extraction in a worker, a number a picture; none where it is done in
+             the parent
     """
 
     cosines: dict[str, float]
     pixels: list[Pixels]
+    seconds: list[float]
 
 
 def inspect(extractor: Extractor, paths: Sequence[str], *, workers: int | None = None) -> Inspected:
@@ -89,19 +115,32 @@ def inspect(extractor: Extractor, paths: Sequence[str], *, workers: int | None =
     key = space_key(extractor)
     pairs: dict[str, list[float]] = {edit.name: [] for edit in edits}
     pixels: list[Pixels] = []
+    seconds: list[float] = []
     # A file costs seven extractions here instead of one.
     limits = Limits(timeout=8 * Limits().timeout)
     with Pool(work, workers=workers, limits=limits, on_lost=Changed.lost) as pool:
         for versions in pool.map(paths):
-            original, *changed = vectors_of(extractor, versions)
+            original, *changed = vectors_of(extractor, versions.results)
             if original is None:
                 continue
-            pixels.append(versions[0].pixels[key])
+            pixels.append(versions.results[0].pixels[key])
+            if versions.seconds is not None:
+                seconds.append(versions.seconds)
             for edit, vector in zip(edits, changed, strict=True):
                 if vector is not None:
                     pairs[edit.name].append(float(original @ vector))
     means = {name: float(np.mean(found)) if found else np.nan for name, found in pairs.items()}
-    return Inspected(means, pixels)
+    return Inspected(means, pixels, seconds)
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Processor seconds of one call, the mean of as many as fit into `TIMED_SECONDS`, at least one."""
+    calls, spent, started = 0, 0.0, time.process_time()
+    while spent < TIMED_SECONDS:
+        work()
+        calls += 1
+        spent = time.process_time() - started
+    return spent / calls
 
 
 def vectors_of(extractor: Extractor, loaded: Sequence[Loaded]) -> list[Vector | None]:

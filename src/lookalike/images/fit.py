@@ -61,8 +61,34 @@ def _cover(pixels: Pixels, needs: Needs) -> Pixels:
     new_height = max(int(height * scale + 1e-6), needs.height)
     left = round((new_width - needs.width) / 2)
     top = round((new_height - needs.height) / 2)
-    whole = _resize(pixels, new_width, new_height, needs)
-    return np.ascontiguousarray(whole[top : top + needs.height, left : left + needs.width])
+    # Pillow turns the order of its two passes by their cost. Between them values are clipped, so that
+    # for the filters that overshoot the answer would depend on how much is cut off.
+    if needs.resample != "bilinear" or scale >= 1:
+        whole = _resize(pixels, new_width, new_height, needs)
+        columns = whole[:, left : left + needs.width]
+    else:
+        columns = _resize_columns(pixels, new_width, new_height, left, needs)
+    return np.ascontiguousarray(columns[top : top + needs.height])
+
+
+def _resize_columns(pixels: Pixels, width: int, height: int, left: int, needs: Needs) -> Pixels:
+    """The picture resized to (height, width), of that only the columns from `left` on that are needed.
+
+    Pillow computes no others, but looks at the pixels beside them, so that the numbers are those of
+    cutting afterwards, to within 1 of 255 (it keeps the edges in single precision). For a landscape
+    photograph of 3:2 that takes half the time, and resizing is more than half of what a worker does for
+    a network.
+    """
+    from PIL import Image
+
+    old_height, old_width = pixels.shape[:2]
+    across = old_width / width
+    right = min(
+        old_width, (left + needs.width) * across
+    )  # rounding may not lead out of the picture
+    box = (left * across, 0, right, old_height)
+    made = Image.fromarray(pixels).resize((needs.width, height), _filter(needs), box=box)
+    return np.array(made)
 
 
 def _resize(pixels: Pixels, width: int, height: int, needs: Needs) -> Pixels:
