@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,13 @@ REPEATED = 4
 """Pictures with one and the same code that are each paired with those of a similar code: pairing
 all would be quadratic in the number of blank pages."""
 
+MOST = 24
+"""Pairs by hashes that an image is in at most by its own choice: thousands of blank pages are all like
+each other."""
+
+AT_A_TIME = 4_000_000
+"""Pairs that are kept before the superfluous ones are dropped."""
+
 NEIGHBOURS = 4
 """Nearest pictures that are looked at, by a space that knows crops and frames."""
 
@@ -35,7 +43,8 @@ BLOCK = 65_536
 ASKED = 512
 """Vectors that are read, and questions that are asked, at a time."""
 
-Grid = NDArray[np.floating]
+Grid: TypeAlias = NDArray[np.floating]
+Bits: TypeAlias = NDArray[np.uint8]
 
 
 def turned_phashes(signs: Grid) -> list[Grid]:
@@ -101,21 +110,22 @@ class Hashes:
         nearest = np.min([distances(one, way[other]) for way in self.codes], axis=0)
         return np.where(there, nearest, 64).astype(np.uint8)
 
-    def pairs(self) -> Iterator[tuple[Ids, Ids]]:
-        """Ids of images whose hashes differ in few bits in some orientation, in pieces; a pair may come
-        more than once."""
+    def pairs(self) -> Iterator[tuple[Ids, Ids, Bits]]:
+        """Ids of images whose hashes differ in few bits in some orientation, and in how many, in pieces;
+        a pair may come more than once."""
         upright, counts = np.unique(self.codes[0], return_counts=True)
         order = np.argsort(self.codes[0], kind="stable")
         ends = np.cumsum(counts)
         # Those with the same code: each with the next, and with the first.
         repeated = np.flatnonzero(np.diff(self.codes[0][order]) == 0)
         start = np.repeat(ends - counts, counts)
-        yield self.ids[order[repeated]], self.ids[order[repeated + 1]]
-        yield self.ids[order[start[repeated]]], self.ids[order[repeated + 1]]
+        none = np.zeros(len(repeated), np.uint8)
+        yield self.ids[order[repeated]], self.ids[order[repeated + 1]], none
+        yield self.ids[order[start[repeated]]], self.ids[order[repeated + 1]], none
         for way in self.codes:
             turned, back = np.unique(way, return_index=True)
             for one, other in near_pairs(turned, upright, RADIUS):
-                # Those of one code stand together; a turned code belongs to whoever has it.
+                bits = distances(turned[one], upright[other])
                 source = np.searchsorted(upright, self.codes[0][back[one]])
                 for number in range(REPEATED):
                     ours, theirs = number < counts[source], number < counts[other]
@@ -123,7 +133,41 @@ class Hashes:
                     a = order[(ends - counts)[source[both]] + number]
                     b = order[(ends - counts)[other[both]] + number]
                     unlike = a != b
-                    yield self.ids[a[unlike]], self.ids[b[unlike]]
+                    yield self.ids[a[unlike]], self.ids[b[unlike]], bits[both][unlike]
+
+
+def nearest_pairs(found: Iterable[tuple[Ids, Ids, Bits]]) -> list[Pair]:
+    """The pairs, each once, rising; of an image with very many, those that differ least."""
+    keys, bits = np.empty(0, np.int64), np.empty(0, np.uint8)
+    waiting: list[tuple[Ids, Bits]] = []
+    size = 0
+    for one, other, differing in found:
+        waiting.append(((np.minimum(one, other) << 32) | np.maximum(one, other), differing))
+        size += len(one)
+        if size > AT_A_TIME:
+            keys, bits = _fewest([(keys, bits), *waiting])
+            waiting, size = [], 0
+    keys, _ = _fewest([(keys, bits), *waiting])
+    ends = np.column_stack([keys >> 32, keys & 0xFFFFFFFF])
+    return [(one, other) for one, other in ends.tolist()]
+
+
+def _fewest(parts: Sequence[tuple[Ids, Bits]]) -> tuple[Ids, Bits]:
+    """Each pair once, if it is among the first of either of its images."""
+    keys = np.concatenate([keys for keys, _ in parts])
+    bits = np.concatenate([bits for _, bits in parts])
+    order = np.lexsort((bits, keys))
+    keys, bits = keys[order], bits[order]
+    fresh = np.diff(keys, prepend=-1) != 0
+    keys, bits = keys[fresh], bits[fresh]
+    kept = np.zeros(len(keys), bool)
+    for end in (keys >> 32, keys & 0xFFFFFFFF):
+        order = np.lexsort((keys, bits, end))
+        first = np.flatnonzero(np.diff(end[order], prepend=-1))
+        runs = np.diff(np.append(first, len(end)))
+        place = np.arange(len(end)) - np.repeat(first, runs)
+        kept[order[place < MOST]] = True
+    return keys[kept], bits[kept]
 
 
 def neighbours(view: View, space: Space, ids: Ids) -> Iterator[tuple[Pair, float]]:

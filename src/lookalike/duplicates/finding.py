@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
-from lookalike.duplicates.candidates import HASHES, Hashes, neighbours
+from lookalike.duplicates.candidates import HASHES, Hashes, nearest_pairs, neighbours
 from lookalike.duplicates.links import Pair, Sets, grouped, pair
 from lookalike.duplicates.report import KINDS, Duplicates, Kind
 from lookalike.duplicates.showing import Showing
@@ -63,13 +64,8 @@ class Search:
         """Pairs of similar hashes: certain, or compared."""
         started = time.perf_counter()
         self._hashes = [Hashes(self._view, space, ids) for space in spaces]
-        pairs = {
-            pair(*both)
-            for hashes in self._hashes
-            for one, other in hashes.pairs()
-            for both in zip(one.tolist(), other.tolist(), strict=True)
-        }
-        allowed = self._allowed(pairs)
+        found = chain.from_iterable(hashes.pairs() for hashes in self._hashes)
+        allowed = self._allowed(nearest_pairs(found))
         self._note_certain(allowed)
         self.seconds["hashes"] = time.perf_counter() - started
         self._judge(p for p in allowed if p not in self._found)
@@ -109,10 +105,11 @@ class Search:
                 sets.join(*p)
         return sets
 
-    def _allowed(self, pairs: set[Pair]) -> list[Pair]:
+    def _allowed(self, pairs: Iterable[Pair]) -> list[Pair]:
         """Those of the pairs that nobody said are no duplicates."""
         if not self._refused:
             return sorted(pairs)
+        pairs = {*pairs}
         images = self._view.images({id for p in pairs for id in p})
         hidden = {p for p in pairs if contents(images[p[0]], images[p[1]]) in self._refused}
         self.hidden |= hidden

@@ -55,9 +55,11 @@ class Answers:
 
 def question_key(query: Query) -> Hashable | None:
     """Equal for questions that ask the same; None for what must be looked at each time: a picture of
-    the library whose file is read again."""
+    the library whose file is read again, and what learns from decisions."""
     keys = [term_key(term, turned=query.any_orientation) for term in query.terms]
-    return None if None in keys else (tuple(keys), replace(query, terms=(Term(words="-"),)))
+    if query.learn or None in keys:
+        return None
+    return tuple(keys), replace(query, terms=(Term(words="-"),))
 
 
 def term_key(term: Term, *, turned: bool) -> Hashable | None:
