@@ -48,6 +48,11 @@ if TYPE_CHECKING:
     "pictures; 'caption' holds words to search for.",
 )
 @click.option(
+    "--no-sidecars",
+    is_flag=True,
+    help="Leave files beside the pictures alone (photo.jpg.txt, photo.json), which describe them.",
+)
+@click.option(
     "--include",
     multiple=True,
     metavar="GLOB",
@@ -95,6 +100,7 @@ def command(
     raw: bool,
     library: Path | None,
     metadata: Path | None,
+    no_sidecars: bool,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     dry_run: bool,
@@ -133,6 +139,7 @@ def command(
         retry_failed=retry_failed,
         normalise=not raw,
         metadata=metadata,
+        sidecars=not no_sidecars,
     )
     names = parse(",".join(extractors))
     if regions:
@@ -187,7 +194,7 @@ def _say_promise(promise: Promise) -> None:
 
 
 def _say_added(library: Library, added: Added, sources: tuple[Path, ...]) -> None:
-    from lookalike.indexing.run import EMPTY
+    from lookalike.indexing.tally import EMPTY
 
     for folder, reason in added.unfound:
         if reason != EMPTY or files(added):

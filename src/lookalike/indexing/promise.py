@@ -13,8 +13,8 @@ from lookalike.images.find import Found, find
 from lookalike.images.pool import Pool
 from lookalike.indexing.fitting import reservoir
 from lookalike.indexing.report import Indexing, Promise
-from lookalike.indexing.run import settled
 from lookalike.indexing.sources import relative, resolved
+from lookalike.indexing.tally import settled
 from lookalike.stores.contract import View
 
 ROW_BYTES = 420  # of the catalogue per picture, measured on 100,000 rows (benchmarks/store.py)

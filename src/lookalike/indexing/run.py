@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from lookalike.images.pool import Pool
 from lookalike.indexing.report import Added, Indexing, Progress, ProgressCallback
 from lookalike.indexing.sidecars import Descriptions
 from lookalike.indexing.sources import Source, relative
+from lookalike.indexing.tally import EMPTY, NOT_A_PICTURE, Tally, failed_before, kind, settled
 from lookalike.stores.contract import Entry, Image, Known, Root, Writer
 
 CHUNK = 500  # paths that are looked up in the catalogue together
@@ -25,9 +26,6 @@ BATCH = 256  # pictures that one transaction stores; a kill loses at most these
 INFERENCE = 32  # pictures that an extractor in the parent gets at once
 FLUSH_SECONDS = 2.0  # a slow run commits at least this often
 REPORT_SECONDS = 0.1  # the progress callback is called about this often
-
-EMPTY = "no file in it; what the library has of it is kept (`lookalike remove` forgets it)"
-NOT_A_PICTURE = "not a picture"  # how the reason begins for files that nobody would call a picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,64 +36,6 @@ class Pending:
     path: str
     found: Found
     known: Known | None
-
-
-@dataclass(slots=True)
-class Tally:
-    """The counters of a run while it goes on."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    failed: Counter[Outcome] = field(default_factory=Counter)
-    unfound: list[tuple[str, str]] = field(default_factory=list)
-    seen: Counter[str] = field(default_factory=Counter)
-    last: str = ""
-
-    @property
-    def done(self) -> int:
-        return self.counts.total() + sum(self.failed.values())
-
-    @property
-    def indexed(self) -> int:
-        return sum(self.counts[name] for name in ("new", "changed", "extended", "moved", "copied"))
-
-    def added(self, removed: int) -> Added:
-        counts = self.counts
-        return Added(
-            new=counts["new"],
-            changed=counts["changed"],
-            extended=counts["extended"],
-            moved=counts["moved"],
-            copied=counts["copied"],
-            unchanged=counts["unchanged"],
-            removed=removed,
-            failed=dict(self.failed),
-            not_pictures=counts["not_pictures"],
-            known_failures=counts["known_failures"],
-            unfound=tuple(self.unfound),
-        )
-
-
-def failed_before(reason: str) -> str:
-    """The counter for an unchanged file that is not indexed: what is no picture is no failure on a
-    second run either, or `--strict` would change its mind."""
-    return "not_pictures" if reason.startswith(NOT_A_PICTURE) else "known_failures"
-
-
-def settled(known: Known, found: Found, keys: frozenset[str], options: Indexing) -> bool:
-    """Whether a file needs no work: unchanged by size and date, with a vector in every space, or
-    known to fail."""
-    if (known.size, known.mtime_ns) != (found.size, found.mtime_ns):
-        return False
-    if known.outcome is Outcome.INDEXED:
-        return keys <= known.spaces
-    return not options.retry_failed
-
-
-def kind(known: Known | None, entry: Entry) -> str:
-    """The counter of an indexed file: a known one with the same content got a further space."""
-    if known is None:
-        return "new"
-    return "extended" if known.hash == entry.hash else "changed"
 
 
 class Run:
@@ -173,7 +113,7 @@ class Run:
         unread = any(Path(path).is_dir() for path, _ in tally.unfound)
         if options.include or options.exclude or unread or not source.path.is_dir():
             return 0
-        if not tally.seen[source.below]:
+        if not tally.seen[source.path]:
             tally.unfound.append((str(source.path), EMPTY))
             return 0
         if self._beside:
@@ -202,7 +142,7 @@ class Run:
                 on_error=lambda path, reason: self.tally.unfound.append((path, reason)),
             )
             while chunk := list(islice(found, CHUNK)):
-                self.tally.seen[source.below] += len(chunk)
+                self.tally.seen[source.path] += len(chunk)
                 if self._beside:
                     self._beside.pass_by(source.root, chunk)
                 for pending in self._unsettled(source.root, chunk):

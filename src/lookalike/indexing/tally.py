@@ -1,0 +1,73 @@
+"""What a run counts: every file once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lookalike.errors import Outcome
+from lookalike.images.find import Found
+from lookalike.indexing.report import Added, Indexing
+from lookalike.stores.contract import Entry, Known
+
+EMPTY = "no file in it; what the library has of it is kept (`lookalike remove` forgets it)"
+NOT_A_PICTURE = "not a picture"  # how the reason begins for files that nobody would call a picture
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counters of a run while it goes on; `seen` counts the files found in each source."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    failed: Counter[Outcome] = field(default_factory=Counter)
+    unfound: list[tuple[str, str]] = field(default_factory=list)
+    seen: Counter[Path] = field(default_factory=Counter)
+    last: str = ""
+
+    @property
+    def done(self) -> int:
+        return self.counts.total() + sum(self.failed.values())
+
+    @property
+    def indexed(self) -> int:
+        return sum(self.counts[name] for name in ("new", "changed", "extended", "moved", "copied"))
+
+    def added(self, removed: int) -> Added:
+        counts = self.counts
+        return Added(
+            new=counts["new"],
+            changed=counts["changed"],
+            extended=counts["extended"],
+            moved=counts["moved"],
+            copied=counts["copied"],
+            unchanged=counts["unchanged"],
+            removed=removed,
+            failed=dict(self.failed),
+            not_pictures=counts["not_pictures"],
+            known_failures=counts["known_failures"],
+            unfound=tuple(self.unfound),
+        )
+
+
+def failed_before(reason: str) -> str:
+    """The counter for an unchanged file that is not indexed: what is no picture is no failure on a
+    second run either, or `--strict` would change its mind."""
+    return "not_pictures" if reason.startswith(NOT_A_PICTURE) else "known_failures"
+
+
+def settled(known: Known, found: Found, keys: frozenset[str], options: Indexing) -> bool:
+    """Whether a file needs no work: unchanged by size and date, with a vector in every space, or
+    known to fail."""
+    if (known.size, known.mtime_ns) != (found.size, found.mtime_ns):
+        return False
+    if known.outcome is Outcome.INDEXED:
+        return keys <= known.spaces
+    return not options.retry_failed
+
+
+def kind(known: Known | None, entry: Entry) -> str:
+    """The counter of an indexed file: a known one with the same content got a further space."""
+    if known is None:
+        return "new"
+    return "extended" if known.hash == entry.hash else "changed"
