@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lookalike.evaluation.leave_one_out import leave_one_out
 from lookalike.extractors import load
 from lookalike.extractors.color import GAIN, POWER, Color, histograms
 from lookalike.images.decode import decode
@@ -99,15 +100,8 @@ def files(folder: Path) -> tuple[list[Path], list[tuple[int, int, NDArray[np.int
 
 def ranking(vectors: NDArray[np.float32], labels: NDArray[np.intp]) -> tuple[float, float]:
     """(mAP, P@1), leave-one-out; labels that occur once are no questions."""
-    similarities = vectors @ vectors.T
-    np.fill_diagonal(similarities, -np.inf)
-    precisions, firsts = [], []
-    for row, label in zip(similarities, labels, strict=True):
-        right = (labels == label)[np.argsort(-row, kind="stable")[:-1]]
-        if right.any():
-            precisions.append((np.cumsum(right)[right] / (np.flatnonzero(right) + 1)).mean())
-            firsts.append(right[0])
-    return float(np.mean(precisions)), float(np.mean(firsts))
+    means = leave_one_out(vectors, [str(label) for label in labels]).means()
+    return means["AP"], means["P@1"]
 
 
 def vectors_of(way: Way, pictures: Sequence[Pixels]) -> NDArray[np.float32]:
