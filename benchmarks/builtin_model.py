@@ -2,7 +2,7 @@
 
     python benchmarks/builtin_model.py FOLDER [--model M.onnx] [--beside TEACHER.onnx] [--files 300]
 
-FOLDER holds a `manifest.csv` with paths. Both networks take turns in one run, one thread each;
+Pictures are the .jpg files below FOLDER. Both networks take turns in one run, one thread each;
 figures are medians of images a second, and their ratio. `--copies OTHER` also saves pictures of
 FOLDER in twelve ways and asks, for each copy, whether its original is the nearest among the
 originals and all pictures of OTHER.
@@ -11,7 +11,6 @@ originals and all pictures of OTHER.
 from __future__ import annotations
 
 import argparse
-import csv
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -156,9 +155,8 @@ def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def paths(folder: Path) -> list[Path]:
-    """The pictures of a folder, as its manifest lists them."""
-    with (folder / "manifest.csv").open(newline="", encoding="utf-8") as opened:
-        return [folder / row["path"] for row in csv.DictReader(opened)]
+    """The JPEG pictures below a folder, in a stable order."""
+    return sorted(folder.rglob("*.jpg"))
 
 
 def main() -> None:

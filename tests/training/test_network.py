@@ -24,7 +24,7 @@ from lookalike.training.distil import (  # noqa: E402
 )
 from lookalike.training.edges import EdgeNumbers  # noqa: E402
 from lookalike.training.network import Shape, Student  # noqa: E402
-from lookalike.training.parts import Axes, Part, channels_first  # noqa: E402
+from lookalike.training.parts import Axes, Part, Unit, channels_first  # noqa: E402
 
 SMALL = Shape(widths=(8, 16), depths=(1, 1), head=24, dim=12)
 
@@ -110,7 +110,7 @@ def test_the_exported_file_gives_the_networks_vectors_with_length_one(tmp_path: 
     torch.manual_seed(0)
     numbers = ColorNumbers(24)
     color = Part(numbers, Axes.fit(numbers, noise(400, 24), dim=16, evenness=0.3))
-    extractor = Extractor(Student(SMALL), [(color, 0.3)]).eval()
+    extractor = Extractor([(Unit(Student(SMALL)), 0.7), (color, 0.3)]).eval()
     export(extractor, tmp_path / "m.onnx", side=24, facts={"side": 24})
     opened = session(tmp_path / "m.onnx")
     pixels = noise(5, 24)

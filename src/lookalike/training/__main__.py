@@ -62,7 +62,8 @@ def parser() -> argparse.ArgumentParser:
         required=True,
         help="what 'prepare' wrote: the colours' axes come from it",
     )
-    for name, weight in release.WEIGHTS.items():
+    for name in ("color", "edges"):
+        weight = release.WEIGHTS[name]
         export.add_argument(f"--{name}-weight", type=float, default=weight, help="0 to 1")
     export.add_argument("--side", type=int, default=release.SIDE, help="pixels, a multiple of 12")
     export.add_argument("--out", type=Path, required=True, help="the file to write")
@@ -102,7 +103,11 @@ def main(arguments: list[str] | None = None) -> int:
                 run=given.run,
                 data=given.data,
                 path=given.out,
-                weights={"color": given.color_weight, "edges": given.edges_weight},
+                weights={
+                    "network": round(1 - given.color_weight - given.edges_weight, 6),
+                    "color": given.color_weight,
+                    "edges": given.edges_weight,
+                },
                 side=given.side,
             )
         else:

@@ -21,7 +21,8 @@ POWER = 0.35
 # Colours are counted on a picture smaller by this factor: 2 gives .542 / .473, but more than twice
 # the work.
 SHRINK = 3
-EVENNESS = 0.3
+# Evener axes are worse alone (0.3: .532 / .464, 0.6: .503 / .468) but better beside the network.
+EVENNESS = 0.6
 DIM = 128
 # Standard deviation of the window over the middle, in half sides.
 MIDDLE = 0.5

@@ -27,22 +27,18 @@ class Extractor(nn.Module):  # type: ignore[misc]
     """`(n, side, side, 3) uint8` RGB to `(n, dims)` float32 of length 1.
 
     Each part has length 1 and is scaled by the root of its weight, so that the cosine of two
-    vectors is the weighted mean of the parts' cosines. The network comes first; its weight is what
-    the others leave of 1.
+    vectors is the weighted mean of the parts' cosines. Weights sum to 1.
     """
 
-    def __init__(self, student: Any, parts: Sequence[tuple[Any, float]]) -> None:
+    def __init__(self, parts: Sequence[tuple[Any, float]]) -> None:
         super().__init__()
-        self.student = student
         self.parts = nn.ModuleList([part for part, _ in parts])
-        weights = [weight for _, weight in parts]
-        self.shares = [share**0.5 for share in (1 - sum(weights), *weights)]
+        self.shares = [weight**0.5 for _, weight in parts]
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         image = pixels.permute(0, 3, 1, 2).float()
-        vectors = [nn.functional.normalize(self.student(image), dim=1)]
-        vectors.extend(part(image) for part in self.parts)
-        return torch.cat([v * share for v, share in zip(vectors, self.shares, strict=True)], 1)
+        vectors = [part(image) * share for part, share in zip(self.parts, self.shares, strict=True)]
+        return torch.cat(vectors, 1)
 
 
 def export(extractor: Extractor, path: Path, *, side: int, facts: dict[str, Any]) -> None:

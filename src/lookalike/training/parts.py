@@ -1,4 +1,4 @@
-"""Drawn-up parts of the vector (colours, edges): raw numbers of a picture, then their principal axes.
+"""Parts of the vector (network, colours, edges): raw numbers of a picture, then their principal axes.
 
 Axes come from unlabelled training pictures, like the teacher's; without them a few numbers that all
 pictures share would decide every cosine.
@@ -52,6 +52,17 @@ class Part(nn.Module):  # type: ignore[misc]
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         return nn.functional.normalize((self.numbers(image) - self.mean) @ self.axes, dim=1)
+
+
+class Unit(nn.Module):  # type: ignore[misc]
+    """What another module answers, scaled to length 1: the network's vectors as raw numbers."""
+
+    def __init__(self, inside: Any) -> None:
+        super().__init__()
+        self.inside = inside
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return nn.functional.normalize(self.inside(image), dim=1)
 
 
 def channels_first(pixels: Pixels) -> torch.Tensor:

@@ -15,53 +15,65 @@ from lookalike.training.teacher import Lesson
 # The picture's side that the file is made for; a multiple of 12 for the edges'.
 SIDE = 96
 # Shares of the squared length. Found on corel1k, grocery and the simulated catalogue (see the model
-# card): more colour helps fine kinds of food and hurts scenes, more edges help products and hurt food.
-WEIGHTS = {"color": 0.3, "edges": 0.1}
+# card): more colour helps kinds of food and hurts scenes and kinds of products.
+WEIGHTS = {"network": 0.5, "color": 0.4, "edges": 0.1}
 LICENCE = "learnt from Tiny ImageNet (ImageNet terms: research) and others; see docs/model-card.md"
 
 
-def drawn_parts(data: Path, *, side: int) -> dict[str, Any]:
-    """The colour and edge parts; their axes come from a sample of the views and are kept in `data`.
-
-    The sample: every eighth photo, cut-out and product, every eightieth of Tiny ImageNet.
+def sample(data: Path, *, side: int) -> Pixels:
+    """Views to find axes from: every eighth photo, cut-out and product, every eightieth of Tiny
+    ImageNet.
     """
-    from lookalike.training import color, edges
-    from lookalike.training.parts import Axes, Part
-
-    parts = {}
-    for name, numbers, dim, evenness in (
-        ("color", color.ColorNumbers(side), color.DIM, color.EVENNESS),
-        ("edges", edges.EdgeNumbers(side), edges.DIM, edges.EVENNESS),
-    ):
-        path = data / f"{name}-{side}.npz"
-        if not path.exists():
-            seen = [
-                fitted(view, side)
-                for source, every in {"photos": 8, "cutouts": 8, "products": 8, "tiny": 80}.items()
-                if (data / f"{source}-labels.npy").exists()
-                for view in Lesson.open(data, source).pixels[::every]
-            ]
-            Axes.fit(numbers, np.stack(seen), dim=dim, evenness=evenness).save(path)
-        parts[name] = Part(numbers, Axes.open(path))
-    return parts
+    return np.stack(
+        [
+            fitted(view, side)
+            for source, every in {"photos": 8, "cutouts": 8, "products": 8, "tiny": 80}.items()
+            if (data / f"{source}-labels.npy").exists()
+            for view in Lesson.open(data, source).pixels[::every]
+        ]
+    )
 
 
-def write_model(
-    *, run: Path, data: Path, path: Path, weights: dict[str, float] | None = None, side: int = SIDE
-) -> None:
-    """The checkpoint's averaged network and the drawn parts at their weights, as one ONNX file."""
-    from lookalike.training.export import Extractor, export
+def vector_parts(student: Any, pixels: Pixels) -> dict[str, Any]:
+    """The parts of the vector by name, in their order, with axes found from `pixels`."""
+    from lookalike.training import color, edges, network
+    from lookalike.training.parts import Axes, Part, Unit
+
+    side, dim = pixels.shape[1], student.shape.dim
+    made = {
+        "network": (Unit(student).eval(), dim, network.EVENNESS),
+        "color": (color.ColorNumbers(side), color.DIM, color.EVENNESS),
+        "edges": (edges.EdgeNumbers(side), edges.DIM, edges.EVENNESS),
+    }
+    return {
+        name: Part(numbers, Axes.fit(numbers, pixels, dim=dim, evenness=evenness))
+        for name, (numbers, dim, evenness) in made.items()
+    }
+
+
+def load_student(run: Path) -> tuple[Any, dict[str, Any]]:
+    """The averaged network of a run's checkpoint, and the checkpoint."""
     from lookalike.training.network import Shape, Student
     from lookalike.training.pytorch import torch
 
-    weights = weights or WEIGHTS
     stored = torch.load(run / "checkpoint.pt", weights_only=True)
     kept = stored["shape"]
     shape = Shape(tuple(kept["widths"]), tuple(kept["depths"]), kept["head"], kept["dim"])
     student = Student(shape)
     student.load_state_dict(stored["averaged"])
-    parts = drawn_parts(data, side=side)
-    dims = {"network": shape.dim} | {name: int(part.axes.shape[1]) for name, part in parts.items()}
+    return student.eval(), stored
+
+
+def write_model(
+    *, run: Path, data: Path, path: Path, weights: dict[str, float] | None = None, side: int = SIDE
+) -> None:
+    """The checkpoint's averaged network and the other parts at their weights, as one ONNX file."""
+    from lookalike.training.export import Extractor, export
+
+    weights = weights or WEIGHTS
+    student, stored = load_student(run)
+    parts = vector_parts(student, sample(data, side=side))
+    dims = {name: int(part.axes.shape[1]) for name, part in parts.items()}
     facts = {
         "name": "lookalike",
         "input": f"pixels: (n, {side}, {side}, 3) uint8, RGB, upright, the whole picture squeezed "
@@ -69,17 +81,14 @@ def write_model(
         "output": f"vectors: (n, {sum(dims.values())}) float32, length 1; similarity: cosine",
         "side": side,
         "dim": sum(dims.values()),
-        "parts": {
-            name: {"dim": dim, "weight": weights.get(name, round(1 - sum(weights.values()), 6))}
-            for name, dim in dims.items()
-        },
+        "parts": {name: {"dim": dim, "weight": weights[name]} for name, dim in dims.items()},
         "steps": stored["step"],
         "hours": round(stored["seconds"] / 3600, 3),
-        "shape": shape.as_dict(),
+        "shape": student.shape.as_dict(),
         "licence": LICENCE,
     }
     joined = [(part, weights[name]) for name, part in parts.items()]
-    export(Extractor(student, joined), path, side=side, facts=facts)
+    export(Extractor(joined), path, side=side, facts=facts)
 
 
 def figures(model: Path, folders: Sequence[Path], *, label: str = "label") -> dict[str, Any]:
