@@ -17,7 +17,6 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
-from search import best, clustered
 
 from lookalike import Library, Query
 from lookalike.errors import Outcome
@@ -25,6 +24,7 @@ from lookalike.images.needs import Facts
 from lookalike.query import Term
 from lookalike.stores.contract import Entry, Space
 from lookalike.stores.local import LocalStore
+from search import best, clustered
 
 KEY = "made@1"
 
