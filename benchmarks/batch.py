@@ -1,6 +1,6 @@
 """Many questions at once against one by one and the bare matrix product; what variety costs.
 
-    python benchmarks/batch.py [--count 100000] [--dim 512] [--questions 1000] [--repeats 3] [--only speed|variety]
+    python benchmarks/batch.py [--count 100000] [--dim 512] [--questions 1000] [--only speed|variety]
 
 The first part asks a library of generated, clustered vectors with pictures that it holds (by id), so that
 everything but the reading of pictures is measured: the filter, the search, relevance, the rows of the
