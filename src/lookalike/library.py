@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lookalike.vectors.calibration import Relevance
 
 FOLDER = ".lookalike"
-DEFAULT_EXTRACTORS = ("color", "phash", "dhash")
+DEFAULT_EXTRACTORS = ("lookalike", "phash", "dhash")
 """Colour answers searches; the hashes make copies findable and cost little beside decoding."""
 
 

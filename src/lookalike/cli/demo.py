@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     from lookalike.query import Hits
 
 _VIEWS = 5  # pictures of each product in the catalogue; the query is the view after the last
-_ASKED = 44  # the product that is asked for, of any catalogue that has so many: a shoe
-# Measured with 240 pictures outside a catalogue of 60 products: the product asked for is among the
-# ten hits in 71 % by shape, 46 % by pixels, 38 % by color (which finds the same backdrop instead).
-_EXTRACTORS = ("shape", "color")
+# The product that is asked for, of any catalogue that has so many: a mug that shows well. Of 120 products
+# asked for in this way among 200, 77 % are among the ten hits, 39 % are the first.
+_ASKED = 67
 
 
 @click.command("demo")
@@ -132,7 +131,7 @@ def _index_shop(library: Library, shop: Path) -> None:
 
     with ProgressLine("Indexing") as line:
         options = Indexing(metadata=shop / "products.csv")
-        added = library.add([shop], extractors=_EXTRACTORS, options=options, progress=line)
+        added = library.add([shop], options=options, progress=line)
     output.note(summary(added))
 
 

@@ -65,9 +65,7 @@ def question(
     from lookalike.searching.grammar import parse_terms, term_of
 
     found: list[Term] = list(parse_terms(terms, stdin=stdin))
-    found += [
-        Term(picture=stdin() if stdin and image == "-" else _file(image)) for image in images
-    ]
+    found += [Term(picture=stdin() if stdin and image == "-" else _file(image)) for image in images]
     found += [Term(words=text) for text in texts]
     found += [term_of(negative, -1.0) for negative in negatives]
     if not found:

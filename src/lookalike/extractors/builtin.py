@@ -1,0 +1,70 @@
+"""`lookalike`: the small network that ships with the program. docs/model-card.md says what it is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+
+from lookalike.errors import LookalikeError
+from lookalike.extractors.contract import Place, Vectors
+from lookalike.extractors.runtime import RuntimeFacts, Session, run_all
+from lookalike.images.needs import Needs, Pixels
+from lookalike.vectors.similarity import Similarity
+
+MODEL = Path(__file__).parent / "models" / "lookalike.onnx"
+SIDE = 96
+DIM = 448
+BATCH = 16  # 718 images/s on one core, against 410 one by one
+
+
+class Lookalike:
+    """Scene, colours and edges in one vector of length 1.
+
+    The graph takes (n, 96, 96, 3) uint8 RGB, the whole picture squeezed into the square, and does all
+    else itself, so that no mean and no weight can be paired with it wrongly. Its file is loaded at the
+    first picture (or at `extract([])`), not before.
+    """
+
+    name = "lookalike"
+    dim = DIM
+    similarity: Similarity = "cosine"
+    needs = Needs(mode="rgb", fit="stretch", height=SIDE, width=SIDE, resample="area")
+    place: Place = "parent"
+
+    def __init__(self, model: Path = MODEL) -> None:
+        self._model = model
+        self._lock = Lock()
+        self._session: Session | None = None
+        try:
+            self.revision = hashlib.sha256(model.read_bytes()).hexdigest()[:12]
+        except OSError as error:
+            raise LookalikeError(
+                f"the built-in model cannot be read ({error.strerror}: {model}); install lookalike again"
+            ) from None
+
+    def extract(self, images: Sequence[Pixels]) -> Vectors:
+        """(96, 96, 3) pictures → (n, 448) float32 of length 1."""
+        session = self._loaded()
+        streams = session.streams()
+        size = min(BATCH, max(1, -(-len(images) // streams)))
+        batches = [np.stack(images[at : at + size]) for at in range(0, len(images), size)]
+        made = run_all(streams, batches, lambda pixels: self._run(session, pixels))
+        return np.concatenate(made) if made else np.empty((0, DIM), np.float32)
+
+    def facts(self) -> RuntimeFacts:
+        """How it runs here: provider, threads, batch."""
+        return self._loaded().facts()
+
+    def _run(self, session: Session, pixels: Pixels) -> Vectors:
+        (vectors,) = session.run(["vectors"], {"pixels": pixels})
+        return np.asarray(vectors, np.float32)
+
+    def _loaded(self) -> Session:
+        with self._lock:
+            if self._session is None:
+                self._session = Session(self._model, batch=BATCH)
+            return self._session
