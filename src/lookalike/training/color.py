@@ -26,6 +26,8 @@ EVENNESS = 0.6
 DIM = 128
 # Standard deviation of the window over the middle, in half sides.
 MIDDLE = 0.5
+# Mean difference between the largest and the smallest of red, green and blue, as a share of 255.
+COLORFUL = 0.02
 
 
 class ColorNumbers(nn.Module):  # type: ignore[misc]
@@ -53,6 +55,15 @@ class ColorNumbers(nn.Module):  # type: ignore[misc]
         whole = (by_hue @ rest).flatten(1) / pixels.shape[2]
         inner = ((by_hue * self.middle) @ rest).flatten(1)
         return (torch.cat([whole, inner], 1) + 1e-7) ** POWER
+
+
+def colorfulness(image: torch.Tensor) -> torch.Tensor:
+    """How far colours count, 0 … 1 for each picture: 0 where all is grey, 1 from `COLORFUL` on.
+
+    A grey copy lies far from its original in colour; without this, 9 of 100 were found again.
+    """
+    spread = (image.amax(1) - image.amin(1)).mean((1, 2)) / 255
+    return (spread / COLORFUL).clamp(max=1)
 
 
 def middle(side: int) -> torch.Tensor:

@@ -38,7 +38,8 @@ class Extractor(nn.Module):  # type: ignore[misc]
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         image = pixels.permute(0, 3, 1, 2).float()
         vectors = [part(image) * share for part, share in zip(self.parts, self.shares, strict=True)]
-        return torch.cat(vectors, 1)
+        # A faded part leaves its share of the length to the others.
+        return nn.functional.normalize(torch.cat(vectors, 1), dim=1)
 
 
 def export(extractor: Extractor, path: Path, *, side: int, facts: dict[str, Any]) -> None:

@@ -54,6 +54,19 @@ class Part(nn.Module):  # type: ignore[misc]
         return nn.functional.normalize((self.numbers(image) - self.mean) @ self.axes, dim=1)
 
 
+class Gated(nn.Module):  # type: ignore[misc]
+    """A part that fades where a picture has nothing to say to it: its length is `presence` of it."""
+
+    def __init__(self, part: Any, presence: Any) -> None:
+        super().__init__()
+        self.part = part
+        self.presence = presence
+        self.axes = part.axes
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.part(image) * self.presence(image).unsqueeze(1)
+
+
 class Unit(nn.Module):  # type: ignore[misc]
     """What another module answers, scaled to length 1: the network's vectors as raw numbers."""
 

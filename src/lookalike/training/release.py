@@ -37,7 +37,7 @@ def sample(data: Path, *, side: int) -> Pixels:
 def vector_parts(student: Any, pixels: Pixels) -> dict[str, Any]:
     """The parts of the vector by name, in their order, with axes found from `pixels`."""
     from lookalike.training import color, edges, network
-    from lookalike.training.parts import Axes, Part, Unit
+    from lookalike.training.parts import Axes, Gated, Part, Unit
 
     side, dim = pixels.shape[1], student.shape.dim
     made = {
@@ -45,10 +45,11 @@ def vector_parts(student: Any, pixels: Pixels) -> dict[str, Any]:
         "color": (color.ColorNumbers(side), color.DIM, color.EVENNESS),
         "edges": (edges.EdgeNumbers(side), edges.DIM, edges.EVENNESS),
     }
-    return {
+    parts: dict[str, Any] = {
         name: Part(numbers, Axes.fit(numbers, pixels, dim=dim, evenness=evenness))
         for name, (numbers, dim, evenness) in made.items()
     }
+    return parts | {"color": Gated(parts["color"], color.colorfulness)}
 
 
 def load_student(run: Path) -> tuple[Any, dict[str, Any]]:
