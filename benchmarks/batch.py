@@ -24,7 +24,7 @@ from lookalike.images.needs import Facts
 from lookalike.query import Term
 from lookalike.stores.contract import Entry, Space
 from lookalike.stores.local import LocalStore
-from search import best, clustered
+from search import best, clustered  # type: ignore[import-not-found]
 
 KEY = "made@1"
 
@@ -102,8 +102,10 @@ def variety(products: int, weight: float) -> None:
                 different = np.mean([len({product(hit.path) for hit in hits}) for hits in tops])
                 alike = np.mean([hit.similarity for hits in tops for hit in hits])
                 rows[name] = (float(different), float(alike))
-    for name, (different, alike) in rows.items():
-        print(f"  {name:8} {different:5.2f} products in the top 10, mean similarity {alike:.3f}")
+    for name, (products, similarity) in rows.items():
+        print(
+            f"  {name:8} {products:5.2f} products in the top 10, mean similarity {similarity:.3f}"
+        )
 
 
 def product(path: str) -> str:

@@ -114,7 +114,7 @@ def processor_seconds(process_ids: list[int]) -> float:
 
 def compare(folder: str, processes: int, files: int, repeats: int) -> None:
     """Prints one line for one folder."""
-    import decoding  # this file as a module: workers cannot import a main script
+    import decoding  # type: ignore[import-not-found]  # this file as a module: workers cannot import a main script
 
     all_paths = [found.path for found in find([folder], include=["*.jpg", "*.jpeg"])]
     paths = list(islice(cycle(all_paths), files))

@@ -105,7 +105,8 @@ def main() -> None:
     for other in ("loop", "bare"):
         ratios = [a / b for a, b in zip(rates["index"], rates[other], strict=True)]
         print(
-            f"  index / {other}: {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f})"
+            f"  index / {other}: {statistics.median(ratios):.2f}"
+            f" (from {min(ratios):.2f} to {max(ratios):.2f})"
         )
 
 

@@ -12,8 +12,8 @@ from lookalike.cli.program import program
 PAGE = Path(__file__).parent / "commands.md"
 HEAD = """# Commands
 
-Written by `make docs` from `lookalike COMMAND --help`. Results go to stdout, everything else to stderr. Exit codes:
-0 fine, 1 nothing found, 2 wrong use, 3 some files failed (only with `--strict`), 130 interrupted.
+Written by `make docs` from `lookalike COMMAND --help`. Results go to stdout, everything else to stderr.
+Exit codes: 0 fine, 1 nothing found, 2 wrong use, 3 some files failed (only with `--strict`), 130 interrupted.
 """
 
 
@@ -33,9 +33,13 @@ def commands(group: click.Group, words: tuple[str, ...] = ()) -> list[tuple[str,
 def page() -> str:
     sections = [HEAD]
     for words in commands(program):
-        shown = CliRunner().invoke(program, [*words, "--help"], terminal_width=100, prog_name="lookalike")
+        shown = CliRunner().invoke(
+            program, [*words, "--help"], terminal_width=100, prog_name="lookalike"
+        )
         assert shown.exit_code == 0, shown.output
-        sections.append(f"## `lookalike {' '.join(words)}`\n\n```text\n{shown.stdout.strip()}\n```\n")
+        sections.append(
+            f"## `lookalike {' '.join(words)}`\n\n```text\n{shown.stdout.strip()}\n```\n"
+        )
     return "\n".join(sections)
 
 

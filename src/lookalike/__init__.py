@@ -1,5 +1,7 @@
 """Lookalike finds images that look alike.
 
+In Python:
+
     import lookalike
 
     with lookalike.index("photos") as library:
@@ -65,7 +67,7 @@ def index(folder: Path | str) -> Library:
     return library
 
 
-def open(folder: Path | str, *, read_only: bool = False) -> Library:  # noqa: A001 (lookalike.open)
+def open(folder: Path | str, *, read_only: bool = False) -> Library:
     """The library of a folder of pictures that was indexed before."""
     from lookalike.library import Library
 

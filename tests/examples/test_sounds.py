@@ -32,7 +32,9 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
     offered = project["entry-points"][table.PLUGINS]
     points = EntryPoints(EntryPoint(name, value, table.PLUGINS) for name, value in offered.items())
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda *, group: points.select(group=group))
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points", lambda *, group: points.select(group=group)
+    )
 
 
 @pytest.fixture

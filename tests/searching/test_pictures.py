@@ -42,11 +42,11 @@ class Quarters:
             [image[y : y + 4, x : x + 4].mean(axis=(0, 1)) for y in (0, 4) for x in (0, 4)]
             for image in images
         ]
-        return np.array(quarters, np.float32).reshape(-1, 12) / 255
+        return np.array(quarters, np.float32).reshape(-1, 12) / np.float32(255)
 
     def extract_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         known = [np.mean([COLOURS[word] for word in text.split()], axis=0) for text in texts]
-        return np.tile(np.array(known, np.float32), 4) / 255
+        return np.tile(np.array(known, np.float32), 4) / np.float32(255)
 
 
 def paint(file: Path, quarters: Sequence[str]) -> Path:
