@@ -102,9 +102,9 @@ def variety(products: int, weight: float) -> None:
                 different = np.mean([len({product(hit.path) for hit in hits}) for hits in tops])
                 alike = np.mean([hit.similarity for hits in tops for hit in hits])
                 rows[name] = (float(different), float(alike))
-    for name, (products, similarity) in rows.items():
+    for name, (spread, similarity) in rows.items():
         print(
-            f"  {name:8} {products:5.2f} products in the top 10, mean similarity {similarity:.3f}"
+            f"  {name:8} {spread:5.2f} products in the top 10, mean similarity {similarity:.3f}"
         )
 
 
