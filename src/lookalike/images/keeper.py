@@ -222,7 +222,8 @@ class Keeper:
             return 0
         # Its own end first: a status of our kill would hide how it died.
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(0.0 if self._closed else 1.0)
+            # At the end of all work nobody asks: this second would be lost at every closing.
+            process.wait(0.0 if self._closed or self._jobs.closed else 1.0)
         process.kill()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
