@@ -31,7 +31,7 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save(folder / "mirrored.jpg", np.ascontiguousarray(pictures[1][:, ::-1]))
     save(folder / "cropped.jpg", np.ascontiguousarray(pictures[1][18:162, 24:216]))
     with Library.create(folder) as library:
-        library.add([folder])
+        library.add([folder], extractors=["color", "phash", "dhash"])
     return folder
 
 

@@ -137,7 +137,7 @@ def chosen(view: View, by: str | None) -> Space:
         space = next((space for space in spaces if by in (space.name, space.key)), None)
     if space is None:
         names = ", ".join(space.name for space in spaces) or "nothing"
-        wanted = by or "color"
+        wanted = by or "lookalike"
         raise UsageError(
             f"the library has no {wanted} vectors, only {names}; "
             f"add them with `lookalike index --with {wanted}`"
