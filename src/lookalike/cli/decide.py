@@ -30,7 +30,7 @@ def command(
     forget: bool,
     library: Path | None,
 ) -> None:
-    """Say what you know better than the program; it is remembered for what is in the files.
+    """Say what you know better than the program; it is remembered.
 
     Decisions stay when pictures are moved, removed or indexed again.
 
