@@ -103,9 +103,7 @@ def variety(products: int, weight: float) -> None:
                 alike = np.mean([hit.similarity for hits in tops for hit in hits])
                 rows[name] = (float(different), float(alike))
     for name, (spread, similarity) in rows.items():
-        print(
-            f"  {name:8} {spread:5.2f} products in the top 10, mean similarity {similarity:.3f}"
-        )
+        print(f"  {name:8} {spread:5.2f} products in the top 10, mean similarity {similarity:.3f}")
 
 
 def product(path: str) -> str:
