@@ -22,9 +22,15 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them
 
 INDEX = """
 import sys
+import time
 from lookalike import Library
 from lookalike.indexing import run
 run.BATCH = 16  # many small transactions, so that a kill meets every moment of one
+flush = run.Run._flush
+def slowly(self):
+    flush(self)
+    time.sleep(0.2)  # however fast the machine is, a few kills come before the end
+run.Run._flush = slowly
 with Library.create(sys.argv[1], folder=__import__("pathlib").Path(sys.argv[2])) as library:
     print("ready", flush=True)
     added = library.add([sys.argv[1]], extractors=["histogram", "dhash"])
