@@ -18,7 +18,7 @@ from lookalike.vectors.similarity import Similarity
 MODEL = Path(__file__).parent / "models" / "lookalike.onnx"
 SIDE = 96
 DIM = 448
-BATCH = 16  # 718 images/s on one core, against 410 one by one
+BATCH = 16  # of 1, 4, 16 and 32 the fastest on one core; one by one takes 1.7 times as long
 
 
 class Lookalike:

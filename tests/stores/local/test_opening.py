@@ -95,6 +95,8 @@ def test_a_library_that_was_killed_while_it_was_made_is_finished_later(tmp_path:
     with LocalStore.open(folder) as store:
         begin(store)
         put(store, entry("a.jpg"))
+        with store.view() as view:
+            assert [image.path for image in view.ledger()] == ["a.jpg"]
 
 
 @pytest.mark.parametrize(
