@@ -19,7 +19,12 @@ FLOORS = [
     {"lookalike.extractors"},
     {"lookalike.stores"},
     {"lookalike.query"},
-    {"lookalike.indexing", "lookalike.searching", "lookalike.duplicates"},
+    {
+        "lookalike.indexing",
+        "lookalike.searching",
+        "lookalike.duplicates",
+        "lookalike.thumbnails",
+    },
     {"lookalike.library"},
     {"lookalike.datasets", "lookalike.evaluation", "lookalike.training"},
     {"lookalike.plots", "lookalike.charts", "lookalike.web"},

@@ -24,6 +24,7 @@ from lookalike.searching.asking import Askers
 from lookalike.searching.remembered import Answers
 from lookalike.stores.contract import Ids, Image, Root, Space, Store, View, Writer
 from lookalike.stores.local import LocalStore
+from lookalike.thumbnails.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
     from lookalike.duplicates.decisions import Decisions
@@ -61,6 +62,7 @@ class Library:
     def __init__(self, store: Store, *, limits: Limits | None = None) -> None:
         self._store = store
         self._askers = Askers(limits or Limits())
+        self._thumbnails = Thumbnails(store, limits or Limits())
         self._answers = Answers()
 
     @classmethod
@@ -219,6 +221,11 @@ class Library:
 
         return Decisions(self._store)
 
+    @property
+    def thumbnails(self) -> Thumbnails:
+        """Small pictures of the images, by id, made once and kept."""
+        return self._thumbnails
+
     def remove(self, paths: Sequence[Path | str]) -> int:
         """Forget pictures or whole folders; how many. The files stay where they are."""
         with self._store.writer() as writer, self._store.view() as view:
@@ -259,6 +266,7 @@ class Library:
     def close(self) -> None:
         """End the workers and close the files. The library can be opened again."""
         self._askers.close()
+        self._thumbnails.close()
         self._store.close()
 
     def __enter__(self) -> Self:

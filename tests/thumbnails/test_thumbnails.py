@@ -1,0 +1,177 @@
+"""Small pictures of a library's images: what they show, where they are kept, and when they are made."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.library.drawing import draw
+
+from lookalike import Library
+from lookalike.errors import ImageError, Outcome, UsageError
+from lookalike.images.needs import Limits
+from lookalike.images.pool import Pool
+from lookalike.thumbnails import kept
+from lookalike.thumbnails.making import Making, Wanted, pixels_of
+from lookalike.thumbnails.thumbnails import Thumbnails, rounded
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    half = np.zeros((200, 400, 3), np.uint8)
+    half[:, :200] = (250, 0, 0)
+    Image.fromarray(half).save(folder / "wide.png")
+    turned = Image.Exif()
+    turned[274] = 6  # the camera was turned: shown upright, red is at the top
+    Image.fromarray(half).save(folder / "turned.jpg", exif=turned, quality=95)
+    draw(folder / "small.jpg", 1, size=48)
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff" + bytes(500))
+    return folder
+
+
+@pytest.fixture
+def library(photos: Path) -> Iterator[Library]:
+    with Library.create(photos) as library:
+        library.add([photos], extractors=["histogram"])
+        yield library
+
+
+def id_of(library: Library, name: str) -> int:
+    with library._store.view() as view:
+        return next(image.id for image in view.ledger() if image.path == name)
+
+
+def test_a_thumbnail_is_upright_and_keeps_the_aspect(library: Library) -> None:
+    wide = pixels_of(library.thumbnails.get(id_of(library, "wide.png"), 128).data)
+    assert wide.shape == (64, 128, 3)
+    assert wide[32, 20].tolist() == pytest.approx([250, 0, 0], abs=6)
+    turned = pixels_of(library.thumbnails.get(id_of(library, "turned.jpg"), 128).data)
+    assert turned.shape == (128, 64, 3)
+    assert turned[20, 32].tolist() == pytest.approx([250, 0, 0], abs=6)
+    assert turned[110, 32].tolist() == pytest.approx([0, 0, 0], abs=6)
+
+
+def test_a_small_picture_is_not_enlarged(library: Library) -> None:
+    data = library.thumbnails.get(id_of(library, "small.jpg"), 512).data
+    assert pixels_of(data).shape == (48, 48, 3)
+
+
+def test_sizes_are_rounded_up_to_a_few() -> None:
+    assert [rounded(side) for side in (1, 64, 65, 256, 300, 9999)] == [64, 64, 128, 256, 512, 1024]
+
+
+def test_it_is_made_once_and_then_read_from_disk(library: Library, photos: Path) -> None:
+    id = id_of(library, "wide.png")
+    first = library.thumbnails.get(id, 64)
+    with mock.patch.object(Pool, "run", side_effect=AssertionError("decoded again")):
+        assert library.thumbnails.get(id, 64) == first
+        with Library.open(photos) as again:
+            assert again.thumbnails.get(id, 64) == first
+    (file,) = (photos / ".lookalike" / "thumbnails").rglob("*.jpg")
+    assert file.read_bytes() == first.data
+
+
+def test_the_etag_is_known_before_and_changes_with_content_and_size(
+    library: Library, photos: Path
+) -> None:
+    id = id_of(library, "small.jpg")
+    before = library.thumbnails.etag(id, 64)
+    assert library.thumbnails.get(id, 64).etag == before
+    assert library.thumbnails.etag(id, 128) != before
+    draw(photos / "small.jpg", 2, size=50)
+    library.add([photos])
+    assert library.thumbnails.etag(id_of(library, "small.jpg"), 64) != before
+
+
+def test_a_file_changed_since_it_was_indexed_is_not_kept_as_the_old_content(
+    library: Library, photos: Path
+) -> None:
+    id = id_of(library, "small.jpg")
+    Image.new("RGB", (40, 30), (0, 200, 0)).save(photos / "small.jpg")
+    now = library.thumbnails.get(id, 64)
+    assert pixels_of(now.data).shape == (30, 40, 3)
+    assert now.etag != library.thumbnails.etag(id, 64)
+
+
+def test_a_picture_that_cannot_be_shown_says_why(library: Library, photos: Path) -> None:
+    with pytest.raises(UsageError, match="no image with the id 999"):
+        library.thumbnails.get(999)
+    with pytest.raises(ImageError) as broken:
+        library.thumbnails.get(id_of(library, "broken.jpg"))
+    assert broken.value.outcome is not Outcome.INDEXED
+    gone = id_of(library, "wide.png")
+    (photos / "wide.png").unlink()
+    with pytest.raises(ImageError) as missing:
+        library.thumbnails.get(gone)
+    assert missing.value.outcome is Outcome.MISSING
+
+
+def test_many_come_in_order_with_none_for_those_that_cannot(library: Library, photos: Path) -> None:
+    names = ["turned.jpg", "broken.jpg", "small.jpg", "wide.png"]
+    ids = [id_of(library, name) for name in names]
+    library.thumbnails.get(ids[2], 64)  # one of them is there already
+    (photos / "wide.png").unlink()
+    made = list(library.thumbnails.many([*ids, 12345], 64))
+    assert [one is not None for one in made] == [True, False, True, False, False]
+    assert made[0] is not None
+    assert pixels_of(made[0].data).shape == (64, 32, 3)
+
+
+def test_a_read_only_library_keeps_them_in_memory(library: Library, photos: Path) -> None:
+    id = id_of(library, "wide.png")
+    with Library.open(photos, read_only=True) as reader:
+        first = reader.thumbnails.get(id, 64)
+        with mock.patch.object(Pool, "run", side_effect=AssertionError("decoded again")):
+            assert reader.thumbnails.get(id, 64) == first
+    assert not (photos / ".lookalike" / "thumbnails").exists()
+
+
+def test_a_disk_that_takes_nothing_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    store = kept.OnDisk(tmp_path / "file")  # no folder can be made below a file
+    store.put((bytes(32), 64), b"picture")
+    assert store.get((bytes(32), 64)) == b"picture"
+
+
+def test_memory_forgets_what_was_used_longest_ago() -> None:
+    memory = kept.InMemory(most=20)
+    one, two, three = ((bytes([n]) * 32, 64) for n in range(3))
+    memory.put(one, b"x" * 9)
+    memory.put(two, b"y" * 9)
+    assert memory.get(one)
+    memory.put(three, b"z" * 9)
+    assert (memory.get(two), memory.get(one) is None, memory.get(three) is None) == (
+        None,
+        False,
+        False,
+    )
+
+
+def test_threads_that_ask_at_once_decode_once(library: Library) -> None:
+    id = id_of(library, "wide.png")
+    calls: list[Wanted] = []
+    making = Making(Limits())
+
+    def run(self: object, wanted: Wanted) -> object:
+        calls.append(wanted)
+        return making(wanted)
+
+    thumbnails = Thumbnails(library._store, Limits())
+    found: list[bytes] = []
+    with mock.patch.object(Pool, "run", run):
+        threads = [
+            threading.Thread(target=lambda: found.append(thumbnails.get(id, 256).data))
+            for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert (len(calls), len(found), len(set(found))) == (1, 8, 1)
