@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -59,9 +60,9 @@ class Library:
     ...     hits = library.search("photos/cat.jpg")
     """
 
-    def __init__(self, store: Store, *, limits: Limits | None = None) -> None:
+    def __init__(self, store: Store, *, limits: Limits | None = None, readers: int = 1) -> None:
         self._store = store
-        self._askers = Askers(limits or Limits())
+        self._askers = Askers(limits or Limits(), readers=readers)
         self._thumbnails = Thumbnails(store, limits or Limits())
         self._answers = Answers()
 
@@ -73,17 +74,49 @@ class Library:
         return cls(LocalStore.open(kept) if is_library(kept) else LocalStore.create(kept))
 
     @classmethod
-    def open(cls, folder: Path | str, *, read_only: bool = False) -> Self:
-        """The library of a folder of pictures, or the `.lookalike` folder itself; `NoLibrary`."""
+    def open(
+        cls,
+        folder: Path | str,
+        *,
+        read_only: bool = False,
+        limits: Limits | None = None,
+        readers: int = 1,
+    ) -> Self:
+        """The library of a folder of pictures, or the `.lookalike` folder itself; `NoLibrary`.
+
+        limits   what a picture that somebody asks with may cost
+        readers  processes that read such pictures, for every space that is asked; they start when they
+                 are needed, and more than one only serve questions that come at the same time
+        """
         for kept in (Path(folder) / FOLDER, Path(folder)):
             if is_library(kept):
-                return cls(LocalStore.open(kept, read_only=read_only))
+                store = LocalStore.open(kept, read_only=read_only)
+                return cls(store, limits=limits, readers=readers)
         raise NoLibrary(f"no library in {folder}: make one with `lookalike index {folder}`")
 
     @property
     def folder(self) -> Path:
         """Where the library is kept."""
         return self._store.folder
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing can be changed."""
+        return self._store.read_only
+
+    @property
+    def limits(self) -> Limits:
+        """What a picture that somebody asks with may cost."""
+        return self._askers.limits
+
+    def view(self) -> AbstractContextManager[View]:
+        """One consistent state of everything the library remembers, for reading: images by id, filters,
+        fields, captions, vectors. To be used in a `with`, in one thread."""
+        return self._store.view()
+
+    def reads(self, space: Space) -> bool:
+        """Whether words can be searched in this space."""
+        return self._askers.reads(space)
 
     def add(
         self,

@@ -20,7 +20,7 @@ from lookalike.errors import LookalikeError
 # Section of the help page -> its commands, in the order in which a newcomer meets them. Each is a
 # file of this folder with a `command`: "similar-groups" is in similar_groups.py.
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Pictures": ("index", "search", "duplicates", "similar-groups", "demo"),
+    "Pictures": ("index", "search", "duplicates", "similar-groups", "serve", "demo"),
     "Decisions": ("decide", "decisions"),
     "The library": ("info", "failures", "remove"),
     "Measuring": ("benchmark", "models"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -54,19 +55,22 @@ class Work:
 
 
 class Asker:
-    """Turns query pictures into vectors of one space; its worker starts on the first question."""
+    """Turns query pictures into vectors of one space; its workers start on the first questions. For any
+    number of threads."""
 
-    def __init__(self, extractor: Extractor, limits: Limits) -> None:
+    def __init__(self, extractor: Extractor, limits: Limits, readers: int) -> None:
         self.extractor = extractor
         self._key = space_key(extractor)
         self._limits = limits
-        self._pool = self._workers(1)
-        self._made: dict[Task, Made] = {}
+        self._pool = self._workers(readers)
+        # What a batch did ahead is its own: another thread may answer another batch.
+        self._ahead = threading.local()
 
     def vectors(self, work: Work) -> NDArray[np.float32]:
         """(n, dim), a row a task; `UsageError` that says why where the picture cannot be used."""
-        if self._made and work.tasks[0].pixels is None and work.tasks[0] in self._made:
-            made = [self._made[task] for task in work.tasks]
+        done: Mapping[Task, Made] = getattr(self._ahead, "made", {})
+        if done and work.tasks[0].pixels is None and work.tasks[0] in done:
+            made = [done[task] for task in work.tasks]
         else:
             made = self._make(self._pool, work.tasks)
         rows = []
@@ -84,11 +88,11 @@ class Asker:
         if len(different) >= MANY:
             with self._workers(None) as pool:
                 made = self._make(pool, different)
-            self._made = dict(zip(different, made, strict=True))
+            self._ahead.made = dict(zip(different, made, strict=True))
         try:
             yield
         finally:
-            self._made = {}
+            self._ahead.made = {}
 
     def close(self) -> None:
         self._pool.close()
@@ -116,10 +120,12 @@ class Asker:
 
 class Askers:
     """One asker a space, made when it is first needed; extractor objects that users gave are kept,
-    because nobody else could make them again."""
+    because nobody else could make them again. For any number of threads."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, readers: int = 1) -> None:
         self.limits = limits
+        self._readers = readers
+        self._lock = threading.Lock()
         self._given: dict[str, Extractor] = {}
         self._askers: dict[str, Asker] = {}
 
@@ -127,9 +133,11 @@ class Askers:
         self._given.update({extractor.name: extractor for extractor in extractors})
 
     def asker(self, space: Space) -> Asker:
-        if space.key not in self._askers:
-            self._askers[space.key] = Asker(self._extractor(space), self.limits)
-        return self._askers[space.key]
+        with self._lock:  # two made at once would be two sets of workers
+            if space.key not in self._askers:
+                made = Asker(self._extractor(space), self.limits, self._readers)
+                self._askers[space.key] = made
+            return self._askers[space.key]
 
     def reads(self, space: Space) -> bool:
         """Whether the space understands words."""
@@ -145,11 +153,13 @@ class Askers:
         return extractor.extract_text(texts)
 
     def close(self) -> None:
-        for asker in self._askers.values():
+        with self._lock:
+            askers = list(self._askers.values())
+            # Nobody else holds the networks: their memory is free with the last reference.
+            self._askers.clear()
+            self._given.clear()
+        for asker in askers:
             asker.close()
-        # Nobody else holds the networks: their memory is free with the last reference.
-        self._askers.clear()
-        self._given.clear()
 
     def _extractor(self, space: Space) -> Extractor:
         extractor = self._given.get(space.name) or load(space.name)

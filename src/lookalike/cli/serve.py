@@ -1,0 +1,223 @@
+"""`lookalike serve`: the page, and the library over HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lookalike.cli import finding, output, parameters, wording
+
+if TYPE_CHECKING:
+    from lookalike.library import Info
+
+
+def _environment(name: str) -> dict[str, Any]:
+    return {"envvar": f"LOOKALIKE_{name}", "show_envvar": True}
+
+
+@click.command("serve")
+@click.argument("library", required=False, type=parameters.PATH, envvar="LOOKALIKE_LIBRARY")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Where it listens; 0.0.0.0 lets other machines in, and a token is then needed.",
+    **_environment("HOST"),
+)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    metavar="N",
+    help="Default: 8484, or any that is free.",
+    **_environment("PORT"),
+)
+@click.option("--open", "open_", is_flag=True, help="Open the page in the browser.")
+@click.option(
+    "--token",
+    metavar="TOKEN",
+    help="What everybody must show. Default: none on this machine alone, else one that is made and "
+    "shown.",
+    **_environment("TOKEN"),
+)
+@click.option(
+    "--writable",
+    is_flag=True,
+    help="Let pictures be added and removed, and decisions be made.",
+    **_environment("WRITABLE"),
+)
+@click.option(
+    "--allow-url",
+    is_flag=True,
+    help="Fetch pictures that are named by an address in the public internet.",
+    **_environment("ALLOW_URL"),
+)
+@click.option(
+    "--allow-host",
+    "hosts",
+    multiple=True,
+    metavar="NAME",
+    help="A name by which the server is called, as behind a proxy.",
+    **_environment("ALLOW_HOST"),
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Processes that answer; they share the vectors in memory.",
+    **_environment("WORKERS"),
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0),
+    metavar="N",
+    help="Requests a second of one address in the long run; 0: any number. Default: 0 on this "
+    "machine alone, else 50.",
+    **_environment("RATE"),
+)
+@click.option(
+    "--max-upload",
+    type=parameters.memory,
+    default="40M",
+    show_default=True,
+    metavar="SIZE",
+    help="Largest request.",
+    **_environment("MAX_UPLOAD"),
+)
+@click.option(
+    "--max-pixels",
+    type=parameters.pixels,
+    default="100M",
+    show_default=True,
+    metavar="N",
+    help="Largest picture that is asked with.",
+    **_environment("MAX_PIXELS"),
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0.1),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Longest time for reading one picture.",
+    **_environment("TIMEOUT"),
+)
+@click.option(
+    "--log",
+    is_flag=True,
+    help="A line on stderr for every request, without its words and pictures.",
+    **_environment("LOG"),
+)
+@parameters.model_dir_option
+def command(
+    library: Path | None,
+    host: str,
+    port: int | None,
+    open_: bool,
+    token: str | None,
+    writable: bool,
+    allow_url: bool,
+    hosts: tuple[str, ...],
+    workers: int,
+    rate: float | None,
+    max_upload: int,
+    max_pixels: int,
+    timeout: float,
+    log: bool,
+) -> None:
+    """Serve a library on a page in the browser, and as JSON over HTTP.
+
+    LIBRARY is the folder of pictures or its .lookalike folder; otherwise it is looked for from here
+    upwards. Only this machine can reach it unless --host says otherwise. Ctrl-C ends it.
+
+    \b
+    lookalike serve --open
+    lookalike serve ~/Pictures --writable
+    lookalike serve /srv/shop --host 0.0.0.0 --workers 4
+    """
+    from lookalike.images.needs import Limits
+    from lookalike.images.pool import available_cores
+    from lookalike.library import Library
+    from lookalike.web.serving import Serving, is_local, listening, serve
+    from lookalike.web.settings import Settings
+
+    folder = finding.locate(library)
+    with Library.open(folder, read_only=True) as opened:
+        info = opened.info()
+    exposed = not is_local(host)
+    if exposed and not token:
+        token = _made()
+    settings = Settings(
+        token=token or None,
+        writable=writable,
+        allow_url=allow_url,
+        exposed=exposed,
+        hosts=hosts,
+        max_upload_bytes=max_upload,
+        rate=(50.0 if exposed else 0.0) if rate is None else rate,
+        searching=max(2, available_cores() // workers),
+    )
+    limits = Limits(timeout=timeout, max_pixels=max_pixels, max_memory=1 << 30)
+    readers = max(1, min(4, available_cores() // workers))
+    bound = listening(host, port)
+    address = _address(host, bound.getsockname()[1])
+    entrance = f"{address}?token={settings.token}" if settings.token else address
+    if log:
+        _log()
+
+    def ready() -> None:
+        output.put(_box(info, entrance, exposed=exposed))
+        output.flush()
+        if open_:
+            _browse(entrance)
+
+    serve(Serving(folder, settings, limits, readers), bound, workers=workers, ready=ready)
+    output.note("Ended.")
+
+
+def _made() -> str:
+    import secrets
+
+    return secrets.token_urlsafe(24)
+
+
+def _address(host: str, port: int) -> str:
+    import socket
+
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
+        host = socket.gethostname()
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+def _box(info: Info, entrance: str, *, exposed: bool) -> str:
+    """What stands in the terminal while it runs."""
+    name = info.folder.parent if info.folder.name == ".lookalike" else info.folder
+    lines = [
+        f"{wording.counted(info.images, 'picture')} of {output.printable(finding.shown(name))}",
+        entrance,
+        "Other machines can reach it with this token. Ctrl-C ends it."
+        if exposed
+        else "Only this machine can reach it. Ctrl-C ends it.",
+    ]
+    width = max(map(output.width_of, lines))
+    inner = [f"│ {line}{' ' * (width - output.width_of(line))} │" for line in lines]
+    edge = "─" * (width + 2)
+    return "\n".join([f"╭{edge}╮", *inner, f"╰{edge}╯"])
+
+
+def _browse(address: str) -> None:
+    import threading
+    import webbrowser
+
+    # Some browsers return only when they are closed.
+    threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
+
+def _log() -> None:
+    import logging
+
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)

@@ -1,0 +1,198 @@
+"""Routes that ask: searches, batches, uploads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+from starlette.responses import Response
+
+from lookalike.errors import Outcome
+from lookalike.query import Query as Question
+from lookalike.query import Term
+from lookalike.web import documents
+from lookalike.web.refusals import Json, Refusal
+from lookalike.web.schemas import ANSWER, ANSWERS, JPEG, PICTURES, UPLOAD, WORDS_BATCH, described
+from lookalike.web.server import Here, Server
+from lookalike.web.words import Words, depth, query_of, weighted
+
+router = APIRouter(tags=["search"])
+
+MOST_FILES = 16
+"""Pictures of one request."""
+
+
+@router.get("/api/search", **described(ANSWER))
+async def search(server: Here, words: Annotated[Words, Query()]) -> Response:
+    """What looks like this? Everything repeated may be given several times."""
+    return await answered(server, words, [])
+
+
+@router.post("/api/search", openapi_extra=PICTURES, **described(ANSWER))
+async def search_with_pictures(server: Here, request: Request) -> Response:
+    """The same with pictures in the body. They are kept as uploads; the answer's `query` names them, so
+    it can be asked again with GET."""
+    async with request.form(max_files=MOST_FILES, max_fields=1, max_part_size=1 << 20) as form:
+        query = form.get("query", "{}")
+        if not isinstance(query, str):
+            raise Refusal(422, "the field `query` holds the words of the question as JSON")
+        words = Words.model_validate(parsed(query))
+        sent = [
+            await part.read()
+            for name, part in form.multi_items()
+            if name == "picture" and isinstance(part, UploadFile)
+        ]
+    uploads = [
+        (await server.lanes.pictures.run(lambda data=data: server.uploads.add(data))).upload  # type: ignore[misc]
+        for data in sent
+    ]
+    words = words.model_copy(update={"upload": [*uploads, *words.upload]})
+    return await answered(server, words, uploads)
+
+
+@router.post("/api/batch", openapi_extra=WORDS_BATCH, **described(ANSWERS))
+async def batch(server: Here, request: Request) -> Response:
+    """Several questions at once, as JSON: `{"queries": [{…}, …]}`. Answers come in their order; a question
+    that cannot be answered has a `failure` in place of hits."""
+    document = parsed((await request.body()).decode("utf-8", "replace"))
+    queries = document.get("queries") if isinstance(document, dict) else None
+    if not isinstance(queries, list) or not queries:
+        raise Refusal(422, 'the body is JSON: {"queries": [{"text": ["red shoe"]}, …]}')
+    most = server.settings.max_batch
+    if len(queries) > most:
+        raise Refusal(413, f"{len(queries)} questions; one batch holds at most {most}")
+    several = [Words.model_validate(query) for query in queries]
+    return Json({"answers": await server.lanes.slow.run(lambda: answer_all(server, several))})
+
+
+@router.post("/api/uploads", openapi_extra=PICTURES, **described(UPLOAD))
+async def upload(server: Here, request: Request) -> Response:
+    """Send one picture (`picture` in a form, or the bare bytes as the body) to search with."""
+    data = await picture_of(request)
+    added = await server.lanes.pictures.run(lambda: server.uploads.add(data))
+    return Json(documents.upload(added))
+
+
+@router.get("/api/uploads/{hash}", **described(JPEG))
+async def show_upload(server: Here, hash: str) -> Response:
+    """The picture that was sent, as a JPEG of at most 1,024 pixels."""
+    data = await server.lanes.quick.run(lambda: server.uploads.shown(hash))
+    return Response(
+        data, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=600"}
+    )
+
+
+async def picture_of(request: Request) -> bytes:
+    """The one picture of a request's body."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        async with request.form(max_files=1, max_fields=0) as form:
+            part = form.get("picture")
+            data = await part.read() if isinstance(part, UploadFile) else b""
+    else:
+        data = await request.body()
+    if not data:
+        raise Refusal(422, "send a picture: as the file `picture` of a form, or as the body itself")
+    return data
+
+
+def parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise Refusal(422, "the words of the question are no JSON") from None
+
+
+async def answered(server: Server, words: Words, fresh: Sequence[str]) -> Response:
+    """The answer, from the lane that its cost asks for."""
+    slow = words.verify is not None
+    lane = server.lanes.slow if slow else server.lanes.search
+    document = await lane.run(lambda: answer(server, words))
+    return Json({**document, "uploads": list(fresh)})
+
+
+def answer(server: Server, words: Words) -> dict[str, Any]:
+    """One question, one answer; blocks."""
+    question = question_of(server, words)
+    hits = server.library.search(question)
+    return shown(server, words, question, [hits])[0]
+
+
+def answer_all(server: Server, several: Sequence[Words]) -> list[dict[str, Any]]:
+    """Many questions against one state of the library; blocks."""
+    from lookalike.errors import UsageError
+
+    questions: list[Question | str] = []
+    for words in several:
+        try:
+            questions.append(question_of(server, words))
+        except (UsageError, Refusal, ValidationError) as error:
+            questions.append(str(error))
+    hits = iter(server.library.search_batch([q for q in questions if isinstance(q, Question)]))
+    answers: list[dict[str, Any]] = []
+    for words, question in zip(several, questions, strict=True):
+        found = None if isinstance(question, str) else next(hits)
+        if isinstance(question, str) or found is None:
+            answers.append(documents.unanswered(words, str(question)))
+        elif found.failure:
+            answers.append(documents.unanswered(words, found.failure))
+        else:
+            answers += shown(server, words, question, [found])
+    return answers
+
+
+def shown(
+    server: Server, words: Words, question: Question, found: Sequence[Any]
+) -> list[dict[str, Any]]:
+    """Answers as documents, with what only the images themselves know."""
+    page = slice(words.offset, words.offset + words.k)
+    with server.library.view() as view:
+        images = view.images({hit.id for hits in found for hit in hits.hits[page]})
+    return [documents.answer(words, hits, images, total=question.k) for hits in found]
+
+
+def question_of(server: Server, words: Words) -> Question:
+    """What the words ask; `Refusal` where they ask for too much, or for what is not there."""
+    settings = server.settings
+    if words.k > settings.max_k:
+        raise Refusal(400, f"k is {words.k}; one answer holds at most {settings.max_k} hits")
+    if words.offset + words.k > settings.deepest:
+        raise Refusal(
+            400, f"answers go down to hit {settings.deepest}: filter with `where` instead"
+        )
+    pictures = [
+        *terms(server, words.upload, 1.0, uploaded),
+        *terms(server, words.image, 1.0, of_library),
+        *terms(server, words.not_upload, -1.0, uploaded),
+        *terms(server, words.not_image, -1.0, of_library),
+    ]
+    return query_of(words, pictures, k=depth(words))
+
+
+def terms(server: Server, words: Sequence[str], sign: float, make: Any) -> list[tuple[Term, float]]:
+    found = []
+    for word in words:
+        weight, name = weighted(word)
+        found.append((make(server, name), sign * weight))
+    return found
+
+
+def uploaded(server: Server, name: str) -> Term:
+    """An upload; where the library has the same bytes, that image, whose vectors are there."""
+    server.uploads.get(name)
+    with server.library.view() as view:
+        same = [i for i in view.by_hash(bytes.fromhex(name)) if i.outcome is Outcome.INDEXED]
+    return Term(image=same[0].id) if same else Term(picture=server.uploads.data(name))
+
+
+def of_library(server: Server, name: str) -> Term:
+    if not name.isascii() or not name.isdigit() or len(name) > 18:
+        raise Refusal(422, f"image={name[:40]!r}: an image is named by its id, a whole number")
+    with server.library.view() as view:
+        if int(name) not in view.images([int(name)]):
+            raise Refusal(404, f"the library has no image with the id {name}")
+    return Term(image=int(name))

@@ -1,0 +1,37 @@
+"""The route by which a page shows the token once and is known from then on."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from lookalike.web import access, schemas
+from lookalike.web.refusals import Json, Refusal
+from lookalike.web.schemas import described
+from lookalike.web.server import Here
+
+router = APIRouter(tags=["operation"])
+
+
+class Shown(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    token: str = Field(max_length=1000)
+
+
+@router.post("/api/session", **described(schemas.Session))
+async def enter(server: Here, request: Request, shown: Shown) -> Response:
+    """Show the token; the answer sets the cookie that every later request needs."""
+    token = server.settings.token
+    if token is None:
+        return Json({"entered": True})
+    if not access.same(shown.token, token):
+        client = request.client.host if request.client else ""
+        refusal = request.app.state.rates.guesses(client)
+        raise refusal or Refusal(401, "the token is wrong: it was shown when the server started")
+    port = (request.scope.get("server") or ("", 0))[1] or 0
+    secure = request.url.scheme == "https"
+    return Json(
+        {"entered": True}, headers={"Set-Cookie": access.cookie(token, port, secure=secure)}
+    )

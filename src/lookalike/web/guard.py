@@ -1,0 +1,198 @@
+"""Before and behind every route: who may ask, how much may be sent, what every answer carries, and one
+line of log, which never has the words or pictures of a question in it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lookalike.web import access
+from lookalike.web.rates import Rates
+from lookalike.web.refusals import Refusal, answer_refusal
+from lookalike.web.settings import Settings
+
+log = logging.getLogger("lookalike.web")
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; font-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+PICTURE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
+
+ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+)
+
+Watch = Callable[[str, str, int, float], None]
+"""Told of every answer: method, path, status, seconds."""
+
+
+class Guard:
+    """ASGI around the application."""
+
+    def __init__(
+        self, app: ASGIApp, *, settings: Settings, rates: Rates, watch: Watch | None = None
+    ) -> None:
+        self._app = app
+        self._settings = settings
+        self._rates = rates
+        self._watch = watch
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # no WebSocket here
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        started = time.perf_counter()
+        statuses: list[int] = []
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+                message = {**message, "headers": dressed(scope["path"], message["headers"])}
+            await send(message)
+
+        try:
+            await self._answer(scope, receive, sending, statuses)
+        finally:
+            status = statuses[0] if statuses else 499  # nginx's number for a client that went away
+            self._note(scope, status, time.perf_counter() - started)
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, statuses: list[int]
+    ) -> None:
+        try:
+            first = self._first(scope)
+            if first is not None:
+                await first(scope, receive, send)
+                return
+            await self._app(scope, self._measured(scope, receive), send)
+        except Exception as error:  # a refusal, or a mistake of ours
+            answer = await answer_refusal(Request(scope), error)
+            if not statuses:
+                await answer(scope, receive, send)
+
+    def _first(self, scope: Scope) -> Response | None:
+        """An answer that needs no application; raises `Refusal`."""
+        settings, method, path = self._settings, scope["method"], scope["path"]
+        headers = headers_of(scope)
+        port = (scope.get("server") or ("", 0))[1] or 0
+        client = (scope.get("client") or ("", 0))[0]
+        raise_if(access.wrong_host(headers, settings))
+        raise_if(access.foreign(method, headers))
+        raise_if(self._rates.too_many(client))
+        entered = self._entrance(scope, headers, port, client)
+        if entered is not None:
+            return entered
+        if refusal := access.closed(path, headers, settings, port):
+            if access.shown_token(headers, port):
+                raise_if(self._rates.guesses(client))
+            raise refusal
+        raise_if(access.unmarked(method, path, headers))
+        length = headers.get("content-length", "0")
+        if length.isdigit() and int(length) > settings.max_upload_bytes:
+            raise too_large(settings)
+        return None
+
+    def _entrance(
+        self, scope: Scope, headers: access.Headers, port: int, client: str
+    ) -> Response | None:
+        """The address that was shown at the start carries the token: it becomes a cookie, and the
+        address loses it, so that it stands in no history."""
+        token = self._settings.token
+        if (
+            scope["path"] != "/"
+            or scope["method"] != "GET"
+            or b"token=" not in scope["query_string"]
+        ):
+            return None
+        words = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        shown = next((value for name, value in words if name == "token"), "")
+        rest = urlencode([(name, value) for name, value in words if name != "token"])
+        response = RedirectResponse("/" + (f"?{rest}" if rest else ""), status_code=303)
+        if token is not None and access.same(shown, token):
+            secure = scope.get("scheme") == "https"
+            response.headers["Set-Cookie"] = access.cookie(token, port, secure=secure)
+        elif token is not None:
+            raise_if(self._rates.guesses(client))
+        return response
+
+    def _measured(self, scope: Scope, receive: Receive) -> Receive:
+        """Receives a body that is neither too large nor too slow."""
+        most, until = (
+            self._settings.max_upload_bytes,
+            time.monotonic() + self._settings.body_seconds,
+        )
+        received, ended = 0, False
+
+        async def receiving() -> Message:
+            nonlocal received, ended
+            if ended:  # what comes now is only that the client went away
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), max(0.0, until - time.monotonic()))
+            except TimeoutError:
+                raise Refusal(
+                    408, "the request's body took too long to arrive", {"Connection": "close"}
+                ) from None
+            if message["type"] == "http.request":
+                received += len(message.get("body", b""))
+                ended = not message.get("more_body", False)
+                if received > most:
+                    raise too_large(self._settings)
+            return message
+
+        return receiving
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        if self._watch:
+            route = scope.get("route")
+            self._watch(scope["method"], getattr(route, "path", "other"), status, seconds)
+        client = (scope.get("client") or ("-", 0))[0]
+        path = scope["path"].encode("unicode_escape").decode()[:200]
+        log.info("%s %s %s %d %.1f ms", client, scope["method"], path, status, seconds * 1000)
+
+
+def raise_if(refusal: Refusal | None) -> None:
+    if refusal is not None:
+        raise refusal
+
+
+def too_large(settings: Settings) -> Refusal:
+    most = settings.max_upload_bytes / 1e6
+    return Refusal(
+        413, f"too large: a request may send at most {most:g} MB", {"Connection": "close"}
+    )
+
+
+def headers_of(scope: Scope) -> dict[str, str]:
+    """The headers of a request; of a repeated one the first, so that no second Host can hide."""
+    found: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        found.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+    return found
+
+
+def dressed(path: str, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """What every answer carries beside its own headers."""
+    kind = next((value for name, value in headers if name.lower() == b"content-type"), b"")
+    policy = PICTURE_POLICY if kind.startswith(b"image/") else POLICY
+    named = {name.lower() for name, _ in headers}
+    more = [(b"content-security-policy", policy.encode()), *ALWAYS]
+    if path.startswith("/api") and b"cache-control" not in named:
+        more.append((b"cache-control", b"no-store"))
+    return [*headers, *((name, value) for name, value in more if name not in named)]

@@ -1,0 +1,140 @@
+"""Routes for going through a library: failures, duplicates, decisions."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from lookalike.errors import Outcome
+from lookalike.stores.contract import Decision, View
+from lookalike.web import documents, schemas
+from lookalike.web.looking import Many, Offset, one
+from lookalike.web.refusals import Json
+from lookalike.web.schemas import described
+from lookalike.web.server import Here, Server
+from lookalike.web.writing import must_write
+
+router = APIRouter(tags=["review"])
+
+PATIENCE = 15.0
+"""Seconds that a request waits for what takes long; then it is told to come again."""
+
+
+class Decided(BaseModel):
+    """Somebody's decision on an image and others. `keep` may stand alone."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["not-duplicate", "keep", "relevant", "not-relevant"]
+    image: int = Field(ge=1, le=2**63 - 1)
+    others: list[Annotated[int, Field(ge=1, le=2**63 - 1)]] = Field([], max_length=1000)
+    who: str = Field("", max_length=200)
+
+
+@router.get("/api/failures", **described(schemas.Failures))
+async def failures(
+    server: Here,
+    outcome: Annotated[list[Outcome] | None, Query()] = None,
+    offset: Offset = 0,
+    k: Many = 100,
+) -> Response:
+    """Files that could not be indexed, and why."""
+
+    def work() -> dict[str, Any]:
+        wanted = set(outcome) if outcome else set(Outcome) - {Outcome.INDEXED}
+        with server.library.view() as view:
+            counts = view.counts()
+            found = list(islice(view.ledger(outcomes=wanted), offset, offset + k + 1))
+        return {
+            "counts": {str(kind): count for kind, count in sorted(counts.items())},
+            "failures": [documents.failure(image) for image in found[:k]],
+            "next_offset": offset + k if len(found) > k else None,
+        }
+
+    return Json(await server.lanes.quick.run(work))
+
+
+@router.get("/api/duplicates", **described(schemas.Duplicates))
+async def duplicates(
+    server: Here,
+    kind: Literal["exact", "copies", "near"] = "copies",
+    thorough: bool | None = None,
+    offset: Offset = 0,
+    k: Annotated[int, Query(ge=1, le=200)] = 20,
+) -> Response:
+    """Pictures that are there more than once, in groups. A large library takes minutes the first time:
+    until it is done, the answer is 202 with `"running": true`: ask again."""
+
+    def state() -> tuple[object, ...]:
+        with server.library.view() as view:
+            return view.version, tuple(view.decisions())
+
+    key = ("duplicates", kind, thorough, await server.lanes.quick.run(state))
+    found = await server.remembered.get(
+        key, lambda: server.library.duplicates(kind=kind, thorough=thorough), patience=PATIENCE
+    )
+    if found is None:
+        return Json(documents.still_running(), 202, {"Retry-After": "2"})
+    return Json(documents.duplicates(found, offset=offset, k=k))
+
+
+@router.get("/api/decisions", **described(schemas.Decisions))
+async def decisions(server: Here) -> Response:
+    """What people decided, with the images that it is about."""
+
+    def work() -> dict[str, Any]:
+        with server.library.view() as view:
+            return {"decisions": [decision(view, one) for one in view.decisions()]}
+
+    return Json(await server.lanes.quick.run(work))
+
+
+@router.post("/api/decisions", **described(schemas.Decisions))
+async def decide(server: Here, decided: Decided) -> Response:
+    """Decide. Nothing is deleted by it, ever."""
+    must_write(server)
+    made = await server.lanes.writing.run(
+        lambda: server.library.decisions.add(decided.kind, *files(server, decided), who=decided.who)
+    )
+
+    def work() -> dict[str, Any]:
+        with server.library.view() as view:
+            return {"decisions": [decision(view, one) for one in made]}
+
+    return Json(await server.lanes.quick.run(work))
+
+
+@router.delete("/api/decisions", **described(schemas.Forgotten))
+async def undecide(server: Here, decided: Decided) -> Response:
+    """Take a decision back."""
+    must_write(server)
+    count = await server.lanes.writing.run(
+        lambda: server.library.decisions.forget(decided.kind, *files(server, decided))
+    )
+    return Json({"forgotten": count})
+
+
+def files(server: Server, decided: Decided) -> list[Path]:
+    with server.library.view() as view:
+        found = [one(view, id) for id in (decided.image, *decided.others)]
+    return [root / image.path for image, root in found]
+
+
+def decision(view: View, decision: Decision) -> dict[str, Any]:
+    return {
+        "kind": decision.kind,
+        "images": ids(view, decision.first),
+        "others": ids(view, decision.second) if decision.second else [],
+        "who": decision.who,
+        "when": decision.when,
+    }
+
+
+def ids(view: View, hash: bytes) -> list[int]:
+    """The images of this content; empty where the library no longer has it."""
+    return [image.id for image in view.by_hash(hash)]

@@ -1,0 +1,253 @@
+"""What the OpenAPI document says of bodies and answers. Answers are not checked against it while
+they are given, which would cost more than finding them; tests check them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+
+class Error(BaseModel):
+    """Why there is no answer, in one sentence."""
+
+    error: str
+
+
+class Hit(BaseModel):
+    rank: int
+    id: int
+    path: str = Field(description="Relative to the root that the image lies under.")
+    similarity: float = Field(description="Larger is closer.")
+    relevance: str | None = Field(description="near-copy, strong, plausible or weak.")
+    metadata: dict[str, Any]
+    box: list[float] | None = Field(description="The part that matched: x, y, width, height.")
+    orientation: str | None
+    copies: int
+    inliers: int
+    parts: dict[str, float]
+    width: int | None
+    height: int | None
+
+
+class Answer(BaseModel):
+    query: dict[str, Any] = Field(description="The words of the question, without defaults.")
+    by: str
+    similarity: str | None
+    exact: bool
+    searched: int
+    best: str | None = Field(description="Relevance of the best hit, shown or not.")
+    seconds: dict[str, float]
+    hits: list[Hit]
+    next_offset: int | None
+    failure: str | None = None
+    uploads: list[str] | None = Field(None, description="Hashes of the pictures sent.")
+
+
+class Answers(BaseModel):
+    answers: list[Answer]
+
+
+class Upload(BaseModel):
+    upload: str
+    width: int
+    height: int
+    format: str
+
+
+class Space(BaseModel):
+    name: str
+    dim: int
+    similarity: str
+    count: int
+    words: bool = Field(description="Understands words.")
+    parts: bool = Field(description="Compares parts of pictures.")
+
+
+class Info(BaseModel):
+    name: str
+    version: str
+    images: int
+    outcomes: dict[str, int]
+    roots: list[str]
+    spaces: list[Space]
+    captions: bool
+    words: bool = Field(description="Words can be searched: in captions or in a space.")
+    writable: bool
+    allow_url: bool
+    max_upload_bytes: int
+    max_k: int
+
+
+class OneField(BaseModel):
+    name: str
+    type: str = Field(description="number, text, date, mixed or none.")
+    images: int
+    low: float | str | None
+    high: float | str | None
+    values: list[float | str] = Field(description="The most frequent ones.")
+
+
+class Fields(BaseModel):
+    fields: list[OneField]
+
+
+class Brief(BaseModel):
+    id: int
+    path: str
+    width: int | None
+    height: int | None
+    format: str | None
+    size: int
+    metadata: dict[str, Any]
+
+
+class Images(BaseModel):
+    images: list[Brief]
+    total: int
+    next_offset: int | None
+
+
+class Whole(Brief):
+    root: str
+    file: str | None
+    mtime: str | None
+    hash: str | None
+    outcome: str
+    reason: str
+    facts: dict[str, Any]
+
+
+class Failure(BaseModel):
+    id: int
+    path: str
+    outcome: str
+    reason: str
+    size: int
+    mtime: str | None
+
+
+class Failures(BaseModel):
+    counts: dict[str, int]
+    failures: list[Failure]
+    next_offset: int | None
+
+
+class Member(Brief):
+    kind: str
+    similarity: float
+    evidence: str
+    keep: bool
+    mtime: str | None
+
+
+class Group(BaseModel):
+    kind: str
+    spare: int
+    members: list[Member]
+
+
+class Duplicates(BaseModel):
+    running: bool
+    total: int
+    searched: int
+    compared: int
+    unreadable: int
+    hidden: int
+    missing: str
+    seconds: dict[str, float]
+    groups: list[Group]
+    next_offset: int | None
+
+
+class Decision(BaseModel):
+    kind: str
+    images: list[int]
+    others: list[int]
+    who: str
+    when: str
+
+
+class Decisions(BaseModel):
+    decisions: list[Decision]
+
+
+class Forgotten(BaseModel):
+    forgotten: int
+
+
+class Session(BaseModel):
+    entered: bool
+
+
+class Health(BaseModel):
+    status: str
+    version: str
+
+
+ANSWER, ANSWERS, UPLOAD = Answer, Answers, Upload
+JPEG = "image/jpeg"
+
+_SENTENCES = {
+    400: "Asked for something that cannot be.",
+    401: "The token is missing or wrong.",
+    403: "Not allowed.",
+    404: "Not here.",
+    408: "The body took too long.",
+    409: "Another process is writing to the library.",
+    413: "Too large.",
+    415: "No format that is read.",
+    422: "The request cannot be read.",
+    429: "Too many requests.",
+    501: "Needs an extra that is not installed.",
+    503: "Too busy.",
+    507: "The disk is full.",
+}
+
+
+def described(answer: type[BaseModel] | str, *, status: int = 200) -> dict[str, Any]:
+    """The keywords of a route that say what it answers."""
+    found: dict[int | str, dict[str, Any]] = {
+        code: {"model": Error, "description": sentence} for code, sentence in _SENTENCES.items()
+    }
+    if isinstance(answer, str):
+        schema = {"schema": {"type": "string", "format": "binary"}}
+        found[status] = {"description": "The bytes.", "content": {answer: schema}}
+    else:
+        found[status] = {"model": answer, "description": "The answer."}
+    return {"responses": found, "response_model": None, "status_code": status}
+
+
+def body(content: dict[str, Any], *, required: bool = True) -> dict[str, Any]:
+    """The body of a route that reads it itself."""
+    return {
+        "requestBody": {
+            "required": required,
+            "content": {kind: {"schema": schema} for kind, schema in content.items()},
+        }
+    }
+
+
+_FILE = {"type": "string", "format": "binary"}
+PICTURES = body(
+    {
+        "multipart/form-data": {
+            "type": "object",
+            "properties": {
+                "picture": {"type": "array", "items": _FILE},
+                "query": {"type": "string"},
+            },
+        }
+    }
+)
+WORDS_BATCH = body(
+    {
+        "application/json": {
+            "type": "object",
+            "required": ["queries"],
+            "properties": {
+                "queries": {"type": "array", "minItems": 1, "items": {"type": "object"}}
+            },
+        }
+    }
+)

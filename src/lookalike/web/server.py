@@ -1,0 +1,127 @@
+"""What all routes of one server share, and how they reach it."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from lookalike.library import Library
+from lookalike.web.lanes import Lane
+from lookalike.web.settings import Settings
+from lookalike.web.uploads import Uploads
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """Where blocking work is done.
+
+    quick    facts and thumbnails that are there: milliseconds
+    search   questions
+    pictures decoding: uploads, thumbnails that must be made
+    slow     what may take seconds or minutes: batches, verification, duplicates, maps
+    writing  changes of the library, one at a time
+    """
+
+    quick: Lane
+    search: Lane
+    pictures: Lane
+    slow: Lane
+    writing: Lane
+
+    @classmethod
+    def of(cls, settings: Settings) -> Lanes:
+        def lane(name: str, threads: int, waiting: int, patience: float) -> Lane:
+            return Lane(name, threads=threads, waiting=waiting, patience=patience)
+
+        waiting, patience = settings.waiting, settings.patience
+        return cls(
+            quick=lane("quick", 4, 8 * waiting, patience),
+            search=lane("search", settings.searching, waiting, patience),
+            pictures=lane("pictures", 4, 4 * waiting, patience),
+            slow=lane("slow", 2, 16, 10 * patience),
+            writing=lane("writing", 1, 16, patience),
+        )
+
+    def all(self) -> tuple[Lane, ...]:
+        return self.quick, self.search, self.pictures, self.slow, self.writing
+
+
+class Remembered:
+    """Answers that take long: worked out once, whoever asks meanwhile waits for the same one."""
+
+    def __init__(self, lane: Lane, *, kept: int = 8) -> None:
+        self._lane = lane
+        self._kept = kept
+        self._futures: OrderedDict[Hashable, Future[Any]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    async def get(self, key: Hashable, work: Callable[[], Any], *, patience: float) -> Any | None:
+        """What `work` returned for this key; None if it is not there within `patience` seconds: ask
+        again, it goes on meanwhile."""
+        with self._lock:
+            future = self._futures.get(key)
+            if future is None or (future.done() and future.exception() is not None):
+                future = self._futures[key] = self._lane.submit(work)
+            self._futures.move_to_end(key)
+            while len(self._futures) > self._kept:
+                self._futures.popitem(last=False)
+        waiting = asyncio.wrap_future(future)
+        done, _ = await asyncio.wait([waiting], timeout=patience)
+        return waiting.result() if done else None
+
+
+@dataclass(frozen=True)
+class Server:
+    """An open library and everything around it."""
+
+    library: Library
+    settings: Settings
+    folder: Path
+    lanes: Lanes
+    uploads: Uploads
+    remembered: Remembered
+    temporary: tempfile.TemporaryDirectory[str] | None = field(default=None, compare=False)
+
+    @classmethod
+    def of(cls, library: Library, settings: Settings) -> Server:
+        temporary = None
+        folder = settings.folder
+        if folder is None:
+            temporary = tempfile.TemporaryDirectory(prefix="lookalike-serve-")
+            folder = Path(temporary.name)
+        lanes = Lanes.of(settings)
+        return cls(
+            library=library,
+            settings=settings,
+            folder=folder,
+            lanes=lanes,
+            uploads=Uploads(folder / "uploads", library.limits, kept_bytes=settings.kept_bytes),
+            remembered=Remembered(lanes.slow),
+            temporary=temporary,
+        )
+
+    def close(self) -> None:
+        """End the threads and workers of the server; the library stays open."""
+        for lane in self.lanes.all():
+            lane.close()
+        self.uploads.close()
+        if self.temporary is not None:
+            self.temporary.cleanup()
+
+
+def server_of(request: Request) -> Server:
+    server: Server = request.app.state.server
+    return server
+
+
+Here = Annotated[Server, Depends(server_of)]
+"""What a route takes to reach the server."""

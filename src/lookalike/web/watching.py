@@ -1,0 +1,28 @@
+"""Routes for those who watch over the server: is it well, and how much does it do?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from lookalike import __version__
+from lookalike.web import schemas
+from lookalike.web.refusals import Json
+from lookalike.web.schemas import described
+from lookalike.web.server import Here
+
+router = APIRouter(tags=["operation"])
+
+
+@router.get("/health", **described(schemas.Health))
+async def health(server: Here) -> Response:
+    """200 while the library can be read. Needs no token and tells nothing of the library."""
+
+    def work() -> dict[str, Any]:
+        with server.library.view() as view:
+            view.roots()
+        return {"status": "well", "version": __version__}
+
+    return Json(await server.lanes.quick.run(work))
