@@ -29,13 +29,12 @@ from lookalike.duplicates.report import Duplicates
 from lookalike.library import Library
 from lookalike.vectors.hamming import distances
 
-PICTURES = 200
 PRECISE = 0.99
 
 
-def make_copies(data: Path, folder: Path) -> list[Path]:
+def make_copies(data: Path, folder: Path, pictures: int) -> list[Path]:
     """Save the copies as NNN-edit.ending; the originals, in order."""
-    originals = sorted((data / "coco-mini").rglob("*.jpg"))[:PICTURES]
+    originals = sorted((data / "coco-mini").rglob("*.jpg"))[:pictures]
     folder.mkdir(parents=True, exist_ok=True)
     for number, original in enumerate(originals):
         with Image.open(original) as picture:
@@ -51,6 +50,7 @@ class Truth:
     """Which picture each file comes from."""
 
     def __init__(self, originals: list[Path], copies: Path) -> None:
+        self.pictures = len(originals)
         self._copies = copies
         self._numbers = {original: number for number, original in enumerate(originals)}
 
@@ -79,12 +79,12 @@ def report(name: str, pairs: Iterator[tuple[Path, Path]], truth: Truth) -> tuple
         for copy, original in ((one, other), (other, one)):
             if truth.edit(copy) and not truth.edit(original):
                 found.add(copy)
-    recall = len(found) / (PICTURES * len(EDITS))
+    recall = len(found) / (truth.pictures * len(EDITS))
     precision = right / max(1, right + wrong)
     print(f"\n{name}: {recall:.2%} found, precision {precision:.2%} ({right:,} pairs right, ")
     print(f"    {wrong} wrong, {strangers} of them of pictures that are not from coco-mini)")
     for edit in EDITS:
-        share = sum(truth.edit(file) == edit.name for file in found) / PICTURES
+        share = sum(truth.edit(file) == edit.name for file in found) / truth.pictures
         print(f"    {edit.name:<10} {share:7.1%}")
     return recall, precision
 
@@ -118,15 +118,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("data", type=Path)
     parser.add_argument("--work", type=Path, help="keeps copies, library and groups between runs")
+    parser.add_argument("--pictures", type=int, default=200, help="so many originals")
+    parser.add_argument("--with", dest="extractors", default="lookalike,phash,dhash")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         work = given.work or Path(temporary)
         data = given.data.resolve()
         copies = (work / "copies").resolve()
-        truth = Truth(make_copies(data, copies), copies)
+        truth = Truth(make_copies(data, copies, given.pictures), copies)
         sets = [data / name for name in ("corel1k", "grocery", "coco-mini")]
         with Library.create(copies, folder=work / "lib") as library:
-            added = library.add([*sets, copies], extractors=["color", "phash", "dhash"])
+            added = library.add([*sets, copies], extractors=given.extractors.split(","))
             print(f"{added.new} pictures indexed in {added.seconds:.0f} s")
             started = time.perf_counter()
             found = library.duplicates()

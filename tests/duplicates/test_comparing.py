@@ -105,3 +105,14 @@ def test_tiles_agree_by_what_they_show_and_not_by_brightness() -> None:
     covered[48:] = True
     assert agreeing(grey, half, covered) == 1.0
     assert agreeing(np.full_like(grey, 9), np.full_like(grey, 9), None) is None
+
+
+def test_it_does_not_matter_which_of_two_pictures_comes_first() -> None:
+    """The larger of two is laid upon the other, never the smaller enlarged: it would look soft there."""
+    edits = {edit.name: edit for edit in EDITS}
+    picture = scene(2)
+    framed, lettered = (look(edits[name].change(picture)) for name in ("border", "text"))
+    one, other = likeness(framed, lettered), likeness(lettered, framed)
+    assert one is not None and other is not None
+    assert one.orientation == other.orientation == 0  # by keypoints
+    assert one.agreement == pytest.approx(other.agreement, abs=0.05)

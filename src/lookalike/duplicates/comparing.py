@@ -153,16 +153,21 @@ def _turned(grey: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
 
 
 def _laid(query: Pixels, candidate: Pixels, match: Match) -> Likeness | None:
-    """The query, moved as the match says, upon the candidate."""
+    """The query, moved as the match says, upon the candidate; the other way round where it would have
+    to be enlarged, and would look soft beside details that only the candidate has."""
     import cv2
 
+    whole = np.vstack([match.transform, [0, 0, 1]])
+    enlarged = match.scale
+    if enlarged > 1:
+        query, candidate = candidate, query
+        whole, enlarged = np.linalg.inv(whole), 1 / enlarged
     height, width = candidate.shape
     scale = SIDE / max(height, width)
     size = (max(TILE, round(width * scale)), max(TILE, round(height * scale)))
-    whole = np.vstack([match.transform, [0, 0, 1]])
     move = (np.diag([scale, scale, 1.0]) @ whole)[:2]
     under = cv2.resize(candidate, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-    ratio = match.scale * scale
+    ratio = enlarged * scale
     # Shrunk without a blur, the query would have details that the candidate has not.
     soft = cv2.GaussianBlur(query, (0, 0), 0.5 / ratio) if 0 < ratio < 1 else query
     laid, covered = _moved(soft, move, size)

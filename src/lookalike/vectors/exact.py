@@ -25,8 +25,9 @@ BLOCK_BYTES = 32 << 20
 """Of a block of scores, and of rows that must be copied, as float32. Smaller ones cost more than
 they save: every product starts BLAS's threads anew, and waits for the slowest."""
 
-PAIRS_BYTES = 4 << 20
-"""Of the float64 rows that are compared exactly at a time; they are read three times."""
+PAIRS_BYTES = 512 << 10
+"""Of the float64 rows that are compared exactly at a time: they are read three times, so they had better
+stay in the cache."""
 
 FIRST_ROWS = 2048
 """Of the first block."""
@@ -140,11 +141,12 @@ class Pass:
         """Take whatever belongs to the best of these rows."""
         with np.errstate(over="ignore", invalid="ignore"):  # such rows are compared exactly
             query, place = self._candidates(block)
+        exact = np.empty(len(query), np.float32)
         step = max(1, PAIRS_BYTES // 8 // self.wide.shape[1])
         for start in range(0, len(query), step):
-            some, there = query[start : start + step], place[start : start + step]
-            exact = self._compare(some, block.stored[there].astype(np.float64))
-            self._add(some, block.numbers(there), exact)
+            some = slice(start, start + step)
+            exact[some] = self._compare(query[some], block.stored[place[some]].astype(np.float64))
+        self._add(query, block.numbers(place), exact)
 
     def _scores(
         self, block: Block
@@ -208,10 +210,25 @@ class Pass:
         if len(block.out):
             allowed = ~np.isin(place, block.out)
             query, place = query[allowed], place[allowed]
+        unsure = np.isin(place, odd) | np.isin(query, self._wild)
+        sure = query[~unsure], place[~unsure]
+        low = scores[sure] - (spread if isinstance(spread, float) else spread[sure[1]])
+        lowest = self._kth(sure[0], low) - 2 * slack
+        kept = unsure | (scores[query, place] >= lowest[query])
+        query, place = query[kept], place[kept]
         if len(many) and (np.bincount(query) > 16 * self.k + 1024).any():
             kept = self._distinct(block.stored, np.unique(place))[place]
             query, place = query[kept], place[kept]
         return query, place
+
+    def _kth(self, query: Places, values: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The k-th largest of the values of each query, which rise; -inf where there are fewer."""
+        found = np.full(len(self.queries), -np.inf)
+        start = np.searchsorted(query, np.arange(len(found)))
+        enough = np.flatnonzero(np.diff(start, append=len(query)) >= self.k)
+        order = np.lexsort((-values, query))
+        found[enough] = values[order[start[enough] + self.k - 1]]
+        return found
 
     def _above(
         self, scores: NDArray[np.float32], bar: NDArray[np.float32], odd: Places
