@@ -100,7 +100,8 @@ def thumbnails(pictures: Sequence[Picture], *, limits: Limits | None = None) -> 
 
     Decoded by guarded workers, like everything that comes from a file.
     """
-    from lookalike.images.pool import Pool, available_cores
+    from lookalike.images.pool import Pool
+    from lookalike.images.starting import available_cores
 
     limits = limits or Limits()
     with Pool(

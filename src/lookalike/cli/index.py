@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.cli import finding, output, parameters, wording
+from lookalike.cli import ahead, finding, output, parameters, wording
 from lookalike.cli.fetching import FetchLine
 from lookalike.cli.progress import ProgressLine
 
@@ -120,6 +120,9 @@ def command(
     Without --library, the library nearest above the first PATH is used; if there is none, it is
     made in the first folder given.
     """
+    if all(source.exists() for source in sources):
+        ahead.start_workers(ctx, workers)
+
     from lookalike.extractors.table import REGIONS, parse
     from lookalike.images.needs import Limits
     from lookalike.indexing.report import Indexing

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lookalike.cli import finding, output, parameters, questions, wording
+from lookalike.cli import ahead, finding, output, parameters, questions, wording
 from lookalike.cli.answers import document, write_hits
 from lookalike.errors import UsageError
 
@@ -157,10 +157,13 @@ def command(
     if batch is not None:
         if grid or show or format_ not in ("table", "jsonl"):
             raise click.UsageError("--batch writes one JSON object a line, and nothing else")
+        ahead.start_workers(ctx, None)
         if not _answer_all(ctx, batch, library):
             output.note("Nothing found.")
             ctx.exit(1)
         return
+    if ahead.names_a_file((*asked["terms"], *asked["images"], *asked["negatives"])):
+        ahead.start_workers(ctx, 1)
     query = questions.question(stdin=questions.once(questions.standard_input), **asked)
     with finding.open_library(library, _near([query])) as opened:
         hits = opened.search(query)

@@ -14,10 +14,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import ImageError, LookalikeError, Outcome
 from lookalike.extractors.contract import Extractor, Vectors, space_key
-from lookalike.images.decode import decode, upright
-from lookalike.images.fit import fit
 from lookalike.images.needs import Facts, Limits, Needs, Pixels
-from lookalike.images.reading import read
 from lookalike.images.scale import crop_box
 
 Vector: TypeAlias = NDArray[np.float32]
@@ -89,6 +86,10 @@ class Extraction:
         return cls(tuple(here), there, limits or Limits())
 
     def __call__(self, task: Task) -> Loaded:
+        # Imported on use: the parent of the workers decodes nothing, and need not wait for it.
+        from lookalike.images.decode import decode, upright
+        from lookalike.images.reading import read
+
         digest: bytes | None = None
         facts: Facts | None = None
         try:
@@ -118,6 +119,8 @@ class Extraction:
         return Loaded(digest, Outcome.INDEXED, "", facts, False, vectors, prepared)
 
     def _extract(self, pixels: Pixels) -> tuple[dict[str, Vector], dict[str, Pixels]]:
+        from lookalike.images.fit import fit
+
         fitted: dict[Needs, Pixels] = {}
 
         def fitting(needs: Needs) -> Pixels:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from lookalike.errors import LookalikeError, Outcome
@@ -24,6 +22,7 @@ from lookalike.images.messages import (
     receive,
     send,
 )
+from lookalike.images.starting import end, worker
 
 _START_SECONDS = 120.0
 """Loading the libraries from a cold network disk has taken half a minute."""
@@ -202,16 +201,8 @@ class Keeper:
                 return
             self._ready = self._overdue = False
             self._silence = 0.0
-            self._process = subprocess.Popen(
-                # -P: a random.py among the photos of the working directory must not be imported.
-                [sys.executable, "-P", "-m", "lookalike.images.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=_environment(),
-            )
-        if self._process.stdin is not None and self._process.stdout is not None:
-            _widen(self._process.stdin, self._process.stdout)
+            self._process = worker()
+        if self._process.stdin is not None:
             send(self._pipe(self._process.stdin), self._setup)
 
     def _bury(self) -> int:
@@ -224,36 +215,8 @@ class Keeper:
         with contextlib.suppress(subprocess.TimeoutExpired):
             # At the end of all work nobody asks: this second would be lost at every closing.
             process.wait(0.0 if self._closed or self._jobs.closed else 1.0)
-        process.kill()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        return process.wait()
+        return end(process)
 
     @staticmethod
     def _pipe(pipe: Any) -> BinaryIO:
         return pipe  # type: ignore[no-any-return]
-
-
-def _environment() -> dict[str, str]:
-    """One thread a worker: there is a worker for every core already."""
-    environment = dict(os.environ)
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        environment[name] = "1"
-    environment["MALLOC_ARENA_MAX"] = "1"  # arenas count against the memory limit, unused or not
-    environment["OPENCV_FOR_THREADS_NUM"] = "1"
-    # The worker's own imports must find the package however this process found it.
-    package_at = str(Path(__file__).resolve().parents[2])
-    others = environment.get("PYTHONPATH")
-    environment["PYTHONPATH"] = package_at + (os.pathsep + others if others else "")
-    return environment
-
-
-def _widen(*pipes: Any) -> None:
-    """Linux: pipes of 1 MB, so that a batch of pixels passes without waiting for the reader."""
-    with contextlib.suppress(ImportError, AttributeError, OSError):
-        import fcntl
-
-        for pipe in pipes:
-            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, 1 << 20)

@@ -25,6 +25,7 @@ from lookalike.images.jobs import Job, Jobs
 from lookalike.images.keeper import Keeper
 from lookalike.images.messages import Raised, Setup
 from lookalike.images.needs import Limits
+from lookalike.images.starting import available_cores
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -167,13 +168,6 @@ def _end(ended: threading.Event, jobs: Jobs, keepers: list[Keeper]) -> None:
     for keeper in keepers:
         keeper.close()
     keepers.clear()
-
-
-def available_cores() -> int:
-    """The cores that this process may use: a container or `taskset` may allow fewer than exist."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def default_memory(workers: int) -> int | None:

@@ -1,12 +1,14 @@
-"""The worker process: `python -m lookalike.images.worker`. Started by the pool, never by hand.
+"""The worker process: `python -m lookalike.images.worker MODULE...`. Started by the pool, never by hand.
 
 It reads tasks from its standard input and writes results to its standard output. It imports nothing
-heavy itself: the work that it is sent does.
+heavy itself: the work that it is sent does. The modules named are imported first, while its parent
+is still busy (see `starting`).
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import pickle
 import queue
@@ -42,6 +44,9 @@ def main() -> None:
     # Ctrl-C goes to the whole process group; what becomes of the workers is the parent's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     tasks, results = _take_pipes()
+    for module in sys.argv[1:]:
+        with contextlib.suppress(Exception):  # where it is needed, the work says what is wrong
+            importlib.import_module(module)
     try:
         setup: Setup = receive(tasks)
     except EOFError:

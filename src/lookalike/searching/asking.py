@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -65,6 +65,7 @@ class Asker:
         self._pool = self._workers(readers)
         # What a batch did ahead is its own: another thread may answer another batch.
         self._ahead = threading.local()
+        self._warm = False
 
     def vectors(self, work: Work) -> NDArray[np.float32]:
         """(n, dim), a row a task; `UsageError` that says why where the picture cannot be used."""
@@ -102,7 +103,20 @@ class Asker:
         work = Extraction.of([self.extractor], limits=limits)
         return Pool(work, workers=count, limits=limits, on_lost=Extraction.lost)
 
+    def _warm_up(self) -> None:
+        """Loads the network of the first question while a worker decodes its picture."""
+        if self._warm or self.extractor.place != "parent":
+            return
+        self._warm = True
+
+        def load_it() -> None:
+            with suppress(Exception):  # the question itself will meet it, and say so
+                self.extractor.extract([])
+
+        threading.Thread(target=load_it, daemon=True).start()
+
     def _make(self, pool: Pool[Task, Loaded], tasks: Sequence[Task]) -> list[Made]:
+        self._warm_up()
         loads = iter(pool.map(tasks))
         made: list[Made] = []
         while some := list(islice(loads, INFERENCE)):
