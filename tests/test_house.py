@@ -26,7 +26,13 @@ FLOORS = [
         "lookalike.thumbnails",
     },
     {"lookalike.library"},
-    {"lookalike.datasets", "lookalike.evaluation", "lookalike.training"},
+    {
+        "lookalike.datasets",
+        "lookalike.evaluation",
+        "lookalike.training",
+        "lookalike.explaining",
+        "lookalike.atlas",
+    },
     {"lookalike.plots", "lookalike.charts", "lookalike.web"},
     {"lookalike.cli"},
 ]

@@ -254,6 +254,20 @@ class Library:
 
         return Decisions(self._store)
 
+    def extractor(self, by: str | None = None) -> Extractor:
+        """The extractor of a space as it was when the library was indexed, ready for pictures; None: of
+        the first space that is no hash. `UsageError` where there is no such space, or its extractor
+        has changed."""
+        from lookalike.duplicates.similar import chosen
+
+        with self._store.view() as view:
+            return self._askers.asker(chosen(view, by)).extractor
+
+    def view(self) -> AbstractContextManager[View]:
+        """One consistent state of rows and vectors, for reading: what evaluation, maps and explanations
+        are made from."""
+        return self._store.view()
+
     @property
     def thumbnails(self) -> Thumbnails:
         """Small pictures of the images, by id, made once and kept."""

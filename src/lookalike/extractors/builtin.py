@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from lookalike.errors import LookalikeError
 from lookalike.extractors.contract import Place, Vectors
+from lookalike.extractors.onnx_graph import with_outputs
 from lookalike.extractors.runtime import RuntimeFacts, Session, run_all
 from lookalike.images.needs import Needs, Pixels
 from lookalike.vectors.similarity import Similarity
@@ -34,6 +36,7 @@ class Lookalike:
     similarity: Similarity = "cosine"
     needs = Needs(mode="rgb", fit="stretch", height=SIDE, width=SIDE, resample="area")
     place: Place = "parent"
+    output = "vectors"
 
     def __init__(self, model: Path = MODEL) -> None:
         self._model = model
@@ -58,6 +61,27 @@ class Lookalike:
     def facts(self) -> RuntimeFacts:
         """How it runs here: provider, threads, batch."""
         return self._loaded().facts()
+
+    @property
+    def model(self) -> Path:
+        """Where the graph lies."""
+        return self._model
+
+    def parts(self) -> Mapping[str, slice]:
+        """Where in a vector each part lies (what it shows, colours, edges): the sum of the parts'
+        products is the cosine."""
+        widths = json.loads(self._loaded().metadata()["parts"])
+        parts, start = {}, 0
+        for name, part in widths.items():
+            parts[name] = slice(start, start + int(part["dim"]))
+            start = parts[name].stop
+        return parts
+
+    def peek(self, images: Sequence[Pixels], tensors: Sequence[str]) -> list[Vectors]:
+        """See `inside.Network`."""
+        content = with_outputs(self._model.read_bytes(), list(tensors))
+        found = Session(self._model, content=content).run(tensors, {"pixels": np.stack(images)})
+        return [np.asarray(array, np.float32) for array in found]
 
     def _run(self, session: Session, pixels: Pixels) -> Vectors:
         (vectors,) = session.run(["vectors"], {"pixels": pixels})

@@ -79,7 +79,7 @@ class ClipExtractor:
         self, name: str, graph: Graph, files: ModelFiles, preparing: Preprocessing, later: _Loading
     ) -> None:
         output = _one_of(graph, _IMAGE_OUTPUTS)
-        tap = Tap(output, "flat")
+        tap = self._tap = Tap(output, "flat")
         self.name = name
         self.revision = revision_of(graph, [_RECIPE, output, repr(preparing)])
         self.needs: Needs = preparing.needs
@@ -112,6 +112,20 @@ class ClipExtractor:
     def facts(self) -> RuntimeFacts:
         """How the image side runs here: provider, threads, batch."""
         return self._session.facts()
+
+    @property
+    def model(self) -> Path:
+        """Where the graph of the image side lies."""
+        return self._session.path
+
+    @property
+    def output(self) -> str:
+        """The tensor that the vectors are made of."""
+        return self._tap.output
+
+    def peek(self, images: Sequence[Pixels], tensors: Sequence[str]) -> list[NDArray[np.float32]]:
+        """See `inside.Network`."""
+        return self._eye.peek(images, tensors)
 
     def close(self) -> None:
         """Gives the memory of both sides back; forgetting the extractor does too."""

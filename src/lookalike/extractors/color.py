@@ -75,27 +75,32 @@ class Color:
 
 def histograms(image: Pixels, *, gain: float) -> NDArray[np.float64]:
     """(96, 96, 3) RGB → (2, 192): soft histograms of the whole and of the middle, each of sum 1."""
-    import cv2
-
-    red, green, blue = cv2.split(image)
-    brightness = cv2.mean(cv2.max(cv2.max(red, green), blue))[0]
-    red, green, blue = cv2.split(cv2.LUT(image, _levels(brightness, gain)))
-    codes = red.astype(np.intp)
-    codes *= LEVELS
-    codes += green
-    codes *= LEVELS
-    codes += blue
-    codes = codes.reshape(-1)
+    codes = levels(image, gain=gain)
     whole = np.bincount(codes, minlength=LEVELS**3)
-    middle = np.bincount(codes, weights=_window(), minlength=LEVELS**3)
+    middle = np.bincount(codes, weights=window(), minlength=LEVELS**3)
     there = np.flatnonzero(whole)
-    bins, shares = _soft_bins()
+    bins, shares = soft_bins()
     bins, shares = bins[there].reshape(-1), shares[there]
     made = np.empty((2, BINS))
     for row, counts in zip(made, (whole / len(codes), middle), strict=True):
         weights = (shares * counts[there, None]).reshape(-1)
         row[:] = np.bincount(bins, weights=weights, minlength=BINS)
     return made
+
+
+def levels(image: Pixels, *, gain: float) -> NDArray[np.intp]:
+    """(96, 96, 3) RGB → (96 · 96,): which of LEVELS³ colours each pixel has, red slowest."""
+    import cv2
+
+    red, green, blue = cv2.split(image)
+    brightness = cv2.mean(cv2.max(cv2.max(red, green), blue))[0]
+    red, green, blue = cv2.split(cv2.LUT(image, _levels(brightness, gain)))
+    codes: NDArray[np.intp] = red.astype(np.intp)
+    codes *= LEVELS
+    codes += green
+    codes *= LEVELS
+    codes += blue
+    return codes.reshape(-1)
 
 
 def _levels(brightness: float, gain: float) -> NDArray[np.uint8]:
@@ -115,20 +120,20 @@ def common() -> NDArray[np.float64]:
 
 
 @cache
-def _window() -> NDArray[np.float64]:
-    """(96 · 96,) of sum 1."""
+def window() -> NDArray[np.float64]:
+    """(96 · 96,) of sum 1: how much each pixel counts for the middle."""
     place = np.linspace(-1, 1, SIDE)
-    window = np.exp(-(place[:, None] ** 2 + place**2) / (2 * MIDDLE**2))
-    return np.asarray((window / window.sum()).reshape(-1))
+    weights = np.exp(-(place[:, None] ** 2 + place**2) / (2 * MIDDLE**2))
+    return np.asarray((weights / weights.sum()).reshape(-1))
 
 
 @cache
-def _soft_bins() -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+def soft_bins() -> tuple[NDArray[np.intp], NDArray[np.float32]]:
     """For each of LEVELS³ colours, red slowest: the eight bins that it belongs to, and its share in
     each, both (LEVELS³, 8). So a picture's colours are counted once, whatever the bins are."""
     levels = (np.arange(LEVELS) + 0.5) / LEVELS
     rgb = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), -1).reshape(-1, 3)
-    hue, saturation, value = _hsv(rgb)
+    hue, saturation, value = hsv(rgb)
     hues, hue_shares = _between(hue, HUES)
     saturations, saturation_shares = _between(saturation, SATURATIONS)
     values, value_shares = _between(value, VALUES)
@@ -153,7 +158,7 @@ def _between(level: NDArray[np.float64], bins: int) -> tuple[NDArray[np.intp], N
     return np.stack([below, below + 1], axis=1), np.stack([1 - share, share], axis=1)
 
 
-def _hsv(
+def hsv(
     rgb: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """(n, 3) in 0..1 → hue (part of the circle, 0 for greys), saturation, value, all in 0..1."""

@@ -86,6 +86,20 @@ class OnnxExtractor:
         """How the network runs here: provider, threads, batch."""
         return self._session.facts()
 
+    @property
+    def model(self) -> Path:
+        """Where the graph lies."""
+        return self._session.path
+
+    @property
+    def output(self) -> str:
+        """The tensor that the vectors are made of."""
+        return self._tap.output
+
+    def peek(self, images: Sequence[Pixels], tensors: Sequence[str]) -> list[NDArray[np.float32]]:
+        """See `inside.Network`."""
+        return self._eye.peek(images, tensors)
+
     def close(self) -> None:
         """Gives the memory of the network back; forgetting the extractor does too."""
         self._session.close()
@@ -134,6 +148,15 @@ class Eye:
         pixels = self._preparing.scaling.batch(images, buffer)
         feeds = {**self._also, self._port.name: pixels.astype(self._port.dtype, copy=False)}
         return [np.asarray(a, np.float32) for a in self._session.run(outputs, feeds)]
+
+    def peek(self, images: Sequence[Pixels], tensors: Sequence[str]) -> list[NDArray[np.float32]]:
+        """Any tensors inside the graph, output or not, for a batch of pictures. Opens the file anew."""
+        path = self._session.path
+        missing = [name for name in tensors if name not in self._session.outputs]
+        session = Session(path, content=with_outputs(path.read_bytes(), missing), batch=1)
+        eye = Eye(session, self._tap, self._preparing, also=self._also)
+        found = [eye.raw([image], tensors) for image in images]
+        return [np.concatenate(arrays) for arrays in zip(*found, strict=True)]
 
     def _one_batch(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         return _pool(self.raw(images, [self._tap.output])[0], self._tap.pooling)

@@ -111,6 +111,10 @@ class Session:
     def facts(self) -> RuntimeFacts:
         return RuntimeFacts(self._provider, self._threads, self.batch)
 
+    def metadata(self) -> dict[str, str]:
+        """What the file says of itself, by key."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
+
     def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
         """One pass. Only what leads to `outputs` is computed."""
         if self._session is None:

@@ -19,7 +19,10 @@ _HEIGHT, _WIDTH = 128, 64
 _CELL = 8
 _ORIENTATIONS = 9
 _ROWS, _COLUMNS = _HEIGHT // _CELL, _WIDTH // _CELL
-_BLOCKS = (_ROWS - 1) * (_COLUMNS - 1)
+BLOCK_GRID = (_ROWS - 1, _COLUMNS - 1)
+"""Rows and columns of blocks in a vector, 36 numbers each."""
+
+_BLOCKS = BLOCK_GRID[0] * BLOCK_GRID[1]
 _BLOCK = 4 * _ORIENTATIONS
 _CLIP = 0.2
 _EPSILON = 1e-5

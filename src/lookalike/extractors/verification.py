@@ -115,6 +115,20 @@ def compare(
     return _compare(query, directions(query), candidate, min_inliers)
 
 
+def correspondences(
+    query: Keypoints, candidate: Keypoints, *, min_inliers: int = MIN_INLIERS
+) -> tuple[NDArray[np.intp], NDArray[np.intp], bool]:
+    """Which keypoints of a query go with which of a candidate: two rows of numbers, clearest first; and
+    whether they agree on one movement. Where too few do, all that pass the ratio test are given."""
+    if min(len(query), len(candidate)) < 2:
+        return np.empty(0, np.intp), np.empty(0, np.intp), False
+    ours, theirs = _matches(directions(query), directions(candidate), _RATIO[query.detector])
+    found = _agreeing(query, candidate, ours, theirs, min_inliers)
+    if found is None:
+        return ours, theirs, False
+    return ours[found[2]], theirs[found[2]], True
+
+
 def rerank(
     query: Keypoints, candidates: Sequence[Keypoints], *, min_inliers: int = MIN_INLIERS
 ) -> list[Verified]:
@@ -133,7 +147,24 @@ def _compare(
     if min(len(query), len(candidate)) < max(min_inliers, 2):
         return None
     ours, theirs = _matches(described, directions(candidate), _RATIO[query.detector])
-    if len(ours) < min_inliers:
+    found = _agreeing(query, candidate, ours, theirs, min_inliers)
+    if found is None:
+        return None
+    count, transform, inliers = found
+    goal = _Places.of(candidate, theirs[inliers])
+    box = _box(goal.points, goal.sizes, candidate)
+    return Match(inliers=count, matches=len(ours), box=box, transform=transform)
+
+
+def _agreeing(
+    query: Keypoints,
+    candidate: Keypoints,
+    ours: NDArray[np.intp],
+    theirs: NDArray[np.intp],
+    min_inliers: int,
+) -> tuple[int, NDArray[np.float64], NDArray[np.bool_]] | None:
+    """Of matched keypoints: how many agree, on which map (2, 3), and which; None if too few do."""
+    if len(ours) < max(min_inliers, 2):
         return None
     start, goal = _Places.of(query, ours), _Places.of(candidate, theirs)
     unit = float(max(candidate.width, candidate.height))
@@ -142,11 +173,7 @@ def _compare(
         refined = _refine(start.points, goal.points, agreeing, unit)
         if refined is not None and (best is None or refined[0] > best[0]):
             best = refined
-    if best is None or best[0] < min_inliers:
-        return None
-    count, transform, inliers = best
-    box = _box(goal.points[inliers], goal.sizes[inliers], candidate)
-    return Match(inliers=count, matches=len(ours), box=box, transform=transform)
+    return None if best is None or best[0] < min_inliers else best
 
 
 def _matches(

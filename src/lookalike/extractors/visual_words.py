@@ -87,6 +87,11 @@ class KeypointVectors:
         self.revision = f"1-{vocabulary.fingerprint()}" if vocabulary else "1"
 
     @property
+    def detector(self) -> Detector:
+        """What finds the keypoints."""
+        return self._detector
+
+    @property
     def fitted(self) -> Mapping[str, NDArray[np.generic]] | None:
         """The arrays of the vocabulary, None before there is one."""
         return self._vocabulary.arrays() if self._vocabulary else None

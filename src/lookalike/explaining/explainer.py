@@ -1,0 +1,87 @@
+"""The door to explanations: pictures of a library, or any, by the name of an extractor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lookalike.errors import UsageError
+from lookalike.explaining.looks import Looks
+from lookalike.explaining.match import Explanation, why, why_words
+from lookalike.extractors import load
+from lookalike.extractors.contract import Extractor, TextExtractor
+from lookalike.images.needs import Limits
+from lookalike.library import DEFAULT_EXTRACTORS, Library
+from lookalike.query import Picture
+
+
+class Explainer:
+    """Explains matches. Close it: it has a worker that reads the pictures.
+
+    library  whose extractors are asked, as they were when it was indexed; None: new ones by their names
+    """
+
+    def __init__(self, library: Library | None = None, *, limits: Limits | None = None) -> None:
+        self._library = library
+        self._looks = Looks(limits)
+        self._loaded: dict[str, Extractor] = {}
+
+    def match(
+        self, first: Picture | int, second: Picture | int, *, by: str | None = None
+    ) -> Explanation:
+        """What drove the similarity of a query and a hit: pictures, or ids of images of the library.
+
+        by  the extractor; None: the library's first that is no hash, or the default one
+
+        `UsageError` for a picture that cannot be read, an unknown extractor or id.
+        """
+        extractor = self._extractor(by)
+        looks = self._looks.of([self._picture(first), self._picture(second)], extractor.needs)
+        return why(extractor, looks[0], looks[1])
+
+    def words(self, text: str, picture: Picture | int, *, by: str | None = None) -> Explanation:
+        """Where in a picture these words are found. `UsageError` for an extractor that knows no words."""
+        extractor = self._extractor(by)
+        if not isinstance(extractor, TextExtractor):
+            raise UsageError(
+                f"{extractor.name} knows no words: name a CLIP or SigLIP model with --by clip:…"
+            )
+        (look,) = self._looks.of([self._picture(picture)], extractor.needs)
+        return why_words(extractor, text, look)
+
+    def close(self) -> None:
+        """End the worker and forget extractors that were loaded here."""
+        self._looks.close()
+        self._loaded.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _extractor(self, by: str | None) -> Extractor:
+        if self._library is not None:
+            return self._library.extractor(by)
+        name = by or DEFAULT_EXTRACTORS[0]
+        if name not in self._loaded:
+            self._loaded[name] = load(name)
+        return self._loaded[name]
+
+    def _picture(self, picture: Picture | int) -> Picture:
+        if not isinstance(picture, int):
+            return picture
+        if self._library is None:
+            raise UsageError("an id needs a library")
+        with self._library.view() as view:
+            image = view.images([picture]).get(picture)
+            folders: dict[int, Path] = {root.id: root.path for root in view.roots()}
+        if image is None:
+            raise UsageError(f"the library has no image with the id {picture}")
+        return folders[image.root] / image.path
