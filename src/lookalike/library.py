@@ -263,11 +263,6 @@ class Library:
         with self._store.view() as view:
             return self._askers.asker(chosen(view, by)).extractor
 
-    def view(self) -> AbstractContextManager[View]:
-        """One consistent state of rows and vectors, for reading: what evaluation, maps and explanations
-        are made from."""
-        return self._store.view()
-
     @property
     def thumbnails(self) -> Thumbnails:
         """Small pictures of the images, by id, made once and kept."""
