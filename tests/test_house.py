@@ -33,7 +33,7 @@ FLOORS = [
         "lookalike.explaining",
         "lookalike.atlas",
     },
-    {"lookalike.plots", "lookalike.charts", "lookalike.web"},
+    {"lookalike.plots", "lookalike.charts", "lookalike.reports", "lookalike.web"},
     {"lookalike.cli"},
 ]
 

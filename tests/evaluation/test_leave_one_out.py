@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from lookalike.errors import UsageError
-from lookalike.evaluation import leave_one_out as module
-from lookalike.evaluation.leave_one_out import leave_one_out, ranks_among
+from lookalike.evaluation import rankings as module
+from lookalike.evaluation.leave_one_out import leave_one_out
 from lookalike.evaluation.metrics import average_precision, precision, ranks_of
+from lookalike.evaluation.rankings import places
 from lookalike.vectors.similarity import Similarity
 
 
@@ -64,8 +65,16 @@ def test_the_ranking_is_that_of_a_stable_sort(
 
 def test_ranks_of_some_rows_leave_the_question_out() -> None:
     scores = np.array([0.9, 1.0, 0.9, 0.1, 0.9], np.float32)
-    assert ranks_among(scores, np.array([2, 3, 4]), without=1).tolist() == [2, 3, 4]
-    assert ranks_among(scores, np.array([1]), without=0).tolist() == [1]
+    ranks, best = places(scores, np.array([2, 3, 4]), without=1, kept=3)
+    assert ranks.tolist() == [2, 4, 3]
+    assert best.tolist() == [0, 2, 4]
+    assert places(scores, np.array([1]), without=0)[0].tolist() == [1]
+
+
+def test_without_a_question_among_the_rows_all_are_ranked() -> None:
+    scores = np.array([0.9, 1.0, 0.9], np.float32)
+    ranks, best = places(scores, np.array([0, 1, 2]), kept=10)
+    assert (ranks.tolist(), best.tolist()) == ([2, 1, 3], [1, 0, 2])
 
 
 def test_labels_that_no_two_pictures_share_are_refused() -> None:

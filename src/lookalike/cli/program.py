@@ -23,7 +23,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Pictures": ("index", "search", "duplicates", "similar-groups", "serve", "demo"),
     "Decisions": ("decide", "decisions"),
     "The library": ("info", "failures", "remove"),
-    "Measuring": ("benchmark", "models"),
+    "Measuring": ("evaluate", "benchmark", "models"),
 }
 
 EPILOG = """\b

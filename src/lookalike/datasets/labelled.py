@@ -29,13 +29,15 @@ class Labelled:
     others: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
-def read_manifest(table: Path, *, label: str = "label", path: str = "path") -> Iterator[Labelled]:
+def read_manifest(
+    table: Path, *, label: str = "label", path: str = "path", unlabelled: bool = False
+) -> Iterator[Labelled]:
     """The rows of a table, in its order; paths are relative to the folder that the table lies in.
 
     `label` and `path` name the columns to use (a catalogue's `products.csv` can be read with
-    label="kind" or "product"). The pictures themselves are not looked at. Raises UsageError when
-    the table or one of its columns is missing, or a row has no path or label; the text names the
-    line.
+    label="kind" or "product"). With `unlabelled`, rows may have an empty label. The pictures themselves
+    are not looked at. Raises UsageError when the table or one of its columns is missing, or a row has
+    no path or label; the text names the line.
     """
     if not table.is_file():
         raise UsageError(f"{table}: there is no such table; it needs the columns {path},{label}")
@@ -46,12 +48,12 @@ def read_manifest(table: Path, *, label: str = "label", path: str = "path") -> I
                 have = ", ".join(rows.fieldnames or ()) or "nothing"
                 raise UsageError(f"{table}: no column {wanted!r}; its first line has: {have}")
         for row in rows:
-            if not row[path] or not row[label]:
+            if not row[path] or not (row[label] or unlabelled):
                 raise UsageError(f"{table}, line {rows.line_num}: the {path} or {label} is empty")
             others = {
                 k: v for k, v in row.items() if isinstance(k, str) and k not in (path, label) and v
             }
-            yield Labelled(table.parent / row[path], row[label], MappingProxyType(others))
+            yield Labelled(table.parent / row[path], row[label] or "", MappingProxyType(others))
 
 
 def read_folders(folder: Path) -> Iterator[Labelled]:

@@ -34,8 +34,9 @@ TIMED_SECONDS = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """One picture: the results for it and for every edit of it. The first also holds the pixels that
-    the extractor got. seconds: processor time of one extraction, where it happened in the worker."""
+    """One picture: the results for it (if wanted) and for every edit of it. The first also holds the
+    pixels that the extractor got. seconds: processor time of one extraction, where it happened in the
+    worker."""
 
     results: list[Loaded]
     seconds: float | None = None
@@ -43,13 +44,15 @@ class Versions:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """The work on one file: what the extractor makes of it, and of every edit of it.
+    """The work on one file: what the extractors make of it (unless it is not wanted), and of every edit
+    of it.
 
     Both take the same way from the same pixels, so that nothing but the edit differs.
     """
 
     extraction: Extraction
     edits: tuple[Edit, ...]
+    original: bool = True
 
     def __call__(self, path: str) -> Versions:
         try:
@@ -58,9 +61,11 @@ class Changed:
         except ImageError as error:
             return Versions([Loaded(None, error.outcome, error.reason)])
         whole = fit(decoded.pixels, SIDE)
+        edited = [self.extraction(Task(pixels=pixels)) for pixels in self._edited(whole)]
+        if not self.original:
+            return Versions(edited)
         wanted = {space_key(e): e.needs for e in self.extraction.workers}
         also = replace(self.extraction, prepared={**self.extraction.prepared, **wanted})
-        edited = [self.extraction(Task(pixels=pixels)) for pixels in self._edited(whole)]
         original = also(Task(pixels=whole))
         return Versions([original, *edited], self._seconds(original))
 
@@ -143,9 +148,11 @@ def timed(work: Callable[[], object]) -> float:
     return spent / calls
 
 
-def vectors_of(extractor: Extractor, loaded: Sequence[Loaded]) -> list[Vector | None]:
-    """The unit vectors of what came back from a worker, made here where the extractor's place is
-    here; None where there is none."""
+def vectors_of(
+    extractor: Extractor, loaded: Sequence[Loaded], *, unit: bool = True
+) -> list[Vector | None]:
+    """The vectors of what came back from a worker, made here where the extractor's place is here, at
+    length 1 if `unit`; None where there is none."""
     key = space_key(extractor)
     found: dict[int, Vector | ImageError] = {
         at: one.vectors[key] for at, one in enumerate(loaded) if key in one.vectors
@@ -157,7 +164,8 @@ def vectors_of(extractor: Extractor, loaded: Sequence[Loaded]) -> list[Vector | 
     }
     found.update(zip(ready, extract_each(extractor, list(ready.values())), strict=True))
     vectors = [found.get(at) for at in range(len(loaded))]
-    return [normalise(v) if isinstance(v, np.ndarray) else None for v in vectors]
+    some = [v if isinstance(v, np.ndarray) else None for v in vectors]
+    return [normalise(v) if unit and v is not None else v for v in some]
 
 
 def background(vectors: NDArray[np.float32]) -> float:

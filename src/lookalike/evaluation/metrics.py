@@ -93,6 +93,27 @@ def ndcg(ranks: Ranks, k: int, *, truth: ArrayLike, gains: ArrayLike | None = No
     return float((each[seen] / np.log2(ranks[seen] + 1)).sum()) / ideal
 
 
+LEVELS = np.linspace(0.0, 1.0, 21)
+"""Recalls at which precision–recall curves are read."""
+
+
+def interpolated_precision(ranks: Ranks, *, total: int) -> NDArray[np.float64]:
+    """Precision at each recall of `LEVELS`, (21,): the best that is reached at that recall or later, 0
+    where the recall is never reached. Averaged over questions it is the precision–recall curve.
+
+    (Manning, Raghavan, Schütze 2008, section 8.4; with 21 levels instead of eleven.)
+    """
+    curve = np.zeros(len(LEVELS))
+    if len(ranks):
+        precisions = np.arange(1, len(ranks) + 1) / ranks
+        best = np.maximum.accumulate(precisions[::-1])[::-1]
+        # The least number of relevant hits that makes the recall; a tiny bit less for rounding.
+        needed = np.maximum(np.ceil(LEVELS * _some(total) - 1e-9).astype(np.int64), 1)
+        reached = needed <= len(ranks)
+        curve[reached] = best[needed[reached] - 1]
+    return curve
+
+
 def _within(ranks: Ranks, k: int) -> int:
     if k < 1:
         raise UsageError(f"k is {k}: a metric looks at one hit at least")

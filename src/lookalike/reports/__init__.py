@@ -1,0 +1,1 @@
+"""Evaluations as documents: JSON, charts, and a page that needs nothing beside it."""
