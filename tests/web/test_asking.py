@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from fastapi.testclient import TestClient
 
@@ -75,7 +76,7 @@ def test_a_picture_of_the_library_that_is_sent_finds_itself_first(
 
 
 def test_a_region_is_of_the_first_picture_only(client: TestClient, library: Library) -> None:
-    words = {"image": ["5", "6"], "region": "0,0,0.5,0.5", "k": 4}
+    words: dict[str, Any] = {"image": ["5", "6"], "region": "0,0,0.5,0.5", "k": 4}
     answer = client.get("/api/search", params=words).json()
     terms = (Term(image=5, region=(0, 0, 0.5, 0.5)), Term(image=6))
     hits = library.search(Query(terms, k=4))

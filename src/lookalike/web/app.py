@@ -24,6 +24,7 @@ from lookalike.web import (
     writing,
 )
 from lookalike.web.guard import Guard
+from lookalike.web.measuring import Figures
 from lookalike.web.rates import Rates
 from lookalike.web.refusals import Refusal, answer_refusal
 from lookalike.web.server import Server
@@ -64,5 +65,8 @@ def create_app(library: Library, settings: Settings | None = None) -> FastAPI:
     for routes in (asking, looking, reviewing, writing, entering, watching, page_files):
         app.include_router(routes.router)
     app.state.rates = Rates(settings.rate)
-    app.add_middleware(Guard, settings=settings, rates=app.state.rates)
+    app.state.figures = Figures()
+    app.add_middleware(
+        Guard, settings=settings, rates=app.state.rates, watch=app.state.figures.answered
+    )
     return app

@@ -27,6 +27,8 @@ POLICY = (
 )
 PICTURE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
+METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+
 ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
     (b"cross-origin-resource-policy", b"same-origin"),
@@ -161,7 +163,8 @@ class Guard:
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         if self._watch:
             route = scope.get("route")
-            self._watch(scope["method"], getattr(route, "path", "other"), status, seconds)
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            self._watch(method, getattr(route, "path", "other"), status, seconds)
         client = (scope.get("client") or ("-", 0))[0]
         path = scope["path"].encode("unicode_escape").decode()[:200]
         log.info("%s %s %s %d %.1f ms", client, scope["method"], path, status, seconds * 1000)

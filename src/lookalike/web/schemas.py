@@ -176,6 +176,17 @@ class Forgotten(BaseModel):
     forgotten: int
 
 
+class Indexing(BaseModel):
+    running: bool
+    done: int
+    total: int | None
+    indexed: int
+    failed: int
+    rate: float = Field(description="Files a second.")
+    message: str
+    number: int = Field(description="How many runs this server has begun.")
+
+
 class Session(BaseModel):
     entered: bool
 
@@ -250,4 +261,17 @@ WORDS_BATCH = body(
             },
         }
     }
+)
+ADDING = body(
+    {
+        "application/json": {
+            "type": "object",
+            "properties": {"paths": {"type": "array", "items": {"type": "string"}}},
+        },
+        "multipart/form-data": {
+            "type": "object",
+            "properties": {"picture": {"type": "array", "items": _FILE}},
+        },
+    },
+    required=False,
 )

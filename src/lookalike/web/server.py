@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from lookalike.library import Library
+from lookalike.web.indexing import Indexing
 from lookalike.web.lanes import Lane
 from lookalike.web.settings import Settings
 from lookalike.web.uploads import Uploads
@@ -89,6 +90,7 @@ class Server:
     lanes: Lanes
     uploads: Uploads
     remembered: Remembered
+    indexing: Indexing
     temporary: tempfile.TemporaryDirectory[str] | None = field(default=None, compare=False)
 
     @classmethod
@@ -106,6 +108,7 @@ class Server:
             lanes=lanes,
             uploads=Uploads(folder / "uploads", library.limits, kept_bytes=settings.kept_bytes),
             remembered=Remembered(lanes.slow),
+            indexing=Indexing(library.folder, folder),
             temporary=temporary,
         )
 
@@ -113,6 +116,7 @@ class Server:
         """End the threads and workers of the server; the library stays open."""
         for lane in self.lanes.all():
             lane.close()
+        self.indexing.close()
         self.uploads.close()
         if self.temporary is not None:
             self.temporary.cleanup()

@@ -23,6 +23,7 @@ from uvicorn.supervisors import Multiprocess
 from lookalike.errors import UsageError
 from lookalike.images.needs import Limits
 from lookalike.library import Library
+from lookalike.web import measuring
 from lookalike.web.app import create_app
 from lookalike.web.settings import Settings
 
@@ -69,6 +70,9 @@ def serve(
         if settings.folder is None:
             settings = replace(settings, folder=Path(shared))
         os.environ[ENVIRONMENT] = written(replace(serving, settings=settings))
+        figures = Path(shared) / "figures"
+        figures.mkdir()
+        os.environ[measuring.SHARED] = str(figures)
         config = configured("lookalike.web.serving:application", factory=True, workers=workers)
         with ended_by_signal():
             ready()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from lookalike import __version__
+from lookalike.errors import Outcome
 from lookalike.web import schemas
+from lookalike.web.measuring import MEDIA_TYPE, Figures
 from lookalike.web.refusals import Json
 from lookalike.web.schemas import described
 from lookalike.web.server import Here
@@ -26,3 +28,16 @@ async def health(server: Here) -> Response:
         return {"status": "well", "version": __version__}
 
     return Json(await server.lanes.quick.run(work))
+
+
+@router.get("/metrics", **described("text/plain"))
+async def metrics(server: Here, request: Request) -> Response:
+    """Figures for Prometheus."""
+
+    def work() -> bytes:
+        figures: Figures = request.app.state.figures
+        with server.library.view() as view:
+            images = view.counts().get(Outcome.INDEXED, 0)
+        return figures.text(server, images)
+
+    return Response(await server.lanes.quick.run(work), media_type=MEDIA_TYPE)

@@ -1,0 +1,50 @@
+"""A real server on the loopback, for tests that need sockets."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from lookalike.web.serving import configured, listening
+
+
+@contextmanager
+def running(app: FastAPI) -> Iterator[int]:
+    """The port on which the application answers meanwhile."""
+    bound = listening("127.0.0.1", free_port())
+    server = uvicorn.Server(configured(app))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield bound.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        bound.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def said(port: int, request: bytes, *, close: bool = False) -> bytes:
+    """What the server says to bytes, up to the end of the connection; `close`: cut it at once."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(request)
+        if close:
+            return b""
+        parts = []
+        while part := connection.recv(65536):
+            parts.append(part)
+        return b"".join(parts)

@@ -1,0 +1,401 @@
+"""Each promise of safety, attacked."""
+
+from __future__ import annotations
+
+import logging
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from tests.library.drawing import album, draw
+from tests.web.conftest import ADDRESS, MARKED
+from tests.web.running import running, said
+
+from lookalike.images.needs import Limits
+from lookalike.library import Library
+from lookalike.web.app import create_app
+from lookalike.web.settings import Settings
+
+TOKEN = "correct-horse"
+EXPOSED = Settings(token=TOKEN, exposed=True, hosts=("pictures.example",))
+
+
+@pytest.fixture(scope="module")
+def guarded(library: Library) -> Iterator[TestClient]:
+    """A server that other machines can reach."""
+    with TestClient(create_app(library, EXPOSED), base_url="http://192.0.2.7:8484") as client:
+        yield client
+
+
+# ---- who calls, and by what name ----
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example:8484",
+        "192.0.2.7",
+        "",
+        "[::2]",
+    ],
+)
+def test_a_name_that_was_rebound_to_this_machine_is_refused(client: TestClient, host: str) -> None:
+    answer = client.get("/api/info", headers={"Host": host})
+    assert answer.status_code == 421
+    assert "--allow-host" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8484", "[::1]:8484", "LOCALHOST:1"])
+def test_the_names_of_this_machine_are_known(client: TestClient, host: str) -> None:
+    assert client.get("/api/info", headers={"Host": host}).status_code == 200
+
+
+def test_an_exposed_server_knows_its_names_and_addresses_but_no_others(guarded: TestClient) -> None:
+    def status(host: str) -> int:
+        headers = {"Host": host, "Authorization": f"Bearer {TOKEN}"}
+        return guarded.get("/api/info", headers=headers).status_code
+
+    assert (
+        status("pictures.example:8484") == status("198.51.100.4") == status("[2001:db8::1]") == 200
+    )
+    assert status("pictures.example.evil.example") == 421
+
+
+def test_no_answer_lets_another_site_read_it(client: TestClient) -> None:
+    asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "GET"}
+    for answer in (
+        client.get("/api/info", headers={"Origin": "https://evil.example"}),
+        client.options("/api/info", headers=asked),
+        client.get("/api/images/1/file"),
+        client.get("/nothing"),
+    ):
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+def test_what_another_site_begins_is_refused(client: TestClient) -> None:
+    image = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+    assert client.get("/api/images/1/file", headers=image).status_code == 403
+    # Another port of this machine is "the same site" to a browser, but a stranger to us.
+    neighbour = {**image, "Sec-Fetch-Site": "same-site"}
+    assert client.get("/api/search?image=1", headers=neighbour).status_code == 403
+    for origin in (
+        "https://evil.example",
+        "null",
+        "http://127.0.0.1:9999",
+        "http://localhost:8484",
+    ):
+        answer = client.post("/api/batch", json={}, headers={"Origin": origin})
+        assert answer.status_code == 403, origin
+    own = client.post(
+        "/api/batch", json={"queries": [{"image": ["1"]}]}, headers={"Origin": ADDRESS}
+    )
+    assert own.status_code == 200
+
+
+def test_following_a_link_to_the_page_is_not_refused(client: TestClient) -> None:
+    link = {
+        "Sec-Fetch-Site": "cross-site",
+        "Sec-Fetch-Mode": "navigate",
+        "Sec-Fetch-Dest": "document",
+    }
+    assert client.get("/?image=1", headers=link).status_code != 403
+
+
+def test_a_form_of_another_site_changes_nothing(tmp_path: Path) -> None:
+    folder = album(tmp_path / "photos", 3)
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["color"])
+        with TestClient(create_app(library, Settings(writable=True)), base_url=ADDRESS) as client:
+            plain = {"Content-Type": "text/plain"}  # what a form can send without asking first
+            for headers in (plain, {**plain, "Origin": "https://evil.example", **MARKED}):
+                assert client.delete("/api/images/1", headers=headers).status_code == 403
+            assert client.get("/api/images/1").status_code == 200
+            assert client.delete("/api/images/1", headers=MARKED).json() == {"forgotten": 1}
+            assert client.get("/api/images/1").status_code == 404
+
+
+def test_a_server_that_only_reads_changes_nothing(client: TestClient) -> None:
+    decided = {"kind": "keep", "image": 1}
+    for answer in (
+        client.delete("/api/images/1", headers=MARKED),
+        client.post("/api/decisions", json=decided, headers=MARKED),
+        client.request("DELETE", "/api/decisions", json=decided, headers=MARKED),
+    ):
+        assert answer.status_code == 403
+        assert "--writable" in answer.json()["error"]
+
+
+# ---- the token ----
+
+
+def test_without_the_token_nothing_of_the_library_is_told(guarded: TestClient) -> None:
+    closed = [
+        "/api/info",
+        "/api/search?image=1",
+        "/api/images/1/file",
+        "/api/openapi.json",
+        "/metrics",
+    ]
+    for address in closed:
+        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}):
+            assert guarded.get(address, headers=headers).status_code == 401, address
+    assert guarded.get("/health").status_code == 200
+
+
+def test_the_token_opens_as_a_header_and_as_a_cookie(library: Library) -> None:
+    app = create_app(library, EXPOSED)
+    with TestClient(app, base_url="http://192.0.2.7:8484", follow_redirects=False) as guarded:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        assert guarded.get("/api/info", headers=headers).status_code == 200
+        assert guarded.get("/api/info").status_code == 401
+        entered = guarded.get(f"/?token={TOKEN}&image=3")
+        assert (entered.status_code, entered.headers["location"]) == (303, "/?image=3")
+        cookie = entered.headers["set-cookie"]
+        assert "HttpOnly" in cookie and "SameSite=Strict" in cookie and "Path=/" in cookie
+        assert guarded.get("/api/info").status_code == 200
+
+
+def test_a_page_enters_by_showing_the_token(library: Library) -> None:
+    with TestClient(create_app(library, EXPOSED), base_url="http://192.0.2.7:8484") as guarded:
+        assert guarded.post("/api/session", json={"token": "wrong"}).status_code == 401
+        assert guarded.get("/api/info").status_code == 401
+        assert guarded.post("/api/session", json={"token": TOKEN}).json() == {"entered": True}
+        assert guarded.get("/api/info").status_code == 200
+
+
+def test_guessing_tokens_is_slowed_down(library: Library) -> None:
+    with TestClient(create_app(library, EXPOSED), base_url="http://192.0.2.7:8484") as guarded:
+        guesses = [
+            guarded.get("/api/info", headers={"Authorization": f"Bearer {n}"}).status_code
+            for n in range(12)
+        ]
+        assert guesses == [401] * 10 + [429] * 2
+        right = guarded.get("/api/info", headers={"Authorization": f"Bearer {TOKEN}"})
+        assert right.status_code == 200  # whoever knows it is not shut out by others
+
+
+def test_an_exposed_server_does_not_tell_where_its_files_lie(
+    guarded: TestClient, client: TestClient, photos: Path
+) -> None:
+    told = guarded.get("/api/images/1", headers={"Authorization": f"Bearer {TOKEN}"}).json()
+    assert told["file"] is None
+    assert str(photos.parent) not in str(told)
+    assert client.get("/api/images/1").json()["file"].startswith(str(photos))
+
+
+def test_one_address_cannot_take_everything(library: Library) -> None:
+    settings = Settings(rate=1.0)
+    with TestClient(create_app(library, settings), base_url=ADDRESS) as client:
+        answers = [client.get("/health") for _ in range(14)]
+        refused = [answer for answer in answers if answer.status_code == 429]
+        assert 2 <= len(refused) <= 4  # a bucket of ten, and a new one each second
+        assert int(refused[0].headers["retry-after"]) >= 1
+
+
+# ---- what is sent ----
+
+
+def test_too_many_bytes_are_refused_before_they_are_sent(library: Library) -> None:
+    settings = Settings(max_upload_bytes=100_000)
+    with running(create_app(library, settings)) as port:
+        head = f"POST /api/uploads HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+        announced = said(port, f"{head}Content-Length: 200000000\r\n\r\n".encode())
+        assert announced.startswith(b"HTTP/1.1 413 ")
+        chunk = b"8000\r\n" + bytes(0x8000) + b"\r\n"
+        endless = f"{head}Transfer-Encoding: chunked\r\n\r\n".encode() + chunk * 4
+        assert said(port, endless).startswith(b"HTTP/1.1 413 ")
+        assert b" 200 OK" in said(port, get("/health", port))
+
+
+def test_a_body_that_never_ends_is_given_up(library: Library) -> None:
+    with running(create_app(library, Settings(body_seconds=0.3))) as port:
+        begun = f"POST /api/uploads HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 5000\r\n\r\nabc"
+        assert said(port, begun.encode()).startswith(b"HTTP/1.1 408 ")
+        assert b" 200 OK" in said(port, get("/health", port))
+
+
+def test_a_connection_that_is_cut_harms_nobody(
+    library: Library, caplog: pytest.LogCaptureFixture
+) -> None:
+    with running(create_app(library, Settings())) as port:
+        head = f"POST /api/search HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 9999\r\n"
+        form = (
+            "Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\nContent-Disposition: form-"
+        )
+        for _ in range(5):
+            said(port, (head + form).encode(), close=True)
+        assert b" 200 OK" in said(port, get("/api/search?image=1", port))
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def bomb() -> bytes:
+    """A PNG of a few hundred bytes that says it has 40,000 × 40,000 pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + checksum
+
+    header = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
+    data = zlib.compress(bytes(100_000))
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"\xff\xd8\xff\xe0" + bytes(500), 422),
+        (bomb(), 413),
+        (
+            b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>" + b" " * 99,
+            415,
+        ),
+        (b"<!doctype html><script>alert(1)</script>" + b" " * 99, 415),
+        (b"GIF", 415),
+        (b"", 422),
+    ],
+    ids=["broken", "bomb", "svg", "html", "tiny", "nothing"],
+)
+def test_what_is_no_picture_gets_the_right_status(
+    client: TestClient, data: bytes, status: int
+) -> None:
+    for answer in (
+        client.post("/api/uploads", content=data),
+        client.post("/api/uploads", files={"picture": ("cat.jpg", data)}),
+        client.post(
+            "/api/search", files={"picture": ("cat.jpg", data)}, data={"query": '{"k": 1}'}
+        ),
+    ):
+        if data or "search" not in str(answer.url):
+            assert answer.status_code == status, answer.text
+            assert list(answer.json()) == ["error"]
+    assert client.get("/health").status_code == 200
+
+
+def test_the_pixels_of_an_upload_are_limited(photos: Path, picture: bytes) -> None:
+    with (
+        Library.open(photos, limits=replace(Limits(), max_pixels=1000)) as strict,
+        TestClient(create_app(strict, Settings()), base_url=ADDRESS) as client,
+    ):
+        answer = client.post("/api/uploads", content=picture)
+    assert answer.status_code == 413
+    assert "48×48" in answer.json()["error"]
+
+
+def test_uploads_are_forgotten_beyond_a_number_of_bytes(library: Library, tmp_path: Path) -> None:
+    several = [draw(tmp_path / f"{n}.png", 2000 + n).read_bytes() for n in range(6)]
+    settings = Settings(kept_bytes=5000, folder=tmp_path / "kept")
+    with TestClient(create_app(library, settings), base_url=ADDRESS) as client:
+        names = [client.post("/api/uploads", content=data).json()["upload"] for data in several]
+        there = [client.get(f"/api/uploads/{name}").status_code for name in names]
+    assert there[0] == 404 and there[-1] == 200
+    kept = sum(file.stat().st_size for file in (tmp_path / "kept" / "uploads").iterdir())
+    assert kept <= settings.kept_bytes
+
+
+# ---- what is given out ----
+
+
+def test_a_link_out_of_the_library_is_not_followed(tmp_path: Path) -> None:
+    folder = album(tmp_path / "photos", 4)
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["color"])
+        secret = tmp_path / "secret.jpg"
+        (folder / "000.jpg").rename(secret)
+        (folder / "000.jpg").symlink_to(secret)
+        with TestClient(create_app(library, Settings()), base_url=ADDRESS) as client:
+            images = client.get("/api/images").json()["images"]
+            linked = next(image["id"] for image in images if image["path"] == "000.jpg")
+            other = next(image["id"] for image in images if image["path"] == "002.jpg")
+            for what in ("file", "thumbnail"):
+                assert client.get(f"/api/images/{linked}/{what}").status_code == 404
+                assert client.get(f"/api/images/{other}/{what}").status_code == 200
+
+
+def test_a_file_that_became_a_page_is_not_sent(tmp_path: Path) -> None:
+    folder = album(tmp_path / "photos", 4)
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["color"])
+        (folder / "000.jpg").write_text("<html><script>alert(1)</script></html>" * 10)
+        with TestClient(create_app(library, Settings()), base_url=ADDRESS) as client:
+            images = client.get("/api/images").json()["images"]
+            one = next(image["id"] for image in images if image["path"] == "000.jpg")
+            assert client.get(f"/api/images/{one}/file").status_code == 415
+
+
+def test_pictures_are_sent_as_pictures_and_nothing_else(client: TestClient) -> None:
+    answer = client.get("/api/images/1/file")
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in answer.headers["content-security-policy"]
+    assert "script" not in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/page/../app.py", "/page/%2e%2e/app.py", "/page/..%2fapp.py", "/page//etc/passwd", "/page/%00",
+        "/api/images/..%2f..%2fetc%2fpasswd/file", "/api/images/0/file", "/api/images/-1/file",
+        "/api/images/99999999999999999999/file", "/api/uploads/..%2f..%2fsettings.py",
+    ],
+)  # fmt: skip
+def test_no_address_leads_to_a_file_by_its_path(client: TestClient, address: str) -> None:
+    answer = client.get(address)
+    assert answer.status_code in (404, 422)
+    assert list(answer.json()) == ["error"]
+
+
+def test_every_answer_carries_the_policy(client: TestClient) -> None:
+    for address in ("/", "/api/info", "/nothing", "/api/search", "/api/images/999999"):
+        headers = client.get(address).headers
+        policy = headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'")
+        assert "unsafe" not in policy and "http:" not in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+
+
+def test_a_mistake_of_ours_is_told_in_one_sentence_and_logged(
+    library: Library, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = create_app(library, Settings())
+
+    @app.get("/mistake")
+    async def mistake() -> None:
+        raise ZeroDivisionError("the secret 4711")
+
+    with TestClient(app, base_url=ADDRESS) as client:
+        answer = client.get("/mistake")
+        assert (answer.status_code, list(answer.json())) == (500, ["error"])
+        assert "4711" not in answer.text
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert client.get("/health").status_code == 200
+    assert "4711" in caplog.text
+
+
+def test_the_log_has_neither_words_nor_tokens(
+    library: Library, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "lookalike.web")
+    settings = Settings(token=TOKEN)
+    with TestClient(create_app(library, settings), base_url=ADDRESS) as client:
+        client.get(f"/?token={TOKEN}")
+        client.get("/api/search?text=my+grandmother&where=price<3")
+        client.get("/api/images/1/file%0aforged%20line")
+    ours = [record.getMessage() for record in caplog.records if record.name == "lookalike.web"]
+    assert [line for line in ours if "GET /api/search 400" in line]
+    text = "\n".join(ours)
+    assert TOKEN not in text and "grandmother" not in text and "price" not in text
+    assert not any("\n" in line for line in ours)
+
+
+def get(path: str, port: int) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode()
