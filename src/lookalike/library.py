@@ -268,11 +268,6 @@ class Library:
         """Small pictures of the images, by id, made once and kept."""
         return self._thumbnails
 
-    def view(self) -> AbstractContextManager[View]:
-        """One consistent state of the library, for whoever needs its rows and vectors themselves
-        (evaluation, the map). Not shared between threads."""
-        return self._store.view()
-
     def remove(self, paths: Sequence[Path | str]) -> int:
         """Forget pictures or whole folders; how many. The files stay where they are."""
         with self._store.writer() as writer, self._store.view() as view:
