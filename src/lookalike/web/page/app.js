@@ -1,16 +1,16 @@
 // Puts the page together: which screen is shown follows from the state, and the state from the address.
 
-import { listen as listenToAddress, parse, start, state, write } from "./address.js";
+import { listen as listenToAddress, start, state, write } from "./address.js";
 import { openSession } from "./api.js";
 import { el, fill, icon, typing } from "./dom.js";
 import { learn } from "./facts.js";
 import { listen as listenForPictures } from "./given.js";
 import { watchIndexing } from "./indexing.js";
 import { showLarge } from "./large.js";
-import { refuse } from "./notices.js";
+import { refuse, trying } from "./notices.js";
 import { showQuestion } from "./question.js";
 import { openAtFirst, refineButton, refinePanel, showRefine } from "./refine.js";
-import { showResults } from "./results.js";
+import { forget, showResults } from "./results.js";
 import { askForToken } from "./token.js";
 
 const SCREENS = [["search", "Search", "search"], ["map", "Map", "map"], ["duplicates", "Duplicates", "copies"], ["library", "Library", "library"]];
@@ -87,6 +87,9 @@ start();
 listenToAddress((_, before) => show(before));
 listenForPictures();
 document.addEventListener("keydown", shortcuts);
-watchIndexing(() => { learn().then(() => { if (state.page !== "search") return; }); });
+watchIndexing(async () => {
+  forget();
+  await trying(learn);
+  if (state.open === null) show(state);
+});
 begin();
-export { parse };

@@ -15,7 +15,9 @@ export async function showLibrary(place, { fresh }) {
   if (fresh) {
     await learn().catch(() => {});   // the figures of a moment ago are better than none
     fill(place, el("div", { class: "page-of-facts" },
-      el("h1", {}, facts.name ? `Library “${facts.name}”` : "Library"), figures(), adding(), spacesTable(),
+      el("h1", {}, facts.name ? `Library “${facts.name}”` : "Library"), figures(),
+      facts.roots?.length ? el("p", { class: "soft" }, `From ${facts.roots.join(", ")}.${facts.version ? ` Lookalike ${facts.version}.` : ""}`) : null,
+      adding(), spacesTable(),
       el("section", { id: "failures" }, el("h2", {}, "Files that could not be read"), el("div", { class: "failures" }))));
     asked = "";
   }
@@ -31,8 +33,7 @@ function figures() {
   const other = facts.outcomes?.unsupported ?? 0;
   const figure = (n, name) => el("div", {}, el("dt", {}, name), el("dd", {}, n));
   return el("dl", { class: "figures" },
-    figure(count(facts.images), "pictures"), figure(count(failed), "could not be read"), other ? figure(count(other), "other files") : null,
-    facts.bytes ? figure(bytes(facts.bytes), "on disk") : null, facts.version ? figure(facts.version, "Lookalike") : null);
+    figure(count(facts.images), "pictures"), figure(count(failed), "could not be read"), other ? figure(count(other), "other files") : null);
 }
 
 function spacesTable() {

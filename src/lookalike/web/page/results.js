@@ -32,6 +32,7 @@ function page(one, offset, signal) {
 /** Show what the state asks for in `place`; the answer that is there stays until the next one is. */
 export async function showResults(place) {
   const key = keyOf(state);
+  if (state.terms.length && !asked(state)) { onlyLess(place); return; }
   if (current?.key === key && current.gallery.node.isConnected) { current.gallery.redraw(); return; }
   running?.abort();
   running = new AbortController();
@@ -57,6 +58,15 @@ export async function showResults(place) {
       place.removeAttribute("aria-busy");
     }
   }
+}
+
+/** A question that says only what is not meant has no answer. */
+function onlyLess(place) {
+  running?.abort();
+  current?.gallery.close();
+  current = null;
+  fill(place, el("div", { class: "empty" }, el("h2", {}, "Less like this, but more like what?"),
+    el("p", {}, "Say also what to look for: a picture or words.")));
 }
 
 /** Forget answers, because the library has changed. */
@@ -95,7 +105,10 @@ async function further(one) {
     const some = pictures(answer);
     one.gallery.append(sections(one, some), !answer.next_offset || !some.length);
   } catch (error) {
-    if (error.name !== "AbortError") one.gallery.node.after(refuse(error, (notice) => { notice.remove(); further(one); }));
+    if (error.name === "AbortError") return;
+    // 400: the server answers no deeper, and trying again would not change that.
+    const again = error.status === 400 ? null : (notice) => { notice.remove(); further(one); };
+    one.gallery.node.after(refuse(error, again));
   }
 }
 
