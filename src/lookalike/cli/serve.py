@@ -140,7 +140,7 @@ def command(
     lookalike serve /srv/shop --host 0.0.0.0 --workers 4
     """
     from lookalike.images.needs import Limits
-    from lookalike.images.pool import available_cores
+    from lookalike.images.starting import available_cores
     from lookalike.library import Library
     from lookalike.web.serving import Serving, is_local, listening, serve
     from lookalike.web.settings import Settings
