@@ -17,8 +17,6 @@ from lookalike.errors import NoLibrary, Outcome, UsageError
 from lookalike.extractors import load
 from lookalike.extractors.contract import BOXES, Extractor, FittedExtractor, space_key
 from lookalike.images.needs import Limits, Pixels
-from lookalike.indexing.report import Added, Indexing, ProgressCallback, Promise
-from lookalike.indexing.sources import apart, place, resolved
 from lookalike.query import Hits, Query
 from lookalike.searching.answer import answer
 from lookalike.searching.asking import Askers
@@ -30,6 +28,7 @@ from lookalike.thumbnails.thumbnails import Thumbnails
 if TYPE_CHECKING:
     from lookalike.duplicates.decisions import Decisions
     from lookalike.duplicates.report import Duplicates, Kind
+    from lookalike.indexing.report import Added, Indexing, ProgressCallback, Promise
     from lookalike.vectors.calibration import Relevance
 
 FOLDER = ".lookalike"
@@ -70,6 +69,8 @@ class Library:
     def create(cls, root: Path | str, *, folder: Path | None = None) -> Self:
         """The library of the pictures below `root`, kept in `root/.lookalike` or in `folder`: a new one,
         or the one that is there."""
+        from lookalike.indexing.sources import resolved
+
         kept = folder or resolved(Path(root)) / FOLDER
         return cls(LocalStore.open(kept) if is_library(kept) else LocalStore.create(kept))
 
@@ -138,7 +139,9 @@ class Library:
         # Imported on use: a search from the command line should not wait for what indexing needs.
         from lookalike.indexing.fitting import ready
         from lookalike.indexing.metadata import describe
+        from lookalike.indexing.report import Indexing
         from lookalike.indexing.run import Run
+        from lookalike.indexing.sources import apart, place, resolved
 
         started = time.monotonic()
         options = options or Indexing()
@@ -170,6 +173,7 @@ class Library:
     ) -> Promise:
         """What `add` would cost, from a timed sample. Nothing is written."""
         from lookalike.indexing.promise import promise
+        from lookalike.indexing.report import Indexing
 
         paths = [Path(source) for source in sources]
         with self._store.view() as view:

@@ -33,9 +33,8 @@ def commands(
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys\n"
-        "from lookalike.cli import main\n"
-        f"sys.argv = ['lookalike', *{arguments!r}]\n"
-        "try:\n    main()\n"
+        "from lookalike.cli import program\n"
+        f"try:\n    program.main({arguments!r}, prog_name='lookalike')\n"
         "finally:\n"
         f"    loaded = [name for name in {HEAVY!r} if name in sys.modules]\n"
         "    print('loaded:', loaded, file=sys.stderr)\n"

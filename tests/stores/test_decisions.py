@@ -71,3 +71,21 @@ def test_repeats_are_the_indexed_images_of_one_content(store: Store) -> None:
     )
     with store.view() as view:
         assert view.repeats() == [[ids[0], ids[2], ids[5]], [ids[1], ids[4]]]
+
+
+def test_a_view_after_a_decision_has_another_version_and_one_after_nothing_new_the_same(
+    store: Store,
+) -> None:
+    def version() -> object:
+        with store.view() as view:
+            return view.version
+
+    decision = Decision("keep", bytes(32))
+    versions = [version()]
+    for change in ("decide", "decide", "undecide", "undecide"):
+        with store.writer() as writer:
+            getattr(writer, change)([decision])
+        versions.append(version())
+    first, decided, again, undecided, nothing = versions
+    assert len({first, decided, undecided}) == 3
+    assert (decided, undecided) == (again, nothing)

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from lookalike.errors import NoLibrary, UsageError
@@ -72,6 +71,8 @@ def open_library(
 def to_look_at(sources: Sequence[Path], library: Path | None) -> Iterator[Library]:
     """The library that indexing would use, changed in nothing: where there is none yet, an empty
     one in a temporary folder stands in for it."""
+    from tempfile import TemporaryDirectory
+
     from lookalike.library import Library
 
     home, there = _home(sources, library)

@@ -6,7 +6,6 @@ and file names that are not text in any encoding are each treated in one place.
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
@@ -196,6 +195,8 @@ def as_json(value: Any, *, indent: int | None = 2) -> str:
 
 def csv_line(cells: Iterable[Any]) -> str:
     """One line of CSV (RFC 4180), without the line end."""
+    import csv
+
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow(list(cells))
     return text.getvalue()

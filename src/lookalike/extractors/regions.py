@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from lookalike.errors import UsageError
 from lookalike.extractors.contract import BOXES, Extractor, FittedExtractor, Place, Vectors
 from lookalike.extractors.table import REGIONS
-from lookalike.images.fit import fit
 from lookalike.images.needs import Needs, Pixels
 from lookalike.vectors.similarity import Similarity, normalise
 
@@ -90,6 +89,8 @@ class Regions:
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
         """(n, parts · dim); parts that are compared by the cosine have length 1 each."""
+        from lookalike.images.fit import fit  # in the workers, mostly
+
         tiles = (fit(tile(image, box), self.whole.needs) for image in images for box in self._boxes)
         made = []
         while some := list(islice(tiles, TOGETHER)):

@@ -5,7 +5,6 @@ To register an extractor, add one line to `EXTRACTORS`. Nothing is imported befo
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -164,8 +163,10 @@ def _from_plugin(plugin: EntryPoint, spec: str) -> Extractor:
 
 
 def _unknown(spec: str) -> str:
+    from difflib import get_close_matches
+
     known = names()
     name = spec.partition(":")[0]
-    close = difflib.get_close_matches(name, [word.rstrip(":") for word in known], n=1, cutoff=0.6)
+    close = get_close_matches(name, [word.rstrip(":") for word in known], n=1, cutoff=0.6)
     hint = f"Did you mean {close[0]!r}? " if close else ""
     return f"no extractor is called {spec!r}. {hint}There are: {', '.join(known)}"

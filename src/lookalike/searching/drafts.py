@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from lookalike.errors import UsageError
 from lookalike.query import Query, Term
 from lookalike.searching.asking import ORIENTATIONS, Askers, term_vectors
-from lookalike.searching.learning import learned
 from lookalike.stores.contract import Ids, Space, View
 from lookalike.vectors.similarity import Similarity, normalise
 
@@ -87,6 +86,8 @@ def draft(view: View, askers: Askers, filters: Filters, query: Query) -> Draft:
         if pictures
     ]
     if query.learn:
+        from lookalike.searching.learning import learned
+
         probes = [replace(p, vectors=learned(view, p.space, pictures, p.vectors)) for p in probes]
     reader = reading_space(view, askers, asked, spaces) if words else None
     if reader is not None:

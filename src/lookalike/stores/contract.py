@@ -14,13 +14,12 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import Outcome
-from lookalike.stores.filters import FieldFacts
 from lookalike.stores.records import (
     DECISIONS,
     Decision,
@@ -36,6 +35,9 @@ from lookalike.stores.records import (
     opposite,
 )
 from lookalike.vectors.similarity import Similarity
+
+if TYPE_CHECKING:
+    from lookalike.stores.filters import FieldFacts
 
 # The words of a contract are imported together with it.
 __all__ = [
@@ -63,7 +65,8 @@ class View(Protocol):
 
     @property
     def version(self) -> Hashable:
-        """Equal for two views of one library between which no image and no vector changed."""
+        """Equal for two views of one library between which no image, no vector and no decision
+        changed."""
         ...
 
     def roots(self) -> list[Root]: ...

@@ -6,10 +6,7 @@ import os
 from dataclasses import dataclass
 
 from lookalike.errors import ImageError, Outcome
-from lookalike.images.decode import decode
-from lookalike.images.fit import fit
 from lookalike.images.needs import Limits, Needs, Pixels
-from lookalike.images.reading import read
 
 QUALITY = 85
 """On the demo's catalogue a side of 256 then takes 7 KB; with 92 it takes half as much again, and one
@@ -40,6 +37,11 @@ class Making:
     limits: Limits
 
     def __call__(self, wanted: Wanted) -> Made:
+        # Imported on use: the parent of the workers decodes nothing.
+        from lookalike.images.decode import decode
+        from lookalike.images.fit import fit
+        from lookalike.images.reading import read
+
         needs = Needs(fit="inside", max_side=wanted.side)
         try:
             content = read(wanted.path)

@@ -197,6 +197,12 @@ def space_rows(connection: sqlite3.Connection) -> list[SpaceRow]:
     ]
 
 
+def changes(connection: sqlite3.Connection) -> int:
+    """How often the catalogue's images have changed: equal numbers, equal columns."""
+    row = connection.execute("SELECT value FROM settings WHERE key = 'changes'").fetchone()
+    return int(row[0])
+
+
 def image_from(row: tuple[Any, ...]) -> Image:
     """An image from a row of IMAGE_COLUMNS."""
     return Image(

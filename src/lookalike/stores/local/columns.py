@@ -75,12 +75,6 @@ def _count_change(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE settings SET value = value + 1 WHERE key = 'changes'")
 
 
-def changes(connection: sqlite3.Connection) -> int:
-    """How often the catalogue's images have changed: equal numbers, equal columns."""
-    row = connection.execute("SELECT value FROM settings WHERE key = 'changes'").fetchone()
-    return int(row[0])
-
-
 def pack_stale(connection: sqlite3.Connection) -> None:
     """Bring the packed parts up to date, a few blocks a transaction."""
     stale = [

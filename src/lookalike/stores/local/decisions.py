@@ -26,6 +26,12 @@ def read(
     ]
 
 
+def times(connection: sqlite3.Connection) -> int:
+    """How often decisions have changed: equal numbers, equal decisions."""
+    row = connection.execute("SELECT value FROM settings WHERE key = 'decided'").fetchone()
+    return int(row[0]) if row else 0
+
+
 def write(connection: sqlite3.Connection, decisions: Iterable[Decision]) -> int:
     """See `Writer.decide`; inside the caller's transaction."""
     changed = 0
@@ -41,15 +47,26 @@ def write(connection: sqlite3.Connection, decisions: Iterable[Decision]) -> int:
             "WHERE (who, at) <> (?4, ?5)",
             (decision.kind, *named, decision.who, decision.when),
         ).rowcount
-    return changed
+    return _counted(connection, changed)
 
 
 def forget(connection: sqlite3.Connection, decisions: Iterable[Decision]) -> int:
     """See `Writer.undecide`; inside the caller's transaction."""
-    return sum(
+    forgotten = sum(
         connection.execute(
             "DELETE FROM decisions WHERE kind = ? AND first = ? AND second = ?",
             (decision.kind, decision.first, decision.second or b""),
         ).rowcount
         for decision in decisions
     )
+    return _counted(connection, forgotten)
+
+
+def _counted(connection: sqlite3.Connection, changed: int) -> int:
+    """Counts a change for `times`."""
+    if changed:
+        connection.execute(
+            "INSERT INTO settings VALUES ('decided', 1) "
+            "ON CONFLICT (key) DO UPDATE SET value = value + 1"
+        )
+    return changed

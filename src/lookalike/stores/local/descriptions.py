@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lookalike.errors import UsageError
 from lookalike.images.needs import Facts
-from lookalike.stores.filters import Value
 from lookalike.stores.local.names import plain_text
+
+if TYPE_CHECKING:
+    from lookalike.stores.filters import Value
 
 CAPTION_NAMES = ("caption", "description", "text")
 """Names of metadata that hold the caption, the first that has a text."""

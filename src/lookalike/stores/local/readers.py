@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +23,14 @@ from lookalike.stores.local.catalogue import (
     translated,
 )
 from lookalike.stores.local.matrix import Matrix, load_fitted, map_matrix, space_folder
-from lookalike.stores.local.snapshot import Columns
 from lookalike.stores.local.view import LocalView
 from lookalike.vectors.exact import Rows
 
 IDLE = 16
 """Connections kept for the next view. More threads than that get new ones, a millisecond each."""
+
+if TYPE_CHECKING:
+    from lookalike.stores.local.snapshot import Columns, Snapshot
 
 State = tuple[int, int, int]
 Fitted = Mapping[str, NDArray[np.generic]]
@@ -43,7 +46,7 @@ class Readers:
         self._idle: list[sqlite3.Connection] = []
         self._matrices: dict[int, tuple[State, Matrix]] = {}
         self._fitted: dict[int, Fitted] = {}
-        self._columns = Columns()
+        self._columns: Columns | None = None
         self._process = os.getpid()
         self._unchanged: tuple[int, int] | None = None
         self._closed = False
@@ -81,7 +84,7 @@ class Readers:
             self._closed = True
             self._drop()
             self._matrices.clear()
-            self._columns.clear()
+            self._columns = None
 
     def view(self, connection: sqlite3.Connection) -> LocalView:
         """The state of this moment: one transaction, and the maps of all spaces.
@@ -102,7 +105,17 @@ class Readers:
                 before = spaces
                 connection.execute("ROLLBACK")
         named = {row.key: row for row in spaces}
-        return LocalView(self._folder, connection, named, matrices, fitted, self._columns)
+        return LocalView(self._folder, connection, named, matrices, fitted, self._snapshot)
+
+    def _snapshot(self, connection: sqlite3.Connection) -> Snapshot:
+        """The columns of the state that this connection sees, from the cache that all views share."""
+        from lookalike.stores.local.snapshot import Columns  # for filters: most searches have none
+
+        with self._lock:
+            if self._columns is None:
+                self._columns = Columns()
+            columns = self._columns
+        return columns.at(connection)
 
     def _load(
         self, connection: sqlite3.Connection, spaces: list[SpaceRow]

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from lookalike.stores.contract import Ids
 from lookalike.stores.filters import OF_THE_FILE, OF_THE_PICTURE, FieldFacts
 from lookalike.stores.local.assembling import Builder, Column, Texts
+from lookalike.stores.local.catalogue import changes
 from lookalike.stores.local.columns import (
     BLOCK,
     SHIFT,
     Field,
     Part,
-    changes,
     field_ids,
     packed_parts,
     parts_of,

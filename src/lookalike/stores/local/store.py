@@ -23,8 +23,6 @@ from lookalike.stores.local.catalogue import (
     translated,
     writable,
 )
-from lookalike.stores.local.derived import Derived
-from lookalike.stores.local.lock import write_lock
 from lookalike.stores.local.migrations import (
     APPLICATION_ID,
     MIGRATIONS,
@@ -52,6 +50,8 @@ class LocalStore:
     @classmethod
     def create(cls, folder: Path, *, migrations: Sequence[Migration] = MIGRATIONS) -> Self:
         """A new, empty library in `folder`, which is made; one that is there is opened."""
+        from lookalike.stores.local.lock import write_lock
+
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"{folder} is a file: name a folder for the library")
         with translated(folder):
@@ -123,7 +123,8 @@ class LocalStore:
     @contextmanager
     def writer(self) -> Iterator[LocalWriter]:
         """See `Store`. Also tidies up what a killed writer left."""
-        from lookalike.stores.local.writer import LocalWriter  # a search must not pay for it
+        from lookalike.stores.local.lock import write_lock  # a search must not pay for these
+        from lookalike.stores.local.writer import LocalWriter
 
         if self._read_only:
             raise read_only(self._folder)
@@ -160,6 +161,9 @@ class LocalStore:
         self.close()
 
     def _bring_up_to_date(self) -> None:
+        from lookalike.stores.local.derived import Derived
+        from lookalike.stores.local.lock import write_lock
+
         if self._read_only:
             raise LibraryReadOnly(
                 f"the library in {self._folder} is of an older version: "

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,26 +22,26 @@ from lookalike.stores.contract import (
     Root,
     Space,
 )
-from lookalike.stores.filters import FieldFacts
 from lookalike.stores.local import decisions
-from lookalike.stores.local.captions import Scores, find_words, has_captions
 from lookalike.stores.local.catalogue import (
     IMAGE_COLUMNS,
     SpaceRow,
+    changes,
     chunks,
     image_from,
     marks,
     translated,
 )
-from lookalike.stores.local.columns import changes
-from lookalike.stores.local.field_facts import field_facts
 from lookalike.stores.local.matrix import Matrix, damaged, row_bytes
 from lookalike.stores.local.names import below, encode_path, load_root
 from lookalike.stores.local.recognition import known
-from lookalike.stores.local.snapshot import Columns
-from lookalike.stores.local.where import select
 from lookalike.vectors.parts import nearest
 from lookalike.vectors.similarity import Similarity
+
+if TYPE_CHECKING:
+    from lookalike.stores.filters import FieldFacts
+    from lookalike.stores.local.captions import Scores
+    from lookalike.stores.local.snapshot import Snapshot
 
 
 class LocalView:
@@ -54,20 +55,20 @@ class LocalView:
         spaces: Mapping[str, SpaceRow],
         matrices: Mapping[int, Matrix],
         fitted: Mapping[int, Mapping[str, NDArray[np.generic]]],
-        columns: Columns,
+        snapshot: Callable[[sqlite3.Connection], Snapshot],
     ) -> None:
         self._folder = folder
         self._connection = connection
         self._spaces = spaces
         self._matrices = matrices
         self._fitted = fitted
-        self._columns = columns
+        self._snapshot = snapshot
         self._cursors: list[sqlite3.Cursor] = []
 
     @property
     def version(self) -> Hashable:
         with translated(self._folder):
-            images = changes(self._connection)
+            images = changes(self._connection), decisions.times(self._connection)
             roots = self._connection.execute("SELECT id, path FROM roots ORDER BY id").fetchall()
         return images, tuple(roots), tuple(self._spaces.values())
 
@@ -143,18 +144,26 @@ class LocalView:
         return found
 
     def select(self, where: str) -> Ids:
+        from lookalike.stores.local.where import select  # a search without a filter need not wait
+
         with translated(self._folder):
-            return select(self._connection, self._columns.at(self._connection), where)
+            return select(self._connection, self._snapshot(self._connection), where)
 
     def fields(self) -> dict[str, FieldFacts]:
+        from lookalike.stores.local.field_facts import field_facts
+
         with translated(self._folder):
-            return field_facts(self._columns.at(self._connection), self._connection)
+            return field_facts(self._snapshot(self._connection), self._connection)
 
     def captions(self, words: str, k: int, *, among: Ids | None = None) -> tuple[Ids, Scores]:
+        from lookalike.stores.local.captions import find_words
+
         with translated(self._folder):
             return find_words(self._connection, words, k, among)
 
     def has_captions(self) -> bool:
+        from lookalike.stores.local.captions import has_captions
+
         with translated(self._folder):
             return has_captions(self._connection)
 
