@@ -17,6 +17,7 @@ from lookalike.library import Library
 from lookalike.web import (
     asking,
     entering,
+    explaining,
     looking,
     page_files,
     reviewing,
@@ -46,6 +47,7 @@ def create_app(library: Library, settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
+        server.lanes.search.submit(server.warm_up)
         try:
             yield
         finally:
@@ -62,7 +64,9 @@ def create_app(library: Library, settings: Settings | None = None) -> FastAPI:
         exception_handlers=dict.fromkeys(ERRORS, answer_refusal),
     )
     app.state.server = server
-    for routes in (asking, looking, reviewing, writing, entering, watching, page_files):
+    for routes in (
+        asking, looking, explaining, reviewing, writing, entering, watching, page_files,
+    ):  # fmt: skip
         app.include_router(routes.router)
     app.state.rates = Rates(settings.rate)
     app.state.figures = Figures()

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi import Path as InPath
+from pydantic import Field
 from starlette.responses import FileResponse, Response
 
 from lookalike import __version__
@@ -26,6 +27,7 @@ from lookalike.web.server import Here, Server
 
 router = APIRouter(tags=["library"])
 
+Id64 = Annotated[int, Field(ge=1, le=2**63 - 1)]
 Id = Annotated[int, InPath(ge=1, le=2**63 - 1)]
 Offset = Annotated[int, Query(ge=0, le=2**53)]
 Many = Annotated[int, Query(ge=1, le=1000)]

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from lookalike.errors import Outcome
 from lookalike.stores.contract import Decision, View
 from lookalike.web import documents, schemas
-from lookalike.web.looking import Many, Offset, one
+from lookalike.web.looking import Id64, Many, Offset, one
 from lookalike.web.refusals import Json
 from lookalike.web.schemas import described
 from lookalike.web.server import Here, Server
@@ -31,8 +31,8 @@ class Decided(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     kind: Literal["not-duplicate", "keep", "relevant", "not-relevant"]
-    image: int = Field(ge=1, le=2**63 - 1)
-    others: list[Annotated[int, Field(ge=1, le=2**63 - 1)]] = Field([], max_length=1000)
+    image: Id64
+    others: list[Id64] = Field([], max_length=1000)
     who: str = Field("", max_length=200)
 
 

@@ -187,6 +187,25 @@ class Indexing(BaseModel):
     number: int = Field(description="How many runs this server has begun.")
 
 
+class Explained(BaseModel):
+    frame: list[float] = Field(description="The part that the extractor saw: x, y, width, height.")
+    heat: list[list[float]] = Field(description="How much each of 8 × 8 places adds.")
+    marked: list[list[bool]]
+
+
+class Explanation(BaseModel):
+    by: str
+    similarity: float
+    kind: str
+    method: str
+    words: str
+    pictures: list[Explained]
+    links: list[dict[str, Any]]
+    shares: dict[str, float]
+    colours: list[dict[str, Any]]
+    faithfulness: dict[str, Any]
+
+
 class Session(BaseModel):
     entered: bool
 

@@ -8,17 +8,23 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 from fastapi import Depends, Request
 
+from lookalike.errors import LookalikeError
 from lookalike.library import Library
 from lookalike.web.indexing import Indexing
 from lookalike.web.lanes import Lane
 from lookalike.web.settings import Settings
 from lookalike.web.uploads import Uploads
+
+if TYPE_CHECKING:
+    from lookalike.explaining.explainer import Explainer
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +34,9 @@ class Lanes:
     quick    facts and thumbnails that are there: milliseconds
     search   questions
     pictures decoding: uploads, thumbnails that must be made
-    slow     what may take seconds or minutes: batches, verification, duplicates, maps
+    slow     what takes seconds: batches, questions that are verified by keypoints
+    explain  explanations, which look at a pair of pictures some hundred times
+    long     what may take minutes: duplicates, maps
     writing  changes of the library, one at a time
     """
 
@@ -36,6 +44,8 @@ class Lanes:
     search: Lane
     pictures: Lane
     slow: Lane
+    explain: Lane
+    long: Lane
     writing: Lane
 
     @classmethod
@@ -48,12 +58,16 @@ class Lanes:
             quick=lane("quick", 4, 8 * waiting, patience),
             search=lane("search", settings.searching, waiting, patience),
             pictures=lane("pictures", 4, 4 * waiting, patience),
-            slow=lane("slow", 2, 16, 10 * patience),
+            slow=lane("slow", 2, 16, 2 * patience),
+            explain=lane("explain", 2, 16, patience),
+            long=lane("long", 2, 16, 3600.0),
             writing=lane("writing", 1, 16, patience),
         )
 
     def all(self) -> tuple[Lane, ...]:
-        return self.quick, self.search, self.pictures, self.slow, self.writing
+        return (
+            self.quick, self.search, self.pictures, self.slow, self.explain, self.long, self.writing,
+        )  # fmt: skip
 
 
 class Remembered:
@@ -80,7 +94,7 @@ class Remembered:
         return waiting.result() if done else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Server:
     """An open library and everything around it."""
 
@@ -91,7 +105,9 @@ class Server:
     uploads: Uploads
     remembered: Remembered
     indexing: Indexing
-    temporary: tempfile.TemporaryDirectory[str] | None = field(default=None, compare=False)
+    temporary: tempfile.TemporaryDirectory[str] | None = None
+    _explainers: list[Explainer] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def of(cls, library: Library, settings: Settings) -> Server:
@@ -107,16 +123,34 @@ class Server:
             folder=folder,
             lanes=lanes,
             uploads=Uploads(folder / "uploads", library.limits, kept_bytes=settings.kept_bytes),
-            remembered=Remembered(lanes.slow),
+            remembered=Remembered(lanes.long),
             indexing=Indexing(library.folder, folder),
             temporary=temporary,
         )
+
+    def explainer(self) -> Explainer:
+        """Made at the first question why: what it imports is heavy."""
+        from lookalike.explaining.explainer import Explainer
+
+        with self._lock:
+            if not self._explainers:
+                self._explainers.append(Explainer(self.library, limits=self.library.limits))
+            return self._explainers[0]
+
+    def warm_up(self) -> None:
+        """Ask something, so that workers run, networks are loaded and vectors are in memory before the
+        first visitor asks. Nobody is told when that fails: the visitor will be."""
+        grey = np.full((64, 64, 3), 128, np.uint8)
+        with suppress(LookalikeError):
+            self.library.search(grey, k=1)
 
     def close(self) -> None:
         """End the threads and workers of the server; the library stays open."""
         for lane in self.lanes.all():
             lane.close()
         self.indexing.close()
+        for explainer in self._explainers:
+            explainer.close()
         self.uploads.close()
         if self.temporary is not None:
             self.temporary.cleanup()
