@@ -107,6 +107,15 @@ if TYPE_CHECKING:
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Of whatever is drawn at random."
 )
+@click.option(
+    "--report",
+    type=parameters.PATH,
+    metavar="OUT.html",
+    help="Also write a page with tables, curves and the best and worst questions, and OUT.json.",
+)
+@click.option(
+    "--plot", type=parameters.PATH, metavar="OUT.png", help="Also draw the figures (PNG, PDF, SVG)."
+)
 @parameters.model_dir_option
 @parameters.format_options("table", "json")
 def command(
@@ -115,6 +124,8 @@ def command(
     pairs: Path | None,
     itself: bool,
     with_: tuple[str, ...],
+    report: Path | None,
+    plot: Path | None,
     save_run: Path | None,
     save_qrels: Path | None,
     format_: str,
@@ -127,19 +138,22 @@ def command(
     bootstrap interval. The best system is compared with each other one by a paired randomisation test.
 
     \b
-    lookalike evaluate shop --labels manifest.csv
+    lookalike evaluate shop --labels manifest.csv --report shop.html
     lookalike evaluate shop --labels folders --with color,onnx:resnet18
-    lookalike evaluate ~/Pictures --self
+    lookalike evaluate ~/Pictures --self --plot self.png
     lookalike evaluate --labels judged.qrels --run a.run --run b.run
     """
     if sum((labels is not None, pairs is not None, itself)) != 1:
         raise click.UsageError("say what to evaluate with: one of --labels, --pairs and --self")
     if asked["by"] and with_:
         raise click.UsageError("--by names vectors of a library, --with indexes anew: not both")
-    if save_qrels is not None and not save_qrels.absolute().parent.is_dir():
-        raise UsageError(f"cannot write {save_qrels}: there is no folder {save_qrels.parent}")
+    for out in (report, plot, save_qrels):
+        if out is not None and not out.absolute().parent.is_dir():
+            raise UsageError(f"cannot write {out}: there is no folder {out.parent}")
+    if report is not None and report.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"a report is a page: name it {report.with_suffix('.html')}")
     plan = _plan(labels, asked, saved=save_run is not None)
-    outputs = evaluated.Outputs(format_, save_run, save_qrels)
+    outputs = evaluated.Outputs(_title(folder, labels), format_, report, plot, save_run, save_qrels)
     if folder is None:
         if labels is None or not plan.runs:
             raise click.UsageError("name a FOLDER of pictures or a library")
@@ -152,6 +166,10 @@ def command(
             evaluated.known_pairs(opened, plan, pairs, outputs)
         else:
             evaluated.labelled(opened, plan, folder, outputs)
+
+
+def _title(folder: Path | None, labels: str | None) -> str:
+    return f"How good is the search in {folder.resolve().name}?" if folder else f"Runs on {labels}"
 
 
 @contextmanager

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lookalike.cli import output, wording
 from lookalike.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from lookalike.evaluation.evaluating import Evaluation, Plan
     from lookalike.evaluation.opening import Opened
     from lookalike.evaluation.selftest import SelfTest
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
 class Outputs:
     """Where the results go."""
 
+    title: str
     format: str
+    report: Path | None = None
+    plot: Path | None = None
     runs: Path | None = None
     qrels: Path | None = None
 
@@ -50,11 +55,20 @@ def runs_alone(labels: str, plan: Plan, outputs: Outputs) -> None:
 def _finish(found: Evaluation, outputs: Outputs) -> None:
     from lookalike.reports.document import document
 
+    record = document(found)
     if outputs.format == "json":
-        output.put(output.as_json(document(found)))
+        output.put(output.as_json(record))
     else:
         _table(found)
     _notes(found.notes)
+    if outputs.report is not None:
+        from lookalike.reports.labelled import report
+
+        _report(outputs.report, report(found, outputs.title), record)
+    if outputs.plot is not None:
+        from lookalike.reports.figures import whole
+
+        _plot(outputs.plot, whole(found))
     if outputs.qrels is not None:
         from lookalike.evaluation.labels import as_qrels
         from lookalike.evaluation.trec import write_qrels
@@ -69,11 +83,10 @@ def _finish(found: Evaluation, outputs: Outputs) -> None:
 
 
 def _table(found: Evaluation) -> None:
-    cutoffs = sorted({int(n[2:]) for n in found.systems[0].intervals if n.startswith("P@")})
-    last = cutoffs[-1]
-    names = ["AP", *(f"P@{k}" for k in cutoffs), f"R@{last}", "RR", f"nDCG@{last}", f"hit@{last}"]
-    if found.truth.judged is not None:
-        names.append(f"judged@{last}")
+    from lookalike.charts import short
+    from lookalike.evaluation.evaluating import headline
+
+    names = headline(found)
     titles = {"AP": "mAP", "RR": "MRR"}
     timed = any(one.latency for one in found.systems)
     kept = any(one.kept is not None for one in found.systems)
@@ -81,7 +94,7 @@ def _table(found: Evaluation) -> None:
     rows = []
     for one in found.systems:
         mean = one.intervals["AP"]
-        row = [one.name, _three(mean.mean), f"{_three(mean.low)}–{_three(mean.high)}"]
+        row = [short(one.name), _three(mean.mean), f"{_three(mean.low)}–{_three(mean.high)}"]
         row += [_three(one.intervals[name].mean) for name in names[1:]]
         if kept:
             row.append("–" if one.kept is None else _three(one.kept))
@@ -99,8 +112,8 @@ def _table(found: Evaluation) -> None:
     for each in found.comparisons:
         by = each.difference
         output.put(
-            f"{each.first} − {each.second}: {by.mean:+.3f} mAP ({by.low:+.3f} to {by.high:+.3f}), "
-            f"p {_p(each.p)}"
+            f"{short(each.first)} − {short(each.second)}: {by.mean:+.3f} mAP "
+            f"({by.low:+.3f} to {by.high:+.3f}), p {_p(each.p)}"
         )
 
 
@@ -127,17 +140,24 @@ def known_pairs(opened: Opened, plan: Plan, file: Path, outputs: Outputs) -> Non
     """With pairs that are known to be alike or not."""
     from lookalike.evaluation.evaluating import judge_pairs
     from lookalike.evaluation.thresholds import read_pairs
+    from lookalike.reports import document
 
     counted = replace(plan, pairs=tuple(read_pairs(file)))
     found, notes = judge_pairs(opened, counted, folders=[file.parent.resolve(), Path.cwd()])
+    record = {"extractors": document.pairs(found), "notes": document.notes(notes)}
     if outputs.format == "json":
-        from lookalike.reports import document
-
-        record = {"extractors": document.pairs(found), "notes": document.notes(notes)}
         output.put(output.as_json(record))
     else:
         _thresholds(found)
     _notes(notes)
+    if outputs.report is not None:
+        from lookalike.reports import others
+
+        _report(outputs.report, others.pairs(found, notes, outputs.title), record)
+    if outputs.plot is not None:
+        from lookalike.reports import figures
+
+        _plot(outputs.plot, figures.pairs(found))
 
 
 def _thresholds(found: Mapping[str, Thresholds]) -> None:
@@ -170,19 +190,30 @@ def by_itself(opened: Opened, plan: Plan, outputs: Outputs) -> None:
 
     with ProgressLine("Editing") as line:
         found = self_test(opened, by=plan.by, count=plan.queries or SAMPLE, advance=line.count)
+    record = document.self_test(found)
     if outputs.format == "json":
-        output.put(output.as_json(document.self_test(found)))
+        output.put(output.as_json(record))
     else:
         _recalls(found)
     _notes(found.notes)
+    if outputs.report is not None:
+        from lookalike.reports import others
+
+        _report(outputs.report, others.self_test(found, outputs.title), record)
+    if outputs.plot is not None:
+        from lookalike.reports import figures
+
+        _plot(outputs.plot, figures.self_test(found))
 
 
 def _recalls(found: SelfTest) -> None:
     """Edits down, extractors across: the percentage found first / among the first ten."""
+    from lookalike.reports.figures import EDITS
+
     first = found.extractors
     rows = [
         [
-            _EDITS.get(edit, edit),
+            EDITS.get(edit, edit),
             *(f"{_percent(one.recall(edit, 1), one.recall(edit, 10))}" for one in first),
         ]
         for edit in found.edits
@@ -203,18 +234,17 @@ def _percent(first: float, ten: float) -> str:
     return f"{100 * first:.1f} / {100 * ten:.1f}"
 
 
-_EDITS = {
-    "jpeg-30": "JPEG, quality 30",
-    "half-size": "half the size",
-    "crop-10": "cropped by 10 % at every edge",
-    "turned-90": "turned by 90°",
-    "mirrored": "mirrored",
-    "brighter": "brighter by 35 %",
-    "blurred": "blurred",
-    "text": "text over it",
-    "border": "white frame",
-    "grey": "grey",
-    "tilted-5": "turned by 5°",
-    "png": "saved as PNG",
-    "warmer": "warmer light",
-}
+def _report(out: Path, page: str, record: dict[str, Any]) -> None:
+    """The page, and the same as JSON beside it."""
+    from lookalike.reports.page import write
+
+    write(out, page)
+    write(out.with_suffix(".json"), output.as_json(record) + "\n")
+    output.note(f"Written: {out} and {out.with_suffix('.json')}")
+
+
+def _plot(out: Path, figure: Figure) -> None:
+    from lookalike.plots import save
+
+    save(figure, out)
+    output.note(f"Drawn: {out}")

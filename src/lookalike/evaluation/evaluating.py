@@ -61,6 +61,15 @@ class Evaluation:
     notes: tuple[Note, ...]
 
 
+def headline(found: Evaluation) -> list[str]:
+    """The metrics that a table shows: of those with a cut-off, all of P@k and the deepest of the others."""
+    names = found.systems[0].intervals
+    cutoffs = sorted(int(name[2:]) for name in names if name.startswith("P@"))
+    last = cutoffs[-1]
+    shown = ["AP", *(f"P@{k}" for k in cutoffs), f"R@{last}", "RR", f"nDCG@{last}", f"hit@{last}"]
+    return [*shown, *(name for name in [f"judged@{last}"] if name in names)]
+
+
 def evaluate(opened: Opened, plan: Plan, *, folder: Path, say: Say | None = None) -> Evaluation:
     """Judge every system that the plan names.
 

@@ -1,0 +1,97 @@
+"""Reports: whole in themselves, and the same figures as the tables."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.cli.running import draw, lookalike
+
+from lookalike.reports.page import hit, page, paragraph, table
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("reports")
+    for kind in range(3):
+        for size in (64, 80):
+            draw(home / "shop" / f"<kind> {kind}" / f"{size}.jpg", kind, size=size)
+    return home
+
+
+def whole(text: str) -> None:
+    """Nothing in the page leads anywhere else, and nothing runs."""
+    links = re.findall(r"(?:src|href)=\"([^\"]*)\"", text)
+    assert links
+    assert all(link.startswith(("data:image/jpeg;base64,", "#")) for link in links)
+    assert "<script" not in text
+    assert "default-src 'none'" in text
+    ids = re.findall(r'id="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+
+
+def test_the_report_needs_nothing_beside_it_and_has_its_figures_as_json(home: Path) -> None:
+    answer = lookalike(
+        *("evaluate", "shop", "--labels", "folders", "--with", "color,pixels", "--timed", "2"),
+        *("--report", "out.html", "--plot", "out.png"),
+        cwd=home,
+    )
+    assert answer.returncode == 0, answer.stderr
+    text = (home / "out.html").read_text("utf-8")
+    whole(text)
+    found = json.loads((home / "out.json").read_text("utf-8"))
+    for system in found["systems"]:
+        assert f"{system['metrics']['AP']['mean']:.3f}" in text
+    assert "&lt;kind&gt; 0/64.jpg" in text
+    assert "<kind>" not in text
+    # Six questions of two pictures each: the query and its five hits, best and worst.
+    assert text.count('class="hit asks"') == 6
+    assert text.count('class="hit right"') + text.count('class="hit wrong"') == 30
+    with Image.open(home / "out.png") as drawn:
+        assert drawn.width > 1000
+
+
+def test_the_self_test_and_pairs_have_reports_too(home: Path) -> None:
+    (home / "pairs.csv").write_text(
+        "first,second,similar\n"
+        "shop/<kind> 0/64.jpg,shop/<kind> 0/80.jpg,1\n"
+        "shop/<kind> 1/64.jpg,shop/<kind> 1/80.jpg,1\n"
+        "shop/<kind> 0/64.jpg,shop/<kind> 1/80.jpg,0\n"
+        "shop/<kind> 0/64.jpg,shop/<kind> 2/80.jpg,0\n"
+    )
+    for words in (["--self"], ["--pairs", "pairs.csv"]):
+        answer = lookalike(
+            *("evaluate", "shop", *words, "--with", "color", "--report", "o.html"),
+            *("--plot", "o.svg"),
+            cwd=home,
+        )
+        assert answer.returncode == 0, answer.stderr
+        whole((home / "o.html").read_text("utf-8"))
+        assert json.loads((home / "o.json").read_text("utf-8"))
+        assert (home / "o.svg").read_text("utf-8").startswith("<?xml")
+
+
+def test_the_best_of_a_column_stands_out() -> None:
+    assert '<td class="best">2</td>' in table(["a", "b"], [["x", "*2"], ["y", "1"]])
+
+
+def test_names_and_texts_are_escaped() -> None:
+    made = page("<b>", paragraph("a & b"), [("<i>", hit(None, "1", '"><script>', "wrong"))])
+    assert "<script>" not in made
+    assert "<title>&lt;b&gt;</title>" in made
+    assert "cannot be shown" in made
+
+
+def test_a_picture_stands_in_the_page_itself() -> None:
+    made = hit(np.zeros((4, 4, 3), np.uint8), "1", "a.jpg", "right")
+    assert "data:image/jpeg;base64," in made
+
+
+def test_a_report_is_a_page(home: Path) -> None:
+    answer = lookalike("evaluate", "shop", "--labels", "folders", "--report", "out.pdf", cwd=home)
+    assert answer.returncode == 2
+    assert "name it out.html" in answer.stderr
