@@ -1,0 +1,1 @@
+"""The collection as a map: pictures that are alike lie near each other."""
