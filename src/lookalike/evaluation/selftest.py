@@ -96,7 +96,7 @@ def self_test(
             raise UsageError("none of the pictures can be read: are the files still there?")
         if lost:
             notes.append(Note(lost, "pictures could not be read again and were left out"))
-        same = _same_content(view, pictures)
+        same = same_content(view, pictures)
         found = [
             _found(view, space, pictures, kept, versions[space.key], edits, same)
             for space in spaces
@@ -169,7 +169,7 @@ def _found(
     return Found(space.name, space.dim, ranks, kept)
 
 
-def _same_content(view: View, pictures: Collection) -> NDArray[np.int64]:
+def same_content(view: View, pictures: Collection) -> NDArray[np.int64]:
     """(n + 2,) a number for the content of each row, equal for copies; rows below 0 have their own."""
     numbers = np.arange(len(pictures) + 2)
     for ids in view.repeats():

@@ -1,0 +1,66 @@
+"""`lookalike judge` without its page, which tests/web/test_judging.py opens."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli.running import lookalike
+
+from lookalike.evaluation.judging import Judging, Pool
+
+
+def judged(folder: Path) -> Path:
+    made = Judging.create(folder / "j.jsonl", ("color",), [Pool("a b.jpg", ("x.jpg", "y.jpg"))])
+    for judge, picture, relevant in (
+        ("anna", "x.jpg", True), ("anna", "y.jpg", False),
+        ("bert", "x.jpg", True), ("bert", "y.jpg", True),
+    ):  # fmt: skip
+        made.judge(judge, "a b.jpg", picture, relevant)
+    return made.file
+
+
+def test_results_are_counted_and_written_as_qrels(tmp_path: Path) -> None:
+    judged(tmp_path)
+    answer = lookalike("judge", "--results", "--file", "j.jsonl", cwd=tmp_path)
+    assert answer.returncode == 0
+    assert answer.stdout.splitlines() == [
+        "2 pictures judged for 1 question, 1 of them relevant.",
+        "anna and bert agree on 50 % of 2 pictures, Cohen's kappa 0.00.",
+    ]
+    written = (tmp_path / "j.qrels").read_text()
+    assert written == "a%20b.jpg 0 x.jpg 1\na%20b.jpg 0 y.jpg 0\n"
+    assert "lookalike evaluate FOLDER --labels j.qrels" in answer.stderr
+
+
+def test_results_as_json(tmp_path: Path) -> None:
+    judged(tmp_path)
+    answer = lookalike("judge", "--results", "--file", "j.jsonl", "--format", "json", cwd=tmp_path)
+    found = json.loads(answer.stdout)
+    assert found["judgements"] == {"anna": 2, "bert": 2}
+    assert found["agreement"][0]["share"] == 0.5
+
+
+def test_wrong_use_is_one_line(tmp_path: Path) -> None:
+    for words, said in (
+        (["judge", "--results"], "cannot read judging.jsonl"),
+        (["judge", "nowhere"], "there is no folder nowhere"),
+        (["judge", "--file", "x.qrels"], "cannot both be x.qrels"),
+    ):
+        answer = lookalike(*words, cwd=tmp_path)
+        assert answer.returncode == 2
+        assert said in answer.stderr
+        assert len(answer.stderr.strip().splitlines()) == 1
+
+
+def test_a_file_goes_on_with_its_own_systems(tmp_path: Path) -> None:
+    judged(tmp_path)
+    (tmp_path / "photos").mkdir()
+    from tests.cli.running import draw
+
+    for number in range(3):
+        draw(tmp_path / "photos" / f"{number}.jpg", number)
+    lookalike("index", "photos", "--with", "color,pixels", cwd=tmp_path)
+    answer = lookalike("judge", "photos", "--by", "pixels", "--file", "j.jsonl", cwd=tmp_path)
+    assert answer.returncode == 2
+    assert "j.jsonl judges color" in answer.stderr
