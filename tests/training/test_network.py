@@ -14,17 +14,12 @@ torch = pytest.importorskip(
 cv2 = pytest.importorskip("cv2")
 
 from lookalike.training.color import ColorNumbers, hsv  # noqa: E402
-from lookalike.training.distil import (  # noqa: E402
-    Material,
-    Plan,
-    distil,
-    learning_rate,
-    likeness_loss,
-    side,
-)
+from lookalike.training.distil import Material, batch_of, distil  # noqa: E402
 from lookalike.training.edges import EdgeNumbers  # noqa: E402
+from lookalike.training.losses import Names, direction_loss, likeness_loss, losses  # noqa: E402
 from lookalike.training.network import Shape, Student  # noqa: E402
 from lookalike.training.parts import Axes, Part, Unit, channels_first  # noqa: E402
+from lookalike.training.plan import Plan, learning_rate, side  # noqa: E402
 
 SMALL = Shape(widths=(8, 16), depths=(1, 1), head=24, dim=12)
 
@@ -36,7 +31,7 @@ def noise(count: int, size: int) -> NDArray[np.uint8]:
 def material() -> Material:
     targets = np.random.default_rng(1).normal(size=(24, 12)).astype(np.float32)
     targets /= np.linalg.norm(targets, axis=1, keepdims=True)
-    return Material(noise(24, 32), targets, np.arange(24) % 3, 1.0)
+    return Material(noise(24, 32), targets, np.arange(24) % 3, np.arange(24) // 4, 1.0)
 
 
 def test_hue_saturation_and_value_are_those_of_opencv() -> None:
@@ -81,13 +76,33 @@ def test_likeness_loss_is_nothing_for_the_teachers_own_vectors() -> None:
     assert float(likeness_loss(vectors.flip(0), vectors, 0.1)) > 0.01
 
 
+def test_the_direction_loss_is_the_cross_entropy_of_cosines() -> None:
+    vectors = torch.tensor([[1.0, 0.0]])
+    directions = torch.tensor([[5.0, 0.0], [0.0, 2.0]])
+    # Cosines 1 and 0 at temperature 0.5: -log(e^2 / (e^2 + e^0)).
+    expected = np.log(1 + np.exp(-2))
+    loss = float(direction_loss(vectors, directions, torch.tensor([0]), 0.5))
+    assert loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_pictures_of_which_nothing_is_known_teach_by_the_teachers_word_alone() -> None:
+    plan = Plan(hours=1, batch=8, threads=1)
+    unknown = np.full(24, -1)
+    blank = Material(material().pixels, material().targets, unknown, unknown, 1.0)
+    student, names = Student(SMALL), Names(24, 12, 3, 6)
+    _, parts = losses(student, names, batch_of([blank], 0, size=32, plan=plan), plan)
+    assert set(parts) == {"vector", "likeness"}
+    _, parts = losses(student, names, batch_of([material()], 0, size=32, plan=plan), plan)
+    assert set(parts) == {"vector", "likeness", "label", "kind", "thing"}
+
+
 def test_the_rate_rises_and_ends_at_nothing_while_pictures_grow() -> None:
     plan = Plan(hours=1)
     assert (
         learning_rate(0.0, plan) < learning_rate(0.05, plan) == pytest.approx(plan.rate, rel=1e-2)
     )
     assert learning_rate(1.0, plan) < plan.rate / 100
-    assert [side(spent, plan) for spent in (0.0, 0.79, 0.8, 1.0)] == [64, 64, 96, 96]
+    assert [side(spent, plan) for spent in (0.0, 0.54, 0.55, 1.0)] == [64, 64, 96, 96]
 
 
 def test_a_cut_run_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -28,6 +28,9 @@ def parser() -> argparse.ArgumentParser:
         "--photos", type=Path, nargs="*", default=[], help="folders of photos; labels are not read"
     )
     prepare.add_argument(
+        "--views", type=int, default=6, help="of each photo: whole, middle, random pieces"
+    )
+    prepare.add_argument(
         "--large",
         type=Path,
         nargs="*",
@@ -35,10 +38,10 @@ def parser() -> argparse.ArgumentParser:
         help="folders of full-size photos: many pieces each",
     )
     prepare.add_argument(
-        "--cutouts", type=int, default=6000, help="how many product-like pictures to draw"
+        "--cutouts", type=int, default=8000, help="how many product-like pictures to draw"
     )
     prepare.add_argument(
-        "--products", type=int, default=1200, help="of the simulated catalogue; 4 pictures each"
+        "--products", type=int, default=2400, help="of the simulated catalogue; 4 pictures each"
     )
     prepare.add_argument("--workers", type=int, default=2, help="processes")
     prepare.add_argument(
@@ -51,6 +54,9 @@ def parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--threads", type=int, default=2)
     train.add_argument("--pause-file", type=Path, help="sleep while this file exists")
+    train.add_argument(
+        "--count-pauses", action="store_true", help="time asleep is time spent: end when planned"
+    )
     train.add_argument(
         "--out", type=Path, required=True, help="folder for checkpoint, plan and curves"
     )
@@ -84,6 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
                 tiny=given.tiny,
                 photos=given.photos,
                 large=given.large,
+                views=given.views,
                 out=given.out,
                 tiny_count=given.tiny_count,
                 cutouts=given.cutouts,
@@ -97,6 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
                 hours=given.hours,
                 threads=given.threads,
                 pause=given.pause_file,
+                count_pauses=given.count_pauses,
             )
         elif given.step == "export":
             release.write_model(

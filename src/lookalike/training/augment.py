@@ -20,7 +20,7 @@ def damaged(
     chance = rng.random(8)
     if chance[0] < 0.35:
         view = relit(view, rng)
-    if chance[1] < 0.04:
+    if chance[1] < 0.08:
         grey = cv2.cvtColor(view, cv2.COLOR_RGB2GRAY)
         view = np.repeat(grey[..., None], 3, axis=2)
     if chance[2] < 0.08:

@@ -9,3 +9,9 @@ except ModuleNotFoundError as error:  # pragma: no cover - without the extra
     ) from error
 
 __all__ = ["nn", "torch"]
+
+
+def fast_bfloat16() -> bool:
+    """Whether this machine multiplies matrices of bfloat16 in hardware (AMX)."""
+    supported = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(supported is not None and supported())

@@ -23,7 +23,7 @@ from lookalike.training.teacher import (
 SHARES = {"tiny": 0.42, "photos": 0.20, "products": 0.22, "cutouts": 0.11, "large": 0.05}
 # Rows of each source from which the teacher's principal axes are found: about as many sharp ones as
 # blurred ones.
-AXES_FROM = {"tiny": 12000, "photos": 20000, "cutouts": 3000}
+AXES_FROM = {"tiny": 12000, "photos": 20000, "products": 5000, "cutouts": 3000}
 
 
 def prepare(
@@ -36,8 +36,8 @@ def prepare(
     tiny_count: int | None = None,
     views: int = 6,
     large_views: int = 240,
-    cutouts: int = 6000,
-    products: int = 1200,
+    cutouts: int = 8000,
+    products: int = 2400,
     workers: int = 2,
 ) -> None:
     """Ask the teacher about every picture; what is already on disk is left alone, so that a cut run
@@ -71,11 +71,14 @@ def train(
     hours: float,
     threads: int = 2,
     pause: Path | None = None,
+    count_pauses: bool = False,
     after: Callable[[Any], None] | None = None,
 ) -> None:
     """Train for so many hours in all, going on from `out/checkpoint.pt` where there is one."""
-    from lookalike.training.distil import Plan, describe, distil, material
+    from lookalike.training.distil import describe, distil, material
     from lookalike.training.network import Shape
+    from lookalike.training.plan import Plan
+    from lookalike.training.pytorch import fast_bfloat16
 
     out.mkdir(parents=True, exist_ok=True)
     projection = Projection.open(data / "projection.npz")
@@ -83,19 +86,24 @@ def train(
         name: Lesson.open(data, name) for name in SHARES if (data / f"{name}-labels.npy").exists()
     }
     whole = sum(SHARES[name] for name in lessons)
-    materials = [
-        material(
-            np.asarray(lesson.pixels),
-            lesson.features,
-            lesson.labels,
-            projection,
-            share=SHARES[name] / whole,
+    materials, labels = [], 0
+    for name, lesson in lessons.items():
+        # Every source counts its labels from 0; in the student's list they follow each other.
+        numbers = np.where(lesson.labels >= 0, lesson.labels + labels, -1)
+        labels = max(labels, int(numbers.max()) + 1)
+        materials.append(
+            material(
+                np.asarray(lesson.pixels),
+                lesson.features,
+                numbers,
+                lesson.things,
+                projection,
+                share=SHARES[name] / whole,
+            )
         )
-        for name, lesson in lessons.items()
-    ]
-    shape, plan = Shape(), Plan(hours=hours, threads=threads)
+    shape, plan = Shape(), Plan(hours=hours, threads=threads, bfloat16=fast_bfloat16())
     seen = {name: len(lesson.labels) for name, lesson in lessons.items()}
     (out / "plan.json").write_text(json.dumps(describe(shape, plan) | {"pictures": seen}, indent=1))
-    for run in distil(materials, shape, plan, out, pause=pause):
+    for run in distil(materials, shape, plan, out, pause=pause, count_pauses=count_pauses):
         if after is not None:
             after(run)

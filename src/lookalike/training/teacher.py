@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.datasets.catalogue import write_catalogue
+from lookalike.datasets.catalogue import KINDS, write_catalogue
 from lookalike.images.needs import Pixels
 from lookalike.training.cutouts import cutout
 from lookalike.training.sources import (
@@ -61,18 +61,23 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Lesson:
-    """Pictures and what the teacher says of them; labels are -1 where none are known."""
+    """Pictures and what the teacher says of them; labels, and numbers of single things, are -1
+    where none are known.
+    """
 
     pixels: Pixels
     features: NDArray[np.float16]
     labels: NDArray[np.int64]
+    things: NDArray[np.int64]
 
     @classmethod
     def open(cls, folder: Path, name: str) -> "Lesson":
+        labels, things = np.load(folder / f"{name}-labels.npy"), folder / f"{name}-things.npy"
         return cls(
             np.load(folder / f"{name}-pixels.npy", mmap_mode="r"),
             np.load(folder / f"{name}-features.npy", mmap_mode="r"),
-            np.load(folder / f"{name}-labels.npy"),
+            labels,
+            np.load(things) if things.exists() else np.full_like(labels, -1),
         )
 
 
@@ -148,14 +153,21 @@ def write_cutouts(
 def write_products(
     teacher: Path, out: Path, *, name: str, products: int, views: int, workers: int
 ) -> None:
-    """Pictures of the simulated catalogue (never its labels) and their features.
+    """Pictures of the simulated catalogue, their features, kinds (as labels) and products (as
+    things).
 
-    The catalogue's kinds are what people show at first; its products here are others than those of
-    any catalogue with a usual seed.
+    The kinds are those of every simulated catalogue; the products are others than those of any
+    catalogue with a usual seed.
     """
     shop = out / "catalogue"
-    write_catalogue(shop, products=products, views=views, seed=PRODUCT_SEED, size=TEACHER_SIZE)
+    rows = write_catalogue(
+        shop, products=products, views=views, seed=PRODUCT_SEED, size=TEACHER_SIZE
+    )
     write_photos([shop], teacher, out, name=name, views=1, workers=workers)
+    known = {shop / row.path: (list(KINDS).index(row.kind), int(row.product[1:])) for row in rows}
+    numbers = np.array([known[path] for path in photo_paths([shop])], dtype=np.int64)
+    np.save(out / f"{name}-things.npy", numbers[:, 1])
+    np.save(out / f"{name}-labels.npy", numbers[:, 0])
 
 
 def _write(
