@@ -58,6 +58,10 @@ def parser() -> argparse.ArgumentParser:
         "--count-pauses", action="store_true", help="time asleep is time spent: end when planned"
     )
     train.add_argument(
+        "--begin-with", type=Path, metavar="FILE.onnx", help="weights of an exported file"
+    )
+    train.add_argument("--rate", type=float, default=2.5e-3, help="the highest learning rate")
+    train.add_argument(
         "--out", type=Path, required=True, help="folder for checkpoint, plan and curves"
     )
     export = steps.add_parser("export", help="write the ONNX file")
@@ -105,6 +109,8 @@ def main(arguments: list[str] | None = None) -> int:
                 threads=given.threads,
                 pause=given.pause_file,
                 count_pauses=given.count_pauses,
+                first=given.begin_with,
+                rate=given.rate,
             )
         elif given.step == "export":
             release.write_model(

@@ -24,6 +24,7 @@ from lookalike.training.network import Shape, Student
 from lookalike.training.plan import Plan, learning_rate, side
 from lookalike.training.projection import Projection
 from lookalike.training.pytorch import nn, torch
+from lookalike.training.second_stage import begin_with
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def batch_of(materials: Sequence[Material], step: int, *, size: int, plan: Plan)
     """The step's pictures and what is known of them; they depend on the step alone, so that a
     resumed run sees new ones.
     """
-    rng = np.random.default_rng((20240, step))
+    rng = np.random.default_rng((20240, abs(step), step < 0))
     pictures: list[Pixels] = []
     targets: list[NDArray[np.float32]] = []
     labels: list[NDArray[np.int64]] = []
@@ -163,12 +164,14 @@ def distil(
     save_every: float = 60.0,
     pause: Path | None = None,
     count_pauses: bool = False,
+    first: Path | None = None,
 ) -> Iterator[Run]:
     """Train until the time is spent; yields the run after every checkpoint, for whoever wants to
     judge it.
 
     While the file `pause` exists nothing is done; with `count_pauses` that time is spent all the
-    same, so that the run ends when it was meant to.
+    same, so that the run ends when it was meant to. A new run begins with the weights of the file
+    `first` where one is given (a second stage).
     """
     torch.set_num_threads(1)
     checkpoint, curves = out / "checkpoint.pt", out / "curves.jsonl"
@@ -176,7 +179,12 @@ def distil(
         int(max(numbers.max() for numbers in known)) + 1
         for known in ([m.labels for m in materials], [m.things for m in materials])
     )
+    new = not checkpoint.exists()
     run = start(shape, labels, things, plan, checkpoint)
+    if new and first is not None:
+        seen = (batch_of(materials, -n, size=side(0, plan), plan=plan) for n in range(1, 61))
+        begin_with(run.student, first, seen)
+        run.averaged.load_state_dict(run.student.state_dict())
     run.student.train()
     alone = ThreadPoolExecutor(plan.threads, initializer=torch.set_num_threads, initargs=(1,))
     with ThreadPoolExecutor(1) as ahead, alone as workers:

@@ -72,9 +72,15 @@ def train(
     threads: int = 2,
     pause: Path | None = None,
     count_pauses: bool = False,
+    first: Path | None = None,
+    rate: float = 2.5e-3,
     after: Callable[[Any], None] | None = None,
 ) -> None:
-    """Train for so many hours in all, going on from `out/checkpoint.pt` where there is one."""
+    """Train for so many hours in all, going on from `out/checkpoint.pt` where there is one.
+
+    `first` is an exported file whose weights a new run begins with; `rate` is the highest learning
+    rate, which should then be lower.
+    """
     from lookalike.training.distil import describe, distil, material
     from lookalike.training.network import Shape
     from lookalike.training.plan import Plan
@@ -101,9 +107,11 @@ def train(
                 share=SHARES[name] / whole,
             )
         )
-    shape, plan = Shape(), Plan(hours=hours, threads=threads, bfloat16=fast_bfloat16())
+    shape, plan = Shape(), Plan(hours=hours, rate=rate, threads=threads, bfloat16=fast_bfloat16())
     seen = {name: len(lesson.labels) for name, lesson in lessons.items()}
     (out / "plan.json").write_text(json.dumps(describe(shape, plan) | {"pictures": seen}, indent=1))
-    for run in distil(materials, shape, plan, out, pause=pause, count_pauses=count_pauses):
+    for run in distil(
+        materials, shape, plan, out, pause=pause, count_pauses=count_pauses, first=first
+    ):
         if after is not None:
             after(run)
