@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lookalike.evaluation.facts import ExtractorFacts
+from lookalike.evaluation.metrics import LEVELS
 from lookalike.plots import ACCENT, FAINT, INK, MISSING, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from lookalike.training.own import Learnt
 
 ROW = 0.36  # inches that one extractor takes
 EDITS = {
@@ -141,3 +144,29 @@ def _plain(axes: Axes, heading: str, rows: int) -> None:
     axes.tick_params(length=0)
     for side in axes.spines.values():
         side.set_visible(False)
+
+
+def learning_chart(learnt: Learnt, out: Path | str, *, title: str) -> None:
+    """Draw precision against recall on held-out pictures, before and after training. The suffix of
+    `out` decides the format."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.6), dpi=110, facecolor="white")
+    axes = figure.subplots()
+    figure.subplots_adjust(left=0.1, right=0.97, top=0.88, bottom=0.12)
+    figure.text(0.1, 0.94, title, size=10.5, color=INK, va="center", parse_math=False)
+    for judged, colour, name in (
+        (learnt.before, FAINT, "before"),
+        (learnt.after, ACCENT, "after"),
+    ):
+        label = f"{name}: mAP {judged.figures['mAP']:.3f}, P@5 {judged.figures['P@5']:.3f}"
+        axes.plot(LEVELS, judged.curve, color=colour, linewidth=2, label=label)
+    axes.set(xlim=(0, 1), ylim=(0, 1.02))
+    axes.set_xlabel("recall: share of a label's pictures that are found", size=9, color=INK)
+    axes.set_ylabel("precision", size=9, color=INK)
+    axes.tick_params(labelsize=8, colors=FAINT)
+    axes.grid(color=MISSING, linewidth=0.8)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    axes.legend(frameon=False, fontsize=9, loc="lower left")
+    save(figure, Path(out))

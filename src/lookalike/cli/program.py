@@ -24,7 +24,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Pictures": ("index", "search", "duplicates", "similar-groups", "serve", "demo"),
     "Decisions": ("decide", "decisions"),
     "The library": ("info", "failures", "remove"),
-    "Measuring": ("evaluate", "judge", "benchmark", "models"),
+    "Measuring": ("evaluate", "judge", "benchmark", "models", "train"),
 }
 
 EPILOG = """\b

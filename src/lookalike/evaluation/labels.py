@@ -37,6 +37,13 @@ def truth(labels: str, pictures: Collection, *, folder: Path) -> Truth:
     return from_qrels(read_qrels(file), pictures, file=file)
 
 
+def check(labels: str, folder: Path) -> None:
+    """Raises UsageError where `labels` names a file that is not there: before pictures are looked at."""
+    if labels != FOLDERS:
+        table = _TABLE.fullmatch(labels)
+        existing(Path(table["file"] if table else labels), folder)
+
+
 def existing(file: Path, folder: Path) -> Path:
     """The file, here or in the folder; `UsageError` where it is in neither."""
     for place in (file, folder / file):

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lookalike.errors import LookalikeError, UnknownExtractor, UsageError
 from lookalike.extractors.contract import Extractor
+from lookalike.models.trained import is_trained
 from lookalike.vectors.similarity import Similarity
 
 if TYPE_CHECKING:
@@ -68,6 +70,13 @@ EXTRACTORS: Mapping[str, Offer] = {
     "timm": Offer(
         f"{_HERE}.timm:load_timm", "any network of timm", None, takes="NAME", needs_text=True
     ),
+    "trained": Offer(
+        f"{_HERE}.trained:load_trained",
+        "your own, made by `lookalike train`",
+        None,
+        takes="FOLDER",
+        needs_text=True,
+    ),
     "histogram": Offer(
         f"{_HERE}.histogram:Histogram", "plain histograms of red, green and blue", 96
     ),
@@ -78,7 +87,8 @@ EXTRACTORS: Mapping[str, Offer] = {
 
 
 def load(spec: str) -> Extractor:
-    """The extractor of that name: "color", "onnx:resnet-50", or one that a plug-in offers.
+    """The extractor of that name: "color", "onnx:resnet-50", "./my-model" (a folder that `lookalike
+    train` wrote), or one that a plug-in offers.
 
     Raises UnknownExtractor, listing the known ones; UsageError where a plug-in is broken, and
     whatever the extractor itself says about the text after the colon.
@@ -87,6 +97,7 @@ def load(spec: str) -> Extractor:
         from lookalike.extractors.regions import Regions
 
         return Regions(load(spec.removesuffix(REGIONS)))
+    spec = _of_folder(spec)
     name, colon, text = spec.partition(":")
     if offer := EXTRACTORS.get(name):
         if colon and not offer.takes:
@@ -111,7 +122,7 @@ def parse(text: str) -> list[str]:
     """Names out of a list with commas: "color,shape" → ["color", "shape"], each once.
 
     A comma inside the text of a family stays there ("onnx:a,b/model" is one name), unless what
-    follows it begins with a known name.
+    follows it begins with a known name. A folder that holds a trained model becomes its full name.
     """
     known = {name.rstrip(":") for name in names()}
     found: list[str] = []
@@ -120,7 +131,7 @@ def parse(text: str) -> list[str]:
         if found and ":" in found[-1] and not begins:
             found[-1] += "," + piece
         elif piece.strip():
-            found.append(piece.strip())
+            found.append(_of_folder(piece.strip()))
     return list(dict.fromkeys(found))
 
 
@@ -130,6 +141,22 @@ def plugins() -> dict[str, EntryPoint]:
 
     found = entry_points(group=PLUGINS)
     return {point.name: point for point in found if point.name not in EXTRACTORS}
+
+
+def _of_folder(spec: str) -> str:
+    """ "./my-model" → "trained:/home/…/my-model"; everything else as it is.
+
+    A name of ours is never a folder. What begins like a path and is no trained model is handed to
+    the family all the same, which says what is wrong with it.
+    """
+    place, ending = spec.removesuffix(REGIONS), spec[len(spec.removesuffix(REGIONS)) :]
+    if place.partition(":")[0] in EXTRACTORS:
+        return spec
+    folder = Path(place).expanduser()
+    if is_trained(folder):
+        return f"trained:{folder.resolve().as_posix()}{ending}"
+    looks = place.startswith((".", "~")) or folder.is_absolute()
+    return f"trained:{place}{ending}" if looks else spec
 
 
 def _imported(factory: str) -> Callable[..., Any]:

@@ -97,7 +97,8 @@ def convolutions(file: Path) -> list[tuple[NDArray[np.float32], NDArray[np.float
     def value(name: str) -> NDArray[np.float32]:
         if name in stored:
             return np.array(stored[name], dtype=np.float32)
-        return stored[f"{name}.int8"] * np.asarray(stored[f"{name}.scale"], dtype=np.float32)
+        scale = np.asarray(stored[f"{name}.scale"], dtype=np.float32)
+        return np.asarray(stored[f"{name}.int8"] * scale, dtype=np.float32)
 
     found = []
     for node in graph.node:

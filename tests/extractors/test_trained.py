@@ -1,0 +1,128 @@
+"""A trained model is a folder, an extractor like any other, and says what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lookalike.errors import UsageError
+from lookalike.extractors import load, parse
+from lookalike.models.trained import HEAD, RECORD, read_trained, write_trained
+
+PICTURES = [
+    np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8) for seed in range(3)
+]
+
+
+def made(folder: Path, *, revision: str | None = None, dim: int = 5) -> Path:
+    """A model on plain histograms (96 numbers) that keeps the first few of them."""
+    write_trained(
+        folder,
+        mean=np.zeros(96, np.float32),
+        axes=np.eye(96, dim, dtype=np.float32),
+        base="histogram",
+        base_revision=revision or load("histogram").revision,
+        learnt={"pictures": 3},
+        figures={"after": {"mAP": 0.5}},
+    )
+    return folder
+
+
+def test_vectors_are_the_base_extractors_turned_and_at_length_one(tmp_path: Path) -> None:
+    extractor = load(str(made(tmp_path / "mine")))
+    vectors = extractor.extract(PICTURES)
+    plain = load("histogram").extract(PICTURES)[:, :5]
+    np.testing.assert_allclose(
+        vectors, plain / np.linalg.norm(plain, axis=1, keepdims=True), rtol=1e-5
+    )
+    assert (extractor.dim, extractor.similarity) == (5, "cosine")
+    assert extractor.extract([]).shape == (0, 5)
+
+
+def test_it_can_be_named_by_its_folder_in_a_list_and_with_regions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = made(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    full = f"trained:{folder.resolve().as_posix()}"
+    assert parse("./mine,color") == parse("mine,color") == [full, "color"]
+    assert load("./mine").name == load(full).name == full
+    assert parse("./mine+regions") == [f"{full}+regions"]
+    assert load("mine+regions").name == f"{full}+regions"
+
+
+def test_it_can_be_sent_to_a_worker(tmp_path: Path) -> None:
+    extractor = load(str(made(tmp_path / "mine")))
+    there = pickle.loads(pickle.dumps(extractor))
+    np.testing.assert_array_equal(there.extract(PICTURES), extractor.extract(PICTURES))
+
+
+def test_the_revision_changes_with_the_numbers_and_not_with_the_place(tmp_path: Path) -> None:
+    here, there = made(tmp_path / "a"), made(tmp_path / "b")
+    assert load(str(here)).revision == load(str(there)).revision
+    assert load(str(made(tmp_path / "c", dim=4))).revision != load(str(here)).revision
+
+
+def test_a_library_that_moved_finds_the_model_among_the_kept_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(tmp_path / "models" / "mine")
+    monkeypatch.setenv("LOOKALIKE_MODELS", str(tmp_path / "models"))
+    assert load("trained:/another/machine/mine").dim == 5
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ("altered", "damaged or was altered"),
+        ("no head", "has no head.npz"),
+        ("no record", "is no trained model"),
+        ("garbled", "is no record of a trained model"),
+        ("newer", "newer Lookalike"),
+        ("other base", "train it again"),
+        ("nowhere", "there is no folder"),
+    ],
+)
+def test_what_is_wrong_with_a_folder_is_one_line(tmp_path: Path, broken: str, said: str) -> None:
+    folder = made(tmp_path / "mine", revision="older" if broken == "other base" else None)
+    if broken == "altered":
+        np.savez(folder / HEAD, mean=np.ones(96, np.float32), axes=np.eye(96, 5, dtype=np.float32))
+    elif broken == "no head":
+        (folder / HEAD).unlink()
+    elif broken == "no record":
+        (folder / RECORD).unlink()
+    elif broken == "garbled":
+        (folder / RECORD).write_text("[1]")
+    elif broken == "newer":
+        record = json.loads((folder / RECORD).read_text())
+        (folder / RECORD).write_text(json.dumps(record | {"version": 99}))
+    asked = tmp_path / "nothing" if broken == "nowhere" else folder
+    with pytest.raises(UsageError, match=said) as raised:
+        load(str(asked))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_model_replaces_a_model_and_nothing_else(tmp_path: Path) -> None:
+    folder = made(tmp_path / "mine")
+    made(folder, dim=3)
+    assert read_trained(folder)[0].dim == 3
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["mine"]
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "cat.jpg").write_bytes(b"precious")
+    with pytest.raises(UsageError, match="not empty"):
+        made(photos)
+    assert (photos / "cat.jpg").read_bytes() == b"precious"
+
+
+def test_extractors_that_cannot_be_trained_on_say_so(tmp_path: Path) -> None:
+    from lookalike.extractors.trained import trainable
+
+    with pytest.raises(UsageError, match="different in every library"):
+        trainable(load("keypoints"))
+    with pytest.raises(UsageError, match="trained already"):
+        trainable(load(str(made(tmp_path / "mine"))))
