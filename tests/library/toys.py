@@ -27,11 +27,11 @@ class Witness:
         self.name, self.needs, self._log = name, needs, log
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        from lookalike.extractors import extraction
+        from lookalike.images import decode, reading
 
         self.__dict__.update(state)
-        for word in ("read", "decode"):
-            setattr(extraction, word, self._watched(word, getattr(extraction, word)))
+        for home, word in ((reading, "read"), (decode, "decode")):
+            setattr(home, word, self._watched(word, getattr(home, word)))
 
     def _watched(self, word: str, function: Any) -> Any:
         def watched(*arguments: Any, **options: Any) -> Any:

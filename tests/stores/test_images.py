@@ -174,6 +174,28 @@ def test_of_very_many_twins_the_oldest_are_given(store: Store) -> None:
         assert [image.id for image in writer.twins(4, hash=content("0299"))] == ids[299:]
 
 
+def test_the_contents_of_many_sizes_are_those_of_their_twins(store: Store) -> None:
+    with store.writer() as writer:
+        writer.add_space(space("other@1"))
+        both = {"toy@1": np.ones(3, np.float32), "other@1": np.ones(3, np.float32)}
+        writer.put(
+            [
+                entry("a.jpg", "1234", vectors=both),
+                entry("b.jpg", "4321"),
+                entry("copy of b.jpg", "4321"),
+                entry("c.jpg", "12345"),
+                failed("d.jpg", text="12 4"),
+            ]
+        )
+        assert writer.hashes([4, 5, 99]) == {
+            4: (content("1234"), content("4321"), content("12 4")),
+            5: (content("12345"),),
+        }
+        assert writer.hashes([5, 4], spaces=["other@1"]) == {4: (content("1234"), content("12 4"))}
+        assert writer.hashes([4], spaces=["other@1"], failed=False) == {4: (content("1234"),)}
+        assert writer.hashes([]) == {}
+
+
 def test_images_are_found_by_their_content(store: Store) -> None:
     ids = put(store, entry("a.jpg", "same"), entry("b.jpg", "other"), entry("c.jpg", "same"))
     with store.view() as view:

@@ -173,7 +173,12 @@ def _add(
 ) -> Added:
     try:
         with ProgressLine("Indexing") as line:
-            return library.add(sources, extractors=names or None, options=options, progress=line)
+            return library.add(
+                sources,
+                extractors=names or None,
+                options=options,
+                progress=line if line.alive else None,
+            )
     except KeyboardInterrupt:
         held = wording.counted(library.info().images, "picture is", "pictures are")
         output.interrupted(f"{held} in the library; run the same command to go on.")

@@ -37,6 +37,11 @@ class ProgressLine:
         self._started = time.monotonic()
         self._marks: deque[tuple[float, int]] = deque()
 
+    @property
+    def alive(self) -> bool:
+        """Whether anything is drawn: if not, nobody need count the files ahead."""
+        return self._alive
+
     def __enter__(self) -> ProgressLine:
         self._write(f"{self._verb} …")
         return self

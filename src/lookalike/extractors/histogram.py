@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lookalike.extractors.contract import Place, Vectors
 from lookalike.images.needs import Needs, Pixels
@@ -12,16 +14,24 @@ from lookalike.vectors.similarity import Similarity
 
 _BINS = 32
 
+_PIXELS = 1 << 14
+"""So many are counted of a large picture: counting all took half as long as decoding it. On corel1k the
+cosine to counting all is .999 or more."""
+
+_ROWS = 64
+"""At least so many rows of it."""
+
 
 class Histogram:
     """32 bins each of red, green and blue over 0..256, one after the other: 96 numbers, sum 1.
 
-    The plain formula: an all-black picture has its three first bins full, so it is like other black
-    pictures. Where things are does not matter; mirrored and rotated pictures are equal.
+    The plain formula, of large pictures on a part of their rows: an all-black picture has its three
+    first bins full, so it is like other black pictures. Where things are does not matter; mirrored and
+    rotated pictures are alike to within that sampling, small ones equal.
     """
 
     name = "histogram"
-    revision = "1"
+    revision = "2"
     dim = 3 * _BINS
     similarity: Similarity = "cosine"
     # Decoding at a smaller scale averages neighbours and so narrows the peaks. Cosine to the
@@ -35,8 +45,24 @@ class Histogram:
 
         vectors = np.empty((len(images), 3, _BINS), np.float32)
         for row, image in zip(vectors, images, strict=True):
+            sample = _sample(image)
             for channel in range(3):
-                counts = cv2.calcHist([image], [channel], None, [_BINS], [0, 256])
+                counts = cv2.calcHist([sample], [channel], None, [_BINS], [0, 256])
                 row[channel] = counts.reshape(-1)
-            row /= 3.0 * image.shape[0] * image.shape[1]
+            row /= 3.0 * sample.shape[0] * sample.shape[1]
         return vectors.reshape(len(images), self.dim)
+
+
+def _sample(image: Pixels) -> Pixels:
+    """The picture, or some of the rows of a large one: one out of each band, now higher now lower in it
+    (by the golden ratio), so that no pattern of lines keeps step with them."""
+    height, width = image.shape[:2]
+    bands = max(_PIXELS // width, _ROWS)
+    return image if 2 * bands > height else image[_rows(height, bands)]
+
+
+@lru_cache(maxsize=64)
+def _rows(height: int, bands: int) -> NDArray[np.intp]:
+    numbers = np.arange(bands)
+    within = (numbers * 0.6180339887498949) % 1.0
+    return ((numbers + within) * (height / bands)).astype(np.intp)

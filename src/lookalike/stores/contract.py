@@ -220,6 +220,13 @@ class Writer(Protocol):
         Oldest first, and at most 256: uncompressed pictures all have the same size."""
         ...
 
+    def hashes(
+        self, sizes: Iterable[int], *, spaces: Collection[str] = (), failed: bool = True
+    ) -> dict[int, tuple[bytes, ...]]:
+        """The contents of the `twins` of many sizes at once, each once; sizes without any are left out.
+        `failed`: also those of images that are not indexed."""
+        ...
+
     def put(self, entries: Sequence[Entry]) -> list[int]:
         """Store a batch in one transaction; ids in the order of the entries. `UsageError` for vectors
         of an unknown space, of a wrong shape, or not finite: then nothing of the batch is stored."""

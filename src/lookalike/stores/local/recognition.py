@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from lookalike.errors import Outcome
 from lookalike.stores.contract import Image, Known
@@ -47,11 +47,38 @@ def twins(
     """See `Writer.twins`."""
     # The plus keeps SQLite from the index of sizes where the one of hashes leads straight there.
     same = "size = ? AND hash IS NOT NULL" if hash is None else "+size = ? AND hash = ?"
-    complete = f"""(outcome <> 'indexed' OR {len(spaces)} = (
-        SELECT count(*) FROM placements JOIN spaces ON spaces.id = placements.space
-        WHERE placements.image = images.id AND spaces.key IN ({marks(len(spaces))})))"""  # noqa: S608
     rows = connection.execute(
-        f"SELECT {IMAGE_COLUMNS} WHERE {same} AND {complete} ORDER BY images.id LIMIT {TWINS}",
+        f"SELECT {IMAGE_COLUMNS} WHERE {same} AND {_complete(spaces)} "
+        f"ORDER BY images.id LIMIT {TWINS}",
         [size, *([] if hash is None else [hash]), *spaces],
     )
     return [image_from(row) for row in rows]
+
+
+def hashes(
+    connection: sqlite3.Connection, sizes: Iterable[int], spaces: Collection[str], *, failed: bool
+) -> dict[int, tuple[bytes, ...]]:
+    """See `Writer.hashes`. Most sizes belong to no image at all, which one statement tells."""
+    which = _complete(spaces) if failed else f"outcome = 'indexed' AND {_complete(spaces)}"
+    found: dict[int, tuple[bytes, ...]] = {}
+    for chunk in chunks(set(sizes)):
+        met = connection.execute(
+            f"SELECT DISTINCT size FROM images WHERE size IN ({marks(len(chunk))})",  # noqa: S608
+            chunk,
+        ).fetchall()
+        for (size,) in met:
+            rows = connection.execute(
+                f"SELECT hash FROM images WHERE size = ? AND hash IS NOT NULL AND {which} "  # noqa: S608
+                f"ORDER BY id LIMIT {TWINS}",
+                [size, *spaces],
+            )
+            if same := dict.fromkeys(hash for (hash,) in rows):
+                found[size] = tuple(same)
+    return found
+
+
+def _complete(spaces: Collection[str]) -> str:
+    """A condition: failed, or with a vector in each of the spaces, whose keys are its parameters."""
+    return f"""(outcome <> 'indexed' OR {len(spaces)} = (
+        SELECT count(*) FROM placements JOIN spaces ON spaces.id = placements.space
+        WHERE placements.image = images.id AND spaces.key IN ({marks(len(spaces))})))"""  # noqa: S608

@@ -31,7 +31,7 @@ from lookalike.stores.local.matrix import (
     sync_folder,
 )
 from lookalike.stores.local.names import below, load_root, store_root
-from lookalike.stores.local.recognition import known, twins
+from lookalike.stores.local.recognition import hashes, known, twins
 from lookalike.stores.local.rows import carry_out, count_gone, forget_gone, name_gone
 from lookalike.stores.local.sidecars import LocalSidecars
 
@@ -156,6 +156,12 @@ class LocalWriter:
     ) -> list[Image]:
         with translated(self._folder):
             return twins(self._connection, size, hash, spaces)
+
+    def hashes(
+        self, sizes: Iterable[int], *, spaces: Collection[str] = (), failed: bool = True
+    ) -> dict[int, tuple[bytes, ...]]:
+        with translated(self._folder):
+            return hashes(self._connection, sizes, spaces, failed=failed)
 
     def put(self, entries: Sequence[Entry]) -> list[int]:
         with translated(self._folder):
