@@ -28,6 +28,7 @@ from lookalike.thumbnails.thumbnails import Thumbnails
 if TYPE_CHECKING:
     from lookalike.duplicates.decisions import Decisions
     from lookalike.duplicates.report import Duplicates, Kind
+    from lookalike.indexing.ann import Ann
     from lookalike.indexing.report import Added, Indexing, ProgressCallback, Promise
     from lookalike.vectors.calibration import Relevance
 
@@ -160,6 +161,8 @@ class Library:
                 described, undescribed = describe(self._store, writer, options.metadata)
                 added = replace(added, described=described, undescribed=undescribed)
         self._askers.give(fitted)
+        if options.ann:
+            self.ann.keep_up()
         names = tuple(extractor.name for extractor in fitted)
         return replace(added, spaces=names, seconds=time.monotonic() - started)
 
@@ -250,6 +253,13 @@ class Library:
                 min_relevance=min_relevance,
                 min_similarity=min_similarity,
             )
+
+    @property
+    def ann(self) -> Ann:
+        """The indexes that make large spaces quick to search: build, check, remove them."""
+        from lookalike.indexing.ann import Ann
+
+        return Ann(self._store)
 
     @property
     def decisions(self) -> Decisions:

@@ -173,7 +173,7 @@ def test_half_precision_numbers_of_every_kind_are_read_right() -> None:
     bits = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
     numbers = bits[np.isfinite(bits)].reshape(-1, 2)
     room = np.empty(numbers.shape, np.float32)
-    np.testing.assert_array_equal(exact._as_float32(numbers, room), numbers.astype(np.float32))
+    np.testing.assert_array_equal(exact.as_float32(numbers, room), numbers.astype(np.float32))
 
 
 def test_a_memory_map_is_searched_in_place(tmp_path: Path) -> None:

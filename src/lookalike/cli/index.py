@@ -89,6 +89,11 @@ if TYPE_CHECKING:
     metavar="N",
     help="Largest picture that is opened, as 100M (megapixels). Default: 512M.",
 )
+@click.option(
+    "--no-ann",
+    is_flag=True,
+    help="Build no index for approximate search, however many pictures there are.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 3 if pictures could not be indexed.")
 @parameters.model_dir_option
 @click.pass_context
@@ -109,6 +114,7 @@ def command(
     timeout: float | None,
     max_memory: int | None,
     max_pixels: int | None,
+    no_ann: bool,
     strict: bool,
 ) -> None:
     """Index pictures, so that they can be searched.
@@ -143,6 +149,7 @@ def command(
         normalise=not raw,
         metadata=metadata,
         sidecars=not no_sidecars,
+        ann=not no_ann,
     )
     names = parse(",".join(extractors))
     if regions:

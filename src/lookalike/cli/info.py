@@ -70,11 +70,40 @@ def _space(space: Space) -> dict[str, Any]:
         "vectors": space.count,
         "bytes": space.bytes,
         "bytes_per_image": _each(space),
+        "index": _index(space),
     }
+
+
+def _index(space: Space) -> dict[str, Any] | None:
+    if space.index is None:
+        return None
+    return {**asdict(space.index), "bytes_per_vector": space.index.bytes_per_vector}
 
 
 def _each(space: Space) -> int:
     return round(space.bytes / space.count) if space.count else 0
+
+
+def _say_index(facts: Info, space: Space) -> None:
+    """How well the space's index finds, and what it costs."""
+    index = space.index
+    assert index is not None
+    output.put()
+    if index.trouble:
+        again = finding.typed(facts.folder, f"ann build --by {space.name}")
+        output.put(f"{space.name} is searched exactly: its index cannot be used ({index.trouble}).")
+        output.put(f"`{again}` builds it anew.")
+        return
+    output.put(f"index of {space.name}: {index.recipe}")
+    output.put(
+        f"  finds {index.recall:.1%} of the true ten nearest (aim {index.target:.1%}) in "
+        f"{index.milliseconds:.2f} ms; search --exact finds all"
+    )
+    output.put(
+        f"  {wording.number(index.rows)} vectors, {wording.number(index.bytes_per_vector)} bytes each, "
+        f"built {index.built[:10]} in {wording.duration(index.seconds)}"
+        + (f"; {wording.number(index.tail)} came later" if index.tail else "")
+    )
 
 
 def _table(facts: Info) -> None:
@@ -107,6 +136,9 @@ def _table(facts: Info) -> None:
         for space in facts.spaces
     ]
     output.table(titles, rows, right="llrlrrr", stretch=0)
+    for space in facts.spaces:
+        if space.index is not None:
+            _say_index(facts, space)
     if runtime := _runtime(facts):
         output.put()
         output.put(

@@ -23,7 +23,7 @@ from lookalike.errors import LookalikeError
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Pictures": ("index", "search", "duplicates", "similar-groups", "serve", "demo"),
     "Decisions": ("decide", "decisions"),
-    "The library": ("info", "failures", "remove"),
+    "The library": ("info", "failures", "remove", "ann"),
     "Measuring": ("evaluate", "judge", "benchmark", "models", "train"),
 }
 

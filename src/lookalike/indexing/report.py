@@ -22,6 +22,7 @@ class Indexing:
     metadata          table with a column `path` (relative to the table's folder), a CSV or lines of
                       JSON; a column `caption` (or `description`, `text`) holds what words can find
     sidecars          read files beside the pictures (photo.jpg.txt, photo.json, …; see `sidecars`)
+    ann               afterwards, give spaces an index that are too large to be searched exactly at ease
     """
 
     include: tuple[str, ...] = ()
@@ -32,6 +33,7 @@ class Indexing:
     retry_failed: bool = False
     metadata: Path | None = None
     sidecars: bool = True
+    ann: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import Outcome
+from lookalike.stores.index import Indexes
 from lookalike.stores.records import (
     DECISIONS,
     Decision,
@@ -85,10 +86,12 @@ class View(Protocol):
         exact: bool = False,
     ) -> Neighbours:
         """The k nearest images of each query (n, width) in the space of that key; where images have
-        parts, the nearest of its parts counts for each.
+        parts, the nearest of its parts counts for each. Where the space has an index, some of them may
+        be missed; never is one shown that is not there, nor fewer than k if there are k.
 
         similarity  the space's own by default
         among       only these image ids (a filter); unknown ids are ignored
+        exact       compare with every vector, index or not
         Ties are broken by the lower id (where the k-th place falls among equal ones, a store may keep
         those that it stored first). Cosine with a zero vector is 0. `UsageError` for an unknown
         space, k < 1, queries of another dimension or not finite.
@@ -277,4 +280,6 @@ class Store(Protocol):
         methods raise `StorageFull` when the disk is full; readers never wait for it, nor it for them."""
         ...
 
+    @property
+    def indexes(self) -> Indexes: ...
     def close(self) -> None: ...

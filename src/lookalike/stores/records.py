@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lookalike.errors import Outcome
 from lookalike.extractors.contract import BOXES
 from lookalike.images.needs import Facts
+from lookalike.stores.index import Index
 from lookalike.vectors.similarity import Similarity
 
 DType: TypeAlias = Literal["f32", "f16"]
@@ -36,6 +37,7 @@ class Space:
     normalised  vectors are stored at unit length (the zero vector stays zero); the store sees to it
     count       vectors that a search sees (removed ones do not count)
     fitted      arrays of an extractor that had to be fitted, or None
+    index       what makes searching fast without looking at every vector, or None
     """
 
     key: str
@@ -49,6 +51,7 @@ class Space:
     count: int = 0
     bytes: int = 0
     fitted: Mapping[str, NDArray[np.generic]] | None = field(default=None, compare=False)
+    index: Index | None = field(default=None, compare=False)
 
     @property
     def boxes(self) -> NDArray[np.generic] | None:

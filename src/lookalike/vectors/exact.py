@@ -78,7 +78,7 @@ def blocks(
         if chosen is not None:
             out = np.searchsorted(chosen, near)
             out = out[chosen[out] == near]
-        yield Block(first, chosen, stored, _as_float32(stored, wide[: len(stored)]), out)
+        yield Block(first, chosen, stored, as_float32(stored, wide[: len(stored)]), out)
 
 
 def _heights(total: int, height: int) -> Iterator[tuple[int, int]]:
@@ -91,10 +91,11 @@ def _heights(total: int, height: int) -> Iterator[tuple[int, int]]:
         start, step = end, min(height, 4 * step)
 
 
-def _as_float32(stored: Floats, room: NDArray[np.float32]) -> NDArray[np.float32]:
+def as_float32(stored: Floats, room: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
     """The same numbers as contiguous float32, in `room` unless they are that already."""
     if stored.dtype == np.float32 and stored.flags.c_contiguous:
         return stored.astype(np.float32, copy=False)
+    room = np.empty(stored.shape, np.float32) if room is None else room
     if stored.dtype != np.float16:
         np.copyto(room, stored, casting="same_kind")
         return room
@@ -253,14 +254,7 @@ class Pass:
         return keep
 
     def _compare(self, query: Places, rows: NDArray[np.float64]) -> NDArray[np.float32]:
-        """The similarity of each pair, in float64 and the same whatever else is compared."""
-        queries = self.wide[query]
-        if not self.cosine:
-            return (-np.sqrt(_squares(queries - rows))).astype(np.float32)
-        lengths = np.sqrt(_squares(rows))
-        products = (queries * rows).sum(axis=1) / np.where(lengths == 0.0, 1.0, lengths)
-        cosines: NDArray[np.float64] = np.clip(products, -1.0, 1.0)
-        return cosines.astype(np.float32)
+        return compare(self.wide[query], rows, cosine=self.cosine)
 
     def _add(self, query: Places, row: Rows, similarity: NDArray[np.float32]) -> None:
         """Merge new pairs; a row is offered to a query only once. Rows rise from block to block, so
@@ -279,6 +273,19 @@ class Pass:
         kept = place < self.k
         self.rows[queries[kept], place[kept]] = rows[order][kept]
         self.similarities[queries[kept], place[kept]] = similarities[order][kept]
+
+
+def compare(
+    queries: NDArray[np.float64], rows: NDArray[np.float64], *, cosine: bool
+) -> NDArray[np.float32]:
+    """The similarity of each pair of a query and a row (n, dim), or of one query (1, dim) with every
+    row; the same whatever else is compared. Under cosine the queries have length 1."""
+    if not cosine:
+        return (-np.sqrt(_squares(queries - rows))).astype(np.float32)
+    lengths = np.sqrt(_squares(rows))
+    products = (queries * rows).sum(axis=1) / np.where(lengths == 0.0, 1.0, lengths)
+    cosines: NDArray[np.float64] = np.clip(products, -1.0, 1.0)
+    return cosines.astype(np.float32)
 
 
 def _squares(vectors: NDArray[np.float64]) -> NDArray[np.float64]:

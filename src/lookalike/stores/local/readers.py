@@ -23,6 +23,7 @@ from lookalike.stores.local.catalogue import (
     translated,
 )
 from lookalike.stores.local.matrix import Matrix, load_fitted, map_matrix, space_folder
+from lookalike.stores.local.shelf import Shelf
 from lookalike.stores.local.view import LocalView
 from lookalike.vectors.exact import Rows
 
@@ -47,6 +48,7 @@ class Readers:
         self._matrices: dict[int, tuple[State, Matrix]] = {}
         self._fitted: dict[int, Fitted] = {}
         self._columns: Columns | None = None
+        self._shelf = Shelf(folder)
         self._process = os.getpid()
         self._unchanged: tuple[int, int] | None = None
         self._closed = False
@@ -85,6 +87,7 @@ class Readers:
             self._drop()
             self._matrices.clear()
             self._columns = None
+            self._shelf.clear()
 
     def view(self, connection: sqlite3.Connection) -> LocalView:
         """The state of this moment: one transaction, and the maps of all spaces.
@@ -105,7 +108,9 @@ class Readers:
                 before = spaces
                 connection.execute("ROLLBACK")
         named = {row.key: row for row in spaces}
-        return LocalView(self._folder, connection, named, matrices, fitted, self._snapshot)
+        return LocalView(
+            self._folder, connection, named, matrices, fitted, self._snapshot, self._shelf
+        )
 
     def _snapshot(self, connection: sqlite3.Connection) -> Snapshot:
         """The columns of the state that this connection sees, from the cache that all views share."""

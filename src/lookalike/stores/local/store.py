@@ -34,6 +34,7 @@ from lookalike.stores.local.readers import Readers
 from lookalike.stores.local.view import LocalView
 
 if TYPE_CHECKING:
+    from lookalike.stores.local.indexes import LocalIndexes
     from lookalike.stores.local.writer import LocalWriter
 
 
@@ -145,6 +146,13 @@ class LocalStore:
                     connection.execute("PRAGMA busy_timeout = 0")
                     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
                 connection.close()
+
+    @property
+    def indexes(self) -> LocalIndexes:
+        """See `Store`."""
+        from lookalike.stores.local.indexes import LocalIndexes
+
+        return LocalIndexes(self)
 
     def close(self) -> None:
         self._readers.close()

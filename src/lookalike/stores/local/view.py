@@ -35,6 +35,8 @@ from lookalike.stores.local.catalogue import (
 from lookalike.stores.local.matrix import Matrix, damaged, row_bytes
 from lookalike.stores.local.names import below, encode_path, load_root
 from lookalike.stores.local.recognition import known
+from lookalike.stores.local.shelf import Shelf
+from lookalike.vectors.exact import Rows
 from lookalike.vectors.parts import nearest
 from lookalike.vectors.similarity import Similarity
 
@@ -56,6 +58,7 @@ class LocalView:
         matrices: Mapping[int, Matrix],
         fitted: Mapping[int, Mapping[str, NDArray[np.generic]]],
         snapshot: Callable[[sqlite3.Connection], Snapshot],
+        shelf: Shelf,
     ) -> None:
         self._folder = folder
         self._connection = connection
@@ -63,6 +66,7 @@ class LocalView:
         self._matrices = matrices
         self._fitted = fitted
         self._snapshot = snapshot
+        self._shelf = shelf
         self._cursors: list[sqlite3.Cursor] = []
 
     @property
@@ -70,7 +74,8 @@ class LocalView:
         with translated(self._folder):
             images = changes(self._connection), decisions.times(self._connection)
             roots = self._connection.execute("SELECT id, path FROM roots ORDER BY id").fetchall()
-        return images, tuple(roots), tuple(self._spaces.values())
+        spaces = tuple(self._spaces.values())
+        return images, tuple(roots), spaces, tuple(map(self._shelf.stamp, spaces))
 
     def roots(self) -> list[Root]:
         with translated(self._folder):
@@ -92,6 +97,7 @@ class LocalView:
                 count=row.rows - row.dead,
                 bytes=row.rows * (row_bytes(row) + 8),
                 fitted=self._fitted.get(row.id),
+                index=self._shelf.facts(row),
             )
             for row in self._spaces.values()
         ]
@@ -108,34 +114,62 @@ class LocalView:
     ) -> Neighbours:
         """See `View`. Equal similarities come by rising id; where the last place falls among equal
         ones, those stored first get it, which are the lower ids unless an image changed."""
-        row, matrix = self._matrix(space)
+        row, matrix = self.raw(space)
         rows = None
         if among is not None:
             # Not np.unique, which imports numpy.ma at its first call: 50 ms of a cold search.
             rows = np.sort(matrix.rows_of(np.sort(np.asarray(among, np.int64))))
             rows = rows[(rows >= 0) & (np.diff(rows, prepend=-1) > 0)]
-        boxes = self._boxes(row)
+        similarity = similarity or row.similarity
+        index = None if exact else self._shelf.ready(row, matrix)
+        if index is not None:
+            from lookalike.stores.local import approximate  # small libraries need none of it
+
+            some = approximate.nearest(
+                index,
+                matrix,
+                queries,
+                k,
+                similarity=similarity,
+                rows=rows,
+                normalised=bool(row.normalised),
+            )
+            if some is not None:
+                return self._neighbours(matrix, *some, parts=None, exact=False)
         found, similarities, parts = nearest(
             matrix.vectors,
             queries,
             k,
-            similarity=similarity or row.similarity,
+            similarity=similarity,
             rows=rows,
             dead=matrix.dead if rows is None else None,  # rows_of left them out
             normalised=bool(row.normalised),
-            parts=1 if boxes is None else len(boxes),
+            parts=self.parts(row),
         )
+        named = None if self._boxes(row) is None else parts
+        return self._neighbours(matrix, found, similarities, parts=named, exact=True)
+
+    def _neighbours(
+        self,
+        matrix: Matrix,
+        found: Rows,
+        similarities: NDArray[np.float32],
+        *,
+        parts: NDArray[np.int64] | None,
+        exact: bool,
+    ) -> Neighbours:
+        """Rows as images; equal ones by rising id."""
         ids = np.full(found.shape, -1, np.int64)
         ids[found >= 0] = matrix.ids[found[found >= 0]]
         if matrix.ordered < len(matrix.ids):
             order = np.lexsort((ids, -similarities), axis=-1)
             ids = np.take_along_axis(ids, order, axis=-1)
             similarities = np.take_along_axis(similarities, order, axis=-1)
-            parts = np.take_along_axis(parts, order, axis=-1)
-        return Neighbours(ids, similarities, True, None if boxes is None else parts)
+            parts = None if parts is None else np.take_along_axis(parts, order, axis=-1)
+        return Neighbours(ids, similarities, exact, parts)
 
     def vectors(self, space: str, ids: Ids) -> NDArray[np.float32]:
-        row, matrix = self._matrix(space)
+        row, matrix = self.raw(space)
         rows = matrix.rows_of(np.asarray(ids, np.int64))
         boxes = self._boxes(row)
         width = row.dim if boxes is None else row.dim // len(boxes)
@@ -168,7 +202,7 @@ class LocalView:
             return has_captions(self._connection)
 
     def sample(self, space: str, count: int) -> Ids:
-        _, matrix = self._matrix(space)
+        _, matrix = self.raw(space)
         # Twice as many rows as wanted, so that dead ones hardly make the sample smaller.
         places = np.linspace(0, len(matrix.ids) - 1, 2 * count).astype(np.int64)
         rows = places[np.diff(places, prepend=-1) > 0] if len(matrix.ids) else places[:0]
@@ -265,7 +299,13 @@ class LocalView:
     def _boxes(self, row: SpaceRow) -> NDArray[np.generic] | None:
         return self._fitted.get(row.id, {}).get(BOXES)
 
-    def _matrix(self, key: str) -> tuple[SpaceRow, Matrix]:
+    def parts(self, row: SpaceRow) -> int:
+        """How many vectors stand in a row of the space."""
+        boxes = self._boxes(row)
+        return 1 if boxes is None else len(boxes)
+
+    def raw(self, key: str) -> tuple[SpaceRow, Matrix]:
+        """A space and its rows as they are stored, for those who build on them."""
         row = self._spaces.get(key)
         if row is None:
             known = ", ".join(self._spaces) or "none yet"
