@@ -14,7 +14,7 @@ from lookalike.vectors.similarity import Similarity
 
 KEY = "many@1"
 DIM = 32
-COUNT = 3000
+COUNT = 1600
 
 RECIPES = (
     "Flat",
@@ -199,7 +199,7 @@ def test_an_index_is_used_beside_another_similarity_only_where_both_order_alike(
     ("wish", "says"),
     [
         (IndexWish(recipe="IVF32,Nonsense"), "recipe 'IVF32,Nonsense' does not work"),
-        (IndexWish(recipe="IVF9000,Flat"), "does not work for 3,000 vectors of 32 numbers"),
+        (IndexWish(recipe="IVF9000,Flat"), "does not work for 1,600 vectors of 32 numbers"),
         (IndexWish(recipe="PCA64,Flat"), "PCA64,Flat"),
         (IndexWish(memory=1000), "takes at least"),
         (IndexWish(recipe="HNSW32", memory=100_000), "HNSW32 takes about"),

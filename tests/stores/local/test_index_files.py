@@ -174,7 +174,7 @@ def test_after_compaction_searches_are_exact_until_the_index_is_built_anew(
         with store.view() as view:
             view.search(KEY, QUERY, 5)
         with store.writer() as writer:
-            writer.remove(range(1, 1500))
+            writer.remove(range(1, 900))
         with store.view() as view:
             found = view.search(KEY, QUERY, 5)
         assert found.exact

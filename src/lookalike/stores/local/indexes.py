@@ -29,6 +29,9 @@ LOCK = "ann.lock"
 EXACT_TIMED = 5
 """Queries of a check that are also timed exactly."""
 
+THREADED = 1 << 24
+"""Numbers in all vectors together from which more than one thread is worth its start."""
+
 THREADS = 8
 """Of building, at most: beyond, k-means waits for memory."""
 
@@ -154,7 +157,8 @@ def _build(
     folder: Path, row: SpaceRow, matrix: Matrix, wish: IndexWish, progress: Progress
 ) -> Index:
     started = time.monotonic()
-    threads = wish.threads or min(os.cpu_count() or 1, THREADS)
+    cores = min(os.cpu_count() or 1, THREADS) if matrix.vectors.size >= THREADED else 1
+    threads = wish.threads or cores
     normalised = bool(row.normalised)
     count = len(matrix.ids)
     ladder = [wish.recipe] if wish.recipe else recipes.ladder(count, row.dim, memory=wish.memory)
