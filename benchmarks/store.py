@@ -160,7 +160,7 @@ def warm(store: LocalStore, dim: int, rounds: int) -> None:
         count = view.spaces()[0].count
         random = np.random.default_rng(2)
         among = random.choice(count, count // 100, replace=False) + 1
-        matrix = view._matrix(KEY)[1]
+        matrix = view.raw(KEY)[1]
         mapped = matrix.vectors
         figures = {
             "view": median_ms(look, 20 * rounds),

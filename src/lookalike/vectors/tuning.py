@@ -10,19 +10,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.vectors.ann import AnnIndex, Progress, quiet
-from lookalike.vectors.exact import Floats, Rows
+from lookalike.vectors.exact import Floats, Rows, as_float32
 from lookalike.vectors.refining import refine
 from lookalike.vectors.similarity import Similarity, top_k
 
 K = 10
 """Recall is recall@10, as everywhere in the field."""
 
-WIDTHS = (20, 30, 50, 70, 100, 150, 200, 300, 500, 1000)
+WIDTHS = (20, 30, 50, 70, 100, 150, 200, 300, 500)
 """Numbers of candidates that are tried, for ten neighbours."""
 
 QUERIES = 512
@@ -113,7 +114,8 @@ def recall(
     proposed = index.candidates(
         asked.vectors, effort.width + 1, probe=effort.probe, allowed=allowed, threads=threads
     )
-    return _found(matrix, asked, proposed, index.similarity)
+    right = _true(matrix, asked, proposed, index.similarity)
+    return _shares(asked, right.sum(axis=1, dtype=np.int64))
 
 
 def milliseconds(
@@ -202,13 +204,11 @@ def _explored(
         proposed = index.candidates(
             asked.vectors, widths[-1] + 1, probe=probe, allowed=allowed, threads=threads
         )
+        right = np.cumsum(_true(matrix, asked, proposed, index.similarity), axis=1)
         for width in widths:
             if _is_graph(index) and width > probe:
                 break  # a graph proposes no more rows than its queue holds
-            yield (
-                Effort(probe, width),
-                _found(matrix, asked, proposed[:, : width + 1], index.similarity),
-            )
+            yield Effort(probe, width), _shares(asked, right[:, min(width, right.shape[1] - 1)])
         progress("tune", number + 1, len(ladder))
 
 
@@ -224,12 +224,29 @@ def _narrowest(reaching: list[tuple[Effort, float]]) -> list[tuple[Effort, float
     return list(found.values())
 
 
-def _found(
+def _true(
     matrix: Floats, asked: Questions, proposed: Rows, similarity: Similarity
-) -> NDArray[np.float64]:
-    found, similarities = refine(matrix, asked.vectors, proposed, K + 1, similarity=similarity)
-    near = _without(asked.rows, found, similarities)
-    right = (near >= asked.worst[:, None]).sum(axis=1)
+) -> NDArray[np.bool_]:
+    """(q, c) which of the rows that are proposed for each query are among its true neighbours."""
+    true = np.zeros(proposed.shape, np.bool_)
+    for number, rows in enumerate(proposed):
+        there = np.flatnonzero((rows >= 0) & (rows != asked.rows[number]))
+        stored = as_float32(matrix[rows[there]])
+        query, worst = asked.vectors[number], asked.worst[number]
+        products = np.einsum("ij,j->i", stored, query)
+        squares = np.einsum("ij,ij->i", stored, stored)
+        own = np.float32((query * query).sum())
+        if similarity == "cosine":
+            lengths = np.sqrt(np.where(squares > 0, squares * own, np.float32(1)))
+            # What float32 cannot tell from the K-th counts as equal to it.
+            near = products / lengths >= worst - 2e-6
+        else:
+            near = own + squares - 2 * products <= worst * worst + 2e-6 * (own + squares)
+        true[number, there[near]] = True
+    return true
+
+
+def _shares(asked: Questions, right: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
     share: NDArray[np.float64] = np.minimum(right, asked.known) / np.maximum(asked.known, 1)
     return share
 
