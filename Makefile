@@ -4,7 +4,15 @@ VENV   ?= .venv
 BIN    := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check bench docs format clean
+# What the built-in network is trained on (docs/model-card.md); RUN keeps pictures, checkpoint and curves.
+TEACHER ?= $(error TEACHER=model.onnx names the network to learn from)
+TINY    ?= $(error TINY=folder holds the zips of Tiny ImageNet)
+PHOTOS_TO_LEARN ?= $(error PHOTOS_TO_LEARN="folder folder" holds photos at full size)
+LARGE   ?=
+HOURS   ?= 4
+RUN     ?= training-run
+
+.PHONY: demo test check bench docs format clean train
 
 demo: $(VENV)/.installed  ## draw a catalogue of products, index it, search it (PHOTOS=~/Pictures: your own)
 	$(BIN)/lookalike demo $(if $(PHOTOS),--photos "$(PHOTOS)")
@@ -27,6 +35,14 @@ bench: $(VENV)/.developing  ## the figures of docs/benchmarks.md that need no da
 docs: $(VENV)/.developing  ## write the generated parts of the docs again
 	$(BIN)/python docs/write_commands.py
 
+train: $(VENV)/.training  ## train the built-in network again: TEACHER= TINY= PHOTOS_TO_LEARN= [LARGE=] [HOURS=4] [RUN=]; goes on after a cut
+	$(BIN)/python -m lookalike.training prepare --teacher $(TEACHER) --tiny $(TINY) --photos $(PHOTOS_TO_LEARN) \
+	  $(if $(LARGE),--large $(LARGE)) --out $(RUN)/data
+	$(BIN)/python -m lookalike.training train --data $(RUN)/data --hours $(HOURS) $(TRAIN) --out $(RUN)/run
+	$(BIN)/python -m lookalike.training export --run $(RUN)/run --data $(RUN)/data --out $(RUN)/lookalike.onnx
+	$(BIN)/python docs/draw_training.py $(RUN)/run $(RUN)/curves.png
+	$(BIN)/python -m lookalike.training judge --model $(RUN)/lookalike.onnx $(PHOTOS_TO_LEARN)
+
 clean:  ## remove what these tasks made
 	rm -rf $(VENV) build dist lookalike-demo .mypy_cache .pytest_cache .ruff_cache
 
@@ -36,6 +52,10 @@ $(VENV)/bin-made:
 
 $(VENV)/.installed: $(VENV)/bin-made pyproject.toml constraints.txt
 	$(PIP) install --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.training: $(VENV)/.installed
+	$(PIP) install --constraint constraints.txt --editable '.[training]'
 	touch $@
 
 $(VENV)/.developing: $(VENV)/.installed

@@ -14,7 +14,7 @@ torch = pytest.importorskip(
 cv2 = pytest.importorskip("cv2")
 
 from lookalike.training.color import ColorNumbers, hsv  # noqa: E402
-from lookalike.training.distil import Material, batch_of, distil  # noqa: E402
+from lookalike.training.distil import Material, batch_of, distil, point  # noqa: E402
 from lookalike.training.edges import EdgeNumbers  # noqa: E402
 from lookalike.training.losses import Names, direction_loss, likeness_loss, losses  # noqa: E402
 from lookalike.training.network import Shape, Student  # noqa: E402
@@ -94,6 +94,18 @@ def test_pictures_of_which_nothing_is_known_teach_by_the_teachers_word_alone() -
     assert set(parts) == {"vector", "likeness"}
     _, parts = losses(student, names, batch_of([material()], 0, size=32, plan=plan), plan)
     assert set(parts) == {"vector", "likeness", "label", "kind", "thing"}
+
+
+def test_directions_begin_at_the_mean_of_the_teachers_word() -> None:
+    names = Names(24, 12, 5, 6)
+    before = names.labels.detach().clone()
+    point(names, [material()])
+    targets = material().targets
+    mean = targets[:4].mean(0)  # things are four pictures in a row
+    cosine = names.things[0].detach().numpy() @ mean / np.linalg.norm(mean)
+    assert cosine == pytest.approx(12**0.5, rel=1e-5)
+    # Labels 3 and 4 have no picture: theirs stay.
+    np.testing.assert_array_equal(names.labels[3:].detach().numpy(), before[3:].numpy())
 
 
 def test_the_rate_rises_and_ends_at_nothing_while_pictures_grow() -> None:

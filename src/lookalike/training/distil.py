@@ -98,6 +98,26 @@ def start(shape: Shape, labels: int, things: int, plan: Plan, checkpoint: Path) 
     return run
 
 
+def point(names: Names, materials: Sequence[Material]) -> None:
+    """Turn every label's and thing's direction to the mean of what the teacher says of its pictures:
+    from random ones thousands of steps passed before they meant anything.
+    """
+    with torch.no_grad():
+        for directions, numbers in (
+            (names.labels, [m.labels for m in materials]),
+            (names.things, [m.things for m in materials]),
+        ):
+            sums = torch.zeros_like(directions)
+            for material, of in zip(materials, numbers, strict=True):
+                known = np.flatnonzero(of >= 0)
+                rows = torch.from_numpy(of[known])
+                sums.index_add_(0, rows, torch.from_numpy(material.targets[known]))
+            found = sums.abs().sum(1) > 0
+            # As long as random ones would be: the optimiser's steps are made for that.
+            mean = nn.functional.normalize(sums, dim=1) * directions.shape[1] ** 0.5
+            directions.copy_(torch.where(found[:, None], mean, directions))
+
+
 def save(run: Run, checkpoint: Path) -> None:
     """Write beside the checkpoint and swap, so that a cut leaves the old one whole."""
     parts = {
@@ -181,6 +201,8 @@ def distil(
     )
     new = not checkpoint.exists()
     run = start(shape, labels, things, plan, checkpoint)
+    if new:
+        point(run.names, materials)
     if new and first is not None:
         seen = (batch_of(materials, -n, size=side(0, plan), plan=plan) for n in range(1, 61))
         begin_with(run.student, first, seen)

@@ -115,3 +115,9 @@ def train(
     ):
         if after is not None:
             after(run)
+
+
+def read_curves(run: Path) -> list[dict[str, float]]:
+    """What a run logged, a line a minute: step, hours, side, rate, and the mean of each loss."""
+    lines = (run / "curves.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
