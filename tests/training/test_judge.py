@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lookalike.training.judge import average_precision, judge, labelled, unit
+from lookalike.training.release import reweighed
 
 
 def test_average_precision_is_the_step_sum() -> None:
@@ -43,3 +44,19 @@ def test_the_manifest_gives_paths_and_labels_of_the_wanted_rows(tmp_path: Path) 
     (tmp_path / "manifest.csv").write_text("path,label,split\na.jpg,cat,train\nb.jpg,dog,val\n")
     paths, labels = labelled(tmp_path, only=("split", "val"))
     assert (paths, labels) == ([tmp_path / "b.jpg"], ["dog"])
+
+
+def test_parts_can_be_weighed_anew_also_where_one_has_faded() -> None:
+    network, color = (
+        unit(np.array([[3.0, 4.0], [1.0, 0.0]])),
+        unit(np.array([[0.0, 1.0], [1.0, 1.0]])),
+    )
+    color[1] *= 0.25  # a nearly grey picture
+    dims = {"network": 2, "color": 2}
+
+    def joined(weights: dict[str, float]) -> np.ndarray:
+        first, second = weights["network"] ** 0.5, weights["color"] ** 0.5
+        return unit(np.concatenate([network * first, color * second], axis=1))
+
+    old, new = {"network": 0.6, "color": 0.4}, {"network": 0.9, "color": 0.1}
+    np.testing.assert_allclose(reweighed(joined(old), dims, old, new), joined(new), rtol=1e-5)

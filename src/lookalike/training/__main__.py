@@ -1,4 +1,4 @@
-"""`python -m lookalike.training prepare | train | export | judge`: how the built-in model is made,
+"""`python -m lookalike.training prepare | train | export | judge | weigh`: how the built-in model is made,
 step by step.
 """
 
@@ -11,7 +11,7 @@ from lookalike.training import recipe, release
 
 
 def parser() -> argparse.ArgumentParser:
-    """The four steps and their folders; no path is built in."""
+    """The steps and their folders; no path is built in."""
     top = argparse.ArgumentParser(prog="python -m lookalike.training", description=__doc__)
     steps = top.add_subparsers(dest="step", required=True)
     prepare = steps.add_parser("prepare", help="ask the teacher about every training picture")
@@ -76,11 +76,17 @@ def parser() -> argparse.ArgumentParser:
         weight = release.WEIGHTS[name]
         export.add_argument(f"--{name}-weight", type=float, default=weight, help="0 to 1")
     export.add_argument("--side", type=int, default=release.SIDE, help="pixels, a multiple of 12")
+    export.add_argument("--float32", action="store_true", help="weights in 32 bits, to compare")
     export.add_argument("--out", type=Path, required=True, help="the file to write")
     judge = steps.add_parser("judge", help="leave-one-out figures on labelled folders, as JSON")
     judge.add_argument("--model", type=Path, required=True)
     judge.add_argument("--label", default="label", help="the column of manifest.csv to judge by")
-    judge.add_argument("folders", type=Path, nargs="+", help="folders with a manifest.csv")
+    judge.add_argument(
+        "folders", nargs="+", metavar="FOLDER[:COLUMN]", help="with a manifest.csv or products.csv"
+    )
+    weigh = steps.add_parser("weigh", help="mAP at other weights of the parts, as JSON lines")
+    weigh.add_argument("--model", type=Path, required=True)
+    weigh.add_argument("folders", nargs="+", metavar="FOLDER[:COLUMN]")
     return top
 
 
@@ -123,7 +129,11 @@ def main(arguments: list[str] | None = None) -> int:
                     "edges": given.edges_weight,
                 },
                 side=given.side,
+                small=not given.float32,
             )
+        elif given.step == "weigh":
+            for line in release.weigh(given.model, given.folders):
+                print(json.dumps(line))
         else:
             print(
                 json.dumps(release.figures(given.model, given.folders, label=given.label), indent=1)

@@ -42,8 +42,12 @@ class Extractor(nn.Module):  # type: ignore[misc]
         return nn.functional.normalize(torch.cat(vectors, 1), dim=1)
 
 
-def export(extractor: Extractor, path: Path, *, side: int, facts: dict[str, Any]) -> None:
-    """Write the graph; `facts` become its metadata (text; what is not text is written as JSON)."""
+def export(
+    extractor: Extractor, path: Path, *, side: int, facts: dict[str, Any], small: bool = True
+) -> None:
+    """Write the graph, its weights in 8 bits if `small`; `facts` become its metadata (text; what is
+    not text is written as JSON).
+    """
     import onnx
 
     extractor.eval()
@@ -56,7 +60,8 @@ def export(extractor: Extractor, path: Path, *, side: int, facts: dict[str, Any]
     )  # fmt: skip
     model = onnx.load(whole)
     whole.unlink()
-    store_in_8_bits(model)
+    if small:
+        store_in_8_bits(model)
     for name, value in facts.items():
         entry = model.metadata_props.add()
         entry.key, entry.value = name, value if isinstance(value, str) else json.dumps(value)

@@ -68,10 +68,12 @@ def judge(vectors: Vectors, labels: Sequence[str]) -> Figures:
 def labelled(
     folder: Path, *, label: str = "label", only: tuple[str, str] | None = None
 ) -> tuple[list[Path], list[str]]:
-    """Paths and labels from a folder's `manifest.csv`; `only=("split", "val")` keeps the rows with
-    that value.
+    """Paths and labels from a folder's `manifest.csv`, or `products.csv` of a simulated catalogue;
+    `only=("split", "val")` keeps the rows with that value.
     """
-    with (folder / "manifest.csv").open(newline="", encoding="utf-8") as opened:
+    table = folder / "manifest.csv"
+    table = table if table.is_file() else folder / "products.csv"
+    with table.open(newline="", encoding="utf-8") as opened:
         rows = [row for row in csv.DictReader(opened) if only is None or row[only[0]] == only[1]]
     return [folder / row["path"] for row in rows], [row[label] for row in rows]
 

@@ -1,5 +1,6 @@
 """The last two steps of the recipe: the checkpoint as the file that ships, and the file's figures."""
 
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,9 +67,17 @@ def load_student(run: Path) -> tuple[Any, dict[str, Any]]:
 
 
 def write_model(
-    *, run: Path, data: Path, path: Path, weights: dict[str, float] | None = None, side: int = SIDE
+    *,
+    run: Path,
+    data: Path,
+    path: Path,
+    weights: dict[str, float] | None = None,
+    side: int = SIDE,
+    small: bool = True,
 ) -> None:
-    """The checkpoint's averaged network and the other parts at their weights, as one ONNX file."""
+    """The checkpoint's averaged network and the other parts at their weights, as one ONNX file;
+    `small`: stored in 8 bits.
+    """
     from lookalike.training.export import Extractor, export
 
     weights = weights or WEIGHTS
@@ -89,26 +98,84 @@ def write_model(
         "licence": LICENCE,
     }
     joined = [(part, weights[name]) for name, part in parts.items()]
-    export(Extractor(joined), path, side=side, facts=facts)
+    export(Extractor(joined), path, side=side, facts=facts, small=small)
 
 
-def figures(model: Path, folders: Sequence[Path], *, label: str = "label") -> dict[str, Any]:
-    """Leave-one-out figures of a file on labelled folders: each part alone, and joined as shipped."""
+def figures(model: Path, folders: Sequence[str], *, label: str = "label") -> dict[str, Any]:
+    """Leave-one-out figures of a file on labelled folders: each part alone, and joined as shipped.
+
+    folders  "FOLDER" or "FOLDER:COLUMN", the column of its table to judge by (`label` otherwise)
+    """
+    dims, _ = parts_of(model)
+    answer: dict[str, Any] = {}
+    for named in folders:
+        vectors, labels = vectors_of(model, named, label=label)
+        answer[Path(named).name] = {
+            n: f.as_dict() for n, f in by_part(vectors, labels, dims).items()
+        }
+    return answer
+
+
+def weigh(
+    model: Path,
+    folders: Sequence[str],
+    *,
+    colors: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5),
+    edges: Sequence[float] = (0.0, 0.05, 0.1, 0.15, 0.2),
+) -> list[dict[str, float]]:
+    """Mean average precision on every folder (as for `figures`) at other weights of the parts: to
+    choose what `write_model` gets.
+    """
+    dims, old = parts_of(model)
+    known = {Path(named).name: vectors_of(model, named) for named in folders}
+    answer = []
+    for color, edge in itertools.product(colors, edges):
+        new = {"network": round(1 - color - edge, 6), "color": color, "edges": edge}
+        line = dict(new)
+        for name, (vectors, labels) in known.items():
+            judged = judge(reweighed(vectors, dims, old, new), labels)
+            line[name] = round(judged.mean_average_precision, 4)
+        answer.append(line)
+    return answer
+
+
+def reweighed(
+    vectors: Vectors, dims: dict[str, int], old: dict[str, float], new: dict[str, float]
+) -> Vectors:
+    """What joined vectors would be, had their parts had other weights.
+
+    A part that faded (colours, in a grey picture) is shorter than its weight says. The network never
+    fades, so its length tells how far the whole was stretched to length 1.
+    """
+    first = next(iter(dims))
+    stretch = np.linalg.norm(vectors[:, : dims[first]], axis=1, keepdims=True) / old[first] ** 0.5
+    scales = [np.full(dim, (new[name] / old[name]) ** 0.5) for name, dim in dims.items()]
+    return unit(vectors / stretch * np.concatenate(scales))
+
+
+def parts_of(model: Path) -> tuple[dict[str, int], dict[str, float]]:
+    """Lengths and weights of the parts of a file's vectors, by name and in order."""
     from lookalike.training.export import session
 
+    parts = json.loads(session(model).get_modelmeta().custom_metadata_map["parts"])
+    dims = {name: int(part["dim"]) for name, part in parts.items()}
+    return dims, {name: float(part["weight"]) for name, part in parts.items()}
+
+
+def vectors_of(model: Path, named: str, *, label: str = "label") -> tuple[Vectors, list[str]]:
+    """Vectors and labels of "FOLDER" or "FOLDER:COLUMN"."""
+    from lookalike.training.export import session
+
+    place, colon, column = named.rpartition(":")
+    folder = Path(place if colon and Path(place).is_dir() else named)
+    paths, labels = labelled(folder, label=column if folder == Path(place) else label)
     opened = session(model)
-    facts = opened.get_modelmeta().custom_metadata_map
-    dims = {name: part["dim"] for name, part in json.loads(facts["parts"]).items()}
+    side = int(opened.get_modelmeta().custom_metadata_map["side"])
 
     def extract(images: Pixels) -> Vectors:
         return np.asarray(opened.run(None, {"pixels": images})[0], dtype=np.float32)
 
-    answer: dict[str, Any] = {}
-    for folder in folders:
-        paths, labels = labelled(folder, label=label)
-        vectors = in_batches(extract, pictures(paths, size=int(facts["side"])))
-        answer[folder.name] = {n: f.as_dict() for n, f in by_part(vectors, labels, dims).items()}
-    return answer
+    return in_batches(extract, pictures(paths, size=side)), labels
 
 
 def by_part(vectors: Vectors, labels: Sequence[str], dims: dict[str, int]) -> dict[str, Figures]:
