@@ -1,8 +1,9 @@
 // A box on the query's picture, drawn with a pointer or moved with the keys; that part is searched.
 
-import { pictureOf } from "./api.js";
+import { ApiError, pictureOf } from "./api.js";
 import { go, state } from "./address.js";
 import { button, el } from "./dom.js";
+import { trying } from "./notices.js";
 
 const SMALLEST = 0.04;   // of the picture's side; below it a box is a slip of the hand
 const STEP = 0.02;
@@ -29,7 +30,7 @@ export function keyed(box, key, shift) {
 }
 
 /** Ask for a box on a term's picture, and search with it. The term must be the first picture of the question. */
-export function drawBox(term) {
+export async function drawBox(term) {
   let box = state.region ?? [0.25, 0.25, 0.5, 0.5];
   const frame = el("div", { class: "boxed", tabindex: "-1" });
   const mark = el("div", {
@@ -39,7 +40,8 @@ export function drawBox(term) {
   const show = () => Object.assign(mark.style, {
     left: `${box[0] * 100}%`, top: `${box[1] * 100}%`, width: `${box[2] * 100}%`, height: `${box[3] * 100}%`,
   });
-  frame.append(el("img", { src: pictureOf(term, 1024), alt: "The picture of the question", draggable: "false" }), mark);
+  const image = el("img", { src: pictureOf(term, 1024), alt: "The picture of the question", draggable: "false" });
+  frame.append(image, mark);
   const dialog = el("dialog", { class: "drawing", "aria-label": "Search a part of the picture" },
     el("p", {}, "Draw a box around what you mean."), frame,
     el("p", { class: "actions" },
@@ -61,6 +63,9 @@ export function drawBox(term) {
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);
   show();
+  // Opened once the picture is there: a box drawn before would be torn when it comes.
+  await trying(() => image.decode().catch(() => { throw new ApiError("The picture of the question cannot be shown; give it again.", 0); }));
+  if (!image.naturalWidth) { dialog.remove(); return; }
   dialog.showModal();
   mark.focus();
 }

@@ -1,0 +1,239 @@
+"""Asking with the page, as people do."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from tests.page.conftest import Open
+from tests.page.looking import asked, drop, tiles, wait_for_address
+
+from lookalike.datasets.catalogue import view_pictures
+from lookalike.datasets.products import make_product
+from lookalike.library import Library
+from lookalike.query import Query, Term
+
+
+@pytest.fixture(scope="module")
+def new_picture() -> bytes:
+    """A picture of the shop's fourth product that is not in the shop."""
+    return next(view_pictures(make_product(3), range(7, 8)))
+
+
+@pytest.fixture(scope="module")
+def first(shop: Path) -> int:
+    """The id of some picture."""
+    return next(iter(ids_of(shop, "product = 'p0003'")))
+
+
+def ids_of(shop: Path, where: str) -> list[int]:
+    with Library.open(shop, read_only=True) as library, library.view() as view:
+        return [int(id) for id in view.select(where)]
+
+
+def answer(shop: Path, *terms: Term, where: str | None = None) -> list[int]:
+    """What the library itself answers."""
+    with Library.open(shop, read_only=True) as library:
+        return [hit.id for hit in library.search(Query(terms, k=8, where=where)).hits]
+
+
+def test_the_first_visit_shows_the_library_and_how_to_ask(open_page: Open, shop: Path) -> None:
+    page = open_page()
+    assert page.inner_text("h1") == "What looks like this?"
+    assert set(tiles(page)) <= set(ids_of(shop, "outcome = 'indexed'"))
+    assert page.inner_text(".summary") == "All 66 pictures"
+    assert page.is_visible("text=Choose a picture")
+
+
+def test_a_dropped_picture_is_asked_with(
+    open_page: Open, new_picture: bytes, shop: Path, tmp_path: Path
+) -> None:
+    page = open_page()
+    tiles(page)
+    drop(page, new_picture, "new.jpg")
+    wait_for_address(page, "upload=")
+    page.wait_for_selector(".band")
+    file = tmp_path / "new.jpg"
+    file.write_bytes(new_picture)
+    assert tiles(page)[:8] == answer(shop, Term(picture=file))
+    assert page.locator(".chip").count() == 1
+
+
+def test_a_picture_can_be_pasted_and_chosen(open_page: Open, new_picture: bytes) -> None:
+    page = open_page()
+    tiles(page)
+    with page.expect_file_chooser() as chooser:
+        page.click("text=Choose a picture")
+    chooser.value.set_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": new_picture})
+    wait_for_address(page, "upload=")
+    page.evaluate(
+        """bytes => {
+            const data = new DataTransfer();
+            data.items.add(new File([new Uint8Array(bytes)], "pasted.png", {type: "image/png"}));
+            dispatchEvent(new ClipboardEvent("paste", {clipboardData: data, cancelable: true}));
+        }""",
+        list(next(view_pictures(make_product(5), range(7, 8)))),
+    )
+    page.wait_for_selector(".chip >> nth=1")
+    assert len(asked(page)["upload"]) == 2
+
+
+def test_more_like_this_and_less_like_this_make_the_question(
+    open_page: Open, shop: Path, first: int
+) -> None:
+    page = open_page(f"?image={first}")
+    found = tiles(page)
+    other = found[5]
+    page.hover(f"[data-id='{other}']")
+    page.click(f"[data-id='{other}'] .minus")
+    wait_for_address(page, f"not_image={other}")
+    page.wait_for_selector(f"[data-id='{found[3]}']")
+    page.hover(f"[data-id='{found[3]}']")
+    page.click(f"[data-id='{found[3]}'] .plus")
+    wait_for_address(page, f"image={found[3]}")
+    page.wait_for_selector(f".tile.more[data-id='{found[3]}']")
+    expected = answer(
+        shop, Term(image=first), Term(image=found[3]), Term(image=other, weight=-1.0)
+    )
+    assert tiles(page)[:8] == expected
+    page.click(".chip.less .away")
+    page.wait_for_function("!location.search.includes('not_image')")
+    assert page.locator(".chip").count() == 2
+
+
+def test_a_part_of_the_question_counts_more_where_somebody_says_so(
+    open_page: Open, shop: Path, first: int
+) -> None:
+    other = ids_of(shop, "product = 'p0007'")[0]
+    page = open_page(f"?image={first}&image={other}")
+    tiles(page)
+    page.click(".chip >> nth=1 >> .face")
+    page.click("[aria-label='4 times'] >> visible=true")
+    wait_for_address(page, f"image=4:{other}")
+    page.wait_for_selector(".weight")
+    expected = answer(shop, Term(image=first), Term(image=other, weight=4.0))
+    page.wait_for_function(f"document.querySelector('.tile').dataset.id == {expected[0]}")
+    assert tiles(page)[:8] == expected
+
+
+def test_words_are_found_in_captions(open_page: Open, shop: Path) -> None:
+    caption = "p0003"
+    page = open_page()
+    tiles(page)
+    page.fill("[name=words]", caption)
+    page.press("[name=words]", "Enter")
+    wait_for_address(page, f"text={caption}")
+    page.wait_for_selector("text=The most alike of")
+    assert tiles(page)[:4] == answer(shop, Term(words=caption))[:4]
+
+
+def test_a_box_searches_a_part_of_the_picture(open_page: Open, shop: Path, first: int) -> None:
+    page = open_page(f"?image={first}")
+    tiles(page)
+    page.click(".chip .face")
+    page.click("text=Search a part of it")
+    page.wait_for_selector(".drawing[open] .mark")
+    box = page.locator(".boxed").bounding_box()
+    assert box
+    left, top = box["x"] + 2, box["y"] + 2
+    page.mouse.move(left, top)
+    page.mouse.down()
+    page.mouse.move(left + box["width"] / 2, top + box["height"] / 2, steps=4)
+    page.mouse.up()
+    page.click("text=Search this part")
+    wait_for_address(page, "region=")
+    x, y, width, height = map(float, asked(page)["region"][0].split(","))
+    assert 0 <= x < 0.02 and 0 <= y < 0.02
+    assert abs(width - 0.5) < 0.02 and abs(height - 0.5) < 0.02
+    page.wait_for_selector(".chip .part")
+    expected = answer(shop, Term(image=first, region=(x, y, width, height)))
+    page.wait_for_function(f"document.querySelector('.tile').dataset.id == {expected[0]}")
+    assert tiles(page)[:8] == expected
+
+
+def test_filters_are_those_of_the_library(open_page: Open, shop: Path, first: int) -> None:
+    page = open_page(f"?image={first}")
+    tiles(page)
+    page.click("#refine-button")
+    price = page.locator("[data-field=price] input")
+    price.nth(1).fill("50")
+    price.nth(1).press("Enter")
+    wait_for_address(page, "where=price+<=+50")
+    cheap = set(ids_of(shop, "price <= 50"))
+    page.wait_for_function(
+        "cheap => [...document.querySelectorAll('.tile')].every(li => cheap.includes(Number(li.dataset.id)))",
+        arg=sorted(cheap),
+    )
+    kind = page.locator("[data-field=kind] .value").first
+    name = kind.inner_text()
+    kind.click()
+    wait_for_address(page, f"price+<=+50+and+kind+=+'{name}'")
+    both = set(ids_of(shop, f"price <= 50 and kind = '{name}'"))
+    page.wait_for_function(
+        "both => [...document.querySelectorAll('.tile')].every(li => both.includes(Number(li.dataset.id)))",
+        arg=sorted(both),
+    )
+    assert page.get_attribute("#refine-button", "aria-label") == "Refine: 2 set"
+
+
+def test_an_address_can_be_shared_and_back_leads_back(open_page: Open, first: int) -> None:
+    page = open_page()
+    start = tiles(page)
+    page.hover(f"[data-id='{start[0]}']")
+    page.click(f"[data-id='{start[0]}'] .plus")
+    page.wait_for_selector("text=The most alike of")
+    page.click("#refine-button")
+    page.click("text=phash")
+    wait_for_address(page, "by=phash")
+    page.wait_for_selector("text=by color + phash")
+    shared, found = page.url, tiles(page)
+    other = open_page(shared[shared.index("?") :])
+    other.wait_for_selector("text=by color + phash")
+    assert tiles(other) == found
+    page.go_back()
+    page.wait_for_function("!location.search.includes('by=')")
+    page.go_back()
+    page.wait_for_selector("h1:has-text('What looks like this?')")
+    assert tiles(page)[:10] == start[:10]
+    page.go_forward()
+    page.go_forward()
+    page.wait_for_selector("text=by color + phash")
+    assert tiles(page) == found
+
+
+def test_good_answers_end_with_a_line(open_page: Open, first: int) -> None:
+    page = open_page(f"?image={first}")
+    tiles(page)
+    page.wait_for_selector(".band h2")
+    assert re.match("Near-copies|Strong", page.inner_text(".band h2 >> nth=0"))
+    for _ in range(12):
+        if page.locator(".band.end").count():
+            break
+        page.mouse.wheel(0, 500)
+        page.wait_for_timeout(80)
+    assert page.inner_text(".band.end .end-line") == "Nothing better found"
+
+
+def test_a_question_of_only_less_asks_for_more(open_page: Open, first: int) -> None:
+    page = open_page(f"?not_image={first}")
+    page.wait_for_selector("text=Less like this, but more like what?")
+
+
+def test_answers_are_kept_whole_while_the_list_is_long(open_page: Open, first: int) -> None:
+    """All pictures are reached by scrolling; only those near the window are in the document."""
+    page = open_page(f"?image={first}", viewport={"width": 400, "height": 500})
+    tiles(page)
+    seen: set[int] = set()
+    most = 0
+    for _ in range(60):
+        there = tiles(page)
+        seen.update(there)
+        most = max(most, len(there))
+        page.mouse.wheel(0, 400)
+        page.wait_for_timeout(30)
+        if page.evaluate("scrollY + innerHeight >= document.body.scrollHeight - 2"):
+            break
+    seen.update(tiles(page))
+    assert len(seen) == 66
+    assert most < 50
