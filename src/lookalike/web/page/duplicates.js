@@ -103,11 +103,12 @@ function show(index) {
 
 function actions(group) {
   const closed = facts.writable ? null : { disabled: true };
+  const same = group.members[member].kind === "exact";
   return el("div", {},
     el("p", { class: "actions deciding" },
       button("Keep the left", null, () => keep(group, 0), { ...closed, "aria-keyshortcuts": "1" }),
       button("Keep the right", null, () => keep(group, member), { ...closed, "aria-keyshortcuts": "2" }),
-      button("Not duplicates", null, () => part(group), { ...closed, "aria-keyshortcuts": "n" }),
+      button("Not duplicates", null, () => part(group), { ...closed, ...(same ? { disabled: true, title: "They have the same bytes." } : {}), "aria-keyshortcuts": "n" }),
       button("Next group", "forth", () => show(at() + 1), { class: "main", disabled: at() >= groups.length - 1, "aria-keyshortcuts": "j" })),
     facts.writable ? null : el("p", { class: "soft" }, "This server only reads. Start it with --writable, and decisions can be made here."));
 }
@@ -151,7 +152,7 @@ function keys(event) {
     ArrowRight: () => { member = member % (pictures - 1) + 1; draw(); },
     ArrowLeft: () => { member = (member + pictures - 3) % (pictures - 1) + 1; draw(); },
     " ": () => document.querySelector(".laid")?.classList.toggle("over"),
-    1: () => facts.writable && keep(group, 0), 2: () => facts.writable && keep(group, member), n: () => facts.writable && part(group), u: undo,
+    1: () => facts.writable && keep(group, 0), 2: () => facts.writable && keep(group, member), n: () => facts.writable && group.members[member].kind !== "exact" && part(group), u: undo,
   }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!does || (event.key === " " && event.target.closest?.("button, a, summary"))) return;
   event.preventDefault();

@@ -1,0 +1,138 @@
+"""The page's own arithmetic and grammar, run in the browser that will run them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lookalike.stores.filter_grammar import parse
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+
+@pytest.fixture(scope="module")
+def modules(browser: Browser, address: str) -> Iterator[Page]:
+    page = browser.new_page()
+    page.goto(address)
+    yield page
+    page.close()
+
+
+def call(page: Page, module: str, expression: str, *given: object) -> Any:
+    """An expression of a module `it`, with `a`, `b` … for what is given."""
+    names = "abcd"[: len(given)]
+    return page.evaluate(
+        f"([{', '.join(names)}]) => import('/page/{module}.js').then((it) => {expression})",
+        list(given),
+    )
+
+
+CONDITIONS = [
+    ("price between 5 and 20", [{"field": "price", "low": 5, "high": 20}]),
+    ("price >= 5", [{"field": "price", "low": 5}]),
+    ("kind in ('mug', 'shoe')", [{"field": "kind", "values": ["mug", "shoe"]}]),
+    ("kind = 'it''s'", [{"field": "kind", "values": ["it's"]}]),
+    ("caption like '%red%'", [{"field": "caption", "like": "red"}]),
+    ('"in stock" = 1', [{"field": "in stock", "values": [1]}]),
+    ("taken >= '2024-01-01' and price <= 9.5", [
+        {"field": "taken", "low": "2024-01-01"}, {"field": "price", "high": 9.5},
+    ]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "meant"), CONDITIONS, ids=lambda value: str(value)[:30])
+def test_filters_become_controls_and_controls_become_filters(
+    modules: Page, text: str, meant: list[dict[str, object]]
+) -> None:
+    assert call(modules, "where", "it.conditions(a)", text) == meant
+    assert call(modules, "where", "it.whereText(a)", meant) == text
+    parse(text)  # what the library reads
+
+
+@pytest.mark.parametrize(
+    "text", ["price < 5 or price > 9", "not kind = 'mug'", "price = 'x", "a = 1 and a = 2", "price <"]
+)
+def test_a_filter_that_controls_cannot_say_stays_a_text(modules: Page, text: str) -> None:
+    assert call(modules, "where", "it.conditions(a)", text) is None
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        "?",
+        "?image=3&not_image=2:4&text=red+mug&alpha=0.3",
+        "?text=1:2:1&by=color&by=phash&diverse=0.4&collapse=true&min_relevance=strong",
+        "?upload=ab12&region=0.1000,0.2000,0.5000,0.5000&where=price+%3C+5&open=7",
+        "?page=map&at=0.5000,0.4000,2.00&lasso=1,2,3,4,5,6",
+        "?page=duplicates&kind=near&group=4",
+    ],
+)
+def test_an_address_says_the_whole_state(modules: Page, search: str) -> None:
+    assert call(modules, "address", "it.write(it.parse(a))", search) == search
+
+
+def test_nonsense_in_an_address_means_the_ordinary(modules: Page) -> None:
+    nonsense = "?image=x&page=nowhere&alpha=9&region=1,2,3&open=-1&diverse=&group=x"
+    assert call(modules, "address", "it.write(it.parse(a))", nonsense) == "?alpha=1"
+
+
+def test_rows_fill_the_width_and_keep_shapes(modules: Page) -> None:
+    items = [{"width": 200, "height": 100}] * 3 + [{"width": 100, "height": 100}]
+    boxes = call(
+        modules, "flow", "it.flow({width: 400, row: 100, gap: 0}).add(a, true)", items
+    )
+    assert [(box["x"], box["y"], box["width"], box["height"]) for box in boxes] == [
+        (0, 0, 200, 100),
+        (200, 0, 200, 100),
+        # Three of their mean shape, 3 : 2, would fill the row: 400 = 3 · 1.5 · height.
+        pytest.approx((0, 100, 1600 / 9, 800 / 9)),
+        pytest.approx((1600 / 9, 100, 800 / 9, 800 / 9)),
+    ]
+
+
+def test_a_row_is_given_out_when_it_is_full(modules: Page) -> None:
+    square = {"width": 10, "height": 10}
+    boxes = call(
+        modules, "flow", "it.flow({width: 200, row: 100, gap: 0}).add(a, false)", [square] * 3
+    )
+    assert len(boxes) == 2
+
+
+def test_a_box_stays_in_the_picture(modules: Page) -> None:
+    assert call(modules, "region", "it.fitted(a)", [0.9, -0.2, 0.5, 0.5]) == [0.5, 0, 0.5, 0.5]
+    assert call(modules, "region", "it.spanned(a, b)", [0.75, 0.5], [0.25, 0.25]) == [
+        0.25, 0.25, 0.5, 0.25,
+    ]  # fmt: skip
+    assert call(modules, "region", "it.keyed(a, b, c)", [0.5, 0, 0.5, 0.5], "ArrowRight", False) == [
+        0.5, 0, 0.5, 0.5,
+    ]  # fmt: skip
+
+
+def test_a_line_on_the_map_encloses_what_lies_within(modules: Page) -> None:
+    points = {"ids": [7, 8, 9], "x": [0.5, 0.1, 0.9], "y": [0.5, 0.5, 0.95]}
+    square = [0.2, 0.2, 0.8, 0.2, 0.8, 0.8, 0.2, 0.8]
+    assert call(modules, "plane", "it.enclosed(a, b)", points, square) == [0]
+    assert call(modules, "plane", "it.parseLine(it.lineText(a))", square) == square
+
+
+def test_zooming_keeps_the_place_under_the_pointer(modules: Page) -> None:
+    look = {"x": 0.5, "y": 0.5, "zoom": 1}
+    before = call(modules, "plane", "it.toPlane(a, 800, 600, 650, 100)", look)
+    after = call(
+        modules, "plane", "it.toPlane(it.zoomed(a, 800, 600, 650, 100, 3), 800, 600, 650, 100)", look
+    )
+    assert after == pytest.approx(before)
+
+
+def test_the_map_keeps_both_directions_at_one_scale(modules: Page) -> None:
+    spread = call(
+        modules,
+        "plane",
+        "(({ids, x, y}) => ({ids, x: [...x], y: [...y]}))(it.spread(a))",
+        {"ids": [1, 2, 3], "x": [0, 4, 2], "y": [0, 2, 1]},
+    )
+    assert spread["x"] == [0, 1, 0.5]
+    assert spread["y"] == [0.75, 0.25, 0.5]
