@@ -93,7 +93,11 @@ def open_page(browser: Browser, address: str) -> Iterator[Open]:
     mistakes: list[str] = []
 
     def open(search: str = "", **options: object) -> Page:
-        settings = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", **options}
+        settings = {
+            "viewport": {"width": 1280, "height": 800},
+            "reduced_motion": "reduce",
+            **options,
+        }
         context = browser.new_context(**settings)  # type: ignore[arg-type]
         context.set_default_timeout(20_000)
         contexts.append(context)

@@ -35,7 +35,8 @@ def drop(page: Page, data: bytes, name: str, *, zone: str = "ask") -> None:
             const data = new DataTransfer();
             data.items.add(new File([new Uint8Array(bytes)], name, {type: "image/jpeg"}));
             globalThis.dragged = data;
-            const event = (type) => new DragEvent(type, {dataTransfer: data, bubbles: true, cancelable: true});
+            const event = (type) => new DragEvent(
+                type, {dataTransfer: data, bubbles: true, cancelable: true});
             document.body.dispatchEvent(event("dragenter"));
             document.body.dispatchEvent(event("dragover"));
         }""",

@@ -27,7 +27,9 @@ def undecided(shop: Path) -> Iterator[None]:
     yield
     with Library.open(shop) as library:
         for one in library.decisions.all():
-            library.decisions.forget(one.decision.kind, *[p[0] for p in (one.first, one.second) if p])
+            library.decisions.forget(
+                one.decision.kind, *[p[0] for p in (one.first, one.second) if p]
+            )
 
 
 def test_a_picture_opens_large_with_facts_and_neighbours(open_page: Open) -> None:

@@ -3,7 +3,7 @@
 import { el } from "./dom.js";
 import { between, flow } from "./flow.js";
 
-const BEYOND = 700;   // pixels above and below the window that are kept ready
+const BEYOND = 500;   // pixels above and below the window that are kept ready
 const AHEAD = 1600;   // pixels before the end at which more is asked for
 
 /**
