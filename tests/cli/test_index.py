@@ -136,6 +136,42 @@ def test_a_folder_without_pictures_is_told_with_exit_code_1(
     assert run.returncode == 1
     assert run.stderr.startswith("Error: there are no pictures in empty")
     assert run.stderr.count("\n") == 1
+    assert not (tmp_path / "empty" / ".lookalike").exists()
+
+
+def test_a_library_in_which_nothing_was_met_is_taken_away_with_its_folders_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "mine").mkdir()
+    assert lookalike("index", "empty", "--library", "new/place", cwd=tmp_path).returncode == 1
+    assert lookalike("index", "empty", "--library", "mine", cwd=tmp_path).returncode == 1
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["empty", "mine"]
+
+
+def test_a_library_that_was_there_stays_when_there_is_nothing_to_index(tmp_path: Path) -> None:
+    draw(tmp_path / "photos" / "a.png", 1)
+    (tmp_path / "photos" / "empty").mkdir()
+    lookalike("index", "photos", cwd=tmp_path)
+    assert lookalike("index", "photos/empty", cwd=tmp_path).returncode == 1
+    assert Library.open(tmp_path / "photos").info().images == 1
+
+
+def test_a_library_of_nothing_but_broken_pictures_stays_and_lists_them(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "none.jpg").write_bytes(b"this is no picture " * 10)
+    assert lookalike("index", "photos", cwd=tmp_path).returncode == 0
+    assert "none.jpg" in lookalike("failures", "--library", "photos", cwd=tmp_path).stdout
+
+
+def test_a_folder_that_may_not_be_read_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").mkdir()
+    monkeypatch.setattr(os, "access", lambda *_: False)  # the tests may run as root, who may all
+    run = lookalike("index", "secret", cwd=tmp_path)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr == "Error: no permission to read secret: change its permissions\n"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")

@@ -141,6 +141,22 @@ def test_a_bug_is_shown_with_its_traceback(monkeypatch: pytest.MonkeyPatch) -> N
     assert isinstance(run.exception, ZeroDivisionError)
 
 
+def test_a_place_that_may_not_be_entered_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def closed(*_: object, read_only: bool) -> None:
+        raise PermissionError(13, "Permission denied", "secret/library")
+
+    from lookalike.cli import finding
+
+    monkeypatch.setattr(finding, "open_library", closed)
+    run = CliRunner().invoke(program, ["info"])
+    assert run.exit_code == 2
+    assert run.stderr == (
+        "Error: no permission for secret/library: change its permissions or name another place\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "size"),
     [("500", 500), ("4G", 4 << 30), ("500M", 500 << 20), ("1.5 GiB", 3 << 29), ("2kb", 2048)],

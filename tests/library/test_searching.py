@@ -144,3 +144,14 @@ def test_removed_pictures_are_found_no_more_and_their_files_stay(
         assert (moved / "odd" / "001.jpg").exists()
         with pytest.raises(UsageError, match="no picture at"):
             library.remove([moved / "odd"])
+
+
+def test_a_question_whose_file_may_not_be_read_is_told_why(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", closed)
+    with pytest.raises(UsageError, match=r"cannot search with .*secret\.jpg: there is no file"):
+        library.search(tmp_path / "secret.jpg")  # to the worker it is missing: what it says counts

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,14 +86,40 @@ def to_look_at(sources: Sequence[Path], library: Path | None) -> Iterator[Librar
         yield stack.enter_context(Library.create(root, folder=Path(folder) / _FOLDER))
 
 
-def to_write(sources: Sequence[Path], library: Path | None) -> Library:
-    """The library that indexing these sources means; made where there is none."""
+@contextmanager
+def to_write(sources: Sequence[Path], library: Path | None) -> Iterator[Library]:
+    """The library that indexing these sources means; made where there is none, and taken away again if
+    not a single picture was met: the next command should not find an empty one."""
     from lookalike.library import Library
 
     home, there = _home(sources, library)
     if there:
-        return Library.open(home)
-    return Library.create(_folder_of(sources[0]), folder=home)
+        with Library.open(home) as opened:
+            yield opened
+        return
+    new = [folder for folder in (home, *home.parents) if not folder.exists()]
+    empty = False
+    try:
+        with Library.create(_folder_of(sources[0]), folder=home) as opened:
+            try:
+                yield opened
+            finally:
+                empty = _is_empty(opened)
+    finally:
+        if empty and home in new:
+            shutil.rmtree(home, ignore_errors=True)
+            for folder in new[1:]:
+                with suppress(OSError):  # somebody has put something there meanwhile
+                    folder.rmdir()
+
+
+def _is_empty(library: Library) -> bool:
+    """Whether it has met nothing but files of other kinds."""
+    from lookalike.errors import Outcome
+    from lookalike.indexing.tally import NOT_A_PICTURE
+
+    met = library.failures(set(Outcome))
+    return all(image.reason.startswith(NOT_A_PICTURE) for image in met)
 
 
 def _home(sources: Sequence[Path], library: Path | None) -> tuple[Path, bool]:

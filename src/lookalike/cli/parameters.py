@@ -13,7 +13,7 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 
 MODELS = "LOOKALIKE_MODELS"  # what lookalike.models.places reads
-PATH = click.Path(path_type=Path)
+PATH = click.Path(path_type=Path, readable=False)  # what cannot be read is told in our words
 
 
 def _amount(text: str, thousand: int, example: str) -> int:

@@ -100,6 +100,10 @@ class Program(click.Group):
             raise Told(_usage_text(error)) from None
         except LookalikeError as error:
             raise Told(str(error)) from error
+        except PermissionError as error:
+            raise Told(
+                f"no permission for {error.filename}: change its permissions or name another place"
+            ) from error
         return answer
 
 

@@ -39,7 +39,11 @@ def apart(paths: Sequence[Path]) -> list[Path]:
 
 def resolved(source: Path) -> Path:
     try:
-        return source.resolve(strict=True)
+        path = source.resolve(strict=True)
+        whole = os.R_OK | os.X_OK if path.is_dir() else 0  # files are judged when they are read
+        if not os.access(path, whole):
+            raise UsageError(f"no permission to read {source}: change its permissions")
+        return path
     except FileNotFoundError as error:
         raise UsageError(f"no such file or folder: {source}") from error
     except OSError as error:

@@ -206,7 +206,7 @@ def sought(
     picture = term.picture
     assert picture is not None
     if isinstance(picture, Path):
-        if not picture.exists():
+        if not is_there(picture):
             image = in_library(view, picture)
             if image is None:
                 raise UsageError(
@@ -219,6 +219,14 @@ def sought(
         if stored is not None:
             return stored
     return work(picture, term, any_orientation=any_orientation)
+
+
+def is_there(picture: Path) -> bool:
+    """Whether there is such a file; where that may not be asked, reading it will tell why."""
+    try:
+        return picture.exists()
+    except PermissionError:
+        return True
 
 
 def of_image(
