@@ -33,7 +33,13 @@ FLOORS = [
         "lookalike.explaining",
         "lookalike.atlas",
     },
-    {"lookalike.plots", "lookalike.charts", "lookalike.reports", "lookalike.web"},
+    {
+        "lookalike.plots",
+        "lookalike.charts",
+        "lookalike.reports",
+        "lookalike.figures",
+        "lookalike.web",
+    },
     {"lookalike.cli"},
 ]
 

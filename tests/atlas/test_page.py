@@ -1,0 +1,146 @@
+"""The map as a file: what is in it, and that it needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from tests.library.drawing import album, draw
+
+from lookalike import Library
+from lookalike.atlas.atlas import Atlas, draw_up
+from lookalike.atlas.html import page
+from lookalike.atlas.sprites import ACROSS, SIDE, sprites
+from lookalike.cli.program import program
+from lookalike.figures.map import canvas, draw_map, sprite
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = album(tmp_path_factory.mktemp("map") / "photos", 12)
+    draw(folder / "<script>alert(1)<" / "script> & “quotes”.jpg", 99)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def library(photos: Path) -> Iterator[Library]:
+    with Library.create(photos) as library:
+        library.add([photos], extractors=["color"])
+        yield library
+
+
+@pytest.fixture(scope="module")
+def atlas(library: Library) -> Atlas:
+    return draw_up(library, method="pca", color="folder")
+
+
+def data_of(text: str) -> dict[str, object]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
+    assert found
+    made: dict[str, object] = json.loads(found[1])
+    return made
+
+
+def test_the_page_holds_every_picture_and_loads_nothing(library: Library, atlas: Atlas) -> None:
+    text = page(atlas, sprites(library, atlas), title="Mine & yours")
+    data = data_of(text)
+    assert data["paths"] == list(atlas.paths)
+    places = np.frombuffer(base64.b64decode(str(data["places"])), "<u2").reshape(-1, 2) / 65535
+    assert places == pytest.approx(atlas.places, abs=1e-4)
+    assert not re.search(r"""(?:src|href|url\()\s*=?\s*["']?https?:""", text)
+    assert "default-src 'none'" in text
+    assert "<title>Mine &amp; yours</title>" in text
+    assert "{{" not in re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+
+
+def test_a_file_name_cannot_become_markup(library: Library, atlas: Atlas) -> None:
+    text = page(atlas, sprites(library, atlas), title="<script>alert(2)</script>")
+    assert "<script>alert" not in text
+    assert any("<script>alert(1)<" in path for path in data_of(text)["paths"])  # type: ignore[attr-defined]
+
+
+def test_each_sprite_is_its_picture(library: Library, atlas: Atlas) -> None:
+    packed = sprites(library, atlas)
+    assert packed.lost == 0
+    assert sorted(packed.slots.tolist()) == list(range(13))
+    sheets: dict[int, np.ndarray] = {}
+    for place, id in enumerate(atlas.ids.tolist()):
+        slot = int(packed.slots[place])
+        found = sprite(packed, slot, sheets)
+        from lookalike.thumbnails.making import pixels_of
+
+        truth = pixels_of(library.thumbnails.get(id, SIDE).data)
+        assert found.shape == truth.shape
+        assert np.abs(found.astype(int) - truth).mean() < 8  # WebP against JPEG
+    assert sheets[0].shape[1] == ACROSS * SIDE
+
+
+def test_only_so_many_thumbnails_are_packed_those_that_get_room_first(
+    library: Library, atlas: Atlas
+) -> None:
+    packed = sprites(library, atlas, most=4)
+    chosen = packed.slots >= 0
+    assert chosen.sum() == 4
+    assert atlas.level[chosen].max() <= atlas.level[~chosen].min()
+
+
+def test_pictures_that_are_gone_are_points(tmp_path: Path) -> None:
+    folder = album(tmp_path / "photos", 4)
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["color"])
+        (folder / "000.jpg").unlink()
+        found = draw_up(library, method="pca")
+        packed = sprites(library, found)
+    assert packed.lost == 1
+    assert packed.slots[found.paths.index("000.jpg")] == -1
+
+
+def test_the_picture_of_a_map_shows_points_and_thumbnails(
+    library: Library, atlas: Atlas, tmp_path: Path
+) -> None:
+    made = canvas(atlas, sprites(library, atlas))
+    assert made.shape == (2048, 2048, 3)
+    first = int(np.argmin(atlas.level))
+    x, y = (atlas.places[first] * 2047).round().astype(int)
+    around = made[y - 10 : y + 10, x - 10 : x + 10].reshape(-1, 3)
+    assert len(np.unique(around, axis=0)) > 3  # a picture, not a dot of one colour
+    draw_map(atlas, sprites(library, atlas), tmp_path / "map.png", title="A $map$")
+    assert (tmp_path / "map.png").stat().st_size > 10_000
+
+
+def test_the_command_draws_a_page_and_reports(
+    photos: Path, library: Library, tmp_path: Path
+) -> None:
+    out = tmp_path / "map.html"
+    arguments = ["map", str(photos), "--method", "pca", "-o", str(out)]
+    ran = CliRunner().invoke(program, arguments)
+    assert ran.exit_code == 0, ran.output
+    assert "trustworthiness" in ran.stdout
+    assert "Drawn:" in ran.stderr
+    assert data_of(out.read_text("utf-8"))["color"] == "cluster"
+    as_json = CliRunner().invoke(program, [*arguments, "--format", "json"])
+    assert len(json.loads(as_json.stdout)["places"]) == 13
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-o", "map.gif"], "into an .html or a .png"),
+        (["-o", "nowhere/map.html"], "no folder nowhere"),
+        (["--color", "mood"], "no picture has a field 'mood'"),
+        (["--by", "shape"], "no shape vectors"),
+    ],
+)
+def test_wrong_use_of_the_command_is_one_line(
+    photos: Path, library: Library, arguments: list[str], said: str
+) -> None:
+    ran = CliRunner().invoke(program, ["map", str(photos), "--method", "pca", *arguments])
+    assert ran.exit_code == 2
+    assert said in ran.stderr
+    assert len(ran.stderr.strip().splitlines()) == 1
