@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -211,6 +211,7 @@ class Library:
         kind: Kind = "copies",
         thorough: bool | None = None,
         limits: Limits | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> Duplicates:
         """Pictures that are there more than once (all, or those at or below `paths`), in groups, with
         the one to keep.
@@ -220,13 +221,18 @@ class Library:
         thorough  whether crops, frames and tilts are looked for, which takes longest; None: among up
                   to 100,000 pictures
         limits    of reading a picture that must be looked at
+        progress  called in this thread with the pairs compared and the pairs known to need it; the
+                  second grows when the next stage finds more
 
         Pairs that somebody decided are no duplicates are left out.
         """
         from lookalike.duplicates.finding import find
         from lookalike.duplicates.verifying import Verifier, files_of
 
-        with self._store.view() as view, Verifier(files_of(view), limits=limits) as verifier:
+        with (
+            self._store.view() as view,
+            Verifier(files_of(view), limits=limits, progress=progress) as verifier,
+        ):
             return find(view, verifier, among(view, paths), kind=kind, thorough=thorough)
 
     def similar_groups(

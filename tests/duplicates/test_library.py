@@ -191,3 +191,11 @@ def test_marks_steer_a_question_that_learns(library: Library, photos: Path) -> N
     moved /= np.linalg.norm(moved)
     for name, vector in (("3.png", three), ("4.png", four)):
         assert after[name] == pytest.approx(float(moved @ vector), abs=1e-5)
+
+
+def test_a_long_search_says_how_far_it_is(library: Library) -> None:
+    seen: list[tuple[int, int]] = []
+    found = library.duplicates(progress=lambda done, total: seen.append((done, total)))
+    assert [done for done, _ in seen] == sorted({done for done, _ in seen})  # it only goes on
+    assert all(0 < done <= total for done, total in seen)
+    assert seen[-1] == (found.compared, found.compared)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli import finding, groups, output, parameters, wording
+from lookalike.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
     from lookalike.duplicates.report import Kind
@@ -56,8 +57,11 @@ def command(
     """
     format_ = parameters.chosen_format(format_, null)
     near = [path.absolute() for path in paths]
-    with finding.open_library(library, near) as opened:
-        found = opened.duplicates(paths, kind=kind, thorough=thorough)
+    with (
+        finding.open_library(library, near) as opened,
+        ProgressLine("Comparing", unit="pairs") as line,
+    ):
+        found = opened.duplicates(paths, kind=kind, thorough=thorough, progress=line.count)
     groups.write(found, format_, null=null)
     if found.unreadable:
         pairs = wording.counted(found.unreadable, "pair")

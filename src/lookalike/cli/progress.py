@@ -29,8 +29,9 @@ class ProgressLine:
     older, longer text, so that nothing flickers.
     """
 
-    def __init__(self, verb: str, stream: TextIO | None = None) -> None:
+    def __init__(self, verb: str, stream: TextIO | None = None, *, unit: str = "images") -> None:
         self._verb = verb
+        self._unit = unit
         self._stream = stream or sys.stderr
         self._alive = output.is_terminal(self._stream)
         self._drawn = 0.0
@@ -69,6 +70,7 @@ class ProgressLine:
             progress,
             recent=(progress.done - before, progress.seconds - since),
             width=_columns(self._stream) - 1,  # the last column makes some terminals wrap
+            unit=self._unit,
         )
         self._write(text)
 
@@ -91,14 +93,22 @@ class ProgressLine:
             self._stream.flush()
 
 
-def line(verb: str, progress: Progress, *, recent: tuple[int, float], width: int) -> str:
+def line(
+    verb: str,
+    progress: Progress,
+    *,
+    recent: tuple[int, float],
+    width: int,
+    unit: str = "images",
+) -> str:
     """The state in at most `width` columns; what matters least goes first when it is narrow.
 
     recent  files settled within the last seconds, and those seconds: the rate
+    unit    what is counted, where the number of all is known
     """
     files, seconds = recent
     done, total = progress.done, progress.total
-    speed = f"{wording.rate(files / seconds)} images/s" if files and seconds > 0 else ""
+    speed = f"{wording.rate(files / seconds)} {unit}/s" if files and seconds > 0 else ""
     failed = f"{wording.number(progress.failed)} failed" if progress.failed else ""
     if total is None:
         pieces = [verb, wording.counted(done, "file"), speed, failed]

@@ -118,9 +118,11 @@ class Verifier:
         *,
         limits: Limits | None = None,
         workers: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> None:
         limits = limits or Limits()
         self._files = files
+        self._progress = progress
         self._verdicts: dict[Pair, Verdict] = {}
         self._pool: Pool[Comparison, list[Verdict]] = Pool(
             Comparing(limits),
@@ -132,6 +134,7 @@ class Verifier:
     def verdicts(self, pairs: Sequence[Pair]) -> dict[Pair, Verdict]:
         """The verdict on every pair."""
         fresh = sorted(p for p in {*pairs} if p not in self._verdicts)
+        total = len(self._verdicts) + len(fresh)
         files = self._files({id for p in fresh for id in p})
         partners: dict[int, list[int]] = {}
         for one, other in fresh:
@@ -147,6 +150,8 @@ class Verifier:
         for (one, others), found in zip(work, self._pool.map(tasks), strict=True):
             for other, verdict in zip(others, found, strict=True):
                 self._verdicts[one, other] = verdict
+            if self._progress:
+                self._progress(len(self._verdicts), total)
         return {p: self._verdicts[p] for p in pairs}
 
     @property
