@@ -1,11 +1,13 @@
 """How often a hit of each relevance shows the same thing, on labelled pictures.
 
-    python benchmarks/relevance.py FOLDER... [--with color,shape,histogram,pixels] [--count 500]
+    python benchmarks/relevance.py FOLDER[:COLUMN]... [--with color,shape] [--ask 250] [--together]
 
-For every picture of the library, all others are hits: for each band the share of them that has the same
-label (precision), how many hits a question has in it, and the share of questions whose first hit is in it.
-Then copies: pictures saved again as JPEG 50 and at half size, asked from outside: the share whose original
-is judged a near-copy, and how many of 1,000 other pairs are, all of different files.
+A folder has a manifest.csv (or products.csv) with the labels in COLUMN, or folders that are labels;
+`catalogue` draws the simulated one. Every so many pictures are asked with, all others are hits: for each
+band the share of them that has the same label (precision), and how many hits a question has in it. Then
+copies: pictures saved again as JPEG 50 and at half size, asked from outside: the share whose original is
+judged a near-copy, and how many of 1,000 other pictures are. `:-` means no labels: copies only.
+`--together` makes one library of all folders.
 """
 
 from __future__ import annotations
@@ -13,24 +15,54 @@ from __future__ import annotations
 import argparse
 import io
 from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from PIL import Image
 
 from lookalike import Library, Query
-from lookalike.datasets.labelled import Labelled, read_labelled
+from lookalike.datasets.labelled import read_labelled, read_manifest
 from lookalike.extractors.table import parse
 from lookalike.query import Term
 from lookalike.vectors.calibration import RELEVANCES
 
 COPIES = 60
+DRAWN = 150, 4, 192
+"""Products, views of each, pixels a side of the catalogue."""
 
 
-def spread(pictures: list[Labelled], count: int) -> list[Labelled]:
-    """So many of them, evenly."""
-    step = max(1, -(-len(pictures) // count))
-    return pictures[::step]
+@dataclass(frozen=True)
+class Pictures:
+    """One library: a label for every file."""
+
+    name: str
+    labels: dict[Path, str]
+    labelled: bool = True
+
+
+def pictures_of(given: str, stack: ExitStack) -> Pictures:
+    """What FOLDER[:COLUMN] means."""
+    name, _, column = given.partition(":")
+    folder = Path(name)
+    if name == "catalogue":
+        from lookalike.datasets.catalogue import write_catalogue
+
+        folder = Path(stack.enter_context(TemporaryDirectory())) / name
+        write_catalogue(folder, products=DRAWN[0], views=DRAWN[1], size=DRAWN[2])
+    if column == "-":
+        files = sorted(file.resolve() for file in folder.rglob("*.jpg"))
+        return Pictures(folder.name, {file: str(file) for file in files}, labelled=False)
+    tables = [folder / table for table in ("manifest.csv", "products.csv")]
+    table = next((table for table in tables if table.is_file()), None)
+    found = read_manifest(table, label=column) if table and column else read_labelled(folder)
+    return Pictures(given.split("/")[-1], {each.path.resolve(): each.label for each in found})
+
+
+def every(files: list[Path], count: int) -> list[Path]:
+    """So many of them at most, evenly."""
+    return files[:: max(1, -(-len(files) // count))]
 
 
 def saved_again(file: Path, *, half: bool) -> bytes:
@@ -44,32 +76,29 @@ def saved_again(file: Path, *, half: bool) -> bytes:
     return out.getvalue()
 
 
-def bands(library: Library, name: str, labels: dict[Path, str]) -> str:
+def bands(library: Library, name: str, labels: dict[Path, str], ask: int) -> str:
     """A row of the table: precision and hits a question in each band."""
     hits: Counter[str] = Counter()
     right: Counter[str] = Counter()
-    firsts: Counter[str] = Counter()
-    files = list(labels)
-    for start in range(0, len(files), 100):
-        some = files[start : start + 100]
-        queries = [Query((Term(file),), by=(name,), k=len(files)) for file in some]
+    asked = every(list(labels), ask)
+    for start in range(0, len(asked), 50):
+        some = asked[start : start + 50]
+        queries = [Query((Term(file),), by=(name,), k=len(labels)) for file in some]
         for file, answer in zip(some, library.search_batch(queries), strict=True):
-            others = [hit for hit in answer.hits if hit.file != file]
-            firsts.update([others[0].relevance or "none"])
-            for hit in others:
-                hits[hit.relevance or "none"] += 1
-                right[hit.relevance or "none"] += labels[hit.file] == labels[file]
+            for hit in answer.hits:
+                if hit.file != file:
+                    hits[hit.relevance or "none"] += 1
+                    right[hit.relevance or "none"] += labels[hit.file] == labels[file]
     cells = [f"| {name:22}"]
     for band in reversed(RELEVANCES):
         precision = f"{right[band] / hits[band]:.2f}" if hits[band] else "–"
-        each = hits[band] / len(files)
-        cells.append(f"{precision} ({each:.2g} hits, {firsts[band] / len(files):.0%} first)")
+        cells.append(f"{precision} ({hits[band] / len(asked):.2g})")
     return " | ".join(cells) + " |"
 
 
 def copies(library: Library, name: str, files: list[Path]) -> str:
     """Copies found, and other pictures taken for copies."""
-    chosen = files[:: max(1, len(files) // COPIES)][:COPIES]
+    chosen = every(files, COPIES)
     told = []
     strangers = compared = 0
     for half in (False, True):
@@ -89,26 +118,34 @@ def copies(library: Library, name: str, files: list[Path]) -> str:
     return f"| {name:22} | {told[0]} | {told[1]} | {1000 * strangers / compared:.2f} |"
 
 
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    arguments.add_argument("folders", nargs="+", type=Path)
-    arguments.add_argument("--with", dest="extractors", default="color,shape,histogram,pixels")
-    arguments.add_argument("--count", type=int, default=500)
-    given = arguments.parse_args()
-    names = parse(given.extractors)
-    for folder in given.folders:
-        pictures = spread(list(read_labelled(folder)), given.count)
-        labels = {picture.path.resolve(): picture.label for picture in pictures}
-        kinds = len(set(labels.values()))
-        print(f"\n{folder.name}: {len(labels)} pictures of {kinds} kinds, precision by band\n")
-        with TemporaryDirectory() as home, Library.create(folder, folder=Path(home)) as library:
-            library.add(list(labels), extractors=names)
+def report(pictures: Pictures, names: list[str], ask: int) -> None:
+    labels = pictures.labels
+    print(f"\n{pictures.name}: {len(labels)} pictures of {len(set(labels.values()))} kinds\n")
+    with TemporaryDirectory() as home, Library.create(Path(home), folder=Path(home)) as library:
+        library.add(list(labels), extractors=names)
+        if pictures.labelled:
             print(f"| space | {' | '.join(reversed(RELEVANCES))} |\n|---|---|---|---|---|")
             for name in names:
-                print(bands(library, name, labels), flush=True)
-            print("\n| space | JPEG 50 | half size | others, of 1,000 |\n|---|---|---|---|")
-            for name in names:
-                print(copies(library, name, list(labels)), flush=True)
+                print(bands(library, name, labels, ask), flush=True)
+        print("\n| space | JPEG 50 | half size | others, of 1,000 |\n|---|---|---|---|")
+        for name in names:
+            print(copies(library, name, list(labels)), flush=True)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    arguments.add_argument("folders", nargs="+")
+    arguments.add_argument("--with", dest="extractors", default="color,shape,histogram,pixels")
+    arguments.add_argument("--ask", type=int, default=250)
+    arguments.add_argument("--together", action="store_true")
+    given = arguments.parse_args()
+    with ExitStack() as stack:
+        sets = [pictures_of(folder, stack) for folder in given.folders]
+        if given.together:
+            joined = {file: label for one in sets for file, label in one.labels.items()}
+            sets = [Pictures(" + ".join(one.name for one in sets), joined)]
+        for one in sets:
+            report(one, parse(given.extractors), given.ask)
 
 
 if __name__ == "__main__":

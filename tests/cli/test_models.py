@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.running import Album, draw, lookalike
@@ -106,7 +107,7 @@ def test_what_is_no_model_lists_the_known_ones(tmp_path: Path, nowhere: dict[str
 def test_a_library_without_networks_says_nothing_of_a_runtime(album: Album) -> None:
     found = json.loads(lookalike("info", "--format", "json", cwd=album.photos).stdout)
     assert found["runtime"] is None
-    assert "networks run" not in lookalike("info", cwd=album.photos).stdout
+    assert "runs on" not in lookalike("info", cwd=album.photos).stdout
 
 
 class Terminal(io.StringIO):
@@ -135,18 +136,33 @@ def test_speed_counts_only_what_came_in_this_run() -> None:
     assert fetching.line(unknown, came=0, seconds=0.0) == "Downloading a/b  30 MB"
 
 
+def runtimes(folder: Path, extractor: str) -> tuple[dict[str, Any], str]:
+    """What `info` tells of the only network of a library: as JSON, and the table's last line."""
+    draw(folder / "photos" / "one.png", 1)
+    run = lookalike("index", "photos", "--with", extractor, cwd=folder)
+    assert run.returncode == 0, run.stderr
+    found = json.loads(
+        lookalike("info", "--library", "photos", "--format", "json", cwd=folder).stdout
+    )
+    (space,) = found["spaces"]
+    assert space["runtime"] == found["runtime"]
+    table = lookalike("info", "--library", "photos", cwd=folder).stdout.splitlines()
+    return space["runtime"], table[-1]
+
+
+def test_info_tells_how_the_built_in_network_runs(tmp_path: Path) -> None:
+    found, line = runtimes(tmp_path, "lookalike")
+    assert set(found) == {"provider", "threads", "batch"}
+    threads = "1 thread" if found["threads"] == 1 else f"{found['threads']} threads"
+    assert line == (
+        f"lookalike runs on {found['provider']}: {threads}, {found['batch']} pictures in a batch"
+    )
+
+
 def test_info_tells_how_the_networks_of_a_library_run(tmp_path: Path, shared_folder: Path) -> None:
     network = shared_folder / "models" / "mobilenet_v2_1.0_224"
     if not network.is_dir():
         pytest.skip(f"no network in {network}")
-    draw(tmp_path / "photos" / "one.png", 1)
-    run = lookalike("index", "photos", "--with", f"onnx:{network}", cwd=tmp_path)
-    assert run.returncode == 0, run.stderr
-    found = json.loads(
-        lookalike("info", "--library", "photos", "--format", "json", cwd=tmp_path).stdout
-    )
-    assert set(found["runtime"]) == {"provider", "threads", "batch"}
-    assert found["runtime"]["provider"].endswith("ExecutionProvider")
-    assert found["runtime"]["threads"] >= 1
-    table = lookalike("info", "--library", "photos", cwd=tmp_path).stdout.splitlines()[-1]
-    assert table.startswith(f"networks run on {found['runtime']['provider']}: ")
+    found, line = runtimes(tmp_path, f"onnx:{network}")
+    assert found["provider"].endswith("ExecutionProvider") and found["threads"] >= 1
+    assert line.startswith(f"onnx:{network} runs on {found['provider']}: ")

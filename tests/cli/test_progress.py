@@ -31,9 +31,7 @@ def test_the_line_shows_share_rate_time_left_and_failures() -> None:
 
 
 def test_the_line_counts_what_it_is_told_to_count() -> None:
-    text = progress.line(
-        "Comparing", state(10, 40), recent=(10, 5.0), width=120, unit="pairs"
-    )
+    text = progress.line("Comparing", state(10, 40), recent=(10, 5.0), width=120, unit="pairs")
     assert "  10/40  2.0 pairs/s  " in text
 
 

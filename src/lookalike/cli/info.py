@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from lookalike.stores.contract import Space
 
 
-_NETWORKS = ("onnx", "clip")  # families that ONNX Runtime computes
+_NETWORKS = ("lookalike", "onnx", "clip")  # families that ONNX Runtime computes
 
 
 @click.command("info")
@@ -45,17 +46,19 @@ def document(facts: Info) -> dict[str, Any]:
         "bytes": facts.bytes,
         "read_only": facts.read_only,
         "spaces": [_space(space) for space in facts.spaces],
-        "runtime": _runtime(facts),
+        "runtime": next(filter(None, map(_runtime, facts.spaces)), None),
     }
 
 
-def _runtime(facts: Info) -> dict[str, Any] | None:
-    """How the networks of the library run on this machine; None where it has none."""
-    if not any(space.name.partition(":")[0] in _NETWORKS for space in facts.spaces):
+def _runtime(space: Space) -> dict[str, Any] | None:
+    """How the network of a space runs on this machine; None where it has none."""
+    family = re.split("[:+]", space.name)[0]
+    if family not in _NETWORKS:
         return None
+    from lookalike.extractors import builtin
     from lookalike.extractors.runtime import expected_facts
 
-    found = expected_facts()
+    found = expected_facts(builtin.BATCH) if family == "lookalike" else expected_facts()
     return None if found is None else asdict(found)
 
 
@@ -71,6 +74,7 @@ def _space(space: Space) -> dict[str, Any]:
         "bytes": space.bytes,
         "bytes_per_image": _each(space),
         "index": _index(space),
+        "runtime": _runtime(space),
     }
 
 
@@ -139,9 +143,11 @@ def _table(facts: Info) -> None:
     for space in facts.spaces:
         if space.index is not None:
             _say_index(facts, space)
-    if runtime := _runtime(facts):
-        output.put()
+    networks = [(space, found) for space in facts.spaces if (found := _runtime(space))]
+    for at, (space, found) in enumerate(networks):
+        if at == 0:
+            output.put()
         output.put(
-            f"networks run on {runtime['provider']}: {wording.counted(runtime['threads'], 'core')}, "
-            f"{runtime['batch']} pictures in a batch"
+            f"{output.printable(space.name)} runs on {found['provider']}: "
+            f"{wording.counted(found['threads'], 'thread')}, {found['batch']} pictures in a batch"
         )

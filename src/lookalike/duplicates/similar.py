@@ -116,8 +116,13 @@ class Judge:
         return found
 
     def _backgrounds(self, vectors: Floats) -> Sequence[Background | None]:
-        kind = self._space.similarity
-        return [Background.of(vector[None], self._sample, similarity=kind) for vector in vectors]
+        found = similarity_matrix(vectors, self._sample, similarity=self._space.similarity)
+        return Background.of_each(
+            found,
+            np.arange(len(vectors)),
+            similarity=self._space.similarity,
+            count=self._space.count,
+        )
 
     def _enough(self, value: float, background: Background | None) -> bool:
         if self._similarity is not None:

@@ -56,16 +56,17 @@ class Port:
     shape: tuple[int | None, ...]
 
 
-def expected_facts() -> RuntimeFacts | None:
+def expected_facts(batch: int = _BATCH) -> RuntimeFacts | None:
     """How a network would run here, without loading one (the runtime itself is imported); None where
-    there is no runtime. Networks with a fixed batch or dynamic quantisation get batches of 1."""
+    there is no runtime. `batch` is that on a processor. Networks with a fixed batch or dynamic
+    quantisation get batches of 1."""
     try:
         available = _import_runtime().get_available_providers()
     except MissingExtra:
         return None
     provider = next(name for name in _PROVIDERS if name in available)
     on_processor = provider == "CPUExecutionProvider"
-    return RuntimeFacts(provider, usable_cores(), _BATCH if on_processor else _BATCH_ELSEWHERE)
+    return RuntimeFacts(provider, usable_cores(), batch if on_processor else _BATCH_ELSEWHERE)
 
 
 class Session:

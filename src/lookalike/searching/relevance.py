@@ -64,7 +64,9 @@ class Backgrounds:
                 key, vectors, count, similarity=probe.similarity, among=ids, exact=True
             )
             found = np.take_along_axis(near.similarities, np.argsort(near.ids, axis=1), axis=1)
-        return Background.of_each(found, starts, similarity=probe.similarity)
+        return Background.of_each(
+            found, starts, similarity=probe.similarity, count=probe.space.count
+        )
 
 
 def judged(

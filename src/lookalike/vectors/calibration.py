@@ -4,18 +4,25 @@ A cosine of 0.8 is a find among photos of everything and nothing at all among ph
 similarity is compared with the similarities of the same query to a sample of the library, most of
 which is unrelated to it:
 
-    share   how far it lies between their median (0) and identity (1)
-    height  the same distance in units of the upper half of their spread (84 % quantile - median)
-    beyond  how far it lies between their 99 % quantile (0) and identity (1); at least three pictures
-            lie above that quantile, because the query itself and copies of it may be in the sample
+    height     how far it stands out: the number of times that the distance to identity (1 minus the
+               cosine) shrinks on the way from the median to the 84 % quantile, continued. In
+               logarithms, so that a space whose strangers are all very similar has as much room as
+               one whose strangers are not
+    by chance  how many unrelated pictures of the whole library are expected to be as similar: every
+               step of height leaves a fifth of them
+    beyond     how far it lies between the 99 % quantile (0) and identity (1); at least three pictures
+               lie above that quantile, because the query itself and copies of it may be in the sample
+    share      how far it lies between the median (0) and identity (1)
 
-The bands were set on photos of ten scenes (corel1k) and 81 kinds of groceries, and on no third set.
-"Strong" is right for 93 to 100 % of the hits on the first and for 48 to 86 % on the second, by
-extractor; docs/searching.md has the table (benchmarks/relevance.py).
+Only the median and the 84 % quantile say how high a hit stands: a tail fitted further out would be
+fitted to the very relatives that are looked for, which on corel1k are a tenth of the library. How fast
+the tail falls was read off the groceries; docs/searching.md reports what the bands are worth there and on
+libraries that took no part in it (benchmarks/relevance.py).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -34,13 +41,23 @@ FEWEST = 30
 """Pictures without which there is no background to judge against."""
 
 NEAR_COPY_BEYOND, NEAR_COPY_SHARE = 0.85, 0.999
-"""Chosen on the two sets on which docs/searching.md reports them, so the rates there flatter a little:
-87 to 100 % of the pictures saved again are near-copies, and at most 0.11 of 1,000 others. By the share
-alone, histograms of different pictures reach 0.996, and copies in shape only 0.84. The share is for
-exact copies where so many of them are in the library that they are its 99 % quantile.
+"""Chosen on corel1k and groceries. By the share alone, histograms of different pictures reach 0.996, and
+copies in shape only 0.84. The share is for exact copies where so many of them are in the library that
+they are its 99 % quantile.
 """
-STRONG_HEIGHT, STRONG_SHARE, STRONG_BEYOND = 3.0, 0.5, 0.5
-PLAUSIBLE_HEIGHT, PLAUSIBLE_SHARE = 2.0, 0.3
+UPPER = 0.1587
+"""Part of the background above its 84 % quantile, at height 1."""
+
+FALL = 5.0
+"""By how much every further step of height thins the unrelated pictures: 4 to 10 on the groceries, by
+extractor."""
+
+STRONG, PLAUSIBLE = 0.05, 1.0
+"""Unrelated pictures that are as similar by chance, at most: one question in twenty meets one such hit,
+or every question meets one."""
+
+FEWEST_COMPARED = 1000
+"""A smaller library is judged as if it had so many: it has fewer strangers, but fewer relatives too."""
 
 SPARED = 3
 """Pictures of the sample that may be the query itself or its copies."""
@@ -54,24 +71,28 @@ class Background:
     """The similarities of one query to a sample of the library, as three quantiles.
 
     identity  the similarity of a vector to itself: 1 for the cosine, 0 for minus the distance
+    count     how many pictures the library has
     """
 
     median: float
     upper: float
     highest: float
     identity: float
+    count: int
 
     @classmethod
-    def of(cls, query: Floats, sample: Floats, *, similarity: Similarity) -> Background | None:
+    def of(
+        cls, query: Floats, sample: Floats, *, similarity: Similarity, count: int
+    ) -> Background | None:
         """The background of a query (n, dim) (of several vectors the best counts) in a sample
-        (m, dim); None if the sample is too small. Minus the distance is squared first, which for
-        unit vectors puts it on the scale of the cosine: |a - b|² = 2 - 2 cos."""
+        (m, dim) of `count` pictures; None if the sample is too small. Minus the distance is squared
+        first, which for unit vectors puts it on the scale of the cosine: |a - b|² = 2 - 2 cos."""
         found = similarity_matrix(query, sample, similarity=similarity)
-        return cls.of_each(found, np.zeros(1, np.int64), similarity=similarity)[0]
+        return cls.of_each(found, np.zeros(1, np.int64), similarity=similarity, count=count)[0]
 
     @classmethod
     def of_each(
-        cls, found: Floats, starts: NDArray[np.int64], *, similarity: Similarity
+        cls, found: Floats, starts: NDArray[np.int64], *, similarity: Similarity, count: int
     ) -> Sequence[Background | None]:
         """The same for many queries, from their similarities (n, m) to the sample; a query is a run of
         rows from one of `starts` on."""
@@ -80,13 +101,14 @@ class Background:
         found = np.maximum.reduceat(found, starts, axis=0)
         if similarity == "euclidean":
             found = -np.square(found)
-        count = found.shape[1]
-        place = min(int(0.99 * (count - 1)), count - 1 - SPARED)
+        last = found.shape[1] - 1
+        place = min(int(0.99 * last), last - SPARED)
         highest = np.partition(found, place, axis=1)[:, place].tolist()
         middle = np.quantile(found, (0.5, 0.8413), axis=1).T.tolist()
         identity = 1.0 if similarity == "cosine" else 0.0
         return [
-            cls(m, upper, top, identity) for (m, upper), top in zip(middle, highest, strict=True)
+            cls(m, upper, top, identity, count)
+            for (m, upper), top in zip(middle, highest, strict=True)
         ]
 
     def judge(self, similarity: float, kind: Similarity) -> Relevance:
@@ -96,12 +118,19 @@ class Background:
         beyond = part(value, self.highest, self.identity)
         if beyond >= NEAR_COPY_BEYOND or share >= NEAR_COPY_SHARE:
             return "near-copy"
-        height = (value - self.median) / max(self.upper - self.median, SMALLEST_SPREAD)
-        if (height >= STRONG_HEIGHT and share >= STRONG_SHARE) or beyond >= STRONG_BEYOND:
+        chance = self.by_chance(value)
+        if chance <= STRONG:
             return "strong"
-        if height >= PLAUSIBLE_HEIGHT and share >= PLAUSIBLE_SHARE:
-            return "plausible"
-        return "weak"
+        return "plausible" if chance <= PLAUSIBLE else "weak"
+
+    def by_chance(self, value: float) -> float:
+        """How many unrelated pictures of the library are expected to be as similar as this cosine, or
+        minus squared distance: UPPER · count · FALL^(1 - height)."""
+        whole = max(self.identity - self.median, SMALLEST_SPREAD)
+        step = math.log(whole / max(self.identity - self.upper, SMALLEST_SPREAD * whole))
+        shrunk = math.log(whole / max(self.identity - value, SMALLEST_SPREAD * whole))
+        height = shrunk / max(step, SMALLEST_SPREAD)
+        return UPPER * max(self.count, FEWEST_COMPARED) * math.exp((1 - height) * math.log(FALL))
 
     def near_copy(self, kind: Similarity) -> float:
         """The similarity from which on `judge` says so."""
