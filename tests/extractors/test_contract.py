@@ -1,15 +1,18 @@
-"""What every extractor promises, checked on every one that can be built without a model."""
+"""What every extractor promises, checked on every family: those that need a model get a tiny one."""
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from tests.extractors.networks import write_clip, write_onnx
 
 from lookalike.extractors import EXTRACTORS, load
 from lookalike.extractors.contract import Extractor, FittedExtractor, Vectors, space_key
@@ -49,16 +52,43 @@ ODD: dict[str, Pixels] = {
 }
 
 
-@pytest.fixture(scope="module", params=[*NAMES, "toy"])
-def extractor(request: pytest.FixtureRequest) -> Extractor:
-    if request.param == "toy":
-        made: Extractor = request.getfixturevalue("toy_class")()
-    else:
-        made = load(request.param)
-    if isinstance(made, FittedExtractor) and made.fitted is None:
-        sample = [drawn(seed, 240, 320) for seed in range(100, 140)]
-        made = made.fit([fit(picture, made.needs) for picture in sample])
-    return made
+MODELS: dict[str, Callable[[Path], Path]] = {"onnx": write_onnx, "clip": write_clip}
+
+
+def random_timm(monkeypatch: pytest.MonkeyPatch) -> Extractor:
+    """A timm network; its weights cannot be downloaded in a test."""
+    timm, torch = pytest.importorskip("timm"), pytest.importorskip("torch")
+    make = timm.create_model
+
+    def untrained(name: str, pretrained: bool, num_classes: int) -> Any:
+        torch.manual_seed(0)
+        return make(name, pretrained=False, num_classes=num_classes)
+
+    monkeypatch.setattr(timm, "create_model", untrained)
+    return load("timm:mobilenetv3_small_050.lamb_in1k")
+
+
+@pytest.fixture(
+    scope="module", params=[*NAMES, "color+regions", "lookalike+regions", *MODELS, "timm", "toy"]
+)
+def extractor(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Extractor]:
+    with pytest.MonkeyPatch.context() as patch:
+        home = tmp_path_factory.mktemp("models")
+        patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+        if request.param == "toy":
+            made: Extractor = request.getfixturevalue("toy_class")()
+        elif request.param == "timm":
+            made = random_timm(patch)
+        elif request.param in MODELS:
+            made = load(f"{request.param}:{MODELS[request.param](home / request.param)}")
+        else:
+            made = load(request.param)
+        if isinstance(made, FittedExtractor) and made.fitted is None:
+            sample = [drawn(seed, 240, 320) for seed in range(100, 140)]
+            made = made.fit([fit(picture, made.needs) for picture in sample])
+        yield made
 
 
 def vectors_of(extractor: Extractor, pictures: Sequence[Pixels]) -> Vectors:
