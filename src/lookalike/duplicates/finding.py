@@ -221,7 +221,7 @@ def what_is_missing(
             f"lookalike index --with {','.join(lacking)}"
         )
     if space is None:
-        return "crops and frames are found with a further space: lookalike index --with color"
+        return "crops and frames are found with a further space: lookalike index --with lookalike"
     if thorough is False or (thorough is None and images > MANY):
         return "crops, frames and tilted copies were not looked for: --thorough does"
     return ""
