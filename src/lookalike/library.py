@@ -23,6 +23,7 @@ from lookalike.searching.asking import Askers
 from lookalike.searching.remembered import Answers
 from lookalike.stores.contract import Ids, Image, Root, Space, Store, View, Writer
 from lookalike.stores.local import LocalStore
+from lookalike.stores.records import IMPORTED
 from lookalike.thumbnails.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from lookalike.duplicates.report import Duplicates, Kind
     from lookalike.indexing.ann import Ann
     from lookalike.indexing.report import Added, Indexing, ProgressCallback, Promise
+    from lookalike.indexing.vectors import Vectors
     from lookalike.vectors.calibration import Relevance
 
 FOLDER = ".lookalike"
@@ -261,6 +263,13 @@ class Library:
             )
 
     @property
+    def vectors(self) -> Vectors:
+        """Vectors made elsewhere, into this library, and those of this library out of it."""
+        from lookalike.indexing.vectors import Vectors
+
+        return Vectors(self._store)
+
+    @property
     def ann(self) -> Ann:
         """The indexes that make large spaces quick to search: build, check, remove them."""
         from lookalike.indexing.ann import Ann
@@ -345,7 +354,8 @@ class Library:
     def _extractors(self, wanted: Sequence[str | Extractor] | None) -> list[Extractor]:
         if wanted is None:
             with self._store.view() as view:
-                wanted = [space.name for space in view.spaces() if space.current]
+                spaces = view.spaces()
+            wanted = [s.name for s in spaces if s.current and s.revision != IMPORTED]
         chosen = [load(e) if isinstance(e, str) else e for e in wanted or DEFAULT_EXTRACTORS]
         return list({extractor.name: extractor for extractor in chosen}.values())
 

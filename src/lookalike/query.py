@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias, get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lookalike.errors import UsageError
 from lookalike.images.needs import Pixels
 from lookalike.vectors.calibration import RELEVANCES, Relevance
@@ -23,10 +26,11 @@ Fusion: TypeAlias = Literal["scores", "ranks"]
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One part of a question: a picture, an image of the library by its id, or words.
+    """One part of a question: a picture, an image of the library by its id, words, or a vector.
 
     picture  a path need not exist here: it may be one of the library, relative to its root
     words    in a space that understands them, else in the captions
+    vector   (dim,) float32 in the space that is asked, made elsewhere
     weight   how much it counts; below 0: less like this
     region   only this part of the picture: (x, y, width, height), fractions of the upright picture
              if all are at most 1, else pixels
@@ -37,11 +41,12 @@ class Term:
     words: str | None = None
     weight: float = 1.0
     region: Box | None = None
+    vector: NDArray[np.float32] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        given = sum(part is not None for part in (self.picture, self.image, self.words))
-        if given != 1:
-            raise UsageError("a term is a picture, an image of the library, or words")
+        parts = (self.picture, self.image, self.words, self.vector)
+        if sum(part is not None for part in parts) != 1:
+            raise UsageError("a term is a picture, an image of the library, words, or a vector")
         if not self.weight or not abs(self.weight) < 1e6:
             raise UsageError(f"a term's weight is {self.weight}; it must be a number other than 0")
         if self.words is not None and not self.words.strip():
@@ -51,8 +56,8 @@ class Term:
 
     def _check(self, region: Box) -> None:
         x, y, width, height = region
-        if self.words is not None:
-            raise UsageError("a region is a part of a picture; words have none")
+        if self.words is not None or self.vector is not None:
+            raise UsageError("a region is a part of a picture; words and vectors have none")
         if not (x >= 0 and y >= 0 and width > 0 and height > 0 and sum(region) < float("inf")):
             raise UsageError(
                 "a region is X,Y,WIDTH,HEIGHT from the upper left corner, in pixels or as fractions: "

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli import finding, output, parameters, wording
-from lookalike.cli.progress import ProgressLine
+from lookalike.cli.building import BuildingLine, say
 
 if TYPE_CHECKING:
     from lookalike.indexing.ann import Verdict
-    from lookalike.stores.index import Index, IndexCheck
-
-_STAGES = {"ask": "Asking exact search", "train": "Learning", "add": "Indexing", "tune": "Tuning"}
+    from lookalike.stores.index import IndexCheck
 
 _by = click.option(
     "--by", metavar="EXTRACTOR", help="Only these vectors. Default: all that are many."
@@ -161,20 +159,6 @@ def remove(by: str | None, library: Path | None) -> None:
     )
 
 
-def say(name: str, index: Index) -> None:
-    """What was built, in a line; what it misses, in another."""
-    output.put(
-        f"{name}: {wording.number(index.rows)} vectors in {wording.duration(index.seconds)}, "
-        f"finds {index.recall:.1%} of the true ten nearest in {index.milliseconds:.2f} ms, "
-        f"{wording.number(index.bytes_per_vector)} bytes a vector ({index.recipe})."
-    )
-    if index.recall < index.target:
-        output.complain(
-            f"{name}: the index finds {index.recall:.1%}, not {index.target:.1%}: another --recipe may "
-            "find more, search --exact finds all"
-        )
-
-
 def sentence(verdict: Verdict) -> str:
     """What a check found, and what was done about it."""
     name, found = verdict.space.name, verdict.check
@@ -210,26 +194,3 @@ def _row(check: IndexCheck) -> tuple[str, ...]:
         wording.number(check.rows),
         wording.number(check.tail),
     )
-
-
-class BuildingLine:
-    """The progress of building, redrawn in place; a line for each stage."""
-
-    def __init__(self) -> None:
-        self._stage = ""
-        self._line: ProgressLine | None = None
-
-    def __enter__(self) -> BuildingLine:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._line is not None:
-            self._line.__exit__(None, None, None)
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        if stage != self._stage:
-            self.__exit__()
-            self._stage, self._line = stage, ProgressLine(_STAGES[stage])
-            self._line.__enter__()
-        if self._line is not None and total > 1:
-            self._line.count(done, total)

@@ -64,6 +64,8 @@ def _named(term: Term) -> str:
         return weight + term.words
     if term.image is not None:
         return f"{weight}id:{term.image}"
+    if term.vector is not None:
+        return f"{weight}vector"
     return weight + (str(term.picture) if isinstance(term.picture, Path) else "-")
 
 

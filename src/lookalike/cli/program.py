@@ -24,7 +24,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Pictures": ("index", "search", "duplicates", "similar-groups", "serve", "demo"),
     "Understanding": ("map",),
     "Decisions": ("decide", "decisions"),
-    "The library": ("info", "failures", "remove", "ann"),
+    "The library": ("info", "failures", "remove", "ann", "import", "export"),
     "Measuring": ("evaluate", "judge", "benchmark", "models", "train"),
 }
 

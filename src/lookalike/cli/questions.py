@@ -53,6 +53,7 @@ def question(
     images: Sequence[str],
     texts: Sequence[str],
     negatives: Sequence[str],
+    vectors: Sequence[Path],
     region: str | None,
     by: Sequence[str],
     where: str | None,
@@ -67,6 +68,7 @@ def question(
     found: list[Term] = list(parse_terms(terms, stdin=stdin))
     found += [Term(picture=stdin() if stdin and image == "-" else _file(image)) for image in images]
     found += [Term(words=text) for text in texts]
+    found += [_vector(file) for file in vectors]
     found += [term_of(negative, -1.0) for negative in negatives]
     if not found:
         raise UsageError(
@@ -99,6 +101,23 @@ def once(read: Callable[[], bytes]) -> Callable[[], bytes]:
         return kept[0]
 
     return again
+
+
+def _vector(file: Path) -> Term:
+    """The one vector in an NPY file, (dim,) or (1, dim)."""
+    import numpy as np
+
+    from lookalike.query import Term
+
+    try:
+        vector = np.load(file, allow_pickle=False)
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror or error}") from error
+    except (ValueError, EOFError) as error:
+        raise UsageError(f"{file} is not a whole NPY file of numbers") from error
+    if vector.dtype.kind not in "fiu" or vector.size != vector.shape[-1:][0]:
+        raise UsageError(f"{file} holds {vector.shape}, not one vector")
+    return Term(vector=vector.reshape(-1).astype(np.float32))
 
 
 def _file(image: str) -> Path:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lookalike.query import Hits, Picture, Query
 
 _FLAGS = frozenset({
-    "terms", "images", "texts", "negatives", "region", "by", "where", "k", "similarity", "alpha",
+    "terms", "images", "texts", "negatives", "vectors", "region", "by", "where", "k", "similarity", "alpha",
     "fusion", "diverse", "collapse", "any_orientation", "min_relevance", "learn", "verify", "exact",
 })  # fmt: skip
 """Parameters that belong to a question; the others say where to look and what to do with hits."""
@@ -35,6 +35,14 @@ _BATCH = 1000
     "--image", "images", multiple=True, metavar="FILE", help="A picture; '-' reads it from stdin."
 )
 @click.option("--text", "texts", multiple=True, metavar="WORDS", help="Words.")
+@click.option(
+    "--vector",
+    "vectors",
+    multiple=True,
+    type=parameters.PATH,
+    metavar="FILE.npy",
+    help="A vector made elsewhere, for the vectors named by --by.",
+)
 @click.option("--not", "negatives", multiple=True, metavar="WORDS|FILE", help="Less like this.")
 @click.option(
     "-k", "k", type=click.IntRange(min=1), default=10, show_default=True, help="How many hits."

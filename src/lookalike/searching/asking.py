@@ -23,6 +23,7 @@ from lookalike.images.needs import Limits
 from lookalike.images.pool import Pool
 from lookalike.query import Picture, Term
 from lookalike.stores.contract import Image, Root, Space, View
+from lookalike.stores.records import IMPORTED
 
 Made: TypeAlias = Vector | ImageError
 
@@ -176,6 +177,11 @@ class Askers:
             asker.close()
 
     def _extractor(self, space: Space) -> Extractor:
+        if space.revision == IMPORTED and space.name not in self._given:
+            raise UsageError(
+                f"the {space.name} vectors of this library were imported, and cannot be made of pictures "
+                "or words here: ask with id:N, with a path of the library, or with --vector FILE.npy"
+            )
         extractor = self._given.get(space.name) or load(space.name)
         if isinstance(extractor, FittedExtractor) and space.fitted is not None:
             extractor = extractor.with_fitted(space.fitted)
@@ -201,6 +207,8 @@ def sought(
 ) -> NDArray[np.float32] | Work:
     """The stored vector (1, dim) of a term's picture, or what must be done to get vectors."""
     whole = term.region is None and not any_orientation
+    if term.vector is not None:
+        return given_vector(space, term.vector)
     if term.image is not None:
         return of_image(view, space, term, term.image, any_orientation=any_orientation)
     picture = term.picture
@@ -227,6 +235,18 @@ def is_there(picture: Path) -> bool:
         return picture.exists()
     except PermissionError:
         return True
+
+
+def given_vector(space: Space, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(1, dim) of a vector that was made elsewhere; `UsageError` where it is none of the space's."""
+    if vector.shape != (space.width,):
+        raise UsageError(
+            f"the vector given has the shape {vector.shape}, {space.name} vectors have {space.width} "
+            "numbers"
+        )
+    if not np.isfinite(vector).all():
+        raise UsageError("the vector given holds NaN or infinity: it is similar to nothing")
+    return np.asarray(vector, np.float32)[None]
 
 
 def of_image(

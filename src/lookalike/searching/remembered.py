@@ -66,6 +66,8 @@ def term_key(term: Term, *, turned: bool) -> Hashable | None:
     """The term with its picture named by content, or by where it is, its size and its date."""
     said = (term.image, term.words, term.weight, term.region)
     picture = term.picture
+    if term.vector is not None:
+        return (*said, "vector", term.vector.shape, term.vector.tobytes())
     if term.image is not None and (turned or term.region is not None):
         return None
     if picture is None:

@@ -19,6 +19,9 @@ from lookalike.vectors.similarity import Similarity
 DType: TypeAlias = Literal["f32", "f16"]
 Ids: TypeAlias = NDArray[np.int64]
 
+IMPORTED = "imported"
+"""The revision of vectors that were not made here, and the folder of images without a file."""
+
 
 @dataclass(frozen=True, slots=True)
 class Root:

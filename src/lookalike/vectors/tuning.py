@@ -204,7 +204,8 @@ def _explored(
         proposed = index.candidates(
             asked.vectors, widths[-1] + 1, probe=probe, allowed=allowed, threads=threads
         )
-        right = np.cumsum(_true(matrix, asked, proposed, index.similarity), axis=1)
+        true = _true(matrix, asked, proposed, index.similarity)
+        right = np.cumsum(true, axis=1, dtype=np.int64)
         for width in widths:
             if _is_graph(index) and width > probe:
                 break  # a graph proposes no more rows than its queue holds

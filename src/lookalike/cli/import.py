@@ -1,0 +1,90 @@
+"""`lookalike import`: vectors that others made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from lookalike.cli import finding, output, parameters, wording
+from lookalike.cli.building import BuildingLine, say
+
+
+@click.command("import")
+@click.argument("vectors", metavar="VECTORS.npy", type=parameters.PATH)
+@click.option(
+    "--by",
+    "name",
+    metavar="NAME",
+    help="What the vectors are called, for search --by. Default: the file's name.",
+)
+@click.option(
+    "--paths",
+    type=parameters.PATH,
+    metavar="FILE",
+    help="A text file with the path of each picture, one a line, in the order of the vectors. The "
+    "pictures need not exist.",
+)
+@click.option(
+    "--metadata",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A table with a column 'path', as for index --metadata.",
+)
+@click.option(
+    "--similarity",
+    type=click.Choice(("cosine", "euclidean")),
+    default="cosine",
+    show_default=True,
+    help="How the vectors are meant to be compared.",
+)
+@click.option("--half", is_flag=True, help="Keep 16 bits a number: half the room.")
+@click.option("--no-ann", is_flag=True, help="Build no index for approximate search.")
+@parameters.library_option
+def command(
+    vectors: Path,
+    name: str | None,
+    paths: Path | None,
+    metadata: Path | None,
+    similarity: Literal["cosine", "euclidean"],
+    half: bool,
+    no_ann: bool,
+    library: Path | None,
+) -> None:
+    """Put vectors that others made into a library.
+
+    VECTORS.npy is an array of shape (pictures, numbers), as numpy.save writes it; it may be larger than
+    memory. Without --library, the nearest library above the file is used, or one is made beside it.
+    Everything is checked first; what is in the library already keeps its other vectors. Pictures cannot
+    be asked for then unless they are in the library: ask with id:N, a path, or --vector FILE.npy.
+
+    \b
+    lookalike import clip.npy --by clip-large --paths paths.txt
+    lookalike search id:42 --by clip-large
+    """
+    with finding.to_write([vectors], library) as opened:
+        with BuildingLine() as line:
+            imported = opened.vectors.bring_in(
+                vectors,
+                name or vectors.stem,
+                paths=paths,
+                metadata=metadata,
+                similarity=similarity,
+                dtype="f16" if half else "f32",
+                ann=not no_ann,
+                progress=line,
+            )
+        name = imported.space.name
+        index = opened.ann.space(name).index
+    output.put(
+        f"Imported {wording.counted(imported.images, 'vector')} of {imported.space.dim:,} numbers as "
+        f"{name}; {wording.counted(imported.files, 'picture has a file', 'pictures have a file')} here."
+    )
+    if metadata:
+        output.put(f"{wording.counted(imported.described, 'picture')} got metadata.")
+        if imported.undescribed:
+            rows = wording.counted(imported.undescribed, "row names", "rows name")
+            output.complain(f"{rows} no picture of the library")
+    if index is not None and not index.trouble:
+        say(name, index)

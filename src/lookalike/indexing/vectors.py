@@ -1,0 +1,60 @@
+"""The way of vectors in and out of one library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lookalike.indexing.ann import Ann
+from lookalike.indexing.exporting import take_out
+from lookalike.indexing.importing import Imported, bring_in
+from lookalike.stores.contract import Store
+from lookalike.stores.records import DType
+from lookalike.vectors.ann import Progress, quiet
+from lookalike.vectors.similarity import Similarity
+
+
+class Vectors:
+    """See `importing.bring_in` and `exporting.take_out`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def bring_in(
+        self,
+        file: Path,
+        name: str,
+        *,
+        paths: Path | None = None,
+        metadata: Path | None = None,
+        similarity: Similarity = "cosine",
+        dtype: DType = "f32",
+        ann: bool = True,
+        progress: Progress = quiet,
+    ) -> Imported:
+        """Put the rows of an NPY file into the space of that name; `ann`: build an index where the
+        space is large enough for one."""
+        imported = bring_in(
+            self._store,
+            file,
+            name,
+            paths=paths,
+            metadata=metadata,
+            similarity=similarity,
+            dtype=dtype,
+            progress=progress,
+        )
+        if ann:
+            Ann(self._store).keep_up(progress=progress)
+        return imported
+
+    def take_out(
+        self,
+        by: str,
+        file: Path,
+        *,
+        paths: Path | None = None,
+        where: str | None = None,
+        progress: Progress = quiet,
+    ) -> int:
+        """Write the vectors of a space to an NPY or a Parquet file; how many."""
+        return take_out(self._store, by, file, paths=paths, where=where, progress=progress)
