@@ -12,6 +12,7 @@ RaBitQ: Gao and Long, SIGMOD 2024. FAISS is imported on use.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -256,4 +257,4 @@ def _parameters(library: Any, index: Any, probe: int, allowed: NDArray[np.uint8]
 def _reason(error: Exception) -> str:
     """FAISS's message without the place in its sources."""
     text = " ".join(str(error).split())
-    return text.rpartition("Error: ")[2].strip() or text
+    return re.split(r"\.(?:cpp|h):\d+: (?:Error: )?", text)[-1]
