@@ -195,16 +195,19 @@ class Library:
         if not isinstance(question, Query):
             question = Query.of(question, k=k)
         with self._store.view() as view:
-            return self._answers.get(
-                view.version, question, lambda: answer(view, self._askers, [question])[0]
+            (hits,) = self._answers.get(
+                view.version, [question], lambda some: answer(view, self._askers, some)
             )
+        return hits
 
     def search_batch(self, queries: Sequence[Query]) -> list[Hits]:
         """The answers to many questions, in order, from one state of the library; those that ask the
         same space in the same way share one matrix product. A question that cannot be answered (a
         broken picture, say) has no hits and the reason as its `failure`."""
         with self._store.view() as view:
-            return answer(view, self._askers, queries, tolerant=True)
+            return self._answers.get(
+                view.version, queries, lambda some: answer(view, self._askers, some, tolerant=True)
+            )
 
     def duplicates(
         self,

@@ -6,7 +6,7 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,31 +26,38 @@ class Answers:
         self._answers: OrderedDict[Hashable, Hits] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, version: Hashable, query: Query, ask: Callable[[], Hits]) -> Hits:
-        """The answer from here if there is one, else what `ask` says."""
+    def get(
+        self,
+        version: Hashable,
+        queries: Sequence[Query],
+        ask: Callable[[Sequence[Query]], Sequence[Hits]],
+    ) -> list[Hits]:
+        """The answers, in order: from here where there is one, the rest as `ask` gives them."""
         started = time.perf_counter()
-        key = question_key(query)
-        if key is None:
-            return ask()
+        keys = [question_key(query) for query in queries]
         with self._lock:
             if version != self._version:
                 self._answers.clear()
                 self._version = version
-            known = self._answers.get(key)
-            if known is not None:
-                self._answers.move_to_end(key)
-        if known is not None:
-            return replace(
-                known,
-                seconds={"extract": 0.0, "search": 0.0, "total": time.perf_counter() - started},
-            )
-        hits = ask()
+            found = [None if key is None else self._answers.get(key) for key in keys]
+            for key, hits in zip(keys, found, strict=True):
+                if hits is not None:
+                    self._answers.move_to_end(key)
+        missing = [query for query, hits in zip(queries, found, strict=True) if hits is None]
+        took = (time.perf_counter() - started) / max(len(queries), 1)
+        seconds = {"extract": 0.0, "search": 0.0, "total": took}
+        asked = iter(ask(missing) if missing else ())
+        answers = [
+            next(asked) if hits is None else replace(hits, seconds=seconds) for hits in found
+        ]
         with self._lock:
-            if version == self._version:
-                self._answers[key] = hits
-                while len(self._answers) > self._kept:
-                    self._answers.popitem(last=False)
-        return hits
+            for key, hits, before in zip(keys, answers, found, strict=True):
+                new = key is not None and before is None and not hits.failure
+                if new and version == self._version:
+                    self._answers[key] = hits
+            while len(self._answers) > self._kept:
+                self._answers.popitem(last=False)
+        return answers
 
 
 def question_key(query: Query) -> Hashable | None:

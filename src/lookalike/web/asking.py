@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
-from lookalike.errors import Outcome
+from lookalike.errors import Outcome, UsageError
+from lookalike.query import Hits, Term
 from lookalike.query import Query as Question
-from lookalike.query import Term
 from lookalike.web import documents
+from lookalike.web.gathering import is_light
 from lookalike.web.refusals import Json, Refusal
 from lookalike.web.schemas import ANSWER, ANSWERS, JPEG, PICTURES, UPLOAD, WORDS_BATCH, described
 from lookalike.web.server import Here, Server
@@ -24,6 +25,10 @@ router = APIRouter(tags=["search"])
 
 MOST_FILES = 16
 """Pictures of one request."""
+
+FEW = 7
+"""Questions with pictures of a batch that are answered at a time: for eight the library starts workers on
+all cores, which is for a process that has nothing else to do."""
 
 
 @router.get("/api/search", **described(ANSWER))
@@ -108,45 +113,66 @@ def parsed(text: str) -> Any:
 
 
 async def answered(server: Server, words: Words, fresh: Sequence[str]) -> Response:
-    """The answer, from the lane that its cost asks for."""
-    slow = words.verify is not None
-    lane = server.lanes.slow if slow else server.lanes.search
-    document = await lane.run(lambda: answer(server, words))
-    return Json({**document, "uploads": list(fresh)})
-
-
-def answer(server: Server, words: Words) -> dict[str, Any]:
-    """One question, one answer; blocks."""
-    question = question_of(server, words)
-    hits = server.library.search(question)
-    return shown(server, words, question, [hits])[0]
+    """The answer, from where its cost belongs."""
+    question = await server.lanes.quick.run(lambda: question_of(server, words))
+    if is_light(question):
+        hits = await asyncio.wrap_future(server.gathering.submit(question))
+    else:
+        lane = server.lanes.slow if question.verify else server.lanes.search
+        hits = await lane.run(lambda: server.library.search(question))
+    documents = await server.lanes.quick.run(lambda: shown(server, words, question, [hits]))
+    return Json({**documents[0], "uploads": list(fresh)})
 
 
 def answer_all(server: Server, several: Sequence[Words]) -> list[dict[str, Any]]:
-    """Many questions against one state of the library; blocks."""
-    from lookalike.errors import UsageError
-
-    questions: list[Question | str] = []
-    for words in several:
+    """Many questions; blocks. Those that only compare vectors let the questions of others go before; the
+    rest are answered a few at a time, for the same reason."""
+    questions = [question_or_why(server, words) for words in several]
+    light = {
+        place: server.gathering.submit(question, patient=True)
+        for place, question in enumerate(questions)
+        if isinstance(question, Question) and is_light(question)
+    }
+    rest = [
+        place
+        for place, question in enumerate(questions)
+        if isinstance(question, Question) and place not in light
+    ]
+    found: dict[int, Hits | str] = {}
+    for start in range(0, len(rest), FEW):
+        some = rest[start : start + FEW]
+        asked = [question for place in some if isinstance(question := questions[place], Question)]
+        hits = server.library.search_batch(asked)
+        found |= {
+            place: one if not one.failure else one.failure
+            for place, one in zip(some, hits, strict=True)
+        }
+    for place, future in light.items():
         try:
-            questions.append(question_of(server, words))
-        except (UsageError, Refusal, ValidationError) as error:
-            questions.append(str(error))
-    hits = iter(server.library.search_batch([q for q in questions if isinstance(q, Question)]))
+            found[place] = future.result()
+        except UsageError as error:
+            found[place] = str(error)
     answers: list[dict[str, Any]] = []
-    for words, question in zip(several, questions, strict=True):
-        found = None if isinstance(question, str) else next(hits)
-        if isinstance(question, str) or found is None:
-            answers.append(documents.unanswered(words, str(question)))
-        elif found.failure:
-            answers.append(documents.unanswered(words, found.failure))
+    for place, (words, question) in enumerate(zip(several, questions, strict=True)):
+        hit_or_why = found.get(place, "")
+        if isinstance(question, str) or isinstance(hit_or_why, str):
+            why = question if isinstance(question, str) else str(hit_or_why)
+            answers.append(documents.unanswered(words, why))
         else:
-            answers += shown(server, words, question, [found])
+            answers += shown(server, words, question, [hit_or_why])
     return answers
 
 
+def question_or_why(server: Server, words: Words) -> Question | str:
+    """A question, or why it is none."""
+    try:
+        return question_of(server, words)
+    except (UsageError, Refusal) as error:
+        return str(error)
+
+
 def shown(
-    server: Server, words: Words, question: Question, found: Sequence[Any]
+    server: Server, words: Words, question: Question, found: Sequence[Hits]
 ) -> list[dict[str, Any]]:
     """Answers as documents, with what only the images themselves know."""
     page = slice(words.offset, words.offset + words.k)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -17,8 +17,8 @@ from starlette.responses import FileResponse, Response
 from lookalike import __version__
 from lookalike.errors import Outcome
 from lookalike.images.sniff import HEAD_BYTES, READABLE, sniff
+from lookalike.query import Hits, Term
 from lookalike.query import Query as Question
-from lookalike.query import Term
 from lookalike.stores.contract import Ids, Image, View
 from lookalike.web import documents, schemas
 from lookalike.web.refusals import Json, Refusal
@@ -84,7 +84,10 @@ async def neighbours(
     server: Here, id: Id, k: Many = 12, by: Annotated[list[str] | None, Query()] = None
 ) -> Response:
     """The images most like this one, without itself."""
-    return Json(await server.lanes.search.run(lambda: near(server, id, k, by or [])))
+    question = Question((Term(image=id),), k=k + 1, by=tuple(by or ()))
+    await server.lanes.quick.run(lambda: checked(server, id))
+    hits = await asyncio.wrap_future(server.gathering.submit(question))
+    return Json(await server.lanes.quick.run(lambda: near(server, id, k, hits)))
 
 
 @router.get("/api/images/{id}/thumbnail", **described(schemas.JPEG))
@@ -192,15 +195,13 @@ def stride(count: int) -> int:
     return step
 
 
-def near(server: Server, id: int, k: int, by: Sequence[str]) -> dict[str, Any]:
-    checked(server, id)
-    hits = server.library.search(Question((Term(image=id),), k=k + 1, by=tuple(by)))
+def near(server: Server, id: int, k: int, hits: Hits) -> dict[str, Any]:
     others = [hit for hit in hits.hits if hit.id != id][:k]
     with server.library.view() as view:
         images = view.images([hit.id for hit in others])
     return {
         **documents.outline(hits),
-        "query": {"image": [str(id)], "by": list(by), "k": k},
+        "query": {"image": [str(id)], "k": k},
         "hits": [documents.hit(hit, images.get(hit.id)) for hit in others],
         "next_offset": None,
     }

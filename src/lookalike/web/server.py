@@ -18,6 +18,7 @@ from fastapi import Depends, Request
 
 from lookalike.errors import LookalikeError
 from lookalike.library import Library
+from lookalike.web.gathering import Gathering
 from lookalike.web.indexing import Indexing
 from lookalike.web.lanes import Lane
 from lookalike.web.settings import Settings
@@ -105,6 +106,7 @@ class Server:
     uploads: Uploads
     remembered: Remembered
     indexing: Indexing
+    gathering: Gathering
     temporary: tempfile.TemporaryDirectory[str] | None = None
     _explainers: list[Explainer] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -125,6 +127,7 @@ class Server:
             uploads=Uploads(folder / "uploads", library.limits, kept_bytes=settings.kept_bytes),
             remembered=Remembered(lanes.long),
             indexing=Indexing(library.folder, folder),
+            gathering=Gathering(library, waiting=settings.waiting, patience=settings.patience),
             temporary=temporary,
         )
 
@@ -146,6 +149,7 @@ class Server:
 
     def close(self) -> None:
         """End the threads and workers of the server; the library stays open."""
+        self.gathering.close()
         for lane in self.lanes.all():
             lane.close()
         self.indexing.close()

@@ -1,0 +1,232 @@
+"""The server over HTTP, on the loopback: one visitor, fifty at once, and a visitor beside slow work.
+
+    python benchmarks/serving.py [--images 100000] [--seconds 5] [--clients 50] [--workers 1]
+
+A library of made-up vectors of the built-in extractor's shape around 1,000 centres is served by
+`lookalike serve` in a process of its own; this process asks. No question is asked twice.
+
+image      GET /api/search?image=ID, k=24, one after the other: milliseconds from request to the whole
+           answer, beside what `Library.search` itself took of it, and what GET /health takes
+picture    the same for pictures that were sent before: less the time for making their vectors
+together   many visitors with connections of their own: answers a second, and how long they waited
+beside     one visitor again, while two others ask for batches of 100 questions all the time
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import io
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lookalike.errors import Outcome
+from lookalike.extractors import load
+from lookalike.extractors.contract import space_key
+from lookalike.images.needs import Facts
+from lookalike.stores.contract import Entry, Space
+from lookalike.stores.local import LocalStore
+
+BATCH = 1_000
+PICTURES = 40
+
+
+class Visitor:
+    """One connection that is kept."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+
+    def ask(self, path: str, body: bytes | None = None) -> tuple[int, bytes, float]:
+        """Status, answer, seconds."""
+        started = time.perf_counter()
+        self._connection.request("GET" if body is None else "POST", path, body)
+        answer = self._connection.getresponse()
+        data = answer.read()
+        return answer.status, data, time.perf_counter() - started
+
+
+def fill(folder: Path, count: int) -> None:
+    extractor = load("lookalike")
+    random = np.random.default_rng(0)
+    centres = random.normal(size=(1_000, extractor.dim)).astype(np.float32)
+    facts = Facts(4032, 3024, "jpeg")
+    key = space_key(extractor)
+    with LocalStore.create(folder / ".lookalike") as store, store.writer() as writer:
+        root = writer.add_root(folder).id
+        writer.add_space(Space(key, extractor.name, extractor.revision, extractor.dim, "cosine"))
+        for start in range(0, count, BATCH):
+            noise = random.normal(size=(BATCH, extractor.dim)).astype(np.float32)
+            vectors = centres[random.integers(1_000, size=BATCH)] + 0.5 * noise
+            writer.put(
+                [
+                    Entry(
+                        root,
+                        f"folder {number // 1000:03d}/picture {number:06d}.jpg",
+                        1000 + number,
+                        number,
+                        sha256(str(number).encode()).digest(),
+                        Outcome.INDEXED,
+                        facts=facts,
+                        vectors={key: vector / np.linalg.norm(vector)},
+                    )
+                    for number, vector in enumerate(vectors, start)
+                ]
+            )
+
+
+def picture(number: int) -> bytes:
+    pixels = np.random.default_rng(number).integers(0, 256, (24, 32, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).resize((640, 480), Image.Resampling.BICUBIC).save(file, "JPEG")
+    return file.getvalue()
+
+
+def line(name: str, milliseconds: list[float], more: str = "") -> None:
+    ordered = sorted(milliseconds)
+    p95 = ordered[int(0.95 * (len(ordered) - 1))]
+    print(
+        f"{name:34s} median {statistics.median(ordered):7.1f} ms   95 % {p95:7.1f} ms"
+        f"   of {len(ordered):5d}   {more}",
+        flush=True,
+    )
+
+
+def searches(visitor: Visitor, ids: list[int], name: str) -> None:
+    whole, inside = [], []
+    for id in ids:
+        status, data, seconds = visitor.ask(f"/api/search?image={id}&k=24")
+        assert status == 200, data
+        whole.append(1e3 * seconds)
+        inside.append(1e3 * json.loads(data)["seconds"]["total"])
+    line(name, whole, f"Library.search alone: median {statistics.median(inside):.1f} ms")
+
+
+def pictures(visitor: Visitor) -> None:
+    uploads = [
+        json.loads(visitor.ask("/api/uploads", picture(n))[1])["upload"] for n in range(PICTURES)
+    ]
+    rest, extracting = [], []
+    for upload in uploads:
+        status, data, seconds = visitor.ask(f"/api/search?upload={upload}&k=24")
+        assert status == 200, data
+        extract = json.loads(data)["seconds"]["extract"]
+        rest.append(1e3 * (seconds - extract))
+        extracting.append(1e3 * extract)
+    line("picture, less its vector", rest, f"vector: median {statistics.median(extracting):.1f} ms")
+
+
+def together(port: int, clients: int, seconds: float, ids: Callable[[], int]) -> None:
+    waits: list[float] = []
+    statuses: dict[int, int] = {}
+    lock = threading.Lock()
+    until = time.perf_counter() + seconds
+
+    def visit() -> None:
+        visitor, own = Visitor(port), []
+        seen: dict[int, int] = {}
+        while time.perf_counter() < until:
+            status, _, took = visitor.ask(f"/api/search?image={ids()}&k=24")
+            own.append(1e3 * took)
+            seen[status] = seen.get(status, 0) + 1
+        with lock:
+            waits.extend(own)
+            for status, count in seen.items():
+                statuses[status] = statuses.get(status, 0) + count
+
+    threads = [threading.Thread(target=visit) for _ in range(clients)]
+    started = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rate = len(waits) / (time.perf_counter() - started)
+    line(f"together, {clients} visitors", waits, f"{rate:.0f} answers/s, statuses {statuses}")
+
+
+def beside(port: int, ids: Callable[[], int]) -> None:
+    done = threading.Event()
+    batches: list[int] = []
+
+    def burden() -> None:
+        visitor = Visitor(port)
+        while not done.is_set():
+            queries = [{"image": [str(ids())], "k": 24} for _ in range(100)]
+            status, _, _ = visitor.ask("/api/batch", json.dumps({"queries": queries}).encode())
+            batches.append(status)
+
+    threads = [threading.Thread(target=burden) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    time.sleep(1.0)
+    searches(Visitor(port), [ids() for _ in range(60)], "image, beside 2 batches of 100")
+    health = [1e3 * Visitor(port).ask("/health")[2] for _ in range(60)]
+    line("health, beside 2 batches of 100", health, f"{len(batches)} batches meanwhile")
+    done.set()
+    for thread in threads:
+        thread.join()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--images", type=int, default=100_000)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--clients", type=int, default=50)
+    parser.add_argument("--workers", type=int, default=1)
+    asked = parser.parse_args()
+    order = iter(np.random.default_rng(1).permutation(asked.images) + 1)
+    lock = threading.Lock()
+
+    def ids() -> int:
+        with lock:
+            return int(next(order))
+
+    with tempfile.TemporaryDirectory() as folder:
+        fill(Path(folder), asked.images)
+        server = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "lookalike.cli",
+                "serve",
+                folder,
+                "--workers",
+                str(asked.workers),
+            ],
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )
+        try:
+            assert server.stdout is not None
+            shown = next(text for text in server.stdout if "http://" in text)
+            port = int(shown.split("127.0.0.1:")[1].split("/")[0])
+            visitor = Visitor(port)
+            visitor.ask("/health")
+            searches(visitor, [ids() for _ in range(20)], "(warming up)")
+            line("health", [1e3 * visitor.ask("/health")[2] for _ in range(200)])
+            searches(visitor, [ids() for _ in range(200)], "image")
+            pictures(visitor)
+            together(port, asked.clients, asked.seconds, ids)
+            beside(port, ids)
+            searches(Visitor(port), [ids() for _ in range(200)], "image again")
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(30)
+
+
+if __name__ == "__main__":
+    main()
