@@ -76,18 +76,10 @@ def test_one_that_cannot_be_answered_spoils_no_other(library: Library) -> None:
 
 def test_the_queue_is_bounded_in_length_and_in_time(library: Library) -> None:
     held = Held(library)
-    gathering = gathered(held, waiting=2, patience=0.0)
-    gathering.submit(about(1))
-    gathering.close()
-    with pytest.raises(Refusal, match="going down"):
-        gathering.submit(about(1))
     gathering = gathered(held, waiting=2, patience=0.05)
     gathering.submit(about(1))
-    held.go.clear()
-    held.begun.clear()
-    late = [gathering.submit(about(2))]
-    while gathering.waiting < 2:
-        late.append(gathering.submit(about(3)))
+    assert held.begun.wait(20)
+    late = [gathering.submit(about(id)) for id in (2, 3)]
     with pytest.raises(Refusal) as refused:
         gathering.submit(about(4))
     assert refused.value.status == 429
@@ -97,6 +89,8 @@ def test_the_queue_is_bounded_in_length_and_in_time(library: Library) -> None:
         late[-1].result(20)
     assert too_late.value.status == 503
     gathering.close()
+    with pytest.raises(Refusal, match="going down"):
+        gathering.submit(about(1))
 
 
 def test_only_questions_on_stored_vectors_are_light() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
@@ -16,7 +16,13 @@ from lookalike.web.schemas import described
 from lookalike.web.server import Here, Server
 from lookalike.web.uploads import HASH
 
+if TYPE_CHECKING:
+    from lookalike.atlas.atlas import Atlas
+
 router = APIRouter(tags=["explanations"])
+
+PATIENCE = 10.0
+"""Seconds that a request waits for a map; then it is told to come again."""
 
 
 @router.get("/api/explain", **described(schemas.Explanation))
@@ -54,3 +60,45 @@ def asked(server: Server, query: str) -> Picture | int:
         return term.image
     assert term.picture is not None
     return term.picture
+
+
+@router.get("/api/map", **described(schemas.Map))
+async def map_of(
+    server: Here,
+    by: str | None = None,
+    method: Literal["tsne", "pca", "umap"] | None = None,
+    color: Annotated[str, Query(max_length=200)] = "cluster",
+    where: str = "",
+) -> Response:
+    """The pictures laid out so that those that look alike lie near each other: `ids`, `x` and `y` (0 to 1,
+    y down) and `groups` (places in `names`, -1 for none) beside each other; of more than 100,000 pictures
+    an evenly spread sample. While it is worked out, the answer is 202 with `"running": true`: ask again."""
+
+    def version() -> object:
+        with server.library.view() as view:
+            return view.version
+
+    def work() -> Atlas:
+        from lookalike.atlas.atlas import draw_up  # it imports much
+
+        return draw_up(server.library, by=by, method=method, color=color, where=where)
+
+    key = ("map", by, method, color, where, await server.lanes.quick.run(version))
+    found = await server.remembered.get(key, work, patience=PATIENCE)
+    if found is None:
+        return Json(not_yet(by, method, color), 202, {"Retry-After": "2"})
+    return Json(await server.lanes.quick.run(lambda: map_document(found)))
+
+
+def map_document(atlas: Atlas) -> dict[str, Any]:
+    whole = atlas.as_dict()
+    del whole["paths"], whole["seed"]
+    x, y = zip(*whole.pop("places"), strict=True)
+    return {**whole, "running": False, "x": x, "y": y}
+
+
+def not_yet(by: str | None, method: str | None, color: str) -> dict[str, Any]:
+    """In place of a map that is not drawn up yet."""
+    nothing = dict.fromkeys(("ids", "x", "y", "groups", "level", "names"), ())
+    asked = {"by": by, "method": method, "color": color}
+    return {**asked, **nothing, "running": True, "total": 0, "kept": None}

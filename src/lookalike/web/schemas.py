@@ -206,6 +206,21 @@ class Explanation(BaseModel):
     faithfulness: dict[str, Any]
 
 
+class Map(BaseModel):
+    running: bool
+    by: str | None
+    method: str | None
+    color: str
+    names: list[str]
+    ids: list[int]
+    x: list[float]
+    y: list[float]
+    groups: list[int]
+    level: list[int] = Field(description="From which level of zoom on a thumbnail fits.")
+    total: int
+    kept: dict[str, float | None] | None = Field(description="How far neighbours stay neighbours.")
+
+
 class Session(BaseModel):
     entered: bool
 
