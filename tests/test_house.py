@@ -39,6 +39,7 @@ FLOORS = [
         "lookalike.reports",
         "lookalike.figures",
         "lookalike.web",
+        "lookalike.client",
     },
     {"lookalike.cli"},
 ]

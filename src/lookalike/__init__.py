@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lookalike.client import Client
     from lookalike.errors import LookalikeError, Outcome
     from lookalike.images.needs import Limits
     from lookalike.indexing.report import Added, Indexing, Progress, Promise
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 # Names are imported on use, so that `import lookalike` and `lookalike --help` load no NumPy.
 _HOMES = {
     "Added": "lookalike.indexing.report",
+    "Client": "lookalike.client",
     "Hit": "lookalike.query",
     "Hits": "lookalike.query",
     "Indexing": "lookalike.indexing.report",
@@ -42,6 +44,7 @@ _HOMES = {
 
 __all__ = [
     "Added",
+    "Client",
     "Hit",
     "Hits",
     "Indexing",
