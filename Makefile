@@ -34,6 +34,7 @@ bench: $(VENV)/.developing  ## the figures of docs/benchmarks.md that need no da
 
 docs: $(VENV)/.developing  ## write the generated parts of the docs again
 	$(BIN)/python docs/write_commands.py
+	$(BIN)/python docs/tutorial/run_pages.py
 
 train: $(VENV)/.training  ## train the built-in network again: TEACHER= TINY= PHOTOS_TO_LEARN= [LARGE=] [HOURS=4] [RUN=]; goes on after a cut
 	$(BIN)/python -m lookalike.training prepare --teacher $(TEACHER) --tiny $(TINY) --photos $(PHOTOS_TO_LEARN) \
