@@ -22,7 +22,7 @@ from lookalike.errors import LookalikeError
 # file of this folder with a `command`: "similar-groups" is in similar_groups.py.
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Pictures": ("index", "search", "duplicates", "similar-groups", "serve", "demo"),
-    "Understanding": ("map",),
+    "Understanding": ("explain", "map"),
     "Decisions": ("decide", "decisions"),
     "The library": ("info", "failures", "remove", "ann", "import", "export"),
     "Measuring": ("evaluate", "judge", "benchmark", "models", "train"),

@@ -7,11 +7,12 @@ from types import TracebackType
 from typing import Self
 
 from lookalike.errors import UsageError
-from lookalike.explaining.looks import Looks
+from lookalike.explaining.journey import Journey, journey
+from lookalike.explaining.looks import SHOWN, Looks
 from lookalike.explaining.match import Explanation, why, why_words
 from lookalike.extractors import load
 from lookalike.extractors.contract import Extractor, TextExtractor
-from lookalike.images.needs import Limits
+from lookalike.images.needs import Limits, Pixels
 from lookalike.library import DEFAULT_EXTRACTORS, Library
 from lookalike.query import Picture
 
@@ -19,7 +20,8 @@ from lookalike.query import Picture
 class Explainer:
     """Explains matches. Close it: it has a worker that reads the pictures.
 
-    library  whose extractors are asked, as they were when it was indexed; None: new ones by their names
+    library  whose extractors are asked, as they were when it was indexed; others, and all without one, are
+             loaded by their names
     """
 
     def __init__(self, library: Library | None = None, *, limits: Limits | None = None) -> None:
@@ -50,6 +52,16 @@ class Explainer:
         (look,) = self._looks.of([self._picture(picture)], extractor.needs)
         return why_words(extractor, text, look)
 
+    def journey(self, picture: Picture | int, *, by: str | None = None) -> Journey:
+        """How a picture becomes the vector of an extractor, stage by stage."""
+        extractor = self._extractor(by)
+        (look,) = self._looks.of([self._picture(picture)], extractor.needs)
+        return journey(extractor, look)
+
+    def picture(self, picture: Picture | int) -> Pixels:
+        """The picture itself, upright RGB, at most 640 pixels long."""
+        return self._looks.of([self._picture(picture)], SHOWN)[0].shown
+
     def close(self) -> None:
         """End the worker and forget extractors that were loaded here."""
         self._looks.close()
@@ -67,12 +79,18 @@ class Explainer:
         self.close()
 
     def _extractor(self, by: str | None) -> Extractor:
-        if self._library is not None:
+        if self._library is not None and (by is None or by in self._spaces()):
             return self._library.extractor(by)
         name = by or DEFAULT_EXTRACTORS[0]
         if name not in self._loaded:
             self._loaded[name] = load(name)
         return self._loaded[name]
+
+    def _spaces(self) -> set[str]:
+        """The extractors that the library knows."""
+        assert self._library is not None
+        with self._library.view() as view:
+            return {space.name for space in view.spaces() if space.current}
 
     def _picture(self, picture: Picture | int) -> Picture:
         if not isinstance(picture, int):
