@@ -22,7 +22,7 @@ from lookalike.errors import LookalikeError
 # file of this folder with a `command`: "similar-groups" is in similar_groups.py.
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Pictures": ("index", "search", "duplicates", "similar-groups", "serve", "demo"),
-    "Understanding": ("explain", "map"),
+    "Understanding": ("explain", "map", "gap"),
     "Decisions": ("decide", "decisions"),
     "The library": ("info", "failures", "remove", "ann", "import", "export"),
     "Measuring": ("evaluate", "judge", "benchmark", "models", "train"),
