@@ -3,6 +3,7 @@
 import { get, original, send, thumbnail } from "./api.js";
 import { go, state } from "./address.js";
 import { announce, button, el, fill, typing } from "./dom.js";
+import { decide } from "./deciding.js";
 import { facts } from "./facts.js";
 import { refuse, say, trying } from "./notices.js";
 import { current, forget } from "./results.js";
@@ -43,7 +44,8 @@ function close() {
 
 const leave = () => go({ open: null }, { replace: !opened });
 
-const siblings = () => current?.gallery.items() ?? [];
+/** The pictures among which it was opened; none where it was opened from the map or by its address. */
+const siblings = () => (current?.gallery.node.isConnected ? current.gallery.items() : []);
 
 function step(by) {
   const all = siblings();
@@ -77,7 +79,7 @@ async function draw(id) {
   try {
     const image = await get(`images/${id}`);
     if (shown !== id) return;
-    fill(aside, head(image, hit), whyPart(id), neighboursPart(id), table(image, hit), removal(image));
+    fill(aside, head(image, hit), judging(image), whyPart(id), neighboursPart(id), table(image, hit), removal(image));
     if (!hit) fill(picture, framed(id, image));
     announce(titleOf(image));
   } catch (error) {
@@ -116,8 +118,7 @@ function head(image, hit) {
     el("p", { class: "actions" },
       button("Only this", "search", () => onlyLike(id), { class: "main", title: "Search with this picture alone" }),
       button("More", "plus", () => moreLike(id), { "aria-label": "More like this" }),
-      state.terms.length ? button("Less", "minus", () => lessLike(id), { "aria-label": "Less like this" }) : null,
-    ));
+      state.terms.length ? button("Less", "minus", () => lessLike(id), { "aria-label": "Less like this" }) : null));
 }
 
 function table(image, hit) {
@@ -137,9 +138,25 @@ function table(image, hit) {
   return el("dl", { class: "facts" }, rows);
 }
 
-function whyPart(id) {
+/** The picture of the question that a hit is like, if it is another than the hit. */
+function askedPicture(id) {
   const asks = state.terms.find((term) => term.kind !== "text" && term.weight > 0);
-  if (!asks || (asks.kind === "image" && Number(asks.value) === id)) return null;
+  return asks && !(asks.kind === "image" && Number(asks.value) === id) ? asks : null;
+}
+
+/** Somebody's verdict on an answer; questions can learn from it. */
+function judging(image) {
+  const asks = askedPicture(image.id);
+  if (!facts.writable || asks?.kind !== "image") return null;
+  const judge = (kind, said) => decide({ kind, image: Number(asks.value), others: [image.id] }, said, () => {}).then((made) => { if (made) forget(); });
+  return el("p", { class: "actions judging" }, el("span", { class: "soft" }, "Is it what you meant?"),
+    button("Yes", null, () => judge("relevant", "Remembered: this is what was meant.")),
+    button("No", null, () => judge("not-relevant", "Remembered: this is not what was meant.")));
+}
+
+function whyPart(id) {
+  const asks = askedPicture(id);
+  if (!asks) return null;
   return why(asks, id, state.by[0] ?? "");
 }
 

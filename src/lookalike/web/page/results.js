@@ -72,7 +72,7 @@ function onlyLess(place) {
 /** Forget answers, because the library has changed. */
 export function forget() {
   cache.clear();
-  current = null;
+  if (current) current.key = null;
 }
 
 function draw(place, key, answer, pages) {

@@ -5,7 +5,7 @@ import { button, el, fill } from "./dom.js";
 import { refuse } from "./notices.js";
 import { similarity } from "./wording.js";
 
-const LINES = 12;   // links between the pictures that are drawn, strongest first
+const LINES = 6;   // links between the pictures that are drawn, strongest first
 
 /** A section that asks on demand, because the answer may take a second. */
 export function why(term, hit, by) {
@@ -27,11 +27,11 @@ export function why(term, hit, by) {
 function shown(answer, sources) {
   const pictures = answer.pictures ?? [];
   const pair = el("div", { class: "pair" }, pictures.map((picture, at) => heated(sources[at], picture, at ? "The hit" : "The question")));
+  links(pair, answer, pictures);
   return [
     el("h3", {}, "Why it matched"),
     pair,
     el("p", { class: "soft" }, `${answer.by}: ${answer.method}.`),
-    links(pair, answer, pictures),
     shares(answer.shares ?? {}),
     colours(answer.colours ?? []),
     answer.faithfulness ? faith(answer.faithfulness) : null,
@@ -98,13 +98,14 @@ function outline(ink, marked, left, top, width, height) {
 /** Lines between places that go together, over both pictures. */
 function links(pair, answer, pictures) {
   const strongest = (answer.links ?? []).slice(0, LINES);
-  if (!strongest.length || pictures.length < 2) return null;
+  if (!strongest.length || pictures.length < 2) return;
   const canvas = el("canvas", { class: "lines", "aria-hidden": "true" });
   pair.append(canvas);
   const draw = () => {
     const area = pair.getBoundingClientRect();
-    const images = [...pair.querySelectorAll("img")].map((image) => image.getBoundingClientRect());
-    if (!area.width) return;
+    const shown = [...pair.querySelectorAll("img")];
+    if (!area.width || shown.some((image) => !image.naturalWidth)) return;
+    const images = shown.map((image) => image.getBoundingClientRect());
     canvas.width = area.width * devicePixelRatio;
     canvas.height = area.height * devicePixelRatio;
     const ink = canvas.getContext("2d");
@@ -127,7 +128,7 @@ function links(pair, answer, pictures) {
     }
   };
   new ResizeObserver(draw).observe(pair);
-  return null;
+  for (const image of pair.querySelectorAll("img")) image.addEventListener("load", draw);
 }
 
 function shares(all) {
@@ -153,7 +154,7 @@ function colours(all) {
 /** What happens when the marked places are covered, in words. */
 function faith({ faithful, marked, others, beaten, trials }) {
   const sentence = `Covering what is outlined lowers the similarity by ${similarity(marked)}, covering as much elsewhere by ${similarity(others)}`;
-  const judged = faithful ? `; it mattered more than ${Math.round(beaten * 100)} % of ${trials} other places.`
+  const judged = faithful ? `; it mattered more than ${Math.round(beaten * trials)} of ${trials} other places.`
     : "; so do not trust the outline here.";
   return el("p", { class: "soft" }, sentence + judged);
 }
