@@ -67,7 +67,7 @@ def test_a_filter_that_controls_cannot_say_stays_a_text(modules: Page, text: str
         "?image=3&not_image=2:4&text=red+mug&alpha=0.3",
         "?text=1:2:1&by=color&by=phash&diverse=0.4&collapse=true&min_relevance=strong",
         "?upload=ab12&region=0.1000,0.2000,0.5000,0.5000&where=price+%3C+5&open=7",
-        "?page=map&at=0.5000,0.4000,2.00&lasso=1,2,3,4,5,6",
+        "?page=map&color=kind&at=0.5000,0.4000,2.00&lasso=1,2,3,4,5,6",
         "?page=duplicates&kind=near&group=4",
     ],
 )
@@ -129,12 +129,15 @@ def test_zooming_keeps_the_place_under_the_pointer(modules: Page) -> None:
     assert after == pytest.approx(before)
 
 
-def test_the_map_keeps_both_directions_at_one_scale(modules: Page) -> None:
-    spread = call(
-        modules,
-        "plane",
-        "(({ids, x, y}) => ({ids, x: [...x], y: [...y]}))(it.spread(a))",
-        {"ids": [1, 2, 3], "x": [0, 4, 2], "y": [0, 2, 1]},
+def test_pictures_are_shown_from_the_level_on_where_they_have_room(modules: Page) -> None:
+    answer = {
+        "ids": [5, 6, 7],
+        "x": [0, 0, 1],
+        "y": [0, 0, 1],
+        "groups": [0, 0, 0],
+        "level": [2, 0, 2],
+    }
+    shown = call(
+        modules, "plane", "[0, 1, 2, 9].map((level) => [...it.roomy(it.points(a), level)])", answer
     )
-    assert spread["x"] == [0, 1, 0.5]
-    assert spread["y"] == [0.75, 0.25, 0.5]
+    assert shown == [[1], [1], [1, 0, 2], [1, 0, 2]]

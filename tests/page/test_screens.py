@@ -164,3 +164,53 @@ def test_a_box_is_moved_with_the_keys(open_page: Open) -> None:
     page.keyboard.press("Shift+ArrowDown")
     page.keyboard.press("Enter")
     wait_for_address(page, "region=0.2700,0.2500,0.5000,0.5200")
+
+
+def test_a_line_on_the_map_lists_what_it_encloses(open_page: Open) -> None:
+    page = open_page("?page=map&method=pca")
+    page.wait_for_selector(".plane canvas", timeout=60_000)
+    assert page.inner_text(".tally").startswith("66 pictures")
+    page.click("text=List what is in view")
+    wait_for_address(page, "lasso=")
+    page.wait_for_selector("text=66 pictures within the line")
+    assert set(tiles_of_map(page))
+    page.click("text=Take the line away")
+    page.wait_for_function("!location.search.includes('lasso')")
+    canvas = page.locator(".plane canvas").bounding_box()
+    assert canvas
+    page.click(".lasso")
+    left, top = canvas["x"] + 4, canvas["y"] + 4
+    right, bottom = canvas["x"] + canvas["width"] / 2, canvas["y"] + canvas["height"] - 4
+    page.mouse.move(left, top)
+    page.mouse.down()
+    for x, y in ((right, top), (right, bottom), (left, bottom)):
+        page.mouse.move(x, y, steps=3)
+    page.mouse.up()
+    page.wait_for_selector(".lassoed h2")
+    found = int(page.inner_text(".lassoed h2").split()[0])
+    assert 0 < found < 66
+    page.click("text=/^More like these/")
+    page.wait_for_selector("text=The most alike of")
+    assert page.locator(".chip").count() == min(found, 8)
+    page.go_back()
+    page.wait_for_selector(f"text={found} pictures within the line")
+
+
+def tiles_of_map(page: Page) -> list[int]:
+    page.wait_for_selector(".lassoed .tile")
+    ids: list[int] = page.eval_on_selector_all(
+        ".lassoed .tile", "all => all.map(li => Number(li.dataset.id))"
+    )
+    return ids
+
+
+def test_the_map_is_zoomed_with_the_keys_and_its_look_is_in_the_address(open_page: Open) -> None:
+    page = open_page("?page=map&method=pca")
+    page.focus(".plane canvas")
+    page.keyboard.press("+")
+    page.keyboard.press("ArrowLeft")
+    wait_for_address(page, "at=")
+    look = page.url
+    page.reload()
+    page.wait_for_selector(".plane canvas")
+    assert page.url == look

@@ -45,6 +45,7 @@ export function parse(search) {
     group: number(given.get("group"), 0, 1e9, 0),
     outcome: given.get("outcome") ?? "",
     method: given.get("method") ?? "",
+    color: given.get("color") ?? "",
     at: given.get("at") ?? "",
     lasso: given.get("lasso") ?? "",
   };
@@ -96,7 +97,7 @@ export function write(state) {
   }
   if (state.page === "library" && state.outcome) into.set("outcome", state.outcome);
   if (state.page === "map") {
-    for (const name of ["method", "at", "lasso"]) if (state[name]) into.set(name, state[name]);
+    for (const name of ["method", "color", "at", "lasso"]) if (state[name]) into.set(name, state[name]);
   }
   if (state.open !== null) into.set("open", state.open);
   // Commas and colons may stand in a query as they are, and are easier to read so.

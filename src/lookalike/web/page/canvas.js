@@ -1,16 +1,18 @@
 // Draws the map: a dot for every picture, and pictures where there is room for them.
 
 import { thumbnail } from "./api.js";
-import { first, scaleOf, toPlane, toScreen } from "./plane.js";
+import { roomy, scaleOf, toPlane, toScreen } from "./plane.js";
 
-const CELL = 42;        // pixels that a picture takes at least
+/** Colours of groups, told apart on light and dark; after the last they begin again. */
+export const HUES = ["#2f8f83", "#d9822b", "#6f63c9", "#c74f6f", "#4f8fd1", "#8a9a2f", "#b25ec0", "#a0703c", "#3fa764", "#d46a4c", "#5a7894", "#c2a02a"];
+const CELL = 26;        // pixels that a picture takes at least, and less than twice as many
 const MOST = 1200;      // pictures kept in memory
 const ASKED = 12;       // pictures asked for at once, so that those in view come first
 
 /** A painter for these points on this canvas; `paint({look, chosen, line})` draws. */
 export function painter(canvas, points) {
   const ink = canvas.getContext("2d");
-  const images = new Map(), levels = new Map();
+  const images = new Map();
   let last = null, waiting = [], asking = 0, frame = 0;
   const style = getComputedStyle(canvas);
 
@@ -38,8 +40,7 @@ export function painter(canvas, points) {
 
   function level(scale) {
     const wanted = Math.max(0, Math.floor(Math.log2(scale / CELL)));
-    if (!levels.has(wanted)) levels.set(wanted, first(points, wanted));
-    return { cell: scale / 2 ** wanted, places: levels.get(wanted) };
+    return { cell: scale / 2 ** wanted, places: roomy(points, wanted) };
   }
 
   /** Dots are written as pixels: a hundred thousand of them take a few milliseconds. */
@@ -48,13 +49,15 @@ export function painter(canvas, points) {
     const data = ink.createImageData(canvas.width, canvas.height);
     const pixels = new Uint32Array(data.data.buffer);
     const colour = (name) => packed(ink, style.getPropertyValue(name).trim());
-    const [plain, marked] = [colour("--weak"), colour("--accent")];
+    const plain = colour("--weak");
+    const hues = HUES.map((hue) => packed(ink, hue));
     const side = Math.max(2, Math.round((points.ids.length > 20000 ? 1.5 : 3) * ratio));
     for (let at = 0; at < points.ids.length; at += 1) {
       const [sx, sy] = toScreen(look, width, height, points.x[at], points.y[at]);
       const left = Math.round(sx * ratio - side / 2), top = Math.round(sy * ratio - side / 2);
       if (left < 0 || top < 0 || left + side > canvas.width || top + side > canvas.height) continue;
-      const one = chosen && !chosen.has(at) ? plain : marked;
+      const group = points.groups[at];
+      const one = group < 0 || (chosen && !chosen.has(at)) ? plain : hues[group % hues.length];
       for (let row = 0; row < side; row += 1) pixels.fill(one, (top + row) * canvas.width + left, (top + row) * canvas.width + left + side);
     }
     ink.putImageData(data, 0, 0);
@@ -63,7 +66,7 @@ export function painter(canvas, points) {
   function pictures(look, width, height, chosen) {
     const scale = scaleOf(look, width, height);
     const { cell, places } = level(scale);
-    const size = cell * 0.86;
+    const size = cell * 0.96;
     const [left, top] = toPlane(look, width, height, -size, -size);
     const [right, bottom] = toPlane(look, width, height, width + size, height + size);
     for (const at of places) {

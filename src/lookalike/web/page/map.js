@@ -2,12 +2,12 @@
 
 import { get } from "./api.js";
 import { go, state } from "./address.js";
-import { painter } from "./canvas.js";
+import { HUES, painter } from "./canvas.js";
 import { announce, button, el, fill, quietly } from "./dom.js";
-import { spaces } from "./facts.js";
+import { facts, spaces } from "./facts.js";
 import { gallery } from "./gallery.js";
 import { refuse } from "./notices.js";
-import { enclosed, lineText, lookText, parseLine, parseLook, spread, toPlane, WHOLE, zoomed } from "./plane.js";
+import { enclosed, lineText, lookText, parseLine, parseLook, points as laidOut, toPlane, WHOLE, zoomed } from "./plane.js";
 import { listen } from "./pointers.js";
 import { tile } from "./tile.js";
 import { count, counted } from "./wording.js";
@@ -18,7 +18,8 @@ const IN_QUESTION = 8;   // pictures of a selection that a question takes
 
 let place = null, key = "", shown = null, list = null, lassoing = false;
 
-const keyOf = (one) => `${one.by[0] ?? ""} ${one.method}`;
+const wanted = (one) => ({ ...(one.by[0] ? { by: one.by[0] } : {}), ...(one.method ? { method: one.method } : {}), ...(one.color ? { color: one.color } : {}) });
+const keyOf = (one) => JSON.stringify(wanted(one));
 
 /** Draw the screen, the map anew where another one is asked for. */
 export function showMap(into, { fresh }) {
@@ -33,26 +34,39 @@ function build() {
   lassoing = false;
   fill(place, el("div", { class: "map" },
     el("header", { class: "map-head" }, el("h1", {}, "Map"), el("div", { class: "map-choices" }), el("p", { class: "soft tally" })),
-    el("div", { class: "plane" }), el("section", { class: "lassoed", "aria-label": "Pictures within the line" })));
+    el("div", { class: "plane" }), el("ul", { class: "legend soft", "aria-label": "Colours" }), el("section", { class: "lassoed", "aria-label": "Pictures within the line" })));
 }
 
 function choices() {
   const all = spaces();
-  const chosen = state.by[0] ?? all[0]?.name;
+  const fields = facts.fields.filter((field) => field.images && !field.name.startsWith("file.") && ["text", "number"].includes(field.type)
+    && !["id", "path", "name", "outcome", "caption", "folder"].includes(field.name)).map((field) => field.name);
+  const choice = (label, options, chosen, set) => el("label", { class: "choice" }, el("span", {}, label),
+    el("select", { onchange: (event) => set(event.target.value) }, options.map(([value, name]) => el("option", { value, selected: value === chosen }, name))));
   return [
-    all.length > 1 ? el("label", { class: "choice" }, el("span", {}, "by"), el("select", { "aria-label": "Alike by", onchange: (event) => go({ by: [event.target.value], at: "", lasso: "" }) },
-      all.map((space) => el("option", { value: space.name, selected: space.name === chosen }, space.name)))) : null,
+    all.length > 1 ? choice("Alike by", all.map(({ name }) => [name, name]), state.by[0] ?? all[0]?.name, (name) => go({ by: [name], at: "", lasso: "" })) : null,
+    choice("Colours", [["", "clusters"], ["folder", "folders"], ...fields.map((name) => [name, name])], state.color, (color) => go({ color })),
   ];
+}
+
+/** What the colours mean, and how far the map can be believed. */
+function about({ names, kept, ids, total }) {
+  const swatch = (at) => { const node = el("i", { class: "dot" }); node.style.background = HUES[at % HUES.length]; return node; };
+  fill(place.querySelector(".legend"), names.slice(0, HUES.length).map((name, at) => el("li", {}, swatch(at), name)));
+  const same = kept?.same;
+  fill(place.querySelector(".tally"), [total > ids.length ? `${count(ids.length)} of ${counted(total, "picture")}` : counted(ids.length, "picture"),
+    typeof same === "number" ? `${Math.round(same * 100)} % of the ${kept.neighbours} nearest neighbours are nearest here, too` : null].filter(Boolean).join(" · "));
 }
 
 async function load(asked) {
   const plane = place.querySelector(".plane");
   fill(plane, el("p", { class: "empty", role: "status" }, "Laying the pictures out…"));
   try {
-    const answer = await get("map", { ...(state.by[0] ? { by: state.by[0] } : {}), ...(state.method ? { method: state.method } : {}) });
+    const answer = await get("map", wanted(state));
     if (key !== asked || state.page !== "map") return;
     if (answer.running) { setTimeout(() => { if (key === asked && state.page === "map") load(asked); }, AGAIN); return; }
-    draw(plane, spread(answer));
+    draw(plane, laidOut(answer));
+    about(answer);
   } catch (error) {
     if (key === asked) fill(plane, refuse(error, () => load(asked)));
   }
@@ -76,7 +90,6 @@ function draw(plane, points) {
   });
   new ResizeObserver(one.paint).observe(canvas);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", one.paint);
-  fill(place.querySelector(".tally"), counted(points.ids.length, "picture"));
   select();
 }
 

@@ -1,18 +1,14 @@
-// Points on a plane: where they lie on the screen, which of them a line encloses, and which show their picture.
+// Points on a plane: where they lie on the screen, which of them a line encloses, which have room for their picture.
 
-/** Coordinates brought into the unit square, both by the same scale: {ids, x, y} with typed arrays. */
-export function spread(answer) {
-  const ids = answer.ids ?? answer.points.map((point) => point.id);
-  const given = answer.x ? [answer.x, answer.y] : [answer.points.map((point) => point.x), answer.points.map((point) => point.y)];
-  const [x, y] = given.map((values) => Float64Array.from(values));
-  const range = (values) => values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, -Infinity]);
-  const [lowX, highX] = range(x), [lowY, highY] = range(y);
-  const size = Math.max(highX - lowX, highY - lowY) || 1;
-  for (let at = 0; at < x.length; at += 1) {
-    x[at] = 0.5 + (x[at] - (lowX + highX) / 2) / size;
-    y[at] = 0.5 - (y[at] - (lowY + highY) / 2) / size;
-  }
-  return { ids, x, y };
+/** What the server laid out: {ids, x, y (0 to 1, down), groups, order}, where `order` has the places by the level
+ * of zoom from which on their pictures fit, and `upTo[level]` says how many fit at a level. */
+export function points(answer) {
+  const { ids, groups, level } = answer;
+  const order = Uint32Array.from(ids.keys()).sort((a, b) => level[a] - level[b] || a - b);
+  const upTo = [];
+  for (const at of order) upTo[level[at]] = (upTo[level[at]] ?? 0) + 1;
+  for (let each = 0, sum = 0; each < upTo.length; each += 1) { sum += upTo[each] ?? 0; upTo[each] = sum; }
+  return { ids, x: Float64Array.from(answer.x), y: Float64Array.from(answer.y), groups, order, upTo };
 }
 
 /** A look at the plane: its middle, and how many pixels one unit takes beyond what just fits. */
@@ -53,15 +49,9 @@ export function zoomed(look, width, height, sx, sy, factor) {
   return limited({ ...next, x: next.x + px - nx, y: next.y + py - ny });
 }
 
-/** For each occupied cell of a grid with 2^level cells a side, the first point in it. */
-export function first(points, level) {
-  const side = 2 ** level;
-  const found = new Map();
-  for (let at = 0; at < points.ids.length; at += 1) {
-    const key = Math.floor(points.x[at] * side) * 1e7 + Math.floor(points.y[at] * side);
-    if (!found.has(key)) found.set(key, at);
-  }
-  return [...found.values()];
+/** The places whose pictures have room beside each other at a level. */
+export function roomy({ order, upTo }, level) {
+  return order.subarray(0, upTo[Math.min(level, upTo.length - 1)] ?? 0);
 }
 
 /** Is the point inside the line, given as x, y, x, y …? */
