@@ -101,6 +101,24 @@ def test_files_that_are_no_pictures_are_no_failures_on_any_run(tmp_path: Path) -
         assert run.returncode == 0
         assert run.stdout.startswith(counted)
         assert "failed" not in run.stdout
+    assert lookalike("failures", "--library", "photos", cwd=tmp_path).stdout == ""
+    asked = lookalike("failures", "photos/notes.txt", "--library", "photos", cwd=tmp_path)
+    assert "not a picture" in asked.stdout
+    facts = lookalike("info", "--library", "photos", cwd=tmp_path).stdout
+    assert "failed" not in facts
+    assert "beside    1 file of other kinds" in facts
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_link_that_leads_to_itself_is_told_in_one_line(tmp_path: Path) -> None:
+    draw(tmp_path / "photos" / "a.png", 1)
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    run = lookalike("index", "loop.png", cwd=tmp_path)
+    assert (run.returncode, run.stderr.count("\n")) == (2, 1)
+    assert "cannot read loop.png: " in run.stderr
+    lookalike("index", "photos", "--with", "pixels", cwd=tmp_path)
+    run = lookalike("search", "loop.png", "--library", "photos", cwd=tmp_path)
+    assert (run.returncode, run.stderr.count("\n")) == (2, 1)
 
 
 @pytest.mark.parametrize(

@@ -77,12 +77,13 @@ def test_info_as_json_is_as_documented(album: Album) -> None:
     run = lookalike("info", "--format", "json", cwd=album.photos)
     facts = json.loads(run.stdout)
     assert list(facts) == [
-        "library", "version", "roots", "images", "outcomes", "bytes", "read_only", "spaces",
-        "runtime",
+        "library", "version", "roots", "images", "outcomes", "other_files", "bytes", "read_only",
+        "spaces", "runtime",
     ]  # fmt: skip
     assert facts["roots"] == [str(album.photos.resolve())]
     assert facts["images"] == 8
     assert facts["outcomes"]["truncated"] == 1
+    assert facts["other_files"] == 1  # notes.txt
     spaces = {space["extractor"]: space for space in facts["spaces"]}
     assert set(spaces) == {"color", "pixels"}
     assert spaces["pixels"]["dim"] == 4096

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from lookalike.errors import MissingExtra, UnknownExtractor, UsageError
 from lookalike.extractors.contract import Extractor
 from lookalike.extractors.onnx import OnnxExtractor, load_onnx
+from lookalike.extractors.runtime import _import_runtime
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -370,12 +371,12 @@ def test_the_memory_is_given_back_on_close_and_when_forgotten(make: Make) -> Non
     assert runtime() is None
 
 
-def test_without_onnx_runtime_the_message_names_the_extra(
+def test_without_onnx_runtime_the_message_says_how_to_get_it(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make(BODY + GEMM, ["logits"])
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'lookalike\[onnx\]'"):
+    with pytest.raises(MissingExtra, match=r"pip install --force-reinstall onnxruntime"):
         load_onnx(str(folder))
 
 
@@ -445,3 +446,18 @@ def test_the_last_layer_of_the_real_network_is_where_its_own_embedding_is(
     own: OnnxExtractor = load_onnx(str(mobilenet))
     found: OnnxExtractor = load_onnx(str(folder))
     np.testing.assert_allclose(found.extract(images), own.extract(images), atol=1e-5)
+
+
+def test_ctrl_c_while_the_runtime_is_loaded_stays_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted:
+        """What pybind11 makes of Ctrl-C in its modules."""
+
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "onnxruntime":
+                raise ImportError("initialization failed") from KeyboardInterrupt()
+
+    modules = __import__("sys").modules
+    monkeypatch.delitem(modules, "onnxruntime", raising=False)
+    monkeypatch.setattr("sys.meta_path", [Interrupted()])
+    with pytest.raises(KeyboardInterrupt):
+        _import_runtime()

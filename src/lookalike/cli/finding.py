@@ -116,10 +116,9 @@ def to_write(sources: Sequence[Path], library: Path | None) -> Iterator[Library]
 def _is_empty(library: Library) -> bool:
     """Whether it has met nothing but files of other kinds."""
     from lookalike.errors import Outcome
-    from lookalike.indexing.tally import NOT_A_PICTURE
+    from lookalike.indexing.tally import no_picture
 
-    met = library.failures(set(Outcome))
-    return all(image.reason.startswith(NOT_A_PICTURE) for image in met)
+    return all(map(no_picture, library.failures(set(Outcome))))
 
 
 def _home(sources: Sequence[Path], library: Path | None) -> tuple[Path, bool]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lookalike.cli import finding, output, parameters, wording
+from lookalike.errors import Outcome
 
 if TYPE_CHECKING:
     from lookalike.library import Info
@@ -27,15 +28,18 @@ def command(library: Path | None, format_: str) -> None:
 
     A library may hold vectors of several extractors ("spaces"): --by chooses among them.
     """
+    from lookalike.indexing.tally import no_picture
+
     with finding.open_library(library, read_only=False) as opened:
         facts = opened.info()
+        others = sum(1 for image in opened.failures([Outcome.UNSUPPORTED]) if no_picture(image))
     if format_ == "json":
-        output.put(output.as_json(document(facts)))
+        output.put(output.as_json(document(facts, others)))
     else:
-        _table(facts)
+        _table(facts, others)
 
 
-def document(facts: Info) -> dict[str, Any]:
+def document(facts: Info, others: int) -> dict[str, Any]:
     """What --format json writes; its keys are a promise to scripts."""
     return {
         "library": str(facts.folder),
@@ -43,6 +47,7 @@ def document(facts: Info) -> dict[str, Any]:
         "roots": [str(root.path) for root in facts.roots],
         "images": facts.images,
         "outcomes": {str(outcome): count for outcome, count in sorted(facts.outcomes.items())},
+        "other_files": others,  # of "unsupported": no pictures by name or content
         "bytes": facts.bytes,
         "read_only": facts.read_only,
         "spaces": [_space(space) for space in facts.spaces],
@@ -110,20 +115,24 @@ def _say_index(facts: Info, space: Space) -> None:
     )
 
 
-def _table(facts: Info) -> None:
+def _table(facts: Info, others: int) -> None:
     output.put(
         f"library   {output.printable(str(facts.folder))}" + " (read-only)" * facts.read_only
     )
     for at, root in enumerate(facts.roots):
         output.put(("pictures  " if at == 0 else "          ") + output.printable(str(root.path)))
-    others = ", ".join(
+    outcomes = dict(facts.outcomes)
+    outcomes[Outcome.UNSUPPORTED] = outcomes.get(Outcome.UNSUPPORTED, 0) - others
+    failed = ", ".join(
         f"{wording.number(count)} {outcome.replace('_', ' ')}"
-        for outcome, count in sorted(facts.outcomes.items())
+        for outcome, count in sorted(outcomes.items())
         if outcome != "indexed" and count
     )
     output.put(f"indexed   {wording.counted(facts.images, 'picture')}")
+    if failed:
+        output.put(f"failed    {failed} (`{finding.typed(facts.folder, 'failures')}` lists them)")
     if others:
-        output.put(f"failed    {others} (`{finding.typed(facts.folder, 'failures')}` lists them)")
+        output.put(f"beside    {wording.counted(others, 'file')} of other kinds")
     output.put(f"on disk   {wording.size(facts.bytes)}")
     output.put()
     titles = ("extractor", "revision", "dim", "similarity", "vectors", "MB", "KB per image")

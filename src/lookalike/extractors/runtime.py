@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -148,11 +147,19 @@ def _port(described: Any) -> Port:
 
 
 def _import_runtime() -> Any:
-    with contextlib.suppress(ImportError):
+    try:
         import onnxruntime
-
-        return onnxruntime
-    raise MissingExtra("this model needs ONNX Runtime: pip install 'lookalike[onnx]'")
+    except ImportError as error:
+        behind: BaseException | None = error
+        while behind is not None:  # what Ctrl-C becomes while native code is loaded
+            if isinstance(behind, KeyboardInterrupt):
+                raise behind from None
+            behind = behind.__cause__ or behind.__context__
+        raise MissingExtra(
+            "ONNX Runtime, which this model needs, cannot be loaded "
+            f"({' '.join(str(error).split())[:150]}): pip install --force-reinstall onnxruntime"
+        ) from error
+    return onnxruntime
 
 
 def _first(error: Exception) -> str:

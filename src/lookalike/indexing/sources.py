@@ -48,6 +48,8 @@ def resolved(source: Path) -> Path:
         raise UsageError(f"no such file or folder: {source}") from error
     except OSError as error:
         raise UsageError(f"cannot read {source}: {error.strerror}") from error
+    except RuntimeError as error:  # Python up to 3.12
+        raise UsageError(f"cannot read {source}: a symbolic link that leads to itself") from error
 
 
 def below(path: Path, root: Root) -> str:

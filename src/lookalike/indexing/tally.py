@@ -9,10 +9,15 @@ from pathlib import Path
 from lookalike.errors import Outcome
 from lookalike.images.find import Found
 from lookalike.indexing.report import Added, Indexing
-from lookalike.stores.contract import Entry, Known
+from lookalike.stores.contract import Entry, Image, Known
 
 EMPTY = "no file in it; what the library has of it is kept (`lookalike remove` forgets it)"
 NOT_A_PICTURE = "not a picture"  # how the reason begins for files that nobody would call a picture
+
+
+def no_picture(image: Image) -> bool:
+    """Whether a file is a picture neither by its name nor by its content: that is no failure."""
+    return image.reason.startswith(NOT_A_PICTURE)
 
 
 @dataclass(slots=True)

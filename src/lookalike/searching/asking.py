@@ -301,7 +301,7 @@ def unchanged(view: View, picture: Path) -> Image | None:
     try:
         path = picture.resolve(strict=True)
         stat = path.stat()
-    except OSError:
+    except (OSError, RuntimeError):
         return None
     image = next(filter(None, (known(view, root, path) for root in view.roots())), None)
     if image is None or (image.size, image.mtime_ns) != (stat.st_size, stat.st_mtime_ns):

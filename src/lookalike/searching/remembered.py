@@ -83,7 +83,7 @@ def term_key(term: Term, *, turned: bool) -> Hashable | None:
         try:
             path = picture.resolve(strict=True)
             stat = path.stat()
-        except OSError:
+        except (OSError, RuntimeError):  # gone, or a link that leads to itself
             return None
         return (*said, str(path), stat.st_size, stat.st_mtime_ns)
     if isinstance(picture, bytes):
