@@ -16,9 +16,11 @@ from lookalike.plots import ACCENT, FAINT, INK, MISSING, save
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from lookalike.stores.index import Compared
     from lookalike.training.own import Learnt
 
 ROW = 0.36  # inches that one extractor takes
+LOWEST = 0.8  # recall from which an index is worth drawing
 EDITS = {
     "tilted-5": "turned\n5°",
     "turned-90": "turned\n90°",
@@ -203,4 +205,39 @@ def training_chart(curves: Sequence[Mapping[str, float]], out: Path | str, *, ti
             axes.axvline(step, color=FAINT, linewidth=0.9, linestyle="--")
         for side in axes.spines.values():
             side.set_visible(False)
+    save(figure, Path(out))
+
+
+def recall_chart(compared: Sequence[Compared], out: Path | str, *, title: str) -> None:
+    """Draw what each index finds against what a query takes; further right and lower is better."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.8), dpi=110, facecolor="white", layout="constrained")
+    axes = figure.subplots()
+    curves = [one for one in compared if len(one.points) > 1]
+    for number, one in enumerate(curves):
+        points = [(recall, ms) for _, recall, ms in one.points if recall >= LOWEST]
+        axes.plot(
+            [recall for recall, _ in points],
+            [ms for _, ms in points],
+            marker="o",
+            markersize=3.5,
+            linewidth=1.6,
+            color=f"C{number}",
+            label=one.recipe,
+        )
+    for one in compared:
+        if len(one.points) == 1:
+            [(_, _, ms)] = one.points
+            axes.axhline(ms, color=FAINT, linewidth=1, linestyle="--")
+            axes.text(LOWEST, ms, f" {one.recipe}", size=8, color=INK, va="bottom")
+    axes.set_xlim(LOWEST, 1.002)
+    axes.set_yscale("log")
+    axes.set_xlabel("recall@10", color=INK)
+    axes.set_ylabel("milliseconds a query, one thread (log scale)", color=INK)
+    axes.set_title(title, size=11, color=INK, loc="left", parse_math=False)
+    axes.grid(alpha=0.25, which="both")
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     save(figure, Path(out))

@@ -260,3 +260,19 @@ def test_clustered_vectors_with_copies_and_zeros_are_found(empty: Store) -> None
     with empty.view() as view:
         found = view.search("other@1", vectors[3][None], 10)
     assert (found.similarities[0] > 0.999).all()
+
+
+def test_recipes_are_compared_along_their_parameter_and_nothing_is_stored(empty: Store) -> None:
+    fill(empty, pictures())
+    exact, *others, wrong = empty.indexes.compare(KEY, ["IVF16,Flat", "HNSW16", "Nonsense"])
+    assert exact.recipe == "exact"
+    assert [one.recipe for one in others] == ["IVF16,Flat", "HNSW16"]
+    assert "Nonsense" in wrong.failure
+    for one in others:
+        recalls = [recall for _, recall, _ in one.points]
+        assert recalls[-1] >= 0.99
+        assert recalls[0] < recalls[-1]
+        assert [probe for probe, _, _ in one.points] == sorted({p for p, _, _ in one.points})
+    assert others[0].bytes >= COUNT * DIM * 4
+    with empty.view() as view:
+        assert view.spaces()[0].index is None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lookalike.errors import LibraryBusy, MissingExtra, UsageError
 from lookalike.stores.contract import Space, Store
-from lookalike.stores.index import Index, IndexCheck, IndexWish
+from lookalike.stores.index import Compared, Index, IndexCheck, IndexWish
 from lookalike.vectors.ann import Progress, quiet
 
 LARGE_BYTES = 128 << 20
@@ -83,6 +84,16 @@ class Ann:
     def history(self, by: str) -> list[IndexCheck]:
         """All checks of a space's index, oldest first."""
         return self._store.indexes.history(self.space(by).key)
+
+    def compare(
+        self, by: str | None = None, recipes: Sequence[str] = (), *, progress: Progress = quiet
+    ) -> tuple[Space, list[Compared]]:
+        """Recipes side by side on the vectors of one space (the largest, by default), along their search
+        parameter; nothing is stored."""
+        if by is None and not self._spaces():
+            raise UsageError("this library has no vectors yet: index some pictures first")
+        space = self.space(by) if by else max(self._spaces(), key=lambda space: space.bytes)
+        return space, self._store.indexes.compare(space.key, recipes, progress=progress)
 
     def keep_up(self, *, progress: Progress = quiet) -> dict[str, Index]:
         """Build what is due, without measuring what is there; another process that builds is left

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -78,6 +79,23 @@ class IndexCheck:
     when: str
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One recipe, tried on the vectors of a space and thrown away.
+
+    seconds  that building took on all cores
+    bytes    that it takes beside the stored vectors
+    points   (how much is looked at, recall@10, milliseconds a query on one thread), rising
+    failure  why it cannot be built; "" if it can
+    """
+
+    recipe: str
+    seconds: float = 0.0
+    bytes: int = 0
+    points: tuple[tuple[int, float, float], ...] = ()
+    failure: str = ""
+
+
 class Indexes(Protocol):
     """Building and judging the indexes of spaces. Readers are never in the way: they use the old index
     until the new one is whole. `UsageError` for an unknown space."""
@@ -93,6 +111,13 @@ class Indexes(Protocol):
 
     def check(self, space: str, *, queries: int = ...) -> IndexCheck:
         """Measure the index against exact search, and keep what was found. `UsageError` without one."""
+        ...
+
+    def compare(
+        self, space: str, recipes: Sequence[str] = (), *, progress: Progress = ...
+    ) -> list[Compared]:
+        """Try recipes (those of the field and ours, by default) on the vectors of a space, along their
+        search parameter; the first of the list is exact search. Nothing is stored."""
         ...
 
     def history(self, space: str) -> list[IndexCheck]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lookalike.errors import LibraryBusy, UsageError
-from lookalike.stores.index import Index, IndexCheck, IndexWish
+from lookalike.stores.index import Compared, Index, IndexCheck, IndexWish
 from lookalike.stores.local import index_files as files
 from lookalike.stores.local.catalogue import SpaceRow, read_only, translated
 from lookalike.stores.local.matrix import Matrix
@@ -98,6 +98,16 @@ class LocalIndexes:
                 files.keep_check(self._store.folder, row, check)
         return check
 
+    def compare(
+        self, space: str, recipes: Sequence[str] = (), *, progress: Progress = quiet
+    ) -> list[Compared]:
+        """See `Indexes`."""
+        from lookalike.stores.local.comparing import compare
+
+        with self._store.view() as view:
+            row, matrix = view.raw(space)
+            return compare(row, matrix, recipes, cores(matrix), progress)
+
     def history(self, space: str) -> list[IndexCheck]:
         """See `Indexes`."""
         with self._store.view() as view:
@@ -157,8 +167,7 @@ def _build(
     folder: Path, row: SpaceRow, matrix: Matrix, wish: IndexWish, progress: Progress
 ) -> Index:
     started = time.monotonic()
-    cores = min(os.cpu_count() or 1, THREADS) if matrix.vectors.size >= THREADED else 1
-    threads = wish.threads or cores
+    threads = wish.threads or cores(matrix)
     normalised = bool(row.normalised)
     count = len(matrix.ids)
     ladder = [wish.recipe] if wish.recipe else recipes.ladder(count, row.dim, memory=wish.memory)
@@ -184,6 +193,11 @@ def _build(
     seconds = time.monotonic() - started
     with translated(folder):
         return _put_into_use(folder, row, matrix, empty, index, point, wish.target, seconds)
+
+
+def cores(matrix: Matrix) -> int:
+    """Threads that building is worth."""
+    return min(os.cpu_count() or 1, THREADS) if matrix.vectors.size >= THREADED else 1
 
 
 def _made(

@@ -1,0 +1,96 @@
+"""`lookalike benchmark ann`: what each index finds on one's own library, and what it costs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lookalike.cli import finding, output, parameters, wording
+from lookalike.cli.building import BuildingLine
+
+if TYPE_CHECKING:
+    from lookalike.stores.index import Compared
+    from lookalike.stores.records import Space
+
+_LEVELS = (0.9, 0.95, 0.98, 0.99)
+
+
+@click.command("ann")
+@click.option(
+    "--by", metavar="EXTRACTOR", help="Whose vectors. Default: those that take the most room."
+)
+@click.option(
+    "--recipe",
+    "recipes",
+    multiple=True,
+    metavar="FACTORY",
+    help="A FAISS factory string to try; may be repeated. Default: ours and those of the field.",
+)
+@click.option(
+    "--plot", type=parameters.PATH, metavar="OUT.png", help="Also draw recall against milliseconds."
+)
+@parameters.library_option
+@parameters.format_options("table", "json")
+def ann(
+    by: str | None,
+    recipes: tuple[str, ...],
+    plot: Path | None,
+    library: Path | None,
+    format_: str,
+) -> None:
+    """Indexes for approximate search, on the vectors of a library: nothing in it is changed.
+
+    Shows for each recipe how long building takes, how much memory it needs beside the stored vectors,
+    and how many milliseconds a query takes on one thread where it finds a certain share of the true ten
+    nearest. The queries are pictures of the library, asked without themselves.
+    """
+    with finding.open_library(library) as opened, BuildingLine() as line:
+        space, compared = opened.ann.compare(by, recipes, progress=line)
+    if format_ == "json":
+        output.put(
+            output.as_json(
+                {
+                    "extractor": space.name,
+                    "vectors": space.count,
+                    "dim": space.dim,
+                    "recipes": [asdict(one) for one in compared],
+                }
+            )
+        )
+    else:
+        _table(space, compared)
+    if plot is not None:
+        from lookalike.charts import recall_chart
+
+        title = f"{space.name}: {space.count:,} vectors of {space.dim:,} numbers"
+        recall_chart(compared, plot, title=title)
+        output.note(f"Drawn: {plot}")
+
+
+def _table(space: Space, compared: list[Compared]) -> None:
+    output.put(
+        f"{space.name}: {wording.number(space.count)} vectors of {wording.number(space.dim)} numbers; "
+        "milliseconds a query, one thread, by recall@10"
+    )
+    output.put()
+    titles = ("recipe", "built in", "bytes each", *(f"at {level:g}" for level in _LEVELS), "most")
+    rows = []
+    for one in compared:
+        if one.failure:
+            output.complain(one.failure)
+            continue
+        cells = [_at(one, level) for level in _LEVELS]
+        most = max(recall for _, recall, _ in one.points)
+        each = wording.number(round(one.bytes / space.count)) if one.bytes else "-"
+        built = wording.duration(one.seconds) if one.seconds else "-"
+        rows.append((one.recipe, built, each, *cells, f"{most:.3f}"))
+    output.table(titles, rows, right="lrrrrrrr", stretch=0)
+
+
+def _at(one: Compared, level: float) -> str:
+    """The least time among the points that reach the level."""
+    reached = [milliseconds for _, recall, milliseconds in one.points if recall >= level]
+    return f"{min(reached):.2f}" if reached else "-"

@@ -1,0 +1,43 @@
+"""Principal axes beside those of NumPy's singular value decomposition."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lookalike.errors import UsageError
+from lookalike.vectors import reduction
+from lookalike.vectors.reduction import principal_axes
+
+
+def test_axes_and_variances_are_those_of_the_singular_value_decomposition(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reduction, "BLOCK_BYTES", 4000)  # several blocks, the last one shorter
+    random = np.random.default_rng(0)
+    vectors = (random.normal(size=(333, 12)) @ random.normal(size=(12, 12)) + 3).astype(np.float32)
+    found = principal_axes(vectors)
+    _, singular, axes = np.linalg.svd(vectors - vectors.mean(axis=0), full_matrices=False)
+    assert np.allclose(found.variances, singular**2 / 333, rtol=1e-4)
+    assert np.allclose(np.abs((found.axes * axes).sum(axis=1)), 1.0, atol=1e-4)
+    assert found.retained(5) == pytest.approx((singular[:5] ** 2).sum() / (singular**2).sum(), 1e-5)
+    projected = found.apply(vectors, 4)
+    assert np.allclose(
+        np.abs(projected), np.abs((vectors - vectors.mean(axis=0)) @ axes[:4].T), atol=1e-3
+    )
+
+
+def test_a_line_needs_one_direction() -> None:
+    found = principal_axes(np.outer(np.arange(5), [3.0, 4.0]).astype(np.float32))
+    assert found.axes[0].tolist() == pytest.approx([0.6, 0.8])
+    assert found.needed(0.999) == 1
+    assert found.retained(1) == pytest.approx(1.0)
+    assert found.apply(np.array([[6.0, 8.0]], np.float32), 1).tolist() == [
+        [pytest.approx(0.0, abs=1e-5)]
+    ]
+
+
+def test_equal_vectors_lose_nothing_and_no_vectors_teach_nothing() -> None:
+    assert principal_axes(np.ones((4, 3), np.float32)).retained(1) == 1.0
+    with pytest.raises(UsageError, match="no vectors"):
+        principal_axes(np.empty((0, 3), np.float32))
