@@ -301,6 +301,21 @@ def test_uploads_are_forgotten_beyond_a_number_of_bytes(library: Library, tmp_pa
     assert kept <= settings.kept_bytes
 
 
+def test_addresses_are_fetched_only_where_that_is_allowed_and_never_from_here(
+    client: TestClient, library: Library
+) -> None:
+    named = {"url": "https://pictures.example/cat.jpg"}
+    refused = client.post("/api/uploads", json=named)
+    assert refused.status_code == 403 and "--allow-url" in refused.json()["error"]
+    settings = Settings(allow_url=True)
+    with TestClient(create_app(library, settings), base_url=ADDRESS) as open_one:
+        for url in (f"{ADDRESS}/api/images/1/file", "http://[::1]/", "http://169.254.169.254/"):
+            answer = open_one.post("/api/uploads", json={"url": url})
+            assert answer.status_code == 400
+            assert "public internet" in answer.json()["error"] or "ports" in answer.json()["error"]
+        assert open_one.post("/api/uploads", json={"url": 7}).status_code == 422
+
+
 # ---- what is given out ----
 
 

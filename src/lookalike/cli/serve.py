@@ -142,7 +142,7 @@ def command(
     from lookalike.images.needs import Limits
     from lookalike.images.starting import available_cores
     from lookalike.library import Library
-    from lookalike.web.serving import Serving, is_local, listening, serve
+    from lookalike.web.serving import Serving, at_once, is_local, listening, serve
     from lookalike.web.settings import Settings
 
     folder = finding.locate(library)
@@ -163,20 +163,23 @@ def command(
     )
     limits = Limits(timeout=timeout, max_pixels=max_pixels, max_memory=1 << 30)
     readers = max(1, min(4, available_cores() // workers))
-    bound = listening(host, port)
-    address = _address(host, bound.getsockname()[1])
-    entrance = f"{address}?token={settings.token}" if settings.token else address
     if log:
         _log()
+    with listening(host, port) as bound:
+        address = _address(host, bound.getsockname()[1])
+        entrance = f"{address}?token={settings.token}" if settings.token else address
 
-    def ready() -> None:
-        output.put(_box(info, entrance, exposed=exposed))
-        output.flush()
-        if open_:
-            _browse(entrance)
+        def ready() -> None:
+            output.put(_box(info, entrance, exposed=exposed))
+            output.flush()
+            if open_:
+                _browse(entrance)
 
-    serve(Serving(folder, settings, limits, readers), bound, workers=workers, ready=ready)
+        serving = Serving(folder, settings, limits, readers)
+        busy = serve(serving, bound, workers=workers, ready=ready)
     output.note("Ended.")
+    if busy:
+        at_once()
 
 
 def _made() -> str:

@@ -12,12 +12,22 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from lookalike.errors import Outcome, UsageError
+from lookalike.images.fetch import Fetching, fetch
 from lookalike.query import Hits, Term
 from lookalike.query import Query as Question
 from lookalike.web import documents
 from lookalike.web.gathering import is_light
 from lookalike.web.refusals import Json, Refusal
-from lookalike.web.schemas import ANSWER, ANSWERS, JPEG, PICTURES, UPLOAD, WORDS_BATCH, described
+from lookalike.web.schemas import (
+    ANSWER,
+    ANSWERS,
+    JPEG,
+    ONE_PICTURE,
+    PICTURES,
+    UPLOAD,
+    WORDS_BATCH,
+    described,
+)
 from lookalike.web.server import Here, Server
 from lookalike.web.words import Words, depth, query_of, weighted
 
@@ -74,10 +84,15 @@ async def batch(server: Here, request: Request) -> Response:
     return Json({"answers": await server.lanes.slow.run(lambda: answer_all(server, several))})
 
 
-@router.post("/api/uploads", openapi_extra=PICTURES, **described(UPLOAD))
+@router.post("/api/uploads", openapi_extra=ONE_PICTURE, **described(UPLOAD))
 async def upload(server: Here, request: Request) -> Response:
-    """Send one picture (`picture` in a form, or the bare bytes as the body) to search with."""
-    data = await picture_of(request)
+    """Send one picture (`picture` in a form, or the bare bytes as the body) to search with; or name one in
+    the public internet as JSON, `{"url": "https://…"}`, where the server allows it."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json":
+        data = await fetched(server, parsed((await request.body()).decode("utf-8", "replace")))
+    else:
+        data = await picture_of(request)
     added = await server.lanes.pictures.run(lambda: server.uploads.add(data))
     return Json(documents.upload(added))
 
@@ -89,6 +104,19 @@ async def show_upload(server: Here, hash: str) -> Response:
     return Response(
         data, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=600"}
     )
+
+
+async def fetched(server: Server, document: Any) -> bytes:
+    """The picture that the document names by its address."""
+    url = document.get("url") if isinstance(document, dict) else None
+    if not isinstance(url, str):
+        raise Refusal(422, 'name a picture: {"url": "https://…"}')
+    if not server.settings.allow_url:
+        raise Refusal(
+            403, "this server fetches nothing: start it with --allow-url, or send the picture"
+        )
+    limits = Fetching(max_bytes=server.settings.max_upload_bytes)
+    return await server.lanes.slow.run(lambda: fetch(url, limits))
 
 
 async def picture_of(request: Request) -> bytes:

@@ -285,6 +285,17 @@ PICTURES = body(
         }
     }
 )
+ONE_PICTURE = body(
+    {
+        "multipart/form-data": {"type": "object", "properties": {"picture": _FILE}},
+        "application/octet-stream": _FILE,
+        "application/json": {
+            "type": "object",
+            "required": ["url"],
+            "properties": {"url": {"type": "string"}},
+        },
+    }
+)
 WORDS_BATCH = body(
     {
         "application/json": {

@@ -50,10 +50,11 @@ class Serving:
 
 def serve(
     serving: Serving, bound: socket.socket, *, workers: int, ready: Callable[[], None]
-) -> None:
+) -> bool:
     """Answer requests on the socket until a signal (SIGINT, SIGTERM) ends it; then what is under way is
     finished. `ready` is called once requests are taken in, which wait until the first is answered.
 
+    True where a thread is still at work, for minutes perhaps: end the process with `at_once` then.
     `LookalikeError` where the library cannot be opened.
     """
     with Library.open(serving.folder, limits=serving.limits, readers=serving.readers) as library:
@@ -62,9 +63,7 @@ def serve(
             with ended_by_signal():
                 ready()
                 uvicorn.Server(configured(app)).run(sockets=[bound])
-            if any(lane.taken for lane in app.state.server.lanes.all()):
-                at_once()
-            return
+            return any(lane.taken for lane in app.state.server.lanes.all())
     with tempfile.TemporaryDirectory(prefix="lookalike-serve-") as shared:
         settings = serving.settings
         if settings.folder is None:
@@ -77,6 +76,7 @@ def serve(
         with ended_by_signal():
             ready()
             Multiprocess(config, sockets=[bound]).run()
+    return False
 
 
 def application() -> FastAPI:

@@ -1,0 +1,166 @@
+"""`lookalike serve` as a process: what it shows, what it shares, how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from tests.library.drawing import album, draw
+
+from lookalike.cli.program import program
+from lookalike.client import Client
+from lookalike.library import Library
+from lookalike.query import Query, Term
+from lookalike.web import serving
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = album(tmp_path / "photos", 12)
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["color"])
+    return folder
+
+
+@contextmanager
+def served(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The process and the address that it shows."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lookalike.cli", "serve", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        env=os.environ | {"PYTHONPATH": str(Path(serving.__file__).parents[2])},
+    )
+    assert process.stdout is not None and process.stderr is not None
+    try:
+        lines = [process.stdout.readline() for _ in range(5)]
+        assert "http://" in lines[2], process.stderr.read()
+        yield process, lines[2].strip("│ \n")
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_shows_its_address_and_ends_in_good_order(photos: Path, number: signal.Signals) -> None:
+    with served(str(photos)) as (process, address):
+        with Client(address) as client:
+            assert client.read("info")["images"] == 12
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=30)
+        assert (process.returncode, errors) == (0, "Ended.\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+def test_an_answer_under_way_is_finished_before_it_ends(photos: Path, tmp_path: Path) -> None:
+    data = draw(tmp_path / "new.png", 900).read_bytes()
+    with served(str(photos)) as (process, address):
+        host, _, port = address.removeprefix("http://").strip("/").partition(":")
+        head = f"POST /api/uploads HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(data)}\r\n"
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
+            connection.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+            assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")  # it waits for the picture
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+            connection.sendall(data)
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
+        assert process.wait(30) == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+def test_several_processes_share_uploads_and_see_what_is_added(
+    photos: Path, tmp_path: Path
+) -> None:
+    data = draw(tmp_path / "new.png", 900).read_bytes()
+    with served(str(photos), "--workers", "2") as (process, address):
+        with Client(address) as client:
+            client.read("info")
+            upload = json.loads(client._bytes("POST", "/api/uploads", data, {}))["upload"]
+        draw(photos / "more.jpg", 901)
+        with Library.open(photos) as library:
+            library.add([photos])
+        for _ in range(12):  # each with a connection of its own, which any of the two may take
+            with Client(address) as client:
+                assert client.read("info")["images"] == 13
+                assert client.read("search", upload=upload, k=1)["hits"]
+                assert client.search(Query((Term(image=1),), k=50)).searched == 13
+        with Client(address) as client:
+            figures = client._bytes("GET", "/metrics", None, {}).decode()
+        counted = [
+            line for line in figures.splitlines() if 'route="/api/info",status="200"' in line
+        ]
+        assert [line.split()[-1] for line in counted] == ["13.0"]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+
+def test_what_other_machines_can_reach_gets_a_token(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def instead(given: serving.Serving, bound: socket.socket, *, workers: int, ready: Any) -> None:
+        asked.update(settings=given.settings, workers=workers)
+        ready()
+
+    monkeypatch.setattr(serving, "listening", lambda host, port: socket.socket())
+    monkeypatch.setattr(serving, "serve", instead)
+    monkeypatch.setattr(socket.socket, "getsockname", lambda _: ("0.0.0.0", 8484))
+    monkeypatch.setenv("LOOKALIKE_WRITABLE", "1")
+    result = CliRunner().invoke(program, ["serve", str(photos), "--host", "0.0.0.0"])
+    settings = asked["settings"]
+    assert len(settings.token) >= 32 and f"?token={settings.token}" in result.output
+    assert settings.exposed and settings.rate == 50 and settings.writable
+    monkeypatch.setenv("LOOKALIKE_TOKEN", "mine")
+    result = CliRunner().invoke(program, ["serve", str(photos), "--rate", "0"])
+    settings = asked["settings"]
+    assert (settings.token, settings.exposed, settings.rate) == ("mine", False, 0.0)
+    assert "Only this machine can reach it." in result.output
+
+
+def test_only_addresses_of_this_machine_are_local() -> None:
+    assert (
+        serving.is_local("127.0.0.1") and serving.is_local("localhost") and serving.is_local("::1")
+    )
+    assert not serving.is_local("0.0.0.0") and not serving.is_local("192.0.2.1")
+
+
+def test_a_port_that_is_taken_is_told(photos: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        result = CliRunner().invoke(program, ["serve", str(photos), "--port", port])
+    assert result.exit_code == 2
+    assert result.output.startswith(f"Error: cannot serve on 127.0.0.1, port {port}:")
+    assert "--port" in result.output and result.output.count("\n") == 1
+
+
+def test_without_a_library_it_says_what_to_do(tmp_path: Path) -> None:
+    result = CliRunner().invoke(program, ["serve", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "lookalike index" in result.output
+
+
+def test_what_processes_are_told_survives_the_way() -> None:
+    from lookalike.images.needs import Limits
+    from lookalike.web.settings import Settings
+
+    settings = Settings(token="t", hosts=("a", "b"), folder=Path("x"), rate=2.5)
+    whole = serving.Serving(Path("lib"), settings, Limits(timeout=3.0), 2)
+    assert serving.read(serving.written(whole)) == whole

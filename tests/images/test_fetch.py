@@ -1,0 +1,186 @@
+"""Fetching a picture: from where it may, and what it may cost. Nothing here leaves the loopback."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from lookalike.errors import UsageError
+from lookalike.images.fetch import Fetching, fetch, is_public
+
+ANYWHERE = Fetching(any_port=True, seconds=5)
+
+
+@contextmanager
+def site(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[int]:
+    """A site on the loopback; its port."""
+
+    class Answering(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answer(self)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def sends(
+    data: bytes, status: int = 200, **headers: str
+) -> Callable[[BaseHTTPRequestHandler], None]:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(data)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "127.9.9.9", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254",
+        "100.64.0.1", "224.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1", "::", "::1", "fe80::1",
+        "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1", "::ffff:127.0.0.1", "::ffff:8.8.8.8",
+        "2002:7f00:1::", "2001:0:1::1", "64:ff9b::7f00:1", "2001:db8::1", "nonsense", "",
+    ],
+)  # fmt: skip
+def test_an_address_that_is_not_of_the_public_internet_is_none(address: str) -> None:
+    assert not is_public(address)
+
+
+def test_public_addresses_are_public() -> None:
+    assert is_public("93.184.215.14") and is_public("2606:2800:21f:cb07:6820:80da:af6b:8b2c")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/a.jpg", "http://localhost/a.jpg", "http://[::1]/a.jpg", "http://2130706433/",
+        "http://0x7f.1/", "http://0/", "http://[::ffff:127.0.0.1]/", "http://169.254.169.254/latest/",
+    ],
+)  # fmt: skip
+def test_this_machine_and_its_network_are_never_asked(url: str) -> None:
+    with pytest.raises(UsageError, match=r"public internet only|no host"):
+        fetch(url, Fetching())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///etc/passwd", "ftp://example.org/a.jpg", "gopher://x/", "//example.org/a.jpg", "a.jpg", "",
+        "http://", "http://user:secret@example.org/", "http://example.org:22/", "http://example.org:99999/",
+        "http://example.org/a b", "http://example.org/\r\nX: y",
+    ],
+)  # fmt: skip
+def test_other_kinds_of_address_are_refused_before_anything_is_asked(url: str) -> None:
+    def never(host: str, port: int) -> list[str]:
+        raise AssertionError(f"{host} was looked up")
+
+    with pytest.raises(UsageError):
+        fetch(url, Fetching(), resolve=never)
+
+
+def test_a_name_is_refused_if_one_of_its_addresses_is_private() -> None:
+    with pytest.raises(UsageError, match="public internet only"):
+        fetch("http://two.example/", Fetching(), resolve=lambda *_: ["93.184.215.14", "10.0.0.1"])
+
+
+def test_the_connection_goes_to_the_address_that_was_judged() -> None:
+    judged: list[str] = []
+
+    def public(address: str) -> bool:
+        judged.append(address)
+        return True
+
+    # The name exists nowhere: were it looked up again, this would fail.
+    with site(sends(b"picture")) as port:
+        url = f"http://pinned.invalid:{port}/a.jpg"
+        found = fetch(url, ANYWHERE, resolve=lambda *_: ["127.0.0.1"], public=public)
+    assert (found, judged) == (b"picture", ["127.0.0.1"])
+
+
+def test_a_redirect_into_the_network_is_not_followed() -> None:
+    with (
+        site(sends(b"secret")) as inside,
+        site(sends(b"", 302, Location=f"http://inside.invalid:{inside}/")) as outside,
+    ):
+        names = {"outside.invalid": "127.0.0.1", "inside.invalid": "127.0.0.1"}
+        asked: list[str] = []
+
+        def resolve(host: str, _: int) -> list[str]:
+            asked.append(host)
+            return [names[host]]
+
+        with pytest.raises(UsageError, match=r"public internet only, not from inside\.invalid"):
+            fetch(
+                f"http://outside.invalid:{outside}/",
+                ANYWHERE,
+                resolve=resolve,
+                public=lambda _: asked[-1] == "outside.invalid",
+            )
+
+
+def test_redirects_are_followed_a_few_times() -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        number = int(handler.path.strip("/") or 0)
+        if number == 3:
+            sends(b"picture")(handler)
+        else:
+            sends(b"", 302, Location=f"/{number + 1}")(handler)
+
+    with site(answer) as port:
+        here = {"resolve": lambda *_: ["127.0.0.1"], "public": lambda _: True}
+        assert fetch(f"http://x.invalid:{port}/0", ANYWHERE, **here) == b"picture"  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match="redirects"):
+            fetch(f"http://x.invalid:{port}/-1", ANYWHERE, **here)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("said", [{"Content-Length": "5000"}, {}])
+def test_too_many_bytes_are_not_read(said: dict[str, str]) -> None:
+    with (
+        site(sends(bytes(5000), 200, **said)) as port,
+        pytest.raises(UsageError, match="larger than"),
+    ):
+        limits = Fetching(max_bytes=1000, any_port=True)
+        url = f"http://x.invalid:{port}/"
+        fetch(url, limits, resolve=lambda *_: ["127.0.0.1"], public=lambda _: True)
+
+
+def test_a_site_that_trickles_is_given_up() -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        for _ in range(100):
+            try:
+                handler.wfile.write(b"x")
+            except OSError:
+                return
+            time.sleep(0.05)
+
+    with site(answer) as port, pytest.raises(UsageError, match="takes over"):
+        limits = Fetching(seconds=0.3, any_port=True)
+        url = f"http://x.invalid:{port}/"
+        fetch(url, limits, resolve=lambda *_: ["127.0.0.1"], public=lambda _: True)
+
+
+def test_other_answers_are_told() -> None:
+    with site(sends(b"", 404)) as port, pytest.raises(UsageError, match="answers with 404"):
+        url = f"http://x.invalid:{port}/"
+        fetch(url, ANYWHERE, resolve=lambda *_: ["127.0.0.1"], public=lambda _: True)
