@@ -20,6 +20,7 @@ PLAIN = [
     ["filters.py", "--images", "100000"],
     ["memory.py", "--files", "20000", "40000"],
     ["cold_search.py"],
+    ["evaluation.py"],
 ]
 
 

@@ -83,7 +83,17 @@ def main() -> None:
         folder.mkdir()
         fill(folder, options.images, options.labels, options.dim)
         if options.index:
-            building = [sys.executable, "-m", "lookalike.cli", "build-index", "--library", folder]
+            building = [
+                sys.executable,
+                "-m",
+                "lookalike.cli",
+                "ann",
+                "build",
+                "--by",
+                NAME,
+                "--library",
+                folder,
+            ]
             subprocess.run([*map(str, building)], check=True)
         command = [
             *(sys.executable, "-m", "lookalike.cli", "evaluate", str(folder)),

@@ -228,6 +228,39 @@ def test_edited_copies_find_their_originals(tmp_path: Path) -> None:
     assert by["color"].recall("grey", 1) < by["pixels"].recall("grey", 1)
 
 
+def test_the_self_test_says_what_an_index_loses(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with library.view() as view:
+        kind = type(view)
+    plain = kind.search
+
+    def half_blind(view: Any, space: str, queries: Any, k: int, **options: Any) -> Neighbours:
+        """An index that finds every second of the nearest."""
+        found = plain(view, space, queries, k, **options)
+        if options.get("exact"):
+            return found
+        return Neighbours(found.ids[:, ::2], found.similarities[:, ::2], False)
+
+    monkeypatch.setattr(kind, "search", half_blind)
+    (found,) = self_test(Opened(library, None), by=["mean-colour"], count=6).extractors
+    assert found.kept == pytest.approx(3 / 6)
+    assert found.recall("png", 1) == 1  # ranks are those of the exact search
+
+
+def test_pictures_that_are_gone_are_counted_by_the_self_test(tmp_path: Path) -> None:
+    folder = paint(tmp_path / "p")
+    with opened(folder, extractors=["color"]) as found:
+        (folder / "red" / "a.png").unlink()
+        result = self_test(found, count=6)
+        assert result.edited == 5
+        assert "1 picture could not be read again" in str(result.notes[0])
+        for file in folder.rglob("*.png"):
+            file.unlink()
+        with pytest.raises(UsageError, match="none of the pictures can be read"):
+            self_test(found, count=6)
+
+
 # Measured elsewhere with the plain formulas: pixels 64×64 grey and the 3×32 histogram, leave-one-out.
 BASELINES = {
     "pixels": {"AP": 0.244, "P@1": 0.371, "P@5": 0.327, "P@10": 0.303, "RR": 0.451},

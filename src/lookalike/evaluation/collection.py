@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import Outcome, UsageError
-from lookalike.evaluation.truth import Note
+from lookalike.evaluation.truth import Note, tally
 from lookalike.stores.contract import Ids, Space, View
 
 
@@ -108,11 +108,12 @@ def collect(
         for (_, root, _), file in zip(found, files, strict=True)
     )
     ids = np.array([id for id, *_ in found], np.int64)
-    lacking = len(every) - len(shared)
-    notes = []
-    if lacking:
-        names_of = ", ".join(space.name for space in spaces)
-        notes.append(Note(lacking, f"pictures lack a vector of one of {names_of}: left out"))
+    spaced = ", ".join(space.name for space in spaces)
+    notes = tally(
+        len(every) - len(shared),
+        f"picture lacks a vector of one of {spaced}: left out",
+        f"pictures lack a vector of one of {spaced}: left out",
+    )
     return Collection(ids, names, files, below), notes
 
 

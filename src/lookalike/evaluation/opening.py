@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lookalike.errors import UsageError
-from lookalike.evaluation.truth import Note
+from lookalike.evaluation.truth import Note, tally
 from lookalike.indexing.report import Indexing, ProgressCallback
 from lookalike.library import FOLDER, Library, find_library
 from lookalike.stores.contract import Space, View
@@ -60,8 +60,12 @@ def opened(
         failed = sum(added.failed.values())
         if not added.new:
             raise UsageError(f"there is no picture in {folder} that can be indexed")
-        notes = (Note(failed, "pictures could not be indexed and take no part"),) if failed else ()
-        yield Opened(library, None, notes)
+        notes = tally(
+            failed,
+            "picture could not be indexed and takes no part",
+            "pictures could not be indexed and take no part",
+        )
+        yield Opened(library, None, tuple(notes))
 
 
 def _within(folder: Path, library: Library) -> Path | None:

@@ -14,7 +14,7 @@ from lookalike.evaluation.collection import Collection, collect
 from lookalike.evaluation.invariance import Changed, vectors_of
 from lookalike.evaluation.opening import Opened, spaces_of
 from lookalike.evaluation.rankings import Advance
-from lookalike.evaluation.truth import Note
+from lookalike.evaluation.truth import Note, tally
 from lookalike.extractors.contract import Extractor
 from lookalike.extractors.extraction import Extraction, Vector
 from lookalike.images.needs import Limits
@@ -94,8 +94,11 @@ def self_test(
         lost = len(rows) - len(kept)
         if not len(kept):
             raise UsageError("none of the pictures can be read: are the files still there?")
-        if lost:
-            notes.append(Note(lost, "pictures could not be read again and were left out"))
+        notes += tally(
+            lost,
+            "picture could not be read again and was left out",
+            "pictures could not be read again and were left out",
+        )
         same = same_content(view, pictures)
         found = [
             _found(view, space, pictures, kept, versions[space.key], edits, same)

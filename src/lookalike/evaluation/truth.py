@@ -37,6 +37,11 @@ def note(names: Sequence[str], one: str, many: str) -> list[Note]:
     return [Note(len(names), one if len(names) == 1 else many, tuple(names[:EXAMPLES]))]
 
 
+def tally(count: int, one: str, many: str) -> list[Note]:
+    """A note without names, or none."""
+    return [Note(count, one if count == 1 else many)] if count else []
+
+
 @dataclass(frozen=True, slots=True)
 class Relevant:
     """The relevant pictures of one question, or of all that share a label.
