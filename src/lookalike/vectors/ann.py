@@ -108,8 +108,8 @@ class AnnIndex:
         _, found = self.index.search(prepared(queries, self.similarity), count, params=parameters)
         return np.asarray(found, np.int64)
 
-    def empty(self) -> AnnIndex:
-        """The same, trained, without vectors. The original must have none either: it is copied."""
+    def copy(self) -> AnnIndex:
+        """The same, to be changed while this one is searched."""
         return AnnIndex(faiss().clone_index(self.index), self.recipe, self.similarity)
 
     def save(self, path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.stores.local.fresh import Fresh
 from lookalike.stores.local.matrix import Matrix
 from lookalike.vectors.ann import AnnIndex, bits
 from lookalike.vectors.exact import Floats, Rows
@@ -29,28 +30,26 @@ BATCH_THREADS = 4
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """An index that is loaded. It covers the rows below `index.count` of one generation."""
+    """An index that is loaded. It covers the rows below `index.count` of one generation; `fresh`, where
+    this process has made it, the next ones."""
 
     index: AnnIndex
     effort: Effort
     generation: int
-    _masks: dict[tuple[int, int], tuple[int, NDArray[np.uint8]]] = field(
+    fresh: Fresh
+    _masks: dict[tuple[int, int], tuple[int, NDArray[np.uint8] | None]] = field(
         default_factory=dict, compare=False
     )
 
     def living(self, matrix: Matrix) -> tuple[int, NDArray[np.uint8] | None]:
         """How many covered rows can be found, and which (None: all)."""
-        covered = min(self.index.count, len(matrix.ids))
-        dead = int(np.searchsorted(matrix.dead, covered))
-        if not dead and covered == self.index.count:
-            return covered, None
-        state = (covered, dead)
+        state = (
+            min(self.index.count, len(matrix.ids)),
+            int(np.searchsorted(matrix.dead, self.index.count)),
+        )
         kept = self._masks.get(state)
         if kept is None:
-            mask = np.zeros(self.index.count, np.bool_)
-            mask[:covered] = True
-            mask[matrix.dead[:dead]] = False
-            kept = covered - dead, bits(mask)
+            kept = _within(matrix, None, 0, self.index.count)
             self._masks.clear()  # only the newest state will be asked for again
             self._masks[state] = kept
         return kept
@@ -73,43 +72,77 @@ def nearest(
     """
     if not _serves(ready, queries, k, similarity=similarity, normalised=normalised, matrix=matrix):
         return None
-    covered = min(ready.index.count, len(matrix.ids))
+    ready.fresh.offer(matrix)
+    late = ready.fresh.current
     effort = ready.effort.at(k, most=ready.index.largest_probe)
-    tail_rows = None
-    if rows is None:
-        there, allowed = ready.living(matrix)
-        dead = matrix.dead[np.searchsorted(matrix.dead, covered) :] - covered
-        available = there + len(matrix.ids) - covered - len(dead)
-    else:
-        split = int(np.searchsorted(rows, covered))
-        there, dead, available = split, None, len(rows)
-        if _few(matrix.vectors, split):
-            return None
-        allowed = _mask(rows[:split], ready.index.count)
-        tail_rows = rows[split:] - covered
-        probe = effort.probe * min(PROBE_LIMIT, covered / split)
-        effort = replace(effort, probe=min(int(np.ceil(probe)), ready.index.largest_probe))
-    if effort.width > MOST * there:
+    there, allowed = _allowed(ready, matrix, rows)
+    if effort.width > MOST * there or (rows is not None and _few(matrix.vectors, there)):
         return None
+    if rows is not None:
+        probe = effort.probe * min(PROBE_LIMIT, ready.index.count / there)
+        effort = replace(effort, probe=min(int(np.ceil(probe)), ready.index.largest_probe))
     threads = 1 if len(queries) < 8 else BATCH_THREADS
     proposed = ready.index.candidates(
         queries, effort.width, probe=effort.probe, allowed=allowed, threads=threads
     )
-    found, similarities = refine(matrix.vectors, queries, proposed, k, similarity=similarity)
+    covered = ready.index.count
+    if late is not None:
+        more, allowed = _within(matrix, rows, covered, late.count)
+        found = late.candidates(
+            queries, effort.width, probe=effort.probe, allowed=allowed, threads=threads
+        )
+        proposed = np.concatenate([proposed, np.where(found < 0, -1, found + covered)], axis=1)
+        there, covered = there + more, covered + late.count
+    best = refine(matrix.vectors, queries, proposed, k, similarity=similarity)
+    rest, dead = _tail(matrix, rows, covered)
     if covered < len(matrix.ids):
-        late = top_k(
+        last = top_k(
             matrix.vectors[covered:],
             queries,
             k,
             similarity=similarity,
-            rows=tail_rows,
+            rows=rest,
             dead=dead,
             normalised=normalised,
         )
-        found, similarities = _merged((found, similarities), late, covered, k)
-    if (found[:, : min(k, available)] < 0).any():
-        return None
-    return found, similarities
+        best = _merged(best, last, covered, k)
+        there += len(matrix.ids) - covered - len(dead) if rest is None else len(rest)
+    return None if (best[0][:, : min(k, there)] < 0).any() else best
+
+
+def _allowed(
+    ready: Ready, matrix: Matrix, rows: Rows | None
+) -> tuple[int, NDArray[np.uint8] | None]:
+    """How many of the rows that the index covers may be found, and which (None: all)."""
+    if rows is None:
+        return ready.living(matrix)
+    return _within(matrix, rows, 0, ready.index.count)
+
+
+def _within(
+    matrix: Matrix, rows: Rows | None, start: int, count: int
+) -> tuple[int, NDArray[np.uint8] | None]:
+    """The same of the `count` rows from `start` on, a bit for each."""
+    end = min(start + count, len(matrix.ids))
+    if rows is None:
+        dead = matrix.dead[slice(*np.searchsorted(matrix.dead, (start, max(start, end))))]
+        if not len(dead) and end == start + count:
+            return count, None
+        mask = np.zeros(count, np.bool_)
+        mask[: max(0, end - start)] = True
+        mask[dead - start] = False
+    else:
+        some = rows[slice(*np.searchsorted(rows, (start, start + count)))]
+        mask = np.zeros(count, np.bool_)
+        mask[some - start] = True
+    return int(mask.sum()), bits(mask)
+
+
+def _tail(matrix: Matrix, rows: Rows | None, covered: int) -> tuple[Rows | None, Rows]:
+    """What may be found behind the covered rows, counted from there: only these, or all but these."""
+    if rows is not None:
+        return rows[np.searchsorted(rows, covered) :] - covered, np.empty(0, np.int64)
+    return None, matrix.dead[np.searchsorted(matrix.dead, covered) :] - covered
 
 
 def _serves(
@@ -133,12 +166,6 @@ def _serves(
 
 def _few(vectors: Floats, count: int) -> bool:
     return bool(count * vectors.shape[1] * vectors.itemsize <= FEW_BYTES)
-
-
-def _mask(rows: Rows, count: int) -> NDArray[np.uint8]:
-    mask = np.zeros(count, np.bool_)
-    mask[rows] = True
-    return bits(mask)
 
 
 def _merged(

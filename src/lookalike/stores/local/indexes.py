@@ -212,7 +212,7 @@ def _made(
     """An index, empty and full, and what it reaches."""
     progress("train", 0, 1)
     empty = ann.train(matrix.vectors, recipe, similarity=row.similarity, threads=threads)
-    index = empty.empty()
+    index = empty.copy()
     ann.fill(index, matrix.vectors, threads=threads, progress=progress)
     allowed = None
     if len(matrix.dead):

@@ -45,6 +45,8 @@ class Shelf:
         filed, now = self._read(row), self.stamp(row)
         if filed is None or now is None or filed.generation != row.generation:
             return None
+        if filed.index.rows > len(matrix.ids):
+            return None  # a view that is older than the index: it is searched exactly
         with self._lock:
             kept = self._ready.get(row.id)
             if kept is None or kept[0] != now:
@@ -92,11 +94,10 @@ class Shelf:
         if trouble := filed.index.trouble or self._mismatch(row, filed, now):
             return None, trouble
         count = filed.index.rows
-        if count > len(matrix.ids):
-            return None, ""  # an older state of the library than the index: exact for once
         if files.fingerprint_rows(matrix.vectors, count) != filed.vectors:
             return None, "it belongs to other vectors"
         from lookalike.stores.local.approximate import Ready
+        from lookalike.stores.local.fresh import Fresh
         from lookalike.vectors.ann import AnnIndex
         from lookalike.vectors.tuning import Effort
 
@@ -108,4 +109,6 @@ class Shelf:
         if index.count != count or index.index.d != row.dim:
             return None, f"{path.name} does not hold {count:,} vectors of {row.dim} numbers"
         effort = Effort(filed.index.probe, filed.index.width)
-        return Ready(index, effort, filed.generation), ""
+        trained = files.index_file(self._library, row, filed.number, "trained")
+        fresh = Fresh(trained, filed.index.recipe, row.similarity, count)
+        return Ready(index, effort, filed.generation, fresh), ""
