@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 router = APIRouter(tags=["explanations"])
 
-PATIENCE = 10.0
+PATIENCE = 5.0
 """Seconds that a request waits for a map; then it is told to come again."""
 
 

@@ -21,7 +21,7 @@ from lookalike.web.writing import must_write
 
 router = APIRouter(tags=["review"])
 
-PATIENCE = 15.0
+PATIENCE = 5.0
 """Seconds that a request waits for what takes long; then it is told to come again."""
 
 
