@@ -126,6 +126,7 @@ def test_what_other_machines_can_reach_gets_a_token(
     settings = asked["settings"]
     assert len(settings.token) >= 32 and f"?token={settings.token}" in result.output
     assert settings.exposed and settings.rate == 50 and settings.writable
+    assert socket.gethostname() in settings.hosts  # it is in the address that is shown
     monkeypatch.setenv("LOOKALIKE_TOKEN", "mine")
     result = CliRunner().invoke(program, ["serve", str(photos), "--rate", "0"])
     settings = asked["settings"]

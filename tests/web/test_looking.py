@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from lookalike.library import Library
 from lookalike.web.looking import page_of, stride
 
 
@@ -124,3 +125,15 @@ def test_metrics_count_what_was_answered(client: TestClient) -> None:
     assert count(after) == count(before) + 2
     assert "lookalike_images 40.0" in after
     assert "4711" not in after
+
+
+def test_similar_pictures_are_grouped_as_the_library_groups_them(
+    client: TestClient, library: Library
+) -> None:
+    answer = client.get("/api/similar-groups", params={"min_similarity": 0.4, "k": 100}).json()
+    groups = library.similar_groups(min_similarity=0.4).groups
+    assert groups
+    assert [[member["path"] for member in group["members"]] for group in answer["groups"]] == [
+        [member.image.path for member in group.members] for group in groups
+    ]
+    assert answer["total"] == len(groups)

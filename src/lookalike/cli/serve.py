@@ -156,7 +156,7 @@ def command(
         writable=writable,
         allow_url=allow_url,
         exposed=exposed,
-        hosts=hosts,
+        hosts=(*hosts, *_names(host)) if exposed else hosts,
         max_upload_bytes=max_upload,
         rate=(50.0 if exposed else 0.0) if rate is None else rate,
         searching=max(2, available_cores() // workers),
@@ -194,6 +194,14 @@ def _address(host: str, port: int) -> str:
     if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
         host = socket.gethostname()
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+def _names(host: str) -> tuple[str, ...]:
+    """What others call this machine: its own name, also as small networks say it, and what was given."""
+    import socket
+
+    own = socket.gethostname()
+    return own, f"{own}.local", host
 
 
 def _box(info: Info, entrance: str, *, exposed: bool) -> str:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from lookalike.duplicates.report import Duplicates
 from lookalike.errors import Outcome
 from lookalike.stores.contract import Decision, View
 from lookalike.web import documents, schemas
@@ -78,6 +79,34 @@ async def duplicates(
     found = await server.remembered.get(
         key, lambda: server.library.duplicates(kind=kind, thorough=thorough), patience=PATIENCE
     )
+    if found is None:
+        return Json(documents.still_running(), 202, {"Retry-After": "2"})
+    return Json(documents.duplicates(found, offset=offset, k=k))
+
+
+@router.get("/api/similar-groups", **described(schemas.Duplicates))
+async def similar_groups(
+    server: Here,
+    by: str | None = None,
+    min_relevance: Literal["plausible", "strong", "near-copy"] = "strong",
+    min_similarity: Annotated[float | None, Query(ge=-1e9, le=1)] = None,
+    offset: Offset = 0,
+    k: Annotated[int, Query(ge=1, le=200)] = 20,
+) -> Response:
+    """Pictures that look alike without being copies, in groups: bursts, one scene. Takes its time as
+    /api/duplicates does."""
+
+    def version() -> object:
+        with server.library.view() as view:
+            return view.version
+
+    def work() -> Duplicates:
+        return server.library.similar_groups(
+            by=by, min_relevance=min_relevance, min_similarity=min_similarity
+        )
+
+    key = ("similar", by, min_relevance, min_similarity, await server.lanes.quick.run(version))
+    found = await server.remembered.get(key, work, patience=PATIENCE)
     if found is None:
         return Json(documents.still_running(), 202, {"Retry-After": "2"})
     return Json(documents.duplicates(found, offset=offset, k=k))
