@@ -114,7 +114,7 @@ def test_the_rate_rises_and_ends_at_nothing_while_pictures_grow() -> None:
         learning_rate(0.0, plan) < learning_rate(0.05, plan) == pytest.approx(plan.rate, rel=1e-2)
     )
     assert learning_rate(1.0, plan) < plan.rate / 100
-    assert [side(spent, plan) for spent in (0.0, 0.64, 0.65, 1.0)] == [64, 64, 96, 96]
+    assert [side(spent, plan) for spent in (0.0, 0.79, 0.8, 1.0)] == [64, 64, 96, 96]
 
 
 def test_a_cut_run_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -82,9 +82,9 @@ def test_too_few_labels_say_so() -> None:
 def test_long_vectors_are_reduced_first_and_the_map_still_takes_them_as_they_are() -> None:
     small = crowd(30, 6, noise=1.0)
     rng = np.random.default_rng(2)
-    wide = np.linalg.qr(rng.normal(size=(1100, 24)))[0].T
+    wide = np.linalg.qr(rng.normal(size=(2100, 24)))[0].T
     found = learn(Material((small.vectors @ wide).astype(np.float32), small.labels))
-    assert found.turn.axes.shape[0] == 1100
+    assert found.turn.axes.shape[0] == 2100
     assert found.better
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -31,12 +30,12 @@ Vectors: TypeAlias = NDArray[np.float32]
 Codes: TypeAlias = NDArray[np.int64]
 Split: TypeAlias = Literal["labels", "pictures"]
 
-SHRINKAGES = (0.01, 0.03, 0.1, 0.3, 0.6, 0.9)
-DIMS = (None, 256, 128, 64, 32)
-"""Directions that are tried; more than labels less one say nothing, and None keeps all."""
+SHRINKAGES = (0.01, 0.03, 0.1, 0.3, 0.6, 0.9, 1.0)
+DIMS = (256, 128, 64, 32)
+"""Directions that are tried, besides all; more than labels less one say nothing."""
 FEW_LABELS = 20
 """Below this, whole labels cannot be spared: pictures are held out instead."""
-QUESTIONS = 2000
+QUESTIONS = 500
 """Pictures of one judgement at most while settings are chosen; the last figures take all."""
 METRICS = {"P@1": "P@1", "P@5": "P@5", "P@10": "P@10", "mAP": "AP", "MRR": "RR"}
 """As they are shown, and as `evaluation` calls them."""
@@ -212,15 +211,22 @@ def _settings(
     except UsageError:  # too little to choose by: the middle of the list, all directions
         return SHRINKAGES[len(SHRINKAGES) // 2], None
     labels = int(ours.labels.max()) + 1
-    dims = [dim for dim in DIMS if dim is None or dim < min(labels, _width(ours, first))]
+    dims = [dim for dim in DIMS if dim < min(labels, _width(ours, first))]
     spread = scatter(_seen(ours.vectors, first), ours.labels)
     seen = _seen(theirs.vectors, first)
 
-    def value(setting: tuple[float, int | None]) -> float:
-        turn = spread.map(shrinkage=setting[0], dim=setting[1])
+    def value(turn: Linear) -> float:
         return judged(normalise(turn(seen)), theirs.labels, most=QUESTIONS).figures["mAP"]
 
-    return max(product(SHRINKAGES, dims), key=value)
+    tried: dict[tuple[float, int | None], float] = {}
+    for shrinkage in SHRINKAGES:
+        tried[shrinkage, None] = value(spread.map(shrinkage=shrinkage, dim=None))
+        if dims:
+            # Directions come in their order: fewer of them are the first of more.
+            most = spread.map(shrinkage=shrinkage, dim=dims[0])
+            for dim in dims:
+                tried[shrinkage, dim] = value(Linear(most.mean, most.axes[:, :dim]))
+    return max(tried, key=lambda setting: tried[setting])
 
 
 def _map(material: Material, first: Linear | None, shrinkage: float, dim: int | None) -> Linear:

@@ -27,7 +27,7 @@ class Plan:
     bfloat16: bool = False
     # (until which share of the time, pixels a side). Small pictures teach twice as many a second as
     # large ones; below 64 little is gained, since the last stages are a pixel or two wide.
-    sizes: tuple[tuple[float, int], ...] = ((0.65, 64), (1.0, 96))
+    sizes: tuple[tuple[float, int], ...] = ((0.8, 64), (1.0, 96))
 
 
 def learning_rate(spent: float, plan: Plan) -> float:

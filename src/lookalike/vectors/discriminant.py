@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-WIDEST = 1024
+WIDEST = 2048
 """Columns from which on vectors are first brought to `REDUCED` principal directions: the analysis
 takes time with the cube of the columns."""
 REDUCED = 512
@@ -44,7 +44,8 @@ class Scatter:
     def map(self, *, shrinkage: float, dim: int | None) -> Linear:
         """The map under which vectors of one label scatter alike in every direction (whitening of the
         covariance within classes: Hatch, Kajarekar and Stolcke, Interspeech 2006), and of it the `dim`
-        directions along which labels differ most (Fisher's linear discriminants); None: all.
+        directions along which labels differ most (Fisher's linear discriminants), in their order, at
+        most as many as there are labels; None: all, in no order.
 
         shrinkage  0 takes the measured covariance as it is, 1 only its mean variance; between them
                    what a few pictures a label cannot tell (Friedman, Regularized Discriminant
@@ -56,8 +57,8 @@ class Scatter:
         if dim is not None:
             centres = self.centres * scale
             weighed = centres * np.sqrt(self.sizes / self.sizes.sum())[:, None]
-            _, differences = np.linalg.eigh(weighed.T @ weighed)
-            axes = axes @ differences[:, ::-1][:, :dim]
+            _, _, differences = np.linalg.svd(weighed, full_matrices=False)
+            axes = axes @ differences[:dim].T
         return Linear(self.mean.astype(np.float32), _signed(axes).astype(np.float32))
 
 
