@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 from collections.abc import Iterator, Sequence
@@ -156,7 +157,11 @@ def typed(folder: Path, command: str) -> str:
 
 
 def shown(path: Path) -> str:
-    """The path as short as it can be typed here: relative below this folder, else in full."""
+    """The path as short as it can be typed here: relative below this folder, else in full. An imported
+    image without a file is called what it was called when it was imported."""
+    inside = f"{os.sep}{_FOLDER}{os.sep}imported{os.sep}"
+    if inside in str(path):
+        return str(path).partition(inside)[2]
     try:
         relative = path.absolute().relative_to(Path.cwd())
     except ValueError:

@@ -120,7 +120,10 @@ def _table(facts: Info, others: int) -> None:
         f"library   {output.printable(str(facts.folder))}" + " (read-only)" * facts.read_only
     )
     for at, root in enumerate(facts.roots):
-        output.put(("pictures  " if at == 0 else "          ") + output.printable(str(root.path)))
+        place = str(root.path)
+        if root.path == facts.folder / "imported":
+            place = "imported vectors, known by name"
+        output.put(("pictures  " if at == 0 else "          ") + output.printable(place))
     outcomes = dict(facts.outcomes)
     outcomes[Outcome.UNSUPPORTED] = outcomes.get(Outcome.UNSUPPORTED, 0) - others
     failed = ", ".join(

@@ -1,0 +1,58 @@
+"""Filters with an index: where comparing what passes one by one is cheaper, and what is found.
+
+    python benchmarks/ann_filters.py LIBRARY [--by NAME]
+
+Of random shares of the images: milliseconds a query, top 10, one by one and with the index, and the recall of
+the latter. The library must have an index. Times are of the thread's processor time, medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+
+from lookalike.library import Library
+from lookalike.stores.local import approximate
+
+SHARES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+QUERIES = 60
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("library", type=Path)
+    parser.add_argument("--by")
+    given = parser.parse_args()
+    approximate.FEW_BYTES = 0
+    with Library.open(given.library, read_only=True) as library, library.view() as view:
+        spaces = [space for space in view.spaces() if given.by in (None, space.name)]
+        space = max(spaces, key=lambda space: space.bytes)
+        everything = view.sample(space.key, space.count)
+        random = np.random.default_rng(0)
+        queries = view.vectors(space.key, random.choice(everything, QUERIES, replace=False))
+        print(f"{'passes':>7} {'images':>9} {'MB':>7} {'one by one':>11} {'index':>8}  recall")
+        for share in SHARES:
+            among = everything[random.random(len(everything)) < share]
+            times: tuple[list[float], list[float]] = ([], [])
+            right = told = 0
+            for query in queries[:, None]:
+                answers = []
+                for way, exact in enumerate((True, False)):
+                    started = time.thread_time()
+                    answers.append(view.search(space.key, query, 10, among=among, exact=exact))
+                    times[way].append(time.thread_time() - started)
+                told += answers[1].exact
+                right += len(np.intersect1d(answers[0].ids, answers[1].ids))
+            size = len(among) * space.bytes / max(space.count, 1)
+            print(
+                f"{share:7.1%} {len(among):9,} {size / 1e6:7.1f} {np.median(times[0]) * 1e3:8.2f} ms "
+                f"{np.median(times[1]) * 1e3:5.2f} ms  {right / (10 * QUERIES):.3f}"
+                + (f"  ({told} fell back to exact)" if told else "")
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""`import`, `export` and `ann`: vectors from elsewhere, and the index of many of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tests.cli.running import lookalike
+
+from lookalike.indexing import ann
+
+COUNT, DIM = 600, 16
+
+
+def vectors() -> NDArray[np.float32]:
+    random = np.random.default_rng(0)
+    centres = random.normal(size=(8, DIM))
+    made = centres[random.integers(8, size=COUNT)] + 0.4 * random.normal(size=(COUNT, DIM))
+    return made.astype(np.float32)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A folder with made.npy imported, whose rows are called shop/N.jpg."""
+    np.save(tmp_path / "made.npy", vectors())
+    np.save(tmp_path / "question.npy", vectors()[5])
+    (tmp_path / "paths.txt").write_text("".join(f"shop/{n}.jpg\n" for n in range(COUNT)))
+    run = lookalike("import", "made.npy", "--paths", "paths.txt", cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout == (
+        "Imported 600 vectors of 16 numbers as made; 0 pictures have a file here.\n"
+    )
+    return tmp_path
+
+
+def test_imported_vectors_are_asked_for_and_shown_by_their_names(shop: Path) -> None:
+    run = lookalike("search", "--vector", "question.npy", "-k", "1", "--format", "paths", cwd=shop)
+    assert run.stdout == "shop/5.jpg\n"
+    run = lookalike("search", "id:6", "-k", "1", "--format", "json", cwd=shop)
+    answer = json.loads(run.stdout)
+    assert answer["hits"][0]["path"] == "shop/5.jpg"
+    assert answer["exact"] is True
+    run = lookalike("info", cwd=shop)
+    assert "pictures  imported vectors, known by name\n" in run.stdout
+
+
+def test_an_index_is_built_shown_used_checked_and_removed(shop: Path) -> None:
+    run = lookalike("ann", "build", cwd=shop)
+    assert (run.returncode, run.stdout) == (0, "")
+    assert "few enough" in run.stderr
+    run = lookalike("ann", "build", "--by", "made", "--recall", "0.9", cwd=shop)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("made: 600 vectors in ")
+    assert "of the true ten nearest" in run.stdout
+    shown = lookalike("info", cwd=shop).stdout
+    assert "index of made: " in shown
+    assert "search --exact finds all" in shown
+    index = json.loads(lookalike("info", "--format", "json", cwd=shop).stdout)["spaces"][0]["index"]
+    assert index["rows"] == COUNT
+    assert index["recall"] >= 0.9
+    for flags, exact in (([], False), (["--exact"], True)):
+        run = lookalike("search", "id:9", "-k", "2", "--format", "json", *flags, cwd=shop)
+        assert json.loads(run.stdout)["exact"] is exact
+    run = lookalike("ann", "check", "--format", "json", "--queries", "50", cwd=shop)
+    assert run.returncode == 0, run.stdout
+    assert json.loads(run.stdout)[0]["check"]["queries"] == 50
+    run = lookalike("ann", "history", "--by", "made", "--format", "json", cwd=shop)
+    assert len(json.loads(run.stdout)) == 1
+    run = lookalike("ann", "remove", cwd=shop)
+    assert run.stdout == "Removed 1 index: made.\n"
+
+
+def test_a_check_builds_anew_what_is_not_good_enough(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lookalike("ann", "build", "--by", "made", "--recall", "0.9", cwd=shop)
+    [file] = (shop / ".lookalike").rglob("*.faiss")
+    file.write_bytes(file.read_bytes()[:-100])
+    assert "cannot be used" in lookalike("info", cwd=shop).stdout
+    run = lookalike("ann", "check", "--no-rebuild", cwd=shop)
+    assert run.returncode == 3
+    assert "is not in use; ann-1.faiss is not the file that was written" in run.stdout
+    run = lookalike("ann", "check", "--queries", "50", cwd=shop)
+    assert run.returncode == 0, run.stdout
+    assert "built anew: ann-1.faiss is not the file that was written" in run.stdout
+    monkeypatch.setattr(ann, "TAIL_SHARE", -1.0)
+    run = lookalike("ann", "check", "--queries", "50", cwd=shop)
+    assert "built anew: 0 vectors came after it was built" in run.stdout
+
+
+def test_large_spaces_get_an_index_by_themselves(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ann, "LARGE_BYTES", 1000)
+    run = lookalike("import", "made.npy", "--by", "plain", "--no-ann", cwd=shop)
+    assert len(run.stdout.splitlines()) == 1
+    run = lookalike("import", "made.npy", "--by", "quick", cwd=shop)
+    assert run.stdout.splitlines()[-1].startswith("quick: 600 vectors in ")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["import", "nowhere.npy"], "no such file or folder: nowhere.npy"),
+        (["import", "paths.txt"], "paths.txt is not a whole NPY file of numbers"),
+        (["import", "made.npy", "--paths", "made.npy"], "paths for 600 vectors"),
+        (["import", "made.npy", "--by", "a@b"], "no @"),
+        (["ann", "build", "--by", "nothing"], "this library has no nothing vectors; it has: made"),
+        (["ann", "build", "--by", "made", "--recipe", "Odd"], "the recipe 'Odd' does not work"),
+        (["ann", "build", "--by", "made", "--max-memory", "1K"], "an index of 600 vectors takes"),
+        (["ann", "check", "--by", "nothing"], "it has: made"),
+        (["export", "out.npy", "--by", "nothing"], "it has: made"),
+        (["search", "--vector", "made.npy"], "made.npy holds (600, 16), not one vector"),
+        (["search", "--vector", "paths.txt"], "paths.txt is not a whole NPY file"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(shop: Path, words: list[str], says: str) -> None:
+    run = lookalike(*words, cwd=shop)
+    assert run.returncode == 2
+    assert says in run.stderr
+    assert run.stderr.startswith("Error: ")
+    assert len(run.stderr.splitlines()) == 1
+
+
+def test_vectors_are_exported_with_their_paths(shop: Path) -> None:
+    run = lookalike("export", "out.npy", "--by", "made", "--paths", "out.txt", cwd=shop)
+    assert run.stdout == "Wrote 600 vectors to out.npy.\n"
+    assert (shop / "out.txt").read_text() == (shop / "paths.txt").read_text()
+    made = vectors() / np.linalg.norm(vectors(), axis=1, keepdims=True)
+    assert np.allclose(np.load(shop / "out.npy"), made, atol=1e-6)
+
+
+def test_recipes_are_compared_and_drawn(shop: Path) -> None:
+    run = lookalike(
+        "benchmark",
+        "ann",
+        *("--recipe", "IVF8,Flat", "--recipe", "HNSW8", "--recipe", "Odd"),
+        *("--plot", "curve.png"),
+        cwd=shop,
+    )
+    assert run.returncode == 0, run.stderr
+    rows = [line.split()[0] for line in run.stdout.splitlines()[2:]]
+    assert rows[-3:] == ["exact", "IVF8,Flat", "HNSW8"]
+    assert "the recipe 'Odd' does not work" in run.stderr
+    assert (shop / "curve.png").stat().st_size > 5000
