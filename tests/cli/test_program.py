@@ -45,6 +45,24 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert "lookalike" in run.stdout
 
 
+def test_a_search_loads_nothing_that_only_other_commands_need() -> None:
+    others = [
+        "PIL", "cv2", "simplejpeg", "onnxruntime", "matplotlib", "filelock", "urllib.request", "ssl",
+        "importlib.metadata", "lookalike.images.decode", "lookalike.indexing", "lookalike.duplicates",
+        "lookalike.models.download", "lookalike.stores.filters", "lookalike.stores.local.writer",
+    ]  # fmt: skip
+    code = (
+        "import sys\n"
+        "import lookalike.library\n"
+        "from lookalike.cli import search\n"
+        "from lookalike.extractors import load\n"
+        "load('color')\n"
+        f"print([name for name in {others!r} if name in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (run.stderr, run.stdout) == ("", "[]\n")
+
+
 @pytest.mark.parametrize(
     ("name", "command"), [*commands(program)], ids=lambda value: str(value)[:40]
 )

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from lookalike.errors import LookalikeError, UnknownExtractor, UsageError
 from lookalike.extractors.contract import Extractor
-from lookalike.models.trained import is_trained
 from lookalike.vectors.similarity import Similarity
 
 if TYPE_CHECKING:
@@ -152,6 +151,8 @@ def _of_folder(spec: str) -> str:
     place, ending = spec.removesuffix(REGIONS), spec[len(spec.removesuffix(REGIONS)) :]
     if place.partition(":")[0] in EXTRACTORS:
         return spec
+    from lookalike.models.trained import is_trained  # brings the network along: 25 ms
+
     folder = Path(place).expanduser()
     if is_trained(folder):
         return f"trained:{folder.resolve().as_posix()}{ending}"
