@@ -87,7 +87,7 @@ def test_duplicates_are_reviewed_with_the_keyboard(
     page.keyboard.press("ArrowDown")
     wait_for_address(page, "group=1")
     page.keyboard.press("ArrowUp")
-    page.wait_for_function("!location.search.includes('group')")
+    page.wait_for_function("() => !location.search.includes('group')")
     page.keyboard.press("2")
     page.wait_for_selector("text=is the one to keep")
     page.wait_for_selector(".left .kept")
@@ -123,7 +123,7 @@ def test_failures_say_what_is_wrong_with_which_file(open_page: Open) -> None:
     assert "copies/broken.jpg" in row and len(row.splitlines()) >= 3
     page.click("text=/^cut off/")
     wait_for_address(page, "outcome=truncated")
-    page.wait_for_function("document.querySelectorAll('.rows li').length === 1")
+    page.wait_for_function("() => document.querySelectorAll('.rows li').length === 1")
 
 
 def test_everything_is_done_without_a_mouse(open_page: Open) -> None:
@@ -149,7 +149,7 @@ def test_everything_is_done_without_a_mouse(open_page: Open) -> None:
     wait_for_address(page, "text=mug")
     page.wait_for_selector(".chip >> nth=1")
     page.keyboard.press("Backspace")
-    page.wait_for_function("!location.search.includes('text=')")
+    page.wait_for_function("() => !location.search.includes('text=')")
 
 
 def test_a_box_is_moved_with_the_keys(open_page: Open) -> None:
@@ -175,7 +175,7 @@ def test_a_line_on_the_map_lists_what_it_encloses(open_page: Open) -> None:
     page.wait_for_selector("text=66 pictures within the line")
     assert set(tiles_of_map(page))
     page.click("text=Take the line away")
-    page.wait_for_function("!location.search.includes('lasso')")
+    page.wait_for_function("() => !location.search.includes('lasso')")
     canvas = page.locator(".plane canvas").bounding_box()
     assert canvas
     page.click(".lasso")

@@ -96,7 +96,7 @@ def test_more_like_this_and_less_like_this_make_the_question(
     expected = answer(shop, Term(image=first), Term(image=found[3]), Term(image=other, weight=-1.0))
     assert tiles(page)[:8] == expected
     page.click(".chip.less .away")
-    page.wait_for_function("!location.search.includes('not_image')")
+    page.wait_for_function("() => !location.search.includes('not_image')")
     assert page.locator(".chip").count() == 2
 
 
@@ -111,7 +111,7 @@ def test_a_part_of_the_question_counts_more_where_somebody_says_so(
     wait_for_address(page, f"image=4:{other}")
     page.wait_for_selector(".weight")
     expected = answer(shop, Term(image=first), Term(image=other, weight=4.0))
-    page.wait_for_function(f"document.querySelector('.tile').dataset.id == {expected[0]}")
+    page.wait_for_function(f"() => document.querySelector('.tile').dataset.id == {expected[0]}")
     assert tiles(page)[:8] == expected
 
 
@@ -146,7 +146,7 @@ def test_a_box_searches_a_part_of_the_picture(open_page: Open, shop: Path, first
     assert abs(width - 0.5) < 0.02 and abs(height - 0.5) < 0.02
     page.wait_for_selector(".chip .part")
     expected = answer(shop, Term(image=first, region=(x, y, width, height)))
-    page.wait_for_function(f"document.querySelector('.tile').dataset.id == {expected[0]}")
+    page.wait_for_function(f"() => document.querySelector('.tile').dataset.id == {expected[0]}")
     assert tiles(page)[:8] == expected
 
 
@@ -190,7 +190,7 @@ def test_an_address_can_be_shared_and_back_leads_back(open_page: Open, first: in
     other.wait_for_selector("text=by color + phash")
     assert tiles(other) == found
     page.go_back()
-    page.wait_for_function("!location.search.includes('by=')")
+    page.wait_for_function("() => !location.search.includes('by=')")
     page.go_back()
     page.wait_for_selector("h1:has-text('What looks like this?')")
     assert tiles(page)[:10] == start[:10]

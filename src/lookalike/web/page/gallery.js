@@ -13,7 +13,7 @@ const AHEAD = 1600;   // pixels before the end at which more is asked for
 export function gallery({ label, draw, heading, more }) {
   const list = el("ul", { class: "gallery", "aria-label": label });
   const shown = new Map();
-  let items = [], boxes = [], layout = null, ended = true, width = 0, frame = 0, wanted = false;
+  let items = [], boxes = [], layout = null, ended = true, width = 0, frame = 0, wanted = false, pictures = 0;
 
   function place(node, box) {
     node.style.transform = `translate(${box.x}px, ${box.y}px)`;
@@ -26,7 +26,7 @@ export function gallery({ label, draw, heading, more }) {
     const made = item.heading ? heading(item) : draw(item, boxes[at]);
     made.dataset.at = at;
     if (!item.heading) {
-      made.setAttribute("aria-setsize", ended ? items.filter((one) => !one.heading).length : -1);
+      made.setAttribute("aria-setsize", ended ? pictures : -1);
       made.setAttribute("aria-posinset", item.place);
     }
     place(made, boxes[at]);
@@ -81,8 +81,7 @@ export function gallery({ label, draw, heading, more }) {
 
   /** More items at the end; `last`: nothing comes after them. */
   function append(further, last) {
-    let place = items.length ? items.reduceRight((found, one) => found || one.place, 0) : 0;
-    for (const item of further) if (!item.heading) item.place = place += 1;
+    for (const item of further) if (!item.heading) item.place = pictures += 1;
     items = items.concat(further);
     ended = last;
     wanted = false;
