@@ -6,7 +6,7 @@ import { el, fill, icon, typing } from "./dom.js";
 import { learn } from "./facts.js";
 import { listen as listenForPictures } from "./given.js";
 import { watchIndexing } from "./indexing.js";
-import { showLarge } from "./large.js";
+import { completeLarge, showLarge } from "./large.js";
 import { refuse, trying } from "./notices.js";
 import { showQuestion } from "./question.js";
 import { openAtFirst, refineButton, refinePanel, showRefine } from "./refine.js";
@@ -34,7 +34,7 @@ function searchScreen() {
     content.dataset.page = "search";
     fill(content, el("div", { class: "tools" }, refineButton()), el("div", { class: "sides-by" }, el("div", { class: "found", id: "found" }), refinePanel()));
   }
-  showResults(document.getElementById("found"));
+  showResults(document.getElementById("found")).then(completeLarge);
   showRefine();
 }
 

@@ -5,7 +5,7 @@ import { roomy, scaleOf, toPlane, toScreen } from "./plane.js";
 
 /** Colours of groups, told apart on light and dark; after the last they begin again. */
 export const HUES = ["#2f8f83", "#d9822b", "#6f63c9", "#c74f6f", "#4f8fd1", "#8a9a2f", "#b25ec0", "#a0703c", "#3fa764", "#d46a4c", "#5a7894", "#c2a02a"];
-const CELL = 26;        // pixels that a picture takes at least, and less than twice as many
+const CELL = 30;        // pixels that a picture takes at least, and less than twice as many
 const MOST = 1200;      // pictures kept in memory
 const ASKED = 12;       // pictures asked for at once, so that those in view come first
 

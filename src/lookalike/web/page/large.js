@@ -13,6 +13,7 @@ import { why } from "./why.js";
 
 let dialog = null;
 let shown = null;
+let judged = false;   // whether what is drawn knows its place among the answers
 let opened = false;   // whether this page opened it, so that "back" closes it
 
 /** Open, change or close the large view, as the state says. */
@@ -23,6 +24,11 @@ export function showLarge() {
   shown = state.open;
   if (!dialog.open) { opened = history.length > 1 && current !== null; dialog.showModal(); }
   draw(shown);
+}
+
+/** Say what the answer says of the picture, where it came after the picture was opened. */
+export function completeLarge() {
+  if (shown !== null && !judged && siblings().some((item) => item.id === shown)) draw(shown);
 }
 
 function build() {
@@ -65,6 +71,7 @@ function keys(event) {
 async function draw(id) {
   const hit = siblings().find((item) => item.id === id);
   dialog.dataset.id = id;
+  judged = hit !== undefined;
   const all = siblings();
   const at = all.findIndex((item) => item.id === id);
   const aside = el("div", { class: "about" });
