@@ -141,6 +141,18 @@ def test_the_time_of_questions_holds_that_of_the_extractor(library: Library) -> 
     assert 0 < latency.extract < latency.median <= latency.p95 <= latency.p99
 
 
+def test_why_no_question_could_be_timed_is_said(tmp_path: Path) -> None:
+    folder = paint(tmp_path / "p")
+    with opened(folder, extractors=["color"]) as here:
+        for file in folder.rglob("*.png"):
+            file.unlink()
+        found = evaluate(here, Plan(labels="folders", timed=3), folder=folder)
+    assert found.systems[0].latency is None
+    assert str(found.notes[0]) == (
+        "1 system could not be timed: the pictures cannot be read any more: color"
+    )
+
+
 def test_similarities_of_pairs_that_belong_together_lie_above_those_of_others(
     library: Library,
 ) -> None:

@@ -55,6 +55,22 @@ def test_the_report_needs_nothing_beside_it_and_has_its_figures_as_json(home: Pa
         assert drawn.width > 1000
 
 
+def test_hits_that_nobody_judged_are_not_called_wrong(home: Path) -> None:
+    (home / "some.qrels").write_text(
+        "<kind>%200/64.jpg 0 <kind>%200/80.jpg 1\n<kind>%200/64.jpg 0 <kind>%201/80.jpg 0\n"
+    )
+    answer = lookalike(
+        *("evaluate", "shop", "--labels", "some.qrels", "--with", "color", "--timed", "0"),
+        *("--report", "q.html"),
+        cwd=home,
+    )
+    assert answer.returncode == 0, answer.stderr
+    text = (home / "q.html").read_text("utf-8")
+    counts = {kind: text.count(f'class="hit {kind}"') for kind in ("right", "wrong", "unjudged")}
+    assert counts == {"right": 1, "wrong": 1, "unjudged": 3}
+    assert "Grey: nobody judged it." in text
+
+
 def test_the_self_test_and_pairs_have_reports_too(home: Path) -> None:
     (home / "pairs.csv").write_text(
         "first,second,similar\n"

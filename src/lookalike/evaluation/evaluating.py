@@ -158,20 +158,14 @@ def _of_space(
         found.append(indexed(ground, found[0]))
     elif plan.index:
         notes.append(Note(1, "space has no index, so that its search is exact", (space.name,)))
-    if plan.timed:
-        found = [
-            replace(
-                system,
-                latency=latency(
-                    opened.library,
-                    pictures,
-                    space.name,
-                    count=plan.timed,
-                    exact=system.kind == "exact",
-                ),
-            )
-            for system in found
-        ]
+    for at, system in enumerate(found if plan.timed else ()):
+        took = latency(
+            opened.library, pictures, space.name, count=plan.timed, exact=system.kind == "exact"
+        )
+        if isinstance(took, str):
+            notes.append(Note(1, f"system could not be timed: {took}", (system.name,)))
+        else:
+            found[at] = replace(system, latency=took)
     return found, notes
 
 

@@ -125,7 +125,14 @@ def _questions(found: Evaluation, best: System) -> list[tuple[str, Html]]:
         if chosen:
             name = f"{head} of {short(best.name)}"
             sections.append((name, _strip(found, best, chosen)))
-    return sections
+    if not sections:
+        return []
+    if found.truth.judged is not None:
+        said = "Green: relevant. Red: judged, and not. Grey: nobody judged it."
+    else:
+        said = "Green: relevant. Red: not. Below each hit its rank and similarity."
+    head, strips = sections[0]
+    return [(head, paragraph(said, faint=True) + strips), *sections[1:]]
 
 
 def _some(found: Evaluation, order: np.ndarray) -> list[int]:
@@ -153,11 +160,13 @@ def _strip(found: Evaluation, system: System, questions: Sequence[int]) -> Html:
     lines = []
     for at, line in zip(questions, rows, strict=True):
         right = set(truth.relevant(at).rows.tolist())
+        judged = None if truth.judged is None else set(truth.judged[at].tolist())
         value = system.judged.values[COMPARED][at]
         tiles = [hit(next(shown), f"AP {value:.3f}", pictures.names[line[0]], "asks")]
         for rank, row in enumerate(line[1:], 1):
             heading = f"{rank}   {system.judged.scores[at, rank - 1]:.3f}"
-            kind = "right" if row in right else "wrong"
+            known = judged is None or row in judged
+            kind = "right" if row in right else "wrong" if known else "unjudged"
             tiles.append(hit(next(shown), heading, pictures.names[row], kind))
         lines.append(f'<div class="question">{"".join(tiles)}</div>')
     return "".join(lines)

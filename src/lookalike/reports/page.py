@@ -102,7 +102,7 @@ def notes(found: Sequence[Note]) -> Html:
 
 
 def hit(pixels: Pixels | None, heading: str, name: str, kind: str) -> Html:
-    """A picture with two lines below it. `kind`: "asks", "right" or "wrong"."""
+    """A picture with two lines below it. `kind`: "asks", "right", "wrong" or "unjudged"."""
     shown = "<span>cannot be shown</span>" if pixels is None else _image(pixels)
     return (
         f'<figure class="hit {kind}"><div>{shown}</div><b>{escape(heading)}</b>'
