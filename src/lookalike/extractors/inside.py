@@ -69,7 +69,7 @@ def feature_maps(network: Network, images: Sequence[Pixels]) -> list[FeatureMap]
     for place, (name, values) in enumerate(
         zip(names, network.peek(images, names), strict=True), start=1
     ):
-        if values.ndim == 4 and min(values.shape[2:]) > 1 and values.shape[1] > 3:
+        if values.ndim == 4 and min(values.shape[2:]) > 1 and values.shape[1] > 1:
             maps.append(FeatureMap(name, values, place / len(names)))
     return maps
 

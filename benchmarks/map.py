@@ -1,0 +1,109 @@
+"""The map of a library: seconds for each part, and frames a second of its page.
+
+    python benchmarks/map.py LIBRARY [--method tsne] [--frames]
+
+Thumbnails are made anew, in memory. With --frames the page is opened in Chromium (/usr/bin/chromium, by
+Playwright) without a graphics card, panned and zoomed for four seconds at three depths.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from lookalike.atlas.atlas import draw_up
+from lookalike.atlas.html import page
+from lookalike.atlas.sprites import sprites
+from lookalike.library import Library
+
+MOVING = """async ([seconds, zooming]) => {
+  const times = [], start = performance.now();
+  let last = start;
+  await new Promise((done) => {
+    const tick = (now) => {
+      times.push(now - last);
+      last = now;
+      const t = (now - start) / 1000;
+      if (zooming) zoom(Math.exp(0.04 * Math.cos(1.5 * t)));
+      else pan(18 * Math.cos(2 * t), 12 * Math.sin(2.7 * t));
+      if (now - start < seconds * 1000) requestAnimationFrame(tick); else done();
+    };
+    requestAnimationFrame(tick);
+  });
+  times.sort((a, b) => a - b);
+  return [times.length / seconds, times[times.length >> 1], drawn.length];
+}"""
+
+DRAWING = """() => {
+  const times = [];
+  for (let n = 0; n < 60; n++) {
+    view.x += (0.002 * Math.cos(n) * view.home) / view.scale;
+    const start = performance.now();
+    draw();
+    pen.getImageData(0, 0, 1, 1); // so that nothing is put off
+    times.push(performance.now() - start);
+  }
+  times.sort((a, b) => a - b);
+  return [times[15], times[30]];
+}"""
+
+
+def frames(file: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    flags += ["--disable-component-update", "--disable-sync", "--no-first-run"]
+    with sync_playwright() as run:
+        browser = run.chromium.launch(executable_path="/usr/bin/chromium", args=flags)
+        tab = browser.new_page(viewport={"width": 1280, "height": 800})
+        tab.set_default_timeout(120_000)
+        started = time.perf_counter()
+        tab.goto(file.absolute().as_uri())
+        print(f"page loaded in {time.perf_counter() - started:.1f} s")
+        for depth in (1, 4, 16):
+            tab.evaluate(f"whole(); zoom({depth})")
+            time.sleep(1.5)
+            for zooming in (False, True):
+                rate, median, drawn = tab.evaluate(MOVING, [4, zooming])
+                print(
+                    f"at {depth}x, {'zooming' if zooming else 'panning'}: {rate:.0f} frames a second, "
+                    f"median {median:.0f} ms, {drawn} thumbnails at the end"
+                )
+            quarter, median = tab.evaluate(DRAWING)
+            print(
+                f"at {depth}x, drawing alone: lower quartile {quarter:.1f} ms, median {median:.1f} ms"
+            )
+        browser.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("library", type=Path)
+    parser.add_argument("--method", default="tsne", choices=("tsne", "pca", "umap"))
+    parser.add_argument("--frames", action="store_true")
+    asked = parser.parse_args()
+    started, worked = time.perf_counter(), time.process_time()
+    with Library.open(asked.library, read_only=True) as library:
+        atlas = draw_up(library, method=asked.method)
+        laid = time.perf_counter()
+        packed = sprites(library, atlas)
+        shown = time.perf_counter()
+        text = page(atlas, packed, title="benchmark")
+    ended = time.perf_counter()
+    here = time.process_time() - worked
+    print(
+        f"{len(atlas):,} pictures: layout {laid - started:.0f} s, thumbnails {shown - laid:.0f} s, "
+        f"page {ended - shown:.1f} s; {ended - started:.0f} s in all, {here:.0f} s of this process; "
+        f"{len(text) / 1e6:.0f} MB; {atlas.kept}"
+    )
+    if asked.frames:
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / "map.html"
+            file.write_text(text, "utf-8")
+            frames(file)
+
+
+if __name__ == "__main__":
+    main()
