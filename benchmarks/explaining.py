@@ -2,9 +2,9 @@
 
     python benchmarks/explaining.py DATA [--pairs 100] [--by lookalike,color,...]
 
-DATA holds corel1k/ and grocery/ (a manifest.csv with `label` each). Pairs are drawn by a fixed seed, half from
-each set. "faithful" is the share of pairs whose marks cost more than the mean of equal shapes elsewhere,
-"beaten" the share of those single places that cost less.
+DATA holds corel1k/ and grocery/ (a manifest.csv with `label` each). Pairs are drawn by a fixed seed, half of
+them from each set. "faithful" is the share of pairs whose marks cost more than the mean of equal shapes
+elsewhere; "beaten" the share of those single places that cost less.
 """
 
 from __future__ import annotations

@@ -301,10 +301,13 @@ class Library:
         return self._thumbnails
 
     def remove(self, paths: Sequence[Path | str]) -> int:
-        """Forget pictures or whole folders; how many. The files stay where they are."""
+        """Forget pictures or whole folders, with their thumbnails; how many. The files stay where they
+        are."""
         with self._store.writer() as writer, self._store.view() as view:
-            ids = [image.id for path in paths for image in images_below(view, Path(path))]
-            return writer.remove(ids)
+            images = [image for path in paths for image in images_below(view, Path(path))]
+            removed = writer.remove([image.id for image in images])
+        self._thumbnails.forget({image.hash for image in images if image.hash is not None})
+        return removed
 
     def failures(
         self, outcomes: Iterable[Outcome] | None = None, *, below: Path | str | None = None

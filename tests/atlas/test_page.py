@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -144,3 +146,85 @@ def test_wrong_use_of_the_command_is_one_line(
     assert ran.exit_code == 2
     assert said in ran.stderr
     assert len(ran.stderr.strip().splitlines()) == 1
+
+
+@pytest.fixture(scope="module")
+def tab(library: Library, atlas: Atlas, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The page in a real browser, with what it asked for and complained of."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("Chromium is not installed (Debian's package `chromium`)")
+    file = tmp_path_factory.mktemp("page") / "map.html"
+    file.write_text(page(atlas, sprites(library, atlas), title="Shop"), "utf-8")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    flags += ["--disable-component-update", "--disable-sync", "--no-first-run"]
+    with playwright.sync_playwright() as run:
+        browser = run.chromium.launch(executable_path=chromium, args=flags)
+        made = browser.new_page(viewport={"width": 900, "height": 700})
+        made.asked, made.said = [], []
+        made.on("request", lambda request: made.asked.append(request.url.partition(":")[0]))
+        made.on("console", lambda message: made.said.append(message.text))
+        made.on("pageerror", lambda error: made.said.append(str(error)))
+        made.goto(file.as_uri())
+        made.wait_for_function("sheets.length > 0 && sheets[0].bitmap !== null")
+        made.wait_for_function("drawn.length > 0")
+        yield made
+        browser.close()
+
+
+def test_the_page_works_in_a_browser_without_asking_anybody(tab: Any, atlas: Atlas) -> None:
+    assert set(tab.asked) == {"file"}
+    assert tab.said == []
+    assert tab.evaluate("count") == len(atlas)
+    assert "13 pictures by color" in tab.inner_text("#facts")
+
+
+def test_zooming_in_shows_more_pictures_and_keeps_the_point_under_the_pointer(tab: Any) -> None:
+    tab.evaluate("whole(); draw()")
+    before = tab.evaluate("[drawn.length, view.scale]")
+    place = "[(300 - wide / 2) / view.scale + view.x, (200 - high / 2) / view.scale + view.y]"
+    under = tab.evaluate(place)
+    tab.mouse.move(300, 200)
+    tab.mouse.wheel(0, -400)
+    tab.wait_for_function(f"view.scale > {before[1]} * 1.5")
+    assert tab.evaluate(place) == pytest.approx(under, abs=1e-6)
+    tab.evaluate("whole(); zoom(6); view.x = X[0]; view.y = Y[0]; draw()")
+    assert tab.evaluate("drawnSize") > 0
+
+
+def test_pointing_names_the_picture_and_keys_move(tab: Any, atlas: Atlas) -> None:
+    tab.evaluate("whole(); draw()")
+    x, y = tab.evaluate("[screenX(X[3]) / ratio, screenY(Y[3]) / ratio]")
+    tab.mouse.move(x, y)
+    tab.wait_for_selector("#tip:not([hidden])")
+    assert tab.inner_text("#tip b") in atlas.paths
+    tab.focus("#map")
+    before = tab.evaluate("view.x")
+    tab.keyboard.press("ArrowRight")
+    assert tab.evaluate("view.x") > before
+    tab.keyboard.press("Home")
+    tab.keyboard.press("Enter")
+    assert tab.inner_text("#live").split(", ")[0] in atlas.paths
+    tab.keyboard.press("Escape")
+    assert tab.is_hidden("#tip")
+
+
+def test_the_filter_and_the_legend_hide_pictures(tab: Any) -> None:
+    tab.fill("#find", "odd/")
+    assert tab.inner_text("#found") == "6 found"
+    tab.fill("#find", "")
+    button = tab.query_selector("#legend button")
+    button.click()
+    assert button.get_attribute("aria-pressed") == "false"
+    assert tab.evaluate("hiddenGroups.size") == 1
+    button.click()
+    assert tab.evaluate("hiddenGroups.size") == 0
+
+
+def test_dark_and_light_change_the_paper(tab: Any) -> None:
+    light = tab.evaluate("draw(), [...pen.getImageData(450, 2, 1, 1).data]")
+    tab.click("#theme")
+    dark = tab.evaluate("draw(), [...pen.getImageData(450, 2, 1, 1).data]")
+    tab.click("#theme")
+    assert sum(light[:3]) > 600 > 200 > sum(dark[:3])

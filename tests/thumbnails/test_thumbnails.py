@@ -175,3 +175,15 @@ def test_threads_that_ask_at_once_decode_once(library: Library) -> None:
         for thread in threads:
             thread.join()
     assert (len(calls), len(found), len(set(found))) == (1, 8, 1)
+
+
+def test_a_picture_that_is_removed_leaves_no_thumbnail(library: Library, photos: Path) -> None:
+    (photos / "copy.png").write_bytes((photos / "wide.png").read_bytes())
+    library.add([photos])
+    for name in ("wide.png", "copy.png", "small.jpg"):
+        library.thumbnails.get(id_of(library, name), 64)
+    thumbnails = photos / ".lookalike" / "thumbnails"
+    library.remove([photos / "small.jpg", photos / "copy.png"])
+    assert len(list(thumbnails.rglob("*.jpg"))) == 1  # wide.png has the content of its copy
+    library.remove([photos / "wide.png"])
+    assert not list(thumbnails.rglob("*.jpg"))

@@ -51,6 +51,11 @@ class OnDisk:
                 Path(written).unlink()
             self._instead.put(key, data)
 
+    def drop(self, key: Key) -> None:
+        self._instead.drop(key)
+        with suppress(OSError):
+            self._file(key).unlink()
+
     def _file(self, key: Key) -> Path:
         content, side = key
         name = content.hex()
@@ -79,3 +84,7 @@ class InMemory:
             self._kept[key] = data
             while self._bytes > self._most:
                 self._bytes -= len(self._kept.popitem(last=False)[1])
+
+    def drop(self, key: Key) -> None:
+        with self._lock:
+            self._bytes -= len(self._kept.pop(key, b""))

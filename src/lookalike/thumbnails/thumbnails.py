@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -93,6 +93,14 @@ class Thumbnails:
             for id, made in zip(missing, islice(results, len(missing)), strict=True):
                 known[id] = None if made.failure else self._take(made, side)
             yield from (known.get(id) for id in asked)
+
+    def forget(self, contents: Collection[bytes]) -> None:
+        """Delete the thumbnails of contents (SHA-256) that no image of the library has any more."""
+        with self._store.view() as view:
+            gone = [content for content in contents if not view.by_hash(content)]
+        for content in gone:
+            for side in SIDES:
+                self._kept.drop((content, side))
 
     def close(self) -> None:
         """End the workers; the next question starts new ones."""
