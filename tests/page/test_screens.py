@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ import pytest
 from tests.page.conftest import Open
 from tests.page.looking import tiles, wait_for_address
 
+from lookalike.datasets.catalogue import view_pictures
+from lookalike.datasets.products import make_product
 from lookalike.library import Library
 
 if TYPE_CHECKING:
@@ -214,3 +217,29 @@ def test_the_map_is_zoomed_with_the_keys_and_its_look_is_in_the_address(open_pag
     page.reload()
     page.wait_for_selector(".plane canvas")
     assert page.url == look
+
+
+def test_pictures_are_added_and_removed_where_the_server_may_write(
+    open_page: Open, shop: Path
+) -> None:
+    uploads = shop / "Uploads"
+    try:
+        page = open_page("?page=library")
+        page.wait_for_selector(".figures dd:text-is('66')")
+        with page.expect_file_chooser() as chooser:
+            page.click("text=Add pictures to the library")
+        picture = next(view_pictures(make_product(2), range(9, 10)))
+        chooser.value.set_files({"name": "n.jpg", "mimeType": "image/jpeg", "buffer": picture})
+        page.wait_for_selector(".figures dd:text-is('67')")
+        page.goto(page.url.split("?")[0] + "?where=path+glob+'*Uploads*'")
+        added = tiles(page)[0]
+        page.click(f"[data-id='{added}'] a")
+        page.click("text=Remove from the library")
+        page.click(".removal .danger")
+        page.wait_for_selector("text=is forgotten by the library; the file stays where it is")
+        page.wait_for_selector("text=No picture passes the filter")
+        assert len(list(uploads.iterdir())) == 1
+    finally:
+        shutil.rmtree(uploads, ignore_errors=True)
+        with Library.open(shop) as library:
+            library.add([shop])

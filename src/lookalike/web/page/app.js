@@ -3,15 +3,16 @@
 import { listen as listenToAddress, start, state, write } from "./address.js";
 import { openSession } from "./api.js";
 import { el, fill, icon, typing } from "./dom.js";
-import { learn } from "./facts.js";
+import { facts, learn } from "./facts.js";
 import { listen as listenForPictures } from "./given.js";
 import { watchIndexing } from "./indexing.js";
 import { completeLarge, showLarge } from "./large.js";
-import { refuse, trying } from "./notices.js";
+import { refuse, say, trying } from "./notices.js";
 import { showQuestion } from "./question.js";
 import { openAtFirst, refineButton, refinePanel, showRefine } from "./refine.js";
 import { forget, showResults } from "./results.js";
 import { askForToken } from "./token.js";
+import { counted } from "./wording.js";
 
 const SCREENS = [["search", "Search", "search"], ["map", "Map", "map"], ["duplicates", "Duplicates", "copies"], ["library", "Library", "library"]];
 const content = document.getElementById("content");
@@ -87,9 +88,10 @@ start();
 listenToAddress((_, before) => show(before));
 listenForPictures();
 document.addEventListener("keydown", shortcuts);
-watchIndexing(async () => {
+watchIndexing(async ({ failed, message }) => {
   forget();
   await trying(learn);
-  if (state.open === null) show(state);
+  say(message || `Indexing has ended: ${counted(facts.images, "picture")}${failed ? `, ${counted(failed, "file")} could not be read` : ""}.`, { kind: "hint" });
+  if (state.page === "library" || !facts.images) { content.dataset.page = ""; show(state); }
 });
 begin();

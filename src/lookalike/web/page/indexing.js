@@ -6,21 +6,30 @@ import { count } from "./wording.js";
 
 const RUNNING = 1000, IDLE = 15000;   // milliseconds between two looks
 
-/** Look again and again; `grown` is called when a run has ended. */
+let soon = () => {};
+/** Look at once: a run has been asked for. */
+export const lookSoon = () => soon();
+
+/** Look again and again; `grown` is called with the last state of every run that has ended. */
 export function watchIndexing(grown) {
   const place = document.getElementById("progress");
-  let was = false;
+  let last = null, timer = 0;
   async function look() {
-    let now = { running: false };
+    clearTimeout(timer);
     if (document.visibilityState === "visible") {
-      try { now = await get("indexing"); } catch { /* other requests say what is wrong with the server */ }
-      show(place, now);
-      if (was && !now.running) { announce("Indexing has ended."); grown(); }
-      else if (!was && now.running) announce("The library is being indexed.");
-      was = now.running;
+      try {
+        const now = await get("indexing");
+        show(place, now);
+        // A short run begins and ends between two looks; its number tells that there was one.
+        if (last && !now.running && (last.running || now.number !== last.number)) grown(now);
+        if (now.running && !last?.running) announce("The library is being indexed.");
+        last = now;
+      } catch { /* other requests say what is wrong with the server */ }
     }
-    setTimeout(look, was ? RUNNING : IDLE);
+    clearTimeout(timer);
+    timer = setTimeout(look, last?.running ? RUNNING : IDLE);
   }
+  soon = look;
   look();
 }
 

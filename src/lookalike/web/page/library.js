@@ -4,9 +4,11 @@ import { get, send } from "./api.js";
 import { state, write } from "./address.js";
 import { announce, button, el, fill } from "./dom.js";
 import { facts, learn } from "./facts.js";
-import { refuse, say, trying } from "./notices.js";
-import { forget } from "./results.js";
+import { lookSoon } from "./indexing.js";
+import { refuse, trying } from "./notices.js";
 import { bytes, count, counted, OUTCOMES } from "./wording.js";
+
+const AT_ONCE = 8;   // pictures in one request
 
 let asked = "";
 
@@ -45,26 +47,23 @@ function spacesTable() {
     facts.captions ? el("p", { class: "soft" }, "Words are looked for in the pictures' captions, too.") : null);
 }
 
-/** Pictures can be added where the server may write. */
+/** Pictures can be added where the server may write; the indexing that follows is told on every screen. */
 function adding() {
   if (!facts.writable) return null;
-  const input = el("input", { type: "file", accept: "image/*", multiple: true, class: "unseen", "aria-label": "Pictures to add to the library" });
+  const input = el("input", { type: "file", accept: "image/*", multiple: true, class: "unseen", tabindex: "-1", "aria-label": "Pictures to add to the library" });
   input.addEventListener("change", async () => {
     const files = [...input.files];
     input.value = "";
-    let added = 0;
-    for (const file of files) {
+    for (let at = 0; at < files.length; at += AT_ONCE) {
       const form = new FormData();
-      form.append("picture", file, file.name);
-      if (await trying(() => send("POST", "images", form)) !== undefined) added += 1;
+      for (const file of files.slice(at, at + AT_ONCE)) form.append("picture", file, file.name);
+      if (await trying(() => send("POST", "images", form)) === undefined) return;
+      lookSoon();
     }
-    if (!added) return;
-    forget();
-    say(`${counted(added, "picture")} added.`, { kind: "hint" });
-    await learn().catch(() => {});
-    document.querySelector(".figures")?.replaceWith(figures());
   });
-  return el("p", {}, input, button("Add pictures to the library", "plus", () => input.click(), { class: "main" }));
+  const again = async () => { if (await trying(() => send("POST", "images", {})) !== undefined) lookSoon(); };
+  return el("p", { class: "actions" }, input, button("Add pictures to the library", "plus", () => input.click(), { class: "main" }),
+    button("Look for new pictures in its folders", null, again));
 }
 
 async function showFailures(place) {
