@@ -15,6 +15,7 @@ from tests.web.conftest import ADDRESS
 from lookalike.errors import UsageError
 from lookalike.library import Library
 from lookalike.query import Query, Term
+from lookalike.web import reviewing
 from lookalike.web.app import create_app
 from lookalike.web.gathering import AT_ONCE, PATIENT_AT_ONCE, Gathering, is_light
 from lookalike.web.lanes import Lane
@@ -136,6 +137,35 @@ def test_work_that_hangs_does_not_hold_up_the_rest(
         ):
             assert client.get(address).status_code == 200
     gate.set()
+
+
+def test_what_takes_long_is_worked_out_once_and_asked_for_again(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, begun = threading.Event(), []
+    find = Library.duplicates
+
+    def slowly(self: Library, **options: Any) -> Any:
+        begun.append(options)
+        assert gate.wait(20)
+        return find(self, **options)
+
+    monkeypatch.setattr(Library, "duplicates", slowly)
+    monkeypatch.setattr(reviewing, "PATIENCE", 0.05)
+    with TestClient(create_app(library, Settings()), base_url=ADDRESS) as client:
+        for _ in range(2):
+            early = client.get("/api/duplicates?kind=exact")
+            assert (early.status_code, early.json()["running"]) == (202, True)
+            assert early.headers["retry-after"] == "2"
+        gate.set()
+        monkeypatch.setattr(reviewing, "PATIENCE", 20.0)
+        found = client.get("/api/duplicates?kind=exact")
+        assert (found.status_code, found.json()["running"], found.json()["searched"]) == (
+            200,
+            False,
+            40,
+        )
+    assert len(begun) == 1
 
 
 def test_fifty_visitors_at_once_get_their_own_answers(client: TestClient) -> None:

@@ -48,7 +48,7 @@ def test_no_request_breaks_the_server(tmp_path: Path) -> None:
                 )
                 @given(case=operation.as_strategy())
                 def ask(case: Any) -> None:
-                    response = case.call(headers=MARKED)
+                    response = case.call(headers=MARKED, timeout=60)
                     assert response.status_code < 500, (case.as_curl_command(), response.text)
                     case.validate_response(response, checks=wanted)
                     name = f"{case.method} {case.path}"

@@ -34,6 +34,8 @@ Many = Annotated[int, Query(ge=1, le=1000)]
 
 INDEXED = "outcome = 'indexed'"
 GOLDEN = 0.6180339887498949
+FRESH_SECONDS = 120
+"""A browser shows a thumbnail again without asking for so long; then it asks whether it has changed."""
 
 
 @router.get("/api/info", **described(schemas.Info))
@@ -103,7 +105,7 @@ async def thumbnail(
         return thumbnails.etag(id, size)
 
     tag = await server.lanes.quick.run(known)
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    headers = {"ETag": tag, "Cache-Control": f"private, max-age={FRESH_SECONDS}"}
     if tag in [one.strip() for one in wanted.split(",")]:
         return Response(status_code=304, headers=headers)
     made = await server.lanes.pictures.run(lambda: thumbnails.get(id, size))

@@ -91,6 +91,8 @@ class Remembered:
             while len(self._futures) > self._kept:
                 self._futures.popitem(last=False)
         waiting = asyncio.wrap_future(future)
+        # Nobody may be there any more when it fails; whoever asks next will be told.
+        waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
         done, _ = await asyncio.wait([waiting], timeout=patience)
         return waiting.result() if done else None
 

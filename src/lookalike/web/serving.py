@@ -22,6 +22,7 @@ from uvicorn.supervisors import Multiprocess
 
 from lookalike.errors import UsageError
 from lookalike.images.needs import Limits
+from lookalike.images.starting import available_cores
 from lookalike.library import Library
 from lookalike.web import measuring
 from lookalike.web.app import create_app
@@ -69,6 +70,7 @@ def serve(
         if settings.folder is None:
             settings = replace(settings, folder=Path(shared))
         os.environ[ENVIRONMENT] = written(replace(serving, settings=settings))
+        share_cores(workers)
         figures = Path(shared) / "figures"
         figures.mkdir()
         os.environ[measuring.SHARED] = str(figures)
@@ -77,6 +79,14 @@ def serve(
             ready()
             Multiprocess(config, sockets=[bound]).run()
     return False
+
+
+def share_cores(workers: int) -> None:
+    """For processes that are started from now on: each multiplies matrices with its share of the cores.
+    With all of them each, they would wait for one another."""
+    share = str(max(1, available_cores() // workers))
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, share)
 
 
 def application() -> FastAPI:
