@@ -62,7 +62,7 @@ def asked(server: Server, query: str) -> Picture | int:
     return term.picture
 
 
-@router.get("/api/map", **described(schemas.Map))
+@router.get("/api/map", **described(schemas.Map, slow=True))
 async def map_of(
     server: Here,
     by: str | None = None,

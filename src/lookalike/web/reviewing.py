@@ -60,7 +60,7 @@ async def failures(
     return Json(await server.lanes.quick.run(work))
 
 
-@router.get("/api/duplicates", **described(schemas.Duplicates))
+@router.get("/api/duplicates", **described(schemas.Duplicates, slow=True))
 async def duplicates(
     server: Here,
     kind: Literal["exact", "copies", "near"] = "copies",
@@ -84,7 +84,7 @@ async def duplicates(
     return Json(documents.duplicates(found, offset=offset, k=k))
 
 
-@router.get("/api/similar-groups", **described(schemas.Duplicates))
+@router.get("/api/similar-groups", **described(schemas.Duplicates, slow=True))
 async def similar_groups(
     server: Here,
     by: str | None = None,

@@ -250,8 +250,10 @@ _SENTENCES = {
 }
 
 
-def described(answer: type[BaseModel] | str, *, status: int = 200) -> dict[str, Any]:
-    """The keywords of a route that say what it answers."""
+def described(
+    answer: type[BaseModel] | str, *, status: int = 200, slow: bool = False
+) -> dict[str, Any]:
+    """The keywords of a route that say what it answers. `slow`: it may answer that it is not done yet."""
     found: dict[int | str, dict[str, Any]] = {
         code: {"model": Error, "description": sentence} for code, sentence in _SENTENCES.items()
     }
@@ -260,6 +262,8 @@ def described(answer: type[BaseModel] | str, *, status: int = 200) -> dict[str, 
         found[status] = {"description": "The bytes.", "content": {answer: schema}}
     else:
         found[status] = {"model": answer, "description": "The answer."}
+    if slow:
+        found[202] = {"model": answer, "description": "Not done yet: ask again."}
     return {"responses": found, "response_model": None, "status_code": status}
 
 
