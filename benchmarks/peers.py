@@ -67,7 +67,7 @@ def ours(recipe: str, width: int) -> Peer:
         def ask(query: Floats, probe: int) -> NDArray[np.int64]:
             proposed = index.candidates(query[None], width, probe=probe)
             found: NDArray[np.int64] = refining.refine(
-                vectors, query[None], proposed, K, similarity="cosine"
+                vectors, query[None], proposed, K, similarity="cosine", normalised=True
             )[0][0]
             return found
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,7 @@ class AnnIndex:
     index: Any
     recipe: str
     similarity: Similarity
+    _asking: dict[int, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def count(self) -> int:
@@ -104,7 +105,11 @@ class AnnIndex:
         """
         library = faiss()
         library.omp_set_num_threads(threads)
-        parameters = _parameters(library, self.index, probe, allowed)
+        parameters = self._asking.get(probe) if allowed is None else None
+        if parameters is None:
+            parameters = _parameters(library, self.index, probe, allowed)
+            if allowed is None:
+                self._asking[probe] = parameters
         _, found = self.index.search(prepared(queries, self.similarity), count, params=parameters)
         return np.asarray(found, np.int64)
 

@@ -68,12 +68,14 @@ class Questions:
     rows   (q,) row numbers
     worst  (q,) float32, the similarity of the K-th neighbour, or of the last where there are fewer
     known  (q,) how many neighbours there are, at most K
+    normalised  the rows of the matrix have length 1 or 0
     """
 
     rows: Rows
     vectors: NDArray[np.float32]
     worst: NDArray[np.float32]
     known: NDArray[np.int64]
+    normalised: bool
 
 
 def questions(
@@ -98,7 +100,7 @@ def questions(
     near = _without(rows, found, similarities)
     there = np.isfinite(near)
     worst = np.where(there, near, np.inf).min(axis=1).astype(np.float32)
-    return Questions(rows, vectors, worst, there.sum(axis=1))
+    return Questions(rows, vectors, worst, there.sum(axis=1), normalised)
 
 
 def recall(
@@ -126,7 +128,14 @@ def milliseconds(
     for vector in asked.vectors[:count]:
         started = time.perf_counter()
         proposed = index.candidates(vector[None], effort.width, probe=effort.probe)
-        refine(matrix, vector[None], proposed, K, similarity=index.similarity)
+        refine(
+            matrix,
+            vector[None],
+            proposed,
+            K,
+            similarity=index.similarity,
+            normalised=asked.normalised,
+        )
         times.append(time.perf_counter() - started)
     return float(np.median(times)) * 1e3
 

@@ -93,7 +93,9 @@ def nearest(
         )
         proposed = np.concatenate([proposed, np.where(found < 0, -1, found + covered)], axis=1)
         there, covered = there + more, covered + late.count
-    best = refine(matrix.vectors, queries, proposed, k, similarity=similarity)
+    best = refine(
+        matrix.vectors, queries, proposed, k, similarity=similarity, normalised=normalised
+    )
     rest, dead = _tail(matrix, rows, covered)
     if covered < len(matrix.ids):
         last = top_k(
