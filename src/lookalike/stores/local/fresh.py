@@ -7,7 +7,10 @@ is in use: a copy grows, and takes its place.
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +62,10 @@ class Fresh:
             self._thread.join()
 
     def _grow(self, matrix: Matrix) -> None:
+        # Searches go first. Where a thread has no priority of its own, they share the cores.
+        with suppress(AttributeError, OSError):
+            if sys.platform == "linux":
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
         try:
             index = self.current or AnnIndex.load(self._trained, self._recipe, self._similarity)
         except ValueError:
