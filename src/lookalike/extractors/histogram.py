@@ -14,9 +14,10 @@ from lookalike.vectors.similarity import Similarity
 
 _BINS = 32
 
-_PIXELS = 1 << 14
+_PIXELS = 1 << 15
 """So many are counted of a large picture: counting all took half as long as decoding it. On corel1k the
-cosine to counting all is .999 or more."""
+cosine to counting all is .9998 in the mean, .9989 at worst, and every metric of the plain formula
+comes out within .003; with half as many P@1 is off by .004."""
 
 _ROWS = 64
 """At least so many rows of it."""
@@ -31,7 +32,7 @@ class Histogram:
     """
 
     name = "histogram"
-    revision = "2"
+    revision = "3"
     dim = 3 * _BINS
     similarity: Similarity = "cosine"
     # Decoding at a smaller scale averages neighbours and so narrows the peaks. Cosine to the
