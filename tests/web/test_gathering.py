@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,10 @@ def about(id: int) -> Query:
     return Query((Term(image=id),), k=2)
 
 
-def gathered(held: Held, *, waiting: int = 100, patience: float = 20.0) -> Gathering:
-    return Gathering(held, waiting=waiting, patience=patience)  # type: ignore[arg-type]
+def gathered(held: Held, *, waiting: int = 100, times: Sequence[float] = ()) -> Gathering:
+    """`times`: what the clock says, one time a question and one time a product; then 0 for ever."""
+    clock = chain(times, repeat(0.0))
+    return Gathering(held, waiting=waiting, patience=5.0, clock=lambda: next(clock))  # type: ignore[arg-type]
 
 
 def test_those_who_wait_are_answered_together_and_urgent_ones_first(library: Library) -> None:
@@ -77,18 +80,18 @@ def test_one_that_cannot_be_answered_spoils_no_other(library: Library) -> None:
 
 def test_the_queue_is_bounded_in_length_and_in_time(library: Library) -> None:
     held = Held(library)
-    gathering = gathered(held, waiting=2, patience=0.05)
-    gathering.submit(about(1))
+    gathering = gathered(held, waiting=2, times=[0, 1, 2, 3, 4, 8.5])
+    gathering.submit(about(1))  # asked at 0, begun at 1
     assert held.begun.wait(20)
     late = [gathering.submit(about(id)) for id in (2, 3)]
     with pytest.raises(Refusal) as refused:
         gathering.submit(about(4))
     assert refused.value.status == 429
-    threading.Event().wait(0.1)
-    held.go.set()
-    with pytest.raises(Refusal) as too_late:
-        late[-1].result(20)
-    assert too_late.value.status == 503
+    held.go.set()  # those asked at 2 and 3 are taken up at 8.5; 4 was that of the one refused
+    for answer in late:
+        with pytest.raises(Refusal) as too_late:
+            answer.result(20)
+        assert too_late.value.status == 503
     gathering.close()
     with pytest.raises(Refusal, match="going down"):
         gathering.submit(about(1))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -31,15 +32,23 @@ class Asked:
     """A question that waits for its answer."""
 
     question: Query
-    since: float = field(default_factory=time.monotonic)
+    since: float
     answer: Future[Hits] = field(default_factory=Future)
 
 
 class Gathering:
     """One thread that answers questions together. For any number of threads."""
 
-    def __init__(self, library: Library, *, waiting: int, patience: float) -> None:
+    def __init__(
+        self,
+        library: Library,
+        *,
+        waiting: int,
+        patience: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._library = library
+        self._clock = clock
         self._most = waiting
         self._patience = patience
         self._urgent: deque[Asked] = deque()
@@ -54,7 +63,7 @@ class Gathering:
 
     def submit(self, question: Query, *, patient: bool = False) -> Future[Hits]:
         """The answer to come. `patient`: let others go before. `Refusal` 429 where too many wait."""
-        asked = Asked(question)
+        asked = Asked(question, self._clock())
         with self._changed:
             if self._closed:
                 raise Refusal(503, "the server is going down")
@@ -88,7 +97,7 @@ class Gathering:
     def _work(self) -> None:
         while some := self._take():
             wanted = [asked for asked in some if asked.answer.set_running_or_notify_cancel()]
-            late = time.monotonic() - self._patience
+            late = self._clock() - self._patience
             for asked in wanted:
                 if asked.since < late:
                     asked.answer.set_exception(

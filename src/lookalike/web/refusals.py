@@ -19,7 +19,6 @@ from lookalike.errors import (
     LibraryError,
     LibraryReadOnly,
     LookalikeError,
-    MissingExtra,
     Outcome,
     StorageFull,
     UsageError,
@@ -28,7 +27,6 @@ from lookalike.errors import (
 log = logging.getLogger("lookalike.web")
 
 _OF_ERROR: tuple[tuple[type[LookalikeError], int], ...] = (
-    (MissingExtra, 501),
     (UsageError, 400),
     (LibraryBusy, 409),
     (LibraryReadOnly, 403),

@@ -244,7 +244,6 @@ _SENTENCES = {
     415: "No format that is read.",
     422: "The request cannot be read.",
     429: "Too many requests.",
-    501: "Needs an extra that is not installed.",
     503: "Too busy.",
     507: "The disk is full.",
 }
