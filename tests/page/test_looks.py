@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-SCREENS = ["", "?image=1", "?image=1&open=2", "?page=duplicates&kind=exact", "?page=library"]
+MAP = "?page=map&method=pca&lasso=0,0,1000,0,1000,1000,0,1000"
+SCREENS = ["", "?image=1", "?image=1&open=2", "?page=duplicates&kind=exact", "?page=library", MAP]
 READY = {
     "": TILES,
     "?image=1": ".band",
     "?image=1&open=2": ".large .near",
     "?page=duplicates&kind=exact": ".compared",
     "?page=library": ".rows li",
+    MAP: ".lassoed .tile",
 }
 
 AXE = Path(os.environ.get("AXE_CORE", "node_modules/axe-core/axe.min.js"))

@@ -54,6 +54,11 @@ export function button(label, iconName, onclick, { bare = false, ...attributes }
     iconName ? icon(iconName) : null, bare ? null : el("span", {}, label));
 }
 
+/** What stands where something takes its time. */
+export function working(text, more = "") {
+  return el("div", { class: "empty", role: "status" }, el("p", {}, text), el("progress", { "aria-label": text }), more ? el("p", {}, more) : null);
+}
+
 /** Put these in place of everything in a node. */
 export function fill(node, ...children) {
   node.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));

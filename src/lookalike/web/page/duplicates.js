@@ -2,7 +2,7 @@
 
 import { get, thumbnail } from "./api.js";
 import { go, state } from "./address.js";
-import { announce, button, el, fill, typing } from "./dom.js";
+import { announce, button, el, fill, typing, working } from "./dom.js";
 import { facts } from "./facts.js";
 import { compared } from "./compared.js";
 import { decide, undo } from "./deciding.js";
@@ -39,7 +39,7 @@ async function load() {
   next = 0;
   tally("");
   const body = place.querySelector(".review-body");
-  fill(body, el("p", { class: "empty", role: "status" }, "Comparing pictures…"));
+  fill(body, working("Comparing pictures…", "The first time takes minutes in a large library."));
   try {
     await page(asked);
   } catch (error) {

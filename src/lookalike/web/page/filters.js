@@ -29,7 +29,7 @@ export function showFilters(place) {
   const first = fields.filter((field, at) => at < FEW || set.has(field.name));
   const rest = fields.filter((field) => !first.includes(field));
   fill(place,
-    said === null ? el("p", { class: "soft" }, "This filter says more than the fields below can; change it as text.") : null,
+    said === null ? el("p", { class: "soft" }, "This filter says more than controls can; change it as text.") : null,
     ...(said === null ? [] : first.map(control)),
     rest.length && said !== null ? el("details", { open }, el("summary", {}, `${rest.length} more`), ...rest.map(control)) : null,
     asText());

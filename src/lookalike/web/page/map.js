@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { go, state } from "./address.js";
 import { HUES, painter } from "./canvas.js";
-import { announce, button, el, fill, quietly } from "./dom.js";
+import { announce, button, el, fill, quietly, working } from "./dom.js";
 import { facts, spaces } from "./facts.js";
 import { gallery } from "./gallery.js";
 import { refuse } from "./notices.js";
@@ -60,7 +60,7 @@ function about({ names, kept, ids, total }) {
 
 async function load(asked) {
   const plane = place.querySelector(".plane");
-  fill(plane, el("p", { class: "empty", role: "status" }, "Laying the pictures out…"));
+  fill(plane, working("Laying the pictures out…", "The first time takes a while."));
   try {
     const answer = await get("map", wanted(state));
     if (key !== asked || state.page !== "map") return;
