@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,12 @@ import numpy as np
 
 from lookalike.errors import ImageError, Outcome, UsageError
 from lookalike.images.needs import Limits, Needs, Pixels
-from lookalike.query import Hit, Hits, Picture
+from lookalike.query import Box, Hit, Hits, Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
 
 TILE = 2.0  # inches, the side of the square that a picture is fitted into
 GAP = 0.22
@@ -27,6 +29,7 @@ TITLE = 0.5
 DPI = 110  # 220 pixels a tile: enough to judge a hit by
 THUMBNAIL = 440  # pixels; twice the tile, for figures that are enlarged or saved as PDF
 NAME_WIDTH = 32  # characters a line of caption
+WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 INK, FAINT, PAPER, MISSING, ACCENT = "#1b1f24", "#6b7280", "#f3f4f6", "#e5e7eb", "#2563eb"
 _OF_RELEVANCE = {"near-copy": "#7c3aed", "strong": "#15803d", "plausible": "#b45309", "weak": FAINT}
@@ -44,38 +47,50 @@ _MORE_SCRIPTS = (
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One picture of the grid: its pixels (None: it cannot be shown) and what stands below it."""
+    """One picture of the grid: its pixels (None: it cannot be shown), what stands below it, and the
+    part that was asked with or that matched."""
 
     pixels: Pixels | None
     heading: str
     name: str
     colour: str = INK
     framed: bool = False
+    part: Box | None = None
 
 
 def result_grid(
-    query: Sequence[Picture], hits: Hits, out: Path | str, *, columns: int | None = None
+    query: Sequence[Picture],
+    hits: Hits,
+    out: Path | str,
+    *,
+    columns: int | None = None,
+    regions: Sequence[Box | None] = (),
 ) -> None:
     """Draw a question and its hits, with rank and similarity, and save it to `out`.
 
     query    the pictures that were asked for
     out      the suffix decides: .png, .jpg, .pdf, .svg
     columns  hits in a row; by default up to five
+    regions  the part of each picture of the query that was asked with, as fractions, or None
 
-    Pictures that are gone or broken are grey tiles with their name. `UsageError` where the file
-    cannot be written.
+    The part of a hit that matched is framed where it is known. Pictures that are gone or broken are
+    grey tiles with their name. `UsageError` where the file cannot be written.
     """
     shown = thumbnails([*query, *(hit.file for hit in hits.hits)])
     asked = [
-        Tile(pixels, "query", _name(picture), ACCENT, framed=True)
-        for picture, pixels in zip(query, shown, strict=False)
+        Tile(pixels, "query", _name(picture), ACCENT, framed=True, part=part)
+        for picture, pixels, part in zip_longest(query, shown[: len(query)], regions)
     ]
     found = [
-        Tile(pixels, _heading(hit), hit.path, _OF_RELEVANCE.get(hit.relevance or "", INK))
+        Tile(pixels, _heading(hit), hit.path, _colour(hit), part=hit.box)
         for hit, pixels in zip(hits.hits, shown[len(query) :], strict=True)
     ]
     figure = _draw(asked, found, title=_title(hits), columns=columns)
     save(figure, Path(out))
+
+
+def _colour(hit: Hit) -> str:
+    return _OF_RELEVANCE.get(hit.relevance or "", INK)
 
 
 def _heading(hit: Hit) -> str:
@@ -183,12 +198,25 @@ def _tile(axes: Axes, tile: Tile) -> None:
         extent = ((1 - w) / 2, (1 + w) / 2, (1 - h) / 2, (1 + h) / 2)
         axes.imshow(tile.pixels, extent=extent, aspect="auto", interpolation="lanczos")
         axes.set(xlim=(0, 1), ylim=(0, 1))
+        if tile.part is not None and tile.part != WHOLE:
+            x, y, across, down = tile.part
+            corner = ((1 - w) / 2 + x * w, (1 + h) / 2 - (y + down) * h)
+            for colour, thick in (("white", 3.0), (ACCENT, 1.4)):  # to be seen on any picture
+                axes.add_patch(_frame(corner, across * w, down * h, colour, thick))
     heading = axes.text(0, -0.05, tile.heading, size=9.5, weight="bold", color=tile.colour)
     name = axes.text(0, -0.145, caption(tile.name), size=7.5, color=FAINT, linespacing=1.3)
     name.set_fontfamily(_fonts())
     for text in (heading, name):
         text.set_verticalalignment("top")
         text.set_parse_math(False)  # "$" in a file name is no formula
+
+
+def _frame(
+    corner: tuple[float, float], wide: float, tall: float, colour: str, thick: float
+) -> Rectangle:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle(corner, wide, tall, fill=False, edgecolor=colour, linewidth=thick)
 
 
 def caption(path: str) -> str:

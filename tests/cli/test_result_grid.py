@@ -1,5 +1,6 @@
 """The picture of a question and its hits."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,20 @@ def at(picture: Image.Image, column: int, row: int) -> tuple[int, int, int]:
         )
     )
     return int(red), int(green), int(blue)
+
+
+def test_the_part_that_matched_is_framed(tmp_path: Path) -> None:
+    red = plain(tmp_path / "red.png", (200, 0, 0))
+    found = hits([red, red])
+    # Its upper edge runs through the point that `at` looks at: a third of the tile from above.
+    part = (0.25, 1 / 3, 0.5, 0.5)
+    one, other = replace(found.hits[0], box=part), replace(found.hits[1], box=plots.WHOLE)
+    out = tmp_path / "grid.png"
+    plots.result_grid([red], replace(found, hits=(one, other)), out, regions=[part])
+    picture = Image.open(out)
+    for column in (0, 1):
+        assert at(picture, column, 0) != (200, 0, 0)
+    assert at(picture, 2, 0) == (200, 0, 0)
 
 
 def test_the_question_stands_left_and_the_hits_in_rows_by_rank(tmp_path: Path) -> None:

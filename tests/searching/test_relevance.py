@@ -115,10 +115,14 @@ def test_the_pictures_that_are_as_similar_by_chance_are_those_of_five_to_the_hei
     assert even.by_chance(0.5) == pytest.approx(0.1587 * 2000)
     assert even.by_chance(0.75) == pytest.approx(0.1587 * 2000 / 5)
     assert even.by_chance(1 - 2**-5) == pytest.approx(0.1587 * 2000 / 5**4)
-    assert replace(even, count=40).by_chance(0.5) == pytest.approx(0.1587 * 1000)
+    assert replace(even, count=40).by_chance(0.5) == pytest.approx(0.1587 * 40)
     at = 1 - 2**-6.1  # 158.7 · 5^-5.1 = 0.043 of 1,000 pictures
     bands = [replace(even, count=count).judge(at, "cosine") for count in (40, 1000, 10_000, 10**6)]
     assert bands == ["strong", "strong", "plausible", "weak"]
+    lower = (
+        1 - 2**-4.5
+    )  # 158.7 · 5^-3.5 = 0.57 of 1,000 pictures, 0.023 of 40, which is not yet strong
+    assert [replace(even, count=n).judge(lower, "cosine") for n in (40, 1000)] == ["plausible"] * 2
 
 
 def test_distances_are_judged_as_the_cosines_that_they_mean() -> None:

@@ -17,7 +17,7 @@ from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
     from lookalike.library import Library
-    from lookalike.query import Hits, Picture, Query
+    from lookalike.query import Box, Hits, Query, Term
 
 _FLAGS = frozenset({
     "terms", "images", "texts", "negatives", "vectors", "region", "by", "where", "k", "similarity", "alpha",
@@ -181,7 +181,11 @@ def command(
     if grid is not None:
         from lookalike.plots import result_grid
 
-        result_grid(_pictures(query), hits, grid)
+        shown = _shown(query)
+        parts = [_fractions(term.region) for term in shown]
+        result_grid(
+            [term.picture for term in shown if term.picture is not None], hits, grid, regions=parts
+        )
         output.note(f"Drawn: {grid}")
     if not hits.hits:
         output.note(_nothing(query, hits))
@@ -198,9 +202,14 @@ def _near(queries: Sequence[Query]) -> list[Path]:
     ]
 
 
-def _pictures(query: Query) -> list[Picture]:
+def _shown(query: Query) -> list[Term]:
     """What the question shows of itself."""
-    return [term.picture for term in query.terms if term.picture is not None and term.weight > 0]
+    return [term for term in query.terms if term.picture is not None and term.weight > 0]
+
+
+def _fractions(region: Box | None) -> Box | None:
+    """A region that can be drawn on a small picture; pixels would need the size of the large one."""
+    return region if region is not None and max(region) <= 1 else None
 
 
 def _nothing(query: Query, hits: Hits) -> str:

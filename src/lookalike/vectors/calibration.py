@@ -57,7 +57,8 @@ STRONG, PLAUSIBLE = 0.05, 1.0
 or every question meets one."""
 
 FEWEST_COMPARED = 1000
-"""A smaller library is judged as if it had so many: it has fewer strangers, but fewer relatives too."""
+"""For "strong" a smaller library is judged as if it had so many: it has fewer strangers, but fewer relatives
+too, and the word should be worth as much there."""
 
 SPARED = 3
 """Pictures of the sample that may be the query itself or its copies."""
@@ -119,7 +120,7 @@ class Background:
         if beyond >= NEAR_COPY_BEYOND or share >= NEAR_COPY_SHARE:
             return "near-copy"
         chance = self.by_chance(value)
-        if chance <= STRONG:
+        if chance * max(1.0, FEWEST_COMPARED / self.count) <= STRONG:
             return "strong"
         return "plausible" if chance <= PLAUSIBLE else "weak"
 
@@ -130,7 +131,7 @@ class Background:
         step = math.log(whole / max(self.identity - self.upper, SMALLEST_SPREAD * whole))
         shrunk = math.log(whole / max(self.identity - value, SMALLEST_SPREAD * whole))
         height = shrunk / max(step, SMALLEST_SPREAD)
-        return UPPER * max(self.count, FEWEST_COMPARED) * math.exp((1 - height) * math.log(FALL))
+        return UPPER * self.count * math.exp((1 - height) * math.log(FALL))
 
     def near_copy(self, kind: Similarity) -> float:
         """The similarity from which on `judge` says so."""
