@@ -211,6 +211,8 @@ def _set_pca(library: Any, step: Any, learning: NDArray[np.float32]) -> None:
     library.copy_array_to_vector(found.variances, step.eigenvalues)
     library.copy_array_to_vector(found.axes.ravel(), step.PCAMat)
     step.prepare_Ab()
+    # All axes were needed until here; the file would keep 16 MB of them for 2,048 numbers.
+    library.copy_array_to_vector(np.empty(0, np.float32), step.PCAMat)
     step.is_trained = True
 
 

@@ -6,9 +6,12 @@ import re
 
 from lookalike.errors import UsageError
 
-PROJECTED = 256
-"""Dimensions after PCA. With 256, 512 and 128 of 1,280 numbers, real CNN vectors were found equally
-well, because the stored vectors decide in the end; 256 was fastest (docs/benchmarks.md)."""
+PROJECTED = 160
+"""Dimensions after PCA. Of 1,280 numbers of real CNN vectors, 128 to 512 find equally well, because the
+stored vectors decide in the end; 160 was fastest (docs/benchmarks.md)."""
+
+SHORT = 256
+"""Vectors up to so many numbers are taken without PCA."""
 
 PADDING = 16
 """Bytes a vector that lists lose, because codes are kept in blocks of 32."""
@@ -40,19 +43,23 @@ def ladder(count: int, dim: int, *, memory: int | None = None) -> list[str]:
         raise UsageError("an index needs at least one vector of at least one number")
     cells = lists(count)
     if dim < 16:
-        recipes = [f"IVF{cells},Flat"]
-    elif dim <= PROJECTED:
-        turned = f"RR{dim - dim % 8}" if dim % 8 == 0 else f"PCAR{dim - dim % 8}"
-        recipes = [f"{turned},IVF{cells},RaBitQfs{bits}" for bits in ("4", "6")]
-        smaller = [f"{turned},IVF{cells},RaBitQfs{bits}" for bits in ("2", "")]
-        recipes = [*recipes, *smaller] if memory is not None else recipes
+        recipes, smaller = [f"IVF{cells},Flat"], []
+    elif dim <= SHORT:
+        kept = dim - dim % 8
+        turned = "" if kept == dim else f"PCAR{kept},"
+        recipes = [
+            f"{turned}IVF{cells},PQ{kept // 2}x4fs",
+            f"RR{kept},IVF{cells},RaBitQfs4" if kept == dim else f"{turned}IVF{cells},RaBitQfs4",
+            f"IVF{cells},SQ8",
+        ]
+        smaller = [f"{turned}IVF{cells},PQ{kept // 4}x4fs"]
     else:
-        recipes = [f"PCAR256,IVF{cells},RaBitQfs{bits}" for bits in ("", "4")]
-        recipes.append(f"PCAR{min(512, dim - dim % 8)},IVF{cells},RaBitQfs4")
-        smaller = [f"PCAR{kept},IVF{cells},RaBitQfs" for kept in (128, 64)]
-        recipes = [*recipes, *smaller] if memory is not None else recipes
+        recipes = [f"PCAR{kept},IVF{cells},PQ{kept // 2}x4fs" for kept in (PROJECTED, 256)]
+        recipes += [f"PCAR{kept},IVF{cells},RaBitQfs4" for kept in (256, min(512, dim - dim % 8))]
+        smaller = [f"PCAR{kept},IVF{cells},PQ{kept // 2}x4fs" for kept in (96, 64)]
     if memory is None:
         return recipes
+    recipes += smaller
     needed = {recipe: estimate(recipe, count, dim) for recipe in recipes}
     fitting = [recipe for recipe in recipes if needed[recipe] <= memory]
     if not fitting:
