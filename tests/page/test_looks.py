@@ -93,7 +93,7 @@ def test_axe_finds_nothing_serious(open_page: Open, search: str) -> None:
         page.click("#refine-button")
     page.evaluate(AXE.read_text(encoding="utf-8"))
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         serious = [
             f"{one['id']}: {node['html'][:160]}"
