@@ -26,8 +26,10 @@ PLAIN = [
 
 def on_photos(data: Path) -> list[list[str]]:
     return [
-        *(["indexing.py", str(data / name)] for name in ("corel1k", "coco-mini")),
-        ["indexing.py", str(data / "camera"), "--copies", "20"],
+        *(
+            ["indexing.py", str(data / name), "--copies", str(copies)]
+            for name, copies in (("camera", 60), ("coco-mini", 12), ("corel1k", 8))
+        ),
         ["decoding.py", str(data / "corel1k"), str(data / "coco-mini"), str(data / "camera")],
         ["color.py", str(data)],
         ["keypoints.py", str(data / "coco-mini"), str(data / "corel1k")],
