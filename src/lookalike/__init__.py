@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lookalike.client import Client
+    from lookalike.client.client import Client
     from lookalike.errors import LookalikeError, Outcome
     from lookalike.images.needs import Limits
     from lookalike.indexing.report import Added, Indexing, Progress, Promise
@@ -28,7 +28,7 @@ __version__ = "0.1.0"
 # Names are imported on use, so that `import lookalike` and `lookalike --help` load no NumPy.
 _HOMES = {
     "Added": "lookalike.indexing.report",
-    "Client": "lookalike.client",
+    "Client": "lookalike.client.client",
     "Hit": "lookalike.query",
     "Hits": "lookalike.query",
     "Indexing": "lookalike.indexing.report",

@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from tests.library.drawing import album, draw
 
 from lookalike.cli.program import program
-from lookalike.client import Client
+from lookalike.client.client import Client
 from lookalike.library import Library
 from lookalike.query import Query, Term
 from lookalike.web import serving
@@ -60,7 +60,7 @@ def served(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 def test_it_shows_its_address_and_ends_in_good_order(photos: Path, number: signal.Signals) -> None:
     with served(str(photos)) as (process, address):
         with Client(address) as client:
-            assert client.read("info")["images"] == 12
+            assert client.info().images == 12
         process.send_signal(number)
         _, errors = process.communicate(timeout=30)
         assert (process.returncode, errors) == (0, "Ended.\n")
@@ -89,18 +89,18 @@ def test_several_processes_share_uploads_and_see_what_is_added(
     data = draw(tmp_path / "new.png", 900).read_bytes()
     with served(str(photos), "--workers", "2") as (process, address):
         with Client(address) as client:
-            client.read("info")
-            upload = json.loads(client._bytes("POST", "/api/uploads", data, {}))["upload"]
+            client.info()
+            upload = json.loads(client.connection.fetch("POST", "/api/uploads", data))["upload"]
         draw(photos / "more.jpg", 901)
         with Library.open(photos) as library:
             library.add([photos])
         for _ in range(12):  # each with a connection of its own, which any of the two may take
             with Client(address) as client:
-                assert client.read("info")["images"] == 13
-                assert client.read("search", upload=upload, k=1)["hits"]
+                assert client.info().images == 13
+                assert client.connection.get("/api/search", {"upload": upload, "k": 1})["hits"]
                 assert client.search(Query((Term(image=1),), k=50)).searched == 13
         with Client(address) as client:
-            figures = client._bytes("GET", "/metrics", None, {}).decode()
+            figures = client.connection.fetch("GET", "/metrics").decode()
         counted = [
             line for line in figures.splitlines() if 'route="/api/info",status="200"' in line
         ]

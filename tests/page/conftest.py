@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,10 +70,17 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def address(shop: Path) -> Iterator[str]:
     """Where the program serves the shop."""
+    with serving(shop, "--writable") as found:
+        yield found
+
+
+@contextmanager
+def serving(shop: Path, *options: str) -> Iterator[str]:
+    """The address of the program that serves the shop meanwhile."""
     command = [sys.executable, "-W", "ignore", "-m", "lookalike.cli", "serve", str(shop)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
-        [*command, "--writable"],
+        [*command, *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

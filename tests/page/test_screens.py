@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.page.conftest import Open
-from tests.page.looking import tiles, wait_for_address
+from tests.page.looking import asked, tiles, wait_for_address
 
 from lookalike.datasets.catalogue import view_pictures
 from lookalike.datasets.products import make_product
@@ -57,6 +57,33 @@ def test_the_back_button_closes_the_large_view(open_page: Open) -> None:
     page.go_back()
     page.wait_for_selector(".large", state="hidden")
     assert tiles(page)[0] == first
+
+
+def test_what_was_closed_is_not_opened_again_by_going_back(open_page: Open) -> None:
+    page = open_page()
+    start, other = tiles(page)[:2]
+    page.click(f"[data-id='{start}'] a")
+    page.wait_for_selector(".large .near >> nth=11")
+    page.keyboard.press("ArrowRight")
+    wait_for_address(page, f"open={other}")
+    page.click(".large .near >> nth=0")  # and from there to a neighbour, which is a step forth
+    page.wait_for_function(f"() => !location.search.includes('open={other}')")
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".large", state="hidden")
+    assert tiles(page)[0] == start and "open=" not in page.url
+    page.hover(f"[data-id='{other}']")
+    page.click(f"[data-id='{other}'] .plus")
+    wait_for_address(page, f"image={other}")
+    tiles(page)
+    page.go_back()
+    page.wait_for_selector("h1:has-text('What looks like this?')")
+    assert page.locator(".large[open]").count() == 0
+    # What was opened by its address has no page before it to go back to.
+    shared = open_page(f"?image={start}&open={other}")
+    shared.wait_for_selector(".large .facts")
+    shared.keyboard.press("Escape")
+    shared.wait_for_selector(".large", state="hidden")
+    assert asked(shared) == {"image": [str(start)]}
 
 
 def test_why_it_matched_is_drawn_on_both_pictures(open_page: Open) -> None:

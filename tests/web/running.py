@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -15,10 +16,12 @@ from lookalike.web.serving import configured, listening
 
 
 @contextmanager
-def running(app: FastAPI) -> Iterator[int]:
-    """The port on which the application answers meanwhile."""
+def running(app: FastAPI, *, http: Any = None) -> Iterator[int]:
+    """The port on which the application answers meanwhile. `http`: makes connections instead of ours."""
     bound = listening("127.0.0.1", free_port())
-    server = uvicorn.Server(configured(app))
+    config = configured(app)
+    config.http = http or config.http
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
     thread.start()
     while not server.started:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import json
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.library.drawing import album, draw
 from tests.web.running import free_port, running
 
 import lookalike
-from lookalike.client import Client, weighted
-from lookalike.errors import LibraryError, LibraryReadOnly, UsageError
+from lookalike.atlas.atlas import draw_up
+from lookalike.client import connection
+from lookalike.client.client import Client
+from lookalike.client.questions import weighted
+from lookalike.duplicates.report import Duplicates
+from lookalike.errors import LibraryError, LibraryReadOnly, Outcome, UsageError
+from lookalike.explaining.explainer import Explainer
+from lookalike.indexing.report import Progress
 from lookalike.library import Library
 from lookalike.query import Query, Term
+from lookalike.stores import records
+from lookalike.web import explaining, reviewing
 from lookalike.web.app import create_app
 from lookalike.web.settings import Settings
 
@@ -26,6 +38,28 @@ TOKEN = "correct-horse"
 def served(library: Library) -> Iterator[str]:
     with running(create_app(library, Settings(token=TOKEN))) as port:
         yield f"http://127.0.0.1:{port}/?token={TOKEN}"
+
+
+def alike(
+    some: Iterable[records.Image], others: Iterable[records.Image], names: Sequence[str]
+) -> bool:
+    """Whether images agree in what a list of the server tells of them."""
+    rows = [[[getattr(one, name) for name in names] for one in side] for side in (some, others)]
+    return rows[0] == rows[1]
+
+
+def same_groups(theirs: Duplicates, ours: Duplicates) -> bool:
+    rows = [
+        [
+            [
+                (m.image.path, m.kind, round(m.similarity, 6), m.evidence, m.keep)
+                for m in group.members
+            ]
+            for group in found.groups
+        ]
+        for found in (theirs, ours)
+    ]
+    return rows[0] == rows[1] and (theirs.searched, theirs.missing) == (ours.searched, ours.missing)
 
 
 def test_the_answers_are_those_of_the_library(
@@ -70,13 +104,116 @@ def test_a_batch_keeps_its_order_and_its_failures(served: str) -> None:
     assert "nowhere.jpg" in answers[1].failure and "captions" in answers[2].failure
 
 
-def test_documents_and_pictures_can_be_read(served: str, photos: Path) -> None:
+def test_the_library_is_described_as_it_is(served: str, library: Library, photos: Path) -> None:
+    ours = library.info()
     with Client(served) as client:
-        assert client.read("info")["images"] == 40
-        path = client.read("images/3")["path"]
-        assert client.picture(3) == (photos / path).read_bytes()
-        assert client.picture(3, size=64).startswith(b"\xff\xd8")
-        assert client.indexing()["running"] is False
+        info, fields = client.info(), client.images.fields()
+        failed = list(client.failures())
+        everything = list(client.failures(set(Outcome)))
+    assert (info.images, info.outcomes, info.roots) == (ours.images, ours.outcomes, ("photos",))
+    spaces = [(space.name, space.dim, space.similarity, space.count) for space in ours.spaces]
+    assert [(one.name, one.dim, one.similarity, one.count) for one in info.spaces] == spaces
+    with library.view() as view:
+        assert fields == dict(view.fields())
+    told = ("id", "path", "size", "outcome", "reason")
+    assert alike(failed, library.failures(), told)
+    assert alike(everything, library.failures(set(Outcome)), told) and len(everything) == 41
+
+
+def test_images_are_known_by_id_and_by_path(served: str, library: Library, photos: Path) -> None:
+    with library.view() as view:
+        ours = view.images([3])[3]
+    with Client(served) as client:
+        theirs = client.images.facts(ours.path)
+        assert replace(theirs, root=ours.root, mtime_ns=ours.mtime_ns) == ours
+        assert theirs.mtime_ns == ours.mtime_ns // 10**9 * 10**9
+        assert client.images.facts(3) == theirs
+        assert client.images.file(3) == (photos / ours.path).read_bytes()
+        assert client.images.thumbnail(3, 64) == library.thumbnails.get(3, 64).data
+        odd = [image.path for image in client.images.find("path like 'odd/%'")]
+        assert odd == sorted(f"odd/{file.name}" for file in (photos / "odd").iterdir())
+        near = client.images.neighbours(3, k=5, by="color")
+        with pytest.raises(UsageError, match="nowhere"):
+            client.images.facts("nowhere.jpg")
+        with pytest.raises(UsageError, match="4711"):
+            client.images.facts(4711)
+    hits = library.search(Query((Term(image=3),), k=6, by=("color",))).hits
+    assert [hit.id for hit in near.hits] == [hit.id for hit in hits if hit.id != 3]
+
+
+def test_lists_of_many_pages_come_whole(
+    served: str, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "PAGE", 3)
+    ours = library.similar_groups(by="color", min_similarity=0.5)
+    with Client(served) as client:
+        assert [image.id for image in client.images.find()] == [
+            image.id for image in library.failures([Outcome.INDEXED])
+        ]
+        theirs = client.similar_groups(by="color", min_similarity=0.5)
+    assert same_groups(theirs, ours) and ours.groups
+
+
+def test_what_takes_long_is_waited_for(
+    served: str, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reviewing, "PATIENCE", 0.0)  # the first answers are 202
+    monkeypatch.setattr(explaining, "PATIENCE", 0.0)
+    ours, drawn = library.duplicates(kind="near"), draw_up(library, method="pca")
+    with Client(served) as client:
+        assert same_groups(client.duplicates(kind="near"), ours)
+        drawn_there = client.explanations.map(method="pca")
+    assert drawn_there["ids"] == drawn.ids.tolist()
+    assert list(zip(drawn_there["x"], drawn_there["y"], strict=True)) == [
+        tuple(place) for place in drawn.as_dict()["places"]
+    ]
+
+
+def test_matches_are_explained_as_the_library_does(
+    served: str, library: Library, picture: bytes
+) -> None:
+    with Explainer(library) as explainer, Client(served) as client:
+        for query in (3, picture):
+            ours = explainer.match(query, 5, by="color").as_dict()
+            assert client.explanations.match(query, 5, by="color") == json.loads(json.dumps(ours))
+        with pytest.raises(UsageError, match="color"):
+            client.explanations.words("red", 3, by="color")
+
+
+def test_a_library_is_changed_from_afar(tmp_path: Path) -> None:
+    folder = album(tmp_path / "photos", 6)
+    (folder / "copy.jpg").write_bytes((folder / "000.jpg").read_bytes())
+    steps: list[Progress] = []
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["color", "phash"])
+        app = create_app(library, Settings(writable=True))
+        with running(app) as port, Client(f"http://127.0.0.1:{port}") as client:
+            draw(folder / "new.jpg", 77)
+            added = client.add(progress=steps.append)
+            assert (added.new, added.unchanged, added.spaces) == (1, 7, ("color", "phash"))
+            assert steps[0].done == 0 and client.info().images == 8
+            (group,) = client.duplicates(kind="exact").groups
+            assert [member.file for member in group.members] == [Path("000.jpg"), Path("copy.jpg")]
+            made = client.decisions.add("not-duplicate", "000.jpg", "odd/001.jpg", who="me")
+            assert made == [one.decision for one in library.decisions.all()]
+            (theirs,), (ours,) = client.decisions.all(), library.decisions.all()
+            assert theirs.decision == ours.decision
+            assert [
+                tuple(folder / path for path in side) for side in (theirs.first, theirs.second)
+            ] == [
+                ours.first,
+                ours.second,
+            ]
+            assert client.decisions.all(["keep"]) == []
+            assert client.decisions.forget("not-duplicate", "000.jpg", "odd/001.jpg") == 1
+            assert library.decisions.all() == []
+            number = client.images.facts("copy.jpg").id
+            assert client.remove([number, "new.jpg", "odd"]) == 2 + len(
+                list((folder / "odd").iterdir())
+            )
+            assert list(client.images.find("path = 'new.jpg'")) == []
+            with pytest.raises(UsageError, match="no picture at nowhere"):
+                client.remove(["nowhere"])
 
 
 def test_errors_are_those_of_the_library(served: str) -> None:
@@ -88,14 +225,35 @@ def test_errors_are_those_of_the_library(served: str) -> None:
         with pytest.raises(LibraryReadOnly, match="--writable"):
             client.add()
     with Client(served.partition("?")[0]) as nobody, pytest.raises(UsageError, match="token"):
-        nobody.read("info")
+        nobody.info()
     with (
         Client(f"http://127.0.0.1:{free_port()}") as lost,
         pytest.raises(LibraryError, match="no ans"),
     ):
-        lost.read("info")
+        lost.info()
     with pytest.raises(UsageError, match="no address"):
         Client("ftp://127.0.0.1")
+
+
+def test_the_python_of_the_documentation_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "http.md").read_text("utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    folder = album(tmp_path / "photos", 6)
+    draw(tmp_path / "cat.jpg", 4)
+    monkeypatch.chdir(tmp_path)
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["color", "phash"])
+        with running(create_app(library, Settings(writable=True))) as port:
+            names: dict[str, object] = {}
+            for block in blocks:
+                exec(compile(block.replace("8484", str(port)), "http.md", "exec"), names)
+        kept = [one.decision.kind for one in library.decisions.all()]
+        assert library.info().images == 5 and kept == ["keep"]
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[:2] == ["6 ['color', 'phash']", "[]"] and shown[3].split()[0] == "48"
+    assert (tmp_path / "best.jpg").stat().st_size > 500
 
 
 def test_words_that_look_weighted_stay_words() -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
@@ -13,10 +17,11 @@ import pytest
 from fastapi.testclient import TestClient
 from tests.web.conftest import ADDRESS
 
-from lookalike.errors import UsageError
+from lookalike.errors import LibraryError, NoLibrary, UsageError
 from lookalike.library import Library
 from lookalike.query import Query, Term
 from lookalike.web import reviewing
+from lookalike.web.apart import Apart
 from lookalike.web.app import create_app
 from lookalike.web.gathering import AT_ONCE, PATIENT_AT_ONCE, Gathering, is_light
 from lookalike.web.lanes import Lane
@@ -142,18 +147,73 @@ def test_work_that_hangs_does_not_hold_up_the_rest(
     gate.set()
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe")
+def test_a_search_is_answered_while_another_process_looks_for_duplicates(
+    library: Library, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    held = f"open({str(gate)!r}).read(); from lookalike.web.apart import main; main()"
+    app = create_app(library, Settings())
+    app.state.server = replace(
+        app.state.server, apart=Apart(library.folder, program=(sys.executable, "-c", held))
+    )
+    with (
+        TestClient(app, base_url=ADDRESS) as client,
+        ThreadPoolExecutor(1) as visitor,
+    ):
+        slow = visitor.submit(client.get, "/api/duplicates?kind=near")
+        with gate.open("w"):  # opens when the process is there and waits
+            assert client.get("/api/search?image=1&k=1").json()["hits"][0]["id"] == 1
+            assert client.get("/api/images/1/thumbnail").status_code == 200
+            assert not slow.done()
+        found = slow.result(60).json()
+    ours = library.duplicates(kind="near")
+    assert (found["running"], found["total"], found["searched"]) == (False, len(ours), 40)
+    assert [[m["id"] for m in group["members"]] for group in found["groups"]] == [
+        [member.image.id for member in group.members] for group in ours.groups
+    ]
+
+
+def test_a_process_that_dies_or_refuses_is_told_in_a_sentence(
+    library: Library, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="nonsense"):
+        Apart(library.folder).run("similar groups", {"by": "nonsense"})
+    dying = Apart(library.folder, program=(sys.executable, "-c", "import os; os._exit(9)"))
+    with pytest.raises(LibraryError, match="status 9"):
+        dying.run("map", {})
+    with pytest.raises(NoLibrary):
+        Apart(tmp_path).run("duplicates", {})
+
+
+def test_no_process_outlives_the_server(library: Library, tmp_path: Path) -> None:
+    waiting = "import sys; print('there', file=sys.stderr); sys.stdin.readline(); sys.stdin.read()"
+    apart = Apart(library.folder, program=(sys.executable, "-c", waiting))
+    with ThreadPoolExecutor(1) as pool:
+        hangs = pool.submit(apart.run, "map", {})
+        while not apart.running:
+            assert not hangs.done()
+            time.sleep(0.01)
+        apart.close()
+        with pytest.raises(LibraryError, match="ended early"):
+            hangs.result(60)
+    with pytest.raises(LibraryError, match="going down"):
+        apart.run("map", {})
+
+
 def test_what_takes_long_is_worked_out_once_and_asked_for_again(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate, begun = threading.Event(), []
-    find = Library.duplicates
+    run = Apart.run
 
-    def slowly(self: Library, **options: Any) -> Any:
-        begun.append(options)
+    def slowly(self: Apart, what: str, words: Any) -> Any:
+        begun.append(what)
         assert gate.wait(20)
-        return find(self, **options)
+        return run(self, what, words)
 
-    monkeypatch.setattr(Library, "duplicates", slowly)
+    monkeypatch.setattr(Apart, "run", slowly)
     monkeypatch.setattr(reviewing, "PATIENCE", 0.05)
     with TestClient(create_app(library, Settings()), base_url=ADDRESS) as client:
         for _ in range(2):

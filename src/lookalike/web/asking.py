@@ -15,19 +15,16 @@ from lookalike.errors import Outcome, UsageError
 from lookalike.images.fetch import Fetching, fetch
 from lookalike.query import Hits, Term
 from lookalike.query import Query as Question
-from lookalike.web import documents
-from lookalike.web.gathering import is_light
-from lookalike.web.refusals import Json, Refusal
-from lookalike.web.schemas import (
-    ANSWER,
-    ANSWERS,
+from lookalike.web import documents, schemas
+from lookalike.web.describing import (
     JPEG,
     ONE_PICTURE,
     PICTURES,
-    UPLOAD,
     WORDS_BATCH,
     described,
 )
+from lookalike.web.gathering import is_light
+from lookalike.web.refusals import Json, Refusal
 from lookalike.web.server import Here, Server
 from lookalike.web.words import Words, depth, query_of, weighted
 
@@ -41,13 +38,13 @@ FEW = 7
 all cores, which is for a process that has nothing else to do."""
 
 
-@router.get("/api/search", **described(ANSWER))
+@router.get("/api/search", **described(schemas.Answer))
 async def search(server: Here, words: Annotated[Words, Query()]) -> Response:
     """What looks like this? Everything repeated may be given several times."""
     return await answered(server, words, [])
 
 
-@router.post("/api/search", openapi_extra=PICTURES, **described(ANSWER))
+@router.post("/api/search", openapi_extra=PICTURES, **described(schemas.Answer))
 async def search_with_pictures(server: Here, request: Request) -> Response:
     """The same with pictures in the body. They are kept as uploads; the answer's `query` names them, so
     it can be asked again with GET."""
@@ -69,7 +66,7 @@ async def search_with_pictures(server: Here, request: Request) -> Response:
     return await answered(server, words, uploads)
 
 
-@router.post("/api/batch", openapi_extra=WORDS_BATCH, **described(ANSWERS))
+@router.post("/api/batch", openapi_extra=WORDS_BATCH, **described(schemas.Answers))
 async def batch(server: Here, request: Request) -> Response:
     """Several questions at once, as JSON: `{"queries": [{…}, …]}`. Answers come in their order; a question
     that cannot be answered has a `failure` in place of hits."""
@@ -84,7 +81,7 @@ async def batch(server: Here, request: Request) -> Response:
     return Json({"answers": await server.lanes.slow.run(lambda: answer_all(server, several))})
 
 
-@router.post("/api/uploads", openapi_extra=ONE_PICTURE, **described(UPLOAD))
+@router.post("/api/uploads", openapi_extra=ONE_PICTURE, **described(schemas.Upload))
 async def upload(server: Here, request: Request) -> Response:
     """Send one picture (`picture` in a form, or the bare bytes as the body) to search with; or name one in
     the public internet as JSON, `{"url": "https://…"}`, where the server allows it."""

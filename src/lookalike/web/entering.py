@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from lookalike.web import access, schemas
+from lookalike.web.describing import described
 from lookalike.web.refusals import Json, Refusal
-from lookalike.web.schemas import described
 from lookalike.web.server import Here
 
 router = APIRouter(tags=["operation"])

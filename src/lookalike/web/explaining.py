@@ -10,9 +10,9 @@ from starlette.responses import Response
 from lookalike.query import Picture
 from lookalike.web import schemas
 from lookalike.web.asking import of_library, uploaded
+from lookalike.web.describing import described
 from lookalike.web.looking import Id64, checked
 from lookalike.web.refusals import Json, Refusal
-from lookalike.web.schemas import described
 from lookalike.web.server import Here, Server
 from lookalike.web.uploads import HASH
 
@@ -78,13 +78,11 @@ async def map_of(
         with server.library.view() as view:
             return view.version
 
-    def work() -> Atlas:
-        from lookalike.atlas.atlas import draw_up  # it imports much
-
-        return draw_up(server.library, by=by, method=method, color=color, where=where)
-
+    words = {"by": by, "method": method, "color": color, "where": where}
     key = ("map", by, method, color, where, await server.lanes.quick.run(version))
-    found = await server.remembered.get(key, work, patience=PATIENCE)
+    found = await server.remembered.get(
+        key, lambda: server.apart.run("map", words), patience=PATIENCE
+    )
     if found is None:
         return Json(not_yet(by, method, color), 202, {"Retry-After": "2"})
     return Json(await server.lanes.quick.run(lambda: map_document(found)))

@@ -9,7 +9,6 @@ does not outlive the server, however that ends.
 
 from __future__ import annotations
 
-import _thread
 import json
 import os
 import subprocess
@@ -27,6 +26,7 @@ from filelock import FileLock
 from lookalike.errors import LookalikeError
 from lookalike.indexing.report import Added, Progress
 from lookalike.library import Library
+from lookalike.web.apart import environment, step_back
 
 STATE, LOCK = "indexing.json", "indexing.lock"
 STALE_SECONDS = 20.0
@@ -38,6 +38,7 @@ TELL_SECONDS = 0.25
 class State:
     """Where indexing stands. `rate`: files a second; `message`: how it ended, or what it does.
 
+    `added` is what the last run did (`Added`), None where none has ended well.
     `number` counts the runs of this server, so that one who watches can tell an old end from a new one.
     """
 
@@ -49,6 +50,7 @@ class State:
     rate: float = 0.0
     message: str = ""
     number: int = 0
+    added: dict[str, Any] | None = None
 
 
 class Indexing:
@@ -153,32 +155,18 @@ def listen(pipe: Any, lines: list[dict[str, Any]]) -> None:
             lines[:] = [json.loads(line)]
 
 
-def environment() -> dict[str, str]:
-    """The process must find this very package, however its parent did."""
-    package_at = str(Path(__file__).resolve().parents[2])
-    others = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": package_at + (os.pathsep + others if others else "")}
-
-
 def main() -> None:
     """The process: reads its job, indexes, and says how it goes."""
     job = json.loads(sys.stdin.readline())
-    threading.Thread(target=end_with_parent, daemon=True).start()
-    if hasattr(os, "nice"):
-        os.nice(10)  # who searches goes first
+    step_back()
     try:
         with Library.open(job["library"]) as library:
             added = library.add([Path(path) for path in job["paths"]], progress=step)
-        tell(running=False, message=summary(added))
+        tell(running=False, message=summary(added), added=asdict(added))
     except LookalikeError as error:
         tell(running=False, message=str(error))
     except KeyboardInterrupt:
         tell(running=False, message="stopped; what was finished is stored")
-
-
-def end_with_parent() -> None:
-    sys.stdin.read()
-    _thread.interrupt_main()
 
 
 def step(progress: Progress) -> None:

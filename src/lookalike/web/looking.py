@@ -21,8 +21,8 @@ from lookalike.query import Hits, Term
 from lookalike.query import Query as Question
 from lookalike.stores.contract import Ids, Image, View
 from lookalike.web import documents, schemas
+from lookalike.web.describing import JPEG, described
 from lookalike.web.refusals import Json, Refusal
-from lookalike.web.schemas import described
 from lookalike.web.server import Here, Server
 
 router = APIRouter(tags=["library"])
@@ -92,7 +92,7 @@ async def neighbours(
     return Json(await server.lanes.quick.run(lambda: near(server, id, k, hits)))
 
 
-@router.get("/api/images/{id}/thumbnail", **described(schemas.JPEG))
+@router.get("/api/images/{id}/thumbnail", **described(JPEG))
 async def thumbnail(
     server: Here, request: Request, id: Id, size: Annotated[int, Query(ge=1, le=4096)] = 256
 ) -> Response:

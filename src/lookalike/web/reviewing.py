@@ -10,13 +10,12 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from lookalike.duplicates.report import Duplicates
 from lookalike.errors import Outcome
 from lookalike.stores.contract import Decision, View
 from lookalike.web import documents, schemas
+from lookalike.web.describing import described
 from lookalike.web.looking import Id64, Many, Offset, one
 from lookalike.web.refusals import Json
-from lookalike.web.schemas import described
 from lookalike.web.server import Here, Server
 from lookalike.web.writing import must_write
 
@@ -75,9 +74,10 @@ async def duplicates(
         with server.library.view() as view:
             return view.version, tuple(view.decisions())
 
+    words = {"kind": kind, "thorough": thorough}
     key = ("duplicates", kind, thorough, await server.lanes.quick.run(state))
     found = await server.remembered.get(
-        key, lambda: server.library.duplicates(kind=kind, thorough=thorough), patience=PATIENCE
+        key, lambda: server.apart.run("duplicates", words), patience=PATIENCE
     )
     if found is None:
         return Json(documents.still_running(), 202, {"Retry-After": "2"})
@@ -100,13 +100,11 @@ async def similar_groups(
         with server.library.view() as view:
             return view.version
 
-    def work() -> Duplicates:
-        return server.library.similar_groups(
-            by=by, min_relevance=min_relevance, min_similarity=min_similarity
-        )
-
+    words = {"by": by, "min_relevance": min_relevance, "min_similarity": min_similarity}
     key = ("similar", by, min_relevance, min_similarity, await server.lanes.quick.run(version))
-    found = await server.remembered.get(key, work, patience=PATIENCE)
+    found = await server.remembered.get(
+        key, lambda: server.apart.run("similar groups", words), patience=PATIENCE
+    )
     if found is None:
         return Json(documents.still_running(), 202, {"Retry-After": "2"})
     return Json(documents.duplicates(found, offset=offset, k=k))
@@ -155,15 +153,18 @@ def files(server: Server, decided: Decided) -> list[Path]:
 
 
 def decision(view: View, decision: Decision) -> dict[str, Any]:
+    """A decision, and the images of the contents that it is about; none where the library has them no
+    longer."""
+    first = view.by_hash(decision.first)
+    second = view.by_hash(decision.second) if decision.second else []
     return {
         "kind": decision.kind,
-        "images": ids(view, decision.first),
-        "others": ids(view, decision.second) if decision.second else [],
+        "images": [image.id for image in first],
+        "others": [image.id for image in second],
+        "first": decision.first.hex(),
+        "second": decision.second.hex() if decision.second else None,
+        "paths": [image.path for image in first],
+        "other_paths": [image.path for image in second],
         "who": decision.who,
         "when": decision.when,
     }
-
-
-def ids(view: View, hash: bytes) -> list[int]:
-    """The images of this content; empty where the library no longer has it."""
-    return [image.id for image in view.by_hash(hash)]

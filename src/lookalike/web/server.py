@@ -18,6 +18,7 @@ from fastapi import Depends, Request
 
 from lookalike.errors import LookalikeError
 from lookalike.library import Library
+from lookalike.web.apart import Apart
 from lookalike.web.gathering import Gathering
 from lookalike.web.indexing import Indexing
 from lookalike.web.lanes import Lane
@@ -37,7 +38,7 @@ class Lanes:
     pictures decoding: uploads, thumbnails that must be made
     slow     what takes seconds: batches, questions that are verified by keypoints
     explain  explanations, which look at a pair of pictures some hundred times
-    long     what may take minutes: duplicates, maps
+    long     what may take minutes, in a process of its own: duplicates, maps
     writing  changes of the library, one at a time
     """
 
@@ -107,6 +108,7 @@ class Server:
     lanes: Lanes
     uploads: Uploads
     remembered: Remembered
+    apart: Apart
     indexing: Indexing
     gathering: Gathering
     temporary: tempfile.TemporaryDirectory[str] | None = None
@@ -128,6 +130,7 @@ class Server:
             lanes=lanes,
             uploads=Uploads(folder / "uploads", library.limits, kept_bytes=settings.kept_bytes),
             remembered=Remembered(lanes.long),
+            apart=Apart(library.folder),
             indexing=Indexing(library.folder, folder),
             gathering=Gathering(library, waiting=settings.waiting, patience=settings.patience),
             temporary=temporary,
@@ -152,6 +155,7 @@ class Server:
     def close(self) -> None:
         """End the threads and workers of the server; the library stays open."""
         self.gathering.close()
+        self.apart.close()
         for lane in self.lanes.all():
             lane.close()
         self.indexing.close()

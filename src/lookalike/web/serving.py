@@ -26,6 +26,7 @@ from lookalike.images.starting import available_cores
 from lookalike.library import Library
 from lookalike.web import measuring
 from lookalike.web.app import create_app
+from lookalike.web.connections import Connection
 from lookalike.web.settings import Settings
 
 USUAL_PORT = 8484
@@ -108,6 +109,7 @@ def configured(app: Any, *, factory: bool = False, workers: int = 1) -> uvicorn.
         proxy_headers=False,
         server_header=False,
         ws="none",
+        http=Connection,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=END_SECONDS,
         backlog=BACKLOG,

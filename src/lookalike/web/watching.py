@@ -10,9 +10,9 @@ from starlette.responses import Response
 from lookalike import __version__
 from lookalike.errors import Outcome
 from lookalike.web import schemas
+from lookalike.web.describing import described
 from lookalike.web.measuring import MEDIA_TYPE, Figures
 from lookalike.web.refusals import Json
-from lookalike.web.schemas import described
 from lookalike.web.server import Here
 
 router = APIRouter(tags=["operation"])

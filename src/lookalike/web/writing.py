@@ -17,9 +17,9 @@ from starlette.responses import Response, StreamingResponse
 
 from lookalike.web import schemas
 from lookalike.web.asking import MOST_FILES, parsed
+from lookalike.web.describing import ADDING, described
 from lookalike.web.looking import Id, one
 from lookalike.web.refusals import Json, Refusal, as_json
-from lookalike.web.schemas import ADDING, described
 from lookalike.web.server import Here, Server
 
 router = APIRouter(tags=["changes"])

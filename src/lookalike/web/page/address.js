@@ -123,9 +123,26 @@ export function go(changes, { replace = false } = {}) {
   const next = { ...state, ...changes };
   const there = write(next);
   if (there === write(state)) return;
+  const under = opened(next, replace);
   if (!replace) history.replaceState({ ...history.state, scroll: scrollY }, "");
-  history[replace ? "replaceState" : "pushState"]({ scroll: replace ? scrollY : 0 }, "", there);
+  history[replace ? "replaceState" : "pushState"]({ scroll: replace ? scrollY : 0, under }, "", there);
   tell(next);
+}
+
+/** Of a state with an open picture: the address from which it was opened, and how many steps back it lies. */
+function opened(next, replace) {
+  if (next.open === null) return undefined;
+  const before = history.state?.under;
+  if (replace) return before;
+  return state.open === null ? { address: write(state), steps: 1 } : before && { ...before, steps: before.steps + 1 };
+}
+
+/** Close the open picture. Where it was opened on this page, that is going back, so that the back button
+ * does not open it again. */
+export function shut() {
+  const under = history.state?.under;
+  if (under?.address === write({ ...state, open: null })) history.go(-under.steps);
+  else go({ open: null }, { replace: true });
 }
 
 /** How far the page was scrolled when this state was left. */

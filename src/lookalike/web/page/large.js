@@ -1,7 +1,7 @@
 // One picture large, with what is known of it, its neighbours, and why it matched.
 
 import { get, original, send, thumbnail } from "./api.js";
-import { go, state } from "./address.js";
+import { go, shut as leave, state } from "./address.js";
 import { announce, button, el, fill, typing } from "./dom.js";
 import { decide } from "./deciding.js";
 import { facts } from "./facts.js";
@@ -14,7 +14,6 @@ import { why } from "./why.js";
 let dialog = null;
 let shown = null;
 let judged = false;   // whether what is drawn knows its place among the answers
-let opened = false;   // whether this page opened it, so that "back" closes it
 
 /** Open, change or close the large view, as the state says. */
 export function showLarge() {
@@ -22,7 +21,7 @@ export function showLarge() {
   if (shown === state.open && dialog?.open) return;
   if (!dialog) build();
   shown = state.open;
-  if (!dialog.open) { opened = history.length > 1 && current !== null; dialog.showModal(); }
+  if (!dialog.open) dialog.showModal();
   draw(shown);
 }
 
@@ -47,8 +46,6 @@ function close() {
     tile?.focus({ preventScroll: true });
   }
 }
-
-const leave = () => go({ open: null }, { replace: !opened });
 
 /** The pictures among which it was opened; none where it was opened from the map or by its address. */
 const siblings = () => (current?.gallery.node.isConnected ? current.gallery.items() : []);

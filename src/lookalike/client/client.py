@@ -1,0 +1,170 @@
+"""`lookalike.Client`: a library that is served elsewhere, in the words of `Library`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from lookalike.client.answers import Served, added, answer, duplicates, image, refusal, served
+from lookalike.client.connection import PAUSES, Connection
+from lookalike.client.decisions import Decisions
+from lookalike.client.explanations import Explanations
+from lookalike.client.pictures import Images, ids_below
+from lookalike.client.questions import words_of
+from lookalike.duplicates.report import Duplicates, Kind
+from lookalike.errors import LibraryError, Outcome, UsageError
+from lookalike.images.needs import Pixels
+from lookalike.indexing.report import Added, Progress, ProgressCallback
+from lookalike.query import Hits, Query
+from lookalike.stores.records import Image
+
+
+class Client:
+    """A served library, with the methods of `Library`. For one thread at a time; make one for each.
+
+    What `Library` names by a file is named here by its path below the library's folder.
+
+    address  as `lookalike serve` showed it; a token in it is taken out and kept
+    token    what the server asks for
+    timeout  seconds that an answer may take
+
+    >>> with Client("http://127.0.0.1:8484") as library:      # doctest: +SKIP
+    ...     hits = library.search("cat.jpg", k=5)
+
+    Errors are those of `Library`: `UsageError` for what cannot be asked, `LibraryBusy` where the server
+    has too much to do, `LibraryReadOnly` where it does not allow it, `LibraryError` where it cannot be
+    reached.
+    """
+
+    def __init__(self, address: str, *, token: str | None = None, timeout: float = 60.0) -> None:
+        self.connection = Connection(address, token=token, timeout=timeout)
+
+    def search(self, question: Query | Path | str | bytes | Pixels, *, k: int = 10) -> Hits:
+        """As `Library.search`. Pictures are sent; a path that is no file here is looked for in the
+        library. A hit's `file` is its path below the root: the server does not tell where that lies."""
+        if isinstance(question, str):
+            question = Path(question)
+        if not isinstance(question, Query):
+            question = Query.of(question, k=k)
+        return answer(self.connection.get("/api/search", words_of(self.connection, question)))
+
+    def search_batch(self, queries: Sequence[Query]) -> list[Hits]:
+        """As `Library.search_batch`: a question that cannot be answered has its reason as `failure`."""
+        found: list[Hits] = []
+        several: list[dict[str, Any]] = []
+        for query in queries:
+            try:
+                several.append(words_of(self.connection, query))
+            except UsageError as error:
+                several.append({"text": ["-"], "where": ""})
+                found.append(refusal(str(error)))
+                continue
+            found.append(refusal(""))
+        if not several:
+            return []
+        document = self.connection.send("POST", "/api/batch", {"queries": several})
+        return [
+            mine if mine.failure else answer(theirs)
+            for mine, theirs in zip(found, document["answers"], strict=True)
+        ]
+
+    def add(
+        self, sources: Sequence[Path | str] = (), *, progress: ProgressCallback | None = None
+    ) -> Added:
+        """As `Library.add`: index folders and files below the library's roots again (all of them without
+        any), in the spaces that it has, and wait for the end. `LibraryReadOnly`; `LibraryError` where
+        indexing failed."""
+        paths = [Path(source).as_posix() for source in sources]
+        started = time.monotonic()
+        number = self.connection.get("/api/indexing")["number"]
+        state = self.connection.send("POST", "/api/images", {"paths": paths})
+        while state["running"] or state["number"] <= number:
+            if progress is not None and state["running"]:
+                progress(step(state, time.monotonic() - started))
+            time.sleep(PAUSES[0])
+            state = self.connection.get("/api/indexing")
+        if state["added"] is None:
+            raise LibraryError(state["message"])
+        return added(state["added"])
+
+    def remove(self, pictures: Iterable[int | Path | str]) -> int:
+        """As `Library.remove`: forget images (by id), files or whole folders; how many. The files stay."""
+        ids = [
+            id
+            for picture in pictures
+            for id in (
+                [picture] if isinstance(picture, int) else ids_below(self.connection, picture)
+            )
+        ]
+        return sum(
+            self.connection.send("DELETE", f"/api/images/{id}")["forgotten"]
+            for id in dict.fromkeys(ids)
+        )
+
+    def duplicates(self, *, kind: Kind = "copies", thorough: bool | None = None) -> Duplicates:
+        """As `Library.duplicates`, of the whole library. A large one takes minutes the first time; they
+        are waited for."""
+        return self._grouped("/api/duplicates", {"kind": kind, "thorough": thorough})
+
+    def similar_groups(
+        self,
+        *,
+        by: str | None = None,
+        min_relevance: Literal["plausible", "strong", "near-copy"] = "strong",
+        min_similarity: float | None = None,
+    ) -> Duplicates:
+        """As `Library.similar_groups`, of the whole library."""
+        words = {"by": by, "min_relevance": min_relevance, "min_similarity": min_similarity}
+        return self._grouped("/api/similar-groups", words)
+
+    def failures(self, outcomes: Iterable[Outcome] | None = None) -> Iterator[Image]:
+        """As `Library.failures`: the files that could not be indexed, with outcome and reason."""
+        wanted = [] if outcomes is None else [str(outcome) for outcome in outcomes]
+        for page in self.connection.pages("/api/failures", {"outcome": wanted}):
+            yield from map(image, page["failures"])
+
+    def info(self) -> Served:
+        """Facts of the library as it is now."""
+        return served(self.connection.get("/api/info"))
+
+    @property
+    def images(self) -> Images:
+        """The images one by one: facts, filters, thumbnails, files, neighbours."""
+        return Images(self.connection)
+
+    @property
+    def decisions(self) -> Decisions:
+        """As `Library.decisions`: "not a duplicate", "keep this", "not relevant"."""
+        return Decisions(self.connection)
+
+    @property
+    def explanations(self) -> Explanations:
+        """Why pictures match, and the map."""
+        return Explanations(self.connection)
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _grouped(self, path: str, words: Mapping[str, Any]) -> Duplicates:
+        pages = list(self.connection.pages(path, words))
+        return duplicates(pages[0], [group for page in pages for group in page["groups"]])
+
+
+def step(state: Mapping[str, Any], seconds: float) -> Progress:
+    """Where indexing stands, in the words of `Library.add`."""
+    return Progress(
+        done=state["done"],
+        total=state["total"],
+        indexed=state["indexed"],
+        failed=state["failed"],
+        path=state["message"],
+        seconds=seconds,
+    )
