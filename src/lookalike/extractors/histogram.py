@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lookalike.extractors.contract import Place, Vectors
 from lookalike.images.needs import Needs, Pixels
@@ -14,25 +13,25 @@ from lookalike.vectors.similarity import Similarity
 
 _BINS = 32
 
-_PIXELS = 1 << 15
-"""So many are counted of a large picture: counting all took half as long as decoding it. On corel1k the
-cosine to counting all is .9998 in the mean, .9989 at worst, and every metric of the plain formula
-comes out within .003; with half as many P@1 is off by .004."""
+_PIXELS = 1 << 14
+"""About so many are counted of a picture that has twice as many or more: counting all took half as long
+as decoding it. On corel1k the cosine to counting all is .9997 in the mean, .9991 at worst, and every metric
+of the plain formula comes out within .003."""
 
-_ROWS = 64
-"""At least so many rows of it."""
+_LARGEST_STEP = 32
+"""OpenCV's arrays hold at most 128 numbers a place."""
 
 
 class Histogram:
     """32 bins each of red, green and blue over 0..256, one after the other: 96 numbers, sum 1.
 
-    The plain formula, of large pictures on a part of their rows: an all-black picture has its three
+    The plain formula, of large pictures on a part of their pixels: an all-black picture has its three
     first bins full, so it is like other black pictures. Where things are does not matter; mirrored and
     rotated pictures are alike to within that sampling, small ones equal.
     """
 
     name = "histogram"
-    revision = "3"
+    revision = "4"
     dim = 3 * _BINS
     similarity: Similarity = "cosine"
     # Decoding at a smaller scale averages neighbours and so narrows the peaks. Cosine to the
@@ -55,15 +54,17 @@ class Histogram:
 
 
 def _sample(image: Pixels) -> Pixels:
-    """The picture, or some of the rows of a large one: one out of each band, now higher now lower in it
-    (by the golden ratio), so that no pattern of lines keeps step with them."""
+    """The picture, or every nth pixel of a large one, row after row: (1, m, 3n), the first three numbers
+    of each place count. Nothing is copied.
+
+    n has no divisor in common with the width, so that in n rows each column has its turn: neither rows
+    nor columns of a pattern keep step with it.
+    """
     height, width = image.shape[:2]
-    bands = max(_PIXELS // width, _ROWS)
-    return image if 2 * bands > height else image[_rows(height, bands)]
-
-
-@lru_cache(maxsize=64)
-def _rows(height: int, bands: int) -> NDArray[np.intp]:
-    numbers = np.arange(bands)
-    within = (numbers * 0.6180339887498949) % 1.0
-    return ((numbers + within) * (height / bands)).astype(np.intp)
+    step = min(height * width // _PIXELS, _LARGEST_STEP)
+    if step < 2:
+        return image
+    while math.gcd(step, width) > 1:
+        step += 1
+    places = height * width // step
+    return np.ascontiguousarray(image).reshape(-1)[: places * step * 3].reshape(1, places, -1)

@@ -27,6 +27,9 @@ CHUNK = 500  # paths that are looked up in the catalogue together
 BATCH = 1024
 INFERENCE = 32  # pictures that an extractor in the parent gets at once
 FLUSH_SECONDS = 2.0  # a slow run commits at least this often
+# Tasks under way for each worker: vectors are small, and a commit on a slow disk should not leave anybody
+# without work. Pixels for an extractor in the parent are not small: there the pool's own window holds.
+AHEAD = 512
 REPORT_SECONDS = 0.1  # the progress callback is called about this often
 
 
@@ -67,6 +70,7 @@ class Run:
         self._entries: list[Entry] = []
         self._moved: set[int] = set()
         self._known_hashes: dict[int, tuple[bytes, ...]] = {}  # by size, of the chunk at hand
+        self._sizes: set[int] = set()  # of that chunk
         self._stored_sizes: set[int] = set()  # of which more is known since then
         self._flushed = self._reported = self._started = time.monotonic()
         self._total: int | None = None
@@ -88,7 +92,8 @@ class Run:
                 work, workers=self._options.workers, limits=limits, on_lost=Extraction.lost
             ) as pool:
                 self._again = pool.run
-                for loaded in pool.map(self._tasks(sources)):
+                window = None if self._here else AHEAD * pool.workers
+                for loaded in pool.map(self._tasks(sources), window=window):
                     self._settle(self._pending.popleft(), loaded)
                 self._infer()
         finally:
@@ -148,7 +153,8 @@ class Run:
             while chunk := list(islice(found, CHUNK)):
                 self.tally.seen[source.path] += len(chunk)
                 self._stored_sizes.clear()
-                self._known_hashes = self._look_up({file.size for file in chunk})
+                self._sizes = {file.size for file in chunk}
+                self._known_hashes = self._look_up(self._sizes)
                 if self._beside:
                     self._beside.pass_by(source.root, chunk)
                 for pending in self._unsettled(source.root, chunk):
@@ -178,11 +184,12 @@ class Run:
 
     def _hashes(self, size: int) -> tuple[bytes, ...]:
         """Hashes of the images of that size that a file could take its vectors from. Looked up
-        for many files at once, and again after each batch that stored some of that size."""
+        for many files at once, and again after each batch that stored some of these sizes."""
         if size in self._stored_sizes:
-            self._stored_sizes.discard(size)
-            self._known_hashes.pop(size, None)
-            self._known_hashes |= self._look_up({size})
+            again, self._stored_sizes = self._stored_sizes & self._sizes, set()
+            for changed in again:
+                self._known_hashes.pop(changed, None)
+            self._known_hashes |= self._look_up(again)
         return self._known_hashes.get(size, ())
 
     def _look_up(self, sizes: set[int]) -> dict[int, tuple[bytes, ...]]:

@@ -66,12 +66,10 @@ def _write_facts(connection: sqlite3.Connection, steps: Sequence[Step]) -> None:
         "DELETE FROM facts WHERE image = ?",
         ((step.id,) for step in steps if step.before and step.before.facts[3]),
     )
-    connection.executemany(
-        "INSERT OR REPLACE INTO facts VALUES (?, ?)",
-        ((step.id, step.facts[3]) for step in steps if step.facts[3]),
-    )
+    said = {step.id: facts for step in steps if (facts := step.facts[3])}
+    connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", said.items())
     # A new image of which nothing is said has no words.
-    update_captions(connection, [step.id for step in steps if step.before or step.facts[3]])
+    update_captions(connection, [step.id for step in steps if step.before or step.id in said])
     mark_stale(connection, (step.id for step in steps))
 
 
