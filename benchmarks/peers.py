@@ -6,7 +6,7 @@ Rounds take turns, and the median of all queries is told. Ours is timed with the
 vectors, as a search of the library does it; what it keeps beside them is counted as its memory. hnswlib,
 usearch and FAISS's HNSW and IVF hold the vectors themselves, so all of their memory counts.
 
-`pip install hnswlib usearch` (and lancedb, qdrant-client, which are measured where they are installed).
+Where they are installed: `pip install hnswlib usearch lancedb qdrant-client`.
 """
 
 from __future__ import annotations
@@ -130,23 +130,50 @@ def lancedb_peer() -> Peer:
     def build(vectors: Floats) -> tuple[Ask, int]:
         import lancedb
         import pyarrow as pa
+        from lancedb.index import IvfPq
 
         folder = tempfile.mkdtemp()
         flat = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
         rows = pa.table({"id": np.arange(len(vectors)), "vector": flat})
         table = lancedb.connect(folder).create_table("t", rows)
-        table.create_index(
-            metric="cosine", num_partitions=256, num_sub_vectors=vectors.shape[1] // 8
-        )
+        parts = vectors.shape[1] // 8
+        kind = IvfPq(distance_type="cosine", num_partitions=256, num_sub_vectors=parts)
+        table.create_index("vector", config=kind)
         size = sum(f.stat().st_size for f in Path(folder).rglob("*") if f.is_file())
 
         def ask(query: Floats, probe: int) -> list[int]:
-            asked = table.search(query).metric("cosine").nprobes(probe).refine_factor(10).limit(K)
+            asked = (
+                table.search(query)
+                .distance_type("cosine")
+                .nprobes(probe)
+                .refine_factor(10)
+                .limit(K)
+            )
             return [row["id"] for row in asked.select(["id"]).to_list()]
 
         return ask, size
 
     return Peer("LanceDB IVF_PQ, refine 10", build, (8, 16, 32, 64, 128))
+
+
+def qdrant_peer() -> Peer:
+    """The edition that runs in one's own process: it has no index and compares everything in NumPy."""
+
+    def build(vectors: Floats) -> tuple[Ask, int]:
+        from qdrant_client import QdrantClient
+        from qdrant_client.models import Distance, VectorParams
+
+        client = QdrantClient(":memory:")
+        kind = VectorParams(size=vectors.shape[1], distance=Distance.COSINE)
+        client.create_collection("t", vectors_config=kind)
+        client.upload_collection("t", vectors=vectors, ids=range(len(vectors)))
+
+        def ask(query: Floats, _: int) -> list[int]:
+            return [int(point.id) for point in client.query_points("t", query, limit=K).points]
+
+        return ask, vectors.nbytes
+
+    return Peer("Qdrant embedded, exact", build, (1,))
 
 
 def peers(count: int, dim: int) -> list[Peer]:
@@ -160,6 +187,8 @@ def peers(count: int, dim: int) -> list[Peer]:
     found.append(faiss_peer(f"IVF{cells},Flat", (8, 16, 32, 64, 96)))
     if importlib.util.find_spec("lancedb"):
         found.append(lancedb_peer())
+    if importlib.util.find_spec("qdrant_client"):
+        found.append(qdrant_peer())
     return found
 
 
@@ -177,6 +206,7 @@ def measure(
         built[peer.name] = (time.process_time() - started, size / len(vectors))
         asks.append((peer, ask))
         print(f"built {peer.name} in {built[peer.name][0]:.1f} s", flush=True)
+    _on_one_core()
     times: dict[tuple[str, int], list[float]] = {}
     recalls: dict[tuple[str, int], float] = {}
     for _ in range(ROUNDS):
@@ -196,6 +226,14 @@ def measure(
         for (name, parameter), taken in times.items()
     ]
     return lines, built
+
+
+def _on_one_core() -> None:
+    """LanceDB and NumPy cannot be told to use one thread for a query: all threads share one core."""
+    if hasattr(os, "sched_setaffinity"):
+        core = {max(os.sched_getaffinity(0))}
+        for thread in Path("/proc/self/task").iterdir():
+            os.sched_setaffinity(int(thread.name), core)
 
 
 def at(lines: Sequence[Line], name: str, recall: float) -> float | None:

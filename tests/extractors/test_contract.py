@@ -69,7 +69,8 @@ def random_timm(monkeypatch: pytest.MonkeyPatch) -> Extractor:
 
 
 @pytest.fixture(
-    scope="module", params=[*NAMES, "color+regions", "lookalike+regions", *MODELS, "timm", "toy"]
+    scope="module",
+    params=[*NAMES, "color+regions", "lookalike+regions", "color+pca32", *MODELS, "timm", "toy"],
 )
 def extractor(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory

@@ -6,6 +6,7 @@ import click
 
 from lookalike.cli.benchmark_ann import ann
 from lookalike.cli.benchmark_extractors import extractors
+from lookalike.cli.benchmark_pca import pca
 from lookalike.cli.benchmark_search import search
 
 
@@ -15,5 +16,6 @@ def command() -> None:
 
 
 command.add_command(ann)
+command.add_command(pca)
 command.add_command(search)
 command.add_command(extractors)

@@ -40,6 +40,12 @@ from lookalike.cli.building import BuildingLine, say
     help="How the vectors are meant to be compared.",
 )
 @click.option("--half", is_flag=True, help="Keep 16 bits a number: half the room.")
+@click.option(
+    "--pca",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Keep N principal components of each vector, learnt from a sample of them.",
+)
 @click.option("--no-ann", is_flag=True, help="Build no index for approximate search.")
 @parameters.library_option
 def command(
@@ -49,6 +55,7 @@ def command(
     metadata: Path | None,
     similarity: Literal["cosine", "euclidean"],
     half: bool,
+    pca: int | None,
     no_ann: bool,
     library: Path | None,
 ) -> None:
@@ -73,6 +80,7 @@ def command(
                 similarity=similarity,
                 dtype="f16" if half else "f32",
                 ann=not no_ann,
+                pca=pca,
                 progress=line,
             )
         name = imported.space.name
@@ -81,6 +89,8 @@ def command(
         f"Imported {wording.counted(imported.images, 'vector')} of {imported.space.dim:,} numbers as "
         f"{name}; {wording.counted(imported.files, 'picture has a file', 'pictures have a file')} here."
     )
+    if imported.space.projection is not None:
+        output.put(wording.retained(imported.space.projection))
     if metadata:
         output.put(f"{wording.counted(imported.described, 'picture')} got metadata.")
         if imported.undescribed:

@@ -218,6 +218,9 @@ def _say_added(library: Library, added: Added, sources: tuple[Path, ...]) -> Non
         output.complain(_nothing(added, sources))
         return
     output.put(summary(added))
+    for space in library.info().spaces:
+        if space.name in added.spaces and space.current and space.projection is not None:
+            output.put(f"{space.name}: {wording.retained(space.projection)}")
     if added.failed:
         kinds = ", ".join(
             f"{wording.number(n)} {outcome.replace('_', ' ')}"

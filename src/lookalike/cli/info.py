@@ -79,6 +79,7 @@ def _space(space: Space) -> dict[str, Any]:
         "bytes": space.bytes,
         "bytes_per_image": _each(space),
         "index": _index(space),
+        "pca": _pca(space),
         "runtime": _runtime(space),
     }
 
@@ -87,6 +88,12 @@ def _index(space: Space) -> dict[str, Any] | None:
     if space.index is None:
         return None
     return {**asdict(space.index), "bytes_per_vector": space.index.bytes_per_vector}
+
+
+def _pca(space: Space) -> dict[str, Any] | None:
+    """Of how many numbers the vectors keep `dim`, and how much of their variance, 0..1."""
+    found = space.projection
+    return None if found is None else {"of": found.whole, "retained": found.retained}
 
 
 def _each(space: Space) -> int:
@@ -152,6 +159,11 @@ def _table(facts: Info, others: int) -> None:
         for space in facts.spaces
     ]
     output.table(titles, rows, right="llrlrrr", stretch=0)
+    reduced = [(space.name, space.projection) for space in facts.spaces if space.projection]
+    for at, (name, projection) in enumerate(reduced):
+        if at == 0:
+            output.put()
+        output.put(f"{output.printable(name)}: {wording.retained(projection)}")
     for space in facts.spaces:
         if space.index is not None:
             _say_index(facts, space)

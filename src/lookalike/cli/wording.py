@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lookalike.vectors.reduction import Projection
+
 
 def number(value: int) -> str:
     """1204 → "1,204"."""
@@ -28,6 +33,14 @@ def duration(seconds: float) -> str:
 def rate(value: float) -> str:
     """How many a second: "6.6", "66", "1,204"."""
     return f"{value:.1f}" if value < 9.95 else f"{value:,.0f}"
+
+
+def retained(projection: Projection) -> str:
+    """Of a space of shortened vectors: how many numbers are left, and how much they hold."""
+    return (
+        f"{number(projection.kept)} of {number(projection.whole)} numbers are kept, which hold "
+        f"{projection.retained:.1%} of the variance"
+    )
 
 
 def similarity(value: float) -> str:

@@ -5,6 +5,7 @@ To register an extractor, add one line to `EXTRACTORS`. Nothing is imported befo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -24,6 +25,12 @@ PLUGINS = "lookalike.extractors"
 
 REGIONS = "+regions"
 """After a name: vectors of parts of the picture, too ("color+regions")."""
+
+PCA = "+pca"
+"""After a name, with a number: so many principal components of its vectors ("color+pca64")."""
+
+_PCA = re.compile(r"(?P<whole>.+)\+pca(?P<kept>\d+)")
+_ENDING = re.compile(r"(\+regions|\+pca\d+)*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,10 @@ def load(spec: str) -> Extractor:
         from lookalike.extractors.regions import Regions
 
         return Regions(load(spec.removesuffix(REGIONS)))
+    if reduced := _PCA.fullmatch(spec):
+        from lookalike.extractors.reduced import Reduced
+
+        return Reduced(load(reduced["whole"]), int(reduced["kept"]))
     spec = _of_folder(spec)
     name, colon, text = spec.partition(":")
     if offer := EXTRACTORS.get(name):
@@ -148,7 +159,9 @@ def _of_folder(spec: str) -> str:
     A name of ours is never a folder. What begins like a path and is no trained model is handed to
     the family all the same, which says what is wrong with it.
     """
-    place, ending = spec.removesuffix(REGIONS), spec[len(spec.removesuffix(REGIONS)) :]
+    found = _ENDING.search(spec)
+    ending = found.group() if found else ""
+    place = spec[: len(spec) - len(ending)]
     if place.partition(":")[0] in EXTRACTORS:
         return spec
     from lookalike.models.trained import is_trained  # brings the network along: 25 ms

@@ -9,6 +9,7 @@ from pathlib import Path
 from lookalike.errors import Outcome, UsageError
 from lookalike.extractors.contract import Extractor, FittedExtractor
 from lookalike.extractors.extraction import Extraction, Task
+from lookalike.extractors.reduced import Reduced
 from lookalike.images.find import find
 from lookalike.images.needs import Pixels
 from lookalike.images.pool import Pool
@@ -35,16 +36,19 @@ def ready(
                 return fitted
     if extractor.fitted is not None:
         return extractor
-    sample = list(pictures(extractor, sources, options))
+    wanted = extractor.sample if isinstance(extractor, Reduced) else SAMPLE
+    sample = list(pictures(extractor, sources, options, wanted))
     if not sample:
         raise UsageError(f"{extractor.name} learns from the pictures first, and none could be read")
     return extractor.fit(sample)
 
 
-def pictures(extractor: Extractor, sources: Sequence[Path], options: Indexing) -> Iterator[Pixels]:
+def pictures(
+    extractor: Extractor, sources: Sequence[Path], options: Indexing, size: int
+) -> Iterator[Pixels]:
     """Pixels of a sample of the pictures, the same for the same files."""
     found = find(sources, include=options.include, exclude=options.exclude)
-    paths = reservoir((file.path for file in found), SAMPLE)
+    paths = reservoir((file.path for file in found), size)
     work = Extraction.of([extractor], limits=options.limits, pixels_only=True)
     with Pool(
         work, workers=options.workers, limits=options.limits, on_lost=Extraction.lost

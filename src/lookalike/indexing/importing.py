@@ -25,10 +25,14 @@ from lookalike.indexing.metadata import describe
 from lookalike.stores.contract import Entry, Known, Root, Space, Store, View, Writer
 from lookalike.stores.records import IMPORTED, DType
 from lookalike.vectors.ann import Progress, quiet
+from lookalike.vectors.reduction import learn_projection, refuse_more, sample_size
 from lookalike.vectors.similarity import Similarity
 
 BATCH_BYTES = 16 << 20
 """Of vectors, as float32, that are read, checked or stored at a time."""
+
+SAMPLE_BYTES = 64 << 20
+"""Of vectors, as float32, from which principal components are learnt."""
 
 MOST_ROWS = 2000
 """Rows of a batch: each is a place in the catalogue."""
@@ -57,6 +61,7 @@ def bring_in(
     metadata: Path | None = None,
     similarity: Similarity = "cosine",
     dtype: DType = "f32",
+    pca: int | None = None,
     progress: Progress = quiet,
 ) -> Imported:
     """Put the rows of an NPY file (n, dim) into the space of that name, which is made if there is none.
@@ -64,6 +69,8 @@ def bring_in(
     paths     a text file with a path a line, in the order of the rows; relative ones are relative to its
               folder. None: the rows are called NAME/0, NAME/1, …
     metadata  a table as `index --metadata` takes it
+    pca       keep so many principal components, learnt from a sample of the rows; a space that has some
+              goes on with those
 
     An image that is in the library keeps its other vectors. Everything is checked before anything is
     stored. `UsageError` of one line for what cannot be taken.
@@ -73,12 +80,15 @@ def bring_in(
     _refuse_odd_numbers(rows, file, progress)
     with store.writer() as writer:
         with store.view() as view:
-            space = _space(view, name, rows.shape[1], similarity, dtype, file)
+            space = _space(view, name, rows, similarity, dtype, file, pca)
         writer.add_space(space)
         places = _Places(store, writer, paths.absolute().parent if paths else None, name)
+        projection = space.projection
         done = files = 0
         for start, block in _blocks(rows):
             batch = list(islice(names, len(block)))
+            if projection is not None:
+                block = projection.apply(block, similarity=space.similarity)
             entries = places.entries(batch, block, start, space.key)
             writer.put(entries)
             files += sum(entry.size > 0 for entry in entries)
@@ -152,23 +162,62 @@ def _lines(paths: Path) -> Iterator[str]:
 
 
 def _space(
-    view: View, name: str, dim: int, similarity: Similarity, dtype: DType, file: Path
+    view: View,
+    name: str,
+    rows: NDArray[Any],
+    similarity: Similarity,
+    dtype: DType,
+    file: Path,
+    pca: int | None,
 ) -> Space:
     """The space that is there, if it fits, or a new one."""
     if not name.strip() or "@" in name:
         raise UsageError(f"a name for vectors has letters and no @: {name!r} is none")
+    dim = rows.shape[1]
     for space in view.spaces():
         if space.name == name and space.current:
-            if space.dim != dim:
+            _refuse_other_pca(space, pca)
+            expected = space.projection.whole if space.projection else space.dim
+            if expected != dim:
                 raise UsageError(
                     f"{file} has vectors of {dim} numbers, the {name} vectors of this library have "
-                    f"{space.dim}: give them another name with --by"
+                    f"{expected}: give them another name with --by"
                 )
             if space.boxes is not None:
                 raise UsageError(f"{name} keeps vectors of parts of pictures: use another --by")
             return space
-    unit = similarity == "cosine"
-    return Space(f"{name}@{IMPORTED}", name, IMPORTED, dim, similarity, dtype, normalised=unit)
+    fitted = None
+    if pca is not None:
+        refuse_more(pca, dim, f"the vectors of {file}")
+        sample = _sample(rows, pca)
+        fitted = learn_projection(sample, pca, similarity=similarity).arrays()
+    return Space(
+        f"{name}@{IMPORTED}",
+        name,
+        IMPORTED,
+        pca or dim,
+        similarity,
+        dtype,
+        normalised=similarity == "cosine",
+        fitted=fitted,
+    )
+
+
+def _refuse_other_pca(space: Space, pca: int | None) -> None:
+    if pca is not None and (space.projection is None or space.dim != pca):
+        kept = f"{space.dim} principal components" if space.projection else "all their numbers"
+        raise UsageError(
+            f"the {space.name} vectors of this library keep {kept}: give these another name with --by"
+        )
+
+
+def _sample(rows: NDArray[Any], pca: int) -> NDArray[np.float32]:
+    """Rows drawn evenly, always the same ones; more than are needed where they are small."""
+    wanted = max(sample_size(pca), SAMPLE_BYTES // (4 * rows.shape[1]))
+    if wanted >= len(rows):
+        return np.asarray(rows, np.float32)
+    chosen = np.random.default_rng(0).choice(len(rows), wanted, replace=False)
+    return np.asarray(rows[np.sort(chosen)], np.float32)
 
 
 class _Places:

@@ -29,6 +29,7 @@ class Vectors:
         similarity: Similarity = "cosine",
         dtype: DType = "f32",
         ann: bool = True,
+        pca: int | None = None,
         progress: Progress = quiet,
     ) -> Imported:
         """Put the rows of an NPY file into the space of that name; `ann`: build an index where the
@@ -41,6 +42,7 @@ class Vectors:
             metadata=metadata,
             similarity=similarity,
             dtype=dtype,
+            pca=pca,
             progress=progress,
         )
         if ann:

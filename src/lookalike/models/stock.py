@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -55,6 +56,10 @@ def _look(model: Model, models: Path | None) -> Stocked:
     return Stocked(model, here is not None, words, here.folder if here is not None else None)
 
 
+_ENDING = re.compile(r"(\+regions|\+pca\d+)+$")
+"""What follows the model in an extractor's name."""
+
+
 def fetch_ahead(
     names: Iterable[str], *, models: Path | None = None, progress: Progress | None = None
 ) -> None:
@@ -62,7 +67,7 @@ def fetch_ahead(
     that loading them would do, but before anything else has begun. Names of other extractors, and
     those that loading will refuse, are passed over."""
     for name in names:
-        family, _, text = name.partition(":")
+        family, _, text = _ENDING.sub("", name).partition(":")
         if family in {"onnx", "clip"} and text:
             with suppress(UnknownExtractor):
                 spec = parse_spec(family, text, models=models)

@@ -239,6 +239,9 @@ def is_there(picture: Path) -> bool:
 
 def given_vector(space: Space, vector: NDArray[np.float32]) -> NDArray[np.float32]:
     """(1, dim) of a vector that was made elsewhere; `UsageError` where it is none of the space's."""
+    projection = space.projection
+    if projection is not None and vector.shape == (projection.whole,):
+        vector = projection.apply(vector[None], similarity=space.similarity)[0]
     if vector.shape != (space.width,):
         raise UsageError(
             f"the vector given has the shape {vector.shape}, {space.name} vectors have {space.width} "

@@ -14,6 +14,7 @@ from lookalike.errors import Outcome
 from lookalike.extractors.contract import BOXES
 from lookalike.images.needs import Facts
 from lookalike.stores.index import Index
+from lookalike.vectors.reduction import Projection
 from lookalike.vectors.similarity import Similarity
 
 DType: TypeAlias = Literal["f32", "f16"]
@@ -61,6 +62,11 @@ class Space:
         """Where the parts lie whose vectors stand side by side in a row of `dim` numbers, (parts, 4);
         None where a row is one vector."""
         return None if self.fitted is None else self.fitted.get(BOXES)
+
+    @property
+    def projection(self) -> Projection | None:
+        """The axes along which longer vectors were shortened, None where they are whole."""
+        return Projection.of_arrays(self.fitted)
 
     @property
     def width(self) -> int:
