@@ -9,7 +9,8 @@ image      GET /api/search?image=ID, k=24, one after the other: milliseconds fro
            answer, beside what `Library.search` itself took of it, and what GET /health takes
 picture    the same for pictures that were sent before: less the time for making their vectors
 together   many visitors with connections of their own: answers a second, and how long they waited
-beside     one visitor again, while two others ask for batches of 100 questions all the time
+beside     one visitor again, while two others ask for batches of 100 questions all the time; while groups
+           of similar pictures are looked for; while a map is drawn up
 """
 
 from __future__ import annotations
@@ -180,6 +181,19 @@ def beside(port: int, ids: Callable[[], int]) -> None:
         thread.join()
 
 
+def beside_long(port: int, path: str, name: str, ids: Callable[[], int]) -> None:
+    """Searches while what `path` asks for is worked out."""
+    started = time.perf_counter()
+    status = Visitor(port).ask(path)[0]
+    searches(Visitor(port), [ids() for _ in range(100)], f"image, beside {name}")
+    over = Visitor(port).ask(path)[0] == 200
+    print(
+        f"    {name}: first answer {status}, "
+        f"{'over' if over else 'not over'} after {time.perf_counter() - started:.0f} s",
+        flush=True,
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--images", type=int, default=100_000)
@@ -222,7 +236,9 @@ def main() -> None:
             pictures(visitor)
             together(port, asked.clients, asked.seconds, ids)
             beside(port, ids)
-            searches(Visitor(port), [ids() for _ in range(200)], "image again")
+            beside_long(port, "/api/similar-groups", "similar groups", ids)
+            searches(Visitor(port), [ids() for _ in range(100)], "image again")
+            beside_long(port, "/api/map", "a map", ids)
         finally:
             server.send_signal(signal.SIGTERM)
             server.wait(30)

@@ -10,6 +10,8 @@ import click
 from lookalike.cli import finding, output, parameters, wording
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from lookalike.library import Info
 
 
@@ -107,6 +109,14 @@ def _environment(name: str) -> dict[str, Any]:
     **_environment("TIMEOUT"),
 )
 @click.option(
+    "--check-indexes",
+    type=click.DateTime(formats=["%H:%M"]),
+    metavar="HH:MM",
+    help="Check the indexes of large libraries every day at this time, as `lookalike ann check` does; "
+    "searches go on meanwhile.",
+    **_environment("CHECK_INDEXES"),
+)
+@click.option(
     "--log",
     is_flag=True,
     help="A line on stderr for every request, without its words and pictures.",
@@ -127,6 +137,7 @@ def command(
     max_upload: int,
     max_pixels: int,
     timeout: float,
+    check_indexes: datetime | None,
     log: bool,
 ) -> None:
     """Serve a library on a page in the browser, and as JSON over HTTP.
@@ -176,7 +187,8 @@ def command(
                 _browse(entrance)
 
         serving = Serving(folder, settings, limits, readers)
-        busy = serve(serving, bound, workers=workers, ready=ready)
+        at = check_indexes.time() if check_indexes else None
+        busy = serve(serving, bound, workers=workers, ready=ready, check_indexes=at)
     output.note("Ended.")
     if busy:
         at_once()

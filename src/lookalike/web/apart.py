@@ -1,5 +1,5 @@
-"""What takes minutes (duplicates, similar groups, maps), each in a process of its own: in a thread of the
-server its arithmetic would hold the interpreter, and every search would wait for it.
+"""What takes minutes (duplicates, similar groups, maps, indexes), each in a process of its own: in a thread
+of the server its arithmetic would hold the interpreter, and every search would wait for it.
 
     Apart ── starts `python -m lookalike.web.apart`, gives it a job on its standard input
           ◄─ the result, pickled, on its standard output
@@ -107,11 +107,26 @@ def draw_map(library: Library, words: Mapping[str, Any]) -> Any:
     return draw_up(library, **words)
 
 
+def check_indexes(library: Library, _: Mapping[str, Any]) -> list[str]:
+    """A sentence on each."""
+    return [
+        f"{verdict.space.name}: "
+        + (f"recall {verdict.check.recall:.3f}" if verdict.check else "not in use")
+        + (
+            f", {'built anew, for ' if verdict.rebuilt else ''}{verdict.before}"
+            * bool(verdict.before)
+        )
+        for verdict in library.ann.check()
+    ]
+
+
 JOBS = {
     "duplicates": lambda library, words: library.duplicates(**words),
     "similar groups": lambda library, words: library.similar_groups(**words),
     "map": draw_map,
+    "check of indexes": check_indexes,
 }
+READING = frozenset(JOBS) - {"check of indexes"}
 
 
 def main() -> None:
@@ -122,8 +137,9 @@ def main() -> None:
     with os.fdopen(os.dup(1), "wb") as out, suppress(KeyboardInterrupt):
         os.dup2(2, 1)
         try:
-            with Library.open(job["library"], read_only=True) as library:
-                result = JOBS[job["what"]](library, job["words"])
+            what = job["what"]
+            with Library.open(job["library"], read_only=what in READING) as library:
+                result = JOBS[what](library, job["words"])
         except LookalikeError as error:
             result = error
         pickle.dump(result, out, protocol=pickle.HIGHEST_PROTOCOL)

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from datetime import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -27,6 +28,7 @@ from lookalike.library import Library
 from lookalike.web import measuring
 from lookalike.web.app import create_app
 from lookalike.web.connections import Connection
+from lookalike.web.nightly import checked_daily
 from lookalike.web.settings import Settings
 
 USUAL_PORT = 8484
@@ -51,10 +53,16 @@ class Serving:
 
 
 def serve(
-    serving: Serving, bound: socket.socket, *, workers: int, ready: Callable[[], None]
+    serving: Serving,
+    bound: socket.socket,
+    *,
+    workers: int,
+    ready: Callable[[], None],
+    check_indexes: time | None = None,
 ) -> bool:
     """Answer requests on the socket until a signal (SIGINT, SIGTERM) ends it; then what is under way is
     finished. `ready` is called once requests are taken in, which wait until the first is answered.
+    `check_indexes`: every day at this local time (see `nightly`).
 
     True where a thread is still at work, for minutes perhaps: end the process with `at_once` then.
     `LookalikeError` where the library cannot be opened.
@@ -62,7 +70,7 @@ def serve(
     with Library.open(serving.folder, limits=serving.limits, readers=serving.readers) as library:
         if workers == 1:
             app = create_app(library, serving.settings)
-            with ended_by_signal():
+            with ended_by_signal(), checked_daily(library.folder, check_indexes):
                 ready()
                 uvicorn.Server(configured(app)).run(sockets=[bound])
             return any(lane.taken for lane in app.state.server.lanes.all())
@@ -76,7 +84,7 @@ def serve(
         figures.mkdir()
         os.environ[measuring.SHARED] = str(figures)
         config = configured("lookalike.web.serving:application", factory=True, workers=workers)
-        with ended_by_signal():
+        with ended_by_signal(), checked_daily(serving.folder, check_indexes):
             ready()
             Multiprocess(config, sockets=[bound]).run()
     return False
