@@ -27,7 +27,7 @@ from lookalike.errors import Outcome
 from lookalike.extractors import load
 from lookalike.extractors.contract import space_key
 from lookalike.images.needs import Facts
-from lookalike.library import space_of
+from lookalike.indexing.spaces import space_of
 from lookalike.stores.contract import Entry
 from lookalike.stores.local import LocalStore
 

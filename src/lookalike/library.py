@@ -10,19 +10,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import numpy as np
-
 from lookalike import __version__
-from lookalike.errors import NoLibrary, Outcome, UsageError
+from lookalike.errors import NoLibrary, Outcome
 from lookalike.extractors import load
-from lookalike.extractors.contract import BOXES, Extractor, FittedExtractor, space_key
+from lookalike.extractors.contract import Extractor
 from lookalike.images.needs import Limits, Pixels
 from lookalike.query import Hits, Query
 from lookalike.searching.answer import answer
 from lookalike.searching.asking import Askers
 from lookalike.searching.remembered import Answers
-from lookalike.stores.contract import Ids, Image, Root, Space, Store, View, Writer
+from lookalike.stores.contract import Image, Root, Space, Store, View
 from lookalike.stores.local import LocalStore
+from lookalike.stores.local.finding import FOLDER, is_library
+from lookalike.stores.paths import among, images_below
 from lookalike.stores.records import IMPORTED
 from lookalike.thumbnails.thumbnails import Thumbnails
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from lookalike.indexing.vectors import Vectors
     from lookalike.vectors.calibration import Relevance
 
-FOLDER = ".lookalike"
 DEFAULT_EXTRACTORS = ("lookalike", "phash", "dhash")
 """Colour answers searches; the hashes make copies findable and cost little beside decoding."""
 
@@ -145,6 +144,7 @@ class Library:
         from lookalike.indexing.report import Indexing
         from lookalike.indexing.run import Run
         from lookalike.indexing.sources import apart, place, resolved
+        from lookalike.indexing.spaces import promote, space_to_add
 
         started = time.monotonic()
         options = options or Indexing()
@@ -158,7 +158,7 @@ class Library:
                 writer.add_space(space_to_add(extractor, spaces, normalise=options.normalise))
             places = [place(writer, roots, path) for path in paths]
             added = Run(writer, fitted, roots, self.folder, options, progress).go(places)
-            self._promote(writer, fitted)
+            promote(self._store, writer, fitted)
             if options.metadata:
                 described, undescribed = describe(self._store, writer, options.metadata)
                 added = replace(added, described=described, undescribed=undescribed)
@@ -364,77 +364,3 @@ class Library:
             wanted = [s.name for s in spaces if s.current and s.revision != IMPORTED]
         chosen = [load(e) if isinstance(e, str) else e for e in wanted or DEFAULT_EXTRACTORS]
         return list({extractor.name: extractor for extractor in chosen}.values())
-
-    def _promote(self, writer: Writer, extractors: Sequence[Extractor]) -> None:
-        """A new revision takes over once every indexed picture has a vector of it."""
-        with self._store.view() as view:
-            images = view.counts().get(Outcome.INDEXED, 0)
-            spaces = {space.key: space for space in view.spaces()}
-        for key in map(space_key, extractors):
-            if not spaces[key].current and spaces[key].count >= images:
-                writer.promote(key)
-
-
-def space_to_add(extractor: Extractor, spaces: Sequence[Space], *, normalise: bool) -> Space:
-    """The space that the vectors go to; `UsageError` where it is there with another kind of them."""
-    space = space_of(extractor)
-    there = next((other for other in spaces if other.key == space.key), None)
-    if not normalise and there is not None and there.normalised:
-        raise UsageError(
-            f"the {space.name} vectors of this library have length 1 already: index with "
-            "--no-normalise into another library (--library DIR)"
-        )
-    return replace(space, normalised=space.normalised and normalise)
-
-
-def space_of(extractor: Extractor) -> Space:
-    """The space that this extractor's vectors go to."""
-    fitted = extractor.fitted if isinstance(extractor, FittedExtractor) else None
-    # A row of parts is not one vector: each of them has length 1 by itself.
-    whole = fitted is None or BOXES not in fitted
-    return Space(
-        key=space_key(extractor),
-        name=extractor.name,
-        revision=extractor.revision,
-        dim=extractor.dim,
-        similarity=extractor.similarity,
-        normalised=extractor.similarity == "cosine" and whole,
-        fitted=fitted,
-    )
-
-
-def among(view: View, paths: Sequence[Path | str]) -> Ids:
-    """Ids, rising, of the images at or below these paths that can be compared; of all without any."""
-    everything = [view.sample(space.key, space.count) for space in view.spaces() if space.current]
-    ids = np.unique(np.concatenate(everything)) if everything else np.empty(0, np.int64)
-    if not paths:
-        return ids
-    below = [image.id for path in paths for image in images_below(view, Path(path))]
-    return ids[np.isin(ids, below)]
-
-
-def images_below(view: View, path: Path) -> list[Image]:
-    """The images that a path means: one file, or all below a folder, whether or not they still exist.
-    `UsageError` where the library has none there."""
-    whole = path.absolute()
-    images = [
-        image
-        for root in view.roots()
-        if whole.is_relative_to(root.path)
-        for image in view.below(root.id, whole.relative_to(root.path).as_posix())
-    ]
-    if not images:
-        raise UsageError(f"the library has no picture at {path}")
-    return images
-
-
-def is_library(folder: Path) -> bool:
-    return (folder / "catalogue.sqlite").is_file()
-
-
-def find_library(start: Path) -> Path | None:
-    """The nearest library at or above a folder, as git finds its repository."""
-    for folder in (start, *start.absolute().parents):
-        if is_library(folder / FOLDER):
-            return folder / FOLDER
-    return None

@@ -27,7 +27,7 @@ def locate(library: Path | None, near: Sequence[Path] = ()) -> Path:
 
     `library` already holds the environment variable LOOKALIKE_LIBRARY when that is set.
     """
-    from lookalike.library import find_library
+    from lookalike.stores.local.finding import find_library
 
     if library is not None:
         return library
@@ -125,7 +125,7 @@ def _is_empty(library: Library) -> bool:
 def _home(sources: Sequence[Path], library: Path | None) -> tuple[Path, bool]:
     """The .lookalike folder for indexing, and whether there is a library in it."""
     from lookalike.indexing.sources import resolved
-    from lookalike.library import find_library, is_library
+    from lookalike.stores.local.finding import find_library, is_library
 
     if library is not None and library.is_file():
         raise UsageError(f"{library} is a file: name a folder for the library")
@@ -147,7 +147,7 @@ def _folder_of(source: Path) -> Path:
 
 def typed(folder: Path, command: str) -> str:
     """`command` as it must be typed here so that it means the library in `folder`."""
-    from lookalike.library import find_library
+    from lookalike.stores.local.finding import find_library
 
     named = folder.parent if folder.name == _FOLDER else folder
     found = find_library(Path.cwd())

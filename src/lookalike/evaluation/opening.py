@@ -11,8 +11,9 @@ from tempfile import TemporaryDirectory
 from lookalike.errors import UsageError
 from lookalike.evaluation.truth import Note, tally
 from lookalike.indexing.report import Indexing, ProgressCallback
-from lookalike.library import FOLDER, Library, find_library
+from lookalike.library import Library
 from lookalike.stores.contract import Space, View
+from lookalike.stores.local.finding import FOLDER, find_library
 
 DEFAULT = ("lookalike", "color", "histogram", "pixels")
 """Extractors that are compared where none is named and there is no library: none needs a model."""

@@ -19,9 +19,9 @@ from lookalike.extractors import load
 from lookalike.extractors.contract import Extractor
 from lookalike.extractors.trained import trainable
 from lookalike.indexing.report import ProgressCallback
-from lookalike.library import find_library
 from lookalike.models.trained import write_trained
 from lookalike.stores.contract import Space, View
+from lookalike.stores.local.finding import find_library
 from lookalike.training.own import Codes, Learnt, Material, Split, curves, learn
 
 FIELD = "field:"
