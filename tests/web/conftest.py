@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from tests.library.drawing import album, draw
 
 from lookalike.library import Library
+from lookalike.web import explaining, reviewing
 from lookalike.web.app import create_app
 from lookalike.web.settings import Settings
 
@@ -44,3 +45,10 @@ def client(library: Library) -> Iterator[TestClient]:
 def picture(tmp_path: Path) -> bytes:
     """A picture that is not in the library."""
     return draw(tmp_path / "new.png", 1000).read_bytes()
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes long is waited for in one request, however busy the machine is."""
+    for routes in (reviewing, explaining):
+        monkeypatch.setattr(routes, "PATIENCE", 120.0)

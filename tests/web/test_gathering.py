@@ -65,8 +65,23 @@ def test_those_who_wait_are_answered_together_and_urgent_ones_first(library: Lib
     for id, answer in [(1, first), *zip((2, 3, 4), urgent, strict=True)]:
         assert answer.result(20).hits[0].id == id
     assert [answer.result(20).hits[0].id for answer in patient] == list(range(10, 16))
-    assert held.batches == [[1], [2, 3, 4], [10, 11, 12, 13], [14, 15]]
-    assert (PATIENT_AT_ONCE, AT_ONCE) == (4, 32)
+    # Another visitor may follow those three: what can wait is taken one by one meanwhile.
+    assert held.batches == [[1], [2, 3, 4], [10], [11], [12], [13], [14], [15]]
+    assert (PATIENT_AT_ONCE, AT_ONCE) == (8, 32)
+    gathering.close()
+
+
+def test_those_who_can_wait_are_taken_by_eight_where_nobody_else_comes(library: Library) -> None:
+    held = Held(library)
+    hour = 3600.0
+    # The visitor asks, is answered; an hour later ten come who can wait, the first of them alone.
+    gathering = gathered(held, times=[0, 0, *[hour] * 30])
+    gathering.submit(about(1))
+    assert held.begun.wait(20)
+    patient = [gathering.submit(about(id), patient=True) for id in range(10, 20)]
+    held.go.set()
+    assert [answer.result(20).hits[0].id for answer in patient] == list(range(10, 20))
+    assert held.batches == [[1], [10], [*range(11, 19)], [19]]
     gathering.close()
 
 

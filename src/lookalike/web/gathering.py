@@ -7,6 +7,7 @@ So questions that only compare stored vectors are answered by one thread, all th
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -23,8 +24,12 @@ from lookalike.web.refusals import Refusal
 AT_ONCE = 32
 """Questions of one product: beyond it the time grows as their number does."""
 
-PATIENT_AT_ONCE = 4
+PATIENT_AT_ONCE = 8
 """Of those that can wait: whoever comes meanwhile waits for no more than these."""
+
+CALM_SECONDS = 2.0
+"""After an urgent question those that can wait are taken one by one for so long: another may follow, and
+would find a product of many under way every time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +38,7 @@ class Asked:
 
     question: Query
     since: float
+    urgent: bool
     answer: Future[Hits] = field(default_factory=Future)
 
 
@@ -53,6 +59,8 @@ class Gathering:
         self._patience = patience
         self._urgent: deque[Asked] = deque()
         self._patient: deque[Asked] = deque()
+        self._worked = self._visited = -math.inf
+        """When the last product began, and the last one with an urgent question in it."""
         self._changed = threading.Condition()
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -63,7 +71,7 @@ class Gathering:
 
     def submit(self, question: Query, *, patient: bool = False) -> Future[Hits]:
         """The answer to come. `patient`: let others go before. `Refusal` 429 where too many wait."""
-        asked = Asked(question, self._clock())
+        asked = Asked(question, self._clock(), urgent=not patient)
         with self._changed:
             if self._closed:
                 raise Refusal(503, "the server is going down")
@@ -97,7 +105,10 @@ class Gathering:
     def _work(self) -> None:
         while some := self._take():
             wanted = [asked for asked in some if asked.answer.set_running_or_notify_cancel()]
-            late = self._clock() - self._patience
+            self._worked = self._clock()
+            late = self._worked - self._patience
+            if some[0].urgent:
+                self._visited = self._worked
             for asked in wanted:
                 if asked.since < late:
                     asked.answer.set_exception(
@@ -114,7 +125,8 @@ class Gathering:
                 self._changed.wait()
             most, source = AT_ONCE, self._urgent
             if not self._urgent:
-                most, source = PATIENT_AT_ONCE, self._patient
+                calm = self._worked - self._visited > CALM_SECONDS
+                most, source = PATIENT_AT_ONCE if calm else 1, self._patient
             return [source.popleft() for _ in range(min(most, len(source)))]
 
     def _answer(self, some: list[Asked]) -> None:
