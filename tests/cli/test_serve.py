@@ -8,10 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import time
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -76,7 +77,7 @@ def test_an_answer_under_way_is_finished_before_it_ends(photos: Path, tmp_path: 
             connection.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
             assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")  # it waits for the picture
             process.send_signal(signal.SIGTERM)
-            time.sleep(0.3)
+            sleep(0.3)
             connection.sendall(data)
             assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
         assert process.wait(30) == 0
@@ -114,8 +115,15 @@ def test_what_other_machines_can_reach_gets_a_token(
 ) -> None:
     asked: dict[str, Any] = {}
 
-    def instead(given: serving.Serving, bound: socket.socket, *, workers: int, ready: Any) -> None:
-        asked.update(settings=given.settings, workers=workers)
+    def instead(
+        given: serving.Serving,
+        bound: socket.socket,
+        *,
+        workers: int,
+        ready: Any,
+        check_indexes: time | None,
+    ) -> None:
+        asked.update(settings=given.settings, workers=workers, check_indexes=check_indexes)
         ready()
 
     monkeypatch.setattr(serving, "listening", lambda host, port: socket.socket())
@@ -130,8 +138,13 @@ def test_what_other_machines_can_reach_gets_a_token(
     monkeypatch.setenv("LOOKALIKE_TOKEN", "mine")
     result = CliRunner().invoke(program, ["serve", str(photos), "--rate", "0"])
     settings = asked["settings"]
+    assert asked["check_indexes"] is None
     assert (settings.token, settings.exposed, settings.rate) == ("mine", False, 0.0)
     assert "Only this machine can reach it." in result.output
+    CliRunner().invoke(program, ["serve", str(photos), "--check-indexes", "03:15"])
+    assert asked["check_indexes"] == time(3, 15)
+    wrong = CliRunner().invoke(program, ["serve", str(photos), "--check-indexes", "25:00"])
+    assert wrong.exit_code == 2 and "'25:00'" in wrong.output
 
 
 def test_only_addresses_of_this_machine_are_local() -> None:
