@@ -16,7 +16,7 @@ _BINS = 32
 _PIXELS = 1 << 14
 """About so many are counted of a picture that has twice as many or more: counting all took half as long
 as decoding it. On corel1k the cosine to counting all is .9997 in the mean, .9991 at worst, and every metric
-of the plain formula comes out within .003."""
+of the plain formula comes out within .003 (on groceries P@1 within .006)."""
 
 _LARGEST_STEP = 32
 """OpenCV's arrays hold at most 128 numbers a place."""
