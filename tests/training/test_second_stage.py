@@ -29,7 +29,8 @@ def lived() -> Student:
     with torch.no_grad():
         for weight in student.parameters():
             weight.add_(0.02 * torch.randn_like(weight))
-    return student.eval()
+    student.eval()
+    return student
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the exporter's own
