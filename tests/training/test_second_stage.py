@@ -23,7 +23,8 @@ SMALL = Shape(widths=(8, 16), depths=(1, 1), head=24, dim=12)
 def lived() -> Student:
     """A student whose batch norms are no longer what they were at birth."""
     torch.manual_seed(0)
-    student = Student(SMALL).train()
+    student = Student(SMALL)
+    student.train()
     for _ in range(5):
         student(torch.rand(16, 3, 32, 32) * 255)
     with torch.no_grad():
