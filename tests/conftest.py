@@ -6,12 +6,17 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
 from lookalike.extractors.contract import Place, Vectors
 from lookalike.images.needs import Needs, Pixels
 from lookalike.vectors.similarity import Similarity
+
+# The same examples in every run: a test that fails today failed yesterday, too.
+hypothesis.settings.register_profile("same", derandomize=True)
+hypothesis.settings.load_profile("same")
 
 
 class MeanColour:

@@ -257,8 +257,10 @@ def test_a_forgotten_pool_ends_its_workers() -> None:
     assert gone(workers)
 
 
+# A program that a shell started in the background ignores Ctrl-C, and so would these.
 PARENT = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from lookalike.images.needs import Limits
 from lookalike.images.pool import Pool
 from tests.images.pool_tasks import lost, work

@@ -194,10 +194,11 @@ def test_a_part_of_the_library_is_not_enough_for_the_swap(photos: Path) -> None:
 def test_other_spaces_are_untouched_by_a_swap(photos: Path) -> None:
     with Library.create(photos) as library:
         library.add([photos], extractors=["histogram", Revised("1")])
-        before = stored(library, "histogram@2")
+        (other,) = [key for key in spaces(library) if key.startswith("histogram@")]
+        before = stored(library, other)
         library.add([photos], extractors=[Revised("2")])
-        assert sorted(spaces(library)) == ["histogram@2", "toy@2"]
-        assert np.array_equal(stored(library, "histogram@2"), before)
+        assert sorted(spaces(library)) == [other, "toy@2"]
+        assert np.array_equal(stored(library, other), before)
 
 
 # ---- extractors that see the pictures first ----

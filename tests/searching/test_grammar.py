@@ -103,7 +103,7 @@ def test_what_means_nothing_is_told(words: list[str], told: str) -> None:
         (lambda: Term(SHOE, weight=float("nan")), "a number other than 0"),
         (lambda: Term(SHOE, region=(0, 0, 0, 1)), "a region is X,Y,WIDTH,HEIGHT"),
         (lambda: Term(SHOE, region=(-1, 0, 5, 5)), "a region is X,Y,WIDTH,HEIGHT"),
-        (lambda: Term(words="red", region=(0, 0, 1, 1)), "words have none"),
+        (lambda: Term(words="red", region=(0, 0, 1, 1)), "words and vectors have none"),
     ],
 )
 def test_a_question_that_cannot_be_meant_is_refused_when_it_is_made(question, told) -> None:  # type: ignore[no-untyped-def]

@@ -63,7 +63,14 @@ _WHAT = (
     help="Hold out whole labels (products: others will be searched later) or pictures (kinds: the "
     "same will be). Default: labels, if there are at least twenty.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Which labels are held out: another number, another choice.",
+)
 @click.option("--anyway", is_flag=True, help="Write the model even if it ranks no better.")
 @parameters.model_dir_option
 @parameters.format_options("table", "json")

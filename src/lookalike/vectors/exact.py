@@ -29,6 +29,10 @@ PAIRS_BYTES = 512 << 10
 """Of the float64 rows that are compared exactly at a time: they are read three times, so they had better
 stay in the cache."""
 
+NOISE = 1e-12
+"""Of a cosine: below it, float64's rounding of a few thousand products decides the sign, and vectors at
+right angles would not be the ties that they are."""
+
 FIRST_ROWS = 2048
 """Of the first block."""
 
@@ -284,6 +288,7 @@ def compare(
         return (-np.sqrt(_squares(queries - rows))).astype(np.float32)
     lengths = np.sqrt(_squares(rows))
     products = (queries * rows).sum(axis=1) / np.where(lengths == 0.0, 1.0, lengths)
+    products[np.abs(products) < NOISE] = 0.0
     cosines: NDArray[np.float64] = np.clip(products, -1.0, 1.0)
     return cosines.astype(np.float32)
 
