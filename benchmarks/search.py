@@ -1,6 +1,7 @@
 """Exact search: the plain loop, the matrix, and how near the matrix comes to what the machine can do.
 
     python benchmarks/search.py [--count 100000] [--dim 512] [--repeats 5]
+    python benchmarks/search.py --vectors FILE.npy --count 1000000    # real ones; without the loop
 
 Every ratio is of two times measured in turns, best of all repeats, in this run: a single query against
 reading the same bytes once, a batch against the bare matrix product.
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +34,16 @@ def clustered(count: int, dim: int, rng: np.random.Generator) -> NDArray[np.floa
         block[:] = centres[rng.integers(0, 1000, len(block))]
         block += rng.standard_normal(block.shape, np.float32)
         block[:] = normalise(block)
+    return made
+
+
+def stored(file: Path, count: int) -> NDArray[np.float32]:
+    """The first rows of a file at length 1, a block at a time."""
+    rows = np.load(file, mmap_mode="r")[:count]
+    made = np.empty(rows.shape, np.float32)
+    for start in range(0, len(rows), 20_000):
+        block = slice(start, start + 20_000)
+        made[block] = normalise(np.asarray(rows[block], np.float32))
     return made
 
 
@@ -58,9 +70,18 @@ def main() -> None:
     arguments.add_argument("--count", type=int, default=100_000)
     arguments.add_argument("--dim", type=int, default=512)
     arguments.add_argument("--repeats", type=int, default=5)
+    arguments.add_argument("--vectors", type=Path)
     given = arguments.parse_args()
-    count, dim = given.count, given.dim
+    if given.vectors:
+        against_the_machine(stored(given.vectors, given.count), given.repeats)
+        return
+    say_loop(given.count, given.dim)
+    matrix = clustered(given.count, given.dim, np.random.default_rng(0))
+    against_the_machine(matrix, given.repeats)
 
+
+def say_loop(count: int, dim: int) -> None:
+    """The plain loop beside the matrix, on some of the vectors."""
     speed = search_speed(count=min(count, 20_000), dim=dim)
     per_image = speed.bytes / speed.count / 1000
     print(
@@ -72,8 +93,11 @@ def main() -> None:
             f"  {name:18}{seconds * 1e3:9.3f} ms a query, {speed.loop / seconds:.0f} times the loop"
         )
 
-    rng = np.random.default_rng(0)
-    matrix = clustered(count, dim, rng)
+
+def against_the_machine(matrix: NDArray[np.float32], repeats: int) -> None:
+    """One query against reading the bytes, a batch against the bare product."""
+    count, dim = matrix.shape
+    rng = np.random.default_rng(1)
     queries = normalise(matrix[:1000] + 0.5 / dim**0.5 * rng.standard_normal((1000, dim)))
     halves = matrix.astype(np.float16)
     few = np.sort(rng.permutation(count)[: count // 100])
@@ -95,7 +119,7 @@ def main() -> None:
             "filter": found(matrix, 1, few),
             "euclidean": lambda: top_k(matrix, queries[:1], 10, similarity="euclidean"),
         },
-        given.repeats,
+        repeats,
     )
     print(f"{count} × {dim}, one query: {times['one'] * 1e3:.1f} ms")
     bandwidth = matrix.nbytes / times["read"] / 1e9
@@ -105,7 +129,7 @@ def main() -> None:
     print(f"  {times['euclidean'] / times['one']:.2f} times as long by Euclidean distance")
     print(f"  {times['filter'] / times['one']:.3f} of the time among 1 % of the rows")
     for many in (256, 1000):
-        times = best({"bare": bare(many), "ours": found(matrix, many)}, max(2, given.repeats // 2))
+        times = best({"bare": bare(many), "ours": found(matrix, many)}, max(2, repeats // 2))
         print(
             f"{many} queries at once: {times['ours']:.2f} s, {times['ours'] / times['bare']:.2f} of the"
             f" bare product, {many / times['ours']:.0f} queries/s"
