@@ -177,15 +177,16 @@ class Library:
         sample: int = 128,
     ) -> Promise:
         """What `add` would cost, from a timed sample. Nothing is written."""
+        from lookalike.indexing.fitting import ready
         from lookalike.indexing.promise import promise
         from lookalike.indexing.report import Indexing
 
         paths = [Path(source) for source in sources]
+        options = options or Indexing()
         with self._store.view() as view:
-            chosen = self._extractors(extractors)
-            return promise(
-                view, paths, chosen, options or Indexing(), skip=self.folder, sample=sample
-            )
+            spaces = view.spaces()
+            chosen = [ready(one, spaces, paths, options) for one in self._extractors(extractors)]
+            return promise(view, paths, chosen, options, skip=self.folder, sample=sample)
 
     def search(self, question: Query | Path | str | bytes | Pixels, *, k: int = 10) -> Hits:
         """The pictures most like the question: a `Query`, or a picture (path, bytes, or upright RGB

@@ -76,6 +76,12 @@ def test_more_components_than_numbers_or_pictures_are_refused_in_a_line(photos: 
         assert library.info().spaces == ()
 
 
+def test_what_learns_first_can_be_promised_too(photos: Path) -> None:
+    with Library.create(photos) as library:
+        assert library.promise([photos], extractors=["color+pca8"]).sampled == 24
+        assert library.info().spaces == ()
+
+
 def test_names_with_an_ending_stay_whole() -> None:
     assert parse("color+pca16,shape") == ["color+pca16", "shape"]
     assert (load("color+pca16").name, load("color+pca16").dim) == ("color+pca16", 16)
