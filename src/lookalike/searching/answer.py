@@ -15,7 +15,7 @@ from lookalike.errors import UsageError
 from lookalike.images.needs import Limits
 from lookalike.query import Box, Hit, Hits, Query
 from lookalike.searching.asking import ORIENTATIONS, Askers, Work, sought
-from lookalike.searching.drafts import Draft, Filters, asked_spaces, current_spaces, draft
+from lookalike.searching.drafts import Draft, Shared, asked_spaces, draft
 from lookalike.searching.rankings import Ranking, completed, fused, probe
 from lookalike.searching.relevance import Backgrounds, at_least, collapsed, judged
 from lookalike.stores.contract import Image, Space, View
@@ -51,9 +51,9 @@ def answer(
               the batch
     """
     started = time.perf_counter()
-    filters = Filters(view)
-    with ahead(view, askers, queries):
-        drafts = [drafted(view, askers, filters, query, tolerant=tolerant) for query in queries]
+    shared = Shared(view)
+    with ahead(view, askers, shared, queries):
+        drafts = [drafted(view, askers, shared, query, tolerant=tolerant) for query in queries]
     extracted = time.perf_counter()
     ready = [d for d in drafts if isinstance(d, Draft)]
     rankings = probe(view, ready)
@@ -78,12 +78,12 @@ def answer(
 
 
 @contextmanager
-def ahead(view: View, askers: Askers, queries: Sequence[Query]) -> Iterator[None]:
+def ahead(view: View, askers: Askers, shared: Shared, queries: Sequence[Query]) -> Iterator[None]:
     """Reads the pictures of a batch on all cores, before its questions are drafted one by one."""
     work: dict[Space, list[Work]] = {}
     for query in queries if len(queries) > 1 else ():
         try:
-            for space in asked_spaces(current_spaces(view), query):
+            for space in asked_spaces(shared.spaces, query):
                 work.setdefault(space, []).extend(
                     found
                     for term in query.terms
@@ -106,11 +106,11 @@ def ahead(view: View, askers: Askers, queries: Sequence[Query]) -> Iterator[None
 
 
 def drafted(
-    view: View, askers: Askers, filters: Filters, query: Query, *, tolerant: bool
+    view: View, askers: Askers, shared: Shared, query: Query, *, tolerant: bool
 ) -> Draft | str:
     """A draft, or why there is none."""
     try:
-        return draft(view, askers, filters, query)
+        return draft(view, askers, shared, query)
     except UsageError as error:
         if not tolerant:
             raise

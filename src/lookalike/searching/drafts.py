@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,12 +54,23 @@ class Draft:
     searched: int
 
 
-class Filters:
-    """The images that each filter of a batch lets through, looked up once."""
+class Shared:
+    """What the questions of a batch share, looked up once: the library's spaces, and the images that
+    each filter lets through."""
 
     def __init__(self, view: View) -> None:
         self._view = view
         self._found: dict[str, Ids] = {}
+
+    @cached_property
+    def spaces(self) -> Sequence[Space]:
+        """Those that can be asked; `UsageError` where there is none."""
+        spaces = [space for space in self._view.spaces() if space.current]
+        if not spaces:
+            raise UsageError(
+                "the library is empty: index a folder first (`lookalike index FOLDER`)"
+            )
+        return spaces
 
     def among(self, where: str | None) -> Ids | None:
         if where is None:
@@ -68,9 +80,9 @@ class Filters:
         return self._found[where]
 
 
-def draft(view: View, askers: Askers, filters: Filters, query: Query) -> Draft:
+def draft(view: View, askers: Askers, shared: Shared, query: Query) -> Draft:
     """Make a question ready; `UsageError` where it cannot be answered."""
-    spaces = current_spaces(view)
+    spaces = shared.spaces
     asked = asked_spaces(spaces, query)
     pictures = tuple(term for term in query.terms if term.words is None)
     words = tuple(term for term in query.terms if term.words is not None)
@@ -97,7 +109,7 @@ def draft(view: View, askers: Askers, filters: Filters, query: Query) -> Draft:
     captions = words if reader is None else ()
     chooses = query.diverse or query.collapse or query.verify
     alone = len(probes) + bool(captions) == 1 and not chooses
-    among = filters.among(query.where)
+    among = shared.among(query.where)
     largest = max(space.count for space in spaces)
     searched = largest if captions else max(probe.space.count for probe in probes)
     searched = searched if among is None else min(searched, len(among))
@@ -135,13 +147,6 @@ def reading_space(
             "with `lookalike index --metadata FILE.csv`, or index with `--with clip`"
         )
     return reader
-
-
-def current_spaces(view: View) -> list[Space]:
-    spaces = [space for space in view.spaces() if space.current]
-    if not spaces:
-        raise UsageError("the library is empty: index a folder first (`lookalike index FOLDER`)")
-    return spaces
 
 
 def asked_spaces(spaces: Sequence[Space], query: Query) -> list[Space]:
