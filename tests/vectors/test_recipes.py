@@ -18,7 +18,7 @@ def test_lists_follow_the_square_root_of_the_count() -> None:
     ]
 
 
-@pytest.mark.parametrize("dim", [1, 3, 16, 30, 128, 256, 300, 1280, 2048])
+@pytest.mark.parametrize("dim", [1, 3, 16, 30, 128, 256, 300, 1280])
 def test_every_recipe_that_is_tried_works_and_takes_about_what_is_said(dim: int) -> None:
     count = 1500
     random = np.random.default_rng(0)
