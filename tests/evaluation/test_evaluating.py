@@ -290,5 +290,5 @@ def test_the_baselines_of_corel1k_come_out_at_full_decoding(shared_folder: Path)
         vectors = extractor.extract([fit(pixels, extractor.needs) for pixels in whole])
         means = leave_one_out(vectors, [row["label"] for row in rows]).means()
         for metric, value in expected.items():
-            # ±0.003, and a little for the rounding of both.
-            assert means[metric] == pytest.approx(value, abs=0.0031), (name, metric)
+            # ±0.003, and no more than the rounding of a float64.
+            assert means[metric] == pytest.approx(value, abs=0.003 + 1e-9), (name, metric)
