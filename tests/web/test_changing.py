@@ -135,3 +135,28 @@ def test_duplicates_heed_what_was_decided(client: TestClient, folder: Path) -> N
     client.post("/api/decisions", json={"kind": "keep", "image": kept})
     (group,) = client.get("/api/duplicates", params={"kind": "exact"}).json()["groups"]
     assert all(member["keep"] for member in group["members"])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[" * 100_000,
+        b"\xff\xfe",
+        b'{"kind": "keep"}',
+        b'{"kind": ["keep"], "first": "00"}',
+        b'{"kind": "keep", "first": "%s", "who": "\\ud800"}' % (b"00" * 32),
+        b'{"kind": "keep", "first": "%s", "who": "%s"}' % (b"00" * 32, b"x" * 2000),
+        b'{"kind": "%s", "first": "00"}' % (b"x" * 100_000),
+        b"1" * 10_000,
+    ],
+    ids=["deep", "no text", "short", "list", "surrogate", "long name", "long kind", "long number"],
+)
+def test_lines_that_are_no_decisions_are_named_and_nothing_is_taken(
+    client: TestClient, line: bytes
+) -> None:
+    good = b'{"kind": "keep", "first": "%s"}' % (b"11" * 32)
+    answer = client.post("/api/decisions/lines", content=good + b"\n" + line + b"\n")
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("line 2 is no decision") and len(answer.text) < 400
+    assert client.get("/api/decisions/lines").text == ""
+    assert client.post("/api/decisions/lines", content=good).json() == {"new": 1}

@@ -120,6 +120,26 @@ def test_the_library_is_described_as_it_is(served: str, library: Library, photos
     assert alike(everything, library.failures(set(Outcome)), told) and len(everything) == 41
 
 
+def test_parts_of_the_library_are_looked_at_alone(served: str, library: Library) -> None:
+    root = library.info().roots[0].path
+    with Client(served) as client:
+        below = list(client.failures(set(Outcome), below="odd"))
+        assert alike(below, library.failures(set(Outcome), below=root / "odd"), ("id", "path"))
+        assert [image.path for image in client.failures(below="broken.jpg")] == ["broken.jpg"]
+        assert list(client.failures([], below=".")) == []
+        assert len(list(client.failures(set(Outcome), below="."))) == 41
+        some = ["odd", "000.jpg"]
+        ours = library.duplicates([root / one for one in some], kind="near")
+        assert same_groups(client.duplicates(some, kind="near"), ours) and ours.searched == 21
+        grouped = library.similar_groups([root / "odd"], by="color", min_similarity=0.5)
+        assert same_groups(client.similar_groups(["odd"], by="color", min_similarity=0.5), grouped)
+        for lost in ("nowhere", "../photos", str(root), "odd/../.."):
+            with pytest.raises(UsageError, match="no picture at"):
+                client.duplicates([lost])
+            with pytest.raises(UsageError, match="no picture at"):
+                list(client.failures(below=lost))
+
+
 def test_images_are_known_by_id_and_by_path(served: str, library: Library, photos: Path) -> None:
     with library.view() as view:
         ours = view.images([3])[3]
@@ -205,8 +225,16 @@ def test_a_library_is_changed_from_afar(tmp_path: Path) -> None:
                 ours.second,
             ]
             assert client.decisions.all(["keep"]) == []
+            lines = list(client.decisions.lines())
+            assert lines == list(library.decisions.lines()) and len(lines) == 1
+            assert client.decisions.load(lines) == 0
+            with pytest.raises(UsageError, match="line 2 is no decision"):
+                client.decisions.load([lines[0].replace("not-duplicate", "relevant"), "{}"])
+            assert list(client.decisions.lines()) == lines
             assert client.decisions.forget("not-duplicate", "000.jpg", "odd/001.jpg") == 1
             assert library.decisions.all() == []
+            assert client.decisions.load(lines) == 1
+            assert list(library.decisions.lines()) == lines
             number = client.images.facts("copy.jpg").id
             assert client.remove([number, "new.jpg", "odd"]) == 2 + len(
                 list((folder / "odd").iterdir())

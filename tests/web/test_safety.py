@@ -18,6 +18,7 @@ from tests.web.running import running, said
 from lookalike.images.needs import Limits
 from lookalike.library import Library
 from lookalike.web.app import create_app
+from lookalike.web.hiding import without_places
 from lookalike.web.rates import Buckets
 from lookalike.web.settings import Settings
 
@@ -128,6 +129,7 @@ def test_a_server_that_only_reads_changes_nothing(client: TestClient) -> None:
         client.delete("/api/images/1", headers=MARKED),
         client.post("/api/decisions", json=decided, headers=MARKED),
         client.request("DELETE", "/api/decisions", json=decided, headers=MARKED),
+        client.post("/api/decisions/lines", content=b"", headers=MARKED),
     ):
         assert answer.status_code == 403
         assert "--writable" in answer.json()["error"]
@@ -190,6 +192,33 @@ def test_an_exposed_server_does_not_tell_where_its_files_lie(
     assert told["file"] is None
     assert str(photos.parent) not in str(told)
     assert client.get("/api/images/1").json()["file"].startswith(str(photos))
+
+
+def test_an_exposed_server_names_no_folder_in_its_errors(guarded: TestClient, photos: Path) -> None:
+    with Library.open(photos) as library:
+        settings = replace(EXPOSED, writable=True)
+        with TestClient(create_app(library, settings), base_url="http://192.0.2.7:8484") as client:
+            client.headers.update({"Authorization": f"Bearer {TOKEN}"})
+            same = {"kind": "not-duplicate", "image": 1, "others": [1]}
+            answer = client.post("/api/decisions", json=same)
+    path = library_path(answer.json()["error"])
+    assert answer.status_code == 400 and str(photos.parent) not in answer.text
+    assert (photos / path).is_file()
+
+
+def library_path(sentence: str) -> str:
+    return sentence.partition(" ")[0]
+
+
+def test_texts_for_other_machines_are_freed_of_folders(library: Library, photos: Path) -> None:
+    told = {
+        "message": f"{photos}/odd/1.jpg is broken; {photos}2/x and {photos.parent} stay",
+        "added": [f"{library.folder}: is busy", 7, (f"{photos}", None)],
+    }
+    assert without_places(library, told) == {
+        "message": f"odd/1.jpg is broken; {photos}2/x and {photos.parent} stay",
+        "added": ["the library: is busy", 7, ["the library", None]],
+    }
 
 
 def test_one_address_cannot_take_everything(library: Library) -> None:

@@ -76,7 +76,7 @@ class Client:
         """As `Library.add`: index folders and files below the library's roots again (all of them without
         any), in the spaces that it has, and wait for the end. `LibraryReadOnly`; `LibraryError` where
         indexing failed."""
-        paths = [Path(source).as_posix() for source in sources]
+        paths = posix(sources)
         started = time.monotonic()
         number = self.connection.get("/api/indexing")["number"]
         state = self.connection.send("POST", "/api/images", {"paths": paths})
@@ -103,26 +103,38 @@ class Client:
             for id in dict.fromkeys(ids)
         )
 
-    def duplicates(self, *, kind: Kind = "copies", thorough: bool | None = None) -> Duplicates:
-        """As `Library.duplicates`, of the whole library. A large one takes minutes the first time; they
-        are waited for."""
-        return self._grouped("/api/duplicates", {"kind": kind, "thorough": thorough})
+    def duplicates(
+        self,
+        paths: Sequence[Path | str] = (),
+        *,
+        kind: Kind = "copies",
+        thorough: bool | None = None,
+    ) -> Duplicates:
+        """As `Library.duplicates`. A large library takes minutes the first time; they are waited for."""
+        words = {"kind": kind, "thorough": thorough, "path": posix(paths)}
+        return self._grouped("/api/duplicates", words)
 
     def similar_groups(
         self,
+        paths: Sequence[Path | str] = (),
         *,
         by: str | None = None,
         min_relevance: Literal["plausible", "strong", "near-copy"] = "strong",
         min_similarity: float | None = None,
     ) -> Duplicates:
-        """As `Library.similar_groups`, of the whole library."""
+        """As `Library.similar_groups`."""
         words = {"by": by, "min_relevance": min_relevance, "min_similarity": min_similarity}
-        return self._grouped("/api/similar-groups", words)
+        return self._grouped("/api/similar-groups", {**words, "path": posix(paths)})
 
-    def failures(self, outcomes: Iterable[Outcome] | None = None) -> Iterator[Image]:
+    def failures(
+        self, outcomes: Iterable[Outcome] | None = None, *, below: Path | str | None = None
+    ) -> Iterator[Image]:
         """As `Library.failures`: the files that could not be indexed, with outcome and reason."""
-        wanted = [] if outcomes is None else [str(outcome) for outcome in outcomes]
-        for page in self.connection.pages("/api/failures", {"outcome": wanted}):
+        wanted = None if outcomes is None else [str(outcome) for outcome in outcomes]
+        if wanted == []:
+            return
+        place = None if below is None else Path(below).as_posix()
+        for page in self.connection.pages("/api/failures", {"outcome": wanted, "below": place}):
             yield from map(image, page["failures"])
 
     def info(self) -> Served:
@@ -156,6 +168,11 @@ class Client:
     def _grouped(self, path: str, words: Mapping[str, Any]) -> Duplicates:
         pages = list(self.connection.pages(path, words))
         return duplicates(pages[0], [group for page in pages for group in page["groups"]])
+
+
+def posix(paths: Iterable[Path | str]) -> list[str]:
+    """Paths as addresses have them."""
+    return [Path(path).as_posix() for path in paths]
 
 
 def step(state: Mapping[str, Any], seconds: float) -> Progress:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,18 @@ class Decisions:
         return [
             decided(one) for one in document["decisions"] if wanted is None or one["kind"] in wanted
         ]
+
+    def lines(self) -> Iterator[str]:
+        """The decisions as JSON, one a line, for `load` of this or another library."""
+        yield from self._connection.fetch("GET", "/api/decisions/lines").decode().splitlines()
+
+    def load(self, lines: Iterable[str]) -> int:
+        """Take over what `lines` gave; how many are new. `UsageError` names the line that is wrong, and
+        then nothing is taken over."""
+        sent = "".join(f"{line.rstrip()}\n" for line in lines).encode()
+        kind = {"Content-Type": "application/x-ndjson"}
+        answered = self._connection.fetch("POST", "/api/decisions/lines", sent, kind)
+        return int(json.loads(answered)["new"])
 
     def _meant(
         self, kind: DecisionKind, picture: int | Path | str, others: Iterable[int | Path | str]

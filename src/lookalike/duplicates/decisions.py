@@ -15,6 +15,9 @@ from lookalike.stores.contract import DECISIONS, Decision, DecisionKind, Store, 
 
 SINGLE: DecisionKind = "keep"
 
+MOST_TEXT = 1000
+"""Bytes of a name or a date that lines bring along."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decided:
@@ -109,11 +112,19 @@ def parsed(line: str, number: int) -> Decision:
             record["kind"],
             bytes.fromhex(record["first"]),
             bytes.fromhex(second) if second else None,
-            str(record.get("who", "")),
-            str(record.get("when", "")),
+            _text(record.get("who", "")),
+            _text(record.get("when", "")),
         )
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UsageError(f"line {number} is no decision: {error}") from None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise UsageError(f"line {number} is no decision: {str(error)[:200]}") from None
+
+
+def _text(value: object) -> str:
+    """A name or a date: UTF-8, as the catalogue keeps it, and no longer than such things are."""
+    text = str(value)
+    if len(text.encode()) > MOST_TEXT:
+        raise ValueError(f"a name or a date of more than {MOST_TEXT} bytes")
+    return text
 
 
 def content(view: View, picture: Path) -> bytes:

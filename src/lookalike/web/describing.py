@@ -53,6 +53,7 @@ def body(content: dict[str, Any], *, required: bool = True) -> dict[str, Any]:
     }
 
 
+TEXT = {"type": "string"}
 _FILE = {"type": "string", "format": "binary"}
 PICTURES = body(
     {

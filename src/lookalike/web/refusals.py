@@ -23,6 +23,7 @@ from lookalike.errors import (
     StorageFull,
     UsageError,
 )
+from lookalike.web.hiding import without_places
 
 log = logging.getLogger("lookalike.web")
 
@@ -103,7 +104,7 @@ def unreadable(error: ValidationError | RequestValidationError) -> Refusal:
     return Refusal(422, f"{'.'.join(place)}: {what}" if place else what)
 
 
-async def answer_refusal(_: Request, error: Exception) -> Response:
+async def answer_refusal(request: Request, error: Exception) -> Response:
     """The answer to a request that raised something: for FastAPI's table of handlers."""
     if isinstance(error, Refusal):
         return refused(error)
@@ -111,6 +112,9 @@ async def answer_refusal(_: Request, error: Exception) -> Response:
         refusal = meaning(error)
         if refusal.status >= 500:
             log.error("%s: %s", type(error).__name__, error)
+        server = getattr(request.app.state, "server", None)
+        if server is not None and server.settings.exposed:
+            refusal.sentence = without_places(server.library, refusal.sentence)
         return refused(refusal)
     if isinstance(error, RequestValidationError | ValidationError):
         return refused(unreadable(error))

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from itertools import islice
+import io
+import os
+from collections.abc import Hashable, Mapping
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from lookalike.errors import Outcome
 from lookalike.stores.contract import Decision, View
 from lookalike.web import documents, schemas
-from lookalike.web.describing import described
+from lookalike.web.describing import TEXT, body, described
 from lookalike.web.looking import Id64, Many, Offset, one
+from lookalike.web.places import Named, remembered
 from lookalike.web.refusals import Json
 from lookalike.web.server import Here, Server
 from lookalike.web.writing import must_write
@@ -23,6 +27,9 @@ router = APIRouter(tags=["review"])
 
 PATIENCE = 5.0
 """Seconds that a request waits for what takes long; then it is told to come again."""
+
+LINES = "application/x-ndjson"
+Places = Annotated[list[Named] | None, Query(max_length=100)]
 
 
 class Decided(BaseModel):
@@ -40,16 +47,20 @@ class Decided(BaseModel):
 async def failures(
     server: Here,
     outcome: Annotated[list[Outcome] | None, Query()] = None,
+    below: Annotated[Named | None, Query()] = None,
     offset: Offset = 0,
     k: Many = 100,
 ) -> Response:
-    """Files that could not be indexed, and why."""
+    """Files that could not be indexed, and why; `below`: only this file, or those of this folder."""
 
     def work() -> dict[str, Any]:
-        wanted = set(outcome) if outcome else set(Outcome) - {Outcome.INDEXED}
         with server.library.view() as view:
             counts = view.counts()
-            found = list(islice(view.ledger(outcomes=wanted), offset, offset + k + 1))
+            places: list[Path | None] = [*remembered(view, [below or "."])]
+        listed = (
+            server.library.failures(outcome or None, below=place) for place in places or [None]
+        )
+        found = list(islice(chain.from_iterable(listed), offset, offset + k + 1))
         return {
             "counts": {str(kind): count for kind, count in sorted(counts.items())},
             "failures": [documents.failure(image) for image in found[:k]],
@@ -64,24 +75,15 @@ async def duplicates(
     server: Here,
     kind: Literal["exact", "copies", "near"] = "copies",
     thorough: bool | None = None,
+    path: Places = None,
     offset: Offset = 0,
     k: Annotated[int, Query(ge=1, le=200)] = 20,
 ) -> Response:
-    """Pictures that are there more than once, in groups. A large library takes minutes the first time:
-    until it is done, the answer is 202 with `"running": true`: ask again."""
-
-    def state() -> tuple[object, ...]:
-        with server.library.view() as view:
-            return view.version, tuple(view.decisions())
-
+    """Pictures that are there more than once, in groups; `path` (repeat): of these files and folders
+    alone. A large library takes minutes the first time: until it is done, the answer is 202 with
+    `"running": true`: ask again."""
     words = {"kind": kind, "thorough": thorough}
-    key = ("duplicates", kind, thorough, await server.lanes.quick.run(state))
-    found = await server.remembered.get(
-        key, lambda: server.apart.run("duplicates", words), patience=PATIENCE
-    )
-    if found is None:
-        return Json(documents.still_running(), 202, {"Retry-After": "2"})
-    return Json(documents.duplicates(found, offset=offset, k=k))
+    return await grouped(server, "duplicates", words, path, offset, k)
 
 
 @router.get("/api/similar-groups", **described(schemas.Duplicates, slow=True))
@@ -90,20 +92,36 @@ async def similar_groups(
     by: str | None = None,
     min_relevance: Literal["plausible", "strong", "near-copy"] = "strong",
     min_similarity: Annotated[float | None, Query(ge=-1e9, le=1)] = None,
+    path: Places = None,
     offset: Offset = 0,
     k: Annotated[int, Query(ge=1, le=200)] = 20,
 ) -> Response:
-    """Pictures that look alike without being copies, in groups: bursts, one scene. Takes its time as
-    /api/duplicates does."""
-
-    def version() -> object:
-        with server.library.view() as view:
-            return view.version
-
+    """Pictures that look alike without being copies, in groups: bursts, one scene. `path`, and the time
+    it takes, as for /api/duplicates."""
     words = {"by": by, "min_relevance": min_relevance, "min_similarity": min_similarity}
-    key = ("similar", by, min_relevance, min_similarity, await server.lanes.quick.run(version))
+    return await grouped(server, "similar groups", words, path, offset, k)
+
+
+async def grouped(
+    server: Server,
+    what: str,
+    words: Mapping[str, Any],
+    paths: list[str] | None,
+    offset: int,
+    k: int,
+) -> Response:
+    """A page of the groups that a process of its own finds."""
+
+    def state() -> tuple[tuple[str, ...], Hashable, Hashable]:
+        with server.library.view() as view:
+            places = [os.fspath(place) for place in remembered(view, paths or ())]
+            return tuple(places), view.version, tuple(view.decisions())
+
+    places, version, decisions = await server.lanes.quick.run(state)
     found = await server.remembered.get(
-        key, lambda: server.apart.run("similar groups", words), patience=PATIENCE
+        (what, *words.items(), places, version, decisions),
+        lambda: server.apart.run(what, {**words, "paths": places}),
+        patience=PATIENCE,
     )
     if found is None:
         return Json(documents.still_running(), 202, {"Retry-After": "2"})
@@ -119,6 +137,31 @@ async def decisions(server: Here) -> Response:
             return {"decisions": [decision(view, one) for one in view.decisions()]}
 
     return Json(await server.lanes.quick.run(work))
+
+
+@router.get("/api/decisions/lines", **described(LINES))
+async def decision_lines(server: Here) -> Response:
+    """The decisions as JSON, one a line, for this address of another server or `lookalike decisions
+    import`: they name pictures by their content."""
+
+    def work() -> bytes:
+        return "".join(f"{line}\n" for line in server.library.decisions.lines()).encode()
+
+    return Response(await server.lanes.quick.run(work), media_type=LINES)
+
+
+@router.post("/api/decisions/lines", openapi_extra=body({LINES: TEXT}), **described(schemas.Taken))
+async def take_over_decisions(server: Here, request: Request) -> Response:
+    """Take over decisions that another library gave as lines. A line that is none is named, and then
+    nothing is taken over."""
+    must_write(server)
+    lines = io.BytesIO(await request.body())
+
+    def work() -> int:
+        with io.TextIOWrapper(lines, encoding="utf-8", errors="replace") as text:
+            return server.library.decisions.load(text)
+
+    return Json({"new": await server.lanes.writing.run(work)})
 
 
 @router.post("/api/decisions", **described(schemas.Decisions))

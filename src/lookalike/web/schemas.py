@@ -176,6 +176,10 @@ class Decisions(BaseModel):
     decisions: list[Decision]
 
 
+class Taken(BaseModel):
+    new: int = Field(description="Decisions that were not there in the same words.")
+
+
 class Forgotten(BaseModel):
     forgotten: int
 

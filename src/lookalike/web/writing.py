@@ -19,6 +19,7 @@ from lookalike.web import schemas
 from lookalike.web.asking import MOST_FILES, parsed
 from lookalike.web.describing import ADDING, described
 from lookalike.web.looking import Id, one
+from lookalike.web.places import Named, below_roots
 from lookalike.web.refusals import Json, Refusal, as_json
 from lookalike.web.server import Here, Server
 
@@ -37,7 +38,7 @@ class Folders(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    paths: list[Annotated[str, Field(max_length=4096)]] = Field([], max_length=1000)
+    paths: list[Named] = Field([], max_length=1000)
 
 
 def must_write(server: Server) -> None:
@@ -102,32 +103,6 @@ async def events(server: Server) -> AsyncIterator[bytes]:
             return
         before = state
         await asyncio.sleep(0.5)
-
-
-def below_roots(server: Server, paths: list[str]) -> list[Path]:
-    """The paths in full, all roots for none; `Refusal` where one lies elsewhere, however it is written."""
-    with server.library.view() as view:
-        roots = [root.path for root in view.roots()]
-    if not roots:
-        raise Refusal(409, "the library has no folder yet: index one with `lookalike index FOLDER`")
-    if not paths:
-        return roots
-    return [placed(roots, path) for path in paths]
-
-
-def placed(roots: list[Path], path: str) -> Path:
-    for root in roots:
-        try:
-            home = root.resolve(strict=True)
-            full = (home / path).resolve(strict=True)
-        except (OSError, ValueError, RuntimeError):
-            continue
-        if full.is_relative_to(home):
-            return full
-    raise Refusal(
-        403,
-        f"{path[:80]!r} is nothing in the folders of this library; `lookalike index` adds others",
-    )
 
 
 def store(server: Server, name: str, data: bytes) -> Path:
