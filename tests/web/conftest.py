@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from tests.library.drawing import album, draw
 
 from lookalike.library import Library
-from lookalike.web import explaining, reviewing
+from lookalike.web import explaining, reviewing, writing
 from lookalike.web.app import create_app
 from lookalike.web.settings import Settings
 
@@ -50,5 +50,5 @@ def picture(tmp_path: Path) -> bytes:
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes long is waited for in one request, however busy the machine is."""
-    for routes in (reviewing, explaining):
+    for routes in (reviewing, explaining, writing):
         monkeypatch.setattr(routes, "PATIENCE", 120.0)

@@ -10,11 +10,15 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from filelock import FileLock
 from tests.library.drawing import album, draw
 from tests.web.conftest import ADDRESS, MARKED
 
 from lookalike.library import Library
+from lookalike.web import changes, writing
 from lookalike.web.app import create_app
+from lookalike.web.changes import Changes, State
+from lookalike.web.refusals import Refusal
 from lookalike.web.settings import Settings
 
 
@@ -34,21 +38,23 @@ def client(folder: Path) -> Iterator[TestClient]:
             yield client
 
 
-def ended(client: TestClient) -> dict[str, Any]:
-    """The state of indexing once it has ended."""
+def ended(client: TestClient, begun: Any) -> dict[str, Any]:
+    """The state of a change once it has ended."""
+    assert begun.status_code == 202, begun.text
+    words = {"ticket": begun.json()["ticket"]}
     for _ in range(400):
-        state: dict[str, Any] = client.get("/api/indexing").json()
-        if not state["running"] and state["number"]:
+        state: dict[str, Any] = client.get("/api/indexing", params=words).json()
+        if not state["running"]:
             return state
         time.sleep(0.05)
-    raise AssertionError(f"indexing does not end: {state}")
+    raise AssertionError(f"it does not end: {state}")
 
 
 def test_new_files_are_found_while_the_server_runs(client: TestClient, folder: Path) -> None:
     draw(folder / "new.jpg", 77)
     begun = client.post("/api/images", json={})
     assert (begun.status_code, begun.json()["running"]) == (202, True)
-    state = ended(client)
+    state = ended(client, begun)
     assert state["message"] == "1 new, 6 unchanged"
     found = client.get("/api/images", params={"where": "path = 'new.jpg'"}).json()["images"]
     assert [image["path"] for image in found] == ["new.jpg"]
@@ -65,8 +71,7 @@ def test_pictures_that_are_sent_are_kept_and_indexed(
         ("picture", ("cat photo!.png", other)),
     ]
     for _ in range(2):  # the second time nothing is new
-        assert client.post("/api/images", files=files).status_code == 202
-        ended(client)
+        ended(client, client.post("/api/images", files=files))
     assert sorted(path.name for path in (folder / "Uploads").iterdir()) == [
         "cat photo 2.png",
         "cat photo.png",
@@ -91,12 +96,118 @@ def test_only_folders_of_the_library_are_indexed(client: TestClient, path: str) 
 
 
 def test_indexing_tells_how_it_goes_as_events(client: TestClient) -> None:
-    client.post("/api/images", json={"paths": ["odd"]})
-    with client.stream("GET", "/api/indexing", headers={"Accept": "text/event-stream"}) as stream:
+    begun = client.post("/api/images", json={"paths": ["odd"]})
+    address = f"/api/indexing?ticket={begun.json()['ticket']}"
+    with client.stream("GET", address, headers={"Accept": "text/event-stream"}) as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
         events = [json.loads(line[6:]) for line in stream.iter_lines() if line.startswith("data: ")]
     assert events[-1]["running"] is False
-    assert ended(client)["message"] == "3 unchanged"
+    assert ended(client, begun)["message"] == events[-1]["message"] == "3 unchanged"
+
+
+def test_files_that_failed_are_tried_again_only_where_that_is_asked(
+    client: TestClient, folder: Path
+) -> None:
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(400))
+    for words, said in (
+        ({}, "6 unchanged, 1 failed"),
+        ({"paths": ["broken.jpg"]}, "no pictures"),
+        ({"paths": ["broken.jpg"], "retry_failed": True}, "1 failed"),
+        ({"exclude": ["odd"], "include": ["00*"]}, "3 unchanged"),
+    ):
+        assert ended(client, client.post("/api/images", json=words))["message"] == said
+    state = ended(client, client.post("/api/images", json={"include": ["[z-a]"]}))
+    assert (state["error"], state["result"]) == ("UsageError", None)
+    assert "no pattern" in state["message"]
+
+
+def test_what_indexing_costs_is_promised_and_nothing_is_written(
+    client: TestClient, folder: Path
+) -> None:
+    for number in range(3):
+        draw(folder / f"new{number}.jpg", 500 + number)
+    promised = client.get("/api/promise", params={"sample": 2}).json()
+    assert (promised["files"], promised["to_index"], promised["sampled"]) == (9, 3, 2)
+    assert promised["images_per_second"] > 0 and promised["disk_bytes"] > 0
+    assert client.get("/api/info").json()["images"] == 6
+    some = client.get("/api/promise", params={"path": ["odd"], "exclude": ["*.png"]}).json()
+    assert (some["to_index"], some["seconds"], some["running"]) == (0, 0, False)
+    assert client.get("/api/promise", params={"path": "../"}).status_code == 403
+    assert client.get("/api/promise", params={"include": "[z-a]"}).status_code == 400
+
+
+def test_a_promise_is_made_anew_when_it_has_grown_old(
+    client: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert client.get("/api/promise").json()["to_index"] == 0
+    draw(folder / "new.jpg", 500)
+    assert client.get("/api/promise").json()["to_index"] == 0
+    monkeypatch.setattr(writing, "FRESH_SECONDS", 0.0)
+    assert client.get("/api/promise").json()["to_index"] == 1
+
+
+def test_tickets_tell_the_runs_of_several_processes_apart(tmp_path: Path) -> None:
+    folder = album(tmp_path / "photos", 6)
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["color"])
+        mine, theirs = (Changes(library.folder, tmp_path / "shared") for _ in range(2))
+
+        def words(path: Path) -> dict[str, Any]:
+            return {"paths": [str(path)], "options": {}}
+
+        with FileLock(tmp_path / "shared" / "lock"):
+            first = mine.ask("indexing", words(folder / "odd"))
+            others = [theirs.ask("indexing", words(folder / name)) for name in ("000.jpg", "odd")]
+            assert mine.state() == State()  # nobody's turn has come
+            assert theirs.state(first.ticket).message == "waiting"
+        states = [settled(mine, one.ticket) for one in (first, *others)]
+        assert [state.message for state in states] == ["3 unchanged", "4 unchanged", "4 unchanged"]
+        assert states[1].number == states[2].number != states[0].number
+        last = mine.state()
+        assert last.number == 2 and last.ticket == ""
+        for ticket in ("0" * 16, "../../etc/passwd", "run-1"):
+            with pytest.raises(Refusal, match="ticket"):
+                mine.state(ticket)
+        mine.close()
+        theirs.close()
+
+
+def test_whoever_waits_when_the_server_ends_is_told(tmp_path: Path) -> None:
+    changes = Changes(tmp_path / "nothing", tmp_path / "shared")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    with FileLock(tmp_path / "shared" / "lock"):
+        asked = changes.ask("indexing", {"paths": ["x"], "options": {}}, scratch=scratch)
+        changes.close()
+        state = changes.state(asked.ticket)
+    assert (state.running, state.error) == (False, "LibraryError")
+    assert "went down" in state.message and not scratch.exists()
+
+
+def test_old_runs_and_their_tickets_are_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "KEPT", 1)
+    several = Changes(tmp_path / "nothing", tmp_path / "shared")
+    tickets = []
+    for _ in range(2):
+        tickets.append(several.ask("indexing", {"paths": [], "options": {}}).ticket)
+        state = settled(several, tickets[-1])
+        assert (state.error, state.result) == ("NoLibrary", None)
+    several.close()
+    left = sorted(file.suffix for file in (tmp_path / "shared").glob("*.*"))
+    assert left == [".json", ".ticket"]
+    with pytest.raises(Refusal, match="not known"):
+        several.state(tickets[0])
+
+
+def settled(changes: Changes, ticket: str) -> State:
+    for _ in range(1200):
+        state = changes.state(ticket)
+        if not state.running:
+            return state
+        time.sleep(0.05)
+    raise AssertionError(f"it does not end: {state}")
 
 
 def test_another_writer_is_named_and_nothing_is_lost(client: TestClient, folder: Path) -> None:
@@ -126,8 +237,7 @@ def test_decisions_are_made_listed_and_taken_back(client: TestClient) -> None:
 
 def test_duplicates_heed_what_was_decided(client: TestClient, folder: Path) -> None:
     (folder / "copy.jpg").write_bytes((folder / "000.jpg").read_bytes())
-    client.post("/api/images", json={})
-    ended(client)
+    ended(client, client.post("/api/images", json={}))
     (group,) = client.get("/api/duplicates", params={"kind": "exact"}).json()["groups"]
     assert sorted(member["path"] for member in group["members"]) == ["000.jpg", "copy.jpg"]
     assert not any(member["keep"] for member in group["members"])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 from tests.library.drawing import album, draw
 from tests.web.running import free_port, running
@@ -23,12 +24,13 @@ from lookalike.client.questions import weighted
 from lookalike.duplicates.report import Duplicates
 from lookalike.errors import LibraryError, LibraryReadOnly, Outcome, UsageError
 from lookalike.explaining.explainer import Explainer
-from lookalike.indexing.report import Progress
+from lookalike.indexing.report import Added, Indexing, Progress
 from lookalike.library import Library
 from lookalike.query import Query, Term
 from lookalike.stores import records
 from lookalike.web import explaining, reviewing
 from lookalike.web.app import create_app
+from lookalike.web.changes import Changes, Wanted
 from lookalike.web.settings import Settings
 
 TOKEN = "correct-horse"
@@ -244,6 +246,50 @@ def test_a_library_is_changed_from_afar(tmp_path: Path) -> None:
                 client.remove(["nowhere"])
 
 
+def test_adding_waits_for_its_own_run_and_no_other(tmp_path: Path) -> None:
+    folder = album(tmp_path / "photos", 6)
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["color"])
+        shared = tmp_path / "shared"
+        app = create_app(library, Settings(writable=True, folder=shared))
+        another = Changes(library.folder, shared / "changes")  # another process of the same server
+        got: list[Added] = []
+
+        def add(port: int) -> None:
+            with Client(f"http://127.0.0.1:{port}") as client:
+                got.append(client.add(["new.jpg"]))
+
+        draw(folder / "new.jpg", 77)
+        with running(app) as port:
+            thread = threading.Thread(target=add, args=(port,))
+            with FileLock(shared / "changes" / "lock"):
+                thread.start()
+                while not list((shared / "changes").glob("*.ticket")):
+                    thread.join(0.01)
+                words = {"paths": [str(folder / "odd")], "options": {}}
+                another._run([Wanted("0" * 16, "indexing", words)])  # its turn came first
+                thread.join(1.5)
+                assert thread.is_alive() and not got
+            thread.join(60)
+    assert [(one.new, one.unchanged) for one in got] == [(1, 0)]
+
+
+def test_a_promise_is_that_of_the_library(tmp_path: Path) -> None:
+    folder = album(tmp_path / "photos", 6)
+    with Library.create(folder) as library:
+        library.add([folder / "odd"], extractors=["color"])
+        app = create_app(library, Settings(writable=True))
+        options = Indexing(include=("00*",))
+        with running(app) as port, Client(f"http://127.0.0.1:{port}") as client:
+            theirs = client.promise(["."], options=options, sample=2)
+            ours = library.promise([folder / "odd"], options=options, sample=2)
+            assert (theirs.files, theirs.to_index) == (ours.files, ours.to_index) == (3, 0)
+            with pytest.raises(UsageError, match="`workers`"):
+                client.add(options=Indexing(workers=99))
+            with pytest.raises(UsageError, match="no pattern"):
+                client.add(options=Indexing(include=("[z-a]",)))
+
+
 def test_errors_are_those_of_the_library(served: str) -> None:
     with Client(served) as client:
         with pytest.raises(UsageError, match="no field nonsense"):
@@ -252,6 +298,8 @@ def test_errors_are_those_of_the_library(served: str) -> None:
             client.search(b"\xff\xd8\xff\xe0" + bytes(300))
         with pytest.raises(LibraryReadOnly, match="--writable"):
             client.add()
+        with pytest.raises(LibraryReadOnly, match="--writable"):
+            client.promise()
     with Client(served.partition("?")[0]) as nobody, pytest.raises(UsageError, match="token"):
         nobody.info()
     with (

@@ -130,6 +130,8 @@ def test_a_server_that_only_reads_changes_nothing(client: TestClient) -> None:
         client.post("/api/decisions", json=decided, headers=MARKED),
         client.request("DELETE", "/api/decisions", json=decided, headers=MARKED),
         client.post("/api/decisions/lines", content=b"", headers=MARKED),
+        client.post("/api/images", json={}, headers=MARKED),
+        client.get("/api/promise"),
     ):
         assert answer.status_code == 403
         assert "--writable" in answer.json()["error"]

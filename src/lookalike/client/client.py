@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from lookalike.client.answers import Served, added, answer, duplicates, image, refusal, served
-from lookalike.client.connection import PAUSES, Connection
+from lookalike.client.changes import ended, step
+from lookalike.client.changes import words_of as words_of_options
+from lookalike.client.connection import Connection
 from lookalike.client.decisions import Decisions
 from lookalike.client.explanations import Explanations
 from lookalike.client.pictures import Images, ids_below
 from lookalike.client.questions import words_of
 from lookalike.duplicates.report import Duplicates, Kind
-from lookalike.errors import LibraryError, Outcome, UsageError
+from lookalike.errors import Outcome, UsageError
 from lookalike.images.needs import Pixels
-from lookalike.indexing.report import Added, Progress, ProgressCallback
+from lookalike.indexing.report import Added, Indexing, ProgressCallback, Promise
 from lookalike.query import Hits, Query
 from lookalike.stores.records import Image
 
@@ -71,23 +73,40 @@ class Client:
         ]
 
     def add(
-        self, sources: Sequence[Path | str] = (), *, progress: ProgressCallback | None = None
+        self,
+        sources: Sequence[Path | str] = (),
+        *,
+        options: Indexing | None = None,
+        progress: ProgressCallback | None = None,
     ) -> Added:
         """As `Library.add`: index folders and files below the library's roots again (all of them without
-        any), in the spaces that it has, and wait for the end. `LibraryReadOnly`; `LibraryError` where
-        indexing failed."""
-        paths = posix(sources)
-        started = time.monotonic()
-        number = self.connection.get("/api/indexing")["number"]
-        state = self.connection.send("POST", "/api/images", {"paths": paths})
-        while state["running"] or state["number"] <= number:
-            if progress is not None and state["running"]:
-                progress(step(state, time.monotonic() - started))
-            time.sleep(PAUSES[0])
-            state = self.connection.get("/api/indexing")
-        if state["added"] is None:
-            raise LibraryError(state["message"])
-        return added(state["added"])
+        any), in the spaces that it has, and wait for the end. `LibraryReadOnly`; of the options, the
+        server decides on workers, limits and normalising itself, and takes no table of metadata."""
+        words = {**words_of_options(options), "paths": posix(sources)}
+        state = self.connection.send("POST", "/api/images", words)
+        watch = None
+        if progress is not None:
+
+            def watch(state: Mapping[str, Any], seconds: float) -> None:
+                progress(step(state, seconds))
+
+        return added(ended(self.connection, state, watch))
+
+    def promise(
+        self,
+        sources: Sequence[Path | str] = (),
+        *,
+        options: Indexing | None = None,
+        sample: int = 128,
+    ) -> Promise:
+        """As `Library.promise`: what `add` would cost, from a timed sample; nothing is written.
+        `LibraryReadOnly` where nothing may be added."""
+        words = words_of_options(options)
+        asked = {name: words.get(name) for name in ("include", "exclude", "retry_failed")}
+        document = self.connection.get(
+            "/api/promise", {**asked, "path": posix(sources), "sample": sample}
+        )
+        return Promise(**{field.name: document[field.name] for field in fields(Promise)})
 
     def remove(self, pictures: Iterable[int | Path | str]) -> int:
         """As `Library.remove`: forget images (by id), files or whole folders; how many. The files stay."""
@@ -173,15 +192,3 @@ class Client:
 def posix(paths: Iterable[Path | str]) -> list[str]:
     """Paths as addresses have them."""
     return [Path(path).as_posix() for path in paths]
-
-
-def step(state: Mapping[str, Any], seconds: float) -> Progress:
-    """Where indexing stands, in the words of `Library.add`."""
-    return Progress(
-        done=state["done"],
-        total=state["total"],
-        indexed=state["indexed"],
-        failed=state["failed"],
-        path=state["message"],
-        seconds=seconds,
-    )

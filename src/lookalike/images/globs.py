@@ -57,7 +57,10 @@ def _compile(globs: Sequence[str]) -> tuple[re.Pattern[str] | None, re.Pattern[s
 
 def _any_of(patterns: list[str]) -> re.Pattern[str] | None:
     flags = re.IGNORECASE | re.DOTALL
-    return re.compile("|".join(patterns), flags) if patterns else None
+    try:
+        return re.compile("|".join(patterns), flags) if patterns else None
+    except re.error as error:
+        raise UsageError(f"no pattern for files: {error}") from None
 
 
 def _translate(glob: str) -> str:

@@ -120,10 +120,18 @@ def check_indexes(library: Library, _: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def promise(library: Library, words: Mapping[str, Any]) -> Any:
+    from lookalike.indexing.report import Indexing
+
+    options = Indexing(**words["options"])
+    return library.promise(words["paths"], options=options, sample=words["sample"])
+
+
 JOBS = {
     "duplicates": lambda library, words: library.duplicates(**words),
     "similar groups": lambda library, words: library.similar_groups(**words),
     "map": draw_map,
+    "promise": promise,
     "check of indexes": check_indexes,
 }
 READING = frozenset(JOBS) - {"check of indexes"}

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from lookalike.stores.contract import View
+from lookalike.stores.records import IMPORTED
 from lookalike.web.refusals import Refusal
 from lookalike.web.server import Server
 
@@ -20,8 +21,9 @@ Named = Annotated[str, Field(max_length=4096, description="Below one of the libr
 def below_roots(server: Server, paths: Sequence[str]) -> list[Path]:
     """Files and folders that are there, in full, all roots for none; `Refusal` where one lies elsewhere,
     however it is written."""
+    imported = server.library.folder / IMPORTED  # stands for no folder of the disk
     with server.library.view() as view:
-        roots = [root.path for root in view.roots()]
+        roots = [root.path for root in view.roots() if root.path != imported]
     if not roots:
         raise Refusal(409, "the library has no folder yet: index one with `lookalike index FOLDER`")
     if not paths:

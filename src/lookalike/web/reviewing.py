@@ -150,7 +150,9 @@ async def decision_lines(server: Here) -> Response:
     return Response(await server.lanes.quick.run(work), media_type=LINES)
 
 
-@router.post("/api/decisions/lines", openapi_extra=body({LINES: TEXT}), **described(schemas.Taken))
+@router.post(
+    "/api/decisions/lines", openapi_extra=body({"text/plain": TEXT}), **described(schemas.Taken)
+)
 async def take_over_decisions(server: Here, request: Request) -> Response:
     """Take over decisions that another library gave as lines. A line that is none is named, and then
     nothing is taken over."""

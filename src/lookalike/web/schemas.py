@@ -184,16 +184,32 @@ class Forgotten(BaseModel):
     forgotten: int
 
 
-class Indexing(BaseModel):
+class Change(BaseModel):
     running: bool
+    kind: str = Field(
+        description="indexing, import (of vectors), index (built) or check (of indexes)."
+    )
     done: int
     total: int | None
     indexed: int
     failed: int
     rate: float = Field(description="Files a second.")
     message: str
-    number: int = Field(description="How many runs this server has begun.")
-    added: dict[str, Any] | None = Field(description="What the last run did, where it ended well.")
+    number: int = Field(description="Of the run: how many this server has begun.")
+    ticket: str = Field(description="Under which it was asked for, or is asked about.")
+    result: dict[str, Any] | None = Field(description="What came of it, where it ended well.")
+    error: str = Field(description="The kind of error it failed with.")
+
+
+class Promise(BaseModel):
+    running: bool
+    files: int = Field(description="Found below the paths.")
+    to_index: int
+    sampled: int
+    images_per_second: float
+    seconds: float
+    disk_bytes: int
+    peak_memory_bytes: int | None
 
 
 class Explained(BaseModel):

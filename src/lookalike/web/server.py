@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import tempfile
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
@@ -12,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from fastapi import Depends, Request
@@ -19,8 +22,8 @@ from fastapi import Depends, Request
 from lookalike.errors import LookalikeError
 from lookalike.library import Library
 from lookalike.web.apart import Apart
+from lookalike.web.changes import Changes
 from lookalike.web.gathering import Gathering
-from lookalike.web.indexing import Indexing
 from lookalike.web.lanes import Lane
 from lookalike.web.settings import Settings
 from lookalike.web.uploads import Uploads
@@ -79,15 +82,24 @@ class Remembered:
         self._lane = lane
         self._kept = kept
         self._futures: OrderedDict[Hashable, Future[Any]] = OrderedDict()
+        self._ended: WeakKeyDictionary[Future[Any], float] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
-    async def get(self, key: Hashable, work: Callable[[], Any], *, patience: float) -> Any | None:
-        """What `work` returned for this key; None if it is not there within `patience` seconds: ask
-        again, it goes on meanwhile."""
+    async def get(
+        self,
+        key: Hashable,
+        work: Callable[[], Any],
+        *,
+        patience: float,
+        fresh: float = math.inf,
+    ) -> Any | None:
+        """What `work` returned for this key, no more than `fresh` seconds ago; None if it is not there
+        within `patience` seconds: ask again, it goes on meanwhile."""
         with self._lock:
             future = self._futures.get(key)
-            if future is None or (future.done() and future.exception() is not None):
+            if future is None or self._stale(future, fresh):
                 future = self._futures[key] = self._lane.submit(work)
+                future.add_done_callback(self._note)
             self._futures.move_to_end(key)
             while len(self._futures) > self._kept:
                 self._futures.popitem(last=False)
@@ -96,6 +108,15 @@ class Remembered:
         waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
         done, _ = await asyncio.wait([waiting], timeout=patience)
         return waiting.result() if done else None
+
+    def _note(self, future: Future[Any]) -> None:
+        self._ended[future] = time.monotonic()
+
+    def _stale(self, future: Future[Any], fresh: float) -> bool:
+        if not future.done():
+            return False
+        age = time.monotonic() - self._ended.get(future, math.inf)
+        return future.cancelled() or future.exception() is not None or age > fresh
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +130,7 @@ class Server:
     uploads: Uploads
     remembered: Remembered
     apart: Apart
-    indexing: Indexing
+    changes: Changes
     gathering: Gathering
     temporary: tempfile.TemporaryDirectory[str] | None = None
     _explainers: list[Explainer] = field(default_factory=list)
@@ -131,7 +152,7 @@ class Server:
             uploads=Uploads(folder / "uploads", library.limits, kept_bytes=settings.kept_bytes),
             remembered=Remembered(lanes.long),
             apart=Apart(library.folder),
-            indexing=Indexing(library.folder, folder),
+            changes=Changes(library.folder, folder / "changes"),
             gathering=Gathering(library, waiting=settings.waiting, patience=settings.patience),
             temporary=temporary,
         )
@@ -158,7 +179,7 @@ class Server:
         self.apart.close()
         for lane in self.lanes.all():
             lane.close()
-        self.indexing.close()
+        self.changes.close()
         for explainer in self._explainers:
             explainer.close()
         self.uploads.close()

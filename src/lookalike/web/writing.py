@@ -1,23 +1,26 @@
-"""Routes that change the library: pictures added and removed, and how indexing goes."""
+"""Routes that change the library: pictures added and removed, what that would cost, and how it goes."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import UploadFile
 from starlette.responses import Response, StreamingResponse
 
 from lookalike.web import schemas
 from lookalike.web.asking import MOST_FILES, parsed
+from lookalike.web.changes import Kind, State
 from lookalike.web.describing import ADDING, described
+from lookalike.web.hiding import without_places
 from lookalike.web.looking import Id, one
 from lookalike.web.places import Named, below_roots
 from lookalike.web.refusals import Json, Refusal, as_json
@@ -28,17 +31,48 @@ router = APIRouter(tags=["changes"])
 NEW_PICTURES = "Uploads"
 """The folder below the first root that gets pictures which are sent."""
 
+PATIENCE = 5.0
+"""Seconds that a request waits for a promise; then it is told to come again."""
+
+FRESH_SECONDS = 30.0
+"""That a promise holds: whoever was told to come again does so within two; then files may have changed."""
+
+Glob = Annotated[str, Field(min_length=1, max_length=500)]
+
 ENDINGS = {"jpeg": ".jpg", "png": ".png", "gif": ".gif", "bmp": ".bmp", "webp": ".webp"} | {
     "tiff": ".tif", "avif": ".avif", "heic": ".heic",
 }  # fmt: skip
 
 
 class Folders(BaseModel):
-    """What to index: folders and files below the library's roots; none: all of them."""
+    """What to index: folders and files below the library's roots, none for all of them; and how, in the
+    words of `Indexing`."""
 
     model_config = ConfigDict(extra="forbid")
 
     paths: list[Named] = Field([], max_length=1000)
+    include: list[Glob] = Field([], max_length=100, description="Only files that match.")
+    exclude: list[Glob] = Field([], max_length=100, description="Leave out files that match.")
+    retry_failed: bool = Field(False, description="Try files again that failed before.")
+    sidecars: bool = Field(True, description="Read files beside the pictures.")
+    ann: bool = Field(True, description="Build an index where a space is large.")
+
+    def words(self, places: Sequence[Path]) -> dict[str, Any]:
+        """What the process is told that does it."""
+        paths = list(dict.fromkeys(map(os.fspath, places)))
+        return {"paths": paths, "options": self.model_dump(exclude={"paths"})}
+
+
+class Cost(BaseModel):
+    """Of what indexing the cost is asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: list[Named] = Field([], max_length=100)
+    include: list[Glob] = Field([], max_length=100, description="Only files that match.")
+    exclude: list[Glob] = Field([], max_length=100, description="Leave out files that match.")
+    retry_failed: bool = Field(False, description="Try files again that failed before.")
+    sample: int = Field(128, ge=1, le=1000, description="Pictures that are tried.")
 
 
 def must_write(server: Server) -> None:
@@ -47,11 +81,11 @@ def must_write(server: Server) -> None:
         raise Refusal(403, "this server only reads: start it with --writable to change the library")
 
 
-@router.post("/api/images", openapi_extra=ADDING, **described(schemas.Indexing, status=202))
+@router.post("/api/images", openapi_extra=ADDING, **described(schemas.Change, status=202))
 async def add(server: Here, request: Request) -> Response:
     """Index again (`{"paths": […]}`, or nothing for all folders of the library), or add pictures that are
     sent as files named `picture`, which are kept in the folder Uploads of the library. The answer comes
-    at once; GET /api/indexing tells how it goes."""
+    at once; GET /api/indexing tells how it goes, of this run alone with the `ticket` of the answer."""
     must_write(server)
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
         async with request.form(max_files=MOST_FILES, max_fields=0) as form:
@@ -63,21 +97,50 @@ async def add(server: Here, request: Request) -> Response:
         if not sent:
             raise Refusal(422, "send pictures as files named `picture`")
         paths = [await server.lanes.pictures.run(lambda s=s: store(server, *s)) for s in sent]  # type: ignore[misc]
-        paths = [path.parent for path in paths]
+        folders, places = Folders.model_validate({}), [path.parent for path in paths]
     else:
         body = (await request.body()).decode("utf-8", "replace")
         folders = Folders.model_validate(parsed(body or "{}"))
-        paths = await server.lanes.quick.run(lambda: below_roots(server, folders.paths))
-    state = await server.lanes.quick.run(lambda: server.indexing.ask(paths))
-    return Json(asdict(state), 202)
+        places = await server.lanes.quick.run(lambda: below_roots(server, folders.paths))
+    return await asked(server, "indexing", folders.words(places))
 
 
-@router.get("/api/indexing", **described(schemas.Indexing))
-async def indexing(server: Here, accept: Annotated[str, Header()] = "") -> Response:
-    """How indexing goes. With `Accept: text/event-stream`, as events until it ends."""
+@router.get("/api/promise", **described(schemas.Promise, slow=True))
+async def promise(server: Here, cost: Annotated[Cost, Query()]) -> Response:
+    """What POST /api/images would cost, from a timed sample; nothing is written. It takes some seconds to
+    minutes: until it is done, the answer is 202 with `"running": true`: ask again. Only where pictures
+    may be added: it reads folders that a visitor of a library that is only read has no business in."""
+    must_write(server)
+    places = await server.lanes.quick.run(lambda: below_roots(server, cost.path))
+    words = {
+        "paths": [os.fspath(place) for place in places],
+        "options": cost.model_dump(exclude={"path", "sample"}),
+        "sample": cost.sample,
+    }
+    found = await server.remembered.get(
+        ("promise", json.dumps(words)),
+        lambda: server.apart.run("promise", words),
+        patience=PATIENCE,
+        fresh=FRESH_SECONDS,
+    )
+    if found is None:
+        nothing = dict.fromkeys(schemas.Promise.model_fields, 0)
+        return Json({**nothing, "running": True}, 202, {"Retry-After": "2"})
+    return Json({**asdict(found), "running": False})
+
+
+@router.get("/api/indexing", **described(schemas.Change))
+async def indexing(
+    server: Here,
+    ticket: Annotated[str, Query(max_length=64)] = "",
+    accept: Annotated[str, Header()] = "",
+) -> Response:
+    """How the last change goes that takes long (pictures that are indexed, vectors that come in, indexes),
+    or the one that `ticket` was given for. With `Accept: text/event-stream`, as events until it ends."""
+    state = await server.lanes.quick.run(lambda: told(server, server.changes.state(ticket)))
     if "text/event-stream" in accept:
-        return StreamingResponse(events(server), media_type="text/event-stream")
-    return Json(asdict(await server.lanes.quick.run(server.indexing.state)))
+        return StreamingResponse(events(server, ticket), media_type="text/event-stream")
+    return Json(state)
 
 
 @router.delete("/api/images/{id}", **described(schemas.Forgotten))
@@ -93,10 +156,27 @@ async def remove(server: Here, id: Id) -> Response:
     return Json({"forgotten": await server.lanes.writing.run(work)})
 
 
-async def events(server: Server) -> AsyncIterator[bytes]:
+async def asked(
+    server: Server, kind: Kind, words: Mapping[str, Any], *, scratch: Path | None = None
+) -> Response:
+    """The answer to a change that is asked for and takes long."""
+    state = await server.lanes.quick.run(
+        lambda: told(server, server.changes.ask(kind, words, scratch=scratch))
+    )
+    return Json(state, 202)
+
+
+def told(server: Server, state: State) -> dict[str, Any]:
+    document = asdict(state)
+    if server.settings.exposed:
+        document = without_places(server.library, document)
+    return document
+
+
+async def events(server: Server, ticket: str) -> AsyncIterator[bytes]:
     before: dict[str, Any] = {}
     while True:
-        state = asdict(await server.lanes.quick.run(server.indexing.state))
+        state = await server.lanes.quick.run(lambda: told(server, server.changes.state(ticket)))
         if state != before:
             yield b"data: " + as_json(state) + b"\n\n"
         if not state["running"]:
