@@ -4,7 +4,7 @@
 
 Ten million, the whole of it (an hour on two cores, 12 GB of disk):
 
-    python benchmarks/ann_data.py sift PHOTOS sift.npy --count 10000000
+    python benchmarks/ann_data.py sift PHOTOS ... sift.npy --count 10000000
     python benchmarks/ann_data.py spread REAL.npy spread.npy --count 10000000 --dim 256
     python benchmarks/ann_scale.py sift.npy --plot sift.png
     python benchmarks/ann_scale.py spread.npy --plot spread.png

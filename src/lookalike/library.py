@@ -84,16 +84,19 @@ class Library:
         read_only: bool = False,
         limits: Limits | None = None,
         readers: int = 1,
+        device: str | None = None,
     ) -> Self:
         """The library of a folder of pictures, or the `.lookalike` folder itself; `NoLibrary`.
 
         limits   what a picture that somebody asks with may cost
         readers  processes that read such pictures, for every space that is asked; they start when they
                  are needed, and more than one only serve questions that come at the same time
+        device   the graphics card that searches, as PyTorch calls it ("cuda"): its memory holds the
+                 vectors, and the answers are the same (the extra `gpu`); `UsageError` if it is not there
         """
         for kept in (Path(folder) / FOLDER, Path(folder)):
             if is_library(kept):
-                store = LocalStore.open(kept, read_only=read_only)
+                store = LocalStore.open(kept, read_only=read_only, device=device)
                 return cls(store, limits=limits, readers=readers)
         raise NoLibrary(f"no library in {folder}: make one with `lookalike index {folder}`")
 

@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib.util
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.stores.conftest import STORES
 from tests.stores.toys import Vector, best, entry, put, space
 
 from lookalike.errors import UsageError
 from lookalike.stores.contract import Neighbours, Store
+from lookalike.stores.local import LocalStore
 from lookalike.vectors.similarity import Similarity
 
 KEY = "many@1"
 DIM = 16
+
+NEEDS_TORCH = pytest.mark.skipif(
+    not importlib.util.find_spec("torch"), reason="needs PyTorch (lookalike[gpu])"
+)
+
+
+def on_a_device(tmp_path: Path) -> LocalStore:
+    """The local store that lets PyTorch search, on the device that every machine has."""
+    folder = tmp_path / "photos" / ".lookalike"
+    LocalStore.create(folder).close()
+    return LocalStore.open(folder, device="cpu")
+
+
+@pytest.fixture(params=[*sorted(STORES), pytest.param("device", marks=NEEDS_TORCH)])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """A library without roots and spaces."""
+    store = STORES.get(request.param, on_a_device)(tmp_path)
+    yield store
+    store.close()
 
 
 def clustered(count: int, *, unit: bool, seed: int = 7) -> Vector:

@@ -74,6 +74,12 @@ def _environment(name: str) -> dict[str, Any]:
     **_environment("WORKERS"),
 )
 @click.option(
+    "--device",
+    metavar="NAME",
+    help="The graphics card that searches, as PyTorch calls it (cuda): its memory holds the vectors.",
+    **_environment("DEVICE"),
+)
+@click.option(
     "--rate",
     type=click.FloatRange(min=0),
     metavar="N",
@@ -133,6 +139,7 @@ def command(
     allow_url: bool,
     hosts: tuple[str, ...],
     workers: int,
+    device: str | None,
     rate: float | None,
     max_upload: int,
     max_pixels: int,
@@ -157,7 +164,9 @@ def command(
     from lookalike.web.settings import Settings
 
     folder = finding.locate(library)
-    with Library.open(folder, read_only=True) as opened:
+    with Library.open(
+        folder, read_only=True, device=device
+    ) as opened:  # a wrong one is said at once
         info = opened.info()
     exposed = not is_local(host)
     if exposed and not token:
@@ -186,7 +195,7 @@ def command(
             if open_:
                 _browse(entrance)
 
-        serving = Serving(folder, settings, limits, readers)
+        serving = Serving(folder, settings, limits, readers, device)
         at = check_indexes.time() if check_indexes else None
         busy = serve(serving, bound, workers=workers, ready=ready, check_indexes=at)
     output.note("Ended.")

@@ -44,12 +44,18 @@ END_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What one process needs to know. `readers`: see `Library.open`."""
+    """What one process needs to know. `readers`, `device`: see `Library.open`."""
 
     folder: Path
     settings: Settings
     limits: Limits
     readers: int
+    device: str | None = None
+
+    def opened(self) -> Library:
+        return Library.open(
+            self.folder, limits=self.limits, readers=self.readers, device=self.device
+        )
 
 
 def serve(
@@ -67,7 +73,7 @@ def serve(
     True where a thread is still at work, for minutes perhaps: end the process with `at_once` then.
     `LookalikeError` where the library cannot be opened.
     """
-    with Library.open(serving.folder, limits=serving.limits, readers=serving.readers) as library:
+    with serving.opened() as library:
         if workers == 1:
             app = create_app(library, serving.settings)
             with ended_by_signal(), checked_daily(library.folder, check_indexes):
@@ -101,7 +107,7 @@ def share_cores(workers: int) -> None:
 def application() -> FastAPI:
     """The application of one of several processes."""
     serving = read(os.environ[ENVIRONMENT])
-    library = Library.open(serving.folder, limits=serving.limits, readers=serving.readers)
+    library = serving.opened()
     atexit.register(library.close)
     return create_app(library, serving.settings)
 
@@ -197,5 +203,9 @@ def read(text: str) -> Serving:
     settings["folder"] = settings["folder"] and Path(settings["folder"])
     settings["hosts"] = tuple(settings["hosts"])
     return Serving(
-        Path(record["folder"]), Settings(**settings), Limits(**record["limits"]), record["readers"]
+        Path(record["folder"]),
+        Settings(**settings),
+        Limits(**record["limits"]),
+        record["readers"],
+        record["device"],
     )

@@ -18,7 +18,7 @@ LATE = 300
 @pytest.fixture(autouse=True)
 def early(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fifty vectors are many here, and the second search begins."""
-    monkeypatch.setattr(fresh, "STEP_BYTES", 50 * DIM * 4)
+    monkeypatch.setattr(fresh, "STEP", 50 * DIM)
     monkeypatch.setattr(fresh, "PATIENCE", 1)
 
 

@@ -19,8 +19,9 @@ from lookalike.stores.local.matrix import Matrix
 from lookalike.vectors.ann import AnnIndex, chunks
 from lookalike.vectors.similarity import Similarity
 
-STEP_BYTES = 8 << 20
-"""Of vectors that may be compared one by one before they are indexed: below a millisecond."""
+STEP = 1 << 20
+"""Numbers in vectors that may be compared one by one before they are indexed: below a millisecond, in
+half precision too."""
 
 PATIENCE = 8
 """Searches that a process does first: one that answers a single question has no use for it."""
@@ -46,7 +47,7 @@ class Fresh:
     def offer(self, matrix: Matrix) -> None:
         """Begin to index the rows that are not in it, if they are many; returns at once."""
         late = len(matrix.ids) - self.end
-        if late * matrix.vectors.shape[1] * matrix.vectors.itemsize < STEP_BYTES:
+        if late * matrix.vectors.shape[1] < STEP:
             return
         with self._lock:
             self._asked += 1

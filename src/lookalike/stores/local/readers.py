@@ -31,6 +31,7 @@ IDLE = 16
 """Connections kept for the next view. More threads than that get new ones, a millisecond each."""
 
 if TYPE_CHECKING:
+    from lookalike.stores.local.cards import Cards
     from lookalike.stores.local.snapshot import Columns, Snapshot
 
 State = tuple[int, int, int]
@@ -40,7 +41,7 @@ Fitted = Mapping[str, NDArray[np.generic]]
 class Readers:
     """Gives out views. Safe to use from many threads, and after a fork."""
 
-    def __init__(self, folder: Path, *, writable: bool) -> None:
+    def __init__(self, folder: Path, *, writable: bool, device: str | None = None) -> None:
         self._folder = folder
         self._access: Access = "read" if writable else "read-only"
         self._lock = threading.Lock()
@@ -49,6 +50,7 @@ class Readers:
         self._fitted: dict[int, Fitted] = {}
         self._columns: Columns | None = None
         self._shelf = Shelf(folder)
+        self._cards = _cards(device)
         self._process = os.getpid()
         self._unchanged: tuple[int, int] | None = None
         self._closed = False
@@ -88,6 +90,8 @@ class Readers:
             self._matrices.clear()
             self._columns = None
             self._shelf.clear()
+            if self._cards is not None:
+                self._cards.clear()
 
     def view(self, connection: sqlite3.Connection) -> LocalView:
         """The state of this moment: one transaction, and the maps of all spaces.
@@ -109,7 +113,14 @@ class Readers:
                 connection.execute("ROLLBACK")
         named = {row.key: row for row in spaces}
         return LocalView(
-            self._folder, connection, named, matrices, fitted, self._snapshot, self._shelf
+            self._folder,
+            connection,
+            named,
+            matrices,
+            fitted,
+            self._snapshot,
+            self._shelf,
+            self._cards,
         )
 
     def _snapshot(self, connection: sqlite3.Connection) -> Snapshot:
@@ -191,6 +202,14 @@ class Readers:
     def _drop(self) -> None:
         while self._idle:
             self._idle.pop().close()
+
+
+def _cards(device: str | None) -> Cards | None:
+    if device is None:
+        return None
+    from lookalike.stores.local.cards import Cards
+
+    return Cards(device)
 
 
 def _dead(connection: sqlite3.Connection, row: SpaceRow, known: Rows) -> Rows:

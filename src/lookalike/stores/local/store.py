@@ -41,12 +41,19 @@ if TYPE_CHECKING:
 class LocalStore:
     """See `Store`. One object serves all threads of a process, which take views and writers."""
 
-    def __init__(self, folder: Path, *, read_only: bool, migrations: Sequence[Migration]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        read_only: bool,
+        migrations: Sequence[Migration],
+        device: str | None = None,
+    ) -> None:
         folder = folder.absolute()  # the caller may change its working directory
         self._folder = folder
         self._read_only = read_only or not writable(folder)
         self._migrations = migrations
-        self._readers = Readers(folder, writable=not self._read_only)
+        self._readers = Readers(folder, writable=not self._read_only, device=device)
 
     @classmethod
     def create(cls, folder: Path, *, migrations: Sequence[Migration] = MIGRATIONS) -> Self:
@@ -64,16 +71,22 @@ class LocalStore:
 
     @classmethod
     def open(
-        cls, folder: Path, *, read_only: bool = False, migrations: Sequence[Migration] = MIGRATIONS
+        cls,
+        folder: Path,
+        *,
+        read_only: bool = False,
+        device: str | None = None,
+        migrations: Sequence[Migration] = MIGRATIONS,
     ) -> Self:
-        """The library in `folder`. Opens for reading where it cannot be written to.
+        """The library in `folder`. Opens for reading where it cannot be written to. `device`: what PyTorch
+        calls the graphics card that searches ("cuda").
 
         `NoLibrary`, `LibraryTooNew`, `LibraryDamaged`. A library of an older version is brought up
         to date, which needs the writer's lock (`LibraryBusy`) and the right to write.
         """
         if not (folder / CATALOGUE).is_file():
             raise NoLibrary(f"no library in {folder}: make one with `lookalike index`")
-        store = cls(folder, read_only=read_only, migrations=migrations)
+        store = cls(folder, read_only=read_only, migrations=migrations, device=device)
         try:
             if store.format < len(migrations):
                 store._bring_up_to_date()

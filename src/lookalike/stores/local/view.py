@@ -43,6 +43,7 @@ from lookalike.vectors.similarity import Similarity
 if TYPE_CHECKING:
     from lookalike.stores.filters import FieldFacts
     from lookalike.stores.local.captions import Scores
+    from lookalike.stores.local.cards import Cards
     from lookalike.stores.local.snapshot import Snapshot
 
 
@@ -59,6 +60,7 @@ class LocalView:
         fitted: Mapping[int, Mapping[str, NDArray[np.generic]]],
         snapshot: Callable[[sqlite3.Connection], Snapshot],
         shelf: Shelf,
+        cards: Cards | None,
     ) -> None:
         self._folder = folder
         self._connection = connection
@@ -67,6 +69,7 @@ class LocalView:
         self._fitted = fitted
         self._snapshot = snapshot
         self._shelf = shelf
+        self._cards = cards
         self._cursors: list[sqlite3.Cursor] = []
 
     @property
@@ -121,6 +124,10 @@ class LocalView:
             rows = np.sort(matrix.rows_of(np.sort(np.asarray(among, np.int64))))
             rows = rows[(rows >= 0) & (np.diff(rows, prepend=-1) > 0)]
         similarity = similarity or row.similarity
+        if self._cards is not None and self.parts(row) == 1:
+            best = self._cards.nearest(row, matrix, queries, k, similarity=similarity, rows=rows)
+            if best is not None:
+                return self._neighbours(matrix, *best, parts=None, exact=True)
         index = None if exact else self._shelf.ready(row, matrix)
         if index is not None:
             from lookalike.stores.local import approximate  # small libraries need none of it

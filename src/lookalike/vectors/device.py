@@ -1,0 +1,198 @@
+"""Exact search on a graphics card (or whatever else PyTorch calls a device).
+
+The rows lie in the card's memory as they are stored. It multiplies in float32 and proposes more than are
+asked for; those are compared again here in float64, from the stored numbers. The answer is therefore that of
+`top_k`, number for number, or none at all: where the card cannot be sure (a crowd of equals at the last
+place, lengths that leave float32's range) it says so, and the processor is asked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.errors import UsageError
+from lookalike.vectors.exact import SAFE_SQUARES, Floats, Rows
+from lookalike.vectors.refining import refine
+from lookalike.vectors.similarity import Similarity
+
+PART_BYTES = 128 << 20
+"""Of rows in one piece of the card's memory. The last piece is partly empty."""
+
+SPARE = 64
+"""Rows proposed beyond those asked for: so many near equals at the last place may be told apart."""
+
+QUERIES = 256
+"""That share one pass: their scores with a piece of rows must fit beside it."""
+
+
+def torch_device(name: str) -> tuple[Any, Any]:
+    """PyTorch and one of its devices ("cuda", "cuda:1", "mps", "cpu"); `UsageError` where it is not there."""
+    try:
+        import torch
+    except ImportError:
+        raise UsageError(
+            "searching on a graphics card needs PyTorch: pip install 'lookalike[gpu]', or leave the "
+            "device out"
+        ) from None
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UsageError(f"the device {name!r} cannot be used: {reason}") from None
+    return torch, device
+
+
+class DeviceRows:
+    """The rows of a matrix that only ever grows, in a device's memory. Not for two threads at once."""
+
+    def __init__(self, torch: Any, device: Any, dim: int, dtype: np.dtype[Any]) -> None:
+        self.count = 0
+        self._torch, self._device, self._dtype = torch, device, dtype
+        self._height = max(1, PART_BYTES // (dim * dtype.itemsize))
+        self._parts: list[tuple[Any, Any]] = []
+        self._dim = dim
+        self._longest = 0.0
+        self._sure = True
+
+    def grow(self, matrix: Floats) -> None:
+        """Take the rows that came after those that are there. Raises what the device raises when its
+        memory is full."""
+        torch = self._torch
+        while self.count < len(matrix):
+            place = self.count % self._height
+            if not place:
+                half = self._dtype == np.float16
+                number = torch.float16 if half else torch.float32
+                rows = torch.empty((self._height, self._dim), dtype=number, device=self._device)
+                squares = torch.empty(self._height, dtype=torch.float32, device=self._device)
+                self._parts.append((rows, squares))
+            rows, squares = self._parts[-1]
+            end = min(len(matrix), self.count + self._height - place)
+            some = np.array(matrix[self.count : end])  # PyTorch warns of what cannot be written
+            filled = slice(place, place + len(some))
+            rows[filled] = torch.from_numpy(some).to(self._device)
+            squares[filled] = rows[filled].float().square().sum(1)
+            self._measure(squares[filled], rows[filled])
+            self.count = end
+
+    def _measure(self, squares: Any, rows: Any) -> None:
+        """Whether float32 can be trusted with these lengths (zero rows are no trouble)."""
+        there = squares[(squares > 0) | rows.any(1)]
+        if len(there):
+            low, high = float(there.min()), float(there.max())
+            self._sure &= SAFE_SQUARES[0] <= low and high <= SAFE_SQUARES[1]
+            self._longest = max(self._longest, high)
+
+    def nearest(
+        self,
+        matrix: Floats,
+        queries: NDArray[np.float32],
+        k: int,
+        *,
+        similarity: Similarity,
+        rows: Rows | None,
+        dead: Rows,
+        normalised: bool,
+    ) -> tuple[Rows, NDArray[np.float32]] | None:
+        """As `top_k` of the matrix, which may end before the rows that are here; None where the card is
+        not sure.
+
+        queries  (q, dim) float32, finite, none zero
+        rows     only these, sorted; dead: all but these, sorted
+        """
+        squares = np.einsum("ij,ij->i", queries.astype(np.float64), queries)
+        safe = (squares >= SAFE_SQUARES[0]) & (squares <= SAFE_SQUARES[1])
+        if not self._sure or not bool(safe.all()):
+            return None
+        found = np.full((len(queries), k), -1, np.int64)
+        similarities = np.full((len(queries), k), -np.inf, np.float32)
+        for start in range(0, len(queries), QUERIES):
+            part = slice(start, start + QUERIES)
+            asked = queries[part]
+            if similarity == "cosine":
+                asked = (asked / np.sqrt(squares[part])[:, None]).astype(np.float32)
+            offered, scores = self._propose(
+                asked, len(matrix), k + SPARE, similarity=similarity, rows=rows, dead=dead
+            )
+            found[part], similarities[part] = refine(
+                matrix, queries[part], offered, k, similarity=similarity, normalised=normalised
+            )
+            if not self._certain(similarities[part], scores, squares[part], similarity):
+                return None
+        return found, similarities
+
+    def _propose(
+        self,
+        queries: NDArray[np.float32],
+        count: int,
+        width: int,
+        *,
+        similarity: Similarity,
+        rows: Rows | None,
+        dead: Rows,
+    ) -> tuple[Rows, NDArray[np.float32]]:
+        """The best rows (q, width) by float32, -1 where there are fewer, and their scores: the cosine, or
+        q·m - |m|²/2."""
+        torch = self._torch
+        asked = torch.from_numpy(np.array(queries)).to(self._device)
+        best: list[Any] = []
+        places: list[Any] = []
+        for number, (stored, squares) in enumerate(self._parts):
+            first = number * self._height
+            height = min(self._height, count - first)
+            if height <= 0:
+                break
+            chosen = None
+            if rows is not None:
+                chosen = rows[slice(*np.searchsorted(rows, (first, first + height)))] - first
+                if not len(chosen):
+                    continue
+            scores = asked @ stored[:height].float().T
+            if similarity == "cosine":
+                scores *= torch.where(squares[:height] > 0, squares[:height], 1.0).rsqrt()
+            else:
+                scores -= squares[:height] / 2
+            if chosen is not None:
+                out = torch.ones(height, dtype=torch.bool, device=self._device)
+                out[torch.from_numpy(chosen).to(self._device)] = False
+                scores.masked_fill_(out, -torch.inf)
+            else:
+                gone = dead[slice(*np.searchsorted(dead, (first, first + height)))] - first
+                scores[:, torch.from_numpy(gone).to(self._device)] = -torch.inf
+            top = scores.topk(min(width, height), dim=1)
+            best.append(top.values)
+            places.append(top.indices + first)
+        if not best:
+            shape = len(queries), 1
+            return np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32)
+        merged, offered = torch.cat(best, 1), torch.cat(places, 1)
+        top = merged.topk(min(width, merged.shape[1]), dim=1)
+        scores = top.values.cpu().numpy()
+        numbers = offered.gather(1, top.indices).cpu().numpy().astype(np.int64)
+        return np.where(np.isneginf(scores), -1, numbers), scores
+
+    def _certain(
+        self,
+        similarities: NDArray[np.float32],
+        scores: NDArray[np.float32],
+        squares: NDArray[np.float64],
+        similarity: Similarity,
+    ) -> bool:
+        """Whether nothing that was not proposed can belong to the k best."""
+        last = similarities[:, -1].astype(np.float64)
+        # A sum of n products in float32, in whatever order, is off by less than n rounding steps
+        # (Higham, Accuracy and Stability, 2002, 3.1); a card may round the factors to fewer digits.
+        step = 2.0**-10 if self._torch.backends.cuda.matmul.allow_tf32 else 2.0**-23
+        slack = (self._dim + 16) * step
+        if similarity == "cosine":
+            worst, off = last, np.full(len(last), slack)
+        else:
+            worst = (squares - last * last) / 2
+            off = slack * (squares + self._longest) + 1e-6 * last * last
+        # What is missing scored at most the last proposal; where that is -inf, nothing is missing.
+        lowest = scores.min(axis=1, initial=np.inf).astype(np.float64)
+        return bool((np.isneginf(lowest) | (lowest + off < worst)).all())
