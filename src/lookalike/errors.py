@@ -93,3 +93,12 @@ class LibraryDamaged(LibraryError):
 
 class StorageFull(LibraryError):
     """The disk is full. What was committed before is safe."""
+
+
+def named(name: str, sentence: str) -> LookalikeError:
+    """The error of that name, as another process told it; `LibraryError` where it is none of those that
+    have nothing but a sentence."""
+    kind = globals().get(name)
+    if isinstance(kind, type) and issubclass(kind, (UsageError, LibraryError)):
+        return kind(sentence)
+    return LibraryError(sentence)

@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from lookalike import errors
 from lookalike.client.connection import PAUSES, Connection
-from lookalike.errors import LibraryError, UsageError
+from lookalike.errors import UsageError, named
 from lookalike.indexing.report import Indexing, Progress
 
 Watch = Callable[[Mapping[str, Any], float], None]
@@ -35,10 +34,7 @@ def ended(
         turn += 1
         state = connection.get("/api/indexing", {"ticket": state["ticket"]})
     if state["result"] is None:
-        kind = getattr(errors, state["error"], LibraryError)
-        # Those of pictures have more to say than a sentence.
-        own = isinstance(kind, type) and issubclass(kind, (UsageError, LibraryError))
-        raise (kind if own else LibraryError)(state["message"])
+        raise named(state["error"], state["message"])
     result: Mapping[str, Any] = state["result"]
     return result
 

@@ -15,6 +15,7 @@ from lookalike.client.decisions import Decisions
 from lookalike.client.explanations import Explanations
 from lookalike.client.pictures import Images, ids_below
 from lookalike.client.questions import words_of
+from lookalike.client.vectors import Vectors
 from lookalike.duplicates.report import Duplicates, Kind
 from lookalike.errors import Outcome, UsageError
 from lookalike.images.needs import Pixels
@@ -169,6 +170,11 @@ class Client:
     def decisions(self) -> Decisions:
         """As `Library.decisions`: "not a duplicate", "keep this", "not relevant"."""
         return Decisions(self.connection)
+
+    @property
+    def vectors(self) -> Vectors:
+        """As `Library.vectors`: vectors out of the library."""
+        return Vectors(self.connection)
 
     @property
     def explanations(self) -> Explanations:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlencode, urlsplit
 
 from lookalike.errors import (
@@ -20,12 +21,16 @@ from lookalike.errors import (
 _ERRORS: Mapping[int, type[LookalikeError]] = {
     403: LibraryReadOnly,
     409: LibraryBusy,
+    412: LibraryBusy,
     429: LibraryBusy,
     503: LibraryBusy,
 }
 
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds before asking again for what is being worked out; the last one from then on."""
+
+PIECE = 256 << 10
+"""Bytes of a large answer that are taken at a time."""
 
 PAGE = 200
 """Items that are asked for at a time."""
@@ -80,25 +85,68 @@ class Connection:
         """An answer as it came."""
         return self._asked(method, path, body, kind or {})[1]
 
+    def download(
+        self,
+        path: str,
+        out: BinaryIO,
+        kind: Mapping[str, str] | None = None,
+        watch: Callable[[int, int], None] | None = None,
+    ) -> Mapping[str, str]:
+        """Write an answer, however large, to a file as it comes; its headers, by names in lower case.
+        `LibraryError` where it does not come whole. `watch` is told of the bytes that came, and of all
+        of them, 0 if nobody knows."""
+        self._connection.close()  # what comes must not end because an idle connection was closed
+        sent = self._marked(kind or {})
+        with self._reached():
+            self._connection.request("GET", path, None, sent)
+            response = self._connection.getresponse()
+            if response.status >= 400:
+                raise meaning(response.status, response.read())
+        whole = int(response.headers.get("Content-Length", 0))
+        taken = 0
+        while True:
+            with self._reached():
+                piece = response.read(PIECE)
+            if not piece:
+                break
+            out.write(piece)
+            taken += len(piece)
+            if watch is not None:
+                watch(taken, whole)
+        if taken < whole:
+            self._connection.close()
+            raise LibraryError(f"{self._address} ended after {taken:,} of {whole:,} bytes")
+        return {name.lower(): value for name, value in response.headers.items()}
+
     def close(self) -> None:
         self._connection.close()
+
+    def _marked(self, headers: Mapping[str, str]) -> dict[str, str]:
+        marked = {"X-Lookalike": "1", **headers}
+        if self._token:
+            marked["Authorization"] = f"Bearer {self._token}"
+        return marked
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """`LibraryError` where the server is not reached, or no longer."""
+        try:
+            yield
+        except (OSError, HTTPException) as error:
+            self._connection.close()
+            why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise LibraryError(f"no answer from {self._address}: {why.lower()}") from None
 
     def _asked(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
     ) -> tuple[int, bytes]:
-        sent = {"X-Lookalike": "1", **headers}
-        if self._token:
-            sent["Authorization"] = f"Bearer {self._token}"
-        try:
+        sent = self._marked(headers)
+        with self._reached():
             try:
                 status, data = self._once(method, path, body, sent)
             except (ConnectionError, HTTPException):  # the server closed a connection that was idle
                 self._connection.close()
                 status, data = self._once(method, path, body, sent)
-        except (OSError, HTTPException) as error:
-            self._connection.close()
-            why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise LibraryError(f"no answer from {self._address}: {why.lower()}") from None
         if status >= 400:
             raise meaning(status, data)
         return status, data

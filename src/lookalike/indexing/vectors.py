@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from lookalike.indexing.ann import Ann
-from lookalike.indexing.exporting import take_out
+from lookalike.indexing.exporting import Form, Outline, pour_out, take_out
 from lookalike.indexing.importing import Imported, bring_in
 from lookalike.stores.contract import Store
 from lookalike.stores.records import DType
@@ -60,3 +62,16 @@ class Vectors:
     ) -> int:
         """Write the vectors of a space to an NPY or a Parquet file; how many."""
         return take_out(self._store, by, file, paths=paths, where=where, progress=progress)
+
+    def pour_out(
+        self,
+        by: str,
+        out: BinaryIO,
+        form: Form = "npy",
+        *,
+        where: str | None = None,
+        begin: Callable[[Outline], None] | None = None,
+        progress: Progress = quiet,
+    ) -> int:
+        """The same into a stream: a pipe, an upload; or the paths of the rows."""
+        return pour_out(self._store, by, out, form, where=where, begin=begin, progress=progress)

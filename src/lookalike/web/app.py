@@ -21,6 +21,7 @@ from lookalike.web import (
     looking,
     page_files,
     reviewing,
+    vectors,
     watching,
     writing,
 )
@@ -65,7 +66,8 @@ def create_app(library: Library, settings: Settings | None = None) -> FastAPI:
     )
     app.state.server = server
     for routes in (
-        asking, looking, explaining, reviewing, writing, entering, watching, page_files,
+        asking, looking, explaining, reviewing, writing, vectors, entering, watching,
+        page_files,
     ):  # fmt: skip
         app.include_router(routes.router)
     app.state.rates = Rates(settings.rate)

@@ -17,6 +17,7 @@ _SENTENCES = {
     404: "Not here.",
     408: "The body took too long.",
     409: "Another process is writing to the library.",
+    412: "The library has changed since.",
     413: "Too large.",
     415: "No format that is read.",
     422: "The request cannot be read.",
@@ -27,15 +28,16 @@ _SENTENCES = {
 
 
 def described(
-    answer: type[BaseModel] | str, *, status: int = 200, slow: bool = False
+    answer: type[BaseModel] | str | tuple[str, ...], *, status: int = 200, slow: bool = False
 ) -> dict[str, Any]:
     """The keywords of a route that say what it answers. `slow`: it may answer that it is not done yet."""
     found: dict[int | str, dict[str, Any]] = {
         code: {"model": Error, "description": sentence} for code, sentence in _SENTENCES.items()
     }
-    if isinstance(answer, str):
+    if isinstance(answer, str | tuple):
         schema = {"schema": {"type": "string", "format": "binary"}}
-        found[status] = {"description": "The bytes.", "content": {answer: schema}}
+        kinds = (answer,) if isinstance(answer, str) else answer
+        found[status] = {"description": "The bytes.", "content": dict.fromkeys(kinds, schema)}
     else:
         found[status] = {"model": answer, "description": "The answer."}
     if slow:

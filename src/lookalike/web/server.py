@@ -23,6 +23,7 @@ from lookalike.errors import LookalikeError
 from lookalike.library import Library
 from lookalike.web.apart import Apart
 from lookalike.web.changes import Changes
+from lookalike.web.exporting import Exports
 from lookalike.web.gathering import Gathering
 from lookalike.web.lanes import Lane
 from lookalike.web.settings import Settings
@@ -130,6 +131,7 @@ class Server:
     uploads: Uploads
     remembered: Remembered
     apart: Apart
+    exports: Exports
     changes: Changes
     gathering: Gathering
     temporary: tempfile.TemporaryDirectory[str] | None = None
@@ -152,6 +154,7 @@ class Server:
             uploads=Uploads(folder / "uploads", library.limits, kept_bytes=settings.kept_bytes),
             remembered=Remembered(lanes.long),
             apart=Apart(library.folder),
+            exports=Exports(library.folder),
             changes=Changes(library.folder, folder / "changes"),
             gathering=Gathering(library, waiting=settings.waiting, patience=settings.patience),
             temporary=temporary,
@@ -177,6 +180,7 @@ class Server:
         """End the threads and workers of the server; the library stays open."""
         self.gathering.close()
         self.apart.close()
+        self.exports.close()
         for lane in self.lanes.all():
             lane.close()
         self.changes.close()
