@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from collections import deque
-from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
 from lookalike.cli import output, wording
@@ -47,12 +46,7 @@ class ProgressLine:
         self._write(f"{self._verb} …")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._write("")
 
     def __call__(self, progress: Progress) -> None:
