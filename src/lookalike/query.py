@@ -128,7 +128,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One result. `path` is relative to the root it lies under; `file` is where that is now.
+    """One result. `path` is relative to the folder `root`; `file`, both together, is where it is now.
 
     similarity   larger is closer; of fused rankings, their common score
     relevance    the similarity judged against the library's own background; None where there is none
@@ -142,7 +142,7 @@ class Hit:
     rank: int
     id: int
     path: str
-    file: Path
+    root: Path
     similarity: float
     relevance: Relevance | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -151,6 +151,11 @@ class Hit:
     orientation: str | None = None
     box: Box | None = None
     inliers: int = 0
+
+    @property
+    def file(self) -> Path:
+        """Where the picture is now."""
+        return self.root / self.path
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from lookalike.query import Hit, Hits
 
 def hits(files: list[Path]) -> Hits:
     found = tuple(
-        Hit(rank=at + 1, id=at + 1, path=file.name, file=file, similarity=1 - at / 10)
+        Hit(rank=at + 1, id=at + 1, path=file.name, root=file.parent, similarity=1 - at / 10)
         for at, file in enumerate(files)
     )
     return Hits(found, "color", "cosine", exact=True, searched=1204, seconds={})

@@ -174,6 +174,9 @@ def test_a_batch_answers_as_one_by_one(shelf: Shelf) -> None:
         Query((Term(words="red"), Term(image=9)), alpha=0.2, fusion="ranks"),
         Query((Term(image=8),), collapse=True),
         Query((Term(image=9),), min_relevance="strong"),
+        Query((Term(image=3, weight=3.3),), k=4),
+        Query((Term(image=3), Term(image=11, weight=0.3)), by=("near",)),
+        Query((Term(vector=np.linspace(-1, 1, 6, dtype=np.float32)),), by=("near",)),
     ]
     batch = shelf.ask(*queries)
     for query, answer in zip(queries, batch, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -85,7 +86,7 @@ def test_the_bar_of_near_copies_is_where_the_judgement_turns(similarity: Similar
     query, sample = draw.normal(size=(1, 8)), draw.normal(size=(100, 8))
     background = Background.of(query, sample, similarity=similarity, count=100)
     assert background is not None
-    bar = background.near_copy(similarity)
+    bar = background.bars(similarity)[-1]
     assert background.judge(bar + 1e-6, similarity) == "near-copy"
     assert background.judge(bar - 1e-6, similarity) != "near-copy"
     levels = [
@@ -112,10 +113,11 @@ def test_the_pictures_that_are_as_similar_by_chance_are_those_of_five_to_the_hei
     )
     assert background is not None
     even = replace(background, upper=0.5)
-    assert even.by_chance(0.5) == pytest.approx(0.1587 * 2000)
-    assert even.by_chance(0.75) == pytest.approx(0.1587 * 2000 / 5)
-    assert even.by_chance(1 - 2**-5) == pytest.approx(0.1587 * 2000 / 5**4)
-    assert replace(even, count=40).by_chance(0.5) == pytest.approx(0.1587 * 40)
+    assert even.at_chance(0.1587 * 2000) == pytest.approx(0.5)
+    assert even.at_chance(0.1587 * 2000 / 5) == pytest.approx(0.75)
+    assert even.at_chance(0.1587 * 2000 / 5**4) == pytest.approx(1 - 2**-5)
+    assert replace(even, count=40).at_chance(0.1587 * 40) == pytest.approx(0.5)
+    assert even.at_chance(1e-12) == math.inf
     at = 1 - 2**-6.1  # 158.7 · 5^-5.1 = 0.043 of 1,000 pictures
     bands = [replace(even, count=count).judge(at, "cosine") for count in (40, 1000, 10_000, 10**6)]
     assert bands == ["strong", "strong", "plausible", "weak"]
@@ -123,6 +125,21 @@ def test_the_pictures_that_are_as_similar_by_chance_are_those_of_five_to_the_hei
         1 - 2**-4.5
     )  # 158.7 · 5^-3.5 = 0.57 of 1,000 pictures, 0.023 of 40, which is not yet strong
     assert [replace(even, count=n).judge(lower, "cosine") for n in (40, 1000)] == ["plausible"] * 2
+
+
+@pytest.mark.parametrize(("similarity", "identity"), [("cosine", 1.0), ("euclidean", 0.0)])
+def test_where_all_pictures_are_alike_none_stands_out(
+    similarity: Similarity, identity: float
+) -> None:
+    for all_have in (identity, identity - 0.5):
+        sample = np.full((1, 100), all_have)
+        sample = -np.sqrt(-sample) if similarity == "euclidean" else sample
+        (background,) = Background.of_each(
+            sample, np.zeros(1, np.int64), similarity=similarity, count=1000
+        )
+        assert background is not None
+        assert background.judge(sample[0, 0], similarity) == "weak"
+        assert background.judge(sample[0, 0] - 0.3, similarity) == "weak"
 
 
 def test_distances_are_judged_as_the_cosines_that_they_mean() -> None:
@@ -134,7 +151,9 @@ def test_distances_are_judged_as_the_cosines_that_they_mean() -> None:
         for similarity in ("cosine", "euclidean")
     )
     assert cosines is not None and distances is not None
+    for chance in (30, 1, 0.05):
+        squared = 2 * cosines.at_chance(chance) - 2
+        assert distances.at_chance(chance) == pytest.approx(squared, rel=1e-3)
     for cosine in (0.2, 0.6, 0.9, 0.99):
         squared = 2 * cosine - 2
-        assert distances.by_chance(squared) == pytest.approx(cosines.by_chance(cosine), rel=1e-3)
         assert distances.judge(-((-squared) ** 0.5), "euclidean") == cosines.judge(cosine, "cosine")

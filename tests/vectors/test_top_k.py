@@ -31,7 +31,7 @@ def clustered(
 @pytest.mark.parametrize("similarity", SIMILARITIES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 @pytest.mark.parametrize("unit", [True, False])
-@pytest.mark.parametrize("height", [None, 256])
+@pytest.mark.parametrize(("height", "pending"), [(None, None), (256, None), (256, 100), (256, 0)])
 @pytest.mark.parametrize(("count", "dim", "k"), [(1, 3, 5), (50, 4, 60), (1500, 24, 7)])
 def test_answers_are_those_of_the_plain_loop(
     monkeypatch: pytest.MonkeyPatch,
@@ -39,12 +39,15 @@ def test_answers_are_those_of_the_plain_loop(
     dtype: type[np.floating],
     unit: bool,
     height: int | None,
+    pending: int | None,
     count: int,
     dim: int,
     k: int,
 ) -> None:
     if height:  # many blocks instead of one; 256 rows is the smallest
         monkeypatch.setattr(exact, "BLOCK_BYTES", 1)
+    if pending is not None:  # compared exactly now and then, or block by block
+        monkeypatch.setattr(exact, "PENDING", pending)
     rng = np.random.default_rng(count)
     vectors = clustered(rng, count, dim, length=3.0)
     matrix = (normalise(vectors) if unit else vectors).astype(dtype)

@@ -64,7 +64,7 @@ def answer(document: Mapping[str, Any]) -> Hits:
             rank=hit["rank"],
             id=hit["id"],
             path=hit["path"],
-            file=Path(hit["path"]),
+            root=Path(),
             similarity=hit["similarity"],
             relevance=hit["relevance"],
             metadata=hit["metadata"],

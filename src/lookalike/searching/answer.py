@@ -63,7 +63,8 @@ def answer(
     chosen = [verify(view, choice, askers.limits) for choice in chosen]
     images = view.images({id for choice in chosen for id in choice.order})
     folders = {root.id: root.path for root in view.roots()}
-    answers = iter([hits(choice, images, folders) for choice in chosen])
+    found = iter([found_by(choice, images, folders) for choice in chosen])
+    choices = iter(chosen)
     ended = time.perf_counter()
     share = 1 / len(queries) if queries else 0.0
     seconds = {
@@ -72,33 +73,38 @@ def answer(
         "total": (ended - started) * share,
     }
     return [
-        replace(next(answers) if isinstance(d, Draft) else refusal(d), seconds=seconds)
+        hits(next(choices), next(found), seconds) if isinstance(d, Draft) else refusal(d, seconds)
         for d in drafts
     ]
 
 
 @contextmanager
 def ahead(view: View, askers: Askers, shared: Shared, queries: Sequence[Query]) -> Iterator[None]:
-    """Reads the pictures of a batch on all cores, before its questions are drafted one by one."""
-    work: dict[Space, list[Work]] = {}
+    """Reads the pictures of a batch on all cores, and the stored vectors that it asks with, before its
+    questions are drafted one by one."""
+    spaces: dict[str, Space] = {}
+    images: dict[str, list[int]] = {}
+    work: dict[str, list[Work]] = {}
     for query in queries if len(queries) > 1 else ():
+        turned = query.any_orientation
         try:
             for space in asked_spaces(shared.spaces, query):
-                work.setdefault(space, []).extend(
-                    found
-                    for term in query.terms
-                    if isinstance(term.picture, Path | bytes)
-                    and isinstance(
-                        found := sought(view, space, term, any_orientation=query.any_orientation),
-                        Work,
-                    )
-                )
+                spaces[space.key] = space
+                for term in query.terms:
+                    if term.image is not None:
+                        images.setdefault(space.key, []).append(term.image)
+                    elif isinstance(term.picture, Path | bytes):
+                        found = sought(view, shared.stored, space, term, any_orientation=turned)
+                        if isinstance(found, Work):
+                            work.setdefault(space.key, []).append(found)
         except UsageError:  # said when the question is drafted
             continue
+    for key, ids in images.items():
+        shared.stored.read(spaces[key], ids)
     with ExitStack() as stack:
-        for space, works in work.items():
+        for key, works in work.items():
             try:
-                asker = askers.asker(space)
+                asker = askers.asker(spaces[key])
             except UsageError:
                 continue
             stack.enter_context(asker.ahead([task for one in works for task in one.tasks]))
@@ -117,8 +123,8 @@ def drafted(
         return str(error)
 
 
-def refusal(reason: str) -> Hits:
-    return Hits((), by="", similarity=None, exact=True, searched=0, seconds={}, failure=reason)
+def refusal(reason: str, seconds: Mapping[str, float]) -> Hits:
+    return Hits((), by="", similarity=None, exact=True, searched=0, seconds=seconds, failure=reason)
 
 
 def choose(
@@ -133,7 +139,7 @@ def choose(
         scores = rankings[0].scores
     order = sorted(scores, key=lambda id: (-scores[id], id))[: draft.depth]
     relevance = judged(backgrounds, rankings, order)
-    best = max((relevance[id] for id in order if id in relevance), key=level, default=None)
+    best = max(relevance.values(), key=RELEVANCES.index, default=None)
     if query.min_relevance:
         lowest = query.min_relevance
         order = [id for id in order if at_least(relevance.get(id), lowest)]
@@ -159,10 +165,6 @@ def verify(view: View, choice: Choice, limits: Limits) -> Choice:
     return replace(choice, order=order[: query.k], matches=matches)
 
 
-def level(relevance: Relevance) -> int:
-    return RELEVANCES.index(relevance)
-
-
 def spread(
     view: View, draft: Draft, order: Sequence[int], scores: Mapping[int, float]
 ) -> list[int]:
@@ -181,10 +183,14 @@ def spread(
     return [order[place] for place in chosen]
 
 
-def hits(choice: Choice, images: Mapping[int, Image], folders: Mapping[int, Path]) -> Hits:
-    draft, rankings = choice.draft, choice.rankings
+def found_by(
+    choice: Choice, images: Mapping[int, Image], folders: Mapping[int, Path]
+) -> tuple[Hit, ...]:
+    """The images that were chosen, as hits."""
+    rankings = choice.rankings
     single = len(rankings) == 1
-    turns = draft.query.any_orientation
+    turns = choice.draft.query.any_orientation
+    parted = [ranking for ranking in rankings if ranking.parts]
     found = []
     for rank, id in enumerate(choice.order, start=1):
         image, match = images[id], choice.matches.get(id)
@@ -193,7 +199,7 @@ def hits(choice: Choice, images: Mapping[int, Image], folders: Mapping[int, Path
                 rank=rank,
                 id=id,
                 path=image.path,
-                file=folders[image.root] / image.path,
+                root=folders[image.root],
                 similarity=choice.scores[id],
                 relevance=choice.relevance.get(id),
                 metadata=image.metadata,
@@ -201,16 +207,22 @@ def hits(choice: Choice, images: Mapping[int, Image], folders: Mapping[int, Path
                 copies=choice.copies.get(id, 0),
                 orientation=orientation(rankings, id) if turns else None,
                 inliers=match.inliers if match else 0,
-                box=match.box if match else box(rankings, id),
+                box=match.box if match else box(parted, id) if parted else None,
             )
         )
+    return tuple(found)
+
+
+def hits(choice: Choice, found: tuple[Hit, ...], seconds: Mapping[str, float]) -> Hits:
+    draft, rankings = choice.draft, choice.rankings
+    alone = len(rankings) == 1 and bool(draft.probes)
     return Hits(
-        hits=tuple(found),
+        hits=found,
         by="+".join(ranking.name for ranking in rankings),
-        similarity=draft.probes[0].similarity if single and draft.probes else None,
+        similarity=draft.probes[0].similarity if alone else None,
         exact=all(ranking.exact for ranking in rankings),
         searched=draft.searched,
-        seconds={},
+        seconds=seconds,
         best=choice.best,
     )
 

@@ -22,6 +22,7 @@ from lookalike.extractors.regions import Regions
 from lookalike.images.needs import Limits
 from lookalike.images.pool import Pool
 from lookalike.query import Picture, Term
+from lookalike.searching.stored import Stored, addable
 from lookalike.stores.contract import Image, Root, Space, View
 from lookalike.stores.records import IMPORTED
 
@@ -194,23 +195,25 @@ class Askers:
 
 
 def term_vectors(
-    view: View, askers: Askers, space: Space, term: Term, *, any_orientation: bool
+    view: View, stored: Stored, askers: Askers, space: Space, term: Term, *, any_orientation: bool
 ) -> NDArray[np.float32]:
-    """(1, dim) of a term's picture, (8, dim) in its eight orientations: the stored vector where the
-    picture is an unchanged file of the library, else new ones."""
-    found = sought(view, space, term, any_orientation=any_orientation)
-    return askers.asker(space).vectors(found) if isinstance(found, Work) else found
+    """(1, dim) of a term's picture, (8, dim) in its eight orientations, `addable`: the stored vector
+    where the picture is an unchanged file of the library, else new ones."""
+    found = sought(view, stored, space, term, any_orientation=any_orientation)
+    if not isinstance(found, Work):
+        return found
+    return addable(space, askers.asker(space).vectors(found))
 
 
 def sought(
-    view: View, space: Space, term: Term, *, any_orientation: bool
+    view: View, stored: Stored, space: Space, term: Term, *, any_orientation: bool
 ) -> NDArray[np.float32] | Work:
     """The stored vector (1, dim) of a term's picture, or what must be done to get vectors."""
     whole = term.region is None and not any_orientation
     if term.vector is not None:
-        return given_vector(space, term.vector)
+        return addable(space, given_vector(space, term.vector))
     if term.image is not None:
-        return of_image(view, space, term, term.image, any_orientation=any_orientation)
+        return of_image(view, stored, space, term, term.image, any_orientation=any_orientation)
     picture = term.picture
     assert picture is not None
     if isinstance(picture, Path):
@@ -221,11 +224,11 @@ def sought(
                     f"cannot search with {picture}: there is no such file, and no such path in the "
                     "library"
                 )
-            return of_image(view, space, term, image.id, any_orientation=any_orientation)
+            return of_image(view, stored, space, term, image.id, any_orientation=any_orientation)
         image = unchanged(view, picture) if whole else None
-        stored = None if image is None else stored_vector(view, space, image.id)
-        if stored is not None:
-            return stored
+        vector = None if image is None else stored.of(space, image.id)
+        if vector is not None:
+            return vector
     return work(picture, term, any_orientation=any_orientation)
 
 
@@ -253,13 +256,13 @@ def given_vector(space: Space, vector: NDArray[np.float32]) -> NDArray[np.float3
 
 
 def of_image(
-    view: View, space: Space, term: Term, id: int, *, any_orientation: bool
+    view: View, stored: Stored, space: Space, term: Term, id: int, *, any_orientation: bool
 ) -> NDArray[np.float32] | Work:
     """The same for an image of the library."""
     if term.region is None and not any_orientation:
-        stored = stored_vector(view, space, id)
-        if stored is not None:
-            return stored
+        vector = stored.of(space, id)
+        if vector is not None:
+            return vector
     image = view.images([id]).get(id)
     if image is None:
         raise UsageError(f"the library has no image with the id {id}")
@@ -282,12 +285,6 @@ def work(picture: Picture, term: Term, *, any_orientation: bool) -> Work:
         for orientation in (ORIENTATIONS if any_orientation else (1,))
     )
     return Work(tasks, str(picture) if isinstance(picture, Path) else "the picture given")
-
-
-def stored_vector(view: View, space: Space, id: int) -> NDArray[np.float32] | None:
-    """(1, dim), None where the image has no vector in the space."""
-    vector = view.vectors(space.key, np.array([id], np.int64))
-    return None if np.isnan(vector).any() else vector
 
 
 def in_library(view: View, path: Path) -> Image | None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lookalike.errors import UsageError
 from lookalike.query import Query, Term
 from lookalike.searching.asking import ORIENTATIONS, Askers, term_vectors
+from lookalike.searching.stored import Stored
 from lookalike.stores.contract import Ids, Space, View
 from lookalike.vectors.similarity import Similarity, normalise
 
@@ -55,12 +56,13 @@ class Draft:
 
 
 class Shared:
-    """What the questions of a batch share, looked up once: the library's spaces, and the images that
-    each filter lets through."""
+    """What the questions of a batch share, looked up once: the library's spaces, the images that each
+    filter lets through, and the vectors of those that are asked with."""
 
     def __init__(self, view: View) -> None:
         self._view = view
         self._found: dict[str, Ids] = {}
+        self.stored = Stored(view)
 
     @cached_property
     def spaces(self) -> Sequence[Space]:
@@ -90,7 +92,9 @@ def draft(view: View, askers: Askers, shared: Shared, query: Query) -> Draft:
     probes = [
         Probe(
             space,
-            picture_probe(view, askers, space, pictures, any_orientation=query.any_orientation),
+            picture_probe(
+                view, askers, shared.stored, space, pictures, turned=query.any_orientation
+            ),
             query.similarity or space.similarity,
             of_pictures / len(asked),
         )
@@ -167,15 +171,18 @@ def asked_spaces(spaces: Sequence[Space], query: Query) -> list[Space]:
 
 
 def picture_probe(
-    view: View, askers: Askers, space: Space, terms: Sequence[Term], *, any_orientation: bool
+    view: View, askers: Askers, stored: Stored, space: Space, terms: Sequence[Term], *, turned: bool
 ) -> NDArray[np.float32]:
-    """(n, dim): Σ weight · vector / Σ |weight|, each vector at unit length first where the space is, so
-    that no picture weighs more than its weight. One row an orientation that is tried."""
-    total = np.zeros((len(ORIENTATIONS) if any_orientation else 1, space.width), np.float64)
-    for term in terms:
-        made = term_vectors(view, askers, space, term, any_orientation=any_orientation)
-        unit = space.normalised or (space.boxes is not None and space.similarity == "cosine")
-        total += term.weight * (normalise(made) if unit else made)
+    """(n, dim): Σ weight · vector / Σ |weight| of `addable` vectors. One row an orientation that is tried:
+    eight if `turned`."""
+    made = [
+        term_vectors(view, stored, askers, space, term, any_orientation=turned) for term in terms
+    ]
+    if len(made) == 1 and terms[0].weight == 1:
+        return made[0]
+    total = np.zeros((len(ORIENTATIONS) if turned else 1, space.width), np.float64)
+    for term, vectors in zip(terms, made, strict=True):
+        total += term.weight * vectors
     return np.asarray(total / sum(abs(term.weight) for term in terms), np.float32)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -49,9 +50,9 @@ def probe(view: View, drafts: Sequence[Draft]) -> list[list[Ranking]]:
             among=first.among,
             exact=first.query.exact,
         )
-        row = 0
+        row, lists = 0, listed(near)
         for number, p in group:
-            found[number].append(ranking_of(p, near, row, drafts[number].depth))
+            found[number].append(ranking_of(p, lists, row, drafts[number].depth))
             row += len(p.vectors)
     for number, d in enumerate(drafts):
         if d.words:
@@ -62,20 +63,39 @@ def probe(view: View, drafts: Sequence[Draft]) -> list[list[Ranking]]:
     return found
 
 
-def ranking_of(probe: Probe, near: Neighbours, first: int, depth: int) -> Ranking:
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """`Neighbours` as Python's numbers: thousands of rows are quicker turned into them at once."""
+
+    ids: list[list[int]]
+    similarities: list[list[float]]
+    parts: list[list[int]] | None
+    exact: bool
+
+
+def listed(near: Neighbours) -> Lists:
+    parts = None if near.parts is None else near.parts.tolist()
+    return Lists(near.ids.tolist(), near.similarities.tolist(), parts, near.exact)
+
+
+def ranking_of(probe: Probe, near: Lists, first: int, depth: int) -> Ranking:
     """The rows of a probe in a shared search: the best of its vectors counts for each image."""
     scores: dict[int, float] = {}
     turned: dict[int, int] = {}
     parts: dict[int, int] = {}
     for turn in range(len(probe.vectors)):
-        ids = near.ids[first + turn, :depth].tolist()
-        similarities = near.similarities[first + turn, :depth].tolist()
-        for id, similarity in zip(ids, similarities, strict=True):
-            if id >= 0 and similarity > scores.get(id, -np.inf):
-                scores[id], turned[id] = similarity, turn
+        ids = near.ids[first + turn][:depth]
+        similarities = near.similarities[first + turn][:depth]
+        if ids and ids[-1] < 0:
+            ids = [id for id in ids if id >= 0]
+        found = dict(zip(ids, similarities, strict=False))
+        if turn:
+            found = {id: s for id, s in found.items() if s > scores.get(id, -math.inf)}
+        scores |= found
+        turned |= dict.fromkeys(found, turn)
         if near.parts is not None:
-            found = zip(ids, near.parts[first + turn, :depth].tolist(), strict=True)
-            parts |= {id: part for id, part in found if turned.get(id) == turn}
+            of = zip(ids, near.parts[first + turn], strict=False)
+            parts |= {id: part for id, part in of if id in found}
     return Ranking(probe.name, probe.weight, scores, near.exact, probe, turned, parts)
 
 
@@ -118,7 +138,7 @@ def complete(view: View, ranking: Ranking, ids: Sequence[int]) -> Ranking:
         among=missing,
         exact=True,
     )
-    rest = ranking_of(probe, near, 0, len(missing))
+    rest = ranking_of(probe, listed(near), 0, len(missing))
     return replace(
         ranking,
         scores=ranking.scores | rest.scores,

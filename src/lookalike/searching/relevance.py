@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,24 +71,19 @@ class Backgrounds:
 
 
 def judged(
-    backgrounds: Backgrounds, rankings: Sequence[Ranking], ids: Iterable[int]
+    backgrounds: Backgrounds, rankings: Sequence[Ranking], ids: Collection[int]
 ) -> dict[int, Relevance]:
     """The best relevance that any space gives each of these images."""
-    backed = [
-        (ranking, ranking.probe.similarity, background)
-        for ranking in rankings
-        if ranking.probe and (background := backgrounds.of(ranking.probe))
-    ]
-    found: dict[int, Relevance] = {}
-    for id_ in ids:
-        levels = [
-            RELEVANCES.index(background.judge(ranking.scores[id_], similarity))
-            for ranking, similarity, background in backed
-            if id_ in ranking.scores
-        ]
-        if levels:
-            found[id_] = RELEVANCES[max(levels)]
-    return found
+    levels: dict[int, int] = {}
+    for ranking in rankings:
+        background = backgrounds.of(ranking.probe) if ranking.probe else None
+        if ranking.probe is None or background is None:
+            continue
+        bars, scores = background.bars(ranking.probe.similarity), ranking.scores
+        for id_ in ids:
+            if id_ in scores:
+                levels[id_] = max(bisect_right(bars, scores[id_]), levels.get(id_, 0))
+    return {id_: RELEVANCES[level] for id_, level in levels.items()}
 
 
 def at_least(relevance: Relevance | None, lowest: Relevance) -> bool:
@@ -131,6 +127,6 @@ def likeness(
     vectors = np.nan_to_num(view.vectors(probe.space.key, np.array(order, np.int64)))
     table = similarity_matrix(vectors, vectors, similarity=probe.similarity)
     made = backgrounds.rows(probe, vectors)
-    bars = [b.near_copy(probe.similarity) if b else np.inf for b in made]
+    bars = [b.bars(probe.similarity)[-1] if b else np.inf for b in made]
     alike: NDArray[np.bool_] = table >= np.array(bars)[:, None]
     return alike | alike.T

@@ -7,10 +7,13 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
+from operator import attrgetter
 from pathlib import Path
 
 from lookalike.query import Hits, Query, Term
+
+SETTINGS = attrgetter(*(field.name for field in fields(Query) if field.name != "terms"))
 
 KEPT = 256
 """Answers: the last pages that a few people looked at, in about a megabyte."""
@@ -66,7 +69,7 @@ def question_key(query: Query) -> Hashable | None:
     keys = [term_key(term, turned=query.any_orientation) for term in query.terms]
     if query.learn or None in keys:
         return None
-    return tuple(keys), replace(query, terms=(Term(words="-"),))
+    return tuple(keys), SETTINGS(query)
 
 
 def term_key(term: Term, *, turned: bool) -> Hashable | None:

@@ -23,6 +23,7 @@ libraries that took no part in it (benchmarks/relevance.py).
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -114,34 +115,31 @@ class Background:
 
     def judge(self, similarity: float, kind: Similarity) -> Relevance:
         """The band of one similarity."""
-        value = similarity if kind == "cosine" else -similarity * similarity
-        share = part(value, self.median, self.identity)
-        beyond = part(value, self.highest, self.identity)
-        if beyond >= NEAR_COPY_BEYOND or share >= NEAR_COPY_SHARE:
-            return "near-copy"
-        chance = self.by_chance(value)
-        if chance * max(1.0, FEWEST_COMPARED / self.count) <= STRONG:
-            return "strong"
-        return "plausible" if chance <= PLAUSIBLE else "weak"
+        return RELEVANCES[bisect_right(self.bars(kind), similarity)]
 
-    def by_chance(self, value: float) -> float:
-        """How many unrelated pictures of the library are expected to be as similar as this cosine, or
-        minus squared distance: UPPER · count · FALL^(1 - height)."""
-        whole = max(self.identity - self.median, SMALLEST_SPREAD)
-        step = math.log(whole / max(self.identity - self.upper, SMALLEST_SPREAD * whole))
-        shrunk = math.log(whole / max(self.identity - value, SMALLEST_SPREAD * whole))
-        height = shrunk / max(step, SMALLEST_SPREAD)
-        return UPPER * self.count * math.exp((1 - height) * math.log(FALL))
-
-    def near_copy(self, kind: Similarity) -> float:
-        """The similarity from which on `judge` says so."""
-        value = min(
+    def bars(self, kind: Similarity) -> tuple[float, float, float]:
+        """The similarities from which on a hit is plausible, strong, a near-copy; rising."""
+        copy = min(
             low + bar * max(self.identity - low, SMALLEST_SPREAD)
             for low, bar in ((self.highest, NEAR_COPY_BEYOND), (self.median, NEAR_COPY_SHARE))
         )
-        return value if kind == "cosine" else -((-min(value, 0.0)) ** 0.5)
+        strong = self.at_chance(STRONG / max(1.0, FEWEST_COMPARED / self.count))
+        plausible = self.at_chance(PLAUSIBLE)
+        if kind == "euclidean":
+            copy, strong, plausible = map(_distance, (copy, strong, plausible))
+        return min(plausible, copy), min(strong, copy), copy
+
+    def at_chance(self, chance: float) -> float:
+        """The cosine, or minus squared distance, that so many unrelated pictures of the library are
+        expected to reach: where UPPER · count · FALL^(1 - height) falls to it; infinity where that is
+        so near to identity that float32 could not tell."""
+        whole = max(self.identity - self.median, SMALLEST_SPREAD)
+        step = math.log(whole / max(self.identity - self.upper, SMALLEST_SPREAD * whole))
+        height = 1 + math.log(UPPER * self.count / chance) / math.log(FALL)
+        left = math.exp(-height * max(step, SMALLEST_SPREAD))
+        return self.identity - whole * left if left >= SMALLEST_SPREAD else math.inf
 
 
-def part(value: float, zero: float, one: float) -> float:
-    """Where a value lies on the way from `zero` to `one`."""
-    return (value - zero) / max(one - zero, SMALLEST_SPREAD)
+def _distance(value: float) -> float:
+    """Minus the distance of a minus squared one; what lies beyond identity is never reached."""
+    return -math.sqrt(-value) if value <= 0 else math.inf

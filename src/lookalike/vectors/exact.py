@@ -25,6 +25,10 @@ BLOCK_BYTES = 32 << 20
 """Of a block of scores, and of rows that must be copied, as float32. Smaller ones cost more than
 they save: every product starts BLAS's threads anew, and waits for the slowest."""
 
+PENDING = 1 << 18
+"""Pairs that may wait to be compared exactly, and queries times k up to which they do: waiting spares most
+pairs the comparison, because later rows are better."""
+
 PAIRS_BYTES = 512 << 10
 """Of the float64 rows that are compared exactly at a time: they are read three times, so they had better
 stay in the cache."""
@@ -125,9 +129,15 @@ class Pass:
     """
 
     def __init__(
-        self, queries: NDArray[np.float32], k: int, *, cosine: bool, normalised: bool
+        self,
+        matrix: Floats,
+        queries: NDArray[np.float32],
+        k: int,
+        *,
+        cosine: bool,
+        normalised: bool,
     ) -> None:
-        self.k, self.cosine, self.normalised = k, cosine, normalised
+        self.matrix, self.k, self.cosine, self.normalised = matrix, k, cosine, normalised
         self.wide = queries.astype(np.float64)
         self.squares = _squares(self.wide)
         if cosine:
@@ -138,20 +148,36 @@ class Pass:
         # A sum of n products in float32, kept in at least eight lanes, is off by less than
         # n/8 rounding steps (Higham, Accuracy and Stability, 2002, 3.1); the rest is for casts.
         self.error = (queries.shape[1] / 8 + 16) * 2.0**-23
-        self._room = np.empty(0, np.float32)
+        self._room, self._marks = np.empty(0, np.float32), np.empty(0, np.bool_)
+        self._waits = len(queries) * k <= PENDING
+        self._low = np.full((len(queries), k if self._waits else 0), -np.inf, np.float32)
+        self._pending: list[tuple[Places, Rows, NDArray[np.float32]]] = []
         too_long = self.squares > (np.inf if cosine else SAFE_SQUARES[1])
         self._wild = np.flatnonzero(too_long)
 
     def see(self, block: Block) -> None:
-        """Take whatever belongs to the best of these rows."""
+        """Take whatever may belong to the best of these rows."""
         with np.errstate(over="ignore", invalid="ignore"):  # such rows are compared exactly
-            query, place = self._candidates(block)
+            query, place, scores = self._candidates(block)
+        self._pending.append((query, block.numbers(place), scores))
+        if not self._waits or sum(len(query) for query, _, _ in self._pending) > PENDING:
+            self.settle()
+
+    def settle(self) -> None:
+        """Compare exactly what waits for it; `rows` and `similarities` then are those of all blocks."""
+        if not self._pending:
+            return
+        query, row, score = map(np.concatenate, zip(*self._pending, strict=True))
+        self._pending = []
+        if self._waits:
+            hopeful = score >= self._learnt()[query]
+            query, row = query[hopeful], row[hopeful]
         exact = np.empty(len(query), np.float32)
         step = max(1, PAIRS_BYTES // 8 // self.wide.shape[1])
         for start in range(0, len(query), step):
             some = slice(start, start + step)
-            exact[some] = self._compare(query[some], block.stored[place[some]].astype(np.float64))
-        self._add(query, block.numbers(place), exact)
+            exact[some] = self._compare(query[some], self.matrix[row[some]].astype(np.float64))
+        self._add(query, row, exact)
 
     def _scores(
         self, block: Block
@@ -177,7 +203,7 @@ class Pass:
             scores -= (np.float32(0.5 - 2.0 * self.error)) * squares
         return scores, spread, np.setdiff1d(odd, block.out)
 
-    def _slack(self, stored: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _slack(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The score of each query's k-th best, -inf while there are fewer; and how far any score of
         the query may be off."""
         last = self.similarities[:, -1].astype(np.float64)
@@ -187,15 +213,18 @@ class Pass:
                 + np.where(np.isfinite(last), 1e-6 * last * last, 0.0)
             )
         # Unit vectors that were rounded when they were stored are a little longer or shorter.
-        rounding = 5e-4 if stored.dtype == np.float16 else 1e-6
+        rounding = 5e-4 if self.matrix.dtype == np.float16 else 1e-6
         slack = self.error + (rounding if self.normalised else 0.0)
         return last, np.full(len(last), slack)
 
-    def _candidates(self, block: Block) -> tuple[Places, Places]:
-        """All pairs (query, place) that may be among the k best, by query and place."""
+    def _candidates(self, block: Block) -> tuple[Places, Places, NDArray[np.float32]]:
+        """All pairs (query, place) that may be among the k best, by query and place, and their scores;
+        infinity where float32 cannot say."""
         scores, spread, odd = self._scores(block)
-        worst, slack = self._slack(block.stored)
+        worst, slack = self._slack()
         bar = (worst - slack).astype(np.float32)
+        if self._waits:
+            bar = np.maximum(bar, self._learnt())
 
         def raise_bar(some: Places) -> None:
             """Where the block itself has k better rows, at least these."""
@@ -215,33 +244,47 @@ class Pass:
         if len(block.out):
             allowed = ~np.isin(place, block.out)
             query, place = query[allowed], place[allowed]
+        found = scores[query, place]
+        low = found - (spread if isinstance(spread, float) else spread[place])
         unsure = np.isin(place, odd) | np.isin(query, self._wild)
-        sure = query[~unsure], place[~unsure]
-        low = scores[sure] - (spread if isinstance(spread, float) else spread[sure[1]])
-        lowest = self._kth(sure[0], low) - 2 * slack
-        kept = unsure | (scores[query, place] >= lowest[query])
-        query, place = query[kept], place[kept]
+        found[unsure], low[unsure] = np.inf, -np.inf
+        if self._waits:
+            self._learn(query, low)
+            kept = found >= self._learnt()[query]
+            query, place, found = query[kept], place[kept], found[kept]
         if len(many) and (np.bincount(query) > 16 * self.k + 1024).any():
             kept = self._distinct(block.stored, np.unique(place))[place]
-            query, place = query[kept], place[kept]
-        return query, place
+            query, place, found = query[kept], place[kept], found[kept]
+        return query, place, found
 
-    def _kth(self, query: Places, values: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The k-th largest of the values of each query, which rise; -inf where there are fewer."""
-        found = np.full(len(self.queries), -np.inf)
-        start = np.searchsorted(query, np.arange(len(found)))
-        enough = np.flatnonzero(np.diff(start, append=len(query)) >= self.k)
-        order = np.lexsort((-values, query))
-        found[enough] = values[order[start[enough] + self.k - 1]]
-        return found
+    def _learn(self, query: Places, low: NDArray[np.float32]) -> None:
+        """Remember the k best of these scores, which are not above the true ones. The queries rise. Of
+        a crowd some are enough: the k-th best of a few is not above the k-th best of all."""
+        counts = np.bincount(query, minlength=len(self.queries))
+        place = np.arange(len(query)) - (np.cumsum(counts) - counts)[query]
+        width = int(min(counts.max(), 4 * self.k + 1024))
+        some = place < width
+        table = np.full((len(counts), self.k + width), -np.inf, np.float32)
+        table[:, : self.k] = self._low
+        table[query[some], self.k + place[some]] = low[some]
+        table.partition(width, axis=1)
+        self._low = table[:, width:]
+
+    def _learnt(self) -> NDArray[np.float32]:
+        """The score that each query's k best surely reach, as far as blocks went by."""
+        learnt: NDArray[np.float32] = (self._low[:, 0] - 2 * self._slack()[1]).astype(np.float32)
+        return learnt
 
     def _above(
         self, scores: NDArray[np.float32], bar: NDArray[np.float32], odd: Places
     ) -> tuple[Places, Places]:
-        hopeful = scores >= bar[:, None]
+        if len(self._marks) < scores.size:
+            self._marks = np.empty(scores.size, np.bool_)
+        hopeful = self._marks[: scores.size].reshape(scores.shape)
+        np.greater_equal(scores, bar[:, None], out=hopeful)
         hopeful[:, odd] = True
         hopeful[self._wild] = True
-        return np.divmod(np.flatnonzero(hopeful.ravel()), hopeful.shape[1])
+        return np.divmod(np.flatnonzero(hopeful.ravel()), scores.shape[1])
 
     def _distinct(self, stored: Floats, places: Places) -> NDArray[np.bool_]:
         """False for rows that repeat k earlier ones of these places number for number: they are as

