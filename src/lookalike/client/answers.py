@@ -14,12 +14,14 @@ from lookalike.errors import Outcome
 from lookalike.indexing.report import Added
 from lookalike.query import Hit, Hits
 from lookalike.stores.filters import FieldFacts
-from lookalike.stores.records import Decision, Image
+from lookalike.stores.index import Index, IndexCheck
+from lookalike.stores.records import Decision, Image, Space
 
 
 @dataclass(frozen=True, slots=True)
 class ServedSpace:
-    """One kind of vector: `words`, it understands words; `parts`, it compares parts of pictures."""
+    """One kind of vector: `words`, it understands words; `parts`, it compares parts of pictures; `index`,
+    what makes it quick to search, None where every vector is looked at."""
 
     name: str
     dim: int
@@ -27,6 +29,7 @@ class ServedSpace:
     count: int
     words: bool
     parts: bool
+    index: Index | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,10 @@ def served(document: Mapping[str, Any]) -> Served:
         roots=tuple(document["roots"]),
         images=document["images"],
         outcomes={Outcome(name): count for name, count in document["outcomes"].items()},
-        spaces=tuple(ServedSpace(**space) for space in document["spaces"]),
+        spaces=tuple(
+            ServedSpace(**{**one, "index": one["index"] and index(one["index"])})
+            for one in document["spaces"]
+        ),
         captions=document["captions"],
         writable=document["writable"],
     )
@@ -172,3 +178,16 @@ def added(document: Mapping[str, Any]) -> Added:
     }
     failed = {Outcome(name): count for name, count in document["failed"].items()}
     return Added(**{**document, **pairs, "failed": failed, "spaces": tuple(document["spaces"])})
+
+
+def index(document: Mapping[str, Any]) -> Index:
+    return Index(**document)
+
+
+def index_check(document: Mapping[str, Any]) -> IndexCheck:
+    return IndexCheck(**document)
+
+
+def space(document: Mapping[str, Any]) -> Space:
+    """A space but for what its extractor learnt, which a server keeps to itself."""
+    return Space(**{**document, "index": document["index"] and index(document["index"])})

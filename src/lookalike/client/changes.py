@@ -10,6 +10,7 @@ from typing import Any
 from lookalike.client.connection import PAUSES, Connection
 from lookalike.errors import UsageError, named
 from lookalike.indexing.report import Indexing, Progress
+from lookalike.vectors.ann import Progress as StageProgress
 
 Watch = Callable[[Mapping[str, Any], float], None]
 """Told of the state of a change, and of the seconds since it was asked for."""
@@ -63,3 +64,13 @@ def step(state: Mapping[str, Any], seconds: float) -> Progress:
         path=state["message"],
         seconds=seconds,
     )
+
+
+def staged(progress: StageProgress) -> Watch:
+    """Tells the stages of a change, once it has any."""
+
+    def watch(state: Mapping[str, Any], _: float) -> None:
+        if state["stage"]:
+            progress(state["stage"], state["done"], state["total"] or 0)
+
+    return watch

@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from lookalike.client.ann import Ann
 from lookalike.client.answers import Served, added, answer, duplicates, image, refusal, served
 from lookalike.client.changes import ended, step
 from lookalike.client.changes import words_of as words_of_options
@@ -173,8 +174,13 @@ class Client:
 
     @property
     def vectors(self) -> Vectors:
-        """As `Library.vectors`: vectors out of the library."""
+        """As `Library.vectors`: vectors made elsewhere into the library, and those of the library out."""
         return Vectors(self.connection)
+
+    @property
+    def ann(self) -> Ann:
+        """As `Library.ann`: the indexes that make large spaces quick to search."""
+        return Ann(self.connection)
 
     @property
     def explanations(self) -> Explanations:

@@ -1,16 +1,39 @@
-"""Vectors out of a served library."""
+"""Vectors into a served library, and out of it."""
 
 from __future__ import annotations
 
+import io
+import json
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import urlencode
 
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.client.answers import space
+from lookalike.client.changes import ended
 from lookalike.client.connection import Connection, pairs
 from lookalike.errors import UsageError
+from lookalike.indexing.importing import Imported, names_of, open_rows, refuse_odd_numbers
+from lookalike.stores.records import DType
 from lookalike.vectors.ann import Progress, quiet
+from lookalike.vectors.similarity import Similarity
+
+MOST_BYTES = 32_000_000
+"""Of one request, which is put together in memory, however much the server takes."""
+
+FRAME_BYTES = 2000
+"""Of a request, beside the vectors and their paths."""
+
+MOST_ROWS = 100_000
+"""Of one request."""
+
+RAW = "utf-8", "surrogateescape"
+"""How paths become bytes, whatever names of files are."""
 
 
 class Vectors:
@@ -18,6 +41,51 @@ class Vectors:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    def bring_in(
+        self,
+        file: Path | str,
+        name: str,
+        *,
+        paths: Path | str | None = None,
+        similarity: Similarity = "cosine",
+        dtype: DType = "f32",
+        ann: bool = True,
+        pca: int | None = None,
+        progress: Progress = quiet,
+    ) -> Imported:
+        """As `Library.vectors.bring_in`, and waits for the end: put the rows of an NPY file into the space
+        of that name. `paths` are those below the library's folders. `progress` is told of rows.
+
+        A file larger than the server takes in one request goes in several. All is checked before anything
+        is sent, but where the connection ends between two of them, the first stay; import again then.
+        `UsageError` for more than one with `pca`, which must see all rows at once.
+        """
+        file = Path(file)
+        rows = open_rows(file)
+        refuse_odd_numbers(rows, file)
+        names = names_of(None if paths is None else Path(paths), len(rows))
+        room = min(self._connection.get("/api/info")["max_upload_bytes"], MOST_BYTES) - FRAME_BYTES
+        words = {"by": name, "similarity": similarity, "dtype": dtype, "pca": pca}
+        images = files = done = 0
+        brought = None
+        for block, lines in parcels(rows, names, name, room):
+            last = done + len(block) == len(rows)
+            if pca is not None and not last:
+                raise UsageError(
+                    f"principal components are learnt from all vectors, and {file} is larger than one "
+                    "request may be: start the server with --max-upload, or import without --pca"
+                )
+            address = urlencode(pairs({**words, "ann": ann and last}))
+            kind, body = form(vectors=npy(block), paths="".join(lines).encode(*RAW))
+            answered = self._connection.fetch("POST", f"/api/vectors?{address}", body, kind)
+            result = ended(self._connection, json.loads(answered))
+            images, files = images + result["images"], files + result["files"]
+            done += len(block)
+            brought = space(result["space"])
+            progress("import", done, len(rows))
+        assert brought is not None  # an NPY without rows was refused
+        return Imported(brought, images, files)
 
     def take_out(
         self,
@@ -44,6 +112,46 @@ class Vectors:
                 same = {"If-Match": told["etag"]}
                 self._connection.download(address(by, "paths", where), out, same)
         return int(told["x-lookalike-rows"])
+
+
+def parcels(
+    rows: NDArray[Any], names: Iterator[str | None], name: str, room: int
+) -> Iterator[tuple[NDArray[Any], list[str]]]:
+    """Rows and the lines that name them, so many at a time as have room in one request, one at least."""
+    wide = rows.dtype.itemsize > 4
+    each = rows.shape[1] * (4 if wide else rows.dtype.itemsize)
+    start, taken = 0, 0
+    lines: list[str] = []
+    for row in range(len(rows)):
+        line = f"{next(names) or f'{name}/{row}'}\n"
+        size = each + len(line.encode(*RAW))
+        if lines and (taken + size > room or len(lines) == MOST_ROWS):
+            yield narrowed(rows[start:row], wide), lines
+            start, taken, lines = row, 0, []
+        taken += size
+        lines.append(line)
+    yield narrowed(rows[start:], wide), lines
+
+
+def narrowed(block: NDArray[Any], wide: bool) -> NDArray[Any]:
+    return np.ascontiguousarray(block, np.float32 if wide else block.dtype)
+
+
+def npy(block: NDArray[Any]) -> bytes:
+    file = io.BytesIO()
+    np.save(file, block)
+    return file.getvalue()
+
+
+def form(**files: bytes) -> tuple[dict[str, str], bytes]:
+    """A form with these files: its headers and its body."""
+    mark = secrets.token_hex(16)
+    parts = []
+    for name, data in files.items():
+        said = f'Content-Disposition: form-data; name="{name}"; filename="{name}"'
+        parts += [f"--{mark}\r\n{said}\r\n\r\n".encode(), data, b"\r\n"]
+    parts.append(f"--{mark}--\r\n".encode())
+    return {"Content-Type": f"multipart/form-data; boundary={mark}"}, b"".join(parts)
 
 
 def address(by: str, form: str, where: str | None) -> str:

@@ -1,16 +1,8 @@
-"""Vectors that others made, taken from an NPY file into a library.
-
-An image whose file is not there (any more, or here) lies below a root of its own, the folder
-`imported` in the library's, which is never swept. It has no size and no facts, and in place of the hash
-of its content one of its path.
-"""
+"""Vectors that others made, taken from an NPY file into a library."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,14 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import ImageError, Outcome, UsageError
-from lookalike.images.reading import read
+from lookalike.errors import UsageError
 from lookalike.indexing.metadata import describe
-from lookalike.stores.contract import Entry, Known, Root, Space, Store, View, Writer
+from lookalike.indexing.naming import Places, strays
+from lookalike.stores.contract import Space, Store, View
 from lookalike.stores.records import IMPORTED, DType
 from lookalike.vectors.ann import Progress, quiet
 from lookalike.vectors.reduction import learn_projection, refuse_more, sample_size
 from lookalike.vectors.similarity import Similarity
+
+MAGIC = b"\x93NUMPY"
+"""With which an NPY file begins."""
 
 BATCH_BYTES = 16 << 20
 """Of vectors, as float32, that are read, checked or stored at a time."""
@@ -62,6 +57,7 @@ def bring_in(
     similarity: Similarity = "cosine",
     dtype: DType = "f32",
     pca: int | None = None,
+    fenced: bool = False,
     progress: Progress = quiet,
 ) -> Imported:
     """Put the rows of an NPY file (n, dim) into the space of that name, which is made if there is none.
@@ -71,18 +67,21 @@ def bring_in(
     metadata  a table as `index --metadata` takes it
     pca       keep so many principal components, learnt from a sample of the rows; a space that has some
               goes on with those
+    fenced    `paths` came from a stranger: they are relative to the library's folders, and name no file
+              elsewhere and none that is hidden
 
     An image that is in the library keeps its other vectors. Everything is checked before anything is
     stored. `UsageError` of one line for what cannot be taken.
     """
     rows = open_rows(file)
-    names = _names(paths, len(rows))
-    _refuse_odd_numbers(rows, file, progress)
+    names = names_of(paths, len(rows), fenced=fenced)
+    refuse_odd_numbers(rows, file, progress)
     with store.writer() as writer:
         with store.view() as view:
             space = _space(view, name, rows, similarity, dtype, file, pca)
         writer.add_space(space)
-        places = _Places(store, writer, paths.absolute().parent if paths else None, name)
+        folder = None if fenced or paths is None else paths.absolute().parent
+        places = Places(store, writer, folder, name, fenced=fenced)
         projection = space.projection
         done = files = 0
         for start, block in _blocks(rows):
@@ -101,14 +100,18 @@ def bring_in(
 def open_rows(file: Path) -> NDArray[Any]:
     """The rows of an NPY file, mapped: of a file larger than memory only what is touched is read.
     `UsageError` where it holds no rows of numbers."""
+    odd = f"{file} is not a whole NPY file of numbers: write it with numpy.save"
     try:
+        with file.open("rb") as opened:
+            if opened.read(len(MAGIC)) != MAGIC:  # numpy.load would take archives and more
+                raise UsageError(odd)
         rows = np.load(file, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror or error}") from error
-    except (ValueError, EOFError) as error:
-        raise UsageError(
-            f"{file} is not a whole NPY file of numbers: write it with numpy.save"
-        ) from error
+    except UsageError:
+        raise
+    except Exception as error:  # the header is read as Python: a wrong one raises anything
+        raise UsageError(odd) from error
     if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.dtype.kind not in "fiu":
         shape = getattr(rows, "shape", "several arrays")
         raise UsageError(f"{file} holds {shape}, not rows of numbers (n, dim)")
@@ -125,7 +128,8 @@ def _blocks(rows: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.float32]]]:
             yield start, np.asarray(rows[start : start + step]).astype(np.float32)
 
 
-def _refuse_odd_numbers(rows: NDArray[Any], file: Path, progress: Progress) -> None:
+def refuse_odd_numbers(rows: NDArray[Any], file: Path, progress: Progress = quiet) -> None:
+    """`UsageError` names the first row that holds NaN, infinity, or what float32 cannot."""
     for start, block in _blocks(rows):
         finite = np.isfinite(block).all(axis=1)
         if not finite.all():
@@ -134,7 +138,7 @@ def _refuse_odd_numbers(rows: NDArray[Any], file: Path, progress: Progress) -> N
         progress("check", start + len(block), len(rows))
 
 
-def _names(paths: Path | None, count: int) -> Iterator[str | None]:
+def names_of(paths: Path | None, count: int, *, fenced: bool = False) -> Iterator[str | None]:
     """A name a row; None for those that have none. Read twice, so that a missing line is told before
     anything is stored, and no list of ten million is held."""
     if paths is None:
@@ -145,6 +149,10 @@ def _names(paths: Path | None, count: int) -> Iterator[str | None]:
             for number, line in enumerate(lines, start=1):
                 if not line.strip():
                     raise UsageError(f"{paths}, line {number}: is empty; every row needs a path")
+                if fenced and strays(line.rstrip("\r\n")):
+                    raise UsageError(
+                        f"{paths}, line {number}: write the path below the library's folder"
+                    )
                 found = number
     except OSError as error:
         raise UsageError(f"cannot read {paths}: {error.strerror}") from error
@@ -218,65 +226,3 @@ def _sample(rows: NDArray[Any], pca: int) -> NDArray[np.float32]:
         return np.asarray(rows, np.float32)
     chosen = np.random.default_rng(0).choice(len(rows), wanted, replace=False)
     return np.asarray(rows[np.sort(chosen)], np.float32)
-
-
-class _Places:
-    """Where images lie: below a root if their file is there, else among those without one."""
-
-    def __init__(self, store: Store, writer: Writer, folder: Path | None, name: str) -> None:
-        self._writer = writer
-        self._folder = folder
-        self._name = name
-        self._home = store.folder.parent
-        with store.view() as view:
-            self._roots = [root for root in view.roots() if root.path != store.folder / IMPORTED]
-        self._nowhere = writer.add_root(store.folder / IMPORTED)
-
-    def entries(
-        self, names: Sequence[str | None], vectors: NDArray[np.float32], start: int, key: str
-    ) -> list[Entry]:
-        places = [self._place(name, start + number) for number, name in enumerate(names)]
-        known: dict[tuple[int, str], Known] = {}
-        for id_ in {root.id for root, _, _ in places}:
-            paths = [path for root, path, _ in places if root.id == id_]
-            known |= {(id_, path): found for path, found in self._writer.known(id_, paths).items()}
-        entries: list[Entry] = []
-        for (root, path, file), vector in zip(places, vectors, strict=True):
-            before = known.get((root.id, path))
-            if before is not None and before.hash is not None:
-                size, time, digest = before.size, before.mtime_ns, before.hash
-            else:
-                size, time, digest = _content(file, path)
-            entries.append(
-                Entry(root.id, path, size, time, digest, Outcome.INDEXED, vectors={key: vector})
-            )
-        return entries
-
-    def _place(self, name: str | None, row: int) -> tuple[Root, str, Path | None]:
-        if name is None:
-            return self._nowhere, f"{self._name}/{row}", None
-        if self._folder is not None and "://" not in name:
-            whole = Path(os.path.normpath(self._folder / name))
-            with suppress(OSError):
-                if whole.is_file() and (root := self._root(whole)) is not None:
-                    return root, whole.relative_to(root.path).as_posix(), whole
-        plain = name if "://" in name else os.path.normpath(name).replace(os.sep, "/")
-        return self._nowhere, plain.lstrip("/"), None
-
-    def _root(self, file: Path) -> Root | None:
-        for root in self._roots:
-            if file.is_relative_to(root.path):
-                return root
-        if file.is_relative_to(self._home):
-            self._roots.append(self._writer.add_root(self._home))
-            return self._roots[-1]
-        return None
-
-
-def _content(file: Path | None, path: str) -> tuple[int, int, bytes]:
-    """Size, date and hash: of the file, by which `index` knows it again, or in place of them."""
-    if file is not None:
-        with suppress(ImageError):
-            content = read(file)
-            return content.size, content.mtime_ns, content.digest
-    return 0, 0, hashlib.sha256(os.fsencode(f"{IMPORTED}\0{path}")).digest()

@@ -32,6 +32,7 @@ class Vectors:
         dtype: DType = "f32",
         ann: bool = True,
         pca: int | None = None,
+        fenced: bool = False,
         progress: Progress = quiet,
     ) -> Imported:
         """Put the rows of an NPY file into the space of that name; `ann`: build an index where the
@@ -45,6 +46,7 @@ class Vectors:
             similarity=similarity,
             dtype=dtype,
             pca=pca,
+            fenced=fenced,
             progress=progress,
         )
         if ann:

@@ -18,6 +18,7 @@ from lookalike.web import (
     asking,
     entering,
     explaining,
+    indexes,
     looking,
     page_files,
     reviewing,
@@ -66,8 +67,8 @@ def create_app(library: Library, settings: Settings | None = None) -> FastAPI:
     )
     app.state.server = server
     for routes in (
-        asking, looking, explaining, reviewing, writing, vectors, entering, watching,
-        page_files,
+        asking, looking, explaining, reviewing, writing, vectors, indexes, entering,
+        watching, page_files,
     ):  # fmt: skip
         app.include_router(routes.router)
     app.state.rates = Rates(settings.rate)

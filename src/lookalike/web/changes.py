@@ -45,6 +45,9 @@ STALE_SECONDS = 20.0
 TELL_SECONDS = 0.25
 TURN_SECONDS = 1.0
 """Between two signs of life of those who wait for their turn."""
+MOST_WAITING = 256
+MOST_KEPT = 4
+"""Changes that wait, and those of them that have files lying here meanwhile."""
 KEPT = 100
 """Runs whose end can be asked for."""
 TICKET = re.compile(r"[0-9a-f]{16}")
@@ -57,6 +60,7 @@ DROPPED = "the server went down before its turn came"
 class State:
     """Where a change stands. `rate`: files a second; `message`: how it ended, or what it does.
 
+    stage   the part of the work, as `lookalike.vectors.ann.Progress` calls it
     number  of the run; it counts the runs of this server
     ticket  under which it was asked for; "" where nobody asks for that
     result  what came of it, None while it runs and where it failed
@@ -70,6 +74,7 @@ class State:
     indexed: int = 0
     failed: int = 0
     rate: float = 0.0
+    stage: str = ""
     message: str = ""
     number: int = 0
     ticket: str = ""
@@ -101,8 +106,14 @@ class Changes:
         folder.mkdir(parents=True, exist_ok=True)
 
     def ask(self, kind: Kind, words: Mapping[str, Any], *, scratch: Path | None = None) -> State:
-        """Change something, now or after what is under way."""
+        """Change something, now or after what is under way. `Refusal` 429 where too much waits."""
         wanted = Wanted(secrets.token_hex(8), kind, dict(words), scratch)
+        with self._changed:
+            kept = sum(one.scratch is not None for one in self._wanted)
+            if len(self._wanted) >= MOST_WAITING or (scratch and kept >= MOST_KEPT):
+                raise Refusal(
+                    429, "too many changes wait already: try again later", {"Retry-After": "10"}
+                )
         self._assign([wanted], "")
         with self._changed:
             self._wanted.append(wanted)
@@ -188,15 +199,18 @@ class Changes:
             if paths:
                 words["paths"] = list(dict.fromkeys(paths))
             job = {"library": str(self._library), "kind": some[0].kind, "words": words}
-            self._follow(process, job, state)
+            state = self._follow(process, job, state)
         finally:
             for one in some:
                 if one.scratch is not None:
                     shutil.rmtree(one.scratch, ignore_errors=True)
             self._sweep()
+        self._write(replace(state, running=False))
 
-    def _follow(self, process: subprocess.Popen[str], job: Mapping[str, Any], state: State) -> None:
-        """Hand the job over, and note every step until it ends."""
+    def _follow(
+        self, process: subprocess.Popen[str], job: Mapping[str, Any], state: State
+    ) -> State:
+        """Hand the job over, and note every step until it ends; how it ended."""
         assert process.stdin is not None and process.stdout is not None
         lines: list[dict[str, Any]] = []
         reader = threading.Thread(target=listen, args=(process.stdout, lines), daemon=True)
@@ -208,15 +222,16 @@ class Changes:
             reader.join(TELL_SECONDS)
             if lines:
                 state = replace(state, **lines[-1])
-            self._write(state)
+            if state.running:
+                self._write(state)
         status = process.wait()
         with suppress(OSError):
             process.stdin.close()
         process.stdout.close()
         if state.running:
             message = f"it ended with status {status}"
-            state = replace(state, running=False, message=message, error="LibraryError")
-        self._write(state)
+            state = replace(state, message=message, error="LibraryError")
+        return state
 
     def _runs(self) -> list[int]:
         """The numbers of the runs that are known, rising."""

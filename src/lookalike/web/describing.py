@@ -103,3 +103,13 @@ ADDING = body(
     },
     required=False,
 )
+VECTORS_IN = body(
+    {
+        "application/octet-stream": _FILE,
+        "multipart/form-data": {
+            "type": "object",
+            "required": ["vectors"],
+            "properties": {"vectors": _FILE, "paths": _FILE},
+        },
+    }
+)

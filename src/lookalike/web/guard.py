@@ -37,6 +37,9 @@ ALWAYS = (
     (b"x-frame-options", b"DENY"),
 )
 
+SLOWEST = 500_000
+"""Bytes a second at which a body must arrive, after the seconds that any may take: 4 megabits a second."""
+
 Watch = Callable[[str, str, int, float], None]
 """Told of every answer: method, path, status, seconds."""
 
@@ -135,10 +138,8 @@ class Guard:
 
     def _measured(self, scope: Scope, receive: Receive) -> Receive:
         """Receives a body that is neither too large nor too slow."""
-        most, until = (
-            self._settings.max_upload_bytes,
-            time.monotonic() + self._settings.body_seconds,
-        )
+        most = self._settings.max_upload_bytes
+        until = time.monotonic() + self._settings.body_seconds
         received, ended = 0, False
 
         async def receiving() -> Message:
@@ -146,7 +147,8 @@ class Guard:
             if ended:  # what comes now is only that the client went away
                 return await receive()
             try:
-                message = await asyncio.wait_for(receive(), max(0.0, until - time.monotonic()))
+                left = until + received / SLOWEST - time.monotonic()
+                message = await asyncio.wait_for(receive(), max(0.0, left))
             except TimeoutError:
                 raise Refusal(
                     408, "the request's body took too long to arrive", {"Connection": "close"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -87,7 +88,12 @@ async def neighbours(
 ) -> Response:
     """The images most like this one, without itself."""
     question = Question((Term(image=id),), k=k + 1, by=tuple(by or ()))
-    await server.lanes.quick.run(lambda: checked(server, id))
+
+    def known() -> None:
+        with server.library.view() as view:
+            one(view, id)
+
+    await server.lanes.quick.run(known)
     hits = await asyncio.wrap_future(server.gathering.submit(question))
     return Json(await server.lanes.quick.run(lambda: near(server, id, k, hits)))
 
@@ -153,6 +159,7 @@ def info_of(server: Server) -> dict[str, Any]:
                 "count": space.count,
                 "words": reads[space.key],
                 "parts": space.boxes is not None,
+                "index": space.index and asdict(space.index),
             }
             for space in spaces
             if space.current

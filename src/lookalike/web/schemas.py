@@ -55,6 +55,41 @@ class Upload(BaseModel):
     format: str
 
 
+class Index(BaseModel):
+    recipe: str
+    recall: float = Field(
+        description="Of the true ten nearest, the share that it found when built."
+    )
+    target: float
+    milliseconds: float
+    bytes: int
+    seconds: float
+    rows: int = Field(description="Vectors that it covers.")
+    probe: int
+    width: int
+    built: str
+    tail: int = Field(description="Vectors that came later; they are compared one by one.")
+    trouble: str = Field(description="Why it is not used.")
+
+
+class Check(BaseModel):
+    recall: float
+    milliseconds: float
+    exact_milliseconds: float
+    queries: int
+    rows: int
+    tail: int
+    when: str
+
+
+class Checks(BaseModel):
+    checks: list[Check]
+
+
+class Removed(BaseModel):
+    removed: list[str] = Field(description="Whose index it was.")
+
+
 class Space(BaseModel):
     name: str
     dim: int
@@ -62,6 +97,7 @@ class Space(BaseModel):
     count: int
     words: bool = Field(description="Understands words.")
     parts: bool = Field(description="Compares parts of pictures.")
+    index: Index | None = Field(description="What makes it quick to search, where it is large.")
 
 
 class Info(BaseModel):
@@ -194,6 +230,7 @@ class Change(BaseModel):
     indexed: int
     failed: int
     rate: float = Field(description="Files a second.")
+    stage: str = Field(description="Of an import, an index or a check: which part of it.")
     message: str
     number: int = Field(description="Of the run: how many this server has begun.")
     ticket: str = Field(description="Under which it was asked for, or is asked about.")

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import shutil
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
+from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
-from lookalike.web.describing import described
+from lookalike.errors import UsageError
+from lookalike.indexing.importing import open_rows
+from lookalike.web import schemas
+from lookalike.web.changing import PATHS, VECTORS
+from lookalike.web.describing import VECTORS_IN, described
 from lookalike.web.exporting import Poured
 from lookalike.web.refusals import Refusal
-from lookalike.web.server import Here
+from lookalike.web.server import Here, Server
+from lookalike.web.writing import asked, must_write
 
 router = APIRouter(tags=["vectors"])
 
@@ -20,7 +31,96 @@ MEDIA_TYPES = {
     "paths": "text/plain",
 }
 
+MOST_ROWS = 200_000
+"""Of one import: each is an image of the catalogue, some 500 bytes there, however short its vector is."""
+
+MOST_DIM, MOST_DIM_PCA = 65_536, 4096
+"""Numbers of a vector. Principal components of more take a matrix of more than 128 MB, and minutes."""
+
 Name = Annotated[str, Query(min_length=1, max_length=200, description="The extractor.")]
+
+
+@router.post("/api/vectors", openapi_extra=VECTORS_IN, **described(schemas.Change, status=202))
+async def bring_in(
+    server: Here,
+    request: Request,
+    by: Name,
+    similarity: Literal["cosine", "euclidean"] = "cosine",
+    dtype: Literal["f32", "f16"] = "f32",
+    pca: Annotated[int | None, Query(ge=1, le=MOST_DIM)] = None,
+    ann: bool = True,
+) -> Response:
+    """Put vectors that others made into the space of that name: `vectors`, an NPY file (n, dim), as it is
+    or in a form together with `paths`, a text file with the path of each row below the library's folders,
+    one a line. GET /api/indexing?ticket= tells how it goes; its `result` has the `space`, how many
+    `images` there were, and how many of them have `files` here."""
+    must_write(server)
+    scratch = await server.lanes.quick.run(lambda: new_folder(server))
+    try:
+        await receive(server, request, scratch)
+        await server.lanes.slow.run(lambda: refuse_odd(scratch / VECTORS, pca))
+        words = {
+            "folder": os.fspath(scratch),
+            "name": by,
+            "similarity": similarity,
+            "dtype": dtype,
+            "pca": pca,
+            "ann": ann,
+        }
+        return await asked(server, "import", words, scratch=scratch)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+
+
+async def receive(server: Server, request: Request, folder: Path) -> None:
+    """Keep the files of a request, piece by piece as they come."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        if kind == "multipart/form-data":
+            async with request.form(max_files=2, max_fields=0) as form:
+                for name, file in (("vectors", VECTORS), ("paths", PATHS)):
+                    part = form.get(name)
+                    if isinstance(part, UploadFile):
+                        await server.lanes.slow.run(partial(keep, part, folder / file))
+        else:
+            with (folder / VECTORS).open("wb") as out:
+                async for piece in request.stream():
+                    out.write(piece)
+    except OSError as error:
+        raise Refusal(507, f"the vectors cannot be kept: {error.strerror}") from None
+    if not (folder / VECTORS).is_file():
+        raise Refusal(
+            422, "send the vectors as the file `vectors` of a form, or as the body itself"
+        )
+
+
+def keep(part: UploadFile, file: Path) -> None:
+    with file.open("wb") as out:
+        shutil.copyfileobj(part.file, out)
+
+
+def new_folder(server: Server) -> Path:
+    folder = server.folder / "imports" / secrets.token_hex(8)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise Refusal(507, f"the vectors cannot be kept: {error.strerror}") from None
+    return folder
+
+
+def refuse_odd(file: Path, pca: int | None) -> None:
+    """`UsageError` for what are no vectors, and `Refusal` 413 for numbers of them, or in them, whose cost
+    does not show in the bytes that were sent."""
+    try:
+        rows, dim = open_rows(file).shape
+    except UsageError as error:
+        raise UsageError(str(error).replace(f"{file.parent}{os.sep}", "")) from None
+    if rows > MOST_ROWS:
+        raise Refusal(413, f"{rows:,} vectors; one request brings at most {MOST_ROWS:,}")
+    most = MOST_DIM if pca is None else MOST_DIM_PCA
+    if dim > most:
+        raise Refusal(413, f"vectors of {dim:,} numbers; over HTTP they have at most {most:,}")
 
 
 @router.get("/api/vectors", **described(tuple(MEDIA_TYPES.values())))

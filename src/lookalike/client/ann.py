@@ -1,0 +1,67 @@
+"""The indexes of a served library."""
+
+from __future__ import annotations
+
+from lookalike.client.answers import index, index_check, space
+from lookalike.client.changes import ended, staged
+from lookalike.client.connection import Connection
+from lookalike.errors import UsageError
+from lookalike.indexing.ann import CHECKED, Verdict
+from lookalike.stores.index import Index, IndexCheck, IndexWish
+from lookalike.vectors.ann import Progress, quiet
+
+
+class Ann:
+    """The indexes of a served library, as `Library.ann`: `Client.ann`. What they are, `Client.info`
+    says of each space."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def build(
+        self,
+        by: str | None = None,
+        wish: IndexWish | None = None,
+        *,
+        progress: Progress = quiet,
+    ) -> dict[str, Index]:
+        """As `Library.ann.build`, and waits for the end. Recipe and threads the server chooses itself:
+        `UsageError` for a wish that has them."""
+        wish = wish or IndexWish()
+        if wish.recipe is not None or wish.threads is not None:
+            raise UsageError("over HTTP the server chooses recipe and threads: leave them out")
+        words = {"by": by, "target": wish.target, "memory": wish.memory}
+        state = self._connection.send("POST", "/api/ann", words)
+        built = ended(self._connection, state, staged(progress))
+        return {name: index(one) for name, one in built.items()}
+
+    def remove(self, by: str | None = None) -> list[str]:
+        """As `Library.ann.remove`: search exactly from now on; whose index it was."""
+        return list(self._connection.send("DELETE", "/api/ann", {"by": by})["removed"])
+
+    def check(
+        self,
+        by: str | None = None,
+        *,
+        queries: int = CHECKED,
+        rebuild: bool = True,
+        progress: Progress = quiet,
+    ) -> list[Verdict]:
+        """As `Library.ann.check`, and waits for the end."""
+        words = {"by": by, "queries": queries, "rebuild": rebuild}
+        state = self._connection.send("POST", "/api/ann/check", words)
+        found = ended(self._connection, state, staged(progress))
+        return [
+            Verdict(
+                space(one["space"]),
+                one["before"],
+                one["check"] and index_check(one["check"]),
+                one["rebuilt"],
+            )
+            for one in found["verdicts"]
+        ]
+
+    def history(self, by: str) -> list[IndexCheck]:
+        """All checks of a space's index, oldest first."""
+        document = self._connection.get("/api/ann/history", {"by": by})
+        return [index_check(one) for one in document["checks"]]
