@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from fastapi.testclient import TestClient
 
 from lookalike.library import Library
@@ -119,3 +120,9 @@ def test_every_wrong_question_gets_one_sentence_and_the_right_status(client: Tes
         assert answer.status_code == status, (address, answer.text)
         assert list(answer.json()) == ["error"]
         assert "\n" not in answer.json()["error"]
+
+
+@pytest.mark.parametrize("text", ["?", "AAA", "AAAAAAA", "", "é", "AAAA" * 100])
+def test_what_is_no_vector_is_said(client: TestClient, text: str) -> None:
+    answer = client.get("/api/search", params={"vector": text, "by": "color"})
+    assert answer.status_code == 400 and "vector" in answer.json()["error"]

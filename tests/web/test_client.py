@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
+from numpy.typing import NDArray
 from PIL import Image
 from tests.library.drawing import album, draw
 from tests.web.running import free_port, running
@@ -64,6 +65,13 @@ def same_groups(theirs: Duplicates, ours: Duplicates) -> bool:
     return rows[0] == rows[1] and (theirs.searched, theirs.missing) == (ours.searched, ours.missing)
 
 
+def stored(library: Library, id: int) -> NDArray[np.float32]:
+    """A vector of the first space."""
+    with library.view() as view:
+        row: NDArray[np.float32] = view.vectors(view.spaces()[0].key, np.array([id]))[0]
+    return row
+
+
 def test_the_answers_are_those_of_the_library(
     served: str, library: Library, picture: bytes, tmp_path: Path
 ) -> None:
@@ -76,6 +84,8 @@ def test_the_answers_are_those_of_the_library(
         Query((Term(picture=file, region=(0, 0, 0.5, 0.75)), Term(image=8)), where="size > 1"),
         Query((Term(picture=pixels),), k=3, similarity="euclidean", any_orientation=True),
         Query((Term(picture=Path("odd/001.jpg")),), k=2, diverse=0.3, min_relevance="weak"),
+        Query((Term(vector=stored(library, 7)), Term(vector=stored(library, 8), weight=-0.5)), k=5),
+        Query((Term(image=3), Term(vector=stored(library, 9), weight=2)), k=4, by=("color",)),
     ]
     with lookalike.Client(served) as client:
         for question in questions:
@@ -90,6 +100,10 @@ def test_the_answers_are_those_of_the_library(
                 ours.similarity,
                 ours.best,
             )
+        with pytest.raises(UsageError, match="have 384 numbers"):
+            client.search(Query((Term(vector=np.ones(20_000, np.float32)),)))
+        with pytest.raises(UsageError, match="one row of numbers"):
+            client.search(Query((Term(vector=np.ones((2, 2), np.float32)),)))
         assert client.search(file, k=4).hits[0].path == library.search(file, k=4).hits[0].path
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlencode
 
 from lookalike.client.ann import Ann
 from lookalike.client.answers import Served, added, answer, duplicates, image, refusal, served
@@ -52,7 +54,13 @@ class Client:
             question = Path(question)
         if not isinstance(question, Query):
             question = Query.of(question, k=k)
-        return answer(self.connection.get("/api/search", words_of(self.connection, question)))
+        words = words_of(self.connection, question)
+        if "vector" not in words and "not_vector" not in words:
+            return answer(self.connection.get("/api/search", words))
+        # An address has no room for the numbers of a long vector.
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        body = urlencode({"query": json.dumps(words)}).encode()
+        return answer(json.loads(self.connection.fetch("POST", "/api/search", body, kind)))
 
     def search_batch(self, queries: Sequence[Query]) -> list[Hits]:
         """As `Library.search_batch`: a question that cannot be answered has its reason as `failure`."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lookalike.client.connection import Connection
 from lookalike.client.pictures import id_of
@@ -23,7 +26,7 @@ def words_of(connection: Connection, query: Query) -> dict[str, Any]:
         if field.name != "terms" and getattr(query, field.name) != field.default
     }
     words["k"] = query.k
-    pictures = [term for term in query.terms if term.words is None]
+    pictures = [term for term in query.terms if term.words is None and term.vector is None]
     # In the order in which the server takes them, because a region belongs to its first picture.
     sent = [term for term in pictures if term.image is None and term.weight > 0]
     first = next(iter([*sent, *(term for term in pictures if term.weight > 0)]), None)
@@ -39,6 +42,12 @@ def words_of(connection: Connection, query: Query) -> dict[str, Any]:
 def named(connection: Connection, term: Term) -> tuple[str, str]:
     if term.words is not None:
         return "text", weighted(term.words, term.weight)
+    if term.vector is not None:
+        numbers = np.ascontiguousarray(term.vector, "<f4")
+        if numbers.ndim != 1:
+            raise UsageError(f"a vector has one row of numbers, not the shape {numbers.shape}")
+        text = base64.urlsafe_b64encode(numbers.tobytes()).decode()
+        return "vector", weighted(text, term.weight)
     if term.image is not None:
         return "image", weighted(str(term.image), term.weight)
     picture = term.picture

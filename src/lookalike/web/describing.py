@@ -56,6 +56,8 @@ def body(content: dict[str, Any], *, required: bool = True) -> dict[str, Any]:
 
 
 TEXT = {"type": "string"}
+_TEXTS = {"type": "array", "items": TEXT}
+_FLAG = {"type": "boolean"}
 _FILE = {"type": "string", "format": "binary"}
 PICTURES = body(
     {
@@ -94,7 +96,10 @@ ADDING = body(
     {
         "application/json": {
             "type": "object",
-            "properties": {"paths": {"type": "array", "items": {"type": "string"}}},
+            "properties": {
+                **dict.fromkeys(("paths", "include", "exclude"), _TEXTS),
+                **dict.fromkeys(("retry_failed", "sidecars", "ann"), _FLAG),
+            },
         },
         "multipart/form-data": {
             "type": "object",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from lookalike.errors import UsageError
@@ -16,6 +19,9 @@ FIRST_BLOCK = 64
 """Hits that are asked for at least where an answer is paged, so that its pages come from one answer."""
 
 Weighted = list[str]
+
+STANDARD = str.maketrans("-_", "+/")
+"""The letters of base64url as those of base64."""
 
 
 class Words(BaseModel):
@@ -33,6 +39,12 @@ class Words(BaseModel):
     not_upload: Weighted = Field([], description="Less like these uploads.")
     text: Weighted = Field([], description="More like these words (`2:red shoe` counts double).")
     not_text: Weighted = Field([], description="Less like these words.")
+    vector: Weighted = Field(
+        [],
+        description="More like these vectors of the space that is asked, made elsewhere: float32, little-"
+        "endian, in base64url.",
+    )
+    not_vector: Weighted = Field([], description="Less like these vectors.")
     region: str | None = Field(
         None, description="`x,y,width,height`, fractions: only this part of the first picture."
     )
@@ -75,6 +87,10 @@ def query_of(words: Words, pictures: list[tuple[Term, float]], *, k: int) -> Que
         for text in texts:
             weight, said = weighted(text)
             terms.append(Term(words=said, weight=sign * weight))
+    for sign, vectors in ((1.0, words.vector), (-1.0, words.not_vector)):
+        for text in vectors:
+            weight, numbers = weighted(text)
+            terms.append(Term(vector=vector_of(numbers), weight=sign * weight))
     return Query(
         tuple(terms),
         k=k,
@@ -97,6 +113,17 @@ def weighted(word: str) -> tuple[float, str]:
     """A weight above 0 and what it stands before: ("2:17" → 2.0, "17")."""
     found = WEIGHT.fullmatch(word)
     return (float(found[1]), found[2]) if found else (1.0, word)
+
+
+def vector_of(text: str) -> NDArray[np.float32]:
+    """The numbers of a vector; `UsageError`."""
+    try:
+        data = base64.b64decode(text.translate(STANDARD) + "=" * (-len(text) % 4), validate=True)
+        return np.frombuffer(data, "<f4")
+    except ValueError:
+        raise UsageError(
+            f"vector={text[:20]!r}: write float32 numbers, little-endian, in base64url"
+        ) from None
 
 
 def region_of(text: str) -> Box:
