@@ -136,6 +136,17 @@ def test_what_indexing_costs_is_promised_and_nothing_is_written(
     assert client.get("/api/promise", params={"include": "[z-a]"}).status_code == 400
 
 
+def test_patterns_that_take_for_ever_are_refused(client: TestClient) -> None:
+    evil = "*a" * 30
+    for answer in (
+        client.post("/api/images", json={"include": [evil]}),
+        client.get("/api/promise", params={"exclude": evil}),
+    ):
+        assert answer.status_code == 422 and "at most 4 stars" in answer.json()["error"]
+    fine = client.post("/api/images", json={"include": ["**/odd/**/*a*"]})
+    assert ended(client, fine)["error"] == ""
+
+
 def test_a_promise_is_made_anew_when_it_has_grown_old(
     client: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,7 @@ from lookalike.stores.index import IndexWish
 from lookalike.web import changes, exporting
 from lookalike.web.app import create_app
 from lookalike.web.settings import Settings
+from lookalike.web.vectors import MOST_FOLDERS
 
 
 @pytest.fixture(scope="module")
@@ -254,7 +255,7 @@ def header(said: str, data: bytes = b"") -> bytes:
                 ("[('a', '<f4')]", "(2, 4)"), ("'?'", "(2, 4)"), ("7", "(2, 4)"), ("'<U4'", "(2, 2)"),
             )
         ),
-        (header("{'descr': '|u1', 'fortran_order': False, 'shape': (1, 70000)}", bytes(70_000)), 413),
+        (header("{'descr': '|u1', 'fortran_order': False, 'shape': (1, 9000)}", bytes(9000)), 413),
         (header("{'descr': '|u1', 'fortran_order': False, 'shape': (250000, 1)}", bytes(250_000)), 413),
     ],
 )  # fmt: skip
@@ -285,6 +286,26 @@ def test_imports_that_wait_are_few(writer: TestClient, folder: Path) -> None:
         answers = [ask() for _ in range(changes.MOST_KEPT + 1)]
         assert [answer.status_code for answer in answers] == [202] * changes.MOST_KEPT + [429]
         assert len(list((served / "imports").iterdir())) == changes.MOST_KEPT
+
+
+def test_imports_that_arrive_are_few(writer: TestClient, folder: Path) -> None:
+    for number in range(MOST_FOLDERS):
+        (folder.parent / "served" / "imports" / str(number)).mkdir(parents=True)
+    assert sent(writer, vectors(2)).status_code == 429
+    (folder.parent / "served" / "imports" / "0").rmdir()
+    assert sent(writer, vectors(2))["result"]["images"] == 2
+
+
+def test_what_is_asked_for_twice_is_done_once_but_for_imports(tmp_path: Path) -> None:
+    def wanted(kind: changes.Kind, scratch: Path | None = None, **words: Any) -> changes.Wanted:
+        return changes.Wanted("", kind, words, scratch)
+
+    build, other = wanted("index", by="made"), wanted("index", by="other")
+    assert changes.together([build, other, wanted("index", by="made")]) == [build, build]
+    bring = [wanted("import", tmp_path / name, name="made") for name in "ab"]
+    assert changes.together(bring) == bring[:1]
+    add = [wanted("indexing", paths=[name], options={}) for name in "ab"]
+    assert changes.together([*add, build]) == add and changes.together([]) == []
 
 
 def test_vectors_come_in_only_where_the_library_may_be_changed(client: TestClient) -> None:
@@ -400,7 +421,7 @@ def test_exports_are_few_and_end_with_their_visitors(
                     break
                 time.sleep(0.05)
             assert exports.running == 0
-        monkeypatch.setattr(exporting, "STALL_SECONDS", 0.2)
+        monkeypatch.setattr(exporting, "PATIENCE", 0.2)
         with socket.create_connection(("127.0.0.1", port)) as visitor:
             visitor.sendall(asked)
             visitor.recv(100)  # and no more

@@ -283,16 +283,19 @@ class Changes:
 
 
 def together(wanted: Sequence[Wanted]) -> list[Wanted]:
-    """The first of them, and all that one run can do with it: pictures are indexed together where the
-    words beside their paths are the same."""
+    """The first of them, and all that one run can do with it: what is asked for in the same words, the
+    paths apart."""
 
     def rest(one: Wanted) -> dict[str, Any]:
         return {name: value for name, value in one.words.items() if name != "paths"}
 
-    if not wanted or wanted[0].kind != "indexing":
-        return list(wanted[:1])
-    first = wanted[0]
-    return [one for one in wanted if one.kind == first.kind and rest(one) == rest(first)]
+    # What has files of its own differs in them.
+    return [
+        one
+        for one in wanted
+        if one is wanted[0]
+        or (one.kind, one.scratch, rest(one)) == (wanted[0].kind, None, rest(wanted[0]))
+    ]
 
 
 def listen(pipe: Any, lines: list[dict[str, Any]]) -> None:

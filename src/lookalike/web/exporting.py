@@ -16,6 +16,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -31,6 +32,7 @@ from lookalike.errors import LookalikeError, named
 from lookalike.indexing.exporting import Outline
 from lookalike.library import Library
 from lookalike.web.apart import environment, step_back
+from lookalike.web.guard import SLOWEST
 from lookalike.web.refusals import Refusal
 
 T = TypeVar("T")
@@ -43,8 +45,9 @@ AT_ONCE = 2
 PIECE = 256 << 10
 """Bytes that are handed on at a time."""
 
-STALL_SECONDS = 60.0
-"""In which a visitor must take a piece; else the state of the library that is held is let go."""
+PATIENCE = 60.0
+"""Seconds that a visitor may take, beside the time that the bytes need at `SLOWEST`; else the state of the
+library that is held is let go."""
 
 EARLY = 503, "the export ended early: try again, or see the server's log"
 
@@ -162,11 +165,16 @@ class Poured(StreamingResponse):
         self._end = partial(exports.end, export)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        until, taken = time.monotonic() + PATIENCE, 0
+
         async def in_time(message: Message) -> None:
+            nonlocal taken
+            left = until + taken / SLOWEST - time.monotonic()
             try:
-                await asyncio.wait_for(send(message), STALL_SECONDS)
+                await asyncio.wait_for(send(message), max(0.0, left))
             except TimeoutError:
                 raise Refusal(408, "the vectors were not taken in time") from None
+            taken += len(message.get("body", b""))
 
         try:
             await super().__call__(scope, receive, in_time)

@@ -38,7 +38,7 @@ ALWAYS = (
 )
 
 SLOWEST = 500_000
-"""Bytes a second at which a body must arrive, after the seconds that any may take: 4 megabits a second."""
+"""Bytes a second at which bodies must come and go, beside the seconds that any may take: 4 megabits."""
 
 Watch = Callable[[str, str, int, float], None]
 """Told of every answer: method, path, status, seconds."""

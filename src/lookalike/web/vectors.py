@@ -34,8 +34,12 @@ MEDIA_TYPES = {
 MOST_ROWS = 200_000
 """Of one import: each is an image of the catalogue, some 500 bytes there, however short its vector is."""
 
-MOST_DIM, MOST_DIM_PCA = 65_536, 4096
-"""Numbers of a vector. Principal components of more take a matrix of more than 128 MB, and minutes."""
+MOST_DIM, MOST_DIM_PCA = 8192, 4096
+"""Numbers of a vector. Maps and indexes turn vectors by a matrix of their square, 512 MB of float64 here, and
+learning it takes minutes."""
+
+MOST_FOLDERS = 8
+"""Imports whose files lie here at a time, those included that are still arriving."""
 
 Name = Annotated[str, Query(min_length=1, max_length=200, description="The extractor.")]
 
@@ -104,6 +108,11 @@ def new_folder(server: Server) -> Path:
     folder = server.folder / "imports" / secrets.token_hex(8)
     try:
         folder.mkdir(parents=True)
+        if len(list(folder.parent.iterdir())) > MOST_FOLDERS:
+            folder.rmdir()
+            raise Refusal(
+                429, "vectors of others are arriving: try again later", {"Retry-After": "10"}
+            )
     except OSError as error:
         raise Refusal(507, f"the vectors cannot be kept: {error.strerror}") from None
     return folder

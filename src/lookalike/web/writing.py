@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.datastructures import UploadFile
 from starlette.responses import Response, StreamingResponse
 
@@ -37,7 +37,18 @@ PATIENCE = 5.0
 FRESH_SECONDS = 30.0
 """That a promise holds: whoever was told to come again does so within two; then files may have changed."""
 
-Glob = Annotated[str, Field(min_length=1, max_length=500)]
+MOST_STARS = 4
+"""Of a pattern: each may stand for any part of a name, so the ways to try multiply with them."""
+
+
+def bearable(glob: str) -> str:
+    """A pattern that is soon compared with a name."""
+    if len(re.findall(r"\*+", glob)) > MOST_STARS:
+        raise ValueError(f"a pattern has at most {MOST_STARS} stars")
+    return glob
+
+
+Glob = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(bearable)]
 
 ENDINGS = {"jpeg": ".jpg", "png": ".png", "gif": ".gif", "bmp": ".bmp", "webp": ".webp"} | {
     "tiff": ".tif", "avif": ".avif", "heic": ".heic",
