@@ -47,7 +47,7 @@ def bring_in(library: Library, words: Mapping[str, Any]) -> Done:
             ann=words["ann"],
             pca=words["pca"],
             fenced=True,
-            progress=stage_of("importing vectors"),
+            progress=stage_of("Importing vectors"),
         )
     except UsageError as error:  # whoever sent the files knows them by their names alone
         raise type(error)(str(error).replace(f"{folder}{os.sep}", "")) from None
@@ -61,7 +61,7 @@ def bring_in(library: Library, words: Mapping[str, Any]) -> Done:
 
 def build(library: Library, words: Mapping[str, Any]) -> Done:
     wish = IndexWish(target=words["target"], memory=words["memory"])
-    built = library.ann.build(words["by"], wish, progress=stage_of("building an index"))
+    built = library.ann.build(words["by"], wish, progress=stage_of("Building an index"))
     sentence = ", ".join(
         f"{name}: finds {one.recall:.1%} in {one.milliseconds:.2f} ms"
         for name, one in built.items()
@@ -75,7 +75,7 @@ def check(library: Library, words: Mapping[str, Any]) -> Done:
         words["by"],
         queries=words["queries"],
         rebuild=words["rebuild"],
-        progress=stage_of("checking indexes"),
+        progress=stage_of("Checking indexes"),
     )
     good = sum(verdict.good for verdict in verdicts)
     documents = [
