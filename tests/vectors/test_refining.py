@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from lookalike.vectors.refining import refine
+from lookalike.vectors.refining import nearest_of_few, refine
 from lookalike.vectors.similarity import Similarity, normalise, top_k
 
 
@@ -39,6 +39,12 @@ def test_the_answer_is_that_of_exact_search_among_the_candidates(
         )
         assert rows[number].tolist() == expected[0][0].tolist()
         assert similarities[number].tolist() == expected[1][0].tolist()
+    chosen = np.sort(proposed[0])
+    for few in (None, chosen):
+        found = nearest_of_few(matrix, queries, k, similarity=similarity, rows=few, normalised=unit)
+        every = top_k(matrix, queries, k, similarity=similarity, rows=few, normalised=unit)
+        assert found[0].tolist() == every[0].tolist()
+        assert found[1].tolist() == every[1].tolist()
 
 
 def test_numbers_beyond_float32s_trust_are_compared_exactly() -> None:

@@ -35,37 +35,82 @@ def refine(
     """
     found = np.full((len(queries), k), -1, np.int64)
     similarities = np.full((len(queries), k), -np.inf, np.float32)
-    wide = queries.astype(np.float64)
-    if similarity == "cosine":
-        wide /= np.sqrt((wide * wide).sum(axis=1))[:, None]
-    for number, offered in enumerate(candidates):
+    for number, (query, offered) in enumerate(
+        zip(_asked(queries, similarity), candidates, strict=True)
+    ):
         rows = np.sort(offered)
         rows = rows[(rows >= 0) & (np.diff(rows, prepend=-1) > 0)]
-        stored = matrix[rows]
-        if len(rows) > k:
-            unit = normalised and similarity == "cosine"
-            narrow = as_float32(stored) if unit and len(rows) <= parts else None
-            kept = (
-                _hopeful(stored, wide[number], k, similarity=similarity, parts=parts)
-                if narrow is None
-                else _hopeful_units(narrow, wide[number], k, half=stored.dtype == np.float16)
-            )
-            rows, stored = rows[kept], stored[kept]
-        exact = compare(
-            wide[number][None], stored.astype(np.float64), cosine=similarity == "cosine"
+        places, exact = _ranked(
+            matrix[rows], query, k, similarity=similarity, normalised=normalised, parts=parts
         )
-        order = np.argsort(-exact, kind="stable")[:k]
-        found[number, : len(order)] = rows[order]
-        similarities[number, : len(order)] = exact[order]
+        found[number, : len(places)], similarities[number, : len(places)] = rows[places], exact
     return found, similarities
 
 
+def nearest_of_few(
+    matrix: Floats,
+    queries: NDArray[np.float32],
+    k: int,
+    *,
+    similarity: Similarity,
+    rows: Rows | None = None,
+    normalised: bool = False,
+) -> tuple[Rows, NDArray[np.float32]]:
+    """As `top_k` of some thousand rows (all, or these, sorted), on this thread alone: BLAS would start
+    others, and on a busy machine wait ten times as long for them as the work takes."""
+    found = np.full((len(queries), k), -1, np.int64)
+    similarities = np.full((len(queries), k), -np.inf, np.float32)
+    stored = matrix if rows is None else matrix[rows]
+    for number, query in enumerate(_asked(queries, similarity)):
+        places, exact = _ranked(
+            stored, query, k, similarity=similarity, normalised=normalised, parts=4096
+        )
+        found[number, : len(places)] = places if rows is None else rows[places]
+        similarities[number, : len(places)] = exact
+    return found, similarities
+
+
+def _asked(queries: NDArray[np.float32], similarity: Similarity) -> NDArray[np.float64]:
+    """In float64; under cosine of length 1."""
+    wide = queries.astype(np.float64)
+    if similarity == "cosine":
+        wide /= np.sqrt((wide * wide).sum(axis=1))[:, None]
+    return wide
+
+
+def _ranked(
+    stored: Floats,
+    query: NDArray[np.float64],
+    k: int,
+    *,
+    similarity: Similarity,
+    normalised: bool,
+    parts: int,
+) -> tuple[Places, NDArray[np.float32]]:
+    """Places of the k nearest of the stored rows, best first, and their similarities."""
+    places = np.arange(len(stored))
+    if len(stored) > k:
+        if normalised and similarity == "cosine":
+            half = stored.dtype == np.float16
+            places = _hopeful_units(stored, query, k, half=half, parts=parts)
+        else:
+            places = _hopeful(stored, query, k, similarity=similarity, parts=parts)
+        stored = stored[places]
+    exact = compare(query[None], stored.astype(np.float64), cosine=similarity == "cosine")
+    order = np.argsort(-exact, kind="stable")[:k]
+    return places[order], exact[order]
+
+
 def _hopeful_units(
-    rows: NDArray[np.float32], query: NDArray[np.float64], k: int, *, half: bool
+    stored: Floats, query: NDArray[np.float64], k: int, *, half: bool, parts: int
 ) -> Places:
     """As `_hopeful` under cosine, of rows of length 1 or 0."""
-    # A row at a time: for one product of so few rows, BLAS starts threads that cost more than the work.
-    scores = np.matmul(rows[:, None, :], query.astype(np.float32)[:, None])[:, 0, 0]
+    narrow = query.astype(np.float32)
+    scores = np.empty(len(stored), np.float32)
+    for start in range(0, len(stored), parts):
+        rows = as_float32(stored[start : start + parts])
+        # A row at a time: one product for all would start BLAS's threads.
+        scores[start : start + parts] = np.matmul(rows[:, None, :], narrow[:, None])[:, 0, 0]
     # Unit vectors that were rounded when they were stored are a little longer or shorter.
     slack = (len(query) / 8 + 16) * 2.0**-23 + (5e-4 if half else 1e-6)
     bar = np.partition(scores, len(scores) - k)[len(scores) - k]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from tests.stores.toys import Vector
 
 from lookalike.stores.local import LocalStore, fresh
 from lookalike.stores.local.fresh import Fresh
+from lookalike.vectors.ann import AnnIndex
 
 LATE = 300
 
@@ -112,3 +114,34 @@ def test_without_its_file_they_are_compared_one_by_one(store: LocalStore) -> Non
     assert made(store).current is None
     with store.view() as view:
         assert view.search(KEY, asked(), 1).ids[:, 0].tolist() == late
+
+
+def test_closing_the_library_ends_what_was_begun(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, let_go = threading.Event(), threading.Event()
+    add = AnnIndex.add
+
+    def slow(self: AnnIndex, vectors: Vector, *, threads: int = 1) -> None:
+        begun.set()
+        let_go.wait(20)
+        add(self, vectors, threads=threads)
+
+    monkeypatch.setattr(fresh, "SLICE", 10)
+    monkeypatch.setattr(AnnIndex, "add", slow)
+    more(store, asked(), "late")
+    with store.view() as view:
+        for _ in range(3):
+            view.search(KEY, pictures(1, seed=2), 3)
+        row, matrix = view.raw(KEY)
+        ready = view._shelf.ready(row, matrix)
+    assert ready is not None
+    assert begun.wait(20)
+    closing = threading.Thread(target=store.close)
+    closing.start()
+    while not ready.fresh._ended:
+        closing.join(0.01)
+    let_go.set()
+    closing.join(20)
+    assert not closing.is_alive()
+    assert ready.fresh.current is None  # thirty slices were to come; it left after the first

@@ -11,7 +11,7 @@ from lookalike.stores.local.fresh import Fresh
 from lookalike.stores.local.matrix import Matrix
 from lookalike.vectors.ann import AnnIndex, bits
 from lookalike.vectors.exact import Floats, Rows
-from lookalike.vectors.refining import refine
+from lookalike.vectors.refining import nearest_of_few, refine
 from lookalike.vectors.similarity import Similarity, top_k
 from lookalike.vectors.tuning import Effort
 
@@ -23,6 +23,9 @@ FEW_BYTES = 8 << 20
 
 PROBE_LIMIT = 16.0
 """A filter makes an index look at more, as what it finds is thrown away; up to so many times."""
+
+MOST_LATE = 1 << 23
+"""Numbers in late vectors, times questions, that one thread compares: a few milliseconds."""
 
 BATCH_THREADS = 4
 """Of a batch. Single queries take one: starting threads costs more than it saves."""
@@ -98,7 +101,7 @@ def nearest(
     )
     rest, dead = _tail(matrix, rows, covered)
     if covered < len(matrix.ids):
-        last = top_k(
+        last = _late(
             matrix.vectors[covered:],
             queries,
             k,
@@ -110,6 +113,35 @@ def nearest(
         best = _merged(best, last, covered, k)
         there += len(matrix.ids) - covered - len(dead) if rest is None else len(rest)
     return None if (best[0][:, : min(k, there)] < 0).any() else best
+
+
+def _late(
+    vectors: Floats,
+    queries: NDArray[np.float32],
+    k: int,
+    *,
+    similarity: Similarity,
+    rows: Rows | None,
+    dead: Rows,
+    normalised: bool,
+) -> tuple[Rows, NDArray[np.float32]]:
+    """As `top_k` of the rows that no index knows: few as a rule, and compared on this thread, so that a
+    search beside a busy writer does not wait for another one."""
+    if len(queries) * vectors.size > MOST_LATE:
+        return top_k(
+            vectors,
+            queries,
+            k,
+            similarity=similarity,
+            rows=rows,
+            dead=dead,
+            normalised=normalised,
+        )
+    if rows is None and len(dead):
+        rows = np.setdiff1d(np.arange(len(vectors)), dead, assume_unique=True)
+    return nearest_of_few(
+        vectors, queries, k, similarity=similarity, rows=rows, normalised=normalised
+    )
 
 
 def _allowed(

@@ -57,8 +57,11 @@ class Shelf:
 
     def clear(self) -> None:
         with self._lock:
+            loaded = [ready for _, ready, _ in self._ready.values() if ready is not None]
             for kept in (self._ready, self._filed, self._mismatches):
                 kept.clear()
+        for ready in loaded:
+            ready.fresh.end_soon()
 
     def _read(self, row: SpaceRow) -> files.Filed | None:
         now = self.stamp(row)
