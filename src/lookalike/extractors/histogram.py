@@ -19,7 +19,7 @@ as decoding it. On corel1k the cosine to counting all is .9997 in the mean, .999
 of the plain formula comes out within .003 (on groceries P@1 within .006)."""
 
 _LARGEST_STEP = 32
-"""OpenCV's arrays hold at most 128 numbers a place."""
+"""Beyond it more pixels are counted than about so many: every 32nd of 12 megapixels are still quick."""
 
 
 class Histogram:
@@ -54,8 +54,8 @@ class Histogram:
 
 
 def _sample(image: Pixels) -> Pixels:
-    """The picture, or every nth pixel of a large one, row after row: (1, m, 3n), the first three numbers
-    of each place count. Nothing is copied.
+    """The picture, or every nth pixel of a large one, row after row: (1, m, 4), the first three numbers
+    of each place count.
 
     n has no divisor in common with the width, so that in n rows each column has its turn: neither rows
     nor columns of a pattern keep step with it.
@@ -67,4 +67,8 @@ def _sample(image: Pixels) -> Pixels:
     while math.gcd(step, width) > 1:
         step += 1
     places = height * width // step
-    return np.ascontiguousarray(image).reshape(-1)[: places * step * 3].reshape(1, places, -1)
+    flat = np.ascontiguousarray(image).reshape(-1)
+    # Four bytes a time: the picture is gone through once, not for each colour, and NumPy copies whole
+    # numbers several times as fast as groups of three.
+    words = np.ndarray((places,), np.uint32, buffer=flat.data, strides=(3 * step,))
+    return words.copy().view(np.uint8).reshape(1, places, 4)

@@ -39,6 +39,7 @@ class _Folder:
     """One level of the walk: an open folder and what is left of its entries."""
 
     path: str
+    inside: str  # the path with a separator behind it
     relative: str  # to the source, "/" between the names, ending in "/" unless empty
     identity: tuple[int, int]
     entries: Iterator[Entry]
@@ -129,7 +130,7 @@ def _walk(
             stack.pop()
             continue
         relative = folder.relative + entry.name
-        path = os.path.join(folder.path, entry.name)
+        path = folder.inside + entry.name
         if not entry.is_folder:
             if globs.takes_file(relative, entry.name):
                 yield path
@@ -163,7 +164,8 @@ def _enter(
             if identity in seen:
                 return
             seen.add(identity)
-        stack.append(_Folder(path, relative, identity, listing(path), seen))
+        inside = os.path.join(path, "")
+        stack.append(_Folder(path, inside, relative, identity, listing(path), seen))
     except OSError as error:
         report(path, _reason(error))
 

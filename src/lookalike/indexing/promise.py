@@ -13,7 +13,7 @@ from lookalike.images.find import Found, find
 from lookalike.images.pool import Pool
 from lookalike.indexing.fitting import reservoir
 from lookalike.indexing.report import Indexing, Promise
-from lookalike.indexing.sources import relative, resolved
+from lookalike.indexing.sources import relatives, resolved
 from lookalike.indexing.tally import settled
 from lookalike.stores.contract import View
 
@@ -50,7 +50,7 @@ class Survey:
             return False
         for root in self._roots:
             if Path(found.path).is_relative_to(root.path):
-                path = relative(found.path, root)
+                (path,) = relatives([found.path], root)
                 known = self._view.known(root.id, [path]).get(path)
                 return known is not None and settled(known, found, keys, self._options)
         return False

@@ -17,7 +17,7 @@ from lookalike.images.find import Found, count, find
 from lookalike.images.pool import Pool
 from lookalike.indexing.report import Added, Indexing, Progress, ProgressCallback
 from lookalike.indexing.sidecars import Descriptions
-from lookalike.indexing.sources import Source, relative
+from lookalike.indexing.sources import Source, relatives
 from lookalike.indexing.tally import EMPTY, NOT_A_PICTURE, Tally, failed_before, kind, settled
 from lookalike.stores.contract import Entry, Image, Known, Root, Writer
 
@@ -155,9 +155,10 @@ class Run:
                 self._stored_sizes.clear()
                 self._sizes = {file.size for file in chunk}
                 self._known_hashes = self._look_up(self._sizes)
+                paths = relatives((file.path for file in chunk), source.root)
                 if self._beside:
-                    self._beside.pass_by(source.root, chunk)
-                for pending in self._unsettled(source.root, chunk):
+                    self._beside.pass_by(source.root, paths, chunk)
+                for pending in self._unsettled(source.root, paths, chunk):
                     self._pending.append(pending)
                     yield Task(path=pending.found.path, twins=self._hashes(pending.found.size))
                 if self._beside and not self._pending:
@@ -166,9 +167,8 @@ class Run:
             if self._beside:
                 self._beside.end(source.root)
 
-    def _unsettled(self, root: Root, chunk: Sequence[Found]) -> list[Pending]:
+    def _unsettled(self, root: Root, paths: Sequence[str], chunk: Sequence[Found]) -> list[Pending]:
         """Those of the files that need work; the others are marked as seen and counted."""
-        paths = [relative(file.path, root) for file in chunk]
         known = self._writer.known(root.id, paths)
         work, kept = [], []
         for file, path in zip(chunk, paths, strict=True):
@@ -204,9 +204,12 @@ class Run:
 
     def _settle(self, pending: Pending, loaded: Loaded) -> None:
         """Take one result from the workers; vectors that are made here wait for a full batch."""
-        self._waiting.append((pending, loaded))
-        if len(self._waiting) >= INFERENCE or not self._here:
-            self._infer()
+        if self._here:
+            self._waiting.append((pending, loaded))
+            if len(self._waiting) >= INFERENCE:
+                self._infer()
+        else:
+            self._entries.append(self._entry(pending, self._sure(pending, loaded)))
         late = time.monotonic() - self._flushed > FLUSH_SECONDS
         if len(self._entries) >= BATCH or (late and self._entries):
             self._flush()

@@ -10,14 +10,13 @@ of the picture go before those without its ending, and a text goes before an obj
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lookalike.images.find import Found
 from lookalike.images.sniff import PICTURE_ENDINGS
-from lookalike.indexing.sources import relative
 from lookalike.stores.contract import Root, Sidecars
 
 MAX_BYTES = 1 << 20
@@ -63,7 +62,7 @@ class Pairing:
     def add(self, path: str, found: Found) -> Iterator[tuple[str, dict[str, Found]]]:
         """Take the next file (`path` below the root); pairs that are complete now."""
         while self._open and not path.startswith(self._open[-1].stem + "."):
-            yield from self._open.pop().pairs()
+            yield from self._closed()
         stem, ending = split(path)
         if ending in ENDINGS:
             inner, picture = split(stem)
@@ -74,7 +73,11 @@ class Pairing:
     def end(self) -> Iterator[tuple[str, dict[str, Found]]]:
         """No file comes any more."""
         while self._open:
-            yield from self._open.pop().pairs()
+            yield from self._closed()
+
+    def _closed(self) -> Iterable[tuple[str, dict[str, Found]]]:
+        group = self._open.pop()
+        return group.pairs() if group.beside else ()  # nearly all have nothing beside them
 
     def _group(self, stem: str) -> Group:
         if not self._open or self._open[-1].stem != stem:
@@ -93,11 +96,11 @@ class Descriptions:
         self.broken = 0
         self.named: list[tuple[str, str]] = []
 
-    def pass_by(self, root: Root, chunk: Sequence[Found]) -> None:
-        """Files of the walk, in its order."""
+    def pass_by(self, root: Root, paths: Sequence[str], chunk: Sequence[Found]) -> None:
+        """Files of the walk, in its order, and their paths below the root."""
         waiting = self._waiting.setdefault(root.id, {})
-        for found in chunk:
-            waiting.update(self._pairing.add(relative(found.path, root), found))
+        for path, found in zip(paths, chunk, strict=True):
+            waiting.update(self._pairing.add(path, found))
 
     def end(self, root: Root) -> None:
         """The walk of one source is over."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +56,7 @@ def below(path: Path, root: Root) -> str:
     return "" if path == root.path else path.relative_to(root.path).as_posix()
 
 
-def relative(path: str, root: Root) -> str:
-    """A found path below its root, with forward slashes. Plain slicing: this runs once a file."""
-    return path[len(os.path.join(root.path, "")) :].replace(os.sep, "/")  # noqa: PTH118
+def relatives(paths: Iterable[str], root: Root) -> list[str]:
+    """Found paths below their root, with forward slashes. Plain slicing: this runs for every file."""
+    start = len(os.path.join(root.path, ""))  # noqa: PTH118
+    return [path[start:].replace(os.sep, "/") for path in paths]

@@ -68,6 +68,9 @@ def mark_gone_stale(connection: sqlite3.Connection) -> None:
     _count_change(connection)
 
 
+OWN = ("size", "width", "height", "format", "outcome", "folder")
+"""What every image has, as `parts_of` reads it."""
+
 _MARK = "INSERT INTO blocks {} ON CONFLICT DO UPDATE SET stale = 1"
 
 
@@ -104,25 +107,30 @@ def field_ids(connection: sqlite3.Connection) -> dict[Field, int]:
 
 def parts_of(connection: sqlite3.Connection, block: int) -> dict[Field, Part]:
     """All fields of a block, made from the source."""
-    found: dict[Field, dict[int, Sequence[Value]]] = {}
+    start = block << SHIFT
     rows = connection.execute(
         """SELECT images.id, path, size, width, height, format, outcome, facts.json, sidecars.json,
              metadata.json FROM images LEFT JOIN facts ON facts.image = images.id
              LEFT JOIN sidecars ON sidecars.image = images.id
              LEFT JOIN metadata ON metadata.image = images.id
            WHERE images.id >= ? AND images.id < ?""",
-        (block << SHIFT, (block + 1) << SHIFT),
-    )
-    for id, path, size, width, height, format, outcome, facts, sidecar, metadata in rows:
-        position = id - (block << SHIFT)
-        own = {"size": size, "width": width, "height": height, "format": format}
-        own |= {"outcome": outcome, "folder": decode_path(path).rpartition("/")[0]}
-        for name, value in own.items():
-            if value is not None:
-                found.setdefault((name, True), {})[position] = (value,)
-        for name, values in fields(facts, merged(sidecar, metadata)).items():
-            found.setdefault((name, False), {})[position] = values
-    return {field: part_of(values) for field, values in found.items()}
+        (start, start + BLOCK),
+    ).fetchall()
+    if not rows:
+        return {}
+    ids, paths, *own, said, sidecars, metadata = zip(*rows, strict=True)
+    folders = [decode_path(path).rpartition("/")[0] for path in paths]
+    found: dict[Field, dict[int, Sequence[Value]]] = {
+        (name, True): {
+            id - start: (value,) for id, value in zip(ids, values, strict=True) if value is not None
+        }
+        for name, values in zip(OWN, (*own, folders), strict=True)
+    }
+    for id, facts, *given in zip(ids, said, sidecars, metadata, strict=True):
+        if facts or any(given):
+            for name, values in fields(facts, merged(*given)).items():
+                found.setdefault((name, False), {})[id - start] = values
+    return {field: part_of(values) for field, values in found.items() if values}
 
 
 def part_of(values: Values) -> Part:

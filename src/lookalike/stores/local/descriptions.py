@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from lookalike.errors import UsageError
@@ -28,11 +29,13 @@ MAX_DEPTH = 8
 """Of objects and lists in metadata. What lies deeper is kept and shown, not searched."""
 
 DETAILS = ("taken", "camera", "lens", "latitude", "longitude", "caption", "keywords")
+_DETAILS = attrgetter(*DETAILS)
 
 
 def details(facts: Facts) -> str | None:
     """JSON of what a file says beyond its size and format; None if nothing."""
-    found = {name: value for name in DETAILS if (value := getattr(facts, name)) not in (None, ())}
+    values = zip(DETAILS, _DETAILS(facts), strict=True)
+    found = {name: value for name, value in values if value is not None and value != ()}
     return json.dumps(found) if found else None
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.stores.local.batch import Plan, Step
+from lookalike.stores.local.batch import FactsRow, Plan, Step
 from lookalike.stores.local.captions import forget_captions_of_gone, update_captions
 from lookalike.stores.local.catalogue import SpaceRow, chunks, marks
 from lookalike.stores.local.columns import mark_gone_stale, mark_stale
@@ -47,33 +47,35 @@ def _write_images(connection: sqlite3.Connection, steps: Sequence[Step]) -> None
         connection.executemany(
             "UPDATE images SET path = CAST('\xff moving ' || id AS BLOB) WHERE id = ?", moved
         )
+    told = [(step, step.facts) for step in steps]
     connection.executemany(
         """UPDATE images SET root = ?, path = ?, size = ?, mtime_ns = ?, hash = ?, outcome = ?,
              reason = ?, width = ?, height = ?, format = ? WHERE id = ?""",
-        (_columns(step) for step in steps if step.before is not None),
+        (_columns(step, facts) for step, facts in told if step.before is not None),
     )
     connection.executemany(
         """INSERT INTO images (root, path, size, mtime_ns, hash, outcome, reason, width, height,
              format, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-        (_columns(step) for step in steps if step.before is None),
+        (_columns(step, facts) for step, facts in told if step.before is None),
     )
-    _write_facts(connection, steps)
+    _write_facts(connection, steps, {step.id: facts[3] for step, facts in told if facts[3]})
 
 
-def _write_facts(connection: sqlite3.Connection, steps: Sequence[Step]) -> None:
+def _write_facts(
+    connection: sqlite3.Connection, steps: Sequence[Step], said: Mapping[int, str | None]
+) -> None:
     """What the files say of themselves, and what follows from a change: words and columns."""
     connection.executemany(
         "DELETE FROM facts WHERE image = ?",
         ((step.id,) for step in steps if step.before and step.before.facts[3]),
     )
-    said = {step.id: facts for step in steps if (facts := step.facts[3])}
     connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", said.items())
     # A new image of which nothing is said has no words.
     update_captions(connection, [step.id for step in steps if step.before or step.id in said])
     mark_stale(connection, (step.id for step in steps))
 
 
-def _columns(step: Step) -> tuple[object, ...]:
+def _columns(step: Step, facts: FactsRow) -> tuple[object, ...]:
     entry = step.entry
     return (
         entry.root,
@@ -83,7 +85,7 @@ def _columns(step: Step) -> tuple[object, ...]:
         entry.hash,
         entry.outcome.value,
         plain_text(entry.reason) if entry.reason else "",
-        *step.facts[:3],
+        *facts[:3],
         step.id,
     )
 
