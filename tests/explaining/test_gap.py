@@ -100,10 +100,7 @@ def test_forms_in_other_colours_are_alike_by_shape_alone(library: Library) -> No
 
 def test_parts_of_the_built_in_model_are_measures(library: Library) -> None:
     assert gap(library).measures == ("color", "lookalike/network")
-    assert gap(library, "edges", "lookalike/color").measures == (
-        "lookalike/edges",
-        "lookalike/color",
-    )
+    assert gap(library, "shape", "lookalike/color").measures == ("shape", "lookalike/color")
 
 
 def test_unknown_and_equal_measures_are_refused(library: Library) -> None:

@@ -93,7 +93,7 @@ def test_the_parts_of_the_built_in_model_add_up_to_the_cosine(
     explainer: Explainer, scenes: tuple[Pixels, Pixels]
 ) -> None:
     found = explainer.match(*scenes, by="lookalike")
-    assert set(found.shares) == {"network", "color", "edges"}
+    assert set(found.shares) == {"network", "color"}
     assert sum(found.shares.values()) == pytest.approx(found.similarity, abs=1e-5)
 
 

@@ -15,7 +15,6 @@ cv2 = pytest.importorskip("cv2")
 
 from lookalike.training.color import ColorNumbers, hsv  # noqa: E402
 from lookalike.training.distil import Material, batch_of, distil, point  # noqa: E402
-from lookalike.training.edges import EdgeNumbers  # noqa: E402
 from lookalike.training.losses import Names, direction_loss, likeness_loss, losses  # noqa: E402
 from lookalike.training.network import Shape, Student  # noqa: E402
 from lookalike.training.parts import Axes, Part, Unit, channels_first  # noqa: E402
@@ -53,16 +52,6 @@ def test_a_plain_picture_fills_the_bins_around_its_colour() -> None:
     filled = np.argwhere(numbers > 0.1)
     assert filled.tolist() == [[0, 3, 3], [11, 3, 3]]
     np.testing.assert_allclose(numbers[0, 3, 3], 0.5**0.35, rtol=1e-4)
-
-
-def test_an_upright_edge_answers_to_the_filter_across_it_and_to_no_other() -> None:
-    halves = np.zeros((1, 24, 24, 3), np.uint8)
-    halves[:, :, 10:] = 255
-    votes = EdgeNumbers(24)(channels_first(halves))[0].numpy().reshape(8, 6, 6)
-    # Dark to bright from left to right is direction 0; cells 2 of each row hold the edge's columns.
-    assert votes[0, 2:4, 2].min() > 0.5
-    assert votes[[2, 4, 6], 2:4, 2].max() < 0.01
-    assert votes[:, :, [0, 4]].max() < 0.01
 
 
 def test_one_picture_gives_one_vector_of_the_promised_length() -> None:

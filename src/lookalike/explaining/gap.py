@@ -108,8 +108,8 @@ def gap(
     """Pairs of a library's pictures on which two measures disagree most.
 
     first, second  extractors of the library, or parts of the built-in one: "lookalike/network",
-                   "lookalike/color", "lookalike/edges". "network" is short for the first of these, "color"
-                   for the second where the library has no color vectors
+                   "lookalike/color". "network" is short for the first of these, "color" for the second
+                   where the library has no color vectors
     pairs          of each kind, at most
 
     `UsageError` for an unknown measure, the same one twice, or fewer than three pictures.
@@ -238,7 +238,7 @@ def _measure(library: Library, view: View, name: str) -> Measured:
     if name in spaces:
         return Measured(name, spaces[name], slice(None))
     base, _, part = name.partition(PART)
-    if not part and name in (NETWORK, "color", "edges"):
+    if not part and name in (NETWORK, "color"):
         base, part = "lookalike", name
     if part and base in spaces:
         extractor = library.extractor(base)

@@ -18,15 +18,15 @@ from lookalike.images.needs import Needs, Pixels
 from lookalike.vectors.similarity import Similarity
 
 MODEL = Path(__file__).parent / "models" / "lookalike.onnx"
-SIDE = 96
-DIM = 448
+SIDE = 112
+DIM = 384
 BATCH = 16  # of 1, 4, 16 and 32 the fastest on one core; one by one takes 1.7 times as long
 
 
 class Lookalike:
-    """Scene, colours and edges in one vector of length 1.
+    """What it shows and its colours in one vector of length 1.
 
-    The graph takes (n, 96, 96, 3) uint8 RGB, the whole picture squeezed into the square, and does all
+    The graph takes (n, 112, 112, 3) uint8 RGB, the whole picture squeezed into the square, and does all
     else itself, so that no mean and no weight can be paired with it wrongly. Its file is loaded at the
     first picture (or at `extract([])`), not before.
     """
@@ -50,7 +50,7 @@ class Lookalike:
             ) from None
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
-        """(96, 96, 3) pictures → (n, 448) float32 of length 1."""
+        """(112, 112, 3) pictures → (n, 384) float32 of length 1."""
         session = self._loaded()
         streams = session.streams()
         size = min(BATCH, max(1, -(-len(images) // streams)))
@@ -68,7 +68,7 @@ class Lookalike:
         return self._model
 
     def parts(self) -> Mapping[str, slice]:
-        """Where in a vector each part lies (what it shows, colours, edges): the sum of the parts'
+        """Where in a vector each part lies (what it shows, colours): the sum of the parts'
         products is the cosine."""
         widths = json.loads(self._loaded().metadata()["parts"])
         parts, start = {}, 0

@@ -99,7 +99,7 @@ def _ends(graph: Graph, output: str) -> list[Node]:
     """Nodes that end a layer on the way to where the network pools, in the order of the graph."""
     pools = [node for node in _before(graph, output) if node.op in _POOLS]
     ways = [_before(graph, pool.inputs[0]) for pool in pools] or [_before(graph, output)]
-    # A graph may have several (ours counts colours and edges, too): the network is the deep one.
+    # A graph may have several (ours counts colours, too): the network is the deep one.
     way = max(ways, key=lambda nodes: sum(node.op in _LAYERS for node in nodes))
     if not any(node.op in _LAYERS for node in way):
         return []

@@ -57,7 +57,7 @@ _MODEL = "PRESET, FOLDER or OWNER/NAME[@REVISION][:VARIANT][:crop]"
 
 EXTRACTORS: Mapping[str, Offer] = {
     "lookalike": Offer(
-        f"{_HERE}.builtin:Lookalike", "what it shows, its colours and edges (built-in network)", 448
+        f"{_HERE}.builtin:Lookalike", "what it shows and its colours (built-in network)", 384
     ),
     "color": Offer(f"{_HERE}.color:Color", "which colours, and which in the middle", 384),
     "shape": Offer(f"{_HERE}.shape:Shape", "where edges run, whatever the colours (HOG)", 3780),

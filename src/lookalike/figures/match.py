@@ -27,8 +27,8 @@ LINKS = 10
 """Lines that an eye can follow."""
 
 LINE_COLOURS = ("#2563eb", "#e8743b", "#16a34a", "#c83e73", "#8a5bd1", "#c79a00", "#0891b2")
-PARTS = {"network": "what it shows", "color": "colours", "edges": "edges"}
-PART_COLOURS = ("#2563eb", "#e8743b", "#64748b")
+PARTS = {"network": "what it shows", "color": "colours"}
+PART_COLOURS = ("#2563eb", "#e8743b")
 
 
 def draw_match(found: Explanation, names: Sequence[str], out: Path) -> None:

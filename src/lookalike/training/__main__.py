@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
         "--photos", type=Path, nargs="*", default=[], help="folders of photos; labels are not read"
     )
     prepare.add_argument(
-        "--views", type=int, default=6, help="of each photo: whole, middle, random pieces"
+        "--views", type=int, default=24, help="of each photo: whole, middle, random pieces"
     )
     prepare.add_argument(
         "--large",
@@ -72,10 +72,10 @@ def parser() -> argparse.ArgumentParser:
         required=True,
         help="what 'prepare' wrote: the colours' axes come from it",
     )
-    for name in ("color", "edges"):
-        weight = release.WEIGHTS[name]
-        export.add_argument(f"--{name}-weight", type=float, default=weight, help="0 to 1")
-    export.add_argument("--side", type=int, default=release.SIDE, help="pixels, a multiple of 12")
+    export.add_argument(
+        "--color-weight", type=float, default=release.WEIGHTS["color"], help="0 to 1"
+    )
+    export.add_argument("--side", type=int, default=release.SIDE, help="pixels")
     export.add_argument("--float32", action="store_true", help="weights in 32 bits, to compare")
     export.add_argument("--out", type=Path, required=True, help="the file to write")
     judge = steps.add_parser("judge", help="leave-one-out figures on labelled folders, as JSON")
@@ -124,9 +124,8 @@ def main(arguments: list[str] | None = None) -> int:
                 data=given.data,
                 path=given.out,
                 weights={
-                    "network": round(1 - given.color_weight - given.edges_weight, 6),
+                    "network": round(1 - given.color_weight, 6),
                     "color": given.color_weight,
-                    "edges": given.edges_weight,
                 },
                 side=given.side,
                 small=not given.float32,

@@ -1,7 +1,7 @@
 """From trained weights to the one ONNX file that ships: pixels in, unit vectors out, nothing left
 to pair wrongly.
 
-The graph holds the network, the colour and edge parts and their weights; weights are stored in 8 bits with a
+The graph holds the network, the colour part and their weights; weights are stored in 8 bits with a
 scale for each output channel, and ONNX Runtime turns them back into floats when it loads the file,
 so they cost no speed.
 """

@@ -1,4 +1,4 @@
-"""Parts of the vector (network, colours, edges): raw numbers of a picture, then their principal axes.
+"""Parts of the vector (network, colours): raw numbers of a picture, then their principal axes.
 
 Axes come from unlabelled training pictures, like the teacher's; without them a few numbers that all
 pictures share would decide every cosine.
