@@ -16,7 +16,7 @@ from PIL import Image
 from lookalike import Library, Outcome, Query
 from lookalike.datasets.catalogue import write_catalogue
 from lookalike.query import Term
-from lookalike.vectors.calibration import RELEVANCES, Background
+from lookalike.vectors.calibration import FALL, RELEVANCES, Background
 from lookalike.vectors.similarity import Similarity, normalise
 
 
@@ -105,25 +105,23 @@ def test_the_bar_of_near_copies_is_where_the_judgement_turns(similarity: Similar
     assert again is not None and again.median == pytest.approx(background.median, abs=1e-5)
 
 
-def test_the_pictures_that_are_as_similar_by_chance_are_those_of_five_to_the_height() -> None:
+def test_the_pictures_that_are_as_similar_by_chance_are_those_of_fall_to_the_height() -> None:
     """The distance to identity halves from the median (1) to the 84 % quantile (1/2): one step."""
     found = np.linspace(-1, 1, 101)[None]  # its median is 0
     (background,) = Background.of_each(
         found, np.zeros(1, np.int64), similarity="cosine", count=2000
     )
     assert background is not None
-    even = replace(background, upper=0.5)
+    even = replace(background, upper=0.5, highest=0.995)  # so that these are no near-copies
     assert even.at_chance(0.1587 * 2000) == pytest.approx(0.5)
-    assert even.at_chance(0.1587 * 2000 / 5) == pytest.approx(0.75)
-    assert even.at_chance(0.1587 * 2000 / 5**4) == pytest.approx(1 - 2**-5)
+    assert even.at_chance(0.1587 * 2000 / FALL) == pytest.approx(0.75)
+    assert even.at_chance(0.1587 * 2000 / FALL**4) == pytest.approx(1 - 2**-5)
     assert replace(even, count=40).at_chance(0.1587 * 40) == pytest.approx(0.5)
     assert even.at_chance(1e-12) == math.inf
-    at = 1 - 2**-6.1  # 158.7 · 5^-5.1 = 0.043 of 1,000 pictures
+    at = 1 - 2**-7.6  # 158.7 · 3.5^-6.6 = 0.041 of 1,000 pictures
     bands = [replace(even, count=count).judge(at, "cosine") for count in (40, 1000, 10_000, 10**6)]
     assert bands == ["strong", "strong", "plausible", "weak"]
-    lower = (
-        1 - 2**-4.5
-    )  # 158.7 · 5^-3.5 = 0.57 of 1,000 pictures, 0.023 of 40, which is not yet strong
+    lower = 1 - 2**-5.5  # 158.7 · 3.5^-4.5 = 0.57 of 1,000 pictures, 0.023 of 40: not yet strong
     assert [replace(even, count=n).judge(lower, "cosine") for n in (40, 1000)] == ["plausible"] * 2
 
 

@@ -9,7 +9,7 @@ which is unrelated to it:
                logarithms, so that a space whose strangers are all very similar has as much room as
                one whose strangers are not
     by chance  how many unrelated pictures of the whole library are expected to be as similar: every
-               step of height leaves a fifth of them
+               step of height leaves one in FALL of them
     beyond     how far it lies between the 99 % quantile (0) and identity (1); at least three pictures
                lie above that quantile, because the query itself and copies of it may be in the sample
     share      how far it lies between the median (0) and identity (1)
@@ -49,9 +49,9 @@ they are its 99 % quantile.
 UPPER = 0.1587
 """Part of the background above its 84 % quantile, at height 1."""
 
-FALL = 5.0
-"""By how much every further step of height thins the unrelated pictures: 4 to 10 on the groceries, by
-extractor."""
+FALL = 3.5
+"""By how much every further step of height thins the unrelated pictures: the smaller, the more cautious. Set
+with the built-in network on groceries and drawings, whose fine kinds are each other's nearest strangers."""
 
 STRONG, PLAUSIBLE = 0.05, 1.0
 """Unrelated pictures that are as similar by chance, at most: one question in twenty meets one such hit,
