@@ -22,6 +22,7 @@ from lookalike.extractors import load
 from lookalike.extractors.contract import Place, Vectors
 from lookalike.extractors.inside import Network, feature_maps
 from lookalike.figures.match import dimmed, spread
+from lookalike.images.fit import fit
 from lookalike.images.needs import Needs, Pixels
 from lookalike.vectors.similarity import Similarity
 
@@ -91,7 +92,7 @@ def test_the_last_feature_map_is_what_the_vector_is_pooled_from(stripes: Pixels)
     changes with the map and with nothing else."""
     network = load("lookalike")
     assert isinstance(network, Network)
-    maps = feature_maps(network, [np.ascontiguousarray(stripes[:96, :96])] * 2)
+    maps = feature_maps(network, [fit(stripes, load("lookalike").needs)] * 2)
     assert maps[-1].depth == 1
     assert np.array_equal(maps[-1].values[0], maps[-1].values[1])
     assert [each.positions[0] for each in maps] == sorted(
