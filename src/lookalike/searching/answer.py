@@ -16,6 +16,7 @@ from lookalike.images.needs import Limits
 from lookalike.query import Box, Hit, Hits, Query
 from lookalike.searching.asking import ORIENTATIONS, Askers, Work, sought
 from lookalike.searching.drafts import Draft, Shared, asked_spaces, draft
+from lookalike.searching.pausing import uncollected
 from lookalike.searching.rankings import Ranking, completed, fused, probe
 from lookalike.searching.relevance import Backgrounds, at_least, collapsed, judged
 from lookalike.stores.contract import Image, Space, View
@@ -50,6 +51,13 @@ def answer(
     tolerant  a question that cannot be answered gets empty `Hits` with the reason instead of ending
               the batch
     """
+    with uncollected(len(queries)):
+        return _answered(view, askers, queries, tolerant=tolerant)
+
+
+def _answered(
+    view: View, askers: Askers, queries: Sequence[Query], *, tolerant: bool
+) -> list[Hits]:
     started = time.perf_counter()
     shared = Shared(view)
     with ahead(view, askers, shared, queries):
