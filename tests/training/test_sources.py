@@ -36,6 +36,13 @@ def test_a_folder_without_zips_says_what_is_missing(tmp_path: Path) -> None:
         tiny_imagenet(tmp_path)
 
 
+def test_zips_without_pictures_say_so(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "train-0.zip", "w") as archive:
+        archive.writestr("notes.txt", "not a picture")
+    with pytest.raises(FileNotFoundError, match="no pictures in the zips"):
+        tiny_imagenet(tmp_path)
+
+
 def test_photos_are_found_in_the_same_order_every_time(tmp_path: Path) -> None:
     for name in ("b.jpg", "a.PNG", "note.txt"):
         (tmp_path / name).write_bytes(b"")

@@ -47,6 +47,10 @@ def tiny_imagenet(folder: Path) -> tuple[Pixels, NDArray[np.int64], list[str]]:
                 picture = np.asarray(Image.open(io.BytesIO(opened.read(name))).convert("RGB"))
                 pictures.append(fitted(picture, TINY_SIZE))
                 folders.append(Path(name).parent.name)
+    if not pictures:
+        raise FileNotFoundError(
+            f"no pictures in the zips of {folder}: give the folder of Tiny ImageNet's"
+        )
     names = sorted(set(folders))
     number = {name: i for i, name in enumerate(names)}
     return np.stack(pictures), np.array([number[f] for f in folders], dtype=np.int64), names
