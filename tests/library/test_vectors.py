@@ -51,7 +51,7 @@ def test_imported_vectors_are_found_by_vector_by_path_and_by_id(
     library: Library, file: Path, paths: Path
 ) -> None:
     imported = library.vectors.bring_in(file, "made", paths=paths)
-    assert (imported.images, imported.files) == (COUNT, 0)
+    assert (imported.images, imported.files, imported.space.count) == (COUNT, 0, COUNT)
     assert ask(library, vectors()[7])[0] == "shop/7.jpg"
     by_path = library.search(Query.of(Path("shop/7.jpg"), by="made"))
     assert by_path.hits[0].similarity == pytest.approx(1.0, abs=1e-6)

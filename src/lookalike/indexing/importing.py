@@ -94,6 +94,8 @@ def bring_in(
             done += len(entries)
             progress("import", done, len(rows))
         described, undescribed = describe(store, writer, metadata) if metadata else (0, 0)
+    with store.view() as view:  # as it is now, with what came in
+        space = next(one for one in view.spaces() if one.key == space.key)
     return Imported(space, done, files, described, undescribed)
 
 
