@@ -135,7 +135,7 @@ def test_rows_without_paths_are_numbered_through(writable: str, tmp_path: Path) 
         few = tmp_path / "few.npy"
         np.save(few, vectors(30))
         short = client.vectors.bring_in(few, "short", pca=2, similarity="euclidean").space
-        assert (short.dim, short.similarity, short.count) == (2, "euclidean", 0)
+        assert (short.dim, short.similarity, short.count) == (2, "euclidean", 30)
         with pytest.raises(UsageError, match="have 8: give them another name"):
             np.save(few, vectors(30, 9))
             client.vectors.bring_in(few, "made")
