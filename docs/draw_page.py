@@ -65,7 +65,7 @@ def search(page: Any, address: str, query: Path, out: Path) -> int:
 
 
 def why(page: Any, address: str, best: int, out: Path) -> None:
-    """The first hit of another product's picture, large, and why it matched."""
+    """The picture that is most like the best hit, large, and why it matched."""
     page.goto(f"{address}?image={best}")
     page.wait_for_selector("#found:not([aria-busy])")
     page.click(".gallery .tile a >> nth=1")
