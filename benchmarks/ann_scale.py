@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.vectors import ann, recipes, tuning
-from lookalike.vectors.exact import Floats
+from lookalike.vectors.blocks import Floats
 from lookalike.vectors.similarity import top_k
 
 THREADS = os.cpu_count() or 1

@@ -9,8 +9,8 @@ import pytest
 
 from lookalike.errors import UsageError
 from lookalike.vectors import device
-from lookalike.vectors.device import DeviceRows, torch_device
-from lookalike.vectors.exact import Floats
+from lookalike.vectors.blocks import Floats
+from lookalike.vectors.device import DeviceRows, rounding_step, torch_device
 from lookalike.vectors.similarity import Similarity, normalise, top_k
 
 torch = pytest.importorskip("torch", reason="needs PyTorch (lookalike[gpu])")
@@ -103,3 +103,18 @@ def test_lengths_beyond_float32_are_left_to_exact_search(length: float) -> None:
 def test_a_device_that_is_not_there_is_refused_by_name() -> None:
     with pytest.raises(UsageError, match="'toaster' cannot be used"):
         torch_device("toaster")
+
+
+def test_where_a_program_lets_products_be_coarse_the_card_is_sure_of_less() -> None:
+    """Rows a hundredth apart: nothing to float32, too close for bfloat16."""
+    matrix = normalise(np.linspace(1, 2, 400)[:, None] ** np.arange(DIM) / 2.0 ** np.arange(DIM))
+    asked: dict[str, Any] = {"similarity": "cosine", "rows": None, "dead": NONE, "normalised": True}
+    assert held(matrix).nearest(matrix, matrix[:1], 3, **asked) is not None
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        assert rounding_step(torch) == 2.0**-7
+        assert held(matrix).nearest(matrix, matrix[:1], 3, **asked) is None
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert rounding_step(torch) == 2.0**-23

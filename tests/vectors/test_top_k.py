@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.vectors import exact
+from lookalike.vectors import blocks, exact
 from lookalike.vectors.similarity import Similarity, loop_top_k, normalise, top_k
 
 SIMILARITIES: list[Similarity] = ["cosine", "euclidean"]
@@ -45,7 +45,7 @@ def test_answers_are_those_of_the_plain_loop(
     k: int,
 ) -> None:
     if height:  # many blocks instead of one; 256 rows is the smallest
-        monkeypatch.setattr(exact, "BLOCK_BYTES", 1)
+        monkeypatch.setattr(blocks, "BLOCK_BYTES", 1)
     if pending is not None:  # compared exactly now and then, or block by block
         monkeypatch.setattr(exact, "PENDING", pending)
     rng = np.random.default_rng(count)
@@ -77,7 +77,7 @@ def test_an_answer_does_not_depend_on_the_other_queries_of_the_batch(
 def test_equal_vectors_come_in_the_order_of_their_rows_however_many_there_are(
     monkeypatch: pytest.MonkeyPatch, similarity: Similarity
 ) -> None:
-    monkeypatch.setattr(exact, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 1)
     rng = np.random.default_rng(2)
     matrix = normalise(np.tile(rng.standard_normal(16), (20_000, 1)))
     matrix[[5, 19_000]] = normalise(rng.standard_normal((2, 16)))
@@ -93,7 +93,7 @@ def test_a_crowd_of_copies_is_compared_only_as_often_as_it_can_be_found(
     compare = exact.Pass._compare
 
     def counted(
-        self: exact.Pass, query: exact.Places, rows: NDArray[np.float64]
+        self: exact.Pass, query: blocks.Places, rows: NDArray[np.float64]
     ) -> NDArray[np.float32]:
         nonlocal compared
         compared += len(query)
@@ -176,7 +176,7 @@ def test_half_precision_numbers_of_every_kind_are_read_right() -> None:
     bits = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
     numbers = bits[np.isfinite(bits)].reshape(-1, 2)
     room = np.empty(numbers.shape, np.float32)
-    np.testing.assert_array_equal(exact.as_float32(numbers, room), numbers.astype(np.float32))
+    np.testing.assert_array_equal(blocks.as_float32(numbers, room), numbers.astype(np.float32))
 
 
 def test_a_memory_map_is_searched_in_place(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.vectors.exact import Floats
+from lookalike.vectors.blocks import Floats
 
 MOST = 12
 """Colours that can be told apart; the rest is shown in grey."""

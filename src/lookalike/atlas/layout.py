@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lookalike.atlas.neighbours import nearest
 from lookalike.errors import MissingExtra, UsageError
-from lookalike.vectors.exact import Floats
+from lookalike.vectors.blocks import Floats
 
 Method: TypeAlias = Literal["tsne", "pca", "umap"]
 Places: TypeAlias = NDArray[np.float64]

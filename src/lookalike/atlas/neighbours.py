@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.images.starting import available_cores
-from lookalike.vectors.exact import Floats
+from lookalike.vectors.blocks import Floats
 
 BLOCK = 32 << 20
 """Bytes of squared distances at a time, for each thread."""

@@ -14,8 +14,8 @@ from lookalike.duplicates.report import Duplicates
 from lookalike.duplicates.showing import Showing
 from lookalike.errors import UsageError
 from lookalike.stores.contract import Ids, Space, View
+from lookalike.vectors.blocks import Floats
 from lookalike.vectors.calibration import RELEVANCES, Background, Relevance
-from lookalike.vectors.exact import Floats
 from lookalike.vectors.similarity import similarity_matrix
 
 NEIGHBOURS = 10

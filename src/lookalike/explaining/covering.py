@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lookalike.extractors.contract import Extractor
 from lookalike.images.needs import Pixels
-from lookalike.vectors.exact import Floats
+from lookalike.vectors.blocks import Floats
 from lookalike.vectors.similarity import similarity_matrix
 
 Heat: TypeAlias = NDArray[np.float32]

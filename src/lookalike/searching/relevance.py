@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from lookalike.searching.drafts import Probe
 from lookalike.searching.rankings import Ranking
 from lookalike.stores.contract import Ids, Image, View
+from lookalike.vectors.blocks import Floats
 from lookalike.vectors.calibration import RELEVANCES, Background, Relevance
-from lookalike.vectors.exact import Floats
 from lookalike.vectors.similarity import similarity_matrix
 
 SAMPLE = 500

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.stores.contract import Space, View
-from lookalike.vectors.exact import Floats
+from lookalike.vectors.blocks import Floats
 from lookalike.vectors.similarity import normalise
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import MissingExtra, UsageError
-from lookalike.vectors.exact import Floats, Rows, as_float32
+from lookalike.vectors.blocks import Floats, Rows, as_float32
 from lookalike.vectors.reduction import principal_axes
 from lookalike.vectors.similarity import Similarity, normalise
 

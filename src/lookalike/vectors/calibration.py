@@ -31,7 +31,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.vectors.exact import Floats
+from lookalike.vectors.blocks import Floats
 from lookalike.vectors.similarity import Similarity, similarity_matrix
 
 Relevance: TypeAlias = Literal["near-copy", "strong", "plausible", "weak"]

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.vectors.exact import SAFE_SQUARES, Floats, Rows
+from lookalike.vectors.blocks import Floats, Rows
+from lookalike.vectors.exact import SAFE_SQUARES
 from lookalike.vectors.refining import refine
 from lookalike.vectors.similarity import Similarity
 
@@ -44,6 +45,14 @@ def torch_device(name: str) -> tuple[Any, Any]:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(f"the device {name!r} cannot be used: {reason}") from None
     return torch, device
+
+
+def rounding_step(torch: Any) -> float:
+    """How coarsely PyTorch may round the factors of a matrix product of float32, as the program has
+    allowed it: to float32, TF32 or bfloat16."""
+    coarsest = {"highest": 2.0**-23, "high": 2.0**-10, "medium": 2.0**-7}
+    step = coarsest[torch.get_float32_matmul_precision()]
+    return max(step, coarsest["high"]) if torch.backends.cuda.matmul.allow_tf32 else step
 
 
 class DeviceRows:
@@ -184,10 +193,9 @@ class DeviceRows:
     ) -> bool:
         """Whether nothing that was not proposed can belong to the k best."""
         last = similarities[:, -1].astype(np.float64)
-        # A sum of n products in float32, in whatever order, is off by less than n rounding steps
-        # (Higham, Accuracy and Stability, 2002, 3.1); a card may round the factors to fewer digits.
-        step = 2.0**-10 if self._torch.backends.cuda.matmul.allow_tf32 else 2.0**-23
-        slack = (self._dim + 16) * step
+        # A sum of n products, in whatever order, is off by less than n rounding steps (Higham, Accuracy
+        # and Stability, 2002, 3.1).
+        slack = (self._dim + 16) * rounding_step(self._torch)
         if similarity == "cosine":
             worst, off = last, np.full(len(last), slack)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.vectors.exact import Floats
+from lookalike.vectors.blocks import Floats
 
 
 def maximal_marginal_relevance(

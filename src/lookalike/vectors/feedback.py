@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.vectors.exact import Floats
+from lookalike.vectors.blocks import Floats
 
 ALPHA, BETA, GAMMA = 1.0, 0.75, 0.15
 """The weights of the question, of the relevant and of the others; those of Manning, Raghavan and

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.vectors.exact import Floats, Rows
+from lookalike.vectors.blocks import Floats, Rows
 from lookalike.vectors.similarity import Similarity, top_k
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.vectors.exact import Floats
+from lookalike.vectors.blocks import Floats
 from lookalike.vectors.similarity import Similarity, normalise
 
 BLOCK_BYTES = 32 << 20

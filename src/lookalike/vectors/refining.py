@@ -5,11 +5,17 @@ Whatever proposed the candidates, the numbers are those of `top_k`, computed fro
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.vectors.exact import Floats, Places, Rows, as_float32, compare
+from lookalike.vectors.blocks import Floats, Places, Rows, as_float32
+from lookalike.vectors.exact import compare
 from lookalike.vectors.similarity import Similarity
+
+PARTS = 4096
+"""Rows that are read at a time."""
 
 
 def refine(
@@ -20,7 +26,7 @@ def refine(
     *,
     similarity: Similarity,
     normalised: bool = False,
-    parts: int = 4096,
+    parts: int = PARTS,
 ) -> tuple[Rows, NDArray[np.float32]]:
     """The k nearest of each query's candidates.
 
@@ -33,18 +39,13 @@ def refine(
     Returns row numbers (q, k) int64, -1 where there are fewer, and similarities (q, k) float32, -inf
     there; best first, equal ones by rising row.
     """
-    found = np.full((len(queries), k), -1, np.int64)
-    similarities = np.full((len(queries), k), -np.inf, np.float32)
-    for number, (query, offered) in enumerate(
-        zip(_asked(queries, similarity), candidates, strict=True)
-    ):
-        rows = np.sort(offered)
+
+    def offered(number: int) -> tuple[Rows, Floats]:
+        rows = np.sort(candidates[number])
         rows = rows[(rows >= 0) & (np.diff(rows, prepend=-1) > 0)]
-        places, exact = _ranked(
-            matrix[rows], query, k, similarity=similarity, normalised=normalised, parts=parts
-        )
-        found[number, : len(places)], similarities[number, : len(places)] = rows[places], exact
-    return found, similarities
+        return rows, matrix[rows]
+
+    return _nearest(queries, k, offered, similarity=similarity, normalised=normalised, parts=parts)
 
 
 def nearest_of_few(
@@ -58,24 +59,34 @@ def nearest_of_few(
 ) -> tuple[Rows, NDArray[np.float32]]:
     """As `top_k` of some thousand rows (all, or these, sorted), on this thread alone: BLAS would start
     others, and on a busy machine wait ten times as long for them as the work takes."""
+    few = (np.arange(len(matrix)), matrix) if rows is None else (rows, matrix[rows])
+    return _nearest(
+        queries, k, lambda _: few, similarity=similarity, normalised=normalised, parts=PARTS
+    )
+
+
+def _nearest(
+    queries: NDArray[np.float32],
+    k: int,
+    offered: Callable[[int], tuple[Rows, Floats]],
+    *,
+    similarity: Similarity,
+    normalised: bool,
+    parts: int,
+) -> tuple[Rows, NDArray[np.float32]]:
+    """The k nearest of the rows that are offered to each query, by number, with what is stored there."""
     found = np.full((len(queries), k), -1, np.int64)
     similarities = np.full((len(queries), k), -np.inf, np.float32)
-    stored = matrix if rows is None else matrix[rows]
-    for number, query in enumerate(_asked(queries, similarity)):
-        places, exact = _ranked(
-            stored, query, k, similarity=similarity, normalised=normalised, parts=4096
-        )
-        found[number, : len(places)] = places if rows is None else rows[places]
-        similarities[number, : len(places)] = exact
-    return found, similarities
-
-
-def _asked(queries: NDArray[np.float32], similarity: Similarity) -> NDArray[np.float64]:
-    """In float64; under cosine of length 1."""
     wide = queries.astype(np.float64)
     if similarity == "cosine":
         wide /= np.sqrt((wide * wide).sum(axis=1))[:, None]
-    return wide
+    for number, query in enumerate(wide):
+        rows, stored = offered(number)
+        places, exact = _ranked(
+            stored, query, k, similarity=similarity, normalised=normalised, parts=parts
+        )
+        found[number, : len(places)], similarities[number, : len(places)] = rows[places], exact
+    return found, similarities
 
 
 def _ranked(

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.vectors.exact import Floats, Pass, Rows, blocks
+from lookalike.vectors.blocks import Floats, Rows, blocks
+from lookalike.vectors.exact import Pass
 
 Similarity: TypeAlias = Literal["cosine", "euclidean"]
 """The cosine, or minus the Euclidean distance."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.vectors.ann import AnnIndex, Progress, quiet
-from lookalike.vectors.exact import Floats, Rows, as_float32
+from lookalike.vectors.blocks import Floats, Rows, as_float32
 from lookalike.vectors.refining import refine
 from lookalike.vectors.similarity import Similarity, top_k
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lookalike.stores.local.fresh import Fresh
 from lookalike.stores.local.matrix import Matrix
 from lookalike.vectors.ann import AnnIndex, bits
-from lookalike.vectors.exact import Floats, Rows
+from lookalike.vectors.blocks import Floats, Rows
 from lookalike.vectors.refining import nearest_of_few, refine
 from lookalike.vectors.similarity import Similarity, top_k
 from lookalike.vectors.tuning import Effort

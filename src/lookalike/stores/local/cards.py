@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from lookalike.stores.local.catalogue import SpaceRow
 from lookalike.stores.local.matrix import Matrix
+from lookalike.vectors.blocks import Rows
 from lookalike.vectors.device import DeviceRows, torch_device
-from lookalike.vectors.exact import Rows
 from lookalike.vectors.similarity import Similarity
 
 log = logging.getLogger(__name__)

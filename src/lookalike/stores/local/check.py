@@ -12,7 +12,7 @@ from lookalike.errors import LibraryError
 from lookalike.stores.local.catalogue import SpaceRow, space_rows, translated, writable
 from lookalike.stores.local.matrix import Matrix, map_matrix, row_bytes
 from lookalike.stores.local.readers import Readers
-from lookalike.vectors.exact import Rows
+from lookalike.vectors.blocks import Rows
 
 BLOCK_BYTES = 16 << 20
 UNIT = {"f32": 1e-4, "f16": 4e-3}

@@ -24,7 +24,7 @@ import numpy as np
 from lookalike.stores.index import Index, IndexCheck
 from lookalike.stores.local.catalogue import SpaceRow
 from lookalike.stores.local.matrix import space_folder, sync_folder
-from lookalike.vectors.exact import Floats
+from lookalike.vectors.blocks import Floats
 
 FACTS = "ann.json"
 CHECKS = "ann-checks.jsonl"

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from lookalike.errors import LibraryDamaged
 from lookalike.stores.contract import DType, Ids
 from lookalike.stores.local.catalogue import SpaceRow
-from lookalike.vectors.exact import Floats, Rows
+from lookalike.vectors.blocks import Floats, Rows
 
 NUMBERS: Mapping[DType, np.dtype[np.floating]] = {
     "f32": np.dtype("<f4"),

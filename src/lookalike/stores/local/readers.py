@@ -25,7 +25,7 @@ from lookalike.stores.local.catalogue import (
 from lookalike.stores.local.matrix import Matrix, load_fitted, map_matrix, space_folder
 from lookalike.stores.local.shelf import Shelf
 from lookalike.stores.local.view import LocalView
-from lookalike.vectors.exact import Rows
+from lookalike.vectors.blocks import Rows
 
 IDLE = 16
 """Connections kept for the next view. More threads than that get new ones, a millisecond each."""

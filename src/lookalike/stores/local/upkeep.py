@@ -26,7 +26,7 @@ from lookalike.stores.local.matrix import (
     space_folder,
     vectors_file,
 )
-from lookalike.vectors.exact import Rows
+from lookalike.vectors.blocks import Rows
 
 DEAD_SHARE = 0.3
 DEAD_AT_LEAST = 4096

@@ -36,7 +36,7 @@ from lookalike.stores.local.matrix import Matrix, damaged, row_bytes
 from lookalike.stores.local.names import below, encode_path, load_root
 from lookalike.stores.local.recognition import known
 from lookalike.stores.local.shelf import Shelf
-from lookalike.vectors.exact import Rows
+from lookalike.vectors.blocks import Rows
 from lookalike.vectors.parts import nearest
 from lookalike.vectors.similarity import Similarity
 
