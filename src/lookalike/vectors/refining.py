@@ -26,7 +26,6 @@ def refine(
     *,
     similarity: Similarity,
     normalised: bool = False,
-    parts: int = PARTS,
 ) -> tuple[Rows, NDArray[np.float32]]:
     """The k nearest of each query's candidates.
 
@@ -34,7 +33,6 @@ def refine(
     queries     (q, dim) float32, finite; under cosine not zero
     candidates  (q, c) row numbers in any order, -1 for none
     normalised  the rows have length 1 or 0, which saves computing it; never changes the answer
-    parts       rows that are read at a time
 
     Returns row numbers (q, k) int64, -1 where there are fewer, and similarities (q, k) float32, -inf
     there; best first, equal ones by rising row.
@@ -45,7 +43,7 @@ def refine(
         rows = rows[(rows >= 0) & (np.diff(rows, prepend=-1) > 0)]
         return rows, matrix[rows]
 
-    return _nearest(queries, k, offered, similarity=similarity, normalised=normalised, parts=parts)
+    return _nearest(queries, k, offered, similarity=similarity, normalised=normalised)
 
 
 def nearest_of_few(
@@ -60,9 +58,7 @@ def nearest_of_few(
     """As `top_k` of some thousand rows (all, or these, sorted), on this thread alone: BLAS would start
     others, and on a busy machine wait ten times as long for them as the work takes."""
     few = (np.arange(len(matrix)), matrix) if rows is None else (rows, matrix[rows])
-    return _nearest(
-        queries, k, lambda _: few, similarity=similarity, normalised=normalised, parts=PARTS
-    )
+    return _nearest(queries, k, lambda _: few, similarity=similarity, normalised=normalised)
 
 
 def _nearest(
@@ -72,7 +68,6 @@ def _nearest(
     *,
     similarity: Similarity,
     normalised: bool,
-    parts: int,
 ) -> tuple[Rows, NDArray[np.float32]]:
     """The k nearest of the rows that are offered to each query, by number, with what is stored there."""
     found = np.full((len(queries), k), -1, np.int64)
@@ -82,9 +77,7 @@ def _nearest(
         wide /= np.sqrt((wide * wide).sum(axis=1))[:, None]
     for number, query in enumerate(wide):
         rows, stored = offered(number)
-        places, exact = _ranked(
-            stored, query, k, similarity=similarity, normalised=normalised, parts=parts
-        )
+        places, exact = _ranked(stored, query, k, similarity=similarity, normalised=normalised)
         found[number, : len(places)], similarities[number, : len(places)] = rows[places], exact
     return found, similarities
 
@@ -96,32 +89,29 @@ def _ranked(
     *,
     similarity: Similarity,
     normalised: bool,
-    parts: int,
 ) -> tuple[Places, NDArray[np.float32]]:
     """Places of the k nearest of the stored rows, best first, and their similarities."""
     places = np.arange(len(stored))
     if len(stored) > k:
         if normalised and similarity == "cosine":
             half = stored.dtype == np.float16
-            places = _hopeful_units(stored, query, k, half=half, parts=parts)
+            places = _hopeful_units(stored, query, k, half=half)
         else:
-            places = _hopeful(stored, query, k, similarity=similarity, parts=parts)
+            places = _hopeful(stored, query, k, similarity=similarity)
         stored = stored[places]
     exact = compare(query[None], stored.astype(np.float64), cosine=similarity == "cosine")
     order = np.argsort(-exact, kind="stable")[:k]
     return places[order], exact[order]
 
 
-def _hopeful_units(
-    stored: Floats, query: NDArray[np.float64], k: int, *, half: bool, parts: int
-) -> Places:
+def _hopeful_units(stored: Floats, query: NDArray[np.float64], k: int, *, half: bool) -> Places:
     """As `_hopeful` under cosine, of rows of length 1 or 0."""
     narrow = query.astype(np.float32)
     scores = np.empty(len(stored), np.float32)
-    for start in range(0, len(stored), parts):
-        rows = as_float32(stored[start : start + parts])
+    for start in range(0, len(stored), PARTS):
+        rows = as_float32(stored[start : start + PARTS])
         # A row at a time: one product for all would start BLAS's threads.
-        scores[start : start + parts] = np.matmul(rows[:, None, :], narrow[:, None])[:, 0, 0]
+        scores[start : start + PARTS] = np.matmul(rows[:, None, :], narrow[:, None])[:, 0, 0]
     # Unit vectors that were rounded when they were stored are a little longer or shorter.
     slack = (len(query) / 8 + 16) * 2.0**-23 + (5e-4 if half else 1e-6)
     bar = np.partition(scores, len(scores) - k)[len(scores) - k]
@@ -129,17 +119,17 @@ def _hopeful_units(
 
 
 def _hopeful(
-    stored: Floats, query: NDArray[np.float64], k: int, *, similarity: Similarity, parts: int
+    stored: Floats, query: NDArray[np.float64], k: int, *, similarity: Similarity
 ) -> Places:
     """Places of the rows that may be among the k nearest, as far as float32 can tell."""
     narrow = query.astype(np.float32)
     scores = np.empty(len(stored), np.float32)
     sizes = np.empty(len(stored), np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, len(stored), parts):
-            floats = as_float32(stored[start : start + parts])
-            scores[start : start + parts] = np.einsum("ij,j->i", floats, narrow)
-            sizes[start : start + parts] = np.einsum("ij,ij->i", floats, floats)
+        for start in range(0, len(stored), PARTS):
+            floats = as_float32(stored[start : start + PARTS])
+            scores[start : start + PARTS] = np.einsum("ij,j->i", floats, narrow)
+            sizes[start : start + PARTS] = np.einsum("ij,ij->i", floats, floats)
         if similarity == "cosine":
             scores /= np.sqrt(np.where(sizes > 0, sizes, np.float32(1)))
             scale = np.ones(1, np.float32)

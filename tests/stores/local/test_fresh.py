@@ -139,7 +139,9 @@ def test_closing_the_library_ends_what_was_begun(
     assert begun.wait(20)
     closing = threading.Thread(target=store.close)
     closing.start()
-    while not ready.fresh._ended:
+    for _ in range(2000):  # twenty seconds
+        if ready.fresh._ended:
+            break
         closing.join(0.01)
     let_go.set()
     closing.join(20)
