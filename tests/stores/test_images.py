@@ -35,6 +35,16 @@ def test_ids_come_in_the_order_of_the_entries_and_rise(store: Store) -> None:
     assert [images[id].path for id in ids] == PATHS
 
 
+def test_what_a_hit_shows_is_what_the_image_has(store: Store) -> None:
+    ids = put(store, *(entry(path) for path in PATHS))
+    with store.writer() as writer:
+        writer.set_metadata({ids[0]: {"kind": "shoe"}})
+    with store.view() as view:
+        images, shown = view.images(ids), view.shown([*ids, 10**6])
+    assert shown == {id: (i.root, i.path, i.metadata) for id, i in images.items()}
+    assert shown[ids[0]].metadata == {"kind": "shoe"}
+
+
 def test_an_unknown_path_or_id_is_simply_not_there(store: Store) -> None:
     put(store, entry("a.jpg"))
     with store.view() as view:

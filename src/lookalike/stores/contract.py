@@ -32,6 +32,7 @@ from lookalike.stores.records import (
     Known,
     Neighbours,
     Root,
+    Shown,
     Space,
     opposite,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "Known",
     "Neighbours",
     "Root",
+    "Shown",
     "Sidecars",
     "Space",
     "Store",
@@ -132,6 +134,10 @@ class View(Protocol):
 
     def images(self, ids: Iterable[int]) -> dict[int, Image]:
         """Those of the ids that exist."""
+        ...
+
+    def shown(self, ids: Iterable[int]) -> dict[int, Shown]:
+        """The same, of each only what a hit shows: less to read, where there are thousands."""
         ...
 
     def lookup(self, root: int, path: str) -> Image | None: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,6 +141,14 @@ class Image:
     format: str | None
     metadata: Mapping[str, Any]
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Shown(NamedTuple):
+    """What a hit shows of an image, as `Image` has it."""
+
+    root: int
+    path: str
+    metadata: Mapping[str, Any]
 
 
 DecisionKind: TypeAlias = Literal["not-duplicate", "keep", "relevant", "not-relevant"]

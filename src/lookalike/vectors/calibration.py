@@ -103,14 +103,20 @@ class Background:
         found = np.maximum.reduceat(found, starts, axis=0)
         if similarity == "euclidean":
             found = -np.square(found)
+        rising = np.sort(found, axis=1)  # in a tenth of the time of np.quantile
         last = found.shape[1] - 1
-        place = min(int(0.99 * last), last - SPARED)
-        highest = np.partition(found, place, axis=1)[:, place].tolist()
-        middle = np.quantile(found, (0.5, 0.8413), axis=1).T.tolist()
+        quantiles = np.stack(
+            [
+                _quantile(rising, 0.5),
+                _quantile(rising, 0.8413),
+                rising[:, min(int(0.99 * last), last - SPARED)],
+            ],
+            axis=1,
+        )
         identity = 1.0 if similarity == "cosine" else 0.0
         return [
-            cls(m, upper, top, identity, count)
-            for (m, upper), top in zip(middle, highest, strict=True)
+            cls(middle, upper, highest, identity, count)
+            for middle, upper, highest in quantiles.tolist()
         ]
 
     def judge(self, similarity: float, kind: Similarity) -> Relevance:
@@ -138,6 +144,13 @@ class Background:
         height = 1 + math.log(UPPER * self.count / chance) / math.log(FALL)
         left = math.exp(-height * max(step, SMALLEST_SPREAD))
         return self.identity - whole * left if left >= SMALLEST_SPREAD else math.inf
+
+
+def _quantile(rising: Floats, share: float) -> Floats:
+    """Of each row (n, m), the value below which so much of it lies; between two neighbours, on the line."""
+    place = share * (rising.shape[1] - 1)
+    low, high = rising[:, math.floor(place)], rising[:, math.ceil(place)]
+    return low + np.float32(place % 1) * (high - low)
 
 
 def _distance(value: float) -> float:

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable, Sequence
 
 from lookalike.errors import Outcome
 from lookalike.stores.contract import Image, Known
-from lookalike.stores.local.catalogue import IMAGE_COLUMNS, chunks, image_from, marks
+from lookalike.stores.local.catalogue import chunks, marks
+from lookalike.stores.local.images import IMAGE_COLUMNS, image_from
 from lookalike.stores.local.names import decode_path, encode_path
 
 TWINS = 256

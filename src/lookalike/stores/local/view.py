@@ -20,20 +20,14 @@ from lookalike.stores.contract import (
     Known,
     Neighbours,
     Root,
+    Shown,
     Space,
 )
-from lookalike.stores.local import decisions
-from lookalike.stores.local.catalogue import (
-    IMAGE_COLUMNS,
-    SpaceRow,
-    changes,
-    chunks,
-    image_from,
-    marks,
-    translated,
-)
+from lookalike.stores.local import decisions, images
+from lookalike.stores.local.catalogue import SpaceRow, changes, marks, translated
+from lookalike.stores.local.images import IMAGE_COLUMNS, image_from
 from lookalike.stores.local.matrix import Matrix, damaged, row_bytes
-from lookalike.stores.local.names import below, encode_path, load_root
+from lookalike.stores.local.names import load_root
 from lookalike.stores.local.recognition import known
 from lookalike.stores.local.shelf import Shelf
 from lookalike.vectors.blocks import Rows
@@ -75,10 +69,10 @@ class LocalView:
     @property
     def version(self) -> Hashable:
         with translated(self._folder):
-            images = changes(self._connection), decisions.times(self._connection)
+            changed = changes(self._connection), decisions.times(self._connection)
             roots = self._connection.execute("SELECT id, path FROM roots ORDER BY id").fetchall()
         spaces = tuple(self._spaces.values())
-        return images, tuple(roots), spaces, tuple(map(self._shelf.stamp, spaces))
+        return changed, tuple(roots), spaces, tuple(map(self._shelf.stamp, spaces))
 
     def roots(self) -> list[Root]:
         with translated(self._folder):
@@ -218,56 +212,32 @@ class LocalView:
         return np.sort(np.asarray(matrix.ids[alive[wanted]]))
 
     def images(self, ids: Iterable[int]) -> dict[int, Image]:
-        found: dict[int, Image] = {}
         with translated(self._folder):
-            for chunk in chunks(sorted(map(int, ids))):  # rows that lie together are read together
-                found |= {
-                    row[0]: image_from(row)
-                    for row in self._connection.execute(
-                        f"SELECT {IMAGE_COLUMNS} WHERE images.id IN ({marks(len(chunk))})", chunk
-                    )
-                }
-        return found
+            return images.images(self._connection, ids)
+
+    def shown(self, ids: Iterable[int]) -> dict[int, Shown]:
+        with translated(self._folder):
+            return images.shown(self._connection, ids)
 
     def lookup(self, root: int, path: str) -> Image | None:
         with translated(self._folder):
-            row = self._connection.execute(
-                f"SELECT {IMAGE_COLUMNS} WHERE root = ? AND path = ?",
-                (root, encode_path(path)),
-            ).fetchone()
-        return None if row is None else image_from(row)
+            return images.lookup(self._connection, root, path)
 
     def known(self, root: int, paths: Sequence[str]) -> dict[str, Known]:
         with translated(self._folder):
             return known(self._connection, root, paths)
 
     def below(self, root: int, folder: str) -> list[Image]:
-        itself = ("path = ?", [encode_path(folder)])
         with translated(self._folder):
-            return [
-                image_from(row)
-                for condition, parameters in [itself, *below(folder)]
-                for row in self._connection.execute(
-                    f"SELECT {IMAGE_COLUMNS} WHERE root = ? AND {condition} ORDER BY path",
-                    [root, *parameters],
-                )
-            ]
+            return images.in_folder(self._connection, root, folder)
 
     def by_hash(self, hash: bytes) -> list[Image]:
         with translated(self._folder):
-            rows = self._connection.execute(
-                f"SELECT {IMAGE_COLUMNS} WHERE hash = ? ORDER BY images.id",
-                (hash,),
-            )
-            return [image_from(row) for row in rows]
+            return images.by_hash(self._connection, hash)
 
     def repeats(self) -> list[list[int]]:
         with translated(self._folder):
-            rows = self._connection.execute(
-                "SELECT group_concat(id) FROM images WHERE outcome = 'indexed' "
-                "AND hash IS NOT NULL GROUP BY hash HAVING count(*) > 1"
-            )
-            return sorted(sorted(map(int, ids.split(","))) for (ids,) in rows)
+            return images.repeats(self._connection)
 
     def decisions(
         self, kinds: Iterable[DecisionKind] | None = None, *, about: bytes | None = None
@@ -291,16 +261,7 @@ class LocalView:
 
     def counts(self) -> dict[Outcome, int]:
         with translated(self._folder):
-            total = self._connection.execute("SELECT count(*) FROM images").fetchone()[0]
-            failed = {
-                Outcome(name): count
-                for name, count in self._connection.execute(
-                    "SELECT outcome, count(*) FROM images WHERE outcome <> 'indexed' "
-                    "GROUP BY outcome"
-                )
-            }
-        indexed = total - sum(failed.values())
-        return ({Outcome.INDEXED: indexed} if indexed else {}) | failed
+            return images.counts(self._connection)
 
     def _boxes(self, row: SpaceRow) -> NDArray[np.generic] | None:
         return self._fitted.get(row.id, {}).get(BOXES)
