@@ -76,7 +76,7 @@ class AnnIndex:
     def largest_probe(self) -> int:
         """Up to where probing more finds more: lists of an inverted file, the queue of a graph; 1
         where there is nothing to choose."""
-        inner = _innermost(self.index)
+        inner, _ = innermost(self.index)
         if hasattr(inner, "nlist"):
             return int(inner.nlist)
         return 4096 if hasattr(inner, "hnsw") else 1
@@ -160,7 +160,7 @@ def train(
     count, dim = matrix.shape
     try:
         index = library.index_factory(dim, recipe, library.METRIC_L2)
-        inner = _innermost(index)
+        inner, _ = innermost(index)
         if hasattr(inner, "cp"):
             inner.cp.niter, inner.cp.seed = ITERATIONS, 1234 + seed
             inner.cp.min_points_per_centroid = 1  # else it complains on stderr
@@ -231,17 +231,22 @@ def chunks(rows: Rows, dim: int) -> Iterator[Rows]:
         yield rows[start : start + step]
 
 
-def _innermost(index: Any) -> Any:
-    """The part that has lists or a graph, below transformations and refinements."""
+def innermost(index: Any) -> tuple[Any, list[Any]]:
+    """The part that has lists or a graph, and the transformations that vectors go through before they
+    reach it."""
     library = faiss()
     index = library.downcast_index(index)
-    while isinstance(index, library.IndexPreTransform):
+    steps: list[Any] = []
+    while isinstance(index, library.IndexPreTransform | library.IndexRefine):
+        if isinstance(index, library.IndexRefine):
+            index = library.downcast_index(index.base_index)
+            continue
+        steps += [
+            library.downcast_VectorTransform(index.chain.at(number))
+            for number in range(index.chain.size())
+        ]
         index = library.downcast_index(index.index)
-    while isinstance(index, library.IndexRefine):
-        index = library.downcast_index(index.base_index)
-        while isinstance(index, library.IndexPreTransform):
-            index = library.downcast_index(index.index)
-    return index
+    return index, steps
 
 
 def _parameters(library: Any, index: Any, probe: int, allowed: NDArray[np.uint8] | None) -> Any:

@@ -36,6 +36,10 @@ TIMED = 48
 """Queries that are timed one by one."""
 
 
+PROBE_LIMIT = 16.0
+"""A filter makes an index look at more, as what it finds is thrown away; up to so many times."""
+
+
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How an index is asked for ten neighbours: what it looks at, and how many rows it proposes."""
@@ -50,6 +54,11 @@ class Effort:
             return self
         probe = int(np.ceil(self.probe * (k / K) ** 0.5))
         return Effort(min(probe, most), int(np.ceil(self.width * k / K)))
+
+    def among(self, there: int, count: int, *, most: int) -> Effort:
+        """The same under a filter that only `there` of `count` rows pass: more lists, up to `most`."""
+        probe = int(np.ceil(self.probe * min(PROBE_LIMIT, count / there)))
+        return Effort(min(probe, most), self.width)
 
 
 @dataclass(frozen=True, slots=True)

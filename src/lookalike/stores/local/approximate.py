@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,6 @@ MOST = 0.1
 
 FEW_BYTES = 8 << 20
 """Of stored vectors that pass a filter: so few are compared one by one in the time an index takes."""
-
-PROBE_LIMIT = 16.0
-"""A filter makes an index look at more, as what it finds is thrown away; up to so many times."""
 
 MOST_LATE = 1 << 23
 """Numbers in late vectors, times questions, that one thread compares: a few milliseconds."""
@@ -82,8 +79,7 @@ def nearest(
     if effort.width > MOST * there or (rows is not None and _few(matrix.vectors, there)):
         return None
     if rows is not None:
-        probe = effort.probe * min(PROBE_LIMIT, ready.index.count / there)
-        effort = replace(effort, probe=min(int(np.ceil(probe)), ready.index.largest_probe))
+        effort = effort.among(there, ready.index.count, most=ready.index.largest_probe)
     threads = 1 if len(queries) < 8 else BATCH_THREADS
     proposed = ready.index.candidates(
         queries, effort.width, probe=effort.probe, allowed=allowed, threads=threads

@@ -1,24 +1,48 @@
-"""The spaces of an open library in the memory of a graphics card, each brought there when it is searched."""
+"""The spaces of an open library in the memory of a graphics card, each brought there when it is searched.
+
+A question is compared with everything there, or, where an index says which lists to look at and these are
+few, with what stands in them.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.stores.local.catalogue import SpaceRow
 from lookalike.stores.local.matrix import Matrix
-from lookalike.vectors.blocks import Rows
+from lookalike.vectors.blocks import Places, Rows
 from lookalike.vectors.device import DeviceRows, torch_device
 from lookalike.vectors.similarity import Similarity
+
+if TYPE_CHECKING:
+    from lookalike.stores.local.approximate import Ready
+    from lookalike.vectors.ann import AnnIndex
+    from lookalike.vectors.device_lists import DeviceLists
 
 log = logging.getLogger(__name__)
 
 MOST = 4096
 """Neighbours of a question: for more, as little is saved as the comparing here costs."""
+
+FEW_BYTES = 8 << 20
+"""Of stored vectors that pass a filter: so few are all compared, index or not."""
+
+
+@dataclass(slots=True)
+class Held:
+    """A generation of a space's rows, None where they do not fit; and the lists of the index that was last
+    asked, None where it has none."""
+
+    generation: int
+    rows: DeviceRows | None
+    index: AnnIndex | None = None
+    lists: DeviceLists | None = None
 
 
 class Cards:
@@ -26,7 +50,7 @@ class Cards:
 
     def __init__(self, device: str) -> None:
         self._torch, self._device = torch_device(device)
-        self._held: dict[int, tuple[int, DeviceRows | None]] = {}
+        self._held: dict[int, Held] = {}
         self._lock = threading.Lock()
 
     def nearest(
@@ -38,53 +62,105 @@ class Cards:
         *,
         similarity: Similarity,
         rows: Rows | None,
-    ) -> tuple[Rows, NDArray[np.float32]] | None:
-        """As `top_k`; None where the processor must be asked: the space does not fit in the card's memory,
+        ready: Ready | None,
+    ) -> tuple[Rows, NDArray[np.float32], bool] | None:
+        """As `top_k`, and whether all rows were compared, not only those in some lists of the index that
+        is `ready`. None where the processor must be asked: the space does not fit in the card's memory,
         the question is odd, or the card is not sure."""
         fits = queries.ndim == 2 and queries.shape[1] == matrix.vectors.shape[1]
         if not fits or not 1 <= k <= MOST or not np.isfinite(queries).all():
             return None
         if not len(matrix.ids) or not bool(queries.any(axis=1).all()):
             return None  # to the zero vector, all are equal
+        asked: dict[str, Any] = {
+            "similarity": similarity,
+            "rows": rows,
+            "dead": matrix.dead,
+            "normalised": bool(row.normalised),
+        }
+        probed = None
+        if ready is not None and (ready.index.similarity == similarity or row.normalised):
+            probed = _probed(ready, matrix, queries, k, rows)
         with self._lock:
             held = self._grown(row, matrix)
-            if held is None:
+            if held.rows is None or held.generation != row.generation:
                 return None
             try:
-                return held.nearest(
-                    matrix.vectors,
-                    queries,
-                    k,
-                    similarity=similarity,
-                    rows=rows,
-                    dead=matrix.dead,
-                    normalised=bool(row.normalised),
-                )
+                if ready is not None and probed is not None:
+                    lists = _lists(held, held.rows, ready.index)
+                    if lists is not None and lists.pays(probed, len(matrix.ids)):
+                        some = lists.nearest(matrix.vectors, queries, k, probed, **asked)
+                        if some is None or not _short(some[0], matrix, rows):
+                            return some and (*some, False)
+                all_ = held.rows.nearest(matrix.vectors, queries, k, **asked)
+                return all_ and (*all_, True)
             except RuntimeError as error:
-                self._give_up(row, error)
+                _give_up(held, row, error)
                 return None
 
     def clear(self) -> None:
         with self._lock:
             self._held.clear()
 
-    def _grown(self, row: SpaceRow, matrix: Matrix) -> DeviceRows | None:
-        generation, held = self._held.get(row.id, (-1, None))
-        if row.generation < generation:
-            return None  # an old view, of rows that were compacted since
-        if row.generation > generation:
-            held = DeviceRows(self._torch, self._device, row.dim, matrix.vectors.dtype)
-            self._held[row.id] = row.generation, held
-        if held is not None and held.count < len(matrix.vectors):
+    def _grown(self, row: SpaceRow, matrix: Matrix) -> Held:
+        """What is held of the space, with all rows of the matrix unless this is an older generation."""
+        held = self._held.get(row.id)
+        if held is None or row.generation > held.generation:
+            held = Held(
+                row.generation,
+                DeviceRows(self._torch, self._device, row.dim, matrix.vectors.dtype),
+            )
+            self._held[row.id] = held
+        # Rows of an older generation were compacted since.
+        same = row.generation == held.generation
+        if same and held.rows is not None and held.rows.count < len(matrix.vectors):
             try:
-                held.grow(matrix.vectors)
+                held.rows.grow(matrix.vectors)
             except RuntimeError as error:
-                self._give_up(row, error)
-                return None
+                _give_up(held, row, error)
         return held
 
-    def _give_up(self, row: SpaceRow, error: Any) -> None:
-        """Of this generation, no more is tried: most likely, the card's memory is full."""
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        log.warning("%s is searched by the processor: %s", row.name, reason)
-        self._held[row.id] = row.generation, None
+
+def _probed(
+    ready: Ready, matrix: Matrix, queries: NDArray[np.float32], k: int, rows: Rows | None
+) -> Places | None:
+    """The lists that the processor's search would look at; None where the index has none, or where so
+    little passes the filter that all of it is compared."""
+    from lookalike.vectors import inverted  # without an index, nobody needs FAISS
+
+    if not inverted.has_lists(ready.index):
+        return None
+    most = ready.index.largest_probe
+    effort = ready.effort.at(k, most=most)
+    if rows is not None:
+        there = int(np.searchsorted(rows, ready.index.count))
+        if there * matrix.vectors.shape[1] * matrix.vectors.itemsize <= FEW_BYTES:
+            return None
+        effort = effort.among(there, ready.index.count, most=most)
+    return inverted.probed(ready.index, queries, effort.probe)
+
+
+def _lists(held: Held, rows: DeviceRows, index: AnnIndex) -> DeviceLists | None:
+    """Those of this index, taken when it is first asked: another one may have come into use."""
+    if held.index is not index:
+        from lookalike.vectors.device_lists import DeviceLists
+        from lookalike.vectors.inverted import lists_of
+
+        lists = lists_of(index)
+        held.lists = None  # so that both need not fit
+        held.lists = None if lists is None else DeviceLists(rows, lists)
+        held.index = index
+    return held.lists
+
+
+def _short(found: Rows, matrix: Matrix, rows: Rows | None) -> bool:
+    """Whether a question was answered with less than there is."""
+    there = len(matrix.ids) - len(matrix.dead) if rows is None else len(rows)
+    return bool((found[:, : min(found.shape[1], there)] < 0).any())
+
+
+def _give_up(held: Held, row: SpaceRow, error: Any) -> None:
+    """Of this generation, no more is tried: most likely, the card's memory is full."""
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    log.warning("%s is searched by the processor: %s", row.name, reason)
+    held.rows = held.index = held.lists = None

@@ -118,11 +118,13 @@ class LocalView:
             rows = np.sort(matrix.rows_of(np.sort(np.asarray(among, np.int64))))
             rows = rows[(rows >= 0) & (np.diff(rows, prepend=-1) > 0)]
         similarity = similarity or row.similarity
-        if self._cards is not None and self.parts(row) == 1:
-            best = self._cards.nearest(row, matrix, queries, k, similarity=similarity, rows=rows)
-            if best is not None:
-                return self._neighbours(matrix, *best, parts=None, exact=True)
         index = None if exact else self._shelf.ready(row, matrix)
+        if self._cards is not None and self.parts(row) == 1:
+            best = self._cards.nearest(
+                row, matrix, queries, k, similarity=similarity, rows=rows, ready=index
+            )
+            if best is not None:
+                return self._neighbours(matrix, *best[:2], parts=None, exact=best[2])
         if index is not None:
             from lookalike.stores.local import approximate  # small libraries need none of it
 

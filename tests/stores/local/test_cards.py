@@ -1,0 +1,164 @@
+"""A library that a device searches, with an index; tried on the device that every PyTorch has."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.stores.test_indexes import COUNT, DIM, KEY, fill, more, pictures, recall
+from tests.stores.toys import best
+
+from lookalike.stores.index import IndexWish
+from lookalike.stores.local import LocalStore, approximate, cards
+from lookalike.vectors import device, device_lists, inverted
+from lookalike.vectors.similarity import Similarity, normalise
+
+pytest.importorskip("torch", reason="needs PyTorch (lookalike[gpu])")
+
+WISH = IndexWish(recipe="PCAR16,IVF32,PQ8x4fs", target=0.8, threads=1)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalStore]:
+    """Whose rows lie in several pieces; the processor's index may not be asked unless a test allows it."""
+    monkeypatch.setattr(device, "PART_BYTES", 300 * DIM * 4)
+    monkeypatch.setattr(cards, "FEW_BYTES", 0)
+    folder = tmp_path / "photos" / ".lookalike"
+    LocalStore.create(folder).close()
+    with LocalStore.open(folder, device="cpu") as opened:
+        yield opened
+
+
+@pytest.fixture
+def no_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("the processor's index was asked")
+
+    monkeypatch.setattr(approximate, "nearest", refuse)
+
+
+def one_by_one(store: LocalStore, queries: np.ndarray, k: int = 10) -> float:
+    return float(np.mean([recall(store, query[None], k) for query in queries]))
+
+
+@pytest.mark.usefixtures("no_processor")
+@pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
+@pytest.mark.parametrize("dtype", ["f32", "f16"])
+def test_single_questions_are_answered_from_lists_and_exact_ones_from_everything(
+    store: LocalStore, similarity: Similarity, dtype: str
+) -> None:
+    stored = pictures()
+    unit = similarity == "cosine"
+    fill(
+        store,
+        normalise(stored) if unit else stored,
+        similarity=similarity,
+        dtype=dtype,
+        normalised=unit,
+    )
+    store.indexes.build(KEY, WISH)
+    assert one_by_one(store, pictures(20, seed=9)) >= 0.8
+
+
+@pytest.mark.usefixtures("no_processor")
+def test_many_questions_at_once_share_one_pass_over_everything(store: LocalStore) -> None:
+    fill(store, pictures())
+    store.indexes.build(KEY, WISH)
+    with store.view() as view:
+        assert view.search(KEY, pictures(60, seed=9), 10).exact
+        assert not view.search(KEY, pictures(1, seed=9), 10).exact
+
+
+@pytest.mark.usefixtures("no_processor")
+def test_late_pictures_are_found_and_removed_ones_are_not(store: LocalStore) -> None:
+    fill(store, pictures())
+    store.indexes.build(KEY, WISH)
+    asked = pictures(12, seed=8)
+    late = more(store, asked, "late")
+    with store.writer() as writer:
+        writer.remove(late[::2])
+    with store.view() as view:
+        for number, query in enumerate(asked):
+            found = view.search(KEY, query[None], 5)
+            assert not found.exact
+            assert not set(late[::2]) & set(found.ids[0].tolist())
+            assert (found.ids[0, 0] == late[number]) == (number % 2 == 1)
+
+
+@pytest.mark.usefixtures("no_processor")
+def test_a_filter_is_kept_and_what_lists_miss_is_found_by_comparing_all(store: LocalStore) -> None:
+    stored = pictures()
+    ids = fill(store, stored)
+    store.indexes.build(KEY, WISH)
+    query = pictures(1, seed=9)
+    order = np.argsort(-(normalise(stored) @ normalise(query)[0]))
+    near, far = (np.array(ids)[order[part]] for part in (slice(0, None, 3), slice(-500, None)))
+    with store.view() as view:
+        some = view.search(KEY, query, 10, among=near)
+        assert not some.exact
+        assert set(some.ids[0].tolist()) <= set(near.tolist())
+        last = view.search(KEY, query, 30, among=far)
+    # None of them stands in a list that the question looks at, however many more these become.
+    assert last.exact
+    expected = best({id: stored[ids.index(id)] for id in far}, query[0], 30, "cosine")
+    assert last.ids[0].tolist() == [id for id, _ in expected]
+
+
+def test_few_that_pass_a_filter_are_all_compared(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cards, "FEW_BYTES", 4 * DIM * COUNT // 2)
+    ids = fill(store, pictures())
+    store.indexes.build(KEY, WISH)
+    with store.view() as view:
+        assert view.search(KEY, pictures(1, seed=9), 5, among=np.array(ids[::2])).exact
+        assert not view.search(KEY, pictures(1, seed=9), 5, among=np.array(ids[: COUNT - 9])).exact
+
+
+@pytest.mark.usefixtures("no_processor")
+def test_an_index_of_another_similarity_is_not_asked(store: LocalStore) -> None:
+    fill(store, pictures(), similarity="cosine", normalised=False)
+    store.indexes.build(KEY, WISH)
+    with store.view() as view:
+        assert view.search(KEY, pictures(1, seed=9), 5, similarity="euclidean").exact
+
+
+def test_lists_are_taken_once_and_anew_from_an_index_that_was_built_anew(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+
+    def counted(index: inverted.AnnIndex) -> inverted.Lists | None:
+        taken.append(index.count)
+        return real(index)
+
+    real = inverted.lists_of
+    monkeypatch.setattr(inverted, "lists_of", counted)
+    fill(store, pictures())
+    store.indexes.build(KEY, WISH)
+    one_by_one(store, pictures(3, seed=9))
+    more(store, pictures(50, seed=8), "late")
+    one_by_one(store, pictures(3, seed=9))
+    assert taken == [COUNT]
+    store.indexes.build(KEY, WISH)
+    one_by_one(store, pictures(3, seed=9))
+    assert taken == [COUNT, COUNT + 50]
+
+
+def test_where_the_lists_do_not_fit_the_processor_answers_with_the_index(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError("out of memory\nand more of it")
+
+    monkeypatch.setattr(device_lists.DeviceLists, "__init__", full)
+    fill(store, pictures())
+    store.indexes.build(KEY, WISH)
+    with caplog.at_level(logging.WARNING):
+        assert one_by_one(store, pictures(4, seed=9)) >= 0.7
+    assert [record.message for record in caplog.records] == [
+        "many is searched by the processor: out of memory"
+    ]
