@@ -91,7 +91,8 @@ class Library:
         readers  processes that read such pictures, for every space that is asked; they start when they
                  are needed, and more than one only serve questions that come at the same time
         device   the graphics card that searches, as PyTorch calls it ("cuda"): its memory holds the
-                 vectors, and the answers are the same (the extra `gpu`); `UsageError` if it is not there
+                 vectors, and the answers are the same, or with an index no worse (the extra `gpu`);
+                 `UsageError` if it is not there
         """
         for kept in (Path(folder) / FOLDER, Path(folder)):
             if is_library(kept):

@@ -1,5 +1,7 @@
-"""Lists of an index on a device, tried on the processor. What stands in a list is FAISS's own word: asked for as
-many as there are, it proposes all that it looks at."""
+"""Lists of an index on a device, tried on the processor.
+
+What stands in them is FAISS's own word: asked for as many as there are, it proposes all that it looks at.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def vectors(count: int = COUNT, *, seed: int = 0, dtype: Any = np.float32) -> Floats:
     random = np.random.default_rng(seed)
-    centres = 2 * np.random.default_rng(99).normal(size=(20, DIM))
+    centres = 0.3 * np.random.default_rng(99).normal(size=(20, DIM))
     found = centres[random.integers(20, size=count)] + random.normal(size=(count, DIM))
     return found.astype(dtype)
 

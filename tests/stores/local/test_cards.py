@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.stores.test_indexes import COUNT, DIM, KEY, fill, more, pictures, recall
-from tests.stores.toys import best
+from tests.stores.toys import Vector, best
 
 from lookalike.stores.index import IndexWish
-from lookalike.stores.local import LocalStore, approximate, cards
-from lookalike.vectors import device, device_lists, inverted
+from lookalike.stores.local import LocalStore, approximate
+from lookalike.vectors import device, device_lists, inverted, tuning
+from lookalike.vectors.ann import AnnIndex
+from lookalike.vectors.blocks import Rows
 from lookalike.vectors.similarity import Similarity, normalise
 
 pytest.importorskip("torch", reason="needs PyTorch (lookalike[gpu])")
@@ -23,9 +26,10 @@ WISH = IndexWish(recipe="PCAR16,IVF32,PQ8x4fs", target=0.8, threads=1)
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalStore]:
-    """Whose rows lie in several pieces; the processor's index may not be asked unless a test allows it."""
+    """Whose rows lie in several pieces, and whose index looks at as few lists as reach the recall."""
+    monkeypatch.setattr(tuning, "milliseconds", lambda *_, **__: 1.0)
     monkeypatch.setattr(device, "PART_BYTES", 300 * DIM * 4)
-    monkeypatch.setattr(cards, "FEW_BYTES", 0)
+    monkeypatch.setattr(approximate, "FEW_BYTES", 0)
     folder = tmp_path / "photos" / ".lookalike"
     LocalStore.create(folder).close()
     with LocalStore.open(folder, device="cpu") as opened:
@@ -40,7 +44,17 @@ def no_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(approximate, "nearest", refuse)
 
 
-def one_by_one(store: LocalStore, queries: np.ndarray, k: int = 10) -> float:
+def index_of(store: LocalStore, *, probe: int) -> AnnIndex:
+    """The index in use, which from now on looks at so many lists."""
+    [facts] = store.folder.glob("spaces/*/ann.json")
+    said = json.loads(facts.read_text())
+    said["index"]["probe"] = probe
+    facts.write_text(json.dumps(said))
+    [file] = facts.parent.glob("*.faiss")
+    return AnnIndex.load(file, said["index"]["recipe"], "cosine")
+
+
+def one_by_one(store: LocalStore, queries: Vector, k: int = 10) -> float:
     return float(np.mean([recall(store, query[None], k) for query in queries]))
 
 
@@ -89,28 +103,61 @@ def test_late_pictures_are_found_and_removed_ones_are_not(store: LocalStore) -> 
 
 
 @pytest.mark.usefixtures("no_processor")
-def test_a_filter_is_kept_and_what_lists_miss_is_found_by_comparing_all(store: LocalStore) -> None:
+def test_a_filter_is_kept(store: LocalStore) -> None:
     stored = pictures()
     ids = fill(store, stored)
     store.indexes.build(KEY, WISH)
-    query = pictures(1, seed=9)
-    order = np.argsort(-(normalise(stored) @ normalise(query)[0]))
-    near, far = (np.array(ids)[order[part]] for part in (slice(0, None, 3), slice(-500, None)))
+    some = set(ids[::3])
     with store.view() as view:
-        some = view.search(KEY, query, 10, among=near)
-        assert not some.exact
-        assert set(some.ids[0].tolist()) <= set(near.tolist())
-        last = view.search(KEY, query, 30, among=far)
-    # None of them stands in a list that the question looks at, however many more these become.
-    assert last.exact
-    expected = best({id: stored[ids.index(id)] for id in far}, query[0], 30, "cosine")
-    assert last.ids[0].tolist() == [id for id, _ in expected]
+        found = view.search(KEY, pictures(1, seed=9), 10, among=np.array(ids[::3]))
+    assert not found.exact
+    assert (found.ids >= 0).all()
+    assert set(found.ids[0].tolist()) <= some
+
+
+@pytest.mark.usefixtures("no_processor")
+def test_what_lists_miss_is_found_by_comparing_all(store: LocalStore) -> None:
+    """A filter lets nothing through that stands in the five nearest lists, and two are looked at."""
+    stored, query = pictures(), pictures(1, seed=9)
+    ids = np.array(fill(store, stored))
+    store.indexes.build(KEY, WISH)
+    index = index_of(store, probe=1)
+    near = index.candidates(query, COUNT, probe=5)
+    far = np.setdiff1d(np.arange(COUNT), near)
+    assert len(far) > COUNT // 2
+    with store.view() as view:
+        assert not view.search(KEY, query, 10).exact
+        found = view.search(KEY, query, 10, among=ids[far])
+    assert found.exact
+    expected = best({int(ids[row]): stored[row] for row in far}, query[0], 10, "cosine")
+    assert found.ids[0].tolist() == [id for id, _ in expected]
+
+
+def test_under_a_filter_more_lists_are_looked_at(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    real = inverted.probed
+
+    def noted(index: AnnIndex, queries: Vector, probe: int) -> Rows:
+        asked.append(probe)
+        return real(index, queries, probe)
+
+    monkeypatch.setattr(inverted, "probed", noted)
+    ids = np.array(fill(store, pictures()))
+    store.indexes.build(KEY, WISH)
+    index_of(store, probe=2)
+    with store.view() as view:
+        for among in (None, ids, ids[::4], ids[::100]):  # of the last, all 16 are compared
+            view.search(KEY, pictures(1, seed=9), 10, among=among)
+        view.search(KEY, pictures(1, seed=9), 40)
+    assert asked == [2, 2, 8, 4]  # four times as many neighbours, twice the lists
 
 
 def test_few_that_pass_a_filter_are_all_compared(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cards, "FEW_BYTES", 4 * DIM * COUNT // 2)
+    monkeypatch.setattr(approximate, "FEW_BYTES", 4 * DIM * COUNT // 2)
     ids = fill(store, pictures())
     store.indexes.build(KEY, WISH)
     with store.view() as view:
@@ -131,7 +178,7 @@ def test_lists_are_taken_once_and_anew_from_an_index_that_was_built_anew(
 ) -> None:
     taken: list[int] = []
 
-    def counted(index: inverted.AnnIndex) -> inverted.Lists | None:
+    def counted(index: AnnIndex) -> inverted.Lists | None:
         taken.append(index.count)
         return real(index)
 

@@ -30,9 +30,6 @@ log = logging.getLogger(__name__)
 MOST = 4096
 """Neighbours of a question: for more, as little is saved as the comparing here costs."""
 
-FEW_BYTES = 8 << 20
-"""Of stored vectors that pass a filter: so few are all compared, index or not."""
-
 
 @dataclass(slots=True)
 class Held:
@@ -124,19 +121,24 @@ class Cards:
 def _probed(
     ready: Ready, matrix: Matrix, queries: NDArray[np.float32], k: int, rows: Rows | None
 ) -> Places | None:
-    """The lists that the processor's search would look at; None where the index has none, or where so
-    little passes the filter that all of it is compared."""
-    from lookalike.vectors import inverted  # without an index, nobody needs FAISS
+    """The lists that the processor's search would look at; None where the index has none, or where that
+    search would compare everything, too: so no less is found here."""
+    from lookalike.stores.local import approximate  # without an index, nobody needs FAISS
+    from lookalike.vectors import inverted
 
     if not inverted.has_lists(ready.index):
         return None
-    most = ready.index.largest_probe
+    covered, most = ready.index.count, ready.index.largest_probe
     effort = ready.effort.at(k, most=most)
-    if rows is not None:
-        there = int(np.searchsorted(rows, ready.index.count))
-        if there * matrix.vectors.shape[1] * matrix.vectors.itemsize <= FEW_BYTES:
+    if rows is None:
+        there = covered - int(np.searchsorted(matrix.dead, covered))
+    else:
+        there = int(np.searchsorted(rows, covered))
+        if there * matrix.vectors.shape[1] * matrix.vectors.itemsize <= approximate.FEW_BYTES:
             return None
-        effort = effort.among(there, ready.index.count, most=most)
+        effort = effort.among(there, covered, most=most)
+    if effort.width > approximate.MOST * there:
+        return None
     return inverted.probed(ready.index, queries, effort.probe)
 
 
