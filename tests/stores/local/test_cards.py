@@ -195,13 +195,25 @@ def test_lists_are_taken_once_and_anew_from_an_index_that_was_built_anew(
     assert taken == [COUNT, COUNT + 50]
 
 
-def test_where_the_lists_do_not_fit_the_processor_answers_with_the_index(
-    store: LocalStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("holder", "step"),
+    [
+        (device.DeviceRows, "grow"),
+        (device.DeviceRows, "fetched"),
+        (device_lists.DeviceLists, "__init__"),
+    ],
+)
+def test_where_the_memory_is_full_the_processor_answers_with_the_index(
+    store: LocalStore,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    holder: type,
+    step: str,
 ) -> None:
     def full(*_: object) -> None:
         raise RuntimeError("out of memory\nand more of it")
 
-    monkeypatch.setattr(device_lists.DeviceLists, "__init__", full)
+    monkeypatch.setattr(holder, step, full)
     fill(store, pictures())
     store.indexes.build(KEY, WISH)
     with caplog.at_level(logging.WARNING):

@@ -31,6 +31,14 @@ MOST = 4096
 """Neighbours of a question: for more, as little is saved as the comparing here costs."""
 
 
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """The lists (q, p) of this index that each of some queries looks at, -1 for none."""
+
+    index: AnnIndex
+    lists: Places
+
+
 @dataclass(slots=True)
 class Held:
     """A generation of a space's rows, None where they do not fit; and the lists of the index that was last
@@ -69,28 +77,28 @@ class Cards:
             return None
         if not len(matrix.ids) or not bool(queries.any(axis=1).all()):
             return None  # to the zero vector, all are equal
+        probed = None
+        if ready is not None and (ready.index.similarity == similarity or row.normalised):
+            probed = _probed(ready, matrix, queries, k, rows)
         asked: dict[str, Any] = {
             "similarity": similarity,
             "rows": rows,
             "dead": matrix.dead,
             "normalised": bool(row.normalised),
         }
-        probed = None
-        if ready is not None and (ready.index.similarity == similarity or row.normalised):
-            probed = _probed(ready, matrix, queries, k, rows)
         with self._lock:
             held = self._grown(row, matrix)
             if held.rows is None or held.generation != row.generation:
                 return None
             try:
-                if ready is not None and probed is not None:
-                    lists = _lists(held, held.rows, ready.index)
-                    if lists is not None and lists.pays(probed, len(matrix.ids)):
-                        some = lists.nearest(matrix.vectors, queries, k, probed, **asked)
+                if probed is not None:
+                    lists = _lists(held, held.rows, probed.index)
+                    if lists is not None and lists.pays(probed.lists, len(matrix.ids)):
+                        some = lists.nearest(matrix.vectors, queries, k, probed.lists, **asked)
                         if some is None or not _short(some[0], matrix, rows):
                             return some and (*some, False)
-                all_ = held.rows.nearest(matrix.vectors, queries, k, **asked)
-                return all_ and (*all_, True)
+                best = held.rows.nearest(matrix.vectors, queries, k, **asked)
+                return best and (*best, True)
             except RuntimeError as error:
                 _give_up(held, row, error)
                 return None
@@ -120,7 +128,7 @@ class Cards:
 
 def _probed(
     ready: Ready, matrix: Matrix, queries: NDArray[np.float32], k: int, rows: Rows | None
-) -> Places | None:
+) -> Probed | None:
     """The lists that the processor's search would look at; None where the index has none, or where that
     search would compare everything, too: so no less is found here."""
     from lookalike.stores.local import approximate  # without an index, nobody needs FAISS
@@ -139,7 +147,7 @@ def _probed(
         effort = effort.among(there, covered, most=most)
     if effort.width > approximate.MOST * there:
         return None
-    return inverted.probed(ready.index, queries, effort.probe)
+    return Probed(ready.index, inverted.probed(ready.index, queries, effort.probe))
 
 
 def _lists(held: Held, rows: DeviceRows, index: AnnIndex) -> DeviceLists | None:
