@@ -139,7 +139,9 @@ class Pass:
         def raise_bar(some: Places) -> None:
             """Where the block itself has k better rows, at least these."""
             some = np.setdiff1d(some, self._wild)
-            low = scores[some] - spread
+            low = scores[some]
+            if not isinstance(spread, float):
+                low -= spread
             low[:, odd] = -np.inf
             if len(some) and (place := low.shape[1] - self.k) > 0:
                 low.partition(place, axis=1)

@@ -62,8 +62,9 @@ def similarity_matrix(
     squares = (wide * wide).sum(axis=1)[None, :]
     if similarity == "cosine":
         lengths = np.sqrt(query_squares) * np.sqrt(squares)
-        cosines: NDArray[np.float64] = products / np.where(lengths == 0.0, 1.0, lengths)
-        return cosines.clip(-1.0, 1.0).astype(np.float32)
+        lengths[lengths == 0.0] = 1.0
+        products /= lengths
+        return products.clip(-1.0, 1.0, out=products).astype(np.float32)
     distances = np.maximum(query_squares + squares - 2.0 * products, 0.0)
     # The expansion cancels for close pairs, so that equal vectors would not be 0 apart.
     for query, row in zip(*np.nonzero(distances < 1e-6 * (query_squares + squares)), strict=True):

@@ -55,7 +55,7 @@ def images(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Imag
 def shown(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Shown]:
     """The same, of each only what a hit shows: in half the time."""
     return {
-        id: Shown(root, decode_path(path), merged(sidecar, metadata))
+        id: Shown(root, decode_path(path), merged(sidecar, metadata) if sidecar or metadata else {})
         for id, root, path, sidecar, metadata in _of_ids(connection, SHOWN_COLUMNS, ids)
     }
 
