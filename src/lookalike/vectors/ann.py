@@ -121,12 +121,15 @@ class AnnIndex:
         faiss().write_index(self.index, str(path))
 
     @classmethod
-    def load(cls, path: Path, recipe: str, similarity: Similarity) -> AnnIndex:
-        """The index in a file, whose lists stay on the disk where FAISS can map them. Only for files
+    def load(
+        cls, path: Path, recipe: str, similarity: Similarity, *, to_grow: bool = False
+    ) -> AnnIndex:
+        """The index in a file, whose lists stay on the disk where FAISS can map them; not if it is
+        `to_grow`, for FAISS ends the process when something is added to those. Only for files
         that are known to be whole: FAISS itself may crash on others. `ValueError` if it refuses."""
         library = faiss()
         try:
-            index = library.read_index(str(path), library.IO_FLAG_MMAP_IFC)
+            index = library.read_index(str(path), 0 if to_grow else library.IO_FLAG_MMAP_IFC)
         except Exception as error:  # SWIG raises RuntimeError, MemoryError and others
             raise ValueError(str(error)) from error
         return cls(index, recipe, similarity)

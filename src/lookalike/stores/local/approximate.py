@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.stores.local.fresh import Fresh
+from lookalike.stores.local.late import LateReader
 from lookalike.stores.local.matrix import Matrix
 from lookalike.vectors.ann import AnnIndex, bits
 from lookalike.vectors.blocks import Floats, Rows
@@ -30,13 +30,13 @@ BATCH_THREADS = 4
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """An index that is loaded. It covers the rows below `index.count` of one generation; `fresh`, where
-    this process has made it, the next ones."""
+    """An index that is loaded. It covers the rows below `index.count` of one generation; `late`, where
+    there is one, the next ones."""
 
     index: AnnIndex
     effort: Effort
     generation: int
-    fresh: Fresh
+    late: LateReader
     _masks: dict[tuple[int, int], tuple[int, NDArray[np.uint8] | None]] = field(
         default_factory=dict, compare=False
     )
@@ -72,8 +72,7 @@ def nearest(
     """
     if not _serves(ready, queries, k, similarity=similarity, normalised=normalised, matrix=matrix):
         return None
-    ready.fresh.offer(matrix)
-    late = ready.fresh.current
+    late = ready.late.current() if ready.index.count < len(matrix.ids) else None
     effort = ready.effort.at(k, most=ready.index.largest_probe)
     there, allowed = _allowed(ready, matrix, rows)
     if effort.width > MOST * there or (rows is not None and _few(matrix.vectors, there)):

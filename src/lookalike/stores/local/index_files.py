@@ -3,10 +3,12 @@
     spaces/<directory>/ann.json          which index is in use, and what is known of it; replaced whole
     spaces/<directory>/ann-<n>.faiss     the index, mapped to read
     spaces/<directory>/ann-<n>.trained   the same without vectors, to index those that came later
+    spaces/<directory>/ann-<n>-late-<rows>.faiss  an index of so many vectors that came later
+    spaces/<directory>/ann-late.json     which of those is in use; replaced whole
     spaces/<directory>/ann-checks.jsonl  what `check` measured, a line each
 
-`ann.json` is written last. Whatever is killed before leaves the older index in use, and files that the
-next building removes.
+`ann.json` and `ann-late.json` are written last. Whatever is killed before leaves the older index in use,
+and files that the next building removes.
 """
 
 from __future__ import annotations
@@ -15,9 +17,11 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,9 +30,13 @@ from lookalike.stores.local.catalogue import SpaceRow
 from lookalike.stores.local.matrix import space_folder, sync_folder
 from lookalike.vectors.blocks import Floats
 
+if TYPE_CHECKING:
+    from lookalike.vectors.ann import AnnIndex
+
 FACTS = "ann.json"
+LATE_FACTS = "ann-late.json"
 CHECKS = "ann-checks.jsonl"
-INDEX_FILE = re.compile(r"ann-(\d+)\.(?:faiss|trained)(?:\.part)?")
+INDEX_FILE = re.compile(r"ann-(\d+)(?:-late-(\d+))?\.(?:faiss|trained)(?:\.part)?")
 
 SAMPLED = 64
 """Places of a file, and rows of the vectors, that fingerprints look at: a changed or cut file is told
@@ -54,6 +62,15 @@ class Filed:
     vectors: str
 
 
+@dataclass(frozen=True, slots=True)
+class LateFiled:
+    """An index of the first `count` rows behind those of the index `number`."""
+
+    number: int
+    count: int
+    fingerprint: str
+
+
 Stamp = tuple[int, int, int]
 
 
@@ -67,8 +84,17 @@ def index_file(library: Path, space: SpaceRow, number: int, ending: str = "faiss
 
 def stamp(library: Path, space: SpaceRow) -> Stamp | None:
     """Changes when another index comes into use; None without one."""
+    return _stamp(facts_file(library, space))
+
+
+def late_stamp(library: Path, space: SpaceRow) -> Stamp | None:
+    """The same of the index of what came later."""
+    return _stamp(space_folder(library, space) / LATE_FACTS)
+
+
+def _stamp(path: Path) -> Stamp | None:
     try:
-        status = os.stat(facts_file(library, space))  # noqa: PTH116 -- twice as fast, on every search
+        status = os.stat(path)  # noqa: PTH116 -- twice as fast, on every search
     except OSError:
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino
@@ -97,14 +123,55 @@ def read(library: Path, space: SpaceRow) -> Filed | None:
 
 def write(library: Path, space: SpaceRow, filed: Filed) -> None:
     """Put an index into use, whose file is in place."""
-    path = facts_file(library, space)
+    _write_facts(facts_file(library, space), asdict(filed))
+
+
+def _write_facts(path: Path, facts: Mapping[str, Any]) -> None:
     part = path.with_suffix(".json.part")
     with part.open("w", encoding="utf-8") as file:
-        json.dump(asdict(filed), file, indent=1)
+        json.dump(facts, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
     sync_folder(path.parent)
+
+
+def save(index: AnnIndex, path: Path) -> None:
+    """Write the file of an index, whole or not at all."""
+    part = path.with_suffix(f"{path.suffix}.part")
+    index.save(part)
+    with part.open("rb+") as file:
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def late_file(library: Path, space: SpaceRow, number: int, count: int) -> Path:
+    return space_folder(library, space) / f"ann-{number}-late-{count}.faiss"
+
+
+def read_late(library: Path, space: SpaceRow) -> LateFiled | None:
+    """Which index of what came later is in use; None where there is none, or none that can be read."""
+    try:
+        said = json.loads((space_folder(library, space) / LATE_FACTS).read_text("utf-8"))
+        return LateFiled(int(said["number"]), int(said["count"]), str(said["fingerprint"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def put_late(library: Path, space: SpaceRow, number: int, index: AnnIndex) -> None:
+    """Put an index of what came later into use. The one before it stays: somebody may be about to open
+    it."""
+    path = late_file(library, space, number, index.count)
+    save(index, path)
+    before = read_late(library, space)
+    facts = LateFiled(number, index.count, fingerprint_file(path))
+    _write_facts(path.with_name(LATE_FACTS), asdict(facts))
+    kept = {index.count, before.count if before and before.number == number else 0}
+    for file in path.parent.iterdir():
+        match = INDEX_FILE.fullmatch(file.name)
+        if match and match[2] and (int(match[1]) != number or int(match[2]) not in kept):
+            with suppress(OSError):
+                file.unlink()
 
 
 def next_number(library: Path, space: SpaceRow) -> int:
@@ -125,6 +192,8 @@ def remove_others(library: Path, space: SpaceRow, number: int | None) -> None:
         if match and (number is None or int(match[1]) != number or file.suffix == ".part"):
             with suppress(OSError):
                 file.unlink()
+    if number is None:
+        (space_folder(library, space) / LATE_FACTS).unlink(missing_ok=True)
 
 
 def fingerprint_file(path: Path) -> str:

@@ -244,12 +244,7 @@ def _put_into_use(
     """Write the files, and then say that they are the index."""
     number = files.next_number(folder, row)
     for one, ending in ((empty, "trained"), (index, "faiss")):
-        path = files.index_file(folder, row, number, ending)
-        part = path.with_suffix(f".{ending}.part")
-        one.save(part)
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
+        files.save(one, files.index_file(folder, row, number, ending))
     path = files.index_file(folder, row, number)
     facts = Index(
         recipe=index.recipe,

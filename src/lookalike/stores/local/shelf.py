@@ -57,11 +57,8 @@ class Shelf:
 
     def clear(self) -> None:
         with self._lock:
-            loaded = [ready for _, ready, _ in self._ready.values() if ready is not None]
             for kept in (self._ready, self._filed, self._mismatches):
                 kept.clear()
-        for ready in loaded:
-            ready.fresh.end_soon()
 
     def _read(self, row: SpaceRow) -> files.Filed | None:
         now = self.stamp(row)
@@ -100,7 +97,7 @@ class Shelf:
         if files.fingerprint_rows(matrix.vectors, count) != filed.vectors:
             return None, "it belongs to other vectors"
         from lookalike.stores.local.approximate import Ready
-        from lookalike.stores.local.fresh import Fresh
+        from lookalike.stores.local.late import LateReader
         from lookalike.vectors.ann import AnnIndex
         from lookalike.vectors.tuning import Effort
 
@@ -112,6 +109,5 @@ class Shelf:
         if index.count != count or index.index.d != row.dim:
             return None, f"{path.name} does not hold {count:,} vectors of {row.dim} numbers"
         effort = Effort(filed.index.probe, filed.index.width)
-        trained = files.index_file(self._library, row, filed.number, "trained")
-        fresh = Fresh(trained, filed.index.recipe, row.similarity, count)
-        return Ready(index, effort, filed.generation, fresh), ""
+        late = LateReader(self._library, row, filed.number, filed.index.recipe, row.similarity)
+        return Ready(index, effort, filed.generation, late), ""

@@ -14,6 +14,7 @@ from lookalike.stores.local import upkeep
 from lookalike.stores.local.batch import plan, refuse_nonsense, without_repeats
 from lookalike.stores.local.captions import update_captions
 from lookalike.stores.local.catalogue import (
+    SpaceRow,
     chunks,
     marks,
     space_rows,
@@ -23,6 +24,8 @@ from lookalike.stores.local.catalogue import (
 from lookalike.stores.local.columns import mark_stale
 from lookalike.stores.local.derived import Derived
 from lookalike.stores.local.descriptions import json_of
+from lookalike.stores.local.index_files import stamp as index_stamp
+from lookalike.stores.local.late import LateIndexer
 from lookalike.stores.local.matrix import (
     directory_name,
     make_files,
@@ -51,6 +54,7 @@ class LocalWriter:
         connection.execute("CREATE TEMP TABLE stale (image INTEGER, space INTEGER)")
         self.healed = upkeep.tidy(folder, connection)
         self._derived = Derived(connection)
+        self._late = LateIndexer(folder)
         self._sidecars = LocalSidecars(folder, connection)
 
     # Roots and spaces
@@ -177,6 +181,7 @@ class LocalWriter:
                 self._mark(ids.values())
             upkeep.compact_where_worth_it(self._folder, self._connection)
             self._derived.pack_when_worth_it()
+            self._late.follow(self._indexed())
         return [ids[entry.root, entry.path] for entry in entries]
 
     def keep(self, ids: Iterable[int]) -> None:
@@ -249,6 +254,11 @@ class LocalWriter:
         """The last thing a writer does: bring what is derived up to date."""
         with translated(self._folder):
             self._derived.pack()
+            self._late.follow(self._indexed(), to_the_end=True)
+
+    def _indexed(self) -> list[SpaceRow]:
+        """The spaces that have an index, as they are now."""
+        return [row for row in space_rows(self._connection) if index_stamp(self._folder, row)]
 
     # Roots, again
 

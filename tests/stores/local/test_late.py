@@ -1,0 +1,251 @@
+"""Vectors that came after the index was built are indexed by who writes them, and found as before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.stores.test_indexes import DIM, KEY, RECIPES, fill, more, pictures, recall
+from tests.stores.toys import Vector, entry
+
+from lookalike.stores.index import IndexWish
+from lookalike.stores.local import LocalStore, index_files, late
+from lookalike.stores.local.approximate import Ready
+from lookalike.stores.local.catalogue import SpaceRow
+from lookalike.vectors.ann import AnnIndex
+
+LATE = 300
+
+
+@pytest.fixture(autouse=True)
+def early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fifty vectors are many here."""
+    monkeypatch.setattr(late, "STEP", 50 * DIM)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    store = LocalStore.create(tmp_path / ".lookalike")
+    fill(store, pictures())
+    store.indexes.build(KEY)
+    return store
+
+
+def ready_of(store: LocalStore) -> Ready:
+    with store.view() as view:
+        row, matrix = view.raw(KEY)
+        ready = view._shelf.ready(row, matrix)
+    assert ready is not None
+    return ready
+
+
+def current(store: LocalStore) -> AnnIndex | None:
+    """What a search would use."""
+    return ready_of(store).late.current()
+
+
+def count(store: LocalStore) -> int:
+    index = current(store)
+    return 0 if index is None else index.count
+
+
+def asked() -> Vector:
+    return pictures(LATE, seed=8)
+
+
+def test_they_are_indexed_by_the_writer_and_all_found(store: LocalStore) -> None:
+    ids = more(store, asked(), "late")
+    assert count(store) == LATE
+    with store.view() as view:
+        near = view.search(KEY, asked(), 2)
+    assert not near.exact
+    assert (near.ids[:, 0] == ids).mean() >= 0.99
+    assert recall(store, pictures(40, seed=9)) >= 0.9
+
+
+def test_a_reader_takes_over_what_another_process_wrote(store: LocalStore) -> None:
+    with LocalStore.open(store.folder, read_only=True) as reader:
+        assert count(reader) == 0
+        more(store, asked(), "late")
+        assert count(reader) == LATE
+        ids = more(store, pictures(100, seed=12), "later")
+        assert count(reader) == LATE + 100
+        with reader.view() as view:
+            near = view.search(KEY, pictures(100, seed=12), 1)
+    assert (near.ids[:, 0] == ids).mean() >= 0.99
+
+
+def test_the_next_writer_goes_on_where_the_last_one_ended(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more(store, asked(), "late")
+    store.close()
+    added: list[int] = []
+    add = AnnIndex.add
+
+    def counted(self: AnnIndex, vectors: Vector, *, threads: int = 1) -> None:
+        added.append(len(vectors))
+        add(self, vectors, threads=threads)
+
+    monkeypatch.setattr(AnnIndex, "add", counted)
+    with LocalStore.open(store.folder) as again:
+        more(again, pictures(200, seed=12), "later")
+        assert sum(added) == 200
+        assert count(again) == LATE + 200
+        assert recall(again, pictures(40, seed=9)) >= 0.9
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_can_go_on(tmp_path: Path, recipe: str) -> None:
+    store = LocalStore.create(tmp_path / ".lookalike")
+    fill(store, pictures())
+    store.indexes.build(KEY, IndexWish(recipe=recipe, target=0.9, threads=1))
+    more(store, asked(), "late")
+    store.close()
+    with LocalStore.open(store.folder) as again:
+        more(again, pictures(100, seed=12), "later")
+        assert count(again) == LATE + 100
+        assert recall(again, pictures(40, seed=9)) >= 0.85
+
+
+def test_few_are_compared_one_by_one(store: LocalStore) -> None:
+    ids = more(store, asked()[:20], "late")
+    assert current(store) is None
+    with store.view() as view:
+        near = view.search(KEY, asked()[:20], 1)
+    assert not near.exact
+    assert near.ids[:, 0].tolist() == ids
+
+
+def test_a_new_file_is_worth_a_sixteenth_of_the_last(store: LocalStore) -> None:
+    more(store, pictures(960, seed=8), "late")
+    more(store, pictures(59, seed=12), "later")
+    assert count(store) == 960
+    more(store, pictures(1, seed=13), "last")
+    assert count(store) == 1020
+
+
+def test_many_are_indexed_over_several_batches_and_the_rest_at_the_end(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(late, "SLICE", 50)
+    monkeypatch.setattr(late, "SLICES", 2)
+    seen: list[int] = []
+    put = index_files.put_late
+
+    def noted(library: Path, row: SpaceRow, number: int, index: AnnIndex) -> None:
+        seen.append(index.count)
+        put(library, row, number, index)
+
+    monkeypatch.setattr(index_files, "put_late", noted)
+    more(store, asked(), "late")
+    assert seen == [100, 300]
+
+
+def test_what_is_removed_or_filtered_out_is_not_found_in_it(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lookalike.stores.local.approximate.FEW_BYTES", 4000)
+    ids = more(store, asked(), "late")
+    with store.writer() as writer:
+        writer.remove(ids[::2])
+    with store.view() as view:
+        near = view.search(KEY, asked(), 1)
+        everything = np.arange(1, max(ids) + 1)
+        some = view.search(KEY, asked(), 1, among=everything[everything % 3 > 0])
+    assert not near.exact
+    assert not some.exact
+    assert not np.isin(near.ids, ids[::2]).any()
+    assert (near.ids[1::2, 0] == ids[1::2]).mean() >= 0.98
+    assert (some.ids % 3 > 0).all()
+    assert recall(store, pictures(40, seed=9)) >= 0.9
+
+
+def test_an_older_view_sees_none_of_it(store: LocalStore) -> None:
+    more(store, pictures(30, seed=20), "before")
+    with store.view() as old:
+        before = old.search(KEY, asked(), 3)
+        ids = more(store, asked(), "late")
+        assert count(store) == 30 + LATE
+        after = old.search(KEY, asked(), 3)
+    assert not np.isin(after.ids, ids).any()
+    assert (after.ids == before.ids).mean() >= 0.99  # one index or the other proposed them
+
+
+def test_without_what_was_learnt_they_are_compared_one_by_one(store: LocalStore) -> None:
+    [trained] = store.folder.rglob("*.trained")
+    trained.unlink()
+    ids = more(store, asked(), "late")
+    assert current(store) is None
+    with store.view() as view:
+        assert view.search(KEY, asked(), 1).ids[:, 0].tolist() == ids
+
+
+@pytest.mark.parametrize("harm", ["cut", "foreign", "gone", "no facts"])
+def test_a_file_that_is_not_what_was_written_is_left_alone(store: LocalStore, harm: str) -> None:
+    ids = more(store, asked(), "late")
+    [file] = store.folder.rglob("*-late-*.faiss")
+    store.close()
+    if harm == "cut":
+        file.write_bytes(file.read_bytes()[:-100])
+    elif harm == "foreign":
+        file.write_bytes(b"not an index")
+    elif harm == "gone":
+        file.unlink()
+    else:
+        file.with_name(index_files.LATE_FACTS).write_text("{")
+    with LocalStore.open(store.folder) as again:
+        assert current(again) is None
+        with again.view() as view:
+            assert view.search(KEY, asked(), 1).ids[:, 0].tolist() == ids
+        more(again, pictures(60, seed=12), "later")  # and made anew
+        assert count(again) in (LATE + 60, 0)
+
+
+def test_a_full_disk_costs_nothing_but_time(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: AnnIndex, path: Path) -> None:
+        path.write_bytes(b"a part")
+        raise RuntimeError("Error in write_index: could not write")
+
+    monkeypatch.setattr(AnnIndex, "save", full)
+    ids = more(store, asked(), "late")
+    assert current(store) is None
+    with store.view() as view:
+        assert view.search(KEY, asked(), 1).ids[:, 0].tolist() == ids
+
+
+def test_a_new_index_begins_without_one_and_takes_its_place(store: LocalStore) -> None:
+    more(store, asked(), "late")
+    store.indexes.build(KEY)
+    assert current(store) is None
+    assert not list(store.folder.rglob("*-late-*"))
+    ids = more(store, pictures(100, seed=12), "later")
+    assert count(store) == 100
+    with store.view() as view:
+        near = view.search(KEY, pictures(100, seed=12), 1)
+    assert (near.ids[:, 0] == ids).mean() >= 0.99
+    assert store.indexes.remove(KEY)
+    assert not list(store.folder.rglob("ann-*late*"))
+
+
+def test_an_index_that_is_built_beside_a_writer_is_noticed(store: LocalStore) -> None:
+    with store.writer() as writer:
+
+        def put(name: str, vectors: Vector) -> None:
+            writer.put(
+                [
+                    entry(f"{name}/{i}.jpg", vectors={KEY: vector})
+                    for i, vector in enumerate(vectors)
+                ]
+            )
+
+        put("late", asked())
+        assert count(store) == LATE
+        store.indexes.build(KEY)
+        assert count(store) == 0
+        put("later", pictures(100, seed=12))
+        assert count(store) == 100
+        assert ready_of(store).index.count == 1600 + LATE
