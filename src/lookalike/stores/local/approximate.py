@@ -72,7 +72,8 @@ def nearest(
     """
     if not _serves(ready, queries, k, similarity=similarity, normalised=normalised, matrix=matrix):
         return None
-    late = ready.late.current() if ready.index.count < len(matrix.ids) else None
+    behind = ready.index.count < len(matrix.ids)
+    late = ready.late.current(matrix.vectors) if behind else None
     effort = ready.effort.at(k, most=ready.index.largest_probe)
     there, allowed = _allowed(ready, matrix, rows)
     if effort.width > MOST * there or (rows is not None and _few(matrix.vectors, there)):

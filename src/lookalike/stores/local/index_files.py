@@ -53,6 +53,7 @@ class Filed:
     generation   of the vector files whose rows it names
     fingerprint  of the index's file
     vectors      fingerprint of the rows it was built of
+    trained      of the file without vectors; "" where an older version wrote the facts
     """
 
     index: Index
@@ -60,15 +61,23 @@ class Filed:
     generation: int
     fingerprint: str
     vectors: str
+    trained: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class LateFiled:
-    """An index of the first `count` rows behind those of the index `number`."""
+    """An index of the first `count` rows behind those of another one.
+
+    of           fingerprint of that index: its number may come again when it was removed
+    fingerprint  of this index's file
+    vectors      fingerprint of the rows it was built of
+    """
 
     number: int
     count: int
+    of: str
     fingerprint: str
+    vectors: str
 
 
 Stamp = tuple[int, int, int]
@@ -113,10 +122,11 @@ def read(library: Path, space: SpaceRow) -> Filed | None:
             int(said["generation"]),
             str(said["fingerprint"]),
             str(said["vectors"]),
+            str(said.get("trained", "")),
         )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         nothing = Index("?", 0.0, 0.0, 0.0, 0, 0.0, 0, 0, 0, "", trouble="its facts cannot be read")
         return Filed(nothing, 0, -1, "", "")
 
@@ -139,10 +149,15 @@ def _write_facts(path: Path, facts: Mapping[str, Any]) -> None:
 def save(index: AnnIndex, path: Path) -> None:
     """Write the file of an index, whole or not at all."""
     part = path.with_suffix(f"{path.suffix}.part")
-    index.save(part)
-    with part.open("rb+") as file:
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        index.save(part)
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)  # what needs the disk most may be full of it
+        raise
 
 
 def late_file(library: Path, space: SpaceRow, number: int, count: int) -> Path:
@@ -153,23 +168,37 @@ def read_late(library: Path, space: SpaceRow) -> LateFiled | None:
     """Which index of what came later is in use; None where there is none, or none that can be read."""
     try:
         said = json.loads((space_folder(library, space) / LATE_FACTS).read_text("utf-8"))
-        return LateFiled(int(said["number"]), int(said["count"]), str(said["fingerprint"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        return LateFiled(
+            int(said["number"]),
+            int(said["count"]),
+            str(said["of"]),
+            str(said["fingerprint"]),
+            str(said["vectors"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
 
 
-def put_late(library: Path, space: SpaceRow, number: int, index: AnnIndex) -> None:
-    """Put an index of what came later into use. The one before it stays: somebody may be about to open
-    it."""
-    path = late_file(library, space, number, index.count)
+def put_late(library: Path, space: SpaceRow, filed: Filed, index: AnnIndex, rows: Floats) -> None:
+    """Put an index of the `rows` that came later into use. The one before it stays: somebody may be
+    about to open it."""
+    path = late_file(library, space, filed.number, index.count)
     save(index, path)
     before = read_late(library, space)
-    facts = LateFiled(number, index.count, fingerprint_file(path))
+    facts = LateFiled(
+        filed.number,
+        index.count,
+        filed.fingerprint,
+        fingerprint_file(path),
+        fingerprint_rows(rows, index.count),
+    )
     _write_facts(path.with_name(LATE_FACTS), asdict(facts))
-    kept = {index.count, before.count if before and before.number == number else 0}
+    kept = {path}
+    if before is not None and before.of == filed.fingerprint:
+        kept.add(late_file(library, space, before.number, before.count))
     for file in path.parent.iterdir():
         match = INDEX_FILE.fullmatch(file.name)
-        if match and match[2] and (int(match[1]) != number or int(match[2]) not in kept):
+        if match and match[2] and file not in kept:
             with suppress(OSError):
                 file.unlink()
 

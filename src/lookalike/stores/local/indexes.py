@@ -264,6 +264,7 @@ def _put_into_use(
         row.generation,
         files.fingerprint_file(path),
         files.fingerprint_rows(matrix.vectors, index.count),
+        files.fingerprint_file(files.index_file(folder, row, number, "trained")),
     )
     files.write(folder, row, filed)
     files.remove_others(folder, row, number)

@@ -10,20 +10,21 @@ where it cannot be read, everything is found all the same, more slowly.
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from lookalike.errors import LookalikeError
 from lookalike.stores.local import index_files as files
 from lookalike.stores.local.catalogue import SpaceRow
 from lookalike.stores.local.matrix import map_matrix
 from lookalike.vectors.ann import AnnIndex
-from lookalike.vectors.similarity import Similarity
+from lookalike.vectors.blocks import Floats
+
+log = logging.getLogger(__name__)
 
 STEP = 1 << 20
 """Numbers in vectors that may be compared one by one before they are indexed: below a millisecond, in
@@ -43,40 +44,48 @@ SLICES = 16
 class LateReader:
     """What readers see of it: the newest file, loaded when it is first needed. For any number of threads."""
 
-    def __init__(
-        self, library: Path, row: SpaceRow, number: int, recipe: str, similarity: Similarity
-    ) -> None:
-        self._library, self._row, self._number = library, row, number
-        self._recipe, self._similarity = recipe, similarity
+    def __init__(self, library: Path, row: SpaceRow, filed: files.Filed) -> None:
+        self._library, self._row, self._filed = library, row, filed
         self._seen: files.Stamp | None = None
         self._index: AnnIndex | None = None
         self._lock = threading.Lock()
 
-    def current(self) -> AnnIndex | None:
-        """The index of the rows that follow those of the index on the disk; None without one."""
-        now = files.late_stamp(self._library, self._row)
-        if now != self._seen:
+    def current(self, vectors: Floats) -> AnnIndex | None:
+        """The index of the rows that follow those of the index on the disk; None without one.
+
+        vectors  all rows of the view that asks, which may be older than the index
+        """
+        if files.late_stamp(self._library, self._row) != self._seen:
             with self._lock:
-                if now != self._seen:
-                    self._index = _load(
-                        self._library, self._row, self._number, self._recipe, self._similarity
-                    )
-                    self._seen = now
+                now = files.late_stamp(self._library, self._row)
+                if now != self._seen and self._can_judge(vectors):
+                    index = _load(self._library, self._row, self._filed, vectors)
+                    # What was loaded before covers less, but is as right as ever.
+                    self._index, self._seen = index or self._index, now
         return self._index
+
+    def _can_judge(self, vectors: Floats) -> bool:
+        """Whether this view has all rows of the newest file; a later one will."""
+        there = files.read_late(self._library, self._row)
+        return there is None or self._filed.index.rows + there.count <= len(vectors)
 
 
 @dataclass(slots=True)
 class _Growing:
-    """An index that a writer adds to; `saved` of its rows are in the file."""
+    """An index that a writer adds to, of the rows behind those of `filed`; `saved` of them are in the
+    file."""
 
-    number: int
-    start: int
+    filed: files.Filed
     index: AnnIndex
     saved: int
 
     @property
     def end(self) -> int:
-        return self.start + self.index.count
+        return self.filed.index.rows + self.index.count
+
+    def belongs_to(self, filed: files.Filed) -> bool:
+        mine = self.filed
+        return (mine.number, mine.fingerprint) == (filed.number, filed.fingerprint)
 
 
 class LateIndexer:
@@ -86,12 +95,16 @@ class LateIndexer:
         self._library = library
         self._growing: dict[int, _Growing] = {}
 
-    def follow(self, spaces: Iterable[SpaceRow], *, to_the_end: bool = False) -> None:
-        """Index the committed rows of the spaces, some of each or all. Whatever prevents
-        it (a full disk, a file that is gone) only makes searches slower."""
+    def follow(self, spaces: Collection[SpaceRow], *, to_the_end: bool = False) -> None:
+        """Index the committed rows of the spaces, which are all that have an index: some of each, or
+        all. Whatever prevents it (a full disk, a file that is gone) only makes searches slower."""
+        for gone in self._growing.keys() - {row.id for row in spaces}:
+            del self._growing[gone]
         for row in spaces:
-            with suppress(OSError, RuntimeError, ValueError, LookalikeError):
+            try:
                 self._follow(row, None if to_the_end else SLICES)
+            except Exception as error:  # what was stored is stored
+                log.debug("new vectors of %s are not indexed: %s", row.name, error)
 
     def _follow(self, row: SpaceRow, slices: int | None) -> None:
         filed = files.read(self._library, row)
@@ -99,48 +112,85 @@ class LateIndexer:
             self._growing.pop(row.id, None)
             return
         growing = self._growing.get(row.id)
-        if growing is None or growing.number != filed.number:
-            there = files.read_late(self._library, row)
-            known = there.count if there is not None and there.number == filed.number else 0
-            if (row.rows - filed.index.rows - known) * row.dim < STEP:
-                return
-            growing = self._growing[row.id] = self._begin(row, filed)
+        if growing is not None and not growing.belongs_to(filed):
+            del self._growing[row.id]
+            growing = None
+        if not _worth(row, row.rows - filed.index.rows, 0):
+            return
         vectors = map_matrix(self._library, row, np.empty(0, np.int64)).vectors
-        starts = range(growing.end, row.rows, SLICE)
-        for start in starts if slices is None else starts[:slices]:
-            growing.index.add(vectors[start : min(start + SLICE, row.rows)], threads=1)
-        unsaved = growing.index.count - growing.saved
-        if unsaved * row.dim >= STEP and unsaved * SHARE >= growing.saved:
-            files.put_late(self._library, row, growing.number, growing.index)
-            growing.saved = growing.index.count
+        if growing is None:
+            there = _found(self._library, row, filed, vectors)
+            known = 0 if there is None else there.count
+            if not _worth(row, row.rows - filed.index.rows - known, known):
+                return
+            growing = self._growing[row.id] = self._begin(row, filed, vectors)
+        self._grow(row, growing, vectors, slices)
+        if _worth(row, growing.index.count - growing.saved, growing.saved):
+            growing.saved = growing.index.count  # if this fails, it is not tried at each batch
+            files.put_late(
+                self._library, row, filed, growing.index, vectors[filed.index.rows : growing.end]
+            )
 
-    def _begin(self, row: SpaceRow, filed: files.Filed) -> _Growing:
-        recipe, similarity = filed.index.recipe, row.similarity
-        late = _load(self._library, row, filed.number, recipe, similarity, to_grow=True)
-        if late is None or late.count > row.rows - filed.index.rows:
+    def _grow(self, row: SpaceRow, growing: _Growing, vectors: Floats, slices: int | None) -> None:
+        starts = range(growing.end, len(vectors), SLICE)
+        try:
+            for start in starts if slices is None else starts[:slices]:
+                growing.index.add(vectors[start : start + SLICE], threads=1)
+        except BaseException:
+            del self._growing[row.id]  # if some of them were added, the next would be misnamed
+            raise
+
+    def _begin(self, row: SpaceRow, filed: files.Filed, vectors: Floats) -> _Growing:
+        late = _load(self._library, row, filed, vectors, to_grow=True)
+        if late is None:
             trained = files.index_file(self._library, row, filed.number, "trained")
-            late = AnnIndex.load(trained, recipe, similarity, to_grow=True)
-        return _Growing(filed.number, filed.index.rows, late, late.count)
+            if filed.trained and files.fingerprint_file(trained) != filed.trained:
+                raise ValueError(f"{trained.name} is not the file that was written")
+            late = AnnIndex.load(trained, filed.index.recipe, row.similarity, to_grow=True)
+            if (late.count, late.index.d) != (0, row.dim):
+                raise ValueError(f"{trained.name} belongs to another index")
+        return _Growing(filed, late, late.count)
+
+
+def _worth(row: SpaceRow, more: int, saved: int) -> bool:
+    """Whether so many more vectors than those that were saved are worth a file."""
+    return more * row.dim >= STEP and more * SHARE >= saved
+
+
+def _found(
+    library: Path, row: SpaceRow, filed: files.Filed, vectors: Floats
+) -> files.LateFiled | None:
+    """The newest late file, if it is whole, and of these vectors behind that index."""
+    there = files.read_late(library, row)
+    if there is None or (there.number, there.of) != (filed.number, filed.fingerprint):
+        return None
+    rows = vectors[filed.index.rows :]
+    if not 0 < there.count <= len(rows):
+        return None
+    if files.fingerprint_rows(rows, there.count) != there.vectors:
+        return None
+    try:
+        path = files.late_file(library, row, there.number, there.count)
+        return there if files.fingerprint_file(path) == there.fingerprint else None
+    except OSError:
+        return None
 
 
 def _load(
     library: Path,
     row: SpaceRow,
-    number: int,
-    recipe: str,
-    similarity: Similarity,
+    filed: files.Filed,
+    vectors: Floats,
     *,
     to_grow: bool = False,
 ) -> AnnIndex | None:
-    """The newest late index of the index of that number, if it is there and whole."""
-    filed = files.read_late(library, row)
-    if filed is None or filed.number != number:
+    """The index in the file that `_found` finds."""
+    there = _found(library, row, filed, vectors)
+    if there is None:
         return None
-    path = files.late_file(library, row, number, filed.count)
+    path = files.late_file(library, row, there.number, there.count)
     try:
-        if files.fingerprint_file(path) != filed.fingerprint:
-            return None
-        index = AnnIndex.load(path, recipe, similarity, to_grow=to_grow)
-    except (OSError, ValueError):
+        index = AnnIndex.load(path, filed.index.recipe, row.similarity, to_grow=to_grow)
+    except ValueError:
         return None
-    return index if (index.count, index.index.d) == (filed.count, row.dim) else None
+    return index if (index.count, index.index.d) == (there.count, row.dim) else None

@@ -109,5 +109,5 @@ class Shelf:
         if index.count != count or index.index.d != row.dim:
             return None, f"{path.name} does not hold {count:,} vectors of {row.dim} numbers"
         effort = Effort(filed.index.probe, filed.index.width)
-        late = LateReader(self._library, row, filed.number, filed.index.recipe, row.similarity)
+        late = LateReader(self._library, row, filed)
         return Ready(index, effort, filed.generation, late), ""
