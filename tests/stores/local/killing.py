@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -115,13 +116,13 @@ class Moment:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def live_until(folder: Path, end: int) -> bool:
+def live_until(folder: Path, end: int, live: Callable[[Path], None] = life) -> bool:
     """Whether the writer was killed before it was done."""
     child = os.fork()
     if child == 0:
         sys.setprofile(Moment(end))
         try:
-            life(folder)
+            live(folder)
         except BaseException:
             sys.excepthook(*sys.exc_info())
             os._exit(1)

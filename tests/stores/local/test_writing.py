@@ -27,6 +27,7 @@ def python(code: str, *arguments: object) -> subprocess.Popen[str]:
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
             "OPENBLAS_NUM_THREADS": "1",  # a process with threads should not fork
+            "OMP_NUM_THREADS": "1",
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
