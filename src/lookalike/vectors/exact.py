@@ -242,12 +242,18 @@ def compare(
     if not cosine:
         return (-np.sqrt(_squares(queries - rows))).astype(np.float32)
     lengths = np.sqrt(_squares(rows))
-    products = (queries * rows).sum(axis=1) / np.where(lengths == 0.0, 1.0, lengths)
+    products = _dots(queries, rows) / np.where(lengths == 0.0, 1.0, lengths)
     products[np.abs(products) < NOISE] = 0.0
     cosines: NDArray[np.float64] = np.clip(products, -1.0, 1.0)
     return cosines.astype(np.float32)
 
 
 def _squares(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    squares: NDArray[np.float64] = (vectors * vectors).sum(axis=1)
-    return squares
+    return _dots(vectors, vectors)
+
+
+def _dots(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The product of each row with the row beside it; without an array of all the products, whose memory
+    would cost more than the sums."""
+    products: NDArray[np.float64] = np.einsum("ij,ij->i", one, other)
+    return products
