@@ -42,11 +42,15 @@ def normalise(vectors: Floats) -> NDArray[np.float32]:
 
     Scaled by the largest component first, so that neither tiny nor huge numbers leave the range.
     """
-    wide = np.asarray(vectors, np.float64)
-    largest = np.abs(wide).max(axis=-1, keepdims=True, initial=0.0)
-    scaled = wide / np.where(largest == 0.0, 1.0, largest)
-    lengths = np.sqrt((scaled * scaled).sum(axis=-1, keepdims=True))
-    return (scaled / np.where(lengths == 0.0, 1.0, lengths)).astype(np.float32)
+    wide = np.array(vectors, np.float64)  # changed in place: copies cost more than the arithmetic
+    highest = wide.max(axis=-1, keepdims=True, initial=0.0)
+    largest = np.maximum(highest, -wide.min(axis=-1, keepdims=True, initial=0.0))
+    largest[largest == 0.0] = 1.0
+    wide /= largest
+    lengths = np.sqrt(np.einsum("...i,...i->...", wide, wide))[..., None]
+    lengths[lengths == 0.0] = 1.0
+    wide /= lengths
+    return wide.astype(np.float32)
 
 
 def similarity_matrix(
@@ -58,8 +62,8 @@ def similarity_matrix(
     """
     wide_queries, wide = np.asarray(queries, np.float64), np.asarray(matrix, np.float64)
     products = wide_queries @ wide.T
-    query_squares = (wide_queries * wide_queries).sum(axis=1)[:, None]
-    squares = (wide * wide).sum(axis=1)[None, :]
+    query_squares = np.einsum("ij,ij->i", wide_queries, wide_queries)[:, None]
+    squares = np.einsum("ij,ij->i", wide, wide)[None, :]
     if similarity == "cosine":
         lengths = np.sqrt(query_squares) * np.sqrt(squares)
         lengths[lengths == 0.0] = 1.0
