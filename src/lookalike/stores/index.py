@@ -21,7 +21,8 @@ class Index:
     milliseconds  a query alone on one thread, the median
     bytes         that its file takes
     seconds       that building took, measuring included
-    rows          vectors that it covers; those that came later (`tail`) are compared one by one
+    rows          vectors that it covers; those that came later (`tail`) are in another index
+                  beside it, or compared one by one
     probe, width  how much it looks at, and how many candidates it proposes for ten neighbours
     built         when, ISO 8601
     trouble       why it cannot be used, so that searches are exact; "" if it can

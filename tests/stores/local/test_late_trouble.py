@@ -36,7 +36,7 @@ def test_without_what_was_learnt_they_are_compared_one_by_one(store: LocalStore)
         assert view.search(KEY, asked(), 1).ids[:, 0].tolist() == ids
 
 
-@pytest.mark.parametrize("harm", ["cut", "foreign", "gone", "no facts"])
+@pytest.mark.parametrize("harm", ["cut", "foreign", "gone", "no facts", "odd facts"])
 def test_a_file_that_is_not_what_was_written_is_left_alone(store: LocalStore, harm: str) -> None:
     ids = more(store, asked(), "late")
     [file] = store.folder.rglob("*-late-*.faiss")
@@ -48,7 +48,8 @@ def test_a_file_that_is_not_what_was_written_is_left_alone(store: LocalStore, ha
     elif harm == "gone":
         file.unlink()
     else:
-        file.with_name(index_files.LATE_FACTS).write_text("{")
+        said = "{" if harm == "no facts" else '{"number": 1e999}'
+        file.with_name(index_files.LATE_FACTS).write_text(said)
     with LocalStore.open(store.folder) as again:
         assert current(again) is None
         with again.view() as view:
