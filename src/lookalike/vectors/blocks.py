@@ -13,9 +13,10 @@ Rows: TypeAlias = NDArray[np.int64]
 Places: TypeAlias = NDArray[np.intp]
 Floats: TypeAlias = NDArray[np.floating[Any]]
 
-BLOCK_BYTES = 32 << 20
+BLOCK_BYTES = 30 << 20
 """Of a block of scores, and of rows that must be copied, as float32. Smaller ones cost more than
-they save: every product starts BLAS's threads anew, and waits for the slowest."""
+they save: every product starts BLAS's threads anew, and waits for the slowest. Larger ones glibc takes
+from the system anew each time, which costs a batch a thirtieth."""
 
 FIRST_ROWS = 2048
 """Of the first block."""

@@ -116,7 +116,7 @@ def top_k(
 
     Returns row numbers (q, k) int64, -1 where there are fewer than k, and similarities (q, k)
     float32, -inf there; best first, equal ones by rising row. Memory is bounded by a few blocks of
-    32 MiB. Raises UsageError for k < 1, another dimension, or a query that is not finite.
+    30 MiB. Raises UsageError for k < 1, another dimension, or a query that is not finite.
     """
     matrix = np.asarray(matrix)
     queries = np.ascontiguousarray(queries, np.float32)
