@@ -4,15 +4,19 @@
 
 The first part asks a library of generated, clustered vectors with pictures that it holds (by id), so that
 everything but the reading of pictures is measured: the filter, the search, relevance, the rows of the
-hits. Times are taken in turns, the best of all repeats; no answer is a remembered one. The second
+hits. Times are taken in turns, the best of all repeats; no answer is a remembered one. OpenBLAS's idle
+threads sleep at once, as in the program (`lookalike search --batch`, `serve`). The second
 part draws the simulated catalogue, indexes it and compares plain hits with --diverse 0.3.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # read when NumPy is loaded
 
 import numpy as np
 from numpy.typing import NDArray
