@@ -199,27 +199,20 @@ def found_by(
     single = len(rankings) == 1
     turns = choice.draft.query.any_orientation
     parted = [ranking for ranking in rankings if ranking.parts]
-    scores, relevance, copies, matches = (
-        choice.scores,
-        choice.relevance.get,
-        choice.copies.get,
-        choice.matches.get,
-    )
     found = []
     for rank, id in enumerate(choice.order, start=1):
-        root, path, metadata = shown[id]
-        match = matches(id)
+        (root, path, metadata), match = shown[id], choice.matches.get(id)
         found.append(
             Hit(  # in the order of its fields: a fifth faster than by their names
                 rank,
                 id,
                 path,
                 folders[root],
-                scores[id],
-                relevance(id),
+                choice.scores[id],
+                choice.relevance.get(id),
                 metadata,
                 {} if single else {r.name: r.scores[id] for r in rankings if id in r.scores},
-                copies(id, 0),
+                choice.copies.get(id, 0),
                 orientation(rankings, id) if turns else None,
                 match.box if match else box(parted, id) if parted else None,
                 match.inliers if match else 0,

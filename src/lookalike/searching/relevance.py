@@ -13,7 +13,7 @@ from lookalike.searching.rankings import Ranking
 from lookalike.stores.contract import Ids, Image, View
 from lookalike.vectors.blocks import Floats
 from lookalike.vectors.calibration import RELEVANCES, Background, Relevance
-from lookalike.vectors.similarity import normalise, similarity_matrix
+from lookalike.vectors.similarity import similarity_matrix
 
 SAMPLE = 500
 """Pictures of the background: the 99 % quantile then rests on five, and reading them costs nothing."""
@@ -57,11 +57,7 @@ class Backgrounds:
             self._samples[key] = ids, self._view.vectors(key, ids)
         ids, sample = self._samples[key]
         starts = np.arange(len(vectors)) if starts is None else starts
-        if probe.space.boxes is None and probe.similarity == "cosine":
-            found = (normalise(vectors) @ normalise(sample).T).clip(
-                -1, 1
-            )  # for quantiles, exact enough
-        elif probe.space.boxes is None:
+        if probe.space.boxes is None:
             found = similarity_matrix(vectors, sample, similarity=probe.similarity)
         else:  # the best of many parts is more alike by chance, so it must be in the background
             count = max(len(ids), 1)
