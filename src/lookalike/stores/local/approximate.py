@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,10 @@ BATCH_THREADS = 4
 """Of a batch. Single queries take one: starting threads costs more than it saves."""
 
 
+Allowed: TypeAlias = tuple[int, NDArray[np.uint8] | None]
+"""How many of the rows of an index may be found, and which, a bit for each (None: all)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ready:
     """An index that is loaded. It covers the rows below `index.count` of one generation; `late`, where
@@ -37,22 +42,17 @@ class Ready:
     effort: Effort
     generation: int
     late: LateReader
-    _masks: dict[tuple[int, int], tuple[int, NDArray[np.uint8] | None]] = field(
-        default_factory=dict, compare=False
-    )
+    _masks: dict[int, tuple[tuple[int, ...], Allowed]] = field(default_factory=dict, compare=False)
 
-    def living(self, matrix: Matrix) -> tuple[int, NDArray[np.uint8] | None]:
-        """How many covered rows can be found, and which (None: all)."""
-        state = (
-            min(self.index.count, len(matrix.ids)),
-            int(np.searchsorted(matrix.dead, self.index.count)),
-        )
-        kept = self._masks.get(state)
-        if kept is None:
-            kept = _within(matrix, None, 0, self.index.count)
-            self._masks.clear()  # only the newest state will be asked for again
-            self._masks[state] = kept
-        return kept
+    def living(self, matrix: Matrix, start: int, count: int) -> Allowed:
+        """The living ones of the `count` rows from `start` on, remembered for the newest state of each
+        index: rows only die."""
+        died = np.searchsorted(matrix.dead, (start, start + count)).tolist()
+        state = (count, min(start + count, len(matrix.ids)), *died)
+        kept = self._masks.get(start)
+        if kept is None or kept[0] != state:
+            kept = self._masks[start] = state, _within(matrix, None, start, count)
+        return kept[1]
 
 
 def nearest(
@@ -75,7 +75,7 @@ def nearest(
     behind = ready.index.count < len(matrix.ids)
     late = ready.late.current(matrix.vectors) if behind else None
     effort = ready.effort.at(k, most=ready.index.largest_probe)
-    there, allowed = _allowed(ready, matrix, rows)
+    there, allowed = _allowed(ready, matrix, rows, 0, ready.index.count)
     if effort.width > MOST * there or (rows is not None and _few(matrix.vectors, there)):
         return None
     if rows is not None:
@@ -86,7 +86,7 @@ def nearest(
     )
     covered = ready.index.count
     if late is not None:
-        more, allowed = _within(matrix, rows, covered, late.count)
+        more, allowed = _allowed(ready, matrix, rows, covered, late.count)
         found = late.candidates(
             queries, effort.width, probe=effort.probe, allowed=allowed, threads=threads
         )
@@ -140,19 +140,15 @@ def _late(
     )
 
 
-def _allowed(
-    ready: Ready, matrix: Matrix, rows: Rows | None
-) -> tuple[int, NDArray[np.uint8] | None]:
-    """How many of the rows that the index covers may be found, and which (None: all)."""
+def _allowed(ready: Ready, matrix: Matrix, rows: Rows | None, start: int, count: int) -> Allowed:
+    """Of the `count` rows from `start` on, which one index covers: the living ones, or these."""
     if rows is None:
-        return ready.living(matrix)
-    return _within(matrix, rows, 0, ready.index.count)
+        return ready.living(matrix, start, count)
+    return _within(matrix, rows, start, count)
 
 
-def _within(
-    matrix: Matrix, rows: Rows | None, start: int, count: int
-) -> tuple[int, NDArray[np.uint8] | None]:
-    """The same of the `count` rows from `start` on, a bit for each."""
+def _within(matrix: Matrix, rows: Rows | None, start: int, count: int) -> Allowed:
+    """The same, worked out."""
     end = min(start + count, len(matrix.ids))
     if rows is None:
         dead = matrix.dead[slice(*np.searchsorted(matrix.dead, (start, max(start, end))))]
