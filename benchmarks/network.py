@@ -29,7 +29,7 @@ import onnxruntime
 
 from lookalike import Library
 from lookalike.extractors import load
-from lookalike.extractors.processors import usable_cores
+from lookalike.processors import usable_cores
 
 START = 20  # pictures of the run that is taken off
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import MissingExtra, UsageError
-from lookalike.extractors.processors import usable_cores
+from lookalike.processors import usable_cores
 
 Array = NDArray[np.generic]
 

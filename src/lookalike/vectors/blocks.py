@@ -27,18 +27,22 @@ CACHE_BYTES = 256 << 10
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Rows as they are stored and as float32. They are those from `first` on in the matrix, or, with
-    `chosen`, the ones of these numbers; `out` lists places in the block that may not be found."""
+    """Rows as they are stored. They are those from `first` on in the matrix, or, with `chosen`, the ones
+    of these numbers; `out` lists places in the block that may not be found."""
 
     first: int
     chosen: Rows | None
     stored: Floats
-    floats: NDArray[np.float32]
     out: Places
+    room: NDArray[np.float32]
 
     def numbers(self, places: Places) -> Rows:
         """Where in the matrix these places of the block are."""
         return places + self.first if self.chosen is None else self.chosen[places]
+
+    def floats(self) -> NDArray[np.float32]:
+        """The rows as float32, until the next block's are asked for."""
+        return as_float32(self.stored, self.room)
 
 
 def blocks(
@@ -64,7 +68,7 @@ def blocks(
         if chosen is not None:
             out = np.searchsorted(chosen, near)
             out = out[chosen[out] == near]
-        yield Block(first, chosen, stored, as_float32(stored, wide[: len(stored)]), out)
+        yield Block(first, chosen, stored, out, wide[: len(stored)])
 
 
 def _heights(total: int, height: int) -> Iterator[tuple[int, int]]:

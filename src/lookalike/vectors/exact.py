@@ -94,15 +94,16 @@ class Pass:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | float, Places]:
         """Scores (q, rows) not below the true ones, by how much they may be above them, both but for
         what `_slack` allows each query; and places that float32 cannot say anything about."""
-        size = len(self.queries) * len(block.floats)
+        floats = block.floats()
+        size = len(self.queries) * len(floats)
         if len(self._room) < size:
             self._room = np.empty(size, np.float32)
         scores = self._room[:size].reshape(len(self.queries), -1)
-        np.matmul(self.queries, block.floats.T, out=scores)
+        np.matmul(self.queries, floats.T, out=scores)
         scores[:, block.out] = -np.inf
         if self.cosine and self.normalised:
             return scores, 0.0, np.empty(0, np.intp)
-        squares = np.einsum("ij,ij->i", block.floats, block.floats)
+        squares = np.einsum("ij,ij->i", floats, floats)
         odd = np.flatnonzero(~((squares >= SAFE_SQUARES[0]) & (squares <= SAFE_SQUARES[1])))
         odd = odd[block.stored[odd].any(axis=1)]
         spread: NDArray[np.float32] | float = 0.0
@@ -131,10 +132,7 @@ class Pass:
         """All pairs (query, place) that may be among the k best, by query and place, and their scores;
         infinity where float32 cannot say."""
         scores, spread, odd = self._scores(block)
-        worst, slack = self._slack()
-        bar = (worst - slack).astype(np.float32)
-        if self._waits:
-            bar = np.maximum(bar, self._learnt())
+        bar, slack = self._bar(), self._slack()[1]
 
         def raise_bar(some: Places) -> None:
             """Where the block itself has k better rows, at least these."""
@@ -168,6 +166,12 @@ class Pass:
             kept = self._distinct(block.stored, np.unique(place))[place]
             query, place, found = query[kept], place[kept], found[kept]
         return query, place, found
+
+    def _bar(self) -> NDArray[np.float32]:
+        """The score (q,) that a row needs to be among the k best so far; -inf while there are fewer."""
+        worst, slack = self._slack()
+        bar: NDArray[np.float32] = (worst - slack).astype(np.float32)
+        return np.maximum(bar, self._learnt()) if self._waits else bar
 
     def _learn(self, query: Places, low: NDArray[np.float32]) -> None:
         """Remember the k best of these scores, which are not above the true ones. The queries rise. Of
@@ -216,9 +220,9 @@ class Pass:
         return compare(self.wide[query], rows, cosine=self.cosine)
 
     def _add(self, query: Places, row: Rows, similarity: NDArray[np.float32]) -> None:
-        """Merge new pairs; a row is offered to a query only once. Rows rise from block to block, so
-        an equal one that comes later never replaces."""
-        new = similarity > self.similarities[query, -1]
+        """Merge new pairs, of equal ones those of the first rows; a row is offered to a query only
+        once."""
+        new = similarity >= self.similarities[query, -1]
         touched = np.unique(query[new])
         if not len(touched):
             return

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lookalike.errors import UsageError
 from lookalike.vectors.blocks import Floats, Rows, blocks
 from lookalike.vectors.exact import Pass
+from lookalike.vectors.sieving import SievedPass, worth
 
 Similarity: TypeAlias = Literal["cosine", "euclidean"]
 """The cosine, or minus the Euclidean distance."""
@@ -133,6 +134,7 @@ def top_k(
     found = np.full((len(queries), k), -1, np.int64)
     similarities = np.full((len(queries), k), -np.inf, np.float32)
     asked = np.arange(len(queries))
+    total = len(matrix) if rows is None else len(rows)
     if similarity == "cosine":
         zero = ~queries.any(axis=1)
         first = _first_rows(len(matrix), k, rows=rows, dead=dead)
@@ -140,7 +142,10 @@ def top_k(
         asked = asked[~zero]
     for start in range(0, len(asked), QUERY_BLOCK):
         part = asked[start : start + QUERY_BLOCK]
-        best = Pass(matrix, queries[part], k, cosine=similarity == "cosine", normalised=normalised)
+        cosine = similarity == "cosine"
+        sieved = cosine and normalised and worth(len(part), total, matrix.shape[1], k)
+        kind = SievedPass if sieved else Pass
+        best = kind(matrix, queries[part], k, cosine=cosine, normalised=normalised)
         for block in blocks(matrix, rows=rows, dead=dead, queries=len(part)):
             best.see(block)
         best.settle()

@@ -1,4 +1,4 @@
-"""How many processors a network may keep busy here."""
+"""How many processors work may keep busy here."""
 
 from __future__ import annotations
 
