@@ -101,8 +101,8 @@ def speed(count: int, dim: int, questions: int, repeats: int) -> None:
     print(f"{questions} questions to {count:,} × {dim}")
     print(f"  one by one    {single * 1e3:8.2f} ms a question")
     print(f"  batch         {batch * 1e3:8.2f} ms, {single / batch:.1f} times the rate")
-    unsieved = times["unsieved"] / questions
-    print(f"  without sieve {unsieved * 1e3:8.2f} ms, {single / unsieved:.1f} times the rate")
+    plain = times["unsieved"] / questions
+    print(f"  without sieve {plain * 1e3:8.2f} ms, {single / plain:.1f} times the rate")
     bare = times["bare"] / questions
     print(f"  bare product  {bare * 1e3:8.2f} ms: the batch has {bare / batch:.0%} of its speed")
 
