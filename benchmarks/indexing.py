@@ -100,9 +100,10 @@ def main() -> None:
         for file in sorted(options.folder.rglob("*")):
             if file.suffix.lower() in (".jpg", ".jpeg"):
                 for copy in range(options.copies):
-                    # A byte after the end of a JPEG is ignored by decoders, and makes the content new:
-                    # equal copies would cost no extraction at all.
-                    content = file.read_bytes() + copy.to_bytes(4, "little")
+                    # Bytes after the end of a JPEG are ignored by decoders, and make the content new:
+                    # equal copies would cost no extraction at all. As many of a size as there are copies
+                    # would cost more than real photographs do: each would be taken for a likely copy.
+                    content = file.read_bytes() + copy.to_bytes(4, "little") + bytes(97 * copy)
                     (Path(scratch) / f"{copy}-{len(content)}-{file.name}").write_bytes(content)
         paths = sorted(str(path) for path in Path(scratch).iterdir())
         few = paths[:: max(1, len(paths) // 40)]

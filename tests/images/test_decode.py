@@ -236,6 +236,16 @@ def test_grey_jpeg_becomes_rgb() -> None:
     assert np.abs(pixels.astype(int) - 77).max() <= 1
 
 
+@pytest.mark.parametrize("size", [(384, 256), (256, 384), (1000, 700), (9, 7)])
+def test_jpeg_is_decoded_to_memory_that_libjpeg_does_not_write_past_the_caches(
+    size: tuple[int, int],
+) -> None:
+    """Which it does with rows that begin at a multiple of 32 bytes (see `jpeg._cached`)."""
+    for needs in (FULL, [Needs(mode="rgb", fit="any", min_side=128)]):
+        pixels = decode(encode(Image.fromarray(motif(*size)), "JPEG"), needs=needs).pixels
+        assert pixels.ctypes.data % 32 == 16
+
+
 @pytest.mark.parametrize(
     ("size", "kept"), [((400, 100), (300, 100)), ((100, 400), (100, 300)), ((300, 100), (300, 100))]
 )

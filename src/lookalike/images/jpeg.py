@@ -5,6 +5,9 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lookalike.errors import ImageError, Outcome
 from lookalike.images.facts import NOTHING, Blocks
 from lookalike.images.needs import Pixels
@@ -112,13 +115,29 @@ def decode_plain(data: bytes, header: JpegHeader, halvings: int) -> Pixels | Non
     columns = -(-header.width >> halvings)
     try:
         pixels: Pixels = simplejpeg.decode_jpeg(
-            data, "RGB", min_height=rows, min_width=columns, strict=True
+            data,
+            "RGB",
+            min_height=rows,
+            min_width=columns,
+            buffer=_cached(3 * rows * columns),
+            strict=True,
         )
     except ValueError as error:
         if "premature end of jpeg file" in str(error).lower():
             raise truncated() from None
         return None
     return pixels
+
+
+def _cached(size: int) -> NDArray[np.uint8]:
+    """Room for pixels that begins 16 bytes past a multiple of 32.
+
+    Rows that begin at such a multiple libjpeg-turbo writes past the caches, straight to memory. Decoding
+    then takes a tenth longer (384×256), and whoever looks at the pixels next, four times as long.
+    """
+    room = np.empty(size + 31, np.uint8)
+    start = (16 - room.ctypes.data) % 32
+    return room[start : start + size]
 
 
 def truncated() -> ImageError:
