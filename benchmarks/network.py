@@ -2,6 +2,8 @@
 
     python benchmarks/network.py PICTURES [MODEL] [--count 300] [--rounds 3]
 
+MODEL is a folder as the Hugging Face hub has them, or "lookalike", the built-in network.
+
 runtime   ONNX Runtime alone with its own settings (all cores, threads that spin), the batch size that
           is fastest here of 1, 8 and 32; the tensors are ready
 session   ONNX Runtime alone with Lookalike's settings: one thread a pass, a pass a core
@@ -29,6 +31,7 @@ import onnxruntime
 
 from lookalike import Library
 from lookalike.extractors import load
+from lookalike.extractors.builtin import MODEL
 from lookalike.processors import usable_cores
 
 START = 20  # pictures of the run that is taken off
@@ -52,8 +55,10 @@ def alone(graph: Path, count: int, *, batch: int, ours: bool) -> Spent:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     port = session.get_inputs()[0]
-    side = [n if isinstance(n, int) else 224 for n in port.shape[2:]]
-    ready = np.random.default_rng(0).random((batch, 3, *side), np.float32)
+    shape = [batch, *(n if isinstance(n, int) else 224 for n in port.shape[1:])]
+    rng = np.random.default_rng(0)
+    whole = port.type == "tensor(uint8)"
+    ready = rng.integers(0, 256, shape, np.uint8) if whole else rng.random(shape, np.float32)
     output = session.get_outputs()[-1].name
 
     def one(_: int) -> None:
@@ -99,11 +104,13 @@ def main() -> None:
     shared = Path(os.environ.get("LOOKALIKE_SHARED", Path(__file__).parents[2] / "shared"))
     arguments.add_argument("pictures", type=Path)
     model = shared / "models" / "mobilenet_v2_1.0_224"
-    arguments.add_argument("model", nargs="?", type=Path, default=model)
+    arguments.add_argument("model", nargs="?", default=str(model))
     arguments.add_argument("--count", type=int, default=300)
     arguments.add_argument("--rounds", type=int, default=3)
     given = arguments.parse_args()
-    graph = given.model / "onnx" / "model.onnx"
+    builtin = given.model == "lookalike"
+    name = given.model if builtin else f"onnx:{given.model}"
+    graph = MODEL if builtin else Path(given.model) / "onnx" / "model.onnx"
     rates: dict[str, list[tuple[float, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
@@ -111,7 +118,6 @@ def main() -> None:
         many = copied(given.pictures, given.count + START, scratch / "many")
         batch = min((1, 8, 32), key=lambda n: alone(graph, 64, batch=n, ours=False)[0])
         for _ in range(given.rounds):
-            name = f"onnx:{given.model}"
             start, whole = index(name, few, scratch), index(name, many, scratch)
             measured = {
                 f"runtime, batch {batch}": alone(graph, given.count, batch=batch, ours=False),

@@ -13,7 +13,7 @@ from tests.library.toys import Fitted, Revised, Witness
 from lookalike import Hits, Library, Progress, Query
 from lookalike.errors import Outcome, UsageError
 from lookalike.images.needs import Needs
-from lookalike.indexing import run
+from lookalike.indexing import inference, run
 from lookalike.query import Term
 from lookalike.stores.contract import Space
 
@@ -29,7 +29,8 @@ def photos(tmp_path: Path) -> Path:
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Progress after every few pictures, so that a run can be stopped in the middle."""
     monkeypatch.setattr(run, "REPORT_SECONDS", 0.0)
-    monkeypatch.setattr(run, "INFERENCE", 8)
+    monkeypatch.setattr(inference, "AT_ONCE", 8)
+    monkeypatch.setattr(inference, "AHEAD", 0)
 
 
 def interrupt(progress: Progress) -> None:

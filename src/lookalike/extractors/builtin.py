@@ -58,6 +58,10 @@ class Lookalike:
         made = run_all(streams, batches, lambda pixels: self._run(session, pixels))
         return np.concatenate(made) if made else np.empty((0, DIM), np.float32)
 
+    def lanes(self) -> tuple[int, int]:
+        """See `Concurrent`."""
+        return self._loaded().lanes()
+
     def facts(self) -> RuntimeFacts:
         """How it runs here: provider, threads, batch."""
         return self._loaded().facts()

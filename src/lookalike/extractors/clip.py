@@ -109,6 +109,10 @@ class ClipExtractor:
             vectors[row] = normalise(mind.features(said)).mean(axis=0)
         return normalise(vectors)
 
+    def lanes(self) -> tuple[int, int]:
+        """See `Concurrent`."""
+        return self._session.lanes()
+
     def facts(self) -> RuntimeFacts:
         """How the image side runs here: provider, threads, batch."""
         return self._session.facts()

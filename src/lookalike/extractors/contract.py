@@ -73,6 +73,24 @@ class FittedExtractor(Protocol):
     def with_fitted(self, fitted: Mapping[str, NDArray[np.generic]]) -> Extractor: ...
 
 
+@runtime_checkable
+class Concurrent(Protocol):
+    """An extractor of the parent that several threads may call at once, and should."""
+
+    def lanes(self) -> tuple[int, int]:
+        """How many calls of `extract` at a time keep this machine busy, and with how many pictures each."""
+        ...
+
+
+def lanes_of(extractor: Extractor) -> tuple[int, int] | None:
+    """See `Concurrent`; also of the network whose vectors an extractor only changes, its `whole`. None:
+    one call at a time."""
+    inner: object = extractor
+    while inner is not None and not isinstance(inner, Concurrent):
+        inner = getattr(inner, "whole", None)
+    return inner.lanes() if inner is not None else None
+
+
 BOXES = "boxes"
 """The fitted array of an extractor whose rows hold the vectors of several parts of a picture, side by
 side: (parts, 4) x, y, width and height as fractions; the first is the whole picture."""

@@ -82,6 +82,10 @@ class OnnxExtractor:
             return np.zeros((0, self.dim), np.float32)
         return normalise(self._eye.features(images))
 
+    def lanes(self) -> tuple[int, int]:
+        """See `Concurrent`."""
+        return self._session.lanes()
+
     def facts(self) -> RuntimeFacts:
         """How the network runs here: provider, threads, batch."""
         return self._session.facts()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,10 +129,28 @@ class Session:
 
     def streams(self) -> int:
         """How many passes it pays to run at the same time."""
-        return self._threads if self._on_processor else 1
+        alone = getattr(_calling, "alone", False)
+        return self._threads if self._on_processor and not alone else 1
+
+    def lanes(self) -> tuple[int, int]:
+        """See `contract.Concurrent`."""
+        return self.streams(), self.batch
 
     def close(self) -> None:
         self._session = None
+
+
+_calling = threading.local()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """For a thread that is one of several: the networks that it calls run on it, and start no others."""
+    _calling.alone = True
+    try:
+        yield
+    finally:
+        _calling.alone = False
 
 
 def run_all(streams: int, work: Sequence[Any], one: Any) -> list[Any]:

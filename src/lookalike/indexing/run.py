@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from lookalike.errors import ImageError, Outcome
+from lookalike.errors import Outcome
 from lookalike.extractors.contract import Extractor, space_key
-from lookalike.extractors.extraction import Extraction, Loaded, Task, extract_each
+from lookalike.extractors.extraction import Extraction, Loaded, Task
 from lookalike.images.find import Found, count, find
 from lookalike.images.pool import Pool
+from lookalike.indexing.inference import Inference
 from lookalike.indexing.report import Added, Indexing, Progress, ProgressCallback
 from lookalike.indexing.sidecars import Descriptions
 from lookalike.indexing.sources import Source, relatives
@@ -25,7 +26,6 @@ CHUNK = 500  # paths that are looked up in the catalogue together
 # Pictures that one transaction stores; a kill loses at most these, or two seconds' work. Each waits for
 # the disk seven times, some 20 ms each: with 256, on small files, that took a third of the time.
 BATCH = 1024
-INFERENCE = 32  # pictures that an extractor in the parent gets at once
 FLUSH_SECONDS = 2.0  # a slow run commits at least this often
 # Tasks under way for each worker: vectors are small, and a commit on a slow disk should not leave anybody
 # without work. Pixels for an extractor in the parent are not small: there the pool's own window holds.
@@ -63,10 +63,10 @@ class Run:
         self._skip = [skip]
         self._keys = frozenset(space_key(extractor) for extractor in extractors)
         self._here = {space_key(e): e for e in extractors if e.place == "parent"}
+        self._inference: Inference[Pending] | None = None
         self._extractors = extractors
         self._options = options
         self._pending: deque[Pending] = deque()
-        self._waiting: list[tuple[Pending, Loaded]] = []
         self._entries: list[Entry] = []
         self._moved: set[int] = set()
         self._known_hashes: dict[int, tuple[bytes, ...]] = {}  # by size, of the chunk at hand
@@ -93,11 +93,17 @@ class Run:
             ) as pool:
                 self._again = pool.run
                 window = None if self._here else AHEAD * pool.workers
+                if self._here:
+                    self._inference = Inference(self._here)
                 for loaded in pool.map(self._tasks(sources), window=window):
                     self._settle(self._pending.popleft(), loaded)
-                self._infer()
+                if self._inference:
+                    for pending, loaded in self._inference.rest():
+                        self._keep(pending, loaded)
         finally:
             counting.set()
+            if self._inference:
+                self._inference.close()
             self._flush()
             self._report(force=True)
         removed = sum(self._sweep(source) for source in sources)
@@ -203,42 +209,29 @@ class Run:
         return twins
 
     def _settle(self, pending: Pending, loaded: Loaded) -> None:
-        """Take one result from the workers; vectors that are made here wait for a full batch."""
-        if self._here:
-            self._waiting.append((pending, loaded))
-            if len(self._waiting) >= INFERENCE:
-                self._infer()
+        """Take one result from the workers; with an extractor here it waits for its vectors."""
+        if self._inference is None:
+            self._keep(pending, loaded)
         else:
-            self._entries.append(self._entry(pending, self._sure(pending, loaded)))
+            self._inference.add(pending, loaded)
+            for done in self._inference.finished():
+                self._keep(*done)
+            self._report()
+
+    def _keep(self, pending: Pending, loaded: Loaded) -> None:
+        """What became of a file goes into the batch, and that into the store when it is full."""
+        self._entries.append(self._entry(pending, self._sure(pending, loaded)))
         late = time.monotonic() - self._flushed > FLUSH_SECONDS
-        if len(self._entries) >= BATCH or (late and self._entries):
+        if len(self._entries) >= BATCH or late:
             self._flush()
         self._report()
 
-    def _infer(self) -> None:
-        """Run the extractors of the parent on the waiting pictures, then make entries of them."""
-        waiting = [(pending, self._sure(pending, loaded)) for pending, loaded in self._waiting]
-        self._waiting = []
-        for key, extractor in self._here.items():
-            places = [i for i, (_, loaded) in enumerate(waiting) if key in loaded.pixels]
-            made = extract_each(extractor, [waiting[i][1].pixels[key] for i in places])
-            for i, vector in zip(places, made, strict=True):
-                pending, loaded = waiting[i]
-                if isinstance(vector, ImageError):
-                    loaded = replace(
-                        loaded, outcome=vector.outcome, reason=vector.reason, vectors={}
-                    )
-                elif loaded.outcome is Outcome.INDEXED:
-                    loaded = replace(loaded, vectors={**loaded.vectors, key: vector})
-                waiting[i] = (pending, loaded)
-        for pending, loaded in waiting:
-            self._entries.append(self._entry(pending, loaded))
-
     def _sure(self, pending: Pending, loaded: Loaded) -> Loaded:
         """A file whose twin has changed or gone since the worker was told of it is read once more."""
-        if loaded.known and not self._twins(pending.found.size, loaded.hash):
-            return self._again(Task(path=pending.found.path))
-        return loaded
+        if not loaded.known or self._twins(pending.found.size, loaded.hash):
+            return loaded
+        loaded = self._again(Task(path=pending.found.path))
+        return self._inference.at_once(loaded) if self._inference else loaded
 
     def _entry(self, pending: Pending, loaded: Loaded) -> Entry:
         entry = Entry(
