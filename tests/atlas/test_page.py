@@ -167,8 +167,10 @@ def tab(library: Library, atlas: Atlas, tmp_path_factory: pytest.TempPathFactory
         made.on("console", lambda message: made.said.append(message.text))
         made.on("pageerror", lambda error: made.said.append(str(error)))
         made.goto(file.as_uri())
-        made.wait_for_function("sheets.length > 0 && sheets[0].bitmap !== null")
-        made.wait_for_function("drawn.length > 0")
+        # Functions, for an expression that is not true at once would be evaluated again inside the page,
+        # which the page's own policy forbids.
+        made.wait_for_function("() => sheets.length > 0 && sheets[0].bitmap !== null")
+        made.wait_for_function("() => drawn.length > 0")
         yield made
         browser.close()
 
@@ -187,7 +189,7 @@ def test_zooming_in_shows_more_pictures_and_keeps_the_point_under_the_pointer(ta
     under = tab.evaluate(place)
     tab.mouse.move(300, 200)
     tab.mouse.wheel(0, -400)
-    tab.wait_for_function(f"view.scale > {before[1]} * 1.5")
+    tab.wait_for_function(f"() => view.scale > {before[1]} * 1.5")
     assert tab.evaluate(place) == pytest.approx(under, abs=1e-6)
     tab.evaluate("whole(); zoom(6); view.x = X[0]; view.y = Y[0]; draw()")
     assert tab.evaluate("drawnSize") > 0
