@@ -102,3 +102,13 @@ def named(name: str, sentence: str) -> LookalikeError:
     if isinstance(kind, type) and issubclass(kind, (UsageError, LibraryError)):
         return kind(sentence)
     return LibraryError(sentence)
+
+
+def raise_interrupt(error: BaseException) -> None:
+    """Raises the KeyboardInterrupt behind an error, if there is one: Ctrl-C while native code is loaded
+    arrives as an ImportError, and is no reason to do without that code from then on."""
+    behind: BaseException | None = error
+    while behind is not None:
+        if isinstance(behind, KeyboardInterrupt):
+            raise behind from None
+        behind = behind.__cause__ or behind.__context__

@@ -67,12 +67,12 @@ class Library:
         self._answers = Answers()
 
     @classmethod
-    def create(cls, root: Path | str, *, folder: Path | None = None) -> Self:
+    def create(cls, root: Path | str, *, folder: Path | str | None = None) -> Self:
         """The library of the pictures below `root`, kept in `root/.lookalike` or in `folder`: a new one,
         or the one that is there."""
         from lookalike.indexing.sources import resolved
 
-        kept = folder or resolved(Path(root)) / FOLDER
+        kept = Path(folder) if folder else resolved(Path(root)) / FOLDER
         return cls(LocalStore.open(kept) if is_library(kept) else LocalStore.create(kept))
 
     @classmethod

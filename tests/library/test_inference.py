@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.library.drawing import album
 from tests.library.toys import means
 
 from lookalike import Library
 from lookalike.errors import ImageError, LookalikeError, Outcome
+from lookalike.extractors import runtime
+from lookalike.extractors.builtin import Lookalike
 from lookalike.extractors.contract import Extractor, Place, Vectors, lanes_of
 from lookalike.extractors.extraction import Loaded
 from lookalike.extractors.reduced import Reduced
+from lookalike.extractors.regions import Regions
 from lookalike.images.needs import Needs, Pixels
 from lookalike.indexing import inference
+from lookalike.indexing import run as indexing_run
 from lookalike.indexing.inference import Inference
 from lookalike.vectors.similarity import Similarity
 
@@ -94,31 +99,69 @@ def test_an_extractor_that_says_so_is_called_by_several_threads_with_a_few_each(
     assert extractor.calls == [3] * 4
 
 
-def test_any_other_is_called_once_at_a_time_with_many(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_other_is_called_by_the_thread_that_indexes_with_many_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A plug-in may hold what belongs to one thread, as a connection of sqlite3 does."""
     monkeypatch.setattr(inference, "AT_ONCE", 8)
-    free = threading.Lock()
-
-    def one_at_a_time(images: Sequence[Pixels]) -> None:
-        assert free.acquire(blocking=False)
-        time.sleep(0.005)
-        free.release()
-
-    extractor = Plain(one_at_a_time)
+    here = threading.current_thread()
+    called_by = []
+    extractor = Plain(lambda images: called_by.append(threading.current_thread()))
     assert reds(run(extractor, pictures(20))) == list(range(20))
     assert extractor.calls == [8, 8, 4]
+    assert set(called_by) == {here}
 
 
 def test_no_more_pictures_wait_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inference, "AHEAD", 2)
-    work: Inference[int] = Inference({"x": Several()})
-    out = 0
-    for number, loaded in enumerate(pictures(50)):
+    held = threading.Event()
+
+    def hold(images: Sequence[Pixels]) -> None:
+        held.wait(20)
+
+    work: Inference[int] = Inference({"x": Several(hold)})
+    room = 2 + 2 * 3
+    for number, loaded in enumerate(pictures(room)):
         work.add(number, loaded)
-        out += len(list(work.finished()))
-        assert number + 1 - out <= 2 + 2 * 3
-    out += len(list(work.rest()))
+        assert not list(work.finished())
+    threading.Timer(0.05, held.set).start()
+    work.add(room, pictures(1)[0])
+    assert list(work.finished())  # waited for one
+    assert held.is_set()
+    list(work.rest())
     work.close()
-    assert out == 50
+
+
+def test_extractors_that_want_other_pictures_do_not_wait_for_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first picture is the only one for `rare`, whose batch is never full."""
+    monkeypatch.setattr(inference, "AHEAD", 4)
+    rare, common = Several(), Several()
+    work: Inference[int] = Inference({"rare": rare, "common": common})
+    pixels = np.full((8, 8, 3), 7, np.uint8)
+    out = []
+    for number in range(40):
+        keys = ("rare", "common") if number == 0 else ("common",)
+        work.add(number, Loaded(b"", Outcome.INDEXED, pixels=dict.fromkeys(keys, pixels)))
+        out += [number for number, _ in work.finished()]
+    assert len(out) > 20
+    out += [number for number, _ in work.rest()]
+    work.close()
+    assert out == list(range(40))
+    assert sum(rare.calls) == 1 and sum(common.calls) == 40
+
+
+def test_a_picture_that_one_extractor_fails_on_has_no_vector_at_all() -> None:
+    def refuse(images: Sequence[Pixels]) -> None:
+        raise ImageError(Outcome.UNREADABLE, "never")
+
+    for extractors in ({"a": Plain(refuse), "b": Several()}, {"a": Several(), "b": Plain(refuse)}):
+        work: Inference[int] = Inference(extractors)
+        pixels = dict.fromkeys("ab", np.zeros((8, 8, 3), np.uint8))
+        loaded = work.at_once(Loaded(b"", Outcome.INDEXED, pixels=pixels))
+        work.close()
+        assert (loaded.outcome, loaded.reason, loaded.vectors) == (Outcome.UNREADABLE, "never", {})
 
 
 def test_a_picture_that_fails_costs_itself_and_one_without_pixels_passes_in_its_turn() -> None:
@@ -150,21 +193,109 @@ def test_one_picture_can_go_before_those_that_wait() -> None:
 def test_an_error_that_no_picture_is_to_blame_for_ends_the_run_and_keeps_what_was_done(
     tmp_path: Path,
 ) -> None:
-    calls = 0
+    turn, lock = iter(range(100)), threading.Lock()
 
     def fail_later(images: Sequence[Pixels]) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == 4:
+        with lock:
+            number = next(turn)
+        if number == 5:
             raise LookalikeError("the network is gone")
 
     photos = album(tmp_path / "photos", 40)
     with Library.create(photos) as library:
         with pytest.raises(LookalikeError, match="the network is gone"):
             library.add([photos], extractors=[Several(fail_later)])
-        assert 6 <= library.info().images < 40
+        assert 0 < library.info().images < 40
         assert library.add([photos], extractors=[Several()]).new > 0
         assert library.info().images == 40
+
+
+def test_what_was_finished_when_ctrl_c_came_is_stored(tmp_path: Path) -> None:
+    photos = album(tmp_path / "photos", 40)
+
+    def interrupted(images: Sequence[Pixels]) -> None:
+        if len(extractor.calls) > 1:
+            raise KeyboardInterrupt
+
+    extractor = Plain(interrupted)
+    with Library.create(photos) as library:
+        with pytest.raises(KeyboardInterrupt):
+            library.add([photos], extractors=[extractor])
+        assert library.info().images == 32
+
+
+def test_what_waits_in_its_turn_when_ctrl_c_comes_is_stored_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(work: Inference[object]) -> Iterator[tuple[object, Loaded]]:
+        work._go()
+        for waiting in work._waiting:
+            waiting.result()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Inference, "finished", lambda work: iter(()))
+    monkeypatch.setattr(Inference, "rest", interrupted)
+    photos = album(tmp_path / "photos", 40)
+    with Library.create(photos) as library:
+        with pytest.raises(KeyboardInterrupt):
+            library.add([photos], extractors=[Several()])
+        assert library.info().images == 40
+
+
+def test_a_file_whose_twin_changed_meanwhile_gets_vectors_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """z is what a was when it was told apart, but a is something else by the time z is stored."""
+    monkeypatch.setattr(indexing_run, "BATCH", 1)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+
+    def paint(name: str, colour: tuple[int, int, int]) -> None:
+        Image.new("RGB", (16, 16), colour).save(photos / name)  # BMP: all are of one size
+
+    paint("a.bmp", (200, 0, 0))
+    for extractor in (Plain(), Several()):
+        with Library.create(photos, folder=tmp_path / extractor.name) as library:
+            paint("a.bmp", (200, 0, 0))
+            (photos / "z.bmp").unlink(missing_ok=True)
+            library.add([photos], extractors=[extractor])
+            paint("a.bmp", (0, 0, 100))
+            paint("z.bmp", (200, 0, 0))
+            library.add([photos], extractors=[extractor])
+            with library._store.view() as view:
+                key = f"{extractor.name}@1"
+                ids = {image.path: image.id for image in view.ledger(outcomes=[Outcome.INDEXED])}
+                order = np.array([ids["a.bmp"], ids["z.bmp"]], np.int64)
+                vectors = view.vectors(key, order) * 255
+        np.testing.assert_allclose(vectors, [[0, 0, 100], [200, 0, 0]], atol=0.5)
+
+
+def test_nothing_is_asked_of_an_extractor_without_a_picture_for_it() -> None:
+    class Unwilling(Several):
+        def lanes(self) -> tuple[int, int]:
+            raise AssertionError("this would load the network")
+
+    loads = [Loaded(None, Outcome.TRUNCATED, "no end")] * 3
+    assert len(run(Unwilling(), loads)) == 3
+
+
+def test_a_network_called_by_several_threads_runs_on_each_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runtime, "usable_cores", lambda: 3)
+    network = Lookalike()
+    seen = []
+    streams = runtime.Session.streams
+
+    def watched(session: runtime.Session) -> int:
+        seen.append((threading.current_thread() is threading.main_thread(), streams(session)))
+        return seen[-1][1]
+
+    monkeypatch.setattr(runtime.Session, "streams", watched)
+    pixels = np.zeros((network.needs.height, network.needs.width, 3), np.uint8)
+    network.extract([pixels])
+    run(network, [Loaded(b"", Outcome.INDEXED, pixels={"x": pixels})] * 40)
+    assert set(seen) == {(True, 3), (False, 1)}
 
 
 def test_lanes_are_those_of_the_network_inside() -> None:
@@ -172,3 +303,7 @@ def test_lanes_are_those_of_the_network_inside() -> None:
     assert lanes_of(Reduced(Several(), 2)) == (2, 3)
     assert lanes_of(Plain()) is None
     assert lanes_of(Reduced(Plain(), 2)) is None
+    assert lanes_of(Regions(Several())) == (2, 3)
+    wrapper = Plain()
+    vars(wrapper)["whole"] = Several()  # of a plug-in, which has not said that it may be shared
+    assert lanes_of(wrapper) is None

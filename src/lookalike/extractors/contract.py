@@ -75,20 +75,18 @@ class FittedExtractor(Protocol):
 
 @runtime_checkable
 class Concurrent(Protocol):
-    """An extractor of the parent that several threads may call at once, and should."""
+    """An extractor of the parent that several threads may call at once, and should. All others are called
+    by the thread that indexes alone."""
 
-    def lanes(self) -> tuple[int, int]:
-        """How many calls of `extract` at a time keep this machine busy, and with how many pictures each."""
+    def lanes(self) -> tuple[int, int] | None:
+        """How many calls of `extract` at a time keep this machine busy, and with how many pictures each;
+        None: as if there were no such method."""
         ...
 
 
 def lanes_of(extractor: Extractor) -> tuple[int, int] | None:
-    """See `Concurrent`; also of the network whose vectors an extractor only changes, its `whole`. None:
-    one call at a time."""
-    inner: object = extractor
-    while inner is not None and not isinstance(inner, Concurrent):
-        inner = getattr(inner, "whole", None)
-    return inner.lanes() if inner is not None else None
+    """See `Concurrent`."""
+    return extractor.lanes() if isinstance(extractor, Concurrent) else None
 
 
 BOXES = "boxes"

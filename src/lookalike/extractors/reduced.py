@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.extractors.contract import Extractor, FittedExtractor, Place, Vectors
+from lookalike.extractors.contract import Extractor, FittedExtractor, Place, Vectors, lanes_of
 from lookalike.extractors.table import PCA
 from lookalike.images.needs import Needs, Pixels
 from lookalike.vectors.reduction import Projection, learn_projection, refuse_more, sample_size
@@ -87,6 +87,10 @@ class Reduced:
                 f"what {self.name} learnt does not fit: index again with --with {self.name}"
             )
         return Reduced(self.whole, self.dim, projection=projection)
+
+    def lanes(self) -> tuple[int, int] | None:
+        """See `Concurrent`."""
+        return lanes_of(self.whole)
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
         """(n, dim) float32, for the cosine at length 1 or zero."""

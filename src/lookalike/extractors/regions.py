@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.extractors.contract import BOXES, Extractor, FittedExtractor, Place, Vectors
+from lookalike.extractors.contract import (
+    BOXES,
+    Extractor,
+    FittedExtractor,
+    Place,
+    Vectors,
+    lanes_of,
+)
 from lookalike.extractors.table import REGIONS
 from lookalike.images.needs import Needs, Pixels
 from lookalike.vectors.similarity import Similarity, normalise
@@ -86,6 +93,10 @@ class Regions:
 
     def with_fitted(self, fitted: Mapping[str, NDArray[np.generic]]) -> Extractor:
         return Regions(self.whole, fitted[BOXES])
+
+    def lanes(self) -> tuple[int, int] | None:
+        """See `Concurrent`."""
+        return lanes_of(self.whole)
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
         """(n, parts · dim); parts that are compared by the cosine have length 1 each."""

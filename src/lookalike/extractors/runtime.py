@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import MissingExtra, UsageError
+from lookalike.errors import MissingExtra, UsageError, raise_interrupt
 from lookalike.processors import usable_cores
 
 Array = NDArray[np.generic]
@@ -133,7 +133,7 @@ class Session:
         return self._threads if self._on_processor and not alone else 1
 
     def lanes(self) -> tuple[int, int]:
-        """See `contract.Concurrent`."""
+        """How many passes at a time keep this machine busy, and with how many pictures each."""
         return self.streams(), self.batch
 
     def close(self) -> None:
@@ -170,11 +170,7 @@ def _import_runtime() -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        behind: BaseException | None = error
-        while behind is not None:  # what Ctrl-C becomes while native code is loaded
-            if isinstance(behind, KeyboardInterrupt):
-                raise behind from None
-            behind = behind.__cause__ or behind.__context__
+        raise_interrupt(error)
         raise MissingExtra(
             "ONNX Runtime, which this model needs, cannot be loaded "
             f"({' '.join(str(error).split())[:150]}): pip install --force-reinstall onnxruntime"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.extractors.contract import Extractor, FittedExtractor, Place, Vectors
+from lookalike.extractors.contract import Extractor, FittedExtractor, Place, Vectors, lanes_of
 from lookalike.images.needs import Needs, Pixels
 from lookalike.models.trained import TrainedModel, find_trained, read_trained
 from lookalike.vectors.discriminant import Linear
@@ -34,6 +34,10 @@ class Trained:
         self.place: Place = whole.place
         self._turn = turn
         self._whole = whole
+
+    def lanes(self) -> tuple[int, int] | None:
+        """See `Concurrent`."""
+        return lanes_of(self._whole)
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
         """Pictures as the base extractor needs them → (n, dim) float32 of length 1."""

@@ -102,9 +102,10 @@ class Run:
                         self._keep(pending, loaded)
         finally:
             counting.set()
+            self._flush()
             if self._inference:
                 self._inference.close()
-            self._flush()
+                self._keep_left_over(self._inference)
             self._report(force=True)
         removed = sum(self._sweep(source) for source in sources)
         return self._with_sidecars(self.tally.added(removed))
@@ -225,6 +226,14 @@ class Run:
         if len(self._entries) >= BATCH or late:
             self._flush()
         self._report()
+
+    def _keep_left_over(self, inference: Inference[Pending]) -> None:
+        """Stores what was finished when the run was interrupted."""
+        for pending, loaded in inference.left_over():
+            if loaded.known and not self._twins(pending.found.size, loaded.hash):
+                break  # to be read once more, for which there are no workers any more
+            self._entries.append(self._entry(pending, loaded))
+        self._flush()
 
     def _sure(self, pending: Pending, loaded: Loaded) -> Loaded:
         """A file whose twin has changed or gone since the worker was told of it is read once more."""

@@ -220,9 +220,9 @@ class Pass:
         return compare(self.wide[query], rows, cosine=self.cosine)
 
     def _add(self, query: Places, row: Rows, similarity: NDArray[np.float32]) -> None:
-        """Merge new pairs, of equal ones those of the first rows; a row is offered to a query only
-        once."""
-        new = similarity >= self.similarities[query, -1]
+        """Merge new pairs; a row is offered to a query only once. Rows rise from call to call, so
+        an equal one that comes later never replaces."""
+        new = similarity > self.similarities[query, -1]
         touched = np.unique(query[new])
         if not len(touched):
             return

@@ -9,6 +9,7 @@ missed. The arithmetic is ONNX Runtime's, which has it for every processor.
 from __future__ import annotations
 
 import functools
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.errors import raise_interrupt
 from lookalike.processors import usable_cores
 from lookalike.vectors.blocks import Floats, Places, as_float32
 
@@ -33,6 +35,9 @@ ROUNDING = 1e-3
 """By how much stored vectors are longer than 1, and the half of a step longer than a half, at most."""
 
 _HIGHEST = 127
+
+LARGEST_DIM = (2**31 - 1) // (255 * _HIGHEST)
+"""Beyond it a sum of products may leave 32 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,33 +65,43 @@ class Sieve:
         self._session = _session(np.ascontiguousarray(whole.T, np.int8))
         self._cores = usable_cores()
 
-    def above(self, rows: Floats, bar: NDArray[np.float32]) -> Passed:
-        """All pairs with `rows` (n, dim), of length 1 or 0, whose cosine can reach the query's bar (q,)."""
+    def above(self, rows: Floats, bar: NDArray[np.float32], *, most: int) -> Passed | None:
+        """All pairs with `rows` (n, dim), of length 1 or 0, whose cosine can reach the query's bar (q,);
+        None if they are more than `most`."""
         share = -(-len(rows) // self._cores)
         starts = range(0, len(rows), share)
         wide = bar.astype(np.float64)
-        parts = list(threads().map(lambda at: self._share(at, rows[at : at + share], wide), starts))
+        parts = list(
+            threads().map(lambda at: self._share(at, rows[at : at + share], wide, most), starts)
+        )
+        if sum(len(part[0]) for part in parts) > most:
+            return None
         query, place, likely, highest = map(np.concatenate, zip(*parts, strict=True))
         order = np.argsort(query, kind="stable")
         likely, highest = likely.astype(np.float32), highest.astype(np.float32)
         return Passed(query[order], place[order], likely[order], highest[order])
 
     def _share(
-        self, start: int, rows: Floats, bar: NDArray[np.float64]
+        self, start: int, rows: Floats, bar: NDArray[np.float64], most: int
     ) -> tuple[Places, Places, NDArray[np.float64], NDArray[np.float64]]:
-        """On the thread that asks; the columns of `Passed`, by place."""
+        """On the thread that asks; the columns of `Passed`, by place. Stops where there are more than
+        `most`."""
         least = (bar - self._lost * (1.0 + ROUNDING)) / self._steps
         each = (1.0 + self._lost) / self._steps
-        places, products, steps = [], [], []
+        places, products, steps, many = [], [], [], 0
         marks = np.empty((min(ROWS, len(rows)), len(bar)), np.bool_)
         for first, found, step in self._products(rows):
-            needed = np.floor((least - _lost(step, rows.shape[1]) * each) / step).astype(np.int32)
+            needed = np.floor((least - _lost(step, rows.shape[1]) * each) / step)
+            needed = needed.clip(-(2**31), 2**31 - 1).astype(np.int32)
             some = marks[: len(found)]
             np.greater_equal(found, needed, out=some)
             pairs = np.flatnonzero(some.ravel())
             places.append(pairs + first * len(bar))
             products.append(found.ravel()[pairs])
             steps.append(np.full(len(pairs), step))
+            many += len(pairs)
+            if many > most:
+                break
         place, query = np.divmod(np.concatenate(places), len(bar))
         step_of = np.concatenate(steps)
         likely = np.concatenate(products) * step_of * self._steps[query]
@@ -115,6 +130,10 @@ def threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(usable_cores(), thread_name_prefix="sieve")
 
 
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=threads.cache_clear)  # a child has none of them
+
+
 @functools.cache
 def fast() -> bool:
     """Whether this machine forms 8-bit products right, and so much faster. Measured once, in 10 ms."""
@@ -136,8 +155,9 @@ def right() -> bool:
     products, step = np.empty((4, 8), np.int32), np.empty((), np.float32)
     try:
         multiply(_session(np.full((64, 8), _HIGHEST, np.int8)), rows, products, step)
-    except Exception:  # its exceptions have no common class; without it, float32 does the work
-        return False
+    except Exception as error:  # its exceptions have no common class
+        raise_interrupt(error)
+        return False  # without it, float32 does the work
     return bool((products == 255 * _HIGHEST * 64).all())
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lookalike.vectors.blocks import Block, Floats, Places, Rows, as_float32
 from lookalike.vectors.exact import PAIRS_BYTES, PENDING, Pass
-from lookalike.vectors.sieve import Sieve, fast, threads
+from lookalike.vectors.sieve import LARGEST_DIM, Sieve, fast, threads
 
 QUERIES = 256
 """So many are worth the rounding of every row."""
@@ -26,7 +26,7 @@ COMPARISONS = 100
 
 def worth(queries: int, rows: int, dim: int, k: int) -> bool:
     """Whether a sieve saves time here."""
-    if queries < QUERIES or queries * k > PENDING:
+    if queries < QUERIES or queries * k > PENDING or dim > LARGEST_DIM:
         return False
     least = PRODUCTS_LOADED if "onnxruntime" in sys.modules else PRODUCTS
     return queries * rows * dim >= least and fast()
@@ -76,10 +76,10 @@ class SievedPass(Pass):
         bar = self._bar()
         if np.isneginf(bar).any():
             return False
-        passed = self._sieve.above(block.stored, bar)
+        passed = self._sieve.above(block.stored, bar, most=PENDING)
         self._looked += len(self.queries) * len(block.stored)
-        if len(passed.query) > PENDING:
-            self._passed += len(passed.query)
+        if passed is None:
+            self._passed += PENDING
             return False
         if len(block.out):
             passed = passed.where(~np.isin(passed.place, block.out))
