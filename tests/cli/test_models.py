@@ -155,7 +155,7 @@ def test_info_tells_how_the_built_in_network_runs(tmp_path: Path) -> None:
     assert set(found) == {"provider", "threads", "batch"}
     threads = "1 thread" if found["threads"] == 1 else f"{found['threads']} threads"
     assert line == (
-        f"lookalike runs on {found['provider']}: {threads}, {found['batch']} pictures in a batch"
+        f"lookalike runs on {found['provider']}: {threads}, up to {found['batch']} pictures in a batch"
     )
 
 

@@ -15,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lookalike.errors import MissingExtra, UnknownExtractor, UsageError
+from lookalike.extractors import runtime
 from lookalike.extractors.contract import Extractor
 from lookalike.extractors.onnx import OnnxExtractor, load_onnx
 from lookalike.extractors.runtime import _import_runtime
@@ -390,6 +391,22 @@ def test_the_facts_name_provider_threads_and_batch(make: Make) -> None:
     assert facts.provider.endswith("ExecutionProvider")
     assert facts.threads >= 1
     assert facts.batch >= 1
+
+
+def test_a_network_of_few_weights_sees_one_picture_a_pass(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = str(make(BODY + GEMM, ["logits"]))
+    if load_onnx(folder).facts().provider != "CPUExecutionProvider":
+        pytest.skip("batches are larger on a graphics card")
+    pictures = [np.full((SIZE, SIZE, 3), level, np.uint8) for level in range(9)]
+    found = []
+    for few, batch in ((1 << 20, 1), (0, 4)):
+        monkeypatch.setattr(runtime, "_FEW_WEIGHTS", few)
+        extractor = load_onnx(folder)
+        assert extractor.facts().batch == batch
+        found.append(extractor.extract(pictures))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-6)
 
 
 def _shared() -> Path:

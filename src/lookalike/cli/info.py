@@ -173,5 +173,5 @@ def _table(facts: Info, others: int) -> None:
             output.put()
         output.put(
             f"{output.printable(space.name)} runs on {found['provider']}: "
-            f"{wording.counted(found['threads'], 'thread')}, {found['batch']} pictures in a batch"
+            f"{wording.counted(found['threads'], 'thread')}, up to {found['batch']} pictures in a batch"
         )

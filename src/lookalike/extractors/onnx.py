@@ -17,7 +17,7 @@ from lookalike.extractors.contract import Place, Vectors
 from lookalike.extractors.last_layer import LastLayer, agrees, find_last_layer
 from lookalike.extractors.onnx_graph import Graph, read_graph, with_outputs
 from lookalike.extractors.preprocessing import Preprocessing, read_preprocessing
-from lookalike.extractors.runtime import RuntimeFacts, Session, run_all
+from lookalike.extractors.runtime import RuntimeFacts, Session, batch_for, run_all
 from lookalike.images.needs import Needs, Pixels
 from lookalike.models.checksums import file_sha256
 from lookalike.models.files import ModelFiles
@@ -157,7 +157,7 @@ class Eye:
         """Any tensors inside the graph, output or not, for a batch of pictures. Opens the file anew."""
         path = self._session.path
         missing = [name for name in tensors if name not in self._session.outputs]
-        session = Session(path, content=with_outputs(path.read_bytes(), missing), batch=1)
+        session = Session(path, content=with_outputs(path.read_bytes(), missing), alone=True)
         eye = Eye(session, self._tap, self._preparing, also=self._also)
         found = [eye.raw([image], tensors) for image in images]
         return [np.concatenate(arrays) for arrays in zip(*found, strict=True)]
@@ -260,7 +260,9 @@ def open_session(graph: Graph, tap: Tap) -> Session:
     # Dynamic quantisation takes its scale from the whole batch, so a picture's numbers would
     # depend on its neighbours in it.
     alone = graph.has_op("DynamicQuantizeLinear", "DynamicQuantizeMatMul", "MatMulIntegerToFloat")
-    session = Session(graph.path, content=content, batch=1 if alone else 4)
+    files = [graph.path, *(graph.path.parent / name for name in graph.external_files())]
+    weights = sum(file.stat().st_size for file in files)
+    session = Session(graph.path, content=content, batch=batch_for(weights), alone=alone)
     fixed = {port.shape[0] for port in session.inputs.values() if len(port.shape) > 1} - {None}
     if fixed == {1}:
         session.batch = 1
