@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lookalike.vectors import blocks, exact, sieve, sieving, similarity
+from lookalike.vectors import blocks, exact, sieve, sieving, similarity, whole_products
 from lookalike.vectors.similarity import loop_top_k, normalise, top_k
 
 pytestmark = pytest.mark.skipif(
-    not sieve.right(), reason="this processor's 8-bit products may overflow: no sieve here"
+    not whole_products.right(), reason="this processor's 8-bit products may overflow: no sieve here"
 )
 
 
@@ -245,11 +245,13 @@ def test_the_graph_is_a_valid_one_whose_products_are_those_of_whole_numbers(
 ) -> None:
     rng = np.random.default_rng(6)
     queries = rng.integers(-127, 128, shape).astype(np.int8)
-    onnx.checker.check_model(onnx.load_from_string(sieve.product_graph(queries)), full_check=True)
+    onnx.checker.check_model(
+        onnx.load_from_string(whole_products.product_graph(queries)), full_check=True
+    )
     rows = rng.integers(0, 256, (9, shape[0])).astype(np.float32)
     rows[0, 0] = 255.0  # the step then is 1
     products, step = np.empty((9, shape[1]), np.int32), np.empty((), np.float32)
-    sieve.multiply(sieve._session(queries), rows, products, step)
+    whole_products.multiply(whole_products.open_session(queries), rows, products, step)
     assert step == 1.0
     np.testing.assert_array_equal(products, rows.astype(np.int64) @ queries.astype(np.int64))
 
@@ -269,8 +271,8 @@ def test_without_onnx_runtime_there_is_no_sieve(monkeypatch: pytest.MonkeyPatch)
     def broken(queries: NDArray[np.int8]) -> object:
         raise RuntimeError("no such operation")
 
-    monkeypatch.setattr(sieve, "_session", broken)
-    assert not sieve.right.__wrapped__()
+    monkeypatch.setattr(whole_products, "open_session", broken)
+    assert not whole_products.right.__wrapped__()
 
 
 def test_ctrl_c_while_it_is_loaded_is_no_reason_to_do_without(
@@ -282,9 +284,9 @@ def test_ctrl_c_while_it_is_loaded_is_no_reason_to_do_without(
         except KeyboardInterrupt as error:
             raise ImportError("initialisation failed") from error
 
-    monkeypatch.setattr(sieve, "_session", interrupted)
+    monkeypatch.setattr(whole_products, "open_session", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        sieve.right.__wrapped__()
+        whole_products.right.__wrapped__()
 
 
 def test_products_that_overflow_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,5 +298,5 @@ def test_products_that_overflow_are_noticed(monkeypatch: pytest.MonkeyPatch) -> 
     ) -> None:
         products[:] = (2**15 - 1) * rows.shape[1] // 2
 
-    monkeypatch.setattr(sieve, "multiply", saturating)
-    assert not sieve.right.__wrapped__()
+    monkeypatch.setattr(whole_products, "multiply", saturating)
+    assert not whole_products.right.__wrapped__()

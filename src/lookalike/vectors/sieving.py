@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from lookalike.vectors.blocks import Block, Floats, Places, Rows, as_float32
 from lookalike.vectors.exact import PAIRS_BYTES, PENDING, Pass
-from lookalike.vectors.sieve import LARGEST_DIM, Sieve, fast, threads
+from lookalike.vectors.sieve import Sieve, threads
+from lookalike.vectors.whole_products import LARGEST_DIM, fast
 
 QUERIES = 256
 """So many are worth the rounding of every row."""
@@ -40,16 +41,8 @@ class SievedPass(Pass):
     in a crowd of copies, the float32 product takes over.
     """
 
-    def __init__(
-        self,
-        matrix: Floats,
-        queries: NDArray[np.float32],
-        k: int,
-        *,
-        cosine: bool,
-        normalised: bool,
-    ) -> None:
-        super().__init__(matrix, queries, k, cosine=cosine, normalised=normalised)
+    def __init__(self, matrix: Floats, queries: NDArray[np.float32], k: int) -> None:
+        super().__init__(matrix, queries, k, cosine=True, normalised=True)
         self._sieve = Sieve(self.queries)
         self._blurred: list[tuple[Places, Rows, NDArray[np.float32]]] = []
         self._seen = 0
