@@ -5,9 +5,9 @@
 The first part asks a library of generated, clustered vectors with pictures that it holds (by id), so that
 everything but the reading of pictures is measured: the filter, the search, relevance, the rows of the
 hits; once more without the sieve of 8-bit products. Times are taken in turns, the best of all repeats; no
-answer is a remembered one. OpenBLAS's idle
-threads sleep at once, as in the program (`lookalike search --batch`, `serve`). The second
-part draws the simulated catalogue, indexes it and compares plain hits with --diverse 0.3.
+answer is a remembered one. OpenBLAS's idle threads sleep at once, as in the program (`lookalike search
+--batch`, `serve`). The second part draws the simulated catalogue, indexes it and compares plain hits with
+--diverse 0.3.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ from lookalike.images.needs import Facts
 from lookalike.query import Term
 from lookalike.stores.contract import Entry, Space
 from lookalike.stores.local import LocalStore
-from lookalike.vectors import sieving
-from search import best, clustered  # type: ignore[import-not-found]
+from search import best, clustered, unsieved  # type: ignore[import-not-found]
 
 KEY = "made@1"
 SPACES = ["lookalike", "color", "shape"]
@@ -83,16 +82,11 @@ def speed(count: int, dim: int, questions: int, repeats: int) -> None:
 
             library.search_batch(never_asked(2))
 
-            def unsieved() -> None:
-                kept, sieving.QUERIES = sieving.QUERIES, questions + 1
-                library.search_batch(never_asked(questions))
-                sieving.QUERIES = kept
-
             times = best(
                 {
                     "bare": lambda: matrix_queries @ vectors.T,
                     "batch": lambda: library.search_batch(never_asked(questions)),
-                    "unsieved": unsieved,
+                    "unsieved": unsieved(lambda: library.search_batch(never_asked(questions))),
                     "single": one_by_one,
                 },
                 repeats,

@@ -1,10 +1,11 @@
 """Exact search: the plain loop, the matrix, and how near the matrix comes to what the machine can do.
 
     python benchmarks/search.py [--count 100000] [--dim 512] [--repeats 5]
-    python benchmarks/search.py --vectors FILE.npy --count 1000000    # real ones; without the loop
+    python benchmarks/search.py --vectors FILE.npy --count 1000000 [--k 50]   # real ones; without the loop
 
 Every ratio is of two times measured in turns, best of all repeats, in this run: a single query against
-reading the same bytes once, a batch against the bare matrix product.
+reading the same bytes once, a batch against the bare matrix product and against itself without the
+sieve of 8-bit products, and that sieve alone when nothing passes it.
 """
 
 from __future__ import annotations
@@ -13,14 +14,18 @@ import argparse
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from os import cpu_count
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.vectors import sieving
+from lookalike.vectors.sieve import Sieve
 from lookalike.vectors.similarity import normalise, top_k
 from lookalike.vectors.speed import search_speed
+from lookalike.vectors.whole_products import right
 
 Work = Callable[[], object]
 
@@ -71,13 +76,14 @@ def main() -> None:
     arguments.add_argument("--dim", type=int, default=512)
     arguments.add_argument("--repeats", type=int, default=5)
     arguments.add_argument("--vectors", type=Path)
+    arguments.add_argument("--k", type=int, default=10)
     given = arguments.parse_args()
     if given.vectors:
-        against_the_machine(stored(given.vectors, given.count), given.repeats)
+        against_the_machine(stored(given.vectors, given.count), given.repeats, given.k)
         return
     say_loop(given.count, given.dim)
     matrix = clustered(given.count, given.dim, np.random.default_rng(0))
-    against_the_machine(matrix, given.repeats)
+    against_the_machine(matrix, given.repeats, given.k)
 
 
 def say_loop(count: int, dim: int) -> None:
@@ -94,7 +100,7 @@ def say_loop(count: int, dim: int) -> None:
         )
 
 
-def against_the_machine(matrix: NDArray[np.float32], repeats: int) -> None:
+def against_the_machine(matrix: NDArray[np.float32], repeats: int, k: int) -> None:
     """One query against reading the bytes, a batch against the bare product."""
     count, dim = matrix.shape
     rng = np.random.default_rng(1)
@@ -105,7 +111,7 @@ def against_the_machine(matrix: NDArray[np.float32], repeats: int) -> None:
     def found(
         vectors: NDArray[np.floating], many: int, rows: NDArray[np.int64] | None = None
     ) -> Work:
-        return lambda: top_k(vectors, queries[:many], 10, similarity="cosine", rows=rows)
+        return lambda: top_k(vectors, queries[:many], k, similarity="cosine", rows=rows)
 
     def bare(many: int) -> Work:
         return lambda: queries[:many] @ matrix.T
@@ -117,7 +123,7 @@ def against_the_machine(matrix: NDArray[np.float32], repeats: int) -> None:
             "one": found(matrix, 1),
             "half": found(halves, 1),
             "filter": found(matrix, 1, few),
-            "euclidean": lambda: top_k(matrix, queries[:1], 10, similarity="euclidean"),
+            "euclidean": lambda: top_k(matrix, queries[:1], k, similarity="euclidean"),
         },
         repeats,
     )
@@ -129,11 +135,34 @@ def against_the_machine(matrix: NDArray[np.float32], repeats: int) -> None:
     print(f"  {times['euclidean'] / times['one']:.2f} times as long by Euclidean distance")
     print(f"  {times['filter'] / times['one']:.3f} of the time among 1 % of the rows")
     for many in (256, 1000):
-        times = best({"bare": bare(many), "ours": found(matrix, many)}, max(2, repeats // 2))
+        works = {"bare": bare(many), "ours": found(matrix, many)}
+        if right():
+            nothing, sieve = np.full(many, 2.0, np.float32), Sieve(queries[:many])
+            works["plain"] = unsieved(works["ours"])
+            works["half plain"], works["half"] = unsieved(found(halves, many)), found(halves, many)
+            works["sieve"] = partial(sieve.above, matrix, nothing, most=0)
+        times = best(works, max(2, repeats // 2))
         print(
-            f"{many} queries at once: {times['ours']:.2f} s, {times['ours'] / times['bare']:.2f} of the"
-            f" bare product, {many / times['ours']:.0f} queries/s"
+            f"{many} queries at once, k = {k}: {times['ours']:.2f} s, {times['ours'] / times['bare']:.2f} of"
+            f" the bare product, {many / times['ours']:.0f} queries/s"
         )
+        if right():
+            print(
+                f"  without the sieve {times['plain']:.2f} s; from float16 {times['half']:.2f} s, without"
+                f" {times['half plain']:.2f} s; the sieve alone {times['sieve']:.2f} s,"
+                f" {times['sieve'] / times['bare']:.2f} of the bare product"
+            )
+
+
+def unsieved(work: Work) -> Work:
+    def plain() -> None:
+        kept, sieving.QUERIES = sieving.QUERIES, 1 << 40
+        try:
+            work()
+        finally:
+            sieving.QUERIES = kept
+
+    return plain
 
 
 if __name__ == "__main__":

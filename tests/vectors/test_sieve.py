@@ -261,7 +261,9 @@ def test_it_is_used_for_many_queries_and_much_work_only(monkeypatch: pytest.Monk
     assert sieving.worth(1000, 100_000, 512, 10)
     assert not sieving.worth(200, 10_000_000, 512, 10)
     assert not sieving.worth(1000, 1000, 512, 10)
-    assert not sieving.worth(1000, 100_000, 512, 1000)
+    assert not sieving.worth(1000, 100_000, 512, 50)
+    assert sieving.worth(1000, 1_000_000, 512, 50)
+    assert not sieving.worth(1000, 10_000_000, 512, 1000)
     assert not sieving.worth(1000, 100_000, 70_000, 10)  # sums of so many leave 32 bits
     monkeypatch.setattr(sieving, "fast", lambda: False)
     assert not sieving.worth(1000, 100_000, 512, 10)

@@ -75,8 +75,8 @@ def batch_for(weights: int) -> int:
     """Pictures a pass on a core for a network of so many bytes of weights.
 
     Few weights are read again for each picture in less time than several pictures' numbers take to leave
-    the caches and come back: one at a time MobileNetV2 (13 MB) is 7 % faster than four, a ResNet-18
-    (42 MB) 5 % slower, a ViT-B/32 (333 MB) 25 %.
+    the caches and come back: one at a time MobileNetV2 (13 MB) is 6 to 13 % faster than four, a ResNet-18
+    (43 MB) 5 % slower, a ViT-B/32 (334 MB) 22 % (`benchmarks/passes.py`).
     """
     return 1 if weights <= _FEW_WEIGHTS else _BATCH
 

@@ -133,7 +133,8 @@ def _cached(size: int) -> NDArray[np.uint8]:
     """Room for pixels that begins 16 bytes past a multiple of 32.
 
     Rows that begin at such a multiple libjpeg-turbo writes past the caches, straight to memory. Decoding
-    then takes a tenth longer (384×256), and whoever looks at the pixels next, four times as long.
+    then takes a tenth longer, and whoever looks at the pixels next, four times as long
+    (`benchmarks/decoding.py`).
     """
     room = np.empty(size + 31, np.uint8)
     start = (16 - room.ctypes.data) % 32

@@ -21,13 +21,17 @@ PRODUCTS = 1 << 35
 PRODUCTS_LOADED = 1 << 32
 """The same where it is loaded already."""
 
+ROWS_EACH = 4000
+"""For each of the k best: among fewer, so many rows must be looked up by themselves that it costs what the
+8-bit products save (k = 25 of 100,000 gains a tenth to a half, k = 50 nothing; `benchmarks/search.py`)."""
+
 COMPARISONS = 100
 """A pair that passes costs as much as so many that do not, about: its row is looked up by itself."""
 
 
 def worth(queries: int, rows: int, dim: int, k: int) -> bool:
     """Whether a sieve saves time here."""
-    if queries < QUERIES or queries * k > PENDING or dim > LARGEST_DIM:
+    if queries < QUERIES or queries * k > PENDING or rows < ROWS_EACH * k or dim > LARGEST_DIM:
         return False
     least = PRODUCTS_LOADED if "onnxruntime" in sys.modules else PRODUCTS
     return queries * rows * dim >= least and fast()

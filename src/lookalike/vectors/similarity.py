@@ -135,18 +135,18 @@ def top_k(
     similarities = np.full((len(queries), k), -np.inf, np.float32)
     asked = np.arange(len(queries))
     total = len(matrix) if rows is None else len(rows)
-    cosine = similarity == "cosine"
-    if cosine:
+    by_angle = similarity == "cosine"
+    if by_angle:
         zero = ~queries.any(axis=1)
         first = _first_rows(len(matrix), k, rows=rows, dead=dead)
         found[zero, : len(first)], similarities[zero, : len(first)] = first, 0.0
         asked = asked[~zero]
     for start in range(0, len(asked), QUERY_BLOCK):
         part = asked[start : start + QUERY_BLOCK]
-        if cosine and normalised and worth(len(part), total, matrix.shape[1], k):
+        if by_angle and normalised and worth(len(part), total, matrix.shape[1], k):
             best: Pass = SievedPass(matrix, queries[part], k)
         else:
-            best = Pass(matrix, queries[part], k, cosine=cosine, normalised=normalised)
+            best = Pass(matrix, queries[part], k, cosine=by_angle, normalised=normalised)
         for block in blocks(matrix, rows=rows, dead=dead, queries=len(part)):
             best.see(block)
         best.settle()
