@@ -23,7 +23,7 @@ PRODUCTS_LOADED = 1 << 32
 
 ROWS_EACH = 4000
 """For each of the k best: among fewer, so many rows must be looked up by themselves that it costs what the
-8-bit products save (k = 25 of 100,000 gains a tenth to a half, k = 50 nothing; `benchmarks/search.py`)."""
+8-bit products save (k = 25 of 100,000 takes a sixth to a third less, k = 50 no less; `benchmarks/search.py`)."""
 
 COMPARISONS = 100
 """A pair that passes costs as much as so many that do not, about: its row is looked up by itself."""
