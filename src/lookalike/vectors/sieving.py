@@ -23,7 +23,8 @@ PRODUCTS_LOADED = 1 << 32
 
 ROWS_EACH = 4000
 """For each of the k best: among fewer, so many rows must be looked up by themselves that it costs what the
-8-bit products save (k = 25 of 100,000 takes a sixth to a third less, k = 50 no less; `benchmarks/search.py`)."""
+8-bit products save (of 100,000, k = 25 takes a sixth to a third less and k = 50 no less time;
+`benchmarks/search.py`)."""
 
 COMPARISONS = 100
 """A pair that passes costs as much as so many that do not, about: its row is looked up by itself."""
