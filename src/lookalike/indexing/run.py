@@ -20,7 +20,8 @@ from lookalike.indexing.report import Added, Indexing, Progress, ProgressCallbac
 from lookalike.indexing.sidecars import Descriptions
 from lookalike.indexing.sources import Source, relatives
 from lookalike.indexing.tally import EMPTY, NOT_A_PICTURE, Tally, failed_before, kind, settled
-from lookalike.stores.contract import Entry, Image, Known, Root, Writer
+from lookalike.indexing.twins import Twins
+from lookalike.stores.contract import Entry, Known, Root, Writer
 
 CHUNK = 500  # paths that are looked up in the catalogue together
 # Pictures that one transaction stores; a kill loses at most these, or two seconds' work. Each waits for
@@ -68,10 +69,7 @@ class Run:
         self._options = options
         self._pending: deque[Pending] = deque()
         self._entries: list[Entry] = []
-        self._moved: set[int] = set()
-        self._known_hashes: dict[int, tuple[bytes, ...]] = {}  # by size, of the chunk at hand
-        self._sizes: set[int] = set()  # of that chunk
-        self._stored_sizes: set[int] = set()  # of which more is known since then
+        self._twins = Twins(writer, self._keys, self._folders, failed=not options.retry_failed)
         self._flushed = self._reported = self._started = time.monotonic()
         self._total: int | None = None
         self._again: Callable[[Task], Loaded]
@@ -159,15 +157,15 @@ class Run:
             )
             while chunk := list(islice(found, CHUNK)):
                 self.tally.seen[source.path] += len(chunk)
-                self._stored_sizes.clear()
-                self._sizes = {file.size for file in chunk}
-                self._known_hashes = self._look_up(self._sizes)
+                self._twins.begin({file.size for file in chunk})
                 paths = relatives((file.path for file in chunk), source.root)
                 if self._beside:
                     self._beside.pass_by(source.root, paths, chunk)
                 for pending in self._unsettled(source.root, paths, chunk):
                     self._pending.append(pending)
-                    yield Task(path=pending.found.path, twins=self._hashes(pending.found.size))
+                    yield Task(
+                        path=pending.found.path, twins=self._twins.hashes(pending.found.size)
+                    )
                 if self._beside and not self._pending:
                     self._beside.settle()
                 self._report()
@@ -188,26 +186,6 @@ class Run:
             self.tally.counts["unchanged" if whole else failed_before(row.reason)] += 1
         self._writer.keep(kept)
         return work
-
-    def _hashes(self, size: int) -> tuple[bytes, ...]:
-        """Hashes of the images of that size that a file could take its vectors from. Looked up
-        for many files at once, and again after each batch that stored some of these sizes."""
-        if size in self._stored_sizes:
-            again, self._stored_sizes = self._stored_sizes & self._sizes, set()
-            for changed in again:
-                self._known_hashes.pop(changed, None)
-            self._known_hashes |= self._look_up(again)
-        return self._known_hashes.get(size, ())
-
-    def _look_up(self, sizes: set[int]) -> dict[int, tuple[bytes, ...]]:
-        return self._writer.hashes(sizes, spaces=self._keys, failed=not self._options.retry_failed)
-
-    def _twins(self, size: int, hash: bytes | None = None) -> list[Image]:
-        """Images of that size (and content) whose vectors a file could take over, or whose failure."""
-        twins = self._writer.twins(size, hash=hash, spaces=tuple(self._keys))
-        if self._options.retry_failed:
-            return [twin for twin in twins if twin.outcome is Outcome.INDEXED]
-        return twins
 
     def _settle(self, pending: Pending, loaded: Loaded) -> None:
         """Take one result from the workers; with an extractor here it waits for its vectors."""
@@ -230,14 +208,14 @@ class Run:
     def _keep_left_over(self, inference: Inference[Pending]) -> None:
         """Stores what was finished when the run was interrupted."""
         for pending, loaded in inference.left_over():
-            if loaded.known and not self._twins(pending.found.size, loaded.hash):
+            if loaded.known and not self._twins.of(pending.found.size, loaded.hash):
                 break  # to be read once more, for which there are no workers any more
             self._entries.append(self._entry(pending, loaded))
         self._flush()
 
     def _sure(self, pending: Pending, loaded: Loaded) -> Loaded:
         """A file whose twin has changed or gone since the worker was told of it is read once more."""
-        if not loaded.known or self._twins(pending.found.size, loaded.hash):
+        if not loaded.known or self._twins.of(pending.found.size, loaded.hash):
             return loaded
         loaded = self._again(Task(path=pending.found.path))
         return self._inference.at_once(loaded) if self._inference else loaded
@@ -256,7 +234,7 @@ class Run:
         )
         self.tally.last = pending.path
         if loaded.known:
-            return self._taken_over(pending, entry)
+            return self._taken_over(entry)
         if loaded.outcome is Outcome.INDEXED:
             self.tally.counts[kind(pending.known, entry)] += 1
         elif loaded.reason.startswith(NOT_A_PICTURE):
@@ -265,36 +243,20 @@ class Run:
             self.tally.failed[loaded.outcome] += 1
         return entry
 
-    def _taken_over(self, pending: Pending, entry: Entry) -> Entry:
+    def _taken_over(self, entry: Entry) -> Entry:
         """The content is known from another path, or from this one whose date alone has changed."""
-        twins = self._twins(entry.size, entry.hash)
-        mine = [t for t in twins if (t.root, t.path) == (pending.root, pending.path)]
-        gone = [t for t in twins if t.id not in self._moved and not self._exists(t)]
-        twin = (mine or gone or twins)[0]
-        moved = not mine and bool(gone)
-        if moved:
-            self._moved.add(twin.id)
-        entry = replace(
-            entry, outcome=twin.outcome, reason=twin.reason, same_as=twin.id, moved=moved
-        )
-        if twin.outcome is not Outcome.INDEXED:
-            self.tally.counts[failed_before(twin.reason)] += 1
-        elif mine:
-            self.tally.counts["unchanged"] += 1
+        entry, how = self._twins.take_over(entry)
+        if entry.outcome is not Outcome.INDEXED:
+            self.tally.counts[failed_before(entry.reason)] += 1
         else:
-            self.tally.counts["moved" if moved else "copied"] += 1
+            self.tally.counts[how] += 1
         return entry
-
-    def _exists(self, image: Image) -> bool:
-        folder = self._folders.get(image.root)
-        return folder is not None and (folder / image.path).exists()
 
     def _flush(self) -> None:
         if self._entries:
             self._writer.put(self._entries)
-            self._stored_sizes.update(entry.size for entry in self._entries)
+            self._twins.stored({entry.size for entry in self._entries})
             self._entries = []
-            self._moved.clear()
         if self._beside:
             self._beside.settle()
         self._flushed = time.monotonic()
