@@ -16,7 +16,7 @@ from lookalike.errors import UsageError
 from lookalike.extractors.contract import Place
 from lookalike.images.needs import Needs, Pixels
 from lookalike.query import Term
-from lookalike.searching.asking import ORIENTATIONS
+from lookalike.searching.terms import ORIENTATIONS
 from lookalike.vectors.similarity import Similarity
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "white": (255,) * 3}

@@ -16,7 +16,8 @@ from lookalike.images.needs import Limits
 from lookalike.library import Library
 from lookalike.query import Query, Term
 from lookalike.searching import asking
-from lookalike.searching.asking import Askers, work
+from lookalike.searching.asking import Askers
+from lookalike.searching.terms import work
 
 THREADS = 8
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lookalike.errors import ImageError, UsageError
 from lookalike.images.reading import read
-from lookalike.searching.asking import known, unchanged
+from lookalike.searching.terms import known, unchanged
 from lookalike.stores.contract import DECISIONS, Decision, DecisionKind, Store, View
 
 SINGLE: DecisionKind = "keep"

@@ -14,11 +14,12 @@ import numpy as np
 from lookalike.errors import UsageError
 from lookalike.images.needs import Limits
 from lookalike.query import Box, Hit, Hits, Query
-from lookalike.searching.asking import ORIENTATIONS, Askers, Work, sought
+from lookalike.searching.asking import Askers, Work
 from lookalike.searching.drafts import Draft, Shared, asked_spaces, draft
 from lookalike.searching.pausing import uncollected
 from lookalike.searching.rankings import Ranking, completed, fused, probe
 from lookalike.searching.relevance import Backgrounds, at_least, collapsed, judged
+from lookalike.searching.terms import ORIENTATIONS, sought
 from lookalike.stores.contract import Shown, Space, View
 from lookalike.vectors.calibration import RELEVANCES, Relevance
 from lookalike.vectors.diversity import maximal_marginal_relevance

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
 from lookalike.query import Query, Term
-from lookalike.searching.asking import ORIENTATIONS, Askers, term_vectors
+from lookalike.searching.asking import Askers
 from lookalike.searching.stored import Stored
+from lookalike.searching.terms import ORIENTATIONS, term_vectors
 from lookalike.stores.contract import Ids, Space, View
 from lookalike.vectors.similarity import Similarity, normalise
 
