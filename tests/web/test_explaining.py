@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from fastapi.testclient import TestClient
+
+from lookalike.explaining import explainer
 
 
 def test_a_match_is_explained_on_both_pictures(client: TestClient) -> None:
@@ -32,6 +35,23 @@ def test_what_cannot_be_explained_is_told(client: TestClient) -> None:
     for address, status in wrong.items():
         answer = client.get(f"/api/explain?{address}")
         assert (answer.status_code, list(answer.json())) == (status, ["error"]), address
+
+
+@pytest.mark.parametrize(
+    "by",
+    ["clip:stranger/huge", "onnx:/etc/passwd", "trained:/tmp", "./x", "timm:resnet50", "shape"],
+)
+def test_no_visitor_chooses_a_model_that_is_fetched_or_read_from_the_disk(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    def never(name: str) -> None:
+        raise AssertionError(f"{name} was loaded")
+
+    monkeypatch.setattr(explainer, "load", never)
+    for asked in ({"query": "1"}, {"text": "red"}):
+        answer = client.get("/api/explain", params={**asked, "hit": "2", "by": by})
+        assert answer.status_code == 400
+        assert answer.json()["error"].endswith("vectors to explain by; there are: color, phash")
 
 
 def test_the_map_holds_every_picture_once(client: TestClient) -> None:

@@ -18,9 +18,11 @@ from tests.web.running import running, said
 from lookalike.images.needs import Limits
 from lookalike.library import Library
 from lookalike.web.app import create_app
+from lookalike.web.asking import question_of
 from lookalike.web.hiding import without_places
-from lookalike.web.rates import Buckets
+from lookalike.web.rates import Buckets, Rates
 from lookalike.web.settings import Settings
+from lookalike.web.words import Words
 
 TOKEN = "correct-horse"
 EXPOSED = Settings(token=TOKEN, exposed=True, hosts=("pictures.example",))
@@ -108,6 +110,8 @@ def test_following_a_link_to_the_page_is_not_refused(client: TestClient) -> None
         "Sec-Fetch-Dest": "document",
     }
     assert client.get("/?image=1", headers=link).status_code != 403
+    # A window on the API shows its opener nothing, but makes the server work.
+    assert client.get("/api/duplicates", headers=link).status_code == 403
 
 
 def test_a_form_of_another_site_changes_nothing(tmp_path: Path) -> None:
@@ -183,8 +187,33 @@ def test_guessing_tokens_is_slowed_down(library: Library) -> None:
         ]
         assert guesses[:10] == [401] * 10
         assert 429 in guesses
-        right = guarded.get("/api/info", headers={"Authorization": f"Bearer {TOKEN}"})
-        assert right.status_code == 200  # whoever knows it is not shut out by others
+        right = {"Authorization": f"Bearer {TOKEN}"}
+        assert (
+            guarded.get("/api/info", headers=right).status_code == 429
+        )  # else trying on would find it
+        assert guarded.post("/api/session", json={"token": TOKEN}).status_code == 429
+        assert guarded.get(f"/?token={TOKEN}").status_code == 429
+        assert guarded.get("/health", headers=right).status_code == 200
+
+
+def test_whoever_knows_a_token_that_cannot_be_guessed_is_not_shut_out(library: Library) -> None:
+    long = "correct-horse-battery"
+    app = create_app(library, replace(EXPOSED, token=long))
+    with TestClient(app, base_url="http://192.0.2.7:8484") as guarded:
+        wrong = {"Authorization": "Bearer wrong"}
+        assert 429 in [guarded.get("/api/info", headers=wrong).status_code for _ in range(40)]
+        right = {"Authorization": f"Bearer {long}"}
+        assert guarded.get("/api/info", headers=right).status_code == 200
+        assert guarded.post("/api/session", json={"token": long}).status_code == 200
+
+
+def test_the_addresses_that_one_visitor_has_to_choose_from_are_counted_together() -> None:
+    rates = Rates(0.1, clock=lambda: 0.0)
+    assert rates.too_many("2001:db8:1:2::1") is None
+    assert rates.too_many("2001:db8:1:2:ffff:eeee:dddd:cccc") is not None
+    assert rates.too_many("2001:db8:1:3::1") is None
+    assert rates.too_many("192.0.2.1") is None
+    assert rates.too_many("192.0.2.2") is None
 
 
 def test_an_exposed_server_does_not_tell_where_its_files_lie(
@@ -194,6 +223,14 @@ def test_an_exposed_server_does_not_tell_where_its_files_lie(
     assert told["file"] is None
     assert str(photos.parent) not in str(told)
     assert client.get("/api/images/1").json()["file"].startswith(str(photos))
+
+
+def test_a_server_behind_a_proxy_does_not_tell_it_either(library: Library, photos: Path) -> None:
+    app = create_app(library, Settings(hosts=("pictures.example",)))
+    with TestClient(app, base_url="https://pictures.example") as visitor:
+        told = visitor.get("/api/images/1").json()
+    assert told["file"] is None
+    assert str(photos.parent) not in str(told)
 
 
 def test_an_exposed_server_names_no_folder_in_its_errors(guarded: TestClient, photos: Path) -> None:
@@ -331,6 +368,41 @@ def test_the_pixels_of_an_upload_are_limited(photos: Path, picture: bytes) -> No
         answer = client.post("/api/uploads", content=picture)
     assert answer.status_code == 413
     assert "48×48" in answer.json()["error"]
+
+
+def test_a_picture_that_is_named_again_and_again_is_in_memory_once(
+    client: TestClient, picture: bytes
+) -> None:
+    server = client.app.state.server  # type: ignore[attr-defined]
+    name = client.post("/api/uploads", content=picture).json()["upload"]
+    read: dict[str, bytes] = {}
+    words = Words.model_validate({"upload": [name] * 9, "not_upload": [f"0.1:{name}"]})
+    question = question_of(server, words, read)
+    assert [term.picture is read[name] for term in question.terms] == [True] * 10
+    again = question_of(server, Words.model_validate({"upload": [name]}), read)
+    assert again.terms[0].picture is read[name]
+
+
+@pytest.mark.parametrize(
+    ("word", "most"),
+    [
+        ("upload", 16),
+        ("not_upload", 16),
+        ("image", 100),
+        ("text", 100),
+        ("vector", 100),
+        ("by", 100),
+    ],
+)
+def test_a_question_has_no_more_parts_than_can_be_borne(
+    client: TestClient, word: str, most: int
+) -> None:
+    for answer in (
+        client.get("/api/search", params=[(word, "1")] * (most + 1)),
+        client.post("/api/batch", json={"queries": [{word: ["1"] * (most + 1)}]}),
+    ):
+        assert answer.status_code == 422
+        assert f"at most {most} items" in answer.json()["error"]
 
 
 def test_uploads_are_forgotten_beyond_a_number_of_bytes(library: Library, tmp_path: Path) -> None:

@@ -40,8 +40,8 @@ def _environment(name: str) -> dict[str, Any]:
 @click.option(
     "--token",
     metavar="TOKEN",
-    help="What everybody must show. Default: none on this machine alone, else one that is made and "
-    "shown.",
+    help="What everybody must show, of 16 characters or more: shorter ones can be guessed. Default: none "
+    "on this machine alone, else one that is made and shown.",
     **_environment("TOKEN"),
 )
 @click.option(

@@ -43,9 +43,10 @@ MAX_LENGTH = 10_000
 MAX_DEPTH = 50
 """Of parentheses and `not` within each other; far below what Python can recurse."""
 
+# Possessive: digits are never shared out anew, for which thousands of them would take seconds.
 _TOKEN = re.compile(
     r"""\s*(?:
-        (?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))
+        (?P<number>[-+]?(?:\d++\.?\d*+|\.\d++)(?:[eE][-+]?\d++)?(?![\w.]))
       | '(?P<text>(?:[^']|'')*)'
       | "(?P<quoted>(?:[^"]|"")+)"
       | (?P<word>[^\W\d][\w.]*)

@@ -60,12 +60,14 @@ def is_address(name: str) -> bool:
     return True
 
 
-def foreign(method: str, headers: Headers) -> Refusal | None:
-    """Did another site begin this? Following a link to the page is fine; anything else is not."""
+def foreign(method: str, path: str, headers: Headers) -> Refusal | None:
+    """Did another site begin this? Following a link to the page is fine; anything else is not, for a window
+    that is opened on an address of the API makes the server work as well."""
     refusal = Refusal(403, "another site began this request; open the page of this server itself")
     site = headers.get("sec-fetch-site", "")
     visits = (
         method == "GET"
+        and path == "/"
         and headers.get("sec-fetch-mode") == "navigate"
         and headers.get("sec-fetch-dest") == "document"
     )
@@ -95,9 +97,14 @@ def unmarked(method: str, path: str, headers: Headers) -> Refusal | None:
     return Refusal(403, "send the header `X-Lookalike: 1` with requests that change something")
 
 
+def is_open(path: str, settings: Settings) -> bool:
+    """Does an address need no token?"""
+    return settings.token is None or path == "/" or path.startswith(NEVER_CLOSED)
+
+
 def closed(path: str, headers: Headers, settings: Settings, port: int) -> Refusal | None:
     """Is the token there where it is needed?"""
-    if settings.token is None or path == "/" or path.startswith(NEVER_CLOSED):
+    if settings.token is None or is_open(path, settings):
         return None
     shown = shown_token(headers, port)
     if shown is not None and same(shown, settings.token):

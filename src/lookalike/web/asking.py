@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -26,12 +27,16 @@ from lookalike.web.describing import (
 from lookalike.web.gathering import is_light
 from lookalike.web.refusals import Json, Refusal
 from lookalike.web.server import Here, Server
-from lookalike.web.words import Words, depth, query_of, weighted
+from lookalike.web.words import MOST_UPLOADS, Words, depth, query_of, weighted
 
 router = APIRouter(tags=["search"])
 
-MOST_FILES = 16
+MOST_FILES = MOST_UPLOADS
 """Pictures of one request."""
+
+Read = dict[str, bytes]
+"""Pictures that were sent and that a request has read again, by name: in memory once, however often the
+request names them."""
 
 FEW = 7
 """Questions with pictures of a batch that are answered at a time: for eight the library starts workers on
@@ -139,7 +144,7 @@ def parsed(text: str) -> Any:
 
 async def answered(server: Server, words: Words, fresh: Sequence[str]) -> Response:
     """The answer, from where its cost belongs."""
-    question = await server.lanes.quick.run(lambda: question_of(server, words))
+    question = await server.lanes.quick.run(lambda: question_of(server, words, {}))
     if is_light(question):
         hits = await asyncio.wrap_future(server.gathering.submit(question))
     else:
@@ -152,7 +157,8 @@ async def answered(server: Server, words: Words, fresh: Sequence[str]) -> Respon
 def answer_all(server: Server, several: Sequence[Words]) -> list[dict[str, Any]]:
     """Many questions; blocks. Those that only compare vectors let the questions of others go before; the
     rest are answered a few at a time, for the same reason."""
-    questions = [question_or_why(server, words) for words in several]
+    read: Read = {}
+    questions = [question_or_why(server, words, read) for words in several]
     light = {
         place: server.gathering.submit(question, patient=True)
         for place, question in enumerate(questions)
@@ -188,10 +194,10 @@ def answer_all(server: Server, several: Sequence[Words]) -> list[dict[str, Any]]
     return answers
 
 
-def question_or_why(server: Server, words: Words) -> Question | str:
+def question_or_why(server: Server, words: Words, read: Read) -> Question | str:
     """A question, or why it is none."""
     try:
-        return question_of(server, words)
+        return question_of(server, words, read)
     except (UsageError, Refusal) as error:
         return str(error)
 
@@ -206,7 +212,7 @@ def shown(
     return [documents.answer(words, hits, images, total=question.k) for hits in found]
 
 
-def question_of(server: Server, words: Words) -> Question:
+def question_of(server: Server, words: Words, read: Read) -> Question:
     """What the words ask; `Refusal` where they ask for too much, or for what is not there."""
     settings = server.settings
     if words.k > settings.max_k:
@@ -215,29 +221,36 @@ def question_of(server: Server, words: Words) -> Question:
         raise Refusal(
             400, f"answers go down to hit {settings.deepest}: filter with `where` instead"
         )
+    sent, known = partial(uploaded, server, read), partial(of_library, server)
     pictures = [
-        *terms(server, words.upload, 1.0, uploaded),
-        *terms(server, words.image, 1.0, of_library),
-        *terms(server, words.not_upload, -1.0, uploaded),
-        *terms(server, words.not_image, -1.0, of_library),
+        *terms(words.upload, 1.0, sent),
+        *terms(words.image, 1.0, known),
+        *terms(words.not_upload, -1.0, sent),
+        *terms(words.not_image, -1.0, known),
     ]
     return query_of(words, pictures, k=depth(words))
 
 
-def terms(server: Server, words: Sequence[str], sign: float, make: Any) -> list[tuple[Term, float]]:
+def terms(
+    words: Sequence[str], sign: float, make: Callable[[str], Term]
+) -> list[tuple[Term, float]]:
     found = []
     for word in words:
         weight, name = weighted(word)
-        found.append((make(server, name), sign * weight))
+        found.append((make(name), sign * weight))
     return found
 
 
-def uploaded(server: Server, name: str) -> Term:
+def uploaded(server: Server, read: Read, name: str) -> Term:
     """An upload; where the library has the same bytes, that image, whose vectors are there."""
     server.uploads.get(name)
     with server.library.view() as view:
         same = [i for i in view.by_hash(bytes.fromhex(name)) if i.outcome is Outcome.INDEXED]
-    return Term(image=same[0].id) if same else Term(picture=server.uploads.data(name))
+    if same:
+        return Term(image=same[0].id)
+    if name not in read:
+        read[name] = server.uploads.data(name)
+    return Term(picture=read[name])
 
 
 def of_library(server: Server, name: str) -> Term:

@@ -26,10 +26,12 @@ async def enter(server: Here, request: Request, shown: Shown) -> Response:
     token = server.settings.token
     if token is None:
         return Json({"entered": True})
-    if not access.same(shown.token, token):
-        client = request.client.host if request.client else ""
-        refusal = request.app.state.rates.guesses(client)
-        raise refusal or Refusal(401, "the token is wrong: it was shown when the server started")
+    right = access.same(shown.token, token)
+    client = request.client.host if request.client else ""
+    if refusal := request.app.state.rates.shown(client, server.settings, right=right):
+        raise refusal
+    if not right:
+        raise Refusal(401, "the token is wrong: it was shown when the server started")
     port = (request.scope.get("server") or ("", 0))[1] or 0
     secure = request.url.scheme == "https"
     return Json(

@@ -46,15 +46,28 @@ def explained(
     server: Server, query: str | None, text: str | None, hit: int, by: str | None
 ) -> dict[str, Any]:
     checked(server, hit)
+    indexed(server, by)
     explainer = server.explainer()
     if text is not None:
         return explainer.words(text, hit, by=by).as_dict()
     return explainer.match(asked(server, query or ""), hit, by=by).as_dict()
 
 
+def indexed(server: Server, by: str | None) -> None:
+    """`Refusal` for what the library was not indexed with: whoever asks must not choose the model that this
+    machine fetches or reads from its disk."""
+    with server.library.view() as view:
+        names = [space.name for space in view.spaces() if space.current]
+    if by is not None and by not in names:
+        there = ", ".join(names) or "none"
+        raise Refusal(
+            400, f"the library has no {by[:80]} vectors to explain by; there are: {there}"
+        )
+
+
 def asked(server: Server, query: str) -> Picture | int:
     """The picture of a question; `Refusal` where it is not here, or not to be shown."""
-    term = uploaded(server, query) if HASH.fullmatch(query) else of_library(server, query)
+    term = uploaded(server, {}, query) if HASH.fullmatch(query) else of_library(server, query)
     if term.image is not None:
         checked(server, term.image)
         return term.image

@@ -98,15 +98,15 @@ class Guard:
         port = (scope.get("server") or ("", 0))[1] or 0
         client = (scope.get("client") or ("", 0))[0]
         raise_if(access.wrong_host(headers, settings))
-        raise_if(access.foreign(method, headers))
+        raise_if(access.foreign(method, path, headers))
         raise_if(self._rates.too_many(client))
         entered = self._entrance(scope, headers, port, client)
         if entered is not None:
             return entered
-        if refusal := access.closed(path, headers, settings, port):
-            if access.shown_token(headers, port):
-                raise_if(self._rates.guesses(client))
-            raise refusal
+        refusal = access.closed(path, headers, settings, port)
+        if not access.is_open(path, settings) and access.shown_token(headers, port):
+            raise_if(self._rates.shown(client, settings, right=refusal is None))
+        raise_if(refusal)
         raise_if(access.unmarked(method, path, headers))
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > settings.max_upload_bytes:
@@ -129,11 +129,12 @@ class Guard:
         shown = next((value for name, value in words if name == "token"), "")
         rest = urlencode([(name, value) for name, value in words if name != "token"])
         response = RedirectResponse("/" + (f"?{rest}" if rest else ""), status_code=303)
-        if token is not None and access.same(shown, token):
-            secure = scope.get("scheme") == "https"
-            response.headers["Set-Cookie"] = access.cookie(token, port, secure=secure)
-        elif token is not None:
-            raise_if(self._rates.guesses(client))
+        if token is not None:
+            right = access.same(shown, token)
+            raise_if(self._rates.shown(client, self._settings, right=right))
+            if right:
+                secure = scope.get("scheme") == "https"
+                response.headers["Set-Cookie"] = access.cookie(token, port, secure=secure)
         return response
 
     def _measured(self, scope: Scope, receive: Receive) -> Receive:

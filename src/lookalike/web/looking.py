@@ -77,7 +77,7 @@ async def image(server: Here, id: Id) -> Response:
     def work() -> dict[str, Any]:
         with server.library.view() as view:
             found, root = one(view, id)
-        return documents.whole(found, root, private=server.settings.exposed)
+        return documents.whole(found, root, private=server.settings.private)
 
     return Json(await server.lanes.quick.run(work))
 

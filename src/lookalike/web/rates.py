@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 
 from lookalike.web.refusals import Refusal
+from lookalike.web.settings import Settings
 
 BURST = 10.0
 """Seconds' worth of requests that may come at once: a page shows some hundred thumbnails."""
@@ -27,14 +29,14 @@ class Buckets:
         self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def wait(self, client: str) -> float:
-        """Takes one; 0, or the seconds until there is one."""
+    def wait(self, client: str, *, take: bool = True) -> float:
+        """Takes one, or only looks; 0, or the seconds until there is one."""
         now = self._clock()
         with self._lock:
             level, then = self._levels.pop(client, (self._size, now))
             level = min(self._size, level + (now - then) * self._rate)
             short = max(0.0, 1.0 - level)
-            self._levels[client] = (level if short else level - 1.0, now)
+            self._levels[client] = (level - 1.0 if take and not short else level, now)
             while len(self._levels) > KNOWN:
                 self._levels.popitem(last=False)
         return short / self._rate
@@ -49,13 +51,25 @@ class Rates:
 
     def too_many(self, client: str) -> Refusal | None:
         """For every request."""
-        wait = self._requests.wait(client) if self._requests else 0.0
+        wait = self._requests.wait(place_of(client)) if self._requests else 0.0
         return slower("too many requests from your address", wait) if wait else None
 
-    def guesses(self, client: str) -> Refusal | None:
-        """For every request with a wrong token."""
-        wait = self._guesses.wait(client)
+    def shown(self, client: str, settings: Settings, *, right: bool) -> Refusal | None:
+        """For every request that shows a token where one is needed. Where tokens can be guessed, a right one
+        is refused, too, while no guess is left: else whoever tries on would find it all the same."""
+        if right and not settings.guessable:
+            return None
+        wait = self._guesses.wait(place_of(client), take=not right)
         return slower("too many wrong tokens from your address", wait) if wait else None
+
+
+def place_of(client: str) -> str:
+    """Of whom requests are counted together: an address; of IPv6 the network of 64 bits that a single
+    visitor has to choose addresses from."""
+    try:
+        return str(ipaddress.IPv6Network((client.partition("%")[0], 64), strict=False))
+    except ValueError:
+        return client
 
 
 def slower(what: str, wait: float) -> Refusal:

@@ -113,7 +113,7 @@ async def answer_refusal(request: Request, error: Exception) -> Response:
         if refusal.status >= 500:
             log.error("%s: %s", type(error).__name__, error)
         server = getattr(request.app.state, "server", None)
-        if server is not None and server.settings.exposed:
+        if server is not None and server.settings.private:
             refusal.sentence = without_places(server.library, refusal.sentence)
         return refused(refusal)
     if isinstance(error, RequestValidationError | ValidationError):

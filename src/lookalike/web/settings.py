@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+LONG_TOKEN = 16
+"""Characters of a token that nobody finds by trying, however fast."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -13,8 +16,7 @@ class Settings:
     token             what a client must show for everything below /api; None: nobody is asked
     writable          pictures may be added and removed, and decisions made
     allow_url         pictures may be named by their address in the public internet
-    exposed           reachable from other machines: paths of this one are not shown, requests are
-                      counted (`rate`)
+    exposed           reachable from other machines
     hosts             names under which the server may be called, beside localhost and, where it is
                       exposed, addresses in numbers
     folder            where uploads and the state of indexing are kept while it runs, shared by all
@@ -46,3 +48,14 @@ class Settings:
     searching: int = 4
     waiting: int = 64
     patience: float = 20.0
+
+    @property
+    def guessable(self) -> bool:
+        """Whether the token could be found by trying."""
+        return self.token is not None and len(self.token) < LONG_TOKEN
+
+    @property
+    def private(self) -> bool:
+        """Whether people at other machines are answered, who are not told where files lie on this one: they
+        come by themselves, or through a proxy that knows the server by another name."""
+        return self.exposed or bool(self.hosts)

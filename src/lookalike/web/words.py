@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,11 @@ from lookalike.searching.grammar import WEIGHT
 FIRST_BLOCK = 64
 """Hits that are asked for at least where an answer is paged, so that its pages come from one answer."""
 
-Weighted = list[str]
+MOST_TERMS, MOST_UPLOADS = 100, 16
+"""Of one kind in one question: each picture that was sent is decoded for it, each image looked up."""
+
+Weighted = Annotated[list[str], Field(max_length=MOST_TERMS)]
+Sent = Annotated[list[str], Field(max_length=MOST_UPLOADS)]
 
 STANDARD = str.maketrans("-_", "+/")
 """The letters of base64url as those of base64."""
@@ -33,10 +37,10 @@ class Words(BaseModel):
         [], description="More like these images of the library, by id (`2:17` counts double)."
     )
     not_image: Weighted = Field([], description="Less like these images.")
-    upload: Weighted = Field(
+    upload: Sent = Field(
         [], description="More like these uploads, by the hash that POST /api/uploads gave."
     )
-    not_upload: Weighted = Field([], description="Less like these uploads.")
+    not_upload: Sent = Field([], description="Less like these uploads.")
     text: Weighted = Field([], description="More like these words (`2:red shoe` counts double).")
     not_text: Weighted = Field([], description="Less like these words.")
     vector: Weighted = Field(
@@ -48,7 +52,7 @@ class Words(BaseModel):
     region: str | None = Field(
         None, description="`x,y,width,height`, fractions: only this part of the first picture."
     )
-    by: list[str] = Field(
+    by: Weighted = Field(
         [], description="Which spaces answer, fused if several. Default: the first."
     )
     where: str | None = Field(None, description="A filter: `kind = 'shoe' and price < 50`.")

@@ -179,7 +179,7 @@ async def asked(
 
 def told(server: Server, state: State) -> dict[str, Any]:
     document = asdict(state)
-    if server.settings.exposed:
+    if server.settings.private:
         document = without_places(server.library, document)
     return document
 
