@@ -18,14 +18,8 @@ from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
 from lookalike.extractors.contract import Place, Vectors
-from lookalike.extractors.onnx import (
-    Eye,
-    Tap,
-    check_weights,
-    open_session,
-    read_processor,
-    revision_of,
-)
+from lookalike.extractors.eye import Eye, Tap, check_weights, open_session, revision_of
+from lookalike.extractors.onnx import read_processor
 from lookalike.extractors.onnx_graph import Graph, read_graph, values
 from lookalike.extractors.preprocessing import Preprocessing, read_preprocessing
 from lookalike.extractors.runtime import Array, RuntimeFacts, Session
