@@ -219,16 +219,17 @@ def _frame(
     return Rectangle(corner, wide, tall, fill=False, edgecolor=colour, linewidth=thick)
 
 
-def caption(path: str) -> str:
-    """The path in at most two lines: its folders, then the file's own name, each cut if need be."""
+def caption(path: str, width: int = NAME_WIDTH) -> str:
+    """The path in at most two lines of `width` (at least 20) characters: its folders, then the file's
+    own name, each cut if need be."""
     clean = "".join(c if c.isprintable() else "\ufffd" for c in path)
-    if len(clean) <= NAME_WIDTH:
+    if len(clean) <= width:
         return clean
     folders, slash, name = clean.rpartition("/")
-    if len(name) > NAME_WIDTH:
-        name = name[: NAME_WIDTH - 17] + "…" + name[-16:]
-    if len(folders) >= NAME_WIDTH:
-        folders = "…" + folders[-(NAME_WIDTH - 2) :]
+    if len(name) > width:
+        name = name[: width - 17] + "…" + name[-16:]
+    if len(folders) >= width:
+        folders = "…" + folders[-(width - 2) :]
     return f"{folders}{slash}\n{name}" if slash else name
 
 

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 from PIL import Image
 from tests.cli.running import draw, lookalike
+
+from lookalike.cli import finding
 
 
 def test_the_demo_draws_indexes_searches_and_saves_the_hits(tmp_path: Path) -> None:
@@ -17,12 +20,26 @@ def test_the_demo_draws_indexes_searches_and_saves_the_hits(tmp_path: Path) -> N
     assert "(p0002). Of the 10 hits, " in lines[-1]
     assert "Indexed 15 pictures in " in run.stderr
     assert "lookalike search" in run.stderr
+    assert "lookalike serve lookalike-demo --open" in run.stderr
     with Image.open(tmp_path / "search_results.png") as grid:
         assert grid.format == "PNG"
     again = lookalike("demo", "--products", "3", cwd=tmp_path)
     assert again.returncode == 0
     assert again.stdout == run.stdout
     assert "Indexed 0 pictures (15 unchanged) in " in again.stderr
+
+
+def test_what_to_type_next_is_the_program_that_runs_where_no_shell_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bin_ = tmp_path / ".venv" / "bin"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", [str(bin_ / "lookalike"), "demo"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert finding.program() == ".venv/bin/lookalike"
+    (tmp_path / "lookalike").write_text("#!/bin/sh\n")
+    (tmp_path / "lookalike").chmod(0o755)
+    assert finding.program() == "lookalike"
 
 
 def test_the_demo_with_photos_writes_nothing_into_their_folder(tmp_path: Path) -> None:

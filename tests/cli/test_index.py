@@ -157,6 +157,13 @@ def test_a_folder_without_pictures_is_told_with_exit_code_1(
     assert not (tmp_path / "empty" / ".lookalike").exists()
 
 
+def test_a_file_that_is_no_picture_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("only words " * 30)
+    run = lookalike("index", "notes.txt", cwd=tmp_path)
+    assert run.returncode == 1
+    assert run.stderr.startswith("Error: notes.txt is no picture")
+
+
 def test_a_library_in_which_nothing_was_met_is_taken_away_with_its_folders_and_nothing_else(
     tmp_path: Path,
 ) -> None:

@@ -51,6 +51,24 @@ def test_a_long_path_is_cut_in_the_middle_on_a_narrow_terminal(
     assert row.endswith("cat-0001.jpg")
 
 
+def test_of_two_columns_that_are_cut_the_wider_gives_way_first_and_prose_at_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = on_terminal(monkeypatch, 50)
+    row = ["1", "photos/holidays/cat.jpg", "98% of the picture agrees, placed by 141 keypoints"]
+    output.table(["group", "path", "why"], [row], right="r", stretch=(1, 2), prose=2)
+    (line,) = terminal.getvalue().splitlines()[1:]
+    # Of 50 columns 5 and two gaps are taken: 41 are left for 23 and 50, and 20 and 21 go to them.
+    assert line == "    1  photos/…days/cat.jpg  98% of the picture a…"
+
+
+def test_columns_without_any_title_have_no_line_for_titles(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output.table(["", ""], [["links", "21"]])
+    assert capsys.readouterr().out == "links  21\n"
+
+
 def test_wide_characters_take_two_columns() -> None:
     assert output.width_of("日本") == 4
     assert output.width_of("e\u0301") == 1

@@ -148,6 +148,22 @@ def test_the_program_alone_shows_its_help_as_wrong_use() -> None:
     assert "lookalike index ~/Pictures" in run.stderr
 
 
+@pytest.mark.parametrize("group", ["ann", "benchmark"])
+def test_a_group_of_commands_alone_shows_its_help_as_wrong_use(group: str) -> None:
+    run = CliRunner().invoke(program, [group], prog_name="lookalike")
+    assert (run.exit_code, run.stdout) == (2, "")
+    assert run.stderr.startswith(f"Usage: lookalike {group} [OPTIONS] COMMAND")
+    assert "Commands:\n" in run.stderr
+
+
+def test_a_library_named_without_its_flag_is_answered_with_the_flag() -> None:
+    run = CliRunner().invoke(program, ["info", "photos"], prog_name="lookalike")
+    assert run.stderr == (
+        "Error: Got unexpected extra argument (photos). The library is named by --library DIR. "
+        "See: lookalike info --help\n"
+    )
+
+
 def test_a_bug_is_shown_with_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, read_only: bool) -> None:
         raise ZeroDivisionError("a bug")

@@ -123,3 +123,7 @@ def test_a_caption_keeps_the_end_of_the_name() -> None:
     assert first.endswith("2024/")
     assert second.endswith("-0001.jpg")
     assert max(len(first), len(second)) <= plots.NAME_WIDTH
+    assert (
+        plots.caption("2024/Norway, summer/IMG_0128.JPG", 26)
+        == "2024/Norway, summer/\nIMG_0128.JPG"
+    )

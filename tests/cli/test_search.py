@@ -333,6 +333,12 @@ def test_nothing_found_says_how_good_the_best_was(tmp_path: Path) -> None:
     assert run.stderr.startswith("Nothing found that is at least near-copy; the best was ")
     run = lookalike(*search, "--where", "size < 0", cwd=tmp_path)
     assert run.returncode == 1 and "no picture fulfils --where" in run.stderr
+    table_of_words = tmp_path / "words.csv"
+    table_of_words.write_text("path,caption\nphotos/3.png,two cats\n")
+    lookalike("index", "photos", "--metadata", "words.csv", cwd=tmp_path)
+    run = lookalike("search", "dogs", "--library", "photos", cwd=tmp_path)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr.startswith("Nothing found: no caption or keyword has these words.")
     table = lookalike("search", "photos/3.png", "-k", "2", cwd=tmp_path).stdout.splitlines()
     assert table[0].split() == ["rank", "similarity", "relevance", "path"]
     assert table[1].split() == ["1", "1.000", "near-copy", "photos/3.png"]

@@ -31,7 +31,7 @@ def shop(tmp_path: Path) -> Path:
     run = lookalike("import", "made.npy", "--paths", "paths.txt", cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     assert run.stdout == (
-        "Imported 600 vectors of 16 numbers as made; 0 pictures have a file here.\n"
+        "Imported 600 vectors of 16 numbers as made into this folder; 0 pictures have a file here.\n"
     )
     return tmp_path
 
@@ -113,6 +113,7 @@ def test_large_spaces_get_an_index_by_themselves(
         (["ann", "build", "--by", "made", "--max-memory", "1K"], "an index of 600 vectors takes"),
         (["ann", "check", "--by", "nothing"], "it has: made"),
         (["export", "out.npy", "--by", "nothing"], "it has: made"),
+        (["export", "out.txt", "--by", "made"], "name a .npy or .parquet file"),
         (["search", "--vector", "made.npy"], "made.npy holds (600, 16), not one vector"),
         (["search", "--vector", "paths.txt"], "paths.txt is not a whole NPY file"),
     ],

@@ -123,3 +123,18 @@ def test_some_questions_are_spread_evenly(tmp_path: Path) -> None:
     found = by_labels(["a"] * 9).some(3)
     assert found.rows.tolist() == [0, 4, 8]
     assert found.relevant(1).rows.tolist() == [0, 1, 2, 3, 5, 6, 7, 8]
+
+
+def test_one_label_for_all_pictures_is_refused_because_every_ranking_is_right(
+    tmp_path: Path,
+) -> None:
+    whole = pictures(tmp_path)
+    alike = Collection(whole.ids, whole.names, whole.files, ("all",) * len(NAMES))
+    with pytest.raises(
+        UsageError, match=r"all 6 pictures have the same label, 'all', .*first folder"
+    ):
+        from_folders(alike)
+    table = tmp_path / "t.csv"
+    table.write_text("path,label\n" + "".join(f"{name},x\n" for name in NAMES))
+    with pytest.raises(UsageError, match=r"the same label, 'x', .*another column of t\.csv"):
+        from_table(table, whole)

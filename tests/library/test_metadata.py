@@ -104,6 +104,15 @@ def test_broken_lines_are_named(library: Library, photos: Path, text: str, says:
         index(library, photos, metadata=table)
 
 
+def test_a_table_that_is_not_utf_8_says_how_to_save_it(library: Library, photos: Path) -> None:
+    table = photos / "table.csv"
+    table.write_bytes("path,colour\na.jpg,grün\n".encode("cp1252"))
+    with pytest.raises(
+        UsageError, match=r"not a text in UTF-8 \(byte 0xfc\): save it again as UTF-8"
+    ):
+        index(library, photos, metadata=table)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [

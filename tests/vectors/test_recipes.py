@@ -53,3 +53,13 @@ def test_less_memory_means_smaller_codes_until_none_fits() -> None:
 def test_ten_million_take_less_than_two_hundred_bytes_each() -> None:
     for dim in (128, 256, 1280, 2048):
         assert recipes.estimate(recipes.ladder(10_000_000, dim)[0], 10_000_000, dim) < 2_000_000_000
+
+
+def test_product_codes_of_few_vectors_are_learnt_without_complaints_and_without_an_order_of_codes(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    vectors = np.random.default_rng(0).normal(size=(300, 32)).astype(np.float32)
+    index = ann.train(vectors, "IVF4,PQ4", similarity="cosine")
+    assert capfd.readouterr() == ("", "")
+    inner, _ = ann.innermost(index.index)
+    assert not inner.do_polysemous_training  # it takes minutes, and serves a filter not used here

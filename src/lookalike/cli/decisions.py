@@ -48,7 +48,7 @@ def command(ctx: click.Context, action: str, file: Path | None, library: Path | 
             if not rows:
                 output.note("Nothing was decided yet.")
                 ctx.exit(1)
-            output.table(["decision", "picture", "other", "who", "when"], rows, stretch=1)
+            output.table(["decision", "picture", "other", "who", "when"], rows, stretch=(1, 2))
 
 
 def _lines(file: Path | None) -> list[str]:

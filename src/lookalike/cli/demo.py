@@ -167,3 +167,5 @@ def _finish(library: Library, query: Path, hits: Hits, grid: Path) -> None:
     output.note(f"\nThe hits as pictures: {finding.shown(grid)}")
     again = f"search {shlex.quote(finding.shown(query))}"
     output.note(f"Next: {finding.typed(library.folder, again)}")
+    named = shlex.quote(finding.shown(finding.named_by(library.folder)))
+    output.note(f"The page: {finding.program()} serve {named} --open")

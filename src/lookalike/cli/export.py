@@ -8,6 +8,7 @@ import click
 
 from lookalike.cli import finding, output, parameters, wording
 from lookalike.cli.building import BuildingLine
+from lookalike.errors import UsageError
 
 
 @click.command("export")
@@ -35,6 +36,8 @@ def command(
     An .npy has one row a picture, float32, in the order of the pictures' ids. A .parquet has columns id,
     path, vector and metadata (JSON), and needs `pip install 'lookalike[parquet]'`.
     """
+    if file.suffix.lower() not in (".npy", ".parquet"):
+        raise UsageError(f"cannot tell how to write {file}: name a .npy or .parquet file")
     with finding.open_library(library) as opened, BuildingLine() as line:
         count = opened.vectors.take_out(by, file, paths=paths, where=where, progress=line)
     output.put(f"Wrote {wording.counted(count, 'vector')} to {file}.")

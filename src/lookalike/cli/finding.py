@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
@@ -149,11 +150,24 @@ def typed(folder: Path, command: str) -> str:
     """`command` as it must be typed here so that it means the library in `folder`."""
     from lookalike.stores.local.finding import find_library
 
-    named = folder.parent if folder.name == _FOLDER else folder
+    named = named_by(folder)
     found = find_library(Path.cwd())
     if found is not None and found.resolve() in (folder.resolve(), named.resolve()):
-        return f"lookalike {command}"
-    return f"lookalike {command} --library {shlex.quote(shown(named))}"
+        return f"{program()} {command}"
+    return f"{program()} {command} --library {shlex.quote(shown(named))}"
+
+
+def named_by(folder: Path) -> Path:
+    """What a library whose files are in `folder` is called by: the folder of its pictures."""
+    return folder.parent if folder.name == _FOLDER else folder
+
+
+def program() -> str:
+    """This program as it must be typed here: `make demo` has put it into .venv, which no shell searches."""
+    own = Path(sys.argv[0])
+    if own.stem != "lookalike" or shutil.which("lookalike"):
+        return "lookalike"
+    return shlex.quote(shown(own))
 
 
 def shown(path: Path) -> str:

@@ -91,7 +91,8 @@ def command(
             for name, side in zip(found.measures, found.only, strict=True)
             for pair in side
         ]
-        output.table(["alike by", *found.measures, "picture", "picture"], rows, right="lrrll")
+        titles = ["alike by", *found.measures, "picture", "picture"]
+        output.table(titles, rows, right="lrrll", stretch=(-2, -1))
     output.note(
         f"Of a picture's five nearest by {found.measures[0]}, {found.agreement:.0%} are among those by "
         f"{found.measures[1]} ({wording.counted(found.compared, 'picture')})."

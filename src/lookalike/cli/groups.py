@@ -100,7 +100,9 @@ def _table(found: Duplicates) -> None:
                     "" if best else member.evidence,
                 ]
             )
-    output.table(["group", "", "pixels", "size", "path", "why"], rows, right="rlrr", stretch=-2)
+    output.table(
+        ["group", "", "pixels", "size", "path", "why"], rows, right="rlrr", stretch=(4, 5), prose=5
+    )
 
 
 def summary(found: Duplicates, what: str) -> str:

@@ -83,11 +83,12 @@ def command(
                 pca=pca,
                 progress=line,
             )
-        name = imported.space.name
+        name, where = imported.space.name, finding.shown(finding.named_by(opened.folder))
         index = opened.ann.space(name).index
     output.put(
         f"Imported {wording.counted(imported.images, 'vector')} of {imported.space.dim:,} numbers as "
-        f"{name}; {wording.counted(imported.files, 'picture has a file', 'pictures have a file')} here."
+        f"{name} into {'this folder' if where == '.' else output.printable(where)}; "
+        f"{wording.counted(imported.files, 'picture has a file', 'pictures have a file')} here."
     )
     if imported.space.projection is not None:
         output.put(wording.retained(imported.space.projection))

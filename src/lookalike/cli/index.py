@@ -290,6 +290,8 @@ def _metadata_line(added: Added) -> str:
 def _nothing(added: Added, sources: tuple[Path, ...]) -> str:
     where = ", ".join(str(source) for source in sources)
     if added.not_pictures:
+        if len(sources) == 1 and sources[0].is_file():
+            return f"{where} is no picture: neither its name nor its content says so"
         files = wording.counted(added.not_pictures, "file")
         return f"there are no pictures in {where}, only {files} of other kinds"
     return (

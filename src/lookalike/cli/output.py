@@ -20,6 +20,7 @@ import click
 Format: TypeAlias = Literal["table", "json", "jsonl", "csv", "paths"]
 
 _EDGE = 2  # spaces between two columns
+_NARROWEST = 12  # of a column that is cut: less of a path says nothing
 
 
 class ReaderGone(Exception):  # no error: the reader has had enough
@@ -131,13 +132,15 @@ def width_of(text: str) -> int:
     )
 
 
-def shorten(text: str, width: int) -> str:
-    """At most `width` columns, cut in the middle: both ends of a path say more than its middle."""
+def shorten(text: str, width: int, *, end: bool = False) -> str:
+    """At most `width` columns, cut in the middle: both ends of a path say more than its middle. Prose is
+    cut at its `end`."""
     if width_of(text) <= width:
         return text
     if width < 3:
         return "…"[:width]
-    tail_width = max(1, (width - 1) * 2 // 3)  # the file's own name stands at the end
+    # Of a path the file's own name stands at the end.
+    tail_width = 0 if end else max(1, (width - 1) * 2 // 3)
     tail = ""
     for c in reversed(text):
         if width_of(c + tail) > tail_width:
@@ -152,29 +155,45 @@ def shorten(text: str, width: int) -> str:
 
 
 def table(
-    titles: Sequence[str], rows: Iterable[Sequence[str]], *, right: str = "", stretch: int = -1
+    titles: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right: str = "",
+    stretch: int | Sequence[int] = -1,
+    prose: int | None = None,
 ) -> None:
-    """Rows under titles, in aligned columns.
+    """Rows under titles, in aligned columns; no line of titles where all are empty.
 
     right    one letter a column: "r" stands to the right (numbers); the rest to the left
-    stretch  the column that is cut in the middle where the terminal is too narrow
+    stretch  the columns that are cut where the terminal is too narrow, the widest of them first
+    prose    the column that is cut at its end, not in the middle
     """
     cells = [[printable(cell) for cell in row] for row in rows]
     widths = [max(width_of(line[at]) for line in (titles, *cells)) for at in range(len(titles))]
     if is_terminal(sys.stdout):
         room = shutil.get_terminal_size().columns
-        spare = room - sum(widths) - _EDGE * (len(widths) - 1)
-        at = stretch % len(widths)
-        widths[at] = max(12, widths[at] + min(0, spare))
-    put(dim(_line(titles, widths, right)))
+        lack = sum(widths) + _EDGE * (len(widths) - 1) - room
+        _narrow(widths, [stretch] if isinstance(stretch, int) else stretch, lack)
+    end = None if prose is None else prose % len(widths)
+    if any(titles):
+        put(dim(_line(titles, widths, right, end)))
     for cell_row in cells:
-        put(_line(cell_row, widths, right))
+        put(_line(cell_row, widths, right, end))
 
 
-def _line(cells: Sequence[str], widths: Sequence[int], right: str) -> str:
+def _narrow(widths: list[int], stretch: Sequence[int], lack: int) -> None:
+    """Take `lack` columns from the widest of those that may be cut; none gets narrower than 12."""
+    for _ in range(lack):
+        at = max(stretch, key=lambda number: widths[number])
+        if widths[at] <= _NARROWEST:
+            return
+        widths[at] -= 1
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: str, end: int | None) -> str:
     parts = []
     for at, (cell, width) in enumerate(zip(cells, widths, strict=True)):
-        text = shorten(cell, width)
+        text = shorten(cell, width, end=at == end)
         gap = " " * (width - width_of(text))
         parts.append(gap + text if right[at : at + 1] == "r" else text + gap)
     return (" " * _EDGE).join(parts).rstrip()

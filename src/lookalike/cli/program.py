@@ -97,6 +97,9 @@ class Program(click.Group):
         except KeyboardInterrupt:
             output.interrupted()
             ctx.exit(130)
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.message, err=True)  # `lookalike ann`: which of its commands?
+            ctx.exit(2)
         except click.UsageError as error:
             raise Told(_usage_text(error)) from None
         except LookalikeError as error:
@@ -113,6 +116,10 @@ def _usage_text(error: click.UsageError) -> str:
     text = " ".join(error.format_message().split())
     if error.ctx is None:
         return text
+    takes = [flag for parameter in error.ctx.command.params for flag in parameter.opts]
+    if "unexpected extra" in text and "--library" in takes:
+        # As in `lookalike info ~/Pictures`.
+        text = f"{text.rstrip('.')}. The library is named by --library DIR"
     return f"{text.rstrip('.')}. See: {error.ctx.command_path} --help"
 
 

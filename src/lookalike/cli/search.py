@@ -217,6 +217,11 @@ def _nothing(query: Query, hits: Hits) -> str:
         return f"Nothing found that is at least {query.min_relevance}; the best was {hits.best}."
     if query.where and not hits.searched:
         return f"Nothing found: no picture fulfils --where {query.where}."
+    if hits.by == "captions":
+        return (
+            "Nothing found: no caption or keyword has these words. In a library indexed with "
+            "`--with clip` words find pictures by what they show."
+        )
     return "Nothing found."
 
 

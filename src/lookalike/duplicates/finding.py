@@ -144,8 +144,8 @@ class Search:
 
 
 def by_bits(bits: dict[str, int]) -> Found:
-    text = ", ".join(f"{name} differs in {count} of 64 bits" for name, count in bits.items())
-    return Found("copies", 1 - max(bits.values()) / 64, text)
+    counts = " and ".join(map(str, bits.values()))
+    return Found("copies", 1 - max(bits.values()) / 64, f"{counts} of 64 hash bits differ")
 
 
 def judged(verdict: Verdict) -> Found | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,6 +55,7 @@ def existing(file: Path, folder: Path) -> Path:
 def from_folders(pictures: Collection) -> Truth:
     """The first folder of each path is its label."""
     made = by_labels(pictures.below, pictures.names)
+    _differ(pictures.below, "the first folder of each path is the label")
     return _from(made, "folders", made.notes)
 
 
@@ -90,6 +91,7 @@ def from_table(file: Path, pictures: Collection, *, column: str = "label") -> Tr
         made = by_labels(labels, pictures.names)
     except UsageError as error:
         raise UsageError("; ".join([str(error), *map(str, notes)])) from error
+    _differ(labels, f"another column of {file.name} may tell them apart")
     return _from(made, f"{file.name}, column {column}", (*notes, *made.notes))
 
 
@@ -183,6 +185,15 @@ def _relevant(grades: Mapping[str, int], places: Mapping[str, int | None]) -> Re
 
 def _file(name: str, folders: list[Path]) -> Path | None:
     return next((folder / name for folder in folders if (folder / name).is_file()), None)
+
+
+def _differ(labels: Sequence[str | None], hint: str) -> None:
+    """`UsageError` where one label is that of all pictures: every ranking would be right."""
+    if len(set(labels)) == 1:
+        raise UsageError(
+            f"all {len(labels):,} pictures have the same label, {labels[0]!r}, and every ranking of them "
+            f"is right: {hint}"
+        )
 
 
 def _from(truth: Truth, source: str, notes: tuple[Note, ...]) -> Truth:

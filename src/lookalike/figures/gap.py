@@ -10,6 +10,7 @@ from lookalike.images.needs import Pixels
 from lookalike.plots import FAINT, INK, MISSING, caption, save
 
 TILE, GAP, TOP, BELOW = 1.7, 0.15, 1.3, 0.62  # inches
+NAME = 26  # characters of a name below a picture
 
 
 def draw_gap(found: Gap, pictures: Mapping[int, Pixels | None], out: Path) -> None:
@@ -48,9 +49,9 @@ def draw_gap(found: Gap, pictures: Mapping[int, Pixels | None], out: Path) -> No
                     axes.text(0.5, 0.5, "cannot be shown", size=8, color=FAINT, ha="center")
                 else:
                     axes.imshow(pixels)
-                name = caption(sight.path).rpartition("\n")[2]
+                name = caption(sight.path, NAME).rpartition("\n")[2]
                 below = 1 - (top + TILE + 0.15) / height
-                figure.text(at / width, below, name[:24], size=7.5, color=FAINT, parse_math=False)
+                figure.text(at / width, below, name, size=7.5, color=FAINT, parse_math=False)
             said = _said(found, pair)
             figure.text(
                 left / width,

@@ -47,7 +47,10 @@ def read_table(file: Path) -> Iterator[Row]:
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is not in UTF-8: {error}") from error
+        raise UsageError(
+            f"{file} is not a text in UTF-8 (byte 0x{error.object[error.start]:02x}): save it again as "
+            "UTF-8; in Excel the type is called CSV UTF-8"
+        ) from error
 
 
 def _cells(file: Path) -> Iterator[Row]:

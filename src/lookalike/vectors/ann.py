@@ -167,6 +167,11 @@ def train(
         if hasattr(inner, "cp"):
             inner.cp.niter, inner.cp.seed = ITERATIONS, 1234 + seed
             inner.cp.min_points_per_centroid = 1  # else it complains on stderr
+        if hasattr(inner, "pq"):
+            inner.pq.cp.min_points_per_centroid = 1
+        if hasattr(inner, "do_polysemous_training"):
+            # Orders the codes for a filter that nothing here asks for, in minutes.
+            inner.do_polysemous_training = False
         wanted = max(SAMPLE, SAMPLE_A_LIST * int(getattr(inner, "nlist", 0)))
         rows = np.sort(np.random.default_rng(seed).permutation(count)[:wanted])
         _train(library, index, matrix, rows, similarity)
