@@ -1,5 +1,6 @@
 """The program around the commands: help, lazy loading, wrong use."""
 
+import errno
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -188,6 +189,20 @@ def test_a_place_that_may_not_be_entered_is_told_in_one_line(
     assert run.exit_code == 2
     assert run.stderr == (
         "Error: no permission for secret/library: change its permissions or name another place\n"
+    )
+
+
+def test_what_the_system_refuses_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object, read_only: bool) -> None:
+        raise OSError(errno.EIO, "Input/output error", "photos/.lookalike")
+
+    from lookalike.cli import finding
+
+    monkeypatch.setattr(finding, "open_library", failing)
+    run = CliRunner().invoke(program, ["info"])
+    assert run.exit_code == 2
+    assert run.stderr == (
+        "Error: photos/.lookalike: input/output error; mend that, or name another place\n"
     )
 
 

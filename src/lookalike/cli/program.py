@@ -108,7 +108,15 @@ class Program(click.Group):
             raise Told(
                 f"no permission for {error.filename}: change its permissions or name another place"
             ) from error
+        except OSError as error:
+            raise Told(_of_the_system(error)) from error
         return answer
+
+
+def _of_the_system(error: OSError) -> str:
+    """What no command foresaw: a full or failing disk, a folder that went away meanwhile."""
+    where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+    return f"{where}{(error.strerror or str(error)).lower()}; mend that, or name another place"
 
 
 def _usage_text(error: click.UsageError) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lookalike.errors import UsageError
+from lookalike.errors import LibraryDamaged, UsageError
 from lookalike.images.needs import Limits
 from lookalike.query import Box, Hit, Hits, Query
 from lookalike.searching.asking import Askers, Work
@@ -70,7 +70,12 @@ def _answered(
     backgrounds.look(p for d in ready for p in d.probes)
     chosen = [choose(view, backgrounds, d, r) for d, r in zip(ready, rankings, strict=True)]
     chosen = [verify(view, choice, askers.limits) for choice in chosen]
-    shown = view.shown({id for choice in chosen for id in choice.order})
+    wanted = {id for choice in chosen for id in choice.order}
+    shown = view.shown(wanted)
+    if len(shown) < len(wanted):
+        raise LibraryDamaged(
+            "the library's files name pictures that it does not know: `lookalike index` mends them"
+        )
     folders = {root.id: root.path for root in view.roots()}
     found = iter([found_by(choice, shown, folders) for choice in chosen])
     choices = iter(chosen)

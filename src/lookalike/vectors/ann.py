@@ -118,7 +118,10 @@ class AnnIndex:
         return AnnIndex(faiss().clone_index(self.index), self.recipe, self.similarity)
 
     def save(self, path: Path) -> None:
-        faiss().write_index(self.index, str(path))
+        """Write it to a file. `OSError`: FAISS given a name of a file would raise RuntimeError where the
+        disk is full, and know no name that is not UTF-8."""
+        with path.open("wb") as file:
+            faiss().write_index(self.index, faiss().PyCallbackIOWriter(file.write))
 
     @classmethod
     def load(

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from tests.stores.test_indexes import DIM, KEY, fill, more, pictures, recall
 
-from lookalike.errors import LibraryBusy, LibraryReadOnly
+from lookalike.errors import LibraryBusy, LibraryReadOnly, StorageFull
 from lookalike.stores.index import Index, IndexWish
 from lookalike.stores.local import LocalStore, index_files, upkeep
 from lookalike.stores.local.index_files import INDEX_FILE
+from lookalike.vectors.ann import AnnIndex
 
 QUERY = pictures(1, seed=9)
 
@@ -125,6 +126,19 @@ def test_a_building_that_is_killed_leaves_the_older_index_in_use(indexed: Path) 
         after = store.indexes.build(KEY, IndexWish(recipe="Flat"))
         assert index_of(store) == after
     assert len(list(space_files(indexed).glob("*.faiss"))) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the full disk of Linux")
+def test_a_building_on_a_full_disk_is_told_and_leaves_the_older_index_in_use(
+    indexed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = AnnIndex.save
+    monkeypatch.setattr(AnnIndex, "save", lambda self, _: save(self, Path("/dev/full")))
+    with LocalStore.open(indexed) as store:
+        before = index_of(store)
+        with pytest.raises(StorageFull):
+            store.indexes.build(KEY)
+        assert index_of(store) == before
 
 
 def test_a_view_that_was_taken_before_a_new_index_still_answers(indexed: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -13,6 +14,7 @@ from tests.stores.toys import begin, entry, put, same, space, stored_vector
 
 from lookalike.errors import (
     LibraryDamaged,
+    LibraryError,
     LibraryReadOnly,
     LibraryTooNew,
     NoLibrary,
@@ -107,6 +109,33 @@ def test_a_catalogue_that_is_not_sqlite_is_damage(local: LocalStore, content: by
     (local.folder / "catalogue.sqlite").write_bytes(content)
     with pytest.raises(LibraryDamaged, match="backup"):
         LocalStore.open(local.folder)
+
+
+@pytest.mark.parametrize("content", [None, b""])
+def test_vectors_without_a_catalogue_are_not_taken_for_leftovers(
+    local: LocalStore, content: bytes | None
+) -> None:
+    put(local, entry("a.jpg"))
+    local.close()
+    path = local.folder / "catalogue.sqlite"
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(LibraryDamaged, match="backup"):
+        LocalStore.create(local.folder)
+    assert (local.folder / "spaces" / "toy-1" / "vectors-1.f32").stat().st_size == 12
+
+
+@pytest.mark.parametrize(
+    ("number", "says"), [(errno.ENOLCK, "knows no locks"), (errno.EIO, "fails")]
+)
+def test_what_the_file_system_cannot_do_is_said_with_the_remedy(
+    local: LocalStore, monkeypatch: pytest.MonkeyPatch, number: int, says: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    with pytest.raises(LibraryError, match=says), local.writer():
+        pass
 
 
 def test_a_damaged_page_is_damage_and_not_a_wrong_answer(local: LocalStore) -> None:
@@ -215,6 +244,29 @@ def test_a_folder_without_write_permission_is_read_only(local: LocalStore) -> No
     finally:
         for place in places:
             place.chmod(0o755 if place.is_dir() else 0o644)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read anything")
+@pytest.mark.parametrize("name", ["vectors-1.f32", "."])
+def test_files_without_read_permission_cost_one_space_and_are_named(
+    local: LocalStore, name: str
+) -> None:
+    with local.writer() as writer:
+        writer.add_space(space("other@1"))
+    both = {"toy@1": np.ones(3, np.float32), "other@1": np.ones(3, np.float32)}
+    [id] = put(local, entry("a.jpg", vectors=both))
+    local.close()
+    shut = local.folder / "spaces" / "toy-1" / name
+    mode = shut.stat().st_mode
+    shut.chmod(0)
+    question = np.ones((1, 3), np.float32)
+    try:
+        with LocalStore.open(local.folder) as store, store.view() as view:
+            assert view.search("other@1", question, 1).ids.tolist() == [[id]]
+            with pytest.raises(LibraryReadOnly, match="no permission to read"):
+                view.search("toy@1", question, 1)
+    finally:
+        shut.chmod(mode)
 
 
 def test_a_library_moves_with_its_photos(local: LocalStore, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.stores.toys import entry, put, same, space, stored_vector
+from tests.stores.toys import begin, entry, put, same, space, stored_vector
 
 from lookalike.errors import LibraryDamaged
 from lookalike.stores.local import LocalStore, upkeep
@@ -136,3 +136,61 @@ def test_a_space_whose_files_are_gone_is_rebuilt_as_well(local: LocalStore) -> N
         assert put(store, entry("a.jpg")) == ids
         assert same(stored_vector(store, ids[0]), "a.jpg")
         assert check(store.folder) == []
+
+
+@pytest.mark.parametrize("harm", ["gone", "short", "zeros", "out of order", "no image"])
+def test_damaged_ids_are_written_anew_from_the_catalogue_and_cost_no_vector(
+    local: LocalStore, harm: str
+) -> None:
+    ids = put(local, *(entry(f"{n}.jpg") for n in range(5)))
+    file = vectors_file(local).with_name("ids-1.i64")
+    stored = np.fromfile(file, "<i8")
+    harmed = {
+        "short": stored[:2],
+        "zeros": stored * 0,
+        "out of order": stored[[0, 2, 1, 3, 4]],
+        "no image": np.append(stored[:4], 99),
+    }
+    file.unlink() if harm == "gone" else harmed[harm].tofile(file)
+    with LocalStore.open(local.folder) as store:
+        with store.writer() as writer:
+            assert writer.healed == {"toy@1": 0}
+        assert all(same(stored_vector(store, id), f"{n}.jpg") for n, id in enumerate(ids))
+        assert check(store.folder) == []
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PK half of an archive", bytes(400)])
+def test_lost_arrays_of_a_fitted_space_cost_that_space_alone_until_they_are_made_again(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    fitted = {"mean": np.arange(3.0)}
+    with LocalStore.create(tmp_path / ".lookalike") as store:
+        begin(store, space(fitted=fitted), space("other@1"))
+        both = {"toy@1": np.ones(3, np.float32), "other@1": np.ones(3, np.float32)}
+        [id] = put(store, entry("a.jpg", vectors=both))
+    file = store.folder / "spaces" / "toy-1" / "fitted.npz"
+    file.unlink() if content is None else file.write_bytes(content)
+    question = np.ones((1, 3), np.float32)
+    with LocalStore.open(store.folder) as again:
+        with again.view() as view:
+            assert view.search("other@1", question, 1).ids.tolist() == [[id]]
+            with pytest.raises(LibraryDamaged, match="lookalike index"):
+                view.search("toy@1", question, 1)
+        with again.writer() as writer:
+            writer.add_space(space(fitted=fitted))
+        with again.view() as view:
+            assert view.search("toy@1", question, 1).ids.tolist() == [[id]]
+            assert dict(view.spaces()[0].fitted or {})["mean"].tolist() == [0.0, 1.0, 2.0]
+
+
+def test_lost_vectors_that_others_made_are_to_be_imported_again(local: LocalStore) -> None:
+    with local.writer() as writer:
+        writer.add_space(space("shop@imported"))
+        writer.put([entry("a.jpg", vectors={"shop@imported": np.ones(3, np.float32)})])
+    (local.folder / "spaces" / "shop-2" / "vectors-1.f32").unlink()
+    with (
+        LocalStore.open(local.folder) as store,
+        store.view() as view,
+        pytest.raises(LibraryDamaged, match="lookalike import"),
+    ):
+        view.search("shop@imported", np.ones((1, 3), np.float32), 1)

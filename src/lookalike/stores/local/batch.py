@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from lookalike.errors import Outcome, UsageError
 from lookalike.stores.contract import Entry
-from lookalike.stores.local.catalogue import chunks, marks
+from lookalike.stores.local.catalogue import chunks, marks, newest_image
 from lookalike.stores.local.descriptions import details
 from lookalike.stores.local.names import decode_path, encode_path
 
@@ -104,7 +104,7 @@ def plan(
     standing = _standing(connection, entries)
     sources = _sources(connection, entries)
     moving = _moving(entries, sources)
-    following = _next_id(connection)
+    following = newest_image(connection) + 1
     steps: list[Step] = []
     replaced: list[int] = []
     for entry in entries:
@@ -242,12 +242,6 @@ def _placements(
         ):
             found[image][space] = row
     return found
-
-
-def _next_id(connection: sqlite3.Connection) -> int:
-    """The id that AUTOINCREMENT would give next; never one that was in use before."""
-    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'images'").fetchone()
-    return 1 if row is None else int(row[0]) + 1
 
 
 def refuse_nonsense(entries: Iterable[Entry], dims: Mapping[str, int]) -> None:

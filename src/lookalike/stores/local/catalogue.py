@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias, TypeVar
 from lookalike.errors import (
     LibraryBusy,
     LibraryDamaged,
+    LibraryError,
     LibraryReadOnly,
     NoLibrary,
     StorageFull,
@@ -108,7 +109,24 @@ def translated(folder: Path) -> Iterator[None]:
             ) from error
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             raise read_only(folder) from error
+        if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise no_locks(folder) from error
+        if error.errno in (errno.EIO, errno.ESTALE):
+            raise failing(folder, error) from error
         raise
+
+
+def no_locks(folder: Path) -> LibraryError:
+    return LibraryError(
+        f"the file system of {folder} knows no locks, and two that write at once would spoil the "
+        "library: keep it on a disk of this machine with --library"
+    )
+
+
+def failing(folder: Path, error: Exception) -> LibraryError:
+    return LibraryError(
+        f"the disk of {folder} fails ({error}): check it; what can be read may be copied elsewhere"
+    )
 
 
 def read_only(folder: Path) -> LibraryReadOnly:
@@ -137,6 +155,14 @@ def _meaning(error: sqlite3.Error, folder: Path) -> Exception:
         return read_only(folder)
     if primary == sqlite3.SQLITE_CANTOPEN and not (folder / CATALOGUE).exists():
         return NoLibrary(f"no library in {folder}: make one with `lookalike index`")
+    if primary == sqlite3.SQLITE_PROTOCOL or code == sqlite3.SQLITE_IOERR_LOCK:
+        return no_locks(folder)
+    if primary == sqlite3.SQLITE_IOERR:
+        return failing(folder, error)
+    if primary == sqlite3.SQLITE_CANTOPEN and not os.access(folder / CATALOGUE, os.R_OK):
+        return LibraryReadOnly(
+            f"no permission to read the library in {folder}: change the permissions of that folder"
+        )
     if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN):
         return LibraryDamaged(
             f"the catalogue in {folder} cannot be read ({error}): bring it back from a backup, "
@@ -181,6 +207,12 @@ def space_rows(connection: sqlite3.Connection) -> list[SpaceRow]:
                       directory, generation, rows, dead, ordered FROM spaces ORDER BY id"""
         )
     ]
+
+
+def newest_image(connection: sqlite3.Connection) -> int:
+    """The highest id that an image ever had: AUTOINCREMENT never gives one twice. 0 if there was none."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'images'").fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def changes(connection: sqlite3.Connection) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import LibraryDamaged, LibraryError, LibraryReadOnly
+from lookalike.errors import LibraryError, LibraryReadOnly
 from lookalike.stores.local.catalogue import (
     CATALOGUE,
     Access,
@@ -22,7 +22,7 @@ from lookalike.stores.local.catalogue import (
     space_rows,
     translated,
 )
-from lookalike.stores.local.matrix import Matrix, load_fitted, map_matrix, space_folder
+from lookalike.stores.local.matrix import Matrix, load_fitted, map_matrix
 from lookalike.stores.local.shelf import Shelf
 from lookalike.stores.local.view import LocalView
 from lookalike.vectors.blocks import Rows
@@ -142,12 +142,15 @@ class Readers:
             try:
                 matrices[row.id] = self._matrix(connection, row)
                 if row.fitted and row.id not in self._fitted:
-                    self._fitted[row.id] = load_fitted(space_folder(self._folder, row))
+                    self._fitted[row.id] = load_fitted(self._folder, row)
             except FileNotFoundError:
                 matrices.pop(row.id, None)
                 missing = True
-            except LibraryDamaged:
-                pass  # said when somebody searches this space; the others are fine
+            except (
+                LibraryError,
+                PermissionError,
+            ):  # said when somebody searches this space; the others are fine
+                matrices.pop(row.id, None)
         fitted = {row.id: self._fitted[row.id] for row in spaces if row.id in self._fitted}
         return matrices, fitted, missing
 

@@ -64,6 +64,7 @@ class LocalStore:
         with translated(folder):
             folder.mkdir(parents=True, exist_ok=True)
             if not (folder / CATALOGUE).exists():
+                _refuse_orphans(folder)
                 with write_lock(folder):
                     connect(folder, "create").close()
         return cls.open(folder, migrations=migrations)
@@ -87,7 +88,10 @@ class LocalStore:
             raise NoLibrary(f"no library in {folder}: make one with `lookalike index`")
         store = cls(folder, read_only=read_only, migrations=migrations, device=device)
         try:
-            if store.format < len(migrations):
+            found = store.format
+            if not found:
+                _refuse_orphans(folder)
+            if found < len(migrations):
                 store._bring_up_to_date()
         except BaseException:
             store.close()
@@ -191,3 +195,13 @@ class LocalStore:
                 Derived(connection).pack()
             finally:
                 connection.close()
+
+
+def _refuse_orphans(folder: Path) -> None:
+    """`LibraryDamaged` where vectors are there without a word on whose they are: the next writer would
+    take a new catalogue's word that they are nobody's, and delete them."""
+    if any(file.stat().st_size for file in folder.glob("spaces/*/vectors-*")):
+        raise LibraryDamaged(
+            f"{folder / CATALOGUE} is empty or gone, but its vectors are there: bring it back from a "
+            "backup, or delete that folder and index again"
+        )

@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.stores.contract import Ids
-from lookalike.stores.local.catalogue import SpaceRow, space_rows, transaction
+from lookalike.stores.local.catalogue import SpaceRow, newest_image, space_rows, transaction
 from lookalike.stores.local.matrix import (
     GENERATION_FILE,
     ID,
     NUMBERS,
     append,
+    ids_are_whole,
     ids_file,
     make_files,
     row_bytes,
@@ -44,8 +45,9 @@ def tidy(folder: Path, connection: sqlite3.Connection) -> dict[str, int]:
     healed: dict[str, int] = {}
     for space in space_rows(connection):
         kept = rows_on_disk(folder, space)
-        if kept < space.rows:
-            healed[space.key] = _compact(folder, connection, space, below=kept)
+        if kept < space.rows or not ids_are_whole(folder, space, newest_image(connection)):
+            # The catalogue knows whose each row is: the ids are written anew from it.
+            healed[space.key] = _compact(folder, connection, space, below=min(kept, space.rows))
         else:
             _cut(folder, space)
     remove_leftovers(folder, connection)

@@ -7,7 +7,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lookalike.errors import UsageError
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.errors import LibraryDamaged, UsageError
 from lookalike.stores.contract import Decision, Entry, Image, Known, Root, Space
 from lookalike.stores.local import decisions as decided
 from lookalike.stores.local import upkeep
@@ -28,6 +31,7 @@ from lookalike.stores.local.index_files import stamp as index_stamp
 from lookalike.stores.local.late import LateIndexer
 from lookalike.stores.local.matrix import (
     directory_name,
+    load_fitted,
     make_files,
     save_fitted,
     space_folder,
@@ -100,6 +104,8 @@ class LocalWriter:
                             f"{row.similarity}, not {space.dim} for {space.similarity}: an "
                             "extractor whose numbers change needs a new revision"
                         )
+                    if space.fitted is not None:
+                        self._mend_fitted(row, space.fitted)
                     return
             with transaction(self._connection):
                 self._insert_space(space, current=all(row.name != space.name for row in rows))
@@ -134,6 +140,14 @@ class LocalWriter:
         make_files(self._folder, row)
         if space.fitted is not None:
             save_fitted(folder, space.fitted)
+
+    def _mend_fitted(self, row: SpaceRow, fitted: Mapping[str, NDArray[np.generic]]) -> None:
+        """The arrays of a space that is there, where they cannot be read any more: its key names their
+        fingerprint, so these are the same."""
+        try:
+            load_fitted(self._folder, row)
+        except (FileNotFoundError, LibraryDamaged):
+            save_fitted(space_folder(self._folder, row), fitted)
 
     def promote(self, space: str) -> None:
         with translated(self._folder):
