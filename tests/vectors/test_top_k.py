@@ -60,11 +60,12 @@ def test_answers_are_those_of_the_plain_loop(
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
 def test_an_answer_does_not_depend_on_the_other_queries_of_the_batch(
-    similarity: Similarity,
+    similarity: Similarity, dtype: type[np.floating]
 ) -> None:
     rng = np.random.default_rng(1)
-    matrix = normalise(rng.standard_normal((3000, 96)))
+    matrix = normalise(rng.standard_normal((3000, 96))).astype(dtype)
     queries = rng.standard_normal((40, 96)).astype(np.float32)
     rows, similarities = top_k(matrix, queries, 12, similarity=similarity)
     for number, query in enumerate(queries):

@@ -24,6 +24,9 @@ FIRST_ROWS = 2048
 CACHE_BYTES = 256 << 10
 """What surely stays in a core's second-level cache."""
 
+FEW = 8
+"""Queries whose product with a row costs less than to widen the row."""
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -43,6 +46,21 @@ class Block:
     def floats(self) -> NDArray[np.float32]:
         """The rows as float32, until the next block's are asked for."""
         return as_float32(self.stored, self.room)
+
+    def products(self, queries: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+        """queries (q, dim) by all rows, into `out` (q, rows).
+
+        For few queries, rows that must be widened are multiplied a cacheful at a time, before they leave
+        the cache again; and for so small a product BLAS starts no threads that would wait for each other.
+        """
+        if len(queries) > FEW or self.stored.dtype == np.float32:
+            np.matmul(queries, self.floats().T, out=out)
+            return
+        step = max(1, CACHE_BYTES // 2 // (len(queries) * self.stored.shape[1]))
+        for start in range(0, len(self.stored), step):
+            some = self.stored[start : start + step]
+            wide = as_float32(some, self.room[: len(some)])
+            np.matmul(queries, wide.T, out=out[:, start : start + step])
 
 
 def blocks(

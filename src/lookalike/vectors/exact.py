@@ -94,15 +94,15 @@ class Pass:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | float, Places]:
         """Scores (q, rows) not below the true ones, by how much they may be above them, both but for
         what `_slack` allows each query; and places that float32 cannot say anything about."""
-        floats = block.floats()
-        size = len(self.queries) * len(floats)
+        size = len(self.queries) * len(block.stored)
         if len(self._room) < size:
             self._room = np.empty(size, np.float32)
         scores = self._room[:size].reshape(len(self.queries), -1)
-        np.matmul(self.queries, floats.T, out=scores)
+        block.products(self.queries, out=scores)
         scores[:, block.out] = -np.inf
         if self.cosine and self.normalised:
             return scores, 0.0, np.empty(0, np.intp)
+        floats = block.floats()
         squares = np.einsum("ij,ij->i", floats, floats)
         odd = np.flatnonzero(~((squares >= SAFE_SQUARES[0]) & (squares <= SAFE_SQUARES[1])))
         odd = odd[block.stored[odd].any(axis=1)]
