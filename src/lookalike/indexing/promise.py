@@ -13,7 +13,7 @@ from lookalike.images.find import Found, find
 from lookalike.images.pool import Pool
 from lookalike.indexing.fitting import reservoir
 from lookalike.indexing.report import Indexing, Promise
-from lookalike.indexing.sources import relatives, resolved
+from lookalike.indexing.sources import among, relatives, resolved
 from lookalike.indexing.tally import settled
 from lookalike.stores.contract import View
 
@@ -31,7 +31,12 @@ class Survey:
         self.to_index = 0
         self._view = view
         self._roots = view.roots() if view else []
-        self._sources = [resolved(source) for source in sources]
+        paths = [resolved(source) for source in sources]
+        known = [among(path, self._roots) for path in paths]
+        self._sources = [
+            path if source is None else source.path
+            for path, source in zip(paths, known, strict=True)
+        ]
         self._options = options
 
     def paths(self, keys: frozenset[str]) -> Iterator[str]:

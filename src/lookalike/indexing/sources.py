@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lookalike.errors import UsageError
 from lookalike.stores.contract import Root, Writer
+from lookalike.stores.paths import within
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +25,21 @@ def place(writer: Writer, roots: Sequence[Root], source: Path) -> Source:
     """The root that a source lies under; a folder outside all roots becomes a root of its own, a file
     outside all roots makes a root of its folder. `UsageError` where the source does not exist."""
     path = resolved(source)
+    there = among(path, roots)
+    if there is None:
+        root = writer.add_root(path if path.is_dir() else path.parent)
+        there = among(path, [root]) or Source(root, path, "")
+    return there
+
+
+def among(path: Path, roots: Iterable[Root]) -> Source | None:
+    """Where a path lies in the first of the roots that it is in, in the spelling of that root: what is
+    found there is named by what comes behind it."""
     for root in roots:
-        if path.is_relative_to(root.path):
-            return Source(root, path, below(path, root))
-    root = writer.add_root(path if path.is_dir() else path.parent)
-    return Source(root, path, below(path, root))
+        inside = within(path, root.path)
+        if inside is not None:
+            return Source(root, root.path / inside, "" if inside == "." else inside)
+    return None
 
 
 def apart(paths: Sequence[Path]) -> list[Path]:
@@ -50,10 +61,6 @@ def resolved(source: Path) -> Path:
         raise UsageError(f"cannot read {source}: {error.strerror}") from error
     except RuntimeError as error:  # Python up to 3.12
         raise UsageError(f"cannot read {source}: a symbolic link that leads to itself") from error
-
-
-def below(path: Path, root: Root) -> str:
-    return "" if path == root.path else path.relative_to(root.path).as_posix()
 
 
 def relatives(paths: Iterable[str], root: Root) -> list[str]:

@@ -14,6 +14,7 @@ from lookalike.query import Picture, Term
 from lookalike.searching.asking import Askers, Work
 from lookalike.searching.stored import Stored, addable
 from lookalike.stores.contract import Image, Root, Space, View
+from lookalike.stores.paths import within
 
 ORIENTATIONS = {
     1: "upright",
@@ -144,6 +145,5 @@ def unchanged(view: View, picture: Path) -> Image | None:
 
 
 def known(view: View, root: Root, path: Path) -> Image | None:
-    if not path.is_relative_to(root.path):
-        return None
-    return view.lookup(root.id, path.relative_to(root.path).as_posix())
+    place = within(path, root.path)
+    return None if place is None else view.lookup(root.id, place)

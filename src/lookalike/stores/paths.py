@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +23,26 @@ def among(view: View, paths: Sequence[Path | str]) -> Ids:
     return ids[np.isin(ids, below)]
 
 
+def within(path: Path, folder: Path) -> str | None:
+    """`path` below a folder, with forward slashes, "." for the folder itself; None where it lies elsewhere.
+    Links on the way to either do not hide it: a folder that was moved leaves one in its place."""
+    spellings = [(Path(os.path.abspath(path)), folder)]  # noqa: PTH100 - as it is written
+    with suppress(OSError, RuntimeError):  # a link that leads to itself
+        spellings.append((path.resolve(), folder.resolve()))
+    for inner, outer in spellings:
+        if inner.is_relative_to(outer):
+            return inner.relative_to(outer).as_posix()
+    return None
+
+
 def images_below(view: View, path: Path) -> list[Image]:
     """The images that a path means: one file, or all below a folder, whether or not they still exist.
     `UsageError` where the library has none there."""
-    whole = path.absolute()
     images = [
         image
         for root in view.roots()
-        if whole.is_relative_to(root.path)
-        for image in view.below(root.id, whole.relative_to(root.path).as_posix())
+        if (place := within(path, root.path)) is not None
+        for image in view.below(root.id, place)
     ]
     if not images:
         raise UsageError(f"the library has no picture at {path}")

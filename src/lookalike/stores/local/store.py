@@ -48,7 +48,10 @@ class LocalStore:
         migrations: Sequence[Migration],
         device: str | None = None,
     ) -> None:
-        folder = folder.absolute()  # the caller may change its working directory
+        # The caller may change its working directory; and its pictures are named without links, so the
+        # folder beside them is too. `.lookalike` itself may be a link to a faster disk.
+        named = folder.name not in ("", "..")
+        folder = folder.parent.resolve() / folder.name if named else folder.resolve()
         self._folder = folder
         self._read_only = read_only or not writable(folder)
         self._migrations = migrations
