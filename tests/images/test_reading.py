@@ -11,7 +11,7 @@ import pytest
 from tests.images.drawing import encode_motif
 
 from lookalike.errors import ImageError, Outcome
-from lookalike.images.reading import read
+from lookalike.images.reading import changed_ns, read
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="no FIFO, no such permissions")
 
@@ -84,3 +84,10 @@ def test_a_huge_film_is_no_picture_and_is_not_read(tmp_path: Path) -> None:
 def test_an_empty_picture_file_is_too_small(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
     assert outcome(tmp_path / "a.jpg").outcome is Outcome.TOO_SMALL
+
+
+def test_dates_beyond_64_bits_are_the_last_that_fit() -> None:
+    class State:
+        st_mtime_ns = 1 << 70
+
+    assert changed_ns(State()) == (1 << 63) - 1  # type: ignore[arg-type]

@@ -15,6 +15,8 @@ from tests.library.drawing import album, draw
 from lookalike import Indexing, Library, Outcome, Progress
 from lookalike.errors import LibraryBusy, UsageError
 from lookalike.extractors.contract import Extractor
+from lookalike.extractors.extraction import Loaded
+from lookalike.indexing import run
 
 
 @pytest.fixture
@@ -150,6 +152,70 @@ def test_an_empty_folder_is_taken_for_a_drive_that_is_not_mounted(
     assert "no file in it" in added.unfound[0][1]
 
 
+@pytest.mark.parametrize("flat", [True, False])
+def test_a_drive_that_is_unplugged_on_the_way_costs_no_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flat: bool
+) -> None:
+    """What is left where it was mounted is an empty folder, or one that others fill meanwhile."""
+    monkeypatch.setattr(run, "CHUNK", 4)
+    monkeypatch.setattr(run, "REPORT_SECONDS", 0.0)
+    photos = tmp_path / "drive"
+    for number in range(24):
+        draw(photos / ("." if flat else f"{number // 4}") / f"{number:02d}.jpg", number)
+    pulled: list[Progress] = []
+
+    def pull(progress: Progress) -> None:
+        if progress.done == 8 and not pulled:
+            pulled.append(progress)
+            photos.rename(tmp_path / "unplugged")
+            photos.mkdir()
+
+    with Library.create(photos, folder=tmp_path / ".lookalike") as library:
+        assert library.add([photos], extractors=["dhash"]).new == 24
+        added = library.add([photos], progress=pull)
+        assert (added.unchanged, added.removed) == (8, 0)
+        assert added.unfound
+        assert library.info().images == 24
+        shutil.rmtree(photos)
+        (tmp_path / "unplugged").rename(photos)
+        assert library.add([photos]).unchanged == 24
+
+
+def test_a_link_that_leads_nowhere_does_not_keep_what_is_gone(
+    library: Library, photos: Path
+) -> None:
+    (photos / "nowhere.jpg").symlink_to("gone.jpg")
+    (photos / "000.jpg").unlink()
+    assert library.add([photos]).removed == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"),
+    [
+        (Outcome.MISSING, "there is no file at this path (any more)"),
+        (Outcome.UNREADABLE, "no permission to read it; change its permissions"),
+        (Outcome.UNREADABLE, "cannot be read: input/output error; check the disk"),
+    ],
+)
+def test_a_file_that_could_not_be_reached_is_tried_again_and_keeps_what_it_has(
+    library: Library, photos: Path, outcome: Outcome, reason: str
+) -> None:
+    def unplugged(self: run.Run, pending: run.Pending, loaded: Loaded) -> Loaded:
+        return Loaded(None, outcome, reason) if pending.path == "000.jpg" else loaded
+
+    with mock.patch.object(run.Run, "_sure", unplugged):
+        added = library.add([photos], extractors=["histogram", "color"])
+    assert dict(added.failed) == {outcome: 1}
+    assert "000.jpg" in vectors(library)  # those that it had
+    assert library.add([photos], extractors=["histogram", "color"]).extended == 1
+    fresh = draw(photos / "fresh.jpg", 61)
+    with mock.patch.object(run.Run, "_sure", lambda *_: Loaded(None, outcome, reason)):
+        assert dict(library.add([photos]).failed) == {outcome: 1}
+    again = library.add([photos])
+    assert (again.changed, again.known_failures) == (1, 0)
+    assert library.search(fresh, k=1).hits[0].path == "fresh.jpg"
+
+
 def test_globs_choose_files_and_forget_none(library: Library, photos: Path) -> None:
     draw(photos / "new.png", 50)
     added = library.add([photos], options=Indexing(include=("*.png",)))
@@ -266,3 +332,15 @@ def test_an_extractor_of_ones_own_works_like_a_built_in_one(photos: Path, toy: E
         library.add([photos], extractors=[toy])
         hits = library.search(photos / "000.jpg", k=2).hits
         assert hits[0].path == "000.jpg" and hits[0].similarity == pytest.approx(1.0)
+
+
+def test_a_file_from_the_far_future_is_indexed_and_known_again(
+    library: Library, photos: Path
+) -> None:
+    far = draw(photos / "far.jpg", 50)
+    os.utime(far, ns=(0, 1 << 63))  # beyond 64 bits with a sign
+    if far.stat().st_mtime_ns < 1 << 63:
+        pytest.skip("this file system knows no such date")
+    assert library.add([photos]).new == 1
+    assert library.add([photos]).unchanged == 9
+    assert library.search(far, k=1).hits[0].path == "far.jpg"

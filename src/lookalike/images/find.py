@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from lookalike.errors import UsageError
 from lookalike.images.globs import Globs
 from lookalike.images.listing import RUN_NAMES, Entry, in_order, unordered
+from lookalike.images.reading import changed_ns
 
 OnError = Callable[[str, str], None]
 """Called with the path and the reason, in words, for each folder or file that cannot be entered."""
@@ -79,7 +80,7 @@ def find(
                     report(path, _reason(error))
                     continue
                 if stat.S_ISREG(state.st_mode):
-                    yield Found(path, state.st_size, state.st_mtime_ns)
+                    yield Found(path, state.st_size, changed_ns(state))
 
     return stream()
 

@@ -14,6 +14,9 @@ from lookalike.images.sniff import HEAD_BYTES, refusal
 MAX_FILE_BYTES = 1 << 30
 """No picture of 512 megapixels in the formats read here is larger, unless it is uncompressed."""
 
+SHUT, UNOPENED, UNREAD = "no permission to read it", "cannot be opened: ", "cannot be read: "
+"""How reasons begin where nothing of the content was seen."""
+
 # O_NONBLOCK: opening a FIFO would otherwise wait for a writer, for ever. O_BINARY is Windows'.
 _OPEN_FLAGS = (
     os.O_RDONLY
@@ -53,14 +56,24 @@ def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_FILE_BYTES) -> Co
             raise ImageError(Outcome.UNREADABLE, "is a folder, a pipe or a device, not a file")
         data = _read_all(handle, os.fspath(path), state.st_size, max_bytes)
     except OSError as error:
-        raise ImageError(
-            Outcome.UNREADABLE, f"cannot be read: {_cause(error)}; check the disk"
-        ) from None
+        raise ImageError(Outcome.UNREADABLE, f"{UNREAD}{_cause(error)}; check the disk") from None
     except MemoryError:
         raise ImageError(Outcome.OUT_OF_MEMORY, "is too big for the memory allowed") from None
     finally:
         os.close(handle)
-    return Content(data, hashlib.sha256(data).digest(), len(data), state.st_mtime_ns)
+    return Content(data, hashlib.sha256(data).digest(), len(data), changed_ns(state))
+
+
+def is_elsewhere(outcome: Outcome, reason: str) -> bool:
+    """Whether it was not the file's content that failed but its place: gone meanwhile (a drive that was
+    unplugged), shut, or on a failing disk. That may be mended without the file's changing."""
+    return outcome is Outcome.MISSING or reason.startswith((SHUT, UNOPENED, UNREAD))
+
+
+def changed_ns(state: os.stat_result) -> int:
+    """When a file was changed, as a catalogue can hold it: 64 bits of nanoseconds end in the year 2262, and
+    file systems keep whatever a broken clock says."""
+    return max(-(1 << 63), min(state.st_mtime_ns, (1 << 63) - 1))
 
 
 def _read_all(handle: int, name: str, size: int, max_bytes: int) -> bytes:
@@ -89,10 +102,10 @@ def _cannot_open(error: OSError) -> ImageError:
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
         return ImageError(Outcome.MISSING, "there is no file at this path (any more)")
     if error.errno in (errno.EACCES, errno.EPERM):
-        return ImageError(Outcome.UNREADABLE, "no permission to read it; change its permissions")
+        return ImageError(Outcome.UNREADABLE, f"{SHUT}; change its permissions")
     if error.errno == errno.ENXIO:
         return ImageError(Outcome.UNREADABLE, "is a folder, a pipe or a device, not a file")
-    return ImageError(Outcome.UNREADABLE, f"cannot be opened: {_cause(error)}")
+    return ImageError(Outcome.UNREADABLE, f"{UNOPENED}{_cause(error)}")
 
 
 def _cause(error: OSError) -> str:

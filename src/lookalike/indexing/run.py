@@ -6,20 +6,30 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from lookalike.errors import Outcome
+from lookalike.errors import Outcome, UsageError
 from lookalike.extractors.contract import Extractor, space_key
 from lookalike.extractors.extraction import Extraction, Loaded, Task
 from lookalike.images.find import Found, count, find
 from lookalike.images.pool import Pool
+from lookalike.images.reading import is_elsewhere
 from lookalike.indexing.inference import Inference
 from lookalike.indexing.report import Added, Indexing, Progress, ProgressCallback
 from lookalike.indexing.sidecars import Descriptions
 from lookalike.indexing.sources import Source, relatives
-from lookalike.indexing.tally import EMPTY, NOT_A_PICTURE, Tally, failed_before, kind, settled
+from lookalike.indexing.tally import (
+    EMPTY,
+    NOT_A_PICTURE,
+    Tally,
+    failed_before,
+    kind,
+    settled,
+    unchanged,
+)
 from lookalike.indexing.twins import Twins
 from lookalike.stores.contract import Entry, Known, Root, Writer
 
@@ -72,6 +82,7 @@ class Run:
         self._twins = Twins(writer, self._keys, self._folders, failed=not options.retry_failed)
         self._flushed = self._reported = self._started = time.monotonic()
         self._total: int | None = None
+        self._unread = False  # whether a part of the sources was not seen
         self._again: Callable[[Task], Loaded]
         self._progress = progress
         self._beside = Descriptions(writer.sidecars) if options.sidecars else None
@@ -120,12 +131,11 @@ class Run:
         )
 
     def _sweep(self, source: Source) -> int:
-        """Forget what is gone below the source. Not where a part of it could not be read, nor where
-        it holds no file at all (a drive that is not mounted is an empty folder), nor under globs, which
-        hide files that still exist."""
+        """Forget what is gone below the source. Not where a part of it could not be read or went away
+        meanwhile, nor where it holds no file at all (a drive that is not mounted is an empty folder), nor
+        under globs, which hide files that still exist."""
         options, tally = self._options, self.tally
-        unread = any(Path(path).is_dir() for path, _ in tally.unfound)
-        if options.include or options.exclude or unread or not source.path.is_dir():
+        if options.include or options.exclude or self._unread or not source.path.is_dir():
             return 0
         if not tally.seen[source.path]:
             tally.unfound.append((str(source.path), EMPTY))
@@ -134,16 +144,23 @@ class Run:
             self._writer.sidecars.sweep(source.root.id, source.below)
         return self._writer.sweep(source.root.id, source.below)
 
+    def _cannot_enter(self, path: str, reason: str) -> None:
+        """A link that leads nowhere is what it is; anything else was there a moment ago, and whoever has
+        lost one file may have lost the drive with all others."""
+        self.tally.unfound.append((path, reason))
+        self._unread = self._unread or not Path(path).is_symlink()
+
     def _count(self, sources: Sequence[Source], stop: threading.Event) -> None:
         options = self._options
         paths = [source.path for source in sources]
-        self._total = count(
-            paths,
-            include=options.include,
-            exclude=options.exclude,
-            skip=self._skip,
-            stop=stop.is_set,
-        )
+        with suppress(UsageError):  # the source has gone meanwhile: the walk itself will say so
+            self._total = count(
+                paths,
+                include=options.include,
+                exclude=options.exclude,
+                skip=self._skip,
+                stop=stop.is_set,
+            )
 
     def _tasks(self, sources: Sequence[Source]) -> Iterator[Task]:
         """The files that need work; unchanged ones are settled on the way."""
@@ -153,7 +170,7 @@ class Run:
                 include=self._options.include,
                 exclude=self._options.exclude,
                 skip=self._skip,
-                on_error=lambda path, reason: self.tally.unfound.append((path, reason)),
+                on_error=self._cannot_enter,
             )
             while chunk := list(islice(found, CHUNK)):
                 self.tally.seen[source.path] += len(chunk)
@@ -199,7 +216,7 @@ class Run:
 
     def _keep(self, pending: Pending, loaded: Loaded) -> None:
         """What became of a file goes into the batch, and that into the store when it is full."""
-        self._entries.append(self._entry(pending, self._sure(pending, loaded)))
+        self._take(pending, self._sure(pending, loaded))
         late = time.monotonic() - self._flushed > FLUSH_SECONDS
         if len(self._entries) >= BATCH or late:
             self._flush()
@@ -210,8 +227,23 @@ class Run:
         for pending, loaded in inference.left_over():
             if loaded.known and not self._twins.of(pending.found.size, loaded.hash):
                 break  # to be read once more, for which there are no workers any more
-            self._entries.append(self._entry(pending, loaded))
+            self._take(pending, loaded)
         self._flush()
+
+    def _take(self, pending: Pending, loaded: Loaded) -> None:
+        """Into the batch; but a picture that is known and has not changed, whose file was gone or shut when
+        it should be read for one more space, keeps what it has."""
+        known = pending.known
+        if (
+            known is not None
+            and known.outcome is Outcome.INDEXED
+            and unchanged(known, pending.found)
+            and is_elsewhere(loaded.outcome, loaded.reason)
+        ):
+            self.tally.failed[loaded.outcome] += 1
+            self._writer.keep([known.id])
+        else:
+            self._entries.append(self._entry(pending, loaded))
 
     def _sure(self, pending: Pending, loaded: Loaded) -> Loaded:
         """A file whose twin has changed or gone since the worker was told of it is read once more."""

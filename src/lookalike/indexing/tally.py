@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lookalike.errors import Outcome
 from lookalike.images.find import Found
+from lookalike.images.reading import is_elsewhere
 from lookalike.indexing.report import Added, Indexing
 from lookalike.stores.contract import Entry, Image, Known
 
@@ -61,14 +62,19 @@ def failed_before(reason: str) -> str:
     return "not_pictures" if reason.startswith(NOT_A_PICTURE) else "known_failures"
 
 
+def unchanged(known: Known, found: Found) -> bool:
+    """By size and date."""
+    return (known.size, known.mtime_ns) == (found.size, found.mtime_ns)
+
+
 def settled(known: Known, found: Found, keys: frozenset[str], options: Indexing) -> bool:
     """Whether a file needs no work: unchanged by size and date, with a vector in every space, or
-    known to fail."""
-    if (known.size, known.mtime_ns) != (found.size, found.mtime_ns):
+    known to fail for what is in it."""
+    if not unchanged(known, found):
         return False
     if known.outcome is Outcome.INDEXED:
         return keys <= known.spaces
-    return not options.retry_failed
+    return not options.retry_failed and not is_elsewhere(known.outcome, known.reason)
 
 
 def kind(known: Known | None, entry: Entry) -> str:

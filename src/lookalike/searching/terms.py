@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
 from lookalike.extractors.extraction import Task
+from lookalike.images.reading import changed_ns
 from lookalike.query import Picture, Term
 from lookalike.searching.asking import Askers, Work
 from lookalike.searching.stored import Stored, addable
@@ -139,7 +140,7 @@ def unchanged(view: View, picture: Path) -> Image | None:
     except (OSError, RuntimeError):
         return None
     image = next(filter(None, (known(view, root, path) for root in view.roots())), None)
-    if image is None or (image.size, image.mtime_ns) != (stat.st_size, stat.st_mtime_ns):
+    if image is None or (image.size, image.mtime_ns) != (stat.st_size, changed_ns(stat)):
         return None
     return image
 
