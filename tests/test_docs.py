@@ -38,3 +38,13 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
     for link in links:
         if not link.startswith(("http:", "https:")):
             assert (page.parent / link).exists(), f"{page.name} links to {link}"
+
+
+def test_every_model_that_a_page_or_a_help_text_names_is_known() -> None:
+    from lookalike.models.presets import MODELS
+
+    known = set(MODELS) | {"onnx:mobilenet_v2_1.0_224"}  # a folder
+    files = [*PAGES, *sorted((ROOT / "src" / "lookalike" / "cli").glob("*.py"))]
+    for file in files:
+        named = re.findall(r"\b(?:onnx|clip):[a-z0-9][\w.-]*(?![\w/.-])", file.read_text("utf-8"))
+        assert set(named) <= known, file.name

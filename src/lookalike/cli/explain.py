@@ -66,7 +66,7 @@ def command(
     \b
     lookalike explain cat.jpg
     lookalike explain cat.jpg another.jpg --by color -o why.png
-    lookalike explain shop.jpg --text "a red shoe" --by clip:siglip2-base
+    lookalike explain shop.jpg --text "a red shoe" --by clip:siglip2
     """
     from lookalike.explaining.explainer import Explainer
     from lookalike.extractors.table import parse

@@ -93,7 +93,7 @@ EXTRACTORS: Mapping[str, Offer] = {
 
 
 def load(spec: str) -> Extractor:
-    """The extractor of that name: "color", "onnx:resnet-50", "./my-model" (a folder that `lookalike
+    """The extractor of that name: "color", "onnx:resnet50", "./my-model" (a folder that `lookalike
     train` wrote), or one that a plug-in offers.
 
     Raises UnknownExtractor, listing the known ones; UsageError where a plug-in is broken, and
