@@ -131,8 +131,17 @@ def test_a_malformed_filter_is_said_and_can_be_taken_away(open_page: Open) -> No
     page = open_page("?where=price+<<+5")
     page.wait_for_selector(".refusal")
     assert "price" in page.inner_text(".refusal p")
+    assert not page.locator("text=Try again").count(), "the same filter is refused again"
     page.click("#refine >> text=Take the filter away")
     assert tiles(page)
+
+
+def test_words_that_no_caption_has_are_answered_with_where_they_were_looked_up(
+    open_page: Open,
+) -> None:
+    page = open_page("?text=submarine")
+    page.wait_for_selector(".empty")
+    assert page.inner_text(".empty p").startswith("No caption or keyword has these words.")
 
 
 def test_a_broken_picture_is_said_and_the_page_goes_on(open_page: Open) -> None:
@@ -158,7 +167,8 @@ def test_a_server_that_is_gone_is_said_and_tried_again(open_page: Open) -> None:
     page.hover(f"[data-id='{first}']")
     page.click(f"[data-id='{first}'] .plus")
     page.wait_for_selector(".refusal")
-    assert "Is `lookalike serve` still running?" in page.inner_text(".refusal p")
+    assert "Is lookalike serve still running?" in page.inner_text(".refusal p")
+    assert page.inner_text(".refusal code") == "lookalike serve"
     page.unroute("**/api/search*")
     page.click("text=Try again")
     page.wait_for_selector("text=The most alike of")

@@ -84,7 +84,7 @@ function draw() {
 
 function nothing() {
   return el("div", { class: "empty" }, el("h2", {}, "No duplicates"),
-    el("p", {}, found?.searched ? `${counted(found.searched, "picture")} were compared.` : "", ` ${found?.missing ?? ""}`));
+    el("p", {}, found?.searched ? `${counted(found.searched, "picture was", "pictures were")} compared.` : "", ` ${found?.missing ?? ""}`));
 }
 
 function rail() {

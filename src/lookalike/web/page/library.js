@@ -20,7 +20,7 @@ export async function showLibrary(place, { fresh }) {
       el("h1", {}, facts.name ? `Library “${facts.name}”` : "Library"), figures(),
       facts.roots?.length ? el("p", { class: "soft" }, `From ${facts.roots.join(", ")}.${facts.version ? ` Lookalike ${facts.version}.` : ""}`) : null,
       adding(), spacesTable(),
-      el("section", { id: "failures" }, el("h2", {}, "Files that could not be read"), el("div", { class: "failures" }))));
+      el("section", { id: "failures" }, el("h2", {}, "Files that are not indexed"), el("div", { class: "failures" }))));
     asked = "";
   }
   if (fresh || asked !== state.outcome) {
@@ -35,7 +35,7 @@ function figures() {
   const other = facts.outcomes?.unsupported ?? 0;
   const figure = (n, name) => el("div", {}, el("dt", {}, name), el("dd", {}, n));
   return el("dl", { class: "figures" },
-    figure(count(facts.images), "pictures"), figure(count(failed), "could not be read"), other ? figure(count(other), "other files") : null);
+    figure(count(facts.images), "pictures"), figure(count(failed), "could not be read"), other ? figure(count(other), "of other kinds") : null);
 }
 
 function spacesTable() {
@@ -44,7 +44,7 @@ function spacesTable() {
       el("thead", {}, el("tr", {}, ["Extractor", "Pictures", "Numbers a picture", "Similarity", "Words"].map((name) => el("th", { scope: "col" }, name)))),
       el("tbody", {}, facts.spaces.map((space) => el("tr", {}, el("th", { scope: "row" }, space.name), el("td", {}, count(space.count)),
         el("td", {}, count(space.dim)), el("td", {}, space.similarity), el("td", {}, space.words ? "yes" : "no")))))),
-    facts.captions ? el("p", { class: "soft" }, "Words are looked for in the pictures' captions, too.") : null);
+    facts.captions ? el("p", { class: "soft" }, `Words are looked for in the pictures' captions${facts.spaces.some((space) => space.words) ? ", too" : ""}.`) : null);
 }
 
 /** Pictures can be added where the server may write; the indexing that follows is told on every screen. */

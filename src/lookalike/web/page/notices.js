@@ -2,12 +2,17 @@
 
 import { button, el } from "./dom.js";
 
+const ASKED_WRONGLY = [400, 422];   // the same question has the same answer
+
+/** A message's parts; what stands in backticks is to be typed, and is not broken anywhere. */
+const withCode = (text) => text.split("`").map((part, at) => (at % 2 ? el("code", {}, part) : part));
+
 /** A failure in place of what it prevented, with a way to try again. */
 export function refuse(error, again) {
   const said = error.status === undefined ? `The page made a mistake: ${error.message}` : error.message;
   const notice = el("div", { class: "refusal", role: "alert" },
-    el("p", {}, said),
-    again ? button("Try again", null, () => again(notice)) : null);
+    el("p", {}, withCode(said)),
+    again && !ASKED_WRONGLY.includes(error.status) ? button("Try again", null, () => again(notice)) : null);
   if (error.status === undefined) console.error(error);
   return notice;
 }

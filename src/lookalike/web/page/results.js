@@ -89,7 +89,7 @@ function draw(place, key, answer, pages) {
   cache.set(key, one);
   if (cache.size > KEPT) cache.delete(cache.keys().next().value);
   const first = pictures(answer);
-  fill(place, asked(state) ? null : welcome(answer), summary(one), first.length ? one.gallery.node : nothing());
+  fill(place, asked(state) ? null : welcome(answer), summary(one), first.length ? one.gallery.node : nothing(answer));
   pages.forEach((each, at) => one.gallery.append(sections(one, pictures(each)), at === pages.length - 1 && !each.next_offset));
   scrollTo({ top: remembered(), behavior: "instant" });
   announce(first.length ? found(answer) : "Nothing found.");
@@ -168,11 +168,12 @@ function summary(one) {
       taken !== undefined && seconds(taken)].filter(Boolean).join(" · ")));
 }
 
-function nothing() {
+function nothing(answer) {
   const filtered = state.where !== "";
   return el("div", { class: "empty" },
     el("h2", {}, asked(state) ? "Nothing found" : filtered ? "No picture passes the filter" : "The library is empty"),
-    el("p", {}, filtered ? "No picture that passes the filter answers this. Take the filter away, or make it wider."
+    el("p", {}, filtered ? `${asked(state) ? "No picture that passes the filter answers this. " : ""}Take the filter away, or make it wider.`
+      : answer.by === "captions" ? "No caption or keyword has these words. Try others, or a picture."
       : state.min_relevance ? "No picture is as alike as you ask for. Let weaker ones be shown, too."
         : asked(state) ? "Try other words, or a picture."
           : "Index a folder with lookalike index, and this page shows it as it grows."),
