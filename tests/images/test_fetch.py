@@ -58,7 +58,8 @@ def sends(
         "127.0.0.1", "127.9.9.9", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254",
         "100.64.0.1", "224.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1", "::", "::1", "fe80::1",
         "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1", "::ffff:127.0.0.1", "::ffff:8.8.8.8",
-        "2002:7f00:1::", "2001:0:1::1", "64:ff9b::7f00:1", "2001:db8::1", "nonsense", "",
+        "2002:7f00:1::", "2001:0:1::1", "64:ff9b::7f00:1", "2001:db8::1", "64:ff9b:1::7f00:1", "::7f00:1",
+        "fec0::1", "3fff::1", "192.0.0.8", "nonsense", "",
     ],
 )  # fmt: skip
 def test_an_address_that_is_not_of_the_public_internet_is_none(address: str) -> None:
@@ -163,10 +164,10 @@ def test_too_many_bytes_are_not_read(said: dict[str, str]) -> None:
         fetch(url, limits, resolve=lambda *_: ["127.0.0.1"], public=lambda _: True)
 
 
-def test_a_site_that_trickles_is_given_up() -> None:
+@pytest.mark.parametrize("before", ["", "HTTP/1.1 200 OK\r\nX: ", "HTTP/1.1 200 OK\r\n\r\n"])
+def test_a_site_that_trickles_is_given_up(before: str) -> None:
     def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
-        handler.end_headers()
+        handler.wfile.write(before.encode())
         for _ in range(100):
             try:
                 handler.wfile.write(b"x")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.types import Message, Receive
 from tests.library.drawing import album, draw
 from tests.web.conftest import ADDRESS, MARKED
 from tests.web.running import running, said
@@ -19,8 +22,10 @@ from lookalike.images.needs import Limits
 from lookalike.library import Library
 from lookalike.web.app import create_app
 from lookalike.web.asking import question_of
+from lookalike.web.bodies import Bodies
 from lookalike.web.hiding import without_places
 from lookalike.web.rates import Buckets, Rates
+from lookalike.web.refusals import Refusal
 from lookalike.web.settings import Settings
 from lookalike.web.words import Words
 
@@ -292,6 +297,35 @@ def test_too_many_bytes_are_refused_before_they_are_sent(library: Library) -> No
         endless = f"{head}Transfer-Encoding: chunked\r\n\r\n".encode() + chunk * 4
         assert said(port, endless).startswith(b"HTTP/1.1 413 ")
         assert b" 200 OK" in said(port, get("/health", port))
+
+
+def test_all_that_is_sent_at_a_time_together_is_limited() -> None:
+    piece = bytes(100_000)
+    held = Bodies(Settings(max_upload_bytes=100_000))
+
+    async def sent() -> Message:
+        return {"type": "http.request", "body": piece, "more_body": False}
+
+    async def send(stack: ExitStack, receive: Receive = sent) -> None:
+        await stack.enter_context(held.measured(receive))()
+
+    async def small() -> Message:
+        return {"type": "http.request", "body": bytes(100), "more_body": False}
+
+    async def visitors() -> None:
+        with ExitStack() as stack:
+            for _ in range(10):
+                await send(stack)
+            with pytest.raises(Refusal, match="others are sending") as refused, ExitStack() as one:
+                await send(one)
+            assert refused.value.status == 503
+            await send(stack, small)  # a question without a picture is always heard
+            assert held.here == 10 * len(piece) + 100
+        assert held.here == 0
+        with ExitStack() as stack:
+            await send(stack)
+
+    asyncio.run(visitors())
 
 
 def test_a_body_that_never_ends_is_given_up(library: Library) -> None:

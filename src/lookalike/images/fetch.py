@@ -11,15 +11,24 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from lookalike.errors import UsageError
 
-NAT64 = ipaddress.ip_network("64:ff9b::/96")
+NEVER = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "64:ff9b::/96", "64:ff9b:1::/48", "fec0::/10", "3fff::/20", "192.0.0.0/24", "192.88.99.0/24",
+    )
+)  # fmt: skip
+"""Networks that `ipaddress` takes for public, some versions of it at least: IPv4 in IPv6 (RFC 6052, 8215),
+addresses of a site (RFC 3879), of documents (RFC 9637) and of protocols (RFC 6890, 7526)."""
 CHUNK = 1 << 16
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 PORTS = {"http": 80, "https": 443}
@@ -47,9 +56,9 @@ def is_public(address: str) -> bool:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    if isinstance(ip, ipaddress.IPv6Address) and (
-        ip.ipv4_mapped or ip.sixtofour or ip.teredo or ip in NAT64
-    ):
+    if isinstance(ip, ipaddress.IPv6Address) and (ip.ipv4_mapped or ip.sixtofour or ip.teredo):
+        return False
+    if any(ip in network for network in NEVER):
         return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
@@ -113,12 +122,13 @@ def ask(parts: SplitResult, target: str, limits: Fetching, until: float) -> byte
     """The content at an address, or where else it is."""
     host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
     connection = HTTPConnection(host, port)
+    clock = threading.Timer(max(0.0, until - time.monotonic()), cut, [connection])
+    clock.daemon = True
+    clock.start()
     try:
-        plain = socket.create_connection((target, port), timeout=left(until))
-        connection.sock = plain
+        connection.sock = socket.create_connection((target, port), timeout=left(until))
         if parts.scheme == "https":
-            context = ssl.create_default_context()
-            connection.sock = context.wrap_socket(plain, server_hostname=host)
+            shake_hands(connection, host)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.request("GET", path, headers={"Accept": "image/*", "User-Agent": "lookalike"})
         response = connection.getresponse()
@@ -127,12 +137,32 @@ def ask(parts: SplitResult, target: str, limits: Fetching, until: float) -> byte
         if response.status != 200:
             raise UsageError(f"cannot fetch the picture: {host} answers with {response.status}")
         return content(response, connection, limits, until)
-    except TimeoutError:
-        raise UsageError(f"cannot fetch the picture: it takes over {limits.seconds:g} s") from None
     except (OSError, HTTPException, ValueError) as error:
+        if isinstance(error, TimeoutError) or time.monotonic() >= until:
+            why = f"cannot fetch the picture: it takes over {limits.seconds:g} s"
+            raise UsageError(why) from None
         raise UsageError(f"cannot fetch the picture from {host}: {cause(error)}") from None
     finally:
+        clock.cancel()
         connection.close()
+
+
+def shake_hands(connection: HTTPConnection, host: str) -> None:
+    """TLS over the connection, whose socket can be cut meanwhile."""
+    context = ssl.create_default_context()
+    wrapped = context.wrap_socket(
+        connection.sock, server_hostname=host, do_handshake_on_connect=False
+    )
+    connection.sock = wrapped
+    wrapped.do_handshake()
+
+
+def cut(connection: HTTPConnection) -> None:
+    """End what goes on at a connection. A socket's own timeout begins anew with every byte, so that a head
+    which comes byte by byte would be listened to for days."""
+    if connection.sock is not None:
+        with suppress(OSError):
+            socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
 
 
 def content(
@@ -146,6 +176,7 @@ def content(
         left(until)
         part = response.read1(CHUNK)
         if not part:
+            left(until)  # an end that the clock made is none
             return b"".join(parts)
         parts.append(part)
         size += len(part)

@@ -32,7 +32,7 @@ from lookalike.errors import LookalikeError, named
 from lookalike.indexing.exporting import Outline
 from lookalike.library import Library
 from lookalike.web.apart import environment, step_back
-from lookalike.web.guard import SLOWEST
+from lookalike.web.bodies import SLOWEST
 from lookalike.web.refusals import Refusal
 
 T = TypeVar("T")

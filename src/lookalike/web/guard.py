@@ -3,7 +3,6 @@ line of log, which never has the words or pictures of a question in it."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lookalike.web import access
+from lookalike.web.bodies import Bodies, too_large
 from lookalike.web.rates import Rates
 from lookalike.web.refusals import Refusal, answer_refusal
 from lookalike.web.settings import Settings
@@ -37,9 +37,6 @@ ALWAYS = (
     (b"x-frame-options", b"DENY"),
 )
 
-SLOWEST = 500_000
-"""Bytes a second at which bodies must come and go, beside the seconds that any may take: 4 megabits."""
-
 Watch = Callable[[str, str, int, float], None]
 """Told of every answer: method, path, status, seconds."""
 
@@ -54,6 +51,7 @@ class Guard:
         self._settings = settings
         self._rates = rates
         self._watch = watch
+        self._bodies = Bodies(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -85,7 +83,8 @@ class Guard:
             if first is not None:
                 await first(scope, receive, send)
                 return
-            await self._app(scope, self._measured(scope, receive), send)
+            with self._bodies.measured(receive) as receiving:
+                await self._app(scope, receiving, send)
         except Exception as error:  # a refusal, or a mistake of ours
             answer = await answer_refusal(Request(scope), error)
             if not statuses:
@@ -137,32 +136,6 @@ class Guard:
                 response.headers["Set-Cookie"] = access.cookie(token, port, secure=secure)
         return response
 
-    def _measured(self, scope: Scope, receive: Receive) -> Receive:
-        """Receives a body that is neither too large nor too slow."""
-        most = self._settings.max_upload_bytes
-        until = time.monotonic() + self._settings.body_seconds
-        received, ended = 0, False
-
-        async def receiving() -> Message:
-            nonlocal received, ended
-            if ended:  # what comes now is only that the client went away
-                return await receive()
-            try:
-                left = until + received / SLOWEST - time.monotonic()
-                message = await asyncio.wait_for(receive(), max(0.0, left))
-            except TimeoutError:
-                raise Refusal(
-                    408, "the request's body took too long to arrive", {"Connection": "close"}
-                ) from None
-            if message["type"] == "http.request":
-                received += len(message.get("body", b""))
-                ended = not message.get("more_body", False)
-                if received > most:
-                    raise too_large(self._settings)
-            return message
-
-        return receiving
-
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         if self._watch:
             route = scope.get("route")
@@ -176,13 +149,6 @@ class Guard:
 def raise_if(refusal: Refusal | None) -> None:
     if refusal is not None:
         raise refusal
-
-
-def too_large(settings: Settings) -> Refusal:
-    most = settings.max_upload_bytes / 1e6
-    return Refusal(
-        413, f"too large: a request may send at most {most:g} MB", {"Connection": "close"}
-    )
 
 
 def headers_of(scope: Scope) -> dict[str, str]:

@@ -23,7 +23,7 @@ class Settings:
                       processes of one server; None: a temporary folder
     max_upload_bytes  of a whole request, and of one picture
     body_seconds      within which a request's body must have arrived, beside the time that its bytes take
-                      at the slowest rate that is borne (`guard.SLOWEST`)
+                      at the slowest rate that is borne (`bodies.SLOWEST`)
     max_k, deepest    hits of one answer, and how far down an answer may be paged
     max_batch         questions of one batch
     kept_bytes        of all uploads together; the oldest go first
