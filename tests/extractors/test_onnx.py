@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import json
 import os
+import subprocess
+import sys
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -478,3 +480,18 @@ def test_ctrl_c_while_the_runtime_is_loaded_stays_ctrl_c(monkeypatch: pytest.Mon
     monkeypatch.setattr("sys.meta_path", [Interrupted()])
     with pytest.raises(KeyboardInterrupt):
         _import_runtime()
+
+
+def test_the_runtime_reports_to_nobody(tmp_path: Path) -> None:
+    """What it prepares for its reports appears in the temporary folder as soon as it is imported."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "CI" and not name.startswith("ORT_")  # where it would be silent by itself
+    }
+    subprocess.run(
+        [sys.executable, "-c", "import lookalike, onnxruntime"],
+        check=True,
+        env=environment | {"TMPDIR": str(tmp_path)},
+    )
+    assert not list(tmp_path.iterdir())
