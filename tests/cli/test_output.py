@@ -4,10 +4,12 @@ import io
 import json
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
-from lookalike.cli import output
+from lookalike.cli import answers, finding, output
+from lookalike.query import Hit, Hits, Query, Term
 
 
 class Terminal(io.StringIO):
@@ -85,6 +87,39 @@ def test_a_file_name_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out == "path\na\ufffd[2Jb\ufffdc.jpg\n"
 
 
+def test_whatever_is_written_to_a_terminal_cannot_steer_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evil = "a\x1b[2J\x9b2J\x1b]0;t\x07\rb\u202egpj.exe\x1b[8m"
+    seen = "a\ufffd[2J\ufffd2J\ufffd]0;t\ufffd\ufffdb\ufffdgpj.exe\ufffd[8m"
+    assert output.printable(f"{evil}\n") == f"{seen}\ufffd"
+    assert output.printable(os.fsdecode(b"\x9b2J")) == "\ufffd2J"
+    for stream in (sys.stdout, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    output.put(f"\x1b[2mpath\x1b[0m\t\n{evil}")
+    output.put_path(evil)
+    output.put_path(evil, null=True)  # somebody who asks for it has a program that reads it
+    output.note(evil)
+    written = capsys.readouterr()
+    assert written.out == f"\x1b[2mpath\x1b[0m\t\n{seen}\n{seen}\n{evil}\0"
+    assert written.err == f"{seen}\n"
+
+
+def test_programs_get_names_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    output.put_path("a\x1b[2Jb\u202e")
+    assert capsys.readouterr().out == "a\x1b[2Jb\u202e\n"
+
+
+@pytest.mark.parametrize("name", ["-rf", "=cmd|'!A1", "+1", "@sum", "\t=1"])
+def test_a_name_that_would_be_a_flag_or_a_formula_is_shown_as_a_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert finding.shown(tmp_path / name) == f"./{name}"
+    assert finding.shown(tmp_path / "a" / name) == f"a/{name}"
+    assert finding.shown(tmp_path / ".lookalike" / "imported" / name) == f"./{name}"
+
+
 def test_json_keeps_letters_and_escapes_what_is_no_unicode() -> None:
     assert output.as_json({"path": "Müller.jpg"}, indent=None) == '{"path": "Müller.jpg"}'
     broken = os.fsdecode(b"m\xfcller.jpg")
@@ -107,3 +142,10 @@ def test_no_color_and_dumb_terminals_are_respected(monkeypatch: pytest.MonkeyPat
     assert output.is_terminal(Terminal())
     monkeypatch.setenv("TERM", "dumb")
     assert not output.is_terminal(Terminal())
+
+
+def test_a_csv_of_hits_holds_no_formula(capsys: pytest.CaptureFixture[str]) -> None:
+    hit = Hit(rank=1, id=1, path="=cmd|' /C calc'!A1.jpg", root=Path("photos"), similarity=1.0)
+    hits = Hits((hit,), "color", "cosine", exact=True, searched=1, seconds={})
+    answers.write_hits(hits, "csv", query=Query((Term(image=1),)))
+    assert capsys.readouterr().out.splitlines()[1].startswith("1,./=cmd|' /C calc'!A1.jpg,1.0,")

@@ -224,6 +224,32 @@ def test_broken_sidecars_are_counted_and_named_and_hurt_nothing(
     assert metadata(library)["a.jpg"] == {"kind": "cat"}
 
 
+@pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")
+@pytest.mark.parametrize("name", ["a.txt", "a.jpg.json"])
+def test_a_link_puts_no_file_from_elsewhere_into_a_caption(
+    library: Library, photos: Path, name: str
+) -> None:
+    secret = photos.parent / "secret"
+    secret.write_text('{"caption": "secret"}')
+    (photos / name).symlink_to(secret)
+    (photos / "trip" / "words.txt").write_text("on a hill")
+    (photos / "trip" / "c.txt").symlink_to("words.txt")
+    added = index(library, photos)
+    assert [(Path(path).name, why) for path, why in added.broken_examples] == [
+        (name, "a link to a file outside the folder")
+    ]
+    said = {"caption": "on a hill"}
+    assert metadata(library) == {"trip/c.jpg": said, "trip/c.png": said}
+
+
+def test_a_number_too_large_for_one_stays_a_text(library: Library, photos: Path) -> None:
+    table = photos / "prices.csv"
+    table.write_text("path,price\na.jpg,1.0e999\nb.jpg,-2.5e400\ntrip/c.jpg,3.5\n")
+    index(library, photos, metadata=table)
+    prices = {path: fields["price"] for path, fields in metadata(library).items()}
+    assert prices == {"a.jpg": "1.0e999", "b.jpg": "-2.5e400", "trip/c.jpg": 3.5}
+
+
 def test_a_table_goes_before_a_sidecar_before_the_file(photos: Path) -> None:
     tags = Image.Exif()
     tags[0x010E] = "from the file"

@@ -22,6 +22,7 @@ class Hub:
 
     address: str = ""
     source: str = "someone/network"
+    commit: str = COMMIT
     files: dict[str, bytes] = field(default_factory=dict)
     large: set[str] = field(default_factory=set)
     breaks_after: int | None = None
@@ -39,7 +40,7 @@ class Hub:
                 digest = hashlib.sha256(content).hexdigest()
                 entry["lfs"] = {"sha256": digest, "size": len(content)}
             siblings.append(entry)
-        return {"sha": COMMIT, "siblings": siblings}
+        return {"sha": self.commit, "siblings": siblings}
 
     def fetched(self) -> list[str]:
         return [path.rpartition(f"/{COMMIT}/")[2] for path, _ in self.asked if COMMIT in path]

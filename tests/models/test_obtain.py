@@ -11,6 +11,7 @@ import pytest
 
 from lookalike.errors import UsageError
 from lookalike.models import Fetching, Wanted, cached, obtain
+from lookalike.models.hub import fetch_listing
 
 COMMIT = "a" * 40
 WEIGHTS = bytes(range(256)) * 40
@@ -205,6 +206,33 @@ def test_no_name_leads_out_of_the_models_folder(network: Any, home: Path) -> Non
     network.files["onnx/model.onnx_data/../../../../evil"] = b"evil"
     assert obtain(network.source, WANTED).names == ("config.json", "onnx/model.onnx")
     assert not list(home.rglob("evil"))
+
+
+@pytest.mark.parametrize(
+    "name", ["/evil", "onnx\\..\\evil", "C:evil", "../evil", "onnx/../../evil"]
+)
+def test_names_of_a_repository_that_are_no_plain_paths_are_left_out(
+    network: Any, name: str
+) -> None:
+    network.files[name] = b"evil"
+    assert name not in fetch_listing(network.source, "main").files
+
+
+@pytest.mark.parametrize("commit", ["../../evil", "/tmp/evil", "main", ""])
+def test_a_commit_that_is_none_names_no_folder(network: Any, home: Path, commit: str) -> None:
+    network.commit = commit
+    with pytest.raises(UsageError, match="answers nothing that can be read"):
+        obtain(network.source, WANTED)
+    assert not (home / "models").exists()
+
+
+def test_more_bytes_than_were_promised_are_not_kept(network: Any, home: Path) -> None:
+    network.sends["onnx/model.onnx"] = bytes(20_000_000)
+    seen: list[Fetching] = []
+    with pytest.raises(UsageError, match="bytes, expected 10240"):
+        obtain(network.source, WANTED, progress=seen.append)
+    assert max(one.done for one in seen) <= len(WEIGHTS) + 2
+    assert not list((home / "models").rglob("*.part"))
 
 
 def _write_model(folder: Path) -> None:

@@ -28,10 +28,11 @@ def write_hits(hits: Hits, format_: str, *, query: Query, null: bool = False) ->
         output.put(output.csv_line(fields))
         for one in records:
             row = {name: one.get(name) for name in fields}
+            row["path"] = finding.unmistakable(one["path"])
             output.put(output.csv_line(output.flatten(row)))
     elif format_ == "paths":
         for hit in hits.hits:
-            output.put_raw(finding.shown(hit.file) + ("\0" if null else "\n"))
+            output.put_path(finding.shown(hit.file), null=null)
     elif hits.hits:
         _table(hits)
 

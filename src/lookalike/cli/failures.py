@@ -104,7 +104,7 @@ def _write(records: Iterator[dict[str, str]], format_: str, *, null: bool) -> No
             output.put(output.csv_line(output.flatten(record)))
     elif format_ == "paths":
         for record in records:
-            output.put_raw(record["path"] + ("\0" if null else "\n"))
+            output.put_path(record["path"], null=null)
     else:
         # Outcome first, so that the lines are aligned although they are written as they come.
         width = max(map(len, _FAILED))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lookalike.library import Library
 
 _FOLDER = ".lookalike"
+_SPECIAL = ("-", "=", "+", "@", "\t", "\r")
 # A direct subfolder with a library is named in the error; a folder with more entries than this is
 # not searched for one, because the error must come at once.
 _LOOK_AT = 2000
@@ -175,9 +176,16 @@ def shown(path: Path) -> str:
     image without a file is called what it was called when it was imported."""
     inside = f"{os.sep}{_FOLDER}{os.sep}imported{os.sep}"
     if inside in str(path):
-        return str(path).partition(inside)[2]
-    try:
-        relative = path.absolute().relative_to(Path.cwd())
-    except ValueError:
-        return str(path.absolute())
-    return str(relative)
+        relative = str(path).partition(inside)[2]
+    else:
+        try:
+            relative = str(path.absolute().relative_to(Path.cwd()))
+        except ValueError:
+            return str(path.absolute())
+    return unmistakable(relative)
+
+
+def unmistakable(relative: str) -> str:
+    """The path so that it is taken for one: "-rf" would be a flag to the next program, "=…" a formula to a
+    spreadsheet."""
+    return f"./{relative}" if relative.startswith(_SPECIAL) else relative

@@ -37,7 +37,7 @@ def write(found: Duplicates, format_: str, *, null: bool) -> None:
     elif format_ == "paths":
         for group in found.groups:
             for member in group.members[1:]:
-                output.put_raw(finding.shown(member.file) + ("\0" if null else "\n"))
+                output.put_path(finding.shown(member.file), null=null)
     elif found.groups:
         _table(found)
 

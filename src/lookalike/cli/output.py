@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import sys
 import unicodedata
@@ -19,6 +20,13 @@ import click
 
 Format: TypeAlias = Literal["table", "json", "jsonl", "csv", "paths"]
 
+_BIDI = "\u202a-\u202e\u2066-\u2069"
+# Bytes of names that are not UTF-8, which some terminals take for control characters.
+_RAW = "\udc80-\udc9f"
+_UNPRINTABLE = re.compile(f"[\0-\x1f\x7f-\x9f\u2028\u2029{_BIDI}{_RAW}]")
+_STEERING = re.compile(
+    rf"(?P<own>\x1b\[(?:0|1|2|31)m)|[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029{_BIDI}{_RAW}]"
+)
 _EDGE = 2  # spaces between two columns
 _NARROWEST = 12  # of a column that is cut: less of a path says nothing
 
@@ -37,7 +45,15 @@ def prepare() -> None:
 
 def put(text: str = "") -> None:
     """One line of results."""
-    _write(text + "\n")
+    _write((harmless(text) if sys.stdout.isatty() else text) + "\n")
+
+
+def put_path(path: str, *, null: bool = False) -> None:
+    """A path, with a zero byte after it instead of a line end where names may have line ends."""
+    if null:
+        put_raw(path + "\0")
+    else:
+        put(path)
 
 
 def put_raw(text: str) -> None:
@@ -79,7 +95,11 @@ def drop() -> None:
 
 def note(text: str) -> None:
     """A remark for the person, on stderr."""
-    click.echo(text, err=True, color=coloured(sys.stderr) or None)
+    click.echo(
+        harmless(text) if sys.stderr.isatty() else text,
+        err=True,
+        color=coloured(sys.stderr) or None,
+    )
 
 
 def aside(text: str) -> None:
@@ -120,8 +140,15 @@ def dim(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """The text without control characters: a file name may not steer the terminal."""
-    return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text)
+    """The text without control characters, and without those that turn its direction: a file name may not
+    steer the terminal, nor seem to have another ending than it has."""
+    return _UNPRINTABLE.sub("\ufffd", text)
+
+
+def harmless(text: str) -> str:
+    """Lines of ours that a terminal gets: as `printable`, but for line ends, tabs and our own colours. What
+    programs get is left as it is."""
+    return _STEERING.sub(lambda found: found["own"] or "\ufffd", text)
 
 
 def width_of(text: str) -> int:

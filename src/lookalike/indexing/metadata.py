@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,12 +29,14 @@ LINES = frozenset({".jsonl", ".ndjson", ".json"})
 
 def value(text: str) -> Value:
     """A cell as JSON knows it: "" is None, 3 and 3.5 are numbers, true and false are themselves,
-    everything else stays text."""
+    everything else stays text, numbers too large for a float as well."""
     if not text:
         return None
     if WHOLE.fullmatch(text):
         return int(text)
-    return float(text) if DECIMAL.fullmatch(text) else TRUTH.get(text, text)
+    if DECIMAL.fullmatch(text) and math.isfinite(number := float(text)):
+        return number
+    return TRUTH.get(text, text)
 
 
 def read_table(file: Path) -> Iterator[Row]:

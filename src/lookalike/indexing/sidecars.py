@@ -4,7 +4,9 @@
     photo.jpg.txt, photo.txt     the caption
 
 They pass by when the folder is walked, so looking for them costs nothing. Those with the whole name
-of the picture go before those without its ending, and a text goes before an object's caption.
+of the picture go before those without its ending, and a text goes before an object's caption. A link is
+followed only to what lies below the root: else whoever may add pictures could put any file that this
+program can read into a caption.
 """
 
 from __future__ import annotations
@@ -92,6 +94,7 @@ class Descriptions:
         self._store = store
         self._pairing = Pairing()
         self._waiting: dict[int, dict[str, dict[str, Found]]] = {}
+        self._homes: dict[int, Path] = {}
         self.read = 0
         self.broken = 0
         self.named: list[tuple[str, str]] = []
@@ -99,6 +102,7 @@ class Descriptions:
     def pass_by(self, root: Root, paths: Sequence[str], chunk: Sequence[Found]) -> None:
         """Files of the walk, in its order, and their paths below the root."""
         waiting = self._waiting.setdefault(root.id, {})
+        self._homes.setdefault(root.id, root.path.resolve())
         for path, found in zip(paths, chunk, strict=True):
             waiting.update(self._pairing.add(path, found))
 
@@ -118,19 +122,20 @@ class Descriptions:
                 if mark == new:
                     kept.append(id)
                 else:
-                    rows[id] = (new, self._values(files))
+                    rows[id] = (new, self._values(files, self._homes[root]))
             if kept:
                 self._store.keep(kept)
             if rows:
                 self._store.put(rows)
                 self.read += len(rows)
 
-    def _values(self, files: Mapping[str, Found]) -> dict[str, Any]:
+    def _values(self, files: Mapping[str, Found], home: Path) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for kind, found in files.items():
             try:
+                refuse_elsewhere(Path(found.path), home)
                 values |= read(found, text=kind.endswith("txt"))
-            except (OSError, ValueError, RecursionError) as error:
+            except (OSError, ValueError, RuntimeError) as error:
                 self.broken += 1
                 if len(self.named) < NAMED:
                     self.named.append((found.path, reason(error)))
@@ -148,6 +153,12 @@ def split(path: str) -> tuple[str, str]:
 def mark_of(files: Mapping[str, Found]) -> str:
     """Differs when a sidecar was changed, added or taken away; not when all of them were moved."""
     return ";".join(f"{kind}:{file.size}:{file.mtime_ns}" for kind, file in files.items())
+
+
+def refuse_elsewhere(path: Path, home: Path) -> None:
+    """Raises ValueError for a link that leads out of the folder `home`."""
+    if not path.resolve(strict=True).is_relative_to(home):
+        raise ValueError("a link to a file outside the folder")
 
 
 def read(found: Found, *, text: bool) -> dict[str, Any]:

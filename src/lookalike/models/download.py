@@ -80,6 +80,8 @@ def _fetch(remote: RemoteFile, part: Path, advance: Advance | None) -> None:
             while block := response.read(_BLOCK):
                 out.write(block)
                 done += len(block)
+                if remote.size is not None and done > remote.size:
+                    break  # it will be found wrong, before the disk is full
                 if advance is not None:
                     advance(done)
             out.flush()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import ssl
 import urllib.error
 import urllib.request
@@ -21,6 +22,8 @@ from urllib.parse import quote
 
 from lookalike.errors import UsageError
 from lookalike.models.places import models_folder
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
 
 TIMEOUT = 30.0
 """Seconds without a byte after which a connection counts as dead."""
@@ -74,9 +77,11 @@ def fetch_listing(source: str, revision: str) -> Listing:
         with open_url(address) as response:
             answer = json.loads(response.read())
         commit = str(answer["sha"])
+        if not COMMIT.fullmatch(commit):  # it becomes the name of a folder
+            raise ValueError
         files = [_remote_file(hub, source, commit, entry) for entry in answer["siblings"]]
-        # Names become paths here; none may lead out of the model's folder.
-        files = [file for file in files if ".." not in file.name.split("/")]
+        # Names become paths here; none may lead out of the model's folder, on no system.
+        files = [file for file in files if _is_inside(file.name)]
     except urllib.error.HTTPError as error:
         raise refused(error, source, revision) from None
     except UNREACHABLE as error:
@@ -125,6 +130,10 @@ def unreachable(source: str, error: BaseException | None = None) -> UsageError:
 def folder_name(source: str) -> str:
     """Name of a repository's folder in the cache: a slash cannot be in it."""
     return source.replace("/", "--")
+
+
+def _is_inside(name: str) -> bool:
+    return not (name.startswith("/") or ".." in name.split("/") or "\\" in name or ":" in name)
 
 
 def _remote_file(hub: str, source: str, commit: str, entry: Mapping[str, Any]) -> RemoteFile:

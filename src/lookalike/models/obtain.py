@@ -16,6 +16,7 @@ from lookalike.models.checksums import check_sha256
 from lookalike.models.download import Interrupted, download
 from lookalike.models.files import ModelFiles, Wanted, choose, list_files, refuse_pointer
 from lookalike.models.hub import (
+    COMMIT,
     UNREACHABLE,
     Listing,
     RemoteFile,
@@ -26,7 +27,6 @@ from lookalike.models.hub import (
 )
 from lookalike.models.places import hub_cache, is_offline, models_folder
 
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NOTE = "lookalike.json"
 """Beside the downloaded files: their SHA-256. Leaves with the folder when it is copied."""
@@ -121,11 +121,11 @@ def _blob_digests(place: Path, names: tuple[str, ...]) -> dict[str, str]:
 
 
 def _commit_of(root: Path, revision: str) -> str | None:
-    if _COMMIT.fullmatch(revision):
+    if COMMIT.fullmatch(revision):
         return revision
     with suppress(OSError):
         commit = (root / "refs" / revision).read_text(encoding="utf-8").strip()
-        return commit if _COMMIT.fullmatch(commit) else None
+        return commit if COMMIT.fullmatch(commit) else None
     return None
 
 
