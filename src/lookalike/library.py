@@ -21,7 +21,7 @@ from lookalike.searching.remembered import Answers
 from lookalike.stores.contract import Image, Root, Space, Store, View
 from lookalike.stores.local import LocalStore
 from lookalike.stores.local.finding import FOLDER, is_library
-from lookalike.stores.paths import among, images_below
+from lookalike.stores.paths import Paths, among, images_below, several
 from lookalike.stores.records import IMPORTED
 from lookalike.thumbnails.thumbnails import Thumbnails
 
@@ -126,7 +126,7 @@ class Library:
 
     def add(
         self,
-        sources: Sequence[Path | str],
+        sources: Paths,
         *,
         extractors: Sequence[str | Extractor] | None = None,
         options: Indexing | None = None,
@@ -151,7 +151,7 @@ class Library:
 
         started = time.monotonic()
         options = options or Indexing()
-        paths = apart([resolved(Path(source)) for source in sources])
+        paths = apart([resolved(source) for source in several(sources)])
         chosen = self._extractors(extractors)
         with self._store.writer() as writer:
             with self._store.view() as view:
@@ -173,7 +173,7 @@ class Library:
 
     def promise(
         self,
-        sources: Sequence[Path | str],
+        sources: Paths,
         *,
         extractors: Sequence[str | Extractor] | None = None,
         options: Indexing | None = None,
@@ -184,7 +184,7 @@ class Library:
         from lookalike.indexing.promise import promise
         from lookalike.indexing.report import Indexing
 
-        paths = [Path(source) for source in sources]
+        paths = several(sources)
         options = options or Indexing()
         with self._store.view() as view:
             spaces = view.spaces()
@@ -194,8 +194,6 @@ class Library:
     def search(self, question: Query | Path | str | bytes | Pixels, *, k: int = 10) -> Hits:
         """The pictures most like the question: a `Query`, or a picture (path, bytes, or upright RGB
         pixels (h, w, 3) uint8) with `k`. `UsageError` where the question cannot be answered."""
-        if isinstance(question, str):
-            question = Path(question)
         if not isinstance(question, Query):
             question = Query.of(question, k=k)
         with self._store.view() as view:
@@ -215,7 +213,7 @@ class Library:
 
     def duplicates(
         self,
-        paths: Sequence[Path | str] = (),
+        paths: Paths = (),
         *,
         kind: Kind = "copies",
         thorough: bool | None = None,
@@ -246,7 +244,7 @@ class Library:
 
     def similar_groups(
         self,
-        paths: Sequence[Path | str] = (),
+        paths: Paths = (),
         *,
         by: str | None = None,
         min_relevance: Relevance = "strong",
@@ -304,11 +302,11 @@ class Library:
         """Small pictures of the images, by id, made once and kept."""
         return self._thumbnails
 
-    def remove(self, paths: Sequence[Path | str]) -> int:
+    def remove(self, paths: Paths) -> int:
         """Forget pictures or whole folders, with their thumbnails; how many. The files stay where they
         are."""
         with self._store.writer() as writer, self._store.view() as view:
-            images = [image for path in paths for image in images_below(view, Path(path))]
+            images = [image for path in several(paths) for image in images_below(view, path)]
             removed = writer.remove([image.id for image in images])
         self._thumbnails.forget({image.hash for image in images if image.hash is not None})
         return removed
@@ -361,5 +359,7 @@ class Library:
             with self._store.view() as view:
                 spaces = view.spaces()
             wanted = [s.name for s in spaces if s.current and s.revision != IMPORTED]
+        if isinstance(wanted, str):
+            wanted = [wanted]
         chosen = [load(e) if isinstance(e, str) else e for e in wanted or DEFAULT_EXTRACTORS]
         return list({extractor.name: extractor for extractor in chosen}.values())

@@ -47,6 +47,11 @@ class Term:
         parts = (self.picture, self.image, self.words, self.vector)
         if sum(part is not None for part in parts) != 1:
             raise UsageError("a term is a picture, an image of the library, words, or a vector")
+        if not isinstance(self.picture, Path | bytes | np.ndarray | None):
+            raise UsageError(
+                "a picture is a Path, the bytes of a file, or an array (height, width, 3) of uint8, not "
+                f"a {type(self.picture).__name__}; for words write Term(words=…)"
+            )
         if not self.weight or not abs(self.weight) < 1e6:
             raise UsageError(f"a term's weight is {self.weight}; it must be a number other than 0")
         if self.words is not None and not self.words.strip():
@@ -103,10 +108,17 @@ class Query:
     verify: Literal["orb", "sift"] | None = None
 
     def __post_init__(self) -> None:
-        if self.k < 1:
-            raise UsageError(f"k is {self.k}; ask for at least 1 hit")
+        if not isinstance(self.k, int | np.integer) or self.k < 1:
+            raise UsageError(f"k is {self.k}; ask for at least 1 hit, in whole numbers")
         if not self.terms:
             raise UsageError("an empty question: give a picture or words")
+        if not all(isinstance(term, Term) for term in self.terms):
+            raise UsageError(
+                "a question is made of `Term`s; Query.of(picture) makes them of pictures"
+            )
+        by: object = self.by
+        if isinstance(by, str):  # or its letters would be taken for names
+            raise UsageError(f"`by` is a tuple of extractors: by=({by!r},)")
         if all(term.weight < 0 for term in self.terms):
             raise UsageError("only negative terms: say also what to look for")
         for name, value in (("alpha", self.alpha), ("diverse", self.diverse)):
@@ -120,9 +132,10 @@ class Query:
             )
 
     @classmethod
-    def of(cls, *pictures: Picture, k: int = 10, by: str | None = None) -> Self:
-        """What looks like these pictures?"""
-        terms = tuple(Term(picture=picture) for picture in pictures)
+    def of(cls, *pictures: Picture | str, k: int = 10, by: str | None = None) -> Self:
+        """What looks like these pictures? A text is the path of one."""
+        files = (Path(picture) if isinstance(picture, str) else picture for picture in pictures)
+        terms = tuple(Term(picture=picture) for picture in files)
         return cls(terms, k=k, by=(by,) if by else ())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +132,33 @@ def test_a_library_moves_with_its_pictures(photos: Path, tmp_path: Path) -> None
         hit = library.search(moved / "000.jpg", k=1).hits[0]
         assert hit.file == moved / "000.jpg"
         assert library.add([moved]).unchanged == 12
+
+
+def test_one_path_alone_is_no_list_of_letters(photos: Path, tmp_path: Path) -> None:
+    moved = Path(shutil.copytree(photos, tmp_path / "elsewhere"))
+    with Library.open(moved) as library:
+        assert library.add(str(moved)).unchanged == 12
+        assert library.promise(moved).files == 12
+        assert library.add([moved], extractors="shape").spaces == ("shape",)
+        assert library.search(Query.of(str(moved / "000.jpg"))).hits[0].path == "000.jpg"
+        assert library.duplicates(str(moved / "odd"), kind="exact").searched == 6
+        assert library.remove(str(moved / "odd")) == 6
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda: Term("cat.jpg"), "a picture is a Path, .* not a str; for words write Term"),  # type: ignore[arg-type]
+        (lambda: Query(("cat.jpg",)), "made of `Term`s; Query.of"),  # type: ignore[arg-type]
+        (lambda: Query((Term(image=1),), k=1.5), "k is 1.5; ask for at least 1 hit, in whole"),  # type: ignore[arg-type]
+        (lambda: Query((Term(image=1),), by="color"), r"by=\('color',\)"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_question_that_is_put_together_wrongly_says_how_it_is_meant(
+    made: Callable[[], object], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        made()
 
 
 def test_removed_pictures_are_found_no_more_and_their_files_stay(

@@ -24,6 +24,7 @@ from lookalike.errors import Outcome, UsageError
 from lookalike.images.needs import Pixels
 from lookalike.indexing.report import Added, Indexing, ProgressCallback, Promise
 from lookalike.query import Hits, Query
+from lookalike.stores.paths import Paths, several
 from lookalike.stores.records import Image
 
 
@@ -50,8 +51,6 @@ class Client:
     def search(self, question: Query | Path | str | bytes | Pixels, *, k: int = 10) -> Hits:
         """As `Library.search`. Pictures are sent; a path that is no file here is looked for in the
         library. A hit's `file` is its path below the root: the server does not tell where that lies."""
-        if isinstance(question, str):
-            question = Path(question)
         if not isinstance(question, Query):
             question = Query.of(question, k=k)
         words = words_of(self.connection, question)
@@ -84,7 +83,7 @@ class Client:
 
     def add(
         self,
-        sources: Sequence[Path | str] = (),
+        sources: Paths = (),
         *,
         options: Indexing | None = None,
         progress: ProgressCallback | None = None,
@@ -104,7 +103,7 @@ class Client:
 
     def promise(
         self,
-        sources: Sequence[Path | str] = (),
+        sources: Paths = (),
         *,
         options: Indexing | None = None,
         sample: int = 128,
@@ -118,11 +117,11 @@ class Client:
         )
         return Promise(**{field.name: document[field.name] for field in fields(Promise)})
 
-    def remove(self, pictures: Iterable[int | Path | str]) -> int:
+    def remove(self, pictures: Iterable[int | Path | str] | int | Path | str) -> int:
         """As `Library.remove`: forget images (by id), files or whole folders; how many. The files stay."""
         ids = [
             id
-            for picture in pictures
+            for picture in ([pictures] if isinstance(pictures, int | str | Path) else pictures)
             for id in (
                 [picture] if isinstance(picture, int) else ids_below(self.connection, picture)
             )
@@ -134,7 +133,7 @@ class Client:
 
     def duplicates(
         self,
-        paths: Sequence[Path | str] = (),
+        paths: Paths = (),
         *,
         kind: Kind = "copies",
         thorough: bool | None = None,
@@ -145,7 +144,7 @@ class Client:
 
     def similar_groups(
         self,
-        paths: Sequence[Path | str] = (),
+        paths: Paths = (),
         *,
         by: str | None = None,
         min_relevance: Literal["plausible", "strong", "near-copy"] = "strong",
@@ -209,6 +208,6 @@ class Client:
         return duplicates(pages[0], [group for page in pages for group in page["groups"]])
 
 
-def posix(paths: Iterable[Path | str]) -> list[str]:
+def posix(paths: Paths) -> list[str]:
     """Paths as addresses have them."""
-    return [Path(path).as_posix() for path in paths]
+    return [path.as_posix() for path in several(paths)]

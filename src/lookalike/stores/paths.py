@@ -6,20 +6,29 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from lookalike.errors import UsageError
 from lookalike.stores.contract import Ids, Image, View
 
+Paths: TypeAlias = Sequence[Path | str] | Path | str
+"""Files and folders; one alone need not stand in a list."""
 
-def among(view: View, paths: Sequence[Path | str]) -> Ids:
+
+def several(paths: Paths) -> list[Path]:
+    """The paths. A text is one path, though it is a sequence of texts too, its letters."""
+    return [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+
+
+def among(view: View, paths: Paths) -> Ids:
     """Ids, rising, of the images at or below these paths that can be compared; of all without any."""
     everything = [view.sample(space.key, space.count) for space in view.spaces() if space.current]
     ids = np.unique(np.concatenate(everything)) if everything else np.empty(0, np.int64)
     if not paths:
         return ids
-    below = [image.id for path in paths for image in images_below(view, Path(path))]
+    below = [image.id for path in several(paths) for image in images_below(view, path)]
     return ids[np.isin(ids, below)]
 
 

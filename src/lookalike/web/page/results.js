@@ -163,7 +163,7 @@ function summary(one) {
   }
   const taken = answer.seconds?.total;
   return el("p", { class: "summary" },
-    el("span", { "data-count": answer.hits.length }, `The most alike of ${counted(answer.searched, "picture")}`),
+    el("span", { "data-count": answer.hits.length }, answer.by === "captions" ? found(answer) : `The most alike of ${counted(answer.searched, "picture")}`),
     el("span", { class: "soft" }, [answer.by && `by ${answer.by.replaceAll("+", " + ")}`, answer.exact ? null : "approximate",
       taken !== undefined && seconds(taken)].filter(Boolean).join(" · ")));
 }
