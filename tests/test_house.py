@@ -13,7 +13,7 @@ import lookalike
 SOURCE = Path(lookalike.__file__).parent
 
 FLOORS = [
-    {"lookalike", "lookalike.errors", "lookalike.processors"},
+    {"lookalike", "lookalike.errors", "lookalike.processors", "lookalike.settling"},
     {"lookalike.vectors"},
     {"lookalike.images", "lookalike.models"},
     {"lookalike.extractors"},

@@ -16,6 +16,7 @@ import numpy as np
 from lookalike.errors import ImageError, Outcome, UsageError
 from lookalike.images.needs import Limits, Needs, Pixels
 from lookalike.query import Box, Hit, Hits, Picture
+from lookalike.settling import settled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -247,11 +248,8 @@ def save(figure: Figure, out: Path) -> None:
     kind = out.suffix.lstrip(".").lower()
     if kind not in known:
         raise UsageError(f"cannot draw into '{out}': name a .png, .jpg, .pdf or .svg file")
-    try:
-        with warnings.catch_warnings():
-            # A file name in a script that the font does not have is drawn as boxes; that is no
-            # reason to write warnings between the results.
-            warnings.filterwarnings("ignore", message="Glyph .* missing from")
-            figure.savefig(out, format=kind)
-    except OSError as error:
-        raise UsageError(f"cannot write {out}: {error.strerror or error}") from error
+    with settled(out) as file, warnings.catch_warnings():
+        # A file name in a script that the font does not have is drawn as boxes; that is no
+        # reason to write warnings between the results.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure.savefig(file, format=kind)

@@ -200,7 +200,8 @@ def test_a_folder_that_may_not_be_read_is_told_in_one_line(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
-def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(tmp_path: Path, name: str) -> None:
     photos = tmp_path / "photos"
     for number in range(400):
         draw(photos / f"{number:04d}.png", number)
@@ -218,7 +219,7 @@ def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(tmp_path: Path) -> None:
     while not catalogue.exists() and time.monotonic() < until:
         time.sleep(0.01)
     time.sleep(0.15)
-    os.killpg(running.pid, signal.SIGINT)
+    os.killpg(running.pid, getattr(signal, name))
     out, err = running.communicate(timeout=60)
     assert "Traceback" not in err, err
     if running.returncode == 0:

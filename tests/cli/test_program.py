@@ -1,10 +1,12 @@
 """The program around the commands: help, lazy loading, wrong use."""
 
 import errno
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -12,7 +14,7 @@ from click.testing import CliRunner
 
 import lookalike
 from lookalike.cli import program
-from lookalike.cli.program import SECTIONS
+from lookalike.cli.program import SECTIONS, _end_in_good_order
 
 HEAVY = ("numpy", "cv2", "PIL", "onnxruntime", "torch", "matplotlib", "faiss", "fastapi", "sqlite3")
 
@@ -220,3 +222,15 @@ def test_pixels_count_in_thousands() -> None:
     from lookalike.cli import parameters
 
     assert parameters.pixels("100M") == 100_000_000
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no such signal")
+def test_what_was_started_to_outlive_its_terminal_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`nohup` ignores the signal of a closed terminal for the program that it starts."""
+    said: dict[int, Any] = {signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_IGN}
+    monkeypatch.setattr(signal, "getsignal", said.get)
+    monkeypatch.setattr(signal, "signal", said.__setitem__)
+    _end_in_good_order()
+    assert said[signal.SIGHUP] is signal.SIG_IGN
+    with pytest.raises(KeyboardInterrupt):
+        said[signal.SIGTERM](signal.SIGTERM, None)

@@ -9,6 +9,7 @@ import click
 
 from lookalike.cli import finding, output, parameters, wording
 from lookalike.errors import UsageError
+from lookalike.settling import settled
 
 
 @click.command("decisions")
@@ -65,10 +66,8 @@ def _export(lines: list[str], file: Path | None) -> None:
         for line in lines:
             output.put(line)
         return
-    try:
-        file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror}") from None
+    with settled(file) as out:
+        out.write("".join(f"{line}\n" for line in lines).encode("utf-8"))
     output.note(f"Wrote {wording.counted(len(lines), 'decision')} to {file}.")
 
 

@@ -10,6 +10,7 @@ import click
 from lookalike.cli import finding, output, parameters, wording
 from lookalike.cli.progress import ProgressLine
 from lookalike.errors import UsageError
+from lookalike.settling import settled
 
 if TYPE_CHECKING:
     from lookalike.atlas.neighbours import Kept
@@ -115,10 +116,8 @@ def command(
         from lookalike.atlas.html import page
 
         text = page(found, packed, title=title)
-        try:
-            out.write_text(text, "utf-8")
-        except OSError as error:
-            raise UsageError(f"cannot write {out}: {error.strerror or error}") from error
+        with settled(out) as file:
+            file.write(text.encode("utf-8"))
     if format_ == "json":
         output.put(output.as_json(found.as_dict(), indent=None))
     else:

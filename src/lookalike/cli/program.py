@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 import click
@@ -156,6 +158,7 @@ def program() -> None:
 def main() -> NoReturn:
     """Run the program with the arguments of this process; never returns."""
     output.prepare()
+    _end_in_good_order()
     # OpenBLAS, which NumPy loads, lets its idle threads spin for some 30 ms each time: on two cores that
     # was a quarter of a cold search. They sleep at once with this.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
@@ -169,6 +172,19 @@ def main() -> NoReturn:
             _leave(end.code)
         raise
     sys.exit(0)
+
+
+def _end_in_good_order() -> None:
+    """A closed terminal, `kill`, `docker stop` and a machine that goes down end as Ctrl-C does: what is
+    finished is stored, and temporary files go. Left alone where they are ignored (`nohup`)."""
+
+    def end(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end)
 
 
 def _leave(code: int) -> NoReturn:

@@ -6,9 +6,8 @@ import io
 import json
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
@@ -19,6 +18,7 @@ from lookalike.client.changes import ended
 from lookalike.client.connection import Connection, pairs
 from lookalike.errors import UsageError
 from lookalike.indexing.importing import Imported, names_of, open_rows, refuse_odd_numbers
+from lookalike.settling import settled
 from lookalike.stores.records import DType
 from lookalike.vectors.ann import Progress, quiet
 from lookalike.vectors.similarity import Similarity
@@ -157,17 +157,3 @@ def form(**files: bytes) -> tuple[dict[str, str], bytes]:
 def address(by: str, form: str, where: str | None) -> str:
     words = {"by": by, "format": form, "where": where}
     return f"/api/vectors?{urlencode(pairs(words))}"
-
-
-@contextmanager
-def settled(file: Path) -> Iterator[BinaryIO]:
-    """A file that has its name once it is whole."""
-    part = file.with_name(f"{file.name}.part")
-    try:
-        with part.open("wb") as out:
-            yield out
-        part.replace(file)
-    except OSError as error:
-        raise UsageError(f"cannot write {error.filename or file}: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote
 import numpy as np
 
 from lookalike.errors import UsageError
+from lookalike.settling import settled
 
 Qrels: TypeAlias = dict[str, dict[str, int]]
 """Question → picture → grade; more than 0 is relevant."""
@@ -123,8 +124,5 @@ def _rows(file: Path, columns: int, layout: str) -> Iterator[tuple[int, list[str
 
 
 def _write(file: Path, lines: Iterable[str]) -> None:
-    try:
-        with file.open("w", encoding="utf-8", errors="surrogateescape") as out:
-            out.writelines(lines)
-    except OSError as error:
-        raise UsageError(f"cannot write {file}: {error.strerror or error}") from error
+    with settled(file) as out:
+        out.writelines(line.encode("utf-8", "surrogateescape") for line in lines)

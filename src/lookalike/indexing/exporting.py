@@ -14,6 +14,7 @@ from typing import BinaryIO, Literal, TypeAlias
 import numpy as np
 
 from lookalike.errors import MissingExtra, UsageError
+from lookalike.settling import settled
 from lookalike.stores.contract import Ids, Space, Store, View
 from lookalike.vectors.ann import Progress, quiet
 
@@ -61,16 +62,11 @@ def take_out(
     with store.view() as view:
         space, ids = _chosen(view, by, where)
         write = _write_parquet if file.suffix.lower() == ".parquet" else _write_npy
-        try:
-            with _part(file) as out:
-                write(view, space, ids, out, progress)
-            _settle(file)
-            if paths is not None:
-                with _part(paths) as out:
-                    _write_paths(view, space, ids, out, quiet)
-                _settle(paths)
-        except OSError as error:
-            raise UsageError(f"cannot write {error.filename or file}: {error.strerror}") from error
+        with settled(file) as out:
+            write(view, space, ids, out, progress)
+        if paths is not None:
+            with settled(paths) as out:
+                _write_paths(view, space, ids, out, quiet)
     return len(ids)
 
 
@@ -119,14 +115,6 @@ def _chosen(view: View, by: str, where: str | None) -> tuple[Space, Ids]:
     if where is not None:
         ids = ids[np.isin(ids, view.select(where))]
     return space, ids
-
-
-def _part(file: Path) -> BinaryIO:
-    return file.with_name(f"{file.name}.part").open("wb")
-
-
-def _settle(file: Path) -> None:
-    file.with_name(f"{file.name}.part").replace(file)
 
 
 def _batches(space: Space, ids: Ids, progress: Progress) -> Iterator[Ids]:

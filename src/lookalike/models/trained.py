@@ -102,6 +102,7 @@ def write_trained(
     folder that is not empty is refused (`check_place`)."""
     check_place(folder)
     folder = folder.absolute()
+    part: Path | None = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -124,6 +125,9 @@ def write_trained(
         part.replace(folder)
     except OSError as error:
         raise UsageError(f"cannot write {folder}: {error.strerror}") from error
+    finally:
+        if part is not None:  # it has another name by now, if all went well
+            shutil.rmtree(part, ignore_errors=True)
     return record
 
 

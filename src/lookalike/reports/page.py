@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from lookalike import __version__
-from lookalike.errors import UsageError
 from lookalike.evaluation.truth import Note
 from lookalike.images.needs import Pixels
+from lookalike.settling import settled
 
 Html: TypeAlias = str
 """Text that is escaped already."""
@@ -123,7 +123,5 @@ def _image(pixels: Pixels) -> Html:
 
 def write(out: Path, text: str) -> None:
     """`UsageError` where it cannot be written."""
-    try:
-        out.write_text(text, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise UsageError(f"cannot write {out}: {error.strerror or error}") from error
+    with settled(out) as file:
+        file.write(text.encode("utf-8", "replace"))
