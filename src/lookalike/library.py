@@ -163,8 +163,10 @@ class Library:
             added = Run(writer, fitted, roots, self.folder, options, progress).go(places)
             promote(self._store, writer, fitted)
             if options.metadata:
-                described, undescribed = describe(self._store, writer, options.metadata)
-                added = replace(added, described=described, undescribed=undescribed)
+                described, missing, example = describe(self._store, writer, options.metadata)
+                added = replace(
+                    added, described=described, undescribed=missing, undescribed_example=example
+                )
         self._askers.give(fitted)
         if options.ann:
             self.ann.keep_up()

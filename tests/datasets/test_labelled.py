@@ -23,6 +23,17 @@ def test_another_column_can_be_the_label(tmp_path: Path) -> None:
     assert row.others == {"kind": "mug"}
 
 
+def test_a_manifest_in_the_manner_of_spreadsheets_is_read_and_another_encoding_named(
+    tmp_path: Path,
+) -> None:
+    table = tmp_path / "manifest.csv"
+    table.write_text("path;label\na,1.jpg;grün\n", encoding="utf-8")
+    assert [(r.path.name, r.label) for r in read_manifest(table)] == [("a,1.jpg", "grün")]
+    table.write_text("path;label\na,1.jpg;grün\n", encoding="cp1252")
+    with pytest.raises(UsageError, match=r"not a text in UTF-8 \(byte 0xfc\)"):
+        list(read_manifest(table))
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [

@@ -104,6 +104,17 @@ def test_broken_lines_are_named(library: Library, photos: Path, text: str, says:
         index(library, photos, metadata=table)
 
 
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_a_table_as_spreadsheets_write_it_is_read(
+    library: Library, photos: Path, mark: str
+) -> None:
+    table = photos / "table.csv"
+    table.write_text(f'\ufeffpath{mark}kind\na.jpg{mark}"a{mark}b"\nno/a.jpg{mark}x\nnor{mark}x\n')
+    added = index(library, photos, metadata=table)
+    assert (added.described, added.undescribed, added.undescribed_example) == (1, 2, "no/a.jpg")
+    assert metadata(library)["a.jpg"] == {"kind": f"a{mark}b"}
+
+
 def test_a_table_that_is_not_utf_8_says_how_to_save_it(library: Library, photos: Path) -> None:
     table = photos / "table.csv"
     table.write_bytes("path,colour\na.jpg,grün\n".encode("cp1252"))

@@ -281,8 +281,11 @@ def summary(added: Added) -> str:
 def _metadata_line(added: Added) -> str:
     text = f"{wording.counted(added.described, 'picture')} got metadata."
     if added.undescribed:
+        rows = wording.counted(added.undescribed, "row names", "rows name")
+        more = ", …" * (added.undescribed > 1)
+        first = output.printable(added.undescribed_example)
         text += (
-            f" {wording.counted(added.undescribed, 'row names', 'rows name')} no indexed picture."
+            f" {rows} no indexed picture: {first}{more}; paths are relative to the table's folder."
         )
     return text
 

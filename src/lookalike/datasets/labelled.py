@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from lookalike.errors import UsageError
+from lookalike.indexing.metadata import delimiter, no_utf8
 
 # What a folder of folders may hold besides pictures (notes, tables, thumbnails) is passed over.
 _PICTURES = frozenset(
@@ -41,8 +42,15 @@ def read_manifest(
     """
     if not table.is_file():
         raise UsageError(f"{table}: there is no such table; it needs the columns {path},{label}")
+    try:
+        yield from _rows(table, label, path, unlabelled)
+    except UnicodeDecodeError as error:
+        raise UsageError(no_utf8(table, error)) from error
+
+
+def _rows(table: Path, label: str, path: str, unlabelled: bool) -> Iterator[Labelled]:
     with table.open(encoding="utf-8-sig", newline="") as lines:
-        rows = csv.DictReader(lines)
+        rows = csv.DictReader(lines, delimiter=delimiter(lines, path))
         for wanted in (path, label):
             if wanted not in (rows.fieldnames or ()):
                 have = ", ".join(rows.fieldnames or ()) or "nothing"

@@ -93,7 +93,7 @@ def bring_in(
             files += sum(entry.size > 0 for entry in entries)
             done += len(entries)
             progress("import", done, len(rows))
-        described, undescribed = describe(store, writer, metadata) if metadata else (0, 0)
+        described, undescribed, _ = describe(store, writer, metadata) if metadata else (0, 0, "")
     with store.view() as view:  # as it is now, with what came in
         space = next(one for one in view.spaces() if one.key == space.key)
     return Imported(space, done, files, described, undescribed)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TextIO, TypeAlias
 
 from lookalike.errors import UsageError
 from lookalike.indexing.sidecars import refuse_constant
@@ -50,16 +50,21 @@ def read_table(file: Path) -> Iterator[Row]:
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise UsageError(
-            f"{file} is not a text in UTF-8 (byte 0x{error.object[error.start]:02x}): save it again as "
-            "UTF-8; in Excel the type is called CSV UTF-8"
-        ) from error
+        raise UsageError(no_utf8(file, error)) from error
+
+
+def no_utf8(file: Path, error: UnicodeDecodeError) -> str:
+    """What to do about a table in another encoding."""
+    return (
+        f"{file} is not a text in UTF-8 (byte 0x{error.object[error.start]:02x}): save it again as "
+        "UTF-8; in Excel the type is called CSV UTF-8"
+    )
 
 
 def _cells(file: Path) -> Iterator[Row]:
     try:
         with file.open(newline="", encoding="utf-8-sig") as handle:
-            rows = csv.DictReader(handle, strict=True)
+            rows = csv.DictReader(handle, delimiter=delimiter(handle), strict=True)
             if "path" not in (rows.fieldnames or ()):
                 columns = ", ".join(rows.fieldnames or ()) or "none"
                 raise UsageError(f"{file} needs a column `path`; it has: {columns}")
@@ -70,6 +75,17 @@ def _cells(file: Path) -> Iterator[Row]:
                 yield path, {name: value(text) for name, text in row.items()}
     except csv.Error as error:
         raise UsageError(f"{file} is not a CSV in UTF-8: {error}") from error
+
+
+def delimiter(table: TextIO, column: str = "path") -> str:
+    """What stands between the cells of a CSV that has this column: a comma, else the semicolon or tab that
+    spreadsheets write where the comma is part of numbers. The table is read from its beginning."""
+    header = table.readline()
+    table.seek(0)
+    for mark in (",", ";", "\t"):
+        if column in next(csv.reader([header], delimiter=mark), []):
+            return mark
+    return ","
 
 
 def _objects(file: Path) -> Iterator[Row]:
@@ -89,9 +105,11 @@ def _objects(file: Path) -> Iterator[Row]:
             yield path, row
 
 
-def describe(store: Store, writer: Writer, table: Path) -> tuple[int, int]:
-    """Give pictures the metadata of a table; how many got some, and how many rows name no picture."""
+def describe(store: Store, writer: Writer, table: Path) -> tuple[int, int, str]:
+    """Give pictures the metadata of a table; how many got some, how many rows name no picture, and what
+    the first of these names."""
     described = undescribed = 0
+    example = ""
     rows = read_table(table)
     folder = table.absolute().parent
     while chunk := list(islice(rows, CHUNK)):
@@ -100,8 +118,10 @@ def describe(store: Store, writer: Writer, table: Path) -> tuple[int, int]:
         metadata = {found[path]: cells for path, cells in chunk if path in found}
         writer.set_metadata(metadata)
         described += len(metadata)
-        undescribed += sum(path not in found for path, _ in chunk)
-    return described, undescribed
+        missing = [path for path, _ in chunk if path not in found]
+        undescribed += len(missing)
+        example = example or next(iter(missing), "")
+    return described, undescribed, example
 
 
 def locate(view: View, roots: Sequence[Root], folder: Path, paths: Sequence[str]) -> dict[str, int]:

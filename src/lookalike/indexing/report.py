@@ -66,7 +66,8 @@ class Added:
     not_pictures    files that are no pictures, neither by name nor by content (outcome `unsupported`)
     known_failures  unchanged files that had failed before and were not tried again
     unfound         folders that could not be read, with the reason
-    described       pictures that got metadata; undescribed: rows of the table that name no known file
+    described       pictures that got metadata; undescribed: rows of the table that name no known file;
+                    undescribed_example: what the first of these names
     sidecars        pictures whose sidecars were new or had changed
     broken_sidecars files among these that could not be used; broken_examples: some, with the reason
     """
@@ -84,6 +85,7 @@ class Added:
     unfound: tuple[tuple[str, str], ...] = ()
     described: int = 0
     undescribed: int = 0
+    undescribed_example: str = ""
     sidecars: int = 0
     broken_sidecars: int = 0
     broken_examples: tuple[tuple[str, str], ...] = ()
