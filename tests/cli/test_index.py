@@ -157,6 +157,12 @@ def test_a_folder_without_pictures_is_told_with_exit_code_1(
     assert not (tmp_path / "empty" / ".lookalike").exists()
 
 
+def test_a_filter_that_lets_nothing_through_is_named(album: Album, tmp_path: Path) -> None:
+    run = lookalike("index", album.photos, "--library", "other", "--include", "zz*", cwd=tmp_path)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr.endswith("is let through by --include and --exclude\n")
+
+
 def test_a_file_that_is_no_picture_is_called_so(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("only words " * 30)
     run = lookalike("index", "notes.txt", cwd=tmp_path)

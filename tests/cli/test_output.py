@@ -128,6 +128,14 @@ def test_json_keeps_letters_and_escapes_what_is_no_unicode() -> None:
     assert os.fsencode(json.loads(text)["path"]) == b"m\xfcller.jpg"
 
 
+def test_json_is_json_where_stdout_takes_few_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "Ü 写真 🏖.jpg"
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    text = output.as_json({"path": name}, indent=None)
+    assert text.isascii()
+    assert json.loads(text) == {"path": name}
+
+
 def test_csv_quotes_what_needs_it() -> None:
     assert output.csv_line([1, 'a "b", c', ""]) == '1,"a ""b"", c",'
     assert output.flatten({"a": None, "b": {"kind": "shoe"}}) == ["", '{"kind": "shoe"}']

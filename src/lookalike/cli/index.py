@@ -164,7 +164,7 @@ def command(
         return
     with finding.to_write(sources, library) as opened:
         added = _add(ctx, opened, sources, names, options)
-        _say_added(opened, added, sources)
+        _say_added(opened, added, sources, chosen=bool(include or exclude))
         if strict and (added.failures or added.known_failures):
             ctx.exit(3)
         if not files(added):
@@ -193,12 +193,11 @@ def _add(
 
 
 def _say_promise(promise: Promise) -> None:
-    output.put(
-        f"{wording.counted(promise.files, 'file')}, {wording.number(promise.to_index)} to index"
-        f" (timed on {wording.counted(promise.sampled, 'picture')})."
-    )
+    what = f"{wording.counted(promise.files, 'file')}, {wording.number(promise.to_index)} to index"
     if not promise.to_index:
+        output.put(f"{what}.")
         return
+    output.put(f"{what} (timed on {wording.counted(promise.sampled, 'picture')}).")
     output.put(
         f"time         about {wording.duration(promise.seconds)}"
         f" ({wording.rate(promise.images_per_second)} pictures a second)"
@@ -208,14 +207,14 @@ def _say_promise(promise: Promise) -> None:
         output.put(f"peak memory  about {wording.size(promise.peak_memory_bytes)}")
 
 
-def _say_added(library: Library, added: Added, sources: tuple[Path, ...]) -> None:
+def _say_added(library: Library, added: Added, sources: tuple[Path, ...], *, chosen: bool) -> None:
     from lookalike.indexing.tally import EMPTY
 
     for folder, reason in added.unfound:
         if reason != EMPTY or files(added):
             output.complain(f"{folder}: {reason}")
     if not files(added):
-        output.complain(_nothing(added, sources))
+        output.complain(_nothing(added, sources, chosen=chosen))
         return
     output.put(summary(added))
     for space in library.info().spaces:
@@ -290,8 +289,10 @@ def _metadata_line(added: Added) -> str:
     return text
 
 
-def _nothing(added: Added, sources: tuple[Path, ...]) -> str:
+def _nothing(added: Added, sources: tuple[Path, ...], *, chosen: bool) -> str:
     where = ", ".join(str(source) for source in sources)
+    if chosen:
+        return f"no picture in {where} is let through by --include and --exclude"
     if added.not_pictures:
         if len(sources) == 1 and sources[0].is_file():
             return f"{where} is no picture: neither its name nor its content says so"

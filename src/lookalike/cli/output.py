@@ -230,10 +230,10 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: str, end: int | No
 
 
 def as_json(value: Any, *, indent: int | None = 2) -> str:
-    """JSON text; a name that is not UTF-8 is escaped, so that the text always is."""
+    """JSON text; a name that is not UTF-8, or that stdout cannot take, is escaped as JSON does it."""
     text = json.dumps(value, ensure_ascii=False, indent=indent, default=str, allow_nan=False)
     try:
-        text.encode()
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
         return json.dumps(value, ensure_ascii=True, indent=indent, default=str, allow_nan=False)
     return text

@@ -130,7 +130,8 @@ def _usage_text(error: click.UsageError) -> str:
     if "unexpected extra" in text and "--library" in takes:
         # As in `lookalike info ~/Pictures`.
         text = f"{text.rstrip('.')}. The library is named by --library DIR"
-    return f"{text.rstrip('.')}. See: {error.ctx.command_path} --help"
+    end = "" if text.endswith("?") else "."
+    return f"{text.rstrip('.')}{end} See: {error.ctx.command_path} --help"
 
 
 def _unknown_command(name: str, known: list[str]) -> str:
