@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lookalike.errors import MissingExtra, UnknownExtractor, UsageError
-from lookalike.extractors import runtime
+from lookalike.extractors import onnx_graph, runtime
 from lookalike.extractors.contract import Extractor
 from lookalike.extractors.onnx import OnnxExtractor, load_onnx
 from lookalike.extractors.runtime import _import_runtime
@@ -297,6 +297,37 @@ def test_weights_in_a_second_file_are_used_and_missed_by_name(make: Make) -> Non
     (folder / "onnx" / "model.onnx_data").unlink()
     with pytest.raises(UsageError, match=r"onnx has no model\.onnx_data, which holds the weights"):
         load_onnx(str(folder))
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["/etc/passwd", "../secret", "a/../../secret", "..\\secret", "C:\\secret", "/dev/zero", ""],
+)
+def test_no_model_reads_its_weights_from_another_folder(make: Make, location: str) -> None:
+    folder = make(BODY + GEMM, ["logits"])
+    (folder / "secret").write_bytes(bytes(10_000))
+    model = onnx.load(folder / "onnx" / "model.onnx")
+    for tensor in model.graph.initializer:
+        tensor.ClearField("raw_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        entry = tensor.external_data.add()
+        entry.key, entry.value = "location", location
+    (folder / "onnx" / "model.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(UsageError, match="weights would lie in another folder"):
+        load_onnx(str(folder))
+
+
+@pytest.mark.parametrize("shape", [(-1, 4), (1 << 40, 1 << 40), (3, 4)])
+def test_a_weight_of_an_absurd_shape_is_told(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    tensor = onnx_graph.Tensor("w", shape, 1, memoryview(bytes(8)), packed=False, external={})
+    with pytest.raises(UsageError, match=r"'w' of the model in .* cannot be read"):
+        onnx_graph.values(tensor, tmp_path)
+
+
+def test_a_number_that_never_ends_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"\xff" * 20_000_000)
+    with pytest.raises(UsageError, match="more than 64 bits"):
+        onnx_graph.read_graph(tmp_path / "model.onnx")
 
 
 @pytest.mark.parametrize("missing", ["config.json", "preprocessor_config.json", "onnx/model.onnx"])

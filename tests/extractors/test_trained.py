@@ -11,6 +11,7 @@ import pytest
 
 from lookalike.errors import UsageError
 from lookalike.extractors import load, parse
+from lookalike.models.checksums import hash_file
 from lookalike.models.trained import HEAD, RECORD, read_trained, write_trained
 
 PICTURES = [
@@ -104,6 +105,53 @@ def test_what_is_wrong_with_a_folder_is_one_line(tmp_path: Path, broken: str, sa
     with pytest.raises(UsageError, match=said) as raised:
         load(str(asked))
     assert "\n" not in str(raised.value)
+
+
+def altered(folder: Path, **more: object) -> Path:
+    """With a record that says something else, and vouches for the numbers as they are."""
+    record = json.loads((folder / RECORD).read_text())
+    more["sha256"] = hash_file(folder / HEAD)
+    (folder / RECORD).write_text(json.dumps(record | more))
+    return folder
+
+
+@pytest.mark.parametrize("base", ["trained:{}", "{}", "trained:{}+regions"])
+def test_a_model_that_is_trained_on_itself_is_refused(tmp_path: Path, base: str) -> None:
+    folder = made(tmp_path / "mine")
+    altered(folder, base=base.format(folder))
+    with pytest.raises(UsageError, match="trained on a trained model"):
+        load(str(folder))
+
+
+@pytest.mark.parametrize("dim", [0, -5, 1 << 40])
+def test_a_model_of_absurd_vectors_is_refused(tmp_path: Path, dim: int) -> None:
+    folder = altered(made(tmp_path / "mine"), dim=dim)
+    with pytest.raises(UsageError, match="is no record of a trained model"):
+        load(str(folder))
+
+
+def test_numbers_that_unpack_to_more_than_they_should_are_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("it was unpacked")
+
+    folder = made(tmp_path / "mine")
+    np.savez_compressed(
+        folder / HEAD, mean=np.zeros(96, np.float32), axes=np.zeros((96, 5000), np.float32)
+    )
+    altered(folder)
+    monkeypatch.setattr(np, "load", never)
+    with pytest.raises(UsageError, match="does not hold what"):
+        load(str(folder))
+
+
+@pytest.mark.parametrize("head", [b"", b"PK\x03\x04 no archive", b"\x93NUMPY"])
+def test_numbers_that_are_none_are_one_line(tmp_path: Path, head: bytes) -> None:
+    folder = made(tmp_path / "mine")
+    (folder / HEAD).write_bytes(head)
+    with pytest.raises(UsageError, match="does not hold what"):
+        load(str(altered(folder)))
 
 
 def test_a_model_replaces_a_model_and_nothing_else(tmp_path: Path) -> None:

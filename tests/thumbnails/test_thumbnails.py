@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -187,3 +188,18 @@ def test_a_picture_that_is_removed_leaves_no_thumbnail(library: Library, photos:
     assert len(list(thumbnails.rglob("*.jpg"))) == 1  # wide.png has the content of its copy
     library.remove([photos / "wide.png"])
     assert not list(thumbnails.rglob("*.jpg"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")
+def test_a_link_among_the_thumbnails_shows_nobody_another_file(tmp_path: Path) -> None:
+    place, key = kept.OnDisk(tmp_path / "thumbnails"), (b"\1" * 32, 256)
+    place.put(key, b"a thumbnail")
+    assert place.get(key) == b"a thumbnail"
+    (tmp_path / "secret").write_bytes(b"secret")
+    (file,) = (tmp_path / "thumbnails").rglob("*.jpg")
+    file.unlink()
+    file.symlink_to(tmp_path / "secret")
+    assert place.get(key) is None
+    place.put(key, b"made anew")
+    assert place.get(key) == b"made anew"
+    assert (tmp_path / "secret").read_bytes() == b"secret"

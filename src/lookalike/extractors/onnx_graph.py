@@ -12,6 +12,7 @@ https://protobuf.dev/programming-guides/encoding/#last-one-wins (concatenation).
 
 from __future__ import annotations
 
+import math
 import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -37,6 +38,9 @@ _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_FLOATS, _TENSOR_INTS, _TENSOR_NAME, _TENSOR_
 )
 _TENSOR_EXTERNAL = 13
 _VALUE_NAME = 1
+
+_MOST_NUMBERS = 1 << 30
+"""Of one weight; those that are read here are of the last layer."""
 
 _TYPES: dict[int, str] = {1: "<f4", 2: "u1", 3: "i1", 6: "<i4", 7: "<i8", 10: "<f2", 11: "<f8"}
 
@@ -105,12 +109,24 @@ def with_outputs(content: bytes, names: list[str]) -> bytes:
 
 
 def values(tensor: Tensor, folder: Path) -> NDArray[np.generic]:
-    """The numbers of a weight; `folder` is where external data lies."""
+    """The numbers of a weight; `folder` is where external data lies. `UsageError` where they are none."""
+    try:
+        return _values(tensor, folder)
+    except (ValueError, KeyError, OSError) as error:
+        raise UsageError(
+            f"the weight {tensor.name!r} of the model in {folder} cannot be read ({error})"
+        ) from None
+
+
+def _values(tensor: Tensor, folder: Path) -> NDArray[np.generic]:
     dtype = np.dtype(_TYPES[tensor.type])
+    count = math.prod(tensor.shape)
+    if min(tensor.shape, default=0) < 0 or count > _MOST_NUMBERS:
+        raise ValueError(f"a shape of {tensor.shape}")
     if tensor.external:
         with (folder / tensor.external["location"]).open("rb") as stream:
             stream.seek(int(tensor.external.get("offset", 0)))
-            content = stream.read(int(np.prod(tensor.shape, dtype=np.int64)) * dtype.itemsize)
+            content = stream.read(count * dtype.itemsize)
         return np.frombuffer(content, dtype).reshape(tensor.shape)
     if tensor.data is None:
         return np.zeros(tensor.shape, dtype)
@@ -195,7 +211,15 @@ def _tensor(content: memoryview) -> Tensor:
         elif number == _TENSOR_EXTERNAL:
             entry = dict(_fields(value))
             external[_text(entry[1])] = _text(entry[2])
+    if external and not _is_beside(external.get("location", "")):
+        raise ValueError("its weights would lie in another folder")
     return Tensor(name, tuple(shape), kind, data, packed, external)
+
+
+def _is_beside(location: str) -> bool:
+    """Whether external data lies beside the graph: a model of a stranger must not read other files."""
+    parts = location.replace("\\", "/").split("/")
+    return bool(location) and not {"", ".."} & {*parts} and ":" not in parts[0]
 
 
 def _value_name(content: memoryview) -> str:
@@ -234,6 +258,8 @@ def _varint(content: memoryview, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return result, at
         shift += 7
+        if shift > 63:
+            raise ValueError(f"byte {at} belongs to a number of more than 64 bits")
 
 
 def _varints(content: memoryview) -> Iterator[int]:

@@ -55,10 +55,13 @@ def turned(vectors: NDArray[np.float32], turn: Linear) -> NDArray[np.float32]:
 def load_trained(text: str) -> Trained:
     """The extractor in the folder `text`. Raises UsageError where the folder is damaged, or its base
     extractor is not the one that it was trained on."""
-    from lookalike.extractors.table import load
+    from lookalike.extractors.table import load, parse
 
     folder = find_trained(text)
     record, arrays = read_trained(folder)
+    if any(name.partition(":")[0] == FAMILY for name in parse(record.base)):
+        # It might be trained on itself, without end.
+        raise UsageError(f"{folder} says that it was trained on a trained model: train it again")
     whole = load(record.base)
     trainable(whole)
     if (whole.revision, whole.dim) != (record.base_revision, record.base_dim):

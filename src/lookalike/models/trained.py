@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +24,8 @@ from lookalike.models.places import models_folder
 RECORD = "lookalike-model.json"
 HEAD = "head.npz"
 FORMAT = "lookalike-trained"
+MOST_DIM = 1 << 16
+_NPY_HEAD = 4096
 VERSION = 1
 
 
@@ -80,12 +84,26 @@ def read_trained(folder: Path) -> tuple[TrainedModel, Mapping[str, NDArray[np.fl
         raise UsageError(
             f"{head} is damaged or was altered: its checksum is not the one in {RECORD}; train it again"
         )
-    with np.load(head, allow_pickle=False) as stored:
-        arrays = {name: np.asarray(stored[name], np.float32) for name in ("mean", "axes")}
-    shapes = arrays["mean"].shape, arrays["axes"].shape
-    if shapes != ((record.base_dim,), (record.base_dim, record.dim)):
-        raise UsageError(f"{head} does not hold what {RECORD} says: train it again")
+    try:
+        arrays = _arrays(head, record)
+    except Exception as error:  # a damaged archive raises whatever zipfile, zlib and NumPy meet
+        raise UsageError(f"{head} does not hold what {RECORD} says: train it again") from error
     return record, arrays
+
+
+def _arrays(head: Path, record: TrainedModel) -> dict[str, NDArray[np.float32]]:
+    """The arrays, unpacked only where they are no larger than they should be: a few kilobytes of zeros
+    that were packed well could fill the memory."""
+    shapes = {"mean": (record.base_dim,), "axes": (record.base_dim, record.dim)}
+    with zipfile.ZipFile(head) as packed:
+        for name, shape in shapes.items():
+            if packed.getinfo(f"{name}.npy").file_size > 8 * math.prod(shape) + _NPY_HEAD:
+                raise ValueError(name)
+    with np.load(head, allow_pickle=False) as stored:
+        arrays = {name: np.asarray(stored[name], np.float32) for name in shapes}
+    if any(arrays[name].shape != shape for name, shape in shapes.items()):
+        raise ValueError(shapes)
+    return arrays
 
 
 def write_trained(
@@ -161,6 +179,8 @@ def _record(path: Path) -> TrainedModel:
             isinstance(t, str) for t in texts
         ):
             raise TypeError("a value of another kind")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if not all(0 < n <= MOST_DIM for n in numbers):
+            raise ValueError(f"vectors of {record.base_dim} and {record.dim} numbers")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"{path} is no record of a trained model ({error})") from None
     return record

@@ -76,6 +76,7 @@ def connect(folder: Path, access: Access) -> sqlite3.Connection:
         uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
     try:
+        connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA foreign_keys = ON")
         if access == "create":
             connection.execute("PRAGMA journal_mode = WAL")

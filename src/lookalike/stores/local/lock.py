@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lookalike.errors import LibraryBusy
+from lookalike.errors import LibraryBusy, LibraryError
 from lookalike.stores.local.catalogue import translated
 from lookalike.stores.local.names import plain_text
 
@@ -23,6 +23,7 @@ def write_lock(folder: Path) -> Iterator[None]:
     """Hold the library's lock; `LibraryBusy` at once if another process has it."""
     from filelock import FileLock, Timeout  # 0.1 s to import, which a search must not pay
 
+    refuse_links(folder)
     lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
     try:
         with translated(folder):
@@ -41,6 +42,20 @@ def write_lock(folder: Path) -> Iterator[None]:
         with suppress(OSError):
             (folder / HOLDER).unlink()
         lock.release()
+
+
+def refuse_links(folder: Path) -> None:
+    """`LibraryError` where one of the library's files is a link. Folders may be links, to a faster disk;
+    but in a library that came from a stranger a file that is one would let the writer empty another."""
+    with translated(folder):
+        spaces = folder / "spaces"
+        within = [place for place in spaces.iterdir() if place.is_dir()] if spaces.is_dir() else []
+        for place in (folder, spaces, *within):
+            for file in place.iterdir() if place.is_dir() else ():
+                if file.is_symlink() and not file.is_dir():
+                    raise LibraryError(
+                        f"{file} is a link: nothing is written through it; put the file itself there"
+                    )
 
 
 def _holder(folder: Path) -> str:

@@ -117,13 +117,21 @@ class LocalStore:
             with translated(self._folder):
                 found = refuse_newer(connection, self._migrations)
                 (application,) = connection.execute("PRAGMA application_id").fetchone()
-                (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+                tables, programs = connection.execute(
+                    "SELECT count(*), count(*) FILTER (WHERE type IN ('trigger', 'view')) "
+                    "FROM sqlite_master"
+                ).fetchone()
         finally:
             self._readers.give_back(connection)
         if application != APPLICATION_ID and (found or tables):
             raise LibraryDamaged(
                 f"{self._folder / CATALOGUE} is not a catalogue of Lookalike: "
                 "keep the library in another folder with --library"
+            )
+        if programs:
+            raise LibraryDamaged(
+                f"{self._folder / CATALOGUE} holds triggers or views, which Lookalike never makes: do not "
+                "trust it; index its pictures anew"
             )
         return found
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,6 +17,7 @@ from lookalike.stores.local.matrix import (
     GENERATION_FILE,
     ID,
     NUMBERS,
+    OTHER_FILE,
     append,
     ids_are_whole,
     ids_file,
@@ -130,6 +130,16 @@ def _cut(folder: Path, space: SpaceRow) -> None:
                 os.truncate(path, size)
 
 
+def _discard(place: Path) -> None:
+    """Delete a folder, and in it what we named. `spaces` may be a link, by mistake or by malice to a folder
+    full of "holiday-2024": whatever else lies there stays."""
+    with suppress(OSError):
+        for file in place.iterdir():
+            if any(names.fullmatch(file.name) for names in (GENERATION_FILE, OTHER_FILE)):
+                file.unlink()
+        place.rmdir()
+
+
 def remove_leftovers(folder: Path, connection: sqlite3.Connection) -> None:
     """Delete files of generations and spaces that the catalogue does not know. What is still mapped
     on Windows stays until the next time."""
@@ -139,7 +149,7 @@ def remove_leftovers(folder: Path, connection: sqlite3.Connection) -> None:
         space = known.get(place.name)
         if space is None:
             if place.name.rpartition("-")[2].isdigit():  # only folders that we named
-                shutil.rmtree(place, ignore_errors=True)
+                _discard(place)
             continue
         for file in place.iterdir():
             match = GENERATION_FILE.fullmatch(file.name)

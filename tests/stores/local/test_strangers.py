@@ -1,0 +1,100 @@
+"""A library folder from a stranger: it may hold anything, and must harm nothing outside itself."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+from tests.stores.toys import entry, put
+
+from lookalike.errors import LibraryDamaged, LibraryError
+from lookalike.stores.local import LocalStore
+
+posix = pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")
+
+
+def alter(folder: Path, statement: str) -> None:
+    connection = sqlite3.connect(folder / "catalogue.sqlite")
+    connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+@posix
+@pytest.mark.parametrize(
+    "place",
+    ["writer.txt", "writer.lock", "spaces/toy-1/vectors-2.f32", "spaces/toy-1/ann.json.part"],
+)
+def test_nothing_is_written_through_a_link(local: LocalStore, tmp_path: Path, place: str) -> None:
+    put(local, entry("a.jpg"))
+    precious = tmp_path / "precious"
+    precious.write_text("all my keys")
+    link = local.folder / place
+    link.unlink(missing_ok=True)
+    link.symlink_to(precious)
+    with pytest.raises(LibraryError, match="is a link"), local.writer():
+        pass
+    assert precious.read_text() == "all my keys"
+    with local.view() as view:  # reading goes on
+        assert view.lookup(1, "a.jpg") is not None
+
+
+@posix
+def test_no_catalogue_is_made_where_a_link_leads(tmp_path: Path) -> None:
+    folder = tmp_path / ".lookalike"
+    folder.mkdir()
+    (folder / "catalogue.sqlite").symlink_to(tmp_path / "elsewhere.sqlite")
+    with pytest.raises(LibraryError, match="is a link"):
+        LocalStore.create(folder)
+    assert not (tmp_path / "elsewhere.sqlite").exists()
+
+
+@posix
+def test_leftovers_are_only_what_is_called_like_ours(local: LocalStore, tmp_path: Path) -> None:
+    put(local, entry("a.jpg"))
+    pictures = tmp_path / "pictures"
+    (local.folder / "spaces").rename(pictures)
+    (local.folder / "spaces").symlink_to(pictures)
+    holiday = pictures / "holiday-2024"
+    left = pictures / "color-7"
+    for folder in (holiday, left):
+        folder.mkdir()
+        for name in ("vectors-1.f32", "ids-1.i64", "fitted.npz", "ann-3.faiss", "ann-late.json"):
+            (folder / name).write_bytes(b"old")
+    (holiday / "beach.jpg").write_bytes(b"a picture")
+    with local.writer():
+        pass
+    assert [path.name for path in holiday.iterdir()] == ["beach.jpg"]
+    assert not left.exists()
+    assert (pictures / "toy-1" / "vectors-1.f32").stat().st_size == 12
+
+
+@pytest.mark.parametrize("place", ["../../elsewhere", "/tmp/elsewhere", "..", ".", "a/b", ""])
+def test_a_space_lies_in_a_folder_of_the_library(
+    local: LocalStore, tmp_path: Path, place: str
+) -> None:
+    put(local, entry("a.jpg"))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "vectors-1.f32").write_bytes(bytes(100))
+    alter(local.folder, f"UPDATE spaces SET directory = '{place}'")
+    with pytest.raises(LibraryDamaged, match="names a folder"), local.writer():
+        pass
+    assert (elsewhere / "vectors-1.f32").read_bytes() == bytes(100)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "CREATE TRIGGER t AFTER INSERT ON images BEGIN DELETE FROM roots; END",
+        "CREATE VIEW more AS SELECT * FROM images",
+    ],
+)
+def test_a_catalogue_with_programs_in_it_is_refused(local: LocalStore, program: str) -> None:
+    local.close()
+    alter(local.folder, program)
+    for read_only in (True, False):
+        with pytest.raises(LibraryDamaged, match="triggers or views"):
+            LocalStore.open(local.folder, read_only=read_only)
