@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.stores.toys import entry, put, same, space, stored_vector
+from tests.stores.toys import begin, entry, put, same, space, stored_vector
 
 from lookalike.errors import LibraryError, UsageError
 from lookalike.stores.contract import View
@@ -179,3 +181,45 @@ def test_closing_while_a_view_is_open_lets_it_finish(local: LocalStore) -> None:
     with local.view() as view:
         local.close()
         assert found(view) == ids
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows does not move what is open")
+def test_a_library_that_takes_the_place_of_another_is_read_from_the_next_view_on(
+    local: LocalStore, tmp_path: Path
+) -> None:
+    """Restored from a backup, or removed and made anew, beside a server that goes on: as many pictures,
+    under the same numbers, in the same rows."""
+    [first] = put(local, entry("a.jpg"))
+    with LocalStore.create(tmp_path / "other" / ".lookalike") as other:
+        begin(other)
+        assert put(other, entry("b.jpg")) == [first]
+    with local.view() as before:
+        version = before.version
+        local.folder.rename(tmp_path / "gone")
+        (tmp_path / "other" / ".lookalike").rename(local.folder)
+        assert before.images([first])[first].path == "a.jpg"
+        assert before.select("path = 'a.jpg'").tolist() == [first]
+        assert same(before.vectors("toy@1", np.array([first]))[0], "a.jpg")
+        with local.view() as after:
+            assert after.images([first])[first].path == "b.jpg"
+            assert after.select("path = 'b.jpg'").tolist() == [first]
+            assert same(after.vectors("toy@1", np.array([first]))[0], "b.jpg")
+            assert after.version != version
+        assert same(before.vectors("toy@1", np.array([first]))[0], "a.jpg")
+    assert same(stored_vector(local, first), "b.jpg")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows does not move what is open")
+def test_a_library_that_goes_away_is_read_as_long_as_it_is_open(
+    local: LocalStore, tmp_path: Path
+) -> None:
+    [first] = put(local, entry("a.jpg"))
+    with local.view():
+        pass
+    local.folder.rename(tmp_path / "gone")
+    with local.view() as view:
+        assert same(view.vectors("toy@1", np.array([first]))[0], "a.jpg")
+    (tmp_path / "gone").rename(local.folder)
+    put(local, entry("b.jpg"))
+    with local.view() as view:
+        assert len(view.search("toy@1", ONES, 2).ids[0]) == 2

@@ -35,7 +35,11 @@ if TYPE_CHECKING:
     from lookalike.stores.local.snapshot import Columns, Snapshot
 
 State = tuple[int, int, int]
+Place = tuple[int, int]
+"""Device and number of the catalogue's file: another one where a library was restored or made anew."""
+
 Fitted = Mapping[str, NDArray[np.generic]]
+NO_MATRIX: tuple[State, Matrix | None] = ((0, 0, 0), None)
 
 
 class Readers:
@@ -49,6 +53,8 @@ class Readers:
         self._matrices: dict[int, tuple[State, Matrix]] = {}
         self._fitted: dict[int, Fitted] = {}
         self._columns: Columns | None = None
+        self._place: Place | None = None
+        self._places: dict[int, Place | None] = {}  # of the connections, by their identity
         self._shelf = Shelf(folder)
         self._cards = _cards(device)
         self._process = os.getpid()
@@ -66,10 +72,23 @@ class Readers:
             if self._access == "immutable" and self._unchanged != self._fingerprint():
                 self._drop()
                 self._access = "read-only"
+            self._follow()
             if self._idle:
                 return self._idle.pop()
+            place = self._place
         with translated(self._folder):
-            return self._connect()
+            connection = self._connect()
+        self._places[id(connection)] = place
+        return connection
+
+    def _follow(self) -> None:
+        """Where another library has taken the place of this one, nothing that is kept belongs to it. One
+        that went away, or is moved just now, is read on as long as it is open."""
+        place = _place(self._folder)
+        if place is not None and place != self._place:
+            self._drop()
+            self._forget()
+            self._place = place
 
     def give_back(self, connection: sqlite3.Connection) -> None:
         """Take a connection back; ends its transaction."""
@@ -77,21 +96,23 @@ class Readers:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
         with self._lock:
-            if not self._closed and self._process == os.getpid() and len(self._idle) < IDLE:
+            if not self._closed and self._is_current(connection) and len(self._idle) < IDLE:
                 self._idle.append(connection)
                 return
+            self._places.pop(id(connection), None)
         connection.close()
+
+    def _is_current(self, connection: sqlite3.Connection) -> bool:
+        """Whether what it reads is what the caches are of."""
+        mine = self._process == os.getpid()
+        return mine and self._places.get(id(connection)) == self._place
 
     def close(self) -> None:
         """Close what is idle now, and what is in use when it comes back."""
         with self._lock:
             self._closed = True
             self._drop()
-            self._matrices.clear()
-            self._columns = None
-            self._shelf.clear()
-            if self._cards is not None:
-                self._cards.clear()
+            self._forget()
 
     def view(self, connection: sqlite3.Connection) -> LocalView:
         """The state of this moment: one transaction, and the maps of all spaces.
@@ -121,6 +142,7 @@ class Readers:
             self._snapshot,
             self._shelf,
             self._cards,
+            self._places.get(id(connection)),
         )
 
     def _snapshot(self, connection: sqlite3.Connection) -> Snapshot:
@@ -128,21 +150,23 @@ class Readers:
         from lookalike.stores.local.snapshot import Columns  # for filters: most searches have none
 
         with self._lock:
-            if self._columns is None:
-                self._columns = Columns()
-            columns = self._columns
+            if not self._is_current(connection):
+                columns = Columns()
+            else:
+                columns = self._columns = self._columns or Columns()
         return columns.at(connection)
 
     def _load(
         self, connection: sqlite3.Connection, spaces: list[SpaceRow]
     ) -> tuple[dict[int, Matrix], dict[int, Fitted], bool]:
         matrices: dict[int, Matrix] = {}
+        known = self._fitted if self._is_current(connection) else {}
         missing = False
         for row in spaces:
             try:
                 matrices[row.id] = self._matrix(connection, row)
-                if row.fitted and row.id not in self._fitted:
-                    self._fitted[row.id] = load_fitted(self._folder, row)
+                if row.fitted and row.id not in known:
+                    known[row.id] = load_fitted(self._folder, row)
             except FileNotFoundError:
                 matrices.pop(row.id, None)
                 missing = True
@@ -151,14 +175,15 @@ class Readers:
                 PermissionError,
             ):  # said when somebody searches this space; the others are fine
                 matrices.pop(row.id, None)
-        fitted = {row.id: self._fitted[row.id] for row in spaces if row.id in self._fitted}
+        fitted = {row.id: known[row.id] for row in spaces if row.id in known}
         return matrices, fitted, missing
 
     def _matrix(self, connection: sqlite3.Connection, row: SpaceRow) -> Matrix:
         """The map of this state, from the cache if nothing changed since it was made."""
         state = (row.generation, row.rows, row.dead)
         with self._lock:
-            cached_state, cached = self._matrices.get(row.id, ((0, 0, 0), None))
+            current = self._is_current(connection)
+            cached_state, cached = (self._matrices if current else {}).get(row.id, NO_MATRIX)
         if cached is not None and cached_state == state:
             return cached
         known = np.empty(0, np.int64)
@@ -166,7 +191,7 @@ class Readers:
             known = cached.dead
         matrix = map_matrix(self._folder, row, _dead(connection, row, known))
         with self._lock:
-            if state > self._matrices.get(row.id, ((0, 0, 0), None))[0]:
+            if current and state > self._matrices.get(row.id, NO_MATRIX)[0]:
                 self._matrices[row.id] = (state, matrix)
         return matrix
 
@@ -204,7 +229,24 @@ class Readers:
 
     def _drop(self) -> None:
         while self._idle:
-            self._idle.pop().close()
+            connection = self._idle.pop()
+            self._places.pop(id(connection), None)
+            connection.close()
+
+    def _forget(self) -> None:
+        """Everything that was read of the library."""
+        self._matrices, self._fitted, self._columns = {}, {}, None
+        self._shelf.clear()
+        if self._cards is not None:
+            self._cards.clear()
+
+
+def _place(folder: Path) -> Place | None:
+    try:
+        status = os.stat(folder / CATALOGUE)  # noqa: PTH116 - for every view
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _cards(device: str | None) -> Cards | None:

@@ -55,6 +55,7 @@ class LocalView:
         snapshot: Callable[[sqlite3.Connection], Snapshot],
         shelf: Shelf,
         cards: Cards | None,
+        place: Hashable,
     ) -> None:
         self._folder = folder
         self._connection = connection
@@ -64,6 +65,7 @@ class LocalView:
         self._snapshot = snapshot
         self._shelf = shelf
         self._cards = cards
+        self._place = place
         self._cursors: list[sqlite3.Cursor] = []
 
     @property
@@ -72,7 +74,7 @@ class LocalView:
             changed = changes(self._connection), decisions.times(self._connection)
             roots = self._connection.execute("SELECT id, path FROM roots ORDER BY id").fetchall()
         spaces = tuple(self._spaces.values())
-        return changed, tuple(roots), spaces, tuple(map(self._shelf.stamp, spaces))
+        return self._place, changed, tuple(roots), spaces, tuple(map(self._shelf.stamp, spaces))
 
     def roots(self) -> list[Root]:
         with translated(self._folder):
