@@ -20,7 +20,7 @@ from lookalike.searching.asking import Askers
 from lookalike.searching.remembered import Answers
 from lookalike.stores.contract import Image, Root, Space, Store, View
 from lookalike.stores.local import LocalStore
-from lookalike.stores.local.finding import FOLDER, is_library
+from lookalike.stores.local.finding import FOLDER, is_library, size_of
 from lookalike.stores.paths import Paths, among, images_below, several
 from lookalike.stores.records import IMPORTED
 from lookalike.thumbnails.thumbnails import Thumbnails
@@ -340,7 +340,7 @@ class Library:
                 images=counts.get(Outcome.INDEXED, 0),
                 outcomes=counts,
                 spaces=tuple(view.spaces()),
-                bytes=sum(f.stat().st_size for f in self.folder.rglob("*") if f.is_file()),
+                bytes=size_of(self.folder),
                 read_only=self._store.read_only,
             )
 

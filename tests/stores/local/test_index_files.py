@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -14,8 +15,9 @@ import pytest
 from tests.stores.test_indexes import DIM, KEY, fill, more, pictures, recall
 
 from lookalike.errors import LibraryBusy, LibraryReadOnly, StorageFull
+from lookalike.stores.contract import Space
 from lookalike.stores.index import Index, IndexWish
-from lookalike.stores.local import LocalStore, index_files, upkeep
+from lookalike.stores.local import LocalStore, index_files, indexes, upkeep
 from lookalike.stores.local.index_files import INDEX_FILE
 from lookalike.vectors.ann import AnnIndex
 
@@ -126,6 +128,49 @@ def test_a_building_that_is_killed_leaves_the_older_index_in_use(indexed: Path) 
         after = store.indexes.build(KEY, IndexWish(recipe="Flat"))
         assert index_of(store) == after
     assert len(list(space_files(indexed).glob("*.faiss"))) == 1
+
+
+def test_what_a_killed_building_left_goes_with_the_next_writer_unless_somebody_builds(
+    indexed: Path,
+) -> None:
+    place = space_files(indexed)
+    left = [place / "ann-7.faiss.part", place / "ann-8.faiss", place / "ann-8.trained"]
+    for file in left:
+        file.write_bytes(b"large")
+    with LocalStore.open(indexed) as store:
+        before = index_of(store)
+        with indexes._lock(indexed), store.writer():
+            pass
+        assert all(file.exists() for file in left)
+        with store.writer():
+            pass
+        assert not any(file.exists() for file in left)
+        assert index_of(store) == before
+        store.indexes.remove(KEY)
+        left[0].write_bytes(b"large")
+        with store.writer():
+            pass
+        assert not left[0].exists()
+
+
+def test_a_space_that_is_replaced_while_its_index_is_built_is_told(indexed: Path) -> None:
+    def replace_it(stage: str, done: int, total: int) -> None:
+        if stage == "train" and done == 0:
+            with other.writer() as writer:
+                with other.view() as view:
+                    space = view.spaces()[0]
+                writer.add_space(dataclasses.replace(space, key="new@2", revision="2"))
+                writer.promote("new@2")
+
+    with LocalStore.open(indexed) as store, LocalStore.open(indexed) as other:
+        with pytest.raises(LibraryBusy, match="build it again"):
+            store.indexes.build(KEY, IndexWish(recipe="Flat"), progress=replace_it)
+        assert [space.key for space in spaces_of(other)] == ["new@2"]
+
+
+def spaces_of(store: LocalStore) -> list[Space]:
+    with store.view() as view:
+        return view.spaces()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the full disk of Linux")

@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from lookalike.errors import (
 )
 from lookalike.stores.local import LocalStore, catalogue, store
 from lookalike.stores.local.check import check
+from lookalike.stores.local.finding import size_of
 from lookalike.stores.local.migrations import MIGRATIONS
 
 
@@ -312,3 +314,18 @@ def test_an_odd_folder_name_is_no_obstacle(tmp_path: Path) -> None:
             assert view.roots()[0].path == folder.parent
             assert np.isnan(view.vectors("a/../b:c@1", np.array([1]))).all()
     assert [path.name for path in (folder / "spaces").iterdir()] == ["a-b-c-1"]
+
+
+def test_files_that_go_away_while_a_library_is_measured_do_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "stays").write_bytes(b"12345")
+    walk = os.walk
+
+    def late(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+        for place, folders, names in walk(folder):
+            yield place, folders, [*names, "gone meanwhile"]
+
+    monkeypatch.setattr(os, "walk", late)
+    assert size_of(tmp_path) == 5

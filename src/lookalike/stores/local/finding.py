@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 FOLDER = ".lookalike"
@@ -17,3 +19,13 @@ def find_library(start: Path) -> Path | None:
         if is_library(folder / FOLDER):
             return folder / FOLDER
     return None
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below a folder; those that go away meanwhile, beside a writer, do not count."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += os.stat(os.path.join(place, name)).st_size  # noqa: PTH116, PTH118
+    return total

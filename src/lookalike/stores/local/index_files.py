@@ -214,6 +214,18 @@ def next_number(library: Path, space: SpaceRow) -> int:
     return 1 + max([*found, filed.number if filed else 0], default=0)
 
 
+def abandoned(library: Path, space: SpaceRow) -> bool:
+    """Whether files of another index than the one in use lie here: one is being built, or its building was
+    killed."""
+    filed = read(library, space)
+    with suppress(FileNotFoundError):
+        for file in space_folder(library, space).iterdir():
+            match = INDEX_FILE.fullmatch(file.name)
+            if match and (file.suffix == ".part" or filed is None or int(match[1]) != filed.number):
+                return True
+    return False
+
+
 def remove_others(library: Path, space: SpaceRow, number: int | None) -> None:
     """Delete the files of all other indexes. On Windows those that are mapped stay until next time."""
     for file in space_folder(library, space).iterdir():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -163,6 +163,15 @@ def _lock(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def remove_abandoned(folder: Path, rows: Sequence[SpaceRow]) -> None:
+    """Delete what a killed building left: of a large library it is gigabytes. Not while somebody builds."""
+    with suppress(LibraryBusy), _lock(folder):
+        for row in rows:
+            filed = files.read(folder, row)
+            if filed is None or not filed.index.trouble:
+                files.remove_others(folder, row, filed.number if filed else None)
+
+
 def _build(
     folder: Path, row: SpaceRow, matrix: Matrix, wish: IndexWish, progress: Progress
 ) -> Index:
@@ -192,7 +201,12 @@ def _build(
     empty, index, point = made[0]
     seconds = time.monotonic() - started
     with translated(folder):
-        return _put_into_use(folder, row, matrix, empty, index, point, wish.target, seconds)
+        try:
+            return _put_into_use(folder, row, matrix, empty, index, point, wish.target, seconds)
+        except FileNotFoundError:
+            raise LibraryBusy(
+                f"the {row.name} vectors were replaced while their index was built: build it again"
+            ) from None
 
 
 def cores(matrix: Matrix) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 
 from lookalike.stores.contract import Ids
 from lookalike.stores.local.catalogue import SpaceRow, newest_image, space_rows, transaction
+from lookalike.stores.local.index_files import abandoned
 from lookalike.stores.local.matrix import (
     GENERATION_FILE,
     ID,
@@ -51,6 +52,11 @@ def tidy(folder: Path, connection: sqlite3.Connection) -> dict[str, int]:
         else:
             _cut(folder, space)
     remove_leftovers(folder, connection)
+    spaces = [space for space in space_rows(connection) if abandoned(folder, space)]
+    if spaces:
+        from lookalike.stores.local.indexes import remove_abandoned  # it imports much
+
+        remove_abandoned(folder, spaces)
     return healed
 
 
