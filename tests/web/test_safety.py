@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import struct
 import zlib
@@ -299,6 +300,36 @@ def test_too_many_bytes_are_refused_before_they_are_sent(library: Library) -> No
         assert b" 200 OK" in said(port, get("/health", port))
 
 
+def test_where_only_words_are_sent_they_are_few(client: TestClient) -> None:
+    many = {f"{number}": 1 for number in range(20_000)}
+    for method, address in (
+        ("POST", "/api/session"),
+        ("POST", "/api/decisions"),
+        ("DELETE", "/api/decisions"),
+        ("POST", "/api/ann"),
+    ):
+        answer = client.request(method, address, json=many, headers=MARKED)
+        assert answer.status_code == 413
+        assert "at most 66 KB here" in answer.json()["error"]
+
+
+def test_an_object_of_very_many_names_is_refused_as_a_whole(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(_: object) -> None:
+        raise AssertionError("each name was looked at")
+
+    monkeypatch.setattr(Words, "model_validate", never)
+    many = {f"{number}": 1 for number in range(101)}
+    for answer in (
+        client.post("/api/batch", json={"queries": [many]}),
+        client.post("/api/batch", json=many),
+        client.post("/api/search", files={"query": (None, json.dumps(many))}),
+    ):
+        assert answer.status_code == 413
+        assert "101 names in one object" in answer.json()["error"]
+
+
 def test_all_that_is_sent_at_a_time_together_is_limited() -> None:
     piece = bytes(100_000)
     held = Bodies(Settings(max_upload_bytes=100_000))
@@ -307,7 +338,7 @@ def test_all_that_is_sent_at_a_time_together_is_limited() -> None:
         return {"type": "http.request", "body": piece, "more_body": False}
 
     async def send(stack: ExitStack, receive: Receive = sent) -> None:
-        await stack.enter_context(held.measured(receive))()
+        await stack.enter_context(held.measured(receive, 100_000))()
 
     async def small() -> Message:
         return {"type": "http.request", "body": bytes(100), "more_body": False}

@@ -23,6 +23,20 @@ SMALL = 1 << 16
 """Bytes that any request may send, however much of others is here."""
 
 
+LARGE = frozenset(
+    f"/api/{name}"
+    for name in ("search", "batch", "uploads", "images", "vectors", "decisions/lines")
+)
+"""Addresses that take more than a few words: pictures, vectors, lists. The words of all others are checked
+by the thread that answers everybody, at a price for every one that is wrong."""
+
+
+def largest(path: str, settings: Settings) -> int:
+    """Bytes that a request to this address may send."""
+    most = settings.max_upload_bytes
+    return most if path in LARGE else min(SMALL, most)
+
+
 class Bodies:
     """Those of one process. For its event loop."""
 
@@ -36,8 +50,9 @@ class Bodies:
         return self._here
 
     @contextmanager
-    def measured(self, receive: Receive) -> Iterator[Receive]:
-        """Receives a body; `Refusal` 413, 408 or 503 from the message that is too much or too late."""
+    def measured(self, receive: Receive, most: int) -> Iterator[Receive]:
+        """Receives a body of at most so many bytes; `Refusal` 413, 408 or 503 from the message that is too
+        much or too late."""
         settings = self._settings
         until = time.monotonic() + settings.body_seconds
         received, ended = 0, False
@@ -58,8 +73,8 @@ class Bodies:
                 received += size
                 self._here += size
                 ended = not message.get("more_body", False)
-                if received > settings.max_upload_bytes:
-                    raise too_large(settings)
+                if received > most:
+                    raise too_large(most)
                 if received > SMALL and self._here > TOGETHER * settings.max_upload_bytes:
                     raise too_many()
             return message
@@ -70,10 +85,10 @@ class Bodies:
             self._here -= received
 
 
-def too_large(settings: Settings) -> Refusal:
-    most = settings.max_upload_bytes / 1e6
+def too_large(most: int) -> Refusal:
+    size = f"{most / 1e6:g} MB" if most >= 1_000_000 else f"{most / 1000:.0f} KB"
     return Refusal(
-        413, f"too large: a request may send at most {most:g} MB", {"Connection": "close"}
+        413, f"too large: a request may send at most {size} here", {"Connection": "close"}
     )
 
 

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lookalike.web import access
-from lookalike.web.bodies import Bodies, too_large
+from lookalike.web.bodies import Bodies, largest, too_large
 from lookalike.web.rates import Rates
 from lookalike.web.refusals import Refusal, answer_refusal
 from lookalike.web.settings import Settings
@@ -83,7 +83,8 @@ class Guard:
             if first is not None:
                 await first(scope, receive, send)
                 return
-            with self._bodies.measured(receive) as receiving:
+            most = largest(scope["path"], self._settings)
+            with self._bodies.measured(receive, most) as receiving:
                 await self._app(scope, receiving, send)
         except Exception as error:  # a refusal, or a mistake of ours
             answer = await answer_refusal(Request(scope), error)
@@ -108,8 +109,9 @@ class Guard:
         raise_if(refusal)
         raise_if(access.unmarked(method, path, headers))
         length = headers.get("content-length", "0")
-        if length.isdigit() and int(length) > settings.max_upload_bytes:
-            raise too_large(settings)
+        most = largest(path, settings)
+        if length.isdecimal() and int(length) > most:
+            raise too_large(most)
         return None
 
     def _entrance(
