@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lookalike.images.needs import Limits
     from lookalike.indexing.report import Added, Indexing, Progress, Promise
     from lookalike.library import Info, Library
-    from lookalike.query import Hit, Hits, Query
+    from lookalike.query import Hit, Hits, Query, Term
 
 __version__ = "0.1.0"
 
@@ -45,6 +45,7 @@ _HOMES = {
     "Progress": "lookalike.indexing.report",
     "Promise": "lookalike.indexing.report",
     "Query": "lookalike.query",
+    "Term": "lookalike.query",
 }
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "Progress",
     "Promise",
     "Query",
+    "Term",
     "index",
     "open",
 ]

@@ -49,7 +49,7 @@ def test_pictures_are_coloured_by_what_is_said_of_them(library: Library) -> None
     by_path = dict(zip(labels.paths, labels.groups.tolist(), strict=True))
     assert (by_path["000.jpg"], by_path["odd/001.jpg"], by_path["odd/023.jpg"]) == (0, 1, -1)
     folders = draw_up(library, method="pca", color="folder")
-    assert folders.names == (".", "odd")
+    assert folders.names == ("(top folder)", "odd")
     assert len(draw_up(library, method="pca", color="price").names) == 6
     with pytest.raises(UsageError, match=r"no picture has a field 'colour'.*label"):
         draw_up(library, method="pca", color="colour")

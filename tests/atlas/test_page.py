@@ -20,7 +20,7 @@ from lookalike.atlas.atlas import Atlas, draw_up
 from lookalike.atlas.html import page
 from lookalike.atlas.sprites import ACROSS, SIDE, sprites
 from lookalike.cli.program import program
-from lookalike.figures.map import canvas, draw_map, sprite
+from lookalike.figures.map import brief, canvas, draw_map, sprite
 
 
 @pytest.fixture(scope="module")
@@ -230,3 +230,8 @@ def test_dark_and_light_change_the_paper(tab: Any) -> None:
     dark = tab.evaluate("draw(), [...pen.getImageData(450, 2, 1, 1).data]")
     tab.click("#theme")
     assert sum(light[:3]) > 600 > 200 > sum(dark[:3])
+
+
+def test_a_long_name_in_the_legend_keeps_both_ends() -> None:
+    assert brief("2024/Norway, in summer") == "2024/Norway, in summer"
+    assert brief("odd shapes/deep/er/and/deeper/here") == "odd sha…nd/deeper/here"

@@ -24,6 +24,7 @@ MOST = 100_000
 """Pictures on a map; of larger libraries an evenly spread sample."""
 
 CLUSTER, FOLDER = "cluster", "folder"
+TOP = "(top folder)"  # how the pictures in no folder below the root are called
 MARGIN = 0.02
 
 
@@ -175,7 +176,7 @@ def _ids(view: View, space: Space, where: str, most: int) -> tuple[Ids, int]:
 def _values(view: View, images: Sequence[Image], color: str) -> list[Any]:
     """What each image is coloured by; `UsageError` for a field that nothing has."""
     if color == FOLDER:
-        return [image.path.rpartition("/")[0] or "." for image in images]
+        return [image.path.rpartition("/")[0] or TOP for image in images]
     values = [image.metadata.get(color, image.facts.get(color)) for image in images]
     if all(value is None for value in values):
         known = ", ".join(sorted(view.fields()))

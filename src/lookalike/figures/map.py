@@ -14,6 +14,7 @@ from lookalike.plots import FAINT, INK, save
 
 PIXELS = 2048
 THUMBNAIL = 60
+NAME = 22  # characters of a name in the legend
 COLOURS = (
     *("#2f6fde", "#e8743b", "#2a9d58", "#c83e73", "#8a5bd1", "#c79a00"),
     *("#16a3b8", "#8c5a3c", "#e05252", "#6b8e23", "#d46fc1", "#5b6ee1"),
@@ -41,7 +42,7 @@ def draw_map(atlas: Atlas, sprites: Sprites, out: Path, *, title: str) -> None:
         Line2D([], [], marker="o", linestyle="", color=colour_of(atlas, number), markersize=6)
         for number in range(len(atlas.names))
     ]
-    labels = [f"{name[:22]}  {n:,}" for name, n in zip(atlas.names, counts.tolist(), strict=True)]
+    labels = [f"{brief(name)}  {n:,}" for name, n in zip(atlas.names, counts.tolist(), strict=True)]
     legend = figure.legend(
         handles, labels, loc="upper left", bbox_to_anchor=(0.83, 0.935), frameon=False, fontsize=8.5
     )
@@ -49,6 +50,11 @@ def draw_map(atlas: Atlas, sprites: Sprites, out: Path, *, title: str) -> None:
         text.set_parse_math(False)
         text.set_color(INK)
     save(figure, out)
+
+
+def brief(name: str) -> str:
+    """A name that fits the legend: both ends of a path say more than its middle."""
+    return name if len(name) <= NAME else f"{name[: NAME // 3]}…{name[NAME // 3 + 1 - NAME :]}"
 
 
 def colour_of(atlas: Atlas, group: int) -> str:

@@ -124,11 +124,13 @@ def self_test(found: SelfTest) -> Figure:
     axes.tick_params(length=0)
     for side in axes.spines.values():
         side.set_visible(False)
-    axes.set_title(
-        f"originals found first, of {found.edited:,} edited pictures among {found.searched:,}",
+    # Of the figure, not of its cells, which may be fewer than the words are wide.
+    figure.suptitle(
+        f"originals found first,\nof {found.edited:,} edited pictures among {found.searched:,}",
+        x=0.02,
+        ha="left",
         size=9.5,
         color=FAINT,
-        pad=12,
     )
     return figure
 

@@ -35,6 +35,7 @@ th, td { padding: .35rem .7rem; text-align: right; border-bottom: 1px solid var(
 th { font-weight: 600; color: var(--faint); font-size: .85rem; }
 th:first-child, td:first-child { text-align: left; }
 td.best { font-weight: 700; } td small { color: var(--faint); }
+small.below { display: block; line-height: 1.1; }
 figure { margin: 1rem 0; } figure > svg { width: 100%; height: auto; }
 .question { display: flex; gap: .6rem; padding: .8rem 0; border-bottom: 1px solid var(--line);
   overflow-x: auto; }
