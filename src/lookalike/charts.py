@@ -11,7 +11,7 @@ import numpy as np
 
 from lookalike.evaluation.facts import ExtractorFacts
 from lookalike.evaluation.metrics import LEVELS
-from lookalike.plots import ACCENT, FAINT, INK, MISSING, save
+from lookalike.plots import ACCENT, FAINT, INK, MISSING, plain_log, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -233,6 +233,7 @@ def recall_chart(compared: Sequence[Compared], out: Path | str, *, title: str) -
             axes.text(LOWEST, ms, f" {one.recipe}", size=8, color=INK, va="bottom")
     axes.set_xlim(LOWEST, 1.002)
     axes.set_yscale("log")
+    plain_log(axes.yaxis)
     axes.set_xlabel("recall@10", color=INK)
     axes.set_ylabel("milliseconds a query, one thread (log scale)", color=INK)
     axes.set_title(title, size=11, color=INK, loc="left", parse_math=False)

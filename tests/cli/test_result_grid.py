@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 from tests.cli.running import draw
 
@@ -127,3 +128,13 @@ def test_a_caption_keeps_the_end_of_the_name() -> None:
         plots.caption("2024/Norway, summer/IMG_0128.JPG", 26)
         == "2024/Norway, summer/\nIMG_0128.JPG"
     )
+
+
+def test_a_logarithmic_axis_is_labelled_with_plain_numbers_between_the_powers() -> None:
+    axes = Figure().subplots()
+    axes.set_xscale("log")
+    axes.set_xlim(2, 11)
+    plots.plain_log(axes.xaxis)
+    low, high = axes.get_xlim()
+    places = [place for place in axes.xaxis.get_majorticklocs() if low <= place <= high]
+    assert axes.xaxis.get_major_formatter().format_ticks(places) == ["2", "5", "10"]

@@ -12,7 +12,7 @@ from lookalike.evaluation.metrics import LEVELS
 from lookalike.evaluation.spread import Spread
 from lookalike.evaluation.systems import System
 from lookalike.evaluation.thresholds import Thresholds
-from lookalike.plots import FAINT, INK, MISSING
+from lookalike.plots import FAINT, INK, MISSING, plain_log
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,8 +56,6 @@ def precision_recall(axes: Axes, systems: Sequence[System]) -> None:
 def against_latency(axes: Axes, systems: Sequence[System], metric: str) -> None:
     """Quality against the time of a question, median to 95th percentile; what takes least and finds most
     is at the top left."""
-    from matplotlib.ticker import LogLocator
-
     _plain(axes, f"{metric} against the time of a question (dot: median, line: to p95)")
     for at, one in enumerate(systems):
         if one.latency is None:
@@ -84,10 +82,7 @@ def against_latency(axes: Axes, systems: Sequence[System], metric: str) -> None:
     bottom, top = axes.get_ylim()
     room = max(0.02, 0.18 * (top - bottom))
     axes.set_ylim(bottom - room, top + room)
-    # Two systems that take 3 and 8 ms lie between two powers of ten.
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.xaxis.set_minor_formatter(lambda value, _: "")
+    plain_log(axes.xaxis)
     _labels(axes, "milliseconds", metric)
 
 

@@ -55,7 +55,7 @@ def _metrics(found: Evaluation) -> Html:
             interval = one.intervals[name]
             mark = "*" if interval.mean == most[name] and len(found.systems) > 1 else ""
             half = (interval.high - interval.low) / 2
-            row.append(f"{mark}{interval.mean:.3f} <small class="below">±{half:.3f}</small>")
+            row.append(f"{mark}{interval.mean:.3f} <small class='below'>±{half:.3f}</small>")
         took = one.latency
         if took is None:
             row += ["–"] * 4
