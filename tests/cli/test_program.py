@@ -148,7 +148,7 @@ def test_the_program_alone_shows_its_help_as_wrong_use() -> None:
     run = CliRunner().invoke(program, [])
     assert run.exit_code == 2
     assert run.stdout == ""
-    assert "lookalike index ~/Pictures" in run.stderr
+    assert "lookalike index ." in run.stderr
 
 
 @pytest.mark.parametrize("group", ["ann", "benchmark"])

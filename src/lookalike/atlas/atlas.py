@@ -179,7 +179,7 @@ def _values(view: View, images: Sequence[Image], color: str) -> list[Any]:
         return [image.path.rpartition("/")[0] or TOP for image in images]
     values = [image.metadata.get(color, image.facts.get(color)) for image in images]
     if all(value is None for value in values):
-        known = ", ".join(sorted(view.fields()))
+        known = ", ".join(sorted(name for name in view.fields() if name != FOLDER))
         raise UsageError(
             f"no picture has a field {color!r} to be coloured by; there are: cluster, folder"
             + (f", {known}" if known else "")

@@ -52,7 +52,7 @@ def command(
     \b
     lookalike duplicates
     lookalike duplicates ~/Pictures/2024 --kind exact
-    lookalike duplicates -0 | xargs -0 -I{} mv {} /tmp/copies/
+    lookalike duplicates -0 | xargs -0 -I{} mv -n {} ~/spare/
     lookalike decide not-duplicate one.jpg other.jpg
     """
     format_ = parameters.chosen_format(format_, null)

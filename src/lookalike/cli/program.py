@@ -32,8 +32,10 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 
 EPILOG = """\b
 Start with:
-  lookalike index ~/Pictures
+  cd ~/Pictures
+  lookalike index .
   lookalike search cat.jpg
+  lookalike serve --open
 """
 
 
