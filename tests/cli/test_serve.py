@@ -110,6 +110,34 @@ def test_several_processes_share_uploads_and_see_what_is_added(
         assert process.wait(30) == 0
 
 
+@pytest.mark.parametrize(
+    "token", ["two words", "a;b", 'a"b', "a,b", "a\\b", "schön", "a\x1bb", "€"]
+)
+def test_a_token_that_no_cookie_can_hold_is_refused(photos: Path, token: str) -> None:
+    result = CliRunner().invoke(program, ["serve", str(photos), "--token", token])
+    assert result.exit_code == 2
+    assert "browsers keep it as a cookie" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--allow-host", "a.example"], "It answers as a.example, too, and no token is asked for."),
+        (["--allow-host", "a.example", "--token", "x" * 20], "as a.example, too, with this token."),
+        ([], "Only this machine can reach it."),
+    ],
+)
+def test_it_says_who_can_reach_it(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], said: str
+) -> None:
+    def instead(*_: object, ready: Any, **__: object) -> None:
+        ready()
+
+    monkeypatch.setattr(serving, "serve", instead)
+    result = CliRunner().invoke(program, ["serve", str(photos), *options])
+    assert said in result.output
+
+
 def test_what_other_machines_can_reach_gets_a_token(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

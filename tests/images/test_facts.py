@@ -13,6 +13,7 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from lookalike.images.decode import decode
 from lookalike.images.needs import Facts
+from lookalike.images.xmp import read_xmp
 
 EXIF, GPS = 0x8769, 0x8825
 
@@ -197,6 +198,12 @@ def test_comments_are_read_in_the_encodings_they_come_in(
 def test_the_keywords_of_windows_are_split() -> None:
     tags = {0x9C9E: "beach; summer;beach;".encode("utf-16-le")}
     assert facts(picture(exif=exif(tags))).keywords == ("beach", "summer")
+
+
+def test_xmp_properties_within_each_other_are_read_once() -> None:
+    inner = "<dc:subject><rdf:Bag><rdf:li>{}</rdf:li></rdf:Bag>{}</dc:subject>"
+    both = inner.format("outer", f"<x>{inner.format('inner', '')}</x>")
+    assert read_xmp(packet(both)).keywords == ("outer", "inner")
 
 
 def test_xmp_gives_title_description_and_keywords() -> None:

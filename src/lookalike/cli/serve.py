@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import click
 
@@ -13,6 +15,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from lookalike.library import Info
+    from lookalike.web.settings import Settings
+
+_COOKIE = re.compile(r"[!#-+\--:<-\[\]-~]+")
+"""What a cookie can hold (RFC 6265)."""
 
 
 def _environment(name: str) -> dict[str, Any]:
@@ -168,6 +174,11 @@ def command(
         folder, read_only=True, device=device
     ) as opened:  # a wrong one is said at once
         info = opened.info()
+    if token and not _COOKIE.fullmatch(token):
+        raise click.UsageError(
+            "a token has letters, digits and signs of ASCII, but no space, quote, comma, semicolon or "
+            "backslash: browsers keep it as a cookie"
+        )
     exposed = not is_local(host)
     if exposed and not token:
         token = _made()
@@ -187,10 +198,12 @@ def command(
         _log()
     with listening(host, port) as bound:
         address = _address(host, bound.getsockname()[1])
-        entrance = f"{address}?token={settings.token}" if settings.token else address
+        entrance = (
+            f"{address}?token={quote(settings.token, safe='')}" if settings.token else address
+        )
 
         def ready() -> None:
-            output.put(_box(info, entrance, exposed=exposed))
+            output.put(_box(info, entrance, _reach(settings, hosts)))
             output.flush()
             if open_:
                 _browse(entrance)
@@ -225,15 +238,23 @@ def _names(host: str) -> tuple[str, ...]:
     return own, f"{own}.local", host
 
 
-def _box(info: Info, entrance: str, *, exposed: bool) -> str:
+def _reach(settings: Settings, hosts: tuple[str, ...]) -> str:
+    """Who can reach it."""
+    token = "with this token" if settings.token else "and no token is asked for"
+    if settings.exposed:
+        return f"Other machines can reach it {token}."
+    if hosts:
+        return f"It answers as {' and '.join(hosts)}, too, {token}."
+    return "Only this machine can reach it."
+
+
+def _box(info: Info, entrance: str, reach: str) -> str:
     """What stands in the terminal while it runs."""
     name = info.folder.parent if info.folder.name == ".lookalike" else info.folder
     lines = [
         f"{wording.counted(info.images, 'picture')} of {output.printable(finding.shown(name))}",
         entrance,
-        "Other machines can reach it with this token. Ctrl-C ends it."
-        if exposed
-        else "Only this machine can reach it. Ctrl-C ends it.",
+        output.printable(f"{reach} Ctrl-C ends it."),
     ]
     width = max(map(output.width_of, lines))
     inner = [f"│ {line}{' ' * (width - output.width_of(line))} │" for line in lines]

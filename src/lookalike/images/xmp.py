@@ -34,7 +34,9 @@ def _items(root: ElementTree.Element, name: str) -> list[str]:
     """The items of a property: in an Alt the default language first."""
     items: list[tuple[bool, str]] = []
     for element in root.iter(_DC + name):
-        inner = list(element.iter(_RDF + "li")) or [element]
+        # Only those of its own list: of properties within each other, all that lie below each would be
+        # looked through again and again.
+        inner = element.findall(f"*/{_RDF}li") or [element]
         for item in inner:
             language = item.get("{http://www.w3.org/XML/1998/namespace}lang", "x-default")
             items.append((language != "x-default", clean(item.text or "")))
