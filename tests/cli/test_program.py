@@ -111,7 +111,11 @@ def test_the_version_is_told() -> None:
         (["index"], "Missing argument 'PATH...'. See: lookalike index --help"),
         (["search"], "name a picture to search with, or words: lookalike search cat.jpg"),
         (["search", "-k", "0", "a.jpg"], "Invalid value for '-k'"),
-        (["search", "-k", "many", "a.jpg"], "Invalid value for '-k'"),
+        (
+            ["search", "-k", "many", "a.jpg"],
+            "Invalid value for '-k': 'many' is not a whole number.",
+        ),
+        (["index", ".", "--timeout", "abc"], "'abc' is not a number. See: lookalike index --help"),
         (["search", "--similarity", "manhattan", "a.jpg"], "Invalid value for '--similarity'"),
         (["search", "-0", "--format", "json", "a.jpg"], "-0 writes paths: leave out --format json"),
         (["search", "."], "'.' is a folder: name a picture in it"),

@@ -126,6 +126,10 @@ def _of_the_system(error: OSError) -> str:
 def _usage_text(error: click.UsageError) -> str:
     """One line, as every other error, instead of click's three."""
     text = " ".join(error.format_message().split())
+    # Click's names of types: "'abc' is not a valid float range".
+    for name, plain in (("float range", "number"), ("integer range", "whole number")):
+        text = text.replace(f"is not a valid {name}", f"is not a {plain}")
+    text = text.replace("is not a valid integer", "is not a whole number")
     if error.ctx is None:
         return text
     takes = [flag for parameter in error.ctx.command.params for flag in parameter.opts]

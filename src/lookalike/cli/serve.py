@@ -250,9 +250,11 @@ def _reach(settings: Settings, hosts: tuple[str, ...]) -> str:
 
 def _box(info: Info, entrance: str, reach: str) -> str:
     """What stands in the terminal while it runs."""
-    name = info.folder.parent if info.folder.name == ".lookalike" else info.folder
+    name = finding.named_by(info.folder)
+    place = finding.shown(name)
     lines = [
-        f"{wording.counted(info.images, 'picture')} of {output.printable(finding.shown(name))}",
+        f"{wording.counted(info.images, 'picture')} of "
+        f"{output.printable(str(name.absolute()) if place == '.' else place)}",
         entrance,
         output.printable(f"{reach} Ctrl-C ends it."),
     ]
