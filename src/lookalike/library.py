@@ -252,7 +252,7 @@ class Library:
         min_relevance: Relevance = "strong",
         min_similarity: float | None = None,
     ) -> Duplicates:
-        """Pictures that look alike without being copies, in groups: bursts, one scene, one product.
+        """Pictures that look alike, copies or not, in groups: bursts, one scene, one product.
 
         by              the extractor whose vectors decide; None: the first that is no hash
         min_relevance   how alike each must be to the best of its group

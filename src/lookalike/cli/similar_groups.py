@@ -42,7 +42,7 @@ def command(
     format_: str,
     null: bool,
 ) -> None:
-    """Group pictures that look alike but are no copies: bursts, one scene.
+    """Group pictures that look alike, copies or not: bursts, one scene.
 
     \b
     lookalike similar-groups ~/Pictures/2024

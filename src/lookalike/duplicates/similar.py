@@ -1,4 +1,4 @@
-"""Groups of pictures that look alike without being copies: bursts, one scene, one product."""
+"""Groups of pictures that look alike, copies or not: bursts, one scene, one product."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ async def similar_groups(
     offset: Offset = 0,
     k: Annotated[int, Query(ge=1, le=200)] = 20,
 ) -> Response:
-    """Pictures that look alike without being copies, in groups: bursts, one scene. `path`, and the time
+    """Pictures that look alike, copies or not, in groups: bursts, one scene. `path`, and the time
     it takes, as for /api/duplicates."""
     words = {"by": by, "min_relevance": min_relevance, "min_similarity": min_similarity}
     return await grouped(server, "similar groups", words, path, offset, k)
