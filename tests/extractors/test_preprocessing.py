@@ -180,3 +180,25 @@ def test_what_is_not_understood_is_refused_rather_than_guessed(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         read_preprocessing(processor, {})
+
+
+@pytest.mark.parametrize(
+    "processor",
+    [
+        {"size": {"height": 1 << 40, "width": 1 << 40}},
+        {"size": {"height": 100_000, "width": 1}},
+        {"size": {"height": -4, "width": 4}},
+        {"size": {"shortest_edge": 5000}, "crop_size": 224},
+        {"size": {"height": "many", "width": 4}},
+        {"size": 224, "image_processor_type": "ConvNextImageProcessor", "crop_pct": "x"},
+    ],
+)
+def test_absurd_sizes_and_values_are_told_in_a_line(processor: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"preprocessor_config\.json (asks for|cannot be)"):
+        read_preprocessing(processor, {})
+
+
+def test_a_description_of_timm_that_is_none_is_told() -> None:
+    for described in (None, {}, {"input_size": [3, 8, 8], "crop_pct": 0}, {"input_size": 7}):
+        with pytest.raises(UsageError, match="cannot be understood"):
+            read_preprocessing({}, {"pretrained_cfg": described})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -103,6 +104,28 @@ def test_indexing_tells_how_it_goes_as_events(client: TestClient) -> None:
         events = [json.loads(line[6:]) for line in stream.iter_lines() if line.startswith("data: ")]
     assert events[-1]["running"] is False
     assert ended(client, begun)["message"] == events[-1]["message"] == "3 unchanged"
+
+
+def test_where_many_listen_the_next_are_told_once(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = client.app.state.server  # type: ignore[attr-defined]
+    monkeypatch.setattr(writing, "MOST_LISTENING", 2)
+    monkeypatch.setattr(server.changes, "state", lambda _: State(running=True))
+
+    async def listen() -> None:
+        several = [writing.events(server, "") for _ in range(3)]
+        for one in several:
+            assert b'"running":true' in await anext(one)
+        assert server.listening.count == 3
+        with pytest.raises(StopAsyncIteration):
+            await anext(several[2])
+        assert server.listening.count == 2
+        for one in several:
+            await one.aclose()  # type: ignore[attr-defined]
+        assert server.listening.count == 0
+
+    asyncio.run(listen())
 
 
 def test_files_that_failed_are_tried_again_only_where_that_is_asked(

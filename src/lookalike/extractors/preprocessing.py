@@ -80,19 +80,35 @@ class Preprocessing:
         return replace(self, needs=replace(needs, shortest_edge=max(needs.height, needs.width)))
 
 
+LARGEST = 4096
+"""Pixels of a side: networks take some hundreds."""
+
+
 def read_preprocessing(processor: Mapping[str, Any], config: Mapping[str, Any]) -> Preprocessing:
     """From a model's preprocessor_config.json and config.json.
 
     Raises UsageError for what is not understood: a network fed with other pixels than it was
     trained on gives worse vectors and no error.
     """
-    if not processor and "pretrained_cfg" in config:
-        processor = _from_timm(config["pretrained_cfg"])
-    kind = str(
-        processor.get("image_processor_type") or processor.get("feature_extractor_type") or ""
-    )
-    needs = _convnext(processor) if kind.startswith("ConvNext") else _sizes(processor, kind)
-    return Preprocessing(needs, _scaling(processor, kind))
+    try:
+        if not processor and "pretrained_cfg" in config:
+            processor = _from_timm(config["pretrained_cfg"])
+        kind = str(
+            processor.get("image_processor_type") or processor.get("feature_extractor_type") or ""
+        )
+        needs = _convnext(processor) if kind.startswith("ConvNext") else _sizes(processor, kind)
+        scaling = _scaling(processor, kind)
+    except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
+        raise UsageError(f"preprocessor_config.json cannot be understood ({error})") from None
+    sizes = [needs.height, needs.width]
+    if needs.fit == "cover":
+        sizes.append(needs.shortest_edge)
+    if not all(0 < size <= LARGEST for size in sizes):
+        raise UsageError(
+            f"preprocessor_config.json asks for pictures of {needs.width}×{needs.height} pixels: at most "
+            f"{LARGEST}×{LARGEST} are made"
+        )
+    return Preprocessing(needs, scaling)
 
 
 def _sizes(processor: Mapping[str, Any], kind: str) -> Needs:

@@ -127,7 +127,7 @@ def read_json(files: ModelFiles, name: str) -> Mapping[str, Any]:
     path = files.path(name)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read as JSON ({error})") from None
     if not isinstance(found, dict):
         raise UsageError(f"{path} holds no JSON object")

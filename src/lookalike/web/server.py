@@ -120,6 +120,13 @@ class Remembered:
         return future.cancelled() or future.exception() is not None or age > fresh
 
 
+@dataclass(slots=True)
+class Listening:
+    """How many are told as events how a change goes. For the event loop alone."""
+
+    count: int = 0
+
+
 @dataclass(frozen=True, eq=False)
 class Server:
     """An open library and everything around it."""
@@ -135,6 +142,7 @@ class Server:
     changes: Changes
     gathering: Gathering
     temporary: tempfile.TemporaryDirectory[str] | None = None
+    listening: Listening = field(default_factory=Listening)
     _explainers: list[Explainer] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -37,6 +37,9 @@ PATIENCE = 5.0
 FRESH_SECONDS = 30.0
 """That a promise holds: whoever was told to come again does so within two; then files may have changed."""
 
+MOST_LISTENING = 100
+"""Visitors of one process who are told as events how a change goes."""
+
 MOST_STARS = 4
 """Of a pattern: each may stand for any part of a name, so the ways to try multiply with them."""
 
@@ -185,15 +188,22 @@ def told(server: Server, state: State) -> dict[str, Any]:
 
 
 async def events(server: Server, ticket: str) -> AsyncIterator[bytes]:
+    """What is told until the change ends; once where many listen already: browsers come again by
+    themselves, and connections are few."""
+    many = server.listening.count >= MOST_LISTENING
     before: dict[str, Any] = {}
-    while True:
-        state = await server.lanes.quick.run(lambda: told(server, server.changes.state(ticket)))
-        if state != before:
-            yield b"data: " + as_json(state) + b"\n\n"
-        if not state["running"]:
-            return
-        before = state
-        await asyncio.sleep(0.5)
+    server.listening.count += 1
+    try:
+        while True:
+            state = await server.lanes.quick.run(lambda: told(server, server.changes.state(ticket)))
+            if state != before:
+                yield b"data: " + as_json(state) + b"\n\n"
+            if many or not state["running"]:
+                return
+            before = state
+            await asyncio.sleep(0.5)
+    finally:
+        server.listening.count -= 1
 
 
 def store(server: Server, name: str, data: bytes) -> Path:
