@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -51,3 +53,10 @@ def said(port: int, request: bytes, *, close: bool = False) -> bytes:
         while part := connection.recv(65536):
             parts.append(part)
         return b"".join(parts)
+
+
+def in_a_loop(work: Coroutine[Any, Any, None]) -> None:
+    """Runs it in a thread of its own: where tests of the page ran before, their browser has a loop in this
+    one."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, work).result()

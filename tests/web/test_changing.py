@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from fastapi.testclient import TestClient
 from filelock import FileLock
 from tests.library.drawing import album, draw
 from tests.web.conftest import ADDRESS, MARKED
+from tests.web.running import in_a_loop
 
 from lookalike.library import Library
 from lookalike.web import changes, writing
@@ -125,7 +125,7 @@ def test_where_many_listen_the_next_are_told_once(
             await one.aclose()  # type: ignore[attr-defined]
         assert server.listening.count == 0
 
-    asyncio.run(listen())
+    in_a_loop(listen())
 
 
 def test_files_that_failed_are_tried_again_only_where_that_is_asked(

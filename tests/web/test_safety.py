@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import struct
@@ -17,7 +16,7 @@ from fastapi.testclient import TestClient
 from starlette.types import Message, Receive
 from tests.library.drawing import album, draw
 from tests.web.conftest import ADDRESS, MARKED
-from tests.web.running import running, said
+from tests.web.running import in_a_loop, running, said
 
 from lookalike.images.needs import Limits
 from lookalike.library import Library
@@ -356,7 +355,7 @@ def test_all_that_is_sent_at_a_time_together_is_limited() -> None:
         with ExitStack() as stack:
             await send(stack)
 
-    asyncio.run(visitors())
+    in_a_loop(visitors())
 
 
 def test_a_body_that_never_ends_is_given_up(library: Library) -> None:

@@ -80,9 +80,28 @@ def test_a_space_lies_in_a_folder_of_the_library(
     elsewhere.mkdir()
     (elsewhere / "vectors-1.f32").write_bytes(bytes(100))
     alter(local.folder, f"UPDATE spaces SET directory = '{place}'")
-    with pytest.raises(LibraryDamaged, match="names a folder"), local.writer():
+    with pytest.raises(LibraryDamaged, match="as they cannot be"), local.writer():
         pass
     assert (elsewhere / "vectors-1.f32").read_bytes() == bytes(100)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "dtype = 'f64'", "dim = 0", "dim = -3", "dim = 'three'", "dim = 1000000000000", "rows = -1",
+        "similarity = 'hamming'", "generation = '../x'", "generation = -5", "dead = 1000", "ordered = 1000",
+        "name = x'00ff'",
+    ],
+)  # fmt: skip
+def test_vectors_that_cannot_be_are_told_in_a_line(local: LocalStore, value: str) -> None:
+    put(local, entry("a.jpg"))
+    local.close()
+    alter(local.folder, f"UPDATE spaces SET {value}")
+    with LocalStore.open(local.folder) as store:
+        with pytest.raises(LibraryDamaged, match="as they cannot be"), store.view():
+            pass
+        with pytest.raises(LibraryDamaged, match="as they cannot be"), store.writer():
+            pass
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar, get_args
 
 from lookalike.errors import (
     LibraryBusy,
@@ -31,6 +32,11 @@ CHUNK = 900
 
 BUSY_SECONDS = 10.0
 """How long SQLite waits for another connection: only checkpoints and recovery ever block."""
+
+MOST_DIM = 1 << 24
+"""Numbers of a vector: far more than any has."""
+
+DIRECTORY = re.compile(r"[a-z0-9-]+")
 
 T = TypeVar("T")
 
@@ -55,6 +61,25 @@ class SpaceRow:
     rows: int
     dead: int
     ordered: int
+
+    def __post_init__(self) -> None:
+        """`LibraryDamaged` for what no writer of ours has put down: names of folders that lead elsewhere,
+        and numbers that would end in a traceback far from here."""
+        numbers = (self.id, self.dim, self.generation, self.rows, self.dead, self.ordered)
+        texts = (self.key, self.name, self.revision, self.directory)
+        if not (
+            all(isinstance(number, int) and number >= 0 for number in numbers)
+            and all(isinstance(text, str) for text in texts)
+            and 0 < self.dim <= MOST_DIM
+            and max(self.dead, self.ordered) <= self.rows
+            and self.dtype in get_args(DType)
+            and self.similarity in get_args(Similarity)
+            and DIRECTORY.fullmatch(self.directory)
+        ):
+            raise LibraryDamaged(
+                f"the catalogue describes the vectors of {str(self.name)[:80]!r} as they cannot be: bring "
+                "the library back from a backup, or index its pictures anew"
+            )
 
 
 def connect(folder: Path, access: Access) -> sqlite3.Connection:

@@ -37,7 +37,6 @@ LOOKED_AT, STRETCHES = 4096, 256
 rows no more than eight megabytes are read."""
 
 OTHER_FILE = re.compile(r"fitted\.npz(?:\.part)?|ann-[\w-]+\.\w+(?:\.part)?|ann\.json(?:\.part)?")
-DIRECTORY = re.compile(r"[a-z0-9-]+")
 GENERATION_FILE = re.compile(r"(?:vectors|ids)-(\d+)\.(?:f32|f16|i64)")
 
 
@@ -48,12 +47,6 @@ def directory_name(name: str, number: int) -> str:
 
 
 def space_folder(library: Path, space: SpaceRow) -> Path:
-    """Where the files of a space lie. `LibraryDamaged` for a name that would lead elsewhere."""
-    if not DIRECTORY.fullmatch(space.directory):
-        raise LibraryDamaged(
-            f"the catalogue in {library} names a folder that none of ours is called: bring it back from "
-            "a backup, or delete that folder and index again"
-        )
     return library / "spaces" / space.directory
 
 
