@@ -212,6 +212,18 @@ def test_what_the_system_refuses_is_told_in_one_line(monkeypatch: pytest.MonkeyP
     )
 
 
+def test_too_little_memory_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, read_only: bool) -> None:
+        raise MemoryError
+
+    from lookalike.cli import finding
+
+    monkeypatch.setattr(finding, "open_library", full)
+    run = CliRunner().invoke(program, ["info"])
+    assert run.exit_code == 2
+    assert run.stderr.startswith("Error: there is not enough memory")
+
+
 @pytest.mark.parametrize(
     ("text", "size"),
     [("500", 500), ("4G", 4 << 30), ("500M", 500 << 20), ("1.5 GiB", 3 << 29), ("2kb", 2048)],

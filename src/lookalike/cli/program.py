@@ -114,6 +114,10 @@ class Program(click.Group):
             ) from error
         except OSError as error:
             raise Told(_of_the_system(error)) from error
+        except MemoryError as error:
+            raise Told(
+                "there is not enough memory for this: close other programs, or take fewer pictures"
+            ) from error
         return answer
 
 
