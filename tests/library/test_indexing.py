@@ -344,3 +344,20 @@ def test_a_file_from_the_far_future_is_indexed_and_known_again(
     assert library.add([photos]).new == 1
     assert library.add([photos]).unchanged == 9
     assert library.search(far, k=1).hits[0].path == "far.jpg"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows refuses such a folder")
+def test_folders_deeper_than_a_path_may_be_long_cost_only_themselves(
+    library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photos)
+    for _ in range(25):  # of 200 letters each; a path has 4,095
+        Path("d" * 200).mkdir()
+        os.chdir("d" * 200)
+    (photos / "000.jpg").unlink()
+    draw(photos / "new.jpg", 50)
+    added = library.add([photos])
+    assert (added.new, added.unchanged, added.removed) == (1, 7, 0)
+    [(path, reason)] = added.unfound
+    assert reason == "file name too long"
+    assert path.startswith(str(photos))

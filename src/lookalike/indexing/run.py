@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -148,7 +149,8 @@ class Run:
         """A link that leads nowhere is what it is; anything else was there a moment ago, and whoever has
         lost one file may have lost the drive with all others."""
         self.tally.unfound.append((path, reason))
-        self._unread = self._unread or not Path(path).is_symlink()
+        # Not pathlib's, which raises where a path is too long.
+        self._unread = self._unread or not os.path.islink(path)  # noqa: PTH114
 
     def _count(self, sources: Sequence[Source], stop: threading.Event) -> None:
         options = self._options

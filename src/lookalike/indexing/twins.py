@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -87,7 +88,8 @@ class Twins:
 
     def _exists(self, image: Image) -> bool:
         folder = self._folders.get(image.root)
-        return folder is not None and (folder / image.path).exists()
+        # Not pathlib's, which raises where a path is too long or a folder shut.
+        return folder is not None and os.path.exists(folder / image.path)  # noqa: PTH110
 
     def _look_up(self, sizes: set[int]) -> dict[int, tuple[bytes, ...]]:
         return self._writer.hashes(sizes, spaces=self._spaces, failed=self._failed)
