@@ -60,7 +60,7 @@ function about({ names, kept, ids, total }) {
 
 async function load(asked) {
   const plane = place.querySelector(".plane");
-  fill(plane, working("Laying the pictures out…", "The first time takes a while."));
+  fill(plane, working("Laying the pictures out…", "The first time takes minutes in a large library."));
   try {
     const answer = await get("map", wanted(state));
     if (key !== asked || state.page !== "map") return;
