@@ -47,6 +47,36 @@ def test_json_has_every_metric_with_its_interval(shop: Path) -> None:
     assert found["notes"][0]["count"] == 1
 
 
+def test_a_field_of_the_librarys_metadata_is_the_label(tmp_path: Path) -> None:
+    rows = ["path,kind"]
+    for kind in range(2):
+        for size in (64, 80):
+            draw(tmp_path / "shop" / f"{kind}-{size}.jpg", kind, size=size)
+            rows.append(f"{kind}-{size}.jpg,kind {kind}")
+    (tmp_path / "shop" / "kinds.csv").write_text("\n".join(rows) + "\n")
+    lookalike("index", "shop", "--with", "color", "--metadata", "shop/kinds.csv", cwd=tmp_path)
+    answer = lookalike("evaluate", "shop", "--labels", "field:kind", "-k", "1", cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.splitlines()[1].split()[:2] == ["color", "1"]
+    assert "4 questions to 4 pictures; field kind." in answer.stdout
+    wrong = lookalike("evaluate", "shop", "--labels", "field:kin", cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("Error: no picture has the field 'kin' (there are: ")
+    pca = ("benchmark", "pca", "--library", "shop", "--keep", "2", "--labels", "field:kind")
+    assert "mAP" in lookalike(*pca, cwd=tmp_path).stdout
+
+
+def test_a_figure_that_cannot_be_drawn_is_told_before_anything_is_measured(shop: Path) -> None:
+    asked = ("evaluate", "shop", "--labels", "folders", "--with", "color")
+    for plot, told in (
+        ("out.foo", "name a .png, .jpg, .pdf or .svg file"),
+        ("no/a.png", "no folder no"),
+    ):
+        answer = lookalike(*asked, "--plot", plot, cwd=shop)
+        assert (answer.returncode, answer.stdout) == (2, "")
+        assert told in answer.stderr
+
+
 def test_runs_and_judgements_are_written_and_judged_without_pictures(shop: Path) -> None:
     written = lookalike(
         *("evaluate", "shop", "--labels", "folders", "--with", "color", "--timed", "0"),

@@ -136,7 +136,10 @@ def test_a_broken_or_unknown_question_is_told_in_one_line(album: Album) -> None:
         (["photos/cut.jpg"], "photos/cut.jpg"),
         (["photos/notes.txt"], "photos/notes.txt"),
         (["photos/pets/cat.jpg", "--by", "shape"], "lookalike index --with shape"),
-        (["photos/pets/cat.jpg", "--grid", "nowhere/out.png"], "cannot write nowhere/out.png"),
+        (
+            ["photos/pets/cat.jpg", "--grid", "nowhere/out.png"],
+            "cannot draw into 'nowhere/out.png': there is no folder nowhere",
+        ),
         (["photos/pets/cat.jpg", "--grid", "out.docx"], "name a .png"),
     ):
         run = lookalike("search", *arguments, cwd=album.home)

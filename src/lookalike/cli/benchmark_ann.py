@@ -30,7 +30,10 @@ _LEVELS = (0.9, 0.95, 0.98, 0.99)
     help="A FAISS factory string to try; may be repeated. Default: ours and those of the field.",
 )
 @click.option(
-    "--plot", type=parameters.PATH, metavar="OUT.png", help="Also draw recall against milliseconds."
+    "--plot",
+    type=parameters.FIGURE,
+    metavar="OUT.png",
+    help="Also draw recall against milliseconds.",
 )
 @parameters.library_option
 @parameters.format_options("table", "json")

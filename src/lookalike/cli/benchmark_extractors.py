@@ -57,7 +57,7 @@ _QUALITY = ("mAP", "P@1", "P@10", "MRR")
 @parameters.format_options("table", "json")
 @click.option(
     "--plot",
-    type=parameters.PATH,
+    type=parameters.FIGURE,
     metavar="OUT.png",
     help="Also draw the figures as a chart (PNG, PDF or SVG).",
 )

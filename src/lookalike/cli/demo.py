@@ -50,7 +50,7 @@ _ASKED = 67
 )
 @click.option(
     "--grid",
-    type=parameters.PATH,
+    type=parameters.FIGURE,
     metavar="OUT.png",
     default=Path("search_results.png"),
     show_default=True,

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     "--labels",
     metavar="WHAT",
     help="What belongs together: `folders` (the first folder of each path), FILE.csv or "
-    "FILE.csv:COLUMN (a table with the columns path and label, or COLUMN), or a file of judgements "
-    "(TREC qrels).",
+    "FILE.csv:COLUMN (a table with the columns path and label, or COLUMN), field:NAME of the "
+    "library's metadata, or a file of judgements (TREC qrels).",
 )
 @click.option(
     "--pairs",
@@ -114,7 +114,10 @@ if TYPE_CHECKING:
     help="Also write a page with tables, curves and the best and worst questions, and OUT.json.",
 )
 @click.option(
-    "--plot", type=parameters.PATH, metavar="OUT.png", help="Also draw the figures (PNG, PDF, SVG)."
+    "--plot",
+    type=parameters.FIGURE,
+    metavar="OUT.png",
+    help="Also draw the figures (PNG, PDF, SVG).",
 )
 @parameters.model_dir_option
 @parameters.format_options("table", "json")

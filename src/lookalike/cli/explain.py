@@ -38,7 +38,7 @@ ALL = (
 @click.option(
     "-o",
     "--out",
-    type=parameters.PATH,
+    type=parameters.FIGURE,
     metavar="FILE",
     help="The figure: .png, .jpg, .pdf or .svg. Default: explained.png",
 )

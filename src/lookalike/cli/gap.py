@@ -33,7 +33,7 @@ _SIDE = 256
 @click.option(
     "-o",
     "--out",
-    type=parameters.PATH,
+    type=parameters.FIGURE,
     metavar="FILE",
     help="The figure: .png, .jpg, .pdf or .svg. Default: gap.png",
 )

@@ -16,6 +16,26 @@ MODELS = "LOOKALIKE_MODELS"  # what lookalike.models.places reads
 PATH = click.Path(path_type=Path, readable=False)  # what cannot be read is told in our words
 
 
+FIGURES = frozenset((".png", ".jpg", ".jpeg", ".pdf", ".svg", ".webp", ".tif", ".tiff", ".eps"))
+
+
+class _Figure(click.Path):
+    """A file that something is drawn into; refused before the work whose result it shall show."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        file = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if file.suffix.lower() not in FIGURES:
+            raise click.UsageError(
+                f"cannot draw into '{file}': name a .png, .jpg, .pdf or .svg file"
+            )
+        if not file.absolute().parent.is_dir():
+            raise click.UsageError(f"cannot draw into '{file}': there is no folder {file.parent}")
+        return file
+
+
+FIGURE = _Figure(path_type=Path, readable=False)
+
+
 def _amount(text: str, thousand: int, example: str) -> int:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", text.strip().lower())
     value = float(found[1]) * thousand ** " kmgt".index(found[2] or " ") if found else 0

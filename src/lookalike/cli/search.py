@@ -126,7 +126,7 @@ _BATCH = 1000
 @parameters.format_options("table", "json", "jsonl", "csv", "paths")
 @click.option(
     "--grid",
-    type=parameters.PATH,
+    type=parameters.FIGURE,
     metavar="OUT.png",
     help="Also draw the question and its hits as one picture (PNG, PDF or SVG).",
 )

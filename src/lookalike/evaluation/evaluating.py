@@ -80,7 +80,7 @@ def evaluate(opened: Opened, plan: Plan, *, folder: Path, say: Say | None = None
     with opened.library.view() as view:
         spaces = spaces_of(view, plan.by)
         pictures, notes = collect(view, spaces, folder=opened.within)
-        whole = truth(plan.labels, pictures, folder=folder)
+        whole = truth(plan.labels, pictures, folder=folder, view=view)
         asked = whole if plan.queries is None else whole.some(plan.queries)
         systems: list[System] = []
         for space in spaces:

@@ -15,21 +15,27 @@ from lookalike.errors import UsageError
 from lookalike.evaluation.collection import Collection
 from lookalike.evaluation.trec import Qrels, read_qrels
 from lookalike.evaluation.truth import Note, Relevant, Truth, by_labels, note
+from lookalike.stores.contract import View
 
 FOLDERS = "folders"
+FIELD = "field:"
+"""Before the name of a field of the library's metadata that holds the labels."""
 
 _TABLE = re.compile(r"(?P<file>.+\.[ct]sv)(?::(?P<column>[^:\\/]+))?", re.IGNORECASE)
 
 
-def truth(labels: str, pictures: Collection, *, folder: Path) -> Truth:
+def truth(labels: str, pictures: Collection, *, folder: Path, view: View | None = None) -> Truth:
     """What `--labels` means.
 
-    labels  "folders": the first folder of each picture's path; "FILE.csv" or "FILE.csv:COLUMN": a table
-            with the columns path and label (or COLUMN), looked for here and then in `folder`; any other
-            file: judgements in TREC's layout (qrels)
+    labels  "folders": the first folder of each picture's path; "field:NAME": the library's metadata, of
+            which `view` is needed; "FILE.csv" or "FILE.csv:COLUMN": a table with the columns path and
+            label (or COLUMN), looked for here and then in `folder`; any other file: judgements in
+            TREC's layout (qrels)
     """
     if labels == FOLDERS:
         return from_folders(pictures)
+    if labels.startswith(FIELD) and view is not None:
+        return from_field(view, pictures, labels.removeprefix(FIELD))
     table = _TABLE.fullmatch(labels)
     file = existing(Path(table["file"] if table else labels), folder)
     if table:
@@ -39,7 +45,7 @@ def truth(labels: str, pictures: Collection, *, folder: Path) -> Truth:
 
 def check(labels: str, folder: Path) -> None:
     """Raises UsageError where `labels` names a file that is not there: before pictures are looked at."""
-    if labels != FOLDERS:
+    if labels != FOLDERS and not labels.startswith(FIELD):
         table = _TABLE.fullmatch(labels)
         existing(Path(table["file"] if table else labels), folder)
 
@@ -57,6 +63,23 @@ def from_folders(pictures: Collection) -> Truth:
     made = by_labels(pictures.below, pictures.names)
     _differ(pictures.below, "the first folder of each path is the label")
     return _from(made, "folders", made.notes)
+
+
+def from_field(view: View, pictures: Collection, name: str) -> Truth:
+    """A field of the metadata, or of the picture (camera), is the label; `UsageError` names the fields
+    that there are where no picture has it."""
+    images = view.images(pictures.ids.tolist())
+    shown = [images[id] for id in pictures.ids.tolist()]
+    values = [image.metadata.get(name, image.facts.get(name)) for image in shown]
+    if all(value is None for value in values):
+        known = ", ".join(sorted(view.fields())) or "none"
+        raise UsageError(
+            f"no picture has the field {name!r} (there are: {known}); give a table: --labels FILE.csv:{name}"
+        )
+    labels = [None if value is None else str(value) for value in values]
+    made = by_labels(labels, pictures.names)
+    _differ(labels, "another field may tell them apart")
+    return _from(made, f"field {name}", made.notes)
 
 
 def from_table(file: Path, pictures: Collection, *, column: str = "label") -> Truth:

@@ -61,7 +61,7 @@ def shorten(
     pictures, _ = collect(view, [space])
     if 4 * space.dim * len(pictures) > MOST_BYTES:
         raise UsageError("with labels, the vectors must fit into 600 MB: leave --labels out")
-    asked = truth(labels, pictures, folder=folder)
+    asked = truth(labels, pictures, folder=folder, view=view)
     if asked.files:
         raise UsageError("judgements whose questions lie outside the library cannot be used here")
     vectors = view.vectors(space.key, pictures.ids)

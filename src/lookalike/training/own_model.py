@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +13,6 @@ from lookalike.errors import UsageError
 from lookalike.evaluation.collection import Collection, collect
 from lookalike.evaluation.labels import check, truth
 from lookalike.evaluation.opening import Opened, opened
-from lookalike.evaluation.truth import by_labels, codes
 from lookalike.extractors import load
 from lookalike.extractors.contract import Extractor
 from lookalike.extractors.trained import trainable
@@ -23,9 +21,6 @@ from lookalike.models.trained import write_trained
 from lookalike.stores.contract import Space, View
 from lookalike.stores.local.finding import find_library
 from lookalike.training.own import Codes, Learnt, Material, Split, curves, learn
-
-FIELD = "field:"
-"""Before the name of a field of the library's metadata that holds the labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +52,7 @@ def train(folder: Path, wish: Wish, *, progress: ProgressCallback | None = None)
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}: name a folder of pictures or a library")
     for named in (wish.labels, wish.apart or wish.labels):
-        if not named.startswith(FIELD):
-            check(named, folder)
+        check(named, folder)
     with ExitStack() as stack:
         there = _with_vectors(stack, folder, base, progress)
         view = stack.enter_context(there.library.view())
@@ -130,25 +124,10 @@ def _space(view: View, base: Extractor) -> Space | None:
 
 def _codes(view: View, pictures: Collection, labels: str, folder: Path) -> Codes:
     """A number for the label of every picture, -1 where it has none."""
-    if labels.startswith(FIELD):
-        return codes(_field(view, pictures, labels.removeprefix(FIELD)))
-    found = truth(labels, pictures, folder=folder)
+    found = truth(labels, pictures, folder=folder, view=view)
     if found.judged is not None:
         raise UsageError(f"{labels} holds judgements: training needs labels (folders, FILE.csv)")
     made = np.full(len(pictures), -1, np.int64)
     for number, group in enumerate(found.groups):
         made[group.rows] = number
-    return made
-
-
-def _field(view: View, pictures: Collection, name: str) -> Sequence[str | None]:
-    images = view.images(pictures.ids.tolist())
-    values = [images[id].metadata.get(name) for id in pictures.ids.tolist()]
-    if all(value is None for value in values):
-        known = ", ".join(sorted(view.fields())) or "none"
-        raise UsageError(
-            f"no picture has the field {name!r} (there are: {known}); give a table: --labels FILE.csv:{name}"
-        )
-    made = [None if value is None else str(value) for value in values]
-    by_labels(made, pictures.names)  # raises where no two pictures share a label
     return made
