@@ -1,6 +1,7 @@
 """The program around the commands: help, lazy loading, wrong use."""
 
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from click.testing import CliRunner
 import lookalike
 from lookalike.cli import program
 from lookalike.cli.program import SECTIONS, _end_in_good_order
+
+SOURCE = Path(lookalike.__file__).parents[1]
 
 HEAVY = ("numpy", "cv2", "PIL", "onnxruntime", "torch", "matplotlib", "faiss", "fastapi", "sqlite3")
 
@@ -250,3 +253,25 @@ def test_what_was_started_to_outlive_its_terminal_does(monkeypatch: pytest.Monke
     assert said[signal.SIGHUP] is signal.SIG_IGN
     with pytest.raises(KeyboardInterrupt):
         said[signal.SIGTERM](signal.SIGTERM, None)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="streams are closed by a shell")
+def test_streams_that_are_closed_lead_nowhere() -> None:
+    """No file that is opened later may get the number of stdout, and be written into."""
+    command = f"{sys.executable} -m lookalike.cli models <&- >&- 2>&-"
+    run = subprocess.run(["sh", "-c", command], env=os.environ | {"PYTHONPATH": str(SOURCE)})
+    assert run.returncode == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows keeps the folder that somebody is in")
+def test_a_working_directory_that_is_gone_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    run = CliRunner().invoke(program, ["info"])
+    assert run.exit_code == 2
+    assert run.stderr == (
+        "Error: the folder that you are in does not exist any more: change to another\n"
+    )

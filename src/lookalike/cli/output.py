@@ -36,7 +36,11 @@ class ReaderGone(Exception):  # no error: the reader has had enough
 
 
 def prepare() -> None:
-    """Let every file name through: names that are not UTF-8 leave as the bytes they came as."""
+    """Let every file name through: names that are not UTF-8 leave as the bytes they came as. A stream
+    that was closed (`>&-`) leads nowhere, and the next file that is opened does not take its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.open(os.devnull, os.O_RDWR), mode))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             utf8 = stream.encoding.lower().replace("-", "") == "utf8"

@@ -123,6 +123,10 @@ class Program(click.Group):
 
 def _of_the_system(error: OSError) -> str:
     """What no command foresaw: a full or failing disk, a folder that went away meanwhile."""
+    try:
+        Path.cwd()
+    except OSError:
+        return "the folder that you are in does not exist any more: change to another"
     where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
     return f"{where}{(error.strerror or str(error)).lower()}; mend that, or name another place"
 

@@ -140,6 +140,27 @@ def test_what_the_file_system_cannot_do_is_said_with_the_remedy(
         pass
 
 
+@pytest.mark.skipif(os.name != "posix", reason="limits as POSIX has them")
+def test_too_many_open_files_are_not_taken_for_damage(local: LocalStore) -> None:
+    """Whoever is told so deletes a library that is whole."""
+    import resource
+
+    put(local, entry("a.jpg"))
+    local.close()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open(os.devnull, os.O_RDONLY)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        with pytest.raises(LibraryError, match="too many files") as told:
+            LocalStore.open(local.folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert type(told.value) is LibraryError
+    with LocalStore.open(local.folder) as store, store.view() as view:
+        assert view.lookup(1, "a.jpg") is not None
+
+
 def test_a_damaged_page_is_damage_and_not_a_wrong_answer(local: LocalStore) -> None:
     put(local, *(entry(f"{n:04d}.jpg") for n in range(2_000)))
     local.close()

@@ -137,6 +137,8 @@ def translated(folder: Path) -> Iterator[None]:
             raise read_only(folder) from error
         if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
             raise no_locks(folder) from error
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise too_many_open(folder) from error
         if error.errno in (errno.EIO, errno.ESTALE):
             raise failing(folder, error) from error
         raise
@@ -146,6 +148,13 @@ def no_locks(folder: Path) -> LibraryError:
     return LibraryError(
         f"the file system of {folder} knows no locks, and two that write at once would spoil the "
         "library: keep it on a disk of this machine with --library"
+    )
+
+
+def too_many_open(folder: Path) -> LibraryError:
+    return LibraryError(
+        f"the files in {folder} cannot be opened: too many may be open already (`ulimit -n` says how "
+        "many may be); end some programs and try again"
     )
 
 
@@ -189,7 +198,9 @@ def _meaning(error: sqlite3.Error, folder: Path) -> Exception:
         return LibraryReadOnly(
             f"no permission to read the library in {folder}: change the permissions of that folder"
         )
-    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN):
+    if primary == sqlite3.SQLITE_CANTOPEN:
+        return too_many_open(folder)
+    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return LibraryDamaged(
             f"the catalogue in {folder} cannot be read ({error}): bring it back from a backup, "
             "or delete that folder and index again"

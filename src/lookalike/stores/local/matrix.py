@@ -209,7 +209,9 @@ def load_fitted(library: Path, space: SpaceRow) -> dict[str, NDArray[np.generic]
     try:
         with np.load(space_folder(library, space) / FITTED, allow_pickle=False) as stored:
             return {name[1:]: stored[name] for name in stored.files}
-    except FileNotFoundError:
+    except OSError as error:
+        if isinstance(error, PermissionError | IsADirectoryError):
+            raise damaged(library, space) from error
         raise
     except Exception as error:  # a damaged archive raises whatever zipfile, zlib and NumPy meet
         raise damaged(library, space) from error
