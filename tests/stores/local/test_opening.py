@@ -152,7 +152,7 @@ def test_too_many_open_files_are_not_taken_for_damage(local: LocalStore) -> None
     os.close(free)
     resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
     try:
-        with pytest.raises(LibraryError, match="too many files") as told:
+        with pytest.raises(LibraryError, match="too many may be open") as told:
             LocalStore.open(local.folder)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
