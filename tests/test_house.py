@@ -41,7 +41,7 @@ FLOORS = [
         "lookalike.web",
         "lookalike.client",
     },
-    {"lookalike.cli"},
+    {"lookalike.cli", "lookalike.__main__"},
 ]
 
 BANNED = {"utils", "helpers", "common", "core", "base", "manager", "handler", "service", "misc"}

@@ -100,6 +100,14 @@ def test_the_help_page_shows_every_command_with_a_whole_sentence() -> None:
             assert "..." not in line
 
 
+@pytest.mark.parametrize("module", ["lookalike", "lookalike.cli"])
+def test_the_program_is_a_module_too(module: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", module, "--version"], capture_output=True, text=True
+    )
+    assert run.stdout == f"lookalike {lookalike.__version__}\n"
+
+
 def test_the_version_is_told() -> None:
     run = CliRunner().invoke(program, ["--version"])
     assert run.stdout == f"lookalike {lookalike.__version__}\n"
