@@ -254,6 +254,22 @@ def test_another_writer_is_named_and_nothing_is_lost(client: TestClient, folder:
     assert client.get("/api/images/1").status_code == 404
 
 
+@pytest.mark.parametrize("place", [".private", ".private/a.jpg", "odd/.kept", ".lookalike", "link"])
+def test_hidden_folders_are_not_indexed_because_a_visitor_names_them(
+    client: TestClient, folder: Path, place: str
+) -> None:
+    for number, hidden in enumerate((".private", "odd/.kept")):
+        (folder / hidden).mkdir()
+        draw(folder / hidden / "a.jpg", 50 + number)
+    (folder / "link").symlink_to(".private")
+    for answer in (
+        client.post("/api/images", json={"paths": [place]}),
+        client.get("/api/promise", params={"path": place}),
+    ):
+        assert answer.status_code == 403
+        assert "is nothing in the folders of this library" in answer.json()["error"]
+
+
 def test_decisions_are_made_listed_and_taken_back(client: TestClient) -> None:
     decided = {"kind": "not-duplicate", "image": 1, "others": [2, 3], "who": "me"}
     made = client.post("/api/decisions", json=decided).json()["decisions"]

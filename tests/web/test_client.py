@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -34,13 +35,13 @@ from lookalike.web.app import create_app
 from lookalike.web.changes import Changes, Wanted
 from lookalike.web.settings import Settings
 
-TOKEN = "correct-horse"
+TOKEN = "correct+horse%26&battery"
 
 
 @pytest.fixture(scope="module")
 def served(library: Library) -> Iterator[str]:
     with running(create_app(library, Settings(token=TOKEN))) as port:
-        yield f"http://127.0.0.1:{port}/?token={TOKEN}"
+        yield f"http://127.0.0.1:{port}/?token={quote(TOKEN, safe='')}"
 
 
 def alike(

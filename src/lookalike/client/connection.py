@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any, BinaryIO
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from lookalike.errors import (
     LibraryBusy,
@@ -46,7 +46,7 @@ class Connection:
         kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         self._connection = kind(parts.hostname, parts.port, timeout=timeout)
         self._address = f"{parts.scheme}://{parts.netloc}"
-        words = dict(part.partition("=")[::2] for part in parts.query.split("&"))
+        words = dict(parse_qsl(parts.query))
         self._token = token or words.get("token")
 
     def get(self, path: str, words: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -38,12 +38,18 @@ def placed(roots: list[Path], path: str) -> Path:
             full = (home / path).resolve(strict=True)
         except (OSError, ValueError, RuntimeError):
             continue
-        if full.is_relative_to(home):
+        if full.is_relative_to(home) and not is_hidden(full.relative_to(home)):
             return full
     raise Refusal(
         403,
         f"{path[:80]!r} is nothing in the folders of this library; `lookalike index` adds others",
     )
+
+
+def is_hidden(path: Path) -> bool:
+    """Whether a part of it begins with a dot: such folders are left out where a root is walked, and nobody
+    should have them indexed by naming them."""
+    return any(part.startswith(".") for part in path.parts)
 
 
 def remembered(view: View, paths: Iterable[str]) -> list[Path]:
