@@ -114,3 +114,11 @@ def test_without_a_library_there_is_one_line(tmp_path: Path, command: list[str])
     assert run.returncode == 2
     assert run.stderr.startswith("Error: there is no library here")
     assert run.stderr.count("\n") == 1
+
+
+def test_a_tilde_that_the_shell_has_left_is_the_home(album: Album, tmp_path: Path) -> None:
+    (tmp_path / "photos").symlink_to(album.photos)
+    home = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
+    run = lookalike("info", "--library=~/photos", "--format", "json", cwd=tmp_path, env=home)
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout)["images"] == 8

@@ -13,13 +13,25 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 
 MODELS = "LOOKALIKE_MODELS"  # what lookalike.models.places reads
-PATH = click.Path(path_type=Path, readable=False)  # what cannot be read is told in our words
+
+
+class _Given(click.Path):
+    """A path, whose "~" is the home where the shell has left it: bash does in `--library=~/Pictures`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        text = os.fspath(value)
+        if isinstance(text, str) and text.startswith("~") and not os.path.lexists(text):
+            value = os.path.expanduser(text)  # noqa: PTH111 - "~nobody" stays as it is
+        return super().convert(value, param, ctx)
+
+
+PATH = _Given(path_type=Path, readable=False)  # what cannot be read is told in our words
 
 
 FIGURES = frozenset((".png", ".jpg", ".jpeg", ".pdf", ".svg", ".webp", ".tif", ".tiff", ".eps"))
 
 
-class _Figure(click.Path):
+class _Figure(_Given):
     """A file that something is drawn into; refused before the work whose result it shall show."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
