@@ -277,3 +277,9 @@ def test_recipes_are_compared_along_their_parameter_and_nothing_is_stored(empty:
     assert others[0].bytes >= COUNT * DIM * 4
     with empty.view() as view:
         assert view.spaces()[0].index is None
+
+
+def test_vectors_that_are_all_zero_get_no_index(store: Store) -> None:
+    fill(store, np.zeros((50, DIM), np.float32))
+    with pytest.raises(UsageError, match="zero"):
+        store.indexes.build(KEY)

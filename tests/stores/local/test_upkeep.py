@@ -194,3 +194,23 @@ def test_lost_vectors_that_others_made_are_to_be_imported_again(local: LocalStor
         pytest.raises(LibraryDamaged, match="lookalike import"),
     ):
         view.search("shop@imported", np.ones((1, 3), np.float32), 1)
+
+
+def test_vectors_that_are_lost_are_told_once(
+    local: LocalStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    with local.writer() as writer:
+        writer.add_space(space("shop@imported"))
+        both = {"toy@1": np.ones(3, np.float32), "shop@imported": np.ones(3, np.float32)}
+        writer.put([entry(f"{n}.jpg", vectors=both) for n in range(5)])
+    for name in ("toy-1", "shop-2"):
+        with (local.folder / "spaces" / name / "vectors-1.f32").open("r+b") as file:
+            file.truncate(24)
+    for _ in range(2):
+        with LocalStore.open(local.folder) as store, store.writer():
+            pass
+    assert [record.getMessage() for record in caplog.records] == [
+        "3 vectors of toy were lost from a damaged file: `lookalike index` makes them again from the "
+        "pictures",
+        "3 vectors of shop were lost from a damaged file: bring them in again with `lookalike import`",
+    ]

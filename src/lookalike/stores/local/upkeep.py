@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,10 @@ from lookalike.stores.local.matrix import (
     space_folder,
     vectors_file,
 )
+from lookalike.stores.records import IMPORTED
 from lookalike.vectors.blocks import Rows
+
+log = logging.getLogger(__name__)
 
 DEAD_SHARE = 0.3
 DEAD_AT_LEAST = 4096
@@ -58,6 +62,21 @@ def tidy(folder: Path, connection: sqlite3.Connection) -> dict[str, int]:
 
         remove_abandoned(folder, spaces)
     return healed
+
+
+def tell_losses(healed: Mapping[str, int]) -> None:
+    """A warning for each space that has lost vectors: nobody else will hear of it."""
+    for key, count in healed.items():
+        name, _, revision = key.rpartition("@")
+        if count:
+            log.warning(
+                "%s vectors of %s were lost from a damaged file: %s",
+                f"{count:,}",
+                name,
+                "bring them in again with `lookalike import`"
+                if revision == IMPORTED
+                else "`lookalike index` makes them again from the pictures",
+            )
 
 
 def compact_where_worth_it(folder: Path, connection: sqlite3.Connection) -> None:

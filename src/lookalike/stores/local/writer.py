@@ -57,6 +57,7 @@ class LocalWriter:
         connection.execute("CREATE TEMP TABLE gone (id INTEGER PRIMARY KEY)")
         connection.execute("CREATE TEMP TABLE stale (image INTEGER, space INTEGER)")
         self.healed = upkeep.tidy(folder, connection)
+        upkeep.tell_losses(self.healed)
         self._derived = Derived(connection)
         self._late = LateIndexer(folder)
         self._sidecars = LocalSidecars(folder, connection)
