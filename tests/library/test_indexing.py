@@ -189,6 +189,21 @@ def test_a_link_that_leads_nowhere_does_not_keep_what_is_gone(
     assert library.add([photos]).removed == 1
 
 
+@pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")
+def test_pictures_behind_a_link_stay_while_their_drive_is_away(
+    library: Library, photos: Path, tmp_path: Path
+) -> None:
+    drive = album(tmp_path / "drive", 4)
+    (photos / "drive").symlink_to(drive)
+    assert library.add([photos]).indexed == 4
+    drive.rename(tmp_path / "unplugged")
+    assert library.add([photos]).removed == 0
+    (tmp_path / "unplugged").rename(drive)
+    assert library.add([photos]).unchanged == 12
+    (photos / "drive").unlink()
+    assert library.add([photos]).removed == 4
+
+
 @pytest.mark.parametrize(
     ("outcome", "reason"),
     [

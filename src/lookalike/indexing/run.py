@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import deque
@@ -32,6 +31,7 @@ from lookalike.indexing.tally import (
     unchanged,
 )
 from lookalike.indexing.twins import Twins
+from lookalike.indexing.unseen import Unseen
 from lookalike.stores.contract import Entry, Known, Root, Writer
 
 CHUNK = 500  # paths that are looked up in the catalogue together
@@ -83,7 +83,7 @@ class Run:
         self._twins = Twins(writer, self._keys, self._folders, failed=not options.retry_failed)
         self._flushed = self._reported = self._started = time.monotonic()
         self._total: int | None = None
-        self._unread = False  # whether a part of the sources was not seen
+        self._unseen = Unseen()
         self._again: Callable[[Task], Loaded]
         self._progress = progress
         self._beside = Descriptions(writer.sidecars) if options.sidecars else None
@@ -118,7 +118,7 @@ class Run:
                 self._keep_left_over(self._inference)
             self._report(force=True)
         removed = sum(self._sweep(source) for source in sources)
-        return self._with_sidecars(self.tally.added(removed))
+        return self._with_sidecars(self.tally.added(removed, self._unseen.places))
 
     def _with_sidecars(self, added: Added) -> Added:
         beside = self._beside
@@ -133,24 +133,19 @@ class Run:
 
     def _sweep(self, source: Source) -> int:
         """Forget what is gone below the source. Not where a part of it could not be read or went away
-        meanwhile, nor where it holds no file at all (a drive that is not mounted is an empty folder), nor
-        under globs, which hide files that still exist."""
+        meanwhile, nor where it holds no file at all (a drive that is not mounted is an empty folder, or one
+        that a link led to), nor under globs, which hide files that still exist."""
         options, tally = self._options, self.tally
-        if options.include or options.exclude or self._unread or not source.path.is_dir():
+        if options.include or options.exclude or not source.path.is_dir():
+            return 0
+        if self._unseen.hides(self._writer, source):
             return 0
         if not tally.seen[source.path]:
-            tally.unfound.append((str(source.path), EMPTY))
+            self._unseen.places.append((str(source.path), EMPTY))
             return 0
         if self._beside:
             self._writer.sidecars.sweep(source.root.id, source.below)
         return self._writer.sweep(source.root.id, source.below)
-
-    def _cannot_enter(self, path: str, reason: str) -> None:
-        """A link that leads nowhere is what it is; anything else was there a moment ago, and whoever has
-        lost one file may have lost the drive with all others."""
-        self.tally.unfound.append((path, reason))
-        # Not pathlib's, which raises where a path is too long.
-        self._unread = self._unread or not os.path.islink(path)  # noqa: PTH114
 
     def _count(self, sources: Sequence[Source], stop: threading.Event) -> None:
         options = self._options
@@ -172,7 +167,7 @@ class Run:
                 include=self._options.include,
                 exclude=self._options.exclude,
                 skip=self._skip,
-                on_error=self._cannot_enter,
+                on_error=self._unseen.note,
             )
             while chunk := list(islice(found, CHUNK)):
                 self.tally.seen[source.path] += len(chunk)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +28,6 @@ class Tally:
 
     counts: Counter[str] = field(default_factory=Counter)
     failed: Counter[Outcome] = field(default_factory=Counter)
-    unfound: list[tuple[str, str]] = field(default_factory=list)
     seen: Counter[Path] = field(default_factory=Counter)
     last: str = ""
 
@@ -39,7 +39,7 @@ class Tally:
     def indexed(self) -> int:
         return sum(self.counts[name] for name in ("new", "changed", "extended", "moved", "copied"))
 
-    def added(self, removed: int) -> Added:
+    def added(self, removed: int, unfound: Sequence[tuple[str, str]]) -> Added:
         counts = self.counts
         return Added(
             new=counts["new"],
@@ -52,7 +52,7 @@ class Tally:
             failed=dict(self.failed),
             not_pictures=counts["not_pictures"],
             known_failures=counts["known_failures"],
-            unfound=tuple(self.unfound),
+            unfound=tuple(unfound),
         )
 
 
