@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, PngImagePlugin
 from tests.images.drawing import encode, encode_motif, motif
 
 from lookalike.errors import ImageError, Outcome
@@ -125,6 +125,13 @@ def test_an_orientation_that_does_not_exist_is_ignored(value: int) -> None:
 def test_damaged_exif_costs_nothing_but_itself() -> None:
     for exif in (b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"):
         assert far(pixels_of(encode_motif("JPEG", exif=exif)), motif()) < 3
+
+
+def test_a_large_colour_profile_or_text_of_a_png_costs_nothing() -> None:
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Comment", "x" * (3 << 20), zip=True)
+    data = encode_motif("PNG", icc_profile=bytes(3 << 20), pnginfo=text)
+    np.testing.assert_array_equal(pixels_of(data), motif())
 
 
 def test_transparent_pixels_are_white() -> None:

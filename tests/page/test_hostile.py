@@ -44,6 +44,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             "kind": MARKUP if number % 2 else LINK,
             "__proto__": {"ran": 1},
             "constructor": MARKUP,
+            "made": {"by": ["Ada", "Bo"], "in": {"city": "Turin"}},
         }
         picture.with_name(f"{picture.name}.json").write_text(json.dumps(said))
     (folder / f"broken {MARKUP}.jpg").write_bytes(b"\xff\xd8\xff" + bytes(500))
@@ -83,3 +84,8 @@ def test_nothing_of_a_library_or_an_address_is_run(
     page.wait_for_selector(shown, state="attached")
     page.wait_for_load_state("networkidle")
     assert page.evaluate(WRONG) == [None, None, 0, 0]
+
+
+def test_metadata_in_layers_are_shown_in_words(page: Page, address: str) -> None:
+    page.goto(f"{address}?open=1")
+    page.wait_for_selector("text=by: Ada, Bo, in: city: Turin")

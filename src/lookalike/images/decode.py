@@ -37,6 +37,9 @@ _PLUGINS = {
     "avif": ("AVIF", "PIL.AvifImagePlugin"),
 }
 
+TEXT_BYTES = 16 << 20
+"""The largest text or colour profile of a PNG."""
+
 _pillow_lock = threading.Lock()
 
 
@@ -110,6 +113,9 @@ def _decode_pillow(
     module = importlib.import_module(plugin)
     if kind == "avif":
         setattr(module, "DEFAULT_MAX_THREADS", 1)  # noqa: B010 - every core already has its worker
+    if kind == "png":
+        # Of a colour profile or a text. Pillow's is 1 MiB, which printers' profiles exceed.
+        setattr(module, "MAX_TEXT_CHUNK", TEXT_BYTES)  # noqa: B010
     with _quiet_pillow() as pillow, pillow.open(io.BytesIO(data), formats=[name]) as image:
         width, height = image.size
         _check_size(width, height, limits)

@@ -52,4 +52,6 @@ export function titleOf(image) {
 }
 
 export const valueText = (value) => (Array.isArray(value) ? value.map(valueText).join(", ")
-  : typeof value === "number" ? short(value) : String(value));
+  : typeof value === "number" ? short(value)
+    : value && typeof value === "object" ? Object.entries(value).map(([name, inner]) => `${name}: ${valueText(inner)}`).join(", ")
+      : String(value));
