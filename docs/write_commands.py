@@ -13,7 +13,8 @@ PAGE = Path(__file__).parent / "commands.md"
 HEAD = """# Commands
 
 Written by `make docs` from `lookalike COMMAND --help`. Results go to stdout, everything else to stderr.
-Exit codes: 0 fine, 1 nothing found, 2 wrong use, 3 some files failed (only with `--strict`), 130 interrupted.
+Exit codes: 0 fine, 1 nothing found, 2 wrong use, 3 some files failed (with `--strict`)
+or are damaged (`check`), 130 interrupted.
 """
 
 

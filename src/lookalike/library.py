@@ -329,6 +329,11 @@ class Library:
                 images = images_below(view, Path(below))
                 yield from (image for image in images if image.outcome in wanted)
 
+    def check(self) -> list[str]:
+        """Everything in the library's files that contradicts itself, a line each; empty if it is whole.
+        Reads all vectors once. `LibraryDamaged` where the catalogue cannot be read at all."""
+        return self._store.check()
+
     def info(self) -> Info:
         """Facts of the library as it is now."""
         with self._store.view() as view:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.running import Album, lookalike
+from tests.library.drawing import draw
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +123,21 @@ def test_a_tilde_that_the_shell_has_left_is_the_home(album: Album, tmp_path: Pat
     run = lookalike("info", "--library=~/photos", "--format", "json", cwd=tmp_path, env=home)
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout)["images"] == 8
+
+
+def test_a_vector_that_cannot_be_right_is_found_and_made_anew_as_it_says(tmp_path: Path) -> None:
+    photos = draw(tmp_path / "photos" / "a.png", 1).parent
+    draw(photos / "b.png", 2)
+    lookalike("index", "photos", "--with", "histogram", cwd=tmp_path)
+    run = lookalike("check", cwd=photos)
+    assert (run.returncode, run.stdout) == (0, "The library is whole: 2 vectors read.\n")
+    [file] = (photos / ".lookalike" / "spaces").glob("histogram-*/vectors-*")
+    whole = file.read_bytes()
+    file.write_bytes(b"\xff" * 8 + whole[8:])
+    run = lookalike("check", cwd=photos)
+    assert run.returncode == 3
+    assert "1 vectors hold NaN" in run.stdout
+    assert "delete the file vectors-" in run.stderr
+    file.unlink()
+    assert lookalike("index", "photos", cwd=tmp_path).returncode == 0
+    assert lookalike("check", cwd=photos).returncode == 0

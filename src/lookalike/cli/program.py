@@ -1,6 +1,7 @@
 """The program around the commands: finds a command by name, turns errors into a line and a code.
 
-Exit 0 fine, 1 nothing found, 2 wrong use, 3 files failed (only with --strict), 130 interrupted.
+Exit 0 fine, 1 nothing found, 2 wrong use, 3 files failed (with --strict) or are damaged (check), 130
+interrupted.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Pictures": ("index", "search", "duplicates", "similar-groups", "serve", "demo"),
     "Understanding": ("explain", "map", "gap"),
     "Decisions": ("decide", "decisions"),
-    "The library": ("info", "failures", "remove", "ann", "import", "export"),
+    "The library": ("info", "failures", "check", "remove", "ann", "import", "export"),
     "Measuring": ("evaluate", "judge", "benchmark", "models", "train"),
 }
 

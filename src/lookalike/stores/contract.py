@@ -288,4 +288,9 @@ class Store(Protocol):
 
     @property
     def indexes(self) -> Indexes: ...
+    def check(self) -> list[str]:
+        """Everything in the store that contradicts itself, a line each; empty if it is whole. Reads all
+        vectors once, of one consistent state. `LibraryDamaged` where that cannot be read at all."""
+        ...
+
     def close(self) -> None: ...

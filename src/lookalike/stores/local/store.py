@@ -181,6 +181,12 @@ class LocalStore:
 
         return LocalIndexes(self)
 
+    def check(self) -> list[str]:
+        """See `Store`."""
+        from lookalike.stores.local.check import check
+
+        return check(self._folder)
+
     def close(self) -> None:
         self._readers.close()
 
