@@ -5,12 +5,15 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from tests.cli.running import PROGRAM, Album, draw, environment, lookalike, make_photos, process
 
+from lookalike.cli import finding
 from lookalike.library import Library
+from lookalike.stores.local import LocalStore
 
 
 def test_the_result_is_two_lines_on_stdout_and_a_pipe_gets_no_progress(album: Album) -> None:
@@ -178,6 +181,20 @@ def test_a_library_in_which_nothing_was_met_is_taken_away_with_its_folders_and_n
     assert lookalike("index", "empty", "--library", "new/place", cwd=tmp_path).returncode == 1
     assert lookalike("index", "empty", "--library", "mine", cwd=tmp_path).returncode == 1
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["empty", "mine"]
+
+
+def test_a_library_that_another_process_is_about_to_fill_is_not_taken_away(tmp_path: Path) -> None:
+    """Of two that are started at once, both see that there is none; one makes it, both open it."""
+    photos = draw(tmp_path / "photos" / "a.png", 1).parent
+    home = photos / ".lookalike"
+    with ExitStack() as other:
+        with finding.to_write([photos], None):
+            store = other.enter_context(LocalStore.open(home))
+            writer = other.enter_context(store.writer())
+        assert home.is_dir()
+        writer.add_root(photos)
+    with Library.open(photos) as library:
+        assert [root.path for root in library.info().roots] == [photos]
 
 
 def test_a_library_that_was_there_stays_when_there_is_nothing_to_index(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lookalike.errors import NoLibrary, UsageError
+from lookalike.errors import LibraryError, NoLibrary, UsageError
 
 if TYPE_CHECKING:
     from lookalike.library import Library
@@ -110,10 +110,26 @@ def to_write(sources: Sequence[Path], library: Path | None) -> Iterator[Library]
                 empty = _is_empty(opened)
     finally:
         if empty and home in new:
-            shutil.rmtree(home, ignore_errors=True)
+            _take_away(home)
             for folder in new[1:]:
                 with suppress(OSError):  # somebody has put something there meanwhile
                     folder.rmdir()
+
+
+def _take_away(home: Path) -> None:
+    """Delete an empty library, unless another process is about to fill it: it may have been made by that
+    one, a moment before this one could."""
+    from lookalike.library import Library
+    from lookalike.stores.local.finding import is_library
+    from lookalike.stores.local.lock import write_lock
+
+    with suppress(LibraryError), write_lock(home):
+        with Library.open(home, read_only=True) as again:
+            empty = _is_empty(again)
+        if empty:
+            shutil.rmtree(home, ignore_errors=True)
+    if not is_library(home):  # Windows keeps a lock that is held
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def _is_empty(library: Library) -> bool:
