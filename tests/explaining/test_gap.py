@@ -112,6 +112,21 @@ def test_unknown_and_equal_measures_are_refused(library: Library) -> None:
         gap(library, "network", "lookalike/network")
 
 
+def test_what_lacks_for_a_part_is_its_whole_and_an_empty_library_lacks_pictures(
+    tmp_path: Path,
+) -> None:
+    with Library.create(tmp_path) as empty:
+        for asked in (gap, lambda library: library.similar_groups()):
+            with pytest.raises(UsageError, match="no vectors: index pictures first"):
+                asked(empty)
+        Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
+        empty.add(tmp_path, extractors="color")
+        with pytest.raises(
+            UsageError, match=r"no lookalike vectors, only color; .*--with lookalike`"
+        ):
+            gap(empty, "color", "network")
+
+
 def test_the_command_shows_the_pairs(library: Library, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "gap.png"
     arguments = ["gap", str(photos), "--by", "color", "--and", "shape"]

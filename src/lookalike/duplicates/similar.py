@@ -14,6 +14,7 @@ from lookalike.duplicates.report import Duplicates
 from lookalike.duplicates.showing import Showing
 from lookalike.errors import UsageError
 from lookalike.stores.contract import Ids, Space, View
+from lookalike.stores.records import NO_VECTORS
 from lookalike.vectors.blocks import Floats
 from lookalike.vectors.calibration import RELEVANCES, Background, Relevance
 from lookalike.vectors.similarity import similarity_matrix
@@ -140,8 +141,10 @@ def chosen(view: View, by: str | None) -> Space:
         space = next((space for space in spaces if space.name not in HASHES), None)
     else:
         space = next((space for space in spaces if by in (space.name, space.key)), None)
+    if not spaces:
+        raise UsageError(NO_VECTORS)
     if space is None:
-        names = ", ".join(space.name for space in spaces) or "nothing"
+        names = ", ".join(space.name for space in spaces)
         wanted = by or "lookalike"
         raise UsageError(
             f"the library has no {wanted} vectors, only {names}; "

@@ -14,6 +14,7 @@ from lookalike.indexing.report import Indexing, ProgressCallback
 from lookalike.library import Library
 from lookalike.stores.contract import Space, View
 from lookalike.stores.local.finding import FOLDER, find_library
+from lookalike.stores.records import NO_VECTORS
 
 DEFAULT = ("lookalike", "color", "histogram", "pixels")
 """Extractors that are compared where none is named and there is no library: none needs a model."""
@@ -83,9 +84,7 @@ def spaces_of(view: View, by: Sequence[str]) -> list[Space]:
     """The library's spaces of these names, or all current ones; `UsageError` names those it has."""
     current = [space for space in view.spaces() if space.current and space.count]
     if not current:
-        raise UsageError(
-            "the library has no vectors: index pictures first (`lookalike index FOLDER`)"
-        )
+        raise UsageError(NO_VECTORS)
     found = []
     for name in dict.fromkeys(by):
         space = next((space for space in current if name in (space.name, space.key)), None)

@@ -19,6 +19,7 @@ from lookalike.errors import UsageError
 from lookalike.extractors.builtin import Lookalike
 from lookalike.library import Library
 from lookalike.stores.contract import Ids, Space, View
+from lookalike.stores.records import NO_VECTORS
 from lookalike.vectors.similarity import normalise
 
 MOST = 20_000
@@ -246,7 +247,10 @@ def _measure(library: Library, view: View, name: str) -> Measured:
         if part in parts:
             return Measured(f"{base}{PART}{part}", spaces[base], parts[part])
         raise UsageError(f"{base} has no part {part!r}; there are: {', '.join(parts) or 'none'}")
-    known = ", ".join(spaces) or "nothing"
+    if not spaces:
+        raise UsageError(NO_VECTORS)
+    wanted = base if part else name  # a part is indexed with its whole
     raise UsageError(
-        f"the library has no {name} vectors, only {known}; add them with `lookalike index --with {name}`"
+        f"the library has no {wanted} vectors, only {', '.join(spaces)}; add them with "
+        f"`lookalike index --with {wanted}`"
     )

@@ -23,6 +23,9 @@ Ids: TypeAlias = NDArray[np.int64]
 IMPORTED = "imported"
 """The revision of vectors that were not made here, and the folder of images without a file."""
 
+NO_VECTORS = "the library has no vectors: index pictures first (`lookalike index FOLDER`)"
+"""What is said where a question needs some."""
+
 
 @dataclass(frozen=True, slots=True)
 class Root:

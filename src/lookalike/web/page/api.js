@@ -28,7 +28,7 @@ async function answer(request) {
   throw new ApiError(sentence(body.error ?? `The server refused (status ${response.status}).`), response.status);
 }
 
-const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".");
+export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".");
 
 /** Ask for something: a path such as "images/7" and URLSearchParams or a plain object. */
 export function get(path, params = {}, { signal } = {}) {

@@ -1,6 +1,6 @@
 // Goes through pictures that are there more than once, a group at a time, with the keyboard.
 
-import { get, thumbnail } from "./api.js";
+import { get, sentence, thumbnail } from "./api.js";
 import { go, state } from "./address.js";
 import { announce, button, el, fill, typing, working } from "./dom.js";
 import { facts } from "./facts.js";
@@ -84,7 +84,8 @@ function draw() {
 
 function nothing() {
   return el("div", { class: "empty" }, el("h2", {}, "No duplicates"),
-    el("p", {}, found?.searched ? `${counted(found.searched, "picture was", "pictures were")} compared.` : "", ` ${found?.missing ?? ""}`));
+    el("p", {}, !found?.searched ? "There is no picture to compare."
+      : `${counted(found.searched, "picture was", "pictures were")} compared.${found.missing ? ` ${sentence(found.missing)}` : ""}`));
 }
 
 function rail() {

@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import { go, question, remembered, state } from "./address.js";
 import { announce, el, fill } from "./dom.js";
+import { facts } from "./facts.js";
 import { gallery } from "./gallery.js";
 import { refuse } from "./notices.js";
 import { tile } from "./tile.js";
@@ -176,6 +177,6 @@ function nothing(answer) {
       : answer.by === "captions" ? "No caption or keyword has these words. Try others, or a picture."
       : state.min_relevance ? "No picture is as alike as you ask for. Let weaker ones be shown, too."
         : asked(state) ? "Try other words, or a picture."
-          : "Index a folder with lookalike index, and this page shows it as it grows."),
+          : `${facts.writable ? "Add pictures on the page Library, or index" : "Index"} a folder with lookalike index, and this page shows it as it grows.`),
     filtered ? el("button", { type: "button", class: "main", onclick: () => go({ where: "" }) }, "Take the filter away") : null);
 }
