@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ from fastapi.testclient import TestClient
 
 from lookalike.library import Library
 from lookalike.query import Query, Term
+from lookalike.web.server import Server
+from lookalike.web.uploads import Uploads
 
 
 def test_a_search_answers_as_the_library_does(client: TestClient, library: Library) -> None:
@@ -50,6 +54,28 @@ def test_pages_of_an_answer_follow_each_other_to_its_end(client: TestClient) -> 
         )
         offset = answer["next_offset"]
     assert len(found) == len(set(found)) == 40
+
+
+@pytest.mark.parametrize("ending", ["jpg", "picture", "json"])
+def test_a_picture_for_which_there_is_no_room_is_refused_and_takes_none(
+    client: TestClient, picture: bytes, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    write = Uploads._write
+
+    def full(self: Uploads, name: str, data: bytes) -> None:
+        write(self, name, data)
+        if name.endswith(ending):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Uploads, "_write", full)
+        answer = client.post("/api/uploads", content=picture)
+    assert answer.status_code == 507
+    assert answer.json() == {"error": "the picture cannot be kept: no space left on device"}
+    name = hashlib.sha256(picture).hexdigest()
+    server: Server = client.app.state.server  # type: ignore[attr-defined]
+    assert not list(server.folder.rglob(f"{name}*"))
+    assert client.post("/api/uploads", content=picture).status_code == 200
 
 
 def test_a_picture_that_is_sent_becomes_an_address(client: TestClient, picture: bytes) -> None:

@@ -35,6 +35,7 @@ LEFT_OUT = {
         "reads": "`Client.info` says of each space whether it understands words",
         "view": f"{HERE}; `Client.images` has what is read from it",
         "extractor": HERE,
+        "check": "files that may be wrong are looked at where they lie",
         "thumbnails": "`Client.images.thumbnail`",
     },
     Decisions: {},

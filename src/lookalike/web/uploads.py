@@ -82,7 +82,8 @@ class Uploads:
         folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, data: bytes) -> Upload:
-        """Keep a picture; `ImageError` where it is none that can be used."""
+        """Keep a picture; `ImageError` where it is none that can be used, `Refusal` 507 where the disk is
+        full."""
         name = hashlib.sha256(data).hexdigest()
         with suppress(Refusal):
             return self.get(name)
@@ -90,9 +91,17 @@ class Uploads:
         if looked.failure is not None:
             raise ImageError(*looked.failure)
         upload = Upload(name, looked.width, looked.height, looked.format)
-        self._write(f"{name}.jpg", looked.data)
-        self._write(f"{name}.picture", data)
-        self._write(f"{name}.json", json.dumps(asdict(upload)).encode())
+        try:
+            self._write(f"{name}.jpg", looked.data)
+            self._write(f"{name}.picture", data)
+            self._write(f"{name}.json", json.dumps(asdict(upload)).encode())
+        except OSError as error:
+            for file in self._folder.glob(f"{name}.*"):  # half of it only takes what is left
+                with suppress(OSError):
+                    file.unlink()
+            raise Refusal(
+                507, f"the picture cannot be kept: {(error.strerror or str(error)).lower()}"
+            ) from None
         self._sweep(spare=name)
         return upload
 
