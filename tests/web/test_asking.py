@@ -61,6 +61,7 @@ def test_a_picture_for_which_there_is_no_room_is_refused_and_takes_none(
     client: TestClient, picture: bytes, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
     write = Uploads._write
+    picture += ending.encode()  # one that was not sent before
 
     def full(self: Uploads, name: str, data: bytes) -> None:
         write(self, name, data)
