@@ -289,7 +289,10 @@ def test_progress_tells_how_far_it_is_and_ends_at_the_total(photos: Path) -> Non
     assert [p.done for p in seen] == sorted(p.done for p in seen)
 
 
-def test_an_interrupted_run_keeps_what_it_finished_and_the_next_goes_on(photos: Path) -> None:
+def test_an_interrupted_run_keeps_what_it_finished_and_the_next_goes_on(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "REPORT_SECONDS", 0.0)
     album(photos, 40)
 
     def interrupt(progress: Progress) -> None:

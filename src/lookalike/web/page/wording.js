@@ -31,7 +31,7 @@ export const short = (n) => (Number.isInteger(n) ? count(n) : new Intl.NumberFor
 export const similarity = (n) => (Math.abs(n) >= 100 ? n.toFixed(0) : n.toFixed(2));
 
 export function bytes(n) {
-  const units = ["bytes", "kB", "MB", "GB", "TB"];
+  const units = ["bytes", "KB", "MB", "GB", "TB"];
   let at = 0;
   while (n >= 1000 && at < units.length - 1) { n /= 1000; at += 1; }
   return `${at && n < 10 ? n.toFixed(1) : Math.round(n)} ${units[at]}`;
