@@ -19,9 +19,10 @@ from lookalike.errors import (
     LibraryReadOnly,
     LibraryTooNew,
     NoLibrary,
+    StorageFull,
     UsageError,
 )
-from lookalike.stores.local import LocalStore, catalogue, store
+from lookalike.stores.local import LocalStore, catalogue, readers, store
 from lookalike.stores.local.check import check
 from lookalike.stores.local.finding import size_of
 from lookalike.stores.local.migrations import MIGRATIONS
@@ -226,6 +227,41 @@ def test_a_library_on_a_read_only_medium_is_searched(
         assert same(stored_vector(medium, id), "a.jpg")
         with pytest.raises(LibraryReadOnly), medium.writer():
             pass
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_library_on_a_full_disk_is_searched(
+    local: LocalStore, monkeypatch: pytest.MonkeyPatch, read_only: bool
+) -> None:
+    """There is no room for the shared memory beside the log, not even 32 KB."""
+    [id] = put(local, entry("a.jpg"))
+    local.close()
+    connect = catalogue.connect
+    full = True
+
+    def no_room(folder: Path, access: catalogue.Access) -> sqlite3.Connection:
+        if full and access != "immutable":
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+            raise error
+        return connect(folder, access)
+
+    for module in (readers, store):
+        monkeypatch.setattr(module, "connect", no_room)
+    with LocalStore.open(local.folder, read_only=read_only) as opened:
+        assert same(stored_vector(opened, id), "a.jpg")
+        if not read_only:
+            with pytest.raises(StorageFull), opened.writer():
+                pass
+        full = False
+        with LocalStore.open(local.folder) as other:
+            put(other, entry("b.jpg"))
+            with opened.view() as view:
+                assert view.lookup(1, "b.jpg") is not None
+        (local.folder / "catalogue.sqlite-wal").write_bytes(b"something")
+        full = True
+        with pytest.raises(StorageFull):
+            LocalStore.open(local.folder, read_only=read_only)
 
 
 def test_a_log_on_a_read_only_medium_is_not_ignored(

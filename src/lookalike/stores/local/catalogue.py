@@ -171,15 +171,21 @@ def read_only(folder: Path) -> LibraryReadOnly:
     )
 
 
-def _meaning(error: sqlite3.Error, folder: Path) -> Exception:
+def is_full(error: sqlite3.Error) -> bool:
+    """Whether there was no room. SQLite says FULL for ENOSPC only; an exceeded quota or file size limit is a
+    failed write."""
     code = getattr(error, "sqlite_errorcode", 0)
-    primary = code & 0xFF
-    if primary == sqlite3.SQLITE_FULL or code in (
-        # SQLite says FULL for ENOSPC only; an exceeded quota or file size limit is a failed write.
+    return code & 0xFF == sqlite3.SQLITE_FULL or code in (
         sqlite3.SQLITE_IOERR_WRITE,
         sqlite3.SQLITE_IOERR_TRUNCATE,
         sqlite3.SQLITE_IOERR_SHMSIZE,
-    ):
+    )
+
+
+def _meaning(error: sqlite3.Error, folder: Path) -> Exception:
+    code = getattr(error, "sqlite_errorcode", 0)
+    primary = code & 0xFF
+    if is_full(error):
         return StorageFull(
             f"cannot write in {folder}: the disk is full, over quota or failing; what was "
             "committed before is safe; free some space and run the same again"

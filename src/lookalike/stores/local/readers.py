@@ -19,6 +19,7 @@ from lookalike.stores.local.catalogue import (
     Access,
     SpaceRow,
     connect,
+    is_full,
     space_rows,
     translated,
 )
@@ -196,20 +197,23 @@ class Readers:
         return matrix
 
     def _connect(self) -> sqlite3.Connection:
-        if self._access != "read-only":
-            return connect(self._folder, self._access)
         try:
-            return connect(self._folder, "read-only")
+            return connect(self._folder, self._access)
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in (
-                sqlite3.SQLITE_CANTOPEN,
-                sqlite3.SQLITE_READONLY,
+            shut = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+            full = is_full(error)
+            if not full and (
+                self._access != "read-only" or error.sqlite_errorcode & 0xFF not in shut
             ):
                 raise
-        # On a read-only medium SQLite cannot make the log's shared memory. Without a log the file
-        # is all there is, and may be read as one that never changes. With one, it may be torn.
-        log = self._folder / f"{CATALOGUE}-wal"
-        if log.exists() and log.stat().st_size:
+            # On a read-only medium, or a full disk, SQLite cannot make the log's shared memory. Without a
+            # log the file is all there is, and may be read as one that never changes. With one, it may be
+            # torn.
+            log = self._folder / f"{CATALOGUE}-wal"
+            logged = log.exists() and log.stat().st_size > 0
+            if full and logged:
+                raise
+        if logged:
             raise LibraryReadOnly(
                 f"the library in {self._folder} was not closed after its last change: "
                 "run `lookalike info` once where it can be written"
