@@ -372,6 +372,7 @@ def test_folders_deeper_than_a_path_may_be_long_cost_only_themselves(
     for _ in range(25):  # of 200 letters each; a path has 4,095
         Path("d" * 200).mkdir()
         os.chdir("d" * 200)
+    monkeypatch.undo()
     (photos / "000.jpg").unlink()
     draw(photos / "new.jpg", 50)
     added = library.add([photos])

@@ -35,13 +35,15 @@ def among(view: View, paths: Paths) -> Ids:
 def within(path: Path, folder: Path) -> str | None:
     """`path` below a folder, with forward slashes, "." for the folder itself; None where it lies elsewhere.
     Links on the way to either do not hide it: a folder that was moved leaves one in its place."""
-    spellings = [(Path(os.path.abspath(path)), folder)]  # noqa: PTH100 - as it is written
-    with suppress(OSError, RuntimeError):  # a link that leads to itself
-        spellings.append((path.resolve(), folder.resolve()))
-    for inner, outer in spellings:
-        if inner.is_relative_to(outer):
-            return inner.relative_to(outer).as_posix()
-    return None
+    place = _below(Path(os.path.abspath(path)), folder)  # noqa: PTH100 - as it is written
+    if place is None:
+        with suppress(OSError, RuntimeError):  # a link that leads to itself
+            place = _below(path.resolve(), folder.resolve())
+    return place
+
+
+def _below(path: Path, folder: Path) -> str | None:
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else None
 
 
 def images_below(view: View, path: Path) -> list[Image]:
