@@ -24,7 +24,7 @@ FIRST_ROWS = 2048
 CACHE_BYTES = 256 << 10
 """What surely stays in a core's second-level cache."""
 
-FEW = 8
+FEW = 4
 """Queries whose product with a row costs less than to widen the row."""
 
 

@@ -98,11 +98,13 @@ class Pass:
         if len(self._room) < size:
             self._room = np.empty(size, np.float32)
         scores = self._room[:size].reshape(len(self.queries), -1)
-        block.products(self.queries, out=scores)
-        scores[:, block.out] = -np.inf
         if self.cosine and self.normalised:
+            block.products(self.queries, out=scores)
+            scores[:, block.out] = -np.inf
             return scores, 0.0, np.empty(0, np.intp)
         floats = block.floats()
+        np.matmul(self.queries, floats.T, out=scores)
+        scores[:, block.out] = -np.inf
         squares = np.einsum("ij,ij->i", floats, floats)
         odd = np.flatnonzero(~((squares >= SAFE_SQUARES[0]) & (squares <= SAFE_SQUARES[1])))
         odd = odd[block.stored[odd].any(axis=1)]
