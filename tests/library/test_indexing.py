@@ -17,6 +17,7 @@ from lookalike.errors import LibraryBusy, UsageError
 from lookalike.extractors.contract import Extractor
 from lookalike.extractors.extraction import Loaded
 from lookalike.indexing import run
+from lookalike.stores.local.writer import LocalWriter
 
 
 @pytest.fixture
@@ -112,6 +113,32 @@ def test_two_copies_of_a_picture_that_is_gone_are_one_move_and_one_copy(
     added = library.add([photos])
     assert (added.moved, added.copied, added.removed) == (1, 1, 0)
     assert {"a.jpg", "b.jpg"} < set(ids(library)) and "000.jpg" not in ids(library)
+
+
+def test_a_crowd_of_copies_is_asked_for_once_a_batch_and_each_finds_its_place(
+    library: Library, photos: Path
+) -> None:
+    for number in range(20):
+        shutil.copy(photos / "000.jpg", photos / f"copy {number:02d}.jpg")
+    assert library.add([photos]).copied == 20
+    known = ids(library)
+    for number in range(12):  # some move, a few are new, the others stand
+        (photos / f"copy {number:02d}.jpg").rename(photos / f"moved {number:02d}.jpg")
+    for number in range(3):
+        shutil.copy(photos / "000.jpg", photos / f"new {number}.jpg")
+    asked = mock.Mock(side_effect=LocalWriter.twins)
+    with (
+        mock.patch("lookalike.indexing.run.BATCH", 5),
+        mock.patch.object(LocalWriter, "twins", lambda self, *a, **k: asked(self, *a, **k)),
+    ):
+        added = library.add([photos])
+    assert (added.moved, added.copied, added.unchanged, added.removed) == (12, 3, 16, 0)
+    assert asked.call_count <= 5  # 15 files, three batches
+    now = ids(library)
+    assert {now[f"moved {n:02d}.jpg"] for n in range(12)} == {
+        known[f"copy {n:02d}.jpg"] for n in range(12)
+    }
+    assert len(set(now.values())) == 8 + 20 + 3
 
 
 def test_a_picture_whose_content_moves_on_while_its_old_content_is_copied_loses_neither(

@@ -11,6 +11,9 @@ from typing import Literal, TypeAlias
 from lookalike.errors import Outcome
 from lookalike.stores.contract import Entry, Image, Writer
 
+CONTENTS = 64
+"""Contents whose twins are remembered, at most 256 each."""
+
 Way: TypeAlias = Literal["unchanged", "moved", "copied"]
 
 
@@ -40,7 +43,10 @@ class Twins:
         self._hashes: dict[int, tuple[bytes, ...]] = {}  # by size, of the chunk at hand
         self._sizes: set[int] = set()  # of that chunk
         self._stored_sizes: set[int] = set()  # of which more is known since then
-        self._moved: set[int] = set()  # images that a file of this batch has taken the place of
+        # Of this batch, for nothing is stored before it ends, and a crowd of copies asks the same:
+        self._found: dict[tuple[int, bytes | None], list[Image]] = {}
+        self._there: set[int] = set()  # images whose files exist
+        self._moved: set[int] = set()  # images that a file has taken the place of
 
     def begin(self, sizes: set[int]) -> None:
         """A chunk of files of these sizes comes next."""
@@ -60,19 +66,25 @@ class Twins:
 
     def of(self, size: int, hash: bytes | None) -> list[Image]:
         """Images of that content whose vectors a file could take over, or whose failure."""
-        twins = self._writer.twins(size, hash=hash, spaces=tuple(self._spaces))
-        if self._failed:
-            return twins
-        return [twin for twin in twins if twin.outcome is Outcome.INDEXED]
+        content = size, hash
+        if content not in self._found:
+            if len(self._found) >= CONTENTS:
+                self._found.clear()
+            twins = self._writer.twins(size, hash=hash, spaces=tuple(self._spaces))
+            self._found[content] = [
+                twin for twin in twins if self._failed or twin.outcome is Outcome.INDEXED
+            ]
+        return self._found[content]
 
     def take_over(self, entry: Entry) -> tuple[Entry, Way]:
         """The entry of a file with known content, and how it came by it: it is the same file (its date
         alone has changed), or it has taken the place of one that is gone, or it is a copy."""
         twins = self.of(entry.size, entry.hash)
-        mine = [t for t in twins if (t.root, t.path) == (entry.root, entry.path)]
-        gone = [t for t in twins if t.id not in self._moved and not self._exists(t)]
-        twin = (mine or gone or twins)[0]
-        moved = not mine and bool(gone)
+        place = entry.root, entry.path
+        mine = next((twin for twin in twins if (twin.root, twin.path) == place), None)
+        gone = None if mine else next(filter(self._is_gone, twins), None)
+        twin = mine or gone or twins[0]
+        moved = gone is not None
         if moved:
             self._moved.add(twin.id)
         way: Way = "unchanged" if mine else "moved" if moved else "copied"
@@ -84,12 +96,21 @@ class Twins:
     def stored(self, sizes: set[int]) -> None:
         """A batch with files of these sizes is in the store."""
         self._stored_sizes |= sizes
+        self._found.clear()
+        self._there.clear()
         self._moved.clear()
 
-    def _exists(self, image: Image) -> bool:
-        folder = self._folders.get(image.root)
-        # Not pathlib's, which raises where a path is too long or a folder shut.
-        return folder is not None and os.path.exists(folder / image.path)  # noqa: PTH110
+    def _is_gone(self, image: Image) -> bool:
+        """Whether its file is, and no other has taken its place yet."""
+        if image.id in self._moved:
+            return False
+        if image.id not in self._there:
+            folder = self._folders.get(image.root)
+            # Not pathlib's, which raises where a path is too long or a folder shut.
+            if folder is None or not os.path.exists(folder / image.path):  # noqa: PTH110
+                return True
+            self._there.add(image.id)
+        return False
 
     def _look_up(self, sizes: set[int]) -> dict[int, tuple[bytes, ...]]:
         return self._writer.hashes(sizes, spaces=self._spaces, failed=self._failed)
