@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -182,10 +183,34 @@ def test_a_path_of_the_library_is_a_picture_wherever_one_stands(
         assert found.path == "corner.png" and found.similarity == pytest.approx(1.0, abs=1e-5)
 
 
+def resaved(file: Path) -> Path:
+    """The same picture in other bytes."""
+    file.write_bytes(file.read_bytes() + b"\0")
+    return file
+
+
+def test_a_copy_of_a_picture_of_the_library_is_asked_for_with_its_vector(
+    library: Library, photos: Path, tmp_path: Path, extractor: Quarters
+) -> None:
+    copy = tmp_path / "copy.png"
+    shutil.copy(photos / "corner.png", copy)
+    worked = sum(extractor.batches)
+    questions: list[Path | bytes] = [copy, copy.read_bytes()]
+    for question in questions:
+        hit = library.search(question, k=1).hits[0]
+        assert hit.path == "corner.png" and hit.similarity == pytest.approx(1.0, abs=1e-6)
+    assert sum(extractor.batches) == worked
+    library.search(Query((Term(copy, region=(0, 0, 0.5, 0.5)),)))
+    assert sum(extractor.batches) == worked + 1
+    assert library.search(resaved(copy), k=1).hits[0].path == "corner.png"
+    assert sum(extractor.batches) == worked + 2
+
+
 def test_a_broken_picture_costs_a_batch_only_its_own_question(
     library: Library, tmp_path: Path, extractor: Quarters
 ) -> None:
-    outside = [paint(tmp_path / f"{n}.png", ["red", "green", "blue", "white"]) for n in range(12)]
+    layout = ["red", "green", "blue", "white"]
+    outside = [resaved(paint(tmp_path / f"{n}.png", layout)) for n in range(12)]
     outside[3].write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(200))
     questions = [Query((Term(file),), k=2) for file in outside]
     answers = library.search_batch(questions)
@@ -198,7 +223,7 @@ def test_a_broken_picture_costs_a_batch_only_its_own_question(
 def test_the_same_question_is_answered_from_memory_until_something_changes(
     library: Library, photos: Path, tmp_path: Path, extractor: Quarters
 ) -> None:
-    outside = paint(tmp_path / "outside.png", LAYOUTS["corner"])
+    outside = resaved(paint(tmp_path / "outside.png", LAYOUTS["corner"]))
     first = library.search(outside, k=3)
     worked = list(extractor.batches)
     assert library.search(outside, k=3).hits == first.hits
@@ -207,7 +232,7 @@ def test_the_same_question_is_answered_from_memory_until_something_changes(
     assert extractor.batches == [*worked, 1]
     assert library.search(outside, k=2).hits == first.hits[:2]
     extractor.batches.clear()
-    paint(outside, LAYOUTS["blue"])
+    resaved(paint(outside, LAYOUTS["blue"]))
     os.utime(outside, ns=(1, 1))
     assert library.search(outside, k=1).hits[0].path == "blue.png"
     assert extractor.batches == [1]

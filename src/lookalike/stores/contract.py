@@ -149,6 +149,12 @@ class View(Protocol):
         """All images (whatever their outcome) below a folder, or the one with that path; "" is the root."""
         ...
 
+    def twins(
+        self, size: int, *, hash: bytes | None = None, spaces: Collection[str] = ()
+    ) -> list[Image]:
+        """As the writer's."""
+        ...
+
     def by_hash(self, hash: bytes) -> list[Image]: ...
     def repeats(self) -> list[list[int]]:
         """Ids, rising, of the indexed images that share their content with others: a list a content,

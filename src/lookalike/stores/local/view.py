@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ from lookalike.stores.local.catalogue import SpaceRow, changes, marks, translate
 from lookalike.stores.local.images import IMAGE_COLUMNS, image_from
 from lookalike.stores.local.matrix import Matrix, damaged, row_bytes
 from lookalike.stores.local.names import load_root
-from lookalike.stores.local.recognition import known
+from lookalike.stores.local.recognition import known, twins
 from lookalike.stores.local.shelf import Shelf
 from lookalike.vectors.blocks import Rows
 from lookalike.vectors.parts import nearest
@@ -234,6 +234,12 @@ class LocalView:
     def below(self, root: int, folder: str) -> list[Image]:
         with translated(self._folder):
             return images.in_folder(self._connection, root, folder)
+
+    def twins(
+        self, size: int, *, hash: bytes | None = None, spaces: Collection[str] = ()
+    ) -> list[Image]:
+        with translated(self._folder):
+            return twins(self._connection, size, hash, spaces)
 
     def by_hash(self, hash: bytes) -> list[Image]:
         with translated(self._folder):
