@@ -175,6 +175,10 @@ def test_twins_can_be_narrowed_to_a_content_and_to_those_with_all_vectors(store:
         assert found(hash=content("4321")) == [two]
         assert found(hash=content("4321"), spaces=["other@1"]) == []
         assert found(hash=content("12 4"), spaces=["other@1"]) == [three]
+        with store.view() as view:
+            assert [image.id for image in view.twins(4)] == [one, two, three]
+            assert [image.id for image in view.twins(4, hash=content("4321"))] == [two]
+            assert view.twins(4, hash=content("4321"), spaces=["other@1"]) == []
 
 
 def test_of_very_many_twins_the_oldest_are_given(store: Store) -> None:

@@ -1,13 +1,17 @@
-"""The vectors of images that questions ask with: a batch reads them all at once."""
+"""What a library knows of the pictures of questions: their stored vectors, and copies of them."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.stores.contract import Space, View
+from lookalike.errors import ImageError, Outcome
+from lookalike.images.reading import read
+from lookalike.stores.contract import Image, Space, View
 from lookalike.vectors.blocks import Floats
 from lookalike.vectors.similarity import normalise
 
@@ -19,6 +23,7 @@ class Stored:
     def __init__(self, view: View) -> None:
         self._view = view
         self._read: dict[str, dict[int, NDArray[np.float32] | None]] = {}
+        self._digests: dict[Path | bytes, tuple[int, bytes] | None] = {}
 
     def read(self, space: Space, ids: Iterable[int]) -> None:
         """Fetch the vectors of many images."""
@@ -28,6 +33,31 @@ class Stored:
         """(1, dim), None where the image has no vector in the space."""
         read = self._read.get(space.key, {})
         return read[id] if id in read else self._fetched(space, [id])[id]
+
+    def twin(self, space: Space, picture: Path | bytes) -> Image | None:
+        """An image of the library with the same content and a vector in the space: what the picture would
+        get beside the others, without being decoded."""
+        if picture not in self._digests:
+            self._digests[picture] = self._digest(picture)
+        found = self._digests[picture]
+        if found is None:
+            return None
+        size, digest = found
+        same = self._view.twins(size, hash=digest, spaces=(space.key,))
+        return next((image for image in same if image.outcome is Outcome.INDEXED), None)
+
+    def _digest(self, picture: Path | bytes) -> tuple[int, bytes] | None:
+        """Size and hash; None where no image has that size, for which a file need not be read."""
+        try:
+            size = len(picture) if isinstance(picture, bytes) else picture.stat().st_size
+            if not self._view.twins(size):
+                return None
+            if isinstance(picture, bytes):
+                return size, hashlib.sha256(picture).digest()
+            content = read(picture)
+        except (OSError, ImageError):  # whoever reads it to decode it will say why
+            return None
+        return content.size, content.digest
 
     def _fetched(self, space: Space, ids: list[int]) -> dict[int, NDArray[np.float32] | None]:
         vectors = self._view.vectors(space.key, np.array(ids, np.int64))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import ImageError, Outcome, UsageError
+from lookalike.errors import UsageError
 from lookalike.extractors.extraction import Task
-from lookalike.images.reading import changed_ns, read
+from lookalike.images.reading import changed_ns
 from lookalike.query import Picture, Term
 from lookalike.searching.asking import Askers, Work
 from lookalike.searching.stored import Stored, addable
@@ -67,7 +66,7 @@ def sought(
         if vector is not None:
             return vector
     if whole and not isinstance(picture, np.ndarray):
-        image = twin(view, space, picture)
+        image = stored.twin(space, picture)
         vector = None if image is None else stored.of(space, image.id)
         if vector is not None:
             return vector
@@ -149,23 +148,6 @@ def unchanged(view: View, picture: Path) -> Image | None:
     if image is None or (image.size, image.mtime_ns) != (stat.st_size, changed_ns(stat)):
         return None
     return image
-
-
-def twin(view: View, space: Space, picture: Path | bytes) -> Image | None:
-    """An image of the library with the same content: its vector is what the picture would get beside the
-    others, and it need not be decoded. A file is read only where some image has its size."""
-    try:
-        if isinstance(picture, bytes):
-            size, digest = len(picture), hashlib.sha256(picture).digest()
-        elif view.twins(picture.stat().st_size):
-            content = read(picture)
-            size, digest = content.size, content.digest
-        else:
-            return None
-    except (OSError, ImageError):  # whoever reads it to decode it will say why
-        return None
-    same = view.twins(size, hash=digest, spaces=(space.key,))
-    return next((image for image in same if image.outcome is Outcome.INDEXED), None)
 
 
 def known(view: View, root: Root, path: Path) -> Image | None:

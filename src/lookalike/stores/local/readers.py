@@ -171,10 +171,8 @@ class Readers:
             except FileNotFoundError:
                 matrices.pop(row.id, None)
                 missing = True
-            except (
-                LibraryError,
-                PermissionError,
-            ):  # said when somebody searches this space; the others are fine
+            except (LibraryError, PermissionError):
+                # Said when somebody searches this space; the others are fine.
                 matrices.pop(row.id, None)
         fitted = {row.id: known[row.id] for row in spaces if row.id in known}
         return matrices, fitted, missing
