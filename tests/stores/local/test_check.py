@@ -49,7 +49,7 @@ def test_a_contradiction_in_the_catalogue_is_found(
     assert any(says in line for line in check(library.folder)), check(library.folder)
 
 
-@pytest.mark.parametrize(("value", "says"), [(np.nan, "NaN"), (7.0, "length 1")])
+@pytest.mark.parametrize(("value", "says"), [(np.nan, "NaN"), (7.0, "a length other than 1: 1 of")])
 def test_a_vector_that_cannot_be_is_found(library: LocalStore, value: float, says: str) -> None:
     path = library.folder / "spaces" / "toy-1" / "vectors-1.f32"
     vectors = np.fromfile(path, "<f4")

@@ -46,7 +46,7 @@ def check(folder: Path) -> list[str]:
                    WHERE outcome <> 'indexed'"""
             ).fetchone()
             if count:
-                found.append(f"catalogue: {count} vectors belong to images that failed")
+                found.append(f"catalogue: images that failed have vectors ({count})")
     finally:
         readers.give_back(connection)
         readers.close()
@@ -92,14 +92,15 @@ def _numbers_in(matrix: Matrix, space: SpaceRow, rows: Rows) -> Iterator[str]:
     for start in range(0, len(rows), block):
         vectors = np.asarray(matrix.vectors[rows[start : start + block]], np.float32)
         squares = np.einsum("ij,ij->i", vectors, vectors)
-        infinite += int((~np.isfinite(squares)).sum())
+        finite = np.isfinite(squares)
+        infinite += int((~finite).sum())
         if space.normalised:
             off = np.abs(np.sqrt(squares) - 1.0) > UNIT[space.dtype]
-            lengths += int((off & (squares != 0.0)).sum())
+            lengths += int((off & finite & (squares != 0.0)).sum())
     if infinite:
-        yield f"{infinite} vectors hold NaN or infinity"
+        yield f"NaN, infinity or far too large a number: {infinite} of {len(rows)} vectors"
     if lengths:
-        yield f"{lengths} vectors are not of length 1"
+        yield f"a length other than 1: {lengths} of {len(rows)} vectors"
 
 
 def _numbers(connection: sqlite3.Connection, statement: str, space: SpaceRow) -> Rows:
