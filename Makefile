@@ -37,12 +37,12 @@ docs: $(VENV)/.developing  ## write the generated parts of the docs again
 	$(BIN)/python docs/tutorial/run_pages.py
 
 train: $(VENV)/.training  ## train the built-in network again: TEACHER= TINY= PHOTOS_TO_LEARN= [LARGE=] [HOURS=4] [RUN=]; goes on after a cut
-	$(BIN)/python -m lookalike.training prepare --teacher $(TEACHER) --tiny $(TINY) --photos $(PHOTOS_TO_LEARN) \
+	$(BIN)/python -m tools.distill prepare --teacher $(TEACHER) --tiny $(TINY) --photos $(PHOTOS_TO_LEARN) \
 	  $(if $(LARGE),--large $(LARGE)) --out $(RUN)/data
-	$(BIN)/python -m lookalike.training train --data $(RUN)/data --hours $(HOURS) $(TRAIN) --out $(RUN)/run
-	$(BIN)/python -m lookalike.training export --run $(RUN)/run --data $(RUN)/data --out $(RUN)/lookalike.onnx
+	$(BIN)/python -m tools.distill train --data $(RUN)/data --hours $(HOURS) $(TRAIN) --out $(RUN)/run
+	$(BIN)/python -m tools.distill export --run $(RUN)/run --data $(RUN)/data --out $(RUN)/lookalike.onnx
 	$(BIN)/python docs/draw_training.py $(RUN)/run $(RUN)/curves.png
-	$(BIN)/python -m lookalike.training judge --model $(RUN)/lookalike.onnx $(PHOTOS_TO_LEARN)
+	$(BIN)/python -m tools.distill judge --model $(RUN)/lookalike.onnx $(PHOTOS_TO_LEARN)
 
 clean:  ## remove what these tasks made
 	rm -rf $(VENV) build dist lookalike-demo .mypy_cache .pytest_cache .ruff_cache

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.vectors.reduction import principal_axes
+from lookalike.vectors.pca import principal_axes
 from lookalike.vectors.similarity import normalise, top_k
 
 COPIES = ((1.0, False), (0.7, False), (0.5, False), (0.35, False), (1.0, True), (0.7, True))

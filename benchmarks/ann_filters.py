@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.library import Library
-from lookalike.stores.local import approximate
+from lookalike.stores.local.ann import ann_search
 
 SHARES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 QUERIES = 60
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("library", type=Path)
     parser.add_argument("--by")
     given = parser.parse_args()
-    approximate.FEW_BYTES = 0
+    ann_search.FEW_BYTES = 0
     with Library.open(given.library, read_only=True) as library, library.view() as view:
         spaces = [space for space in view.spaces() if given.by in (None, space.name)]
         space = max(spaces, key=lambda space: space.bytes)

@@ -28,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lookalike.vectors import ann, recipes, tuning
+from lookalike.ann import faiss_index, index_factory, tuning
 from lookalike.vectors.blocks import Floats
 from lookalike.vectors.similarity import top_k
 
@@ -52,10 +52,10 @@ class Measured:
 
 def measure(vectors: Floats, target: float, recipe: str | None) -> Measured:
     count, dim = vectors.shape
-    wanted = recipe or recipes.ladder(count, dim)[0]
+    wanted = recipe or index_factory.ladder(count, dim)[0]
     wall, cpu = time.perf_counter(), time.process_time()
-    index = ann.train(vectors, wanted, similarity="cosine", threads=THREADS)
-    ann.fill(index, vectors, threads=THREADS)
+    index = faiss_index.train(vectors, wanted, similarity="cosine", threads=THREADS)
+    faiss_index.fill(index, vectors, threads=THREADS)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     asked = tuning.questions(vectors, similarity="cosine", normalised=True, count=256)
     point = tuning.tune(index, vectors, asked, target=target, threads=THREADS)

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from lookalike import Library, Query
 from lookalike.errors import Outcome
-from lookalike.images.needs import Facts
+from lookalike.images.pixel_spec import Facts
 from lookalike.query import Term
-from lookalike.stores.contract import Entry, Space
+from lookalike.stores.interface import Entry, Space
 from lookalike.stores.local import LocalStore
 from search import best, clustered, unsieved  # type: ignore[import-not-found]
 
@@ -102,7 +102,7 @@ def speed(count: int, dim: int, questions: int, repeats: int) -> None:
 
 
 def variety(products: int, weight: float) -> None:
-    from lookalike.datasets.catalogue import write_catalogue
+    from lookalike.catalogue.generate import write_catalogue
 
     with TemporaryDirectory() as home:
         folder = Path(home) / "shop"

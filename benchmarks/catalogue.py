@@ -14,9 +14,9 @@ from pathlib import Path
 
 import cv2
 
-from lookalike.datasets.catalogue import write_catalogue
-from lookalike.datasets.products import make_product
-from lookalike.datasets.shapes import draw_product
+from lookalike.catalogue.generate import write_catalogue
+from lookalike.catalogue.products import make_product
+from lookalike.catalogue.shapes import draw_product
 
 
 def main() -> None:

@@ -25,10 +25,10 @@ from PIL import Image
 
 from lookalike.errors import Outcome
 from lookalike.extractors import load
-from lookalike.extractors.contract import space_key
-from lookalike.images.needs import Facts
+from lookalike.extractors.interface import space_key
+from lookalike.images.pixel_spec import Facts
 from lookalike.indexing.spaces import space_of
-from lookalike.stores.contract import Entry
+from lookalike.stores.interface import Entry
 from lookalike.stores.local import LocalStore
 
 BATCH = 5_000

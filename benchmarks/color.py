@@ -24,8 +24,8 @@ from lookalike.evaluation.leave_one_out import leave_one_out
 from lookalike.extractors import load
 from lookalike.extractors.color import GAIN, POWER, Color, histograms
 from lookalike.images.decode import decode
-from lookalike.images.fit import fit
-from lookalike.images.needs import Needs, Pixels
+from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.images.resize import fit
 from lookalike.vectors.similarity import normalise
 
 Array = NDArray[np.float64]

@@ -23,9 +23,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lookalike.datasets.edits import EDITS
 from lookalike.duplicates.candidates import Hashes
 from lookalike.duplicates.report import Duplicates
+from lookalike.evaluation.edits import EDITS
 from lookalike.library import Library
 from lookalike.vectors.hamming import distances
 

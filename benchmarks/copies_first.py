@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.datasets.edits import EDITS
-from lookalike.evaluation.extracting import file_vectors
-from lookalike.extractors.contract import Extractor
-from lookalike.extractors.table import load, parse
+from lookalike.evaluation.edits import EDITS
+from lookalike.evaluation.file_vectors import file_vectors
+from lookalike.extractors.interface import Extractor
+from lookalike.extractors.registry import load, parse
 from lookalike.indexing.fitting import ready
 from lookalike.indexing.report import Indexing
 from lookalike.vectors.similarity import top_k

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from lookalike import Library, Query
-from lookalike.datasets.catalogue import draw_query, write_catalogue
+from lookalike.catalogue.generate import draw_query, write_catalogue
 
 VIEWS = 5
 

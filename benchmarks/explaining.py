@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lookalike.datasets.labelled import read_labelled
-from lookalike.explaining.explainer import Explainer
+from lookalike.evaluation.labelled_folder import read_labelled
+from lookalike.explain.explainer import Explainer
 
 ALL = "lookalike,color,histogram,shape,pixels,phash,dhash,keypoints,keypoints-orb"
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.datasets.labelled import Labelled, read_manifest
-from lookalike.evaluation.extracting import file_vectors
+from lookalike.evaluation.file_vectors import file_vectors
+from lookalike.evaluation.labelled_folder import Labelled, read_manifest
 from lookalike.evaluation.leave_one_out import leave_one_out
 from lookalike.extractors import load, parse
 from lookalike.indexing.fitting import ready

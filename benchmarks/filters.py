@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from lookalike.errors import Outcome
-from lookalike.images.needs import Facts
-from lookalike.stores.contract import Entry, Space
+from lookalike.images.pixel_spec import Facts
+from lookalike.stores.interface import Entry, Space
 from lookalike.stores.local import LocalStore
 
 KINDS = ["shoe", "bag", "hat", "coat", "lamp", "chair", "cup", "ball", "kite", "watch"] + [

@@ -28,9 +28,9 @@ from PIL import Image
 
 from lookalike.extractors.keypoints import NEEDS, Detector, Keypoints, detect, directions
 from lookalike.extractors.verification import Match, compare, rerank
-from lookalike.extractors.visual_words import KeypointVectors, learn
-from lookalike.images.fit import fit
-from lookalike.images.needs import Pixels
+from lookalike.extractors.vlad import KeypointVectors, learn
+from lookalike.images.pixel_spec import Pixels
+from lookalike.images.resize import fit
 
 KINDS = {"half area": 0.5**0.5, "half sides": 0.5}
 Box = tuple[float, float, float, float]

@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lookalike.atlas.atlas import draw_up
-from lookalike.atlas.html import page
-from lookalike.atlas.sprites import sprites
+from lookalike.embedding_map.build import draw_up
+from lookalike.embedding_map.sprites import sprites
 from lookalike.library import Library
+from lookalike.viz.map_html import page
 
 SECONDS = 4
 

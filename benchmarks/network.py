@@ -30,9 +30,9 @@ import numpy as np
 import onnxruntime
 
 from lookalike import Library
+from lookalike.cpu import usable_cores
 from lookalike.extractors import load
 from lookalike.extractors.builtin import MODEL
-from lookalike.processors import usable_cores
 
 START = 20  # pictures of the run that is taken off
 

@@ -19,7 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lookalike.datasets.catalogue import write_catalogue
+from lookalike.catalogue.generate import write_catalogue
 from lookalike.library import Library
 
 if TYPE_CHECKING:

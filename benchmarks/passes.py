@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from lookalike.processors import usable_cores
+from lookalike.cpu import usable_cores
 
 SIZES = (1, 2, 4, 8)
 

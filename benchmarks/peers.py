@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.vectors import ann, recipes, refining
+from lookalike.ann import faiss_index, index_factory, rerank
+from lookalike.ann.tuning import K
 from lookalike.vectors.similarity import normalise, top_k
-from lookalike.vectors.tuning import K
 
 Floats = NDArray[np.float32]
 Ask = Callable[[Floats, int], Sequence[int] | NDArray[Any]]
@@ -58,15 +58,15 @@ class Line:
 
 def ours(recipe: str, width: int) -> Peer:
     def build(vectors: Floats) -> tuple[Ask, int]:
-        index = ann.train(vectors, recipe, similarity="cosine", threads=THREADS)
-        ann.fill(index, vectors, threads=THREADS)
+        index = faiss_index.train(vectors, recipe, similarity="cosine", threads=THREADS)
+        faiss_index.fill(index, vectors, threads=THREADS)
         with tempfile.TemporaryDirectory() as folder:
             index.save(Path(folder) / "index")
             size = (Path(folder) / "index").stat().st_size
 
         def ask(query: Floats, probe: int) -> NDArray[np.int64]:
             proposed = index.candidates(query[None], width, probe=probe)
-            found: NDArray[np.int64] = refining.refine(
+            found: NDArray[np.int64] = rerank.refine(
                 vectors, query[None], proposed, K, similarity="cosine", normalised=True
             )[0][0]
             return found
@@ -114,14 +114,14 @@ def usearch_peer(kind: str) -> Peer:
 
 def faiss_peer(recipe: str, parameters: Sequence[int]) -> Peer:
     def build(vectors: Floats) -> tuple[Ask, int]:
-        index = ann.train(vectors, recipe, similarity="cosine", threads=THREADS)
-        ann.fill(index, vectors, threads=THREADS)
+        index = faiss_index.train(vectors, recipe, similarity="cosine", threads=THREADS)
+        faiss_index.fill(index, vectors, threads=THREADS)
 
         def ask(query: Floats, probe: int) -> NDArray[np.int64]:
             found: NDArray[np.int64] = index.candidates(query[None], K, probe=probe)[0]
             return found
 
-        return ask, recipes.estimate(recipe, *vectors.shape)
+        return ask, index_factory.estimate(recipe, *vectors.shape)
 
     return Peer(f"FAISS {recipe}", build, parameters)
 
@@ -177,8 +177,8 @@ def qdrant_peer() -> Peer:
 
 
 def peers(count: int, dim: int) -> list[Peer]:
-    cells = recipes.lists(count)
-    found = [ours(recipe, 100) for recipe in recipes.ladder(count, dim)[:2]]
+    cells = index_factory.lists(count)
+    found = [ours(recipe, 100) for recipe in index_factory.ladder(count, dim)[:2]]
     if importlib.util.find_spec("hnswlib"):
         found.append(hnswlib_peer(16))
     if importlib.util.find_spec("usearch"):

@@ -23,8 +23,8 @@ from tempfile import TemporaryDirectory
 from PIL import Image
 
 from lookalike import Library, Query
-from lookalike.datasets.labelled import read_labelled, read_manifest
-from lookalike.extractors.table import parse
+from lookalike.evaluation.labelled_folder import read_labelled, read_manifest
+from lookalike.extractors.registry import parse
 from lookalike.query import Term
 from lookalike.vectors.calibration import RELEVANCES
 
@@ -47,7 +47,7 @@ def pictures_of(given: str, stack: ExitStack) -> Pictures:
     name, _, column = given.partition(":")
     folder = Path(name)
     if name == "catalogue":
-        from lookalike.datasets.catalogue import write_catalogue
+        from lookalike.catalogue.generate import write_catalogue
 
         folder = Path(stack.enter_context(TemporaryDirectory())) / name
         write_catalogue(folder, products=DRAWN[0], views=DRAWN[1], size=DRAWN[2])

@@ -36,9 +36,9 @@ from PIL import Image
 
 from lookalike.errors import Outcome
 from lookalike.extractors import load
-from lookalike.extractors.contract import space_key
-from lookalike.images.needs import Facts
-from lookalike.stores.contract import Entry, Space
+from lookalike.extractors.interface import space_key
+from lookalike.images.pixel_spec import Facts
+from lookalike.stores.interface import Entry, Space
 from lookalike.stores.local import LocalStore
 
 BATCH = 1_000

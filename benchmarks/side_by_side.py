@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.datasets.labelled import Labelled, read_labelled, read_manifest
-from lookalike.evaluation.extracting import file_vectors
+from lookalike.evaluation.file_vectors import file_vectors
+from lookalike.evaluation.labelled_folder import Labelled, read_labelled, read_manifest
 from lookalike.extractors import load, parse
-from lookalike.images.needs import Pixels
-from lookalike.plots import ACCENT, FAINT, INK, save, thumbnails
+from lookalike.images.pixel_spec import Pixels
+from lookalike.viz.plots import ACCENT, FAINT, INK, save, thumbnails
 
 QUESTIONS = 10
 RIGHT = "#15803d"

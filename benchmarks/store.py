@@ -32,8 +32,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import Outcome
-from lookalike.images.needs import Facts
-from lookalike.stores.contract import Entry, Space
+from lookalike.images.pixel_spec import Facts
+from lookalike.stores.interface import Entry, Space
 from lookalike.stores.local import LocalStore
 
 KEY = "made-up@1"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from lookalike.charts import training_chart
-from lookalike.training.recipe import read_curves
+from tools.distill.pipeline import read_curves
+
+from lookalike.viz.charts import training_chart
 
 
 def main(run: Path, out: Path) -> None:

@@ -10,8 +10,8 @@ import hypothesis
 import numpy as np
 import pytest
 
-from lookalike.extractors.contract import Place, Vectors
-from lookalike.images.needs import Needs, Pixels
+from lookalike.extractors.interface import Place, Vectors
+from lookalike.images.pixel_spec import Needs, Pixels
 from lookalike.vectors.similarity import Similarity
 
 # The same examples in every run: a test that fails today failed yesterday, too.

@@ -15,12 +15,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import lookalike
-from lookalike.datasets.catalogue import write_catalogue
-from lookalike.evaluation.evaluating import Plan, evaluate
-from lookalike.evaluation.opening import opened
-from lookalike.plots import FAINT, INK, MISSING
+from lookalike.catalogue.generate import write_catalogue
+from lookalike.evaluation.evaluate import Plan, evaluate
+from lookalike.evaluation.open_or_build import opened
 from lookalike.query import Hit, Term
-from lookalike.reports import curves
+from lookalike.viz.plots import FAINT, INK, MISSING
+from lookalike.viz.reports import curves
 
 IMAGES = Path(__file__).parent / "images"
 NAMES = ("pixels", "histogram", "color", "lookalike")

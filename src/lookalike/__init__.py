@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lookalike.client.client import Client
     from lookalike.errors import LookalikeError, Outcome
-    from lookalike.images.needs import Limits
+    from lookalike.images.pixel_spec import Limits
     from lookalike.indexing.report import Added, Indexing, Progress, Promise
     from lookalike.library import Info, Library
     from lookalike.query import Hit, Hits, Query, Term
@@ -39,7 +39,7 @@ _HOMES = {
     "Indexing": "lookalike.indexing.report",
     "Info": "lookalike.library",
     "Library": "lookalike.library",
-    "Limits": "lookalike.images.needs",
+    "Limits": "lookalike.images.pixel_spec",
     "LookalikeError": "lookalike.errors",
     "Outcome": "lookalike.errors",
     "Progress": "lookalike.indexing.report",

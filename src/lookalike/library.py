@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING, Self
 from lookalike import __version__
 from lookalike.errors import NoLibrary, Outcome
 from lookalike.extractors import load
-from lookalike.extractors.contract import Extractor
-from lookalike.images.needs import Limits, Pixels
+from lookalike.extractors.interface import Extractor
+from lookalike.images.pixel_spec import Limits, Pixels
 from lookalike.query import Hits, Query
-from lookalike.searching.answer import answer
-from lookalike.searching.asking import Askers
-from lookalike.searching.remembered import Answers
-from lookalike.stores.contract import Image, Root, Space, Store, View
+from lookalike.search.encode import Askers
+from lookalike.search.pipeline import answer
+from lookalike.search.result_cache import Answers
+from lookalike.stores.interface import Image, Root, Space, Store, View
 from lookalike.stores.local import LocalStore
-from lookalike.stores.local.finding import FOLDER, is_library, size_of
+from lookalike.stores.local.locate import FOLDER, is_library, size_of
 from lookalike.stores.paths import Paths, among, images_below, several
 from lookalike.stores.records import IMPORTED
 from lookalike.thumbnails.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
-    from lookalike.duplicates.decisions import Decisions
     from lookalike.duplicates.report import Duplicates, Kind
+    from lookalike.feedback.judgements import Decisions
     from lookalike.indexing.ann import Ann
     from lookalike.indexing.report import Added, Indexing, ProgressCallback, Promise
     from lookalike.indexing.vectors import Vectors
@@ -143,9 +143,9 @@ class Library:
         """
         # Imported on use: a search from the command line should not wait for what indexing needs.
         from lookalike.indexing.fitting import ready
+        from lookalike.indexing.indexer import Run
         from lookalike.indexing.metadata import describe
         from lookalike.indexing.report import Indexing
-        from lookalike.indexing.run import Run
         from lookalike.indexing.sources import apart, place, resolved
         from lookalike.indexing.spaces import promote, space_to_add
 
@@ -182,8 +182,8 @@ class Library:
         sample: int = 128,
     ) -> Promise:
         """What `add` would cost, from a timed sample. Nothing is written."""
+        from lookalike.indexing.estimate import promise
         from lookalike.indexing.fitting import ready
-        from lookalike.indexing.promise import promise
         from lookalike.indexing.report import Indexing
 
         paths = several(sources)
@@ -235,8 +235,8 @@ class Library:
 
         Pairs that somebody decided are no duplicates are left out.
         """
-        from lookalike.duplicates.finding import find
-        from lookalike.duplicates.verifying import Verifier, files_of
+        from lookalike.duplicates.find_duplicates import find
+        from lookalike.duplicates.pair_verifier import Verifier, files_of
 
         with (
             self._store.view() as view,
@@ -286,7 +286,7 @@ class Library:
     @property
     def decisions(self) -> Decisions:
         """What people decided about pictures: "not a duplicate", "keep this", "not relevant"."""
-        from lookalike.duplicates.decisions import Decisions
+        from lookalike.feedback.judgements import Decisions
 
         return Decisions(self._store)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.images.needs import Pixels
+from lookalike.images.pixel_spec import Pixels
 from lookalike.vectors.calibration import RELEVANCES, Relevance
 from lookalike.vectors.similarity import Similarity
 

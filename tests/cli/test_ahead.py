@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.cli.ahead import names_a_file
+from lookalike.cli.prestart import names_a_file
 
 
 @pytest.mark.parametrize(

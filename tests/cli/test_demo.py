@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from tests.cli.running import draw, lookalike
 
-from lookalike.cli import finding
+from lookalike.cli import open_library
 
 
 def test_the_demo_draws_indexes_searches_and_saves_the_hits(tmp_path: Path) -> None:
@@ -36,10 +36,10 @@ def test_what_to_type_next_is_the_program_that_runs_where_no_shell_finds_it(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", [str(bin_ / "lookalike"), "demo"])
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert finding.program() == ".venv/bin/lookalike"
+    assert open_library.program() == ".venv/bin/lookalike"
     (tmp_path / "lookalike").write_text("#!/bin/sh\n")
     (tmp_path / "lookalike").chmod(0o755)
-    assert finding.program() == "lookalike"
+    assert open_library.program() == "lookalike"
 
 
 def test_the_demo_with_photos_writes_nothing_into_their_folder(tmp_path: Path) -> None:

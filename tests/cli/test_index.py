@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.cli.running import PROGRAM, Album, draw, environment, lookalike, make_photos, process
 
-from lookalike.cli import finding
+from lookalike.cli import open_library
 from lookalike.library import Library
 from lookalike.stores.local import LocalStore
 
@@ -188,7 +188,7 @@ def test_a_library_that_another_process_is_about_to_fill_is_not_taken_away(tmp_p
     photos = draw(tmp_path / "photos" / "a.png", 1).parent
     home = photos / ".lookalike"
     with ExitStack() as other:
-        with finding.to_write([photos], None):
+        with open_library.to_write([photos], None):
             store = other.enter_context(LocalStore.open(home))
             writer = other.enter_context(store.writer())
         assert home.is_dir()

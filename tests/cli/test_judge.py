@@ -1,4 +1,4 @@
-"""`lookalike judge` without its page, which tests/web/test_judging.py opens."""
+"""`lookalike judge` without its page, which tests/server/test_judging.py opens."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.cli.running import lookalike
 
-from lookalike.evaluation.judging import Judging, Pool
+from lookalike.evaluation.relevance_judgements import Judging, Pool
 
 
 def judged(folder: Path) -> Path:

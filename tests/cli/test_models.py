@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from tests.cli.running import Album, draw, lookalike
 
-from lookalike.cli import fetching
-from lookalike.cli.fetching import FetchLine
+from lookalike.cli import fetch_progress
+from lookalike.cli.fetch_progress import FetchLine
 from lookalike.models import MODELS, Fetching
 
 
@@ -117,7 +117,7 @@ class Terminal(io.StringIO):
 
 def test_a_download_is_one_line_redrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(fetching, "_REDRAW", 0)
+    monkeypatch.setattr(fetch_progress, "_REDRAW", 0)
     stream = Terminal()
     with FetchLine(stream) as line:
         line(Fetching("a/b", "model.onnx", 10_000_000, 40_000_000))
@@ -130,10 +130,10 @@ def test_a_download_is_one_line_redrawn(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_speed_counts_only_what_came_in_this_run() -> None:
     half = Fetching("a/b", "model.onnx", 30_000_000, 40_000_000)
-    text = fetching.line(half, came=10_000_000, seconds=5.0)
+    text = fetch_progress.line(half, came=10_000_000, seconds=5.0)
     assert text == "Downloading a/b  75%  30 MB of 40 MB  2.0 MB/s  5.0 s left"
     unknown = Fetching("a/b", "model.onnx", 30_000_000, None)
-    assert fetching.line(unknown, came=0, seconds=0.0) == "Downloading a/b  30 MB"
+    assert fetch_progress.line(unknown, came=0, seconds=0.0) == "Downloading a/b  30 MB"
 
 
 def runtimes(folder: Path, extractor: str) -> tuple[dict[str, Any], str]:

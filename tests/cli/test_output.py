@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.cli import answers, finding, output
+from lookalike.cli import hit_output, open_library, output
 from lookalike.query import Hit, Hits, Query, Term
 
 
@@ -115,9 +115,9 @@ def test_a_name_that_would_be_a_flag_or_a_formula_is_shown_as_a_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert finding.shown(tmp_path / name) == f"./{name}"
-    assert finding.shown(tmp_path / "a" / name) == f"a/{name}"
-    assert finding.shown(tmp_path / ".lookalike" / "imported" / name) == f"./{name}"
+    assert open_library.shown(tmp_path / name) == f"./{name}"
+    assert open_library.shown(tmp_path / "a" / name) == f"a/{name}"
+    assert open_library.shown(tmp_path / ".lookalike" / "imported" / name) == f"./{name}"
 
 
 def test_json_keeps_letters_and_escapes_what_is_no_unicode() -> None:
@@ -155,5 +155,5 @@ def test_no_color_and_dumb_terminals_are_respected(monkeypatch: pytest.MonkeyPat
 def test_a_csv_of_hits_holds_no_formula(capsys: pytest.CaptureFixture[str]) -> None:
     hit = Hit(rank=1, id=1, path="=cmd|' /C calc'!A1.jpg", root=Path("photos"), similarity=1.0)
     hits = Hits((hit,), "color", "cosine", exact=True, searched=1, seconds={})
-    answers.write_hits(hits, "csv", query=Query((Term(image=1),)))
+    hit_output.write_hits(hits, "csv", query=Query((Term(image=1),)))
     assert capsys.readouterr().out.splitlines()[1].startswith("1,./=cmd|' /C calc'!A1.jpg,1.0,")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lookalike.cli import pictures
+from lookalike.cli import terminal_images
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ from lookalike.cli import pictures
 def test_only_terminals_known_to_show_pictures_get_them(
     env: dict[str, str], how: str | None
 ) -> None:
-    assert pictures.protocol(env) == how
+    assert terminal_images.protocol(env) == how
 
 
 def noise(height: int, width: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -38,7 +38,7 @@ def noise(height: int, width: int) -> np.ndarray[tuple[int, ...], np.dtype[np.ui
 
 def test_iterm2_gets_a_png_in_one_sequence() -> None:
     pixels = noise(5, 7)
-    text = pictures.escape(pixels, "iterm2")
+    text = terminal_images.escape(pixels, "iterm2")
     found = re.fullmatch(r"\x1b\]1337;File=inline=1:([A-Za-z0-9+/=]+)\x07\n", text)
     assert found
     with Image.open(io.BytesIO(base64.b64decode(found[1]))) as image:
@@ -47,7 +47,7 @@ def test_iterm2_gets_a_png_in_one_sequence() -> None:
 
 def test_kitty_gets_a_png_in_chunks_of_which_only_the_last_says_that_it_is_the_last() -> None:
     pixels = noise(60, 80)
-    text = pictures.escape(pixels, "kitty")
+    text = terminal_images.escape(pixels, "kitty")
     chunks = re.findall(r"\x1b_G([^;]*);([^\x1b]*)\x1b\\", text)
     assert "".join(f"\x1b_G{keys};{data}\x1b\\" for keys, data in chunks) + "\n" == text
     assert len(chunks) > 2
@@ -62,14 +62,16 @@ def test_sixels_of_a_small_picture_are_those_computed_by_hand() -> None:
     red = np.zeros((7, 5, 3), np.uint8)
     red[:, :] = (255, 0, 0)
     # Six red rows are "~" (63 + 63), five times; the seventh row is the lowest bit: "@" (63 + 1).
-    assert pictures.escape(red, "sixel") == '\x1bPq"1;1;5;7#0;2;100;0;0#0!5~$-#0!5@$-\x1b\\\n'
+    assert (
+        terminal_images.escape(red, "sixel") == '\x1bPq"1;1;5;7#0;2;100;0;0#0!5~$-#0!5@$-\x1b\\\n'
+    )
 
 
 def test_the_strip_holds_what_fits_and_marks_what_cannot_be_shown() -> None:
     wide, high = noise(60, 120), noise(120, 60)
-    row = pictures.strip([wide, None, high, wide], 240 + 8 + 120 + 8 + 60)
+    row = terminal_images.strip([wide, None, high, wide], 240 + 8 + 120 + 8 + 60)
     assert row.shape == (120, 436, 3)
     assert (row[:, 248:368] == 0xE5).all()
     assert (row[:, 240:248] == 255).all()
     assert np.array_equal(row[:, 376:], high)
-    assert pictures.strip([wide], 100).shape == (120, 100, 3)
+    assert terminal_images.strip([wide], 100).shape == (120, 100, 3)

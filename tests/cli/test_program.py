@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 import lookalike
-from lookalike.cli import program
+from lookalike.cli import open_library, program
 from lookalike.cli.program import SECTIONS, _end_in_good_order
 
 SOURCE = Path(lookalike.__file__).parents[1]
@@ -186,9 +186,7 @@ def test_a_bug_is_shown_with_its_traceback(monkeypatch: pytest.MonkeyPatch) -> N
     def broken(*_: object, read_only: bool) -> None:
         raise ZeroDivisionError("a bug")
 
-    from lookalike.cli import finding
-
-    monkeypatch.setattr(finding, "open_library", broken)
+    monkeypatch.setattr(open_library, "open_library", broken)
     run = CliRunner().invoke(program, ["info"])
     assert isinstance(run.exception, ZeroDivisionError)
 
@@ -199,9 +197,7 @@ def test_a_place_that_may_not_be_entered_is_told_in_one_line(
     def closed(*_: object, read_only: bool) -> None:
         raise PermissionError(13, "Permission denied", "secret/library")
 
-    from lookalike.cli import finding
-
-    monkeypatch.setattr(finding, "open_library", closed)
+    monkeypatch.setattr(open_library, "open_library", closed)
     run = CliRunner().invoke(program, ["info"])
     assert run.exit_code == 2
     assert run.stderr == (
@@ -213,9 +209,7 @@ def test_what_the_system_refuses_is_told_in_one_line(monkeypatch: pytest.MonkeyP
     def failing(*_: object, read_only: bool) -> None:
         raise OSError(errno.EIO, "Input/output error", "photos/.lookalike")
 
-    from lookalike.cli import finding
-
-    monkeypatch.setattr(finding, "open_library", failing)
+    monkeypatch.setattr(open_library, "open_library", failing)
     run = CliRunner().invoke(program, ["info"])
     assert run.exit_code == 2
     assert run.stderr == (
@@ -227,9 +221,7 @@ def test_too_little_memory_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) 
     def full(*_: object, read_only: bool) -> None:
         raise MemoryError
 
-    from lookalike.cli import finding
-
-    monkeypatch.setattr(finding, "open_library", full)
+    monkeypatch.setattr(open_library, "open_library", full)
     run = CliRunner().invoke(program, ["info"])
     assert run.exit_code == 2
     assert run.stderr.startswith("Error: there is not enough memory")

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 from tests.cli.running import draw
 
-from lookalike import plots
 from lookalike.errors import UsageError
 from lookalike.query import Hit, Hits
+from lookalike.viz import plots
 
 
 def hits(files: list[Path]) -> Hits:

@@ -23,7 +23,7 @@ from lookalike.cli.program import program
 from lookalike.client.client import Client
 from lookalike.library import Library
 from lookalike.query import Query, Term
-from lookalike.web import serving
+from lookalike.server import run
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def served(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
-        env=os.environ | {"PYTHONPATH": str(Path(serving.__file__).parents[2])},
+        env=os.environ | {"PYTHONPATH": str(Path(run.__file__).parents[2])},
     )
     assert process.stdout is not None and process.stderr is not None
     try:
@@ -133,7 +133,7 @@ def test_it_says_who_can_reach_it(
     def instead(*_: object, ready: Any, **__: object) -> None:
         ready()
 
-    monkeypatch.setattr(serving, "serve", instead)
+    monkeypatch.setattr(run, "serve", instead)
     result = CliRunner().invoke(program, ["serve", str(photos), *options])
     assert said in result.output
 
@@ -144,7 +144,7 @@ def test_what_other_machines_can_reach_gets_a_token(
     asked: dict[str, Any] = {}
 
     def instead(
-        given: serving.Serving,
+        given: run.Serving,
         bound: socket.socket,
         *,
         workers: int,
@@ -154,8 +154,8 @@ def test_what_other_machines_can_reach_gets_a_token(
         asked.update(settings=given.settings, workers=workers, check_indexes=check_indexes)
         ready()
 
-    monkeypatch.setattr(serving, "listening", lambda host, port: socket.socket())
-    monkeypatch.setattr(serving, "serve", instead)
+    monkeypatch.setattr(run, "listening", lambda host, port: socket.socket())
+    monkeypatch.setattr(run, "serve", instead)
     monkeypatch.setattr(socket.socket, "getsockname", lambda _: ("0.0.0.0", 8484))
     monkeypatch.setenv("LOOKALIKE_WRITABLE", "1")
     result = CliRunner().invoke(program, ["serve", str(photos), "--host", "0.0.0.0"])
@@ -176,10 +176,8 @@ def test_what_other_machines_can_reach_gets_a_token(
 
 
 def test_only_addresses_of_this_machine_are_local() -> None:
-    assert (
-        serving.is_local("127.0.0.1") and serving.is_local("localhost") and serving.is_local("::1")
-    )
-    assert not serving.is_local("0.0.0.0") and not serving.is_local("192.0.2.1")
+    assert run.is_local("127.0.0.1") and run.is_local("localhost") and run.is_local("::1")
+    assert not run.is_local("0.0.0.0") and not run.is_local("192.0.2.1")
 
 
 def test_a_port_that_is_taken_is_told(photos: Path) -> None:
@@ -200,9 +198,9 @@ def test_without_a_library_it_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_what_processes_are_told_survives_the_way() -> None:
-    from lookalike.images.needs import Limits
-    from lookalike.web.settings import Settings
+    from lookalike.images.pixel_spec import Limits
+    from lookalike.server.settings import Settings
 
     settings = Settings(token="t", hosts=("a", "b"), folder=Path("x"), rate=2.5)
-    whole = serving.Serving(Path("lib"), settings, Limits(timeout=3.0), 2)
-    assert serving.read(serving.written(whole)) == whole
+    whole = run.Serving(Path("lib"), settings, Limits(timeout=3.0), 2)
+    assert run.read(run.written(whole)) == whole

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from tests.cli.running import lookalike
 
-from lookalike.datasets.catalogue import write_catalogue
+from lookalike.catalogue.generate import write_catalogue
 
 LABELS = ("--labels", "products.csv:product")
 

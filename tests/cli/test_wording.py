@@ -2,7 +2,7 @@
 
 import pytest
 
-from lookalike.cli import wording
+from lookalike.cli import format
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from lookalike.cli import wording
     ],
 )
 def test_a_duration_is_told_in_the_unit_that_suits_it(seconds: float, text: str) -> None:
-    assert wording.duration(seconds) == text
+    assert format.duration(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -37,24 +37,24 @@ def test_a_duration_is_told_in_the_unit_that_suits_it(seconds: float, text: str)
     ],
 )
 def test_a_size_is_told_in_decimal_units(size: int, text: str) -> None:
-    assert wording.size(size) == text
+    assert format.size(size) == text
 
 
 def test_one_is_singular_and_all_other_counts_are_plural() -> None:
-    assert wording.counted(1, "picture") == "1 picture"
-    assert wording.counted(0, "picture") == "0 pictures"
-    assert wording.counted(1204, "picture") == "1,204 pictures"
-    assert wording.counted(2, "is", "are") == "2 are"
+    assert format.counted(1, "picture") == "1 picture"
+    assert format.counted(0, "picture") == "0 pictures"
+    assert format.counted(1204, "picture") == "1,204 pictures"
+    assert format.counted(2, "is", "are") == "2 are"
 
 
 def test_a_slow_rate_keeps_a_decimal() -> None:
-    assert wording.rate(6.61) == "6.6"
-    assert wording.rate(9.96) == "10"
-    assert wording.rate(1204.4) == "1,204"
+    assert format.rate(6.61) == "6.6"
+    assert format.rate(9.96) == "10"
+    assert format.rate(1204.4) == "1,204"
 
 
 def test_a_similarity_is_never_minus_nothing() -> None:
-    assert wording.similarity(-0.0) == "0.000"
-    assert wording.similarity(-0.0004) == "0.000"
-    assert wording.similarity(-0.0006) == "-0.001"
-    assert wording.similarity(0.98765) == "0.988"
+    assert format.similarity(-0.0) == "0.000"
+    assert format.similarity(-0.0004) == "0.000"
+    assert format.similarity(-0.0006) == "-0.001"
+    assert format.similarity(0.98765) == "0.988"

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from lookalike.images.needs import Pixels
+from lookalike.images.pixel_spec import Pixels
 
 
 def scene(number: int, *, width: int = 240, height: int = 180) -> Pixels:

@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 from tests.duplicates.drawing import scene
 
-from lookalike.datasets.edits import EDITS, Edit
-from lookalike.duplicates.comparing import NEEDS, Look, agreeing, likeness, mirrored
+from lookalike.duplicates.pixel_compare import NEEDS, Look, agreeing, likeness, mirrored
+from lookalike.evaluation.edits import EDITS, Edit
 from lookalike.extractors.keypoints import detect
-from lookalike.images.fit import fit
-from lookalike.images.needs import Pixels
+from lookalike.images.pixel_spec import Pixels
+from lookalike.images.resize import fit
 
 
 def look(pixels: Pixels) -> Look:

@@ -12,20 +12,20 @@ import pytest
 from PIL import Image
 
 from lookalike.errors import UsageError
-from lookalike.evaluation.evaluating import Evaluation, Plan, evaluate, judge_pairs
+from lookalike.evaluation.copy_retrieval import self_test
+from lookalike.evaluation.evaluate import Evaluation, Plan, evaluate, judge_pairs
 from lookalike.evaluation.leave_one_out import leave_one_out
-from lookalike.evaluation.opening import Opened, opened
-from lookalike.evaluation.saving import save_runs
-from lookalike.evaluation.selftest import self_test
+from lookalike.evaluation.open_or_build import Opened, opened
 from lookalike.evaluation.systems import Asked
 from lookalike.evaluation.thresholds import Pair
 from lookalike.evaluation.trec import read_run, write_qrels
+from lookalike.evaluation.write_runs import save_runs
 from lookalike.extractors import load
-from lookalike.extractors.contract import Extractor
+from lookalike.extractors.interface import Extractor
 from lookalike.images.decode import decode
-from lookalike.images.fit import fit
+from lookalike.images.resize import fit
 from lookalike.library import Library
-from lookalike.stores.contract import Neighbours
+from lookalike.stores.interface import Neighbours
 
 # Angles in the plane of red and green: 0° is red, 90° green.
 ANGLES = {"red/a": 0, "red/b": 10, "green/a": 25, "green/b": 60, "lonely/a": 89, "top": 45}

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from lookalike.errors import UsageError
-from lookalike.evaluation.facts import ExtractorFacts, measure, model_free, pictures
+from lookalike.evaluation.extractor_benchmark import ExtractorFacts, measure, model_free, pictures
 from lookalike.evaluation.invariance import MEASURED, background
-from lookalike.extractors.contract import Extractor
-from lookalike.extractors.table import EXTRACTORS
+from lookalike.extractors.interface import Extractor
+from lookalike.extractors.registry import EXTRACTORS
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200)}
 

@@ -9,7 +9,8 @@ import pytest
 from tests.library.drawing import album
 
 from lookalike.errors import UsageError
-from lookalike.evaluation.judging import (
+from lookalike.evaluation.open_or_build import opened
+from lookalike.evaluation.relevance_judgements import (
     Agreement,
     Judging,
     Pool,
@@ -18,7 +19,6 @@ from lookalike.evaluation.judging import (
     draw,
     majority,
 )
-from lookalike.evaluation.opening import opened
 
 POOLS = [Pool("q1", ("a", "b")), Pool("q2", ("c",))]
 

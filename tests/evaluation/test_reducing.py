@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lookalike.errors import UsageError
-from lookalike.evaluation.reducing import neighbours, shortened
-from lookalike.evaluation.truth import by_labels
+from lookalike.evaluation.ground_truth import by_labels
+from lookalike.evaluation.pca_ablation import neighbours, shortened
 
 
 def test_what_lies_in_a_plane_loses_nothing_by_two_components() -> None:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from tests.cli.running import draw, lookalike
 
-from lookalike.reports.page import hit, page, paragraph, table
+from lookalike.viz.reports.page import hit, page, paragraph, table
 
 
 @pytest.fixture(scope="module")

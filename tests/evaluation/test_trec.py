@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lookalike.errors import UsageError
-from lookalike.evaluation.evaluating import evaluate_runs
+from lookalike.evaluation.evaluate import evaluate_runs
 from lookalike.evaluation.systems import Asked
 from lookalike.evaluation.trec import encoded, read_qrels, read_run, write_qrels, write_run
 

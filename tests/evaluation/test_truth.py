@@ -9,8 +9,8 @@ import pytest
 
 from lookalike.errors import UsageError
 from lookalike.evaluation.collection import Collection
+from lookalike.evaluation.ground_truth import Note, by_labels
 from lookalike.evaluation.labels import as_qrels, from_folders, from_qrels, from_table, truth
-from lookalike.evaluation.truth import Note, by_labels
 
 NAMES = ("cats/1.jpg", "cats/2.jpg", "dogs/1.jpg", "dogs/2.jpg", "alone/1.jpg", "top.jpg")
 

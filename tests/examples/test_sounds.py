@@ -14,10 +14,10 @@ import pytest
 from numpy.typing import NDArray
 
 from lookalike.errors import UnknownExtractor
-from lookalike.extractors import table
-from lookalike.extractors.contract import Extractor
+from lookalike.extractors import registry
+from lookalike.extractors.interface import Extractor
 from lookalike.images.decode import decode
-from lookalike.images.fit import fit
+from lookalike.images.resize import fit
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "sounds"
 RATE = 16_000
@@ -30,8 +30,10 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """As after `pip install ./examples/sounds`: importable, and its entry point registered."""
     monkeypatch.syspath_prepend(str(EXAMPLE / "src"))
     project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
-    offered = project["entry-points"][table.PLUGINS]
-    points = EntryPoints(EntryPoint(name, value, table.PLUGINS) for name, value in offered.items())
+    offered = project["entry-points"][registry.PLUGINS]
+    points = EntryPoints(
+        EntryPoint(name, value, registry.PLUGINS) for name, value in offered.items()
+    )
     monkeypatch.setattr(
         "importlib.metadata.entry_points", lambda *, group: points.select(group=group)
     )
@@ -43,15 +45,15 @@ def draw(installed: None) -> Any:
 
 
 def test_the_plug_in_is_found_through_its_entry_point(installed: None) -> None:
-    assert "sounds" in table.names()
-    extractor = table.load("sounds")
+    assert "sounds" in registry.names()
+    extractor = registry.load("sounds")
     assert isinstance(extractor, Extractor)
     assert (extractor.name, extractor.dim, extractor.place) == ("sounds", 128, "worker")
 
 
 def test_without_it_the_name_is_unknown() -> None:
     with pytest.raises(UnknownExtractor, match="sounds"):
-        table.load("sounds")
+        registry.load("sounds")
 
 
 def tone(pitch: float, seconds: float = 1.5) -> Samples:
@@ -98,7 +100,7 @@ def test_of_ten_sounds_each_finds_its_like(draw: Any, tmp_path: Path) -> None:
     files = sorted((tmp_path / "drawn").iterdir())
     assert len(files) == 10
     assert files[0].name == "fast beats 1.wav.png"
-    extractor = table.load("sounds")
+    extractor = registry.load("sounds")
     pictures = [
         fit(decode(f.read_bytes(), needs=[extractor.needs]).pixels, extractor.needs) for f in files
     ]
@@ -127,7 +129,7 @@ def test_a_long_sound_is_drawn_whole_within_three_to_one(draw: Any) -> None:
 
 def test_silence_is_black_and_gives_the_zero_vector(draw: Any) -> None:
     assert not draw.spectrogram(np.zeros(RATE), RATE).any()
-    vectors = table.load("sounds").extract([np.zeros((48, 96), np.uint8)])
+    vectors = registry.load("sounds").extract([np.zeros((48, 96), np.uint8)])
     assert vectors.shape == (1, 128)
     assert not vectors.any()
 

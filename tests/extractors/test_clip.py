@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from lookalike.errors import MissingExtra, UsageError
 from lookalike.extractors.clip import TEMPLATES, ClipExtractor, SimilarityScale, load_clip
-from lookalike.extractors.contract import Extractor, TextExtractor
-from lookalike.extractors.tokens import TextRules, Tokenizer, read_rules
+from lookalike.extractors.interface import Extractor, TextExtractor
+from lookalike.extractors.tokenizer import TextRules, Tokenizer, read_rules
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

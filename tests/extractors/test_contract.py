@@ -15,9 +15,9 @@ from PIL import Image
 from tests.extractors.networks import write_clip, write_onnx
 
 from lookalike.extractors import EXTRACTORS, load
-from lookalike.extractors.contract import Extractor, FittedExtractor, Vectors, space_key
-from lookalike.images.fit import fit
-from lookalike.images.needs import Pixels
+from lookalike.extractors.interface import Extractor, FittedExtractor, Vectors, space_key
+from lookalike.images.pixel_spec import Pixels
+from lookalike.images.resize import fit
 from lookalike.vectors.similarity import cosine
 
 NAMES = [name for name, offer in EXTRACTORS.items() if not offer.takes]

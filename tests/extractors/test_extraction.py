@@ -15,9 +15,9 @@ from PIL import Image
 
 from lookalike.errors import ImageError, MissingExtra, Outcome
 from lookalike.extractors import load
-from lookalike.extractors.contract import Extractor, Place, Vectors, space_key
 from lookalike.extractors.extraction import Extraction, Loaded, Task, extract_each
-from lookalike.images.needs import Limits, Needs, Pixels
+from lookalike.extractors.interface import Extractor, Place, Vectors, space_key
+from lookalike.images.pixel_spec import Limits, Needs, Pixels
 from lookalike.vectors.similarity import Similarity
 
 Made = Callable[[], Extractor]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import MissingExtra, UnknownExtractor, UsageError
 from lookalike.extractors import onnx_graph, runtime
-from lookalike.extractors.contract import Extractor
+from lookalike.extractors.interface import Extractor
 from lookalike.extractors.onnx import OnnxExtractor, load_onnx
 from lookalike.extractors.runtime import _import_runtime
 
@@ -460,7 +460,7 @@ def test_a_real_network_agrees_with_the_runtime_on_its_own(mobilenet: Path) -> N
     import onnxruntime
     from PIL import Image
 
-    from lookalike.images.fit import fit
+    from lookalike.images.resize import fit
 
     extractor = load_onnx(f"{mobilenet}:crop")
     assert (extractor.dim, extractor.needs.shortest_edge) == (1280, 256)

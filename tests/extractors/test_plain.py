@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from lookalike.extractors import load
 from lookalike.images.decode import decode
-from lookalike.images.fit import fit
+from lookalike.images.resize import fit
 from lookalike.vectors.similarity import cosine
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from lookalike.errors import UsageError
 from lookalike.extractors.preprocessing import Scaling, read_preprocessing
-from lookalike.images.needs import Needs
+from lookalike.images.pixel_spec import Needs
 
 IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lookalike.extractors.contract import Extractor
+from lookalike.extractors.interface import Extractor
 from lookalike.extractors.shape import Shape, _blocks, hog
 
 

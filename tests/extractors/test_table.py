@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from lookalike.errors import UnknownExtractor, UsageError
-from lookalike.extractors import EXTRACTORS, load, names, parse, table
+from lookalike.extractors import EXTRACTORS, load, names, parse, registry
 
 
 @pytest.fixture
 def offering(monkeypatch: pytest.MonkeyPatch) -> Any:
     def offer(**points: str) -> None:
-        found = [EntryPoint(name, value, table.PLUGINS) for name, value in points.items()]
+        found = [EntryPoint(name, value, registry.PLUGINS) for name, value in points.items()]
         monkeypatch.setattr("importlib.metadata.entry_points", lambda *, group: found)
 
     return offer
@@ -94,11 +94,11 @@ def test_listing_imports_no_extractor_and_no_runtime() -> None:
         "heavy = {'cv2', 'onnxruntime', 'torch', 'timm', 'tokenizers', 'PIL'} & set(sys.modules);"
         "assert not heavy, heavy;"
         "own = [m for m in sys.modules if m.startswith('lookalike.extractors.')];"
-        "assert sorted(own) == ['lookalike.extractors.contract', 'lookalike.extractors.table'], own"
+        "assert sorted(own) == ['lookalike.extractors.interface', 'lookalike.extractors.registry'], own"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_every_factory_of_the_table_exists() -> None:
     for name, offer in EXTRACTORS.items():
-        assert callable(table._imported(offer.factory)), name
+        assert callable(registry._imported(offer.factory)), name

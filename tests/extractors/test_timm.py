@@ -15,7 +15,7 @@ import pytest
 
 from lookalike.errors import MissingExtra, UnknownExtractor, UsageError
 from lookalike.extractors.timm import _best_device, load_timm
-from lookalike.images.fit import fit
+from lookalike.images.resize import fit
 
 
 def test_without_pytorch_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

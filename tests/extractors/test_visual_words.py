@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.extractors.contract import Extractor, FittedExtractor
-from lookalike.extractors.visual_words import (
+from lookalike.extractors.interface import Extractor, FittedExtractor
+from lookalike.extractors.vlad import (
     KeypointVectors,
     Vocabulary,
     _hadamard,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lookalike.images.needs import Pixels
+from lookalike.images.pixel_spec import Pixels
 
 
 def motif(width: int = 120, height: int = 80) -> Pixels:

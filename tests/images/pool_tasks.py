@@ -15,9 +15,9 @@ import numpy as np
 
 from lookalike.errors import ImageError, Outcome
 from lookalike.images.decode import decode
-from lookalike.images.fit import fit
-from lookalike.images.needs import Needs, Pixels
+from lookalike.images.pixel_spec import Needs, Pixels
 from lookalike.images.reading import read
+from lookalike.images.resize import fit
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from tests.images.drawing import encode, encode_motif, motif
 
 from lookalike.errors import ImageError, Outcome
 from lookalike.images.decode import decode, upright
-from lookalike.images.fit import fit
-from lookalike.images.needs import Facts, Limits, Needs, Pixels
+from lookalike.images.pixel_spec import Facts, Limits, Needs, Pixels
+from lookalike.images.resize import fit
 
 FULL: tuple[Needs, ...] = ()
 

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from lookalike.images.decode import decode
-from lookalike.images.needs import Facts
-from lookalike.images.xmp import read_xmp
+from lookalike.images.metadata.xmp import read_xmp
+from lookalike.images.pixel_spec import Facts
 
 EXIF, GPS = 0x8769, 0x8825
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lookalike.errors import UsageError
-from lookalike.images.find import Found, count, find
+from lookalike.images.walk import Found, count, find
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="links and odd names are POSIX")
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from tests.images.drawing import motif
 
-from lookalike.images.fit import fit, grey
-from lookalike.images.needs import Needs, Pixels, Resample
+from lookalike.images.pixel_spec import Needs, Pixels, Resample
+from lookalike.images.resize import fit, grey
 from lookalike.images.scale import crop_box, least_scale
 
 NOISE = np.random.default_rng(1).integers(0, 256, (90, 130, 3), dtype=np.uint8)

@@ -18,8 +18,8 @@ import pytest
 from tests.images.pool_tasks import BrokenWork, DyingWork, Lost, lost, work
 
 from lookalike.errors import LookalikeError, Outcome, UsageError
-from lookalike.images.needs import Limits
-from lookalike.images.pool import Pool, default_memory
+from lookalike.images.pixel_spec import Limits
+from lookalike.workers.pool import Pool, default_memory
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 
@@ -261,8 +261,8 @@ def test_a_forgotten_pool_ends_its_workers() -> None:
 PARENT = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from lookalike.images.needs import Limits
-from lookalike.images.pool import Pool
+from lookalike.images.pixel_spec import Limits
+from lookalike.workers.pool import Pool
 from tests.images.pool_tasks import lost, work
 
 pool = Pool(work, on_lost=lost, workers=2, limits=Limits(timeout=60))

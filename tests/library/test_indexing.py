@@ -14,9 +14,9 @@ from tests.library.drawing import album, draw
 
 from lookalike import Indexing, Library, Outcome, Progress
 from lookalike.errors import LibraryBusy, UsageError
-from lookalike.extractors.contract import Extractor
 from lookalike.extractors.extraction import Loaded
-from lookalike.indexing import run
+from lookalike.extractors.interface import Extractor
+from lookalike.indexing import indexer
 from lookalike.stores.local.writer import LocalWriter
 
 
@@ -128,7 +128,7 @@ def test_a_crowd_of_copies_is_asked_for_once_a_batch_and_each_finds_its_place(
         shutil.copy(photos / "000.jpg", photos / f"new {number}.jpg")
     asked = mock.Mock(side_effect=LocalWriter.twins)
     with (
-        mock.patch("lookalike.indexing.run.BATCH", 5),
+        mock.patch("lookalike.indexing.indexer.BATCH", 5),
         mock.patch.object(LocalWriter, "twins", lambda self, *a, **k: asked(self, *a, **k)),
     ):
         added = library.add([photos])
@@ -147,7 +147,9 @@ def test_a_picture_whose_content_moves_on_while_its_old_content_is_copied_loses_
     before = vectors(library)
     shutil.copy(photos / "000.jpg", photos / "z.jpg")
     draw(photos / "000.jpg", 100)
-    with mock.patch("lookalike.indexing.run.BATCH", 1):  # 000.jpg is stored before z.jpg is settled
+    with mock.patch(
+        "lookalike.indexing.indexer.BATCH", 1
+    ):  # 000.jpg is stored before z.jpg is settled
         added = library.add([photos])
     assert (added.changed, added.new + added.copied, added.failures) == (1, 1, 0)
     after = vectors(library)
@@ -184,8 +186,8 @@ def test_a_drive_that_is_unplugged_on_the_way_costs_no_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flat: bool
 ) -> None:
     """What is left where it was mounted is an empty folder, or one that others fill meanwhile."""
-    monkeypatch.setattr(run, "CHUNK", 4)
-    monkeypatch.setattr(run, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(indexer, "CHUNK", 4)
+    monkeypatch.setattr(indexer, "REPORT_SECONDS", 0.0)
     photos = tmp_path / "drive"
     for number in range(24):
         draw(photos / ("." if flat else f"{number // 4}") / f"{number:02d}.jpg", number)
@@ -242,16 +244,16 @@ def test_pictures_behind_a_link_stay_while_their_drive_is_away(
 def test_a_file_that_could_not_be_reached_is_tried_again_and_keeps_what_it_has(
     library: Library, photos: Path, outcome: Outcome, reason: str
 ) -> None:
-    def unplugged(self: run.Run, pending: run.Pending, loaded: Loaded) -> Loaded:
+    def unplugged(self: indexer.Run, pending: indexer.Pending, loaded: Loaded) -> Loaded:
         return Loaded(None, outcome, reason) if pending.path == "000.jpg" else loaded
 
-    with mock.patch.object(run.Run, "_sure", unplugged):
+    with mock.patch.object(indexer.Run, "_sure", unplugged):
         added = library.add([photos], extractors=["histogram", "color"])
     assert dict(added.failed) == {outcome: 1}
     assert "000.jpg" in vectors(library)  # those that it had
     assert library.add([photos], extractors=["histogram", "color"]).extended == 1
     fresh = draw(photos / "fresh.jpg", 61)
-    with mock.patch.object(run.Run, "_sure", lambda *_: Loaded(None, outcome, reason)):
+    with mock.patch.object(indexer.Run, "_sure", lambda *_: Loaded(None, outcome, reason)):
         assert dict(library.add([photos]).failed) == {outcome: 1}
     again = library.add([photos])
     assert (again.changed, again.known_failures) == (1, 0)
@@ -319,7 +321,7 @@ def test_progress_tells_how_far_it_is_and_ends_at_the_total(photos: Path) -> Non
 def test_an_interrupted_run_keeps_what_it_finished_and_the_next_goes_on(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(indexer, "REPORT_SECONDS", 0.0)
     album(photos, 40)
 
     def interrupt(progress: Progress) -> None:

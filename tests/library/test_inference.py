@@ -17,14 +17,14 @@ from lookalike import Library
 from lookalike.errors import ImageError, LookalikeError, Outcome
 from lookalike.extractors import runtime
 from lookalike.extractors.builtin import Lookalike
-from lookalike.extractors.contract import Extractor, Place, Vectors, lanes_of
 from lookalike.extractors.extraction import Loaded
-from lookalike.extractors.reduced import Reduced
+from lookalike.extractors.interface import Extractor, Place, Vectors, lanes_of
+from lookalike.extractors.pca_extractor import Reduced
 from lookalike.extractors.regions import Regions
-from lookalike.images.needs import Needs, Pixels
-from lookalike.indexing import inference
-from lookalike.indexing import run as indexing_run
-from lookalike.indexing.inference import Inference
+from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.indexing import extractor_thread
+from lookalike.indexing import indexer as indexing_run
+from lookalike.indexing.extractor_thread import Inference
 from lookalike.vectors.similarity import Similarity
 
 
@@ -103,7 +103,7 @@ def test_any_other_is_called_by_the_thread_that_indexes_with_many_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A plug-in may hold what belongs to one thread, as a connection of sqlite3 does."""
-    monkeypatch.setattr(inference, "AT_ONCE", 8)
+    monkeypatch.setattr(extractor_thread, "AT_ONCE", 8)
     here = threading.current_thread()
     called_by = []
     extractor = Plain(lambda images: called_by.append(threading.current_thread()))
@@ -113,7 +113,7 @@ def test_any_other_is_called_by_the_thread_that_indexes_with_many_at_once(
 
 
 def test_no_more_pictures_wait_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inference, "AHEAD", 2)
+    monkeypatch.setattr(extractor_thread, "AHEAD", 2)
     held = threading.Event()
 
     def hold(images: Sequence[Pixels]) -> None:
@@ -136,7 +136,7 @@ def test_extractors_that_want_other_pictures_do_not_wait_for_each_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The first picture is the only one for `rare`, whose batch is never full."""
-    monkeypatch.setattr(inference, "AHEAD", 4)
+    monkeypatch.setattr(extractor_thread, "AHEAD", 4)
     rare, common = Several(), Several()
     work: Inference[int] = Inference({"rare": rare, "common": common})
     pixels = np.full((8, 8, 3), 7, np.uint8)

@@ -14,7 +14,7 @@ from tests.library.drawing import draw
 
 from lookalike import Indexing, Library
 from lookalike.errors import UsageError
-from lookalike.images.find import Found
+from lookalike.images.walk import Found
 from lookalike.indexing.sidecars import Pairing
 
 EMPTY: Mapping[str, Any] = {}

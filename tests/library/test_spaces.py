@@ -12,10 +12,10 @@ from tests.library.toys import Fitted, Revised, Witness
 
 from lookalike import Hits, Library, Progress, Query
 from lookalike.errors import Outcome, UsageError
-from lookalike.images.needs import Needs
-from lookalike.indexing import inference, run
+from lookalike.images.pixel_spec import Needs
+from lookalike.indexing import extractor_thread, indexer
 from lookalike.query import Term
-from lookalike.stores.contract import Space
+from lookalike.stores.interface import Space
 
 COUNT = 40
 
@@ -28,9 +28,9 @@ def photos(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Progress after every few pictures, so that a run can be stopped in the middle."""
-    monkeypatch.setattr(run, "REPORT_SECONDS", 0.0)
-    monkeypatch.setattr(inference, "AT_ONCE", 8)
-    monkeypatch.setattr(inference, "AHEAD", 0)
+    monkeypatch.setattr(indexer, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(extractor_thread, "AT_ONCE", 8)
+    monkeypatch.setattr(extractor_thread, "AHEAD", 0)
 
 
 def interrupt(progress: Progress) -> None:

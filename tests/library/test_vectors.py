@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
 from lookalike.images.reading import read
-from lookalike.indexing import importing
+from lookalike.indexing import vector_import
 from lookalike.library import Library
 from lookalike.query import Query, Term
 
@@ -168,7 +168,7 @@ def test_a_file_without_rows_of_numbers_is_refused(
 def test_one_bad_row_at_the_end_leaves_the_library_as_it_was(
     library: Library, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "MOST_ROWS", 4)
+    monkeypatch.setattr(vector_import, "MOST_ROWS", 4)
     odd = vectors()
     odd[-1, 3] = np.inf
     np.save(file, odd)
@@ -206,7 +206,7 @@ def test_what_goes_in_comes_out(
     rows: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(importing, "MOST_ROWS", rows)
+    monkeypatch.setattr(vector_import, "MOST_ROWS", rows)
     library.vectors.bring_in(file, "made", paths=paths)
     out, listed = tmp_path / "out.npy", tmp_path / "out.txt"
     assert library.vectors.take_out("made", out, paths=listed) == COUNT

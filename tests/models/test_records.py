@@ -13,8 +13,8 @@ import pytest
 
 from lookalike.errors import UnknownExtractor, UsageError
 from lookalike.models import MODELS
+from lookalike.models.cache_dirs import models_folder
 from lookalike.models.checksums import file_sha256
-from lookalike.models.places import models_folder
 from lookalike.models.presets import DEFAULT_CLIP
 from lookalike.models.spec import parse_spec
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from lookalike.datasets.catalogue import write_catalogue
+from lookalike.catalogue.generate import write_catalogue
 from lookalike.indexing.report import Indexing
 from lookalike.library import Library
 

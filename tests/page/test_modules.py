@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lookalike.stores.filter_grammar import parse
+from lookalike.stores.filter_parser import parse
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -11,8 +11,8 @@ import pytest
 from tests.page.conftest import Open
 from tests.page.looking import asked, tiles, wait_for_address
 
-from lookalike.datasets.catalogue import view_pictures
-from lookalike.datasets.products import make_product
+from lookalike.catalogue.generate import view_pictures
+from lookalike.catalogue.products import make_product
 from lookalike.library import Library
 
 if TYPE_CHECKING:

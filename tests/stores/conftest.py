@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.stores.toys import begin
 
-from lookalike.stores.contract import Store
+from lookalike.stores.interface import Store
 from lookalike.stores.local import LocalStore
 
 STORES: dict[str, Callable[[Path], Store]] = {

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tests.stores.toys import entry, failed, put
 
 from lookalike.errors import UsageError
-from lookalike.images.needs import Facts
-from lookalike.stores.contract import Store
+from lookalike.images.pixel_spec import Facts
+from lookalike.stores.interface import Store
 
 
 def said(caption: str, *keywords: str) -> Facts:
@@ -92,7 +92,7 @@ def test_words_are_never_syntax(album: Store, words: str) -> None:
 def test_any_text_can_be_asked(words: str) -> None:
     import sqlite3
 
-    from lookalike.stores.local.captions import _pattern
+    from lookalike.stores.local.full_text import _pattern
 
     connection = sqlite3.connect(":memory:")
     connection.execute("CREATE VIRTUAL TABLE words USING fts5 (text)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.stores.toys import content, entry, put
 
-from lookalike.stores.contract import Decision, Store
+from lookalike.stores.interface import Decision, Store
 
 A, B, C = content("a"), content("b"), content("c")
 

@@ -15,11 +15,11 @@ from tests.stores.conftest import STORES
 from tests.stores.toys import begin, entry, failed, put
 
 from lookalike.errors import Outcome, UsageError
-from lookalike.images.needs import Facts
-from lookalike.stores import filter_grammar
-from lookalike.stores.contract import Store
-from lookalike.stores.filter_grammar import parse
+from lookalike.images.pixel_spec import Facts
+from lookalike.stores import filter_parser
+from lookalike.stores.filter_parser import parse
 from lookalike.stores.filters import And, Between, Compare, In, Like, Missing, Not, Or
+from lookalike.stores.interface import Store
 
 Row: TypeAlias = Mapping[str, list[str | float]]
 
@@ -497,10 +497,10 @@ def test_patterns_are_never_slow_on_purpose(album: Store) -> None:
 
 
 def test_what_is_almost_a_number_is_soon_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filter_grammar, "MAX_LENGTH", 1_000_000)
+    monkeypatch.setattr(filter_parser, "MAX_LENGTH", 1_000_000)
     for almost in ("9" * 300_000 + "x", "." + "9" * 300_000 + "x", "9e" + "9" * 300_000 + "x"):
         with pytest.raises(UsageError, match="no number"):
-            filter_grammar.parse(f"width = {almost}")
+            filter_parser.parse(f"width = {almost}")
 
 
 def test_numbers_are_kept_exactly_whatever_their_size(store: Store) -> None:

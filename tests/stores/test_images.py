@@ -9,7 +9,7 @@ import pytest
 from tests.stores.toys import content, entry, failed, put, same, space, stored_vector
 
 from lookalike.errors import Outcome, UsageError
-from lookalike.stores.contract import Store
+from lookalike.stores.interface import Store
 
 PATHS = ["a.jpg", "b/c.jpg", "b/d e.jpg", "b-1.jpg", "ü/ß.jpg"]
 

@@ -8,8 +8,8 @@ from tests.stores.test_search import clustered
 from tests.stores.toys import Vector, entry, space
 
 from lookalike.errors import UsageError
-from lookalike.stores.contract import Store
-from lookalike.stores.index import IndexWish
+from lookalike.stores.ann_index import IndexWish
+from lookalike.stores.interface import Store
 from lookalike.vectors.similarity import Similarity
 
 KEY = "many@1"
@@ -139,7 +139,7 @@ def test_a_picture_that_changed_is_found_as_it_is_now(empty: Store) -> None:
 def test_a_filter_is_kept_and_all_that_fit_are_found(
     empty: Store, share: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lookalike.stores.local.approximate.FEW_BYTES", 4000)
+    monkeypatch.setattr("lookalike.stores.local.ann.ann_search.FEW_BYTES", 4000)
     ids = fill(empty, pictures())
     empty.indexes.build(KEY)
     chosen = np.array(ids)[np.random.default_rng(2).random(COUNT) < share]

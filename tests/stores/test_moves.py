@@ -6,7 +6,7 @@ import pytest
 from tests.stores.toys import entry, failed, put, same, space, stored_vector
 
 from lookalike.errors import Outcome, UsageError
-from lookalike.stores.contract import Entry, Store
+from lookalike.stores.interface import Entry, Store
 
 
 def from_(source: int, path: str, text: str, *, moved: bool = False) -> Entry:

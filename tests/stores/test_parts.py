@@ -7,7 +7,7 @@ import pytest
 from tests.stores.toys import begin, best, entry, put, space
 
 from lookalike.errors import UsageError
-from lookalike.stores.contract import Store
+from lookalike.stores.interface import Store
 
 BOXES = np.array([[0, 0, 1, 1], [0, 0, 0.5, 1], [0.5, 0, 0.5, 1]])
 KEY = "toy+regions@1"

@@ -12,7 +12,7 @@ from tests.stores.conftest import STORES
 from tests.stores.toys import Vector, best, entry, put, space
 
 from lookalike.errors import UsageError
-from lookalike.stores.contract import Neighbours, Store
+from lookalike.stores.interface import Neighbours, Store
 from lookalike.stores.local import LocalStore
 from lookalike.vectors.similarity import Similarity
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tests.stores.toys import entry, put, space, stored_vector
 
 from lookalike.errors import UsageError
-from lookalike.stores.contract import Store
+from lookalike.stores.interface import Store
 
 
 def test_a_space_is_remembered_as_it_was_made(empty: Store) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import Outcome
-from lookalike.images.needs import Facts
-from lookalike.stores.contract import Entry, Space, Store
+from lookalike.images.pixel_spec import Facts
+from lookalike.stores.interface import Entry, Space, Store
 from lookalike.vectors.similarity import Similarity
 
 DIM = 3

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lookalike.ann import gpu
+from lookalike.ann.gpu import DeviceRows, rounding_step, torch_device
 from lookalike.errors import UsageError
-from lookalike.vectors import device
 from lookalike.vectors.blocks import Floats
-from lookalike.vectors.device import DeviceRows, rounding_step, torch_device
 from lookalike.vectors.similarity import Similarity, normalise, top_k
 
 torch = pytest.importorskip("torch", reason="needs PyTorch (lookalike[gpu])")
@@ -22,8 +22,8 @@ NONE = np.empty(0, np.int64)
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 100 rows in float32, so that several are searched."""
-    monkeypatch.setattr(device, "PART_BYTES", 100 * DIM * 4)
-    monkeypatch.setattr(device, "QUERIES", 3)
+    monkeypatch.setattr(gpu, "PART_BYTES", 100 * DIM * 4)
+    monkeypatch.setattr(gpu, "QUERIES", 3)
 
 
 def vectors(count: int, dtype: Any = np.float32, seed: int = 0) -> Floats:

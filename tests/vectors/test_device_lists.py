@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lookalike.vectors import ann, device
-from lookalike.vectors.ann import AnnIndex
+from lookalike.ann import faiss_index, gpu
+from lookalike.ann.faiss_index import AnnIndex
+from lookalike.ann.gpu import DeviceRows, torch_device
+from lookalike.ann.gpu_ivf import DeviceLists
+from lookalike.ann.ivf_lists import lists_of, probed
 from lookalike.vectors.blocks import Floats, Rows
-from lookalike.vectors.device import DeviceRows, torch_device
-from lookalike.vectors.device_lists import DeviceLists
-from lookalike.vectors.inverted import lists_of, probed
 from lookalike.vectors.similarity import Similarity
 
 pytest.importorskip("torch", reason="needs PyTorch (lookalike[gpu])")
@@ -30,8 +30,8 @@ RECIPES = ("IVF16,Flat", "PCAR16,IVF16,PQ8x4fs", "PCAR16,IVF16,RaBitQfs,Refine(S
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 100 rows in float32, so that several are fetched from."""
-    monkeypatch.setattr(device, "PART_BYTES", 100 * DIM * 4)
-    monkeypatch.setattr(device, "QUERIES", 3)
+    monkeypatch.setattr(gpu, "PART_BYTES", 100 * DIM * 4)
+    monkeypatch.setattr(gpu, "QUERIES", 3)
 
 
 def vectors(count: int = COUNT, *, seed: int = 0, dtype: Any = np.float32) -> Floats:
@@ -42,8 +42,8 @@ def vectors(count: int = COUNT, *, seed: int = 0, dtype: Any = np.float32) -> Fl
 
 
 def indexed(matrix: Floats, recipe: str, similarity: Similarity) -> AnnIndex:
-    index = ann.train(matrix, recipe, similarity=similarity)
-    ann.fill(index, matrix)
+    index = faiss_index.train(matrix, recipe, similarity=similarity)
+    faiss_index.fill(index, matrix)
     return index
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lookalike.vectors.discriminant import Linear, chained, principal, scatter
+from lookalike.vectors.lda import Linear, chained, principal, scatter
 
 # Two labels at (-3, 0) and (3, 0); within each, spread 1 along x and 4 along y.
 POINTS = np.array([[-4, 0], [-2, 0], [-3, 4], [-3, -4], [2, 0], [4, 0], [3, 4], [3, -4]], float)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lookalike.vectors.diversity import maximal_marginal_relevance
+from lookalike.vectors.mmr import maximal_marginal_relevance
 
 
 def plain(relevance: np.ndarray, units: np.ndarray, k: int, weight: float) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lookalike.vectors.feedback import rocchio
+from lookalike.vectors.rocchio import rocchio
 
 NONE = np.empty((0, 2), np.float32)
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from lookalike.errors import UsageError
-from lookalike.vectors import reduction
-from lookalike.vectors.reduction import principal_axes
+from lookalike.vectors import pca
+from lookalike.vectors.pca import principal_axes
 
 
 def test_axes_and_variances_are_those_of_the_singular_value_decomposition(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reduction, "BLOCK_BYTES", 4000)  # several blocks, the last one shorter
+    monkeypatch.setattr(pca, "BLOCK_BYTES", 4000)  # several blocks, the last one shorter
     random = np.random.default_rng(0)
     vectors = (random.normal(size=(333, 12)) @ random.normal(size=(12, 12)) + 3).astype(np.float32)
     found = principal_axes(vectors)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from lookalike.vectors.refining import nearest_of_few, refine
+from lookalike.ann.rerank import nearest_of_few, refine
 from lookalike.vectors.similarity import Similarity, normalise, top_k
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.cli import finding, output, parameters, wording
-from lookalike.cli.building import BuildingLine, say
+from lookalike.cli import format, open_library, output, parameters
+from lookalike.cli.build_output import BuildingLine, say
 
 if TYPE_CHECKING:
     from lookalike.indexing.ann import Verdict
-    from lookalike.stores.index import IndexCheck
+    from lookalike.stores.ann_index import IndexCheck
 
 _by = click.option(
     "--by", metavar="EXTRACTOR", help="Only these vectors. Default: all that are many."
@@ -70,10 +70,10 @@ def build(
 
     Searches go on meanwhile, and use the older one until the new one is whole.
     """
-    from lookalike.stores.index import IndexWish
+    from lookalike.stores.ann_index import IndexWish
 
     wish = IndexWish(recipe=recipe, target=recall, memory=max_memory, threads=threads)
-    with finding.open_library(library, read_only=False) as opened, BuildingLine() as line:
+    with open_library.open_library(library, read_only=False) as opened, BuildingLine() as line:
         built = opened.ann.build(by, wish, progress=line)
     if not built:
         output.note(
@@ -110,7 +110,7 @@ def check(
     For a nightly cron line: exit 0 if all are good now, 3 if one is not. An index is built anew if it
     finds less than its target, cannot be used, or more than a fifth as many vectors came later.
     """
-    with finding.open_library(library, read_only=False) as opened, BuildingLine() as line:
+    with open_library.open_library(library, read_only=False) as opened, BuildingLine() as line:
         verdicts = opened.ann.check(by, queries=queries, rebuild=not no_rebuild, progress=line)
     if format_ == "json":
         output.put(output.as_json([document(verdict) for verdict in verdicts]))
@@ -130,7 +130,7 @@ def check(
 @click.pass_context
 def history(ctx: click.Context, by: str, library: Path | None, format_: str) -> None:
     """Show what every check of an index found."""
-    with finding.open_library(library) as opened:
+    with open_library.open_library(library) as opened:
         checks = opened.ann.history(by)
     if format_ == "json":
         output.put(output.as_json([asdict(one) for one in checks]))
@@ -150,10 +150,10 @@ def remove(by: str | None, library: Path | None) -> None:
 
     The next `index` builds one again where it is worth it, unless it is given --no-ann.
     """
-    with finding.open_library(library, read_only=False) as opened:
+    with open_library.open_library(library, read_only=False) as opened:
         gone = opened.ann.remove(by)
     output.put(
-        f"Removed {wording.counted(len(gone), 'index', 'indexes')}: {', '.join(gone)}."
+        f"Removed {format.counted(len(gone), 'index', 'indexes')}: {', '.join(gone)}."
         if gone
         else "There was no index."
     )
@@ -191,6 +191,6 @@ def _row(check: IndexCheck) -> tuple[str, ...]:
         f"{check.recall:.4f}",
         f"{check.milliseconds:.2f}",
         f"{check.exact_milliseconds:.1f}",
-        wording.number(check.rows),
-        wording.number(check.tail),
+        format.number(check.rows),
+        format.number(check.tail),
     )

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.cli import finding, output, parameters, wording
-from lookalike.cli.building import BuildingLine
+from lookalike.cli import format, open_library, output, parameters
+from lookalike.cli.build_output import BuildingLine
 
 if TYPE_CHECKING:
-    from lookalike.stores.index import Compared
+    from lookalike.stores.ann_index import Compared
     from lookalike.stores.records import Space
 
 _LEVELS = (0.9, 0.95, 0.98, 0.99)
@@ -50,7 +50,7 @@ def ann(
     and how many milliseconds a query takes on one thread where it finds a certain share of the true ten
     nearest. The queries are pictures of the library, asked without themselves.
     """
-    with finding.open_library(library) as opened, BuildingLine() as line:
+    with open_library.open_library(library) as opened, BuildingLine() as line:
         space, compared = opened.ann.compare(by, recipes, progress=line)
     if format_ == "json":
         output.put(
@@ -66,7 +66,7 @@ def ann(
     else:
         _table(space, compared)
     if plot is not None:
-        from lookalike.charts import recall_chart
+        from lookalike.viz.charts import recall_chart
 
         title = f"{space.name}: {space.count:,} vectors of {space.dim:,} numbers"
         recall_chart(compared, plot, title=title)
@@ -75,7 +75,7 @@ def ann(
 
 def _table(space: Space, compared: list[Compared]) -> None:
     output.put(
-        f"{space.name}: {wording.number(space.count)} vectors of {wording.number(space.dim)} numbers; "
+        f"{space.name}: {format.number(space.count)} vectors of {format.number(space.dim)} numbers; "
         "milliseconds a query, one thread, by recall@10"
     )
     output.put()
@@ -87,8 +87,8 @@ def _table(space: Space, compared: list[Compared]) -> None:
             continue
         cells = [_at(one, level) for level in _LEVELS]
         most = max(recall for _, recall, _ in one.points)
-        each = wording.number(round(one.bytes / space.count)) if one.bytes else "-"
-        built = wording.duration(one.seconds) if one.seconds else "-"
+        each = format.number(round(one.bytes / space.count)) if one.bytes else "-"
+        built = format.duration(one.seconds) if one.seconds else "-"
         rows.append((one.recipe, built, each, *cells, f"{most:.3f}"))
     output.table(titles, rows, right="lrrrrrrr", stretch=0)
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lookalike.cli import output, parameters, wording
-from lookalike.cli.fetching import FetchLine
+from lookalike.cli import format, output, parameters
+from lookalike.cli.fetch_progress import FetchLine
 from lookalike.cli.progress import ProgressLine
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
-    from lookalike.evaluation.facts import ExtractorFacts, Pictures
+    from lookalike.evaluation.extractor_benchmark import ExtractorFacts, Pictures
 
 # Name of the edit -> the title of its column.
 _EDITS = {
@@ -79,8 +79,8 @@ def extractors(
     lookalike benchmark extractors ~/Pictures --limit 300
     lookalike benchmark extractors shop --labels manifest.csv --with color,onnx:resnet18 --plot out.png
     """
-    from lookalike.evaluation.facts import measure, model_free, pictures
-    from lookalike.extractors.table import parse
+    from lookalike.evaluation.extractor_benchmark import measure, model_free, pictures
+    from lookalike.extractors.registry import parse
     from lookalike.models import fetch_ahead
 
     if plot is not None and not plot.absolute().parent.is_dir():
@@ -100,11 +100,11 @@ def extractors(
     else:
         _tables(found, measured)
     if lost := measured[0].unreadable:
-        output.note(f"{wording.counted(lost, 'file')} could not be used and were left out.")
+        output.note(f"{format.counted(lost, 'file')} could not be used and were left out.")
     if plot is not None:
-        from lookalike.charts import extractor_chart
+        from lookalike.viz.charts import extractor_chart
 
-        title = f"Extractors on {wording.counted(measured[0].pictures, 'picture')} of {folder.name}"
+        title = f"Extractors on {format.counted(measured[0].pictures, 'picture')} of {folder.name}"
         extractor_chart(measured, plot, title=title)
         output.note(f"Drawn: {plot}")
 
@@ -151,11 +151,11 @@ def _tables(found: Pictures, measured: list[ExtractorFacts]) -> None:
     rows = [
         [
             one.name,
-            wording.number(one.dim),
-            wording.number(one.bytes),
-            wording.rate(one.extracting),
-            wording.rate(one.core),
-            wording.rate(one.together),
+            format.number(one.dim),
+            format.number(one.bytes),
+            format.rate(one.extracting),
+            format.rate(one.core),
+            format.rate(one.together),
             *([f"{one.quality[name]:.3f}" for name in _QUALITY] if judged else []),
         ]
         for one in measured
@@ -182,4 +182,4 @@ def _tables(found: Pictures, measured: list[ExtractorFacts]) -> None:
 
 
 def _cosine(value: float | None) -> str:
-    return "–" if value is None or value != value else wording.similarity(value)
+    return "–" if value is None or value != value else format.similarity(value)

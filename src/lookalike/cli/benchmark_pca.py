@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.cli import finding, output, parameters, wording
+from lookalike.cli import format, open_library, output, parameters
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,14 +43,14 @@ def pca(by: str | None, keep: str, labels: str | None, library: Path | None, for
     \b
     lookalike benchmark pca --by color --labels folders
     """
-    from lookalike.evaluation.opening import spaces_of
-    from lookalike.evaluation.reducing import shorten
+    from lookalike.evaluation.open_or_build import spaces_of
+    from lookalike.evaluation.pca_ablation import shorten
 
     try:
         wanted = [int(number) for number in keep.split(",")]
     except ValueError as error:
         raise click.UsageError(f"--keep takes numbers, as 256,64: not {keep!r}") from error
-    with finding.open_library(library) as opened, opened.view() as view:
+    with open_library.open_library(library) as opened, opened.view() as view:
         whole = [s for s in spaces_of(view, [by] if by else []) if by or _is_whole(s)]
         if not whole:
             raise UsageError("the library has no space of whole vectors")
@@ -62,15 +62,15 @@ def pca(by: str | None, keep: str, labels: str | None, library: Path | None, for
         output.put(output.as_json({"extractor": space.name, "vectors": count, "components": lines}))
         return
     output.put(
-        f"{space.name}: {wording.number(count)} vectors of {wording.number(space.dim)} numbers"
+        f"{space.name}: {format.number(count)} vectors of {format.number(space.dim)} numbers"
     )
     output.put()
     titles = ["numbers", "bytes", "variance", "recall@10"] + ["mAP", "P@1"] * (labels is not None)
     rows = []
     for one in made:
         cells = [
-            wording.number(one.kept),
-            wording.number(4 * one.kept),
+            format.number(one.kept),
+            format.number(4 * one.kept),
             f"{one.retained:.1%}",
             f"{one.recall:.3f}",
         ]

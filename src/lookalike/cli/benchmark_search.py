@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.cli import output, parameters, wording
+from lookalike.cli import format, output, parameters
 
 if TYPE_CHECKING:
     from lookalike.vectors.similarity import Similarity
@@ -68,7 +68,7 @@ def search(
 
 def _table(speed: SearchSpeed) -> None:
     output.put(
-        f"{wording.number(speed.count)} vectors of {wording.number(speed.dim)} numbers (float32): "
+        f"{format.number(speed.count)} vectors of {format.number(speed.dim)} numbers (float32): "
         f"{speed.bytes / 1e6:,.1f} MB in all, {speed.bytes / speed.count / 1e3:,.2f} KB per image"
     )
     output.put()
@@ -78,7 +78,7 @@ def _table(speed: SearchSpeed) -> None:
         (f"matrix, {speed.queries} at once", speed.batch),
     )
     rows = [
-        (way, f"{seconds * 1000:,.3f}", f"{wording.rate(speed.loop / seconds)} x")
+        (way, f"{seconds * 1000:,.3f}", f"{format.rate(speed.loop / seconds)} x")
         for way, seconds in ways
     ]
     output.table(("exact search", "ms a question", "speed-up"), rows, right="lrr", stretch=0)

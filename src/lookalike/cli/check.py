@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lookalike.cli import finding, output, parameters, wording
+from lookalike.cli import format, open_library, output, parameters
 
 DAMAGED = 3
 
@@ -20,7 +20,7 @@ def command(ctx: click.Context, library: Path | None) -> None:
     After a failing disk, a copy that was cut off or a restored backup: wrong numbers are found like
     right ones. Nothing is changed. Exit 0 if the library is whole, 3 if it is not.
     """
-    with finding.open_library(library) as opened:
+    with open_library.open_library(library) as opened:
         found = opened.check()
         spaces = opened.info().spaces
     for line in found:
@@ -28,10 +28,10 @@ def command(ctx: click.Context, library: Path | None) -> None:
     if found:
         folder = opened.folder / "spaces"
         output.note(
-            f"To make the vectors of an extractor anew, delete the file vectors-… in its folder of "
-            f"{finding.shown(folder)}, and run `lookalike index` (`lookalike import` for imported ones). "
+            f"To rebuild the vectors of an extractor, delete the file vectors-… in its folder of "
+            f"{open_library.shown(folder)}, then run `lookalike index` (`import` for imported ones). "
             "A wrong catalogue needs a backup, or its folder deleted and indexed again."
         )
         ctx.exit(DAMAGED)
     vectors = sum(space.count for space in spaces)
-    output.put(f"The library is whole: {wording.counted(vectors, 'vector')} read.")
+    output.put(f"The library is whole: {format.counted(vectors, 'vector')} read.")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.cli import finding, output, parameters, wording
+from lookalike.cli import format, open_library, output, parameters
 
 if TYPE_CHECKING:
-    from lookalike.stores.contract import DecisionKind
+    from lookalike.stores.interface import DecisionKind
 
 _KINDS = ("not-duplicate", "keep", "relevant", "not-relevant")
 
@@ -41,13 +41,13 @@ def command(
     lookalike decide not-relevant a.jpg d.jpg      but not d: search a.jpg --learn
     """
     near = [path.absolute() for path in paths]
-    with finding.open_library(library, near, read_only=False) as opened:
+    with open_library.open_library(library, near, read_only=False) as opened:
         if forget:
             gone = opened.decisions.forget(kind, *paths)
             if not gone:
                 output.note("There was no such decision.")
                 ctx.exit(1)
-            output.put(f"Forgot {wording.counted(gone, 'decision')}.")
+            output.put(f"Forgot {format.counted(gone, 'decision')}.")
             return
         made = opened.decisions.add(kind, *paths, who=who)
-    output.put(f"Remembered {wording.counted(len(made), 'decision')}.")
+    output.put(f"Remembered {format.counted(len(made), 'decision')}.")

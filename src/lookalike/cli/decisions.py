@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from lookalike.cli import finding, output, parameters, wording
+from lookalike.cli import format, open_library, output, parameters
 from lookalike.errors import UsageError
-from lookalike.settling import settled
+from lookalike.files import settled
 
 
 @click.command("decisions")
@@ -27,10 +27,10 @@ def command(ctx: click.Context, action: str, file: Path | None, library: Path | 
     """
     if file is not None and action == "list":
         raise UsageError("list writes to the terminal: did you mean `lookalike decisions export`?")
-    with finding.open_library(library, read_only=action != "import") as opened:
+    with open_library.open_library(library, read_only=action != "import") as opened:
         if action == "import":
             new = opened.decisions.load(_lines(file))
-            output.put(f"Took over {wording.counted(new, 'new decision')}.")
+            output.put(f"Took over {format.counted(new, 'new decision')}.")
         elif action == "export":
             lines = list(opened.decisions.lines())
             _export(lines, file)
@@ -68,11 +68,11 @@ def _export(lines: list[str], file: Path | None) -> None:
         return
     with settled(file) as out:
         out.write("".join(f"{line}\n" for line in lines).encode("utf-8"))
-    output.note(f"Wrote {wording.counted(len(lines), 'decision')} to {file}.")
+    output.note(f"Wrote {format.counted(len(lines), 'decision')} to {file}.")
 
 
 def _where(files: tuple[Path, ...], hash: bytes | None) -> str:
     """The first file with that content, or the start of its hash where there is none."""
     if files:
-        return finding.shown(files[0])
+        return open_library.shown(files[0])
     return f"({hash.hex()[:12]}, not in the library)" if hash else ""

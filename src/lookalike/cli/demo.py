@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.cli import finding, output, parameters, wording
-from lookalike.cli.answers import write_hits
+from lookalike.cli import format, open_library, output, parameters
+from lookalike.cli.hit_output import write_hits
 from lookalike.cli.index import files, summary
 from lookalike.cli.progress import ProgressLine
 from lookalike.errors import Outcome, UsageError
 
 if TYPE_CHECKING:
-    from lookalike.datasets.products import Product
+    from lookalike.catalogue.products import Product
     from lookalike.library import Library
     from lookalike.query import Hits
 
@@ -62,7 +62,7 @@ def command(photos: Path | None, folder: Path, products: int, grid: Path) -> Non
     Draws a small simulated shop, indexes it, and asks for one of its products with a picture that
     is not among them. With --photos it does the same with your own pictures.
     """
-    from lookalike.datasets.products import make_product
+    from lookalike.catalogue.products import make_product
     from lookalike.library import Library
 
     if photos is not None:
@@ -110,11 +110,11 @@ def _home(folder: Path) -> Path:
 
 def _draw(folder: Path, shop: Path, products: int) -> Path:
     """The catalogue as files, and beside it a picture that is not in it."""
-    from lookalike.datasets.catalogue import view_pictures, write_catalogue
-    from lookalike.datasets.products import make_product
+    from lookalike.catalogue.generate import view_pictures, write_catalogue
+    from lookalike.catalogue.products import make_product
 
     _home(folder)
-    output.note(f"Drawing {wording.counted(products * _VIEWS, 'picture')} of products in {shop} …")
+    output.note(f"Drawing {format.counted(products * _VIEWS, 'picture')} of products in {shop} …")
     query = folder / "query.jpg"
     try:
         with ProgressLine("Drawing") as line:
@@ -151,7 +151,7 @@ def _index_photos(library: Library, photos: Path) -> Path:
 def _ask(library: Library, query: Path) -> Hits:
     from lookalike.query import Query
 
-    output.note(f"What looks like {finding.shown(query)}?\n")
+    output.note(f"What looks like {open_library.shown(query)}?\n")
     question = Query.of(query)
     hits = library.search(question)
     write_hits(hits, "table", query=question)
@@ -160,12 +160,12 @@ def _ask(library: Library, query: Path) -> Hits:
 
 def _finish(library: Library, query: Path, hits: Hits, grid: Path) -> None:
     """Draw the hits, and say what to try next."""
-    from lookalike.plots import result_grid
+    from lookalike.viz.plots import result_grid
 
     result_grid([query], hits, grid)
     output.flush()
-    output.note(f"\nThe hits as pictures: {finding.shown(grid)}")
-    again = f"search {shlex.quote(finding.shown(query))}"
-    output.note(f"Next: {finding.typed(library.folder, again)}")
-    named = shlex.quote(finding.shown(finding.named_by(library.folder)))
-    output.note(f"The page: {finding.program()} serve {named} --open")
+    output.note(f"\nThe hits as pictures: {open_library.shown(grid)}")
+    again = f"search {shlex.quote(open_library.shown(query))}"
+    output.note(f"Next: {open_library.typed(library.folder, again)}")
+    named = shlex.quote(open_library.shown(open_library.named_by(library.folder)))
+    output.note(f"The page: {open_library.program()} serve {named} --open")

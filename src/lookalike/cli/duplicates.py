@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.cli import finding, groups, output, parameters, wording
+from lookalike.cli import duplicate_output, format, open_library, output, parameters
 from lookalike.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -58,17 +58,17 @@ def command(
     format_ = parameters.chosen_format(format_, null)
     near = [path.absolute() for path in paths]
     with (
-        finding.open_library(library, near) as opened,
+        open_library.open_library(library, near) as opened,
         ProgressLine("Comparing", unit="pairs") as line,
     ):
         found = opened.duplicates(paths, kind=kind, thorough=thorough, progress=line.count)
-    groups.write(found, format_, null=null)
+    duplicate_output.write(found, format_, null=null)
     if found.unreadable:
-        pairs = wording.counted(found.unreadable, "pair")
+        pairs = format.counted(found.unreadable, "pair")
         output.note(f"{pairs} could not be compared: files are gone, changed or broken.")
     if found.missing:
         output.note(f"Note: {found.missing}")
     if not found.groups:
         output.note("No duplicates found.")
         ctx.exit(1)
-    output.aside(groups.summary(found, "duplicates"))
+    output.aside(duplicate_output.summary(found, "duplicates"))

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lookalike.cli import evaluated, parameters
-from lookalike.cli.fetching import FetchLine
+from lookalike.cli import evaluate_output, parameters
+from lookalike.cli.fetch_progress import FetchLine
 from lookalike.cli.progress import ProgressLine
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
-    from lookalike.evaluation.evaluating import Plan
-    from lookalike.evaluation.opening import Opened
+    from lookalike.evaluation.evaluate import Plan
+    from lookalike.evaluation.open_or_build import Opened
 
 
 @click.command("evaluate")
@@ -156,19 +156,21 @@ def command(
     if report is not None and report.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"a report is a page: name it {report.with_suffix('.html')}")
     plan = _plan(labels, asked, saved=save_run is not None)
-    outputs = evaluated.Outputs(_title(folder, labels), format_, report, plot, save_run, save_qrels)
+    outputs = evaluate_output.Outputs(
+        _title(folder, labels), format_, report, plot, save_run, save_qrels
+    )
     if folder is None:
         if labels is None or not plan.runs:
             raise click.UsageError("name a FOLDER of pictures or a library")
-        evaluated.runs_alone(labels, plan, outputs)
+        evaluate_output.runs_alone(labels, plan, outputs)
         return
     with _open(folder, with_) as opened:
         if itself:
-            evaluated.by_itself(opened, plan, outputs)
+            evaluate_output.by_itself(opened, plan, outputs)
         elif pairs is not None:
-            evaluated.known_pairs(opened, plan, pairs, outputs)
+            evaluate_output.known_pairs(opened, plan, pairs, outputs)
         else:
-            evaluated.labelled(opened, plan, folder, outputs)
+            evaluate_output.labelled(opened, plan, folder, outputs)
 
 
 def _title(folder: Path | None, labels: str | None) -> str:
@@ -177,8 +179,8 @@ def _title(folder: Path | None, labels: str | None) -> str:
 
 @contextmanager
 def _open(folder: Path, with_: tuple[str, ...]) -> Iterator[Opened]:
-    from lookalike.evaluation.opening import opened
-    from lookalike.extractors.table import parse
+    from lookalike.evaluation.open_or_build import opened
+    from lookalike.extractors.registry import parse
     from lookalike.models import fetch_ahead
 
     names = parse(",".join(with_)) if with_ else []
@@ -191,10 +193,10 @@ def _open(folder: Path, with_: tuple[str, ...]) -> Iterator[Opened]:
 
 
 def _plan(labels: str | None, asked: Mapping[str, Any], *, saved: bool) -> Plan:
-    from lookalike.evaluation.evaluating import Plan
+    from lookalike.evaluation.evaluate import Plan
     from lookalike.evaluation.systems import Asked
     from lookalike.evaluation.trec import read_run
-    from lookalike.extractors.table import parse
+    from lookalike.extractors.registry import parse
 
     cutoffs = _cutoffs(asked["cutoffs"])
     depth = max(asked["depth"], *cutoffs)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.cli import finding, output, parameters, wording
+from lookalike.cli import format, open_library, output, parameters
 from lookalike.errors import NoLibrary, UsageError
 
 if TYPE_CHECKING:
-    from lookalike.explaining.match import Explanation
+    from lookalike.explain.match import Explanation
     from lookalike.library import Library
 
 ALL = (
@@ -68,8 +68,8 @@ def command(
     lookalike explain cat.jpg another.jpg --by color -o why.png
     lookalike explain shop.jpg --text "a red shoe" --by clip:siglip2
     """
-    from lookalike.explaining.explainer import Explainer
-    from lookalike.extractors.table import parse
+    from lookalike.explain.explainer import Explainer
+    from lookalike.extractors.registry import parse
 
     names = parse(",".join(by))
     if (hit or text) and len(names) > 1:
@@ -102,7 +102,7 @@ def command(
     else:
         _report(found)
     if drawn is not None:
-        from lookalike.figures.match import draw_match
+        from lookalike.viz.match import draw_match
 
         draw_match(found, [str(p) for p in (picture, hit) if p is not None], drawn)
         output.note(f"Drawn: {drawn}")
@@ -111,7 +111,7 @@ def command(
 def _library(library: Path | None, picture: Path) -> Library | None:
     """The library that is meant, if there is one: an explanation needs none."""
     try:
-        return finding.open_library(library, [picture.absolute().parent])
+        return open_library.open_library(library, [picture.absolute().parent])
     except NoLibrary:
         if library is not None:
             raise
@@ -119,8 +119,8 @@ def _library(library: Path | None, picture: Path) -> Library | None:
 
 
 def _journeys(explainer: object, picture: Path, names: list[str], out: Path) -> None:
-    from lookalike.explaining.explainer import Explainer
-    from lookalike.figures.journey import draw_journeys
+    from lookalike.explain.explainer import Explainer
+    from lookalike.viz.pipeline_stages import draw_journeys
 
     assert isinstance(explainer, Explainer)
     journeys = [explainer.journey(picture, by=name) for name in names]
@@ -138,7 +138,7 @@ def _report(found: Explanation) -> None:
     for name, share in found.shares.items():
         rows.append((f"  {name}", f"{share:.3f}", "its part of the cosine"))
     if found.links:
-        rows.append(("links", wording.number(len(found.links)), "places that go together"))
+        rows.append(("links", format.number(len(found.links)), "places that go together"))
     rows += [
         ("marked", f"{faith.marked:.{digits}f}", "what covering the marked places costs"),
         ("others", f"{faith.others:.{digits}f}", "what covering as much elsewhere costs"),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from lookalike.cli import finding, output, parameters, wording
-from lookalike.cli.building import BuildingLine
+from lookalike.cli import format, open_library, output, parameters
+from lookalike.cli.build_output import BuildingLine
 from lookalike.errors import UsageError
 
 
@@ -38,8 +38,8 @@ def command(
     """
     if file.suffix.lower() not in (".npy", ".parquet"):
         raise UsageError(f"cannot tell how to write {file}: name a .npy or .parquet file")
-    with finding.open_library(library) as opened, BuildingLine() as line:
+    with open_library.open_library(library) as opened, BuildingLine() as line:
         count = opened.vectors.take_out(by, file, paths=paths, where=where, progress=line)
-    output.put(f"Wrote {wording.counted(count, 'vector')} to {file}.")
+    output.put(f"Wrote {format.counted(count, 'vector')} to {file}.")
     if not count:
         ctx.exit(1)

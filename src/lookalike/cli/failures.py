@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.cli import finding, output, parameters
+from lookalike.cli import open_library, output, parameters
 from lookalike.errors import Outcome, UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def command(
     """
     format_ = parameters.chosen_format(format_, null)
     near = [path.absolute() for path in paths]
-    with finding.open_library(library, near) as opened:
+    with open_library.open_library(library, near) as opened:
         wanted = [Outcome(name) for name in outcomes] or (list(Outcome) if paths else None)
         listing = _Listing(opened, paths, wanted)
         _write(listing.records(), format_, null=null)
@@ -72,7 +72,7 @@ class _Listing:
         self.strangers = 0
 
     def records(self) -> Iterator[dict[str, str]]:
-        from lookalike.indexing.tally import no_picture
+        from lookalike.indexing.counters import no_picture
 
         roots = {root.id: root.path for root in self._library.info().roots}
         for path in self._paths or (None,):
@@ -83,7 +83,7 @@ class _Listing:
                     self.count += 1
                     file = roots[image.root] / image.path
                     yield {
-                        "path": finding.shown(file),
+                        "path": open_library.shown(file),
                         "outcome": image.outcome.value,
                         "reason": image.reason,
                     }

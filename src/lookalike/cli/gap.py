@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lookalike.cli import finding, output, parameters, wording
+from lookalike.cli import format, open_library, output, parameters
 from lookalike.errors import UsageError
 
 _SIDE = 256
@@ -63,14 +63,14 @@ def command(
     lookalike gap
     lookalike gap --by shape --and lookalike -o gap.png
     """
-    from lookalike.explaining.gap import gap
+    from lookalike.explain.gap import gap
     from lookalike.thumbnails.making import pixels_of
 
     drawn = out or (None if format_ == "json" else Path("gap.png"))
     if drawn is not None and not drawn.absolute().parent.is_dir():
         raise UsageError(f"cannot draw {drawn}: there is no folder {drawn.parent}")
     near = [folder.absolute()] if folder else []
-    with finding.open_library(library or folder, near, read_only=False) as opened:
+    with open_library.open_library(library or folder, near, read_only=False) as opened:
         found = gap(opened, by, and_, pairs=pairs)
         ids = [sight.id for side in found.only for p in side for sight in (p.first, p.second)]
         made = opened.thumbnails.many(ids, _SIDE) if drawn is not None else ()
@@ -83,8 +83,8 @@ def command(
         rows = [
             (
                 name,
-                wording.similarity(pair.similarities[0]),
-                wording.similarity(pair.similarities[1]),
+                format.similarity(pair.similarities[0]),
+                format.similarity(pair.similarities[1]),
                 pair.first.path,
                 pair.second.path,
             )
@@ -95,10 +95,10 @@ def command(
         output.table(titles, rows, right="lrrll", stretch=(-2, -1))
     output.note(
         f"Of a picture's five nearest by {found.measures[0]}, {found.agreement:.0%} are among those by "
-        f"{found.measures[1]} ({wording.counted(found.compared, 'picture')})."
+        f"{found.measures[1]} ({format.counted(found.compared, 'picture')})."
     )
     if drawn is not None:
-        from lookalike.figures.gap import draw_gap
+        from lookalike.viz.gap import draw_gap
 
         draw_gap(found, pictures, drawn)
         output.note(f"Drawn: {drawn}")

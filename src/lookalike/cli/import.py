@@ -7,8 +7,8 @@ from typing import Literal
 
 import click
 
-from lookalike.cli import finding, output, parameters, wording
-from lookalike.cli.building import BuildingLine, say
+from lookalike.cli import format, open_library, output, parameters
+from lookalike.cli.build_output import BuildingLine, say
 
 
 @click.command("import")
@@ -70,7 +70,7 @@ def command(
     lookalike import clip.npy --by clip-large --paths paths.txt
     lookalike search id:42 --by clip-large
     """
-    with finding.to_write([vectors], library) as opened:
+    with open_library.to_write([vectors], library) as opened:
         with BuildingLine() as line:
             imported = opened.vectors.bring_in(
                 vectors,
@@ -83,19 +83,19 @@ def command(
                 pca=pca,
                 progress=line,
             )
-        name, where = imported.space.name, finding.shown(finding.named_by(opened.folder))
+        name, where = imported.space.name, open_library.shown(open_library.named_by(opened.folder))
         index = opened.ann.space(name).index
     output.put(
-        f"Imported {wording.counted(imported.images, 'vector')} of {imported.space.dim:,} numbers as "
+        f"Imported {format.counted(imported.images, 'vector')} of {imported.space.dim:,} numbers as "
         f"{name} into {'this folder' if where == '.' else output.printable(where)}; "
-        f"{wording.counted(imported.files, 'picture has a file', 'pictures have a file')} here."
+        f"{format.counted(imported.files, 'picture has a file', 'pictures have a file')} here."
     )
     if imported.space.projection is not None:
-        output.put(wording.retained(imported.space.projection))
+        output.put(format.retained(imported.space.projection))
     if metadata:
-        output.put(f"{wording.counted(imported.described, 'picture')} got metadata.")
+        output.put(f"{format.counted(imported.described, 'picture')} got metadata.")
         if imported.undescribed:
-            rows = wording.counted(imported.undescribed, "row names", "rows name")
+            rows = format.counted(imported.undescribed, "row names", "rows name")
             output.complain(f"{rows} no picture of the library")
     if index is not None and not index.trouble:
         say(name, index)

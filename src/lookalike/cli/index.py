@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.cli import ahead, finding, output, parameters, wording
-from lookalike.cli.fetching import FetchLine
+from lookalike.cli import format, open_library, output, parameters, prestart
+from lookalike.cli.fetch_progress import FetchLine
 from lookalike.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -127,10 +127,10 @@ def command(
     made in the first folder given.
     """
     if all(source.exists() for source in sources):
-        ahead.start_workers(ctx, workers)
+        prestart.start_workers(ctx, workers)
 
-    from lookalike.extractors.table import REGIONS, parse
-    from lookalike.images.needs import Limits
+    from lookalike.extractors.registry import REGIONS, parse
+    from lookalike.images.pixel_spec import Limits
     from lookalike.indexing.report import Indexing
     from lookalike.library import DEFAULT_EXTRACTORS
     from lookalike.models import fetch_ahead
@@ -159,10 +159,10 @@ def command(
     with FetchLine() as line:
         fetch_ahead(names, progress=line)
     if dry_run:
-        with finding.to_look_at(sources, library) as opened, ProgressLine("Timing a sample"):
+        with open_library.to_look_at(sources, library) as opened, ProgressLine("Timing a sample"):
             _say_promise(opened.promise(sources, extractors=names or None, options=options))
         return
-    with finding.to_write(sources, library) as opened:
+    with open_library.to_write(sources, library) as opened:
         added = _add(ctx, opened, sources, names, options)
         _say_added(opened, added, sources, chosen=bool(include or exclude))
         if strict and (added.failures or added.known_failures):
@@ -187,28 +187,28 @@ def _add(
                 progress=line if line.alive else None,
             )
     except KeyboardInterrupt:
-        held = wording.counted(library.info().images, "picture is", "pictures are")
+        held = format.counted(library.info().images, "picture is", "pictures are")
         output.interrupted(f"{held} in the library; run the same command to go on.")
         ctx.exit(130)
 
 
 def _say_promise(promise: Promise) -> None:
-    what = f"{wording.counted(promise.files, 'file')}, {wording.number(promise.to_index)} to index"
+    what = f"{format.counted(promise.files, 'file')}, {format.number(promise.to_index)} to index"
     if not promise.to_index:
         output.put(f"{what}.")
         return
-    output.put(f"{what} (timed on {wording.counted(promise.sampled, 'picture')}).")
+    output.put(f"{what} (timed on {format.counted(promise.sampled, 'picture')}).")
     output.put(
-        f"time         about {wording.duration(promise.seconds)}"
-        f" ({wording.rate(promise.images_per_second)} pictures a second)"
+        f"time         about {format.duration(promise.seconds)}"
+        f" ({format.rate(promise.images_per_second)} pictures a second)"
     )
-    output.put(f"disk         about {wording.size(promise.disk_bytes)}")
+    output.put(f"disk         about {format.size(promise.disk_bytes)}")
     if promise.peak_memory_bytes is not None:
-        output.put(f"peak memory  about {wording.size(promise.peak_memory_bytes)}")
+        output.put(f"peak memory  about {format.size(promise.peak_memory_bytes)}")
 
 
 def _say_added(library: Library, added: Added, sources: tuple[Path, ...], *, chosen: bool) -> None:
-    from lookalike.indexing.tally import EMPTY
+    from lookalike.indexing.counters import EMPTY
 
     for folder, reason in added.unfound:
         if reason != EMPTY or files(added):
@@ -219,30 +219,30 @@ def _say_added(library: Library, added: Added, sources: tuple[Path, ...], *, cho
     output.put(summary(added))
     for space in library.info().spaces:
         if space.name in added.spaces and space.current and space.projection is not None:
-            output.put(f"{space.name}: {wording.retained(space.projection)}")
+            output.put(f"{space.name}: {format.retained(space.projection)}")
     if added.failed:
         kinds = ", ".join(
-            f"{wording.number(n)} {outcome.replace('_', ' ')}"
+            f"{format.number(n)} {outcome.replace('_', ' ')}"
             for outcome, n in sorted(added.failed.items(), key=lambda pair: -pair[1])
         )
-        lists = finding.typed(library.folder, "failures")
-        output.put(f"{wording.number(added.failures)} failed: {kinds}. `{lists}` lists them.")
+        lists = open_library.typed(library.folder, "failures")
+        output.put(f"{format.number(added.failures)} failed: {kinds}. `{lists}` lists them.")
     if added.known_failures:
         output.put(
-            f"{wording.number(added.known_failures)} failed earlier and have not changed: "
+            f"{format.number(added.known_failures)} failed earlier and have not changed: "
             "--retry-failed tries them again."
         )
     if added.described or added.undescribed:
         output.put(_metadata_line(added))
     if added.sidecars:
-        described = wording.counted(added.sidecars, "picture has", "pictures have")
+        described = format.counted(added.sidecars, "picture has", "pictures have")
         output.put(f"{described} new words from files beside them.")
     for path, reason in added.broken_examples:
         output.complain(f"{path}: {reason}")
     if added.broken_sidecars > len(added.broken_examples):
         more = added.broken_sidecars - len(added.broken_examples)
-        output.complain(f"{wording.number(more)} more files beside pictures cannot be used.")
-    output.aside(f"Next: {finding.typed(library.folder, 'search PICTURE')}")
+        output.complain(f"{format.number(more)} more files beside pictures cannot be used.")
+    output.aside(f"Next: {open_library.typed(library.folder, 'search PICTURE')}")
 
 
 def files(added: Added) -> int:
@@ -254,7 +254,7 @@ def files(added: Added) -> int:
 def summary(added: Added) -> str:
     """In one line: "Indexed 812 pictures (3 changed, 1,204 unchanged) in 12.3 s, 66 a second."""
     parts = [
-        f"{wording.number(n)} {word}"
+        f"{format.number(n)} {word}"
         for n, word in (
             (added.changed, "changed"),
             (added.extended, "known from other vectors"),
@@ -267,20 +267,20 @@ def summary(added: Added) -> str:
     ]
     aside = f" ({', '.join(parts)})" if parts else ""
     speed = (
-        f", {wording.rate(added.indexed / added.seconds)} a second"
+        f", {format.rate(added.indexed / added.seconds)} a second"
         if added.indexed and added.seconds > 0
         else ""
     )
     return (
-        f"Indexed {wording.counted(added.indexed, 'picture')}{aside}"
-        f" in {wording.duration(added.seconds)}{speed}."
+        f"Indexed {format.counted(added.indexed, 'picture')}{aside}"
+        f" in {format.duration(added.seconds)}{speed}."
     )
 
 
 def _metadata_line(added: Added) -> str:
-    text = f"{wording.counted(added.described, 'picture')} got metadata."
+    text = f"{format.counted(added.described, 'picture')} got metadata."
     if added.undescribed:
-        rows = wording.counted(added.undescribed, "row names", "rows name")
+        rows = format.counted(added.undescribed, "row names", "rows name")
         more = ", …" * (added.undescribed > 1)
         first = output.printable(added.undescribed_example)
         text += (
@@ -296,7 +296,7 @@ def _nothing(added: Added, sources: tuple[Path, ...], *, chosen: bool) -> str:
     if added.not_pictures:
         if len(sources) == 1 and sources[0].is_file():
             return f"{where} is no picture: neither its name nor its content says so"
-        files = wording.counted(added.not_pictures, "file")
+        files = format.counted(added.not_pictures, "file")
         return f"there are no pictures in {where}, only {files} of other kinds"
     return (
         f"there are no pictures in {where} (JPEG, PNG, GIF, BMP, WebP, TIFF, AVIF or HEIC; "

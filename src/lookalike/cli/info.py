@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lookalike.cli import finding, output, parameters, wording
+from lookalike.cli import format, open_library, output, parameters
 from lookalike.errors import Outcome
 
 if TYPE_CHECKING:
     from lookalike.library import Info
-    from lookalike.stores.contract import Space
+    from lookalike.stores.interface import Space
 
 
 _NETWORKS = ("lookalike", "onnx", "clip")  # families that ONNX Runtime computes
@@ -28,9 +28,9 @@ def command(library: Path | None, format_: str) -> None:
 
     A library may hold vectors of several extractors ("spaces"): --by chooses among them.
     """
-    from lookalike.indexing.tally import no_picture
+    from lookalike.indexing.counters import no_picture
 
-    with finding.open_library(library, read_only=False) as opened:
+    with open_library.open_library(library, read_only=False) as opened:
         facts = opened.info()
         others = sum(1 for image in opened.failures([Outcome.UNSUPPORTED]) if no_picture(image))
     if format_ == "json":
@@ -106,7 +106,7 @@ def _say_index(facts: Info, space: Space) -> None:
     assert index is not None
     output.put()
     if index.trouble:
-        again = finding.typed(facts.folder, f"ann build --by {space.name}")
+        again = open_library.typed(facts.folder, f"ann build --by {space.name}")
         output.put(f"{space.name} is searched exactly: its index cannot be used ({index.trouble}).")
         output.put(f"`{again}` builds it anew.")
         return
@@ -116,9 +116,9 @@ def _say_index(facts: Info, space: Space) -> None:
         f"{index.milliseconds:.2f} ms; search --exact finds all"
     )
     output.put(
-        f"  {wording.number(index.rows)} vectors, {wording.number(index.bytes_per_vector)} bytes each, "
-        f"built {index.built[:10]} in {wording.duration(index.seconds)}"
-        + (f"; {wording.number(index.tail)} came later" if index.tail else "")
+        f"  {format.number(index.rows)} vectors, {format.number(index.bytes_per_vector)} bytes each, "
+        f"built {index.built[:10]} in {format.duration(index.seconds)}"
+        + (f"; {format.number(index.tail)} came later" if index.tail else "")
     )
 
 
@@ -134,25 +134,27 @@ def _table(facts: Info, others: int) -> None:
     outcomes = dict(facts.outcomes)
     outcomes[Outcome.UNSUPPORTED] = outcomes.get(Outcome.UNSUPPORTED, 0) - others
     failed = ", ".join(
-        f"{wording.number(count)} {outcome.replace('_', ' ')}"
+        f"{format.number(count)} {outcome.replace('_', ' ')}"
         for outcome, count in sorted(outcomes.items())
         if outcome != "indexed" and count
     )
-    output.put(f"indexed   {wording.counted(facts.images, 'picture')}")
+    output.put(f"indexed   {format.counted(facts.images, 'picture')}")
     if failed:
-        output.put(f"failed    {failed} (`{finding.typed(facts.folder, 'failures')}` lists them)")
+        output.put(
+            f"failed    {failed} (`{open_library.typed(facts.folder, 'failures')}` lists them)"
+        )
     if others:
-        output.put(f"beside    {wording.counted(others, 'file')} of other kinds")
-    output.put(f"on disk   {wording.size(facts.bytes)}")
+        output.put(f"beside    {format.counted(others, 'file')} of other kinds")
+    output.put(f"on disk   {format.size(facts.bytes)}")
     output.put()
     titles = ("extractor", "revision", "dim", "similarity", "vectors", "MB", "KB per image")
     rows = [
         (
             space.name if space.current else f"{space.name} (older)",
             space.revision,
-            wording.number(space.dim),
+            format.number(space.dim),
             space.similarity,
-            wording.number(space.count),
+            format.number(space.count),
             f"{space.bytes / 1e6:,.1f}",
             f"{_each(space) / 1e3:,.2f}",
         )
@@ -163,7 +165,7 @@ def _table(facts: Info, others: int) -> None:
     for at, (name, projection) in enumerate(reduced):
         if at == 0:
             output.put()
-        output.put(f"{output.printable(name)}: {wording.retained(projection)}")
+        output.put(f"{output.printable(name)}: {format.retained(projection)}")
     for space in facts.spaces:
         if space.index is not None:
             _say_index(facts, space)
@@ -173,5 +175,5 @@ def _table(facts: Info, others: int) -> None:
             output.put()
         output.put(
             f"{output.printable(space.name)} runs on {found['provider']}: "
-            f"{wording.counted(found['threads'], 'thread')}, up to {found['batch']} pictures in a batch"
+            f"{format.counted(found['threads'], 'thread')}, up to {found['batch']} pictures in a batch"
         )

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.cli import output, parameters, wording
+from lookalike.cli import format, output, parameters
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
-    from lookalike.evaluation.judging import Judging
-    from lookalike.evaluation.opening import Opened
+    from lookalike.evaluation.open_or_build import Opened
+    from lookalike.evaluation.relevance_judgements import Judging
 
 
 @click.command("judge")
@@ -89,9 +89,9 @@ def command(
     lookalike judge --results
     lookalike evaluate shop --labels judging.qrels
     """
-    from lookalike.evaluation.judging import Judging
-    from lookalike.evaluation.opening import opened
-    from lookalike.extractors.table import parse
+    from lookalike.evaluation.open_or_build import opened
+    from lookalike.evaluation.relevance_judgements import Judging
+    from lookalike.extractors.registry import parse
 
     out = qrels or file.with_suffix(".qrels")
     if out.absolute() == file.absolute():
@@ -109,13 +109,13 @@ def command(
 
 
 def _folder(library: Path | None) -> Path:
-    from lookalike.cli.finding import locate
+    from lookalike.cli.open_library import locate
 
     return library or locate(None)
 
 
 def _judging(here: Opened, file: Path, by: list[str], queries: int, top: int, seed: int) -> Judging:
-    from lookalike.evaluation.judging import Judging, draw
+    from lookalike.evaluation.relevance_judgements import Judging, draw
 
     if file.exists():
         judging = Judging.open(file)
@@ -132,15 +132,15 @@ def _judging(here: Opened, file: Path, by: list[str], queries: int, top: int, se
 def _serve(here: Opened, judging: Judging, judge: str, port: int | None, open_: bool) -> None:
     import secrets
 
-    from lookalike.web.judging.serving import desk, serve
-    from lookalike.web.serving import listening
+    from lookalike.server.judging.serving import desk, serve
+    from lookalike.server.run import listening
 
     bound = listening("127.0.0.1", port)
     token = secrets.token_urlsafe(18)
     address = f"http://127.0.0.1:{bound.getsockname()[1]}/?token={token}"
 
     def ready() -> None:
-        asked = wording.counted(len(judging.pools), "question")
+        asked = format.counted(len(judging.pools), "question")
         output.note(f"{asked} on {', '.join(judging.systems)}; judgements go to {judging.file}.")
         output.note(f"Judge as {judge}: {address}  (Ctrl-C ends it)")
         if open_:
@@ -174,14 +174,14 @@ def _results(judging: Judging, out: Path, format_: str) -> None:
         output.put(output.as_json(record))
     else:
         output.put(
-            f"{wording.counted(pictures, 'picture')} judged for "
-            f"{wording.counted(len(qrels), 'question')}, {relevant:,} of them relevant."
+            f"{format.counted(pictures, 'picture')} judged for "
+            f"{format.counted(len(qrels), 'question')}, {relevant:,} of them relevant."
         )
         for one in agreed:
             kappa = "" if one.kappa is None else f", Cohen's kappa {one.kappa:.2f}"
             output.put(
                 f"{one.first} and {one.second} agree on {100 * one.share:.0f} % of "
-                f"{wording.counted(one.pictures, 'picture')}{kappa}."
+                f"{format.counted(one.pictures, 'picture')}{kappa}."
             )
     if not qrels:
         output.note("Nothing is judged yet.")

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.cli import finding, output, parameters, wording
+from lookalike.cli import format, open_library, output, parameters
 from lookalike.cli.progress import ProgressLine
 from lookalike.errors import UsageError
-from lookalike.settling import settled
+from lookalike.files import settled
 
 if TYPE_CHECKING:
-    from lookalike.atlas.neighbours import Kept
+    from lookalike.embedding_map.neighbourhood import Kept
 
 
 @click.command("map")
@@ -85,8 +85,8 @@ def command(
     lookalike map -o map.html
     lookalike map --by color --color label -o map.png
     """
-    from lookalike.atlas.atlas import draw_up
-    from lookalike.atlas.sprites import sprites
+    from lookalike.embedding_map.build import draw_up
+    from lookalike.embedding_map.sprites import sprites
 
     kind = out.suffix.lower()
     if kind not in (".html", ".htm", ".png"):
@@ -95,7 +95,7 @@ def command(
         raise UsageError(f"cannot draw {out}: there is no folder {out.parent}")
     near = [folder.absolute()] if folder else []
     # Writable, if it is, so that thumbnails are kept for the next map and for the page.
-    with finding.open_library(library or folder, near, read_only=False) as opened:
+    with open_library.open_library(library or folder, near, read_only=False) as opened:
         found = draw_up(
             opened,
             by=by,
@@ -109,11 +109,11 @@ def command(
             packed = sprites(opened, found, most=thumbnails, progress=line.count)
         title = f"{opened.folder.parent.name or 'pictures'}: a map"
     if kind == ".png":
-        from lookalike.figures.map import draw_map
+        from lookalike.viz.map_image import draw_map
 
         draw_map(found, packed, out, title=title)
     else:
-        from lookalike.atlas.html import page
+        from lookalike.viz.map_html import page
 
         text = page(found, packed, title=title)
         with settled(out) as file:
@@ -123,16 +123,16 @@ def command(
     else:
         _report(found.kept, len(found), found.total, found.method, found.by)
     if packed.lost:
-        output.note(f"{wording.counted(packed.lost, 'picture')} could not be read: points only.")
-    output.note(f"Drawn: {out} ({wording.size(out.stat().st_size)})")
+        output.note(f"{format.counted(packed.lost, 'picture')} could not be read: points only.")
+    output.note(f"Drawn: {out} ({format.size(out.stat().st_size)})")
 
 
 def _report(kept: Kept, shown: int, total: int, method: str, by: str) -> None:
     """What is on the map, and how far it can be believed."""
     names = {"tsne": "t-SNE", "pca": "PCA", "umap": "UMAP"}
-    of = f" of {wording.number(total)}" if total > shown else ""
+    of = f" of {format.number(total)}" if total > shown else ""
     rows = [
-        ("pictures", f"{wording.number(shown)}{of}", f"by {by}, laid out by {names[method]}"),
+        ("pictures", f"{format.number(shown)}{of}", f"by {by}, laid out by {names[method]}"),
         ("trustworthiness", f"{kept.trustworthiness:.3f}", "what lies close together is alike"),
         ("continuity", f"{kept.continuity:.3f}", "what is alike lies close together"),
         ("kept", f"{kept.same:.3f}", f"of the {kept.neighbours} nearest neighbours are the same"),

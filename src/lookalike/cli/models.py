@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lookalike.cli import output, parameters, wording
-from lookalike.cli.fetching import FetchLine
+from lookalike.cli import format, output, parameters
+from lookalike.cli.fetch_progress import FetchLine
 
 if TYPE_CHECKING:
     from lookalike.models import Stocked
@@ -24,10 +24,10 @@ def command(ctx: click.Context, format_: str) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    from lookalike.models import stock
-    from lookalike.models.places import models_folder
+    from lookalike.models.cache_dirs import models_folder
+    from lookalike.models.installed import installed_models
 
-    listed = stock()
+    listed = installed_models()
     if format_ == "json":
         folder = str(models_folder())
         document = {"model_dir": folder, "models": [_record(entry) for entry in listed]}
@@ -78,8 +78,8 @@ def _table(listed: list[Stocked]) -> None:
         (
             entry.model.name,
             "yes" if entry.model.words else "",
-            wording.number(entry.model.dim),
-            wording.size(entry.model.bytes),
+            format.number(entry.model.dim),
+            format.size(entry.model.bytes),
             _here(entry),
             entry.model.licence,
             entry.model.source + (f"@{entry.model.revision[:8]}" if entry.model.revision else ""),

@@ -12,7 +12,7 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-MODELS = "LOOKALIKE_MODELS"  # what lookalike.models.places reads
+MODELS = "LOOKALIKE_MODELS"  # what lookalike.models.cache_dirs reads
 
 
 class _Given(click.Path):

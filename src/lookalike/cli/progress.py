@@ -8,7 +8,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, TextIO
 
-from lookalike.cli import output, wording
+from lookalike.cli import format, output
 
 if TYPE_CHECKING:
     from lookalike.indexing.report import Progress
@@ -102,16 +102,16 @@ def line(
     """
     files, seconds = recent
     done, total = progress.done, progress.total
-    speed = f"{wording.rate(files / seconds)} {unit}/s" if files and seconds > 0 else ""
-    failed = f"{wording.number(progress.failed)} failed" if progress.failed else ""
+    speed = f"{format.rate(files / seconds)} {unit}/s" if files and seconds > 0 else ""
+    failed = f"{format.number(progress.failed)} failed" if progress.failed else ""
     if total is None:
-        pieces = [verb, wording.counted(done, "file"), speed, failed]
+        pieces = [verb, format.counted(done, "file"), speed, failed]
         return output.shorten("  ".join(p for p in pieces if p), width)
-    counts = f"{wording.number(done)}/{wording.number(total)}"
+    counts = f"{format.number(done)}/{format.number(total)}"
     percent = f"{100 * done // total if total else 100}%"
     left = ""
     if speed and done < total:
-        left = f"{wording.duration((total - done) * seconds / files)} left"
+        left = f"{format.duration((total - done) * seconds / files)} left"
     bar = _bar(done, total)
     for pieces in (
         [verb, bar, percent, counts, speed, left, failed],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lookalike.cli import finding, output, parameters, wording
+from lookalike.cli import format, open_library, output, parameters
 
 
 @click.command("remove")
@@ -19,6 +19,6 @@ def command(paths: tuple[Path, ...], library: Path | None) -> None:
     --exclude to leave them out.
     """
     near = [path.absolute() for path in paths]
-    with finding.open_library(library, near, read_only=False) as opened:
+    with open_library.open_library(library, near, read_only=False) as opened:
         gone = opened.remove(paths)
-    output.put(f"Forgot {wording.counted(gone, 'picture')}. No file was touched.")
+    output.put(f"Forgot {format.counted(gone, 'picture')}. No file was touched.")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lookalike.cli import ahead, finding, output, parameters, questions, wording
-from lookalike.cli.answers import document, write_hits
+from lookalike.cli import format, open_library, output, parameters, prestart, query_options
+from lookalike.cli.hit_output import document, write_hits
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _BATCH = 1000
 """Questions of a file that are answered together; then their answers are written."""
 
 
-@click.command("search", cls=questions.Question)
+@click.command("search", cls=query_options.Question)
 @click.argument("terms", metavar="TERM...", nargs=-1)
 @click.option(
     "--image", "images", multiple=True, metavar="FILE", help="A picture; '-' reads it from stdin."
@@ -165,21 +165,21 @@ def command(
     if batch is not None:
         if grid or show or format_ not in ("table", "jsonl"):
             raise click.UsageError("--batch writes one JSON object a line, and nothing else")
-        ahead.start_workers(ctx, None)
+        prestart.start_workers(ctx, None)
         if not _answer_all(ctx, batch, library):
             output.note("Nothing found.")
             ctx.exit(1)
         return
-    if ahead.names_a_file((*asked["terms"], *asked["images"], *asked["negatives"])):
-        ahead.start_workers(ctx, 1)
-    query = questions.question(stdin=questions.once(questions.standard_input), **asked)
-    with finding.open_library(library, _near([query])) as opened:
+    if prestart.names_a_file((*asked["terms"], *asked["images"], *asked["negatives"])):
+        prestart.start_workers(ctx, 1)
+    query = query_options.question(stdin=query_options.once(query_options.standard_input), **asked)
+    with open_library.open_library(library, _near([query])) as opened:
         hits = opened.search(query)
     if show and format_ == "table":
         _show(hits)
     write_hits(hits, format_, query=query, null=null)
     if grid is not None:
-        from lookalike.plots import result_grid
+        from lookalike.viz.plots import result_grid
 
         shown = _shown(query)
         parts = [_fractions(term.region) for term in shown]
@@ -227,11 +227,11 @@ def _nothing(query: Query, hits: Hits) -> str:
 
 def _answer_all(ctx: click.Context, batch: str, library: Path | None) -> int:
     """Answer the questions of a file, one JSON object a line; how many had hits."""
-    lines = questions.read_batch(batch)
+    lines = query_options.read_batch(batch)
     made = [_query(ctx, line) for line in lines]
     queries = [query for query in made if not isinstance(query, str)]
     found = failed = 0
-    with finding.open_library(library, _near(queries)) as opened:
+    with open_library.open_library(library, _near(queries)) as opened:
         for start in range(0, len(lines), _BATCH):
             some = slice(start, start + _BATCH)
             for record in _answered(opened, lines[some], made[some]):
@@ -240,14 +240,14 @@ def _answer_all(ctx: click.Context, batch: str, library: Path | None) -> int:
                 failed += "failure" in record
     if failed:
         output.note(
-            f"{wording.number(failed)} of {wording.counted(len(lines), 'question')} could not be "
+            f"{format.number(failed)} of {format.counted(len(lines), 'question')} could not be "
             'answered: "failure" says why.'
         )
     return found
 
 
 def _answered(
-    library: Library, lines: Sequence[questions.Line], made: Sequence[Query | str]
+    library: Library, lines: Sequence[query_options.Line], made: Sequence[Query | str]
 ) -> list[dict[str, Any]]:
     answers = iter(library.search_batch([query for query in made if not isinstance(query, str)]))
     records: list[dict[str, Any]] = []
@@ -263,7 +263,7 @@ def _answered(
     return records
 
 
-def _query(ctx: click.Context, line: questions.Line) -> Query | str:
+def _query(ctx: click.Context, line: query_options.Line) -> Query | str:
     """The question of a line, or why it is none. Its flags go before those of the command line."""
     if line.failure:
         return line.failure
@@ -278,7 +278,7 @@ def _query(ctx: click.Context, line: questions.Line) -> Query | str:
             wrong = next(p.opts[0] for p in own.command.params if p.name in given - _FLAGS)
             return f"{wrong} does not belong to one question: give it once, beside --batch"
         asked = {name: (own if name in given else ctx).params[name] for name in _FLAGS}
-        return questions.question(stdin=None, **asked)
+        return query_options.question(stdin=None, **asked)
     except click.UsageError as error:
         return error.format_message()
     except UsageError as error:
@@ -286,14 +286,14 @@ def _query(ctx: click.Context, line: questions.Line) -> Query | str:
 
 
 def _show(hits: Hits) -> None:
-    from lookalike.cli import pictures
-    from lookalike.plots import thumbnails
+    from lookalike.cli import terminal_images
+    from lookalike.viz.plots import thumbnails
 
-    how = pictures.protocol(os.environ) if output.is_terminal(sys.stdout) else None
+    how = terminal_images.protocol(os.environ) if output.is_terminal(sys.stdout) else None
     if how is None:
         output.note("This terminal is not known to show pictures; --grid OUT.png draws them.")
     elif hits.hits:
         # A column is about eight pixels wide; no terminal tells it without being asked.
         width = 8 * shutil.get_terminal_size().columns
-        row = pictures.strip(thumbnails([hit.file for hit in hits.hits]), width)
-        output.put_raw(pictures.escape(row, how))
+        row = terminal_images.strip(thumbnails([hit.file for hit in hits.hits]), width)
+        output.put_raw(terminal_images.escape(row, how))

@@ -9,13 +9,13 @@ from urllib.parse import quote
 
 import click
 
-from lookalike.cli import finding, output, parameters, wording
+from lookalike.cli import format, open_library, output, parameters
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from lookalike.library import Info
-    from lookalike.web.settings import Settings
+    from lookalike.server.settings import Settings
 
 _COOKIE = re.compile(r"[!#-+\--:<-\[\]-~]+")
 """What a cookie can hold (RFC 6265)."""
@@ -163,13 +163,13 @@ def command(
     lookalike serve ~/Pictures --writable
     lookalike serve /srv/shop --host 0.0.0.0 --workers 4
     """
-    from lookalike.images.needs import Limits
-    from lookalike.images.starting import available_cores
+    from lookalike.images.pixel_spec import Limits
     from lookalike.library import Library
-    from lookalike.web.serving import Serving, at_once, is_local, listening, serve
-    from lookalike.web.settings import Settings
+    from lookalike.server.run import Serving, at_once, is_local, listening, serve
+    from lookalike.server.settings import Settings
+    from lookalike.workers.worker_process import available_cores
 
-    folder = finding.locate(library)
+    folder = open_library.locate(library)
     with Library.open(
         folder, read_only=True, device=device
     ) as opened:  # a wrong one is said at once
@@ -250,10 +250,10 @@ def _reach(settings: Settings, hosts: tuple[str, ...]) -> str:
 
 def _box(info: Info, entrance: str, reach: str) -> str:
     """What stands in the terminal while it runs."""
-    name = finding.named_by(info.folder)
-    place = finding.shown(name)
+    name = open_library.named_by(info.folder)
+    place = open_library.shown(name)
     lines = [
-        f"{wording.counted(info.images, 'picture')} of "
+        f"{format.counted(info.images, 'picture')} of "
         f"{output.printable(str(name.absolute()) if place == '.' else place)}",
         entrance,
         output.printable(f"{reach} Ctrl-C ends it."),

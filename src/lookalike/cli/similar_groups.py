@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.cli import finding, groups, output, parameters
+from lookalike.cli import duplicate_output, open_library, output, parameters
 
 if TYPE_CHECKING:
     from lookalike.vectors.calibration import Relevance
@@ -50,12 +50,12 @@ def command(
     """
     format_ = parameters.chosen_format(format_, null)
     near = [path.absolute() for path in paths]
-    with finding.open_library(library, near) as opened:
+    with open_library.open_library(library, near) as opened:
         found = opened.similar_groups(
             paths, by=by, min_relevance=min_relevance, min_similarity=min_similarity
         )
-    groups.write(found, format_, null=null)
+    duplicate_output.write(found, format_, null=null)
     if not found.groups:
         output.note("No similar pictures found.")
         ctx.exit(1)
-    output.aside(groups.summary(found, "similar pictures"))
+    output.aside(duplicate_output.summary(found, "similar pictures"))

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from lookalike.cli import finding, output, parameters, wording
-from lookalike.cli.fetching import FetchLine
+from lookalike.cli import format, open_library, output, parameters
+from lookalike.cli.fetch_progress import FetchLine
 from lookalike.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
-    from lookalike.training.own import Learnt
+    from lookalike.metric_learning.linear_metric import Learnt
 
 _WHAT = (
     "`folders` (the first folder of each path), FILE.csv, FILE.csv:COLUMN, or field:NAME of the "
@@ -98,11 +98,11 @@ def command(
     lookalike train shop --labels shop/products.csv:product
     lookalike index shop --with ./my-model
     """
-    from lookalike.charts import learning_chart
-    from lookalike.extractors.table import parse
+    from lookalike.extractors.registry import parse
+    from lookalike.metric_learning.train import Wish, save, train
     from lookalike.models import fetch_ahead
     from lookalike.models.trained import check_place
-    from lookalike.training.own_model import Wish, save, train
+    from lookalike.viz.charts import learning_chart
 
     names = parse(base)
     if len(names) != 1:
@@ -130,7 +130,7 @@ def command(
 
 def document(learnt: Learnt, base: str, out: Path | None) -> dict[str, Any]:
     """What --format json writes; its keys are a promise to scripts."""
-    from lookalike.training.own_model import figures
+    from lookalike.metric_learning.train import figures
 
     return {
         "model": None if out is None else str(out),
@@ -164,7 +164,7 @@ def _table(learnt: Learnt) -> None:
 
 def _counted(counts: tuple[int, int]) -> str:
     pictures, labels = counts
-    return f"{wording.counted(pictures, 'picture')} of {wording.counted(labels, 'label')}"
+    return f"{format.counted(pictures, 'picture')} of {format.counted(labels, 'label')}"
 
 
 def _title(base: str, learnt: Learnt) -> str:
@@ -172,5 +172,5 @@ def _title(base: str, learnt: Learnt) -> str:
 
 
 def _typed(out: Path) -> str:
-    shown = finding.shown(out)
+    shown = open_library.shown(out)
     return shown if Path(shown).is_absolute() else f"./{shown}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from lookalike.client.answers import index, index_check, space
-from lookalike.client.changes import ended, staged
+from lookalike.ann.faiss_index import Progress, quiet
 from lookalike.client.connection import Connection
+from lookalike.client.decode import index, index_check, space
+from lookalike.client.jobs import ended, staged
 from lookalike.errors import UsageError
 from lookalike.indexing.ann import CHECKED, Verdict
-from lookalike.stores.index import Index, IndexCheck, IndexWish
-from lookalike.vectors.ann import Progress, quiet
+from lookalike.stores.ann_index import Index, IndexCheck, IndexWish
 
 
 class Ann:

@@ -10,18 +10,18 @@ from typing import Any, Literal, Self
 from urllib.parse import urlencode
 
 from lookalike.client.ann import Ann
-from lookalike.client.answers import Served, added, answer, duplicates, image, refusal, served
-from lookalike.client.changes import ended, step
-from lookalike.client.changes import words_of as words_of_options
 from lookalike.client.connection import Connection
 from lookalike.client.decisions import Decisions
+from lookalike.client.decode import Served, added, answer, duplicates, image, refusal, served
 from lookalike.client.explanations import Explanations
-from lookalike.client.pictures import Images, ids_below
-from lookalike.client.questions import words_of
+from lookalike.client.images import Images, ids_below
+from lookalike.client.jobs import ended, step
+from lookalike.client.jobs import words_of as words_of_options
+from lookalike.client.query_request import words_of
 from lookalike.client.vectors import Vectors
 from lookalike.duplicates.report import Duplicates, Kind
 from lookalike.errors import Outcome, UsageError
-from lookalike.images.needs import Pixels
+from lookalike.images.pixel_spec import Pixels
 from lookalike.indexing.report import Added, Indexing, ProgressCallback, Promise
 from lookalike.query import Hits, Query
 from lookalike.stores.paths import Paths, several

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from lookalike.client.answers import decided
 from lookalike.client.connection import Connection
-from lookalike.client.pictures import id_of
-from lookalike.duplicates.decisions import Decided
+from lookalike.client.decode import decided
+from lookalike.client.images import id_of
+from lookalike.feedback.judgements import Decided
 from lookalike.stores.records import Decision, DecisionKind
 
 
@@ -29,7 +29,7 @@ class Decisions:
         who: str = "",
     ) -> list[Decision]:
         """Decide something on a picture, and on each of the others with it: see
-        `lookalike.duplicates.decisions.Decisions.add`."""
+        `lookalike.feedback.judgements.Decisions.add`."""
         meant = {**self._meant(kind, picture, others), "who": who}
         document = self._connection.send("POST", "/api/decisions", meant)
         return [decided(one).decision for one in document["decisions"]]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.client.connection import Connection
-from lookalike.client.pictures import id_of
-from lookalike.client.questions import upload
+from lookalike.client.images import id_of
+from lookalike.client.query_request import upload
 from lookalike.query import Picture
 
 

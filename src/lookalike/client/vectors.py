@@ -13,14 +13,14 @@ from urllib.parse import urlencode
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.client.answers import space
-from lookalike.client.changes import ended
+from lookalike.ann.faiss_index import Progress, quiet
 from lookalike.client.connection import Connection, pairs
+from lookalike.client.decode import space
+from lookalike.client.jobs import ended
 from lookalike.errors import UsageError
-from lookalike.indexing.importing import Imported, names_of, open_rows, refuse_odd_numbers
-from lookalike.settling import settled
+from lookalike.files import settled
+from lookalike.indexing.vector_import import Imported, names_of, open_rows, refuse_odd_numbers
 from lookalike.stores.records import DType
-from lookalike.vectors.ann import Progress, quiet
 from lookalike.vectors.similarity import Similarity
 
 MOST_BYTES = 32_000_000

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.duplicates.links import Pair, pair
-from lookalike.stores.contract import Ids, Space, View
+from lookalike.stores.interface import Ids, Space, View
 from lookalike.vectors.hamming import Codes, distances, near_pairs, pack
 from lookalike.vectors.similarity import similarity_matrix
 

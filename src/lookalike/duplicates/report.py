@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from lookalike.stores.contract import Image
+from lookalike.stores.interface import Image
 
 Kind: TypeAlias = Literal["exact", "copies", "near"]
 KINDS: tuple[Kind, ...] = ("exact", "copies", "near")

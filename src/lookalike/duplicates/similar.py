@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from lookalike.duplicates.candidates import HASHES
-from lookalike.duplicates.finding import Found, contents, refused
+from lookalike.duplicates.find_duplicates import Found, contents, refused
+from lookalike.duplicates.grouping import Showing
 from lookalike.duplicates.links import Pair, grouped, pair
 from lookalike.duplicates.report import Duplicates
-from lookalike.duplicates.showing import Showing
 from lookalike.errors import UsageError
-from lookalike.stores.contract import Ids, Space, View
+from lookalike.stores.interface import Ids, Space, View
 from lookalike.stores.records import NO_VECTORS
 from lookalike.vectors.blocks import Floats
 from lookalike.vectors.calibration import RELEVANCES, Background, Relevance

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import Outcome, UsageError
-from lookalike.evaluation.truth import Note, tally
-from lookalike.stores.contract import Ids, Space, View
+from lookalike.evaluation.ground_truth import Note, tally
+from lookalike.stores.interface import Ids, Space, View
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.datasets.edits import EDITS, Edit
 from lookalike.errors import ImageError, Outcome
-from lookalike.extractors.contract import Extractor, space_key
+from lookalike.evaluation.edits import EDITS, Edit
 from lookalike.extractors.extraction import Extraction, Loaded, Task, Vector, extract_each
+from lookalike.extractors.interface import Extractor, space_key
 from lookalike.images.decode import decode
-from lookalike.images.fit import fit
-from lookalike.images.needs import Limits, Needs, Pixels
-from lookalike.images.pool import Pool
+from lookalike.images.pixel_spec import Limits, Needs, Pixels
 from lookalike.images.reading import read
+from lookalike.images.resize import fit
 from lookalike.vectors.similarity import normalise
+from lookalike.workers.pool import Pool
 
 MEASURED = ("tilted-5", "turned-90", "brighter", "crop-10", "jpeg-30", "mirrored")
 """The edits of `datasets.edits` that are measured here."""

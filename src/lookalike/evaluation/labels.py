@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from lookalike.datasets.labelled import read_manifest
 from lookalike.errors import UsageError
 from lookalike.evaluation.collection import Collection
+from lookalike.evaluation.ground_truth import Note, Relevant, Truth, by_labels, note
+from lookalike.evaluation.labelled_folder import read_manifest
 from lookalike.evaluation.trec import Qrels, read_qrels
-from lookalike.evaluation.truth import Note, Relevant, Truth, by_labels, note
-from lookalike.stores.contract import View
+from lookalike.stores.interface import View
 
 FOLDERS = "folders"
 FIELD = "field:"

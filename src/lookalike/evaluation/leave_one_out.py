@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
+from lookalike.evaluation.ground_truth import by_labels, codes
 from lookalike.evaluation.rankings import Vectors, by_vectors, judge
-from lookalike.evaluation.truth import by_labels, codes
 from lookalike.vectors.similarity import Similarity
 
 

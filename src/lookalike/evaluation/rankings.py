@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.evaluation.ground_truth import Relevant, Truth
 from lookalike.evaluation.metrics import (
     LEVELS,
     Ranks,
@@ -20,7 +21,6 @@ from lookalike.evaluation.metrics import (
     recall,
     reciprocal_rank,
 )
-from lookalike.evaluation.truth import Relevant, Truth
 from lookalike.vectors.similarity import Similarity, normalise, similarity_matrix
 
 BLOCK_BYTES = 64 << 20

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
 from lookalike.evaluation.collection import Collection
-from lookalike.evaluation.extracting import file_vectors
+from lookalike.evaluation.file_vectors import file_vectors
+from lookalike.evaluation.ground_truth import Truth
 from lookalike.evaluation.latency import Latency
 from lookalike.evaluation.rankings import (
     Advance,
@@ -22,13 +23,12 @@ from lookalike.evaluation.rankings import (
     by_vectors,
     judge,
 )
-from lookalike.evaluation.spread import Spread, spread
+from lookalike.evaluation.separation import Spread, spread
 from lookalike.evaluation.statistics import Interval, intervals
 from lookalike.evaluation.thresholds import Thresholds
 from lookalike.evaluation.trec import Run
-from lookalike.evaluation.truth import Truth
 from lookalike.library import Library
-from lookalike.stores.contract import Space, View
+from lookalike.stores.interface import Space, View
 
 WHOLE_BYTES = 600 << 20
 """Of vectors that are held to rank all pictures; larger collections are ranked to a depth by the store,

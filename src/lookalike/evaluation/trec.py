@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote
 import numpy as np
 
 from lookalike.errors import UsageError
-from lookalike.settling import settled
+from lookalike.files import settled
 
 Qrels: TypeAlias = dict[str, dict[str, int]]
 """Question → picture → grade; more than 0 is relevant."""

@@ -11,10 +11,10 @@ from threading import Lock
 import numpy as np
 
 from lookalike.errors import LookalikeError
-from lookalike.extractors.contract import Place, Vectors
+from lookalike.extractors.interface import Place, Vectors
 from lookalike.extractors.onnx_graph import with_outputs
 from lookalike.extractors.runtime import RuntimeFacts, Session, run_all
-from lookalike.images.needs import Needs, Pixels
+from lookalike.images.pixel_spec import Needs, Pixels
 from lookalike.vectors.similarity import Similarity
 
 MODEL = Path(__file__).parent / "models" / "lookalike.onnx"

@@ -17,16 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.extractors.contract import Place, Vectors
-from lookalike.extractors.eye import Eye, Tap, check_weights, open_session, revision_of
+from lookalike.extractors.interface import Place, Vectors
 from lookalike.extractors.onnx import read_processor
+from lookalike.extractors.onnx_encoder import Eye, Tap, check_weights, open_session, revision_of
 from lookalike.extractors.onnx_graph import Graph, read_graph, values
 from lookalike.extractors.preprocessing import Preprocessing, read_preprocessing
 from lookalike.extractors.runtime import Array, RuntimeFacts, Session
-from lookalike.extractors.tokens import Tokenizer, read_rules
-from lookalike.images.needs import Needs, Pixels
+from lookalike.extractors.tokenizer import Tokenizer, read_rules
+from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.models.fetch import Progress
 from lookalike.models.files import ModelFiles
-from lookalike.models.obtain import Progress
 from lookalike.models.presets import DEFAULT_CLIP
 from lookalike.models.spec import TOKENIZER_SETTINGS, ModelSpec, parse_spec, read_json
 from lookalike.vectors.similarity import Similarity, normalise

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import ImageError, LookalikeError, Outcome
-from lookalike.extractors.contract import Extractor, Vectors, space_key
-from lookalike.images.needs import Facts, Limits, Needs, Pixels
+from lookalike.extractors.interface import Extractor, Vectors, space_key
+from lookalike.images.pixel_spec import Facts, Limits, Needs, Pixels
 from lookalike.images.scale import crop_box
 
 Vector: TypeAlias = NDArray[np.float32]
@@ -119,7 +119,7 @@ class Extraction:
         return Loaded(digest, Outcome.INDEXED, "", facts, False, vectors, prepared)
 
     def _extract(self, pixels: Pixels) -> tuple[dict[str, Vector], dict[str, Pixels]]:
-        from lookalike.images.fit import fit
+        from lookalike.images.resize import fit
 
         fitted: dict[Needs, Pixels] = {}
 

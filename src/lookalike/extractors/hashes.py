@@ -12,8 +12,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.extractors.contract import Place, Vectors
-from lookalike.images.needs import Needs, Pixels
+from lookalike.extractors.interface import Place, Vectors
+from lookalike.images.pixel_spec import Needs, Pixels
 from lookalike.vectors.similarity import Similarity
 
 _BITS = 64

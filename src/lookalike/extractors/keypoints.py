@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.images.needs import Needs, Pixels
+from lookalike.images.pixel_spec import Needs, Pixels
 
 Detector: TypeAlias = Literal["sift", "orb"]
 """SIFT finds more and tells apart better; ORB is about five times as fast."""

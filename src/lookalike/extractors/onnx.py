@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.extractors.contract import Place, Vectors
-from lookalike.extractors.eye import Eye, Tap, check_weights, open_session, revision_of
-from lookalike.extractors.last_layer import agrees, find_last_layer
+from lookalike.extractors.classifier_head import agrees, find_last_layer
+from lookalike.extractors.interface import Place, Vectors
+from lookalike.extractors.onnx_encoder import Eye, Tap, check_weights, open_session, revision_of
 from lookalike.extractors.onnx_graph import Graph, read_graph
 from lookalike.extractors.preprocessing import Preprocessing, read_preprocessing
 from lookalike.extractors.runtime import RuntimeFacts, Session
-from lookalike.images.needs import Needs, Pixels
+from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.models.fetch import Progress
 from lookalike.models.files import ModelFiles
-from lookalike.models.obtain import Progress
 from lookalike.models.spec import ModelSpec, parse_spec, read_json
 from lookalike.vectors.similarity import Similarity, normalise
 

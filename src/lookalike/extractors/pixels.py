@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lookalike.extractors.contract import Place, Vectors
-from lookalike.images.needs import Needs, Pixels
+from lookalike.extractors.interface import Place, Vectors
+from lookalike.images.pixel_spec import Needs, Pixels
 from lookalike.vectors.similarity import Similarity
 
 _SIDE = 64

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.images.needs import Needs, Pixels, Resample
+from lookalike.images.pixel_spec import Needs, Pixels, Resample
 
 # PIL.Image.Resampling by number. Box is what OpenCV calls area.
 _RESAMPLE: dict[int, Resample] = {

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.extractors.contract import (
+from lookalike.extractors.interface import (
     BOXES,
     Extractor,
     FittedExtractor,
@@ -19,8 +19,8 @@ from lookalike.extractors.contract import (
     Vectors,
     lanes_of,
 )
-from lookalike.extractors.table import REGIONS
-from lookalike.images.needs import Needs, Pixels
+from lookalike.extractors.registry import REGIONS
+from lookalike.images.pixel_spec import Needs, Pixels
 from lookalike.vectors.similarity import Similarity, normalise
 
 GRIDS = ((1, 1.0), (2, 0.6), (3, 0.4))
@@ -100,7 +100,7 @@ class Regions:
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
         """(n, parts · dim); parts that are compared by the cosine have length 1 each."""
-        from lookalike.images.fit import fit  # in the workers, mostly
+        from lookalike.images.resize import fit  # in the workers, mostly
 
         tiles = (fit(tile(image, box), self.whole.needs) for image in images for box in self._boxes)
         made = []

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.cpu import usable_cores
 from lookalike.errors import MissingExtra, UsageError, raise_interrupt
-from lookalike.processors import usable_cores
 
 Array = NDArray[np.generic]
 

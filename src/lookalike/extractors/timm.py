@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from lookalike.errors import MissingExtra, UnknownExtractor, UsageError
-from lookalike.extractors.contract import Place, Vectors
+from lookalike.extractors.interface import Place, Vectors
 from lookalike.extractors.preprocessing import Preprocessing, read_preprocessing
 from lookalike.extractors.runtime import RuntimeFacts
-from lookalike.images.needs import Needs, Pixels
+from lookalike.images.pixel_spec import Needs, Pixels
 from lookalike.vectors.similarity import Similarity, normalise
 
 _RECIPE = "1"

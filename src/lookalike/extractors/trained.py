@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.extractors.contract import Extractor, FittedExtractor, Place, Vectors, lanes_of
-from lookalike.images.needs import Needs, Pixels
+from lookalike.extractors.interface import Extractor, FittedExtractor, Place, Vectors, lanes_of
+from lookalike.images.pixel_spec import Needs, Pixels
 from lookalike.models.trained import TrainedModel, find_trained, read_trained
-from lookalike.vectors.discriminant import Linear
+from lookalike.vectors.lda import Linear
 from lookalike.vectors.similarity import Similarity, normalise
 
 FAMILY = "trained"
@@ -55,7 +55,7 @@ def turned(vectors: NDArray[np.float32], turn: Linear) -> NDArray[np.float32]:
 def load_trained(text: str) -> Trained:
     """The extractor in the folder `text`. Raises UsageError where the folder is damaged, or its base
     extractor is not the one that it was trained on."""
-    from lookalike.extractors.table import load, parse
+    from lookalike.extractors.registry import load, parse
 
     folder = find_trained(text)
     record, arrays = read_trained(folder)

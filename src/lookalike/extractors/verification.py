@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.extractors.keypoints import Detector, Keypoints, detect, directions
-from lookalike.images.needs import Pixels
+from lookalike.images.pixel_spec import Pixels
 
 MIN_INLIERS = 10
 """Matches that must agree. Of 4,906 pictures among the best 50 that were not the original, none has

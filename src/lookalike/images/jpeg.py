@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import ImageError, Outcome
-from lookalike.images.facts import NOTHING, Blocks
-from lookalike.images.needs import Pixels
+from lookalike.images.metadata.facts import NOTHING, Blocks
+from lookalike.images.pixel_spec import Pixels
 
 _EXIF = b"Exif\x00\x00"
 _XMP = b"http://ns.adobe.com/xap/1.0/\x00"

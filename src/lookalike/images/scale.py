@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lookalike.images.needs import Needs
+from lookalike.images.pixel_spec import Needs
 
 WIDEST = 3
 """Pictures beyond 3:1 are cut to 3:1 around the centre: a panorama or a screenshot of a whole page

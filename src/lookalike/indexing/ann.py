@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lookalike.ann.faiss_index import Progress, quiet
 from lookalike.errors import LibraryBusy, MissingExtra, UsageError
-from lookalike.stores.contract import Space, Store
-from lookalike.stores.index import Compared, Index, IndexCheck, IndexWish
-from lookalike.vectors.ann import Progress, quiet
+from lookalike.stores.ann_index import Compared, Index, IndexCheck, IndexWish
+from lookalike.stores.interface import Space, Store
 
 LARGE_BYTES = 128 << 20
 """Of vectors from which exact search takes some 10 ms, at the memory's 10 to 15 GB/s; from there on a

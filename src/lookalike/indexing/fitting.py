@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lookalike.errors import Outcome, UsageError
-from lookalike.extractors.contract import Extractor, FittedExtractor
 from lookalike.extractors.extraction import Extraction, Task
-from lookalike.extractors.reduced import Reduced
-from lookalike.images.find import find
-from lookalike.images.needs import Pixels
-from lookalike.images.pool import Pool
+from lookalike.extractors.interface import Extractor, FittedExtractor
+from lookalike.extractors.pca_extractor import Reduced
+from lookalike.images.pixel_spec import Pixels
+from lookalike.images.walk import find
 from lookalike.indexing.report import Indexing
-from lookalike.stores.contract import Space
+from lookalike.stores.interface import Space
+from lookalike.workers.pool import Pool
 
 SAMPLE = (
     512  # pictures; a visual vocabulary needs some 100,000 keypoints and a picture has hundreds

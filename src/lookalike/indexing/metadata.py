@@ -14,7 +14,7 @@ from typing import Any, TextIO, TypeAlias
 
 from lookalike.errors import UsageError
 from lookalike.indexing.sidecars import refuse_constant
-from lookalike.stores.contract import Root, Store, View, Writer
+from lookalike.stores.interface import Root, Store, View, Writer
 
 CHUNK = 900  # rows a transaction
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lookalike.images.find import Found
 from lookalike.images.sniff import PICTURE_ENDINGS
-from lookalike.stores.contract import Root, Sidecars
+from lookalike.images.walk import Found
+from lookalike.stores.interface import Root, Sidecars
 
 MAX_BYTES = 1 << 20
 """Of a sidecar: a larger file of that name is something else."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lookalike.errors import UsageError
-from lookalike.stores.contract import Root, Writer
+from lookalike.stores.interface import Root, Writer
 from lookalike.stores.paths import within
 
 

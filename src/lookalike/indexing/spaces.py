@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lookalike.errors import Outcome, UsageError
-from lookalike.extractors.contract import BOXES, Extractor, FittedExtractor, space_key
-from lookalike.stores.contract import Space, Store, Writer
+from lookalike.extractors.interface import BOXES, Extractor, FittedExtractor, space_key
+from lookalike.stores.interface import Space, Store, Writer
 
 
 def space_to_add(extractor: Extractor, spaces: Sequence[Space], *, normalise: bool) -> Space:

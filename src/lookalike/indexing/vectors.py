@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from lookalike.ann.faiss_index import Progress, quiet
 from lookalike.indexing.ann import Ann
-from lookalike.indexing.exporting import Form, Outline, pour_out, take_out
-from lookalike.indexing.importing import Imported, bring_in
-from lookalike.stores.contract import Store
+from lookalike.indexing.vector_export import Form, Outline, pour_out, take_out
+from lookalike.indexing.vector_import import Imported, bring_in
+from lookalike.stores.interface import Store
 from lookalike.stores.records import DType
-from lookalike.vectors.ann import Progress, quiet
 from lookalike.vectors.similarity import Similarity
 
 

@@ -3,11 +3,11 @@
 Nothing here loads a runtime: listing the models and seeing what is cached costs milliseconds.
 """
 
+from lookalike.models.fetch import Fetching, cached, fetch_files
 from lookalike.models.files import ModelFiles, Wanted
-from lookalike.models.obtain import Fetching, cached, obtain
+from lookalike.models.installed import Stocked, fetch_ahead, fetch_model, installed_models
 from lookalike.models.presets import MODELS
 from lookalike.models.record import Model
-from lookalike.models.stock import Stocked, fetch_ahead, fetch_model, stock
 
 __all__ = [
     "MODELS",
@@ -18,7 +18,7 @@ __all__ = [
     "Wanted",
     "cached",
     "fetch_ahead",
+    "fetch_files",
     "fetch_model",
-    "obtain",
-    "stock",
+    "installed_models",
 ]

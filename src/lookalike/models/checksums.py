@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lookalike.errors import UsageError
-from lookalike.models.places import cache_folder
+from lookalike.models.cache_dirs import cache_folder
 
 _BLOCK = 1 << 20
 

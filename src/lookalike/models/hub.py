@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import quote
 
 from lookalike.errors import UsageError
-from lookalike.models.places import models_folder
+from lookalike.models.cache_dirs import models_folder
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 

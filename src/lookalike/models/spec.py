@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.errors import UnknownExtractor, UsageError
+from lookalike.models.cache_dirs import models_folder
+from lookalike.models.fetch import Progress, fetch_files
 from lookalike.models.files import ModelFiles, Wanted, open_folder
-from lookalike.models.obtain import Progress, obtain
-from lookalike.models.places import models_folder
 from lookalike.models.presets import MODELS
 from lookalike.models.record import Model
 
@@ -72,7 +72,7 @@ class ModelSpec:
         """The files, checked; downloaded first where needed."""
         if self.folder is not None:
             return open_folder(self.folder, wanted)
-        return obtain(
+        return fetch_files(
             self.source,
             wanted,
             revision=self.revision,

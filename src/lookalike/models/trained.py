@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
+from lookalike.models.cache_dirs import models_folder
 from lookalike.models.checksums import hash_file
 from lookalike.models.files import Wanted, open_folder
-from lookalike.models.places import models_folder
 
 RECORD = "lookalike-model.json"
 HEAD = "head.npz"

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 
 from lookalike.errors import UsageError
-from lookalike.stores.contract import Ids, Image, View
+from lookalike.stores.interface import Ids, Image, View
 
 Paths: TypeAlias = Sequence[Path | str] | Path | str
 """Files and folders; one alone need not stand in a list."""

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import Outcome
-from lookalike.extractors.contract import BOXES
-from lookalike.images.needs import Facts
-from lookalike.stores.index import Index
-from lookalike.vectors.reduction import Projection
+from lookalike.extractors.interface import BOXES
+from lookalike.images.pixel_spec import Facts
+from lookalike.stores.ann_index import Index
+from lookalike.vectors.pca import Projection
 from lookalike.vectors.similarity import Similarity
 
 DType: TypeAlias = Literal["f32", "f16"]

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 
 from lookalike.errors import ImageError, Outcome
-from lookalike.images.needs import Limits, Needs, Pixels
+from lookalike.images.pixel_spec import Limits, Needs, Pixels
 
 QUALITY = 85
 """On the demo's catalogue a side of 256 then takes 7 KB; with 92 it takes half as much again, and one
@@ -39,8 +39,8 @@ class Making:
     def __call__(self, wanted: Wanted) -> Made:
         # Imported on use: the parent of the workers decodes nothing.
         from lookalike.images.decode import decode
-        from lookalike.images.fit import fit
         from lookalike.images.reading import read
+        from lookalike.images.resize import fit
 
         needs = Needs(fit="inside", max_side=wanted.side)
         try:

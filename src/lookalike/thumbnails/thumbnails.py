@@ -9,11 +9,11 @@ from itertools import islice
 from pathlib import Path
 
 from lookalike.errors import ImageError, Outcome, UsageError
-from lookalike.images.needs import Limits
-from lookalike.images.pool import Pool
-from lookalike.stores.contract import Image, Store
+from lookalike.images.pixel_spec import Limits
+from lookalike.stores.interface import Image, Store
 from lookalike.thumbnails.kept import InMemory, Key, OnDisk
 from lookalike.thumbnails.making import Made, Making, Wanted, lost, wanted
+from lookalike.workers.pool import Pool
 
 FOLDER = "thumbnails"
 SIDES = (64, 128, 256, 512, 1024)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.processors import usable_cores
+from lookalike.cpu import usable_cores
 from lookalike.vectors.blocks import Floats, Places, as_float32
 from lookalike.vectors.whole_products import HIGHEST, multiply, open_session
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.cpu import usable_cores
 from lookalike.errors import raise_interrupt
-from lookalike.processors import usable_cores
 
 TIMES = 2.0
 """As fast as float32 the 8-bit products must be here: comparing what passes for nothing takes time too."""

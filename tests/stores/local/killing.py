@@ -18,8 +18,8 @@ from types import FrameType
 import numpy as np
 from tests.stores.toys import FACTS, content, entry, space, vector_of
 
-from lookalike.stores.contract import Entry
-from lookalike.stores.local import LocalStore, matrix, upkeep
+from lookalike.stores.interface import Entry
+from lookalike.stores.local import LocalStore, maintenance, vector_file
 from lookalike.stores.local.check import check
 
 FILES = 64
@@ -136,10 +136,10 @@ def live_until(folder: Path, end: int, live: Callable[[Path], None] = life) -> b
 
 def main(place: str) -> None:
     """Prints how many writers were killed, and how many finished."""
-    upkeep.DEAD_AT_LEAST = 10
+    maintenance.DEAD_AT_LEAST = 10
     # A kill does not lose what the system has; only a power cut does. Syncing would take all the time.
-    matrix.sync = lambda descriptor: None
-    matrix.sync_folder = lambda folder: None
+    vector_file.sync = lambda descriptor: None
+    vector_file.sync_folder = lambda folder: None
     undisturbed = Path(place) / "undisturbed"
     moment = Moment(None)
     sys.setprofile(moment)

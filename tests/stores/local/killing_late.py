@@ -16,8 +16,9 @@ import numpy as np
 from tests.stores.local.killing import Moment, live_until
 from tests.stores.toys import content, entry, space, vector_of
 
-from lookalike.stores.index import IndexWish
-from lookalike.stores.local import LocalStore, approximate, index_files, late, matrix, upkeep
+from lookalike.stores.ann_index import IndexWish
+from lookalike.stores.local import LocalStore, maintenance, vector_file
+from lookalike.stores.local.ann import ann_search, delta_index, index_files
 from lookalike.stores.local.check import check
 from lookalike.stores.local.writer import LocalWriter
 
@@ -98,13 +99,13 @@ def text_of(path: str, hash: bytes | None) -> str:
 
 def main(place: str) -> None:
     """Prints how many writers were killed, and after how many of these a late index was in use."""
-    late.STEP = STEP * DIM
-    late.SLICE = 12
-    approximate.MOST = 1.0
-    upkeep.DEAD_AT_LEAST = 100
-    for module in (matrix, index_files):
+    delta_index.STEP = STEP * DIM
+    delta_index.SLICE = 12
+    ann_search.MOST = 1.0
+    maintenance.DEAD_AT_LEAST = 100
+    for module in (vector_file, index_files):
         module.sync_folder = lambda folder: None  # type: ignore[attr-defined]
-    matrix.sync = lambda descriptor: None
+    vector_file.sync = lambda descriptor: None
     moment = Moment(None)
     sys.setprofile(moment)
     life(Path(place) / "undisturbed")

@@ -12,10 +12,11 @@ import pytest
 from tests.stores.test_indexes import COUNT, DIM, KEY, fill, more, pictures, recall
 from tests.stores.toys import Vector, best
 
-from lookalike.stores.index import IndexWish
-from lookalike.stores.local import LocalStore, approximate
-from lookalike.vectors import device, device_lists, inverted, tuning
-from lookalike.vectors.ann import AnnIndex
+from lookalike.ann import gpu, gpu_ivf, ivf_lists, tuning
+from lookalike.ann.faiss_index import AnnIndex
+from lookalike.stores.ann_index import IndexWish
+from lookalike.stores.local import LocalStore
+from lookalike.stores.local.ann import ann_search
 from lookalike.vectors.blocks import Rows
 from lookalike.vectors.similarity import Similarity, normalise
 
@@ -28,8 +29,8 @@ WISH = IndexWish(recipe="PCAR16,IVF32,PQ8x4fs", target=0.8, threads=1)
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalStore]:
     """Whose rows lie in several pieces, and whose index looks at as few lists as reach the recall."""
     monkeypatch.setattr(tuning, "milliseconds", lambda *_, **__: 1.0)
-    monkeypatch.setattr(device, "PART_BYTES", 300 * DIM * 4)
-    monkeypatch.setattr(approximate, "FEW_BYTES", 0)
+    monkeypatch.setattr(gpu, "PART_BYTES", 300 * DIM * 4)
+    monkeypatch.setattr(ann_search, "FEW_BYTES", 0)
     folder = tmp_path / "photos" / ".lookalike"
     LocalStore.create(folder).close()
     with LocalStore.open(folder, device="cpu") as opened:
@@ -41,7 +42,7 @@ def no_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("the processor's index was asked")
 
-    monkeypatch.setattr(approximate, "nearest", refuse)
+    monkeypatch.setattr(ann_search, "nearest", refuse)
 
 
 def index_of(store: LocalStore, *, probe: int) -> AnnIndex:
@@ -137,13 +138,13 @@ def test_under_a_filter_more_lists_are_looked_at(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    real = inverted.probed
+    real = ivf_lists.probed
 
     def noted(index: AnnIndex, queries: Vector, probe: int) -> Rows:
         asked.append(probe)
         return real(index, queries, probe)
 
-    monkeypatch.setattr(inverted, "probed", noted)
+    monkeypatch.setattr(ivf_lists, "probed", noted)
     ids = np.array(fill(store, pictures()))
     store.indexes.build(KEY, WISH)
     index_of(store, probe=2)
@@ -157,7 +158,7 @@ def test_under_a_filter_more_lists_are_looked_at(
 def test_few_that_pass_a_filter_are_all_compared(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(approximate, "FEW_BYTES", 4 * DIM * COUNT // 2)
+    monkeypatch.setattr(ann_search, "FEW_BYTES", 4 * DIM * COUNT // 2)
     ids = fill(store, pictures())
     store.indexes.build(KEY, WISH)
     with store.view() as view:
@@ -178,12 +179,12 @@ def test_lists_are_taken_once_and_anew_from_an_index_that_was_built_anew(
 ) -> None:
     taken: list[int] = []
 
-    def counted(index: AnnIndex) -> inverted.Lists | None:
+    def counted(index: AnnIndex) -> ivf_lists.Lists | None:
         taken.append(index.count)
         return real(index)
 
-    real = inverted.lists_of
-    monkeypatch.setattr(inverted, "lists_of", counted)
+    real = ivf_lists.lists_of
+    monkeypatch.setattr(ivf_lists, "lists_of", counted)
     fill(store, pictures())
     store.indexes.build(KEY, WISH)
     one_by_one(store, pictures(3, seed=9))
@@ -198,9 +199,9 @@ def test_lists_are_taken_once_and_anew_from_an_index_that_was_built_anew(
 @pytest.mark.parametrize(
     ("holder", "step"),
     [
-        (device.DeviceRows, "grow"),
-        (device.DeviceRows, "fetched"),
-        (device_lists.DeviceLists, "__init__"),
+        (gpu.DeviceRows, "grow"),
+        (gpu.DeviceRows, "fetched"),
+        (gpu_ivf.DeviceLists, "__init__"),
     ],
 )
 def test_where_the_memory_is_full_the_processor_answers_with_the_index(

@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 from tests.stores.test_indexes import DIM, KEY, fill, more, pictures, recall
 
+from lookalike.ann.faiss_index import AnnIndex
 from lookalike.errors import LibraryBusy, LibraryReadOnly, StorageFull
-from lookalike.stores.contract import Space
-from lookalike.stores.index import Index, IndexWish
-from lookalike.stores.local import LocalStore, index_files, indexes, upkeep
-from lookalike.stores.local.index_files import INDEX_FILE
-from lookalike.vectors.ann import AnnIndex
+from lookalike.stores.ann_index import Index, IndexWish
+from lookalike.stores.interface import Space
+from lookalike.stores.local import LocalStore, maintenance
+from lookalike.stores.local.ann import index_builder, index_files
+from lookalike.stores.local.ann.index_files import INDEX_FILE
 
 QUERY = pictures(1, seed=9)
 
@@ -139,7 +140,7 @@ def test_what_a_killed_building_left_goes_with_the_next_writer_unless_somebody_b
         file.write_bytes(b"large")
     with LocalStore.open(indexed) as store:
         before = index_of(store)
-        with indexes._lock(indexed), store.writer():
+        with index_builder._lock(indexed), store.writer():
             pass
         assert all(file.exists() for file in left)
         with store.writer():
@@ -228,7 +229,7 @@ def test_a_library_that_cannot_be_written_to_is_searched_with_its_index(indexed:
 def test_after_compaction_searches_are_exact_until_the_index_is_built_anew(
     indexed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upkeep, "DEAD_AT_LEAST", 10)
+    monkeypatch.setattr(maintenance, "DEAD_AT_LEAST", 10)
     with LocalStore.open(indexed) as store:
         with store.view() as view:
             view.search(KEY, QUERY, 5)

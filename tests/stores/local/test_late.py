@@ -9,12 +9,13 @@ import pytest
 from tests.stores.test_indexes import DIM, KEY, RECIPES, fill, more, pictures, recall
 from tests.stores.toys import Vector, entry
 
-from lookalike.stores.index import IndexWish
-from lookalike.stores.local import LocalStore, index_files, late
-from lookalike.stores.local.approximate import Ready
-from lookalike.stores.local.catalogue import SpaceRow
+from lookalike.ann.faiss_index import AnnIndex
+from lookalike.stores.ann_index import IndexWish
+from lookalike.stores.local import LocalStore
+from lookalike.stores.local.ann import delta_index, index_files
+from lookalike.stores.local.ann.ann_search import Ready
+from lookalike.stores.local.database import SpaceRow
 from lookalike.stores.local.writer import LocalWriter
-from lookalike.vectors.ann import AnnIndex
 
 LATE = 300
 
@@ -22,7 +23,7 @@ LATE = 300
 @pytest.fixture(autouse=True)
 def early(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fifty vectors are many here."""
-    monkeypatch.setattr(late, "STEP", 50 * DIM)
+    monkeypatch.setattr(delta_index, "STEP", 50 * DIM)
 
 
 @pytest.fixture
@@ -138,8 +139,8 @@ def test_a_new_file_is_worth_a_sixteenth_of_the_last(store: LocalStore) -> None:
 def test_many_are_indexed_over_several_batches_and_the_rest_at_the_end(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(late, "SLICE", 50)
-    monkeypatch.setattr(late, "SLICES", 2)
+    monkeypatch.setattr(delta_index, "SLICE", 50)
+    monkeypatch.setattr(delta_index, "SLICES", 2)
     seen: list[int] = []
     put = index_files.put_late
 
@@ -157,7 +158,7 @@ def test_many_are_indexed_over_several_batches_and_the_rest_at_the_end(
 def test_what_is_removed_or_filtered_out_is_not_found_in_it(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lookalike.stores.local.approximate.FEW_BYTES", 4000)
+    monkeypatch.setattr("lookalike.stores.local.ann.ann_search.FEW_BYTES", 4000)
     ids = more(store, asked(), "late")
     with store.writer() as writer:
         writer.remove(ids[::2])

@@ -11,16 +11,17 @@ from tests.stores.local.test_late import LATE, asked, count, current, put_in, re
 from tests.stores.test_indexes import DIM, KEY, fill, more, pictures
 from tests.stores.toys import Vector
 
+from lookalike.ann.faiss_index import AnnIndex, faiss
 from lookalike.errors import MissingExtra
-from lookalike.stores.index import IndexWish
-from lookalike.stores.local import LocalStore, index_files, late
-from lookalike.vectors.ann import AnnIndex, faiss
+from lookalike.stores.ann_index import IndexWish
+from lookalike.stores.local import LocalStore
+from lookalike.stores.local.ann import delta_index, index_files
 
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalStore:
     """With an index. Fifty vectors are many here."""
-    monkeypatch.setattr(late, "STEP", 50 * DIM)
+    monkeypatch.setattr(delta_index, "STEP", 50 * DIM)
     store = LocalStore.create(tmp_path / ".lookalike")
     fill(store, pictures())
     store.indexes.build(KEY)

@@ -22,9 +22,9 @@ from lookalike.errors import (
     StorageFull,
     UsageError,
 )
-from lookalike.stores.local import LocalStore, catalogue, readers, store
+from lookalike.stores.local import LocalStore, database, reader_pool, store
 from lookalike.stores.local.check import check
-from lookalike.stores.local.finding import size_of
+from lookalike.stores.local.locate import size_of
 from lookalike.stores.local.migrations import MIGRATIONS
 
 
@@ -96,7 +96,7 @@ def test_a_step_that_fails_leaves_the_library_as_it_was(local: LocalStore) -> No
 def test_a_library_that_was_killed_while_it_was_made_is_finished_later(tmp_path: Path) -> None:
     folder = tmp_path / ".lookalike"
     folder.mkdir()
-    catalogue.connect(folder, "create").close()
+    database.connect(folder, "create").close()
     with LocalStore.open(folder) as store:
         begin(store)
         put(store, entry("a.jpg"))
@@ -203,16 +203,16 @@ def test_a_reader_without_rights_sees_what_a_writer_commits(local: LocalStore) -
 def nothing_can_be_made_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a read-only medium; root may write wherever permissions forbid it, so we cannot ask for
     them here. SQLite refuses, and os.access says no."""
-    whole = catalogue.connect
+    whole = database.connect
 
-    def connect(place: Path, access: catalogue.Access) -> sqlite3.Connection:
+    def connect(place: Path, access: database.Access) -> sqlite3.Connection:
         if access != "immutable":
             error = sqlite3.OperationalError("unable to open database file")
             error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
             raise error
         return whole(place, access)
 
-    monkeypatch.setattr("lookalike.stores.local.readers.connect", connect)
+    monkeypatch.setattr("lookalike.stores.local.reader_pool.connect", connect)
     monkeypatch.setattr(store, "writable", lambda place: False)
 
 
@@ -236,17 +236,17 @@ def test_a_library_on_a_full_disk_is_searched(
     """There is no room for the shared memory beside the log, not even 32 KB."""
     [id] = put(local, entry("a.jpg"))
     local.close()
-    connect = catalogue.connect
+    connect = database.connect
     full = True
 
-    def no_room(folder: Path, access: catalogue.Access) -> sqlite3.Connection:
+    def no_room(folder: Path, access: database.Access) -> sqlite3.Connection:
         if full and access != "immutable":
             error = sqlite3.OperationalError("disk I/O error")
             error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
             raise error
         return connect(folder, access)
 
-    for module in (readers, store):
+    for module in (reader_pool, store):
         monkeypatch.setattr(module, "connect", no_room)
     with LocalStore.open(local.folder, read_only=read_only) as opened:
         assert same(stored_vector(opened, id), "a.jpg")

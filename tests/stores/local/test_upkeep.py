@@ -9,7 +9,7 @@ import pytest
 from tests.stores.toys import begin, entry, put, same, space, stored_vector
 
 from lookalike.errors import LibraryDamaged
-from lookalike.stores.local import LocalStore, upkeep
+from lookalike.stores.local import LocalStore, maintenance
 from lookalike.stores.local.check import check
 
 
@@ -40,7 +40,7 @@ def test_vectors_and_ids_lie_in_plain_files_that_anybody_can_read(local: LocalSt
 def test_many_dead_rows_are_compacted_away_and_nothing_else_changes(
     local: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upkeep, "DEAD_AT_LEAST", 10)
+    monkeypatch.setattr(maintenance, "DEAD_AT_LEAST", 10)
     ids = put(local, *(entry(f"{n}.jpg") for n in range(60)))
     with local.writer() as writer:
         writer.put([entry(f"{n}.jpg", f"new {n}") for n in reversed(range(0, 60, 4))])

@@ -13,8 +13,8 @@ import pytest
 from tests.stores.toys import begin, entry, put, same, space, stored_vector
 
 from lookalike.errors import LibraryError, UsageError
-from lookalike.stores.contract import View
-from lookalike.stores.local import LocalStore, upkeep
+from lookalike.stores.interface import View
+from lookalike.stores.local import LocalStore, maintenance
 from lookalike.stores.local.check import check
 
 ONES = np.ones((1, 3), np.float32)
@@ -58,7 +58,7 @@ def test_an_open_view_outlives_a_promotion(local: LocalStore) -> None:
 def test_an_open_view_outlives_a_compaction(
     local: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upkeep, "DEAD_AT_LEAST", 1)
+    monkeypatch.setattr(maintenance, "DEAD_AT_LEAST", 1)
     ids = put(local, *(entry(f"{n}.jpg") for n in range(10)))
     with local.view() as before:
         with local.writer() as writer:
@@ -82,7 +82,7 @@ def test_threads_that_search_while_a_writer_works_see_only_whole_states(
     local: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every state holds pairs: an image and its negative, put and removed together."""
-    monkeypatch.setattr(upkeep, "DEAD_AT_LEAST", 8)
+    monkeypatch.setattr(maintenance, "DEAD_AT_LEAST", 8)
     stop = threading.Event()
     wrong: list[str] = []
     seen: set[int] = set()
@@ -142,7 +142,7 @@ with LocalStore.open(Path(sys.argv[1])) as store:
 def test_another_process_reads_while_this_one_writes(
     local: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upkeep, "DEAD_AT_LEAST", 4)
+    monkeypatch.setattr(maintenance, "DEAD_AT_LEAST", 4)
     reader = subprocess.Popen(
         [sys.executable, "-c", SEARCH_ON, str(local.folder)],
         stdin=subprocess.PIPE,

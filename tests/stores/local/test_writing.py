@@ -11,7 +11,7 @@ import pytest
 from tests.stores.toys import entry, put, same, stored_vector
 
 from lookalike.errors import LibraryBusy
-from lookalike.stores.local import LocalStore, rows
+from lookalike.stores.local import LocalStore, apply_plan
 from lookalike.stores.local.check import check
 
 ROOT = Path(__file__).parents[3]
@@ -73,13 +73,13 @@ def test_an_error_in_the_middle_of_a_batch_leaves_nothing_of_it(
     put(local, entry("a.jpg"))
     with local.writer() as writer:
         with monkeypatch.context() as patch:
-            whole = rows._write_vectors
+            whole = apply_plan._write_vectors
 
             def interrupted(*arguments: object) -> None:
                 whole(*arguments)  # type: ignore[arg-type]
                 raise KeyboardInterrupt
 
-            patch.setattr(rows, "_write_vectors", interrupted)
+            patch.setattr(apply_plan, "_write_vectors", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 writer.put([entry("a.jpg", "changed"), entry("b.jpg")])
         assert set(writer.known(1, ["a.jpg", "b.jpg"])) == {"a.jpg"}

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.images.needs import Needs
+from lookalike.images.pixel_spec import Needs
 
 _HEIGHT, _WIDTH = 48, 96
 _BEATS = 32

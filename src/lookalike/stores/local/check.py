@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.errors import LibraryError
-from lookalike.stores.local.catalogue import SpaceRow, space_rows, translated, writable
-from lookalike.stores.local.matrix import Matrix, map_matrix, row_bytes
-from lookalike.stores.local.readers import Readers
+from lookalike.stores.local.database import SpaceRow, space_rows, translated, writable
+from lookalike.stores.local.reader_pool import Readers
+from lookalike.stores.local.vector_file import Matrix, map_matrix, row_bytes
 from lookalike.vectors.blocks import Rows
 
 BLOCK_BYTES = 16 << 20

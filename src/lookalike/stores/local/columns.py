@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.stores.filters import Value
-from lookalike.stores.local.catalogue import chunks, transaction
-from lookalike.stores.local.descriptions import fields, merged
-from lookalike.stores.local.names import decode_path
+from lookalike.stores.local.database import chunks, transaction
+from lookalike.stores.local.metadata_merge import fields, merged
+from lookalike.stores.local.path_encoding import decode_path
 
 SHIFT = 10
 BLOCK = 1 << SHIFT

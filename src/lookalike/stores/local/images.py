@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lookalike.errors import Outcome
-from lookalike.stores.contract import Image, Shown
-from lookalike.stores.local.catalogue import chunks, marks
-from lookalike.stores.local.descriptions import merged
-from lookalike.stores.local.names import below, decode_path, encode_path
+from lookalike.stores.interface import Image, Shown
+from lookalike.stores.local.database import chunks, marks
+from lookalike.stores.local.metadata_merge import merged
+from lookalike.stores.local.path_encoding import below, decode_path, encode_path
 
 DESCRIBED = """LEFT JOIN sidecars ON sidecars.image = images.id
     LEFT JOIN metadata ON metadata.image = images.id"""

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lookalike.errors import LibraryBusy, LibraryError
-from lookalike.stores.local.catalogue import translated
-from lookalike.stores.local.names import plain_text
+from lookalike.stores.local.database import translated
+from lookalike.stores.local.path_encoding import plain_text
 
 LOCK = "writer.lock"
 HOLDER = "writer.txt"

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.errors import UsageError
-from lookalike.stores.local.captions import update_captions
-from lookalike.stores.local.catalogue import chunks, marks, transaction, translated
 from lookalike.stores.local.columns import mark_stale
-from lookalike.stores.local.descriptions import json_of
-from lookalike.stores.local.names import below, decode_path, encode_path
+from lookalike.stores.local.database import chunks, marks, transaction, translated
+from lookalike.stores.local.full_text import update_captions
+from lookalike.stores.local.metadata_merge import json_of
+from lookalike.stores.local.path_encoding import below, decode_path, encode_path
 
 
 class LocalSidecars:

@@ -1,177 +1,301 @@
-"""Columns of one state of the catalogue, in memory, shared by all views of that state."""
+"""One consistent state of the library, for reading."""
 
 from __future__ import annotations
 
 import sqlite3
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.stores.contract import Ids
-from lookalike.stores.filters import OF_THE_FILE, OF_THE_PICTURE, FieldFacts
-from lookalike.stores.local.assembling import Builder, Column, Texts
-from lookalike.stores.local.catalogue import changes
-from lookalike.stores.local.columns import (
-    BLOCK,
-    SHIFT,
-    Field,
-    Part,
-    field_ids,
-    packed_parts,
-    parts_of,
-    unpack_codes,
-    unpack_more,
-    unpack_numbers,
+from lookalike.errors import Outcome, UsageError
+from lookalike.extractors.interface import BOXES
+from lookalike.stores.interface import (
+    Decision,
+    DecisionKind,
+    Ids,
+    Image,
+    Known,
+    Neighbours,
+    Root,
+    Shown,
+    Space,
 )
-from lookalike.stores.local.names import decode_path
+from lookalike.stores.local import feedback, images
+from lookalike.stores.local.ann.index_cache import Shelf
+from lookalike.stores.local.content_lookup import known, twins
+from lookalike.stores.local.database import SpaceRow, changes, marks, translated
+from lookalike.stores.local.images import IMAGE_COLUMNS, image_from
+from lookalike.stores.local.path_encoding import load_root
+from lookalike.stores.local.vector_file import Matrix, damaged, row_bytes
+from lookalike.vectors.blocks import Rows
+from lookalike.vectors.multi_vector import nearest
+from lookalike.vectors.similarity import Similarity
 
-KEPT_BYTES = 256 << 20
-"""Of columns that stay in memory: about thirty of a million images."""
+if TYPE_CHECKING:
+    from lookalike.stores.filters import FieldFacts
+    from lookalike.stores.local.column_cache import Snapshot
+    from lookalike.stores.local.full_text import Scores
+    from lookalike.stores.local.gpu_cache import Cards
 
-SCANNED = 64
-"""Blocks of paths that are looked at together. Paths are not kept as a column: they would take a
-hundred bytes an image."""
 
+class LocalView:
+    """See `View`. Holds one read transaction, and the maps of the state it saw, so that a writer
+    who commits, compacts or promotes meanwhile changes nothing here."""
 
-class Snapshot:
-    """The columns of one state, loaded when they are first asked for."""
-
-    def __init__(self, connection: sqlite3.Connection, state: int) -> None:
-        self.state = state
-        rows = connection.execute("SELECT block, stale FROM blocks ORDER BY block").fetchall()
-        self.blocks = np.array([block for block, _ in rows], np.int64)
-        self._stale = [block for block, stale in rows if stale]
-        self._place = {int(block): place for place, block in enumerate(self.blocks)}
-        self._ids = field_ids(connection)
-        self._fresh: dict[int, dict[Field, Part]] | None = None
-        self._columns: dict[Field, tuple[Column, int]] = {}
-        self._indexed: NDArray[np.bool_] | None = None
-        self.facts: dict[Field, FieldFacts] = {}
-        self._lock = threading.Lock()
+    def __init__(
+        self,
+        folder: Path,
+        connection: sqlite3.Connection,
+        spaces: Mapping[str, SpaceRow],
+        matrices: Mapping[int, Matrix],
+        fitted: Mapping[int, Mapping[str, NDArray[np.generic]]],
+        snapshot: Callable[[sqlite3.Connection], Snapshot],
+        shelf: Shelf,
+        cards: Cards | None,
+        place: Hashable,
+    ) -> None:
+        self._folder = folder
+        self._connection = connection
+        self._spaces = spaces
+        self._matrices = matrices
+        self._fitted = fitted
+        self._snapshot = snapshot
+        self._shelf = shelf
+        self._cards = cards
+        self._place = place
+        self._cursors: list[sqlite3.Cursor] = []
 
     @property
-    def count(self) -> int:
-        """How many positions there are."""
-        return len(self.blocks) * BLOCK
+    def version(self) -> Hashable:
+        with translated(self._folder):
+            changed = changes(self._connection), feedback.times(self._connection)
+            roots = self._connection.execute("SELECT id, path FROM roots ORDER BY id").fetchall()
+        spaces = tuple(self._spaces.values())
+        return self._place, changed, tuple(roots), spaces, tuple(map(self._shelf.stamp, spaces))
 
-    def ids(self, mask: NDArray[np.bool_]) -> Ids:
-        """Ids of the images at the positions that are set, rising."""
-        positions = np.flatnonzero(mask)
-        found: Ids = (self.blocks[positions >> SHIFT] << SHIFT) + (positions & (BLOCK - 1))
+    def roots(self) -> list[Root]:
+        with translated(self._folder):
+            rows = self._connection.execute("SELECT id, path, relative FROM roots ORDER BY id")
+            home = self._folder.parent
+            return [Root(row[0], load_root(row[1], row[2], home)) for row in rows]
+
+    def spaces(self) -> list[Space]:
+        return [
+            Space(
+                key=row.key,
+                name=row.name,
+                revision=row.revision,
+                dim=row.dim,
+                similarity=row.similarity,
+                dtype=row.dtype,
+                normalised=bool(row.normalised),
+                current=bool(row.current),
+                count=row.rows - row.dead,
+                bytes=row.rows * (row_bytes(row) + 8),
+                fitted=self._fitted.get(row.id),
+                index=self._shelf.facts(row),
+            )
+            for row in self._spaces.values()
+        ]
+
+    def search(
+        self,
+        space: str,
+        queries: NDArray[np.float32],
+        k: int,
+        *,
+        similarity: Similarity | None = None,
+        among: Ids | None = None,
+        exact: bool = False,
+    ) -> Neighbours:
+        """See `View`. Equal similarities come by rising id; where the last place falls among equal
+        ones, those stored first get it, which are the lower ids unless an image changed."""
+        row, matrix = self.raw(space)
+        rows = None
+        if among is not None:
+            # Not np.unique, which imports numpy.ma at its first call: 50 ms of a cold search.
+            rows = np.sort(matrix.rows_of(np.sort(np.asarray(among, np.int64))))
+            rows = rows[(rows >= 0) & (np.diff(rows, prepend=-1) > 0)]
+        similarity = similarity or row.similarity
+        index = None if exact else self._shelf.ready(row, matrix)
+        if self._cards is not None and self.parts(row) == 1:
+            best = self._cards.nearest(
+                row, matrix, queries, k, similarity=similarity, rows=rows, ready=index
+            )
+            if best is not None:
+                return self._neighbours(matrix, *best[:2], parts=None, exact=best[2])
+        if index is not None:
+            from lookalike.stores.local.ann import ann_search
+
+            some = ann_search.nearest(
+                index,
+                matrix,
+                queries,
+                k,
+                similarity=similarity,
+                rows=rows,
+                normalised=bool(row.normalised),
+            )
+            if some is not None:
+                return self._neighbours(matrix, *some, parts=None, exact=False)
+        found, similarities, parts = nearest(
+            matrix.vectors,
+            queries,
+            k,
+            similarity=similarity,
+            rows=rows,
+            dead=matrix.dead if rows is None else None,  # rows_of left them out
+            normalised=bool(row.normalised),
+            parts=self.parts(row),
+        )
+        named = None if self._boxes(row) is None else parts
+        return self._neighbours(matrix, found, similarities, parts=named, exact=True)
+
+    def _neighbours(
+        self,
+        matrix: Matrix,
+        found: Rows,
+        similarities: NDArray[np.float32],
+        *,
+        parts: NDArray[np.int64] | None,
+        exact: bool,
+    ) -> Neighbours:
+        """Rows as images; equal ones by rising id."""
+        ids = np.full(found.shape, -1, np.int64)
+        ids[found >= 0] = matrix.ids[found[found >= 0]]
+        if matrix.ordered < len(matrix.ids):
+            order = np.lexsort((ids, -similarities), axis=-1)
+            ids = np.take_along_axis(ids, order, axis=-1)
+            similarities = np.take_along_axis(similarities, order, axis=-1)
+            parts = None if parts is None else np.take_along_axis(parts, order, axis=-1)
+        return Neighbours(ids, similarities, exact, parts)
+
+    def vectors(self, space: str, ids: Ids) -> NDArray[np.float32]:
+        row, matrix = self.raw(space)
+        rows = matrix.rows_of(np.asarray(ids, np.int64))
+        boxes = self._boxes(row)
+        width = row.dim if boxes is None else row.dim // len(boxes)
+        found = np.full((len(rows), width), np.nan, np.float32)
+        found[rows >= 0] = matrix.vectors[rows[rows >= 0], :width]
         return found
 
-    def names(self, connection: sqlite3.Connection) -> dict[str, Field]:
-        """What each name means: the metadata of that name before the file's own, which is then
-        called "file.…". Those of the metadata come first."""
-        given = {name for name, of_file in self._ids if not of_file}
-        for parts in self._unpacked(connection).values():
-            given |= {name for name, of_file in parts if not of_file}
-        names = {
-            name: (name, False) for name in [*sorted(given - {*OF_THE_PICTURE}), *OF_THE_PICTURE]
-        }
-        for name in OF_THE_FILE:
-            names[f"file.{name}" if name in given else name] = (name, True)
-        return names
+    def select(self, where: str) -> Ids:
+        from lookalike.stores.local.filter_eval import (
+            select,  # a search without a filter need not wait
+        )
 
-    def column(self, connection: sqlite3.Connection, field: Field) -> Column:
-        """The column of a field; empty if nothing has a value."""
-        with self._lock:
-            kept = self._columns.pop(field, None)
-        column, size = kept or _with_bytes(self._load(connection, field))
-        with self._lock:
-            self._columns[field] = column, size  # at the end: the one used last
-            while sum(size for _, size in self._columns.values()) > KEPT_BYTES:
-                del self._columns[next(iter(self._columns))]
-        return column
+        with translated(self._folder):
+            return select(self._connection, self._snapshot(self._connection), where)
 
-    def scanned(
-        self, connection: sqlite3.Connection, name: str, *, ordered: bool
-    ) -> Iterator[Texts]:
-        """The paths or names of all images, in pieces; `ordered`: each with its texts sorted."""
-        for start in range(0, len(self.blocks), SCANNED):
-            blocks = self.blocks[start : start + SCANNED]
-            rows = connection.execute(
-                "SELECT id, path FROM images WHERE id >= ? AND id < ?",
-                (int(blocks[0]) << SHIFT, (int(blocks[-1]) + 1) << SHIFT),
-            ).fetchall()
-            texts = [decode_path(path) for _, path in rows]
-            if name == "name":
-                texts = [path.rpartition("/")[2] for path in texts]
-            ids = np.array([id for id, _ in rows], np.int64)
-            at = np.searchsorted(self.blocks, ids >> SHIFT) * BLOCK + (ids & (BLOCK - 1))
-            if ordered:
-                order = sorted(range(len(texts)), key=texts.__getitem__)
-                texts, at = [texts[i] for i in order], at[order]
-            yield Texts(at, np.arange(len(texts)), texts)
+    def fields(self) -> dict[str, FieldFacts]:
+        from lookalike.stores.local.field_stats import field_facts
 
-    def indexed(self, connection: sqlite3.Connection) -> NDArray[np.bool_]:
-        """(count,) where an indexed image is."""
-        if self._indexed is None:
-            found = np.zeros(self.count, np.bool_)
-            for part in self.column(connection, ("outcome", True)).texts:
-                if "indexed" in part.texts:
-                    found[part.at] = part.codes == part.texts.index("indexed")
-            self._indexed = found
-        return self._indexed
+        with translated(self._folder):
+            return field_facts(self._snapshot(self._connection), self._connection)
 
-    def _unpacked(self, connection: sqlite3.Connection) -> dict[int, dict[Field, Part]]:
-        """The parts of the stale blocks."""
-        if self._fresh is None:
-            self._fresh = {block: parts_of(connection, block) for block in self._stale}
-        return self._fresh
+    def captions(self, words: str, k: int, *, among: Ids | None = None) -> tuple[Ids, Scores]:
+        from lookalike.stores.local.full_text import find_words
 
-    def _load(self, connection: sqlite3.Connection, field: Field) -> Column:
-        """A column of its parts: packed ones, and those of stale blocks."""
-        fresh = self._unpacked(connection)
-        builder = Builder(len(self.blocks))
-        if field in self._ids:
-            for block, numbers, codes, texts, more in packed_parts(connection, self._ids[field]):
-                place = self._place.get(block)
-                if place is None or block in fresh:
-                    continue
-                if numbers is not None:
-                    builder.add_numbers(place, unpack_numbers(numbers))
-                if codes is not None and texts is not None:
-                    builder.add_texts(place, unpack_codes(codes), texts)
-                if more is not None:
-                    builder.add_more(place, unpack_more(more))
-        for block, parts in fresh.items():
-            if part := parts.get(field):
-                place = self._place[block]
-                if part.numbers is not None:
-                    builder.add_numbers(place, part.numbers)
-                if part.codes is not None:
-                    builder.add_texts(place, part.codes, part.texts)
-                builder.add_more(place, part.more)
-        return builder.column()
+        with translated(self._folder):
+            return find_words(self._connection, words, k, among)
 
+    def has_captions(self) -> bool:
+        from lookalike.stores.local.full_text import has_captions
 
-def _with_bytes(column: Column) -> tuple[Column, int]:
-    return column, column.bytes
+        with translated(self._folder):
+            return has_captions(self._connection)
 
+    def sample(self, space: str, count: int) -> Ids:
+        _, matrix = self.raw(space)
+        # Twice as many rows as wanted, so that dead ones hardly make the sample smaller.
+        places = np.linspace(0, len(matrix.ids) - 1, 2 * count).astype(np.int64)
+        rows = places[np.diff(places, prepend=-1) > 0] if len(matrix.ids) else places[:0]
+        alive = rows[~np.isin(rows, matrix.dead)]
+        wanted = np.linspace(0, len(alive) - 1, min(count, len(alive))).astype(np.int64)
+        return np.sort(np.asarray(matrix.ids[alive[wanted]]))
 
-class Columns:
-    """The snapshot of the newest state that was asked for."""
+    def images(self, ids: Iterable[int]) -> dict[int, Image]:
+        with translated(self._folder):
+            return images.images(self._connection, ids)
 
-    def __init__(self) -> None:
-        self._snapshot: Snapshot | None = None
-        self._lock = threading.Lock()
+    def shown(self, ids: Iterable[int]) -> dict[int, Shown]:
+        with translated(self._folder):
+            return images.shown(self._connection, ids)
 
-    def at(self, connection: sqlite3.Connection) -> Snapshot:
-        """The snapshot of the state that this connection's transaction sees."""
-        state = changes(connection)
-        with self._lock:
-            known = self._snapshot
-        if known is not None and known.state == state:
-            return known
-        made = Snapshot(connection, state)
-        with self._lock:
-            if self._snapshot is None or self._snapshot.state < state:
-                self._snapshot = made
-        return made
+    def lookup(self, root: int, path: str) -> Image | None:
+        with translated(self._folder):
+            return images.lookup(self._connection, root, path)
 
-    def clear(self) -> None:
-        with self._lock:
-            self._snapshot = None
+    def known(self, root: int, paths: Sequence[str]) -> dict[str, Known]:
+        with translated(self._folder):
+            return known(self._connection, root, paths)
+
+    def below(self, root: int, folder: str) -> list[Image]:
+        with translated(self._folder):
+            return images.in_folder(self._connection, root, folder)
+
+    def twins(
+        self, size: int, *, hash: bytes | None = None, spaces: Collection[str] = ()
+    ) -> list[Image]:
+        with translated(self._folder):
+            return twins(self._connection, size, hash, spaces)
+
+    def by_hash(self, hash: bytes) -> list[Image]:
+        with translated(self._folder):
+            return images.by_hash(self._connection, hash)
+
+    def repeats(self) -> list[list[int]]:
+        with translated(self._folder):
+            return images.repeats(self._connection)
+
+    def decisions(
+        self, kinds: Iterable[DecisionKind] | None = None, *, about: bytes | None = None
+    ) -> list[Decision]:
+        with translated(self._folder):
+            return feedback.read(self._connection, kinds, about)
+
+    def ledger(self, *, outcomes: Iterable[Outcome] | None = None) -> Iterator[Image]:
+        chosen = [str(outcome) for outcome in (Outcome if outcomes is None else outcomes)]
+        # Said in so many words, SQLite takes the small index of failures and not the whole table.
+        only_failed = "" if Outcome.INDEXED in chosen else "AND outcome <> 'indexed'"
+        with translated(self._folder):
+            cursor = self._connection.execute(
+                f"SELECT {IMAGE_COLUMNS} WHERE outcome IN ({marks(len(chosen))}) {only_failed} "
+                "ORDER BY root, path",
+                chosen,
+            )
+            self._cursors.append(cursor)
+            for row in cursor:
+                yield image_from(row)
+
+    def counts(self) -> dict[Outcome, int]:
+        with translated(self._folder):
+            return images.counts(self._connection)
+
+    def _boxes(self, row: SpaceRow) -> NDArray[np.generic] | None:
+        return self._fitted.get(row.id, {}).get(BOXES)
+
+    def parts(self, row: SpaceRow) -> int:
+        """How many vectors stand in a row of the space."""
+        boxes = self._boxes(row)
+        return 1 if boxes is None else len(boxes)
+
+    def raw(self, key: str) -> tuple[SpaceRow, Matrix]:
+        """A space and its rows as they are stored, for those who build on them."""
+        row = self._spaces.get(key)
+        if row is None:
+            known = ", ".join(self._spaces) or "none yet"
+            raise UsageError(f"no space {key!r} in this library; it has: {known}")
+        matrix = self._matrices.get(row.id)
+        if matrix is None:
+            raise damaged(self._folder, row)
+        return row, matrix
+
+    def close(self) -> None:
+        """End the cursors of ledgers that were left half read: they would keep the old state alive
+        in a connection that another view takes over."""
+        for cursor in self._cursors:
+            cursor.close()

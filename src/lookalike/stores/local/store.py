@@ -15,7 +15,7 @@ from lookalike.errors import (
     NoLibrary,
     UsageError,
 )
-from lookalike.stores.local.catalogue import (
+from lookalike.stores.local.database import (
     CATALOGUE,
     connect,
     read_only,
@@ -29,11 +29,11 @@ from lookalike.stores.local.migrations import (
     migrate,
     refuse_newer,
 )
-from lookalike.stores.local.readers import Readers
-from lookalike.stores.local.view import LocalView
+from lookalike.stores.local.reader_pool import Readers
+from lookalike.stores.local.snapshot import LocalView
 
 if TYPE_CHECKING:
-    from lookalike.stores.local.indexes import LocalIndexes
+    from lookalike.stores.local.ann.index_builder import LocalIndexes
     from lookalike.stores.local.writer import LocalWriter
 
 
@@ -177,7 +177,7 @@ class LocalStore:
     @property
     def indexes(self) -> LocalIndexes:
         """See `Store`."""
-        from lookalike.stores.local.indexes import LocalIndexes
+        from lookalike.stores.local.ann.index_builder import LocalIndexes
 
         return LocalIndexes(self)
 
@@ -197,8 +197,8 @@ class LocalStore:
         self.close()
 
     def _bring_up_to_date(self) -> None:
-        from lookalike.stores.local.derived import Derived
         from lookalike.stores.local.lock import write_lock
+        from lookalike.stores.local.materialized import Derived
 
         if self._read_only:
             raise LibraryReadOnly(

@@ -11,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import LibraryDamaged, UsageError
-from lookalike.stores.contract import Decision, Entry, Image, Known, Root, Space
-from lookalike.stores.local import decisions as decided
-from lookalike.stores.local import upkeep
-from lookalike.stores.local.batch import plan, refuse_nonsense, without_repeats
-from lookalike.stores.local.captions import update_captions
-from lookalike.stores.local.catalogue import (
+from lookalike.stores.interface import Decision, Entry, Image, Known, Root, Space
+from lookalike.stores.local import feedback as decided
+from lookalike.stores.local import maintenance
+from lookalike.stores.local.ann.delta_index import LateIndexer
+from lookalike.stores.local.ann.index_files import stamp as index_stamp
+from lookalike.stores.local.apply_plan import carry_out, count_gone, forget_gone, name_gone
+from lookalike.stores.local.columns import mark_stale
+from lookalike.stores.local.content_lookup import hashes, known, twins
+from lookalike.stores.local.database import (
     SpaceRow,
     chunks,
     marks,
@@ -24,12 +27,12 @@ from lookalike.stores.local.catalogue import (
     transaction,
     translated,
 )
-from lookalike.stores.local.columns import mark_stale
-from lookalike.stores.local.derived import Derived
-from lookalike.stores.local.descriptions import json_of
-from lookalike.stores.local.index_files import stamp as index_stamp
-from lookalike.stores.local.late import LateIndexer
-from lookalike.stores.local.matrix import (
+from lookalike.stores.local.full_text import update_captions
+from lookalike.stores.local.materialized import Derived
+from lookalike.stores.local.metadata_merge import json_of
+from lookalike.stores.local.path_encoding import below, load_root, store_root
+from lookalike.stores.local.sidecars import LocalSidecars
+from lookalike.stores.local.vector_file import (
     directory_name,
     load_fitted,
     make_files,
@@ -37,10 +40,7 @@ from lookalike.stores.local.matrix import (
     space_folder,
     sync_folder,
 )
-from lookalike.stores.local.names import below, load_root, store_root
-from lookalike.stores.local.recognition import hashes, known, twins
-from lookalike.stores.local.rows import carry_out, count_gone, forget_gone, name_gone
-from lookalike.stores.local.sidecars import LocalSidecars
+from lookalike.stores.local.write_plan import plan, refuse_nonsense, without_repeats
 
 
 class LocalWriter:
@@ -56,8 +56,8 @@ class LocalWriter:
         connection.execute("CREATE TEMP TABLE seen (id INTEGER PRIMARY KEY)")
         connection.execute("CREATE TEMP TABLE gone (id INTEGER PRIMARY KEY)")
         connection.execute("CREATE TEMP TABLE stale (image INTEGER, space INTEGER)")
-        self.healed = upkeep.tidy(folder, connection)
-        upkeep.tell_losses(self.healed)
+        self.healed = maintenance.tidy(folder, connection)
+        maintenance.tell_losses(self.healed)
         self._derived = Derived(connection)
         self._late = LateIndexer(folder)
         self._sidecars = LocalSidecars(folder, connection)
@@ -162,7 +162,7 @@ class LocalWriter:
                     for table in ("placements WHERE space", "dead WHERE space", "spaces WHERE id"):
                         self._connection.execute(f"DELETE FROM {table} = ?", (row.id,))  # noqa: S608
                 self._connection.execute("UPDATE spaces SET current = 1 WHERE id = ?", (chosen.id,))
-            upkeep.remove_leftovers(self._folder, self._connection)
+            maintenance.remove_leftovers(self._folder, self._connection)
 
     # Images
 
@@ -194,7 +194,7 @@ class LocalWriter:
                     carry_out(self._folder, self._connection, planned, spaces)
                     ids |= {(step.entry.root, step.entry.path): step.id for step in planned.steps}
                 self._mark(ids.values())
-            upkeep.compact_where_worth_it(self._folder, self._connection)
+            maintenance.compact_where_worth_it(self._folder, self._connection)
             self._derived.pack_when_worth_it()
             self._late.follow(self._indexed())
         return [ids[entry.root, entry.path] for entry in entries]
@@ -223,7 +223,7 @@ class LocalWriter:
                 count = count_gone(self._connection)
                 if not dry_run:
                     forget_gone(self._connection)
-            upkeep.compact_where_worth_it(self._folder, self._connection)
+            maintenance.compact_where_worth_it(self._folder, self._connection)
         return count
 
     def remove(self, ids: Iterable[int]) -> int:
@@ -232,7 +232,7 @@ class LocalWriter:
                 name_gone(self._connection, ids)
                 count = count_gone(self._connection)
                 forget_gone(self._connection)
-            upkeep.compact_where_worth_it(self._folder, self._connection)
+            maintenance.compact_where_worth_it(self._folder, self._connection)
         return count
 
     def set_metadata(self, rows: Mapping[int, Mapping[str, Any]]) -> None:

@@ -1,0 +1,118 @@
+"""How groups of pictures are written, for `duplicates` and `similar-groups`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from lookalike.cli import format, open_library, output
+
+if TYPE_CHECKING:
+    from lookalike.duplicates.report import Duplicates, Group, Member
+
+_FIELDS = (
+    "group",
+    "kind",
+    "keep",
+    "path",
+    "width",
+    "height",
+    "bytes",
+    "similarity",
+    "evidence",
+)
+
+
+def write(found: Duplicates, format_: str, *, null: bool) -> None:
+    """The groups on stdout in one of the formats; `paths` names all but the best of each."""
+    if format_ == "json":
+        output.put(output.as_json(document(found)))
+    elif format_ == "jsonl":
+        for number, group in enumerate(found.groups, start=1):
+            output.put(output.as_json(record(number, group), indent=None))
+    elif format_ == "csv":
+        output.put(output.csv_line(_FIELDS))
+        for row in _rows(found):
+            output.put(output.csv_line(output.flatten(row)))
+    elif format_ == "paths":
+        for group in found.groups:
+            for member in group.members[1:]:
+                output.put_path(open_library.shown(member.file), null=null)
+    elif found.groups:
+        _table(found)
+
+
+def document(found: Duplicates) -> dict[str, Any]:
+    """What --format json writes; its keys are a promise to scripts."""
+    return {
+        "searched": found.searched,
+        "compared": found.compared,
+        "unreadable": found.unreadable,
+        "hidden": found.hidden,
+        "seconds": {stage: round(seconds, 6) for stage, seconds in found.seconds.items()},
+        "groups": [record(number, group) for number, group in enumerate(found.groups, start=1)],
+    }
+
+
+def record(number: int, group: Group) -> dict[str, Any]:
+    """One group of --format json and jsonl; the first of its images is the one to keep."""
+    return {
+        "group": number,
+        "kind": group.kind,
+        "spare_bytes": group.spare,
+        "images": [_image(member, best=member is group.best) for member in group.members],
+    }
+
+
+def _image(member: Member, *, best: bool) -> dict[str, Any]:
+    return {
+        "path": open_library.shown(member.file),
+        "keep": best or member.keep,
+        "kind": member.kind,
+        "similarity": round(member.similarity, 6),
+        "evidence": "" if best else member.evidence,
+        "width": member.image.width,
+        "height": member.image.height,
+        "bytes": member.image.size,
+    }
+
+
+def _rows(found: Duplicates) -> Iterator[dict[str, Any]]:
+    for number, group in enumerate(found.groups, start=1):
+        for member in group.members:
+            image = {"group": number, **_image(member, best=member is group.best)}
+            yield {name: image[name] for name in _FIELDS}
+
+
+def _table(found: Duplicates) -> None:
+    rows = []
+    for number, group in enumerate(found.groups, start=1):
+        for member in group.members:
+            best = member is group.best
+            image = member.image
+            rows.append(
+                [
+                    str(number) if best else "",
+                    "keep" if best or member.keep else member.kind,
+                    f"{image.width}×{image.height}" if image.width else "",
+                    format.size(image.size),
+                    open_library.shown(member.file),
+                    "" if best else member.evidence,
+                ]
+            )
+    output.table(
+        ["group", "", "pixels", "size", "path", "why"], rows, right="rlrr", stretch=(4, 5), prose=5
+    )
+
+
+def summary(found: Duplicates, what: str) -> str:
+    """One line on what was found."""
+    groups = format.counted(len(found.groups), f"group of {what}", f"groups of {what}")
+    more = sum(len(group.members) - 1 for group in found.groups)
+    spare = format.size(sum(group.spare for group in found.groups))
+    among = format.counted(found.searched, "picture")
+    took = format.duration(found.seconds.get("total", 0.0))
+    return (
+        f"{groups} among {among} in {took}; "
+        f"without {format.counted(more, 'file')} of them {spare} would be free"
+    )

@@ -1,0 +1,58 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lookalike.vectors.pca import Projection
+
+
+def number(value: int) -> str:
+    """1204 → "1,204"."""
+    return f"{value:,}"
+
+
+def counted(value: int, thing: str, things: str | None = None) -> str:
+    """(1, "picture") → "1 picture"; (0, "picture") → "0 pictures"."""
+    return f"{number(value)} {thing if value == 1 else things or thing + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that suits it: "4 ms", "12.3 s", "7 min", "2 h 05 min"."""
+    if seconds < 0.0995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 99.5:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def rate(value: float) -> str:
+    """How many a second: "6.6", "66", "1,204"."""
+    return f"{value:.1f}" if value < 9.95 else f"{value:,.0f}"
+
+
+def retained(projection: Projection) -> str:
+    """Of a space of shortened vectors: how many numbers are left, and how much they hold."""
+    return (
+        f"{number(projection.kept)} of {number(projection.whole)} numbers are kept, which hold "
+        f"{projection.retained:.1%} of the variance"
+    )
+
+
+def similarity(value: float) -> str:
+    """Three decimals; never "-0.000"."""
+    return f"{round(value, 3) + 0.0:.3f}"
+
+
+def size(bytes_: float) -> str:
+    """Bytes in decimal units, as file managers and disks show them: "23 MB", "1.4 GB"."""
+    units = ["bytes", "KB", "MB", "GB", "TB"]
+    while bytes_ >= 999.5 and len(units) > 1:
+        bytes_ /= 1000
+        del units[0]
+    whole = units[0] == "bytes" or bytes_ >= 9.95
+    return f"{bytes_:,.0f} {units[0]}" if whole else f"{bytes_:.1f} {units[0]}"

@@ -1,0 +1,111 @@
+"""Pictures in the terminal itself, where it is known to show them."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from lookalike.images.pixel_spec import Pixels
+
+Protocol: TypeAlias = Literal["kitty", "iterm2", "sixel"]
+
+HEIGHT = 120  # pixels: five lines of text or so, and a row of ten fits a wide window
+_GAP = 8
+_CHUNK = 4096  # bytes of base64 in one escape sequence: the most that kitty's protocol allows
+_COLOURS = 255  # a sixel terminal has 256 registers
+
+
+def protocol(env: Mapping[str, str]) -> Protocol | None:
+    """How this terminal takes pictures, by its environment alone: asking it could leave rubbish on
+    the screen. None inside tmux and screen, which swallow such sequences."""
+    term, program = env.get("TERM", ""), env.get("TERM_PROGRAM", "")
+    if term.startswith(("screen", "tmux")) or "TMUX" in env:
+        return None
+    if "kitty" in term or "ghostty" in term or program == "ghostty":
+        return "kitty"
+    if program in ("iTerm.app", "WezTerm", "mintty"):
+        return "iterm2"
+    if "sixel" in term or term.startswith(("foot", "mlterm")):
+        return "sixel"
+    return None
+
+
+def strip(thumbnails: Sequence[Pixels | None], width: int) -> Pixels:
+    """Thumbnails in a row, (HEIGHT, at most `width`, 3) uint8 on white; those that do not fit are
+    left out, those that cannot be shown are grey."""
+    import numpy as np
+    from PIL import Image
+
+    pieces: list[Pixels] = []
+    used = 0
+    for thumbnail in thumbnails:
+        if thumbnail is None:
+            piece = np.full((HEIGHT, HEIGHT, 3), 0xE5, np.uint8)
+        else:
+            across = max(1, round(thumbnail.shape[1] * HEIGHT / thumbnail.shape[0]))
+            piece = np.asarray(Image.fromarray(thumbnail).resize((across, HEIGHT)))
+        used += piece.shape[1] + _GAP
+        if used > width + _GAP and pieces:
+            break
+        pieces += [piece[:, :width], np.full((HEIGHT, _GAP, 3), 255, np.uint8)]
+    return np.hstack(pieces[:-1])
+
+
+def escape(pixels: Pixels, how: Protocol) -> str:
+    """The text that shows RGB pixels (h, w, 3) uint8 on a terminal of that protocol."""
+    if how == "sixel":
+        return _sixel(pixels)
+    data = base64.b64encode(_png(pixels)).decode()
+    if how == "iterm2":  # https://iterm2.com/documentation-images.html
+        return f"\x1b]1337;File=inline=1:{data}\x07\n"
+    # https://sw.kovidgoyal.net/kitty/graphics-protocol/
+    parts = [data[at : at + _CHUNK] for at in range(0, len(data), _CHUNK)]
+    texts = []
+    for at, part in enumerate(parts):
+        keys = f"a=T,f=100,q=2,m={int(at < len(parts) - 1)}" if at == 0 else ""
+        keys = keys or f"m={int(at < len(parts) - 1)}"
+        texts.append(f"\x1b_G{keys};{part}\x1b\\")
+    return "".join(texts) + "\n"
+
+
+def _png(pixels: Pixels) -> bytes:
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, format="PNG")
+    return out.getvalue()
+
+
+def _sixel(pixels: Pixels) -> str:
+    """DEC's format: bands of six rows, each colour of a band drawn in one pass
+    (https://vt100.net/docs/vt3xx-gp/chapter14.html)."""
+    import numpy as np
+    from PIL import Image
+
+    image = Image.fromarray(pixels).quantize(_COLOURS)
+    indices = np.asarray(image)
+    palette = np.array(image.getpalette(), np.int64).reshape(-1, 3) * 100 // 255
+    used = np.unique(indices)
+    out = [f'\x1bPq"1;1;{indices.shape[1]};{indices.shape[0]}']
+    out += [f"#{c};2;{palette[c][0]};{palette[c][1]};{palette[c][2]}" for c in used]
+    weights = 1 << np.arange(6)
+    for top in range(0, len(indices), 6):
+        band = indices[top : top + 6]
+        for colour in np.unique(band):
+            bits = ((band == colour) * weights[: len(band), None]).sum(axis=0)
+            out.append(f"#{colour}{_runs(bits.tolist())}$")
+        out.append("-")
+    return "".join(out) + "\x1b\\\n"
+
+
+def _runs(bits: Sequence[int]) -> str:
+    from itertools import groupby
+
+    texts = []
+    for value, group in groupby(bits):
+        length, letter = len(list(group)), chr(63 + value)
+        texts.append(f"!{length}{letter}" if length > 3 else letter * length)
+    return "".join(texts)

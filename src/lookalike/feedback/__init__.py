@@ -1,0 +1,1 @@
+"""Feedback: what people said about images, and how it changes searches."""

@@ -1,0 +1,1 @@
+"""Reads metadata from images: EXIF, IPTC and XMP."""

@@ -1,0 +1,72 @@
+"""Headline, caption and keywords of IPTC-IIM records (IPTC Information Interchange Model 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lookalike.images.metadata.facts import Words, clean
+
+_RESOURCE = b"8BIM"
+_IPTC = 0x0404
+_HEADLINE, _CAPTION, _KEYWORD = (2, 105), (2, 120), (2, 25)
+_TITLE = (2, 5)
+_CHARACTERS = (1, 90)
+_UTF8 = b"\x1b%G"
+
+
+def read_iptc(block: bytes) -> Words:
+    """The words of a block: bare records, or Photoshop's image resources with the records in one."""
+    records = _resource(block) if block[:4] == _RESOURCE else block
+    title = headline = caption = b""
+    keywords: list[bytes] = []
+    utf8 = False
+    for tag, value in _datasets(records):
+        if tag == _CHARACTERS:
+            utf8 = value == _UTF8
+        elif tag == _TITLE:
+            title = title or value
+        elif tag == _HEADLINE:
+            headline = headline or value
+        elif tag == _CAPTION:
+            caption = caption or value
+        elif tag == _KEYWORD:
+            keywords.append(value)
+    return Words(
+        _text(headline or title, utf8),
+        _text(caption, utf8),
+        tuple(_text(keyword, utf8) for keyword in keywords),
+    )
+
+
+def _resource(block: bytes) -> bytes:
+    """The records among Photoshop's resources: "8BIM", id, Pascal name, size, data, all padded."""
+    at = 0
+    while block[at : at + 4] == _RESOURCE and at + 12 <= len(block):
+        kind = int.from_bytes(block[at + 4 : at + 6], "big")
+        at += 6 + ((block[at + 6] + 2) & ~1)
+        size = int.from_bytes(block[at : at + 4], "big")
+        if kind == _IPTC:
+            return block[at + 4 : at + 4 + size]
+        at += 4 + ((size + 1) & ~1)
+    return b""
+
+
+def _datasets(records: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:
+    at = 0
+    while at + 5 <= len(records) and records[at] == 0x1C:
+        size = int.from_bytes(records[at + 3 : at + 5], "big")
+        start = at + 5
+        if size & 0x8000:  # an extended dataset: so many bytes hold the length
+            width = size & 0x7FFF
+            size = int.from_bytes(records[start : start + min(width, 8)], "big")
+            start += width
+        yield (records[at + 1], records[at + 2]), records[start : start + size]
+        at = start + size
+
+
+def _text(value: bytes, utf8: bool) -> str:
+    """Records rarely say how they are encoded; what is valid UTF-8 is not Latin-1 by chance."""
+    try:
+        return clean(value.decode("utf-8"))
+    except UnicodeDecodeError:
+        return clean(value.decode("utf-8" if utf8 else "cp1252", "replace"))

@@ -1,0 +1,230 @@
+"""Vectors that others made, taken from an NPY file into a library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.ann.faiss_index import Progress, quiet
+from lookalike.errors import UsageError
+from lookalike.indexing.metadata import describe
+from lookalike.indexing.path_mapping import Places, strays
+from lookalike.stores.interface import Space, Store, View
+from lookalike.stores.records import IMPORTED, DType
+from lookalike.vectors.pca import learn_projection, refuse_more, sample_size
+from lookalike.vectors.similarity import Similarity
+
+MAGIC = b"\x93NUMPY"
+"""With which an NPY file begins."""
+
+BATCH_BYTES = 16 << 20
+"""Of vectors, as float32, that are read, checked or stored at a time."""
+
+SAMPLE_BYTES = 64 << 20
+"""Of vectors, as float32, from which principal components are learnt."""
+
+MOST_ROWS = 2000
+"""Rows of a batch: each is a place in the catalogue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What came in. `files` of the images have a file here; the others are known by name only.
+
+    undescribed  rows of the table of metadata that name no image of the library
+    """
+
+    space: Space
+    images: int
+    files: int
+    described: int = 0
+    undescribed: int = 0
+
+
+def bring_in(
+    store: Store,
+    file: Path,
+    name: str,
+    *,
+    paths: Path | None = None,
+    metadata: Path | None = None,
+    similarity: Similarity = "cosine",
+    dtype: DType = "f32",
+    pca: int | None = None,
+    fenced: bool = False,
+    progress: Progress = quiet,
+) -> Imported:
+    """Put the rows of an NPY file (n, dim) into the space of that name, which is made if there is none.
+
+    paths     a text file with a path a line, in the order of the rows; relative ones are relative to its
+              folder. None: the rows are called NAME/0, NAME/1, …
+    metadata  a table as `index --metadata` takes it
+    pca       keep so many principal components, learnt from a sample of the rows; a space that has some
+              goes on with those
+    fenced    `paths` came from a stranger: they are relative to the library's folders, and name no file
+              elsewhere and none that is hidden
+
+    An image that is in the library keeps its other vectors. Everything is checked before anything is
+    stored. `UsageError` of one line for what cannot be taken.
+    """
+    rows = open_rows(file)
+    names = names_of(paths, len(rows), fenced=fenced)
+    refuse_odd_numbers(rows, file, progress)
+    with store.writer() as writer:
+        with store.view() as view:
+            space = _space(view, name, rows, similarity, dtype, file, pca)
+        writer.add_space(space)
+        folder = None if fenced or paths is None else paths.absolute().parent
+        places = Places(store, writer, folder, name, fenced=fenced)
+        projection = space.projection
+        done = files = 0
+        for start, block in _blocks(rows):
+            batch = list(islice(names, len(block)))
+            if projection is not None:
+                block = projection.apply(block, similarity=space.similarity)
+            entries = places.entries(batch, block, start, space.key)
+            writer.put(entries)
+            files += sum(entry.size > 0 for entry in entries)
+            done += len(entries)
+            progress("import", done, len(rows))
+        described, undescribed, _ = describe(store, writer, metadata) if metadata else (0, 0, "")
+    with store.view() as view:  # as it is now, with what came in
+        space = next(one for one in view.spaces() if one.key == space.key)
+    return Imported(space, done, files, described, undescribed)
+
+
+def open_rows(file: Path) -> NDArray[Any]:
+    """The rows of an NPY file, mapped: of a file larger than memory only what is touched is read.
+    `UsageError` where it holds no rows of numbers."""
+    odd = f"{file} is not a whole NPY file of numbers: write it with numpy.save"
+    try:
+        with file.open("rb") as opened:
+            if opened.read(len(MAGIC)) != MAGIC:  # numpy.load would take archives and more
+                raise UsageError(odd)
+        rows = np.load(file, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror or error}") from error
+    except UsageError:
+        raise
+    except Exception as error:  # the header is read as Python: a wrong one raises anything
+        raise UsageError(odd) from error
+    if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.dtype.kind not in "fiu":
+        shape = getattr(rows, "shape", "several arrays")
+        raise UsageError(f"{file} holds {shape}, not rows of numbers (n, dim)")
+    if not rows.size:
+        raise UsageError(f"{file} holds no vectors: its shape is {rows.shape}")
+    return rows
+
+
+def _blocks(rows: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    step = max(1, min(MOST_ROWS, BATCH_BYTES // (4 * rows.shape[1])))
+    for start in range(0, len(rows), step):
+        # What does not fit in float32 becomes infinite, and is refused as such.
+        with np.errstate(over="ignore"):
+            yield start, np.asarray(rows[start : start + step]).astype(np.float32)
+
+
+def refuse_odd_numbers(rows: NDArray[Any], file: Path, progress: Progress = quiet) -> None:
+    """`UsageError` names the first row that holds NaN, infinity, or what float32 cannot."""
+    for start, block in _blocks(rows):
+        finite = np.isfinite(block).all(axis=1)
+        if not finite.all():
+            row = start + int(np.argmin(finite))
+            raise UsageError(f"{file}, row {row}: holds NaN or infinity; nothing was imported")
+        progress("check", start + len(block), len(rows))
+
+
+def names_of(paths: Path | None, count: int, *, fenced: bool = False) -> Iterator[str | None]:
+    """A name a row; None for those that have none. Read twice, so that a missing line is told before
+    anything is stored, and no list of ten million is held."""
+    if paths is None:
+        return (None for _ in range(count))
+    try:
+        with paths.open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
+            found = 0
+            for number, line in enumerate(lines, start=1):
+                if not line.strip():
+                    raise UsageError(f"{paths}, line {number}: is empty; every row needs a path")
+                if fenced and strays(line.rstrip("\r\n")):
+                    raise UsageError(
+                        f"{paths}, line {number}: write the path below the library's folder"
+                    )
+                found = number
+    except OSError as error:
+        raise UsageError(f"cannot read {paths}: {error.strerror}") from error
+    if found != count:
+        raise UsageError(
+            f"{paths} names {found:,} paths for {count:,} vectors; nothing was imported"
+        )
+    return _lines(paths)
+
+
+def _lines(paths: Path) -> Iterator[str]:
+    with paths.open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
+        for line in lines:
+            yield line.rstrip("\r\n")
+
+
+def _space(
+    view: View,
+    name: str,
+    rows: NDArray[Any],
+    similarity: Similarity,
+    dtype: DType,
+    file: Path,
+    pca: int | None,
+) -> Space:
+    """The space that is there, if it fits, or a new one."""
+    if not name.strip() or "@" in name:
+        raise UsageError(f"a name for vectors has letters and no @: {name!r} is none")
+    dim = rows.shape[1]
+    for space in view.spaces():
+        if space.name == name and space.current:
+            _refuse_other_pca(space, pca)
+            expected = space.projection.whole if space.projection else space.dim
+            if expected != dim:
+                raise UsageError(
+                    f"{file} has vectors of {dim} numbers, the {name} vectors of this library have "
+                    f"{expected}: give them another name with --by"
+                )
+            if space.boxes is not None:
+                raise UsageError(f"{name} keeps vectors of parts of pictures: use another --by")
+            return space
+    fitted = None
+    if pca is not None:
+        refuse_more(pca, dim, f"the vectors of {file}")
+        sample = _sample(rows, pca)
+        fitted = learn_projection(sample, pca, similarity=similarity).arrays()
+    return Space(
+        f"{name}@{IMPORTED}",
+        name,
+        IMPORTED,
+        pca or dim,
+        similarity,
+        dtype,
+        normalised=similarity == "cosine",
+        fitted=fitted,
+    )
+
+
+def _refuse_other_pca(space: Space, pca: int | None) -> None:
+    if pca is not None and (space.projection is None or space.dim != pca):
+        kept = f"{space.dim} principal components" if space.projection else "all their numbers"
+        raise UsageError(
+            f"the {space.name} vectors of this library keep {kept}: give these another name with --by"
+        )
+
+
+def _sample(rows: NDArray[Any], pca: int) -> NDArray[np.float32]:
+    """Rows drawn evenly, always the same ones; more than are needed where they are small."""
+    wanted = max(sample_size(pca), SAMPLE_BYTES // (4 * rows.shape[1]))
+    if wanted >= len(rows):
+        return np.asarray(rows, np.float32)
+    chosen = np.random.default_rng(0).choice(len(rows), wanted, replace=False)
+    return np.asarray(rows[np.sort(chosen)], np.float32)

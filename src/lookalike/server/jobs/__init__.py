@@ -1,0 +1,1 @@
+"""Long-running work: jobs that run in a process of their own."""

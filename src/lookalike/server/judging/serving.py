@@ -1,0 +1,37 @@
+"""Running the judging page, for this machine alone."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from lookalike.errors import Outcome
+from lookalike.evaluation.relevance_judgements import Judging
+from lookalike.library import Library
+from lookalike.server.judging.app import Desk, create_judging_app
+from lookalike.server.run import configured, ended_by_signal
+from lookalike.server.settings import Settings
+
+
+def desk(library: Library, judging: Judging, judge: str) -> Desk:
+    """A judge's place. Pictures that the library no longer has can be judged no more; the page says so."""
+    with library.view() as view:
+        roots = {root.id: root.path for root in view.roots()}
+        ids: dict[str, int] = {}
+        for image in view.ledger(outcomes={Outcome.INDEXED}):
+            ids.setdefault(image.path, image.id)
+            # As it is called where two roots have the same path.
+            ids[os.fspath(roots[image.root] / image.path)] = image.id
+    wanted = {name for pool in judging.pools for name in (pool.question, *pool.pictures)}
+    return Desk(library, judging, judge, {name: ids[name] for name in wanted if name in ids})
+
+
+def serve(place: Desk, bound: socket.socket, *, token: str, ready: Callable[[], None]) -> None:
+    """Answer requests on the socket until a signal ends it. `ready` is called once they are taken in."""
+    app = create_judging_app(place, Settings(token=token))
+    with ended_by_signal():
+        ready()
+        uvicorn.Server(configured(app)).run(sockets=[bound])

@@ -1,0 +1,1 @@
+"""Authentication, request limits and the middleware that enforces them."""

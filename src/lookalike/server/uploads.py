@@ -1,0 +1,161 @@
+"""Pictures that were sent: checked in a worker, kept for a while under their hash, so that a search
+with a dropped picture has an address that can be shared and gone back to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import threading
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lookalike.errors import ImageError, Outcome
+from lookalike.images.decode import decode
+from lookalike.images.pixel_spec import Limits, Needs
+from lookalike.images.resize import fit
+from lookalike.server.errors import Refusal
+from lookalike.thumbnails.making import jpeg
+from lookalike.workers.pool import Pool
+
+HASH = re.compile(r"[0-9a-f]{64}")
+SIDE = 1024
+"""Longer side in pixels of what is shown of an upload."""
+
+_SHOWN = Needs(fit="inside", max_side=SIDE)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A picture that was sent: the SHA-256 of its bytes in hex, its upright size and its format."""
+
+    upload: str
+    width: int
+    height: int
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a worker says of the bytes: a small JPEG and facts, or why there are none."""
+
+    data: bytes = b""
+    width: int = 0
+    height: int = 0
+    format: str = ""
+    failure: tuple[Outcome, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """The work of a worker."""
+
+    limits: Limits
+
+    def __call__(self, data: bytes) -> Looked:
+        try:
+            decoded = decode(data, needs=[_SHOWN], limits=self.limits)
+            facts = decoded.facts
+            shown = jpeg(fit(decoded.pixels, _SHOWN))
+            return Looked(shown, facts.width, facts.height, facts.format)
+        except ImageError as error:
+            return Looked(failure=(error.outcome, error.reason))
+
+
+def lost(data: bytes, outcome: Outcome, reason: str) -> Looked:
+    """The result where the worker was lost."""
+    return Looked(failure=(outcome, reason))
+
+
+class Uploads:
+    """The uploads of a server, in a folder that all its processes share. For any number of threads."""
+
+    def __init__(self, folder: Path, limits: Limits, *, kept_bytes: int) -> None:
+        self._folder = folder
+        self._kept_bytes = kept_bytes
+        self._pool: Pool[bytes, Looked] = Pool(
+            Looking(limits), workers=2, limits=limits, on_lost=lost
+        )
+        self._lock = threading.Lock()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def add(self, data: bytes) -> Upload:
+        """Keep a picture; `ImageError` where it is none that can be used, `Refusal` 507 where the disk is
+        full."""
+        name = hashlib.sha256(data).hexdigest()
+        with suppress(Refusal):
+            return self.get(name)
+        looked = self._pool.run(data)
+        if looked.failure is not None:
+            raise ImageError(*looked.failure)
+        upload = Upload(name, looked.width, looked.height, looked.format)
+        try:
+            self._write(f"{name}.jpg", looked.data)
+            self._write(f"{name}.picture", data)
+            self._write(f"{name}.json", json.dumps(asdict(upload)).encode())
+        except OSError as error:
+            for file in self._folder.glob(f"{name}.*"):  # half of it only takes what is left
+                with suppress(OSError):
+                    file.unlink()
+            raise Refusal(
+                507, f"the picture cannot be kept: {(error.strerror or str(error)).lower()}"
+            ) from None
+        self._sweep(spare=name)
+        return upload
+
+    def get(self, name: str) -> Upload:
+        """Facts of an upload, which is then the last to go; `Refusal` 404."""
+        try:
+            upload = Upload(**json.loads(self._read(name, "json")))
+            os.utime(self._folder / f"{name}.json")
+        except (OSError, ValueError, TypeError):
+            raise gone(name) from None
+        return upload
+
+    def data(self, name: str) -> bytes:
+        """The bytes as they were sent; `Refusal` 404."""
+        return self._read(name, "picture")
+
+    def shown(self, name: str) -> bytes:
+        """A JPEG of it, at most 1,024 pixels long; `Refusal` 404."""
+        return self._read(name, "jpg")
+
+    def close(self) -> None:
+        """End the workers."""
+        self._pool.close()
+
+    def _read(self, name: str, ending: str) -> bytes:
+        if not HASH.fullmatch(name):
+            raise Refusal(
+                404, "an upload is named by the 64 hex digits that POST /api/uploads gave"
+            )
+        try:
+            return (self._folder / f"{name}.{ending}").read_bytes()
+        except OSError:
+            raise gone(name) from None
+
+    def _write(self, name: str, data: bytes) -> None:
+        part = self._folder / f"{name}.{os.getpid()}-{threading.get_ident()}.part"
+        part.write_bytes(data)
+        part.replace(self._folder / name)
+
+    def _sweep(self, *, spare: str) -> None:
+        """Forget those that were used longest ago, beyond the bytes that may be kept."""
+        with self._lock, suppress(OSError):
+            ages = sorted(
+                ((file.stat().st_mtime_ns, file.stem) for file in self._folder.glob("*.json")),
+                reverse=True,
+            )
+            total = 0
+            for _, name in ages:
+                files = [self._folder / f"{name}.{end}" for end in ("json", "picture", "jpg")]
+                total += sum(file.stat().st_size for file in files if file.exists())
+                if total > self._kept_bytes and name != spare:
+                    for file in files:
+                        file.unlink(missing_ok=True)
+
+
+def gone(name: str) -> Refusal:
+    return Refusal(404, f"the upload {name[:12]}… is not here (any more): send the picture again")

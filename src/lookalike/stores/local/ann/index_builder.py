@@ -1,0 +1,291 @@
+"""Building and judging the indexes of a library's spaces, beside whoever reads and writes it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lookalike.ann import faiss_index, index_factory, tuning
+from lookalike.ann.faiss_index import AnnIndex, Progress, quiet
+from lookalike.errors import LibraryBusy, UsageError
+from lookalike.stores.ann_index import Compared, Index, IndexCheck, IndexWish
+from lookalike.stores.local.ann import index_files as files
+from lookalike.stores.local.database import SpaceRow, read_only, translated
+from lookalike.stores.local.vector_file import Matrix
+
+if TYPE_CHECKING:
+    from lookalike.stores.local.snapshot import LocalView
+    from lookalike.stores.local.store import LocalStore
+
+LOCK = "ann.lock"
+
+EXACT_TIMED = 5
+"""Queries of a check that are also timed exactly."""
+
+THREADED = 1 << 24
+"""Numbers in all vectors together from which more than one thread is worth its start."""
+
+THREADS = 8
+"""Of building, at most: beyond, k-means waits for memory."""
+
+
+class LocalIndexes:
+    """See `Indexes`."""
+
+    def __init__(self, store: LocalStore) -> None:
+        self._store = store
+
+    def build(
+        self, space: str, wish: IndexWish | None = None, *, progress: Progress = quiet
+    ) -> Index:
+        """See `Indexes`."""
+        wish = wish or IndexWish()
+        if not 0 < wish.target <= 1:
+            raise UsageError(f"a recall lies between 0 and 1, not {wish.target}")
+        if self._store.read_only:
+            raise read_only(self._store.folder)
+        with _lock(self._store.folder), self._store.view() as view:
+            row, matrix = view.raw(space)
+            if view.parts(row) > 1:
+                raise UsageError(
+                    f"{row.name} keeps vectors of parts of pictures, which are searched exactly"
+                )
+            if not len(matrix.ids) - len(matrix.dead):
+                raise UsageError(f"the space {space} has no vectors yet")
+            return _build(self._store.folder, row, matrix, wish, progress)
+
+    def remove(self, space: str) -> bool:
+        """See `Indexes`."""
+        if self._store.read_only:
+            raise read_only(self._store.folder)
+        with _lock(self._store.folder), self._store.view() as view:
+            row, _ = view.raw(space)
+            with translated(self._store.folder):
+                there = files.facts_file(self._store.folder, row).exists()
+                files.facts_file(self._store.folder, row).unlink(missing_ok=True)
+                files.remove_others(self._store.folder, row, None)
+        return there
+
+    def check(self, space: str, *, queries: int = 500) -> IndexCheck:
+        """See `Indexes`. Asks what a user would ask: the tail is merged, what is gone is left out."""
+        with self._store.view() as view:
+            row, matrix = view.raw(space)
+            facts = next(one.index for one in view.spaces() if one.key == space)
+            if facts is None or facts.trouble:
+                why = f": {facts.trouble}" if facts else ""
+                raise UsageError(
+                    f"the space {space} has no index to check{why}: build one with "
+                    "`lookalike ann build`"
+                )
+            asked = tuning.questions(
+                matrix.vectors,
+                similarity=row.similarity,
+                normalised=bool(row.normalised),
+                dead=matrix.dead,
+                count=queries,
+                seed=time.time_ns() % 2**32,  # other queries each time
+            )
+            check = _judged(view, row, matrix, asked, facts.tail)
+        if not self._store.read_only:
+            with translated(self._store.folder):
+                files.keep_check(self._store.folder, row, check)
+        return check
+
+    def compare(
+        self, space: str, recipes: Sequence[str] = (), *, progress: Progress = quiet
+    ) -> list[Compared]:
+        """See `Indexes`."""
+        from lookalike.stores.local.ann.benchmarks import compare
+
+        with self._store.view() as view:
+            row, matrix = view.raw(space)
+            return compare(row, matrix, recipes, cores(matrix), progress)
+
+    def history(self, space: str) -> list[IndexCheck]:
+        """See `Indexes`."""
+        with self._store.view() as view:
+            row, _ = view.raw(space)
+        return files.checks(self._store.folder, row)
+
+
+def _judged(
+    view: LocalView, row: SpaceRow, matrix: Matrix, asked: tuning.Questions, tail: int
+) -> IndexCheck:
+    shares: list[float] = []
+    times: list[float] = []
+    exact_times: list[float] = []
+    for number, own in enumerate(asked.rows):
+        vector = asked.vectors[number][None]
+        started = time.perf_counter()
+        near = view.search(row.key, vector, tuning.K + 1)
+        times.append(time.perf_counter() - started)
+        if number < EXACT_TIMED:
+            started = time.perf_counter()
+            view.search(row.key, vector, tuning.K + 1, exact=True)
+            exact_times.append(time.perf_counter() - started)
+        others = near.similarities[0][near.ids[0] != matrix.ids[own]][: tuning.K]
+        right = int((others >= asked.worst[number]).sum())
+        shares.append(right / max(int(asked.known[number]), 1))
+    return IndexCheck(
+        recall=float(np.mean(shares)),
+        milliseconds=float(np.median(times)) * 1e3,
+        exact_milliseconds=float(np.median(exact_times)) * 1e3,
+        queries=len(shares),
+        rows=row.rows - row.dead,
+        tail=tail,
+        when=_now(),
+    )
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """One building at a time; the writer has a lock of its own, and goes on."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
+    try:
+        with translated(folder):
+            lock.acquire()
+    except Timeout:
+        raise LibraryBusy(
+            f"another process is building an index in {folder}: wait until it is done"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def remove_abandoned(folder: Path, rows: Sequence[SpaceRow]) -> None:
+    """Delete what a killed building left: of a large library it is gigabytes. Not while somebody builds."""
+    with suppress(LibraryBusy), _lock(folder):
+        for row in rows:
+            filed = files.read(folder, row)
+            if filed is None or not filed.index.trouble:
+                files.remove_others(folder, row, filed.number if filed else None)
+
+
+def _build(
+    folder: Path, row: SpaceRow, matrix: Matrix, wish: IndexWish, progress: Progress
+) -> Index:
+    started = time.monotonic()
+    threads = wish.threads or cores(matrix)
+    normalised = bool(row.normalised)
+    count = len(matrix.ids)
+    ladder = (
+        [wish.recipe] if wish.recipe else index_factory.ladder(count, row.dim, memory=wish.memory)
+    )
+    if wish.recipe and wish.memory is not None:
+        needed = index_factory.estimate(wish.recipe, count, row.dim)
+        if needed > wish.memory:
+            raise UsageError(
+                f"{wish.recipe} takes about {needed >> 20:,} MB for {count:,} vectors, the limit is "
+                f"{wish.memory >> 20:,} MB: allow more, or leave the recipe out"
+            )
+    progress("ask", 0, 1)
+    asked = tuning.questions(
+        matrix.vectors, similarity=row.similarity, normalised=normalised, dead=matrix.dead
+    )
+    made: list[tuple[AnnIndex, AnnIndex, tuning.Point]] = []
+    for recipe in ladder:
+        empty, index, point = _made(matrix, recipe, asked, row, wish.target, threads, progress)
+        if not made or point.recall > made[0][2].recall:
+            made = [(empty, index, point)]
+        if point.recall >= wish.target:
+            break
+    empty, index, point = made[0]
+    seconds = time.monotonic() - started
+    with translated(folder):
+        try:
+            return _put_into_use(folder, row, matrix, empty, index, point, wish.target, seconds)
+        except FileNotFoundError:
+            raise LibraryBusy(
+                f"the {row.name} vectors were replaced while their index was built: build it again"
+            ) from None
+
+
+def cores(matrix: Matrix) -> int:
+    """Threads that building is worth."""
+    return min(os.cpu_count() or 1, THREADS) if matrix.vectors.size >= THREADED else 1
+
+
+def _made(
+    matrix: Matrix,
+    recipe: str,
+    asked: tuning.Questions,
+    row: SpaceRow,
+    target: float,
+    threads: int,
+    progress: Progress,
+) -> tuple[AnnIndex, AnnIndex, tuning.Point]:
+    """An index, empty and full, and what it reaches."""
+    progress("train", 0, 1)
+    empty = faiss_index.train(matrix.vectors, recipe, similarity=row.similarity, threads=threads)
+    index = empty.copy()
+    faiss_index.fill(index, matrix.vectors, threads=threads, progress=progress)
+    allowed = None
+    if len(matrix.dead):
+        mask = np.ones(len(matrix.ids), np.bool_)
+        mask[matrix.dead] = False
+        allowed = faiss_index.bits(mask)
+    point = tuning.tune(
+        index,
+        matrix.vectors,
+        asked,
+        target=target,
+        allowed=allowed,
+        threads=threads,
+        progress=progress,
+    )
+    return empty, index, point
+
+
+def _put_into_use(
+    folder: Path,
+    row: SpaceRow,
+    matrix: Matrix,
+    empty: AnnIndex,
+    index: AnnIndex,
+    point: tuning.Point,
+    target: float,
+    seconds: float,
+) -> Index:
+    """Write the files, and then say that they are the index."""
+    number = files.next_number(folder, row)
+    for one, ending in ((empty, "trained"), (index, "faiss")):
+        files.save(one, files.index_file(folder, row, number, ending))
+    path = files.index_file(folder, row, number)
+    facts = Index(
+        recipe=index.recipe,
+        recall=point.recall,
+        target=target,
+        milliseconds=point.milliseconds,
+        bytes=path.stat().st_size,
+        seconds=seconds,
+        rows=index.count,
+        probe=point.effort.probe,
+        width=point.effort.width,
+        built=_now(),
+    )
+    filed = files.Filed(
+        facts,
+        number,
+        row.generation,
+        files.fingerprint_file(path),
+        files.fingerprint_rows(matrix.vectors, index.count),
+        files.fingerprint_file(files.index_file(folder, row, number, "trained")),
+    )
+    files.write(folder, row, filed)
+    files.remove_others(folder, row, number)
+    return facts
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,269 @@
+"""Connections to the catalogue (SQLite), what its errors mean, and the rows of its spaces."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Literal, TypeAlias, TypeVar, get_args
+
+from lookalike.errors import (
+    LibraryBusy,
+    LibraryDamaged,
+    LibraryError,
+    LibraryReadOnly,
+    NoLibrary,
+    StorageFull,
+)
+from lookalike.stores.interface import DType
+from lookalike.vectors.similarity import Similarity
+
+CATALOGUE = "catalogue.sqlite"
+Access: TypeAlias = Literal["create", "write", "read", "read-only", "immutable"]
+
+CHUNK = 900
+"""Values in one IN (...). SQLite before 3.32 allows 999 variables a statement."""
+
+BUSY_SECONDS = 10.0
+"""How long SQLite waits for another connection: only checkpoints and recovery ever block."""
+
+MOST_DIM = 1 << 24
+"""Numbers of a vector: far more than any has."""
+
+DIRECTORY = re.compile(r"[a-z0-9-]+")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceRow:
+    """A space as the catalogue keeps it; the columns are explained in `migrations`. What is yes or
+    no there is 1 or 0 in SQLite."""
+
+    id: int
+    key: str
+    name: str
+    revision: str
+    dim: int
+    similarity: Similarity
+    dtype: DType
+    normalised: int
+    current: int
+    fitted: int
+    directory: str
+    generation: int
+    rows: int
+    dead: int
+    ordered: int
+
+    def __post_init__(self) -> None:
+        """`LibraryDamaged` for what no writer of ours has put down: names of folders that lead elsewhere,
+        and numbers that would end in a traceback far from here."""
+        numbers = (self.id, self.dim, self.generation, self.rows, self.dead, self.ordered)
+        texts = (self.key, self.name, self.revision, self.directory)
+        if not (
+            all(isinstance(number, int) and number >= 0 for number in numbers)
+            and all(isinstance(text, str) for text in texts)
+            and 0 < self.dim <= MOST_DIM
+            and max(self.dead, self.ordered) <= self.rows
+            and self.dtype in get_args(DType)
+            and self.similarity in get_args(Similarity)
+            and DIRECTORY.fullmatch(self.directory)
+        ):
+            raise LibraryDamaged(
+                f"the catalogue describes the vectors of {str(self.name)[:80]!r} as they cannot be: bring "
+                "the library back from a backup, or index its pictures anew"
+            )
+
+
+def connect(folder: Path, access: Access) -> sqlite3.Connection:
+    """A connection in autocommit mode; transactions are begun by hand.
+
+    create, write  the writer's. synchronous=FULL: a commit survives a power cut, and files of an
+                   old generation may be deleted right after the commit that left them
+    read           a reader's where the library can be written: SQLite needs the shared-memory file
+                   beside the catalogue, and the last to leave tidies the write-ahead log
+    read-only      a reader's where it cannot: works while the log's files are there or can be made
+    immutable      a reader's on a medium where nothing can be made; only right when there is no log
+                   and nobody writes (see `LocalStore`)
+    """
+    mode = {"create": "rwc", "write": "rw", "read": "rw"}.get(access, "ro")
+    uri = f"{(folder.absolute() / CATALOGUE).as_uri()}?mode={mode}"
+    if access == "immutable":
+        uri += "&immutable=1"
+    connection = sqlite3.connect(
+        uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    try:
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA foreign_keys = ON")
+        if access == "create":
+            connection.execute("PRAGMA journal_mode = WAL")
+        if access in ("create", "write"):
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA temp_store = FILE")
+            # 32 MiB of page cache: a new hash lands anywhere in its index.
+            connection.execute("PRAGMA cache_size = -32768")
+            connection.execute("PRAGMA journal_size_limit = 67108864")
+        else:
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def translated(folder: Path) -> Iterator[None]:
+    """What SQLite and the system say, in our words. Our own errors pass through."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _meaning(error, folder) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StorageFull(
+                f"no space left in {folder}: what was committed before is safe; "
+                "free some space and run the same again"
+            ) from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise read_only(folder) from error
+        if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise no_locks(folder) from error
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise too_many_open(folder) from error
+        if error.errno in (errno.EIO, errno.ESTALE):
+            raise failing(folder, error) from error
+        raise
+
+
+def no_locks(folder: Path) -> LibraryError:
+    return LibraryError(
+        f"the file system of {folder} knows no locks, and two that write at once would spoil the "
+        "library: keep it on a disk of this machine with --library"
+    )
+
+
+def too_many_open(folder: Path) -> LibraryError:
+    return LibraryError(
+        f"the files in {folder} cannot be opened: too many may be open already (`ulimit -n` says how "
+        "many may be); end some programs and try again"
+    )
+
+
+def failing(folder: Path, error: Exception) -> LibraryError:
+    return LibraryError(
+        f"the disk of {folder} fails ({error}): check it; what can be read may be copied elsewhere"
+    )
+
+
+def read_only(folder: Path) -> LibraryReadOnly:
+    return LibraryReadOnly(
+        f"the library in {folder} cannot be written to: change its permissions, "
+        "or keep a library elsewhere with --library"
+    )
+
+
+def is_full(error: sqlite3.Error) -> bool:
+    """Whether there was no room. SQLite says FULL for ENOSPC only; an exceeded quota or file size limit is a
+    failed write."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_FULL or code in (
+        sqlite3.SQLITE_IOERR_WRITE,
+        sqlite3.SQLITE_IOERR_TRUNCATE,
+        sqlite3.SQLITE_IOERR_SHMSIZE,
+    )
+
+
+def _meaning(error: sqlite3.Error, folder: Path) -> Exception:
+    code = getattr(error, "sqlite_errorcode", 0)
+    primary = code & 0xFF
+    if is_full(error):
+        return StorageFull(
+            f"cannot write in {folder}: the disk is full, over quota or failing; what was "
+            "committed before is safe; free some space and run the same again"
+        )
+    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return LibraryBusy(f"the catalogue in {folder} is locked by another program: try again")
+    if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+        return read_only(folder)
+    if primary == sqlite3.SQLITE_CANTOPEN and not (folder / CATALOGUE).exists():
+        return NoLibrary(f"no library in {folder}: make one with `lookalike index`")
+    if primary == sqlite3.SQLITE_PROTOCOL or code == sqlite3.SQLITE_IOERR_LOCK:
+        return no_locks(folder)
+    if primary == sqlite3.SQLITE_IOERR:
+        return failing(folder, error)
+    if primary == sqlite3.SQLITE_CANTOPEN and not os.access(folder / CATALOGUE, os.R_OK):
+        return LibraryReadOnly(
+            f"no permission to read the library in {folder}: change the permissions of that folder"
+        )
+    if primary == sqlite3.SQLITE_CANTOPEN:
+        return too_many_open(folder)
+    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return LibraryDamaged(
+            f"the catalogue in {folder} cannot be read ({error}): bring it back from a backup, "
+            "or delete that folder and index again"
+        )
+    return error
+
+
+@contextmanager
+def transaction(
+    connection: sqlite3.Connection, begin: Literal["BEGIN", "BEGIN IMMEDIATE"] = "BEGIN IMMEDIATE"
+) -> Iterator[None]:
+    """Everything inside is committed together, or not at all."""
+    connection.execute(begin)
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # after a full disk SQLite may have rolled back by itself
+            connection.execute("ROLLBACK")
+        raise
+
+
+def chunks(values: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
+    """Lists of at most `size` values."""
+    rest = iter(values)
+    while chunk := list(islice(rest, size)):
+        yield chunk
+
+
+def marks(count: int) -> str:
+    """The question marks of an IN (...)."""
+    return ",".join("?" * count)
+
+
+def space_rows(connection: sqlite3.Connection) -> list[SpaceRow]:
+    """All spaces, oldest first."""
+    return [
+        SpaceRow(*row)
+        for row in connection.execute(
+            """SELECT id, key, name, revision, dim, similarity, dtype, normalised, current, fitted,
+                      directory, generation, rows, dead, ordered FROM spaces ORDER BY id"""
+        )
+    ]
+
+
+def newest_image(connection: sqlite3.Connection) -> int:
+    """The highest id that an image ever had: AUTOINCREMENT never gives one twice. 0 if there was none."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'images'").fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def changes(connection: sqlite3.Connection) -> int:
+    """How often the catalogue's images have changed: equal numbers, equal columns."""
+    row = connection.execute("SELECT value FROM settings WHERE key = 'changes'").fetchone()
+    return int(row[0])
+
+
+def writable(folder: Path) -> bool:
+    """Whether this process may change the library, as far as can be told without trying."""
+    return os.access(folder, os.W_OK) and os.access(folder / CATALOGUE, os.W_OK)

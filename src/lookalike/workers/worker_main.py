@@ -1,0 +1,178 @@
+"""The worker process: `python -m lookalike.workers.worker_main MODULE...`, started by the pool.
+
+It reads tasks from its standard input and writes results to its standard output. It imports nothing
+heavy itself: the work that it is sent does. The modules named are imported first, while its parent
+is still busy (see `starting`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import pickle
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from typing import Any, BinaryIO
+
+from lookalike.workers.ipc import (
+    OUT_OF_MEMORY_EXIT,
+    NotReady,
+    Raised,
+    Ready,
+    Results,
+    Setup,
+    receive,
+    send,
+)
+
+FLUSH_SECONDS = 0.03
+"""Finished results wait this long for company. The pool relies on it: silence longer than this
+and the time limit means that the task at hand is over the limit."""
+
+LIBRARY_BYTES = 256 << 20
+"""Address space for OpenCV, Pillow's plugins and libheif, which are loaded when first needed
+(210 MB on Linux): a picture must not be blamed for them."""
+
+
+def main() -> None:
+    """Serves until standard input closes."""
+    # Ctrl-C goes to the whole process group; what becomes of the workers is the parent's decision.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    tasks, results = _take_pipes()
+    for module in sys.argv[1:]:
+        with contextlib.suppress(Exception):  # where it is needed, the work says what is wrong
+            importlib.import_module(module)
+    try:
+        setup: Setup = receive(tasks)
+    except EOFError:
+        return
+    try:
+        sys.path[:] = setup.path
+        work = pickle.loads(setup.work)  # noqa: S301 - written by our own parent
+    except BaseException as error:
+        send(results, NotReady(_last_line(error)))
+        return
+    inbox: queue.SimpleQueue[list[Any] | Exception] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(tasks, inbox), daemon=True).start()
+    _limit(setup.max_memory)
+    send(results, Ready())
+    while True:
+        batch = inbox.get()
+        if isinstance(batch, Exception):
+            send(results, NotReady(_last_line(batch)))
+        else:
+            _serve(batch, work, results, setup.timeout)
+
+
+def _serve(tasks: list[Any], work: Any, results: BinaryIO, timeout: float) -> None:
+    values: list[Any] = []
+    since = time.perf_counter()
+    for left, task in enumerate(tasks, 1 - len(tasks)):
+        _alarm(2 * timeout + 10)
+        values.append(_value(work, task))
+        now = time.perf_counter()
+        if left == 0 or now - since > FLUSH_SECONDS:
+            _reply(results, values, now - since)
+            values = []
+            since = now
+    _alarm(0)
+
+
+def _value(work: Any, task: Any) -> Any:
+    try:
+        return work(task)
+    except MemoryError:
+        # What the allocator holds now may fail the innocent next file: a fresh process will not.
+        os._exit(OUT_OF_MEMORY_EXIT)
+    except BaseException as error:
+        return Raised(_portable(error))
+
+
+def _reply(results: BinaryIO, values: list[Any], seconds: float) -> None:
+    try:
+        send(results, Results(values, seconds))
+    except BrokenPipeError:
+        os._exit(0)
+    except MemoryError:
+        os._exit(OUT_OF_MEMORY_EXIT)
+    except Exception as error:  # a result that cannot be pickled: nothing has been written yet
+        send(results, Results([Raised(_portable(error))] * len(values), seconds))
+
+
+def _last_line(error: BaseException) -> str:
+    return "".join(traceback.format_exception_only(error)).strip()
+
+
+def _portable(error: BaseException) -> Exception:
+    """The error as it can travel: itself with its traceback as a note, or a text of it."""
+    notes = "in a worker process:\n" + "".join(traceback.format_exception(error))
+    portable: Exception = RuntimeError(f"{type(error).__name__}: {error}")
+    with contextlib.suppress(Exception):
+        copy = pickle.loads(pickle.dumps(error, 5))  # noqa: S301 - some errors pickle one way only
+        if isinstance(copy, Exception):
+            portable = copy
+    portable.add_note(notes)
+    return portable
+
+
+def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Private copies of the standard pipes; whatever a library prints goes nowhere."""
+    tasks, results = os.dup(0), os.dup(1)
+    for number, mode in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):
+        nowhere = os.open(os.devnull, mode)
+        os.dup2(nowhere, number)
+        os.close(nowhere)
+    return open(tasks, "rb"), open(results, "wb")  # noqa: PTH123
+
+
+def _listen(tasks: BinaryIO, inbox: queue.SimpleQueue[list[Any] | Exception]) -> None:
+    """Keeps the pipe empty, so that the parent never waits; ends the process with its parent."""
+    while True:
+        try:
+            inbox.put(receive(tasks))
+        except (EOFError, OSError):
+            os._exit(0)
+        except Exception as error:  # tasks that cannot be unpickled; the main thread says so
+            inbox.put(error)
+
+
+def _limit(max_memory: int | None) -> None:
+    """Caps the address space at what it is now plus `max_memory`, where possible.
+
+    Linux can. macOS accepts the limit and ignores it, Windows has none: there only the pixel limit
+    and the time limit guard.
+    """
+    try:
+        import resource
+    except ImportError:
+        return
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # no core files beside the photos
+    if max_memory is None:
+        return
+    with contextlib.suppress(OSError, ValueError):
+        with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123
+            own = int(statm.read().split()[0]) * resource.getpagesize()
+        _soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        wanted = own + LIBRARY_BYTES + max_memory
+        if hard != resource.RLIM_INFINITY:
+            wanted = min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
+
+
+def _alarm(seconds: float) -> None:
+    """Lets the kernel end this process should it hang after its parent has been killed.
+
+    Closing of standard input ends it too, but not while native code holds the interpreter's lock.
+    """
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Pairs on which two measures disagree."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from lookalike import Library
+from lookalike.cli.program import program
+from lookalike.errors import UsageError
+from lookalike.explain.gap import compare, gap
+from lookalike.vectors.similarity import normalise
+
+
+def test_pairs_alike_by_one_and_not_by_the_other_are_found() -> None:
+    """Forty strangers by both measures; two pairs of twins by one of them each, and one by both."""
+    chance = np.random.default_rng(0)
+    one, two = (normalise(chance.normal(size=(46, 24))) for _ in range(2))
+    one[1] = one[0]  # twins by the first measure alone
+    two[3] = two[2]  # by the second alone
+    one[5], two[5] = one[4], two[4]  # by both: no disagreement
+    two[1] = -two[0]  # and as far as can be by the other
+    one[3] = -one[2]
+    found = compare(one, two, pairs=3)
+    assert found.only[0][0][:2] == (0, 1)
+    assert found.only[1][0][:2] == (2, 3)
+    first, second = found.only[0][0][2:], found.only[1][0][2:]
+    assert first[0] == pytest.approx((1, -1), abs=1e-6)
+    assert second[0] == pytest.approx((-1, 1), abs=1e-6)
+    assert first[1][0] >= 0.99
+    assert first[1][1] <= 0.05
+    assert all(row[:2] != (4, 5) for side in found.only for row in side)
+
+
+def test_a_picture_that_fools_a_measure_is_shown_once() -> None:
+    chance = np.random.default_rng(1)
+    one, two = (normalise(chance.normal(size=(60, 24))) for _ in range(2))
+    one[1:4] = one[0]
+    found = compare(one, two, pairs=10)
+    for side in found.only:
+        seen = [place for row in side for place in row[:2]]
+        assert len(seen) == len(set(seen))
+
+
+def test_a_measure_agrees_with_itself() -> None:
+    vectors = normalise(np.random.default_rng(2).normal(size=(50, 8)))
+    found = compare(vectors, vectors, pairs=5)
+    assert (found.only, found.agreement) == (([], []), 1.0)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stripes or rings, each in many colours: shape and colour disagree."""
+    folder = tmp_path_factory.mktemp("gap") / "photos"
+    folder.mkdir()
+    chance = np.random.default_rng(3)
+    y, x = np.mgrid[0:96, 0:96]
+    forms = [
+        (x // 12) % 2,
+        (y // 12) % 2,
+        ((x + y) // 12) % 2,
+        (np.hypot(x - 48, y - 48) // 12) % 2,
+        ((x // 24) + (y // 24)) % 2,
+    ]
+    for number in range(60):
+        mask = forms[number % 5][:, :, None]
+        ink, paper = (
+            chance.integers(0, 256, (2, 3)) if number >= 5 else ((200, 30, 30), (250, 240, 230))
+        )
+        pixels = np.where(mask, ink, paper).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number:02d}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def library(photos: Path) -> Iterator[Library]:
+    with Library.create(photos) as library:
+        library.add([photos], extractors=["color", "shape", "lookalike"])
+        yield library
+
+
+def test_forms_in_other_colours_are_alike_by_shape_alone(library: Library) -> None:
+    found = gap(library, "color", "shape")
+    assert (found.compared, found.total) == (60, 60)
+    assert found.only[1]
+    for pair in found.only[1]:
+        assert int(pair.first.path[:2]) % 5 == int(pair.second.path[:2]) % 5
+        assert pair.closer[1] >= 0.99
+        assert pair.closer[0] <= 0.6
+    for pair in found.only[0]:
+        assert int(pair.first.path[:2]) % 5 != int(pair.second.path[:2]) % 5
+    assert 0 <= found.agreement < 0.5
+
+
+def test_parts_of_the_built_in_model_are_measures(library: Library) -> None:
+    assert gap(library).measures == ("color", "lookalike/network")
+    assert gap(library, "shape", "lookalike/color").measures == ("shape", "lookalike/color")
+
+
+def test_unknown_and_equal_measures_are_refused(library: Library) -> None:
+    with pytest.raises(UsageError, match="has no part 'taste'"):
+        gap(library, "color", "lookalike/taste")
+    with pytest.raises(UsageError, match="no phash vectors"):
+        gap(library, "color", "phash")
+    with pytest.raises(UsageError, match="the same measure"):
+        gap(library, "network", "lookalike/network")
+
+
+def test_what_lacks_for_a_part_is_its_whole_and_an_empty_library_lacks_pictures(
+    tmp_path: Path,
+) -> None:
+    with Library.create(tmp_path) as empty:
+        for asked in (gap, lambda library: library.similar_groups()):
+            with pytest.raises(UsageError, match="no vectors: index pictures first"):
+                asked(empty)
+        Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
+        empty.add(tmp_path, extractors="color")
+        with pytest.raises(
+            UsageError, match=r"no lookalike vectors, only color; .*--with lookalike`"
+        ):
+            gap(empty, "color", "network")
+
+
+def test_the_command_shows_the_pairs(library: Library, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "gap.png"
+    arguments = ["gap", str(photos), "--by", "color", "--and", "shape"]
+    ran = CliRunner().invoke(program, [*arguments, "-o", str(out)])
+    assert ran.exit_code == 0, ran.output
+    assert out.stat().st_size > 10_000
+    as_json = json.loads(CliRunner().invoke(program, [*arguments, "--format", "json"]).stdout)
+    assert as_json["measures"] == ["color", "shape"]
+    assert len(as_json["only"]["shape"]) > 0

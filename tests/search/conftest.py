@@ -1,0 +1,87 @@
+"""A library of sixty images with known vectors in two spaces, metadata and captions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from lookalike.errors import Outcome
+from lookalike.images.pixel_spec import Facts, Limits
+from lookalike.query import Hits, Query
+from lookalike.search.encode import Askers
+from lookalike.search.pipeline import answer
+from lookalike.stores.interface import Entry, Space
+from lookalike.stores.local import LocalStore
+from lookalike.vectors.similarity import normalise
+
+COUNT = 60
+WORDS = ("red", "shoe", "boot", "green", "sun")
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The library, and what the oracle needs to know of it: by image id, 1 to COUNT."""
+
+    store: LocalStore
+    near: NDArray[np.float64]
+    far: NDArray[np.float64]
+    prices: list[int]
+
+    def ask(self, *queries: Query, tolerant: bool = False) -> list[Hits]:
+        askers = Askers(Limits())
+        with self.store.view() as view:
+            try:
+                return answer(view, askers, queries, tolerant=tolerant)
+            finally:
+                askers.close()
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
+    draw = np.random.default_rng(5)
+    near = normalise(draw.normal(size=(COUNT, 6)))
+    far = draw.normal(size=(COUNT, 4)).astype(np.float32)
+    near[40:44] = near[7]  # re-saved pictures, as it were
+    prices = draw.integers(1, 100, COUNT).tolist()
+    folder: Path = tmp_path_factory.mktemp("shelf") / "photos" / ".lookalike"
+    with LocalStore.create(folder) as store:
+        with store.writer() as writer:
+            writer.add_root(folder.parent)
+            for name, dim, similarity in (("near", 6, "cosine"), ("far", 4, "euclidean")):
+                writer.add_space(
+                    Space(
+                        key=f"{name}@1",
+                        name=name,
+                        revision="1",
+                        dim=dim,
+                        similarity=similarity,  # type: ignore[arg-type]
+                        normalised=similarity == "cosine",
+                    )
+                )
+            writer.put(
+                [
+                    Entry(
+                        root=1,
+                        path=f"{i:02d}.jpg",
+                        size=1000 + i,
+                        mtime_ns=1,
+                        hash=i.to_bytes(32, "big"),
+                        outcome=Outcome.INDEXED,
+                        facts=Facts(width=40, height=30, format="jpeg"),
+                        vectors={"near@1": near[i], "far@1": far[i]},
+                    )
+                    for i in range(COUNT)
+                ]
+            )
+            writer.set_metadata(
+                {
+                    i + 1: {"price": price, "caption": " ".join(WORDS[: price % 6])}
+                    for i, price in enumerate(prices)
+                }
+            )
+        yield Shelf(store, near.astype(np.float64), far.astype(np.float64), prices)

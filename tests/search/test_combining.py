@@ -1,0 +1,213 @@
+"""Every way of combining, against a plain computation from the stored vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tests.search.conftest import COUNT, Shelf
+
+from lookalike.errors import UsageError
+from lookalike.query import Hits, Query, Term
+
+Vector = NDArray[np.float64]
+
+
+def unit(vector: Vector) -> Vector:
+    return vector / np.linalg.norm(vector)
+
+
+def cosines(shelf: Shelf, query: Vector) -> dict[int, float]:
+    return {i + 1: float(unit(shelf.near[i]) @ unit(query)) for i in range(COUNT)}
+
+
+def distances(shelf: Shelf, query: Vector) -> dict[int, float]:
+    return {i + 1: -float(np.linalg.norm(shelf.far[i] - query)) for i in range(COUNT)}
+
+
+def to_one(scores: Mapping[int, float]) -> dict[int, float]:
+    low, high = min(scores.values()), max(scores.values())
+    return {id: (score - low) / (high - low) for id, score in scores.items()}
+
+
+def agree(found: Hits, scores: Mapping[int, float]) -> None:
+    """The hits are the best of all scores, in their order."""
+    assert not found.failure
+    expected = sorted(scores, key=lambda id: -scores[id])[: len(found)]
+    given = [hit.similarity for hit in found.hits]
+    assert given == pytest.approx([scores[id] for id in expected], abs=2e-5)
+    assert {hit.id: hit.similarity for hit in found.hits} == pytest.approx(
+        {hit.id: scores[hit.id] for hit in found.hits}, abs=2e-5
+    )
+    assert [hit.rank for hit in found.hits] == list(range(1, len(found) + 1))
+
+
+def one(shelf: Shelf, *terms: Term, **options: object) -> Hits:
+    return shelf.ask(Query(terms, **options))[0]  # type: ignore[arg-type]
+
+
+def test_weights_and_negatives_make_one_vector(shelf: Shelf) -> None:
+    terms = (Term(image=1, weight=2), Term(image=5), Term(image=9, weight=-0.5))
+    found = one(shelf, *terms, k=COUNT, by=("near",))
+    agree(found, cosines(shelf, 2 * shelf.near[0] + shelf.near[4] - 0.5 * shelf.near[8]))
+    assert (found.by, found.similarity, found.exact, found.searched) == (
+        "near", "cosine", True, COUNT,
+    )  # fmt: skip
+
+
+def test_raw_vectors_are_averaged_with_their_lengths(shelf: Shelf) -> None:
+    found = one(shelf, Term(image=1, weight=3), Term(image=5), k=COUNT, by=("far",))
+    agree(found, distances(shelf, (3 * shelf.far[0] + shelf.far[4]) / 4))
+
+
+def test_two_spaces_are_fused_on_one_scale(shelf: Shelf) -> None:
+    found = one(shelf, Term(image=3), k=COUNT, by=("near", "far"))
+    near, far = cosines(shelf, shelf.near[2]), distances(shelf, shelf.far[2])
+    scores = {id: 0.5 * to_one(near)[id] + 0.5 * to_one(far)[id] for id in near}
+    agree(found, scores)
+    assert (found.by, found.similarity) == ("near+far", None)
+    assert found.hits[0].parts == pytest.approx({"near": 1.0, "far": 0.0}, abs=1e-6)
+
+
+def test_two_spaces_are_fused_by_ranks(shelf: Shelf) -> None:
+    found = one(shelf, Term(image=3), k=COUNT, by=("near", "far"), fusion="ranks")
+    scores = dict.fromkeys(range(1, COUNT + 1), 0.0)
+    for part in (cosines(shelf, shelf.near[2]), distances(shelf, shelf.far[2])):
+        rounded = {id: float(np.float32(score)) for id, score in part.items()}
+        for rank, id in enumerate(sorted(part, key=lambda id: (-rounded[id], id)), start=1):
+            scores[id] += 0.5 / (60 + rank)
+    agree(found, scores)
+
+
+def bm25(shelf: Shelf, words: str) -> dict[int, float]:
+    with shelf.store.view() as view:
+        ids, scores = view.captions(words, COUNT)
+    return dict(zip(ids.tolist(), scores.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
+def test_pictures_and_captions_are_weighed_by_alpha(shelf: Shelf, alpha: float) -> None:
+    found = one(shelf, Term(image=3), Term(words="boot green"), k=COUNT, by=("near",), alpha=alpha)
+    said = dict.fromkeys(range(1, COUNT + 1), 0.0) | bm25(shelf, "boot green")
+    pictures, words = to_one(cosines(shelf, shelf.near[2])), to_one(said)
+    agree(found, {id: alpha * pictures[id] + (1 - alpha) * words[id] for id in pictures})
+    assert found.by == "near+captions"
+
+
+def test_a_picture_that_weighs_double_counts_double_beside_words(shelf: Shelf) -> None:
+    found = one(shelf, Term(image=3, weight=2), Term(words="boot"), k=COUNT, by=("near",))
+    said = dict.fromkeys(range(1, COUNT + 1), 0.0) | bm25(shelf, "boot")
+    pictures, words = to_one(cosines(shelf, shelf.near[2])), to_one(said)
+    agree(found, {id: (2 * pictures[id] + words[id]) / 3 for id in pictures})
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_negative_text_takes_away_in_any_order(shelf: Shelf, turned: bool) -> None:
+    terms = [Term(words="red"), Term(words="sun", weight=-0.5)]
+    found = one(shelf, *(terms[::-1] if turned else terms), k=COUNT)
+    red, sun = bm25(shelf, "red"), bm25(shelf, "sun")
+    assert 0 < len(sun) < len(red) < COUNT
+    agree(found, {id: score - 0.5 * sun.get(id, 0.0) for id, score in red.items()})
+    assert len(found) == len(red) and found.by == "captions"
+    assert all(hit.relevance is None for hit in found.hits)
+
+
+def test_a_picture_without_these_words(shelf: Shelf) -> None:
+    found = one(shelf, Term(image=3), Term(words="sun", weight=-1), k=COUNT, by=("near",))
+    said = dict.fromkeys(range(1, COUNT + 1), 0.0)
+    said |= {id: -score for id, score in bm25(shelf, "sun").items()}
+    pictures, words = to_one(cosines(shelf, shelf.near[2])), to_one(said)
+    agree(found, {id: 0.5 * pictures[id] + 0.5 * words[id] for id in pictures})
+
+
+def test_a_filter_gives_k_hits_whenever_there_are_k(shelf: Shelf) -> None:
+    allowed = {i + 1 for i, price in enumerate(shelf.prices) if price < 20}
+    assert 3 < len(allowed) < COUNT - 3
+    scores = {id: s for id, s in cosines(shelf, shelf.near[2]).items() if id in allowed}
+    for k in (3, len(allowed), COUNT):
+        found = one(shelf, Term(image=3), k=k, where="price < 20", by=("near",))
+        assert len(found) == min(k, len(allowed)) and found.searched == len(allowed)
+        agree(found, scores)
+    nothing = one(shelf, Term(image=3), where="price > 1000")
+    assert (len(nothing), nothing.searched) == (0, 0)
+    words = one(shelf, Term(words="red"), k=COUNT, where="price < 20")
+    assert {hit.id for hit in words.hits} == allowed & set(bm25(shelf, "red"))
+
+
+def test_copies_are_counted_in_the_first_of_them(shelf: Shelf) -> None:
+    plain = one(shelf, Term(image=8), k=10, by=("near",))
+    assert {hit.id for hit in plain.hits[:5]} == {8, 41, 42, 43, 44}
+    assert all(hit.relevance == "near-copy" for hit in plain.hits[:5])
+    found = one(shelf, Term(image=8), k=10, by=("near",), collapse=True)
+    assert (found.hits[0].id, found.hits[0].copies) == (8, 4)
+    assert [hit.id for hit in found.hits[1:6]] == [hit.id for hit in plain.hits[5:]]
+    assert len(found) == 10
+
+
+def test_diverse_hits_are_those_of_the_plain_formula(shelf: Shelf) -> None:
+    weight = 0.4
+    found = one(shelf, Term(image=3), k=8, by=("near",), diverse=weight)
+    scores = cosines(shelf, shelf.near[2])
+    chosen = [max(scores, key=lambda id: scores[id])]
+    while len(chosen) < 8:
+
+        def gain(id: int) -> float:
+            likeness = max(float(shelf.near[id - 1] @ shelf.near[c - 1]) for c in chosen)
+            return (1 - weight) * scores[id] - weight * likeness
+
+        chosen.append(max((id for id in scores if id not in chosen), key=gain))
+    assert [hit.id for hit in found.hits] == chosen
+
+
+def test_a_batch_answers_as_one_by_one(shelf: Shelf) -> None:
+    queries = [
+        Query((Term(image=3),), k=4),
+        Query((Term(image=3),), k=50),
+        Query((Term(image=4),), k=5, by=("far",)),
+        Query((Term(image=4),), k=5, by=("far", "near")),
+        Query((Term(image=5), Term(image=6, weight=-1)), similarity="euclidean"),
+        Query((Term(image=7),), where="price < 50"),
+        Query((Term(image=8),), where="price < 50", diverse=0.5),
+        Query((Term(words="red boot"),)),
+        Query((Term(words="red"), Term(image=9)), alpha=0.2, fusion="ranks"),
+        Query((Term(image=8),), collapse=True),
+        Query((Term(image=9),), min_relevance="strong"),
+        Query((Term(image=3, weight=3.3),), k=4),
+        Query((Term(image=3), Term(image=11, weight=0.3)), by=("near",)),
+        Query((Term(vector=np.linspace(-1, 1, 6, dtype=np.float32)),), by=("near",)),
+    ]
+    batch = shelf.ask(*queries)
+    for query, answer in zip(queries, batch, strict=True):
+        (alone,) = shelf.ask(query)
+        assert (alone.hits, alone.by, alone.searched) == (answer.hits, answer.by, answer.searched)
+        assert alone.best == answer.best
+
+
+def test_a_question_that_fails_does_not_end_a_batch(shelf: Shelf) -> None:
+    good, bad = Query((Term(image=3),)), Query((Term(image=999),))
+    answers = shelf.ask(good, bad, Query((Term(image=3),), where="prize < 3"), tolerant=True)
+    assert answers[0].hits == shelf.ask(good)[0].hits
+    assert (answers[1].hits, answers[1].failure) == ((), "the library has no image with the id 999")
+    assert "no field prize" in answers[2].failure and "price" in answers[2].failure
+    with pytest.raises(UsageError, match="the id 999"):
+        shelf.ask(good, bad)
+
+
+def test_relevance_below_the_bar_is_nothing_found(shelf: Shelf) -> None:
+    plain = shelf.ask(Query((Term(image=20),), k=COUNT, by=("near",)))[0]
+    kinds = [hit.relevance for hit in plain.hits]
+    assert kinds[0] == "near-copy" and kinds[-1] == "weak"
+    for lowest in ("near-copy", "strong", "plausible", "weak"):
+        found = one(shelf, Term(image=20), k=COUNT, by=("near",), min_relevance=lowest)
+        bands = ["weak", "plausible", "strong", "near-copy"]
+        kept = [
+            hit for hit in plain.hits if bands.index(hit.relevance or "") >= bands.index(lowest)
+        ]
+        assert [hit.id for hit in found.hits] == [hit.id for hit in kept]
+    only = one(shelf, Term(image=20), by=("near",), where="price < 0", min_relevance="strong")
+    assert (len(only), only.best) == (0, None)
+    others = f"id <> 20 and id <> {plain.hits[1].id}"
+    rest = one(shelf, Term(image=20), by=("near",), where=others, min_relevance="near-copy")
+    assert len(rest) == 0 and rest.best in ("strong", "plausible", "weak")

@@ -1,0 +1,112 @@
+"""What words on the command line mean."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lookalike.errors import UsageError
+from lookalike.query import Query, Term
+from lookalike.search.query_parser import parse_terms
+
+SHOE, BOOT = Path("shoe.jpg"), Path("boot.jpg")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("shoe.jpg", "boot.jpg", "picture without ending", "-odd.jpg", "2:odd.jpg"):
+        (tmp_path / name).write_bytes(b"its content is not looked at")
+    (tmp_path / "album").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("words", "terms"),
+    [
+        (["shoe.jpg"], [Term(SHOE)]),
+        (["./shoe.jpg"], [Term(SHOE)]),
+        (["shoe.jpg", "boot.jpg"], [Term(SHOE), Term(BOOT)]),
+        (["picture without ending"], [Term(Path("picture without ending"))]),
+        (["red", "shoe"], [Term(words="red shoe")]),
+        (["red shoe"], [Term(words="red shoe")]),
+        (["red", "+", "shoe"], [Term(words="red"), Term(words="shoe")]),
+        (["2:shoe.jpg", "+", "red", "-", "boot.jpg"],
+         [Term(SHOE, weight=2), Term(words="red"), Term(BOOT, weight=-1)]),
+        (["shoe.jpg", "-boot.jpg"], [Term(SHOE), Term(BOOT, weight=-1)]),
+        (["shoe.jpg", "+red"], [Term(SHOE), Term(words="red")]),
+        (["shoe.jpg", "-0.5:boot.jpg"], [Term(SHOE), Term(BOOT, weight=-0.5)]),
+        (["shoe.jpg", "-", ".5:boot.jpg"], [Term(SHOE), Term(BOOT, weight=-0.5)]),
+        (["shoe.jpg", "-", "fruit", "basket"], [Term(SHOE), Term(words="fruit basket", weight=-1)]),
+        (["2:red", "shoe"], [Term(words="red shoe", weight=2)]),
+        (["red", "2:shoe"], [Term(words="red"), Term(words="shoe", weight=2)]),
+        (["id:42", "-id:7"], [Term(image=42), Term(image=7, weight=-1)]),
+        (["3:id:42"], [Term(image=42, weight=3)]),
+        (["trip/gone.jpg"], [Term(Path("trip/gone.jpg"))]),
+        (["2:odd.jpg"], [Term(Path("2:odd.jpg"))]),
+        (["-odd.jpg"], [Term(Path("-odd.jpg"))]),
+        (["x" * 5000], [Term(words="x" * 5000)]),
+        ([], []),
+    ],
+)  # fmt: skip
+def test_words_become_terms(words: list[str], terms: list[Term]) -> None:
+    assert list(parse_terms(words)) == terms
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a colon is no part of a name there")
+@pytest.mark.parametrize(
+    ("words", "terms"),
+    [
+        (["-"], [Term(b"bytes")]),
+        (["-", "+", "red"], [Term(b"bytes"), Term(words="red")]),
+        (["red", "+", "-"], [Term(words="red"), Term(b"bytes")]),
+        (["shoe.jpg", "-", "-"], [Term(SHOE), Term(b"bytes", weight=-1)]),
+        (["shoe.jpg", "-", "boot.jpg"], [Term(SHOE), Term(BOOT, weight=-1)]),
+    ],
+)
+def test_a_minus_where_a_term_is_expected_is_standard_input(
+    words: list[str], terms: list[Term]
+) -> None:
+    assert list(parse_terms(words, stdin=lambda: b"bytes")) == terms
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["shoe.jpg", "+"], "there is nothing after the '\\+'"),
+        (["shoe.jpg", "-"], "there is nothing after the '-'"),
+        (["shoe.jpg", "-", "+", "red"], "there is nothing after the '-'"),
+        (["album"], "'album' is a folder: name a picture in it, or write --text 'album'"),
+        (["https://example.org/cat.jpg"], "not fetched"),
+        (["0:shoe.jpg"], "a number other than 0"),
+        ([" "], "an empty text"),
+    ],
+)
+def test_what_means_nothing_is_told(words: list[str], told: str) -> None:
+    with pytest.raises(UsageError, match=told) as caught:
+        parse_terms(words)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        (lambda: Query(()), "an empty question"),
+        (lambda: Query((Term(SHOE, weight=-1),)), "only negative terms"),
+        (lambda: Query((Term(SHOE),), k=0), "k is 0"),
+        (lambda: Query((Term(SHOE),), alpha=1.5), "alpha lies between 0 and 1"),
+        (lambda: Query((Term(SHOE),), diverse=-0.1), "diverse lies between 0 and 1"),
+        (lambda: Query((Term(SHOE),), fusion="votes"), "by scores or by ranks"),  # type: ignore[arg-type]
+        (lambda: Query((Term(SHOE),), min_relevance="good"), "weak, plausible"),  # type: ignore[arg-type]
+        (lambda: Term(SHOE, words="red"), "a term is a picture"),
+        (lambda: Term(SHOE, weight=float("nan")), "a number other than 0"),
+        (lambda: Term(SHOE, region=(0, 0, 0, 1)), "a region is X,Y,WIDTH,HEIGHT"),
+        (lambda: Term(SHOE, region=(-1, 0, 5, 5)), "a region is X,Y,WIDTH,HEIGHT"),
+        (lambda: Term(words="red", region=(0, 0, 1, 1)), "words and vectors have none"),
+    ],
+)
+def test_a_question_that_cannot_be_meant_is_refused_when_it_is_made(question, told) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(UsageError, match=told) as caught:
+        question()
+    assert "\n" not in str(caught.value)

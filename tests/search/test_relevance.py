@@ -1,0 +1,157 @@
+"""What the bands of relevance promise, on a drawn catalogue whose products are known."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lookalike import Library, Outcome, Query
+from lookalike.catalogue.generate import write_catalogue
+from lookalike.query import Term
+from lookalike.vectors.calibration import FALL, RELEVANCES, Background
+from lookalike.vectors.similarity import Similarity, normalise
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    folder = tmp_path_factory.mktemp("relevance") / "shop"
+    write_catalogue(folder, products=40, views=4, size=224)
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["color", "shape"])
+        yield library
+
+
+def kind(path: str) -> str:
+    return path.partition("/")[0]
+
+
+def test_a_higher_band_is_more_often_the_same_kind_of_thing(shop: Library) -> None:
+    hits: Counter[str] = Counter()
+    right: Counter[str] = Counter()
+    ids = [image.id for image in shop.failures({Outcome.INDEXED})]
+    assert len(ids) == 160
+    queries = [Query((Term(image=i),), k=160, by=("shape",)) for i in ids]
+    for answer in shop.search_batch(queries):
+        asked, *others = answer.hits
+        assert asked.relevance == "near-copy"
+        for hit in others:
+            hits[str(hit.relevance)] += 1
+            right[str(hit.relevance)] += kind(hit.path) == kind(asked.path)
+    precision = [right[band] / hits[band] for band in ("weak", "plausible", "strong")]
+    assert precision == sorted(precision)
+    assert precision[2] > 0.8 > 10 * precision[0]
+
+
+def test_a_picture_saved_again_is_a_near_copy_and_another_is_none(shop: Library) -> None:
+    files = sorted(shop.folder.parent.rglob("*-0.jpg"))[::3]
+    queries = []
+    for half in (False, True):
+        for file in files:
+            out = io.BytesIO()
+            with Image.open(file) as image:
+                size = (image.width // 2, image.height // 2) if half else image.size
+                small = image.resize(size, Image.Resampling.LANCZOS)
+                small.save(out, "JPEG", quality=90 if half else 50)
+            queries.append(Query((Term(out.getvalue()),), k=160))
+    mine = others = 0
+    for file, answer in zip(files * 2, shop.search_batch(queries), strict=True):
+        for hit in answer.hits:
+            if hit.file.samefile(file):
+                mine += hit.relevance == "near-copy"
+            else:
+                others += hit.relevance == "near-copy"
+    assert mine >= 0.8 * len(queries)
+    assert others <= 0.001 * 159 * len(queries)
+
+
+def test_a_library_too_small_to_judge_against_judges_nothing(tmp_path: Path) -> None:
+    write_catalogue(tmp_path, products=5, views=5, size=64)
+    with Library.create(tmp_path) as library:
+        library.add([tmp_path], extractors=["color"])
+        hits = library.search(Query((Term(image=1),), min_relevance="strong")).hits
+    assert len(hits) == 10 and {hit.relevance for hit in hits} == {None}
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
+def test_the_bar_of_near_copies_is_where_the_judgement_turns(similarity: Similarity) -> None:
+    draw = np.random.default_rng(1)
+    query, sample = draw.normal(size=(1, 8)), draw.normal(size=(100, 8))
+    background = Background.of(query, sample, similarity=similarity, count=100)
+    assert background is not None
+    bar = background.bars(similarity)[-1]
+    assert background.judge(bar + 1e-6, similarity) == "near-copy"
+    assert background.judge(bar - 1e-6, similarity) != "near-copy"
+    levels = [
+        RELEVANCES.index(background.judge(value, similarity))
+        for value in np.linspace(-1 if similarity == "cosine" else -9, background.identity, 300)
+    ]
+    assert levels == sorted(levels) and levels[0] == 0 and levels[-1] == 3
+    (again,) = Background.of_each(
+        (query @ sample.T / np.linalg.norm(sample, axis=1) / np.linalg.norm(query))
+        if similarity == "cosine"
+        else -np.linalg.norm(query - sample, axis=1)[None],
+        np.zeros(1, np.int64),
+        similarity=similarity,
+        count=100,
+    )
+    assert again is not None and again.median == pytest.approx(background.median, abs=1e-5)
+
+
+def test_the_pictures_that_are_as_similar_by_chance_are_those_of_fall_to_the_height() -> None:
+    """The distance to identity halves from the median (1) to the 84 % quantile (1/2): one step."""
+    found = np.linspace(-1, 1, 101)[None]  # its median is 0
+    (background,) = Background.of_each(
+        found, np.zeros(1, np.int64), similarity="cosine", count=2000
+    )
+    assert background is not None
+    even = replace(background, upper=0.5, highest=0.995)  # so that these are no near-copies
+    assert even.at_chance(0.1587 * 2000) == pytest.approx(0.5)
+    assert even.at_chance(0.1587 * 2000 / FALL) == pytest.approx(0.75)
+    assert even.at_chance(0.1587 * 2000 / FALL**4) == pytest.approx(1 - 2**-5)
+    assert replace(even, count=40).at_chance(0.1587 * 40) == pytest.approx(0.5)
+    assert even.at_chance(1e-12) == math.inf
+    at = 1 - 2**-7.6  # 158.7 · 3.5^-6.6 = 0.041 of 1,000 pictures
+    bands = [replace(even, count=count).judge(at, "cosine") for count in (40, 1000, 10_000, 10**6)]
+    assert bands == ["strong", "strong", "plausible", "weak"]
+    lower = 1 - 2**-5.5  # 158.7 · 3.5^-4.5 = 0.57 of 1,000 pictures, 0.023 of 40: not yet strong
+    assert [replace(even, count=n).judge(lower, "cosine") for n in (40, 1000)] == ["plausible"] * 2
+
+
+@pytest.mark.parametrize(("similarity", "identity"), [("cosine", 1.0), ("euclidean", 0.0)])
+def test_where_all_pictures_are_alike_none_stands_out(
+    similarity: Similarity, identity: float
+) -> None:
+    for all_have in (identity, identity - 0.5):
+        sample = np.full((1, 100), all_have)
+        sample = -np.sqrt(-sample) if similarity == "euclidean" else sample
+        (background,) = Background.of_each(
+            sample, np.zeros(1, np.int64), similarity=similarity, count=1000
+        )
+        assert background is not None
+        assert background.judge(sample[0, 0], similarity) == "weak"
+        assert background.judge(sample[0, 0] - 0.3, similarity) == "weak"
+
+
+def test_distances_are_judged_as_the_cosines_that_they_mean() -> None:
+    """Of unit vectors |a - b|² = 2 - 2 cos."""
+    draw = np.random.default_rng(2)
+    query, sample = normalise(draw.normal(size=(1, 8))), normalise(draw.normal(size=(100, 8)))
+    cosines, distances = (
+        Background.of(query, sample, similarity=similarity, count=100)
+        for similarity in ("cosine", "euclidean")
+    )
+    assert cosines is not None and distances is not None
+    for chance in (30, 1, 0.05):
+        squared = 2 * cosines.at_chance(chance) - 2
+        assert distances.at_chance(chance) == pytest.approx(squared, rel=1e-3)
+    for cosine in (0.2, 0.6, 0.9, 0.99):
+        squared = 2 * cosine - 2
+        assert distances.judge(-((-squared) ** 0.5), "euclidean") == cosines.judge(cosine, "cosine")

@@ -1,0 +1,367 @@
+"""The Python client gives the answers of the library itself."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+from filelock import FileLock
+from numpy.typing import NDArray
+from PIL import Image
+from tests.library.drawing import album, draw
+from tests.server.running import free_port, running
+
+import lookalike
+from lookalike.client import connection
+from lookalike.client.client import Client
+from lookalike.client.query_request import weighted
+from lookalike.duplicates.report import Duplicates
+from lookalike.embedding_map.build import draw_up
+from lookalike.errors import LibraryError, LibraryReadOnly, Outcome, UsageError
+from lookalike.explain.explainer import Explainer
+from lookalike.indexing.report import Added, Indexing, Progress
+from lookalike.library import Library
+from lookalike.query import Query, Term
+from lookalike.server.app import create_app
+from lookalike.server.jobs.changes import Changes, Wanted
+from lookalike.server.routes import explain, review
+from lookalike.server.settings import Settings
+from lookalike.stores import records
+
+TOKEN = "correct+horse%26&battery"
+
+
+@pytest.fixture(scope="module")
+def served(library: Library) -> Iterator[str]:
+    with running(create_app(library, Settings(token=TOKEN))) as port:
+        yield f"http://127.0.0.1:{port}/?token={quote(TOKEN, safe='')}"
+
+
+def alike(
+    some: Iterable[records.Image], others: Iterable[records.Image], names: Sequence[str]
+) -> bool:
+    """Whether images agree in what a list of the server tells of them."""
+    rows = [[[getattr(one, name) for name in names] for one in side] for side in (some, others)]
+    return rows[0] == rows[1]
+
+
+def same_groups(theirs: Duplicates, ours: Duplicates) -> bool:
+    rows = [
+        [
+            [
+                (m.image.path, m.kind, round(m.similarity, 6), m.evidence, m.keep)
+                for m in group.members
+            ]
+            for group in found.groups
+        ]
+        for found in (theirs, ours)
+    ]
+    return rows[0] == rows[1] and (theirs.searched, theirs.missing) == (ours.searched, ours.missing)
+
+
+def stored(library: Library, id: int) -> NDArray[np.float32]:
+    """A vector of the first space."""
+    with library.view() as view:
+        row: NDArray[np.float32] = view.vectors(view.spaces()[0].key, np.array([id]))[0]
+    return row
+
+
+def test_the_answers_are_those_of_the_library(
+    served: str, library: Library, picture: bytes, tmp_path: Path
+) -> None:
+    file = tmp_path / "new.png"
+    file.write_bytes(picture)
+    pixels = np.asarray(Image.open(file).convert("RGB"))
+    questions = [
+        Query((Term(image=3, weight=2.5), Term(image=4), Term(image=5, weight=-1)), k=7),
+        Query((Term(picture=picture),), by=("phash", "color"), fusion="ranks"),
+        Query((Term(picture=file, region=(0, 0, 0.5, 0.75)), Term(image=8)), where="size > 1"),
+        Query((Term(picture=pixels),), k=3, similarity="euclidean", any_orientation=True),
+        Query((Term(picture=Path("odd/001.jpg")),), k=2, diverse=0.3, min_relevance="weak"),
+        Query((Term(vector=stored(library, 7)), Term(vector=stored(library, 8), weight=-0.5)), k=5),
+        Query((Term(image=3), Term(vector=stored(library, 9), weight=2)), k=4, by=("color",)),
+    ]
+    with lookalike.Client(served) as client:
+        for question in questions:
+            theirs, ours = client.search(question), library.search(question)
+            assert [hit.id for hit in theirs.hits] == [hit.id for hit in ours.hits]
+            assert [hit.similarity for hit in theirs.hits] == pytest.approx(
+                [hit.similarity for hit in ours.hits], abs=1e-6
+            )
+            assert [hit.relevance for hit in theirs.hits] == [hit.relevance for hit in ours.hits]
+            assert (theirs.by, theirs.similarity, theirs.best) == (
+                ours.by,
+                ours.similarity,
+                ours.best,
+            )
+        with pytest.raises(UsageError, match="have 384 numbers"):
+            client.search(Query((Term(vector=np.ones(20_000, np.float32)),)))
+        with pytest.raises(UsageError, match="one row of numbers"):
+            client.search(Query((Term(vector=np.ones((2, 2), np.float32)),)))
+        assert client.search(file, k=4).hits[0].path == library.search(file, k=4).hits[0].path
+
+
+def test_a_batch_keeps_its_order_and_its_failures(served: str) -> None:
+    queries = [
+        Query((Term(image=7),), k=1),
+        Query((Term(picture=Path("nowhere.jpg")),)),
+        Query((Term(words="red"),)),
+        Query((Term(image=9),), k=1),
+    ]
+    with Client(served) as client:
+        answers = client.search_batch(queries)
+    assert [[hit.id for hit in hits.hits] for hits in answers] == [[7], [], [], [9]]
+    assert "nowhere.jpg" in answers[1].failure and "captions" in answers[2].failure
+
+
+def test_the_library_is_described_as_it_is(served: str, library: Library, photos: Path) -> None:
+    ours = library.info()
+    with Client(served) as client:
+        info, fields = client.info(), client.images.fields()
+        failed = list(client.failures())
+        everything = list(client.failures(set(Outcome)))
+    assert (info.images, info.outcomes, info.roots) == (ours.images, ours.outcomes, ("photos",))
+    spaces = [(space.name, space.dim, space.similarity, space.count) for space in ours.spaces]
+    assert [(one.name, one.dim, one.similarity, one.count) for one in info.spaces] == spaces
+    with library.view() as view:
+        assert fields == dict(view.fields())
+    told = ("id", "path", "size", "outcome", "reason")
+    assert alike(failed, library.failures(), told)
+    assert alike(everything, library.failures(set(Outcome)), told) and len(everything) == 41
+
+
+def test_parts_of_the_library_are_looked_at_alone(served: str, library: Library) -> None:
+    root = library.info().roots[0].path
+    with Client(served) as client:
+        below = list(client.failures(set(Outcome), below="odd"))
+        assert alike(below, library.failures(set(Outcome), below=root / "odd"), ("id", "path"))
+        assert [image.path for image in client.failures(below="broken.jpg")] == ["broken.jpg"]
+        assert list(client.failures([], below=".")) == []
+        assert len(list(client.failures(set(Outcome), below="."))) == 41
+        some = ["odd", "000.jpg"]
+        ours = library.duplicates([root / one for one in some], kind="near")
+        assert same_groups(client.duplicates(some, kind="near"), ours) and ours.searched == 21
+        grouped = library.similar_groups([root / "odd"], by="color", min_similarity=0.5)
+        assert same_groups(client.similar_groups(["odd"], by="color", min_similarity=0.5), grouped)
+        for lost in ("nowhere", "../photos", str(root), "odd/../.."):
+            with pytest.raises(UsageError, match="no picture at"):
+                client.duplicates([lost])
+            with pytest.raises(UsageError, match="no picture at"):
+                list(client.failures(below=lost))
+
+
+def test_images_are_known_by_id_and_by_path(served: str, library: Library, photos: Path) -> None:
+    with library.view() as view:
+        ours = view.images([3])[3]
+    with Client(served) as client:
+        theirs = client.images.facts(ours.path)
+        assert replace(theirs, root=ours.root, mtime_ns=ours.mtime_ns) == ours
+        assert theirs.mtime_ns == ours.mtime_ns // 10**9 * 10**9
+        assert client.images.facts(3) == theirs
+        assert client.images.file(3) == (photos / ours.path).read_bytes()
+        assert client.images.thumbnail(3, 64) == library.thumbnails.get(3, 64).data
+        odd = [image.path for image in client.images.find("path like 'odd/%'")]
+        assert odd == sorted(f"odd/{file.name}" for file in (photos / "odd").iterdir())
+        near = client.images.neighbours(3, k=5, by="color")
+        with pytest.raises(UsageError, match="nowhere"):
+            client.images.facts("nowhere.jpg")
+        with pytest.raises(UsageError, match="4711"):
+            client.images.facts(4711)
+    hits = library.search(Query((Term(image=3),), k=6, by=("color",))).hits
+    assert [hit.id for hit in near.hits] == [hit.id for hit in hits if hit.id != 3]
+
+
+def test_lists_of_many_pages_come_whole(
+    served: str, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "PAGE", 3)
+    ours = library.similar_groups(by="color", min_similarity=0.5)
+    with Client(served) as client:
+        assert [image.id for image in client.images.find()] == [
+            image.id for image in library.failures([Outcome.INDEXED])
+        ]
+        theirs = client.similar_groups(by="color", min_similarity=0.5)
+    assert same_groups(theirs, ours) and ours.groups
+
+
+def test_what_takes_long_is_waited_for(
+    served: str, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(review, "PATIENCE", 0.0)  # the first answers are 202
+    monkeypatch.setattr(explain, "PATIENCE", 0.0)
+    ours, drawn = library.duplicates(kind="near"), draw_up(library, method="pca")
+    with Client(served) as client:
+        assert same_groups(client.duplicates(kind="near"), ours)
+        drawn_there = client.explanations.map(method="pca")
+    assert drawn_there["ids"] == drawn.ids.tolist()
+    assert list(zip(drawn_there["x"], drawn_there["y"], strict=True)) == [
+        tuple(place) for place in drawn.as_dict()["places"]
+    ]
+
+
+def test_matches_are_explained_as_the_library_does(
+    served: str, library: Library, picture: bytes
+) -> None:
+    with Explainer(library) as explainer, Client(served) as client:
+        for query in (3, picture):
+            ours = explainer.match(query, 5, by="color").as_dict()
+            assert client.explanations.match(query, 5, by="color") == json.loads(json.dumps(ours))
+        with pytest.raises(UsageError, match="color"):
+            client.explanations.words("red", 3, by="color")
+
+
+def test_a_library_is_changed_from_afar(tmp_path: Path) -> None:
+    folder = album(tmp_path / "photos", 6)
+    (folder / "copy.jpg").write_bytes((folder / "000.jpg").read_bytes())
+    steps: list[Progress] = []
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["color", "phash"])
+        app = create_app(library, Settings(writable=True))
+        with running(app) as port, Client(f"http://127.0.0.1:{port}") as client:
+            draw(folder / "new.jpg", 77)
+            added = client.add(progress=steps.append)
+            assert (added.new, added.unchanged, added.spaces) == (1, 7, ("color", "phash"))
+            assert steps[0].done == 0 and client.info().images == 8
+            (group,) = client.duplicates(kind="exact").groups
+            assert [member.file for member in group.members] == [Path("000.jpg"), Path("copy.jpg")]
+            made = client.decisions.add("not-duplicate", "000.jpg", "odd/001.jpg", who="me")
+            assert made == [one.decision for one in library.decisions.all()]
+            (theirs,), (ours,) = client.decisions.all(), library.decisions.all()
+            assert theirs.decision == ours.decision
+            assert [
+                tuple(folder / path for path in side) for side in (theirs.first, theirs.second)
+            ] == [
+                ours.first,
+                ours.second,
+            ]
+            assert client.decisions.all(["keep"]) == []
+            lines = list(client.decisions.lines())
+            assert lines == list(library.decisions.lines()) and len(lines) == 1
+            assert client.decisions.load(lines) == 0
+            with pytest.raises(UsageError, match="line 2 is no decision"):
+                client.decisions.load([lines[0].replace("not-duplicate", "relevant"), "{}"])
+            assert list(client.decisions.lines()) == lines
+            assert client.decisions.forget("not-duplicate", "000.jpg", "odd/001.jpg") == 1
+            assert library.decisions.all() == []
+            assert client.decisions.load(lines) == 1
+            assert list(library.decisions.lines()) == lines
+            number = client.images.facts("copy.jpg").id
+            assert client.remove(number) == client.remove("new.jpg") == 1
+            assert client.remove(["odd"]) == len(list((folder / "odd").iterdir()))
+            assert list(client.images.find("path = 'new.jpg'")) == []
+            with pytest.raises(UsageError, match="no picture at nowhere"):
+                client.remove(["nowhere"])
+
+
+def test_adding_waits_for_its_own_run_and_no_other(tmp_path: Path) -> None:
+    folder = album(tmp_path / "photos", 6)
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["color"])
+        shared = tmp_path / "shared"
+        app = create_app(library, Settings(writable=True, folder=shared))
+        another = Changes(library.folder, shared / "changes")  # another process of the same server
+        got: list[Added] = []
+
+        def add(port: int) -> None:
+            with Client(f"http://127.0.0.1:{port}") as client:
+                got.append(client.add(["new.jpg"]))
+
+        draw(folder / "new.jpg", 77)
+        with running(app) as port:
+            thread = threading.Thread(target=add, args=(port,))
+            with FileLock(shared / "changes" / "lock"):
+                thread.start()
+                while not list((shared / "changes").glob("*.ticket")):
+                    thread.join(0.01)
+                words = {"paths": [str(folder / "odd")], "options": {}}
+                another._run([Wanted("0" * 16, "indexing", words)])  # its turn came first
+                thread.join(1.5)
+                assert thread.is_alive() and not got
+            thread.join(60)
+    assert [(one.new, one.unchanged) for one in got] == [(1, 0)]
+
+
+def test_a_promise_is_that_of_the_library(tmp_path: Path) -> None:
+    folder = album(tmp_path / "photos", 6)
+    with Library.create(folder) as library:
+        library.add([folder / "odd"], extractors=["color"])
+        app = create_app(library, Settings(writable=True))
+        options = Indexing(include=("00*",))
+        with running(app) as port, Client(f"http://127.0.0.1:{port}") as client:
+            theirs = client.promise(["."], options=options, sample=2)
+            ours = library.promise([folder / "odd"], options=options, sample=2)
+            assert (theirs.files, theirs.to_index) == (ours.files, ours.to_index) == (3, 0)
+            with pytest.raises(UsageError, match="`workers`"):
+                client.add(options=Indexing(workers=99))
+            with pytest.raises(UsageError, match="no pattern"):
+                client.add(options=Indexing(include=("[z-a]",)))
+
+
+def test_errors_are_those_of_the_library(served: str) -> None:
+    with Client(served) as client:
+        with pytest.raises(UsageError, match="no field nonsense"):
+            client.search(Query((Term(image=1),), where="nonsense > 1"))
+        with pytest.raises(UsageError, match="cannot be used"):
+            client.search(b"\xff\xd8\xff\xe0" + bytes(300))
+        with pytest.raises(LibraryReadOnly, match="--writable"):
+            client.add()
+        with pytest.raises(LibraryReadOnly, match="--writable"):
+            client.promise()
+    with Client(served.partition("?")[0]) as nobody, pytest.raises(UsageError, match="token"):
+        nobody.info()
+    with (
+        Client(f"http://127.0.0.1:{free_port()}") as lost,
+        pytest.raises(LibraryError, match="no ans"),
+    ):
+        lost.info()
+    with pytest.raises(UsageError, match="no address"):
+        Client("ftp://127.0.0.1")
+
+
+def test_the_python_of_the_documentation_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "http.md").read_text("utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    folder = album(tmp_path / "photos", 6)
+    draw(tmp_path / "cat.jpg", 4)
+    monkeypatch.chdir(tmp_path)
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["color", "phash"])
+        with running(create_app(library, Settings(writable=True))) as port:
+            names: dict[str, object] = {}
+            for block in blocks:
+                exec(compile(block.replace("8484", str(port)), "http.md", "exec"), names)
+        kept = [one.decision.kind for one in library.decisions.all()]
+        assert library.info().images == 5 and kept == ["keep"]
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[:2] == ["6 ['color', 'phash']", "[]"] and shown[3].split()[0] == "48"
+    assert (tmp_path / "best.jpg").stat().st_size > 500
+
+
+def test_words_that_look_weighted_stay_words() -> None:
+    assert weighted("16:9 poster", 1.0) == "1:16:9 poster"
+    assert weighted("red", -1.0) == "red"
+    assert weighted("red", 0.25) == "0.25:red"
+
+
+def test_clients_of_many_threads(served: str) -> None:
+    found: list[int] = []
+
+    def ask(id: int) -> None:
+        with Client(served) as client:
+            found.append(client.search(Query((Term(image=id),), k=1)).hits[0].id)
+
+    threads = [threading.Thread(target=ask, args=(id,)) for id in (1, 2, 3, 4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == [1, 2, 3, 4]

@@ -1,0 +1,148 @@
+"""Connections on which nothing is asked: a few bytes of a head, again and again (slowloris); and those on
+which much is asked, and nothing taken."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+
+import pytest
+from tests.library.drawing import album
+from tests.server.running import running, said
+
+from lookalike.library import Library
+from lookalike.server.app import create_app
+from lookalike.server.security.connection_limits import Connection
+from lookalike.server.settings import Settings
+
+
+def request(port: int, *more: str) -> bytes:
+    head = [f"GET /health HTTP/1.1\r\nHost: 127.0.0.1:{port}", *more]
+    return "\r\n".join([*head, "", ""]).encode()
+
+
+def opened(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=20)
+
+
+def ended(connection: socket.socket) -> bool:
+    """Whether the server ends a connection without a word; waits for it."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_a_head_that_never_ends_is_given_up(library: Library) -> None:
+    impatient = partial(Connection, seconds=1.0)
+    with running(create_app(library, Settings()), http=impatient) as port, ExitStack() as stack:
+        again = stack.enter_context(opened(port))
+        again.sendall(request(port))
+        told = b""
+        while b'"status"' not in told:
+            told += (part := again.recv(65536))
+            assert part, "it was closed before it had answered"
+        silent, begun = (stack.enter_context(opened(port)) for _ in range(2))
+        begun.sendall(request(port)[:-2] + b"X-More: ")
+        again.sendall(request(port)[:9])  # the second head on a connection that was good
+        assert all(map(ended, (silent, begun, again)))
+        assert b" 200 OK" in said(port, request(port, "Connection: close"))
+
+
+def test_a_head_that_comes_byte_by_byte_gets_no_more_time(library: Library) -> None:
+    impatient = partial(Connection, seconds=0.5)
+    with running(create_app(library, Settings()), http=impatient) as port, opened(port) as dripping:
+        dripping.sendall(request(port)[:-2])
+        dripping.settimeout(0.05)
+        for _ in range(1000):
+            try:
+                dripping.sendall(b"X-A: b\r\n")
+                if dripping.recv(1) == b"":
+                    break
+            except TimeoutError:
+                continue
+            except (ConnectionResetError, BrokenPipeError):
+                break
+        else:
+            raise AssertionError("it is listened to for ever")
+
+
+def test_connections_that_wait_make_room_for_visitors(library: Library) -> None:
+    few = partial(Connection, most=5)
+    with running(create_app(library, Settings()), http=few) as port, ExitStack() as stack:
+        waiting = [stack.enter_context(opened(port)) for _ in range(5)]
+        for one in waiting:
+            one.sendall(request(port)[:20])
+        for number in range(3):
+            assert b" 200 OK" in said(port, request(port, "Connection: close"))
+            assert number or ended(waiting[0])  # the one that waited longest
+        waiting[4].sendall(request(port, "Connection: close")[20:])
+        assert waiting[4].recv(12) == b"HTTP/1.1 200"
+
+
+LARGE = 64_000_000
+
+
+@pytest.fixture(scope="module")
+def heavy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    """A library whose first picture is a large file: more than the system takes from the server."""
+    folder = album(tmp_path_factory.mktemp("heavy") / "photos", 3)
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["color"])
+        os.truncate(folder / "000.jpg", LARGE)
+        yield library
+
+
+def unwilling(port: int) -> socket.socket:
+    """A visitor who asks for the large file, and takes no more than the beginning."""
+    visitor = socket.socket()
+    visitor.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    visitor.settimeout(20)
+    visitor.connect(("127.0.0.1", port))
+    head = f"GET /api/images/1/file HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"
+    visitor.sendall(head.encode())
+    assert visitor.recv(12) == b"HTTP/1.1 200"
+    return visitor
+
+
+def comes(true: Callable[[], bool]) -> bool:
+    """Whether it becomes true soon."""
+    until = time.monotonic() + 20
+    while not true():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_visitors_who_take_nothing_make_room_for_others(heavy: Library) -> None:
+    few = partial(Connection, most=3)
+    with running(create_app(heavy, Settings()), http=few) as port, ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(unwilling(port))
+
+        def answered() -> bool:
+            try:
+                return b" 200 OK" in said(port, request(port, "Connection: close"))
+            except ConnectionResetError:
+                return False
+
+        assert comes(answered)
+
+
+def test_an_answer_that_is_not_taken_is_given_up(
+    heavy: Library, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "lookalike.server")
+    impatient = partial(Connection, taking=0.3)
+
+    def ended() -> bool:
+        return any("/file 200" in record.getMessage() for record in caplog.records)
+
+    with running(create_app(heavy, Settings()), http=impatient) as port, unwilling(port):
+        assert comes(ended)  # the log has a line for each request that is over

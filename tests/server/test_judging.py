@@ -1,0 +1,122 @@
+"""The judging page: what it answers, and what it refuses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from tests.server.conftest import ADDRESS
+
+from lookalike.evaluation.open_or_build import opened
+from lookalike.evaluation.relevance_judgements import Judging, draw
+from lookalike.library import Library
+from lookalike.server.judging.app import PAGE, create_judging_app
+from lookalike.server.judging.serving import desk
+from lookalike.server.settings import Settings
+
+TOKEN = "only-for-this-test"
+
+
+@pytest.fixture
+def judging(photos: Path, tmp_path: Path) -> Judging:
+    with opened(photos) as here:
+        return Judging.create(tmp_path / "j.jsonl", *draw(here, queries=2, top=2))
+
+
+@pytest.fixture
+def browser(library: Library, judging: Judging) -> Iterator[TestClient]:
+    """A browser that has opened the address that was shown."""
+    app = create_judging_app(desk(library, judging, "anna"), Settings(token=TOKEN))
+    with TestClient(app, base_url=ADDRESS) as client:
+        entered = client.get(f"/?token={TOKEN}")
+        assert entered.url == f"{ADDRESS}/"
+        client.headers["Origin"] = ADDRESS
+        yield client
+
+
+def test_a_judge_sees_questions_until_all_are_judged(browser: TestClient, judging: Judging) -> None:
+    seen = []
+    while (state := browser.get("/api/judging/question").json())["number"] is not None:
+        seen.append(state["question"]["name"])
+        for picture in state["pictures"]:
+            shown = browser.get(f"/api/judging/pictures/{picture['id']}")
+            assert shown.headers["content-type"] == "image/jpeg"
+            said = {"question": seen[-1], "picture": picture["name"], "relevant": True}
+            assert browser.post("/api/judging/judgements", json=said).json() == {"kept": True}
+    assert seen == [pool.question for pool in judging.pools]
+    count = sum(len(pool.pictures) for pool in judging.pools)
+    assert state["judgements"] == {"anna": count}
+    assert state["relevant"] == count
+
+
+def test_a_judgement_is_taken_back(browser: TestClient, judging: Judging) -> None:
+    assert browser.post("/api/judging/undo", json={}).status_code == 409
+    pool = judging.pools[0]
+    said = {"question": pool.question, "picture": pool.pictures[0], "relevant": False}
+    browser.post("/api/judging/judgements", json=said)
+    state = browser.get("/api/judging/questions/0").json()
+    assert [picture["relevant"] for picture in state["pictures"]].count(False) == 1
+    state = browser.post("/api/judging/undo", json={}).json()
+    assert {picture["relevant"] for picture in state["pictures"]} == {None}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"question": "x", "picture": "y", "relevant": True},
+        {"question": "x", "picture": "y"},
+        {"question": "x", "picture": "y", "relevant": "perhaps"},
+    ],
+)
+def test_what_is_no_judgement_is_refused(
+    browser: TestClient, judging: Judging, body: dict[str, object]
+) -> None:
+    answer = browser.post("/api/judging/judgements", json=body)
+    assert 400 <= answer.status_code < 500
+    assert judging.results()[2] == {}
+
+
+def test_only_pictures_that_are_judged_are_shown(browser: TestClient, library: Library) -> None:
+    with library.view() as view:
+        everything = view.sample(view.spaces()[0].key, 10**6).tolist()
+    statuses = {browser.get(f"/api/judging/pictures/{id}").status_code for id in everything}
+    assert statuses == {200, 404}
+    assert browser.get("/api/judging/questions/99").status_code == 404
+
+
+def test_nobody_else_gets_in(library: Library, judging: Judging) -> None:
+    app = create_judging_app(desk(library, judging, "anna"), Settings(token=TOKEN))
+    with TestClient(app, base_url=ADDRESS) as stranger:
+        assert stranger.get("/api/judging/question").status_code == 401
+        stranger.get("/?token=wrong")
+        assert stranger.get("/api/judging/question").status_code == 401
+    with TestClient(app, base_url="http://evil.example") as rebound:
+        assert rebound.get(f"/?token={TOKEN}").status_code == 421
+
+
+def test_another_site_cannot_judge(browser: TestClient, judging: Judging) -> None:
+    pool = judging.pools[0]
+    said = {"question": pool.question, "picture": pool.pictures[0], "relevant": True}
+    answer = browser.post(
+        "/api/judging/judgements", json=said, headers={"Origin": "http://evil.example"}
+    )
+    assert answer.status_code == 403
+    assert judging.results()[0] == {}
+
+
+def test_the_page_runs_only_its_own_files(browser: TestClient) -> None:
+    page = browser.get("/")
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+    # Nothing inline, and every file that it names is there.
+    assert not re.search(r"<style|style=|\son\w+=|<script(?![^>]*src=)", page.text)
+    for path in re.findall(r'(?:src|href)="(/[^"]+)"', page.text):
+        assert browser.get(path).status_code == 200, path
+    assert browser.get("/page/../app.py").status_code == 404
+    assert browser.get("/page/nothing.js").status_code == 404
+    assert {file.suffix for file in PAGE.iterdir()} == {".html", ".css", ".js"}

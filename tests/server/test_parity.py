@@ -1,0 +1,127 @@
+"""What can be done with an open library can be done with a served one, or it says here why not."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from lookalike.client.ann import Ann as ServedAnn
+from lookalike.client.client import Client
+from lookalike.client.decisions import Decisions as ServedDecisions
+from lookalike.client.images import Images
+from lookalike.client.jobs import LOCAL
+from lookalike.client.vectors import Vectors as ServedVectors
+from lookalike.feedback.judgements import Decisions
+from lookalike.indexing.ann import Ann
+from lookalike.indexing.report import Indexing
+from lookalike.indexing.vectors import Vectors
+from lookalike.library import Library
+from lookalike.query import Query, Term
+from lookalike.server.query_params import Words
+
+HERE = "it is an object in this process: its answers go over HTTP, not itself"
+OPENED = "a server has opened its library before anybody asks"
+LEFT_OUT = {
+    Library: {
+        "create": OPENED,
+        "open": OPENED,
+        "folder": "where the library lies is not told",
+        "limits": "of the pictures that are sent: whoever starts the server sets them",
+        "read_only": "`Client.info` says whether the server writes",
+        "reads": "`Client.info` says of each space whether it understands words",
+        "view": f"{HERE}; `Client.images` has what is read from it",
+        "extractor": HERE,
+        "check": "files that may be wrong are looked at where they lie",
+        "thumbnails": "`Client.images.thumbnail`",
+    },
+    Decisions: {},
+    Vectors: {"pour_out": "`take_out` is a stream already; the server pours into it"},
+    Ann: {
+        "compare": "a benchmark of minutes on all cores, which stores nothing: beside the library",
+        "keep_up": "`add` and `bring_in` do it",
+        "space": "`Client.info` has the spaces",
+    },
+}
+PAIRS = {
+    Library: Client,
+    Decisions: ServedDecisions,
+    Vectors: ServedVectors,
+    Ann: ServedAnn,
+}
+
+WORDS_LEFT_OUT = {
+    "Library.add.extractors": "a name may be the path of a model here, or one that is downloaded",
+    "Library.promise.extractors": "as for `add`",
+    "Library.duplicates.limits": "of reading a picture: whoever starts the server sets them",
+    "Library.duplicates.progress": "the server shares one search among all who ask for it",
+    "Vectors.bring_in.metadata": "a table names files by paths, which a server does not follow",
+    "Vectors.bring_in.fenced": "it is always so over HTTP",
+}
+NAMED_OTHERWISE = {
+    "Library.remove.paths": "pictures",  # ids serve, too
+}
+
+
+def public(kind: type) -> set[str]:
+    return {name for name in vars(kind) if not name.startswith("_")}
+
+
+def parameters(kind: type, name: str) -> set[str]:
+    found = vars(kind)[name]
+    return (
+        set()
+        if isinstance(found, property)
+        else set(inspect.signature(found).parameters) - {"self"}
+    )
+
+
+@pytest.mark.parametrize("kind", PAIRS, ids=lambda kind: kind.__name__)
+def test_what_a_library_offers_a_client_offers(kind: type) -> None:
+    assert public(kind) - public(PAIRS[kind]) == set(LEFT_OUT[kind])
+
+
+@pytest.mark.parametrize("kind", PAIRS, ids=lambda kind: kind.__name__)
+def test_methods_take_the_same_words(kind: type) -> None:
+    served = PAIRS[kind]
+    missing = {
+        f"{kind.__name__}.{name}.{word}"
+        for name in public(kind) & public(served)
+        for word in parameters(kind, name) - parameters(served, name)
+    }
+    ours = {
+        word for word in WORDS_LEFT_OUT | NAMED_OTHERWISE if word.startswith(kind.__name__ + ".")
+    }
+    assert missing == ours
+    for word, other in NAMED_OTHERWISE.items():
+        if word in ours:
+            assert other in parameters(served, word.split(".")[1])
+
+
+def test_questions_are_asked_in_the_words_of_a_query() -> None:
+    words = set(Words.model_fields)
+    assert {field.name for field in fields(Query)} - words == {"terms"}
+    # An image of the library, or a picture that is sent.
+    of_terms = {field.name for field in fields(Term)} - {"picture", "words", "weight"}
+    assert of_terms <= words and {"upload", "text"} <= words
+
+
+def test_indexing_is_asked_for_in_its_words(client: TestClient) -> None:
+    adding = client.get("/api/openapi.json").json()["paths"]["/api/images"]["post"]
+    told = adding["requestBody"]["content"]["application/json"]["schema"]["properties"]
+    options = {field.name for field in fields(Indexing)}
+    assert options > LOCAL and options - LOCAL == set(told) - {"paths"}
+
+
+def test_every_address_is_explained_in_the_documentation(client: TestClient) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "http.md").read_text("utf-8")
+    page = page.replace("/ID", "/{id}").replace("/HASH", "/{hash}")
+    paths = client.get("/api/openapi.json").json()["paths"]
+    assert [path for path in paths if f"{path}`" not in page and f"{path}?" not in page] == []
+
+
+def test_images_are_reached_as_a_view_reaches_them() -> None:
+    assert public(Images) == {"find", "fields", "facts", "neighbours", "thumbnail", "file"}

@@ -1,0 +1,446 @@
+"""Vectors in and out of a library over HTTP."""
+
+from __future__ import annotations
+
+import io
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from filelock import FileLock
+from tests.library.drawing import album, draw
+from tests.server.conftest import ADDRESS, MARKED
+from tests.server.running import running
+
+from lookalike.client.client import Client
+from lookalike.errors import LibraryBusy, LibraryError, UsageError
+from lookalike.indexing import vector_export
+from lookalike.indexing import vector_export as poured
+from lookalike.library import Library
+from lookalike.query import Query
+from lookalike.server.app import create_app
+from lookalike.server.jobs import changes
+from lookalike.server.routes.vectors import MOST_FOLDERS
+from lookalike.server.settings import Settings
+from lookalike.stores.ann_index import IndexWish
+
+
+@pytest.fixture(scope="module")
+def served(library: Library) -> Iterator[str]:
+    with running(create_app(library, Settings())) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+def test_vectors_go_out_as_the_library_writes_them(
+    served: str, library: Library, tmp_path: Path
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow (lookalike[parquet])")
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for folder in (ours, theirs):
+        folder.mkdir()
+    steps: list[tuple[str, int, int]] = []
+    with Client(served) as client:
+        for vectors, folder in ((library.vectors, ours), (client.vectors, theirs)):
+            listed = folder / "paths.txt"
+            assert vectors.take_out("color", folder / "all.npy", paths=listed) == 40
+            some = folder / "some.parquet"
+            assert vectors.take_out("phash", some, where="folder = 'odd'") == 20
+        client.vectors.take_out(
+            "color", theirs / "again.npy", progress=lambda *step: steps.append(step)
+        )
+    for name in ("all.npy", "paths.txt"):
+        assert (theirs / name).read_bytes() == (ours / name).read_bytes()
+    size = (theirs / "all.npy").stat().st_size
+    assert steps[-1] == ("export", size, size)
+    tables = [parquet.read_table(folder / "some.parquet") for folder in (ours, theirs)]
+    assert tables[0].equals(tables[1]) and tables[0].num_rows == 20
+    assert sorted(path.name for path in theirs.iterdir()) == [
+        "again.npy", "all.npy", "paths.txt", "some.parquet",
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return album(tmp_path / "photos", 6)
+
+
+@pytest.fixture
+def writable(folder: Path) -> Iterator[str]:
+    """The address of a server that may write; the library was indexed by colour."""
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["color"])
+        with running(create_app(library, Settings(writable=True, max_upload_bytes=20_000))) as port:
+            yield f"http://127.0.0.1:{port}"
+
+
+def vectors(count: int, dim: int = 8, seed: int = 0) -> Any:
+    return np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
+
+
+def test_vectors_come_in_as_into_the_library_itself(
+    writable: str, folder: Path, tmp_path: Path
+) -> None:
+    names = [f"shop/{n}.jpg" for n in range(900)]
+    names[:2] = ["odd/001.jpg", "000.jpg"]
+    np.save(tmp_path / "made.npy", vectors(900))  # 28,800 bytes: more than one request may have
+    (tmp_path / "paths.txt").write_text("".join(f"{name}\n" for name in names))
+    steps: list[tuple[str, int, int]] = []
+    with Client(writable) as client:
+        theirs = client.vectors.bring_in(
+            tmp_path / "made.npy",
+            "made",
+            paths=tmp_path / "paths.txt",
+            progress=lambda *step: steps.append(step),
+        )
+        assert len(steps) > 1 and steps[-1] == ("import", 900, 900)
+        assert (theirs.images, theirs.files) == (900, 2)
+        assert (theirs.space.name, theirs.space.dim, theirs.space.similarity) == (
+            "made",
+            8,
+            "cosine",
+        )
+        assert client.info().roots == ("photos", "imported")
+        client.vectors.take_out("made", tmp_path / "theirs.npy", paths=tmp_path / "theirs.txt")
+        facts = client.images.facts("odd/001.jpg")
+        assert facts.size == (folder / "odd" / "001.jpg").stat().st_size
+        hits = client.images.neighbours("shop/7.jpg", k=3, by="made").hits
+        whole = client.add()  # the folder that stands for no folder is not looked for
+        assert (whole.unchanged, whole.removed) == (6, 0)
+    (tmp_path / "ours").mkdir()
+    with Library.create(tmp_path / "ours") as library:
+        library.vectors.bring_in(tmp_path / "made.npy", "made", paths=tmp_path / "paths.txt")
+        library.vectors.take_out("made", tmp_path / "ours.npy", paths=tmp_path / "ours.txt")
+        ours = library.search(Query.of(Path("shop/7.jpg"), by="made", k=4)).hits[1:]
+    assert [hit.path for hit in hits] == [hit.path for hit in ours]
+    listed = [(tmp_path / f"{who}.txt").read_text().splitlines() for who in ("theirs", "ours")]
+    rows = [np.load(tmp_path / f"{who}.npy") for who in ("theirs", "ours")]
+    assert sorted(listed[0]) == sorted(listed[1]) == sorted(names)
+    for name in ("odd/001.jpg", "000.jpg", "shop/899.jpg"):
+        assert np.array_equal(rows[0][listed[0].index(name)], rows[1][listed[1].index(name)])
+
+
+def test_rows_without_paths_are_numbered_through(writable: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "made.npy", vectors(700).astype(np.float64))
+    with Client(writable) as client:
+        assert client.vectors.bring_in(tmp_path / "made.npy", "made", dtype="f16").images == 700
+        found = [image.path for image in client.images.find("path like 'made/%'")]
+        assert sorted(found) == sorted(f"made/{row}" for row in range(700))
+        with pytest.raises(UsageError, match="--max-upload"):
+            client.vectors.bring_in(tmp_path / "made.npy", "short", pca=2)
+        few = tmp_path / "few.npy"
+        np.save(few, vectors(30))
+        short = client.vectors.bring_in(few, "short", pca=2, similarity="euclidean").space
+        assert (short.dim, short.similarity, short.count) == (2, "euclidean", 30)
+        with pytest.raises(UsageError, match="have 8: give them another name"):
+            np.save(few, vectors(30, 9))
+            client.vectors.bring_in(few, "made")
+        with pytest.raises(UsageError, match="row 3: holds NaN"):
+            odd = vectors(30)
+            odd[3, 1] = np.nan
+            np.save(few, odd)
+            client.vectors.bring_in(few, "odd")
+        with pytest.raises(UsageError, match="not a whole NPY"):
+            client.vectors.bring_in(Path(__file__), "odd")
+        assert [one.name for one in client.info().spaces] == ["color", "made", "short"]
+
+
+def sent(client: TestClient, data: Any, paths: str | None = None, **words: Any) -> Any:
+    """The state in which an import ended, or the answer that refused it."""
+    out = io.BytesIO()
+    np.save(out, data)
+    files = {"vectors": ("v", out.getvalue())}
+    if paths is not None:
+        files["paths"] = ("p", paths.encode("utf-8", "surrogateescape"))
+    answer = client.post("/api/vectors", params={"by": "made", **words}, files=files)
+    if answer.status_code != 202:
+        return answer
+    for _ in range(600):
+        ticket = {"ticket": answer.json()["ticket"]}
+        state = client.get("/api/indexing", params=ticket).json()
+        if not state["running"]:
+            return state
+        time.sleep(0.05)
+    raise AssertionError("it does not end")
+
+
+@pytest.fixture
+def writer(folder: Path) -> Iterator[TestClient]:
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["color"])
+        settings = Settings(writable=True, folder=folder.parent / "served")
+        with TestClient(create_app(library, settings), base_url=ADDRESS, headers=MARKED) as client:
+            yield client
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../secret.jpg", "/etc/passwd", "odd/../../secret.jpg", "..", "C:\\secret.jpg", "\\secret.jpg",
+     "a\\..\\..\\secret.jpg", "x" * 5000, "a\0b", ""],
+)  # fmt: skip
+def test_names_that_lead_out_of_the_library_are_refused(
+    writer: TestClient, folder: Path, name: str
+) -> None:
+    draw(folder.parent / "secret.jpg", 5)
+    state = sent(writer, vectors(2), f"fine.jpg\n{name}\n")
+    assert (state["error"], state["result"]) == ("UsageError", None)
+    assert state["message"].startswith("paths.txt, line 2: ")
+    assert writer.get("/api/info").json()["roots"] == ["photos"]
+    assert list((folder.parent / "served" / "imports").iterdir()) == []
+
+
+def test_names_reach_no_hidden_file_and_follow_no_link_out(
+    writer: TestClient, folder: Path
+) -> None:
+    outside = folder.parent / "outside"
+    outside.mkdir()
+    draw(outside / "secret.jpg", 5)
+    draw(folder / ".hidden.jpg", 6)
+    (folder / "away").symlink_to(outside)
+    (folder / "away.jpg").symlink_to(outside / "secret.jpg")
+    names = [
+        "away/secret.jpg", "away.jpg", ".hidden.jpg", ".lookalike/catalogue.sqlite", "./odd//001.jpg",
+        "https://shop.example/../1.jpg",
+    ]  # fmt: skip
+    refused = sent(writer, vectors(6), "\n".join(names))
+    assert "line 6" in refused["message"]
+    names[-1] = "https://shop.example/1.jpg"
+    state = sent(writer, vectors(6), "\n".join(names))
+    assert state["result"]["images"] == 6 and state["result"]["files"] == 1, state
+    assert writer.get("/api/info").json()["roots"] == ["photos", "imported"]
+    listed = writer.get("/api/images", params={"k": 100}).json()["images"]
+    assert len(listed) == 6 + 5
+    for image in listed[6:]:
+        assert image["size"] == 0
+        assert writer.get(f"/api/images/{image['id']}/file").status_code == 404
+        assert writer.get(f"/api/images/{image['id']}/thumbnail").status_code == 404
+    assert writer.post("/api/images", json={"paths": ["../outside"]}).status_code == 403
+
+
+def test_a_library_kept_elsewhere_gets_no_root_by_an_import(tmp_path: Path) -> None:
+    photos, home = album(tmp_path / "photos", 3), tmp_path / "home"
+    home.mkdir()
+    draw(home / "private.jpg", 5)
+    with Library.create(photos, folder=home / ".lookalike") as library:
+        library.add([photos], extractors=["color"])
+        app = create_app(library, Settings(writable=True))
+        with TestClient(app, base_url=ADDRESS, headers=MARKED) as client:
+            state = sent(client, vectors(1), "private.jpg\n")
+            assert (state["result"]["images"], state["result"]["files"]) == (1, 0)
+            assert client.get("/api/info").json()["roots"] == ["photos", "imported"]
+
+
+def header(said: str, data: bytes = b"") -> bytes:
+    text = said.encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + data
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"PK\x03\x04" + bytes(100), 400),
+        (b"\x93NUMPY\x03\x00\xff\xff\xff\xff" + b"{" * 100, 400),
+        (header("{" * 9000), 400),
+        *(
+            (header(f"{{'descr': {kind}, 'fortran_order': False, 'shape': {shape}}}", bytes(64)), 400)
+            for kind, shape in (
+                ("'<f4'", "(-1, 4)"), ("'<f4'", "(4, -1)"), ("'<f4'", f"({10**30}, 4)"),
+                ("'<f4'", "(1000000000, 1000)"), ("'<f4'", "(True, 4)"), ("'<f4'", "('2', 4)"),
+                ("'<f4'", "()"), ("'<f4'", "(0, 4)"), ("'|O'", "(2, 4)"), ("'<c8'", "(2, 4)"),
+                ("[('a', '<f4')]", "(2, 4)"), ("'?'", "(2, 4)"), ("7", "(2, 4)"), ("'<U4'", "(2, 2)"),
+            )
+        ),
+        (header("{'descr': '|u1', 'fortran_order': False, 'shape': (1, 9000)}", bytes(9000)), 413),
+        (header("{'descr': '|u1', 'fortran_order': False, 'shape': (250000, 1)}", bytes(250_000)), 413),
+    ],
+)  # fmt: skip
+def test_what_are_no_vectors_is_refused_and_not_kept(
+    writer: TestClient, folder: Path, body: bytes, status: int
+) -> None:
+    answer = writer.post("/api/vectors", params={"by": "made"}, content=body)
+    assert answer.status_code == status, answer.text
+    assert list(answer.json()) == ["error"] and str(folder.parent) not in answer.text
+    assert list((folder.parent / "served" / "imports").iterdir()) == []
+    assert writer.get("/health").status_code == 200
+
+
+def test_components_of_long_vectors_are_not_learnt_here(writer: TestClient) -> None:
+    assert sent(writer, vectors(3, 5000), pca=2).status_code == 413
+    assert sent(writer, vectors(3, 5000))["result"]["images"] == 3
+
+
+def test_imports_that_wait_are_few(writer: TestClient, folder: Path) -> None:
+    served = folder.parent / "served"
+    out = io.BytesIO()
+    np.save(out, vectors(2))
+
+    def ask() -> Any:
+        return writer.post("/api/vectors", params={"by": "made"}, content=out.getvalue())
+
+    with FileLock(served / "changes" / "lock"):
+        answers = [ask() for _ in range(changes.MOST_KEPT + 1)]
+        assert [answer.status_code for answer in answers] == [202] * changes.MOST_KEPT + [429]
+        assert len(list((served / "imports").iterdir())) == changes.MOST_KEPT
+
+
+def test_imports_that_arrive_are_few(writer: TestClient, folder: Path) -> None:
+    for number in range(MOST_FOLDERS):
+        (folder.parent / "served" / "imports" / str(number)).mkdir(parents=True)
+    assert sent(writer, vectors(2)).status_code == 429
+    (folder.parent / "served" / "imports" / "0").rmdir()
+    assert sent(writer, vectors(2))["result"]["images"] == 2
+
+
+def test_what_is_asked_for_twice_is_done_once_but_for_imports(tmp_path: Path) -> None:
+    def wanted(kind: changes.Kind, scratch: Path | None = None, **words: Any) -> changes.Wanted:
+        return changes.Wanted("", kind, words, scratch)
+
+    build, other = wanted("index", by="made"), wanted("index", by="other")
+    assert changes.together([build, other, wanted("index", by="made")]) == [build, build]
+    bring = [wanted("import", tmp_path / name, name="made") for name in "ab"]
+    assert changes.together(bring) == bring[:1]
+    add = [wanted("indexing", paths=[name], options={}) for name in "ab"]
+    assert changes.together([*add, build]) == add and changes.together([]) == []
+
+
+def test_vectors_come_in_only_where_the_library_may_be_changed(client: TestClient) -> None:
+    body = header("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2)}", bytes(16))
+    asked = [
+        client.post("/api/vectors?by=made", content=body, headers=MARKED),
+        client.post("/api/ann", json={"by": "color"}, headers=MARKED),
+        client.post("/api/ann/check", json={}, headers=MARKED),
+        client.request("DELETE", "/api/ann", json={}, headers=MARKED),
+    ]
+    for answer in asked:
+        assert answer.status_code == 403 and "--writable" in answer.json()["error"]
+    unmarked = client.post(
+        "/api/vectors?by=made", content=body, headers={"Content-Type": "text/plain"}
+    )
+    assert unmarked.status_code == 403 and "X-Lookalike" in unmarked.json()["error"]
+
+
+def test_indexes_are_built_checked_and_removed(writable: str, tmp_path: Path) -> None:
+    pytest.importorskip("faiss", reason="needs FAISS")
+    with Client(writable) as client:
+        np.save(tmp_path / "made.npy", vectors(600, 4))
+        client.vectors.bring_in(tmp_path / "made.npy", "made")
+        assert client.ann.build() == {}
+        steps: list[tuple[str, int, int]] = []
+        built = client.ann.build(
+            "made", IndexWish(target=0.9), progress=lambda *step: steps.append(step)
+        )
+        assert list(built) == ["made"] and built["made"].rows == 600
+        described = {one.name: one.index for one in client.info().spaces}
+        assert described["color"] is None and described["made"] == built["made"]
+        assert client.ann.history("made") == []
+        (verdict,) = client.ann.check("made", queries=20, rebuild=False)
+        assert verdict.space.name == "made" and not verdict.rebuilt
+        assert verdict.check is not None and client.ann.history("made") == [verdict.check]
+        for wish in (IndexWish(recipe="HNSW4096"), IndexWish(threads=64)):
+            with pytest.raises(UsageError, match="recipe and threads"):
+                client.ann.build("made", wish)
+        with pytest.raises(UsageError, match="an index of 600 vectors takes"):
+            client.ann.build("made", IndexWish(memory=10))
+        for ask in (client.ann.build, client.ann.check, client.ann.history, client.ann.remove):
+            with pytest.raises(UsageError, match="no nothing vectors; it has: color, made"):
+                ask("nothing")
+        assert client.ann.remove() == ["made"] and client.ann.remove("made") == []
+
+
+def test_what_cannot_go_out_is_said_and_leaves_nothing(served: str, tmp_path: Path) -> None:
+    out = tmp_path / "out.npy"
+    with Client(served) as client:
+        with pytest.raises(UsageError, match="it has: color, phash"):
+            client.vectors.take_out("nothing", out)
+        with pytest.raises(UsageError, match="no vectors to export"):
+            client.vectors.take_out("color", out, where="size > 1e15")
+        with pytest.raises(UsageError, match="no field nonsense"):
+            client.vectors.take_out("color", out, where="nonsense = 1")
+        with pytest.raises(UsageError, match="cannot write"):
+            client.vectors.take_out("color", tmp_path / "nowhere" / "out.npy")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_and_their_paths_are_of_one_state(client: TestClient) -> None:
+    first = client.get("/api/vectors", params={"by": "color"})
+    rows = np.load(io.BytesIO(first.content))
+    assert rows.shape[0] == int(first.headers["x-lookalike-rows"]) == 40
+    words = {"by": "color", "format": "paths"}
+    same = client.get("/api/vectors", params=words, headers={"If-Match": first.headers["etag"]})
+    assert same.status_code == 200 and len(same.text.splitlines()) == 40
+    for other in ({"by": "phash"}, {"where": "size > 0"}):
+        changed = client.get(
+            "/api/vectors", params={**words, **other}, headers={"If-Match": first.headers["etag"]}
+        )
+        assert (changed.status_code, list(changed.json())) == (412, ["error"])
+
+
+def test_an_export_that_breaks_off_is_not_taken_for_the_whole(
+    served: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = '{"rows": 40, "bytes": %s, "state": "x"}'
+    for whole in ("9000000", "null"):
+        program = f"print('{head % whole}'); print('x' * 10_000); raise SystemExit(1)"
+        monkeypatch.setattr(vector_export, "PROGRAM", (sys.executable, "-c", program))
+        with Client(served) as client, pytest.raises(LibraryError):
+            client.vectors.take_out("color", tmp_path / "out.npy")
+    monkeypatch.setattr(vector_export, "PROGRAM", (sys.executable, "-c", "print('?')"))
+    with Client(served) as client, pytest.raises(LibraryBusy, match="ended early"):
+        client.vectors.take_out("color", tmp_path / "out.npy")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_exports_are_few_and_end_with_their_visitors(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless = (
+        'import sys\nprint(\'{"rows": 1, "bytes": null, "state": "x"}\')\n'
+        "while True: sys.stdout.write('x' * 65536)"
+    )
+    monkeypatch.setattr(vector_export, "PROGRAM", (sys.executable, "-c", endless))
+    app = create_app(library, Settings())
+    exports = app.state.server.exports
+    with running(app) as port:
+        asked = f"GET /api/vectors?by=color HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+        visitors = [socket.create_connection(("127.0.0.1", port)) for _ in range(2)]
+        for visitor in visitors:
+            visitor.sendall(asked)
+            assert visitor.recv(100).startswith(b"HTTP/1.1 200")
+        with Client(f"http://127.0.0.1:{port}") as client:
+            with pytest.raises(LibraryBusy, match="exported to others"):
+                client.vectors.take_out("color", Path("never.npy"))
+            for visitor in visitors:
+                visitor.close()
+            for _ in range(400):
+                if not exports.running:
+                    break
+                time.sleep(0.05)
+            assert exports.running == 0
+        monkeypatch.setattr(vector_export, "PATIENCE", 0.2)
+        with socket.create_connection(("127.0.0.1", port)) as visitor:
+            visitor.sendall(asked)
+            visitor.recv(100)  # and no more
+            for _ in range(400):
+                if not exports.running:
+                    break
+                time.sleep(0.05)
+            assert exports.running == 0
+
+
+def test_streams_that_cannot_seek_get_the_same_bytes(library: Library, tmp_path: Path) -> None:
+    library.vectors.take_out("color", tmp_path / "out.npy", paths=tmp_path / "out.txt")
+    for form, name in (("npy", "out.npy"), ("paths", "out.txt")):
+        out = io.BytesIO()
+        told: list[poured.Outline] = []
+        assert library.vectors.pour_out("color", out, form, begin=told.append) == 40  # type: ignore[arg-type]
+        assert out.getvalue() == (tmp_path / name).read_bytes()
+        assert told[0].rows == 40 and told[0].bytes in (None, len(out.getvalue()))
+    assert np.array_equal(
+        np.load(io.BytesIO((tmp_path / "out.npy").read_bytes())), np.load(tmp_path / "out.npy")
+    )
