@@ -27,12 +27,12 @@ def main() -> None:
     parser.add_argument("--by")
     given = parser.parse_args()
     ann_search.FEW_BYTES = 0
-    with Library.open(given.library, read_only=True) as library, library.view() as view:
-        spaces = [space for space in view.spaces() if given.by in (None, space.name)]
+    with Library.open(given.library, read_only=True) as library, library.snapshot() as snapshot:
+        spaces = [space for space in snapshot.spaces() if given.by in (None, space.name)]
         space = max(spaces, key=lambda space: space.bytes)
-        everything = view.sample(space.key, space.count)
+        everything = snapshot.sample(space.key, space.count)
         random = np.random.default_rng(0)
-        queries = view.vectors(space.key, random.choice(everything, QUERIES, replace=False))
+        queries = snapshot.vectors(space.key, random.choice(everything, QUERIES, replace=False))
         print(f"{'passes':>7} {'images':>9} {'MB':>7} {'one by one':>11} {'index':>8}  recall")
         for share in SHARES:
             among = everything[random.random(len(everything)) < share]
@@ -42,7 +42,7 @@ def main() -> None:
                 answers = []
                 for way, exact in enumerate((True, False)):
                     started = time.thread_time()
-                    answers.append(view.search(space.key, query, 10, among=among, exact=exact))
+                    answers.append(snapshot.search(space.key, query, 10, among=among, exact=exact))
                     times[way].append(time.thread_time() - started)
                 told += answers[1].exact
                 right += len(np.intersect1d(answers[0].ids, answers[1].ids))

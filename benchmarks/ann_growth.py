@@ -63,18 +63,18 @@ def main() -> None:
         add(given.library, given.by, given.worker)
         return
     with Library.open(given.library, read_only=True) as library:
-        with library.view() as view:
-            space = next(s for s in view.spaces() if s.name == given.by and s.current)
-            ids = view.sample(space.key, min(given.add, space.count))
+        with library.snapshot() as snapshot:
+            space = next(s for s in snapshot.spaces() if s.name == given.by and s.current)
+            ids = snapshot.sample(space.key, min(given.add, space.count))
             random = np.random.default_rng(0)
-            new = view.vectors(space.key, ids)
+            new = snapshot.vectors(space.key, ids)
             new = new + 0.02 * random.standard_normal(new.shape).astype(np.float32)
-            asked = view.vectors(space.key, random.choice(ids, 200))
+            asked = snapshot.vectors(space.key, random.choice(ids, 200))
 
         def one(number: int) -> float:
             started = time.perf_counter()
-            with library.view() as view:
-                view.search(space.key, asked[number % len(asked)][None], 10)
+            with library.snapshot() as snapshot:
+                snapshot.search(space.key, asked[number % len(asked)][None], 10)
             return (time.perf_counter() - started) * 1e3
 
         for number in range(50):
@@ -95,8 +95,8 @@ def main() -> None:
             found = told = 0
             for line in worker.stdout:
                 row, id_ = map(int, line.split())
-                with library.view() as view:
-                    near = view.search(space.key, new[row][None], 1)
+                with library.snapshot() as snapshot:
+                    near = snapshot.search(space.key, new[row][None], 1)
                 told += 1
                 found += int(near.ids[0, 0]) == id_
                 during += [one(len(during)) for _ in range(50)]

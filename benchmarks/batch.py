@@ -142,7 +142,7 @@ def main() -> None:
     arguments.add_argument("--only", choices=("speed", "variety"))
     given = arguments.parse_args()
     if given.only != "variety":
-        speed(given.count, given.dim, given.questions, given.repeats)
+        speed(given.count, given.dim, given.questions, given.exact_duplicates)
     if given.only != "speed":
         variety(given.products, 0.3)
 

@@ -96,12 +96,12 @@ def in_groups(found: Duplicates) -> Iterator[tuple[Path, Path]]:
 
 def by_hash(library: Library, truth: Truth, *, turned: bool) -> tuple[int, list[tuple[Path, Path]]]:
     """The pairs of the largest radius of pHash at which they are precise enough, and the radius."""
-    with library._store.view() as view:
-        space = next(space for space in view.spaces() if space.name == "phash")
-        ids = view.sample(space.key, space.count)
-        hashes = Hashes(view, space, ids)
-        folders = {root.id: root.path for root in view.roots()}
-        images = view.images(hashes.ids.tolist())
+    with library._store.snapshot() as snapshot:
+        space = next(space for space in snapshot.spaces() if space.name == "phash")
+        ids = snapshot.sample(space.key, space.count)
+        hashes = Hashes(snapshot, space, ids)
+        folders = {root.id: root.path for root in snapshot.roots()}
+        images = snapshot.images(hashes.ids.tolist())
     files = [folders[images[id].root] / images[id].path for id in hashes.ids.tolist()]
     ways = hashes.codes if turned else hashes.codes[:1]
     nearest = np.min([distances(hashes.codes[0][:, None], way) for way in ways], axis=0)

@@ -196,7 +196,7 @@ def main() -> None:
     if options.bare:
         bare_loop()
     for folder in options.folders:
-        compare(folder, options.processes, options.files, options.repeats)
+        compare(folder, options.processes, options.files, options.exact_duplicates)
         say_memory(folder, options.files)
 
 

@@ -120,36 +120,36 @@ def measure(folder: Path) -> None:
     print(
         f"{'filter':<18}{'keeps':>9}{'cold ms':>9}{'warm ms':>9}{'+ search':>10}{'no filter':>10}"
     )
-    with LocalStore.open(folder) as store, store.view() as view:
+    with LocalStore.open(folder) as store, store.snapshot() as snapshot:
         for name, where in FILTERS.items():
-            ids = view.select(where)
+            ids = snapshot.select(where)
             command = [sys.executable, "-c", COLD, str(folder), where]
             cold = float(np.median([float(subprocess.check_output(command)) for _ in range(3)]))
-            warm = milliseconds(partial(view.select, where), 9)
+            warm = milliseconds(partial(snapshot.select, where), 9)
 
             def search(where: str = where) -> object:
-                return view.search("toy@1", query, 10, among=view.select(where))
+                return snapshot.search("toy@1", query, 10, among=snapshot.select(where))
 
             both = milliseconds(search, 9)
-            bare = milliseconds(lambda: view.search("toy@1", query, 10), 9)
+            bare = milliseconds(lambda: snapshot.search("toy@1", query, 10), 9)
             print(f"{name:<18}{len(ids):>9,}{cold:>9.1f}{warm:>9.2f}{both:>10.2f}{bare:>10.2f}")
-        print(f"facts of all fields {milliseconds(view.fields, 1):.0f} ms")
+        print(f"facts of all fields {milliseconds(snapshot.fields, 1):.0f} ms")
         for words in ("word12345", "word3 word500", "word0 word1 word2"):
             print(
-                f"captions {words!r}: {milliseconds(partial(view.captions, words, 10), 5):.1f} ms"
+                f"captions {words!r}: {milliseconds(partial(snapshot.captions, words, 10), 5):.1f} ms"
             )
     with LocalStore.open(folder) as store:
         where = FILTERS["keeps 1 %"]
-        with store.view() as view:
-            view.select(where)
+        with store.snapshot() as snapshot:
+            snapshot.select(where)
         with store.writer() as writer:
             started = time.perf_counter()
             writer.set_metadata({1: {"kind": "shoe", "price": 1}})
             changed = 1000 * (time.perf_counter() - started)
-            with store.view() as view:
-                stale = milliseconds(lambda: view.select(where), 1)
-        with store.view() as view:
-            packed = milliseconds(lambda: view.select(where), 1)
+            with store.snapshot() as snapshot:
+                stale = milliseconds(lambda: snapshot.select(where), 1)
+        with store.snapshot() as snapshot:
+            packed = milliseconds(lambda: snapshot.select(where), 1)
     print(
         f"one change {changed:.1f} ms, the filter after it {stale:.1f} ms, packed {packed:.1f} ms"
     )

@@ -79,11 +79,11 @@ def main() -> None:
     arguments.add_argument("--k", type=int, default=10)
     given = arguments.parse_args()
     if given.vectors:
-        against_the_machine(stored(given.vectors, given.count), given.repeats, given.k)
+        against_the_machine(stored(given.vectors, given.count), given.exact_duplicates, given.k)
         return
     say_loop(given.count, given.dim)
     matrix = clustered(given.count, given.dim, np.random.default_rng(0))
-    against_the_machine(matrix, given.repeats, given.k)
+    against_the_machine(matrix, given.exact_duplicates, given.k)
 
 
 def say_loop(count: int, dim: int) -> None:

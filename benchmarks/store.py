@@ -153,20 +153,20 @@ def warm(store: LocalStore, dim: int, rounds: int) -> None:
     query = np.random.default_rng(1).normal(size=(1, dim)).astype(np.float32)
 
     def look() -> None:
-        with store.view():
+        with store.snapshot():
             pass
 
-    with store.view() as view:
-        count = view.spaces()[0].count
+    with store.snapshot() as snapshot:
+        count = snapshot.spaces()[0].count
         random = np.random.default_rng(2)
         among = random.choice(count, count // 100, replace=False) + 1
-        matrix = view.raw(KEY)[1]
+        matrix = snapshot.raw(KEY)[1]
         mapped = matrix.vectors
         figures = {
             "view": median_ms(look, 20 * rounds),
-            "question": median_ms(lambda: view.search(KEY, query, 10), rounds),
+            "question": median_ms(lambda: snapshot.search(KEY, query, 10), rounds),
             "bare product": median_ms(lambda: mapped @ query[0], rounds),
-            "among 1 %": median_ms(lambda: view.search(KEY, query, 10, among=among), rounds),
+            "among 1 %": median_ms(lambda: snapshot.search(KEY, query, 10, among=among), rounds),
             "of that, ids to rows": median_ms(lambda: matrix.rows_of(np.unique(among)), rounds),
         }
     for words, figure in figures.items():

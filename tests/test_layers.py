@@ -58,7 +58,7 @@ MODULES = modules()
 
 
 def layer(module: str) -> int:
-    package = (module.split(".") + ["lookalike"])[1]
+    package = [*module.split("."), "lookalike"][1]
     for number, packages in enumerate(LAYERS):
         if package in packages:
             return number

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lookalike.client.client import Client
     from lookalike.errors import LookalikeError, Outcome
     from lookalike.images.pixel_spec import Limits
-    from lookalike.indexing.report import Added, Indexing, Progress, Promise
+    from lookalike.indexing.report import IndexEstimate, IndexOptions, IndexReport, Progress
     from lookalike.library import Info, Library
     from lookalike.query import Hit, Hits, Query, Term
 
@@ -32,35 +32,35 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # Names are imported on use, so that `import lookalike` and `lookalike --help` load no NumPy.
 _HOMES = {
-    "Added": "lookalike.indexing.report",
+    "IndexReport": "lookalike.indexing.report",
     "Client": "lookalike.client.client",
     "Hit": "lookalike.query",
     "Hits": "lookalike.query",
-    "Indexing": "lookalike.indexing.report",
+    "IndexOptions": "lookalike.indexing.report",
     "Info": "lookalike.library",
     "Library": "lookalike.library",
     "Limits": "lookalike.images.pixel_spec",
     "LookalikeError": "lookalike.errors",
     "Outcome": "lookalike.errors",
     "Progress": "lookalike.indexing.report",
-    "Promise": "lookalike.indexing.report",
+    "IndexEstimate": "lookalike.indexing.report",
     "Query": "lookalike.query",
     "Term": "lookalike.query",
 }
 
 __all__ = [
-    "Added",
     "Client",
     "Hit",
     "Hits",
-    "Indexing",
+    "IndexEstimate",
+    "IndexOptions",
+    "IndexReport",
     "Info",
     "Library",
     "Limits",
     "LookalikeError",
     "Outcome",
     "Progress",
-    "Promise",
     "Query",
     "Term",
     "index",

@@ -54,7 +54,7 @@ class MissingExtra(UsageError):
 class ImageError(LookalikeError):
     """One picture cannot be used.
 
-    `outcome` is what the ledger stores, `reason` says why in words.
+    `outcome` is what the iter_files stores, `reason` says why in words.
     """
 
     def __init__(self, outcome: Outcome, reason: str) -> None:

@@ -18,7 +18,7 @@ from lookalike.query import Hits, Query
 from lookalike.search.encode import Askers
 from lookalike.search.pipeline import answer
 from lookalike.search.result_cache import Answers
-from lookalike.stores.interface import Image, Root, Space, Store, View
+from lookalike.stores.interface import Image, Root, Snapshot, Space, Store
 from lookalike.stores.local import LocalStore
 from lookalike.stores.local.locate import FOLDER, is_library, size_of
 from lookalike.stores.paths import Paths, among, images_below, several
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lookalike.duplicates.report import Duplicates, Kind
     from lookalike.feedback.judgements import Decisions
     from lookalike.indexing.ann import Ann
-    from lookalike.indexing.report import Added, Indexing, ProgressCallback, Promise
+    from lookalike.indexing.report import IndexEstimate, IndexOptions, IndexReport, ProgressCallback
     from lookalike.indexing.vectors import Vectors
     from lookalike.vectors.calibration import Relevance
 
@@ -115,10 +115,10 @@ class Library:
         """What a picture that somebody asks with may cost."""
         return self._askers.limits
 
-    def view(self) -> AbstractContextManager[View]:
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
         """One consistent state of everything the library remembers, for reading: images by id, filters,
         fields, captions, vectors. To be used in a `with`, in one thread."""
-        return self._store.view()
+        return self._store.snapshot()
 
     def reads(self, space: Space) -> bool:
         """Whether words can be searched in this space."""
@@ -129,9 +129,9 @@ class Library:
         sources: Paths,
         *,
         extractors: Sequence[str | Extractor] | None = None,
-        options: Indexing | None = None,
+        options: IndexOptions | None = None,
         progress: ProgressCallback | None = None,
-    ) -> Added:
+    ) -> IndexReport:
         """Index folders and files: new and changed pictures get vectors, moved and copied ones keep
         theirs, vanished ones are forgotten (only below the folders given, and without globs).
 
@@ -145,17 +145,17 @@ class Library:
         from lookalike.indexing.fitting import ready
         from lookalike.indexing.indexer import Run
         from lookalike.indexing.metadata import describe
-        from lookalike.indexing.report import Indexing
+        from lookalike.indexing.report import IndexOptions
         from lookalike.indexing.sources import apart, place, resolved
         from lookalike.indexing.spaces import promote, space_to_add
 
         started = time.monotonic()
-        options = options or Indexing()
+        options = options or IndexOptions()
         paths = apart([resolved(source) for source in several(sources)])
         chosen = self._extractors(extractors)
         with self._store.writer() as writer:
-            with self._store.view() as view:
-                spaces, roots = view.spaces(), view.roots()
+            with self._store.snapshot() as snapshot:
+                spaces, roots = snapshot.spaces(), snapshot.roots()
             fitted = [ready(extractor, spaces, paths, options) for extractor in chosen]
             for extractor in fitted:
                 writer.add_space(space_to_add(extractor, spaces, normalise=options.normalise))
@@ -165,42 +165,42 @@ class Library:
             if options.metadata:
                 described, missing, example = describe(self._store, writer, options.metadata)
                 added = replace(
-                    added, described=described, undescribed=missing, undescribed_example=example
+                    added, described=described, unmatched_rows=missing, undescribed_example=example
                 )
         self._askers.give(fitted)
         if options.ann:
-            self.ann.keep_up()
+            self.ann.build_due()
         names = tuple(extractor.name for extractor in fitted)
         return replace(added, spaces=names, seconds=time.monotonic() - started)
 
-    def promise(
+    def estimate(
         self,
         sources: Paths,
         *,
         extractors: Sequence[str | Extractor] | None = None,
-        options: Indexing | None = None,
+        options: IndexOptions | None = None,
         sample: int = 128,
-    ) -> Promise:
+    ) -> IndexEstimate:
         """What `add` would cost, from a timed sample. Nothing is written."""
-        from lookalike.indexing.estimate import promise
+        from lookalike.indexing.estimate import estimate
         from lookalike.indexing.fitting import ready
-        from lookalike.indexing.report import Indexing
+        from lookalike.indexing.report import IndexOptions
 
         paths = several(sources)
-        options = options or Indexing()
-        with self._store.view() as view:
-            spaces = view.spaces()
+        options = options or IndexOptions()
+        with self._store.snapshot() as snapshot:
+            spaces = snapshot.spaces()
             chosen = [ready(one, spaces, paths, options) for one in self._extractors(extractors)]
-            return promise(view, paths, chosen, options, skip=self.folder, sample=sample)
+            return estimate(snapshot, paths, chosen, options, skip=self.folder, sample=sample)
 
     def search(self, question: Query | Path | str | bytes | Pixels, *, k: int = 10) -> Hits:
         """The pictures most like the question: a `Query`, or a picture (path, bytes, or upright RGB
         pixels (h, w, 3) uint8) with `k`. `UsageError` where the question cannot be answered."""
         if not isinstance(question, Query):
             question = Query.of(question, k=k)
-        with self._store.view() as view:
+        with self._store.snapshot() as snapshot:
             (hits,) = self._answers.get(
-                view.version, [question], lambda some: answer(view, self._askers, some)
+                snapshot.version, [question], lambda some: answer(snapshot, self._askers, some)
             )
         return hits
 
@@ -208,9 +208,11 @@ class Library:
         """The answers to many questions, in order, from one state of the library; those that ask the
         same space in the same way share one matrix product. A question that cannot be answered (a
         broken picture, say) has no hits and the reason as its `failure`."""
-        with self._store.view() as view:
+        with self._store.snapshot() as snapshot:
             return self._answers.get(
-                view.version, queries, lambda some: answer(view, self._askers, some, tolerant=True)
+                snapshot.version,
+                queries,
+                lambda some: answer(snapshot, self._askers, some, tolerant=True),
             )
 
     def duplicates(
@@ -239,10 +241,10 @@ class Library:
         from lookalike.duplicates.pair_verifier import Verifier, files_of
 
         with (
-            self._store.view() as view,
-            Verifier(files_of(view), limits=limits, progress=progress) as verifier,
+            self._store.snapshot() as snapshot,
+            Verifier(files_of(snapshot), limits=limits, progress=progress) as verifier,
         ):
-            return find(view, verifier, among(view, paths), kind=kind, thorough=thorough)
+            return find(snapshot, verifier, among(snapshot, paths), kind=kind, thorough=thorough)
 
     def similar_groups(
         self,
@@ -260,10 +262,10 @@ class Library:
         """
         from lookalike.duplicates.similar import similar
 
-        with self._store.view() as view:
+        with self._store.snapshot() as snapshot:
             return similar(
-                view,
-                among(view, paths),
+                snapshot,
+                among(snapshot, paths),
                 by=by,
                 min_relevance=min_relevance,
                 min_similarity=min_similarity,
@@ -296,8 +298,8 @@ class Library:
         has changed."""
         from lookalike.duplicates.similar import chosen
 
-        with self._store.view() as view:
-            return self._askers.asker(chosen(view, by)).extractor
+        with self._store.snapshot() as snapshot:
+            return self._askers.asker(chosen(snapshot, by)).extractor
 
     @property
     def thumbnails(self) -> Thumbnails:
@@ -307,8 +309,8 @@ class Library:
     def remove(self, paths: Paths) -> int:
         """Forget pictures or whole folders, with their thumbnails; how many. The files stay where they
         are."""
-        with self._store.writer() as writer, self._store.view() as view:
-            images = [image for path in several(paths) for image in images_below(view, path)]
+        with self._store.writer() as writer, self._store.snapshot() as snapshot:
+            images = [image for path in several(paths) for image in images_below(snapshot, path)]
             removed = writer.remove([image.id for image in images])
         self._thumbnails.forget({image.hash for image in images if image.hash is not None})
         return removed
@@ -322,11 +324,11 @@ class Library:
         below     only this file, or the files of this folder; `UsageError` where it has met none
         """
         wanted = set(outcomes) if outcomes is not None else set(Outcome) - {Outcome.INDEXED}
-        with self._store.view() as view:
+        with self._store.snapshot() as snapshot:
             if below is None:
-                yield from view.ledger(outcomes=wanted)
+                yield from snapshot.iter_files(outcomes=wanted)
             else:
-                images = images_below(view, Path(below))
+                images = images_below(snapshot, Path(below))
                 yield from (image for image in images if image.outcome in wanted)
 
     def check(self) -> list[str]:
@@ -336,15 +338,15 @@ class Library:
 
     def info(self) -> Info:
         """Facts of the library as it is now."""
-        with self._store.view() as view:
-            counts = view.counts()
+        with self._store.snapshot() as snapshot:
+            counts = snapshot.counts()
             return Info(
                 folder=self.folder,
                 version=__version__,
-                roots=tuple(view.roots()),
+                roots=tuple(snapshot.roots()),
                 images=counts.get(Outcome.INDEXED, 0),
                 outcomes=counts,
-                spaces=tuple(view.spaces()),
+                spaces=tuple(snapshot.spaces()),
                 bytes=size_of(self.folder),
                 read_only=self._store.read_only,
             )
@@ -363,8 +365,8 @@ class Library:
 
     def _extractors(self, wanted: Sequence[str | Extractor] | None) -> list[Extractor]:
         if wanted is None:
-            with self._store.view() as view:
-                spaces = view.spaces()
+            with self._store.snapshot() as snapshot:
+                spaces = snapshot.spaces()
             wanted = [s.name for s in spaces if s.current and s.revision != IMPORTED]
         if isinstance(wanted, str):
             wanted = [wanted]

@@ -153,7 +153,7 @@ def test_a_held_out_view_is_new_but_nearer_to_its_own_product_than_to_most(
 
 
 def test_views_of_one_product_differ_from_each_other() -> None:
-    pictures = [draw_query(3, view, size=64).astype(int) for view in range(5)]
+    pictures = [draw_query(3, snapshot, size=64).astype(int) for snapshot in range(5)]
     for i, one in enumerate(pictures):
         for other in pictures[:i]:
             assert np.abs(one - other).mean() > 3
@@ -181,10 +181,10 @@ def test_pictures_can_be_rendered_at_other_sizes_from_the_same_decisions() -> No
 
 def test_light_from_the_left_makes_the_left_brighter() -> None:
     sprite = draw_product(make_product(1), size=64)
-    view = make_view(1, 0)
-    left = render_view(sprite, view, size=64).astype(int)
+    snapshot = make_view(1, 0)
+    left = render_view(sprite, snapshot, size=64).astype(int)
     right = render_view(
-        sprite, type(view)(0, light=(-view.light[0], *view.light[1:])), size=64
+        sprite, type(snapshot)(0, light=(-snapshot.light[0], *snapshot.light[1:])), size=64
     ).astype(int)
     change = (left - right)[24:40]
     body = change[:, 12:46].mean(axis=(0, 2))

@@ -98,8 +98,8 @@ def test_damage_keeps_the_size_and_repeats_by_seed() -> None:
 
 def test_a_crop_of_a_plain_picture_is_plain() -> None:
     plain = np.full((64, 64, 3), (10, 120, 240), np.uint8)
-    view = turned_crop(plain, np.random.default_rng(5), size=32, smallest=0.4)
-    assert (view == (10, 120, 240)).all()
+    snapshot = turned_crop(plain, np.random.default_rng(5), size=32, smallest=0.4)
+    assert (snapshot == (10, 120, 240)).all()
 
 
 def test_a_frame_lies_outside_and_text_changes_only_some_pixels() -> None:

@@ -182,11 +182,11 @@ def test_marks_steer_a_question_that_learns(library: Library, photos: Path) -> N
     library.decisions.add("not-relevant", photos / "0.png", photos / "4.png")
     before, after = ranks(learn=False), ranks(learn=True)
     assert after["3.png"] > before["3.png"] + 0.1
-    with library._store.view() as view:
-        images = [view.lookup(1, f"{number}.png") for number in (0, 3, 4)]
-        key = next(space.key for space in view.spaces() if space.name == "color")
+    with library._store.snapshot() as snapshot:
+        images = [snapshot.lookup(1, f"{number}.png") for number in (0, 3, 4)]
+        key = next(space.key for space in snapshot.spaces() if space.name == "color")
         ids = np.array([image.id for image in images if image])
-        zero, three, four = view.vectors(key, ids).astype(float)
+        zero, three, four = snapshot.vectors(key, ids).astype(float)
     moved = zero + 0.75 * three - 0.15 * four
     moved /= np.linalg.norm(moved)
     for name, vector in (("3.png", three), ("4.png", four)):

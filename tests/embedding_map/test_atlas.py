@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.library.drawing import album
 
-from lookalike import Indexing, Library
+from lookalike import IndexOptions, Library
 from lookalike.embedding_map.build import draw_up, scaled
 from lookalike.errors import UsageError
 
@@ -21,7 +21,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
     rows = [f"{'odd/' if n % 2 else ''}{n:03d}.jpg,{'abc'[n % 3]},{n}" for n in range(23)]
     table.write_text("path,label,price\n" + "\n".join(rows), "utf-8")
     with Library.create(folder) as library:
-        options = Indexing(metadata=table)
+        options = IndexOptions(metadata=table)
         library.add([folder], extractors=["color"], options=options)
         yield library
 

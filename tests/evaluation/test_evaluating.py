@@ -108,15 +108,15 @@ def test_rankings_by_the_stores_search_are_the_same_to_their_depth(
 def test_an_index_is_judged_beside_the_exact_search(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with library.view() as view:
-        kind = type(view)
+    with library.snapshot() as snapshot:
+        kind = type(snapshot)
     plain = kind.search
 
-    def forgetful(view: Any, space: str, queries: Any, k: int, **options: Any) -> Neighbours:
+    def forgetful(snapshot: Any, space: str, queries: Any, k: int, **options: Any) -> Neighbours:
         """An index that never finds the image that is nearest after the question itself."""
-        found = plain(view, space, queries, k + 1, **options)
+        found = plain(snapshot, space, queries, k + 1, **options)
         if options.get("exact"):
-            return plain(view, space, queries, k, **options)
+            return plain(snapshot, space, queries, k, **options)
         left = [0, *range(2, min(k + 1, found.ids.shape[1]))]
         return Neighbours(found.ids[:, left], found.similarities[:, left], False)
 
@@ -243,13 +243,13 @@ def test_edited_copies_find_their_originals(tmp_path: Path) -> None:
 def test_the_self_test_says_what_an_index_loses(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with library.view() as view:
-        kind = type(view)
+    with library.snapshot() as snapshot:
+        kind = type(snapshot)
     plain = kind.search
 
-    def half_blind(view: Any, space: str, queries: Any, k: int, **options: Any) -> Neighbours:
+    def half_blind(snapshot: Any, space: str, queries: Any, k: int, **options: Any) -> Neighbours:
         """An index that finds every second of the nearest."""
-        found = plain(view, space, queries, k, **options)
+        found = plain(snapshot, space, queries, k, **options)
         if options.get("exact"):
             return found
         return Neighbours(found.ids[:, ::2], found.similarities[:, ::2], False)

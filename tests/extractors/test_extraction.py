@@ -37,21 +37,21 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 class Fragile:
-    """Three numbers, as long as the picture is not `trouble` at its first pixel."""
+    """Three numbers, as long as the picture is not `disabled_reason` at its first pixel."""
 
     name, revision, dim = "fragile", "1", 3
     similarity: Similarity = "cosine"
     needs = Needs()
     place: Place = "worker"
 
-    def __init__(self, trouble: Callable[[], Vectors]) -> None:
-        self.trouble = trouble
+    def __init__(self, disabled_reason: Callable[[], Vectors]) -> None:
+        self.disabled_reason = disabled_reason
         self.calls = 0
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
         self.calls += 1
         if any(tuple(image[0, 0]) == RED for image in images):
-            return self.trouble()
+            return self.disabled_reason()
         return np.ones((len(images), 3), np.float32)
 
 
@@ -78,7 +78,7 @@ def test_a_known_content_is_not_decoded(tmp_path: Path) -> None:
     file = tmp_path / "a.png"
     file.write_bytes(png(stripes(RED, GREEN))[:-4000])
     twin = hashlib.sha256(file.read_bytes()).digest()
-    loaded = Extraction.of([load("color")])(Task(path=str(file), twins=(b"0" * 32, twin)))
+    loaded = Extraction.of([load("color")])(Task(path=str(file), same_content=(b"0" * 32, twin)))
     assert loaded == Loaded(twin, Outcome.INDEXED, known=True)
     assert Extraction.of([load("color")])(Task(path=str(file))).outcome is Outcome.TRUNCATED
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tests.library.drawing import album, draw
 
-from lookalike import Indexing, Library, Outcome, Progress
+from lookalike import IndexOptions, Library, Outcome, Progress
 from lookalike.errors import LibraryBusy, UsageError
 from lookalike.extractors.extraction import Loaded
 from lookalike.extractors.interface import Extractor
@@ -34,16 +34,16 @@ def library(photos: Path) -> Iterator[Library]:
 
 def vectors(library: Library) -> dict[str, np.ndarray]:
     """By path, the stored vector of every picture in the first space."""
-    with library._store.view() as view:
-        images = list(view.ledger(outcomes=[Outcome.INDEXED]))
-        key = view.spaces()[0].key
-        stack = view.vectors(key, np.array([image.id for image in images], np.int64))
+    with library._store.snapshot() as snapshot:
+        images = list(snapshot.iter_files(outcomes=[Outcome.INDEXED]))
+        key = snapshot.spaces()[0].key
+        stack = snapshot.vectors(key, np.array([image.id for image in images], np.int64))
     return {image.path: vector for image, vector in zip(images, stack, strict=True)}
 
 
 def ids(library: Library) -> dict[str, int]:
-    with library._store.view() as view:
-        return {image.path: image.id for image in view.ledger()}
+    with library._store.snapshot() as snapshot:
+        return {image.path: image.id for image in snapshot.iter_files()}
 
 
 def test_every_picture_of_a_new_folder_is_indexed_once(photos: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_crowd_of_copies_is_asked_for_once_a_batch_and_each_finds_its_place(
         (photos / f"copy {number:02d}.jpg").rename(photos / f"moved {number:02d}.jpg")
     for number in range(3):
         shutil.copy(photos / "000.jpg", photos / f"new {number}.jpg")
-    asked = mock.Mock(side_effect=LocalWriter.twins)
+    asked = mock.Mock(side_effect=LocalWriter.same_content)
     with (
         mock.patch("lookalike.indexing.indexer.BATCH", 5),
         mock.patch.object(LocalWriter, "twins", lambda self, *a, **k: asked(self, *a, **k)),
@@ -178,7 +178,7 @@ def test_an_empty_folder_is_taken_for_a_drive_that_is_not_mounted(
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     added = library.add([photos])
     assert added.removed == 0 and len(ids(library)) == 8
-    assert "no file in it" in added.unfound[0][1]
+    assert "no file in it" in added.unreadable[0][1]
 
 
 @pytest.mark.parametrize("flat", [True, False])
@@ -203,7 +203,7 @@ def test_a_drive_that_is_unplugged_on_the_way_costs_no_picture(
         assert library.add([photos], extractors=["dhash"]).new == 24
         added = library.add([photos], progress=pull)
         assert (added.unchanged, added.removed) == (8, 0)
-        assert added.unfound
+        assert added.unreadable
         assert library.info().images == 24
         shutil.rmtree(photos)
         (tmp_path / "unplugged").rename(photos)
@@ -251,7 +251,7 @@ def test_a_file_that_could_not_be_reached_is_tried_again_and_keeps_what_it_has(
         added = library.add([photos], extractors=["histogram", "color"])
     assert dict(added.failed) == {outcome: 1}
     assert "000.jpg" in vectors(library)  # those that it had
-    assert library.add([photos], extractors=["histogram", "color"]).extended == 1
+    assert library.add([photos], extractors=["histogram", "color"]).added_vectors == 1
     fresh = draw(photos / "fresh.jpg", 61)
     with mock.patch.object(indexer.Run, "_sure", lambda *_: Loaded(None, outcome, reason)):
         assert dict(library.add([photos]).failed) == {outcome: 1}
@@ -262,7 +262,7 @@ def test_a_file_that_could_not_be_reached_is_tried_again_and_keeps_what_it_has(
 
 def test_globs_choose_files_and_forget_none(library: Library, photos: Path) -> None:
     draw(photos / "new.png", 50)
-    added = library.add([photos], options=Indexing(include=("*.png",)))
+    added = library.add([photos], options=IndexOptions(include=("*.png",)))
     assert (added.new, added.removed, added.unchanged) == (1, 0, 0)
     assert len(ids(library)) == 9
 
@@ -278,7 +278,7 @@ def test_broken_files_are_remembered_and_tried_again_only_on_request(
     assert added.not_pictures == 1
     again = library.add([photos])
     assert (again.failures, again.known_failures, again.not_pictures) == (0, 1, 1)
-    retried = library.add([photos], options=Indexing(retry_failed=True))
+    retried = library.add([photos], options=IndexOptions(retry_failed=True))
     assert (retried.failures, retried.known_failures, retried.not_pictures) == (1, 0, 1)
     (photos / "half.jpg").write_bytes(whole + b"mended")
     assert library.add([photos]).changed == 1
@@ -293,9 +293,12 @@ def test_a_picture_that_breaks_loses_its_vectors(library: Library, photos: Path)
 
 def test_a_space_added_later_holds_every_picture(library: Library, photos: Path) -> None:
     added = library.add([photos], extractors=["histogram", "color"])
-    assert (added.extended, added.changed, added.indexed) == (8, 0, 8)
-    with library._store.view() as view:
-        assert {space.name: space.count for space in view.spaces()} == {"histogram": 8, "color": 8}
+    assert (added.added_vectors, added.changed, added.indexed) == (8, 0, 8)
+    with library._store.snapshot() as snapshot:
+        assert {space.name: space.count for space in snapshot.spaces()} == {
+            "histogram": 8,
+            "color": 8,
+        }
 
 
 def test_a_changed_picture_loses_the_vectors_that_a_run_does_not_renew(
@@ -304,9 +307,12 @@ def test_a_changed_picture_loses_the_vectors_that_a_run_does_not_renew(
     library.add([photos], extractors=["color"])
     draw(photos / "000.jpg", 100)
     library.add([photos], extractors=["color"])
-    with library._store.view() as view:
-        assert {space.name: space.count for space in view.spaces()} == {"histogram": 7, "color": 8}
-    assert library.add([photos]).extended == 1  # all spaces of the library by default
+    with library._store.snapshot() as snapshot:
+        assert {space.name: space.count for space in snapshot.spaces()} == {
+            "histogram": 7,
+            "color": 8,
+        }
+    assert library.add([photos]).added_vectors == 1  # all spaces of the library by default
 
 
 def test_progress_tells_how_far_it_is_and_ends_at_the_total(photos: Path) -> None:
@@ -339,8 +345,8 @@ def test_an_interrupted_run_keeps_what_it_finished_and_the_next_goes_on(
 def test_metadata_of_a_table_reaches_the_hits(library: Library, photos: Path) -> None:
     table = photos / "table.csv"
     table.write_text("path,price,name\n000.jpg,3.5,mug\nodd/001.jpg,,007\nnone.jpg,1,x\n")
-    added = library.add([photos], options=Indexing(metadata=table))
-    assert (added.described, added.undescribed) == (2, 1)
+    added = library.add([photos], options=IndexOptions(metadata=table))
+    assert (added.described, added.unmatched_rows) == (2, 1)
     hit = library.search(photos / "000.jpg", k=1).hits[0]
     assert dict(hit.metadata) == {"price": 3.5, "name": "mug"}
     hit = library.search(photos / "odd" / "001.jpg", k=1).hits[0]
@@ -350,7 +356,7 @@ def test_metadata_of_a_table_reaches_the_hits(library: Library, photos: Path) ->
 def test_a_table_without_a_path_column_is_refused(library: Library, photos: Path) -> None:
     (photos / "table.csv").write_text("file,price\na,1\n")
     with pytest.raises(UsageError, match="needs a column `path`; it has: file, price"):
-        library.add([photos], options=Indexing(metadata=photos / "table.csv"))
+        library.add([photos], options=IndexOptions(metadata=photos / "table.csv"))
 
 
 def test_a_missing_source_is_named(library: Library, tmp_path: Path) -> None:
@@ -368,7 +374,7 @@ def test_a_second_writer_is_refused_and_a_reader_is_not(library: Library, photos
 def test_the_promise_of_a_dry_run_counts_without_writing(library: Library, photos: Path) -> None:
     draw(photos / "new.png", 50)
     before = ids(library)
-    promised = library.promise([photos])
+    promised = library.estimate([photos])
     assert (promised.files, promised.to_index, promised.sampled) == (9, 1, 1)
     assert promised.disk_bytes > 96 * 4
     assert ids(library) == before
@@ -406,6 +412,6 @@ def test_folders_deeper_than_a_path_may_be_long_cost_only_themselves(
     draw(photos / "new.jpg", 50)
     added = library.add([photos])
     assert (added.new, added.unchanged, added.removed) == (1, 7, 0)
-    [(path, reason)] = added.unfound
+    [(path, reason)] = added.unreadable
     assert reason == "file name too long"
     assert path.startswith(str(photos))

@@ -262,11 +262,14 @@ def test_a_file_whose_twin_changed_meanwhile_gets_vectors_of_its_own(
             paint("a.bmp", (0, 0, 100))
             paint("z.bmp", (200, 0, 0))
             library.add([photos], extractors=[extractor])
-            with library._store.view() as view:
+            with library._store.snapshot() as snapshot:
                 key = f"{extractor.name}@1"
-                ids = {image.path: image.id for image in view.ledger(outcomes=[Outcome.INDEXED])}
+                ids = {
+                    image.path: image.id
+                    for image in snapshot.iter_files(outcomes=[Outcome.INDEXED])
+                }
                 order = np.array([ids["a.bmp"], ids["z.bmp"]], np.int64)
-                vectors = view.vectors(key, order) * 255
+                vectors = snapshot.vectors(key, order) * 255
         np.testing.assert_allclose(vectors, [[0, 0, 100], [200, 0, 0]], atol=0.5)
 
 

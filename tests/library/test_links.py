@@ -25,7 +25,7 @@ def test_a_library_reached_by_a_link_is_the_one_that_is_there(tmp_path: Path) ->
     with Library.create(photos, folder=link / ".lookalike") as library:
         assert add(library, link / "photos") == (4, 0, 0)
         assert add(library, photos) == (0, 4, 0)
-        assert library.promise([photos]).to_index == 0
+        assert library.estimate([photos]).to_index == 0
         assert library.search(link / "photos" / "000.jpg", k=1).hits[0].path == "000.jpg"
         assert library.remove([link / "photos" / "000.jpg"]) == 1
         assert library.remove([photos / "002.jpg"]) == 1
@@ -41,7 +41,7 @@ def test_pictures_that_were_moved_and_left_a_link_are_the_same(tmp_path: Path) -
         assert add(library, photos) == (0, 4, 0)
         assert add(library, elsewhere / "odd") == (0, 2, 0)
         assert len(library.info().roots) == 1
-        assert library.promise([elsewhere]).to_index == 0
+        assert library.estimate([elsewhere]).to_index == 0
         assert library.remove([elsewhere / "odd"]) == 2
 
 

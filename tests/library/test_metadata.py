@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from tests.library.drawing import draw
 
-from lookalike import Indexing, Library
+from lookalike import IndexOptions, Library
 from lookalike.errors import UsageError
 from lookalike.images.walk import Found
 from lookalike.indexing.sidecars import Pairing
@@ -37,18 +37,18 @@ def library(photos: Path) -> Iterator[Library]:
 
 def index(library: Library, photos: Path, **options: Any) -> Any:
     given: dict[str, Any] = {"workers": 1, **options}
-    return library.add([photos], extractors=["histogram"], options=Indexing(**given))
+    return library.add([photos], extractors=["histogram"], options=IndexOptions(**given))
 
 
 def metadata(library: Library) -> dict[str, Mapping[str, Any]]:
     """Of every picture that has some, by path."""
-    with library._store.view() as view:
-        return {image.path: image.metadata for image in view.ledger() if image.metadata}
+    with library._store.snapshot() as snapshot:
+        return {image.path: image.metadata for image in snapshot.iter_files() if image.metadata}
 
 
 def kept(library: Library, where: str) -> list[str]:
-    with library._store.view() as view:
-        images = view.images(view.select(where).tolist())
+    with library._store.snapshot() as snapshot:
+        images = snapshot.images(snapshot.select(where).tolist())
     return sorted(image.path for image in images.values())
 
 
@@ -72,7 +72,7 @@ def test_a_table_of_lines_is_read(library: Library, photos: Path) -> None:
     ]
     table.write_text("\n".join(map(json.dumps, rows)) + "\n\n")
     added = index(library, photos, metadata=table)
-    assert (added.described, added.undescribed) == (2, 1)
+    assert (added.described, added.unmatched_rows) == (2, 1)
     assert kept(library, "tags = 'sale' and live = false") == ["a.jpg"]
     assert kept(library, "size.w = 3") == ["trip/c.jpg"]
 
@@ -111,7 +111,7 @@ def test_a_table_as_spreadsheets_write_it_is_read(
     table = photos / "table.csv"
     table.write_text(f'\ufeffpath{mark}kind\na.jpg{mark}"a{mark}b"\nno/a.jpg{mark}x\nnor{mark}x\n')
     added = index(library, photos, metadata=table)
-    assert (added.described, added.undescribed, added.undescribed_example) == (1, 2, "no/a.jpg")
+    assert (added.described, added.unmatched_rows, added.undescribed_example) == (1, 2, "no/a.jpg")
     assert metadata(library)["a.jpg"] == {"kind": f"a{mark}b"}
 
 

@@ -138,7 +138,7 @@ def test_one_path_alone_is_no_list_of_letters(photos: Path, tmp_path: Path) -> N
     moved = Path(shutil.copytree(photos, tmp_path / "elsewhere"))
     with Library.open(moved) as library:
         assert library.add(str(moved)).unchanged == 12
-        assert library.promise(moved).files == 12
+        assert library.estimate(moved).files == 12
         assert library.add([moved], extractors="shape").spaces == ("shape",)
         assert library.search(Query.of(str(moved / "000.jpg"))).hits[0].path == "000.jpg"
         assert library.duplicates(str(moved / "odd"), kind="exact").searched == 6

@@ -46,9 +46,11 @@ def spaces(library: Library) -> dict[str, Space]:
 
 def stored(library: Library, key: str) -> np.ndarray:
     """The vectors of all pictures in a space."""
-    with library._store.view() as view:
-        images = sorted(view.ledger(outcomes=[Outcome.INDEXED]), key=lambda image: image.path)
-        return view.vectors(key, np.array([image.id for image in images], np.int64))
+    with library._store.snapshot() as snapshot:
+        images = sorted(
+            snapshot.iter_files(outcomes=[Outcome.INDEXED]), key=lambda image: image.path
+        )
+        return snapshot.vectors(key, np.array([image.id for image in images], np.int64))
 
 
 def ask(library: Library, picture: Path, *by: str, k: int = COUNT) -> Hits:
@@ -84,7 +86,7 @@ def test_a_space_added_later_reads_each_file_once_and_leaves_the_others_alone(
         library.add([photos], extractors=["color"])
         before = stored(library, "color@1")
         added = library.add([photos], extractors=["shape", witness])
-        assert (added.extended, added.new, added.changed) == (COUNT, 0, 0)
+        assert (added.added_vectors, added.new, added.changed) == (COUNT, 0, 0)
         assert len(witness.seen("read")) == len(witness.seen("decode")) == COUNT
         assert np.array_equal(stored(library, "color@1"), before)
         # What has all spaces is not opened again.
@@ -139,7 +141,7 @@ def test_a_new_revision_is_built_beside_the_old_one_and_swapped_when_it_is_whole
 
         second = Revised("2")
         added = library.add([photos], extractors=[second], progress=look)
-        assert (added.extended, second.extracted) == (COUNT, COUNT)
+        assert (added.added_vectors, second.extracted) == (COUNT, COUNT)
         assert ("toy@1", True) in seen and ("toy@2", False) in seen
         assert [(s.key, s.current, s.count) for s in spaces(library).values()] == [
             ("toy@2", True, COUNT)

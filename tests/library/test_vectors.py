@@ -50,7 +50,7 @@ def ask(library: Library, vector: NDArray[np.float32], k: int = 3) -> list[str]:
 def test_imported_vectors_are_found_by_vector_by_path_and_by_id(
     library: Library, file: Path, paths: Path
 ) -> None:
-    imported = library.vectors.bring_in(file, "made", paths=paths)
+    imported = library.vectors.import_vectors(file, "made", paths=paths)
     assert (imported.images, imported.files, imported.space.count) == (COUNT, 0, COUNT)
     assert ask(library, vectors()[7])[0] == "shop/7.jpg"
     by_path = library.search(Query.of(Path("shop/7.jpg"), by="made"))
@@ -63,18 +63,18 @@ def test_imported_vectors_are_found_by_vector_by_path_and_by_id(
 
 
 def test_without_paths_rows_are_numbered(library: Library, file: Path) -> None:
-    library.vectors.bring_in(file, "made")
+    library.vectors.import_vectors(file, "made")
     assert ask(library, vectors()[11], 1) == ["made/11"]
 
 
 def test_importing_again_replaces_and_a_second_kind_stands_beside_the_first(
     library: Library, tmp_path: Path, file: Path, paths: Path
 ) -> None:
-    library.vectors.bring_in(file, "made", paths=paths)
+    library.vectors.import_vectors(file, "made", paths=paths)
     np.save(tmp_path / "other.npy", vectors(5))
-    library.vectors.bring_in(tmp_path / "other.npy", "other", paths=paths)
+    library.vectors.import_vectors(tmp_path / "other.npy", "other", paths=paths)
     np.save(file, vectors(6))
-    library.vectors.bring_in(file, "made", paths=paths)
+    library.vectors.import_vectors(file, "made", paths=paths)
     info = library.info()
     assert info.images == COUNT
     assert {space.name: space.count for space in info.spaces} == {"made": COUNT, "other": COUNT}
@@ -89,19 +89,19 @@ def test_a_picture_that_is_there_is_known_again_by_indexing(
     (tmp_path / "shop").mkdir()
     noise = np.random.default_rng(1).integers(0, 256, (40, 40, 3), np.uint8)
     assert cv2.imwrite(str(tmp_path / "shop" / "4.jpg"), noise)
-    imported = library.vectors.bring_in(file, "made", paths=paths)
+    imported = library.vectors.import_vectors(file, "made", paths=paths)
     assert imported.files == 1
     added = library.add([tmp_path], extractors=["pixels"])
-    assert (added.new, added.extended, added.removed) == (0, 1, 0)
-    with library._store.view() as view:
-        [image] = view.by_hash(read(tmp_path / "shop" / "4.jpg").digest)
+    assert (added.new, added.added_vectors, added.removed) == (0, 1, 0)
+    with library._store.snapshot() as snapshot:
+        [image] = snapshot.by_hash(read(tmp_path / "shop" / "4.jpg").digest)
     assert image.path == "shop/4.jpg"
     assert ask(library, vectors()[4], 1) == ["shop/4.jpg"]
     assert library.info().images == COUNT  # nothing without a file was swept away
 
 
 def test_indexing_goes_on_with_its_own_extractors(library: Library, file: Path) -> None:
-    library.vectors.bring_in(file, "made")
+    library.vectors.import_vectors(file, "made")
     assert [one.name for one in library._extractors(None)] == ["lookalike", "phash", "dhash"]
 
 
@@ -110,7 +110,7 @@ def test_pictures_and_words_are_refused_where_vectors_were_imported(
 ) -> None:
     import cv2
 
-    library.vectors.bring_in(file, "made")
+    library.vectors.import_vectors(file, "made")
     noise = np.random.default_rng(1).integers(0, 256, (40, 40, 3), np.uint8)
     assert cv2.imwrite(str(tmp_path / "new.png"), noise)
     with pytest.raises(UsageError, match="were imported, and cannot be made of pictures"):
@@ -122,8 +122,8 @@ def test_metadata_can_be_filtered(
 ) -> None:
     table = tmp_path / "table.csv"
     table.write_text("path,price\nshop/3.jpg,5\nshop/9.jpg,7\nshop/99.jpg,1\n")
-    imported = library.vectors.bring_in(file, "made", paths=paths, metadata=table)
-    assert (imported.described, imported.undescribed) == (2, 1)
+    imported = library.vectors.import_vectors(file, "made", paths=paths, metadata=table)
+    assert (imported.described, imported.unmatched_rows) == (2, 1)
     hits = library.search(Query((Term(vector=vectors()[0]),), by=("made",), where="price > 1"))
     assert sorted(hit.path for hit in hits.hits) == ["shop/3.jpg", "shop/9.jpg"]
 
@@ -132,7 +132,7 @@ def test_numbers_of_other_kinds_are_taken(library: Library, tmp_path: Path) -> N
     for kind in (np.float64, np.float16, np.int8):
         np.save(tmp_path / "kind.npy", np.eye(DIM, dtype=kind))
         name = np.dtype(kind).name
-        library.vectors.bring_in(tmp_path / "kind.npy", name)
+        library.vectors.import_vectors(tmp_path / "kind.npy", name)
         hits = library.search(
             Query((Term(vector=np.eye(DIM, dtype=np.float32)[2]),), k=1, by=(name,))
         )
@@ -161,7 +161,7 @@ def test_a_file_without_rows_of_numbers_is_refused(
     else:
         np.save(file, np.asarray(content), allow_pickle=True)
     with pytest.raises(UsageError, match=says):
-        library.vectors.bring_in(file, "made")
+        library.vectors.import_vectors(file, "made")
     assert library.info().images == 0
 
 
@@ -173,7 +173,7 @@ def test_one_bad_row_at_the_end_leaves_the_library_as_it_was(
     odd[-1, 3] = np.inf
     np.save(file, odd)
     with pytest.raises(UsageError, match=f"row {COUNT - 1}"):
-        library.vectors.bring_in(file, "made")
+        library.vectors.import_vectors(file, "made")
     assert library.info().images == 0
     assert library.info().spaces == ()
 
@@ -181,18 +181,18 @@ def test_one_bad_row_at_the_end_leaves_the_library_as_it_was(
 def test_too_few_paths_another_dimension_and_a_bad_name_are_refused(
     library: Library, tmp_path: Path, file: Path, paths: Path
 ) -> None:
-    library.vectors.bring_in(file, "made", paths=paths)
+    library.vectors.import_vectors(file, "made", paths=paths)
     paths.write_text("a.jpg\nb.jpg\n")
     with pytest.raises(UsageError, match="names 2 paths for 30 vectors"):
-        library.vectors.bring_in(file, "made", paths=paths)
+        library.vectors.import_vectors(file, "made", paths=paths)
     paths.write_text("a.jpg\n\nb.jpg\n")
     with pytest.raises(UsageError, match="line 2: is empty"):
-        library.vectors.bring_in(file, "made", paths=paths)
+        library.vectors.import_vectors(file, "made", paths=paths)
     np.save(file, np.ones((3, DIM + 1), np.float32))
     with pytest.raises(UsageError, match="have 8: give them another name"):
-        library.vectors.bring_in(file, "made")
+        library.vectors.import_vectors(file, "made")
     with pytest.raises(UsageError, match="no @"):
-        library.vectors.bring_in(file, "a@b")
+        library.vectors.import_vectors(file, "a@b")
     with pytest.raises(UsageError, match="the shape"):
         ask(library, np.ones(3, np.float32))
 
@@ -207,14 +207,14 @@ def test_what_goes_in_comes_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(vector_import, "MOST_ROWS", rows)
-    library.vectors.bring_in(file, "made", paths=paths)
+    library.vectors.import_vectors(file, "made", paths=paths)
     out, listed = tmp_path / "out.npy", tmp_path / "out.txt"
-    assert library.vectors.take_out("made", out, paths=listed) == COUNT
+    assert library.vectors.export_vectors("made", out, paths=listed) == COUNT
     assert np.allclose(np.load(out), vectors(), atol=1e-6)
     assert listed.read_text() == paths.read_text()
     assert not list(tmp_path.glob("*.part"))
     with pytest.raises(UsageError, match="it has: made"):
-        library.vectors.take_out("nothing", out)
+        library.vectors.export_vectors("nothing", out)
 
 
 def test_parquet_has_paths_and_metadata(
@@ -223,9 +223,9 @@ def test_parquet_has_paths_and_metadata(
     parquet = pytest.importorskip("pyarrow.parquet")
     table = tmp_path / "table.csv"
     table.write_text("path,price\nshop/3.jpg,5\n")
-    library.vectors.bring_in(file, "made", paths=paths, metadata=table)
+    library.vectors.import_vectors(file, "made", paths=paths, metadata=table)
     out = tmp_path / "out.parquet"
-    assert library.vectors.take_out("made", out) == COUNT
+    assert library.vectors.export_vectors("made", out) == COUNT
     rows = parquet.read_table(out).to_pylist()
     assert [row["path"] for row in rows] == [f"shop/{n}.jpg" for n in range(COUNT)]
     assert np.allclose([row["vector"] for row in rows], vectors(), atol=1e-6)

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from lookalike.catalogue.generate import write_catalogue
-from lookalike.indexing.report import Indexing
+from lookalike.indexing.report import IndexOptions
 from lookalike.library import Library
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         picture.resize((128, 128)).save(copies / "smaller.jpg", quality=80)
     (copies / "broken.jpg").write_bytes((folder / rows[0].path).read_bytes()[:900])
     with Library.create(folder) as library:
-        options = Indexing(metadata=folder / "products.csv")
+        options = IndexOptions(metadata=folder / "products.csv")
         library.add([folder], extractors=["color", "phash", "dhash"], options=options)
     return folder
 

@@ -28,8 +28,8 @@ def first(shop: Path) -> int:
 
 
 def ids_of(shop: Path, where: str) -> list[int]:
-    with Library.open(shop, read_only=True) as library, library.view() as view:
-        return [int(id) for id in view.select(where)]
+    with Library.open(shop, read_only=True) as library, library.snapshot() as snapshot:
+        return [int(id) for id in snapshot.select(where)]
 
 
 def answer(shop: Path, *terms: Term, where: str | None = None) -> list[int]:

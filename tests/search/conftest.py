@@ -34,9 +34,9 @@ class Shelf:
 
     def ask(self, *queries: Query, tolerant: bool = False) -> list[Hits]:
         askers = Askers(Limits())
-        with self.store.view() as view:
+        with self.store.snapshot() as snapshot:
             try:
-                return answer(view, askers, queries, tolerant=tolerant)
+                return answer(snapshot, askers, queries, tolerant=tolerant)
             finally:
                 askers.close()
 

@@ -82,8 +82,8 @@ def test_two_spaces_are_fused_by_ranks(shelf: Shelf) -> None:
 
 
 def bm25(shelf: Shelf, words: str) -> dict[int, float]:
-    with shelf.store.view() as view:
-        ids, scores = view.captions(words, COUNT)
+    with shelf.store.snapshot() as snapshot:
+        ids, scores = snapshot.captions(words, COUNT)
     return dict(zip(ids.tolist(), scores.tolist(), strict=True))
 
 

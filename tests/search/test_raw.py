@@ -11,7 +11,7 @@ from tests.conftest import MeanColour
 
 from lookalike import Library, Query
 from lookalike.errors import UsageError
-from lookalike.indexing.report import Indexing
+from lookalike.indexing.report import IndexOptions
 from lookalike.query import Term
 
 
@@ -26,7 +26,7 @@ def photos(tmp_path: Path) -> Path:
 
 def test_raw_vectors_tell_dark_from_light_by_distance(photos: Path, toy: MeanColour) -> None:
     with Library.create(photos) as library:
-        library.add([photos], extractors=[toy], options=Indexing(normalise=False))
+        library.add([photos], extractors=[toy], options=IndexOptions(normalise=False))
         library.add([photos], extractors=[toy])  # the space stays what it is
         query = Query((Term(photos / "dark.bmp"),), similarity="euclidean")
         found = {hit.path: hit.similarity for hit in library.search(query).hits}
@@ -41,4 +41,4 @@ def test_vectors_of_length_1_cannot_become_raw(photos: Path, toy: MeanColour) ->
     with Library.create(photos) as library:
         library.add([photos], extractors=[toy])
         with pytest.raises(UsageError, match="have length 1 already"):
-            library.add([photos], extractors=[toy], options=Indexing(normalise=False))
+            library.add([photos], extractors=[toy], options=IndexOptions(normalise=False))

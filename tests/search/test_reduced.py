@@ -37,10 +37,10 @@ def by_hand(vectors: np.ndarray, kept: int) -> np.ndarray:
 def test_a_reduced_space_holds_the_principal_components_of_the_whole_one(photos: Path) -> None:
     with Library.create(photos) as library:
         library.add([photos], extractors=["color", "color+pca8"])
-        with library.view() as view:
-            whole, short = view.spaces()
-            ids = view.sample(whole.key, whole.count)
-            full, few = view.vectors(whole.key, ids), view.vectors(short.key, ids)
+        with library.snapshot() as snapshot:
+            whole, short = snapshot.spaces()
+            ids = snapshot.sample(whole.key, whole.count)
+            full, few = snapshot.vectors(whole.key, ids), snapshot.vectors(short.key, ids)
         assert short.projection is not None
         expected = by_hand(full, 8)
         assert few @ few.T == pytest.approx(expected @ expected.T, abs=1e-4)
@@ -78,7 +78,7 @@ def test_more_components_than_numbers_or_pictures_are_refused_in_a_line(photos: 
 
 def test_what_learns_first_can_be_promised_too(photos: Path) -> None:
     with Library.create(photos) as library:
-        assert library.promise([photos], extractors=["color+pca8"]).sampled == 24
+        assert library.estimate([photos], extractors=["color+pca8"]).sampled == 24
         assert library.info().spaces == ()
 
 
@@ -93,22 +93,22 @@ def test_imported_vectors_are_shortened_and_asked_for_whole(tmp_path: Path) -> N
     file = tmp_path / "clip.npy"
     np.save(file, vectors)
     with Library.create(tmp_path) as library:
-        imported = library.vectors.bring_in(file, "clip", pca=4)
+        imported = library.vectors.import_vectors(file, "clip", pca=4)
         projection = imported.space.projection
         assert projection is not None and (projection.whole, imported.space.dim) == (20, 4)
         found = library.search(Query((Term(vector=vectors[9]),), by=("clip",), k=10)).hits
         expected = by_hand(vectors, 4)
         order = np.argsort(-(expected @ expected[9]))[:10]
         assert [hit.path for hit in found] == [f"clip/{row}" for row in order]
-        again = library.vectors.bring_in(file, "clip")  # along the same axes
+        again = library.vectors.import_vectors(file, "clip")  # along the same axes
         assert (again.space.key, again.images) == (imported.space.key, 60)
         assert library.search(Query((Term(vector=vectors[9]),), by=("clip",), k=10)).hits == found
         with pytest.raises(UsageError, match="keep 4 principal components"):
-            library.vectors.bring_in(file, "clip", pca=5)
+            library.vectors.import_vectors(file, "clip", pca=5)
         for wanted in (20, 21):
             with pytest.raises(UsageError, match="have 20 numbers"):
-                library.vectors.bring_in(file, "other", pca=wanted)
+                library.vectors.import_vectors(file, "other", pca=wanted)
         np.save(file, vectors[:3])
         with pytest.raises(UsageError, match="3 vectors cannot tell 4 principal components"):
-            library.vectors.bring_in(file, "other", pca=4)
+            library.vectors.import_vectors(file, "other", pca=4)
         assert [space.name for space in library.info().spaces] == ["clip"]

@@ -73,8 +73,8 @@ def test_threads_that_ask_first_share_one_asker(
         return load(name)
 
     monkeypatch.setattr(encode, "load", slowly)
-    with library.view() as view:
-        space = next(space for space in view.spaces() if space.name == "color")
+    with library.snapshot() as snapshot:
+        space = next(space for space in snapshot.spaces() if space.name == "color")
     askers = Askers(Limits())
     with ThreadPoolExecutor(THREADS) as pool:
         found = {id(asker) for asker in pool.map(lambda _: askers.asker(space), range(THREADS))}
@@ -85,8 +85,8 @@ def test_threads_that_ask_first_share_one_asker(
 def test_a_batch_of_one_thread_does_not_take_away_that_of_another(
     library: Library, tmp_path: Path
 ) -> None:
-    with library.view() as view:
-        space = next(space for space in view.spaces() if space.name == "color")
+    with library.snapshot() as snapshot:
+        space = next(space for space in snapshot.spaces() if space.name == "color")
     askers = Askers(Limits())
     asker = askers.asker(space)
     several = [

@@ -26,7 +26,7 @@ from lookalike.duplicates.report import Duplicates
 from lookalike.embedding_map.build import draw_up
 from lookalike.errors import LibraryError, LibraryReadOnly, Outcome, UsageError
 from lookalike.explain.explainer import Explainer
-from lookalike.indexing.report import Added, Indexing, Progress
+from lookalike.indexing.report import IndexOptions, IndexReport, Progress
 from lookalike.library import Library
 from lookalike.query import Query, Term
 from lookalike.server.app import create_app
@@ -68,8 +68,8 @@ def same_groups(theirs: Duplicates, ours: Duplicates) -> bool:
 
 def stored(library: Library, id: int) -> NDArray[np.float32]:
     """A vector of the first space."""
-    with library.view() as view:
-        row: NDArray[np.float32] = view.vectors(view.spaces()[0].key, np.array([id]))[0]
+    with library.snapshot() as snapshot:
+        row: NDArray[np.float32] = snapshot.vectors(snapshot.spaces()[0].key, np.array([id]))[0]
     return row
 
 
@@ -130,8 +130,8 @@ def test_the_library_is_described_as_it_is(served: str, library: Library, photos
     assert (info.images, info.outcomes, info.roots) == (ours.images, ours.outcomes, ("photos",))
     spaces = [(space.name, space.dim, space.similarity, space.count) for space in ours.spaces]
     assert [(one.name, one.dim, one.similarity, one.count) for one in info.spaces] == spaces
-    with library.view() as view:
-        assert fields == dict(view.fields())
+    with library.snapshot() as snapshot:
+        assert fields == dict(snapshot.fields())
     told = ("id", "path", "size", "outcome", "reason")
     assert alike(failed, library.failures(), told)
     assert alike(everything, library.failures(set(Outcome)), told) and len(everything) == 41
@@ -158,8 +158,8 @@ def test_parts_of_the_library_are_looked_at_alone(served: str, library: Library)
 
 
 def test_images_are_known_by_id_and_by_path(served: str, library: Library, photos: Path) -> None:
-    with library.view() as view:
-        ours = view.images([3])[3]
+    with library.snapshot() as snapshot:
+        ours = snapshot.images([3])[3]
     with Client(served) as client:
         theirs = client.images.facts(ours.path)
         assert replace(theirs, root=ours.root, mtime_ns=ours.mtime_ns) == ours
@@ -267,7 +267,7 @@ def test_adding_waits_for_its_own_run_and_no_other(tmp_path: Path) -> None:
         shared = tmp_path / "shared"
         app = create_app(library, Settings(writable=True, folder=shared))
         another = Changes(library.folder, shared / "changes")  # another process of the same server
-        got: list[Added] = []
+        got: list[IndexReport] = []
 
         def add(port: int) -> None:
             with Client(f"http://127.0.0.1:{port}") as client:
@@ -293,15 +293,15 @@ def test_a_promise_is_that_of_the_library(tmp_path: Path) -> None:
     with Library.create(folder) as library:
         library.add([folder / "odd"], extractors=["color"])
         app = create_app(library, Settings(writable=True))
-        options = Indexing(include=("00*",))
+        options = IndexOptions(include=("00*",))
         with running(app) as port, Client(f"http://127.0.0.1:{port}") as client:
-            theirs = client.promise(["."], options=options, sample=2)
-            ours = library.promise([folder / "odd"], options=options, sample=2)
+            theirs = client.estimate(["."], options=options, sample=2)
+            ours = library.estimate([folder / "odd"], options=options, sample=2)
             assert (theirs.files, theirs.to_index) == (ours.files, ours.to_index) == (3, 0)
             with pytest.raises(UsageError, match="`workers`"):
-                client.add(options=Indexing(workers=99))
+                client.add(options=IndexOptions(workers=99))
             with pytest.raises(UsageError, match="no pattern"):
-                client.add(options=Indexing(include=("[z-a]",)))
+                client.add(options=IndexOptions(include=("[z-a]",)))
 
 
 def test_errors_are_those_of_the_library(served: str) -> None:
@@ -313,7 +313,7 @@ def test_errors_are_those_of_the_library(served: str) -> None:
         with pytest.raises(LibraryReadOnly, match="--writable"):
             client.add()
         with pytest.raises(LibraryReadOnly, match="--writable"):
-            client.promise()
+            client.estimate()
     with Client(served.partition("?")[0]) as nobody, pytest.raises(UsageError, match="token"):
         nobody.info()
     with (

@@ -80,8 +80,8 @@ def test_what_is_no_judgement_is_refused(
 
 
 def test_only_pictures_that_are_judged_are_shown(browser: TestClient, library: Library) -> None:
-    with library.view() as view:
-        everything = view.sample(view.spaces()[0].key, 10**6).tolist()
+    with library.snapshot() as snapshot:
+        everything = snapshot.sample(snapshot.spaces()[0].key, 10**6).tolist()
     statuses = {browser.get(f"/api/judging/pictures/{id}").status_code for id in everything}
     assert statuses == {200, 404}
     assert browser.get("/api/judging/questions/99").status_code == 404

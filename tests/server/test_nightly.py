@@ -75,7 +75,7 @@ def library(tmp_path: Path) -> Iterator[Library]:
             np.save(tmp_path / f"{part}.npy", rows)
             names = tmp_path / f"{part}.txt"
             names.write_text("".join(f"{part}{n}.jpg\n" for n in range(len(rows))))
-            library.vectors.bring_in(tmp_path / f"{part}.npy", "many", paths=names, ann=False)
+            library.vectors.import_vectors(tmp_path / f"{part}.npy", "many", paths=names, ann=False)
             if part == "a":
                 library.ann.build("many")
         yield library
@@ -85,7 +85,7 @@ def covered(library: Library) -> tuple[int, int]:
     """How many vectors the index of the space has, and how many came later."""
     index = space(library).index
     assert index is not None
-    return index.rows, index.tail
+    return index.rows, index.unindexed
 
 
 def space(library: Library) -> Space:

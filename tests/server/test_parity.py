@@ -17,7 +17,7 @@ from lookalike.client.jobs import LOCAL
 from lookalike.client.vectors import Vectors as ServedVectors
 from lookalike.feedback.judgements import Decisions
 from lookalike.indexing.ann import Ann
-from lookalike.indexing.report import Indexing
+from lookalike.indexing.report import IndexOptions
 from lookalike.indexing.vectors import Vectors
 from lookalike.library import Library
 from lookalike.query import Query, Term
@@ -39,10 +39,10 @@ LEFT_OUT = {
         "thumbnails": "`Client.images.thumbnail`",
     },
     Decisions: {},
-    Vectors: {"pour_out": "`take_out` is a stream already; the server pours into it"},
+    Vectors: {"pour_out": "`export_vectors` is a stream already; the server pours into it"},
     Ann: {
         "compare": "a benchmark of minutes on all cores, which stores nothing: beside the library",
-        "keep_up": "`add` and `bring_in` do it",
+        "keep_up": "`add` and `import_vectors` do it",
         "space": "`Client.info` has the spaces",
     },
 }
@@ -112,7 +112,7 @@ def test_questions_are_asked_in_the_words_of_a_query() -> None:
 def test_indexing_is_asked_for_in_its_words(client: TestClient) -> None:
     adding = client.get("/api/openapi.json").json()["paths"]["/api/images"]["post"]
     told = adding["requestBody"]["content"]["application/json"]["schema"]["properties"]
-    options = {field.name for field in fields(Indexing)}
+    options = {field.name for field in fields(IndexOptions)}
     assert options > LOCAL and options - LOCAL == set(told) - {"paths"}
 
 

@@ -28,7 +28,7 @@ from lookalike.server.app import create_app
 from lookalike.server.jobs import changes
 from lookalike.server.routes.vectors import MOST_FOLDERS
 from lookalike.server.settings import Settings
-from lookalike.stores.ann_index import IndexWish
+from lookalike.stores.ann_index import IndexBuildOptions
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +48,10 @@ def test_vectors_go_out_as_the_library_writes_them(
     with Client(served) as client:
         for vectors, folder in ((library.vectors, ours), (client.vectors, theirs)):
             listed = folder / "paths.txt"
-            assert vectors.take_out("color", folder / "all.npy", paths=listed) == 40
+            assert vectors.export_vectors("color", folder / "all.npy", paths=listed) == 40
             some = folder / "some.parquet"
-            assert vectors.take_out("phash", some, where="folder = 'odd'") == 20
-        client.vectors.take_out(
+            assert vectors.export_vectors("phash", some, where="folder = 'odd'") == 20
+        client.vectors.export_vectors(
             "color", theirs / "again.npy", progress=lambda *step: steps.append(step)
         )
     for name in ("all.npy", "paths.txt"):
@@ -92,7 +92,7 @@ def test_vectors_come_in_as_into_the_library_itself(
     (tmp_path / "paths.txt").write_text("".join(f"{name}\n" for name in names))
     steps: list[tuple[str, int, int]] = []
     with Client(writable) as client:
-        theirs = client.vectors.bring_in(
+        theirs = client.vectors.import_vectors(
             tmp_path / "made.npy",
             "made",
             paths=tmp_path / "paths.txt",
@@ -106,7 +106,9 @@ def test_vectors_come_in_as_into_the_library_itself(
             "cosine",
         )
         assert client.info().roots == ("photos", "imported")
-        client.vectors.take_out("made", tmp_path / "theirs.npy", paths=tmp_path / "theirs.txt")
+        client.vectors.export_vectors(
+            "made", tmp_path / "theirs.npy", paths=tmp_path / "theirs.txt"
+        )
         facts = client.images.facts("odd/001.jpg")
         assert facts.size == (folder / "odd" / "001.jpg").stat().st_size
         hits = client.images.neighbours("shop/7.jpg", k=3, by="made").hits
@@ -114,8 +116,8 @@ def test_vectors_come_in_as_into_the_library_itself(
         assert (whole.unchanged, whole.removed) == (6, 0)
     (tmp_path / "ours").mkdir()
     with Library.create(tmp_path / "ours") as library:
-        library.vectors.bring_in(tmp_path / "made.npy", "made", paths=tmp_path / "paths.txt")
-        library.vectors.take_out("made", tmp_path / "ours.npy", paths=tmp_path / "ours.txt")
+        library.vectors.import_vectors(tmp_path / "made.npy", "made", paths=tmp_path / "paths.txt")
+        library.vectors.export_vectors("made", tmp_path / "ours.npy", paths=tmp_path / "ours.txt")
         ours = library.search(Query.of(Path("shop/7.jpg"), by="made", k=4)).hits[1:]
     assert [hit.path for hit in hits] == [hit.path for hit in ours]
     listed = [(tmp_path / f"{who}.txt").read_text().splitlines() for who in ("theirs", "ours")]
@@ -128,25 +130,27 @@ def test_vectors_come_in_as_into_the_library_itself(
 def test_rows_without_paths_are_numbered_through(writable: str, tmp_path: Path) -> None:
     np.save(tmp_path / "made.npy", vectors(700).astype(np.float64))
     with Client(writable) as client:
-        assert client.vectors.bring_in(tmp_path / "made.npy", "made", dtype="f16").images == 700
+        assert (
+            client.vectors.import_vectors(tmp_path / "made.npy", "made", dtype="f16").images == 700
+        )
         found = [image.path for image in client.images.find("path like 'made/%'")]
         assert sorted(found) == sorted(f"made/{row}" for row in range(700))
         with pytest.raises(UsageError, match="--max-upload"):
-            client.vectors.bring_in(tmp_path / "made.npy", "short", pca=2)
+            client.vectors.import_vectors(tmp_path / "made.npy", "short", pca=2)
         few = tmp_path / "few.npy"
         np.save(few, vectors(30))
-        short = client.vectors.bring_in(few, "short", pca=2, similarity="euclidean").space
+        short = client.vectors.import_vectors(few, "short", pca=2, similarity="euclidean").space
         assert (short.dim, short.similarity, short.count) == (2, "euclidean", 30)
         with pytest.raises(UsageError, match="have 8: give them another name"):
             np.save(few, vectors(30, 9))
-            client.vectors.bring_in(few, "made")
+            client.vectors.import_vectors(few, "made")
         with pytest.raises(UsageError, match="row 3: holds NaN"):
             odd = vectors(30)
             odd[3, 1] = np.nan
             np.save(few, odd)
-            client.vectors.bring_in(few, "odd")
+            client.vectors.import_vectors(few, "odd")
         with pytest.raises(UsageError, match="not a whole NPY"):
-            client.vectors.bring_in(Path(__file__), "odd")
+            client.vectors.import_vectors(Path(__file__), "odd")
         assert [one.name for one in client.info().spaces] == ["color", "made", "short"]
 
 
@@ -329,11 +333,11 @@ def test_indexes_are_built_checked_and_removed(writable: str, tmp_path: Path) ->
     pytest.importorskip("faiss", reason="needs FAISS")
     with Client(writable) as client:
         np.save(tmp_path / "made.npy", vectors(600, 4))
-        client.vectors.bring_in(tmp_path / "made.npy", "made")
+        client.vectors.import_vectors(tmp_path / "made.npy", "made")
         assert client.ann.build() == {}
         steps: list[tuple[str, int, int]] = []
         built = client.ann.build(
-            "made", IndexWish(target=0.9), progress=lambda *step: steps.append(step)
+            "made", IndexBuildOptions(target=0.9), progress=lambda *step: steps.append(step)
         )
         assert list(built) == ["made"] and built["made"].rows == 600
         described = {one.name: one.index for one in client.info().spaces}
@@ -342,11 +346,11 @@ def test_indexes_are_built_checked_and_removed(writable: str, tmp_path: Path) ->
         (verdict,) = client.ann.check("made", queries=20, rebuild=False)
         assert verdict.space.name == "made" and not verdict.rebuilt
         assert verdict.check is not None and client.ann.history("made") == [verdict.check]
-        for wish in (IndexWish(recipe="HNSW4096"), IndexWish(threads=64)):
+        for wish in (IndexBuildOptions(recipe="HNSW4096"), IndexBuildOptions(threads=64)):
             with pytest.raises(UsageError, match="recipe and threads"):
                 client.ann.build("made", wish)
         with pytest.raises(UsageError, match="an index of 600 vectors takes"):
-            client.ann.build("made", IndexWish(memory=10))
+            client.ann.build("made", IndexBuildOptions(memory=10))
         for ask in (client.ann.build, client.ann.check, client.ann.history, client.ann.remove):
             with pytest.raises(UsageError, match="no nothing vectors; it has: color, made"):
                 ask("nothing")
@@ -357,13 +361,13 @@ def test_what_cannot_go_out_is_said_and_leaves_nothing(served: str, tmp_path: Pa
     out = tmp_path / "out.npy"
     with Client(served) as client:
         with pytest.raises(UsageError, match="it has: color, phash"):
-            client.vectors.take_out("nothing", out)
+            client.vectors.export_vectors("nothing", out)
         with pytest.raises(UsageError, match="no vectors to export"):
-            client.vectors.take_out("color", out, where="size > 1e15")
+            client.vectors.export_vectors("color", out, where="size > 1e15")
         with pytest.raises(UsageError, match="no field nonsense"):
-            client.vectors.take_out("color", out, where="nonsense = 1")
+            client.vectors.export_vectors("color", out, where="nonsense = 1")
         with pytest.raises(UsageError, match="cannot write"):
-            client.vectors.take_out("color", tmp_path / "nowhere" / "out.npy")
+            client.vectors.export_vectors("color", tmp_path / "nowhere" / "out.npy")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -389,10 +393,10 @@ def test_an_export_that_breaks_off_is_not_taken_for_the_whole(
         program = f"print('{head % whole}'); print('x' * 10_000); raise SystemExit(1)"
         monkeypatch.setattr(vector_export, "PROGRAM", (sys.executable, "-c", program))
         with Client(served) as client, pytest.raises(LibraryError):
-            client.vectors.take_out("color", tmp_path / "out.npy")
+            client.vectors.export_vectors("color", tmp_path / "out.npy")
     monkeypatch.setattr(vector_export, "PROGRAM", (sys.executable, "-c", "print('?')"))
     with Client(served) as client, pytest.raises(LibraryBusy, match="ended early"):
-        client.vectors.take_out("color", tmp_path / "out.npy")
+        client.vectors.export_vectors("color", tmp_path / "out.npy")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -414,7 +418,7 @@ def test_exports_are_few_and_end_with_their_visitors(
             assert visitor.recv(100).startswith(b"HTTP/1.1 200")
         with Client(f"http://127.0.0.1:{port}") as client:
             with pytest.raises(LibraryBusy, match="exported to others"):
-                client.vectors.take_out("color", Path("never.npy"))
+                client.vectors.export_vectors("color", Path("never.npy"))
             for visitor in visitors:
                 visitor.close()
             for _ in range(400):
@@ -434,11 +438,11 @@ def test_exports_are_few_and_end_with_their_visitors(
 
 
 def test_streams_that_cannot_seek_get_the_same_bytes(library: Library, tmp_path: Path) -> None:
-    library.vectors.take_out("color", tmp_path / "out.npy", paths=tmp_path / "out.txt")
+    library.vectors.export_vectors("color", tmp_path / "out.npy", paths=tmp_path / "out.txt")
     for form, name in (("npy", "out.npy"), ("paths", "out.txt")):
         out = io.BytesIO()
         told: list[poured.Outline] = []
-        assert library.vectors.pour_out("color", out, form, begin=told.append) == 40  # type: ignore[arg-type]
+        assert library.vectors.stream_vectors("color", out, form, begin=told.append) == 40  # type: ignore[arg-type]
         assert out.getvalue() == (tmp_path / name).read_bytes()
         assert told[0].rows == 40 and told[0].bytes in (None, len(out.getvalue()))
     assert np.array_equal(

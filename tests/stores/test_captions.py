@@ -18,9 +18,9 @@ def said(caption: str, *keywords: str) -> Facts:
 
 
 def found(store: Store, words: str, k: int = 10, among: list[int] | None = None) -> list[int]:
-    with store.view() as view:
+    with store.snapshot() as snapshot:
         chosen = None if among is None else np.array(among, np.int64)
-        ids, scores = view.captions(words, k, among=chosen)
+        ids, scores = snapshot.captions(words, k, among=chosen)
     assert ids.dtype == np.int64
     assert scores.dtype == np.float32
     assert len(ids) == len(scores) <= k
@@ -50,8 +50,8 @@ def test_any_word_matches_and_rare_ones_count_more(album: Store) -> None:
 
 
 def test_scores_are_larger_the_better_they_fit(album: Store) -> None:
-    with album.view() as view:
-        _, scores = view.captions("red shoe", 10)
+    with album.snapshot() as snapshot:
+        _, scores = snapshot.captions("red shoe", 10)
     assert scores[0] > scores[1] > 0
 
 
@@ -109,8 +109,8 @@ def test_operators_are_words_like_any_other(store: Store) -> None:
 
 
 def test_no_hit_at_all_is_refused(album: Store) -> None:
-    with album.view() as view, pytest.raises(UsageError, match="at least 1"):
-        view.captions("red", 0)
+    with album.snapshot() as snapshot, pytest.raises(UsageError, match="at least 1"):
+        snapshot.captions("red", 0)
 
 
 def test_metadata_is_found_and_its_caption_goes_before_the_files(album: Store) -> None:
@@ -145,16 +145,16 @@ def test_words_follow_the_images(album: Store) -> None:
 
 def test_a_library_knows_whether_it_has_words(store: Store) -> None:
     [id] = put(store, entry("a.jpg"))
-    with store.view() as view:
-        assert not view.has_captions()
+    with store.snapshot() as snapshot:
+        assert not snapshot.has_captions()
     with store.writer() as writer:
         writer.set_metadata({id: {"price": 5}})
-    with store.view() as view:
-        assert not view.has_captions()
+    with store.snapshot() as snapshot:
+        assert not snapshot.has_captions()
     with store.writer() as writer:
         writer.set_metadata({id: {"kind": "shoe"}})
-    with store.view() as view:
-        assert view.has_captions()
+    with store.snapshot() as snapshot:
+        assert snapshot.has_captions()
 
 
 def test_sidecars_stand_between_the_table_and_the_file(album: Store) -> None:
@@ -168,9 +168,9 @@ def test_sidecars_stand_between_the_table_and_the_file(album: Store) -> None:
     with album.writer() as writer:
         writer.set_metadata({1: {"caption": "from the table"}})
     assert found(album, "sidecar") == []
-    with album.view() as view:
-        assert view.images([1])[1].metadata == {"caption": "from the table", "kind": "shoe"}
-        assert view.select("kind = 'shoe'").tolist() == [1]
+    with album.snapshot() as snapshot:
+        assert snapshot.images([1])[1].metadata == {"caption": "from the table", "kind": "shoe"}
+        assert snapshot.select("kind = 'shoe'").tolist() == [1]
 
 
 def test_sidecars_that_were_not_seen_are_swept(album: Store) -> None:

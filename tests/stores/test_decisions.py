@@ -15,12 +15,12 @@ def test_decisions_are_found_by_kind_and_by_content(store: Store) -> None:
     pair, mark = Decision("not-duplicate", A, B), Decision("relevant", B, C)
     with store.writer() as writer:
         assert writer.decide([keep, pair, mark]) == 3
-    with store.view() as view:
-        assert view.decisions() == [keep, pair, mark]
-        assert view.decisions(["keep", "relevant"]) == [keep, mark]
-        assert view.decisions(about=B) == [pair, mark]
-        assert view.decisions(about=C) == [mark]
-        assert (view.decisions()[0].who, view.decisions()[0].when[:4]) == ("Ann", "2024")
+    with store.snapshot() as snapshot:
+        assert snapshot.decisions() == [keep, pair, mark]
+        assert snapshot.decisions(["keep", "relevant"]) == [keep, mark]
+        assert snapshot.decisions(about=B) == [pair, mark]
+        assert snapshot.decisions(about=C) == [mark]
+        assert (snapshot.decisions()[0].who, snapshot.decisions()[0].when[:4]) == ("Ann", "2024")
 
 
 def test_a_pair_of_no_duplicates_has_no_order(store: Store) -> None:
@@ -29,16 +29,16 @@ def test_a_pair_of_no_duplicates_has_no_order(store: Store) -> None:
         writer.decide([Decision("not-duplicate", A, B)])
         assert writer.decide([Decision("not-duplicate", B, A)]) == 0
         assert writer.undecide([Decision("not-duplicate", B, A)]) == 1
-    with store.view() as view:
-        assert view.decisions() == []
+    with store.snapshot() as snapshot:
+        assert snapshot.decisions() == []
 
 
 def test_relevant_and_not_relevant_replace_each_other(store: Store) -> None:
     with store.writer() as writer:
         writer.decide([Decision("relevant", A, B), Decision("relevant", B, A)])
         assert writer.decide([Decision("not-relevant", A, B)]) == 1
-    with store.view() as view:
-        assert view.decisions() == [Decision("not-relevant", A, B), Decision("relevant", B, A)]
+    with store.snapshot() as snapshot:
+        assert snapshot.decisions() == [Decision("not-relevant", A, B), Decision("relevant", B, A)]
 
 
 def test_decisions_outlive_the_images(store: Store) -> None:
@@ -46,8 +46,8 @@ def test_decisions_outlive_the_images(store: Store) -> None:
     with store.writer() as writer:
         writer.decide([Decision("keep", content("a"))])
         writer.remove([id])
-    with store.view() as view:
-        assert view.decisions(about=content("a")) == [Decision("keep", content("a"))]
+    with store.snapshot() as snapshot:
+        assert snapshot.decisions(about=content("a")) == [Decision("keep", content("a"))]
 
 
 @pytest.mark.parametrize(
@@ -69,16 +69,16 @@ def test_repeats_are_the_indexed_images_of_one_content(store: Store) -> None:
         entry("5.jpg", "other"),
         entry("6.jpg", "same"),
     )
-    with store.view() as view:
-        assert view.repeats() == [[ids[0], ids[2], ids[5]], [ids[1], ids[4]]]
+    with store.snapshot() as snapshot:
+        assert snapshot.exact_duplicates() == [[ids[0], ids[2], ids[5]], [ids[1], ids[4]]]
 
 
 def test_a_view_after_a_decision_has_another_version_and_one_after_nothing_new_the_same(
     store: Store,
 ) -> None:
     def version() -> object:
-        with store.view() as view:
-            return view.version
+        with store.snapshot() as snapshot:
+            return snapshot.version
 
     decision = Decision("keep", bytes(32))
     versions = [version()]

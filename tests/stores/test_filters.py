@@ -222,15 +222,15 @@ def test_random_filters_keep_what_the_oracle_keeps(
 
 
 def compare(shop: Store, wheres: list[str], rows: dict[int, Row]) -> None:
-    with shop.view() as view:
+    with shop.snapshot() as snapshot:
         for where in wheres:
             expression = parse(where)
             if clashes(expression, list(rows.values())):
                 with pytest.raises(UsageError, match="holds"):
-                    view.select(where)
+                    snapshot.select(where)
                 continue
             expected = [id for id, row in rows.items() if oracle(expression, row)]
-            found = view.select(where)
+            found = snapshot.select(where)
             assert found.tolist() == expected, where
             assert found.dtype == "int64"
 
@@ -291,12 +291,12 @@ def album(store: Store) -> Store:
     ],
 )
 def test_facts_of_files_can_be_filtered(album: Store, where: str, ids: list[int] | str) -> None:
-    with album.view() as view:
+    with album.snapshot() as snapshot:
         if isinstance(ids, str):
             with pytest.raises(UsageError, match=ids):
-                view.select(where)
+                snapshot.select(where)
         else:
-            assert view.select(where).tolist() == ids
+            assert snapshot.select(where).tolist() == ids
 
 
 def test_metadata_goes_before_what_the_file_says(album: Store) -> None:
@@ -304,15 +304,15 @@ def test_metadata_goes_before_what_the_file_says(album: Store) -> None:
         writer.set_metadata(
             {1: {"caption": "a dog", "size": "XL", "camera": None}, 2: {"description": "a bird"}}
         )
-    with album.view() as view:
-        assert view.select("caption = 'a dog'").tolist() == [1]
-        assert view.select("caption = 'a bird' and description = 'a bird'").tolist() == [2]
-        assert view.select("size = 'XL'").tolist() == [1]
-        assert view.select("file.size >= 5e6").tolist() == [3]
-        assert view.select("camera is not null").tolist() == [1]
+    with album.snapshot() as snapshot:
+        assert snapshot.select("caption = 'a dog'").tolist() == [1]
+        assert snapshot.select("caption = 'a bird' and description = 'a bird'").tolist() == [2]
+        assert snapshot.select("size = 'XL'").tolist() == [1]
+        assert snapshot.select("file.size >= 5e6").tolist() == [3]
+        assert snapshot.select("camera is not null").tolist() == [1]
         with pytest.raises(UsageError, match="size holds texts: compare it with a text"):
-            view.select("size > 5")
-        image = view.images([1])[1]
+            snapshot.select("size > 5")
+        image = snapshot.images([1])[1]
     assert image.metadata == {"caption": "a dog", "size": "XL", "camera": None}
     assert image.facts["caption"] == "a cat"
 
@@ -320,22 +320,22 @@ def test_metadata_goes_before_what_the_file_says(album: Store) -> None:
 def test_objects_in_metadata_have_names_with_dots(album: Store) -> None:
     with album.writer() as writer:
         writer.set_metadata({1: {"box": {"w": 3, "more": {"deep": ["x", "y"]}}, "flag": True}})
-    with album.view() as view:
-        assert view.select("box.w = 3 and box.more.deep = 'y' and flag = true").tolist() == [1]
+    with album.snapshot() as snapshot:
+        assert snapshot.select("box.w = 3 and box.more.deep = 'y' and flag = true").tolist() == [1]
 
 
 def test_huge_numbers_in_metadata_do_no_harm(album: Store) -> None:
     with album.writer() as writer:
         writer.set_metadata({1: {"n": 10**400}, 2: {"n": 1e308}})
-    with album.view() as view:
-        assert view.select("n > 1").tolist() == [2]
-        assert view.select("n like '1000%'").tolist() == [1]
+    with album.snapshot() as snapshot:
+        assert snapshot.select("n > 1").tolist() == [2]
+        assert snapshot.select("n like '1000%'").tolist() == [1]
 
 
 def test_filters_follow_the_images(album: Store) -> None:
     def kept(where: str) -> list[int]:
-        with album.view() as view:
-            ids: list[int] = view.select(where).tolist()
+        with album.snapshot() as snapshot:
+            ids: list[int] = snapshot.select(where).tolist()
             return ids
 
     assert kept("folder = 'trip/paris'") == [3]
@@ -353,19 +353,22 @@ def test_filters_follow_the_images(album: Store) -> None:
 
 
 def test_an_unknown_field_names_the_closest_and_all_others(album: Store) -> None:
-    with album.view() as view, pytest.raises(UsageError, match="did you mean camera") as caught:
-        view.select("kamera = 'x'")
+    with (
+        album.snapshot() as snapshot,
+        pytest.raises(UsageError, match="did you mean camera") as caught,
+    ):
+        snapshot.select("kamera = 'x'")
     said = str(caught.value)
     assert "\n" not in said
     assert all(name in said for name in ("taken", "width", "outcome", "keywords"))
 
 
 def test_an_empty_library_can_be_filtered(store: Store) -> None:
-    with store.view() as view:
-        assert view.select("width > 5 or path like '%' or not caption = 'x'").tolist() == []
-        assert view.fields()["width"].kind == "none"
+    with store.snapshot() as snapshot:
+        assert snapshot.select("width > 5 or path like '%' or not caption = 'x'").tolist() == []
+        assert snapshot.fields()["width"].kind == "none"
         with pytest.raises(UsageError, match="no field price"):
-            view.select("price < 5")
+            snapshot.select("price < 5")
 
 
 def test_fields_tell_what_there_is(album: Store) -> None:
@@ -373,8 +376,8 @@ def test_fields_tell_what_there_is(album: Store) -> None:
         writer.set_metadata(
             {1: {"price": 3, "kind": "b"}, 2: {"price": 1.5, "kind": "a"}, 3: {"kind": "b"}}
         )
-    with album.view() as view:
-        fields = view.fields()
+    with album.snapshot() as snapshot:
+        fields = snapshot.fields()
     assert (fields["price"].kind, fields["price"].images) == ("number", 2)
     assert (fields["price"].low, fields["price"].high) == (1.5, 3)
     assert (fields["kind"].kind, fields["kind"].examples) == ("text", ("b", "a"))
@@ -406,9 +409,9 @@ def test_thousands_of_images_in_many_blocks_are_filtered_alike(store: Store) -> 
     }
 
     def check() -> None:
-        with store.view() as view:
+        with store.snapshot() as snapshot:
             for where, keep in expected.items():
-                assert view.select(where).tolist() == [ids[n] for n in alive if keep(n)], where
+                assert snapshot.select(where).tolist() == [ids[n] for n in alive if keep(n)], where
 
     check()
     with store.writer() as writer:
@@ -434,10 +437,10 @@ def test_thousands_of_images_in_many_blocks_are_filtered_alike(store: Store) -> 
 def test_sql_is_no_part_of_the_language(album: Store, where: str) -> None:
     with album.writer() as writer:
         writer.set_metadata({1: {"kind": "shoe"}})
-    with album.view() as view:
+    with album.snapshot() as snapshot:
         with pytest.raises(UsageError):
-            view.select(where)
-        assert view.counts()[Outcome.INDEXED] == 3
+            snapshot.select(where)
+        assert snapshot.counts()[Outcome.INDEXED] == 3
 
 
 @pytest.mark.parametrize(
@@ -447,10 +450,10 @@ def test_values_are_only_values(album: Store, evil: str) -> None:
     with album.writer() as writer:
         writer.set_metadata({1: {"kind": evil, evil: 1}, 2: {"kind": "other"}})
     text, name = evil.replace("'", "''"), evil.replace('"', '""')
-    with album.view() as view:
-        assert view.select(f"kind = '{text}'").tolist() == [1]
+    with album.snapshot() as snapshot:
+        assert snapshot.select(f"kind = '{text}'").tolist() == [1]
         if evil != "\ud800":  # half a character is no name; it is written out as \\ud800
-            assert view.select(f'"{name}" = 1').tolist() == [1]
+            assert snapshot.select(f'"{name}" = 1').tolist() == [1]
 
 
 @pytest.mark.parametrize(
@@ -492,8 +495,8 @@ def test_any_text_is_a_filter_or_an_error_of_one_line(text: str) -> None:
 def test_patterns_are_never_slow_on_purpose(album: Store) -> None:
     with album.writer() as writer:
         writer.set_metadata({1: {"kind": "a" * 5_000}})
-    with album.view() as view:
-        assert view.select("kind like '" + "%a" * 40 + "%b'").tolist() == []
+    with album.snapshot() as snapshot:
+        assert snapshot.select("kind like '" + "%a" * 40 + "%b'").tolist() == []
 
 
 def test_what_is_almost_a_number_is_soon_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -508,10 +511,10 @@ def test_numbers_are_kept_exactly_whatever_their_size(store: Store) -> None:
     ids = put(store, *(entry(f"{n}.jpg") for n in range(len(numbers))))
     with store.writer() as writer:
         writer.set_metadata({id: {"n": number} for id, number in zip(ids, numbers, strict=True)})
-    with store.view() as view:
+    with store.snapshot() as snapshot:
         for id, number in zip(ids, numbers, strict=True):
             assert math.isfinite(number)
-            assert view.select(f"n = {number!r}").tolist() == [id]
+            assert snapshot.select(f"n = {number!r}").tolist() == [id]
 
 
 def test_a_library_that_was_never_packed_is_filtered_from_its_source(
@@ -520,5 +523,5 @@ def test_a_library_that_was_never_packed_is_filtered_from_its_source(
     [id] = put(store, entry("a.jpg"))
     with store.writer() as writer:
         writer.set_metadata({id: {"kind": "shoe"}})
-        with store.view() as view:
-            assert view.select("kind = 'shoe'").tolist() == [id]
+        with store.snapshot() as snapshot:
+            assert snapshot.select("kind = 'shoe'").tolist() == [id]

@@ -16,8 +16,8 @@ PATHS = ["a.jpg", "b/c.jpg", "b/d e.jpg", "b-1.jpg", "ü/ß.jpg"]
 
 def test_what_is_put_is_found_again_with_all_its_facts(store: Store) -> None:
     [id] = put(store, entry("b/c.jpg", "text", mtime_ns=-5))
-    with store.view() as view:
-        image = view.lookup(1, "b/c.jpg")
+    with store.snapshot() as snapshot:
+        image = snapshot.lookup(1, "b/c.jpg")
     assert image is not None
     assert (image.id, image.root, image.path) == (id, 1, "b/c.jpg")
     assert (image.size, image.mtime_ns, image.hash) == (4, -5, content("text"))
@@ -30,8 +30,8 @@ def test_what_is_put_is_found_again_with_all_its_facts(store: Store) -> None:
 def test_ids_come_in_the_order_of_the_entries_and_rise(store: Store) -> None:
     ids = put(store, *(entry(path) for path in PATHS))
     assert ids == sorted(set(ids))
-    with store.view() as view:
-        images = view.images(ids)
+    with store.snapshot() as snapshot:
+        images = snapshot.images(ids)
     assert [images[id].path for id in ids] == PATHS
 
 
@@ -39,19 +39,19 @@ def test_what_a_hit_shows_is_what_the_image_has(store: Store) -> None:
     ids = put(store, *(entry(path) for path in PATHS))
     with store.writer() as writer:
         writer.set_metadata({ids[0]: {"kind": "shoe"}})
-    with store.view() as view:
-        images, shown = view.images(ids), view.shown([*ids, 10**6])
+    with store.snapshot() as snapshot:
+        images, shown = snapshot.images(ids), snapshot.shown([*ids, 10**6])
     assert shown == {id: (i.root, i.path, i.metadata) for id, i in images.items()}
     assert shown[ids[0]].metadata == {"kind": "shoe"}
 
 
 def test_an_unknown_path_or_id_is_simply_not_there(store: Store) -> None:
     put(store, entry("a.jpg"))
-    with store.view() as view:
-        assert view.lookup(1, "b.jpg") is None
-        assert view.lookup(2, "a.jpg") is None
-        assert view.images([0, 77]) == {}
-        assert np.isnan(view.vectors("toy@1", np.array([77]))).all()
+    with store.snapshot() as snapshot:
+        assert snapshot.lookup(1, "b.jpg") is None
+        assert snapshot.lookup(2, "a.jpg") is None
+        assert snapshot.images([0, 77]) == {}
+        assert np.isnan(snapshot.vectors("toy@1", np.array([77]))).all()
 
 
 def test_known_tells_what_is_needed_to_recognise_an_unchanged_file(store: Store) -> None:
@@ -67,8 +67,8 @@ def test_known_tells_what_is_needed_to_recognise_an_unchanged_file(store: Store)
     assert known["a.jpg"].hash == content("a.jpg")
     assert (known["b.jpg"].outcome, known["b.jpg"].hash) == (Outcome.TRUNCATED, None)
     assert known["c.jpg"].spaces == set()
-    with store.view() as view:
-        assert view.known(1, ["a.jpg", "b.jpg", "c.jpg", "missing.jpg"]) == known
+    with store.snapshot() as snapshot:
+        assert snapshot.known(1, ["a.jpg", "b.jpg", "c.jpg", "missing.jpg"]) == known
 
 
 def test_known_takes_many_paths_at_once(store: Store) -> None:
@@ -84,9 +84,9 @@ def test_putting_a_path_again_keeps_its_id_and_replaces_the_rest(store: Store) -
     [first] = put(store, entry("a.jpg", "old"))
     [second] = put(store, entry("a.jpg", "newer", mtime_ns=2_000))
     assert first == second
-    with store.view() as view:
-        image = view.images([first])[first]
-        assert sum(view.counts().values()) == 1
+    with store.snapshot() as snapshot:
+        image = snapshot.images([first])[first]
+        assert sum(snapshot.counts().values()) == 1
     assert (image.size, image.mtime_ns, image.hash) == (5, 2_000, content("newer"))
     assert same(stored_vector(store, first), "newer")
 
@@ -105,8 +105,8 @@ def test_changed_content_loses_the_vectors_of_spaces_that_are_not_named(store: S
         writer.put([entry("a.jpg", "new")])
         assert writer.known(1, ["a.jpg"])["a.jpg"].spaces == {"toy@1"}
     assert stored_vector(store, id, "other@1") is None
-    with store.view() as view:
-        assert [one.count for one in view.spaces()] == [1, 0]
+    with store.snapshot() as snapshot:
+        assert [one.count for one in snapshot.spaces()] == [1, 0]
 
 
 def test_the_same_content_keeps_vectors_and_facts_that_are_not_named(store: Store) -> None:
@@ -117,8 +117,8 @@ def test_the_same_content_keeps_vectors_and_facts_that_are_not_named(store: Stor
         writer.put([entry("a.jpg", mtime_ns=2_000, facts=None, vectors=other)])
         assert writer.known(1, ["a.jpg"])["a.jpg"].spaces == {"toy@1", "other@1"}
     assert same(stored_vector(store, id), "a.jpg")
-    with store.view() as view:
-        image = view.images([id])[id]
+    with store.snapshot() as snapshot:
+        image = snapshot.images([id])[id]
     assert (image.width, image.mtime_ns) == (40, 2_000)
 
 
@@ -128,17 +128,17 @@ def test_a_vector_that_is_given_again_replaces_the_old_one(store: Store) -> None
     vector = stored_vector(store, id)
     assert vector is not None
     assert vector.tolist() == [0, 0, 1]
-    with store.view() as view:
-        assert view.spaces()[0].count == 1
+    with store.snapshot() as snapshot:
+        assert snapshot.spaces()[0].count == 1
 
 
 def test_an_image_whose_file_breaks_loses_vectors_and_facts(store: Store) -> None:
     [id] = put(store, entry("a.jpg"))
     assert put(store, failed("a.jpg", text="broken")) == [id]
     assert stored_vector(store, id) is None
-    with store.view() as view:
-        image = view.images([id])[id]
-        assert view.search("toy@1", np.ones((1, 3), np.float32), 5).ids.tolist() == [[-1] * 5]
+    with store.snapshot() as snapshot:
+        image = snapshot.images([id])[id]
+        assert snapshot.search("toy@1", np.ones((1, 3), np.float32), 5).ids.tolist() == [[-1] * 5]
     assert (image.outcome, image.reason) == (Outcome.TRUNCATED, "half of it is missing")
     assert (image.width, image.format) == (None, None)
 
@@ -149,8 +149,8 @@ def test_twins_are_images_of_that_size_whose_content_is_known(store: Store) -> N
         failed("d.jpg", size=4, hash=None),
     )  # fmt: skip
     with store.writer() as writer:
-        assert [image.id for image in writer.twins(4)] == ids[:2]
-        assert writer.twins(99) == []
+        assert [image.id for image in writer.same_content(4)] == ids[:2]
+        assert writer.same_content(99) == []
 
 
 def test_twins_can_be_narrowed_to_a_content_and_to_those_with_all_vectors(store: Store) -> None:
@@ -166,7 +166,7 @@ def test_twins_can_be_narrowed_to_a_content_and_to_those_with_all_vectors(store:
         )
 
         def found(**narrowed: Any) -> list[int]:
-            return [image.id for image in writer.twins(4, **narrowed)]
+            return [image.id for image in writer.same_content(4, **narrowed)]
 
         assert found() == [one, two, three]
         assert found(spaces=["toy@1"]) == [one, two, three]
@@ -175,17 +175,17 @@ def test_twins_can_be_narrowed_to_a_content_and_to_those_with_all_vectors(store:
         assert found(hash=content("4321")) == [two]
         assert found(hash=content("4321"), spaces=["other@1"]) == []
         assert found(hash=content("12 4"), spaces=["other@1"]) == [three]
-        with store.view() as view:
-            assert [image.id for image in view.twins(4)] == [one, two, three]
-            assert [image.id for image in view.twins(4, hash=content("4321"))] == [two]
-            assert view.twins(4, hash=content("4321"), spaces=["other@1"]) == []
+        with store.snapshot() as snapshot:
+            assert [image.id for image in snapshot.same_content(4)] == [one, two, three]
+            assert [image.id for image in snapshot.same_content(4, hash=content("4321"))] == [two]
+            assert snapshot.same_content(4, hash=content("4321"), spaces=["other@1"]) == []
 
 
 def test_of_very_many_twins_the_oldest_are_given(store: Store) -> None:
     ids = put(store, *(entry(f"{n}.bmp", f"{n:04d}", vectors={}) for n in range(300)))
     with store.writer() as writer:
-        assert [image.id for image in writer.twins(4)] == ids[:256]
-        assert [image.id for image in writer.twins(4, hash=content("0299"))] == ids[299:]
+        assert [image.id for image in writer.same_content(4)] == ids[:256]
+        assert [image.id for image in writer.same_content(4, hash=content("0299"))] == ids[299:]
 
 
 def test_the_contents_of_many_sizes_are_those_of_their_twins(store: Store) -> None:
@@ -212,18 +212,18 @@ def test_the_contents_of_many_sizes_are_those_of_their_twins(store: Store) -> No
 
 def test_images_are_found_by_their_content(store: Store) -> None:
     ids = put(store, entry("a.jpg", "same"), entry("b.jpg", "other"), entry("c.jpg", "same"))
-    with store.view() as view:
-        assert [image.id for image in view.by_hash(content("same"))] == [ids[0], ids[2]]
-        assert view.by_hash(content("nothing")) == []
+    with store.snapshot() as snapshot:
+        assert [image.id for image in snapshot.by_hash(content("same"))] == [ids[0], ids[2]]
+        assert snapshot.by_hash(content("nothing")) == []
 
 
 def test_what_is_below_a_folder_does_not_include_names_that_only_begin_alike(store: Store) -> None:
     put(store, *(entry(path) for path in PATHS))
-    with store.view() as view:
-        assert [image.path for image in view.below(1, "b")] == ["b/c.jpg", "b/d e.jpg"]
-        assert [image.path for image in view.below(1, "b/c.jpg")] == ["b/c.jpg"]
-        assert len(view.below(1, "")) == len(view.below(1, ".")) == len(PATHS)
-        assert view.below(1, "nowhere") == view.below(2, "") == []
+    with store.snapshot() as snapshot:
+        assert [image.path for image in snapshot.below(1, "b")] == ["b/c.jpg", "b/d e.jpg"]
+        assert [image.path for image in snapshot.below(1, "b/c.jpg")] == ["b/c.jpg"]
+        assert len(snapshot.below(1, "")) == len(snapshot.below(1, ".")) == len(PATHS)
+        assert snapshot.below(1, "nowhere") == snapshot.below(2, "") == []
 
 
 def test_sweep_forgets_what_was_neither_put_nor_kept_by_this_writer(store: Store) -> None:
@@ -234,17 +234,17 @@ def test_sweep_forgets_what_was_neither_put_nor_kept_by_this_writer(store: Store
         assert writer.sweep(1, "", dry_run=True) == 3
         assert writer.sweep(1, "") == 3
         assert writer.sweep(1, "") == 0
-    with store.view() as view:
-        assert [image.path for image in view.ledger()] == ["a.jpg", "b/c.jpg"]
-        assert view.spaces()[0].count == 2
+    with store.snapshot() as snapshot:
+        assert [image.path for image in snapshot.iter_files()] == ["a.jpg", "b/c.jpg"]
+        assert snapshot.spaces()[0].count == 2
 
 
 def test_a_dry_run_of_a_sweep_changes_nothing(store: Store) -> None:
     put(store, *(entry(path) for path in PATHS))
     with store.writer() as writer:
         assert writer.sweep(1, "", dry_run=True) == len(PATHS)
-    with store.view() as view:
-        assert view.counts() == {Outcome.INDEXED: len(PATHS)}
+    with store.snapshot() as snapshot:
+        assert snapshot.counts() == {Outcome.INDEXED: len(PATHS)}
 
 
 def test_sweep_stays_below_the_folder_and_in_the_root(store: Store) -> None:
@@ -253,8 +253,8 @@ def test_sweep_stays_below_the_folder_and_in_the_root(store: Store) -> None:
         writer.put([*(entry(path) for path in PATHS), entry("b/x.jpg", root=second.id)])
     with store.writer() as writer:
         assert writer.sweep(1, "b") == 2
-    with store.view() as view:
-        paths = [(image.root, image.path) for image in view.ledger()]
+    with store.snapshot() as snapshot:
+        paths = [(image.root, image.path) for image in snapshot.iter_files()]
     assert paths == [(1, "a.jpg"), (1, "b-1.jpg"), (1, "ü/ß.jpg"), (second.id, "b/x.jpg")]
 
 
@@ -272,11 +272,11 @@ def test_removed_images_are_gone_everywhere_at_once(store: Store) -> None:
         writer.set_metadata({ids[1]: {"kind": "shoe"}})
         assert writer.remove([ids[1], ids[2], 77]) == 2
         assert writer.remove([]) == 0
-    with store.view() as view:
-        assert set(view.images(ids)) == {ids[0], ids[3], ids[4]}
-        assert view.lookup(1, PATHS[1]) is None
-        assert view.spaces()[0].count == 3
-        found = view.search("toy@1", np.ones((1, 3), np.float32), 9).ids[0]
+    with store.snapshot() as snapshot:
+        assert set(snapshot.images(ids)) == {ids[0], ids[3], ids[4]}
+        assert snapshot.lookup(1, PATHS[1]) is None
+        assert snapshot.spaces()[0].count == 3
+        found = snapshot.search("toy@1", np.ones((1, 3), np.float32), 9).ids[0]
     assert set(found) == {ids[0], ids[3], ids[4], -1}
 
 
@@ -290,13 +290,15 @@ def test_ids_are_never_used_twice(store: Store) -> None:
 
 def test_the_ledger_is_in_order_of_root_and_path_and_takes_outcomes(store: Store) -> None:
     put(store, failed("z.jpg", Outcome.TOO_SMALL), entry("b.jpg"), failed("a.jpg"))
-    with store.view() as view:
-        assert [image.path for image in view.ledger()] == ["a.jpg", "b.jpg", "z.jpg"]
-        failures = view.ledger(outcomes=[Outcome.TOO_SMALL, Outcome.TRUNCATED])
+    with store.snapshot() as snapshot:
+        assert [image.path for image in snapshot.iter_files()] == ["a.jpg", "b.jpg", "z.jpg"]
+        failures = snapshot.iter_files(outcomes=[Outcome.TOO_SMALL, Outcome.TRUNCATED])
         assert [image.path for image in failures] == ["a.jpg", "z.jpg"]
-        assert [image.path for image in view.ledger(outcomes=[Outcome.INDEXED])] == ["b.jpg"]
-        assert list(view.ledger(outcomes=[])) == []
-        assert view.counts() == {
+        assert [image.path for image in snapshot.iter_files(outcomes=[Outcome.INDEXED])] == [
+            "b.jpg"
+        ]
+        assert list(snapshot.iter_files(outcomes=[])) == []
+        assert snapshot.counts() == {
             Outcome.INDEXED: 1, Outcome.TOO_SMALL: 1, Outcome.TRUNCATED: 1,
         }  # fmt: skip
 
@@ -308,9 +310,9 @@ def test_metadata_is_any_json_and_is_replaced_as_a_whole(store: Store) -> None:
         writer.set_metadata({ids[0]: rich, ids[1]: {"old": 1}})
         writer.set_metadata({ids[1]: {"new": 2}})
         writer.put([entry("a.jpg", "changed content")])
-    with store.view() as view:
-        images = view.images(ids)
-        assert next(view.ledger()).metadata == rich
+    with store.snapshot() as snapshot:
+        images = snapshot.images(ids)
+        assert next(snapshot.iter_files()).metadata == rich
     assert images[ids[0]].metadata == rich
     assert images[ids[1]].metadata == {"new": 2}
 
@@ -326,8 +328,8 @@ def test_metadata_of_an_image_that_is_not_there_is_refused_as_a_whole(store: Sto
     [id] = put(store, entry("a.jpg"))
     with store.writer() as writer, pytest.raises(UsageError, match="not in the library"):
         writer.set_metadata({id: {"a": 1}, 77: {"a": 1}})
-    with store.view() as view:
-        assert view.images([id])[id].metadata == {}
+    with store.snapshot() as snapshot:
+        assert snapshot.images([id])[id].metadata == {}
 
 
 @pytest.mark.parametrize(
@@ -365,11 +367,11 @@ def test_names_that_are_not_unicode_come_back_as_they_were(store: Store) -> None
             zip(odd, ids, strict=True)
         )
         writer.put([failed("bad.jpg", reason="cannot open 'caf\udce9.jpg'")])
-    with store.view() as view:
-        assert {image.path for image in view.ledger()} == {*odd, "bad.jpg"}
-        assert {image.path for image in view.below(1, "b")} == {"b/\udce9.jpg", "b/ok.jpg"}
-        assert [image.path for image in view.below(1, "ordner\udcff")] == ["ordner\udcff/b.jpg"]
-        broken = view.lookup(1, "bad.jpg")
+    with store.snapshot() as snapshot:
+        assert {image.path for image in snapshot.iter_files()} == {*odd, "bad.jpg"}
+        assert {image.path for image in snapshot.below(1, "b")} == {"b/\udce9.jpg", "b/ok.jpg"}
+        assert [image.path for image in snapshot.below(1, "ordner\udcff")] == ["ordner\udcff/b.jpg"]
+        broken = snapshot.lookup(1, "bad.jpg")
         assert broken is not None
         assert broken.reason == "cannot open 'caf\\udce9.jpg'"
     with store.writer() as writer:
@@ -385,9 +387,9 @@ def test_a_root_is_given_once_however_it_is_spelled(empty: Store) -> None:
         assert writer.add_root(folder / "x" / "..") == first
         second = writer.add_root(folder / "inner")
         third = writer.add_root(folder.parent / "elsewhere")
-    with empty.view() as view:
-        assert view.roots() == [first, second, third]
-        assert [root.path for root in view.roots()] == [
+    with empty.snapshot() as snapshot:
+        assert snapshot.roots() == [first, second, third]
+        assert [root.path for root in snapshot.roots()] == [
             folder, folder / "inner", folder.parent / "elsewhere",
         ]  # fmt: skip
 
@@ -402,6 +404,6 @@ def test_a_root_can_be_pointed_elsewhere(store: Store) -> None:
         other = writer.add_root(old)
         with pytest.raises(UsageError, match="already"):
             writer.move_root(other.path, new)
-    with store.view() as view:
-        assert [(root.id, root.path) for root in view.roots()] == [(1, new), (other.id, old)]
-        assert view.lookup(1, "a.jpg") is not None
+    with store.snapshot() as snapshot:
+        assert [(root.id, root.path) for root in snapshot.roots()] == [(1, new), (other.id, old)]
+        assert snapshot.lookup(1, "a.jpg") is not None

@@ -8,7 +8,7 @@ from tests.stores.test_search import clustered
 from tests.stores.toys import Vector, entry, space
 
 from lookalike.errors import UsageError
-from lookalike.stores.ann_index import IndexWish
+from lookalike.stores.ann_index import IndexBuildOptions
 from lookalike.stores.interface import Store
 from lookalike.vectors.similarity import Similarity
 
@@ -54,9 +54,9 @@ def more(store: Store, vectors: Vector, name: str = "") -> list[int]:
 
 def recall(store: Store, queries: Vector, k: int = 10, **asked: object) -> float:
     """The share of the true neighbours that is found; every similarity must be the true one."""
-    with store.view() as view:
-        found = view.search(KEY, queries, k, **asked)  # type: ignore[arg-type]
-        exact = view.search(KEY, queries, k, exact=True, **asked)  # type: ignore[arg-type]
+    with store.snapshot() as snapshot:
+        found = snapshot.search(KEY, queries, k, **asked)  # type: ignore[arg-type]
+        exact = snapshot.search(KEY, queries, k, exact=True, **asked)  # type: ignore[arg-type]
     assert not found.exact
     assert exact.exact
     right = 0
@@ -80,19 +80,19 @@ def test_every_recipe_reaches_the_recall_that_was_asked_for(
     empty: Store, recipe: str, similarity: Similarity
 ) -> None:
     fill(empty, pictures(), similarity=similarity, normalised=similarity == "cosine")
-    index = empty.indexes.build(KEY, IndexWish(recipe=recipe, target=0.9, threads=1))
+    index = empty.indexes.build(KEY, IndexBuildOptions(recipe=recipe, target=0.9, threads=1))
     assert index.recall >= 0.9
     assert index.recipe == recipe
     assert index.rows == COUNT
-    assert index.trouble == ""
+    assert index.disabled_reason == ""
     assert recall(empty, pictures(40, seed=9)) >= 0.85
 
 
 def test_an_index_is_chosen_by_itself_and_its_facts_are_told(empty: Store) -> None:
     fill(empty, pictures())
     built = empty.indexes.build(KEY)
-    with empty.view() as view:
-        [one] = view.spaces()
+    with empty.snapshot() as snapshot:
+        [one] = snapshot.spaces()
     assert one.index == built
     assert built.recall >= built.target == 0.98
     assert built.bytes_per_vector < 400
@@ -105,16 +105,16 @@ def test_new_vectors_are_found_at_once_and_removed_ones_are_not(empty: Store) ->
     empty.indexes.build(KEY)
     asked = pictures(20, seed=8)
     late = more(empty, asked, "late")
-    with empty.view() as view:
-        found = view.search(KEY, asked, 3)
+    with empty.snapshot() as snapshot:
+        found = snapshot.search(KEY, asked, 3)
         assert not found.exact
-        assert view.spaces()[0].index.tail == 20  # type: ignore[union-attr]
+        assert snapshot.spaces()[0].index.unindexed == 20  # type: ignore[union-attr]
     assert found.ids[:, 0].tolist() == late
     gone = [*late[::2], *np.setdiff1d(found.ids[:, 1], late).tolist()]
     with empty.writer() as writer:
         writer.remove(gone)
-    with empty.view() as view:
-        found = view.search(KEY, asked, 3)
+    with empty.snapshot() as snapshot:
+        found = snapshot.search(KEY, asked, 3)
     assert not found.exact
     assert not set(gone) & set(found.ids.ravel().tolist())
     assert found.ids[1::2, 0].tolist() == late[1::2]
@@ -128,9 +128,9 @@ def test_a_picture_that_changed_is_found_as_it_is_now(empty: Store) -> None:
     empty.indexes.build(KEY)
     with empty.writer() as writer:
         writer.put([entry("7.jpg", "changed", vectors={KEY: vectors[9]})])
-    with empty.view() as view:
-        found = view.search(KEY, vectors[9][None], 2)
-        before = view.search(KEY, vectors[7][None], 5)
+    with empty.snapshot() as snapshot:
+        found = snapshot.search(KEY, vectors[9][None], 2)
+        before = snapshot.search(KEY, vectors[7][None], 5)
     assert found.ids[0].tolist() == sorted([ids[7], ids[9]])
     assert ids[7] not in before.ids[0].tolist()
 
@@ -143,9 +143,9 @@ def test_a_filter_is_kept_and_all_that_fit_are_found(
     ids = fill(empty, pictures())
     empty.indexes.build(KEY)
     chosen = np.array(ids)[np.random.default_rng(2).random(COUNT) < share]
-    with empty.view() as view:
-        some = view.search(KEY, pictures(20, seed=9), 10, among=chosen)
-        exact = view.search(KEY, pictures(20, seed=9), 10, among=chosen, exact=True)
+    with empty.snapshot() as snapshot:
+        some = snapshot.search(KEY, pictures(20, seed=9), 10, among=chosen)
+        exact = snapshot.search(KEY, pictures(20, seed=9), 10, among=chosen, exact=True)
     fits = min(10, len(chosen))
     assert np.isin(some.ids[:, :fits], chosen).all()
     assert (some.ids[:, fits:] == -1).all()
@@ -156,8 +156,8 @@ def test_a_filter_is_kept_and_all_that_fit_are_found(
 def test_as_many_are_found_as_there_are(empty: Store) -> None:
     fill(empty, pictures())
     empty.indexes.build(KEY)
-    with empty.view() as view:
-        found = view.search(KEY, pictures(2, seed=9), COUNT + 5)
+    with empty.snapshot() as snapshot:
+        found = snapshot.search(KEY, pictures(2, seed=9), COUNT + 5)
     assert found.exact
     assert (found.ids[:, :COUNT] > 0).all()
     assert (found.ids[:, COUNT:] == -1).all()
@@ -166,57 +166,57 @@ def test_as_many_are_found_as_there_are(empty: Store) -> None:
 def test_exact_search_can_be_asked_for(empty: Store) -> None:
     fill(empty, pictures())
     empty.indexes.build(KEY)
-    with empty.view() as view:
-        assert view.search(KEY, pictures(1), 3, exact=True).exact
-        assert not view.search(KEY, pictures(1), 3).exact
-        zero = view.search(KEY, np.zeros((1, DIM), np.float32), 3)
+    with empty.snapshot() as snapshot:
+        assert snapshot.search(KEY, pictures(1), 3, exact=True).exact
+        assert not snapshot.search(KEY, pictures(1), 3).exact
+        zero = snapshot.search(KEY, np.zeros((1, DIM), np.float32), 3)
     assert zero.similarities.tolist() == [[0.0, 0.0, 0.0]]
 
 
 def test_what_cannot_be_asked_is_refused_as_without_an_index(empty: Store) -> None:
     fill(empty, pictures())
     empty.indexes.build(KEY)
-    with empty.view() as view:
+    with empty.snapshot() as snapshot:
         for queries, k, says in (
             (np.ones((1, 2), np.float32), 1, "32 numbers"),
             (np.full((1, DIM), np.nan, np.float32), 1, "NaN"),
             (np.ones((1, DIM), np.float32), 0, "at least one"),
         ):
             with pytest.raises(UsageError, match=says):
-                view.search(KEY, queries, k)
+                snapshot.search(KEY, queries, k)
 
 
 def test_an_index_is_used_beside_another_similarity_only_where_both_order_alike(
     empty: Store,
 ) -> None:
     fill(empty, pictures(), similarity="cosine", normalised=False)
-    empty.indexes.build(KEY, IndexWish(target=0.9))
-    with empty.view() as view:
-        assert not view.search(KEY, pictures(2), 3).exact
-        assert view.search(KEY, pictures(2), 3, similarity="euclidean").exact
+    empty.indexes.build(KEY, IndexBuildOptions(target=0.9))
+    with empty.snapshot() as snapshot:
+        assert not snapshot.search(KEY, pictures(2), 3).exact
+        assert snapshot.search(KEY, pictures(2), 3, similarity="euclidean").exact
 
 
 @pytest.mark.parametrize(
     ("wish", "says"),
     [
-        (IndexWish(recipe="IVF32,Nonsense"), "recipe 'IVF32,Nonsense' does not work"),
-        (IndexWish(recipe="IVF9000,Flat"), "does not work for 1,600 vectors of 32 numbers"),
-        (IndexWish(recipe="PCA64,Flat"), "PCA64,Flat"),
-        (IndexWish(memory=1000), "takes at least"),
-        (IndexWish(recipe="HNSW32", memory=100_000), "HNSW32 takes about"),
-        (IndexWish(target=1.5), "between 0 and 1"),
+        (IndexBuildOptions(recipe="IVF32,Nonsense"), "recipe 'IVF32,Nonsense' does not work"),
+        (IndexBuildOptions(recipe="IVF9000,Flat"), "does not work for 1,600 vectors of 32 numbers"),
+        (IndexBuildOptions(recipe="PCA64,Flat"), "PCA64,Flat"),
+        (IndexBuildOptions(memory=1000), "takes at least"),
+        (IndexBuildOptions(recipe="HNSW32", memory=100_000), "HNSW32 takes about"),
+        (IndexBuildOptions(target=1.5), "between 0 and 1"),
     ],
 )
 def test_an_impossible_wish_is_refused_in_one_line(
-    empty: Store, wish: IndexWish, says: str
+    empty: Store, wish: IndexBuildOptions, says: str
 ) -> None:
     fill(empty, pictures())
     before = empty.indexes.build(KEY)
     with pytest.raises(UsageError, match=says) as error:
         empty.indexes.build(KEY, wish)
     assert "\n" not in str(error.value)
-    with empty.view() as view:
-        assert view.spaces()[0].index == before
+    with empty.snapshot() as snapshot:
+        assert snapshot.spaces()[0].index == before
 
 
 def test_an_index_is_checked_against_exact_search_and_the_checks_are_kept(empty: Store) -> None:
@@ -229,7 +229,7 @@ def test_an_index_is_checked_against_exact_search_and_the_checks_are_kept(empty:
     second = empty.indexes.check(KEY, queries=60)
     assert empty.indexes.history(KEY) == [first, second]
     assert first.recall >= 0.95
-    assert (first.tail, second.tail) == (0, 10)
+    assert (first.unindexed, second.unindexed) == (0, 10)
     assert second.rows == COUNT + 10
     assert first.queries == 60
 
@@ -239,9 +239,9 @@ def test_an_index_that_was_removed_is_gone(empty: Store) -> None:
     empty.indexes.build(KEY)
     assert empty.indexes.remove(KEY)
     assert not empty.indexes.remove(KEY)
-    with empty.view() as view:
-        assert view.spaces()[0].index is None
-        assert view.search(KEY, pictures(1), 3).exact
+    with empty.snapshot() as snapshot:
+        assert snapshot.spaces()[0].index is None
+        assert snapshot.search(KEY, pictures(1), 3).exact
 
 
 def test_an_empty_space_has_no_index(empty: Store) -> None:
@@ -258,8 +258,8 @@ def test_clustered_vectors_with_copies_and_zeros_are_found(empty: Store) -> None
         writer.put([entry(f"{n}.jpg", vectors={"other@1": v}) for n, v in enumerate(vectors)])
     built = empty.indexes.build("other@1")
     assert built.recall >= 0.95
-    with empty.view() as view:
-        found = view.search("other@1", vectors[3][None], 10)
+    with empty.snapshot() as snapshot:
+        found = snapshot.search("other@1", vectors[3][None], 10)
     assert (found.similarities[0] > 0.999).all()
 
 
@@ -275,8 +275,8 @@ def test_recipes_are_compared_along_their_parameter_and_nothing_is_stored(empty:
         assert recalls[0] < recalls[-1]
         assert [probe for probe, _, _ in one.points] == sorted({p for p, _, _ in one.points})
     assert others[0].bytes >= COUNT * DIM * 4
-    with empty.view() as view:
-        assert view.spaces()[0].index is None
+    with empty.snapshot() as snapshot:
+        assert snapshot.spaces()[0].index is None
 
 
 def test_vectors_that_are_all_zero_get_no_index(store: Store) -> None:

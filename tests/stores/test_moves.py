@@ -14,8 +14,8 @@ def from_(source: int, path: str, text: str, *, moved: bool = False) -> Entry:
 
 
 def paths(store: Store) -> dict[str, int]:
-    with store.view() as view:
-        return {image.path: image.id for image in view.ledger()}
+    with store.snapshot() as snapshot:
+        return {image.path: image.id for image in snapshot.iter_files()}
 
 
 def test_a_moved_file_keeps_id_vector_facts_and_metadata(store: Store) -> None:
@@ -25,9 +25,9 @@ def test_a_moved_file_keeps_id_vector_facts_and_metadata(store: Store) -> None:
         assert writer.put([from_(id, "sub/b.jpg", "picture", moved=True)]) == [id]
         assert writer.sweep(1, "") == 0
     assert paths(store) == {"sub/b.jpg": id}
-    with store.view() as view:
-        image = view.images([id])[id]
-        assert view.spaces()[0].count == 1
+    with store.snapshot() as snapshot:
+        image = snapshot.images([id])[id]
+        assert snapshot.spaces()[0].count == 1
     assert (image.width, image.metadata) == (40, {"kind": "shoe"})
     assert same(stored_vector(store, id), "picture")
 
@@ -36,9 +36,9 @@ def test_a_copied_file_gets_an_id_and_a_vector_of_its_own(store: Store) -> None:
     [id] = put(store, entry("a.jpg", "picture"))
     [copy] = put(store, from_(id, "b.jpg", "picture"))
     assert paths(store) == {"a.jpg": id, "b.jpg": copy}
-    with store.view() as view:
-        assert view.images([copy])[copy].format == "jpeg"
-        assert view.spaces()[0].count == 2
+    with store.snapshot() as snapshot:
+        assert snapshot.images([copy])[copy].format == "jpeg"
+        assert snapshot.spaces()[0].count == 2
     with store.writer() as writer:
         writer.remove([id])
     assert same(stored_vector(store, copy), "picture")
@@ -138,8 +138,8 @@ def test_a_copy_of_a_file_that_failed_fails_as_well(store: Store) -> None:
     moved = failed("c.jpg", text="broken", same_as=id, moved=True)
     ids = put(store, copy, moved)
     assert ids[1] == id != ids[0]
-    with store.view() as view:
-        assert view.counts() == {Outcome.TRUNCATED: 2}
+    with store.snapshot() as snapshot:
+        assert snapshot.counts() == {Outcome.TRUNCATED: 2}
 
 
 def test_to_be_the_same_as_another_needs_a_hash(store: Store) -> None:

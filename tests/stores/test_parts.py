@@ -48,8 +48,8 @@ def test_the_nearest_part_of_each_image_counts(
 ) -> None:
     queries = np.random.default_rng(7).normal(size=(5, 3)).astype(np.float32)
     chosen = None if among is None else np.array(sorted(among))
-    with parted.view() as view:
-        near = view.search(KEY, queries, k, among=chosen)
+    with parted.snapshot() as snapshot:
+        near = snapshot.search(KEY, queries, k, among=chosen)
     assert near.parts is not None
     for row, query in enumerate(queries):
         wanted = expected(k, query, among)
@@ -63,27 +63,27 @@ def test_the_nearest_part_of_each_image_counts(
 
 def test_vectors_are_those_of_the_whole_pictures(parted: Store) -> None:
     rows = np.random.default_rng(2).normal(size=(31, 9)).astype(np.float32)
-    with parted.view() as view:
-        (kept,) = [one for one in view.spaces() if one.key == KEY]
+    with parted.snapshot() as snapshot:
+        (kept,) = [one for one in snapshot.spaces() if one.key == KEY]
         assert (kept.width, kept.dim) == (3, 9)
         assert kept.boxes is not None and kept.boxes.tolist() == BOXES.tolist()
-        found = view.vectors(KEY, np.array([1, 6, 10]))
+        found = snapshot.vectors(KEY, np.array([1, 6, 10]))
         assert found[:2] == pytest.approx(rows[[0, 30], :3])
         assert np.isnan(found[2]).all()
         with pytest.raises(UsageError, match="do not fit"):
-            view.search(KEY, np.ones((1, 9), np.float32), 3)
+            snapshot.search(KEY, np.ones((1, 9), np.float32), 3)
 
 
 def test_a_view_tells_whether_anything_changed(parted: Store) -> None:
-    with parted.view() as view:
-        before = view.version
-    with parted.view() as view:
-        assert view.version == before
+    with parted.snapshot() as snapshot:
+        before = snapshot.version
+    with parted.snapshot() as snapshot:
+        assert snapshot.version == before
     put(parted, entry("new.png", vectors={KEY: np.ones(9, np.float32)}))
-    with parted.view() as view:
-        between = view.version
+    with parted.snapshot() as snapshot:
+        between = snapshot.version
         assert between != before
     with parted.writer() as writer:
         writer.set_metadata({1: {"kind": "shoe"}})
-    with parted.view() as view:
-        assert view.version != between
+    with parted.snapshot() as snapshot:
+        assert snapshot.version != between

@@ -114,16 +114,16 @@ def test_answers_are_those_of_the_oracle(
 ) -> None:
     unit = made == "cosine"
     stored = fill(empty, clustered(600, unit=unit), similarity=made, normalised=unit)
-    with empty.view() as view:
-        found = view.search(KEY, questions(), k, similarity=asked)
-        assert view.spaces()[0].count == len(stored)
+    with empty.snapshot() as snapshot:
+        found = snapshot.search(KEY, questions(), k, similarity=asked)
+        assert snapshot.spaces()[0].count == len(stored)
     agree(found, stored, questions(), k, asked)
 
 
 def test_the_similarity_of_the_space_is_the_default(empty: Store) -> None:
     stored = fill(empty, clustered(200, unit=False), similarity="euclidean", normalised=False)
-    with empty.view() as view:
-        agree(view.search(KEY, questions(), 5), stored, questions(), 5, "euclidean")
+    with empty.snapshot() as snapshot:
+        agree(snapshot.search(KEY, questions(), 5), stored, questions(), 5, "euclidean")
 
 
 @pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
@@ -131,8 +131,8 @@ def test_half_precision_is_searched_as_it_is_stored(empty: Store, similarity: Si
     vectors = clustered(300, unit=True)
     stored = fill(empty, vectors, similarity=similarity, dtype="f16")
     rounded = {id: vector.astype(np.float16).astype(np.float32) for id, vector in stored.items()}
-    with empty.view() as view:
-        agree(view.search(KEY, questions(), 20), rounded, questions(), 20, similarity)
+    with empty.snapshot() as snapshot:
+        agree(snapshot.search(KEY, questions(), 20), rounded, questions(), 20, similarity)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 1.0])
@@ -142,16 +142,16 @@ def test_a_filter_is_honoured_exactly(empty: Store, share: float) -> None:
     chosen = [id for id in stored if random.random() < share]
     unknown = [0, -4, 10**12, 1, 2]  # 1 and 2 were removed
     among = np.array(random.permutation([*chosen, *chosen[:5], *unknown]), np.int64)
-    with empty.view() as view:
-        found = view.search(KEY, questions(), 12, among=among)
+    with empty.snapshot() as snapshot:
+        found = snapshot.search(KEY, questions(), 12, among=among)
     agree(found, {id: stored[id] for id in chosen}, questions(), 12, "cosine")
 
 
 def test_a_picture_that_is_in_the_library_finds_itself_first(store: Store) -> None:
     ids = put(store, *(entry(f"{n}.jpg") for n in range(50)))
-    with store.view() as view:
-        vectors = view.vectors("toy@1", np.array(ids))
-        found = view.search("toy@1", vectors, 1)
+    with store.snapshot() as snapshot:
+        vectors = snapshot.vectors("toy@1", np.array(ids))
+        found = snapshot.search("toy@1", vectors, 1)
     assert found.ids[:, 0].tolist() == ids
     assert np.allclose(found.similarities, 1.0, atol=1e-6)
 
@@ -161,9 +161,9 @@ def test_equal_vectors_come_in_the_order_of_their_ids(store: Store) -> None:
     ids = put(store, *(entry(f"{n}.jpg", vectors=same) for n in range(40)))
     # The first of them changes, so that its row is the last.
     put(store, entry("0.jpg", "changed", vectors=same))
-    with store.view() as view:
-        found = view.search("toy@1", np.array([[1, 2, 3]], np.float32), 40)
-        some = view.search("toy@1", np.array([[3, 2, 1]], np.float32), 7)
+    with store.snapshot() as snapshot:
+        found = snapshot.search("toy@1", np.array([[1, 2, 3]], np.float32), 40)
+        some = snapshot.search("toy@1", np.array([[3, 2, 1]], np.float32), 7)
     assert found.ids[0].tolist() == ids
     assert sorted(some.ids[0].tolist()) == some.ids[0].tolist()
 
@@ -171,17 +171,17 @@ def test_equal_vectors_come_in_the_order_of_their_ids(store: Store) -> None:
 def test_a_zero_query_is_alike_to_nothing_and_a_zero_vector_neither(store: Store) -> None:
     zero = np.zeros(3, np.float32)
     ids = put(store, entry("a.jpg"), entry("black.jpg", vectors={"toy@1": zero}))
-    with store.view() as view:
-        assert view.search("toy@1", zero[None], 2).similarities.tolist() == [[0.0, 0.0]]
-        found = view.search("toy@1", np.array([[1, 0, 0]], np.float32), 2)
+    with store.snapshot() as snapshot:
+        assert snapshot.search("toy@1", zero[None], 2).similarities.tolist() == [[0.0, 0.0]]
+        found = snapshot.search("toy@1", np.array([[1, 0, 0]], np.float32), 2)
     assert found.similarities[0][found.ids[0].tolist().index(ids[1])] == 0.0
 
 
 def test_an_empty_space_answers_with_nothing(store: Store) -> None:
-    with store.view() as view:
-        found = view.search("toy@1", np.ones((2, 3), np.float32), 3)
-        chosen = view.search("toy@1", np.ones((1, 3), np.float32), 3, among=np.array([1, 2]))
-        assert view.vectors("toy@1", np.array([1])).shape == (1, 3)
+    with store.snapshot() as snapshot:
+        found = snapshot.search("toy@1", np.ones((2, 3), np.float32), 3)
+        chosen = snapshot.search("toy@1", np.ones((1, 3), np.float32), 3, among=np.array([1, 2]))
+        assert snapshot.vectors("toy@1", np.array([1])).shape == (1, 3)
     assert found.ids.tolist() == [[-1] * 3] * 2
     assert (found.similarities == -np.inf).all()
     assert chosen.ids.tolist() == [[-1] * 3]
@@ -189,8 +189,8 @@ def test_an_empty_space_answers_with_nothing(store: Store) -> None:
 
 def test_no_question_has_no_answer(store: Store) -> None:
     put(store, entry("a.jpg"))
-    with store.view() as view:
-        assert view.search("toy@1", np.empty((0, 3), np.float32), 3).ids.shape == (0, 3)
+    with store.snapshot() as snapshot:
+        assert snapshot.search("toy@1", np.empty((0, 3), np.float32), 3).ids.shape == (0, 3)
 
 
 @pytest.mark.parametrize(
@@ -206,10 +206,10 @@ def test_a_question_that_makes_no_sense_is_refused(
     store: Store, query: Sequence[object], k: int, says: str
 ) -> None:
     put(store, entry("a.jpg"))
-    with store.view() as view, pytest.raises(UsageError, match=says):
-        view.search("toy@1", np.array(query, np.float32), k)
+    with store.snapshot() as snapshot, pytest.raises(UsageError, match=says):
+        snapshot.search("toy@1", np.array(query, np.float32), k)
 
 
 def test_an_unknown_space_lists_the_known_ones(store: Store) -> None:
-    with store.view() as view, pytest.raises(UsageError, match="toy@1"):
-        view.search("color@1", np.ones((1, 3), np.float32), 1)
+    with store.snapshot() as snapshot, pytest.raises(UsageError, match="toy@1"):
+        snapshot.search("color@1", np.ones((1, 3), np.float32), 1)

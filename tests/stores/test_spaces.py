@@ -18,8 +18,8 @@ def test_a_space_is_remembered_as_it_was_made(empty: Store) -> None:
     with empty.writer() as writer:
         writer.add_space(made)
         writer.add_space(made)
-    with empty.view() as view:
-        assert view.spaces() == [made]
+    with empty.snapshot() as snapshot:
+        assert snapshot.spaces() == [made]
 
 
 def test_fitted_arrays_come_back_bit_by_bit(empty: Store) -> None:
@@ -31,8 +31,8 @@ def test_fitted_arrays_come_back_bit_by_bit(empty: Store) -> None:
     with empty.writer() as writer:
         writer.add_space(space("words@1", fitted=fitted))
         writer.add_space(space("plain@1"))
-    with empty.view() as view:
-        words, plain = view.spaces()
+    with empty.snapshot() as snapshot:
+        words, plain = snapshot.spaces()
     assert plain.fitted is None
     assert words.fitted is not None
     assert set(words.fitted) == set(fitted)
@@ -56,17 +56,17 @@ def test_a_new_revision_is_built_beside_the_old_one_and_then_takes_over(store: S
         writer.add_space(space("toy@2"))
         writer.add_space(space("apart@1"))
         writer.put([entry("a.jpg", vectors={"toy@2": new})])
-        with store.view() as view:
-            current = {one.key: one.current for one in view.spaces()}
+        with store.snapshot() as snapshot:
+            current = {one.key: one.current for one in snapshot.spaces()}
         assert current == {"toy@1": True, "toy@2": False, "apart@1": True}
         writer.promote("toy@2")
         assert writer.known(1, ["a.jpg"])["a.jpg"].spaces == {"toy@2"}
-    with store.view() as view:
-        assert [(one.key, one.current) for one in view.spaces()] == [
+    with store.snapshot() as snapshot:
+        assert [(one.key, one.current) for one in snapshot.spaces()] == [
             ("toy@2", True), ("apart@1", True),
         ]  # fmt: skip
         with pytest.raises(UsageError, match="toy@2"):
-            view.search("toy@1", new[None], 1)
+            snapshot.search("toy@1", new[None], 1)
     vector = stored_vector(store, id, "toy@2")
     assert vector is not None
     assert vector.tolist() == [0, 1, 0]
@@ -78,8 +78,8 @@ def test_promoting_the_only_revision_changes_nothing(store: Store) -> None:
         writer.promote("toy@1")
         with pytest.raises(UsageError, match="toy@1"):
             writer.promote("toy@9")
-    with store.view() as view:
-        assert [(one.key, one.count) for one in view.spaces()] == [("toy@1", 1)]
+    with store.snapshot() as snapshot:
+        assert [(one.key, one.count) for one in snapshot.spaces()] == [("toy@1", 1)]
 
 
 def test_a_space_that_was_promoted_away_may_come_back_empty(store: Store) -> None:
@@ -88,8 +88,8 @@ def test_a_space_that_was_promoted_away_may_come_back_empty(store: Store) -> Non
         writer.add_space(space("toy@2"))
         writer.promote("toy@2")
         writer.add_space(space("toy@1"))
-    with store.view() as view:
-        assert [(one.key, one.count, one.current) for one in view.spaces()] == [
+    with store.snapshot() as snapshot:
+        assert [(one.key, one.count, one.current) for one in snapshot.spaces()] == [
             ("toy@2", 0, True), ("toy@1", 0, False),
         ]  # fmt: skip
 
@@ -97,8 +97,8 @@ def test_a_space_that_was_promoted_away_may_come_back_empty(store: Store) -> Non
 def test_a_normalised_space_holds_unit_vectors_and_zero_stays_zero(store: Store) -> None:
     given = np.array([[3, 0, 4], [0, 0, 0], [1e-30, 0, 0], [1e30, 0, 1e30]], np.float32)
     ids = put(store, *(entry(f"{n}.jpg", vectors={"toy@1": v}) for n, v in enumerate(given)))
-    with store.view() as view:
-        stored = view.vectors("toy@1", np.array(ids))
+    with store.snapshot() as snapshot:
+        stored = snapshot.vectors("toy@1", np.array(ids))
     half = 0.5**0.5
     expected: list[list[float]] = [[0.6, 0, 0.8], [0, 0, 0], [1, 0, 0], [half, 0, half]]
     assert np.allclose(stored, expected, atol=1e-6)
@@ -110,8 +110,8 @@ def test_other_spaces_hold_vectors_exactly_as_given(empty: Store) -> None:
         writer.add_root(empty.folder.parent)
         writer.add_space(space(similarity="euclidean", normalised=False))
         ids = writer.put([entry(f"{n}.jpg", vectors={"toy@1": v}) for n, v in enumerate(given)])
-    with empty.view() as view:
-        assert np.array_equal(view.vectors("toy@1", np.array(ids)), given)
+    with empty.snapshot() as snapshot:
+        assert np.array_equal(snapshot.vectors("toy@1", np.array(ids)), given)
 
 
 def test_half_precision_takes_half_the_room_and_rounds(empty: Store) -> None:
@@ -123,15 +123,15 @@ def test_half_precision_takes_half_the_room_and_rounds(empty: Store) -> None:
         too_large = np.array([0, 0, 70_000], np.float32)
         with pytest.raises(UsageError, match="65504"):
             writer.put([entry("b.jpg", vectors={"toy@1": too_large})])
-    with empty.view() as view:
-        stored = view.vectors("toy@1", np.array([id]))[0]
+    with empty.snapshot() as snapshot:
+        stored = snapshot.vectors("toy@1", np.array([id]))[0]
     assert stored.dtype == np.float32
     assert np.array_equal(stored, given.astype(np.float16).astype(np.float32))
 
 
 def test_vectors_come_in_the_order_asked_with_nan_where_there_is_none(store: Store) -> None:
     first, second = put(store, entry("a.jpg"), entry("b.jpg", vectors={}))
-    with store.view() as view:
-        rows = view.vectors("toy@1", np.array([second, first, 99, first, -1]))
+    with store.snapshot() as snapshot:
+        rows = snapshot.vectors("toy@1", np.array([second, first, 99, first, -1]))
     assert np.isnan(rows).all(axis=1).tolist() == [True, False, True, False, True]
     assert np.array_equal(rows[1], rows[3])

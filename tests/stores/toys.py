@@ -79,8 +79,8 @@ def put(store: Store, *entries: Entry) -> list[int]:
 
 
 def stored_vector(store: Store, id: int, key: str = "toy@1") -> Vector | None:
-    with store.view() as view:
-        vector = view.vectors(key, np.array([id]))[0]
+    with store.snapshot() as snapshot:
+        vector = snapshot.vectors(key, np.array([id]))[0]
     return None if np.isnan(vector).any() else vector
 
 

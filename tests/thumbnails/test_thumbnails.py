@@ -45,8 +45,8 @@ def library(photos: Path) -> Iterator[Library]:
 
 
 def id_of(library: Library, name: str) -> int:
-    with library._store.view() as view:
-        return next(image.id for image in view.ledger() if image.path == name)
+    with library._store.snapshot() as snapshot:
+        return next(image.id for image in snapshot.iter_files() if image.path == name)
 
 
 def test_a_thumbnail_is_upright_and_keeps_the_aspect(library: Library) -> None:

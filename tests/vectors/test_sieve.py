@@ -35,7 +35,7 @@ def always(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def made(rng: np.random.Generator, count: int, dim: int, tail: float) -> NDArray[np.float32]:
-    """Unit vectors in a few groups; the larger `tail`, the more a few numbers outweigh all others."""
+    """Unit vectors in a few groups; the larger `unindexed`, the more a few numbers outweigh all others."""
     centres = rng.standard_normal((4, dim))
     vectors = centres[rng.integers(0, 4, count)] + 0.4 * rng.standard_normal((count, dim))
     vectors = np.sign(vectors) * np.abs(vectors) ** tail

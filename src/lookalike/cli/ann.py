@@ -70,9 +70,9 @@ def build(
 
     Searches go on meanwhile, and use the older one until the new one is whole.
     """
-    from lookalike.stores.ann_index import IndexWish
+    from lookalike.stores.ann_index import IndexBuildOptions
 
-    wish = IndexWish(recipe=recipe, target=recall, memory=max_memory, threads=threads)
+    wish = IndexBuildOptions(recipe=recipe, target=recall, memory=max_memory, threads=threads)
     with open_library.open_library(library, read_only=False) as opened, BuildingLine() as line:
         built = opened.ann.build(by, wish, progress=line)
     if not built:
@@ -192,5 +192,5 @@ def _row(check: IndexCheck) -> tuple[str, ...]:
         f"{check.milliseconds:.2f}",
         f"{check.exact_milliseconds:.1f}",
         format.number(check.rows),
-        format.number(check.tail),
+        format.number(check.unindexed),
     )

@@ -12,7 +12,7 @@ from lookalike.cli import format, open_library, output, parameters
 from lookalike.cli.build_output import BuildingLine
 
 if TYPE_CHECKING:
-    from lookalike.stores.ann_index import Compared
+    from lookalike.stores.ann_index import RecipeResult
     from lookalike.stores.records import Space
 
 _LEVELS = (0.9, 0.95, 0.98, 0.99)
@@ -73,7 +73,7 @@ def ann(
         output.note(f"Drawn: {plot}")
 
 
-def _table(space: Space, compared: list[Compared]) -> None:
+def _table(space: Space, compared: list[RecipeResult]) -> None:
     output.put(
         f"{space.name}: {format.number(space.count)} vectors of {format.number(space.dim)} numbers; "
         "milliseconds a query, one thread, by recall@10"
@@ -93,7 +93,7 @@ def _table(space: Space, compared: list[Compared]) -> None:
     output.table(titles, rows, right="lrrrrrrr", stretch=0)
 
 
-def _at(one: Compared, level: float) -> str:
+def _at(one: RecipeResult, level: float) -> str:
     """The least time among the points that reach the level."""
     reached = [milliseconds for _, recall, milliseconds in one.points if recall >= level]
     return f"{min(reached):.2f}" if reached else "-"

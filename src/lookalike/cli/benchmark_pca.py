@@ -50,13 +50,13 @@ def pca(by: str | None, keep: str, labels: str | None, library: Path | None, for
         wanted = [int(number) for number in keep.split(",")]
     except ValueError as error:
         raise click.UsageError(f"--keep takes numbers, as 256,64: not {keep!r}") from error
-    with open_library.open_library(library) as opened, opened.view() as view:
-        whole = [s for s in spaces_of(view, [by] if by else []) if by or _is_whole(s)]
+    with open_library.open_library(library) as opened, opened.snapshot() as snapshot:
+        whole = [s for s in spaces_of(snapshot, [by] if by else []) if by or _is_whole(s)]
         if not whole:
             raise UsageError("the library has no space of whole vectors")
         space = max(whole, key=lambda one: one.dim)
         fewer = [number for number in wanted if number < space.dim] or wanted
-        count, made = shorten(view, space, fewer, labels=labels, folder=opened.folder.parent)
+        count, made = shorten(snapshot, space, fewer, labels=labels, folder=opened.folder.parent)
     if format_ == "json":
         lines = [asdict(one) for one in made]
         output.put(output.as_json({"extractor": space.name, "vectors": count, "components": lines}))

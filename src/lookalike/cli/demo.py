@@ -127,10 +127,10 @@ def _draw(folder: Path, shop: Path, products: int) -> Path:
 
 
 def _index_shop(library: Library, shop: Path) -> None:
-    from lookalike.indexing.report import Indexing
+    from lookalike.indexing.report import IndexOptions
 
     with ProgressLine("Indexing") as line:
-        options = Indexing(metadata=shop / "products.csv")
+        options = IndexOptions(metadata=shop / "products.csv")
         added = library.add([shop], options=options, progress=line)
     output.note(summary(added))
 

@@ -39,7 +39,7 @@ def command(
     if file.suffix.lower() not in (".npy", ".parquet"):
         raise UsageError(f"cannot tell how to write {file}: name a .npy or .parquet file")
     with open_library.open_library(library) as opened, BuildingLine() as line:
-        count = opened.vectors.take_out(by, file, paths=paths, where=where, progress=line)
+        count = opened.vectors.export_vectors(by, file, paths=paths, where=where, progress=line)
     output.put(f"Wrote {format.counted(count, 'vector')} to {file}.")
     if not count:
         ctx.exit(1)

@@ -72,7 +72,7 @@ def command(
     """
     with open_library.to_write([vectors], library) as opened:
         with BuildingLine() as line:
-            imported = opened.vectors.bring_in(
+            imported = opened.vectors.import_vectors(
                 vectors,
                 name or vectors.stem,
                 paths=paths,
@@ -94,8 +94,8 @@ def command(
         output.put(format.retained(imported.space.projection))
     if metadata:
         output.put(f"{format.counted(imported.described, 'picture')} got metadata.")
-        if imported.undescribed:
-            rows = format.counted(imported.undescribed, "row names", "rows name")
+        if imported.unmatched_rows:
+            rows = format.counted(imported.unmatched_rows, "row names", "rows name")
             output.complain(f"{rows} no picture of the library")
-    if index is not None and not index.trouble:
+    if index is not None and not index.disabled_reason:
         say(name, index)

@@ -12,7 +12,7 @@ from lookalike.cli.fetch_progress import FetchLine
 from lookalike.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
-    from lookalike.indexing.report import Added, Indexing, Promise
+    from lookalike.indexing.report import IndexEstimate, IndexOptions, IndexReport
     from lookalike.library import Library
 
 
@@ -131,12 +131,12 @@ def command(
 
     from lookalike.extractors.registry import REGIONS, parse
     from lookalike.images.pixel_spec import Limits
-    from lookalike.indexing.report import Indexing
+    from lookalike.indexing.report import IndexOptions
     from lookalike.library import DEFAULT_EXTRACTORS
     from lookalike.models import fetch_ahead
 
     defaults = Limits()
-    options = Indexing(
+    options = IndexOptions(
         include=include,
         exclude=exclude,
         workers=workers,
@@ -160,7 +160,7 @@ def command(
         fetch_ahead(names, progress=line)
     if dry_run:
         with open_library.to_look_at(sources, library) as opened, ProgressLine("Timing a sample"):
-            _say_promise(opened.promise(sources, extractors=names or None, options=options))
+            _say_promise(opened.estimate(sources, extractors=names or None, options=options))
         return
     with open_library.to_write(sources, library) as opened:
         added = _add(ctx, opened, sources, names, options)
@@ -176,8 +176,8 @@ def _add(
     library: Library,
     sources: tuple[Path, ...],
     names: list[str],
-    options: Indexing,
-) -> Added:
+    options: IndexOptions,
+) -> IndexReport:
     try:
         with ProgressLine("Indexing") as line:
             return library.add(
@@ -192,25 +192,27 @@ def _add(
         ctx.exit(130)
 
 
-def _say_promise(promise: Promise) -> None:
-    what = f"{format.counted(promise.files, 'file')}, {format.number(promise.to_index)} to index"
-    if not promise.to_index:
+def _say_promise(estimate: IndexEstimate) -> None:
+    what = f"{format.counted(estimate.files, 'file')}, {format.number(estimate.to_index)} to index"
+    if not estimate.to_index:
         output.put(f"{what}.")
         return
-    output.put(f"{what} (timed on {format.counted(promise.sampled, 'picture')}).")
+    output.put(f"{what} (timed on {format.counted(estimate.sampled, 'picture')}).")
     output.put(
-        f"time         about {format.duration(promise.seconds)}"
-        f" ({format.rate(promise.images_per_second)} pictures a second)"
+        f"time         about {format.duration(estimate.seconds)}"
+        f" ({format.rate(estimate.images_per_second)} pictures a second)"
     )
-    output.put(f"disk         about {format.size(promise.disk_bytes)}")
-    if promise.peak_memory_bytes is not None:
-        output.put(f"peak memory  about {format.size(promise.peak_memory_bytes)}")
+    output.put(f"disk         about {format.size(estimate.disk_bytes)}")
+    if estimate.peak_memory_bytes is not None:
+        output.put(f"peak memory  about {format.size(estimate.peak_memory_bytes)}")
 
 
-def _say_added(library: Library, added: Added, sources: tuple[Path, ...], *, chosen: bool) -> None:
+def _say_added(
+    library: Library, added: IndexReport, sources: tuple[Path, ...], *, chosen: bool
+) -> None:
     from lookalike.indexing.counters import EMPTY
 
-    for folder, reason in added.unfound:
+    for folder, reason in added.unreadable:
         if reason != EMPTY or files(added):
             output.complain(f"{folder}: {reason}")
     if not files(added):
@@ -232,7 +234,7 @@ def _say_added(library: Library, added: Added, sources: tuple[Path, ...], *, cho
             f"{format.number(added.known_failures)} failed earlier and have not changed: "
             "--retry-failed tries them again."
         )
-    if added.described or added.undescribed:
+    if added.described or added.unmatched_rows:
         output.put(_metadata_line(added))
     if added.sidecars:
         described = format.counted(added.sidecars, "picture has", "pictures have")
@@ -245,19 +247,19 @@ def _say_added(library: Library, added: Added, sources: tuple[Path, ...], *, cho
     output.aside(f"Next: {open_library.typed(library.folder, 'search PICTURE')}")
 
 
-def files(added: Added) -> int:
+def files(added: IndexReport) -> int:
     """Pictures that the run met or missed; 0 means that there was nothing to do at all."""
     met = added.indexed + added.unchanged + added.removed
     return met + added.failures + added.known_failures
 
 
-def summary(added: Added) -> str:
+def summary(added: IndexReport) -> str:
     """In one line: "Indexed 812 pictures (3 changed, 1,204 unchanged) in 12.3 s, 66 a second."""
     parts = [
         f"{format.number(n)} {word}"
         for n, word in (
             (added.changed, "changed"),
-            (added.extended, "known from other vectors"),
+            (added.added_vectors, "known from other vectors"),
             (added.moved, "moved"),
             (added.copied, "copied"),
             (added.removed, "removed"),
@@ -277,11 +279,11 @@ def summary(added: Added) -> str:
     )
 
 
-def _metadata_line(added: Added) -> str:
+def _metadata_line(added: IndexReport) -> str:
     text = f"{format.counted(added.described, 'picture')} got metadata."
-    if added.undescribed:
-        rows = format.counted(added.undescribed, "row names", "rows name")
-        more = ", …" * (added.undescribed > 1)
+    if added.unmatched_rows:
+        rows = format.counted(added.unmatched_rows, "row names", "rows name")
+        more = ", …" * (added.unmatched_rows > 1)
         first = output.printable(added.undescribed_example)
         text += (
             f" {rows} no indexed picture: {first}{more}; paths are relative to the table's folder."
@@ -289,7 +291,7 @@ def _metadata_line(added: Added) -> str:
     return text
 
 
-def _nothing(added: Added, sources: tuple[Path, ...], *, chosen: bool) -> str:
+def _nothing(added: IndexReport, sources: tuple[Path, ...], *, chosen: bool) -> str:
     where = ", ".join(str(source) for source in sources)
     if chosen:
         return f"no picture in {where} is let through by --include and --exclude"

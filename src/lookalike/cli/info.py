@@ -105,9 +105,11 @@ def _say_index(facts: Info, space: Space) -> None:
     index = space.index
     assert index is not None
     output.put()
-    if index.trouble:
+    if index.disabled_reason:
         again = open_library.typed(facts.folder, f"ann build --by {space.name}")
-        output.put(f"{space.name} is searched exactly: its index cannot be used ({index.trouble}).")
+        output.put(
+            f"{space.name} is searched exactly: its index cannot be used ({index.disabled_reason})."
+        )
         output.put(f"`{again}` builds it anew.")
         return
     output.put(f"index of {space.name}: {index.recipe}")
@@ -118,7 +120,7 @@ def _say_index(facts: Info, space: Space) -> None:
     output.put(
         f"  {format.number(index.rows)} vectors, {format.number(index.bytes_per_vector)} bytes each, "
         f"built {index.built[:10]} in {format.duration(index.seconds)}"
-        + (f"; {format.number(index.tail)} came later" if index.tail else "")
+        + (f"; {format.number(index.unindexed)} came later" if index.unindexed else "")
     )
 
 

@@ -8,7 +8,7 @@ from lookalike.client.decode import index, index_check, space
 from lookalike.client.jobs import ended, staged
 from lookalike.errors import UsageError
 from lookalike.indexing.ann import CHECKED, Verdict
-from lookalike.stores.ann_index import Index, IndexCheck, IndexWish
+from lookalike.stores.ann_index import Index, IndexBuildOptions, IndexCheck
 
 
 class Ann:
@@ -21,13 +21,13 @@ class Ann:
     def build(
         self,
         by: str | None = None,
-        wish: IndexWish | None = None,
+        wish: IndexBuildOptions | None = None,
         *,
         progress: Progress = quiet,
     ) -> dict[str, Index]:
         """As `Library.ann.build`, and waits for the end. Recipe and threads the server chooses itself:
         `UsageError` for a wish that has them."""
-        wish = wish or IndexWish()
+        wish = wish or IndexBuildOptions()
         if wish.recipe is not None or wish.threads is not None:
             raise UsageError("over HTTP the server chooses recipe and threads: leave them out")
         words = {"by": by, "target": wish.target, "memory": wish.memory}

@@ -22,7 +22,7 @@ from lookalike.client.vectors import Vectors
 from lookalike.duplicates.report import Duplicates, Kind
 from lookalike.errors import Outcome, UsageError
 from lookalike.images.pixel_spec import Pixels
-from lookalike.indexing.report import Added, Indexing, ProgressCallback, Promise
+from lookalike.indexing.report import IndexEstimate, IndexOptions, IndexReport, ProgressCallback
 from lookalike.query import Hits, Query
 from lookalike.stores.paths import Paths, several
 from lookalike.stores.records import Image
@@ -85,9 +85,9 @@ class Client:
         self,
         sources: Paths = (),
         *,
-        options: Indexing | None = None,
+        options: IndexOptions | None = None,
         progress: ProgressCallback | None = None,
-    ) -> Added:
+    ) -> IndexReport:
         """As `Library.add`: index folders and files below the library's roots again (all of them without
         any), in the spaces that it has, and wait for the end. `LibraryReadOnly`; of the options, the
         server decides on workers, limits and normalising itself, and takes no table of metadata."""
@@ -101,21 +101,23 @@ class Client:
 
         return added(ended(self.connection, state, watch))
 
-    def promise(
+    def estimate(
         self,
         sources: Paths = (),
         *,
-        options: Indexing | None = None,
+        options: IndexOptions | None = None,
         sample: int = 128,
-    ) -> Promise:
-        """As `Library.promise`: what `add` would cost, from a timed sample; nothing is written.
+    ) -> IndexEstimate:
+        """As `Library.estimate`: what `add` would cost, from a timed sample; nothing is written.
         `LibraryReadOnly` where nothing may be added."""
         words = words_of_options(options)
         asked = {name: words.get(name) for name in ("include", "exclude", "retry_failed")}
         document = self.connection.get(
             "/api/promise", {**asked, "path": posix(sources), "sample": sample}
         )
-        return Promise(**{field.name: document[field.name] for field in fields(Promise)})
+        return IndexEstimate(
+            **{field.name: document[field.name] for field in fields(IndexEstimate)}
+        )
 
     def remove(self, pictures: Iterable[int | Path | str] | int | Path | str) -> int:
         """As `Library.remove`: forget images (by id), files or whole folders; how many. The files stay."""

@@ -11,7 +11,7 @@ from typing import Any
 from lookalike.duplicates.report import Duplicates, Group, Member
 from lookalike.errors import Outcome
 from lookalike.feedback.judgements import Decided
-from lookalike.indexing.report import Added
+from lookalike.indexing.report import IndexReport
 from lookalike.query import Hit, Hits
 from lookalike.stores.ann_index import Index, IndexCheck
 from lookalike.stores.filters import FieldFacts
@@ -171,13 +171,15 @@ def decided(document: Mapping[str, Any]) -> Decided:
     )
 
 
-def added(document: Mapping[str, Any]) -> Added:
+def added(document: Mapping[str, Any]) -> IndexReport:
     pairs = {
         name: tuple((one, other) for one, other in document[name])
         for name in ("unfound", "broken_examples")
     }
     failed = {Outcome(name): count for name, count in document["failed"].items()}
-    return Added(**{**document, **pairs, "failed": failed, "spaces": tuple(document["spaces"])})
+    return IndexReport(
+        **{**document, **pairs, "failed": failed, "spaces": tuple(document["spaces"])}
+    )
 
 
 def index(document: Mapping[str, Any]) -> Index:

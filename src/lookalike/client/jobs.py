@@ -10,13 +10,13 @@ from typing import Any
 from lookalike.ann.faiss_index import Progress as StageProgress
 from lookalike.client.connection import PAUSES, Connection
 from lookalike.errors import UsageError, named
-from lookalike.indexing.report import Indexing, Progress
+from lookalike.indexing.report import IndexOptions, Progress
 
 Watch = Callable[[Mapping[str, Any], float], None]
 """Told of the state of a change, and of the seconds since it was asked for."""
 
 LOCAL = frozenset({"workers", "limits", "normalise", "metadata"})
-"""Of `Indexing`, what a server decides for itself, or would have to read outside the library."""
+"""Of `IndexOptions`, what a server decides for itself, or would have to read outside the library."""
 
 LOOK = PAUSES[:3]
 """Seconds between two looks at a change; the last one from then on."""
@@ -40,10 +40,10 @@ def ended(
     return result
 
 
-def words_of(options: Indexing | None) -> dict[str, Any]:
+def words_of(options: IndexOptions | None) -> dict[str, Any]:
     """How to index, in the words of HTTP; `UsageError` for what a server decides for itself."""
-    options = options or Indexing()
-    usual = Indexing()
+    options = options or IndexOptions()
+    usual = IndexOptions()
     for name in sorted(LOCAL):
         if getattr(options, name) != getattr(usual, name):
             raise UsageError(f"over HTTP the server decides on `{name}` itself: leave it out")

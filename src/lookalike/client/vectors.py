@@ -42,7 +42,7 @@ class Vectors:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def bring_in(
+    def import_vectors(
         self,
         file: Path | str,
         name: str,
@@ -54,8 +54,8 @@ class Vectors:
         pca: int | None = None,
         progress: Progress = quiet,
     ) -> Imported:
-        """As `Library.vectors.bring_in`, and waits for the end: put the rows of an NPY file into the space
-        of that name. `paths` are those below the library's folders. `progress` is told of rows.
+        """As `Library.vectors.import_vectors`, and waits for the end: put the rows of an NPY file into
+        the space of that name. `paths` are those below the library's folders. `progress` is told of rows.
 
         A file larger than the server takes in one request goes in several. All is checked before anything
         is sent, but where the connection ends between two of them, the first stay; import again then.
@@ -87,7 +87,7 @@ class Vectors:
         assert brought is not None  # an NPY without rows was refused
         return Imported(brought, images, files)
 
-    def take_out(
+    def export_vectors(
         self,
         by: str,
         file: Path | str,
@@ -96,7 +96,7 @@ class Vectors:
         where: str | None = None,
         progress: Progress = quiet,
     ) -> int:
-        """As `Library.vectors.take_out`: write the vectors of a space to an NPY file, or a Parquet file
+        """As `Library.vectors.export_vectors`: write the vectors of a space to an NPY file, or a Parquet file
         where the name ends in .parquet, as they come; how many. `progress` is told of bytes.
         `LibraryBusy` where the library changed between the vectors and their `paths`."""
         file = Path(file)

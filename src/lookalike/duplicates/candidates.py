@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.duplicates.links import Pair, pair
-from lookalike.stores.interface import Ids, Space, View
+from lookalike.stores.interface import Ids, Snapshot, Space
 from lookalike.vectors.hamming import Codes, distances, near_pairs, pack
 from lookalike.vectors.similarity import similarity_matrix
 
@@ -83,12 +83,12 @@ TURNED: dict[str, Callable[[Grid], list[Grid]]] = {
 class Hashes:
     """The hashes of one kind of all images, as codes: 8 bytes an image and orientation."""
 
-    def __init__(self, view: View, space: Space, ids: Ids) -> None:
+    def __init__(self, snapshot: Snapshot, space: Space, ids: Ids) -> None:
         turned = TURNED[space.name]
         found: list[list[Codes]] = []
         kept: list[Ids] = []
         for start in range(0, len(ids), BLOCK):
-            vectors = view.vectors(space.key, ids[start : start + BLOCK])
+            vectors = snapshot.vectors(space.key, ids[start : start + BLOCK])
             there = pack(vectors)[1]
             found.append([pack(way)[0] for way in turned(vectors[there])])
             kept.append(ids[start : start + BLOCK][there])
@@ -170,20 +170,20 @@ def _fewest(parts: Sequence[tuple[Ids, Bits]]) -> tuple[Ids, Bits]:
     return keys[kept], bits[kept]
 
 
-def neighbours(view: View, space: Space, ids: Ids) -> Iterator[tuple[Pair, float]]:
+def neighbours(snapshot: Snapshot, space: Space, ids: Ids) -> Iterator[tuple[Pair, float]]:
     """Pairs of images of which one is among the nearest of the other, and their similarity, where it
     stands out from that of unrelated ones."""
-    sample = view.vectors(space.key, view.sample(space.key, SAMPLE))
+    sample = snapshot.vectors(space.key, snapshot.sample(space.key, SAMPLE))
     identity = 1.0 if space.similarity == "cosine" else 0.0
     for start in range(0, len(ids), ASKED):
         asked = ids[start : start + ASKED]
-        vectors = view.vectors(space.key, asked)
+        vectors = snapshot.vectors(space.key, asked)
         there = ~np.isnan(vectors).any(axis=1)
         asked, vectors = asked[there], vectors[there]
         if not len(asked):
             continue
         median = np.median(similarity_matrix(vectors, sample, similarity=space.similarity), axis=1)
-        near = view.search(space.key, vectors, NEIGHBOURS + 1, among=ids)
+        near = snapshot.search(space.key, vectors, NEIGHBOURS + 1, among=ids)
         for row, id in enumerate(asked.tolist()):
             lowest = median[row] + SHARE * (identity - median[row])
             for other, value in zip(

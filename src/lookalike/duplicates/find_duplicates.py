@@ -14,7 +14,7 @@ from lookalike.duplicates.grouping import Showing
 from lookalike.duplicates.links import Pair, Sets, grouped, pair
 from lookalike.duplicates.pair_verifier import Verdict, Verifier
 from lookalike.duplicates.report import KINDS, Duplicates, Kind
-from lookalike.stores.interface import Ids, Image, Space, View
+from lookalike.stores.interface import Ids, Image, Snapshot, Space
 
 CERTAIN = {"phash": 2, "dhash": 4}
 """Bits. No two of 10 million pairs of unlike photos are within either; both together are taken as
@@ -43,21 +43,21 @@ class Found:
 class Search:
     """One search for duplicates, in one state of the library."""
 
-    def __init__(self, view: View, verifier: Verifier, ids: Ids, kind: Kind) -> None:
-        self._view = view
+    def __init__(self, snapshot: Snapshot, verifier: Verifier, ids: Ids, kind: Kind) -> None:
+        self._view = snapshot
         self._verifier = verifier
         self._ids = ids
         self._kind = kind
         self._found: dict[Pair, Found] = {}
         self._hashes: list[Hashes] = []
-        self._refused = refused(view)
+        self._refused = refused(snapshot)
         self.hidden: set[Pair] = set()
         self.seconds: dict[str, float] = {}
 
     def exact(self) -> dict[int, list[int]]:
         """Images of the same content, by the first of them."""
         among = set(self._ids.tolist())
-        kept = ([id for id in ids if id in among] for ids in self._view.repeats())
+        kept = ([id for id in ids if id in among] for ids in self._view.exact_duplicates())
         return {ids[0]: ids for ids in kept if len(ids) > 1}
 
     def by_hashes(self, spaces: Sequence[Space], ids: Ids) -> None:
@@ -160,9 +160,9 @@ def judged(verdict: Verdict) -> Found | None:
     return None
 
 
-def refused(view: View) -> set[tuple[bytes, bytes]]:
+def refused(snapshot: Snapshot) -> set[tuple[bytes, bytes]]:
     """The pairs of contents that somebody said are no duplicates."""
-    return {(d.first, d.second or b"") for d in view.decisions(["not-duplicate"])}
+    return {(d.first, d.second or b"") for d in snapshot.decisions(["not-duplicate"])}
 
 
 def contents(one: Image, other: Image) -> tuple[bytes, bytes]:
@@ -172,7 +172,7 @@ def contents(one: Image, other: Image) -> tuple[bytes, bytes]:
 
 
 def find(
-    view: View, verifier: Verifier, ids: Ids, *, kind: Kind, thorough: bool | None
+    snapshot: Snapshot, verifier: Verifier, ids: Ids, *, kind: Kind, thorough: bool | None
 ) -> Duplicates:
     """The duplicates among these images.
 
@@ -181,15 +181,15 @@ def find(
               None: for up to 100,000 images
     """
     started = time.perf_counter()
-    search = Search(view, verifier, ids, kind)
-    showing = Showing(view)
+    search = Search(snapshot, verifier, ids, kind)
+    showing = Showing(snapshot)
     same = search.exact()
     copies = {id for ids in same.values() for id in ids[1:]}
     missing = ""
     found: list[list[int]] = []
     if kind != "exact":
         alone = np.array([id for id in ids.tolist() if id not in copies], np.int64)
-        spaces = [space for space in view.spaces() if space.current]
+        spaces = [space for space in snapshot.spaces() if space.current]
         hashed = [space for space in spaces if space.name in HASHES]
         space = next((space for space in spaces if space.name not in HASHES), None)
         missing = what_is_missing(hashed, space, len(alone), thorough)

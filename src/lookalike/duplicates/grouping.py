@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from lookalike.duplicates.report import KINDS, Group, Kind, Member
-from lookalike.stores.interface import Image, View
+from lookalike.stores.interface import Image, Snapshot
 
 SAME_BYTES = "the same bytes"
 
@@ -25,11 +25,11 @@ class Reason(Protocol):
 class Showing:
     """The images of groups, read once, and which of them are to be kept."""
 
-    def __init__(self, view: View) -> None:
-        self._view = view
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._view = snapshot
         self._images: dict[int, Image] = {}
-        self._folders = {root.id: root.path for root in view.roots()}
-        self._kept = {decision.first for decision in view.decisions(["keep"])}
+        self._folders = {root.id: root.path for root in snapshot.roots()}
+        self._kept = {decision.first for decision in snapshot.decisions(["keep"])}
 
     def load(self, ids: Iterable[int]) -> None:
         self._images |= self._view.images(id for id in ids if id not in self._images)

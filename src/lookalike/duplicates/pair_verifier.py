@@ -15,7 +15,7 @@ from lookalike.images.decode import decode
 from lookalike.images.pixel_spec import Limits
 from lookalike.images.reading import read
 from lookalike.images.resize import fit
-from lookalike.stores.interface import View
+from lookalike.stores.interface import Snapshot
 from lookalike.workers.pool import Pool
 
 PARTNERS = 6
@@ -95,14 +95,14 @@ def _lost(task: Comparison, outcome: Outcome, reason: str) -> list[Verdict]:
     return [UNREADABLE] * len(task.others)
 
 
-def files_of(view: View) -> Callable[[Iterable[int]], dict[int, File]]:
+def files_of(snapshot: Snapshot) -> Callable[[Iterable[int]], dict[int, File]]:
     """Where the images of a view lie."""
-    folders = {root.id: root.path for root in view.roots()}
+    folders = {root.id: root.path for root in snapshot.roots()}
 
     def files(ids: Iterable[int]) -> dict[int, File]:
         return {
             id: File(os.fspath(folders[image.root] / image.path), image.hash)
-            for id, image in view.images(ids).items()
+            for id, image in snapshot.images(ids).items()
         }
 
     return files

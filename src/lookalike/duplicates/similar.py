@@ -13,7 +13,7 @@ from lookalike.duplicates.grouping import Showing
 from lookalike.duplicates.links import Pair, grouped, pair
 from lookalike.duplicates.report import Duplicates
 from lookalike.errors import UsageError
-from lookalike.stores.interface import Ids, Space, View
+from lookalike.stores.interface import Ids, Snapshot, Space
 from lookalike.stores.records import NO_VECTORS
 from lookalike.vectors.blocks import Floats
 from lookalike.vectors.calibration import RELEVANCES, Background, Relevance
@@ -25,7 +25,12 @@ SAMPLE = 500
 
 
 def similar(
-    view: View, ids: Ids, *, by: str | None, min_relevance: Relevance, min_similarity: float | None
+    snapshot: Snapshot,
+    ids: Ids,
+    *,
+    by: str | None,
+    min_relevance: Relevance,
+    min_similarity: float | None,
 ) -> Duplicates:
     """Groups in which every image is similar to the best one.
 
@@ -35,20 +40,20 @@ def similar(
                     library is too small to have a background
     """
     started = time.perf_counter()
-    space = chosen(view, by)
-    judge = Judge(view, space, min_relevance, min_similarity)
+    space = chosen(snapshot, by)
+    judge = Judge(snapshot, space, min_relevance, min_similarity)
     known: dict[Pair, float] = {}
     for start in range(0, len(ids), ASKED):
         known |= judge.near(ids[start : start + ASKED], ids)
-    no = refused(view)
-    showing = Showing(view)
+    no = refused(snapshot)
+    showing = Showing(snapshot)
     showing.load({id for p in known for id in p})
-    hidden = {p for p in known if no and _contents(view, p) in no}
+    hidden = {p for p in known if no and _contents(snapshot, p) in no}
 
     def fitting(pairs: Sequence[Pair]) -> set[Pair]:
         found = judge.similar(pairs)
         known.update(found)
-        kept = {p for p in found if not (no and _contents(view, p) in no)}
+        kept = {p for p in found if not (no and _contents(snapshot, p) in no)}
         hidden.update(set(found) - kept)
         return kept
 
@@ -73,13 +78,13 @@ class Judge:
     """Says which images are similar in a space, each judged against its own background."""
 
     def __init__(
-        self, view: View, space: Space, relevance: Relevance, similarity: float | None
+        self, snapshot: Snapshot, space: Space, relevance: Relevance, similarity: float | None
     ) -> None:
-        self._view = view
+        self._view = snapshot
         self._space = space
         self._relevance = RELEVANCES.index(relevance)
         self._similarity = similarity
-        self._sample = view.vectors(space.key, view.sample(space.key, SAMPLE))
+        self._sample = snapshot.vectors(space.key, snapshot.sample(space.key, SAMPLE))
 
     def near(self, asked: Ids, ids: Ids) -> dict[Pair, float]:
         """The nearest of each image that are similar enough."""
@@ -134,9 +139,9 @@ class Judge:
         return RELEVANCES.index(judged) >= self._relevance
 
 
-def chosen(view: View, by: str | None) -> Space:
+def chosen(snapshot: Snapshot, by: str | None) -> Space:
     """The space of that name, or the first that is no hash."""
-    spaces = [space for space in view.spaces() if space.current]
+    spaces = [space for space in snapshot.spaces() if space.current]
     if by is None:
         space = next((space for space in spaces if space.name not in HASHES), None)
     else:
@@ -153,6 +158,6 @@ def chosen(view: View, by: str | None) -> Space:
     return space
 
 
-def _contents(view: View, p: Pair) -> tuple[bytes, bytes]:
-    images = view.images(p)
+def _contents(snapshot: Snapshot, p: Pair) -> tuple[bytes, bytes]:
+    images = snapshot.images(p)
     return contents(images[p[0]], images[p[1]])

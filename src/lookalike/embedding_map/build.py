@@ -18,7 +18,7 @@ from lookalike.embedding_map.level_of_detail import levels
 from lookalike.embedding_map.neighbourhood import Kept, kept
 from lookalike.errors import UsageError
 from lookalike.library import Library
-from lookalike.stores.interface import Ids, Image, Space, View
+from lookalike.stores.interface import Ids, Image, Snapshot, Space
 
 MOST = 100_000
 """Pictures on a map; of larger libraries an evenly spread sample."""
@@ -106,14 +106,16 @@ def draw_up(
     """
     method = method or best_method()
     started = time.perf_counter()
-    with library.view() as view:
-        space = chosen(view, by)
-        ids, total = _ids(view, space, where, most)
-        vectors = view.vectors(space.key, ids)
-        images = view.images(ids.tolist())
-        folders = {root.id: root.path for root in view.roots()}
+    with library.snapshot() as snapshot:
+        space = chosen(snapshot, by)
+        ids, total = _ids(snapshot, space, where, most)
+        vectors = snapshot.vectors(space.key, ids)
+        images = snapshot.images(ids.tolist())
+        folders = {root.id: root.path for root in snapshot.roots()}
         values = (
-            None if color == CLUSTER else _values(view, [images[i] for i in ids.tolist()], color)
+            None
+            if color == CLUSTER
+            else _values(snapshot, [images[i] for i in ids.tolist()], color)
         )
     read = time.perf_counter()
     places = scaled(lay_out(vectors, method=method, seed=seed))
@@ -157,11 +159,11 @@ def scaled(places: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.asarray(centred * (1 - 2 * MARGIN) + 0.5, np.float32)
 
 
-def _ids(view: View, space: Space, where: str, most: int) -> tuple[Ids, int]:
+def _ids(snapshot: Snapshot, space: Space, where: str, most: int) -> tuple[Ids, int]:
     """Ids, rising, of the pictures to show, and of how many they are a sample."""
-    ids = view.sample(space.key, space.count)
+    ids = snapshot.sample(space.key, space.count)
     if where:
-        ids = ids[np.isin(ids, view.select(where))]
+        ids = ids[np.isin(ids, snapshot.select(where))]
     if len(ids) < 2:
         raise UsageError(
             f"a map needs at least two pictures with {space.name} vectors"
@@ -173,13 +175,13 @@ def _ids(view: View, space: Space, where: str, most: int) -> tuple[Ids, int]:
     return ids, total
 
 
-def _values(view: View, images: Sequence[Image], color: str) -> list[Any]:
+def _values(snapshot: Snapshot, images: Sequence[Image], color: str) -> list[Any]:
     """What each image is coloured by; `UsageError` for a field that nothing has."""
     if color == FOLDER:
         return [image.path.rpartition("/")[0] or TOP for image in images]
     values = [image.metadata.get(color, image.facts.get(color)) for image in images]
     if all(value is None for value in values):
-        known = ", ".join(sorted(name for name in view.fields() if name != FOLDER))
+        known = ", ".join(sorted(name for name in snapshot.fields() if name != FOLDER))
         raise UsageError(
             f"no picture has a field {color!r} to be coloured by; there are: cluster, folder"
             + (f", {known}" if known else "")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import Outcome, UsageError
 from lookalike.evaluation.ground_truth import Note, tally
-from lookalike.stores.interface import Ids, Space, View
+from lookalike.stores.interface import Ids, Snapshot, Space
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def named(names: Sequence[str]) -> Collection:
 
 
 def collect(
-    view: View, spaces: Sequence[Space], *, folder: Path | None = None
+    snapshot: Snapshot, spaces: Sequence[Space], *, folder: Path | None = None
 ) -> tuple[Collection, list[Note]]:
     """The pictures that have a vector in each of the spaces, so that all systems answer the same; and
     a note of those that lack one.
@@ -77,17 +77,17 @@ def collect(
 
     `UsageError` where fewer than two are left.
     """
-    shared = view.sample(spaces[0].key, spaces[0].count)
+    shared = snapshot.sample(spaces[0].key, spaces[0].count)
     every = shared
     for space in spaces[1:]:
-        there = view.sample(space.key, space.count)
+        there = snapshot.sample(space.key, space.count)
         shared, every = np.intersect1d(shared, there), np.union1d(every, there)
-    roots = {root.id: root.path for root in view.roots()}
+    roots = {root.id: root.path for root in snapshot.roots()}
     has = set(shared.tolist())
     inside = None if folder is None else folder.resolve()
     found = sorted(
         (image.id, image.root, image.path)
-        for image in view.ledger(outcomes={Outcome.INDEXED})
+        for image in snapshot.iter_files(outcomes={Outcome.INDEXED})
         if image.id in has
         and (inside is None or (roots[image.root] / image.path).is_relative_to(inside))
     )

@@ -18,7 +18,7 @@ from lookalike.evaluation.rankings import Advance
 from lookalike.extractors.extraction import Extraction, Vector
 from lookalike.extractors.interface import Extractor
 from lookalike.images.pixel_spec import Limits
-from lookalike.stores.interface import Space, View
+from lookalike.stores.interface import Snapshot, Space
 from lookalike.workers.pool import Pool
 
 SAMPLE = 200
@@ -83,11 +83,11 @@ def self_test(
     A picture with the same content as the original counts as the original. Pictures are edited at 1024
     pixels a side at most. `UsageError` where none of them can be read.
     """
-    with opened.library.view() as view:
-        spaces = [space for space in spaces_of(view, by) if space.boxes is None]
+    with opened.library.snapshot() as snapshot:
+        spaces = [space for space in spaces_of(snapshot, by) if space.boxes is None]
         if not spaces:
             raise UsageError("spaces of parts cannot be tested in this way: name another with --by")
-        pictures, notes = collect(view, spaces, folder=opened.within)
+        pictures, notes = collect(snapshot, spaces, folder=opened.within)
         rows = np.unique(np.linspace(0, len(pictures) - 1, count).round().astype(np.int64))
         extractors = [opened.library.extractor(space.name) for space in spaces]
         versions, kept = _edited(spaces, extractors, pictures, rows, edits, advance)
@@ -99,9 +99,9 @@ def self_test(
             "picture could not be read again and was left out",
             "pictures could not be read again and were left out",
         )
-        same = same_content(view, pictures)
+        same = same_content(snapshot, pictures)
         found = [
-            _found(view, space, pictures, kept, versions[space.key], edits, same)
+            _found(snapshot, space, pictures, kept, versions[space.key], edits, same)
             for space in spaces
         ]
     return SelfTest(
@@ -143,7 +143,7 @@ def _edited(
 
 
 def _found(
-    view: View,
+    snapshot: Snapshot,
     space: Space,
     pictures: Collection,
     rows: NDArray[np.int64],
@@ -158,13 +158,13 @@ def _found(
         vectors = [one[number] for one in versions]
         asked = np.stack([np.zeros(space.dim, np.float32) if v is None else v for v in vectors])
         k = min(CUTOFF, len(pictures))
-        exact = view.search(space.key, asked, k, among=among, exact=True)
+        exact = snapshot.search(space.key, asked, k, among=among, exact=True)
         right = same[pictures.rows(exact.ids)] == same[rows][:, None]
         right &= exact.ids >= 0
         # A picture of which an extractor makes nothing is not found.
         right[[at for at, vector in enumerate(vectors) if vector is None]] = False
         ranks[edit.name] = np.where(right.any(axis=1), right.argmax(axis=1) + 1, 0)
-        quick = view.search(space.key, asked, k, among=among)
+        quick = snapshot.search(space.key, asked, k, among=among)
         if not quick.exact:
             pairs = zip(quick.ids, exact.ids, strict=True)
             shares.append(float(np.mean([np.isin(true, ids).mean() for ids, true in pairs])))
@@ -172,10 +172,10 @@ def _found(
     return Found(space.name, space.dim, ranks, kept)
 
 
-def same_content(view: View, pictures: Collection) -> NDArray[np.int64]:
+def same_content(snapshot: Snapshot, pictures: Collection) -> NDArray[np.int64]:
     """(n + 2,) a number for the content of each row, equal for copies; rows below 0 have their own."""
     numbers = np.arange(len(pictures) + 2)
-    for ids in view.repeats():
+    for ids in snapshot.exact_duplicates():
         rows = pictures.rows(np.array(ids, np.int64))
         rows = rows[rows >= 0]
         if len(rows):

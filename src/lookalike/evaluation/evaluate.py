@@ -17,7 +17,7 @@ from lookalike.evaluation.statistics import Comparison, compare, holm
 from lookalike.evaluation.systems import Asked, Ground, System, exact, from_run, indexed
 from lookalike.evaluation.thresholds import Pair, Thresholds, thresholds
 from lookalike.evaluation.trec import Qrels, Run
-from lookalike.stores.interface import Space, View
+from lookalike.stores.interface import Snapshot, Space
 
 COMPARED = "AP"
 """The metric by which systems are ordered and compared."""
@@ -77,16 +77,16 @@ def evaluate(opened: Opened, plan: Plan, *, folder: Path, say: Say | None = None
     say     called with the name of each system before it is judged
     """
     assert plan.labels is not None
-    with opened.library.view() as view:
-        spaces = spaces_of(view, plan.by)
-        pictures, notes = collect(view, spaces, folder=opened.within)
-        whole = truth(plan.labels, pictures, folder=folder, view=view)
+    with opened.library.snapshot() as snapshot:
+        spaces = spaces_of(snapshot, plan.by)
+        pictures, notes = collect(snapshot, spaces, folder=opened.within)
+        whole = truth(plan.labels, pictures, folder=folder, snapshot=snapshot)
         asked = whole if plan.queries is None else whole.some(plan.queries)
         systems: list[System] = []
         for space in spaces:
             if say is not None:
                 say(space.name)
-            found, more = _of_space(opened, view, space, pictures, asked, plan)
+            found, more = _of_space(opened, snapshot, space, pictures, asked, plan)
             systems += found
             notes += more
     for name, run in (plan.runs or {}).items():
@@ -111,14 +111,14 @@ def judge_pairs(
     opened: Opened, plan: Plan, *, folders: Sequence[Path]
 ) -> tuple[dict[str, Thresholds], list[Note]]:
     """By extractor, the thresholds over the known pairs, and a note of those that cannot be used."""
-    with opened.library.view() as view:
-        spaces = spaces_of(view, plan.by)
-        pictures, notes = collect(view, spaces)
-        return _pairs(view, spaces, pictures, plan.pairs, folders, notes)
+    with opened.library.snapshot() as snapshot:
+        spaces = spaces_of(snapshot, plan.by)
+        pictures, notes = collect(snapshot, spaces)
+        return _pairs(snapshot, spaces, pictures, plan.pairs, folders, notes)
 
 
 def _pairs(
-    view: View,
+    snapshot: Snapshot,
     spaces: Sequence[Space],
     pictures: Collection,
     pairs: Sequence[Pair],
@@ -143,15 +143,15 @@ def _pairs(
     found = {}
     for space in spaces:
         if space.boxes is None:
-            values = pair_similarities(view, space, pictures, known)
+            values = pair_similarities(snapshot, space, pictures, known)
             found[space.name] = thresholds(values.astype(float), alike)
     return found, notes
 
 
 def _of_space(
-    opened: Opened, view: View, space: Space, pictures: Collection, asked: Truth, plan: Plan
+    opened: Opened, snapshot: Snapshot, space: Space, pictures: Collection, asked: Truth, plan: Plan
 ) -> tuple[list[System], list[Note]]:
-    ground = Ground(opened.library, view, space, pictures, asked, plan.asked)
+    ground = Ground(opened.library, snapshot, space, pictures, asked, plan.asked)
     found = [exact(ground)]
     notes = []
     if plan.index and ground.has_index():

@@ -22,7 +22,7 @@ from lookalike.extractors.interface import Extractor
 from lookalike.extractors.registry import EXTRACTORS
 from lookalike.images.walk import find
 from lookalike.indexing.fitting import ready, reservoir
-from lookalike.indexing.report import Indexing
+from lookalike.indexing.report import IndexOptions
 from lookalike.workers.pool import Pool
 
 BATCH = 32  # pictures that an extractor in the parent gets at once, as when indexing
@@ -112,7 +112,7 @@ def measure(
     Raises UsageError where the extractor cannot be had, or no picture can be read.
     """
     plain = load(name) if isinstance(name, str) else name
-    options = Indexing(workers=workers)
+    options = IndexOptions(workers=workers)
     extractor = ready(plain, (), [Path(path) for path in pictures.paths], options)
     passed = _pass(extractor, pictures.paths, workers, advance)
     has = [at for at, vector in enumerate(passed.vectors) if vector is not None]

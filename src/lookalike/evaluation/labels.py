@@ -15,7 +15,7 @@ from lookalike.evaluation.collection import Collection
 from lookalike.evaluation.ground_truth import Note, Relevant, Truth, by_labels, note
 from lookalike.evaluation.labelled_folder import read_manifest
 from lookalike.evaluation.trec import Qrels, read_qrels
-from lookalike.stores.interface import View
+from lookalike.stores.interface import Snapshot
 
 FOLDERS = "folders"
 FIELD = "field:"
@@ -24,7 +24,9 @@ FIELD = "field:"
 _TABLE = re.compile(r"(?P<file>.+\.[ct]sv)(?::(?P<column>[^:\\/]+))?", re.IGNORECASE)
 
 
-def truth(labels: str, pictures: Collection, *, folder: Path, view: View | None = None) -> Truth:
+def truth(
+    labels: str, pictures: Collection, *, folder: Path, snapshot: Snapshot | None = None
+) -> Truth:
     """What `--labels` means.
 
     labels  "folders": the first folder of each picture's path; "field:NAME": the library's metadata, of
@@ -34,8 +36,8 @@ def truth(labels: str, pictures: Collection, *, folder: Path, view: View | None 
     """
     if labels == FOLDERS:
         return from_folders(pictures)
-    if labels.startswith(FIELD) and view is not None:
-        return from_field(view, pictures, labels.removeprefix(FIELD))
+    if labels.startswith(FIELD) and snapshot is not None:
+        return from_field(snapshot, pictures, labels.removeprefix(FIELD))
     table = _TABLE.fullmatch(labels)
     file = existing(Path(table["file"] if table else labels), folder)
     if table:
@@ -65,14 +67,14 @@ def from_folders(pictures: Collection) -> Truth:
     return _from(made, "folders", made.notes)
 
 
-def from_field(view: View, pictures: Collection, name: str) -> Truth:
+def from_field(snapshot: Snapshot, pictures: Collection, name: str) -> Truth:
     """A field of the metadata, or of the picture (camera), is the label; `UsageError` names the fields
     that there are where no picture has it."""
-    images = view.images(pictures.ids.tolist())
+    images = snapshot.images(pictures.ids.tolist())
     shown = [images[id] for id in pictures.ids.tolist()]
     values = [image.metadata.get(name, image.facts.get(name)) for image in shown]
     if all(value is None for value in values):
-        known = ", ".join(sorted(view.fields())) or "none"
+        known = ", ".join(sorted(snapshot.fields())) or "none"
         raise UsageError(
             f"no picture has the field {name!r} (there are: {known}); give a table: --labels FILE.csv:{name}"
         )

@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 
 from lookalike.errors import UsageError
 from lookalike.evaluation.ground_truth import Note, tally
-from lookalike.indexing.report import Indexing, ProgressCallback
+from lookalike.indexing.report import IndexOptions, ProgressCallback
 from lookalike.library import Library
-from lookalike.stores.interface import Space, View
+from lookalike.stores.interface import Snapshot, Space
 from lookalike.stores.local.locate import FOLDER, find_library
 from lookalike.stores.records import NO_VECTORS
 
@@ -38,7 +38,7 @@ def opened(
     folder: Path,
     *,
     extractors: Sequence[str] = (),
-    options: Indexing | None = None,
+    options: IndexOptions | None = None,
     progress: ProgressCallback | None = None,
 ) -> Iterator[Opened]:
     """The library of a folder. Where there is none, or `extractors` are named, the folder is indexed
@@ -80,9 +80,9 @@ def _within(folder: Path, library: Library) -> Path | None:
     return None if all(root.is_relative_to(inside) for root in roots) else inside
 
 
-def spaces_of(view: View, by: Sequence[str]) -> list[Space]:
+def spaces_of(snapshot: Snapshot, by: Sequence[str]) -> list[Space]:
     """The library's spaces of these names, or all current ones; `UsageError` names those it has."""
-    current = [space for space in view.spaces() if space.current and space.count]
+    current = [space for space in snapshot.spaces() if space.current and space.count]
     if not current:
         raise UsageError(NO_VECTORS)
     found = []

@@ -14,7 +14,7 @@ from lookalike.evaluation.collection import collect
 from lookalike.evaluation.ground_truth import Truth
 from lookalike.evaluation.labels import truth
 from lookalike.evaluation.rankings import by_vectors, judge
-from lookalike.stores.interface import Space, View
+from lookalike.stores.interface import Snapshot, Space
 from lookalike.vectors.pca import learn_projection, refuse_more, sample_size
 from lookalike.vectors.similarity import Similarity, top_k
 
@@ -41,7 +41,12 @@ class Shortened:
 
 
 def shorten(
-    view: View, space: Space, kept: Sequence[int], *, labels: str | None = None, folder: Path
+    snapshot: Snapshot,
+    space: Space,
+    kept: Sequence[int],
+    *,
+    labels: str | None = None,
+    folder: Path,
 ) -> tuple[int, list[Shortened]]:
     """How many vectors of a space were looked at, and what becomes of them.
 
@@ -56,15 +61,17 @@ def shorten(
     for number in kept:
         refuse_more(number, space.dim, f"{space.name} vectors")
     if labels is None:
-        ids = view.sample(space.key, min(space.count, MOST_BYTES // (4 * space.dim)))
-        return len(ids), shortened(view.vectors(space.key, ids), kept, similarity=space.similarity)
-    pictures, _ = collect(view, [space])
+        ids = snapshot.sample(space.key, min(space.count, MOST_BYTES // (4 * space.dim)))
+        return len(ids), shortened(
+            snapshot.vectors(space.key, ids), kept, similarity=space.similarity
+        )
+    pictures, _ = collect(snapshot, [space])
     if 4 * space.dim * len(pictures) > MOST_BYTES:
         raise UsageError("with labels, the vectors must fit into 600 MB: leave --labels out")
-    asked = truth(labels, pictures, folder=folder, view=view)
+    asked = truth(labels, pictures, folder=folder, snapshot=snapshot)
     if asked.files:
         raise UsageError("judgements whose questions lie outside the library cannot be used here")
-    vectors = view.vectors(space.key, pictures.ids)
+    vectors = snapshot.vectors(space.key, pictures.ids)
     return len(vectors), shortened(vectors, kept, similarity=space.similarity, asked=asked)
 
 

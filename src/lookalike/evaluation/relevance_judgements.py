@@ -24,7 +24,7 @@ from lookalike.evaluation.collection import Collection, collect
 from lookalike.evaluation.copy_retrieval import same_content
 from lookalike.evaluation.open_or_build import Opened, spaces_of
 from lookalike.evaluation.trec import Qrels
-from lookalike.stores.interface import Space, View
+from lookalike.stores.interface import Snapshot, Space
 
 FORMAT = 1
 QUERIES, TOP = 100, 5
@@ -66,19 +66,19 @@ def draw(
     Neither the question nor a copy of its content is among them. `UsageError` where the library has
     fewer than two pictures.
     """
-    with opened.library.view() as view:
-        spaces = [space for space in spaces_of(view, by) if space.boxes is None]
+    with opened.library.snapshot() as snapshot:
+        spaces = [space for space in spaces_of(snapshot, by) if space.boxes is None]
         if not spaces:
             raise UsageError("spaces of parts cannot be judged in this way: name others with --by")
-        pictures, _ = collect(view, spaces, folder=opened.within)
+        pictures, _ = collect(snapshot, spaces, folder=opened.within)
         rng = np.random.default_rng(seed)
         rows = rng.choice(len(pictures), min(queries, len(pictures)), replace=False)
-        content = same_content(view, pictures)
+        content = same_content(snapshot, pictures)
         pools = []
         for row in rows.tolist():
             found: list[int] = []
             for space in spaces:
-                found += _first(view, space, pictures, content, row, top)
+                found += _first(snapshot, space, pictures, content, row, top)
             mixed = rng.permutation(np.unique(np.array(found, np.int64)))
             names = tuple(pictures.names[at] for at in mixed.tolist())
             pools.append(Pool(pictures.names[row], names))
@@ -86,12 +86,12 @@ def draw(
 
 
 def _first(
-    view: View, space: Space, pictures: Collection, content: np.ndarray, row: int, top: int
+    snapshot: Snapshot, space: Space, pictures: Collection, content: np.ndarray, row: int, top: int
 ) -> list[int]:
     among = None if len(pictures) == space.count else pictures.ids
     copies = int((content[:-2] == content[row]).sum())
-    asked = view.vectors(space.key, pictures.ids[row : row + 1])
-    found = view.search(space.key, asked, min(top + copies, len(pictures)), among=among)
+    asked = snapshot.vectors(space.key, pictures.ids[row : row + 1])
+    found = snapshot.search(space.key, asked, min(top + copies, len(pictures)), among=among)
     rows = pictures.rows(found.ids[0][found.ids[0] >= 0])
     return [at for at in rows.tolist() if at >= 0 and content[at] != content[row]][:top]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lookalike.evaluation.collection import Collection
 from lookalike.evaluation.ground_truth import Truth
-from lookalike.stores.interface import Space, View
+from lookalike.stores.interface import Snapshot, Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Spread:
 
 
 def spread(
-    view: View,
+    snapshot: Snapshot,
     space: Space,
     pictures: Collection,
     truth: Truth,
@@ -51,16 +51,16 @@ def spread(
             other.append((row, stranger))
     if not same or not other:
         return None
-    values = [pair_similarities(view, space, pictures, pairs) for pairs in (same, other)]
+    values = [pair_similarities(snapshot, space, pictures, pairs) for pairs in (same, other)]
     return Spread(values[0], values[1], above(values[0], values[1]))
 
 
 def pair_similarities(
-    view: View, space: Space, pictures: Collection, pairs: Sequence[tuple[int, int]]
+    snapshot: Snapshot, space: Space, pictures: Collection, pairs: Sequence[tuple[int, int]]
 ) -> NDArray[np.float32]:
     """The similarity of each pair of rows."""
     rows, at = np.unique(np.array(pairs, np.int64).reshape(-1, 2), return_inverse=True)
-    vectors = view.vectors(space.key, pictures.ids[rows]).astype(np.float64)
+    vectors = snapshot.vectors(space.key, pictures.ids[rows]).astype(np.float64)
     first, second = vectors[at.reshape(-1, 2).T]
     if space.similarity == "euclidean":
         values = -np.sqrt(((first - second) ** 2).sum(axis=1))

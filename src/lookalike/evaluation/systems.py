@@ -28,7 +28,7 @@ from lookalike.evaluation.statistics import Interval, intervals
 from lookalike.evaluation.thresholds import Thresholds
 from lookalike.evaluation.trec import Run
 from lookalike.library import Library
-from lookalike.stores.interface import Space, View
+from lookalike.stores.interface import Snapshot, Space
 
 WHOLE_BYTES = 600 << 20
 """Of vectors that are held to rank all pictures; larger collections are ranked to a depth by the store,
@@ -98,7 +98,7 @@ class Ground:
     """One space of a library, and what it is asked."""
 
     library: Library
-    view: View
+    snapshot: Snapshot
     space: Space
     pictures: Collection
     truth: Truth
@@ -127,18 +127,18 @@ class Ground:
         outside = self.outside()
         for start in range(0, len(self.truth), CHUNK):
             own = self.truth.rows[start : start + CHUNK]
-            queries = self.view.vectors(space.key, pictures.ids[own])
+            queries = self.snapshot.vectors(space.key, pictures.ids[own])
             for at in np.flatnonzero(own < 0).tolist():
                 queries[at] = outside[start + at]
-            found = self.view.search(space.key, queries, k, among=among, exact=exact)
+            found = self.snapshot.search(space.key, queries, k, among=among, exact=exact)
             rows = pictures.rows(found.ids)
             for ids, row, scores in zip(found.ids, rows, found.similarities, strict=True):
                 yield row[ids >= 0], scores[ids >= 0]
 
     def has_index(self) -> bool:
         """Whether the library's search of this space goes by an index."""
-        one = self.view.vectors(self.space.key, self.pictures.ids[:1])
-        return not self.view.search(self.space.key, one, 1).exact
+        one = self.snapshot.vectors(self.space.key, self.pictures.ids[:1])
+        return not self.snapshot.search(self.space.key, one, 1).exact
 
 
 def exact(ground: Ground) -> System:
@@ -147,7 +147,7 @@ def exact(ground: Ground) -> System:
     whole = space.boxes is None and 4 * len(ground.pictures) * space.dim <= WHOLE_BYTES
     if whole:
         rankings = by_vectors(
-            ground.view.vectors(space.key, ground.pictures.ids),
+            ground.snapshot.vectors(space.key, ground.pictures.ids),
             truth,
             similarity=space.similarity,
             outside=ground.outside(),
@@ -166,7 +166,7 @@ def exact(ground: Ground) -> System:
         depth=None if whole else asked.depth,
         judged=judged,
         intervals=asked.intervals(judged),
-        spread=spread(ground.view, space, ground.pictures, truth, seed=asked.seed),
+        spread=spread(ground.snapshot, space, ground.pictures, truth, seed=asked.seed),
     )
 
 

@@ -83,17 +83,17 @@ class Explainer:
     def _spaces(self) -> set[str]:
         """The extractors that the library knows."""
         assert self._library is not None
-        with self._library.view() as view:
-            return {space.name for space in view.spaces() if space.current}
+        with self._library.snapshot() as snapshot:
+            return {space.name for space in snapshot.spaces() if space.current}
 
     def _picture(self, picture: Picture | int) -> Picture:
         if not isinstance(picture, int):
             return picture
         if self._library is None:
             raise UsageError("an id needs a library")
-        with self._library.view() as view:
-            image = view.images([picture]).get(picture)
-            folders: dict[int, Path] = {root.id: root.path for root in view.roots()}
+        with self._library.snapshot() as snapshot:
+            image = snapshot.images([picture]).get(picture)
+            folders: dict[int, Path] = {root.id: root.path for root in snapshot.roots()}
         if image is None:
             raise UsageError(f"the library has no image with the id {picture}")
         return folders[image.root] / image.path

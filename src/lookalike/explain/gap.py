@@ -18,7 +18,7 @@ from lookalike.embedding_map.neighbourhood import nearest
 from lookalike.errors import UsageError
 from lookalike.extractors.builtin import Lookalike
 from lookalike.library import Library
-from lookalike.stores.interface import Ids, Space, View
+from lookalike.stores.interface import Ids, Snapshot, Space
 from lookalike.stores.records import NO_VECTORS
 from lookalike.vectors.similarity import normalise
 
@@ -115,11 +115,11 @@ def gap(
 
     `UsageError` for an unknown measure, the same one twice, or fewer than three pictures.
     """
-    with library.view() as view:
-        measured = [_measure(library, view, name) for name in (first, second)]
+    with library.snapshot() as snapshot:
+        measured = [_measure(library, snapshot, name) for name in (first, second)]
         if measured[0].name == measured[1].name:
             raise UsageError(f"{first} and {second} are the same measure: name two different ones")
-        samples = [view.sample(each.space.key, each.space.count) for each in measured]
+        samples = [snapshot.sample(each.space.key, each.space.count) for each in measured]
         ids = samples[0][np.isin(samples[0], samples[1])]
         total = len(ids)
         if total < 3:
@@ -128,11 +128,11 @@ def gap(
             )
         if total > most:
             ids = ids[np.linspace(0, total - 1, most).astype(np.int64)]
-        vectors = [each.vectors(view, ids) for each in measured]
+        vectors = [each.vectors(snapshot, ids) for each in measured]
         found = compare(vectors[0], vectors[1], pairs=pairs, seed=seed)
         wanted = {int(ids[place]) for side in found.only for pair in side for place in pair[:2]}
-        images = view.images(wanted)
-        folders = {root.id: root.path for root in view.roots()}
+        images = snapshot.images(wanted)
+        folders = {root.id: root.path for root in snapshot.roots()}
     sights = {
         id: Sight(id, image.path, folders[image.root] / image.path) for id, image in images.items()
     }
@@ -228,14 +228,14 @@ class Measured:
     space: Space
     part: slice
 
-    def vectors(self, view: View, ids: Ids) -> NDArray[np.float32]:
+    def vectors(self, snapshot: Snapshot, ids: Ids) -> NDArray[np.float32]:
         """(n, …) of length 1."""
-        return normalise(view.vectors(self.space.key, ids)[:, self.part])
+        return normalise(snapshot.vectors(self.space.key, ids)[:, self.part])
 
 
-def _measure(library: Library, view: View, name: str) -> Measured:
+def _measure(library: Library, snapshot: Snapshot, name: str) -> Measured:
     """What a name means in this library."""
-    spaces = {space.name: space for space in view.spaces() if space.current}
+    spaces = {space.name: space for space in snapshot.spaces() if space.current}
     if name in spaces:
         return Measured(name, spaces[name], slice(None))
     base, _, part = name.partition(PART)

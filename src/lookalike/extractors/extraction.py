@@ -35,7 +35,7 @@ class Task:
     path: str | None = None
     data: bytes | None = None
     pixels: Pixels | None = None
-    twins: tuple[bytes, ...] = ()
+    same_content: tuple[bytes, ...] = ()
     region: Region | None = None
     orientation: int = 1
 
@@ -97,7 +97,7 @@ class Extraction:
             if task.path is not None:
                 content = read(task.path)
                 data, digest = content.data, content.digest
-                if digest in task.twins:
+                if digest in task.same_content:
                     return Loaded(digest, Outcome.INDEXED, known=True)
             if data is not None:
                 needs = [e.needs for e in self.workers] + list(self.prepared.values())

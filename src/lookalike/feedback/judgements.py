@@ -11,7 +11,7 @@ from pathlib import Path
 from lookalike.errors import ImageError, UsageError
 from lookalike.images.reading import read
 from lookalike.search.terms import known, unchanged
-from lookalike.stores.interface import DECISIONS, Decision, DecisionKind, Store, View
+from lookalike.stores.interface import DECISIONS, Decision, DecisionKind, Snapshot, Store
 
 SINGLE: DecisionKind = "keep"
 
@@ -59,16 +59,16 @@ class Decisions:
 
     def all(self, kinds: Iterable[DecisionKind] | None = None) -> list[Decided]:
         """Every decision (of these kinds), with the files that it is about, in a fixed order."""
-        with self._store.view() as view:
+        with self._store.snapshot() as snapshot:
             return [
-                Decided(d, files(view, d.first), files(view, d.second) if d.second else ())
-                for d in view.decisions(kinds)
+                Decided(d, files(snapshot, d.first), files(snapshot, d.second) if d.second else ())
+                for d in snapshot.decisions(kinds)
             ]
 
     def lines(self) -> Iterator[str]:
         """The decisions as JSON, one a line, for `load` of this or another library."""
-        with self._store.view() as view:
-            for decision in view.decisions():
+        with self._store.snapshot() as snapshot:
+            for decision in snapshot.decisions():
                 record = {
                     "kind": decision.kind,
                     "first": decision.first.hex(),
@@ -90,8 +90,8 @@ class Decisions:
     def _meant(self, kind: DecisionKind, pictures: list[Path], who: str) -> list[Decision]:
         if kind not in DECISIONS:
             raise UsageError(f"a decision is one of {', '.join(DECISIONS)}, not {kind}")
-        with self._store.view() as view:
-            hashes = [content(view, picture) for picture in pictures]
+        with self._store.snapshot() as snapshot:
+            hashes = [content(snapshot, picture) for picture in pictures]
         when = datetime.now(UTC).isoformat(timespec="seconds")
         if kind == SINGLE:
             return [Decision(kind, hash, None, who, when) for hash in hashes]
@@ -127,23 +127,23 @@ def _text(value: object) -> str:
     return text
 
 
-def content(view: View, picture: Path) -> bytes:
+def content(snapshot: Snapshot, picture: Path) -> bytes:
     """The hash of what is in a file, from the library where it has not changed since."""
-    image = unchanged(view, picture)
+    image = unchanged(snapshot, picture)
     if image is not None and image.hash is not None:
         return image.hash
     try:
         return read(picture).digest
     except ImageError as error:
         whole = picture.absolute()
-        remembered = (known(view, root, whole) for root in view.roots())
+        remembered = (known(snapshot, root, whole) for root in snapshot.roots())
         image = next((image for image in remembered if image and image.hash), None)
         if image is None or image.hash is None:
             raise UsageError(f"{picture} is no file, and the library does not know it") from error
         return image.hash
 
 
-def files(view: View, hash: bytes) -> tuple[Path, ...]:
+def files(snapshot: Snapshot, hash: bytes) -> tuple[Path, ...]:
     """Where the library has this content."""
-    folders = {root.id: root.path for root in view.roots()}
-    return tuple(folders[image.root] / image.path for image in view.by_hash(hash))
+    folders = {root.id: root.path for root in snapshot.roots()}
+    return tuple(folders[image.root] / image.path for image in snapshot.by_hash(hash))

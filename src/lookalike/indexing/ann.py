@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lookalike.ann.faiss_index import Progress, quiet
 from lookalike.errors import LibraryBusy, MissingExtra, UsageError
-from lookalike.stores.ann_index import Compared, Index, IndexCheck, IndexWish
+from lookalike.stores.ann_index import Index, IndexBuildOptions, IndexCheck, RecipeResult
 from lookalike.stores.interface import Space, Store
 
 LARGE_BYTES = 128 << 20
@@ -50,7 +50,7 @@ class Ann:
     def build(
         self,
         by: str | None = None,
-        wish: IndexWish | None = None,
+        wish: IndexBuildOptions | None = None,
         *,
         progress: Progress = quiet,
     ) -> dict[str, Index]:
@@ -87,7 +87,7 @@ class Ann:
 
     def compare(
         self, by: str | None = None, recipes: Sequence[str] = (), *, progress: Progress = quiet
-    ) -> tuple[Space, list[Compared]]:
+    ) -> tuple[Space, list[RecipeResult]]:
         """Recipes side by side on the vectors of one space (the largest, by default), along their search
         parameter; nothing is stored."""
         if by is None and not self._spaces():
@@ -95,7 +95,7 @@ class Ann:
         space = self.space(by) if by else max(self._spaces(), key=lambda space: space.bytes)
         return space, self._store.indexes.compare(space.key, recipes, progress=progress)
 
-    def keep_up(self, *, progress: Progress = quiet) -> dict[str, Index]:
+    def build_due(self, *, progress: Progress = quiet) -> dict[str, Index]:
         """Build what is due, without measuring what is there; another process that builds is left
         alone, and so are libraries of a machine without FAISS."""
         built = {}
@@ -121,7 +121,7 @@ class Ann:
 
     def _check(self, space: Space, queries: int, rebuild: bool, progress: Progress) -> Verdict:
         wrong, check = due(space), None
-        if space.index is not None and not space.index.trouble:
+        if space.index is not None and not space.index.disabled_reason:
             check = self._store.indexes.check(space.key, queries=queries)
             if not wrong and check.recall < space.index.target:
                 wrong = f"recall {check.recall:.3f} is below {space.index.target:g}"
@@ -132,8 +132,8 @@ class Ann:
         return Verdict(self.space(space.name), wrong, check, True)
 
     def _spaces(self) -> list[Space]:
-        with self._store.view() as view:
-            return [space for space in view.spaces() if space.current]
+        with self._store.snapshot() as snapshot:
+            return [space for space in snapshot.spaces() if space.current]
 
 
 def large(space: Space) -> bool:
@@ -146,14 +146,14 @@ def due(space: Space) -> str:
     index = space.index
     if index is None:
         return "there is none" if large(space) else ""
-    if index.trouble:
-        return index.trouble
-    if index.tail > TAIL_SHARE * index.rows:
-        return f"{index.tail:,} vectors came after it was built"
+    if index.disabled_reason:
+        return index.disabled_reason
+    if index.unindexed > TAIL_SHARE * index.rows:
+        return f"{index.unindexed:,} vectors came after it was built"
     return ""
 
 
-def again(index: Index | None) -> IndexWish:
+def again(index: Index | None) -> IndexBuildOptions:
     """The wish for an index in place of this one: the same target; its recipe is chosen anew, because
     there are more vectors now."""
-    return IndexWish(target=index.target) if index and index.target else IndexWish()
+    return IndexBuildOptions(target=index.target) if index and index.target else IndexBuildOptions()

@@ -70,20 +70,20 @@ class Twins:
         if content not in self._found:
             if len(self._found) >= CONTENTS:
                 self._found.clear()
-            twins = self._writer.twins(size, hash=hash, spaces=tuple(self._spaces))
+            same_content = self._writer.same_content(size, hash=hash, spaces=tuple(self._spaces))
             self._found[content] = [
-                twin for twin in twins if self._failed or twin.outcome is Outcome.INDEXED
+                twin for twin in same_content if self._failed or twin.outcome is Outcome.INDEXED
             ]
         return self._found[content]
 
     def take_over(self, entry: Entry) -> tuple[Entry, Way]:
         """The entry of a file with known content, and how it came by it: it is the same file (its date
         alone has changed), or it has taken the place of one that is gone, or it is a copy."""
-        twins = self.of(entry.size, entry.hash)
+        same_content = self.of(entry.size, entry.hash)
         place = entry.root, entry.path
-        mine = next((twin for twin in twins if (twin.root, twin.path) == place), None)
-        gone = None if mine else next(filter(self._is_gone, twins), None)
-        twin = mine or gone or twins[0]
+        mine = next((twin for twin in same_content if (twin.root, twin.path) == place), None)
+        gone = None if mine else next(filter(self._is_gone, same_content), None)
+        twin = mine or gone or same_content[0]
         moved = gone is not None
         if moved:
             self._moved.add(twin.id)

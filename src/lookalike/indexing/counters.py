@@ -10,8 +10,8 @@ from pathlib import Path
 from lookalike.errors import Outcome
 from lookalike.images.reading import is_elsewhere
 from lookalike.images.walk import Found
-from lookalike.indexing.report import Added, Indexing
-from lookalike.stores.interface import Entry, Image, Known
+from lookalike.indexing.report import IndexOptions, IndexReport
+from lookalike.stores.interface import Entry, FileState, Image
 
 EMPTY = "no file in it; what the library has of it is kept (`lookalike remove` forgets it)"
 NOT_A_PICTURE = "not a picture"  # how the reason begins for files that nobody would call a picture
@@ -37,14 +37,16 @@ class Tally:
 
     @property
     def indexed(self) -> int:
-        return sum(self.counts[name] for name in ("new", "changed", "extended", "moved", "copied"))
+        return sum(
+            self.counts[name] for name in ("new", "changed", "added_vectors", "moved", "copied")
+        )
 
-    def added(self, removed: int, unfound: Sequence[tuple[str, str]]) -> Added:
+    def added(self, removed: int, unreadable: Sequence[tuple[str, str]]) -> IndexReport:
         counts = self.counts
-        return Added(
+        return IndexReport(
             new=counts["new"],
             changed=counts["changed"],
-            extended=counts["extended"],
+            added_vectors=counts["added_vectors"],
             moved=counts["moved"],
             copied=counts["copied"],
             unchanged=counts["unchanged"],
@@ -52,7 +54,7 @@ class Tally:
             failed=dict(self.failed),
             not_pictures=counts["not_pictures"],
             known_failures=counts["known_failures"],
-            unfound=tuple(unfound),
+            unreadable=tuple(unreadable),
         )
 
 
@@ -62,12 +64,12 @@ def failed_before(reason: str) -> str:
     return "not_pictures" if reason.startswith(NOT_A_PICTURE) else "known_failures"
 
 
-def unchanged(known: Known, found: Found) -> bool:
+def unchanged(known: FileState, found: Found) -> bool:
     """By size and date."""
     return (known.size, known.mtime_ns) == (found.size, found.mtime_ns)
 
 
-def settled(known: Known, found: Found, keys: frozenset[str], options: Indexing) -> bool:
+def settled(known: FileState, found: Found, keys: frozenset[str], options: IndexOptions) -> bool:
     """Whether a file needs no work: unchanged by size and date, with a vector in every space, or
     known to fail for what is in it."""
     if not unchanged(known, found):
@@ -77,8 +79,8 @@ def settled(known: Known, found: Found, keys: frozenset[str], options: Indexing)
     return not options.retry_failed and not is_elsewhere(known.outcome, known.reason)
 
 
-def kind(known: Known | None, entry: Entry) -> str:
+def kind(known: FileState | None, entry: Entry) -> str:
     """The counter of an indexed file: a known one with the same content got a further space."""
     if known is None:
         return "new"
-    return "extended" if known.hash == entry.hash else "changed"
+    return "added_vectors" if known.hash == entry.hash else "changed"

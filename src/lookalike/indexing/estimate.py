@@ -12,9 +12,9 @@ from lookalike.extractors.interface import Extractor, space_key
 from lookalike.images.walk import Found, find
 from lookalike.indexing.counters import settled
 from lookalike.indexing.fitting import reservoir
-from lookalike.indexing.report import Indexing, Promise
+from lookalike.indexing.report import IndexEstimate, IndexOptions
 from lookalike.indexing.sources import among, relatives, resolved
-from lookalike.stores.interface import View
+from lookalike.stores.interface import Snapshot
 from lookalike.workers.pool import Pool
 
 ROW_BYTES = 420  # of the catalogue per picture, measured on 100,000 rows (benchmarks/store.py)
@@ -24,13 +24,13 @@ class Survey:
     """Counts the files on their way by."""
 
     def __init__(
-        self, view: View | None, sources: Sequence[Path], skip: Path, options: Indexing
+        self, snapshot: Snapshot | None, sources: Sequence[Path], skip: Path, options: IndexOptions
     ) -> None:
         self._skip = [skip]
         self.files = 0
         self.to_index = 0
-        self._view = view
-        self._roots = view.roots() if view else []
+        self._view = snapshot
+        self._roots = snapshot.roots() if snapshot else []
         paths = [resolved(source) for source in sources]
         known = [among(path, self._roots) for path in paths]
         self._sources = [
@@ -61,21 +61,21 @@ class Survey:
         return False
 
 
-def promise(
-    view: View | None,
+def estimate(
+    snapshot: Snapshot | None,
     sources: Sequence[Path],
     extractors: Sequence[Extractor],
-    options: Indexing,
+    options: IndexOptions,
     *,
     skip: Path,
     sample: int,
-) -> Promise:
+) -> IndexEstimate:
     """Count the files, index a sample of those that need work without storing it, and multiply.
 
     `view` is None where there is no library yet. The time holds for files like the sample's and a
     machine as busy as now.
     """
-    survey = Survey(view, sources, skip, options)
+    survey = Survey(snapshot, sources, skip, options)
     paths = reservoir(survey.paths(frozenset(map(space_key, extractors))), sample)
     here = {space_key(e): e for e in extractors if e.place == "parent"}
     work = Extraction.of(extractors, limits=options.limits)
@@ -91,7 +91,7 @@ def promise(
     timed = clock[-1] - clock[warm]
     rate = (len(paths) - warm) / timed if paths else 0.0
     row = ROW_BYTES + sum(extractor.dim * 4 + 8 for extractor in extractors)
-    return Promise(
+    return IndexEstimate(
         files=survey.files,
         to_index=survey.to_index,
         sampled=len(paths),

@@ -12,7 +12,7 @@ from lookalike.extractors.interface import Extractor, FittedExtractor
 from lookalike.extractors.pca_extractor import Reduced
 from lookalike.images.pixel_spec import Pixels
 from lookalike.images.walk import find
-from lookalike.indexing.report import Indexing
+from lookalike.indexing.report import IndexOptions
 from lookalike.stores.interface import Space
 from lookalike.workers.pool import Pool
 
@@ -22,7 +22,7 @@ SAMPLE = (
 
 
 def ready(
-    extractor: Extractor, spaces: Sequence[Space], sources: Sequence[Path], options: Indexing
+    extractor: Extractor, spaces: Sequence[Space], sources: Sequence[Path], options: IndexOptions
 ) -> Extractor:
     """The extractor, fitted: with the arrays of its space if there is one, in use or still being built
     (a run that was interrupted goes on with it), else on a sample of the sources. Extractors that need
@@ -44,7 +44,7 @@ def ready(
 
 
 def pictures(
-    extractor: Extractor, sources: Sequence[Path], options: Indexing, size: int
+    extractor: Extractor, sources: Sequence[Path], options: IndexOptions, size: int
 ) -> Iterator[Pixels]:
     """Pixels of a sample of the pictures, the same for the same files."""
     found = find(sources, include=options.include, exclude=options.exclude)

@@ -27,11 +27,11 @@ from lookalike.indexing.counters import (
     unchanged,
 )
 from lookalike.indexing.extractor_thread import Inference
-from lookalike.indexing.report import Added, Indexing, Progress, ProgressCallback
+from lookalike.indexing.report import IndexOptions, IndexReport, Progress, ProgressCallback
 from lookalike.indexing.sidecars import Descriptions
 from lookalike.indexing.sources import Source, relatives
 from lookalike.indexing.unreadable import Unseen
-from lookalike.stores.interface import Entry, Known, Root, Writer
+from lookalike.stores.interface import Entry, FileState, Root, Writer
 from lookalike.workers.pool import Pool
 
 CHUNK = 500  # paths that are looked up in the catalogue together
@@ -52,7 +52,7 @@ class Pending:
     root: int
     path: str
     found: Found
-    known: Known | None
+    known: FileState | None
 
 
 class Run:
@@ -67,7 +67,7 @@ class Run:
         extractors: Sequence[Extractor],
         roots: Sequence[Root],
         skip: Path,
-        options: Indexing,
+        options: IndexOptions,
         progress: ProgressCallback | None,
     ) -> None:
         self._writer = writer
@@ -89,7 +89,7 @@ class Run:
         self._beside = Descriptions(writer.sidecars) if options.sidecars else None
         self.tally = Tally()
 
-    def go(self, sources: Sequence[Source]) -> Added:
+    def go(self, sources: Sequence[Source]) -> IndexReport:
         """Index the sources. When it is interrupted, what is finished is stored before it ends."""
         self._folders.update({source.root.id: source.root.path for source in sources})
         counting = threading.Event()
@@ -120,7 +120,7 @@ class Run:
         removed = sum(self._sweep(source) for source in sources)
         return self._with_sidecars(self.tally.added(removed, self._unseen.places))
 
-    def _with_sidecars(self, added: Added) -> Added:
+    def _with_sidecars(self, added: IndexReport) -> IndexReport:
         beside = self._beside
         if beside is None:
             return added
@@ -178,7 +178,7 @@ class Run:
                 for pending in self._unsettled(source.root, paths, chunk):
                     self._pending.append(pending)
                     yield Task(
-                        path=pending.found.path, twins=self._twins.hashes(pending.found.size)
+                        path=pending.found.path, same_content=self._twins.hashes(pending.found.size)
                     )
                 if self._beside and not self._pending:
                     self._beside.settle()

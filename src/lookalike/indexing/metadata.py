@@ -14,7 +14,7 @@ from typing import Any, TextIO, TypeAlias
 
 from lookalike.errors import UsageError
 from lookalike.indexing.sidecars import refuse_constant
-from lookalike.stores.interface import Root, Store, View, Writer
+from lookalike.stores.interface import Root, Snapshot, Store, Writer
 
 CHUNK = 900  # rows a transaction
 
@@ -108,23 +108,25 @@ def _objects(file: Path) -> Iterator[Row]:
 def describe(store: Store, writer: Writer, table: Path) -> tuple[int, int, str]:
     """Give pictures the metadata of a table; how many got some, how many rows name no picture, and what
     the first of these names."""
-    described = undescribed = 0
+    described = unmatched_rows = 0
     example = ""
     rows = read_table(table)
     folder = table.absolute().parent
     while chunk := list(islice(rows, CHUNK)):
-        with store.view() as view:
-            found = locate(view, view.roots(), folder, [path for path, _ in chunk])
+        with store.snapshot() as snapshot:
+            found = locate(snapshot, snapshot.roots(), folder, [path for path, _ in chunk])
         metadata = {found[path]: cells for path, cells in chunk if path in found}
         writer.set_metadata(metadata)
         described += len(metadata)
         missing = [path for path, _ in chunk if path not in found]
-        undescribed += len(missing)
+        unmatched_rows += len(missing)
         example = example or next(iter(missing), "")
-    return described, undescribed, example
+    return described, unmatched_rows, example
 
 
-def locate(view: View, roots: Sequence[Root], folder: Path, paths: Sequence[str]) -> dict[str, int]:
+def locate(
+    snapshot: Snapshot, roots: Sequence[Root], folder: Path, paths: Sequence[str]
+) -> dict[str, int]:
     """Ids of the pictures that rows mean: paths relative to the table's folder, then to a root."""
     found: dict[str, int] = {}
     for base in (folder, *(root.path for root in roots)):
@@ -135,7 +137,7 @@ def locate(view: View, roots: Sequence[Root], folder: Path, paths: Sequence[str]
                     place = relative(os.path.normpath(base / path), root.path)
                     if place is not None:
                         below[path] = place
-            known = view.known(root.id, list(set(below.values())))
+            known = snapshot.known(root.id, list(set(below.values())))
             found |= {path: known[place].id for path, place in below.items() if place in known}
     return found
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import ImageError, Outcome
 from lookalike.images.reading import read
-from lookalike.stores.interface import Entry, Known, Root, Store, Writer
+from lookalike.stores.interface import Entry, FileState, Root, Store, Writer
 from lookalike.stores.records import IMPORTED
 
 MOST_NAME = 4096
@@ -42,22 +42,24 @@ class Places:
     """Where images lie: below a root if their file is there, else among those without one."""
 
     def __init__(
-        self, store: Store, writer: Writer, folder: Path | None, name: str, *, fenced: bool
+        self, store: Store, writer: Writer, folder: Path | None, name: str, *, untrusted_paths: bool
     ) -> None:
         self._writer = writer
         self._folder = folder
         self._name = name
-        self._fenced = fenced
+        self._fenced = untrusted_paths
         self._home = store.folder.parent
-        with store.view() as view:
-            self._roots = [root for root in view.roots() if root.path != store.folder / IMPORTED]
+        with store.snapshot() as snapshot:
+            self._roots = [
+                root for root in snapshot.roots() if root.path != store.folder / IMPORTED
+            ]
         self._nowhere = writer.add_root(store.folder / IMPORTED)
 
     def entries(
         self, names: Sequence[str | None], vectors: NDArray[np.float32], start: int, key: str
     ) -> list[Entry]:
         places = [self._place(name, start + number) for number, name in enumerate(names)]
-        known: dict[tuple[int, str], Known] = {}
+        known: dict[tuple[int, str], FileState] = {}
         for id_ in {root.id for root, _, _ in places}:
             paths = [path for root, path, _ in places if root.id == id_]
             known |= {(id_, path): found for path, found in self._writer.known(id_, paths).items()}

@@ -12,7 +12,7 @@ from lookalike.images.pixel_spec import Limits
 
 
 @dataclass(frozen=True, slots=True)
-class Indexing:
+class IndexOptions:
     """How to index.
 
     include, exclude  globs on the path below the source; without `include`, every file is looked at
@@ -58,10 +58,10 @@ ProgressCallback: TypeAlias = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Added:
+class IndexReport:
     """What a run did. Every file found is counted exactly once.
 
-    extended        unchanged pictures that got vectors of a further space
+    added_vectors        unchanged pictures that got vectors of a further space
     failed          pictures that this run could not index, by outcome
     not_pictures    files that are no pictures, neither by name nor by content (outcome `unsupported`)
     known_failures  unchanged files that had failed before and were not tried again
@@ -74,7 +74,7 @@ class Added:
 
     new: int = 0
     changed: int = 0
-    extended: int = 0
+    added_vectors: int = 0
     moved: int = 0
     copied: int = 0
     unchanged: int = 0
@@ -82,9 +82,9 @@ class Added:
     failed: Mapping[Outcome, int] = field(default_factory=dict)
     not_pictures: int = 0
     known_failures: int = 0
-    unfound: tuple[tuple[str, str], ...] = ()
+    unreadable: tuple[tuple[str, str], ...] = ()
     described: int = 0
-    undescribed: int = 0
+    unmatched_rows: int = 0
     undescribed_example: str = ""
     sidecars: int = 0
     broken_sidecars: int = 0
@@ -95,7 +95,7 @@ class Added:
     @property
     def indexed(self) -> int:
         """Pictures whose vectors this run made or took over."""
-        return self.new + self.changed + self.extended + self.moved + self.copied
+        return self.new + self.changed + self.added_vectors + self.moved + self.copied
 
     @property
     def failures(self) -> int:
@@ -104,7 +104,7 @@ class Added:
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
+class IndexEstimate:
     """What indexing would cost, from a timed sample (`index --dry-run`); nothing is written.
 
     files              files found below the sources

@@ -40,9 +40,9 @@ def space_of(extractor: Extractor) -> Space:
 
 def promote(store: Store, writer: Writer, extractors: Sequence[Extractor]) -> None:
     """A new revision takes over once every indexed picture has a vector of it."""
-    with store.view() as view:
-        images = view.counts().get(Outcome.INDEXED, 0)
-        spaces = {space.key: space for space in view.spaces()}
+    with store.snapshot() as snapshot:
+        images = snapshot.counts().get(Outcome.INDEXED, 0)
+        spaces = {space.key: space for space in snapshot.spaces()}
     for key in map(space_key, extractors):
         if not spaces[key].current and spaces[key].count >= images:
             writer.promote(key)

@@ -16,7 +16,7 @@ import numpy as np
 from lookalike.ann.faiss_index import Progress, quiet
 from lookalike.errors import MissingExtra, UsageError
 from lookalike.files import settled
-from lookalike.stores.interface import Ids, Space, Store, View
+from lookalike.stores.interface import Ids, Snapshot, Space, Store
 
 BATCH_BYTES = 16 << 20
 """Of vectors that are written at a time."""
@@ -42,7 +42,7 @@ class Outline:
     state: str
 
 
-def take_out(
+def export_vectors(
     store: Store,
     by: str,
     file: Path,
@@ -59,18 +59,18 @@ def take_out(
 
     `UsageError`; `MissingExtra` for Parquet without pyarrow.
     """
-    with store.view() as view:
-        space, ids = _chosen(view, by, where)
+    with store.snapshot() as snapshot:
+        space, ids = _chosen(snapshot, by, where)
         write = _write_parquet if file.suffix.lower() == ".parquet" else _write_npy
         with settled(file) as out:
-            write(view, space, ids, out, progress)
+            write(snapshot, space, ids, out, progress)
         if paths is not None:
             with settled(paths) as out:
-                _write_paths(view, space, ids, out, quiet)
+                _write_paths(snapshot, space, ids, out, quiet)
     return len(ids)
 
 
-def pour_out(
+def stream_vectors(
     store: Store,
     by: str,
     out: BinaryIO,
@@ -82,17 +82,17 @@ def pour_out(
 ) -> int:
     """The same into a stream, which need not be one that can seek: "npy", "parquet", or "paths", the path
     of each row in a line. `begin` is called before the first byte. `OSError` as the stream raises it."""
-    with store.view() as view:
-        space, ids = _chosen(view, by, where)
+    with store.snapshot() as snapshot:
+        space, ids = _chosen(snapshot, by, where)
         if form == "npy" and not len(ids):
             raise UsageError("there are no vectors to export")
         if begin is not None:
             header = len(npy_header(len(ids), space.width))
             whole = header + 4 * len(ids) * space.width if form == "npy" else None
-            said = repr((view.version, space.key, where))
+            said = repr((snapshot.version, space.key, where))
             begin(Outline(len(ids), whole, hashlib.sha256(said.encode()).hexdigest()[:32]))
         write = {"npy": _write_npy, "parquet": _write_parquet, "paths": _write_paths}[form]
-        write(view, space, ids, out, progress)
+        write(snapshot, space, ids, out, progress)
     return len(ids)
 
 
@@ -104,16 +104,16 @@ def npy_header(rows: int, width: int) -> bytes:
     return header.getvalue()
 
 
-def _chosen(view: View, by: str, where: str | None) -> tuple[Space, Ids]:
+def _chosen(snapshot: Snapshot, by: str, where: str | None) -> tuple[Space, Ids]:
     """The space, and the ids of its images that fulfil the filter, rising."""
-    spaces = {space.name: space for space in view.spaces() if space.current}
+    spaces = {space.name: space for space in snapshot.spaces() if space.current}
     if by not in spaces:
         known = ", ".join(spaces) or "none yet"
         raise UsageError(f"this library has no {by} vectors; it has: {known}")
     space = spaces[by]
-    ids = view.sample(space.key, max(space.count, 1))
+    ids = snapshot.sample(space.key, max(space.count, 1))
     if where is not None:
-        ids = ids[np.isin(ids, view.select(where))]
+        ids = ids[np.isin(ids, snapshot.select(where))]
     return space, ids
 
 
@@ -124,15 +124,19 @@ def _batches(space: Space, ids: Ids, progress: Progress) -> Iterator[Ids]:
         progress("export", min(start + step, len(ids)), len(ids))
 
 
-def _write_npy(view: View, space: Space, ids: Ids, out: BinaryIO, progress: Progress) -> None:
+def _write_npy(
+    snapshot: Snapshot, space: Space, ids: Ids, out: BinaryIO, progress: Progress
+) -> None:
     if not len(ids):
         raise UsageError("there are no vectors to export")
     out.write(npy_header(len(ids), space.width))
     for some in _batches(space, ids, progress):
-        out.write(np.ascontiguousarray(view.vectors(space.key, some), "<f4").data)
+        out.write(np.ascontiguousarray(snapshot.vectors(space.key, some), "<f4").data)
 
 
-def _write_parquet(view: View, space: Space, ids: Ids, out: BinaryIO, progress: Progress) -> None:
+def _write_parquet(
+    snapshot: Snapshot, space: Space, ids: Ids, out: BinaryIO, progress: Progress
+) -> None:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -148,8 +152,8 @@ def _write_parquet(view: View, space: Space, ids: Ids, out: BinaryIO, progress: 
     )
     with pq.ParquetWriter(pa.PythonFile(Counting(out), "w"), schema) as writer:
         for some in _batches(space, ids, progress):
-            images = view.images(some.tolist())
-            vectors = view.vectors(space.key, some)
+            images = snapshot.images(some.tolist())
+            vectors = snapshot.vectors(space.key, some)
             table = pa.table(
                 {
                     "id": some,
@@ -193,10 +197,12 @@ def _text(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-def _write_paths(view: View, space: Space, ids: Ids, out: BinaryIO, progress: Progress) -> None:
+def _write_paths(
+    snapshot: Snapshot, space: Space, ids: Ids, out: BinaryIO, progress: Progress
+) -> None:
     for start in range(0, len(ids), MOST_ROWS):
         some = ids[start : start + MOST_ROWS].tolist()
-        images = view.images(some)
+        images = snapshot.images(some)
         for id_ in some:
             if "\n" in images[id_].path:
                 raise UsageError(f"image {id_} has a line break in its path: export to .parquet")

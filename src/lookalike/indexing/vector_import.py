@@ -15,7 +15,7 @@ from lookalike.ann.faiss_index import Progress, quiet
 from lookalike.errors import UsageError
 from lookalike.indexing.metadata import describe
 from lookalike.indexing.path_mapping import Places, strays
-from lookalike.stores.interface import Space, Store, View
+from lookalike.stores.interface import Snapshot, Space, Store
 from lookalike.stores.records import IMPORTED, DType
 from lookalike.vectors.pca import learn_projection, refuse_more, sample_size
 from lookalike.vectors.similarity import Similarity
@@ -44,10 +44,10 @@ class Imported:
     images: int
     files: int
     described: int = 0
-    undescribed: int = 0
+    unmatched_rows: int = 0
 
 
-def bring_in(
+def import_vectors(
     store: Store,
     file: Path,
     name: str,
@@ -57,7 +57,7 @@ def bring_in(
     similarity: Similarity = "cosine",
     dtype: DType = "f32",
     pca: int | None = None,
-    fenced: bool = False,
+    untrusted_paths: bool = False,
     progress: Progress = quiet,
 ) -> Imported:
     """Put the rows of an NPY file (n, dim) into the space of that name, which is made if there is none.
@@ -74,14 +74,14 @@ def bring_in(
     stored. `UsageError` of one line for what cannot be taken.
     """
     rows = open_rows(file)
-    names = names_of(paths, len(rows), fenced=fenced)
+    names = names_of(paths, len(rows), untrusted_paths=untrusted_paths)
     refuse_odd_numbers(rows, file, progress)
     with store.writer() as writer:
-        with store.view() as view:
-            space = _space(view, name, rows, similarity, dtype, file, pca)
+        with store.snapshot() as snapshot:
+            space = _space(snapshot, name, rows, similarity, dtype, file, pca)
         writer.add_space(space)
-        folder = None if fenced or paths is None else paths.absolute().parent
-        places = Places(store, writer, folder, name, fenced=fenced)
+        folder = None if untrusted_paths or paths is None else paths.absolute().parent
+        places = Places(store, writer, folder, name, untrusted_paths=untrusted_paths)
         projection = space.projection
         done = files = 0
         for start, block in _blocks(rows):
@@ -93,10 +93,10 @@ def bring_in(
             files += sum(entry.size > 0 for entry in entries)
             done += len(entries)
             progress("import", done, len(rows))
-        described, undescribed, _ = describe(store, writer, metadata) if metadata else (0, 0, "")
-    with store.view() as view:  # as it is now, with what came in
-        space = next(one for one in view.spaces() if one.key == space.key)
-    return Imported(space, done, files, described, undescribed)
+        described, unmatched_rows, _ = describe(store, writer, metadata) if metadata else (0, 0, "")
+    with store.snapshot() as snapshot:  # as it is now, with what came in
+        space = next(one for one in snapshot.spaces() if one.key == space.key)
+    return Imported(space, done, files, described, unmatched_rows)
 
 
 def open_rows(file: Path) -> NDArray[Any]:
@@ -140,7 +140,9 @@ def refuse_odd_numbers(rows: NDArray[Any], file: Path, progress: Progress = quie
         progress("check", start + len(block), len(rows))
 
 
-def names_of(paths: Path | None, count: int, *, fenced: bool = False) -> Iterator[str | None]:
+def names_of(
+    paths: Path | None, count: int, *, untrusted_paths: bool = False
+) -> Iterator[str | None]:
     """A name a row; None for those that have none. Read twice, so that a missing line is told before
     anything is stored, and no list of ten million is held."""
     if paths is None:
@@ -151,7 +153,7 @@ def names_of(paths: Path | None, count: int, *, fenced: bool = False) -> Iterato
             for number, line in enumerate(lines, start=1):
                 if not line.strip():
                     raise UsageError(f"{paths}, line {number}: is empty; every row needs a path")
-                if fenced and strays(line.rstrip("\r\n")):
+                if untrusted_paths and strays(line.rstrip("\r\n")):
                     raise UsageError(
                         f"{paths}, line {number}: write the path below the library's folder"
                     )
@@ -172,7 +174,7 @@ def _lines(paths: Path) -> Iterator[str]:
 
 
 def _space(
-    view: View,
+    snapshot: Snapshot,
     name: str,
     rows: NDArray[Any],
     similarity: Similarity,
@@ -184,7 +186,7 @@ def _space(
     if not name.strip() or "@" in name:
         raise UsageError(f"a name for vectors has letters and no @: {name!r} is none")
     dim = rows.shape[1]
-    for space in view.spaces():
+    for space in snapshot.spaces():
         if space.name == name and space.current:
             _refuse_other_pca(space, pca)
             expected = space.projection.whole if space.projection else space.dim

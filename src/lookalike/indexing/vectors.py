@@ -8,20 +8,20 @@ from typing import BinaryIO
 
 from lookalike.ann.faiss_index import Progress, quiet
 from lookalike.indexing.ann import Ann
-from lookalike.indexing.vector_export import Form, Outline, pour_out, take_out
-from lookalike.indexing.vector_import import Imported, bring_in
+from lookalike.indexing.vector_export import Form, Outline, export_vectors, stream_vectors
+from lookalike.indexing.vector_import import Imported, import_vectors
 from lookalike.stores.interface import Store
 from lookalike.stores.records import DType
 from lookalike.vectors.similarity import Similarity
 
 
 class Vectors:
-    """See `importing.bring_in` and `exporting.take_out`."""
+    """See `importing.import_vectors` and `exporting.export_vectors`."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def bring_in(
+    def import_vectors(
         self,
         file: Path,
         name: str,
@@ -32,12 +32,12 @@ class Vectors:
         dtype: DType = "f32",
         ann: bool = True,
         pca: int | None = None,
-        fenced: bool = False,
+        untrusted_paths: bool = False,
         progress: Progress = quiet,
     ) -> Imported:
         """Put the rows of an NPY file into the space of that name; `ann`: build an index where the
         space is large enough for one."""
-        imported = bring_in(
+        imported = import_vectors(
             self._store,
             file,
             name,
@@ -46,14 +46,14 @@ class Vectors:
             similarity=similarity,
             dtype=dtype,
             pca=pca,
-            fenced=fenced,
+            untrusted_paths=untrusted_paths,
             progress=progress,
         )
         if ann:
-            Ann(self._store).keep_up(progress=progress)
+            Ann(self._store).build_due(progress=progress)
         return imported
 
-    def take_out(
+    def export_vectors(
         self,
         by: str,
         file: Path,
@@ -63,9 +63,9 @@ class Vectors:
         progress: Progress = quiet,
     ) -> int:
         """Write the vectors of a space to an NPY or a Parquet file; how many."""
-        return take_out(self._store, by, file, paths=paths, where=where, progress=progress)
+        return export_vectors(self._store, by, file, paths=paths, where=where, progress=progress)
 
-    def pour_out(
+    def stream_vectors(
         self,
         by: str,
         out: BinaryIO,
@@ -76,4 +76,6 @@ class Vectors:
         progress: Progress = quiet,
     ) -> int:
         """The same into a stream: a pipe, an upload; or the paths of the rows."""
-        return pour_out(self._store, by, out, form, where=where, begin=begin, progress=progress)
+        return stream_vectors(
+            self._store, by, out, form, where=where, begin=begin, progress=progress
+        )

@@ -19,7 +19,7 @@ from lookalike.extractors.trained import trainable
 from lookalike.indexing.report import ProgressCallback
 from lookalike.metric_learning.linear_metric import Codes, Learnt, Material, Split, curves, learn
 from lookalike.models.trained import write_trained
-from lookalike.stores.interface import Space, View
+from lookalike.stores.interface import Snapshot, Space
 from lookalike.stores.local.locate import find_library
 
 
@@ -55,13 +55,13 @@ def train(folder: Path, wish: Wish, *, progress: ProgressCallback | None = None)
         check(named, folder)
     with ExitStack() as stack:
         there = _with_vectors(stack, folder, base, progress)
-        view = stack.enter_context(there.library.view())
-        space = _space(view, base)
+        snapshot = stack.enter_context(there.library.snapshot())
+        space = _space(snapshot, base)
         assert space is not None
-        pictures, _ = collect(view, [space], folder=there.within)
-        labels = _codes(view, pictures, wish.labels, folder)
-        apart = None if wish.apart is None else _codes(view, pictures, wish.apart, folder)
-        vectors = view.vectors(space.key, pictures.ids)
+        pictures, _ = collect(snapshot, [space], folder=there.within)
+        labels = _codes(snapshot, pictures, wish.labels, folder)
+        apart = None if wish.apart is None else _codes(snapshot, pictures, wish.apart, folder)
+        vectors = snapshot.vectors(space.key, pictures.ids)
     known = labels >= 0
     if apart is not None:
         # What belongs to nothing stands by itself.
@@ -110,21 +110,21 @@ def _with_vectors(
     """The folder's library where it has these vectors, else a temporary one."""
     if find_library(folder) is not None:
         there = stack.enter_context(opened(folder))
-        with there.library.view() as view:
-            if _space(view, base) is not None:
+        with there.library.snapshot() as snapshot:
+            if _space(snapshot, base) is not None:
                 return there
     return stack.enter_context(opened(folder, extractors=[base.name], progress=progress))
 
 
-def _space(view: View, base: Extractor) -> Space | None:
+def _space(snapshot: Snapshot, base: Extractor) -> Space | None:
     wanted = (base.name, base.revision)
-    spaces = (s for s in view.spaces() if s.current and s.count and s.boxes is None)
+    spaces = (s for s in snapshot.spaces() if s.current and s.count and s.boxes is None)
     return next((space for space in spaces if (space.name, space.revision) == wanted), None)
 
 
-def _codes(view: View, pictures: Collection, labels: str, folder: Path) -> Codes:
+def _codes(snapshot: Snapshot, pictures: Collection, labels: str, folder: Path) -> Codes:
     """A number for the label of every picture, -1 where it has none."""
-    found = truth(labels, pictures, folder=folder, view=view)
+    found = truth(labels, pictures, folder=folder, snapshot=snapshot)
     if found.judged is not None:
         raise UsageError(f"{labels} holds judgements: training needs labels (folders, FILE.csv)")
     made = np.full(len(pictures), -1, np.int64)

@@ -15,7 +15,7 @@ from lookalike.extractors.keypoints import NEEDS, Detector, Keypoints, detect
 from lookalike.extractors.verification import Match, rerank
 from lookalike.images.pixel_spec import Limits, Needs
 from lookalike.query import Query, Term
-from lookalike.stores.interface import Image, View
+from lookalike.stores.interface import Image, Snapshot
 from lookalike.workers.pool import Pool
 
 CANDIDATES = 50
@@ -43,7 +43,7 @@ def nothing(task: Task, outcome: Outcome, reason: str) -> None:
 
 
 def verified(
-    view: View, query: Query, order: Sequence[int], limits: Limits
+    snapshot: Snapshot, query: Query, order: Sequence[int], limits: Limits
 ) -> tuple[list[int], dict[int, Match]]:
     """The order with those images first that show what the question's first picture shows, by the
     number of keypoints that agree, and their matches; the others follow as they came. Only the best
@@ -53,7 +53,7 @@ def verified(
     if term is None:
         raise UsageError("to verify, the question needs a picture")
     looked = list(order[:CANDIDATES])
-    files = paths(view, [*looked, *([term.image] if term.image is not None else [])])
+    files = paths(snapshot, [*looked, *([term.image] if term.image is not None else [])])
     turns = (1, 2) if query.any_orientation else (1,)
     tasks = [asked(term, files, turn) for turn in turns]
     tasks += [Task(path=os.fspath(files[id])) for id in looked]
@@ -74,9 +74,9 @@ def verified(
     return [*first, *(id for id in order if id not in matches)], matches
 
 
-def paths(view: View, ids: Sequence[int]) -> Mapping[int, Path]:
-    folders = {root.id: root.path for root in view.roots()}
-    images: Mapping[int, Image] = view.images(ids)
+def paths(snapshot: Snapshot, ids: Sequence[int]) -> Mapping[int, Path]:
+    folders = {root.id: root.path for root in snapshot.roots()}
+    images: Mapping[int, Image] = snapshot.images(ids)
     return {id: folders[image.root] / image.path for id, image in images.items()}
 
 

@@ -20,7 +20,7 @@ from lookalike.search.plan import Draft, Shared, asked_spaces, draft
 from lookalike.search.relevance import Backgrounds, at_least, collapsed, judged
 from lookalike.search.retrieve import Ranking, completed, fused, probe
 from lookalike.search.terms import ORIENTATIONS, sought
-from lookalike.stores.interface import Shown, Space, View
+from lookalike.stores.interface import HitFields, Snapshot, Space
 from lookalike.vectors.calibration import RELEVANCES, Relevance
 from lookalike.vectors.fusion import rescaled
 from lookalike.vectors.mmr import maximal_marginal_relevance
@@ -44,7 +44,7 @@ class Choice:
 
 
 def answer(
-    view: View, askers: Askers, queries: Sequence[Query], *, tolerant: bool = False
+    snapshot: Snapshot, askers: Askers, queries: Sequence[Query], *, tolerant: bool = False
 ) -> list[Hits]:
     """The hits of every question, in order. Probes that ask the same space in the same way share one
     matrix product.
@@ -53,30 +53,30 @@ def answer(
               the batch
     """
     with uncollected(len(queries)):
-        return _answered(view, askers, queries, tolerant=tolerant)
+        return _answered(snapshot, askers, queries, tolerant=tolerant)
 
 
 def _answered(
-    view: View, askers: Askers, queries: Sequence[Query], *, tolerant: bool
+    snapshot: Snapshot, askers: Askers, queries: Sequence[Query], *, tolerant: bool
 ) -> list[Hits]:
     started = time.perf_counter()
-    shared = Shared(view)
-    with ahead(view, askers, shared, queries):
-        drafts = [drafted(view, askers, shared, query, tolerant=tolerant) for query in queries]
+    shared = Shared(snapshot)
+    with ahead(snapshot, askers, shared, queries):
+        drafts = [drafted(snapshot, askers, shared, query, tolerant=tolerant) for query in queries]
     extracted = time.perf_counter()
     ready = [d for d in drafts if isinstance(d, Draft)]
-    rankings = probe(view, ready)
-    backgrounds = Backgrounds(view)
+    rankings = probe(snapshot, ready)
+    backgrounds = Backgrounds(snapshot)
     backgrounds.look(p for d in ready for p in d.probes)
-    chosen = [choose(view, backgrounds, d, r) for d, r in zip(ready, rankings, strict=True)]
-    chosen = [verify(view, choice, askers.limits) for choice in chosen]
+    chosen = [choose(snapshot, backgrounds, d, r) for d, r in zip(ready, rankings, strict=True)]
+    chosen = [verify(snapshot, choice, askers.limits) for choice in chosen]
     wanted = {id for choice in chosen for id in choice.order}
-    shown = view.shown(wanted)
+    shown = snapshot.shown(wanted)
     if len(shown) < len(wanted):
         raise LibraryDamaged(
             "the library's files name pictures that it does not know: `lookalike index` mends them"
         )
-    folders = {root.id: root.path for root in view.roots()}
+    folders = {root.id: root.path for root in snapshot.roots()}
     found = iter([found_by(choice, shown, folders) for choice in chosen])
     choices = iter(chosen)
     ended = time.perf_counter()
@@ -93,7 +93,9 @@ def _answered(
 
 
 @contextmanager
-def ahead(view: View, askers: Askers, shared: Shared, queries: Sequence[Query]) -> Iterator[None]:
+def ahead(
+    snapshot: Snapshot, askers: Askers, shared: Shared, queries: Sequence[Query]
+) -> Iterator[None]:
     """Reads the pictures of a batch on all cores, and the stored vectors that it asks with, before its
     questions are drafted one by one."""
     spaces: dict[str, Space] = {}
@@ -108,7 +110,7 @@ def ahead(view: View, askers: Askers, shared: Shared, queries: Sequence[Query]) 
                     if term.image is not None:
                         images.setdefault(space.key, []).append(term.image)
                     elif isinstance(term.picture, Path | bytes):
-                        found = sought(view, shared.stored, space, term, any_orientation=turned)
+                        found = sought(snapshot, shared.stored, space, term, any_orientation=turned)
                         if isinstance(found, Work):
                             work.setdefault(space.key, []).append(found)
         except UsageError:  # said when the question is drafted
@@ -126,11 +128,11 @@ def ahead(view: View, askers: Askers, shared: Shared, queries: Sequence[Query]) 
 
 
 def drafted(
-    view: View, askers: Askers, shared: Shared, query: Query, *, tolerant: bool
+    snapshot: Snapshot, askers: Askers, shared: Shared, query: Query, *, tolerant: bool
 ) -> Draft | str:
     """A draft, or why there is none."""
     try:
-        return draft(view, askers, shared, query)
+        return draft(snapshot, askers, shared, query)
     except UsageError as error:
         if not tolerant:
             raise
@@ -142,12 +144,12 @@ def refusal(reason: str, seconds: Mapping[str, float]) -> Hits:
 
 
 def choose(
-    view: View, backgrounds: Backgrounds, draft: Draft, rankings: Sequence[Ranking]
+    snapshot: Snapshot, backgrounds: Backgrounds, draft: Draft, rankings: Sequence[Ranking]
 ) -> Choice:
     """Rankings as one: fused, cut at `min_relevance`, without near-copies, spread, cut to k."""
     query = draft.query
     if len(rankings) > 1:
-        rankings = completed(view, rankings)
+        rankings = completed(snapshot, rankings)
         scores = fused(rankings, query.fusion)
     else:
         scores = rankings[0].scores
@@ -160,33 +162,33 @@ def choose(
     copies: dict[int, int] = {}
     if query.collapse:
         first = draft.probes[0] if draft.probes else None
-        order, copies = collapsed(view, backgrounds, first, order, view.images(order))
+        order, copies = collapsed(snapshot, backgrounds, first, order, snapshot.images(order))
     if query.diverse:
-        order = spread(view, draft, order, scores)
+        order = spread(snapshot, draft, order, scores)
     if not query.verify:
         order = order[: query.k]
     return Choice(draft, rankings, order, scores, relevance, best, copies)
 
 
-def verify(view: View, choice: Choice, limits: Limits) -> Choice:
+def verify(snapshot: Snapshot, choice: Choice, limits: Limits) -> Choice:
     """The choice verified by geometry, where the question asks for it."""
     query = choice.draft.query
     if not query.verify:
         return choice
     from lookalike.search.geometric_rerank import verified  # it imports OpenCV
 
-    order, matches = verified(view, query, choice.order, limits)
+    order, matches = verified(snapshot, query, choice.order, limits)
     return replace(choice, order=order[: query.k], matches=matches)
 
 
 def spread(
-    view: View, draft: Draft, order: Sequence[int], scores: Mapping[int, float]
+    snapshot: Snapshot, draft: Draft, order: Sequence[int], scores: Mapping[int, float]
 ) -> list[int]:
     """The order by maximal marginal relevance, in the first space that was asked."""
     if not draft.probes or not order:
         return list(order)
     probe = draft.probes[0]
-    vectors = np.nan_to_num(view.vectors(probe.space.key, np.array(order, np.int64)))
+    vectors = np.nan_to_num(snapshot.vectors(probe.space.key, np.array(order, np.int64)))
     # A cosine is on the scale on which likeness is measured; everything else is brought to it.
     cosine = probe.similarity == "cosine" and len(draft.probes) == 1 and not draft.words
     scale = scores if cosine else rescaled({id: scores[id] for id in order})
@@ -198,7 +200,7 @@ def spread(
 
 
 def found_by(
-    choice: Choice, shown: Mapping[int, Shown], folders: Mapping[int, Path]
+    choice: Choice, shown: Mapping[int, HitFields], folders: Mapping[int, Path]
 ) -> tuple[Hit, ...]:
     """The images that were chosen, as hits."""
     rankings = choice.rankings

@@ -14,7 +14,7 @@ from lookalike.query import Query, Term
 from lookalike.search.encode import Askers
 from lookalike.search.stored_vectors import Stored
 from lookalike.search.terms import ORIENTATIONS, term_vectors
-from lookalike.stores.interface import Ids, Space, View
+from lookalike.stores.interface import Ids, Snapshot, Space
 from lookalike.vectors.similarity import Similarity, normalise
 
 CANDIDATES, FEWEST_CANDIDATES = 5, 200
@@ -60,10 +60,10 @@ class Shared:
     """What the questions of a batch share, looked up once: the library's spaces, the images that each
     filter lets through, and the vectors of those that are asked with."""
 
-    def __init__(self, view: View) -> None:
-        self._view = view
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._view = snapshot
         self._found: dict[str, Ids] = {}
-        self.stored = Stored(view)
+        self.stored = Stored(snapshot)
 
     @cached_property
     def spaces(self) -> Sequence[Space]:
@@ -83,7 +83,7 @@ class Shared:
         return self._found[where]
 
 
-def draft(view: View, askers: Askers, shared: Shared, query: Query) -> Draft:
+def draft(snapshot: Snapshot, askers: Askers, shared: Shared, query: Query) -> Draft:
     """Make a question ready; `UsageError` where it cannot be answered."""
     spaces = shared.spaces
     asked = asked_spaces(spaces, query)
@@ -94,7 +94,7 @@ def draft(view: View, askers: Askers, shared: Shared, query: Query) -> Draft:
         Probe(
             space,
             picture_probe(
-                view, askers, shared.stored, space, pictures, turned=query.any_orientation
+                snapshot, askers, shared.stored, space, pictures, turned=query.any_orientation
             ),
             query.similarity or space.similarity,
             of_pictures / len(asked),
@@ -105,8 +105,10 @@ def draft(view: View, askers: Askers, shared: Shared, query: Query) -> Draft:
     if query.learn:
         from lookalike.feedback.relevance_feedback import learned
 
-        probes = [replace(p, vectors=learned(view, p.space, pictures, p.vectors)) for p in probes]
-    reader = reading_space(view, askers, asked, spaces) if words else None
+        probes = [
+            replace(p, vectors=learned(snapshot, p.space, pictures, p.vectors)) for p in probes
+        ]
+    reader = reading_space(snapshot, askers, asked, spaces) if words else None
     if reader is not None:
         vectors = text_vector(askers, reader, words)
         similarity = query.similarity or reader.similarity
@@ -140,13 +142,13 @@ def shares(alpha: float, pictures: Sequence[Term], words: Sequence[Term]) -> tup
 
 
 def reading_space(
-    view: View, askers: Askers, asked: Sequence[Space], spaces: Sequence[Space]
+    snapshot: Snapshot, askers: Askers, asked: Sequence[Space], spaces: Sequence[Space]
 ) -> Space | None:
     """The space that words are looked up in: one that was asked for if it understands them, else
     another; None: the captions."""
     others = [space for space in spaces if space not in asked]
     reader = next((space for space in (*asked, *others) if askers.reads(space)), None)
-    if reader is None and not view.has_captions():
+    if reader is None and not snapshot.has_captions():
         raise UsageError(
             "this library has neither captions nor a space that understands words: give captions "
             "with `lookalike index --metadata FILE.csv`, or index with `--with clip`"
@@ -172,12 +174,19 @@ def asked_spaces(spaces: Sequence[Space], query: Query) -> list[Space]:
 
 
 def picture_probe(
-    view: View, askers: Askers, stored: Stored, space: Space, terms: Sequence[Term], *, turned: bool
+    snapshot: Snapshot,
+    askers: Askers,
+    stored: Stored,
+    space: Space,
+    terms: Sequence[Term],
+    *,
+    turned: bool,
 ) -> NDArray[np.float32]:
     """(n, dim): Σ weight · vector / Σ |weight| of `addable` vectors. One row an orientation that is tried:
     eight if `turned`."""
     made = [
-        term_vectors(view, stored, askers, space, term, any_orientation=turned) for term in terms
+        term_vectors(snapshot, stored, askers, space, term, any_orientation=turned)
+        for term in terms
     ]
     if len(made) == 1 and terms[0].weight == 1:
         return made[0]

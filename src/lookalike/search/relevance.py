@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lookalike.search.plan import Probe
 from lookalike.search.retrieve import Ranking
-from lookalike.stores.interface import Ids, Image, View
+from lookalike.stores.interface import Ids, Image, Snapshot
 from lookalike.vectors.blocks import Floats
 from lookalike.vectors.calibration import RELEVANCES, Background, Relevance
 from lookalike.vectors.similarity import similarity_matrix
@@ -22,8 +22,8 @@ SAMPLE = 500
 class Backgrounds:
     """What the probes of one batch are judged against; the sample of a space is read once."""
 
-    def __init__(self, view: View) -> None:
-        self._view = view
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._view = snapshot
         self._samples: dict[str, tuple[Ids, Floats]] = {}
         self._found: dict[int, Background | None] = {}
 
@@ -92,7 +92,7 @@ def at_least(relevance: Relevance | None, lowest: Relevance) -> bool:
 
 
 def collapsed(
-    view: View,
+    snapshot: Snapshot,
     backgrounds: Backgrounds,
     probe: Probe | None,
     order: Sequence[int],
@@ -103,7 +103,9 @@ def collapsed(
     Near-copies are the same content (by hash) or, in the space of the probe, as alike as re-saved
     pictures are.
     """
-    alike = likeness(view, backgrounds, probe, order) if probe else np.eye(len(order), dtype=bool)
+    alike = (
+        likeness(snapshot, backgrounds, probe, order) if probe else np.eye(len(order), dtype=bool)
+    )
     hashes = [images[id].hash for id in order]
     kept: list[int] = []
     copies: dict[int, int] = {}
@@ -119,12 +121,12 @@ def collapsed(
 
 
 def likeness(
-    view: View, backgrounds: Backgrounds, probe: Probe, order: Sequence[int]
+    snapshot: Snapshot, backgrounds: Backgrounds, probe: Probe, order: Sequence[int]
 ) -> NDArray[np.bool_]:
     """(n, n): which images are near-copies of which, each judged against its own background."""
     if not order:
         return np.zeros((0, 0), np.bool_)
-    vectors = np.nan_to_num(view.vectors(probe.space.key, np.array(order, np.int64)))
+    vectors = np.nan_to_num(snapshot.vectors(probe.space.key, np.array(order, np.int64)))
     table = similarity_matrix(vectors, vectors, similarity=probe.similarity)
     made = backgrounds.rows(probe, vectors)
     bars = [b.bars(probe.similarity)[-1] if b else np.inf for b in made]

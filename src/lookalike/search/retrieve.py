@@ -10,7 +10,7 @@ import numpy as np
 
 from lookalike.query import Fusion
 from lookalike.search.plan import Draft, Probe
-from lookalike.stores.interface import Ids, Neighbours, View
+from lookalike.stores.interface import Ids, Neighbours, Snapshot
 from lookalike.vectors.fusion import reciprocal_rank, weighted
 
 CAPTIONS = "captions"
@@ -30,7 +30,7 @@ class Ranking:
     parts: Mapping[int, int] = field(default_factory=dict)
 
 
-def probe(view: View, drafts: Sequence[Draft]) -> list[list[Ranking]]:
+def probe(snapshot: Snapshot, drafts: Sequence[Draft]) -> list[list[Ranking]]:
     """The rankings of every draft; one search of the store for all probes alike."""
     alike: dict[tuple[object, ...], list[tuple[int, Probe]]] = {}
     for number, d in enumerate(drafts):
@@ -42,7 +42,7 @@ def probe(view: View, drafts: Sequence[Draft]) -> list[list[Ranking]]:
     found: list[list[Ranking]] = [[] for _ in drafts]
     for group in alike.values():
         first, asked = drafts[group[0][0]], group[0][1]
-        near = view.search(
+        near = snapshot.search(
             asked.space.key,
             np.concatenate([p.vectors for _, p in group]),
             max(drafts[number].depth for number, _ in group),
@@ -56,7 +56,7 @@ def probe(view: View, drafts: Sequence[Draft]) -> list[list[Ranking]]:
             row += len(p.vectors)
     for number, d in enumerate(drafts):
         if d.words:
-            found[number].append(captions(view, d))
+            found[number].append(captions(snapshot, d))
         # Groups follow the first question that asked them; a reader expects the question's order.
         order = [p.name for p in d.probes]
         found[number].sort(key=lambda r: order.index(r.name) if r.name in order else len(order))
@@ -99,12 +99,12 @@ def ranking_of(probe: Probe, near: Lists, first: int, depth: int) -> Ranking:
     return Ranking(probe.name, probe.weight, scores, near.exact, probe, turned, parts)
 
 
-def captions(view: View, draft: Draft) -> Ranking:
+def captions(snapshot: Snapshot, draft: Draft) -> Ranking:
     """Σ weight · BM25 over the texts of the question, for the images that fit a positive text, or, where
     there is none, a negative one."""
     sign = 1 if any(weight > 0 for _, weight in draft.words) else -1
     parts = [
-        view.captions(words, draft.depth, among=draft.among)
+        snapshot.captions(words, draft.depth, among=draft.among)
         for words, weight in draft.words
         if weight * sign > 0
     ]
@@ -112,25 +112,25 @@ def captions(view: View, draft: Draft) -> Ranking:
     scores = dict.fromkeys(fitting.tolist(), 0.0)
     for words, weight in draft.words if len(fitting) else ():
         # Asked again among these: what fits one text best may be far down in the list of another.
-        ids, found = view.captions(words, len(fitting), among=fitting)
+        ids, found = snapshot.captions(words, len(fitting), among=fitting)
         for id, score in zip(ids.tolist(), found.tolist(), strict=True):
             scores[id] += weight * score
     return Ranking(CAPTIONS, draft.words_weight, scores, True)
 
 
-def completed(view: View, rankings: Sequence[Ranking]) -> list[Ranking]:
+def completed(snapshot: Snapshot, rankings: Sequence[Ranking]) -> list[Ranking]:
     """The rankings over all their images together: a space says of every candidate of another how
     similar it is, so that an image does not count as unlike because it was not among the first."""
     together = sorted(set().union(*(ranking.scores for ranking in rankings)))
-    return [complete(view, ranking, together) for ranking in rankings]
+    return [complete(snapshot, ranking, together) for ranking in rankings]
 
 
-def complete(view: View, ranking: Ranking, ids: Sequence[int]) -> Ranking:
+def complete(snapshot: Snapshot, ranking: Ranking, ids: Sequence[int]) -> Ranking:
     probe = ranking.probe
     missing: Ids = np.array([id for id in ids if id not in ranking.scores], np.int64)
     if probe is None or not len(missing):
         return ranking
-    near = view.search(
+    near = snapshot.search(
         probe.space.key,
         probe.vectors,
         len(missing),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import ImageError, Outcome
 from lookalike.images.reading import read
-from lookalike.stores.interface import Image, Space, View
+from lookalike.stores.interface import Image, Snapshot, Space
 from lookalike.vectors.blocks import Floats
 from lookalike.vectors.similarity import normalise
 
@@ -20,8 +20,8 @@ class Stored:
     """Stored vectors, at the length at which the pictures of a question are added up. Those that were
     `read` are there, others are fetched one by one."""
 
-    def __init__(self, view: View) -> None:
-        self._view = view
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._view = snapshot
         self._read: dict[str, dict[int, NDArray[np.float32] | None]] = {}
         self._digests: dict[Path | bytes, tuple[int, bytes] | None] = {}
 
@@ -43,14 +43,14 @@ class Stored:
         if found is None:
             return None
         size, digest = found
-        same = self._view.twins(size, hash=digest, spaces=(space.key,))
+        same = self._view.same_content(size, hash=digest, spaces=(space.key,))
         return next((image for image in same if image.outcome is Outcome.INDEXED), None)
 
     def _digest(self, picture: Path | bytes) -> tuple[int, bytes] | None:
         """Size and hash; None where no image has that size, for which a file need not be read."""
         try:
             size = len(picture) if isinstance(picture, bytes) else picture.stat().st_size
-            if not self._view.twins(size):
+            if not self._view.same_content(size):
                 return None
             if isinstance(picture, bytes):
                 return size, hashlib.sha256(picture).digest()

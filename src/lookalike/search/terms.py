@@ -14,7 +14,7 @@ from lookalike.images.reading import changed_ns
 from lookalike.query import Picture, Term
 from lookalike.search.encode import Askers, Work
 from lookalike.search.stored_vectors import Stored, addable
-from lookalike.stores.interface import Image, Root, Space, View
+from lookalike.stores.interface import Image, Root, Snapshot, Space
 from lookalike.stores.paths import within
 
 ORIENTATIONS = {
@@ -31,37 +31,45 @@ ORIENTATIONS = {
 
 
 def term_vectors(
-    view: View, stored: Stored, askers: Askers, space: Space, term: Term, *, any_orientation: bool
+    snapshot: Snapshot,
+    stored: Stored,
+    askers: Askers,
+    space: Space,
+    term: Term,
+    *,
+    any_orientation: bool,
 ) -> NDArray[np.float32]:
     """(1, dim) of a term's picture, (8, dim) in its eight orientations, `addable`: the stored vector
     where the picture is an unchanged file of the library or a copy of one, else new ones."""
-    found = sought(view, stored, space, term, any_orientation=any_orientation)
+    found = sought(snapshot, stored, space, term, any_orientation=any_orientation)
     if not isinstance(found, Work):
         return found
     return addable(space, askers.asker(space).vectors(found))
 
 
 def sought(
-    view: View, stored: Stored, space: Space, term: Term, *, any_orientation: bool
+    snapshot: Snapshot, stored: Stored, space: Space, term: Term, *, any_orientation: bool
 ) -> NDArray[np.float32] | Work:
     """The stored vector (1, dim) of a term's picture, or what must be done to get vectors."""
     whole = term.region is None and not any_orientation
     if term.vector is not None:
         return addable(space, given_vector(space, term.vector))
     if term.image is not None:
-        return of_image(view, stored, space, term, term.image, any_orientation=any_orientation)
+        return of_image(snapshot, stored, space, term, term.image, any_orientation=any_orientation)
     picture = term.picture
     assert picture is not None
     if isinstance(picture, Path):
         if not is_there(picture):
-            image = in_library(view, picture)
+            image = in_library(snapshot, picture)
             if image is None:
                 raise UsageError(
                     f"cannot search with {picture}: there is no such file, and no such path in the "
                     "library"
                 )
-            return of_image(view, stored, space, term, image.id, any_orientation=any_orientation)
-        image = unchanged(view, picture) if whole else None
+            return of_image(
+                snapshot, stored, space, term, image.id, any_orientation=any_orientation
+            )
+        image = unchanged(snapshot, picture) if whole else None
         vector = None if image is None else stored.of(space, image.id)
         if vector is not None:
             return vector
@@ -97,20 +105,20 @@ def given_vector(space: Space, vector: NDArray[np.float32]) -> NDArray[np.float3
 
 
 def of_image(
-    view: View, stored: Stored, space: Space, term: Term, id: int, *, any_orientation: bool
+    snapshot: Snapshot, stored: Stored, space: Space, term: Term, id: int, *, any_orientation: bool
 ) -> NDArray[np.float32] | Work:
     """The same for an image of the library."""
     if term.region is None and not any_orientation:
         vector = stored.of(space, id)
         if vector is not None:
             return vector
-    image = view.images([id]).get(id)
+    image = snapshot.images([id]).get(id)
     if image is None:
         raise UsageError(f"the library has no image with the id {id}")
     if term.region is None and not any_orientation:
         why = image.reason or f"`lookalike index --with {space.name}` makes it"
         raise UsageError(f"cannot search with {image.path}: it has no {space.name} vector: {why}")
-    folders = {root.id: root.path for root in view.roots()}
+    folders = {root.id: root.path for root in snapshot.roots()}
     return work(folders[image.root] / image.path, term, any_orientation=any_orientation)
 
 
@@ -128,28 +136,28 @@ def work(picture: Picture, term: Term, *, any_orientation: bool) -> Work:
     return Work(tasks, str(picture) if isinstance(picture, Path) else "the picture given")
 
 
-def in_library(view: View, path: Path) -> Image | None:
+def in_library(snapshot: Snapshot, path: Path) -> Image | None:
     """The image that a path means that is not there: as the library shows it, or where it was."""
-    for root in view.roots():
-        image = known(view, root, path.absolute()) or view.lookup(root.id, path.as_posix())
+    for root in snapshot.roots():
+        image = known(snapshot, root, path.absolute()) or snapshot.lookup(root.id, path.as_posix())
         if image is not None:
             return image
     return None
 
 
-def unchanged(view: View, picture: Path) -> Image | None:
+def unchanged(snapshot: Snapshot, picture: Path) -> Image | None:
     """The image that this file is, if it has not changed since it was indexed."""
     try:
         path = picture.resolve(strict=True)
         stat = path.stat()
     except (OSError, RuntimeError):
         return None
-    image = next(filter(None, (known(view, root, path) for root in view.roots())), None)
+    image = next(filter(None, (known(snapshot, root, path) for root in snapshot.roots())), None)
     if image is None or (image.size, image.mtime_ns) != (stat.st_size, changed_ns(stat)):
         return None
     return image
 
 
-def known(view: View, root: Root, path: Path) -> Image | None:
+def known(snapshot: Snapshot, root: Root, path: Path) -> Image | None:
     place = within(path, root.path)
-    return None if place is None else view.lookup(root.id, place)
+    return None if place is None else snapshot.lookup(root.id, place)

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from lookalike.server.app_state import Server
 from lookalike.server.errors import Refusal
-from lookalike.stores.interface import View
+from lookalike.stores.interface import Snapshot
 from lookalike.stores.records import IMPORTED
 
 Named = Annotated[str, Field(max_length=4096, description="Below one of the library's folders.")]
@@ -22,8 +22,8 @@ def below_roots(server: Server, paths: Sequence[str]) -> list[Path]:
     """Files and folders that are there, in full, all roots for none; `Refusal` where one lies elsewhere,
     however it is written."""
     imported = server.library.folder / IMPORTED  # stands for no folder of the disk
-    with server.library.view() as view:
-        roots = [root.path for root in view.roots() if root.path != imported]
+    with server.library.snapshot() as snapshot:
+        roots = [root.path for root in snapshot.roots() if root.path != imported]
     if not roots:
         raise Refusal(409, "the library has no folder yet: index one with `lookalike index FOLDER`")
     if not paths:
@@ -52,11 +52,11 @@ def is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def remembered(view: View, paths: Iterable[str]) -> list[Path]:
+def remembered(snapshot: Snapshot, paths: Iterable[str]) -> list[Path]:
     """Where the library remembers files or folders, in full, whether or not they are still there: no
     file is touched. None of them where "." is among them, for everything. `Refusal` 404 for what the
     library never met."""
-    roots = view.roots()
+    roots = snapshot.roots()
     found = []
     for path in paths:
         plain = os.path.normpath(path).replace(os.sep, "/")
@@ -65,7 +65,7 @@ def remembered(view: View, paths: Iterable[str]) -> list[Path]:
         if PurePosixPath(plain).is_absolute() or plain.split("/")[0] == "..":
             places = []
         else:
-            places = [root.path / plain for root in roots if view.below(root.id, plain)]
+            places = [root.path / plain for root in roots if snapshot.below(root.id, plain)]
         if not places:
             raise Refusal(404, f"the library has no picture at {path[:80]}")
         found += places

@@ -21,7 +21,7 @@ class Index:
     milliseconds  a query alone on one thread, the median
     bytes         that its file takes
     seconds       that building took, measuring included
-    rows          vectors that it covers; those that came later (`tail`) are in another index
+    rows          vectors that it covers; those that came later (`unindexed`) are in another index
                   beside it, or compared one by one
     probe, width  how much it looks at, and how many candidates it proposes for ten neighbours
     built         when, ISO 8601
@@ -38,8 +38,8 @@ class Index:
     probe: int
     width: int
     built: str
-    tail: int = 0
-    trouble: str = ""
+    unindexed: int = 0
+    disabled_reason: str = ""
 
     @property
     def bytes_per_vector(self) -> int:
@@ -47,7 +47,7 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True)
-class IndexWish:
+class IndexBuildOptions:
     """How an index is to be built.
 
     recipe   a FAISS factory string; None: the smallest of ours that reaches the target
@@ -67,7 +67,7 @@ class IndexCheck:
     """One measurement of an index against exact search.
 
     recall   recall@10 on `queries` vectors of the library, the tail included
-    rows     vectors that the space had, of which `tail` were not in the index
+    rows     vectors that the space had, of which `unindexed` were not in the index
     when     ISO 8601
     """
 
@@ -76,12 +76,12 @@ class IndexCheck:
     exact_milliseconds: float
     queries: int
     rows: int
-    tail: int
+    unindexed: int
     when: str
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class RecipeResult:
     """One recipe, tried on the vectors of a space and thrown away.
 
     seconds  that building took on all cores
@@ -101,7 +101,9 @@ class Indexes(Protocol):
     """Building and judging the indexes of spaces. Readers are never in the way: they use the old index
     until the new one is whole. `UsageError` for an unknown space."""
 
-    def build(self, space: str, wish: IndexWish | None = ..., *, progress: Progress = ...) -> Index:
+    def build(
+        self, space: str, wish: IndexBuildOptions | None = ..., *, progress: Progress = ...
+    ) -> Index:
         """A new index of all vectors that are there now, in place of an older one. `LibraryBusy` if one
         is being built, `LibraryReadOnly`, `UsageError` for a recipe or a limit that cannot be kept."""
         ...
@@ -116,7 +118,7 @@ class Indexes(Protocol):
 
     def compare(
         self, space: str, recipes: Sequence[str] = (), *, progress: Progress = ...
-    ) -> list[Compared]:
+    ) -> list[RecipeResult]:
         """Try recipes (those of the field and ours, by default) on the vectors of a space, along their
         search parameter; the first of the list is exact search. Nothing is stored."""
         ...

@@ -27,12 +27,12 @@ from lookalike.stores.records import (
     DecisionKind,
     DType,
     Entry,
+    FileState,
+    HitFields,
     Ids,
     Image,
-    Known,
     Neighbours,
     Root,
-    Shown,
     Space,
     opposite,
 )
@@ -48,22 +48,22 @@ __all__ = [
     "Decision",
     "DecisionKind",
     "Entry",
+    "FileState",
+    "HitFields",
     "Ids",
     "Image",
-    "Known",
     "Neighbours",
     "Root",
-    "Shown",
     "Sidecars",
+    "Snapshot",
     "Space",
     "Store",
-    "View",
     "Writer",
     "opposite",
 ]
 
 
-class View(Protocol):
+class Snapshot(Protocol):
     """One consistent state of the library; cheap to take; not shared between threads."""
 
     @property
@@ -136,12 +136,12 @@ class View(Protocol):
         """Those of the ids that exist."""
         ...
 
-    def shown(self, ids: Iterable[int]) -> dict[int, Shown]:
+    def shown(self, ids: Iterable[int]) -> dict[int, HitFields]:
         """The same, of each only what a hit shows: less to read, where there are thousands."""
         ...
 
     def lookup(self, root: int, path: str) -> Image | None: ...
-    def known(self, root: int, paths: Sequence[str]) -> dict[str, Known]:
+    def known(self, root: int, paths: Sequence[str]) -> dict[str, FileState]:
         """As the writer's: what is known of these paths, those that are not known left out."""
         ...
 
@@ -149,14 +149,14 @@ class View(Protocol):
         """All images (whatever their outcome) below a folder, or the one with that path; "" is the root."""
         ...
 
-    def twins(
+    def same_content(
         self, size: int, *, hash: bytes | None = None, spaces: Collection[str] = ()
     ) -> list[Image]:
         """As the writer's."""
         ...
 
     def by_hash(self, hash: bytes) -> list[Image]: ...
-    def repeats(self) -> list[list[int]]:
+    def exact_duplicates(self) -> list[list[int]]:
         """Ids, rising, of the indexed images that share their content with others: a list a content,
         by its first id."""
         ...
@@ -168,7 +168,7 @@ class View(Protocol):
         that hash (any, by default), whether or not the library still has it."""
         ...
 
-    def ledger(self, *, outcomes: Iterable[Outcome] | None = None) -> Iterator[Image]:
+    def iter_files(self, *, outcomes: Iterable[Outcome] | None = None) -> Iterator[Image]:
         """All images with one of these outcomes (all, by default), by root and path; a generator."""
         ...
 
@@ -226,8 +226,8 @@ class Writer(Protocol):
         """Make this revision the current one of its name and delete the older ones."""
         ...
 
-    def known(self, root: int, paths: Sequence[str]) -> dict[str, Known]: ...
-    def twins(
+    def known(self, root: int, paths: Sequence[str]) -> dict[str, FileState]: ...
+    def same_content(
         self, size: int, *, hash: bytes | None = None, spaces: Collection[str] = ()
     ) -> list[Image]:
         """Images of that many bytes with a known hash, candidates for a moved or copied file: with
@@ -238,7 +238,7 @@ class Writer(Protocol):
     def hashes(
         self, sizes: Iterable[int], *, spaces: Collection[str] = (), failed: bool = True
     ) -> dict[int, tuple[bytes, ...]]:
-        """The contents of the `twins` of many sizes at once, each once; sizes without any are left out.
+        """The distinct contents of images of many sizes at once; sizes without any are left out.
         `failed`: also those of images that are not indexed."""
         ...
 
@@ -286,7 +286,7 @@ class Store(Protocol):
     def folder(self) -> Path: ...
     @property
     def read_only(self) -> bool: ...
-    def view(self) -> AbstractContextManager[View]: ...
+    def snapshot(self) -> AbstractContextManager[Snapshot]: ...
     def writer(self) -> AbstractContextManager[Writer]:
         """Take the lock; `LibraryBusy` at once if another process has it, `LibraryReadOnly`. Its
         methods raise `StorageFull` when the disk is full; readers never wait for it, nor it for them."""

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 
 from lookalike.errors import UsageError
-from lookalike.stores.interface import Ids, Image, View
+from lookalike.stores.interface import Ids, Image, Snapshot
 
 Paths: TypeAlias = Sequence[Path | str] | Path | str
 """Files and folders; one alone need not stand in a list."""
@@ -22,13 +22,15 @@ def several(paths: Paths) -> list[Path]:
     return [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
 
 
-def among(view: View, paths: Paths) -> Ids:
+def among(snapshot: Snapshot, paths: Paths) -> Ids:
     """Ids, rising, of the images at or below these paths that can be compared; of all without any."""
-    everything = [view.sample(space.key, space.count) for space in view.spaces() if space.current]
+    everything = [
+        snapshot.sample(space.key, space.count) for space in snapshot.spaces() if space.current
+    ]
     ids = np.unique(np.concatenate(everything)) if everything else np.empty(0, np.int64)
     if not paths:
         return ids
-    below = [image.id for path in several(paths) for image in images_below(view, path)]
+    below = [image.id for path in several(paths) for image in images_below(snapshot, path)]
     return ids[np.isin(ids, below)]
 
 
@@ -46,14 +48,14 @@ def _below(path: Path, folder: Path) -> str | None:
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else None
 
 
-def images_below(view: View, path: Path) -> list[Image]:
+def images_below(snapshot: Snapshot, path: Path) -> list[Image]:
     """The images that a path means: one file, or all below a folder, whether or not they still exist.
     `UsageError` where the library has none there."""
     images = [
         image
-        for root in view.roots()
+        for root in snapshot.roots()
         if (place := within(path, root.path)) is not None
-        for image in view.below(root.id, place)
+        for image in snapshot.below(root.id, place)
     ]
     if not images:
         raise UsageError(f"the library has no picture at {path}")

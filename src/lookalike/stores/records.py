@@ -78,7 +78,7 @@ class Space:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class FileState:
     """What the store knows of a path: enough to tell unchanged from changed."""
 
     id: int
@@ -146,7 +146,7 @@ class Image:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Shown(NamedTuple):
+class HitFields(NamedTuple):
     """What a hit shows of an image, as `Image` has it."""
 
     root: int

@@ -78,9 +78,9 @@ class Thumbnails:
         side = rounded(side)
         for start in range(0, len(ids), AHEAD):
             asked = [int(id) for id in ids[start : start + AHEAD]]
-            with self._store.view() as view:
-                images = view.images(asked)
-                folders = {root.id: root.path for root in view.roots()}
+            with self._store.snapshot() as snapshot:
+                images = snapshot.images(asked)
+                folders = {root.id: root.path for root in snapshot.roots()}
             known = {id: self._known(image, side) for id, image in images.items()}
             missing = [id for id, there in known.items() if there is None]
             tasks = [
@@ -96,8 +96,8 @@ class Thumbnails:
 
     def forget(self, contents: Collection[bytes]) -> None:
         """Delete the thumbnails of contents (SHA-256) that no image of the library has any more."""
-        with self._store.view() as view:
-            gone = [content for content in contents if not view.by_hash(content)]
+        with self._store.snapshot() as snapshot:
+            gone = [content for content in contents if not snapshot.by_hash(content)]
         for content in gone:
             for side in SIDES:
                 self._kept.drop((content, side))
@@ -110,11 +110,11 @@ class Thumbnails:
             pool.close()
 
     def _find(self, id: int) -> tuple[Image, Path]:
-        with self._store.view() as view:
-            image = view.images([id]).get(id)
+        with self._store.snapshot() as snapshot:
+            image = snapshot.images([id]).get(id)
             if image is None:
                 raise UsageError(f"the library has no image with the id {id}")
-            folder = next(root.path for root in view.roots() if root.id == image.root)
+            folder = next(root.path for root in snapshot.roots() if root.id == image.root)
         if image.outcome is not Outcome.INDEXED:
             raise ImageError(image.outcome, image.reason)
         return image, folder / image.path

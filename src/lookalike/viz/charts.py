@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from lookalike.metric_learning.linear_metric import Learnt
-    from lookalike.stores.ann_index import Compared
+    from lookalike.stores.ann_index import RecipeResult
 
 ROW = 0.36  # inches that one extractor takes
 LOWEST = 0.8  # recall from which an index is worth drawing
@@ -208,7 +208,7 @@ def training_chart(curves: Sequence[Mapping[str, float]], out: Path | str, *, ti
     save(figure, Path(out))
 
 
-def recall_chart(compared: Sequence[Compared], out: Path | str, *, title: str) -> None:
+def recall_chart(compared: Sequence[RecipeResult], out: Path | str, *, title: str) -> None:
     """Draw what each index finds against what a query takes; further right and lower is better."""
     from matplotlib.figure import Figure
 

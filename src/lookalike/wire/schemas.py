@@ -69,7 +69,7 @@ class Index(BaseModel):
     width: int
     built: str
     tail: int = Field(description="Vectors that came later; they are compared one by one.")
-    trouble: str = Field(description="Why it is not used.")
+    disabled_reason: str = Field(description="Why it is not used.")
 
 
 class Check(BaseModel):
@@ -238,7 +238,7 @@ class Change(BaseModel):
     error: str = Field(description="The kind of error it failed with.")
 
 
-class Promise(BaseModel):
+class IndexEstimate(BaseModel):
     running: bool
     files: int = Field(description="Found below the paths.")
     to_index: int

@@ -32,8 +32,8 @@ def life(folder: Path) -> None:
     """What an indexer does: put, change, copy, move, remove, a new revision, compaction."""
     with LocalStore.create(folder) as store, store.writer() as writer:
         assert writer.add_root(store.folder.parent).id == 1
-        with store.view() as view:
-            keys = {one.key for one in view.spaces()}
+        with store.snapshot() as snapshot:
+            keys = {one.key for one in snapshot.spaces()}
         if "toy@2" not in keys:
             writer.add_space(space("toy@1"))
             for text in ("first", "second"):
@@ -60,16 +60,18 @@ def life(folder: Path) -> None:
         ]
         writer.put(moved)
         writer.promote("toy@2")
-        with store.view() as view:
-            writer.remove([image.id for image in view.ledger() if image.path.endswith("7.jpg")])
+        with store.snapshot() as snapshot:
+            writer.remove(
+                [image.id for image in snapshot.iter_files() if image.path.endswith("7.jpg")]
+            )
 
 
 def contents(folder: Path) -> dict[str, tuple[bytes | None, bytes]]:
     """What is in the library, without its ids: by path, the hash and the vector."""
-    with LocalStore.open(folder) as store, store.view() as view:
-        [one] = view.spaces()
-        images = list(view.ledger())
-        vectors = view.vectors(one.key, np.array([image.id for image in images]))
+    with LocalStore.open(folder) as store, store.snapshot() as snapshot:
+        [one] = snapshot.spaces()
+        images = list(snapshot.iter_files())
+        vectors = snapshot.vectors(one.key, np.array([image.id for image in images]))
     return {
         image.path: (image.hash, vector.tobytes())
         for image, vector in zip(images, vectors, strict=True)
@@ -80,13 +82,13 @@ def judge(folder: Path) -> None:
     """Every vector is that of its image's content, and the files agree with each other."""
     if not (folder / "catalogue.sqlite").exists():
         return
-    with LocalStore.open(folder) as store, store.view() as view:
-        images = list(view.ledger())
+    with LocalStore.open(folder) as store, store.snapshot() as snapshot:
+        images = list(snapshot.iter_files())
         texts = [text_of(image.path, image.hash) for image in images]
         ids = np.array([image.id for image in images], np.int64)
-        for one in view.spaces():
+        for one in snapshot.spaces():
             sign = 1 if one.revision == "1" else -1
-            vectors = view.vectors(one.key, ids)
+            vectors = snapshot.vectors(one.key, ids)
             there = ~np.isnan(vectors).any(axis=1)
             assert there.sum() == one.count
             for place in np.flatnonzero(there):

@@ -16,7 +16,7 @@ import numpy as np
 from tests.stores.local.killing import Moment, live_until
 from tests.stores.toys import content, entry, space, vector_of
 
-from lookalike.stores.ann_index import IndexWish
+from lookalike.stores.ann_index import IndexBuildOptions
 from lookalike.stores.local import LocalStore, maintenance, vector_file
 from lookalike.stores.local.ann import ann_search, delta_index, index_files
 from lookalike.stores.local.check import check
@@ -24,7 +24,7 @@ from lookalike.stores.local.writer import LocalWriter
 
 KEY = "many@1"
 DIM = 8
-WISH = IndexWish(recipe="IVF8,Flat", target=0.5, threads=1)
+WISH = IndexBuildOptions(recipe="IVF8,Flat", target=0.5, threads=1)
 FIRST = 320
 STEP = 16
 BATCHES = 16
@@ -74,17 +74,17 @@ def judge(folder: Path) -> int:
     if not (folder / "catalogue.sqlite").exists():
         return 0
     told = 0
-    with LocalStore.open(folder) as store, store.view() as view:
-        images = list(view.ledger())
-        for one in view.spaces():
+    with LocalStore.open(folder) as store, store.snapshot() as snapshot:
+        images = list(snapshot.iter_files())
+        for one in snapshot.spaces():
             ids = np.array([image.id for image in images], np.int64)
             asked = np.array([vector_of(text_of(i.path, i.hash), DIM) for i in images], np.float32)
             if not len(ids):
                 continue
-            found = view.search(one.key, asked.reshape(-1, DIM), 1)
+            found = snapshot.search(one.key, asked.reshape(-1, DIM), 1)
             assert found.ids[:, 0].tolist() == ids.tolist()
-            row, rows = view.raw(one.key)
-            ready = view._shelf.ready(row, rows)
+            row, rows = snapshot.raw(one.key)
+            ready = snapshot._shelf.ready(row, rows)
             index = None if ready is None else ready.late.current(rows.vectors)
             told = 0 if index is None or found.exact else index.count
     problems = check(folder)

@@ -14,7 +14,7 @@ from tests.stores.toys import Vector, best
 
 from lookalike.ann import gpu, gpu_ivf, ivf_lists, tuning
 from lookalike.ann.faiss_index import AnnIndex
-from lookalike.stores.ann_index import IndexWish
+from lookalike.stores.ann_index import IndexBuildOptions
 from lookalike.stores.local import LocalStore
 from lookalike.stores.local.ann import ann_search
 from lookalike.vectors.blocks import Rows
@@ -22,7 +22,7 @@ from lookalike.vectors.similarity import Similarity, normalise
 
 pytest.importorskip("torch", reason="needs PyTorch (lookalike[gpu])")
 
-WISH = IndexWish(recipe="PCAR16,IVF32,PQ8x4fs", target=0.8, threads=1)
+WISH = IndexBuildOptions(recipe="PCAR16,IVF32,PQ8x4fs", target=0.8, threads=1)
 
 
 @pytest.fixture
@@ -82,9 +82,9 @@ def test_single_questions_are_answered_from_lists_and_exact_ones_from_everything
 def test_many_questions_at_once_share_one_pass_over_everything(store: LocalStore) -> None:
     fill(store, pictures())
     store.indexes.build(KEY, WISH)
-    with store.view() as view:
-        assert view.search(KEY, pictures(60, seed=9), 10).exact
-        assert not view.search(KEY, pictures(1, seed=9), 10).exact
+    with store.snapshot() as snapshot:
+        assert snapshot.search(KEY, pictures(60, seed=9), 10).exact
+        assert not snapshot.search(KEY, pictures(1, seed=9), 10).exact
 
 
 @pytest.mark.usefixtures("no_processor")
@@ -95,9 +95,9 @@ def test_late_pictures_are_found_and_removed_ones_are_not(store: LocalStore) -> 
     late = more(store, asked, "late")
     with store.writer() as writer:
         writer.remove(late[::2])
-    with store.view() as view:
+    with store.snapshot() as snapshot:
         for number, query in enumerate(asked):
-            found = view.search(KEY, query[None], 5)
+            found = snapshot.search(KEY, query[None], 5)
             assert not found.exact
             assert not set(late[::2]) & set(found.ids[0].tolist())
             assert (found.ids[0, 0] == late[number]) == (number % 2 == 1)
@@ -109,8 +109,8 @@ def test_a_filter_is_kept(store: LocalStore) -> None:
     ids = fill(store, stored)
     store.indexes.build(KEY, WISH)
     some = set(ids[::3])
-    with store.view() as view:
-        found = view.search(KEY, pictures(1, seed=9), 10, among=np.array(ids[::3]))
+    with store.snapshot() as snapshot:
+        found = snapshot.search(KEY, pictures(1, seed=9), 10, among=np.array(ids[::3]))
     assert not found.exact
     assert (found.ids >= 0).all()
     assert set(found.ids[0].tolist()) <= some
@@ -126,9 +126,9 @@ def test_what_lists_miss_is_found_by_comparing_all(store: LocalStore) -> None:
     near = index.candidates(query, COUNT, probe=5)
     far = np.setdiff1d(np.arange(COUNT), near)
     assert len(far) > COUNT // 2
-    with store.view() as view:
-        assert not view.search(KEY, query, 10).exact
-        found = view.search(KEY, query, 10, among=ids[far])
+    with store.snapshot() as snapshot:
+        assert not snapshot.search(KEY, query, 10).exact
+        found = snapshot.search(KEY, query, 10, among=ids[far])
     assert found.exact
     expected = best({int(ids[row]): stored[row] for row in far}, query[0], 10, "cosine")
     assert found.ids[0].tolist() == [id for id, _ in expected]
@@ -148,10 +148,10 @@ def test_under_a_filter_more_lists_are_looked_at(
     ids = np.array(fill(store, pictures()))
     store.indexes.build(KEY, WISH)
     index_of(store, probe=2)
-    with store.view() as view:
+    with store.snapshot() as snapshot:
         for among in (None, ids, ids[::4], ids[::100]):  # of the last, all 16 are compared
-            view.search(KEY, pictures(1, seed=9), 10, among=among)
-        view.search(KEY, pictures(1, seed=9), 40)
+            snapshot.search(KEY, pictures(1, seed=9), 10, among=among)
+        snapshot.search(KEY, pictures(1, seed=9), 40)
     assert asked == [2, 2, 8, 4]  # four times as many neighbours, twice the lists
 
 
@@ -161,17 +161,19 @@ def test_few_that_pass_a_filter_are_all_compared(
     monkeypatch.setattr(ann_search, "FEW_BYTES", 4 * DIM * COUNT // 2)
     ids = fill(store, pictures())
     store.indexes.build(KEY, WISH)
-    with store.view() as view:
-        assert view.search(KEY, pictures(1, seed=9), 5, among=np.array(ids[::2])).exact
-        assert not view.search(KEY, pictures(1, seed=9), 5, among=np.array(ids[: COUNT - 9])).exact
+    with store.snapshot() as snapshot:
+        assert snapshot.search(KEY, pictures(1, seed=9), 5, among=np.array(ids[::2])).exact
+        assert not snapshot.search(
+            KEY, pictures(1, seed=9), 5, among=np.array(ids[: COUNT - 9])
+        ).exact
 
 
 @pytest.mark.usefixtures("no_processor")
 def test_an_index_of_another_similarity_is_not_asked(store: LocalStore) -> None:
     fill(store, pictures(), similarity="cosine", normalised=False)
     store.indexes.build(KEY, WISH)
-    with store.view() as view:
-        assert view.search(KEY, pictures(1, seed=9), 5, similarity="euclidean").exact
+    with store.snapshot() as snapshot:
+        assert snapshot.search(KEY, pictures(1, seed=9), 5, similarity="euclidean").exact
 
 
 def test_lists_are_taken_once_and_anew_from_an_index_that_was_built_anew(

@@ -21,19 +21,19 @@ def test_a_library_of_an_older_format_is_brought_up_to_date(format: str, tmp_pat
     folder = tmp_path / "photos" / ".lookalike"
     with LocalStore.open(folder) as store:
         assert store.format == len(MIGRATIONS)
-        with store.view() as view:
-            by_path = {image.path: image.id for image in view.ledger()}
+        with store.snapshot() as snapshot:
+            by_path = {image.path: image.id for image in snapshot.iter_files()}
             assert len(by_path) == 6
             red, blue, green = (by_path[p] for p in ("red.jpg", "blue.jpg", "trip/green.png"))
-            assert view.images([red])[red].metadata["price"] == 49.5
+            assert snapshot.images([red])[red].metadata["price"] == 49.5
             # Filters and words know what was there before they were.
-            assert view.select("kind = 'shoe' and price < 50").tolist() == [red]
-            assert view.select("released = '2024'").tolist() == sorted([blue, green])
-            assert view.select("format = 'png'").tolist() == [green]
-            assert view.captions("cafe", 5)[0].tolist() == [blue]
-            assert view.has_captions()
-            own = view.vectors(view.spaces()[0].key, np.array([red]))
-            near = view.search(view.spaces()[0].key, own, 1)
+            assert snapshot.select("kind = 'shoe' and price < 50").tolist() == [red]
+            assert snapshot.select("released = '2024'").tolist() == sorted([blue, green])
+            assert snapshot.select("format = 'png'").tolist() == [green]
+            assert snapshot.captions("cafe", 5)[0].tolist() == [blue]
+            assert snapshot.has_captions()
+            own = snapshot.vectors(snapshot.spaces()[0].key, np.array([red]))
+            near = snapshot.search(snapshot.spaces()[0].key, own, 1)
             assert near.ids.tolist() == [[red]]
     assert check(folder) == []
 
@@ -51,11 +51,11 @@ def test_a_library_that_was_killed_before_its_words_were_made_gets_them_from_the
     migrate(connection, MIGRATIONS)
     connection.close()
     with LocalStore.open(folder) as store:
-        with store.view() as view:
-            assert len(view.select("kind = 'shoe'")) == 2  # read from the source
-            assert not view.has_captions()
+        with store.snapshot() as snapshot:
+            assert len(snapshot.select("kind = 'shoe'")) == 2  # read from the source
+            assert not snapshot.has_captions()
         with store.writer():
             pass
-        with store.view() as view:
-            assert len(view.select("kind = 'shoe'")) == 2
-            assert view.has_captions()
+        with store.snapshot() as snapshot:
+            assert len(snapshot.select("kind = 'shoe'")) == 2
+            assert snapshot.has_captions()

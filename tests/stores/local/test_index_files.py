@@ -16,7 +16,7 @@ from tests.stores.test_indexes import DIM, KEY, fill, more, pictures, recall
 
 from lookalike.ann.faiss_index import AnnIndex
 from lookalike.errors import LibraryBusy, LibraryReadOnly, StorageFull
-from lookalike.stores.ann_index import Index, IndexWish
+from lookalike.stores.ann_index import Index, IndexBuildOptions
 from lookalike.stores.interface import Space
 from lookalike.stores.local import LocalStore, maintenance
 from lookalike.stores.local.ann import index_builder, index_files
@@ -41,8 +41,8 @@ def space_files(folder: Path) -> Path:
 
 
 def index_of(store: LocalStore) -> Index:
-    with store.view() as view:
-        index = view.spaces()[0].index
+    with store.snapshot() as snapshot:
+        index = snapshot.spaces()[0].index
     assert index is not None
     return index
 
@@ -93,12 +93,12 @@ def test_a_broken_index_is_told_searched_past_and_built_anew(
 ) -> None:
     harm(space_files(indexed))
     with LocalStore.open(indexed) as store:
-        with store.view() as view:
-            found = view.search(KEY, QUERY, 5)
+        with store.snapshot() as snapshot:
+            found = snapshot.search(KEY, QUERY, 5)
         assert found.exact
-        assert says in index_of(store).trouble
+        assert says in index_of(store).disabled_reason
         store.indexes.build(KEY)
-        assert index_of(store).trouble == ""
+        assert index_of(store).disabled_reason == ""
         assert recall(store, pictures(10, seed=9)) > 0.9
 
 
@@ -118,7 +118,7 @@ def test_a_building_that_is_killed_leaves_the_older_index_in_use(indexed: Path) 
         if child == 0:
             index_files.write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
             try:
-                store.indexes.build(KEY, IndexWish(recipe="Flat", threads=1))
+                store.indexes.build(KEY, IndexBuildOptions(recipe="Flat", threads=1))
             finally:
                 os._exit(1)
         _, status = os.waitpid(child, 0)
@@ -126,7 +126,7 @@ def test_a_building_that_is_killed_leaves_the_older_index_in_use(indexed: Path) 
         assert len(list(space_files(indexed).glob("*.faiss"))) == 2
         assert index_of(store) == before
         assert recall(store, pictures(10, seed=9)) > 0.9
-        after = store.indexes.build(KEY, IndexWish(recipe="Flat"))
+        after = store.indexes.build(KEY, IndexBuildOptions(recipe="Flat"))
         assert index_of(store) == after
     assert len(list(space_files(indexed).glob("*.faiss"))) == 1
 
@@ -158,20 +158,20 @@ def test_a_space_that_is_replaced_while_its_index_is_built_is_told(indexed: Path
     def replace_it(stage: str, done: int, total: int) -> None:
         if stage == "train" and done == 0:
             with other.writer() as writer:
-                with other.view() as view:
-                    space = view.spaces()[0]
+                with other.snapshot() as snapshot:
+                    space = snapshot.spaces()[0]
                 writer.add_space(dataclasses.replace(space, key="new@2", revision="2"))
                 writer.promote("new@2")
 
     with LocalStore.open(indexed) as store, LocalStore.open(indexed) as other:
         with pytest.raises(LibraryBusy, match="build it again"):
-            store.indexes.build(KEY, IndexWish(recipe="Flat"), progress=replace_it)
+            store.indexes.build(KEY, IndexBuildOptions(recipe="Flat"), progress=replace_it)
         assert [space.key for space in spaces_of(other)] == ["new@2"]
 
 
 def spaces_of(store: LocalStore) -> list[Space]:
-    with store.view() as view:
-        return view.spaces()
+    with store.snapshot() as snapshot:
+        return snapshot.spaces()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the full disk of Linux")
@@ -188,12 +188,12 @@ def test_a_building_on_a_full_disk_is_told_and_leaves_the_older_index_in_use(
 
 
 def test_a_view_that_was_taken_before_a_new_index_still_answers(indexed: Path) -> None:
-    with LocalStore.open(indexed) as store, store.view() as old:
+    with LocalStore.open(indexed) as store, store.snapshot() as old:
         first = old.search(KEY, QUERY, 5)
         late = more(store, QUERY, "late")
         store.indexes.build(KEY)
         again = old.search(KEY, QUERY, 5)
-        with store.view() as new:
+        with store.snapshot() as new:
             assert new.search(KEY, QUERY, 1).ids[0].tolist() == late
             assert new.version != old.version
     assert again.ids.tolist() == first.ids.tolist()
@@ -213,13 +213,13 @@ def test_two_do_not_build_at_once(indexed: Path) -> None:
 
         store.indexes.build(KEY, progress=meanwhile)
         assert set(seen) == {"ask", "train", "add", "tune"}
-        assert index_of(store).trouble == ""
+        assert index_of(store).disabled_reason == ""
 
 
 def test_a_library_that_cannot_be_written_to_is_searched_with_its_index(indexed: Path) -> None:
     with LocalStore.open(indexed, read_only=True) as store:
-        with store.view() as view:
-            assert not view.search(KEY, QUERY, 5).exact
+        with store.snapshot() as snapshot:
+            assert not snapshot.search(KEY, QUERY, 5).exact
         with pytest.raises(LibraryReadOnly):
             store.indexes.build(KEY)
         assert store.indexes.check(KEY, queries=20).recall > 0.9
@@ -231,14 +231,14 @@ def test_after_compaction_searches_are_exact_until_the_index_is_built_anew(
 ) -> None:
     monkeypatch.setattr(maintenance, "DEAD_AT_LEAST", 10)
     with LocalStore.open(indexed) as store:
-        with store.view() as view:
-            view.search(KEY, QUERY, 5)
+        with store.snapshot() as snapshot:
+            snapshot.search(KEY, QUERY, 5)
         with store.writer() as writer:
             writer.remove(range(1, 900))
-        with store.view() as view:
-            found = view.search(KEY, QUERY, 5)
+        with store.snapshot() as snapshot:
+            found = snapshot.search(KEY, QUERY, 5)
         assert found.exact
-        assert "compacted" in index_of(store).trouble
+        assert "compacted" in index_of(store).disabled_reason
         store.indexes.build(KEY)
         assert recall(store, pictures(10, seed=9)) > 0.9
 
@@ -256,12 +256,12 @@ def test_faiss_lives_beside_the_libraries_of_pictures_and_networks(indexed: Path
     import cv2
     import onnxruntime
 
-    with LocalStore.open(indexed) as store, store.view() as view:
-        before = view.search(KEY, pictures(64, seed=3), 5)
+    with LocalStore.open(indexed) as store, store.snapshot() as snapshot:
+        before = snapshot.search(KEY, pictures(64, seed=3), 5)
         assert onnxruntime.get_available_providers()
         resized = cv2.resize(np.zeros((64, 64, 3), np.uint8), (32, 32))
         product = np.ones((512, DIM)) @ np.ones((DIM, 512))
-        after = view.search(KEY, pictures(64, seed=3), 5)
+        after = snapshot.search(KEY, pictures(64, seed=3), 5)
     assert resized.shape == (32, 32, 3)
     assert product[0, 0] == DIM
     assert before.ids.tolist() == after.ids.tolist()

@@ -10,7 +10,7 @@ from tests.stores.test_indexes import DIM, KEY, RECIPES, fill, more, pictures, r
 from tests.stores.toys import Vector, entry
 
 from lookalike.ann.faiss_index import AnnIndex
-from lookalike.stores.ann_index import IndexWish
+from lookalike.stores.ann_index import IndexBuildOptions
 from lookalike.stores.local import LocalStore
 from lookalike.stores.local.ann import delta_index, index_files
 from lookalike.stores.local.ann.ann_search import Ready
@@ -35,17 +35,17 @@ def store(tmp_path: Path) -> LocalStore:
 
 
 def ready_of(store: LocalStore) -> Ready:
-    with store.view() as view:
-        row, matrix = view.raw(KEY)
-        ready = view._shelf.ready(row, matrix)
+    with store.snapshot() as snapshot:
+        row, matrix = snapshot.raw(KEY)
+        ready = snapshot._shelf.ready(row, matrix)
     assert ready is not None
     return ready
 
 
 def current(store: LocalStore) -> AnnIndex | None:
     """What a search would use."""
-    with store.view() as view:
-        _, matrix = view.raw(KEY)
+    with store.snapshot() as snapshot:
+        _, matrix = snapshot.raw(KEY)
     return ready_of(store).late.current(matrix.vectors)
 
 
@@ -67,8 +67,8 @@ def asked() -> Vector:
 def test_they_are_indexed_by_the_writer_and_all_found(store: LocalStore) -> None:
     ids = more(store, asked(), "late")
     assert count(store) == LATE
-    with store.view() as view:
-        near = view.search(KEY, asked(), 2)
+    with store.snapshot() as snapshot:
+        near = snapshot.search(KEY, asked(), 2)
     assert not near.exact
     assert (near.ids[:, 0] == ids).mean() >= 0.99
     assert recall(store, pictures(40, seed=9)) >= 0.9
@@ -81,8 +81,8 @@ def test_a_reader_takes_over_what_another_process_wrote(store: LocalStore) -> No
         assert count(reader) == LATE
         ids = more(store, pictures(100, seed=12), "later")
         assert count(reader) == LATE + 100
-        with reader.view() as view:
-            near = view.search(KEY, pictures(100, seed=12), 1)
+        with reader.snapshot() as snapshot:
+            near = snapshot.search(KEY, pictures(100, seed=12), 1)
     assert (near.ids[:, 0] == ids).mean() >= 0.99
 
 
@@ -110,7 +110,7 @@ def test_the_next_writer_goes_on_where_the_last_one_ended(
 def test_every_recipe_can_go_on(tmp_path: Path, recipe: str) -> None:
     store = LocalStore.create(tmp_path / ".lookalike")
     fill(store, pictures())
-    store.indexes.build(KEY, IndexWish(recipe=recipe, target=0.9, threads=1))
+    store.indexes.build(KEY, IndexBuildOptions(recipe=recipe, target=0.9, threads=1))
     more(store, asked(), "late")
     store.close()
     with LocalStore.open(store.folder) as again:
@@ -122,8 +122,8 @@ def test_every_recipe_can_go_on(tmp_path: Path, recipe: str) -> None:
 def test_few_are_compared_one_by_one(store: LocalStore) -> None:
     ids = more(store, asked()[:20], "late")
     assert current(store) is None
-    with store.view() as view:
-        near = view.search(KEY, asked()[:20], 1)
+    with store.snapshot() as snapshot:
+        near = snapshot.search(KEY, asked()[:20], 1)
     assert not near.exact
     assert near.ids[:, 0].tolist() == ids
 
@@ -162,10 +162,10 @@ def test_what_is_removed_or_filtered_out_is_not_found_in_it(
     ids = more(store, asked(), "late")
     with store.writer() as writer:
         writer.remove(ids[::2])
-    with store.view() as view:
-        near = view.search(KEY, asked(), 1)
+    with store.snapshot() as snapshot:
+        near = snapshot.search(KEY, asked(), 1)
         everything = np.arange(1, max(ids) + 1)
-        some = view.search(KEY, asked(), 1, among=everything[everything % 3 > 0])
+        some = snapshot.search(KEY, asked(), 1, among=everything[everything % 3 > 0])
     assert not near.exact
     assert not some.exact
     assert not np.isin(near.ids, ids[::2]).any()
@@ -176,7 +176,7 @@ def test_what_is_removed_or_filtered_out_is_not_found_in_it(
 
 def test_an_older_view_sees_none_of_it(store: LocalStore) -> None:
     more(store, pictures(30, seed=20), "before")
-    with store.view() as old:
+    with store.snapshot() as old:
         before = old.search(KEY, asked(), 3)
         ids = more(store, asked(), "late")
         assert count(store) == 30 + LATE
@@ -192,8 +192,8 @@ def test_a_new_index_begins_without_one_and_takes_its_place(store: LocalStore) -
     assert not list(store.folder.rglob("*-late-*"))
     ids = more(store, pictures(100, seed=12), "later")
     assert count(store) == 100
-    with store.view() as view:
-        near = view.search(KEY, pictures(100, seed=12), 1)
+    with store.snapshot() as snapshot:
+        near = snapshot.search(KEY, pictures(100, seed=12), 1)
     assert (near.ids[:, 0] == ids).mean() >= 0.99
     assert store.indexes.remove(KEY)
     assert not list(store.folder.rglob("ann-*late*"))

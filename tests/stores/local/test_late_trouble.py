@@ -13,7 +13,7 @@ from tests.stores.toys import Vector
 
 from lookalike.ann.faiss_index import AnnIndex, faiss
 from lookalike.errors import MissingExtra
-from lookalike.stores.ann_index import IndexWish
+from lookalike.stores.ann_index import IndexBuildOptions
 from lookalike.stores.local import LocalStore
 from lookalike.stores.local.ann import delta_index, index_files
 
@@ -33,8 +33,8 @@ def test_without_what_was_learnt_they_are_compared_one_by_one(store: LocalStore)
     trained.unlink()
     ids = more(store, asked(), "late")
     assert current(store) is None
-    with store.view() as view:
-        assert view.search(KEY, asked(), 1).ids[:, 0].tolist() == ids
+    with store.snapshot() as snapshot:
+        assert snapshot.search(KEY, asked(), 1).ids[:, 0].tolist() == ids
 
 
 @pytest.mark.parametrize("harm", ["cut", "foreign", "gone", "no facts", "odd facts"])
@@ -53,8 +53,8 @@ def test_a_file_that_is_not_what_was_written_is_left_alone(store: LocalStore, ha
         file.with_name(index_files.LATE_FACTS).write_text(said)
     with LocalStore.open(store.folder) as again:
         assert current(again) is None
-        with again.view() as view:
-            assert view.search(KEY, asked(), 1).ids[:, 0].tolist() == ids
+        with again.snapshot() as snapshot:
+            assert snapshot.search(KEY, asked(), 1).ids[:, 0].tolist() == ids
         more(again, pictures(60, seed=12), "later")  # and made anew
         assert count(again) == LATE + 60
 
@@ -70,8 +70,8 @@ def test_a_full_disk_costs_nothing_but_time(
     ids = more(store, asked(), "late")
     assert current(store) is None
     assert not list(store.folder.rglob("*.part"))  # it gives back what it took
-    with store.view() as view:
-        assert view.search(KEY, asked(), 1).ids[:, 0].tolist() == ids
+    with store.snapshot() as snapshot:
+        assert snapshot.search(KEY, asked(), 1).ids[:, 0].tolist() == ids
 
 
 def test_an_index_that_was_removed_and_built_beside_a_writer_is_another_one(
@@ -86,8 +86,8 @@ def test_an_index_that_was_removed_and_built_beside_a_writer_is_another_one(
     with LocalStore.open(store.folder) as again:
         assert ready_of(again).index.count == 1600 + LATE
         assert count(again) == 100
-        with again.view() as view:
-            near = view.search(KEY, pictures(100, seed=12), 1)
+        with again.snapshot() as snapshot:
+            near = snapshot.search(KEY, pictures(100, seed=12), 1)
     assert near.similarities.min() > 0.9999
 
 
@@ -101,8 +101,8 @@ def test_the_file_of_other_vectors_is_left_alone(store: LocalStore) -> None:
     shutil.copytree(kept, store.folder, dirs_exist_ok=True)
     with LocalStore.open(store.folder) as again:
         ids = more(again, pictures(LATE + 10, seed=12), "others")
-        with again.view() as view:
-            near = view.search(KEY, pictures(LATE + 10, seed=12), 1)
+        with again.snapshot() as snapshot:
+            near = snapshot.search(KEY, pictures(LATE + 10, seed=12), 1)
         assert not near.exact
         assert near.ids[:, 0].tolist() == ids
         assert count(again) == LATE + 10
@@ -118,15 +118,17 @@ def test_whatever_prevents_it_does_not_fail_the_writer(
     with monkeypatch.context() as patch:
         patch.setattr(AnnIndex, "add", fail)
         ids = more(store, asked(), "late")
-    with store.view() as view:
-        assert view.search(KEY, asked(), 1).ids[:, 0].tolist() == ids
+    with store.snapshot() as snapshot:
+        assert snapshot.search(KEY, asked(), 1).ids[:, 0].tolist() == ids
 
 
 def test_a_writer_that_is_interrupted_in_it_has_stored_the_batch_and_can_go_on(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the inner part of the index had taken some, and the outer one does not know."""
-    store.indexes.build(KEY, IndexWish(recipe="PCAR16,IVF32,PQ8x4fs", target=0.9, threads=1))
+    store.indexes.build(
+        KEY, IndexBuildOptions(recipe="PCAR16,IVF32,PQ8x4fs", target=0.9, threads=1)
+    )
     add = AnnIndex.add
 
     def interrupted(self: AnnIndex, vectors: Vector, *, threads: int = 1) -> None:
@@ -141,8 +143,8 @@ def test_a_writer_that_is_interrupted_in_it_has_stored_the_batch_and_can_go_on(
                 put_in(writer, "late", asked())
         put_in(writer, "later", pictures(60, seed=12))
     assert count(store) == LATE + 60
-    with store.view() as view:
-        near = view.search(KEY, np.concatenate([asked(), pictures(60, seed=12)]), 1)
+    with store.snapshot() as snapshot:
+        near = snapshot.search(KEY, np.concatenate([asked(), pictures(60, seed=12)]), 1)
     assert (near.similarities > 0.9999).mean() >= 0.99
 
 
@@ -151,8 +153,8 @@ def test_what_cannot_be_loaded_leaves_the_one_before_in_use(store: LocalStore) -
     ready = ready_of(store)
 
     def seen() -> int:
-        with store.view() as view:
-            index = ready.late.current(view.raw(KEY)[1].vectors)
+        with store.snapshot() as snapshot:
+            index = ready.late.current(snapshot.raw(KEY)[1].vectors)
         return 0 if index is None else index.count
 
     assert seen() == LATE
@@ -175,5 +177,5 @@ def test_what_was_learnt_is_not_read_where_it_is_not_what_was_written(
         AnnIndex(faiss().IndexFlatL2(DIM + 1), "Flat", "cosine").save(trained)
     ids = more(store, asked(), "late")
     assert current(store) is None
-    with store.view() as view:
-        assert view.search(KEY, asked(), 1).ids[:, 0].tolist() == ids
+    with store.snapshot() as snapshot:
+        assert snapshot.search(KEY, asked(), 1).ids[:, 0].tolist() == ids

@@ -48,8 +48,8 @@ def test_a_file_is_no_place_for_a_library(tmp_path: Path) -> None:
 
 def test_creating_a_library_that_is_there_opens_it(local: LocalStore) -> None:
     put(local, entry("a.jpg"))
-    with LocalStore.create(local.folder) as again, again.view() as view:
-        assert view.lookup(1, "a.jpg") is not None
+    with LocalStore.create(local.folder) as again, again.snapshot() as snapshot:
+        assert snapshot.lookup(1, "a.jpg") is not None
 
 
 def test_a_library_of_a_newer_version_is_refused_with_the_remedy(local: LocalStore) -> None:
@@ -73,8 +73,8 @@ def test_an_older_library_is_brought_up_to_date_when_it_is_opened(local: LocalSt
         LocalStore.open(local.folder, read_only=True, migrations=steps)
     with LocalStore.open(local.folder, migrations=steps) as newer:
         assert newer.format == len(steps)
-        with newer.view() as view:
-            assert view.lookup(1, "a.jpg") is not None
+        with newer.snapshot() as snapshot:
+            assert snapshot.lookup(1, "a.jpg") is not None
     with pytest.raises(LibraryTooNew):
         LocalStore.open(local.folder)
 
@@ -100,8 +100,8 @@ def test_a_library_that_was_killed_while_it_was_made_is_finished_later(tmp_path:
     with LocalStore.open(folder) as store:
         begin(store)
         put(store, entry("a.jpg"))
-        with store.view() as view:
-            assert [image.path for image in view.ledger()] == ["a.jpg"]
+        with store.snapshot() as snapshot:
+            assert [image.path for image in snapshot.iter_files()] == ["a.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -158,8 +158,8 @@ def test_too_many_open_files_are_not_taken_for_damage(local: LocalStore) -> None
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert type(told.value) is LibraryError
-    with LocalStore.open(local.folder) as store, store.view() as view:
-        assert view.lookup(1, "a.jpg") is not None
+    with LocalStore.open(local.folder) as store, store.snapshot() as snapshot:
+        assert snapshot.lookup(1, "a.jpg") is not None
 
 
 def test_a_damaged_page_is_damage_and_not_a_wrong_answer(local: LocalStore) -> None:
@@ -170,8 +170,8 @@ def test_a_damaged_page_is_damage_and_not_a_wrong_answer(local: LocalStore) -> N
         file.seek(path.stat().st_size // 3 // 4096 * 4096)
         file.write(b"\xff" * 4096 * 40)
     damaged = pytest.raises(LibraryDamaged, match="backup")
-    with LocalStore.open(local.folder) as store, store.view() as view, damaged:
-        list(view.ledger())
+    with LocalStore.open(local.folder) as store, store.snapshot() as snapshot, damaged:
+        list(snapshot.iter_files())
 
 
 def test_some_other_sqlite_file_is_not_taken_for_a_library(tmp_path: Path) -> None:
@@ -196,8 +196,8 @@ def test_a_reader_without_rights_sees_what_a_writer_commits(local: LocalStore) -
     with LocalStore.open(local.folder, read_only=True) as reader, local.writer() as writer:
         for n in range(3):
             writer.put([entry(f"{n}.jpg")])
-            with reader.view() as view:
-                assert view.spaces()[0].count == n + 1
+            with reader.snapshot() as snapshot:
+                assert snapshot.spaces()[0].count == n + 1
 
 
 def nothing_can_be_made_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,8 +256,8 @@ def test_a_library_on_a_full_disk_is_searched(
         full = False
         with LocalStore.open(local.folder) as other:
             put(other, entry("b.jpg"))
-            with opened.view() as view:
-                assert view.lookup(1, "b.jpg") is not None
+            with opened.snapshot() as snapshot:
+                assert snapshot.lookup(1, "b.jpg") is not None
         (local.folder / "catalogue.sqlite-wal").write_bytes(b"something")
         full = True
         with pytest.raises(StorageFull):
@@ -285,8 +285,8 @@ def test_someone_who_begins_to_write_is_noticed_even_there(
         reader = LocalStore.open(local.folder)
     with reader, LocalStore.open(local.folder) as other:
         put(other, entry("b.jpg"))
-        with reader.view() as view:
-            assert view.lookup(1, "b.jpg") is not None
+        with reader.snapshot() as snapshot:
+            assert snapshot.lookup(1, "b.jpg") is not None
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
@@ -320,10 +320,10 @@ def test_files_without_read_permission_cost_one_space_and_are_named(
     shut.chmod(0)
     question = np.ones((1, 3), np.float32)
     try:
-        with LocalStore.open(local.folder) as store, store.view() as view:
-            assert view.search("other@1", question, 1).ids.tolist() == [[id]]
+        with LocalStore.open(local.folder) as store, store.snapshot() as snapshot:
+            assert snapshot.search("other@1", question, 1).ids.tolist() == [[id]]
             with pytest.raises(LibraryReadOnly, match="no permission to read"):
-                view.search("toy@1", question, 1)
+                snapshot.search("toy@1", question, 1)
     finally:
         shut.chmod(mode)
 
@@ -337,8 +337,8 @@ def test_a_library_moves_with_its_photos(local: LocalStore, tmp_path: Path) -> N
     moved = tmp_path / "somewhere" / "new name"
     shutil.move(local.folder.parent, moved)
     with LocalStore.open(moved / ".lookalike") as store:
-        with store.view() as view:
-            paths = {root.id: root.path for root in view.roots()}
+        with store.snapshot() as snapshot:
+            paths = {root.id: root.path for root in snapshot.roots()}
         assert paths == {1: moved, inside.id: moved / "2024", outside.id: tmp_path / "elsewhere"}
         assert same(stored_vector(store, id), "a.jpg")
         with store.writer() as writer:
@@ -347,8 +347,8 @@ def test_a_library_moves_with_its_photos(local: LocalStore, tmp_path: Path) -> N
 
 
 def store_root(store: LocalStore, id: int) -> object:
-    with store.view() as view:
-        return next(root for root in view.roots() if root.id == id)
+    with store.snapshot() as snapshot:
+        return next(root for root in snapshot.roots() if root.id == id)
 
 
 def test_a_library_survives_a_change_of_the_working_directory(
@@ -366,10 +366,10 @@ def test_an_odd_folder_name_is_no_obstacle(tmp_path: Path) -> None:
     folder = tmp_path / "50% of #1 ü?\udce9" / ".lookalike"
     with LocalStore.create(folder) as store:
         begin(store, space("a/../b:c@1"))
-        with store.view() as view:
-            assert view.spaces()[0].key == "a/../b:c@1"
-            assert view.roots()[0].path == folder.parent
-            assert np.isnan(view.vectors("a/../b:c@1", np.array([1]))).all()
+        with store.snapshot() as snapshot:
+            assert snapshot.spaces()[0].key == "a/../b:c@1"
+            assert snapshot.roots()[0].path == folder.parent
+            assert np.isnan(snapshot.vectors("a/../b:c@1", np.array([1]))).all()
     assert [path.name for path in (folder / "spaces").iterdir()] == ["a-b-c-1"]
 
 

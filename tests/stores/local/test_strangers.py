@@ -37,8 +37,8 @@ def test_nothing_is_written_through_a_link(local: LocalStore, tmp_path: Path, pl
     with pytest.raises(LibraryError, match="is a link"), local.writer():
         pass
     assert precious.read_text() == "all my keys"
-    with local.view() as view:  # reading goes on
-        assert view.lookup(1, "a.jpg") is not None
+    with local.snapshot() as snapshot:  # reading goes on
+        assert snapshot.lookup(1, "a.jpg") is not None
 
 
 @posix
@@ -98,7 +98,7 @@ def test_vectors_that_cannot_be_are_told_in_a_line(local: LocalStore, value: str
     local.close()
     alter(local.folder, f"UPDATE spaces SET {value}")
     with LocalStore.open(local.folder) as store:
-        with pytest.raises(LibraryDamaged, match="as they cannot be"), store.view():
+        with pytest.raises(LibraryDamaged, match="as they cannot be"), store.snapshot():
             pass
         with pytest.raises(LibraryDamaged, match="as they cannot be"), store.writer():
             pass

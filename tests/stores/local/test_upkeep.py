@@ -67,8 +67,11 @@ def test_a_new_writer_cuts_off_rows_that_were_never_committed(local: LocalStore)
     [id] = put(local, entry("a.jpg"))
     with vectors_file(local).open("ab") as file:
         file.write(b"half a ro")
-    with local.view() as view:
-        assert view.search("toy@1", np.ones((1, 3), np.float32), 5).ids[0, :2].tolist() == [id, -1]
+    with local.snapshot() as snapshot:
+        assert snapshot.search("toy@1", np.ones((1, 3), np.float32), 5).ids[0, :2].tolist() == [
+            id,
+            -1,
+        ]
     put(local, entry("b.jpg"))
     assert files(local) == {"toy-1/vectors-1.f32": 24, "toy-1/ids-1.i64": 16}
     assert check(local.folder) == []
@@ -111,10 +114,10 @@ def test_lost_vectors_are_named_and_indexing_again_makes_them_again(
     with vectors_file(local).open("r+b") as file:
         file.truncate(left)
     with LocalStore.open(local.folder) as store:
-        with store.view() as view:
+        with store.snapshot() as snapshot:
             with pytest.raises(LibraryDamaged, match="lookalike index"):
-                view.search("toy@1", np.ones((1, 3), np.float32), 5)
-            assert view.search("other@1", np.ones((1, 3), np.float32), 5).ids[0, 0] == ids[0]
+                snapshot.search("toy@1", np.ones((1, 3), np.float32), 5)
+            assert snapshot.search("other@1", np.ones((1, 3), np.float32), 5).ids[0, 0] == ids[0]
         assert any("toy@1" in line for line in check(store.folder))
         with store.writer() as writer:
             kept = left // 12
@@ -131,8 +134,8 @@ def test_a_space_whose_files_are_gone_is_rebuilt_as_well(local: LocalStore) -> N
     ids = put(local, entry("a.jpg"))
     vectors_file(local).unlink()
     with LocalStore.open(local.folder) as store:
-        with store.view() as view, pytest.raises(LibraryDamaged, match="toy"):
-            view.search("toy@1", np.ones((1, 3), np.float32), 5)
+        with store.snapshot() as snapshot, pytest.raises(LibraryDamaged, match="toy"):
+            snapshot.search("toy@1", np.ones((1, 3), np.float32), 5)
         assert put(store, entry("a.jpg")) == ids
         assert same(stored_vector(store, ids[0]), "a.jpg")
         assert check(store.folder) == []
@@ -172,15 +175,15 @@ def test_lost_arrays_of_a_fitted_space_cost_that_space_alone_until_they_are_made
     file.unlink() if content is None else file.write_bytes(content)
     question = np.ones((1, 3), np.float32)
     with LocalStore.open(store.folder) as again:
-        with again.view() as view:
-            assert view.search("other@1", question, 1).ids.tolist() == [[id]]
+        with again.snapshot() as snapshot:
+            assert snapshot.search("other@1", question, 1).ids.tolist() == [[id]]
             with pytest.raises(LibraryDamaged, match="lookalike index"):
-                view.search("toy@1", question, 1)
+                snapshot.search("toy@1", question, 1)
         with again.writer() as writer:
             writer.add_space(space(fitted=fitted))
-        with again.view() as view:
-            assert view.search("toy@1", question, 1).ids.tolist() == [[id]]
-            assert dict(view.spaces()[0].fitted or {})["mean"].tolist() == [0.0, 1.0, 2.0]
+        with again.snapshot() as snapshot:
+            assert snapshot.search("toy@1", question, 1).ids.tolist() == [[id]]
+            assert dict(snapshot.spaces()[0].fitted or {})["mean"].tolist() == [0.0, 1.0, 2.0]
 
 
 def test_lost_vectors_that_others_made_are_to_be_imported_again(local: LocalStore) -> None:
@@ -190,10 +193,10 @@ def test_lost_vectors_that_others_made_are_to_be_imported_again(local: LocalStor
     (local.folder / "spaces" / "shop-2" / "vectors-1.f32").unlink()
     with (
         LocalStore.open(local.folder) as store,
-        store.view() as view,
+        store.snapshot() as snapshot,
         pytest.raises(LibraryDamaged, match="lookalike import"),
     ):
-        view.search("shop@imported", np.ones((1, 3), np.float32), 1)
+        snapshot.search("shop@imported", np.ones((1, 3), np.float32), 1)
 
 
 def test_vectors_that_are_lost_are_told_once(

@@ -13,25 +13,25 @@ import pytest
 from tests.stores.toys import begin, entry, put, same, space, stored_vector
 
 from lookalike.errors import LibraryError, UsageError
-from lookalike.stores.interface import View
+from lookalike.stores.interface import Snapshot
 from lookalike.stores.local import LocalStore, maintenance
 from lookalike.stores.local.check import check
 
 ONES = np.ones((1, 3), np.float32)
 
 
-def found(view: View) -> list[int]:
-    return [id for id in view.search("toy@1", ONES, 100).ids[0].tolist() if id > 0]
+def found(snapshot: Snapshot) -> list[int]:
+    return [id for id in snapshot.search("toy@1", ONES, 100).ids[0].tolist() if id > 0]
 
 
 def test_an_open_view_does_not_see_what_is_committed_after_it(local: LocalStore) -> None:
     ids = put(local, entry("a.jpg"), entry("b.jpg"))
-    with local.view() as before:
+    with local.snapshot() as before:
         with local.writer() as writer:
             [third] = writer.put([entry("c.jpg")])
             writer.put([entry("a.jpg", "changed")])
             writer.remove([ids[1]])
-            with local.view() as after:
+            with local.snapshot() as after:
                 assert set(found(after)) == {ids[0], third}
                 assert set(after.images([*ids, third])) == {ids[0], third}
         assert set(found(before)) == set(ids)
@@ -45,13 +45,13 @@ def test_an_open_view_does_not_see_what_is_committed_after_it(local: LocalStore)
 
 def test_an_open_view_outlives_a_promotion(local: LocalStore) -> None:
     ids = put(local, entry("a.jpg"))
-    with local.view() as before:
+    with local.snapshot() as before:
         with local.writer() as writer:
             writer.add_space(space("toy@2"))
             writer.promote("toy@2")
         assert found(before) == ids
         assert same(before.vectors("toy@1", np.array(ids))[0], "a.jpg")
-        with local.view() as after, pytest.raises(UsageError):
+        with local.snapshot() as after, pytest.raises(UsageError):
             found(after)
 
 
@@ -60,22 +60,22 @@ def test_an_open_view_outlives_a_compaction(
 ) -> None:
     monkeypatch.setattr(maintenance, "DEAD_AT_LEAST", 1)
     ids = put(local, *(entry(f"{n}.jpg") for n in range(10)))
-    with local.view() as before:
+    with local.snapshot() as before:
         with local.writer() as writer:
             writer.remove(ids[:5])
         assert set(found(before)) == set(ids)
-        with local.view() as after:
+        with local.snapshot() as after:
             assert set(found(after)) == set(ids[5:])
 
 
 def test_a_ledger_that_is_left_half_read_does_not_hold_back_later_views(local: LocalStore) -> None:
     put(local, *(entry(f"{n}.jpg") for n in range(5)))
-    with local.view() as view:
-        ledger = view.ledger()
-        next(ledger)
+    with local.snapshot() as snapshot:
+        iter_files = snapshot.iter_files()
+        next(iter_files)
     put(local, entry("new.jpg"))
-    with local.view() as view:
-        assert view.lookup(1, "new.jpg") is not None
+    with local.snapshot() as snapshot:
+        assert snapshot.lookup(1, "new.jpg") is not None
 
 
 def test_threads_that_search_while_a_writer_works_see_only_whole_states(
@@ -90,10 +90,10 @@ def test_threads_that_search_while_a_writer_works_see_only_whole_states(
     def search() -> None:
         try:
             while not stop.is_set():
-                with local.view() as view:
-                    [one] = view.spaces()
-                    hits = view.search("toy@1", ONES, 200)
-                    images = view.images(hits.ids[0])
+                with local.snapshot() as snapshot:
+                    [one] = snapshot.spaces()
+                    hits = snapshot.search("toy@1", ONES, 200)
+                    images = snapshot.images(hits.ids[0])
                 ids = [id for id in hits.ids[0].tolist() if id > 0]
                 names = sorted(images[id].path.removeprefix("-") for id in ids)
                 if len(ids) != one.count or names[::2] != names[1::2]:
@@ -172,15 +172,15 @@ def test_another_process_reads_while_this_one_writes(
 
 def test_a_closed_library_says_so(local: LocalStore) -> None:
     local.close()
-    with pytest.raises(LibraryError, match="closed"), local.view():
+    with pytest.raises(LibraryError, match="closed"), local.snapshot():
         pass
 
 
 def test_closing_while_a_view_is_open_lets_it_finish(local: LocalStore) -> None:
     ids = put(local, entry("a.jpg"))
-    with local.view() as view:
+    with local.snapshot() as snapshot:
         local.close()
-        assert found(view) == ids
+        assert found(snapshot) == ids
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows does not move what is open")
@@ -193,14 +193,14 @@ def test_a_library_that_takes_the_place_of_another_is_read_from_the_next_view_on
     with LocalStore.create(tmp_path / "other" / ".lookalike") as other:
         begin(other)
         assert put(other, entry("b.jpg")) == [first]
-    with local.view() as before:
+    with local.snapshot() as before:
         version = before.version
         local.folder.rename(tmp_path / "gone")
         (tmp_path / "other" / ".lookalike").rename(local.folder)
         assert before.images([first])[first].path == "a.jpg"
         assert before.select("path = 'a.jpg'").tolist() == [first]
         assert same(before.vectors("toy@1", np.array([first]))[0], "a.jpg")
-        with local.view() as after:
+        with local.snapshot() as after:
             assert after.images([first])[first].path == "b.jpg"
             assert after.select("path = 'b.jpg'").tolist() == [first]
             assert same(after.vectors("toy@1", np.array([first]))[0], "b.jpg")
@@ -214,12 +214,12 @@ def test_a_library_that_goes_away_is_read_as_long_as_it_is_open(
     local: LocalStore, tmp_path: Path
 ) -> None:
     [first] = put(local, entry("a.jpg"))
-    with local.view():
+    with local.snapshot():
         pass
     local.folder.rename(tmp_path / "gone")
-    with local.view() as view:
-        assert same(view.vectors("toy@1", np.array([first]))[0], "a.jpg")
+    with local.snapshot() as snapshot:
+        assert same(snapshot.vectors("toy@1", np.array([first]))[0], "a.jpg")
     (tmp_path / "gone").rename(local.folder)
     put(local, entry("b.jpg"))
-    with local.view() as view:
-        assert len(view.search("toy@1", ONES, 2).ids[0]) == 2
+    with local.snapshot() as snapshot:
+        assert len(snapshot.search("toy@1", ONES, 2).ids[0]) == 2

@@ -122,8 +122,8 @@ def test_a_full_disk_loses_only_the_batch_in_flight(local: LocalStore, limit: in
     assert 0 <= int(stored) < 20_000
     with LocalStore.open(local.folder) as store:
         assert check(store.folder) == []
-        with store.view() as view:
-            assert view.spaces()[0].count == sum(view.counts().values()) == int(stored)
+        with store.snapshot() as snapshot:
+            assert snapshot.spaces()[0].count == sum(snapshot.counts().values()) == int(stored)
         put(store, *(entry(f"{n:05d}.jpg") for n in range(int(stored), int(stored) + 100)))
         assert check(store.folder) == []
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from lookalike.ann.faiss_index import Progress as StageProgress
 from lookalike.errors import LookalikeError, UsageError
-from lookalike.indexing.report import Added, Indexing, Progress
+from lookalike.indexing.report import IndexOptions, IndexReport, Progress
 from lookalike.library import Library
 from lookalike.server.jobs.computations import step_back
-from lookalike.stores.ann_index import IndexWish
+from lookalike.stores.ann_index import IndexBuildOptions
 from lookalike.stores.records import Space
 
 VECTORS, PATHS = "vectors.npy", "paths.txt"
@@ -28,17 +28,17 @@ Done = tuple[str, dict[str, Any]]
 
 
 def index(library: Library, words: Mapping[str, Any]) -> Done:
-    options = Indexing(**words["options"])
+    options = IndexOptions(**words["options"])
     paths = [Path(path) for path in words["paths"]]
     added = library.add(paths, options=options, progress=step)
     return summary(added), asdict(added)
 
 
-def bring_in(library: Library, words: Mapping[str, Any]) -> Done:
+def import_vectors(library: Library, words: Mapping[str, Any]) -> Done:
     folder = Path(words["folder"])
     paths = folder / PATHS
     try:
-        imported = library.vectors.bring_in(
+        imported = library.vectors.import_vectors(
             folder / VECTORS,
             words["name"],
             paths=paths if paths.exists() else None,
@@ -46,7 +46,7 @@ def bring_in(library: Library, words: Mapping[str, Any]) -> Done:
             dtype=words["dtype"],
             ann=words["ann"],
             pca=words["pca"],
-            fenced=True,
+            untrusted_paths=True,
             progress=stage_of("Importing vectors"),
         )
     except UsageError as error:  # whoever sent the files knows them by their names alone
@@ -60,7 +60,7 @@ def bring_in(library: Library, words: Mapping[str, Any]) -> Done:
 
 
 def build(library: Library, words: Mapping[str, Any]) -> Done:
-    wish = IndexWish(target=words["target"], memory=words["memory"])
+    wish = IndexBuildOptions(target=words["target"], memory=words["memory"])
     built = library.ann.build(words["by"], wish, progress=stage_of("Building an index"))
     sentence = ", ".join(
         f"{name}: finds {one.recall:.1%} in {one.milliseconds:.2f} ms"
@@ -90,7 +90,7 @@ def check(library: Library, words: Mapping[str, Any]) -> Done:
     return f"{good} of {len(verdicts)} indexes are good", {"verdicts": documents}
 
 
-CHANGES = {"indexing": index, "import": bring_in, "index": build, "check": check}
+CHANGES = {"indexing": index, "import": import_vectors, "index": build, "check": check}
 
 
 def main() -> None:
@@ -139,13 +139,13 @@ def tell(**record: Any) -> None:
         print(json.dumps(record), flush=True)  # noqa: T201 - its parent reads it
 
 
-def summary(added: Added) -> str:
+def summary(added: IndexReport) -> str:
     parts = [
         f"{count:,} {word}"
         for count, word in (
             (added.new, "new"),
             (added.changed, "changed"),
-            (added.extended, "known from other vectors"),
+            (added.added_vectors, "known from other vectors"),
             (added.moved, "moved"),
             (added.copied, "copied"),
             (added.removed, "gone"),

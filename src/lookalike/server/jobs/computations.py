@@ -120,18 +120,18 @@ def check_indexes(library: Library, _: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def promise(library: Library, words: Mapping[str, Any]) -> Any:
-    from lookalike.indexing.report import Indexing
+def estimate(library: Library, words: Mapping[str, Any]) -> Any:
+    from lookalike.indexing.report import IndexOptions
 
-    options = Indexing(**words["options"])
-    return library.promise(words["paths"], options=options, sample=words["sample"])
+    options = IndexOptions(**words["options"])
+    return library.estimate(words["paths"], options=options, sample=words["sample"])
 
 
 JOBS = {
     "duplicates": lambda library, words: library.duplicates(**words),
     "similar groups": lambda library, words: library.similar_groups(**words),
     "map": draw_map,
-    "promise": promise,
+    "promise": estimate,
     "check of indexes": check_indexes,
 }
 READING = frozenset(JOBS) - {"check of indexes"}

@@ -75,7 +75,7 @@ class Exports:
         return len(self._processes) + self._beginning
 
     async def begin(self, words: Mapping[str, Any]) -> Export:
-        """What `pour_out` gives for these words; raises what it raises. `Refusal` 429 where there are
+        """What `stream_vectors` gives for these words; raises what it raises. `Refusal` 429 where there are
         enough already. Whoever begins one must `end` it."""
         if self.running >= AT_ONCE:
             raise Refusal(
@@ -197,7 +197,7 @@ def main() -> None:
 
         try:
             with Library.open(job["library"], read_only=True) as library:
-                library.vectors.pour_out(out=out, begin=begin, **job["words"])
+                library.vectors.stream_vectors(out=out, begin=begin, **job["words"])
         except LookalikeError as error:
             if begun:
                 raise

@@ -18,10 +18,10 @@ from lookalike.server.settings import Settings
 
 def desk(library: Library, judging: Judging, judge: str) -> Desk:
     """A judge's place. Pictures that the library no longer has can be judged no more; the page says so."""
-    with library.view() as view:
-        roots = {root.id: root.path for root in view.roots()}
+    with library.snapshot() as snapshot:
+        roots = {root.id: root.path for root in snapshot.roots()}
         ids: dict[str, int] = {}
-        for image in view.ledger(outcomes={Outcome.INDEXED}):
+        for image in snapshot.iter_files(outcomes={Outcome.INDEXED}):
             ids.setdefault(image.path, image.id)
             # As it is called where two roots have the same path.
             ids[os.fspath(roots[image.root] / image.path)] = image.id

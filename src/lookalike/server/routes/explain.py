@@ -56,8 +56,8 @@ def explained(
 def indexed(server: Server, by: str | None) -> None:
     """`Refusal` for what the library was not indexed with: whoever asks must not choose the model that this
     machine fetches or reads from its disk."""
-    with server.library.view() as view:
-        names = [space.name for space in view.spaces() if space.current]
+    with server.library.snapshot() as snapshot:
+        names = [space.name for space in snapshot.spaces() if space.current]
     if by is not None and by not in names:
         there = ", ".join(names) or "none"
         raise Refusal(
@@ -88,8 +88,8 @@ async def map_of(
     an evenly spread sample. While it is worked out, the answer is 202 with `"running": true`: ask again."""
 
     def version() -> object:
-        with server.library.view() as view:
-            return view.version
+        with server.library.snapshot() as snapshot:
+            return snapshot.version
 
     words = {"by": by, "method": method, "color": color, "where": where}
     key = ("map", by, method, color, where, await server.lanes.quick.run(version))

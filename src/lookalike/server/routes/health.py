@@ -23,8 +23,8 @@ async def health(server: Here) -> Response:
     """200 while the library can be read. Needs no token and tells nothing of the library."""
 
     def work() -> dict[str, Any]:
-        with server.library.view() as view:
-            view.roots()
+        with server.library.snapshot() as snapshot:
+            snapshot.roots()
         return {"status": "well", "version": __version__}
 
     return Json(await server.lanes.quick.run(work))
@@ -36,8 +36,8 @@ async def metrics(server: Here, request: Request) -> Response:
 
     def work() -> bytes:
         figures: Figures = request.app.state.figures
-        with server.library.view() as view:
-            images = view.counts().get(Outcome.INDEXED, 0)
+        with server.library.snapshot() as snapshot:
+            images = snapshot.counts().get(Outcome.INDEXED, 0)
         return figures.text(server, images)
 
     return Response(await server.lanes.quick.run(work), media_type=MEDIA_TYPE)

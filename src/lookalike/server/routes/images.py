@@ -23,7 +23,7 @@ from lookalike.query import Query as Question
 from lookalike.server.app_state import Here, Server
 from lookalike.server.errors import Json, Refusal
 from lookalike.server.openapi import JPEG, described
-from lookalike.stores.interface import Ids, Image, View
+from lookalike.stores.interface import Ids, Image, Snapshot
 from lookalike.wire import documents, schemas
 
 router = APIRouter(tags=["library"])
@@ -50,8 +50,8 @@ async def fields(server: Here) -> Response:
     """What can be filtered, and what the library has in it."""
 
     def work() -> dict[str, Any]:
-        with server.library.view() as view:
-            found = [documents.of_field(name, facts) for name, facts in view.fields().items()]
+        with server.library.snapshot() as snapshot:
+            found = [documents.of_field(name, facts) for name, facts in snapshot.fields().items()]
         return {"fields": found}
 
     return Json(await server.lanes.quick.run(work))
@@ -75,8 +75,8 @@ async def image(server: Here, id: Id) -> Response:
     """Everything known of one image."""
 
     def work() -> dict[str, Any]:
-        with server.library.view() as view:
-            found, root = one(view, id)
+        with server.library.snapshot() as snapshot:
+            found, root = one(snapshot, id)
         return documents.whole(found, root, private=server.settings.private)
 
     return Json(await server.lanes.quick.run(work))
@@ -90,8 +90,8 @@ async def neighbours(
     question = Question((Term(image=id),), k=k + 1, by=tuple(by or ()))
 
     def known() -> None:
-        with server.library.view() as view:
-            one(view, id)
+        with server.library.snapshot() as snapshot:
+            one(snapshot, id)
 
     await server.lanes.quick.run(known)
     hits = await asyncio.wrap_future(server.gathering.submit(question))
@@ -123,8 +123,8 @@ async def file(server: Here, id: Id) -> Response:
     """The picture file as it is."""
 
     def work() -> tuple[Path, str, os.stat_result]:
-        with server.library.view() as view:
-            found, root = one(view, id)
+        with server.library.snapshot() as snapshot:
+            found, root = one(snapshot, id)
         path = within(found, root)
         return path, kind_of(path), path.stat()
 
@@ -139,10 +139,10 @@ async def file(server: Here, id: Id) -> Response:
 
 def info_of(server: Server) -> dict[str, Any]:
     library, settings = server.library, server.settings
-    with library.view() as view:
-        counts, spaces, captions = view.counts(), view.spaces(), view.has_captions()
+    with library.snapshot() as snapshot:
+        counts, spaces, captions = snapshot.counts(), snapshot.spaces(), snapshot.has_captions()
         reads = {space.key: library.reads(space) for space in spaces if space.current}
-        roots = [root.path.name for root in view.roots()]
+        roots = [root.path.name for root in snapshot.roots()]
     return {
         "name": library.folder.parent.name
         if library.folder.name == ".lookalike"
@@ -174,10 +174,10 @@ def info_of(server: Server) -> dict[str, Any]:
 
 
 def browsed(server: Server, where: str | None, offset: int, k: int, order: str) -> dict[str, Any]:
-    with server.library.view() as view:
-        ids = view.select(where or INDEXED)
+    with server.library.snapshot() as snapshot:
+        ids = snapshot.select(where or INDEXED)
         page = [int(id) for id in page_of(ids, offset, k, order)]
-        found = view.images(page)
+        found = snapshot.images(page)
     end = offset + len(page)
     return {
         "images": [documents.brief(found[id]) for id in page if id in found],
@@ -206,8 +206,8 @@ def stride(count: int) -> int:
 
 def near(server: Server, id: int, k: int, hits: Hits) -> dict[str, Any]:
     others = [hit for hit in hits.hits if hit.id != id][:k]
-    with server.library.view() as view:
-        images = view.images([hit.id for hit in others])
+    with server.library.snapshot() as snapshot:
+        images = snapshot.images([hit.id for hit in others])
     return {
         **documents.outline(hits),
         "query": {"image": [str(id)], "k": k},
@@ -216,18 +216,18 @@ def near(server: Server, id: int, k: int, hits: Hits) -> dict[str, Any]:
     }
 
 
-def one(view: View, id: int) -> tuple[Image, Path]:
+def one(snapshot: Snapshot, id: int) -> tuple[Image, Path]:
     """An image and the folder of its root; `Refusal` 404."""
-    image = view.images([id]).get(id)
+    image = snapshot.images([id]).get(id)
     if image is None:
         raise Refusal(404, f"the library has no image with the id {id}")
-    return image, next(root.path for root in view.roots() if root.id == image.root)
+    return image, next(root.path for root in snapshot.roots() if root.id == image.root)
 
 
 def checked(server: Server, id: int) -> None:
     """`Refusal` 404 where there is no such image, or where its file is not the library's to show."""
-    with server.library.view() as view:
-        image, root = one(view, id)
+    with server.library.snapshot() as snapshot:
+        image, root = one(snapshot, id)
     within(image, root)
 
 

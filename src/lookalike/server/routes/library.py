@@ -60,7 +60,7 @@ ENDINGS = {"jpeg": ".jpg", "png": ".png", "gif": ".gif", "bmp": ".bmp", "webp": 
 
 class Folders(BaseModel):
     """What to index: folders and files below the library's roots, none for all of them; and how, in the
-    words of `Indexing`."""
+    words of `IndexOptions`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -119,8 +119,8 @@ async def add(server: Here, request: Request) -> Response:
     return await asked(server, "indexing", folders.words(places))
 
 
-@router.get("/api/promise", **described(schemas.Promise, slow=True))
-async def promise(server: Here, cost: Annotated[Cost, Query()]) -> Response:
+@router.get("/api/promise", **described(schemas.IndexEstimate, slow=True))
+async def estimate(server: Here, cost: Annotated[Cost, Query()]) -> Response:
     """What POST /api/images would cost, from a timed sample; nothing is written. It takes some seconds to
     minutes: until it is done, the answer is 202 with `"running": true`: ask again. Only where pictures
     may be added: it reads folders that a visitor of a library that is only read has no business in."""
@@ -138,7 +138,7 @@ async def promise(server: Here, cost: Annotated[Cost, Query()]) -> Response:
         fresh=FRESH_SECONDS,
     )
     if found is None:
-        nothing = dict.fromkeys(schemas.Promise.model_fields, 0)
+        nothing = dict.fromkeys(schemas.IndexEstimate.model_fields, 0)
         return Json({**nothing, "running": True}, 202, {"Retry-After": "2"})
     return Json({**asdict(found), "running": False})
 
@@ -163,8 +163,8 @@ async def remove(server: Here, id: Id) -> Response:
     must_write(server)
 
     def work() -> int:
-        with server.library.view() as view:
-            image, root = one(view, id)
+        with server.library.snapshot() as snapshot:
+            image, root = one(snapshot, id)
         return server.library.remove([root / image.path])
 
     return Json({"forgotten": await server.lanes.writing.run(work)})

@@ -20,7 +20,7 @@ from lookalike.server.library_paths import Named, remembered
 from lookalike.server.openapi import TEXT, body, described
 from lookalike.server.routes.images import Id64, Many, Offset, one
 from lookalike.server.routes.library import must_write
-from lookalike.stores.interface import Decision, View
+from lookalike.stores.interface import Decision, Snapshot
 from lookalike.wire import documents, schemas
 
 router = APIRouter(tags=["review"])
@@ -54,9 +54,9 @@ async def failures(
     """Files that could not be indexed, and why; `below`: only this file, or those of this folder."""
 
     def work() -> dict[str, Any]:
-        with server.library.view() as view:
-            counts = view.counts()
-            places: list[Path | None] = [*remembered(view, [below or "."])]
+        with server.library.snapshot() as snapshot:
+            counts = snapshot.counts()
+            places: list[Path | None] = [*remembered(snapshot, [below or "."])]
         listed = (
             server.library.failures(outcome or None, below=place) for place in places or [None]
         )
@@ -113,9 +113,9 @@ async def grouped(
     """A page of the groups that a process of its own finds."""
 
     def state() -> tuple[tuple[str, ...], Hashable, Hashable]:
-        with server.library.view() as view:
-            places = [os.fspath(place) for place in remembered(view, paths or ())]
-            return tuple(places), view.version, tuple(view.decisions())
+        with server.library.snapshot() as snapshot:
+            places = [os.fspath(place) for place in remembered(snapshot, paths or ())]
+            return tuple(places), snapshot.version, tuple(snapshot.decisions())
 
     places, version, decisions = await server.lanes.quick.run(state)
     found = await server.remembered.get(
@@ -133,8 +133,8 @@ async def decisions(server: Here) -> Response:
     """What people decided, with the images that it is about."""
 
     def work() -> dict[str, Any]:
-        with server.library.view() as view:
-            return {"decisions": [decision(view, one) for one in view.decisions()]}
+        with server.library.snapshot() as snapshot:
+            return {"decisions": [decision(snapshot, one) for one in snapshot.decisions()]}
 
     return Json(await server.lanes.quick.run(work))
 
@@ -175,8 +175,8 @@ async def decide(server: Here, decided: Decided) -> Response:
     )
 
     def work() -> dict[str, Any]:
-        with server.library.view() as view:
-            return {"decisions": [decision(view, one) for one in made]}
+        with server.library.snapshot() as snapshot:
+            return {"decisions": [decision(snapshot, one) for one in made]}
 
     return Json(await server.lanes.quick.run(work))
 
@@ -192,16 +192,16 @@ async def undecide(server: Here, decided: Decided) -> Response:
 
 
 def files(server: Server, decided: Decided) -> list[Path]:
-    with server.library.view() as view:
-        found = [one(view, id) for id in (decided.image, *decided.others)]
+    with server.library.snapshot() as snapshot:
+        found = [one(snapshot, id) for id in (decided.image, *decided.others)]
     return [root / image.path for image, root in found]
 
 
-def decision(view: View, decision: Decision) -> dict[str, Any]:
+def decision(snapshot: Snapshot, decision: Decision) -> dict[str, Any]:
     """A decision, and the images of the contents that it is about; none where the library has them no
     longer."""
-    first = view.by_hash(decision.first)
-    second = view.by_hash(decision.second) if decision.second else []
+    first = snapshot.by_hash(decision.first)
+    second = snapshot.by_hash(decision.second) if decision.second else []
     return {
         "kind": decision.kind,
         "images": [image.id for image in first],

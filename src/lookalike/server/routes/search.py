@@ -218,8 +218,8 @@ def shown(
 ) -> list[dict[str, Any]]:
     """Answers as documents, with what only the images themselves know."""
     page = slice(words.offset, words.offset + words.k)
-    with server.library.view() as view:
-        images = view.images({hit.id for hits in found for hit in hits.hits[page]})
+    with server.library.snapshot() as snapshot:
+        images = snapshot.images({hit.id for hits in found for hit in hits.hits[page]})
     return [documents.answer(words, hits, images, total=question.k) for hits in found]
 
 
@@ -255,8 +255,8 @@ def terms(
 def uploaded(server: Server, read: Read, name: str) -> Term:
     """An upload; where the library has the same bytes, that image, whose vectors are there."""
     server.uploads.get(name)
-    with server.library.view() as view:
-        same = [i for i in view.by_hash(bytes.fromhex(name)) if i.outcome is Outcome.INDEXED]
+    with server.library.snapshot() as snapshot:
+        same = [i for i in snapshot.by_hash(bytes.fromhex(name)) if i.outcome is Outcome.INDEXED]
     if same:
         return Term(image=same[0].id)
     if name not in read:
@@ -267,7 +267,7 @@ def uploaded(server: Server, read: Read, name: str) -> Term:
 def of_library(server: Server, name: str) -> Term:
     if not name.isascii() or not name.isdigit() or len(name) > 18:
         raise Refusal(422, f"image={name[:40]!r}: an image is named by its id, a whole number")
-    with server.library.view() as view:
-        if int(name) not in view.images([int(name)]):
+    with server.library.snapshot() as snapshot:
+        if int(name) not in snapshot.images([int(name)]):
             raise Refusal(404, f"the library has no image with the id {name}")
     return Term(image=int(name))

@@ -15,14 +15,14 @@ from lookalike.wire import schemas
 router = APIRouter(tags=["operation"])
 
 
-class Shown(BaseModel):
+class HitFields(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     token: str = Field(max_length=1000)
 
 
 @router.post("/api/session", **described(schemas.Session))
-async def enter(server: Here, request: Request, shown: Shown) -> Response:
+async def enter(server: Here, request: Request, shown: HitFields) -> Response:
     """Show the token; the answer sets the cookie that every later request needs."""
     token = server.settings.token
     if token is None:

@@ -45,7 +45,7 @@ Name = Annotated[str, Query(min_length=1, max_length=200, description="The extra
 
 
 @router.post("/api/vectors", openapi_extra=VECTORS_IN, **described(schemas.Change, status=202))
-async def bring_in(
+async def import_vectors(
     server: Here,
     request: Request,
     by: Name,

@@ -15,8 +15,8 @@ def without_places(library: Library, told: Any) -> Any:
     """A document or a sentence in whose texts files are named by their path below the library's
     folders, and these are not named at all."""
     folders = {os.fspath(library.folder)}
-    with suppress(LookalikeError), library.view() as view:
-        folders |= {os.fspath(root.path) for root in view.roots()}
+    with suppress(LookalikeError), library.snapshot() as snapshot:
+        folders |= {os.fspath(root.path) for root in snapshot.roots()}
     folders |= {os.path.realpath(folder) for folder in folders}
     longest = sorted((f for f in folders if f.strip(os.sep)), key=len, reverse=True)
     names = "|".join(re.escape(folder.rstrip(os.sep)) for folder in longest)

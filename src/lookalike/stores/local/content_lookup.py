@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 
 from lookalike.errors import Outcome
-from lookalike.stores.interface import Image, Known
+from lookalike.stores.interface import FileState, Image
 from lookalike.stores.local.database import chunks, marks
 from lookalike.stores.local.images import IMAGE_COLUMNS, image_from
 from lookalike.stores.local.path_encoding import decode_path, encode_path
@@ -16,11 +16,11 @@ TWINS = 256
 them for each of them would take hours, and beyond some hundreds the vectors are cheaper made anew."""
 
 
-def known(connection: sqlite3.Connection, root: int, paths: Sequence[str]) -> dict[str, Known]:
+def known(connection: sqlite3.Connection, root: int, paths: Sequence[str]) -> dict[str, FileState]:
     """Those of the paths that are known; two statements for every 900 of them."""
     keys: dict[int, str] = dict(connection.execute("SELECT id, key FROM spaces"))
     sets: dict[frozenset[int], frozenset[str]] = {}  # one object for all files of the same spaces
-    found: dict[str, Known] = {}
+    found: dict[str, FileState] = {}
     for chunk in chunks(paths):
         images = connection.execute(
             "SELECT id, path, size, mtime_ns, hash, outcome, reason FROM images "  # noqa: S608
@@ -36,16 +36,16 @@ def known(connection: sqlite3.Connection, root: int, paths: Sequence[str]) -> di
         for id, path, size, mtime_ns, hash, outcome, reason in images:
             ids = frozenset(held[id])
             spaces = sets.setdefault(ids, frozenset(keys[space] for space in ids))
-            found[decode_path(path)] = Known(
+            found[decode_path(path)] = FileState(
                 id, size, mtime_ns, hash, Outcome(outcome), spaces, reason
             )
     return found
 
 
-def twins(
+def same_content(
     connection: sqlite3.Connection, size: int, hash: bytes | None, spaces: Collection[str]
 ) -> list[Image]:
-    """See `Writer.twins`."""
+    """See `Writer.same_content`."""
     # The plus keeps SQLite from the index of sizes where the one of hashes leads straight there.
     same = "size = ? AND hash IS NOT NULL" if hash is None else "+size = ? AND hash = ?"
     rows = connection.execute(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lookalike.errors import Outcome
-from lookalike.stores.interface import Image, Shown
+from lookalike.stores.interface import HitFields, Image
 from lookalike.stores.local.database import chunks, marks
 from lookalike.stores.local.metadata_merge import merged
 from lookalike.stores.local.path_encoding import below, decode_path, encode_path
@@ -52,10 +52,12 @@ def images(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Imag
     return {row[0]: image_from(row) for row in _of_ids(connection, IMAGE_COLUMNS, ids)}
 
 
-def shown(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Shown]:
+def shown(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, HitFields]:
     """The same, of each only what a hit shows: in half the time."""
     return {
-        id: Shown(root, decode_path(path), merged(sidecar, metadata) if sidecar or metadata else {})
+        id: HitFields(
+            root, decode_path(path), merged(sidecar, metadata) if sidecar or metadata else {}
+        )
         for id, root, path, sidecar, metadata in _of_ids(connection, SHOWN_COLUMNS, ids)
     }
 
@@ -88,7 +90,7 @@ def by_hash(connection: sqlite3.Connection, hash: bytes) -> list[Image]:
     return [image_from(row) for row in rows]
 
 
-def repeats(connection: sqlite3.Connection) -> list[list[int]]:
+def exact_duplicates(connection: sqlite3.Connection) -> list[list[int]]:
     """The indexed images that have the same content, in groups of rising ids."""
     rows = connection.execute(
         "SELECT group_concat(id) FROM images WHERE outcome = 'indexed' "

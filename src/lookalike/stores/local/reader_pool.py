@@ -115,7 +115,7 @@ class Readers:
             self._drop()
             self._forget()
 
-    def view(self, connection: sqlite3.Connection) -> LocalView:
+    def snapshot(self, connection: sqlite3.Connection) -> LocalView:
         """The state of this moment: one transaction, and the maps of all spaces.
 
         The maps are made at once. Later, a writer may have compacted the space and deleted the

@@ -15,17 +15,17 @@ from lookalike.extractors.interface import BOXES
 from lookalike.stores.interface import (
     Decision,
     DecisionKind,
+    FileState,
+    HitFields,
     Ids,
     Image,
-    Known,
     Neighbours,
     Root,
-    Shown,
     Space,
 )
 from lookalike.stores.local import feedback, images
 from lookalike.stores.local.ann.index_cache import Shelf
-from lookalike.stores.local.content_lookup import known, twins
+from lookalike.stores.local.content_lookup import known, same_content
 from lookalike.stores.local.database import SpaceRow, changes, marks, translated
 from lookalike.stores.local.images import IMAGE_COLUMNS, image_from
 from lookalike.stores.local.path_encoding import load_root
@@ -221,7 +221,7 @@ class LocalView:
         with translated(self._folder):
             return images.images(self._connection, ids)
 
-    def shown(self, ids: Iterable[int]) -> dict[int, Shown]:
+    def shown(self, ids: Iterable[int]) -> dict[int, HitFields]:
         with translated(self._folder):
             return images.shown(self._connection, ids)
 
@@ -229,7 +229,7 @@ class LocalView:
         with translated(self._folder):
             return images.lookup(self._connection, root, path)
 
-    def known(self, root: int, paths: Sequence[str]) -> dict[str, Known]:
+    def known(self, root: int, paths: Sequence[str]) -> dict[str, FileState]:
         with translated(self._folder):
             return known(self._connection, root, paths)
 
@@ -237,19 +237,19 @@ class LocalView:
         with translated(self._folder):
             return images.in_folder(self._connection, root, folder)
 
-    def twins(
+    def same_content(
         self, size: int, *, hash: bytes | None = None, spaces: Collection[str] = ()
     ) -> list[Image]:
         with translated(self._folder):
-            return twins(self._connection, size, hash, spaces)
+            return same_content(self._connection, size, hash, spaces)
 
     def by_hash(self, hash: bytes) -> list[Image]:
         with translated(self._folder):
             return images.by_hash(self._connection, hash)
 
-    def repeats(self) -> list[list[int]]:
+    def exact_duplicates(self) -> list[list[int]]:
         with translated(self._folder):
-            return images.repeats(self._connection)
+            return images.exact_duplicates(self._connection)
 
     def decisions(
         self, kinds: Iterable[DecisionKind] | None = None, *, about: bytes | None = None
@@ -257,7 +257,7 @@ class LocalView:
         with translated(self._folder):
             return feedback.read(self._connection, kinds, about)
 
-    def ledger(self, *, outcomes: Iterable[Outcome] | None = None) -> Iterator[Image]:
+    def iter_files(self, *, outcomes: Iterable[Outcome] | None = None) -> Iterator[Image]:
         chosen = [str(outcome) for outcome in (Outcome if outcomes is None else outcomes)]
         # Said in so many words, SQLite takes the small index of failures and not the whole table.
         only_failed = "" if Outcome.INDEXED in chosen else "AND outcome <> 'indexed'"

@@ -136,15 +136,15 @@ class LocalStore:
         return found
 
     @contextmanager
-    def view(self) -> Iterator[LocalView]:
+    def snapshot(self) -> Iterator[LocalView]:
         """See `Store`. A warm one costs about 0.1 ms."""
         connection = self._readers.connection()
         try:
-            view = self._readers.view(connection)
+            snapshot = self._readers.snapshot(connection)
             try:
-                yield view
+                yield snapshot
             finally:
-                view.close()
+                snapshot.close()
         finally:
             self._readers.give_back(connection)
 

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import LibraryDamaged, UsageError
-from lookalike.stores.interface import Decision, Entry, Image, Known, Root, Space
+from lookalike.stores.interface import Decision, Entry, FileState, Image, Root, Space
 from lookalike.stores.local import feedback as decided
 from lookalike.stores.local import maintenance
 from lookalike.stores.local.ann.delta_index import LateIndexer
 from lookalike.stores.local.ann.index_files import stamp as index_stamp
 from lookalike.stores.local.apply_plan import carry_out, count_gone, forget_gone, name_gone
 from lookalike.stores.local.columns import mark_stale
-from lookalike.stores.local.content_lookup import hashes, known, twins
+from lookalike.stores.local.content_lookup import hashes, known, same_content
 from lookalike.stores.local.database import (
     SpaceRow,
     chunks,
@@ -166,15 +166,15 @@ class LocalWriter:
 
     # Images
 
-    def known(self, root: int, paths: Sequence[str]) -> dict[str, Known]:
+    def known(self, root: int, paths: Sequence[str]) -> dict[str, FileState]:
         with translated(self._folder):
             return known(self._connection, root, paths)
 
-    def twins(
+    def same_content(
         self, size: int, *, hash: bytes | None = None, spaces: Collection[str] = ()
     ) -> list[Image]:
         with translated(self._folder):
-            return twins(self._connection, size, hash, spaces)
+            return same_content(self._connection, size, hash, spaces)
 
     def hashes(
         self, sizes: Iterable[int], *, spaces: Collection[str] = (), failed: bool = True

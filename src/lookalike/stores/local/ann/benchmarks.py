@@ -12,7 +12,7 @@ import numpy as np
 from lookalike.ann import faiss_index, index_factory, tuning
 from lookalike.ann.faiss_index import Progress
 from lookalike.errors import UsageError
-from lookalike.stores.ann_index import Compared
+from lookalike.stores.ann_index import RecipeResult
 from lookalike.stores.local.database import SpaceRow
 from lookalike.stores.local.vector_file import Matrix
 from lookalike.vectors.similarity import top_k
@@ -28,7 +28,7 @@ WIDTH = 100
 
 def compare(
     row: SpaceRow, matrix: Matrix, wanted: Sequence[str], threads: int, progress: Progress
-) -> list[Compared]:
+) -> list[RecipeResult]:
     """See `Indexes.compare`."""
     count = len(matrix.ids)
     if count - len(matrix.dead) < 100:
@@ -43,7 +43,7 @@ def compare(
         dead=matrix.dead,
         count=QUERIES,
     )
-    found = [Compared(EXACT, points=((count, 1.0, _exact(row, matrix, asked)),))]
+    found = [RecipeResult(EXACT, points=((count, 1.0, _exact(row, matrix, asked)),))]
     found += [
         _tried(row, matrix, recipe, asked, threads, progress)
         for recipe in wanted or usual(count, row.dim)
@@ -82,7 +82,7 @@ def _tried(
     asked: tuning.Questions,
     threads: int,
     progress: Progress,
-) -> Compared:
+) -> RecipeResult:
     started = time.monotonic()
     try:
         progress("train", 0, 1)
@@ -90,7 +90,7 @@ def _tried(
             matrix.vectors, recipe, similarity=row.similarity, threads=threads
         )
     except UsageError as error:
-        return Compared(recipe, failure=str(error))
+        return RecipeResult(recipe, failure=str(error))
     faiss_index.fill(index, matrix.vectors, threads=threads, progress=progress)
     seconds = time.monotonic() - started
     with tempfile.TemporaryDirectory() as folder:
@@ -98,7 +98,7 @@ def _tried(
         size = (Path(folder) / "index").stat().st_size
     width = min(WIDTH, index.count)
     points = tuning.curve(index, matrix.vectors, asked, width=width)
-    return Compared(
+    return RecipeResult(
         recipe,
         seconds,
         size,

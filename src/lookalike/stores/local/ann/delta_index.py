@@ -108,7 +108,7 @@ class LateIndexer:
 
     def _follow(self, row: SpaceRow, slices: int | None) -> None:
         filed = files.read(self._library, row)
-        if filed is None or filed.index.trouble or filed.generation != row.generation:
+        if filed is None or filed.index.disabled_reason or filed.generation != row.generation:
             self._growing.pop(row.id, None)
             return
         growing = self._growing.get(row.id)

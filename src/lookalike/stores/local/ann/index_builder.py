@@ -15,7 +15,7 @@ import numpy as np
 from lookalike.ann import faiss_index, index_factory, tuning
 from lookalike.ann.faiss_index import AnnIndex, Progress, quiet
 from lookalike.errors import LibraryBusy, UsageError
-from lookalike.stores.ann_index import Compared, Index, IndexCheck, IndexWish
+from lookalike.stores.ann_index import Index, IndexBuildOptions, IndexCheck, RecipeResult
 from lookalike.stores.local.ann import index_files as files
 from lookalike.stores.local.database import SpaceRow, read_only, translated
 from lookalike.stores.local.vector_file import Matrix
@@ -43,17 +43,17 @@ class LocalIndexes:
         self._store = store
 
     def build(
-        self, space: str, wish: IndexWish | None = None, *, progress: Progress = quiet
+        self, space: str, wish: IndexBuildOptions | None = None, *, progress: Progress = quiet
     ) -> Index:
         """See `Indexes`."""
-        wish = wish or IndexWish()
+        wish = wish or IndexBuildOptions()
         if not 0 < wish.target <= 1:
             raise UsageError(f"a recall lies between 0 and 1, not {wish.target}")
         if self._store.read_only:
             raise read_only(self._store.folder)
-        with _lock(self._store.folder), self._store.view() as view:
-            row, matrix = view.raw(space)
-            if view.parts(row) > 1:
+        with _lock(self._store.folder), self._store.snapshot() as snapshot:
+            row, matrix = snapshot.raw(space)
+            if snapshot.parts(row) > 1:
                 raise UsageError(
                     f"{row.name} keeps vectors of parts of pictures, which are searched exactly"
                 )
@@ -65,8 +65,8 @@ class LocalIndexes:
         """See `Indexes`."""
         if self._store.read_only:
             raise read_only(self._store.folder)
-        with _lock(self._store.folder), self._store.view() as view:
-            row, _ = view.raw(space)
+        with _lock(self._store.folder), self._store.snapshot() as snapshot:
+            row, _ = snapshot.raw(space)
             with translated(self._store.folder):
                 there = files.facts_file(self._store.folder, row).exists()
                 files.facts_file(self._store.folder, row).unlink(missing_ok=True)
@@ -75,11 +75,11 @@ class LocalIndexes:
 
     def check(self, space: str, *, queries: int = 500) -> IndexCheck:
         """See `Indexes`. Asks what a user would ask: the tail is merged, what is gone is left out."""
-        with self._store.view() as view:
-            row, matrix = view.raw(space)
-            facts = next(one.index for one in view.spaces() if one.key == space)
-            if facts is None or facts.trouble:
-                why = f": {facts.trouble}" if facts else ""
+        with self._store.snapshot() as snapshot:
+            row, matrix = snapshot.raw(space)
+            facts = next(one.index for one in snapshot.spaces() if one.key == space)
+            if facts is None or facts.disabled_reason:
+                why = f": {facts.disabled_reason}" if facts else ""
                 raise UsageError(
                     f"the space {space} has no index to check{why}: build one with "
                     "`lookalike ann build`"
@@ -92,7 +92,7 @@ class LocalIndexes:
                 count=queries,
                 seed=time.time_ns() % 2**32,  # other queries each time
             )
-            check = _judged(view, row, matrix, asked, facts.tail)
+            check = _judged(snapshot, row, matrix, asked, facts.unindexed)
         if not self._store.read_only:
             with translated(self._store.folder):
                 files.keep_check(self._store.folder, row, check)
@@ -100,23 +100,23 @@ class LocalIndexes:
 
     def compare(
         self, space: str, recipes: Sequence[str] = (), *, progress: Progress = quiet
-    ) -> list[Compared]:
+    ) -> list[RecipeResult]:
         """See `Indexes`."""
         from lookalike.stores.local.ann.benchmarks import compare
 
-        with self._store.view() as view:
-            row, matrix = view.raw(space)
+        with self._store.snapshot() as snapshot:
+            row, matrix = snapshot.raw(space)
             return compare(row, matrix, recipes, cores(matrix), progress)
 
     def history(self, space: str) -> list[IndexCheck]:
         """See `Indexes`."""
-        with self._store.view() as view:
-            row, _ = view.raw(space)
+        with self._store.snapshot() as snapshot:
+            row, _ = snapshot.raw(space)
         return files.checks(self._store.folder, row)
 
 
 def _judged(
-    view: LocalView, row: SpaceRow, matrix: Matrix, asked: tuning.Questions, tail: int
+    snapshot: LocalView, row: SpaceRow, matrix: Matrix, asked: tuning.Questions, tail: int
 ) -> IndexCheck:
     shares: list[float] = []
     times: list[float] = []
@@ -124,11 +124,11 @@ def _judged(
     for number, own in enumerate(asked.rows):
         vector = asked.vectors[number][None]
         started = time.perf_counter()
-        near = view.search(row.key, vector, tuning.K + 1)
+        near = snapshot.search(row.key, vector, tuning.K + 1)
         times.append(time.perf_counter() - started)
         if number < EXACT_TIMED:
             started = time.perf_counter()
-            view.search(row.key, vector, tuning.K + 1, exact=True)
+            snapshot.search(row.key, vector, tuning.K + 1, exact=True)
             exact_times.append(time.perf_counter() - started)
         others = near.similarities[0][near.ids[0] != matrix.ids[own]][: tuning.K]
         right = int((others >= asked.worst[number]).sum())
@@ -139,7 +139,7 @@ def _judged(
         exact_milliseconds=float(np.median(exact_times)) * 1e3,
         queries=len(shares),
         rows=row.rows - row.dead,
-        tail=tail,
+        unindexed=tail,
         when=_now(),
     )
 
@@ -168,12 +168,12 @@ def remove_abandoned(folder: Path, rows: Sequence[SpaceRow]) -> None:
     with suppress(LibraryBusy), _lock(folder):
         for row in rows:
             filed = files.read(folder, row)
-            if filed is None or not filed.index.trouble:
+            if filed is None or not filed.index.disabled_reason:
                 files.remove_others(folder, row, filed.number if filed else None)
 
 
 def _build(
-    folder: Path, row: SpaceRow, matrix: Matrix, wish: IndexWish, progress: Progress
+    folder: Path, row: SpaceRow, matrix: Matrix, wish: IndexBuildOptions, progress: Progress
 ) -> Index:
     started = time.monotonic()
     threads = wish.threads or cores(matrix)

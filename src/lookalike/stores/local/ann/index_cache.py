@@ -34,11 +34,11 @@ class Shelf:
         filed, now = self._read(row), self.stamp(row)
         if filed is None or now is None:
             return None
-        index = replace(filed.index, tail=max(0, row.rows - filed.index.rows))
-        loaded, _, trouble = self._ready.get(row.id, (None, None, ""))
-        if loaded != now or not trouble:
-            trouble = index.trouble or self._mismatch(row, filed, now)
-        return replace(index, trouble=trouble)
+        index = replace(filed.index, unindexed=max(0, row.rows - filed.index.rows))
+        loaded, _, disabled_reason = self._ready.get(row.id, (None, None, ""))
+        if loaded != now or not disabled_reason:
+            disabled_reason = index.disabled_reason or self._mismatch(row, filed, now)
+        return replace(index, disabled_reason=disabled_reason)
 
     def ready(self, row: SpaceRow, matrix: Matrix) -> Ready | None:
         """The index to search with; None where there is none that can be trusted."""
@@ -50,8 +50,8 @@ class Shelf:
         with self._lock:
             kept = self._ready.get(row.id)
             if kept is None or kept[0] != now:
-                ready, trouble = self._load(row, matrix, filed, now)
-                kept = (now, ready, trouble)
+                ready, disabled_reason = self._load(row, matrix, filed, now)
+                kept = (now, ready, disabled_reason)
                 self._ready[row.id] = kept
         return kept[1]
 
@@ -91,8 +91,8 @@ class Shelf:
     def _load(
         self, row: SpaceRow, matrix: Matrix, filed: files.Filed, now: files.Stamp
     ) -> tuple[Ready | None, str]:
-        if trouble := filed.index.trouble or self._mismatch(row, filed, now):
-            return None, trouble
+        if disabled_reason := filed.index.disabled_reason or self._mismatch(row, filed, now):
+            return None, disabled_reason
         count = filed.index.rows
         if files.fingerprint_rows(matrix.vectors, count) != filed.vectors:
             return None, "it belongs to other vectors"

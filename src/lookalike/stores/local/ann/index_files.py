@@ -111,7 +111,7 @@ def _stamp(path: Path) -> Stamp | None:
 
 def read(library: Path, space: SpaceRow) -> Filed | None:
     """What the files say, without looking at the index itself; None where there is none. One whose
-    facts cannot be read has its `trouble` said."""
+    facts cannot be read has its `disabled_reason` said."""
     try:
         said = json.loads(facts_file(library, space).read_text("utf-8"))
         known = {field.name for field in fields(Index)}
@@ -127,7 +127,9 @@ def read(library: Path, space: SpaceRow) -> Filed | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
-        nothing = Index("?", 0.0, 0.0, 0.0, 0, 0.0, 0, 0, 0, "", trouble="its facts cannot be read")
+        nothing = Index(
+            "?", 0.0, 0.0, 0.0, 0, 0.0, 0, 0, 0, "", disabled_reason="its facts cannot be read"
+        )
         return Filed(nothing, 0, -1, "", "")
 
 
