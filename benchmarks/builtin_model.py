@@ -21,8 +21,9 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from lookalike.images.decode import decode
-from lookalike.images.pixel_spec import Limits, Needs, Pixels
+from lookalike.images.pixel_spec import Needs, Pixels
 from lookalike.images.resize import fit
+from lookalike.workers.limits import Limits
 
 BUILT_IN = Path(__file__).parents[1] / "src/lookalike/extractors/models/lookalike.onnx"
 BATCH = 16

@@ -30,7 +30,7 @@ import numpy as np
 import onnxruntime
 
 from lookalike import Library
-from lookalike.cpu import usable_cores
+from lookalike.cpu import physical_cores
 from lookalike.extractors import load
 from lookalike.extractors.builtin import MODEL
 
@@ -69,7 +69,7 @@ def alone(graph: Path, count: int, *, batch: int, ours: bool) -> Spent:
     if not ours:
         found = spent(lambda: list(map(one, passes)))
     else:
-        with ThreadPoolExecutor(usable_cores()) as pool:
+        with ThreadPoolExecutor(physical_cores()) as pool:
             found = spent(lambda: list(pool.map(one, passes)))
     share = count / (len(passes) * batch)
     return found[0] * share, found[1] * share

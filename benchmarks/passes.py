@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from lookalike.cpu import usable_cores
+from lookalike.cpu import physical_cores
 
 SIZES = (1, 2, 4, 8)
 
@@ -34,7 +34,7 @@ def say(graph: Path) -> None:
     name = session.get_inputs()[0].name
     pictures = np.random.default_rng(0).random((max(SIZES), 3, 224, 224), np.float32)
     rates = dict.fromkeys(SIZES, 0.0)
-    with ThreadPoolExecutor(usable_cores()) as threads:
+    with ThreadPoolExecutor(physical_cores()) as threads:
         for _ in range(3):
             for size in SIZES:
                 feeds = {name: pictures[:size]}

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lookalike.client.client import Client
     from lookalike.errors import LookalikeError, Outcome
-    from lookalike.images.pixel_spec import Limits
     from lookalike.indexing.report import IndexEstimate, IndexOptions, IndexReport, Progress
     from lookalike.library import Info, Library
     from lookalike.query import Hit, Hits, Query, Term
+    from lookalike.workers.limits import Limits
 
 __version__ = "0.1.0"
 
@@ -39,7 +39,7 @@ _HOMES = {
     "IndexOptions": "lookalike.indexing.report",
     "Info": "lookalike.library",
     "Library": "lookalike.library",
-    "Limits": "lookalike.images.pixel_spec",
+    "Limits": "lookalike.workers.limits",
     "LookalikeError": "lookalike.errors",
     "Outcome": "lookalike.errors",
     "Progress": "lookalike.indexing.report",

@@ -1,9 +1,11 @@
-"""Files that people asked for, written whole or not at all."""
+"""Atomic writes: a file is replaced as a whole or not at all."""
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,25 +13,68 @@ from lookalike.errors import UsageError
 
 
 @contextmanager
-def settled(file: Path) -> Iterator[BinaryIO]:
-    """A file that gets its name once it is whole: what stood there before stays if the disk is full, or
-    the program ends. A device or a pipe is written to as it is, a link followed.
+def atomic_path(file: Path, *, durable: bool = False, shared: bool = False) -> Iterator[Path]:
+    """Yield a temporary path beside `file`; the file written there replaces `file` on success.
 
-    `UsageError` where it cannot be written.
+    If the block raises, the temporary file is deleted and `file` stays as it was.
+
+    durable  wait until content and name are on the disk, so that a power cut loses neither
+    shared   several threads or processes may write the same file at once: each gets a temporary
+             name of its own. Otherwise it is `<name>.part`, so a killed process leaves one at most.
     """
-    part: Path | None = None
+    owner = f".{os.getpid()}-{threading.get_ident()}" if shared else ""
+    part = file.with_name(f"{file.name}{owner}.part")
+    try:
+        part.unlink(missing_ok=True)  # also a link: what it points to must not be overwritten
+        yield part
+        if durable:
+            with part.open("rb+") as written:
+                os.fsync(written.fileno())
+        part.replace(file)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(file.parent)
+
+
+@contextmanager
+def atomic_write(file: Path, *, durable: bool = False, shared: bool = False) -> Iterator[BinaryIO]:
+    """Open a binary file that replaces `file` when the block ends without an error.
+
+    Options as in `atomic_path`. Raises OSError if the file cannot be written.
+    """
+    with (
+        atomic_path(file, durable=durable, shared=shared) as part,
+        part.open("xb") as out,
+    ):
+        yield out
+
+
+@contextmanager
+def output_file(file: Path) -> Iterator[BinaryIO]:
+    """Open a file that the user named for output, with `atomic_write`.
+
+    A device or a pipe is written to directly, and a symbolic link is followed. Raises UsageError if
+    the file cannot be written.
+    """
     try:
         if file.exists() and not file.is_file():
             with file.open("wb") as out:
                 yield out
             return
-        target = file.resolve()
-        part = target.with_name(f"{target.name}.part")
-        with part.open("wb") as out:
+        with atomic_write(file.resolve()) as out:
             yield out
-        part.replace(target)
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror or error}") from error
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk. Does nothing on Windows."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -13,7 +13,7 @@ from lookalike import __version__
 from lookalike.errors import NoLibrary, Outcome
 from lookalike.extractors import load
 from lookalike.extractors.interface import Extractor
-from lookalike.images.pixel_spec import Limits, Pixels
+from lookalike.images.pixel_spec import Pixels
 from lookalike.query import Hits, Query
 from lookalike.search.encode import Askers
 from lookalike.search.pipeline import answer
@@ -24,6 +24,7 @@ from lookalike.stores.local.locate import FOLDER, is_library, size_of
 from lookalike.stores.paths import Paths, among, images_below, several
 from lookalike.stores.records import IMPORTED
 from lookalike.thumbnails.thumbnails import Thumbnails
+from lookalike.workers.limits import Limits
 
 if TYPE_CHECKING:
     from lookalike.duplicates.report import Duplicates, Kind

@@ -198,8 +198,8 @@ def test_without_a_library_it_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_what_processes_are_told_survives_the_way() -> None:
-    from lookalike.images.pixel_spec import Limits
     from lookalike.server.settings import Settings
+    from lookalike.workers.limits import Limits
 
     settings = Settings(token="t", hosts=("a", "b"), folder=Path("x"), rate=2.5)
     whole = run.Serving(Path("lib"), settings, Limits(timeout=3.0), 2)

@@ -17,8 +17,9 @@ from lookalike.errors import ImageError, MissingExtra, Outcome
 from lookalike.extractors import load
 from lookalike.extractors.extraction import Extraction, Loaded, Task, extract_each
 from lookalike.extractors.interface import Extractor, Place, Vectors, space_key
-from lookalike.images.pixel_spec import Limits, Needs, Pixels
+from lookalike.images.pixel_spec import Needs, Pixels
 from lookalike.vectors.similarity import Similarity
+from lookalike.workers.limits import Limits
 
 Made = Callable[[], Extractor]
 

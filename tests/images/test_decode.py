@@ -13,8 +13,9 @@ from tests.images.drawing import encode, encode_motif, motif
 
 from lookalike.errors import ImageError, Outcome
 from lookalike.images.decode import decode, upright
-from lookalike.images.pixel_spec import Facts, Limits, Needs, Pixels
+from lookalike.images.pixel_spec import Facts, Needs, Pixels
 from lookalike.images.resize import fit
+from lookalike.workers.limits import Limits
 
 FULL: tuple[Needs, ...] = ()
 

@@ -9,8 +9,9 @@ import pytest
 from tests.images.pool_tasks import Fitted, lost_file, read_and_fit
 
 from lookalike.errors import Outcome
-from lookalike.images.pixel_spec import Limits, Needs
+from lookalike.images.pixel_spec import Needs
 from lookalike.images.walk import find
+from lookalike.workers.limits import Limits
 from lookalike.workers.pool import Pool
 
 GREY_64 = Needs(mode="grey", fit="stretch", height=64, width=64)

@@ -18,7 +18,7 @@ import pytest
 from tests.images.pool_tasks import BrokenWork, DyingWork, Lost, lost, work
 
 from lookalike.errors import LookalikeError, Outcome, UsageError
-from lookalike.images.pixel_spec import Limits
+from lookalike.workers.limits import Limits
 from lookalike.workers.pool import Pool, default_memory
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
@@ -261,7 +261,7 @@ def test_a_forgotten_pool_ends_its_workers() -> None:
 PARENT = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from lookalike.images.pixel_spec import Limits
+from lookalike.workers.limits import Limits
 from lookalike.workers.pool import Pool
 from tests.images.pool_tasks import lost, work
 

@@ -285,7 +285,7 @@ def test_nothing_is_asked_of_an_extractor_without_a_picture_for_it() -> None:
 def test_a_network_called_by_several_threads_runs_on_each_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runtime, "usable_cores", lambda: 3)
+    monkeypatch.setattr(runtime, "physical_cores", lambda: 3)
     network = Lookalike()
     seen = []
     streams = runtime.Session.streams

@@ -11,13 +11,14 @@ import pytest
 from numpy.typing import NDArray
 
 from lookalike.errors import Outcome
-from lookalike.images.pixel_spec import Facts, Limits
+from lookalike.images.pixel_spec import Facts
 from lookalike.query import Hits, Query
 from lookalike.search.encode import Askers
 from lookalike.search.pipeline import answer
 from lookalike.stores.interface import Entry, Space
 from lookalike.stores.local import LocalStore
 from lookalike.vectors.similarity import normalise
+from lookalike.workers.limits import Limits
 
 COUNT = 60
 WORDS = ("red", "shoe", "boot", "green", "sun")

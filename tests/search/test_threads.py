@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from tests.library.drawing import album, draw
 
-from lookalike.images.pixel_spec import Limits
 from lookalike.library import Library
 from lookalike.query import Query, Term
 from lookalike.search import encode
 from lookalike.search.encode import Askers
 from lookalike.search.terms import work
+from lookalike.workers.limits import Limits
 
 THREADS = 8
 

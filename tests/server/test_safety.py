@@ -18,7 +18,6 @@ from tests.library.drawing import album, draw
 from tests.server.conftest import ADDRESS, MARKED
 from tests.server.running import in_a_loop, running, said
 
-from lookalike.images.pixel_spec import Limits
 from lookalike.library import Library
 from lookalike.server.app import create_app
 from lookalike.server.errors import Refusal
@@ -28,6 +27,7 @@ from lookalike.server.security.body_limits import Bodies
 from lookalike.server.security.rate_limit import Buckets, Rates
 from lookalike.server.security.redact import without_places
 from lookalike.server.settings import Settings
+from lookalike.workers.limits import Limits
 
 TOKEN = "correct-horse"
 EXPOSED = Settings(token=TOKEN, exposed=True, hosts=("pictures.example",))

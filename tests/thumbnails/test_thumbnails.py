@@ -15,10 +15,10 @@ from tests.library.drawing import draw
 
 from lookalike import Library
 from lookalike.errors import ImageError, Outcome, UsageError
-from lookalike.images.pixel_spec import Limits
 from lookalike.thumbnails import kept
 from lookalike.thumbnails.making import Making, Wanted, pixels_of
 from lookalike.thumbnails.thumbnails import Thumbnails, rounded
+from lookalike.workers.limits import Limits
 from lookalike.workers.pool import Pool
 
 

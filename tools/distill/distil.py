@@ -24,6 +24,7 @@ from tools.distill.projection import Projection
 from tools.distill.pytorch import nn, torch
 from tools.distill.warm_start import begin_with
 
+from lookalike.files import atomic_path
 from lookalike.images.pixel_spec import Pixels
 
 
@@ -124,14 +125,13 @@ def save(run: Run, checkpoint: Path) -> None:
         name: getattr(run, name).state_dict()
         for name in ("student", "averaged", "names", "optimiser")
     }
-    fresh = checkpoint.with_suffix(".new")
     stored = parts | {
         "step": run.step,
         "seconds": run.seconds,
         "shape": run.student.shape.as_dict(),
     }
-    torch.save(stored, fresh)
-    fresh.replace(checkpoint)
+    with atomic_path(checkpoint) as part:
+        torch.save(stored, part)
 
 
 def learn(

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.images.decode import decode
-from lookalike.images.pixel_spec import Limits, Needs, Pixels
+from lookalike.images.pixel_spec import Needs, Pixels
 from lookalike.images.resize import fit
+from lookalike.workers.limits import Limits
 
 Vectors = NDArray[np.float32]
 

@@ -18,6 +18,7 @@ from lookalike.catalogue.products import KINDS, Product, make_product
 from lookalike.catalogue.relief_canvas import Pixels
 from lookalike.catalogue.scene import encode_jpeg, make_view, render_view
 from lookalike.catalogue.shapes import draw_product
+from lookalike.files import atomic_write
 
 __all__ = ["KINDS", "Row", "draw_query", "view_pictures", "write_catalogue"]
 
@@ -146,7 +147,5 @@ def _csv(rows: list[Row]) -> bytes:
 
 
 def _put(path: Path, data: bytes) -> None:
-    """Write the file whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(data)
-    part.replace(path)
+    with atomic_write(path) as file:
+        file.write(data)

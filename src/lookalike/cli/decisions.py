@@ -9,7 +9,7 @@ import click
 
 from lookalike.cli import format, open_library, output, parameters
 from lookalike.errors import UsageError
-from lookalike.files import settled
+from lookalike.files import output_file
 
 
 @click.command("decisions")
@@ -66,7 +66,7 @@ def _export(lines: list[str], file: Path | None) -> None:
         for line in lines:
             output.put(line)
         return
-    with settled(file) as out:
+    with output_file(file) as out:
         out.write("".join(f"{line}\n" for line in lines).encode("utf-8"))
     output.note(f"Wrote {format.counted(len(lines), 'decision')} to {file}.")
 

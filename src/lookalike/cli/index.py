@@ -130,10 +130,10 @@ def command(
         prestart.start_workers(ctx, workers)
 
     from lookalike.extractors.registry import REGIONS, parse
-    from lookalike.images.pixel_spec import Limits
     from lookalike.indexing.report import IndexOptions
     from lookalike.library import DEFAULT_EXTRACTORS
     from lookalike.models import fetch_ahead
+    from lookalike.workers.limits import Limits
 
     defaults = Limits()
     options = IndexOptions(

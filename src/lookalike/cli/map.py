@@ -10,7 +10,7 @@ import click
 from lookalike.cli import format, open_library, output, parameters
 from lookalike.cli.progress import ProgressLine
 from lookalike.errors import UsageError
-from lookalike.files import settled
+from lookalike.files import output_file
 
 if TYPE_CHECKING:
     from lookalike.embedding_map.neighbourhood import Kept
@@ -116,7 +116,7 @@ def command(
         from lookalike.viz.map_html import page
 
         text = page(found, packed, title=title)
-        with settled(out) as file:
+        with output_file(out) as file:
             file.write(text.encode("utf-8"))
     if format_ == "json":
         output.put(output.as_json(found.as_dict(), indent=None))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from lookalike.workers.worker_process import available_cores, end_ahead, start_ahead
+from lookalike.cpu import logical_cores
+from lookalike.workers.worker_process import end_ahead, start_ahead
 
 _MODULES = (
     "lookalike.extractors.extraction",
@@ -24,7 +25,7 @@ _MODULES = (
 def start_workers(ctx: click.Context, count: int | None) -> None:
     """Start so many workers (None: one for each core) that pools will find when they need them. Those
     that none has needed are ended with the command."""
-    cores = available_cores()
+    cores = logical_cores()
     if cores > 1:  # on a single core nothing can be done meanwhile
         ctx.call_on_close(end_ahead)
         start_ahead(count or cores, _MODULES)

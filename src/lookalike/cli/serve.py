@@ -163,11 +163,11 @@ def command(
     lookalike serve ~/Pictures --writable
     lookalike serve /srv/shop --host 0.0.0.0 --workers 4
     """
-    from lookalike.images.pixel_spec import Limits
+    from lookalike.cpu import logical_cores
     from lookalike.library import Library
     from lookalike.server.run import Serving, at_once, is_local, listening, serve
     from lookalike.server.settings import Settings
-    from lookalike.workers.worker_process import available_cores
+    from lookalike.workers.limits import Limits
 
     folder = open_library.locate(library)
     with Library.open(
@@ -190,10 +190,10 @@ def command(
         hosts=(*hosts, *_names(host)) if exposed else hosts,
         max_upload_bytes=max_upload,
         rate=(50.0 if exposed else 0.0) if rate is None else rate,
-        searching=max(2, available_cores() // workers),
+        searching=max(2, logical_cores() // workers),
     )
     limits = Limits(timeout=timeout, max_pixels=max_pixels, max_memory=1 << 30)
-    readers = max(1, min(4, available_cores() // workers))
+    readers = max(1, min(4, logical_cores() // workers))
     if log:
         _log()
     with listening(host, port) as bound:

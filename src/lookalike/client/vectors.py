@@ -18,7 +18,7 @@ from lookalike.client.connection import Connection, pairs
 from lookalike.client.decode import space
 from lookalike.client.jobs import ended
 from lookalike.errors import UsageError
-from lookalike.files import settled
+from lookalike.files import output_file
 from lookalike.indexing.vector_import import Imported, names_of, open_rows, refuse_odd_numbers
 from lookalike.stores.records import DType
 from lookalike.vectors.similarity import Similarity
@@ -105,10 +105,10 @@ class Vectors:
         def watch(done: int, total: int) -> None:
             progress("export", done, total)
 
-        with settled(file) as out:
+        with output_file(file) as out:
             told = self._connection.download(address(by, form, where), out, watch=watch)
         if paths is not None:
-            with settled(Path(paths)) as out:
+            with output_file(Path(paths)) as out:
                 same = {"If-Match": told["etag"]}
                 self._connection.download(address(by, "paths", where), out, same)
         return int(told["x-lookalike-rows"])

@@ -12,10 +12,10 @@ from lookalike.duplicates.links import Pair
 from lookalike.duplicates.pixel_compare import NEEDS, Likeness, Look, likeness
 from lookalike.errors import ImageError, Outcome
 from lookalike.images.decode import decode
-from lookalike.images.pixel_spec import Limits
 from lookalike.images.reading import read
 from lookalike.images.resize import fit
 from lookalike.stores.interface import Snapshot
+from lookalike.workers.limits import Limits
 from lookalike.workers.pool import Pool
 
 PARTNERS = 6

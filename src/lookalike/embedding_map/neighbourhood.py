@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.cpu import logical_cores
 from lookalike.vectors.blocks import Floats
-from lookalike.workers.worker_process import available_cores
 
 BLOCK = 32 << 20
 """Bytes of squared distances at a time, for each thread."""
@@ -57,7 +57,7 @@ def nearest(points: Floats, k: int) -> tuple[NDArray[np.int64], NDArray[np.float
         distances[some] = np.sqrt(np.maximum(ahead, 0))
 
     step = max(1, BLOCK // (4 * len(rows)))
-    with ThreadPoolExecutor(available_cores()) as pool:
+    with ThreadPoolExecutor(logical_cores()) as pool:
         list(pool.map(block, range(0, len(rows), step)))
     return ids, distances
 

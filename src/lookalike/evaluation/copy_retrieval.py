@@ -17,8 +17,8 @@ from lookalike.evaluation.open_or_build import Opened, spaces_of
 from lookalike.evaluation.rankings import Advance
 from lookalike.extractors.extraction import Extraction, Vector
 from lookalike.extractors.interface import Extractor
-from lookalike.images.pixel_spec import Limits
 from lookalike.stores.interface import Snapshot, Space
+from lookalike.workers.limits import Limits
 from lookalike.workers.pool import Pool
 
 SAMPLE = 200

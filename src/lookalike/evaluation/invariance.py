@@ -14,10 +14,11 @@ from lookalike.evaluation.edits import EDITS, Edit
 from lookalike.extractors.extraction import Extraction, Loaded, Task, Vector, extract_each
 from lookalike.extractors.interface import Extractor, space_key
 from lookalike.images.decode import decode
-from lookalike.images.pixel_spec import Limits, Needs, Pixels
+from lookalike.images.pixel_spec import Needs, Pixels
 from lookalike.images.reading import read
 from lookalike.images.resize import fit
 from lookalike.vectors.similarity import normalise
+from lookalike.workers.limits import Limits
 from lookalike.workers.pool import Pool
 
 MEASURED = ("tilted-5", "turned-90", "brighter", "crop-10", "jpeg-30", "mirrored")

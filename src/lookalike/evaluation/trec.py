@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote
 import numpy as np
 
 from lookalike.errors import UsageError
-from lookalike.files import settled
+from lookalike.files import output_file
 
 Qrels: TypeAlias = dict[str, dict[str, int]]
 """Question → picture → grade; more than 0 is relevant."""
@@ -124,5 +124,5 @@ def _rows(file: Path, columns: int, layout: str) -> Iterator[tuple[int, list[str
 
 
 def _write(file: Path, lines: Iterable[str]) -> None:
-    with settled(file) as out:
+    with output_file(file) as out:
         out.writelines(line.encode("utf-8", "surrogateescape") for line in lines)

@@ -11,9 +11,10 @@ from lookalike.explain.match import Explanation, why, why_words
 from lookalike.explain.pipeline_stages import Journey, journey
 from lookalike.extractors import load
 from lookalike.extractors.interface import Extractor, TextExtractor
-from lookalike.images.pixel_spec import Limits, Pixels
+from lookalike.images.pixel_spec import Pixels
 from lookalike.library import DEFAULT_EXTRACTORS, Library
 from lookalike.query import Picture
+from lookalike.workers.limits import Limits
 
 
 class Explainer:

@@ -12,11 +12,12 @@ import numpy as np
 
 from lookalike.errors import ImageError, Outcome, UsageError
 from lookalike.images.decode import decode
-from lookalike.images.pixel_spec import Limits, Needs, Pixels
+from lookalike.images.pixel_spec import Needs, Pixels
 from lookalike.images.reading import read
 from lookalike.images.resize import fit
 from lookalike.images.scale import cover_scale
 from lookalike.query import Box, Picture
+from lookalike.workers.limits import Limits
 from lookalike.workers.pool import Pool
 
 SHOWN = Needs(fit="inside", max_side=640)

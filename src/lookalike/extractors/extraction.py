@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from lookalike.errors import ImageError, LookalikeError, Outcome
 from lookalike.extractors.interface import Extractor, Vectors, space_key
-from lookalike.images.pixel_spec import Facts, Limits, Needs, Pixels
+from lookalike.images.pixel_spec import Facts, Needs, Pixels
 from lookalike.images.scale import crop_box
+from lookalike.workers.limits import Limits
 
 Vector: TypeAlias = NDArray[np.float32]
 Region: TypeAlias = tuple[float, float, float, float]

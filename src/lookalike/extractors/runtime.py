@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.cpu import usable_cores
+from lookalike.cpu import physical_cores
 from lookalike.errors import MissingExtra, UsageError, raise_interrupt
 
 Array = NDArray[np.generic]
@@ -68,7 +68,7 @@ def expected_facts(batch: int = _BATCH) -> RuntimeFacts | None:
         return None
     provider = next(name for name in _PROVIDERS if name in available)
     on_processor = provider == "CPUExecutionProvider"
-    return RuntimeFacts(provider, usable_cores(), batch if on_processor else _BATCH_ELSEWHERE)
+    return RuntimeFacts(provider, physical_cores(), batch if on_processor else _BATCH_ELSEWHERE)
 
 
 def batch_for(weights: int) -> int:
@@ -103,7 +103,7 @@ class Session:
         runtime = _import_runtime()
         available = runtime.get_available_providers()
         providers = [name for name in _PROVIDERS if name in available]
-        self._threads = usable_cores()
+        self._threads = physical_cores()
         on_processor = providers[:1] == ["CPUExecutionProvider"]
         options = runtime.SessionOptions()
         options.log_severity_level = 4  # its errors arrive as exceptions

@@ -19,9 +19,10 @@ from lookalike.errors import ImageError, Outcome
 from lookalike.images.decode_errors import judge
 from lookalike.images.jpeg import JpegHeader, decode_plain, is_plain, read_header
 from lookalike.images.metadata.facts import NOTHING, Blocks, blocks_of, with_blocks
-from lookalike.images.pixel_spec import Facts, Limits, Needs, Pixels
+from lookalike.images.pixel_spec import Facts, Needs, Pixels
 from lookalike.images.scale import WIDEST, crop_box, least_scale
 from lookalike.images.sniff import HEAD_BYTES, refusal, sniff
+from lookalike.workers.limits import Limits
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -45,21 +45,6 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What one picture may cost. A file that needs more ends in an outcome, not in a crash.
-
-    timeout     seconds a file, reading and decoding and extraction in the worker together
-    max_pixels  width × height as the header states them, checked before decoding
-    max_memory  bytes of address space that a worker may add to its own at start; None: half of the
-                machine's memory divided by the workers, at least 1 GiB
-    """
-
-    timeout: float = 20.0
-    max_pixels: int = 512_000_000
-    max_memory: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Facts:
     """What a picture file says of itself: upright size in pixels, and the format that its content
     has ("jpeg", "png", "gif", "bmp", "webp", "tiff", "avif", "heic"), whatever its name says.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from lookalike.errors import Outcome
-from lookalike.images.pixel_spec import Limits
+from lookalike.workers.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)

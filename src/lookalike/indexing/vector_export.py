@@ -15,7 +15,7 @@ import numpy as np
 
 from lookalike.ann.faiss_index import Progress, quiet
 from lookalike.errors import MissingExtra, UsageError
-from lookalike.files import settled
+from lookalike.files import output_file
 from lookalike.stores.interface import Ids, Snapshot, Space, Store
 
 BATCH_BYTES = 16 << 20
@@ -62,10 +62,10 @@ def export_vectors(
     with store.snapshot() as snapshot:
         space, ids = _chosen(snapshot, by, where)
         write = _write_parquet if file.suffix.lower() == ".parquet" else _write_npy
-        with settled(file) as out:
+        with output_file(file) as out:
             write(snapshot, space, ids, out, progress)
         if paths is not None:
-            with settled(paths) as out:
+            with output_file(paths) as out:
                 _write_paths(snapshot, space, ids, out, quiet)
     return len(ids)
 

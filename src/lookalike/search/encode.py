@@ -17,9 +17,9 @@ from lookalike.extractors import load
 from lookalike.extractors.extraction import Extraction, Loaded, Task, Vector, extract_each
 from lookalike.extractors.interface import Extractor, FittedExtractor, TextExtractor, space_key
 from lookalike.extractors.regions import Regions
-from lookalike.images.pixel_spec import Limits
 from lookalike.stores.interface import Space
 from lookalike.stores.records import IMPORTED
+from lookalike.workers.limits import Limits
 from lookalike.workers.pool import Pool
 
 Made: TypeAlias = Vector | ImageError

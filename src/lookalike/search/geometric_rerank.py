@@ -13,9 +13,10 @@ from lookalike.errors import Outcome, UsageError
 from lookalike.extractors.extraction import Extraction, Task
 from lookalike.extractors.keypoints import NEEDS, Detector, Keypoints, detect
 from lookalike.extractors.verification import Match, rerank
-from lookalike.images.pixel_spec import Limits, Needs
+from lookalike.images.pixel_spec import Needs
 from lookalike.query import Query, Term
 from lookalike.stores.interface import Image, Snapshot
+from lookalike.workers.limits import Limits
 from lookalike.workers.pool import Pool
 
 CANDIDATES = 50

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lookalike.errors import LibraryDamaged, UsageError
-from lookalike.images.pixel_spec import Limits
 from lookalike.query import Box, Hit, Hits, Query
 from lookalike.search.encode import Askers, Work
 from lookalike.search.pausing import uncollected
@@ -24,6 +23,7 @@ from lookalike.stores.interface import HitFields, Snapshot, Space
 from lookalike.vectors.calibration import RELEVANCES, Relevance
 from lookalike.vectors.fusion import rescaled
 from lookalike.vectors.mmr import maximal_marginal_relevance
+from lookalike.workers.limits import Limits
 
 if TYPE_CHECKING:
     from lookalike.extractors.verification import Match

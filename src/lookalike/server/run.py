@@ -21,15 +21,15 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
+from lookalike.cpu import logical_cores
 from lookalike.errors import UsageError
-from lookalike.images.pixel_spec import Limits
 from lookalike.library import Library
 from lookalike.server import metrics
 from lookalike.server.app import create_app
 from lookalike.server.nightly import checked_daily
 from lookalike.server.security.connection_limits import Connection
 from lookalike.server.settings import Settings
-from lookalike.workers.worker_process import available_cores
+from lookalike.workers.limits import Limits
 
 USUAL_PORT = 8484
 """Tried first, so that addresses in a browser's history stay good."""
@@ -99,7 +99,7 @@ def serve(
 def share_cores(workers: int) -> None:
     """For processes that are started from now on: each multiplies matrices with its share of the cores.
     With all of them each, they would wait for one another."""
-    share = str(max(1, available_cores() // workers))
+    share = str(max(1, logical_cores() // workers))
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, share)
 

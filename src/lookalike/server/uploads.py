@@ -13,11 +13,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lookalike.errors import ImageError, Outcome
+from lookalike.files import atomic_write
 from lookalike.images.decode import decode
-from lookalike.images.pixel_spec import Limits, Needs
+from lookalike.images.pixel_spec import Needs
 from lookalike.images.resize import fit
 from lookalike.server.errors import Refusal
 from lookalike.thumbnails.making import jpeg
+from lookalike.workers.limits import Limits
 from lookalike.workers.pool import Pool
 
 HASH = re.compile(r"[0-9a-f]{64}")
@@ -137,9 +139,8 @@ class Uploads:
             raise gone(name) from None
 
     def _write(self, name: str, data: bytes) -> None:
-        part = self._folder / f"{name}.{os.getpid()}-{threading.get_ident()}.part"
-        part.write_bytes(data)
-        part.replace(self._folder / name)
+        with atomic_write(self._folder / name, shared=True) as file:
+            file.write(data)
 
     def _sweep(self, *, spare: str) -> None:
         """Forget those that were used longest ago, beyond the bytes that may be kept."""

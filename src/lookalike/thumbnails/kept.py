@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import threading
 from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
+
+from lookalike.files import atomic_write
 
 Key: TypeAlias = tuple[bytes, int]
 """Content (its SHA-256) and side."""
@@ -41,17 +41,11 @@ class OnDisk:
 
     def put(self, key: Key, data: bytes) -> None:
         file = self._file(key)
-        written = ""
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            handle, written = tempfile.mkstemp(dir=file.parent, prefix=".", suffix=".part")
-            with os.fdopen(handle, "wb") as part:
-                part.write(data)
-            Path(written).replace(file)
-        except OSError:
-            # It is derived: losing it costs time, and nobody should see an error for it.
-            with suppress(OSError):
-                Path(written).unlink()
+            with atomic_write(file, shared=True) as out:
+                out.write(data)
+        except OSError:  # thumbnails are derived data: not worth an error
             self._instead.put(key, data)
 
     def drop(self, key: Key) -> None:

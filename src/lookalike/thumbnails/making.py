@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass
 
 from lookalike.errors import ImageError, Outcome
-from lookalike.images.pixel_spec import Limits, Needs, Pixels
+from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.workers.limits import Limits
 
 QUALITY = 85
 """On the demo's catalogue a side of 256 then takes 7 KB; with 92 it takes half as much again, and one

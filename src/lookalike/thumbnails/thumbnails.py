@@ -9,10 +9,10 @@ from itertools import islice
 from pathlib import Path
 
 from lookalike.errors import ImageError, Outcome, UsageError
-from lookalike.images.pixel_spec import Limits
 from lookalike.stores.interface import Image, Store
 from lookalike.thumbnails.kept import InMemory, Key, OnDisk
 from lookalike.thumbnails.making import Made, Making, Wanted, lost, wanted
+from lookalike.workers.limits import Limits
 from lookalike.workers.pool import Pool
 
 FOLDER = "thumbnails"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.cpu import usable_cores
+from lookalike.cpu import physical_cores
 from lookalike.vectors.blocks import Floats, Places, as_float32
 from lookalike.vectors.whole_products import HIGHEST, multiply, open_session
 
@@ -57,7 +57,7 @@ class Sieve:
         whole = np.rint(wide / self._steps[:, None])
         self._lost = np.sqrt(((wide - whole * self._steps[:, None]) ** 2).sum(axis=1))
         self._session = open_session(np.ascontiguousarray(whole.T, np.int8))
-        self._cores = usable_cores()
+        self._cores = physical_cores()
 
     def above(self, rows: Floats, bar: NDArray[np.float32], *, most: int) -> Passed | None:
         """All pairs with `rows` (n, dim), of length 1 or 0, whose cosine can reach the query's bar (q,);
@@ -121,7 +121,7 @@ def threads() -> ThreadPoolExecutor:
     """One for every core."""
     from concurrent.futures import ThreadPoolExecutor  # slow to import, and rarely of use
 
-    return ThreadPoolExecutor(usable_cores(), thread_name_prefix="sieve")
+    return ThreadPoolExecutor(physical_cores(), thread_name_prefix="sieve")
 
 
 if hasattr(os, "register_at_fork"):

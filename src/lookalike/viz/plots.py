@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lookalike.errors import ImageError, Outcome, UsageError
-from lookalike.files import settled
-from lookalike.images.pixel_spec import Limits, Needs, Pixels
+from lookalike.files import output_file
+from lookalike.images.pixel_spec import Needs, Pixels
 from lookalike.query import Box, Hit, Hits, Picture
+from lookalike.workers.limits import Limits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -117,15 +118,15 @@ def thumbnails(pictures: Sequence[Picture], *, limits: Limits | None = None) -> 
 
     Decoded by guarded workers, like everything that comes from a file.
     """
+    from lookalike.cpu import logical_cores
     from lookalike.workers.pool import Pool
-    from lookalike.workers.worker_process import available_cores
 
     limits = limits or Limits()
     with Pool(
         partial(_thumbnail, limits=limits),
         on_lost=_lost,
         # A worker costs a quarter of a second to start: a screen of pictures is not worth many.
-        workers=min(4, available_cores()),
+        workers=min(4, logical_cores()),
         limits=limits,
     ) as pool:
         return list(pool.map(pictures))
@@ -259,7 +260,7 @@ def save(figure: Figure, out: Path) -> None:
     kind = out.suffix.lstrip(".").lower()
     if kind not in known:
         raise UsageError(f"cannot draw into '{out}': name a .png, .jpg, .pdf or .svg file")
-    with settled(out) as file, warnings.catch_warnings():
+    with output_file(out) as file, warnings.catch_warnings():
         # A file name in a script that the font does not have is drawn as boxes; that is no
         # reason to write warnings between the results.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")

@@ -19,12 +19,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from lookalike.cpu import logical_cores
 from lookalike.errors import Outcome, UsageError
-from lookalike.images.pixel_spec import Limits
 from lookalike.workers.ipc import Raised, Setup
+from lookalike.workers.limits import Limits
 from lookalike.workers.supervisor import Keeper
 from lookalike.workers.task_queue import Job, Jobs
-from lookalike.workers.worker_process import available_cores
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -55,7 +55,7 @@ class Pool(Generic[T, R]):
         self._limits = limits or Limits()
         if workers is not None and workers < 1:
             raise UsageError(f"workers must be at least 1, not {workers}")
-        self._workers = workers or available_cores()
+        self._workers = workers or logical_cores()
         memory = self._limits.max_memory or default_memory(self._workers)
         self._setup = Setup(
             path=list(sys.path),

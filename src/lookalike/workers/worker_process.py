@@ -75,13 +75,6 @@ def end(process: Process) -> int:
     return process.wait()
 
 
-def available_cores() -> int:
-    """The cores that this process may use: a container or `taskset` may allow fewer than exist."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _environment() -> dict[str, str]:
     """One thread a worker: there is a worker for every core already."""
     environment = dict(os.environ)

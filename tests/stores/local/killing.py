@@ -19,7 +19,7 @@ import numpy as np
 from tests.stores.toys import FACTS, content, entry, space, vector_of
 
 from lookalike.stores.interface import Entry
-from lookalike.stores.local import LocalStore, maintenance, vector_file
+from lookalike.stores.local import LocalStore, maintenance
 from lookalike.stores.local.check import check
 
 FILES = 64
@@ -140,8 +140,7 @@ def main(place: str) -> None:
     """Prints how many writers were killed, and how many finished."""
     maintenance.DEAD_AT_LEAST = 10
     # A kill does not lose what the system has; only a power cut does. Syncing would take all the time.
-    vector_file.sync = lambda descriptor: None
-    vector_file.sync_folder = lambda folder: None
+    os.fsync = os.fdatasync = lambda fd: None
     undisturbed = Path(place) / "undisturbed"
     moment = Moment(None)
     sys.setprofile(moment)

@@ -17,7 +17,6 @@ that they share how a job goes:
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 import shutil
@@ -33,6 +32,7 @@ from typing import Any, Literal, TypeAlias
 
 from filelock import FileLock, Timeout
 
+from lookalike.files import atomic_write
 from lookalike.server.errors import Refusal
 from lookalike.server.jobs.computations import environment
 
@@ -276,10 +276,8 @@ class Changes:
         self._put(f"run-{state.number}.json", json.dumps(asdict(state)))
 
     def _put(self, name: str, text: str) -> None:
-        part = self._folder / f"{name}.{os.getpid()}-{threading.get_ident()}.part"
-        with suppress(OSError):
-            part.write_text(text, "utf-8")
-            part.replace(self._folder / name)
+        with suppress(OSError), atomic_write(self._folder / name, shared=True) as file:
+            file.write(text.encode())
 
 
 def together(wanted: Sequence[Wanted]) -> list[Wanted]:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import LibraryDamaged, LibraryError, LibraryReadOnly
+from lookalike.files import atomic_write, sync_folder
 from lookalike.stores.interface import DType, Ids
 from lookalike.stores.local.database import SpaceRow
 from lookalike.stores.records import IMPORTED
@@ -174,16 +175,6 @@ def sync(descriptor: int) -> None:
         os.fsync(descriptor)
 
 
-def sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk; Windows has no such thing."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
 def make_files(library: Path, space: SpaceRow) -> None:
     """Empty files of a generation."""
     for path in (vectors_file(library, space), ids_file(library, space)):
@@ -193,14 +184,9 @@ def make_files(library: Path, space: SpaceRow) -> None:
 
 def save_fitted(folder: Path, fitted: Mapping[str, NDArray[np.generic]]) -> None:
     """Arrays beside the vectors, whole or not at all: those of a space in use may be made again."""
-    part = folder / f"{FITTED}.part"
-    with part.open("wb") as file:
+    with atomic_write(folder / FITTED, durable=True) as file:
         # A prefix, for savez takes an array named "file" for its own argument.
         np.savez(file, **{f"_{name}": array for name, array in fitted.items()})  # type: ignore[arg-type]
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(folder / FITTED)
-    sync_folder(folder)
 
 
 def load_fitted(library: Path, space: SpaceRow) -> dict[str, NDArray[np.generic]]:

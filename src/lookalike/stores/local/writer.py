@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import LibraryDamaged, UsageError
+from lookalike.files import sync_folder
 from lookalike.stores.interface import Decision, Entry, FileState, Image, Root, Space
 from lookalike.stores.local import feedback as decided
 from lookalike.stores.local import maintenance
@@ -38,7 +39,6 @@ from lookalike.stores.local.vector_file import (
     make_files,
     save_fitted,
     space_folder,
-    sync_folder,
 )
 from lookalike.stores.local.write_plan import plan, refuse_nonsense, without_repeats
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from lookalike import __version__
 from lookalike.evaluation.ground_truth import Note
-from lookalike.files import settled
+from lookalike.files import output_file
 from lookalike.images.pixel_spec import Pixels
 
 Html: TypeAlias = str
@@ -124,5 +124,5 @@ def _image(pixels: Pixels) -> Html:
 
 def write(out: Path, text: str) -> None:
     """`UsageError` where it cannot be written."""
-    with settled(out) as file:
+    with output_file(out) as file:
         file.write(text.encode("utf-8", "replace"))

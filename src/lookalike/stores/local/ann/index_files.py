@@ -25,9 +25,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lookalike.files import atomic_path, atomic_write
 from lookalike.stores.ann_index import Index, IndexCheck
 from lookalike.stores.local.database import SpaceRow
-from lookalike.stores.local.vector_file import space_folder, sync_folder
+from lookalike.stores.local.vector_file import space_folder
 from lookalike.vectors.blocks import Floats
 
 if TYPE_CHECKING:
@@ -139,27 +140,14 @@ def write(library: Path, space: SpaceRow, filed: Filed) -> None:
 
 
 def _write_facts(path: Path, facts: Mapping[str, Any]) -> None:
-    part = path.with_suffix(".json.part")
-    with part.open("w", encoding="utf-8") as file:
-        json.dump(facts, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    sync_folder(path.parent)
+    with atomic_write(path, durable=True) as file:
+        file.write(json.dumps(facts, indent=1).encode())
 
 
 def save(index: AnnIndex, path: Path) -> None:
     """Write the file of an index, whole or not at all."""
-    part = path.with_suffix(f"{path.suffix}.part")
-    try:
+    with atomic_path(path, durable=True) as part:
         index.save(part)
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)  # what needs the disk most may be full of it
-        raise
 
 
 def late_file(library: Path, space: SpaceRow, number: int, count: int) -> Path:

@@ -1,0 +1,20 @@
+"""Limits on the time and memory that one image may cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one image may cost. A file that needs more gets an outcome that says so.
+
+    timeout     seconds per file: reading, decoding and extraction in the worker together
+    max_pixels  width × height as stated in the header, checked before decoding
+    max_memory  bytes of address space that a worker may add to what it has at start; None: half of
+                the machine's memory divided by the number of workers, at least 1 GiB
+    """
+
+    timeout: float = 20.0
+    max_pixels: int = 512_000_000
+    max_memory: int | None = None
