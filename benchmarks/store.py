@@ -160,7 +160,7 @@ def warm(store: LocalStore, dim: int, rounds: int) -> None:
         count = snapshot.spaces()[0].count
         random = np.random.default_rng(2)
         among = random.choice(count, count // 100, replace=False) + 1
-        matrix = snapshot.raw(KEY)[1]
+        matrix = snapshot.open_space(KEY)[1]
         mapped = matrix.vectors
         figures = {
             "view": median_ms(look, 20 * rounds),

@@ -83,7 +83,7 @@ def judge(folder: Path) -> int:
                 continue
             found = snapshot.search(one.key, asked.reshape(-1, DIM), 1)
             assert found.ids[:, 0].tolist() == ids.tolist()
-            row, rows = snapshot.raw(one.key)
+            row, rows = snapshot.open_space(one.key)
             ready = snapshot._shelf.ready(row, rows)
             index = None if ready is None else ready.late.current(rows.vectors)
             told = 0 if index is None or found.exact else index.count

@@ -36,7 +36,7 @@ def store(tmp_path: Path) -> LocalStore:
 
 def ready_of(store: LocalStore) -> Ready:
     with store.snapshot() as snapshot:
-        row, matrix = snapshot.raw(KEY)
+        row, matrix = snapshot.open_space(KEY)
         ready = snapshot._shelf.ready(row, matrix)
     assert ready is not None
     return ready
@@ -45,7 +45,7 @@ def ready_of(store: LocalStore) -> Ready:
 def current(store: LocalStore) -> AnnIndex | None:
     """What a search would use."""
     with store.snapshot() as snapshot:
-        _, matrix = snapshot.raw(KEY)
+        _, matrix = snapshot.open_space(KEY)
     return ready_of(store).late.current(matrix.vectors)
 
 

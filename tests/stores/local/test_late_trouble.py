@@ -154,7 +154,7 @@ def test_what_cannot_be_loaded_leaves_the_one_before_in_use(store: LocalStore) -
 
     def seen() -> int:
         with store.snapshot() as snapshot:
-            index = ready.late.current(snapshot.raw(KEY)[1].vectors)
+            index = ready.late.current(snapshot.open_space(KEY)[1].vectors)
         return 0 if index is None else index.count
 
     assert seen() == LATE

@@ -132,9 +132,9 @@ from pathlib import Path
 from lookalike.stores.local import LocalStore
 with LocalStore.open(Path(sys.argv[1])) as store:
     for _ in sys.stdin:
-        with store.view() as view:
-            ids = view.search("toy@1", np.ones((1, 3), np.float32), 50).ids[0]
-            images = view.images(ids[ids > 0])
+        with store.snapshot() as snapshot:
+            ids = snapshot.search("toy@1", np.ones((1, 3), np.float32), 50).ids[0]
+            images = snapshot.images(ids[ids > 0])
             print(len(images), flush=True)
 """
 

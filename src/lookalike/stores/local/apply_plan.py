@@ -16,7 +16,7 @@ from lookalike.stores.local.columns import mark_gone_stale, mark_stale
 from lookalike.stores.local.database import SpaceRow, chunks, marks
 from lookalike.stores.local.full_text import forget_captions_of_gone, update_captions
 from lookalike.stores.local.path_encoding import encode_path, plain_text
-from lookalike.stores.local.vector_file import append, last_id, map_matrix
+from lookalike.stores.local.vector_file import append, last_id, map_vectors
 from lookalike.stores.local.write_plan import FactsRow, Plan, Step
 from lookalike.vectors.similarity import normalise
 
@@ -107,7 +107,7 @@ def _write_vectors(
     if given:
         np.stack([vector for _, vector in given], out=vectors[: len(given)])
     if copies:
-        matrix = map_matrix(folder, space, np.empty(0, np.int64))
+        matrix = map_vectors(folder, space, np.empty(0, np.int64))
         vectors[len(given) :] = matrix.vectors[[row for _, row in copies]]
     order = np.argsort(ids)
     ids = ids[order]

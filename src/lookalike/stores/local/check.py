@@ -11,7 +11,7 @@ import numpy as np
 from lookalike.errors import LibraryError
 from lookalike.stores.local.database import SpaceRow, space_rows, translated, writable
 from lookalike.stores.local.reader_pool import Readers
-from lookalike.stores.local.vector_file import Matrix, map_matrix, row_bytes
+from lookalike.stores.local.vector_file import MappedVectors, map_vectors, row_bytes
 from lookalike.vectors.blocks import Rows
 
 BLOCK_BYTES = 16 << 20
@@ -55,12 +55,12 @@ def check(folder: Path) -> list[str]:
 
 def _space(folder: Path, connection: sqlite3.Connection, space: SpaceRow) -> Iterator[str]:
     dead = _numbers(connection, "SELECT row FROM dead WHERE space = ? ORDER BY row", space)
-    if len(dead) != space.dead or len(np.unique(dead)) != len(dead):
-        yield f"{space.dead} dead rows are counted, {len(np.unique(dead))} are listed"
+    if len(dead) != space.deleted or len(np.unique(dead)) != len(dead):
+        yield f"{space.deleted} dead rows are counted, {len(np.unique(dead))} are listed"
     if len(dead) and not 0 <= dead[0] <= dead[-1] < space.rows:
         yield "a dead row lies outside the committed ones"
     try:
-        matrix = map_matrix(folder, space, dead)
+        matrix = map_vectors(folder, space, dead)
     except (LibraryError, FileNotFoundError):
         yield f"the vector files do not hold the {space.rows} committed rows"
         return
@@ -84,7 +84,7 @@ def _space(folder: Path, connection: sqlite3.Connection, space: SpaceRow) -> Ite
     yield from _numbers_in(matrix, space, rows)
 
 
-def _numbers_in(matrix: Matrix, space: SpaceRow, rows: Rows) -> Iterator[str]:
+def _numbers_in(matrix: MappedVectors, space: SpaceRow, rows: Rows) -> Iterator[str]:
     """What is wrong with the vectors themselves."""
     infinite = lengths = 0
     block = max(1, BLOCK_BYTES // row_bytes(space))

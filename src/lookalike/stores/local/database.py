@@ -59,19 +59,19 @@ class SpaceRow:
     directory: str
     generation: int
     rows: int
-    dead: int
+    deleted: int
     ordered: int
 
     def __post_init__(self) -> None:
         """`LibraryDamaged` for what no writer of ours has put down: names of folders that lead elsewhere,
         and numbers that would end in a traceback far from here."""
-        numbers = (self.id, self.dim, self.generation, self.rows, self.dead, self.ordered)
+        numbers = (self.id, self.dim, self.generation, self.rows, self.deleted, self.ordered)
         texts = (self.key, self.name, self.revision, self.directory)
         if not (
             all(isinstance(number, int) and number >= 0 for number in numbers)
             and all(isinstance(text, str) for text in texts)
             and 0 < self.dim <= MOST_DIM
-            and max(self.dead, self.ordered) <= self.rows
+            and max(self.deleted, self.ordered) <= self.rows
             and self.dtype in get_args(DType)
             and self.similarity in get_args(Similarity)
             and DIRECTORY.fullmatch(self.directory)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lookalike.ann.gpu import DeviceRows, torch_device
 from lookalike.stores.local.database import SpaceRow
-from lookalike.stores.local.vector_file import Matrix
+from lookalike.stores.local.vector_file import MappedVectors
 from lookalike.vectors.blocks import Places, Rows
 from lookalike.vectors.similarity import Similarity
 
@@ -61,7 +61,7 @@ class Cards:
     def nearest(
         self,
         row: SpaceRow,
-        matrix: Matrix,
+        matrix: MappedVectors,
         queries: NDArray[np.float32],
         k: int,
         *,
@@ -83,7 +83,7 @@ class Cards:
         asked: dict[str, Any] = {
             "similarity": similarity,
             "rows": rows,
-            "dead": matrix.dead,
+            "dead": matrix.deleted,
             "normalised": bool(row.normalised),
         }
         with self._lock:
@@ -107,7 +107,7 @@ class Cards:
         with self._lock:
             self._held.clear()
 
-    def _grown(self, row: SpaceRow, matrix: Matrix) -> Held:
+    def _grown(self, row: SpaceRow, matrix: MappedVectors) -> Held:
         """What is held of the space, with all rows of the matrix unless this is an older generation."""
         held = self._held.get(row.id)
         if held is None or row.generation > held.generation:
@@ -127,7 +127,7 @@ class Cards:
 
 
 def _probed(
-    ready: Ready, matrix: Matrix, queries: NDArray[np.float32], k: int, rows: Rows | None
+    ready: Ready, matrix: MappedVectors, queries: NDArray[np.float32], k: int, rows: Rows | None
 ) -> Probed | None:
     """The lists that the processor's search would look at; None where the index has none, or where that
     search would compare everything, too: so no less is found here."""
@@ -139,7 +139,7 @@ def _probed(
     covered, most = ready.index.count, ready.index.largest_probe
     effort = ready.effort.at(k, most=most)
     if rows is None:
-        there = covered - int(np.searchsorted(matrix.dead, covered))
+        there = covered - int(np.searchsorted(matrix.deleted, covered))
     else:
         there = int(np.searchsorted(rows, covered))
         if there * matrix.vectors.shape[1] * matrix.vectors.itemsize <= ann_search.FEW_BYTES:
@@ -163,9 +163,9 @@ def _lists(held: Held, rows: DeviceRows, index: AnnIndex) -> DeviceLists | None:
     return held.lists
 
 
-def _short(found: Rows, matrix: Matrix, rows: Rows | None) -> bool:
+def _short(found: Rows, matrix: MappedVectors, rows: Rows | None) -> bool:
     """Whether a question was answered with less than there is."""
-    there = len(matrix.ids) - len(matrix.dead) if rows is None else len(rows)
+    there = len(matrix.ids) - len(matrix.deleted) if rows is None else len(rows)
     return bool((found[:, : min(found.shape[1], there)] < 0).any())
 
 

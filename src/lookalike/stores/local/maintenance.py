@@ -83,7 +83,7 @@ def compact_where_worth_it(folder: Path, connection: sqlite3.Connection) -> None
     """Compact each space with many dead rows; called after each change, cheap if there are few."""
     done = False
     for space in space_rows(connection):
-        if space.dead >= DEAD_AT_LEAST and space.dead > DEAD_SHARE * space.rows:
+        if space.deleted >= DEAD_AT_LEAST and space.deleted > DEAD_SHARE * space.rows:
             _compact(folder, connection, space, below=space.rows)
             done = True
     if done:
@@ -94,7 +94,7 @@ def _compact(folder: Path, connection: sqlite3.Connection, space: SpaceRow, *, b
     """Copy the living rows below that number into a new generation, in the order of their images,
     and switch over in one commit. Readers of the old generation go on with their maps. Returns how
     many placements were lost because their row is not below."""
-    new = replace(space, generation=space.generation + 1, rows=0, dead=0, ordered=0)
+    new = replace(space, generation=space.generation + 1, rows=0, deleted=0, ordered=0)
     space_folder(folder, space).mkdir(parents=True, exist_ok=True)
     make_files(folder, new)
     with transaction(connection):

@@ -24,8 +24,8 @@ from lookalike.stores.local.database import (
     space_rows,
     translated,
 )
-from lookalike.stores.local.snapshot import LocalView
-from lookalike.stores.local.vector_file import Matrix, load_fitted, map_matrix
+from lookalike.stores.local.snapshot import LocalSnapshot
+from lookalike.stores.local.vector_file import MappedVectors, load_fitted, map_vectors
 from lookalike.vectors.blocks import Rows
 
 IDLE = 16
@@ -40,7 +40,7 @@ Place = tuple[int, int]
 """Device and number of the catalogue's file: another one where a library was restored or made anew."""
 
 Fitted = Mapping[str, NDArray[np.generic]]
-NO_MATRIX: tuple[State, Matrix | None] = ((0, 0, 0), None)
+NO_MATRIX: tuple[State, MappedVectors | None] = ((0, 0, 0), None)
 
 
 class Readers:
@@ -51,7 +51,7 @@ class Readers:
         self._access: Access = "read" if writable else "read-only"
         self._lock = threading.Lock()
         self._idle: list[sqlite3.Connection] = []
-        self._matrices: dict[int, tuple[State, Matrix]] = {}
+        self._matrices: dict[int, tuple[State, MappedVectors]] = {}
         self._fitted: dict[int, Fitted] = {}
         self._columns: Columns | None = None
         self._place: Place | None = None
@@ -115,7 +115,7 @@ class Readers:
             self._drop()
             self._forget()
 
-    def snapshot(self, connection: sqlite3.Connection) -> LocalView:
+    def snapshot(self, connection: sqlite3.Connection) -> LocalSnapshot:
         """The state of this moment: one transaction, and the maps of all spaces.
 
         The maps are made at once. Later, a writer may have compacted the space and deleted the
@@ -134,7 +134,7 @@ class Readers:
                 before = spaces
                 connection.execute("ROLLBACK")
         named = {row.key: row for row in spaces}
-        return LocalView(
+        return LocalSnapshot(
             self._folder,
             connection,
             named,
@@ -161,8 +161,8 @@ class Readers:
 
     def _load(
         self, connection: sqlite3.Connection, spaces: list[SpaceRow]
-    ) -> tuple[dict[int, Matrix], dict[int, Fitted], bool]:
-        matrices: dict[int, Matrix] = {}
+    ) -> tuple[dict[int, MappedVectors], dict[int, Fitted], bool]:
+        matrices: dict[int, MappedVectors] = {}
         known = self._fitted if self._is_current(connection) else {}
         missing = False
         for row in spaces:
@@ -179,18 +179,22 @@ class Readers:
         fitted = {row.id: known[row.id] for row in spaces if row.id in known}
         return matrices, fitted, missing
 
-    def _matrix(self, connection: sqlite3.Connection, row: SpaceRow) -> Matrix:
+    def _matrix(self, connection: sqlite3.Connection, row: SpaceRow) -> MappedVectors:
         """The map of this state, from the cache if nothing changed since it was made."""
-        state = (row.generation, row.rows, row.dead)
+        state = (row.generation, row.rows, row.deleted)
         with self._lock:
             current = self._is_current(connection)
             cached_state, cached = (self._matrices if current else {}).get(row.id, NO_MATRIX)
         if cached is not None and cached_state == state:
             return cached
         known = np.empty(0, np.int64)
-        if cached is not None and cached_state[0] == row.generation and cached_state[2] <= row.dead:
-            known = cached.dead
-        matrix = map_matrix(self._folder, row, _dead(connection, row, known))
+        if (
+            cached is not None
+            and cached_state[0] == row.generation
+            and cached_state[2] <= row.deleted
+        ):
+            known = cached.deleted
+        matrix = map_vectors(self._folder, row, _dead(connection, row, known))
         with self._lock:
             if current and state > self._matrices.get(row.id, NO_MATRIX)[0]:
                 self._matrices[row.id] = (state, matrix)
@@ -263,7 +267,7 @@ def _cards(device: str | None) -> Cards | None:
 
 def _dead(connection: sqlite3.Connection, row: SpaceRow, known: Rows) -> Rows:
     """Sorted dead rows of this state, of which `known` are the first that died."""
-    if len(known) == row.dead:
+    if len(known) == row.deleted:
         return known
     cursor = connection.execute(
         "SELECT row FROM dead WHERE space = ? AND number >= ?", (row.id, len(known))

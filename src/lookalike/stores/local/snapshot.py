@@ -29,7 +29,7 @@ from lookalike.stores.local.content_lookup import known, same_content
 from lookalike.stores.local.database import SpaceRow, changes, marks, translated
 from lookalike.stores.local.images import IMAGE_COLUMNS, image_from
 from lookalike.stores.local.path_encoding import load_root
-from lookalike.stores.local.vector_file import Matrix, damaged, row_bytes
+from lookalike.stores.local.vector_file import MappedVectors, damaged, row_bytes
 from lookalike.vectors.blocks import Rows
 from lookalike.vectors.multi_vector import nearest
 from lookalike.vectors.similarity import Similarity
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from lookalike.stores.local.gpu_cache import Cards
 
 
-class LocalView:
+class LocalSnapshot:
     """See `View`. Holds one read transaction, and the maps of the state it saw, so that a writer
     who commits, compacts or promotes meanwhile changes nothing here."""
 
@@ -50,7 +50,7 @@ class LocalView:
         folder: Path,
         connection: sqlite3.Connection,
         spaces: Mapping[str, SpaceRow],
-        matrices: Mapping[int, Matrix],
+        matrices: Mapping[int, MappedVectors],
         fitted: Mapping[int, Mapping[str, NDArray[np.generic]]],
         snapshot: Callable[[sqlite3.Connection], Snapshot],
         shelf: Shelf,
@@ -93,7 +93,7 @@ class LocalView:
                 dtype=row.dtype,
                 normalised=bool(row.normalised),
                 current=bool(row.current),
-                count=row.rows - row.dead,
+                count=row.rows - row.deleted,
                 bytes=row.rows * (row_bytes(row) + 8),
                 fitted=self._fitted.get(row.id),
                 index=self._shelf.facts(row),
@@ -113,7 +113,7 @@ class LocalView:
     ) -> Neighbours:
         """See `View`. Equal similarities come by rising id; where the last place falls among equal
         ones, those stored first get it, which are the lower ids unless an image changed."""
-        row, matrix = self.raw(space)
+        row, matrix = self.open_space(space)
         rows = None
         if among is not None:
             # Not np.unique, which imports numpy.ma at its first call: 50 ms of a cold search.
@@ -121,7 +121,7 @@ class LocalView:
             rows = rows[(rows >= 0) & (np.diff(rows, prepend=-1) > 0)]
         similarity = similarity or row.similarity
         index = None if exact else self._shelf.ready(row, matrix)
-        if self._cards is not None and self.parts(row) == 1:
+        if self._cards is not None and self.region_count(row) == 1:
             best = self._cards.nearest(
                 row, matrix, queries, k, similarity=similarity, rows=rows, ready=index
             )
@@ -147,16 +147,16 @@ class LocalView:
             k,
             similarity=similarity,
             rows=rows,
-            dead=matrix.dead if rows is None else None,  # rows_of left them out
+            dead=matrix.deleted if rows is None else None,  # rows_of left them out
             normalised=bool(row.normalised),
-            parts=self.parts(row),
+            parts=self.region_count(row),
         )
         named = None if self._boxes(row) is None else parts
         return self._neighbours(matrix, found, similarities, parts=named, exact=True)
 
     def _neighbours(
         self,
-        matrix: Matrix,
+        matrix: MappedVectors,
         found: Rows,
         similarities: NDArray[np.float32],
         *,
@@ -174,7 +174,7 @@ class LocalView:
         return Neighbours(ids, similarities, exact, parts)
 
     def vectors(self, space: str, ids: Ids) -> NDArray[np.float32]:
-        row, matrix = self.raw(space)
+        row, matrix = self.open_space(space)
         rows = matrix.rows_of(np.asarray(ids, np.int64))
         boxes = self._boxes(row)
         width = row.dim if boxes is None else row.dim // len(boxes)
@@ -209,11 +209,11 @@ class LocalView:
             return has_captions(self._connection)
 
     def sample(self, space: str, count: int) -> Ids:
-        _, matrix = self.raw(space)
+        _, matrix = self.open_space(space)
         # Twice as many rows as wanted, so that dead ones hardly make the sample smaller.
         places = np.linspace(0, len(matrix.ids) - 1, 2 * count).astype(np.int64)
         rows = places[np.diff(places, prepend=-1) > 0] if len(matrix.ids) else places[:0]
-        alive = rows[~np.isin(rows, matrix.dead)]
+        alive = rows[~np.isin(rows, matrix.deleted)]
         wanted = np.linspace(0, len(alive) - 1, min(count, len(alive))).astype(np.int64)
         return np.sort(np.asarray(matrix.ids[alive[wanted]]))
 
@@ -278,12 +278,12 @@ class LocalView:
     def _boxes(self, row: SpaceRow) -> NDArray[np.generic] | None:
         return self._fitted.get(row.id, {}).get(BOXES)
 
-    def parts(self, row: SpaceRow) -> int:
+    def region_count(self, row: SpaceRow) -> int:
         """How many vectors stand in a row of the space."""
         boxes = self._boxes(row)
         return 1 if boxes is None else len(boxes)
 
-    def raw(self, key: str) -> tuple[SpaceRow, Matrix]:
+    def open_space(self, key: str) -> tuple[SpaceRow, MappedVectors]:
         """A space and its rows as they are stored, for those who build on them."""
         row = self._spaces.get(key)
         if row is None:

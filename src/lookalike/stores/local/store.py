@@ -30,7 +30,7 @@ from lookalike.stores.local.migrations import (
     refuse_newer,
 )
 from lookalike.stores.local.reader_pool import Readers
-from lookalike.stores.local.snapshot import LocalView
+from lookalike.stores.local.snapshot import LocalSnapshot
 
 if TYPE_CHECKING:
     from lookalike.stores.local.ann.index_builder import LocalIndexes
@@ -136,7 +136,7 @@ class LocalStore:
         return found
 
     @contextmanager
-    def snapshot(self) -> Iterator[LocalView]:
+    def snapshot(self) -> Iterator[LocalSnapshot]:
         """See `Store`. A warm one costs about 0.1 ms."""
         connection = self._readers.connection()
         try:
@@ -179,7 +179,7 @@ class LocalStore:
         """See `Store`."""
         from lookalike.stores.local.ann.index_builder import LocalIndexes
 
-        return LocalIndexes(self)
+        return LocalIndexes(self._folder, read_only=self._read_only, snapshot=self.snapshot)
 
     def check(self) -> list[str]:
         """See `Store`."""

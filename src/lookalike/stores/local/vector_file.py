@@ -72,18 +72,18 @@ def rows_on_disk(library: Path, space: SpaceRow) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Matrix:
+class MappedVectors:
     """One state of a space, mapped into memory. Shared by the threads that read it.
 
     vectors  (n, dim) as stored, float32 or float16
     ids      (n,) int64, the image of each row; an image that changed has several, the last counts
-    dead     sorted row numbers that belong to nobody any more
+    deleted  sorted row numbers that belong to nobody any more
     ordered  the first so many ids rise strictly
     """
 
     vectors: Floats
     ids: Ids
-    dead: Rows
+    deleted: Rows
     ordered: int
     _tail: list[Rows] = field(default_factory=list, compare=False)
 
@@ -104,9 +104,9 @@ class Matrix:
             newest = order[np.maximum(place, 0)]
             found = (place >= 0) & (tail[newest] == ids)
             rows[found] = self.ordered + newest[found]
-        if len(self.dead):
-            place = np.minimum(np.searchsorted(self.dead, rows), len(self.dead) - 1)
-            rows[self.dead[place] == rows] = -1
+        if len(self.deleted):
+            place = np.minimum(np.searchsorted(self.deleted, rows), len(self.deleted) - 1)
+            rows[self.deleted[place] == rows] = -1
         return rows
 
     def _tail_order(self) -> Rows:
@@ -115,20 +115,20 @@ class Matrix:
         return self._tail[0]
 
 
-def map_matrix(library: Path, space: SpaceRow, dead: Rows) -> Matrix:
+def map_vectors(library: Path, space: SpaceRow, deleted: Rows) -> MappedVectors:
     """The committed rows of a space. `LibraryDamaged` if the files hold fewer, `FileNotFoundError`
     if there are none, which also happens when a writer has just moved on to another generation."""
     vectors_path, ids_path = vectors_file(library, space), ids_file(library, space)
     number = NUMBERS[space.dtype]
     if space.rows == 0:
-        return Matrix(np.empty((0, space.dim), number), np.empty(0, ID), dead, 0)
+        return MappedVectors(np.empty((0, space.dim), number), np.empty(0, ID), deleted, 0)
     vectors_size, ids_size = vectors_path.stat().st_size, ids_path.stat().st_size
     if vectors_size < space.rows * row_bytes(space) or ids_size < space.rows * ID.itemsize:
         raise damaged(library, space)
     vectors = np.memmap(vectors_path, number, mode="r", shape=(space.rows, space.dim))
     ids = np.memmap(ids_path, ID, mode="r", shape=(space.rows,))
     # Plain arrays over the maps: np.memmap's own slicing costs microseconds a time.
-    return Matrix(np.asarray(vectors), np.asarray(ids), dead, space.ordered)
+    return MappedVectors(np.asarray(vectors), np.asarray(ids), deleted, space.ordered)
 
 
 def damaged(library: Path, space: SpaceRow) -> LibraryError:

@@ -12,7 +12,7 @@ from lookalike.ann.faiss_index import AnnIndex, bits
 from lookalike.ann.rerank import nearest_of_few, refine
 from lookalike.ann.tuning import Effort
 from lookalike.stores.local.ann.delta_index import LateReader
-from lookalike.stores.local.vector_file import Matrix
+from lookalike.stores.local.vector_file import MappedVectors
 from lookalike.vectors.blocks import Floats, Rows
 from lookalike.vectors.similarity import Similarity, top_k
 
@@ -44,10 +44,10 @@ class Ready:
     late: LateReader
     _masks: dict[int, tuple[tuple[int, ...], Allowed]] = field(default_factory=dict, compare=False)
 
-    def living(self, matrix: Matrix, start: int, count: int) -> Allowed:
+    def living(self, matrix: MappedVectors, start: int, count: int) -> Allowed:
         """The living ones of the `count` rows from `start` on, remembered for the newest state of each
         index: rows only die."""
-        died = np.searchsorted(matrix.dead, (start, start + count)).tolist()
+        died = np.searchsorted(matrix.deleted, (start, start + count)).tolist()
         state = (count, min(start + count, len(matrix.ids)), *died)
         kept = self._masks.get(start)
         if kept is None or kept[0] != state:
@@ -57,7 +57,7 @@ class Ready:
 
 def nearest(
     ready: Ready,
-    matrix: Matrix,
+    matrix: MappedVectors,
     queries: NDArray[np.float32],
     k: int,
     *,
@@ -140,18 +140,20 @@ def _late(
     )
 
 
-def _allowed(ready: Ready, matrix: Matrix, rows: Rows | None, start: int, count: int) -> Allowed:
+def _allowed(
+    ready: Ready, matrix: MappedVectors, rows: Rows | None, start: int, count: int
+) -> Allowed:
     """Of the `count` rows from `start` on, which one index covers: the living ones, or these."""
     if rows is None:
         return ready.living(matrix, start, count)
     return _within(matrix, rows, start, count)
 
 
-def _within(matrix: Matrix, rows: Rows | None, start: int, count: int) -> Allowed:
+def _within(matrix: MappedVectors, rows: Rows | None, start: int, count: int) -> Allowed:
     """The same, worked out."""
     end = min(start + count, len(matrix.ids))
     if rows is None:
-        dead = matrix.dead[slice(*np.searchsorted(matrix.dead, (start, max(start, end))))]
+        dead = matrix.deleted[slice(*np.searchsorted(matrix.deleted, (start, max(start, end))))]
         if not len(dead) and end == start + count:
             return count, None
         mask = np.zeros(count, np.bool_)
@@ -164,11 +166,11 @@ def _within(matrix: Matrix, rows: Rows | None, start: int, count: int) -> Allowe
     return int(mask.sum()), bits(mask)
 
 
-def _tail(matrix: Matrix, rows: Rows | None, covered: int) -> tuple[Rows | None, Rows]:
+def _tail(matrix: MappedVectors, rows: Rows | None, covered: int) -> tuple[Rows | None, Rows]:
     """What may be found behind the covered rows, counted from there: only these, or all but these."""
     if rows is not None:
         return rows[np.searchsorted(rows, covered) :] - covered, np.empty(0, np.int64)
-    return None, matrix.dead[np.searchsorted(matrix.dead, covered) :] - covered
+    return None, matrix.deleted[np.searchsorted(matrix.deleted, covered) :] - covered
 
 
 def _serves(
@@ -178,7 +180,7 @@ def _serves(
     *,
     similarity: Similarity,
     normalised: bool,
-    matrix: Matrix,
+    matrix: MappedVectors,
 ) -> bool:
     if ready.index.similarity != similarity and not normalised:  # unit vectors: one order
         return False

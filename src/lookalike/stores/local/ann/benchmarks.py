@@ -14,7 +14,7 @@ from lookalike.ann.faiss_index import Progress
 from lookalike.errors import UsageError
 from lookalike.stores.ann_index import RecipeResult
 from lookalike.stores.local.database import SpaceRow
-from lookalike.stores.local.vector_file import Matrix
+from lookalike.stores.local.vector_file import MappedVectors
 from lookalike.vectors.similarity import top_k
 
 EXACT = "exact"
@@ -27,11 +27,11 @@ WIDTH = 100
 
 
 def compare(
-    row: SpaceRow, matrix: Matrix, wanted: Sequence[str], threads: int, progress: Progress
+    row: SpaceRow, matrix: MappedVectors, wanted: Sequence[str], threads: int, progress: Progress
 ) -> list[RecipeResult]:
     """See `Indexes.compare`."""
     count = len(matrix.ids)
-    if count - len(matrix.dead) < 100:
+    if count - len(matrix.deleted) < 100:
         raise UsageError(
             f"{row.name} has too few vectors to compare indexes on: index more pictures"
         )
@@ -40,7 +40,7 @@ def compare(
         matrix.vectors,
         similarity=row.similarity,
         normalised=bool(row.normalised),
-        dead=matrix.dead,
+        dead=matrix.deleted,
         count=QUERIES,
     )
     found = [RecipeResult(EXACT, points=((count, 1.0, _exact(row, matrix, asked)),))]
@@ -59,7 +59,7 @@ def usual(count: int, dim: int) -> list[str]:
     return [*index_factory.ladder(count, dim), *field]
 
 
-def _exact(row: SpaceRow, matrix: Matrix, asked: tuning.Questions) -> float:
+def _exact(row: SpaceRow, matrix: MappedVectors, asked: tuning.Questions) -> float:
     times = []
     for vector in asked.vectors[:10]:
         started = time.perf_counter()
@@ -68,7 +68,7 @@ def _exact(row: SpaceRow, matrix: Matrix, asked: tuning.Questions) -> float:
             vector[None],
             tuning.K,
             similarity=row.similarity,
-            dead=matrix.dead,
+            dead=matrix.deleted,
             normalised=bool(row.normalised),
         )
         times.append(time.perf_counter() - started)
@@ -77,7 +77,7 @@ def _exact(row: SpaceRow, matrix: Matrix, asked: tuning.Questions) -> float:
 
 def _tried(
     row: SpaceRow,
-    matrix: Matrix,
+    matrix: MappedVectors,
     recipe: str,
     asked: tuning.Questions,
     threads: int,

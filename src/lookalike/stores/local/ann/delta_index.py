@@ -21,7 +21,7 @@ import numpy as np
 from lookalike.ann.faiss_index import AnnIndex
 from lookalike.stores.local.ann import index_files as files
 from lookalike.stores.local.database import SpaceRow
-from lookalike.stores.local.vector_file import map_matrix
+from lookalike.stores.local.vector_file import map_vectors
 from lookalike.vectors.blocks import Floats
 
 log = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ class LateIndexer:
             growing = None
         if not _worth(row, row.rows - filed.index.rows, 0):
             return
-        vectors = map_matrix(self._library, row, np.empty(0, np.int64)).vectors
+        vectors = map_vectors(self._library, row, np.empty(0, np.int64)).vectors
         if growing is None:
             there = _found(self._library, row, filed, vectors)
             known = 0 if there is None else there.count

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,11 +18,10 @@ from lookalike.errors import LibraryBusy, UsageError
 from lookalike.stores.ann_index import Index, IndexBuildOptions, IndexCheck, RecipeResult
 from lookalike.stores.local.ann import index_files as files
 from lookalike.stores.local.database import SpaceRow, read_only, translated
-from lookalike.stores.local.vector_file import Matrix
+from lookalike.stores.local.vector_file import MappedVectors
 
 if TYPE_CHECKING:
-    from lookalike.stores.local.snapshot import LocalView
-    from lookalike.stores.local.store import LocalStore
+    from lookalike.stores.local.snapshot import LocalSnapshot
 
 LOCK = "ann.lock"
 
@@ -39,8 +38,16 @@ THREADS = 8
 class LocalIndexes:
     """See `Indexes`."""
 
-    def __init__(self, store: LocalStore) -> None:
-        self._store = store
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        read_only: bool,
+        snapshot: Callable[[], AbstractContextManager[LocalSnapshot]],
+    ) -> None:
+        self._folder = folder
+        self._read_only = read_only
+        self._snapshot = snapshot
 
     def build(
         self, space: str, wish: IndexBuildOptions | None = None, *, progress: Progress = quiet
@@ -49,34 +56,34 @@ class LocalIndexes:
         wish = wish or IndexBuildOptions()
         if not 0 < wish.target <= 1:
             raise UsageError(f"a recall lies between 0 and 1, not {wish.target}")
-        if self._store.read_only:
-            raise read_only(self._store.folder)
-        with _lock(self._store.folder), self._store.snapshot() as snapshot:
-            row, matrix = snapshot.raw(space)
-            if snapshot.parts(row) > 1:
+        if self._read_only:
+            raise read_only(self._folder)
+        with _lock(self._folder), self._snapshot() as snapshot:
+            row, matrix = snapshot.open_space(space)
+            if snapshot.region_count(row) > 1:
                 raise UsageError(
                     f"{row.name} keeps vectors of parts of pictures, which are searched exactly"
                 )
-            if not len(matrix.ids) - len(matrix.dead):
+            if not len(matrix.ids) - len(matrix.deleted):
                 raise UsageError(f"the space {space} has no vectors yet")
-            return _build(self._store.folder, row, matrix, wish, progress)
+            return _build(self._folder, row, matrix, wish, progress)
 
     def remove(self, space: str) -> bool:
         """See `Indexes`."""
-        if self._store.read_only:
-            raise read_only(self._store.folder)
-        with _lock(self._store.folder), self._store.snapshot() as snapshot:
-            row, _ = snapshot.raw(space)
-            with translated(self._store.folder):
-                there = files.facts_file(self._store.folder, row).exists()
-                files.facts_file(self._store.folder, row).unlink(missing_ok=True)
-                files.remove_others(self._store.folder, row, None)
+        if self._read_only:
+            raise read_only(self._folder)
+        with _lock(self._folder), self._snapshot() as snapshot:
+            row, _ = snapshot.open_space(space)
+            with translated(self._folder):
+                there = files.facts_file(self._folder, row).exists()
+                files.facts_file(self._folder, row).unlink(missing_ok=True)
+                files.remove_others(self._folder, row, None)
         return there
 
     def check(self, space: str, *, queries: int = 500) -> IndexCheck:
         """See `Indexes`. Asks what a user would ask: the tail is merged, what is gone is left out."""
-        with self._store.snapshot() as snapshot:
-            row, matrix = snapshot.raw(space)
+        with self._snapshot() as snapshot:
+            row, matrix = snapshot.open_space(space)
             facts = next(one.index for one in snapshot.spaces() if one.key == space)
             if facts is None or facts.disabled_reason:
                 why = f": {facts.disabled_reason}" if facts else ""
@@ -88,14 +95,14 @@ class LocalIndexes:
                 matrix.vectors,
                 similarity=row.similarity,
                 normalised=bool(row.normalised),
-                dead=matrix.dead,
+                dead=matrix.deleted,
                 count=queries,
                 seed=time.time_ns() % 2**32,  # other queries each time
             )
             check = _judged(snapshot, row, matrix, asked, facts.unindexed)
-        if not self._store.read_only:
-            with translated(self._store.folder):
-                files.keep_check(self._store.folder, row, check)
+        if not self._read_only:
+            with translated(self._folder):
+                files.keep_check(self._folder, row, check)
         return check
 
     def compare(
@@ -104,19 +111,23 @@ class LocalIndexes:
         """See `Indexes`."""
         from lookalike.stores.local.ann.benchmarks import compare
 
-        with self._store.snapshot() as snapshot:
-            row, matrix = snapshot.raw(space)
+        with self._snapshot() as snapshot:
+            row, matrix = snapshot.open_space(space)
             return compare(row, matrix, recipes, cores(matrix), progress)
 
     def history(self, space: str) -> list[IndexCheck]:
         """See `Indexes`."""
-        with self._store.snapshot() as snapshot:
-            row, _ = snapshot.raw(space)
-        return files.checks(self._store.folder, row)
+        with self._snapshot() as snapshot:
+            row, _ = snapshot.open_space(space)
+        return files.checks(self._folder, row)
 
 
 def _judged(
-    snapshot: LocalView, row: SpaceRow, matrix: Matrix, asked: tuning.Questions, tail: int
+    snapshot: LocalSnapshot,
+    row: SpaceRow,
+    matrix: MappedVectors,
+    asked: tuning.Questions,
+    tail: int,
 ) -> IndexCheck:
     shares: list[float] = []
     times: list[float] = []
@@ -138,7 +149,7 @@ def _judged(
         milliseconds=float(np.median(times)) * 1e3,
         exact_milliseconds=float(np.median(exact_times)) * 1e3,
         queries=len(shares),
-        rows=row.rows - row.dead,
+        rows=row.rows - row.deleted,
         unindexed=tail,
         when=_now(),
     )
@@ -173,7 +184,7 @@ def remove_abandoned(folder: Path, rows: Sequence[SpaceRow]) -> None:
 
 
 def _build(
-    folder: Path, row: SpaceRow, matrix: Matrix, wish: IndexBuildOptions, progress: Progress
+    folder: Path, row: SpaceRow, matrix: MappedVectors, wish: IndexBuildOptions, progress: Progress
 ) -> Index:
     started = time.monotonic()
     threads = wish.threads or cores(matrix)
@@ -191,7 +202,7 @@ def _build(
             )
     progress("ask", 0, 1)
     asked = tuning.questions(
-        matrix.vectors, similarity=row.similarity, normalised=normalised, dead=matrix.dead
+        matrix.vectors, similarity=row.similarity, normalised=normalised, dead=matrix.deleted
     )
     made: list[tuple[AnnIndex, AnnIndex, tuning.Point]] = []
     for recipe in ladder:
@@ -211,13 +222,13 @@ def _build(
             ) from None
 
 
-def cores(matrix: Matrix) -> int:
+def cores(matrix: MappedVectors) -> int:
     """Threads that building is worth."""
     return min(os.cpu_count() or 1, THREADS) if matrix.vectors.size >= THREADED else 1
 
 
 def _made(
-    matrix: Matrix,
+    matrix: MappedVectors,
     recipe: str,
     asked: tuning.Questions,
     row: SpaceRow,
@@ -231,9 +242,9 @@ def _made(
     index = empty.copy()
     faiss_index.fill(index, matrix.vectors, threads=threads, progress=progress)
     allowed = None
-    if len(matrix.dead):
+    if len(matrix.deleted):
         mask = np.ones(len(matrix.ids), np.bool_)
-        mask[matrix.dead] = False
+        mask[matrix.deleted] = False
         allowed = faiss_index.bits(mask)
     point = tuning.tune(
         index,
@@ -250,7 +261,7 @@ def _made(
 def _put_into_use(
     folder: Path,
     row: SpaceRow,
-    matrix: Matrix,
+    matrix: MappedVectors,
     empty: AnnIndex,
     index: AnnIndex,
     point: tuning.Point,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lookalike.stores.ann_index import Index
 from lookalike.stores.local.ann import index_files as files
 from lookalike.stores.local.database import SpaceRow
-from lookalike.stores.local.vector_file import Matrix
+from lookalike.stores.local.vector_file import MappedVectors
 
 if TYPE_CHECKING:
     from lookalike.stores.local.ann.ann_search import Ready
@@ -40,7 +40,7 @@ class Shelf:
             disabled_reason = index.disabled_reason or self._mismatch(row, filed, now)
         return replace(index, disabled_reason=disabled_reason)
 
-    def ready(self, row: SpaceRow, matrix: Matrix) -> Ready | None:
+    def ready(self, row: SpaceRow, matrix: MappedVectors) -> Ready | None:
         """The index to search with; None where there is none that can be trusted."""
         filed, now = self._read(row), self.stamp(row)
         if filed is None or now is None or filed.generation != row.generation:
@@ -89,7 +89,7 @@ class Shelf:
         return said
 
     def _load(
-        self, row: SpaceRow, matrix: Matrix, filed: files.Filed, now: files.Stamp
+        self, row: SpaceRow, matrix: MappedVectors, filed: files.Filed, now: files.Stamp
     ) -> tuple[Ready | None, str]:
         if disabled_reason := filed.index.disabled_reason or self._mismatch(row, filed, now):
             return None, disabled_reason
