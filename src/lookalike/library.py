@@ -238,36 +238,37 @@ class Library:
 
         Pairs that somebody decided are no duplicates are left out.
         """
-        from lookalike.duplicates.find_duplicates import find
-        from lookalike.duplicates.pair_verifier import Verifier, files_of
+        from lookalike.duplicates.find_duplicates import find_duplicates
+        from lookalike.duplicates.pair_verifier import PairVerifier, files_of
 
         with (
             self._store.snapshot() as snapshot,
-            Verifier(files_of(snapshot), limits=limits, progress=progress) as verifier,
+            PairVerifier(files_of(snapshot), limits=limits, progress=progress) as verifier,
         ):
-            return find(snapshot, verifier, among(snapshot, paths), kind=kind, thorough=thorough)
+            ids = among(snapshot, paths)
+            return find_duplicates(snapshot, verifier, ids, kind=kind, thorough=thorough)
 
     def similar_groups(
         self,
         paths: Paths = (),
         *,
-        by: str | None = None,
+        extractor: str | None = None,
         min_relevance: Relevance = "strong",
         min_similarity: float | None = None,
     ) -> Duplicates:
         """Pictures that look alike, copies or not, in groups: bursts, one scene, one product.
 
-        by              the extractor whose vectors decide; None: the first that is no hash
+        extractor       whose vectors decide; None: the first that is not a hash
         min_relevance   how alike each must be to the best of its group
         min_similarity  the same as a number, which goes first
         """
-        from lookalike.duplicates.similar import similar
+        from lookalike.duplicates.similar import find_similar
 
         with self._store.snapshot() as snapshot:
-            return similar(
+            return find_similar(
                 snapshot,
                 among(snapshot, paths),
-                by=by,
+                extractor=extractor,
                 min_relevance=min_relevance,
                 min_similarity=min_similarity,
             )
@@ -297,10 +298,10 @@ class Library:
         """The extractor of a space as it was when the library was indexed, ready for pictures; None: of
         the first space that is no hash. `UsageError` where there is no such space, or its extractor
         has changed."""
-        from lookalike.duplicates.similar import chosen
+        from lookalike.duplicates.similar import select_space
 
         with self._store.snapshot() as snapshot:
-            return self._askers.asker(chosen(snapshot, by)).extractor
+            return self._askers.asker(select_space(snapshot, by)).extractor
 
     @property
     def thumbnails(self) -> Thumbnails:

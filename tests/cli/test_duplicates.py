@@ -24,7 +24,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_one_command_says_what_is_there_twice_and_what_to_keep(home: Path) -> None:
+def test_the_table_lists_each_group_and_the_image_to_keep(home: Path) -> None:
     answer = lookalike("duplicates", cwd=home / "photos")
     assert answer.returncode == 0
     lines = answer.stdout.splitlines()
@@ -34,7 +34,7 @@ def test_one_command_says_what_is_there_twice_and_what_to_keep(home: Path) -> No
     assert len(lines) == 3
 
 
-def test_all_formats_name_the_same_group(home: Path) -> None:
+def test_all_formats_list_the_same_group(home: Path) -> None:
     def run(*arguments: str) -> str:
         return lookalike("duplicates", *arguments, cwd=home / "photos").stdout
 
@@ -42,7 +42,7 @@ def test_all_formats_name_the_same_group(home: Path) -> None:
     [group] = document["groups"]
     assert [image["path"] for image in group["images"]] == ["0.png", "saved again.jpg"]
     assert [image["keep"] for image in group["images"]] == [True, False]
-    assert group["spare_bytes"] == (home / "photos" / "saved again.jpg").stat().st_size
+    assert group["reclaimable_bytes"] == (home / "photos" / "saved again.jpg").stat().st_size
     assert json.loads(run("--format", "jsonl")) == group
     rows = list(csv.DictReader(io.StringIO(run("--format", "csv"))))
     assert [(row["group"], row["path"]) for row in rows] == [
@@ -58,7 +58,7 @@ def test_nothing_found_is_exit_1(home: Path) -> None:
     assert "No duplicates found." in answer.stderr
 
 
-def test_a_decision_is_remembered_listed_carried_and_forgotten(home: Path) -> None:
+def test_feedback_is_added_listed_exported_and_removed(home: Path) -> None:
     photos = home / "photos"
     decided = lookalike("decide", "not-duplicate", "0.png", "saved again.jpg", cwd=photos)
     assert (decided.returncode, decided.stdout) == (0, "Remembered 1 decision.\n")
@@ -76,7 +76,7 @@ def test_a_decision_is_remembered_listed_carried_and_forgotten(home: Path) -> No
     assert lookalike("duplicates", cwd=photos).returncode == 1
 
 
-def test_a_decision_on_nothing_is_refused_in_one_line(home: Path) -> None:
+def test_feedback_on_a_missing_file_is_refused_in_one_line(home: Path) -> None:
     answer = lookalike("decide", "keep", "nowhere.png", cwd=home / "photos")
     assert answer.returncode == 2
     assert answer.stderr.count("\n") == 1 and "nowhere.png is no file" in answer.stderr

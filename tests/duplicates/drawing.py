@@ -1,4 +1,4 @@
-"""Pictures with enough in them to be recognised after they were changed."""
+"""Synthetic scenes with enough texture to be recognised after an edit."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from lookalike.images.pixel_spec import Pixels
 
 
 def scene(number: int, *, width: int = 240, height: int = 180) -> Pixels:
-    """Overlapping shapes of many sizes and colours on a shaded ground; the same number draws the same."""
+    """Draw overlapping shapes of many sizes and colours on a gradient; equal numbers draw equal images."""
     rng = np.random.default_rng(number)
     ramp = np.linspace(0, 1, width)[None, :, None] * np.ones((height, 1, 1))
-    picture = (ramp * rng.integers(0, 256, 3) + (1 - ramp) * rng.integers(0, 256, 3)).astype(
+    pixels = (ramp * rng.integers(0, 256, 3) + (1 - ramp) * rng.integers(0, 256, 3)).astype(
         np.uint8
     )
-    picture = np.ascontiguousarray(picture)
+    pixels = np.ascontiguousarray(pixels)
     for _ in range(60):
         x, y = (int(rng.integers(0, width)), int(rng.integers(0, height)))
         size = int(rng.integers(4, 40))
         colour = tuple(int(c) for c in rng.integers(0, 256, 3))
         shape = rng.integers(0, 3)
         if shape == 0:
-            cv2.circle(picture, (x, y), size // 2, colour, -1, cv2.LINE_AA)
+            cv2.circle(pixels, (x, y), size // 2, colour, -1, cv2.LINE_AA)
         elif shape == 1:
-            cv2.rectangle(picture, (x, y), (x + size, y + size // 2), colour, -1)
+            cv2.rectangle(pixels, (x, y), (x + size, y + size // 2), colour, -1)
         else:
             angle = int(rng.integers(0, 180))
-            cv2.ellipse(picture, (x, y), (size, size // 3), angle, 0, 360, colour, -1, cv2.LINE_AA)
-    return picture
+            cv2.ellipse(pixels, (x, y), (size, size // 3), angle, 0, 360, colour, -1, cv2.LINE_AA)
+    return pixels
 
 
 def save(file: Path, pixels: Pixels, *, quality: int = 92) -> Path:

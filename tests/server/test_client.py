@@ -148,8 +148,10 @@ def test_parts_of_the_library_are_looked_at_alone(served: str, library: Library)
         some = ["odd", "000.jpg"]
         ours = library.duplicates([root / one for one in some], kind="near")
         assert same_groups(client.duplicates(some, kind="near"), ours) and ours.searched == 21
-        grouped = library.similar_groups([root / "odd"], by="color", min_similarity=0.5)
-        assert same_groups(client.similar_groups(["odd"], by="color", min_similarity=0.5), grouped)
+        grouped = library.similar_groups([root / "odd"], extractor="color", min_similarity=0.5)
+        assert same_groups(
+            client.similar_groups(["odd"], extractor="color", min_similarity=0.5), grouped
+        )
         for lost in ("nowhere", "../photos", str(root), "odd/../.."):
             with pytest.raises(UsageError, match="no picture at"):
                 client.duplicates([lost])
@@ -182,12 +184,12 @@ def test_lists_of_many_pages_come_whole(
     served: str, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "PAGE", 3)
-    ours = library.similar_groups(by="color", min_similarity=0.5)
+    ours = library.similar_groups(extractor="color", min_similarity=0.5)
     with Client(served) as client:
         assert [image.id for image in client.images.find()] == [
             image.id for image in library.failures([Outcome.INDEXED])
         ]
-        theirs = client.similar_groups(by="color", min_similarity=0.5)
+        theirs = client.similar_groups(extractor="color", min_similarity=0.5)
     assert same_groups(theirs, ours) and ours.groups
 
 

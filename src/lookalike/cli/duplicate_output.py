@@ -1,4 +1,4 @@
-"""How groups of pictures are written, for `duplicates` and `similar-groups`."""
+"""Output of groups of images, for `duplicates` and `similar-groups`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FIELDS = (
 
 
 def write(found: Duplicates, format_: str, *, null: bool) -> None:
-    """The groups on stdout in one of the formats; `paths` names all but the best of each."""
+    """Write the groups to stdout in one of the formats; `paths` lists all but the best of each group."""
     if format_ == "json":
         output.put(output.as_json(document(found)))
     elif format_ == "jsonl":
@@ -43,7 +43,7 @@ def write(found: Duplicates, format_: str, *, null: bool) -> None:
 
 
 def document(found: Duplicates) -> dict[str, Any]:
-    """What --format json writes; its keys are a promise to scripts."""
+    """Return the document of --format json. Its keys are stable."""
     return {
         "searched": found.searched,
         "compared": found.compared,
@@ -55,11 +55,11 @@ def document(found: Duplicates) -> dict[str, Any]:
 
 
 def record(number: int, group: Group) -> dict[str, Any]:
-    """One group of --format json and jsonl; the first of its images is the one to keep."""
+    """Return one group of --format json and jsonl; its first image is the one to keep."""
     return {
         "group": number,
         "kind": group.kind,
-        "spare_bytes": group.spare,
+        "reclaimable_bytes": group.reclaimable_bytes,
         "images": [_image(member, best=member is group.best) for member in group.members],
     }
 
@@ -106,13 +106,13 @@ def _table(found: Duplicates) -> None:
 
 
 def summary(found: Duplicates, what: str) -> str:
-    """One line on what was found."""
+    """Return one line that sums up the groups."""
     groups = format.counted(len(found.groups), f"group of {what}", f"groups of {what}")
     more = sum(len(group.members) - 1 for group in found.groups)
-    spare = format.size(sum(group.spare for group in found.groups))
-    among = format.counted(found.searched, "picture")
+    reclaimable = format.size(sum(group.reclaimable_bytes for group in found.groups))
+    among = format.counted(found.searched, "image")
     took = format.duration(found.seconds.get("total", 0.0))
     return (
         f"{groups} among {among} in {took}; "
-        f"without {format.counted(more, 'file')} of them {spare} would be free"
+        f"deleting {format.counted(more, 'file')} would free {reclaimable}"
     )

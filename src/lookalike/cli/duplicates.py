@@ -1,4 +1,4 @@
-"""`lookalike duplicates`: which pictures are there more than once?"""
+"""`lookalike duplicates`: find images that exist more than once."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     type=click.Choice(("exact", "copies", "near")),
     default="copies",
     show_default=True,
-    help="The loosest that counts: exact (the same bytes), copies (saved again, resized, cropped, "
-    "turned, mirrored, brightened …), near (another shot of the same).",
+    help="The loosest kind to include: exact (the same bytes), copies (saved again, resized, cropped, "
+    "rotated, mirrored, brightened …), near (another shot of the same scene).",
 )
 @click.option(
     "--thorough/--quick",
     "thorough",
     default=None,
-    help="Whether to look for crops, frames and tilted copies, which takes longest. Default: in "
-    "libraries of up to 100,000 pictures.",
+    help="Whether to search for crops, frames and tilted copies, which takes longest. Default: in "
+    "libraries of up to 100,000 images.",
 )
 @parameters.library_option
 @parameters.format_options("table", "json", "jsonl", "csv", "paths")
@@ -43,11 +43,11 @@ def command(
     format_: str,
     null: bool,
 ) -> None:
-    """Find pictures that are there more than once, and say which of them to keep.
+    """Find images that exist more than once, and suggest which to keep.
 
-    With PATH only the pictures there are compared with each other. Of each group the one to keep
-    stands first: the most pixels, then the largest file, then the oldest. --format paths names all
-    the others. Nothing is ever deleted.
+    With PATH, only the images there are compared with each other. Each group begins with the image
+    to keep: the one with the most pixels, then the largest file, then the oldest. --format paths
+    lists all the others. Nothing is ever deleted.
 
     \b
     lookalike duplicates
@@ -65,7 +65,7 @@ def command(
     duplicate_output.write(found, format_, null=null)
     if found.unreadable:
         pairs = format.counted(found.unreadable, "pair")
-        output.note(f"{pairs} could not be compared: files are gone, changed or broken.")
+        output.note(f"{pairs} could not be compared: files are missing, changed or broken.")
     if found.missing:
         output.note(f"Note: {found.missing}")
     if not found.groups:

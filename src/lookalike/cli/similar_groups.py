@@ -1,4 +1,4 @@
-"""`lookalike similar-groups`: bursts, one scene, one product."""
+"""`lookalike similar-groups`: find groups of similar images."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 
 @click.command("similar-groups")
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=parameters.PATH)
-@click.option("--by", metavar="EXTRACTOR", help="Which vectors decide what is similar.")
+@click.option(
+    "--extractor", "-e", metavar="NAME", help="The extractor that defines what is similar."
+)
 @click.option(
     "--min-relevance",
     type=click.Choice(("plausible", "strong", "near-copy")),
     default="strong",
     show_default=True,
-    help="How similar each picture must be to the best of its group, judged against this library.",
+    help="How similar each image must be to the best of its group, calibrated against this library.",
 )
 @click.option(
     "--min-similarity",
@@ -35,14 +37,14 @@ if TYPE_CHECKING:
 def command(
     ctx: click.Context,
     paths: tuple[Path, ...],
-    by: str | None,
+    extractor: str | None,
     min_relevance: Relevance,
     min_similarity: float | None,
     library: Path | None,
     format_: str,
     null: bool,
 ) -> None:
-    """Group pictures that look alike, copies or not: bursts, one scene.
+    """Group images that look alike, copies or not: bursts, one scene, one product.
 
     \b
     lookalike similar-groups ~/Pictures/2024
@@ -52,10 +54,10 @@ def command(
     near = [path.absolute() for path in paths]
     with open_library.open_library(library, near) as opened:
         found = opened.similar_groups(
-            paths, by=by, min_relevance=min_relevance, min_similarity=min_similarity
+            paths, extractor=extractor, min_relevance=min_relevance, min_similarity=min_similarity
         )
     duplicate_output.write(found, format_, null=null)
     if not found.groups:
-        output.note("No similar pictures found.")
+        output.note("No similar images found.")
         ctx.exit(1)
-    output.aside(duplicate_output.summary(found, "similar pictures"))
+    output.aside(duplicate_output.summary(found, "similar images"))

@@ -148,12 +148,16 @@ class Client:
         self,
         paths: Paths = (),
         *,
-        by: str | None = None,
+        extractor: str | None = None,
         min_relevance: Literal["plausible", "strong", "near-copy"] = "strong",
         min_similarity: float | None = None,
     ) -> Duplicates:
         """As `Library.similar_groups`."""
-        words = {"by": by, "min_relevance": min_relevance, "min_similarity": min_similarity}
+        words = {
+            "extractor": extractor,
+            "min_relevance": min_relevance,
+            "min_similarity": min_similarity,
+        }
         return self._grouped("/api/similar-groups", {**words, "path": posix(paths)})
 
     def failures(

@@ -1,1 +1,1 @@
-"""Copies: pictures that are there more than once, and what people said of them."""
+"""Duplicates and groups of similar images."""

@@ -1,4 +1,4 @@
-"""Links between pictures, and the groups that they make: pure, on numbers."""
+"""Pairs of linked images, and the groups that they form. Pure functions of ids."""
 
 from __future__ import annotations
 
@@ -6,75 +6,79 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 Pair: TypeAlias = tuple[int, int]
-"""Two ids, the smaller first."""
+"""Two image ids, the smaller one first."""
 
-ROUNDS = 6
-"""How often what does not fit a group's best image is grouped anew."""
+# How often images that do not fit the best image of their group are grouped again.
+MAX_ROUNDS = 6
 
 
 def pair(one: int, other: int) -> Pair:
+    """Return two ids as a pair."""
     return (one, other) if one < other else (other, one)
 
 
-class Sets:
-    """Disjoint sets of ids that grow together (union-find, with halved paths); the smallest id speaks
-    for its set. Ids that were never joined are sets of one."""
+class DisjointSets:
+    """Disjoint sets of ids (union-find with path halving).
+
+    The smallest id represents its set. Ids that were never joined are sets of one.
+    """
 
     def __init__(self) -> None:
-        self._above: dict[int, int] = {}
+        self._parents: dict[int, int] = {}
 
-    def of(self, id: int) -> int:
-        """The id that speaks for the set of this one."""
-        above = self._above
-        while (up := above.get(id, id)) != id:
-            above[id] = above.get(up, up)
-            id = above[id]
+    def find(self, id: int) -> int:
+        """Return the id that represents the set of an id."""
+        parents = self._parents
+        while (parent := parents.get(id, id)) != id:
+            parents[id] = parents.get(parent, parent)
+            id = parents[id]
         return id
 
     def join(self, one: int, other: int) -> None:
-        a, b = self.of(one), self.of(other)
+        """Merge the sets of two ids."""
+        a, b = self.find(one), self.find(other)
         if a != b:
-            self._above[max(a, b)] = min(a, b)
+            self._parents[max(a, b)] = min(a, b)
 
     def groups(self) -> list[list[int]]:
-        """The sets of more than one, each rising, by their first id."""
+        """Return the sets with more than one member, each in ascending order, sorted by their first id."""
         found: dict[int, list[int]] = {}
-        for id in self._above:
-            found.setdefault(self.of(id), []).append(id)
+        for id in self._parents:
+            found.setdefault(self.find(id), []).append(id)
         return [sorted({first, *ids}) for first, ids in sorted(found.items())]
 
 
-def grouped(
+def group_links(
     links: Iterable[Pair],
     best: Callable[[Sequence[int]], int],
-    fitting: Callable[[Sequence[Pair]], set[Pair]],
+    find_links: Callable[[Sequence[Pair]], set[Pair]],
 ) -> list[list[int]]:
-    """Groups in which every image fits the best one, not only the next in a chain.
+    """Return groups in which every image is linked with the best one, not only with the next in a chain.
 
-    links    pairs that belong together
-    best     which of some images is the best
-    fitting  which of some pairs belong together; asked once a round, of images linked to the best of
-             their group by others only
+    links       pairs that belong together
+    best        returns the best of some images
+    find_links  returns which of some pairs belong together; called once a round with images that are
+                connected with the best one of their group only through others
 
-    Each is the best image and then the others, rising; images that do not fit the best one of what
-    they are linked with are grouped among themselves. An image is in one group at most.
+    Each group is the best image followed by the others in ascending order. Images that are not linked
+    with the best one are grouped among themselves. An image is in at most one group.
     """
     known = {pair(*link) for link in links}
     done: list[list[int]] = []
     open_ = set().union(*known) if known else set[int]()
-    for _ in range(ROUNDS):
-        sets = Sets()
+    for _ in range(MAX_ROUNDS):
+        sets = DisjointSets()
         for one, other in sorted(known):
             if one in open_ and other in open_:
                 sets.join(one, other)
         clusters = [(best(ids), ids) for ids in sets.groups()]
-        asked = [
+        unknown = [
             pair(first, id)
             for first, ids in clusters
             for id in ids
             if id != first and pair(first, id) not in known
         ]
-        known |= fitting(asked) if asked else set()
+        known |= find_links(unknown) if unknown else set()
         for first, ids in clusters:
             group = [first, *(id for id in ids if id != first and pair(first, id) in known)]
             open_ -= {*group}

@@ -1,4 +1,4 @@
-"""Pairs of pictures compared in the guarded workers, each file read as seldom as can be."""
+"""Compares the pixels of image pairs in worker processes, reading each file as rarely as possible."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from lookalike.duplicates.links import Pair
-from lookalike.duplicates.pixel_compare import NEEDS, Likeness, Look, likeness
+from lookalike.duplicates.pixel_compare import PIXELS, GreyImage, PixelMatch, compare_pixels
 from lookalike.errors import ImageError, Outcome
 from lookalike.images.decode import decode
 from lookalike.images.reading import read
@@ -18,102 +18,102 @@ from lookalike.stores.interface import Snapshot
 from lookalike.workers.limits import Limits
 from lookalike.workers.pool import Pool
 
-PARTNERS = 6
-"""Pictures that one task compares with another: a dozen keypoints and comparisons take a second."""
+# Images that one task compares with another: a dozen keypoint extractions and comparisons take a second.
+TASK_SIZE = 6
 
-KEPT = 256
-"""Pictures that a worker remembers, 200 KB each."""
+# Images that a worker caches, 200 KB each.
+CACHE_SIZE = 256
 
-SLOWER = 4
-"""A task reads several files: so many times the time of one."""
+# A task reads several files, so it gets a multiple of the time limit of one.
+TIMEOUT_FACTOR = 4
 
 
 @dataclass(frozen=True, slots=True)
-class File:
-    """Where an image lies, and the SHA-256 it had when it was indexed."""
+class ImageFile:
+    """The path of an image and the SHA-256 of its content when it was indexed."""
 
     path: str
     hash: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """One picture, and those to compare it with."""
+class CompareTask:
+    """An image, and others to compare it with."""
 
-    one: File
-    others: tuple[File, ...]
+    one: ImageFile
+    others: tuple[ImageFile, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a comparison found: `readable` is False where a file is gone, changed or broken."""
+class Comparison:
+    """The result of a comparison. `readable` is False where a file is missing, changed or broken."""
 
-    likeness: Likeness | None
+    match: PixelMatch | None
     readable: bool = True
 
 
-UNREADABLE = Verdict(None, readable=False)
+UNREADABLE = Comparison(None, readable=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Comparing:
-    """The work of a worker; remembers the pictures it saw last."""
+class CompareWorker:
+    """Runs in a worker process; caches the images read last."""
 
     limits: Limits
-    seen: OrderedDict[File, Look | None] = field(default_factory=OrderedDict)
+    cache: OrderedDict[ImageFile, GreyImage | None] = field(default_factory=OrderedDict)
 
-    def __call__(self, task: Comparison) -> list[Verdict]:
-        one = self._look(task.one)
-        return [self._verdict(one, self._look(other)) for other in task.others]
+    def __call__(self, task: CompareTask) -> list[Comparison]:
+        one = self._load(task.one)
+        return [self._compare(one, self._load(other)) for other in task.others]
 
-    def _verdict(self, one: Look | None, other: Look | None) -> Verdict:
+    def _compare(self, one: GreyImage | None, other: GreyImage | None) -> Comparison:
         if one is None or other is None:
             return UNREADABLE
-        return Verdict(likeness(one, other))
+        return Comparison(compare_pixels(one, other))
 
-    def _look(self, file: File) -> Look | None:
-        if file not in self.seen:
-            self.seen[file] = _read(file, self.limits)
-            while len(self.seen) > KEPT:
-                self.seen.popitem(last=False)
-        self.seen.move_to_end(file)
-        return self.seen[file]
+    def _load(self, file: ImageFile) -> GreyImage | None:
+        if file not in self.cache:
+            self.cache[file] = _read(file, self.limits)
+            while len(self.cache) > CACHE_SIZE:
+                self.cache.popitem(last=False)
+        self.cache.move_to_end(file)
+        return self.cache[file]
 
 
-def _read(file: File, limits: Limits) -> Look | None:
+def _read(file: ImageFile, limits: Limits) -> GreyImage | None:
     try:
         content = read(file.path)
         if file.hash is not None and content.digest != file.hash:
             return None
-        decoded = decode(content.data, needs=[NEEDS], limits=limits, name=file.path)
+        decoded = decode(content.data, needs=[PIXELS], limits=limits, name=file.path)
     except ImageError:
         return None
-    return Look(fit(decoded.pixels, NEEDS))
+    return GreyImage(fit(decoded.pixels, PIXELS))
 
 
-def _lost(task: Comparison, outcome: Outcome, reason: str) -> list[Verdict]:
+def _lost(task: CompareTask, outcome: Outcome, reason: str) -> list[Comparison]:
     return [UNREADABLE] * len(task.others)
 
 
-def files_of(snapshot: Snapshot) -> Callable[[Iterable[int]], dict[int, File]]:
-    """Where the images of a view lie."""
-    folders = {root.id: root.path for root in snapshot.roots()}
+def files_of(snapshot: Snapshot) -> Callable[[Iterable[int]], dict[int, ImageFile]]:
+    """Return a function that looks up the files of images by id."""
+    roots = {root.id: root.path for root in snapshot.roots()}
 
-    def files(ids: Iterable[int]) -> dict[int, File]:
+    def files(ids: Iterable[int]) -> dict[int, ImageFile]:
         return {
-            id: File(os.fspath(folders[image.root] / image.path), image.hash)
+            id: ImageFile(os.fspath(roots[image.root] / image.path), image.hash)
             for id, image in snapshot.images(ids).items()
         }
 
     return files
 
 
-class Verifier:
-    """Compares pairs of images and remembers the verdicts. Close it: it has worker processes."""
+class PairVerifier:
+    """Compares pairs of images and caches the results. Close it: it owns worker processes."""
 
     def __init__(
         self,
-        files: Callable[[Iterable[int]], Mapping[int, File]],
+        files: Callable[[Iterable[int]], Mapping[int, ImageFile]],
         *,
         limits: Limits | None = None,
         workers: int | None = None,
@@ -122,45 +122,46 @@ class Verifier:
         limits = limits or Limits()
         self._files = files
         self._progress = progress
-        self._verdicts: dict[Pair, Verdict] = {}
-        self._pool: Pool[Comparison, list[Verdict]] = Pool(
-            Comparing(limits),
+        self._comparisons: dict[Pair, Comparison] = {}
+        self._pool: Pool[CompareTask, list[Comparison]] = Pool(
+            CompareWorker(limits),
             workers=workers,
-            limits=replace(limits, timeout=SLOWER * limits.timeout),
+            limits=replace(limits, timeout=TIMEOUT_FACTOR * limits.timeout),
             on_lost=_lost,
         )
 
-    def verdicts(self, pairs: Sequence[Pair]) -> dict[Pair, Verdict]:
-        """The verdict on every pair."""
-        fresh = sorted(p for p in {*pairs} if p not in self._verdicts)
-        total = len(self._verdicts) + len(fresh)
+    def compare(self, pairs: Sequence[Pair]) -> dict[Pair, Comparison]:
+        """Return the comparison of every pair. Calls `progress` with (done, total)."""
+        fresh = sorted(p for p in {*pairs} if p not in self._comparisons)
+        total = len(self._comparisons) + len(fresh)
         files = self._files({id for p in fresh for id in p})
         partners: dict[int, list[int]] = {}
         for one, other in fresh:
             partners.setdefault(one, []).append(other)
         work = [
-            (one, others[start : start + PARTNERS])
+            (one, others[start : start + TASK_SIZE])
             for one, others in partners.items()
-            for start in range(0, len(others), PARTNERS)
+            for start in range(0, len(others), TASK_SIZE)
         ]
         tasks = (
-            Comparison(files[one], tuple(files[other] for other in others)) for one, others in work
+            CompareTask(files[one], tuple(files[other] for other in others)) for one, others in work
         )
         for (one, others), found in zip(work, self._pool.map(tasks), strict=True):
-            for other, verdict in zip(others, found, strict=True):
-                self._verdicts[one, other] = verdict
+            for other, comparison in zip(others, found, strict=True):
+                self._comparisons[one, other] = comparison
             if self._progress:
-                self._progress(len(self._verdicts), total)
-        return {p: self._verdicts[p] for p in pairs}
+                self._progress(len(self._comparisons), total)
+        return {p: self._comparisons[p] for p in pairs}
 
     @property
     def compared(self) -> int:
-        """Pairs that were laid upon each other."""
-        return sum(verdict.readable for verdict in self._verdicts.values())
+        """Pairs whose pixels were compared."""
+        return sum(comparison.readable for comparison in self._comparisons.values())
 
     @property
     def unreadable(self) -> int:
-        return len(self._verdicts) - self.compared
+        """Pairs that could not be compared."""
+        return len(self._comparisons) - self.compared
 
     def __enter__(self) -> Self:
         return self
@@ -169,4 +170,5 @@ class Verifier:
         self.close()
 
     def close(self) -> None:
+        """Stop the worker processes."""
         self._pool.close()

@@ -1,4 +1,4 @@
-"""What a search for duplicates finds, as data."""
+"""Results of a search for duplicates."""
 
 from __future__ import annotations
 
@@ -14,22 +14,30 @@ KINDS: tuple[Kind, ...] = ("exact", "copies", "near")
 """From the strictest to the loosest.
 
 exact   the same bytes
-copies  the same picture, saved again, resized, cropped, turned, mirrored, brightened …
-near    another picture of the same: two shots of one scene
+copies  the same image: saved again, resized, cropped, rotated, mirrored, brightened …
+near    another image of the same subject: two shots of one scene
 """
 
-Stage: TypeAlias = Literal["hashes", "neighbours", "comparing"]
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Why two images belong together: kind, similarity (0 to 1), and an explanation for people."""
+
+    kind: Kind
+    similarity: float
+    evidence: str
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One image of a group. `file` is where it is now.
+    """One image of a group.
 
-    kind        what it is to the best image of the group; of the best itself, "exact"
-    similarity  to the best image: 1 for the same bytes, else the part of the picture that agrees, or,
-                of similar groups, the similarity of their vectors
-    evidence    in words, why it is in the group
-    keep        somebody decided to keep it
+    file        its current path
+    kind        its relation to the best image of the group; "exact" for the best image itself
+    similarity  to the best image: 1 for the same bytes, else the share of the image that agrees or, in
+                similar groups, the similarity of the vectors
+    evidence    why it is in the group
+    keep        whether a person marked it to be kept
     """
 
     image: Image
@@ -42,10 +50,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Images that belong together; the first is the one to keep: what somebody decided to keep, else
-    the most pixels, then the most bytes, then the oldest. The others follow by similarity.
+    """Images that belong together, the one to keep first, then the others by similarity.
 
-    kind  the loosest of its members
+    The one to keep is the one that a person marked, else the one with the most pixels, then the most
+    bytes, then the oldest. `kind` is the loosest of the members' kinds.
     """
 
     kind: Kind
@@ -53,24 +61,25 @@ class Group:
 
     @property
     def best(self) -> Member:
+        """The image to keep."""
         return self.members[0]
 
     @property
-    def spare(self) -> int:
-        """Bytes that all but the best take."""
+    def reclaimable_bytes(self) -> int:
+        """Bytes taken by all members but the best."""
         return sum(member.image.size for member in self.members[1:])
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """The groups, the largest gain of disk space first.
+    """Groups of duplicates, the largest gain of disk space first.
 
-    searched    images that were looked at
-    compared    pairs of pictures that were laid upon each other
-    unreadable  pairs that could not be: a file is gone, changed or broken. They count as copies only
-                where their hashes leave no doubt
-    hidden      pairs that are not shown because somebody decided that they are no duplicates
-    missing     what more would be found, in words with the remedy; "" if nothing is known
+    searched    number of images
+    compared    pairs of images whose pixels were compared
+    unreadable  pairs that could not be compared because a file is missing, changed or broken; they
+                count as copies only where their hashes leave no doubt
+    hidden      pairs left out because a person marked them as not duplicates
+    missing     what else could be found and how; "" if nothing is known
     seconds     by stage: "hashes", "neighbours", "comparing", "total"
     """
 

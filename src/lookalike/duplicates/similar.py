@@ -1,4 +1,4 @@
-"""Groups of pictures that look alike, copies or not: bursts, one scene, one product."""
+"""Groups of similar images, copies or not: bursts, one scene, one product."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from lookalike.duplicates.candidates import HASHES
-from lookalike.duplicates.find_duplicates import Found, contents, refused
-from lookalike.duplicates.grouping import Showing
-from lookalike.duplicates.links import Pair, grouped, pair
-from lookalike.duplicates.report import Duplicates
+from lookalike.duplicates.grouping import Exclusions, GroupBuilder
+from lookalike.duplicates.links import Pair, group_links, pair
+from lookalike.duplicates.report import Duplicates, Link
 from lookalike.errors import UsageError
 from lookalike.stores.interface import Ids, Snapshot, Space
 from lookalike.stores.records import NO_VECTORS
@@ -20,104 +19,101 @@ from lookalike.vectors.calibration import RELEVANCES, Background, Relevance
 from lookalike.vectors.similarity import similarity_matrix
 
 NEIGHBOURS = 10
-ASKED = 512
-SAMPLE = 500
+QUERY_BATCH = 512
+# Vectors that estimate the similarity of unrelated images.
+SAMPLE_SIZE = 500
 
 
-def similar(
+def find_similar(
     snapshot: Snapshot,
     ids: Ids,
     *,
-    by: str | None,
+    extractor: str | None,
     min_relevance: Relevance,
     min_similarity: float | None,
 ) -> Duplicates:
-    """Groups in which every image is similar to the best one.
+    """Return groups in which every image is similar to the best one.
 
-    by              the space that says what is similar; None: the first that is no hash
-    min_relevance   how similar, judged against the library's own background
-    min_similarity  how similar, as a number; goes before `min_relevance`, and is needed where the
-                    library is too small to have a background
+    extractor       defines what is similar; None: the first one that is not a hash
+    min_relevance   minimum similarity, calibrated against the library
+    min_similarity  minimum similarity as a number; takes precedence over `min_relevance`, and is needed
+                    where the library is too small for calibration
     """
     started = time.perf_counter()
-    space = chosen(snapshot, by)
-    judge = Judge(snapshot, space, min_relevance, min_similarity)
+    space = select_space(snapshot, extractor)
+    pairs_of = SimilarPairs(snapshot, space, min_relevance, min_similarity)
     known: dict[Pair, float] = {}
-    for start in range(0, len(ids), ASKED):
-        known |= judge.near(ids[start : start + ASKED], ids)
-    no = refused(snapshot)
-    showing = Showing(snapshot)
-    showing.load({id for p in known for id in p})
-    hidden = {p for p in known if no and _contents(snapshot, p) in no}
+    for start in range(0, len(ids), QUERY_BATCH):
+        known |= pairs_of.nearest(ids[start : start + QUERY_BATCH], ids)
+    builder = GroupBuilder(snapshot)
+    builder.load({id for p in known for id in p})
+    exclusions = Exclusions(snapshot)
 
-    def fitting(pairs: Sequence[Pair]) -> set[Pair]:
-        found = judge.similar(pairs)
+    def find_links(pairs: Sequence[Pair]) -> set[Pair]:
+        found = pairs_of.select(pairs)
         known.update(found)
-        kept = {p for p in found if not (no and _contents(snapshot, p) in no)}
-        hidden.update(set(found) - kept)
-        return kept
+        return {*exclusions.allowed(found)}
 
-    found = grouped([p for p in known if p not in hidden], showing.best, fitting)
-
-    def why(one: int, other: int) -> Found:
+    def link(one: int, other: int) -> Link:
         value = known[pair(one, other)]
-        return Found("near", value, f"{space.name} similarity {value:.3f}")
+        return Link("near", value, f"{space.name} similarity {value:.3f}")
 
+    found = group_links(exclusions.allowed(known), builder.best, find_links)
     return Duplicates(
-        groups=showing.groups(found, {}, why),
+        groups=builder.groups(found, {}, link),
         searched=len(ids),
         compared=0,
         unreadable=0,
-        hidden=len(hidden),
+        hidden=len(exclusions.hidden),
         missing="",
         seconds={"total": time.perf_counter() - started},
     )
 
 
-class Judge:
-    """Says which images are similar in a space, each judged against its own background."""
+class SimilarPairs:
+    """Selects pairs of images that are similar enough in a space."""
 
     def __init__(
         self, snapshot: Snapshot, space: Space, relevance: Relevance, similarity: float | None
     ) -> None:
-        self._view = snapshot
+        self._snapshot = snapshot
         self._space = space
         self._relevance = RELEVANCES.index(relevance)
         self._similarity = similarity
-        self._sample = snapshot.vectors(space.key, snapshot.sample(space.key, SAMPLE))
+        self._sample = snapshot.vectors(space.key, snapshot.sample(space.key, SAMPLE_SIZE))
 
-    def near(self, asked: Ids, ids: Ids) -> dict[Pair, float]:
-        """The nearest of each image that are similar enough."""
-        vectors = self._view.vectors(self._space.key, asked)
-        there = ~np.isnan(vectors).any(axis=1)
-        asked, vectors = asked[there], vectors[there]
-        if not len(asked):
+    def nearest(self, queries: Ids, ids: Ids) -> dict[Pair, float]:
+        """Return the pairs of each query and its nearest neighbours that are similar enough."""
+        vectors = self._snapshot.vectors(self._space.key, queries)
+        present = ~np.isnan(vectors).any(axis=1)
+        queries, vectors = queries[present], vectors[present]
+        if not len(queries):
             return {}
-        near = self._view.search(self._space.key, vectors, NEIGHBOURS + 1, among=ids)
+        near = self._snapshot.search(self._space.key, vectors, NEIGHBOURS + 1, among=ids)
         backgrounds = self._backgrounds(vectors)
         found: dict[Pair, float] = {}
-        for row, id in enumerate(asked.tolist()):
+        for row, id in enumerate(queries.tolist()):
             for other, value in zip(
                 near.ids[row].tolist(), near.similarities[row].tolist(), strict=True
             ):
-                if other >= 0 and other != id and self._enough(value, backgrounds[row]):
+                if other >= 0 and other != id and self._is_similar(value, backgrounds[row]):
                     found[pair(id, other)] = value
         return found
 
-    def similar(self, pairs: Sequence[Pair]) -> dict[Pair, float]:
-        """Those of the pairs that are similar enough."""
+    def select(self, pairs: Sequence[Pair]) -> dict[Pair, float]:
+        """Return those of the pairs that are similar enough, with their similarities."""
         firsts: dict[int, list[int]] = {one: [] for one, _ in pairs}
         for one, other in pairs:
             firsts[one].append(other)
         found: dict[Pair, float] = {}
         for one, others in firsts.items():
-            vectors = self._view.vectors(self._space.key, np.array([one, *others], np.int64))
+            vectors = self._snapshot.vectors(self._space.key, np.array([one, *others], np.int64))
             (values,) = similarity_matrix(
                 vectors[:1], vectors[1:], similarity=self._space.similarity
             )
             background = self._backgrounds(vectors[:1])[0]
             for other, value in zip(others, values.tolist(), strict=True):
-                if self._enough(value, background):
+                if self._is_similar(value, background):
                     found[pair(one, other)] = value
         return found
 
@@ -130,34 +126,32 @@ class Judge:
             count=self._space.count,
         )
 
-    def _enough(self, value: float, background: Background | None) -> bool:
+    def _is_similar(self, value: float, background: Background | None) -> bool:
         if self._similarity is not None:
             return value >= self._similarity
         if background is None:
             return False
-        judged = background.judge(value, self._space.similarity)
-        return RELEVANCES.index(judged) >= self._relevance
+        relevance = background.judge(value, self._space.similarity)
+        return RELEVANCES.index(relevance) >= self._relevance
 
 
-def chosen(snapshot: Snapshot, by: str | None) -> Space:
-    """The space of that name, or the first that is no hash."""
+def select_space(snapshot: Snapshot, extractor: str | None) -> Space:
+    """Return the current space of an extractor, or the first one that is not a hash.
+
+    Raises UsageError if the library has none.
+    """
     spaces = [space for space in snapshot.spaces() if space.current]
-    if by is None:
+    if extractor is None:
         space = next((space for space in spaces if space.name not in HASHES), None)
     else:
-        space = next((space for space in spaces if by in (space.name, space.key)), None)
+        space = next((space for space in spaces if extractor in (space.name, space.key)), None)
     if not spaces:
         raise UsageError(NO_VECTORS)
     if space is None:
         names = ", ".join(space.name for space in spaces)
-        wanted = by or "lookalike"
+        wanted = extractor or "lookalike"
         raise UsageError(
             f"the library has no {wanted} vectors, only {names}; "
-            f"add them with `lookalike index --with {wanted}`"
+            f"add them with `lookalike index --extractor {wanted}`"
         )
     return space
-
-
-def _contents(snapshot: Snapshot, p: Pair) -> tuple[bytes, bytes]:
-    images = snapshot.images(p)
-    return contents(images[p[0]], images[p[1]])

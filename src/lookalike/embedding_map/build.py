@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.duplicates.similar import chosen
+from lookalike.duplicates.similar import select_space
 from lookalike.embedding_map.coloring import cluster_count, clusters, named
 from lookalike.embedding_map.layout import REDUCED, Method, best_method, lay_out, principal
 from lookalike.embedding_map.level_of_detail import levels
@@ -107,7 +107,7 @@ def draw_up(
     method = method or best_method()
     started = time.perf_counter()
     with library.snapshot() as snapshot:
-        space = chosen(snapshot, by)
+        space = select_space(snapshot, by)
         ids, total = _ids(snapshot, space, where, most)
         vectors = snapshot.vectors(space.key, ids)
         images = snapshot.images(ids.tolist())

@@ -131,7 +131,7 @@ def still_running() -> dict[str, Any]:
 def group(group: Group) -> dict[str, Any]:
     return {
         "kind": group.kind,
-        "spare": group.spare,
+        "reclaimable_bytes": group.reclaimable_bytes,
         "members": [member(one) for one in group.members],
     }
 

@@ -179,7 +179,7 @@ class Member(Brief):
 
 class Group(BaseModel):
     kind: str
-    spare: int
+    reclaimable_bytes: int
     members: list[Member]
 
 

@@ -67,7 +67,7 @@ function tally(text) { fill(place.querySelector(".tally"), text); }
 function draw() {
   const body = place.querySelector(".review-body");
   if (!groups.length) { fill(body, nothing()); tally(""); return; }
-  const spare = groups.reduce((sum, group) => sum + group.spare, 0);
+  const spare = groups.reduce((sum, group) => sum + group.reclaimable_bytes, 0);
   tally([counted(Math.max(groups.length, next ? found.total : 0), "group"), `${bytes(spare)}${next ? " and more" : ""} are spare`,
     found.hidden ? `${counted(found.hidden, "pair")} decided` : null].filter(Boolean).join(" · "));
   const group = groups[at()];
@@ -93,7 +93,7 @@ function rail() {
     el("button", { type: "button", "aria-current": index === at() ? "true" : null, onclick: () => show(index),
       "aria-label": `Group ${index + 1}: ${counted(group.members.length, "picture")}, ${nameOf(group.members[0].path)}` },
     el("img", { src: thumbnail(group.members[0].id), alt: "", loading: "lazy", width: 52, height: 52 }),
-    el("span", {}, `${group.members.length} ×`, el("br"), el("small", { class: "soft" }, bytes(group.spare)))))));
+    el("span", {}, `${group.members.length} ×`, el("br"), el("small", { class: "soft" }, bytes(group.reclaimable_bytes)))))));
 }
 
 function show(index) {

@@ -89,7 +89,7 @@ async def duplicates(
 @router.get("/api/similar-groups", **described(schemas.Duplicates, slow=True))
 async def similar_groups(
     server: Here,
-    by: str | None = None,
+    extractor: str | None = None,
     min_relevance: Literal["plausible", "strong", "near-copy"] = "strong",
     min_similarity: Annotated[float | None, Query(ge=-1e9, le=1)] = None,
     path: Places = None,
@@ -98,7 +98,11 @@ async def similar_groups(
 ) -> Response:
     """Pictures that look alike, copies or not, in groups: bursts, one scene. `path`, and the time
     it takes, as for /api/duplicates."""
-    words = {"by": by, "min_relevance": min_relevance, "min_similarity": min_similarity}
+    words = {
+        "extractor": extractor,
+        "min_relevance": min_relevance,
+        "min_similarity": min_similarity,
+    }
     return await grouped(server, "similar groups", words, path, offset, k)
 
 

@@ -1,4 +1,4 @@
-"""Duplicates and similar groups of a whole library, and the decisions that change them."""
+"""Duplicates and similar groups of a whole library, and the feedback that changes them."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from lookalike.query import Term
 
 @pytest.fixture(scope="module")
 def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six pictures; 0 has a twin, a smaller and a grey copy, 1 a mirrored and a cropped one."""
+    """Index six scenes: 0 with an equal, a smaller and a grey copy, 1 with a mirrored and a cropped one."""
     folder = tmp_path_factory.mktemp("duplicates") / "photos"
-    pictures = [scene(number) for number in range(6)]
-    for number, picture in enumerate(pictures):
-        save(folder / f"{number}.png", picture)
+    images = [scene(number) for number in range(6)]
+    for number, image in enumerate(images):
+        save(folder / f"{number}.png", image)
     (folder / "again").mkdir()
-    shutil.copy(folder / "0.png", folder / "again" / "twin.png")
-    save(folder / "small.jpg", np.ascontiguousarray(pictures[0][::2, ::2]), quality=60)
-    grey = pictures[0].mean(axis=2, keepdims=True).astype(np.uint8).repeat(3, axis=2)
+    shutil.copy(folder / "0.png", folder / "again" / "equal.png")
+    save(folder / "small.jpg", np.ascontiguousarray(images[0][::2, ::2]), quality=60)
+    grey = images[0].mean(axis=2, keepdims=True).astype(np.uint8).repeat(3, axis=2)
     save(folder / "grey.jpg", grey)
-    save(folder / "mirrored.jpg", np.ascontiguousarray(pictures[1][:, ::-1]))
-    save(folder / "cropped.jpg", np.ascontiguousarray(pictures[1][18:162, 24:216]))
+    save(folder / "mirrored.jpg", np.ascontiguousarray(images[1][:, ::-1]))
+    save(folder / "cropped.jpg", np.ascontiguousarray(images[1][18:162, 24:216]))
     with Library.create(folder) as library:
         library.add([folder], extractors=["color", "phash", "dhash"])
     return folder
@@ -52,21 +52,21 @@ def names(found: Duplicates) -> list[list[str]]:
 
 def test_the_same_bytes_are_found_with_the_older_path_first(library: Library) -> None:
     found = library.duplicates(kind="exact")
-    assert names(found) == [["0.png", "again/twin.png"]]
+    assert names(found) == [["0.png", "again/equal.png"]]
     [group] = found.groups
     assert (group.kind, group.best.similarity, group.members[1].evidence) == (
         "exact",
         1.0,
         "the same bytes",
     )
-    assert group.spare == group.best.image.size
+    assert group.reclaimable_bytes == group.best.image.size
     assert found.compared == 0
 
 
-def test_copies_are_found_whatever_was_done_to_them(library: Library) -> None:
+def test_edited_copies_are_found(library: Library) -> None:
     found = library.duplicates()
     assert {frozenset(group) for group in names(found)} == {
-        frozenset({"0.png", "again/twin.png", "small.jpg", "grey.jpg"}),
+        frozenset({"0.png", "again/equal.png", "small.jpg", "grey.jpg"}),
         frozenset({"1.png", "mirrored.jpg", "cropped.jpg"}),
     }
     assert {group[0] for group in names(found)} == {"0.png", "1.png"}  # the most bytes
@@ -74,7 +74,7 @@ def test_copies_are_found_whatever_was_done_to_them(library: Library) -> None:
     assert (found.searched, found.unreadable, found.missing) == (11, 0, "")
 
 
-def test_only_the_pictures_asked_about_are_compared(library: Library, photos: Path) -> None:
+def test_only_the_given_images_are_compared(library: Library, photos: Path) -> None:
     found = library.duplicates([photos / "mirrored.jpg", photos / "cropped.jpg", photos / "again"])
     assert {frozenset(group) for group in names(found)} == {
         frozenset({"mirrored.jpg", "cropped.jpg"})
@@ -82,7 +82,7 @@ def test_only_the_pictures_asked_about_are_compared(library: Library, photos: Pa
     assert found.searched == 3
 
 
-def test_a_pair_that_was_told_apart_is_not_shown_again(library: Library, photos: Path) -> None:
+def test_a_pair_marked_as_not_duplicate_is_hidden(library: Library, photos: Path) -> None:
     library.decisions.add("not-duplicate", photos / "mirrored.jpg", photos / "1.png")
     library.decisions.add("not-duplicate", photos / "cropped.jpg", photos / "1.png")
     found = library.duplicates()
@@ -90,16 +90,14 @@ def test_a_pair_that_was_told_apart_is_not_shown_again(library: Library, photos:
     assert found.hidden == 2
 
 
-def test_what_is_to_be_kept_becomes_the_best(library: Library, photos: Path) -> None:
+def test_an_image_marked_to_keep_becomes_the_best(library: Library, photos: Path) -> None:
     library.decisions.add("keep", photos / "small.jpg", who="Ann")
     group = next(g for g in library.duplicates().groups if len(g.members) == 4)
     assert group.best.image.path == "small.jpg"
     assert group.best.keep
 
 
-def test_decisions_stay_when_files_move_and_the_library_is_indexed_again(
-    library: Library, photos: Path
-) -> None:
+def test_feedback_survives_moved_files_and_reindexing(library: Library, photos: Path) -> None:
     library.decisions.add("not-duplicate", photos / "1.png", photos / "mirrored.jpg")
     (photos / "mirrored.jpg").rename(photos / "moved.jpg")
     library.remove([photos / "1.png"])
@@ -110,7 +108,7 @@ def test_decisions_stay_when_files_move_and_the_library_is_indexed_again(
     assert "moved.jpg" not in group
 
 
-def test_decisions_are_carried_to_another_library(
+def test_feedback_can_be_copied_to_another_library(
     library: Library, photos: Path, tmp_path: Path
 ) -> None:
     library.decisions.add("keep", photos / "0.png", who="Ann")
@@ -128,31 +126,31 @@ def test_decisions_are_carried_to_another_library(
 
 @pytest.mark.parametrize(
     ("others", "message"),
-    [([], "at least two"), (["again/twin.png"], "same bytes"), (["no.jpg"], "no file")],
+    [([], "at least two"), (["again/equal.png"], "same bytes"), (["no.jpg"], "no file")],
 )
-def test_a_pair_that_is_none_is_refused(
+def test_an_invalid_pair_is_refused(
     library: Library, photos: Path, others: list[str], message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
         library.decisions.add("not-duplicate", photos / "0.png", *(photos / o for o in others))
 
 
-def test_pictures_that_are_gone_are_judged_by_their_hashes_alone(
-    library: Library, photos: Path
-) -> None:
+def test_missing_files_are_linked_by_their_hashes_alone(library: Library, photos: Path) -> None:
     for file in ("1.png", "small.jpg"):
         (photos / file).unlink()
     found = library.duplicates()
     assert found.unreadable > 0
     first = next(group for group in names(found) if "0.png" in group)
-    assert {"0.png", "again/twin.png", "grey.jpg"} <= {*first}
+    assert {"0.png", "again/equal.png", "grey.jpg"} <= {*first}
 
 
-def test_a_library_without_hashes_says_what_it_lacks(photos: Path, tmp_path: Path) -> None:
+def test_a_library_without_hashes_names_the_missing_extractors(
+    photos: Path, tmp_path: Path
+) -> None:
     with Library.create(photos, folder=tmp_path / "lib") as library:
         library.add([photos], extractors=["color"])
         found = library.duplicates()
-    assert "--with phash,dhash" in found.missing
+    assert "--extractor phash,dhash" in found.missing
     assert any({"1.png", "cropped.jpg"} <= {*group} for group in names(found))
 
 
@@ -162,17 +160,17 @@ def test_a_new_library_has_no_duplicates(tmp_path: Path) -> None:
         assert library.duplicates().groups == ()
 
 
-def test_similar_groups_go_by_a_similarity(library: Library) -> None:
-    found = library.similar_groups(min_similarity=0.9, by="color")
+def test_similar_groups_use_the_given_similarity(library: Library) -> None:
+    found = library.similar_groups(min_similarity=0.9, extractor="color")
     assert {frozenset(group) for group in names(found)} >= {
         frozenset({"1.png", "mirrored.jpg", "cropped.jpg"})
     }
     assert all(member.similarity >= 0.9 for group in found.groups for member in group.members)
-    with pytest.raises(UsageError, match="--with clip"):
-        library.similar_groups(by="clip")
+    with pytest.raises(UsageError, match="--extractor clip"):
+        library.similar_groups(extractor="clip")
 
 
-def test_marks_steer_a_question_that_learns(library: Library, photos: Path) -> None:
+def test_feedback_changes_the_ranking_of_a_query(library: Library, photos: Path) -> None:
     def ranks(learn: bool) -> dict[str, float]:
         question = Query((Term(picture=photos / "0.png"),), k=11, by=("color",), learn=learn)
         return {hit.path: hit.similarity for hit in library.search(question).hits}
@@ -193,9 +191,9 @@ def test_marks_steer_a_question_that_learns(library: Library, photos: Path) -> N
         assert after[name] == pytest.approx(float(moved @ vector), abs=1e-5)
 
 
-def test_a_long_search_says_how_far_it_is(library: Library) -> None:
+def test_progress_is_reported(library: Library) -> None:
     seen: list[tuple[int, int]] = []
     found = library.duplicates(progress=lambda done, total: seen.append((done, total)))
-    assert [done for done, _ in seen] == sorted({done for done, _ in seen})  # it only goes on
+    assert [done for done, _ in seen] == sorted({done for done, _ in seen})  # strictly increasing
     assert all(0 < done <= total for done, total in seen)
     assert seen[-1] == (found.compared, found.compared)
