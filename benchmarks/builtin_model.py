@@ -21,7 +21,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from lookalike.images.decode import decode
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.images.resize import fit
 from lookalike.workers.limits import Limits
 
@@ -37,15 +37,15 @@ def session(path: Path) -> Any:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def built_in(path: Path) -> tuple[Run, Needs]:
+def built_in(path: Path) -> tuple[Run, PixelSpec]:
     """The built-in model: pixels as they are."""
     opened = session(path)
     side = int(opened.get_modelmeta().custom_metadata_map["side"])
-    needs = Needs(fit="stretch", height=side, width=side)
+    needs = PixelSpec(fit="stretch", height=side, width=side)
     return lambda images: np.asarray(opened.run(None, {"pixels": np.stack(images)})[0]), needs
 
 
-def beside(path: Path) -> tuple[Run, Needs]:
+def beside(path: Path) -> tuple[Run, PixelSpec]:
     """A network of the usual kind: 224 pixels, channels first, scaled to [-1, 1]."""
     opened = session(path)
     name = opened.get_inputs()[0].name
@@ -54,7 +54,7 @@ def beside(path: Path) -> tuple[Run, Needs]:
         scaled = np.stack(images).transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
         return np.asarray(opened.run(["embedding"], {name: scaled})[0])
 
-    return run, Needs(fit="stretch", height=224, width=224)
+    return run, PixelSpec(fit="stretch", height=224, width=224)
 
 
 def batches(run: Run, pictures: Sequence[Pixels]) -> NDArray[np.float32]:
@@ -64,7 +64,7 @@ def batches(run: Run, pictures: Sequence[Pixels]) -> NDArray[np.float32]:
     ).reshape(len(pictures), -1)
 
 
-def read(path: Path, needs: Needs) -> Pixels:
+def read(path: Path, needs: PixelSpec) -> Pixels:
     """One file as indexing reads it: decoded no larger than needed, then squeezed."""
     return fit(
         decode(path.read_bytes(), needs=(needs,), limits=Limits(), name=path.name).pixels, needs
@@ -72,7 +72,7 @@ def read(path: Path, needs: Needs) -> Pixels:
 
 
 def rates(
-    networks: dict[str, tuple[Run, Needs]], files: Sequence[Path], rounds: int
+    networks: dict[str, tuple[Run, PixelSpec]], files: Sequence[Path], rounds: int
 ) -> Iterator[str]:
     """Images a second on ready pixels and from files, the networks taking turns."""
     ready: dict[str, list[float]] = {name: [] for name in networks}

@@ -24,14 +24,14 @@ from lookalike.evaluation.leave_one_out import leave_one_out
 from lookalike.extractors import load
 from lookalike.extractors.color import GAIN, POWER, Color, histograms
 from lookalike.images.decode import decode
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.images.resize import fit
 from lookalike.vectors.similarity import normalise
 
 Array = NDArray[np.float64]
 Way = Callable[[Pixels], NDArray[np.floating]]
 
-PLAIN = Needs(min_side=128)
+PLAIN = PixelSpec(min_side=128)
 CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "crop 80%": lambda image: crop(image, 0.8),
     "crop 50%": lambda image: crop(image, 0.5),
@@ -62,7 +62,7 @@ def plain_hsv(pixels: Pixels) -> Array:
 
 def built(*, power: float, middle: bool, gain: float) -> Way:
     def way(pixels: Pixels) -> Array:
-        made = histograms(fit(pixels, Color.needs), gain=gain) ** power
+        made = histograms(fit(pixels, Color.pixels), gain=gain) ** power
         return made.reshape(-1) if middle else made[0]
 
     return way
@@ -70,7 +70,7 @@ def built(*, power: float, middle: bool, gain: float) -> Way:
 
 def extracted(name: str) -> Way:
     extractor = load(name)
-    return lambda pixels: extractor.extract([fit(pixels, extractor.needs)])[0]
+    return lambda pixels: extractor.extract([fit(pixels, extractor.pixels)])[0]
 
 
 WAYS: dict[str, Way] = {

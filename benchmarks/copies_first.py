@@ -22,7 +22,7 @@ from lookalike.evaluation.edits import EDITS
 from lookalike.evaluation.file_vectors import file_vectors
 from lookalike.extractors.interface import Extractor
 from lookalike.extractors.registry import load, parse
-from lookalike.indexing.fitting import ready
+from lookalike.indexing.fitting import ensure_fitted
 from lookalike.indexing.report import IndexOptions
 from lookalike.vectors.similarity import top_k
 
@@ -76,7 +76,7 @@ def main() -> None:
         copies = edited(originals, Path(folder))
         columns = {}
         for name in parse(given.extractors):
-            extractor = ready(load(name), (), known, IndexOptions())
+            extractor = ensure_fitted(load(name), (), known, IndexOptions())
             columns[name] = shares(extractor, known, copies)
             print(f"{name}: {np.mean(list(columns[name].values())):.1%}", flush=True)
     print(f"\n| edit | {' | '.join(columns)} |\n|---|{'--:|' * len(columns)}")

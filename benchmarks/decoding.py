@@ -31,13 +31,13 @@ import numpy as np
 
 from lookalike.errors import ImageError, Outcome
 from lookalike.images.decode import decode
-from lookalike.images.pixel_spec import Needs
+from lookalike.images.pixel_spec import PixelSpec
 from lookalike.images.reading import read
 from lookalike.images.walk import find
 from lookalike.workers.limits import Limits
 from lookalike.workers.pool import Pool
 
-NEEDS = (Needs(fit="any", min_side=128),)
+NEEDS = (PixelSpec(fit="any", min_side=128),)
 LIMITS = Limits()
 
 

@@ -20,7 +20,7 @@ from lookalike.evaluation.file_vectors import file_vectors
 from lookalike.evaluation.labelled_folder import Labelled, read_manifest
 from lookalike.evaluation.leave_one_out import leave_one_out
 from lookalike.extractors import load, parse
-from lookalike.indexing.fitting import ready
+from lookalike.indexing.fitting import ensure_fitted
 from lookalike.indexing.report import IndexOptions
 
 MODEL_FREE = "lookalike,color,shape,keypoints,keypoints-orb,histogram,pixels,dhash,phash"
@@ -36,7 +36,7 @@ def rows(folder: Path, column: str) -> list[Labelled]:
 
 def vectors(name: str, files: list[Path]) -> NDArray[np.float32]:
     """(n, dim); a picture that cannot be read is a zero vector."""
-    extractor = ready(load(name), (), files, IndexOptions())
+    extractor = ensure_fitted(load(name), (), files, IndexOptions())
     unit = extractor.similarity == "cosine"
     made = file_vectors(extractor, files, unit=unit)
     return np.stack([np.zeros(extractor.dim, np.float32) if v is None else v for v in made])

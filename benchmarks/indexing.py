@@ -94,7 +94,7 @@ def main() -> None:
 
     from lookalike.extractors import load
 
-    side = load("histogram").needs.min_side
+    side = load("histogram").pixels.min_side
     cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as scratch:
         for file in sorted(options.folder.rglob("*")):

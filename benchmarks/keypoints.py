@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.extractors.keypoints import NEEDS, Detector, Keypoints, detect, directions
+from lookalike.extractors.keypoints import PIXEL_SPECS, Detector, Keypoints, detect, directions
 from lookalike.extractors.verification import Match, compare, rerank
 from lookalike.extractors.vlad import KeypointVectors, learn
 from lookalike.images.pixel_spec import Pixels
@@ -186,13 +186,13 @@ def altered(path: Path, side: float, seed: int, detector: Detector) -> tuple[Key
     small = turned.resize((round(turned.width * 0.7), round(turned.height * 0.7)))
     file = io.BytesIO()
     small.save(file, "JPEG", quality=60)
-    pixels = fit(np.asarray(Image.open(file).convert("RGB")), NEEDS[detector])
+    pixels = fit(np.asarray(Image.open(file).convert("RGB")), PIXEL_SPECS[detector])
     box = (left / image.width, top / image.height, width / image.width, height / image.height)
     return detect(pixels, detector=detector), box
 
 
 def shrunk(path: Path, detector: Detector) -> Pixels:
-    return fit(np.asarray(Image.open(path).convert("RGB")), NEEDS[detector])
+    return fit(np.asarray(Image.open(path).convert("RGB")), PIXEL_SPECS[detector])
 
 
 def overlap(one: Box, other: Box) -> float:

@@ -10,8 +10,8 @@ import hypothesis
 import numpy as np
 import pytest
 
-from lookalike.extractors.interface import Place, Vectors
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.extractors.interface import RunsIn, Vectors
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.vectors.similarity import Similarity
 
 # The same examples in every run: a test that fails today failed yesterday, too.
@@ -26,8 +26,8 @@ class MeanColour:
     revision = "1"
     dim = 3
     similarity: Similarity = "cosine"
-    needs = Needs(mode="rgb", fit="any", min_side=8)
-    place: Place = "parent"
+    pixels = PixelSpec(mode="rgb", fit="any", min_side=8)
+    runs_in: RunsIn = "main"
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
         means = [image.reshape(-1, 3).mean(axis=0) / 255 for image in images]

@@ -143,7 +143,7 @@ class Library:
         interrupted, what was finished is stored; the next call goes on from there.
         """
         # Imported on use: a search from the command line should not wait for what indexing needs.
-        from lookalike.indexing.fitting import ready
+        from lookalike.indexing.fitting import ensure_fitted
         from lookalike.indexing.indexer import Run
         from lookalike.indexing.metadata import describe
         from lookalike.indexing.report import IndexOptions
@@ -157,7 +157,7 @@ class Library:
         with self._store.writer() as writer:
             with self._store.snapshot() as snapshot:
                 spaces, roots = snapshot.spaces(), snapshot.roots()
-            fitted = [ready(extractor, spaces, paths, options) for extractor in chosen]
+            fitted = [ensure_fitted(extractor, spaces, paths, options) for extractor in chosen]
             for extractor in fitted:
                 writer.add_space(space_to_add(extractor, spaces, normalise=options.normalise))
             places = [place(writer, roots, path) for path in paths]
@@ -184,14 +184,16 @@ class Library:
     ) -> IndexEstimate:
         """What `add` would cost, from a timed sample. Nothing is written."""
         from lookalike.indexing.estimate import estimate
-        from lookalike.indexing.fitting import ready
+        from lookalike.indexing.fitting import ensure_fitted
         from lookalike.indexing.report import IndexOptions
 
         paths = several(sources)
         options = options or IndexOptions()
         with self._store.snapshot() as snapshot:
             spaces = snapshot.spaces()
-            chosen = [ready(one, spaces, paths, options) for one in self._extractors(extractors)]
+            chosen = [
+                ensure_fitted(one, spaces, paths, options) for one in self._extractors(extractors)
+            ]
             return estimate(snapshot, paths, chosen, options, skip=self.folder, sample=sample)
 
     def search(self, question: Query | Path | str | bytes | Pixels, *, k: int = 10) -> Hits:

@@ -287,7 +287,7 @@ def test_the_baselines_of_corel1k_come_out_at_full_decoding(shared_folder: Path)
     whole = [decode((folder / row["path"]).read_bytes(), needs=[]).pixels for row in rows]
     for name, expected in BASELINES.items():
         extractor = load(name)
-        vectors = extractor.extract([fit(pixels, extractor.needs) for pixels in whole])
+        vectors = extractor.extract([fit(pixels, extractor.pixels) for pixels in whole])
         means = leave_one_out(vectors, [row["label"] for row in rows]).means()
         for metric, value in expected.items():
             # ±0.003, and no more than the rounding of a float64.

@@ -30,9 +30,9 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """As after `pip install ./examples/sounds`: importable, and its entry point registered."""
     monkeypatch.syspath_prepend(str(EXAMPLE / "src"))
     project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
-    offered = project["entry-points"][registry.PLUGINS]
+    offered = project["entry-points"][registry.ENTRY_POINT_GROUP]
     points = EntryPoints(
-        EntryPoint(name, value, registry.PLUGINS) for name, value in offered.items()
+        EntryPoint(name, value, registry.ENTRY_POINT_GROUP) for name, value in offered.items()
     )
     monkeypatch.setattr(
         "importlib.metadata.entry_points", lambda *, group: points.select(group=group)
@@ -48,7 +48,7 @@ def test_the_plug_in_is_found_through_its_entry_point(installed: None) -> None:
     assert "sounds" in registry.names()
     extractor = registry.load("sounds")
     assert isinstance(extractor, Extractor)
-    assert (extractor.name, extractor.dim, extractor.place) == ("sounds", 128, "worker")
+    assert (extractor.name, extractor.dim, extractor.runs_in) == ("sounds", 128, "worker")
 
 
 def test_without_it_the_name_is_unknown() -> None:
@@ -102,7 +102,8 @@ def test_of_ten_sounds_each_finds_its_like(draw: Any, tmp_path: Path) -> None:
     assert files[0].name == "fast beats 1.wav.png"
     extractor = registry.load("sounds")
     pictures = [
-        fit(decode(f.read_bytes(), needs=[extractor.needs]).pixels, extractor.needs) for f in files
+        fit(decode(f.read_bytes(), needs=[extractor.pixels]).pixels, extractor.pixels)
+        for f in files
     ]
     vectors = extractor.extract(pictures)
     similar = vectors @ vectors.T - 2 * np.eye(10)

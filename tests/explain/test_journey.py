@@ -20,8 +20,8 @@ from lookalike.explain.match import why_words
 from lookalike.explain.occlusion import CELLS
 from lookalike.extractors import load
 from lookalike.extractors.feature_maps import Network, feature_maps
-from lookalike.extractors.interface import Place, Vectors
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.extractors.interface import RunsIn, Vectors
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.images.resize import fit
 from lookalike.vectors.similarity import Similarity
 from lookalike.viz.match import dimmed, spread
@@ -92,7 +92,7 @@ def test_the_last_feature_map_is_what_the_vector_is_pooled_from(stripes: Pixels)
     changes with the map and with nothing else."""
     network = load("lookalike")
     assert isinstance(network, Network)
-    maps = feature_maps(network, [fit(stripes, load("lookalike").needs)] * 2)
+    maps = feature_maps(network, [fit(stripes, load("lookalike").pixels)] * 2)
     assert maps[-1].depth == 1
     assert np.array_equal(maps[-1].values[0], maps[-1].values[1])
     assert [each.positions[0] for each in maps] == sorted(
@@ -107,8 +107,8 @@ class WordsOfColour:
     revision = "1"
     dim = 3
     similarity: Similarity = "cosine"
-    needs = Needs(fit="stretch", height=32, width=32)
-    place: Place = "parent"
+    pixels = PixelSpec(fit="stretch", height=32, width=32)
+    runs_in: RunsIn = "main"
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
         return np.array([i.reshape(-1, 3).mean(axis=0) for i in images], np.float32)

@@ -18,7 +18,7 @@ from lookalike.explain.image_views import frame_of
 from lookalike.explain.local_matches import shape_heat
 from lookalike.explain.match import Explanation
 from lookalike.explain.occlusion import in_cells
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.vectors.similarity import cosine
 
 SIDE = 192
@@ -158,10 +158,10 @@ def test_a_colour_that_only_one_has_speaks_against_the_match(
 
 
 def test_the_frame_is_what_the_extractor_is_given() -> None:
-    assert frame_of(400, 200, Needs(fit="stretch", height=96, width=96)) == (0, 0, 1, 1)
-    cover = Needs(fit="cover", shortest_edge=100, height=100, width=100)
+    assert frame_of(400, 200, PixelSpec(fit="stretch", height=96, width=96)) == (0, 0, 1, 1)
+    cover = PixelSpec(fit="cover", shortest_edge=100, height=100, width=100)
     assert frame_of(400, 200, cover) == pytest.approx((0.25, 0, 0.5, 1))
-    margin = Needs(fit="cover", shortest_edge=128, height=96, width=96)
+    margin = PixelSpec(fit="cover", shortest_edge=128, height=96, width=96)
     assert frame_of(200, 200, margin) == pytest.approx((0.125, 0.125, 0.75, 0.75))
 
 

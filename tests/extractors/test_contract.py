@@ -20,7 +20,7 @@ from lookalike.images.pixel_spec import Pixels
 from lookalike.images.resize import fit
 from lookalike.vectors.similarity import cosine
 
-NAMES = [name for name, offer in EXTRACTORS.items() if not offer.takes]
+NAMES = [name for name, offer in EXTRACTORS.items() if not offer.argument]
 
 
 def drawn(seed: int, height: int = 150, width: int = 200) -> Pixels:
@@ -88,12 +88,12 @@ def extractor(
             made = load(request.param)
         if isinstance(made, FittedExtractor) and made.fitted is None:
             sample = [drawn(seed, 240, 320) for seed in range(100, 140)]
-            made = made.fit([fit(picture, made.needs) for picture in sample])
+            made = made.fit([fit(picture, made.pixels) for picture in sample])
         yield made
 
 
 def vectors_of(extractor: Extractor, pictures: Sequence[Pixels]) -> Vectors:
-    fitted = [fit(picture, extractor.needs) for picture in pictures]
+    fitted = [fit(picture, extractor.pixels) for picture in pictures]
     for pixels in fitted:
         pixels.flags.writeable = False
     return extractor.extract(fitted)
@@ -141,7 +141,7 @@ def test_odd_pictures_give_finite_vectors(extractor: Extractor, kind: str) -> No
 
 
 def test_workers_can_be_sent_to_another_process(extractor: Extractor) -> None:
-    if extractor.place != "worker":
+    if extractor.runs_in != "worker":
         pytest.skip("runs in the main process")
     other: Extractor = pickle.loads(pickle.dumps(extractor))
     assert space_key(other) == space_key(extractor)

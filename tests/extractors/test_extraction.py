@@ -16,8 +16,8 @@ from PIL import Image
 from lookalike.errors import ImageError, MissingExtra, Outcome
 from lookalike.extractors import load
 from lookalike.extractors.extraction import Extraction, Loaded, Task, extract_each
-from lookalike.extractors.interface import Extractor, Place, Vectors, space_key
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.extractors.interface import Extractor, RunsIn, Vectors, space_key
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.vectors.similarity import Similarity
 from lookalike.workers.limits import Limits
 
@@ -42,8 +42,8 @@ class Fragile:
 
     name, revision, dim = "fragile", "1", 3
     similarity: Similarity = "cosine"
-    needs = Needs()
-    place: Place = "worker"
+    pixels = PixelSpec()
+    runs_in: RunsIn = "worker"
 
     def __init__(self, disabled_reason: Callable[[], Vectors]) -> None:
         self.disabled_reason = disabled_reason

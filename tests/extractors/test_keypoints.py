@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lookalike.extractors.keypoints import NEEDS, Detector, Keypoints, detect, directions
+from lookalike.extractors.keypoints import PIXEL_SPECS, Detector, Keypoints, detect, directions
 
 DETECTORS: list[Detector] = ["sift", "orb"]
 
@@ -92,5 +92,5 @@ def test_products_of_orb_descriptors_fall_with_the_hamming_distance() -> None:
 
 def test_every_detector_says_what_pixels_it_needs() -> None:
     for detector in DETECTORS:
-        assert NEEDS[detector].mode == "grey"
-        assert NEEDS[detector].fit == "inside"
+        assert PIXEL_SPECS[detector].mode == "grey"
+        assert PIXEL_SPECS[detector].fit == "inside"

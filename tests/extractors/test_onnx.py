@@ -377,8 +377,8 @@ def test_the_revision_follows_the_weights_and_the_preprocessing_not_the_folder(
 def test_the_margin_is_kept_unless_the_crop_is_asked_for(make: Make) -> None:
     folder = make(BODY + GEMM, ["logits"])
     whole, cut = load_onnx(str(folder)), load_onnx(f"{folder}:crop")
-    assert (whole.needs.shortest_edge, cut.needs.shortest_edge) == (8, 10)
-    assert whole.needs.height == cut.needs.height == 8
+    assert (whole.pixels.shortest_edge, cut.pixels.shortest_edge) == (8, 10)
+    assert whole.pixels.height == cut.pixels.height == 8
     assert cut.name == f"{whole.name}:crop"
     assert whole.revision != cut.revision
 
@@ -463,10 +463,10 @@ def test_a_real_network_agrees_with_the_runtime_on_its_own(mobilenet: Path) -> N
     from lookalike.images.resize import fit
 
     extractor = load_onnx(f"{mobilenet}:crop")
-    assert (extractor.dim, extractor.needs.shortest_edge) == (1280, 256)
+    assert (extractor.dim, extractor.pixels.shortest_edge) == (1280, 256)
     ramp = np.linspace(0, 255, 300 * 400 * 3).reshape(300, 400, 3)
     picture = np.asarray((ramp + 40 * np.sin(np.arange(400) / 9)[None, :, None]) % 256, np.uint8)
-    found = extractor.extract([fit(picture, extractor.needs)])
+    found = extractor.extract([fit(picture, extractor.pixels)])
     # Independently, in Pillow and NumPy: shorter side 256 bilinear, centre 224, to [-1, 1].
     small = Image.fromarray(picture).resize((341, 256), Image.Resampling.BILINEAR)
     left, top = round((341 - 224) / 2), 16

@@ -9,21 +9,21 @@ import pytest
 
 from lookalike.errors import UsageError
 from lookalike.extractors.preprocessing import Scaling, read_preprocessing
-from lookalike.images.pixel_spec import Needs
+from lookalike.images.pixel_spec import PixelSpec
 
 IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
 
 
-def cover(edge: int, crop: int, resample: Any = "bicubic") -> Needs:
-    return Needs(fit="cover", shortest_edge=edge, height=crop, width=crop, resample=resample)
+def cover(edge: int, crop: int, resample: Any = "bicubic") -> PixelSpec:
+    return PixelSpec(fit="cover", shortest_edge=edge, height=crop, width=crop, resample=resample)
 
 
-def stretch(side: int, resample: Any = "bilinear") -> Needs:
-    return Needs(fit="stretch", height=side, width=side, resample=resample)
+def stretch(side: int, resample: Any = "bilinear") -> PixelSpec:
+    return PixelSpec(fit="stretch", height=side, width=side, resample=resample)
 
 
 # The files as the hub has them, shortened to what matters.
-DIALECTS: dict[str, tuple[dict[str, Any], Needs]] = {
+DIALECTS: dict[str, tuple[dict[str, Any], PixelSpec]] = {
     "dinov2": (
         {
             "image_processor_type": "BitImageProcessor",
@@ -100,13 +100,13 @@ DIALECTS: dict[str, tuple[dict[str, Any], Needs]] = {
 @pytest.mark.parametrize("name", DIALECTS)
 def test_sizes_are_read_as_the_processor_of_that_name_reads_them(name: str) -> None:
     processor, expected = DIALECTS[name]
-    assert read_preprocessing(processor, {}).needs == expected
+    assert read_preprocessing(processor, {}).pixels == expected
 
 
 @pytest.mark.parametrize(
     ("crop_mode", "expected"), [("center", cover(235, 224)), ("squash", stretch(224, "bicubic"))]
 )
-def test_timms_own_description_is_understood(crop_mode: str, expected: Needs) -> None:
+def test_timms_own_description_is_understood(crop_mode: str, expected: PixelSpec) -> None:
     described = {
         "input_size": [3, 224, 224],
         "interpolation": "bicubic",
@@ -116,7 +116,7 @@ def test_timms_own_description_is_understood(crop_mode: str, expected: Needs) ->
         "std": [0.25, 0.25, 0.25],
     }
     found = read_preprocessing({}, {"pretrained_cfg": described})
-    assert found.needs == expected
+    assert found.pixels == expected
     assert found.scaling.factor == pytest.approx((4 / 255,) * 3)
     assert found.scaling.offset == pytest.approx((-2.0,) * 3)
 

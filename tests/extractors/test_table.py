@@ -16,7 +16,9 @@ from lookalike.extractors import EXTRACTORS, load, names, parse, registry
 @pytest.fixture
 def offering(monkeypatch: pytest.MonkeyPatch) -> Any:
     def offer(**points: str) -> None:
-        found = [EntryPoint(name, value, registry.PLUGINS) for name, value in points.items()]
+        found = [
+            EntryPoint(name, value, registry.ENTRY_POINT_GROUP) for name, value in points.items()
+        ]
         monkeypatch.setattr("importlib.metadata.entry_points", lambda *, group: found)
 
     return offer
@@ -74,7 +76,7 @@ def test_our_own_names_cannot_be_taken(offering: Any) -> None:
     [
         ("no_such_package:Thing", "no_such_package"),
         ("lookalike.extractors.pixels:Nothing", "Nothing"),
-        ("collections:OrderedDict", "is no extractor: it has no name, revision, dim"),
+        ("collections:OrderedDict", "is not an extractor: it lacks name, revision, dim"),
     ],
 )
 def test_a_broken_plugin_is_named_when_it_is_asked_for_and_listed_all_the_same(
@@ -101,4 +103,4 @@ def test_listing_imports_no_extractor_and_no_runtime() -> None:
 
 def test_every_factory_of_the_table_exists() -> None:
     for name, offer in EXTRACTORS.items():
-        assert callable(registry._imported(offer.factory)), name
+        assert callable(registry._import(offer.factory)), name

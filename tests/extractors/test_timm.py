@@ -53,7 +53,7 @@ def timm(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_pooled_features_come_at_unit_length_alone_as_in_a_batch(timm: Any) -> None:
     extractor = load_timm("resnet18.a1_in1k")
     assert (extractor.name, extractor.dim) == ("timm:resnet18.a1_in1k", 512)
-    size = (extractor.needs.height, extractor.needs.width, 3)
+    size = (extractor.pixels.height, extractor.pixels.width, 3)
     images = list(np.random.default_rng(0).integers(0, 256, (9, *size), np.uint8))
     found = extractor.extract(images)
     assert found.shape == (9, 512)
@@ -73,7 +73,7 @@ def test_the_pixels_are_those_of_timms_own_transform(timm: Any) -> None:
     config = timm.data.resolve_data_config({}, model=extractor._network)
     expected = timm.data.create_transform(**config, is_training=False)(picture).numpy()
     out = np.empty((1, *expected.shape), np.float32)
-    extractor._preparing.scaling.batch([fit(np.asarray(picture), extractor.needs)], out)
+    extractor._preparing.scaling.batch([fit(np.asarray(picture), extractor.pixels)], out)
     # Resizing rounds to whole grey levels: one or two of 255 may differ.
     assert np.abs(out[0] - expected).max() < 2.5 / 255 / 0.2
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from lookalike.errors import ImageError, Outcome
 from lookalike.images.decode import decode
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.images.reading import read
 from lookalike.images.resize import fit
 
@@ -99,7 +99,7 @@ class Fitted:
 NO_PIXELS = np.zeros((0, 0, 3), np.uint8)
 
 
-def read_and_fit(task: tuple[str, Needs]) -> Fitted:
+def read_and_fit(task: tuple[str, PixelSpec]) -> Fitted:
     """A file, as an extractor with these needs gets it."""
     path, needs = task
     try:
@@ -110,7 +110,7 @@ def read_and_fit(task: tuple[str, Needs]) -> Fitted:
     return Fitted(path, Outcome.INDEXED, "", pixels)
 
 
-def lost_file(task: tuple[str, Needs], outcome: Outcome, reason: str) -> Fitted:
+def lost_file(task: tuple[str, PixelSpec], outcome: Outcome, reason: str) -> Fitted:
     """The worker of a file was lost."""
     return Fitted(task[0], outcome, reason, NO_PIXELS)
 

@@ -13,14 +13,14 @@ from tests.images.drawing import encode, encode_motif, motif
 
 from lookalike.errors import ImageError, Outcome
 from lookalike.images.decode import decode, upright
-from lookalike.images.pixel_spec import Facts, Needs, Pixels
+from lookalike.images.pixel_spec import Facts, Pixels, PixelSpec
 from lookalike.images.resize import fit
 from lookalike.workers.limits import Limits
 
-FULL: tuple[Needs, ...] = ()
+FULL: tuple[PixelSpec, ...] = ()
 
 
-def pixels_of(data: bytes, *needs: Needs) -> Pixels:
+def pixels_of(data: bytes, *needs: PixelSpec) -> Pixels:
     return decode(data, needs=needs).pixels
 
 
@@ -208,7 +208,7 @@ def test_cmyk_jpeg_keeps_its_colours() -> None:
 
 def test_cmyk_jpeg_is_scaled_while_decoding() -> None:
     data = encode(Image.fromarray(motif(1200, 800)).convert("CMYK"), "JPEG", quality=95)
-    pixels = pixels_of(data, Needs(min_side=100))
+    pixels = pixels_of(data, PixelSpec(min_side=100))
     assert pixels.shape == (100, 150, 3)
     assert far(pixels, np.asarray(Image.fromarray(motif(1200, 800)).reduce(8))) < 4
 
@@ -249,7 +249,7 @@ def test_jpeg_is_decoded_to_memory_that_libjpeg_does_not_write_past_the_caches(
     size: tuple[int, int],
 ) -> None:
     """Which it does with rows that begin at a multiple of 32 bytes (see `jpeg._cached`)."""
-    for needs in (FULL, [Needs(mode="rgb", fit="any", min_side=128)]):
+    for needs in (FULL, [PixelSpec(mode="rgb", fit="any", min_side=128)]):
         pixels = decode(encode(Image.fromarray(motif(*size)), "JPEG"), needs=needs).pixels
         assert pixels.ctypes.data % 32 == 16
 
@@ -268,20 +268,20 @@ def test_beyond_3_to_1_the_centre_is_kept(size: tuple[int, int], kept: tuple[int
 @pytest.mark.parametrize(
     ("needs", "expected"),
     [
-        ([Needs(min_side=128)], (200, 300)),
-        ([Needs(min_side=100)], (100, 150)),
-        ([Needs(min_side=101)], (200, 300)),
-        ([Needs(fit="stretch", height=64, width=64)], (100, 150)),
-        ([Needs(fit="stretch", height=64, width=64), Needs(min_side=300)], (400, 600)),
-        ([Needs(fit="inside", max_side=300)], (200, 300)),
-        ([Needs(fit="cover", shortest_edge=256, height=224, width=224)], (400, 600)),
-        ([Needs(fit="any")], (800, 1200)),
+        ([PixelSpec(min_side=128)], (200, 300)),
+        ([PixelSpec(min_side=100)], (100, 150)),
+        ([PixelSpec(min_side=101)], (200, 300)),
+        ([PixelSpec(fit="stretch", height=64, width=64)], (100, 150)),
+        ([PixelSpec(fit="stretch", height=64, width=64), PixelSpec(min_side=300)], (400, 600)),
+        ([PixelSpec(fit="inside", max_side=300)], (200, 300)),
+        ([PixelSpec(fit="cover", shortest_edge=256, height=224, width=224)], (400, 600)),
+        ([PixelSpec(fit="any")], (800, 1200)),
         ([], (800, 1200)),
     ],
 )
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_the_scale_is_the_smallest_that_serves_every_need(
-    kind: str, needs: list[Needs], expected: tuple[int, int]
+    kind: str, needs: list[PixelSpec], expected: tuple[int, int]
 ) -> None:
     data = encode(Image.fromarray(motif(1200, 800)), kind)
     height, width, _ = pixels_of(data, *needs).shape
@@ -302,14 +302,14 @@ def test_a_turned_jpeg_is_scaled_for_its_upright_sides() -> None:
     exif[274] = 6
     data = encode(Image.fromarray(motif(1200, 800)), "JPEG", exif=exif)
     # Upright it is 800 wide and 1200 high; 1200/8 = 150 serves a height of 150, 800/8 = 100 a width.
-    assert pixels_of(data, Needs(fit="stretch", height=150, width=100)).shape == (150, 100, 3)
-    assert pixels_of(data, Needs(fit="stretch", height=100, width=150)).shape == (300, 200, 3)
+    assert pixels_of(data, PixelSpec(fit="stretch", height=150, width=100)).shape == (150, 100, 3)
+    assert pixels_of(data, PixelSpec(fit="stretch", height=100, width=150)).shape == (300, 200, 3)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_a_scaled_decode_is_close_to_the_full_one(kind: str) -> None:
     data = encode(Image.fromarray(motif(1200, 800)), kind, quality=90)
-    small = Needs(fit="stretch", height=64, width=64)
+    small = PixelSpec(fit="stretch", height=64, width=64)
     assert far(fit(pixels_of(data, small), small), fit(pixels_of(data), small)) < 1.5
 
 

@@ -9,15 +9,15 @@ import pytest
 from tests.images.pool_tasks import Fitted, lost_file, read_and_fit
 
 from lookalike.errors import Outcome
-from lookalike.images.pixel_spec import Needs
+from lookalike.images.pixel_spec import PixelSpec
 from lookalike.images.walk import find
 from lookalike.workers.limits import Limits
 from lookalike.workers.pool import Pool
 
-GREY_64 = Needs(mode="grey", fit="stretch", height=64, width=64)
+GREY_64 = PixelSpec(mode="grey", fit="stretch", height=64, width=64)
 
 
-def fitted(folder: Path, needs: Needs) -> list[Fitted]:
+def fitted(folder: Path, needs: PixelSpec) -> list[Fitted]:
     """What becomes of every file below a folder, in the order of the paths."""
     tasks = ((found.path, needs) for found in find([folder]))
     with Pool(read_and_fit, on_lost=lost_file, workers=2, limits=Limits(timeout=60)) as pool:
@@ -25,7 +25,7 @@ def fitted(folder: Path, needs: Needs) -> list[Fitted]:
 
 
 def test_every_odd_file_ends_in_pixels_or_in_one_outcome(odd_folder: Path) -> None:
-    results = fitted(odd_folder / "pillow", Needs(min_side=64))
+    results = fitted(odd_folder / "pillow", PixelSpec(min_side=64))
     assert len(results) == sum(1 for path in (odd_folder / "pillow").rglob("*") if path.is_file())
     for result in results:
         if result.outcome is Outcome.INDEXED:

@@ -18,10 +18,10 @@ from lookalike.errors import ImageError, LookalikeError, Outcome
 from lookalike.extractors import runtime
 from lookalike.extractors.builtin import Lookalike
 from lookalike.extractors.extraction import Loaded
-from lookalike.extractors.interface import Extractor, Place, Vectors, lanes_of
-from lookalike.extractors.pca_extractor import Reduced
-from lookalike.extractors.regions import Regions
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.extractors.interface import Extractor, RunsIn, Vectors, concurrency_of
+from lookalike.extractors.pca_extractor import PcaExtractor
+from lookalike.extractors.regions import RegionExtractor
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.indexing import extractor_thread
 from lookalike.indexing import indexer as indexing_run
 from lookalike.indexing.extractor_thread import Inference
@@ -35,8 +35,8 @@ class Plain:
     name = "plain"
     revision = "1"
     similarity: Similarity = "euclidean"
-    needs = Needs(min_side=8)
-    place: Place = "parent"
+    pixels = PixelSpec(min_side=8)
+    runs_in: RunsIn = "main"
 
     def __init__(self, during: Callable[[Sequence[Pixels]], None] = lambda images: None) -> None:
         self.calls: list[int] = []
@@ -51,7 +51,7 @@ class Plain:
 class Several(Plain):
     name = "several"
 
-    def lanes(self) -> tuple[int, int]:
+    def concurrency(self) -> tuple[int, int]:
         return 2, 3
 
 
@@ -275,7 +275,7 @@ def test_a_file_whose_twin_changed_meanwhile_gets_vectors_of_its_own(
 
 def test_nothing_is_asked_of_an_extractor_without_a_picture_for_it() -> None:
     class Unwilling(Several):
-        def lanes(self) -> tuple[int, int]:
+        def concurrency(self) -> tuple[int, int]:
             raise AssertionError("this would load the network")
 
     loads = [Loaded(None, Outcome.TRUNCATED, "no end")] * 3
@@ -295,18 +295,18 @@ def test_a_network_called_by_several_threads_runs_on_each_alone(
         return seen[-1][1]
 
     monkeypatch.setattr(runtime.Session, "streams", watched)
-    pixels = np.zeros((network.needs.height, network.needs.width, 3), np.uint8)
+    pixels = np.zeros((network.pixels.height, network.pixels.width, 3), np.uint8)
     network.extract([pixels])
     run(network, [Loaded(b"", Outcome.INDEXED, pixels={"x": pixels})] * 40)
     assert set(seen) == {(True, 3), (False, 1)}
 
 
 def test_lanes_are_those_of_the_network_inside() -> None:
-    assert lanes_of(Several()) == (2, 3)
-    assert lanes_of(Reduced(Several(), 2)) == (2, 3)
-    assert lanes_of(Plain()) is None
-    assert lanes_of(Reduced(Plain(), 2)) is None
-    assert lanes_of(Regions(Several())) == (2, 3)
+    assert concurrency_of(Several()) == (2, 3)
+    assert concurrency_of(PcaExtractor(Several(), 2)) == (2, 3)
+    assert concurrency_of(Plain()) is None
+    assert concurrency_of(PcaExtractor(Plain(), 2)) is None
+    assert concurrency_of(RegionExtractor(Several())) == (2, 3)
     wrapper = Plain()
     vars(wrapper)["whole"] = Several()  # of a plug-in, which has not said that it may be shared
-    assert lanes_of(wrapper) is None
+    assert concurrency_of(wrapper) is None

@@ -12,7 +12,7 @@ from tests.library.toys import Fitted, Revised, Witness
 
 from lookalike import Hits, Library, Progress, Query
 from lookalike.errors import Outcome, UsageError
-from lookalike.images.pixel_spec import Needs
+from lookalike.images.pixel_spec import PixelSpec
 from lookalike.indexing import extractor_thread, indexer
 from lookalike.query import Term
 from lookalike.stores.interface import Space
@@ -68,7 +68,7 @@ def test_several_spaces_come_from_one_reading_and_one_decoding(
     photos: Path, tmp_path: Path
 ) -> None:
     # The witness wants the picture in another size than the others do: still one decoding.
-    witness = Witness("witness", tmp_path / "log", Needs(fit="stretch", height=8, width=8))
+    witness = Witness("witness", tmp_path / "log", PixelSpec(fit="stretch", height=8, width=8))
     with Library.create(photos) as library:
         added = library.add([photos], extractors=["color", "shape", "histogram", witness])
         assert added.new == COUNT
@@ -81,7 +81,7 @@ def test_several_spaces_come_from_one_reading_and_one_decoding(
 def test_a_space_added_later_reads_each_file_once_and_leaves_the_others_alone(
     photos: Path, tmp_path: Path
 ) -> None:
-    witness = Witness("witness", tmp_path / "log", Needs(min_side=8))
+    witness = Witness("witness", tmp_path / "log", PixelSpec(min_side=8))
     with Library.create(photos) as library:
         library.add([photos], extractors=["color"])
         before = stored(library, "color@1")

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.extractors.interface import Place, Vectors
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.extractors.interface import RunsIn, Vectors
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.vectors.similarity import Similarity
 
 
@@ -21,10 +21,10 @@ class Witness:
     dim = 3
     revision = "1"
     similarity: Similarity = "cosine"
-    place: Place = "worker"
+    runs_in: RunsIn = "worker"
 
-    def __init__(self, name: str, log: Path, needs: Needs) -> None:
-        self.name, self.needs, self._log = name, needs, log
+    def __init__(self, name: str, log: Path, needs: PixelSpec) -> None:
+        self.name, self.pixels, self._log = name, needs, log
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         from lookalike.images import decode, reading
@@ -55,8 +55,8 @@ class Revised:
     name = "toy"
     dim = 3
     similarity: Similarity = "cosine"
-    needs = Needs(min_side=8)
-    place: Place = "parent"
+    pixels = PixelSpec(min_side=8)
+    runs_in: RunsIn = "main"
 
     def __init__(self, revision: str) -> None:
         self.revision = revision
@@ -74,8 +74,8 @@ class Fitted:
     dim = 3
     name = "fitted-toy"
     similarity: Similarity = "cosine"
-    needs = Needs(min_side=8)
-    place: Place = "parent"
+    pixels = PixelSpec(min_side=8)
+    runs_in: RunsIn = "main"
 
     def __init__(
         self,

@@ -14,8 +14,8 @@ from PIL import Image
 
 from lookalike import Library, Query
 from lookalike.errors import UsageError
-from lookalike.extractors.interface import Place
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.extractors.interface import RunsIn
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.query import Term
 from lookalike.search.terms import ORIENTATIONS
 from lookalike.vectors.similarity import Similarity
@@ -30,8 +30,8 @@ class Quarters:
     revision = "1"
     dim = 12
     similarity: Similarity = "cosine"
-    needs = Needs(mode="rgb", fit="stretch", height=8, width=8)
-    place: Place = "parent"
+    pixels = PixelSpec(mode="rgb", fit="stretch", height=8, width=8)
+    runs_in: RunsIn = "main"
     batches: list[int]
 
     def __init__(self) -> None:

@@ -68,10 +68,10 @@ def test_more_components_than_numbers_or_pictures_are_refused_in_a_line(photos: 
     for name in ("color+pca384", "color+pca0"):
         with pytest.raises(UsageError, match=r"color vectors have 384 numbers.*keep 1 to 383"):
             load(name)
-    with pytest.raises(UsageError, match="keypoints learns from the library itself"):
+    with pytest.raises(UsageError, match="keypoints is fitted to the library itself"):
         load("keypoints+pca8")
     with Library.create(photos) as library:
-        with pytest.raises(UsageError, match="24 pictures cannot tell 40 principal components"):
+        with pytest.raises(UsageError, match="24 images cannot tell 40 principal components"):
             library.add([photos], extractors=["color+pca40"])
         assert library.info().spaces == ()
 

@@ -11,7 +11,7 @@ from PIL import Image
 from lookalike import Library, Query
 from lookalike.errors import UsageError
 from lookalike.extractors import load
-from lookalike.extractors.regions import Regions, grid
+from lookalike.extractors.regions import RegionExtractor, grid
 from lookalike.query import Term
 from lookalike.vectors.multi_vector import nearest
 from lookalike.vectors.similarity import loop_top_k
@@ -42,19 +42,21 @@ def test_the_parts_lie_in_the_picture_and_cover_it() -> None:
             assert (inside & (part[:, 1] <= y) & (y <= part[:, 1] + part[:, 3])).any()
 
 
-@pytest.mark.parametrize("place", ["worker", "parent"])
-def test_a_small_thing_is_found_and_boxed(tmp_path: Path, toy, place: str) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("runs_in", ["worker", "main"])
+def test_a_small_thing_is_found_and_boxed(tmp_path: Path, toy, runs_in: str) -> None:  # type: ignore[no-untyped-def]
     photos = tmp_path / "photos"
     photos.mkdir()
     for number in range(12):
         scene(photos / f"{number:02d}.png", number, (220, 210) if number == 5 else None)
     thing = tmp_path / "thing.png"
     Image.fromarray(STAR.repeat(12, axis=0).repeat(12, axis=1)).save(thing)
-    base = toy if place == "parent" else load("histogram")
-    assert base.place == place
+    base = toy if runs_in == "main" else load("histogram")
+    assert base.runs_in == runs_in
     with Library.create(photos) as library:
-        library.add([photos], extractors=[base, Regions(base)])
-        library.add([photos], extractors=[base, Regions(base)])  # a second run changes nothing
+        library.add([photos], extractors=[base, RegionExtractor(base)])
+        library.add(
+            [photos], extractors=[base, RegionExtractor(base)]
+        )  # a second run changes nothing
         assert [space.count for space in library.info().spaces] == [12, 12]
         hits = library.search(Query.of(thing, by=f"{base.name}+regions", k=12)).hits
         x, y, width, height = hits[0].box or (0, 0, 0, 0)
@@ -76,7 +78,7 @@ def test_the_name_with_regions_makes_the_extractor() -> None:
     assert extractor.similarity == "cosine"
     made = extractor.extract([np.full((50, 80, 3), 90, np.uint8)]).reshape(14, -1)
     assert np.linalg.norm(made, axis=1) == pytest.approx(np.ones(14), abs=1e-5)
-    with pytest.raises(UsageError, match="keypoints cannot be asked for parts"):
+    with pytest.raises(UsageError, match="keypoints cannot be applied to regions"):
         load("keypoints+regions")
 
 

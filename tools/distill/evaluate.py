@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.images.decode import decode
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.images.resize import fit
 from lookalike.workers.limits import Limits
 
@@ -81,11 +81,11 @@ def labelled(
 
 def pictures(paths: Sequence[Path], *, size: int) -> Pixels:
     """Whole photos squeezed to `size` squares, decoded as indexing does: `(n, size, size, 3)`."""
-    needs = Needs(fit="stretch", height=size, width=size)
+    needs = PixelSpec(fit="stretch", height=size, width=size)
     return np.stack([_read(path, needs) for path in paths])
 
 
-def _read(path: Path, needs: Needs) -> Pixels:
+def _read(path: Path, needs: PixelSpec) -> Pixels:
     decoded = decode(path.read_bytes(), needs=(needs,), limits=Limits(), name=path.name)
     return fit(decoded.pixels, needs)
 

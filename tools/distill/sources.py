@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.images.resize import fit
 
 TEACHER_SIZE = 224
@@ -79,7 +79,7 @@ def read_photo(path: Path) -> Pixels:
 
 def fitted(picture: Pixels, size: int) -> Pixels:
     """The whole picture squeezed into a square, exactly as the extractor's pixels are made."""
-    return fit(np.ascontiguousarray(picture), Needs(fit="stretch", height=size, width=size))
+    return fit(np.ascontiguousarray(picture), PixelSpec(fit="stretch", height=size, width=size))
 
 
 def photo_views(path: Path, *, views: int, seed: int) -> Iterator[Pixels]:

@@ -129,7 +129,8 @@ def command(
     if all(source.exists() for source in sources):
         prestart.start_workers(ctx, workers)
 
-    from lookalike.extractors.registry import REGIONS, parse
+    from lookalike.extractors.interface import REGIONS
+    from lookalike.extractors.registry import parse
     from lookalike.indexing.report import IndexOptions
     from lookalike.library import DEFAULT_EXTRACTORS
     from lookalike.models import fetch_ahead

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from lookalike.extractors.keypoints import Keypoints, detect
 from lookalike.extractors.verification import Match, compare
 from lookalike.images.decode import upright
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 
 # The pixels that are compared. SIFT takes 38 ms at 320 pixels and 18 ms at 224, and more copies with a frame
 # are found in the smaller ones: finer details than a pixel here differ between copies.
-PIXELS = Needs(mode="grey", fit="inside", max_side=224)
+PIXELS = PixelSpec(mode="grey", fit="inside", max_side=224)
 
 KEYPOINTS = 300
 # Matching keypoints that align two images; fewer than where keypoints alone decide.

@@ -21,7 +21,7 @@ from lookalike.extractors.extraction import Extraction, Loaded, Task, Vector
 from lookalike.extractors.interface import Extractor
 from lookalike.extractors.registry import EXTRACTORS
 from lookalike.images.walk import find
-from lookalike.indexing.fitting import ready, reservoir
+from lookalike.indexing.fitting import ensure_fitted, reservoir
 from lookalike.indexing.report import IndexOptions
 from lookalike.workers.pool import Pool
 
@@ -73,7 +73,7 @@ class ExtractorFacts:
 
 def model_free() -> list[str]:
     """The names of the extractors that need no model to be named or downloaded."""
-    return [name for name, offer in EXTRACTORS.items() if not offer.needs_text and offer.dim]
+    return [name for name, offer in EXTRACTORS.items() if not offer.needs_argument and offer.dim]
 
 
 def pictures(folder: Path, *, labels: str | None = None, limit: int | None = None) -> Pictures:
@@ -113,7 +113,7 @@ def measure(
     """
     plain = load(name) if isinstance(name, str) else name
     options = IndexOptions(workers=workers)
-    extractor = ready(plain, (), [Path(path) for path in pictures.paths], options)
+    extractor = ensure_fitted(plain, (), [Path(path) for path in pictures.paths], options)
     passed = _pass(extractor, pictures.paths, workers, advance)
     has = [at for at, vector in enumerate(passed.vectors) if vector is not None]
     if not has:

@@ -14,7 +14,7 @@ from lookalike.evaluation.edits import EDITS, Edit
 from lookalike.extractors.extraction import Extraction, Loaded, Task, Vector, extract_each
 from lookalike.extractors.interface import Extractor, space_key
 from lookalike.images.decode import decode
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.images.reading import read
 from lookalike.images.resize import fit
 from lookalike.vectors.similarity import normalise
@@ -24,7 +24,7 @@ from lookalike.workers.pool import Pool
 MEASURED = ("tilted-5", "turned-90", "brighter", "crop-10", "jpeg-30", "mirrored")
 """The edits of `datasets.edits` that are measured here."""
 
-SIDE = Needs(fit="inside", max_side=1024)
+SIDE = PixelSpec(fit="inside", max_side=1024)
 """Pictures are edited at this size at most: a camera's 20 megapixels would be edited for seconds and
 then scaled down by every extractor."""
 
@@ -65,7 +65,7 @@ class Changed:
         edited = [self.extraction(Task(pixels=pixels)) for pixels in self._edited(whole)]
         if not self.original:
             return Versions(edited)
-        wanted = {space_key(e): e.needs for e in self.extraction.workers}
+        wanted = {space_key(e): e.pixels for e in self.extraction.workers}
         also = replace(self.extraction, prepared={**self.extraction.prepared, **wanted})
         original = also(Task(pixels=whole))
         return Versions([original, *edited], self._seconds(original))

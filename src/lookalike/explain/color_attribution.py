@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from lookalike.explain.occlusion import Heat
 from lookalike.extractors import color
 from lookalike.extractors.interface import Vectors
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 
-COUNTED = Needs(mode="rgb", fit="inside", max_side=96)
+COUNTED = PixelSpec(mode="rgb", fit="inside", max_side=96)
 """Enough pixels to count colours that people name."""
 
 LEAST = 0.02

@@ -39,7 +39,7 @@ class Explainer:
         `UsageError` for a picture that cannot be read, an unknown extractor or id.
         """
         extractor = self._extractor(by)
-        looks = self._looks.of([self._picture(first), self._picture(second)], extractor.needs)
+        looks = self._looks.of([self._picture(first), self._picture(second)], extractor.pixels)
         return why(extractor, looks[0], looks[1])
 
     def words(self, text: str, picture: Picture | int, *, by: str | None = None) -> Explanation:
@@ -49,13 +49,13 @@ class Explainer:
             raise UsageError(
                 f"{extractor.name} knows no words: name a CLIP or SigLIP model with --by clip:…"
             )
-        (look,) = self._looks.of([self._picture(picture)], extractor.needs)
+        (look,) = self._looks.of([self._picture(picture)], extractor.pixels)
         return why_words(extractor, text, look)
 
     def journey(self, picture: Picture | int, *, by: str | None = None) -> Journey:
         """How a picture becomes the vector of an extractor, stage by stage."""
         extractor = self._extractor(by)
-        (look,) = self._looks.of([self._picture(picture)], extractor.needs)
+        (look,) = self._looks.of([self._picture(picture)], extractor.pixels)
         return journey(extractor, look)
 
     def picture(self, picture: Picture | int) -> Pixels:

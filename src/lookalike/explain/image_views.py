@@ -12,7 +12,7 @@ import numpy as np
 
 from lookalike.errors import ImageError, Outcome, UsageError
 from lookalike.images.decode import decode
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.images.reading import read
 from lookalike.images.resize import fit
 from lookalike.images.scale import cover_scale
@@ -20,7 +20,7 @@ from lookalike.query import Box, Picture
 from lookalike.workers.limits import Limits
 from lookalike.workers.pool import Pool
 
-SHOWN = Needs(fit="inside", max_side=640)
+SHOWN = PixelSpec(fit="inside", max_side=640)
 """Large enough to draw on."""
 
 
@@ -43,7 +43,7 @@ class Request:
     """A picture, and what the extractor needs of it."""
 
     picture: str | bytes | Pixels
-    needs: Needs
+    pixels: PixelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Looking:
     limits: Limits
 
     def __call__(self, request: Request) -> Look | tuple[Outcome, str]:
-        picture, needs = request.picture, request.needs
+        picture, needs = request.picture, request.pixels
         try:
             if isinstance(picture, np.ndarray):
                 shown = seen = picture
@@ -72,7 +72,7 @@ class Looking:
         return Look(fit(shown, SHOWN), fit(seen, needs), frame_of(width, height, needs))
 
 
-def frame_of(width: int, height: int, needs: Needs) -> Box:
+def frame_of(width: int, height: int, needs: PixelSpec) -> Box:
     """Which part of a picture of that size `fit` leaves: all of it, unless the middle is cut out."""
     if needs.fit != "cover":
         return 0.0, 0.0, 1.0, 1.0
@@ -91,7 +91,7 @@ class Looks:
             Looking(limits), workers=1, limits=limits, on_lost=_lost
         )
 
-    def of(self, pictures: Sequence[Picture], needs: Needs) -> list[Look]:
+    def of(self, pictures: Sequence[Picture], needs: PixelSpec) -> list[Look]:
         """One look a picture; `UsageError` naming the one that cannot be read, and why."""
         requests = [Request(_portable(picture), needs) for picture in pictures]
         found = []

@@ -78,7 +78,7 @@ def _picture(extractor: Extractor, seen: Pixels) -> Stage:
         "cover": "its shorter side scaled, the middle cut out",
         "inside": "made smaller, its shape kept",
         "any": "made smaller while it is decoded",
-    }[extractor.needs.fit]
+    }[extractor.pixels.fit]
     return Stage(
         f"{width} × {height} {grey}pixels",
         f"What this extractor gets of the picture: {fit}.",

@@ -11,10 +11,10 @@ from threading import Lock
 import numpy as np
 
 from lookalike.errors import LookalikeError
-from lookalike.extractors.interface import Place, Vectors
+from lookalike.extractors.interface import RunsIn, Vectors
 from lookalike.extractors.onnx_graph import with_outputs
 from lookalike.extractors.runtime import RuntimeFacts, Session, run_all
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.vectors.similarity import Similarity
 
 MODEL = Path(__file__).parent / "models" / "lookalike.onnx"
@@ -34,8 +34,8 @@ class Lookalike:
     name = "lookalike"
     dim = DIM
     similarity: Similarity = "cosine"
-    needs = Needs(mode="rgb", fit="stretch", height=SIDE, width=SIDE, resample="area")
-    place: Place = "parent"
+    pixels = PixelSpec(mode="rgb", fit="stretch", height=SIDE, width=SIDE, resample="area")
+    runs_in: RunsIn = "main"
     output = "vectors"
 
     def __init__(self, model: Path = MODEL) -> None:
@@ -58,9 +58,9 @@ class Lookalike:
         made = run_all(streams, batches, lambda pixels: self._run(session, pixels))
         return np.concatenate(made) if made else np.empty((0, DIM), np.float32)
 
-    def lanes(self) -> tuple[int, int]:
-        """See `Concurrent`."""
-        return self._loaded().lanes()
+    def concurrency(self) -> tuple[int, int]:
+        """See `ConcurrentExtractor`."""
+        return self._loaded().concurrency()
 
     def facts(self) -> RuntimeFacts:
         """How it runs here: provider, threads, batch."""

@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.extractors.interface import Place, Vectors
+from lookalike.extractors.interface import RunsIn, Vectors
 from lookalike.extractors.onnx import read_processor
 from lookalike.extractors.onnx_encoder import Eye, Tap, check_weights, open_session, revision_of
 from lookalike.extractors.onnx_graph import Graph, read_graph, values
 from lookalike.extractors.preprocessing import Preprocessing, read_preprocessing
 from lookalike.extractors.runtime import Array, RuntimeFacts, Session
 from lookalike.extractors.tokenizer import Tokenizer, read_rules
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.models.fetch import Progress
 from lookalike.models.files import ModelFiles
 from lookalike.models.presets import DEFAULT_CLIP
@@ -67,7 +67,7 @@ class ClipExtractor:
     """
 
     similarity: Similarity = "cosine"
-    place: Place = "parent"
+    runs_in: RunsIn = "main"
 
     def __init__(
         self, name: str, graph: Graph, files: ModelFiles, preparing: Preprocessing, later: _Loading
@@ -76,7 +76,7 @@ class ClipExtractor:
         tap = self._tap = Tap(output, "flat")
         self.name = name
         self.revision = revision_of(graph, [_RECIPE, output, repr(preparing)])
-        self.needs: Needs = preparing.needs
+        self.pixels: PixelSpec = preparing.pixels
         self.scale = _read_scale(graph, later.spec)
         self._files = files
         self._later = later
@@ -87,7 +87,7 @@ class ClipExtractor:
         self.dim = self._eye.dim()
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
-        """Pictures (height, width, 3) as `needs` says → (n, dim) float32 of unit length."""
+        """Pictures (height, width, 3) as `pixels` says → (n, dim) float32 of unit length."""
         if not len(images):
             return np.zeros((0, self.dim), np.float32)
         return normalise(self._eye.features(images))
@@ -103,9 +103,9 @@ class ClipExtractor:
             vectors[row] = normalise(mind.features(said)).mean(axis=0)
         return normalise(vectors)
 
-    def lanes(self) -> tuple[int, int]:
-        """See `Concurrent`."""
-        return self._session.lanes()
+    def concurrency(self) -> tuple[int, int]:
+        """See `ConcurrentExtractor`."""
+        return self._session.concurrency()
 
     def facts(self) -> RuntimeFacts:
         """How the image side runs here: provider, threads, batch."""
@@ -134,7 +134,7 @@ class ClipExtractor:
     def _load_text(self) -> _Mind:
         with self._lock:
             if self._mind is None:
-                self._mind = _open_text(self._later, self._session, self.needs)
+                self._mind = _open_text(self._later, self._session, self.pixels)
                 dim = self._mind.features(["a"]).shape[1]
                 if dim != self.dim:
                     raise UsageError(f"{self.name}: pictures have {self.dim} numbers, words {dim}")
@@ -197,7 +197,7 @@ class _Mind:
         return np.concatenate(parts).reshape(len(texts), -1)
 
 
-def _open_text(later: _Loading, vision: Session, needs: Needs) -> _Mind:
+def _open_text(later: _Loading, vision: Session, needs: PixelSpec) -> _Mind:
     spec = later.spec
     name = later.joint or spec.graph("text_model")
     wanted = spec.word_files(joint=bool(later.joint))
@@ -239,7 +239,7 @@ def _no_words(session: Session) -> dict[str, Array]:
     }
 
 
-def _no_picture(session: Session, needs: Needs) -> dict[str, Array]:
+def _no_picture(session: Session, needs: PixelSpec) -> dict[str, Array]:
     return {
         name: np.zeros((1, 3, needs.height, needs.width), port.dtype)
         for name, port in session.inputs.items()

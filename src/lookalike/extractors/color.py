@@ -8,8 +8,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.extractors.interface import Place, Vectors
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.extractors.interface import RunsIn, Vectors
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.vectors.similarity import Similarity, normalise
 
 HUES, SATURATIONS, VALUES = 12, 4, 4
@@ -63,8 +63,8 @@ class Color:
     revision = "1"
     dim = 2 * BINS
     similarity: Similarity = "cosine"
-    needs = Needs(mode="rgb", fit="stretch", height=SIDE, width=SIDE, resample="area")
-    place: Place = "worker"
+    pixels = PixelSpec(mode="rgb", fit="stretch", height=SIDE, width=SIDE, resample="area")
+    runs_in: RunsIn = "worker"
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
         """RGB pictures, each (96, 96, 3) → (n, 384) float32 of unit length."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import ImageError, LookalikeError, Outcome
 from lookalike.extractors.interface import Extractor, Vectors, space_key
-from lookalike.images.pixel_spec import Facts, Needs, Pixels
+from lookalike.images.pixel_spec import Facts, Pixels, PixelSpec
 from lookalike.images.scale import crop_box
 from lookalike.workers.limits import Limits
 
@@ -69,7 +69,7 @@ class Extraction:
     """
 
     workers: tuple[Extractor, ...]
-    prepared: Mapping[str, Needs]
+    prepared: Mapping[str, PixelSpec]
     limits: Limits
 
     @classmethod
@@ -82,8 +82,8 @@ class Extraction:
     ) -> Self:
         """The work for these extractors. `pixels_only`: send every one's pixels back and extract
         nothing, for extractors that are to be fitted."""
-        here = [e for e in extractors if e.place == "worker" and not pixels_only]
-        there = {space_key(e): e.needs for e in extractors if e not in here}
+        here = [e for e in extractors if e.runs_in == "worker" and not pixels_only]
+        there = {space_key(e): e.pixels for e in extractors if e not in here}
         return cls(tuple(here), there, limits or Limits())
 
     def __call__(self, task: Task) -> Loaded:
@@ -101,7 +101,7 @@ class Extraction:
                 if digest in task.same_content:
                     return Loaded(digest, Outcome.INDEXED, known=True)
             if data is not None:
-                needs = [e.needs for e in self.workers] + list(self.prepared.values())
+                needs = [e.pixels for e in self.workers] + list(self.prepared.values())
                 # How far a picture may shrink is not known before the region is cut out.
                 asked = needs if task.region is None else ()
                 decoded = decode(data, needs=asked, limits=self.limits, name=task.path or "")
@@ -122,16 +122,16 @@ class Extraction:
     def _extract(self, pixels: Pixels) -> tuple[dict[str, Vector], dict[str, Pixels]]:
         from lookalike.images.resize import fit
 
-        fitted: dict[Needs, Pixels] = {}
+        fitted: dict[PixelSpec, Pixels] = {}
 
-        def fitting(needs: Needs) -> Pixels:
+        def fitting(needs: PixelSpec) -> Pixels:
             if needs not in fitted:
                 fitted[needs] = fit(pixels, needs)
             return fitted[needs]
 
         vectors: dict[str, Vector] = {}
         for extractor in self.workers:
-            (made,) = extract_each(extractor, [fitting(extractor.needs)])
+            (made,) = extract_each(extractor, [fitting(extractor.pixels)])
             if isinstance(made, ImageError):
                 raise made
             vectors[space_key(extractor)] = made

@@ -36,7 +36,7 @@ class Network(Protocol):
     @property
     def output(self) -> str: ...
     def peek(self, images: Sequence[Pixels], tensors: Sequence[str]) -> list[NDArray[np.float32]]:
-        """Tensors inside the graph for a batch of pictures, as `needs` describes them."""
+        """Tensors inside the graph for a batch of pictures, as `pixels` describes them."""
         ...
 
 

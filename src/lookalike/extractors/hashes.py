@@ -12,8 +12,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.extractors.interface import Place, Vectors
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.extractors.interface import RunsIn, Vectors
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.vectors.similarity import Similarity
 
 _BITS = 64
@@ -29,8 +29,8 @@ class DHash:
     revision = "1"
     dim = _BITS
     similarity: Similarity = "cosine"
-    needs = Needs(mode="grey", fit="stretch", height=8, width=9, min_side=64, resample="area")
-    place: Place = "worker"
+    pixels = PixelSpec(mode="grey", fit="stretch", height=8, width=9, min_side=64, resample="area")
+    runs_in: RunsIn = "worker"
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
         """Grey pictures, each (8, 9) → (n, 64) float32 of +1 and -1, row by row."""
@@ -52,8 +52,10 @@ class PHash:
     revision = "1"
     dim = _BITS
     similarity: Similarity = "cosine"
-    needs = Needs(mode="grey", fit="stretch", height=32, width=32, min_side=64, resample="area")
-    place: Place = "worker"
+    pixels = PixelSpec(
+        mode="grey", fit="stretch", height=32, width=32, min_side=64, resample="area"
+    )
+    runs_in: RunsIn = "worker"
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
         """Grey pictures, each (32, 32) → (n, 64) float32 of +1 and -1, by vertical, then horizontal

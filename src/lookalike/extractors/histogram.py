@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lookalike.extractors.interface import Place, Vectors
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.extractors.interface import RunsIn, Vectors
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.vectors.similarity import Similarity
 
 _BINS = 32
@@ -36,8 +36,8 @@ class Histogram:
     similarity: Similarity = "cosine"
     # Decoding at a smaller scale averages neighbours and so narrows the peaks. Cosine to the
     # full-size histogram, worst of coco-mini: .963 with 128, .991 with 256; camera files .997.
-    needs = Needs(mode="rgb", fit="any", min_side=256)
-    place: Place = "worker"
+    pixels = PixelSpec(mode="rgb", fit="any", min_side=256)
+    runs_in: RunsIn = "worker"
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
         """RGB pictures of any size → (n, 96) float32."""

@@ -1,4 +1,4 @@
-"""What an extractor is. Third parties implement these protocols; nothing needs to be inherited."""
+"""Protocols that extractors implement. Third parties satisfy them structurally; nothing is inherited."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.vectors.similarity import Similarity
 
 Vectors: TypeAlias = NDArray[np.float32]
 """A batch of vectors, (n, dim) float32, C-contiguous."""
 
-Place: TypeAlias = Literal["worker", "parent"]
+RunsIn: TypeAlias = Literal["worker", "main"]
 
 
 @runtime_checkable
 class Extractor(Protocol):
-    """Turns pictures into vectors.
+    """Turns images into vectors.
 
-    name        what users type after --with and --by, e.g. "color" or "onnx:microsoft/resnet-50"
+    name        what users type after --extractor, e.g. "color" or "onnx:microsoft/resnet-50"
     revision    changes whenever the numbers change; stored with every space, never mixed
     dim         length of a vector
     similarity  the one it was made for: "cosine" (vectors are stored at unit length) or "euclidean"
-    needs       the pixels it wants
-    place       "worker": cheap and picklable, runs beside the decoder in the worker processes;
-                "parent": heavy or stateful (a network), runs once in the main process, in batches
+    pixels      size, colour mode and fit of the pixels that `extract` takes
+    runs_in     "worker": cheap and picklable, runs next to the decoder in the worker processes;
+                "main": heavy or stateful (a network), runs once in the main process, in batches
     """
 
     @property
@@ -39,61 +39,82 @@ class Extractor(Protocol):
     @property
     def similarity(self) -> Similarity: ...
     @property
-    def needs(self) -> Needs: ...
+    def pixels(self) -> PixelSpec: ...
     @property
-    def place(self) -> Place: ...
+    def runs_in(self) -> RunsIn: ...
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
-        """Pictures, each as `needs` describes → (n, dim) float32, finite; n = 0 gives (0, dim).
+        """Return one vector per image: (n, dim) float32, finite; (0, dim) for no images.
 
-        A picture without content for this extractor (all black, say) gives the zero vector, whose
-        similarity to everything is 0. One by one and in a batch the numbers agree.
+        Each image is prepared as `pixels` describes. An image without content for this extractor (all
+        black, for example) gives the zero vector, whose similarity to everything is 0. The result for an
+        image does not depend on the others in the batch.
         """
         ...
 
 
 @runtime_checkable
 class TextExtractor(Protocol):
-    """An extractor that also puts words into the same space as pictures (CLIP)."""
+    """An extractor that also embeds text in the space of its images (CLIP)."""
 
-    def extract_text(self, texts: Sequence[str]) -> Vectors: ...
+    def extract_text(self, texts: Sequence[str]) -> Vectors:
+        """Return one vector per text: (n, dim) float32."""
+        ...
 
 
 @runtime_checkable
 class FittedExtractor(Protocol):
-    """An extractor that must see a sample of the library before it can work (a visual vocabulary).
+    """An extractor that must be fitted to a sample of the library first (a visual vocabulary, PCA).
 
-    `fitted` is None until then; what `fit` returns is a ready extractor whose `fitted` arrays are
-    stored with the space and handed back by `with_fitted` when the library is opened again.
+    fitted       the fitted arrays, stored with the space; None before fitting
+    sample_size  how many images `fit` should get
     """
 
     @property
     def fitted(self) -> Mapping[str, NDArray[np.generic]] | None: ...
-    def fit(self, images: Sequence[Pixels]) -> Extractor: ...
-    def with_fitted(self, fitted: Mapping[str, NDArray[np.generic]]) -> Extractor: ...
+    @property
+    def sample_size(self) -> int: ...
 
+    def fit(self, images: Sequence[Pixels]) -> Extractor:
+        """Return a fitted copy; images are prepared as `pixels` describes."""
+        ...
 
-@runtime_checkable
-class Concurrent(Protocol):
-    """An extractor of the parent that several threads may call at once, and should. All others are called
-    by the thread that indexes alone."""
-
-    def lanes(self) -> tuple[int, int] | None:
-        """How many calls of `extract` at a time keep this machine busy, and with how many pictures each;
-        None: as if there were no such method."""
+    def with_fitted(self, fitted: Mapping[str, NDArray[np.generic]]) -> Extractor:
+        """Return a copy with arrays that an earlier fit produced."""
         ...
 
 
-def lanes_of(extractor: Extractor) -> tuple[int, int] | None:
-    """See `Concurrent`."""
-    return extractor.lanes() if isinstance(extractor, Concurrent) else None
+@runtime_checkable
+class ConcurrentExtractor(Protocol):
+    """An extractor that runs in the main process and may be called by several threads at a time.
 
+    All others are called by the indexing thread only.
+    """
+
+    def concurrency(self) -> tuple[int, int] | None:
+        """Return how many concurrent calls keep this machine busy, and with how many images each.
+
+        None (from a wrapper around an extractor that is not concurrent) means one thread only.
+        """
+        ...
+
+
+def concurrency_of(extractor: Extractor) -> tuple[int, int] | None:
+    """Return `extractor.concurrency()`, or None where it does not implement `ConcurrentExtractor`."""
+    return extractor.concurrency() if isinstance(extractor, ConcurrentExtractor) else None
+
+
+REGIONS = "+regions"
+"""Suffix of a name: vectors of image regions, too ("color+regions")."""
+
+PCA = "+pca"
+"""Suffix of a name, followed by a number: that many principal components ("color+pca64")."""
 
 BOXES = "boxes"
-"""The fitted array of an extractor whose rows hold the vectors of several parts of a picture, side by
-side: (parts, 4) x, y, width and height as fractions; the first is the whole picture."""
+"""Fitted array of an extractor whose rows hold the vectors of several regions of an image side by side:
+(regions, 4) with x, y, width and height as fractions; the first is the whole image."""
 
 
 def space_key(extractor: Extractor) -> str:
-    """The key of the space that holds this extractor's vectors: name and revision."""
+    """Return the key of the space that holds this extractor's vectors: "name@revision"."""
     return f"{extractor.name}@{extractor.revision}"

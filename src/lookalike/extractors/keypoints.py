@@ -8,18 +8,18 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 
 Detector: TypeAlias = Literal["sift", "orb"]
 """SIFT finds more and tells apart better; ORB is about five times as fast."""
 
-NEEDS: dict[Detector, Needs] = {
+PIXEL_SPECS: dict[Detector, PixelSpec] = {
     # Half of SIFT's keypoints lie in an octave twice as fine as the picture. From 640 pixels these
     # are details that a smaller copy no longer has: at 448 SIFT is twice as fast, and more of the
     # pictures of coco-mini that were cropped, turned, shrunk and re-saved are among the first 50
     # (96 % against 91 % of those cropped to a quarter of the area; at 320 pixels 95 %).
-    "sift": Needs(mode="grey", fit="inside", max_side=448),
-    "orb": Needs(mode="grey", fit="inside", max_side=640),
+    "sift": PixelSpec(mode="grey", fit="inside", max_side=448),
+    "orb": PixelSpec(mode="grey", fit="inside", max_side=640),
 }
 """The pixels that each detector is given."""
 
@@ -60,7 +60,7 @@ class Keypoints:
 
 
 def detect(pixels: Pixels, *, detector: Detector = "sift", limit: int | None = None) -> Keypoints:
-    """The strongest keypoints of a grey picture (h, w), as `NEEDS[detector]` describes it.
+    """The strongest keypoints of a grey picture (h, w), as `PIXEL_SPECS[detector]` describes it.
 
     A picture without texture, or of a few pixels only, has none. Lowe, Distinctive Image Features
     from Scale-Invariant Keypoints, IJCV 2004; Rublee et al., ORB, ICCV 2011; both by OpenCV.

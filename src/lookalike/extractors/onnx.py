@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
 from lookalike.extractors.classifier_head import agrees, find_last_layer
-from lookalike.extractors.interface import Place, Vectors
+from lookalike.extractors.interface import RunsIn, Vectors
 from lookalike.extractors.onnx_encoder import Eye, Tap, check_weights, open_session, revision_of
 from lookalike.extractors.onnx_graph import Graph, read_graph
 from lookalike.extractors.preprocessing import Preprocessing, read_preprocessing
 from lookalike.extractors.runtime import RuntimeFacts, Session
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.models.fetch import Progress
 from lookalike.models.files import ModelFiles
 from lookalike.models.spec import ModelSpec, parse_spec, read_json
@@ -44,28 +44,28 @@ class OnnxExtractor:
     """A network that turns pictures into vectors of unit length. Made by `load_onnx`."""
 
     similarity: Similarity = "cosine"
-    place: Place = "parent"
+    runs_in: RunsIn = "main"
 
     def __init__(
         self, name: str, session: Session, tap: Tap, preparing: Preprocessing, revision: str
     ) -> None:
         self.name = name
         self.revision = revision
-        self.needs: Needs = preparing.needs
+        self.pixels: PixelSpec = preparing.pixels
         self._session = session
         self._tap = tap
         self._eye = Eye(session, tap, preparing)
         self.dim = self._eye.dim()
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
-        """Pictures (height, width, 3) as `needs` says → (n, dim) float32 of unit length."""
+        """Pictures (height, width, 3) as `pixels` says → (n, dim) float32 of unit length."""
         if not len(images):
             return np.zeros((0, self.dim), np.float32)
         return normalise(self._eye.features(images))
 
-    def lanes(self) -> tuple[int, int]:
-        """See `Concurrent`."""
-        return self._session.lanes()
+    def concurrency(self) -> tuple[int, int]:
+        """See `ConcurrentExtractor`."""
+        return self._session.concurrency()
 
     def facts(self) -> RuntimeFacts:
         """How the network runs here: provider, threads, batch."""
@@ -160,7 +160,7 @@ def _check_layer(path: Path, eye: Eye, tap: Tap, graph: Graph) -> None:
     """Features × last layer = logits, on noise; otherwise the wrong tensor was taken."""
     assert tap.layer is not None
     logits = "logits" if "logits" in graph.outputs else graph.outputs[0]
-    needs = eye.needs
+    needs = eye.pixels
     noise = np.random.default_rng(0).integers(0, 256, (needs.height, needs.width, 3), np.uint8)
     features, output = eye.raw([noise], [tap.output, logits])
     half = eye.dtype == np.float16

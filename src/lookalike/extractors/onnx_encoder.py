@@ -16,7 +16,7 @@ from lookalike.extractors.classifier_head import LastLayer
 from lookalike.extractors.onnx_graph import Graph, with_outputs
 from lookalike.extractors.preprocessing import Preprocessing
 from lookalike.extractors.runtime import Session, batch_for, run_all
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.models.checksums import file_sha256
 
 Pooling: TypeAlias = Literal["flat", "first", "tokens", "pixels"]
@@ -52,9 +52,9 @@ class Eye:
         self._check_size()
 
     @property
-    def needs(self) -> Needs:
+    def pixels(self) -> PixelSpec:
         """The pictures that it takes."""
-        return self._preparing.needs
+        return self._preparing.pixels
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -63,7 +63,7 @@ class Eye:
 
     def dim(self) -> int:
         """Length of a vector, found by looking at a grey picture."""
-        needs = self._preparing.needs
+        needs = self._preparing.pixels
         found = self.features([np.full((needs.height, needs.width, 3), 127, np.uint8)])
         if not np.isfinite(found).all():
             raise UsageError(
@@ -84,7 +84,7 @@ class Eye:
 
     def raw(self, images: Sequence[Pixels], outputs: Sequence[str]) -> list[NDArray[np.float32]]:
         """Any tensors of the graph for one batch."""
-        needs = self._preparing.needs
+        needs = self._preparing.pixels
         buffer = np.empty((len(images), 3, needs.height, needs.width), np.float32)
         pixels = self._preparing.scaling.batch(images, buffer)
         feeds = {**self._also, self._port.name: pixels.astype(self._port.dtype, copy=False)}
@@ -104,7 +104,7 @@ class Eye:
 
     def _check_size(self) -> None:
         _, channels, height, width = self._port.shape
-        needs = self._preparing.needs
+        needs = self._preparing.pixels
         given = (3, needs.height, needs.width)
         for wanted, has in zip((channels, height, width), given, strict=True):
             if wanted is not None and wanted != has:

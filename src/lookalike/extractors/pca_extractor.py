@@ -1,5 +1,4 @@
-"""Fewer numbers a picture: the vectors of another extractor along the principal axes of the library's
-own pictures."""
+"""Projection of another extractor's vectors onto the principal components of the library's images."""
 
 from __future__ import annotations
 
@@ -9,91 +8,95 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.extractors.interface import Extractor, FittedExtractor, Place, Vectors, lanes_of
-from lookalike.extractors.registry import PCA
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.extractors.interface import (
+    PCA,
+    Extractor,
+    FittedExtractor,
+    RunsIn,
+    Vectors,
+    concurrency_of,
+)
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.vectors.pca import Projection, learn_projection, refuse_more, sample_size
 from lookalike.vectors.similarity import Similarity
 
-_TOGETHER = 32
-"""Pictures of the sample that the other extractor gets at once."""
+# Images of the sample that the base extractor gets per call.
+_BATCH = 32
 
 
-class Reduced:
-    """Another extractor's vectors, projected: ("color", 64) is color+pca64.
+class PcaExtractor:
+    """The base extractor's vectors reduced to `dim` numbers: ("color", 64) is "color+pca64".
 
-    It must be fitted to a sample of pictures first; `sample` are enough, and `dim` are needed.
+    It must be fitted to a sample of images first, of `sample_size` images and at least `dim`.
     """
 
-    def __init__(self, whole: Extractor, dim: int, *, projection: Projection | None = None) -> None:
-        if isinstance(whole, FittedExtractor):
+    def __init__(self, base: Extractor, dim: int, *, projection: Projection | None = None) -> None:
+        if isinstance(base, FittedExtractor):
             raise UsageError(
-                f"{whole.name} learns from the library itself and cannot be reduced as well; color, "
+                f"{base.name} is fitted to the library itself and cannot be reduced as well; color, "
                 "shape and networks can"
             )
-        refuse_more(dim, whole.dim, f"{whole.name} vectors")
-        self.whole = whole
+        refuse_more(dim, base.dim, f"{base.name} vectors")
+        self.base = base
         self.dim = dim
         self._projection = projection
 
     @property
     def name(self) -> str:
-        return f"{self.whole.name}{PCA}{self.dim}"
+        return f"{self.base.name}{PCA}{self.dim}"
 
     @property
     def revision(self) -> str:
-        recipe = f"{self.whole.revision}+pca1"
+        recipe = f"{self.base.revision}+pca1"
         # Vectors along different axes must never be compared.
         return f"{recipe}-{self._projection.fingerprint()}" if self._projection else recipe
 
     @property
     def similarity(self) -> Similarity:
-        return self.whole.similarity
+        return self.base.similarity
 
     @property
-    def needs(self) -> Needs:
-        return self.whole.needs
+    def pixels(self) -> PixelSpec:
+        return self.base.pixels
 
     @property
-    def place(self) -> Place:
-        return self.whole.place
+    def runs_in(self) -> RunsIn:
+        return self.base.runs_in
 
     @property
-    def sample(self) -> int:
-        """Pictures from which axes are learnt well."""
+    def sample_size(self) -> int:
         return sample_size(self.dim)
 
     @property
     def fitted(self) -> Mapping[str, NDArray[np.generic]] | None:
-        """The axes, None before there are any."""
+        """Mean and axes of the projection; None before fitting."""
         return self._projection.arrays() if self._projection else None
 
-    def fit(self, images: Sequence[Pixels]) -> Extractor:
-        """Learns the axes from pictures as `needs` describes; `UsageError` where they are too few."""
+    def fit(self, images: Sequence[Pixels]) -> PcaExtractor:
+        """Return a copy fitted to these images; UsageError where they are too few."""
         batches = [
-            self.whole.extract(images[start : start + _TOGETHER])
-            for start in range(0, len(images), _TOGETHER)
+            self.base.extract(images[start : start + _BATCH])
+            for start in range(0, len(images), _BATCH)
         ]
-        vectors = np.concatenate(batches) if batches else np.empty((0, self.whole.dim), np.float32)
-        projection = learn_projection(
-            vectors, self.dim, similarity=self.similarity, what="pictures"
-        )
-        return Reduced(self.whole, self.dim, projection=projection)
+        vectors = np.concatenate(batches) if batches else np.empty((0, self.base.dim), np.float32)
+        projection = learn_projection(vectors, self.dim, similarity=self.similarity, what="images")
+        return PcaExtractor(self.base, self.dim, projection=projection)
 
-    def with_fitted(self, fitted: Mapping[str, NDArray[np.generic]]) -> Extractor:
+    def with_fitted(self, fitted: Mapping[str, NDArray[np.generic]]) -> PcaExtractor:
         projection = Projection.of_arrays(fitted)
-        if projection is None or projection.axes.shape != (self.dim, self.whole.dim):
+        if projection is None or projection.axes.shape != (self.dim, self.base.dim):
             raise UsageError(
-                f"what {self.name} learnt does not fit: index again with --with {self.name}"
+                f"the stored projection of {self.name} does not match it: index again with "
+                f"--extractor {self.name}"
             )
-        return Reduced(self.whole, self.dim, projection=projection)
+        return PcaExtractor(self.base, self.dim, projection=projection)
 
-    def lanes(self) -> tuple[int, int] | None:
-        """See `Concurrent`."""
-        return lanes_of(self.whole)
+    def concurrency(self) -> tuple[int, int] | None:
+        """See `ConcurrentExtractor`."""
+        return concurrency_of(self.base)
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
-        """(n, dim) float32, for the cosine at length 1 or zero."""
+        """Return (n, dim) float32; for cosine similarity of length 1, or zero."""
         if self._projection is None:
-            raise UsageError(f"{self.name} has not learnt its axes: call fit(images) first")
-        return self._projection.apply(self.whole.extract(images), similarity=self.similarity)
+            raise UsageError(f"{self.name} has not been fitted: call fit(images) first")
+        return self._projection.apply(self.base.extract(images), similarity=self.similarity)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lookalike.extractors.interface import Place, Vectors
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.extractors.interface import RunsIn, Vectors
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.vectors.similarity import Similarity
 
 _SIDE = 64
@@ -23,8 +23,8 @@ class PixelsGrey:
     revision = "1"
     dim = _SIDE * _SIDE
     similarity: Similarity = "cosine"
-    needs = Needs(mode="grey", fit="stretch", height=_SIDE, width=_SIDE, resample="area")
-    place: Place = "worker"
+    pixels = PixelSpec(mode="grey", fit="stretch", height=_SIDE, width=_SIDE, resample="area")
+    runs_in: RunsIn = "worker"
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
         """Grey pictures, each (64, 64) → (n, 4096) float32 in 0..1."""

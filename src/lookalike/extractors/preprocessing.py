@@ -1,6 +1,6 @@
-"""What a model's own preprocessor_config.json asks for: pixels as `Needs`, numbers as `Scaling`.
+"""What a model's own preprocessor_config.json asks for: pixels as `PixelSpec`, numbers as `Scaling`.
 
-The sizes go into `Needs`, so that the worker processes cut the picture and only the pixels that
+The sizes go into `PixelSpec`, so that the worker processes cut the picture and only the pixels that
 the network sees travel to it; mean and deviation are applied here, to whole batches.
 Reference: the image processors of transformers (`image_processing_*.py`), whose defaults differ by
 model where the file leaves something out.
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.images.pixel_spec import Needs, Pixels, Resample
+from lookalike.images.pixel_spec import Pixels, PixelSpec, Resample
 
 # PIL.Image.Resampling by number. Box is what OpenCV calls area.
 _RESAMPLE: dict[int, Resample] = {
@@ -62,7 +62,7 @@ class Scaling:
 class Preprocessing:
     """Everything between a decoded picture and the network."""
 
-    needs: Needs
+    pixels: PixelSpec
     scaling: Scaling
 
     def without_margin(self) -> Preprocessing:
@@ -74,10 +74,10 @@ class Preprocessing:
         rises from .972 to .981 and from .810 to .815; mean average precision rises from .887 to
         .897 and, where products are in the middle of the frame, falls from .477 to .457.
         """
-        needs = self.needs
+        needs = self.pixels
         if needs.fit != "cover":
             return self
-        return replace(self, needs=replace(needs, shortest_edge=max(needs.height, needs.width)))
+        return replace(self, pixels=replace(needs, shortest_edge=max(needs.height, needs.width)))
 
 
 LARGEST = 4096
@@ -111,7 +111,7 @@ def read_preprocessing(processor: Mapping[str, Any], config: Mapping[str, Any]) 
     return Preprocessing(needs, scaling)
 
 
-def _sizes(processor: Mapping[str, Any], kind: str) -> Needs:
+def _sizes(processor: Mapping[str, Any], kind: str) -> PixelSpec:
     resample = _resample(processor)
     size = processor.get("size")
     crop = _pair(processor.get("crop_size"))
@@ -124,7 +124,7 @@ def _sizes(processor: Mapping[str, Any], kind: str) -> Needs:
         if exact is None:
             raise UsageError(f"preprocessor_config.json has a size that is not understood: {size}")
         if not cropped or crop is None or crop == exact:
-            return Needs(fit="stretch", height=exact[0], width=exact[1], resample=resample)
+            return PixelSpec(fit="stretch", height=exact[0], width=exact[1], resample=resample)
         raise UsageError(
             f"preprocessor_config.json stretches to {exact} and then crops to {crop}: not supported"
         )
@@ -138,20 +138,22 @@ def _sizes(processor: Mapping[str, Any], kind: str) -> Needs:
     return _cover(edge, crop, resample)
 
 
-def _convnext(processor: Mapping[str, Any]) -> Needs:
+def _convnext(processor: Mapping[str, Any]) -> PixelSpec:
     """ResNet and ConvNeXT: below 384 the picture is enlarged by 1/crop_pct and cropped, from 384 on
     it is stretched (image_processing_convnext.py)."""
     size = processor.get("size", 384)
     edge = _edge(size, "ConvNext") or (_pair(size) or (384, 384))[0]
     resample = _resample(processor, default=2)
     if edge >= 384:
-        return Needs(fit="stretch", height=edge, width=edge, resample=resample)
+        return PixelSpec(fit="stretch", height=edge, width=edge, resample=resample)
     enlarged = int(edge / float(processor.get("crop_pct") or 224 / 256))
     return _cover(enlarged, (edge, edge), resample)
 
 
-def _cover(edge: int, crop: tuple[int, int], resample: Resample) -> Needs:
-    return Needs(fit="cover", shortest_edge=edge, height=crop[0], width=crop[1], resample=resample)
+def _cover(edge: int, crop: tuple[int, int], resample: Resample) -> PixelSpec:
+    return PixelSpec(
+        fit="cover", shortest_edge=edge, height=crop[0], width=crop[1], resample=resample
+    )
 
 
 def _edge(size: Any, kind: str) -> int | None:

@@ -1,6 +1,6 @@
-"""Which extractors there are, and how a name becomes one.
+"""Registry of extractors: which ones exist, and how a name becomes an extractor.
 
-To register an extractor, add one line to `EXTRACTORS`. Nothing is imported before it is asked for.
+To register an extractor, add one line to `EXTRACTORS`. Its module is imported when it is first loaded.
 """
 
 from __future__ import annotations
@@ -13,193 +13,199 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lookalike.errors import LookalikeError, UnknownExtractor, UsageError
-from lookalike.extractors.interface import Extractor
+from lookalike.extractors.interface import PCA, REGIONS, Extractor
 from lookalike.vectors.similarity import Similarity
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-PLUGINS = "lookalike.extractors"
-"""The entry point group in which other packages offer extractors."""
+# The entry point group in which other packages offer extractors.
+ENTRY_POINT_GROUP = "lookalike.extractors"
 
-
-REGIONS = "+regions"
-"""After a name: vectors of parts of the picture, too ("color+regions")."""
-
-PCA = "+pca"
-"""After a name, with a number: so many principal components of its vectors ("color+pca64")."""
-
-_PCA = re.compile(r"(?P<whole>.+)\+pca(?P<kept>\d+)")
-_ENDING = re.compile(r"(\+regions|\+pca\d+)*$")
+_PCA = re.compile(rf"(?P<base>.+){re.escape(PCA)}(?P<dim>\d+)")
+_SUFFIXES = re.compile(rf"({re.escape(REGIONS)}|{re.escape(PCA)}\d+)*$")
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """An extractor that can be asked for by name.
+class Registration:
+    """An extractor that can be loaded by name.
 
-    factory     "module:callable"; called without arguments, or with what follows "name:"
-    summary     one line for lists
-    dim         length of its vectors; None where the model decides
-    takes       what may follow "name:", for people; empty if nothing may
-    needs_text  something must follow
+    factory         "module:callable"; called without arguments, or with the text after "name:"
+    summary         one line for lists
+    dim             length of its vectors; None where the model decides
+    argument        what may follow "name:", for people; empty if nothing may
+    needs_argument  something must follow
     """
 
     factory: str
     summary: str
     dim: int | None
     similarity: Similarity = "cosine"
-    takes: str = ""
-    needs_text: bool = False
+    argument: str = ""
+    needs_argument: bool = False
 
 
 _HERE = "lookalike.extractors"
 _MODEL = "PRESET, FOLDER or OWNER/NAME[@REVISION][:VARIANT][:crop]"
 
-EXTRACTORS: Mapping[str, Offer] = {
-    "lookalike": Offer(
-        f"{_HERE}.builtin:Lookalike", "what it shows and its colours (built-in network)", 384
+EXTRACTORS: Mapping[str, Registration] = {
+    "lookalike": Registration(
+        f"{_HERE}.builtin:Lookalike", "content and colours (built-in network)", 384
     ),
-    "color": Offer(f"{_HERE}.color:Color", "which colours, and which in the middle", 384),
-    "shape": Offer(f"{_HERE}.shape:Shape", "where edges run, whatever the colours (HOG)", 3780),
-    "keypoints": Offer(
-        f"{_HERE}.visual_words:KeypointVectors", "the same thing, cropped or turned (SIFT)", 1024
+    "color": Registration(f"{_HERE}.color:Color", "colours, overall and near the centre", 384),
+    "shape": Registration(f"{_HERE}.shape:Shape", "edges, whatever the colours (HOG)", 3780),
+    "keypoints": Registration(
+        f"{_HERE}.vlad:KeypointVectors", "the same object, cropped or rotated (SIFT)", 1024
     ),
-    "keypoints-orb": Offer(
-        f"{_HERE}.visual_words:keypoints_by_orb", "keypoints by ORB: faster, finds less", 1024
+    "keypoints-orb": Registration(
+        f"{_HERE}.vlad:keypoints_by_orb", "keypoints by ORB: faster, finds less", 1024
     ),
-    "onnx": Offer(
-        f"{_HERE}.onnx:load_onnx", "any ONNX image model", None, takes=_MODEL, needs_text=True
-    ),
-    "clip": Offer(
-        f"{_HERE}.clip:load_clip", "CLIP and SigLIP: pictures and words", None, takes=_MODEL
-    ),
-    "timm": Offer(
-        f"{_HERE}.timm:load_timm", "any network of timm", None, takes="NAME", needs_text=True
-    ),
-    "trained": Offer(
-        f"{_HERE}.trained:load_trained",
-        "your own, made by `lookalike train`",
+    "onnx": Registration(
+        f"{_HERE}.onnx:load_onnx",
+        "any ONNX image model",
         None,
-        takes="FOLDER",
-        needs_text=True,
+        argument=_MODEL,
+        needs_argument=True,
     ),
-    "histogram": Offer(
+    "clip": Registration(
+        f"{_HERE}.clip:load_clip", "CLIP and SigLIP: images and text", None, argument=_MODEL
+    ),
+    "timm": Registration(
+        f"{_HERE}.timm:load_timm",
+        "any network of timm",
+        None,
+        argument="NAME",
+        needs_argument=True,
+    ),
+    "trained": Registration(
+        f"{_HERE}.trained:load_trained",
+        "your own model, made by `lookalike train`",
+        None,
+        argument="FOLDER",
+        needs_argument=True,
+    ),
+    "histogram": Registration(
         f"{_HERE}.histogram:Histogram", "plain histograms of red, green and blue", 96
     ),
-    "pixels": Offer(f"{_HERE}.pixels:PixelsGrey", "the picture itself, 64×64 in grey", 4096),
-    "dhash": Offer(f"{_HERE}.hashes:DHash", "difference hash, 64 bits: finds copies", 64),
-    "phash": Offer(f"{_HERE}.hashes:PHash", "perceptual hash, 64 bits: finds copies", 64),
+    "pixels": Registration(f"{_HERE}.pixels:PixelsGrey", "the image itself, 64×64 in grey", 4096),
+    "dhash": Registration(f"{_HERE}.hashes:DHash", "difference hash, 64 bits: finds copies", 64),
+    "phash": Registration(f"{_HERE}.hashes:PHash", "perceptual hash, 64 bits: finds copies", 64),
 }
 
 
 def load(spec: str) -> Extractor:
-    """The extractor of that name: "color", "onnx:resnet50", "./my-model" (a folder that `lookalike
-    train` wrote), or one that a plug-in offers.
+    """Return the extractor of that name.
 
-    Raises UnknownExtractor, listing the known ones; UsageError where a plug-in is broken, and
-    whatever the extractor itself says about the text after the colon.
+    Examples: "color", "onnx:resnet50", "color+regions", "./my-model" (a folder written by `lookalike
+    train`), or the name of a plug-in.
+
+    Raises UnknownExtractor, listing the known names; UsageError where a plug-in is broken; and whatever
+    the extractor raises about the text after the colon.
     """
     if spec.endswith(REGIONS):
-        from lookalike.extractors.regions import Regions
+        from lookalike.extractors.regions import RegionExtractor
 
-        return Regions(load(spec.removesuffix(REGIONS)))
+        return RegionExtractor(load(spec.removesuffix(REGIONS)))
     if reduced := _PCA.fullmatch(spec):
-        from lookalike.extractors.pca_extractor import Reduced
+        from lookalike.extractors.pca_extractor import PcaExtractor
 
-        return Reduced(load(reduced["whole"]), int(reduced["kept"]))
-    spec = _of_folder(spec)
-    name, colon, text = spec.partition(":")
-    if offer := EXTRACTORS.get(name):
-        if colon and not offer.takes:
+        return PcaExtractor(load(reduced["base"]), int(reduced["dim"]))
+    spec = _expand_folder(spec)
+    name, colon, argument = spec.partition(":")
+    if registration := EXTRACTORS.get(name):
+        if colon and not registration.argument:
             raise UnknownExtractor(f"{name} takes nothing after its name: write {name!r}")
-        if offer.needs_text and not text:
-            raise UnknownExtractor(f"{name} needs a model: write {name}:{offer.takes}")
-        factory = _imported(offer.factory)
-        return _made(factory, text, colon)
+        if registration.needs_argument and not argument:
+            raise UnknownExtractor(f"{name} needs a model: write {name}:{registration.argument}")
+        return _call(_import(registration.factory), argument, colon)
     if plugin := plugins().get(name):
-        return _from_plugin(plugin, spec)
+        return _load_plugin(plugin, spec)
     raise UnknownExtractor(_unknown(spec))
 
 
 def names() -> list[str]:
-    """All names that `load` knows, those of plug-ins last; families such as "onnx:" with a colon.
-    Plug-ins are not imported for this."""
-    own = [f"{name}:" if offer.takes else name for name, offer in EXTRACTORS.items()]
+    """Return all names that `load` knows, plug-ins last; families such as "onnx:" end in a colon.
+
+    Plug-ins are not imported for this.
+    """
+    own = [f"{name}:" if offer.argument else name for name, offer in EXTRACTORS.items()]
     return own + sorted(name for name in plugins() if name not in EXTRACTORS)
 
 
 def parse(text: str) -> list[str]:
-    """Names out of a list with commas: "color,shape" → ["color", "shape"], each once.
+    """Split a comma-separated list of names: "color,shape" → ["color", "shape"], without duplicates.
 
-    A comma inside the text of a family stays there ("onnx:a,b/model" is one name), unless what
-    follows it begins with a known name. A folder that holds a trained model becomes its full name.
+    A comma in the argument of a family belongs to it ("onnx:a,b/model" is one name), unless a known name
+    follows. The folder of a trained model is expanded to its full name.
     """
     known = {name.rstrip(":") for name in names()}
     found: list[str] = []
     for piece in text.split(","):
-        begins = piece.strip().partition(":")[0] in known
-        if found and ":" in found[-1] and not begins:
+        starts_a_name = piece.strip().partition(":")[0] in known
+        if found and ":" in found[-1] and not starts_a_name:
             found[-1] += "," + piece
         elif piece.strip():
-            found.append(_of_folder(piece.strip()))
+            found.append(_expand_folder(piece.strip()))
     return list(dict.fromkeys(found))
 
 
 def plugins() -> dict[str, EntryPoint]:
-    """What other packages offer, by name, not imported. Names of our own cannot be taken."""
-    from importlib.metadata import entry_points  # 60 ms, which a search by color need not wait for
+    """Return the entry points of other packages by name, not imported; built-in names take precedence."""
+    from importlib.metadata import (
+        entry_points,  # takes 60 ms, which a search by color does not need
+    )
 
-    found = entry_points(group=PLUGINS)
+    found = entry_points(group=ENTRY_POINT_GROUP)
     return {point.name: point for point in found if point.name not in EXTRACTORS}
 
 
-def _of_folder(spec: str) -> str:
-    """ "./my-model" → "trained:/home/…/my-model"; everything else as it is.
+def _expand_folder(spec: str) -> str:
+    """Turn "./my-model" into "trained:/home/…/my-model"; return everything else unchanged.
 
-    A name of ours is never a folder. What begins like a path and is no trained model is handed to
-    the family all the same, which says what is wrong with it.
+    A built-in name is never a folder. A spec that looks like a path but holds no trained model goes to
+    the family all the same, whose error says what is wrong with it.
     """
-    found = _ENDING.search(spec)
-    ending = found.group() if found else ""
-    place = spec[: len(spec) - len(ending)]
-    if place.partition(":")[0] in EXTRACTORS:
+    found = _SUFFIXES.search(spec)
+    suffixes = found.group() if found else ""
+    path = spec[: len(spec) - len(suffixes)]
+    if path.partition(":")[0] in EXTRACTORS:
         return spec
-    from lookalike.models.trained import is_trained  # brings the network along: 25 ms
+    from lookalike.models.trained import is_trained  # imports the network: 25 ms
 
-    folder = Path(place).expanduser()
+    folder = Path(path).expanduser()
     if is_trained(folder):
-        return f"trained:{folder.resolve().as_posix()}{ending}"
-    looks = place.startswith((".", "~")) or folder.is_absolute()
-    return f"trained:{place}{ending}" if looks else spec
+        return f"trained:{folder.resolve().as_posix()}{suffixes}"
+    looks_like_a_path = path.startswith((".", "~")) or folder.is_absolute()
+    return f"trained:{path}{suffixes}" if looks_like_a_path else spec
 
 
-def _imported(factory: str) -> Callable[..., Any]:
+def _import(factory: str) -> Callable[..., Any]:
     module, _, attribute = factory.partition(":")
-    made: Callable[..., Any] = getattr(import_module(module), attribute)
-    return made
+    imported: Callable[..., Any] = getattr(import_module(module), attribute)
+    return imported
 
 
-def _made(factory: Callable[..., Any], text: str, colon: str) -> Extractor:
-    extractor: Extractor = factory(text) if colon else factory()
+def _call(factory: Callable[..., Any], argument: str, colon: str) -> Extractor:
+    extractor: Extractor = factory(argument) if colon else factory()
     return extractor
 
 
-def _from_plugin(plugin: EntryPoint, spec: str) -> Extractor:
-    _, colon, text = spec.partition(":")
+def _load_plugin(plugin: EntryPoint, spec: str) -> Extractor:
+    _, colon, argument = spec.partition(":")
     package = f" of the package {plugin.dist.name} {plugin.dist.version}" if plugin.dist else ""
-    blame = f"the extractor {plugin.name!r}{package} ({plugin.value})"
+    label = f"the extractor {plugin.name!r}{package} ({plugin.value})"
     try:
-        extractor = _made(plugin.load(), text, colon)
+        extractor = _call(plugin.load(), argument, colon)
     except LookalikeError:
         raise
     except Exception as error:
         raise UsageError(
-            f"{blame} cannot be loaded: {type(error).__name__}: {error}; update or remove it"
+            f"{label} cannot be loaded: {type(error).__name__}: {error}; update or remove it"
         ) from error
-    wanted = ("name", "revision", "dim", "similarity", "needs", "place", "extract")
-    missing = [word for word in wanted if not hasattr(extractor, word)]
+    required = ("name", "revision", "dim", "similarity", "pixels", "runs_in", "extract")
+    missing = [attribute for attribute in required if not hasattr(extractor, attribute)]
     if missing:
-        raise UsageError(f"{blame} is no extractor: it has no {', '.join(missing)}")
+        raise UsageError(f"{label} is not an extractor: it lacks {', '.join(missing)}")
     return extractor
 
 

@@ -152,7 +152,7 @@ class Session:
         alone = getattr(_calling, "alone", False)
         return self._threads if self._on_processor and not alone else 1
 
-    def lanes(self) -> tuple[int, int]:
+    def concurrency(self) -> tuple[int, int]:
         """How many passes at a time keep this machine busy, and with how many pictures each."""
         return self.streams(), self.batch
 

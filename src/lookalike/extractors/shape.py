@@ -11,8 +11,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.extractors.interface import Place, Vectors
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.extractors.interface import RunsIn, Vectors
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.vectors.similarity import Similarity
 
 _HEIGHT, _WIDTH = 128, 64
@@ -52,8 +52,8 @@ class Shape:
     revision = "1"
     dim = _BLOCKS * _BLOCK
     similarity: Similarity = "cosine"
-    needs = Needs(mode="grey", fit="stretch", height=_HEIGHT, width=_WIDTH, resample="area")
-    place: Place = "worker"
+    pixels = PixelSpec(mode="grey", fit="stretch", height=_HEIGHT, width=_WIDTH, resample="area")
+    runs_in: RunsIn = "worker"
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
         """Grey pictures, each (128, 64) → (n, 3780) float32 of unit length, or zero."""

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from lookalike.errors import MissingExtra, UnknownExtractor, UsageError
-from lookalike.extractors.interface import Place, Vectors
+from lookalike.extractors.interface import RunsIn, Vectors
 from lookalike.extractors.preprocessing import Preprocessing, read_preprocessing
 from lookalike.extractors.runtime import RuntimeFacts
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.vectors.similarity import Similarity, normalise
 
 _RECIPE = "1"
@@ -29,13 +29,13 @@ class TimmExtractor:
     """The pooled features of a timm network, at unit length. Made by `load_timm`."""
 
     similarity: Similarity = "cosine"
-    place: Place = "parent"
+    runs_in: RunsIn = "main"
 
     def __init__(
         self, name: str, torch: Any, network: Any, preparing: Preprocessing, device: str
     ) -> None:
         self.name = name
-        self.needs: Needs = preparing.needs
+        self.pixels: PixelSpec = preparing.pixels
         self.dim = int(network.num_features)
         self._torch = torch
         self._network: Any = network
@@ -43,11 +43,11 @@ class TimmExtractor:
         self._device = device
         self.revision = _revision(network, preparing)
         # A few networks have a layer between the last features and the pooled ones.
-        blank = np.full((self.needs.height, self.needs.width, 3), 127, np.uint8)
+        blank = np.full((self.pixels.height, self.pixels.width, 3), 127, np.uint8)
         self.dim = int(self.extract([blank]).shape[1])
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
-        """Pictures (height, width, 3) as `needs` says → (n, dim) float32 of unit length."""
+        """Pictures (height, width, 3) as `pixels` says → (n, dim) float32 of unit length."""
         size = _BATCH[self._device]
         batches = [images[start : start + size] for start in range(0, len(images), size)]
         if not batches:
@@ -67,7 +67,7 @@ class TimmExtractor:
     def _features(self, images: Sequence[Pixels]) -> Vectors:
         if self._network is None:
             raise UsageError(f"{self.name} was closed; load it again")
-        needs = self.needs
+        needs = self.pixels
         buffer = np.empty((len(images), 3, needs.height, needs.width), np.float32)
         pixels = self._torch.from_numpy(self._preparing.scaling.batch(images, buffer))
         with self._torch.inference_mode():

@@ -9,8 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.extractors.interface import Extractor, FittedExtractor, Place, Vectors, lanes_of
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.extractors.interface import (
+    Extractor,
+    FittedExtractor,
+    RunsIn,
+    Vectors,
+    concurrency_of,
+)
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.models.trained import TrainedModel, find_trained, read_trained
 from lookalike.vectors.lda import Linear
 from lookalike.vectors.similarity import Similarity, normalise
@@ -30,14 +36,14 @@ class Trained:
         self.record = record
         self.revision = f"{record.sha256[:12]}.{_RECIPE}+{whole.revision}"
         self.dim = record.dim
-        self.needs: Needs = whole.needs
-        self.place: Place = whole.place
+        self.pixels: PixelSpec = whole.pixels
+        self.runs_in: RunsIn = whole.runs_in
         self._turn = turn
         self._whole = whole
 
-    def lanes(self) -> tuple[int, int] | None:
-        """See `Concurrent`."""
-        return lanes_of(self._whole)
+    def concurrency(self) -> tuple[int, int] | None:
+        """See `ConcurrentExtractor`."""
+        return concurrency_of(self._whole)
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
         """Pictures as the base extractor needs them → (n, dim) float32 of length 1."""

@@ -92,7 +92,7 @@ def verify(
     mirrored: bool = False,
     min_inliers: int = MIN_INLIERS,
 ) -> Match | None:
-    """Whether a candidate shows what the query shows; both grey pixels as `NEEDS[detector]` says.
+    """Whether a candidate shows what the query shows; both grey pixels as `PIXEL_SPECS[detector]` says.
 
     Cropped, turned, scaled and partly covered pictures match. A mirror image does not, unless
     `mirrored` asks for it: then the query is tried both ways. None if too few keypoints agree.

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.extractors.interface import Place, Vectors
-from lookalike.extractors.keypoints import NEEDS, Detector, Keypoints, detect, directions
+from lookalike.extractors.interface import RunsIn, Vectors
+from lookalike.extractors.keypoints import PIXEL_SPECS, Detector, Keypoints, detect, directions
 from lookalike.images.pixel_spec import Pixels
 from lookalike.vectors.similarity import Similarity
 
@@ -74,7 +74,8 @@ class KeypointVectors:
 
     dim = PRINCIPAL + MIXED
     similarity: Similarity = "cosine"
-    place: Place = "worker"
+    runs_in: RunsIn = "worker"
+    sample_size = 512  # a vocabulary needs some 100,000 keypoints, and an image has hundreds
 
     def __init__(self, detector: str = "sift", *, vocabulary: Vocabulary | None = None) -> None:
         if detector not in ("sift", "orb"):
@@ -82,7 +83,7 @@ class KeypointVectors:
         self._detector: Detector = "orb" if detector == "orb" else "sift"
         self._vocabulary = vocabulary
         self.name = "keypoints" if detector == "sift" else f"keypoints-{detector}"
-        self.needs = NEEDS[self._detector]
+        self.pixels = PIXEL_SPECS[self._detector]
         # Vectors by different vocabularies must never be compared.
         self.revision = f"1-{vocabulary.fingerprint()}" if vocabulary else "1"
 
@@ -97,7 +98,7 @@ class KeypointVectors:
         return self._vocabulary.arrays() if self._vocabulary else None
 
     def fit(self, images: Sequence[Pixels]) -> Self:
-        """Learns the vocabulary from grey pictures as `needs` describes; at least one."""
+        """Learns the vocabulary from grey pictures as `pixels` describes; at least one."""
         if not images:
             raise UsageError(f"{self.name} learns from the pictures first: give it at least one")
         found = [detect(image, detector=self._detector) for image in images]
@@ -116,7 +117,7 @@ class KeypointVectors:
         return type(self)(self._detector, vocabulary=Vocabulary(**arrays))
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
-        """Grey pictures, no side over `needs.max_side` → (n, 1024) float32, unit length or zero."""
+        """Grey pictures, no side over `pixels.max_side` → (n, 1024) float32, unit length or zero."""
         return self.describe([detect(image, detector=self._detector) for image in images])
 
     def describe(self, found: Sequence[Keypoints]) -> Vectors:

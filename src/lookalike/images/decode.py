@@ -19,7 +19,7 @@ from lookalike.errors import ImageError, Outcome
 from lookalike.images.decode_errors import judge
 from lookalike.images.jpeg import JpegHeader, decode_plain, is_plain, read_header
 from lookalike.images.metadata.facts import NOTHING, Blocks, blocks_of, with_blocks
-from lookalike.images.pixel_spec import Facts, Needs, Pixels
+from lookalike.images.pixel_spec import Facts, Pixels, PixelSpec
 from lookalike.images.scale import WIDEST, crop_box, least_scale
 from lookalike.images.sniff import HEAD_BYTES, refusal, sniff
 from lookalike.workers.limits import Limits
@@ -53,7 +53,7 @@ class Decoded:
 
 
 def decode(
-    data: bytes, *, needs: Sequence[Needs], limits: Limits | None = None, name: str = ""
+    data: bytes, *, needs: Sequence[PixelSpec], limits: Limits | None = None, name: str = ""
 ) -> Decoded:
     """Decodes a picture at the smallest scale that serves all `needs` (none: the full size).
 
@@ -78,7 +78,7 @@ def decode(
         raise judge(error, kind, data) from None
 
 
-def _decode_jpeg(data: bytes, needs: Sequence[Needs], limits: Limits) -> Decoded:
+def _decode_jpeg(data: bytes, needs: Sequence[PixelSpec], limits: Limits) -> Decoded:
     header = read_header(data)
     if header is None:
         raise judge(ValueError("no frame header"), "jpeg", data)
@@ -95,7 +95,7 @@ def _decode_jpeg(data: bytes, needs: Sequence[Needs], limits: Limits) -> Decoded
     return _decode_pillow(data, "jpeg", needs, limits, header.orientation, header.blocks)
 
 
-def _halvings(header: JpegHeader, needs: Sequence[Needs]) -> int:
+def _halvings(header: JpegHeader, needs: Sequence[PixelSpec]) -> int:
     scale = _scale(header.width, header.height, header.orientation, needs)
     return next(times for times in (3, 2, 1, 0) if 0.5**times >= scale)
 
@@ -103,7 +103,7 @@ def _halvings(header: JpegHeader, needs: Sequence[Needs]) -> int:
 def _decode_pillow(
     data: bytes,
     kind: str,
-    needs: Sequence[Needs],
+    needs: Sequence[PixelSpec],
     limits: Limits,
     orientation: int,
     blocks: Blocks = NOTHING,
@@ -136,7 +136,7 @@ def _decode_pillow(
     return Decoded(_finish(pixels, orientation), facts)
 
 
-def _decode_heic(data: bytes, needs: Sequence[Needs], limits: Limits) -> Decoded:
+def _decode_heic(data: bytes, needs: Sequence[PixelSpec], limits: Limits) -> Decoded:
     """libheif turns the picture upright by the container's own rules; EXIF must not do it again.
 
     Phones store a thumbnail of 320 pixels or more beside the picture. Where it is large enough and
@@ -191,7 +191,7 @@ def _shrunk(image: Image.Image, width: int, height: int, scale: float) -> Pixels
     return np.asarray(image.reduce(factor) if factor > 1 else image)
 
 
-def _scale(width: int, height: int, orientation: int, needs: Sequence[Needs]) -> float:
+def _scale(width: int, height: int, orientation: int, needs: Sequence[PixelSpec]) -> float:
     """`least_scale` of what remains of the upright picture after the cut to 3:1."""
     if orientation >= 5:
         width, height = height, width

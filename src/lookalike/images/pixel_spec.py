@@ -17,7 +17,7 @@ Resample: TypeAlias = Literal["area", "nearest", "bilinear", "bicubic", "lanczos
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class PixelSpec:
     """The pixels that an extractor wants.
 
     mode      "rgb" (h, w, 3) or "grey" (h, w); grey is ITU-R 601 luma, as Pillow's convert("L").

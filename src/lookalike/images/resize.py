@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.images.scale import cover_scale
 
 if TYPE_CHECKING:
     from PIL import Image
 
 
-def fit(pixels: Pixels, needs: Needs) -> Pixels:
+def fit(pixels: Pixels, needs: PixelSpec) -> Pixels:
     """(h, w, 3) uint8 RGB → what `needs` describes: (h, w, 3) or (h, w) uint8, C-contiguous.
 
     May return `pixels` itself, so nobody may write into the result. Raises ValueError if the needs
@@ -43,7 +43,7 @@ def grey(pixels: Pixels) -> Pixels:
     return cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)  # type: ignore[no-any-return]
 
 
-def _check(needs: Needs) -> None:
+def _check(needs: PixelSpec) -> None:
     if needs.fit == "inside":
         if needs.max_side < 1:
             raise ValueError('fit="inside" needs max_side of at least 1')
@@ -51,7 +51,7 @@ def _check(needs: Needs) -> None:
         raise ValueError(f'fit="{needs.fit}" needs height and width of at least 1')
 
 
-def _cover(pixels: Pixels, needs: Needs) -> Pixels:
+def _cover(pixels: Pixels, needs: PixelSpec) -> Pixels:
     """Scale so that the shorter side fits, then cut the centre, as torchvision's Resize and
     CenterCrop do: the longer side is rounded down, the margins to the nearest."""
     height, width = pixels.shape[:2]
@@ -71,7 +71,7 @@ def _cover(pixels: Pixels, needs: Needs) -> Pixels:
     return np.ascontiguousarray(columns[top : top + needs.height])
 
 
-def _resize_columns(pixels: Pixels, width: int, height: int, left: int, needs: Needs) -> Pixels:
+def _resize_columns(pixels: Pixels, width: int, height: int, left: int, needs: PixelSpec) -> Pixels:
     """The picture resized to (height, width), of that only the columns from `left` on that are needed.
 
     Pillow computes no others, but looks at the pixels beside them, so that the numbers are those of
@@ -91,7 +91,7 @@ def _resize_columns(pixels: Pixels, width: int, height: int, left: int, needs: N
     return np.array(made)
 
 
-def _resize(pixels: Pixels, width: int, height: int, needs: Needs) -> Pixels:
+def _resize(pixels: Pixels, width: int, height: int, needs: PixelSpec) -> Pixels:
     old_height, old_width = pixels.shape[:2]
     if (old_width, old_height) == (width, height):
         return np.ascontiguousarray(pixels)
@@ -119,7 +119,7 @@ def _resize_area(pixels: Pixels, width: int, height: int) -> Pixels:
     return pixels
 
 
-def _filter(needs: Needs) -> Image.Resampling:
+def _filter(needs: PixelSpec) -> Image.Resampling:
     from PIL import Image
 
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lookalike.images.pixel_spec import Needs
+from lookalike.images.pixel_spec import PixelSpec
 
 WIDEST = 3
 """Pictures beyond 3:1 are cut to 3:1 around the centre: a panorama or a screenshot of a whole page
@@ -22,7 +22,7 @@ def crop_box(width: int, height: int) -> tuple[int, int, int, int]:
     return 0, 0, width, height
 
 
-def least_scale(width: int, height: int, needs: Sequence[Needs]) -> float:
+def least_scale(width: int, height: int, needs: Sequence[PixelSpec]) -> float:
     """The smallest factor, at most 1, by which (width, height) may shrink before `fit`."""
     scale = 0.0 if needs else 1.0
     shorter, longer = min(width, height), max(width, height)
@@ -39,6 +39,6 @@ def least_scale(width: int, height: int, needs: Sequence[Needs]) -> float:
     return min(scale, 1.0)
 
 
-def cover_scale(width: int, height: int, need: Needs) -> float:
+def cover_scale(width: int, height: int, need: PixelSpec) -> float:
     """The factor of "cover": shorter side to `shortest_edge`, but never less than is cut out."""
     return max(need.shortest_edge / min(width, height), need.width / width, need.height / height)

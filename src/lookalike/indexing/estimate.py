@@ -77,7 +77,7 @@ def estimate(
     """
     survey = Survey(snapshot, sources, skip, options)
     paths = reservoir(survey.paths(frozenset(map(space_key, extractors))), sample)
-    here = {space_key(e): e for e in extractors if e.place == "parent"}
+    here = {space_key(e): e for e in extractors if e.runs_in == "main"}
     work = Extraction.of(extractors, limits=options.limits)
     clock = [time.perf_counter()]
     pool = Pool(work, workers=options.workers, limits=options.limits, on_lost=Extraction.lost)

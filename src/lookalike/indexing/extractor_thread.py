@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from lookalike.errors import ImageError, Outcome
 from lookalike.extractors.extraction import Loaded, Vector, extract_each
-from lookalike.extractors.interface import Extractor, lanes_of
+from lookalike.extractors.interface import Extractor, concurrency_of
 from lookalike.extractors.runtime import alone
 from lookalike.images.pixel_spec import Pixels
 
@@ -27,17 +27,17 @@ T = TypeVar("T")
 class Lane:
     """One extractor at work.
 
-    One that says so (`Concurrent`) is called by several threads with a few pictures each: no core waits
+    A `ConcurrentExtractor` is called by several threads with a few images each: no core waits
     until the others have finished theirs. Any other is called by the thread that adds the pictures, for a
     plug-in may hold what belongs to one thread.
     """
 
     def __init__(self, extractor: Extractor) -> None:
         self._extractor = extractor
-        lanes = lanes_of(extractor)
-        threads, self._at_once = lanes or (1, AT_ONCE)
+        concurrency = concurrency_of(extractor)
+        threads, self._at_once = concurrency or (1, AT_ONCE)
         self.busy = threads * self._at_once  # pictures that all threads together have in hand
-        self._pool = ThreadPoolExecutor(threads, "lookalike-inference") if lanes else None
+        self._pool = ThreadPoolExecutor(threads, "lookalike-inference") if concurrency else None
         self._together = threads > 1
         self._gathered: list[tuple[Pixels, Future[Made]]] = []
 

@@ -9,19 +9,14 @@ from pathlib import Path
 from lookalike.errors import Outcome, UsageError
 from lookalike.extractors.extraction import Extraction, Task
 from lookalike.extractors.interface import Extractor, FittedExtractor
-from lookalike.extractors.pca_extractor import Reduced
 from lookalike.images.pixel_spec import Pixels
 from lookalike.images.walk import find
 from lookalike.indexing.report import IndexOptions
 from lookalike.stores.interface import Space
 from lookalike.workers.pool import Pool
 
-SAMPLE = (
-    512  # pictures; a visual vocabulary needs some 100,000 keypoints and a picture has hundreds
-)
 
-
-def ready(
+def ensure_fitted(
     extractor: Extractor, spaces: Sequence[Space], sources: Sequence[Path], options: IndexOptions
 ) -> Extractor:
     """The extractor, fitted: with the arrays of its space if there is one, in use or still being built
@@ -36,8 +31,7 @@ def ready(
                 return fitted
     if extractor.fitted is not None:
         return extractor
-    wanted = extractor.sample if isinstance(extractor, Reduced) else SAMPLE
-    sample = list(pictures(extractor, sources, options, wanted))
+    sample = list(pictures(extractor, sources, options, extractor.sample_size))
     if not sample:
         raise UsageError(f"{extractor.name} learns from the pictures first, and none could be read")
     return extractor.fit(sample)

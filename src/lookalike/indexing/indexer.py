@@ -74,7 +74,7 @@ class Run:
         self._folders = {root.id: root.path for root in roots}
         self._skip = [skip]
         self._keys = frozenset(space_key(extractor) for extractor in extractors)
-        self._here = {space_key(e): e for e in extractors if e.place == "parent"}
+        self._here = {space_key(e): e for e in extractors if e.runs_in == "main"}
         self._inference: Inference[Pending] | None = None
         self._extractors = extractors
         self._options = options

@@ -16,7 +16,7 @@ from lookalike.errors import ImageError, LookalikeError, Outcome, UsageError
 from lookalike.extractors import load
 from lookalike.extractors.extraction import Extraction, Loaded, Task, Vector, extract_each
 from lookalike.extractors.interface import Extractor, FittedExtractor, TextExtractor, space_key
-from lookalike.extractors.regions import Regions
+from lookalike.extractors.regions import RegionExtractor
 from lookalike.stores.interface import Space
 from lookalike.stores.records import IMPORTED
 from lookalike.workers.limits import Limits
@@ -90,7 +90,7 @@ class Asker:
 
     def _warm_up(self) -> None:
         """Loads the network of the first question while a worker decodes its picture."""
-        if self._warm or self.extractor.place != "parent":
+        if self._warm or self.extractor.runs_in != "main":
             return
         self._warm = True
 
@@ -174,4 +174,4 @@ class Askers:
                 f"the {space.name} vectors of this library were made by revision {space.revision}, "
                 f"this is {extractor.revision}: renew them with `lookalike index --with {space.name}`"
             )
-        return extractor.whole if isinstance(extractor, Regions) else extractor
+        return extractor.base if isinstance(extractor, RegionExtractor) else extractor

@@ -11,9 +11,9 @@ import numpy as np
 
 from lookalike.errors import Outcome, UsageError
 from lookalike.extractors.extraction import Extraction, Task
-from lookalike.extractors.keypoints import NEEDS, Detector, Keypoints, detect
+from lookalike.extractors.keypoints import PIXEL_SPECS, Detector, Keypoints, detect
 from lookalike.extractors.verification import Match, rerank
-from lookalike.images.pixel_spec import Needs
+from lookalike.images.pixel_spec import PixelSpec
 from lookalike.query import Query, Term
 from lookalike.stores.interface import Image, Snapshot
 from lookalike.workers.limits import Limits
@@ -58,7 +58,7 @@ def verified(
     turns = (1, 2) if query.any_orientation else (1,)
     tasks = [asked(term, files, turn) for turn in turns]
     tasks += [Task(path=os.fspath(files[id])) for id in looked]
-    needs: dict[str, Needs] = {query.verify: NEEDS[query.verify]}
+    needs: dict[str, PixelSpec] = {query.verify: PIXEL_SPECS[query.verify]}
     work = Detecting(Extraction((), needs, limits), query.verify)
     with Pool(work, limits=limits, on_lost=nothing) as pool:
         found = list(pool.map(tasks))

@@ -15,7 +15,7 @@ from pathlib import Path
 from lookalike.errors import ImageError, Outcome
 from lookalike.files import atomic_write
 from lookalike.images.decode import decode
-from lookalike.images.pixel_spec import Needs
+from lookalike.images.pixel_spec import PixelSpec
 from lookalike.images.resize import fit
 from lookalike.server.errors import Refusal
 from lookalike.thumbnails.making import jpeg
@@ -26,7 +26,7 @@ HASH = re.compile(r"[0-9a-f]{64}")
 SIDE = 1024
 """Longer side in pixels of what is shown of an upload."""
 
-_SHOWN = Needs(fit="inside", max_side=SIDE)
+_SHOWN = PixelSpec(fit="inside", max_side=SIDE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 
 from lookalike.errors import ImageError, Outcome
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.workers.limits import Limits
 
 QUALITY = 85
@@ -43,7 +43,7 @@ class Making:
         from lookalike.images.reading import read
         from lookalike.images.resize import fit
 
-        needs = Needs(fit="inside", max_side=wanted.side)
+        needs = PixelSpec(fit="inside", max_side=wanted.side)
         try:
             content = read(wanted.path)
             decoded = decode(content.data, needs=[needs], limits=self.limits, name=wanted.path)

@@ -15,7 +15,7 @@ import numpy as np
 
 from lookalike.errors import ImageError, Outcome, UsageError
 from lookalike.files import output_file
-from lookalike.images.pixel_spec import Needs, Pixels
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.query import Box, Hit, Hits, Picture
 from lookalike.workers.limits import Limits
 
@@ -137,7 +137,7 @@ def _thumbnail(picture: Picture, *, limits: Limits) -> Pixels | None:
     from lookalike.images.reading import read
     from lookalike.images.resize import fit
 
-    needs = Needs(fit="inside", max_side=THUMBNAIL)
+    needs = PixelSpec(fit="inside", max_side=THUMBNAIL)
     if isinstance(picture, np.ndarray):
         return fit(picture, needs)
     name = picture.name if isinstance(picture, Path) else ""

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.images.pixel_spec import Needs
+from lookalike.images.pixel_spec import PixelSpec
 
 _HEIGHT, _WIDTH = 48, 96
 _BEATS = 32
@@ -26,8 +26,8 @@ class Sounds:
     revision = "1"
     dim = 2 * _HEIGHT + _BEATS
     similarity: Literal["cosine", "euclidean"] = "cosine"
-    needs = Needs(mode="grey", fit="stretch", height=_HEIGHT, width=_WIDTH, resample="area")
-    place: Literal["worker", "parent"] = "worker"
+    pixels = PixelSpec(mode="grey", fit="stretch", height=_HEIGHT, width=_WIDTH, resample="area")
+    runs_in: Literal["worker", "main"] = "worker"
 
     def extract(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Spectrograms, each (48, 96) grey → (n, 128) float32 of unit length, or zero."""
