@@ -73,6 +73,7 @@ class Fitted:
 
     dim = 3
     name = "fitted-toy"
+    sample_size = 512
     similarity: Similarity = "cosine"
     pixels = PixelSpec(min_side=8)
     runs_in: RunsIn = "main"
