@@ -1,7 +1,7 @@
-"""What parent and worker say to each other: pickles, each after its length, over two pipes.
+"""Messages between the parent and a worker: length-prefixed pickles over two pipes.
 
-Both ends belong to us and run the same code, so pickle is safe here: nothing that a picture file
-contains is ever unpickled, only what our own code made of it.
+Pickle is safe here: both ends run the same code, and nothing from an image file is ever unpickled,
+only objects that our own code made from it.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import pickle
 import struct
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 _LENGTH = struct.Struct("<Q")
 
 OUT_OF_MEMORY_EXIT = 71
-"""Exit status of a worker that ran into its memory limit: it starts afresh rather than go on."""
+"""Exit status of a worker that reached its memory limit and ended instead of continuing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class NotReady:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """Takes the place of a result when the work raised: a mistake in the program, not in a file."""
+    """Stands for a result when the work raised: an error in the program, not in a file."""
 
     error: Exception
 
@@ -54,20 +54,20 @@ class Results:
     seconds: float
 
 
-def send(pipe: BinaryIO, message: object) -> None:
-    """Writes one message. Raises OSError (a broken pipe) if the other end is gone."""
+def send(pipe: IO[bytes], message: object) -> None:
+    """Write one message. Raises OSError (a broken pipe) if the other end is gone."""
     payload = pickle.dumps(message, 5)
     pipe.write(_LENGTH.pack(len(payload)))
     pipe.write(payload)
     pipe.flush()
 
 
-def receive(pipe: BinaryIO) -> Any:
-    """Reads one message. Raises EOFError if the other end is gone, even in mid-message."""
-    head = pipe.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
+def receive(pipe: IO[bytes]) -> Any:
+    """Read one message. Raises EOFError if the other end is gone, even in the middle of a message."""
+    header = pipe.read(_LENGTH.size)
+    if len(header) < _LENGTH.size:
         raise EOFError
-    size = _LENGTH.unpack(head)[0]
+    size = _LENGTH.unpack(header)[0]
     payload = pipe.read(size)
     if len(payload) < size:
         raise EOFError

@@ -1,8 +1,10 @@
-"""Limits on the time and memory that one image may cost."""
+"""Limits on the time and memory that one image may cost, and what a task that exceeds them gives."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from lookalike.errors import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +20,15 @@ class Limits:
     timeout: float = 20.0
     max_pixels: int = 512_000_000
     max_memory: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The result of a task that failed, with the outcome of its file and the reason as a sentence.
+
+    The pool gives it for a task whose worker was lost (`timed_out`, `out_of_memory` or
+    `unreadable`); work may also return it itself.
+    """
+
+    outcome: Outcome
+    reason: str

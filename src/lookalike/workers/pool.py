@@ -1,4 +1,4 @@
-"""A pool of guarded worker processes: what hangs, crashes or eats memory costs its own task only.
+"""Pool of isolated worker processes: a task that hangs, crashes or exhausts memory fails alone.
 
 Not `multiprocessing`: its "spawn" runs the user's main script again in every worker, its "fork"
 copies a process that has native threads, and neither survives the death of a worker.
@@ -20,35 +20,36 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from lookalike.cpu import logical_cores
-from lookalike.errors import Outcome, UsageError
+from lookalike.errors import UsageError
 from lookalike.workers.ipc import Raised, Setup
-from lookalike.workers.limits import Limits
-from lookalike.workers.supervisor import Keeper
-from lookalike.workers.task_queue import Job, Jobs
+from lookalike.workers.limits import Failure, Limits
+from lookalike.workers.supervisor import Supervisor
+from lookalike.workers.task_queue import Job, TaskQueue
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 WINDOW_PER_WORKER = 128
-"""Tasks under way at a time: enough to keep all workers busy past a slow file at the front."""
+"""Tasks in flight per worker: enough to keep all workers busy behind one slow file."""
 
 
 class Pool(Generic[T, R]):
-    """Worker processes that do `work(task)` for many tasks, with limits on each.
+    """Worker processes that run `work(task)` for many tasks, with limits on each.
 
     `work` is pickled once for every worker; its class or function must live in an importable
-    module. `on_lost(task, outcome, reason)` makes the result of a task whose worker was lost
-    (`timed_out`, `out_of_memory`, `unreadable`); it is called in a thread of this process.
+    module. A task whose worker is lost gives a `Failure`, so R must include it; or
+    `on_failure(failure)` turns it into a result of another type (called in a thread of this
+    process).
 
-    Workers start when there is work for them, in the background; each stays until `close`.
-    Several threads may use one pool.
+    Workers start in the background when there is work for them, and stay until `close`.
+    Thread-safe.
     """
 
     def __init__(
         self,
         work: Callable[[T], R],
         *,
-        on_lost: Callable[[T, Outcome, str], R],
+        on_failure: Callable[[Failure], R] | None = None,
         workers: int | None = None,
         limits: Limits | None = None,
     ) -> None:
@@ -63,13 +64,13 @@ class Pool(Generic[T, R]):
             max_memory=memory,
             timeout=self._limits.timeout,
         )
-        self._on_lost = on_lost
-        self._jobs = Jobs(self._workers)
+        self._on_failure = on_failure
+        self._queue = TaskQueue(self._workers)
         self._lock = threading.Lock()
-        self._keepers: list[Keeper] = []
+        self._supervisors: list[Supervisor] = []
         self._ended = threading.Event()
-        # A pool that nobody closed ends its workers when it is forgotten, or at exit.
-        self._end = weakref.finalize(self, _end, self._ended, self._jobs, self._keepers)
+        # A pool that nobody closed ends its workers when it is garbage-collected, or at exit.
+        self._end = weakref.finalize(self, _end, self._ended, self._queue, self._supervisors)
 
     def __enter__(self) -> Pool[T, R]:
         return self
@@ -79,93 +80,75 @@ class Pool(Generic[T, R]):
 
     @property
     def workers(self) -> int:
-        """How many processes there may be."""
+        """The largest number of worker processes."""
         return self._workers
 
     @property
     def process_ids(self) -> list[int]:
-        """The processes that run at this moment."""
-        return [pid for keeper in list(self._keepers) if (pid := keeper.process_id) is not None]
+        """The ids of the worker processes that are running now."""
+        return [pid for one in list(self._supervisors) if (pid := one.process_id) is not None]
 
     def map(self, tasks: Iterable[T], *, window: int | None = None) -> Iterator[R]:
-        """`work(task)` for every task, in the order of the tasks.
+        """Yield `work(task)` for every task, in the order of the tasks.
 
-        Lazy: tasks are drawn in this thread, no more than `window` (128 a worker) ahead of the
-        results taken.
-        Raises what `work` raised, at its place in the order, and LookalikeError if no worker can
-        start.
+        Lazy: tasks are drawn in this thread, at most `window` (128 per worker) ahead of the results
+        taken. Raises what `work` raised, at its place in the order, and LookalikeError if no worker
+        can start.
         """
         window = window or WINDOW_PER_WORKER * self._workers
         source = iter(tasks)
         waiting: deque[Job] = deque()
-        room = max(1, window // 8)
+        refill = max(1, window // 8)
         exhausted = False
         try:
             while True:
-                if not exhausted and window - len(waiting) >= room:
-                    fresh = list(itertools.islice(source, window - len(waiting)))
-                    exhausted = not fresh
-                    waiting.extend(self._add(fresh, first=False))
+                if not exhausted and window - len(waiting) >= refill:
+                    drawn = list(itertools.islice(source, window - len(waiting)))
+                    exhausted = not drawn
+                    waiting.extend(self._add(drawn, first=False))
                 if not waiting:
                     return
                 if not waiting[0].done:
-                    self._jobs.wait(waiting[0])
+                    self._queue.wait(waiting[0])
                 yield _result(waiting.popleft())
         finally:
-            self._jobs.abandon(waiting)
+            self._queue.abandon(waiting)
 
     def run(self, task: T) -> R:
-        """`work(task)` for a single task, ahead of those of `map`."""
+        """Return `work(task)` for a single task, which goes ahead of those of `map`."""
         (job,) = self._add([task], first=True)
         try:
-            self._jobs.wait(job)
+            self._queue.wait(job)
         except BaseException:
-            self._jobs.abandon([job])
+            self._queue.abandon([job])
             raise
         result: R = _result(job)
         return result
 
     def close(self) -> None:
-        """Ends all workers now. What is under way is given up; calling it twice does no harm."""
+        """End all workers now and give up what is in flight. May be called more than once."""
         with self._lock:
             self._end()
 
     def _add(self, tasks: list[T], *, first: bool) -> list[Job]:
         if not tasks:
             return []
-        jobs, wanted = self._jobs.add(tasks, first=first)
-        if wanted > 0 and len(self._keepers) < self._workers:
+        jobs, wanted = self._queue.add(tasks, first=first)
+        if wanted > 0 and len(self._supervisors) < self._workers:
             with self._lock:
-                for _ in range(min(wanted, self._workers - len(self._keepers))):
-                    if not self._keepers:
-                        watch = (self._ended, self._keepers, self._limits.timeout)
-                        threading.Thread(target=_watch, args=watch, daemon=True).start()
-                    self._keepers.append(Keeper(self._jobs, self._setup, self._on_lost))
+                for _ in range(min(wanted, self._workers - len(self._supervisors))):
+                    if not self._supervisors:
+                        args = (self._ended, self._supervisors, self._limits.timeout)
+                        threading.Thread(target=_watch, args=args, daemon=True).start()
+                    self._supervisors.append(Supervisor(self._queue, self._setup, self._on_failure))
         return jobs
 
 
-def _watch(ended: threading.Event, keepers: list[Keeper], timeout: float) -> None:
-    """Ends workers that hang. One thread for all, because reading from a pipe has no timeout that
-    works on every system."""
-    step = min(0.25, timeout / 8)
-    before = time.monotonic()
-    while not ended.wait(step):
-        now = time.monotonic()
-        elapsed, before = min(now - before, 2 * step), now
-        for keeper in list(keepers):
-            keeper.tick(elapsed)
-
-
-def _end(ended: threading.Event, jobs: Jobs, keepers: list[Keeper]) -> None:
-    ended.set()
-    jobs.close()
-    for keeper in keepers:
-        keeper.close()
-    keepers.clear()
-
-
 def default_memory(workers: int) -> int | None:
-    """Bytes that each worker may add: half of the memory shared out, at least 1 GiB."""
+    """Return the bytes that each worker may add: an equal share of half the memory, at least 1 GiB.
+
+    None where the system does not tell its memory.
+    """
     try:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
@@ -173,6 +156,25 @@ def default_memory(workers: int) -> int | None:
     with contextlib.suppress(OSError, ValueError):  # a container's own limit, or "max"
         total = min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
     return max(1 << 30, total // 2 // workers)
+
+
+def _watch(ended: threading.Event, supervisors: list[Supervisor], timeout: float) -> None:
+    """Kill workers that hang. One thread for all, since reading from a pipe has no portable timeout."""
+    step = min(0.25, timeout / 8)
+    before = time.monotonic()
+    while not ended.wait(step):
+        now = time.monotonic()
+        elapsed, before = min(now - before, 2 * step), now
+        for supervisor in list(supervisors):
+            supervisor.tick(elapsed)
+
+
+def _end(ended: threading.Event, queue: TaskQueue, supervisors: list[Supervisor]) -> None:
+    ended.set()
+    queue.close()
+    for supervisor in supervisors:
+        supervisor.close()
+    supervisors.clear()
 
 
 def _pickled(work: object) -> bytes:

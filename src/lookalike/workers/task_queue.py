@@ -1,4 +1,4 @@
-"""The pool's list of what is to be done and what is done, shared between threads."""
+"""Queue of tasks and their results, shared by the threads of a pool."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 from lookalike.errors import LookalikeError
 
 _BATCH_SECONDS = 0.03
-"""Work worth one message: long enough that messages cost nothing, short enough that no worker sits
-on a heap of tasks while another is idle."""
+"""Work per message: enough that messages cost nothing, little enough that no worker holds a heap of
+tasks while another is idle."""
 
-_MOST_IN_BATCH = 64
+_MAX_BATCH = 64
+"""Tasks in one message at most."""
 
 
 class Job:
@@ -27,7 +28,7 @@ class Job:
         self.done = False
 
 
-class Jobs:
+class TaskQueue:
     """Jobs waiting for a worker, taken in batches whose size follows the speed of the work."""
 
     def __init__(self, workers: int) -> None:
@@ -41,7 +42,7 @@ class Jobs:
         self._seconds_per_task: float | None = None
 
     def add(self, tasks: Iterable[Any], *, first: bool = False) -> tuple[list[Job], int]:
-        """Queues tasks; also says how many more workers could be busy than are."""
+        """Queue tasks. Return their jobs and how many more workers could be busy than are."""
         jobs = [Job(task) for task in tasks]
         with self._changed:
             self._check()
@@ -54,13 +55,13 @@ class Jobs:
                 self._changed.notify_all()
             return jobs, len(self._pending) - self._idle
 
-    def take(self, flying: int) -> list[Job] | None:
-        """A batch for a worker that has `flying` jobs already: perhaps none; None at the end.
+    def take(self, in_flight: int) -> list[Job] | None:
+        """Return a batch for a worker that has `in_flight` jobs already, or None at the end of work.
 
-        Waits only if the worker has nothing at all to do.
+        The batch may be empty; waits only if the worker has nothing at all to do.
         """
         with self._changed:
-            while not self._pending and not self._closed and not flying:
+            while not self._pending and not self._closed and not in_flight:
                 self._idle += 1
                 self._changed.wait()
                 self._idle -= 1
@@ -69,15 +70,15 @@ class Jobs:
             size = 1
             if self._seconds_per_task is not None:
                 size = int(_BATCH_SECONDS / max(self._seconds_per_task, 1e-6))
-            # Two batches a worker under way take half of the window; the rest covers a slow front.
-            size = max(1, min(size, _MOST_IN_BATCH, self._open // (4 * self._workers)))
-            if flying > size:
+            # Two batches in flight per worker take half of the window; the rest covers a slow front.
+            size = max(1, min(size, _MAX_BATCH, self._open // (4 * self._workers)))
+            if in_flight > size:
                 return []
             size = min(size, len(self._pending))
             return [self._pending.popleft() for _ in range(size)]
 
-    def settle(self, jobs: Sequence[Job], results: Sequence[Any], seconds: float | None) -> None:
-        """Notes results. `seconds`: what they took together, if that says something of the pace."""
+    def complete(self, jobs: Sequence[Job], results: Sequence[Any], seconds: float | None) -> None:
+        """Record results. `seconds` is the time they took together, None if that was not typical."""
         with self._changed:
             self._open -= len(jobs)
             for job, result in zip(jobs, results, strict=True):
@@ -90,7 +91,7 @@ class Jobs:
             self._changed.notify_all()
 
     def wait(self, job: Job) -> None:
-        """Returns when the job is done. Raises what `fail` was given."""
+        """Wait until the job is done. Raises the error given to `fail`."""
         with self._changed:
             while not job.done:
                 self._check()
@@ -98,7 +99,7 @@ class Jobs:
                 self._changed.wait(1.0)
 
     def abandon(self, jobs: Iterable[Job]) -> None:
-        """Nobody waits for these any more: those not yet begun are dropped."""
+        """Drop those of the jobs that no worker has begun: nobody waits for them any more."""
         unwanted = set(jobs)
         if unwanted:
             with self._changed:
@@ -107,19 +108,19 @@ class Jobs:
                 self._pending = kept
 
     def fail(self, error: LookalikeError) -> None:
-        """Nothing can be done any more: everybody who waits gets this error."""
+        """Close the queue with an error, which everyone who waits gets."""
         with self._changed:
             self._error = self._error or error
             self._closed = True
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Ends all waiting."""
+        """Close the queue and end all waiting."""
         self.fail(LookalikeError("the pool of workers is closed"))
 
     @property
     def closed(self) -> bool:
-        """Is all over, by `close` or `fail`?"""
+        """Whether `close` or `fail` was called."""
         return self._closed
 
     def _check(self) -> None:

@@ -1,8 +1,8 @@
 """The worker process: `python -m lookalike.workers.worker_main MODULE...`, started by the pool.
 
-It reads tasks from its standard input and writes results to its standard output. It imports nothing
-heavy itself: the work that it is sent does. The modules named are imported first, while its parent
-is still busy (see `starting`).
+It reads tasks from standard input and writes results to standard output. It imports nothing heavy
+itself; the work that it receives does. The modules named are imported first, while the parent is
+still busy (see `worker_process`).
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from lookalike.workers.ipc import (
 )
 
 FLUSH_SECONDS = 0.03
-"""Finished results wait this long for company. The pool relies on it: silence longer than this
-and the time limit means that the task at hand is over the limit."""
+"""Finished results are held back this long to be sent together. The pool relies on it: silence
+longer than this plus the time limit means that the current task is over the limit."""
 
 LIBRARY_BYTES = 256 << 20
 """Address space for OpenCV, Pillow's plugins and libheif, which are loaded when first needed
-(210 MB on Linux): a picture must not be blamed for them."""
+(210 MB on Linux) and must not count against an image."""
 
 
 def main() -> None:
-    """Serves until standard input closes."""
-    # Ctrl-C goes to the whole process group; what becomes of the workers is the parent's decision.
+    """Serve tasks until standard input closes."""
+    # Ctrl-C goes to the whole process group; the parent decides what happens to the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     tasks, results = _take_pipes()
     for module in sys.argv[1:]:
-        with contextlib.suppress(Exception):  # where it is needed, the work says what is wrong
+        with contextlib.suppress(Exception):  # the work reports it if it needs the module
             importlib.import_module(module)
     try:
         setup: Setup = receive(tasks)
@@ -72,7 +72,7 @@ def main() -> None:
 def _serve(tasks: list[Any], work: Any, results: BinaryIO, timeout: float) -> None:
     values: list[Any] = []
     since = time.perf_counter()
-    for left, task in enumerate(tasks, 1 - len(tasks)):
+    for left, task in enumerate(tasks, 1 - len(tasks)):  # `left` is 0 at the last one
         _alarm(2 * timeout + 10)
         values.append(_value(work, task))
         now = time.perf_counter()
@@ -87,7 +87,7 @@ def _value(work: Any, task: Any) -> Any:
     try:
         return work(task)
     except MemoryError:
-        # What the allocator holds now may fail the innocent next file: a fresh process will not.
+        # What the allocator still holds could fail the next file too; a new process will not.
         os._exit(OUT_OF_MEMORY_EXIT)
     except BaseException as error:
         return Raised(_portable(error))
@@ -109,7 +109,7 @@ def _last_line(error: BaseException) -> str:
 
 
 def _portable(error: BaseException) -> Exception:
-    """The error as it can travel: itself with its traceback as a note, or a text of it."""
+    """Return the error, or a RuntimeError with its text if it cannot be pickled; traceback as a note."""
     notes = "in a worker process:\n" + "".join(traceback.format_exception(error))
     portable: Exception = RuntimeError(f"{type(error).__name__}: {error}")
     with contextlib.suppress(Exception):
@@ -121,31 +121,31 @@ def _portable(error: BaseException) -> Exception:
 
 
 def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Private copies of the standard pipes; whatever a library prints goes nowhere."""
+    """Return private copies of the standard pipes; what libraries print is discarded."""
     tasks, results = os.dup(0), os.dup(1)
     for number, mode in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):
-        nowhere = os.open(os.devnull, mode)
-        os.dup2(nowhere, number)
-        os.close(nowhere)
+        null = os.open(os.devnull, mode)
+        os.dup2(null, number)
+        os.close(null)
     return open(tasks, "rb"), open(results, "wb")  # noqa: PTH123
 
 
 def _listen(tasks: BinaryIO, inbox: queue.SimpleQueue[list[Any] | Exception]) -> None:
-    """Keeps the pipe empty, so that the parent never waits; ends the process with its parent."""
+    """Read tasks as they come, so that the parent never waits; end this process with its parent."""
     while True:
         try:
             inbox.put(receive(tasks))
         except (EOFError, OSError):
             os._exit(0)
-        except Exception as error:  # tasks that cannot be unpickled; the main thread says so
+        except Exception as error:  # tasks that cannot be unpickled; the main thread reports it
             inbox.put(error)
 
 
 def _limit(max_memory: int | None) -> None:
-    """Caps the address space at what it is now plus `max_memory`, where possible.
+    """Cap the address space at its present size plus `max_memory`, where possible.
 
-    Linux can. macOS accepts the limit and ignores it, Windows has none: there only the pixel limit
-    and the time limit guard.
+    Linux enforces it. macOS accepts the limit and ignores it, Windows has none: there only the
+    limits on pixels and time protect.
     """
     try:
         import resource
@@ -157,18 +157,18 @@ def _limit(max_memory: int | None) -> None:
         return
     with contextlib.suppress(OSError, ValueError):
         with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123
-            own = int(statm.read().split()[0]) * resource.getpagesize()
+            present = int(statm.read().split()[0]) * resource.getpagesize()
         _soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-        wanted = own + LIBRARY_BYTES + max_memory
+        wanted = present + LIBRARY_BYTES + max_memory
         if hard != resource.RLIM_INFINITY:
             wanted = min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
 
 
 def _alarm(seconds: float) -> None:
-    """Lets the kernel end this process should it hang after its parent has been killed.
+    """Let the kernel end this process if it hangs after its parent was killed.
 
-    Closing of standard input ends it too, but not while native code holds the interpreter's lock.
+    The closing of standard input ends it too, but not while native code holds the interpreter's lock.
     """
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -1,7 +1,7 @@
-"""Starting worker processes, some of them ahead: before it is known what they will do.
+"""Start and end worker processes, some of them before it is known what they will do.
 
-A program that will soon need workers starts them first of all. They import their libraries while
-the program imports its own, on another core.
+A program that will soon need workers prestarts them: they import their libraries on another core
+while the program imports its own.
 """
 
 from __future__ import annotations
@@ -13,37 +13,44 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
-Process = subprocess.Popen[bytes]
+Process: TypeAlias = subprocess.Popen[bytes]
 
-_ahead: list[Process] = []
+_prestarted: list[Process] = []
 _lock = threading.Lock()
 
 
-def start_ahead(count: int, modules: Sequence[str]) -> None:
-    """See to it that `count` workers wait for work, with these modules imported or being imported.
+def prestart(count: int, modules: Sequence[str]) -> None:
+    """Make sure that `count` workers wait for work and import these modules meanwhile.
 
-    The next keepers take them. What nobody takes must be ended with `end_ahead`. Where no process
-    can be started, the keeper who needs it will say so.
+    The next pools take them; end the rest with `end_prestarted`. If no process can be started, the
+    pool that needs one reports it.
     """
     with _lock, contextlib.suppress(OSError):
-        while len(_ahead) < count:
-            _ahead.append(launch(modules))
+        while len(_prestarted) < count:
+            _prestarted.append(launch(modules))
 
 
-def end_ahead() -> None:
-    """End the workers that nobody has taken."""
+def prestarted() -> list[Process]:
+    """Return the prestarted workers that no pool has taken."""
     with _lock:
-        unused, _ahead[:] = list(_ahead), []
+        return list(_prestarted)
+
+
+def end_prestarted() -> None:
+    """End the prestarted workers that no pool has taken."""
+    with _lock:
+        unused, _prestarted[:] = list(_prestarted), []
     for process in unused:
         end(process)
 
 
-def worker() -> Process:
-    """A worker that waits for its setup: one that was started ahead and still lives, or a new one."""
+def take_worker() -> Process:
+    """Return a worker that waits for its setup: a prestarted one that still lives, or a new one."""
     while True:
         with _lock:
-            process = _ahead.pop() if _ahead else None
+            process = _prestarted.pop() if _prestarted else None
         if process is None:
             return launch()
         if process.poll() is None:
@@ -61,12 +68,12 @@ def launch(modules: Sequence[str] = ()) -> Process:
         stderr=subprocess.DEVNULL,
         env=_environment(),
     )
-    _widen(process)
+    _enlarge_pipes(process)
     return process
 
 
 def end(process: Process) -> int:
-    """Kill the process if it still runs; its exit status."""
+    """Kill the process if it still runs, and return its exit status."""
     process.kill()
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
@@ -76,21 +83,21 @@ def end(process: Process) -> int:
 
 
 def _environment() -> dict[str, str]:
-    """One thread a worker: there is a worker for every core already."""
+    """Return the environment of a worker: one thread each, since there is a worker for every core."""
     environment = dict(os.environ)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         environment[name] = "1"
-    environment["MALLOC_ARENA_MAX"] = "1"  # arenas count against the memory limit, unused or not
+    environment["MALLOC_ARENA_MAX"] = "1"  # unused arenas count against the memory limit too
     environment["OPENCV_FOR_THREADS_NUM"] = "1"
-    # The worker's own imports must find the package however this process found it.
+    # The worker must find this package however this process found it.
     package_at = str(Path(__file__).resolve().parents[2])
     others = environment.get("PYTHONPATH")
     environment["PYTHONPATH"] = package_at + (os.pathsep + others if others else "")
     return environment
 
 
-def _widen(process: Process) -> None:
-    """Linux: pipes of 1 MB, so that a batch of pixels passes without waiting for the reader."""
+def _enlarge_pipes(process: Process) -> None:
+    """Give the pipes 1 MB on Linux, so that a batch of pixels passes without waiting for the reader."""
     with contextlib.suppress(ImportError, AttributeError, OSError):
         import fcntl
 
