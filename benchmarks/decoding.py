@@ -29,7 +29,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lookalike.errors import ImageError, Outcome
+from lookalike.errors import ImageError
 from lookalike.images.decode import decode
 from lookalike.images.pixel_spec import PixelSpec
 from lookalike.images.reading import read
@@ -49,11 +49,6 @@ def read_and_decode(path: str) -> tuple[bytes, int, int] | None:
     except ImageError:
         return None
     return content.digest, picture.facts.width, picture.facts.height
-
-
-def lost(path: str, outcome: Outcome, reason: str) -> tuple[bytes, int, int] | None:
-    """A worker died: no picture."""
-    return None
 
 
 def bare_loop() -> None:
@@ -126,7 +121,12 @@ def compare(folder: str, processes: int, files: int, repeats: int) -> None:
     all_paths = [found.path for found in find([folder], include=["*.jpg", "*.jpeg"])]
     paths = list(islice(cycle(all_paths), files))
     bare, pooled, parent = [], [], []
-    pool = Pool(decoding.read_and_decode, on_lost=decoding.lost, workers=processes, limits=LIMITS)
+    pool = Pool(
+        decoding.read_and_decode,
+        on_failure=lambda failure: None,
+        workers=processes,
+        limits=LIMITS,
+    )
     with pool, bare_processes(paths, processes) as children:
         bare_round(children)
         unread = sum(1 for result in pool.map(paths) if result is None)

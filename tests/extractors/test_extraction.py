@@ -19,7 +19,7 @@ from lookalike.extractors.extraction import Extraction, Loaded, Task, extract_ea
 from lookalike.extractors.interface import Extractor, RunsIn, Vectors, space_key
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.vectors.similarity import Similarity
-from lookalike.workers.limits import Limits
+from lookalike.workers.limits import Failure, Limits
 
 Made = Callable[[], Extractor]
 
@@ -206,5 +206,5 @@ def test_what_no_picture_is_to_blame_for_is_raised() -> None:
 
 
 def test_a_lost_worker_leaves_an_outcome() -> None:
-    lost = Extraction.lost(Task(path="a.jpg"), Outcome.TIMED_OUT, "took over 20 s")
-    assert lost == Loaded(None, Outcome.TIMED_OUT, "took over 20 s")
+    failed = Loaded.failed(Failure(Outcome.TIMED_OUT, "took over 20 s"))
+    assert failed == Loaded(None, Outcome.TIMED_OUT, "took over 20 s")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-# Workers of the pool import `tests.images.pool_tasks`, however pytest was started.
+# Workers import `tests.images.odd_file_tasks`, however pytest was started.
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 

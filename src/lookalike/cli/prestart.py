@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from lookalike.cpu import logical_cores
-from lookalike.workers.worker_process import end_ahead, start_ahead
+from lookalike.workers.worker_process import end_prestarted, prestart
 
 _MODULES = (
     "lookalike.extractors.extraction",
@@ -27,8 +27,8 @@ def start_workers(ctx: click.Context, count: int | None) -> None:
     that none has needed are ended with the command."""
     cores = logical_cores()
     if cores > 1:  # on a single core nothing can be done meanwhile
-        ctx.call_on_close(end_ahead)
-        start_ahead(count or cores, _MODULES)
+        ctx.call_on_close(end_prestarted)
+        prestart(count or cores, _MODULES)
 
 
 def names_a_file(words: Iterable[str]) -> bool:

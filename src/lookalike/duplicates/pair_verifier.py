@@ -10,12 +10,12 @@ from typing import Self
 
 from lookalike.duplicates.links import Pair
 from lookalike.duplicates.pixel_compare import PIXELS, GreyImage, PixelMatch, compare_pixels
-from lookalike.errors import ImageError, Outcome
+from lookalike.errors import ImageError
 from lookalike.images.decode import decode
 from lookalike.images.reading import read
 from lookalike.images.resize import fit
 from lookalike.stores.interface import Snapshot
-from lookalike.workers.limits import Limits
+from lookalike.workers.limits import Failure, Limits
 from lookalike.workers.pool import Pool
 
 # Images that one task compares with another: a dozen keypoint extractions and comparisons take a second.
@@ -62,7 +62,7 @@ class CompareWorker:
     limits: Limits
     cache: OrderedDict[ImageFile, GreyImage | None] = field(default_factory=OrderedDict)
 
-    def __call__(self, task: CompareTask) -> list[Comparison]:
+    def __call__(self, task: CompareTask) -> list[Comparison] | Failure:
         one = self._load(task.one)
         return [self._compare(one, self._load(other)) for other in task.others]
 
@@ -89,10 +89,6 @@ def _read(file: ImageFile, limits: Limits) -> GreyImage | None:
     except ImageError:
         return None
     return GreyImage(fit(decoded.pixels, PIXELS))
-
-
-def _lost(task: CompareTask, outcome: Outcome, reason: str) -> list[Comparison]:
-    return [UNREADABLE] * len(task.others)
 
 
 def files_of(snapshot: Snapshot) -> Callable[[Iterable[int]], dict[int, ImageFile]]:
@@ -123,11 +119,10 @@ class PairVerifier:
         self._files = files
         self._progress = progress
         self._comparisons: dict[Pair, Comparison] = {}
-        self._pool: Pool[CompareTask, list[Comparison]] = Pool(
+        self._pool: Pool[CompareTask, list[Comparison] | Failure] = Pool(
             CompareWorker(limits),
             workers=workers,
             limits=replace(limits, timeout=TIMEOUT_FACTOR * limits.timeout),
-            on_lost=_lost,
         )
 
     def compare(self, pairs: Sequence[Pair]) -> dict[Pair, Comparison]:
@@ -147,6 +142,8 @@ class PairVerifier:
             CompareTask(files[one], tuple(files[other] for other in others)) for one, others in work
         )
         for (one, others), found in zip(work, self._pool.map(tasks), strict=True):
+            if isinstance(found, Failure):
+                found = [UNREADABLE] * len(others)
             for other, comparison in zip(others, found, strict=True):
                 self._comparisons[one, other] = comparison
             if self._progress:

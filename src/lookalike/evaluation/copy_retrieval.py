@@ -130,7 +130,7 @@ def _edited(
     # A file costs as many extractions as there are edits instead of one.
     limits = replace(limits, timeout=(1 + len(edits)) * limits.timeout)
     files = [str(pictures.files[row]) for row in rows.tolist()] if pictures.files else []
-    with Pool(work, limits=limits, on_lost=Changed.lost) as pool:
+    with Pool(work, limits=limits, on_failure=Changed.failed) as pool:
         for at, versions in enumerate(pool.map(files)):
             if len(versions.results) == len(edits):
                 kept.append(int(rows[at]))

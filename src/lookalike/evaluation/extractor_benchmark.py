@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import Outcome, UsageError
+from lookalike.errors import UsageError
 from lookalike.evaluation.invariance import Inspected, background, inspect, vectors_of
 from lookalike.evaluation.labelled_folder import read_folders, read_manifest
 from lookalike.evaluation.leave_one_out import leave_one_out
@@ -155,11 +155,6 @@ class Clocked:
         started = time.process_time()
         return self.extraction(task), time.process_time() - started
 
-    @staticmethod
-    def lost(task: Task, outcome: Outcome, reason: str) -> tuple[Loaded, float]:
-        """The result of a task whose worker was lost."""
-        return Extraction.lost(task, outcome, reason), 0.0
-
 
 @dataclass(frozen=True, slots=True)
 class Passed:
@@ -178,7 +173,7 @@ def _pass(
     vectors: list[Vector | None] = []
     marks = [(0, time.perf_counter())]
     spent, started = 0.0, time.process_time()
-    with Pool(work, workers=workers, on_lost=Clocked.lost) as pool:
+    with Pool(work, workers=workers, on_failure=lambda f: (Loaded.failed(f), 0.0)) as pool:
         results = pool.map(Task(path=path) for path in paths)
         while batch := list(islice(results, BATCH)):
             vectors += vectors_of(extractor, [loaded for loaded, _ in batch])

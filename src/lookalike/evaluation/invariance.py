@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import ImageError, Outcome
+from lookalike.errors import ImageError
 from lookalike.evaluation.edits import EDITS, Edit
 from lookalike.extractors.extraction import Extraction, Loaded, Task, Vector, extract_each
 from lookalike.extractors.interface import Extractor, space_key
@@ -18,7 +18,7 @@ from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.images.reading import read
 from lookalike.images.resize import fit
 from lookalike.vectors.similarity import normalise
-from lookalike.workers.limits import Limits
+from lookalike.workers.limits import Failure, Limits
 from lookalike.workers.pool import Pool
 
 MEASURED = ("tilted-5", "turned-90", "brighter", "crop-10", "jpeg-30", "mirrored")
@@ -91,9 +91,9 @@ class Changed:
         return edited
 
     @staticmethod
-    def lost(path: str, outcome: Outcome, reason: str) -> Versions:
-        """The result for a file whose worker was lost."""
-        return Versions([Loaded(None, outcome, reason)])
+    def failed(failure: Failure) -> Versions:
+        """Return the result for a file whose worker was lost."""
+        return Versions([Loaded.failed(failure)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def inspect(extractor: Extractor, paths: Sequence[str], *, workers: int | None =
     seconds: list[float] = []
     # A file costs seven extractions here instead of one.
     limits = Limits(timeout=8 * Limits().timeout)
-    with Pool(work, workers=workers, limits=limits, on_lost=Changed.lost) as pool:
+    with Pool(work, workers=workers, limits=limits, on_failure=Changed.failed) as pool:
         for versions in pool.map(paths):
             original, *changed = vectors_of(extractor, versions.results)
             if original is None:

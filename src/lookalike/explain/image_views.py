@@ -10,14 +10,14 @@ from typing import Self
 
 import numpy as np
 
-from lookalike.errors import ImageError, Outcome, UsageError
+from lookalike.errors import ImageError, UsageError
 from lookalike.images.decode import decode
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.images.reading import read
 from lookalike.images.resize import fit
 from lookalike.images.scale import cover_scale
 from lookalike.query import Box, Picture
-from lookalike.workers.limits import Limits
+from lookalike.workers.limits import Failure, Limits
 from lookalike.workers.pool import Pool
 
 SHOWN = PixelSpec(fit="inside", max_side=640)
@@ -52,7 +52,7 @@ class Looking:
 
     limits: Limits
 
-    def __call__(self, request: Request) -> Look | tuple[Outcome, str]:
+    def __call__(self, request: Request) -> Look | Failure:
         picture, needs = request.picture, request.pixels
         try:
             if isinstance(picture, np.ndarray):
@@ -67,7 +67,7 @@ class Looking:
                     for each in (SHOWN, needs)
                 )
         except ImageError as error:
-            return error.outcome, error.reason
+            return Failure(error.outcome, error.reason)
         height, width = shown.shape[:2]
         return Look(fit(shown, SHOWN), fit(seen, needs), frame_of(width, height, needs))
 
@@ -87,9 +87,7 @@ class Looks:
 
     def __init__(self, limits: Limits | None = None) -> None:
         limits = limits or Limits()
-        self._pool: Pool[Request, Look | tuple[Outcome, str]] = Pool(
-            Looking(limits), workers=1, limits=limits, on_lost=_lost
-        )
+        self._pool: Pool[Request, Look | Failure] = Pool(Looking(limits), workers=1, limits=limits)
 
     def of(self, pictures: Sequence[Picture], needs: PixelSpec) -> list[Look]:
         """One look a picture; `UsageError` naming the one that cannot be read, and why."""
@@ -98,7 +96,7 @@ class Looks:
         for picture, look in zip(pictures, self._pool.map(requests), strict=True):
             if not isinstance(look, Look):
                 named = str(picture) if isinstance(picture, Path) else "the picture given"
-                raise UsageError(f"cannot explain {named}: {look[1]}")
+                raise UsageError(f"cannot explain {named}: {look.reason}")
             found.append(look)
         return found
 
@@ -114,7 +112,3 @@ class Looks:
 
 def _portable(picture: Picture) -> str | bytes | Pixels:
     return os.fspath(picture) if isinstance(picture, Path) else picture
-
-
-def _lost(request: Request, outcome: Outcome, reason: str) -> tuple[Outcome, str]:
-    return outcome, reason

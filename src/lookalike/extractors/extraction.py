@@ -16,7 +16,7 @@ from lookalike.errors import ImageError, LookalikeError, Outcome
 from lookalike.extractors.interface import Extractor, Vectors, space_key
 from lookalike.images.pixel_spec import Facts, Pixels, PixelSpec
 from lookalike.images.scale import crop_box
-from lookalike.workers.limits import Limits
+from lookalike.workers.limits import Failure, Limits
 
 Vector: TypeAlias = NDArray[np.float32]
 Region: TypeAlias = tuple[float, float, float, float]
@@ -58,6 +58,11 @@ class Loaded:
     known: bool = False
     vectors: Mapping[str, Vector] = field(default_factory=dict)
     pixels: Mapping[str, Pixels] = field(default_factory=dict)
+
+    @classmethod
+    def failed(cls, failure: Failure) -> Self:
+        """Return the result of a task whose worker was lost."""
+        return cls(None, failure.outcome, failure.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +141,6 @@ class Extraction:
                 raise made
             vectors[space_key(extractor)] = made
         return vectors, {key: fitting(needs) for key, needs in self.prepared.items()}
-
-    @staticmethod
-    def lost(task: Task, outcome: Outcome, reason: str) -> Loaded:
-        """The result of a task whose worker was lost."""
-        return Loaded(None, outcome, reason)
 
 
 def extract_each(extractor: Extractor, pictures: Sequence[Pixels]) -> list[Vector | ImageError]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lookalike.extractors.extraction import Extraction, Task, extract_each
+from lookalike.extractors.extraction import Extraction, Loaded, Task, extract_each
 from lookalike.extractors.interface import Extractor, space_key
 from lookalike.images.walk import Found, find
 from lookalike.indexing.counters import settled
@@ -80,7 +80,7 @@ def estimate(
     here = {space_key(e): e for e in extractors if e.runs_in == "main"}
     work = Extraction.of(extractors, limits=options.limits)
     clock = [time.perf_counter()]
-    pool = Pool(work, workers=options.workers, limits=options.limits, on_lost=Extraction.lost)
+    pool = Pool(work, workers=options.workers, limits=options.limits, on_failure=Loaded.failed)
     with pool:
         for loaded in pool.map(Task(path=path) for path in paths):
             for key, pixels in loaded.pixels.items():

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lookalike.errors import Outcome, UsageError
-from lookalike.extractors.extraction import Extraction, Task
+from lookalike.extractors.extraction import Extraction, Loaded, Task
 from lookalike.extractors.interface import Extractor, FittedExtractor
 from lookalike.images.pixel_spec import Pixels
 from lookalike.images.walk import find
@@ -45,7 +45,7 @@ def pictures(
     paths = reservoir((file.path for file in found), size)
     work = Extraction.of([extractor], limits=options.limits, pixels_only=True)
     with Pool(
-        work, workers=options.workers, limits=options.limits, on_lost=Extraction.lost
+        work, workers=options.workers, limits=options.limits, on_failure=Loaded.failed
     ) as pool:
         for loaded in pool.map(Task(path=path) for path in paths):
             if loaded.outcome is Outcome.INDEXED:

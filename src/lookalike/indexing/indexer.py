@@ -99,7 +99,7 @@ class Run:
         work = Extraction.of(self._extractors, limits=limits)
         try:
             with Pool(
-                work, workers=self._options.workers, limits=limits, on_lost=Extraction.lost
+                work, workers=self._options.workers, limits=limits, on_failure=Loaded.failed
             ) as pool:
                 self._again = pool.run
                 window = None if self._here else AHEAD * pool.workers

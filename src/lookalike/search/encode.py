@@ -86,7 +86,7 @@ class Asker:
     def _workers(self, count: int | None) -> Pool[Task, Loaded]:
         limits = self._limits
         work = Extraction.of([self.extractor], limits=limits)
-        return Pool(work, workers=count, limits=limits, on_lost=Extraction.lost)
+        return Pool(work, workers=count, limits=limits, on_failure=Loaded.failed)
 
     def _warm_up(self) -> None:
         """Loads the network of the first question while a worker decodes its picture."""

@@ -38,11 +38,6 @@ class Detecting:
         return detect(loaded.pixels[self.detector], detector=self.detector)
 
 
-def nothing(task: Task, outcome: Outcome, reason: str) -> None:
-    """The result of a picture whose worker was lost."""
-    return
-
-
 def verified(
     snapshot: Snapshot, query: Query, order: Sequence[int], limits: Limits
 ) -> tuple[list[int], dict[int, Match]]:
@@ -60,7 +55,7 @@ def verified(
     tasks += [Task(path=os.fspath(files[id])) for id in looked]
     needs: dict[str, PixelSpec] = {query.verify: PIXEL_SPECS[query.verify]}
     work = Detecting(Extraction((), needs, limits), query.verify)
-    with Pool(work, limits=limits, on_lost=nothing) as pool:
+    with Pool(work, limits=limits, on_failure=lambda failure: None) as pool:
         found = list(pool.map(tasks))
     matches: dict[int, Match] = {}
     there = [(id, points) for id, points in zip(looked, found[len(turns) :], strict=True) if points]

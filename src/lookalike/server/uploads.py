@@ -12,14 +12,14 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lookalike.errors import ImageError, Outcome
+from lookalike.errors import ImageError
 from lookalike.files import atomic_write
 from lookalike.images.decode import decode
 from lookalike.images.pixel_spec import PixelSpec
 from lookalike.images.resize import fit
 from lookalike.server.errors import Refusal
 from lookalike.thumbnails.making import jpeg
-from lookalike.workers.limits import Limits
+from lookalike.workers.limits import Failure, Limits
 from lookalike.workers.pool import Pool
 
 HASH = re.compile(r"[0-9a-f]{64}")
@@ -41,13 +41,12 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What a worker says of the bytes: a small JPEG and facts, or why there are none."""
+    """What a worker makes of the bytes: a small JPEG and facts."""
 
-    data: bytes = b""
-    width: int = 0
-    height: int = 0
-    format: str = ""
-    failure: tuple[Outcome, str] | None = None
+    data: bytes
+    width: int
+    height: int
+    format: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +55,14 @@ class Looking:
 
     limits: Limits
 
-    def __call__(self, data: bytes) -> Looked:
+    def __call__(self, data: bytes) -> Looked | Failure:
         try:
             decoded = decode(data, needs=[_SHOWN], limits=self.limits)
             facts = decoded.facts
             shown = jpeg(fit(decoded.pixels, _SHOWN))
             return Looked(shown, facts.width, facts.height, facts.format)
         except ImageError as error:
-            return Looked(failure=(error.outcome, error.reason))
-
-
-def lost(data: bytes, outcome: Outcome, reason: str) -> Looked:
-    """The result where the worker was lost."""
-    return Looked(failure=(outcome, reason))
+            return Failure(error.outcome, error.reason)
 
 
 class Uploads:
@@ -77,9 +71,7 @@ class Uploads:
     def __init__(self, folder: Path, limits: Limits, *, kept_bytes: int) -> None:
         self._folder = folder
         self._kept_bytes = kept_bytes
-        self._pool: Pool[bytes, Looked] = Pool(
-            Looking(limits), workers=2, limits=limits, on_lost=lost
-        )
+        self._pool: Pool[bytes, Looked | Failure] = Pool(Looking(limits), workers=2, limits=limits)
         self._lock = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -90,8 +82,8 @@ class Uploads:
         with suppress(Refusal):
             return self.get(name)
         looked = self._pool.run(data)
-        if looked.failure is not None:
-            raise ImageError(*looked.failure)
+        if isinstance(looked, Failure):
+            raise ImageError(looked.outcome, looked.reason)
         upload = Upload(name, looked.width, looked.height, looked.format)
         try:
             self._write(f"{name}.jpg", looked.data)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from lookalike.errors import ImageError, Outcome
+from lookalike.errors import ImageError
 from lookalike.images.pixel_spec import Pixels, PixelSpec
-from lookalike.workers.limits import Limits
+from lookalike.workers.limits import Failure, Limits
 
 QUALITY = 85
 """On the demo's catalogue a side of 256 then takes 7 KB; with 92 it takes half as much again, and one
@@ -24,11 +24,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A thumbnail as JPEG, and the SHA-256 of the file it was made from; or why there is none."""
+    """A thumbnail as JPEG, and the SHA-256 of the file it was made from."""
 
-    data: bytes = b""
-    hash: bytes = b""
-    failure: tuple[Outcome, str] | None = None
+    data: bytes
+    hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class Making:
 
     limits: Limits
 
-    def __call__(self, wanted: Wanted) -> Made:
+    def __call__(self, wanted: Wanted) -> Made | Failure:
         # Imported on use: the parent of the workers decodes nothing.
         from lookalike.images.decode import decode
         from lookalike.images.reading import read
@@ -49,12 +48,7 @@ class Making:
             decoded = decode(content.data, needs=[needs], limits=self.limits, name=wanted.path)
             return Made(jpeg(fit(decoded.pixels, needs)), content.digest)
         except ImageError as error:
-            return Made(failure=(error.outcome, error.reason))
-
-
-def lost(wanted: Wanted, outcome: Outcome, reason: str) -> Made:
-    """The result where the worker was lost."""
-    return Made(failure=(outcome, reason))
+            return Failure(error.outcome, error.reason)
 
 
 def jpeg(pixels: Pixels) -> bytes:

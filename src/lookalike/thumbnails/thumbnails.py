@@ -11,8 +11,8 @@ from pathlib import Path
 from lookalike.errors import ImageError, Outcome, UsageError
 from lookalike.stores.interface import Image, Store
 from lookalike.thumbnails.kept import InMemory, Key, OnDisk
-from lookalike.thumbnails.making import Made, Making, Wanted, lost, wanted
-from lookalike.workers.limits import Limits
+from lookalike.thumbnails.making import Made, Making, Wanted, wanted
+from lookalike.workers.limits import Failure, Limits
 from lookalike.workers.pool import Pool
 
 FOLDER = "thumbnails"
@@ -40,7 +40,7 @@ class Thumbnails:
         self._store = store
         self._limits = limits
         self._kept = InMemory() if store.read_only else OnDisk(store.folder / FOLDER)
-        self._pool: Pool[Wanted, Made] | None = None
+        self._pool: Pool[Wanted, Made | Failure] | None = None
         self._lock = threading.Lock()
         self._making: dict[tuple[str, int], threading.Lock] = {}
 
@@ -91,7 +91,7 @@ class Thumbnails:
             missing = [id for id in missing if images[id].outcome is Outcome.INDEXED]
             results = self._workers().map(tasks) if tasks else iter(())
             for id, made in zip(missing, islice(results, len(missing)), strict=True):
-                known[id] = None if made.failure else self._take(made, side)
+                known[id] = None if isinstance(made, Failure) else self._take(made, side)
             yield from (known.get(id) for id in asked)
 
     def forget(self, contents: Collection[bytes]) -> None:
@@ -126,19 +126,19 @@ class Thumbnails:
         data = self._kept.get(key)
         return None if data is None else Thumbnail(data, etag(key))
 
-    def _take(self, made: Made, side: int) -> Thumbnail:
+    def _take(self, made: Made | Failure, side: int) -> Thumbnail:
         """Keeps what was made, under the content that the file really had: it may have changed since it
         was indexed."""
-        if made.failure is not None:
-            raise ImageError(*made.failure)
+        if isinstance(made, Failure):
+            raise ImageError(made.outcome, made.reason)
         key = (made.hash, side)
         self._kept.put(key, made.data)
         return Thumbnail(made.data, etag(key))
 
-    def _workers(self) -> Pool[Wanted, Made]:
+    def _workers(self) -> Pool[Wanted, Made | Failure]:
         with self._lock:
             if self._pool is None:
-                self._pool = Pool(Making(self._limits), limits=self._limits, on_lost=lost)
+                self._pool = Pool(Making(self._limits), limits=self._limits)
             return self._pool
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lookalike.errors import ImageError, Outcome, UsageError
+from lookalike.errors import ImageError, UsageError
 from lookalike.files import output_file
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.query import Box, Hit, Hits, Picture
@@ -124,7 +124,7 @@ def thumbnails(pictures: Sequence[Picture], *, limits: Limits | None = None) -> 
     limits = limits or Limits()
     with Pool(
         partial(_thumbnail, limits=limits),
-        on_lost=_lost,
+        on_failure=lambda failure: None,
         # A worker costs a quarter of a second to start: a screen of pictures is not worth many.
         workers=min(4, logical_cores()),
         limits=limits,
@@ -146,10 +146,6 @@ def _thumbnail(picture: Picture, *, limits: Limits) -> Pixels | None:
         return fit(decode(data, needs=[needs], limits=limits, name=name).pixels, needs)
     except ImageError:
         return None
-
-
-def _lost(picture: Picture, outcome: Outcome, reason: str) -> None:
-    return None
 
 
 def _draw(

@@ -1,4 +1,4 @@
-"""The pool: order, speed of light for the innocent, and exactly one victim for every culprit."""
+"""The pool keeps the order of its tasks, and a task that loses its worker fails alone."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.images.pool_tasks import BrokenWork, DyingWork, Lost, lost, work
+from tests.workers.pool_tasks import BrokenWork, DyingWork, work
 
 from lookalike.errors import LookalikeError, Outcome, UsageError
-from lookalike.workers.limits import Limits
+from lookalike.workers.limits import Failure, Limits
 from lookalike.workers.pool import Pool, default_memory
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
@@ -29,18 +29,18 @@ AnyPool = Pool[Any, Any]
 def pool(work: Any = work, **options: Any) -> AnyPool:
     options.setdefault("workers", 2)
     options.setdefault("limits", Limits(timeout=20))
-    return Pool(work, on_lost=lost, **options)
+    return Pool(work, **options)
 
 
 @pytest.fixture(scope="module")
 def shared_pool() -> Iterator[AnyPool]:
-    """One pool for the tests that leave it as they found it."""
+    """One pool for the tests that leave it usable."""
     with pool(limits=Limits(timeout=60.0, max_memory=256 << 20)) as made:
         yield made
 
 
 def alive(process_id: int) -> bool:
-    """Does this process exist, other than as a zombie?"""
+    """Return whether this process exists, other than as a zombie."""
     try:
         return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -48,7 +48,7 @@ def alive(process_id: int) -> bool:
 
 
 def gone(process_ids: list[int], within: float = 10.0) -> bool:
-    """Do these processes end by themselves soon?"""
+    """Return whether these processes end by themselves soon."""
     end = time.monotonic() + within
     while time.monotonic() < end:
         if not any(alive(number) for number in process_ids):
@@ -61,7 +61,7 @@ def test_results_come_in_the_order_of_the_tasks(shared_pool: AnyPool) -> None:
     assert list(shared_pool.map(range(5000))) == [2 * number for number in range(5000)]
 
 
-def test_a_slow_task_holds_up_the_order_but_not_the_others(shared_pool: AnyPool) -> None:
+def test_a_slow_task_delays_the_order_but_not_the_others(shared_pool: AnyPool) -> None:
     tasks = [0.3, *range(100)]
     assert list(shared_pool.map(tasks)) == [0.3, *(2 * number for number in range(100))]
 
@@ -94,7 +94,7 @@ def test_large_tasks_and_results_pass(shared_pool: AnyPool) -> None:
         assert np.array_equal(pixels, np.arange(3_000_000, dtype=np.uint8))
 
 
-CULPRITS = [
+FATAL_TASKS = [
     pytest.param("die", Outcome.OUT_OF_MEMORY, "killed", id="killed"),
     pytest.param("crash", Outcome.UNREADABLE, "the decoder crashed", id="crash"),
     pytest.param("exit", Outcome.UNREADABLE, "the decoder crashed", id="exit"),
@@ -103,41 +103,47 @@ CULPRITS = [
 ]
 
 
-@pytest.mark.parametrize(("culprit", "outcome", "words"), CULPRITS)
-def test_a_culprit_in_the_middle_costs_its_own_task_only(
-    shared_pool: AnyPool, culprit: str, outcome: Outcome, words: str
+@pytest.mark.parametrize(("fatal", "outcome", "text"), FATAL_TASKS)
+def test_a_task_that_loses_its_worker_fails_alone(
+    shared_pool: AnyPool, fatal: str, outcome: Outcome, text: str
 ) -> None:
     tasks: list[Any] = list(range(300))
-    tasks[137] = culprit
+    tasks[137] = fatal
     results = list(shared_pool.map(tasks))
-    victim = results.pop(137)
-    assert isinstance(victim, Lost)
-    assert victim.task == culprit
-    assert victim.outcome is outcome
-    assert words in victim.reason
+    failure = results.pop(137)
+    assert isinstance(failure, Failure)
+    assert failure.outcome is outcome
+    assert text in failure.reason
     del tasks[137]
     assert results == [2 * number for number in tasks]
 
 
-def test_a_task_that_hangs_in_the_middle_costs_itself_only() -> None:
+def test_a_task_that_hangs_fails_alone() -> None:
     with pool(limits=Limits(timeout=1.0)) as some:
         tasks: list[Any] = [*range(100), "hang", *range(100, 200)]
         results = list(some.map(tasks))
-    victim = results.pop(100)
-    assert victim.task == "hang"
-    assert victim.outcome is Outcome.TIMED_OUT
-    assert victim.reason == "took longer than 1 s; raise --timeout if it may"
+    assert results.pop(100) == Failure(
+        Outcome.TIMED_OUT, "took longer than 1 s; raise --timeout if it may"
+    )
     assert results == [2 * number for number in range(200)]
 
 
-def test_culprits_one_after_the_other_are_all_found(shared_pool: AnyPool) -> None:
+def test_fatal_tasks_in_a_row_all_fail(shared_pool: AnyPool) -> None:
     tasks = ["die", "exit", 1, "crash", "die", 2, 3, "exit"]
     results = list(shared_pool.map(tasks))
-    assert [r.task if isinstance(r, Lost) else r // 2 for r in results] == tasks
+    assert [isinstance(result, Failure) for result in results] == [
+        isinstance(task, str) for task in tasks
+    ]
+    assert [result for result in results if not isinstance(result, Failure)] == [2, 4, 6]
 
 
-def test_a_worker_killed_from_outside_costs_no_task() -> None:
-    """Killed while it works on the innocent: they are done again by a fresh worker."""
+def test_a_failure_can_be_turned_into_a_result() -> None:
+    with Pool(work, on_failure=lambda failure: failure.outcome, workers=1) as some:
+        assert list(some.map([1, "exit", 2])) == [2, Outcome.UNREADABLE, 4]
+
+
+def test_a_worker_killed_from_outside_fails_no_task() -> None:
+    """The tasks in flight are done again by a new worker."""
     with pool(workers=2) as some:
         results = some.map([0.01] * 60)
         seen = [next(results)]
@@ -147,7 +153,7 @@ def test_a_worker_killed_from_outside_costs_no_task() -> None:
     assert seen == [0.01] * 60
 
 
-def test_a_worker_killed_while_idle_costs_no_task() -> None:
+def test_a_worker_killed_while_idle_fails_no_task() -> None:
     with pool(workers=1) as some:
         assert some.run(1) == 2
         os.kill(some.process_ids[0], signal.SIGKILL)
@@ -155,14 +161,14 @@ def test_a_worker_killed_while_idle_costs_no_task() -> None:
         assert some.run(2) == 4
 
 
-def test_what_a_library_prints_does_not_disturb(shared_pool: AnyPool) -> None:
+def test_output_printed_by_a_library_is_discarded(shared_pool: AnyPool) -> None:
     assert list(shared_pool.map(["print", 1, "print", 2])) == ["print", 2, "print", 4]
 
 
-def test_a_mistake_in_the_program_is_raised_at_its_place(shared_pool: AnyPool) -> None:
-    results = shared_pool.map([1, "mistake", 2])
+def test_an_error_in_the_program_is_raised_at_its_place(shared_pool: AnyPool) -> None:
+    results = shared_pool.map([1, "error", 2])
     assert next(results) == 2
-    with pytest.raises(KeyError, match="a mistake") as caught:
+    with pytest.raises(KeyError, match="an error") as caught:
         next(results)
     assert "pool_tasks.py" in "".join(caught.value.__notes__)
     assert shared_pool.run(3) == 6
@@ -180,21 +186,21 @@ def test_a_task_that_cannot_be_pickled_is_an_error_not_a_hang(shared_pool: AnyPo
     assert shared_pool.run(3) == 6
 
 
-def test_several_threads_may_ask_at_once(shared_pool: AnyPool) -> None:
-    answers: dict[int, int] = {}
+def test_the_pool_is_thread_safe(shared_pool: AnyPool) -> None:
+    results: dict[int, int] = {}
 
-    def ask(number: int) -> None:
-        answers[number] = shared_pool.run(number)
+    def run(number: int) -> None:
+        results[number] = shared_pool.run(number)
 
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(20)]
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert answers == {number: 2 * number for number in range(20)}
+    assert results == {number: 2 * number for number in range(20)}
 
 
-def test_a_single_question_starts_a_single_worker() -> None:
+def test_a_single_task_starts_a_single_worker() -> None:
     with pool(workers=4) as some:
         assert some.process_ids == []
         some.run(1)
@@ -250,7 +256,7 @@ def test_closing_leaves_no_process_behind() -> None:
 
 
 @linux
-def test_a_forgotten_pool_ends_its_workers() -> None:
+def test_a_pool_that_is_garbage_collected_ends_its_workers() -> None:
     some = pool()
     workers = [some.run("process")]
     del some
@@ -263,9 +269,9 @@ import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from lookalike.workers.limits import Limits
 from lookalike.workers.pool import Pool
-from tests.images.pool_tasks import lost, work
+from tests.workers.pool_tasks import work
 
-pool = Pool(work, on_lost=lost, workers=2, limits=Limits(timeout=60))
+pool = Pool(work, workers=2, limits=Limits(timeout=60))
 for number in pool.map(["process", "process"]):
     print(number, flush=True)
 {then}
@@ -273,7 +279,7 @@ for number in pool.map(["process", "process"]):
 
 
 def parent(then: str) -> subprocess.Popen[str]:
-    """Another process with a pool, which prints its workers and then does something."""
+    """Start another process with a pool, which prints its workers and then runs `then`."""
     root = Path(__file__).parents[2]
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(PARENT).format(then=then)],
@@ -329,7 +335,7 @@ def test_a_worker_does_not_import_from_the_working_directory(
         assert some.run(4) == 8
 
 
-def test_the_memory_of_the_machine_is_shared_out() -> None:
+def test_workers_share_half_of_the_memory() -> None:
     one, many = default_memory(1), default_memory(1000)
     if one is None or many is None:
         pytest.skip("this system does not tell its memory")

@@ -1,0 +1,59 @@
+"""Workers that are prestarted before it is known what they will do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests.workers.pool_tasks import work
+
+from lookalike.workers.pool import Pool
+from lookalike.workers.worker_process import end_prestarted, prestart, prestarted
+
+
+@pytest.fixture(autouse=True)
+def none_prestarted() -> Iterator[None]:
+    end_prestarted()
+    yield
+    end_prestarted()
+
+
+def test_a_pool_takes_a_prestarted_worker() -> None:
+    prestart(1, ["json"])
+    (early,) = prestarted()
+    with Pool(work, workers=1) as pool:
+        assert pool.run(21) == 42
+        assert pool.process_ids == [early.pid]
+    assert prestarted() == []
+
+
+def test_a_second_prestart_starts_only_what_is_missing() -> None:
+    prestart(1, [])
+    (first,) = prestarted()
+    prestart(2, [])
+    assert len(prestarted()) == 2
+    assert prestarted()[0] is first
+
+
+def test_workers_that_no_pool_takes_are_ended() -> None:
+    prestart(2, [])
+    processes = prestarted()
+    end_prestarted()
+    assert prestarted() == []
+    assert all(process.returncode is not None for process in processes)
+
+
+def test_a_prestarted_worker_that_died_is_replaced() -> None:
+    prestart(1, [])
+    (early,) = prestarted()
+    early.kill()
+    early.wait()
+    with Pool(work, workers=1) as pool:
+        assert pool.run(4) == 8
+        assert pool.process_ids != [early.pid]
+
+
+def test_a_module_that_cannot_be_imported_in_advance_is_left_to_the_work() -> None:
+    prestart(1, ["there.is.no.such.module", "json"])
+    with Pool(work, workers=1) as pool:
+        assert pool.run(5) == 10
