@@ -136,7 +136,7 @@ def measure(folder: Path) -> None:
         print(f"facts of all fields {milliseconds(snapshot.fields, 1):.0f} ms")
         for words in ("word12345", "word3 word500", "word0 word1 word2"):
             print(
-                f"captions {words!r}: {milliseconds(partial(snapshot.captions, words, 10), 5):.1f} ms"
+                f"text {words!r}: {milliseconds(partial(snapshot.search_text, words, 10), 5):.1f} ms"
             )
     with LocalStore.open(folder) as store:
         where = FILTERS["keeps 1 %"]

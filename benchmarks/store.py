@@ -101,7 +101,7 @@ def fill(store: LocalStore, count: int, dim: int) -> None:
         paths = [path_of(n) for n in range(0, count, max(1, count // 100_000))]
         started = time.perf_counter()
         for start in range(0, len(paths), 500):
-            assert len(writer.known(root, paths[start : start + 500])) == len(
+            assert len(writer.file_states(root, paths[start : start + 500])) == len(
                 paths[start : start + 500]
             )
         seconds = time.perf_counter() - started

@@ -21,7 +21,7 @@ from lookalike.search.result_cache import Answers
 from lookalike.stores.interface import Image, Root, Snapshot, Space, Store
 from lookalike.stores.local import LocalStore
 from lookalike.stores.local.locate import FOLDER, is_library, size_of
-from lookalike.stores.paths import Paths, among, images_below, several
+from lookalike.stores.paths import Paths, ids_below, images_below, path_list
 from lookalike.stores.records import IMPORTED
 from lookalike.thumbnails.thumbnails import Thumbnails
 from lookalike.workers.limits import Limits
@@ -152,7 +152,7 @@ class Library:
 
         started = time.monotonic()
         options = options or IndexOptions()
-        paths = apart([resolved(source) for source in several(sources)])
+        paths = apart([resolved(source) for source in path_list(sources)])
         chosen = self._extractors(extractors)
         with self._store.writer() as writer:
             with self._store.snapshot() as snapshot:
@@ -187,7 +187,7 @@ class Library:
         from lookalike.indexing.fitting import ensure_fitted
         from lookalike.indexing.report import IndexOptions
 
-        paths = several(sources)
+        paths = path_list(sources)
         options = options or IndexOptions()
         with self._store.snapshot() as snapshot:
             spaces = snapshot.spaces()
@@ -247,7 +247,7 @@ class Library:
             self._store.snapshot() as snapshot,
             PairVerifier(files_of(snapshot), limits=limits, progress=progress) as verifier,
         ):
-            ids = among(snapshot, paths)
+            ids = ids_below(snapshot, paths)
             return find_duplicates(snapshot, verifier, ids, kind=kind, thorough=thorough)
 
     def similar_groups(
@@ -269,7 +269,7 @@ class Library:
         with self._store.snapshot() as snapshot:
             return find_similar(
                 snapshot,
-                among(snapshot, paths),
+                ids_below(snapshot, paths),
                 extractor=extractor,
                 min_relevance=min_relevance,
                 min_similarity=min_similarity,
@@ -314,7 +314,7 @@ class Library:
         """Forget pictures or whole folders, with their thumbnails; how many. The files stay where they
         are."""
         with self._store.writer() as writer, self._store.snapshot() as snapshot:
-            images = [image for path in several(paths) for image in images_below(snapshot, path)]
+            images = [image for path in path_list(paths) for image in images_below(snapshot, path)]
             removed = writer.remove([image.id for image in images])
         self._thumbnails.forget({image.hash for image in images if image.hash is not None})
         return removed

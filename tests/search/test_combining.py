@@ -83,7 +83,7 @@ def test_two_spaces_are_fused_by_ranks(shelf: Shelf) -> None:
 
 def bm25(shelf: Shelf, words: str) -> dict[int, float]:
     with shelf.store.snapshot() as snapshot:
-        ids, scores = snapshot.captions(words, COUNT)
+        ids, scores = snapshot.search_text(words, COUNT)
     return dict(zip(ids.tolist(), scores.tolist(), strict=True))
 
 

@@ -20,7 +20,7 @@ def said(caption: str, *keywords: str) -> Facts:
 def found(store: Store, words: str, k: int = 10, among: list[int] | None = None) -> list[int]:
     with store.snapshot() as snapshot:
         chosen = None if among is None else np.array(among, np.int64)
-        ids, scores = snapshot.captions(words, k, among=chosen)
+        ids, scores = snapshot.search_text(words, k, among=chosen)
     assert ids.dtype == np.int64
     assert scores.dtype == np.float32
     assert len(ids) == len(scores) <= k
@@ -51,7 +51,7 @@ def test_any_word_matches_and_rare_ones_count_more(album: Store) -> None:
 
 def test_scores_are_larger_the_better_they_fit(album: Store) -> None:
     with album.snapshot() as snapshot:
-        _, scores = snapshot.captions("red shoe", 10)
+        _, scores = snapshot.search_text("red shoe", 10)
     assert scores[0] > scores[1] > 0
 
 
@@ -110,7 +110,7 @@ def test_operators_are_words_like_any_other(store: Store) -> None:
 
 def test_no_hit_at_all_is_refused(album: Store) -> None:
     with album.snapshot() as snapshot, pytest.raises(UsageError, match="at least 1"):
-        snapshot.captions("red", 0)
+        snapshot.search_text("red", 0)
 
 
 def test_metadata_is_found_and_its_caption_goes_before_the_files(album: Store) -> None:
@@ -146,21 +146,21 @@ def test_words_follow_the_images(album: Store) -> None:
 def test_a_library_knows_whether_it_has_words(store: Store) -> None:
     [id] = put(store, entry("a.jpg"))
     with store.snapshot() as snapshot:
-        assert not snapshot.has_captions()
+        assert not snapshot.has_text()
     with store.writer() as writer:
         writer.set_metadata({id: {"price": 5}})
     with store.snapshot() as snapshot:
-        assert not snapshot.has_captions()
+        assert not snapshot.has_text()
     with store.writer() as writer:
         writer.set_metadata({id: {"kind": "shoe"}})
     with store.snapshot() as snapshot:
-        assert snapshot.has_captions()
+        assert snapshot.has_text()
 
 
 def test_sidecars_stand_between_the_table_and_the_file(album: Store) -> None:
     with album.writer() as writer:
         writer.sidecars.put({1: ("mark", {"caption": "from the sidecar", "kind": "shoe"})})
-        assert writer.sidecars.known(1, ["a.jpg", "b.jpg", "x"]) == {
+        assert writer.sidecars.marks(1, ["a.jpg", "b.jpg", "x"]) == {
             "a.jpg": (1, "mark"),
             "b.jpg": (2, ""),
         }
@@ -177,7 +177,7 @@ def test_sidecars_that_were_not_seen_are_swept(album: Store) -> None:
     with album.writer() as writer:
         writer.sidecars.put({id: ("m", {"caption": f"word{id}"}) for id in (1, 2, 5)})
     with album.writer() as writer:
-        writer.sidecars.keep([1])
+        writer.sidecars.mark_seen([1])
         assert writer.sidecars.sweep(1, "trip") == 1
         assert writer.sidecars.sweep(1, "") == 1
     assert [found(album, f"word{id}") for id in (1, 2, 5)] == [[1], [], []]

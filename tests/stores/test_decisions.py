@@ -14,7 +14,7 @@ def test_decisions_are_found_by_kind_and_by_content(store: Store) -> None:
     keep = Decision("keep", A, who="Ann", when="2024-05-01T10:00:00+00:00")
     pair, mark = Decision("not-duplicate", A, B), Decision("relevant", B, C)
     with store.writer() as writer:
-        assert writer.decide([keep, pair, mark]) == 3
+        assert writer.add_decisions([keep, pair, mark]) == 3
     with store.snapshot() as snapshot:
         assert snapshot.decisions() == [keep, pair, mark]
         assert snapshot.decisions(["keep", "relevant"]) == [keep, mark]
@@ -26,17 +26,17 @@ def test_decisions_are_found_by_kind_and_by_content(store: Store) -> None:
 def test_a_pair_of_no_duplicates_has_no_order(store: Store) -> None:
     assert Decision("not-duplicate", A, B) == Decision("not-duplicate", B, A)
     with store.writer() as writer:
-        writer.decide([Decision("not-duplicate", A, B)])
-        assert writer.decide([Decision("not-duplicate", B, A)]) == 0
-        assert writer.undecide([Decision("not-duplicate", B, A)]) == 1
+        writer.add_decisions([Decision("not-duplicate", A, B)])
+        assert writer.add_decisions([Decision("not-duplicate", B, A)]) == 0
+        assert writer.remove_decisions([Decision("not-duplicate", B, A)]) == 1
     with store.snapshot() as snapshot:
         assert snapshot.decisions() == []
 
 
 def test_relevant_and_not_relevant_replace_each_other(store: Store) -> None:
     with store.writer() as writer:
-        writer.decide([Decision("relevant", A, B), Decision("relevant", B, A)])
-        assert writer.decide([Decision("not-relevant", A, B)]) == 1
+        writer.add_decisions([Decision("relevant", A, B), Decision("relevant", B, A)])
+        assert writer.add_decisions([Decision("not-relevant", A, B)]) == 1
     with store.snapshot() as snapshot:
         assert snapshot.decisions() == [Decision("not-relevant", A, B), Decision("relevant", B, A)]
 
@@ -44,7 +44,7 @@ def test_relevant_and_not_relevant_replace_each_other(store: Store) -> None:
 def test_decisions_outlive_the_images(store: Store) -> None:
     [id] = put(store, entry("x.jpg", "a"))
     with store.writer() as writer:
-        writer.decide([Decision("keep", content("a"))])
+        writer.add_decisions([Decision("keep", content("a"))])
         writer.remove([id])
     with store.snapshot() as snapshot:
         assert snapshot.decisions(about=content("a")) == [Decision("keep", content("a"))]
@@ -82,7 +82,7 @@ def test_a_view_after_a_decision_has_another_version_and_one_after_nothing_new_t
 
     decision = Decision("keep", bytes(32))
     versions = [version()]
-    for change in ("decide", "decide", "undecide", "undecide"):
+    for change in ("add_decisions", "add_decisions", "remove_decisions", "remove_decisions"):
         with store.writer() as writer:
             getattr(writer, change)([decision])
         versions.append(version())

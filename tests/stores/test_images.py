@@ -40,7 +40,7 @@ def test_what_a_hit_shows_is_what_the_image_has(store: Store) -> None:
     with store.writer() as writer:
         writer.set_metadata({ids[0]: {"kind": "shoe"}})
     with store.snapshot() as snapshot:
-        images, shown = snapshot.images(ids), snapshot.shown([*ids, 10**6])
+        images, shown = snapshot.images(ids), snapshot.hit_fields([*ids, 10**6])
     assert shown == {id: (i.root, i.path, i.metadata) for id, i in images.items()}
     assert shown[ids[0]].metadata == {"kind": "shoe"}
 
@@ -58,8 +58,8 @@ def test_known_tells_what_is_needed_to_recognise_an_unchanged_file(store: Store)
     with store.writer() as writer:
         writer.add_space(space("other@1"))
         ids = writer.put([entry("a.jpg"), failed("b.jpg", hash=None), entry("c.jpg", vectors={})])
-        known = writer.known(1, ["a.jpg", "b.jpg", "c.jpg", "missing.jpg"])
-        assert writer.known(2, ["a.jpg"]) == {}
+        known = writer.file_states(1, ["a.jpg", "b.jpg", "c.jpg", "missing.jpg"])
+        assert writer.file_states(2, ["a.jpg"]) == {}
     assert {path: found.id for path, found in known.items()} == dict(
         zip(["a.jpg", "b.jpg", "c.jpg"], ids, strict=True)
     )
@@ -68,14 +68,14 @@ def test_known_tells_what_is_needed_to_recognise_an_unchanged_file(store: Store)
     assert (known["b.jpg"].outcome, known["b.jpg"].hash) == (Outcome.TRUNCATED, None)
     assert known["c.jpg"].spaces == set()
     with store.snapshot() as snapshot:
-        assert snapshot.known(1, ["a.jpg", "b.jpg", "c.jpg", "missing.jpg"]) == known
+        assert snapshot.file_states(1, ["a.jpg", "b.jpg", "c.jpg", "missing.jpg"]) == known
 
 
 def test_known_takes_many_paths_at_once(store: Store) -> None:
     paths = [f"{number:05d}.jpg" for number in range(2_500)]
     with store.writer() as writer:
         ids = writer.put([entry(path, vectors={}) for path in paths])
-        known = writer.known(1, [*paths, "missing.jpg"])
+        known = writer.file_states(1, [*paths, "missing.jpg"])
     assert [known[path].id for path in paths] == ids
     assert len(known) == 2_500
 
@@ -103,7 +103,7 @@ def test_changed_content_loses_the_vectors_of_spaces_that_are_not_named(store: S
         vectors = {"toy@1": np.ones(3, np.float32), "other@1": np.ones(1, np.float32)}
         [id] = writer.put([entry("a.jpg", "old", vectors=vectors)])
         writer.put([entry("a.jpg", "new")])
-        assert writer.known(1, ["a.jpg"])["a.jpg"].spaces == {"toy@1"}
+        assert writer.file_states(1, ["a.jpg"])["a.jpg"].spaces == {"toy@1"}
     assert stored_vector(store, id, "other@1") is None
     with store.snapshot() as snapshot:
         assert [one.count for one in snapshot.spaces()] == [1, 0]
@@ -115,7 +115,7 @@ def test_the_same_content_keeps_vectors_and_facts_that_are_not_named(store: Stor
         [id] = writer.put([entry("a.jpg")])
         other = {"other@1": np.ones(1, np.float32)}
         writer.put([entry("a.jpg", mtime_ns=2_000, facts=None, vectors=other)])
-        assert writer.known(1, ["a.jpg"])["a.jpg"].spaces == {"toy@1", "other@1"}
+        assert writer.file_states(1, ["a.jpg"])["a.jpg"].spaces == {"toy@1", "other@1"}
     assert same(stored_vector(store, id), "a.jpg")
     with store.snapshot() as snapshot:
         image = snapshot.images([id])[id]
@@ -201,13 +201,17 @@ def test_the_contents_of_many_sizes_are_those_of_their_twins(store: Store) -> No
                 failed("d.jpg", text="12 4"),
             ]
         )
-        assert writer.hashes([4, 5, 99]) == {
+        assert writer.hashes_by_size([4, 5, 99]) == {
             4: (content("1234"), content("4321"), content("12 4")),
             5: (content("12345"),),
         }
-        assert writer.hashes([5, 4], spaces=["other@1"]) == {4: (content("1234"), content("12 4"))}
-        assert writer.hashes([4], spaces=["other@1"], failed=False) == {4: (content("1234"),)}
-        assert writer.hashes([]) == {}
+        assert writer.hashes_by_size([5, 4], spaces=["other@1"]) == {
+            4: (content("1234"), content("12 4"))
+        }
+        assert writer.hashes_by_size([4], spaces=["other@1"], failed=False) == {
+            4: (content("1234"),)
+        }
+        assert writer.hashes_by_size([]) == {}
 
 
 def test_images_are_found_by_their_content(store: Store) -> None:
@@ -220,16 +224,16 @@ def test_images_are_found_by_their_content(store: Store) -> None:
 def test_what_is_below_a_folder_does_not_include_names_that_only_begin_alike(store: Store) -> None:
     put(store, *(entry(path) for path in PATHS))
     with store.snapshot() as snapshot:
-        assert [image.path for image in snapshot.below(1, "b")] == ["b/c.jpg", "b/d e.jpg"]
-        assert [image.path for image in snapshot.below(1, "b/c.jpg")] == ["b/c.jpg"]
-        assert len(snapshot.below(1, "")) == len(snapshot.below(1, ".")) == len(PATHS)
-        assert snapshot.below(1, "nowhere") == snapshot.below(2, "") == []
+        assert [image.path for image in snapshot.images_below(1, "b")] == ["b/c.jpg", "b/d e.jpg"]
+        assert [image.path for image in snapshot.images_below(1, "b/c.jpg")] == ["b/c.jpg"]
+        assert len(snapshot.images_below(1, "")) == len(snapshot.images_below(1, ".")) == len(PATHS)
+        assert snapshot.images_below(1, "nowhere") == snapshot.images_below(2, "") == []
 
 
 def test_sweep_forgets_what_was_neither_put_nor_kept_by_this_writer(store: Store) -> None:
     ids = put(store, *(entry(path) for path in PATHS))
     with store.writer() as writer:
-        writer.keep([ids[0]])
+        writer.mark_seen([ids[0]])
         writer.put([entry("b/c.jpg")])
         assert writer.sweep(1, "", dry_run=True) == 3
         assert writer.sweep(1, "") == 3
@@ -261,7 +265,7 @@ def test_sweep_stays_below_the_folder_and_in_the_root(store: Store) -> None:
 def test_marks_end_with_the_writer(store: Store) -> None:
     ids = put(store, entry("a.jpg"))
     with store.writer() as writer:
-        writer.keep(ids)
+        writer.mark_seen(ids)
     with store.writer() as writer:
         assert writer.sweep(1, "") == 1
 
@@ -348,7 +352,7 @@ def test_a_bad_vector_is_refused_and_nothing_of_its_batch_is_stored(
     with store.writer() as writer:
         with pytest.raises(UsageError, match=says):
             writer.put([entry("good.jpg"), entry("bad.jpg", vectors=vectors)])
-        assert writer.known(1, ["good.jpg", "bad.jpg"]) == {}
+        assert writer.file_states(1, ["good.jpg", "bad.jpg"]) == {}
         [id] = writer.put([entry("good.jpg")])
     assert same(stored_vector(store, id), "good.jpg")
 
@@ -363,14 +367,19 @@ def test_names_that_are_not_unicode_come_back_as_they_were(store: Store) -> None
     odd = ["caf\udce9.jpg", "ordner\udcff/b.jpg", "\ud800.jpg", "b/\udce9.jpg", "b/ok.jpg", "'.jpg"]
     with store.writer() as writer:
         ids = writer.put([entry(path, text=ascii(path)) for path in odd])
-        assert {path: found.id for path, found in writer.known(1, odd).items()} == dict(
+        assert {path: found.id for path, found in writer.file_states(1, odd).items()} == dict(
             zip(odd, ids, strict=True)
         )
         writer.put([failed("bad.jpg", reason="cannot open 'caf\udce9.jpg'")])
     with store.snapshot() as snapshot:
         assert {image.path for image in snapshot.iter_files()} == {*odd, "bad.jpg"}
-        assert {image.path for image in snapshot.below(1, "b")} == {"b/\udce9.jpg", "b/ok.jpg"}
-        assert [image.path for image in snapshot.below(1, "ordner\udcff")] == ["ordner\udcff/b.jpg"]
+        assert {image.path for image in snapshot.images_below(1, "b")} == {
+            "b/\udce9.jpg",
+            "b/ok.jpg",
+        }
+        assert [image.path for image in snapshot.images_below(1, "ordner\udcff")] == [
+            "ordner\udcff/b.jpg"
+        ]
         broken = snapshot.lookup(1, "bad.jpg")
         assert broken is not None
         assert broken.reason == "cannot open 'caf\\udce9.jpg'"

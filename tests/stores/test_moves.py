@@ -105,7 +105,7 @@ def test_a_source_that_changed_meanwhile_is_not_taken_over(store: Store) -> None
     put(store, entry("a.jpg", "two"))
     with store.writer() as writer:
         [copy] = writer.put([from_(id, "b.jpg", "one", moved=True)])
-        assert writer.known(1, ["b.jpg"])["b.jpg"].spaces == set()
+        assert writer.file_states(1, ["b.jpg"])["b.jpg"].spaces == set()
     assert copy != id
     assert stored_vector(store, copy) is None
     assert same(stored_vector(store, id), "two")

@@ -50,11 +50,11 @@ def test_the_nearest_part_of_each_image_counts(
     chosen = None if among is None else np.array(sorted(among))
     with parted.snapshot() as snapshot:
         near = snapshot.search(KEY, queries, k, among=chosen)
-    assert near.parts is not None
+    assert near.regions is not None
     for row, query in enumerate(queries):
         wanted = expected(k, query, among)
         assert near.ids[row, : len(wanted)].tolist() == [id for id, _, _ in wanted]
-        assert near.parts[row, : len(wanted)].tolist() == [part for _, _, part in wanted]
+        assert near.regions[row, : len(wanted)].tolist() == [part for _, _, part in wanted]
         assert near.similarities[row, : len(wanted)] == pytest.approx(
             [similarity for _, similarity, _ in wanted], abs=1e-6
         )

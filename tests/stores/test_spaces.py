@@ -60,7 +60,7 @@ def test_a_new_revision_is_built_beside_the_old_one_and_then_takes_over(store: S
             current = {one.key: one.current for one in snapshot.spaces()}
         assert current == {"toy@1": True, "toy@2": False, "apart@1": True}
         writer.promote("toy@2")
-        assert writer.known(1, ["a.jpg"])["a.jpg"].spaces == {"toy@2"}
+        assert writer.file_states(1, ["a.jpg"])["a.jpg"].spaces == {"toy@2"}
     with store.snapshot() as snapshot:
         assert [(one.key, one.current) for one in snapshot.spaces()] == [
             ("toy@2", True), ("apart@1", True),

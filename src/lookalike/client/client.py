@@ -24,7 +24,7 @@ from lookalike.errors import Outcome, UsageError
 from lookalike.images.pixel_spec import Pixels
 from lookalike.indexing.report import IndexEstimate, IndexOptions, IndexReport, ProgressCallback
 from lookalike.query import Hits, Query
-from lookalike.stores.paths import Paths, several
+from lookalike.stores.paths import Paths, path_list
 from lookalike.stores.records import Image
 
 
@@ -64,18 +64,18 @@ class Client:
     def search_batch(self, queries: Sequence[Query]) -> list[Hits]:
         """As `Library.search_batch`: a question that cannot be answered has its reason as `failure`."""
         found: list[Hits] = []
-        several: list[dict[str, Any]] = []
+        path_list: list[dict[str, Any]] = []
         for query in queries:
             try:
-                several.append(words_of(self.connection, query))
+                path_list.append(words_of(self.connection, query))
             except UsageError as error:
-                several.append({"text": ["-"], "where": ""})
+                path_list.append({"text": ["-"], "where": ""})
                 found.append(refusal(str(error)))
                 continue
             found.append(refusal(""))
-        if not several:
+        if not path_list:
             return []
-        document = self.connection.send("POST", "/api/batch", {"queries": several})
+        document = self.connection.send("POST", "/api/batch", {"queries": path_list})
         return [
             mine if mine.failure else answer(theirs)
             for mine, theirs in zip(found, document["answers"], strict=True)
@@ -216,4 +216,4 @@ class Client:
 
 def posix(paths: Paths) -> list[str]:
     """Paths as addresses have them."""
-    return [path.as_posix() for path in several(paths)]
+    return [path.as_posix() for path in path_list(paths)]

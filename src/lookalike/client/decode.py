@@ -14,7 +14,7 @@ from lookalike.feedback.judgements import Decided
 from lookalike.indexing.report import IndexReport
 from lookalike.query import Hit, Hits
 from lookalike.stores.ann_index import Index, IndexCheck
-from lookalike.stores.filters import FieldFacts
+from lookalike.stores.filters import FieldStats
 from lookalike.stores.records import Decision, Image, Space
 
 
@@ -118,8 +118,8 @@ def image(document: Mapping[str, Any]) -> Image:
     )
 
 
-def field(document: Mapping[str, Any]) -> FieldFacts:
-    return FieldFacts(
+def field(document: Mapping[str, Any]) -> FieldStats:
+    return FieldStats(
         kind=document["type"],
         images=document["images"],
         low=document["low"],

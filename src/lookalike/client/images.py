@@ -9,7 +9,7 @@ from lookalike.client.connection import Connection
 from lookalike.client.decode import answer, field, image
 from lookalike.errors import UsageError
 from lookalike.query import Hits
-from lookalike.stores.filters import FieldFacts
+from lookalike.stores.filters import FieldStats
 from lookalike.stores.records import Image
 
 
@@ -30,7 +30,7 @@ class Images:
         for page in self._connection.pages("/api/images", {"where": where, "order": order}):
             yield from map(image, page["images"])
 
-    def fields(self) -> dict[str, FieldFacts]:
+    def fields(self) -> dict[str, FieldStats]:
         """What can be filtered, by name, as `View.fields`."""
         document = self._connection.get("/api/fields")
         return {one["name"]: field(one) for one in document["fields"]}

@@ -48,14 +48,14 @@ class Decisions:
         """
         made = self._meant(kind, [Path(picture), *map(Path, others)], who)
         with self._store.writer() as writer:
-            writer.decide(made)
+            writer.add_decisions(made)
         return made
 
     def forget(self, kind: DecisionKind, picture: Path | str, *others: Path | str) -> int:
         """Take decisions back; how many there were."""
         made = self._meant(kind, [Path(picture), *map(Path, others)], "")
         with self._store.writer() as writer:
-            return writer.undecide(made)
+            return writer.remove_decisions(made)
 
     def all(self, kinds: Iterable[DecisionKind] | None = None) -> list[Decided]:
         """Every decision (of these kinds), with the files that it is about, in a fixed order."""
@@ -85,7 +85,7 @@ class Decisions:
             parsed(line, number) for number, line in enumerate(lines, start=1) if line.strip()
         ]
         with self._store.writer() as writer:
-            return writer.decide(decisions)
+            return writer.add_decisions(decisions)
 
     def _meant(self, kind: DecisionKind, pictures: list[Path], who: str) -> list[Decision]:
         if kind not in DECISIONS:

@@ -113,4 +113,4 @@ class Twins:
         return False
 
     def _look_up(self, sizes: set[int]) -> dict[int, tuple[bytes, ...]]:
-        return self._writer.hashes(sizes, spaces=self._spaces, failed=self._failed)
+        return self._writer.hashes_by_size(sizes, spaces=self._spaces, failed=self._failed)

@@ -56,7 +56,7 @@ class Survey:
         for root in self._roots:
             if Path(found.path).is_relative_to(root.path):
                 (path,) = relatives([found.path], root)
-                known = self._view.known(root.id, [path]).get(path)
+                known = self._view.file_states(root.id, [path]).get(path)
                 return known is not None and settled(known, found, keys, self._options)
         return False
 

@@ -188,7 +188,7 @@ class Run:
 
     def _unsettled(self, root: Root, paths: Sequence[str], chunk: Sequence[Found]) -> list[Pending]:
         """Those of the files that need work; the others are marked as seen and counted."""
-        known = self._writer.known(root.id, paths)
+        known = self._writer.file_states(root.id, paths)
         work, kept = [], []
         for file, path in zip(chunk, paths, strict=True):
             row = known.get(path)
@@ -198,7 +198,7 @@ class Run:
             kept.append(row.id)
             whole = row.outcome is Outcome.INDEXED
             self.tally.counts["unchanged" if whole else failed_before(row.reason)] += 1
-        self._writer.keep(kept)
+        self._writer.mark_seen(kept)
         return work
 
     def _settle(self, pending: Pending, loaded: Loaded) -> None:
@@ -238,7 +238,7 @@ class Run:
             and is_elsewhere(loaded.outcome, loaded.reason)
         ):
             self.tally.failed[loaded.outcome] += 1
-            self._writer.keep([known.id])
+            self._writer.mark_seen([known.id])
         else:
             self._entries.append(self._entry(pending, loaded))
 

@@ -137,7 +137,7 @@ def locate(
                     place = relative(os.path.normpath(base / path), root.path)
                     if place is not None:
                         below[path] = place
-            known = snapshot.known(root.id, list(set(below.values())))
+            known = snapshot.file_states(root.id, list(set(below.values())))
             found |= {path: known[place].id for path, place in below.items() if place in known}
     return found
 

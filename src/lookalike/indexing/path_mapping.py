@@ -62,7 +62,9 @@ class Places:
         known: dict[tuple[int, str], FileState] = {}
         for id_ in {root.id for root, _, _ in places}:
             paths = [path for root, path, _ in places if root.id == id_]
-            known |= {(id_, path): found for path, found in self._writer.known(id_, paths).items()}
+            known |= {
+                (id_, path): found for path, found in self._writer.file_states(id_, paths).items()
+            }
         entries: list[Entry] = []
         for (root, path, file), vector in zip(places, vectors, strict=True):
             before = known.get((root.id, path))

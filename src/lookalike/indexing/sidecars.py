@@ -113,7 +113,7 @@ class Descriptions:
     def settle(self) -> None:
         """Store what is new for pictures that the store knows by now."""
         for root, waiting in self._waiting.items():
-            known = self._store.known(root, list(waiting))
+            known = self._store.marks(root, list(waiting))
             rows: dict[int, tuple[str, Mapping[str, Any]]] = {}
             kept: list[int] = []
             for path, (id, mark) in known.items():
@@ -124,7 +124,7 @@ class Descriptions:
                 else:
                     rows[id] = (new, self._values(files, self._homes[root]))
             if kept:
-                self._store.keep(kept)
+                self._store.mark_seen(kept)
             if rows:
                 self._store.put(rows)
                 self.read += len(rows)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lookalike.errors import UsageError
 from lookalike.stores.interface import Root, Writer
-from lookalike.stores.paths import within
+from lookalike.stores.paths import relative_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def among(path: Path, roots: Iterable[Root]) -> Source | None:
     """Where a path lies in the first of the roots that it is in, in the spelling of that root: what is
     found there is named by what comes behind it."""
     for root in roots:
-        inside = within(path, root.path)
+        inside = relative_path(path, root.path)
         if inside is not None:
             return Source(root, root.path / inside, "" if inside == "." else inside)
     return None

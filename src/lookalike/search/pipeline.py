@@ -71,7 +71,7 @@ def _answered(
     chosen = [choose(snapshot, backgrounds, d, r) for d, r in zip(ready, rankings, strict=True)]
     chosen = [verify(snapshot, choice, askers.limits) for choice in chosen]
     wanted = {id for choice in chosen for id in choice.order}
-    shown = snapshot.shown(wanted)
+    shown = snapshot.hit_fields(wanted)
     if len(shown) < len(wanted):
         raise LibraryDamaged(
             "the library's files name pictures that it does not know: `lookalike index` mends them"

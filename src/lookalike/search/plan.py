@@ -148,7 +148,7 @@ def reading_space(
     another; None: the captions."""
     others = [space for space in spaces if space not in asked]
     reader = next((space for space in (*asked, *others) if askers.reads(space)), None)
-    if reader is None and not snapshot.has_captions():
+    if reader is None and not snapshot.has_text():
         raise UsageError(
             "this library has neither captions nor a space that understands words: give captions "
             "with `lookalike index --metadata FILE.csv`, or index with `--with clip`"

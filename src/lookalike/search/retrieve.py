@@ -74,7 +74,7 @@ class Lists:
 
 
 def listed(near: Neighbours) -> Lists:
-    parts = None if near.parts is None else near.parts.tolist()
+    parts = None if near.regions is None else near.regions.tolist()
     return Lists(near.ids.tolist(), near.similarities.tolist(), parts, near.exact)
 
 
@@ -104,7 +104,7 @@ def captions(snapshot: Snapshot, draft: Draft) -> Ranking:
     there is none, a negative one."""
     sign = 1 if any(weight > 0 for _, weight in draft.words) else -1
     parts = [
-        snapshot.captions(words, draft.depth, among=draft.among)
+        snapshot.search_text(words, draft.depth, among=draft.among)
         for words, weight in draft.words
         if weight * sign > 0
     ]
@@ -112,7 +112,7 @@ def captions(snapshot: Snapshot, draft: Draft) -> Ranking:
     scores = dict.fromkeys(fitting.tolist(), 0.0)
     for words, weight in draft.words if len(fitting) else ():
         # Asked again among these: what fits one text best may be far down in the list of another.
-        ids, found = snapshot.captions(words, len(fitting), among=fitting)
+        ids, found = snapshot.search_text(words, len(fitting), among=fitting)
         for id, score in zip(ids.tolist(), found.tolist(), strict=True):
             scores[id] += weight * score
     return Ranking(CAPTIONS, draft.words_weight, scores, True)

@@ -15,7 +15,7 @@ from lookalike.query import Picture, Term
 from lookalike.search.encode import Askers, Work
 from lookalike.search.stored_vectors import Stored, addable
 from lookalike.stores.interface import Image, Root, Snapshot, Space
-from lookalike.stores.paths import within
+from lookalike.stores.paths import relative_path
 
 ORIENTATIONS = {
     1: "upright",
@@ -159,5 +159,5 @@ def unchanged(snapshot: Snapshot, picture: Path) -> Image | None:
 
 
 def known(snapshot: Snapshot, root: Root, path: Path) -> Image | None:
-    place = within(path, root.path)
+    place = relative_path(path, root.path)
     return None if place is None else snapshot.lookup(root.id, place)

@@ -65,7 +65,7 @@ def remembered(snapshot: Snapshot, paths: Iterable[str]) -> list[Path]:
         if PurePosixPath(plain).is_absolute() or plain.split("/")[0] == "..":
             places = []
         else:
-            places = [root.path / plain for root in roots if snapshot.below(root.id, plain)]
+            places = [root.path / plain for root in roots if snapshot.images_below(root.id, plain)]
         if not places:
             raise Refusal(404, f"the library has no picture at {path[:80]}")
         found += places

@@ -97,7 +97,7 @@ FieldKind: TypeAlias = Literal["number", "text", "date", "mixed", "none"]
 
 
 @dataclass(frozen=True, slots=True)
-class FieldFacts:
+class FieldStats:
     """What a library has in one field.
 
     kind       "date" if the examples are ISO dates, "mixed" for numbers and texts, "none" without any
@@ -113,13 +113,13 @@ class FieldFacts:
     examples: tuple[Value, ...]
 
 
-OF_THE_FILE = (
+FILE_FIELDS = (
     "id", "path", "name", "folder", "size", "width", "height", "format", "outcome",
 )  # fmt: skip
 """Fields that every image has. Where the metadata of a library has a field of that name, the bare
 name means the metadata; "file.size" is always the file's."""
 
-OF_THE_PICTURE = (
+EMBEDDED_FIELDS = (
     "caption", "keywords", "taken", "camera", "lens", "latitude", "longitude",
 )  # fmt: skip
 """Fields that a picture file may fill by itself; metadata of the same name goes before it."""
@@ -148,7 +148,7 @@ def is_date(text: str) -> bool:
     return _FULL_DATE.fullmatch(text) is not None
 
 
-def intervals(test: Compare | In | Between, ordered: Sequence[str]) -> list[tuple[int, int]]:
+def matching_ranges(test: Compare | In | Between, ordered: Sequence[str]) -> list[tuple[int, int]]:
     """Where the texts that satisfy a comparison stand among `ordered` ones: half-open intervals."""
     match test:
         case Compare(_, "=", str() as text):
@@ -212,7 +212,7 @@ def _as_glob(like: str) -> str:
     return "".join(part[1] if len(part) == 2 else glob.get(part, part) for part in parts)
 
 
-def known_field(name: str, known: Iterable[str]) -> str:
+def resolve_field(name: str, known: Iterable[str]) -> str:
     """The field that a name means: itself, or the only one that differs in case alone.
     `UsageError` with the known ones."""
     names = list(known)

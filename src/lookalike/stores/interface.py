@@ -39,7 +39,7 @@ from lookalike.stores.records import (
 from lookalike.vectors.similarity import Similarity
 
 if TYPE_CHECKING:
-    from lookalike.stores.filters import FieldFacts
+    from lookalike.stores.filters import FieldStats
 
 # The words of a contract are imported together with it.
 __all__ = [
@@ -116,11 +116,11 @@ class Snapshot(Protocol):
         cannot be read, for a field that nothing has, and for numbers compared with texts."""
         ...
 
-    def fields(self) -> Mapping[str, FieldFacts]:
+    def fields(self) -> Mapping[str, FieldStats]:
         """What can be filtered, and what the library has in it."""
         ...
 
-    def captions(
+    def search_text(
         self, words: str, k: int, *, among: Ids | None = None
     ) -> tuple[Ids, NDArray[np.float32]]:
         """Ids and scores of the at most k indexed images whose captions, keywords and other texts fit
@@ -128,7 +128,7 @@ class Snapshot(Protocol):
         text, whatever they look like. `among` as in `search`."""
         ...
 
-    def has_captions(self) -> bool:
+    def has_text(self) -> bool:
         """Whether any image has words that `captions` can find."""
         ...
 
@@ -136,16 +136,16 @@ class Snapshot(Protocol):
         """Those of the ids that exist."""
         ...
 
-    def shown(self, ids: Iterable[int]) -> dict[int, HitFields]:
+    def hit_fields(self, ids: Iterable[int]) -> dict[int, HitFields]:
         """The same, of each only what a hit shows: less to read, where there are thousands."""
         ...
 
     def lookup(self, root: int, path: str) -> Image | None: ...
-    def known(self, root: int, paths: Sequence[str]) -> dict[str, FileState]:
+    def file_states(self, root: int, paths: Sequence[str]) -> dict[str, FileState]:
         """As the writer's: what is known of these paths, those that are not known left out."""
         ...
 
-    def below(self, root: int, folder: str) -> list[Image]:
+    def images_below(self, root: int, folder: str) -> list[Image]:
         """All images (whatever their outcome) below a folder, or the one with that path; "" is the root."""
         ...
 
@@ -181,7 +181,7 @@ class Sidecars(Protocol):
     A mark is any text that changes when the files do.
     """
 
-    def known(self, root: int, paths: Sequence[str]) -> dict[str, tuple[int, str]]:
+    def marks(self, root: int, paths: Sequence[str]) -> dict[str, tuple[int, str]]:
         """Id and mark ("" without sidecars) of those of the pictures that are known."""
         ...
 
@@ -190,7 +190,7 @@ class Sidecars(Protocol):
         unknown id."""
         ...
 
-    def keep(self, ids: Iterable[int]) -> None:
+    def mark_seen(self, ids: Iterable[int]) -> None:
         """Mark the sidecars of these images as seen in this writer's life."""
         ...
 
@@ -226,7 +226,7 @@ class Writer(Protocol):
         """Make this revision the current one of its name and delete the older ones."""
         ...
 
-    def known(self, root: int, paths: Sequence[str]) -> dict[str, FileState]: ...
+    def file_states(self, root: int, paths: Sequence[str]) -> dict[str, FileState]: ...
     def same_content(
         self, size: int, *, hash: bytes | None = None, spaces: Collection[str] = ()
     ) -> list[Image]:
@@ -235,7 +235,7 @@ class Writer(Protocol):
         Oldest first, and at most 256: uncompressed pictures all have the same size."""
         ...
 
-    def hashes(
+    def hashes_by_size(
         self, sizes: Iterable[int], *, spaces: Collection[str] = (), failed: bool = True
     ) -> dict[int, tuple[bytes, ...]]:
         """The distinct contents of images of many sizes at once; sizes without any are left out.
@@ -247,7 +247,7 @@ class Writer(Protocol):
         of an unknown space, of a wrong shape, or not finite: then nothing of the batch is stored."""
         ...
 
-    def keep(self, ids: Iterable[int]) -> None:
+    def mark_seen(self, ids: Iterable[int]) -> None:
         """Mark images as seen in this writer's life (`put` marks its own)."""
         ...
 
@@ -265,13 +265,13 @@ class Writer(Protocol):
         goes before what sidecars and the files themselves say of the same name; None says nothing."""
         ...
 
-    def decide(self, decisions: Iterable[Decision]) -> int:
+    def add_decisions(self, decisions: Iterable[Decision]) -> int:
         """Remember decisions; how many were not there in the same words. The same one again replaces
         who and when; "relevant" and "not-relevant" replace each other. They stay when images change,
         move or are removed."""
         ...
 
-    def undecide(self, decisions: Iterable[Decision]) -> int:
+    def remove_decisions(self, decisions: Iterable[Decision]) -> int:
         """Forget decisions; how many there were."""
         ...
 

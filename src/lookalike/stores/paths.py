@@ -17,12 +17,12 @@ Paths: TypeAlias = Sequence[Path | str] | Path | str
 """Files and folders; one alone need not stand in a list."""
 
 
-def several(paths: Paths) -> list[Path]:
+def path_list(paths: Paths) -> list[Path]:
     """The paths. A text is one path, though it is a sequence of texts too, its letters."""
     return [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
 
 
-def among(snapshot: Snapshot, paths: Paths) -> Ids:
+def ids_below(snapshot: Snapshot, paths: Paths) -> Ids:
     """Ids, rising, of the images at or below these paths that can be compared; of all without any."""
     everything = [
         snapshot.sample(space.key, space.count) for space in snapshot.spaces() if space.current
@@ -30,11 +30,11 @@ def among(snapshot: Snapshot, paths: Paths) -> Ids:
     ids = np.unique(np.concatenate(everything)) if everything else np.empty(0, np.int64)
     if not paths:
         return ids
-    below = [image.id for path in several(paths) for image in images_below(snapshot, path)]
+    below = [image.id for path in path_list(paths) for image in images_below(snapshot, path)]
     return ids[np.isin(ids, below)]
 
 
-def within(path: Path, folder: Path) -> str | None:
+def relative_path(path: Path, folder: Path) -> str | None:
     """`path` below a folder, with forward slashes, "." for the folder itself; None where it lies elsewhere.
     Links on the way to either do not hide it: a folder that was moved leaves one in its place."""
     place = _below(Path(os.path.abspath(path)), folder)  # noqa: PTH100 - as it is written
@@ -54,8 +54,8 @@ def images_below(snapshot: Snapshot, path: Path) -> list[Image]:
     images = [
         image
         for root in snapshot.roots()
-        if (place := within(path, root.path)) is not None
-        for image in snapshot.below(root.id, place)
+        if (place := relative_path(path, root.path)) is not None
+        for image in snapshot.images_below(root.id, place)
     ]
     if not images:
         raise UsageError(f"the library has no picture at {path}")

@@ -204,10 +204,10 @@ class Neighbours:
     ids           (n, k) int64, -1 where there are fewer than k
     similarities  (n, k) float32, -inf where there are fewer than k; recomputed from the stored vectors
     exact         True when every stored vector was compared
-    parts         (n, k) which part of the image was nearest (`Space.boxes`); None in other spaces
+    regions       (n, k) which region of the image was nearest (`Space.boxes`); None in other spaces
     """
 
     ids: Ids
     similarities: NDArray[np.float32]
     exact: bool
-    parts: NDArray[np.int64] | None = None
+    regions: NDArray[np.int64] | None = None

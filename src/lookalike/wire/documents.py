@@ -12,7 +12,7 @@ from lookalike.duplicates.report import Duplicates, Group, Member
 from lookalike.query import Hit, Hits
 from lookalike.server.query_params import Words
 from lookalike.server.uploads import Upload
-from lookalike.stores.filters import FieldFacts
+from lookalike.stores.filters import FieldStats
 from lookalike.stores.interface import Image
 
 
@@ -94,7 +94,7 @@ def time_of(image: Image) -> str | None:
         return None
 
 
-def of_field(name: str, facts: FieldFacts) -> dict[str, Any]:
+def of_field(name: str, facts: FieldStats) -> dict[str, Any]:
     return {
         "name": name,
         "type": facts.kind,

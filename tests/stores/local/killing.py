@@ -56,7 +56,7 @@ def life(folder: Path) -> None:
         moved = [
             entry(f"moved/{n}.jpg", f"{n}.jpg second", vectors={}, same_as=known.id, moved=True)
             for n in range(0, FILES, 5)
-            for known in writer.known(1, [f"{n}.jpg"]).values()
+            for known in writer.file_states(1, [f"{n}.jpg"]).values()
         ]
         writer.put(moved)
         writer.promote("toy@2")

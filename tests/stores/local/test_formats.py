@@ -30,8 +30,8 @@ def test_a_library_of_an_older_format_is_brought_up_to_date(format: str, tmp_pat
             assert snapshot.select("kind = 'shoe' and price < 50").tolist() == [red]
             assert snapshot.select("released = '2024'").tolist() == sorted([blue, green])
             assert snapshot.select("format = 'png'").tolist() == [green]
-            assert snapshot.captions("cafe", 5)[0].tolist() == [blue]
-            assert snapshot.has_captions()
+            assert snapshot.search_text("cafe", 5)[0].tolist() == [blue]
+            assert snapshot.has_text()
             own = snapshot.vectors(snapshot.spaces()[0].key, np.array([red]))
             near = snapshot.search(snapshot.spaces()[0].key, own, 1)
             assert near.ids.tolist() == [[red]]
@@ -53,9 +53,9 @@ def test_a_library_that_was_killed_before_its_words_were_made_gets_them_from_the
     with LocalStore.open(folder) as store:
         with store.snapshot() as snapshot:
             assert len(snapshot.select("kind = 'shoe'")) == 2  # read from the source
-            assert not snapshot.has_captions()
+            assert not snapshot.has_text()
         with store.writer():
             pass
         with store.snapshot() as snapshot:
             assert len(snapshot.select("kind = 'shoe'")) == 2
-            assert snapshot.has_captions()
+            assert snapshot.has_text()

@@ -121,8 +121,8 @@ def test_lost_vectors_are_named_and_indexing_again_makes_them_again(
         assert any("toy@1" in line for line in check(store.folder))
         with store.writer() as writer:
             kept = left // 12
-            assert writer.healed == {"toy@1": 4 - kept}
-            known = writer.known(1, [f"{n}.jpg" for n in range(4)])
+            assert writer.lost_vectors == {"toy@1": 4 - kept}
+            known = writer.file_states(1, [f"{n}.jpg" for n in range(4)])
             held = ["toy@1" in known[f"{n}.jpg"].spaces for n in range(4)]
             assert held == [True] * kept + [False] * (4 - kept)
             assert writer.put(both) == ids
@@ -157,7 +157,7 @@ def test_damaged_ids_are_written_anew_from_the_catalogue_and_cost_no_vector(
     file.unlink() if harm == "gone" else harmed[harm].tofile(file)
     with LocalStore.open(local.folder) as store:
         with store.writer() as writer:
-            assert writer.healed == {"toy@1": 0}
+            assert writer.lost_vectors == {"toy@1": 0}
         assert all(same(stored_vector(store, id), f"{n}.jpg") for n, id in enumerate(ids))
         assert check(store.folder) == []
 

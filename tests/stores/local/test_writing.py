@@ -82,7 +82,7 @@ def test_an_error_in_the_middle_of_a_batch_leaves_nothing_of_it(
             patch.setattr(apply_plan, "_write_vectors", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 writer.put([entry("a.jpg", "changed"), entry("b.jpg")])
-        assert set(writer.known(1, ["a.jpg", "b.jpg"])) == {"a.jpg"}
+        assert set(writer.file_states(1, ["a.jpg", "b.jpg"])) == {"a.jpg"}
         [id] = writer.put([entry("c.jpg")])
     assert same(stored_vector(local, id), "c.jpg")
     assert same(stored_vector(local, id - 1), "a.jpg")

@@ -140,7 +140,7 @@ async def file(server: Here, id: Id) -> Response:
 def info_of(server: Server) -> dict[str, Any]:
     library, settings = server.library, server.settings
     with library.snapshot() as snapshot:
-        counts, spaces, captions = snapshot.counts(), snapshot.spaces(), snapshot.has_captions()
+        counts, spaces, captions = snapshot.counts(), snapshot.spaces(), snapshot.has_text()
         reads = {space.key: library.reads(space) for space in spaces if space.current}
         roots = [root.path.name for root in snapshot.roots()]
     return {

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.stores.filters import OF_THE_FILE, OF_THE_PICTURE, FieldFacts
+from lookalike.stores.filters import EMBEDDED_FIELDS, FILE_FIELDS, FieldStats
 from lookalike.stores.interface import Ids
 from lookalike.stores.local.column_assembly import Builder, Column, Texts
 from lookalike.stores.local.columns import (
@@ -48,7 +48,7 @@ class Snapshot:
         self._fresh: dict[int, dict[Field, Part]] | None = None
         self._columns: dict[Field, tuple[Column, int]] = {}
         self._indexed: NDArray[np.bool_] | None = None
-        self.facts: dict[Field, FieldFacts] = {}
+        self.facts: dict[Field, FieldStats] = {}
         self._lock = threading.Lock()
 
     @property
@@ -69,9 +69,9 @@ class Snapshot:
         for parts in self._unpacked(connection).values():
             given |= {name for name, of_file in parts if not of_file}
         names = {
-            name: (name, False) for name in [*sorted(given - {*OF_THE_PICTURE}), *OF_THE_PICTURE]
+            name: (name, False) for name in [*sorted(given - {*EMBEDDED_FIELDS}), *EMBEDDED_FIELDS]
         }
-        for name in OF_THE_FILE:
+        for name in FILE_FIELDS:
             names[f"file.{name}" if name in given else name] = (name, True)
         return names
 

@@ -32,7 +32,7 @@ PACKED_TOGETHER = 64
 """Blocks a transaction: about a second of work that a kill may lose."""
 
 Field: TypeAlias = tuple[str, bool]
-"""A name, and whether it is one of the file's own (`filters.OF_THE_FILE`)."""
+"""A name, and whether it is one of the file's own (`filters.FILE_FIELDS`)."""
 
 Numbers: TypeAlias = NDArray[np.float64]
 Values: TypeAlias = Mapping[int, Sequence[Value]]

@@ -16,7 +16,9 @@ TWINS = 256
 them for each of them would take hours, and beyond some hundreds the vectors are cheaper made anew."""
 
 
-def known(connection: sqlite3.Connection, root: int, paths: Sequence[str]) -> dict[str, FileState]:
+def file_states(
+    connection: sqlite3.Connection, root: int, paths: Sequence[str]
+) -> dict[str, FileState]:
     """Those of the paths that are known; two statements for every 900 of them."""
     keys: dict[int, str] = dict(connection.execute("SELECT id, key FROM spaces"))
     sets: dict[frozenset[int], frozenset[str]] = {}  # one object for all files of the same spaces
@@ -56,7 +58,7 @@ def same_content(
     return [image_from(row) for row in rows]
 
 
-def hashes(
+def hashes_by_size(
     connection: sqlite3.Connection, sizes: Iterable[int], spaces: Collection[str], *, failed: bool
 ) -> dict[int, tuple[bytes, ...]]:
     """See `Writer.hashes`. Most sizes belong to no image at all, which one statement tells."""

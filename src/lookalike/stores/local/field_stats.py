@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.stores.filters import FieldFacts, FieldKind, is_date
+from lookalike.stores.filters import FieldKind, FieldStats, is_date
 from lookalike.stores.local.column_assembly import Column
 from lookalike.stores.local.column_cache import Snapshot
 from lookalike.stores.local.columns import Field, Numbers
@@ -19,7 +19,7 @@ SAMPLE = 20_000
 EXAMPLES = 5
 
 
-def field_facts(snapshot: Snapshot, connection: sqlite3.Connection) -> dict[str, FieldFacts]:
+def field_facts(snapshot: Snapshot, connection: sqlite3.Connection) -> dict[str, FieldStats]:
     """Facts of every field by name; found out once a snapshot."""
     names = snapshot.names(connection)
     for field in names.values():
@@ -28,27 +28,27 @@ def field_facts(snapshot: Snapshot, connection: sqlite3.Connection) -> dict[str,
     return {name: snapshot.facts[field] for name, field in names.items()}
 
 
-def facts_of(snapshot: Snapshot, connection: sqlite3.Connection, field: Field) -> FieldFacts:
-    """See `FieldFacts`. Of `path` and `name`, which are long and all different, no values."""
+def facts_of(snapshot: Snapshot, connection: sqlite3.Connection, field: Field) -> FieldStats:
+    """See `FieldStats`. Of `path` and `name`, which are long and all different, no values."""
     indexed = snapshot.indexed(connection)
     if field[1] and field[0] in ("path", "name"):
-        return FieldFacts("text", int(indexed.sum()), None, None, ())
+        return FieldStats("text", int(indexed.sum()), None, None, ())
     if field[1] and field[0] == "id":
         ids = snapshot.ids(indexed)
         if not len(ids):
-            return FieldFacts("none", 0, None, None, ())
-        return FieldFacts("number", len(ids), float(ids[0]), float(ids[-1]), ())
+            return FieldStats("none", 0, None, None, ())
+        return FieldStats("number", len(ids), float(ids[0]), float(ids[-1]), ())
     column = snapshot.column(connection, field)
     numbers = _numbers(column, indexed)
     often, low, high = _texts(column, indexed)
     count = int((column.present(snapshot.count) & indexed).sum())
     if len(numbers) and often:
-        return FieldFacts("mixed", count, None, None, (*_often(numbers), *often))
+        return FieldStats("mixed", count, None, None, (*_often(numbers), *often))
     if len(numbers):
         least, most = float(numbers.min()), float(numbers.max())
-        return FieldFacts("number", count, least, most, _often(numbers))
+        return FieldStats("number", count, least, most, _often(numbers))
     kind: FieldKind = "date" if all(map(is_date, often)) else "text"
-    return FieldFacts(kind if often else "none", count, low, high, often)
+    return FieldStats(kind if often else "none", count, low, high, often)
 
 
 def _numbers(column: Column, indexed: NDArray[np.bool_]) -> Numbers:

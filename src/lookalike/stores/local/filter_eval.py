@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lookalike.errors import UsageError
 from lookalike.stores.filter_parser import parse
 from lookalike.stores.filters import (
-    OF_THE_FILE,
+    FILE_FIELDS,
     And,
     Between,
     Compare,
@@ -27,8 +27,8 @@ from lookalike.stores.filters import (
     Value,
     fields_of,
     fits,
-    intervals,
-    known_field,
+    matching_ranges,
+    resolve_field,
     shown,
 )
 from lookalike.stores.interface import Ids
@@ -63,9 +63,9 @@ def select(connection: sqlite3.Connection, snapshot: Snapshot, text: str) -> Ids
 
 def _meant(name: str, names: dict[str, Field]) -> Field:
     prefix, _, own = name.partition("file.")
-    if name not in names and not prefix and own in OF_THE_FILE:
+    if name not in names and not prefix and own in FILE_FIELDS:
         return own, True
-    return names[known_field(name, names)]
+    return names[resolve_field(name, names)]
 
 
 class _Evaluation:
@@ -149,7 +149,7 @@ def _by_text(test: Test, part: Texts) -> Mask | None:
     codes = part.codes
     runs = [
         (codes >= start) & (codes < end)
-        for start, end in intervals(test, part.texts)
+        for start, end in matching_ranges(test, part.texts)
         if start < end
     ]
     return reduce(np.logical_or, runs) if runs else None
@@ -158,7 +158,7 @@ def _by_text(test: Test, part: Texts) -> Mask | None:
 def _block_by_block(test: Compare | In | Between, apart: Apart) -> Mask:
     """(blocks, BLOCK) where the texts satisfy a comparison: one of whole arrays for each interval
     of the block that has most."""
-    runs = [intervals(test, texts) for texts in apart.texts]
+    runs = [matching_ranges(test, texts) for texts in apart.texts]
     found = np.zeros(apart.codes.shape, np.bool_)
     for number in range(max(map(len, runs), default=0)):
         edges = [own[number] if number < len(own) else (0, 0) for own in runs]

@@ -58,11 +58,11 @@ def forget_captions_of_gone(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM words WHERE rowid IN (SELECT id FROM temp.gone)")
 
 
-def has_captions(connection: sqlite3.Connection) -> bool:
+def has_text(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM words LIMIT 1").fetchone() is not None
 
 
-def find_words(
+def search_text(
     connection: sqlite3.Connection, words: str, k: int, among: Ids | None
 ) -> tuple[Ids, Scores]:
     """See `View.captions`."""

@@ -20,7 +20,7 @@ IMAGE_COLUMNS = f"""images.id, root, path, size, mtime_ns, hash, outcome, reason
     format, facts.json, sidecars.json, metadata.json
     FROM images LEFT JOIN facts ON facts.image = images.id {DESCRIBED}"""
 
-SHOWN_COLUMNS = f"""images.id, root, path, sidecars.json, metadata.json
+HIT_COLUMNS = f"""images.id, root, path, sidecars.json, metadata.json
     FROM images {DESCRIBED}"""
 
 OUTCOMES = {outcome.value: outcome for outcome in Outcome}
@@ -52,13 +52,13 @@ def images(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Imag
     return {row[0]: image_from(row) for row in _of_ids(connection, IMAGE_COLUMNS, ids)}
 
 
-def shown(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, HitFields]:
+def hit_fields(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, HitFields]:
     """The same, of each only what a hit shows: in half the time."""
     return {
         id: HitFields(
             root, decode_path(path), merged(sidecar, metadata) if sidecar or metadata else {}
         )
-        for id, root, path, sidecar, metadata in _of_ids(connection, SHOWN_COLUMNS, ids)
+        for id, root, path, sidecar, metadata in _of_ids(connection, HIT_COLUMNS, ids)
     }
 
 

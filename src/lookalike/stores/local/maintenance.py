@@ -47,12 +47,14 @@ def tidy(folder: Path, connection: sqlite3.Connection) -> dict[str, int]:
     """What the last writer may have left: rows past the committed count, files of other
     generations, folders of spaces that were never committed. Returns how many vectors were lost
     from damaged files, by space."""
-    healed: dict[str, int] = {}
+    lost_vectors: dict[str, int] = {}
     for space in space_rows(connection):
         kept = rows_on_disk(folder, space)
         if kept < space.rows or not ids_are_whole(folder, space, newest_image(connection)):
             # The catalogue knows whose each row is: the ids are written anew from it.
-            healed[space.key] = _compact(folder, connection, space, below=min(kept, space.rows))
+            lost_vectors[space.key] = _compact(
+                folder, connection, space, below=min(kept, space.rows)
+            )
         else:
             _cut(folder, space)
     remove_leftovers(folder, connection)
@@ -61,12 +63,12 @@ def tidy(folder: Path, connection: sqlite3.Connection) -> dict[str, int]:
         from lookalike.stores.local.ann.index_builder import remove_abandoned  # it imports much
 
         remove_abandoned(folder, spaces)
-    return healed
+    return lost_vectors
 
 
-def tell_losses(healed: Mapping[str, int]) -> None:
+def tell_losses(lost_vectors: Mapping[str, int]) -> None:
     """A warning for each space that has lost vectors: nobody else will hear of it."""
-    for key, count in healed.items():
+    for key, count in lost_vectors.items():
         name, _, revision = key.rpartition("@")
         if count:
             log.warning(

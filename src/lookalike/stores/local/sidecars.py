@@ -23,7 +23,7 @@ class LocalSidecars:
         self._connection = connection
         connection.execute("CREATE TEMP TABLE beside (image INTEGER PRIMARY KEY)")
 
-    def known(self, root: int, paths: Sequence[str]) -> dict[str, tuple[int, str]]:
+    def marks(self, root: int, paths: Sequence[str]) -> dict[str, tuple[int, str]]:
         found: dict[str, tuple[int, str]] = {}
         with translated(self._folder):
             for chunk in chunks(paths):
@@ -50,7 +50,7 @@ class LocalSidecars:
             self._changed(list(rows))
             self._keep(rows)
 
-    def keep(self, ids: Iterable[int]) -> None:
+    def mark_seen(self, ids: Iterable[int]) -> None:
         with translated(self._folder), transaction(self._connection):
             self._keep(ids)
 

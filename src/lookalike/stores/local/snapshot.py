@@ -25,7 +25,7 @@ from lookalike.stores.interface import (
 )
 from lookalike.stores.local import feedback, images
 from lookalike.stores.local.ann.index_cache import Shelf
-from lookalike.stores.local.content_lookup import known, same_content
+from lookalike.stores.local.content_lookup import file_states, same_content
 from lookalike.stores.local.database import SpaceRow, changes, marks, translated
 from lookalike.stores.local.images import IMAGE_COLUMNS, image_from
 from lookalike.stores.local.path_encoding import load_root
@@ -35,7 +35,7 @@ from lookalike.vectors.multi_vector import nearest
 from lookalike.vectors.similarity import Similarity
 
 if TYPE_CHECKING:
-    from lookalike.stores.filters import FieldFacts
+    from lookalike.stores.filters import FieldStats
     from lookalike.stores.local.column_cache import Snapshot
     from lookalike.stores.local.full_text import Scores
     from lookalike.stores.local.gpu_cache import Cards
@@ -190,23 +190,23 @@ class LocalSnapshot:
         with translated(self._folder):
             return select(self._connection, self._snapshot(self._connection), where)
 
-    def fields(self) -> dict[str, FieldFacts]:
+    def fields(self) -> dict[str, FieldStats]:
         from lookalike.stores.local.field_stats import field_facts
 
         with translated(self._folder):
             return field_facts(self._snapshot(self._connection), self._connection)
 
-    def captions(self, words: str, k: int, *, among: Ids | None = None) -> tuple[Ids, Scores]:
-        from lookalike.stores.local.full_text import find_words
+    def search_text(self, words: str, k: int, *, among: Ids | None = None) -> tuple[Ids, Scores]:
+        from lookalike.stores.local.full_text import search_text
 
         with translated(self._folder):
-            return find_words(self._connection, words, k, among)
+            return search_text(self._connection, words, k, among)
 
-    def has_captions(self) -> bool:
-        from lookalike.stores.local.full_text import has_captions
+    def has_text(self) -> bool:
+        from lookalike.stores.local.full_text import has_text
 
         with translated(self._folder):
-            return has_captions(self._connection)
+            return has_text(self._connection)
 
     def sample(self, space: str, count: int) -> Ids:
         _, matrix = self.open_space(space)
@@ -221,19 +221,19 @@ class LocalSnapshot:
         with translated(self._folder):
             return images.images(self._connection, ids)
 
-    def shown(self, ids: Iterable[int]) -> dict[int, HitFields]:
+    def hit_fields(self, ids: Iterable[int]) -> dict[int, HitFields]:
         with translated(self._folder):
-            return images.shown(self._connection, ids)
+            return images.hit_fields(self._connection, ids)
 
     def lookup(self, root: int, path: str) -> Image | None:
         with translated(self._folder):
             return images.lookup(self._connection, root, path)
 
-    def known(self, root: int, paths: Sequence[str]) -> dict[str, FileState]:
+    def file_states(self, root: int, paths: Sequence[str]) -> dict[str, FileState]:
         with translated(self._folder):
-            return known(self._connection, root, paths)
+            return file_states(self._connection, root, paths)
 
-    def below(self, root: int, folder: str) -> list[Image]:
+    def images_below(self, root: int, folder: str) -> list[Image]:
         with translated(self._folder):
             return images.in_folder(self._connection, root, folder)
 

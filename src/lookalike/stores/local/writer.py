@@ -19,7 +19,7 @@ from lookalike.stores.local.ann.delta_index import LateIndexer
 from lookalike.stores.local.ann.index_files import stamp as index_stamp
 from lookalike.stores.local.apply_plan import carry_out, count_gone, forget_gone, name_gone
 from lookalike.stores.local.columns import mark_stale
-from lookalike.stores.local.content_lookup import hashes, known, same_content
+from lookalike.stores.local.content_lookup import file_states, hashes_by_size, same_content
 from lookalike.stores.local.database import (
     SpaceRow,
     chunks,
@@ -56,8 +56,8 @@ class LocalWriter:
         connection.execute("CREATE TEMP TABLE seen (id INTEGER PRIMARY KEY)")
         connection.execute("CREATE TEMP TABLE gone (id INTEGER PRIMARY KEY)")
         connection.execute("CREATE TEMP TABLE stale (image INTEGER, space INTEGER)")
-        self.healed = maintenance.tidy(folder, connection)
-        maintenance.tell_losses(self.healed)
+        self.lost_vectors = maintenance.tidy(folder, connection)
+        maintenance.tell_losses(self.lost_vectors)
         self._derived = Derived(connection)
         self._late = LateIndexer(folder)
         self._sidecars = LocalSidecars(folder, connection)
@@ -166,9 +166,9 @@ class LocalWriter:
 
     # Images
 
-    def known(self, root: int, paths: Sequence[str]) -> dict[str, FileState]:
+    def file_states(self, root: int, paths: Sequence[str]) -> dict[str, FileState]:
         with translated(self._folder):
-            return known(self._connection, root, paths)
+            return file_states(self._connection, root, paths)
 
     def same_content(
         self, size: int, *, hash: bytes | None = None, spaces: Collection[str] = ()
@@ -176,11 +176,11 @@ class LocalWriter:
         with translated(self._folder):
             return same_content(self._connection, size, hash, spaces)
 
-    def hashes(
+    def hashes_by_size(
         self, sizes: Iterable[int], *, spaces: Collection[str] = (), failed: bool = True
     ) -> dict[int, tuple[bytes, ...]]:
         with translated(self._folder):
-            return hashes(self._connection, sizes, spaces, failed=failed)
+            return hashes_by_size(self._connection, sizes, spaces, failed=failed)
 
     def put(self, entries: Sequence[Entry]) -> list[int]:
         with translated(self._folder):
@@ -199,7 +199,7 @@ class LocalWriter:
             self._late.follow(self._indexed())
         return [ids[entry.root, entry.path] for entry in entries]
 
-    def keep(self, ids: Iterable[int]) -> None:
+    def mark_seen(self, ids: Iterable[int]) -> None:
         # A plain BEGIN: only the temporary table is written, the catalogue stays untouched.
         with translated(self._folder), transaction(self._connection, "BEGIN"):
             self._mark(ids)
@@ -252,11 +252,11 @@ class LocalWriter:
             mark_stale(self._connection, map(int, rows))
         self._derived.pack_when_worth_it()
 
-    def decide(self, decisions: Iterable[Decision]) -> int:
+    def add_decisions(self, decisions: Iterable[Decision]) -> int:
         with translated(self._folder), transaction(self._connection):
             return decided.write(self._connection, decisions)
 
-    def undecide(self, decisions: Iterable[Decision]) -> int:
+    def remove_decisions(self, decisions: Iterable[Decision]) -> int:
         with translated(self._folder), transaction(self._connection):
             return decided.forget(self._connection, decisions)
 
