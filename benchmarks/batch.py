@@ -7,7 +7,7 @@ everything but the reading of pictures is measured: the filter, the search, rele
 hits; once more without the sieve of 8-bit products. Times are taken in turns, the best of all repeats; no
 answer is a remembered one. OpenBLAS's idle threads sleep at once, as in the program (`lookalike search
 --batch`, `serve`). The second part draws the simulated catalogue, indexes it and compares plain hits with
---diverse 0.3.
+--diversity 0.3.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def fill(folder: Path, vectors: NDArray[np.float32]) -> None:
 def speed(count: int, dim: int, questions: int, repeats: int) -> None:
     vectors = clustered(count, dim, np.random.default_rng(0))
     asked = np.random.default_rng(1).permutation(count)[:questions]
-    terms = [(Term(image=int(i) + 1),) for i in asked]
+    terms = [(Term(id=int(i) + 1),) for i in asked]
     alphas = iter(np.linspace(0, 1, 10_000).tolist())
     matrix_queries = vectors[asked]
     few = max(10, questions // 50)
@@ -110,11 +110,11 @@ def variety(products: int, weight: float) -> None:
         with Library.create(folder) as library:
             library.add([folder], extractors=SPACES)
             ids = [image.id for image in library.failures({Outcome.INDEXED})]
-            print(f"{products} products, {len(ids)} pictures, --diverse {weight}")
+            print(f"{products} products, {len(ids)} pictures, --diversity {weight}")
             for space in SPACES:
                 for name, diverse in (("plain", 0.0), ("diverse", weight)):
                     queries = [
-                        Query((Term(image=i),), k=11, by=(space,), diverse=diverse)
+                        Query((Term(id=i),), k=11, extractors=(space,), diversity=diverse)
                         for i in ids[::7]
                     ]
                     answers = library.search_batch(queries)

@@ -89,11 +89,11 @@ def main() -> None:
         pixels = np.random.default_rng(1).integers(0, 256, (12, 16, 3), np.uint8)
         Image.fromarray(pixels).resize((1024, 768), Image.Resampling.BICUBIC).save(query)
         search = [sys.executable, "-m", "lookalike.cli", "search", str(query)]
-        search += ["--library", str(folder), "--by"]
+        search += ["--library", str(folder), "--extractor"]
         programs = {
             "python": [sys.executable, "-c", "pass"],
             "python with NumPy": [sys.executable, "-c", "import numpy"],
-            **{f"search --by {name}": [*search, name] for name in SPACES},
+            **{f"search --extractor {name}": [*search, name] for name in SPACES},
         }
         times: dict[str, list[tuple[float, float]]] = {name: [] for name in programs}
         for _ in range(options.rounds + 1):  # the first warms the files up

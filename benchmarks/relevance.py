@@ -83,7 +83,7 @@ def bands(library: Library, name: str, labels: dict[Path, str], ask: int) -> str
     asked = every(list(labels), ask)
     for start in range(0, len(asked), 50):
         some = asked[start : start + 50]
-        queries = [Query((Term(file),), by=(name,), k=len(labels)) for file in some]
+        queries = [Query((Term(file),), extractors=(name,), k=len(labels)) for file in some]
         for file, answer in zip(some, library.search_batch(queries), strict=True):
             for hit in answer.hits:
                 if hit.file != file:
@@ -103,7 +103,7 @@ def copies(library: Library, name: str, files: list[Path]) -> str:
     strangers = compared = 0
     for half in (False, True):
         queries = [
-            Query((Term(saved_again(file, half=half)),), by=(name,), k=len(files))
+            Query((Term(saved_again(file, half=half)),), extractors=(name,), k=len(files))
             for file in chosen
         ]
         found = 0

@@ -107,7 +107,7 @@ def similarity() -> None:
 
 
 def hits_of(library: lookalike.Library, file: Path, name: str, k: int, diverse: float) -> list[Hit]:
-    query = lookalike.Query((Term(picture=file),), k=k, by=(name,), diverse=diverse)
+    query = lookalike.Query((Term(image=file),), k=k, extractors=(name,), diversity=diverse)
     return list(library.search(query).hits)
 
 

@@ -1,11 +1,11 @@
-"""Questions and answers, as data. `Library.search` takes a `Query` and returns `Hits`."""
+"""Queries and hits: `Library.search` takes a `Query` and returns `Hits`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias, get_args
+from typing import Any, Literal, Self, TypeAlias, get_args, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,113 +15,115 @@ from lookalike.images.pixel_spec import Pixels
 from lookalike.vectors.calibration import RELEVANCES, Relevance
 from lookalike.vectors.similarity import Similarity
 
-Picture: TypeAlias = Path | bytes | Pixels
-"""A picture in a question: a file, the bytes of one, or ready upright RGB pixels (h, w, 3) uint8."""
+QueryImage: TypeAlias = Path | bytes | Pixels
+"""An image in a query: a file, the bytes of one, or upright RGB pixels (height, width, 3) uint8."""
 
 Box: TypeAlias = tuple[float, float, float, float]
-"""(x, y, width, height) of a part of an upright picture, as fractions of its size."""
+"""(x, y, width, height) of a part of an upright image, as fractions of its size."""
 
 Fusion: TypeAlias = Literal["scores", "ranks"]
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One part of a question: a picture, an image of the library by its id, words, or a vector.
+    """One part of a query: an image, the id of an image of the library, text, or a vector.
 
-    picture  a path need not exist here: it may be one of the library, relative to its root
-    words    in a space that understands them, else in the captions
-    vector   (dim,) float32 in the space that is asked, made elsewhere
-    weight   how much it counts; below 0: less like this
-    region   only this part of the picture: (x, y, width, height), fractions of the upright picture
-             if all are at most 1, else pixels
+    image    a path need not exist here: it may be that of an image of the library, relative to its root
+    text     compared in a space whose extractor encodes text, else searched in the captions
+    vector   (dim,) float32 in the space that is searched, made elsewhere
+    weight   how much the term counts; below 0: less like this
+    region   only this part of the image: (x, y, width, height), as fractions of the upright image if
+             all are at most 1, else in pixels
     """
 
-    picture: Picture | None = None
-    image: int | None = None
-    words: str | None = None
+    image: QueryImage | None = None
+    id: int | None = None
+    text: str | None = None
     weight: float = 1.0
     region: Box | None = None
     vector: NDArray[np.float32] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        parts = (self.picture, self.image, self.words, self.vector)
+        parts = (self.image, self.id, self.text, self.vector)
         if sum(part is not None for part in parts) != 1:
-            raise UsageError("a term is a picture, an image of the library, words, or a vector")
-        if not isinstance(self.picture, Path | bytes | np.ndarray | None):
             raise UsageError(
-                "a picture is a Path, the bytes of a file, or an array (height, width, 3) of uint8, not "
-                f"a {type(self.picture).__name__}; for words write Term(words=…)"
+                "a term is an image, the id of an image of the library, text, or a vector"
+            )
+        if not isinstance(self.image, Path | bytes | np.ndarray | None):
+            raise UsageError(
+                "an image is a Path, the bytes of a file, or an array (height, width, 3) of uint8, not "
+                f"a {type(self.image).__name__}; for text write Term(text=…)"
             )
         if not self.weight or not abs(self.weight) < 1e6:
             raise UsageError(f"a term's weight is {self.weight}; it must be a number other than 0")
-        if self.words is not None and not self.words.strip():
+        if self.text is not None and not self.text.strip():
             raise UsageError("an empty text: write what to look for")
         if self.region is not None:
             self._check(self.region)
 
     def _check(self, region: Box) -> None:
         x, y, width, height = region
-        if self.words is not None or self.vector is not None:
-            raise UsageError("a region is a part of a picture; words and vectors have none")
+        if self.text is not None or self.vector is not None:
+            raise UsageError("a region is a part of an image; text and vectors have none")
         if not (x >= 0 and y >= 0 and width > 0 and height > 0 and sum(region) < float("inf")):
             raise UsageError(
-                "a region is X,Y,WIDTH,HEIGHT from the upper left corner, in pixels or as fractions: "
-                f"({x:g}, {y:g}, {width:g}, {height:g}) is none"
+                "a region is X,Y,WIDTH,HEIGHT from the upper left corner, in pixels or as fractions, "
+                f"not ({x:g}, {y:g}, {width:g}, {height:g})"
             )
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One question.
+    """What to search for, and how.
 
-    terms            what to look for; at least one, and not only negative ones
-    k                how many hits, at least 1
-    by               extractors whose spaces answer, fused if several; empty: the library's first
-    similarity       None: the space's own
-    exact            compare with every vector even where an approximate index could answer
-    where            only images that fulfil this expression: "kind = 'shoe' and price < 50"
-    alpha            weight of the pictures beside words: alpha · pictures + (1 - alpha) · words, each
-                     times the mean weight of its terms
-    fusion           how rankings are made into one: by "scores" on one scale, or by "ranks" (RRF)
-    diverse          0: by relevance alone, up to 1: hits unlike each other (MMR)
-    collapse         near-copies of a hit are counted in it instead of following it
-    any_orientation  try the eight rotations and mirrorings of the pictures
-    min_relevance    no hit below this
-    learn            "relevant" and "not-relevant" decisions on the question's pictures move it
-    verify           look for keypoints ("orb", or "sift": slower, finds more) in the best 50 and put
-                     those first that show the very thing that the first picture shows
+    terms                what to look for; at least one, and not only negative ones
+    k                    number of hits, at least 1
+    extractors           extractors whose spaces are searched, fused if several; empty: the library's first
+    similarity           None: that of the space
+    exact                compare with every vector even where an ANN index could be used
+    where                only images that match this filter: "kind = 'shoe' and price < 50"
+    alpha                weight of images against text: alpha · images + (1 - alpha) · text, each times
+                         the mean weight of its terms
+    fusion               how several rankings are combined: by "scores" on one scale, or by "ranks" (RRF)
+    diversity            0: order by relevance alone; up to 1: hits that differ from each other (MMR)
+    collapse_duplicates  count near-copies of a hit in its `copies` instead of listing them
+    any_orientation      try the eight rotations and reflections of the images
+    min_relevance        leave out hits below this
+    feedback             let "relevant" and "not-relevant" judgements of the query images move the query
+    verify               match keypoints ("orb", or "sift": slower, finds more) in the best 50 candidates
+                         and rank those first that show the same object as the first image
     """
 
     terms: tuple[Term, ...]
     k: int = 10
-    by: tuple[str, ...] = ()
+    extractors: tuple[str, ...] = ()
     similarity: Similarity | None = None
     exact: bool = False
     where: str | None = None
     alpha: float = 0.5
     fusion: Fusion = "scores"
-    diverse: float = 0.0
-    collapse: bool = False
+    diversity: float = 0.0
+    collapse_duplicates: bool = False
     any_orientation: bool = False
     min_relevance: Relevance | None = None
-    learn: bool = False
+    feedback: bool = False
     verify: Literal["orb", "sift"] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.k, int | np.integer) or self.k < 1:
             raise UsageError(f"k is {self.k}; ask for at least 1 hit, in whole numbers")
         if not self.terms:
-            raise UsageError("an empty question: give a picture or words")
+            raise UsageError("the query is empty: give an image or text")
         if not all(isinstance(term, Term) for term in self.terms):
             raise UsageError(
-                "a question is made of `Term`s; Query.of(picture) makes them of pictures"
+                "the terms of a query are `Term`s; Query.of(image) makes them from images"
             )
-        by: object = self.by
-        if isinstance(by, str):  # or its letters would be taken for names
-            raise UsageError(f"`by` is a tuple of extractors: by=({by!r},)")
+        extractors: object = self.extractors
+        if isinstance(extractors, str):  # its letters would be taken for names
+            raise UsageError(f"`extractors` is a tuple: extractors=({extractors!r},)")
         if all(term.weight < 0 for term in self.terms):
             raise UsageError("only negative terms: say also what to look for")
-        for name, value in (("alpha", self.alpha), ("diverse", self.diverse)):
+        for name, value in (("alpha", self.alpha), ("diversity", self.diversity)):
             if not 0 <= value <= 1:
                 raise UsageError(f"{name} lies between 0 and 1, not {value}")
         if self.fusion not in get_args(Fusion):
@@ -132,24 +134,24 @@ class Query:
             )
 
     @classmethod
-    def of(cls, *pictures: Picture | str, k: int = 10, by: str | None = None) -> Self:
-        """What looks like these pictures? A text is the path of one."""
-        files = (Path(picture) if isinstance(picture, str) else picture for picture in pictures)
-        terms = tuple(Term(picture=picture) for picture in files)
-        return cls(terms, k=k, by=(by,) if by else ())
+    def of(cls, *images: QueryImage | str, k: int = 10, extractor: str | None = None) -> Self:
+        """Return a query for images like these. A string is the path of an image."""
+        files = (Path(image) if isinstance(image, str) else image for image in images)
+        terms = tuple(Term(image=image) for image in files)
+        return cls(terms, k=k, extractors=(extractor,) if extractor else ())
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One result. `path` is relative to the folder `root`; `file`, both together, is where it is now.
+    """One result. `path` is relative to the folder `root`; `file` joins both.
 
-    similarity   larger is closer; of fused rankings, their common score
-    relevance    the similarity judged against the library's own background; None where there is none
-    parts        with several rankings, what each gave: {"color": 0.93, "captions": 4.1}
-    copies       near-copies of it that were left out (`Query.collapse`)
-    orientation  how the query had to be turned to match best, where it was asked for
-    box          the part of this image that matched, where parts were compared or it was verified
-    inliers      keypoints that agree with the question's picture on one movement (`Query.verify`)
+    similarity       larger is closer; the common score if several rankings were fused
+    relevance        similarity judged against that of unrelated images; None if it cannot be judged
+    scores_by_space  the score in each ranking, if there are several: {"color": 0.93, "captions": 4.1}
+    copies           near-copies that were left out (`Query.collapse_duplicates`)
+    orientation      how the query was turned to match best (`Query.any_orientation`)
+    box              the part of this image that matched, if regions were compared or it was verified
+    inliers          keypoints consistent with one geometric transform of the query image (`Query.verify`)
     """
 
     rank: int
@@ -159,7 +161,7 @@ class Hit:
     similarity: float
     relevance: Relevance | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    parts: Mapping[str, float] = field(default_factory=dict)
+    scores_by_space: Mapping[str, float] = field(default_factory=dict)
     copies: int = 0
     orientation: str | None = None
     box: Box | None = None
@@ -167,30 +169,42 @@ class Hit:
 
     @property
     def file(self) -> Path:
-        """Where the picture is now."""
+        """Absolute path of the image file."""
         return self.root / self.path
 
 
 @dataclass(frozen=True, slots=True)
-class Hits:
-    """The answer to one question, best hit first.
+class Hits(Sequence[Hit]):
+    """The hits of one query, best first; a sequence of `Hit`.
 
-    by        what answered: an extractor, several joined by "+", "captions"
-    exact     every stored vector was compared
-    searched  how many images could have been hits
-    best      the relevance of the best of them, `min_relevance` or not; None where none is judged
-    seconds   by stage: "extract" (query → vectors), "search", "total"
-    failure   in a batch, why this question could not be answered; "" if it was
+    ranked_by       what ranked the hits: an extractor, "captions", or several joined by "+"
+    exact           every stored vector was compared
+    searched_count  number of images that could have been hits
+    top_relevance   relevance of the best candidate, even if below `min_relevance`; None if not judged
+    seconds         by stage: "extract" (query to vectors), "search", "total"
+    failure         in a batch, why this query could not be answered; else ""
     """
 
     hits: tuple[Hit, ...]
-    by: str
+    ranked_by: str
     similarity: Similarity | None
     exact: bool
-    searched: int
+    searched_count: int
     seconds: Mapping[str, float]
     failure: str = ""
-    best: Relevance | None = None
+    top_relevance: Relevance | None = None
 
     def __len__(self) -> int:
         return len(self.hits)
+
+    def __iter__(self) -> Iterator[Hit]:
+        return iter(self.hits)
+
+    @overload
+    def __getitem__(self, index: int) -> Hit: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Hit, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Hit | tuple[Hit, ...]:
+        return self.hits[index]

@@ -19,7 +19,7 @@ def hits(files: list[Path]) -> Hits:
         Hit(rank=at + 1, id=at + 1, path=file.name, root=file.parent, similarity=1 - at / 10)
         for at, file in enumerate(files)
     )
-    return Hits(found, "color", "cosine", exact=True, searched=1204, seconds={})
+    return Hits(found, "color", "cosine", exact=True, searched_count=1204, seconds={})
 
 
 def plain(file: Path, colour: tuple[int, int, int]) -> Path:

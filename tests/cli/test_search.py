@@ -28,9 +28,9 @@ def test_the_table_has_rank_similarity_and_a_path_that_can_be_opened_from_here(
 def test_json_is_as_documented(album: Album) -> None:
     run = lookalike("search", "photos/pets/cat.jpg", "--format", "json", cwd=album.home)
     answer = json.loads(run.stdout)
-    assert list(answer) == ["query", "by", "exact", "seconds", "hits"]
+    assert list(answer) == ["query", "ranked_by", "exact", "seconds", "hits"]
     assert answer["query"] == {"images": ["photos/pets/cat.jpg"]}
-    assert answer["by"] == "color"
+    assert answer["ranked_by"] == "color"
     assert answer["exact"] is True
     assert set(answer["seconds"]) >= {"extract", "search", "total"}
     assert len(answer["hits"]) == 8
@@ -121,11 +121,11 @@ def test_without_a_library_the_remedy_is_told(album: Album, tmp_path: Path) -> N
 
 def test_another_extractor_and_another_similarity_can_be_asked_for(album: Album) -> None:
     run = lookalike(
-        "search", album.cat, "--by", "pixels", "--similarity", "euclidean", "--exact",
+        "search", album.cat, "--extractor", "pixels", "--similarity", "euclidean", "--exact",
         "--format", "json", cwd=album.home,
     )  # fmt: skip
     answer = json.loads(run.stdout)
-    assert answer["by"] == "pixels"
+    assert answer["ranked_by"] == "pixels"
     assert answer["hits"][0]["similarity"] == pytest.approx(0.0, abs=1e-3)
     assert all(hit["similarity"] < 0 for hit in answer["hits"][1:])
 
@@ -135,7 +135,7 @@ def test_a_broken_or_unknown_question_is_told_in_one_line(album: Album) -> None:
         (["photos/none.jpg"], "photos/none.jpg"),
         (["photos/cut.jpg"], "photos/cut.jpg"),
         (["photos/notes.txt"], "photos/notes.txt"),
-        (["photos/pets/cat.jpg", "--by", "shape"], "lookalike index --with shape"),
+        (["photos/pets/cat.jpg", "--extractor", "shape"], "lookalike index --with shape"),
         (
             ["photos/pets/cat.jpg", "--grid", "nowhere/out.png"],
             "cannot draw into 'nowhere/out.png': there is no folder nowhere",
@@ -219,13 +219,21 @@ def test_signs_and_weights_reach_the_question(album: Album) -> None:
 
 
 def test_two_kinds_of_vectors_are_fused_and_each_says_its_part(album: Album) -> None:
-    answer = asked(album, "photos/pets/cat.jpg", "--by", "color,pixels")
-    assert answer["by"] == "color+pixels"
-    assert answer["hits"][0]["parts"] == pytest.approx({"color": 1.0, "pixels": 1.0}, abs=1e-4)
-    run = lookalike(
-        "search", "photos/pets/cat.jpg", "--by", "color,pixels", "--format", "csv", cwd=album.home
+    answer = asked(album, "photos/pets/cat.jpg", "--extractor", "color,pixels")
+    assert answer["ranked_by"] == "color+pixels"
+    assert answer["hits"][0]["scores_by_space"] == pytest.approx(
+        {"color": 1.0, "pixels": 1.0}, abs=1e-4
     )
-    assert run.stdout.splitlines()[0] == "rank,path,similarity,relevance,metadata,parts"
+    run = lookalike(
+        "search",
+        "photos/pets/cat.jpg",
+        "--extractor",
+        "color,pixels",
+        "--format",
+        "csv",
+        cwd=album.home,
+    )
+    assert run.stdout.splitlines()[0] == "rank,path,similarity,relevance,metadata,scores_by_space"
 
 
 def test_a_turned_picture_is_found_in_any_orientation(album: Album, tmp_path: Path) -> None:
@@ -233,7 +241,7 @@ def test_a_turned_picture_is_found_in_any_orientation(album: Album, tmp_path: Pa
         image.rotate(90, expand=True).save(tmp_path / "turned.png")
     turned = tmp_path / "turned.png"
     library = ("--library", album.photos)
-    answer = asked(album, turned, "--by", "pixels", "--any-orientation", *library)
+    answer = asked(album, turned, "--extractor", "pixels", "--any-orientation", *library)
     assert answer["hits"][0]["path"] == "pets/cat.jpg"
     assert answer["hits"][0]["orientation"] == "turned by 90° to the right"
     run = lookalike("search", turned, "--any-orientation", *library, cwd=album.home)
@@ -311,7 +319,7 @@ def test_a_bad_question_is_told_in_one_line(album: Album) -> None:
         ([cat, "--region", "0,0,900,900"], "does not lie inside"),
         (["--text", "red", "--region", "0,0,1,1"], "a part of a picture"),
         ([cat, "-k", "0"], "-k"),
-        ([cat, "--diverse", "2"], "--diverse"),
+        ([cat, "--diversity", "2"], "--diversity"),
         ([cat, "+"], "nothing after the '+'"),
         (["photos/pets"], "is a folder"),
         (["gone.jpg"], "no such file, and no such path in the library"),

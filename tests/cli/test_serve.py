@@ -99,7 +99,7 @@ def test_several_processes_share_uploads_and_see_what_is_added(
             with Client(address) as client:
                 assert client.info().images == 13
                 assert client.connection.get("/api/search", {"upload": upload, "k": 1})["hits"]
-                assert client.search(Query((Term(image=1),), k=50)).searched == 13
+                assert client.search(Query((Term(id=1),), k=50)).searched_count == 13
         with Client(address) as client:
             figures = client.connection.fetch("GET", "/metrics").decode()
         counted = [

@@ -50,7 +50,7 @@ def test_products_that_were_held_out_are_found_better_and_the_model_can_be_used(
     (space,) = json.loads(info.stdout)["spaces"]
     assert space["extractor"] == f"trained:{(tmp_path / 'mine').resolve().as_posix()}"
     picture = next((shop).rglob("p0003-0.jpg"))
-    asked = ("search", picture, "--by", "./mine", "--format", "json")
+    asked = ("search", picture, "--extractor", "./mine", "--format", "json")
     hits = json.loads(lookalike(*asked, *library, cwd=tmp_path).stdout)["hits"]
     assert sum("p0003" in hit["path"] for hit in hits[:6]) >= 3
 

@@ -171,14 +171,16 @@ def test_similar_groups_use_the_given_similarity(library: Library) -> None:
 
 
 def test_feedback_changes_the_ranking_of_a_query(library: Library, photos: Path) -> None:
-    def ranks(learn: bool) -> dict[str, float]:
-        question = Query((Term(picture=photos / "0.png"),), k=11, by=("color",), learn=learn)
+    def ranks(*, feedback: bool) -> dict[str, float]:
+        question = Query(
+            (Term(image=photos / "0.png"),), k=11, extractors=("color",), feedback=feedback
+        )
         return {hit.path: hit.similarity for hit in library.search(question).hits}
 
-    assert ranks(learn=True) == ranks(learn=False)
+    assert ranks(feedback=True) == ranks(feedback=False)
     library.decisions.add("relevant", photos / "0.png", photos / "3.png")
     library.decisions.add("not-relevant", photos / "0.png", photos / "4.png")
-    before, after = ranks(learn=False), ranks(learn=True)
+    before, after = ranks(feedback=False), ranks(feedback=True)
     assert after["3.png"] > before["3.png"] + 0.1
     with library._store.snapshot() as snapshot:
         images = [snapshot.lookup(1, f"{number}.png") for number in (0, 3, 4)]

@@ -123,7 +123,7 @@ def test_a_reader_sees_whole_states_while_an_indexer_writes(tmp_path: Path) -> N
             if reader.info().images == 0:
                 continue
             hits = reader.search(query, k=1000)
-            assert len(hits) == hits.searched
+            assert len(hits) == hits.searched_count
             assert [hit.rank for hit in hits.hits] == list(range(1, len(hits) + 1))
             seen.append(len(hits))
         child.communicate()

@@ -32,7 +32,7 @@ def library(photos: Path) -> Iterator[Library]:
 
 def test_a_picture_of_the_library_finds_itself_first(library: Library, photos: Path) -> None:
     hits = library.search(photos / "odd" / "003.jpg", k=3)
-    assert (hits.hits[0].path, hits.by, hits.exact) == ("odd/003.jpg", "histogram", True)
+    assert (hits.hits[0].path, hits.ranked_by, hits.exact) == ("odd/003.jpg", "histogram", True)
     assert hits.hits[0].similarity == pytest.approx(1.0, abs=1e-6)
     assert hits.hits[0].file == photos / "odd" / "003.jpg"
     assert [hit.rank for hit in hits.hits] == [1, 2, 3]
@@ -62,19 +62,22 @@ def test_the_stored_vector_answers_as_the_picture_itself_does(
 def test_a_batch_answers_as_one_by_one(library: Library, photos: Path) -> None:
     files = sorted(photos.rglob("*.jpg"))
     queries = [
-        Query.of(file, k=1 + i % 4, by="pixels" if i % 3 else None) for i, file in enumerate(files)
+        Query.of(file, k=1 + i % 4, extractor="pixels" if i % 3 else None)
+        for i, file in enumerate(files)
     ]
     batch = library.search_batch(queries)
     for query, answer in zip(queries, batch, strict=True):
         alone = library.search(query)
-        assert alone.hits == answer.hits and alone.by == answer.by
+        assert alone.hits == answer.hits and alone.ranked_by == answer.ranked_by
         assert len(answer) == query.k
 
 
 def test_two_pictures_are_averaged(library: Library, photos: Path) -> None:
-    both = library.search(Query.of(photos / "000.jpg", photos / "002.jpg", k=12, by="pixels"))
+    both = library.search(
+        Query.of(photos / "000.jpg", photos / "002.jpg", k=12, extractor="pixels")
+    )
     alone = [
-        library.search(Query.of(photos / name, k=12, by="pixels"))
+        library.search(Query.of(photos / name, k=12, extractor="pixels"))
         for name in ("000.jpg", "002.jpg")
     ]
     by_path = [{hit.path: hit.similarity for hit in answer.hits} for answer in alone]
@@ -86,9 +89,9 @@ def test_two_pictures_are_averaged(library: Library, photos: Path) -> None:
 
 def test_euclidean_ranks_unit_vectors_as_cosine_does(library: Library, photos: Path) -> None:
     query = photos / "004.jpg"
-    cosine = library.search(Query.of(query, k=12, by="pixels"))
+    cosine = library.search(Query.of(query, k=12, extractor="pixels"))
     euclidean = library.search(
-        Query((Term(picture=query),), k=12, by=("pixels",), similarity="euclidean")
+        Query((Term(image=query),), k=12, extractors=("pixels",), similarity="euclidean")
     )
     assert [hit.path for hit in cosine.hits] == [hit.path for hit in euclidean.hits]
     assert euclidean.hits[0].similarity == pytest.approx(0.0, abs=1e-6)
@@ -101,7 +104,10 @@ def test_euclidean_ranks_unit_vectors_as_cosine_does(library: Library, photos: P
     [
         (Query.of(b"x" * 200), "cannot search with the picture given: "),
         (Query.of(Path("nowhere.jpg")), "cannot search with nowhere.jpg: "),
-        (Query.of(b"x", by="phash"), "no phash vectors, only histogram, pixels; .*--with phash"),
+        (
+            Query.of(b"x", extractor="phash"),
+            "no phash vectors, only histogram, pixels; .*--with phash",
+        ),
     ],
 )
 def test_an_impossible_question_is_answered_in_one_line(
@@ -148,10 +154,10 @@ def test_one_path_alone_is_no_list_of_letters(photos: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        (lambda: Term("cat.jpg"), "a picture is a Path, .* not a str; for words write Term"),  # type: ignore[arg-type]
-        (lambda: Query(("cat.jpg",)), "made of `Term`s; Query.of"),  # type: ignore[arg-type]
-        (lambda: Query((Term(image=1),), k=1.5), "k is 1.5; ask for at least 1 hit, in whole"),  # type: ignore[arg-type]
-        (lambda: Query((Term(image=1),), by="color"), r"by=\('color',\)"),  # type: ignore[arg-type]
+        (lambda: Term("cat.jpg"), "an image is a Path, .* not a str; for text write Term"),  # type: ignore[arg-type]
+        (lambda: Query(("cat.jpg",)), "`Term`s; Query.of"),  # type: ignore[arg-type]
+        (lambda: Query((Term(id=1),), k=1.5), "k is 1.5; ask for at least 1 hit, in whole"),  # type: ignore[arg-type]
+        (lambda: Query((Term(id=1),), extractors="color"), r"extractors=\(.color.,\)"),  # type: ignore[arg-type]
     ],
 )
 def test_a_question_that_is_put_together_wrongly_says_how_it_is_meant(

@@ -54,7 +54,7 @@ def stored(library: Library, key: str) -> np.ndarray:
 
 
 def ask(library: Library, picture: Path, *by: str, k: int = COUNT) -> Hits:
-    return library.search(Query((Term(picture=picture),), k=k, by=by))
+    return library.search(Query((Term(image=picture),), k=k, extractors=by))
 
 
 def ranking(hits: Hits) -> list[str]:
@@ -111,7 +111,7 @@ def test_by_picks_the_space_that_decides(photos: Path, tmp_path: Path) -> None:
     with Library.create(photos) as library:
         library.add([photos], extractors=["color", "shape"])
         first, color, shape = (ask(library, question, *by) for by in ((), ("color",), ("shape",)))
-        assert (first.by, color.by, shape.by) == ("color", "color", "shape")
+        assert (first.ranked_by, color.ranked_by, shape.ranked_by) == ("color", "color", "shape")
         assert ranking(first) == ranking(color) != ranking(shape)
     with Library.create(photos, folder=tmp_path / "alone") as alone:
         alone.add([photos], extractors=["shape"])

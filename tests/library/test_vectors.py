@@ -43,7 +43,7 @@ def library(tmp_path: Path) -> Library:
 
 
 def ask(library: Library, vector: NDArray[np.float32], k: int = 3) -> list[str]:
-    hits = library.search(Query((Term(vector=vector),), k=k, by=("made",)))
+    hits = library.search(Query((Term(vector=vector),), k=k, extractors=("made",)))
     return [hit.path for hit in hits.hits]
 
 
@@ -53,10 +53,10 @@ def test_imported_vectors_are_found_by_vector_by_path_and_by_id(
     imported = library.vectors.import_vectors(file, "made", paths=paths)
     assert (imported.images, imported.files, imported.space.count) == (COUNT, 0, COUNT)
     assert ask(library, vectors()[7])[0] == "shop/7.jpg"
-    by_path = library.search(Query.of(Path("shop/7.jpg"), by="made"))
+    by_path = library.search(Query.of(Path("shop/7.jpg"), extractor="made"))
     assert by_path.hits[0].similarity == pytest.approx(1.0, abs=1e-6)
     assert by_path.hits[0].path == "shop/7.jpg"
-    by_id = library.search(Query((Term(image=by_path.hits[0].id),), by=("made",)))
+    by_id = library.search(Query((Term(id=by_path.hits[0].id),), extractors=("made",)))
     assert by_id.hits == by_path.hits
     expected = np.argsort(-(vectors() @ vectors()[7]))[:3]
     assert ask(library, vectors()[7]) == [f"shop/{n}.jpg" for n in expected]
@@ -114,7 +114,7 @@ def test_pictures_and_words_are_refused_where_vectors_were_imported(
     noise = np.random.default_rng(1).integers(0, 256, (40, 40, 3), np.uint8)
     assert cv2.imwrite(str(tmp_path / "new.png"), noise)
     with pytest.raises(UsageError, match="were imported, and cannot be made of pictures"):
-        library.search(Query.of(tmp_path / "new.png", by="made"))
+        library.search(Query.of(tmp_path / "new.png", extractor="made"))
 
 
 def test_metadata_can_be_filtered(
@@ -124,7 +124,9 @@ def test_metadata_can_be_filtered(
     table.write_text("path,price\nshop/3.jpg,5\nshop/9.jpg,7\nshop/99.jpg,1\n")
     imported = library.vectors.import_vectors(file, "made", paths=paths, metadata=table)
     assert (imported.described, imported.unmatched_rows) == (2, 1)
-    hits = library.search(Query((Term(vector=vectors()[0]),), by=("made",), where="price > 1"))
+    hits = library.search(
+        Query((Term(vector=vectors()[0]),), extractors=("made",), where="price > 1")
+    )
     assert sorted(hit.path for hit in hits.hits) == ["shop/3.jpg", "shop/9.jpg"]
 
 
@@ -134,7 +136,7 @@ def test_numbers_of_other_kinds_are_taken(library: Library, tmp_path: Path) -> N
         name = np.dtype(kind).name
         library.vectors.import_vectors(tmp_path / "kind.npy", name)
         hits = library.search(
-            Query((Term(vector=np.eye(DIM, dtype=np.float32)[2]),), k=1, by=(name,))
+            Query((Term(vector=np.eye(DIM, dtype=np.float32)[2]),), k=1, extractors=(name,))
         )
         assert hits.hits[0].path == f"{name}/2"
 

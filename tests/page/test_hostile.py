@@ -69,7 +69,7 @@ def page(browser: Browser) -> Iterator[Page]:
         ({"open": "1"}, "text=onerror"),
         ({"text": MARKUP}, "text=onerror"),
         ({"image": "1", "where": f"kind = '{MARKUP}'"}, "text=onerror"),
-        ({"image": "1", "by": MARKUP}, "text=onerror"),
+        ({"image": "1", "extractor": MARKUP}, "text=onerror"),
         ({"page": "library", "outcome": MARKUP}, "main"),
         ({"page": "map", "color": "kind"}, "text=onerror"),
         ({"page": "map", "color": MARKUP}, "main"),

@@ -65,7 +65,7 @@ def test_a_filter_that_controls_cannot_say_stays_a_text(modules: Page, text: str
     [
         "?",
         "?image=3&not_image=2:4&text=red+mug&alpha=0.3",
-        "?text=1:2:1&by=color&by=phash&diverse=0.4&collapse=true&min_relevance=strong",
+        "?text=1:2:1&extractor=color&extractor=phash&diversity=0.4&collapse_duplicates=true&min_relevance=strong",
         "?upload=ab12&region=0.1000,0.2000,0.5000,0.5000&where=price+%3C+5&open=7",
         "?page=map&color=kind&at=0.5000,0.4000,2.00&lasso=1,2,3,4,5,6",
         "?page=duplicates&kind=near&group=4",
@@ -76,7 +76,7 @@ def test_an_address_says_the_whole_state(modules: Page, search: str) -> None:
 
 
 def test_nonsense_in_an_address_means_the_ordinary(modules: Page) -> None:
-    nonsense = "?image=x&page=nowhere&alpha=9&region=1,2,3&open=-1&diverse=&group=x"
+    nonsense = "?image=x&page=nowhere&alpha=9&region=1,2,3&open=-1&diversity=&group=x"
     assert call(modules, "address", "it.write(it.parse(a))", nonsense) == "?"
 
 

@@ -56,7 +56,7 @@ def test_a_dropped_picture_is_asked_with(
     page.wait_for_selector(".band")
     file = tmp_path / "new.jpg"
     file.write_bytes(new_picture)
-    assert tiles(page)[:8] == answer(shop, Term(picture=file))
+    assert tiles(page)[:8] == answer(shop, Term(image=file))
     assert page.locator(".chip").count() == 1
 
 
@@ -93,7 +93,7 @@ def test_more_like_this_and_less_like_this_make_the_question(
     page.click(f"[data-id='{found[3]}'] .plus")
     wait_for_address(page, f"image={found[3]}")
     page.wait_for_selector(f".tile.more[data-id='{found[3]}']")
-    expected = answer(shop, Term(image=first), Term(image=found[3]), Term(image=other, weight=-1.0))
+    expected = answer(shop, Term(id=first), Term(id=found[3]), Term(id=other, weight=-1.0))
     assert tiles(page)[:8] == expected
     page.click(".chip.less .away")
     page.wait_for_function("() => !location.search.includes('not_image')")
@@ -110,7 +110,7 @@ def test_a_part_of_the_question_counts_more_where_somebody_says_so(
     page.click("[aria-label='4 times'] >> visible=true")
     wait_for_address(page, f"image=4:{other}")
     page.wait_for_selector(".weight")
-    expected = answer(shop, Term(image=first), Term(image=other, weight=4.0))
+    expected = answer(shop, Term(id=first), Term(id=other, weight=4.0))
     page.wait_for_function(f"() => document.querySelector('.tile').dataset.id == {expected[0]}")
     assert tiles(page)[:8] == expected
 
@@ -123,7 +123,7 @@ def test_words_are_found_in_captions(open_page: Open, shop: Path) -> None:
     page.press("[name=words]", "Enter")
     wait_for_address(page, f"text={caption}")
     page.wait_for_selector("text=4 of 66 pictures")
-    assert tiles(page)[:4] == answer(shop, Term(words=caption))[:4]
+    assert tiles(page)[:4] == answer(shop, Term(text=caption))[:4]
 
 
 def test_a_box_searches_a_part_of_the_picture(open_page: Open, shop: Path, first: int) -> None:
@@ -145,7 +145,7 @@ def test_a_box_searches_a_part_of_the_picture(open_page: Open, shop: Path, first
     assert 0 <= x < 0.02 and 0 <= y < 0.02
     assert abs(width - 0.5) < 0.02 and abs(height - 0.5) < 0.02
     page.wait_for_selector(".chip .part")
-    expected = answer(shop, Term(image=first, region=(x, y, width, height)))
+    expected = answer(shop, Term(id=first, region=(x, y, width, height)))
     page.wait_for_function(f"() => document.querySelector('.tile').dataset.id == {expected[0]}")
     assert tiles(page)[:8] == expected
 
@@ -183,14 +183,14 @@ def test_an_address_can_be_shared_and_back_leads_back(open_page: Open, first: in
     page.wait_for_selector("text=The most alike of")
     page.click("#refine-button")
     page.click("text=phash")
-    wait_for_address(page, "by=phash")
+    wait_for_address(page, "extractor=phash")
     page.wait_for_selector("text=by color + phash")
     shared, found = page.url, tiles(page)
     other = open_page(shared[shared.index("?") :])
     other.wait_for_selector("text=by color + phash")
     assert tiles(other) == found
     page.go_back()
-    page.wait_for_function("() => !location.search.includes('by=')")
+    page.wait_for_function("() => !location.search.includes('extractor=')")
     page.go_back()
     page.wait_for_selector("h1:has-text('What looks like this?')")
     assert tiles(page)[:10] == start[:10]

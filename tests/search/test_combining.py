@@ -49,30 +49,30 @@ def one(shelf: Shelf, *terms: Term, **options: object) -> Hits:
 
 
 def test_weights_and_negatives_make_one_vector(shelf: Shelf) -> None:
-    terms = (Term(image=1, weight=2), Term(image=5), Term(image=9, weight=-0.5))
-    found = one(shelf, *terms, k=COUNT, by=("near",))
+    terms = (Term(id=1, weight=2), Term(id=5), Term(id=9, weight=-0.5))
+    found = one(shelf, *terms, k=COUNT, extractors=("near",))
     agree(found, cosines(shelf, 2 * shelf.near[0] + shelf.near[4] - 0.5 * shelf.near[8]))
-    assert (found.by, found.similarity, found.exact, found.searched) == (
+    assert (found.ranked_by, found.similarity, found.exact, found.searched_count) == (
         "near", "cosine", True, COUNT,
     )  # fmt: skip
 
 
 def test_raw_vectors_are_averaged_with_their_lengths(shelf: Shelf) -> None:
-    found = one(shelf, Term(image=1, weight=3), Term(image=5), k=COUNT, by=("far",))
+    found = one(shelf, Term(id=1, weight=3), Term(id=5), k=COUNT, extractors=("far",))
     agree(found, distances(shelf, (3 * shelf.far[0] + shelf.far[4]) / 4))
 
 
 def test_two_spaces_are_fused_on_one_scale(shelf: Shelf) -> None:
-    found = one(shelf, Term(image=3), k=COUNT, by=("near", "far"))
+    found = one(shelf, Term(id=3), k=COUNT, extractors=("near", "far"))
     near, far = cosines(shelf, shelf.near[2]), distances(shelf, shelf.far[2])
     scores = {id: 0.5 * to_one(near)[id] + 0.5 * to_one(far)[id] for id in near}
     agree(found, scores)
-    assert (found.by, found.similarity) == ("near+far", None)
-    assert found.hits[0].parts == pytest.approx({"near": 1.0, "far": 0.0}, abs=1e-6)
+    assert (found.ranked_by, found.similarity) == ("near+far", None)
+    assert found.hits[0].scores_by_space == pytest.approx({"near": 1.0, "far": 0.0}, abs=1e-6)
 
 
 def test_two_spaces_are_fused_by_ranks(shelf: Shelf) -> None:
-    found = one(shelf, Term(image=3), k=COUNT, by=("near", "far"), fusion="ranks")
+    found = one(shelf, Term(id=3), k=COUNT, extractors=("near", "far"), fusion="ranks")
     scores = dict.fromkeys(range(1, COUNT + 1), 0.0)
     for part in (cosines(shelf, shelf.near[2]), distances(shelf, shelf.far[2])):
         rounded = {id: float(np.float32(score)) for id, score in part.items()}
@@ -89,15 +89,17 @@ def bm25(shelf: Shelf, words: str) -> dict[int, float]:
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
 def test_pictures_and_captions_are_weighed_by_alpha(shelf: Shelf, alpha: float) -> None:
-    found = one(shelf, Term(image=3), Term(words="boot green"), k=COUNT, by=("near",), alpha=alpha)
+    found = one(
+        shelf, Term(id=3), Term(text="boot green"), k=COUNT, extractors=("near",), alpha=alpha
+    )
     said = dict.fromkeys(range(1, COUNT + 1), 0.0) | bm25(shelf, "boot green")
     pictures, words = to_one(cosines(shelf, shelf.near[2])), to_one(said)
     agree(found, {id: alpha * pictures[id] + (1 - alpha) * words[id] for id in pictures})
-    assert found.by == "near+captions"
+    assert found.ranked_by == "near+captions"
 
 
 def test_a_picture_that_weighs_double_counts_double_beside_words(shelf: Shelf) -> None:
-    found = one(shelf, Term(image=3, weight=2), Term(words="boot"), k=COUNT, by=("near",))
+    found = one(shelf, Term(id=3, weight=2), Term(text="boot"), k=COUNT, extractors=("near",))
     said = dict.fromkeys(range(1, COUNT + 1), 0.0) | bm25(shelf, "boot")
     pictures, words = to_one(cosines(shelf, shelf.near[2])), to_one(said)
     agree(found, {id: (2 * pictures[id] + words[id]) / 3 for id in pictures})
@@ -105,17 +107,17 @@ def test_a_picture_that_weighs_double_counts_double_beside_words(shelf: Shelf) -
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_a_negative_text_takes_away_in_any_order(shelf: Shelf, turned: bool) -> None:
-    terms = [Term(words="red"), Term(words="sun", weight=-0.5)]
+    terms = [Term(text="red"), Term(text="sun", weight=-0.5)]
     found = one(shelf, *(terms[::-1] if turned else terms), k=COUNT)
     red, sun = bm25(shelf, "red"), bm25(shelf, "sun")
     assert 0 < len(sun) < len(red) < COUNT
     agree(found, {id: score - 0.5 * sun.get(id, 0.0) for id, score in red.items()})
-    assert len(found) == len(red) and found.by == "captions"
+    assert len(found) == len(red) and found.ranked_by == "captions"
     assert all(hit.relevance is None for hit in found.hits)
 
 
 def test_a_picture_without_these_words(shelf: Shelf) -> None:
-    found = one(shelf, Term(image=3), Term(words="sun", weight=-1), k=COUNT, by=("near",))
+    found = one(shelf, Term(id=3), Term(text="sun", weight=-1), k=COUNT, extractors=("near",))
     said = dict.fromkeys(range(1, COUNT + 1), 0.0)
     said |= {id: -score for id, score in bm25(shelf, "sun").items()}
     pictures, words = to_one(cosines(shelf, shelf.near[2])), to_one(said)
@@ -127,20 +129,20 @@ def test_a_filter_gives_k_hits_whenever_there_are_k(shelf: Shelf) -> None:
     assert 3 < len(allowed) < COUNT - 3
     scores = {id: s for id, s in cosines(shelf, shelf.near[2]).items() if id in allowed}
     for k in (3, len(allowed), COUNT):
-        found = one(shelf, Term(image=3), k=k, where="price < 20", by=("near",))
-        assert len(found) == min(k, len(allowed)) and found.searched == len(allowed)
+        found = one(shelf, Term(id=3), k=k, where="price < 20", extractors=("near",))
+        assert len(found) == min(k, len(allowed)) and found.searched_count == len(allowed)
         agree(found, scores)
-    nothing = one(shelf, Term(image=3), where="price > 1000")
-    assert (len(nothing), nothing.searched) == (0, 0)
-    words = one(shelf, Term(words="red"), k=COUNT, where="price < 20")
+    nothing = one(shelf, Term(id=3), where="price > 1000")
+    assert (len(nothing), nothing.searched_count) == (0, 0)
+    words = one(shelf, Term(text="red"), k=COUNT, where="price < 20")
     assert {hit.id for hit in words.hits} == allowed & set(bm25(shelf, "red"))
 
 
 def test_copies_are_counted_in_the_first_of_them(shelf: Shelf) -> None:
-    plain = one(shelf, Term(image=8), k=10, by=("near",))
+    plain = one(shelf, Term(id=8), k=10, extractors=("near",))
     assert {hit.id for hit in plain.hits[:5]} == {8, 41, 42, 43, 44}
     assert all(hit.relevance == "near-copy" for hit in plain.hits[:5])
-    found = one(shelf, Term(image=8), k=10, by=("near",), collapse=True)
+    found = one(shelf, Term(id=8), k=10, extractors=("near",), collapse_duplicates=True)
     assert (found.hits[0].id, found.hits[0].copies) == (8, 4)
     assert [hit.id for hit in found.hits[1:6]] == [hit.id for hit in plain.hits[5:]]
     assert len(found) == 10
@@ -148,7 +150,7 @@ def test_copies_are_counted_in_the_first_of_them(shelf: Shelf) -> None:
 
 def test_diverse_hits_are_those_of_the_plain_formula(shelf: Shelf) -> None:
     weight = 0.4
-    found = one(shelf, Term(image=3), k=8, by=("near",), diverse=weight)
+    found = one(shelf, Term(id=3), k=8, extractors=("near",), diversity=weight)
     scores = cosines(shelf, shelf.near[2])
     chosen = [max(scores, key=lambda id: scores[id])]
     while len(chosen) < 8:
@@ -163,31 +165,35 @@ def test_diverse_hits_are_those_of_the_plain_formula(shelf: Shelf) -> None:
 
 def test_a_batch_answers_as_one_by_one(shelf: Shelf) -> None:
     queries = [
-        Query((Term(image=3),), k=4),
-        Query((Term(image=3),), k=50),
-        Query((Term(image=4),), k=5, by=("far",)),
-        Query((Term(image=4),), k=5, by=("far", "near")),
-        Query((Term(image=5), Term(image=6, weight=-1)), similarity="euclidean"),
-        Query((Term(image=7),), where="price < 50"),
-        Query((Term(image=8),), where="price < 50", diverse=0.5),
-        Query((Term(words="red boot"),)),
-        Query((Term(words="red"), Term(image=9)), alpha=0.2, fusion="ranks"),
-        Query((Term(image=8),), collapse=True),
-        Query((Term(image=9),), min_relevance="strong"),
-        Query((Term(image=3, weight=3.3),), k=4),
-        Query((Term(image=3), Term(image=11, weight=0.3)), by=("near",)),
-        Query((Term(vector=np.linspace(-1, 1, 6, dtype=np.float32)),), by=("near",)),
+        Query((Term(id=3),), k=4),
+        Query((Term(id=3),), k=50),
+        Query((Term(id=4),), k=5, extractors=("far",)),
+        Query((Term(id=4),), k=5, extractors=("far", "near")),
+        Query((Term(id=5), Term(id=6, weight=-1)), similarity="euclidean"),
+        Query((Term(id=7),), where="price < 50"),
+        Query((Term(id=8),), where="price < 50", diversity=0.5),
+        Query((Term(text="red boot"),)),
+        Query((Term(text="red"), Term(id=9)), alpha=0.2, fusion="ranks"),
+        Query((Term(id=8),), collapse_duplicates=True),
+        Query((Term(id=9),), min_relevance="strong"),
+        Query((Term(id=3, weight=3.3),), k=4),
+        Query((Term(id=3), Term(id=11, weight=0.3)), extractors=("near",)),
+        Query((Term(vector=np.linspace(-1, 1, 6, dtype=np.float32)),), extractors=("near",)),
     ]
     batch = shelf.ask(*queries)
     for query, answer in zip(queries, batch, strict=True):
         (alone,) = shelf.ask(query)
-        assert (alone.hits, alone.by, alone.searched) == (answer.hits, answer.by, answer.searched)
-        assert alone.best == answer.best
+        assert (alone.hits, alone.ranked_by, alone.searched_count) == (
+            answer.hits,
+            answer.ranked_by,
+            answer.searched_count,
+        )
+        assert alone.top_relevance == answer.top_relevance
 
 
 def test_a_question_that_fails_does_not_end_a_batch(shelf: Shelf) -> None:
-    good, bad = Query((Term(image=3),)), Query((Term(image=999),))
-    answers = shelf.ask(good, bad, Query((Term(image=3),), where="prize < 3"), tolerant=True)
+    good, bad = Query((Term(id=3),)), Query((Term(id=999),))
+    answers = shelf.ask(good, bad, Query((Term(id=3),), where="prize < 3"), tolerant=True)
     assert answers[0].hits == shelf.ask(good)[0].hits
     assert (answers[1].hits, answers[1].failure) == ((), "the library has no image with the id 999")
     assert "no field prize" in answers[2].failure and "price" in answers[2].failure
@@ -196,18 +202,18 @@ def test_a_question_that_fails_does_not_end_a_batch(shelf: Shelf) -> None:
 
 
 def test_relevance_below_the_bar_is_nothing_found(shelf: Shelf) -> None:
-    plain = shelf.ask(Query((Term(image=20),), k=COUNT, by=("near",)))[0]
+    plain = shelf.ask(Query((Term(id=20),), k=COUNT, extractors=("near",)))[0]
     kinds = [hit.relevance for hit in plain.hits]
     assert kinds[0] == "near-copy" and kinds[-1] == "weak"
     for lowest in ("near-copy", "strong", "plausible", "weak"):
-        found = one(shelf, Term(image=20), k=COUNT, by=("near",), min_relevance=lowest)
+        found = one(shelf, Term(id=20), k=COUNT, extractors=("near",), min_relevance=lowest)
         bands = ["weak", "plausible", "strong", "near-copy"]
         kept = [
             hit for hit in plain.hits if bands.index(hit.relevance or "") >= bands.index(lowest)
         ]
         assert [hit.id for hit in found.hits] == [hit.id for hit in kept]
-    only = one(shelf, Term(image=20), by=("near",), where="price < 0", min_relevance="strong")
-    assert (len(only), only.best) == (0, None)
+    only = one(shelf, Term(id=20), extractors=("near",), where="price < 0", min_relevance="strong")
+    assert (len(only), only.top_relevance) == (0, None)
     others = f"id <> 20 and id <> {plain.hits[1].id}"
-    rest = one(shelf, Term(image=20), by=("near",), where=others, min_relevance="near-copy")
-    assert len(rest) == 0 and rest.best in ("strong", "plausible", "weak")
+    rest = one(shelf, Term(id=20), extractors=("near",), where=others, min_relevance="near-copy")
+    assert len(rest) == 0 and rest.top_relevance in ("strong", "plausible", "weak")

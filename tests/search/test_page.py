@@ -36,6 +36,8 @@ def test_every_example_of_the_page_runs(
     where = answers["lookalike search shop/teapot/p0009-0.jpg --library rooms --format json"]
     first = json.loads(where)["hits"][0]
     assert (first["path"], first["box"]) == ("teapot.png", [0.6, 0.6, 0.4, 0.4])
-    turned = answers["lookalike search turned.png --by shape --any-orientation --library shop"]
+    turned = answers[
+        "lookalike search turned.png --extractor shape --any-orientation --library shop"
+    ]
     assert "turned by 90° to the right" in turned and "p0001-0.jpg" in turned.splitlines()[1]
     assert "mug" in capsys.readouterr().out

@@ -124,7 +124,7 @@ def test_a_region_asks_with_the_crop(
 ) -> None:
     query = Query((Term(photos / "corner.png", region=region),), k=1)
     assert names(library, query) == ["green"]
-    (hit,) = library.search(Query((Term(image=1, region=region),), k=1)).hits
+    (hit,) = library.search(Query((Term(id=1, region=region),), k=1)).hits
     assert library.search(photos / "blue.png", k=1).hits[0].id == 1  # by name the first
     assert Path(hit.path).stem == "blue"
 
@@ -138,20 +138,20 @@ def test_a_region_outside_the_picture_is_told(library: Library, photos: Path) ->
 def test_words_are_looked_up_in_a_space_that_understands_them(
     library: Library, photos: Path
 ) -> None:
-    found = library.search(Query((Term(words="green"),), k=2))
+    found = library.search(Query((Term(text="green"),), k=2))
     assert [Path(hit.path).stem for hit in found.hits] == ["green", "half"]
-    assert found.by == "quarters (words)"
+    assert found.ranked_by == "quarters (words)"
     # (0, 1, 0) four times against green, green, blue, white: by hand 2 / (2 · √(1 + 1 + 1 + 3))
     corner = next(
-        h for h in library.search(Query((Term(words="green"),))).hits if "corner" in h.path
+        h for h in library.search(Query((Term(text="green"),))).hits if "corner" in h.path
     )
     assert corner.similarity == pytest.approx(2 / (2 * 6**0.5), abs=1e-5)
 
 
 def test_words_and_a_picture_are_asked_in_the_same_space(library: Library, photos: Path) -> None:
-    terms = (Term(photos / "striped.png"), Term(words="blue"))
+    terms = (Term(photos / "striped.png"), Term(text="blue"))
     found = library.search(Query(terms, k=6, alpha=0.25))
-    assert found.by == "quarters+quarters (words)"
+    assert found.ranked_by == "quarters+quarters (words)"
     pictures = library.search(Query((terms[0],), k=6)).hits
     words = library.search(Query((terms[1],), k=6)).hits
 
@@ -170,7 +170,7 @@ def test_words_without_captions_and_word_space_say_what_to_do(tmp_path: Path) ->
     with Library.create(tmp_path) as library:
         library.add([tmp_path], extractors=["histogram"])
         with pytest.raises(UsageError, match=r"neither captions nor a space.*--metadata") as caught:
-            library.search(Query((Term(words="red"),)))
+            library.search(Query((Term(text="red"),)))
         assert "\n" not in str(caught.value)
 
 

@@ -10,10 +10,10 @@ from lookalike.query import Query, Term
 from lookalike.search.relevance import at_least
 
 weights = st.sampled_from([-1.0, -0.5, 0.5, 1.0, 2.0])
-pictures = st.builds(Term, image=st.integers(1, COUNT), weight=weights)
+pictures = st.builds(Term, id=st.integers(1, COUNT), weight=weights)
 words = st.builds(
     Term,
-    words=st.lists(st.sampled_from(WORDS), min_size=1, max_size=2).map(" ".join),
+    text=st.lists(st.sampled_from(WORDS), min_size=1, max_size=2).map(" ".join),
     weight=weights,
 )
 questions = st.builds(
@@ -22,12 +22,12 @@ questions = st.builds(
     .filter(lambda terms: any(term.weight > 0 for term in terms))
     .map(tuple),
     k=st.sampled_from([1, 2, 7, COUNT, 10 * COUNT]),
-    by=st.sampled_from([(), ("far",), ("near", "far")]),
+    extractors=st.sampled_from([(), ("far",), ("near", "far")]),
     where=st.sampled_from([None, "price < 40", "price < 40 and name like '1%'", "id > 1000"]),
     alpha=st.sampled_from([0.0, 0.3, 1.0]),
     fusion=st.sampled_from(["scores", "ranks"]),
-    diverse=st.sampled_from([0.0, 0.3, 1.0]),
-    collapse=st.booleans(),
+    diversity=st.sampled_from([0.0, 0.3, 1.0]),
+    collapse_duplicates=st.booleans(),
     min_relevance=st.sampled_from([None, "plausible", "near-copy"]),
 )
 
@@ -44,7 +44,7 @@ def test_hits_are_at_most_k_different_sorted_filtered_and_relevant(
         assert len(ids) <= query.k and len(set(ids)) == len(ids)
         assert [hit.rank for hit in answer.hits] == list(range(1, len(ids) + 1))
         scores = [hit.similarity for hit in answer.hits]
-        if not query.diverse:
+        if not query.diversity:
             assert scores == sorted(scores, reverse=True)
         prices = {id: shelf.prices[id - 1] for id in ids}
         if query.where and "price" in query.where:
@@ -53,7 +53,7 @@ def test_hits_are_at_most_k_different_sorted_filtered_and_relevant(
             assert not ids
         if query.min_relevance:
             assert all(at_least(hit.relevance, query.min_relevance) for hit in answer.hits)
-        if not (query.where or query.min_relevance or query.collapse) and any(
-            term.words is None for term in query.terms
+        if not (query.where or query.min_relevance or query.collapse_duplicates) and any(
+            term.text is None for term in query.terms
         ):
             assert len(ids) == min(query.k, COUNT)

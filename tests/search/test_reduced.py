@@ -47,7 +47,7 @@ def test_a_reduced_space_holds_the_principal_components_of_the_whole_one(photos:
         centred = full - full.mean(axis=0)
         spread = np.linalg.svd(centred, compute_uv=False) ** 2
         assert short.projection.retained == pytest.approx(spread[:8].sum() / spread.sum(), abs=1e-4)
-        hits = library.search(Query.of(photos / "07.png", by="color+pca8", k=3)).hits
+        hits = library.search(Query.of(photos / "07.png", extractor="color+pca8", k=3)).hits
         assert hits[0].path == "07.png" and hits[0].similarity == pytest.approx(1, abs=1e-5)
 
 
@@ -96,13 +96,16 @@ def test_imported_vectors_are_shortened_and_asked_for_whole(tmp_path: Path) -> N
         imported = library.vectors.import_vectors(file, "clip", pca=4)
         projection = imported.space.projection
         assert projection is not None and (projection.whole, imported.space.dim) == (20, 4)
-        found = library.search(Query((Term(vector=vectors[9]),), by=("clip",), k=10)).hits
+        found = library.search(Query((Term(vector=vectors[9]),), extractors=("clip",), k=10)).hits
         expected = by_hand(vectors, 4)
         order = np.argsort(-(expected @ expected[9]))[:10]
         assert [hit.path for hit in found] == [f"clip/{row}" for row in order]
         again = library.vectors.import_vectors(file, "clip")  # along the same axes
         assert (again.space.key, again.images) == (imported.space.key, 60)
-        assert library.search(Query((Term(vector=vectors[9]),), by=("clip",), k=10)).hits == found
+        assert (
+            library.search(Query((Term(vector=vectors[9]),), extractors=("clip",), k=10)).hits
+            == found
+        )
         with pytest.raises(UsageError, match="keep 4 principal components"):
             library.vectors.import_vectors(file, "clip", pca=5)
         for wanted in (20, 21):

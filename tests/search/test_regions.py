@@ -58,17 +58,19 @@ def test_a_small_thing_is_found_and_boxed(tmp_path: Path, toy, runs_in: str) -> 
             [photos], extractors=[base, RegionExtractor(base)]
         )  # a second run changes nothing
         assert [space.count for space in library.info().spaces] == [12, 12]
-        hits = library.search(Query.of(thing, by=f"{base.name}+regions", k=12)).hits
+        hits = library.search(Query.of(thing, extractor=f"{base.name}+regions", k=12)).hits
         x, y, width, height = hits[0].box or (0, 0, 0, 0)
         assert hits[0].path == "05.png"
         assert (x, y, width, height) == pytest.approx((0.6, 0.6, 0.4, 0.4))
-        plain = {h.path: h for h in library.search(Query.of(thing, by=base.name, k=12)).hits}
+        plain = {h.path: h for h in library.search(Query.of(thing, extractor=base.name, k=12)).hits}
         assert plain["05.png"].box is None
         for hit in hits:  # the whole is one of the parts
             assert hit.similarity >= plain[hit.path].similarity - 1e-5
-        inside = library.search(Query.of(photos / "05.png", by=f"{base.name}+regions")).hits[0]
+        inside = library.search(Query.of(photos / "05.png", extractor=f"{base.name}+regions")).hits[
+            0
+        ]
         assert (inside.path, inside.box) == ("05.png", (0.0, 0.0, 1.0, 1.0))
-        both = Query((Term(thing),), by=(base.name, f"{base.name}+regions"), k=12)
+        both = Query((Term(thing),), extractors=(base.name, f"{base.name}+regions"), k=12)
         assert next(h for h in library.search(both).hits if h.path == "05.png").box is not None
 
 

@@ -38,7 +38,7 @@ def test_a_higher_band_is_more_often_the_same_kind_of_thing(shop: Library) -> No
     right: Counter[str] = Counter()
     ids = [image.id for image in shop.failures({Outcome.INDEXED})]
     assert len(ids) == 160
-    queries = [Query((Term(image=i),), k=160, by=("shape",)) for i in ids]
+    queries = [Query((Term(id=i),), k=160, extractors=("shape",)) for i in ids]
     for answer in shop.search_batch(queries):
         asked, *others = answer.hits
         assert asked.relevance == "near-copy"
@@ -76,7 +76,7 @@ def test_a_library_too_small_to_judge_against_judges_nothing(tmp_path: Path) -> 
     write_catalogue(tmp_path, products=5, views=5, size=64)
     with Library.create(tmp_path) as library:
         library.add([tmp_path], extractors=["color"])
-        hits = library.search(Query((Term(image=1),), min_relevance="strong")).hits
+        hits = library.search(Query((Term(id=1),), min_relevance="strong")).hits
     assert len(hits) == 10 and {hit.relevance for hit in hits} == {None}
 
 

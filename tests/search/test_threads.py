@@ -37,10 +37,10 @@ def questions(folder: Path) -> list[Query]:
     asked: list[Query] = []
     for n, data in enumerate(found):
         for by in ("color", "lookalike"):
-            asked.append(Query((Term(picture=data),), k=3 + n, by=(by,)))
-            asked.append(Query((Term(image=n + 1), Term(image=9, weight=-1)), by=(by,)))
+            asked.append(Query((Term(image=data),), k=3 + n, extractors=(by,)))
+            asked.append(Query((Term(id=n + 1), Term(id=9, weight=-1)), extractors=(by,)))
     where = "folder = 'odd' and size > 10"
-    return [*asked, Query((Term(image=3),), where=where), Query((Term(image=4),), diverse=0.5)]
+    return [*asked, Query((Term(id=3),), where=where), Query((Term(id=4),), diversity=0.5)]
 
 
 def test_threads_get_the_answers_that_one_alone_gets(library: Library, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_batch_of_one_thread_does_not_take_away_that_of_another(
     askers = Askers(Limits())
     asker = askers.asker(space)
     several = [
-        work(draw(tmp_path / f"{n}.png", 700 + n), Term(words="-"), any_orientation=False)
+        work(draw(tmp_path / f"{n}.png", 700 + n), Term(text="-"), any_orientation=False)
         for n in range(encode.MANY)
     ]
     tasks = [task for one in several for task in one.tasks]
@@ -113,10 +113,10 @@ def test_searches_go_on_while_pictures_are_added(library: Library, tmp_path: Pat
 
         def ask() -> None:
             while not done.is_set():
-                hits = growing.search(Query((Term(image=1),), k=1000))
+                hits = growing.search(Query((Term(id=1),), k=1000))
                 ids = [hit.id for hit in hits.hits]
-                assert ids[0] == 1 and len(set(ids)) == len(ids) == hits.searched
-                counts.append(hits.searched)
+                assert ids[0] == 1 and len(set(ids)) == len(ids) == hits.searched_count
+                counts.append(hits.searched_count)
 
         with ThreadPoolExecutor(3) as pool:
             threads = [pool.submit(ask) for _ in range(3)]
@@ -126,5 +126,5 @@ def test_searches_go_on_while_pictures_are_added(library: Library, tmp_path: Pat
             done.set()
             for thread in threads:
                 thread.result()
-        assert growing.search(Query((Term(image=1),), k=1000)).searched == 32
+        assert growing.search(Query((Term(id=1),), k=1000)).searched_count == 32
         assert counts[0] == 20

@@ -34,7 +34,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
 
 def asked(picture: Image.Image, **flags: object) -> Query:
     pixels = np.asarray(picture)
-    return Query((Term(picture=pixels),), k=3, verify="orb", **flags)  # type: ignore[arg-type]
+    return Query((Term(image=pixels),), k=3, verify="orb", **flags)  # type: ignore[arg-type]
 
 
 def test_a_turned_and_shrunk_part_finds_its_whole_first_and_says_where(library: Library) -> None:
@@ -79,4 +79,4 @@ def test_an_image_that_has_gone_is_not_verified_and_stays_a_hit(tmp_path: Path) 
 
 def test_words_alone_cannot_be_verified(library: Library) -> None:
     with pytest.raises(UsageError, match=r"captions|picture"):
-        library.search(Query((Term(words="red"),), verify="orb"))
+        library.search(Query((Term(text="red"),), verify="orb"))

@@ -19,27 +19,32 @@ from lookalike.server.uploads import Uploads
 
 def test_a_search_answers_as_the_library_does(client: TestClient, library: Library) -> None:
     answer = client.get("/api/search", params={"image": "7", "k": 5}).json()
-    hits = library.search(Query((Term(image=7),), k=5))
+    hits = library.search(Query((Term(id=7),), k=5))
     assert [hit["id"] for hit in answer["hits"]] == [hit.id for hit in hits.hits]
     assert [hit["similarity"] for hit in answer["hits"]] == [
         round(hit.similarity, 6) for hit in hits.hits
     ]
     assert answer["hits"][0]["id"] == 7
-    assert (answer["by"], answer["exact"], answer["searched"]) == ("color", True, 40)
+    assert (answer["ranked_by"], answer["exact"], answer["searched_count"]) == ("color", True, 40)
     assert answer["hits"][0]["width"] == answer["hits"][0]["height"] == 48
 
 
 def test_negatives_weights_and_filters_reach_the_question(
     client: TestClient, library: Library
 ) -> None:
-    words = {"image": ["2:3", "4"], "not_image": "9", "where": "folder = 'odd'", "by": "phash"}
+    words = {
+        "image": ["2:3", "4"],
+        "not_image": "9",
+        "where": "folder = 'odd'",
+        "extractor": "phash",
+    }
     answer = client.get("/api/search", params={**words, "k": 6}).json()
-    terms = (Term(image=3, weight=2.0), Term(image=4), Term(image=9, weight=-1.0))
-    hits = library.search(Query(terms, k=6, by=("phash",), where="folder = 'odd'"))
+    terms = (Term(id=3, weight=2.0), Term(id=4), Term(id=9, weight=-1.0))
+    hits = library.search(Query(terms, k=6, extractors=("phash",), where="folder = 'odd'"))
     assert [hit["id"] for hit in answer["hits"]] == [hit.id for hit in hits.hits]
     assert all(hit["path"].startswith("odd/") for hit in answer["hits"])
     assert answer["query"] == {
-        "image": ["2:3", "4"], "not_image": ["9"], "where": "folder = 'odd'", "by": ["phash"], "k": 6,
+        "image": ["2:3", "4"], "not_image": ["9"], "where": "folder = 'odd'", "extractor": ["phash"], "k": 6,
     }  # fmt: skip
 
 
@@ -106,7 +111,7 @@ def test_a_picture_of_the_library_that_is_sent_finds_itself_first(
 def test_a_region_is_of_the_first_picture_only(client: TestClient, library: Library) -> None:
     words: dict[str, Any] = {"image": ["5", "6"], "region": "0,0,0.5,0.5", "k": 4}
     answer = client.get("/api/search", params=words).json()
-    terms = (Term(image=5, region=(0, 0, 0.5, 0.5)), Term(image=6))
+    terms = (Term(id=5, region=(0, 0, 0.5, 0.5)), Term(id=6))
     hits = library.search(Query(terms, k=4))
     assert [hit["id"] for hit in answer["hits"]] == [hit.id for hit in hits.hits]
 
@@ -136,7 +141,7 @@ def test_every_wrong_question_gets_one_sentence_and_the_right_status(client: Tes
         "image=1&colour=red": 422,
         "image=1&region=1,2,3": 400,
         "region=0,0,1,1&text=red": 400,
-        "image=1&by=nonsense": 400,
+        "image=1&extractor=nonsense": 400,
         "not_image=1": 400,
         "upload=" + "0" * 64: 404,
         "upload=..%2f..%2fetc%2fpasswd": 404,
@@ -151,5 +156,5 @@ def test_every_wrong_question_gets_one_sentence_and_the_right_status(client: Tes
 
 @pytest.mark.parametrize("text", ["?", "AAA", "AAAAAAA", "", "é", "AAAA" * 100])
 def test_what_is_no_vector_is_said(client: TestClient, text: str) -> None:
-    answer = client.get("/api/search", params={"vector": text, "by": "color"})
+    answer = client.get("/api/search", params={"vector": text, "extractor": "color"})
     assert answer.status_code == 400 and "vector" in answer.json()["error"]

@@ -61,7 +61,7 @@ def test_new_files_are_found_while_the_server_runs(client: TestClient, folder: P
     found = client.get("/api/images", params={"where": "path = 'new.jpg'"}).json()["images"]
     assert [image["path"] for image in found] == ["new.jpg"]
     answer = client.get("/api/search", params={"image": found[0]["id"], "k": 1}).json()
-    assert answer["hits"][0]["path"] == "new.jpg" and answer["searched"] == 7
+    assert answer["hits"][0]["path"] == "new.jpg" and answer["searched_count"] == 7
 
 
 def test_pictures_that_are_sent_are_kept_and_indexed(

@@ -80,13 +80,13 @@ def test_the_answers_are_those_of_the_library(
     file.write_bytes(picture)
     pixels = np.asarray(Image.open(file).convert("RGB"))
     questions = [
-        Query((Term(image=3, weight=2.5), Term(image=4), Term(image=5, weight=-1)), k=7),
-        Query((Term(picture=picture),), by=("phash", "color"), fusion="ranks"),
-        Query((Term(picture=file, region=(0, 0, 0.5, 0.75)), Term(image=8)), where="size > 1"),
-        Query((Term(picture=pixels),), k=3, similarity="euclidean", any_orientation=True),
-        Query((Term(picture=Path("odd/001.jpg")),), k=2, diverse=0.3, min_relevance="weak"),
+        Query((Term(id=3, weight=2.5), Term(id=4), Term(id=5, weight=-1)), k=7),
+        Query((Term(image=picture),), extractors=("phash", "color"), fusion="ranks"),
+        Query((Term(image=file, region=(0, 0, 0.5, 0.75)), Term(id=8)), where="size > 1"),
+        Query((Term(image=pixels),), k=3, similarity="euclidean", any_orientation=True),
+        Query((Term(image=Path("odd/001.jpg")),), k=2, diversity=0.3, min_relevance="weak"),
         Query((Term(vector=stored(library, 7)), Term(vector=stored(library, 8), weight=-0.5)), k=5),
-        Query((Term(image=3), Term(vector=stored(library, 9), weight=2)), k=4, by=("color",)),
+        Query((Term(id=3), Term(vector=stored(library, 9), weight=2)), k=4, extractors=("color",)),
     ]
     with lookalike.Client(served) as client:
         for question in questions:
@@ -96,10 +96,10 @@ def test_the_answers_are_those_of_the_library(
                 [hit.similarity for hit in ours.hits], abs=1e-6
             )
             assert [hit.relevance for hit in theirs.hits] == [hit.relevance for hit in ours.hits]
-            assert (theirs.by, theirs.similarity, theirs.best) == (
-                ours.by,
+            assert (theirs.ranked_by, theirs.similarity, theirs.top_relevance) == (
+                ours.ranked_by,
                 ours.similarity,
-                ours.best,
+                ours.top_relevance,
             )
         with pytest.raises(UsageError, match="have 384 numbers"):
             client.search(Query((Term(vector=np.ones(20_000, np.float32)),)))
@@ -110,10 +110,10 @@ def test_the_answers_are_those_of_the_library(
 
 def test_a_batch_keeps_its_order_and_its_failures(served: str) -> None:
     queries = [
-        Query((Term(image=7),), k=1),
-        Query((Term(picture=Path("nowhere.jpg")),)),
-        Query((Term(words="red"),)),
-        Query((Term(image=9),), k=1),
+        Query((Term(id=7),), k=1),
+        Query((Term(image=Path("nowhere.jpg")),)),
+        Query((Term(text="red"),)),
+        Query((Term(id=9),), k=1),
     ]
     with Client(served) as client:
         answers = client.search_batch(queries)
@@ -171,12 +171,12 @@ def test_images_are_known_by_id_and_by_path(served: str, library: Library, photo
         assert client.images.thumbnail(3, 64) == library.thumbnails.get(3, 64).data
         odd = [image.path for image in client.images.find("path like 'odd/%'")]
         assert odd == sorted(f"odd/{file.name}" for file in (photos / "odd").iterdir())
-        near = client.images.neighbours(3, k=5, by="color")
+        near = client.images.neighbours(3, k=5, extractor="color")
         with pytest.raises(UsageError, match="nowhere"):
             client.images.facts("nowhere.jpg")
         with pytest.raises(UsageError, match="4711"):
             client.images.facts(4711)
-    hits = library.search(Query((Term(image=3),), k=6, by=("color",))).hits
+    hits = library.search(Query((Term(id=3),), k=6, extractors=("color",))).hits
     assert [hit.id for hit in near.hits] == [hit.id for hit in hits if hit.id != 3]
 
 
@@ -309,7 +309,7 @@ def test_a_promise_is_that_of_the_library(tmp_path: Path) -> None:
 def test_errors_are_those_of_the_library(served: str) -> None:
     with Client(served) as client:
         with pytest.raises(UsageError, match="no field nonsense"):
-            client.search(Query((Term(image=1),), where="nonsense > 1"))
+            client.search(Query((Term(id=1),), where="nonsense > 1"))
         with pytest.raises(UsageError, match="cannot be used"):
             client.search(b"\xff\xd8\xff\xe0" + bytes(300))
         with pytest.raises(LibraryReadOnly, match="--writable"):
@@ -359,7 +359,7 @@ def test_clients_of_many_threads(served: str) -> None:
 
     def ask(id: int) -> None:
         with Client(served) as client:
-            found.append(client.search(Query((Term(image=id),), k=1)).hits[0].id)
+            found.append(client.search(Query((Term(id=id),), k=1)).hits[0].id)
 
     threads = [threading.Thread(target=ask, args=(id,)) for id in (1, 2, 3, 4)]
     for thread in threads:

@@ -10,7 +10,7 @@ from lookalike.explain import explainer
 
 def test_a_match_is_explained_on_both_pictures(client: TestClient) -> None:
     answer = client.get("/api/explain", params={"query": 1, "hit": 2, "by": "color"}).json()
-    search = client.get("/api/search", params={"image": 1, "by": "color", "k": 40}).json()
+    search = client.get("/api/search", params={"image": 1, "extractor": "color", "k": 40}).json()
     similarity = next(hit["similarity"] for hit in search["hits"] if hit["id"] == 2)
     assert abs(answer["similarity"] - similarity) < 0.02
     assert len(answer["pictures"]) == 2

@@ -38,14 +38,14 @@ class Held:
         self.batches: list[list[int | None]] = []
 
     def search_batch(self, questions: Sequence[Query]) -> Any:
-        self.batches.append([question.terms[0].image for question in questions])
+        self.batches.append([question.terms[0].id for question in questions])
         self.begun.set()
         assert self.go.wait(20)
         return self._library.search_batch(questions)
 
 
 def about(id: int) -> Query:
-    return Query((Term(image=id),), k=2)
+    return Query((Term(id=id),), k=2)
 
 
 def gathered(held: Held, *, waiting: int = 100, times: Sequence[float] = ()) -> Gathering:
@@ -118,12 +118,12 @@ def test_the_queue_is_bounded_in_length_and_in_time(library: Library) -> None:
 
 
 def test_only_questions_on_stored_vectors_are_light() -> None:
-    image = Term(image=1)
-    assert is_light(Query((image, Term(image=2, weight=-1)), where="size > 1", diverse=0.3))
+    image = Term(id=1)
+    assert is_light(Query((image, Term(id=2, weight=-1)), where="size > 1", diversity=0.3))
     heavy = [
-        Query((image, Term(words="red"))),
-        Query((Term(picture=Path("a.jpg")),)),
-        Query((Term(image=1, region=(0, 0, 0.5, 0.5)),)),
+        Query((image, Term(text="red"))),
+        Query((Term(image=Path("a.jpg")),)),
+        Query((Term(id=1, region=(0, 0, 0.5, 0.5)),)),
         Query((image,), any_orientation=True),
         Query((image,), verify="orb"),
     ]

@@ -93,8 +93,8 @@ def test_a_thumbnail_is_made_once_and_then_known_by_its_tag(client: TestClient) 
 
 
 def test_neighbours_are_the_search_without_the_image(client: TestClient) -> None:
-    near = client.get("/api/images/7/neighbours", params={"k": 4, "by": "phash"}).json()
-    search = client.get("/api/search", params={"image": 7, "k": 5, "by": "phash"}).json()
+    near = client.get("/api/images/7/neighbours", params={"k": 4, "extractor": "phash"}).json()
+    search = client.get("/api/search", params={"image": 7, "k": 5, "extractor": "phash"}).json()
     assert [hit["id"] for hit in near["hits"]] == [
         hit["id"] for hit in search["hits"] if hit["id"] != 7
     ][:4]

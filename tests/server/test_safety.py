@@ -442,9 +442,9 @@ def test_a_picture_that_is_named_again_and_again_is_in_memory_once(
     read: dict[str, bytes] = {}
     words = Words.model_validate({"upload": [name] * 9, "not_upload": [f"0.1:{name}"]})
     question = question_of(server, words, read)
-    assert [term.picture is read[name] for term in question.terms] == [True] * 10
+    assert [term.image is read[name] for term in question.terms] == [True] * 10
     again = question_of(server, Words.model_validate({"upload": [name]}), read)
-    assert again.terms[0].picture is read[name]
+    assert again.terms[0].image is read[name]
 
 
 @pytest.mark.parametrize(
@@ -455,7 +455,7 @@ def test_a_picture_that_is_named_again_and_again_is_in_memory_once(
         ("image", 100),
         ("text", 100),
         ("vector", 100),
-        ("by", 100),
+        ("extractor", 100),
     ],
 )
 def test_a_question_has_no_more_parts_than_can_be_borne(

@@ -111,14 +111,14 @@ def test_vectors_come_in_as_into_the_library_itself(
         )
         facts = client.images.facts("odd/001.jpg")
         assert facts.size == (folder / "odd" / "001.jpg").stat().st_size
-        hits = client.images.neighbours("shop/7.jpg", k=3, by="made").hits
+        hits = client.images.neighbours("shop/7.jpg", k=3, extractor="made").hits
         whole = client.add()  # the folder that stands for no folder is not looked for
         assert (whole.unchanged, whole.removed) == (6, 0)
     (tmp_path / "ours").mkdir()
     with Library.create(tmp_path / "ours") as library:
         library.vectors.import_vectors(tmp_path / "made.npy", "made", paths=tmp_path / "paths.txt")
         library.vectors.export_vectors("made", tmp_path / "ours.npy", paths=tmp_path / "ours.txt")
-        ours = library.search(Query.of(Path("shop/7.jpg"), by="made", k=4)).hits[1:]
+        ours = library.search(Query.of(Path("shop/7.jpg"), extractor="made", k=4)).hits[1:]
     assert [hit.path for hit in hits] == [hit.path for hit in ours]
     listed = [(tmp_path / f"{who}.txt").read_text().splitlines() for who in ("theirs", "ours")]
     rows = [np.load(tmp_path / f"{who}.npy") for who in ("theirs", "ours")]

@@ -38,7 +38,7 @@ def command(
     lookalike decide not-duplicate a.jpg b.jpg     a is not the same as b
     lookalike decide keep a.jpg                    of its copies, keep this one
     lookalike decide relevant a.jpg b.jpg c.jpg    who asks for a means b and c
-    lookalike decide not-relevant a.jpg d.jpg      but not d: search a.jpg --learn
+    lookalike decide not-relevant a.jpg d.jpg      but not d: search a.jpg --feedback
     """
     near = [path.absolute() for path in paths]
     with open_library.open_library(library, near, read_only=False) as opened:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from lookalike.query import Hit, Hits, Query, Term
 
 _FIELDS = ("rank", "path", "similarity", "relevance", "metadata")
-_EXTRA = ("copies", "orientation", "box", "inliers", "parts")
+_EXTRA = ("copies", "orientation", "box", "inliers", "scores_by_space")
 """Fields of a hit that are written only where they say something."""
 
 
@@ -41,7 +41,7 @@ def document(hits: Hits, query: Query) -> dict[str, Any]:
     """What --format json writes; its keys are a promise to scripts."""
     return {
         "query": asked(query),
-        "by": hits.by,
+        "ranked_by": hits.ranked_by,
         "exact": hits.exact,
         "seconds": {stage: round(seconds, 6) for stage, seconds in hits.seconds.items()},
         "hits": [record(hit) for hit in hits.hits],
@@ -52,7 +52,7 @@ def asked(query: Query) -> dict[str, Any]:
     """The question: what hits should be like ("images", "text"), what not, and the filter."""
     found: dict[str, Any] = {}
     for term in query.terms:
-        name = "not" if term.weight < 0 else "images" if term.words is None else "text"
+        name = "not" if term.weight < 0 else "images" if term.text is None else "text"
         found.setdefault(name, []).append(_named(term))
     if query.where:
         found["where"] = query.where
@@ -61,13 +61,13 @@ def asked(query: Query) -> dict[str, Any]:
 
 def _named(term: Term) -> str:
     weight = "" if abs(term.weight) == 1 else f"{abs(term.weight):g}:"
-    if term.words is not None:
-        return weight + term.words
-    if term.image is not None:
-        return f"{weight}id:{term.image}"
+    if term.text is not None:
+        return weight + term.text
+    if term.id is not None:
+        return f"{weight}id:{term.id}"
     if term.vector is not None:
         return f"{weight}vector"
-    return weight + (str(term.picture) if isinstance(term.picture, Path) else "-")
+    return weight + (str(term.image) if isinstance(term.image, Path) else "-")
 
 
 def record(hit: Hit) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def record(hit: Hit) -> dict[str, Any]:
         "orientation": hit.orientation,
         "inliers": hit.inliers,
         "box": None if hit.box is None else [round(edge, 4) for edge in hit.box],
-        "parts": {name: round(score, 6) for name, score in hit.parts.items()},
+        "scores_by_space": {name: round(score, 6) for name, score in hit.scores_by_space.items()},
     }
     return {
         "rank": hit.rank,
@@ -105,7 +105,7 @@ def _table(hits: Hits) -> None:
         "r" if t in ("rank", "similarity", "copies", "keypoints") else "l" for t, _ in columns
     )
     output.table([title for title, _ in columns], rows, right=right, stretch=-1)
-    among = format.counted(hits.searched, "picture")
+    among = format.counted(hits.searched_count, "picture")
     took = format.duration(hits.seconds.get("total", 0.0))
     how = f" ({hits.similarity})" if hits.similarity else ""
-    output.aside(f"{among} compared by {hits.by}{how} in {took}")
+    output.aside(f"{among} compared by {hits.ranked_by}{how} in {took}")

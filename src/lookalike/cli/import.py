@@ -17,7 +17,7 @@ from lookalike.cli.build_output import BuildingLine, say
     "--by",
     "name",
     metavar="NAME",
-    help="What the vectors are called, for search --by. Default: the file's name.",
+    help="What the vectors are called, for search --extractor. Default: the file's name.",
 )
 @click.option(
     "--paths",
@@ -68,7 +68,7 @@ def command(
 
     \b
     lookalike import clip.npy --by clip-large --paths paths.txt
-    lookalike search id:42 --by clip-large
+    lookalike search id:42 --extractor clip-large
     """
     with open_library.to_write([vectors], library) as opened:
         with BuildingLine() as line:

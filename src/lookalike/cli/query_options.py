@@ -55,7 +55,7 @@ def question(
     negatives: Sequence[str],
     vectors: Sequence[Path],
     region: str | None,
-    by: Sequence[str],
+    extractors: Sequence[str],
     where: str | None,
     stdin: Callable[[], bytes] | None,
     **rest: Any,
@@ -66,8 +66,8 @@ def question(
     from lookalike.search.query_parser import parse_terms, term_of
 
     found: list[Term] = list(parse_terms(terms, stdin=stdin))
-    found += [Term(picture=stdin() if stdin and image == "-" else _file(image)) for image in images]
-    found += [Term(words=text) for text in texts]
+    found += [Term(image=stdin() if stdin and image == "-" else _file(image)) for image in images]
+    found += [Term(text=text) for text in texts]
     found += [_vector(file) for file in vectors]
     found += [term_of(negative, -1.0) for negative in negatives]
     if not found:
@@ -77,8 +77,8 @@ def question(
         )
     if region is not None:
         found = list(_with_region(found, _region(region)))
-    names = [name for given in by for name in parse(given)]
-    return Query(tuple(found), by=tuple(names), where=where or None, **rest)
+    names = [name for given in extractors for name in parse(given)]
+    return Query(tuple(found), extractors=tuple(names), where=where or None, **rest)
 
 
 def standard_input() -> bytes:
@@ -144,10 +144,10 @@ def _with_region(
     terms: Sequence[Term], region: tuple[float, float, float, float]
 ) -> Iterator[Term]:
     """The region belongs to the pictures that hits should be like."""
-    if not any(term.words is None and term.weight > 0 for term in terms):
+    if not any(term.text is None and term.weight > 0 for term in terms):
         raise UsageError("--region is a part of a picture: name the picture")
     for term in terms:
-        cut = term.words is None and term.weight > 0
+        cut = term.text is None and term.weight > 0
         yield replace(term, region=region) if cut else term
 
 

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from lookalike.query import Box, Hits, Query, Term
 
 _FLAGS = frozenset({
-    "terms", "images", "texts", "negatives", "vectors", "region", "by", "where", "k", "similarity", "alpha",
-    "fusion", "diverse", "collapse", "any_orientation", "min_relevance", "learn", "verify", "exact",
+    "terms", "images", "texts", "negatives", "vectors", "region", "extractors", "where", "k",
+    "similarity", "alpha", "fusion", "diversity", "collapse_duplicates", "any_orientation",
+    "min_relevance", "feedback", "verify", "exact",
 })  # fmt: skip
 """Parameters that belong to a question; the others say where to look and what to do with hits."""
 
@@ -41,14 +42,16 @@ _BATCH = 1000
     multiple=True,
     type=parameters.PATH,
     metavar="FILE.npy",
-    help="A vector made elsewhere, for the vectors named by --by.",
+    help="A vector made elsewhere, for the vectors named by --extractor.",
 )
 @click.option("--not", "negatives", multiple=True, metavar="WORDS|FILE", help="Less like this.")
 @click.option(
     "-k", "k", type=click.IntRange(min=1), default=10, show_default=True, help="How many hits."
 )
 @click.option(
-    "--by",
+    "--extractor",
+    "-e",
+    "extractors",
     multiple=True,
     metavar="EXTRACTOR",
     help="Which vectors decide, where the library has several kinds; a,b: both, fused.",
@@ -78,7 +81,7 @@ _BATCH = 1000
     "--any-orientation", is_flag=True, help="Try the picture turned and mirrored in all eight ways."
 )
 @click.option(
-    "--learn",
+    "--feedback",
     is_flag=True,
     help="Let what was decided relevant or not-relevant to the picture steer the question.",
 )
@@ -89,14 +92,16 @@ _BATCH = 1000
     "in them; orb is fast, sift finds more.",
 )
 @click.option(
-    "--diverse",
+    "--diversity",
     type=click.FloatRange(0, 1),
     default=0.0,
     metavar="WEIGHT",
     help="0 to 1: hits unlike each other, at some cost of similarity; 0.3 is a good start.",
 )
 @click.option(
-    "--collapse", is_flag=True, help="Count near-copies of a hit instead of listing them."
+    "--collapse-duplicates",
+    is_flag=True,
+    help="Count near-copies of a hit instead of listing them.",
 )
 @click.option(
     "--alpha",
@@ -184,7 +189,7 @@ def command(
         shown = _shown(query)
         parts = [_fractions(term.region) for term in shown]
         result_grid(
-            [term.picture for term in shown if term.picture is not None], hits, grid, regions=parts
+            [term.image for term in shown if term.image is not None], hits, grid, regions=parts
         )
         output.note(f"Drawn: {grid}")
     if not hits.hits:
@@ -195,16 +200,16 @@ def command(
 def _near(queries: Sequence[Query]) -> list[Path]:
     """Folders at or above which the library may be, where it is not above this one."""
     return [
-        term.picture.absolute().parent
+        term.image.absolute().parent
         for query in queries
         for term in query.terms
-        if isinstance(term.picture, Path)
+        if isinstance(term.image, Path)
     ]
 
 
 def _shown(query: Query) -> list[Term]:
     """What the question shows of itself."""
-    return [term for term in query.terms if term.picture is not None and term.weight > 0]
+    return [term for term in query.terms if term.image is not None and term.weight > 0]
 
 
 def _fractions(region: Box | None) -> Box | None:
@@ -213,11 +218,11 @@ def _fractions(region: Box | None) -> Box | None:
 
 
 def _nothing(query: Query, hits: Hits) -> str:
-    if query.min_relevance and hits.best:
-        return f"Nothing found that is at least {query.min_relevance}; the best was {hits.best}."
-    if query.where and not hits.searched:
+    if query.min_relevance and hits.top_relevance:
+        return f"Nothing found that is at least {query.min_relevance}; the best was {hits.top_relevance}."
+    if query.where and not hits.searched_count:
         return f"Nothing found: no picture fulfils --where {query.where}."
-    if hits.by == "captions":
+    if hits.ranked_by == "captions":
         return (
             "Nothing found: no caption or keyword has these words. In a library indexed with "
             "`--with clip` words find pictures by what they show."

@@ -74,7 +74,7 @@ def answer(document: Mapping[str, Any]) -> Hits:
             similarity=hit["similarity"],
             relevance=hit["relevance"],
             metadata=hit["metadata"],
-            parts=hit["parts"],
+            scores_by_space=hit["scores_by_space"],
             copies=hit["copies"],
             orientation=hit["orientation"],
             box=None if hit["box"] is None else tuple(hit["box"]),
@@ -84,18 +84,20 @@ def answer(document: Mapping[str, Any]) -> Hits:
     )
     return Hits(
         hits=found,
-        by=document["by"],
+        ranked_by=document["ranked_by"],
         similarity=document["similarity"],
         exact=document["exact"],
-        searched=document["searched"],
+        searched_count=document["searched_count"],
         seconds=document["seconds"],
         failure=document.get("failure") or "",
-        best=document["best"],
+        top_relevance=document["top_relevance"],
     )
 
 
 def refusal(reason: str) -> Hits:
-    return Hits((), by="", similarity=None, exact=True, searched=0, seconds={}, failure=reason)
+    return Hits(
+        (), ranked_by="", similarity=None, exact=True, searched_count=0, seconds={}, failure=reason
+    )
 
 
 def image(document: Mapping[str, Any]) -> Image:

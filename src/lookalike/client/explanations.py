@@ -9,7 +9,7 @@ from typing import Any
 from lookalike.client.connection import Connection
 from lookalike.client.images import id_of
 from lookalike.client.query_request import upload
-from lookalike.query import Picture
+from lookalike.query import QueryImage
 
 
 class Explanations:
@@ -20,7 +20,7 @@ class Explanations:
         self._connection = connection
 
     def match(
-        self, query: Picture | int | str, hit: int | Path | str, *, by: str | None = None
+        self, query: QueryImage | int | str, hit: int | Path | str, *, by: str | None = None
     ) -> Mapping[str, Any]:
         """Why a hit is like a question: a picture that is sent, an image's id, or its path in the
         library. As `Explainer.match(…).as_dict()`."""

@@ -40,11 +40,11 @@ class Images:
         return image(self._connection.get(self._address(picture)))
 
     def neighbours(
-        self, picture: int | Path | str, *, k: int = 12, by: str | tuple[str, ...] = ()
+        self, picture: int | Path | str, *, k: int = 12, extractor: str | tuple[str, ...] = ()
     ) -> Hits:
         """The images most like this one, without itself."""
-        by = (by,) if isinstance(by, str) else by
-        words = {"k": k, "by": by}
+        names = (extractor,) if isinstance(extractor, str) else extractor
+        words = {"k": k, "extractor": names}
         return answer(self._connection.get(f"{self._address(picture)}/neighbours", words))
 
     def thumbnail(self, picture: int | Path | str, size: int = 256) -> bytes:

@@ -14,21 +14,24 @@ import numpy as np
 from lookalike.client.connection import Connection
 from lookalike.client.images import id_of
 from lookalike.errors import UsageError
-from lookalike.query import Picture, Query, Term
+from lookalike.query import Query, QueryImage, Term
 from lookalike.search.query_parser import WEIGHT
+
+PARAMETERS = {"extractors": "extractor"}
+"""HTTP parameters that are not named as the field of `Query`."""
 
 
 def words_of(connection: Connection, query: Query) -> dict[str, Any]:
     """The question in the words of HTTP. Its pictures are sent on the way."""
     words: dict[str, Any] = {
-        field.name: getattr(query, field.name)
+        PARAMETERS.get(field.name, field.name): getattr(query, field.name)
         for field in fields(query)
         if field.name != "terms" and getattr(query, field.name) != field.default
     }
     words["k"] = query.k
-    pictures = [term for term in query.terms if term.words is None and term.vector is None]
+    pictures = [term for term in query.terms if term.text is None and term.vector is None]
     # In the order in which the server takes them, because a region belongs to its first picture.
-    sent = [term for term in pictures if term.image is None and term.weight > 0]
+    sent = [term for term in pictures if term.id is None and term.weight > 0]
     first = next(iter([*sent, *(term for term in pictures if term.weight > 0)]), None)
     for term in query.terms:
         if term.region is not None:
@@ -40,24 +43,24 @@ def words_of(connection: Connection, query: Query) -> dict[str, Any]:
 
 
 def named(connection: Connection, term: Term) -> tuple[str, str]:
-    if term.words is not None:
-        return "text", weighted(term.words, term.weight)
+    if term.text is not None:
+        return "text", weighted(term.text, term.weight)
     if term.vector is not None:
         numbers = np.ascontiguousarray(term.vector, "<f4")
         if numbers.ndim != 1:
             raise UsageError(f"a vector has one row of numbers, not the shape {numbers.shape}")
         text = base64.urlsafe_b64encode(numbers.tobytes()).decode()
         return "vector", weighted(text, term.weight)
-    if term.image is not None:
-        return "image", weighted(str(term.image), term.weight)
-    picture = term.picture
+    if term.id is not None:
+        return "image", weighted(str(term.id), term.weight)
+    picture = term.image
     assert picture is not None
     if isinstance(picture, Path) and not picture.exists():
         return "image", weighted(str(id_of(connection, picture)), term.weight)
     return "upload", weighted(upload(connection, picture), term.weight)
 
 
-def upload(connection: Connection, picture: Picture) -> str:
+def upload(connection: Connection, picture: QueryImage) -> str:
     """Send a picture; the name by which the server knows it from then on."""
     answered = connection.fetch("POST", "/api/uploads", content(picture))
     return str(json.loads(answered)["upload"])
@@ -78,7 +81,7 @@ def region(term: Term, first: Term | None) -> str:
     return ",".join(f"{edge:.6f}" for edge in term.region)
 
 
-def content(picture: Picture) -> bytes:
+def content(picture: QueryImage) -> bytes:
     """The bytes of a picture; pixels as PNG."""
     if isinstance(picture, bytes):
         return picture

@@ -43,7 +43,7 @@ def latency(
             data = pictures.files[row].read_bytes() if pictures.files else b""
         except OSError:
             continue
-        query = replace(Query.of(data, k=10, by=by), exact=exact)
+        query = replace(Query.of(data, k=10, extractor=by), exact=exact)
         started = time.perf_counter()
         (hits,) = library.search_batch([query])
         seconds = time.perf_counter() - started

@@ -13,7 +13,7 @@ from lookalike.extractors import load
 from lookalike.extractors.interface import Extractor, TextExtractor
 from lookalike.images.pixel_spec import Pixels
 from lookalike.library import DEFAULT_EXTRACTORS, Library
-from lookalike.query import Picture
+from lookalike.query import QueryImage
 from lookalike.workers.limits import Limits
 
 
@@ -30,7 +30,7 @@ class Explainer:
         self._loaded: dict[str, Extractor] = {}
 
     def match(
-        self, first: Picture | int, second: Picture | int, *, by: str | None = None
+        self, first: QueryImage | int, second: QueryImage | int, *, by: str | None = None
     ) -> Explanation:
         """What drove the similarity of a query and a hit: pictures, or ids of images of the library.
 
@@ -42,7 +42,7 @@ class Explainer:
         looks = self._looks.of([self._picture(first), self._picture(second)], extractor.pixels)
         return why(extractor, looks[0], looks[1])
 
-    def words(self, text: str, picture: Picture | int, *, by: str | None = None) -> Explanation:
+    def words(self, text: str, picture: QueryImage | int, *, by: str | None = None) -> Explanation:
         """Where in a picture these words are found. `UsageError` for an extractor that knows no words."""
         extractor = self._extractor(by)
         if not isinstance(extractor, TextExtractor):
@@ -52,13 +52,13 @@ class Explainer:
         (look,) = self._looks.of([self._picture(picture)], extractor.pixels)
         return why_words(extractor, text, look)
 
-    def journey(self, picture: Picture | int, *, by: str | None = None) -> Journey:
+    def journey(self, picture: QueryImage | int, *, by: str | None = None) -> Journey:
         """How a picture becomes the vector of an extractor, stage by stage."""
         extractor = self._extractor(by)
         (look,) = self._looks.of([self._picture(picture)], extractor.pixels)
         return journey(extractor, look)
 
-    def picture(self, picture: Picture | int) -> Pixels:
+    def picture(self, picture: QueryImage | int) -> Pixels:
         """The picture itself, upright RGB, at most 640 pixels long."""
         return self._looks.of([self._picture(picture)], SHOWN)[0].shown
 
@@ -87,7 +87,7 @@ class Explainer:
         with self._library.snapshot() as snapshot:
             return {space.name for space in snapshot.spaces() if space.current}
 
-    def _picture(self, picture: Picture | int) -> Picture:
+    def _picture(self, picture: QueryImage | int) -> QueryImage:
         if not isinstance(picture, int):
             return picture
         if self._library is None:

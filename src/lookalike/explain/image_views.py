@@ -16,7 +16,7 @@ from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.images.reading import read
 from lookalike.images.resize import fit
 from lookalike.images.scale import cover_scale
-from lookalike.query import Box, Picture
+from lookalike.query import Box, QueryImage
 from lookalike.workers.limits import Failure, Limits
 from lookalike.workers.pool import Pool
 
@@ -89,7 +89,7 @@ class Looks:
         limits = limits or Limits()
         self._pool: Pool[Request, Look | Failure] = Pool(Looking(limits), workers=1, limits=limits)
 
-    def of(self, pictures: Sequence[Picture], needs: PixelSpec) -> list[Look]:
+    def of(self, pictures: Sequence[QueryImage], needs: PixelSpec) -> list[Look]:
         """One look a picture; `UsageError` naming the one that cannot be read, and why."""
         requests = [Request(_portable(picture), needs) for picture in pictures]
         found = []
@@ -110,5 +110,5 @@ class Looks:
         self.close()
 
 
-def _portable(picture: Picture) -> str | bytes | Pixels:
+def _portable(picture: QueryImage) -> str | bytes | Pixels:
     return os.fspath(picture) if isinstance(picture, Path) else picture

@@ -40,14 +40,14 @@ def content_of(snapshot: Snapshot, term: Term) -> bytes | None:
     """The hash that decisions name the term's picture by; None for words and bare pixels."""
     from lookalike.feedback.judgements import content
 
-    if term.image is not None:
-        image = snapshot.images([term.image]).get(term.image)
+    if term.id is not None:
+        image = snapshot.images([term.id]).get(term.id)
         return image.hash if image else None
-    if isinstance(term.picture, bytes):
-        return hashlib.sha256(term.picture).digest()
-    if isinstance(term.picture, Path):
+    if isinstance(term.image, bytes):
+        return hashlib.sha256(term.image).digest()
+    if isinstance(term.image, Path):
         try:
-            return content(snapshot, term.picture)
+            return content(snapshot, term.image)
         except UsageError:
             return None
     return None

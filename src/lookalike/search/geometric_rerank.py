@@ -45,11 +45,11 @@ def verified(
     number of keypoints that agree, and their matches; the others follow as they came. Only the best
     50 are looked at. With any orientation, mirror images match too."""
     assert query.verify is not None
-    term = next((t for t in query.terms if t.words is None and t.weight > 0), None)
+    term = next((t for t in query.terms if t.text is None and t.weight > 0), None)
     if term is None:
         raise UsageError("to verify, the question needs a picture")
     looked = list(order[:CANDIDATES])
-    files = paths(snapshot, [*looked, *([term.image] if term.image is not None else [])])
+    files = paths(snapshot, [*looked, *([term.id] if term.id is not None else [])])
     turns = (1, 2) if query.any_orientation else (1,)
     tasks = [asked(term, files, turn) for turn in turns]
     tasks += [Task(path=os.fspath(files[id])) for id in looked]
@@ -78,7 +78,7 @@ def paths(snapshot: Snapshot, ids: Sequence[int]) -> Mapping[int, Path]:
 
 def asked(term: Term, files: Mapping[int, Path], orientation: int) -> Task:
     """The question's picture as a task."""
-    picture = files.get(term.image) if term.image is not None else term.picture
+    picture = files.get(term.id) if term.id is not None else term.image
     return Task(
         path=os.fspath(picture) if isinstance(picture, Path) else None,
         data=picture if isinstance(picture, bytes) else None,

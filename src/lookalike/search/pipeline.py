@@ -107,9 +107,9 @@ def ahead(
             for space in asked_spaces(shared.spaces, query):
                 spaces[space.key] = space
                 for term in query.terms:
-                    if term.image is not None:
-                        images.setdefault(space.key, []).append(term.image)
-                    elif isinstance(term.picture, Path | bytes):
+                    if term.id is not None:
+                        images.setdefault(space.key, []).append(term.id)
+                    elif isinstance(term.image, Path | bytes):
                         found = sought(snapshot, shared.stored, space, term, any_orientation=turned)
                         if isinstance(found, Work):
                             work.setdefault(space.key, []).append(found)
@@ -140,7 +140,15 @@ def drafted(
 
 
 def refusal(reason: str, seconds: Mapping[str, float]) -> Hits:
-    return Hits((), by="", similarity=None, exact=True, searched=0, seconds=seconds, failure=reason)
+    return Hits(
+        (),
+        ranked_by="",
+        similarity=None,
+        exact=True,
+        searched_count=0,
+        seconds=seconds,
+        failure=reason,
+    )
 
 
 def choose(
@@ -160,10 +168,10 @@ def choose(
         lowest = query.min_relevance
         order = [id for id in order if at_least(relevance.get(id), lowest)]
     copies: dict[int, int] = {}
-    if query.collapse:
+    if query.collapse_duplicates:
         first = draft.probes[0] if draft.probes else None
         order, copies = collapsed(snapshot, backgrounds, first, order, snapshot.images(order))
-    if query.diverse:
+    if query.diversity:
         order = spread(snapshot, draft, order, scores)
     if not query.verify:
         order = order[: query.k]
@@ -194,7 +202,7 @@ def spread(
     scale = scores if cosine else rescaled({id: scores[id] for id in order})
     relevance = np.array([scale[id] for id in order])
     chosen = maximal_marginal_relevance(
-        relevance, vectors, draft.query.k, weight=draft.query.diverse
+        relevance, vectors, draft.query.k, weight=draft.query.diversity
     )
     return [order[place] for place in chosen]
 
@@ -234,12 +242,12 @@ def hits(choice: Choice, found: tuple[Hit, ...], seconds: Mapping[str, float]) -
     alone = len(rankings) == 1 and bool(draft.probes)
     return Hits(
         hits=found,
-        by="+".join(ranking.name for ranking in rankings),
+        ranked_by="+".join(ranking.name for ranking in rankings),
         similarity=draft.probes[0].similarity if alone else None,
         exact=all(ranking.exact for ranking in rankings),
-        searched=draft.searched,
+        searched_count=draft.searched,
         seconds=seconds,
-        best=choice.best,
+        top_relevance=choice.best,
     )
 
 

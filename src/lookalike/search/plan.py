@@ -87,8 +87,8 @@ def draft(snapshot: Snapshot, askers: Askers, shared: Shared, query: Query) -> D
     """Make a question ready; `UsageError` where it cannot be answered."""
     spaces = shared.spaces
     asked = asked_spaces(spaces, query)
-    pictures = tuple(term for term in query.terms if term.words is None)
-    words = tuple(term for term in query.terms if term.words is not None)
+    pictures = tuple(term for term in query.terms if term.text is None)
+    words = tuple(term for term in query.terms if term.text is not None)
     of_pictures, of_words = shares(query.alpha, pictures, words)
     probes = [
         Probe(
@@ -102,7 +102,7 @@ def draft(snapshot: Snapshot, askers: Askers, shared: Shared, query: Query) -> D
         for space in asked
         if pictures
     ]
-    if query.learn:
+    if query.feedback:
         from lookalike.feedback.relevance_feedback import learned
 
         probes = [
@@ -114,7 +114,7 @@ def draft(snapshot: Snapshot, askers: Askers, shared: Shared, query: Query) -> D
         similarity = query.similarity or reader.similarity
         probes.append(Probe(reader, vectors, similarity, of_words, words=True))
     captions = words if reader is None else ()
-    chooses = query.diverse or query.collapse or query.verify
+    chooses = query.diversity or query.collapse_duplicates or query.verify
     alone = len(probes) + bool(captions) == 1 and not chooses
     among = shared.among(query.where)
     largest = max(space.count for space in spaces)
@@ -124,7 +124,7 @@ def draft(snapshot: Snapshot, askers: Askers, shared: Shared, query: Query) -> D
     return Draft(
         query=query,
         probes=tuple(probes),
-        words=tuple((term.words or "", term.weight) for term in captions),
+        words=tuple((term.text or "", term.weight) for term in captions),
         words_weight=of_words,
         among=among,
         depth=min(depth, max(largest, 1)),
@@ -158,10 +158,10 @@ def reading_space(
 
 def asked_spaces(spaces: Sequence[Space], query: Query) -> list[Space]:
     """The spaces that `by` names, the first one where it names none."""
-    if not query.by:
+    if not query.extractors:
         return [spaces[0]]
     found = []
-    for name in query.by:
+    for name in query.extractors:
         space = next((space for space in spaces if name in (space.name, space.key)), None)
         if space is None:
             names = ", ".join(space.name for space in spaces)
@@ -198,6 +198,6 @@ def picture_probe(
 
 def text_vector(askers: Askers, space: Space, terms: Sequence[Term]) -> NDArray[np.float32]:
     """(1, dim): the same for words, in a space that understands them."""
-    made = normalise(askers.text(space, [term.words or "" for term in terms]))
+    made = normalise(askers.text(space, [term.text or "" for term in terms]))
     weights = np.array([term.weight for term in terms])
     return np.asarray((weights @ made / np.abs(weights).sum())[None], np.float32)

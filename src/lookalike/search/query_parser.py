@@ -34,7 +34,7 @@ def parse_terms(words: Sequence[str], *, stdin: Stdin | None = None) -> tuple[Te
     for place, word in enumerate(words):
         last = place == len(words) - 1
         if stdin and word == STDIN and (last or words[place + 1] == "+"):
-            terms.append(Term(picture=stdin(), weight=sign or 1.0))
+            terms.append(Term(image=stdin(), weight=sign or 1.0))
             sign = 0.0
             continue
         if word in ("+", "-"):
@@ -46,8 +46,8 @@ def parse_terms(words: Sequence[str], *, stdin: Stdin | None = None) -> tuple[Te
             sign, word = (1.0 if word[0] == "+" else -1.0), word[1:]
         term, weighted = parse_term(word, sign or 1.0)
         before = terms[-1] if terms else None
-        if term.words and before and before.words and not sign and not weighted:
-            terms[-1] = replace(before, words=f"{before.words} {term.words}")
+        if term.text and before and before.text and not sign and not weighted:
+            terms[-1] = replace(before, text=f"{before.text} {term.text}")
         else:
             terms.append(term)
         sign = 0.0
@@ -70,14 +70,14 @@ def term_of(word: str, weight: float) -> Term:
             f"'{word}' is a folder: name a picture in it, or write --text '{word}' for the word"
         )
     if exists(word):
-        return Term(picture=path, weight=weight)
+        return Term(image=path, weight=weight)
     if by_id := IMAGE.fullmatch(word):
-        return Term(image=int(by_id[1]), weight=weight)
+        return Term(id=int(by_id[1]), weight=weight)
     if word.startswith(("https://", "http://")):
         raise UsageError(f"pictures are not fetched from the network: save {word} first")
     if looks_like_a_path(word):
-        return Term(picture=path, weight=weight)
-    return Term(words=word, weight=weight)
+        return Term(image=path, weight=weight)
+    return Term(text=word, weight=weight)
 
 
 def exists(word: str) -> bool:

@@ -67,18 +67,18 @@ def question_key(query: Query) -> Hashable | None:
     """Equal for questions that ask the same; None for what must be looked at each time: a picture of
     the library whose file is read again, and what learns from decisions."""
     keys = [term_key(term, turned=query.any_orientation) for term in query.terms]
-    if query.learn or None in keys:
+    if query.feedback or None in keys:
         return None
     return tuple(keys), SETTINGS(query)
 
 
 def term_key(term: Term, *, turned: bool) -> Hashable | None:
     """The term with its picture named by content, or by where it is, its size and its date."""
-    said = (term.image, term.words, term.weight, term.region)
-    picture = term.picture
+    said = (term.id, term.text, term.weight, term.region)
+    picture = term.image
     if term.vector is not None:
         return (*said, "vector", term.vector.shape, term.vector.tobytes())
-    if term.image is not None and (turned or term.region is not None):
+    if term.id is not None and (turned or term.region is not None):
         return None
     if picture is None:
         return said

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lookalike.errors import UsageError
 from lookalike.extractors.extraction import Task
 from lookalike.images.reading import changed_ns
-from lookalike.query import Picture, Term
+from lookalike.query import QueryImage, Term
 from lookalike.search.encode import Askers, Work
 from lookalike.search.stored_vectors import Stored, addable
 from lookalike.stores.interface import Image, Root, Snapshot, Space
@@ -54,9 +54,9 @@ def sought(
     whole = term.region is None and not any_orientation
     if term.vector is not None:
         return addable(space, given_vector(space, term.vector))
-    if term.image is not None:
-        return of_image(snapshot, stored, space, term, term.image, any_orientation=any_orientation)
-    picture = term.picture
+    if term.id is not None:
+        return of_image(snapshot, stored, space, term, term.id, any_orientation=any_orientation)
+    picture = term.image
     assert picture is not None
     if isinstance(picture, Path):
         if not is_there(picture):
@@ -122,7 +122,7 @@ def of_image(
     return work(folders[image.root] / image.path, term, any_orientation=any_orientation)
 
 
-def work(picture: Picture, term: Term, *, any_orientation: bool) -> Work:
+def work(picture: QueryImage, term: Term, *, any_orientation: bool) -> Work:
     tasks = tuple(
         Task(
             path=os.fspath(picture) if isinstance(picture, Path) else None,

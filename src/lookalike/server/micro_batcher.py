@@ -146,7 +146,7 @@ class Gathering:
 def is_light(question: Query) -> bool:
     """Does answering it only compare stored vectors? No picture to read, no words, no keypoints."""
     return (
-        all(term.image is not None and term.region is None for term in question.terms)
+        all(term.id is not None and term.region is None for term in question.terms)
         and not question.any_orientation
         and question.verify is None
     )

@@ -52,17 +52,19 @@ class Words(BaseModel):
     region: str | None = Field(
         None, description="`x,y,width,height`, fractions: only this part of the first picture."
     )
-    by: Weighted = Field(
+    extractor: Weighted = Field(
         [], description="Which spaces answer, fused if several. Default: the first."
     )
     where: str | None = Field(None, description="A filter: `kind = 'shoe' and price < 50`.")
     k: int = Field(24, ge=1, le=100_000, description="How many hits.")
     offset: int = Field(0, ge=0, le=1_000_000, description="Hits to leave out at the beginning.")
     alpha: float = Field(0.5, ge=0, le=1, description="Weight of pictures beside words.")
-    diverse: float = Field(
+    diversity: float = Field(
         0.0, ge=0, le=1, description="0: by relevance alone; up to 1: hits unlike each other."
     )
-    collapse: bool = Field(False, description="Count near-copies of a hit instead of listing them.")
+    collapse_duplicates: bool = Field(
+        False, description="Count near-copies of a hit instead of listing them."
+    )
     any_orientation: bool = Field(
         False, description="Try the pictures turned and mirrored in all eight ways."
     )
@@ -72,7 +74,7 @@ class Words(BaseModel):
     exact: bool = Field(
         False, description="Compare with every picture, even where an index is faster."
     )
-    learn: bool = Field(
+    feedback: bool = Field(
         False, description="Let relevant / not-relevant decisions steer the question."
     )
     verify: Literal["orb", "sift"] | None = Field(
@@ -82,15 +84,13 @@ class Words(BaseModel):
 
 def query_of(words: Words, pictures: list[tuple[Term, float]], *, k: int) -> Query:
     """The question that the words ask, with `pictures` (terms and signed weights) before its texts."""
-    terms = [
-        Term(picture=term.picture, image=term.image, weight=weight) for term, weight in pictures
-    ]
+    terms = [Term(image=term.image, id=term.id, weight=weight) for term, weight in pictures]
     if words.region is not None:
         terms = with_region(terms, region_of(words.region))
     for sign, texts in ((1.0, words.text), (-1.0, words.not_text)):
         for text in texts:
             weight, said = weighted(text)
-            terms.append(Term(words=said, weight=sign * weight))
+            terms.append(Term(text=said, weight=sign * weight))
     for sign, vectors in ((1.0, words.vector), (-1.0, words.not_vector)):
         for text in vectors:
             weight, numbers = weighted(text)
@@ -98,17 +98,17 @@ def query_of(words: Words, pictures: list[tuple[Term, float]], *, k: int) -> Que
     return Query(
         tuple(terms),
         k=k,
-        by=tuple(name for given in words.by for name in parse(given)),
+        extractors=tuple(name for given in words.extractor for name in parse(given)),
         similarity=words.similarity,
         exact=words.exact,
         where=words.where or None,
         alpha=words.alpha,
         fusion=words.fusion,
-        diverse=words.diverse,
-        collapse=words.collapse,
+        diversity=words.diversity,
+        collapse_duplicates=words.collapse_duplicates,
         any_orientation=words.any_orientation,
         min_relevance=words.min_relevance,
-        learn=words.learn,
+        feedback=words.feedback,
         verify=words.verify,
     )
 
@@ -148,7 +148,7 @@ def with_region(terms: list[Term], region: Box) -> list[Term]:
     """The region belongs to the first picture that hits should be like."""
     for place, term in enumerate(terms):
         if term.weight > 0:
-            cut = Term(picture=term.picture, image=term.image, weight=term.weight, region=region)
+            cut = Term(image=term.image, id=term.id, weight=term.weight, region=region)
             return [*terms[:place], cut, *terms[place + 1 :]]
     raise UsageError("a region is a part of a picture: name the picture with image= or upload=")
 
@@ -157,7 +157,10 @@ def depth(words: Words) -> int:
     """Hits to ask for so that the page is among them. Pages of one answer share its depth: an answer that
     is spread, verified or fused may differ in its beginning when more is asked for."""
     needed = words.offset + words.k
-    single = not (words.diverse or words.collapse or words.verify) and len(words.by) <= 1
+    single = (
+        not (words.diversity or words.collapse_duplicates or words.verify)
+        and len(words.extractor) <= 1
+    )
     if single and not words.offset and not (words.text or words.not_text):
         return needed
     block = FIRST_BLOCK

@@ -16,7 +16,7 @@ import numpy as np
 from lookalike.errors import ImageError, UsageError
 from lookalike.files import output_file
 from lookalike.images.pixel_spec import Pixels, PixelSpec
-from lookalike.query import Box, Hit, Hits, Picture
+from lookalike.query import Box, Hit, Hits, QueryImage
 from lookalike.workers.limits import Limits
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Tile:
 
 
 def result_grid(
-    query: Sequence[Picture],
+    query: Sequence[QueryImage],
     hits: Hits,
     out: Path | str,
     *,
@@ -103,17 +103,19 @@ def _heading(hit: Hit) -> str:
 
 def _title(hits: Hits) -> str:
     if not hits.hits:
-        return f"Nothing found by {hits.by}"
+        return f"Nothing found by {hits.ranked_by}"
     best = f"The {len(hits)} most similar" if len(hits) > 1 else "The most similar"
     how = f" ({hits.similarity})" if hits.similarity else ""
-    return f"{best} of {hits.searched:,} pictures, by {hits.by}{how}"
+    return f"{best} of {hits.searched_count:,} pictures, by {hits.ranked_by}{how}"
 
 
-def _name(picture: Picture) -> str:
+def _name(picture: QueryImage) -> str:
     return picture.name if isinstance(picture, Path) else ""
 
 
-def thumbnails(pictures: Sequence[Picture], *, limits: Limits | None = None) -> list[Pixels | None]:
+def thumbnails(
+    pictures: Sequence[QueryImage], *, limits: Limits | None = None
+) -> list[Pixels | None]:
     """Pictures as upright RGB pixels of at most `THUMBNAIL` a side; None where one cannot be shown.
 
     Decoded by guarded workers, like everything that comes from a file.
@@ -132,7 +134,7 @@ def thumbnails(pictures: Sequence[Picture], *, limits: Limits | None = None) -> 
         return list(pool.map(pictures))
 
 
-def _thumbnail(picture: Picture, *, limits: Limits) -> Pixels | None:
+def _thumbnail(picture: QueryImage, *, limits: Limits) -> Pixels | None:
     from lookalike.images.decode import decode
     from lookalike.images.reading import read
     from lookalike.images.resize import fit

@@ -41,7 +41,7 @@ def hit(hit: Hit, image: Image | None) -> dict[str, Any]:
         "orientation": hit.orientation,
         "copies": hit.copies,
         "inliers": hit.inliers,
-        "parts": {name: round(score, 6) for name, score in hit.parts.items()},
+        "scores_by_space": {name: round(score, 6) for name, score in hit.scores_by_space.items()},
         "width": None if image is None else image.width,
         "height": None if image is None else image.height,
     }
@@ -155,11 +155,11 @@ def unanswered(words: Words, failure: str) -> dict[str, Any]:
     """In a batch, in place of an answer: why there is none."""
     return {
         "query": words.model_dump(exclude_defaults=True),
-        "by": "",
+        "ranked_by": "",
         "similarity": None,
         "exact": True,
-        "searched": 0,
-        "best": None,
+        "searched_count": 0,
+        "top_relevance": None,
         "seconds": {},
         "hits": [],
         "next_offset": None,
@@ -170,10 +170,10 @@ def unanswered(words: Words, failure: str) -> dict[str, Any]:
 def outline(hits: Hits) -> dict[str, Any]:
     """An answer but for its question and its hits."""
     return {
-        "by": hits.by,
+        "ranked_by": hits.ranked_by,
         "similarity": hits.similarity,
         "exact": hits.exact,
-        "searched": hits.searched,
-        "best": hits.best,
+        "searched_count": hits.searched_count,
+        "top_relevance": hits.top_relevance,
         "seconds": {stage: round(seconds, 6) for stage, seconds in hits.seconds.items()},
     }

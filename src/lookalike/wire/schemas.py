@@ -25,18 +25,18 @@ class Hit(BaseModel):
     orientation: str | None
     copies: int
     inliers: int
-    parts: dict[str, float]
+    scores_by_space: dict[str, float]
     width: int | None
     height: int | None
 
 
 class Answer(BaseModel):
     query: dict[str, Any] = Field(description="The words of the question, without defaults.")
-    by: str
+    ranked_by: str
     similarity: str | None
     exact: bool
-    searched: int
-    best: str | None = Field(description="Relevance of the best hit, shown or not.")
+    searched_count: int
+    top_relevance: str | None = Field(description="Relevance of the best hit, shown or not.")
     seconds: dict[str, float]
     hits: list[Hit]
     next_offset: int | None

@@ -1,7 +1,7 @@
 // The state of the page is its address. This module reads it, writes it, and tells who listens.
 // A question has the same words in the address as in the API, so one can be pasted into the other.
 
-const FLAGS = ["collapse", "any_orientation", "learn", "exact"];
+const FLAGS = ["collapse_duplicates", "any_orientation", "feedback", "exact"];
 const CHOICES = ["min_relevance", "verify", "fusion", "similarity"];
 const SIGNED = { image: 1, text: 1, upload: 1, not_image: -1, not_text: -1, not_upload: -1 };
 export const PAGES = ["search", "map", "duplicates", "library"];
@@ -36,10 +36,10 @@ export function parse(search) {
     page: PAGES.includes(page) ? page : "search",
     terms: [],
     region: box(given.get("region")),
-    by: given.getAll("by"),
+    extractors: given.getAll("extractor"),
     where: given.get("where") ?? "",
     alpha: number(given.get("alpha"), 0, 1, 0.5),
-    diverse: number(given.get("diverse"), 0, 1, 0),
+    diversity: number(given.get("diversity"), 0, 1, 0),
     open: /^\d+$/.test(given.get("open") ?? "") ? Number(given.get("open")) : null,
     kind: given.get("kind") ?? "copies",
     group: number(given.get("group"), 0, 1e9, 0),
@@ -77,10 +77,10 @@ export function question(state) {
   for (const one of state.terms) addTerm(into, one);
   const pictures = state.terms.some((one) => one.kind !== "text");
   if (state.region && regionPlace(state.terms) >= 0) into.set("region", state.region.map((n) => n.toFixed(4)).join(","));
-  for (const name of state.by) into.append("by", name);
+  for (const name of state.extractors) into.append("extractor", name);
   if (state.where) into.set("where", state.where);
   if (state.alpha !== 0.5 && pictures) into.set("alpha", state.alpha);
-  if (state.diverse) into.set("diverse", state.diverse);
+  if (state.diversity) into.set("diversity", state.diversity);
   for (const name of FLAGS) if (state[name]) into.set(name, "true");
   for (const name of CHOICES) if (state[name]) into.set(name, state[name]);
   return into;

@@ -134,7 +134,7 @@ function table(image, hit) {
   }
   if (hit?.orientation) row("turned", hit.orientation);
   if (hit?.inliers) row("keypoints that agree", count(hit.inliers));
-  for (const [name, value] of Object.entries(hit?.parts ?? {})) row(`by ${name}`, similarity(value));
+  for (const [name, value] of Object.entries(hit?.scores_by_space ?? {})) row(`by ${name}`, similarity(value));
   row("file", el("a", { href: original(image.id), target: "_blank", rel: "noopener", title: "Open the file itself" }, nameOf(image.path)));
   row("folder", folderOf(image.path));
   if (image.width) row("size", `${count(image.width)} × ${count(image.height)}, ${bytes(image.size)}${image.format ? `, ${image.format}` : ""}`);
@@ -161,12 +161,12 @@ function judging(image) {
 function whyPart(id) {
   const asks = askedPicture(id);
   if (!asks) return null;
-  return why(asks, id, state.by[0] ?? "");
+  return why(asks, id, state.extractors[0] ?? "");
 }
 
 function neighboursPart(id) {
   const strip = el("div", { class: "strip", "aria-busy": "true" });
-  get(`images/${id}/neighbours`, { k: 12, ...(state.by[0] ? { by: state.by[0] } : {}) }).then((answer) => {
+  get(`images/${id}/neighbours`, { k: 12, ...(state.extractors[0] ? { extractor: state.extractors[0] } : {}) }).then((answer) => {
     strip.removeAttribute("aria-busy");
     fill(strip, answer.hits.filter((hit) => hit.id !== id).map(near));
     if (!strip.firstChild) fill(strip, el("p", { class: "soft" }, "It has none."));

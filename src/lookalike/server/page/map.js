@@ -18,7 +18,7 @@ const IN_QUESTION = 8;   // pictures of a selection that a question takes
 
 let place = null, key = "", shown = null, list = null, lassoing = false;
 
-const wanted = (one) => ({ ...(one.by[0] ? { by: one.by[0] } : {}), ...(one.method ? { method: one.method } : {}), ...(one.color ? { color: one.color } : {}) });
+const wanted = (one) => ({ ...(one.extractors[0] ? { by: one.extractors[0] } : {}), ...(one.method ? { method: one.method } : {}), ...(one.color ? { color: one.color } : {}) });
 const keyOf = (one) => JSON.stringify(wanted(one));
 
 /** Draw the screen, the map anew where another one is asked for. */
@@ -44,7 +44,7 @@ function choices() {
   const choice = (label, options, chosen, set) => el("label", { class: "choice" }, el("span", {}, label),
     el("select", { onchange: (event) => set(event.target.value) }, options.map(([value, name]) => el("option", { value, selected: value === chosen }, name))));
   return [
-    all.length > 1 ? choice("Alike by", all.map(({ name }) => [name, name]), state.by[0] ?? all[0]?.name, (name) => go({ by: [name], at: "", lasso: "" })) : null,
+    all.length > 1 ? choice("Alike by", all.map(({ name }) => [name, name]), state.extractors[0] ?? all[0]?.name, (name) => go({ extractors: [name], at: "", lasso: "" })) : null,
     choice("Colours", [["", "clusters"], ["folder", "folders"], ...fields.map((name) => [name, name])], state.color, (color) => go({ color })),
   ];
 }

@@ -153,7 +153,7 @@ function bandHeading({ heading, first }) {
 function found(answer) {
   if (!answer.hits) return counted(answer.total ?? answer.images.length, "picture");
   const some = `${count(answer.hits.length)}${answer.next_offset ? " and more" : ""}`;
-  return `${some} of ${counted(answer.searched, "picture")}`;
+  return `${some} of ${counted(answer.searched_count, "picture")}`;
 }
 
 function summary(one) {
@@ -164,8 +164,8 @@ function summary(one) {
   }
   const taken = answer.seconds?.total;
   return el("p", { class: "summary" },
-    el("span", { "data-count": answer.hits.length }, answer.by === "captions" ? found(answer) : `The most alike of ${counted(answer.searched, "picture")}`),
-    el("span", { class: "soft" }, [answer.by && `by ${answer.by.replaceAll("+", " + ")}`, answer.exact ? null : "approximate",
+    el("span", { "data-count": answer.hits.length }, answer.ranked_by === "captions" ? found(answer) : `The most alike of ${counted(answer.searched_count, "picture")}`),
+    el("span", { class: "soft" }, [answer.ranked_by && `by ${answer.ranked_by.replaceAll("+", " + ")}`, answer.exact ? null : "approximate",
       taken !== undefined && seconds(taken)].filter(Boolean).join(" · ")));
 }
 
@@ -174,7 +174,7 @@ function nothing(answer) {
   return el("div", { class: "empty" },
     el("h2", {}, asked(state) ? "Nothing found" : filtered ? "No picture passes the filter" : "The library is empty"),
     el("p", {}, filtered ? `${asked(state) ? "No picture that passes the filter answers this. " : ""}Take the filter away, or make it wider.`
-      : answer.by === "captions" ? "No caption or keyword has these words. Try others, or a picture."
+      : answer.ranked_by === "captions" ? "No caption or keyword has these words. Try others, or a picture."
       : state.min_relevance ? "No picture is as alike as you ask for. Let weaker ones be shown, too."
         : asked(state) ? "Try other words, or a picture."
           : `${facts.writable ? "Add pictures on the page Library, or index" : "Index"} a folder with lookalike index, and this page shows it as it grows.`),

@@ -61,35 +61,35 @@ export function showRefine() {
 // Drawing again takes the focus away from what was pressed: it goes to what stands in the same place.
 const trace = (node, panel) => [...panel.querySelectorAll("button, input, summary")].indexOf(node);
 
-const settings = () => (asked() ? state.by.length + Number(state.diverse > 0) + Number(state.alpha !== 0.5)
-  + ["collapse", "any_orientation", "learn", "exact", "min_relevance", "verify"].filter((name) => state[name]).length : 0);
+const settings = () => (asked() ? state.extractors.length + Number(state.diversity > 0) + Number(state.alpha !== 0.5)
+  + ["collapse_duplicates", "any_orientation", "feedback", "exact", "min_relevance", "verify"].filter((name) => state[name]).length : 0);
 
 function how() {
   if (!asked()) return [];
   const mixed = state.terms.some((term) => term.kind === "text") && state.terms.some((term) => term.kind !== "text");
   return [
-    byChoice(),
+    extractorChoice(),
     mixed ? slider("alpha", "Words", "Picture", "Picture against words") : null,
-    slider("diverse", "Most alike", "Most varied", "Variety"),
+    slider("diversity", "Most alike", "Most varied", "Variety"),
     segments("min_relevance", "Show", [["", "everything"], ["plausible", "plausible"], ["strong", "strong"], ["near-copy", "copies"]]),
     el("fieldset", { class: "checks" }, el("legend", { class: "unseen" }, "More"),
-      check("collapse", "Fold near-copies into one"),
+      check("collapse_duplicates", "Fold near-copies into one"),
       check("any_orientation", "Also turned and mirrored"),
       facts.spaces.length && state.terms.some((term) => term.kind !== "text")
         ? check("verify", "Check the best by keypoints (slower)", "orb") : null,
-      check("learn", "Let decisions on relevance steer it")),
+      check("feedback", "Let decisions on relevance steer it")),
   ];
 }
 
-function byChoice() {
+function extractorChoice() {
   const all = spaces();
   if (all.length < 2) return null;
   const standard = facts.spaces[0]?.name;
-  const chosen = new Set(state.by.length ? state.by : [standard]);
+  const chosen = new Set(state.extractors.length ? state.extractors : [standard]);
   const toggleSpace = (name) => {
     if (chosen.has(name) && chosen.size > 1) chosen.delete(name); else chosen.add(name);
-    const by = [...chosen];
-    go({ by: by.length === 1 && by[0] === standard ? [] : by });
+    const extractors = [...chosen];
+    go({ extractors: extractors.length === 1 && extractors[0] === standard ? [] : extractors });
   };
   return el("fieldset", {}, el("legend", {}, "Alike by"),
     el("div", { class: "values" }, all.map((space) => el("button", {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from lookalike.query import Picture
+from lookalike.query import QueryImage
 from lookalike.server.app_state import Here, Server
 from lookalike.server.errors import Json, Refusal
 from lookalike.server.openapi import described
@@ -65,14 +65,14 @@ def indexed(server: Server, by: str | None) -> None:
         )
 
 
-def asked(server: Server, query: str) -> Picture | int:
+def asked(server: Server, query: str) -> QueryImage | int:
     """The picture of a question; `Refusal` where it is not here, or not to be shown."""
     term = uploaded(server, {}, query) if HASH.fullmatch(query) else of_library(server, query)
-    if term.image is not None:
-        checked(server, term.image)
-        return term.image
-    assert term.picture is not None
-    return term.picture
+    if term.id is not None:
+        checked(server, term.id)
+        return term.id
+    assert term.image is not None
+    return term.image
 
 
 @router.get("/api/map", **described(schemas.Map, slow=True))

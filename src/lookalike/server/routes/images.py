@@ -84,10 +84,10 @@ async def image(server: Here, id: Id) -> Response:
 
 @router.get("/api/images/{id}/neighbours", **described(schemas.Answer))
 async def neighbours(
-    server: Here, id: Id, k: Many = 12, by: Annotated[list[str] | None, Query()] = None
+    server: Here, id: Id, k: Many = 12, extractor: Annotated[list[str] | None, Query()] = None
 ) -> Response:
     """The images most like this one, without itself."""
-    question = Question((Term(image=id),), k=k + 1, by=tuple(by or ()))
+    question = Question((Term(id=id),), k=k + 1, extractors=tuple(extractor or ()))
 
     def known() -> None:
         with server.library.snapshot() as snapshot:

@@ -258,10 +258,10 @@ def uploaded(server: Server, read: Read, name: str) -> Term:
     with server.library.snapshot() as snapshot:
         same = [i for i in snapshot.by_hash(bytes.fromhex(name)) if i.outcome is Outcome.INDEXED]
     if same:
-        return Term(image=same[0].id)
+        return Term(id=same[0].id)
     if name not in read:
         read[name] = server.uploads.data(name)
-    return Term(picture=read[name])
+    return Term(image=read[name])
 
 
 def of_library(server: Server, name: str) -> Term:
@@ -270,4 +270,4 @@ def of_library(server: Server, name: str) -> Term:
     with server.library.snapshot() as snapshot:
         if int(name) not in snapshot.images([int(name)]):
             raise Refusal(404, f"the library has no image with the id {name}")
-    return Term(image=int(name))
+    return Term(id=int(name))
