@@ -197,7 +197,7 @@ def main() -> None:
     if options.bare:
         bare_loop()
     for folder in options.folders:
-        compare(folder, options.processes, options.files, options.exact_duplicates)
+        compare(folder, options.processes, options.files, options.repeats)
         say_memory(folder, options.files)
 
 

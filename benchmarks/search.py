@@ -1,11 +1,10 @@
-"""Exact search: the plain loop, the matrix, and how near the matrix comes to what the machine can do.
+"""Exact search against a plain loop, reading the same bytes, and the bare matrix product.
 
     python benchmarks/search.py [--count 100000] [--dim 512] [--repeats 5]
-    python benchmarks/search.py --vectors FILE.npy --count 1000000 [--k 50]   # real ones; without the loop
+    python benchmarks/search.py --vectors FILE.npy --count 1000000 [--k 50]   # real vectors; no loop
 
-Every ratio is of two times measured in turns, best of all repeats, in this run: a single query against
-reading the same bytes once, a batch against the bare matrix product and against itself without the
-sieve of 8-bit products, and that sieve alone when nothing passes it.
+Every ratio is of two times measured in turns in this run, the best of all repeats: a single query against
+reading the same bytes once, a batch against the bare matrix product.
 """
 
 from __future__ import annotations
@@ -21,17 +20,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.vectors import sieving
-from lookalike.vectors.sieve import Sieve
+from lookalike.evaluation.search_benchmark import measure_search
 from lookalike.vectors.similarity import normalise, top_k
-from lookalike.vectors.speed import search_speed
-from lookalike.vectors.whole_products import right
 
 Work = Callable[[], object]
 
 
 def clustered(count: int, dim: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Unit vectors in groups, as pictures are, a block at a time to save memory."""
+    """Return unit vectors in groups, as those of images are; generated in blocks to save memory."""
     centres = rng.standard_normal((1000, dim), np.float32)
     made = np.empty((count, dim), np.float32)
     for start in range(0, count, 20_000):
@@ -42,8 +38,8 @@ def clustered(count: int, dim: int, rng: np.random.Generator) -> NDArray[np.floa
     return made
 
 
-def stored(file: Path, count: int) -> NDArray[np.float32]:
-    """The first rows of a file at length 1, a block at a time."""
+def load(file: Path, count: int) -> NDArray[np.float32]:
+    """Return the first rows of a file at length 1."""
     rows = np.load(file, mmap_mode="r")[:count]
     made = np.empty(rows.shape, np.float32)
     for start in range(0, len(rows), 20_000):
@@ -53,14 +49,14 @@ def stored(file: Path, count: int) -> NDArray[np.float32]:
 
 
 def read_once(matrix: NDArray[np.float32]) -> None:
-    """All bytes through all cores, with the least arithmetic that NumPy has."""
+    """Read all bytes with all cores, with the least arithmetic that NumPy has."""
     cores = cpu_count() or 1
     with ThreadPoolExecutor(cores) as threads:
         list(threads.map(lambda part: part.max(), np.array_split(matrix.reshape(-1), cores)))
 
 
 def best(works: dict[str, Work], repeats: int) -> dict[str, float]:
-    """The best time of each, measured in turns."""
+    """Return the best time of each, measured in turns."""
     times = dict.fromkeys(works, float("inf"))
     for _ in range(repeats):
         for name, work in works.items():
@@ -79,16 +75,16 @@ def main() -> None:
     arguments.add_argument("--k", type=int, default=10)
     given = arguments.parse_args()
     if given.vectors:
-        against_the_machine(stored(given.vectors, given.count), given.exact_duplicates, given.k)
+        compare_with_machine(load(given.vectors, given.count), given.repeats, given.k)
         return
-    say_loop(given.count, given.dim)
+    print_loop(given.count, given.dim)
     matrix = clustered(given.count, given.dim, np.random.default_rng(0))
-    against_the_machine(matrix, given.exact_duplicates, given.k)
+    compare_with_machine(matrix, given.repeats, given.k)
 
 
-def say_loop(count: int, dim: int) -> None:
-    """The plain loop beside the matrix, on some of the vectors."""
-    speed = search_speed(count=min(count, 20_000), dim=dim)
+def print_loop(count: int, dim: int) -> None:
+    """Time the plain loop beside the matrix, on some of the vectors."""
+    speed = measure_search(count=min(count, 20_000), dim=dim)
     per_image = speed.bytes / speed.count / 1000
     print(
         f"{speed.count} × {speed.dim}: {speed.bytes / 1e6:.1f} MB in all, {per_image:.2f} KB an image"
@@ -100,29 +96,26 @@ def say_loop(count: int, dim: int) -> None:
         )
 
 
-def against_the_machine(matrix: NDArray[np.float32], repeats: int, k: int) -> None:
-    """One query against reading the bytes, a batch against the bare product."""
+def compare_with_machine(matrix: NDArray[np.float32], repeats: int, k: int) -> None:
+    """Time one query against reading the bytes, and batches against the bare product."""
     count, dim = matrix.shape
     rng = np.random.default_rng(1)
     queries = normalise(matrix[:1000] + 0.5 / dim**0.5 * rng.standard_normal((1000, dim)))
     halves = matrix.astype(np.float16)
     few = np.sort(rng.permutation(count)[: count // 100])
 
-    def found(
+    def search(
         vectors: NDArray[np.floating], many: int, rows: NDArray[np.int64] | None = None
     ) -> Work:
         return lambda: top_k(vectors, queries[:many], k, similarity="cosine", rows=rows)
-
-    def bare(many: int) -> Work:
-        return lambda: queries[:many] @ matrix.T
 
     times = best(
         {
             "read": lambda: read_once(matrix),
             "gemv": lambda: matrix @ queries[0],
-            "one": found(matrix, 1),
-            "half": found(halves, 1),
-            "filter": found(matrix, 1, few),
+            "one": search(matrix, 1),
+            "half": search(halves, 1),
+            "filter": search(matrix, 1, few),
             "euclidean": lambda: top_k(matrix, queries[:1], k, similarity="euclidean"),
         },
         repeats,
@@ -135,34 +128,17 @@ def against_the_machine(matrix: NDArray[np.float32], repeats: int, k: int) -> No
     print(f"  {times['euclidean'] / times['one']:.2f} times as long by Euclidean distance")
     print(f"  {times['filter'] / times['one']:.3f} of the time among 1 % of the rows")
     for many in (256, 1000):
-        works = {"bare": bare(many), "ours": found(matrix, many)}
-        if right():
-            nothing, sieve = np.full(many, 2.0, np.float32), Sieve(queries[:many])
-            works["plain"] = unsieved(works["ours"])
-            works["half plain"], works["half"] = unsieved(found(halves, many)), found(halves, many)
-            works["sieve"] = partial(sieve.above, matrix, nothing, most=0)
+        works: dict[str, Work] = {
+            "bare": partial(np.matmul, queries[:many], matrix.T),
+            "float32": search(matrix, many),
+            "float16": search(halves, many),
+        }
         times = best(works, max(2, repeats // 2))
         print(
-            f"{many} queries at once, k = {k}: {times['ours']:.2f} s, {times['ours'] / times['bare']:.2f} of"
-            f" the bare product, {many / times['ours']:.0f} queries/s"
+            f"{many} queries at once, k = {k}: {times['float32']:.2f} s, "
+            f"{times['float32'] / times['bare']:.2f} of the bare product, "
+            f"{many / times['float32']:.0f} queries/s; from float16 {times['float16']:.2f} s"
         )
-        if right():
-            print(
-                f"  without the sieve {times['plain']:.2f} s; from float16 {times['half']:.2f} s, without"
-                f" {times['half plain']:.2f} s; the sieve alone {times['sieve']:.2f} s,"
-                f" {times['sieve'] / times['bare']:.2f} of the bare product"
-            )
-
-
-def unsieved(work: Work) -> Work:
-    def plain() -> None:
-        kept, sieving.QUERIES = sieving.QUERIES, 1 << 40
-        try:
-            work()
-        finally:
-            sieving.QUERIES = kept
-
-    return plain
 
 
 if __name__ == "__main__":

@@ -37,5 +37,5 @@ def test_a_row_is_none_of_its_own_neighbours_even_among_copies() -> None:
 
 
 def test_more_components_than_vectors_are_refused() -> None:
-    with pytest.raises(UsageError, match="5 vectors cannot tell 6"):
+    with pytest.raises(UsageError, match="5 vectors are too few for 6"):
         shortened(np.eye(5, 8, dtype=np.float32), [6], similarity="cosine")

@@ -14,7 +14,6 @@ from lookalike.extractors.vlad import (
     KeypointVectors,
     Vocabulary,
     _hadamard,
-    cluster,
     learn,
     shorten,
     vlad,
@@ -61,22 +60,6 @@ def test_vlad_by_hand_with_two_words() -> None:
     mirrored = [200, 0] - described
     assert (np.sign(vlad(mirrored.astype(np.float32), vocabulary)[:2]) == -1).all()
     assert not vlad(described[:0], vocabulary).any()
-
-
-def test_clusters_are_the_means_of_groups_that_lie_apart() -> None:
-    chance = np.random.default_rng(5)
-    means = np.array([[0, 0], [50, 0], [0, 50]], dtype=np.float32)
-    points = np.concatenate([chance.normal(mean, 1, (40, 2)) for mean in means])
-    centres = cluster(points.astype(np.float32), 3)
-    expected = points.reshape(3, 40, 2).mean(axis=1)
-    order = np.lexsort(np.rint(centres / 50).T[::-1])
-    wanted = np.lexsort(np.rint(expected / 50).T[::-1])
-    np.testing.assert_allclose(centres[order], expected[wanted], atol=1e-3)
-
-
-def test_fewer_points_than_words_make_as_many_words_as_points() -> None:
-    points = np.array([[1, 2], [3, 4], [1, 2]], dtype=np.float32)
-    np.testing.assert_array_equal(cluster(points, 64), [[1, 2], [3, 4]])
 
 
 def test_the_hadamard_matrix_is_a_rotation_of_equal_numbers() -> None:

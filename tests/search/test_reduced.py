@@ -66,12 +66,12 @@ def test_new_pictures_are_projected_along_the_axes_that_are_kept(photos: Path) -
 
 def test_more_components_than_numbers_or_pictures_are_refused_in_a_line(photos: Path) -> None:
     for name in ("color+pca384", "color+pca0"):
-        with pytest.raises(UsageError, match=r"color vectors have 384 numbers.*keep 1 to 383"):
+        with pytest.raises(UsageError, match=r"color vectors have 384 dimensions.*keep 1 to 383"):
             load(name)
     with pytest.raises(UsageError, match="keypoints is fitted to the library itself"):
         load("keypoints+pca8")
     with Library.create(photos) as library:
-        with pytest.raises(UsageError, match="24 images cannot tell 40 principal components"):
+        with pytest.raises(UsageError, match="24 images are too few for 40 principal components"):
             library.add([photos], extractors=["color+pca40"])
         assert library.info().spaces == ()
 
@@ -95,7 +95,7 @@ def test_imported_vectors_are_shortened_and_asked_for_whole(tmp_path: Path) -> N
     with Library.create(tmp_path) as library:
         imported = library.vectors.import_vectors(file, "clip", pca=4)
         projection = imported.space.projection
-        assert projection is not None and (projection.whole, imported.space.dim) == (20, 4)
+        assert projection is not None and (projection.input_dim, imported.space.dim) == (20, 4)
         found = library.search(Query((Term(vector=vectors[9]),), extractors=("clip",), k=10)).hits
         expected = by_hand(vectors, 4)
         order = np.argsort(-(expected @ expected[9]))[:10]
@@ -109,9 +109,9 @@ def test_imported_vectors_are_shortened_and_asked_for_whole(tmp_path: Path) -> N
         with pytest.raises(UsageError, match="keep 4 principal components"):
             library.vectors.import_vectors(file, "clip", pca=5)
         for wanted in (20, 21):
-            with pytest.raises(UsageError, match="have 20 numbers"):
+            with pytest.raises(UsageError, match="have 20 dimensions"):
                 library.vectors.import_vectors(file, "other", pca=wanted)
         np.save(file, vectors[:3])
-        with pytest.raises(UsageError, match="3 vectors cannot tell 4 principal components"):
+        with pytest.raises(UsageError, match="3 vectors are too few for 4 principal components"):
             library.vectors.import_vectors(file, "other", pca=4)
         assert [space.name for space in library.info().spaces] == ["clip"]

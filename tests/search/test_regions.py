@@ -97,7 +97,7 @@ def test_the_nearest_part_counts_as_a_plain_loop_says(similarity) -> None:  # ty
         ]
         for k in (1, 3, 50):
             found, values, part = nearest(
-                matrix, queries, k, similarity=similarity, rows=rows, dead=dead,
+                matrix, queries, k, similarity=similarity, rows=rows, exclude=dead,
                 normalised=False, parts=5,
             )  # fmt: skip
             for q in range(6):

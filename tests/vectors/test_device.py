@@ -51,8 +51,8 @@ def test_answers_are_those_of_exact_search(
     dead = np.array([0, 99, 250, 449])
     for rows in (None, np.arange(1, 450, 3)):
         asked: dict[str, Any] = {"similarity": similarity, "normalised": normalised, "rows": rows}
-        found = held(matrix).nearest(matrix, queries, 12, dead=dead, **asked)
-        expected = top_k(matrix, queries, 12, dead=dead if rows is None else None, **asked)
+        found = held(matrix).nearest(matrix, queries, 12, exclude=dead, **asked)
+        expected = top_k(matrix, queries, 12, exclude=dead if rows is None else None, **asked)
         assert found is not None
         np.testing.assert_array_equal(found[0], expected[0])
         np.testing.assert_array_equal(found[1], expected[1])
@@ -61,7 +61,7 @@ def test_answers_are_those_of_exact_search(
 def test_fewer_rows_than_asked_for_leave_places_empty() -> None:
     matrix = vectors(120)
     found = held(matrix).nearest(
-        matrix, vectors(1, seed=2), 5, similarity="cosine", rows=np.array([4, 110]), dead=NONE,
+        matrix, vectors(1, seed=2), 5, similarity="cosine", rows=np.array([4, 110]), exclude=NONE,
         normalised=True,
     )  # fmt: skip
     assert found is not None
@@ -73,7 +73,12 @@ def test_rows_that_came_later_are_found_and_an_older_state_does_not_see_them() -
     matrix = vectors(330)
     grown = held(matrix[:150])
     grown.grow(matrix)
-    asked: dict[str, Any] = {"similarity": "cosine", "rows": None, "dead": NONE, "normalised": True}
+    asked: dict[str, Any] = {
+        "similarity": "cosine",
+        "rows": None,
+        "exclude": NONE,
+        "normalised": True,
+    }
     now = grown.nearest(matrix, matrix[320:321], 1, **asked)
     before = grown.nearest(matrix[:150], matrix[320:321], 1, **asked)
     assert now is not None
@@ -85,7 +90,7 @@ def test_rows_that_came_later_are_found_and_an_older_state_does_not_see_them() -
 def test_a_crowd_of_equals_is_left_to_exact_search() -> None:
     matrix = np.repeat(vectors(1), 200, axis=0)
     found = held(matrix).nearest(
-        matrix, vectors(1), 3, similarity="cosine", rows=None, dead=NONE, normalised=True
+        matrix, vectors(1), 3, similarity="cosine", rows=None, exclude=NONE, normalised=True
     )
     assert found is None
 
@@ -95,7 +100,7 @@ def test_lengths_beyond_float32_are_left_to_exact_search(length: float) -> None:
     matrix = vectors(50)
     matrix[9] *= length
     found = held(matrix).nearest(
-        matrix, vectors(1), 3, similarity="euclidean", rows=None, dead=NONE, normalised=False
+        matrix, vectors(1), 3, similarity="euclidean", rows=None, exclude=NONE, normalised=False
     )
     assert found is None
 
@@ -108,7 +113,12 @@ def test_a_device_that_is_not_there_is_refused_by_name() -> None:
 def test_where_a_program_lets_products_be_coarse_the_card_is_sure_of_less() -> None:
     """Rows a hundredth apart: nothing to float32, too close for bfloat16."""
     matrix = normalise(np.linspace(1, 2, 400)[:, None] ** np.arange(DIM) / 2.0 ** np.arange(DIM))
-    asked: dict[str, Any] = {"similarity": "cosine", "rows": None, "dead": NONE, "normalised": True}
+    asked: dict[str, Any] = {
+        "similarity": "cosine",
+        "rows": None,
+        "exclude": NONE,
+        "normalised": True,
+    }
     assert held(matrix).nearest(matrix, matrix[:1], 3, **asked) is not None
     before = torch.get_float32_matmul_precision()
     try:

@@ -106,13 +106,13 @@ def test_answers_are_the_nearest_in_each_querys_own_lists_and_behind_the_index(
     numbers = probed(index, queries, PROBE)
     everyone = set(range(COUNT + late))
     dead = np.unique(found.nearest(
-        matrix, queries, 4, numbers, similarity=similarity, rows=None, dead=NONE, normalised=False
+        matrix, queries, 4, numbers, similarity=similarity, rows=None, exclude=NONE, normalised=False
     )[0])  # type: ignore[index]  # fmt: skip
     few = np.arange(5, COUNT + late, 3)
     for rows, gone in ((None, NONE), (None, dead), (few, NONE), (NONE, NONE)):
         answer = found.nearest(
             matrix, queries, 8, numbers,
-            similarity=similarity, rows=rows, dead=gone, normalised=False,
+            similarity=similarity, rows=rows, exclude=gone, normalised=False,
         )  # fmt: skip
         assert answer is not None
         allowed = everyone - set(gone.tolist()) if rows is None else set(rows.tolist())
@@ -132,7 +132,7 @@ def test_who_asks_beside_it_does_not_change_an_answer() -> None:
     asked: dict[str, Any] = {
         "similarity": "cosine",
         "rows": None,
-        "dead": NONE,
+        "exclude": NONE,
         "normalised": False,
     }
     together = found.nearest(matrix, queries, 30, numbers, **asked)

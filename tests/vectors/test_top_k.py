@@ -47,7 +47,7 @@ def test_answers_are_those_of_the_plain_loop(
     if height:  # many blocks instead of one; 256 rows is the smallest
         monkeypatch.setattr(blocks, "BLOCK_BYTES", 1)
     if pending is not None:  # compared exactly now and then, or block by block
-        monkeypatch.setattr(exact, "PENDING", pending)
+        monkeypatch.setattr(exact, "MAX_PENDING", pending)
     rng = np.random.default_rng(count)
     vectors = clustered(rng, count, dim, length=3.0)
     matrix = (normalise(vectors) if unit else vectors).astype(dtype)
@@ -91,16 +91,16 @@ def test_a_crowd_of_copies_is_compared_only_as_often_as_it_can_be_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     compared = 0
-    compare = exact.Pass._compare
+    compare = exact.exact_similarities
 
     def counted(
-        self: exact.Pass, query: blocks.Places, rows: NDArray[np.float64]
+        queries: NDArray[np.float64], rows: NDArray[np.float64], *, cosine: bool
     ) -> NDArray[np.float32]:
         nonlocal compared
-        compared += len(query)
-        return compare(self, query, rows)
+        compared += len(queries)
+        return compare(queries, rows, cosine=cosine)
 
-    monkeypatch.setattr(exact.Pass, "_compare", counted)
+    monkeypatch.setattr(exact, "exact_similarities", counted)
     matrix = np.full((20_000, 32), 32**-0.5, np.float32)
     rows, _ = top_k(matrix, matrix[:4] * 2, 5, similarity="cosine")
     assert rows.tolist() == [[0, 1, 2, 3, 4]] * 4
@@ -127,7 +127,7 @@ def test_only_the_rows_asked_for_are_found_and_dead_ones_never() -> None:
     left = np.setdiff1d(asked, dead)
     for similarity in SIMILARITIES:
         rows, similarities = top_k(
-            matrix, queries, 10, similarity=similarity, rows=asked, dead=dead
+            matrix, queries, 10, similarity=similarity, rows=asked, exclude=dead
         )
         expected, expected_similarities = loop_top_k(
             matrix[left], queries, 10, similarity=similarity
@@ -138,7 +138,7 @@ def test_only_the_rows_asked_for_are_found_and_dead_ones_never() -> None:
 
 def test_where_fewer_than_k_rows_remain_the_rest_is_marked() -> None:
     matrix = np.eye(3, dtype=np.float32)
-    rows, similarities = top_k(matrix, matrix[:1], 4, similarity="cosine", dead=np.array([1]))
+    rows, similarities = top_k(matrix, matrix[:1], 4, similarity="cosine", exclude=np.array([1]))
     assert rows.tolist() == [[0, 2, -1, -1]]
     assert similarities.tolist() == [[1.0, 0.0, -np.inf, -np.inf]]
 
@@ -175,9 +175,9 @@ def test_lengths_beyond_the_range_of_float32_squares_do_no_harm() -> None:
 
 def test_half_precision_numbers_of_every_kind_are_read_right() -> None:
     bits = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
-    numbers = bits[np.isfinite(bits)].reshape(-1, 2)
-    room = np.empty(numbers.shape, np.float32)
-    np.testing.assert_array_equal(blocks.as_float32(numbers, room), numbers.astype(np.float32))
+    halves = bits[np.isfinite(bits)].reshape(-1, 2)
+    buffer = np.empty(halves.shape, np.float32)
+    np.testing.assert_array_equal(blocks.as_float32(halves, buffer), halves.astype(np.float32))
 
 
 def test_a_memory_map_is_searched_in_place(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_memory_map_is_searched_in_place(tmp_path: Path) -> None:
     ("queries", "k", "words"),
     [
         (np.ones((1, 3)), 0, "at least one"),
-        (np.ones((1, 4)), 1, "do not fit vectors of 3 numbers"),
+        (np.ones((1, 4)), 1, "do not fit vectors of 3 dimensions"),
         (np.array([[np.nan, 0, 0]]), 1, "NaN"),
     ],
 )
@@ -216,7 +216,7 @@ def test_whatever_the_vectors_the_plain_loop_agrees(data: st.DataObject) -> None
     similarity = data.draw(st.sampled_from(SIMILARITIES))
     dead = np.array(sorted(data.draw(st.sets(st.integers(0, len(matrix) - 1)))), np.int64)
     rows, similarities = top_k(
-        matrix, queries, k, similarity=similarity, dead=dead, normalised=False
+        matrix, queries, k, similarity=similarity, exclude=dead, normalised=False
     )
     left = np.setdiff1d(np.arange(len(matrix)), dead)
     expected, expected_similarities = loop_top_k(matrix[left], queries, k, similarity=similarity)

@@ -113,14 +113,14 @@ class DeviceRows:
         *,
         similarity: Similarity,
         rows: Rows | None,
-        dead: Rows,
+        exclude: Rows,
         normalised: bool,
     ) -> tuple[Rows, NDArray[np.float32]] | None:
         """As `top_k` of the matrix, which may end before the rows that are here; None where the card is
         not sure.
 
         queries  (q, dim) float32, finite, none zero
-        rows     only these, sorted; dead: all but these, sorted
+        rows     only these, sorted; exclude: all but these, sorted
         """
         if rows is not None and len(rows) * APART <= len(matrix):
             some = self.torch.from_numpy(rows).to(self.device)
@@ -130,7 +130,7 @@ class DeviceRows:
         else:
 
             def pieces(_: slice, asked: Any) -> Pieces:
-                return self._passed(asked, len(matrix), similarity, rows, dead)
+                return self._passed(asked, len(matrix), similarity, rows, exclude)
 
         return self.best(matrix, queries, k, pieces, similarity=similarity, normalised=normalised)
 
@@ -190,7 +190,7 @@ class DeviceRows:
         return stored, lengths
 
     def _passed(
-        self, asked: Any, count: int, similarity: Similarity, rows: Rows | None, dead: Rows
+        self, asked: Any, count: int, similarity: Similarity, rows: Rows | None, exclude: Rows
     ) -> Pieces:
         """All of the first `count` rows, and their scores for the queries."""
         torch = self.torch
@@ -208,7 +208,7 @@ class DeviceRows:
                 out[torch.from_numpy(chosen).to(self.device)] = False
                 scores.masked_fill_(out, -torch.inf)
             else:
-                gone = dead[slice(*np.searchsorted(dead, (first, first + height)))] - first
+                gone = exclude[slice(*np.searchsorted(exclude, (first, first + height)))] - first
                 scores[:, torch.from_numpy(gone).to(self.device)] = -torch.inf
             yield scores, torch.arange(first, first + height, device=self.device)
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lookalike.ann import gpu
 from lookalike.ann.gpu import DeviceRows, Pieces
 from lookalike.ann.ivf_lists import Lists
-from lookalike.vectors.blocks import Floats, Places, Rows
+from lookalike.vectors.blocks import Floats, Positions, Rows
 from lookalike.vectors.similarity import Similarity
 
 
@@ -28,7 +28,7 @@ class DeviceLists:
         self._held, self._lists = held, lists
         self._members = held.torch.from_numpy(lists.members).to(held.device)
 
-    def pays(self, probed: Places, count: int) -> bool:
+    def pays(self, probed: Positions, count: int) -> bool:
         """Whether these lists of each query (q, p), and the rows behind the index up to `count`, are so
         few that fetching them costs less than passing over all."""
         fetched, passes = 0, 0
@@ -43,11 +43,11 @@ class DeviceLists:
         matrix: Floats,
         queries: NDArray[np.float32],
         k: int,
-        probed: Places,
+        probed: Positions,
         *,
         similarity: Similarity,
         rows: Rows | None,
-        dead: Rows,
+        exclude: Rows,
         normalised: bool,
     ) -> tuple[Rows, NDArray[np.float32]] | None:
         """As `DeviceRows.nearest`, of the rows in these lists of each query (q, p), -1 for none, and of
@@ -56,19 +56,19 @@ class DeviceLists:
         def pieces(part: slice, asked: Any) -> Pieces:
             marks = self._lists.marked(probed[part])
             union = np.flatnonzero(marks.any(axis=0))
-            numbers, places = self._allowed(*self._named(union, len(matrix)), rows, dead)
+            numbers, places = self._allowed(*self._named(union, len(matrix)), rows, exclude)
             return self._scored(asked, numbers, places, marks[:, union], similarity)
 
         return self._held.best(
             matrix, queries, k, pieces, similarity=similarity, normalised=normalised
         )
 
-    def _shared(self, probed: Places) -> Iterator[NDArray[np.bool_]]:
+    def _shared(self, probed: Positions) -> Iterator[NDArray[np.bool_]]:
         """The lists of the queries that share their rows."""
         for start in range(0, len(probed), gpu.QUERIES):
             yield self._lists.marked(probed[start : start + gpu.QUERIES])
 
-    def _named(self, union: Places, count: int) -> tuple[Any, Any]:
+    def _named(self, union: Positions, count: int) -> tuple[Any, Any]:
         """The rows in these lists and behind the index, rising, and which of the lists each is in, as its
         place in `union`; behind the index, len(union)."""
         torch, there = self._held.torch, self._held.device
@@ -90,9 +90,11 @@ class DeviceLists:
             torch.cat([places[order], torch.full_like(late, len(union))]),
         )
 
-    def _allowed(self, numbers: Any, places: Any, rows: Rows | None, dead: Rows) -> tuple[Any, Any]:
-        """Only those of `rows`, or all but those of `dead`."""
-        listed = dead if rows is None else rows
+    def _allowed(
+        self, numbers: Any, places: Any, rows: Rows | None, exclude: Rows
+    ) -> tuple[Any, Any]:
+        """Only those of `rows`, or all but those of `exclude`."""
+        listed = exclude if rows is None else rows
         if not len(listed):
             return (numbers, places) if rows is None else (numbers[:0], places[:0])
         torch = self._held.torch

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.ann.faiss_index import AnnIndex, faiss, innermost, prepared
-from lookalike.vectors.blocks import Places, Rows
+from lookalike.vectors.blocks import Positions, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Lists:
     def count(self) -> int:
         return int(self.starts[-1])
 
-    def marked(self, probed: Places) -> NDArray[np.bool_]:
+    def marked(self, probed: Positions) -> NDArray[np.bool_]:
         """(q, lists) of the numbers of the lists that each query looks at (q, p), -1 for none."""
         marks = np.zeros((len(probed), len(self.starts)), np.bool_)
         np.put_along_axis(marks, probed, True, axis=1)  # -1 marks one more list, which is cut off
@@ -76,7 +76,7 @@ def _ids(stored: Any, number: int, size: int) -> Rows:
 
 def probed(
     index: AnnIndex, queries: NDArray[np.float32], probe: int, *, threads: int = 1
-) -> Places:
+) -> Positions:
     """(q, probe) the numbers of the lists that `AnnIndex.candidates` looks at, -1 for none.
 
     queries  (q, dim) float32, finite

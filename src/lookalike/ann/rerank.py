@@ -10,8 +10,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.vectors.blocks import Floats, Places, Rows, as_float32
-from lookalike.vectors.exact import compare
+from lookalike.vectors.blocks import Floats, Positions, Rows, as_float32
+from lookalike.vectors.exact import exact_similarities
 from lookalike.vectors.similarity import Similarity
 
 PARTS = 4096
@@ -89,8 +89,8 @@ def _ranked(
     *,
     similarity: Similarity,
     normalised: bool,
-) -> tuple[Places, NDArray[np.float32]]:
-    """Places of the k nearest of the stored rows, best first, and their similarities."""
+) -> tuple[Positions, NDArray[np.float32]]:
+    """Positions of the k nearest of the stored rows, best first, and their similarities."""
     places = np.arange(len(stored))
     if len(stored) > k:
         if normalised and similarity == "cosine":
@@ -99,12 +99,14 @@ def _ranked(
         else:
             places = _hopeful(stored, query, k, similarity=similarity)
         stored = stored[places]
-    exact = compare(query[None], stored.astype(np.float64), cosine=similarity == "cosine")
+    exact = exact_similarities(
+        query[None], stored.astype(np.float64), cosine=similarity == "cosine"
+    )
     order = np.argsort(-exact, kind="stable")[:k]
     return places[order], exact[order]
 
 
-def _hopeful_units(stored: Floats, query: NDArray[np.float64], k: int, *, half: bool) -> Places:
+def _hopeful_units(stored: Floats, query: NDArray[np.float64], k: int, *, half: bool) -> Positions:
     """As `_hopeful` under cosine, of rows of length 1 or 0."""
     narrow = query.astype(np.float32)
     scores = np.empty(len(stored), np.float32)
@@ -120,8 +122,8 @@ def _hopeful_units(stored: Floats, query: NDArray[np.float64], k: int, *, half: 
 
 def _hopeful(
     stored: Floats, query: NDArray[np.float64], k: int, *, similarity: Similarity
-) -> Places:
-    """Places of the rows that may be among the k nearest, as far as float32 can tell."""
+) -> Positions:
+    """Positions of the rows that may be among the k nearest, as far as float32 can tell."""
     narrow = query.astype(np.float32)
     scores = np.empty(len(stored), np.float32)
     sizes = np.empty(len(stored), np.float32)

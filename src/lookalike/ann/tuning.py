@@ -93,22 +93,22 @@ def questions(
     *,
     similarity: Similarity,
     normalised: bool,
-    dead: Rows | None = None,
+    exclude: Rows | None = None,
     count: int = QUERIES,
     seed: int = 0,
 ) -> Questions:
     """Ask exact search for the neighbours of a sample of the rows that live. `UsageError` where there is
     nothing to ask: under the cosine, zero is like everything."""
-    dead = np.empty(0, np.int64) if dead is None else dead
-    chosen = np.random.default_rng(seed).permutation(len(matrix))[: count + len(dead)]
-    rows = np.sort(chosen[~np.isin(chosen, dead)][:count])
+    exclude = np.empty(0, np.int64) if exclude is None else exclude
+    chosen = np.random.default_rng(seed).permutation(len(matrix))[: count + len(exclude)]
+    rows = np.sort(chosen[~np.isin(chosen, exclude)][:count])
     vectors = np.asarray(matrix[rows], np.float32)
     asked = vectors.any(axis=1) if similarity == "cosine" else np.ones(len(rows), np.bool_)
     rows, vectors = rows[asked], vectors[asked]
     if not len(rows):
         raise UsageError("all these vectors are zero: there is nothing that an index could find")
     found, similarities = top_k(
-        matrix, vectors, K + 1, similarity=similarity, dead=dead, normalised=normalised
+        matrix, vectors, K + 1, similarity=similarity, exclude=exclude, normalised=normalised
     )
     near = _without(rows, found, similarities)
     there = np.isfinite(near)

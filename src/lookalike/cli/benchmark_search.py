@@ -10,8 +10,8 @@ import click
 from lookalike.cli import format, output, parameters
 
 if TYPE_CHECKING:
+    from lookalike.evaluation.search_benchmark import SearchSpeed
     from lookalike.vectors.similarity import Similarity
-    from lookalike.vectors.speed import SearchSpeed
 
 
 @click.command("search")
@@ -57,9 +57,9 @@ def search(
 
     Shows the time for a question each way, the speed-up, and the memory that the vectors take.
     """
-    from lookalike.vectors.speed import search_speed
+    from lookalike.evaluation.search_benchmark import measure_search
 
-    speed = search_speed(count=count, dim=dim, queries=queries, k=k, similarity=similarity)
+    speed = measure_search(count=count, dim=dim, queries=queries, k=k, similarity=similarity)
     if format_ == "json":
         output.put(output.as_json(asdict(speed)))
     else:

@@ -38,7 +38,7 @@ def rate(value: float) -> str:
 def retained(projection: Projection) -> str:
     """Of a space of shortened vectors: how many numbers are left, and how much they hold."""
     return (
-        f"{number(projection.kept)} of {number(projection.whole)} numbers are kept, which hold "
+        f"{number(projection.kept)} of {number(projection.input_dim)} numbers are kept, which hold "
         f"{projection.retained:.1%} of the variance"
     )
 

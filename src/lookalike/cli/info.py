@@ -93,7 +93,7 @@ def _index(space: Space) -> dict[str, Any] | None:
 def _pca(space: Space) -> dict[str, Any] | None:
     """Of how many numbers the vectors keep `dim`, and how much of their variance, 0..1."""
     found = space.projection
-    return None if found is None else {"of": found.whole, "retained": found.retained}
+    return None if found is None else {"of": found.input_dim, "retained": found.retained}
 
 
 def _each(space: Space) -> int:

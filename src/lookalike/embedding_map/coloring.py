@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.vectors.blocks import Floats
+from lookalike.vectors.kmeans import kmeans
 
 MOST = 12
 """Colours that can be told apart; the rest is shown in grey."""
@@ -21,18 +22,9 @@ STARTS = 3
 
 
 def clusters(points: Floats, number: int, *, seed: int = 0) -> NDArray[np.int64]:
-    """(n,): the cluster of each point (n, dim), the largest cluster first. k-means by Lloyd's rounds,
-    the best of three starts by k-means++ (Arthur and Vassilvitskii, SODA 2007)."""
-    rows = np.asarray(points, np.float64)
-    chance = np.random.default_rng(seed)
-    best: tuple[float, NDArray[np.int64]] | None = None
-    for _ in range(STARTS):
-        found = _lloyd(rows, _spread(rows, min(number, len(rows)), chance))
-        if best is None or found[0] < best[0]:
-            best = found
-    assert best is not None
-    labels = best[1]
-    counts = np.bincount(labels)
+    """Return the cluster of each point (n, dim) by k-means, numbered from the largest cluster."""
+    _, found = kmeans(points, number, iterations=ROUNDS, restarts=STARTS, seed=seed)
+    _, labels, counts = np.unique(found, return_inverse=True, return_counts=True)
     rank = np.empty(len(counts), np.int64)
     rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
     return np.asarray(rank[labels])
@@ -70,33 +62,3 @@ def _ranges(values: Sequence[Any], count: int = 6) -> tuple[NDArray[np.int64], t
     groups = np.where(np.isnan(known), -1, groups)
     names = tuple(f"{a:g} – {b:g}" for a, b in pairwise(edges))
     return groups.astype(np.int64), names
-
-
-def _spread(
-    rows: NDArray[np.float64], number: int, chance: np.random.Generator
-) -> NDArray[np.float64]:
-    """First centres: each drawn with the square of its distance to those before."""
-    centres = [rows[int(chance.integers(len(rows)))]]
-    away = ((rows - centres[0]) ** 2).sum(axis=1)
-    while len(centres) < number and away.sum() > 0:
-        centres.append(rows[int(chance.choice(len(rows), p=away / away.sum()))])
-        away = np.minimum(away, ((rows - centres[-1]) ** 2).sum(axis=1))
-    return np.array(centres)
-
-
-def _lloyd(
-    rows: NDArray[np.float64], centres: NDArray[np.float64]
-) -> tuple[float, NDArray[np.int64]]:
-    """The sum of squared distances, and the cluster of each point."""
-    labels = np.zeros(len(rows), np.int64)
-    squares = np.einsum("ij,ij->i", rows, rows)
-    away = np.zeros((len(rows), 1))
-    for turn in range(ROUNDS):
-        away = squares[:, None] + (centres**2).sum(axis=1) - 2 * rows @ centres.T
-        found = away.argmin(axis=1)
-        if turn and (found == labels).all():
-            break
-        labels = found
-        for number in np.unique(labels):
-            centres[number] = rows[labels == number].mean(axis=0)
-    return float(away[np.arange(len(rows)), labels].sum()), labels

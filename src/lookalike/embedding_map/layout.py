@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lookalike.embedding_map.neighbourhood import nearest
 from lookalike.errors import MissingExtra, UsageError
 from lookalike.vectors.blocks import Floats
+from lookalike.vectors.pca import leading_axes
 
 Method: TypeAlias = Literal["tsne", "pca", "umap"]
 Places: TypeAlias = NDArray[np.float64]
@@ -25,8 +26,6 @@ EARLY, LATE = 250, 500
 
 FAST_FROM = 4000
 """Points from which on interpolation (FIt-SNE) is faster than the tree of Barnes and Hut."""
-
-OVERSAMPLED, POWERS = 10, 4
 
 
 def best_method() -> Method:
@@ -58,30 +57,11 @@ def lay_out(vectors: Floats, *, method: Method, seed: int = 0) -> Places:
     return np.asarray(places - places.mean(axis=0))
 
 
-def principal(vectors: Floats, axes: int, *, seed: int = 0) -> NDArray[np.float64]:
-    """(n, axes): vectors (n, dim) along their principal axes, largest variance first; of each axis the
-    largest number of the axis itself is positive, so that no sign is left to chance.
-
-    Large ones by random projections and power iterations (Halko, Martinsson and Tropp, SIAM Review 2011):
-    axes that stand out from the rest come as exactly as can be drawn, others are mixed with their like.
-    """
-    centred = np.asarray(vectors, np.float64) - np.asarray(vectors, np.float64).mean(axis=0)
-    if min(centred.shape) <= 600:
-        small = centred.T @ centred if centred.shape[1] <= centred.shape[0] else None
-        if small is not None:
-            directions = np.linalg.eigh(small)[1][:, ::-1][:, :axes].T
-        else:
-            directions = np.linalg.svd(centred, full_matrices=False)[2][:axes]
-    else:
-        chance = np.random.default_rng(seed)
-        sample = centred @ chance.normal(size=(centred.shape[1], axes + OVERSAMPLED))
-        for _ in range(POWERS):
-            sample = np.linalg.qr(centred @ (centred.T @ np.linalg.qr(sample)[0]))[0]
-        directions = np.linalg.svd(sample.T @ centred, full_matrices=False)[2][:axes]
-    largest = np.abs(directions).argmax(axis=1)
-    signs = np.sign(directions[np.arange(len(directions)), largest])
-    directions = directions * np.where(signs == 0, 1, signs)[:, None]
-    return np.asarray(centred @ directions.T)
+def principal(vectors: Floats, count: int, *, seed: int = 0) -> NDArray[np.float64]:
+    """Return vectors (n, dim) projected onto their first principal axes: (n, count)."""
+    found = leading_axes(vectors, count, seed=seed)
+    centred = np.asarray(vectors, np.float64) - found.mean
+    return np.asarray(centred @ found.axes.T.astype(np.float64))
 
 
 def _tsne(points: NDArray[np.float64], seed: int) -> Places:

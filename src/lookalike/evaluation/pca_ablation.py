@@ -15,7 +15,7 @@ from lookalike.evaluation.ground_truth import Truth
 from lookalike.evaluation.labels import truth
 from lookalike.evaluation.rankings import by_vectors, judge
 from lookalike.stores.interface import Snapshot, Space
-from lookalike.vectors.pca import learn_projection, refuse_more, sample_size
+from lookalike.vectors.pca import check_kept, learn_projection, sample_size
 from lookalike.vectors.similarity import Similarity, top_k
 
 K = 10
@@ -59,7 +59,7 @@ def shorten(
             f"{space.name} is no space of whole vectors: name the one it was made from"
         )
     for number in kept:
-        refuse_more(number, space.dim, f"{space.name} vectors")
+        check_kept(number, space.dim, f"{space.name} vectors")
     if labels is None:
         ids = snapshot.sample(space.key, min(space.count, MOST_BYTES // (4 * space.dim)))
         return len(ids), shortened(

@@ -17,7 +17,7 @@ from lookalike.extractors.interface import (
     concurrency_of,
 )
 from lookalike.images.pixel_spec import Pixels, PixelSpec
-from lookalike.vectors.pca import Projection, learn_projection, refuse_more, sample_size
+from lookalike.vectors.pca import Projection, learn_projection, check_kept, sample_size
 from lookalike.vectors.similarity import Similarity
 
 # Images of the sample that the base extractor gets per call.
@@ -36,7 +36,7 @@ class PcaExtractor:
                 f"{base.name} is fitted to the library itself and cannot be reduced as well; color, "
                 "shape and networks can"
             )
-        refuse_more(dim, base.dim, f"{base.name} vectors")
+        check_kept(dim, base.dim, f"{base.name} vectors")
         self.base = base
         self.dim = dim
         self._projection = projection
@@ -83,7 +83,7 @@ class PcaExtractor:
         return PcaExtractor(self.base, self.dim, projection=projection)
 
     def with_fitted(self, fitted: Mapping[str, NDArray[np.generic]]) -> PcaExtractor:
-        projection = Projection.of_arrays(fitted)
+        projection = Projection.from_arrays(fitted)
         if projection is None or projection.axes.shape != (self.dim, self.base.dim):
             raise UsageError(
                 f"the stored projection of {self.name} does not match it: index again with "

@@ -18,7 +18,7 @@ from lookalike.extractors.interface import (
 )
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.models.trained import TrainedModel, find_trained, read_trained
-from lookalike.vectors.lda import Linear
+from lookalike.vectors.lda import LinearMap
 from lookalike.vectors.similarity import Similarity, normalise
 
 FAMILY = "trained"
@@ -31,7 +31,7 @@ class Trained:
 
     similarity: Similarity = "cosine"
 
-    def __init__(self, name: str, record: TrainedModel, turn: Linear, whole: Extractor) -> None:
+    def __init__(self, name: str, record: TrainedModel, turn: LinearMap, whole: Extractor) -> None:
         self.name = name
         self.record = record
         self.revision = f"{record.sha256[:12]}.{_RECIPE}+{whole.revision}"
@@ -50,7 +50,7 @@ class Trained:
         return turned(self._whole.extract(images), self._turn)
 
 
-def turned(vectors: NDArray[np.float32], turn: Linear) -> NDArray[np.float32]:
+def turned(vectors: NDArray[np.float32], turn: LinearMap) -> NDArray[np.float32]:
     """(n, base_dim) → (n, dim) of length 1; a zero vector stays zero, for it says nothing."""
     unit = normalise(vectors)
     made = normalise(turn(unit))
@@ -76,7 +76,7 @@ def load_trained(text: str) -> Trained:
             f"{whole.revision}: train it again"
         )
     name = f"{FAMILY}:{folder.as_posix()}"
-    return Trained(name, record, Linear(arrays["mean"], arrays["axes"]), whole)
+    return Trained(name, record, LinearMap(arrays["mean"], arrays["axes"]), whole)
 
 
 def trainable(whole: Extractor) -> None:

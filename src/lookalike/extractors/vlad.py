@@ -19,6 +19,8 @@ from lookalike.errors import UsageError
 from lookalike.extractors.interface import RunsIn, Vectors
 from lookalike.extractors.keypoints import PIXEL_SPECS, Detector, Keypoints, detect, directions
 from lookalike.images.pixel_spec import Pixels
+from lookalike.vectors.kmeans import kmeans
+from lookalike.vectors.pca import leading_axes, principal_axes
 from lookalike.vectors.similarity import Similarity
 
 # Twice as many words found no more among the best 50 once shortened, at twice the size.
@@ -28,7 +30,6 @@ PRINCIPAL = 256
 MIXED = 768
 
 _SAMPLE = 100_000
-_ROUNDS = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,45 +147,22 @@ def learn(samples: Sequence[NDArray[np.float32]], *, words: int = WORDS) -> Voca
     if not len(everything):
         # A sample of flat pictures: one word amidst all descriptors still tells pictures apart.
         everything = np.zeros((1, size), dtype=np.float32)
-    centre = everything.mean(axis=0)
-    _, directions_of_spread = np.linalg.eigh((everything - centre).T @ (everything - centre))
-    depth = np.ascontiguousarray(directions_of_spread[:, ::-1][:, :DEPTH])
+    axes = principal_axes(everything)
+    centre, depth = axes.mean, np.ascontiguousarray(axes.axes[:DEPTH].T)
     vocabulary = Vocabulary(
         centre=centre,
         depth=depth,
-        words=cluster((everything - centre) @ depth, words),
+        words=kmeans((everything - centre) @ depth, words)[0],
         mean=np.zeros(words * DEPTH, dtype=np.float32),
         principal=np.zeros((0, words * DEPTH), dtype=np.float32),
         signs=(chance.integers(0, 2, (words, DEPTH)) * 2 - 1).astype(np.int8),
         kept=np.sort(chance.permutation(words * DEPTH)[:MIXED]).astype(np.int16),
     )
     whole = np.stack([vlad(one, vocabulary) for one in samples if len(one)] or [vocabulary.mean])
-    mean = whole.mean(axis=0)
-    _, spread, directions_ = np.linalg.svd(whole - mean, full_matrices=False)
-    principal = directions_[:PRINCIPAL][spread[:PRINCIPAL] > 1e-4]
-    learnt = vocabulary.arrays() | {"mean": mean, "principal": principal}
+    leading = leading_axes(whole, PRINCIPAL)
+    principal = leading.axes[np.sqrt(leading.variances * len(whole)) > 1e-4]
+    learnt = vocabulary.arrays() | {"mean": leading.mean, "principal": principal}
     return Vocabulary(**learnt)
-
-
-def cluster(points: NDArray[np.float32], number: int) -> NDArray[np.float32]:
-    """Lloyd's k-means: (n, d) → (number, d), fewer if there are fewer different points.
-
-    Begins with points drawn by a fixed seed; a cluster that falls empty keeps its last centre.
-    """
-    different = np.unique(points, axis=0)
-    if len(different) <= number:
-        return different
-    chosen = np.random.default_rng(0).choice(len(different), number, replace=False)
-    centres = different[np.sort(chosen)].copy()
-    for _ in range(_ROUNDS):
-        nearest = _nearest(points, centres)
-        counts = np.bincount(nearest, minlength=number)
-        order = np.argsort(nearest, kind="stable")
-        starts = np.cumsum(counts) - counts
-        held = counts > 0
-        sums = np.add.reduceat(points[order], starts[held], axis=0)
-        centres[held] = sums / counts[held, None].astype(np.float32)
-    return centres
 
 
 def vlad(described: NDArray[np.float32], vocabulary: Vocabulary) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ from lookalike.indexing.metadata import describe
 from lookalike.indexing.path_mapping import Places, strays
 from lookalike.stores.interface import Snapshot, Space, Store
 from lookalike.stores.records import IMPORTED, DType
-from lookalike.vectors.pca import learn_projection, refuse_more, sample_size
+from lookalike.vectors.pca import check_kept, learn_projection, sample_size
 from lookalike.vectors.similarity import Similarity
 
 MAGIC = b"\x93NUMPY"
@@ -189,7 +189,7 @@ def _space(
     for space in snapshot.spaces():
         if space.name == name and space.current:
             _refuse_other_pca(space, pca)
-            expected = space.projection.whole if space.projection else space.dim
+            expected = space.projection.input_dim if space.projection else space.dim
             if expected != dim:
                 raise UsageError(
                     f"{file} has vectors of {dim} numbers, the {name} vectors of this library have "
@@ -200,7 +200,7 @@ def _space(
             return space
     fitted = None
     if pca is not None:
-        refuse_more(pca, dim, f"the vectors of {file}")
+        check_kept(pca, dim, f"the vectors of {file}")
         sample = _sample(rows, pca)
         fitted = learn_projection(sample, pca, similarity=similarity).arrays()
     return Space(

@@ -16,19 +16,17 @@ from lookalike.evaluation.ground_truth import by_labels
 from lookalike.evaluation.metrics import LEVELS
 from lookalike.evaluation.rankings import by_vectors, judge
 from lookalike.extractors.trained import turned
-from lookalike.vectors.lda import (
-    REDUCED,
-    WIDEST,
-    Linear,
-    chained,
-    principal,
-    scatter,
-)
+from lookalike.vectors.lda import LinearMap, compose, scatter
+from lookalike.vectors.pca import leading_axes
 from lookalike.vectors.similarity import normalise
 
 Vectors: TypeAlias = NDArray[np.float32]
 Codes: TypeAlias = NDArray[np.int64]
 Split: TypeAlias = Literal["labels", "pictures"]
+
+# Dimensions above which vectors are first reduced to `REDUCED` principal components: the analysis
+# takes time with the cube of the dimension.
+WIDEST, REDUCED = 2048, 512
 
 SHRINKAGES = (0.01, 0.03, 0.1, 0.3, 0.6, 0.9, 1.0)
 DIMS = (256, 128, 64, 32)
@@ -77,7 +75,7 @@ class Learnt:
     best   P@k that a perfect ranking would have, where labels have fewer than k other pictures
     """
 
-    turn: Linear
+    turn: LinearMap
     shrinkage: float
     dim: int
     split: Split
@@ -195,14 +193,15 @@ def _joined(labels: Codes, apart: Codes) -> Codes:
             group = fresh
 
 
-def _reduced(vectors: Vectors) -> Linear | None:
+def _reduced(vectors: Vectors) -> LinearMap | None:
     if vectors.shape[1] <= WIDEST:
         return None
-    return principal(normalise(vectors), dim=REDUCED)
+    found = leading_axes(normalise(vectors), REDUCED)
+    return LinearMap(found.mean, found.axes.T)
 
 
 def _settings(
-    material: Material, first: Linear | None, split: Split, rng: np.random.Generator
+    material: Material, first: LinearMap | None, split: Split, rng: np.random.Generator
 ) -> tuple[float, int | None]:
     """The shrinkage and the number of directions that rank a part of the material best, learnt from
     the rest of it."""
@@ -215,32 +214,34 @@ def _settings(
     spread = scatter(_seen(ours.vectors, first), ours.labels)
     seen = _seen(theirs.vectors, first)
 
-    def value(turn: Linear) -> float:
+    def value(turn: LinearMap) -> float:
         return judged(normalise(turn(seen)), theirs.labels, most=QUESTIONS).figures["mAP"]
 
     tried: dict[tuple[float, int | None], float] = {}
     for shrinkage in SHRINKAGES:
-        tried[shrinkage, None] = value(spread.map(shrinkage=shrinkage, dim=None))
+        tried[shrinkage, None] = value(spread.discriminants(shrinkage=shrinkage, dim=None))
         if dims:
             # Directions come in their order: fewer of them are the first of more.
-            most = spread.map(shrinkage=shrinkage, dim=dims[0])
+            most = spread.discriminants(shrinkage=shrinkage, dim=dims[0])
             for dim in dims:
-                tried[shrinkage, dim] = value(Linear(most.mean, most.axes[:, :dim]))
+                tried[shrinkage, dim] = value(LinearMap(most.mean, most.axes[:, :dim]))
     return max(tried, key=lambda setting: tried[setting])
 
 
-def _map(material: Material, first: Linear | None, shrinkage: float, dim: int | None) -> Linear:
+def _map(
+    material: Material, first: LinearMap | None, shrinkage: float, dim: int | None
+) -> LinearMap:
     spread = scatter(_seen(material.vectors, first), material.labels)
-    turn = spread.map(shrinkage=shrinkage, dim=dim)
-    return turn if first is None else chained(first, turn)
+    turn = spread.discriminants(shrinkage=shrinkage, dim=dim)
+    return turn if first is None else compose(first, turn)
 
 
-def _seen(vectors: Vectors, first: Linear | None) -> Vectors:
+def _seen(vectors: Vectors, first: LinearMap | None) -> Vectors:
     unit = normalise(vectors)
     return unit if first is None else first(unit)
 
 
-def _width(material: Material, first: Linear | None) -> int:
+def _width(material: Material, first: LinearMap | None) -> int:
     return int(material.vectors.shape[1] if first is None else first.axes.shape[1])
 
 

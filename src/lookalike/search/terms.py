@@ -92,7 +92,7 @@ def is_there(picture: Path) -> bool:
 def given_vector(space: Space, vector: NDArray[np.float32]) -> NDArray[np.float32]:
     """(1, dim) of a vector that was made elsewhere; `UsageError` where it is none of the space's."""
     projection = space.projection
-    if projection is not None and vector.shape == (projection.whole,):
+    if projection is not None and vector.shape == (projection.input_dim,):
         vector = projection.apply(vector[None], similarity=space.similarity)[0]
     if vector.shape != (space.width,):
         raise UsageError(

@@ -69,7 +69,7 @@ class Space:
     @property
     def projection(self) -> Projection | None:
         """The axes along which longer vectors were shortened, None where they are whole."""
-        return Projection.of_arrays(self.fitted)
+        return Projection.from_arrays(self.fitted)
 
     @property
     def width(self) -> int:

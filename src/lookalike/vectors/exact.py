@@ -1,11 +1,11 @@
-"""The machinery of exact search: one pass over the blocks of a matrix, for many queries.
+"""Exact top-k for many queries in one pass over the blocks of a matrix.
 
-One matrix product a block gives approximate scores for all queries at once; whatever could still
-be among the k best, given how far float32 may be off, is computed again in float64, pair by pair.
-So an answer does not depend on the block, on the other queries of the batch, or on the machine's
-BLAS, and equal similarities always come in the order of the rows.
+One matrix product per block gives approximate scores for all queries. Every pair that could still be
+among the k best, given the error bound of float32, is then compared in float64. The result therefore
+depends neither on the block size, nor on the other queries of the batch, nor on the machine's BLAS,
+and equal similarities always come in the order of the rows.
 
-`lookalike.vectors.similarity.top_k` is the door.
+Used through `lookalike.vectors.similarity.top_k`.
 """
 
 from __future__ import annotations
@@ -13,29 +13,32 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.vectors.blocks import Block, Floats, Places, Rows
+from lookalike.vectors.blocks import Block, Floats, Positions, Rows
 
-PENDING = 1 << 18
-"""Pairs that may wait to be compared exactly, and queries times k up to which they do: waiting spares most
-pairs the comparison, because later rows are better."""
+# Pairs that may wait for the exact comparison, and the largest queries · k for which they wait. Waiting
+# spares most pairs the comparison, because the threshold rises with later rows.
+MAX_PENDING = 1 << 18
 
+# Size of the float64 rows that are compared exactly at a time: they are read three times and should
+# stay in the cache.
 PAIRS_BYTES = 512 << 10
-"""Of the float64 rows that are compared exactly at a time: they are read three times, so they had better
-stay in the cache."""
 
+# Cosines below this are 0: float64's rounding of a few thousand products decides their sign, and
+# orthogonal vectors would not tie.
 NOISE = 1e-12
-"""Of a cosine: below it, float64's rounding of a few thousand products decides the sign, and vectors at
-right angles would not be the ties that they are."""
 
+# Squared lengths for which float32 can be trusted. Rows outside are always compared exactly.
 SAFE_SQUARES = (1e-28, 1e28)
-"""Squared lengths that float32 can be trusted with. Rows outside are always compared exactly."""
 
 
-class Pass:
-    """The k best rows for each query (q, dim), found while blocks go by.
+class ExactTopK:
+    """Collects the k best rows for each query (q, dim) while blocks go by.
 
     A score is what the product gives almost for free, in the order of the similarity: the cosine;
     or q·m - |m|²/2 = (|q|² - |q - m|²)/2 for the Euclidean distance.
+
+    Call `update` for each block, then `finalize`; `rows` (q, k) int64 and `similarities` (q, k) float32
+    are the result, -1 and -inf where there are fewer rows.
     """
 
     def __init__(
@@ -49,7 +52,7 @@ class Pass:
     ) -> None:
         self.matrix, self.k, self.cosine, self.normalised = matrix, k, cosine, normalised
         self.wide = queries.astype(np.float64)
-        self.squares = _squares(self.wide)
+        self.squares = _dots(self.wide, self.wide)
         if cosine:
             self.wide /= np.sqrt(self.squares)[:, None]
         self.queries = self.wide.astype(np.float32)
@@ -58,67 +61,69 @@ class Pass:
         # A sum of n products in float32, kept in at least eight lanes, is off by less than
         # n/8 rounding steps (Higham, Accuracy and Stability, 2002, 3.1); the rest is for casts.
         self.error = (queries.shape[1] / 8 + 16) * 2.0**-23
-        self._room, self._marks = np.empty(0, np.float32), np.empty(0, np.bool_)
-        self._waits = len(queries) * k <= PENDING
-        self._low = np.full((len(queries), k if self._waits else 0), -np.inf, np.float32)
-        self._pending: list[tuple[Places, Rows, NDArray[np.float32]]] = []
+        self._scores_buffer, self._mask_buffer = np.empty(0, np.float32), np.empty(0, np.bool_)
+        self._deferred = len(queries) * k <= MAX_PENDING
+        # Lower bounds of the k best scores of each query, over all blocks so far.
+        self._low = np.full((len(queries), k if self._deferred else 0), -np.inf, np.float32)
+        self._pending: list[tuple[Positions, Rows, NDArray[np.float32]]] = []
         too_long = self.squares > (np.inf if cosine else SAFE_SQUARES[1])
-        self._wild = np.flatnonzero(too_long)
+        self._unsafe_queries = np.flatnonzero(too_long)
 
-    def see(self, block: Block) -> None:
-        """Take whatever may belong to the best of these rows."""
+    def update(self, block: Block) -> None:
+        """Add the pairs of this block that may be among the k best."""
         with np.errstate(over="ignore", invalid="ignore"):  # such rows are compared exactly
-            query, place, scores = self._candidates(block)
-        self._pending.append((query, block.numbers(place), scores))
-        if not self._waits or sum(len(query) for query, _, _ in self._pending) > PENDING:
-            self.settle()
+            query, position, scores = self._candidates(block)
+        self._pending.append((query, block.row_numbers(position), scores))
+        if not self._deferred or sum(len(query) for query, _, _ in self._pending) > MAX_PENDING:
+            self.finalize()
 
-    def settle(self) -> None:
-        """Compare exactly what waits for it; `rows` and `similarities` then are those of all blocks."""
+    def finalize(self) -> None:
+        """Compare all pending pairs exactly, so that `rows` and `similarities` cover all blocks so far."""
         if not self._pending:
             return
         query, row, score = map(np.concatenate, zip(*self._pending, strict=True))
         self._pending = []
-        if self._waits:
-            hopeful = score >= self._learnt()[query]
-            query, row = query[hopeful], row[hopeful]
+        if self._deferred:
+            possible = score >= self._low_threshold()[query]
+            query, row = query[possible], row[possible]
         exact = np.empty(len(query), np.float32)
         step = max(1, PAIRS_BYTES // 8 // self.wide.shape[1])
         for start in range(0, len(query), step):
             some = slice(start, start + step)
-            exact[some] = self._compare(query[some], self.matrix[row[some]].astype(np.float64))
-        self._add(query, row, exact)
+            rows = self.matrix[row[some]].astype(np.float64)
+            exact[some] = exact_similarities(self.wide[query[some]], rows, cosine=self.cosine)
+        self._merge(query, row, exact)
 
     def _scores(
         self, block: Block
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | float, Places]:
-        """Scores (q, rows) not below the true ones, by how much they may be above them, both but for
-        what `_slack` allows each query; and places that float32 cannot say anything about."""
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | float, Positions]:
+        """Return scores (q, rows) not below the true ones; by how much they may be above them (both
+        up to the query's `_slack`); and positions for which float32 says nothing."""
         size = len(self.queries) * len(block.stored)
-        if len(self._room) < size:
-            self._room = np.empty(size, np.float32)
-        scores = self._room[:size].reshape(len(self.queries), -1)
+        if len(self._scores_buffer) < size:
+            self._scores_buffer = np.empty(size, np.float32)
+        scores = self._scores_buffer[:size].reshape(len(self.queries), -1)
         if self.cosine and self.normalised:
             block.products(self.queries, out=scores)
-            scores[:, block.out] = -np.inf
+            scores[:, block.excluded] = -np.inf
             return scores, 0.0, np.empty(0, np.intp)
         floats = block.floats()
         np.matmul(self.queries, floats.T, out=scores)
-        scores[:, block.out] = -np.inf
+        scores[:, block.excluded] = -np.inf
         squares = np.einsum("ij,ij->i", floats, floats)
-        odd = np.flatnonzero(~((squares >= SAFE_SQUARES[0]) & (squares <= SAFE_SQUARES[1])))
-        odd = odd[block.stored[odd].any(axis=1)]
-        spread: NDArray[np.float32] | float = 0.0
+        unsafe = np.flatnonzero(~((squares >= SAFE_SQUARES[0]) & (squares <= SAFE_SQUARES[1])))
+        unsafe = unsafe[block.stored[unsafe].any(axis=1)]
+        margin: NDArray[np.float32] | float = 0.0
         if self.cosine:
             scores *= 1.0 / np.sqrt(np.where(squares > 0.0, squares, np.float32(1.0)))
         else:
-            spread = np.float32(4.0 * self.error) * squares
+            margin = np.float32(4.0 * self.error) * squares
             scores -= (np.float32(0.5 - 2.0 * self.error)) * squares
-        return scores, spread, np.setdiff1d(odd, block.out)
+        return scores, margin, np.setdiff1d(unsafe, block.excluded)
 
     def _slack(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The score of each query's k-th best, -inf while there are fewer; and how far any score of
-        the query may be off."""
+        """Return the score of each query's k-th best (-inf while there are fewer), and the error bound
+        of any score of the query."""
         last = self.similarities[:, -1].astype(np.float64)
         if not self.cosine:
             return (self.squares - last * last) / 2, (
@@ -130,100 +135,106 @@ class Pass:
         slack = self.error + (rounding if self.normalised else 0.0)
         return last, np.full(len(last), slack)
 
-    def _candidates(self, block: Block) -> tuple[Places, Places, NDArray[np.float32]]:
-        """All pairs (query, place) that may be among the k best, by query and place, and their scores;
-        infinity where float32 cannot say."""
-        scores, spread, odd = self._scores(block)
-        bar, slack = self._bar(), self._slack()[1]
+    def _candidates(self, block: Block) -> tuple[Positions, Positions, NDArray[np.float32]]:
+        """Return all pairs (query, position) that may be among the k best, sorted by query and position,
+        and their scores; infinity where float32 says nothing."""
+        scores, margin, unsafe = self._scores(block)
+        threshold, slack = self._threshold(), self._slack()[1]
 
-        def raise_bar(some: Places) -> None:
-            """Where the block itself has k better rows, at least these."""
-            some = np.setdiff1d(some, self._wild)
+        def raise_threshold(some: Positions) -> None:
+            """Raise it to the k-th best score of this block, less the possible error."""
+            some = np.setdiff1d(some, self._unsafe_queries)
             low = scores[some]
-            if not isinstance(spread, float):
-                low -= spread
-            low[:, odd] = -np.inf
-            if len(some) and (place := low.shape[1] - self.k) > 0:
-                low.partition(place, axis=1)
-                bar[some] = np.maximum(bar[some], low[:, place] - 2 * slack[some])
+            if not isinstance(margin, float):
+                low -= margin
+            low[:, unsafe] = -np.inf
+            if len(some) and (kth := low.shape[1] - self.k) > 0:
+                low.partition(kth, axis=1)
+                threshold[some] = np.maximum(threshold[some], low[:, kth] - 2 * slack[some])
 
-        raise_bar(np.flatnonzero(np.isneginf(bar)))
-        query, place = self._above(scores, bar, odd)
+        raise_threshold(np.flatnonzero(np.isneginf(threshold)))
+        query, position = self._above(scores, threshold, unsafe)
         many = np.flatnonzero(np.bincount(query) > 4 * self.k + 64)
         if len(many):
-            raise_bar(many)
-            query, place = self._above(scores, bar, odd)
-        if len(block.out):
-            allowed = ~np.isin(place, block.out)
-            query, place = query[allowed], place[allowed]
-        found = scores[query, place]
-        low = found - (spread if isinstance(spread, float) else spread[place])
-        unsure = np.isin(place, odd) | np.isin(query, self._wild)
+            raise_threshold(many)
+            query, position = self._above(scores, threshold, unsafe)
+        if len(block.excluded):
+            allowed = ~np.isin(position, block.excluded)
+            query, position = query[allowed], position[allowed]
+        found = scores[query, position]
+        low = found - (margin if isinstance(margin, float) else margin[position])
+        unsure = np.isin(position, unsafe) | np.isin(query, self._unsafe_queries)
         found[unsure], low[unsure] = np.inf, -np.inf
-        if self._waits:
-            self._learn(query, low)
-            kept = found >= self._learnt()[query]
-            query, place, found = query[kept], place[kept], found[kept]
+        if self._deferred:
+            self._record_low(query, low)
+            kept = found >= self._low_threshold()[query]
+            query, position, found = query[kept], position[kept], found[kept]
         if len(many) and (np.bincount(query) > 16 * self.k + 1024).any():
-            kept = self._distinct(block.stored, np.unique(place))[place]
-            query, place, found = query[kept], place[kept], found[kept]
-        return query, place, found
+            kept = self._without_copies(block.stored, np.unique(position))[position]
+            query, position, found = query[kept], position[kept], found[kept]
+        return query, position, found
 
-    def _bar(self) -> NDArray[np.float32]:
-        """The score (q,) that a row needs to be among the k best so far; -inf while there are fewer."""
+    def _threshold(self) -> NDArray[np.float32]:
+        """Return the score (q,) that a row needs to be among the k best so far, -inf if fewer."""
         worst, slack = self._slack()
-        bar: NDArray[np.float32] = (worst - slack).astype(np.float32)
-        return np.maximum(bar, self._learnt()) if self._waits else bar
+        threshold: NDArray[np.float32] = (worst - slack).astype(np.float32)
+        return np.maximum(threshold, self._low_threshold()) if self._deferred else threshold
 
-    def _learn(self, query: Places, low: NDArray[np.float32]) -> None:
-        """Remember the k best of these scores, which are not above the true ones. The queries rise. Of
-        a crowd some are enough: the k-th best of a few is not above the k-th best of all."""
+    def _record_low(self, query: Positions, low: NDArray[np.float32]) -> None:
+        """Merge lower bounds of scores into the k best of each query; `query` is sorted.
+
+        Of very many some are enough: the k-th best of a part is not above the k-th best of all.
+        """
         counts = np.bincount(query, minlength=len(self.queries))
-        place = np.arange(len(query)) - (np.cumsum(counts) - counts)[query]
+        column = np.arange(len(query)) - (np.cumsum(counts) - counts)[query]
         width = int(min(counts.max(), 4 * self.k + 1024))
-        some = place < width
+        some = column < width
         table = np.full((len(counts), self.k + width), -np.inf, np.float32)
         table[:, : self.k] = self._low
-        table[query[some], self.k + place[some]] = low[some]
+        table[query[some], self.k + column[some]] = low[some]
         table.partition(width, axis=1)
         self._low = table[:, width:]
 
-    def _learnt(self) -> NDArray[np.float32]:
-        """The score that each query's k best surely reach, as far as blocks went by."""
-        learnt: NDArray[np.float32] = (self._low[:, 0] - 2 * self._slack()[1]).astype(np.float32)
-        return learnt
+    def _low_threshold(self) -> NDArray[np.float32]:
+        """Return the score that the k best rows of each query certainly reach."""
+        threshold: NDArray[np.float32] = (self._low[:, 0] - 2 * self._slack()[1]).astype(np.float32)
+        return threshold
 
     def _above(
-        self, scores: NDArray[np.float32], bar: NDArray[np.float32], odd: Places
-    ) -> tuple[Places, Places]:
-        if len(self._marks) < scores.size:
-            self._marks = np.empty(scores.size, np.bool_)
-        hopeful = self._marks[: scores.size].reshape(scores.shape)
-        np.greater_equal(scores, bar[:, None], out=hopeful)
-        hopeful[:, odd] = True
-        hopeful[self._wild] = True
-        return np.divmod(np.flatnonzero(hopeful.ravel()), scores.shape[1])
+        self, scores: NDArray[np.float32], threshold: NDArray[np.float32], unsafe: Positions
+    ) -> tuple[Positions, Positions]:
+        """Return the pairs whose score reaches the threshold, and all that float32 cannot judge."""
+        if len(self._mask_buffer) < scores.size:
+            self._mask_buffer = np.empty(scores.size, np.bool_)
+        possible = self._mask_buffer[: scores.size].reshape(scores.shape)
+        np.greater_equal(scores, threshold[:, None], out=possible)
+        possible[:, unsafe] = True
+        possible[self._unsafe_queries] = True
+        return np.divmod(np.flatnonzero(possible.ravel()), scores.shape[1])
 
-    def _distinct(self, stored: Floats, places: Places) -> NDArray[np.bool_]:
-        """False for rows that repeat k earlier ones of these places number for number: they are as
-        similar and come later, so they are never found. Spares a crowd of copies the comparison."""
+    def _without_copies(self, stored: Floats, positions: Positions) -> NDArray[np.bool_]:
+        """Return False for rows that are identical to k earlier ones of these positions.
+
+        They are as similar and come later, so they are never found. Without this, thousands of copies
+        of one image would all be compared exactly.
+        """
         keep = np.ones(len(stored), np.bool_)
-        bits = np.ascontiguousarray(stored[places]).view(np.uint16)
+        bits = np.ascontiguousarray(stored[positions]).view(np.uint16)
         random = np.random.default_rng(0).integers(1, 1 << 63, bits.shape[1], dtype=np.uint64)
-        sums = np.array([(row * random).sum(dtype=np.uint64) for row in bits])
-        _, first, group = np.unique(sums, return_index=True, return_inverse=True)
+        hashes = np.array([(row * random).sum(dtype=np.uint64) for row in bits])
+        _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
         order = np.argsort(group, kind="stable")
         rank = np.arange(len(order)) - np.searchsorted(group[order], group[order], side="left")
         late = order[rank >= self.k]
-        keep[places[late]] = (bits[late] != bits[first[group[late]]]).any(axis=1)
+        keep[positions[late]] = (bits[late] != bits[first[group[late]]]).any(axis=1)
         return keep
 
-    def _compare(self, query: Places, rows: NDArray[np.float64]) -> NDArray[np.float32]:
-        return compare(self.wide[query], rows, cosine=self.cosine)
+    def _merge(self, query: Positions, row: Rows, similarity: NDArray[np.float32]) -> None:
+        """Merge new pairs into the result.
 
-    def _add(self, query: Places, row: Rows, similarity: NDArray[np.float32]) -> None:
-        """Merge new pairs; a row is offered to a query only once. Rows rise from call to call, so
-        an equal one that comes later never replaces."""
+        Each row comes only once for a query, and rows rise from call to call, so that an equal row
+        that comes later never replaces an earlier one.
+        """
         new = similarity > self.similarities[query, -1]
         touched = np.unique(query[new])
         if not len(touched):
@@ -234,32 +245,32 @@ class Pass:
         similarities = np.concatenate([self.similarities[touched][held], similarity[new]])
         order = np.lexsort((rows, -similarities, queries))
         queries = queries[order]
-        place = np.arange(len(order)) - np.searchsorted(queries, queries, side="left")
-        kept = place < self.k
-        self.rows[queries[kept], place[kept]] = rows[order][kept]
-        self.similarities[queries[kept], place[kept]] = similarities[order][kept]
+        rank = np.arange(len(order)) - np.searchsorted(queries, queries, side="left")
+        kept = rank < self.k
+        self.rows[queries[kept], rank[kept]] = rows[order][kept]
+        self.similarities[queries[kept], rank[kept]] = similarities[order][kept]
 
 
-def compare(
+def exact_similarities(
     queries: NDArray[np.float64], rows: NDArray[np.float64], *, cosine: bool
 ) -> NDArray[np.float32]:
-    """The similarity of each pair of a query and a row (n, dim), or of one query (1, dim) with every
-    row; the same whatever else is compared. Under cosine the queries have length 1."""
+    """Return the similarity (n,) float32 of each query (n, dim) with the row (n, dim) beside it.
+
+    A single query (1, dim) is compared with every row. A pair's similarity does not depend on the
+    other pairs. For the cosine, queries must have length 1.
+    """
     if not cosine:
-        return (-np.sqrt(_squares(queries - rows))).astype(np.float32)
-    lengths = np.sqrt(_squares(rows))
+        differences = queries - rows
+        return (-np.sqrt(_dots(differences, differences))).astype(np.float32)
+    lengths = np.sqrt(_dots(rows, rows))
     products = _dots(queries, rows) / np.where(lengths == 0.0, 1.0, lengths)
     products[np.abs(products) < NOISE] = 0.0
     cosines: NDArray[np.float64] = np.clip(products, -1.0, 1.0)
     return cosines.astype(np.float32)
 
 
-def _squares(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    return _dots(vectors, vectors)
-
-
 def _dots(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The product of each row with the row beside it; without an array of all the products, whose memory
-    would cost more than the sums."""
+    """Return the dot product of each pair of rows, without the array of all products, which would cost
+    more than the sums."""
     products: NDArray[np.float64] = np.einsum("ij,ij->i", one, other)
     return products

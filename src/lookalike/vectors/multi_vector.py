@@ -16,7 +16,7 @@ def nearest(
     *,
     similarity: Similarity,
     rows: Rows | None,
-    dead: Rows | None,
+    exclude: Rows | None,
     normalised: bool,
     parts: int,
 ) -> tuple[Rows, NDArray[np.float32], NDArray[np.int64]]:
@@ -27,7 +27,13 @@ def nearest(
     """
     if parts == 1:
         found, similarities = top_k(
-            matrix, queries, k, similarity=similarity, rows=rows, dead=dead, normalised=normalised
+            matrix,
+            queries,
+            k,
+            similarity=similarity,
+            rows=rows,
+            exclude=exclude,
+            normalised=normalised,
         )
         return found, similarities, np.where(found < 0, -1, 0)
     count = len(matrix) if rows is None else len(rows)
@@ -37,7 +43,7 @@ def nearest(
         max(1, min(k, count)) * parts,
         similarity=similarity,
         rows=None if rows is None else spread(rows, parts),
-        dead=None if dead is None else spread(dead, parts),
+        exclude=None if exclude is None else spread(exclude, parts),
         normalised=False,
     )
     found = np.full((len(queries), k), -1, np.int64)

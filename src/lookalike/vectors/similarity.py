@@ -1,6 +1,6 @@
 """Similarity of vectors, and exact search. Larger is closer, always.
 
-`loop_top_k` says in ten lines what `top_k` must answer, and is what the tests compare it with.
+`loop_top_k` defines in ten lines what `top_k` must return; the tests compare the two.
 """
 
 from __future__ import annotations
@@ -13,18 +13,17 @@ from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
 from lookalike.vectors.blocks import Floats, Rows, blocks
-from lookalike.vectors.exact import Pass
-from lookalike.vectors.sieving import SievedPass, worth
+from lookalike.vectors.exact import ExactTopK
 
+# The cosine, or minus the Euclidean distance.
 Similarity: TypeAlias = Literal["cosine", "euclidean"]
-"""The cosine, or minus the Euclidean distance."""
 
+# Queries that share one pass over the rows; more would only make the block of scores larger.
 QUERY_BLOCK = 1024
-"""Queries that share one pass over the rows; more would only make the block of scores larger."""
 
 
 def cosine(a: Floats, b: Floats) -> float:
-    """The cosine of the angle between two vectors (dim,), in -1..1; 0 if one of them is zero."""
+    """Return the cosine of the angle between two vectors (dim,), in -1..1; 0 if one of them is zero."""
     x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
     lengths = math.sqrt(float((x * x).sum())) * math.sqrt(float((y * y).sum()))
     if lengths == 0.0:
@@ -33,15 +32,15 @@ def cosine(a: Floats, b: Floats) -> float:
 
 
 def euclidean(a: Floats, b: Floats) -> float:
-    """Minus the Euclidean distance between two vectors (dim,): 0 for equal ones, else negative."""
+    """Return minus the Euclidean distance between two vectors (dim,): 0 for equal ones, else negative."""
     difference = np.asarray(a, np.float64) - np.asarray(b, np.float64)
     return -math.sqrt(float((difference * difference).sum()))
 
 
 def normalise(vectors: Floats) -> NDArray[np.float32]:
-    """Vectors (n, dim) or one (dim,) brought to length 1, as float32; a zero vector stays zero.
+    """Scale vectors (n, dim), or one (dim,), to length 1, as float32; a zero vector stays zero.
 
-    Scaled by the largest component first, so that neither tiny nor huge numbers leave the range.
+    Divided by the largest component first, so that neither tiny nor huge numbers leave the range.
     """
     wide = np.array(vectors, np.float64)  # changed in place: copies cost more than the arithmetic
     highest = wide.max(axis=-1, keepdims=True, initial=0.0)
@@ -57,9 +56,9 @@ def normalise(vectors: Floats) -> NDArray[np.float32]:
 def similarity_matrix(
     queries: Floats, matrix: Floats, *, similarity: Similarity
 ) -> NDArray[np.float32]:
-    """Every query (q, dim) against every row (n, dim) → (q, n) float32.
+    """Compare every query (q, dim) with every row (n, dim): (q, n) float32.
 
-    For as many rows as fit in memory twice as float64; `top_k` is for whole libraries.
+    For arrays that fit in memory twice as float64; use `top_k` for whole libraries.
     """
     wide_queries, wide = np.asarray(queries, np.float64), np.asarray(matrix, np.float64)
     products = wide_queries @ wide.T
@@ -71,19 +70,19 @@ def similarity_matrix(
         products /= lengths
         return products.clip(-1.0, 1.0, out=products).astype(np.float32)
     distances = np.maximum(query_squares + squares - 2.0 * products, 0.0)
-    # The expansion cancels for close pairs, so that equal vectors would not be 0 apart.
+    # The expansion cancels for close pairs: compute them directly, so that equal vectors have distance 0.
     for query, row in zip(*np.nonzero(distances < 1e-6 * (query_squares + squares)), strict=True):
         distances[query, row] = ((wide_queries[query] - wide[row]) ** 2).sum()
-    nearest_first: NDArray[np.float64] = -np.sqrt(distances)
-    return nearest_first.astype(np.float32)
+    similarities: NDArray[np.float64] = -np.sqrt(distances)
+    return similarities.astype(np.float32)
 
 
 def loop_top_k(
     matrix: Floats, queries: Floats, k: int, *, similarity: Similarity
 ) -> tuple[Rows, NDArray[np.float32]]:
-    """The nearest rows by a plain loop, one pair of vectors at a time: slow, and plainly right.
+    """Find the k nearest rows by a plain loop, one pair of vectors at a time: slow, and obviously correct.
 
-    Same answer as `top_k`: row numbers (q, k), -1 where there are fewer; similarities (q, k)
+    Returns the same as `top_k`: row numbers (q, k), -1 where there are fewer, and similarities (q, k)
     float32, -inf there; equal similarities in the order of the rows.
     """
     measure = cosine if similarity == "cosine" else euclidean
@@ -104,20 +103,20 @@ def top_k(
     *,
     similarity: Similarity,
     rows: Rows | None = None,
-    dead: Rows | None = None,
+    exclude: Rows | None = None,
     normalised: bool = True,
 ) -> tuple[Rows, NDArray[np.float32]]:
-    """The k nearest rows of each query, by comparing with every row.
+    """Find the k nearest rows of each query by comparing it with every row.
 
     matrix      (n, dim) float32 or float16, an array or a memory map; every number finite
     queries     (q, dim) float32, of any length; a zero query has cosine 0 to everything
-    rows        only these row numbers, in any order
-    dead        row numbers to leave out, sorted
-    normalised  the rows have length 1 or 0, which saves computing it; never changes the answer
+    rows        search only these row numbers, in any order
+    exclude     row numbers to leave out, sorted
+    normalised  the rows have length 1 or 0, which saves computing it; never changes the result
 
     Returns row numbers (q, k) int64, -1 where there are fewer than k, and similarities (q, k)
     float32, -inf there; best first, equal ones by rising row. Memory is bounded by a few blocks of
-    30 MiB. Raises UsageError for k < 1, another dimension, or a query that is not finite.
+    30 MiB. Raises `UsageError` for k < 1, another dimension, or a query that is not finite.
     """
     matrix = np.asarray(matrix)
     queries = np.ascontiguousarray(queries, np.float32)
@@ -125,7 +124,7 @@ def top_k(
         raise UsageError(f"k is {k}: ask for at least one neighbour")
     if queries.ndim != 2 or queries.shape[1] != matrix.shape[1]:
         raise UsageError(
-            f"queries of shape {queries.shape} do not fit vectors of {matrix.shape[1]} numbers"
+            f"queries of shape {queries.shape} do not fit vectors of {matrix.shape[1]} dimensions"
         )
     if not np.isfinite(queries).all():
         raise UsageError("a query vector holds NaN or infinity: it is similar to nothing")
@@ -133,30 +132,27 @@ def top_k(
         rows = np.unique(rows)
     found = np.full((len(queries), k), -1, np.int64)
     similarities = np.full((len(queries), k), -np.inf, np.float32)
-    asked = np.arange(len(queries))
-    total = len(matrix) if rows is None else len(rows)
-    by_angle = similarity == "cosine"
-    if by_angle:
+    pending = np.arange(len(queries))
+    if similarity == "cosine":
         zero = ~queries.any(axis=1)
-        first = _first_rows(len(matrix), k, rows=rows, dead=dead)
+        first = _first_rows(len(matrix), k, rows=rows, exclude=exclude)
         found[zero, : len(first)], similarities[zero, : len(first)] = first, 0.0
-        asked = asked[~zero]
-    for start in range(0, len(asked), QUERY_BLOCK):
-        part = asked[start : start + QUERY_BLOCK]
-        if by_angle and normalised and worth(len(part), total, matrix.shape[1], k):
-            best: Pass = SievedPass(matrix, queries[part], k)
-        else:
-            best = Pass(matrix, queries[part], k, cosine=by_angle, normalised=normalised)
-        for block in blocks(matrix, rows=rows, dead=dead, queries=len(part)):
-            best.see(block)
-        best.settle()
+        pending = pending[~zero]
+    for start in range(0, len(pending), QUERY_BLOCK):
+        part = pending[start : start + QUERY_BLOCK]
+        best = ExactTopK(
+            matrix, queries[part], k, cosine=similarity == "cosine", normalised=normalised
+        )
+        for block in blocks(matrix, rows=rows, exclude=exclude, queries=len(part)):
+            best.update(block)
+        best.finalize()
         found[part], similarities[part] = best.rows, best.similarities
     return found, similarities
 
 
-def _first_rows(n: int, k: int, *, rows: Rows | None, dead: Rows | None) -> Rows:
-    """The first k rows that may be found: what a zero query gets, to which all are equal."""
-    dead = np.empty(0, np.int64) if dead is None else dead
-    reach = k + len(dead)
+def _first_rows(n: int, k: int, *, rows: Rows | None, exclude: Rows | None) -> Rows:
+    """Return the first k rows that may be found: the result of a zero query, to which all are equal."""
+    exclude = np.empty(0, np.int64) if exclude is None else exclude
+    reach = k + len(exclude)
     candidates = np.arange(min(n, reach), dtype=np.int64) if rows is None else rows[:reach]
-    return candidates[~np.isin(candidates, dead)][:k]
+    return candidates[~np.isin(candidates, exclude)][:k]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lookalike.ann.gpu import DeviceRows, torch_device
 from lookalike.stores.local.database import SpaceRow
 from lookalike.stores.local.vector_file import MappedVectors
-from lookalike.vectors.blocks import Places, Rows
+from lookalike.vectors.blocks import Positions, Rows
 from lookalike.vectors.similarity import Similarity
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Probed:
     """The lists (q, p) of this index that each of some queries looks at, -1 for none."""
 
     index: AnnIndex
-    lists: Places
+    lists: Positions
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ class Cards:
         asked: dict[str, Any] = {
             "similarity": similarity,
             "rows": rows,
-            "dead": matrix.deleted,
+            "exclude": matrix.deleted,
             "normalised": bool(row.normalised),
         }
         with self._lock:

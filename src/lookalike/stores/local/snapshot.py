@@ -147,7 +147,7 @@ class LocalSnapshot:
             k,
             similarity=similarity,
             rows=rows,
-            dead=matrix.deleted if rows is None else None,  # rows_of left them out
+            exclude=matrix.deleted if rows is None else None,  # rows_of left them out
             normalised=bool(row.normalised),
             parts=self.region_count(row),
         )

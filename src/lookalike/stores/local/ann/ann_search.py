@@ -130,7 +130,7 @@ def _late(
             k,
             similarity=similarity,
             rows=rows,
-            dead=dead,
+            exclude=dead,
             normalised=normalised,
         )
     if rows is None and len(dead):

@@ -40,7 +40,7 @@ def compare(
         matrix.vectors,
         similarity=row.similarity,
         normalised=bool(row.normalised),
-        dead=matrix.deleted,
+        exclude=matrix.deleted,
         count=QUERIES,
     )
     found = [RecipeResult(EXACT, points=((count, 1.0, _exact(row, matrix, asked)),))]
@@ -68,7 +68,7 @@ def _exact(row: SpaceRow, matrix: MappedVectors, asked: tuning.Questions) -> flo
             vector[None],
             tuning.K,
             similarity=row.similarity,
-            dead=matrix.deleted,
+            exclude=matrix.deleted,
             normalised=bool(row.normalised),
         )
         times.append(time.perf_counter() - started)

@@ -95,7 +95,7 @@ class LocalIndexes:
                 matrix.vectors,
                 similarity=row.similarity,
                 normalised=bool(row.normalised),
-                dead=matrix.deleted,
+                exclude=matrix.deleted,
                 count=queries,
                 seed=time.time_ns() % 2**32,  # other queries each time
             )
@@ -202,7 +202,7 @@ def _build(
             )
     progress("ask", 0, 1)
     asked = tuning.questions(
-        matrix.vectors, similarity=row.similarity, normalised=normalised, dead=matrix.deleted
+        matrix.vectors, similarity=row.similarity, normalised=normalised, exclude=matrix.deleted
     )
     made: list[tuple[AnnIndex, AnnIndex, tuning.Point]] = []
     for recipe in ladder:

@@ -40,7 +40,7 @@ CHECKS = "ann-checks.jsonl"
 INDEX_FILE = re.compile(r"ann-(\d+)(?:-late-(\d+))?\.(?:faiss|trained)(?:\.part)?")
 
 SAMPLED = 64
-"""Places of a file, and rows of the vectors, that fingerprints look at: a changed or cut file is told
+"""Positions of a file, and rows of the vectors, that fingerprints look at: a changed or cut file is told
 from a whole one in a millisecond, whatever its size."""
 
 SAMPLED_BYTES = 4096
