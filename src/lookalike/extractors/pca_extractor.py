@@ -17,7 +17,7 @@ from lookalike.extractors.interface import (
     concurrency_of,
 )
 from lookalike.images.pixel_spec import Pixels, PixelSpec
-from lookalike.vectors.pca import Projection, learn_projection, check_kept, sample_size
+from lookalike.vectors.pca import Projection, check_kept, learn_projection, sample_size
 from lookalike.vectors.similarity import Similarity
 
 # Images of the sample that the base extractor gets per call.
