@@ -22,8 +22,8 @@ from lookalike.evaluation.edits import EDITS
 from lookalike.evaluation.file_vectors import file_vectors
 from lookalike.extractors.interface import Extractor
 from lookalike.extractors.registry import load, parse
-from lookalike.indexing.fitting import ensure_fitted
 from lookalike.indexing.report import IndexOptions
+from lookalike.indexing.spaces import ensure_fitted
 from lookalike.vectors.similarity import top_k
 
 SETS = ("coco-mini", "corel1k", "grocery")

@@ -20,8 +20,8 @@ from lookalike.evaluation.file_vectors import file_vectors
 from lookalike.evaluation.labelled_folder import Labelled, read_manifest
 from lookalike.evaluation.leave_one_out import leave_one_out
 from lookalike.extractors import load, parse
-from lookalike.indexing.fitting import ensure_fitted
 from lookalike.indexing.report import IndexOptions
+from lookalike.indexing.spaces import ensure_fitted
 
 MODEL_FREE = "lookalike,color,shape,keypoints,keypoints-orb,histogram,pixels,dhash,phash"
 FIGURES = {"mAP": "AP", "P@1": "P@1", "P@10": "P@10"}

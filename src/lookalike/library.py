@@ -71,9 +71,9 @@ class Library:
     def create(cls, root: Path | str, *, folder: Path | str | None = None) -> Self:
         """The library of the pictures below `root`, kept in `root/.lookalike` or in `folder`: a new one,
         or the one that is there."""
-        from lookalike.indexing.sources import resolved
+        from lookalike.indexing.sources import resolve_path
 
-        kept = Path(folder) if folder else resolved(Path(root)) / FOLDER
+        kept = Path(folder) if folder else resolve_path(Path(root)) / FOLDER
         return cls(LocalStore.open(kept) if is_library(kept) else LocalStore.create(kept))
 
     @classmethod
@@ -143,16 +143,15 @@ class Library:
         interrupted, what was finished is stored; the next call goes on from there.
         """
         # Imported on use: a search from the command line should not wait for what indexing needs.
-        from lookalike.indexing.fitting import ensure_fitted
-        from lookalike.indexing.indexer import Run
+        from lookalike.indexing.indexer import Indexer
         from lookalike.indexing.metadata import describe
         from lookalike.indexing.report import IndexOptions
-        from lookalike.indexing.sources import apart, place, resolved
-        from lookalike.indexing.spaces import promote, space_to_add
+        from lookalike.indexing.sources import drop_nested, resolve_path, resolve_source
+        from lookalike.indexing.spaces import ensure_fitted, promote, space_to_add
 
         started = time.monotonic()
         options = options or IndexOptions()
-        paths = apart([resolved(source) for source in path_list(sources)])
+        paths = drop_nested([resolve_path(source) for source in path_list(sources)])
         chosen = self._extractors(extractors)
         with self._store.writer() as writer:
             with self._store.snapshot() as snapshot:
@@ -160,19 +159,20 @@ class Library:
             fitted = [ensure_fitted(extractor, spaces, paths, options) for extractor in chosen]
             for extractor in fitted:
                 writer.add_space(space_to_add(extractor, spaces, normalise=options.normalise))
-            places = [place(writer, roots, path) for path in paths]
-            added = Run(writer, fitted, roots, self.folder, options, progress).go(places)
+            resolved = [resolve_source(writer, roots, path) for path in paths]
+            indexer = Indexer(writer, fitted, roots, self.folder, options, progress)
+            report = indexer.run(resolved)
             promote(self._store, writer, fitted)
             if options.metadata:
                 described, missing, example = describe(self._store, writer, options.metadata)
-                added = replace(
-                    added, described=described, unmatched_rows=missing, undescribed_example=example
+                report = replace(
+                    report, described=described, unmatched_rows=missing, unmatched_example=example
                 )
         self._askers.give(fitted)
         if options.ann:
             self.ann.build_due()
         names = tuple(extractor.name for extractor in fitted)
-        return replace(added, spaces=names, seconds=time.monotonic() - started)
+        return replace(report, spaces=names, seconds=time.monotonic() - started)
 
     def estimate(
         self,
@@ -184,8 +184,8 @@ class Library:
     ) -> IndexEstimate:
         """What `add` would cost, from a timed sample. Nothing is written."""
         from lookalike.indexing.estimate import estimate
-        from lookalike.indexing.fitting import ensure_fitted
         from lookalike.indexing.report import IndexOptions
+        from lookalike.indexing.spaces import ensure_fitted
 
         paths = path_list(sources)
         options = options or IndexOptions()

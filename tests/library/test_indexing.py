@@ -129,7 +129,7 @@ def test_a_crowd_of_copies_is_asked_for_once_a_batch_and_each_finds_its_place(
     asked = mock.Mock(side_effect=LocalWriter.same_content)
     with (
         mock.patch("lookalike.indexing.indexer.BATCH", 5),
-        mock.patch.object(LocalWriter, "twins", lambda self, *a, **k: asked(self, *a, **k)),
+        mock.patch.object(LocalWriter, "same_content", lambda self, *a, **k: asked(self, *a, **k)),
     ):
         added = library.add([photos])
     assert (added.moved, added.copied, added.unchanged, added.removed) == (12, 3, 16, 0)
@@ -244,16 +244,18 @@ def test_pictures_behind_a_link_stay_while_their_drive_is_away(
 def test_a_file_that_could_not_be_reached_is_tried_again_and_keeps_what_it_has(
     library: Library, photos: Path, outcome: Outcome, reason: str
 ) -> None:
-    def unplugged(self: indexer.Run, pending: indexer.Pending, loaded: Loaded) -> Loaded:
+    def unplugged(self: indexer.Indexer, pending: indexer.PendingFile, loaded: Loaded) -> Loaded:
         return Loaded(None, outcome, reason) if pending.path == "000.jpg" else loaded
 
-    with mock.patch.object(indexer.Run, "_sure", unplugged):
+    with mock.patch.object(indexer.Indexer, "_read_again_if_stale", unplugged):
         added = library.add([photos], extractors=["histogram", "color"])
     assert dict(added.failed) == {outcome: 1}
     assert "000.jpg" in vectors(library)  # those that it had
     assert library.add([photos], extractors=["histogram", "color"]).added_vectors == 1
     fresh = draw(photos / "fresh.jpg", 61)
-    with mock.patch.object(indexer.Run, "_sure", lambda *_: Loaded(None, outcome, reason)):
+    with mock.patch.object(
+        indexer.Indexer, "_read_again_if_stale", lambda *_: Loaded(None, outcome, reason)
+    ):
         assert dict(library.add([photos]).failed) == {outcome: 1}
     again = library.add([photos])
     assert (again.changed, again.known_failures) == (1, 0)
@@ -275,11 +277,11 @@ def test_broken_files_are_remembered_and_tried_again_only_on_request(
     (photos / "notes.txt").write_text("a long text about nothing in particular " * 20)
     added = library.add([photos])
     assert dict(added.failed) == {Outcome.TRUNCATED: 1}
-    assert added.not_pictures == 1
+    assert added.not_images == 1
     again = library.add([photos])
-    assert (again.failures, again.known_failures, again.not_pictures) == (0, 1, 1)
+    assert (again.failures, again.known_failures, again.not_images) == (0, 1, 1)
     retried = library.add([photos], options=IndexOptions(retry_failed=True))
-    assert (retried.failures, retried.known_failures, retried.not_pictures) == (1, 0, 1)
+    assert (retried.failures, retried.known_failures, retried.not_images) == (1, 0, 1)
     (photos / "half.jpg").write_bytes(whole + b"mended")
     assert library.add([photos]).changed == 1
 

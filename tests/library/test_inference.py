@@ -24,7 +24,7 @@ from lookalike.extractors.regions import RegionExtractor
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.indexing import extractor_thread
 from lookalike.indexing import indexer as indexing_run
-from lookalike.indexing.extractor_thread import Inference
+from lookalike.indexing.extractor_thread import ExtractorQueue
 from lookalike.vectors.similarity import Similarity
 
 
@@ -64,7 +64,7 @@ def pictures(count: int) -> list[Loaded]:
 
 def run(extractor: Extractor, loads: Sequence[Loaded]) -> list[tuple[int, Loaded]]:
     found: list[tuple[int, Loaded]] = []
-    work: Inference[int] = Inference({"x": extractor})
+    work: ExtractorQueue[int] = ExtractorQueue({"x": extractor})
     try:
         for number, loaded in enumerate(loads):
             work.add(number, loaded)
@@ -103,7 +103,7 @@ def test_any_other_is_called_by_the_thread_that_indexes_with_many_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A plug-in may hold what belongs to one thread, as a connection of sqlite3 does."""
-    monkeypatch.setattr(extractor_thread, "AT_ONCE", 8)
+    monkeypatch.setattr(extractor_thread, "BATCH", 8)
     here = threading.current_thread()
     called_by = []
     extractor = Plain(lambda images: called_by.append(threading.current_thread()))
@@ -113,13 +113,13 @@ def test_any_other_is_called_by_the_thread_that_indexes_with_many_at_once(
 
 
 def test_no_more_pictures_wait_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extractor_thread, "AHEAD", 2)
+    monkeypatch.setattr(extractor_thread, "MAX_WAITING", 2)
     held = threading.Event()
 
     def hold(images: Sequence[Pixels]) -> None:
         held.wait(20)
 
-    work: Inference[int] = Inference({"x": Several(hold)})
+    work: ExtractorQueue[int] = ExtractorQueue({"x": Several(hold)})
     room = 2 + 2 * 3
     for number, loaded in enumerate(pictures(room)):
         work.add(number, loaded)
@@ -136,9 +136,9 @@ def test_extractors_that_want_other_pictures_do_not_wait_for_each_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The first picture is the only one for `rare`, whose batch is never full."""
-    monkeypatch.setattr(extractor_thread, "AHEAD", 4)
+    monkeypatch.setattr(extractor_thread, "MAX_WAITING", 4)
     rare, common = Several(), Several()
-    work: Inference[int] = Inference({"rare": rare, "common": common})
+    work: ExtractorQueue[int] = ExtractorQueue({"rare": rare, "common": common})
     pixels = np.full((8, 8, 3), 7, np.uint8)
     out = []
     for number in range(40):
@@ -157,9 +157,9 @@ def test_a_picture_that_one_extractor_fails_on_has_no_vector_at_all() -> None:
         raise ImageError(Outcome.UNREADABLE, "never")
 
     for extractors in ({"a": Plain(refuse), "b": Several()}, {"a": Several(), "b": Plain(refuse)}):
-        work: Inference[int] = Inference(extractors)
+        work: ExtractorQueue[int] = ExtractorQueue(extractors)
         pixels = dict.fromkeys("ab", np.zeros((8, 8, 3), np.uint8))
-        loaded = work.at_once(Loaded(b"", Outcome.INDEXED, pixels=pixels))
+        loaded = work.extract_now(Loaded(b"", Outcome.INDEXED, pixels=pixels))
         work.close()
         assert (loaded.outcome, loaded.reason, loaded.vectors) == (Outcome.UNREADABLE, "never", {})
 
@@ -183,9 +183,9 @@ def test_a_picture_that_fails_costs_itself_and_one_without_pixels_passes_in_its_
 
 
 def test_one_picture_can_go_before_those_that_wait() -> None:
-    work: Inference[int] = Inference({"x": Plain()})
+    work: ExtractorQueue[int] = ExtractorQueue({"x": Plain()})
     work.add(0, pictures(1)[0])
-    assert reds([(9, work.at_once(pictures(10)[9]))]) == [9]
+    assert reds([(9, work.extract_now(pictures(10)[9]))]) == [9]
     assert reds(list(work.rest())) == [0]
     work.close()
 
@@ -227,14 +227,14 @@ def test_what_was_finished_when_ctrl_c_came_is_stored(tmp_path: Path) -> None:
 def test_what_waits_in_its_turn_when_ctrl_c_comes_is_stored_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(work: Inference[object]) -> Iterator[tuple[object, Loaded]]:
-        work._go()
+    def interrupted(work: ExtractorQueue[object]) -> Iterator[tuple[object, Loaded]]:
+        work._start()
         for waiting in work._waiting:
             waiting.result()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Inference, "finished", lambda work: iter(()))
-    monkeypatch.setattr(Inference, "rest", interrupted)
+    monkeypatch.setattr(ExtractorQueue, "finished", lambda work: iter(()))
+    monkeypatch.setattr(ExtractorQueue, "rest", interrupted)
     photos = album(tmp_path / "photos", 40)
     with Library.create(photos) as library:
         with pytest.raises(KeyboardInterrupt):
@@ -308,5 +308,5 @@ def test_lanes_are_those_of_the_network_inside() -> None:
     assert concurrency_of(PcaExtractor(Plain(), 2)) is None
     assert concurrency_of(RegionExtractor(Several())) == (2, 3)
     wrapper = Plain()
-    vars(wrapper)["whole"] = Several()  # of a plug-in, which has not said that it may be shared
+    vars(wrapper)["base"] = Several()  # of a plug-in, which has not said that it may be shared
     assert concurrency_of(wrapper) is None

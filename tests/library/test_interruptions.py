@@ -24,13 +24,13 @@ INDEX = """
 import sys
 import time
 from lookalike import Library
-from lookalike.indexing import run
-run.BATCH = 16  # many small transactions, so that a kill meets every moment of one
-flush = run.Run._flush
+from lookalike.indexing import indexer
+indexer.BATCH = 16  # many small transactions, so that a kill meets every moment of one
+flush = indexer.Indexer._flush
 def slowly(self):
     flush(self)
     time.sleep(0.2)  # however fast the machine is, a few kills come before the end
-run.Run._flush = slowly
+indexer.Indexer._flush = slowly
 with Library.create(sys.argv[1], folder=__import__("pathlib").Path(sys.argv[2])) as library:
     print("ready", flush=True)
     added = library.add([sys.argv[1]], extractors=["histogram", "dhash"])

@@ -111,7 +111,7 @@ def test_a_table_as_spreadsheets_write_it_is_read(
     table = photos / "table.csv"
     table.write_text(f'\ufeffpath{mark}kind\na.jpg{mark}"a{mark}b"\nno/a.jpg{mark}x\nnor{mark}x\n')
     added = index(library, photos, metadata=table)
-    assert (added.described, added.unmatched_rows, added.undescribed_example) == (1, 2, "no/a.jpg")
+    assert (added.described, added.unmatched_rows, added.unmatched_example) == (1, 2, "no/a.jpg")
     assert metadata(library)["a.jpg"] == {"kind": f"a{mark}b"}
 
 

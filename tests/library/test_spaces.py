@@ -29,8 +29,8 @@ def photos(tmp_path: Path) -> Path:
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Progress after every few pictures, so that a run can be stopped in the middle."""
     monkeypatch.setattr(indexer, "REPORT_SECONDS", 0.0)
-    monkeypatch.setattr(extractor_thread, "AT_ONCE", 8)
-    monkeypatch.setattr(extractor_thread, "AHEAD", 0)
+    monkeypatch.setattr(extractor_thread, "BATCH", 8)
+    monkeypatch.setattr(extractor_thread, "MAX_WAITING", 0)
 
 
 def interrupt(progress: Progress) -> None:

@@ -72,13 +72,13 @@ class _Listing:
         self.strangers = 0
 
     def records(self) -> Iterator[dict[str, str]]:
-        from lookalike.indexing.counters import no_picture
+        from lookalike.indexing.report import is_not_an_image
 
         roots = {root.id: root.path for root in self._library.info().roots}
         for path in self._paths or (None,):
             try:
                 for image in self._library.failures(self._outcomes, below=path):
-                    if path is None and self._outcomes is None and no_picture(image):
+                    if path is None and self._outcomes is None and is_not_an_image(image):
                         continue  # a text beside the photos has not failed
                     self.count += 1
                     file = roots[image.root] / image.path

@@ -211,10 +211,10 @@ def _say_promise(estimate: IndexEstimate) -> None:
 def _say_added(
     library: Library, added: IndexReport, sources: tuple[Path, ...], *, chosen: bool
 ) -> None:
-    from lookalike.indexing.counters import EMPTY
+    from lookalike.indexing.report import EMPTY_SOURCE
 
     for folder, reason in added.unreadable:
-        if reason != EMPTY or files(added):
+        if reason != EMPTY_SOURCE or files(added):
             output.complain(f"{folder}: {reason}")
     if not files(added):
         output.complain(_nothing(added, sources, chosen=chosen))
@@ -285,7 +285,7 @@ def _metadata_line(added: IndexReport) -> str:
     if added.unmatched_rows:
         rows = format.counted(added.unmatched_rows, "row names", "rows name")
         more = ", …" * (added.unmatched_rows > 1)
-        first = output.printable(added.undescribed_example)
+        first = output.printable(added.unmatched_example)
         text += (
             f" {rows} no indexed picture: {first}{more}; paths are relative to the table's folder."
         )
@@ -296,10 +296,10 @@ def _nothing(added: IndexReport, sources: tuple[Path, ...], *, chosen: bool) -> 
     where = ", ".join(str(source) for source in sources)
     if chosen:
         return f"no picture in {where} is let through by --include and --exclude"
-    if added.not_pictures:
+    if added.not_images:
         if len(sources) == 1 and sources[0].is_file():
             return f"{where} is no picture: neither its name nor its content says so"
-        files = format.counted(added.not_pictures, "file")
+        files = format.counted(added.not_images, "file")
         return f"there are no pictures in {where}, only {files} of other kinds"
     return (
         f"there are no pictures in {where} (JPEG, PNG, GIF, BMP, WebP, TIFF, AVIF or HEIC; "

@@ -28,11 +28,13 @@ def command(library: Path | None, format_: str) -> None:
 
     A library may hold vectors of several extractors ("spaces"): --by chooses among them.
     """
-    from lookalike.indexing.counters import no_picture
+    from lookalike.indexing.report import is_not_an_image
 
     with open_library.open_library(library, read_only=False) as opened:
         facts = opened.info()
-        others = sum(1 for image in opened.failures([Outcome.UNSUPPORTED]) if no_picture(image))
+        others = sum(
+            1 for image in opened.failures([Outcome.UNSUPPORTED]) if is_not_an_image(image)
+        )
     if format_ == "json":
         output.put(output.as_json(document(facts, others)))
     else:

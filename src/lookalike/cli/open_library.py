@@ -135,20 +135,20 @@ def _take_away(home: Path) -> None:
 def _is_empty(library: Library) -> bool:
     """Whether it has met nothing but files of other kinds."""
     from lookalike.errors import Outcome
-    from lookalike.indexing.counters import no_picture
+    from lookalike.indexing.report import is_not_an_image
 
-    return all(map(no_picture, library.failures(set(Outcome))))
+    return all(map(is_not_an_image, library.failures(set(Outcome))))
 
 
 def _home(sources: Sequence[Path], library: Path | None) -> tuple[Path, bool]:
     """The .lookalike folder for indexing, and whether there is a library in it."""
-    from lookalike.indexing.sources import resolved
+    from lookalike.indexing.sources import resolve_path
     from lookalike.stores.local.locate import find_library, is_library
 
     if library is not None and library.is_file():
         raise UsageError(f"{library} is a file: name a folder for the library")
     for source in sources:
-        resolved(source)  # a mistyped folder is told before a library is made for it
+        resolve_path(source)  # a mistyped folder is told before a library is made for it
     first = _folder_of(sources[0])
     if library is None:
         found = find_library(first)

@@ -176,7 +176,7 @@ def decided(document: Mapping[str, Any]) -> Decided:
 def added(document: Mapping[str, Any]) -> IndexReport:
     pairs = {
         name: tuple((one, other) for one, other in document[name])
-        for name in ("unfound", "broken_examples")
+        for name in ("unreadable", "broken_examples")
     }
     failed = {Outcome(name): count for name, count in document["failed"].items()}
     return IndexReport(

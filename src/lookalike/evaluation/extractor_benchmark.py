@@ -21,8 +21,8 @@ from lookalike.extractors.extraction import Extraction, Loaded, Task, Vector
 from lookalike.extractors.interface import Extractor
 from lookalike.extractors.registry import EXTRACTORS
 from lookalike.images.walk import find
-from lookalike.indexing.fitting import ensure_fitted, reservoir
 from lookalike.indexing.report import IndexOptions
+from lookalike.indexing.spaces import ensure_fitted, reservoir_sample
 from lookalike.workers.pool import Pool
 
 BATCH = 32  # pictures that an extractor in the parent gets at once, as when indexing
@@ -87,7 +87,7 @@ def pictures(folder: Path, *, labels: str | None = None, limit: int | None = Non
         raise UsageError(f"there is no folder {folder}")
     if labels is None:
         found = (file.path for file in find([folder]))
-        paths = reservoir(found, limit) if limit else list(found)
+        paths = reservoir_sample(found, limit) if limit else list(found)
         return Pictures(tuple(paths))
     if labels == "folders":
         rows = list(read_folders(folder))
@@ -95,7 +95,7 @@ def pictures(folder: Path, *, labels: str | None = None, limit: int | None = Non
         table = Path(labels)
         rows = list(read_manifest(table if table.is_file() else folder / labels))
     names = {str(row.path): row.label for row in rows}
-    paths = reservoir(iter(names), limit) if limit else list(names)
+    paths = reservoir_sample(iter(names), limit) if limit else list(names)
     return Pictures(tuple(paths), tuple(names[path] for path in paths))
 
 

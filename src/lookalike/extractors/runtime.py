@@ -149,7 +149,7 @@ class Session:
 
     def streams(self) -> int:
         """How many passes it pays to run at the same time."""
-        alone = getattr(_calling, "alone", False)
+        alone = getattr(_calling, "single_threaded", False)
         return self._threads if self._on_processor and not alone else 1
 
     def concurrency(self) -> tuple[int, int]:
@@ -164,13 +164,13 @@ _calling = threading.local()
 
 
 @contextmanager
-def alone() -> Iterator[None]:
-    """For a thread that is one of several: the networks that it calls run on it, and start no others."""
-    _calling.alone = True
+def single_threaded() -> Iterator[None]:
+    """Run the networks called by this thread on this thread only, because it is one of several."""
+    _calling.single_threaded = True
     try:
         yield
     finally:
-        _calling.alone = False
+        _calling.single_threaded = False
 
 
 def run_all(streams: int, work: Sequence[Any], one: Any) -> list[Any]:

@@ -1,1 +1,1 @@
-"""From files to a filled library."""
+"""Indexing: from image files to vectors in a store."""

@@ -1,4 +1,4 @@
-"""Files whose content is known already: their vectors are taken over instead of made again."""
+"""Reuse of stored vectors for files whose content is known: moved, copied and touched files."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Literal, TypeAlias
 from lookalike.errors import Outcome
 from lookalike.stores.interface import Entry, Image, Writer
 
-CONTENTS = 64
-"""Contents whose twins are remembered, at most 256 each."""
+# Contents whose images are cached, with at most 256 images each.
+MAX_CONTENTS = 64
 
-Way: TypeAlias = Literal["unchanged", "moved", "copied"]
+Change: TypeAlias = Literal["unchanged", "moved", "copied"]
 
 
-class Twins:
-    """What a run knows of content that is stored.
+class ContentReuse:
+    """Finds stored images with the same content as a new file.
 
-    Looked up by size for many files at once, before they are read: a worker that is told the hashes of
-    all known pictures of a file's size need not decode it if it has one of them.
+    Hashes are looked up by file size for a chunk of files at a time, before the files are read: a worker
+    that knows the hashes of all stored images of that size need not decode a file that has one of them.
 
-    spaces   a picture without vectors in one of these has nothing to give
-    folders  of the roots, by id; a run adds those of its own sources
-    failed   take over known failures too
+    spaces   images without a vector in one of these spaces cannot be reused
+    folders  folders of the roots by id; the indexer adds those of its sources
+    failed   reuse stored failures, too
     """
 
     def __init__(
@@ -40,76 +40,79 @@ class Twins:
         self._spaces = spaces
         self._folders = folders
         self._failed = failed
-        self._hashes: dict[int, tuple[bytes, ...]] = {}  # by size, of the chunk at hand
-        self._sizes: set[int] = set()  # of that chunk
-        self._stored_sizes: set[int] = set()  # of which more is known since then
-        # Of this batch, for nothing is stored before it ends, and a crowd of copies asks the same:
-        self._found: dict[tuple[int, bytes | None], list[Image]] = {}
-        self._there: set[int] = set()  # images whose files exist
-        self._moved: set[int] = set()  # images that a file has taken the place of
+        self._hashes: dict[int, tuple[bytes, ...]] = {}  # by size, for the current chunk
+        self._sizes: set[int] = set()  # of the current chunk
+        self._stale_sizes: set[int] = set()  # stored since `_hashes` was looked up
+        # Caches for the current batch: nothing is stored before it ends, and many copies of one image
+        # would repeat the same look-up.
+        self._images: dict[tuple[int, bytes | None], list[Image]] = {}
+        self._existing: set[int] = set()  # images whose files exist
+        self._moved: set[int] = set()  # images that were assigned to a new path
 
-    def begin(self, sizes: set[int]) -> None:
-        """A chunk of files of these sizes comes next."""
-        self._stored_sizes.clear()
+    def start_chunk(self, sizes: set[int]) -> None:
+        """Look up the hashes for a chunk of files of these sizes."""
+        self._stale_sizes.clear()
         self._sizes = sizes
         self._hashes = self._look_up(sizes)
 
     def hashes(self, size: int) -> tuple[bytes, ...]:
-        """Hashes of the images of that size that a file could take its vectors from. Looked up again
-        after each batch that stored some of these sizes."""
-        if size in self._stored_sizes:
-            again, self._stored_sizes = self._stored_sizes & self._sizes, set()
-            for changed in again:
+        """Return the hashes of the reusable images of that size, including those stored meanwhile."""
+        if size in self._stale_sizes:
+            stale, self._stale_sizes = self._stale_sizes & self._sizes, set()
+            for changed in stale:
                 self._hashes.pop(changed, None)
-            self._hashes |= self._look_up(again)
+            self._hashes |= self._look_up(stale)
         return self._hashes.get(size, ())
 
-    def of(self, size: int, hash: bytes | None) -> list[Image]:
-        """Images of that content whose vectors a file could take over, or whose failure."""
+    def images(self, size: int, hash: bytes | None) -> list[Image]:
+        """Return the images of that content whose vectors, or failure, can be reused."""
         content = size, hash
-        if content not in self._found:
-            if len(self._found) >= CONTENTS:
-                self._found.clear()
+        if content not in self._images:
+            if len(self._images) >= MAX_CONTENTS:
+                self._images.clear()
             same_content = self._writer.same_content(size, hash=hash, spaces=tuple(self._spaces))
-            self._found[content] = [
-                twin for twin in same_content if self._failed or twin.outcome is Outcome.INDEXED
+            self._images[content] = [
+                image for image in same_content if self._failed or image.outcome is Outcome.INDEXED
             ]
-        return self._found[content]
+        return self._images[content]
 
-    def take_over(self, entry: Entry) -> tuple[Entry, Way]:
-        """The entry of a file with known content, and how it came by it: it is the same file (its date
-        alone has changed), or it has taken the place of one that is gone, or it is a copy."""
-        same_content = self.of(entry.size, entry.hash)
-        place = entry.root, entry.path
-        mine = next((twin for twin in same_content if (twin.root, twin.path) == place), None)
-        gone = None if mine else next(filter(self._is_gone, same_content), None)
-        twin = mine or gone or same_content[0]
+    def reuse(self, entry: Entry) -> tuple[Entry, Change]:
+        """Return the entry referring to a stored image of the same content, and what has changed.
+
+        "unchanged" is the same file with another date, "moved" takes the place of an image whose file is
+        gone, and everything else is "copied".
+        """
+        images = self.images(entry.size, entry.hash)
+        path = entry.root, entry.path
+        same = next((image for image in images if (image.root, image.path) == path), None)
+        gone = None if same else next(filter(self._is_gone, images), None)
+        image = same or gone or images[0]
         moved = gone is not None
         if moved:
-            self._moved.add(twin.id)
-        way: Way = "unchanged" if mine else "moved" if moved else "copied"
+            self._moved.add(image.id)
+        change: Change = "unchanged" if same else "moved" if moved else "copied"
         entry = replace(
-            entry, outcome=twin.outcome, reason=twin.reason, same_as=twin.id, moved=moved
+            entry, outcome=image.outcome, reason=image.reason, same_as=image.id, moved=moved
         )
-        return entry, way
+        return entry, change
 
-    def stored(self, sizes: set[int]) -> None:
-        """A batch with files of these sizes is in the store."""
-        self._stored_sizes |= sizes
-        self._found.clear()
-        self._there.clear()
+    def batch_stored(self, sizes: set[int]) -> None:
+        """Drop what is cached after a batch with files of these sizes was stored."""
+        self._stale_sizes |= sizes
+        self._images.clear()
+        self._existing.clear()
         self._moved.clear()
 
     def _is_gone(self, image: Image) -> bool:
-        """Whether its file is, and no other has taken its place yet."""
+        """Return whether the image's file is gone and no other file has taken its place yet."""
         if image.id in self._moved:
             return False
-        if image.id not in self._there:
+        if image.id not in self._existing:
             folder = self._folders.get(image.root)
-            # Not pathlib's, which raises where a path is too long or a folder shut.
+            # Not pathlib, which raises where a path is too long or a folder cannot be entered.
             if folder is None or not os.path.exists(folder / image.path):  # noqa: PTH110
                 return True
-            self._there.add(image.id)
+            self._existing.add(image.id)
         return False
 
     def _look_up(self, sizes: set[int]) -> dict[int, tuple[bytes, ...]]:

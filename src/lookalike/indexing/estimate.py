@@ -1,4 +1,4 @@
-"""What indexing would cost, found out on a sample before anything is written."""
+"""Estimate of what indexing would cost, from a sample, before anything is written."""
 
 from __future__ import annotations
 
@@ -10,54 +10,53 @@ from pathlib import Path
 from lookalike.extractors.extraction import Extraction, Loaded, Task, extract_each
 from lookalike.extractors.interface import Extractor, space_key
 from lookalike.images.walk import Found, find
-from lookalike.indexing.counters import settled
-from lookalike.indexing.fitting import reservoir
 from lookalike.indexing.report import IndexEstimate, IndexOptions
-from lookalike.indexing.sources import among, relatives, resolved
+from lookalike.indexing.sources import find_source, is_up_to_date, relative_paths, resolve_path
+from lookalike.indexing.spaces import reservoir_sample
 from lookalike.stores.interface import Snapshot
 from lookalike.workers.pool import Pool
 
-ROW_BYTES = 420  # of the catalogue per picture, measured on 100,000 rows (benchmarks/store.py)
+ROW_BYTES = 420  # of the catalogue per image, measured on 100,000 rows (benchmarks/store.py)
 
 
-class Survey:
-    """Counts the files on their way by."""
+class FileCounter:
+    """Walks the sources, counts the files, and yields those that need work."""
 
     def __init__(
         self, snapshot: Snapshot | None, sources: Sequence[Path], skip: Path, options: IndexOptions
     ) -> None:
-        self._skip = [skip]
         self.files = 0
         self.to_index = 0
-        self._view = snapshot
+        self._snapshot = snapshot
         self._roots = snapshot.roots() if snapshot else []
-        paths = [resolved(source) for source in sources]
-        known = [among(path, self._roots) for path in paths]
+        paths = [resolve_path(source) for source in sources]
+        known = [find_source(path, self._roots) for path in paths]
         self._sources = [
             path if source is None else source.path
             for path, source in zip(paths, known, strict=True)
         ]
+        self._skip = [skip]
         self._options = options
 
     def paths(self, keys: frozenset[str]) -> Iterator[str]:
-        """Paths of the files that need work."""
+        """Yield the paths of the files that need work."""
         options = self._options
         for found in find(
             self._sources, include=options.include, exclude=options.exclude, skip=self._skip
         ):
             self.files += 1
-            if not self._settled(found, keys):
+            if not self._is_up_to_date(found, keys):
                 self.to_index += 1
                 yield found.path
 
-    def _settled(self, found: Found, keys: frozenset[str]) -> bool:
-        if self._view is None:
+    def _is_up_to_date(self, found: Found, keys: frozenset[str]) -> bool:
+        if self._snapshot is None:
             return False
         for root in self._roots:
             if Path(found.path).is_relative_to(root.path):
-                (path,) = relatives([found.path], root)
-                known = self._view.file_states(root.id, [path]).get(path)
-                return known is not None and settled(known, found, keys, self._options)
+                (path,) = relative_paths([found.path], root)
+                known = self._snapshot.file_states(root.id, [path]).get(path)
+                return known is not None and is_up_to_date(known, found, keys, self._options)
         return False
 
 
@@ -70,45 +69,45 @@ def estimate(
     skip: Path,
     sample: int,
 ) -> IndexEstimate:
-    """Count the files, index a sample of those that need work without storing it, and multiply.
+    """Count the files, index a sample of those that need work without storing it, and extrapolate.
 
-    `view` is None where there is no library yet. The time holds for files like the sample's and a
-    machine as busy as now.
+    `snapshot` is None where there is no library yet. The time holds for files like those of the sample and
+    a machine as busy as now.
     """
-    survey = Survey(snapshot, sources, skip, options)
-    paths = reservoir(survey.paths(frozenset(map(space_key, extractors))), sample)
-    here = {space_key(e): e for e in extractors if e.runs_in == "main"}
+    counter = FileCounter(snapshot, sources, skip, options)
+    paths = reservoir_sample(counter.paths(frozenset(map(space_key, extractors))), sample)
+    in_main = {space_key(e): e for e in extractors if e.runs_in == "main"}
     work = Extraction.of(extractors, limits=options.limits)
-    clock = [time.perf_counter()]
+    times = [time.perf_counter()]
     pool = Pool(work, workers=options.workers, limits=options.limits, on_failure=Loaded.failed)
     with pool:
         for loaded in pool.map(Task(path=path) for path in paths):
             for key, pixels in loaded.pixels.items():
-                extract_each(here[key], [pixels])
-            clock.append(time.perf_counter())
-    # The first quarter pays for starting the workers and loading the networks: once, not per picture.
+                extract_each(in_main[key], [pixels])
+            times.append(time.perf_counter())
+    # The first quarter pays for starting workers and loading networks, which happens once per run.
     warm = len(paths) // 4
-    timed = clock[-1] - clock[warm]
+    timed = times[-1] - times[warm]
     rate = (len(paths) - warm) / timed if paths else 0.0
     row = ROW_BYTES + sum(extractor.dim * 4 + 8 for extractor in extractors)
     return IndexEstimate(
-        files=survey.files,
-        to_index=survey.to_index,
+        files=counter.files,
+        to_index=counter.to_index,
         sampled=len(paths),
         images_per_second=rate,
-        seconds=clock[warm] - clock[0] + survey.to_index / rate if rate else 0.0,
-        disk_bytes=survey.to_index * row,
+        seconds=times[warm] - times[0] + counter.to_index / rate if rate else 0.0,
+        disk_bytes=counter.to_index * row,
         peak_memory_bytes=peak_memory(pool.workers),
     )
 
 
 def peak_memory(workers: int) -> int | None:
-    """Bytes that this process and `workers` of its largest child have held at most, resident."""
+    """Return the peak resident memory in bytes of this process and `workers` of its largest child."""
     try:
         import resource
     except ImportError:  # Windows
         return None
     unit = 1 if sys.platform == "darwin" else 1024
-    mine = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return int((mine + workers * child) * unit)
+    return int((own + workers * child) * unit)

@@ -1,4 +1,4 @@
-"""The extractors that run in the parent, beside the workers and the catalogue."""
+"""Extractors that run in the main process, concurrently with the workers and the catalogue."""
 
 from __future__ import annotations
 
@@ -11,165 +11,167 @@ from typing import Generic, TypeVar
 from lookalike.errors import ImageError, Outcome
 from lookalike.extractors.extraction import Loaded, Vector, extract_each
 from lookalike.extractors.interface import Extractor, concurrency_of
-from lookalike.extractors.runtime import alone
+from lookalike.extractors.runtime import single_threaded
 from lookalike.images.pixel_spec import Pixels
 
-AT_ONCE = 32
-"""Pictures that an extractor gets at once which is called by this thread."""
+# Images per call of an extractor that is not concurrent.
+BATCH = 32
 
-AHEAD = 64
-"""Pictures that may wait for their vectors, beside those that are being worked on."""
+# Images that may wait for their vectors, not counting those being extracted.
+MAX_WAITING = 64
 
-Made = Vector | ImageError
+Extracted = Vector | ImageError
 T = TypeVar("T")
 
 
-class Lane:
-    """One extractor at work.
+class ExtractorThread:
+    """Feeds one extractor with batches of images.
 
-    A `ConcurrentExtractor` is called by several threads with a few images each: no core waits
-    until the others have finished theirs. Any other is called by the thread that adds the pictures, for a
-    plug-in may hold what belongs to one thread.
+    A `ConcurrentExtractor` is called by several threads with a few images each, so no core waits until the
+    others have finished. Any other extractor is called by the thread that adds the images, because a
+    plug-in may hold objects bound to one thread.
     """
 
     def __init__(self, extractor: Extractor) -> None:
         self._extractor = extractor
         concurrency = concurrency_of(extractor)
-        threads, self._at_once = concurrency or (1, AT_ONCE)
-        self.busy = threads * self._at_once  # pictures that all threads together have in hand
-        self._pool = ThreadPoolExecutor(threads, "lookalike-inference") if concurrency else None
-        self._together = threads > 1
-        self._gathered: list[tuple[Pixels, Future[Made]]] = []
+        threads, self._batch = concurrency or (1, BATCH)
+        self.capacity = threads * self._batch  # images that all threads together work on
+        self._pool = ThreadPoolExecutor(threads, "lookalike-extractor") if concurrency else None
+        self._several = threads > 1
+        self._collected: list[tuple[Pixels, Future[Extracted]]] = []
 
-    def add(self, pixels: Pixels) -> Future[Made]:
-        """The vector to come of a picture. Begins when there are enough, or at `go`."""
-        made: Future[Made] = Future()
-        self._gathered.append((pixels, made))
-        if len(self._gathered) >= self._at_once:
-            self.go()
-        return made
+    def add(self, pixels: Pixels) -> Future[Extracted]:
+        """Return the future vector of an image. Extraction starts with a full batch, or at `start`."""
+        future: Future[Extracted] = Future()
+        self._collected.append((pixels, future))
+        if len(self._collected) >= self._batch:
+            self.start()
+        return future
 
-    def go(self) -> None:
-        """Begins with those that were gathered."""
-        gathered, self._gathered = self._gathered, []
-        if not gathered:
+    def start(self) -> None:
+        """Start the extraction of the images collected so far."""
+        batch, self._collected = self._collected, []
+        if not batch:
             return
         if self._pool is None:
-            self._work(gathered)
+            self._extract(batch)
         else:
-            self._pool.submit(self._work_alone if self._together else self._work, gathered)
+            self._pool.submit(self._extract_alone if self._several else self._extract, batch)
 
     def close(self) -> None:
-        """Gives up what has not begun, and waits for what has."""
+        """Cancel batches that have not started, and wait for those that have."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
-    def _work_alone(self, gathered: list[tuple[Pixels, Future[Made]]]) -> None:
-        with alone():
-            self._work(gathered)
+    def _extract_alone(self, batch: list[tuple[Pixels, Future[Extracted]]]) -> None:
+        with single_threaded():
+            self._extract(batch)
 
-    def _work(self, gathered: list[tuple[Pixels, Future[Made]]]) -> None:
+    def _extract(self, batch: list[tuple[Pixels, Future[Extracted]]]) -> None:
         try:
-            made = extract_each(self._extractor, [pixels for pixels, _ in gathered])
+            extracted = extract_each(self._extractor, [pixels for pixels, _ in batch])
         except BaseException as error:
             if self._pool is None:
                 raise
-            for _, future in gathered:  # raised where the vectors are asked for
+            for _, future in batch:  # raised where the result is taken
                 future.set_exception(error)
             return
-        for (_, future), vector in zip(gathered, made, strict=True):
+        for (_, future), vector in zip(batch, extracted, strict=True):
             future.set_result(vector)
 
 
 @dataclass(slots=True)
 class Waiting(Generic[T]):
-    """A picture, whose it is, and its vectors to come by space key."""
+    """An image, its owner, and its future vectors by space key."""
 
     owner: T
     loaded: Loaded
-    vectors: dict[str, Future[Made]] = field(default_factory=dict)
+    vectors: dict[str, Future[Extracted]] = field(default_factory=dict)
 
     def done(self) -> bool:
         return all(future.done() for future in self.vectors.values())
 
     def failed(self) -> bool:
-        """Of those that are done: is an error to be raised instead of a result?"""
+        """Return whether a finished future will raise an error instead of giving a result."""
         return any(future.exception() is not None for future in self.vectors.values())
 
     def result(self) -> Loaded:
-        """What the worker found, with the vectors made here or the reason why there are none."""
+        """Return the worker's result with the vectors added, or with the reason why there are none."""
         loaded = self.loaded
         for key, future in self.vectors.items():
-            made = future.result()
-            if isinstance(made, ImageError):
-                loaded = replace(loaded, outcome=made.outcome, reason=made.reason, vectors={})
+            extracted = future.result()
+            if isinstance(extracted, ImageError):
+                loaded = replace(
+                    loaded, outcome=extracted.outcome, reason=extracted.reason, vectors={}
+                )
             elif loaded.outcome is Outcome.INDEXED:
-                loaded = replace(loaded, vectors={**loaded.vectors, key: made})
+                loaded = replace(loaded, vectors={**loaded.vectors, key: extracted})
         return loaded
 
 
-class Inference(Generic[T]):
-    """Pictures in, the same pictures with the vectors of all extractors out, in order.
+class ExtractorQueue(Generic[T]):
+    """Takes loaded images and returns them in the same order with the vectors of all extractors.
 
-    Nothing is asked of an extractor, and no network loaded, before there is a picture for it.
+    An extractor is not used, and no network loaded, before there is an image for it.
     """
 
     def __init__(self, extractors: Mapping[str, Extractor]) -> None:
         self._extractors = dict(extractors)
-        self._lanes: dict[str, Lane] = {}
+        self._threads: dict[str, ExtractorThread] = {}
         self._waiting: deque[Waiting[T]] = deque()
 
     def add(self, owner: T, loaded: Loaded) -> None:
-        """Takes a picture as a worker left it; one without pixels passes in its turn."""
-        # The pixels are the lanes' now: a crowd of finished pictures should not keep them.
-        vectors = self._add(loaded)
+        """Queue an image as a worker returned it; one without pixels keeps its place in the order."""
+        vectors = self._submit(loaded)
+        # The threads own the pixels now: a long queue of finished images should not keep them alive.
         self._waiting.append(Waiting(owner, replace(loaded, pixels={}), vectors))
 
     def finished(self) -> Iterator[tuple[T, Loaded]]:
-        """Those at the front that are done; waits where more are under way than may be."""
-        room = AHEAD + max((lane.busy for lane in self._lanes.values()), default=0)
-        while self._waiting and (self._waiting[0].done() or len(self._waiting) > room):
+        """Yield the images at the front that are done; wait while more are queued than allowed."""
+        limit = MAX_WAITING + max((thread.capacity for thread in self._threads.values()), default=0)
+        while self._waiting and (self._waiting[0].done() or len(self._waiting) > limit):
             if not self._waiting[0].done():
-                self._go()
+                self._start()
             yield self._pop()
 
     def rest(self) -> Iterator[tuple[T, Loaded]]:
-        """All that are left; waits for each."""
-        self._go()
+        """Yield all remaining images, waiting for each."""
+        self._start()
         while self._waiting:
             yield self._pop()
 
-    def left_over(self) -> Iterator[tuple[T, Loaded]]:
-        """After an error or `close`: those at the front that were finished all the same."""
+    def finished_before_error(self) -> Iterator[tuple[T, Loaded]]:
+        """Yield the images at the front that were finished before an error, or before `close`."""
         while self._waiting and self._waiting[0].done() and not self._waiting[0].failed():
             yield self._pop()
 
-    def at_once(self, loaded: Loaded) -> Loaded:
-        """The same for one picture, ahead of those that wait."""
-        vectors = self._add(loaded)
-        self._go()
+    def extract_now(self, loaded: Loaded) -> Loaded:
+        """Extract the vectors of one image ahead of those that wait."""
+        vectors = self._submit(loaded)
+        self._start()
         return Waiting(None, loaded, vectors).result()
 
     def close(self) -> None:
-        """Gives up what has not begun."""
-        for lane in self._lanes.values():
-            lane.close()
+        """Cancel what has not started."""
+        for thread in self._threads.values():
+            thread.close()
 
-    def _add(self, loaded: Loaded) -> dict[str, Future[Made]]:
-        found = {}
+    def _submit(self, loaded: Loaded) -> dict[str, Future[Extracted]]:
+        futures = {}
         for key, extractor in self._extractors.items():
             if key in loaded.pixels:
-                if key not in self._lanes:
-                    self._lanes[key] = Lane(extractor)
-                found[key] = self._lanes[key].add(loaded.pixels[key])
-        return found
+                if key not in self._threads:
+                    self._threads[key] = ExtractorThread(extractor)
+                futures[key] = self._threads[key].add(loaded.pixels[key])
+        return futures
 
-    def _go(self) -> None:
-        for lane in self._lanes.values():
-            lane.go()
+    def _start(self) -> None:
+        for thread in self._threads.values():
+            thread.start()
 
     def _pop(self) -> tuple[T, Loaded]:
         first = self._waiting[0]
-        found = first.owner, first.result()
+        result = first.owner, first.result()
         self._waiting.popleft()
-        return found
+        return result

@@ -1,28 +1,38 @@
-"""Indexing as data: what is asked of a run, what it reports on the way, and what came of it."""
+"""Options, progress, counters and report of an indexing run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from lookalike.errors import Outcome
 from lookalike.workers.limits import Limits
 
+if TYPE_CHECKING:
+    from lookalike.stores.interface import Image
+
+# Reason given for a source that contains no file, for example an unmounted drive.
+EMPTY_SOURCE = "no file in it; the images stored for it are kept (`lookalike remove` forgets them)"
+
+# Start of the reason for files that are not images by name or content.
+NOT_AN_IMAGE = "not a picture"
+
 
 @dataclass(frozen=True, slots=True)
 class IndexOptions:
-    """How to index.
+    """Options of an indexing run.
 
-    include, exclude  globs on the path below the source; without `include`, every file is looked at
-    workers           decoding processes; None: one for every core this process may use
-    normalise         False: new spaces keep vectors at the length they have
+    include, exclude  globs on the path below the source; without `include`, every file is considered
+    workers           decoding processes; None: one per core available to this process
+    normalise         False: new spaces keep vectors at their original length
     retry_failed      try files again that failed before and have not changed since
-    metadata          table with a column `path` (relative to the table's folder), a CSV or lines of
-                      JSON; a column `caption` (or `description`, `text`) holds what words can find
-    sidecars          read files beside the pictures (photo.jpg.txt, photo.json, …; see `sidecars`)
-    ann               afterwards, give spaces an index that are too large to be searched exactly at ease
+    metadata          table with a column `path` (relative to the table's folder), as CSV or JSON lines;
+                      a column `caption` (or `description`, `text`) is searched by text queries
+    sidecars          read files next to the images (photo.jpg.txt, photo.json, …; see `sidecars`)
+    ann               afterwards, build ANN indexes for spaces too large for fast exact search
     """
 
     include: tuple[str, ...] = ()
@@ -38,11 +48,11 @@ class IndexOptions:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run stands; passed to the progress callback about ten times a second.
+    """State of a run; passed to the progress callback about ten times a second.
 
-    done     files whose outcome is settled, unchanged ones too
+    done     files that have an outcome, unchanged ones included
     total    None until the folders have been counted
-    path     the file settled last
+    path     the file finished last
     seconds  since the start
     """
 
@@ -61,15 +71,16 @@ ProgressCallback: TypeAlias = Callable[[Progress], None]
 class IndexReport:
     """What a run did. Every file found is counted exactly once.
 
-    added_vectors        unchanged pictures that got vectors of a further space
-    failed          pictures that this run could not index, by outcome
-    not_pictures    files that are no pictures, neither by name nor by content (outcome `unsupported`)
-    known_failures  unchanged files that had failed before and were not tried again
-    unfound         folders that could not be read, with the reason
-    described       pictures that got metadata; undescribed: rows of the table that name no known file;
-                    undescribed_example: what the first of these names
-    sidecars        pictures whose sidecars were new or had changed
-    broken_sidecars files among these that could not be used; broken_examples: some, with the reason
+    added_vectors      unchanged images that got vectors in a further space
+    failed             images that this run could not index, by outcome
+    not_images         files that are not images by name or content (outcome `unsupported`)
+    known_failures     unchanged files that failed before and were not tried again
+    unreadable         folders and links that could not be read, each with the reason
+    described          images that got metadata from the table
+    unmatched_rows     rows of the table that match no known file; unmatched_example: the first of them
+    sidecars           images whose sidecars were new or had changed
+    broken_sidecars    sidecars that could not be used; broken_examples: some of them, with the reason
+    spaces             names of the extractors
     """
 
     new: int = 0
@@ -80,12 +91,12 @@ class IndexReport:
     unchanged: int = 0
     removed: int = 0
     failed: Mapping[Outcome, int] = field(default_factory=dict)
-    not_pictures: int = 0
+    not_images: int = 0
     known_failures: int = 0
     unreadable: tuple[tuple[str, str], ...] = ()
     described: int = 0
     unmatched_rows: int = 0
-    undescribed_example: str = ""
+    unmatched_example: str = ""
     sidecars: int = 0
     broken_sidecars: int = 0
     broken_examples: tuple[tuple[str, str], ...] = ()
@@ -94,13 +105,69 @@ class IndexReport:
 
     @property
     def indexed(self) -> int:
-        """Pictures whose vectors this run made or took over."""
+        """Images whose vectors this run computed or reused."""
         return self.new + self.changed + self.added_vectors + self.moved + self.copied
 
     @property
     def failures(self) -> int:
-        """Pictures that this run could not index."""
+        """Images that this run could not index."""
         return sum(self.failed.values())
+
+
+@dataclass(slots=True)
+class Counters:
+    """Counters of a run in progress.
+
+    counts  by field of `IndexReport`; failed: by outcome
+    found   files found in each source
+    last    path of the file finished last
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    failed: Counter[Outcome] = field(default_factory=Counter)
+    found: Counter[Path] = field(default_factory=Counter)
+    last: str = ""
+
+    @property
+    def done(self) -> int:
+        return self.counts.total() + self.failed.total()
+
+    @property
+    def indexed(self) -> int:
+        names = ("new", "changed", "added_vectors", "moved", "copied")
+        return sum(self.counts[name] for name in names)
+
+    def count_failure(self, outcome: Outcome, reason: str) -> None:
+        """Count a file that this run tried and could not index."""
+        if reason.startswith(NOT_AN_IMAGE):
+            self.counts["not_images"] += 1
+        else:
+            self.failed[outcome] += 1
+
+    def count_known_failure(self, reason: str) -> None:
+        """Count an unchanged file that failed before.
+
+        A file that is not an image is no failure on later runs either, or `--strict` would give another
+        exit code.
+        """
+        self.counts["not_images" if reason.startswith(NOT_AN_IMAGE) else "known_failures"] += 1
+
+    def report(self, removed: int, unreadable: Sequence[tuple[str, str]]) -> IndexReport:
+        """Return the report of the run, without the fields about metadata."""
+        counts = self.counts
+        return IndexReport(
+            new=counts["new"],
+            changed=counts["changed"],
+            added_vectors=counts["added_vectors"],
+            moved=counts["moved"],
+            copied=counts["copied"],
+            unchanged=counts["unchanged"],
+            removed=removed,
+            failed=dict(self.failed),
+            not_images=counts["not_images"],
+            known_failures=counts["known_failures"],
+            unreadable=tuple(unreadable),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +176,12 @@ class IndexEstimate:
 
     files              files found below the sources
     to_index           those that need work: new, changed, or without a vector in one of the spaces
-    sampled            pictures that were read and turned into vectors to find out
+    sampled            images that were read and turned into vectors for the estimate
     images_per_second  rate on the sample, start-up not counted
     seconds            predicted time of the run
     disk_bytes         predicted growth of the library
-    peak_memory_bytes  the processes of the sample together at their largest, resident; None where the
-                       operating system does not tell
+    peak_memory_bytes  peak resident memory of all processes of the sample; None where the operating
+                       system does not report it
     """
 
     files: int
@@ -124,3 +191,8 @@ class IndexEstimate:
     seconds: float
     disk_bytes: int
     peak_memory_bytes: int | None
+
+
+def is_not_an_image(image: Image) -> bool:
+    """Return whether a file is not an image by name or content, which is not counted as a failure."""
+    return image.reason.startswith(NOT_AN_IMAGE)

@@ -1,85 +1,91 @@
-"""Files beside the pictures that describe them.
+"""Sidecar files: text or JSON files next to images that describe them.
 
-    photo.jpg.json, photo.json   an object: fields, and "caption"
+    photo.jpg.json, photo.json   an object with fields, one of which may be "caption"
     photo.jpg.txt, photo.txt     the caption
 
-They pass by when the folder is walked, so looking for them costs nothing. Those with the whole name
-of the picture go before those without its ending, and a text goes before an object's caption. A link is
-followed only to what lies below the root: else whoever may add pictures could put any file that this
-program can read into a caption.
+They are met during the walk, so finding them costs nothing. Sidecars with the full name of the image take
+precedence over those without its extension, and a text file over a caption in JSON. A symbolic link is
+followed only below the root; otherwise anyone who may add images could copy any file that this process can
+read into a caption.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from lookalike.images.sniff import PICTURE_ENDINGS
 from lookalike.images.walk import Found
+from lookalike.indexing.report import IndexReport
 from lookalike.stores.interface import Root, Sidecars
 
+# Largest sidecar in bytes; a larger file of that name is something else.
 MAX_BYTES = 1 << 20
-"""Of a sidecar: a larger file of that name is something else."""
 
-ENDINGS = (".json", ".txt")
+EXTENSIONS = (".json", ".txt")
 
-NAMED = 20
-"""Broken sidecars that are named; more are only counted."""
+# Broken sidecars that are named in the report; the others are only counted.
+MAX_EXAMPLES = 20
 
 
 @dataclass(slots=True)
 class Group:
-    """Files of one folder whose names are alike but for their endings."""
+    """Files of one folder whose names differ only in their extensions."""
 
     stem: str
-    pictures: list[str] = field(default_factory=list)
-    beside: dict[str, Found] = field(default_factory=dict)
+    images: list[str] = field(default_factory=list)
+    sidecars: dict[str, Found] = field(default_factory=dict)
 
     def pairs(self) -> Iterator[tuple[str, dict[str, Found]]]:
-        """Each picture with its sidecars: "stem.json", "json", "stem.txt", "txt" → file, weakest
-        first; pictures without any are left out."""
-        for picture in self.pictures:
+        """Yield each image with its sidecars by kind, lowest precedence first.
+
+        The kinds are "stem.json", "json", "stem.txt" and "txt". Images without sidecars are left out.
+        """
+        for image in self.images:
             names = {}
-            for ending in ENDINGS:
-                names[f"stem{ending}"] = self.stem + ending
-                names[ending[1:]] = picture + ending
-            found = {kind: self.beside[name] for kind, name in names.items() if name in self.beside}
+            for extension in EXTENSIONS:
+                names[f"stem{extension}"] = self.stem + extension
+                names[extension[1:]] = image + extension
+            found = {
+                kind: self.sidecars[name] for kind, name in names.items() if name in self.sidecars
+            }
             if found:
-                yield picture, found
+                yield image, found
 
 
 class Pairing:
-    """Pairs pictures with the files beside them, as they pass by in the byte order of their paths.
+    """Pairs images with their sidecars from a stream of files in the byte order of their paths.
 
-    All files whose paths begin with "photo." come one after the other. So a group is complete as
-    soon as a path comes that does not begin like it, and only a handful are open at a time.
+    All files whose paths begin with "photo." are adjacent. A group is therefore complete as soon as a path
+    with another beginning comes, and only a few groups are open at a time.
     """
 
     def __init__(self) -> None:
         self._open: list[Group] = []
 
     def add(self, path: str, found: Found) -> Iterator[tuple[str, dict[str, Found]]]:
-        """Take the next file (`path` below the root); pairs that are complete now."""
+        """Take the next file (`path` is relative to the root); yield the pairs that are now complete."""
         while self._open and not path.startswith(self._open[-1].stem + "."):
-            yield from self._closed()
-        stem, ending = split(path)
-        if ending in ENDINGS:
-            inner, picture = split(stem)
-            self._group(inner if picture in PICTURE_ENDINGS else stem).beside[stem + ending] = found
-        elif ending in PICTURE_ENDINGS:
-            self._group(stem).pictures.append(path)
+            yield from self._close_group()
+        stem, extension = split_extension(path)
+        if extension in EXTENSIONS:
+            inner, image_extension = split_extension(stem)
+            group = self._group(inner if image_extension in PICTURE_ENDINGS else stem)
+            group.sidecars[stem + extension] = found
+        elif extension in PICTURE_ENDINGS:
+            self._group(stem).images.append(path)
 
     def end(self) -> Iterator[tuple[str, dict[str, Found]]]:
-        """No file comes any more."""
+        """Yield the remaining pairs: no more files come."""
         while self._open:
-            yield from self._closed()
+            yield from self._close_group()
 
-    def _closed(self) -> Iterable[tuple[str, dict[str, Found]]]:
+    def _close_group(self) -> Iterable[tuple[str, dict[str, Found]]]:
         group = self._open.pop()
-        return group.pairs() if group.beside else ()  # nearly all have nothing beside them
+        return group.pairs() if group.sidecars else ()  # most groups have no sidecars
 
     def _group(self, stem: str) -> Group:
         if not self._open or self._open[-1].stem != stem:
@@ -87,96 +93,105 @@ class Pairing:
         return self._open[-1]
 
 
-class Descriptions:
-    """Reads the sidecars of pictures that are stored; those that are not yet wait."""
+class SidecarReader:
+    """Reads the sidecars of stored images; those of images not stored yet wait."""
 
     def __init__(self, store: Sidecars) -> None:
         self._store = store
         self._pairing = Pairing()
         self._waiting: dict[int, dict[str, dict[str, Found]]] = {}
-        self._homes: dict[int, Path] = {}
-        self.read = 0
-        self.broken = 0
-        self.named: list[tuple[str, str]] = []
+        self._root_paths: dict[int, Path] = {}
+        self._read = 0
+        self._broken = 0
+        self._examples: list[tuple[str, str]] = []
 
-    def pass_by(self, root: Root, paths: Sequence[str], chunk: Sequence[Found]) -> None:
-        """Files of the walk, in its order, and their paths below the root."""
+    def add_files(self, root: Root, paths: Sequence[str], chunk: Sequence[Found]) -> None:
+        """Take files in the order of the walk, with their paths relative to the root."""
         waiting = self._waiting.setdefault(root.id, {})
-        self._homes.setdefault(root.id, root.path.resolve())
+        self._root_paths.setdefault(root.id, root.path.resolve())
         for path, found in zip(paths, chunk, strict=True):
             waiting.update(self._pairing.add(path, found))
 
-    def end(self, root: Root) -> None:
-        """The walk of one source is over."""
+    def end_source(self, root: Root) -> None:
+        """Complete the pairs: the walk of one source is over."""
         self._waiting.setdefault(root.id, {}).update(self._pairing.end())
 
-    def settle(self) -> None:
-        """Store what is new for pictures that the store knows by now."""
+    def store(self) -> None:
+        """Store what new or changed sidecars say about images that are in the store by now."""
         for root, waiting in self._waiting.items():
             known = self._store.marks(root, list(waiting))
             rows: dict[int, tuple[str, Mapping[str, Any]]] = {}
-            kept: list[int] = []
-            for path, (id, mark) in known.items():
+            unchanged: list[int] = []
+            for path, (id, stamp) in known.items():
                 files = waiting.pop(path)
-                new = mark_of(files)
-                if mark == new:
-                    kept.append(id)
+                new_stamp = stamp_of(files)
+                if stamp == new_stamp:
+                    unchanged.append(id)
                 else:
-                    rows[id] = (new, self._values(files, self._homes[root]))
-            if kept:
-                self._store.mark_seen(kept)
+                    rows[id] = (new_stamp, self._values(files, self._root_paths[root]))
+            if unchanged:
+                self._store.mark_seen(unchanged)
             if rows:
                 self._store.put(rows)
-                self.read += len(rows)
+                self._read += len(rows)
 
-    def _values(self, files: Mapping[str, Found], home: Path) -> dict[str, Any]:
+    def add_to(self, report: IndexReport) -> IndexReport:
+        """Return the report with the fields about sidecars."""
+        return replace(
+            report,
+            sidecars=self._read,
+            broken_sidecars=self._broken,
+            broken_examples=tuple(self._examples),
+        )
+
+    def _values(self, files: Mapping[str, Found], root: Path) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for kind, found in files.items():
             try:
-                refuse_elsewhere(Path(found.path), home)
-                values |= read(found, text=kind.endswith("txt"))
+                check_inside(Path(found.path), root)
+                values |= read_sidecar(found, text=kind.endswith("txt"))
             except (OSError, ValueError, RuntimeError) as error:
-                self.broken += 1
-                if len(self.named) < NAMED:
-                    self.named.append((found.path, reason(error)))
+                self._broken += 1
+                if len(self._examples) < MAX_EXAMPLES:
+                    self._examples.append((found.path, reason(error)))
         return values
 
 
-def split(path: str) -> tuple[str, str]:
-    """A path without its ending, and the ending in lower case ("" without one)."""
-    place = path.rfind(".")
-    if place <= path.rfind("/") + 1:
+def split_extension(path: str) -> tuple[str, str]:
+    """Split a path into the part before its extension and the extension in lower case, "" if none."""
+    dot = path.rfind(".")
+    if dot <= path.rfind("/") + 1:
         return path, ""
-    return path[:place], path[place:].lower()
+    return path[:dot], path[dot:].lower()
 
 
-def mark_of(files: Mapping[str, Found]) -> str:
-    """Differs when a sidecar was changed, added or taken away; not when all of them were moved."""
+def stamp_of(files: Mapping[str, Found]) -> str:
+    """Return a text that differs when a sidecar was changed, added or removed, but not when all moved."""
     return ";".join(f"{kind}:{file.size}:{file.mtime_ns}" for kind, file in files.items())
 
 
-def refuse_elsewhere(path: Path, home: Path) -> None:
-    """Raises ValueError for a link that leads out of the folder `home`."""
-    if not path.resolve(strict=True).is_relative_to(home):
+def check_inside(path: Path, root: Path) -> None:
+    """Raise ValueError for a link that leads out of the folder `root`."""
+    if not path.resolve(strict=True).is_relative_to(root):
         raise ValueError("a link to a file outside the folder")
 
 
-def read(found: Found, *, text: bool) -> dict[str, Any]:
-    """What a sidecar says. Raises OSError, or ValueError with the reason in words."""
+def read_sidecar(found: Found, *, text: bool) -> dict[str, Any]:
+    """Return the fields of a sidecar. Raises OSError, or ValueError with the reason."""
     with Path(found.path).open("rb") as handle:
         data = handle.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise ValueError(f"larger than {MAX_BYTES >> 20} MB")
     try:
-        plain = data.decode("utf-8-sig")
+        content = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError("not UTF-8") from None
-    if "\x00" in plain:
+    if "\x00" in content:
         raise ValueError("not a text")
     if text:
-        return {"caption": plain.strip()} if plain.strip() else {}
+        return {"caption": content.strip()} if content.strip() else {}
     try:
-        values = json.loads(plain, parse_constant=refuse_constant)
+        values = json.loads(content, parse_constant=refuse_constant)
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error.msg} in line {error.lineno}") from None
     if not isinstance(values, dict):
@@ -185,11 +200,12 @@ def read(found: Found, *, text: bool) -> dict[str, Any]:
 
 
 def refuse_constant(name: str) -> None:
-    """NaN and Infinity, which Python reads but JSON does not have."""
+    """Refuse NaN and Infinity, which Python's parser accepts but JSON does not have."""
     raise ValueError(f"not JSON: {name}")
 
 
 def reason(error: Exception) -> str:
+    """Return the reason of a broken sidecar as a short text."""
     if isinstance(error, OSError):
         return (error.strerror or "cannot be read").lower()
     return "nested too deep" if isinstance(error, RecursionError) else str(error)

@@ -1,4 +1,4 @@
-"""What is indexed: folders and files, each below one root of the library."""
+"""What a run looks at: sources below the roots of a library, and what could not be read there."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lookalike.errors import UsageError
-from lookalike.stores.interface import Root, Writer
+from lookalike.errors import Outcome, UsageError
+from lookalike.images.reading import is_elsewhere
+from lookalike.images.walk import Found
+from lookalike.indexing.report import IndexOptions
+from lookalike.stores.interface import FileState, Root, Writer
 from lookalike.stores.paths import relative_path
 
 
@@ -21,38 +24,41 @@ class Source:
     below: str
 
 
-def place(writer: Writer, roots: Sequence[Root], source: Path) -> Source:
-    """The root that a source lies under; a folder outside all roots becomes a root of its own, a file
-    outside all roots makes a root of its folder. `UsageError` where the source does not exist."""
-    path = resolved(source)
-    there = among(path, roots)
-    if there is None:
+def resolve_source(writer: Writer, roots: Sequence[Root], path: Path) -> Source:
+    """Return the source at a resolved path.
+
+    A folder outside all roots becomes a new root; for a file outside all roots, its folder does.
+    """
+    source = find_source(path, roots)
+    if source is None:
         root = writer.add_root(path if path.is_dir() else path.parent)
-        there = among(path, [root]) or Source(root, path, "")
-    return there
+        source = find_source(path, [root]) or Source(root, path, "")
+    return source
 
 
-def among(path: Path, roots: Iterable[Root]) -> Source | None:
-    """Where a path lies in the first of the roots that it is in, in the spelling of that root: what is
-    found there is named by what comes behind it."""
+def find_source(path: Path, roots: Iterable[Root]) -> Source | None:
+    """Return the source in the first root that contains the path, spelled as that root is."""
     for root in roots:
-        inside = relative_path(path, root.path)
-        if inside is not None:
-            return Source(root, root.path / inside, "" if inside == "." else inside)
+        relative = relative_path(path, root.path)
+        if relative is not None:
+            return Source(root, root.path / relative, "" if relative == "." else relative)
     return None
 
 
-def apart(paths: Sequence[Path]) -> list[Path]:
-    """The paths without repeats and without those that lie below another one."""
+def drop_nested(paths: Sequence[Path]) -> list[Path]:
+    """Return the paths without duplicates and without those inside another of them."""
     unique = list(dict.fromkeys(paths))
     return [path for path in unique if not any(other in path.parents for other in unique)]
 
 
-def resolved(source: Path) -> Path:
+def resolve_path(source: Path) -> Path:
+    """Return the absolute path without symbolic links; UsageError where it is missing or unreadable."""
     try:
         path = source.resolve(strict=True)
-        whole = os.R_OK | os.X_OK if path.is_dir() else 0  # files are judged when they are read
-        if not os.access(path, whole):
+        required = (
+            os.R_OK | os.X_OK if path.is_dir() else 0
+        )  # files get an outcome when they are read
+        if not os.access(path, required):
             raise UsageError(f"no permission to read {source}: change its permissions")
         return path
     except FileNotFoundError as error:
@@ -63,7 +69,63 @@ def resolved(source: Path) -> Path:
         raise UsageError(f"cannot read {source}: a symbolic link that leads to itself") from error
 
 
-def relatives(paths: Iterable[str], root: Root) -> list[str]:
-    """Found paths below their root, with forward slashes. Plain slicing: this runs for every file."""
+def relative_paths(paths: Iterable[str], root: Root) -> list[str]:
+    """Return found paths relative to their root, with forward slashes.
+
+    Plain slicing, because this runs for every file.
+    """
     start = len(os.path.join(root.path, ""))  # noqa: PTH118
     return [path[start:].replace(os.sep, "/") for path in paths]
+
+
+def same_file(known: FileState, found: Found) -> bool:
+    """Return whether size and modification time are those in the catalogue."""
+    return (known.size, known.mtime_ns) == (found.size, found.mtime_ns)
+
+
+def is_up_to_date(
+    known: FileState, found: Found, keys: frozenset[str], options: IndexOptions
+) -> bool:
+    """Return whether a file needs no work.
+
+    That is, it is unchanged by size and date, and has a vector in every space or is known to fail because
+    of its content.
+    """
+    if not same_file(known, found):
+        return False
+    if known.outcome is Outcome.INDEXED:
+        return keys <= known.spaces
+    return not options.retry_failed and not is_elsewhere(known.outcome, known.reason)
+
+
+class Unreadable:
+    """Folders, files and links that the walk could not enter, with the reasons.
+
+    While some may hide images, missing images must not be removed from the library.
+    """
+
+    def __init__(self) -> None:
+        self.paths: list[tuple[str, str]] = []
+        self._broken_links: list[str] = []
+        self._vanished = False
+
+    def add(self, path: str, reason: str) -> None:
+        """Record a path.
+
+        A broken link hides nothing unless images were known below it. Anything else existed a moment ago,
+        so the whole drive may have gone.
+        """
+        self.paths.append((path, reason))
+        if os.path.islink(path):  # noqa: PTH114 - pathlib raises where a path is too long
+            self._broken_links.append(path)
+        else:
+            self._vanished = True
+
+    def may_hide_images(self, writer: Writer, source: Source) -> bool:
+        """Return whether known images of the source may still exist though they were not found."""
+        inside = os.path.join(source.path, "")  # noqa: PTH118
+        links = (link for link in self._broken_links if link.startswith(inside))
+        return self._vanished or any(
+            writer.sweep(source.root.id, link, dry_run=True)
+            for link in relative_paths(links, source.root)
+        )
