@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from lookalike import __version__
-from lookalike.errors import NoLibrary, Outcome
+from lookalike.errors import Outcome, UsageError
 from lookalike.extractors import load
 from lookalike.extractors.interface import Extractor
 from lookalike.images.pixel_spec import Pixels
@@ -19,8 +19,7 @@ from lookalike.search.encode import Askers
 from lookalike.search.pipeline import answer
 from lookalike.search.result_cache import Answers
 from lookalike.stores.interface import Image, Root, Snapshot, Space, Store
-from lookalike.stores.local import LocalStore
-from lookalike.stores.local.locate import FOLDER, is_library, size_of
+from lookalike.stores.open_store import FOLDER, create_store, open_store
 from lookalike.stores.paths import Paths, ids_below, images_below, path_list
 from lookalike.stores.records import IMPORTED
 from lookalike.thumbnails.thumbnails import Thumbnails
@@ -40,10 +39,10 @@ DEFAULT_EXTRACTORS = ("lookalike", "phash", "dhash")
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """Facts of a library. `bytes` is what its folder takes on disk; an `Image` lies at the path of
-    its root (found by id) joined with its own."""
+    """Facts of a library. `location` is where it is kept (a folder or a URL), `bytes` what it takes there;
+    an `Image` lies at the path of its root (found by id) joined with its own."""
 
-    folder: Path
+    location: str
     version: str
     roots: tuple[Root, ...]
     images: int
@@ -74,7 +73,7 @@ class Library:
         from lookalike.indexing.sources import resolve_path
 
         kept = Path(folder) if folder else resolve_path(Path(root)) / FOLDER
-        return cls(LocalStore.open(kept) if is_library(kept) else LocalStore.create(kept))
+        return cls(create_store(kept))
 
     @classmethod
     def open(
@@ -95,15 +94,14 @@ class Library:
                  vectors, and the answers are the same, or with an index no worse (the extra `gpu`);
                  `UsageError` if it is not there
         """
-        for kept in (Path(folder) / FOLDER, Path(folder)):
-            if is_library(kept):
-                store = LocalStore.open(kept, read_only=read_only, device=device)
-                return cls(store, limits=limits, readers=readers)
-        raise NoLibrary(f"no library in {folder}: make one with `lookalike index {folder}`")
+        store = open_store(folder, read_only=read_only, device=device)
+        return cls(store, limits=limits, readers=readers)
 
     @property
     def folder(self) -> Path:
-        """Where the library is kept."""
+        """The folder in which the library is kept; `UsageError` where its store has none."""
+        if self._store.folder is None:
+            raise UsageError(f"the library {self._store.location} is not kept in a folder")
         return self._store.folder
 
     @property
@@ -160,7 +158,7 @@ class Library:
             for extractor in fitted:
                 writer.add_space(space_to_add(extractor, spaces, normalise=options.normalise))
             resolved = [resolve_source(writer, roots, path) for path in paths]
-            indexer = Indexer(writer, fitted, roots, self.folder, options, progress)
+            indexer = Indexer(writer, fitted, roots, self._store.folder, options, progress)
             report = indexer.run(resolved)
             promote(self._store, writer, fitted)
             if options.metadata:
@@ -194,7 +192,9 @@ class Library:
             chosen = [
                 ensure_fitted(one, spaces, paths, options) for one in self._extractors(extractors)
             ]
-            return estimate(snapshot, paths, chosen, options, skip=self.folder, sample=sample)
+            return estimate(
+                snapshot, paths, chosen, options, skip=self._store.folder, sample=sample
+            )
 
     def search(self, question: Query | Path | str | bytes | Pixels, *, k: int = 10) -> Hits:
         """The pictures most like the question: a `Query`, or a picture (path, bytes, or upright RGB
@@ -345,13 +345,13 @@ class Library:
         with self._store.snapshot() as snapshot:
             counts = snapshot.counts()
             return Info(
-                folder=self.folder,
+                location=self._store.location,
                 version=__version__,
                 roots=tuple(snapshot.roots()),
                 images=counts.get(Outcome.INDEXED, 0),
                 outcomes=counts,
                 spaces=tuple(snapshot.spaces()),
-                bytes=size_of(self.folder),
+                bytes=self._store.disk_bytes(),
                 read_only=self._store.read_only,
             )
 

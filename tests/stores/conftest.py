@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.stores.toys import begin
+from tests.stores.builders import begin
 
 from lookalike.stores.interface import Store
 from lookalike.stores.local import LocalStore

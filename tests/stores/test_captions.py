@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.stores.toys import entry, failed, put
+from tests.stores.builders import entry, failed, put
 
 from lookalike.errors import UsageError
 from lookalike.images.pixel_spec import Facts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.stores.toys import content, entry, put
+from tests.stores.builders import content, entry, put
 
 from lookalike.stores.interface import Decision, Store
 

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias, cast
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.stores.builders import begin, entry, failed, put
 from tests.stores.conftest import STORES
-from tests.stores.toys import begin, entry, failed, put
 
 from lookalike.errors import Outcome, UsageError
 from lookalike.images.pixel_spec import Facts

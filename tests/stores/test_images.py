@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.stores.toys import content, entry, failed, put, same, space, stored_vector
+from tests.stores.builders import content, entry, failed, photos, put, same, space, stored_vector
 
 from lookalike.errors import Outcome, UsageError
 from lookalike.stores.interface import Store
@@ -253,7 +253,7 @@ def test_a_dry_run_of_a_sweep_changes_nothing(store: Store) -> None:
 
 def test_sweep_stays_below_the_folder_and_in_the_root(store: Store) -> None:
     with store.writer() as writer:
-        second = writer.add_root(store.folder.parent.parent / "second")
+        second = writer.add_root(photos(store).parent / "second")
         writer.put([*(entry(path) for path in PATHS), entry("b/x.jpg", root=second.id)])
     with store.writer() as writer:
         assert writer.sweep(1, "b") == 2
@@ -390,7 +390,7 @@ def test_names_that_are_not_unicode_come_back_as_they_were(store: Store) -> None
 
 
 def test_a_root_is_given_once_however_it_is_spelled(empty: Store) -> None:
-    folder = empty.folder.parent
+    folder = photos(empty)
     with empty.writer() as writer:
         first = writer.add_root(folder)
         assert writer.add_root(folder / "x" / "..") == first
@@ -403,16 +403,10 @@ def test_a_root_is_given_once_however_it_is_spelled(empty: Store) -> None:
         ]  # fmt: skip
 
 
-def test_a_root_can_be_pointed_elsewhere(store: Store) -> None:
-    put(store, entry("a.jpg"))
-    old, new = store.folder.parent, store.folder.parent.parent / "moved"
+def test_the_root_of_images_without_a_file_is_marked(store: Store) -> None:
     with store.writer() as writer:
-        assert writer.move_root(old, new).id == 1
-        with pytest.raises(UsageError, match="no root"):
-            writer.move_root(old, new)
-        other = writer.add_root(old)
-        with pytest.raises(UsageError, match="already"):
-            writer.move_root(other.path, new)
+        imported = writer.add_imported_root()
+        assert writer.add_imported_root() == imported
+    assert imported.imported
     with store.snapshot() as snapshot:
-        assert [(root.id, root.path) for root in snapshot.roots()] == [(1, new), (other.id, old)]
-        assert snapshot.lookup(1, "a.jpg") is not None
+        assert [root.imported for root in snapshot.roots()] == [False, True]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.stores.builders import Vector, entry, photos, space
 from tests.stores.test_search import clustered
-from tests.stores.toys import Vector, entry, space
 
 from lookalike.errors import UsageError
 from lookalike.stores.ann_index import IndexBuildOptions
@@ -40,7 +40,7 @@ def pictures(count: int = COUNT, *, seed: int = 5) -> Vector:
 
 def fill(store: Store, vectors: Vector, **changes: object) -> list[int]:
     with store.writer() as writer:
-        writer.add_root(store.folder.parent)
+        writer.add_root(photos(store))
         writer.add_space(space(KEY, dim=DIM, **changes))
     return more(store, vectors)
 
@@ -252,7 +252,7 @@ def test_an_empty_space_has_no_index(empty: Store) -> None:
 
 def test_clustered_vectors_with_copies_and_zeros_are_found(empty: Store) -> None:
     with empty.writer() as writer:
-        writer.add_root(empty.folder.parent)
+        writer.add_root(photos(empty))
         writer.add_space(space("other@1", dim=16))
         vectors = clustered(2000, unit=True)
         writer.put([entry(f"{n}.jpg", vectors={"other@1": v}) for n, v in enumerate(vectors)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.stores.toys import entry, failed, put, same, space, stored_vector
+from tests.stores.builders import entry, failed, put, same, space, stored_vector
 
 from lookalike.errors import Outcome, UsageError
 from lookalike.stores.interface import Entry, Store

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.stores.toys import begin, best, entry, put, space
+from tests.stores.builders import begin, best, entry, put, space
 
 from lookalike.errors import UsageError
 from lookalike.stores.interface import Store

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.stores.builders import Vector, best, entry, photos, put, space
 from tests.stores.conftest import STORES
-from tests.stores.toys import Vector, best, entry, put, space
 
 from lookalike.errors import UsageError
 from lookalike.stores.interface import Neighbours, Store
@@ -57,7 +57,7 @@ def fill(store: Store, vectors: Vector, **changes: object) -> dict[int, Vector]:
     """A library with holes: ids neither begin at 1 nor are contiguous, and rows are out of order.
     Returns what is stored, by id."""
     with store.writer() as writer:
-        writer.add_root(store.folder.parent)
+        writer.add_root(photos(store))
         writer.add_space(space(KEY, dim=DIM, **changes))
         old = writer.put([entry(f"old/{n}.jpg", vectors={}) for n in range(37)])
         ids: list[int] = []

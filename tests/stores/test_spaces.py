@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.stores.toys import entry, put, space, stored_vector
+from tests.stores.builders import entry, photos, put, space, stored_vector
 
 from lookalike.errors import UsageError
 from lookalike.stores.interface import Store
@@ -107,7 +107,7 @@ def test_a_normalised_space_holds_unit_vectors_and_zero_stays_zero(store: Store)
 def test_other_spaces_hold_vectors_exactly_as_given(empty: Store) -> None:
     given = np.array([[3, 0, 4e30], [1e-40, -0.1, 7]], np.float32)
     with empty.writer() as writer:
-        writer.add_root(empty.folder.parent)
+        writer.add_root(photos(empty))
         writer.add_space(space(similarity="euclidean", normalised=False))
         ids = writer.put([entry(f"{n}.jpg", vectors={"toy@1": v}) for n, v in enumerate(given)])
     with empty.snapshot() as snapshot:
@@ -117,7 +117,7 @@ def test_other_spaces_hold_vectors_exactly_as_given(empty: Store) -> None:
 def test_half_precision_takes_half_the_room_and_rounds(empty: Store) -> None:
     given = np.array([0.1, 1000.3, -2.0], np.float32)
     with empty.writer() as writer:
-        writer.add_root(empty.folder.parent)
+        writer.add_root(photos(empty))
         writer.add_space(space(similarity="euclidean", normalised=False, dtype="f16"))
         [id] = writer.put([entry("a.jpg", vectors={"toy@1": given})])
         too_large = np.array([0, 0, 70_000], np.float32)

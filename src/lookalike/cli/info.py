@@ -44,7 +44,7 @@ def command(library: Path | None, format_: str) -> None:
 def document(facts: Info, others: int) -> dict[str, Any]:
     """What --format json writes; its keys are a promise to scripts."""
     return {
-        "library": str(facts.folder),
+        "library": facts.location,
         "version": facts.version,
         "roots": [str(root.path) for root in facts.roots],
         "images": facts.images,
@@ -108,7 +108,7 @@ def _say_index(facts: Info, space: Space) -> None:
     assert index is not None
     output.put()
     if index.disabled_reason:
-        again = open_library.typed(facts.folder, f"ann build --by {space.name}")
+        again = open_library.typed(Path(facts.location), f"ann build --by {space.name}")
         output.put(
             f"{space.name} is searched exactly: its index cannot be used ({index.disabled_reason})."
         )
@@ -127,12 +127,10 @@ def _say_index(facts: Info, space: Space) -> None:
 
 
 def _table(facts: Info, others: int) -> None:
-    output.put(
-        f"library   {output.printable(str(facts.folder))}" + " (read-only)" * facts.read_only
-    )
+    output.put(f"library   {output.printable(facts.location)}" + " (read-only)" * facts.read_only)
     for at, root in enumerate(facts.roots):
         place = str(root.path)
-        if root.path == facts.folder / "imported":
+        if root.imported:
             place = "imported vectors, known by name"
         output.put(("pictures  " if at == 0 else "          ") + output.printable(place))
     outcomes = dict(facts.outcomes)
@@ -145,7 +143,7 @@ def _table(facts: Info, others: int) -> None:
     output.put(f"indexed   {format.counted(facts.images, 'picture')}")
     if failed:
         output.put(
-            f"failed    {failed} (`{open_library.typed(facts.folder, 'failures')}` lists them)"
+            f"failed    {failed} (`{open_library.typed(Path(facts.location), 'failures')}` lists them)"
         )
     if others:
         output.put(f"beside    {format.counted(others, 'file')} of other kinds")

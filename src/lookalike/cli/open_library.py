@@ -29,7 +29,7 @@ def locate(library: Path | None, near: Sequence[Path] = ()) -> Path:
 
     `library` already holds the environment variable LOOKALIKE_LIBRARY when that is set.
     """
-    from lookalike.stores.local.locate import find_library
+    from lookalike.stores.open_store import find_library
 
     if library is not None:
         return library
@@ -120,8 +120,8 @@ def _take_away(home: Path) -> None:
     """Delete an empty library, unless another process is about to fill it: it may have been made by that
     one, a moment before this one could."""
     from lookalike.library import Library
-    from lookalike.stores.local.locate import is_library
     from lookalike.stores.local.lock import write_lock
+    from lookalike.stores.open_store import is_library
 
     with suppress(LibraryError), write_lock(home):
         with Library.open(home, read_only=True) as again:
@@ -143,7 +143,7 @@ def _is_empty(library: Library) -> bool:
 def _home(sources: Sequence[Path], library: Path | None) -> tuple[Path, bool]:
     """The .lookalike folder for indexing, and whether there is a library in it."""
     from lookalike.indexing.sources import resolve_path
-    from lookalike.stores.local.locate import find_library, is_library
+    from lookalike.stores.open_store import find_library, is_library
 
     if library is not None and library.is_file():
         raise UsageError(f"{library} is a file: name a folder for the library")
@@ -165,7 +165,7 @@ def _folder_of(source: Path) -> Path:
 
 def typed(folder: Path, command: str) -> str:
     """`command` as it must be typed here so that it means the library in `folder`."""
-    from lookalike.stores.local.locate import find_library
+    from lookalike.stores.open_store import find_library
 
     named = named_by(folder)
     found = find_library(Path.cwd())

@@ -250,7 +250,7 @@ def _reach(settings: Settings, hosts: tuple[str, ...]) -> str:
 
 def _box(info: Info, entrance: str, reach: str) -> str:
     """What stands in the terminal while it runs."""
-    name = open_library.named_by(info.folder)
+    name = open_library.named_by(Path(info.location))
     place = open_library.shown(name)
     lines = [
         f"{format.counted(info.images, 'picture')} of "

@@ -13,7 +13,7 @@ from lookalike.evaluation.ground_truth import Note, tally
 from lookalike.indexing.report import IndexOptions, ProgressCallback
 from lookalike.library import Library
 from lookalike.stores.interface import Snapshot, Space
-from lookalike.stores.local.locate import FOLDER, find_library
+from lookalike.stores.open_store import FOLDER, find_library
 from lookalike.stores.records import NO_VECTORS
 
 DEFAULT = ("lookalike", "color", "histogram", "pixels")

@@ -23,7 +23,11 @@ class FileCounter:
     """Walks the sources, counts the files, and yields those that need work."""
 
     def __init__(
-        self, snapshot: Snapshot | None, sources: Sequence[Path], skip: Path, options: IndexOptions
+        self,
+        snapshot: Snapshot | None,
+        sources: Sequence[Path],
+        skip: Path | None,
+        options: IndexOptions,
     ) -> None:
         self.files = 0
         self.to_index = 0
@@ -35,7 +39,7 @@ class FileCounter:
             path if source is None else source.path
             for path, source in zip(paths, known, strict=True)
         ]
-        self._skip = [skip]
+        self._skip = [] if skip is None else [skip]
         self._options = options
 
     def paths(self, keys: frozenset[str]) -> Iterator[str]:
@@ -66,7 +70,7 @@ def estimate(
     extractors: Sequence[Extractor],
     options: IndexOptions,
     *,
-    skip: Path,
+    skip: Path | None,
     sample: int,
 ) -> IndexEstimate:
     """Count the files, index a sample of those that need work without storing it, and extrapolate.

@@ -74,13 +74,13 @@ class Indexer:
         writer: Writer,
         extractors: Sequence[Extractor],
         roots: Sequence[Root],
-        skip: Path,
+        skip: Path | None,
         options: IndexOptions,
         progress: ProgressCallback | None,
     ) -> None:
         self._writer = writer
         self._folders = {root.id: root.path for root in roots}
-        self._skip = [skip]
+        self._skip = [] if skip is None else [skip]
         self._extractors = extractors
         self._keys = frozenset(space_key(extractor) for extractor in extractors)
         self._options = options

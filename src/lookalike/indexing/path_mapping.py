@@ -48,12 +48,10 @@ class Places:
         self._folder = folder
         self._name = name
         self._fenced = untrusted_paths
-        self._home = store.folder.parent
+        self._home = None if store.folder is None else store.folder.parent
         with store.snapshot() as snapshot:
-            self._roots = [
-                root for root in snapshot.roots() if root.path != store.folder / IMPORTED
-            ]
-        self._nowhere = writer.add_root(store.folder / IMPORTED)
+            self._roots = [root for root in snapshot.roots() if not root.imported]
+        self._nowhere = writer.add_imported_root()
 
     def entries(
         self, names: Sequence[str | None], vectors: NDArray[np.float32], start: int, key: str
@@ -106,7 +104,7 @@ class Places:
         for root in self._roots:
             if file.is_relative_to(root.path):
                 return root
-        if file.is_relative_to(self._home):
+        if self._home is not None and file.is_relative_to(self._home):
             self._roots.append(self._writer.add_root(self._home))
             return self._roots[-1]
         return None

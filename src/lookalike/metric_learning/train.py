@@ -20,7 +20,7 @@ from lookalike.indexing.report import ProgressCallback
 from lookalike.metric_learning.linear_metric import Codes, Learnt, Material, Split, curves, learn
 from lookalike.models.trained import write_trained
 from lookalike.stores.interface import Snapshot, Space
-from lookalike.stores.local.locate import find_library
+from lookalike.stores.open_store import find_library
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from pydantic import Field
 from lookalike.server.app_state import Server
 from lookalike.server.errors import Refusal
 from lookalike.stores.interface import Snapshot
-from lookalike.stores.records import IMPORTED
 
 Named = Annotated[str, Field(max_length=4096, description="Below one of the library's folders.")]
 """A file or a folder; "." is everything."""
@@ -21,9 +20,8 @@ Named = Annotated[str, Field(max_length=4096, description="Below one of the libr
 def below_roots(server: Server, paths: Sequence[str]) -> list[Path]:
     """Files and folders that are there, in full, all roots for none; `Refusal` where one lies elsewhere,
     however it is written."""
-    imported = server.library.folder / IMPORTED  # stands for no folder of the disk
     with server.library.snapshot() as snapshot:
-        roots = [root.path for root in snapshot.roots() if root.path != imported]
+        roots = [root.path for root in snapshot.roots() if not root.imported]
     if not roots:
         raise Refusal(409, "the library has no folder yet: index one with `lookalike index FOLDER`")
     if not paths:

@@ -211,9 +211,8 @@ class Writer(Protocol):
         """The root for this folder; an existing one is returned again."""
         ...
 
-    def move_root(self, old: Path, new: Path) -> Root:
-        """Point a root elsewhere: its pictures are there now. Nothing is read or moved. `UsageError`
-        if `old` is no root, or `new` is one already."""
+    def add_imported_root(self) -> Root:
+        """Return the root of images without a file (`Root.imported`); it is made if it is missing."""
         ...
 
     def add_space(self, space: Space) -> None:
@@ -283,10 +282,29 @@ class Store(Protocol):
     """An open library."""
 
     @property
-    def folder(self) -> Path: ...
+    def location(self) -> str:
+        """Where the library is kept, as people write it: a folder or a URL."""
+        ...
+
     @property
-    def read_only(self) -> bool: ...
-    def snapshot(self) -> AbstractContextManager[Snapshot]: ...
+    def folder(self) -> Path | None:
+        """Folder of this machine for files derived from the library, such as thumbnails; None where the
+        store has no such folder."""
+        ...
+
+    @property
+    def read_only(self) -> bool:
+        """Whether `writer` is certain to raise `LibraryReadOnly`."""
+        ...
+
+    def disk_bytes(self) -> int:
+        """Return the bytes that the library takes where it is kept, derived files included."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """Begin to read the present state. Any number of threads may each hold a snapshot of their own."""
+        ...
+
     def writer(self) -> AbstractContextManager[Writer]:
         """Take the lock; `LibraryBusy` at once if another process has it, `LibraryReadOnly`. Its
         methods raise `StorageFull` when the disk is full; readers never wait for it, nor it for them."""

@@ -29,10 +29,14 @@ NO_VECTORS = "the library has no vectors: index pictures first (`lookalike index
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A folder whose pictures the library holds."""
+    """A folder whose images the library holds.
+
+    imported  True for the root of images without a file (imported vectors): no folder is at its path
+    """
 
     id: int
     path: Path
+    imported: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,10 @@ class Thumbnails:
     def __init__(self, store: Store, limits: Limits) -> None:
         self._store = store
         self._limits = limits
-        self._kept = InMemory() if store.read_only else OnDisk(store.folder / FOLDER)
+        if store.read_only or store.folder is None:
+            self._kept: InMemory | OnDisk = InMemory()
+        else:
+            self._kept = OnDisk(store.folder / FOLDER)
         self._pool: Pool[Wanted, Made | Failure] | None = None
         self._lock = threading.Lock()
         self._making: dict[tuple[str, int], threading.Lock] = {}

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 import numpy as np
-from tests.stores.toys import FACTS, content, entry, space, vector_of
+from tests.stores.builders import FACTS, content, entry, space, vector_of
 
 from lookalike.stores.interface import Entry
 from lookalike.stores.local import LocalStore, maintenance

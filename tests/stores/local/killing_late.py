@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from tests.stores.builders import content, entry, space, vector_of
 from tests.stores.local.killing import Moment, live_until
-from tests.stores.toys import content, entry, space, vector_of
 
 from lookalike.stores.ann_index import IndexBuildOptions
 from lookalike.stores.local import LocalStore, maintenance, vector_file

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.stores.builders import Vector, best
 from tests.stores.test_indexes import COUNT, DIM, KEY, fill, more, pictures, recall
-from tests.stores.toys import Vector, best
 
 from lookalike.ann import gpu, gpu_ivf, ivf_lists, tuning
 from lookalike.ann.faiss_index import AnnIndex

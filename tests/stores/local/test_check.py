@@ -6,7 +6,7 @@ import sqlite3
 
 import numpy as np
 import pytest
-from tests.stores.toys import entry, failed, put
+from tests.stores.builders import entry, failed, put
 
 from lookalike.stores.local import LocalStore
 from lookalike.stores.local.check import check

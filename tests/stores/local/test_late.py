@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.stores.builders import Vector, entry
 from tests.stores.test_indexes import DIM, KEY, RECIPES, fill, more, pictures, recall
-from tests.stores.toys import Vector, entry
 
 from lookalike.ann.faiss_index import AnnIndex
 from lookalike.stores.ann_index import IndexBuildOptions

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.stores.builders import Vector
 from tests.stores.local.test_late import LATE, asked, count, current, put_in, ready_of
 from tests.stores.test_indexes import DIM, KEY, fill, more, pictures
-from tests.stores.toys import Vector
 
 from lookalike.ann.faiss_index import AnnIndex, faiss
 from lookalike.errors import MissingExtra

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.stores.toys import begin, entry, put, same, space, stored_vector
+from tests.stores.builders import begin, entry, put, same, space, stored_vector
 
 from lookalike.errors import (
     LibraryDamaged,
@@ -24,7 +24,6 @@ from lookalike.errors import (
 )
 from lookalike.stores.local import LocalStore, database, reader_pool, store
 from lookalike.stores.local.check import check
-from lookalike.stores.local.locate import size_of
 from lookalike.stores.local.migrations import MIGRATIONS
 
 
@@ -374,10 +373,10 @@ def test_an_odd_folder_name_is_no_obstacle(tmp_path: Path) -> None:
 
 
 def test_files_that_go_away_while_a_library_is_measured_do_not_count(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    local: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "below").mkdir()
-    (tmp_path / "below" / "stays").write_bytes(b"12345")
+    before = local.disk_bytes()
+    (local.folder / "more").write_bytes(b"12345")
     walk = os.walk
 
     def late(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
@@ -385,4 +384,4 @@ def test_files_that_go_away_while_a_library_is_measured_do_not_count(
             yield place, folders, [*names, "gone meanwhile"]
 
     monkeypatch.setattr(os, "walk", late)
-    assert size_of(tmp_path) == 5
+    assert local.disk_bytes() == before + 5

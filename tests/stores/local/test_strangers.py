@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from tests.stores.toys import entry, put
+from tests.stores.builders import entry, put
 
 from lookalike.errors import LibraryDamaged, LibraryError
 from lookalike.stores.local import LocalStore

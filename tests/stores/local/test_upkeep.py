@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.stores.toys import begin, entry, put, same, space, stored_vector
+from tests.stores.builders import begin, entry, put, same, space, stored_vector
 
 from lookalike.errors import LibraryDamaged
 from lookalike.stores.local import LocalStore, maintenance

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.stores.toys import begin, entry, put, same, space, stored_vector
+from tests.stores.builders import begin, entry, put, same, space, stored_vector
 
 from lookalike.errors import LibraryError, UsageError
 from lookalike.stores.interface import Snapshot

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.stores.toys import entry, put, same, stored_vector
+from tests.stores.builders import entry, put, same, stored_vector
 
 from lookalike.errors import LibraryBusy
 from lookalike.stores.local import LocalStore, apply_plan
@@ -92,7 +92,7 @@ def test_an_error_in_the_middle_of_a_batch_leaves_nothing_of_it(
 FILL = """
 import resource, sys
 from pathlib import Path
-from tests.stores.toys import entry
+from tests.stores.builders import entry
 from lookalike.errors import StorageFull
 from lookalike.stores.local import LocalStore
 with LocalStore.open(Path(sys.argv[1])) as store:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+
+from lookalike.stores.records import IMPORTED, Root
 
 
 def encode_path(path: str) -> str | bytes:
@@ -62,7 +64,15 @@ def store_root(path: Path, home: Path) -> tuple[str | bytes, bool]:
     return encode_path(os.path.abspath(path)), False  # noqa: PTH100 - resolve() would follow links
 
 
-def load_root(stored: str | bytes, relative: bool, home: Path) -> Path:
-    """Where a stored root is now."""
-    path = decode_path(stored)
-    return Path(os.path.abspath(home / PurePosixPath(path))) if relative else Path(path)  # noqa: PTH100
+def root_from(row: tuple[int, str | bytes, bool], library: Path) -> Root:
+    """The root of a row (id, path, relative) of the catalogue in the folder `library`."""
+    id_, stored, relative = row
+    path = Path(decode_path(stored))
+    if relative:
+        path = Path(os.path.abspath(library.parent / path))  # noqa: PTH100 - keeps links
+    return Root(id_, path, imported=path == imported_root(library))
+
+
+def imported_root(library: Path) -> Path:
+    """The path of the root of images without a file."""
+    return library / IMPORTED

@@ -28,7 +28,7 @@ from lookalike.stores.local.ann.index_cache import Shelf
 from lookalike.stores.local.content_lookup import file_states, same_content
 from lookalike.stores.local.database import SpaceRow, changes, marks, translated
 from lookalike.stores.local.images import IMAGE_COLUMNS, image_from
-from lookalike.stores.local.path_encoding import load_root
+from lookalike.stores.local.path_encoding import root_from
 from lookalike.stores.local.vector_file import MappedVectors, damaged, row_bytes
 from lookalike.vectors.blocks import Rows
 from lookalike.vectors.multi_vector import nearest
@@ -79,8 +79,7 @@ class LocalSnapshot:
     def roots(self) -> list[Root]:
         with translated(self._folder):
             rows = self._connection.execute("SELECT id, path, relative FROM roots ORDER BY id")
-            home = self._folder.parent
-            return [Root(row[0], load_root(row[1], row[2], home)) for row in rows]
+            return [root_from(row, self._folder) for row in rows]
 
     def spaces(self) -> list[Space]:
         return [

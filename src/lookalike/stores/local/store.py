@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -102,7 +103,13 @@ class LocalStore:
         return store
 
     @property
+    def location(self) -> str:
+        """See `Store`."""
+        return str(self._folder)
+
+    @property
     def folder(self) -> Path:
+        """See `Store`: the folder of the catalogue and the vectors, which is never missing."""
         return self._folder
 
     @property
@@ -134,6 +141,15 @@ class LocalStore:
                 "trust it; index its pictures anew"
             )
         return found
+
+    def disk_bytes(self) -> int:
+        """See `Store`. Files that a writer deletes meanwhile do not count."""
+        total = 0
+        for parent, _, names in os.walk(self._folder):
+            for name in names:
+                with suppress(OSError):
+                    total += os.stat(os.path.join(parent, name)).st_size  # noqa: PTH116, PTH118
+        return total
 
     @contextmanager
     def snapshot(self) -> Iterator[LocalSnapshot]:

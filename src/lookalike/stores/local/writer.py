@@ -31,7 +31,7 @@ from lookalike.stores.local.database import (
 from lookalike.stores.local.full_text import update_captions
 from lookalike.stores.local.materialized import Derived
 from lookalike.stores.local.metadata_merge import json_of
-from lookalike.stores.local.path_encoding import below, load_root, store_root
+from lookalike.stores.local.path_encoding import below, imported_root, root_from, store_root
 from lookalike.stores.local.sidecars import LocalSidecars
 from lookalike.stores.local.vector_file import (
     directory_name,
@@ -66,33 +66,19 @@ class LocalWriter:
 
     def add_root(self, path: Path) -> Root:
         with translated(self._folder):
-            there = self._root_at(path)
-            if there is not None:
-                return there
+            known = self._root_at(path)
+            if known is not None:
+                return known
             stored, relative = store_root(path, self._folder.parent)
             with transaction(self._connection):
                 id_ = self._connection.execute(
                     "INSERT INTO roots (path, relative) VALUES (?, ?)", (stored, relative)
                 ).lastrowid
-            return Root(id_ or 0, load_root(stored, relative, self._folder.parent))
+            return root_from((id_ or 0, stored, relative), self._folder)
 
-    def move_root(self, old: Path, new: Path) -> Root:
+    def add_imported_root(self) -> Root:
         """See `Writer`."""
-        with translated(self._folder):
-            root = self._root_at(old)
-            if root is None:
-                names = ", ".join(str(root.path) for root in self._roots()) or "none"
-                raise UsageError(f"{old} is no root of this library; its roots: {names}")
-            other = self._root_at(new)
-            if other is not None and other.id != root.id:
-                raise UsageError(f"{new} is a root of this library already")
-            stored, relative = store_root(new, self._folder.parent)
-            with transaction(self._connection):
-                self._connection.execute(
-                    "UPDATE roots SET path = ?, relative = ? WHERE id = ?",
-                    (stored, relative, root.id),
-                )
-            return Root(root.id, load_root(stored, relative, self._folder.parent))
+        return self.add_root(imported_root(self._folder))
 
     def add_space(self, space: Space) -> None:
         with translated(self._folder):
@@ -278,13 +264,8 @@ class LocalWriter:
     # Roots, again
 
     def _roots(self) -> list[Root]:
-        home = self._folder.parent
-        return [
-            Root(id_, load_root(path, relative, home))
-            for id_, path, relative in self._connection.execute(
-                "SELECT id, path, relative FROM roots ORDER BY id"
-            )
-        ]
+        rows = self._connection.execute("SELECT id, path, relative FROM roots ORDER BY id")
+        return [root_from(row, self._folder) for row in rows]
 
     def _root_at(self, path: Path) -> Root | None:
         """The root that is this folder, however it is spelled."""

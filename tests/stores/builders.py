@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,10 +65,15 @@ def failed(path: str, outcome: Outcome = Outcome.TRUNCATED, **changes: Any) -> E
     return entry(path, **{**given, **changes})
 
 
+def photos(store: Store) -> Path:
+    """The folder of the images, which need not exist: the local store lies in it."""
+    return Path("/photos").absolute() if store.folder is None else store.folder.parent
+
+
 def begin(store: Store, *spaces: Space) -> None:
-    """Root 1 is the library's own folder; with the space "toy@1", or those given."""
+    """Root 1 is `photos(store)`; with the space "toy@1", or those given."""
     with store.writer() as writer:
-        root = writer.add_root(store.folder.parent)
+        root = writer.add_root(photos(store))
         assert root.id == 1
         for one in spaces or (space(),):
             writer.add_space(one)
