@@ -1,1 +1,1 @@
-
+"""Find, read, decode and resize image files."""

@@ -1,4 +1,4 @@
-"""Any Pillow image → 8-bit RGB, as a viewer on a white page would show it."""
+"""Convert any Pillow image to 8-bit RGB, as a viewer shows it on a white page."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from PIL import Image
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """8-bit RGB on white, whatever the mode: palette, alpha, 16 bits, floating point, CMYK, LAB.
+    """Return 8-bit RGB on white for any mode: palette, alpha, 16 bits, floating point, CMYK, LAB.
 
-    Colour profiles of RGB pictures are ignored. Display P3, which phones write, differs from sRGB
-    by a few percent in strong colours, far below what any extractor tells apart, and a conversion
-    would cost more than the scaled decoding of a small JPEG. CMYK is different: the plain formula
-    gives neon colours, so an embedded profile is used there.
+    Colour profiles of RGB images are ignored. Display P3, which phones write, differs from sRGB by
+    a few percent in saturated colours, less than extractors notice, and a conversion would cost more
+    than the scaled decoding of a small JPEG. For CMYK an embedded profile is used, because the plain
+    formula gives neon colours.
     """
     mode = image.mode
     if mode.startswith("I") or mode == "F":
-        return Image.fromarray(_to_eight_bits(image)).convert("RGB")
+        return Image.fromarray(_to_8_bits(image)).convert("RGB")
     if mode == "CMYK":
         return _from_cmyk(image)
     if mode == "LAB":
@@ -37,13 +37,13 @@ def _on_white(image: Image.Image) -> Image.Image:
     return white
 
 
-def _to_eight_bits(image: Image.Image) -> NDArray[np.uint8]:
-    """Grey of 16 or 32 bits or floating point → 0 to 255.
+def _to_8_bits(image: Image.Image) -> NDArray[np.uint8]:
+    """Convert grey of 16 or 32 bits or floating point to 0 … 255.
 
-    PNG and most TIFF use all of 16 bits. TIFF from instruments often holds 10 or 12 bits in 16:
-    read as 16 they are nearly black, so where nothing is brighter than 12 bits can be, the range is
-    the least number of bits that holds the brightest value. Floating point is 0 to 1 or 0 to 255 if
-    the values say so; any other range is stretched from its least to its greatest value.
+    PNG and most TIFF use all of 16 bits. TIFF from instruments often holds 10 or 12 bits in 16 and
+    would look nearly black, so if no value exceeds 12 bits, the range is the smallest number of bits
+    that holds the largest value. Floating point is taken as 0 to 1 or 0 to 255 if the values fit;
+    any other range is stretched from its minimum to its maximum.
     """
     values = np.asarray(image)
     if values.dtype.kind == "u" and values.dtype.itemsize == 2:  # of either byte order
@@ -51,7 +51,7 @@ def _to_eight_bits(image: Image.Image) -> NDArray[np.uint8]:
         brightest = int(values.max())
         if image.format == "TIFF" and brightest < 4096:
             top = (1 << max(8, brightest.bit_length())) - 1
-        return _spread(values, 0.0, top)
+        return _stretch(values, 0.0, top)
     finite: NDArray[Any] = values[np.isfinite(values)]
     if not finite.size:
         return np.zeros(values.shape, np.uint8)
@@ -64,19 +64,19 @@ def _to_eight_bits(image: Image.Image) -> NDArray[np.uint8]:
             high = 255.0
         elif high <= 65535.0:
             high = 65535.0
-    return _spread(np.nan_to_num(values, nan=low, posinf=high, neginf=low), low, high)
+    return _stretch(np.nan_to_num(values, nan=low, posinf=high, neginf=low), low, high)
 
 
-def _spread(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+def _stretch(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
     if high <= low:
         return np.zeros(values.shape, np.uint8)
     scaled = (values.astype(np.float32) - low) * np.float32(255.0 / (high - low))
-    eight: NDArray[np.uint8] = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
-    return eight
+    result: NDArray[np.uint8] = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    return result
 
 
 def _from_cmyk(image: Image.Image) -> Image.Image:
-    """Pillow has already undone Adobe's inversion and YCCK."""
+    """Convert CMYK. Pillow has already undone Adobe's inversion and YCCK."""
     from PIL import ImageCms
 
     profile = image.info.get("icc_profile")
@@ -89,7 +89,7 @@ def _from_cmyk(image: Image.Image) -> Image.Image:
             if converted is not None:
                 return converted
         except (ImageCms.PyCMSError, OSError, ValueError):
-            pass  # a damaged profile costs the colours, not the picture
+            pass  # a damaged profile costs exact colours, not the image
     return image.convert("RGB")
 
 

@@ -1,4 +1,4 @@
-"""Bytes → upright 8-bit RGB pixels, no larger than needed. Everything in the bytes is suspect."""
+"""Decode untrusted bytes to upright 8-bit RGB pixels, no larger than needed."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lookalike.errors import ImageError, Outcome
-from lookalike.images.decode_errors import judge
+from lookalike.images.decode_errors import to_image_error
 from lookalike.images.jpeg import JpegHeader, decode_plain, is_plain, read_header
-from lookalike.images.metadata.facts import NOTHING, Blocks, blocks_of, with_blocks
-from lookalike.images.pixel_spec import Facts, Pixels, PixelSpec
-from lookalike.images.scale import WIDEST, crop_box, least_scale
+from lookalike.images.metadata.facts import NO_METADATA, Facts, MetadataBlocks
+from lookalike.images.metadata.read_metadata import add_metadata, metadata_blocks
+from lookalike.images.pixel_spec import Pixels, PixelSpec
+from lookalike.images.scale import MAX_ASPECT_RATIO, crop_box, decode_scale
 from lookalike.images.sniff import HEAD_BYTES, refusal, sniff
 from lookalike.workers.limits import Limits
 
 if TYPE_CHECKING:
     from PIL import Image
 
-# Pillow imports its plugins as it pleases unless they are named: only these ever see the bytes.
+# Pillow's name and plugin for each format. Only these plugins see untrusted bytes.
 _PLUGINS = {
     "jpeg": ("JPEG", "PIL.JpegImagePlugin"),
     "png": ("PNG", "PIL.PngImagePlugin"),
@@ -39,27 +40,28 @@ _PLUGINS = {
 }
 
 TEXT_BYTES = 16 << 20
-"""The largest text or colour profile of a PNG."""
+"""The largest text or colour profile of a PNG. Pillow's 1 MiB is less than printers' profiles have."""
 
 _pillow_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A picture: `pixels` (h, w, 3) uint8 RGB, upright, at most 3:1; `facts` of the whole file."""
+    """A decoded image: `pixels` (h, w, 3) uint8 RGB, upright, at most 3:1; `facts` of the whole file."""
 
     pixels: Pixels
     facts: Facts
 
 
 def decode(
-    data: bytes, *, needs: Sequence[PixelSpec], limits: Limits | None = None, name: str = ""
+    data: bytes, *, specs: Sequence[PixelSpec], limits: Limits | None = None, name: str = ""
 ) -> Decoded:
-    """Decodes a picture at the smallest scale that serves all `needs` (none: the full size).
+    """Decode an image at the smallest scale that serves all `specs` (empty: the full size).
 
-    EXIF orientation is applied, alpha is put on white, of an animation the first frame is taken,
-    beyond 3:1 the centre is kept. `name` is the file's name, used for refusals only. The pixels are
-    scaled by a whole factor at most; `fit` does the rest. Raises ImageError, nothing else.
+    EXIF orientation is applied, transparency is composited on white, an animation gives its first
+    frame, and images beyond 3:1 are cropped to the centre. `name` is the file's name, used only in
+    error messages. The pixels are scaled by whole factors only; `resize.fit` does the rest.
+    Raises ImageError, nothing else.
     """
     limits = limits or Limits()
     head = data[:HEAD_BYTES]
@@ -68,45 +70,45 @@ def decode(
     kind = sniff(head) or ""
     try:
         if kind == "jpeg":
-            return _decode_jpeg(data, needs, limits)
+            return _decode_jpeg(data, specs, limits)
         if kind == "heic":
-            return _decode_heic(data, needs, limits)
-        return _decode_pillow(data, kind, needs, limits, 1)
+            return _decode_heic(data, specs, limits)
+        return _decode_pillow(data, kind, specs, limits, 1)
     except ImageError:
         raise
     except Exception as error:
-        raise judge(error, kind, data) from None
+        raise to_image_error(error, kind, data) from None
 
 
-def _decode_jpeg(data: bytes, needs: Sequence[PixelSpec], limits: Limits) -> Decoded:
+def _decode_jpeg(data: bytes, specs: Sequence[PixelSpec], limits: Limits) -> Decoded:
     header = read_header(data)
     if header is None:
-        raise judge(ValueError("no frame header"), "jpeg", data)
+        raise to_image_error(ValueError("no frame header"), "jpeg", data)
     _check_size(header.width, header.height, limits)
     if header.bits != 8:
         raise ImageError(
-            Outcome.UNSUPPORTED, f"JPEG of {header.bits} bits is not read; save it with 8 bits"
+            Outcome.UNSUPPORTED, f"JPEG with {header.bits} bits is not supported; save it with 8 bits"
         )
     if is_plain(header):
-        pixels = decode_plain(data, header, _halvings(header, needs))
+        pixels = decode_plain(data, header, _halvings(header, specs))
         if pixels is not None:
             facts = _facts(header.width, header.height, header.orientation, "jpeg", header.blocks)
             return Decoded(_finish(pixels, header.orientation), facts)
-    return _decode_pillow(data, "jpeg", needs, limits, header.orientation, header.blocks)
+    return _decode_pillow(data, "jpeg", specs, limits, header.orientation, header.blocks)
 
 
-def _halvings(header: JpegHeader, needs: Sequence[PixelSpec]) -> int:
-    scale = _scale(header.width, header.height, header.orientation, needs)
+def _halvings(header: JpegHeader, specs: Sequence[PixelSpec]) -> int:
+    scale = _scale(header.width, header.height, header.orientation, specs)
     return next(times for times in (3, 2, 1, 0) if 0.5**times >= scale)
 
 
 def _decode_pillow(
     data: bytes,
     kind: str,
-    needs: Sequence[PixelSpec],
+    specs: Sequence[PixelSpec],
     limits: Limits,
     orientation: int,
-    blocks: Blocks = NOTHING,
+    blocks: MetadataBlocks = NO_METADATA,
 ) -> Decoded:
     from lookalike.images.convert import to_rgb
 
@@ -115,32 +117,31 @@ def _decode_pillow(
     if kind == "avif":
         setattr(module, "DEFAULT_MAX_THREADS", 1)  # noqa: B010 - every core already has its worker
     if kind == "png":
-        # Of a colour profile or a text. Pillow's is 1 MiB, which printers' profiles exceed.
         setattr(module, "MAX_TEXT_CHUNK", TEXT_BYTES)  # noqa: B010
     with _quiet_pillow() as pillow, pillow.open(io.BytesIO(data), formats=[name]) as image:
         width, height = image.size
         _check_size(width, height, limits)
         if kind == "jpeg":
-            scale = _scale(width, height, orientation, needs)
+            scale = _scale(width, height, orientation, specs)
             image.draft(None, (math.ceil(width * scale), math.ceil(height * scale)))
         image.load()
-        if kind not in ("jpeg", "tiff"):  # Pillow turns TIFF upright while loading
+        if kind not in ("jpeg", "tiff"):  # Pillow turns TIFF upright while loading it
             orientation = _tagged_orientation(image)
         if kind != "jpeg":
             width, height = image.size
-        scale = _scale(width, height, orientation, needs)
+        scale = _scale(width, height, orientation, specs)
         pixels = _shrunk(to_rgb(image), width, height, scale)
         if kind != "jpeg":
-            blocks = blocks_of(image)
+            blocks = metadata_blocks(image)
         facts = _facts(width, height, orientation, kind, blocks)
     return Decoded(_finish(pixels, orientation), facts)
 
 
-def _decode_heic(data: bytes, needs: Sequence[PixelSpec], limits: Limits) -> Decoded:
-    """libheif turns the picture upright by the container's own rules; EXIF must not do it again.
+def _decode_heic(data: bytes, specs: Sequence[PixelSpec], limits: Limits) -> Decoded:
+    """Decode HEIC. libheif turns it upright by the container's rules, so EXIF must not do it again.
 
-    Phones store a thumbnail of 320 pixels or more beside the picture. Where it is large enough and
-    a true copy (pillow-heif compares shape, crop and rotation) it is decoded instead.
+    Phones store a thumbnail of 320 pixels or more in the file. It is decoded instead if it is large
+    enough and a true copy (pillow-heif compares shape, crop and rotation).
     """
     from pillow_heif import options
     from pillow_heif.as_plugin import HeifImageFile
@@ -151,19 +152,19 @@ def _decode_heic(data: bytes, needs: Sequence[PixelSpec], limits: Limits) -> Dec
     with _quiet_pillow(), HeifImageFile(io.BytesIO(data)) as image:
         width, height = image.size
         _check_size(width, height, limits)
-        scale = _scale(width, height, 1, needs)
+        scale = _scale(width, height, 1, specs)
         image.draft(None, (math.ceil(width * scale), math.ceil(height * scale)))
         image.load()
         pixels = _shrunk(to_rgb(image), width, height, scale)
-        facts = _facts(width, height, 1, "heic", blocks_of(image))
+        facts = _facts(width, height, 1, "heic", metadata_blocks(image))
     return Decoded(_finish(pixels, 1), facts)
 
 
 @contextmanager
 def _quiet_pillow() -> Iterator[ModuleType]:
-    """Pillow's module, with its warnings off and its own size limit replaced by ours.
+    """Yield Pillow's module with warnings off and its own size limit replaced by ours.
 
-    Both switches are global to the process, hence the lock; in a worker nobody waits for it.
+    Both switches are global to the process, hence the lock; a worker has one thread.
     """
     from PIL import Image as pillow
 
@@ -180,34 +181,34 @@ def _quiet_pillow() -> Iterator[ModuleType]:
 def _tagged_orientation(image: Image.Image) -> int:
     try:
         value = image.getexif().get(274, 1)
-    except Exception:  # whatever a damaged EXIF block does, the picture itself is fine
+    except Exception:  # a damaged EXIF block must not cost the image
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _shrunk(image: Image.Image, width: int, height: int, scale: float) -> Pixels:
-    """The pixels of an RGB image, averaged over whole blocks as far as `scale` allows."""
+    """Return the pixels of an RGB image, averaged over whole blocks as far as `scale` allows."""
     factor = int(min(image.width / (width * scale), image.height / (height * scale)) + 1e-9)
     return np.asarray(image.reduce(factor) if factor > 1 else image)
 
 
-def _scale(width: int, height: int, orientation: int, needs: Sequence[PixelSpec]) -> float:
-    """`least_scale` of what remains of the upright picture after the cut to 3:1."""
+def _scale(width: int, height: int, orientation: int, specs: Sequence[PixelSpec]) -> float:
+    """Return `decode_scale` of the upright image after the crop to 3:1."""
     if orientation >= 5:
         width, height = height, width
-    return least_scale(*crop_box(width, height)[2:], needs)
+    return decode_scale(*crop_box(width, height)[2:], specs)
 
 
 def _finish(pixels: Pixels, orientation: int) -> Pixels:
-    """Upright, cut to 3:1, contiguous."""
-    if max(pixels.shape[:2]) > WIDEST * min(pixels.shape[:2]):
+    """Crop to 3:1, turn upright and make contiguous."""
+    if max(pixels.shape[:2]) > MAX_ASPECT_RATIO * min(pixels.shape[:2]):
         left, top, width, height = crop_box(pixels.shape[1], pixels.shape[0])
         pixels = pixels[top : top + height, left : left + width]
     return np.ascontiguousarray(upright(pixels, orientation))
 
 
 def upright(pixels: Pixels, orientation: int) -> Pixels:
-    """Undoes EXIF orientation 1 to 8 (Exif 2.32, tag 274): a view, nothing is copied."""
+    """Undo EXIF orientation 1 to 8 (Exif 2.32, tag 274). Returns a view."""
     if orientation >= 5:
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
@@ -219,7 +220,7 @@ def upright(pixels: Pixels, orientation: int) -> Pixels:
 
 def _check_size(width: int, height: int, limits: Limits) -> None:
     if width < 1 or height < 1:
-        raise ImageError(Outcome.UNREADABLE, f"says that it has {width}×{height} pixels: damaged")
+        raise ImageError(Outcome.UNREADABLE, f"states a size of {width}×{height} pixels: damaged")
     if width * height > limits.max_pixels:
         raise ImageError(
             Outcome.TOO_LARGE,
@@ -228,8 +229,8 @@ def _check_size(width: int, height: int, limits: Limits) -> None:
         )
 
 
-def _facts(width: int, height: int, orientation: int, kind: str, blocks: Blocks) -> Facts:
+def _facts(width: int, height: int, orientation: int, kind: str, blocks: MetadataBlocks) -> Facts:
     if orientation >= 5:
         width, height = height, width
     facts = Facts(width, height, kind)
-    return facts if blocks is NOTHING else with_blocks(facts, blocks)
+    return facts if blocks is NO_METADATA else add_metadata(facts, blocks)

@@ -1,47 +1,53 @@
-"""What an error while decoding means for the file: one outcome, and the reason in plain words."""
+"""Translate decoder errors into the outcome of a file and a reason in plain English."""
 
 from __future__ import annotations
 
 import struct
 
 from lookalike.errors import ImageError, Outcome
-from lookalike.images.jpeg import truncated
 
-_UNSUPPORTED_WORDS = ("unsupported", "not supported", "unknown pixel mode", "cannot handle")
-_TRUNCATED_WORDS = ("truncated", "premature end", "end of file", "end-of-file", "unexpected end")
-_MEMORY_WORDS = ("memory", "alloc")
+_UNSUPPORTED_PHRASES = ("unsupported", "not supported", "unknown pixel mode", "cannot handle")
+_TRUNCATED_PHRASES = ("truncated", "premature end", "end of file", "end-of-file", "unexpected end")
+_MEMORY_PHRASES = ("memory", "alloc")
 
 
-def judge(error: Exception, kind: str, data: bytes) -> ImageError:
-    """The outcome of a file of format `kind` whose decoder raised `error`."""
+def truncated() -> ImageError:
+    """Return the error for a file whose end is missing."""
+    return ImageError(
+        Outcome.TRUNCATED, "the end of the file is missing; copy or download it again"
+    )
+
+
+def to_image_error(error: Exception, kind: str, data: bytes) -> ImageError:
+    """Return the error for a file of format `kind` whose decoder raised `error`."""
     text = " ".join(str(error).split()).rstrip(".")
     low = text.lower()
-    shown = kind.upper()
-    if isinstance(error, MemoryError) or any(word in low for word in _MEMORY_WORDS):
+    format_name = kind.upper()
+    if isinstance(error, MemoryError) or any(phrase in low for phrase in _MEMORY_PHRASES):
         return ImageError(
             Outcome.OUT_OF_MEMORY, "needs more memory than is allowed; raise --max-memory"
         )
-    if any(word in low for word in _TRUNCATED_WORDS):
+    if any(phrase in low for phrase in _TRUNCATED_PHRASES):
         return truncated()
-    # Some texts show Python's names ("<_io.BytesIO object at 0x7f...>"): they help nobody.
-    plain = 0 < len(text) < 100 and not any(sign in text for sign in ("<", "0x", "Plugin"))
-    cause = f" ({text})" if plain else ""
-    if any(word in low for word in _UNSUPPORTED_WORDS) or isinstance(error, NotImplementedError):
+    # Texts with Python objects ("<_io.BytesIO object at 0x7f...>") help nobody.
+    readable = 0 < len(text) < 100 and not any(sign in text for sign in ("<", "0x", "Plugin"))
+    cause = f" ({text})" if readable else ""
+    if any(phrase in low for phrase in _UNSUPPORTED_PHRASES) or isinstance(error, NotImplementedError):
         return ImageError(
             Outcome.UNSUPPORTED,
-            f"this kind of {shown} is not read{cause}; save it as an ordinary JPEG or PNG",
+            f"this kind of {format_name} is not supported{cause}; save it as an ordinary JPEG or PNG",
         )
     if ends_early(kind, data):
         return truncated()
     return ImageError(
         Outcome.UNREADABLE,
-        f"the {shown} data is damaged or of an unusual kind{cause}; try to open it elsewhere and"
+        f"the {format_name} data is damaged or of an unusual kind{cause}; try to open it elsewhere and"
         " save it again",
     )
 
 
 def ends_early(kind: str, data: bytes) -> bool:
-    """Does the file end before its own structure says? Asked only once decoding has failed."""
+    """Return whether the file ends before its own structure says. For use after decoding has failed."""
     try:
         return _CHECKS[kind](data)
     except (struct.error, IndexError):
@@ -77,7 +83,7 @@ def _webp_ends_early(data: bytes) -> bool:
 
 
 def _boxes_end_early(data: bytes) -> bool:
-    """HEIC and AVIF: a box reaches beyond the end of the file."""
+    """Return whether a box of a HEIC or AVIF file reaches beyond its end."""
     at = 0
     while at + 8 <= len(data):
         size = struct.unpack_from(">I", data, at)[0]
@@ -92,28 +98,28 @@ def _boxes_end_early(data: bytes) -> bool:
 
 
 def _tiff_ends_early(data: bytes) -> bool:
-    """A classic TIFF whose first directory, or a strip or tile of it, lies beyond the end."""
+    """Return whether the first directory of a classic TIFF, or a strip or tile, lies beyond the end."""
     order = "<" if data[:2] == b"II" else ">"
     if struct.unpack_from(order + "H", data, 2)[0] != 42:
         return False
     start = struct.unpack_from(order + "I", data, 4)[0]
     count = struct.unpack_from(order + "H", data, start)[0]
-    places: dict[int, list[int]] = {}
+    arrays: dict[int, list[int]] = {}
     for at in range(start + 2, start + 2 + 12 * count, 12):
-        tag, kind, many = struct.unpack_from(order + "HHI", data, at)
+        tag, kind, length = struct.unpack_from(order + "HHI", data, at)
         if tag not in (273, 279, 324, 325) or kind not in (3, 4):
             continue
         width = 2 if kind == 3 else 4
         where = at + 8
-        if many * width > 4:
+        if length * width > 4:
             where = struct.unpack_from(order + "I", data, at + 8)[0]
-        if many > len(data):
+        if length > len(data):
             return False
-        places[tag] = list(
-            struct.unpack_from(f"{order}{many}{'H' if kind == 3 else 'I'}", data, where)
+        arrays[tag] = list(
+            struct.unpack_from(f"{order}{length}{'H' if kind == 3 else 'I'}", data, where)
         )
-    starts = places.get(273) or places.get(324) or []
-    sizes = places.get(279) or places.get(325) or []
+    starts = arrays.get(273) or arrays.get(324) or []
+    sizes = arrays.get(279) or arrays.get(325) or []
     return any(a + b > len(data) for a, b in zip(starts, sizes, strict=False))
 
 

@@ -1,4 +1,4 @@
-"""The globs of --include and --exclude: which files are taken and which folders are entered."""
+"""Globs of --include and --exclude: which files are taken and which folders are entered."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from lookalike.errors import UsageError
 
 
 class Globs:
-    """Patterns for paths relative to the source, "/" between the names, upper and lower case alike.
+    """Patterns for paths relative to the source, with "/" as separator, ignoring case.
 
     `*` and `?` stay within one name, `**` crosses folders, `[abc]` and `[!abc]` are sets. A pattern
     without "/" is compared with the name at any depth (`*.jpg`, `thumbs`), one with "/" with the
-    whole relative path (`2019/**`, `**/thumbs/*`). Excluding beats including. An excluded folder
-    is not entered; `include` speaks of files only.
+    whole relative path (`2019/**`, `**/thumbs/*`). Exclusion wins over inclusion. An excluded folder
+    is not entered; `include` applies to files only.
     """
 
     def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
         self._include_names, self._include_paths = _compile(include)
         self._exclude_names, self._exclude_paths = _compile(exclude)
-        self._takes_all = not include
+        self._includes_all = not include
         self._excludes_none = not exclude
 
-    def takes_file(self, relative: str, name: str) -> bool:
-        """Is the file with this relative path and name wanted?"""
-        if not self._excludes_none and _hits(
+    def includes_file(self, relative: str, name: str) -> bool:
+        """Return whether the file with this relative path and name is wanted."""
+        if not self._excludes_none and _matches(
             self._exclude_names, self._exclude_paths, relative, name
         ):
             return False
-        return self._takes_all or _hits(self._include_names, self._include_paths, relative, name)
+        return self._includes_all or _matches(self._include_names, self._include_paths, relative, name)
 
     def enters_folder(self, relative: str, name: str) -> bool:
-        """May there be wanted files below this folder?"""
+        """Return whether there may be wanted files below this folder."""
         if self._excludes_none:
             return True
-        # "thumbs/**" names all below thumbs: there is no need to look inside.
-        return not _hits(self._exclude_names, self._exclude_paths, relative, name) and not _hits(
+        # "thumbs/**" excludes everything below thumbs, so there is no need to enter it.
+        return not _matches(self._exclude_names, self._exclude_paths, relative, name) and not _matches(
             None, self._exclude_paths, relative + "/", name
         )
 
 
-def _hits(
+def _matches(
     names: re.Pattern[str] | None, paths: re.Pattern[str] | None, relative: str, name: str
 ) -> bool:
     return (names is not None and names.fullmatch(name) is not None) or (
@@ -60,7 +60,7 @@ def _any_of(patterns: list[str]) -> re.Pattern[str] | None:
     try:
         return re.compile("|".join(patterns), flags) if patterns else None
     except re.error as error:
-        raise UsageError(f"no pattern for files: {error}") from None
+        raise UsageError(f"not a valid file pattern: {error}") from None
 
 
 def _translate(glob: str) -> str:

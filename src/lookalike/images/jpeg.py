@@ -1,4 +1,4 @@
-"""Decoding JPEG, which is nearly all there is: libjpeg scales while it decodes."""
+"""Read JPEG headers, decode JPEG at a reduced scale, and encode it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import ImageError, Outcome
-from lookalike.images.metadata.facts import NOTHING, Blocks
+from lookalike.images.decode_errors import truncated
+from lookalike.images.metadata.facts import NO_METADATA, MetadataBlocks
 from lookalike.images.pixel_spec import Pixels
 
 _EXIF = b"Exif\x00\x00"
@@ -22,21 +22,23 @@ _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 @dataclass(frozen=True, slots=True)
 class JpegHeader:
-    """What the markers before the first scan say. `orientation` is EXIF's, 1 to 8; `blocks` are as
-    they lie there, not looked into."""
+    """What the markers before the first scan say.
+
+    `orientation` is EXIF's, 1 to 8; `blocks` are the metadata, not parsed.
+    """
 
     width: int
     height: int
     components: int
     bits: int
     orientation: int
-    blocks: Blocks = NOTHING
+    blocks: MetadataBlocks = NO_METADATA
 
 
 def read_header(data: bytes) -> JpegHeader | None:
-    """Walks the markers; None if no frame header is found before the picture data begins.
+    """Parse the markers. Return None if no frame header precedes the image data.
 
-    5 µs, against 40 µs of Pillow's parser. EXIF is looked into only where an APP1 segment has it.
+    Takes 5 µs; Pillow's parser takes 40 µs.
     """
     at, end = 2, len(data)
     orientation = 1
@@ -44,7 +46,7 @@ def read_header(data: bytes) -> JpegHeader | None:
     frame: tuple[int, int, int, int] | None = None
     while at + 4 <= end:
         if data[at] != 0xFF:
-            at = data.find(b"\xff", at)  # stray bytes between segments: decoders skip them too
+            at = data.find(b"\xff", at)  # decoders also skip stray bytes between segments
             if at < 0:
                 break
             continue
@@ -71,12 +73,12 @@ def read_header(data: bytes) -> JpegHeader | None:
     if frame is None:
         return None
     bits, height, width, components = frame
-    blocks = Blocks(exif, xmp, iptc) if exif or xmp or iptc else NOTHING
+    blocks = MetadataBlocks(exif, xmp, iptc) if exif or xmp or iptc else NO_METADATA
     return JpegHeader(width, height, components, bits, orientation, blocks)
 
 
 def exif_orientation(exif: bytes) -> int:
-    """Tag 274 of a TIFF-structured EXIF block; 1 (upright) if it is missing or makes no sense."""
+    """Return tag 274 of a TIFF-structured EXIF block; 1 (upright) if it is missing or invalid."""
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     if order is None or len(exif) < 8:
         return 1
@@ -85,7 +87,7 @@ def exif_orientation(exif: bytes) -> int:
         return 1
     count = struct.unpack_from(order + "H", exif, start)[0]
     for at in range(start + 2, min(start + 2 + 12 * count, len(exif) - 11), 12):
-        tag, kind, _many, short = struct.unpack_from(order + "HHIH", exif, at)
+        tag, kind, _, short = struct.unpack_from(order + "HHIH", exif, at)
         if tag == 274:
             value = short
             if kind == 4:
@@ -97,20 +99,20 @@ def exif_orientation(exif: bytes) -> int:
 
 
 def is_plain(header: JpegHeader) -> bool:
-    """Can libjpeg-turbo turn it into RGB by itself? Not CMYK and YCCK, nor 12 bits a channel."""
+    """Return whether libjpeg-turbo can decode it to RGB: not CMYK, YCCK or 12 bits per channel."""
     return header.bits == 8 and header.components in (1, 3)
 
 
 def decode_plain(data: bytes, header: JpegHeader, halvings: int) -> Pixels | None:
-    """RGB pixels as stored (not yet upright), 2**-halvings of the size, halvings 0 to 3.
+    """Decode RGB pixels as stored (not turned upright) at 2**-halvings of the size, halvings 0 to 3.
 
     Only powers of two: libjpeg-turbo has vector code for these alone, and decoding at 3/8 takes
-    longer than at 1/2 (1.21 against 1.07 ms on corel1k). None means that libjpeg found something
-    odd that a more patient decoder may forgive. Raises ImageError if the end is missing.
+    longer than at 1/2 (1.21 against 1.07 ms on corel1k). Returns None if libjpeg reports an
+    irregularity that a more tolerant decoder may accept. Raises ImageError if the end is missing.
     """
     import simplejpeg
 
-    # libjpeg's scaled size is rounded up, so these minima select exactly the scale wanted.
+    # libjpeg rounds scaled sizes up, so these minima select exactly the scale wanted.
     rows = -(-header.height >> halvings)
     columns = -(-header.width >> halvings)
     try:
@@ -119,7 +121,7 @@ def decode_plain(data: bytes, header: JpegHeader, halvings: int) -> Pixels | Non
             "RGB",
             min_height=rows,
             min_width=columns,
-            buffer=_cached(3 * rows * columns),
+            buffer=_buffer(3 * rows * columns),
             strict=True,
         )
     except ValueError as error:
@@ -129,20 +131,37 @@ def decode_plain(data: bytes, header: JpegHeader, halvings: int) -> Pixels | Non
     return pixels
 
 
-def _cached(size: int) -> NDArray[np.uint8]:
-    """Room for pixels that begins 16 bytes past a multiple of 32.
+def _buffer(size: int) -> NDArray[np.uint8]:
+    """Return a buffer that begins 16 bytes past a multiple of 32.
 
-    Rows that begin at such a multiple libjpeg-turbo writes past the caches, straight to memory. Decoding
-    then takes a tenth longer, and whoever looks at the pixels next, four times as long
+    libjpeg-turbo writes rows that begin at such a multiple past the caches, straight to memory.
+    Decoding then takes a tenth longer, and the next pass over the pixels four times as long
     (`benchmarks/decoding.py`).
     """
-    room = np.empty(size + 31, np.uint8)
-    start = (16 - room.ctypes.data) % 32
-    return room[start : start + size]
+    memory = np.empty(size + 31, np.uint8)
+    start = (16 - memory.ctypes.data) % 32
+    return memory[start : start + size]
 
 
-def truncated() -> ImageError:
-    """The outcome of a file whose end is missing."""
-    return ImageError(
-        Outcome.TRUNCATED, "the end of the file is missing; copy or download it again"
+def encode_jpeg(pixels: Pixels) -> bytes:
+    """Return RGB pixels as a JPEG file of quality 85.
+
+    On the simulated catalogue a thumbnail of 256 pixels then takes 7 KB; quality 92 takes half as
+    much again for a barely visible difference.
+    """
+    import simplejpeg
+
+    # Subsampled chroma shows in small images; in large ones full chroma costs half as much again.
+    subsampling = "444" if max(pixels.shape[:2]) <= 128 else "420"
+    data: bytes = simplejpeg.encode_jpeg(
+        pixels, quality=85, colorspace="RGB", colorsubsampling=subsampling
     )
+    return data
+
+
+def decode_jpeg(data: bytes) -> Pixels:
+    """Return the pixels of a JPEG that this program has made, (height, width, 3) RGB."""
+    import simplejpeg
+
+    pixels: Pixels = simplejpeg.decode_jpeg(data, colorspace="RGB")
+    return pixels

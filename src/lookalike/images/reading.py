@@ -1,4 +1,4 @@
-"""Reading one file whole, whatever lies at its path: the first step of the work on a picture."""
+"""Read one file completely and hash it, whatever is at its path."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from lookalike.errors import ImageError, Outcome
 from lookalike.images.sniff import HEAD_BYTES, refusal
 
 MAX_FILE_BYTES = 1 << 30
-"""No picture of 512 megapixels in the formats read here is larger, unless it is uncompressed."""
+"""Largest file. An image of 512 megapixels is smaller in every supported format unless uncompressed."""
 
-SHUT, UNOPENED, UNREAD = "no permission to read it", "cannot be opened: ", "cannot be read: "
-"""How reasons begin where nothing of the content was seen."""
+_NO_PERMISSION, _NOT_OPENED, _NOT_READ = (
+    "no permission to read it",
+    "cannot be opened: ",
+    "cannot be read: ",
+)
+"""How reasons begin if the file could not be accessed, whatever its content."""
 
-# O_NONBLOCK: opening a FIFO would otherwise wait for a writer, for ever. O_BINARY is Windows'.
+# O_NONBLOCK: opening a FIFO would otherwise wait for a writer. O_BINARY is for Windows.
 _OPEN_FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_NONBLOCK", 0)
@@ -29,7 +33,7 @@ _OPEN_FLAGS = (
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A file as it was read: its bytes, their SHA-256 (32 bytes), and its state at that moment."""
+    """The bytes of a file, their SHA-256 (32 bytes), and the file's size and time when it was read."""
 
     data: bytes
     digest: bytes
@@ -38,11 +42,12 @@ class Content:
 
 
 def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_FILE_BYTES) -> Content:
-    """Reads a picture file whole and hashes it.
+    """Read an image file completely and hash it.
 
-    A file that is plainly no picture (see `sniff.refusal`) is refused after its first bytes: a film
-    among the photos costs nothing. Raises ImageError with the outcome `missing`, `unreadable` (no
-    permission, a FIFO, a device, a disk error), `unsupported`, `too_small` or `too_large`.
+    A file that is obviously not a supported image (see `sniff.refusal`) is refused after its first
+    bytes, so a video among the photos costs nothing. Raises ImageError with the outcome `missing`,
+    `unreadable` (no permission, a FIFO, a device, a disk error), `unsupported`, `too_small` or
+    `too_large`.
     """
     try:
         handle = os.open(path, _OPEN_FLAGS)
@@ -56,28 +61,32 @@ def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_FILE_BYTES) -> Co
             raise ImageError(Outcome.UNREADABLE, "is a folder, a pipe or a device, not a file")
         data = _read_all(handle, os.fspath(path), state.st_size, max_bytes)
     except OSError as error:
-        raise ImageError(Outcome.UNREADABLE, f"{UNREAD}{_cause(error)}; check the disk") from None
+        raise ImageError(Outcome.UNREADABLE, f"{_NOT_READ}{_cause(error)}; check the disk") from None
     except MemoryError:
-        raise ImageError(Outcome.OUT_OF_MEMORY, "is too big for the memory allowed") from None
+        raise ImageError(Outcome.OUT_OF_MEMORY, "does not fit into the memory allowed; raise --max-memory") from None
     finally:
         os.close(handle)
-    return Content(data, hashlib.sha256(data).digest(), len(data), changed_ns(state))
+    return Content(data, hashlib.sha256(data).digest(), len(data), mtime_ns_of(state))
 
 
-def is_elsewhere(outcome: Outcome, reason: str) -> bool:
-    """Whether it was not the file's content that failed but its place: gone meanwhile (a drive that was
-    unplugged), shut, or on a failing disk. That may be mended without the file's changing."""
-    return outcome is Outcome.MISSING or reason.startswith((SHUT, UNOPENED, UNREAD))
+def is_access_failure(outcome: Outcome, reason: str) -> bool:
+    """Return whether the file could not be accessed: gone (an unplugged drive), no permission, a bad disk.
+
+    Unlike damaged content, that may be resolved without a change of the file.
+    """
+    return outcome is Outcome.MISSING or reason.startswith((_NO_PERMISSION, _NOT_OPENED, _NOT_READ))
 
 
-def changed_ns(state: os.stat_result) -> int:
-    """When a file was changed, as a catalogue can hold it: 64 bits of nanoseconds end in the year 2262, and
-    file systems keep whatever a broken clock says."""
+def mtime_ns_of(state: os.stat_result) -> int:
+    """Return the modification time in nanoseconds, clipped to the 64 bits that a database can hold.
+
+    They end in the year 2262, and file systems store whatever a wrong clock says.
+    """
     return max(-(1 << 63), min(state.st_mtime_ns, (1 << 63) - 1))
 
 
 def _read_all(handle: int, name: str, size: int, max_bytes: int) -> bytes:
-    """The file's bytes, unless its head or its size already rule it out."""
+    """Return the file's bytes. Raises ImageError if its first bytes or its size rule it out."""
     if size <= max_bytes and size <= 1 << 22:
         head = data = os.read(handle, size + 1)
     else:
@@ -86,7 +95,7 @@ def _read_all(handle: int, name: str, size: int, max_bytes: int) -> bytes:
         raise refused
     if size > max_bytes:
         raise ImageError(
-            Outcome.TOO_LARGE, f"has {size >> 20} MB; files over {max_bytes >> 20} MB are not read"
+            Outcome.TOO_LARGE, f"has {size >> 20} MB; files over {max_bytes >> 20} MB are not supported"
         )
     if len(data) == size:
         return data
@@ -102,10 +111,10 @@ def _cannot_open(error: OSError) -> ImageError:
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
         return ImageError(Outcome.MISSING, "there is no file at this path (any more)")
     if error.errno in (errno.EACCES, errno.EPERM):
-        return ImageError(Outcome.UNREADABLE, f"{SHUT}; change its permissions")
+        return ImageError(Outcome.UNREADABLE, f"{_NO_PERMISSION}; change its permissions")
     if error.errno == errno.ENXIO:
         return ImageError(Outcome.UNREADABLE, "is a folder, a pipe or a device, not a file")
-    return ImageError(Outcome.UNREADABLE, f"{UNOPENED}{_cause(error)}")
+    return ImageError(Outcome.UNREADABLE, f"{_NOT_OPENED}{_cause(error)}")
 
 
 def _cause(error: OSError) -> str:

@@ -1,4 +1,4 @@
-"""Giving an extractor exactly the pixels it needs. Runs for every extractor of every picture."""
+"""Resize an image to exactly the pixels that an extractor asks for."""
 
 from __future__ import annotations
 
@@ -13,97 +13,96 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-def fit(pixels: Pixels, needs: PixelSpec) -> Pixels:
-    """(h, w, 3) uint8 RGB → what `needs` describes: (h, w, 3) or (h, w) uint8, C-contiguous.
+def fit(pixels: Pixels, spec: PixelSpec) -> Pixels:
+    """Resize (h, w, 3) uint8 RGB to what `spec` describes: (h, w, 3) or (h, w) uint8, C-contiguous.
 
-    May return `pixels` itself, so nobody may write into the result. Raises ValueError if the needs
-    name no size where their fit wants one.
+    May return `pixels` itself, so do not write into the result. Raises ValueError if the spec lacks
+    a size that its fit requires.
     """
     height, width = pixels.shape[:2]
-    _check(needs)
-    if needs.mode == "grey":
+    _check(spec)
+    if spec.mode == "grey":
         pixels = grey(pixels)
-    if needs.fit == "any":
+    if spec.fit == "any":
         return np.ascontiguousarray(pixels)
-    if needs.fit == "stretch":
-        return _resize(pixels, needs.width, needs.height, needs)
-    if needs.fit == "inside":
-        scale = needs.max_side / max(width, height)
+    if spec.fit == "stretch":
+        return _resize(pixels, spec.width, spec.height, spec)
+    if spec.fit == "inside":
+        scale = spec.max_side / max(width, height)
         if scale >= 1.0:
             return np.ascontiguousarray(pixels)
         size = max(1, round(width * scale)), max(1, round(height * scale))
-        return _resize(pixels, *size, needs)
-    return _cover(pixels, needs)
+        return _resize(pixels, *size, spec)
+    return _cover(pixels, spec)
 
 
 def grey(pixels: Pixels) -> Pixels:
-    """ITU-R 601 luma, (299 R + 587 G + 114 B) / 1000: Pillow's convert("L"), to within 1 of 255."""
+    """Return ITU-R 601 luma, (299 R + 587 G + 114 B) / 1000; equals Pillow's convert("L") within 1."""
     import cv2
 
     return cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)  # type: ignore[no-any-return]
 
 
-def _check(needs: PixelSpec) -> None:
-    if needs.fit == "inside":
-        if needs.max_side < 1:
+def _check(spec: PixelSpec) -> None:
+    if spec.fit == "inside":
+        if spec.max_side < 1:
             raise ValueError('fit="inside" needs max_side of at least 1')
-    elif needs.fit != "any" and (needs.height < 1 or needs.width < 1):
-        raise ValueError(f'fit="{needs.fit}" needs height and width of at least 1')
+    elif spec.fit != "any" and (spec.height < 1 or spec.width < 1):
+        raise ValueError(f'fit="{spec.fit}" needs height and width of at least 1')
 
 
-def _cover(pixels: Pixels, needs: PixelSpec) -> Pixels:
-    """Scale so that the shorter side fits, then cut the centre, as torchvision's Resize and
-    CenterCrop do: the longer side is rounded down, the margins to the nearest."""
+def _cover(pixels: Pixels, spec: PixelSpec) -> Pixels:
+    """Scale the shorter side to fit, then crop the centre, as torchvision's Resize and CenterCrop do.
+
+    The longer side is rounded down, the margins to the nearest integer.
+    """
     height, width = pixels.shape[:2]
-    scale = cover_scale(width, height, needs)
+    scale = cover_scale(width, height, spec)
     # The small surplus keeps 224.0 from becoming 223.999 and being rounded down.
-    new_width = max(int(width * scale + 1e-6), needs.width)
-    new_height = max(int(height * scale + 1e-6), needs.height)
-    left = round((new_width - needs.width) / 2)
-    top = round((new_height - needs.height) / 2)
-    # Pillow turns the order of its two passes by their cost. Between them values are clipped, so that
-    # for the filters that overshoot the answer would depend on how much is cut off.
-    if needs.resample != "bilinear" or scale >= 1:
-        whole = _resize(pixels, new_width, new_height, needs)
-        columns = whole[:, left : left + needs.width]
+    new_width = max(int(width * scale + 1e-6), spec.width)
+    new_height = max(int(height * scale + 1e-6), spec.height)
+    left = round((new_width - spec.width) / 2)
+    top = round((new_height - spec.height) / 2)
+    # Pillow orders its two passes by their cost and clips values between them, so for filters that
+    # overshoot the result would depend on how much is cropped.
+    if spec.resample != "bilinear" or scale >= 1:
+        whole = _resize(pixels, new_width, new_height, spec)
+        columns = whole[:, left : left + spec.width]
     else:
-        columns = _resize_columns(pixels, new_width, new_height, left, needs)
-    return np.ascontiguousarray(columns[top : top + needs.height])
+        columns = _resize_columns(pixels, new_width, new_height, left, spec)
+    return np.ascontiguousarray(columns[top : top + spec.height])
 
 
-def _resize_columns(pixels: Pixels, width: int, height: int, left: int, needs: PixelSpec) -> Pixels:
-    """The picture resized to (height, width), of that only the columns from `left` on that are needed.
+def _resize_columns(pixels: Pixels, width: int, height: int, left: int, spec: PixelSpec) -> Pixels:
+    """Return `spec.width` columns from `left` on of the image resized to (height, width).
 
-    Pillow computes no others, but looks at the pixels beside them, so that the numbers are those of
-    cutting afterwards, to within 1 of 255 (it keeps the edges in single precision). For a landscape
-    photograph of 3:2 that takes half the time, and resizing is more than half of what a worker does for
-    a network.
+    Pillow computes only these but reads the pixels beside them, so the values equal those of
+    cropping afterwards within 1 of 255 (it keeps the edges in single precision). For a 3:2
+    landscape this halves the time, and resizing is more than half of a worker's time for a network.
     """
     from PIL import Image
 
     old_height, old_width = pixels.shape[:2]
-    across = old_width / width
-    right = min(
-        old_width, (left + needs.width) * across
-    )  # rounding may not lead out of the picture
-    box = (left * across, 0, right, old_height)
-    made = Image.fromarray(pixels).resize((needs.width, height), _filter(needs), box=box)
-    return np.array(made)
+    factor = old_width / width
+    right = min(old_width, (left + spec.width) * factor)  # rounding must not leave the image
+    box = (left * factor, 0, right, old_height)
+    resized = Image.fromarray(pixels).resize((spec.width, height), _filter(spec), box=box)
+    return np.array(resized)
 
 
-def _resize(pixels: Pixels, width: int, height: int, needs: PixelSpec) -> Pixels:
+def _resize(pixels: Pixels, width: int, height: int, spec: PixelSpec) -> Pixels:
     old_height, old_width = pixels.shape[:2]
     if (old_width, old_height) == (width, height):
         return np.ascontiguousarray(pixels)
-    if needs.resample == "area":
+    if spec.resample == "area":
         return _resize_area(pixels, width, height)
     from PIL import Image
 
-    return np.array(Image.fromarray(pixels).resize((width, height), _filter(needs)))
+    return np.array(Image.fromarray(pixels).resize((width, height), _filter(spec)))
 
 
 def _resize_area(pixels: Pixels, width: int, height: int) -> Pixels:
-    """Means over areas where it shrinks, linear where it grows.
+    """Average areas where the image shrinks and interpolate linearly where it grows.
 
     OpenCV's INTER_AREA averages only if both sides shrink, so the side that shrinks goes first.
     """
@@ -119,7 +118,7 @@ def _resize_area(pixels: Pixels, width: int, height: int) -> Pixels:
     return pixels
 
 
-def _filter(needs: PixelSpec) -> Image.Resampling:
+def _filter(spec: PixelSpec) -> Image.Resampling:
     from PIL import Image
 
     return {
@@ -127,4 +126,4 @@ def _filter(needs: PixelSpec) -> Image.Resampling:
         "bilinear": Image.Resampling.BILINEAR,
         "bicubic": Image.Resampling.BICUBIC,
         "lanczos": Image.Resampling.LANCZOS,
-    }[needs.resample]
+    }[spec.resample]

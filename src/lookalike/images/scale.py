@@ -1,4 +1,4 @@
-"""How small a picture may be decoded so that every extractor still gets what it needs."""
+"""The smallest scale at which an image may be decoded, given what the extractors need."""
 
 from __future__ import annotations
 
@@ -6,39 +6,39 @@ from collections.abc import Sequence
 
 from lookalike.images.pixel_spec import PixelSpec
 
-WIDEST = 3
-"""Pictures beyond 3:1 are cut to 3:1 around the centre: a panorama or a screenshot of a whole page
-would otherwise be squeezed by "stretch", and "cover" would enlarge it without limit."""
+# Images beyond 3:1 are cropped to 3:1 around the centre: a panorama or a screenshot of a whole page
+# would otherwise be squeezed by "stretch", and "cover" would enlarge it without limit.
+MAX_ASPECT_RATIO = 3
 
 
 def crop_box(width: int, height: int) -> tuple[int, int, int, int]:
-    """(left, top, width, height) of the centre that keeps within 3:1; all of it if it does."""
-    if width > WIDEST * height:
-        kept = WIDEST * height
+    """Return (left, top, width, height) of the central part that is at most 3:1."""
+    if width > MAX_ASPECT_RATIO * height:
+        kept = MAX_ASPECT_RATIO * height
         return (width - kept) // 2, 0, kept, height
-    if height > WIDEST * width:
-        kept = WIDEST * width
+    if height > MAX_ASPECT_RATIO * width:
+        kept = MAX_ASPECT_RATIO * width
         return 0, (height - kept) // 2, width, kept
     return 0, 0, width, height
 
 
-def least_scale(width: int, height: int, needs: Sequence[PixelSpec]) -> float:
-    """The smallest factor, at most 1, by which (width, height) may shrink before `fit`."""
-    scale = 0.0 if needs else 1.0
+def decode_scale(width: int, height: int, specs: Sequence[PixelSpec]) -> float:
+    """Return the smallest factor, at most 1, by which an image may shrink before `resize.fit`."""
+    scale = 0.0 if specs else 1.0
     shorter, longer = min(width, height), max(width, height)
-    for need in needs:
-        if need.fit == "any":
-            wanted = need.min_side / shorter if need.min_side else 1.0
-        elif need.fit == "inside":
-            wanted = need.max_side / longer
-        elif need.fit == "stretch":
-            wanted = max(need.width / width, need.height / height)
+    for spec in specs:
+        if spec.fit == "any":
+            wanted = spec.min_side / shorter if spec.min_side else 1.0
+        elif spec.fit == "inside":
+            wanted = spec.max_side / longer
+        elif spec.fit == "stretch":
+            wanted = max(spec.width / width, spec.height / height)
         else:
-            wanted = cover_scale(width, height, need)
-        scale = max(scale, wanted, need.min_side / shorter)
+            wanted = cover_scale(width, height, spec)
+        scale = max(scale, wanted, spec.min_side / shorter)
     return min(scale, 1.0)
 
 
-def cover_scale(width: int, height: int, need: PixelSpec) -> float:
-    """The factor of "cover": shorter side to `shortest_edge`, but never less than is cut out."""
-    return max(need.shortest_edge / min(width, height), need.width / width, need.height / height)
+def cover_scale(width: int, height: int, spec: PixelSpec) -> float:
+    """Return the factor of fit="cover": shorter side to `shortest_edge`, at least the crop's size."""
+    return max(spec.shortest_edge / min(width, height), spec.width / width, spec.height / height)

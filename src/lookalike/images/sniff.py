@@ -1,7 +1,8 @@
-"""What a file is, by its first bytes; its name only decides how politely it is refused.
+"""Recognise a file's format by its first bytes, and refuse files that cannot be decoded.
 
-Eight formats are decoded. All others are named, so that the message can say what to do, but never
-opened: every decoder that runs on foreign bytes is one more thing that can be attacked.
+Eight formats are decoded. Others are recognised, so that the message can say what to do, but never
+opened: every decoder that runs on untrusted bytes adds to what can be attacked. The file's name only
+affects the wording of a refusal.
 """
 
 from __future__ import annotations
@@ -15,26 +16,29 @@ READABLE = frozenset({"jpeg", "png", "gif", "bmp", "webp", "tiff", "avif", "heic
 """The formats that are decoded."""
 
 HEAD_BYTES = 4096
-"""`sniff` needs no more of a file than this: the first directory of raw camera files lies in it."""
+"""What `sniff` needs of a file: enough to include the first directory of raw camera files."""
+
+NOT_AN_IMAGE = "not an image"
+"""How the reason begins for files that are not images by name or content."""
 
 MIN_FILE_BYTES = 100
-"""Below this no file holds a picture worth comparing: empty files, tracking pixels."""
+"""Smaller files are empty, or tracking pixels not worth comparing."""
 
 # fmt: off
-_READABLE_ENDINGS = frozenset({
+_READABLE_SUFFIXES = frozenset({
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".bmp", ".dib", ".webp",
     ".tif", ".tiff", ".avif", ".avifs", ".heic", ".heif", ".hif",
 })
 # fmt: on
 # fmt: off
-_RAW_ENDINGS = frozenset({
+_RAW_SUFFIXES = frozenset({
     ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".dng", ".orf", ".rw2",
     ".raf", ".pef", ".srw", ".x3f", ".mrw", ".kdc", ".dcr", ".erf", ".mef", ".mos", ".3fr",
     ".iiq", ".rwl",
 })
 # fmt: on
 # fmt: off
-_OTHER_ENDINGS = frozenset({
+_OTHER_SUFFIXES = frozenset({
     ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".jxl", ".jxr", ".wdp", ".hdp", ".psd",
     ".psb", ".ico", ".cur", ".icns", ".dds", ".pcx", ".dcx", ".tga", ".ppm", ".pgm", ".pbm",
     ".pnm", ".pam", ".pfm", ".sgi", ".rgb", ".rgba", ".bw", ".ras", ".xbm", ".xpm", ".svg",
@@ -43,10 +47,10 @@ _OTHER_ENDINGS = frozenset({
 })
 # fmt: on
 
-PICTURE_ENDINGS = _READABLE_ENDINGS | _RAW_ENDINGS | _OTHER_ENDINGS
-"""Name endings that promise a picture. Such a file is reported when it cannot be used."""
+IMAGE_SUFFIXES = _READABLE_SUFFIXES | _RAW_SUFFIXES | _OTHER_SUFFIXES
+"""Suffixes of image files. A file with one of them counts as failed if it cannot be used."""
 
-_NAMES = {
+_FORMAT_NAMES = {
     "jp2": "JPEG 2000",
     "jxl": "JPEG XL",
     "jxr": "JPEG XR",
@@ -75,7 +79,7 @@ _NAMES = {
     "mng": "MNG",
 }
 
-# Fixed first bytes. Order matters only where one is the beginning of another.
+# Fixed first bytes. Order matters only where one is a prefix of another.
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "jpeg"),
     (b"\x89PNG\r\n\x1a\n", "png"),
@@ -123,10 +127,10 @@ _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 
 
 def sniff(head: bytes) -> str | None:
-    """The format of a picture by its first bytes, or None if they are no picture known here.
+    """Return the format of an image by its first bytes, or None if they are not a known one.
 
-    `head` is the beginning of the file; HEAD_BYTES are enough. The answer is one of READABLE or a
-    format that can only be named (see `refusal`). Files without fixed first bytes (TGA) give None.
+    `head` is the beginning of the file; HEAD_BYTES are enough. The result is one of READABLE or a
+    format that is only recognised (see `refusal`). Formats without fixed first bytes (TGA) give None.
     """
     for magic, name in _MAGIC:
         if head.startswith(magic):
@@ -145,7 +149,7 @@ def sniff(head: bytes) -> str | None:
 
 
 def _iso_media(head: bytes) -> str | None:
-    """HEIC and AVIF share their container with films; the brands tell them apart."""
+    """Recognise HEIC and AVIF, which share their container with videos, by their brands."""
     size = min(struct.unpack_from(">I", head)[0], len(head))
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, size - 3, 4))]
     if brands[0] == b"crx ":
@@ -162,10 +166,10 @@ def _iso_media(head: bytes) -> str | None:
 
 
 def _is_raw(head: bytes) -> bool:
-    """Is this TIFF-like file a raw camera file, whose first picture is only a thumbnail?
+    """Return whether this TIFF-like file is a raw camera file, whose first image is only a thumbnail.
 
-    Canon's CR2 signs itself. DNG carries tag 50706. NEF, ARW and their kin describe, in the first
-    directory, a reduced picture (tag 254 is 1) beside sub-directories (tag 330) with the real one.
+    Canon's CR2 has a signature. DNG has tag 50706. NEF, ARW and similar ones describe a reduced
+    image (tag 254 is 1) in the first directory beside sub-directories (tag 330) with the real one.
     """
     if head[8:10] == b"CR":
         return True
@@ -178,7 +182,7 @@ def _is_raw(head: bytes) -> bool:
     count = struct.unpack_from(order + "H", head, start)[0]
     reduced = children = False
     for at in range(start + 2, min(start + 2 + 12 * count, len(head) - 11), 12):
-        tag, _kind, _many, value = struct.unpack_from(order + "HHII", head, at)
+        tag, _, _, value = struct.unpack_from(order + "HHII", head, at)
         if tag == 50706:
             return True
         reduced |= tag == 254 and value == 1
@@ -187,7 +191,7 @@ def _is_raw(head: bytes) -> bool:
 
 
 def _without_magic(head: bytes) -> str | None:
-    """The weakly signed formats, tried last."""
+    """Recognise the formats with weak signatures, which are tried last."""
     if len(head) >= 4 and head[0] == 0x0A and head[1] in (0, 2, 3, 4, 5) and head[2] == 1:
         return "pcx" if head[3] in (1, 2, 4, 8) else None
     if head[:1] == b"P" and head[1:2] in b"1234567" and head[2:3] in (b" ", b"\t", b"\n", b"\r"):
@@ -203,41 +207,41 @@ def _without_magic(head: bytes) -> str | None:
 
 
 def refusal(name: str, head: bytes, size: int) -> ImageError | None:
-    """Why this file is not decoded, judged by name, first bytes and size; None if it will be.
+    """Return why this file is not decoded, by name, first bytes and size; None if it may be.
 
-    `name` may be empty (an upload without a name). The reason of a file that is a picture neither
-    by name nor by content begins with "not a picture"; such files are not reported as failures.
+    `name` may be empty (an upload without a name). The reason for a file that is an image neither
+    by name nor by content begins with NOT_AN_IMAGE; such files do not count as failures.
     """
     found = sniff(head)
     if found in READABLE and found != "tiff" and size >= MIN_FILE_BYTES:
-        return None  # nearly every file: not worth 7 µs for its name
-    ending = PurePath(name).suffix.lower()
-    raw = found == "raw" or (found == "tiff" and ending in _RAW_ENDINGS)
-    if found is None and ending not in PICTURE_ENDINGS:
+        return None  # nearly every file: skips 7 µs for the name
+    suffix = PurePath(name).suffix.lower()
+    raw = found == "raw" or (found == "tiff" and suffix in _RAW_SUFFIXES)
+    if found is None and suffix not in IMAGE_SUFFIXES:
         return ImageError(
-            Outcome.UNSUPPORTED, "not a picture: neither its name nor its content says so"
+            Outcome.UNSUPPORTED, f"{NOT_AN_IMAGE}: neither its name nor its content says so"
         )
     if size < MIN_FILE_BYTES:
         return ImageError(
-            Outcome.TOO_SMALL, f"has {size} bytes; a picture has at least {MIN_FILE_BYTES}"
+            Outcome.TOO_SMALL, f"has {size} bytes; an image has at least {MIN_FILE_BYTES}"
         )
     if found in READABLE and not raw:
         return None
     if found is not None:
-        kind = _NAMES["raw" if raw else found]
+        kind = _FORMAT_NAMES["raw" if raw else found]
         return ImageError(
-            Outcome.UNSUPPORTED, f"{kind} files are not read; export it as JPEG, PNG or TIFF"
+            Outcome.UNSUPPORTED, f"{kind} files are not supported; export it as JPEG, PNG or TIFF"
         )
-    if ending not in _READABLE_ENDINGS:  # some formats, Targa for one, have no sign of their own
+    if suffix not in _READABLE_SUFFIXES:  # some formats, such as Targa, have no signature
         return ImageError(
-            Outcome.UNSUPPORTED, f"{ending} files are not read; export it as JPEG, PNG or TIFF"
+            Outcome.UNSUPPORTED, f"{suffix} files are not supported; export it as JPEG, PNG or TIFF"
         )
-    return ImageError(Outcome.UNREADABLE, f"is named {ending} but {_other_content(head)}")
+    return ImageError(Outcome.UNREADABLE, f"is named {suffix} but {_other_content(head)}")
 
 
 def _other_content(head: bytes) -> str:
     if not head.strip(b"\x00"):
-        return "contains nothing but zeros (lost by a disk or a copy); restore it from a backup"
+        return "contains only zeros (lost by a disk or a copy); restore it from a backup"
     if head.lstrip()[:9].lower() == b"<!doctype" or b"<html" in head[:512].lower():
-        return "contains a web page; download the picture itself"
-    return "its content is no picture known here; open it elsewhere and save it as JPEG"
+        return "contains a web page; download the image itself"
+    return "its content is not in a supported format; open it elsewhere and save it as JPEG"

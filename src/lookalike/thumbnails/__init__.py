@@ -1,1 +1,1 @@
-"""Small pictures of the pictures, made once: for the web page, the map and reports."""
+"""Thumbnails of indexed images, for the web page, the map and reports."""

@@ -1,1 +1,1 @@
-"""Reads metadata from images: EXIF, IPTC and XMP."""
+"""Metadata embedded in image files: EXIF, IPTC and XMP."""

@@ -1,4 +1,4 @@
-"""When, where, with what and what, of an EXIF block (CIPA DC-008 Exif 2.32)."""
+"""Read date, GPS position, camera and captions from EXIF (CIPA DC-008 Exif 2.32)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from lookalike.images.metadata.facts import Words, clean
+from lookalike.images.metadata.facts import EmbeddedText, Facts, clean_text
 from lookalike.images.metadata.ifd import EXIF, GPS, Directories, Tags, parse
-from lookalike.images.pixel_spec import Facts
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -26,9 +25,9 @@ _WANTED = frozenset(
     {_MAKE, _MODEL, _DESCRIPTION, _ORIGINAL, _DIGITIZED, *_OFFSETS.values(), _USER_COMMENT, _LENS}
     | {_XP_TITLE, _XP_COMMENT, _XP_KEYWORDS, _XP_SUBJECT, *range(1, 5)}
 )
-"""1 to 4 are those of GPS."""
+"""Tags to read; 1 to 4 are those of the GPS directory."""
 
-_NAME = 200  # characters of a camera or a lens
+_MAX_NAME = 200  # characters of a camera or lens name
 
 _DATE = re.compile(r"(\d{4})[:/.-](\d\d)[:/.-](\d\d)[ T](\d\d):(\d\d):(\d\d)")
 _OFFSET = re.compile(r"[+-]\d\d:\d\d")
@@ -38,31 +37,31 @@ _NO_CAPTION = re.compile(
     r"(img|dsc|dscn|dji|pict|sam|mvimg|pxl)[-_]?\d.*|hdrpl|ascii|charset=.*|binary comment",
     re.IGNORECASE,
 )
-"""What cameras and phones write of their own accord, seen in the wild: no words of a person."""
+"""Captions that cameras and phones write by themselves, as found in real files."""
 
 
-def read_exif(facts: Facts, block: bytes | Image.Exif) -> tuple[Facts, Words]:
-    """The facts with what the block adds, and its words."""
-    tags = parse(block, _WANTED) if isinstance(block, bytes) else _of_pillow(block)
-    latitude, longitude = _place(tags.gps)
+def read_exif(facts: Facts, block: bytes | Image.Exif) -> tuple[Facts, EmbeddedText]:
+    """Return the facts with what the block adds, and its texts."""
+    tags = parse(block, _WANTED) if isinstance(block, bytes) else _from_pillow(block)
+    latitude, longitude = _position(tags.gps)
     facts = replace(
         facts,
         taken=_taken(tags.exif),
-        camera=_camera(_text(tags.main.get(_MAKE))[:_NAME], _text(tags.main.get(_MODEL))[:_NAME]),
-        lens=_text(tags.exif.get(_LENS))[:_NAME] or None,
+        camera=_camera(_text(tags.main.get(_MAKE))[:_MAX_NAME], _text(tags.main.get(_MODEL))[:_MAX_NAME]),
+        lens=_text(tags.exif.get(_LENS))[:_MAX_NAME] or None,
         latitude=latitude,
         longitude=longitude,
     )
-    return facts, _words(tags.main, tags.exif)
+    return facts, _texts(tags.main, tags.exif)
 
 
-def _of_pillow(tags: Image.Exif) -> Directories:
+def _from_pillow(tags: Image.Exif) -> Directories:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return Directories(tags, _part(tags, EXIF), _part(tags, GPS))
+        return Directories(tags, _subdirectory(tags, EXIF), _subdirectory(tags, GPS))
 
 
-def _part(tags: Image.Exif, pointer: int) -> Tags:
+def _subdirectory(tags: Image.Exif, pointer: int) -> Tags:
     try:
         found: Tags = tags.get_ifd(pointer)
     except Exception:  # a directory that lies outside the file
@@ -73,7 +72,7 @@ def _part(tags: Image.Exif, pointer: int) -> Tags:
 def _text(value: object) -> str:
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
-    return clean(value) if isinstance(value, str) else ""
+    return clean_text(value) if isinstance(value, str) else ""
 
 
 def _taken(inner: Tags) -> str | None:
@@ -90,7 +89,7 @@ def _taken(inner: Tags) -> str | None:
 
 
 def _camera(make: str, model: str) -> str | None:
-    """Maker and model; most models begin with the maker's name already."""
+    """Join maker and model, unless the model begins with the maker's name, as most do."""
     if not make or not model:
         return make or model or None
     if make.split()[0].casefold() == model.split()[0].casefold():
@@ -98,10 +97,10 @@ def _camera(make: str, model: str) -> str | None:
     return f"{make} {model}"
 
 
-def _place(gps: Tags) -> tuple[float | None, float | None]:
+def _position(gps: Tags) -> tuple[float | None, float | None]:
     latitude = _degrees(gps.get(2), gps.get(1), "NS", 90)
     longitude = _degrees(gps.get(4), gps.get(3), "EW", 180)
-    # 0° 0' is what receivers write before they know where they are.
+    # Receivers write 0° 0' before they have a fix.
     if latitude is None or longitude is None or (latitude, longitude) == (0, 0):
         return None, None
     return latitude, longitude
@@ -124,42 +123,42 @@ def _degrees(value: object, side: object, sides: str, limit: int) -> float | Non
     return round(-degrees if _text(side).upper() == sides[1] else degrees, 7)
 
 
-def _words(tags: Tags, inner: Tags) -> Words:
-    description = _said(_text(tags.get(_DESCRIPTION)))
-    description = description or _said(_wide(tags.get(_XP_COMMENT)))
-    description = description or _said(_comment(inner.get(_USER_COMMENT)))
-    title = _said(_wide(tags.get(_XP_TITLE))) or _said(_wide(tags.get(_XP_SUBJECT)))
-    return Words(title, description, tuple(_wide(tags.get(_XP_KEYWORDS)).split(";")))
+def _texts(tags: Tags, inner: Tags) -> EmbeddedText:
+    description = _caption(_text(tags.get(_DESCRIPTION)))
+    description = description or _caption(_utf16(tags.get(_XP_COMMENT)))
+    description = description or _caption(_comment(inner.get(_USER_COMMENT)))
+    title = _caption(_utf16(tags.get(_XP_TITLE))) or _caption(_utf16(tags.get(_XP_SUBJECT)))
+    return EmbeddedText(title, description, tuple(_utf16(tags.get(_XP_KEYWORDS)).split(";")))
 
 
-def _said(text: str) -> str:
+def _caption(text: str) -> str:
     return "" if _NO_CAPTION.fullmatch(text) else text
 
 
-def _wide(value: object) -> str:
-    """The texts of Windows Explorer: UTF-16 in bytes."""
+def _utf16(value: object) -> str:
+    """Decode a text of Windows Explorer: UTF-16 in bytes."""
     if isinstance(value, tuple) and all(
         isinstance(byte, int) and 0 <= byte < 256 for byte in value
     ):
         value = bytes(value)
     if not isinstance(value, bytes):
         return ""
-    return clean(value[: len(value) & ~1].decode("utf-16-le", "replace"))
+    return clean_text(value[: len(value) & ~1].decode("utf-16-le", "replace"))
 
 
 def _comment(value: object) -> str:
-    """A user comment: eight bytes name the encoding, most of them wrongly or not at all."""
+    """Decode a user comment. Eight bytes state its encoding, often wrongly or not at all."""
     if isinstance(value, str):
-        return clean(value)
+        return clean_text(value)
     if not isinstance(value, bytes):
         return ""
     code, text = value[:8], value[8:]
     if code == b"UNICODE\x00":
         big = text[:2] == b"\xfe\xff" or (text[:1] == b"\x00" and text[:2] != b"\x00\x00")
         text = text.removeprefix(b"\xfe\xff").removeprefix(b"\xff\xfe")
-        wide = "utf-16-be" if big else "utf-16-le"
-        return clean(text[: len(text) & ~1].decode(wide, "replace"))
+        encoding = "utf-16-be" if big else "utf-16-le"
+        return clean_text(text[: len(text) & ~1].decode(encoding, "replace"))
     if code[:5] not in (b"ASCII", b"\x00" * 5):
         return ""
-    plain = clean(text.decode("utf-8", "replace"))
+    plain = clean_text(text.decode("utf-8", "replace"))
     return "" if "�" in plain else plain

@@ -1,7 +1,7 @@
-"""The directories of an EXIF block, as far as they are asked for.
+"""Parse selected tags of an EXIF block.
 
-Pillow parses everything there is in 0.2 ms, a fifth of what a small picture costs altogether; the
-dozen tags that we want take a tenth of that.
+Pillow parses the whole block in 0.2 ms, a fifth of the total cost of a small image. Reading the
+dozen tags in use takes a tenth of that.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1}
 
 @dataclass(frozen=True, slots=True)
 class Directories:
-    """Values by tag: bytes or str for texts, a tuple of floats for rationals, an int else."""
+    """Values by tag: bytes or str for texts, a tuple of floats for rationals, else an int."""
 
     main: Tags
     exif: Tags
@@ -29,16 +29,16 @@ class Directories:
 
 
 def parse(block: bytes, wanted: Collection[int]) -> Directories:
-    """The wanted tags of a TIFF-structured block; what does not fit into the block is left out."""
+    """Return the wanted tags of a TIFF-structured block, without values that lie outside it."""
     order = {b"II": "<", b"MM": ">"}.get(block[:2])
     if order is None or len(block) < 8:
         return Directories({}, {}, {})
     (start,) = struct.unpack_from(order + "I", block, 4)
     main = _directory(block, order, start, {*wanted, EXIF, GPS})
-    return Directories(main, *(_part(block, order, main.get(tag), wanted) for tag in (EXIF, GPS)))
+    return Directories(main, *(_subdirectory(block, order, main.get(tag), wanted) for tag in (EXIF, GPS)))
 
 
-def _part(block: bytes, order: str, start: object, wanted: Collection[int]) -> Tags:
+def _subdirectory(block: bytes, order: str, start: object, wanted: Collection[int]) -> Tags:
     return _directory(block, order, start, wanted) if isinstance(start, int) else {}
 
 
@@ -48,21 +48,21 @@ def _directory(block: bytes, order: str, start: int, wanted: Collection[int]) ->
         return found
     (count,) = struct.unpack_from(order + "H", block, start)
     for at in range(start + 2, min(start + 2 + 12 * count, len(block) - 11), 12):
-        tag, kind, many = struct.unpack_from(order + "HHI", block, at)
+        tag, kind, length = struct.unpack_from(order + "HHI", block, at)
         if tag not in wanted or kind not in _SIZES or tag in found:
             continue
-        size = _SIZES[kind] * many
-        place = at + 8
+        size = _SIZES[kind] * length
+        offset = at + 8
         if size > 4:
-            (place,) = struct.unpack_from(order + "I", block, place)
-        if 0 < size <= len(block) - place:
-            found[tag] = _value(block[place : place + size], order, kind, many)
+            (offset,) = struct.unpack_from(order + "I", block, offset)
+        if 0 < size <= len(block) - offset:
+            found[tag] = _value(block[offset : offset + size], order, kind, length)
     return found
 
 
-def _value(data: bytes, order: str, kind: int, many: int) -> object:
+def _value(data: bytes, order: str, kind: int, length: int) -> object:
     if kind == 5:
-        numbers = struct.unpack(f"{order}{2 * min(many, 4)}I", data[: 8 * min(many, 4)])
+        numbers = struct.unpack(f"{order}{2 * min(length, 4)}I", data[: 8 * min(length, 4)])
         pairs = zip(numbers[::2], numbers[1::2], strict=True)
         return tuple(over / under if under else float("nan") for over, under in pairs)
     if kind in (3, 4):

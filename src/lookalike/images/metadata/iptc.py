@@ -1,10 +1,10 @@
-"""Headline, caption and keywords of IPTC-IIM records (IPTC Information Interchange Model 4.2)."""
+"""Read headline, caption and keywords from IPTC-IIM records (Information Interchange Model 4.2)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lookalike.images.metadata.facts import Words, clean
+from lookalike.images.metadata.facts import EmbeddedText, clean_text
 
 _RESOURCE = b"8BIM"
 _IPTC = 0x0404
@@ -14,8 +14,8 @@ _CHARACTERS = (1, 90)
 _UTF8 = b"\x1b%G"
 
 
-def read_iptc(block: bytes) -> Words:
-    """The words of a block: bare records, or Photoshop's image resources with the records in one."""
+def read_iptc(block: bytes) -> EmbeddedText:
+    """Return the texts of a block: plain records, or Photoshop image resources that contain them."""
     records = _resource(block) if block[:4] == _RESOURCE else block
     title = headline = caption = b""
     keywords: list[bytes] = []
@@ -31,7 +31,7 @@ def read_iptc(block: bytes) -> Words:
             caption = caption or value
         elif tag == _KEYWORD:
             keywords.append(value)
-    return Words(
+    return EmbeddedText(
         _text(headline or title, utf8),
         _text(caption, utf8),
         tuple(_text(keyword, utf8) for keyword in keywords),
@@ -39,7 +39,7 @@ def read_iptc(block: bytes) -> Words:
 
 
 def _resource(block: bytes) -> bytes:
-    """The records among Photoshop's resources: "8BIM", id, Pascal name, size, data, all padded."""
+    """Return the records among Photoshop's resources: "8BIM", id, Pascal name, size, data, all padded."""
     at = 0
     while block[at : at + 4] == _RESOURCE and at + 12 <= len(block):
         kind = int.from_bytes(block[at + 4 : at + 6], "big")
@@ -56,7 +56,7 @@ def _datasets(records: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:
     while at + 5 <= len(records) and records[at] == 0x1C:
         size = int.from_bytes(records[at + 3 : at + 5], "big")
         start = at + 5
-        if size & 0x8000:  # an extended dataset: so many bytes hold the length
+        if size & 0x8000:  # an extended dataset: this many bytes hold the length
             width = size & 0x7FFF
             size = int.from_bytes(records[start : start + min(width, 8)], "big")
             start += width
@@ -65,8 +65,8 @@ def _datasets(records: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:
 
 
 def _text(value: bytes, utf8: bool) -> str:
-    """Records rarely say how they are encoded; what is valid UTF-8 is not Latin-1 by chance."""
+    """Decode a text. Records rarely state their encoding; valid UTF-8 is hardly ever Latin-1."""
     try:
-        return clean(value.decode("utf-8"))
+        return clean_text(value.decode("utf-8"))
     except UnicodeDecodeError:
-        return clean(value.decode("utf-8" if utf8 else "cp1252", "replace"))
+        return clean_text(value.decode("utf-8" if utf8 else "cp1252", "replace"))
