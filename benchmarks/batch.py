@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from lookalike import Library, Query
 from lookalike.errors import Outcome
-from lookalike.images.pixel_spec import Facts
+from lookalike.images.metadata.facts import Facts
 from lookalike.query import Term
 from lookalike.stores.interface import Entry, Space
 from lookalike.stores.local import LocalStore

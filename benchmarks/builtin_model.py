@@ -67,7 +67,7 @@ def batches(run: Run, pictures: Sequence[Pixels]) -> NDArray[np.float32]:
 def read(path: Path, needs: PixelSpec) -> Pixels:
     """One file as indexing reads it: decoded no larger than needed, then squeezed."""
     return fit(
-        decode(path.read_bytes(), needs=(needs,), limits=Limits(), name=path.name).pixels, needs
+        decode(path.read_bytes(), specs=(needs,), limits=Limits(), name=path.name).pixels, needs
     )
 
 

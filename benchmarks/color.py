@@ -119,7 +119,7 @@ def main() -> None:
     shared = os.environ.get("LOOKALIKE_SHARED", Path(__file__).parents[2] / "shared")
     arguments.add_argument("folder", nargs="?", type=Path, default=Path(shared) / "data")
     paths, sets = files(arguments.parse_args().folder)
-    pictures = [decode(path.read_bytes(), needs=[PLAIN]).pixels for path in paths]
+    pictures = [decode(path.read_bytes(), specs=[PLAIN]).pixels for path in paths]
     asked = np.arange(0, len(paths), len(paths) // 300)
     changed: dict[str, list[Pixels]] = {name: [] for name in CHANGES}
     for number in asked:
@@ -127,7 +127,7 @@ def main() -> None:
             whole = image.convert("RGB")
         for name, change in CHANGES.items():
             data = jpeg(change(whole), 30 if name == "jpeg 30" else 90)
-            changed[name].append(decode(data, needs=[PLAIN]).pixels)
+            changed[name].append(decode(data, specs=[PLAIN]).pixels)
     heads = ["dim", "corel mAP", "P@1", "grocery mAP", "P@1", *CHANGES]
     print(f"{'':26}", *(f"{head:>8}" for head in heads))
     for name, way in WAYS.items():

@@ -33,7 +33,7 @@ from lookalike.errors import ImageError
 from lookalike.images.decode import decode
 from lookalike.images.pixel_spec import PixelSpec
 from lookalike.images.reading import read
-from lookalike.images.walk import find
+from lookalike.images.walk import find_files
 from lookalike.workers.limits import Limits
 from lookalike.workers.pool import Pool
 
@@ -45,7 +45,7 @@ def read_and_decode(path: str) -> tuple[bytes, int, int] | None:
     """What a worker does for one file: digest and full size."""
     try:
         content = read(path)
-        picture = decode(content.data, needs=NEEDS, limits=LIMITS, name=path)
+        picture = decode(content.data, specs=NEEDS, limits=LIMITS, name=path)
     except ImageError:
         return None
     return content.digest, picture.facts.width, picture.facts.height
@@ -118,7 +118,7 @@ def compare(folder: str, processes: int, files: int, repeats: int) -> None:
     """Prints one line for one folder."""
     import decoding  # type: ignore[import-not-found]  # this file as a module: workers cannot import a main script
 
-    all_paths = [found.path for found in find([folder], include=["*.jpg", "*.jpeg"])]
+    all_paths = [found.path for found in find_files([folder], include=["*.jpg", "*.jpeg"])]
     paths = list(islice(cycle(all_paths), files))
     bare, pooled, parent = [], [], []
     pool = Pool(
@@ -155,7 +155,7 @@ def say_memory(folder: str, files: int) -> None:
     import simplejpeg
 
     pictures = []
-    for found in islice(find([folder], include=["*.jpg", "*.jpeg"]), files):
+    for found in islice(find_files([folder], include=["*.jpg", "*.jpeg"]), files):
         data = Path(found.path).read_bytes()
         height, width, _, _ = simplejpeg.decode_jpeg_header(data)
         if 3 * width % 32 == 0:

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.errors import Outcome
-from lookalike.images.pixel_spec import Facts
+from lookalike.images.metadata.facts import Facts
 from lookalike.stores.interface import Entry, Space
 from lookalike.stores.local import LocalStore
 from lookalike.vectors.similarity import normalise

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from lookalike.errors import Outcome
-from lookalike.images.pixel_spec import Facts
+from lookalike.images.metadata.facts import Facts
 from lookalike.stores.interface import Entry, Space
 from lookalike.stores.local import LocalStore
 

@@ -37,7 +37,7 @@ from PIL import Image
 from lookalike.errors import Outcome
 from lookalike.extractors import load
 from lookalike.extractors.interface import space_key
-from lookalike.images.pixel_spec import Facts
+from lookalike.images.metadata.facts import Facts
 from lookalike.stores.interface import Entry, Space
 from lookalike.stores.local import LocalStore
 

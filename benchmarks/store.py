@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import Outcome
-from lookalike.images.pixel_spec import Facts
+from lookalike.images.metadata.facts import Facts
 from lookalike.stores.interface import Entry, Space
 from lookalike.stores.local import LocalStore
 

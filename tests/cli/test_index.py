@@ -106,7 +106,7 @@ def test_files_that_are_no_pictures_are_no_failures_on_any_run(tmp_path: Path) -
         assert "failed" not in run.stdout
     assert lookalike("failures", "--library", "photos", cwd=tmp_path).stdout == ""
     asked = lookalike("failures", "photos/notes.txt", "--library", "photos", cwd=tmp_path)
-    assert "not a picture" in asked.stdout
+    assert "not an image" in asked.stdout
     facts = lookalike("info", "--library", "photos", cwd=tmp_path).stdout
     assert "failed" not in facts
     assert "beside    1 file of other kinds" in facts

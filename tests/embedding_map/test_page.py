@@ -75,9 +75,9 @@ def test_each_sprite_is_its_picture(library: Library, atlas: Atlas) -> None:
     for place, id in enumerate(atlas.ids.tolist()):
         slot = int(packed.slots[place])
         found = sprite(packed, slot, sheets)
-        from lookalike.thumbnails.making import pixels_of
+        from lookalike.images.jpeg import decode_jpeg
 
-        truth = pixels_of(library.thumbnails.get(id, SIDE).data)
+        truth = decode_jpeg(library.thumbnails.get(id, SIDE).data)
         assert found.shape == truth.shape
         assert np.abs(found.astype(int) - truth).mean() < 8  # WebP against JPEG
     assert sheets[0].shape[1] == ACROSS * SIDE

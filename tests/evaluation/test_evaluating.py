@@ -284,7 +284,7 @@ def test_the_baselines_of_corel1k_come_out_at_full_decoding(shared_folder: Path)
     folder = shared_folder / "data" / "corel1k"
     with (folder / "manifest.csv").open(newline="", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
-    whole = [decode((folder / row["path"]).read_bytes(), needs=[]).pixels for row in rows]
+    whole = [decode((folder / row["path"]).read_bytes(), specs=[]).pixels for row in rows]
     for name, expected in BASELINES.items():
         extractor = load(name)
         vectors = extractor.extract([fit(pixels, extractor.pixels) for pixels in whole])

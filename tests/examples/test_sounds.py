@@ -102,7 +102,7 @@ def test_of_ten_sounds_each_finds_its_like(draw: Any, tmp_path: Path) -> None:
     assert files[0].name == "fast beats 1.wav.png"
     extractor = registry.load("sounds")
     pictures = [
-        fit(decode(f.read_bytes(), needs=[extractor.pixels]).pixels, extractor.pixels)
+        fit(decode(f.read_bytes(), specs=[extractor.pixels]).pixels, extractor.pixels)
         for f in files
     ]
     vectors = extractor.extract(pictures)

@@ -18,7 +18,7 @@ from lookalike.vectors.similarity import cosine
 
 def vector_of(name: str, data: bytes) -> NDArray[np.float32]:
     extractor = load(name)
-    decoded = decode(data, needs=[extractor.pixels])
+    decoded = decode(data, specs=[extractor.pixels])
     (vector,) = extractor.extract([fit(decoded.pixels, extractor.pixels)])
     return np.asarray(vector, np.float32)
 

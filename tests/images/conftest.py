@@ -1,4 +1,4 @@
-"""What the tests of `images` share."""
+"""Fixtures for the tests of `images`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 @pytest.fixture(scope="session")
 def odd_folder() -> Path:
-    """The odd and broken pictures in shared/data beside the repository, or a skip."""
+    """Return the folder of odd and broken images in shared/data; skip without it."""
     default = Path(__file__).parents[3] / "shared"
     folder = Path(os.environ.get("LOOKALIKE_SHARED", default)) / "data" / "odd"
     if not folder.is_dir():
-        pytest.skip(f"no odd pictures at {folder}")
+        pytest.skip(f"no odd images at {folder}")
     return folder

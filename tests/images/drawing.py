@@ -1,4 +1,4 @@
-"""Pictures drawn for the tests of `images`."""
+"""Images drawn for the tests of `images`."""
 
 from __future__ import annotations
 
@@ -12,26 +12,28 @@ from lookalike.images.pixel_spec import Pixels
 
 
 def motif(width: int = 120, height: int = 80) -> Pixels:
-    """A picture that no rotation or mirroring maps onto itself: red top left, blue to the right,
-    green to the bottom, smooth enough for every lossy format."""
+    """Draw an image that no rotation or mirroring maps onto itself.
+
+    Red at the top left, blue to the right, green to the bottom; smooth enough for lossy formats.
+    """
     x = np.linspace(0, 1, width)[None, :]
     y = np.linspace(0, 1, height)[:, None]
     red = 220 * np.clip(1 - 2 * np.hypot(x, y), 0, 1)
     green = 200 * y + 0 * x
     blue = 230 * x + 0 * y
-    picture: Pixels = np.rint(np.stack([red, green, blue], axis=2)).astype(np.uint8)
-    return picture
+    image: Pixels = np.rint(np.stack([red, green, blue], axis=2)).astype(np.uint8)
+    return image
 
 
 def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
-    """The bytes of a picture file."""
+    """Return the bytes of an image file."""
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
 
 
 def encode_motif(kind: str, **options: Any) -> bytes:
-    """The motif in a format of Pillow's, or "HEIF"."""
+    """Return the motif in a format of Pillow's, or "HEIF"."""
     if kind == "HEIF":
         import pillow_heif
 

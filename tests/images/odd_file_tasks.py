@@ -14,6 +14,6 @@ def read_and_fit(task: tuple[str, PixelSpec]) -> Pixels | Failure:
     """Return the pixels of a file as an extractor with these needs gets them."""
     path, needs = task
     try:
-        return fit(decode(read(path).data, needs=[needs], name=path).pixels, needs)
+        return fit(decode(read(path).data, specs=[needs], name=path).pixels, needs)
     except ImageError as error:
         return Failure(error.outcome, error.reason)

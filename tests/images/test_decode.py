@@ -1,4 +1,4 @@
-"""Decoding: every format, mode and orientation ends as upright 8-bit RGB, or in an outcome."""
+"""Every format, mode and orientation is decoded to upright 8-bit RGB, or gives an outcome."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from tests.images.drawing import encode, encode_motif, motif
 
 from lookalike.errors import ImageError, Outcome
 from lookalike.images.decode import decode, upright
-from lookalike.images.pixel_spec import Facts, Pixels, PixelSpec
+from lookalike.images.metadata.facts import Facts
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.images.resize import fit
 from lookalike.workers.limits import Limits
 
 FULL: tuple[PixelSpec, ...] = ()
 
 
-def pixels_of(data: bytes, *needs: PixelSpec) -> Pixels:
-    return decode(data, needs=needs).pixels
+def pixels_of(data: bytes, *specs: PixelSpec) -> Pixels:
+    return decode(data, specs=specs).pixels
 
 
-def far(a: Pixels, b: Pixels) -> float:
-    """The mean absolute difference, 0 to 255."""
+def mean_difference(a: Pixels, b: Pixels) -> float:
+    """Return the mean absolute difference, 0 to 255."""
     assert a.shape == b.shape
     return float(np.abs(a.astype(int) - b.astype(int)).mean())
 
 
 def refused(data: bytes, limits: Limits | None = None, name: str = "") -> ImageError:
     with pytest.raises(ImageError) as caught:
-        decode(data, needs=FULL, limits=limits, name=name)
+        decode(data, specs=FULL, limits=limits, name=name)
     return caught.value
 
 
@@ -49,16 +50,16 @@ def refused(data: bytes, limits: Limits | None = None, name: str = "") -> ImageE
         ("HEIF", "heic", 4),
     ],
 )
-def test_all_eight_formats_are_read(kind: str, format: str, tolerance: float) -> None:
-    decoded = decode(encode_motif(kind), needs=FULL)
+def test_all_eight_formats_are_decoded(kind: str, format: str, tolerance: float) -> None:
+    decoded = decode(encode_motif(kind), specs=FULL)
     assert decoded.facts == Facts(120, 80, format)
-    assert far(decoded.pixels, motif()) <= tolerance
+    assert mean_difference(decoded.pixels, motif()) <= tolerance
     assert decoded.pixels.dtype == np.uint8
     assert decoded.pixels.flags.c_contiguous
 
 
-def test_a_png_named_jpg_is_read_as_png() -> None:
-    assert decode(encode_motif("PNG"), needs=FULL, name="holiday.jpg").facts.format == "png"
+def test_a_png_named_jpg_is_decoded_as_png() -> None:
+    assert decode(encode_motif("PNG"), specs=FULL, name="holiday.jpg").facts.format == "png"
 
 
 # What a camera stores so that a viewer, undoing the tag, shows the motif (Exif 2.32, tag 274).
@@ -82,8 +83,8 @@ def test_the_eight_orientations_come_out_upright(
     stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](motif())))
     exif = Image.Exif()
     exif[274] = orientation
-    decoded = decode(encode(stored, kind, exif=exif), needs=FULL)
-    assert far(decoded.pixels, motif()) <= tolerance
+    decoded = decode(encode(stored, kind, exif=exif), specs=FULL)
+    assert mean_difference(decoded.pixels, motif()) <= tolerance
     assert (decoded.facts.width, decoded.facts.height) == (120, 80)
 
 
@@ -102,7 +103,7 @@ def test_heic_and_avif_are_not_turned_twice(kind: str, orientation: int) -> None
         data = file.getvalue()
     else:
         data = encode(stored, kind, exif=exif)
-    assert far(pixels_of(data), motif()) < 5
+    assert mean_difference(pixels_of(data), motif()) < 5
 
 
 def test_upright_agrees_with_pillow() -> None:
@@ -120,15 +121,15 @@ def test_upright_agrees_with_pillow() -> None:
 def test_an_orientation_that_does_not_exist_is_ignored(value: int) -> None:
     exif = Image.Exif()
     exif[274] = value
-    assert far(pixels_of(encode_motif("JPEG", exif=exif)), motif()) < 3
+    assert mean_difference(pixels_of(encode_motif("JPEG", exif=exif)), motif()) < 3
 
 
-def test_damaged_exif_costs_nothing_but_itself() -> None:
+def test_damaged_exif_does_not_cost_the_image() -> None:
     for exif in (b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"):
-        assert far(pixels_of(encode_motif("JPEG", exif=exif)), motif()) < 3
+        assert mean_difference(pixels_of(encode_motif("JPEG", exif=exif)), motif()) < 3
 
 
-def test_a_large_colour_profile_or_text_of_a_png_costs_nothing() -> None:
+def test_a_png_with_a_large_colour_profile_or_text_is_decoded() -> None:
     text = PngImagePlugin.PngInfo()
     text.add_text("Comment", "x" * (3 << 20), zip=True)
     data = encode_motif("PNG", icc_profile=bytes(3 << 20), pnginfo=text)
@@ -146,12 +147,12 @@ def test_transparent_pixels_are_white() -> None:
         assert np.abs(pixels[5].astype(int) - 224).max() <= 1
 
 
-def test_grey_with_alpha_is_put_on_white() -> None:
+def test_grey_with_alpha_is_composited_on_white() -> None:
     image = Image.new("LA", (30, 30), (100, 0))
     assert (pixels_of(encode(image, "PNG", compress_level=0)) == 255).all()
 
 
-def test_a_palette_with_a_transparent_colour_is_put_on_white() -> None:
+def test_a_palette_with_a_transparent_colour_is_composited_on_white() -> None:
     image = Image.new("P", (30, 30), 1)
     image.putpalette([255, 0, 0, 0, 0, 255])
     image.paste(0, (0, 0, 30, 15))
@@ -203,14 +204,14 @@ def test_floating_point_tiff_is_mapped_by_its_range() -> None:
 
 def test_cmyk_jpeg_keeps_its_colours() -> None:
     data = encode(Image.fromarray(motif()).convert("CMYK"), "JPEG", quality=95)
-    assert far(pixels_of(data), motif()) < 4
+    assert mean_difference(pixels_of(data), motif()) < 4
 
 
 def test_cmyk_jpeg_is_scaled_while_decoding() -> None:
     data = encode(Image.fromarray(motif(1200, 800)).convert("CMYK"), "JPEG", quality=95)
     pixels = pixels_of(data, PixelSpec(min_side=100))
     assert pixels.shape == (100, 150, 3)
-    assert far(pixels, np.asarray(Image.fromarray(motif(1200, 800)).reduce(8))) < 4
+    assert mean_difference(pixels, np.asarray(Image.fromarray(motif(1200, 800)).reduce(8))) < 4
 
 
 def test_lab_tiff_becomes_rgb() -> None:
@@ -222,7 +223,7 @@ def test_lab_tiff_becomes_rgb() -> None:
     assert blue < 15
 
 
-def test_of_an_animation_the_first_frame_is_taken() -> None:
+def test_an_animation_gives_its_first_frame() -> None:
     frames = [Image.new("RGB", (40, 30), colour) for colour in ("red", "lime", "blue")]
     for kind in ("GIF", "WEBP", "PNG"):
         data = encode(frames[0], kind, save_all=True, append_images=frames[1:], duration=50)
@@ -232,10 +233,10 @@ def test_of_an_animation_the_first_frame_is_taken() -> None:
         assert blue < 5, kind
 
 
-def test_of_a_multi_picture_jpeg_the_first_is_taken() -> None:
+def test_a_multi_image_jpeg_gives_its_first_image() -> None:
     first = Image.fromarray(motif())
     data = encode(first, "MPO", save_all=True, append_images=[Image.new("RGB", (120, 80))])
-    assert far(pixels_of(data), motif()) < 4
+    assert mean_difference(pixels_of(data), motif()) < 4
 
 
 def test_grey_jpeg_becomes_rgb() -> None:
@@ -245,20 +246,22 @@ def test_grey_jpeg_becomes_rgb() -> None:
 
 
 @pytest.mark.parametrize("size", [(384, 256), (256, 384), (1000, 700), (9, 7)])
-def test_jpeg_is_decoded_to_memory_that_libjpeg_does_not_write_past_the_caches(
+def test_jpeg_is_decoded_into_a_buffer_that_stays_in_the_caches(
     size: tuple[int, int],
 ) -> None:
-    """Which it does with rows that begin at a multiple of 32 bytes (see `jpeg._cached`)."""
-    for needs in (FULL, [PixelSpec(mode="rgb", fit="any", min_side=128)]):
-        pixels = decode(encode(Image.fromarray(motif(*size)), "JPEG"), needs=needs).pixels
+    """libjpeg-turbo writes past them if rows begin at a multiple of 32 bytes."""
+    for specs in (FULL, [PixelSpec(mode="rgb", fit="any", min_side=128)]):
+        pixels = decode(encode(Image.fromarray(motif(*size)), "JPEG"), specs=specs).pixels
         assert pixels.ctypes.data % 32 == 16
 
 
 @pytest.mark.parametrize(
     ("size", "kept"), [((400, 100), (300, 100)), ((100, 400), (100, 300)), ((300, 100), (300, 100))]
 )
-def test_beyond_3_to_1_the_centre_is_kept(size: tuple[int, int], kept: tuple[int, int]) -> None:
-    decoded = decode(encode(Image.fromarray(motif(*size)), "PNG"), needs=FULL)
+def test_an_image_beyond_3_to_1_is_cropped_to_the_centre(
+    size: tuple[int, int], kept: tuple[int, int]
+) -> None:
+    decoded = decode(encode(Image.fromarray(motif(*size)), "PNG"), specs=FULL)
     left, top = (size[0] - kept[0]) // 2, (size[1] - kept[1]) // 2
     whole = motif(*size)
     assert np.array_equal(decoded.pixels, whole[top : top + kept[1], left : left + kept[0]])
@@ -266,7 +269,7 @@ def test_beyond_3_to_1_the_centre_is_kept(size: tuple[int, int], kept: tuple[int
 
 
 @pytest.mark.parametrize(
-    ("needs", "expected"),
+    ("specs", "expected"),
     [
         ([PixelSpec(min_side=128)], (200, 300)),
         ([PixelSpec(min_side=100)], (100, 150)),
@@ -280,21 +283,21 @@ def test_beyond_3_to_1_the_centre_is_kept(size: tuple[int, int], kept: tuple[int
     ],
 )
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_the_scale_is_the_smallest_that_serves_every_need(
-    kind: str, needs: list[PixelSpec], expected: tuple[int, int]
+def test_the_decode_scale_is_the_smallest_that_serves_every_spec(
+    kind: str, specs: list[PixelSpec], expected: tuple[int, int]
 ) -> None:
     data = encode(Image.fromarray(motif(1200, 800)), kind)
-    height, width, _ = pixels_of(data, *needs).shape
+    height, width, _ = pixels_of(data, *specs).shape
     if kind == "JPEG":  # libjpeg halves
         assert (height, width) == expected
     else:  # other formats shrink by any whole factor
         assert height <= expected[0]
-    for need in needs:
-        if need.fit == "any":
-            assert min(height, width) >= need.min_side
-        if need.fit == "stretch":
-            assert height >= need.height
-            assert width >= need.width
+    for spec in specs:
+        if spec.fit == "any":
+            assert min(height, width) >= spec.min_side
+        if spec.fit == "stretch":
+            assert height >= spec.height
+            assert width >= spec.width
 
 
 def test_a_turned_jpeg_is_scaled_for_its_upright_sides() -> None:
@@ -310,11 +313,11 @@ def test_a_turned_jpeg_is_scaled_for_its_upright_sides() -> None:
 def test_a_scaled_decode_is_close_to_the_full_one(kind: str) -> None:
     data = encode(Image.fromarray(motif(1200, 800)), kind, quality=90)
     small = PixelSpec(fit="stretch", height=64, width=64)
-    assert far(fit(pixels_of(data, small), small), fit(pixels_of(data), small)) < 1.5
+    assert mean_difference(fit(pixels_of(data, small), small), fit(pixels_of(data), small)) < 1.5
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that says it is huge, and has next to nothing in it."""
+    """Return a PNG that states a huge size but holds almost no data."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return (
@@ -331,7 +334,7 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def jpeg_header(width: int, height: int) -> bytes:
-    """A small JPEG whose frame header has been given another size."""
+    """Return a small JPEG whose frame header states another size."""
     data = bytearray(encode_motif("JPEG"))
     at = data.index(b"\xff\xc0")
     struct.pack_into(">HH", data, at + 5, height, width)
@@ -341,7 +344,9 @@ def jpeg_header(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     "data", [png_header(40_000, 40_000), jpeg_header(60_000, 60_000)], ids=["png", "jpeg"]
 )
-def test_a_bomb_is_refused_by_its_header(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decompression_bomb_is_refused_by_its_header(
+    data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def never(*_: object, **__: object) -> None:
         raise AssertionError("decoding began")
 
@@ -356,20 +361,20 @@ def test_a_bomb_is_refused_by_its_header(data: bytes, monkeypatch: pytest.Monkey
 def test_the_pixel_limit_can_be_set() -> None:
     limits = Limits(max_pixels=120 * 80)
     for kind in ("JPEG", "PNG", "HEIF"):
-        assert decode(encode_motif(kind), needs=FULL, limits=limits).facts.width == 120
+        assert decode(encode_motif(kind), specs=FULL, limits=limits).facts.width == 120
         low = Limits(max_pixels=120 * 80 - 1)
         assert refused(encode_motif(kind), low).outcome is Outcome.TOO_LARGE
 
 
-def test_pillows_own_limit_is_neither_used_nor_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pillows_own_limit_is_neither_used_nor_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    assert decode(encode_motif("PNG"), needs=FULL).facts.width == 120
+    assert decode(encode_motif("PNG"), specs=FULL).facts.width == 120
     assert Image.MAX_IMAGE_PIXELS == 10
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "HEIF"])
 @pytest.mark.parametrize("share", [0.5, 0.8])
-def test_half_a_file_is_truncated_not_half_grey(kind: str, share: float) -> None:
+def test_half_a_file_is_truncated(kind: str, share: float) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (80, 120, 3), dtype=np.uint8)
     data = encode_motif(kind) if kind == "HEIF" else encode(Image.fromarray(noise), kind)
     error = refused(data[: int(len(data) * share)], name="a.jpg")
@@ -382,16 +387,16 @@ def test_a_truncated_progressive_jpeg_is_truncated() -> None:
     assert refused(data[: len(data) * 3 // 4]).outcome is Outcome.TRUNCATED
 
 
-def test_junk_after_the_end_of_a_jpeg_does_no_harm() -> None:
-    assert far(pixels_of(encode_motif("JPEG") + b"junk" * 100), motif()) < 3
+def test_junk_after_the_end_of_a_jpeg_is_ignored() -> None:
+    assert mean_difference(pixels_of(encode_motif("JPEG") + b"junk" * 100), motif()) < 3
 
 
-def test_stray_bytes_inside_a_jpeg_are_forgiven_as_viewers_do() -> None:
+def test_stray_bytes_inside_a_jpeg_are_ignored() -> None:
     data = encode_motif("JPEG")
-    assert far(pixels_of(data[:-2] + b"\x00\x00\x00" + data[-2:]), motif()) < 3
+    assert mean_difference(pixels_of(data[:-2] + b"\x00\x00\x00" + data[-2:]), motif()) < 3
 
 
-def test_damaged_data_is_unreadable_in_plain_words() -> None:
+def test_damaged_data_is_unreadable_with_a_plain_reason() -> None:
     data = bytearray(encode_motif("PNG"))
     data[60] ^= 0xFF  # within the compressed pixels: the checksum no longer agrees
     error = refused(bytes(data))
@@ -402,17 +407,17 @@ def test_damaged_data_is_unreadable_in_plain_words() -> None:
 
 
 def test_running_out_of_memory_is_an_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
-    def hungry(*_: object, **__: object) -> None:
+    def exhaust_memory(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(ImageFile.ImageFile, "load", hungry)
-    monkeypatch.setattr("simplejpeg.decode_jpeg", hungry)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", exhaust_memory)
+    monkeypatch.setattr("simplejpeg.decode_jpeg", exhaust_memory)
     for kind in ("JPEG", "PNG"):
         assert refused(encode_motif(kind)).outcome is Outcome.OUT_OF_MEMORY
 
 
 def test_no_other_decoder_sees_the_bytes() -> None:
-    """A Photoshop file goes nowhere near Pillow, even under the name of a JPEG."""
+    """A Photoshop file does not reach Pillow, even under the name of a JPEG."""
     error = refused(b"8BPS" + bytes(200), name="photo.jpg")
     assert error.outcome is Outcome.UNSUPPORTED
-    assert error.reason.startswith("Photoshop files are not read")
+    assert error.reason.startswith("Photoshop files are not supported")

@@ -1,4 +1,4 @@
-"""Fetching a picture: from where it may, and what it may cost. Nothing here leaves the loopback."""
+"""Images are fetched from the public internet only, within limits. Nothing leaves the loopback."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from lookalike.errors import UsageError
-from lookalike.images.fetch import Fetching, fetch, is_public
+from lookalike.images.fetch import FetchLimits, fetch_url, is_public
 
-ANYWHERE = Fetching(any_port=True, seconds=5)
+ANYWHERE = FetchLimits(any_port=True, seconds=5)
 
 
 @contextmanager
-def site(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[int]:
-    """A site on the loopback; its port."""
+def site(respond: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[int]:
+    """Run a site on the loopback and yield its port."""
 
-    class Answering(BaseHTTPRequestHandler):
+    class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            answer(self)
+            respond(self)
 
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -42,14 +42,14 @@ def site(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[int]:
 def sends(
     data: bytes, status: int = 200, **headers: str
 ) -> Callable[[BaseHTTPRequestHandler], None]:
-    def answer(handler: BaseHTTPRequestHandler) -> None:
+    def respond(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(status)
         for name, value in headers.items():
             handler.send_header(name, value)
         handler.end_headers()
         handler.wfile.write(data)
 
-    return answer
+    return respond
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def sends(
         "fec0::1", "3fff::1", "192.0.0.8", "nonsense", "",
     ],
 )  # fmt: skip
-def test_an_address_that_is_not_of_the_public_internet_is_none(address: str) -> None:
+def test_private_and_special_addresses_are_not_public(address: str) -> None:
     assert not is_public(address)
 
 
@@ -77,9 +77,9 @@ def test_public_addresses_are_public() -> None:
         "http://0x7f.1/", "http://0/", "http://[::ffff:127.0.0.1]/", "http://169.254.169.254/latest/",
     ],
 )  # fmt: skip
-def test_this_machine_and_its_network_are_never_asked(url: str) -> None:
+def test_this_machine_and_its_network_are_never_contacted(url: str) -> None:
     with pytest.raises(UsageError, match=r"public internet only|no host"):
-        fetch(url, Fetching())
+        fetch_url(url, FetchLimits())
 
 
 @pytest.mark.parametrize(
@@ -90,31 +90,33 @@ def test_this_machine_and_its_network_are_never_asked(url: str) -> None:
         "http://example.org/a b", "http://example.org/\r\nX: y",
     ],
 )  # fmt: skip
-def test_other_kinds_of_address_are_refused_before_anything_is_asked(url: str) -> None:
+def test_invalid_urls_are_refused_before_any_lookup(url: str) -> None:
     def never(host: str, port: int) -> list[str]:
         raise AssertionError(f"{host} was looked up")
 
     with pytest.raises(UsageError):
-        fetch(url, Fetching(), resolve=never)
+        fetch_url(url, FetchLimits(), resolve=never)
 
 
 def test_a_name_is_refused_if_one_of_its_addresses_is_private() -> None:
     with pytest.raises(UsageError, match="public internet only"):
-        fetch("http://two.example/", Fetching(), resolve=lambda *_: ["93.184.215.14", "10.0.0.1"])
+        fetch_url(
+            "http://two.example/", FetchLimits(), resolve=lambda *_: ["93.184.215.14", "10.0.0.1"]
+        )
 
 
-def test_the_connection_goes_to_the_address_that_was_judged() -> None:
-    judged: list[str] = []
+def test_the_connection_goes_to_the_address_that_was_checked() -> None:
+    checked: list[str] = []
 
     def public(address: str) -> bool:
-        judged.append(address)
+        checked.append(address)
         return True
 
-    # The name exists nowhere: were it looked up again, this would fail.
-    with site(sends(b"picture")) as port:
+    # The name does not exist: a second lookup would fail.
+    with site(sends(b"image")) as port:
         url = f"http://pinned.invalid:{port}/a.jpg"
-        found = fetch(url, ANYWHERE, resolve=lambda *_: ["127.0.0.1"], public=public)
-    assert (found, judged) == (b"picture", ["127.0.0.1"])
+        found = fetch_url(url, ANYWHERE, resolve=lambda *_: ["127.0.0.1"], public=public)
+    assert (found, checked) == (b"image", ["127.0.0.1"])
 
 
 def test_a_redirect_into_the_network_is_not_followed() -> None:
@@ -123,50 +125,50 @@ def test_a_redirect_into_the_network_is_not_followed() -> None:
         site(sends(b"", 302, Location=f"http://inside.invalid:{inside}/")) as outside,
     ):
         names = {"outside.invalid": "127.0.0.1", "inside.invalid": "127.0.0.1"}
-        asked: list[str] = []
+        resolved: list[str] = []
 
         def resolve(host: str, _: int) -> list[str]:
-            asked.append(host)
+            resolved.append(host)
             return [names[host]]
 
         with pytest.raises(UsageError, match=r"public internet only, not from inside\.invalid"):
-            fetch(
+            fetch_url(
                 f"http://outside.invalid:{outside}/",
                 ANYWHERE,
                 resolve=resolve,
-                public=lambda _: asked[-1] == "outside.invalid",
+                public=lambda _: resolved[-1] == "outside.invalid",
             )
 
 
 def test_redirects_are_followed_a_few_times() -> None:
-    def answer(handler: BaseHTTPRequestHandler) -> None:
+    def respond(handler: BaseHTTPRequestHandler) -> None:
         number = int(handler.path.strip("/") or 0)
         if number == 3:
-            sends(b"picture")(handler)
+            sends(b"image")(handler)
         else:
             sends(b"", 302, Location=f"/{number + 1}")(handler)
 
-    with site(answer) as port:
+    with site(respond) as port:
         here = {"resolve": lambda *_: ["127.0.0.1"], "public": lambda _: True}
-        assert fetch(f"http://x.invalid:{port}/0", ANYWHERE, **here) == b"picture"  # type: ignore[arg-type]
+        assert fetch_url(f"http://x.invalid:{port}/0", ANYWHERE, **here) == b"image"  # type: ignore[arg-type]
         with pytest.raises(UsageError, match="redirects"):
-            fetch(f"http://x.invalid:{port}/-1", ANYWHERE, **here)  # type: ignore[arg-type]
+            fetch_url(f"http://x.invalid:{port}/-1", ANYWHERE, **here)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("said", [{"Content-Length": "5000"}, {}])
-def test_too_many_bytes_are_not_read(said: dict[str, str]) -> None:
+@pytest.mark.parametrize("headers", [{"Content-Length": "5000"}, {}])
+def test_too_many_bytes_are_not_read(headers: dict[str, str]) -> None:
     with (
-        site(sends(bytes(5000), 200, **said)) as port,
+        site(sends(bytes(5000), 200, **headers)) as port,
         pytest.raises(UsageError, match="larger than"),
     ):
-        limits = Fetching(max_bytes=1000, any_port=True)
+        limits = FetchLimits(max_bytes=1000, any_port=True)
         url = f"http://x.invalid:{port}/"
-        fetch(url, limits, resolve=lambda *_: ["127.0.0.1"], public=lambda _: True)
+        fetch_url(url, limits, resolve=lambda *_: ["127.0.0.1"], public=lambda _: True)
 
 
 @pytest.mark.parametrize("before", ["", "HTTP/1.1 200 OK\r\nX: ", "HTTP/1.1 200 OK\r\n\r\n"])
-def test_a_site_that_trickles_is_given_up(before: str) -> None:
-    def answer(handler: BaseHTTPRequestHandler) -> None:
+def test_a_slow_response_is_given_up(before: str) -> None:
+    def respond(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(before.encode())
         for _ in range(100):
             try:
@@ -175,13 +177,13 @@ def test_a_site_that_trickles_is_given_up(before: str) -> None:
                 return
             time.sleep(0.05)
 
-    with site(answer) as port, pytest.raises(UsageError, match="takes over"):
-        limits = Fetching(seconds=0.3, any_port=True)
+    with site(respond) as port, pytest.raises(UsageError, match="takes over"):
+        limits = FetchLimits(seconds=0.3, any_port=True)
         url = f"http://x.invalid:{port}/"
-        fetch(url, limits, resolve=lambda *_: ["127.0.0.1"], public=lambda _: True)
+        fetch_url(url, limits, resolve=lambda *_: ["127.0.0.1"], public=lambda _: True)
 
 
-def test_other_answers_are_told() -> None:
+def test_other_status_codes_are_reported() -> None:
     with site(sends(b"", 404)) as port, pytest.raises(UsageError, match="answers with 404"):
         url = f"http://x.invalid:{port}/"
-        fetch(url, ANYWHERE, resolve=lambda *_: ["127.0.0.1"], public=lambda _: True)
+        fetch_url(url, ANYWHERE, resolve=lambda *_: ["127.0.0.1"], public=lambda _: True)

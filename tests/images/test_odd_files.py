@@ -10,7 +10,7 @@ from tests.images.odd_file_tasks import read_and_fit
 
 from lookalike.errors import Outcome
 from lookalike.images.pixel_spec import Pixels, PixelSpec
-from lookalike.images.walk import find
+from lookalike.images.walk import find_files
 from lookalike.workers.limits import Failure, Limits
 from lookalike.workers.pool import Pool
 
@@ -19,7 +19,7 @@ GREY_64 = PixelSpec(mode="grey", fit="stretch", height=64, width=64)
 
 def fitted(folder: Path, needs: PixelSpec) -> dict[str, Pixels | Failure]:
     """Return pixels or a failure for every file below a folder, by path."""
-    paths = [found.path for found in find([folder])]
+    paths = [found.path for found in find_files([folder])]
     with Pool(read_and_fit, workers=2, limits=Limits(timeout=60)) as pool:
         return dict(zip(paths, pool.map((path, needs) for path in paths), strict=True))
 

@@ -1,4 +1,4 @@
-"""Reading one file, whatever lies at its path."""
+"""A file is read completely, whatever is at its path."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.images.drawing import encode_motif
 
 from lookalike.errors import ImageError, Outcome
-from lookalike.images.reading import changed_ns, read
+from lookalike.images.reading import mtime_ns_of, read
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="no FIFO, no such permissions")
 
@@ -22,7 +22,7 @@ def outcome(path: Path | str, **options: int) -> ImageError:
     return caught.value
 
 
-def test_a_file_is_read_whole_with_its_digest(tmp_path: Path) -> None:
+def test_a_file_is_read_with_its_digest(tmp_path: Path) -> None:
     data = encode_motif("JPEG")
     (tmp_path / "a.jpg").write_bytes(data)
     content = read(tmp_path / "a.jpg")
@@ -32,7 +32,7 @@ def test_a_file_is_read_whole_with_its_digest(tmp_path: Path) -> None:
     assert content.mtime_ns == (tmp_path / "a.jpg").stat().st_mtime_ns
 
 
-def test_a_file_larger_than_one_read_is_read_whole(tmp_path: Path) -> None:
+def test_a_file_larger_than_one_read_is_read_completely(tmp_path: Path) -> None:
     data = encode_motif("BMP") + os.urandom(9_000_000)
     (tmp_path / "a.bmp").write_bytes(data)
     assert read(tmp_path / "a.bmp").data == data
@@ -72,22 +72,22 @@ def test_a_file_over_the_limit_is_too_large(tmp_path: Path) -> None:
     assert error.outcome is Outcome.TOO_LARGE
 
 
-def test_a_huge_film_is_no_picture_and_is_not_read(tmp_path: Path) -> None:
-    with (tmp_path / "film.mp4").open("wb") as film:
-        film.write(b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isommp41")
-        film.truncate(50 << 30)  # a sparse file: 50 GB that take no room
-    error = outcome(tmp_path / "film.mp4")
+def test_a_huge_video_is_not_an_image_and_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "video.mp4").open("wb") as video:
+        video.write(b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isommp41")
+        video.truncate(50 << 30)  # a sparse file: 50 GB that take no space
+    error = outcome(tmp_path / "video.mp4")
     assert error.outcome is Outcome.UNSUPPORTED
-    assert error.reason.startswith("not a picture")
+    assert error.reason.startswith("not an image")
 
 
-def test_an_empty_picture_file_is_too_small(tmp_path: Path) -> None:
+def test_an_empty_image_file_is_too_small(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
     assert outcome(tmp_path / "a.jpg").outcome is Outcome.TOO_SMALL
 
 
-def test_dates_beyond_64_bits_are_the_last_that_fit() -> None:
+def test_dates_beyond_64_bits_are_clipped() -> None:
     class State:
         st_mtime_ns = 1 << 70
 
-    assert changed_ns(State()) == (1 << 63) - 1  # type: ignore[arg-type]
+    assert mtime_ns_of(State()) == (1 << 63) - 1  # type: ignore[arg-type]

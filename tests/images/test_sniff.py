@@ -1,4 +1,4 @@
-"""Telling formats by their first bytes, and refusing files in words that help."""
+"""Formats are recognised by their first bytes, and files are refused with a helpful reason."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from tests.images.drawing import encode_motif
 
 from lookalike.errors import Outcome
-from lookalike.images.sniff import READABLE, refusal, sniff
+from lookalike.images.sniff import NOT_AN_IMAGE, READABLE, refusal, sniff
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from lookalike.images.sniff import READABLE, refusal, sniff
         ("HEIF", "heic"),
     ],
 )
-def test_the_formats_that_are_read_are_recognised(kind: str, format: str) -> None:
+def test_supported_formats_are_recognised(kind: str, format: str) -> None:
     assert sniff(encode_motif(kind)) == format
     assert format in READABLE
 
@@ -42,11 +42,11 @@ def test_the_formats_that_are_read_are_recognised(kind: str, format: str) -> Non
         ("QOI", "qoi"),
     ],
 )
-def test_other_formats_are_named_but_not_read(kind: str, format: str) -> None:
+def test_other_formats_are_recognised_and_refused(kind: str, format: str) -> None:
     data = encode_motif(kind)
     assert sniff(data) == format
     assert format not in READABLE
-    error = refusal("picture.jpg", data, len(data))
+    error = refusal("image.jpg", data, len(data))
     assert error is not None
     assert error.outcome is Outcome.UNSUPPORTED
     assert "export it as JPEG" in error.reason
@@ -74,35 +74,35 @@ def test_first_bytes_written_by_hand(head: bytes, format: str | None) -> None:
 
 
 def tiff_directory(*entries: tuple[int, int, int]) -> bytes:
-    """A little-endian TIFF with these (tag, type, value) in its first directory."""
+    """Return a little-endian TIFF with these (tag, type, value) in its first directory."""
     body = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
     return b"II*\x00\x08\x00\x00\x00" + struct.pack("<H", len(entries)) + body + bytes(4)
 
 
-def test_raw_camera_files_are_told_from_tiff() -> None:
+def test_raw_camera_files_are_distinguished_from_tiff() -> None:
     assert sniff(tiff_directory((256, 4, 100), (257, 4, 100))) == "tiff"
     assert sniff(tiff_directory((254, 4, 0), (256, 4, 100), (50706, 1, 1))) == "raw"  # DNG
     assert sniff(tiff_directory((254, 4, 1), (256, 4, 160), (330, 4, 999))) == "raw"  # NEF, ARW
     assert sniff(b"II*\x00\x10\x00\x00\x00CR\x02\x00") == "raw"
 
 
-def test_a_raw_ending_makes_a_tiff_raw() -> None:
+def test_a_tiff_with_a_raw_suffix_is_raw() -> None:
     head = tiff_directory((256, 4, 100), (257, 4, 100))
     assert refusal("a.tif", head, 1000) is None
     error = refusal("a.NEF", head, 1000)
     assert error is not None
-    assert error.reason == "raw camera files are not read; export it as JPEG, PNG or TIFF"
+    assert error.reason == "raw camera files are not supported; export it as JPEG, PNG or TIFF"
 
 
-def test_neither_name_nor_content_makes_not_a_picture() -> None:
+def test_a_file_without_image_name_or_content_is_not_an_image() -> None:
     for name in ("letter.txt", "film.mp4", "Makefile", ""):
         error = refusal(name, b"Dear Sir or Madam" * 20, 340)
         assert error is not None
         assert error.outcome is Outcome.UNSUPPORTED
-        assert error.reason.startswith("not a picture")
+        assert error.reason.startswith(NOT_AN_IMAGE)
 
 
-def test_a_small_text_file_is_not_a_picture_rather_than_too_small() -> None:
+def test_a_small_text_file_is_not_an_image_rather_than_too_small() -> None:
     error = refusal("notes.txt", b"milk", 4)
     assert error is not None
     assert error.outcome is Outcome.UNSUPPORTED
@@ -115,22 +115,22 @@ def test_under_100_bytes_is_too_small() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "text"),
     [
-        (bytes(500), "nothing but zeros"),
+        (bytes(500), "only zeros"),
         (b"<!DOCTYPE html><html>" + bytes(200), "web page"),
-        (b"random words " * 20, "no picture known here"),
+        (b"random words " * 20, "not in a supported format"),
     ],
 )
-def test_a_picture_by_name_alone_is_unreadable_with_a_hint(content: bytes, words: str) -> None:
+def test_an_image_by_name_only_is_unreadable_with_a_hint(content: bytes, text: str) -> None:
     error = refusal("IMG_1.JPG", content, len(content))
     assert error is not None
     assert error.outcome is Outcome.UNREADABLE
-    assert words in error.reason
+    assert text in error.reason
 
 
-def test_formats_without_a_sign_are_named_by_their_ending() -> None:
+def test_formats_without_a_signature_are_named_by_their_suffix() -> None:
     error = refusal("a.tga", bytes(range(200)), 200)
     assert error is not None
     assert error.outcome is Outcome.UNSUPPORTED
-    assert error.reason.startswith(".tga files are not read")
+    assert error.reason.startswith(".tga files are not supported")

@@ -14,7 +14,7 @@ from tests.library.drawing import draw
 
 from lookalike import IndexOptions, Library
 from lookalike.errors import UsageError
-from lookalike.images.walk import Found
+from lookalike.images.walk import FoundFile
 from lookalike.indexing.sidecars import Pairing
 
 EMPTY: Mapping[str, Any] = {}
@@ -300,7 +300,8 @@ def test_pictures_and_their_sidecars_are_paired_in_any_byte_order() -> None:
     pairs: dict[str, set[str]] = {}
     for name in names:
         pairs |= {
-            p: {f.path for f in files.values()} for p, files in pairing.add(name, Found(name, 1, 1))
+            p: {f.path for f in files.values()}
+            for p, files in pairing.add(name, FoundFile(name, 1, 1))
         }
         assert len(pairing._open) <= 3
     pairs |= {p: {f.path for f in files.values()} for p, files in pairing.end()}

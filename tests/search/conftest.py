@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lookalike.errors import Outcome
-from lookalike.images.pixel_spec import Facts
+from lookalike.images.metadata.facts import Facts
 from lookalike.query import Hits, Query
 from lookalike.search.encode import Askers
 from lookalike.search.pipeline import answer

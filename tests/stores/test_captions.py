@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.stores.builders import entry, failed, put
 
 from lookalike.errors import UsageError
-from lookalike.images.pixel_spec import Facts
+from lookalike.images.metadata.facts import Facts
 from lookalike.stores.interface import Store
 
 

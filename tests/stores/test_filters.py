@@ -15,7 +15,7 @@ from tests.stores.builders import begin, entry, failed, put
 from tests.stores.conftest import STORES
 
 from lookalike.errors import Outcome, UsageError
-from lookalike.images.pixel_spec import Facts
+from lookalike.images.metadata.facts import Facts
 from lookalike.stores import filter_parser
 from lookalike.stores.filter_parser import parse
 from lookalike.stores.filters import And, Between, Compare, In, Like, Missing, Not, Or

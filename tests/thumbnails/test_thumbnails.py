@@ -1,4 +1,4 @@
-"""Small pictures of a library's images: what they show, where they are kept, and when they are made."""
+"""Thumbnails: what they show, where they are cached, and when they are made."""
 
 from __future__ import annotations
 
@@ -15,9 +15,14 @@ from tests.library.drawing import draw
 
 from lookalike import Library
 from lookalike.errors import ImageError, Outcome, UsageError
-from lookalike.thumbnails import kept
-from lookalike.thumbnails.making import Making, Wanted, pixels_of
-from lookalike.thumbnails.thumbnails import Thumbnails, rounded
+from lookalike.images.jpeg import decode_jpeg
+from lookalike.thumbnails.cache import DiskCache, MemoryCache
+from lookalike.thumbnails.thumbnails import (
+    MakeThumbnail,
+    Thumbnails,
+    ThumbnailTask,
+    round_up,
+)
 from lookalike.workers.limits import Limits
 from lookalike.workers.pool import Pool
 
@@ -30,7 +35,7 @@ def photos(tmp_path: Path) -> Path:
     half[:, :200] = (250, 0, 0)
     Image.fromarray(half).save(folder / "wide.png")
     turned = Image.Exif()
-    turned[274] = 6  # the camera was turned: shown upright, red is at the top
+    turned[274] = 6  # the camera was turned; upright, red is at the top
     Image.fromarray(half).save(folder / "turned.jpg", exif=turned, quality=95)
     draw(folder / "small.jpg", 1, size=48)
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff" + bytes(500))
@@ -50,25 +55,25 @@ def id_of(library: Library, name: str) -> int:
 
 
 def test_a_thumbnail_is_upright_and_keeps_the_aspect(library: Library) -> None:
-    wide = pixels_of(library.thumbnails.get(id_of(library, "wide.png"), 128).data)
+    wide = decode_jpeg(library.thumbnails.get(id_of(library, "wide.png"), 128).data)
     assert wide.shape == (64, 128, 3)
     assert wide[32, 20].tolist() == pytest.approx([250, 0, 0], abs=6)
-    turned = pixels_of(library.thumbnails.get(id_of(library, "turned.jpg"), 128).data)
+    turned = decode_jpeg(library.thumbnails.get(id_of(library, "turned.jpg"), 128).data)
     assert turned.shape == (128, 64, 3)
     assert turned[20, 32].tolist() == pytest.approx([250, 0, 0], abs=6)
     assert turned[110, 32].tolist() == pytest.approx([0, 0, 0], abs=6)
 
 
-def test_a_small_picture_is_not_enlarged(library: Library) -> None:
+def test_a_small_image_is_not_enlarged(library: Library) -> None:
     data = library.thumbnails.get(id_of(library, "small.jpg"), 512).data
-    assert pixels_of(data).shape == (48, 48, 3)
+    assert decode_jpeg(data).shape == (48, 48, 3)
 
 
 def test_sizes_are_rounded_up_to_a_few() -> None:
-    assert [rounded(side) for side in (1, 64, 65, 256, 300, 9999)] == [64, 64, 128, 256, 512, 1024]
+    assert [round_up(side) for side in (1, 64, 65, 256, 300, 9999)] == [64, 64, 128, 256, 512, 1024]
 
 
-def test_it_is_made_once_and_then_read_from_disk(library: Library, photos: Path) -> None:
+def test_a_thumbnail_is_made_once_and_then_read_from_disk(library: Library, photos: Path) -> None:
     id = id_of(library, "wide.png")
     first = library.thumbnails.get(id, 64)
     with mock.patch.object(Pool, "run", side_effect=AssertionError("decoded again")):
@@ -91,17 +96,17 @@ def test_the_etag_is_known_before_and_changes_with_content_and_size(
     assert library.thumbnails.etag(id_of(library, "small.jpg"), 64) != before
 
 
-def test_a_file_changed_since_it_was_indexed_is_not_kept_as_the_old_content(
+def test_a_file_changed_since_indexing_is_not_cached_as_the_old_content(
     library: Library, photos: Path
 ) -> None:
     id = id_of(library, "small.jpg")
     Image.new("RGB", (40, 30), (0, 200, 0)).save(photos / "small.jpg")
     now = library.thumbnails.get(id, 64)
-    assert pixels_of(now.data).shape == (30, 40, 3)
+    assert decode_jpeg(now.data).shape == (30, 40, 3)
     assert now.etag != library.thumbnails.etag(id, 64)
 
 
-def test_a_picture_that_cannot_be_shown_says_why(library: Library, photos: Path) -> None:
+def test_an_image_that_cannot_be_shown_gives_the_reason(library: Library, photos: Path) -> None:
     with pytest.raises(UsageError, match="no image with the id 999"):
         library.thumbnails.get(999)
     with pytest.raises(ImageError) as broken:
@@ -114,7 +119,7 @@ def test_a_picture_that_cannot_be_shown_says_why(library: Library, photos: Path)
     assert missing.value.outcome is Outcome.MISSING
 
 
-def test_many_come_in_order_with_none_for_those_that_cannot(library: Library, photos: Path) -> None:
+def test_many_are_in_order_with_none_for_unreadable_images(library: Library, photos: Path) -> None:
     names = ["turned.jpg", "broken.jpg", "small.jpg", "wide.png"]
     ids = [id_of(library, name) for name in names]
     library.thumbnails.get(ids[2], 64)  # one of them is there already
@@ -122,10 +127,10 @@ def test_many_come_in_order_with_none_for_those_that_cannot(library: Library, ph
     made = list(library.thumbnails.many([*ids, 12345], 64))
     assert [one is not None for one in made] == [True, False, True, False, False]
     assert made[0] is not None
-    assert pixels_of(made[0].data).shape == (64, 32, 3)
+    assert decode_jpeg(made[0].data).shape == (64, 32, 3)
 
 
-def test_a_read_only_library_keeps_them_in_memory(library: Library, photos: Path) -> None:
+def test_a_read_only_library_caches_them_in_memory(library: Library, photos: Path) -> None:
     id = id_of(library, "wide.png")
     with Library.open(photos, read_only=True) as reader:
         first = reader.thumbnails.get(id, 64)
@@ -134,15 +139,15 @@ def test_a_read_only_library_keeps_them_in_memory(library: Library, photos: Path
     assert not (photos / ".lookalike" / "thumbnails").exists()
 
 
-def test_a_disk_that_takes_nothing_is_no_error(tmp_path: Path) -> None:
+def test_a_cache_folder_that_cannot_be_written_is_not_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    store = kept.OnDisk(tmp_path / "file")  # no folder can be made below a file
-    store.put((bytes(32), 64), b"picture")
-    assert store.get((bytes(32), 64)) == b"picture"
+    cache = DiskCache(tmp_path / "file")  # no folder can be made below a file
+    cache.put((bytes(32), 64), b"thumbnail")
+    assert cache.get((bytes(32), 64)) == b"thumbnail"
 
 
-def test_memory_forgets_what_was_used_longest_ago() -> None:
-    memory = kept.InMemory(most=20)
+def test_the_memory_cache_drops_the_least_recently_used() -> None:
+    memory = MemoryCache(max_bytes=20)
     one, two, three = ((bytes([n]) * 32, 64) for n in range(3))
     memory.put(one, b"x" * 9)
     memory.put(two, b"y" * 9)
@@ -155,14 +160,14 @@ def test_memory_forgets_what_was_used_longest_ago() -> None:
     )
 
 
-def test_threads_that_ask_at_once_decode_once(library: Library) -> None:
+def test_simultaneous_requests_decode_once(library: Library) -> None:
     id = id_of(library, "wide.png")
-    calls: list[Wanted] = []
-    making = Making(Limits())
+    calls: list[ThumbnailTask] = []
+    make = MakeThumbnail(Limits())
 
-    def run(self: object, wanted: Wanted) -> object:
-        calls.append(wanted)
-        return making(wanted)
+    def run(self: object, task: ThumbnailTask) -> object:
+        calls.append(task)
+        return make(task)
 
     thumbnails = Thumbnails(library._store, Limits())
     found: list[bytes] = []
@@ -178,7 +183,7 @@ def test_threads_that_ask_at_once_decode_once(library: Library) -> None:
     assert (len(calls), len(found), len(set(found))) == (1, 8, 1)
 
 
-def test_a_picture_that_is_removed_leaves_no_thumbnail(library: Library, photos: Path) -> None:
+def test_a_removed_image_leaves_no_thumbnail(library: Library, photos: Path) -> None:
     (photos / "copy.png").write_bytes((photos / "wide.png").read_bytes())
     library.add([photos])
     for name in ("wide.png", "copy.png", "small.jpg"):
@@ -191,15 +196,15 @@ def test_a_picture_that_is_removed_leaves_no_thumbnail(library: Library, photos:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")
-def test_a_link_among_the_thumbnails_shows_nobody_another_file(tmp_path: Path) -> None:
-    place, key = kept.OnDisk(tmp_path / "thumbnails"), (b"\1" * 32, 256)
-    place.put(key, b"a thumbnail")
-    assert place.get(key) == b"a thumbnail"
+def test_a_link_among_the_thumbnails_is_not_followed(tmp_path: Path) -> None:
+    cache, key = DiskCache(tmp_path / "thumbnails"), (b"\1" * 32, 256)
+    cache.put(key, b"a thumbnail")
+    assert cache.get(key) == b"a thumbnail"
     (tmp_path / "secret").write_bytes(b"secret")
     (file,) = (tmp_path / "thumbnails").rglob("*.jpg")
     file.unlink()
     file.symlink_to(tmp_path / "secret")
-    assert place.get(key) is None
-    place.put(key, b"made anew")
-    assert place.get(key) == b"made anew"
+    assert cache.get(key) is None
+    cache.put(key, b"made again")
+    assert cache.get(key) == b"made again"
     assert (tmp_path / "secret").read_bytes() == b"secret"

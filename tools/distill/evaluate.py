@@ -86,7 +86,7 @@ def pictures(paths: Sequence[Path], *, size: int) -> Pixels:
 
 
 def _read(path: Path, needs: PixelSpec) -> Pixels:
-    decoded = decode(path.read_bytes(), needs=(needs,), limits=Limits(), name=path.name)
+    decoded = decode(path.read_bytes(), specs=(needs,), limits=Limits(), name=path.name)
     return fit(decoded.pixels, needs)
 
 

@@ -64,7 +64,7 @@ def command(
     lookalike gap --by shape --and lookalike -o gap.png
     """
     from lookalike.explain.gap import gap
-    from lookalike.thumbnails.making import pixels_of
+    from lookalike.images.jpeg import decode_jpeg
 
     drawn = out or (None if format_ == "json" else Path("gap.png"))
     if drawn is not None and not drawn.absolute().parent.is_dir():
@@ -75,7 +75,8 @@ def command(
         ids = [sight.id for side in found.only for p in side for sight in (p.first, p.second)]
         made = opened.thumbnails.many(ids, _SIDE) if drawn is not None else ()
         pictures = {
-            id: pixels_of(each.data) if each else None for id, each in zip(ids, made, strict=False)
+            id: decode_jpeg(each.data) if each else None
+            for id, each in zip(ids, made, strict=False)
         }
     if format_ == "json":
         output.put(output.as_json(found.as_dict()))

@@ -85,7 +85,7 @@ def _read(file: ImageFile, limits: Limits) -> GreyImage | None:
         content = read(file.path)
         if file.hash is not None and content.digest != file.hash:
             return None
-        decoded = decode(content.data, needs=[PIXELS], limits=limits, name=file.path)
+        decoded = decode(content.data, specs=[PIXELS], limits=limits, name=file.path)
     except ImageError:
         return None
     return GreyImage(fit(decoded.pixels, PIXELS))

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.embedding_map.build import Atlas
+from lookalike.images.jpeg import decode_jpeg
 from lookalike.images.pixel_spec import Pixels
 from lookalike.library import Library
-from lookalike.thumbnails.making import pixels_of
 
 SIDE = 64
 ACROSS = 32
@@ -59,7 +59,7 @@ def sprites(
         if thumbnail is None:
             lost += 1
             continue
-        pixels = pixels_of(thumbnail.data)
+        pixels = decode_jpeg(thumbnail.data)
         y, x = divmod(len(sizes) % ACROSS**2, ACROSS)
         sheet[y * SIDE :, x * SIDE :][: pixels.shape[0], : pixels.shape[1]] = pixels
         slots[place] = len(sizes)

@@ -20,7 +20,7 @@ from lookalike.extractors import load
 from lookalike.extractors.extraction import Extraction, Loaded, Task, Vector
 from lookalike.extractors.interface import Extractor
 from lookalike.extractors.registry import EXTRACTORS
-from lookalike.images.walk import find
+from lookalike.images.walk import find_files
 from lookalike.indexing.report import IndexOptions
 from lookalike.indexing.spaces import ensure_fitted, reservoir_sample
 from lookalike.workers.pool import Pool
@@ -86,7 +86,7 @@ def pictures(folder: Path, *, labels: str | None = None, limit: int | None = Non
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
     if labels is None:
-        found = (file.path for file in find([folder]))
+        found = (file.path for file in find_files([folder]))
         paths = reservoir_sample(found, limit) if limit else list(found)
         return Pictures(tuple(paths))
     if labels == "folders":

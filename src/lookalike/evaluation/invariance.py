@@ -58,7 +58,7 @@ class Changed:
     def __call__(self, path: str) -> Versions:
         try:
             limits = self.extraction.limits
-            decoded = decode(read(path).data, needs=[SIDE], limits=limits, name=path)
+            decoded = decode(read(path).data, specs=[SIDE], limits=limits, name=path)
         except ImageError as error:
             return Versions([Loaded(None, error.outcome, error.reason)])
         whole = fit(decoded.pixels, SIDE)
@@ -85,7 +85,7 @@ class Changed:
         edited = []
         for edit in self.edits:
             if edit.quality < 90:
-                edited.append(decode(edit.saved(whole), needs=[], limits=Limits()).pixels)
+                edited.append(decode(edit.saved(whole), specs=[], limits=Limits()).pixels)
             else:
                 edited.append(edit.change(whole))
         return edited

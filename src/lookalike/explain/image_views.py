@@ -63,7 +63,7 @@ class Looking:
                 # Twice, because the extractor is to see what it sees when it indexes: how small a
                 # picture is decoded changes its pixels a little.
                 shown, seen = (
-                    decode(data, needs=[each], limits=self.limits, name=name).pixels
+                    decode(data, specs=[each], limits=self.limits, name=name).pixels
                     for each in (SHOWN, needs)
                 )
         except ImageError as error:

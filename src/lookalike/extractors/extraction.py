@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from lookalike.errors import ImageError, LookalikeError, Outcome
 from lookalike.extractors.interface import Extractor, Vectors, space_key
-from lookalike.images.pixel_spec import Facts, Pixels, PixelSpec
+from lookalike.images.metadata.facts import Facts
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.images.scale import crop_box
 from lookalike.workers.limits import Failure, Limits
 
@@ -109,7 +110,7 @@ class Extraction:
                 needs = [e.pixels for e in self.workers] + list(self.prepared.values())
                 # How far a picture may shrink is not known before the region is cut out.
                 asked = needs if task.region is None else ()
-                decoded = decode(data, needs=asked, limits=self.limits, name=task.path or "")
+                decoded = decode(data, specs=asked, limits=self.limits, name=task.path or "")
                 pixels, facts = decoded.pixels, decoded.facts
             else:
                 pixels = _ready(task.pixels)

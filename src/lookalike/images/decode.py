@@ -19,7 +19,6 @@ from lookalike.errors import ImageError, Outcome
 from lookalike.images.decode_errors import to_image_error
 from lookalike.images.jpeg import JpegHeader, decode_plain, is_plain, read_header
 from lookalike.images.metadata.facts import NO_METADATA, Facts, MetadataBlocks
-from lookalike.images.metadata.read_metadata import add_metadata, metadata_blocks
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.images.scale import MAX_ASPECT_RATIO, crop_box, decode_scale
 from lookalike.images.sniff import HEAD_BYTES, refusal, sniff
@@ -87,7 +86,8 @@ def _decode_jpeg(data: bytes, specs: Sequence[PixelSpec], limits: Limits) -> Dec
     _check_size(header.width, header.height, limits)
     if header.bits != 8:
         raise ImageError(
-            Outcome.UNSUPPORTED, f"JPEG with {header.bits} bits is not supported; save it with 8 bits"
+            Outcome.UNSUPPORTED,
+            f"JPEG with {header.bits} bits is not supported; save it with 8 bits",
         )
     if is_plain(header):
         pixels = decode_plain(data, header, _halvings(header, specs))
@@ -111,6 +111,7 @@ def _decode_pillow(
     blocks: MetadataBlocks = NO_METADATA,
 ) -> Decoded:
     from lookalike.images.convert import to_rgb
+    from lookalike.images.metadata.read_metadata import metadata_blocks
 
     name, plugin = _PLUGINS[kind]
     module = importlib.import_module(plugin)
@@ -147,6 +148,7 @@ def _decode_heic(data: bytes, specs: Sequence[PixelSpec], limits: Limits) -> Dec
     from pillow_heif.as_plugin import HeifImageFile
 
     from lookalike.images.convert import to_rgb
+    from lookalike.images.metadata.read_metadata import metadata_blocks
 
     options.DECODE_THREADS = 1
     with _quiet_pillow(), HeifImageFile(io.BytesIO(data)) as image:
@@ -233,4 +235,8 @@ def _facts(width: int, height: int, orientation: int, kind: str, blocks: Metadat
     if orientation >= 5:
         width, height = height, width
     facts = Facts(width, height, kind)
-    return facts if blocks is NO_METADATA else add_metadata(facts, blocks)
+    if blocks is NO_METADATA:
+        return facts
+    from lookalike.images.metadata.read_metadata import add_metadata
+
+    return add_metadata(facts, blocks)

@@ -32,7 +32,9 @@ def to_image_error(error: Exception, kind: str, data: bytes) -> ImageError:
     # Texts with Python objects ("<_io.BytesIO object at 0x7f...>") help nobody.
     readable = 0 < len(text) < 100 and not any(sign in text for sign in ("<", "0x", "Plugin"))
     cause = f" ({text})" if readable else ""
-    if any(phrase in low for phrase in _UNSUPPORTED_PHRASES) or isinstance(error, NotImplementedError):
+    if any(phrase in low for phrase in _UNSUPPORTED_PHRASES) or isinstance(
+        error, NotImplementedError
+    ):
         return ImageError(
             Outcome.UNSUPPORTED,
             f"this kind of {format_name} is not supported{cause}; save it as an ordinary JPEG or PNG",

@@ -105,9 +105,7 @@ def _parse(url: str, limits: FetchLimits) -> SplitResult:
     return parts
 
 
-def _checked_address(
-    parts: SplitResult, resolve: Resolver, public: Callable[[str], bool]
-) -> str:
+def _checked_address(parts: SplitResult, resolve: Resolver, public: Callable[[str], bool]) -> str:
     """Resolve the host and return the address to connect to; UsageError if one is not public."""
     host = parts.hostname or ""
     try:

@@ -29,16 +29,18 @@ class Globs:
             self._exclude_names, self._exclude_paths, relative, name
         ):
             return False
-        return self._includes_all or _matches(self._include_names, self._include_paths, relative, name)
+        return self._includes_all or _matches(
+            self._include_names, self._include_paths, relative, name
+        )
 
     def enters_folder(self, relative: str, name: str) -> bool:
         """Return whether there may be wanted files below this folder."""
         if self._excludes_none:
             return True
         # "thumbs/**" excludes everything below thumbs, so there is no need to enter it.
-        return not _matches(self._exclude_names, self._exclude_paths, relative, name) and not _matches(
-            None, self._exclude_paths, relative + "/", name
-        )
+        return not _matches(
+            self._exclude_names, self._exclude_paths, relative, name
+        ) and not _matches(None, self._exclude_paths, relative + "/", name)
 
 
 def _matches(

@@ -61,9 +61,13 @@ def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_FILE_BYTES) -> Co
             raise ImageError(Outcome.UNREADABLE, "is a folder, a pipe or a device, not a file")
         data = _read_all(handle, os.fspath(path), state.st_size, max_bytes)
     except OSError as error:
-        raise ImageError(Outcome.UNREADABLE, f"{_NOT_READ}{_cause(error)}; check the disk") from None
+        raise ImageError(
+            Outcome.UNREADABLE, f"{_NOT_READ}{_cause(error)}; check the disk"
+        ) from None
     except MemoryError:
-        raise ImageError(Outcome.OUT_OF_MEMORY, "does not fit into the memory allowed; raise --max-memory") from None
+        raise ImageError(
+            Outcome.OUT_OF_MEMORY, "does not fit into the memory allowed; raise --max-memory"
+        ) from None
     finally:
         os.close(handle)
     return Content(data, hashlib.sha256(data).digest(), len(data), mtime_ns_of(state))
@@ -95,7 +99,8 @@ def _read_all(handle: int, name: str, size: int, max_bytes: int) -> bytes:
         raise refused
     if size > max_bytes:
         raise ImageError(
-            Outcome.TOO_LARGE, f"has {size >> 20} MB; files over {max_bytes >> 20} MB are not supported"
+            Outcome.TOO_LARGE,
+            f"has {size >> 20} MB; files over {max_bytes >> 20} MB are not supported",
         )
     if len(data) == size:
         return data

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lookalike.extractors.extraction import Extraction, Loaded, Task, extract_each
 from lookalike.extractors.interface import Extractor, space_key
-from lookalike.images.walk import Found, find
+from lookalike.images.walk import FoundFile, find_files
 from lookalike.indexing.report import IndexEstimate, IndexOptions
 from lookalike.indexing.sources import find_source, is_up_to_date, relative_paths, resolve_path
 from lookalike.indexing.spaces import reservoir_sample
@@ -45,7 +45,7 @@ class FileCounter:
     def paths(self, keys: frozenset[str]) -> Iterator[str]:
         """Yield the paths of the files that need work."""
         options = self._options
-        for found in find(
+        for found in find_files(
             self._sources, include=options.include, exclude=options.exclude, skip=self._skip
         ):
             self.files += 1
@@ -53,7 +53,7 @@ class FileCounter:
                 self.to_index += 1
                 yield found.path
 
-    def _is_up_to_date(self, found: Found, keys: frozenset[str]) -> bool:
+    def _is_up_to_date(self, found: FoundFile, keys: frozenset[str]) -> bool:
         if self._snapshot is None:
             return False
         for root in self._roots:

@@ -18,8 +18,8 @@ from pathlib import Path
 from lookalike.errors import Outcome, UsageError
 from lookalike.extractors.extraction import Extraction, Loaded, Task
 from lookalike.extractors.interface import Extractor, space_key
-from lookalike.images.reading import is_elsewhere
-from lookalike.images.walk import Found, count, find
+from lookalike.images.reading import is_access_failure
+from lookalike.images.walk import FoundFile, count_files, find_files
 from lookalike.indexing.content_reuse import ContentReuse
 from lookalike.indexing.extractor_thread import ExtractorQueue
 from lookalike.indexing.report import (
@@ -58,7 +58,7 @@ class PendingFile:
 
     root: int
     path: str
-    found: Found
+    found: FoundFile
     known: FileState | None
 
 
@@ -139,7 +139,7 @@ class Indexer:
     def _tasks(self, sources: Sequence[Source]) -> Iterator[Task]:
         """Yield a task for every file that needs work; the others are counted on the way."""
         for source in sources:
-            found = find(
+            found = find_files(
                 [source.path],
                 include=self._options.include,
                 exclude=self._options.exclude,
@@ -163,7 +163,7 @@ class Indexer:
                 self._sidecars.end_source(source.root)
 
     def _skip_up_to_date(
-        self, root: Root, paths: Sequence[str], chunk: Sequence[Found]
+        self, root: Root, paths: Sequence[str], chunk: Sequence[FoundFile]
     ) -> list[PendingFile]:
         """Return the files that need work; mark the others as seen and count them."""
         known = self._writer.file_states(root.id, paths)
@@ -219,7 +219,7 @@ class Indexer:
             known is not None
             and known.outcome is Outcome.INDEXED
             and same_file(known, pending.found)
-            and is_elsewhere(loaded.outcome, loaded.reason)
+            and is_access_failure(loaded.outcome, loaded.reason)
         ):
             self.counters.failed[loaded.outcome] += 1
             self._writer.mark_seen([known.id])
@@ -295,7 +295,7 @@ class Indexer:
 
     def _count_files(self, sources: Sequence[Source], stop: threading.Event) -> None:
         with suppress(UsageError):  # the source vanished meanwhile: the walk itself reports that
-            self._total = count(
+            self._total = count_files(
                 [source.path for source in sources],
                 include=self._options.include,
                 exclude=self._options.exclude,

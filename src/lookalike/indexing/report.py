@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from lookalike.errors import Outcome
+from lookalike.images.sniff import NOT_AN_IMAGE
 from lookalike.workers.limits import Limits
 
 if TYPE_CHECKING:
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
 
 # Reason given for a source that contains no file, for example an unmounted drive.
 EMPTY_SOURCE = "no file in it; the images stored for it are kept (`lookalike remove` forgets them)"
-
-# Start of the reason for files that are not images by name or content.
-NOT_AN_IMAGE = "not a picture"
 
 
 @dataclass(frozen=True, slots=True)

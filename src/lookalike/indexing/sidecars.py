@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lookalike.images.sniff import PICTURE_ENDINGS
-from lookalike.images.walk import Found
+from lookalike.images.sniff import IMAGE_SUFFIXES
+from lookalike.images.walk import FoundFile
 from lookalike.indexing.report import IndexReport
 from lookalike.stores.interface import Root, Sidecars
 
@@ -37,9 +37,9 @@ class Group:
 
     stem: str
     images: list[str] = field(default_factory=list)
-    sidecars: dict[str, Found] = field(default_factory=dict)
+    sidecars: dict[str, FoundFile] = field(default_factory=dict)
 
-    def pairs(self) -> Iterator[tuple[str, dict[str, Found]]]:
+    def pairs(self) -> Iterator[tuple[str, dict[str, FoundFile]]]:
         """Yield each image with its sidecars by kind, lowest precedence first.
 
         The kinds are "stem.json", "json", "stem.txt" and "txt". Images without sidecars are left out.
@@ -66,24 +66,24 @@ class Pairing:
     def __init__(self) -> None:
         self._open: list[Group] = []
 
-    def add(self, path: str, found: Found) -> Iterator[tuple[str, dict[str, Found]]]:
+    def add(self, path: str, found: FoundFile) -> Iterator[tuple[str, dict[str, FoundFile]]]:
         """Take the next file (`path` is relative to the root); yield the pairs that are now complete."""
         while self._open and not path.startswith(self._open[-1].stem + "."):
             yield from self._close_group()
         stem, extension = split_extension(path)
         if extension in EXTENSIONS:
             inner, image_extension = split_extension(stem)
-            group = self._group(inner if image_extension in PICTURE_ENDINGS else stem)
+            group = self._group(inner if image_extension in IMAGE_SUFFIXES else stem)
             group.sidecars[stem + extension] = found
-        elif extension in PICTURE_ENDINGS:
+        elif extension in IMAGE_SUFFIXES:
             self._group(stem).images.append(path)
 
-    def end(self) -> Iterator[tuple[str, dict[str, Found]]]:
+    def end(self) -> Iterator[tuple[str, dict[str, FoundFile]]]:
         """Yield the remaining pairs: no more files come."""
         while self._open:
             yield from self._close_group()
 
-    def _close_group(self) -> Iterable[tuple[str, dict[str, Found]]]:
+    def _close_group(self) -> Iterable[tuple[str, dict[str, FoundFile]]]:
         group = self._open.pop()
         return group.pairs() if group.sidecars else ()  # most groups have no sidecars
 
@@ -99,13 +99,13 @@ class SidecarReader:
     def __init__(self, store: Sidecars) -> None:
         self._store = store
         self._pairing = Pairing()
-        self._waiting: dict[int, dict[str, dict[str, Found]]] = {}
+        self._waiting: dict[int, dict[str, dict[str, FoundFile]]] = {}
         self._root_paths: dict[int, Path] = {}
         self._read = 0
         self._broken = 0
         self._examples: list[tuple[str, str]] = []
 
-    def add_files(self, root: Root, paths: Sequence[str], chunk: Sequence[Found]) -> None:
+    def add_files(self, root: Root, paths: Sequence[str], chunk: Sequence[FoundFile]) -> None:
         """Take files in the order of the walk, with their paths relative to the root."""
         waiting = self._waiting.setdefault(root.id, {})
         self._root_paths.setdefault(root.id, root.path.resolve())
@@ -144,7 +144,7 @@ class SidecarReader:
             broken_examples=tuple(self._examples),
         )
 
-    def _values(self, files: Mapping[str, Found], root: Path) -> dict[str, Any]:
+    def _values(self, files: Mapping[str, FoundFile], root: Path) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for kind, found in files.items():
             try:
@@ -165,7 +165,7 @@ def split_extension(path: str) -> tuple[str, str]:
     return path[:dot], path[dot:].lower()
 
 
-def stamp_of(files: Mapping[str, Found]) -> str:
+def stamp_of(files: Mapping[str, FoundFile]) -> str:
     """Return a text that differs when a sidecar was changed, added or removed, but not when all moved."""
     return ";".join(f"{kind}:{file.size}:{file.mtime_ns}" for kind, file in files.items())
 
@@ -176,7 +176,7 @@ def check_inside(path: Path, root: Path) -> None:
         raise ValueError("a link to a file outside the folder")
 
 
-def read_sidecar(found: Found, *, text: bool) -> dict[str, Any]:
+def read_sidecar(found: FoundFile, *, text: bool) -> dict[str, Any]:
     """Return the fields of a sidecar. Raises OSError, or ValueError with the reason."""
     with Path(found.path).open("rb") as handle:
         data = handle.read(MAX_BYTES + 1)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lookalike.errors import Outcome, UsageError
-from lookalike.images.reading import is_elsewhere
-from lookalike.images.walk import Found
+from lookalike.images.reading import is_access_failure
+from lookalike.images.walk import FoundFile
 from lookalike.indexing.report import IndexOptions
 from lookalike.stores.interface import FileState, Root, Writer
 from lookalike.stores.paths import relative_path
@@ -78,13 +78,13 @@ def relative_paths(paths: Iterable[str], root: Root) -> list[str]:
     return [path[start:].replace(os.sep, "/") for path in paths]
 
 
-def same_file(known: FileState, found: Found) -> bool:
+def same_file(known: FileState, found: FoundFile) -> bool:
     """Return whether size and modification time are those in the catalogue."""
     return (known.size, known.mtime_ns) == (found.size, found.mtime_ns)
 
 
 def is_up_to_date(
-    known: FileState, found: Found, keys: frozenset[str], options: IndexOptions
+    known: FileState, found: FoundFile, keys: frozenset[str], options: IndexOptions
 ) -> bool:
     """Return whether a file needs no work.
 
@@ -95,7 +95,7 @@ def is_up_to_date(
         return False
     if known.outcome is Outcome.INDEXED:
         return keys <= known.spaces
-    return not options.retry_failed and not is_elsewhere(known.outcome, known.reason)
+    return not options.retry_failed and not is_access_failure(known.outcome, known.reason)
 
 
 class Unreadable:

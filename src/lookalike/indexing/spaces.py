@@ -11,7 +11,7 @@ from lookalike.errors import Outcome, UsageError
 from lookalike.extractors.extraction import Extraction, Loaded, Task
 from lookalike.extractors.interface import BOXES, Extractor, FittedExtractor, space_key
 from lookalike.images.pixel_spec import Pixels
-from lookalike.images.walk import find
+from lookalike.images.walk import find_files
 from lookalike.indexing.report import IndexOptions
 from lookalike.stores.interface import Space, Store, Writer
 from lookalike.workers.pool import Pool
@@ -44,7 +44,7 @@ def sample_pixels(
     extractor: Extractor, sources: Sequence[Path], options: IndexOptions, size: int
 ) -> Iterator[Pixels]:
     """Yield the pixels of a sample of the images, the same sample for the same files."""
-    found = find(sources, include=options.include, exclude=options.exclude)
+    found = find_files(sources, include=options.include, exclude=options.exclude)
     paths = reservoir_sample((file.path for file in found), size)
     work = Extraction.of([extractor], limits=options.limits, pixels_only=True)
     with Pool(

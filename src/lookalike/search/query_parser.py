@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lookalike.errors import UsageError
-from lookalike.images.sniff import PICTURE_ENDINGS
+from lookalike.images.sniff import IMAGE_SUFFIXES
 from lookalike.query import Term
 
 WEIGHT = re.compile(r"(\d+(?:\.\d*)?|\.\d+):(.+)", re.DOTALL)
@@ -90,4 +90,4 @@ def exists(word: str) -> bool:
 
 def looks_like_a_path(word: str) -> bool:
     """Whether somebody who typed this meant a file: it ends as pictures do, or starts as paths do."""
-    return Path(word).suffix.lower() in PICTURE_ENDINGS or word.startswith(("./", "../", "/", "~/"))
+    return Path(word).suffix.lower() in IMAGE_SUFFIXES or word.startswith(("./", "../", "/", "~/"))

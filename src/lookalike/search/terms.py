@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
 from lookalike.extractors.extraction import Task
-from lookalike.images.reading import changed_ns
+from lookalike.images.reading import mtime_ns_of
 from lookalike.query import QueryImage, Term
 from lookalike.search.encode import Askers, Work
 from lookalike.search.stored_vectors import Stored, addable
@@ -153,7 +153,7 @@ def unchanged(snapshot: Snapshot, picture: Path) -> Image | None:
     except (OSError, RuntimeError):
         return None
     image = next(filter(None, (known(snapshot, root, path) for root in snapshot.roots())), None)
-    if image is None or (image.size, image.mtime_ns) != (stat.st_size, changed_ns(stat)):
+    if image is None or (image.size, image.mtime_ns) != (stat.st_size, mtime_ns_of(stat)):
         return None
     return image
 

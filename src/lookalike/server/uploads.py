@@ -15,10 +15,10 @@ from pathlib import Path
 from lookalike.errors import ImageError
 from lookalike.files import atomic_write
 from lookalike.images.decode import decode
+from lookalike.images.jpeg import encode_jpeg
 from lookalike.images.pixel_spec import PixelSpec
 from lookalike.images.resize import fit
 from lookalike.server.errors import Refusal
-from lookalike.thumbnails.making import jpeg
 from lookalike.workers.limits import Failure, Limits
 from lookalike.workers.pool import Pool
 
@@ -57,9 +57,9 @@ class Looking:
 
     def __call__(self, data: bytes) -> Looked | Failure:
         try:
-            decoded = decode(data, needs=[_SHOWN], limits=self.limits)
+            decoded = decode(data, specs=[_SHOWN], limits=self.limits)
             facts = decoded.facts
-            shown = jpeg(fit(decoded.pixels, _SHOWN))
+            shown = encode_jpeg(fit(decoded.pixels, _SHOWN))
             return Looked(shown, facts.width, facts.height, facts.format)
         except ImageError as error:
             return Failure(error.outcome, error.reason)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import Outcome
 from lookalike.extractors.interface import BOXES
-from lookalike.images.pixel_spec import Facts
+from lookalike.images.metadata.facts import Facts
 from lookalike.stores.ann_index import Index
 from lookalike.vectors.pca import Projection
 from lookalike.vectors.similarity import Similarity

@@ -145,7 +145,7 @@ def _thumbnail(picture: QueryImage, *, limits: Limits) -> Pixels | None:
     name = picture.name if isinstance(picture, Path) else ""
     try:
         data = read(picture).data if isinstance(picture, Path) else picture
-        return fit(decode(data, needs=[needs], limits=limits, name=name).pixels, needs)
+        return fit(decode(data, specs=[needs], limits=limits, name=name).pixels, needs)
     except ImageError:
         return None
 

@@ -47,7 +47,9 @@ def read_exif(facts: Facts, block: bytes | Image.Exif) -> tuple[Facts, EmbeddedT
     facts = replace(
         facts,
         taken=_taken(tags.exif),
-        camera=_camera(_text(tags.main.get(_MAKE))[:_MAX_NAME], _text(tags.main.get(_MODEL))[:_MAX_NAME]),
+        camera=_camera(
+            _text(tags.main.get(_MAKE))[:_MAX_NAME], _text(tags.main.get(_MODEL))[:_MAX_NAME]
+        ),
         lens=_text(tags.exif.get(_LENS))[:_MAX_NAME] or None,
         latitude=latitude,
         longitude=longitude,

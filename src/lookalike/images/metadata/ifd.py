@@ -35,7 +35,9 @@ def parse(block: bytes, wanted: Collection[int]) -> Directories:
         return Directories({}, {}, {})
     (start,) = struct.unpack_from(order + "I", block, 4)
     main = _directory(block, order, start, {*wanted, EXIF, GPS})
-    return Directories(main, *(_subdirectory(block, order, main.get(tag), wanted) for tag in (EXIF, GPS)))
+    return Directories(
+        main, *(_subdirectory(block, order, main.get(tag), wanted) for tag in (EXIF, GPS))
+    )
 
 
 def _subdirectory(block: bytes, order: str, start: object, wanted: Collection[int]) -> Tags:

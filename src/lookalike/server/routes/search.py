@@ -13,7 +13,7 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from lookalike.errors import Outcome, UsageError
-from lookalike.images.fetch import Fetching, fetch
+from lookalike.images.fetch import FetchLimits, fetch_url
 from lookalike.query import Hits, Term
 from lookalike.query import Query as Question
 from lookalike.server.app_state import Here, Server
@@ -120,8 +120,8 @@ async def fetched(server: Server, document: Any) -> bytes:
         raise Refusal(
             403, "this server fetches nothing: start it with --allow-url, or send the picture"
         )
-    limits = Fetching(max_bytes=server.settings.max_upload_bytes)
-    return await server.lanes.slow.run(lambda: fetch(url, limits))
+    limits = FetchLimits(max_bytes=server.settings.max_upload_bytes)
+    return await server.lanes.slow.run(lambda: fetch_url(url, limits))
 
 
 async def picture_of(request: Request) -> bytes:

@@ -1,4 +1,4 @@
-"""Giving extractors exactly the pixels that they ask for."""
+"""Images are resized to exactly the pixels that an extractor asks for."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from tests.images.drawing import motif
 
 from lookalike.images.pixel_spec import Pixels, PixelSpec, Resample
 from lookalike.images.resize import fit, grey
-from lookalike.images.scale import crop_box, least_scale
+from lookalike.images.scale import crop_box, decode_scale
 
 NOISE = np.random.default_rng(1).integers(0, 256, (90, 130, 3), dtype=np.uint8)
 
 
-def off(a: Pixels, b: Pixels) -> int:
-    """The greatest difference."""
+def max_difference(a: Pixels, b: Pixels) -> int:
+    """Return the largest absolute difference."""
     assert a.shape == b.shape
     return int(np.abs(a.astype(int) - b.astype(int)).max())
 
 
 def test_grey_is_pillows_luma() -> None:
-    assert off(grey(NOISE), np.asarray(Image.fromarray(NOISE).convert("L"))) <= 1
+    assert max_difference(grey(NOISE), np.asarray(Image.fromarray(NOISE).convert("L"))) <= 1
     assert fit(NOISE, PixelSpec(mode="grey")).shape == (90, 130)
 
 
-def test_any_hands_on_what_comes() -> None:
+def test_any_returns_its_input() -> None:
     assert fit(NOISE, PixelSpec(fit="any", min_side=10)) is NOISE
     assert fit(NOISE[::2, ::2], PixelSpec(fit="any")).flags.c_contiguous
 
@@ -38,7 +38,7 @@ def test_stretch_gives_exactly_the_size() -> None:
         assert pixels.flags.c_contiguous
 
 
-def test_area_takes_means_of_blocks() -> None:
+def test_area_averages_blocks() -> None:
     means = NOISE[:90, :130].reshape(9, 10, 13, 10, 3).mean(axis=(1, 3))
     pixels = fit(NOISE, PixelSpec(fit="stretch", height=9, width=13))
     assert np.abs(pixels - means).max() <= 0.51
@@ -69,25 +69,25 @@ def test_inside_keeps_the_shape_and_never_enlarges() -> None:
 @pytest.mark.parametrize("size", [(90, 130), (130, 90), (77, 211), (224, 224), (50, 50)])
 @pytest.mark.parametrize("name", ["bilinear", "bicubic"])
 def test_cover_is_resize_and_centre_crop(size: tuple[int, int], name: Resample) -> None:
-    """Against the two steps done one after the other, as networks were trained."""
+    """Compared with the two steps one after the other, as networks were trained."""
     height, width = size
     pixels = np.random.default_rng(2).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    needs = PixelSpec(fit="cover", shortest_edge=64, height=56, width=56, resample=name)
+    spec = PixelSpec(fit="cover", shortest_edge=64, height=56, width=56, resample=name)
     new = (64, int(64 * width / height)) if height < width else (int(64 * height / width), 64)
     whole = np.asarray(
         Image.fromarray(pixels).resize((new[1], new[0]), Image.Resampling[name.upper()])
     )
     top, left = round((new[0] - 56) / 2), round((new[1] - 56) / 2)
-    made, expected = fit(pixels, needs), whole[top : top + 56, left : left + 56]
-    assert off(made, expected) <= 1
+    made, expected = fit(pixels, spec), whole[top : top + 56, left : left + 56]
+    assert max_difference(made, expected) <= 1
     assert (made != expected).mean() < 0.003
 
 
-def test_cover_by_area_cuts_the_centre() -> None:
-    picture = motif(300, 100)
-    needs = PixelSpec(fit="cover", shortest_edge=50, height=40, width=40)
-    halved = picture.reshape(50, 2, 150, 2, 3).mean(axis=(1, 3))
-    assert np.abs(fit(picture, needs) - halved[5:45, 55:95]).max() <= 0.51
+def test_cover_by_area_crops_the_centre() -> None:
+    image = motif(300, 100)
+    spec = PixelSpec(fit="cover", shortest_edge=50, height=40, width=40)
+    halved = image.reshape(50, 2, 150, 2, 3).mean(axis=(1, 3))
+    assert np.abs(fit(image, spec) - halved[5:45, 55:95]).max() <= 0.51
 
 
 def test_cover_of_more_than_the_shortest_edge_is_enlarged_to_cover() -> None:
@@ -98,29 +98,29 @@ def test_cover_of_more_than_the_shortest_edge_is_enlarged_to_cover() -> None:
     )
 
 
-@pytest.mark.parametrize("fit_word", ["stretch", "cover", "inside"])
-def test_needs_without_a_size_are_refused(fit_word: str) -> None:
+@pytest.mark.parametrize("fit_name", ["stretch", "cover", "inside"])
+def test_a_spec_without_a_size_is_refused(fit_name: str) -> None:
     with pytest.raises(ValueError, match="needs"):
-        fit(NOISE, PixelSpec(fit=fit_word))  # type: ignore[arg-type]
+        fit(NOISE, PixelSpec(fit=fit_name))  # type: ignore[arg-type]
 
 
-def test_the_least_scale_serves_the_hungriest_need() -> None:
-    assert least_scale(1000, 500, [PixelSpec(min_side=100)]) == pytest.approx(0.2)
-    assert least_scale(
+def test_the_decode_scale_serves_the_most_demanding_spec() -> None:
+    assert decode_scale(1000, 500, [PixelSpec(min_side=100)]) == pytest.approx(0.2)
+    assert decode_scale(
         1000, 500, [PixelSpec(fit="stretch", height=50, width=200)]
     ) == pytest.approx(0.2)
-    assert least_scale(1000, 500, [PixelSpec(fit="inside", max_side=100)]) == pytest.approx(0.1)
+    assert decode_scale(1000, 500, [PixelSpec(fit="inside", max_side=100)]) == pytest.approx(0.1)
     both = [
         PixelSpec(min_side=100),
         PixelSpec(fit="cover", shortest_edge=250, height=224, width=224),
     ]
-    assert least_scale(1000, 500, both) == pytest.approx(0.5)
-    assert least_scale(100, 50, [PixelSpec(min_side=100)]) == 1.0
-    assert least_scale(1000, 500, [PixelSpec()]) == 1.0
-    assert least_scale(1000, 500, []) == 1.0
+    assert decode_scale(1000, 500, both) == pytest.approx(0.5)
+    assert decode_scale(100, 50, [PixelSpec(min_side=100)]) == 1.0
+    assert decode_scale(1000, 500, [PixelSpec()]) == 1.0
+    assert decode_scale(1000, 500, []) == 1.0
 
 
-def test_the_cut_to_3_to_1_is_centred() -> None:
+def test_the_crop_to_3_to_1_is_centred() -> None:
     assert crop_box(100, 100) == (0, 0, 100, 100)
     assert crop_box(301, 100) == (0, 0, 300, 100)
     assert crop_box(500, 100) == (100, 0, 300, 100)

@@ -1,4 +1,4 @@
-"""What picture files say of themselves: EXIF, IPTC and XMP, written here and read back."""
+"""EXIF, IPTC and XMP are written here and read back."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from lookalike.images.decode import decode
+from lookalike.images.metadata.facts import Facts
 from lookalike.images.metadata.xmp import read_xmp
-from lookalike.images.pixel_spec import Facts
 
 EXIF, GPS = 0x8769, 0x8825
 
@@ -32,23 +32,23 @@ def exif(
     return tags
 
 
-def picture(format: str = "JPEG", **options: Any) -> bytes:
+def image_file(format: str = "JPEG", **options: Any) -> bytes:
     out = io.BytesIO()
     Image.linear_gradient("L").resize((40, 30)).convert("RGB").save(out, format, **options)
     return out.getvalue()
 
 
 def facts(data: bytes) -> Facts:
-    return decode(data, needs=()).facts
+    return decode(data, specs=()).facts
 
 
 def app(marker: int, content: bytes) -> bytes:
-    """A JPEG segment, to stand after the first two bytes."""
+    """Return a JPEG segment, to be placed after the first two bytes."""
     return bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
 
 
 def with_segment(marker: int, content: bytes) -> bytes:
-    plain = picture()
+    plain = image_file()
     return plain[:2] + app(marker, content) + plain[2:]
 
 
@@ -87,17 +87,17 @@ FULL = exif(
 
 
 def tiff() -> bytes:
-    """A TIFF whose directory points to those of EXIF and GPS."""
+    """Return a TIFF whose directory points to those of EXIF and GPS."""
     tags = TiffImagePlugin.ImageFileDirectory_v2()
     tags.update(dict(FULL))
     for part in (EXIF, GPS):
         tags[part] = dict(FULL.get_ifd(part))
-    return picture("TIFF", tiffinfo=tags)
+    return image_file("TIFF", tiffinfo=tags)
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_exif_is_read_from_every_format_that_has_it(format: str) -> None:
-    found = facts(tiff() if format == "TIFF" else picture(format, exif=FULL))
+    found = facts(tiff() if format == "TIFF" else image_file(format, exif=FULL))
     assert found.taken == "2024-05-01T12:30:00+02:00"
     assert found.camera == "Canon EOS 5D"
     assert found.lens == "EF 50mm f/1.8"
@@ -115,9 +115,9 @@ def test_exif_is_read_from_heic() -> None:
     assert facts(out.getvalue()).taken == "2024-05-01T12:30:00+02:00"
 
 
-def test_a_picture_without_blocks_says_its_size_and_format_alone() -> None:
-    assert facts(picture()) == Facts(40, 30, "jpeg")
-    assert facts(picture("PNG")) == Facts(40, 30, "png")
+def test_an_image_without_metadata_has_only_size_and_format() -> None:
+    assert facts(image_file()) == Facts(40, 30, "jpeg")
+    assert facts(image_file("PNG")) == Facts(40, 30, "png")
 
 
 @pytest.mark.parametrize(
@@ -131,8 +131,8 @@ def test_a_picture_without_blocks_says_its_size_and_format_alone() -> None:
         ("", "", None),
     ],
 )
-def test_the_maker_is_named_once(make: str, model: str, camera: str | None) -> None:
-    assert facts(picture(exif=exif({0x010F: make, 0x0110: model}))).camera == camera
+def test_the_camera_names_the_maker_once(make: str, model: str, camera: str | None) -> None:
+    assert facts(image_file(exif=exif({0x010F: make, 0x0110: model}))).camera == camera
 
 
 @pytest.mark.parametrize(
@@ -147,13 +147,13 @@ def test_the_maker_is_named_once(make: str, model: str, camera: str | None) -> N
         ("    :  :     :  :  ", "", None),
     ],
 )
-def test_a_date_that_cannot_be_is_no_date(written: str, offset: str, taken: str | None) -> None:
-    assert facts(picture(exif=exif({}, {0x9003: written, 0x9011: offset}))).taken == taken
+def test_an_impossible_date_is_ignored(written: str, offset: str, taken: str | None) -> None:
+    assert facts(image_file(exif=exif({}, {0x9003: written, 0x9011: offset}))).taken == taken
 
 
-def test_the_date_of_scanning_serves_where_no_other_is_known() -> None:
+def test_the_date_of_digitisation_is_the_fallback() -> None:
     tags = {0x9003: "0000:00:00 00:00:00", 0x9004: "2001:02:03 04:05:06"}
-    assert facts(picture(exif=exif({}, tags))).taken == "2001-02-03T04:05:06"
+    assert facts(image_file(exif=exif({}, tags))).taken == "2001-02-03T04:05:06"
 
 
 @pytest.mark.parametrize(
@@ -166,16 +166,16 @@ def test_the_date_of_scanning_serves_where_no_other_is_known() -> None:
         {1: "Q", 2: (48.0, 0.0, 0.0), 3: "E", 4: (11.0, 0.0, 0.0)},
     ],
 )
-def test_a_place_that_cannot_be_is_no_place(gps: dict[int, Any]) -> None:
-    found = facts(picture(exif=exif(gps=gps)))
+def test_an_impossible_position_is_ignored(gps: dict[int, Any]) -> None:
+    found = facts(image_file(exif=exif(gps=gps)))
     assert (found.latitude, found.longitude) == (None, None)
 
 
 @pytest.mark.parametrize(
     "junk", ["OLYMPUS DIGITAL CAMERA", "SONY DSC", "DCIM\\100MEDIA\\DJI_0001.JPG", "IMG_0042", " "]
 )
-def test_what_cameras_write_by_themselves_is_no_caption(junk: str) -> None:
-    assert facts(picture(exif=exif({0x010E: junk}))).caption is None
+def test_captions_written_by_cameras_are_ignored(junk: str) -> None:
+    assert facts(image_file(exif=exif({0x010E: junk}))).caption is None
 
 
 @pytest.mark.parametrize(
@@ -189,18 +189,18 @@ def test_what_cameras_write_by_themselves_is_no_caption(junk: str) -> None:
         ({}, {0x9286: b"\x00" * 8 + b"\xff\xfe\x93"}, None),
     ],
 )
-def test_comments_are_read_in_the_encodings_they_come_in(
+def test_comments_are_decoded_in_all_encodings(
     tags: dict[int, Any], inner: dict[int, Any], caption: str | None
 ) -> None:
-    assert facts(picture(exif=exif(tags, inner))).caption == caption
+    assert facts(image_file(exif=exif(tags, inner))).caption == caption
 
 
 def test_the_keywords_of_windows_are_split() -> None:
     tags = {0x9C9E: "beach; summer;beach;".encode("utf-16-le")}
-    assert facts(picture(exif=exif(tags))).keywords == ("beach", "summer")
+    assert facts(image_file(exif=exif(tags))).keywords == ("beach", "summer")
 
 
-def test_xmp_properties_within_each_other_are_read_once() -> None:
+def test_nested_xmp_properties_are_read_once() -> None:
     inner = "<dc:subject><rdf:Bag><rdf:li>{}</rdf:li></rdf:Bag>{}</dc:subject>"
     both = inner.format("outer", f"<x>{inner.format('inner', '')}</x>")
     assert read_xmp(packet(both)).keywords == ("outer", "inner")
@@ -219,21 +219,21 @@ def test_xmp_gives_title_description_and_keywords() -> None:
     assert found.keywords == ("cat", "wall")
 
 
-def test_xmp_may_write_a_description_as_an_attribute() -> None:
+def test_xmp_may_have_a_description_as_an_attribute() -> None:
     assert facts(xmp("", 'dc:description="a boat"')).caption == "a boat"
 
 
 def test_xmp_is_read_from_webp_and_png() -> None:
-    assert facts(picture("WEBP", xmp=packet(described("a boat")))).caption == "a boat"
+    assert facts(image_file("WEBP", xmp=packet(described("a boat")))).caption == "a boat"
     info = PngImagePlugin.PngInfo()
     info.add_itxt("XML:com.adobe.xmp", packet(described("a boat")).decode())
-    assert facts(picture("PNG", pnginfo=info)).caption == "a boat"
+    assert facts(image_file("PNG", pnginfo=info)).caption == "a boat"
 
 
 def test_the_texts_of_a_png_are_read() -> None:
     info = PngImagePlugin.PngInfo()
     info.add_text("Description", "a drawing")
-    assert facts(picture("PNG", pnginfo=info)).caption == "a drawing"
+    assert facts(image_file("PNG", pnginfo=info)).caption == "a drawing"
 
 
 @pytest.mark.parametrize(
@@ -261,12 +261,12 @@ def test_iptc_gives_caption_and_keywords() -> None:
     assert found.caption == "Headline\nA beetle in the garden"
 
 
-def test_iptc_of_old_programs_is_latin() -> None:
+def test_iptc_without_encoding_may_be_latin_1() -> None:
     assert facts(iptc(dataset(2, 120, "Käfer".encode("cp1252")))).caption == "Käfer"
 
 
-def test_what_several_blocks_say_is_said_once_and_xmp_goes_first() -> None:
-    plain = picture(exif=exif({0x010E: "from exif"}))
+def test_texts_of_several_blocks_are_merged_and_xmp_comes_first() -> None:
+    plain = image_file(exif=exif({0x010E: "from exif"}))
     both = (
         plain[:2]
         + app(0xE1, b"http://ns.adobe.com/xap/1.0/\x00" + packet(described("from xmp")))
@@ -275,8 +275,8 @@ def test_what_several_blocks_say_is_said_once_and_xmp_goes_first() -> None:
     assert facts(both).caption == "from xmp"
 
 
-def test_endless_texts_are_cut() -> None:
-    found = facts(picture("PNG", exif=exif({0x010E: "word " * 9_000})))
+def test_long_texts_are_cut() -> None:
+    found = facts(image_file("PNG", exif=exif({0x010E: "word " * 9_000})))
     assert found.caption is not None
     assert len(found.caption) == 10_000
     bag = "".join(f"<rdf:li>k{n}</rdf:li>" for n in range(1_000))
@@ -285,8 +285,8 @@ def test_endless_texts_are_cut() -> None:
 
 
 MAKERS: dict[str, Callable[[], bytes]] = {
-    "exif": lambda: picture(exif=FULL),
-    "exif in png": lambda: picture("PNG", exif=FULL),
+    "exif": lambda: image_file(exif=FULL),
+    "exif in png": lambda: image_file("PNG", exif=FULL),
     "exif in tiff": tiff,
     "xmp": lambda: xmp(described("a boat")),
     "iptc": lambda: iptc(dataset(2, 25, b"garden"), dataset(2, 120, b"beetle")),
@@ -294,7 +294,7 @@ MAKERS: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("kind", sorted(MAKERS))
-def test_damaged_blocks_never_cost_a_picture(kind: str) -> None:
+def test_damaged_blocks_never_cost_a_image_file(kind: str) -> None:
     good = MAKERS[kind]()
     whole = facts(good)
     rng = random.Random(7)
@@ -317,7 +317,7 @@ def test_damaged_blocks_never_cost_a_picture(kind: str) -> None:
 
 
 def continue_with_checksum(png: bytearray) -> None:
-    """Make the checksum of the eXIf chunk right again, so that only the block is damaged."""
+    """Correct the checksum of the eXIf chunk, so that only the block is damaged."""
     import zlib
 
     at = png.index(b"eXIf")
