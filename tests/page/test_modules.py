@@ -47,8 +47,8 @@ CONDITIONS = [
 def test_filters_become_controls_and_controls_become_filters(
     modules: Page, text: str, meant: list[dict[str, object]]
 ) -> None:
-    assert call(modules, "where", "it.conditions(a)", text) == meant
-    assert call(modules, "where", "it.whereText(a)", meant) == text
+    assert call(modules, "filter_text", "it.conditions(a)", text) == meant
+    assert call(modules, "filter_text", "it.whereText(a)", meant) == text
     parse(text)  # what the library reads
 
 
@@ -57,7 +57,7 @@ def test_filters_become_controls_and_controls_become_filters(
     ["price < 5 or price > 9", "not kind = 'mug'", "price = 'x", "a = 1 and a = 2", "price <"],
 )
 def test_a_filter_that_controls_cannot_say_stays_a_text(modules: Page, text: str) -> None:
-    assert call(modules, "where", "it.conditions(a)", text) is None
+    assert call(modules, "filter_text", "it.conditions(a)", text) is None
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,9 @@ def test_nonsense_in_an_address_means_the_ordinary(modules: Page) -> None:
 
 def test_rows_fill_the_width_and_keep_shapes(modules: Page) -> None:
     items = [{"width": 200, "height": 100}] * 3 + [{"width": 100, "height": 100}]
-    boxes = call(modules, "flow", "it.flow({width: 400, row: 100, gap: 0}).add(a, true)", items)
+    boxes = call(
+        modules, "justified_layout", "it.flow({width: 400, row: 100, gap: 0}).add(a, true)", items
+    )
     assert [(box["x"], box["y"], box["width"], box["height"]) for box in boxes] == [
         (0, 0, 200, 100),
         (200, 0, 200, 100),
@@ -95,7 +97,10 @@ def test_rows_fill_the_width_and_keep_shapes(modules: Page) -> None:
 def test_a_row_is_given_out_when_it_is_full(modules: Page) -> None:
     square = {"width": 10, "height": 10}
     boxes = call(
-        modules, "flow", "it.flow({width: 200, row: 100, gap: 0}).add(a, false)", [square] * 3
+        modules,
+        "justified_layout",
+        "it.flow({width: 200, row: 100, gap: 0}).add(a, false)",
+        [square] * 3,
     )
     assert len(boxes) == 2
 
@@ -113,16 +118,16 @@ def test_a_box_stays_in_the_picture(modules: Page) -> None:
 def test_a_line_on_the_map_encloses_what_lies_within(modules: Page) -> None:
     points = {"ids": [7, 8, 9], "x": [0.5, 0.1, 0.9], "y": [0.5, 0.5, 0.95]}
     square = [0.2, 0.2, 0.8, 0.2, 0.8, 0.8, 0.2, 0.8]
-    assert call(modules, "plane", "it.enclosed(a, b)", points, square) == [0]
-    assert call(modules, "plane", "it.parseLine(it.lineText(a))", square) == square
+    assert call(modules, "geometry", "it.enclosed(a, b)", points, square) == [0]
+    assert call(modules, "geometry", "it.parseLine(it.lineText(a))", square) == square
 
 
 def test_zooming_keeps_the_place_under_the_pointer(modules: Page) -> None:
     look = {"x": 0.5, "y": 0.5, "zoom": 1}
-    before = call(modules, "plane", "it.toPlane(a, 800, 600, 650, 100)", look)
+    before = call(modules, "geometry", "it.toPlane(a, 800, 600, 650, 100)", look)
     after = call(
         modules,
-        "plane",
+        "geometry",
         "it.toPlane(it.zoomed(a, 800, 600, 650, 100, 3), 800, 600, 650, 100)",
         look,
     )
@@ -138,6 +143,9 @@ def test_pictures_are_shown_from_the_level_on_where_they_have_room(modules: Page
         "level": [2, 0, 2],
     }
     shown = call(
-        modules, "plane", "[0, 1, 2, 9].map((level) => [...it.roomy(it.points(a), level)])", answer
+        modules,
+        "geometry",
+        "[0, 1, 2, 9].map((level) => [...it.roomy(it.points(a), level)])",
+        answer,
     )
     assert shown == [[1], [1], [1, 0, 2], [1, 0, 2]]
