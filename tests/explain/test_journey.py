@@ -19,7 +19,7 @@ from lookalike.explain.local_matches import Link
 from lookalike.explain.match import why_words
 from lookalike.explain.occlusion import CELLS
 from lookalike.extractors import load
-from lookalike.extractors.feature_maps import Network, feature_maps
+from lookalike.extractors.feature_maps import NetworkExtractor, feature_maps
 from lookalike.extractors.interface import RunsIn, Vectors
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.images.resize import fit
@@ -91,7 +91,7 @@ def test_the_last_feature_map_is_what_the_vector_is_pooled_from(stripes: Pixels)
     """The way back through the graph ends where it should: the map's mean, through the layers that follow,
     changes with the map and with nothing else."""
     network = load("lookalike")
-    assert isinstance(network, Network)
+    assert isinstance(network, NetworkExtractor)
     maps = feature_maps(network, [fit(stripes, load("lookalike").pixels)] * 2)
     assert maps[-1].depth == 1
     assert np.array_equal(maps[-1].values[0], maps[-1].values[1])

@@ -13,7 +13,7 @@ import pytest
 from lookalike.explain.explainer import Explainer
 from lookalike.explain.local_matches import patch_links
 from lookalike.extractors import load
-from lookalike.extractors.feature_maps import Network, feature_maps
+from lookalike.extractors.feature_maps import NetworkExtractor, feature_maps
 from lookalike.images.pixel_spec import Pixels
 
 onnx = pytest.importorskip("onnx")
@@ -152,7 +152,7 @@ def test_the_tokens_of_a_transformer_are_a_map_without_those_that_stand_for_no_p
     transformer: str,
 ) -> None:
     network = load(transformer)
-    assert isinstance(network, Network)
+    assert isinstance(network, NetworkExtractor)
     (found,) = feature_maps(network, [patched({(0, 3): RED, (2, 1): GREEN})])
     assert found.positions == (4, 4)
     assert found.values[0, 0] == pytest.approx(np.eye(4)[[3, 0, 0, 0]] * [[1], [0], [0], [0]])
@@ -162,7 +162,7 @@ def test_the_tokens_of_a_transformer_are_a_map_without_those_that_stand_for_no_p
 
 def test_a_map_too_coarse_to_say_where_gives_no_links(transformer: str) -> None:
     network = load(transformer)
-    assert isinstance(network, Network)
+    assert isinstance(network, NetworkExtractor)
     assert patch_links(feature_maps(network, [patched({(0, 0): RED})] * 2)) == ()
 
 

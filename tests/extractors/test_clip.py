@@ -256,7 +256,7 @@ def test_pictures_need_no_tokenizer_and_words_name_the_extra(
 def test_a_tokenizer_that_is_none_is_named(make: Make) -> None:
     folder = make()
     (folder / "tokenizer.json").write_text("{}")
-    with pytest.raises(UsageError, match=r"tokenizer\.json is no tokenizer"):
+    with pytest.raises(UsageError, match=r"tokenizer\.json is not a tokenizer"):
         load_clip(str(folder)).extract_text(["cat"])
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from lookalike.errors import ImageError, MissingExtra, Outcome
 from lookalike.extractors import load
-from lookalike.extractors.extraction import Extraction, Loaded, Task, extract_each
+from lookalike.extractors.extraction import Extraction, ExtractionResult, Task, extract_each
 from lookalike.extractors.interface import Extractor, RunsIn, Vectors, space_key
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.vectors.similarity import Similarity
@@ -80,7 +80,7 @@ def test_a_known_content_is_not_decoded(tmp_path: Path) -> None:
     file.write_bytes(png(stripes(RED, GREEN))[:-4000])
     twin = hashlib.sha256(file.read_bytes()).digest()
     loaded = Extraction.of([load("color")])(Task(path=str(file), same_content=(b"0" * 32, twin)))
-    assert loaded == Loaded(twin, Outcome.INDEXED, known=True)
+    assert loaded == ExtractionResult(twin, Outcome.INDEXED, known=True)
     assert Extraction.of([load("color")])(Task(path=str(file))).outcome is Outcome.TRUNCATED
 
 
@@ -157,8 +157,8 @@ def test_pixels_only_extracts_nothing() -> None:
 def test_the_work_its_tasks_and_its_results_can_be_sent() -> None:
     work = Extraction.of([load("color"), load("phash")])
     task = Task(data=png(stripes(RED, BLUE)), region=(0, 0, 50, 50))
-    sent: Loaded = pickle.loads(pickle.dumps(work))(pickle.loads(pickle.dumps(task)))
-    again: Loaded = pickle.loads(pickle.dumps(sent))
+    sent: ExtractionResult = pickle.loads(pickle.dumps(work))(pickle.loads(pickle.dumps(task)))
+    again: ExtractionResult = pickle.loads(pickle.dumps(sent))
     for key, vector in work(task).vectors.items():
         np.testing.assert_array_equal(again.vectors[key], vector)
 
@@ -173,7 +173,7 @@ def test_an_extractor_that_fails_costs_the_picture_and_is_named() -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (np.ones((1, 2), np.float32), r"it gave shape \(1, 2\), not \(1, 3\)"),
+        (np.ones((1, 2), np.float32), r"it returned shape \(1, 2\), not \(1, 3\)"),
         (np.array([[1, np.nan, 0]], np.float32), "NaN"),
     ],
 )
@@ -206,5 +206,5 @@ def test_what_no_picture_is_to_blame_for_is_raised() -> None:
 
 
 def test_a_lost_worker_leaves_an_outcome() -> None:
-    failed = Loaded.failed(Failure(Outcome.TIMED_OUT, "took over 20 s"))
-    assert failed == Loaded(None, Outcome.TIMED_OUT, "took over 20 s")
+    failed = ExtractionResult.failed(Failure(Outcome.TIMED_OUT, "took over 20 s"))
+    assert failed == ExtractionResult(None, Outcome.TIMED_OUT, "took over 20 s")

@@ -185,7 +185,7 @@ def test_a_dynamically_quantised_last_layer_is_found_and_pictures_do_not_touch_e
         node("Add", ["scaled", "bias"], ["logits"]),
     ]
     extractor = load_onnx(str(make(BODY + nodes, ["logits"], weights=weights)))
-    assert extractor.facts().batch == 1
+    assert extractor.runtime_info().batch == 1
     images = pictures(3)
     np.testing.assert_allclose(extractor.extract(images), unit(pooled(images)), atol=1e-5)
 
@@ -420,7 +420,7 @@ def test_an_unknown_preset_lists_the_known_ones() -> None:
 
 
 def test_the_facts_name_provider_threads_and_batch(make: Make) -> None:
-    facts = load_onnx(str(make(BODY + GEMM, ["logits"]))).facts()
+    facts = load_onnx(str(make(BODY + GEMM, ["logits"]))).runtime_info()
     assert facts.provider.endswith("ExecutionProvider")
     assert facts.threads >= 1
     assert facts.batch >= 1
@@ -430,14 +430,14 @@ def test_a_network_of_few_weights_sees_one_picture_a_pass(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = str(make(BODY + GEMM, ["logits"]))
-    if load_onnx(folder).facts().provider != "CPUExecutionProvider":
+    if load_onnx(folder).runtime_info().provider != "CPUExecutionProvider":
         pytest.skip("batches are larger on a graphics card")
     pictures = [np.full((SIZE, SIZE, 3), level, np.uint8) for level in range(9)]
     found = []
-    for few, batch in ((1 << 20, 1), (0, 4)):
-        monkeypatch.setattr(runtime, "_FEW_WEIGHTS", few)
+    for small, batch in ((1 << 20, 1), (0, 4)):
+        monkeypatch.setattr(runtime, "_SMALL_WEIGHTS", small)
         extractor = load_onnx(folder)
-        assert extractor.facts().batch == batch
+        assert extractor.runtime_info().batch == batch
         found.append(extractor.extract(pictures))
     np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-6)
 

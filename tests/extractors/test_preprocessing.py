@@ -202,3 +202,21 @@ def test_a_description_of_timm_that_is_none_is_told() -> None:
     for described in (None, {}, {"input_size": [3, 8, 8], "crop_pct": 0}, {"input_size": 7}):
         with pytest.raises(UsageError, match="cannot be understood"):
             read_preprocessing({}, {"pretrained_cfg": described})
+
+
+def test_the_recipe_in_revisions_does_not_depend_on_names_in_the_code() -> None:
+    """A changed recipe would change the revision of every network, and stored vectors with it."""
+    processor = {
+        "image_processor_type": "CLIPImageProcessor",
+        "size": {"shortest_edge": 224},
+        "crop_size": 224,
+        "resample": 3,
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.5, 0.5, 0.5],
+        "rescale_factor": 0.25,
+    }
+    assert read_preprocessing(processor, {}).recipe() == (
+        "Preprocessing(needs=Needs(mode='rgb', fit='cover', height=224, width=224, shortest_edge=224, "
+        "max_side=0, min_side=0, resample='bicubic'), scaling=Scaling(factor=(0.5, 0.5, 0.5), "
+        "offset=(-1.0, -1.0, -1.0), bgr=False))"
+    )

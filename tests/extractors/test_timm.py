@@ -73,7 +73,7 @@ def test_the_pixels_are_those_of_timms_own_transform(timm: Any) -> None:
     config = timm.data.resolve_data_config({}, model=extractor._network)
     expected = timm.data.create_transform(**config, is_training=False)(picture).numpy()
     out = np.empty((1, *expected.shape), np.float32)
-    extractor._preparing.scaling.batch([fit(np.asarray(picture), extractor.pixels)], out)
+    extractor._preprocessing.scaling.batch([fit(np.asarray(picture), extractor.pixels)], out)
     # Resizing rounds to whole grey levels: one or two of 255 may differ.
     assert np.abs(out[0] - expected).max() < 2.5 / 255 / 0.2
 

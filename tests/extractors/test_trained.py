@@ -168,9 +168,9 @@ def test_a_model_replaces_a_model_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_extractors_that_cannot_be_trained_on_say_so(tmp_path: Path) -> None:
-    from lookalike.extractors.trained import trainable
+    from lookalike.extractors.trained import check_trainable
 
     with pytest.raises(UsageError, match="different in every library"):
-        trainable(load("keypoints"))
+        check_trainable(load("keypoints"))
     with pytest.raises(UsageError, match="trained already"):
-        trainable(load(str(made(tmp_path / "mine"))))
+        check_trainable(load(str(made(tmp_path / "mine"))))

@@ -14,7 +14,7 @@ from tests.library.drawing import album, draw
 
 from lookalike import IndexOptions, Library, Outcome, Progress
 from lookalike.errors import LibraryBusy, UsageError
-from lookalike.extractors.extraction import Loaded
+from lookalike.extractors.extraction import ExtractionResult
 from lookalike.extractors.interface import Extractor
 from lookalike.indexing import indexer
 from lookalike.stores.local.writer import LocalWriter
@@ -244,8 +244,10 @@ def test_pictures_behind_a_link_stay_while_their_drive_is_away(
 def test_a_file_that_could_not_be_reached_is_tried_again_and_keeps_what_it_has(
     library: Library, photos: Path, outcome: Outcome, reason: str
 ) -> None:
-    def unplugged(self: indexer.Indexer, pending: indexer.PendingFile, loaded: Loaded) -> Loaded:
-        return Loaded(None, outcome, reason) if pending.path == "000.jpg" else loaded
+    def unplugged(
+        self: indexer.Indexer, pending: indexer.PendingFile, loaded: ExtractionResult
+    ) -> ExtractionResult:
+        return ExtractionResult(None, outcome, reason) if pending.path == "000.jpg" else loaded
 
     with mock.patch.object(indexer.Indexer, "_read_again_if_stale", unplugged):
         added = library.add([photos], extractors=["histogram", "color"])
@@ -254,7 +256,7 @@ def test_a_file_that_could_not_be_reached_is_tried_again_and_keeps_what_it_has(
     assert library.add([photos], extractors=["histogram", "color"]).added_vectors == 1
     fresh = draw(photos / "fresh.jpg", 61)
     with mock.patch.object(
-        indexer.Indexer, "_read_again_if_stale", lambda *_: Loaded(None, outcome, reason)
+        indexer.Indexer, "_read_again_if_stale", lambda *_: ExtractionResult(None, outcome, reason)
     ):
         assert dict(library.add([photos]).failed) == {outcome: 1}
     again = library.add([photos])

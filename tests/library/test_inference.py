@@ -16,8 +16,8 @@ from tests.library.toys import means
 from lookalike import Library
 from lookalike.errors import ImageError, LookalikeError, Outcome
 from lookalike.extractors import runtime
-from lookalike.extractors.builtin import Lookalike
-from lookalike.extractors.extraction import Loaded
+from lookalike.extractors.builtin import BuiltinExtractor
+from lookalike.extractors.extraction import ExtractionResult
 from lookalike.extractors.interface import Extractor, RunsIn, Vectors, concurrency_of
 from lookalike.extractors.pca_extractor import PcaExtractor
 from lookalike.extractors.regions import RegionExtractor
@@ -55,15 +55,17 @@ class Several(Plain):
         return 2, 3
 
 
-def pictures(count: int) -> list[Loaded]:
+def pictures(count: int) -> list[ExtractionResult]:
     return [
-        Loaded(b"", Outcome.INDEXED, pixels={"x": np.full((8, 8, 3), i, np.uint8)})
+        ExtractionResult(b"", Outcome.INDEXED, pixels={"x": np.full((8, 8, 3), i, np.uint8)})
         for i in range(count)
     ]
 
 
-def run(extractor: Extractor, loads: Sequence[Loaded]) -> list[tuple[int, Loaded]]:
-    found: list[tuple[int, Loaded]] = []
+def run(
+    extractor: Extractor, loads: Sequence[ExtractionResult]
+) -> list[tuple[int, ExtractionResult]]:
+    found: list[tuple[int, ExtractionResult]] = []
     work: ExtractorQueue[int] = ExtractorQueue({"x": extractor})
     try:
         for number, loaded in enumerate(loads):
@@ -75,7 +77,7 @@ def run(extractor: Extractor, loads: Sequence[Loaded]) -> list[tuple[int, Loaded
     return found
 
 
-def reds(found: Sequence[tuple[int, Loaded]]) -> list[int]:
+def reds(found: Sequence[tuple[int, ExtractionResult]]) -> list[int]:
     return [round(float(loaded.vectors["x"][0]) * 255) for _, loaded in found]
 
 
@@ -143,7 +145,7 @@ def test_extractors_that_want_other_pictures_do_not_wait_for_each_other(
     out = []
     for number in range(40):
         keys = ("rare", "common") if number == 0 else ("common",)
-        work.add(number, Loaded(b"", Outcome.INDEXED, pixels=dict.fromkeys(keys, pixels)))
+        work.add(number, ExtractionResult(b"", Outcome.INDEXED, pixels=dict.fromkeys(keys, pixels)))
         out += [number for number, _ in work.finished()]
     assert len(out) > 20
     out += [number for number, _ in work.rest()]
@@ -159,7 +161,7 @@ def test_a_picture_that_one_extractor_fails_on_has_no_vector_at_all() -> None:
     for extractors in ({"a": Plain(refuse), "b": Several()}, {"a": Several(), "b": Plain(refuse)}):
         work: ExtractorQueue[int] = ExtractorQueue(extractors)
         pixels = dict.fromkeys("ab", np.zeros((8, 8, 3), np.uint8))
-        loaded = work.extract_now(Loaded(b"", Outcome.INDEXED, pixels=pixels))
+        loaded = work.extract_now(ExtractionResult(b"", Outcome.INDEXED, pixels=pixels))
         work.close()
         assert (loaded.outcome, loaded.reason, loaded.vectors) == (Outcome.UNREADABLE, "never", {})
 
@@ -170,7 +172,7 @@ def test_a_picture_that_fails_costs_itself_and_one_without_pixels_passes_in_its_
             raise ImageError(Outcome.UNREADABLE, "too red")
 
     loads = pictures(7)
-    loads[2] = Loaded(None, Outcome.TRUNCATED, "no end")
+    loads[2] = ExtractionResult(None, Outcome.TRUNCATED, "no end")
     found = [loaded for _, loaded in run(Several(refuse), loads)]
     assert [loaded.outcome for loaded in found] == [
         *[Outcome.INDEXED] * 2,
@@ -227,7 +229,7 @@ def test_what_was_finished_when_ctrl_c_came_is_stored(tmp_path: Path) -> None:
 def test_what_waits_in_its_turn_when_ctrl_c_comes_is_stored_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(work: ExtractorQueue[object]) -> Iterator[tuple[object, Loaded]]:
+    def interrupted(work: ExtractorQueue[object]) -> Iterator[tuple[object, ExtractionResult]]:
         work._start()
         for waiting in work._waiting:
             waiting.result()
@@ -278,7 +280,7 @@ def test_nothing_is_asked_of_an_extractor_without_a_picture_for_it() -> None:
         def concurrency(self) -> tuple[int, int]:
             raise AssertionError("this would load the network")
 
-    loads = [Loaded(None, Outcome.TRUNCATED, "no end")] * 3
+    loads = [ExtractionResult(None, Outcome.TRUNCATED, "no end")] * 3
     assert len(run(Unwilling(), loads)) == 3
 
 
@@ -286,7 +288,7 @@ def test_a_network_called_by_several_threads_runs_on_each_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(runtime, "physical_cores", lambda: 3)
-    network = Lookalike()
+    network = BuiltinExtractor()
     seen = []
     streams = runtime.Session.streams
 
@@ -297,7 +299,7 @@ def test_a_network_called_by_several_threads_runs_on_each_alone(
     monkeypatch.setattr(runtime.Session, "streams", watched)
     pixels = np.zeros((network.pixels.height, network.pixels.width, 3), np.uint8)
     network.extract([pixels])
-    run(network, [Loaded(b"", Outcome.INDEXED, pixels={"x": pixels})] * 40)
+    run(network, [ExtractionResult(b"", Outcome.INDEXED, pixels={"x": pixels})] * 40)
     assert set(seen) == {(True, 3), (False, 1)}
 
 

@@ -63,9 +63,9 @@ def _runtime(space: Space) -> dict[str, Any] | None:
     if family not in _NETWORKS:
         return None
     from lookalike.extractors import builtin
-    from lookalike.extractors.runtime import expected_facts
+    from lookalike.extractors.runtime import expected_runtime
 
-    found = expected_facts(builtin.BATCH) if family == "lookalike" else expected_facts()
+    found = expected_runtime(builtin.BATCH) if family == "lookalike" else expected_runtime()
     return None if found is None else asdict(found)
 
 

@@ -17,7 +17,7 @@ from lookalike.evaluation.invariance import Inspected, background, inspect, vect
 from lookalike.evaluation.labelled_folder import read_folders, read_manifest
 from lookalike.evaluation.leave_one_out import leave_one_out
 from lookalike.extractors import load
-from lookalike.extractors.extraction import Extraction, Loaded, Task, Vector
+from lookalike.extractors.extraction import Extraction, ExtractionResult, Task, Vector
 from lookalike.extractors.interface import Extractor
 from lookalike.extractors.registry import EXTRACTORS
 from lookalike.images.walk import find_files
@@ -151,7 +151,7 @@ class Clocked:
 
     extraction: Extraction
 
-    def __call__(self, task: Task) -> tuple[Loaded, float]:
+    def __call__(self, task: Task) -> tuple[ExtractionResult, float]:
         started = time.process_time()
         return self.extraction(task), time.process_time() - started
 
@@ -173,7 +173,9 @@ def _pass(
     vectors: list[Vector | None] = []
     marks = [(0, time.perf_counter())]
     spent, started = 0.0, time.process_time()
-    with Pool(work, workers=workers, on_failure=lambda f: (Loaded.failed(f), 0.0)) as pool:
+    with Pool(
+        work, workers=workers, on_failure=lambda f: (ExtractionResult.failed(f), 0.0)
+    ) as pool:
         results = pool.map(Task(path=path) for path in paths)
         while batch := list(islice(results, BATCH)):
             vectors += vectors_of(extractor, [loaded for loaded, _ in batch])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import ImageError
 from lookalike.evaluation.edits import EDITS, Edit
-from lookalike.extractors.extraction import Extraction, Loaded, Task, Vector, extract_each
+from lookalike.extractors.extraction import Extraction, ExtractionResult, Task, Vector, extract_each
 from lookalike.extractors.interface import Extractor, space_key
 from lookalike.images.decode import decode
 from lookalike.images.pixel_spec import Pixels, PixelSpec
@@ -39,7 +39,7 @@ class Versions:
     pixels that the extractor got. seconds: processor time of one extraction, where it happened in the
     worker."""
 
-    results: list[Loaded]
+    results: list[ExtractionResult]
     seconds: float | None = None
 
 
@@ -60,20 +60,20 @@ class Changed:
             limits = self.extraction.limits
             decoded = decode(read(path).data, specs=[SIDE], limits=limits, name=path)
         except ImageError as error:
-            return Versions([Loaded(None, error.outcome, error.reason)])
+            return Versions([ExtractionResult(None, error.outcome, error.reason)])
         whole = fit(decoded.pixels, SIDE)
         edited = [self.extraction(Task(pixels=pixels)) for pixels in self._edited(whole)]
         if not self.original:
             return Versions(edited)
-        wanted = {space_key(e): e.pixels for e in self.extraction.workers}
-        also = replace(self.extraction, prepared={**self.extraction.prepared, **wanted})
+        wanted = {space_key(e): e.pixels for e in self.extraction.in_worker}
+        also = replace(self.extraction, in_main={**self.extraction.in_main, **wanted})
         original = also(Task(pixels=whole))
         return Versions([original, *edited], self._seconds(original))
 
-    def _seconds(self, original: Loaded) -> float | None:
+    def _seconds(self, original: ExtractionResult) -> float | None:
         """Timed here, where indexing extracts too: in a worker the libraries have one thread each, and
         threads that wait for work would count as work elsewhere."""
-        for extractor in self.extraction.workers:
+        for extractor in self.extraction.in_worker:
             pixels = original.pixels.get(space_key(extractor))
             if pixels is not None:
                 return timed(lambda: extractor.extract([pixels]))  # noqa: B023
@@ -93,7 +93,7 @@ class Changed:
     @staticmethod
     def failed(failure: Failure) -> Versions:
         """Return the result for a file whose worker was lost."""
-        return Versions([Loaded.failed(failure)])
+        return Versions([ExtractionResult.failed(failure)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def vectors_of(
-    extractor: Extractor, loaded: Sequence[Loaded], *, unit: bool = True
+    extractor: Extractor, loaded: Sequence[ExtractionResult], *, unit: bool = True
 ) -> list[Vector | None]:
     """The vectors of what came back from a worker, made here where the extractor's place is here, at
     length 1 if `unit`; None where there is none."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lookalike.embedding_map.neighbourhood import nearest
 from lookalike.errors import UsageError
-from lookalike.extractors.builtin import Lookalike
+from lookalike.extractors.builtin import BuiltinExtractor
 from lookalike.library import Library
 from lookalike.stores.interface import Ids, Snapshot, Space
 from lookalike.stores.records import NO_VECTORS
@@ -243,7 +243,7 @@ def _measure(library: Library, snapshot: Snapshot, name: str) -> Measured:
         base, part = "lookalike", name
     if part and base in spaces:
         extractor = library.extractor(base)
-        parts = extractor.parts() if isinstance(extractor, Lookalike) else {}
+        parts = extractor.parts() if isinstance(extractor, BuiltinExtractor) else {}
         if part in parts:
             return Measured(f"{base}{PART}{part}", spaces[base], parts[part])
         raise UsageError(f"{base} has no part {part!r}; there are: {', '.join(parts) or 'none'}")

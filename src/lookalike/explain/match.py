@@ -36,8 +36,8 @@ from lookalike.explain.occlusion import (
     marked,
     occlusion,
 )
-from lookalike.extractors.builtin import Lookalike
-from lookalike.extractors.feature_maps import Network, feature_maps
+from lookalike.extractors.builtin import BuiltinExtractor
+from lookalike.extractors.feature_maps import NetworkExtractor, feature_maps
 from lookalike.extractors.interface import Extractor, TextExtractor
 from lookalike.extractors.keypoints import Keypoints, detect
 from lookalike.extractors.vlad import KeypointVectors
@@ -172,7 +172,7 @@ def why(extractor: Extractor, first: Look, second: Look) -> Explanation:
         method=method,
         faithfulness=faith,
         links=patch_links(feature_maps(extractor, pair.seen))
-        if isinstance(extractor, Network)
+        if isinstance(extractor, NetworkExtractor)
         else (),
         shares=_shares(extractor, pair.vectors),
         colours=_shared(first, second) if extractor.name in ("histogram", "color") else (),
@@ -265,7 +265,7 @@ def _judged(
 
 
 def _shares(extractor: Extractor, vectors: NDArray[np.float32]) -> dict[str, float]:
-    if not isinstance(extractor, Lookalike):
+    if not isinstance(extractor, BuiltinExtractor):
         return {}
     return {
         name: float(vectors[0, part] @ vectors[1, part]) for name, part in extractor.parts().items()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lookalike.explain.image_views import Look
 from lookalike.extractors import color
-from lookalike.extractors.feature_maps import FeatureMap, Network, feature_maps
+from lookalike.extractors.feature_maps import FeatureMap, NetworkExtractor, feature_maps
 from lookalike.extractors.interface import Extractor, FittedExtractor
 from lookalike.extractors.keypoints import detect
 from lookalike.extractors.shape import BLOCK_GRID, hog
@@ -100,7 +100,7 @@ def _vector(extractor: Extractor, vector: NDArray[np.float32]) -> Stage:
 
 def _between(extractor: Extractor, look: Look) -> list[Stage]:
     """What lies between the pixels and the vector."""
-    if isinstance(extractor, Network):
+    if isinstance(extractor, NetworkExtractor):
         return _channels(feature_maps(extractor, [look.seen]))
     if isinstance(extractor, KeypointVectors):
         return [_keypoints(extractor, look.seen)]

@@ -1,4 +1,4 @@
-"""`lookalike`: the small network that ships with the program. docs/model-card.md says what it is."""
+"""The built-in network `lookalike`, described in docs/model-card.md."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ import numpy as np
 from lookalike.errors import LookalikeError
 from lookalike.extractors.interface import RunsIn, Vectors
 from lookalike.extractors.onnx_graph import with_outputs
-from lookalike.extractors.runtime import RuntimeFacts, Session, run_all
+from lookalike.extractors.runtime import RuntimeInfo, Session, run_all
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.vectors.similarity import Similarity
 
 MODEL = Path(__file__).parent / "models" / "lookalike.onnx"
 SIDE = 112
 DIM = 384
-BATCH = 16  # of 1, 4, 16 and 32 the fastest on one core; one by one takes 1.7 times as long
+BATCH = 16  # fastest of 1, 4, 16 and 32 on one core; single images take 1.7 times as long
 
 
-class Lookalike:
-    """What it shows and its colours in one vector of length 1.
+class BuiltinExtractor:
+    """Content and colours of an image in one vector of length 1.
 
-    The graph takes (n, 112, 112, 3) uint8 RGB, the whole picture squeezed into the square, and does all
-    else itself, so that no mean and no weight can be paired with it wrongly. Its file is loaded at the
-    first picture (or at `extract([])`), not before.
+    The graph takes (n, 112, 112, 3) uint8 RGB, the whole image stretched to the square, and includes all
+    preprocessing, so it cannot be paired with a wrong mean or scale. Its file is loaded with the first
+    image (or by `extract([])`).
     """
 
     name = "lookalike"
@@ -46,34 +46,36 @@ class Lookalike:
             self.revision = hashlib.sha256(model.read_bytes()).hexdigest()[:12]
         except OSError as error:
             raise LookalikeError(
-                f"the built-in model cannot be read ({error.strerror}: {model}); install lookalike again"
+                f"the built-in model cannot be read ({error.strerror}: {model}); reinstall lookalike"
             ) from None
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
-        """(112, 112, 3) pictures → (n, 384) float32 of length 1."""
+        """Return (n, 384) float32 of length 1 for images (112, 112, 3)."""
         session = self._loaded()
         streams = session.streams()
         size = min(BATCH, max(1, -(-len(images) // streams)))
         batches = [np.stack(images[at : at + size]) for at in range(0, len(images), size)]
-        made = run_all(streams, batches, lambda pixels: self._run(session, pixels))
-        return np.concatenate(made) if made else np.empty((0, DIM), np.float32)
+        vectors = run_all(streams, batches, lambda pixels: self._run(session, pixels))
+        return np.concatenate(vectors) if vectors else np.empty((0, DIM), np.float32)
 
     def concurrency(self) -> tuple[int, int]:
         """See `ConcurrentExtractor`."""
         return self._loaded().concurrency()
 
-    def facts(self) -> RuntimeFacts:
-        """How it runs here: provider, threads, batch."""
-        return self._loaded().facts()
+    def runtime_info(self) -> RuntimeInfo:
+        """Return how it runs here: provider, threads, batch."""
+        return self._loaded().info()
 
     @property
     def model(self) -> Path:
-        """Where the graph lies."""
+        """Path of the graph."""
         return self._model
 
     def parts(self) -> Mapping[str, slice]:
-        """Where in a vector each part lies (what it shows, colours): the sum of the parts'
-        products is the cosine."""
+        """Return the slice of each part of the vector (content, colours).
+
+        The cosine of two vectors is the sum of the inner products of their parts.
+        """
         widths = json.loads(self._loaded().metadata()["parts"])
         parts, start = {}, 0
         for name, part in widths.items():
@@ -82,7 +84,7 @@ class Lookalike:
         return parts
 
     def peek(self, images: Sequence[Pixels], tensors: Sequence[str]) -> list[Vectors]:
-        """See `inside.Network`."""
+        """See `feature_maps.NetworkExtractor`."""
         content = with_outputs(self._model.read_bytes(), list(tensors))
         found = Session(self._model, content=content).run(tensors, {"pixels": np.stack(images)})
         return [np.asarray(array, np.float32) for array in found]

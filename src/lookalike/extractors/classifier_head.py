@@ -32,7 +32,7 @@ _BEFORE = {"DynamicQuantizeLinear", "QuantizeLinear", "DequantizeLinear", "Ident
 
 
 @dataclass(frozen=True, slots=True)
-class LastLayer:
+class ClassifierHead:
     """The layer that turns features into logits.
 
     features  the tensor that goes into it
@@ -47,7 +47,7 @@ class LastLayer:
     exact: bool
 
 
-def find_last_layer(graph: Graph, logits: str) -> LastLayer | None:
+def find_classifier_head(graph: Graph, logits: str) -> ClassifierHead | None:
     """The last layer before the output `logits`, or None when the graph ends in something else."""
     found = _walk(graph, logits, ())
     if found is None:
@@ -61,11 +61,11 @@ def find_last_layer(graph: Graph, logits: str) -> LastLayer | None:
     matrix = _float_matrix(graph, node, folder) if exact else _integer_matrix(graph, node, folder)
     if matrix is None:  # what cannot be checked is not used
         return None
-    return LastLayer(features, matrix, _bias(graph, node, path, folder), exact)
+    return ClassifierHead(features, matrix, _bias(graph, node, path, folder), exact)
 
 
-def agrees(
-    layer: LastLayer,
+def reproduces(
+    layer: ClassifierHead,
     features: NDArray[np.float32],
     output: NDArray[np.float32],
     *,

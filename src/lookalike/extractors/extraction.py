@@ -1,6 +1,6 @@
-"""The work on one file, as the workers do it: read, hash, decode once, extract.
+"""The work on one file in a worker process: read, hash, decode once, extract.
 
-An `Extraction` is pickled to every worker once; then `Task`s go out and `Loaded`s come back.
+An `Extraction` is pickled to every worker once; it turns each `Task` into an `ExtractionResult`.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ Region: TypeAlias = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One picture: a file (`path`), the bytes of one (`data`), or ready pixels, upright RGB.
+    """One image: a file (`path`), the bytes of one (`data`), or decoded pixels (upright RGB).
 
-    twins   hashes of known pictures of the same size in bytes: if the content is one of them, it
-            is not decoded
-    region  (left, top, width, height) of the upright picture: only that part counts; fractions of its
-            width and height if all four are at most 1, else pixels
-    orientation  how the picture is turned first, by EXIF's number; 1: not at all
+    same_content  hashes of stored images with the same size in bytes; a file whose hash is among them is
+                  not decoded
+    region        (left, top, width, height) of the upright image to use; fractions of its width and height
+                  if all four are at most 1, else pixels
+    orientation   EXIF orientation applied first; 1 leaves the image as it is
     """
 
     path: str | None = None
@@ -43,13 +43,13 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """What became of a task.
+class ExtractionResult:
+    """Result of a task.
 
     hash     SHA-256 of the content, 32 bytes; None if it could not be read, or for pixels
-    known    the hash is among the task's twins: nothing else was done
+    known    the hash is in the task's `same_content`: nothing else was done
     vectors  by space key, (dim,) float32; empty unless the outcome is `indexed`
-    pixels   by space key, what the extractors of place "parent" need, fitted
+    pixels   by space key, prepared for the extractors that run in the main process
     """
 
     hash: bytes | None
@@ -68,14 +68,14 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """Turns tasks into vectors. Made by `of`.
+    """Turns tasks into results; created with `Extraction.of`.
 
-    workers   extractors that run here, in the worker
-    prepared  pixels to send back, by space key, for those that run in the parent
+    in_worker  extractors that run in the worker process
+    in_main    pixels to send back, by space key, for the extractors that run in the main process
     """
 
-    workers: tuple[Extractor, ...]
-    prepared: Mapping[str, PixelSpec]
+    in_worker: tuple[Extractor, ...]
+    in_main: Mapping[str, PixelSpec]
     limits: Limits
 
     @classmethod
@@ -86,14 +86,16 @@ class Extraction:
         limits: Limits | None = None,
         pixels_only: bool = False,
     ) -> Self:
-        """The work for these extractors. `pixels_only`: send every one's pixels back and extract
-        nothing, for extractors that are to be fitted."""
-        here = [e for e in extractors if e.runs_in == "worker" and not pixels_only]
-        there = {space_key(e): e.pixels for e in extractors if e not in here}
-        return cls(tuple(here), there, limits or Limits())
+        """Return the work for these extractors.
 
-    def __call__(self, task: Task) -> Loaded:
-        # Imported on use: the parent of the workers decodes nothing, and need not wait for it.
+        pixels_only  send back the pixels for every extractor and extract nothing, to fit the extractors
+        """
+        in_worker = [e for e in extractors if e.runs_in == "worker" and not pixels_only]
+        in_main = {space_key(e): e.pixels for e in extractors if e not in in_worker}
+        return cls(tuple(in_worker), in_main, limits or Limits())
+
+    def __call__(self, task: Task) -> ExtractionResult:
+        # Imported on use: the main process does not decode and should not wait for these imports.
         from lookalike.images.decode import decode, upright
         from lookalike.images.reading import read
 
@@ -105,80 +107,80 @@ class Extraction:
                 content = read(task.path)
                 data, digest = content.data, content.digest
                 if digest in task.same_content:
-                    return Loaded(digest, Outcome.INDEXED, known=True)
+                    return ExtractionResult(digest, Outcome.INDEXED, known=True)
             if data is not None:
-                needs = [e.pixels for e in self.workers] + list(self.prepared.values())
-                # How far a picture may shrink is not known before the region is cut out.
-                asked = needs if task.region is None else ()
-                decoded = decode(data, specs=asked, limits=self.limits, name=task.path or "")
+                specs = [e.pixels for e in self.in_worker] + list(self.in_main.values())
+                # With a region, the scale at which to decode is not known before it is cut out.
+                specs = specs if task.region is None else []
+                decoded = decode(data, specs=specs, limits=self.limits, name=task.path or "")
                 pixels, facts = decoded.pixels, decoded.facts
             else:
-                pixels = _ready(task.pixels)
+                pixels = _check_pixels(task.pixels)
             if task.region is not None:
-                pixels = _part(pixels, task.region)
+                pixels = _crop(pixels, task.region)
             if task.region is not None or data is None:
-                pixels = _within_3_to_1(pixels)
+                pixels = _limit_aspect(pixels)
             if task.orientation != 1:
                 pixels = np.ascontiguousarray(upright(pixels, task.orientation))
             vectors, prepared = self._extract(pixels)
         except ImageError as error:
-            return Loaded(digest, error.outcome, error.reason, facts)
-        return Loaded(digest, Outcome.INDEXED, "", facts, False, vectors, prepared)
+            return ExtractionResult(digest, error.outcome, error.reason, facts)
+        return ExtractionResult(digest, Outcome.INDEXED, "", facts, False, vectors, prepared)
 
     def _extract(self, pixels: Pixels) -> tuple[dict[str, Vector], dict[str, Pixels]]:
         from lookalike.images.resize import fit
 
-        fitted: dict[PixelSpec, Pixels] = {}
+        prepared: dict[PixelSpec, Pixels] = {}
 
-        def fitting(needs: PixelSpec) -> Pixels:
-            if needs not in fitted:
-                fitted[needs] = fit(pixels, needs)
-            return fitted[needs]
+        def prepare(spec: PixelSpec) -> Pixels:
+            if spec not in prepared:
+                prepared[spec] = fit(pixels, spec)
+            return prepared[spec]
 
         vectors: dict[str, Vector] = {}
-        for extractor in self.workers:
-            (made,) = extract_each(extractor, [fitting(extractor.pixels)])
-            if isinstance(made, ImageError):
-                raise made
-            vectors[space_key(extractor)] = made
-        return vectors, {key: fitting(needs) for key, needs in self.prepared.items()}
+        for extractor in self.in_worker:
+            (vector,) = extract_each(extractor, [prepare(extractor.pixels)])
+            if isinstance(vector, ImageError):
+                raise vector
+            vectors[space_key(extractor)] = vector
+        return vectors, {key: prepare(spec) for key, spec in self.in_main.items()}
 
 
-def extract_each(extractor: Extractor, pictures: Sequence[Pixels]) -> list[Vector | ImageError]:
-    """A vector (dim,) for every picture, or why there is none.
+def extract_each(extractor: Extractor, images: Sequence[Pixels]) -> list[Vector | ImageError]:
+    """Return a vector (dim,) for every image, or the error that explains why there is none.
 
-    When an extractor fails on a batch, the pictures are tried one by one, so that one of them costs
-    only itself. Errors that no picture is to blame for (LookalikeError, MemoryError) are raised.
+    When an extractor fails on a batch, the images are tried one by one, so that a bad one affects only
+    itself. Errors not caused by an image (LookalikeError, MemoryError) are raised.
     """
-    if not pictures:
+    if not images:
         return []
     try:
-        return _rows(extractor, extractor.extract(pictures), len(pictures))
+        return _rows(extractor, extractor.extract(images), len(images))
     except ImageError as error:
         failure = error
     except (LookalikeError, MemoryError):
         raise
     except Exception as error:
-        said = str(error).strip().splitlines()
-        what = f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
-        failure = ImageError(Outcome.UNREADABLE, f"{extractor.name} fails on it: {what}")
-    if len(pictures) == 1:
+        lines = str(error).strip().splitlines()
+        cause = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+        failure = ImageError(Outcome.UNREADABLE, f"{extractor.name} fails on it: {cause}")
+    if len(images) == 1:
         return [failure]
-    return [extract_each(extractor, [picture])[0] for picture in pictures]
+    return [extract_each(extractor, [image])[0] for image in images]
 
 
 def _rows(extractor: Extractor, vectors: Vectors, count: int) -> list[Vector | ImageError]:
-    """The rows of what an extractor gave, if that is what its contract promises."""
+    """Return the rows of an extractor's result; ValueError where its shape is not (count, dim)."""
     if vectors.shape != (count, extractor.dim):
-        raise ValueError(f"it gave shape {vectors.shape}, not {(count, extractor.dim)}")
+        raise ValueError(f"it returned shape {vectors.shape}, not {(count, extractor.dim)}")
     vectors = np.ascontiguousarray(vectors, np.float32)
     if np.isfinite(vectors).all():
         return list(vectors)
-    wrong = ImageError(Outcome.UNREADABLE, f"{extractor.name} gives NaN or infinity for it")
+    wrong = ImageError(Outcome.UNREADABLE, f"{extractor.name} returns NaN or infinity for it")
     return [row if np.isfinite(row).all() else wrong for row in vectors]
 
 
-def _ready(pixels: Pixels | None) -> Pixels:
+def _check_pixels(pixels: Pixels | None) -> Pixels:
     if (
         pixels is None
         or pixels.ndim != 3
@@ -192,24 +194,24 @@ def _ready(pixels: Pixels | None) -> Pixels:
     return pixels
 
 
-def _part(pixels: Pixels, region: Region) -> Pixels:
-    """A region (left, top, width, height) of a picture. Raises ImageError if it lies outside."""
-    tall, wide = pixels.shape[:2]
+def _crop(pixels: Pixels, region: Region) -> Pixels:
+    """Return a region (left, top, width, height) of an image; ImageError if it lies outside."""
+    height, width = pixels.shape[:2]
     if max(region) <= 1:
-        region = (region[0] * wide, region[1] * tall, region[2] * wide, region[3] * tall)
+        region = (region[0] * width, region[1] * height, region[2] * width, region[3] * height)
     left, top, right, bottom = (
         round(edge) for edge in (region[0], region[1], region[0] + region[2], region[1] + region[3])
     )
-    if not (0 <= left < right <= wide and 0 <= top < bottom <= tall):
+    if not (0 <= left < right <= width and 0 <= top < bottom <= height):
         raise ImageError(
             Outcome.UNREADABLE,
             f"the region {right - left}×{bottom - top} at ({left}, {top}) does not lie inside its"
-            f" {wide}×{tall} pixels (counted after turning it upright and cutting it to 3:1)",
+            f" {width}×{height} pixels (counted after rotating it upright and cropping it to 3:1)",
         )
     return pixels[top:bottom, left:right]
 
 
-def _within_3_to_1(pixels: Pixels) -> Pixels:
-    """What decoding does to a whole picture, for parts and for ready pixels."""
+def _limit_aspect(pixels: Pixels) -> Pixels:
+    """Crop to an aspect ratio of 3:1 at most, as decoding does with whole images."""
     left, top, width, height = crop_box(pixels.shape[1], pixels.shape[0])
     return np.ascontiguousarray(pixels[top : top + height, left : left + width])

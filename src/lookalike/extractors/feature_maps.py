@@ -24,7 +24,7 @@ MOST = 24
 
 
 @runtime_checkable
-class Network(Protocol):
+class NetworkExtractor(Protocol):
     """An extractor whose vectors come out of an ONNX graph.
 
     model   where the graph lies
@@ -55,7 +55,7 @@ class FeatureMap:
         return self.values.shape[2], self.values.shape[3]
 
 
-def feature_maps(network: Network, images: Sequence[Pixels]) -> list[FeatureMap]:
+def feature_maps(network: NetworkExtractor, images: Sequence[Pixels]) -> list[FeatureMap]:
     """The layers of a network for these pictures, first to last; empty where its graph has no maps
     (something else than a convolutional network or an export of a transformer with its tokens)."""
     graph = read_graph(network.model)
@@ -80,7 +80,7 @@ def _is_transformer(graph: Graph) -> bool:
     return products > sum(node.op in _LAYERS for node in graph.nodes)
 
 
-def _tokens(network: Network, graph: Graph, images: Sequence[Pixels]) -> list[FeatureMap]:
+def _tokens(network: NetworkExtractor, graph: Graph, images: Sequence[Pixels]) -> list[FeatureMap]:
     """The last hidden state of a transformer as a map; tokens that stand for no place come first."""
     if "last_hidden_state" not in graph.outputs:
         return []

@@ -1,4 +1,4 @@
-"""Any image network exported to ONNX, in the folder layout that the Hugging Face hub uses."""
+"""Extractor for image networks exported to ONNX, in the folder layout of the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -10,27 +10,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.extractors.classifier_head import agrees, find_last_layer
+from lookalike.extractors.classifier_head import find_classifier_head, reproduces
 from lookalike.extractors.interface import RunsIn, Vectors
-from lookalike.extractors.onnx_encoder import Eye, Tap, check_weights, open_session, revision_of
+from lookalike.extractors.onnx_encoder import (
+    FeatureOutput,
+    ImageEncoder,
+    Pooling,
+    check_weights,
+    open_session,
+    revision_of,
+)
 from lookalike.extractors.onnx_graph import Graph, read_graph
 from lookalike.extractors.preprocessing import Preprocessing, read_preprocessing
-from lookalike.extractors.runtime import RuntimeFacts, Session
+from lookalike.extractors.runtime import RuntimeInfo, Session
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.models.fetch import Progress
 from lookalike.models.files import ModelFiles
 from lookalike.models.spec import ModelSpec, parse_spec, read_json
 from lookalike.vectors.similarity import Similarity, normalise
 
+# Part of every revision: changes when this file computes other numbers from the same model.
 _RECIPE = "1"
-"""Part of every revision: changes when this file computes other numbers from the same model."""
 
-# Outputs that are an embedding of the whole picture, best first.
+# Outputs that are an embedding of the whole image, best first.
 _EMBEDDINGS = ("image_embeds", "embedding", "embeddings", "pooler_output")
-# In these the pooled output is a layer that was trained for another task, or not at all: for the
-# self-supervised checkpoints transformers fills it with random numbers.
+# Models whose pooled output is a layer trained for another task, or untrained: for self-supervised
+# checkpoints transformers fills it with random numbers.
 _POOLER_UNTRAINED = {"vit", "deit", "vit_mae", "vit_msn"}
-# Transformers whose first token stands for the whole picture.
+# Transformers whose first token represents the whole image.
 _FIRST_TOKEN = _POOLER_UNTRAINED | {
     "dinov2",
     "dinov2_with_registers",
@@ -41,65 +48,69 @@ _FIRST_TOKEN = _POOLER_UNTRAINED | {
 
 
 class OnnxExtractor:
-    """A network that turns pictures into vectors of unit length. Made by `load_onnx`."""
+    """A network that turns images into vectors of unit length; created by `load_onnx`."""
 
     similarity: Similarity = "cosine"
     runs_in: RunsIn = "main"
 
     def __init__(
-        self, name: str, session: Session, tap: Tap, preparing: Preprocessing, revision: str
+        self,
+        name: str,
+        session: Session,
+        output: FeatureOutput,
+        preprocessing: Preprocessing,
+        revision: str,
     ) -> None:
         self.name = name
         self.revision = revision
-        self.pixels: PixelSpec = preparing.pixels
+        self.pixels: PixelSpec = preprocessing.pixels
         self._session = session
-        self._tap = tap
-        self._eye = Eye(session, tap, preparing)
-        self.dim = self._eye.dim()
+        self._output = output
+        self._encoder = ImageEncoder(session, output, preprocessing)
+        self.dim = self._encoder.dim()
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
-        """Pictures (height, width, 3) as `pixels` says → (n, dim) float32 of unit length."""
+        """Return (n, dim) float32 of unit length for images (height, width, 3)."""
         if not len(images):
             return np.zeros((0, self.dim), np.float32)
-        return normalise(self._eye.features(images))
+        return normalise(self._encoder.features(images))
 
     def concurrency(self) -> tuple[int, int]:
         """See `ConcurrentExtractor`."""
         return self._session.concurrency()
 
-    def facts(self) -> RuntimeFacts:
-        """How the network runs here: provider, threads, batch."""
-        return self._session.facts()
+    def runtime_info(self) -> RuntimeInfo:
+        """Return how the network runs here: provider, threads, batch."""
+        return self._session.info()
 
     @property
     def model(self) -> Path:
-        """Where the graph lies."""
+        """Path of the graph."""
         return self._session.path
 
     @property
     def output(self) -> str:
         """The tensor that the vectors are made of."""
-        return self._tap.output
+        return self._output.tensor
 
     def peek(self, images: Sequence[Pixels], tensors: Sequence[str]) -> list[NDArray[np.float32]]:
-        """See `inside.Network`."""
-        return self._eye.peek(images, tensors)
+        """See `feature_maps.NetworkExtractor`."""
+        return self._encoder.peek(images, tensors)
 
     def close(self) -> None:
-        """Gives the memory of the network back; forgetting the extractor does too."""
+        """Free the memory of the network; dropping the extractor does so, too."""
         self._session.close()
 
 
 def load_onnx(
     text: str, *, models: Path | None = None, progress: Progress | None = None
 ) -> OnnxExtractor:
-    """The extractor for "onnx:" and `text`: a preset, a folder, or OWNER/NAME[@REVISION][:VARIANT].
+    """Return the extractor for "onnx:" and `text`: a preset, a folder, or OWNER/NAME[@REVISION][:VARIANT].
 
-    Filter, size, mean and deviation are those of the model's own preprocessor_config.json. The
-    margin that the file cuts off is kept (`Preprocessing.without_margin` says why) unless `text`
-    ends in ":crop".
+    Resampling filter, size, mean and standard deviation are those of the model's preprocessor_config.json.
+    The margin that it crops off is kept (see `Preprocessing.without_margin`) unless `text` ends in ":crop".
 
-    models    where models are kept (--model-dir); see `models.places`
+    models    folder of the models (--model-dir); see `models.cache_dirs`
     progress  called while the model is downloaded
 
     Raises UsageError: which file is missing or damaged, or what is not supported.
@@ -108,25 +119,25 @@ def load_onnx(
     graph_name = spec.graph("model")
     files = spec.fetch(spec.picture_files("onnx"), models=models, progress=progress)
     config = read_json(files, "config.json")
-    preparing = read_preprocessing(read_processor(spec, files, config), config)
+    preprocessing = read_preprocessing(read_processor(spec, files, config), config)
     if not spec.crop:
-        preparing = preparing.without_margin()
+        preprocessing = preprocessing.without_margin()
     path = files.path(graph_name)
     graph = read_graph(path)
     check_weights(graph)
-    tap = find_tap(graph, str(config.get("model_type", "")))
-    session = open_session(graph, tap)
-    revision = revision_of(graph, [_RECIPE, tap.output, tap.pooling, repr(preparing)])
-    extractor = OnnxExtractor(spec.name, session, tap, preparing, revision)
-    if tap.layer is not None:
-        _check_layer(path, Eye(session, tap, preparing), tap, graph)
+    output = find_feature_output(graph, str(config.get("model_type", "")))
+    session = open_session(graph, output)
+    recipe = [_RECIPE, output.tensor, output.pooling, preprocessing.recipe()]
+    extractor = OnnxExtractor(spec.name, session, output, preprocessing, revision_of(graph, recipe))
+    if output.head is not None:
+        _check_head(path, ImageEncoder(session, output, preprocessing), output, graph)
     return extractor
 
 
 def read_processor(
     spec: ModelSpec, files: ModelFiles, config: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """What preprocessor_config.json says; the record's, where the repository has none."""
+    """Return the contents of preprocessor_config.json, or the preset's where the repository has none."""
     if spec.record is not None and spec.record.processor is not None:
         return spec.record.processor
     if not files.has("preprocessor_config.json") and "pretrained_cfg" not in config:
@@ -134,37 +145,38 @@ def read_processor(
     return read_json(files, "preprocessor_config.json")
 
 
-def find_tap(graph: Graph, model_type: str) -> Tap:
-    """Where in a graph the vector of a picture is.
+def find_feature_output(graph: Graph, model_type: str) -> FeatureOutput:
+    """Return which tensor of a graph is the vector of an image.
 
-    An output that is one; else the last hidden state, pooled as its kind of network does; else the
-    input of a classifier's last layer. Raises UsageError when there is none of these.
+    That is an output that is an embedding; else the last hidden state, pooled as its kind of network does;
+    else the input of a classifier's head. Raises UsageError when there is none of these.
     """
     outputs = set(graph.outputs)
     for name in _EMBEDDINGS:
         if name in outputs and not (name == "pooler_output" and model_type in _POOLER_UNTRAINED):
-            return Tap(name, "flat")
+            return FeatureOutput(name, "flat")
     if "last_hidden_state" in outputs:
-        return Tap("last_hidden_state", "first" if model_type in _FIRST_TOKEN else "tokens")
+        pooling: Pooling = "first" if model_type in _FIRST_TOKEN else "tokens"
+        return FeatureOutput("last_hidden_state", pooling)
     logits = "logits" if "logits" in outputs else graph.outputs[0] if graph.outputs else ""
-    layer = find_last_layer(graph, logits)
-    if layer is None:
+    head = find_classifier_head(graph, logits)
+    if head is None:
         raise UsageError(
             f"{graph.path} has no output named {', '.join(_EMBEDDINGS)} or last_hidden_state, and "
             f"its output {logits!r} does not come from a last layer over pooled features"
         )
-    return Tap(layer.features, "flat", layer)
+    return FeatureOutput(head.features, "flat", head)
 
 
-def _check_layer(path: Path, eye: Eye, tap: Tap, graph: Graph) -> None:
-    """Features × last layer = logits, on noise; otherwise the wrong tensor was taken."""
-    assert tap.layer is not None
+def _check_head(path: Path, encoder: ImageEncoder, output: FeatureOutput, graph: Graph) -> None:
+    """Check on noise that features × head = logits; otherwise the wrong tensor was taken."""
+    assert output.head is not None
     logits = "logits" if "logits" in graph.outputs else graph.outputs[0]
-    needs = eye.pixels
-    noise = np.random.default_rng(0).integers(0, 256, (needs.height, needs.width, 3), np.uint8)
-    features, output = eye.raw([noise], [tap.output, logits])
-    half = eye.dtype == np.float16
-    if not agrees(tap.layer, features, output, tolerance=0.05 if half else 2e-3):
+    size = encoder.pixels.height, encoder.pixels.width
+    noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    features, found = encoder.run([noise], [output.tensor, logits])
+    tolerance = 0.05 if encoder.dtype == np.float16 else 2e-3
+    if not reproduces(output.head, features, found, tolerance=tolerance):
         raise UsageError(
             f"{path}: the features found before its last layer do not give its output; use an "
             "export without the classifier"

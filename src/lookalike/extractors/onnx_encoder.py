@@ -1,4 +1,4 @@
-"""The part of a network that sees, in a graph of ONNX: pictures in, raw features out."""
+"""Image encoder in an ONNX graph: images in, raw features out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.extractors.classifier_head import LastLayer
+from lookalike.extractors.classifier_head import ClassifierHead
 from lookalike.extractors.onnx_graph import Graph, with_outputs
 from lookalike.extractors.preprocessing import Preprocessing
 from lookalike.extractors.runtime import Session, batch_for, run_all
@@ -23,48 +23,55 @@ Pooling: TypeAlias = Literal["flat", "first", "tokens", "pixels"]
 
 
 @dataclass(frozen=True, slots=True)
-class Tap:
-    """Which tensor of a graph the vectors are made of, and how.
+class FeatureOutput:
+    """Which tensor of a graph the vectors are made of, and how it is pooled.
 
-    pooling  "flat" as it is, "first" the first token, "tokens" the mean of (n, tokens, dim),
-             "pixels" the mean of (n, dim, height, width)
-    layer    the last layer of a classifier, when the tensor is what goes into it
+    pooling  "flat": as it is; "first": the first token; "tokens": the mean of (n, tokens, dim);
+             "pixels": the mean of (n, dim, height, width)
+    head     the head of a classifier, when the tensor is its input
     """
 
-    output: str
+    tensor: str
     pooling: Pooling
-    layer: LastLayer | None = None
+    head: ClassifierHead | None = None
 
 
-class Eye:
-    """The part of a network that sees: pictures in, raw features out."""
+class ImageEncoder:
+    """Runs the image side of a network.
+
+    extra_feeds  inputs that the graph demands besides the image
+    """
 
     def __init__(
-        self, session: Session, tap: Tap, preparing: Preprocessing, *, also: Mapping[str, Any] = {}
+        self,
+        session: Session,
+        output: FeatureOutput,
+        preprocessing: Preprocessing,
+        *,
+        extra_feeds: Mapping[str, Any] | None = None,
     ) -> None:
-        self._session, self._tap, self._preparing = session, tap, preparing
-        self._also = dict(also)  # feeds that the graph demands besides the picture
-        ports = [port for port in session.inputs.values() if port.name not in self._also]
+        self._session, self._output, self._preprocessing = session, output, preprocessing
+        self._extra_feeds = dict(extra_feeds or {})
+        ports = [port for port in session.inputs.values() if port.name not in self._extra_feeds]
         if len(ports) != 1 or len(ports[0].shape) != 4:
-            named = ", ".join(f"{port.name} {port.shape}" for port in ports)
-            raise UsageError(f"the network wants {named or 'nothing'}; one picture is expected")
+            inputs = ", ".join(f"{port.name} {port.shape}" for port in ports)
+            raise UsageError(f"the network takes {inputs or 'nothing'}; one image is expected")
         self._port = ports[0]
         self._check_size()
 
     @property
     def pixels(self) -> PixelSpec:
-        """The pictures that it takes."""
-        return self._preparing.pixels
+        """The pixels that it takes."""
+        return self._preprocessing.pixels
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The numbers that the graph takes."""
+        """The dtype of the graph's input."""
         return self._port.dtype
 
     def dim(self) -> int:
-        """Length of a vector, found by looking at a grey picture."""
-        needs = self._preparing.pixels
-        found = self.features([np.full((needs.height, needs.width, 3), 127, np.uint8)])
+        """Return the length of a vector, determined by running a grey image."""
+        found = self.features([np.full((self.pixels.height, self.pixels.width, 3), 127, np.uint8)])
         if not np.isfinite(found).all():
             raise UsageError(
                 f"{self._session.path} gives NaN or infinity on this machine; try another variant"
@@ -72,50 +79,52 @@ class Eye:
         return int(found.shape[1])
 
     def features(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
-        """(n, dim), in small batches, as many at a time as the processor has cores."""
+        """Return (n, dim), computed in small batches, as many at a time as there are cores."""
         size = self._session.batch
         batches = [images[start : start + size] for start in range(0, len(images), size)]
-        # Fewer pictures than batches × cores: divide them among the cores all the same.
+        # With fewer images than batches × cores, divide them among the cores all the same.
         streams = self._session.streams()
         if len(batches) < streams and size > 1:
             share = max(1, -(-len(images) // streams))
             batches = [images[start : start + share] for start in range(0, len(images), share)]
         return np.concatenate(run_all(streams, batches, self._one_batch))
 
-    def raw(self, images: Sequence[Pixels], outputs: Sequence[str]) -> list[NDArray[np.float32]]:
-        """Any tensors of the graph for one batch."""
-        needs = self._preparing.pixels
-        buffer = np.empty((len(images), 3, needs.height, needs.width), np.float32)
-        pixels = self._preparing.scaling.batch(images, buffer)
-        feeds = {**self._also, self._port.name: pixels.astype(self._port.dtype, copy=False)}
+    def run(self, images: Sequence[Pixels], outputs: Sequence[str]) -> list[NDArray[np.float32]]:
+        """Return outputs of the graph for one batch."""
+        spec = self.pixels
+        buffer = np.empty((len(images), 3, spec.height, spec.width), np.float32)
+        pixels = self._preprocessing.scaling.batch(images, buffer)
+        feeds = {**self._extra_feeds, self._port.name: pixels.astype(self._port.dtype, copy=False)}
         return [np.asarray(a, np.float32) for a in self._session.run(outputs, feeds)]
 
     def peek(self, images: Sequence[Pixels], tensors: Sequence[str]) -> list[NDArray[np.float32]]:
-        """Any tensors inside the graph, output or not, for a batch of pictures. Opens the file anew."""
+        """Return any tensors inside the graph, outputs or not. Opens the file a second time."""
         path = self._session.path
         missing = [name for name in tensors if name not in self._session.outputs]
-        session = Session(path, content=with_outputs(path.read_bytes(), missing), alone=True)
-        eye = Eye(session, self._tap, self._preparing, also=self._also)
-        found = [eye.raw([image], tensors) for image in images]
+        content = with_outputs(path.read_bytes(), missing)
+        session = Session(path, content=content, single_images=True)
+        encoder = ImageEncoder(
+            session, self._output, self._preprocessing, extra_feeds=self._extra_feeds
+        )
+        found = [encoder.run([image], tensors) for image in images]
         return [np.concatenate(arrays) for arrays in zip(*found, strict=True)]
 
     def _one_batch(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
-        return _pool(self.raw(images, [self._tap.output])[0], self._tap.pooling)
+        return _pool(self.run(images, [self._output.tensor])[0], self._output.pooling)
 
     def _check_size(self) -> None:
         _, channels, height, width = self._port.shape
-        needs = self._preparing.pixels
-        given = (3, needs.height, needs.width)
-        for wanted, has in zip((channels, height, width), given, strict=True):
-            if wanted is not None and wanted != has:
+        prepared = (3, self.pixels.height, self.pixels.width)
+        for expected, actual in zip((channels, height, width), prepared, strict=True):
+            if expected is not None and expected != actual:
                 raise UsageError(
                     f"the network takes {(channels, height, width)}, but preprocessor_config.json "
-                    f"prepares {given}"
+                    f"prepares {prepared}"
                 )
 
 
 def check_weights(graph: Graph) -> None:
-    """The weights of a large graph lie in files beside it; says which one is missing."""
+    """Raise UsageError naming the first missing file of external weights."""
     for name in graph.external_files():
         if not (graph.path.parent / name).is_file():
             raise UsageError(
@@ -123,17 +132,21 @@ def check_weights(graph: Graph) -> None:
             )
 
 
-def open_session(graph: Graph, tap: Tap) -> Session:
-    """The graph as a running network, with the tap among its outputs."""
+def open_session(graph: Graph, output: FeatureOutput) -> Session:
+    """Load the graph with the feature tensor among its outputs."""
     content: bytes | None = None
-    if tap.output not in graph.outputs:
-        content = with_outputs(graph.path.read_bytes(), [tap.output])
-    # Dynamic quantisation takes its scale from the whole batch, so a picture's numbers would
-    # depend on its neighbours in it.
-    alone = graph.has_op("DynamicQuantizeLinear", "DynamicQuantizeMatMul", "MatMulIntegerToFloat")
+    if output.tensor not in graph.outputs:
+        content = with_outputs(graph.path.read_bytes(), [output.tensor])
+    # Dynamic quantisation takes its scale from the whole batch, so an image's numbers would depend on
+    # the others in it.
+    single_images = graph.has_op(
+        "DynamicQuantizeLinear", "DynamicQuantizeMatMul", "MatMulIntegerToFloat"
+    )
     files = [graph.path, *(graph.path.parent / name for name in graph.external_files())]
     weights = sum(file.stat().st_size for file in files)
-    session = Session(graph.path, content=content, batch=batch_for(weights), alone=alone)
+    session = Session(
+        graph.path, content=content, batch=batch_for(weights), single_images=single_images
+    )
     fixed = {port.shape[0] for port in session.inputs.values() if len(port.shape) > 1} - {None}
     if fixed == {1}:
         session.batch = 1
@@ -143,7 +156,7 @@ def open_session(graph: Graph, tap: Tap) -> Session:
 
 
 def revision_of(graph: Graph, recipe: Sequence[str]) -> str:
-    """Changes with the content of the graph and its weights, and with how they are used."""
+    """Return a hash of the graph, its weights, and how they are used."""
     parts = [file_sha256(graph.path)]
     parts += [file_sha256(graph.path.parent / name) for name in graph.external_files()]
     return hashlib.sha256(json.dumps([*parts, *recipe]).encode()).hexdigest()[:16]

@@ -1,9 +1,9 @@
-"""What a model's own preprocessor_config.json asks for: pixels as `PixelSpec`, numbers as `Scaling`.
+"""Reads a model's preprocessor_config.json into a `PixelSpec` (sizes) and a `Scaling` (values).
 
-The sizes go into `PixelSpec`, so that the worker processes cut the picture and only the pixels that
-the network sees travel to it; mean and deviation are applied here, to whole batches.
-Reference: the image processors of transformers (`image_processing_*.py`), whose defaults differ by
-model where the file leaves something out.
+The worker processes crop and resize according to the `PixelSpec`, so that only the pixels the network takes
+are sent to the main process; mean and standard deviation are applied there, to whole batches.
+Reference: the image processors of transformers (`image_processing_*.py`), whose defaults for missing
+settings differ by model.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ _IMAGENET_STD = [0.229, 0.224, 0.225]
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """Pixel × factor + offset, by channel, in the order in which the network wants the channels."""
+    """Scaling of pixel values: value × factor + offset per channel, in the network's channel order."""
 
     factor: tuple[float, float, float]
     offset: tuple[float, float, float]
     bgr: bool = False
 
     def batch(self, images: Sequence[Pixels], out: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Pictures (h, w, 3) uint8 → the first rows of `out`, (n, 3, h, w) float32.
+        """Write images (h, w, 3) uint8 to the first rows of `out`, (n, 3, h, w) float32; return these.
 
-        One pass for each channel: the planes are split first, because a multiplication that reads
-        every third byte takes more than twice as long (0.35 against 0.15 ms for 224×224).
+        The channels are split first, because a multiplication that reads every third byte takes more than
+        twice as long (0.35 against 0.15 ms for 224×224).
         """
         import cv2
 
@@ -60,34 +60,48 @@ class Scaling:
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """Everything between a decoded picture and the network."""
+    """Everything between a decoded image and the network."""
 
     pixels: PixelSpec
     scaling: Scaling
 
     def without_margin(self) -> Preprocessing:
-        """The same, but the shorter side is scaled to what the network sees, not beyond it.
+        """Return a copy that scales the shorter side to the network's input size, not beyond it.
 
-        The files of classifiers enlarge the picture and cut an eighth off its sides, because the
-        object of an ImageNet picture is in its middle. Of a 3:2 photograph that leaves half.
-        Without the margin (MobileNetV2, 1,000 photographs of Corel-1k and 891 of groceries) P@1
-        rises from .972 to .981 and from .810 to .815; mean average precision rises from .887 to
-        .897 and, where products are in the middle of the frame, falls from .477 to .457.
+        Classifiers are configured to enlarge the image and crop an eighth off its sides, because the object
+        of an ImageNet image is in its centre. Of a 3:2 photograph that leaves half. Without the margin
+        (MobileNetV2, 1,000 photographs of Corel-1k and 891 of groceries) P@1 rises from .972 to .981 and
+        from .810 to .815; mean average precision rises from .887 to .897 and, where products are in the
+        centre of the frame, falls from .477 to .457.
         """
-        needs = self.pixels
-        if needs.fit != "cover":
+        spec = self.pixels
+        if spec.fit != "cover":
             return self
-        return replace(self, pixels=replace(needs, shortest_edge=max(needs.height, needs.width)))
+        return replace(self, pixels=replace(spec, shortest_edge=max(spec.height, spec.width)))
+
+    def recipe(self) -> str:
+        """Return the text that represents these settings in revisions.
+
+        It does not change when the classes and fields are renamed: another revision would make all stored
+        vectors of the model useless.
+        """
+        spec, scaling = self.pixels, self.scaling
+        return (
+            f"Preprocessing(needs=Needs(mode={spec.mode!r}, fit={spec.fit!r}, height={spec.height!r}, "
+            f"width={spec.width!r}, shortest_edge={spec.shortest_edge!r}, max_side={spec.max_side!r}, "
+            f"min_side={spec.min_side!r}, resample={spec.resample!r}), scaling=Scaling("
+            f"factor={scaling.factor!r}, offset={scaling.offset!r}, bgr={scaling.bgr!r}))"
+        )
 
 
-LARGEST = 4096
-"""Pixels of a side: networks take some hundreds."""
+# Largest side of an input in pixels; networks take a few hundred.
+MAX_SIDE = 4096
 
 
 def read_preprocessing(processor: Mapping[str, Any], config: Mapping[str, Any]) -> Preprocessing:
-    """From a model's preprocessor_config.json and config.json.
+    """Return the preprocessing described by a model's preprocessor_config.json and config.json.
 
-    Raises UsageError for what is not understood: a network fed with other pixels than it was
+    Raises UsageError for settings that are not understood: a network fed with other pixels than it was
     trained on gives worse vectors and no error.
     """
     try:
@@ -96,19 +110,19 @@ def read_preprocessing(processor: Mapping[str, Any], config: Mapping[str, Any]) 
         kind = str(
             processor.get("image_processor_type") or processor.get("feature_extractor_type") or ""
         )
-        needs = _convnext(processor) if kind.startswith("ConvNext") else _sizes(processor, kind)
+        spec = _convnext(processor) if kind.startswith("ConvNext") else _sizes(processor, kind)
         scaling = _scaling(processor, kind)
     except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
         raise UsageError(f"preprocessor_config.json cannot be understood ({error})") from None
-    sizes = [needs.height, needs.width]
-    if needs.fit == "cover":
-        sizes.append(needs.shortest_edge)
-    if not all(0 < size <= LARGEST for size in sizes):
+    sizes = [spec.height, spec.width]
+    if spec.fit == "cover":
+        sizes.append(spec.shortest_edge)
+    if not all(0 < size <= MAX_SIDE for size in sizes):
         raise UsageError(
-            f"preprocessor_config.json asks for pictures of {needs.width}×{needs.height} pixels: at most "
-            f"{LARGEST}×{LARGEST} are made"
+            f"preprocessor_config.json asks for images of {spec.width}×{spec.height} pixels: at most "
+            f"{MAX_SIDE}×{MAX_SIDE} are supported"
         )
-    return Preprocessing(needs, scaling)
+    return Preprocessing(spec, scaling)
 
 
 def _sizes(processor: Mapping[str, Any], kind: str) -> PixelSpec:
@@ -129,7 +143,7 @@ def _sizes(processor: Mapping[str, Any], kind: str) -> PixelSpec:
             f"preprocessor_config.json stretches to {exact} and then crops to {crop}: not supported"
         )
     if not cropped or crop is None:
-        # Pictures of different shapes cannot be in one batch, so the middle square is taken.
+        # Images of different shapes cannot be in one batch, so the central square is taken.
         crop = (edge, edge)
     if max(crop) > edge:
         raise UsageError(
@@ -139,8 +153,11 @@ def _sizes(processor: Mapping[str, Any], kind: str) -> PixelSpec:
 
 
 def _convnext(processor: Mapping[str, Any]) -> PixelSpec:
-    """ResNet and ConvNeXT: below 384 the picture is enlarged by 1/crop_pct and cropped, from 384 on
-    it is stretched (image_processing_convnext.py)."""
+    """Return the pixels of ResNet and ConvNeXT.
+
+    Below 384 the image is enlarged by 1/crop_pct and cropped, from 384 on it is stretched
+    (image_processing_convnext.py).
+    """
     size = processor.get("size", 384)
     edge = _edge(size, "ConvNext") or (_pair(size) or (384, 384))[0]
     resample = _resample(processor, default=2)
@@ -157,7 +174,7 @@ def _cover(edge: int, crop: tuple[int, int], resample: Resample) -> PixelSpec:
 
 
 def _edge(size: Any, kind: str) -> int | None:
-    """The shorter side that a size stands for, or None when it is height and width.
+    """Return the shorter side that a size means, or None when it is height and width.
 
     A bare number is the shorter side for CLIP and the convolutional networks, and a square for the
     transformers (`default_to_square` of the processors).
@@ -180,7 +197,7 @@ def _pair(size: Any) -> tuple[int, int] | None:
 
 
 def _resample(processor: Mapping[str, Any], default: int = 2) -> Resample:
-    """Pillow's number of a filter, or its name."""
+    """Return the filter, given as Pillow's number or by name."""
     named = processor.get("resample", default)
     found = _RESAMPLE.get(named) if isinstance(named, int) else _BY_NAME.get(str(named).lower())
     if found is None:
@@ -198,14 +215,14 @@ def _scaling(processor: Mapping[str, Any], kind: str) -> Scaling:
         std = np.asarray(processor.get("image_std") or _default_std(kind), np.float64)
     if mean.shape != (3,) or std.shape != (3,):
         raise UsageError("preprocessor_config.json is not for three channels: not supported")
-    by = factor / std
-    plus = (shift - mean) / std
+    scale = factor / std
+    offset = (shift - mean) / std
     if processor.get("include_top") and kind.startswith("EfficientNet"):
         # Its processor divides by the deviation a second time (image_processing_efficientnet.py).
-        by, plus = by / std, plus / std
+        scale, offset = scale / std, offset / std
     return Scaling(
-        (float(by[0]), float(by[1]), float(by[2])),
-        (float(plus[0]), float(plus[1]), float(plus[2])),
+        (float(scale[0]), float(scale[1]), float(scale[2])),
+        (float(offset[0]), float(offset[1]), float(offset[2])),
         bool(processor.get("do_flip_channel_order", False)),
     )
 
@@ -219,7 +236,7 @@ def _default_std(kind: str) -> list[float]:
 
 
 def _from_timm(pretrained: Mapping[str, Any]) -> dict[str, Any]:
-    """timm's description of a model in the words of a preprocessor_config.json.
+    """Translate timm's description of a model to the keys of preprocessor_config.json.
 
     Reference: timm/data/transforms_factory.py: the shorter side is the input size over crop_pct.
     """

@@ -50,7 +50,7 @@ _MODEL = "PRESET, FOLDER or OWNER/NAME[@REVISION][:VARIANT][:crop]"
 
 EXTRACTORS: Mapping[str, Registration] = {
     "lookalike": Registration(
-        f"{_HERE}.builtin:Lookalike", "content and colours (built-in network)", 384
+        f"{_HERE}.builtin:BuiltinExtractor", "content and colours (built-in network)", 384
     ),
     "color": Registration(f"{_HERE}.color:Color", "colours, overall and near the centre", 384),
     "shape": Registration(f"{_HERE}.shape:Shape", "edges, whatever the colours (HOG)", 3780),

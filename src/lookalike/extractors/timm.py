@@ -1,4 +1,4 @@
-"""Any network of timm (PyTorch Image Models), by its name.
+"""Extractor for the networks of timm (PyTorch Image Models).
 
 https://github.com/huggingface/pytorch-image-models
 """
@@ -17,87 +17,90 @@ import numpy as np
 from lookalike.errors import MissingExtra, UnknownExtractor, UsageError
 from lookalike.extractors.interface import RunsIn, Vectors
 from lookalike.extractors.preprocessing import Preprocessing, read_preprocessing
-from lookalike.extractors.runtime import RuntimeFacts
+from lookalike.extractors.runtime import RuntimeInfo
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.vectors.similarity import Similarity, normalise
 
+# Part of every revision: changes when this file computes other numbers from the same model.
 _RECIPE = "1"
 _BATCH = {"cuda": 64, "mps": 16, "cpu": 8}
 
 
 class TimmExtractor:
-    """The pooled features of a timm network, at unit length. Made by `load_timm`."""
+    """Pooled features of a timm network, at unit length; created by `load_timm`."""
 
     similarity: Similarity = "cosine"
     runs_in: RunsIn = "main"
 
     def __init__(
-        self, name: str, torch: Any, network: Any, preparing: Preprocessing, device: str
+        self, name: str, torch: Any, network: Any, preprocessing: Preprocessing, device: str
     ) -> None:
         self.name = name
-        self.pixels: PixelSpec = preparing.pixels
+        self.pixels: PixelSpec = preprocessing.pixels
         self.dim = int(network.num_features)
         self._torch = torch
         self._network: Any = network
-        self._preparing = preparing
+        self._preprocessing = preprocessing
         self._device = device
-        self.revision = _revision(network, preparing)
+        self.revision = _revision(network, preprocessing)
         # A few networks have a layer between the last features and the pooled ones.
         blank = np.full((self.pixels.height, self.pixels.width, 3), 127, np.uint8)
         self.dim = int(self.extract([blank]).shape[1])
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
-        """Pictures (height, width, 3) as `pixels` says → (n, dim) float32 of unit length."""
+        """Return (n, dim) float32 of unit length for images (height, width, 3)."""
         size = _BATCH[self._device]
         batches = [images[start : start + size] for start in range(0, len(images), size)]
         if not batches:
             return np.zeros((0, self.dim), np.float32)
         return normalise(np.concatenate([self._features(batch) for batch in batches]))
 
-    def facts(self) -> RuntimeFacts:
-        """How the network runs here: device, threads, batch."""
-        return RuntimeFacts(
+    def runtime_info(self) -> RuntimeInfo:
+        """Return how the network runs here: device, threads, batch."""
+        return RuntimeInfo(
             f"PyTorch {self._device}", int(self._torch.get_num_threads()), _BATCH[self._device]
         )
 
     def close(self) -> None:
-        """Gives the memory of the network back; forgetting the extractor does too."""
+        """Free the memory of the network; dropping the extractor does so, too."""
         self._network = None
 
     def _features(self, images: Sequence[Pixels]) -> Vectors:
         if self._network is None:
             raise UsageError(f"{self.name} was closed; load it again")
-        needs = self.pixels
-        buffer = np.empty((len(images), 3, needs.height, needs.width), np.float32)
-        pixels = self._torch.from_numpy(self._preparing.scaling.batch(images, buffer))
+        spec = self.pixels
+        buffer = np.empty((len(images), 3, spec.height, spec.width), np.float32)
+        pixels = self._torch.from_numpy(self._preprocessing.scaling.batch(images, buffer))
         with self._torch.inference_mode():
             found = self._network(pixels.to(self._device))
         return np.asarray(found.float().cpu().numpy(), np.float32).reshape(len(images), -1)
 
 
 def load_timm(text: str) -> TimmExtractor:
-    """The extractor for "timm:" and a model's name, e.g. "resnet50.a1_in1k".
+    """Return the extractor for "timm:" and a model's name, e.g. "resnet50.a1_in1k".
 
-    timm keeps its weights in Hugging Face's own cache. Raises MissingExtra, UnknownExtractor with
-    the nearest names, or UsageError when the weights cannot be had.
+    timm keeps its weights in Hugging Face's cache. Raises MissingExtra, UnknownExtractor with similar
+    names, or UsageError when the weights cannot be loaded.
     """
     timm, torch = _import_timm()
     if not text:
         raise UnknownExtractor("timm: needs the name of a model, e.g. timm:resnet50.a1_in1k")
     if not text.startswith("hf-hub:") and not timm.is_model(text):
-        stem = text.partition(".")[0]  # what follows the point names the weights
+        stem = text.partition(".")[0]  # the part after the dot names the weights
         near = difflib.get_close_matches(stem, timm.list_models(), n=6, cutoff=0.5)
-        raise UnknownExtractor(f"timm has no model {text}; near are {', '.join(near) or 'none'}")
+        raise UnknownExtractor(
+            f"timm has no model {text}; similar names: {', '.join(near) or 'none'}"
+        )
     try:
         network = timm.create_model(text, pretrained=True, num_classes=0)
-    except Exception as error:  # what the hub, torch or timm raise has no common class
+    except Exception as error:  # the errors of hub, torch and timm have no common class
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(f"timm:{text} cannot be loaded: {reason}") from None
-    described = timm.data.resolve_data_config({}, model=network)
-    preparing = read_preprocessing({}, {"pretrained_cfg": described})
+    config = timm.data.resolve_data_config({}, model=network)
+    preprocessing = read_preprocessing({}, {"pretrained_cfg": config})
     device = _best_device(torch)
     network = network.eval().to(device)
-    return TimmExtractor(f"timm:{text}", torch, network, preparing, device)
+    return TimmExtractor(f"timm:{text}", torch, network, preprocessing, device)
 
 
 def _best_device(torch: Any) -> str:
@@ -106,17 +109,16 @@ def _best_device(torch: Any) -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def _revision(network: Any, preparing: Preprocessing) -> str:
-    """Changes with the weights: the sum of every tensor, and its name and shape, stand for them.
+def _revision(network: Any, preprocessing: Preprocessing) -> str:
+    """Return a hash of name, shape and sum of every weight tensor.
 
-    Reading each value once costs well under a second; the file that timm loaded them from is not
-    told to its callers.
+    Reading each value once takes well under a second; timm does not say which file it loaded.
     """
     summary = [
         [name, list(tensor.shape), repr(float(tensor.double().sum()))]
         for name, tensor in sorted(network.state_dict().items())
     ]
-    text = json.dumps([_RECIPE, repr(preparing), summary])
+    text = json.dumps([_RECIPE, preprocessing.recipe(), summary])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lookalike.extractors.extraction import Extraction, Loaded, Task, extract_each
+from lookalike.extractors.extraction import Extraction, ExtractionResult, Task, extract_each
 from lookalike.extractors.interface import Extractor, space_key
 from lookalike.images.walk import FoundFile, find_files
 from lookalike.indexing.report import IndexEstimate, IndexOptions
@@ -83,7 +83,9 @@ def estimate(
     in_main = {space_key(e): e for e in extractors if e.runs_in == "main"}
     work = Extraction.of(extractors, limits=options.limits)
     times = [time.perf_counter()]
-    pool = Pool(work, workers=options.workers, limits=options.limits, on_failure=Loaded.failed)
+    pool = Pool(
+        work, workers=options.workers, limits=options.limits, on_failure=ExtractionResult.failed
+    )
     with pool:
         for loaded in pool.map(Task(path=path) for path in paths):
             for key, pixels in loaded.pixels.items():

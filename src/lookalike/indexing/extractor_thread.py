@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from lookalike.errors import ImageError, Outcome
-from lookalike.extractors.extraction import Loaded, Vector, extract_each
+from lookalike.extractors.extraction import ExtractionResult, Vector, extract_each
 from lookalike.extractors.interface import Extractor, concurrency_of
 from lookalike.extractors.runtime import single_threaded
 from lookalike.images.pixel_spec import Pixels
@@ -86,7 +86,7 @@ class Waiting(Generic[T]):
     """An image, its owner, and its future vectors by space key."""
 
     owner: T
-    loaded: Loaded
+    loaded: ExtractionResult
     vectors: dict[str, Future[Extracted]] = field(default_factory=dict)
 
     def done(self) -> bool:
@@ -96,7 +96,7 @@ class Waiting(Generic[T]):
         """Return whether a finished future will raise an error instead of giving a result."""
         return any(future.exception() is not None for future in self.vectors.values())
 
-    def result(self) -> Loaded:
+    def result(self) -> ExtractionResult:
         """Return the worker's result with the vectors added, or with the reason why there are none."""
         loaded = self.loaded
         for key, future in self.vectors.items():
@@ -121,13 +121,13 @@ class ExtractorQueue(Generic[T]):
         self._threads: dict[str, ExtractorThread] = {}
         self._waiting: deque[Waiting[T]] = deque()
 
-    def add(self, owner: T, loaded: Loaded) -> None:
+    def add(self, owner: T, loaded: ExtractionResult) -> None:
         """Queue an image as a worker returned it; one without pixels keeps its place in the order."""
         vectors = self._submit(loaded)
         # The threads own the pixels now: a long queue of finished images should not keep them alive.
         self._waiting.append(Waiting(owner, replace(loaded, pixels={}), vectors))
 
-    def finished(self) -> Iterator[tuple[T, Loaded]]:
+    def finished(self) -> Iterator[tuple[T, ExtractionResult]]:
         """Yield the images at the front that are done; wait while more are queued than allowed."""
         limit = MAX_WAITING + max((thread.capacity for thread in self._threads.values()), default=0)
         while self._waiting and (self._waiting[0].done() or len(self._waiting) > limit):
@@ -135,18 +135,18 @@ class ExtractorQueue(Generic[T]):
                 self._start()
             yield self._pop()
 
-    def rest(self) -> Iterator[tuple[T, Loaded]]:
+    def rest(self) -> Iterator[tuple[T, ExtractionResult]]:
         """Yield all remaining images, waiting for each."""
         self._start()
         while self._waiting:
             yield self._pop()
 
-    def finished_before_error(self) -> Iterator[tuple[T, Loaded]]:
+    def finished_before_error(self) -> Iterator[tuple[T, ExtractionResult]]:
         """Yield the images at the front that were finished before an error, or before `close`."""
         while self._waiting and self._waiting[0].done() and not self._waiting[0].failed():
             yield self._pop()
 
-    def extract_now(self, loaded: Loaded) -> Loaded:
+    def extract_now(self, loaded: ExtractionResult) -> ExtractionResult:
         """Extract the vectors of one image ahead of those that wait."""
         vectors = self._submit(loaded)
         self._start()
@@ -157,7 +157,7 @@ class ExtractorQueue(Generic[T]):
         for thread in self._threads.values():
             thread.close()
 
-    def _submit(self, loaded: Loaded) -> dict[str, Future[Extracted]]:
+    def _submit(self, loaded: ExtractionResult) -> dict[str, Future[Extracted]]:
         futures = {}
         for key, extractor in self._extractors.items():
             if key in loaded.pixels:
@@ -170,7 +170,7 @@ class ExtractorQueue(Generic[T]):
         for thread in self._threads.values():
             thread.start()
 
-    def _pop(self) -> tuple[T, Loaded]:
+    def _pop(self) -> tuple[T, ExtractionResult]:
         first = self._waiting[0]
         result = first.owner, first.result()
         self._waiting.popleft()

@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from lookalike.errors import Outcome, UsageError
-from lookalike.extractors.extraction import Extraction, Loaded, Task
+from lookalike.extractors.extraction import Extraction, ExtractionResult, Task
 from lookalike.extractors.interface import Extractor, space_key
 from lookalike.images.reading import is_access_failure
 from lookalike.images.walk import FoundFile, count_files, find_files
@@ -95,7 +95,7 @@ class Indexer:
         self._unreadable = Unreadable()
         self._flushed = self._reported = self._started = time.monotonic()
         self._total: int | None = None
-        self._run_task: Callable[[Task], Loaded]
+        self._run_task: Callable[[Task], ExtractionResult]
         self.counters = Counters()
 
     def run(self, sources: Sequence[Source]) -> IndexReport:
@@ -123,7 +123,7 @@ class Indexer:
         work = Extraction.of(self._extractors, limits=limits)
         in_main = {space_key(e): e for e in self._extractors if e.runs_in == "main"}
         with Pool(
-            work, workers=self._options.workers, limits=limits, on_failure=Loaded.failed
+            work, workers=self._options.workers, limits=limits, on_failure=ExtractionResult.failed
         ) as pool:
             self._run_task = pool.run
             self._queue = ExtractorQueue(in_main) if in_main else None
@@ -183,7 +183,7 @@ class Indexer:
 
     # ---- results ----
 
-    def _handle_result(self, pending: PendingFile, loaded: Loaded) -> None:
+    def _handle_result(self, pending: PendingFile, loaded: ExtractionResult) -> None:
         """Take a result from the workers; extractors in the main process add their vectors first."""
         if self._queue is None:
             self._write(pending, loaded)
@@ -193,7 +193,7 @@ class Indexer:
             self._write(*finished)
         self._report_progress()
 
-    def _write(self, pending: PendingFile, loaded: Loaded) -> None:
+    def _write(self, pending: PendingFile, loaded: ExtractionResult) -> None:
         """Add a result to the batch, and store the batch when it is full or two seconds old."""
         self._add_to_batch(pending, self._read_again_if_stale(pending, loaded))
         overdue = time.monotonic() - self._flushed > FLUSH_SECONDS
@@ -201,14 +201,16 @@ class Indexer:
             self._flush()
         self._report_progress()
 
-    def _read_again_if_stale(self, pending: PendingFile, loaded: Loaded) -> Loaded:
+    def _read_again_if_stale(
+        self, pending: PendingFile, loaded: ExtractionResult
+    ) -> ExtractionResult:
         """Read a file again if the image whose content it shares has since changed or gone."""
         if not loaded.known or self._known_content.images(pending.found.size, loaded.hash):
             return loaded
         loaded = self._run_task(Task(path=pending.found.path))
         return self._queue.extract_now(loaded) if self._queue else loaded
 
-    def _add_to_batch(self, pending: PendingFile, loaded: Loaded) -> None:
+    def _add_to_batch(self, pending: PendingFile, loaded: ExtractionResult) -> None:
         """Add the outcome of a file to the batch.
 
         A known, unchanged image whose file could not be read just now (its drive is gone, say) when it
@@ -226,7 +228,7 @@ class Indexer:
         else:
             self._batch.append(self._entry(pending, loaded))
 
-    def _entry(self, pending: PendingFile, loaded: Loaded) -> Entry:
+    def _entry(self, pending: PendingFile, loaded: ExtractionResult) -> Entry:
         """Return what the store gets of a file, and count it."""
         entry = Entry(
             root=pending.root,

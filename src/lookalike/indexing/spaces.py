@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lookalike.errors import Outcome, UsageError
-from lookalike.extractors.extraction import Extraction, Loaded, Task
+from lookalike.extractors.extraction import Extraction, ExtractionResult, Task
 from lookalike.extractors.interface import BOXES, Extractor, FittedExtractor, space_key
 from lookalike.images.pixel_spec import Pixels
 from lookalike.images.walk import find_files
@@ -48,7 +48,7 @@ def sample_pixels(
     paths = reservoir_sample((file.path for file in found), size)
     work = Extraction.of([extractor], limits=options.limits, pixels_only=True)
     with Pool(
-        work, workers=options.workers, limits=options.limits, on_failure=Loaded.failed
+        work, workers=options.workers, limits=options.limits, on_failure=ExtractionResult.failed
     ) as pool:
         for loaded in pool.map(Task(path=path) for path in paths):
             if loaded.outcome is Outcome.INDEXED:

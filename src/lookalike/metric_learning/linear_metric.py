@@ -15,7 +15,7 @@ from lookalike.errors import UsageError
 from lookalike.evaluation.ground_truth import by_labels
 from lookalike.evaluation.metrics import LEVELS
 from lookalike.evaluation.rankings import by_vectors, judge
-from lookalike.extractors.trained import turned
+from lookalike.extractors.trained import project
 from lookalike.vectors.lda import LinearMap, compose, scatter
 from lookalike.vectors.pca import leading_axes
 from lookalike.vectors.similarity import normalise
@@ -120,7 +120,7 @@ def learn(
         learnt=_counts(ours),
         held_out=_counts(theirs),
         before=before,
-        after=judged(turned(theirs.vectors, turn), theirs.labels),
+        after=judged(project(theirs.vectors, turn), theirs.labels),
         best=_best(theirs.labels),
     )
 

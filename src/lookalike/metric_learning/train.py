@@ -15,7 +15,7 @@ from lookalike.evaluation.labels import check, truth
 from lookalike.evaluation.open_or_build import Opened, opened
 from lookalike.extractors import load
 from lookalike.extractors.interface import Extractor
-from lookalike.extractors.trained import trainable
+from lookalike.extractors.trained import check_trainable
 from lookalike.indexing.report import ProgressCallback
 from lookalike.metric_learning.linear_metric import Codes, Learnt, Material, Split, curves, learn
 from lookalike.models.trained import write_trained
@@ -48,7 +48,7 @@ def train(folder: Path, wish: Wish, *, progress: ProgressCallback | None = None)
     Raises UsageError where labels are missing, or the extractor cannot be trained on.
     """
     base = load(wish.base)
-    trainable(base)
+    check_trainable(base)
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}: name a folder of pictures or a library")
     for named in (wish.labels, wish.apart or wish.labels):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import ImageError, LookalikeError, Outcome, UsageError
 from lookalike.extractors import load
-from lookalike.extractors.extraction import Extraction, Loaded, Task, Vector, extract_each
+from lookalike.extractors.extraction import Extraction, ExtractionResult, Task, Vector, extract_each
 from lookalike.extractors.interface import Extractor, FittedExtractor, TextExtractor, space_key
 from lookalike.extractors.regions import RegionExtractor
 from lookalike.stores.interface import Space
@@ -83,10 +83,10 @@ class Asker:
     def close(self) -> None:
         self._pool.close()
 
-    def _workers(self, count: int | None) -> Pool[Task, Loaded]:
+    def _workers(self, count: int | None) -> Pool[Task, ExtractionResult]:
         limits = self._limits
         work = Extraction.of([self.extractor], limits=limits)
-        return Pool(work, workers=count, limits=limits, on_failure=Loaded.failed)
+        return Pool(work, workers=count, limits=limits, on_failure=ExtractionResult.failed)
 
     def _warm_up(self) -> None:
         """Loads the network of the first question while a worker decodes its picture."""
@@ -100,7 +100,7 @@ class Asker:
 
         threading.Thread(target=load_it, daemon=True).start()
 
-    def _make(self, pool: Pool[Task, Loaded], tasks: Sequence[Task]) -> list[Made]:
+    def _make(self, pool: Pool[Task, ExtractionResult], tasks: Sequence[Task]) -> list[Made]:
         self._warm_up()
         loads = iter(pool.map(tasks))
         made: list[Made] = []
