@@ -15,9 +15,9 @@ from lookalike.extractors import load
 from lookalike.extractors.interface import Extractor
 from lookalike.images.pixel_spec import Pixels
 from lookalike.query import Hits, Query
-from lookalike.search.encode import Askers
-from lookalike.search.pipeline import answer
-from lookalike.search.result_cache import Answers
+from lookalike.search.encode import QueryEncoders
+from lookalike.search.pipeline import run_queries
+from lookalike.search.result_cache import ResultCache
 from lookalike.stores.interface import Image, Root, Snapshot, Space, Store
 from lookalike.stores.open_store import FOLDER, create_store, open_store
 from lookalike.stores.paths import Paths, ids_below, images_below, path_list
@@ -27,7 +27,7 @@ from lookalike.workers.limits import Limits
 
 if TYPE_CHECKING:
     from lookalike.duplicates.report import Duplicates, Kind
-    from lookalike.feedback.judgements import Decisions
+    from lookalike.feedback.judgements import Feedback
     from lookalike.indexing.ann import Ann
     from lookalike.indexing.report import IndexEstimate, IndexOptions, IndexReport, ProgressCallback
     from lookalike.indexing.vectors import Vectors
@@ -62,9 +62,9 @@ class Library:
 
     def __init__(self, store: Store, *, limits: Limits | None = None, readers: int = 1) -> None:
         self._store = store
-        self._askers = Askers(limits or Limits(), readers=readers)
+        self._encoders = QueryEncoders(limits or Limits(), readers=readers)
         self._thumbnails = Thumbnails(store, limits or Limits())
-        self._answers = Answers()
+        self._results = ResultCache()
 
     @classmethod
     def create(cls, root: Path | str, *, folder: Path | str | None = None) -> Self:
@@ -112,16 +112,23 @@ class Library:
     @property
     def limits(self) -> Limits:
         """What a picture that somebody asks with may cost."""
-        return self._askers.limits
+        return self._encoders.limits
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
         """One consistent state of everything the library remembers, for reading: images by id, filters,
         fields, captions, vectors. To be used in a `with`, in one thread."""
         return self._store.snapshot()
 
+    def register(self, *extractors: Extractor) -> None:
+        """Encode queries with these objects in the spaces of their names.
+
+        Needed after `open` for extractors of your own that cannot be loaded by name.
+        """
+        self._encoders.register(extractors)
+
     def reads(self, space: Space) -> bool:
         """Whether words can be searched in this space."""
-        return self._askers.reads(space)
+        return self._encoders.encodes_text(space)
 
     def add(
         self,
@@ -166,7 +173,7 @@ class Library:
                 report = replace(
                     report, described=described, unmatched_rows=missing, unmatched_example=example
                 )
-        self._askers.give(fitted)
+        self._encoders.register(fitted)
         if options.ann:
             self.ann.build_due()
         names = tuple(extractor.name for extractor in fitted)
@@ -202,8 +209,10 @@ class Library:
         if not isinstance(question, Query):
             question = Query.of(question, k=k)
         with self._store.snapshot() as snapshot:
-            (hits,) = self._answers.get(
-                snapshot.version, [question], lambda some: answer(snapshot, self._askers, some)
+            (hits,) = self._results.get(
+                snapshot.version,
+                [question],
+                lambda some: run_queries(snapshot, self._encoders, some),
             )
         return hits
 
@@ -212,10 +221,10 @@ class Library:
         same space in the same way share one matrix product. A question that cannot be answered (a
         broken picture, say) has no hits and the reason as its `failure`."""
         with self._store.snapshot() as snapshot:
-            return self._answers.get(
+            return self._results.get(
                 snapshot.version,
                 queries,
-                lambda some: answer(snapshot, self._askers, some, tolerant=True),
+                lambda some: run_queries(snapshot, self._encoders, some, tolerant=True),
             )
 
     def duplicates(
@@ -290,11 +299,11 @@ class Library:
         return Ann(self._store)
 
     @property
-    def decisions(self) -> Decisions:
+    def feedback(self) -> Feedback:
         """What people decided about pictures: "not a duplicate", "keep this", "not relevant"."""
-        from lookalike.feedback.judgements import Decisions
+        from lookalike.feedback.judgements import Feedback
 
-        return Decisions(self._store)
+        return Feedback(self._store)
 
     def extractor(self, by: str | None = None) -> Extractor:
         """The extractor of a space as it was when the library was indexed, ready for pictures; None: of
@@ -303,7 +312,7 @@ class Library:
         from lookalike.duplicates.similar import select_space
 
         with self._store.snapshot() as snapshot:
-            return self._askers.asker(select_space(snapshot, by)).extractor
+            return self._encoders.of(select_space(snapshot, by)).extractor
 
     @property
     def thumbnails(self) -> Thumbnails:
@@ -357,7 +366,7 @@ class Library:
 
     def close(self) -> None:
         """End the workers and close the files. The library can be opened again."""
-        self._askers.close()
+        self._encoders.close()
         self._thumbnails.close()
         self._store.close()
 

@@ -79,7 +79,7 @@ def test_feedback_is_added_listed_exported_and_removed(home: Path) -> None:
 def test_feedback_on_a_missing_file_is_refused_in_one_line(home: Path) -> None:
     answer = lookalike("decide", "keep", "nowhere.png", cwd=home / "photos")
     assert answer.returncode == 2
-    assert answer.stderr.count("\n") == 1 and "nowhere.png is no file" in answer.stderr
+    assert answer.stderr.count("\n") == 1 and "nowhere.png is not a file" in answer.stderr
 
 
 def test_similar_groups_are_looser(home: Path) -> None:

@@ -312,7 +312,7 @@ def test_a_bad_question_is_told_in_one_line(album: Album) -> None:
     cat = "photos/pets/cat.jpg"
     for arguments, told in (
         ([], "name a picture to search with, or words"),
-        (["red", "shoes"], "neither captions nor a space that understands words"),
+        (["red", "shoes"], "neither captions nor a space that understands text"),
         (["-fruit", "--library", "photos"], "only negative terms"),
         ([cat, "--where", "colour = 'red'"], "no field colour"),
         ([cat, "--region", "1,2,3"], "write X,Y,WIDTH,HEIGHT"),

@@ -83,26 +83,26 @@ def test_only_the_given_images_are_compared(library: Library, photos: Path) -> N
 
 
 def test_a_pair_marked_as_not_duplicate_is_hidden(library: Library, photos: Path) -> None:
-    library.decisions.add("not-duplicate", photos / "mirrored.jpg", photos / "1.png")
-    library.decisions.add("not-duplicate", photos / "cropped.jpg", photos / "1.png")
+    library.feedback.add("not-duplicate", photos / "mirrored.jpg", photos / "1.png")
+    library.feedback.add("not-duplicate", photos / "cropped.jpg", photos / "1.png")
     found = library.duplicates()
     assert sorted(map(sorted, names(found)))[1:] == [["cropped.jpg", "mirrored.jpg"]]
     assert found.hidden == 2
 
 
 def test_an_image_marked_to_keep_becomes_the_best(library: Library, photos: Path) -> None:
-    library.decisions.add("keep", photos / "small.jpg", who="Ann")
+    library.feedback.add("keep", photos / "small.jpg", who="Ann")
     group = next(g for g in library.duplicates().groups if len(g.members) == 4)
     assert group.best.image.path == "small.jpg"
     assert group.best.keep
 
 
 def test_feedback_survives_moved_files_and_reindexing(library: Library, photos: Path) -> None:
-    library.decisions.add("not-duplicate", photos / "1.png", photos / "mirrored.jpg")
+    library.feedback.add("not-duplicate", photos / "1.png", photos / "mirrored.jpg")
     (photos / "mirrored.jpg").rename(photos / "moved.jpg")
     library.remove([photos / "1.png"])
     library.add([photos])
-    [decided] = library.decisions.all()
+    [decided] = library.feedback.all()
     assert {*decided.first, *decided.second} == {photos / "1.png", photos / "moved.jpg"}
     group = next(g for g in names(library.duplicates()) if "1.png" in g)
     assert "moved.jpg" not in group
@@ -111,28 +111,28 @@ def test_feedback_survives_moved_files_and_reindexing(library: Library, photos: 
 def test_feedback_can_be_copied_to_another_library(
     library: Library, photos: Path, tmp_path: Path
 ) -> None:
-    library.decisions.add("keep", photos / "0.png", who="Ann")
-    library.decisions.add("relevant", photos / "0.png", photos / "1.png", photos / "2.png")
-    lines = list(library.decisions.lines())
+    library.feedback.add("keep", photos / "0.png", who="Ann")
+    library.feedback.add("relevant", photos / "0.png", photos / "1.png", photos / "2.png")
+    lines = list(library.feedback.export_lines())
     with Library.create(tmp_path / "other", folder=tmp_path / "other" / ".lookalike") as other:
-        assert other.decisions.load(lines) == 3
-        assert other.decisions.load(lines) == 0
-        assert list(other.decisions.lines()) == lines
-        with pytest.raises(UsageError, match="line 2 is no decision"):
-            other.decisions.load([lines[0], '{"kind": "keep"}'])
-    assert library.decisions.forget("relevant", photos / "0.png", photos / "2.png") == 1
-    assert len(library.decisions.all(["relevant"])) == 1
+        assert other.feedback.import_lines(lines) == 3
+        assert other.feedback.import_lines(lines) == 0
+        assert list(other.feedback.export_lines()) == lines
+        with pytest.raises(UsageError, match="line 2 is not a judgement"):
+            other.feedback.import_lines([lines[0], '{"kind": "keep"}'])
+    assert library.feedback.remove("relevant", photos / "0.png", photos / "2.png") == 1
+    assert len(library.feedback.all(["relevant"])) == 1
 
 
 @pytest.mark.parametrize(
     ("others", "message"),
-    [([], "at least two"), (["again/equal.png"], "same bytes"), (["no.jpg"], "no file")],
+    [([], "at least two"), (["again/equal.png"], "same bytes"), (["no.jpg"], "is not a file")],
 )
 def test_an_invalid_pair_is_refused(
     library: Library, photos: Path, others: list[str], message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        library.decisions.add("not-duplicate", photos / "0.png", *(photos / o for o in others))
+        library.feedback.add("not-duplicate", photos / "0.png", *(photos / o for o in others))
 
 
 def test_missing_files_are_linked_by_their_hashes_alone(library: Library, photos: Path) -> None:
@@ -178,8 +178,8 @@ def test_feedback_changes_the_ranking_of_a_query(library: Library, photos: Path)
         return {hit.path: hit.similarity for hit in library.search(question).hits}
 
     assert ranks(feedback=True) == ranks(feedback=False)
-    library.decisions.add("relevant", photos / "0.png", photos / "3.png")
-    library.decisions.add("not-relevant", photos / "0.png", photos / "4.png")
+    library.feedback.add("relevant", photos / "0.png", photos / "3.png")
+    library.feedback.add("not-relevant", photos / "0.png", photos / "4.png")
     before, after = ranks(feedback=False), ranks(feedback=True)
     assert after["3.png"] > before["3.png"] + 0.1
     with library._store.snapshot() as snapshot:

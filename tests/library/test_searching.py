@@ -102,7 +102,7 @@ def test_euclidean_ranks_unit_vectors_as_cosine_does(library: Library, photos: P
 @pytest.mark.parametrize(
     ("question", "message"),
     [
-        (Query.of(b"x" * 200), "cannot search with the picture given: "),
+        (Query.of(b"x" * 200), "cannot search with the image given: "),
         (Query.of(Path("nowhere.jpg")), "cannot search with nowhere.jpg: "),
         (
             Query.of(b"x", extractor="phash"),

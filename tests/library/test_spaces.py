@@ -164,7 +164,7 @@ def test_an_interrupted_building_leaves_the_old_space_in_use(photos: Path, tmp_p
         # Pictures of the library are asked with their stored vectors; all of them answer.
         assert len(ask(library, photos / "000.jpg")) == COUNT
         # The old revision answers for new pictures, as before.
-        library._askers.give([Revised("1")])
+        library.register(Revised("1"))
         assert ranking(ask(library, question)) == ranking(before)
         done = Revised("2")
         added = library.add([photos], extractors=[done])
@@ -180,7 +180,7 @@ def test_a_new_picture_is_never_compared_with_vectors_of_another_revision(
     with Library.create(photos) as library:
         library.add([photos], extractors=[Revised("1")])
     with Library.open(photos) as library:
-        library._askers.give([Revised("2")])
+        library.register(Revised("2"))
         with pytest.raises(UsageError, match="revision 1, this is 2: renew them with"):
             ask(library, question)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def decided(shop: Path) -> list[str]:
     with Library.open(shop, read_only=True) as library:
-        return [one.decision.kind for one in library.decisions.all()]
+        return [one.decision.kind for one in library.feedback.all()]
 
 
 @pytest.fixture
@@ -29,8 +29,8 @@ def undecided(shop: Path) -> Iterator[None]:
     """Takes back what a test decided."""
     yield
     with Library.open(shop) as library:
-        for one in library.decisions.all():
-            library.decisions.forget(
+        for one in library.feedback.all():
+            library.feedback.remove(
                 one.decision.kind, *[p[0] for p in (one.first, one.second) if p]
             )
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from lookalike.errors import Outcome
 from lookalike.images.metadata.facts import Facts
 from lookalike.query import Hits, Query
-from lookalike.search.encode import Askers
-from lookalike.search.pipeline import answer
+from lookalike.search.encode import QueryEncoders
+from lookalike.search.pipeline import run_queries
 from lookalike.stores.interface import Entry, Space
 from lookalike.stores.local import LocalStore
 from lookalike.vectors.similarity import normalise
@@ -34,12 +34,12 @@ class Shelf:
     prices: list[int]
 
     def ask(self, *queries: Query, tolerant: bool = False) -> list[Hits]:
-        askers = Askers(Limits())
+        encoders = QueryEncoders(Limits())
         with self.store.snapshot() as snapshot:
             try:
-                return answer(snapshot, askers, queries, tolerant=tolerant)
+                return run_queries(snapshot, encoders, queries, tolerant=tolerant)
             finally:
-                askers.close()
+                encoders.close()
 
 
 @pytest.fixture(scope="module")

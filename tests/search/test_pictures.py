@@ -17,7 +17,7 @@ from lookalike.errors import UsageError
 from lookalike.extractors.interface import RunsIn
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.query import Term
-from lookalike.search.terms import ORIENTATIONS
+from lookalike.search.plan import ORIENTATIONS
 from lookalike.vectors.similarity import Similarity
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "white": (255,) * 3}
@@ -140,7 +140,7 @@ def test_words_are_looked_up_in_a_space_that_understands_them(
 ) -> None:
     found = library.search(Query((Term(text="green"),), k=2))
     assert [Path(hit.path).stem for hit in found.hits] == ["green", "half"]
-    assert found.ranked_by == "quarters (words)"
+    assert found.ranked_by == "quarters (text)"
     # (0, 1, 0) four times against green, green, blue, white: by hand 2 / (2 · √(1 + 1 + 1 + 3))
     corner = next(
         h for h in library.search(Query((Term(text="green"),))).hits if "corner" in h.path
@@ -151,7 +151,7 @@ def test_words_are_looked_up_in_a_space_that_understands_them(
 def test_words_and_a_picture_are_asked_in_the_same_space(library: Library, photos: Path) -> None:
     terms = (Term(photos / "striped.png"), Term(text="blue"))
     found = library.search(Query(terms, k=6, alpha=0.25))
-    assert found.ranked_by == "quarters+quarters (words)"
+    assert found.ranked_by == "quarters+quarters (text)"
     pictures = library.search(Query((terms[0],), k=6)).hits
     words = library.search(Query((terms[1],), k=6)).hits
 

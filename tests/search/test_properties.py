@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.search.conftest import COUNT, WORDS, Shelf
 
 from lookalike.query import Query, Term
-from lookalike.search.relevance import at_least
+from lookalike.search.rerank import at_least
 
 weights = st.sampled_from([-1.0, -0.5, 0.5, 1.0, 2.0])
 pictures = st.builds(Term, id=st.integers(1, COUNT), weight=weights)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.library.drawing import album, draw
 
 from lookalike.library import Library
 from lookalike.query import Query, Term
-from lookalike.search import encode
-from lookalike.search.encode import Askers
-from lookalike.search.terms import work
+from lookalike.search.encode import MANY, QueryEncoders
 from lookalike.workers.limits import Limits
 
 THREADS = 8
@@ -61,47 +57,41 @@ def test_threads_get_the_answers_that_one_alone_gets(library: Library, tmp_path:
         list(pool.map(ask_all, range(THREADS)))
 
 
-def test_threads_that_ask_first_share_one_asker(
-    library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made: list[str] = []
-    from lookalike.extractors import load
-
-    def slowly(name: str) -> Any:
-        made.append(name)
-        time.sleep(0.05)
-        return load(name)
-
-    monkeypatch.setattr(encode, "load", slowly)
+def test_threads_that_search_first_share_one_encoder(library: Library) -> None:
     with library.snapshot() as snapshot:
         space = next(space for space in snapshot.spaces() if space.name == "color")
-    askers = Askers(Limits())
+    encoders = QueryEncoders(Limits())
+    together = threading.Barrier(THREADS)
+
+    def find(_: int) -> int:
+        together.wait()
+        return id(encoders.of(space))
+
     with ThreadPoolExecutor(THREADS) as pool:
-        found = {id(asker) for asker in pool.map(lambda _: askers.asker(space), range(THREADS))}
-    askers.close()
-    assert len(found) == 1 and made == ["color"]
+        assert len(set(pool.map(find, range(THREADS)))) == 1
+    encoders.close()
 
 
-def test_a_batch_of_one_thread_does_not_take_away_that_of_another(
+def test_batches_of_two_threads_get_the_answers_of_each_alone(
     library: Library, tmp_path: Path
 ) -> None:
-    with library.snapshot() as snapshot:
-        space = next(space for space in snapshot.spaces() if space.name == "color")
-    askers = Askers(Limits())
-    asker = askers.asker(space)
-    several = [
-        work(draw(tmp_path / f"{n}.png", 700 + n), Term(text="-"), any_orientation=False)
-        for n in range(encode.MANY)
+    batches = [
+        [
+            Query((Term(draw(tmp_path / f"{batch}-{n}.png", 700 + 20 * batch + n)),), k=3)
+            for n in range(MANY)
+        ]
+        for batch in range(2)
     ]
-    tasks = [task for one in several for task in one.tasks]
-    with asker.ahead(tasks):
-        other = threading.Thread(target=lambda: asker.ahead(tasks[:1]).__enter__())
-        other.start()
-        other.join()
-        for file in tmp_path.iterdir():
-            file.unlink()  # from here on only what was done ahead can answer
-        assert all(asker.vectors(one).shape == (1, space.dim) for one in several)
-    askers.close()
+    alone = [[library.search(query).hits for query in batch] for batch in batches]
+    with Library.open(library.folder.parent) as fresh, ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(fresh.search_batch, batches))
+    for expected, found in zip(alone, together, strict=True):
+        assert [hits.failure for hits in found] == [""] * MANY
+        for one, other in zip(expected, found, strict=True):
+            assert [hit.id for hit in one] == [hit.id for hit in other]
+            assert [hit.similarity for hit in other] == pytest.approx(
+                [hit.similarity for hit in one], abs=1e-5
+            )
 
 
 def test_searches_go_on_while_pictures_are_added(library: Library, tmp_path: Path) -> None:

@@ -78,5 +78,5 @@ def test_an_image_that_has_gone_is_not_verified_and_stays_a_hit(tmp_path: Path) 
 
 
 def test_words_alone_cannot_be_verified(library: Library) -> None:
-    with pytest.raises(UsageError, match=r"captions|picture"):
+    with pytest.raises(UsageError, match=r"captions|needs an image"):
         library.search(Query((Term(text="red"),), verify="orb"))

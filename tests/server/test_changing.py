@@ -318,6 +318,6 @@ def test_lines_that_are_no_decisions_are_named_and_nothing_is_taken(
     good = b'{"kind": "keep", "first": "%s"}' % (b"11" * 32)
     answer = client.post("/api/decisions/lines", content=good + b"\n" + line + b"\n")
     assert answer.status_code == 400
-    assert answer.json()["error"].startswith("line 2 is no decision") and len(answer.text) < 400
+    assert answer.json()["error"].startswith("line 2 is not a judgement") and len(answer.text) < 400
     assert client.get("/api/decisions/lines").text == ""
     assert client.post("/api/decisions/lines", content=good).json() == {"new": 1}

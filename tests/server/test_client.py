@@ -233,9 +233,9 @@ def test_a_library_is_changed_from_afar(tmp_path: Path) -> None:
             assert steps[0].done == 0 and client.info().images == 8
             (group,) = client.duplicates(kind="exact").groups
             assert [member.file for member in group.members] == [Path("000.jpg"), Path("copy.jpg")]
-            made = client.decisions.add("not-duplicate", "000.jpg", "odd/001.jpg", who="me")
-            assert made == [one.decision for one in library.decisions.all()]
-            (theirs,), (ours,) = client.decisions.all(), library.decisions.all()
+            made = client.feedback.add("not-duplicate", "000.jpg", "odd/001.jpg", who="me")
+            assert made == [one.decision for one in library.feedback.all()]
+            (theirs,), (ours,) = client.feedback.all(), library.feedback.all()
             assert theirs.decision == ours.decision
             assert [
                 tuple(folder / path for path in side) for side in (theirs.first, theirs.second)
@@ -243,17 +243,17 @@ def test_a_library_is_changed_from_afar(tmp_path: Path) -> None:
                 ours.first,
                 ours.second,
             ]
-            assert client.decisions.all(["keep"]) == []
-            lines = list(client.decisions.lines())
-            assert lines == list(library.decisions.lines()) and len(lines) == 1
-            assert client.decisions.load(lines) == 0
-            with pytest.raises(UsageError, match="line 2 is no decision"):
-                client.decisions.load([lines[0].replace("not-duplicate", "relevant"), "{}"])
-            assert list(client.decisions.lines()) == lines
-            assert client.decisions.forget("not-duplicate", "000.jpg", "odd/001.jpg") == 1
-            assert library.decisions.all() == []
-            assert client.decisions.load(lines) == 1
-            assert list(library.decisions.lines()) == lines
+            assert client.feedback.all(["keep"]) == []
+            lines = list(client.feedback.export_lines())
+            assert lines == list(library.feedback.export_lines()) and len(lines) == 1
+            assert client.feedback.import_lines(lines) == 0
+            with pytest.raises(UsageError, match="line 2 is not a judgement"):
+                client.feedback.import_lines([lines[0].replace("not-duplicate", "relevant"), "{}"])
+            assert list(client.feedback.export_lines()) == lines
+            assert client.feedback.remove("not-duplicate", "000.jpg", "odd/001.jpg") == 1
+            assert library.feedback.all() == []
+            assert client.feedback.import_lines(lines) == 1
+            assert list(library.feedback.export_lines()) == lines
             number = client.images.facts("copy.jpg").id
             assert client.remove(number) == client.remove("new.jpg") == 1
             assert client.remove(["odd"]) == len(list((folder / "odd").iterdir()))
@@ -341,7 +341,7 @@ def test_the_python_of_the_documentation_runs(
             names: dict[str, object] = {}
             for block in blocks:
                 exec(compile(block.replace("8484", str(port)), "http.md", "exec"), names)
-        kept = [one.decision.kind for one in library.decisions.all()]
+        kept = [one.decision.kind for one in library.feedback.all()]
         assert library.info().images == 5 and kept == ["keep"]
     shown = capsys.readouterr().out.splitlines()
     assert shown[:2] == ["6 ['color', 'phash']", "[]"] and shown[3].split()[0] == "48"

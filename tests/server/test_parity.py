@@ -11,11 +11,11 @@ from fastapi.testclient import TestClient
 
 from lookalike.client.ann import Ann as ServedAnn
 from lookalike.client.client import Client
-from lookalike.client.decisions import Decisions as ServedDecisions
+from lookalike.client.feedback import Feedback as ServedFeedback
 from lookalike.client.images import Images
 from lookalike.client.jobs import LOCAL
 from lookalike.client.vectors import Vectors as ServedVectors
-from lookalike.feedback.judgements import Decisions
+from lookalike.feedback.judgements import Feedback
 from lookalike.indexing.ann import Ann
 from lookalike.indexing.report import IndexOptions
 from lookalike.indexing.vectors import Vectors
@@ -33,33 +33,34 @@ LEFT_OUT = {
         "limits": "of the pictures that are sent: whoever starts the server sets them",
         "read_only": "`Client.info` says whether the server writes",
         "reads": "`Client.info` says of each space whether it understands words",
-        "view": f"{HERE}; `Client.images` has what is read from it",
+        "snapshot": f"{HERE}; `Client.images` has what is read from it",
         "extractor": HERE,
+        "register": HERE,
         "check": "files that may be wrong are looked at where they lie",
         "thumbnails": "`Client.images.thumbnail`",
     },
-    Decisions: {},
-    Vectors: {"pour_out": "`export_vectors` is a stream already; the server pours into it"},
+    Feedback: {},
+    Vectors: {"stream_vectors": "`export_vectors` is a stream already; the server pours into it"},
     Ann: {
         "compare": "a benchmark of minutes on all cores, which stores nothing: beside the library",
-        "keep_up": "`add` and `import_vectors` do it",
+        "build_due": "`add` and `import_vectors` do it",
         "space": "`Client.info` has the spaces",
     },
 }
 PAIRS = {
     Library: Client,
-    Decisions: ServedDecisions,
+    Feedback: ServedFeedback,
     Vectors: ServedVectors,
     Ann: ServedAnn,
 }
 
 WORDS_LEFT_OUT = {
     "Library.add.extractors": "a name may be the path of a model here, or one that is downloaded",
-    "Library.promise.extractors": "as for `add`",
+    "Library.estimate.extractors": "as for `add`",
     "Library.duplicates.limits": "of reading a picture: whoever starts the server sets them",
     "Library.duplicates.progress": "the server shares one search among all who ask for it",
-    "Vectors.bring_in.metadata": "a table names files by paths, which a server does not follow",
-    "Vectors.bring_in.fenced": "it is always so over HTTP",
+    "Vectors.import_vectors.metadata": "a table names files by paths, which a server does not follow",
+    "Vectors.import_vectors.untrusted_paths": "it is always so over HTTP",
 }
 NAMED_OTHERWISE = {
     "Library.remove.paths": "pictures",  # ids serve, too
@@ -103,10 +104,10 @@ def test_methods_take_the_same_words(kind: type) -> None:
 
 def test_questions_are_asked_in_the_words_of_a_query() -> None:
     words = set(Words.model_fields)
-    assert {field.name for field in fields(Query)} - words == {"terms"}
-    # An image of the library, or a picture that is sent.
-    of_terms = {field.name for field in fields(Term)} - {"picture", "words", "weight"}
-    assert of_terms <= words and {"upload", "text"} <= words
+    assert {field.name for field in fields(Query)} - words == {"terms", "extractors"}
+    # `image` is the id of an image of the library, `upload` an image that is sent.
+    of_terms = {field.name for field in fields(Term)} - {"id", "weight"}
+    assert of_terms <= words and {"upload", "extractor"} <= words
 
 
 def test_indexing_is_asked_for_in_its_words(client: TestClient) -> None:

@@ -43,11 +43,11 @@ def command(
     near = [path.absolute() for path in paths]
     with open_library.open_library(library, near, read_only=False) as opened:
         if forget:
-            gone = opened.decisions.forget(kind, *paths)
+            gone = opened.feedback.remove(kind, *paths)
             if not gone:
                 output.note("There was no such decision.")
                 ctx.exit(1)
             output.put(f"Forgot {format.counted(gone, 'decision')}.")
             return
-        made = opened.decisions.add(kind, *paths, who=who)
+        made = opened.feedback.add(kind, *paths, who=who)
     output.put(f"Remembered {format.counted(len(made), 'decision')}.")

@@ -29,13 +29,13 @@ def command(ctx: click.Context, action: str, file: Path | None, library: Path | 
         raise UsageError("list writes to the terminal: did you mean `lookalike decisions export`?")
     with open_library.open_library(library, read_only=action != "import") as opened:
         if action == "import":
-            new = opened.decisions.load(_lines(file))
+            new = opened.feedback.import_lines(_lines(file))
             output.put(f"Took over {format.counted(new, 'new decision')}.")
         elif action == "export":
-            lines = list(opened.decisions.lines())
+            lines = list(opened.feedback.export_lines())
             _export(lines, file)
         else:
-            decided = opened.decisions.all()
+            decided = opened.feedback.all()
             rows = [
                 [
                     one.decision.kind,

@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 
 from lookalike.client.ann import Ann
 from lookalike.client.connection import Connection
-from lookalike.client.decisions import Decisions
 from lookalike.client.decode import Served, added, answer, duplicates, image, refusal, served
 from lookalike.client.explanations import Explanations
+from lookalike.client.feedback import Feedback
 from lookalike.client.images import Images, ids_below
 from lookalike.client.jobs import ended, step
 from lookalike.client.jobs import words_of as words_of_options
@@ -181,9 +181,9 @@ class Client:
         return Images(self.connection)
 
     @property
-    def decisions(self) -> Decisions:
-        """As `Library.decisions`: "not a duplicate", "keep this", "not relevant"."""
-        return Decisions(self.connection)
+    def feedback(self) -> Feedback:
+        """As `Library.feedback`: "not a duplicate", "keep this", "not relevant"."""
+        return Feedback(self.connection)
 
     @property
     def vectors(self) -> Vectors:

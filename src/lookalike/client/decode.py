@@ -10,7 +10,7 @@ from typing import Any
 
 from lookalike.duplicates.report import Duplicates, Group, Member
 from lookalike.errors import Outcome
-from lookalike.feedback.judgements import Decided
+from lookalike.feedback.judgements import Judgement
 from lookalike.indexing.report import IndexReport
 from lookalike.query import Hit, Hits
 from lookalike.stores.ann_index import Index, IndexCheck
@@ -158,9 +158,9 @@ def group(document: Mapping[str, Any]) -> Group:
     return Group(document["kind"], members)
 
 
-def decided(document: Mapping[str, Any]) -> Decided:
+def judgement(document: Mapping[str, Any]) -> Judgement:
     first, second = document["first"], document["second"]
-    return Decided(
+    return Judgement(
         Decision(
             document["kind"],
             bytes.fromhex(first),

@@ -1,4 +1,7 @@
-"""What people decided about pictures: remembered by content, carried from library to library."""
+"""Judgements of people about images, stored by content: `Library.feedback`.
+
+Because they refer to the hash of an image's file, they survive moves and can be copied to other libraries.
+"""
 
 from __future__ import annotations
 
@@ -10,63 +13,65 @@ from pathlib import Path
 
 from lookalike.errors import ImageError, UsageError
 from lookalike.images.reading import read
-from lookalike.search.terms import known, unchanged
 from lookalike.stores.interface import DECISIONS, Decision, DecisionKind, Snapshot, Store
+from lookalike.stores.paths import image_by_path, unchanged_image
 
-SINGLE: DecisionKind = "keep"
-
-MOST_TEXT = 1000
-"""Bytes of a name or a date that lines bring along."""
+MAX_TEXT = 1000
+"""Bytes of a name or date in an imported line."""
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """A decision, and where the library has the contents that it is about (perhaps nowhere)."""
+class Judgement:
+    """A stored decision, and the files of the library that have the contents it refers to, if any."""
 
     decision: Decision
     first: tuple[Path, ...]
     second: tuple[Path, ...] = ()
 
 
-class Decisions:
-    """The decisions of a library: `Library.decisions`."""
+class Feedback:
+    """The judgements stored in a library."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def add(
-        self, kind: DecisionKind, picture: Path | str, *others: Path | str, who: str = ""
+        self, kind: DecisionKind, image: Path | str, *others: Path | str, who: str = ""
     ) -> list[Decision]:
-        """Decide something on a picture, and on each of the others with it.
+        """Store a judgement about an image, or about the image and each of the others.
 
-        "not-duplicate"             the picture is not the same as any of the others
-        "keep"                      of its copies, the picture is the one to keep (so is each other)
-        "relevant", "not-relevant"  to the question `picture`, each of the others is what was meant
+        "not-duplicate"             the image is not a duplicate of any of the others
+        "keep"                      of its copies, the image is the one to keep (so is each other)
+        "relevant", "not-relevant"  each of the others is, or is not, what a query with the image means
 
-        Pictures are files (in the library or not), or paths that the library remembers. `UsageError`
-        where one is neither, or where a pair has only one picture or the same one twice.
+        Images are files (in the library or not), or paths in the library. `UsageError` if one is
+        neither, or if a pair has only one image or the same one twice.
         """
-        made = self._meant(kind, [Path(picture), *map(Path, others)], who)
+        decisions = self._decisions(kind, [Path(image), *map(Path, others)], who)
         with self._store.writer() as writer:
-            writer.add_decisions(made)
-        return made
+            writer.add_decisions(decisions)
+        return decisions
 
-    def forget(self, kind: DecisionKind, picture: Path | str, *others: Path | str) -> int:
-        """Take decisions back; how many there were."""
-        made = self._meant(kind, [Path(picture), *map(Path, others)], "")
+    def remove(self, kind: DecisionKind, image: Path | str, *others: Path | str) -> int:
+        """Remove judgements and return how many there were."""
+        decisions = self._decisions(kind, [Path(image), *map(Path, others)], "")
         with self._store.writer() as writer:
-            return writer.remove_decisions(made)
+            return writer.remove_decisions(decisions)
 
-    def all(self, kinds: Iterable[DecisionKind] | None = None) -> list[Decided]:
-        """Every decision (of these kinds), with the files that it is about, in a fixed order."""
+    def all(self, kinds: Iterable[DecisionKind] | None = None) -> list[Judgement]:
+        """Return every judgement (of these kinds) in a fixed order."""
         with self._store.snapshot() as snapshot:
             return [
-                Decided(d, files(snapshot, d.first), files(snapshot, d.second) if d.second else ())
-                for d in snapshot.decisions(kinds)
+                Judgement(
+                    one,
+                    files_with_content(snapshot, one.first),
+                    files_with_content(snapshot, one.second) if one.second else (),
+                )
+                for one in snapshot.decisions(kinds)
             ]
 
-    def lines(self) -> Iterator[str]:
-        """The decisions as JSON, one a line, for `load` of this or another library."""
+    def export_lines(self) -> Iterator[str]:
+        """Yield the judgements as JSON lines, for `import_lines` of this or another library."""
         with self._store.snapshot() as snapshot:
             for decision in snapshot.decisions():
                 record = {
@@ -78,33 +83,35 @@ class Decisions:
                 }
                 yield json.dumps({name: value for name, value in record.items() if value})
 
-    def load(self, lines: Iterable[str]) -> int:
-        """Take over what `lines` gave; how many are new. `UsageError` names the line that is wrong, and
-        then nothing is taken over."""
+    def import_lines(self, lines: Iterable[str]) -> int:
+        """Store exported judgements and return how many are new.
+
+        `UsageError` names the first line that is wrong; then nothing is stored.
+        """
         decisions = [
-            parsed(line, number) for number, line in enumerate(lines, start=1) if line.strip()
+            parse_line(line, number) for number, line in enumerate(lines, start=1) if line.strip()
         ]
         with self._store.writer() as writer:
             return writer.add_decisions(decisions)
 
-    def _meant(self, kind: DecisionKind, pictures: list[Path], who: str) -> list[Decision]:
+    def _decisions(self, kind: DecisionKind, images: list[Path], who: str) -> list[Decision]:
         if kind not in DECISIONS:
-            raise UsageError(f"a decision is one of {', '.join(DECISIONS)}, not {kind}")
+            raise UsageError(f"a judgement is one of {', '.join(DECISIONS)}, not {kind}")
         with self._store.snapshot() as snapshot:
-            hashes = [content(snapshot, picture) for picture in pictures]
+            hashes = [content_hash(snapshot, image) for image in images]
         when = datetime.now(UTC).isoformat(timespec="seconds")
-        if kind == SINGLE:
+        if kind == "keep":
             return [Decision(kind, hash, None, who, when) for hash in hashes]
         if len(hashes) < 2:
-            raise UsageError(f"{kind} is said of a picture and others: name at least two")
-        for picture, hash in zip(pictures[1:], hashes[1:], strict=True):
+            raise UsageError(f"{kind} relates an image to others: name at least two images")
+        for image, hash in zip(images[1:], hashes[1:], strict=True):
             if hash == hashes[0]:
-                raise UsageError(f"{picture} has the same bytes as {pictures[0]}")
+                raise UsageError(f"{image} has the same bytes as {images[0]}: name two images")
         return [Decision(kind, hashes[0], hash, who, when) for hash in hashes[1:]]
 
 
-def parsed(line: str, number: int) -> Decision:
-    """A decision from a line of JSON."""
+def parse_line(line: str, number: int) -> Decision:
+    """Return the decision in a line of JSON; `UsageError` names the line if it is not one."""
     try:
         record = json.loads(line)
         second = record.get("second")
@@ -112,38 +119,36 @@ def parsed(line: str, number: int) -> Decision:
             record["kind"],
             bytes.fromhex(record["first"]),
             bytes.fromhex(second) if second else None,
-            _text(record.get("who", "")),
-            _text(record.get("when", "")),
+            _short_text(record.get("who", "")),
+            _short_text(record.get("when", "")),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise UsageError(f"line {number} is no decision: {str(error)[:200]}") from None
+        raise UsageError(f"line {number} is not a judgement: {str(error)[:200]}") from None
 
 
-def _text(value: object) -> str:
-    """A name or a date: UTF-8, as the catalogue keeps it, and no longer than such things are."""
-    text = str(value)
-    if len(text.encode()) > MOST_TEXT:
-        raise ValueError(f"a name or a date of more than {MOST_TEXT} bytes")
-    return text
-
-
-def content(snapshot: Snapshot, picture: Path) -> bytes:
-    """The hash of what is in a file, from the library where it has not changed since."""
-    image = unchanged(snapshot, picture)
+def content_hash(snapshot: Snapshot, path: Path) -> bytes:
+    """Return the hash of an image file, from the library where the file has not changed since."""
+    image = unchanged_image(snapshot, path)
     if image is not None and image.hash is not None:
         return image.hash
     try:
-        return read(picture).digest
+        return read(path).digest
     except ImageError as error:
-        whole = picture.absolute()
-        remembered = (known(snapshot, root, whole) for root in snapshot.roots())
-        image = next((image for image in remembered if image and image.hash), None)
+        image = image_by_path(snapshot, path)
         if image is None or image.hash is None:
-            raise UsageError(f"{picture} is no file, and the library does not know it") from error
+            raise UsageError(f"{path} is not a file, and the library does not know it") from error
         return image.hash
 
 
-def files(snapshot: Snapshot, hash: bytes) -> tuple[Path, ...]:
-    """Where the library has this content."""
+def files_with_content(snapshot: Snapshot, hash: bytes) -> tuple[Path, ...]:
+    """Return the files of the library that have this content."""
     folders = {root.id: root.path for root in snapshot.roots()}
     return tuple(folders[image.root] / image.path for image in snapshot.by_hash(hash))
+
+
+def _short_text(value: object) -> str:
+    """Return a name or a date, if it is valid UTF-8 and not too long."""
+    text = str(value)
+    if len(text.encode()) > MAX_TEXT:
+        raise ValueError(f"a name or a date of more than {MAX_TEXT} bytes")
+    return text

@@ -1,4 +1,4 @@
-"""Questions that learn: marks of what was meant, and what was not, move the question."""
+"""Relevance feedback: judgements of the query images move the query vector."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
+from lookalike.feedback.judgements import content_hash
 from lookalike.query import Term
 from lookalike.stores.interface import Snapshot, Space
 from lookalike.vectors.rocchio import rocchio
 
 
-def learned(
+def apply_feedback(
     snapshot: Snapshot, space: Space, terms: Sequence[Term], vectors: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """The vectors (n, dim) of a question's pictures, moved by what was said of these pictures: towards
-    those that are "relevant" to them, away from those that are "not-relevant". Pictures that ask to be
-    left out (weight below 0), and those nothing was said of, move nothing."""
-    marked: dict[str, set[int]] = {"relevant": set(), "not-relevant": set()}
+    """Return the vectors (n, dim) of a query, moved by the judgements of its images.
+
+    They move towards the images judged "relevant" to a query image, away from those judged
+    "not-relevant". Terms with a negative weight, and images without judgements, change nothing.
+    """
+    judged: dict[str, set[int]] = {"relevant": set(), "not-relevant": set()}
     for term in terms:
-        hash = content_of(snapshot, term) if term.weight > 0 else None
+        hash = _hash_of(snapshot, term) if term.weight > 0 else None
         if hash is None:
             continue
         for decision in snapshot.decisions(["relevant", "not-relevant"], about=hash):
             if decision.first == hash and decision.second:
-                same = snapshot.by_hash(decision.second)[:1]  # copies say nothing more
-                marked[decision.kind] |= {image.id for image in same}
-    likes, dislikes = (
-        known(snapshot, space, marked[kind]) for kind in ("relevant", "not-relevant")
-    )
-    return rocchio(vectors, likes, dislikes) if len(likes) or len(dislikes) else vectors
+                same = snapshot.by_hash(decision.second)[:1]  # copies add nothing
+                judged[decision.kind] |= {image.id for image in same}
+    relevant = _stored_vectors(snapshot, space, judged["relevant"])
+    irrelevant = _stored_vectors(snapshot, space, judged["not-relevant"])
+    return rocchio(vectors, relevant, irrelevant) if len(relevant) or len(irrelevant) else vectors
 
 
-def content_of(snapshot: Snapshot, term: Term) -> bytes | None:
-    """The hash that decisions name the term's picture by; None for words and bare pixels."""
-    from lookalike.feedback.judgements import content
-
+def _hash_of(snapshot: Snapshot, term: Term) -> bytes | None:
+    """Return the hash by which judgements refer to the image; None for text, vectors and pixels."""
     if term.id is not None:
         image = snapshot.images([term.id]).get(term.id)
         return image.hash if image else None
@@ -47,13 +47,13 @@ def content_of(snapshot: Snapshot, term: Term) -> bytes | None:
         return hashlib.sha256(term.image).digest()
     if isinstance(term.image, Path):
         try:
-            return content(snapshot, term.image)
+            return content_hash(snapshot, term.image)
         except UsageError:
             return None
     return None
 
 
-def known(snapshot: Snapshot, space: Space, ids: set[int]) -> NDArray[np.float32]:
-    """The vectors of those of the images that have one, in a fixed order."""
+def _stored_vectors(snapshot: Snapshot, space: Space, ids: set[int]) -> NDArray[np.float32]:
+    """Return the vectors of those of the images that have one, in a fixed order."""
     vectors = snapshot.vectors(space.key, np.array(sorted(ids), np.int64))
     return vectors[~np.isnan(vectors).any(axis=1)]

@@ -1,1 +1,1 @@
-"""From a question to hits."""
+"""Search: plan a query, encode its images and text, retrieve candidates, re-rank them."""

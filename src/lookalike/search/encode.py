@@ -1,11 +1,11 @@
-"""From pictures and words to vectors, in the guarded workers."""
+"""Encoding: images and text of queries become vectors, in the worker processes that indexing uses."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from typing import TypeAlias
 
@@ -17,70 +17,126 @@ from lookalike.extractors import load
 from lookalike.extractors.extraction import Extraction, ExtractionResult, Task, Vector, extract_each
 from lookalike.extractors.interface import Extractor, FittedExtractor, TextExtractor, space_key
 from lookalike.extractors.regions import RegionExtractor
-from lookalike.stores.interface import Space
+from lookalike.search.plan import EncodeRequest, QueryPlan, SubQuery, summand
+from lookalike.stores.interface import Snapshot, Space
 from lookalike.stores.records import IMPORTED
+from lookalike.vectors.similarity import normalise
 from lookalike.workers.limits import Limits
 from lookalike.workers.pool import Pool
 
-Made: TypeAlias = Vector | ImageError
-
 MANY = 8
-"""Pictures that are worth the start of a worker for every core: a quarter of a second."""
+"""Number of images for which starting a worker on every core (a quarter of a second) pays."""
 
-INFERENCE = 32
-"""Pictures that an extractor in the parent gets at once."""
+INFERENCE_BATCH = 32
+"""Images that an extractor in the main process gets at once."""
 
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What must be read and extracted for one term: a task for every way it is turned."""
-
-    tasks: tuple[Task, ...]
-    name: str
+Encoded: TypeAlias = NDArray[np.float32] | UsageError
+"""The vectors (orientations, width) of one request, or why there are none."""
 
 
-class Asker:
-    """Turns query pictures into vectors of one space; its workers start on the first questions. For any
-    number of threads."""
+def encode_plans(
+    snapshot: Snapshot, encoders: QueryEncoders, plans: Sequence[QueryPlan | UsageError]
+) -> list[QueryPlan | UsageError]:
+    """Return the plans with the vectors of their subqueries.
+
+    All images of the batch that must be decoded are decoded together. Where one cannot be used, the
+    error takes the place of its plan.
+    """
+    subqueries = [one for plan in plans if isinstance(plan, QueryPlan) for one in plan.subqueries]
+    requests: dict[str, tuple[Space, list[EncodeRequest]]] = {}
+    for subquery in subqueries:
+        for source in subquery.sources:
+            if isinstance(source, EncodeRequest):
+                requests.setdefault(subquery.space.key, (subquery.space, []))[1].append(source)
+    encoded: dict[int, Encoded] = {}
+    for space, wanted in requests.values():
+        try:
+            found = encoders.of(space).encode(wanted, all_cores=len(plans) > 1)
+        except UsageError as error:
+            encoded |= {id(request): error for request in wanted}
+        else:
+            encoded |= {id(request): one for request, one in zip(wanted, found, strict=True)}
+    return [
+        _encode_plan(snapshot, encoders, plan, encoded) if isinstance(plan, QueryPlan) else plan
+        for plan in plans
+    ]
+
+
+def _encode_plan(
+    snapshot: Snapshot, encoders: QueryEncoders, plan: QueryPlan, encoded: Mapping[int, Encoded]
+) -> QueryPlan | UsageError:
+    subqueries = []
+    try:
+        for one in plan.subqueries:
+            vectors = _text_vector(encoders, one) if one.is_text else _image_vectors(one, encoded)
+            if plan.query.feedback and not one.is_text:
+                from lookalike.feedback.relevance_feedback import apply_feedback
+
+                vectors = apply_feedback(snapshot, one.space, one.terms, vectors)
+            subqueries.append(replace(one, vectors=vectors))
+    except UsageError as error:
+        return error
+    return replace(plan, subqueries=tuple(subqueries))
+
+
+def _image_vectors(subquery: SubQuery, encoded: Mapping[int, Encoded]) -> NDArray[np.float32]:
+    """Return Σ weight · vector / Σ |weight| as (n, width), a row per orientation that is tried."""
+    space, terms = subquery.space, subquery.terms
+    vectors: list[NDArray[np.float32]] = []
+    for source in subquery.sources:
+        found = encoded[id(source)] if isinstance(source, EncodeRequest) else source
+        if isinstance(found, UsageError):
+            raise found
+        vectors.append(summand(space, found) if found is not source else found)
+    if len(vectors) == 1 and terms[0].weight == 1:
+        return vectors[0]
+    total = np.zeros((max(map(len, vectors)), space.width), np.float64)
+    for term, rows in zip(terms, vectors, strict=True):
+        total += term.weight * rows
+    return np.asarray(total / sum(abs(term.weight) for term in terms), np.float32)
+
+
+def _text_vector(encoders: QueryEncoders, subquery: SubQuery) -> NDArray[np.float32]:
+    """Return the same for text, as (1, width)."""
+    texts = [term.text or "" for term in subquery.terms]
+    vectors = normalise(encoders.encode_text(subquery.space, texts))
+    weights = np.array([term.weight for term in subquery.terms])
+    return np.asarray((weights @ vectors / np.abs(weights).sum())[None], np.float32)
+
+
+class QueryEncoder:
+    """Turns images into vectors of one space. Its workers start with the first image. Thread-safe."""
 
     def __init__(self, extractor: Extractor, limits: Limits, readers: int) -> None:
         self.extractor = extractor
         self._key = space_key(extractor)
         self._limits = limits
         self._pool = self._workers(readers)
-        # What a batch did ahead is its own: another thread may answer another batch.
-        self._ahead = threading.local()
         self._warm = False
 
-    def vectors(self, work: Work) -> NDArray[np.float32]:
-        """(n, dim), a row a task; `UsageError` that says why where the picture cannot be used."""
-        done: Mapping[Task, Made] = getattr(self._ahead, "made", {})
-        if done and work.tasks[0].pixels is None and work.tasks[0] in done:
-            made = [done[task] for task in work.tasks]
-        else:
-            made = self._make(self._pool, work.tasks)
-        rows = []
-        for vector in made:
-            if isinstance(vector, ImageError):
-                raise UsageError(f"cannot search with {work.name}: {vector.reason}")
-            rows.append(vector)
-        return np.stack(rows)
+    def encode(
+        self, requests: Sequence[EncodeRequest], *, all_cores: bool = False
+    ) -> list[Encoded]:
+        """Return the vectors of each request, a row per task, or the error that says why not.
 
-    @contextmanager
-    def ahead(self, tasks: Sequence[Task]) -> Iterator[None]:
-        """Does the work on many pictures at once, on all cores; `vectors` then takes it from here."""
-        different = [task for task in tasks if task.pixels is None]  # pixels cannot be looked up
-        different = list(dict.fromkeys(different))
-        if len(different) >= MANY:
+        all_cores  start a worker on every core for this call if there are many images
+        """
+        # Tasks with pixels cannot be hashed: each counts as different.
+        tasks = {_task_key(task): task for request in requests for task in request.tasks}
+        many = sum(task.pixels is None for task in tasks.values()) >= MANY
+        if all_cores and many:
             with self._workers(None) as pool:
-                made = self._make(pool, different)
-            self._ahead.made = dict(zip(different, made, strict=True))
-        try:
-            yield
-        finally:
-            self._ahead.made = {}
+                vectors = self._extract(pool, list(tasks.values()))
+        else:
+            vectors = self._extract(self._pool, list(tasks.values()))
+        found = dict(zip(tasks, vectors, strict=True))
+        return [
+            _stack(request, [found[_task_key(task)] for task in request.tasks])
+            for request in requests
+        ]
 
     def close(self) -> None:
+        """End the workers."""
         self._pool.close()
 
     def _workers(self, count: int | None) -> Pool[Task, ExtractionResult]:
@@ -89,84 +145,105 @@ class Asker:
         return Pool(work, workers=count, limits=limits, on_failure=ExtractionResult.failed)
 
     def _warm_up(self) -> None:
-        """Loads the network of the first question while a worker decodes its picture."""
+        """Load the network of the first query while a worker decodes its image."""
         if self._warm or self.extractor.runs_in != "main":
             return
         self._warm = True
 
-        def load_it() -> None:
-            with suppress(Exception):  # the question itself will meet it, and say so
+        def load_network() -> None:
+            with suppress(Exception):  # the query itself will meet the error and report it
                 self.extractor.extract([])
 
-        threading.Thread(target=load_it, daemon=True).start()
+        threading.Thread(target=load_network, daemon=True).start()
 
-    def _make(self, pool: Pool[Task, ExtractionResult], tasks: Sequence[Task]) -> list[Made]:
+    def _extract(
+        self, pool: Pool[Task, ExtractionResult], tasks: Sequence[Task]
+    ) -> list[Vector | ImageError]:
         self._warm_up()
-        loads = iter(pool.map(tasks))
-        made: list[Made] = []
-        while some := list(islice(loads, INFERENCE)):
-            here = [loaded.pixels[self._key] for loaded in some if self._key in loaded.pixels]
-            extracted = iter(extract_each(self.extractor, here))
-            for loaded in some:
+        results = iter(pool.map(tasks))
+        vectors: list[Vector | ImageError] = []
+        while batch := list(islice(results, INFERENCE_BATCH)):
+            pixels = [loaded.pixels[self._key] for loaded in batch if self._key in loaded.pixels]
+            extracted = iter(extract_each(self.extractor, pixels))
+            for loaded in batch:
                 if loaded.outcome is not Outcome.INDEXED:
-                    made.append(ImageError(loaded.outcome, loaded.reason))
+                    vectors.append(ImageError(loaded.outcome, loaded.reason))
                 elif self._key in loaded.pixels:
-                    made.append(next(extracted))
+                    vectors.append(next(extracted))
                 else:
-                    made.append(loaded.vectors[self._key])
-        return made
+                    vectors.append(loaded.vectors[self._key])
+        return vectors
 
 
-class Askers:
-    """One asker a space, made when it is first needed; extractor objects that users gave are kept,
-    because nobody else could make them again. For any number of threads."""
+def _task_key(task: Task) -> Task | int:
+    return task if task.pixels is None else id(task)
+
+
+def _stack(request: EncodeRequest, vectors: Sequence[Vector | ImageError]) -> Encoded:
+    rows = []
+    for vector in vectors:
+        if isinstance(vector, ImageError):
+            return UsageError(f"cannot search with {request.name}: {vector.reason}")
+        rows.append(vector)
+    return np.stack(rows)
+
+
+class QueryEncoders:
+    """One encoder per space, made when it is first needed. Thread-safe.
+
+    Extractor objects that users registered are kept, because they cannot be loaded by name.
+    """
 
     def __init__(self, limits: Limits, *, readers: int = 1) -> None:
         self.limits = limits
         self._readers = readers
         self._lock = threading.Lock()
-        self._given: dict[str, Extractor] = {}
-        self._askers: dict[str, Asker] = {}
+        self._registered: dict[str, Extractor] = {}
+        self._encoders: dict[str, QueryEncoder] = {}
 
-    def give(self, extractors: Iterable[Extractor]) -> None:
-        self._given.update({extractor.name: extractor for extractor in extractors})
+    def register(self, extractors: Iterable[Extractor]) -> None:
+        """Use these objects for the spaces of their names."""
+        self._registered.update({extractor.name: extractor for extractor in extractors})
 
-    def asker(self, space: Space) -> Asker:
+    def of(self, space: Space) -> QueryEncoder:
+        """Return the encoder of a space; `UsageError` if its extractor is missing or has changed."""
         with self._lock:  # two made at once would be two sets of workers
-            if space.key not in self._askers:
-                made = Asker(self._extractor(space), self.limits, self._readers)
-                self._askers[space.key] = made
-            return self._askers[space.key]
+            if space.key not in self._encoders:
+                encoder = QueryEncoder(self._extractor(space), self.limits, self._readers)
+                self._encoders[space.key] = encoder
+            return self._encoders[space.key]
 
-    def reads(self, space: Space) -> bool:
-        """Whether the space understands words."""
+    def encodes_text(self, space: Space) -> bool:
+        """Return whether text can be searched in the space."""
         try:
-            return isinstance(self.asker(space).extractor, TextExtractor)
-        except LookalikeError:  # a space of a model that is no longer here answers nothing
+            return isinstance(self.of(space).extractor, TextExtractor)
+        except LookalikeError:  # the space of a model that is no longer installed
             return False
 
-    def text(self, space: Space, texts: Sequence[str]) -> NDArray[np.float32]:
-        """(n, dim) of words, in a space that `reads`."""
-        extractor = self.asker(space).extractor
+    def encode_text(self, space: Space, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return the vectors (n, dim) of texts, in a space for which `encodes_text` is true."""
+        extractor = self.of(space).extractor
         assert isinstance(extractor, TextExtractor)
         return extractor.extract_text(texts)
 
     def close(self) -> None:
+        """End all workers and free the networks."""
         with self._lock:
-            askers = list(self._askers.values())
-            # Nobody else holds the networks: their memory is free with the last reference.
-            self._askers.clear()
-            self._given.clear()
-        for asker in askers:
-            asker.close()
+            encoders = list(self._encoders.values())
+            # Nothing else holds the networks: their memory is freed with the last reference.
+            self._encoders.clear()
+            self._registered.clear()
+        for encoder in encoders:
+            encoder.close()
 
     def _extractor(self, space: Space) -> Extractor:
-        if space.revision == IMPORTED and space.name not in self._given:
+        if space.revision == IMPORTED and space.name not in self._registered:
             raise UsageError(
-                f"the {space.name} vectors of this library were imported, and cannot be made of pictures "
-                "or words here: ask with id:N, with a path of the library, or with --vector FILE.npy"
+                f"the {space.name} vectors of this library were imported and cannot be computed from "
+                "images or text here: search with id:N, with a path of the library, or with "
+                "--vector FILE.npy"
             )
-        extractor = self._given.get(space.name) or load(space.name)
+        extractor = self._registered.get(space.name) or load(space.name)
         if isinstance(extractor, FittedExtractor) and space.fitted is not None:
             extractor = extractor.with_fitted(space.fitted)
         if extractor.revision != space.revision:

@@ -1,163 +1,269 @@
-"""From a question to what the store is asked: probes of spaces, words for the captions, a filter."""
+"""Query plans: what a query searches, where its vectors come from, and how many candidates it needs.
+
+A query with images becomes one `SubQuery` per space; its text becomes one more in a space whose extractor
+encodes text, or a search of the captions. Nothing is decoded here: an image without a stored vector becomes
+an `EncodeRequest` for `encode`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import UsageError
-from lookalike.query import Query, Term
-from lookalike.search.encode import Askers
-from lookalike.search.stored_vectors import Stored
-from lookalike.search.terms import ORIENTATIONS, term_vectors
-from lookalike.stores.interface import Ids, Snapshot, Space
+from lookalike.errors import ImageError, Outcome, UsageError
+from lookalike.extractors.extraction import Task
+from lookalike.images.reading import read
+from lookalike.query import Query, QueryImage, Term
+from lookalike.stores.interface import Ids, Image, Snapshot, Space
+from lookalike.stores.paths import image_by_path, unchanged_image
+from lookalike.vectors.blocks import Floats
 from lookalike.vectors.similarity import Similarity, normalise
 
-CANDIDATES, FEWEST_CANDIDATES = 5, 200
-"""Of each ranking, as a multiple of k and at least, where rankings are fused or hits left out."""
+CANDIDATES_PER_HIT = 5
+MIN_CANDIDATES = 200
+"""Candidates of each ranking, as a multiple of k and at least, if rankings are fused or hits left out."""
+
+ORIENTATIONS = {
+    1: "upright",
+    2: "mirrored",
+    3: "turned by 180°",
+    4: "mirrored, turned by 180°",
+    5: "mirrored, turned by 90° to the left",
+    6: "turned by 90° to the right",
+    7: "mirrored, turned by 90° to the right",
+    8: "turned by 90° to the left",
+}
+"""How the query image is transformed for each EXIF orientation that is tried."""
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
-    """One question to one space: (n, dim) vectors of which the nearest counts for each image (n is 1, or
-    8 with any orientation); `weight` is its share when rankings are fused; `words`: it asks with words.
+class EncodeRequest:
+    """An image to decode and encode; one task per orientation. `name` is how messages call it."""
+
+    tasks: tuple[Task, ...]
+    name: str
+
+
+Source: TypeAlias = NDArray[np.float32] | EncodeRequest
+"""Where the vector of a term comes from: it is known, (1, width), or must be computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubQuery:
+    """One search of one space; its result is one ranking.
+
+    weight   share of the ranking when rankings are fused
+    terms    all images and vectors, or all text
+    sources  one per term; empty for text
+    vectors  (n, width), set by `encode`; the nearest of the n counts for each image (n is 1, or 8 with
+             any orientation)
     """
 
     space: Space
-    vectors: NDArray[np.float32]
     similarity: Similarity
     weight: float
-    words: bool = False
+    terms: tuple[Term, ...]
+    sources: tuple[Source, ...] = ()
+    vectors: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the terms are text."""
+        return self.terms[0].text is not None
 
     @property
     def name(self) -> str:
-        """What its ranking is called in answers."""
-        return f"{self.space.name} (words)" if self.words else self.space.name
+        """The name of its ranking in `Hits.ranked_by`."""
+        return f"{self.space.name} (text)" if self.is_text else self.space.name
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """A question made ready: probes, words for the captions with their weights, images to choose from.
+class ResolvedTerm:
+    """A term other than text, looked up in the library once for all spaces.
 
-    depth     how many candidates each ranking must give
-    searched  how many images could be hits
+    image_id  the image of the library that it is, if known
+    source    the image to decode; None for an image that is named by id or library path, and for vectors
+    """
+
+    term: Term
+    image_id: int | None = None
+    source: QueryImage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPlan:
+    """A query made ready to run.
+
+    images           the terms other than text
+    captions         text to search in the captions, with weights
+    captions_weight  share of the captions' ranking when rankings are fused
+    filter_ids       ids of the images that pass the filter; None without one
+    depth            number of candidates that each ranking must give
+    searched_count   number of images that could be hits
     """
 
     query: Query
-    probes: tuple[Probe, ...]
-    words: tuple[tuple[str, float], ...]
-    words_weight: float
-    among: Ids | None
+    subqueries: tuple[SubQuery, ...]
+    images: tuple[ResolvedTerm, ...]
+    captions: tuple[tuple[str, float], ...]
+    captions_weight: float
+    filter_ids: Ids | None
     depth: int
-    searched: int
+    searched_count: int
 
 
-class Shared:
-    """What the questions of a batch share, looked up once: the library's spaces, the images that each
-    filter lets through, and the vectors of those that are asked with."""
+class BatchContext:
+    """What the queries of a batch share: spaces, results of filters, stored vectors, digests of files."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._view = snapshot
-        self._found: dict[str, Ids] = {}
-        self.stored = Stored(snapshot)
+    def __init__(self, snapshot: Snapshot, encodes_text: Callable[[Space], bool]) -> None:
+        self.snapshot = snapshot
+        self.encodes_text = encodes_text
+        self._filtered: dict[str, Ids] = {}
+        self._vectors: dict[str, dict[int, NDArray[np.float32] | None]] = {}
+        self._digests: dict[Path | bytes, tuple[int, bytes] | None] = {}
 
     @cached_property
     def spaces(self) -> Sequence[Space]:
-        """Those that can be asked; `UsageError` where there is none."""
-        spaces = [space for space in self._view.spaces() if space.current]
+        """The spaces that can be searched; `UsageError` if there is none."""
+        spaces = [space for space in self.snapshot.spaces() if space.current]
         if not spaces:
             raise UsageError(
                 "the library is empty: index a folder first (`lookalike index FOLDER`)"
             )
         return spaces
 
-    def among(self, where: str | None) -> Ids | None:
+    def filter_ids(self, where: str | None) -> Ids | None:
+        """Return the ids of the images that pass a filter."""
         if where is None:
             return None
-        if where not in self._found:
-            self._found[where] = self._view.select(where)
-        return self._found[where]
+        if where not in self._filtered:
+            self._filtered[where] = self.snapshot.select(where)
+        return self._filtered[where]
 
+    def load_vectors(self, queries: Iterable[Query]) -> None:
+        """Read the stored vectors of all images that the queries name by id at once."""
+        ids: dict[str, tuple[Space, list[int]]] = {}
+        for query in queries:
+            try:
+                spaces = find_spaces(self.spaces, query)
+            except UsageError:  # reported when the query is planned
+                continue
+            for space in spaces:
+                named = ids.setdefault(space.key, (space, []))[1]
+                named += [term.id for term in query.terms if term.id is not None]
+        for space, named in ids.values():
+            if named:
+                self._load(space, list(dict.fromkeys(named)))
 
-def draft(snapshot: Snapshot, askers: Askers, shared: Shared, query: Query) -> Draft:
-    """Make a question ready; `UsageError` where it cannot be answered."""
-    spaces = shared.spaces
-    asked = asked_spaces(spaces, query)
-    pictures = tuple(term for term in query.terms if term.text is None)
-    words = tuple(term for term in query.terms if term.text is not None)
-    of_pictures, of_words = shares(query.alpha, pictures, words)
-    probes = [
-        Probe(
-            space,
-            picture_probe(
-                snapshot, askers, shared.stored, space, pictures, turned=query.any_orientation
-            ),
-            query.similarity or space.similarity,
-            of_pictures / len(asked),
+    def vector(self, space: Space, id: int) -> NDArray[np.float32] | None:
+        """Return the stored vector (1, width) of an image, None if it has none in the space."""
+        if id not in self._vectors.get(space.key, {}):
+            self._load(space, [id])
+        return self._vectors[space.key][id]
+
+    def same_content(self, space: Space, image: Path | bytes) -> int | None:
+        """Return the id of an image with the same bytes and a vector in the space.
+
+        Such a copy gets the vector that was stored, and need not be decoded.
+        """
+        if image not in self._digests:
+            self._digests[image] = self._digest(image)
+        found = self._digests[image]
+        if found is None:
+            return None
+        size, digest = found
+        same = self.snapshot.same_content(size, hash=digest, spaces=(space.key,))
+        return next((image.id for image in same if image.outcome is Outcome.INDEXED), None)
+
+    def image(self, id: int) -> Image:
+        """Return an image of the library by its id."""
+        image = self.snapshot.images([id]).get(id)
+        if image is None:
+            raise UsageError(f"the library has no image with the id {id}")
+        return image
+
+    def file(self, image: Image) -> Path:
+        """Return where the file of an image of the library is."""
+        folders = {root.id: root.path for root in self.snapshot.roots()}
+        return folders[image.root] / image.path
+
+    def _digest(self, image: Path | bytes) -> tuple[int, bytes] | None:
+        """Return size and hash; None if no image has that size, so that the file need not be read."""
+        try:
+            size = len(image) if isinstance(image, bytes) else image.stat().st_size
+            if not self.snapshot.same_content(size):
+                return None
+            if isinstance(image, bytes):
+                return size, hashlib.sha256(image).digest()
+            content = read(image)
+        except (OSError, ImageError):  # decoding it will say why
+            return None
+        return content.size, content.digest
+
+    def _load(self, space: Space, ids: list[int]) -> None:
+        vectors = self.snapshot.vectors(space.key, np.array(ids, np.int64))
+        missing = set(np.flatnonzero(np.isnan(vectors).any(axis=1)).tolist())
+        rows = summand(space, vectors)[:, None]
+        self._vectors.setdefault(space.key, {}).update(
+            {id: None if row in missing else rows[row] for row, id in enumerate(ids)}
         )
-        for space in asked
-        if pictures
-    ]
-    if query.feedback:
-        from lookalike.feedback.relevance_feedback import learned
 
-        probes = [
-            replace(p, vectors=learned(snapshot, p.space, pictures, p.vectors)) for p in probes
-        ]
-    reader = reading_space(snapshot, askers, asked, spaces) if words else None
-    if reader is not None:
-        vectors = text_vector(askers, reader, words)
-        similarity = query.similarity or reader.similarity
-        probes.append(Probe(reader, vectors, similarity, of_words, words=True))
-    captions = words if reader is None else ()
-    chooses = query.diversity or query.collapse_duplicates or query.verify
-    alone = len(probes) + bool(captions) == 1 and not chooses
-    among = shared.among(query.where)
+
+def plan_query(context: BatchContext, query: Query) -> QueryPlan:
+    """Plan a query; `UsageError` if it cannot be answered."""
+    spaces = context.spaces
+    searched = find_spaces(spaces, query)
+    images = tuple(
+        resolve_term(context, term, whole=_is_whole(query, term))
+        for term in query.terms
+        if term.text is None
+    )
+    texts = tuple(term for term in query.terms if term.text is not None)
+    image_weight, text_weight = fusion_weights(query.alpha, [one.term for one in images], texts)
+    subqueries = [
+        SubQuery(
+            space,
+            query.similarity or space.similarity,
+            image_weight / len(searched),
+            tuple(one.term for one in images),
+            tuple(find_source(context, space, one, query) for one in images),
+        )
+        for space in searched
+        if images
+    ]
+    text_space = find_text_space(context, searched) if texts else None
+    if text_space is not None:
+        similarity = query.similarity or text_space.similarity
+        subqueries.append(SubQuery(text_space, similarity, text_weight, texts))
+    captions = texts if text_space is None else ()
+    filter_ids = context.filter_ids(query.where)
     largest = max(space.count for space in spaces)
-    searched = largest if captions else max(probe.space.count for probe in probes)
-    searched = searched if among is None else min(searched, len(among))
-    depth = query.k if alone else max(CANDIDATES * query.k, FEWEST_CANDIDATES)
-    return Draft(
+    searchable = largest if captions else max(one.space.count for one in subqueries)
+    reranked = query.diversity or query.collapse_duplicates or query.verify
+    single = len(subqueries) + bool(captions) == 1 and not reranked
+    depth = query.k if single else max(CANDIDATES_PER_HIT * query.k, MIN_CANDIDATES)
+    return QueryPlan(
         query=query,
-        probes=tuple(probes),
-        words=tuple((term.text or "", term.weight) for term in captions),
-        words_weight=of_words,
-        among=among,
+        subqueries=tuple(subqueries),
+        images=images,
+        captions=tuple((term.text or "", term.weight) for term in captions),
+        captions_weight=text_weight,
+        filter_ids=filter_ids,
         depth=min(depth, max(largest, 1)),
-        searched=searched,
+        searched_count=searchable if filter_ids is None else min(searchable, len(filter_ids)),
     )
 
 
-def shares(alpha: float, pictures: Sequence[Term], words: Sequence[Term]) -> tuple[float, float]:
-    """How much pictures and words count when their rankings are fused; together 1."""
-    if not (pictures and words):
-        return (1.0, 0.0) if pictures else (0.0, 1.0)
-    one = alpha * sum(abs(term.weight) for term in pictures) / len(pictures)
-    other = (1 - alpha) * sum(abs(term.weight) for term in words) / len(words)
-    return one / (one + other), other / (one + other)
-
-
-def reading_space(
-    snapshot: Snapshot, askers: Askers, asked: Sequence[Space], spaces: Sequence[Space]
-) -> Space | None:
-    """The space that words are looked up in: one that was asked for if it understands them, else
-    another; None: the captions."""
-    others = [space for space in spaces if space not in asked]
-    reader = next((space for space in (*asked, *others) if askers.reads(space)), None)
-    if reader is None and not snapshot.has_text():
-        raise UsageError(
-            "this library has neither captions nor a space that understands words: give captions "
-            "with `lookalike index --metadata FILE.csv`, or index with `--with clip`"
-        )
-    return reader
-
-
-def asked_spaces(spaces: Sequence[Space], query: Query) -> list[Space]:
-    """The spaces that `by` names, the first one where it names none."""
+def find_spaces(spaces: Sequence[Space], query: Query) -> list[Space]:
+    """Return the spaces that a query names, the first one if it names none."""
     if not query.extractors:
         return [spaces[0]]
     found = []
@@ -173,31 +279,124 @@ def asked_spaces(spaces: Sequence[Space], query: Query) -> list[Space]:
     return list(dict.fromkeys(found))
 
 
-def picture_probe(
-    snapshot: Snapshot,
-    askers: Askers,
-    stored: Stored,
-    space: Space,
-    terms: Sequence[Term],
-    *,
-    turned: bool,
-) -> NDArray[np.float32]:
-    """(n, dim): Σ weight · vector / Σ |weight| of `addable` vectors. One row an orientation that is tried:
-    eight if `turned`."""
-    made = [
-        term_vectors(snapshot, stored, askers, space, term, any_orientation=turned)
-        for term in terms
-    ]
-    if len(made) == 1 and terms[0].weight == 1:
-        return made[0]
-    total = np.zeros((len(ORIENTATIONS) if turned else 1, space.width), np.float64)
-    for term, vectors in zip(terms, made, strict=True):
-        total += term.weight * vectors
-    return np.asarray(total / sum(abs(term.weight) for term in terms), np.float32)
+def find_text_space(context: BatchContext, searched: Sequence[Space]) -> Space | None:
+    """Return the space in which text is searched, one that is searched anyway if possible.
+
+    None: in the captions. `UsageError` if there are no captions either.
+    """
+    others = [space for space in context.spaces if space not in searched]
+    found = next((space for space in (*searched, *others) if context.encodes_text(space)), None)
+    if found is None and not context.snapshot.has_text():
+        raise UsageError(
+            "this library has neither captions nor a space that understands text: give captions "
+            "with `lookalike index --metadata FILE.csv`, or index with `--with clip`"
+        )
+    return found
 
 
-def text_vector(askers: Askers, space: Space, terms: Sequence[Term]) -> NDArray[np.float32]:
-    """(1, dim): the same for words, in a space that understands them."""
-    made = normalise(askers.text(space, [term.text or "" for term in terms]))
-    weights = np.array([term.weight for term in terms])
-    return np.asarray((weights @ made / np.abs(weights).sum())[None], np.float32)
+def fusion_weights(
+    alpha: float, images: Sequence[Term], texts: Sequence[Term]
+) -> tuple[float, float]:
+    """Return the weights of images and of text when their rankings are fused; their sum is 1."""
+    if not (images and texts):
+        return (1.0, 0.0) if images else (0.0, 1.0)
+    image = alpha * sum(abs(term.weight) for term in images) / len(images)
+    text = (1 - alpha) * sum(abs(term.weight) for term in texts) / len(texts)
+    return image / (image + text), text / (image + text)
+
+
+def resolve_term(context: BatchContext, term: Term, *, whole: bool) -> ResolvedTerm:
+    """Look up the image of a term in the library; `UsageError` for a path that is nowhere.
+
+    whole  the term is the whole upright image, so that a stored vector may stand for it
+    """
+    if term.id is not None:
+        return ResolvedTerm(term, image_id=term.id)
+    if not isinstance(term.image, Path):
+        return ResolvedTerm(term, source=term.image)
+    if _exists(term.image):
+        image = unchanged_image(context.snapshot, term.image) if whole else None
+        return ResolvedTerm(term, image.id if image else None, term.image)
+    image = image_by_path(context.snapshot, term.image)
+    if image is None:
+        raise UsageError(
+            f"cannot search with {term.image}: there is no such file, and no such path in the library"
+        )
+    return ResolvedTerm(term, image.id)
+
+
+def find_source(
+    context: BatchContext, space: Space, resolved: ResolvedTerm, query: Query
+) -> Source:
+    """Return the stored vector of a term in a space, or what must be encoded to get one."""
+    term, source, id = resolved.term, resolved.source, resolved.image_id
+    whole = _is_whole(query, term)
+    if term.vector is not None:
+        return summand(space, check_vector(space, term.vector))
+    if whole:
+        vector = None if id is None else context.vector(space, id)
+        if vector is None and isinstance(source, Path | bytes):
+            id = context.same_content(space, source)
+            vector = None if id is None else context.vector(space, id)
+        if vector is not None:
+            return vector
+    if source is None:
+        assert id is not None
+        image = context.image(id)
+        if whole:
+            why = image.reason or f"`lookalike index --with {space.name}` makes it"
+            raise UsageError(
+                f"cannot search with {image.path}: it has no {space.name} vector: {why}"
+            )
+        source = context.file(image)
+    orientations = ORIENTATIONS if query.any_orientation else (1,)
+    name = str(source) if isinstance(source, Path) else "the image given"
+    return EncodeRequest(
+        tuple(image_task(source, term, orientation) for orientation in orientations), name
+    )
+
+
+def image_task(image: QueryImage, term: Term, orientation: int = 1) -> Task:
+    """Return the task of decoding the image of a term."""
+    return Task(
+        path=os.fspath(image) if isinstance(image, Path) else None,
+        data=image if isinstance(image, bytes) else None,
+        pixels=image if isinstance(image, np.ndarray) else None,
+        region=term.region,
+        orientation=orientation,
+    )
+
+
+def check_vector(space: Space, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a vector that was made elsewhere as (1, width); `UsageError` if it does not fit the space."""
+    projection = space.projection
+    if projection is not None and vector.shape == (projection.input_dim,):
+        vector = projection.apply(vector[None], similarity=space.similarity)[0]
+    if vector.shape != (space.width,):
+        raise UsageError(
+            f"the vector given has the shape {vector.shape}, {space.name} vectors have {space.width} "
+            "numbers"
+        )
+    if not np.isfinite(vector).all():
+        raise UsageError("the vector given holds NaN or infinity: it is similar to nothing")
+    return np.asarray(vector, np.float32)[None]
+
+
+def summand(space: Space, vectors: Floats) -> NDArray[np.float32]:
+    """Return vectors (n, width) as terms are added up: normalised if the space is.
+
+    Otherwise an image with a longer vector would count for more than its weight.
+    """
+    unit = space.normalised or (space.boxes is not None and space.similarity == "cosine")
+    return normalise(vectors) if unit else np.asarray(vectors, np.float32)
+
+
+def _is_whole(query: Query, term: Term) -> bool:
+    return term.region is None and not query.any_orientation
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:  # reading it will say so
+        return True

@@ -1,162 +1,231 @@
-"""Rankings: what each space and the captions say to a question, before it is made into one answer."""
+"""Retrieval: each subquery ranks the images of one space, text ranks by captions; rankings are fused.
+
+Subqueries of a batch that search the same space in the same way share one matrix product.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lookalike.query import Fusion
-from lookalike.search.plan import Draft, Probe
+from lookalike.search.plan import QueryPlan, SubQuery
 from lookalike.stores.interface import Ids, Neighbours, Snapshot
+from lookalike.vectors.calibration import Relevance
 from lookalike.vectors.fusion import reciprocal_rank, weighted
 
+if TYPE_CHECKING:
+    from lookalike.extractors.verification import Match
+
 CAPTIONS = "captions"
+"""Name of the ranking by captions in `Hits.ranked_by`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """What one probe or the captions found: scores by id; `turned` is the row of the probe's vectors
-    (an orientation) that was nearest, `parts` the part of the image, in spaces that have them."""
+    """Scores by image id, from one subquery or from the captions.
+
+    orientations  the row of the subquery's vectors that was nearest
+    regions       the region of the image that was nearest, in spaces that have them
+    """
 
     name: str
     weight: float
     scores: dict[int, float]
     exact: bool
-    probe: Probe | None = None
-    turned: Mapping[int, int] = field(default_factory=dict)
-    parts: Mapping[int, int] = field(default_factory=dict)
-
-
-def probe(snapshot: Snapshot, drafts: Sequence[Draft]) -> list[list[Ranking]]:
-    """The rankings of every draft; one search of the store for all probes alike."""
-    alike: dict[tuple[object, ...], list[tuple[int, Probe]]] = {}
-    for number, d in enumerate(drafts):
-        for p in d.probes:
-            # The deepest question of a search sets its depth: few hits and many are asked apart.
-            width = d.depth.bit_length()
-            key = (p.space.key, p.similarity, d.query.exact, d.query.where, width)
-            alike.setdefault(key, []).append((number, p))
-    found: list[list[Ranking]] = [[] for _ in drafts]
-    for group in alike.values():
-        first, asked = drafts[group[0][0]], group[0][1]
-        near = snapshot.search(
-            asked.space.key,
-            np.concatenate([p.vectors for _, p in group]),
-            max(drafts[number].depth for number, _ in group),
-            similarity=asked.similarity,
-            among=first.among,
-            exact=first.query.exact,
-        )
-        row, lists = 0, listed(near)
-        for number, p in group:
-            found[number].append(ranking_of(p, lists, row, drafts[number].depth))
-            row += len(p.vectors)
-    for number, d in enumerate(drafts):
-        if d.words:
-            found[number].append(captions(snapshot, d))
-        # Groups follow the first question that asked them; a reader expects the question's order.
-        order = [p.name for p in d.probes]
-        found[number].sort(key=lambda r: order.index(r.name) if r.name in order else len(order))
-    return found
+    subquery: SubQuery | None = None
+    orientations: Mapping[int, int] = field(default_factory=dict)
+    regions: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Lists:
-    """`Neighbours` as Python's numbers: thousands of rows are quicker turned into them at once."""
+class Candidates:
+    """The images that may become hits of one query.
+
+    order          image ids, best first; `rerank` shortens and reorders it
+    scores         by image id: that of the only ranking, or fused
+    relevance      by image id; empty where nothing can be judged
+    top_relevance  the best of them, even if below `Query.min_relevance`
+    copies         number of near-copies of an image that were left out
+    matches        geometric verification, of the images that passed it
+    """
+
+    plan: QueryPlan
+    rankings: Sequence[Ranking]
+    order: Sequence[int]
+    scores: Mapping[int, float]
+    relevance: Mapping[int, Relevance] = field(default_factory=dict)
+    top_relevance: Relevance | None = None
+    copies: Mapping[int, int] = field(default_factory=dict)
+    matches: Mapping[int, Match] = field(default_factory=dict)
+
+
+def retrieve(snapshot: Snapshot, plans: Sequence[QueryPlan]) -> list[Candidates]:
+    """Return the candidates of each plan, at most `depth` of them."""
+    rankings = search_spaces(snapshot, plans)
+    for plan, found in zip(plans, rankings, strict=True):
+        if plan.captions:
+            found.append(search_captions(snapshot, plan))
+    return [combine(snapshot, *each) for each in zip(plans, rankings, strict=True)]
+
+
+def search_spaces(snapshot: Snapshot, plans: Sequence[QueryPlan]) -> list[list[Ranking]]:
+    """Return the rankings of the subqueries of each plan, in their order."""
+    groups: dict[tuple[object, ...], list[tuple[int, int]]] = {}
+    for number, plan in enumerate(plans):
+        for place, subquery in enumerate(plan.subqueries):
+            # The deepest query of a group sets its depth: few hits and many are searched separately.
+            size = plan.depth.bit_length()
+            query = plan.query
+            key = (subquery.space.key, subquery.similarity, query.exact, query.where, size)
+            groups.setdefault(key, []).append((number, place))
+    found: dict[tuple[int, int], Ranking] = {}
+    for group in groups.values():
+        subqueries = [plans[number].subqueries[place] for number, place in group]
+        first = plans[group[0][0]]
+        neighbours = as_lists(
+            snapshot.search(
+                subqueries[0].space.key,
+                np.concatenate([one.vectors for one in subqueries]),
+                max(plans[number].depth for number, _ in group),
+                similarity=subqueries[0].similarity,
+                among=first.filter_ids,
+                exact=first.query.exact,
+            )
+        )
+        row = 0
+        for (number, place), one in zip(group, subqueries, strict=True):
+            found[number, place] = to_ranking(one, neighbours, row, plans[number].depth)
+            row += len(one.vectors)
+    return [
+        [found[number, place] for place in range(len(plan.subqueries))]
+        for number, plan in enumerate(plans)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourLists:
+    """`Neighbours` as Python numbers: converting thousands of rows at once is faster."""
 
     ids: list[list[int]]
     similarities: list[list[float]]
-    parts: list[list[int]] | None
+    regions: list[list[int]] | None
     exact: bool
 
 
-def listed(near: Neighbours) -> Lists:
-    parts = None if near.regions is None else near.regions.tolist()
-    return Lists(near.ids.tolist(), near.similarities.tolist(), parts, near.exact)
+def as_lists(neighbours: Neighbours) -> NeighbourLists:
+    """Convert arrays to lists."""
+    regions = None if neighbours.regions is None else neighbours.regions.tolist()
+    return NeighbourLists(
+        neighbours.ids.tolist(), neighbours.similarities.tolist(), regions, neighbours.exact
+    )
 
 
-def ranking_of(probe: Probe, near: Lists, first: int, depth: int) -> Ranking:
-    """The rows of a probe in a shared search: the best of its vectors counts for each image."""
+def to_ranking(subquery: SubQuery, neighbours: NeighbourLists, first: int, depth: int) -> Ranking:
+    """Return the ranking of a subquery from its rows, which begin at `first`, of a shared search.
+
+    Of the several vectors of a subquery (orientations), the nearest counts for each image.
+    """
     scores: dict[int, float] = {}
-    turned: dict[int, int] = {}
-    parts: dict[int, int] = {}
-    for turn in range(len(probe.vectors)):
-        ids = near.ids[first + turn][:depth]
-        similarities = near.similarities[first + turn][:depth]
+    orientations: dict[int, int] = {}
+    regions: dict[int, int] = {}
+    for orientation in range(len(subquery.vectors)):
+        row = first + orientation
+        ids = neighbours.ids[row][:depth]
+        similarities = neighbours.similarities[row][:depth]
         if ids and ids[-1] < 0:
             ids = [id for id in ids if id >= 0]
         found = dict(zip(ids, similarities, strict=False))
-        if turn:
+        if orientation:
             found = {id: s for id, s in found.items() if s > scores.get(id, -math.inf)}
         scores |= found
-        turned |= dict.fromkeys(found, turn)
-        if near.parts is not None:
-            of = zip(ids, near.parts[first + turn], strict=False)
-            parts |= {id: part for id, part in of if id in found}
-    return Ranking(probe.name, probe.weight, scores, near.exact, probe, turned, parts)
+        orientations |= dict.fromkeys(found, orientation)
+        if neighbours.regions is not None:
+            nearest = zip(ids, neighbours.regions[row], strict=False)
+            regions |= {id: region for id, region in nearest if id in found}
+    return Ranking(
+        subquery.name, subquery.weight, scores, neighbours.exact, subquery, orientations, regions
+    )
 
 
-def captions(snapshot: Snapshot, draft: Draft) -> Ranking:
-    """Σ weight · BM25 over the texts of the question, for the images that fit a positive text, or, where
-    there is none, a negative one."""
-    sign = 1 if any(weight > 0 for _, weight in draft.words) else -1
-    parts = [
-        snapshot.search_text(words, draft.depth, among=draft.among)
-        for words, weight in draft.words
+def search_captions(snapshot: Snapshot, plan: QueryPlan) -> Ranking:
+    """Return Σ weight · BM25 over the texts of a query.
+
+    Ranked are the images that match a positive text; if there is none, those that match a negative one.
+    """
+    sign = 1 if any(weight > 0 for _, weight in plan.captions) else -1
+    matching = [
+        snapshot.search_text(text, plan.depth, among=plan.filter_ids)[0]
+        for text, weight in plan.captions
         if weight * sign > 0
     ]
-    fitting = np.array(sorted({int(id) for ids, _ in parts for id in ids}), np.int64)
-    scores = dict.fromkeys(fitting.tolist(), 0.0)
-    for words, weight in draft.words if len(fitting) else ():
-        # Asked again among these: what fits one text best may be far down in the list of another.
-        ids, found = snapshot.search_text(words, len(fitting), among=fitting)
+    candidates = np.array(sorted({int(id) for ids in matching for id in ids}), np.int64)
+    scores = dict.fromkeys(candidates.tolist(), 0.0)
+    for text, weight in plan.captions if len(candidates) else ():
+        # Searched again among these: what matches one text best may be far down in the list of another.
+        ids, found = snapshot.search_text(text, len(candidates), among=candidates)
         for id, score in zip(ids.tolist(), found.tolist(), strict=True):
             scores[id] += weight * score
-    return Ranking(CAPTIONS, draft.words_weight, scores, True)
+    return Ranking(CAPTIONS, plan.captions_weight, scores, True)
 
 
-def completed(snapshot: Snapshot, rankings: Sequence[Ranking]) -> list[Ranking]:
-    """The rankings over all their images together: a space says of every candidate of another how
-    similar it is, so that an image does not count as unlike because it was not among the first."""
-    together = sorted(set().union(*(ranking.scores for ranking in rankings)))
-    return [complete(snapshot, ranking, together) for ranking in rankings]
+def combine(snapshot: Snapshot, plan: QueryPlan, rankings: Sequence[Ranking]) -> Candidates:
+    """Return the best of one ranking, or of several after fusion."""
+    if len(rankings) > 1:
+        rankings = score_missing(snapshot, rankings)
+        scores = fuse(rankings, plan.query.fusion)
+    else:
+        scores = rankings[0].scores
+    order = sorted(scores, key=lambda id: (-scores[id], id))[: plan.depth]
+    return Candidates(plan, rankings, order, scores)
 
 
-def complete(snapshot: Snapshot, ranking: Ranking, ids: Sequence[int]) -> Ranking:
-    probe = ranking.probe
+def score_missing(snapshot: Snapshot, rankings: Sequence[Ranking]) -> list[Ranking]:
+    """Return the rankings with scores for the images of all of them.
+
+    An image that one space ranks high may be just below the depth of another: without its score there,
+    it would count as not similar at all.
+    """
+    union = sorted(set().union(*(ranking.scores for ranking in rankings)))
+    return [_score_missing(snapshot, ranking, union) for ranking in rankings]
+
+
+def _score_missing(snapshot: Snapshot, ranking: Ranking, ids: Sequence[int]) -> Ranking:
+    subquery = ranking.subquery
     missing: Ids = np.array([id for id in ids if id not in ranking.scores], np.int64)
-    if probe is None or not len(missing):
+    if subquery is None or not len(missing):
         return ranking
-    near = snapshot.search(
-        probe.space.key,
-        probe.vectors,
+    neighbours = snapshot.search(
+        subquery.space.key,
+        subquery.vectors,
         len(missing),
-        similarity=probe.similarity,
+        similarity=subquery.similarity,
         among=missing,
         exact=True,
     )
-    rest = ranking_of(probe, listed(near), 0, len(missing))
+    rest = to_ranking(subquery, as_lists(neighbours), 0, len(missing))
     return replace(
         ranking,
         scores=ranking.scores | rest.scores,
-        turned={**ranking.turned, **rest.turned},
-        parts={**ranking.parts, **rest.parts},
+        orientations={**ranking.orientations, **rest.orientations},
+        regions={**ranking.regions, **rest.regions},
     )
 
 
-def fused(rankings: Sequence[Ranking], how: Fusion) -> dict[int, float]:
-    """One score an image."""
-    if how == "ranks":
+def fuse(rankings: Sequence[Ranking], fusion: Fusion) -> dict[int, float]:
+    """Return one score per image, by rescaled scores or by reciprocal ranks."""
+    if fusion == "ranks":
         return reciprocal_rank([(ranking.weight, ranking.scores) for ranking in rankings])
-    together = set().union(*(ranking.scores for ranking in rankings))
+    union = set().union(*(ranking.scores for ranking in rankings))
     pairs = []
     for ranking in rankings:
         scores = ranking.scores
-        if ranking.probe is None:
-            # BM25 has a zero of its own: no word fits. Without it, the last that fits would be 0.
-            scores = dict.fromkeys(together, 0.0) | scores
+        if ranking.subquery is None:
+            # BM25 has a true zero: no word matches. Without it, the last that matches would become 0.
+            scores = dict.fromkeys(union, 0.0) | scores
         pairs.append((ranking.weight, scores))
     return weighted(pairs)

@@ -11,6 +11,7 @@ from typing import TypeAlias
 import numpy as np
 
 from lookalike.errors import UsageError
+from lookalike.images.reading import mtime_ns_of
 from lookalike.stores.interface import Ids, Image, Snapshot
 
 Paths: TypeAlias = Sequence[Path | str] | Path | str
@@ -60,3 +61,35 @@ def images_below(snapshot: Snapshot, path: Path) -> list[Image]:
     if not images:
         raise UsageError(f"the library has no picture at {path}")
     return images
+
+
+def image_at(snapshot: Snapshot, path: Path) -> Image | None:
+    """Return the image that the library has at this path, whether or not the file still exists."""
+    for root in snapshot.roots():
+        place = relative_path(path, root.path)
+        image = None if place is None else snapshot.lookup(root.id, place)
+        if image is not None:
+            return image
+    return None
+
+
+def image_by_path(snapshot: Snapshot, path: Path) -> Image | None:
+    """Return the image at this path, or at this path relative to one of the roots."""
+    image = image_at(snapshot, path.absolute())
+    if image is not None:
+        return image
+    relative = (snapshot.lookup(root.id, path.as_posix()) for root in snapshot.roots())
+    return next((image for image in relative if image is not None), None)
+
+
+def unchanged_image(snapshot: Snapshot, path: Path) -> Image | None:
+    """Return the image that this file is, if its size and date are as they were when it was indexed."""
+    try:
+        resolved = path.resolve(strict=True)
+        stat = resolved.stat()
+    except (OSError, RuntimeError):  # gone, or a link that leads to itself
+        return None
+    image = image_at(snapshot, resolved)
+    if image is None or (image.size, image.mtime_ns) != (stat.st_size, mtime_ns_of(stat)):
+        return None
+    return image

@@ -149,7 +149,7 @@ async def decision_lines(server: Here) -> Response:
     import`: they name pictures by their content."""
 
     def work() -> bytes:
-        return "".join(f"{line}\n" for line in server.library.decisions.lines()).encode()
+        return "".join(f"{line}\n" for line in server.library.feedback.export_lines()).encode()
 
     return Response(await server.lanes.quick.run(work), media_type=LINES)
 
@@ -165,7 +165,7 @@ async def take_over_decisions(server: Here, request: Request) -> Response:
 
     def work() -> int:
         with io.TextIOWrapper(lines, encoding="utf-8", errors="replace") as text:
-            return server.library.decisions.load(text)
+            return server.library.feedback.import_lines(text)
 
     return Json({"new": await server.lanes.writing.run(work)})
 
@@ -175,7 +175,7 @@ async def decide(server: Here, decided: Decided) -> Response:
     """Decide. Nothing is deleted by it, ever."""
     must_write(server)
     made = await server.lanes.writing.run(
-        lambda: server.library.decisions.add(decided.kind, *files(server, decided), who=decided.who)
+        lambda: server.library.feedback.add(decided.kind, *files(server, decided), who=decided.who)
     )
 
     def work() -> dict[str, Any]:
@@ -190,7 +190,7 @@ async def undecide(server: Here, decided: Decided) -> Response:
     """Take a decision back."""
     must_write(server)
     count = await server.lanes.writing.run(
-        lambda: server.library.decisions.forget(decided.kind, *files(server, decided))
+        lambda: server.library.feedback.remove(decided.kind, *files(server, decided))
     )
     return Json({"forgotten": count})
 

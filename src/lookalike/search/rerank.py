@@ -1,0 +1,273 @@
+"""Re-ranking of candidates: relevance, near-copies, diversity, geometric verification.
+
+Workers import this module for verification, so that it imports only light modules at the top.
+"""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.errors import Outcome, UsageError
+from lookalike.extractors.extraction import Extraction, Task
+from lookalike.vectors.blocks import Floats
+from lookalike.vectors.calibration import RELEVANCES, Background, Relevance
+from lookalike.vectors.fusion import rescaled
+from lookalike.vectors.mmr import maximal_marginal_relevance
+from lookalike.vectors.similarity import similarity_matrix
+from lookalike.workers.limits import Limits
+
+if TYPE_CHECKING:
+    from lookalike.extractors.keypoints import Detector, Keypoints
+    from lookalike.extractors.verification import Match
+    from lookalike.search.plan import SubQuery
+    from lookalike.search.retrieve import Candidates, Ranking
+    from lookalike.stores.interface import Ids, Snapshot
+
+BACKGROUND_SAMPLE = 500
+"""Images to which a query is compared to judge relevance: the 99 % quantile then rests on five."""
+
+VERIFIED_CANDIDATES = 50
+"""Candidates that are verified geometrically; each costs decoding an image and detecting keypoints."""
+
+
+def rerank(
+    snapshot: Snapshot, backgrounds: BackgroundDistribution, candidates: Candidates, limits: Limits
+) -> Candidates:
+    """Judge, filter and reorder candidates as the query asks for, and keep the first k."""
+    query, order = candidates.plan.query, candidates.order
+    relevance = label_relevance(backgrounds, candidates.rankings, order)
+    top = max(relevance.values(), key=RELEVANCES.index, default=None)
+    if query.min_relevance:
+        order = [id for id in order if at_least(relevance.get(id), query.min_relevance)]
+    copies: Mapping[int, int] = {}
+    if query.collapse_duplicates:
+        order, copies = collapse_near_copies(snapshot, backgrounds, candidates, order)
+    if query.diversity:
+        order = diversify(snapshot, candidates, order)
+    matches: Mapping[int, Match] = {}
+    if query.verify:
+        order, matches = verify(snapshot, candidates, order, limits)
+    return replace(
+        candidates,
+        order=order[: query.k],
+        relevance=relevance,
+        top_relevance=top,
+        copies=copies,
+        matches=matches,
+    )
+
+
+class BackgroundDistribution:
+    """Similarities of the queries of a batch to a sample of the library; each sample is read once."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._samples: dict[str, tuple[Ids, Floats]] = {}
+        self._found: dict[int, Background | None] = {}
+
+    def compute(self, subqueries: Iterable[SubQuery]) -> None:
+        """Compare many subqueries with the sample at once; text is not judged (see `of`)."""
+        groups: dict[tuple[str, str], list[SubQuery]] = {}
+        for one in subqueries:
+            if not one.is_text:
+                groups.setdefault((one.space.key, one.similarity), []).append(one)
+        for group in groups.values():
+            starts = np.cumsum([0, *(len(one.vectors) for one in group[:-1])])
+            vectors = np.concatenate([one.vectors for one in group])
+            found = self.of_vectors(group[0], vectors, starts)
+            self._found |= {id(one): each for one, each in zip(group, found, strict=True)}
+
+    def of(self, subquery: SubQuery) -> Background | None:
+        """Return the background of a subquery.
+
+        None in libraries that are too small, and for text: no image is ever as similar to a text as to a
+        copy of itself.
+        """
+        if id(subquery) not in self._found:
+            self.compute([subquery])
+        return self._found.get(id(subquery))
+
+    def of_vectors(
+        self, subquery: SubQuery, vectors: Floats, starts: NDArray[np.int64] | None = None
+    ) -> Sequence[Background | None]:
+        """Return the background of each vector (n, dim) in the space of a subquery.
+
+        starts  first rows of runs of vectors that belong together; by default each stands alone
+        """
+        key, similarity = subquery.space.key, subquery.similarity
+        if key not in self._samples:
+            ids = self._snapshot.sample(key, BACKGROUND_SAMPLE)
+            self._samples[key] = ids, self._snapshot.vectors(key, ids)
+        ids, sample = self._samples[key]
+        starts = np.arange(len(vectors)) if starts is None else starts
+        if subquery.space.boxes is None:
+            found = similarity_matrix(vectors, sample, similarity=similarity)
+        else:  # the best of many regions is more similar by chance: the sample is compared by regions too
+            count = max(len(ids), 1)
+            near = self._snapshot.search(
+                key, vectors, count, similarity=similarity, among=ids, exact=True
+            )
+            found = np.take_along_axis(near.similarities, np.argsort(near.ids, axis=1), axis=1)
+        return Background.of_each(found, starts, similarity=similarity, count=subquery.space.count)
+
+
+def label_relevance(
+    backgrounds: BackgroundDistribution, rankings: Sequence[Ranking], ids: Collection[int]
+) -> dict[int, Relevance]:
+    """Return the highest relevance that any space gives each image."""
+    levels: dict[int, int] = {}
+    for ranking in rankings:
+        background = backgrounds.of(ranking.subquery) if ranking.subquery else None
+        if ranking.subquery is None or background is None:
+            continue
+        thresholds, scores = background.bars(ranking.subquery.similarity), ranking.scores
+        for id in ids:
+            if id in scores:
+                levels[id] = max(bisect_right(thresholds, scores[id]), levels.get(id, 0))
+    return {id: RELEVANCES[level] for id, level in levels.items()}
+
+
+def at_least(relevance: Relevance | None, lowest: Relevance) -> bool:
+    """Return whether an image is that relevant; true if it cannot be judged."""
+    return relevance is None or RELEVANCES.index(relevance) >= RELEVANCES.index(lowest)
+
+
+def collapse_near_copies(
+    snapshot: Snapshot,
+    backgrounds: BackgroundDistribution,
+    candidates: Candidates,
+    order: Sequence[int],
+) -> tuple[list[int], dict[int, int]]:
+    """Return the order without near-copies of earlier images, and how many were left out for each.
+
+    Near-copies have the same content (by hash) or, in the first space searched, are as similar as
+    re-saved images are.
+    """
+    subqueries = candidates.plan.subqueries
+    near = (
+        near_copies(snapshot, backgrounds, subqueries[0], order)
+        if subqueries
+        else np.eye(len(order), dtype=bool)
+    )
+    images = snapshot.images(order)
+    hashes = [images[id].hash for id in order]
+    kept: list[int] = []
+    copies: dict[int, int] = {}
+    for place in range(len(order)):
+        first = next(
+            (p for p in kept if near[place, p] or hashes[p] == hashes[place] is not None), None
+        )
+        if first is None:
+            kept.append(place)
+        else:
+            copies[order[first]] = copies.get(order[first], 0) + 1
+    return [order[place] for place in kept], copies
+
+
+def near_copies(
+    snapshot: Snapshot,
+    backgrounds: BackgroundDistribution,
+    subquery: SubQuery,
+    order: Sequence[int],
+) -> NDArray[np.bool_]:
+    """Return which images are near-copies of each other (n, n), each judged by its own background."""
+    if not order:
+        return np.zeros((0, 0), np.bool_)
+    vectors = np.nan_to_num(snapshot.vectors(subquery.space.key, np.array(order, np.int64)))
+    similarity = subquery.similarity
+    similarities = similarity_matrix(vectors, vectors, similarity=similarity)
+    found = backgrounds.of_vectors(subquery, vectors)
+    thresholds = [one.bars(similarity)[-1] if one else np.inf for one in found]
+    near: NDArray[np.bool_] = similarities >= np.array(thresholds)[:, None]
+    return near | near.T
+
+
+def diversify(snapshot: Snapshot, candidates: Candidates, order: Sequence[int]) -> list[int]:
+    """Return the order by maximal marginal relevance, in the first space searched."""
+    plan = candidates.plan
+    if not plan.subqueries or not order:
+        return list(order)
+    first = plan.subqueries[0]
+    vectors = np.nan_to_num(snapshot.vectors(first.space.key, np.array(order, np.int64)))
+    # A cosine is on the scale of the similarities between hits; any other score is rescaled to it.
+    cosine = first.similarity == "cosine" and len(candidates.rankings) == 1
+    scores = candidates.scores
+    scale = scores if cosine else rescaled({id: scores[id] for id in order})
+    relevance = np.array([scale[id] for id in order])
+    chosen = maximal_marginal_relevance(
+        relevance, vectors, plan.query.k, weight=plan.query.diversity
+    )
+    return [order[place] for place in chosen]
+
+
+@dataclass(frozen=True, slots=True)
+class DetectKeypoints:
+    """The work of a worker: decode an image and detect its keypoints; None if it cannot be used."""
+
+    extraction: Extraction
+    detector: Detector
+
+    def __call__(self, task: Task) -> Keypoints | None:
+        from lookalike.extractors.keypoints import detect
+
+        loaded = self.extraction(task)
+        if loaded.outcome is not Outcome.INDEXED:
+            return None
+        return detect(loaded.pixels[self.detector], detector=self.detector)
+
+
+def verify(
+    snapshot: Snapshot, candidates: Candidates, order: Sequence[int], limits: Limits
+) -> tuple[list[int], dict[int, Match]]:
+    """Return the order with geometrically verified images first, by inliers, and their matches.
+
+    The best 50 are compared with the first image of the query; the others follow in their order. With
+    any orientation, mirrored images match too.
+    """
+    # Imported on use: they import OpenCV and the start of processes.
+    from lookalike.extractors.keypoints import PIXEL_SPECS
+    from lookalike.extractors.verification import rerank as match_keypoints
+    from lookalike.search.plan import image_task
+    from lookalike.workers.pool import Pool
+
+    query = candidates.plan.query
+    assert query.verify is not None
+    images_of_query = (one for one in candidates.plan.images if one.term.vector is None)
+    first = next((one for one in images_of_query if one.term.weight > 0), None)
+    if first is None:
+        raise UsageError("to verify, the query needs an image")
+    checked = list(order[:VERIFIED_CANDIDATES])
+    folders = {root.id: root.path for root in snapshot.roots()}
+    images = snapshot.images([*checked, *([] if first.image_id is None else [first.image_id])])
+    files = {id: folders[image.root] / image.path for id, image in images.items()}
+    source = files[first.image_id] if first.image_id is not None else first.source
+    assert source is not None
+    orientations = (1, 2) if query.any_orientation else (1,)
+    tasks = [image_task(source, first.term, orientation) for orientation in orientations]
+    tasks += [Task(path=os.fspath(files[id])) for id in checked]
+    extraction = Extraction((), {query.verify: PIXEL_SPECS[query.verify]}, limits)
+    work = DetectKeypoints(extraction, query.verify)
+    with Pool(work, limits=limits, on_failure=lambda failure: None) as pool:
+        found = list(pool.map(tasks))
+    usable = [
+        (id, keypoints)
+        for id, keypoints in zip(checked, found[len(orientations) :], strict=True)
+        if keypoints
+    ]
+    matches: dict[int, Match] = {}
+    for keypoints in found[: len(orientations)]:
+        if keypoints is None:
+            continue
+        for one in match_keypoints(keypoints, [candidate for _, candidate in usable]):
+            id = usable[one.place][0]
+            if one.match and (id not in matches or one.match.inliers > matches[id].inliers):
+                matches[id] = one.match
+    verified = sorted(matches, key=lambda id: (-matches[id].inliers, checked.index(id)))
+    return [*verified, *(id for id in order if id not in matches)], matches
