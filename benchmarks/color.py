@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.evaluation.leave_one_out import leave_one_out
+from lookalike.evaluation.rankings import leave_one_out
 from lookalike.extractors import load
 from lookalike.extractors.color import GAIN, POWER, Color, histograms
 from lookalike.images.decode import decode

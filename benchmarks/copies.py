@@ -33,14 +33,14 @@ PRECISE = 0.99
 
 
 def make_copies(data: Path, folder: Path, pictures: int) -> list[Path]:
-    """Save the copies as NNN-edit.ending; the originals, in order."""
+    """Save the copies as NNN-edit.suffix; the originals, in order."""
     originals = sorted((data / "coco-mini").rglob("*.jpg"))[:pictures]
     folder.mkdir(parents=True, exist_ok=True)
     for number, original in enumerate(originals):
         with Image.open(original) as picture:
             pixels = np.array(picture.convert("RGB"))
         for edit in EDITS:
-            file = folder / f"{number:03d}-{edit.name}{edit.ending}"
+            file = folder / f"{number:03d}-{edit.name}{edit.suffix}"
             if not file.exists():
                 file.write_bytes(edit.saved(pixels))
     return originals

@@ -36,7 +36,7 @@ def edited(originals: Sequence[Path], folder: Path) -> dict[str, list[Path]]:
         with Image.open(original) as picture:
             pixels = np.array(picture.convert("RGB"))
         for edit in EDITS:
-            file = folder / f"{number:03d}-{edit.name}{edit.ending}"
+            file = folder / f"{number:03d}-{edit.name}{edit.suffix}"
             file.write_bytes(edit.saved(pixels))
             found[edit.name].append(file)
     return found

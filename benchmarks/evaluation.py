@@ -109,10 +109,10 @@ def main() -> None:
         processor = used.ru_utime + used.ru_stime - before
         for system in json.loads(answer.stdout)["systems"]:
             means = {name: found["mean"] for name, found in system["metrics"].items()}
-            kept = system["exact_first_10_kept"]
+            recall = system["ann_recall_at_10"]
             print(
                 f"{system['name']}: mAP {means['AP']:.3f}, P@10 {means['P@10']:.3f}"
-                + ("" if kept is None else f", kept@10 {kept:.3f}")
+                + ("" if recall is None else f", ANN recall@10 {recall:.3f}")
             )
         print(
             f"{options.queries:,} questions to {options.images:,} × {options.dim}: {seconds:.1f} s, "

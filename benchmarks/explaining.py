@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lookalike.evaluation.labelled_folder import read_labelled
+from lookalike.evaluation.labels import read_labelled
 from lookalike.explain.explainer import Explainer
 
 ALL = "lookalike,color,histogram,shape,pixels,phash,dhash,keypoints,keypoints-orb"

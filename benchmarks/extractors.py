@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.evaluation.file_vectors import file_vectors
-from lookalike.evaluation.labelled_folder import Labelled, read_manifest
-from lookalike.evaluation.leave_one_out import leave_one_out
+from lookalike.evaluation.labels import LabelledImage, read_manifest
+from lookalike.evaluation.rankings import leave_one_out
 from lookalike.extractors import load, parse
 from lookalike.indexing.report import IndexOptions
 from lookalike.indexing.spaces import ensure_fitted
@@ -27,7 +27,7 @@ MODEL_FREE = "lookalike,color,shape,keypoints,keypoints-orb,histogram,pixels,dha
 FIGURES = {"mAP": "AP", "P@1": "P@1", "P@10": "P@10"}
 
 
-def rows(folder: Path, column: str) -> list[Labelled]:
+def rows(folder: Path, column: str) -> list[LabelledImage]:
     """The labelled pictures of a folder, by whichever table it has."""
     table = folder / "manifest.csv"
     table = table if table.is_file() else folder / "products.csv"

@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 from PIL import Image
 
 from lookalike import Library, Query
-from lookalike.evaluation.labelled_folder import read_labelled, read_manifest
+from lookalike.evaluation.labels import read_labelled, read_manifest
 from lookalike.extractors.registry import parse
 from lookalike.query import Term
 from lookalike.vectors.calibration import RELEVANCES

@@ -16,17 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.evaluation.file_vectors import file_vectors
-from lookalike.evaluation.labelled_folder import Labelled, read_labelled, read_manifest
+from lookalike.evaluation.labels import LabelledImage, read_labelled, read_manifest
 from lookalike.extractors import load, parse
 from lookalike.images.pixel_spec import Pixels
-from lookalike.viz.plots import ACCENT, FAINT, INK, save, thumbnails
+from lookalike.viz.result_grid import thumbnails
+from lookalike.viz.style import ACCENT, FAINT, INK, save_figure
 
 QUESTIONS = 10
 RIGHT = "#15803d"
 SIDE = 0.82  # inches of a tile
 
 
-def labelled(folder: Path, label: str) -> list[Labelled]:
+def labelled(folder: Path, label: str) -> list[LabelledImage]:
     products = folder / "products.csv"
     if products.is_file():
         return list(read_manifest(products, label=label))
@@ -77,7 +78,7 @@ def draw(
             side.set(color=colour, linewidth=2.4)
         if pixels is not None:
             axes.imshow(pixels, aspect="equal", interpolation="lanczos")
-    save(figure, out)
+    save_figure(figure, out)
 
 
 def main() -> None:

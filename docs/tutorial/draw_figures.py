@@ -16,11 +16,11 @@ from PIL import Image
 
 import lookalike
 from lookalike.catalogue.generate import write_catalogue
-from lookalike.evaluation.evaluate import Plan, evaluate
-from lookalike.evaluation.open_or_build import opened
+from lookalike.evaluation.collection import open_or_build
+from lookalike.evaluation.evaluate import EvalPlan, evaluate
 from lookalike.query import Hit, Term
-from lookalike.viz.plots import FAINT, INK, MISSING
-from lookalike.viz.reports import curves
+from lookalike.viz import evaluation_figures
+from lookalike.viz.style import FAINT, INK, MISSING
 
 IMAGES = Path(__file__).parent / "images"
 NAMES = ("pixels", "histogram", "color", "lookalike")
@@ -174,12 +174,12 @@ def approximate() -> None:
 
 
 def evaluation(shop: Path) -> None:
-    with opened(shop) as library:
-        found = evaluate(library, Plan(labels="products.csv:product", timed=0), folder=shop)
+    with open_or_build(shop) as library:
+        found = evaluate(library, EvalPlan(labels="products.csv:product", timed=0), folder=shop)
     made = figure(9.0, 3.2)
     left, right = made.subplots(1, 2)
-    curves.bars(left, found.systems, "AP", "mAP, with its 95 % interval")
-    curves.precision_recall(right, found.systems)
+    evaluation_figures.metric_bars(left, found.systems, "AP", "mAP, with its 95 % interval")
+    evaluation_figures.precision_recall(right, found.systems)
     save(made, "evaluation")
 
 

@@ -1,4 +1,4 @@
-"""`lookalike evaluate` as a user meets it."""
+"""`lookalike evaluate` as a user runs it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.cli.running import Album, draw, lookalike
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two kinds of nearly equal pictures, three of each, and one of its own; not indexed."""
+    """Draw two kinds of nearly equal images, three of each, and a single one; not indexed."""
     home = tmp_path_factory.mktemp("home")
     for kind in range(2):
         for size in (64, 80, 96):
@@ -20,26 +20,35 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def test_folders_are_labels_and_the_table_says_how_good_it_is(shop: Path) -> None:
+def test_folders_are_labels_and_the_table_has_the_metrics(shop: Path) -> None:
     answer = lookalike(
-        "evaluate", "shop", "--labels", "folders", "--with", "color,pixels", "-k", "1,2", cwd=shop
+        "evaluate",
+        "shop",
+        "--labels",
+        "folders",
+        "--reindex",
+        "-e",
+        "color,pixels",
+        "-k",
+        "1,2",
+        cwd=shop,
     )
     assert answer.returncode == 0, answer.stderr
     head, first, *_ = answer.stdout.splitlines()
     assert head.split()[:7] == ["system", "mAP", "95", "%", "P@1", "P@2", "R@2"]
     assert first.split()[:2] == ["color", "1"]
-    assert "6 questions to 7 pictures; folders." in answer.stdout
-    assert "1 picture is the only one of its label" in answer.stderr
+    assert "6 queries on 7 images; folders." in answer.stdout
+    assert "1 image is the only one with its label" in answer.stderr
     assert "other/one.jpg" in answer.stderr
     assert not (shop / "shop" / ".lookalike").exists()
 
 
 def test_json_has_every_metric_with_its_interval(shop: Path) -> None:
     answer = lookalike(
-        "evaluate", "shop", "--labels", "folders", "--with", "color", "--format", "json", cwd=shop
+        "evaluate", "shop", "--labels", "folders", "-e", "color", "--format", "json", cwd=shop
     )
     found = json.loads(answer.stdout)
-    assert found["questions"] == 6
+    assert found["queries"] == 6
     (system,) = found["systems"]
     assert system["metrics"]["AP"] == {"mean": 1.0, "interval": [1.0, 1.0]}
     assert set(system["metrics"]) >= {"RR", "nDCG", "P@5", "R@10", "nDCG@10", "hit@1"}
@@ -58,43 +67,43 @@ def test_a_field_of_the_librarys_metadata_is_the_label(tmp_path: Path) -> None:
     answer = lookalike("evaluate", "shop", "--labels", "field:kind", "-k", "1", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.splitlines()[1].split()[:2] == ["color", "1"]
-    assert "4 questions to 4 pictures; field kind." in answer.stdout
+    assert "4 queries on 4 images; field kind." in answer.stdout
     wrong = lookalike("evaluate", "shop", "--labels", "field:kin", cwd=tmp_path)
     assert wrong.returncode == 2
-    assert wrong.stderr.startswith("Error: no picture has the field 'kin' (there are: ")
+    assert wrong.stderr.startswith("Error: no image has the field 'kin' (existing fields: ")
     pca = ("benchmark", "pca", "--library", "shop", "--keep", "2", "--labels", "field:kind")
     assert "mAP" in lookalike(*pca, cwd=tmp_path).stdout
 
 
-def test_a_figure_that_cannot_be_drawn_is_told_before_anything_is_measured(shop: Path) -> None:
-    asked = ("evaluate", "shop", "--labels", "folders", "--with", "color")
-    for plot, told in (
+def test_an_invalid_plot_file_is_refused_before_anything_is_measured(shop: Path) -> None:
+    command = ("evaluate", "shop", "--labels", "folders", "-e", "color")
+    for plot, message in (
         ("out.foo", "name a .png, .jpg, .pdf or .svg file"),
         ("no/a.png", "no folder no"),
     ):
-        answer = lookalike(*asked, "--plot", plot, cwd=shop)
+        answer = lookalike(*command, "--plot", plot, cwd=shop)
         assert (answer.returncode, answer.stdout) == (2, "")
-        assert told in answer.stderr
+        assert message in answer.stderr
 
 
-def test_runs_and_judgements_are_written_and_judged_without_pictures(shop: Path) -> None:
+def test_runs_and_qrels_are_written_and_evaluated_without_images(shop: Path) -> None:
     written = lookalike(
-        *("evaluate", "shop", "--labels", "folders", "--with", "color", "--timed", "0"),
+        *("evaluate", "shop", "--labels", "folders", "-e", "color", "--timed", "0"),
         *("--save-run", "runs", "--save-qrels", "all.qrels"),
         cwd=shop,
     )
     assert written.returncode == 0, written.stderr
     again = lookalike("evaluate", "--labels", "all.qrels", "--run", "runs/color.run", cwd=shop)
     assert again.returncode == 0, again.stderr
-    # The same figures; the run has a depth, and judgements tell what share of the hits was judged.
+    # Equal metrics; the run has a depth, and judgements add the share of judged hits.
     assert again.stdout.splitlines()[1].split()[:9] == written.stdout.splitlines()[1].split()[:9]
 
 
-def test_edited_copies_are_looked_for_without_labels(shop: Path) -> None:
-    answer = lookalike("evaluate", "shop", "--self", "--with", "color", cwd=shop)
+def test_the_self_test_needs_no_labels(shop: Path) -> None:
+    answer = lookalike("evaluate", "shop", "--self-test", "-e", "color", cwd=shop)
     assert answer.returncode == 0, answer.stderr
     assert "saved as PNG" in answer.stdout
-    assert "7 edited pictures whose original comes first" in answer.stdout
+    assert "7 edited images whose original comes first" in answer.stdout
 
 
 def test_known_pairs_give_the_best_threshold(shop: Path) -> None:
@@ -105,51 +114,57 @@ def test_known_pairs_give_the_best_threshold(shop: Path) -> None:
         "shop/kind 0/64.jpg,shop/kind 1/80.jpg,0\n"
         "shop/kind 0/64.jpg,shop/other/one.jpg,0\n"
     )
-    answer = lookalike("evaluate", "shop", "--pairs", "pairs.csv", "--with", "color", cwd=shop)
+    answer = lookalike("evaluate", "shop", "--pairs", "pairs.csv", "-e", "color", cwd=shop)
     assert answer.returncode == 0, answer.stderr
-    assert "2 pairs alike, 2 not" in answer.stdout
+    assert "2 similar pairs, 2 dissimilar" in answer.stdout
     asjson = lookalike(
-        *("evaluate", "shop", "--pairs", "pairs.csv", "--with", "color", "--format", "json"),
+        *("evaluate", "shop", "--pairs", "pairs.csv", "-e", "color", "--format", "json"),
         cwd=shop,
     )
     (found,) = json.loads(asjson.stdout)["extractors"]
     assert found["f1"] == 1
 
 
-def test_the_library_that_is_there_is_asked(album: Album) -> None:
+def test_an_existing_library_is_used(album: Album) -> None:
     (album.home / "labels.csv").write_text(
         "path,kind\nphotos/0.png,x\nphotos/1.png,x\nphotos/nowhere.png,x\n"
     )
     answer = lookalike(
-        *("evaluate", "photos", "--labels", "labels.csv:kind", "--by", "pixels", "--timed", "0"),
+        *("evaluate", "photos", "--labels", "labels.csv:kind", "-e", "pixels", "--timed", "0"),
         cwd=album.home,
     )
     assert answer.returncode == 0, answer.stderr
-    assert "2 questions to 8 pictures; labels.csv, column kind." in answer.stdout
-    assert "1 row of the table names no indexed picture: photos/nowhere.png" in answer.stderr
-    assert "6 pictures have no label" in answer.stderr
+    assert "2 queries on 8 images; labels.csv, column kind." in answer.stdout
+    assert "1 row of the table names no indexed image: photos/nowhere.png" in answer.stderr
+    assert "6 images have no label" in answer.stderr
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
-        (["evaluate", "photos"], "one of --labels, --pairs and --self"),
-        (["evaluate", "photos", "--self", "--labels", "folders"], "one of --labels"),
-        (["evaluate", "--self"], "name a FOLDER"),
-        (["evaluate", "gone", "--self"], "there is no folder gone"),
-        (["evaluate", "photos", "--self", "--by", "color", "--with", "color"], "not both"),
-        (["evaluate", "photos", "--self", "--by", "shape"], "no shape vectors, only color, pixels"),
+        (["evaluate", "photos"], "--labels, --pairs or --self-test"),
+        (["evaluate", "photos", "--self-test", "--labels", "folders"], "--labels, --pairs"),
+        (["evaluate", "--self-test", "--reindex"], "--reindex needs a FOLDER"),
+        (["evaluate", "gone", "--self-test"], "there is no folder gone"),
+        (["evaluate", "--self-test"], "there is no library here"),
+        (
+            ["evaluate", "photos", "--self-test", "-e", "shape"],
+            "no shape vectors, only color, pixels",
+        ),
         (["evaluate", "photos", "--labels", "no.csv"], "there is no file no.csv"),
         (["evaluate", "photos", "--labels", "folders", "-k", "ten"], "-k is a list of numbers"),
-        (["evaluate", "photos", "--labels", "empty.qrels"], "holds no judgement"),
-        (["evaluate", "photos", "--self", "--save-qrels", "no/x.qrels"], "there is no folder no"),
+        (["evaluate", "photos", "--labels", "empty.qrels"], "holds no judgements"),
+        (
+            ["evaluate", "photos", "--self-test", "--save-qrels", "no/x.qrels"],
+            "there is no folder no",
+        ),
     ],
 )
 def test_wrong_use_is_one_line_that_names_the_remedy(
-    album: Album, words: list[str], said: str
+    album: Album, arguments: list[str], message: str
 ) -> None:
     (album.home / "empty.qrels").write_text("")
-    answer = lookalike(*words, cwd=album.home)
+    answer = lookalike(*arguments, cwd=album.home)
     assert answer.returncode == 2
-    assert said in answer.stderr
+    assert message in answer.stderr
     assert len(answer.stderr.strip().splitlines()) == 1

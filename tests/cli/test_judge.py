@@ -1,4 +1,4 @@
-"""`lookalike judge` without its page, which tests/server/test_judging.py opens."""
+"""`lookalike judge` without its page, which tests/server/test_judging.py covers."""
 
 from __future__ import annotations
 
@@ -7,26 +7,28 @@ from pathlib import Path
 
 from tests.cli.running import lookalike
 
-from lookalike.evaluation.relevance_judgements import Judging, Pool
+from lookalike.evaluation.relevance_judgements import JudgementFile, QueryPool
 
 
 def judged(folder: Path) -> Path:
-    made = Judging.create(folder / "j.jsonl", ("color",), [Pool("a b.jpg", ("x.jpg", "y.jpg"))])
-    for judge, picture, relevant in (
+    file = JudgementFile.create(
+        folder / "j.jsonl", ("color",), [QueryPool("a b.jpg", ("x.jpg", "y.jpg"))]
+    )
+    for judge, image, relevant in (
         ("anna", "x.jpg", True), ("anna", "y.jpg", False),
         ("bert", "x.jpg", True), ("bert", "y.jpg", True),
     ):  # fmt: skip
-        made.judge(judge, "a b.jpg", picture, relevant)
-    return made.file
+        file.add(judge, "a b.jpg", image, relevant)
+    return file.file
 
 
-def test_results_are_counted_and_written_as_qrels(tmp_path: Path) -> None:
+def test_results_are_summarised_and_written_as_qrels(tmp_path: Path) -> None:
     judged(tmp_path)
     answer = lookalike("judge", "--results", "--file", "j.jsonl", cwd=tmp_path)
     assert answer.returncode == 0
     assert answer.stdout.splitlines() == [
-        "2 pictures judged for 1 question, 1 of them relevant.",
-        "anna and bert agree on 50 % of 2 pictures, Cohen's kappa 0.00.",
+        "2 images judged for 1 query, 1 of them relevant.",
+        "anna and bert agree on 50 % of 2 images, Cohen's kappa 0.00.",
     ]
     written = (tmp_path / "j.qrels").read_text()
     assert written == "a%20b.jpg 0 x.jpg 1\na%20b.jpg 0 y.jpg 0\n"
@@ -42,18 +44,18 @@ def test_results_as_json(tmp_path: Path) -> None:
 
 
 def test_wrong_use_is_one_line(tmp_path: Path) -> None:
-    for words, said in (
+    for arguments, message in (
         (["judge", "--results"], "cannot read judging.jsonl"),
         (["judge", "nowhere"], "there is no folder nowhere"),
         (["judge", "--file", "x.qrels"], "cannot both be x.qrels"),
     ):
-        answer = lookalike(*words, cwd=tmp_path)
+        answer = lookalike(*arguments, cwd=tmp_path)
         assert answer.returncode == 2
-        assert said in answer.stderr
+        assert message in answer.stderr
         assert len(answer.stderr.strip().splitlines()) == 1
 
 
-def test_a_file_goes_on_with_its_own_systems(tmp_path: Path) -> None:
+def test_a_file_keeps_its_own_systems(tmp_path: Path) -> None:
     judged(tmp_path)
     (tmp_path / "photos").mkdir()
     from tests.cli.running import draw
@@ -61,6 +63,6 @@ def test_a_file_goes_on_with_its_own_systems(tmp_path: Path) -> None:
     for number in range(3):
         draw(tmp_path / "photos" / f"{number}.jpg", number)
     lookalike("index", "photos", "--with", "color,pixels", cwd=tmp_path)
-    answer = lookalike("judge", "photos", "--by", "pixels", "--file", "j.jsonl", cwd=tmp_path)
+    answer = lookalike("judge", "photos", "-e", "pixels", "--file", "j.jsonl", cwd=tmp_path)
     assert answer.returncode == 2
     assert "j.jsonl judges color" in answer.stderr

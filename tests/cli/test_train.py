@@ -105,7 +105,7 @@ def test_labels_of_the_librarys_metadata_and_products_kept_apart(
     assert json.loads(run.stdout)["split"] == "pictures"
     wrong = lookalike("train", library, "--labels", "field:sort", "--with", "color", cwd=tmp_path)
     assert wrong.returncode == 2
-    assert "no picture has the field 'sort'" in wrong.stderr
+    assert "no image has the field 'sort'" in wrong.stderr
 
 
 @pytest.mark.parametrize(

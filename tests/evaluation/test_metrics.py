@@ -33,7 +33,7 @@ def test_precision_counts_the_relevant_among_the_first_k() -> None:
     assert [precision(RANKS, k) for k in (1, 2, 3, 5)] == [1, 1 / 2, 2 / 3, 2 / 5]
 
 
-def test_precision_divides_by_k_where_fewer_were_found() -> None:
+def test_precision_divides_by_k_if_fewer_were_found() -> None:
     assert precision(RANKS, 10) == 2 / 10
 
 
@@ -41,12 +41,12 @@ def test_recall_counts_what_was_not_found() -> None:
     assert [recall(RANKS, k, total=3) for k in (1, 3, 9)] == [1 / 3, 2 / 3, 2 / 3]
 
 
-def test_a_hit_is_one_relevant_image_among_the_first_k() -> None:
+def test_the_hit_rate_needs_one_relevant_image_among_the_first_k() -> None:
     late = ranks_of([0, 0, 1])
     assert [hit_rate(late, k) for k in (1, 2, 3, 4)] == [0, 0, 1, 1]
 
 
-def test_the_reciprocal_rank_looks_at_the_first_relevant_hit_only() -> None:
+def test_the_reciprocal_rank_is_that_of_the_first_relevant_hit() -> None:
     assert reciprocal_rank(ranks_of([0, 0, 0, 1, 1])) == 1 / 4
     assert reciprocal_rank(ranks_of([0, 0])) == 0
 
@@ -64,7 +64,7 @@ def test_ndcg_discounts_by_the_logarithm_of_the_rank() -> None:
     assert ndcg(RANKS, 2, truth=[1, 1, 1]) == pytest.approx(1 / (1 + 1 / math.log2(3)))
 
 
-def test_ndcg_takes_its_ideal_from_the_truth_and_not_from_what_was_found() -> None:
+def test_the_ideal_dcg_comes_from_the_ground_truth() -> None:
     # One of two relevant images found, at rank 1: the found ones alone would make it perfect.
     assert ndcg(ranks_of([1]), 2, truth=[1, 1]) == pytest.approx(1 / (1 + 1 / math.log2(3)))
 
@@ -86,7 +86,7 @@ def test_graded_gains_rank_the_better_image_higher() -> None:
     ],
     ids=["recall", "average precision", "nDCG"],
 )
-def test_a_question_without_relevant_images_is_refused(metric: Callable[[], float]) -> None:
+def test_a_query_without_relevant_images_is_refused(metric: Callable[[], float]) -> None:
     with pytest.raises(UsageError, match="no image is relevant"):
         metric()
 
@@ -100,7 +100,7 @@ def test_all_metrics_agree_with_trec_eval_to_nine_digits() -> None:
     try:
         ir_measures: Any = import_module("ir_measures")
     except ImportError:
-        pytest.skip("trec_eval is not here: pip install ir-measures")
+        pytest.skip("trec_eval is not installed: pip install ir-measures")
     rng = np.random.default_rng(0)
     for _ in range(30):
         grades = rng.integers(0, 4, 60)  # 0: not relevant

@@ -1,4 +1,4 @@
-"""Reports: whole in themselves, and the same figures as the tables."""
+"""Reports: self-contained, with the same figures as the tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from tests.cli.running import draw, lookalike
 
-from lookalike.viz.reports.page import hit, page, paragraph, table
+from lookalike.viz.html_page import hit, page, paragraph, table
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +23,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def whole(text: str) -> None:
-    """Nothing in the page leads anywhere else, and nothing runs."""
+def assert_self_contained(text: str) -> None:
+    """Check that the page loads nothing and runs no script."""
     links = re.findall(r"(?:src|href)=\"([^\"]*)\"", text)
     assert links
     assert all(link.startswith(("data:image/jpeg;base64,", "#")) for link in links)
@@ -34,44 +34,54 @@ def whole(text: str) -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_the_report_needs_nothing_beside_it_and_has_its_figures_as_json(home: Path) -> None:
+def test_the_report_is_self_contained_and_has_its_figures_as_json(home: Path) -> None:
     answer = lookalike(
-        *("evaluate", "shop", "--labels", "folders", "--with", "color,pixels", "--timed", "2"),
-        *("--report", "out.html", "--plot", "out.png"),
+        *(
+            "evaluate",
+            "shop",
+            "--labels",
+            "folders",
+            "--reindex",
+            "-e",
+            "color,pixels",
+            "--timed",
+            "2",
+        ),
+        *("-o", "out.html", "--plot", "out.png"),
         cwd=home,
     )
     assert answer.returncode == 0, answer.stderr
     text = (home / "out.html").read_text("utf-8")
-    whole(text)
+    assert_self_contained(text)
     found = json.loads((home / "out.json").read_text("utf-8"))
     for system in found["systems"]:
         assert f"{system['metrics']['AP']['mean']:.3f}" in text
     assert "&lt;kind&gt; 0/64.jpg" in text
     assert "<kind>" not in text
-    # Six questions of two pictures each: the query and its five hits, best and worst.
-    assert text.count('class="hit asks"') == 6
-    assert text.count('class="hit right"') + text.count('class="hit wrong"') == 30
+    # Six queries, each with five hits.
+    assert text.count('class="hit query"') == 6
+    assert text.count('class="hit relevant"') + text.count('class="hit wrong"') == 30
     with Image.open(home / "out.png") as drawn:
         assert drawn.width > 1000
 
 
-def test_hits_that_nobody_judged_are_not_called_wrong(home: Path) -> None:
+def test_hits_that_were_not_judged_are_not_shown_as_wrong(home: Path) -> None:
     (home / "some.qrels").write_text(
         "<kind>%200/64.jpg 0 <kind>%200/80.jpg 1\n<kind>%200/64.jpg 0 <kind>%201/80.jpg 0\n"
     )
     answer = lookalike(
-        *("evaluate", "shop", "--labels", "some.qrels", "--with", "color", "--timed", "0"),
-        *("--report", "q.html"),
+        *("evaluate", "shop", "--labels", "some.qrels", "--reindex", "-e", "color", "--timed", "0"),
+        *("-o", "q.html"),
         cwd=home,
     )
     assert answer.returncode == 0, answer.stderr
     text = (home / "q.html").read_text("utf-8")
-    counts = {kind: text.count(f'class="hit {kind}"') for kind in ("right", "wrong", "unjudged")}
-    assert counts == {"right": 1, "wrong": 1, "unjudged": 3}
-    assert "Grey: nobody judged it." in text
+    counts = {kind: text.count(f'class="hit {kind}"') for kind in ("relevant", "wrong", "unjudged")}
+    assert counts == {"relevant": 1, "wrong": 1, "unjudged": 3}
+    assert "Grey: not judged." in text
 
 
-def test_the_self_test_and_pairs_have_reports_too(home: Path) -> None:
+def test_the_self_test_and_pairs_have_reports(home: Path) -> None:
     (home / "pairs.csv").write_text(
         "first,second,similar\n"
         "shop/<kind> 0/64.jpg,shop/<kind> 0/80.jpg,1\n"
@@ -79,35 +89,35 @@ def test_the_self_test_and_pairs_have_reports_too(home: Path) -> None:
         "shop/<kind> 0/64.jpg,shop/<kind> 1/80.jpg,0\n"
         "shop/<kind> 0/64.jpg,shop/<kind> 2/80.jpg,0\n"
     )
-    for words in (["--self"], ["--pairs", "pairs.csv"]):
+    for options in (["--self-test"], ["--pairs", "pairs.csv"]):
         answer = lookalike(
-            *("evaluate", "shop", *words, "--with", "color", "--report", "o.html"),
+            *("evaluate", "shop", *options, "--reindex", "-e", "color", "-o", "o.html"),
             *("--plot", "o.svg"),
             cwd=home,
         )
         assert answer.returncode == 0, answer.stderr
-        whole((home / "o.html").read_text("utf-8"))
+        assert_self_contained((home / "o.html").read_text("utf-8"))
         assert json.loads((home / "o.json").read_text("utf-8"))
         assert (home / "o.svg").read_text("utf-8").startswith("<?xml")
 
 
-def test_the_best_of_a_column_stands_out() -> None:
+def test_the_best_of_a_column_is_highlighted() -> None:
     assert '<td class="best">2</td>' in table(["a", "b"], [["x", "*2"], ["y", "1"]])
 
 
 def test_names_and_texts_are_escaped() -> None:
-    made = page("<b>", paragraph("a & b"), [("<i>", hit(None, "1", '"><script>', "wrong"))])
-    assert "<script>" not in made
-    assert "<title>&lt;b&gt;</title>" in made
-    assert "cannot be shown" in made
+    text = page("<b>", paragraph("a & b"), [("<i>", hit(None, "1", '"><script>', "wrong"))])
+    assert "<script>" not in text
+    assert "<title>&lt;b&gt;</title>" in text
+    assert "cannot be shown" in text
 
 
-def test_a_picture_stands_in_the_page_itself() -> None:
-    made = hit(np.zeros((4, 4, 3), np.uint8), "1", "a.jpg", "right")
-    assert "data:image/jpeg;base64," in made
+def test_an_image_is_embedded_in_the_page() -> None:
+    text = hit(np.zeros((4, 4, 3), np.uint8), "1", "a.jpg", "relevant")
+    assert "data:image/jpeg;base64," in text
 
 
-def test_a_report_is_a_page(home: Path) -> None:
-    answer = lookalike("evaluate", "shop", "--labels", "folders", "--report", "out.pdf", cwd=home)
+def test_a_report_is_an_html_page(home: Path) -> None:
+    answer = lookalike("evaluate", "shop", "--labels", "folders", "-o", "out.pdf", cwd=home)
     assert answer.returncode == 2
     assert "name it out.html" in answer.stderr

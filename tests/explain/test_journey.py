@@ -24,7 +24,7 @@ from lookalike.extractors.interface import RunsIn, Vectors
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.images.resize import fit
 from lookalike.vectors.similarity import Similarity
-from lookalike.viz.match import dimmed, spread
+from lookalike.viz.match_figure import dimmed, spread
 
 
 @pytest.fixture(scope="module")

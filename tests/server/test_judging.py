@@ -10,8 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 from tests.server.conftest import ADDRESS
 
-from lookalike.evaluation.open_or_build import opened
-from lookalike.evaluation.relevance_judgements import Judging, draw
+from lookalike.evaluation.collection import open_or_build
+from lookalike.evaluation.relevance_judgements import JudgementFile, draw_pools
 from lookalike.library import Library
 from lookalike.server.judging.app import PAGE, create_judging_app
 from lookalike.server.judging.serving import desk
@@ -21,13 +21,13 @@ TOKEN = "only-for-this-test"
 
 
 @pytest.fixture
-def judging(photos: Path, tmp_path: Path) -> Judging:
-    with opened(photos) as here:
-        return Judging.create(tmp_path / "j.jsonl", *draw(here, queries=2, top=2))
+def judging(photos: Path, tmp_path: Path) -> JudgementFile:
+    with open_or_build(photos) as here:
+        return JudgementFile.create(tmp_path / "j.jsonl", *draw_pools(here, queries=2, top=2))
 
 
 @pytest.fixture
-def browser(library: Library, judging: Judging) -> Iterator[TestClient]:
+def browser(library: Library, judging: JudgementFile) -> Iterator[TestClient]:
     """A browser that has opened the address that was shown."""
     app = create_judging_app(desk(library, judging, "anna"), Settings(token=TOKEN))
     with TestClient(app, base_url=ADDRESS) as client:
@@ -37,42 +37,44 @@ def browser(library: Library, judging: Judging) -> Iterator[TestClient]:
         yield client
 
 
-def test_a_judge_sees_questions_until_all_are_judged(browser: TestClient, judging: Judging) -> None:
+def test_a_judge_sees_questions_until_all_are_judged(
+    browser: TestClient, judging: JudgementFile
+) -> None:
     seen = []
-    while (state := browser.get("/api/judging/question").json())["number"] is not None:
-        seen.append(state["question"]["name"])
-        for picture in state["pictures"]:
-            shown = browser.get(f"/api/judging/pictures/{picture['id']}")
+    while (state := browser.get("/api/judging/query").json())["number"] is not None:
+        seen.append(state["query"]["name"])
+        for picture in state["images"]:
+            shown = browser.get(f"/api/judging/images/{picture['id']}")
             assert shown.headers["content-type"] == "image/jpeg"
-            said = {"question": seen[-1], "picture": picture["name"], "relevant": True}
+            said = {"query": seen[-1], "image": picture["name"], "relevant": True}
             assert browser.post("/api/judging/judgements", json=said).json() == {"kept": True}
-    assert seen == [pool.question for pool in judging.pools]
-    count = sum(len(pool.pictures) for pool in judging.pools)
+    assert seen == [pool.query for pool in judging.pools]
+    count = sum(len(pool.images) for pool in judging.pools)
     assert state["judgements"] == {"anna": count}
     assert state["relevant"] == count
 
 
-def test_a_judgement_is_taken_back(browser: TestClient, judging: Judging) -> None:
+def test_a_judgement_is_taken_back(browser: TestClient, judging: JudgementFile) -> None:
     assert browser.post("/api/judging/undo", json={}).status_code == 409
     pool = judging.pools[0]
-    said = {"question": pool.question, "picture": pool.pictures[0], "relevant": False}
+    said = {"query": pool.query, "image": pool.images[0], "relevant": False}
     browser.post("/api/judging/judgements", json=said)
-    state = browser.get("/api/judging/questions/0").json()
-    assert [picture["relevant"] for picture in state["pictures"]].count(False) == 1
+    state = browser.get("/api/judging/queries/0").json()
+    assert [picture["relevant"] for picture in state["images"]].count(False) == 1
     state = browser.post("/api/judging/undo", json={}).json()
-    assert {picture["relevant"] for picture in state["pictures"]} == {None}
+    assert {picture["relevant"] for picture in state["images"]} == {None}
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        {"question": "x", "picture": "y", "relevant": True},
-        {"question": "x", "picture": "y"},
-        {"question": "x", "picture": "y", "relevant": "perhaps"},
+        {"query": "x", "image": "y", "relevant": True},
+        {"query": "x", "image": "y"},
+        {"query": "x", "image": "y", "relevant": "perhaps"},
     ],
 )
 def test_what_is_no_judgement_is_refused(
-    browser: TestClient, judging: Judging, body: dict[str, object]
+    browser: TestClient, judging: JudgementFile, body: dict[str, object]
 ) -> None:
     answer = browser.post("/api/judging/judgements", json=body)
     assert 400 <= answer.status_code < 500
@@ -82,24 +84,24 @@ def test_what_is_no_judgement_is_refused(
 def test_only_pictures_that_are_judged_are_shown(browser: TestClient, library: Library) -> None:
     with library.snapshot() as snapshot:
         everything = snapshot.sample(snapshot.spaces()[0].key, 10**6).tolist()
-    statuses = {browser.get(f"/api/judging/pictures/{id}").status_code for id in everything}
+    statuses = {browser.get(f"/api/judging/images/{id}").status_code for id in everything}
     assert statuses == {200, 404}
-    assert browser.get("/api/judging/questions/99").status_code == 404
+    assert browser.get("/api/judging/queries/99").status_code == 404
 
 
-def test_nobody_else_gets_in(library: Library, judging: Judging) -> None:
+def test_nobody_else_gets_in(library: Library, judging: JudgementFile) -> None:
     app = create_judging_app(desk(library, judging, "anna"), Settings(token=TOKEN))
     with TestClient(app, base_url=ADDRESS) as stranger:
-        assert stranger.get("/api/judging/question").status_code == 401
+        assert stranger.get("/api/judging/query").status_code == 401
         stranger.get("/?token=wrong")
-        assert stranger.get("/api/judging/question").status_code == 401
+        assert stranger.get("/api/judging/query").status_code == 401
     with TestClient(app, base_url="http://evil.example") as rebound:
         assert rebound.get(f"/?token={TOKEN}").status_code == 421
 
 
-def test_another_site_cannot_judge(browser: TestClient, judging: Judging) -> None:
+def test_another_site_cannot_judge(browser: TestClient, judging: JudgementFile) -> None:
     pool = judging.pools[0]
-    said = {"question": pool.question, "picture": pool.pictures[0], "relevant": True}
+    said = {"query": pool.query, "image": pool.images[0], "relevant": True}
     answer = browser.post(
         "/api/judging/judgements", json=said, headers={"Origin": "http://evil.example"}
     )

@@ -13,7 +13,7 @@ from lookalike.cli.progress import ProgressLine
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
-    from lookalike.evaluation.extractor_benchmark import ExtractorFacts, Pictures
+    from lookalike.evaluation.extractor_benchmark import BenchmarkImages, ExtractorBenchmark
 
 # Name of the edit -> the title of its column.
 _EDITS = {
@@ -72,29 +72,33 @@ def extractors(
 ) -> None:
     """Extractors compared on your own pictures: size, speed, invariance and, with labels, ranking.
 
-    Cosines are between a picture and the same picture edited; `strangers` is the mean between two
+    Cosines are between a picture and the same picture edited; `unrelated` is the mean between two
     different pictures, which is what they must be compared with. Nothing is stored.
 
     \b
     lookalike benchmark extractors ~/Pictures --limit 300
     lookalike benchmark extractors shop --labels manifest.csv --with color,onnx:resnet18 --plot out.png
     """
-    from lookalike.evaluation.extractor_benchmark import measure, model_free, pictures
+    from lookalike.evaluation.extractor_benchmark import (
+        benchmark_extractor,
+        benchmark_images,
+        model_free,
+    )
     from lookalike.extractors.registry import parse
     from lookalike.models import fetch_ahead
 
     if plot is not None and not plot.absolute().parent.is_dir():
         raise UsageError(f"cannot draw {plot}: there is no folder {plot.parent}")
     chosen = parse(",".join(with_)) if with_ else model_free()
-    found = pictures(folder, labels=labels, limit=limit)
+    found = benchmark_images(folder, labels=labels, limit=limit)
     if not found.paths:
         raise UsageError(f"there is no file in {folder} to measure on")
     with FetchLine() as fetched:
         fetch_ahead(chosen, progress=fetched)
-    measured: list[ExtractorFacts] = []
+    measured: list[ExtractorBenchmark] = []
     for name in chosen:
         with ProgressLine(name) as line:
-            measured.append(measure(name, found, workers=workers, advance=line.count))
+            measured.append(benchmark_extractor(name, found, workers=workers, progress=line.count))
     if format_ == "json":
         output.put(output.as_json(document(folder, found, measured)))
     else:
@@ -104,12 +108,14 @@ def extractors(
     if plot is not None:
         from lookalike.viz.charts import extractor_chart
 
-        title = f"Extractors on {format.counted(measured[0].pictures, 'picture')} of {folder.name}"
+        title = f"Extractors on {format.counted(measured[0].images, 'picture')} of {folder.name}"
         extractor_chart(measured, plot, title=title)
         output.note(f"Drawn: {plot}")
 
 
-def document(folder: Path, found: Pictures, measured: list[ExtractorFacts]) -> dict[str, Any]:
+def document(
+    folder: Path, found: BenchmarkImages, measured: list[ExtractorBenchmark]
+) -> dict[str, Any]:
     """What --format json writes; its keys are a promise to scripts."""
     return {
         "folder": str(folder),
@@ -119,22 +125,22 @@ def document(folder: Path, found: Pictures, measured: list[ExtractorFacts]) -> d
     }
 
 
-def _record(one: ExtractorFacts) -> dict[str, Any]:
+def _record(one: ExtractorBenchmark) -> dict[str, Any]:
     return {
         "extractor": one.name,
         "revision": one.revision,
         "dim": one.dim,
         "bytes_per_image": one.bytes,
-        "pictures": one.pictures,
+        "pictures": one.images,
         "unreadable": one.unreadable,
         "images_per_second": {
-            "extraction_per_core": _rounded(one.extracting, 1),
-            "from_files_per_core": _rounded(one.core, 1),
-            "from_files": _rounded(one.together, 1),
+            "extraction_per_core": _rounded(one.extraction_rate, 1),
+            "from_files_per_core": _rounded(one.core_rate, 1),
+            "from_files": _rounded(one.parallel_rate, 1),
         },
         "cosine": {
             **{name: _rounded(value) for name, value in one.invariance.items()},
-            "strangers": _rounded(one.background),
+            "unrelated": _rounded(one.mean_cosine),
         },
         "quality": {name: _rounded(value) for name, value in one.quality.items()} or None,
     }
@@ -145,7 +151,7 @@ def _rounded(value: float | None, digits: int = 4) -> float | None:
     return None if value is None or value != value else round(value, digits)
 
 
-def _tables(found: Pictures, measured: list[ExtractorFacts]) -> None:
+def _tables(found: BenchmarkImages, measured: list[ExtractorBenchmark]) -> None:
     judged = found.labels is not None
     titles = ["extractor", "dim", "bytes", "extract/s", "files/s a core", "files/s here"]
     rows = [
@@ -153,9 +159,9 @@ def _tables(found: Pictures, measured: list[ExtractorFacts]) -> None:
             one.name,
             format.number(one.dim),
             format.number(one.bytes),
-            format.rate(one.extracting),
-            format.rate(one.core),
-            format.rate(one.together),
+            format.rate(one.extraction_rate),
+            format.rate(one.core_rate),
+            format.rate(one.parallel_rate),
             *([f"{one.quality[name]:.3f}" for name in _QUALITY] if judged else []),
         ]
         for one in measured
@@ -166,12 +172,12 @@ def _tables(found: Pictures, measured: list[ExtractorFacts]) -> None:
         [
             one.name,
             *(_cosine(one.invariance.get(name)) for name in _EDITS),
-            _cosine(one.background),
+            _cosine(one.mean_cosine),
         ]
         for one in measured
     ]
     output.table(
-        ["cosine after", *_EDITS.values(), "strangers"], cosines, right="lrrrrrrr", stretch=0
+        ["cosine after", *_EDITS.values(), "unrelated"], cosines, right="lrrrrrrr", stretch=0
     )
     output.put()
     output.put(

@@ -43,20 +43,22 @@ def pca(by: str | None, keep: str, labels: str | None, library: Path | None, for
     \b
     lookalike benchmark pca --by color --labels folders
     """
-    from lookalike.evaluation.open_or_build import spaces_of
-    from lookalike.evaluation.pca_ablation import shorten
+    from lookalike.evaluation.collection import select_spaces
+    from lookalike.evaluation.pca_ablation import ablate_space
 
     try:
         wanted = [int(number) for number in keep.split(",")]
     except ValueError as error:
         raise click.UsageError(f"--keep takes numbers, as 256,64: not {keep!r}") from error
     with open_library.open_library(library) as opened, opened.snapshot() as snapshot:
-        whole = [s for s in spaces_of(snapshot, [by] if by else []) if by or _is_whole(s)]
+        whole = [s for s in select_spaces(snapshot, [by] if by else []) if by or _is_whole(s)]
         if not whole:
             raise UsageError("the library has no space of whole vectors")
         space = max(whole, key=lambda one: one.dim)
         fewer = [number for number in wanted if number < space.dim] or wanted
-        count, made = shorten(snapshot, space, fewer, labels=labels, folder=opened.folder.parent)
+        count, made = ablate_space(
+            snapshot, space, fewer, labels=labels, folder=opened.folder.parent
+        )
     if format_ == "json":
         lines = [asdict(one) for one in made]
         output.put(output.as_json({"extractor": space.name, "vectors": count, "components": lines}))
@@ -69,9 +71,9 @@ def pca(by: str | None, keep: str, labels: str | None, library: Path | None, for
     rows = []
     for one in made:
         cells = [
-            format.number(one.kept),
-            format.number(4 * one.kept),
-            f"{one.retained:.1%}",
+            format.number(one.components),
+            format.number(4 * one.components),
+            f"{one.retained_variance:.1%}",
             f"{one.recall:.3f}",
         ]
         rows.append([*cells, *(f"{value:.3f}" for value in (one.AP, one.P1) if value is not None)])

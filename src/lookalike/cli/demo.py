@@ -160,7 +160,7 @@ def _ask(library: Library, query: Path) -> Hits:
 
 def _finish(library: Library, query: Path, hits: Hits, grid: Path) -> None:
     """Draw the hits, and say what to try next."""
-    from lookalike.viz.plots import result_grid
+    from lookalike.viz.result_grid import result_grid
 
     result_grid([query], hits, grid)
     output.flush()

@@ -1,4 +1,4 @@
-"""`lookalike evaluate`: how good is it, on one's own pictures?"""
+"""`lookalike evaluate`: measure the search quality on one's own images."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from lookalike.cli import evaluate_output, parameters
+from lookalike.cli import evaluate_output, open_library, parameters
 from lookalike.cli.fetch_progress import FetchLine
 from lookalike.cli.progress import ProgressLine
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
-    from lookalike.evaluation.evaluate import Plan
-    from lookalike.evaluation.open_or_build import Opened
+    from lookalike.evaluation.collection import EvalLibrary
+    from lookalike.evaluation.evaluate import EvalPlan
 
 
 @click.command("evaluate")
@@ -32,30 +33,29 @@ if TYPE_CHECKING:
     "--pairs",
     type=parameters.PATH,
     metavar="FILE.csv",
-    help="Known pairs, columns first,second,similar (1 or 0): finds the similarity from which on two "
-    "pictures are alike.",
+    help="Pairs with the columns first,second,similar (1 or 0): finds the best similarity threshold.",
 )
 @click.option(
-    "--self",
-    "itself",
+    "--self-test",
+    "self_test",
     is_flag=True,
-    help="Without labels: edited copies of your pictures must find their originals.",
+    help="Without labels: edited copies of your images must find their originals.",
 )
 @click.option(
-    "--by",
-    metavar="EXTRACTOR,...",
+    "-e",
+    "--extractor",
+    "extractors",
+    metavar="NAME,...",
     multiple=True,
-    help="Which vectors of the library. Default: all.",
+    help="Extractors of the library to evaluate, or to index FOLDER with. Default: all of the library.",
 )
 @click.option(
-    "--with",
-    "with_",
-    metavar="EXTRACTOR,...",
-    multiple=True,
-    help="Index FOLDER with these for this evaluation only, library or not.",
+    "--reindex",
+    is_flag=True,
+    help="Index FOLDER for this evaluation only, even if it has a library.",
 )
 @click.option(
-    "--index", is_flag=True, help="Also as the library's own search answers, by its index."
+    "--index", is_flag=True, help="Also evaluate the library's own search, with its ANN index."
 )
 @click.option(
     "-k",
@@ -71,13 +71,13 @@ if TYPE_CHECKING:
     default=1000,
     show_default=True,
     metavar="N",
-    help="Hits of a ranking where not all pictures are ranked: with an index, or in large libraries.",
+    help="Hits of a ranking where not all images are ranked: with an index, or in large libraries.",
 )
 @click.option(
     "--queries",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Questions at most, drawn evenly, always the same. Default: all; with --self 200.",
+    help="Largest number of queries, evenly spaced, always the same. Default: all; with --self-test 200.",
 )
 @click.option(
     "--run",
@@ -85,13 +85,13 @@ if TYPE_CHECKING:
     type=parameters.PATH,
     metavar="FILE",
     multiple=True,
-    help="Also judge these rankings (TREC run). With judgements in --labels no FOLDER is needed.",
+    help="Also evaluate these rankings (TREC run). With judgements in --labels no FOLDER is needed.",
 )
 @click.option(
     "--save-run",
     type=parameters.PATH,
     metavar="FOLDER",
-    help="Write the rankings, a TREC run a system, to --depth.",
+    help="Write the rankings to --depth hits, one TREC run per system.",
 )
 @click.option(
     "--save-qrels", type=parameters.PATH, metavar="FILE", help="Write the labels as TREC qrels."
@@ -102,16 +102,16 @@ if TYPE_CHECKING:
     default=50,
     show_default=True,
     metavar="N",
-    help="Questions whose time is taken, from the file's bytes to the hits.",
+    help="Queries whose time is measured, from the bytes of the file to the hits.",
 )
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random choices.")
 @click.option(
-    "--seed", type=int, default=0, show_default=True, help="Of whatever is drawn at random."
-)
-@click.option(
-    "--report",
+    "-o",
+    "--output",
+    "report",
     type=parameters.PATH,
     metavar="OUT.html",
-    help="Also write a page with tables, curves and the best and worst questions, and OUT.json.",
+    help="Also write a report with tables, curves and the best and worst queries, and OUT.json.",
 )
 @click.option(
     "--plot",
@@ -119,99 +119,124 @@ if TYPE_CHECKING:
     metavar="OUT.png",
     help="Also draw the figures (PNG, PDF, SVG).",
 )
+@parameters.library_option
 @parameters.model_dir_option
 @parameters.format_options("table", "json")
+@click.pass_context
 def command(
+    ctx: click.Context,
+    /,
     folder: Path | None,
     labels: str | None,
     pairs: Path | None,
-    itself: bool,
-    with_: tuple[str, ...],
+    self_test: bool,
+    extractors: tuple[str, ...],
+    reindex: bool,
     report: Path | None,
     plot: Path | None,
     save_run: Path | None,
     save_qrels: Path | None,
+    library: Path | None,
     format_: str,
-    **asked: Any,
+    **options: Any,
 ) -> None:
-    """How good the search is on your own pictures, with labels or without.
+    """Measure how good the search is on your own images, with labels or without.
 
-    FOLDER is a library, or a folder of pictures that is indexed for this only (nothing is written into
-    it). Every labelled picture asks for the others of its label; the value in brackets is the 95 %
-    bootstrap interval. The best system is compared with each other one by a paired randomisation test.
+    FOLDER restricts the evaluation to the images in it. If it is in no library, it is indexed for this
+    evaluation only, and nothing is written into it. Every labelled image is a query for the others of
+    its label; the values in brackets are 95 % bootstrap intervals. The best system is compared with
+    each other one by a paired randomisation test.
 
     \b
-    lookalike evaluate shop --labels manifest.csv --report shop.html
-    lookalike evaluate shop --labels folders --with color,onnx:resnet18
-    lookalike evaluate ~/Pictures --self --plot self.png
+    lookalike evaluate shop --labels manifest.csv -o shop.html
+    lookalike evaluate shop --labels folders --reindex -e color,onnx:resnet18
+    lookalike evaluate ~/Pictures --self-test --plot self-test.png
     lookalike evaluate --labels judged.qrels --run a.run --run b.run
     """
-    if sum((labels is not None, pairs is not None, itself)) != 1:
-        raise click.UsageError("say what to evaluate with: one of --labels, --pairs and --self")
-    if asked["by"] and with_:
-        raise click.UsageError("--by names vectors of a library, --with indexes anew: not both")
+    if sum((labels is not None, pairs is not None, self_test)) != 1:
+        raise click.UsageError("name what to evaluate with: --labels, --pairs or --self-test")
     for out in (report, plot, save_qrels):
         if out is not None and not out.absolute().parent.is_dir():
             raise UsageError(f"cannot write {out}: there is no folder {out.parent}")
     if report is not None and report.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"a report is a page: name it {report.with_suffix('.html')}")
-    plan = _plan(labels, asked, saved=save_run is not None)
-    outputs = evaluate_output.Outputs(
-        _title(folder, labels), format_, report, plot, save_run, save_qrels
-    )
-    if folder is None:
-        if labels is None or not plan.runs:
-            raise click.UsageError("name a FOLDER of pictures or a library")
-        evaluate_output.runs_alone(labels, plan, outputs)
+        raise UsageError(f"a report is an HTML page: name it {report.with_suffix('.html')}")
+    plan = _plan(labels, extractors, options, save_runs=save_run is not None)
+    title = f"Search quality in {folder.resolve().name}" if folder else "Search quality"
+    outputs = evaluate_output.Outputs(title, format_, report, plot, save_run, save_qrels)
+    explicit = library if _is_explicit(ctx) else None
+    if folder is None and explicit is None and labels is not None and plan.runs:
+        evaluate_output.run_rankings(labels, plan, outputs)
         return
-    with _open(folder, with_) as opened:
-        if itself:
-            evaluate_output.by_itself(opened, plan, outputs)
+    with open_eval_library(ctx, folder, library, plan.extractors, reindex=reindex) as opened:
+        if self_test:
+            evaluate_output.run_self_test(opened, plan, outputs)
         elif pairs is not None:
-            evaluate_output.known_pairs(opened, plan, pairs, outputs)
+            evaluate_output.run_pairs(opened, plan, pairs, outputs)
         else:
-            evaluate_output.labelled(opened, plan, folder, outputs)
+            root = folder or opened.library.folder.parent
+            evaluate_output.run_evaluation(opened, plan, root, outputs)
 
 
-def _title(folder: Path | None, labels: str | None) -> str:
-    return f"How good is the search in {folder.resolve().name}?" if folder else f"Runs on {labels}"
+def _is_explicit(ctx: click.Context) -> bool:
+    """Return whether --library was typed, rather than taken from the environment."""
+    return ctx.get_parameter_source("library") is ParameterSource.COMMANDLINE
 
 
 @contextmanager
-def _open(folder: Path, with_: tuple[str, ...]) -> Iterator[Opened]:
-    from lookalike.evaluation.open_or_build import opened
-    from lookalike.extractors.registry import parse
+def open_eval_library(
+    ctx: click.Context,
+    folder: Path | None,
+    library: Path | None,
+    extractors: tuple[str, ...] = (),
+    *,
+    reindex: bool = False,
+) -> Iterator[EvalLibrary]:
+    """Open the library to evaluate: --library, else that of FOLDER or a temporary one, else as usual."""
+    from lookalike.evaluation.collection import open_or_build
     from lookalike.models import fetch_ahead
+    from lookalike.stores.open_store import find_library
 
-    names = parse(",".join(with_)) if with_ else []
-    with FetchLine() as fetched:
-        fetch_ahead(names, progress=fetched)
+    if reindex and folder is None:
+        raise click.UsageError("--reindex needs a FOLDER of images")
+    if folder is None:
+        library = open_library.locate(library)
+    elif reindex or not _is_explicit(ctx):
+        library = None if reindex else find_library(folder)
+    if library is None:
+        with FetchLine() as fetched:
+            fetch_ahead(list(extractors), progress=fetched)
     with ExitStack() as stack:
         with ProgressLine("Indexing") as line:
-            found = stack.enter_context(opened(folder, extractors=names, progress=line))
-        yield found
+            opened = stack.enter_context(
+                open_or_build(
+                    folder, library=library, extractors=extractors, reindex=reindex, progress=line
+                )
+            )
+        yield opened
 
 
-def _plan(labels: str | None, asked: Mapping[str, Any], *, saved: bool) -> Plan:
-    from lookalike.evaluation.evaluate import Plan
-    from lookalike.evaluation.systems import Asked
+def _plan(
+    labels: str | None, extractors: tuple[str, ...], options: Mapping[str, Any], *, save_runs: bool
+) -> EvalPlan:
+    from lookalike.evaluation.evaluate import EvalPlan
+    from lookalike.evaluation.systems import EvalOptions
     from lookalike.evaluation.trec import read_run
     from lookalike.extractors.registry import parse
 
-    cutoffs = _cutoffs(asked["cutoffs"])
-    depth = max(asked["depth"], *cutoffs)
-    return Plan(
+    cutoffs = _cutoffs(options["cutoffs"])
+    depth = max(options["depth"], *cutoffs)
+    return EvalPlan(
         labels=labels,
-        by=tuple(parse(",".join(asked["by"]))),
-        index=asked["index"],
-        runs={file.stem: read_run(file) for file in asked["runs"]},
-        queries=asked["queries"],
-        timed=asked["timed"],
-        asked=Asked(
+        extractors=tuple(parse(",".join(extractors))) if extractors else (),
+        index=options["index"],
+        runs={file.stem: read_run(file) for file in options["runs"]},
+        queries=options["queries"],
+        timed=options["timed"],
+        options=EvalOptions(
             cutoffs=cutoffs,
             depth=depth,
-            kept=max(10, *cutoffs, depth if saved else 0),
-            seed=asked["seed"],
+            keep=max(10, *cutoffs, depth if save_runs else 0),
+            seed=options["seed"],
         ),
     )
 
@@ -222,5 +247,5 @@ def _cutoffs(text: str) -> tuple[int, ...]:
     except ValueError:
         raise click.UsageError(f"-k is a list of numbers like 1,5,10, not {text!r}") from None
     if found[0] < 1:
-        raise click.UsageError("-k: a metric looks at one hit at least")
+        raise click.UsageError("-k: a metric needs at least one hit")
     return found

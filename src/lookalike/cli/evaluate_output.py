@@ -1,4 +1,4 @@
-"""What `lookalike evaluate` prints and writes."""
+"""Output of `lookalike evaluate`: tables, JSON, reports, figures and TREC files."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from lookalike.cli.progress import ProgressLine
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from lookalike.evaluation.collection import EvalLibrary
     from lookalike.evaluation.copy_retrieval import SelfTest
-    from lookalike.evaluation.evaluate import Evaluation, Plan
+    from lookalike.evaluation.evaluate import EvalPlan, Evaluation
     from lookalike.evaluation.ground_truth import Note
-    from lookalike.evaluation.open_or_build import Opened
+    from lookalike.evaluation.separation import Thresholds
     from lookalike.evaluation.systems import System
-    from lookalike.evaluation.thresholds import Thresholds
 
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Where the results go."""
+    """The format on stdout, and the files to write."""
 
     title: str
     format: str
@@ -33,86 +33,87 @@ class Outputs:
     qrels: Path | None = None
 
 
-def labelled(opened: Opened, plan: Plan, folder: Path, outputs: Outputs) -> None:
-    """With labels."""
+def run_evaluation(opened: EvalLibrary, plan: EvalPlan, folder: Path, outputs: Outputs) -> None:
+    """Evaluate with labels."""
     from lookalike.evaluation.evaluate import evaluate
 
-    with ProgressLine("Judging") as line:
-        counted = replace(plan, asked=replace(plan.asked, advance=line.count))
+    with ProgressLine("Evaluating") as line:
+        counted = replace(plan, options=replace(plan.options, progress=line.count))
         found = evaluate(opened, counted, folder=folder)
-    _finish(found, outputs)
+    _write_evaluation(found, outputs)
 
 
-def runs_alone(labels: str, plan: Plan, outputs: Outputs) -> None:
-    """Rankings and judgements, without pictures."""
+def run_rankings(labels: str, plan: EvalPlan, outputs: Outputs) -> None:
+    """Evaluate rankings with judgements, without images."""
     from lookalike.evaluation.evaluate import evaluate_runs
     from lookalike.evaluation.trec import read_qrels
 
     file = Path(labels)
-    _finish(evaluate_runs(read_qrels(file), file, plan.runs or {}, plan.asked), outputs)
+    found = evaluate_runs(read_qrels(file), file, plan.runs or {}, plan.options)
+    _write_evaluation(found, outputs)
 
 
-def _finish(found: Evaluation, outputs: Outputs) -> None:
-    from lookalike.viz.reports.document import document
+def _write_evaluation(found: Evaluation, outputs: Outputs) -> None:
+    from lookalike.wire.evaluation import evaluation_document
 
-    record = document(found)
+    document = evaluation_document(found)
     if outputs.format == "json":
-        output.put(output.as_json(record))
+        output.put(output.as_json(document))
     else:
         _table(found)
     _notes(found.notes)
     if outputs.report is not None:
-        from lookalike.viz.reports.labelled import report
+        from lookalike.viz.evaluation_report import evaluation_page
 
-        _report(outputs.report, report(found, outputs.title), record)
+        _report(outputs.report, evaluation_page(found, outputs.title), document)
     if outputs.plot is not None:
-        from lookalike.viz.reports.figures import whole
+        from lookalike.viz.evaluation_figures import evaluation_figure
 
-        _plot(outputs.plot, whole(found))
+        _plot(outputs.plot, evaluation_figure(found))
     if outputs.qrels is not None:
-        from lookalike.evaluation.labels import as_qrels
+        from lookalike.evaluation.labels import to_qrels
         from lookalike.evaluation.trec import write_qrels
 
-        write_qrels(outputs.qrels, as_qrels(found.truth, found.pictures))
+        write_qrels(outputs.qrels, to_qrels(found.truth, found.collection))
         output.note(f"Written: {outputs.qrels}")
     if outputs.runs is not None:
-        from lookalike.evaluation.write_runs import save_runs
+        from lookalike.evaluation.evaluate import save_runs
 
         written = save_runs(found, outputs.runs)
         output.note(f"Written: {', '.join(map(str, written))}")
 
 
 def _table(found: Evaluation) -> None:
-    from lookalike.evaluation.evaluate import headline
-    from lookalike.viz.charts import short
+    from lookalike.evaluation.evaluate import headline_metrics
+    from lookalike.viz.style import short_name
 
-    names = headline(found)
+    names = headline_metrics(found)
     titles = {"AP": "mAP", "RR": "MRR"}
     timed = any(one.latency for one in found.systems)
-    kept = any(one.kept is not None for one in found.systems)
+    approximate = any(one.ann_recall is not None for one in found.systems)
     heads = ["system", "mAP", "95 %", *(titles.get(n, n) for n in names[1:])]
     rows = []
     for one in found.systems:
         mean = one.intervals["AP"]
-        row = [short(one.name), _three(mean.mean), f"{_three(mean.low)}–{_three(mean.high)}"]
+        row = [short_name(one.name), _three(mean.mean), f"{_three(mean.low)}–{_three(mean.high)}"]
         row += [_three(one.intervals[name].mean) for name in names[1:]]
-        if kept:
-            row.append("–" if one.kept is None else _three(one.kept))
+        if approximate:
+            row.append("–" if one.ann_recall is None else _three(one.ann_recall))
         rows.append(row + (_times(one) if timed else []))
-    heads += ["kept@10"] if kept else []
+    heads += ["ANN recall@10"] if approximate else []
     heads += ["ms p50", "p95"] if timed else []
     output.table(heads, rows, right="l" + "r" * 20, stretch=0)
     output.put()
     depths = {one.depth for one in found.systems} - {None}
     output.put(
-        f"{format.counted(len(found.truth), 'question')} to "
-        f"{format.counted(len(found.pictures), 'picture')}; {found.truth.source}."
+        f"{format.counted(len(found.truth), 'query', 'queries')} on "
+        f"{format.counted(len(found.collection), 'image')}; {found.truth.source}."
         + (f" Rankings of at most {max(d for d in depths if d):,} hits." if depths else "")
     )
     for each in found.comparisons:
         by = each.difference
         output.put(
-            f"{short(each.first)} − {short(each.second)}: {by.mean:+.3f} mAP "
+            f"{short_name(each.first)} − {short_name(each.second)}: {by.mean:+.3f} mAP "
             f"({by.low:+.3f} to {by.high:+.3f}), p {_p(each.p)}"
         )
 
@@ -136,28 +137,28 @@ def _notes(notes: Iterable[Note]) -> None:
         output.note(f"{one}.")
 
 
-def known_pairs(opened: Opened, plan: Plan, file: Path, outputs: Outputs) -> None:
-    """With pairs that are known to be alike or not."""
-    from lookalike.evaluation.evaluate import judge_pairs
-    from lookalike.evaluation.thresholds import read_pairs
-    from lookalike.viz.reports import document
+def run_pairs(opened: EvalLibrary, plan: EvalPlan, file: Path, outputs: Outputs) -> None:
+    """Evaluate with pairs that are known to be similar or not."""
+    from lookalike.evaluation.evaluate import evaluate_pairs
+    from lookalike.evaluation.separation import read_pairs
+    from lookalike.wire.evaluation import pairs_document
 
-    counted = replace(plan, pairs=tuple(read_pairs(file)))
-    found, notes = judge_pairs(opened, counted, folders=[file.parent.resolve(), Path.cwd()])
-    record = {"extractors": document.pairs(found), "notes": document.notes(notes)}
+    plan = replace(plan, pairs=tuple(read_pairs(file)))
+    found, notes = evaluate_pairs(opened, plan, folders=[file.parent.resolve(), Path.cwd()])
+    document = pairs_document(found, notes)
     if outputs.format == "json":
-        output.put(output.as_json(record))
+        output.put(output.as_json(document))
     else:
         _thresholds(found)
     _notes(notes)
     if outputs.report is not None:
-        from lookalike.viz.reports import others
+        from lookalike.viz.evaluation_report import pairs_page
 
-        _report(outputs.report, others.pairs(found, notes, outputs.title), record)
+        _report(outputs.report, pairs_page(found, notes, outputs.title), document)
     if outputs.plot is not None:
-        from lookalike.viz.reports import figures
+        from lookalike.viz.evaluation_figures import pairs_figure
 
-        _plot(outputs.plot, figures.pairs(found))
+        _plot(outputs.plot, pairs_figure(found))
 
 
 def _thresholds(found: Mapping[str, Thresholds]) -> None:
@@ -165,68 +166,75 @@ def _thresholds(found: Mapping[str, Thresholds]) -> None:
     rows = [
         [
             name,
-            _three(one.average),
+            _three(one.average_precision),
             format.similarity(one.threshold),
             _three(float(one.precision[one.best])),
             _three(float(one.recall[one.best])),
             _three(one.f1),
-            _three(one.held_out),
+            _three(one.held_out_f1),
         ]
-        for name, one in sorted(found.items(), key=lambda item: -item[1].average)
+        for name, one in sorted(found.items(), key=lambda item: -item[1].average_precision)
     ]
     output.table(heads, rows, right="lrrrrrr", stretch=0)
     output.put()
     any_ = next(iter(found.values()))
     output.put(
-        f"{format.counted(any_.alike, 'pair')} alike, {any_.other:,} not. Held out: the threshold is "
-        "chosen on one half of the pairs and tried on the other."
+        f"{format.counted(any_.similar, 'similar pair')}, {any_.dissimilar:,} dissimilar. Held out: the "
+        "threshold is chosen on one half of the pairs and tested on the other."
     )
 
 
-def by_itself(opened: Opened, plan: Plan, outputs: Outputs) -> None:
-    """Without labels."""
-    from lookalike.evaluation.copy_retrieval import SAMPLE, self_test
-    from lookalike.viz.reports import document
+def run_self_test(opened: EvalLibrary, plan: EvalPlan, outputs: Outputs) -> None:
+    """Evaluate without labels."""
+    from lookalike.evaluation.copy_retrieval import SAMPLE_SIZE, self_test
+    from lookalike.wire.evaluation import self_test_document
 
     with ProgressLine("Editing") as line:
-        found = self_test(opened, by=plan.by, count=plan.queries or SAMPLE, advance=line.count)
-    record = document.self_test(found)
+        found = self_test(
+            opened,
+            extractors=plan.extractors,
+            count=plan.queries or SAMPLE_SIZE,
+            progress=line.count,
+        )
+    document = self_test_document(found)
     if outputs.format == "json":
-        output.put(output.as_json(record))
+        output.put(output.as_json(document))
     else:
         _recalls(found)
     _notes(found.notes)
     if outputs.report is not None:
-        from lookalike.viz.reports import others
+        from lookalike.viz.evaluation_report import self_test_page
 
-        _report(outputs.report, others.self_test(found, outputs.title), record)
+        _report(outputs.report, self_test_page(found, outputs.title), document)
     if outputs.plot is not None:
-        from lookalike.viz.reports import figures
+        from lookalike.viz.evaluation_figures import self_test_figure
 
-        _plot(outputs.plot, figures.self_test(found))
+        _plot(outputs.plot, self_test_figure(found))
 
 
 def _recalls(found: SelfTest) -> None:
-    """Edits down, extractors across: the percentage found first / among the first ten."""
-    from lookalike.viz.reports.figures import EDITS
+    """Print edits as rows and extractors as columns: per cent found first / among the first ten."""
+    from lookalike.viz.evaluation_figures import EDIT_NAMES
 
-    first = found.extractors
+    extractors = found.extractors
     rows = [
         [
-            EDITS.get(edit, edit),
-            *(f"{_percent(one.recall(edit, 1), one.recall(edit, 10))}" for one in first),
+            EDIT_NAMES.get(edit, edit),
+            *(f"{_percent(one.recall(edit, 1), one.recall(edit, 10))}" for one in extractors),
         ]
         for edit in found.edits
     ]
-    rows.append(["all", *(_percent(one.overall(1), one.overall(10)) for one in first)])
-    if any(one.kept is not None for one in first):
-        kept = ["–" if one.kept is None else f"{100 * one.kept:.1f}" for one in first]
-        rows.append(["index keeps of exact 10", *kept])
-    output.table(["edit", *(one.extractor for one in first)], rows, right="l" + "r" * 20, stretch=0)
+    rows.append(["all", *(_percent(one.overall(1), one.overall(10)) for one in extractors)])
+    recalls = [one.ann_recall for one in extractors]
+    if any(recall is not None for recall in recalls):
+        cells = ["–" if recall is None else f"{100 * recall:.1f}" for recall in recalls]
+        rows.append(["recall@10 of the ANN index", *cells])
+    heads = ["edit", *(one.extractor for one in extractors)]
+    output.table(heads, rows, right="l" + "r" * 20, stretch=0)
     output.put()
     output.put(
-        f"Per cent of {format.counted(found.edited, 'edited picture')} whose original comes first / "
-        f"is among the first 10 of {format.counted(found.searched, 'picture')}."
+        f"Per cent of {format.counted(found.edited, 'edited image')} whose original comes first / "
+        f"is among the first 10 of {format.counted(found.searched, 'image')}."
     )
 
 
@@ -234,17 +242,17 @@ def _percent(first: float, ten: float) -> str:
     return f"{100 * first:.1f} / {100 * ten:.1f}"
 
 
-def _report(out: Path, page: str, record: dict[str, Any]) -> None:
-    """The page, and the same as JSON beside it."""
-    from lookalike.viz.reports.page import write
+def _report(out: Path, page: str, document: dict[str, Any]) -> None:
+    """Write the page, and the document as JSON beside it."""
+    from lookalike.viz.html_page import write_page
 
-    write(out, page)
-    write(out.with_suffix(".json"), output.as_json(record) + "\n")
+    write_page(out, page)
+    write_page(out.with_suffix(".json"), output.as_json(document) + "\n")
     output.note(f"Written: {out} and {out.with_suffix('.json')}")
 
 
 def _plot(out: Path, figure: Figure) -> None:
-    from lookalike.viz.plots import save
+    from lookalike.viz.style import save_figure
 
-    save(figure, out)
+    save_figure(figure, out)
     output.note(f"Drawn: {out}")

@@ -102,7 +102,7 @@ def command(
     else:
         _report(found)
     if drawn is not None:
-        from lookalike.viz.match import draw_match
+        from lookalike.viz.match_figure import draw_match
 
         draw_match(found, [str(p) for p in (picture, hit) if p is not None], drawn)
         output.note(f"Drawn: {drawn}")
@@ -120,7 +120,7 @@ def _library(library: Path | None, picture: Path) -> Library | None:
 
 def _journeys(explainer: object, picture: Path, names: list[str], out: Path) -> None:
     from lookalike.explain.explainer import Explainer
-    from lookalike.viz.pipeline_stages import draw_journeys
+    from lookalike.viz.pipeline_figure import draw_journeys
 
     assert isinstance(explainer, Explainer)
     journeys = [explainer.journey(picture, by=name) for name in names]

@@ -99,7 +99,7 @@ def command(
         f"{found.measures[1]} ({format.counted(found.compared, 'picture')})."
     )
     if drawn is not None:
-        from lookalike.viz.gap import draw_gap
+        from lookalike.viz.gap_figure import draw_gap
 
         draw_gap(found, pictures, drawn)
         output.note(f"Drawn: {drawn}")

@@ -1,4 +1,4 @@
-"""`lookalike judge`: people say what is relevant."""
+"""`lookalike judge`: collect relevance judgements from people."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli import format, output, parameters
+from lookalike.cli.evaluate import open_eval_library
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
-    from lookalike.evaluation.open_or_build import Opened
-    from lookalike.evaluation.relevance_judgements import Judging
+    from lookalike.evaluation.collection import EvalLibrary
+    from lookalike.evaluation.relevance_judgements import JudgementFile
 
 
 @click.command("judge")
-@click.argument("library", type=parameters.PATH, required=False)
+@click.argument("folder", type=parameters.PATH, required=False)
 @click.option(
-    "--by",
-    metavar="EXTRACTOR,...",
+    "-e",
+    "--extractor",
+    "extractors",
+    metavar="NAME,...",
     multiple=True,
-    help="The systems: vectors of the library. Default: all.",
+    help="The systems: extractors of the library. Default: all.",
 )
 @click.option(
     "--queries",
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     default=100,
     show_default=True,
     metavar="N",
-    help="Pictures that ask, drawn at random.",
+    help="Query images, drawn at random.",
 )
 @click.option(
     "--top",
@@ -38,35 +41,38 @@ if TYPE_CHECKING:
     default=5,
     show_default=True,
     metavar="N",
-    help="Hits of each system that are judged.",
+    help="Hits of each system to judge.",
 )
-@click.option("--judge", "name", metavar="NAME", help="Who judges. Default: your user name.")
+@click.option("--judge", "name", metavar="NAME", help="The judge. Default: your user name.")
 @click.option(
     "--file",
     type=parameters.PATH,
     default=Path("judging.jsonl"),
     show_default=True,
     metavar="FILE",
-    help="Where judgements are kept. If it is there, judging goes on with its questions.",
+    help="Where judgements are stored. If it exists, judging resumes with its queries.",
 )
 @click.option(
-    "--qrels",
+    "-o",
+    "--output",
+    "qrels",
     type=parameters.PATH,
     metavar="FILE",
-    help="Where they go for `lookalike evaluate --labels`. Default: FILE with .qrels.",
+    help="TREC qrels for `lookalike evaluate --labels`. Default: --file with .qrels.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the questions drawn.")
-@click.option(
-    "--port", type=click.IntRange(1, 65535), metavar="N", help="Default: any that is free."
-)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random queries.")
+@click.option("--port", type=click.IntRange(1, 65535), metavar="N", help="Default: any free port.")
 @click.option("--open", "open_", is_flag=True, help="Open the page in the browser.")
 @click.option(
-    "--results", is_flag=True, help="Only say how far the judges agree, and write the qrels."
+    "--results", is_flag=True, help="Only report the agreement of the judges, and write the qrels."
 )
+@parameters.library_option
 @parameters.format_options("table", "json")
+@click.pass_context
 def command(
-    library: Path | None,
-    by: tuple[str, ...],
+    ctx: click.Context,
+    folder: Path | None,
+    extractors: tuple[str, ...],
     queries: int,
     top: int,
     name: str | None,
@@ -76,60 +82,62 @@ def command(
     port: int | None,
     open_: bool,
     results: bool,
+    library: Path | None,
     format_: str,
 ) -> None:
-    """Judge hits on a page: what is relevant, whichever system found it.
+    """Judge hits on a web page: which are relevant, whichever system found them.
 
-    The first hits of all systems stand mixed and unnamed beside the picture that asks; Y and N judge
-    them, Backspace takes back. Ctrl-C ends it, and the same command goes on. Several judges may use one
-    file (--judge NAME); how far they agree is counted. Only this machine can reach the page.
+    The first hits of all systems are mixed and shown without names beside the query image; Y and N
+    judge them, Backspace takes a judgement back. Ctrl-C stops, and the same command resumes. Several
+    judges can use one file (--judge NAME), and their agreement is measured. Only this machine can
+    reach the page. FOLDER restricts the queries and hits to the images in it.
 
     \b
-    lookalike judge shop --by color,lookalike --open
+    lookalike judge shop -e color,lookalike --open
     lookalike judge --results
     lookalike evaluate shop --labels judging.qrels
     """
-    from lookalike.evaluation.open_or_build import opened
-    from lookalike.evaluation.relevance_judgements import Judging
+    from lookalike.evaluation.relevance_judgements import JudgementFile
     from lookalike.extractors.registry import parse
 
     out = qrels or file.with_suffix(".qrels")
     if out.absolute() == file.absolute():
-        raise UsageError(f"judgements and qrels cannot both be {file}: name another with --qrels")
+        raise UsageError(f"judgements and qrels cannot both be {file}: name another with --output")
     if results:
-        _results(Judging.open(file), out, format_)
+        _results(JudgementFile.open(file), out, format_)
         return
     judge = (name or getpass.getuser()).strip()
     if not judge:
         raise click.UsageError("--judge needs a name")
-    with opened(_folder(library)) as here:
-        judging = _judging(here, file, parse(",".join(by)), queries, top, seed)
-        _serve(here, judging, judge, port, open_)
-    _results(judging, out, format_)
+    with open_eval_library(ctx, folder, library) as opened:
+        systems = parse(",".join(extractors))
+        judgements = _open_judgements(opened, file, systems, queries, top, seed)
+        _serve(opened, judgements, judge, port, open_)
+    _results(judgements, out, format_)
 
 
-def _folder(library: Path | None) -> Path:
-    from lookalike.cli.open_library import locate
-
-    return library or locate(None)
-
-
-def _judging(here: Opened, file: Path, by: list[str], queries: int, top: int, seed: int) -> Judging:
-    from lookalike.evaluation.relevance_judgements import Judging, draw
+def _open_judgements(
+    opened: EvalLibrary, file: Path, systems: list[str], queries: int, top: int, seed: int
+) -> JudgementFile:
+    from lookalike.evaluation.relevance_judgements import JudgementFile, draw_pools
 
     if file.exists():
-        judging = Judging.open(file)
-        if by and sorted(by) != sorted(judging.systems):
+        judgements = JudgementFile.open(file)
+        if systems and sorted(systems) != sorted(judgements.systems):
             raise UsageError(
-                f"{file} judges {', '.join(judging.systems)}: name another with --file, or leave out --by"
+                f"{file} judges {', '.join(judgements.systems)}: name another with --file, "
+                "or leave out --extractor"
             )
-        return judging
+        return judgements
     if not file.absolute().parent.is_dir():
         raise UsageError(f"cannot write {file}: there is no folder {file.parent}")
-    return Judging.create(file, *draw(here, by=by, queries=queries, top=top, seed=seed))
+    names, pools = draw_pools(opened, extractors=systems, queries=queries, top=top, seed=seed)
+    return JudgementFile.create(file, names, pools)
 
 
-def _serve(here: Opened, judging: Judging, judge: str, port: int | None, open_: bool) -> None:
+def _serve(
+    opened: EvalLibrary, judgements: JudgementFile, judge: str, port: int | None, open_: bool
+) -> None:
     import secrets
 
     from lookalike.server.judging.serving import desk, serve
@@ -140,51 +148,52 @@ def _serve(here: Opened, judging: Judging, judge: str, port: int | None, open_: 
     address = f"http://127.0.0.1:{bound.getsockname()[1]}/?token={token}"
 
     def ready() -> None:
-        asked = format.counted(len(judging.pools), "question")
-        output.note(f"{asked} on {', '.join(judging.systems)}; judgements go to {judging.file}.")
-        output.note(f"Judge as {judge}: {address}  (Ctrl-C ends it)")
+        queries = format.counted(len(judgements.pools), "query", "queries")
+        systems = ", ".join(judgements.systems)
+        output.note(f"{queries} on {systems}; judgements are stored in {judgements.file}.")
+        output.note(f"Judge as {judge}: {address}  (Ctrl-C stops)")
         if open_:
             click.launch(address)
 
-    serve(desk(here.library, judging, judge), bound, token=token, ready=ready)
+    serve(desk(opened.library, judgements, judge), bound, token=token, ready=ready)
 
 
-def _results(judging: Judging, out: Path, format_: str) -> None:
+def _results(judgements: JudgementFile, out: Path, format_: str) -> None:
     from lookalike.evaluation.trec import write_qrels
 
-    qrels, agreed, counts = judging.results()
+    qrels, agreements, counts = judgements.results()
     relevant = sum(grade > 0 for grades in qrels.values() for grade in grades.values())
-    pictures = sum(map(len, qrels.values()))
+    images = sum(map(len, qrels.values()))
     if format_ == "json":
-        record = {
-            "questions": len(qrels),
-            "pictures": pictures,
+        document = {
+            "queries": len(qrels),
+            "images": images,
             "relevant": relevant,
             "judgements": counts,
             "agreement": [
                 {
                     "judges": [one.first, one.second],
-                    "pictures": one.pictures,
+                    "images": one.images,
                     "share": one.share,
                     "kappa": one.kappa,
                 }
-                for one in agreed
+                for one in agreements
             ],
         }
-        output.put(output.as_json(record))
+        output.put(output.as_json(document))
     else:
         output.put(
-            f"{format.counted(pictures, 'picture')} judged for "
-            f"{format.counted(len(qrels), 'question')}, {relevant:,} of them relevant."
+            f"{format.counted(images, 'image')} judged for "
+            f"{format.counted(len(qrels), 'query', 'queries')}, {relevant:,} of them relevant."
         )
-        for one in agreed:
+        for one in agreements:
             kappa = "" if one.kappa is None else f", Cohen's kappa {one.kappa:.2f}"
             output.put(
                 f"{one.first} and {one.second} agree on {100 * one.share:.0f} % of "
-                f"{format.counted(one.pictures, 'picture')}{kappa}."
+                f"{format.counted(one.images, 'image')}{kappa}."
             )
     if not qrels:
         output.note("Nothing is judged yet.")
         return
     write_qrels(out, qrels)
-    output.note(f"Written: {out}. Now: lookalike evaluate FOLDER --labels {out}")
+    output.note(f"Written: {out}. Next: lookalike evaluate FOLDER --labels {out}")

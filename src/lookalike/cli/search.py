@@ -184,7 +184,7 @@ def command(
         _show(hits)
     write_hits(hits, format_, query=query, null=null)
     if grid is not None:
-        from lookalike.viz.plots import result_grid
+        from lookalike.viz.result_grid import result_grid
 
         shown = _shown(query)
         parts = [_fractions(term.region) for term in shown]
@@ -292,7 +292,7 @@ def _query(ctx: click.Context, line: query_options.Line) -> Query | str:
 
 def _show(hits: Hits) -> None:
     from lookalike.cli import terminal_images
-    from lookalike.viz.plots import thumbnails
+    from lookalike.viz.result_grid import thumbnails
 
     how = terminal_images.protocol(os.environ) if output.is_terminal(sys.stdout) else None
     if how is None:

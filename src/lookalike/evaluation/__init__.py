@@ -1,1 +1,1 @@
-"""How good a ranking is, and what an extractor can do: measured, on one's own pictures."""
+"""Measures how well extractors and searches rank one's own images."""

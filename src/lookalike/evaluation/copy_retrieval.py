@@ -1,4 +1,4 @@
-"""How good a search is without any labels: edited copies of one's own pictures must find them again."""
+"""Self-test without labels: edited copies of one's own images must retrieve their originals."""
 
 from __future__ import annotations
 
@@ -9,61 +9,67 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.evaluation.collection import Collection, collect
+from lookalike.evaluation.collection import (
+    Collection,
+    EvalLibrary,
+    collect,
+    content_codes,
+    select_spaces,
+)
 from lookalike.evaluation.edits import EDITS, WARMER, Edit
-from lookalike.evaluation.ground_truth import Note, tally
-from lookalike.evaluation.invariance import Changed, vectors_of
-from lookalike.evaluation.open_or_build import Opened, spaces_of
-from lookalike.evaluation.rankings import Advance
+from lookalike.evaluation.file_vectors import vectors_of
+from lookalike.evaluation.ground_truth import Note, count_note
+from lookalike.evaluation.invariance import EditWorker
+from lookalike.evaluation.rankings import Progress
 from lookalike.extractors.extraction import Extraction, Vector
 from lookalike.extractors.interface import Extractor
 from lookalike.stores.interface import Snapshot, Space
 from lookalike.workers.limits import Limits
 from lookalike.workers.pool import Pool
 
-SAMPLE = 200
-"""Pictures that are edited, by default."""
+# Images that are edited by default.
+SAMPLE_SIZE = 200
 
-TRIED = (*EDITS, WARMER)
+SELF_TEST_EDITS = (*EDITS, WARMER)
 
+# Hits that are examined.
 CUTOFF = 10
-"""Hits that are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """How one extractor found the originals.
+class CopyRecall:
+    """How often one extractor retrieved the originals.
 
-    ranks  edit → (pictures,) rank of the original among the first `CUTOFF` hits, 0 where it is not
-           among them
-    kept   share of the exact first ten that the library's index finds, the mean over all edits; None
-           where there is no index
+    ranks       edit → (images,) rank of the original among the first `CUTOFF` hits, 0 if it is not
+                among them
+    ann_recall  share of the exact first ten that the ANN index finds, averaged over all edits; None
+                without an index
     """
 
     extractor: str
     dim: int
     ranks: dict[str, NDArray[np.int64]]
-    kept: float | None = None
+    ann_recall: float | None = None
 
     def recall(self, edit: str, k: int) -> float:
-        """Share of the originals that are among the first k hits."""
+        """Return the share of originals among the first k hits."""
         ranks = self.ranks[edit]
         return float(((ranks > 0) & (ranks <= k)).mean())
 
     def overall(self, k: int) -> float:
-        """The mean over the edits."""
+        """Return the mean recall over the edits."""
         return float(np.mean([self.recall(edit, k) for edit in self.ranks]))
 
 
 @dataclass(frozen=True, slots=True)
 class SelfTest:
-    """What came of it: extractors in the order of what they found.
+    """The result of a self-test, extractors in the order of their recall.
 
-    edited    pictures whose copies asked
-    searched  pictures that could be found
+    edited    number of images whose edited copies were queries
+    searched  number of images in the collection
     """
 
-    extractors: tuple[Found, ...]
+    extractors: tuple[CopyRecall, ...]
     edits: tuple[str, ...]
     edited: int
     searched: int
@@ -71,113 +77,105 @@ class SelfTest:
 
 
 def self_test(
-    opened: Opened,
+    opened: EvalLibrary,
     *,
-    by: Sequence[str] = (),
-    count: int = SAMPLE,
-    edits: Sequence[Edit] = TRIED,
-    advance: Advance | None = None,
+    extractors: Sequence[str] = (),
+    count: int = SAMPLE_SIZE,
+    edits: Sequence[Edit] = SELF_TEST_EDITS,
+    progress: Progress | None = None,
 ) -> SelfTest:
-    """Edit `count` pictures, evenly drawn, in each of these ways and search with the results.
+    """Edit `count` evenly spaced images in each of these ways and search with the results.
 
-    A picture with the same content as the original counts as the original. Pictures are edited at 1024
-    pixels a side at most. `UsageError` where none of them can be read.
+    An image with the same content as the original counts as the original. Images are edited at no more
+    than 1024 pixels a side. Raises UsageError if none of them can be read.
     """
     with opened.library.snapshot() as snapshot:
-        spaces = [space for space in spaces_of(snapshot, by) if space.boxes is None]
+        spaces = [s for s in select_spaces(snapshot, extractors) if s.boxes is None]
         if not spaces:
-            raise UsageError("spaces of parts cannot be tested in this way: name another with --by")
-        pictures, notes = collect(snapshot, spaces, folder=opened.within)
-        rows = np.unique(np.linspace(0, len(pictures) - 1, count).round().astype(np.int64))
-        extractors = [opened.library.extractor(space.name) for space in spaces]
-        versions, kept = _edited(spaces, extractors, pictures, rows, edits, advance)
-        lost = len(rows) - len(kept)
-        if not len(kept):
-            raise UsageError("none of the pictures can be read: are the files still there?")
-        notes += tally(
-            lost,
-            "picture could not be read again and was left out",
-            "pictures could not be read again and were left out",
+            raise UsageError(
+                "spaces of image parts have no self-test: name another one with --extractor"
+            )
+        collection, notes = collect(snapshot, spaces, folder=opened.folder)
+        rows = np.unique(np.linspace(0, len(collection) - 1, count).round().astype(np.int64))
+        loaded = [opened.library.extractor(space.name) for space in spaces]
+        vectors, readable = _edited_vectors(spaces, loaded, collection, rows, edits, progress)
+        if not len(readable):
+            raise UsageError("none of the images can be read: are the files still there?")
+        notes += count_note(
+            len(rows) - len(readable),
+            "image could not be read again and was left out",
+            "images could not be read again and were left out",
         )
-        same = same_content(snapshot, pictures)
+        content = content_codes(snapshot, collection)
         found = [
-            _found(snapshot, space, pictures, kept, versions[space.key], edits, same)
+            _measure(snapshot, space, collection, readable, vectors[space.key], edits, content)
             for space in spaces
         ]
     return SelfTest(
         tuple(sorted(found, key=lambda one: -one.overall(1))),
         tuple(edit.name for edit in edits),
-        len(kept),
-        len(pictures),
+        len(readable),
+        len(collection),
         (*opened.notes, *notes),
     )
 
 
-def _edited(
+def _edited_vectors(
     spaces: Sequence[Space],
     extractors: Sequence[Extractor],
-    pictures: Collection,
+    collection: Collection,
     rows: NDArray[np.int64],
     edits: Sequence[Edit],
-    advance: Advance | None,
+    progress: Progress | None,
 ) -> tuple[dict[str, list[list[Vector | None]]], NDArray[np.int64]]:
-    """By space key, for every picture that can be read the vectors of its edited versions; and the rows
-    of these pictures. The workers decode and edit once for all extractors."""
-    work = Changed(Extraction.of(extractors), tuple(edits), original=False)
+    """Return the vectors of all edits of every readable image by space key, and the rows of these images.
+
+    Each image is decoded and edited once for all extractors.
+    """
+    work = EditWorker(Extraction.of(extractors), tuple(edits), original=False)
     made: dict[str, list[list[Vector | None]]] = {space.key: [] for space in spaces}
-    kept: list[int] = []
+    readable: list[int] = []
     limits = Limits()
-    # A file costs as many extractions as there are edits instead of one.
+    # A file takes one extraction per edit.
     limits = replace(limits, timeout=(1 + len(edits)) * limits.timeout)
-    files = [str(pictures.files[row]) for row in rows.tolist()] if pictures.files else []
-    with Pool(work, limits=limits, on_failure=Changed.failed) as pool:
-        for at, versions in enumerate(pool.map(files)):
-            if len(versions.results) == len(edits):
-                kept.append(int(rows[at]))
+    files = [str(collection.files[row]) for row in rows.tolist()] if collection.files else []
+    with Pool(work, limits=limits, on_failure=EditWorker.failed) as pool:
+        for at, edited in enumerate(pool.map(files)):
+            if len(edited.results) == len(edits):
+                readable.append(int(rows[at]))
                 for space, extractor in zip(spaces, extractors, strict=True):
-                    vectors = vectors_of(extractor, versions.results, unit=space.normalised)
+                    vectors = vectors_of(extractor, edited.results, unit=space.normalised)
                     made[space.key].append(vectors)
-            if advance is not None:
-                advance(at + 1, len(files))
-    return made, np.array(kept, np.int64)
+            if progress is not None:
+                progress(at + 1, len(files))
+    return made, np.array(readable, np.int64)
 
 
-def _found(
+def _measure(
     snapshot: Snapshot,
     space: Space,
-    pictures: Collection,
+    collection: Collection,
     rows: NDArray[np.int64],
-    versions: Sequence[Sequence[Vector | None]],
+    edited: Sequence[Sequence[Vector | None]],
     edits: Sequence[Edit],
-    same: NDArray[np.int64],
-) -> Found:
+    content: NDArray[np.int64],
+) -> CopyRecall:
     ranks: dict[str, NDArray[np.int64]] = {}
     shares: list[float] = []
-    among = None if len(pictures) == space.count else pictures.ids
+    among = None if len(collection) == space.count else collection.ids
     for number, edit in enumerate(edits):
-        vectors = [one[number] for one in versions]
-        asked = np.stack([np.zeros(space.dim, np.float32) if v is None else v for v in vectors])
-        k = min(CUTOFF, len(pictures))
-        exact = snapshot.search(space.key, asked, k, among=among, exact=True)
-        right = same[pictures.rows(exact.ids)] == same[rows][:, None]
+        vectors = [one[number] for one in edited]
+        queries = np.stack([np.zeros(space.dim, np.float32) if v is None else v for v in vectors])
+        k = min(CUTOFF, len(collection))
+        exact = snapshot.search(space.key, queries, k, among=among, exact=True)
+        right = content[collection.rows(exact.ids)] == content[rows][:, None]
         right &= exact.ids >= 0
-        # A picture of which an extractor makes nothing is not found.
+        # An image from which the extractor makes no vector counts as not found.
         right[[at for at, vector in enumerate(vectors) if vector is None]] = False
         ranks[edit.name] = np.where(right.any(axis=1), right.argmax(axis=1) + 1, 0)
-        quick = snapshot.search(space.key, asked, k, among=among)
-        if not quick.exact:
-            pairs = zip(quick.ids, exact.ids, strict=True)
+        approximate = snapshot.search(space.key, queries, k, among=among)
+        if not approximate.exact:
+            pairs = zip(approximate.ids, exact.ids, strict=True)
             shares.append(float(np.mean([np.isin(true, ids).mean() for ids, true in pairs])))
-    kept = float(np.mean(shares)) if shares else None
-    return Found(space.name, space.dim, ranks, kept)
-
-
-def same_content(snapshot: Snapshot, pictures: Collection) -> NDArray[np.int64]:
-    """(n + 2,) a number for the content of each row, equal for copies; rows below 0 have their own."""
-    numbers = np.arange(len(pictures) + 2)
-    for ids in snapshot.exact_duplicates():
-        rows = pictures.rows(np.array(ids, np.int64))
-        rows = rows[rows >= 0]
-        if len(rows):
-            numbers[rows] = rows[0]
-    return numbers
+    ann_recall = float(np.mean(shares)) if shares else None
+    return CopyRecall(space.name, space.dim, ranks, ann_recall)

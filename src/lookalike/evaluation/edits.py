@@ -1,7 +1,6 @@
-"""Twelve ways in which people change a picture and still have the same picture.
+"""Twelve common edits whose results a search for copies must find.
 
-Who looks for copies must find these. Each edit is a pure function of pixels, and says how its result
-is saved; the same pixels give the same bytes.
+Each edit is a pure function of pixels and defines how its result is saved; equal pixels give equal bytes.
 """
 
 from __future__ import annotations
@@ -14,51 +13,57 @@ import numpy as np
 
 from lookalike.images.pixel_spec import Pixels
 
-CROPPED = 0.1
-"""Cut off at every edge, as a part of the side: 64 % of the area stays."""
+# Part of the side that is cut off at every edge; 64 % of the area remains.
+CROP = 0.1
 
+# Width of the frame relative to the shorter side.
 BORDER = 0.08
-"""Width of the frame, as a part of the shorter side."""
 
-BRIGHTER = 1.35
+BRIGHTNESS = 1.35
+
+# Standard deviation of the blur relative to the longer side: 2.6 pixels of 640.
 BLUR = 1 / 250
-"""Standard deviation of the blur, as a part of the longer side: 2.6 pixels of 640."""
 
-DEGREES = 5.0
+TILT_DEGREES = 5.0
+
+# Height of the band that holds the text, relative to the image.
 TEXT_BAND = 0.2
-"""Height of the band that holds the text, as a part of the picture's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One way to change a picture: `change` its pixels (upright RGB (h, w, 3) uint8), then save them
-    as `ending` says, JPEG in that `quality`."""
+    """One edit of an image.
+
+    change   maps pixels to pixels (upright RGB (h, w, 3) uint8)
+    suffix   format in which the result is saved, ".jpg" or ".png"
+    quality  of a JPEG
+    """
 
     name: str
     change: Callable[[Pixels], Pixels]
-    ending: str = ".jpg"
+    suffix: str = ".jpg"
     quality: int = 90
 
     def saved(self, pixels: Pixels) -> bytes:
-        """The file that somebody has after the edit."""
+        """Return the bytes of the edited file."""
         from PIL import Image
 
         file = io.BytesIO()
-        picture = Image.fromarray(np.ascontiguousarray(self.change(pixels)))
-        if self.ending == ".png":
-            picture.save(file, "PNG", compress_level=1)
+        image = Image.fromarray(np.ascontiguousarray(self.change(pixels)))
+        if self.suffix == ".png":
+            image.save(file, "PNG", compress_level=1)
         else:
-            picture.save(file, "JPEG", quality=self.quality)
+            image.save(file, "JPEG", quality=self.quality)
         return file.getvalue()
 
 
 def same(pixels: Pixels) -> Pixels:
-    """Nothing: only the file is another."""
+    """Return the pixels unchanged: only the file differs."""
     return pixels
 
 
 def half(pixels: Pixels) -> Pixels:
-    """Half as wide and high, at least one pixel."""
+    """Scale to half the width and height, at least one pixel."""
     import cv2
 
     height, width = pixels.shape[:2]
@@ -67,29 +72,29 @@ def half(pixels: Pixels) -> Pixels:
 
 
 def cropped(pixels: Pixels) -> Pixels:
-    """10 % cut off at every edge."""
+    """Cut off 10 % at every edge."""
     height, width = pixels.shape[:2]
-    y, x = int(height * CROPPED), int(width * CROPPED)
+    y, x = int(height * CROP), int(width * CROP)
     return np.ascontiguousarray(pixels[y : height - y, x : width - x])
 
 
-def turned(pixels: Pixels) -> Pixels:
-    """Turned by 90° to the left."""
+def rotated(pixels: Pixels) -> Pixels:
+    """Rotate by 90° to the left."""
     return np.ascontiguousarray(np.rot90(pixels))
 
 
 def mirrored(pixels: Pixels) -> Pixels:
-    """Left is right."""
+    """Mirror left and right."""
     return np.ascontiguousarray(pixels[:, ::-1])
 
 
 def brighter(pixels: Pixels) -> Pixels:
-    """Every value 1.35 times as large; what would be too large becomes white."""
-    return np.asarray((pixels * BRIGHTER).clip(0, 255).round(), np.uint8)
+    """Multiply every value by 1.35 and clip it."""
+    return np.asarray((pixels * BRIGHTNESS).clip(0, 255).round(), np.uint8)
 
 
 def blurred(pixels: Pixels) -> Pixels:
-    """Out of focus: a Gaussian blur."""
+    """Apply a Gaussian blur."""
     import cv2
 
     sigma = BLUR * max(pixels.shape[:2])
@@ -97,7 +102,7 @@ def blurred(pixels: Pixels) -> Pixels:
 
 
 def captioned(pixels: Pixels) -> Pixels:
-    """White text with a dark edge over the lower part, as on pictures that are passed around."""
+    """Draw white text with a dark outline over the lower part, as on memes."""
     import cv2
 
     made = pixels.copy()
@@ -114,36 +119,36 @@ def captioned(pixels: Pixels) -> Pixels:
 
 
 def bordered(pixels: Pixels) -> Pixels:
-    """In a white frame."""
+    """Add a white frame."""
     edge = max(1, round(BORDER * min(pixels.shape[:2])))
     return np.pad(pixels, ((edge, edge), (edge, edge), (0, 0)), constant_values=255)
 
 
 def grey(pixels: Pixels) -> Pixels:
-    """Without colour (ITU-R 601 luma), still in three channels."""
+    """Remove the colour (ITU-R 601 luma), still in three channels."""
     luma = (pixels @ np.array([0.299, 0.587, 0.114])).round().astype(np.uint8)
     return np.ascontiguousarray(np.repeat(luma[:, :, None], 3, axis=2))
 
 
 def warmer(pixels: Pixels) -> Pixels:
-    """In warmer light: 15 % more red, 15 % less blue."""
+    """Add 15 % of red and remove 15 % of blue, as in warmer light."""
     return np.asarray((pixels * np.array([1.15, 1.0, 0.85])).clip(0, 255).round(), np.uint8)
 
 
 def tilted(pixels: Pixels) -> Pixels:
-    """Turned by 5° to the left about its middle; the corners that come in are black."""
+    """Rotate by 5° to the left about the centre, with black corners."""
     import cv2
 
     height, width = pixels.shape[:2]
-    turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), DEGREES, 1.0)
-    return np.asarray(cv2.warpAffine(pixels, turn, (width, height)), np.uint8)
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), TILT_DEGREES, 1.0)
+    return np.asarray(cv2.warpAffine(pixels, matrix, (width, height)), np.uint8)
 
 
 EDITS: tuple[Edit, ...] = (
     Edit("jpeg-30", same, quality=30),
     Edit("half-size", half),
     Edit("crop-10", cropped),
-    Edit("turned-90", turned),
+    Edit("turned-90", rotated),
     Edit("mirrored", mirrored),
     Edit("brighter", brighter),
     Edit("blurred", blurred),
@@ -151,9 +156,9 @@ EDITS: tuple[Edit, ...] = (
     Edit("border", bordered),
     Edit("grey", grey),
     Edit("tilted-5", tilted),
-    Edit("png", same, ending=".png"),
+    Edit("png", same, suffix=".png"),
 )
-"""All of them, in a fixed order."""
+"""All edits in a fixed order."""
 
+# A change of colours. Not one of the twelve edits that define copies.
 WARMER = Edit("warmer", warmer)
-"""A change of colours that leaves them colours. Not among the twelve by which copies are measured."""

@@ -1,188 +1,241 @@
-"""The evaluation with labels: every system judged on the same questions, and compared."""
+"""Evaluation with labels: all systems answer the same queries and are compared."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lookalike.errors import UsageError
-from lookalike.evaluation.collection import Collection, collect, named
-from lookalike.evaluation.ground_truth import Note, Truth, note
-from lookalike.evaluation.labels import from_qrels, truth
-from lookalike.evaluation.latency import TIMED, latency
-from lookalike.evaluation.open_or_build import Opened, spaces_of
-from lookalike.evaluation.separation import pair_similarities
+from lookalike.evaluation.collection import (
+    Collection,
+    EvalLibrary,
+    collect,
+    named_collection,
+    select_spaces,
+)
+from lookalike.evaluation.ground_truth import GroundTruth, Note, names_note
+from lookalike.evaluation.labels import from_qrels, load_ground_truth
+from lookalike.evaluation.separation import KnownPair, Thresholds, pair_similarities, thresholds
 from lookalike.evaluation.statistics import Comparison, compare, holm
-from lookalike.evaluation.systems import Asked, Ground, System, exact, from_run, indexed
-from lookalike.evaluation.thresholds import Pair, Thresholds, thresholds
-from lookalike.evaluation.trec import Qrels, Run
-from lookalike.stores.interface import Snapshot, Space
+from lookalike.evaluation.systems import (
+    TIMED_QUERIES,
+    EvalContext,
+    EvalOptions,
+    System,
+    exact_system,
+    index_system,
+    measure_latency,
+    run_system,
+)
+from lookalike.evaluation.trec import Qrels, Run, write_run
 
-COMPARED = "AP"
-"""The metric by which systems are ordered and compared."""
-
-Say = Callable[[str], None]
+# The metric that orders and compares systems.
+PRIMARY_METRIC = "AP"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class EvalPlan:
     """What is evaluated.
 
-    labels   see `labels.truth`; None: only pairs
-    by       extractors of the library; none: all it has
-    index    also as the library's search answers with its nearest-neighbour index
-    runs     rankings to judge beside, by name
-    pairs    known pairs, for thresholds
-    queries  at most so many questions; None: all
-    timed    questions whose time is taken; 0: none
-    asked    how rankings are judged
+    labels      see `labels.load_ground_truth`; None: only pairs
+    extractors  of the library; empty: all
+    index       also evaluate the library's own search with its ANN index
+    runs        further rankings to evaluate, by name
+    pairs       known pairs, for thresholds
+    queries     largest number of queries; None: all
+    timed       number of queries whose latency is measured; 0: none
     """
 
     labels: str | None = None
-    by: tuple[str, ...] = ()
+    extractors: tuple[str, ...] = ()
     index: bool = False
     runs: Mapping[str, Run] | None = None
-    pairs: Sequence[Pair] = ()
+    pairs: Sequence[KnownPair] = ()
     queries: int | None = None
-    timed: int = TIMED
-    asked: Asked = field(default_factory=Asked)
+    timed: int = TIMED_QUERIES
+    options: EvalOptions = field(default_factory=EvalOptions)
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What came of it: systems in the order of their mAP, the best one compared with each other one (p
-    adjusted by Holm), and what could not be used."""
+    """The result: systems ordered by mAP, and the best one compared with each other one.
 
-    pictures: Collection
-    truth: Truth
+    p values are adjusted by Holm's method; `notes` lists input that could not be used.
+    """
+
+    collection: Collection
+    truth: GroundTruth
     systems: tuple[System, ...]
     comparisons: tuple[Comparison, ...]
     notes: tuple[Note, ...]
 
 
-def headline(found: Evaluation) -> list[str]:
-    """The metrics that a table shows: of those with a cut-off, all of P@k and the deepest of the others."""
-    names = found.systems[0].intervals
+def headline_metrics(evaluation: Evaluation) -> list[str]:
+    """Return the metrics for a table: all P@k, and of the others with a cut-off the deepest one."""
+    names = evaluation.systems[0].intervals
     cutoffs = sorted(int(name[2:]) for name in names if name.startswith("P@"))
     last = cutoffs[-1]
     shown = ["AP", *(f"P@{k}" for k in cutoffs), f"R@{last}", "RR", f"nDCG@{last}", f"hit@{last}"]
     return [*shown, *(name for name in [f"judged@{last}"] if name in names)]
 
 
-def evaluate(opened: Opened, plan: Plan, *, folder: Path, say: Say | None = None) -> Evaluation:
-    """Judge every system that the plan names.
+def evaluate(
+    opened: EvalLibrary,
+    plan: EvalPlan,
+    *,
+    folder: Path,
+    on_system: Callable[[str], None] | None = None,
+) -> Evaluation:
+    """Evaluate every system of the plan.
 
-    folder  where labels and their paths are looked for, beside here
-    say     called with the name of each system before it is judged
+    folder     where label files and their paths are looked up, besides the working directory
+    on_system  called with the name of each extractor before it is evaluated
     """
     assert plan.labels is not None
     with opened.library.snapshot() as snapshot:
-        spaces = spaces_of(snapshot, plan.by)
-        pictures, notes = collect(snapshot, spaces, folder=opened.within)
-        whole = truth(plan.labels, pictures, folder=folder, snapshot=snapshot)
-        asked = whole if plan.queries is None else whole.some(plan.queries)
+        spaces = select_spaces(snapshot, plan.extractors)
+        collection, notes = collect(snapshot, spaces, folder=opened.folder)
+        truth = load_ground_truth(plan.labels, collection, folder=folder, snapshot=snapshot)
+        if plan.queries is not None:
+            truth = truth.subset(plan.queries)
         systems: list[System] = []
         for space in spaces:
-            if say is not None:
-                say(space.name)
-            found, more = _of_space(opened, snapshot, space, pictures, asked, plan)
+            if on_system is not None:
+                on_system(space.name)
+            context = EvalContext(opened.library, snapshot, space, collection, truth, plan.options)
+            found, more = _evaluate_space(context, plan)
             systems += found
             notes += more
     for name, run in (plan.runs or {}).items():
-        systems.append(from_run(name, run, pictures, asked, plan.asked))
-    return _compared(pictures, asked, systems, [*opened.notes, *notes, *asked.notes], plan.asked)
+        systems.append(run_system(name, run, collection, truth, plan.options))
+    notes = [*opened.notes, *notes, *truth.notes]
+    return _compare_systems(collection, truth, systems, notes, plan.options)
 
 
-def evaluate_runs(qrels: Qrels, file: Path, runs: Mapping[str, Run], asked: Asked) -> Evaluation:
-    """Runs judged without any library: documents are names."""
+def evaluate_runs(
+    qrels: Qrels, file: Path, runs: Mapping[str, Run], options: EvalOptions
+) -> Evaluation:
+    """Evaluate runs without a library; documents are known by name only."""
     names = {document for grades in qrels.values() for document in grades}
     names |= {
-        document for run in runs.values() for ranked in run.values() for document, _ in ranked
+        document for run in runs.values() for ranking in run.values() for document, _ in ranking
     }
     names |= set(qrels)
-    pictures = named(sorted(names))
-    judged = from_qrels(qrels, pictures, file=file)
-    systems = [from_run(name, run, pictures, judged, asked) for name, run in runs.items()]
-    return _compared(pictures, judged, systems, list(judged.notes), asked)
+    collection = named_collection(sorted(names))
+    truth = from_qrels(qrels, collection, file=file)
+    systems = [run_system(name, run, collection, truth, options) for name, run in runs.items()]
+    return _compare_systems(collection, truth, systems, list(truth.notes), options)
 
 
-def judge_pairs(
-    opened: Opened, plan: Plan, *, folders: Sequence[Path]
+def evaluate_pairs(
+    opened: EvalLibrary, plan: EvalPlan, *, folders: Sequence[Path]
 ) -> tuple[dict[str, Thresholds], list[Note]]:
-    """By extractor, the thresholds over the known pairs, and a note of those that cannot be used."""
+    """Return the thresholds over the known pairs by extractor, and notes of unusable pairs.
+
+    folders  where relative paths of the pairs are looked up
+    """
     with opened.library.snapshot() as snapshot:
-        spaces = spaces_of(snapshot, plan.by)
-        pictures, notes = collect(snapshot, spaces)
-        return _pairs(snapshot, spaces, pictures, plan.pairs, folders, notes)
-
-
-def _pairs(
-    snapshot: Snapshot,
-    spaces: Sequence[Space],
-    pictures: Collection,
-    pairs: Sequence[Pair],
-    folders: Sequence[Path],
-    notes: list[Note],
-) -> tuple[dict[str, Thresholds], list[Note]]:
-    places = [(pictures.row(p.first, folders), pictures.row(p.second, folders)) for p in pairs]
-    known = [(a, b) for a, b in places if a is not None and b is not None]
-    alike = [p.alike for p, (a, b) in zip(pairs, places, strict=True) if None not in (a, b)]
-    lost = [
-        f"{p.first} and {p.second}"
-        for p, (a, b) in zip(pairs, places, strict=True)
-        if None in (a, b)
-    ]
-    if not known:
-        raise UsageError("no pair names two indexed pictures")
-    notes += note(
-        lost,
-        "pair names a picture that is not indexed: left out",
-        "pairs name a picture that is not indexed: left out",
-    )
-    found = {}
-    for space in spaces:
-        if space.boxes is None:
-            values = pair_similarities(snapshot, space, pictures, known)
-            found[space.name] = thresholds(values.astype(float), alike)
-    return found, notes
-
-
-def _of_space(
-    opened: Opened, snapshot: Snapshot, space: Space, pictures: Collection, asked: Truth, plan: Plan
-) -> tuple[list[System], list[Note]]:
-    ground = Ground(opened.library, snapshot, space, pictures, asked, plan.asked)
-    found = [exact(ground)]
-    notes = []
-    if plan.index and ground.has_index():
-        found.append(indexed(ground, found[0]))
-    elif plan.index:
-        notes.append(Note(1, "space has no index, so that its search is exact", (space.name,)))
-    for at, system in enumerate(found if plan.timed else ()):
-        took = latency(
-            opened.library, pictures, space.name, count=plan.timed, exact=system.kind == "exact"
+        spaces = select_spaces(snapshot, plan.extractors)
+        collection, notes = collect(snapshot, spaces)
+        rows = [
+            (collection.row(p.first, folders), collection.row(p.second, folders))
+            for p in plan.pairs
+        ]
+        known = [(a, b) for a, b in rows if a is not None and b is not None]
+        similar = [p.similar for p, row in zip(plan.pairs, rows, strict=True) if None not in row]
+        lost = [
+            f"{p.first} and {p.second}"
+            for p, row in zip(plan.pairs, rows, strict=True)
+            if None in row
+        ]
+        if not known:
+            raise UsageError("no pair names two indexed images")
+        notes += names_note(
+            lost,
+            "pair names an image that is not indexed: left out",
+            "pairs name an image that is not indexed: left out",
         )
-        if isinstance(took, str):
-            notes.append(Note(1, f"system could not be timed: {took}", (system.name,)))
+        found = {}
+        for space in spaces:
+            if space.boxes is None:
+                values = pair_similarities(snapshot, space, collection, known)
+                found[space.name] = thresholds(values.astype(float), similar)
+        return found, notes
+
+
+def save_runs(evaluation: Evaluation, folder: Path) -> list[Path]:
+    """Write a TREC run per system, named after it, and return the files.
+
+    Systems that were read from a run are not written. Raises UsageError if the folder cannot be created.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot create the folder {folder}: {error.strerror or error}") from error
+    written = []
+    for system in evaluation.systems:
+        if system.kind != "run":
+            tag = re.sub(r"[^\w.-]+", "-", system.name).strip("-")
+            write_run(folder / f"{tag}.run", _rankings(evaluation, system), tag=tag)
+            written.append(folder / f"{tag}.run")
+    return written
+
+
+def _rankings(
+    evaluation: Evaluation, system: System
+) -> Iterator[tuple[str, Iterator[tuple[str, float]]]]:
+    names = evaluation.collection.names
+    metrics = system.metrics
+    for query, rows, scores in zip(
+        evaluation.truth.names, metrics.best, metrics.scores, strict=True
+    ):
+        pairs = zip(rows.tolist(), scores.tolist(), strict=True)
+        yield query, ((names[row], score) for row, score in pairs if row >= 0)
+
+
+def _evaluate_space(context: EvalContext, plan: EvalPlan) -> tuple[list[System], list[Note]]:
+    space = context.space
+    found = [exact_system(context)]
+    notes = []
+    if plan.index and context.has_index():
+        found.append(index_system(context, found[0]))
+    elif plan.index:
+        notes.append(Note(1, "space has no ANN index, so its search is exact", (space.name,)))
+    for at, system in enumerate(found if plan.timed else ()):
+        latency = measure_latency(
+            context.library,
+            context.collection,
+            space.name,
+            count=plan.timed,
+            exact=system.kind == "exact",
+        )
+        if isinstance(latency, str):
+            notes.append(Note(1, f"system could not be timed: {latency}", (system.name,)))
         else:
-            found[at] = replace(system, latency=took)
+            found[at] = replace(system, latency=latency)
     return found, notes
 
 
-def _compared(
-    pictures: Collection, asked: Truth, systems: list[System], notes: list[Note], how: Asked
+def _compare_systems(
+    collection: Collection,
+    truth: GroundTruth,
+    systems: list[System],
+    notes: list[Note],
+    options: EvalOptions,
 ) -> Evaluation:
-    ordered = sorted(systems, key=lambda s: -s.intervals[COMPARED].mean)
+    ordered = sorted(systems, key=lambda s: -s.intervals[PRIMARY_METRIC].mean)
     first = ordered[0]
     made = [
         compare(
-            (first.name, first.judged.values[COMPARED]),
-            (other.name, other.judged.values[COMPARED]),
-            COMPARED,
-            seed=how.seed,
+            (first.name, first.metrics.values[PRIMARY_METRIC]),
+            (other.name, other.metrics.values[PRIMARY_METRIC]),
+            PRIMARY_METRIC,
+            seed=options.seed,
         )
         for other in ordered[1:]
     ]
     adjusted = holm([one.p for one in made])
     comparisons = tuple(replace(one, p=p) for one, p in zip(made, adjusted, strict=True))
-    return Evaluation(pictures, asked, tuple(ordered), comparisons, tuple(notes))
+    return Evaluation(collection, truth, tuple(ordered), comparisons, tuple(notes))

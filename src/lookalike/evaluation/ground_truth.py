@@ -1,4 +1,4 @@
-"""What is relevant to which question: the ground truth that rankings are judged against."""
+"""Ground truth: which images are relevant to which query."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
 
+# Names listed in a note.
 EXAMPLES = 3
-"""Names that a note gives."""
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something in the truth that could not be used, counted: `what` says it after the number."""
+    """Counts input that could not be used. `what` describes it and follows the number."""
 
     count: int
     what: str
@@ -26,29 +26,29 @@ class Note:
 
     def __str__(self) -> str:
         more = ", …" if self.count > len(self.examples) else ""
-        named = f": {', '.join(self.examples)}{more}" if self.examples else ""
-        return f"{self.count:,} {self.what}{named}"
+        listed = f": {', '.join(self.examples)}{more}" if self.examples else ""
+        return f"{self.count:,} {self.what}{listed}"
 
 
-def note(names: Sequence[str], one: str, many: str) -> list[Note]:
-    """A note of these names, or none."""
+def names_note(names: Sequence[str], one: str, many: str) -> list[Note]:
+    """Return a note with examples, or an empty list if there are no names."""
     if not names:
         return []
     return [Note(len(names), one if len(names) == 1 else many, tuple(names[:EXAMPLES]))]
 
 
-def tally(count: int, one: str, many: str) -> list[Note]:
-    """A note without names, or none."""
+def count_note(count: int, one: str, many: str) -> list[Note]:
+    """Return a note without examples, or an empty list if the count is 0."""
     return [Note(count, one if count == 1 else many)] if count else []
 
 
 @dataclass(frozen=True, slots=True)
 class Relevant:
-    """The relevant pictures of one question, or of all that share a label.
+    """The relevant images of one query, or of all queries that share a label.
 
-    rows    of the pictures, rising
-    gains   of each, more than 0; 1 where relevant is just relevant
-    absent  gains of relevant pictures that are not among the pictures: they count as not found
+    rows    rows of the images, ascending
+    gains   graded relevance of each, above 0; 1 for binary relevance
+    absent  gains of relevant images outside the collection; they count as not found
     """
 
     rows: NDArray[np.int64]
@@ -56,12 +56,17 @@ class Relevant:
     absent: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     @classmethod
-    def alike(cls, rows: NDArray[np.int64]) -> Relevant:
-        """All relevant in the same degree."""
+    def binary(cls, rows: NDArray[np.int64]) -> Relevant:
+        """Return rows of equal relevance."""
         return cls(rows, np.ones(len(rows)))
 
+    @property
+    def total(self) -> int:
+        """The number of relevant images, inside and outside the collection."""
+        return len(self.rows) + len(self.absent)
+
     def without(self, row: int) -> Relevant:
-        """The same for a question that is itself one of the pictures."""
+        """Return the same without one row, for a query that is itself an image of the collection."""
         at = int(np.searchsorted(self.rows, row))
         if at == len(self.rows) or int(self.rows[at]) != row:
             return self
@@ -69,18 +74,18 @@ class Relevant:
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
-    """Questions, and what is relevant to each.
+class GroundTruth:
+    """Queries and the images relevant to each.
 
-    names   of the questions
-    rows    (q,) row of the picture that asks, which stands in no ranking of its own; -1 where it is
-            not one of the pictures
-    groups  the relevant pictures, a group for all questions that share them
-    group   (q,) which group belongs to each question; a question's own row in it does not count
-    judged  by question, the rows that somebody judged, relevant or not; None: the truth is whole
-    files   by question, the file that asks, where it is not one of the pictures
-    notes   what could not be used
-    source  what the truth comes from, in words
+    names   of the queries
+    rows    (q,) row of the query image, which is excluded from its own ranking; -1 where it is not in
+            the collection
+    groups  relevant images, shared by all queries of a group
+    group   (q,) the group of each query; the query's own row in it does not count
+    judged  by query, the rows that people judged, relevant or not; None: the truth is complete
+    files   by query, the file of a query image outside the collection
+    notes   input that could not be used
+    source  where the truth comes from, for people
     """
 
     names: tuple[str, ...]
@@ -95,16 +100,16 @@ class Truth:
     def __len__(self) -> int:
         return len(self.names)
 
-    def relevant(self, question: int) -> Relevant:
-        """What is relevant to the question of that number."""
-        return self.groups[int(self.group[question])].without(int(self.rows[question]))
+    def relevant(self, query: int) -> Relevant:
+        """Return the images relevant to a query, by its number."""
+        return self.groups[int(self.group[query])].without(int(self.rows[query]))
 
-    def some(self, count: int) -> Truth:
-        """At most so many of the questions, spread evenly; always the same."""
+    def subset(self, count: int) -> GroundTruth:
+        """Return at most `count` evenly spaced queries; always the same ones."""
         if count >= len(self):
             return self
         chosen = np.linspace(0, len(self) - 1, count).round().astype(np.int64)
-        return Truth(
+        return GroundTruth(
             tuple(self.names[at] for at in chosen),
             self.rows[chosen],
             self.groups,
@@ -116,46 +121,48 @@ class Truth:
         )
 
 
-def by_labels(labels: Sequence[str | None], names: Sequence[str] | None = None) -> Truth:
-    """Every picture asks for the others of its label.
+def truth_by_labels(
+    labels: Sequence[str | None], names: Sequence[str] | None = None
+) -> GroundTruth:
+    """Return the ground truth in which every image is a query for the others of its label.
 
-    labels  one a picture; None or "" where there is none
-    names   of the pictures
+    labels  one per image; None or "" for no label
+    names   of the images
 
-    Pictures that are alone with their label, and those without one, ask nothing but may be found; both
-    are noted. `UsageError` where no two pictures share a label.
+    Images without a label, and the only image of a label, are no queries but may be retrieved; both are
+    noted. Raises UsageError if no two images share a label.
     """
     named = [str(row) for row in range(len(labels))] if names is None else names
-    code = codes(labels)
+    code = label_codes(labels)
     members = [np.flatnonzero(code == number) for number in range(code.max(initial=-1) + 1)]
     rows = np.flatnonzero(np.isin(code, [n for n, own in enumerate(members) if len(own) > 1]))
     if not len(rows):
-        raise UsageError("no two pictures share a label: there is nothing to be found")
+        raise UsageError("no two images share a label: there is nothing to retrieve")
     alone = [named[int(own[0])] for own in members if len(own) == 1]
     unlabelled = [named[row] for row in np.flatnonzero(code < 0).tolist()]
     notes = [
-        *note(
+        *names_note(
             unlabelled,
-            "picture has no label: it asks nothing, but may be found",
-            "pictures have no label: they ask nothing, but may be found",
+            "image has no label: it is not a query, but may be retrieved",
+            "images have no label: they are not queries, but may be retrieved",
         ),
-        *note(
+        *names_note(
             alone,
-            "picture is the only one of its label: it asks nothing, but may be found",
-            "pictures are the only ones of their label: they ask nothing, but may be found",
+            "image is the only one with its label: it is not a query, but may be retrieved",
+            "images are the only ones with their label: they are not queries, but may be retrieved",
         ),
     ]
-    return Truth(
+    return GroundTruth(
         names=tuple(named[row] for row in rows.tolist()),
         rows=rows.astype(np.int64),
-        groups=tuple(Relevant.alike(own.astype(np.int64)) for own in members),
+        groups=tuple(Relevant.binary(own.astype(np.int64)) for own in members),
         group=code[rows],
         notes=tuple(notes),
     )
 
 
-def codes(labels: Sequence[str | None]) -> NDArray[np.int64]:
-    """A number for each label, in the order in which they come; -1 for none."""
+def label_codes(labels: Sequence[str | None]) -> NDArray[np.int64]:
+    """Return a number for each label in order of appearance; -1 for no label."""
     numbers: dict[str, int] = {}
     found = [numbers.setdefault(label, len(numbers)) if label else -1 for label in labels]
     return np.array(found, np.int64)

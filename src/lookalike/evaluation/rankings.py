@@ -1,4 +1,7 @@
-"""Rankings judged: every question of a truth against vectors, against a search, or against a run."""
+"""Rankings of all queries of a ground truth, and their metrics.
+
+Rankings come from vectors, from the hits of a search, or from a file.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.evaluation.ground_truth import Relevant, Truth
+from lookalike.errors import UsageError
+from lookalike.evaluation.ground_truth import GroundTruth, Relevant, label_codes, truth_by_labels
 from lookalike.evaluation.metrics import (
     LEVELS,
     Ranks,
@@ -23,26 +27,25 @@ from lookalike.evaluation.metrics import (
 )
 from lookalike.vectors.similarity import Similarity, normalise, similarity_matrix
 
+# Bytes of similarities that are held at a time.
 BLOCK_BYTES = 64 << 20
-"""Of similarities that are held at a time."""
 
-KEPT = 10
-"""Hits of every question that are kept, at least."""
+# Hits of every query that are kept by default.
+KEEP = 10
 
 Vectors: TypeAlias = NDArray[np.float32]
-Advance: TypeAlias = Callable[[int, int], None]
-"""Called with the questions done and their number."""
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with the number of finished items and their total."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ranked:
-    """The ranking of one question.
+class Ranking:
+    """The ranking of one query.
 
-    ranks   of its relevant pictures that were found, in the order of `Relevant.rows` less those that
-            were not
-    gains   of each
+    ranks   of the relevant images that were found, in the order of `Relevant.rows`
+    gains   of each of them
     best    rows of the first hits, best first
-    scores  of these
+    scores  of these hits
     """
 
     ranks: Ranks
@@ -52,13 +55,13 @@ class Ranked:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """The rankings of all questions of a truth, judged.
+class RankingMetrics:
+    """Metrics of the rankings of all queries.
 
-    values  metric → (questions,) float64
-    curve   (21,) precision at the recalls `metrics.LEVELS`, the mean over the questions
-    best    (questions, kept) rows of the first hits, -1 where there are fewer
-    scores  (questions, kept) their similarities, -inf where there are fewer
+    values  metric → (queries,) float64
+    curve   (21,) mean precision at the recalls `metrics.LEVELS`
+    best    (queries, keep) rows of the first hits, -1 where there are fewer
+    scores  (queries, keep) their similarities, -inf where there are fewer
     """
 
     values: Mapping[str, NDArray[np.float64]]
@@ -67,57 +70,57 @@ class Judged:
     scores: NDArray[np.float32]
 
     def means(self) -> dict[str, float]:
-        """Metric → mean over the questions."""
+        """Return the mean of each metric over the queries."""
         return {name: float(values.mean()) for name, values in self.values.items()}
 
 
-def judge(
-    rankings: Iterable[Ranked],
-    truth: Truth,
+def measure_rankings(
+    rankings: Iterable[Ranking],
+    truth: GroundTruth,
     *,
     cutoffs: Sequence[int] = (1, 5, 10),
-    kept: int = KEPT,
-    advance: Advance | None = None,
-) -> Judged:
-    """The metrics of rankings that come in the order of the questions.
+    keep: int = KEEP,
+    progress: Progress | None = None,
+) -> RankingMetrics:
+    """Return the metrics of rankings that come in the order of the queries.
 
-    cutoffs  k of P@k, R@k, nDCG@k and hit@k; AP, RR and nDCG take the ranking as long as it is
-    kept     hits of each question that are kept
+    cutoffs  k of P@k, R@k, nDCG@k and hit@k; AP, RR and nDCG use the whole ranking
+    keep     number of hits to keep of each query
     """
     columns: dict[str, list[float]] = {}
     curve = np.zeros(len(LEVELS))
-    best = np.full((len(truth), kept), -1, np.int64)
-    scores = np.full((len(truth), kept), -np.inf, np.float32)
-    for at, ranked in enumerate(rankings):
+    best = np.full((len(truth), keep), -1, np.int64)
+    scores = np.full((len(truth), keep), -np.inf, np.float32)
+    for at, ranking in enumerate(rankings):
         relevant = truth.relevant(at)
-        order = np.argsort(ranked.ranks, kind="stable")
-        ranks, gains = ranked.ranks[order], ranked.gains[order]
-        for name, value in metrics(ranks, gains, relevant, cutoffs).items():
+        order = np.argsort(ranking.ranks, kind="stable")
+        ranks, gains = ranking.ranks[order], ranking.gains[order]
+        for name, value in query_metrics(ranks, gains, relevant, cutoffs).items():
             columns.setdefault(name, []).append(value)
-        curve += interpolated_precision(ranks, total=_total(relevant))
-        best[at, : len(ranked.best)] = ranked.best[:kept]
-        scores[at, : len(ranked.scores)] = ranked.scores[:kept]
+        curve += interpolated_precision(ranks, total=relevant.total)
+        best[at, : len(ranking.best)] = ranking.best[:keep]
+        scores[at, : len(ranking.scores)] = ranking.scores[:keep]
         if truth.judged is not None:
             for k in cutoffs:
-                share = np.isin(ranked.best[:k], truth.judged[at]).sum() / k
+                share = np.isin(ranking.best[:k], truth.judged[at]).sum() / k
                 columns.setdefault(f"judged@{k}", []).append(float(share))
-        if advance is not None:
-            advance(at + 1, len(truth))
+        if progress is not None:
+            progress(at + 1, len(truth))
     values = {name: np.array(column) for name, column in columns.items()}
-    return Judged(values, curve / max(1, len(truth)), best, scores)
+    return RankingMetrics(values, curve / max(1, len(truth)), best, scores)
 
 
-def metrics(
+def query_metrics(
     ranks: Ranks, gains: NDArray[np.float64], relevant: Relevant, cutoffs: Sequence[int]
 ) -> dict[str, float]:
-    """All metrics of one question. `ranks` rising, of what was found; `gains` of each."""
-    total = _total(relevant)
+    """Return all metrics of one query from the ascending ranks of its relevant hits and their gains."""
+    total = relevant.total
     truth = np.concatenate([relevant.gains, relevant.absent])
-    deep = max(int(ranks[-1]) if len(ranks) else 1, total)
+    depth = max(int(ranks[-1]) if len(ranks) else 1, total)
     found = {
         "AP": average_precision(ranks, total=total),
         "RR": reciprocal_rank(ranks),
-        "nDCG": ndcg(ranks, deep, truth=truth, gains=gains),
+        "nDCG": ndcg(ranks, depth, truth=truth, gains=gains),
     }
     for k in cutoffs:
         found[f"P@{k}"] = precision(ranks, k)
@@ -127,55 +130,55 @@ def metrics(
     return found
 
 
-def _total(relevant: Relevant) -> int:
-    return len(relevant.rows) + len(relevant.absent)
+# ---- sources of rankings ----
 
 
-# ---- where rankings come from ----
-
-
-def by_vectors(
+def rank_by_vectors(
     vectors: Vectors,
-    truth: Truth,
+    truth: GroundTruth,
     *,
     similarity: Similarity,
     outside: Mapping[int, NDArray[np.float32]] | None = None,
     unit: bool = False,
-    kept: int = KEPT,
-) -> Iterator[Ranked]:
-    """The whole ranking of all rows of `vectors` (n, dim) for every question, by exact comparison.
+    keep: int = KEEP,
+    block_bytes: int = BLOCK_BYTES,
+) -> Iterator[Ranking]:
+    """Yield the ranking of all rows of `vectors` (n, dim) for every query, by exact comparison.
 
-    outside  by question, the vector (dim,) of what asks where it is none of the rows
-    unit     the vectors have length 1 already: no copy is made of them
+    outside  by query, the vector (dim,) of a query image outside the collection
+    unit     the vectors have length 1 already, so no copy of them is made
 
-    Equal similarities rank by row. Memory beyond `vectors`, and a copy of them that is not `unit`, is
-    a few blocks of 64 MiB.
+    Equal similarities rank by row. Memory beyond `vectors` (and a copy of them if not `unit`) is a few
+    times `block_bytes`.
     """
-    matrix = vectors if unit or similarity != "cosine" else normalised(vectors)
+    matrix = vectors if unit or similarity != "cosine" else normalise_blocks(vectors)
     given = outside or {}
-    height = max(1, BLOCK_BYTES // (4 * len(matrix)))
+    height = max(1, block_bytes // (4 * len(matrix)))
     for start in range(0, len(truth), height):
         rows = truth.rows[start : start + height]
-        asked = matrix[rows]
+        queries = matrix[rows]
         for at in np.flatnonzero(rows < 0).tolist():
-            made = given[start + at]
-            asked[at] = normalise(made) if similarity == "cosine" else made
+            vector = given[start + at]
+            queries[at] = normalise(vector) if similarity == "cosine" else vector
         if similarity == "cosine":
-            block = asked @ matrix.T
+            block = queries @ matrix.T
         else:
-            block = similarity_matrix(asked, matrix, similarity="euclidean")
+            block = similarity_matrix(queries, matrix, similarity="euclidean")
         for at, scores in enumerate(block):
             relevant = truth.relevant(start + at)
-            ranks, best = places(scores, relevant.rows, without=int(rows[at]), kept=kept)
-            yield Ranked(ranks, relevant.gains, best, scores[best])
+            ranks, best = ranks_of_rows(scores, relevant.rows, exclude=int(rows[at]), keep=keep)
+            yield Ranking(ranks, relevant.gains, best, scores[best])
 
 
-def by_hits(
-    hits: Iterable[tuple[NDArray[np.int64], NDArray[np.float32]]], truth: Truth
-) -> Iterator[Ranked]:
-    """Rankings that end somewhere: for every question the rows of its hits, best first, and their
-    similarities. A hit that is no picture of the truth is a row below 0 and keeps its place; the
-    question itself loses it."""
+def rank_hits(
+    hits: Iterable[tuple[NDArray[np.int64], NDArray[np.float32]]], truth: GroundTruth
+) -> Iterator[Ranking]:
+    """Yield the rankings of limited depth that a search or a file returned.
+
+    hits  by query, the rows of its hits, best first, and their similarities
+
+    A hit outside the collection is a negative row and keeps its rank; the query itself is removed.
+    """
     for at, (rows, scores) in enumerate(hits):
         others = (rows != truth.rows[at]) | (truth.rows[at] < 0)
         rows, scores = rows[others], scores[others]
@@ -183,45 +186,92 @@ def by_hits(
         where = np.searchsorted(relevant.rows, rows).clip(max=max(0, len(relevant.rows) - 1))
         right = relevant.rows[where] == rows if len(relevant.rows) else np.zeros(len(rows), bool)
         ranks = np.flatnonzero(right).astype(np.int64) + 1
-        yield Ranked(ranks, relevant.gains[where[right]], rows, scores)
+        yield Ranking(ranks, relevant.gains[where[right]], rows, scores)
 
 
-def places(
+def ranks_of_rows(
     scores: NDArray[np.float32],
     relevant: NDArray[np.int64],
     *,
-    without: int = -1,
-    kept: int = 0,
+    exclude: int = -1,
+    keep: int = 0,
 ) -> tuple[Ranks, NDArray[np.int64]]:
-    """The ranks of the rows `relevant` (rising) by their scores, as a stable sort of all rows would
-    give them, in the order of `relevant`; and the first `kept` rows of that ranking.
+    """Return the ranks of the rows `relevant` (ascending), and the first `keep` rows of the ranking.
 
-    without  the row of the question, which stands in no ranking; -1: none
+    exclude  row of the query, which takes no rank; -1: none
 
-    Values are sorted, not rows: that is several times as fast, and only equal ones need a closer look.
+    The result equals that of a stable sort of all rows by score. Sorting values instead of rows is several
+    times as fast, and only ties need a closer look.
     """
-    rising = np.sort(scores if without < 0 else np.delete(scores, without))
+    ascending = np.sort(scores if exclude < 0 else np.delete(scores, exclude))
     wanted = scores[relevant]
-    better = len(rising) - np.searchsorted(rising, wanted, side="right")
-    same = len(rising) - np.searchsorted(rising, wanted, side="left") - better
+    better = len(ascending) - np.searchsorted(ascending, wanted, side="right")
+    same = len(ascending) - np.searchsorted(ascending, wanted, side="left") - better
     ranks = better.astype(np.int64) + 1
     for value in np.unique(wanted[same > 1]):
         ties = np.flatnonzero(scores == value)
-        ties = ties[ties != without]
-        mine = wanted == value
-        ranks[mine] += np.searchsorted(ties, relevant[mine])
-    depth = min(kept, len(rising))
+        ties = ties[ties != exclude]
+        equal = wanted == value
+        ranks[equal] += np.searchsorted(ties, relevant[equal])
+    depth = min(keep, len(ascending))
     if not depth:
         return ranks, np.empty(0, np.int64)
-    front = np.flatnonzero(scores >= rising[-depth])
-    front = front[front != without]
+    front = np.flatnonzero(scores >= ascending[-depth])
+    front = front[front != exclude]
     return ranks, front[np.argsort(-scores[front], kind="stable")][:depth]
 
 
-def normalised(vectors: Vectors) -> Vectors:
-    """The rows at length 1, a block at a time: `normalise` needs several times a block's memory."""
+def normalise_blocks(vectors: Vectors) -> Vectors:
+    """Return the rows at length 1, computed in blocks: `normalise` needs several times its input."""
     made = np.empty_like(vectors)
     height = max(1, BLOCK_BYTES // (8 * max(1, vectors.shape[1])))
     for start in range(0, len(vectors), height):
         made[start : start + height] = normalise(vectors[start : start + height])
     return made
+
+
+# ---- leave-one-out evaluation of a labelled matrix ----
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveOneOut:
+    """The metrics of every query of a leave-one-out evaluation.
+
+    rows        rows of the matrix that were queries
+    values      metric → (queries,) float64, in the order of `rows`
+    singletons  images that share their label with no other: they are no queries but may be retrieved
+    unlabelled  images without a label: the same
+    """
+
+    rows: NDArray[np.int64]
+    values: Mapping[str, NDArray[np.float64]]
+    singletons: int
+    unlabelled: int
+
+    def means(self) -> dict[str, float]:
+        """Return the mean of each metric over the queries."""
+        return {name: float(values.mean()) for name, values in self.values.items()}
+
+
+def leave_one_out(
+    vectors: Vectors,
+    labels: Sequence[str | None],
+    *,
+    similarity: Similarity = "cosine",
+    cutoffs: Sequence[int] = (1, 5, 10),
+) -> LeaveOneOut:
+    """Rank all other rows for every row of `vectors` (n, dim); rows of the same label are relevant.
+
+    labels   one per row; None or "" for no label
+    cutoffs  k of P@k, R@k, nDCG@k and hit@k; AP, RR and nDCG use the whole ranking
+
+    Raises UsageError if no two images share a label.
+    """
+    if len(vectors) != len(labels):
+        raise UsageError(f"{len(vectors)} vectors but {len(labels)} labels")
+    truth = truth_by_labels(labels)
+    rankings = rank_by_vectors(vectors, truth, similarity=similarity)
+    found = measure_rankings(rankings, truth, cutoffs=cutoffs)
+    code = label_codes(labels)
+    sizes = np.bincount(code[code >= 0])
+    return LeaveOneOut(truth.rows, found.values, int((sizes == 1).sum()), int((code < 0).sum()))

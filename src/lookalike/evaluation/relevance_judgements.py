@@ -1,9 +1,8 @@
-"""People as judges: questions, the mixed hits of several systems, what was said of each, and how far
-judges agree.
+"""Relevance judgements by people: pooled hits of several systems, judgements, and inter-judge agreement.
 
-Everything is kept in one file of lines of JSON, which is only ever added to: what was asked, then one
-line a judgement. So a kill loses nothing, judging goes on where it was left, and several judges may
-use one file, one after the other or at once.
+Everything is stored in one append-only JSON Lines file: first the queries and their pooled images, then one
+line per judgement. A kill loses nothing, judging can be resumed, and several judges can use one file, one
+after the other or at the same time.
 """
 
 from __future__ import annotations
@@ -20,99 +19,124 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from lookalike.errors import UsageError
-from lookalike.evaluation.collection import Collection, collect
-from lookalike.evaluation.copy_retrieval import same_content
-from lookalike.evaluation.open_or_build import Opened, spaces_of
+from lookalike.evaluation.collection import (
+    Collection,
+    EvalLibrary,
+    collect,
+    content_codes,
+    select_spaces,
+)
 from lookalike.evaluation.trec import Qrels
 from lookalike.stores.interface import Snapshot, Space
 
-FORMAT = 1
+FORMAT = 2
 QUERIES, TOP = 100, 5
 
-Said: TypeAlias = dict[str, dict[tuple[str, str], bool]]
-"""Judge → (question, picture) → relevant."""
+Judgements: TypeAlias = dict[str, dict[tuple[str, str], bool]]
+"""Judge → (query, image) → relevant."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
-    """A question, and the pictures to judge: the first hits of all systems, mixed by chance. Names of the
-    library's pictures."""
+class QueryPool:
+    """A query and the images to judge: the first hits of all systems in random order.
 
-    question: str
-    pictures: tuple[str, ...]
+    Both are names of images of the library.
+    """
+
+    query: str
+    images: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How far two judges agree on the pictures that both judged.
+    """Agreement of two judges on the images that both judged.
 
-    share  of the same judgements
-    kappa  Cohen's: the share beyond what chance would give, 1 for full agreement, 0 for none; None
-           where chance alone would agree fully (both always said the same one thing)
+    share  of equal judgements
+    kappa  Cohen's kappa: agreement beyond chance, 1 for full agreement, 0 for none; None where chance
+           alone would agree fully (both judges always gave the same answer)
     """
 
     first: str
     second: str
-    pictures: int
+    images: int
     share: float
     kappa: float | None
 
 
-def draw(
-    opened: Opened, *, by: Sequence[str] = (), queries: int = QUERIES, top: int = TOP, seed: int = 0
-) -> tuple[tuple[str, ...], list[Pool]]:
-    """Names of the systems, and questions with the first `top` hits of each system's own search.
+def draw_pools(
+    opened: EvalLibrary,
+    *,
+    extractors: Sequence[str] = (),
+    queries: int = QUERIES,
+    top: int = TOP,
+    seed: int = 0,
+) -> tuple[tuple[str, ...], list[QueryPool]]:
+    """Return the names of the systems, and random queries with the first `top` hits of each system.
 
-    Neither the question nor a copy of its content is among them. `UsageError` where the library has
-    fewer than two pictures.
+    Neither the query nor an equal file is among the hits. Raises UsageError if the library has fewer than
+    two images.
     """
     with opened.library.snapshot() as snapshot:
-        spaces = [space for space in spaces_of(snapshot, by) if space.boxes is None]
+        spaces = [s for s in select_spaces(snapshot, extractors) if s.boxes is None]
         if not spaces:
-            raise UsageError("spaces of parts cannot be judged in this way: name others with --by")
-        pictures, _ = collect(snapshot, spaces, folder=opened.within)
+            raise UsageError(
+                "spaces of image parts cannot be judged: name other ones with --extractor"
+            )
+        collection, _ = collect(snapshot, spaces, folder=opened.folder)
         rng = np.random.default_rng(seed)
-        rows = rng.choice(len(pictures), min(queries, len(pictures)), replace=False)
-        content = same_content(snapshot, pictures)
+        rows = rng.choice(len(collection), min(queries, len(collection)), replace=False)
+        content = content_codes(snapshot, collection)
         pools = []
         for row in rows.tolist():
             found: list[int] = []
             for space in spaces:
-                found += _first(snapshot, space, pictures, content, row, top)
-            mixed = rng.permutation(np.unique(np.array(found, np.int64)))
-            names = tuple(pictures.names[at] for at in mixed.tolist())
-            pools.append(Pool(pictures.names[row], names))
+                found += _first_hits(snapshot, space, collection, content, row, top)
+            shuffled = rng.permutation(np.unique(np.array(found, np.int64)))
+            names = tuple(collection.names[at] for at in shuffled.tolist())
+            pools.append(QueryPool(collection.names[row], names))
     return tuple(space.name for space in spaces), pools
 
 
-def _first(
-    snapshot: Snapshot, space: Space, pictures: Collection, content: np.ndarray, row: int, top: int
+def _first_hits(
+    snapshot: Snapshot,
+    space: Space,
+    collection: Collection,
+    content: np.ndarray,
+    row: int,
+    top: int,
 ) -> list[int]:
-    among = None if len(pictures) == space.count else pictures.ids
+    among = None if len(collection) == space.count else collection.ids
     copies = int((content[:-2] == content[row]).sum())
-    asked = snapshot.vectors(space.key, pictures.ids[row : row + 1])
-    found = snapshot.search(space.key, asked, min(top + copies, len(pictures)), among=among)
-    rows = pictures.rows(found.ids[0][found.ids[0] >= 0])
+    query = snapshot.vectors(space.key, collection.ids[row : row + 1])
+    found = snapshot.search(space.key, query, min(top + copies, len(collection)), among=among)
+    rows = collection.rows(found.ids[0][found.ids[0] >= 0])
     return [at for at in rows.tolist() if at >= 0 and content[at] != content[row]][:top]
 
 
-class Judging:
-    """An open file of judgements. For any number of threads."""
+class JudgementFile:
+    """An open file of judgements. Thread-safe."""
 
-    def __init__(self, file: Path, systems: tuple[str, ...], pools: list[Pool], said: Said) -> None:
+    def __init__(
+        self,
+        file: Path,
+        systems: tuple[str, ...],
+        pools: list[QueryPool],
+        judgements: Judgements,
+    ) -> None:
         self.file, self.systems, self.pools = file, systems, pools
-        self._said = said
-        self._order: dict[str, list[tuple[str, str]]] = {j: list(own) for j, own in said.items()}
-        self._known = {pool.question: frozenset(pool.pictures) for pool in pools}
+        self._judgements = judgements
+        # The judgements of each judge in the order in which they were made, for undo.
+        self._order: dict[str, list[tuple[str, str]]] = {j: list(o) for j, o in judgements.items()}
+        self._pooled = {pool.query: frozenset(pool.images) for pool in pools}
         self._lock = threading.Lock()
 
     @classmethod
-    def create(cls, file: Path, systems: tuple[str, ...], pools: list[Pool]) -> Judging:
-        """A new file; `UsageError` where there is one, or it cannot be written."""
+    def create(cls, file: Path, systems: tuple[str, ...], pools: list[QueryPool]) -> JudgementFile:
+        """Create a file. Raises UsageError if it exists or cannot be written."""
         head = {
             "lookalike-judging": FORMAT,
             "systems": list(systems),
-            "questions": [{"question": p.question, "pictures": list(p.pictures)} for p in pools],
+            "queries": [{"query": p.query, "images": list(p.images)} for p in pools],
         }
         try:
             with file.open("x", encoding="utf-8", errors="surrogateescape") as out:
@@ -122,9 +146,11 @@ class Judging:
         return cls(file, systems, pools, {})
 
     @classmethod
-    def open(cls, file: Path) -> Judging:
-        """What was asked and said so far. A last line that was cut off by a kill does not count.
-        `UsageError` where the file is none of these."""
+    def open(cls, file: Path) -> JudgementFile:
+        """Open a file with its judgements. A last line that was cut off by a kill is ignored.
+
+        Raises UsageError if it is not a file of judgements.
+        """
         try:
             text = file.read_text(encoding="utf-8", errors="surrogateescape")
         except OSError as error:
@@ -134,40 +160,42 @@ class Judging:
             head = json.loads(lines[0])
             if head["lookalike-judging"] != FORMAT:
                 raise UsageError(f"{file} was written by another version of lookalike")
-            pools = [Pool(q["question"], tuple(q["pictures"])) for q in head["questions"]]
-            said: Said = {}
+            pools = [QueryPool(q["query"], tuple(q["images"])) for q in head["queries"]]
+            judgements: Judgements = {}
             for line in filter(None, lines[1:]):
-                _take(said, json.loads(line))
-            return cls(file, tuple(head["systems"]), pools, said)
+                _apply(judgements, json.loads(line))
+            return cls(file, tuple(head["systems"]), pools, judgements)
         except (ValueError, KeyError, IndexError, TypeError) as error:
-            raise UsageError(f"{file} is no file of judgements: name another") from error
+            raise UsageError(f"{file} is not a file of judgements: name another") from error
 
     def next(self, judge: str) -> int | None:
-        """The number of the first question that this judge has not finished; None: all are done."""
+        """Return the number of the first query that this judge has not finished; None if all are."""
         with self._lock:
-            own = self._said.get(judge, {})
+            own = self._judgements.get(judge, {})
             for number, pool in enumerate(self.pools):
-                if any((pool.question, picture) not in own for picture in pool.pictures):
+                if any((pool.query, image) not in own for image in pool.images):
                     return number
         return None
 
-    def said(self, judge: str, number: int) -> dict[str, bool]:
-        """What this judge said of the pictures of a question."""
+    def judgements(self, judge: str, number: int) -> dict[str, bool]:
+        """Return this judge's judgements of the images of a query."""
         pool = self.pools[number]
         with self._lock:
-            own = self._said.get(judge, {})
-            keys = ((picture, (pool.question, picture)) for picture in pool.pictures)
-            return {picture: own[key] for picture, key in keys if key in own}
+            own = self._judgements.get(judge, {})
+            keys = ((image, (pool.query, image)) for image in pool.images)
+            return {image: own[key] for image, key in keys if key in own}
 
-    def judge(self, judge: str, question: str, picture: str, relevant: bool | None) -> None:
-        """Remember a judgement; a later one replaces it, None takes it back. `UsageError` for a picture
-        that was not asked about."""
-        if picture not in self._known.get(question, ()):
-            raise UsageError(f"{picture} was not asked about for {question}")
+    def add(self, judge: str, query: str, image: str, relevant: bool | None) -> None:
+        """Store a judgement; a later one replaces it, and None withdraws it.
+
+        Raises UsageError for an image that is not in the query's pool.
+        """
+        if image not in self._pooled.get(query, ()):
+            raise UsageError(f"{image} is not to be judged for {query}")
         record = {
             "judge": judge,
-            "question": question,
-            "picture": picture,
+            "query": query,
+            "image": image,
             "relevant": relevant,
             "when": datetime.now(UTC).isoformat(timespec="seconds"),
         }
@@ -177,65 +205,64 @@ class Judging:
                     out.write(json.dumps(record, ensure_ascii=False) + "\n")
             except OSError as error:
                 raise UsageError(f"cannot write {self.file}: {error.strerror or error}") from error
-            _take(self._said, record)
+            _apply(self._judgements, record)
             order = self._order.setdefault(judge, [])
-            if (question, picture) in order:
-                order.remove((question, picture))
+            if (query, image) in order:
+                order.remove((query, image))
             if relevant is not None:
-                order.append((question, picture))
+                order.append((query, image))
 
     def undo(self, judge: str) -> int | None:
-        """Take back this judge's last judgement; the number of its question, None if there is none."""
+        """Withdraw this judge's last judgement and return the number of its query; None if there is none."""
         with self._lock:
             order = self._order.get(judge, [])
             last = order[-1] if order else None
         if last is None:
             return None
-        self.judge(judge, *last, None)
-        return next(at for at, pool in enumerate(self.pools) if pool.question == last[0])
+        self.add(judge, *last, None)
+        return next(at for at, pool in enumerate(self.pools) if pool.query == last[0])
 
     def results(self) -> tuple[Qrels, list[Agreement], dict[str, int]]:
-        """Judgements as qrels (the majority; where judges are divided equally, not relevant), how far each
-        two judges agree, and how many judgements each made."""
+        """Return the majority as qrels, the agreement of each two judges, and judgements by judge."""
         with self._lock:
-            said = {judge: dict(own) for judge, own in self._said.items() if own}
-        return majority(said), agreements(said), {judge: len(own) for judge, own in said.items()}
+            found = {judge: dict(own) for judge, own in self._judgements.items() if own}
+        return majority(found), agreements(found), {judge: len(own) for judge, own in found.items()}
 
 
-def _take(said: Said, record: Mapping[str, Any]) -> None:
-    own = said.setdefault(str(record["judge"]), {})
-    key = (str(record["question"]), str(record["picture"]))
-    own.pop(key, None)  # the last judgement is the last in order
+def _apply(judgements: Judgements, record: Mapping[str, Any]) -> None:
+    own = judgements.setdefault(str(record["judge"]), {})
+    key = (str(record["query"]), str(record["image"]))
+    own.pop(key, None)  # keeps the last judgement last in order
     if record["relevant"] is not None:
         own[key] = bool(record["relevant"])
 
 
-def majority(said: Said) -> Qrels:
-    """One grade for each picture that anybody judged."""
+def majority(judgements: Judgements) -> Qrels:
+    """Return one grade for each judged image: that of the majority, 0 on a tie."""
     votes: dict[tuple[str, str], list[bool]] = {}
-    for own in said.values():
+    for own in judgements.values():
         for key, relevant in own.items():
             votes.setdefault(key, []).append(relevant)
     found: Qrels = {}
-    for (question, picture), each in sorted(votes.items()):
-        found.setdefault(question, {})[picture] = int(sum(each) * 2 > len(each))
+    for (query, image), each in sorted(votes.items()):
+        found.setdefault(query, {})[image] = int(sum(each) * 2 > len(each))
     return found
 
 
-def agreements(said: Said) -> list[Agreement]:
-    """Every two judges who judged a picture in common."""
+def agreements(judgements: Judgements) -> list[Agreement]:
+    """Return the agreement of each two judges who judged an image in common."""
     found = []
-    for first, second in combinations(sorted(said), 2):
-        both = sorted(said[first].keys() & said[second].keys())
+    for first, second in combinations(sorted(judgements), 2):
+        both = sorted(judgements[first].keys() & judgements[second].keys())
         if both:
-            pairs = [(said[first][key], said[second][key]) for key in both]
+            pairs = [(judgements[first][key], judgements[second][key]) for key in both]
             share = sum(a == b for a, b in pairs) / len(pairs)
             found.append(Agreement(first, second, len(pairs), share, cohens_kappa(pairs)))
     return found
 
 
 def cohens_kappa(pairs: Sequence[tuple[bool, bool]]) -> float | None:
-    """(observed − expected) / (1 − expected) agreement of two judges; None where 1 is expected.
+    """Return (observed − expected) / (1 − expected) agreement; None if the expected agreement is 1.
 
     (Cohen: A Coefficient of Agreement for Nominal Scales, 1960.)
     """

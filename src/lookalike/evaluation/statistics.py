@@ -1,4 +1,4 @@
-"""How sure a mean is: bootstrap intervals, and paired tests of two systems. All seeded."""
+"""Bootstrap confidence intervals, and paired significance tests of two systems. All are seeded."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lookalike.errors import UsageError
 RESAMPLES = 2000
 PERMUTATIONS = 10_000
 LEVEL = 0.95
+# Random numbers that are held at a time.
 BLOCK = 1 << 22
-"""Random numbers that are held at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean, and between which values it lies with a confidence of `LEVEL`."""
+    """A mean and its confidence interval at `LEVEL`."""
 
     mean: float
     low: float
@@ -28,10 +28,10 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Whether one system is better than another on the same questions.
+    """A comparison of two systems on the same queries.
 
     difference  mean of first − second, with its bootstrap interval
-    p           chance of a difference at least so large if the two were exchangeable
+    p           probability of a difference at least this large if the two were exchangeable
     """
 
     first: str
@@ -44,15 +44,15 @@ class Comparison:
 def intervals(
     values: NDArray[np.float64], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> list[Interval]:
-    """Means of the rows of (metrics, questions), with the percentile bootstrap: the questions are drawn
-    again, with replacement, `resamples` times, the same ones for every metric.
+    """Return the means of the rows of (metrics, queries) with percentile bootstrap intervals.
 
-    (Efron and Tibshirani: An Introduction to the Bootstrap, 1993, chapter 13.) The interval speaks of
-    other questions like these; questions that share a label are less independent than it supposes.
+    The queries are resampled with replacement `resamples` times, the same ones for every metric.
+    (Efron and Tibshirani: An Introduction to the Bootstrap, 1993, chapter 13.) The interval holds for
+    other queries like these; queries that share a label are less independent than it assumes.
     """
     count = values.shape[1]
     if not count:
-        raise UsageError("there is no question: nothing has a mean")
+        raise UsageError("there are no queries, so there is no mean")
     rng = np.random.default_rng(seed)
     means = np.empty((resamples, len(values)))
     for at in range(resamples):
@@ -71,7 +71,7 @@ def compare(
     *,
     seed: int = 0,
 ) -> Comparison:
-    """The metric of two systems, (name, (questions,)), by the paired randomisation test, two-sided."""
+    """Compare a metric of two systems, (name, (queries,)), by the two-sided paired randomisation test."""
     (one, these), (other, those) = first, second
     difference = these - those
     return Comparison(
@@ -86,32 +86,34 @@ def compare(
 def randomisation(
     difference: NDArray[np.float64], *, permutations: int = PERMUTATIONS, seed: int = 0
 ) -> float:
-    """p of a mean difference: how often it is at least as large when the two systems change places at
-    random, question by question; (1 + such cases) / (1 + permutations), so that it is never 0.
+    """Return p of a mean difference.
 
-    difference  (questions,) of the metric, first − second
+    It is the share of permutations with at least as large a difference when the two systems swap at random,
+    query by query: (1 + such cases) / (1 + permutations), so it is never 0.
+
+    difference  (queries,) of the metric, first − second
 
     (Fisher's randomisation test as in Smucker, Allan, Carterette: A Comparison of Statistical
     Significance Tests for Information Retrieval Evaluation, CIKM 2007.)
     """
     count = len(difference)
     rng = np.random.default_rng(seed)
-    # A hair less, so that the same sum in another order counts as the same.
-    bar = abs(float(difference.sum())) * (1 - 1e-9)
+    # The margin makes the same sum in another order count as equal.
+    threshold = abs(float(difference.sum())) * (1 - 1e-9)
     total = float(difference.sum())
     extreme, done = 0, 0
     height = max(1, BLOCK // max(1, count))
     while done < permutations:
-        some = min(height, permutations - done)
-        changed = rng.integers(0, 2, (some, count), dtype=np.int8).astype(np.float32)
-        sums = total - 2 * (changed @ difference)
-        extreme += int((np.abs(sums) >= bar).sum())
-        done += some
+        rows = min(height, permutations - done)
+        swapped = rng.integers(0, 2, (rows, count), dtype=np.int8).astype(np.float32)
+        sums = total - 2 * (swapped @ difference)
+        extreme += int((np.abs(sums) >= threshold).sum())
+        done += rows
     return (1 + extreme) / (1 + permutations)
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """p values of several tests, adjusted so that all of them together err as rarely as one.
+    """Return p values adjusted for multiple tests, which bounds the family-wise error rate.
 
     (Holm: A simple sequentially rejective multiple test procedure, 1979.)
     """

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.evaluation.ground_truth import by_labels
+from lookalike.evaluation.ground_truth import truth_by_labels
 from lookalike.evaluation.metrics import LEVELS
-from lookalike.evaluation.rankings import by_vectors, judge
+from lookalike.evaluation.rankings import measure_rankings, rank_by_vectors
 from lookalike.extractors.trained import project
 from lookalike.vectors.lda import LinearMap, compose, scatter
 from lookalike.vectors.pca import leading_axes
@@ -153,9 +153,9 @@ def divided(
 
 def judged(vectors: Vectors, labels: Codes, *, most: int | None = None) -> Judgement:
     """Every picture asks for the others of its label; `most`: so many of them ask at most."""
-    truth = by_labels([str(label) for label in labels])
-    truth = truth if most is None else truth.some(most)
-    found = judge(by_vectors(vectors, truth, similarity="cosine"), truth)
+    truth = truth_by_labels([str(label) for label in labels])
+    truth = truth if most is None else truth.subset(most)
+    found = measure_rankings(rank_by_vectors(vectors, truth, similarity="cosine"), truth)
     means = found.means()
     figures = {shown: means[name] for shown, name in METRICS.items()}
     return Judgement(figures, tuple(found.curve.tolist()))

@@ -10,9 +10,8 @@ import numpy as np
 
 import lookalike
 from lookalike.errors import UsageError
-from lookalike.evaluation.collection import Collection, collect
-from lookalike.evaluation.labels import check, truth
-from lookalike.evaluation.open_or_build import Opened, opened
+from lookalike.evaluation.collection import Collection, EvalLibrary, collect, open_or_build
+from lookalike.evaluation.labels import check_labels, load_ground_truth
 from lookalike.extractors import load
 from lookalike.extractors.interface import Extractor
 from lookalike.extractors.trained import check_trainable
@@ -52,13 +51,13 @@ def train(folder: Path, wish: Wish, *, progress: ProgressCallback | None = None)
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}: name a folder of pictures or a library")
     for named in (wish.labels, wish.apart or wish.labels):
-        check(named, folder)
+        check_labels(named, folder)
     with ExitStack() as stack:
         there = _with_vectors(stack, folder, base, progress)
         snapshot = stack.enter_context(there.library.snapshot())
         space = _space(snapshot, base)
         assert space is not None
-        pictures, _ = collect(snapshot, [space], folder=there.within)
+        pictures, _ = collect(snapshot, [space], folder=there.folder)
         labels = _codes(snapshot, pictures, wish.labels, folder)
         apart = None if wish.apart is None else _codes(snapshot, pictures, wish.apart, folder)
         vectors = snapshot.vectors(space.key, pictures.ids)
@@ -106,14 +105,16 @@ def figures(learnt: Learnt) -> dict[str, dict[str, float] | dict[str, list[float
 
 def _with_vectors(
     stack: ExitStack, folder: Path, base: Extractor, progress: ProgressCallback | None
-) -> Opened:
+) -> EvalLibrary:
     """The folder's library where it has these vectors, else a temporary one."""
     if find_library(folder) is not None:
-        there = stack.enter_context(opened(folder))
+        there = stack.enter_context(open_or_build(folder))
         with there.library.snapshot() as snapshot:
             if _space(snapshot, base) is not None:
                 return there
-    return stack.enter_context(opened(folder, extractors=[base.name], progress=progress))
+    return stack.enter_context(
+        open_or_build(folder, reindex=True, extractors=[base.name], progress=progress)
+    )
 
 
 def _space(snapshot: Snapshot, base: Extractor) -> Space | None:
@@ -124,7 +125,7 @@ def _space(snapshot: Snapshot, base: Extractor) -> Space | None:
 
 def _codes(snapshot: Snapshot, pictures: Collection, labels: str, folder: Path) -> Codes:
     """A number for the label of every picture, -1 where it has none."""
-    found = truth(labels, pictures, folder=folder, snapshot=snapshot)
+    found = load_ground_truth(labels, pictures, folder=folder, snapshot=snapshot)
     if found.judged is not None:
         raise UsageError(f"{labels} holds judgements: training needs labels (folders, FILE.csv)")
     made = np.full(len(pictures), -1, np.int64)

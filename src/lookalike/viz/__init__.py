@@ -1,1 +1,1 @@
-"""Maps and explanations as figures."""
+"""Everything that is drawn: result grids, charts, explanations, maps, reports."""

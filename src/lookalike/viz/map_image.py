@@ -10,7 +10,7 @@ from lookalike.embedding_map.build import Atlas
 from lookalike.embedding_map.sprites import ACROSS, SIDE, Sprites
 from lookalike.images.pixel_spec import Pixels
 from lookalike.viz.map_html import facts
-from lookalike.viz.plots import FAINT, INK, save
+from lookalike.viz.style import FAINT, INK, save_figure
 
 PIXELS = 2048
 THUMBNAIL = 60
@@ -49,7 +49,7 @@ def draw_map(atlas: Atlas, sprites: Sprites, out: Path, *, title: str) -> None:
     for text in legend.get_texts():
         text.set_parse_math(False)
         text.set_color(INK)
-    save(figure, out)
+    save_figure(figure, out)
 
 
 def brief(name: str) -> str:

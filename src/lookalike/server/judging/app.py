@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from lookalike.errors import LookalikeError
-from lookalike.evaluation.relevance_judgements import Judging
+from lookalike.evaluation.relevance_judgements import JudgementFile
 from lookalike.library import Library
 from lookalike.server.errors import Json, Refusal, answer_refusal
 from lookalike.server.security.middleware import Guard
@@ -36,7 +36,7 @@ class Desk:
     """One judge's place: `ids` are those of the library by the names in the judgements."""
 
     library: Library
-    judging: Judging
+    judging: JudgementFile
     judge: str
     ids: Mapping[str, int]
 
@@ -45,8 +45,8 @@ class Judgement(BaseModel):
     """One key press. `relevant`: null takes back what was said."""
 
     model_config = ConfigDict(extra="forbid")
-    question: Annotated[str, Field(max_length=4096)]
-    picture: Annotated[str, Field(max_length=4096)]
+    query: Annotated[str, Field(max_length=4096)]
+    image: Annotated[str, Field(max_length=4096)]
     relevant: bool | None
 
 
@@ -99,25 +99,25 @@ def _sent(request: Request, name: str) -> Response:
     return Response(data, media_type=KINDS[file.suffix], headers=headers)
 
 
-@router.get("/api/judging/question")
-def question(desk: Here) -> Response:
-    """The next question of this judge."""
+@router.get("/api/judging/query")
+def next_query(desk: Here) -> Response:
+    """Return the next query of this judge."""
     number = desk.judging.next(desk.judge)
     return Json(_done(desk) if number is None else _shown(desk, number))
 
 
-@router.get("/api/judging/questions/{number}")
-def one(desk: Here, number: Annotated[int, InPath(ge=0)]) -> Response:
-    """A question by its number, to look at again."""
+@router.get("/api/judging/queries/{number}")
+def query(desk: Here, number: Annotated[int, InPath(ge=0)]) -> Response:
+    """Return a query by its number, to look at it again."""
     if number >= len(desk.judging.pools):
-        raise Refusal(404, "there is no such question")
+        raise Refusal(404, "there is no such query")
     return Json(_shown(desk, number))
 
 
 @router.post("/api/judging/judgements")
 def judge(desk: Here, said: Judgement) -> Response:
     """Remember it."""
-    desk.judging.judge(desk.judge, said.question, said.picture, said.relevant)
+    desk.judging.add(desk.judge, said.query, said.image, said.relevant)
     return Json({"kept": True})
 
 
@@ -130,11 +130,11 @@ def undo(desk: Here) -> Response:
     return Json(_shown(desk, number))
 
 
-@router.get("/api/judging/pictures/{id}")
-def picture(desk: Here, id: Annotated[int, InPath(ge=1, le=2**63 - 1)]) -> Response:
+@router.get("/api/judging/images/{id}")
+def image(desk: Here, id: Annotated[int, InPath(ge=1, le=2**63 - 1)]) -> Response:
     """A picture of the library, small."""
     if id not in set(desk.ids.values()):
-        raise Refusal(404, "that picture is not judged here")
+        raise Refusal(404, "that image is not judged here")
     thumbnail = desk.library.thumbnails.get(id, SIDE)
     headers = {"ETag": thumbnail.etag, "Cache-Control": "private, max-age=3600"}
     return Response(thumbnail.data, media_type=thumbnail.media_type, headers=headers)
@@ -143,15 +143,15 @@ def picture(desk: Here, id: Annotated[int, InPath(ge=1, le=2**63 - 1)]) -> Respo
 def _shown(desk: Desk, number: int) -> dict[str, Any]:
     """Pictures are named by id alone: a folder's name would tell what to say."""
     pool = desk.judging.pools[number]
-    said = desk.judging.said(desk.judge, number)
+    said = desk.judging.judgements(desk.judge, number)
     return {
         "number": number,
         "total": len(desk.judging.pools),
         "judge": desk.judge,
-        "question": {"name": pool.question, "id": desk.ids.get(pool.question)},
-        "pictures": [
+        "query": {"name": pool.query, "id": desk.ids.get(pool.query)},
+        "images": [
             {"name": name, "id": desk.ids.get(name), "relevant": said.get(name)}
-            for name in pool.pictures
+            for name in pool.images
         ],
     }
 
@@ -164,12 +164,12 @@ def _done(desk: Desk) -> dict[str, Any]:
         "total": len(desk.judging.pools),
         "judge": desk.judge,
         "judgements": counts,
-        "pictures": sum(map(len, qrels.values())),
+        "images": sum(map(len, qrels.values())),
         "relevant": relevant,
         "agreement": [
             {
                 "judges": [a.first, a.second],
-                "pictures": a.pictures,
+                "images": a.images,
                 "share": a.share,
                 "kappa": a.kappa,
             }

@@ -9,14 +9,14 @@ from collections.abc import Callable
 import uvicorn
 
 from lookalike.errors import Outcome
-from lookalike.evaluation.relevance_judgements import Judging
+from lookalike.evaluation.relevance_judgements import JudgementFile
 from lookalike.library import Library
 from lookalike.server.judging.app import Desk, create_judging_app
 from lookalike.server.run import configured, ended_by_signal
 from lookalike.server.settings import Settings
 
 
-def desk(library: Library, judging: Judging, judge: str) -> Desk:
+def desk(library: Library, judging: JudgementFile, judge: str) -> Desk:
     """A judge's place. Pictures that the library no longer has can be judged no more; the page says so."""
     with library.snapshot() as snapshot:
         roots = {root.id: root.path for root in snapshot.roots()}
@@ -25,7 +25,7 @@ def desk(library: Library, judging: Judging, judge: str) -> Desk:
             ids.setdefault(image.path, image.id)
             # As it is called where two roots have the same path.
             ids[os.fspath(roots[image.root] / image.path)] = image.id
-    wanted = {name for pool in judging.pools for name in (pool.question, *pool.pictures)}
+    wanted = {name for pool in judging.pools for name in (pool.query, *pool.images)}
     return Desk(library, judging, judge, {name: ids[name] for name in wanted if name in ids})
 
 

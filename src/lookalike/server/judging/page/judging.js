@@ -24,7 +24,7 @@ function trouble(error) {
   element("trouble").hidden = false;
 }
 
-const source = (picture) => `/api/judging/pictures/${picture.id}`;
+const source = (picture) => `/api/judging/images/${picture.id}`;
 
 function show(state) {
   shown = state;
@@ -35,11 +35,11 @@ function show(state) {
   element("bar").value = ended ? 1 : state.number / state.total;
   element("progress").textContent = ended
     ? `${state.total} of ${state.total} · judge: ${state.judge}`
-    : `question ${state.number + 1} of ${state.total} · judge: ${state.judge}`;
+    : `query ${state.number + 1} of ${state.total} · judge: ${state.judge}`;
   if (ended) return summary(state);
-  element("question").src = source(state.question);
-  element("pictures").replaceChildren(...state.pictures.map(tile));
-  mark(Math.max(0, state.pictures.findIndex((picture) => picture.relevant === null)));
+  element("question").src = source(state.query);
+  element("pictures").replaceChildren(...state.images.map(tile));
+  mark(Math.max(0, state.images.findIndex((picture) => picture.relevant === null)));
 }
 
 function tile(picture, at) {
@@ -89,20 +89,20 @@ let working = Promise.resolve(); // key presses are answered in their order
 
 function judge(relevant) {
   if (!shown || shown.number === null) return;
-  const question = shown, at = marked, picture = question.pictures[at];
+  const question = shown, at = marked, picture = question.images[at];
   if (!picture) return;
   picture.relevant = relevant;
   dress(element("pictures").children[at], picture, at);
-  const left = question.pictures.findIndex((other) => other.relevant === null);
+  const left = question.images.findIndex((other) => other.relevant === null);
   if (left >= 0) mark(left);
-  const judgement = { question: question.question.name, picture: picture.name, relevant };
+  const judgement = { query: question.query.name, image: picture.name, relevant };
   working = working
     .then(() => asked("/api/judging/judgements", judgement))
     .then(() => (left < 0 && shown === question ? next() : undefined))
     .catch(trouble);
 }
 
-const next = async () => show(await asked("/api/judging/question"));
+const next = async () => show(await asked("/api/judging/query"));
 
 function undo() {
   working = working.then(async () => {
@@ -113,11 +113,11 @@ function undo() {
 
 function summary(state) {
   const rows = [
-    ["judged", `${state.pictures} pictures, ${state.relevant} of them relevant`],
+    ["judged", `${state.images} pictures, ${state.relevant} of them relevant`],
     ...Object.entries(state.judgements).map(([judge, count]) => [judge, `${count} judgements`]),
-    ...state.agreement.map(({ judges, pictures, share, kappa }) => [
+    ...state.agreement.map(({ judges, images, share, kappa }) => [
       judges.join(" and "),
-      `agree on ${(100 * share).toFixed(0)} % of ${pictures}`
+      `agree on ${(100 * share).toFixed(0)} % of ${images}`
         + (kappa === null ? "" : `, Cohen's kappa ${kappa.toFixed(2)}`),
     ]),
   ];
@@ -138,7 +138,7 @@ const KEYS = {
 };
 
 function move(by) {
-  const count = shown?.pictures?.length ?? 0;
+  const count = shown?.images?.length ?? 0;
   if (count) mark((marked + by + count) % count);
 }
 

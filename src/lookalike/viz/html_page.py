@@ -1,4 +1,4 @@
-"""A page that needs nothing beside it: no network, no script, pictures and figures inside."""
+"""Self-contained HTML pages: no network, no scripts, images and figures embedded."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from lookalike.files import output_file
 from lookalike.images.pixel_spec import Pixels
 
 Html: TypeAlias = str
-"""Text that is escaped already."""
+"""Escaped HTML text."""
 
+# Largest side of an image on the page, in pixels.
 SIDE = 150
-"""Pixels of a picture on the page, at most."""
 
 _STYLE = """
 :root { --ink: #1b1f24; --faint: #6b7280; --line: #e5e7eb; --right: #15803d; --wrong: #b91c1c; }
@@ -37,23 +37,23 @@ th:first-child, td:first-child { text-align: left; }
 td.best { font-weight: 700; } td small { color: var(--faint); }
 small.below { display: block; line-height: 1.1; }
 figure { margin: 1rem 0; } figure > svg { width: 100%; height: auto; }
-.question { display: flex; gap: .6rem; padding: .8rem 0; border-bottom: 1px solid var(--line);
+.example { display: flex; gap: .6rem; padding: .8rem 0; border-bottom: 1px solid var(--line);
   overflow-x: auto; }
 .hit { margin: 0; width: 150px; flex: none; font-size: .75rem; color: var(--faint); }
 .hit span { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .hit div { height: 120px; display: flex; align-items: center; justify-content: center;
   background: #f9fafb; border: 3px solid var(--line); border-radius: 6px; overflow: hidden; }
 .hit img { max-width: 100%; max-height: 100%; }
-.right div { border-color: var(--right); } .wrong div { border-color: var(--wrong); }
-.asks { margin-right: 1rem; } .asks div { border-color: #2563eb; }
-.right b { color: var(--right); } .wrong b { color: var(--wrong); } .asks b { color: #2563eb; }
+.relevant div { border-color: var(--right); } .wrong div { border-color: var(--wrong); }
+.query { margin-right: 1rem; } .query div { border-color: #2563eb; }
+.relevant b { color: var(--right); } .wrong b { color: var(--wrong); } .query b { color: #2563eb; }
 """
 
 
 def page(title: str, lead: Html, sections: Iterable[tuple[str, Html]]) -> Html:
-    """The whole document; a section is a heading and what stands below it."""
+    """Return the whole document. A section is a heading and its content."""
     body = "\n".join(f"<h2>{escape(head)}</h2>\n{inner}" for head, inner in sections)
-    made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    created = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -68,14 +68,14 @@ def page(title: str, lead: Html, sections: Iterable[tuple[str, Html]]) -> Html:
 <h1>{escape(title)}</h1>
 {lead}
 {body}
-<p class="faint">Written by lookalike {escape(__version__)}, {escape(made)}.</p>
+<p class="faint">Written by lookalike {escape(__version__)}, {escape(created)}.</p>
 </body>
 </html>
 """
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Html]]) -> Html:
-    """Cells are HTML; one that begins with "*" is the best of its column."""
+    """Return a table. Cells are HTML; one that begins with "*" is highlighted as the best of its column."""
     top = "".join(f"<th>{escape(head)}</th>" for head in heads)
     lines = "\n".join(f"<tr>{''.join(_cell(cell) for cell in row)}</tr>" for row in rows)
     return f'<div class="wide"><table><tr>{top}</tr>\n{lines}</table></div>'
@@ -86,27 +86,28 @@ def _cell(cell: Html) -> Html:
 
 
 def paragraph(text: str, *, faint: bool = False) -> Html:
+    """Return a paragraph of plain text."""
     return f"<p{' class=faint' if faint else ''}>{escape(text)}</p>"
 
 
 def figure(svg: str, number: int) -> Html:
-    """An SVG element. Its ids are made its own: two figures of one page would share clip paths."""
+    """Return an SVG element with ids of its own: two figures on one page would share clip paths."""
     own = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>f{number}-", svg)
     return f"<figure>{own}</figure>"
 
 
 def notes(found: Sequence[Note]) -> Html:
-    """What could not be used."""
+    """Return a list of the notes."""
     if not found:
         return paragraph("Nothing was left out.")
     return "<ul>" + "".join(f"<li>{escape(str(one))}</li>" for one in found) + "</ul>"
 
 
 def hit(pixels: Pixels | None, heading: str, name: str, kind: str) -> Html:
-    """A picture with two lines below it. `kind`: "asks", "right", "wrong" or "unjudged"."""
-    shown = "<span>cannot be shown</span>" if pixels is None else _image(pixels)
+    """Return an image with two lines of text. `kind`: "query", "relevant", "wrong" or "unjudged"."""
+    content = "<span>cannot be shown</span>" if pixels is None else _image(pixels)
     return (
-        f'<figure class="hit {kind}"><div>{shown}</div><b>{escape(heading)}</b>'
+        f'<figure class="hit {kind}"><div>{content}</div><b>{escape(heading)}</b>'
         f'<span title="{escape(name)}">{escape("/".join(Path(name).parts[-2:]))}</span></figure>'
     )
 
@@ -114,15 +115,15 @@ def hit(pixels: Pixels | None, heading: str, name: str, kind: str) -> Html:
 def _image(pixels: Pixels) -> Html:
     from PIL import Image
 
-    picture = Image.fromarray(pixels)
-    picture.thumbnail((SIDE * 2, SIDE * 2))
+    image = Image.fromarray(pixels)
+    image.thumbnail((SIDE * 2, SIDE * 2))
     file = io.BytesIO()
-    picture.save(file, "JPEG", quality=80)
+    image.save(file, "JPEG", quality=80)
     data = base64.b64encode(file.getvalue()).decode()
     return f'<img alt="" src="data:image/jpeg;base64,{data}">'
 
 
-def write(out: Path, text: str) -> None:
-    """`UsageError` where it cannot be written."""
+def write_page(out: Path, text: str) -> None:
+    """Write the page. Raises UsageError if that fails."""
     with output_file(out) as file:
         file.write(text.encode("utf-8", "replace"))

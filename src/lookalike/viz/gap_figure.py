@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lookalike.explain.gap import Disagreement, Gap
 from lookalike.images.pixel_spec import Pixels
-from lookalike.viz.plots import FAINT, INK, MISSING, caption, save
+from lookalike.viz.style import FAINT, INK, MISSING, caption, save_figure
 
 TILE, GAP, TOP, BELOW = 1.7, 0.15, 1.3, 0.62  # inches
 NAME = 26  # characters of a name below a picture
@@ -61,7 +61,7 @@ def draw_gap(found: Gap, pictures: Mapping[int, Pixels | None], out: Path) -> No
                 color=INK,
                 parse_math=False,
             )
-    save(figure, out)
+    save_figure(figure, out)
 
 
 def _said(found: Gap, pair: Disagreement) -> str:

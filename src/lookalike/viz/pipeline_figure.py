@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lookalike.explain.pipeline_stages import Journey, Stage
 from lookalike.extractors.color import HUES, SATURATIONS, VALUES
 from lookalike.images.pixel_spec import Pixels
-from lookalike.viz.plots import ACCENT, FAINT, INK, save
+from lookalike.viz.style import ACCENT, FAINT, INK, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,7 +64,7 @@ def draw_journeys(picture: Pixels, journeys: Sequence[Journey], out: Path, *, ti
             )
             box = (left / width, 1 - (top + TEXT + HIGH) / height, WIDE / width, HIGH / height)
             draw_stage(figure.add_axes(box), stage, each.stages[0].values)
-    save(figure, out)
+    save_figure(figure, out)
 
 
 def draw_stage(axes: Axes, stage: Stage, seen: NDArray[np.generic]) -> None:

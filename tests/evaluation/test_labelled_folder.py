@@ -1,17 +1,21 @@
+"""Labelled folders: manifests and subfolders."""
+
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest
 
 from lookalike.errors import UsageError
-from lookalike.evaluation.labelled_folder import (
-    Labelled,
+from lookalike.evaluation.labels import (
+    LabelledImage,
     read_folders,
     read_labelled,
     read_manifest,
 )
 
 
-def test_a_manifest_gives_paths_labels_and_the_other_columns_in_its_order(tmp_path: Path) -> None:
+def test_a_manifest_gives_paths_labels_and_other_columns_in_order(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("path,label,split\nb/2.jpg,cat,train\na/1.jpg,dog,\n")
     rows = list(read_manifest(tmp_path / "manifest.csv"))
     assert [(r.path, r.label) for r in rows] == [
@@ -28,7 +32,7 @@ def test_another_column_can_be_the_label(tmp_path: Path) -> None:
     assert row.others == {"kind": "mug"}
 
 
-def test_a_manifest_in_the_manner_of_spreadsheets_is_read_and_another_encoding_named(
+def test_a_semicolon_table_is_read_and_a_wrong_encoding_is_named(
     tmp_path: Path,
 ) -> None:
     table = tmp_path / "manifest.csv"
@@ -49,7 +53,7 @@ def test_a_manifest_in_the_manner_of_spreadsheets_is_read_and_another_encoding_n
         ("path,label\na.jpg\n", "line 2"),
     ],
 )
-def test_a_faulty_manifest_is_refused_with_its_name_and_cause(
+def test_an_invalid_manifest_is_refused_with_its_name_and_cause(
     tmp_path: Path, text: str, complaint: str
 ) -> None:
     table = tmp_path / "manifest.csv"
@@ -71,20 +75,20 @@ def test_folders_give_their_names_as_labels(tmp_path: Path) -> None:
         file.touch()
     (tmp_path / "loose.jpg").touch()
     assert list(read_folders(tmp_path)) == [
-        Labelled(tmp_path / "cat/deep/1.JPG", "cat"),
-        Labelled(tmp_path / "dog/2.png", "dog"),
+        LabelledImage(tmp_path / "cat/deep/1.JPG", "cat"),
+        LabelledImage(tmp_path / "dog/2.png", "dog"),
     ]
 
 
-def test_folders_without_pictures_are_refused(tmp_path: Path) -> None:
+def test_folders_without_images_are_refused(tmp_path: Path) -> None:
     (tmp_path / "cat").mkdir()
-    with pytest.raises(UsageError, match="no pictures"):
+    with pytest.raises(UsageError, match="no images"):
         list(read_folders(tmp_path))
     with pytest.raises(UsageError, match="no such folder"):
         list(read_folders(tmp_path / "nowhere"))
 
 
-def test_a_manifest_goes_before_folders(tmp_path: Path) -> None:
+def test_a_manifest_takes_precedence_over_folders(tmp_path: Path) -> None:
     (tmp_path / "cat").mkdir()
     (tmp_path / "cat/1.jpg").touch()
     assert [r.label for r in read_labelled(tmp_path)] == ["cat"]

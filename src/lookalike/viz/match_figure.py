@@ -14,7 +14,7 @@ from lookalike.explain.match import Explanation, Side
 from lookalike.explain.occlusion import CELLS
 from lookalike.images.pixel_spec import Pixels
 from lookalike.query import Box
-from lookalike.viz.plots import FAINT, INK, caption, save
+from lookalike.viz.style import FAINT, INK, caption, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,7 +68,7 @@ def draw_match(found: Explanation, names: Sequence[str], out: Path) -> None:
     if count == 2:
         _lines(figure, marked[0], marked[1], found)
     _below(figure, found, width, height)
-    save(figure, out)
+    save_figure(figure, out)
 
 
 def _high(side: Side) -> float:

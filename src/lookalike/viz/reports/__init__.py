@@ -1,1 +1,0 @@
-"""Evaluations as documents: JSON, charts, and a page that needs nothing beside it."""

@@ -1,0 +1,224 @@
+"""Draws a query and its hits as a grid of images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lookalike.errors import ImageError
+from lookalike.images.pixel_spec import Pixels, PixelSpec
+from lookalike.query import Box, Hit, Hits, QueryImage
+from lookalike.viz.style import (
+    ACCENT,
+    DPI,
+    FAINT,
+    INK,
+    MISSING,
+    PAPER,
+    caption,
+    font_families,
+    save_figure,
+)
+from lookalike.workers.limits import Limits
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+# Inches: the square that an image is fitted into, the space between tiles, the text below each, the title.
+TILE, GAP, CAPTION, TITLE = 2.0, 0.22, 0.62, 0.5
+
+# Pixels; twice the tile at `DPI`, for figures that are enlarged or saved as PDF.
+THUMBNAIL = 440
+
+WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+
+_RELEVANCE_COLOURS = {
+    "near-copy": "#7c3aed",
+    "strong": "#15803d",
+    "plausible": "#b45309",
+    "weak": FAINT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One image of the grid with its text.
+
+    pixels  None: the image cannot be shown
+    region  the part of a query image that was used, or the part of a hit that matched
+    """
+
+    pixels: Pixels | None
+    heading: str
+    name: str
+    colour: str = INK
+    framed: bool = False
+    region: Box | None = None
+
+
+def result_grid(
+    query: Sequence[QueryImage],
+    hits: Hits,
+    out: Path | str,
+    *,
+    columns: int | None = None,
+    regions: Sequence[Box | None] = (),
+) -> None:
+    """Draw a query and its hits with rank and similarity, and save the figure to `out`.
+
+    query    the images of the query
+    out      the suffix selects the format: .png, .jpg, .pdf, .svg
+    columns  hits per row; by default up to five
+    regions  the part of each query image that was used, as fractions, or None
+
+    The part of a hit that matched is framed where it is known. Images that are missing or broken are grey
+    tiles with their name. Raises UsageError if the file cannot be written.
+    """
+    pixels = thumbnails([*query, *(hit.file for hit in hits.hits)])
+    query_tiles = [
+        Tile(shown, "query", _name(image), ACCENT, framed=True, region=region)
+        for image, shown, region in zip_longest(query, pixels[: len(query)], regions)
+    ]
+    hit_tiles = [
+        Tile(shown, _heading(hit), hit.path, _colour(hit), region=hit.box)
+        for hit, shown in zip(hits.hits, pixels[len(query) :], strict=True)
+    ]
+    figure = _draw(query_tiles, hit_tiles, title=_title(hits), columns=columns)
+    save_figure(figure, Path(out))
+
+
+def _colour(hit: Hit) -> str:
+    return _RELEVANCE_COLOURS.get(hit.relevance or "", INK)
+
+
+def _heading(hit: Hit) -> str:
+    relevance = f"  {hit.relevance}" if hit.relevance else ""
+    return f"{hit.rank}   {round(hit.similarity, 3) + 0.0:.3f}{relevance}"
+
+
+def _title(hits: Hits) -> str:
+    if not hits.hits:
+        return f"Nothing found by {hits.ranked_by}"
+    best = f"The {len(hits)} most similar" if len(hits) > 1 else "The most similar"
+    how = f" ({hits.similarity})" if hits.similarity else ""
+    return f"{best} of {hits.searched_count:,} images, by {hits.ranked_by}{how}"
+
+
+def _name(image: QueryImage) -> str:
+    return image.name if isinstance(image, Path) else ""
+
+
+def thumbnails(
+    images: Sequence[QueryImage], *, limits: Limits | None = None
+) -> list[Pixels | None]:
+    """Return images as upright RGB pixels of at most `THUMBNAIL` a side; None where one cannot be read.
+
+    They are decoded in worker processes.
+    """
+    from lookalike.cpu import logical_cores
+    from lookalike.workers.pool import Pool
+
+    limits = limits or Limits()
+    with Pool(
+        partial(_thumbnail, limits=limits),
+        on_failure=lambda failure: None,
+        # A worker takes a quarter of a second to start: one screen of images is not worth many.
+        workers=min(4, logical_cores()),
+        limits=limits,
+    ) as pool:
+        return list(pool.map(images))
+
+
+def _thumbnail(image: QueryImage, *, limits: Limits) -> Pixels | None:
+    from lookalike.images.decode import decode
+    from lookalike.images.reading import read
+    from lookalike.images.resize import fit
+
+    spec = PixelSpec(fit="inside", max_side=THUMBNAIL)
+    if isinstance(image, np.ndarray):
+        return fit(image, spec)
+    name = image.name if isinstance(image, Path) else ""
+    try:
+        data = read(image).data if isinstance(image, Path) else image
+        return fit(decode(data, specs=[spec], limits=limits, name=name).pixels, spec)
+    except ImageError:
+        return None
+
+
+def _draw(
+    query: Sequence[Tile], hits: Sequence[Tile], *, title: str, columns: int | None
+) -> Figure:
+    """Draw the query images in a column at the left, and the hits in rows beside them."""
+    from matplotlib.figure import Figure
+
+    across = columns or min(5, max(1, len(hits)))
+    down = max(1, math.ceil(len(hits) / across), len(query))
+    step_x, step_y = TILE + GAP, TILE + CAPTION + GAP
+    width = GAP * 3 + step_x * (across + 1)
+    height = TITLE + step_y * down + GAP
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    figure.text(
+        (2 * GAP) / width,
+        1 - 0.3 / height,
+        title,
+        size=11,
+        color=INK,
+        va="center",
+        parse_math=False,
+    )
+
+    def place(tile: Tile, x: float, row: int) -> None:
+        top = TITLE + row * step_y
+        box = (x / width, 1 - (top + TILE) / height, TILE / width, TILE / height)
+        _draw_tile(figure.add_axes(box), tile)
+
+    for row, tile in enumerate(query):
+        place(tile, 2 * GAP, row)
+    for at, tile in enumerate(hits):
+        # A wider gap separates the query from its hits.
+        place(tile, 3 * GAP + step_x * (1 + at % across), at // across)
+    return figure
+
+
+def _draw_tile(axes: Axes, tile: Tile) -> None:
+    axes.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[])
+    axes.set_facecolor(PAPER if tile.pixels is not None else MISSING)
+    for side in axes.spines.values():
+        side.set_visible(tile.framed)
+        side.set(color=tile.colour, linewidth=2.0)
+    if tile.pixels is None:
+        axes.text(0.5, 0.5, "cannot be shown", size=9, color=FAINT, ha="center", va="center")
+    else:
+        high, wide = tile.pixels.shape[:2]
+        w, h = min(1.0, wide / high), min(1.0, high / wide)
+        extent = ((1 - w) / 2, (1 + w) / 2, (1 - h) / 2, (1 + h) / 2)
+        axes.imshow(tile.pixels, extent=extent, aspect="auto", interpolation="lanczos")
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+        if tile.region is not None and tile.region != WHOLE:
+            x, y, across, down = tile.region
+            corner = ((1 - w) / 2 + x * w, (1 + h) / 2 - (y + down) * h)
+            for colour, thick in (("white", 3.0), (ACCENT, 1.4)):  # visible on any image
+                axes.add_patch(_frame(corner, across * w, down * h, colour, thick))
+    heading = axes.text(0, -0.05, tile.heading, size=9.5, weight="bold", color=tile.colour)
+    name = axes.text(0, -0.145, caption(tile.name), size=7.5, color=FAINT, linespacing=1.3)
+    name.set_fontfamily(font_families())
+    for text in (heading, name):
+        text.set_verticalalignment("top")
+        text.set_parse_math(False)  # "$" in a file name is not a formula
+
+
+def _frame(
+    corner: tuple[float, float], wide: float, tall: float, colour: str, thick: float
+) -> Rectangle:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle(corner, wide, tall, fill=False, edgecolor=colour, linewidth=thick)
