@@ -21,8 +21,8 @@ from lookalike.extractors.extraction import Extraction, ExtractionResult, Task, 
 from lookalike.extractors.interface import Extractor
 from lookalike.extractors.registry import EXTRACTORS
 from lookalike.images.walk import find_files
-from lookalike.indexing.spaces import ensure_fitted, reservoir_sample
 from lookalike.indexing.report import IndexOptions
+from lookalike.indexing.spaces import ensure_fitted, reservoir_sample
 from lookalike.workers.pool import Pool
 
 # Images that an extractor in the main process receives at once, as when indexing.
@@ -178,7 +178,9 @@ def _extract_all(
     vectors: list[Vector | None] = []
     marks = [(0, time.perf_counter())]
     spent, started = 0.0, time.process_time()
-    with Pool(work, workers=workers, on_failure=lambda f: (ExtractionResult.failed(f), 0.0)) as pool:
+    with Pool(
+        work, workers=workers, on_failure=lambda f: (ExtractionResult.failed(f), 0.0)
+    ) as pool:
         results = pool.map(Task(path=path) for path in paths)
         while batch := list(islice(results, BATCH)):
             vectors += vectors_of(extractor, [loaded for loaded, _ in batch])

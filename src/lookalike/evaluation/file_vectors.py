@@ -20,7 +20,9 @@ def file_vectors(extractor: Extractor, files: Sequence[Path], *, unit: bool) -> 
     """Return the vector of every file, scaled to length 1 if `unit`; None where it cannot be read."""
     tasks = [Task(path=os.fspath(file)) for file in files]
     workers = None if len(files) >= MANY else 1
-    with Pool(Extraction.of([extractor]), workers=workers, on_failure=ExtractionResult.failed) as pool:
+    with Pool(
+        Extraction.of([extractor]), workers=workers, on_failure=ExtractionResult.failed
+    ) as pool:
         loaded = list(pool.map(tasks))
     return vectors_of(extractor, loaded, unit=unit)
 
