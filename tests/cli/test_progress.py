@@ -1,102 +1,107 @@
-"""The progress line: what it says, what it leaves out, and where it says nothing."""
+"""The progress bar: what it says, and where it says nothing."""
 
 import io
 
 import pytest
 
-from lookalike.cli import progress
-from lookalike.cli.output import width_of
-from lookalike.cli.progress import ProgressLine
+from lookalike.cli.progress import ProgressBar
 from lookalike.indexing.report import Progress
 
 
 class Terminal(io.StringIO):
-    """Catches what is written, and says that it is a terminal."""
+    """A stream that records what is written and says that it is a terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
-def state(done: int, total: int | None, *, failed: int = 0, seconds: float = 10.0) -> Progress:
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+def state(done: int, total: int | None, *, failed: int = 0) -> Progress:
     return Progress(
-        done=done, total=total, indexed=done - failed, failed=failed, path="a.jpg", seconds=seconds
+        done=done, total=total, indexed=done - failed, failed=failed, path="a.jpg", seconds=10.0
     )
 
 
-def test_the_line_shows_share_rate_time_left_and_failures() -> None:
-    text = progress.line("Indexing", state(1000, 4000, failed=3), recent=(500, 5.0), width=120)
-    assert text == (
-        "Indexing  ━━━━━───────────────  25%  1,000/4,000  100 images/s  30.0 s left  3 failed"
-    )
+def test_the_bar_shows_share_rate_time_left_and_failures() -> None:
+    stream, now = Terminal(), [0.0]
+    with ProgressBar("Indexing", stream, clock=lambda: now[0]) as bar:
+        for second in range(11):
+            now[0] = float(second)
+            bar(state(100 * second, 4000, failed=3))
+    text = stream.getvalue()
+    assert "Indexing" in text
+    for part in ("25%  1,000/4,000", "100 images/s", "30.0 s left", "3 failed"):
+        assert part in text
 
 
-def test_the_line_counts_what_it_is_told_to_count() -> None:
-    text = progress.line("Comparing", state(10, 40), recent=(10, 5.0), width=120, unit="pairs")
-    assert "  10/40  2.0 pairs/s  " in text
+def test_the_rate_is_that_of_the_last_seconds_not_of_the_whole_run() -> None:
+    stream, now = Terminal(), [0.0]
+    with ProgressBar("Indexing", stream, clock=lambda: now[0]) as bar:
+        bar(state(0, 200_000))
+        now[0] = 1.0
+        bar(state(100_000, 200_000))  # unchanged files pass in no time
+        for second in range(2, 60):
+            now[0] = float(second)
+            bar(state(100_000 + 10 * second, 200_000))
+    drawn = [part for part in stream.getvalue().split("\r") if "images/s" in part]
+    assert " 10 images/s" in drawn[-1]
 
 
-def test_the_line_counts_files_while_the_number_of_all_is_unknown() -> None:
-    text = progress.line("Indexing", state(1000, None), recent=(500, 5.0), width=120)
-    assert text == "Indexing  1,000 files  100 images/s"
+def test_files_are_counted_while_their_number_is_unknown() -> None:
+    stream = Terminal()
+    with ProgressBar("Indexing", stream) as bar:
+        bar(state(1000, None))
+    assert "1,000 images" in stream.getvalue()
+    assert "left" not in stream.getvalue()
 
 
-def test_nothing_is_promised_before_anything_is_done() -> None:
-    text = progress.line("Indexing", state(0, 4000), recent=(0, 0.0), width=120)
-    assert text == "Indexing  ────────────────────  0%  0/4,000"
+def test_other_units_are_named() -> None:
+    stream, now = Terminal(), [0.0]
+    with ProgressBar("Comparing", stream, unit="pairs", clock=lambda: now[0]) as bar:
+        for second in range(6):
+            now[0] = float(second)
+            bar.count(2 * second, 40)
+    assert "10/40" in stream.getvalue()
+    assert "2.0 pairs/s" in stream.getvalue()
 
 
-@pytest.mark.parametrize("width", [1, 5, 10, 20, 40, 60, 79, 120])
-def test_the_line_fits_any_width(width: int) -> None:
-    for total in (None, 50_000_000):
-        text = progress.line(
-            "Indexing", state(12_345_678, total, failed=321), recent=(500, 5.0), width=width
-        )
-        assert width_of(text) <= width
+def test_each_stage_starts_again() -> None:
+    stream = Terminal()
+    with ProgressBar("Building", stream) as bar:
+        bar.stage("train", 0, 1)
+        bar.stage("add", 5, 10)
+    assert "Training" in stream.getvalue()
+    assert "Adding vectors" in stream.getvalue()
+    assert "5/10" in stream.getvalue()
 
 
-def test_nothing_is_written_where_no_terminal_is() -> None:
+@pytest.mark.parametrize("columns", ["1", "20", "60"])
+def test_a_narrow_terminal_is_no_error(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    with ProgressBar("Indexing", Terminal()) as bar:
+        bar(state(12_345_678, 50_000_000, failed=321))
+
+
+def test_the_end_leaves_a_clean_line() -> None:
+    stream = Terminal()
+    with ProgressBar("Indexing", stream) as bar:
+        bar(state(2, 2))
+    assert stream.getvalue().endswith("\x1b[2K")  # the bar's line is erased
+
+
+def test_nothing_is_written_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
-    with ProgressLine("Indexing", stream) as line:
-        line(state(1, 2))
+    with ProgressBar("Indexing", stream) as bar:
+        bar(state(1, 2))
+        bar.stage("train", 1, 2)
+    monkeypatch.setenv("TERM", "dumb")
+    with ProgressBar("Indexing", Terminal()) as bar:
+        bar(state(1, 2))
+        assert not bar.visible
     assert stream.getvalue() == ""
-
-
-def test_every_state_is_one_write_over_the_last_and_the_end_leaves_a_clean_line(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("TERM", "xterm")
-    stream = Terminal()
-    with ProgressLine("Indexing", stream) as line:
-        line(state(2, 2))
-    written = stream.getvalue()
-    assert "\n" not in written
-    assert all(part.endswith("\x1b[K") for part in written.split("\r")[1:])
-    assert written.endswith("\r\x1b[K")
-
-
-def test_states_that_follow_too_fast_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm")
-    now = 100.0
-    monkeypatch.setattr("lookalike.cli.progress.time.monotonic", lambda: now)
-    stream = Terminal()
-    line = ProgressLine("Indexing", stream)
-    for done in range(1, 50):
-        line(state(done, 100))
-    assert stream.getvalue().count("\r") == 1
-    now = 100.2
-    line(state(50, 100))
-    assert stream.getvalue().count("\r") == 2
-
-
-def test_the_rate_is_that_of_the_last_seconds_not_of_the_whole_run(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("TERM", "xterm")
-    stream = Terminal()
-    line = ProgressLine("Indexing", stream)
-    line(state(100_000, 200_000, seconds=1.0))  # unchanged files pass in no time
-    for second in range(2, 60):
-        line(state(100_000 + 10 * second, 200_000, seconds=float(second)))
-    monkeypatch.setattr(progress, "_REDRAW", 0.0)
-    line(state(100_600, 200_000, seconds=60.0))
-    assert "10 images/s" in stream.getvalue().split("\r")[-1]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli import format, open_library, output, parameters
-from lookalike.cli.build_output import BuildingLine, say
+from lookalike.cli.build_output import put_built
+from lookalike.cli.progress import ProgressBar
 
 if TYPE_CHECKING:
     from lookalike.indexing.ann import Verdict
@@ -73,15 +74,18 @@ def build(
     from lookalike.stores.ann_index import IndexBuildOptions
 
     wish = IndexBuildOptions(recipe=recipe, target=recall, memory=max_memory, threads=threads)
-    with open_library.open_library(library, read_only=False) as opened, BuildingLine() as line:
-        built = opened.ann.build(by, wish, progress=line)
+    with (
+        open_library.open_library(library, read_only=False) as opened,
+        ProgressBar("Indexing vectors", unit="vectors") as line,
+    ):
+        built = opened.ann.build(by, wish, progress=line.stage)
     if not built:
         output.note(
             "All vectors are few enough to be compared one by one: name some with --by to index "
             "them nevertheless."
         )
     for name, index in built.items():
-        say(name, index)
+        put_built(name, index)
 
 
 @command.command("check")
@@ -110,8 +114,13 @@ def check(
     For a nightly cron line: exit 0 if all are good now, 3 if one is not. An index is built anew if it
     finds less than its target, cannot be used, or more than a fifth as many vectors came later.
     """
-    with open_library.open_library(library, read_only=False) as opened, BuildingLine() as line:
-        verdicts = opened.ann.check(by, queries=queries, rebuild=not no_rebuild, progress=line)
+    with (
+        open_library.open_library(library, read_only=False) as opened,
+        ProgressBar("Indexing vectors", unit="vectors") as line,
+    ):
+        verdicts = opened.ann.check(
+            by, queries=queries, rebuild=not no_rebuild, progress=line.stage
+        )
     if format_ == "json":
         output.put(output.as_json([document(verdict) for verdict in verdicts]))
     else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli import format, open_library, output, parameters
-from lookalike.cli.build_output import BuildingLine
+from lookalike.cli.progress import ProgressBar
 
 if TYPE_CHECKING:
     from lookalike.stores.ann_index import RecipeResult
@@ -50,8 +50,11 @@ def ann(
     and how many milliseconds a query takes on one thread where it finds a certain share of the true ten
     nearest. The queries are pictures of the library, asked without themselves.
     """
-    with open_library.open_library(library) as opened, BuildingLine() as line:
-        space, compared = opened.ann.compare(by, recipes, progress=line)
+    with (
+        open_library.open_library(library) as opened,
+        ProgressBar("Measuring", unit="vectors") as line,
+    ):
+        space, compared = opened.ann.compare(by, recipes, progress=line.stage)
     if format_ == "json":
         output.put(
             output.as_json(

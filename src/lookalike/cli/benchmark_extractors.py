@@ -9,7 +9,7 @@ import click
 
 from lookalike.cli import format, output, parameters
 from lookalike.cli.fetch_progress import FetchLine
-from lookalike.cli.progress import ProgressLine
+from lookalike.cli.progress import ProgressBar
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def extractors(
         fetch_ahead(chosen, progress=fetched)
     measured: list[ExtractorBenchmark] = []
     for name in chosen:
-        with ProgressLine(name) as line:
+        with ProgressBar(name) as line:
             measured.append(benchmark_extractor(name, found, workers=workers, progress=line.count))
     if format_ == "json":
         output.put(output.as_json(document(folder, found, measured)))

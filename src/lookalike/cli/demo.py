@@ -11,7 +11,7 @@ import click
 from lookalike.cli import format, open_library, output, parameters
 from lookalike.cli.hit_output import write_hits
 from lookalike.cli.index import files, summary
-from lookalike.cli.progress import ProgressLine
+from lookalike.cli.progress import ProgressBar
 from lookalike.errors import Outcome, UsageError
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _draw(folder: Path, shop: Path, products: int) -> Path:
     output.note(f"Drawing {format.counted(products * _VIEWS, 'picture')} of products in {shop} …")
     query = folder / "query.jpg"
     try:
-        with ProgressLine("Drawing") as line:
+        with ProgressBar("Drawing") as line:
             write_catalogue(shop, products=products, views=_VIEWS, progress=line.count)
         product = make_product(_asked(products))
         query.write_bytes(next(view_pictures(product, range(_VIEWS, _VIEWS + 1))))
@@ -129,7 +129,7 @@ def _draw(folder: Path, shop: Path, products: int) -> Path:
 def _index_shop(library: Library, shop: Path) -> None:
     from lookalike.indexing.report import IndexOptions
 
-    with ProgressLine("Indexing") as line:
+    with ProgressBar("Indexing") as line:
         options = IndexOptions(metadata=shop / "products.csv")
         added = library.add([shop], options=options, progress=line)
     output.note(summary(added))
@@ -137,7 +137,7 @@ def _index_shop(library: Library, shop: Path) -> None:
 
 def _index_photos(library: Library, photos: Path) -> Path:
     """Index the folder; one of its pictures is the question."""
-    with ProgressLine("Indexing") as line:
+    with ProgressBar("Indexing") as line:
         added = library.add([photos], progress=line)
     output.note(summary(added))
     images = library.failures({Outcome.INDEXED}, below=photos) if files(added) else iter(())

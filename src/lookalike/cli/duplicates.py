@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli import duplicate_output, format, open_library, output, parameters
-from lookalike.cli.progress import ProgressLine
+from lookalike.cli.progress import ProgressBar
 
 if TYPE_CHECKING:
     from lookalike.duplicates.report import Kind
@@ -59,7 +59,7 @@ def command(
     near = [path.absolute() for path in paths]
     with (
         open_library.open_library(library, near) as opened,
-        ProgressLine("Comparing", unit="pairs") as line,
+        ProgressBar("Comparing", unit="pairs") as line,
     ):
         found = opened.duplicates(paths, kind=kind, thorough=thorough, progress=line.count)
     duplicate_output.write(found, format_, null=null)

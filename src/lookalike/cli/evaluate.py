@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from lookalike.cli import evaluate_output, open_library, parameters
 from lookalike.cli.fetch_progress import FetchLine
-from lookalike.cli.progress import ProgressLine
+from lookalike.cli.progress import ProgressBar
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def open_eval_library(
         with FetchLine() as fetched:
             fetch_ahead(list(extractors), progress=fetched)
     with ExitStack() as stack:
-        with ProgressLine("Indexing") as line:
+        with ProgressBar("Indexing") as line:
             opened = stack.enter_context(
                 open_or_build(
                     folder, library=library, extractors=extractors, reindex=reindex, progress=line

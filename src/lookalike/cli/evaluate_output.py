@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lookalike.cli import format, output
-from lookalike.cli.progress import ProgressLine
+from lookalike.cli.progress import ProgressBar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +37,7 @@ def run_evaluation(opened: EvalLibrary, plan: EvalPlan, folder: Path, outputs: O
     """Evaluate with labels."""
     from lookalike.evaluation.evaluate import evaluate
 
-    with ProgressLine("Evaluating") as line:
+    with ProgressBar("Evaluating") as line:
         counted = replace(plan, options=replace(plan.options, progress=line.count))
         found = evaluate(opened, counted, folder=folder)
     _write_evaluation(found, outputs)
@@ -189,7 +189,7 @@ def run_self_test(opened: EvalLibrary, plan: EvalPlan, outputs: Outputs) -> None
     from lookalike.evaluation.copy_retrieval import SAMPLE_SIZE, self_test
     from lookalike.wire.evaluation import self_test_document
 
-    with ProgressLine("Editing") as line:
+    with ProgressBar("Editing") as line:
         found = self_test(
             opened,
             extractors=plan.extractors,

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from lookalike.cli import format, open_library, output, parameters
-from lookalike.cli.build_output import BuildingLine
+from lookalike.cli.progress import ProgressBar
 from lookalike.errors import UsageError
 
 
@@ -38,8 +38,13 @@ def command(
     """
     if file.suffix.lower() not in (".npy", ".parquet"):
         raise UsageError(f"cannot tell how to write {file}: name a .npy or .parquet file")
-    with open_library.open_library(library) as opened, BuildingLine() as line:
-        count = opened.vectors.export_vectors(by, file, paths=paths, where=where, progress=line)
+    with (
+        open_library.open_library(library) as opened,
+        ProgressBar("Exporting", unit="vectors") as line,
+    ):
+        count = opened.vectors.export_vectors(
+            by, file, paths=paths, where=where, progress=line.stage
+        )
     output.put(f"Wrote {format.counted(count, 'vector')} to {file}.")
     if not count:
         ctx.exit(1)

@@ -8,7 +8,8 @@ from typing import Literal
 import click
 
 from lookalike.cli import format, open_library, output, parameters
-from lookalike.cli.build_output import BuildingLine, say
+from lookalike.cli.build_output import put_built
+from lookalike.cli.progress import ProgressBar
 
 
 @click.command("import")
@@ -71,7 +72,7 @@ def command(
     lookalike search id:42 --extractor clip-large
     """
     with open_library.to_write([vectors], library) as opened:
-        with BuildingLine() as line:
+        with ProgressBar("Importing", unit="vectors") as line:
             imported = opened.vectors.import_vectors(
                 vectors,
                 name or vectors.stem,
@@ -81,7 +82,7 @@ def command(
                 dtype="f16" if half else "f32",
                 ann=not no_ann,
                 pca=pca,
-                progress=line,
+                progress=line.stage,
             )
         name, where = imported.space.name, open_library.shown(open_library.named_by(opened.folder))
         index = opened.ann.space(name).index
@@ -98,4 +99,4 @@ def command(
             rows = format.counted(imported.unmatched_rows, "row names", "rows name")
             output.complain(f"{rows} no picture of the library")
     if index is not None and not index.disabled_reason:
-        say(name, index)
+        put_built(name, index)

@@ -9,7 +9,7 @@ import click
 
 from lookalike.cli import format, open_library, output, parameters, prestart
 from lookalike.cli.fetch_progress import FetchLine
-from lookalike.cli.progress import ProgressLine
+from lookalike.cli.progress import ProgressBar
 
 if TYPE_CHECKING:
     from lookalike.indexing.report import IndexEstimate, IndexOptions, IndexReport
@@ -160,7 +160,7 @@ def command(
     with FetchLine() as line:
         fetch_ahead(names, progress=line)
     if dry_run:
-        with open_library.to_look_at(sources, library) as opened, ProgressLine("Timing a sample"):
+        with open_library.to_look_at(sources, library) as opened, ProgressBar("Timing a sample"):
             _say_promise(opened.estimate(sources, extractors=names or None, options=options))
         return
     with open_library.to_write(sources, library) as opened:
@@ -180,12 +180,12 @@ def _add(
     options: IndexOptions,
 ) -> IndexReport:
     try:
-        with ProgressLine("Indexing") as line:
+        with ProgressBar("Indexing") as line:
             return library.add(
                 sources,
                 extractors=names or None,
                 options=options,
-                progress=line if line.alive else None,
+                progress=line if line.visible else None,
             )
     except KeyboardInterrupt:
         held = format.counted(library.info().images, "picture is", "pictures are")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli import format, open_library, output, parameters
-from lookalike.cli.progress import ProgressLine
+from lookalike.cli.progress import ProgressBar
 from lookalike.errors import UsageError
 from lookalike.files import output_file
 
@@ -105,7 +105,7 @@ def command(
             most=limit,
             seed=seed,
         )
-        with ProgressLine("thumbnails") as line:
+        with ProgressBar("thumbnails") as line:
             packed = sprites(opened, found, most=thumbnails, progress=line.count)
         title = f"{opened.folder.parent.name or 'pictures'}: a map"
     if kind == ".png":

@@ -1,7 +1,7 @@
-"""Where text goes: results to stdout, everything else to stderr, and what a terminal can take.
+"""Writes results to stdout and everything else to stderr.
 
-All results pass through `put`, so that a reader who leaves early (`| head`), a full disk behind `>`
-and file names that are not text in any encoding are each treated in one place.
+All results pass through `put`, so a closed pipe (`| head`), a full disk behind `>` and file names that
+are not valid text are each handled in one place.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 import shutil
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, TextIO, TypeAlias
 
 import click
@@ -21,23 +21,28 @@ import click
 Format: TypeAlias = Literal["table", "json", "jsonl", "csv", "paths"]
 
 _BIDI = "\u202a-\u202e\u2066-\u2069"
-# Bytes of names that are not UTF-8, which some terminals take for control characters.
+# Surrogates of bytes that are not UTF-8, which some terminals treat as control characters.
 _RAW = "\udc80-\udc9f"
 _UNPRINTABLE = re.compile(f"[\0-\x1f\x7f-\x9f\u2028\u2029{_BIDI}{_RAW}]")
-_STEERING = re.compile(
+_CONTROL = re.compile(
     rf"(?P<own>\x1b\[(?:0|1|2|31)m)|[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029{_BIDI}{_RAW}]"
 )
-_EDGE = 2  # spaces between two columns
-_NARROWEST = 12  # of a column that is cut: less of a path says nothing
+# Spaces between two columns.
+_EDGE = 2
+# Columns that a shortened cell keeps at least: less of a path says nothing.
+_NARROWEST = 12
 
 
-class ReaderGone(Exception):  # no error: the reader has had enough
-    """Nobody reads stdout any more."""
+class ReaderGone(Exception):  # not an error: the reader has read enough
+    """The reader of stdout has closed it."""
 
 
 def prepare() -> None:
-    """Let every file name through: names that are not UTF-8 leave as the bytes they came as. A stream
-    that was closed (`>&-`) leads nowhere, and the next file that is opened does not take its number."""
+    """Prepare the standard streams for file names in any encoding.
+
+    Names that are not UTF-8 are written as the bytes they were read as. A closed stream (`>&-`) is
+    replaced by the null device, so that the next file opened does not take its descriptor.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.open(os.devnull, os.O_RDWR), mode))  # noqa: PTH123, SIM115
@@ -48,12 +53,12 @@ def prepare() -> None:
 
 
 def put(text: str = "") -> None:
-    """One line of results."""
+    """Write one line of results."""
     _write((harmless(text) if sys.stdout.isatty() else text) + "\n")
 
 
 def put_path(path: str, *, null: bool = False) -> None:
-    """A path, with a zero byte after it instead of a line end where names may have line ends."""
+    """Write a path, ended by a newline or, with `null`, by a zero byte."""
     if null:
         put_raw(path + "\0")
     else:
@@ -61,7 +66,7 @@ def put_path(path: str, *, null: bool = False) -> None:
 
 
 def put_raw(text: str) -> None:
-    """Results without a line end of their own."""
+    """Write results that bring their own line ends."""
     _write(text)
 
 
@@ -75,7 +80,7 @@ def _write(text: str) -> None:
 
 
 def flush() -> None:
-    """Hand over what is buffered, while a failure can still be told."""
+    """Flush stdout while a failure can still be reported."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -90,7 +95,7 @@ def _cannot_write(error: OSError) -> click.UsageError:
 
 
 def drop() -> None:
-    """Send what is still buffered nowhere, or Python complains about it when it ends."""
+    """Discard buffered output; otherwise Python reports an error at exit."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -98,65 +103,66 @@ def drop() -> None:
 
 
 def note(text: str) -> None:
-    """A remark for the person, on stderr."""
+    """Write a remark to stderr."""
     click.echo(
         harmless(text) if sys.stderr.isatty() else text,
         err=True,
-        color=coloured(sys.stderr) or None,
+        color=colored(sys.stderr) or None,
     )
 
 
 def aside(text: str) -> None:
-    """A remark that only a person at a terminal can want: nothing where stderr is a file."""
+    """Write a remark to stderr only if it is a terminal."""
     if is_terminal(sys.stderr):
-        note(click.style(text, dim=True) if coloured(sys.stderr) else text)
+        note(click.style(text, dim=True) if colored(sys.stderr) else text)
 
 
 def interrupted(text: str = "") -> None:
-    """What became of the work after Ctrl-C, on a line of its own: the terminal has written "^C"."""
+    """Report an interruption on a line of its own (the terminal has written "^C")."""
     start = "\n" if is_terminal(sys.stderr) else ""
     note(f"{start}Interrupted. {text}".rstrip())
 
 
 def complain(text: str) -> None:
-    """An error in one line, on stderr."""
-    # Click strips the colour again where stderr is no terminal.
-    head = click.style("Error:", fg="red", bold=True) if coloured(sys.stderr) else "Error:"
+    """Write an error to stderr in one line."""
+    # click removes the color again where stderr is not a terminal.
+    head = click.style("Error:", fg="red", bold=True) if colored(sys.stderr) else "Error:"
     note(f"{head} {printable(text)}")
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """A terminal that can redraw a line."""
+    """Return whether the stream is a terminal that can redraw a line."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def coloured(stream: TextIO) -> bool:
-    """Colours are welcome there (https://no-color.org)."""
+def colored(stream: TextIO) -> bool:
+    """Return whether to use colors on the stream (https://no-color.org)."""
     return is_terminal(stream) and not os.environ.get("NO_COLOR")
 
 
 def dim(text: str) -> str:
-    """The text, less prominent on a terminal."""
-    return click.style(text, dim=True) if coloured(sys.stdout) else text
+    """Return the text dimmed on a terminal, else unchanged."""
+    return click.style(text, dim=True) if colored(sys.stdout) else text
 
 
 # ---- text that fits ----
 
 
 def printable(text: str) -> str:
-    """The text without control characters, and without those that turn its direction: a file name may not
-    steer the terminal, nor seem to have another ending than it has."""
+    """Replace control characters and those that change the text direction.
+
+    A file name must not control the terminal, nor seem to have another extension than it has.
+    """
     return _UNPRINTABLE.sub("\ufffd", text)
 
 
 def harmless(text: str) -> str:
-    """Lines of ours that a terminal gets: as `printable`, but for line ends, tabs and our own colours. What
-    programs get is left as it is."""
-    return _STEERING.sub(lambda found: found["own"] or "\ufffd", text)
+    """As `printable`, but keep line ends, tabs and our own colors: for lines written to a terminal."""
+    return _CONTROL.sub(lambda found: found["own"] or "\ufffd", text)
 
 
 def width_of(text: str) -> int:
-    """Columns that the text takes on a terminal: East Asian wide characters take two."""
+    """Return how many columns the text takes on a terminal: East Asian wide characters take two."""
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
         for c in text
@@ -164,25 +170,20 @@ def width_of(text: str) -> int:
 
 
 def shorten(text: str, width: int, *, end: bool = False) -> str:
-    """At most `width` columns, cut in the middle: both ends of a path say more than its middle. Prose is
-    cut at its `end`."""
+    """Shorten the text to at most `width` columns with an ellipsis.
+
+    It is cut in the middle, because both ends of a path say more than its middle; prose is cut at its `end`.
+    """
+    from rich.cells import set_cell_size
+
     if width_of(text) <= width:
         return text
     if width < 3:
         return "…"[:width]
-    # Of a path the file's own name stands at the end.
-    tail_width = 0 if end else max(1, (width - 1) * 2 // 3)
-    tail = ""
-    for c in reversed(text):
-        if width_of(c + tail) > tail_width:
-            break
-        tail = c + tail
-    head = ""
-    for c in text:
-        if width_of(head + c + "…" + tail) > width:
-            break
-        head += c
-    return head + "…" + tail
+    tail_width = 0 if end else max(1, (width - 1) * 2 // 3)  # a path ends with the file's own name
+    tail = set_cell_size(text[::-1], tail_width).rstrip(" ")[::-1]
+    head = set_cell_size(text, width - 1 - width_of(tail))
+    return head.rstrip(" ") + "…" + tail
 
 
 def table(
@@ -193,48 +194,87 @@ def table(
     stretch: int | Sequence[int] = -1,
     prose: int | None = None,
 ) -> None:
-    """Rows under titles, in aligned columns; no line of titles where all are empty.
+    """Print rows under titles in aligned columns; without a title line where all titles are empty.
 
-    right    one letter a column: "r" stands to the right (numbers); the rest to the left
-    stretch  the columns that are cut where the terminal is too narrow, the widest of them first
-    prose    the column that is cut at its end, not in the middle
+    right    one letter a column: "r" aligns it to the right (numbers), anything else to the left
+    stretch  columns that are shortened where the terminal is too narrow
+    prose    the column that is shortened at its end, not in the middle
     """
     cells = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(width_of(line[at]) for line in (titles, *cells)) for at in range(len(titles))]
     if is_terminal(sys.stdout):
-        room = shutil.get_terminal_size().columns
-        lack = sum(widths) + _EDGE * (len(widths) - 1) - room
-        _narrow(widths, [stretch] if isinstance(stretch, int) else stretch, lack)
-    end = None if prose is None else prose % len(widths)
-    if any(titles):
-        put(dim(_line(titles, widths, right, end)))
-    for cell_row in cells:
-        put(_line(cell_row, widths, right, end))
+        flexible = {at % len(titles) for at in ([stretch] if isinstance(stretch, int) else stretch)}
+        end = None if prose is None else prose % len(titles)
+        put_raw(harmless(_terminal_table(titles, cells, right, flexible, end)))
+        return
+    lines = [titles, *cells] if any(titles) else cells
+    widths = [max(width_of(line[at]) for line in (titles, *cells)) for at in range(len(titles))]
+    for line in lines:
+        padded = []
+        for at, (cell, width) in enumerate(zip(line, widths, strict=True)):
+            gap = " " * (width - width_of(cell))
+            padded.append(gap + cell if right[at : at + 1] == "r" else cell + gap)
+        put((" " * _EDGE).join(padded).rstrip())
 
 
-def _narrow(widths: list[int], stretch: Sequence[int], lack: int) -> None:
-    """Take `lack` columns from the widest of those that may be cut; none gets narrower than 12."""
-    for _ in range(lack):
-        at = max(stretch, key=lambda number: widths[number])
-        if widths[at] <= _NARROWEST:
-            return
-        widths[at] -= 1
+def _terminal_table(
+    titles: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    right: str,
+    flexible: Collection[int],
+    end: int | None,
+) -> str:
+    # Rich takes 60 ms to import, so it is used only on a terminal.
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.measure import Measurement
+    from rich.table import Table
+    from rich.text import Text
 
+    class Shortened:
+        """A cell that is shortened to the width that is left for it."""
 
-def _line(cells: Sequence[str], widths: Sequence[int], right: str, end: int | None) -> str:
-    parts = []
-    for at, (cell, width) in enumerate(zip(cells, widths, strict=True)):
-        text = shorten(cell, width, end=at == end)
-        gap = " " * (width - width_of(text))
-        parts.append(gap + text if right[at : at + 1] == "r" else text + gap)
-    return (" " * _EDGE).join(parts).rstrip()
+        def __init__(self, text: str, *, end: bool) -> None:
+            self._text, self._end = text, end
+
+        def __rich_measure__(self, _: Console, options: ConsoleOptions) -> Measurement:
+            width = width_of(self._text)
+            return Measurement(min(width, _NARROWEST), width).with_maximum(options.max_width)
+
+        def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+            yield Text(shorten(self._text, options.max_width, end=self._end), no_wrap=True)
+
+    drawn = Table(
+        box=None, padding=(0, _EDGE, 0, 0), pad_edge=False, show_header=any(titles),
+        header_style="dim" if colored(sys.stdout) else "",
+    )  # fmt: skip
+    for at, title in enumerate(titles):
+        drawn.add_column(
+            Text(title),
+            justify="right" if right[at : at + 1] == "r" else "left",
+            no_wrap=at not in flexible,
+            min_width=None
+            if at in flexible
+            else max(map(width_of, (title, *(r[at] for r in rows)))),
+        )
+    for row in rows:
+        drawn.add_row(
+            *(
+                Shortened(cell, end=at == end) if at in flexible else Text(cell)
+                for at, cell in enumerate(row)
+            )
+        )
+    console = Console(
+        file=sys.stdout, width=shutil.get_terminal_size().columns, highlight=False, emoji=False
+    )
+    with console.capture() as captured:
+        console.print(drawn, soft_wrap=False)
+    return "".join(line.rstrip() + "\n" for line in captured.get().splitlines())
 
 
 # ---- text for programs ----
 
 
 def as_json(value: Any, *, indent: int | None = 2) -> str:
-    """JSON text; a name that is not UTF-8, or that stdout cannot take, is escaped as JSON does it."""
+    """Return JSON text. Characters that stdout cannot encode are escaped."""
     text = json.dumps(value, ensure_ascii=False, indent=indent, default=str, allow_nan=False)
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
@@ -244,7 +284,7 @@ def as_json(value: Any, *, indent: int | None = 2) -> str:
 
 
 def csv_line(cells: Iterable[Any]) -> str:
-    """One line of CSV (RFC 4180), without the line end."""
+    """Return one line of CSV (RFC 4180), without the line end."""
     import csv
 
     text = io.StringIO()
@@ -253,7 +293,7 @@ def csv_line(cells: Iterable[Any]) -> str:
 
 
 def flatten(record: Mapping[str, Any]) -> list[Any]:
-    """The values of a record for a line of CSV: nothing for None, JSON for lists and objects."""
+    """Return the values of a record for CSV: empty for None, JSON for lists and objects."""
     return [
         "" if v is None else as_json(v, indent=None) if isinstance(v, (dict, list)) else v
         for v in record.values()

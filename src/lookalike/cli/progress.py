@@ -1,137 +1,132 @@
-"""The one line that shows how far indexing is, redrawn in place, and only on a terminal."""
+"""Progress on stderr, drawn with Rich, and only on a terminal."""
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from collections import deque
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TextIO
 
 from lookalike.cli import format, output
 
 if TYPE_CHECKING:
+    import rich.progress
+
     from lookalike.indexing.report import Progress
 
-_REDRAW = 0.1  # seconds; a faster line cannot be read, and costs time over slow connections
-_WINDOW = (
-    15.0  # seconds that the rate is taken over: unchanged files pass by the thousand, then new
-)
-# pictures come slowly; a rate since the start would promise the end far too soon
-_BAR = 20
+# Seconds that a rate is taken over. Unchanged files pass by the thousand and new ones slowly, so a rate
+# since the start would announce the end far too soon.
+_RATE_SECONDS = 15.0
+
+_STAGES = {
+    "ask": "Exact search",
+    "train": "Training",
+    "add": "Adding vectors",
+    "tune": "Tuning",
+    "check": "Checking",
+    "import": "Importing",
+    "export": "Exporting",
+}
 
 
-class ProgressLine:
-    """Draws `Progress` on stderr; nothing at all where stderr is no terminal.
+class ProgressBar:
+    """Draws one bar on a terminal and removes it at the end; does nothing elsewhere. Context manager.
 
-    Every state is one write that begins at the line's start and clears only what is left of the
-    older, longer text, so that nothing flickers.
+    description  what is being done: "Indexing"
+    unit         what is counted, in the plural
+    clock        seconds, rising; for tests
     """
 
-    def __init__(self, verb: str, stream: TextIO | None = None, *, unit: str = "images") -> None:
-        self._verb = verb
+    def __init__(
+        self,
+        description: str,
+        stream: TextIO | None = None,
+        *,
+        unit: str = "images",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        stream = stream or sys.stderr
+        self.visible = output.is_terminal(stream)
         self._unit = unit
-        self._stream = stream or sys.stderr
-        self._alive = output.is_terminal(self._stream)
-        self._drawn = 0.0
-        self._started = time.monotonic()
-        self._marks: deque[tuple[float, int]] = deque()
+        if self.visible:
+            self._bars = _bars(stream, unit, clock)
+            self._task = self._bars.add_task(description, total=None, failed=0)
 
-    @property
-    def alive(self) -> bool:
-        """Whether anything is drawn: if not, nobody need count the files ahead."""
-        return self._alive
-
-    def __enter__(self) -> ProgressLine:
-        self._write(f"{self._verb} …")
+    def __enter__(self) -> ProgressBar:
+        if self.visible:
+            self._bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._write("")
+        if self.visible:
+            self._bars.stop()
 
     def __call__(self, progress: Progress) -> None:
-        """Show this state, unless the last one has just been drawn."""
-        if not self._alive:
-            return
-        self._mark(progress)
-        now = time.monotonic()
-        if now - self._drawn < _REDRAW and progress.done != progress.total:
-            return
-        self._drawn = now
-        since, before = self._marks[0]
-        text = line(
-            self._verb,
-            progress,
-            recent=(progress.done - before, progress.seconds - since),
-            width=_columns(self._stream) - 1,  # the last column makes some terminals wrap
-            unit=self._unit,
-        )
-        self._write(text)
+        """Show the state of an indexing run."""
+        self._update(progress.done, progress.total, failed=progress.failed)
 
     def count(self, done: int, total: int) -> None:
-        """Show a state of work that has no more to tell than this."""
-        from lookalike.indexing.report import Progress
+        """Show that `done` of `total` are finished."""
+        self._update(done, total)
 
-        seconds = time.monotonic() - self._started
-        self(Progress(done, total, indexed=done, failed=0, path="", seconds=seconds))
+    def stage(self, name: str, done: int, total: int) -> None:
+        """Show the state of one stage of a longer job; each stage starts a bar of its own."""
+        if not self.visible:
+            return
+        description = _STAGES[name]
+        if self._bars.tasks[0].description != description:
+            self._bars.reset(self._task, total=None, description=description)
+        if total > 1:
+            self._update(done, total)
 
-    def _mark(self, progress: Progress) -> None:
-        marks = self._marks
-        marks.append((progress.seconds, progress.done))
-        while len(marks) > 2 and marks[1][0] < progress.seconds - _WINDOW:
-            marks.popleft()
-
-    def _write(self, text: str) -> None:
-        if self._alive:
-            self._stream.write(f"\r{text}\x1b[K")
-            self._stream.flush()
-
-
-def line(
-    verb: str,
-    progress: Progress,
-    *,
-    recent: tuple[int, float],
-    width: int,
-    unit: str = "images",
-) -> str:
-    """The state in at most `width` columns; what matters least goes first when it is narrow.
-
-    recent  files settled within the last seconds, and those seconds: the rate
-    unit    what is counted, where the number of all is known
-    """
-    files, seconds = recent
-    done, total = progress.done, progress.total
-    speed = f"{format.rate(files / seconds)} {unit}/s" if files and seconds > 0 else ""
-    failed = f"{format.number(progress.failed)} failed" if progress.failed else ""
-    if total is None:
-        pieces = [verb, format.counted(done, "file"), speed, failed]
-        return output.shorten("  ".join(p for p in pieces if p), width)
-    counts = f"{format.number(done)}/{format.number(total)}"
-    percent = f"{100 * done // total if total else 100}%"
-    left = ""
-    if speed and done < total:
-        left = f"{format.duration((total - done) * seconds / files)} left"
-    bar = _bar(done, total)
-    for pieces in (
-        [verb, bar, percent, counts, speed, left, failed],
-        [verb, percent, counts, speed, left, failed],
-        [percent, counts, left, failed],
-        [counts],
-    ):
-        text = "  ".join(p for p in pieces if p)
-        if output.width_of(text) <= width:
-            return text
-    return text[: max(0, width)]
+    def _update(self, done: int, total: int | None, **fields: Any) -> None:
+        if self.visible:
+            self._bars.update(self._task, completed=done, total=total, **fields)
 
 
-def _bar(done: int, total: int) -> str:
-    full = _BAR * done // total if total else _BAR
-    return "━" * full + "─" * (_BAR - full)
+def _bars(stream: TextIO, unit: str, clock: Callable[[], float]) -> rich.progress.Progress:
+    # Rich takes 60 ms to import, so it is imported only where something is drawn.
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
+    from rich.text import Text
 
+    class Computed(ProgressColumn):
+        """A column whose text is computed from the task; it takes no room while empty."""
 
-def _columns(stream: TextIO) -> int:
-    try:
-        return os.get_terminal_size(stream.fileno()).columns or 80
-    except (OSError, ValueError):
-        return 80
+        def __init__(self, text: Callable[[rich.progress.Task], str]) -> None:
+            super().__init__()
+            self._text = text
+
+        def render(self, task: rich.progress.Task) -> Text:
+            return Text(self._text(task), no_wrap=True)
+
+    def counts(task: rich.progress.Task) -> str:
+        if task.total is None:
+            return (
+                format.counted(int(task.completed), unit.removesuffix("s"))
+                if task.completed
+                else ""
+            )
+        percent = 100 * task.completed / task.total if task.total else 100
+        return f"{percent:.0f}%  {task.completed:,.0f}/{task.total:,.0f}"
+
+    def rate(task: rich.progress.Task) -> str:
+        return f"{format.rate(task.speed)} {unit}/s" if task.speed else ""
+
+    def left(task: rich.progress.Task) -> str:
+        if task.time_remaining and not task.finished:
+            return f"{format.duration(task.time_remaining)} left"
+        return ""
+
+    def failed(task: rich.progress.Task) -> str:
+        return f"{task.fields['failed']:,} failed" if task.fields["failed"] else ""
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        *(Computed(text) for text in (counts, rate, left, failed)),
+        console=Console(file=stream, markup=False, highlight=False, emoji=False),
+        transient=True,
+        get_time=clock,
+        speed_estimate_period=_RATE_SECONDS,
+    )

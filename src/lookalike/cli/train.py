@@ -9,7 +9,7 @@ import click
 
 from lookalike.cli import format, open_library, output, parameters
 from lookalike.cli.fetch_progress import FetchLine
-from lookalike.cli.progress import ProgressLine
+from lookalike.cli.progress import ProgressBar
 
 if TYPE_CHECKING:
     from lookalike.metric_learning.linear_metric import Learnt
@@ -111,7 +111,7 @@ def command(
     with FetchLine() as fetched:
         fetch_ahead(names, progress=fetched)
     wish = Wish(labels, apart, names[0], held_out, split, seed)
-    with ProgressLine("Looking") as line:
+    with ProgressBar("Looking") as line:
         learnt = train(folder, wish, progress=line)
     written = learnt.better or anyway
     if written:
