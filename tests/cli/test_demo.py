@@ -16,7 +16,7 @@ def test_the_demo_draws_indexes_searches_and_saves_the_hits(tmp_path: Path) -> N
     assert lines[0].split() == ["rank", "similarity", "path"]
     assert len(lines) == 1 + 10 + 2
     assert lines[1].startswith("   1 ")
-    assert lines[-1].startswith("Asked for: a")
+    assert lines[-1].startswith("Query: a")
     assert "(p0002). Of the 10 hits, " in lines[-1]
     assert "Indexed 15 pictures in " in run.stderr
     assert "lookalike search" in run.stderr
@@ -58,7 +58,7 @@ def test_the_demo_with_a_folder_without_pictures_says_so(tmp_path: Path) -> None
     (tmp_path / "empty").mkdir()
     run = lookalike("demo", "--photos", "empty", cwd=tmp_path)
     assert run.returncode == 2
-    assert run.stderr.splitlines()[-1] == "Error: there are no pictures in empty"
+    assert run.stderr.splitlines()[-1] == "Error: there are no images in empty"
     run = lookalike("demo", "--photos", "~/nowhere", cwd=tmp_path, env={"HOME": str(tmp_path)})
     assert run.returncode == 2
     assert run.stderr == f"Error: there is no folder {tmp_path / 'nowhere'}\n"

@@ -188,7 +188,7 @@ def test_a_library_that_another_process_is_about_to_fill_is_not_taken_away(tmp_p
     photos = draw(tmp_path / "photos" / "a.png", 1).parent
     home = photos / ".lookalike"
     with ExitStack() as other:
-        with open_library.to_write([photos], None):
+        with open_library.open_for_indexing([photos], None):
             store = other.enter_context(LocalStore.open(home))
             writer = other.enter_context(store.writer())
         assert home.is_dir()

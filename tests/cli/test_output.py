@@ -114,9 +114,9 @@ def test_a_name_that_would_be_a_flag_or_a_formula_is_shown_as_a_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert open_library.shown(tmp_path / name) == f"./{name}"
-    assert open_library.shown(tmp_path / "a" / name) == f"a/{name}"
-    assert open_library.shown(tmp_path / ".lookalike" / "imported" / name) == f"./{name}"
+    assert open_library.display_path(tmp_path / name) == f"./{name}"
+    assert open_library.display_path(tmp_path / "a" / name) == f"a/{name}"
+    assert open_library.display_path(tmp_path / ".lookalike" / "imported" / name) == f"./{name}"
 
 
 def test_json_keeps_letters_and_escapes_what_is_no_unicode() -> None:

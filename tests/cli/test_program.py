@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 import lookalike
 from lookalike.cli import open_library, program
-from lookalike.cli.program import SECTIONS, _end_in_good_order
+from lookalike.cli.program import SECTIONS, _handle_signals
 
 SOURCE = Path(lookalike.__file__).parents[1]
 
@@ -249,7 +249,7 @@ def test_what_was_started_to_outlive_its_terminal_does(monkeypatch: pytest.Monke
     said: dict[int, Any] = {signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_IGN}
     monkeypatch.setattr(signal, "getsignal", said.get)
     monkeypatch.setattr(signal, "signal", said.__setitem__)
-    _end_in_good_order()
+    _handle_signals()
     assert said[signal.SIGHUP] is signal.SIG_IGN
     with pytest.raises(KeyboardInterrupt):
         said[signal.SIGTERM](signal.SIGTERM, None)

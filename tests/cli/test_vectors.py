@@ -55,9 +55,9 @@ def test_an_index_is_built_shown_used_checked_and_removed(shop: Path) -> None:
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("made: 600 vectors in ")
     assert "recall@10" in run.stdout
-    shown = lookalike("info", cwd=shop).stdout
-    assert "index of made: " in shown
-    assert "search --exact finds all" in shown
+    display_path = lookalike("info", cwd=shop).stdout
+    assert "index of made: " in display_path
+    assert "search --exact finds all" in display_path
     index = json.loads(lookalike("info", "--format", "json", cwd=shop).stdout)["spaces"][0]["index"]
     assert index["rows"] == COUNT
     assert index["recall"] >= 0.9

@@ -29,7 +29,7 @@ def command(ctx: click.Context, library: Path | None) -> None:
         folder = opened.folder / "spaces"
         output.note(
             f"To rebuild the vectors of an extractor, delete the file vectors-… in its folder of "
-            f"{open_library.shown(folder)}, then run `lookalike index` (`import` for imported ones). "
+            f"{open_library.display_path(folder)}, then run `lookalike index` (`import` for imported ones). "
             "A wrong catalogue needs a backup, or its folder deleted and indexed again."
         )
         ctx.exit(DAMAGED)

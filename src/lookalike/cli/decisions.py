@@ -74,5 +74,5 @@ def _export(lines: list[str], file: Path | None) -> None:
 def _where(files: tuple[Path, ...], hash: bytes | None) -> str:
     """The first file with that content, or the start of its hash where there is none."""
     if files:
-        return open_library.shown(files[0])
+        return open_library.display_path(files[0])
     return f"({hash.hex()[:12]}, not in the library)" if hash else ""

@@ -37,7 +37,7 @@ def write(found: Duplicates, format_: str, *, null: bool) -> None:
     elif format_ == "paths":
         for group in found.groups:
             for member in group.members[1:]:
-                output.put_path(open_library.shown(member.file), null=null)
+                output.put_path(open_library.display_path(member.file), null=null)
     elif found.groups:
         _table(found)
 
@@ -66,7 +66,7 @@ def record(number: int, group: Group) -> dict[str, Any]:
 
 def _image(member: Member, *, best: bool) -> dict[str, Any]:
     return {
-        "path": open_library.shown(member.file),
+        "path": open_library.display_path(member.file),
         "keep": best or member.keep,
         "kind": member.kind,
         "similarity": round(member.similarity, 6),
@@ -96,7 +96,7 @@ def _table(found: Duplicates) -> None:
                     "keep" if best or member.keep else member.kind,
                     f"{image.width}×{image.height}" if image.width else "",
                     format.size(image.size),
-                    open_library.shown(member.file),
+                    open_library.display_path(member.file),
                     "" if best else member.evidence,
                 ]
             )

@@ -124,8 +124,8 @@ def _journeys(explainer: object, picture: Path, names: list[str], out: Path) -> 
 
     assert isinstance(explainer, Explainer)
     journeys = [explainer.journey(picture, by=name) for name in names]
-    shown = explainer.picture(picture)
-    draw_journeys(shown, journeys, out, title=f"How {picture.name} becomes a vector")
+    image = explainer.picture(picture)
+    draw_journeys(image, journeys, out, title=f"How {picture.name} becomes a vector")
     for each in journeys:
         output.put(f"{each.by}: {' → '.join(stage.title for stage in each.stages)}")
     output.note(f"Drawn: {out}")

@@ -83,7 +83,7 @@ class _Listing:
                     self.count += 1
                     file = roots[image.root] / image.path
                     yield {
-                        "path": open_library.shown(file),
+                        "path": open_library.display_path(file),
                         "outcome": image.outcome.value,
                         "reason": image.reason,
                     }

@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Formats numbers for people."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ if TYPE_CHECKING:
 
 
 def number(value: int) -> str:
-    """1204 → "1,204"."""
+    """Return 1204 as "1,204"."""
     return f"{value:,}"
 
 
 def counted(value: int, thing: str, things: str | None = None) -> str:
-    """(1, "picture") → "1 picture"; (0, "picture") → "0 pictures"."""
+    """Return "1 image" for (1, "image") and "0 images" for (0, "image")."""
     return f"{number(value)} {thing if value == 1 else things or thing + 's'}"
 
 
 def duration(seconds: float) -> str:
-    """A time in the unit that suits it: "4 ms", "12.3 s", "7 min", "2 h 05 min"."""
+    """Return a duration in a suitable unit: "4 ms", "12.3 s", "7 min", "2 h 05 min"."""
     if seconds < 0.0995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 99.5:
@@ -31,25 +31,25 @@ def duration(seconds: float) -> str:
 
 
 def rate(value: float) -> str:
-    """How many a second: "6.6", "66", "1,204"."""
+    """Return a rate per second: "6.6", "66", "1,204"."""
     return f"{value:.1f}" if value < 9.95 else f"{value:,.0f}"
 
 
 def retained(projection: Projection) -> str:
-    """Of a space of shortened vectors: how many numbers are left, and how much they hold."""
+    """Describe a PCA projection: dimensions kept and variance retained."""
     return (
-        f"{number(projection.kept)} of {number(projection.input_dim)} numbers are kept, which hold "
+        f"{number(projection.kept)} of {number(projection.input_dim)} dimensions are kept; they retain "
         f"{projection.retained:.1%} of the variance"
     )
 
 
 def similarity(value: float) -> str:
-    """Three decimals; never "-0.000"."""
+    """Return a similarity with three decimals; never "-0.000"."""
     return f"{round(value, 3) + 0.0:.3f}"
 
 
 def size(bytes_: float) -> str:
-    """Bytes in decimal units, as file managers and disks show them: "23 MB", "1.4 GB"."""
+    """Return a size in decimal units, as file managers show it: "23 MB", "1.4 GB"."""
     units = ["bytes", "KB", "MB", "GB", "TB"]
     while bytes_ >= 999.5 and len(units) > 1:
         bytes_ /= 1000

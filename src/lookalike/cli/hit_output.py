@@ -28,11 +28,11 @@ def write_hits(hits: Hits, format_: str, *, query: Query, null: bool = False) ->
         output.put(output.csv_line(fields))
         for one in records:
             row = {name: one.get(name) for name in fields}
-            row["path"] = open_library.unmistakable(one["path"])
+            row["path"] = open_library.unambiguous(one["path"])
             output.put(output.csv_line(output.flatten(row)))
     elif format_ == "paths":
         for hit in hits.hits:
-            output.put_path(open_library.shown(hit.file), null=null)
+            output.put_path(open_library.display_path(hit.file), null=null)
     elif hits.hits:
         _table(hits)
 
@@ -97,7 +97,7 @@ def _table(hits: Hits) -> None:
         ("copies", [str(hit.copies or "") for hit in hits.hits]),
         ("orientation", [hit.orientation or "" for hit in hits.hits]),
         ("keypoints", [str(hit.inliers or "") for hit in hits.hits]),
-        ("path", [open_library.shown(hit.file) for hit in hits.hits]),
+        ("path", [open_library.display_path(hit.file) for hit in hits.hits]),
     ]
     columns = [(title, cells) for title, cells in columns if any(cells)]
     rows = [list(row) for row in zip(*(cells for _, cells in columns), strict=True)]

@@ -71,7 +71,7 @@ def command(
     lookalike import clip.npy --by clip-large --paths paths.txt
     lookalike search id:42 --extractor clip-large
     """
-    with open_library.to_write([vectors], library) as opened:
+    with open_library.open_for_indexing([vectors], library) as opened:
         with ProgressBar("Importing", unit="vectors") as line:
             imported = opened.vectors.import_vectors(
                 vectors,
@@ -84,7 +84,10 @@ def command(
                 pca=pca,
                 progress=line.stage,
             )
-        name, where = imported.space.name, open_library.shown(open_library.named_by(opened.folder))
+        name, where = (
+            imported.space.name,
+            open_library.display_path(open_library.library_name(opened.folder)),
+        )
         index = opened.ann.space(name).index
     output.put(
         f"Imported {format.counted(imported.images, 'vector')} of {imported.space.dim:,} numbers as "

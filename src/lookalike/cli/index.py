@@ -160,10 +160,13 @@ def command(
     with FetchLine() as line:
         fetch_ahead(names, progress=line)
     if dry_run:
-        with open_library.to_look_at(sources, library) as opened, ProgressBar("Timing a sample"):
+        with (
+            open_library.open_for_estimate(sources, library) as opened,
+            ProgressBar("Timing a sample"),
+        ):
             _say_promise(opened.estimate(sources, extractors=names or None, options=options))
         return
-    with open_library.to_write(sources, library) as opened:
+    with open_library.open_for_indexing(sources, library) as opened:
         added = _add(ctx, opened, sources, names, options)
         _say_added(opened, added, sources, chosen=bool(include or exclude))
         if strict and (added.failures or added.known_failures):
@@ -228,7 +231,7 @@ def _say_added(
             f"{format.number(n)} {outcome.replace('_', ' ')}"
             for outcome, n in sorted(added.failed.items(), key=lambda pair: -pair[1])
         )
-        lists = open_library.typed(library.folder, "failures")
+        lists = open_library.command_line(library.folder, "failures")
         output.put(f"{format.number(added.failures)} failed: {kinds}. `{lists}` lists them.")
     if added.known_failures:
         output.put(
@@ -245,7 +248,7 @@ def _say_added(
     if added.broken_sidecars > len(added.broken_examples):
         more = added.broken_sidecars - len(added.broken_examples)
         output.complain(f"{format.number(more)} more files beside pictures cannot be used.")
-    output.aside(f"Next: {open_library.typed(library.folder, 'search PICTURE')}")
+    output.aside(f"Next: {open_library.command_line(library.folder, 'search PICTURE')}")
 
 
 def files(added: IndexReport) -> int:

@@ -108,7 +108,7 @@ def _say_index(facts: Info, space: Space) -> None:
     assert index is not None
     output.put()
     if index.disabled_reason:
-        again = open_library.typed(Path(facts.location), f"ann build --by {space.name}")
+        again = open_library.command_line(Path(facts.location), f"ann build --by {space.name}")
         output.put(
             f"{space.name} is searched exactly: its index cannot be used ({index.disabled_reason})."
         )
@@ -143,7 +143,7 @@ def _table(facts: Info, others: int) -> None:
     output.put(f"indexed   {format.counted(facts.images, 'picture')}")
     if failed:
         output.put(
-            f"failed    {failed} (`{open_library.typed(Path(facts.location), 'failures')}` lists them)"
+            f"failed    {failed} (`{open_library.command_line(Path(facts.location), 'failures')}` lists them)"
         )
     if others:
         output.put(f"beside    {format.counted(others, 'file')} of other kinds")

@@ -1,4 +1,4 @@
-"""Which library a command means."""
+"""Finds and opens the library that a command works on."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 _FOLDER = ".lookalike"
 _SPECIAL = ("-", "=", "+", "@", "\t", "\r")
-# A direct subfolder with a library is named in the error; a folder with more entries than this is
-# not searched for one, because the error must come at once.
-_LOOK_AT = 2000
+# Entries of a folder that are searched for a library to name in the error, which must come at once.
+_SEARCHED_ENTRIES = 2000
 
 
 def locate(library: Path | None, near: Sequence[Path] = ()) -> Path:
-    """The library's folder: the one given, else upwards from here, else upwards from `near`.
+    """Return the library's folder: the one given, else the first found upwards from the current folder,
+    else upwards from `near`.
 
-    `library` already holds the environment variable LOOKALIKE_LIBRARY when that is set.
+    `library` already holds the environment variable LOOKALIKE_LIBRARY if that is set.
     """
     from lookalike.stores.open_store import find_library
 
@@ -37,11 +37,11 @@ def locate(library: Path | None, near: Sequence[Path] = ()) -> Path:
         found = find_library(start)
         if found is not None:
             return found
-    raise NoLibrary(_none_here())
+    raise NoLibrary(_no_library_message())
 
 
-def _none_here() -> str:
-    below = _below(Path.cwd())
+def _no_library_message() -> str:
+    below = _subfolder_with_library(Path.cwd())
     if below is not None:
         return (
             f"there is no library here or in a folder above; there is one in ./{below}: "
@@ -53,10 +53,10 @@ def _none_here() -> str:
     )
 
 
-def _below(folder: Path) -> str | None:
-    """A direct subfolder that has a library, the first by name."""
+def _subfolder_with_library(folder: Path) -> str | None:
+    """Return the first direct subfolder, by name, that has a library."""
     try:
-        names = sorted(entry.name for entry in islice(folder.iterdir(), _LOOK_AT))
+        names = sorted(entry.name for entry in islice(folder.iterdir(), _SEARCHED_ENTRIES))
         return next((name for name in names if (folder / name / _FOLDER).is_dir()), None)
     except OSError:
         return None
@@ -65,16 +65,15 @@ def _below(folder: Path) -> str | None:
 def open_library(
     library: Path | None, near: Sequence[Path] = (), *, read_only: bool = True
 ) -> Library:
-    """Open the library that is meant; `NoLibrary` says what to do where there is none."""
+    """Open the library; raise `NoLibrary` with a remedy if there is none."""
     from lookalike.library import Library
 
     return Library.open(locate(library, near), read_only=read_only)
 
 
 @contextmanager
-def to_look_at(sources: Sequence[Path], library: Path | None) -> Iterator[Library]:
-    """The library that indexing would use, changed in nothing: where there is none yet, an empty
-    one in a temporary folder stands in for it."""
+def open_for_estimate(sources: Sequence[Path], library: Path | None) -> Iterator[Library]:
+    """Open the library that indexing would use, read-only; an empty temporary one if there is none yet."""
     from tempfile import TemporaryDirectory
 
     from lookalike.library import Library
@@ -90,9 +89,12 @@ def to_look_at(sources: Sequence[Path], library: Path | None) -> Iterator[Librar
 
 
 @contextmanager
-def to_write(sources: Sequence[Path], library: Path | None) -> Iterator[Library]:
-    """The library that indexing these sources means; made where there is none, and taken away again if
-    not a single picture was met: the next command should not find an empty one."""
+def open_for_indexing(sources: Sequence[Path], library: Path | None) -> Iterator[Library]:
+    """Open or create the library for indexing these sources.
+
+    A new library is removed again if not a single image was found, so that the next command does not find
+    an empty one.
+    """
     from lookalike.library import Library
 
     home, there = _home(sources, library)
@@ -110,15 +112,14 @@ def to_write(sources: Sequence[Path], library: Path | None) -> Iterator[Library]
                 empty = _is_empty(opened)
     finally:
         if empty and home in new:
-            _take_away(home)
+            _delete_empty(home)
             for folder in new[1:]:
-                with suppress(OSError):  # somebody has put something there meanwhile
+                with suppress(OSError):  # not empty any more
                     folder.rmdir()
 
 
-def _take_away(home: Path) -> None:
-    """Delete an empty library, unless another process is about to fill it: it may have been made by that
-    one, a moment before this one could."""
+def _delete_empty(home: Path) -> None:
+    """Delete an empty library, unless another process is about to fill it."""
     from lookalike.library import Library
     from lookalike.stores.local.lock import write_lock
     from lookalike.stores.open_store import is_library
@@ -133,7 +134,7 @@ def _take_away(home: Path) -> None:
 
 
 def _is_empty(library: Library) -> bool:
-    """Whether it has met nothing but files of other kinds."""
+    """Return whether the library has found nothing but files that are not images."""
     from lookalike.errors import Outcome
     from lookalike.indexing.report import is_not_an_image
 
@@ -141,21 +142,21 @@ def _is_empty(library: Library) -> bool:
 
 
 def _home(sources: Sequence[Path], library: Path | None) -> tuple[Path, bool]:
-    """The .lookalike folder for indexing, and whether there is a library in it."""
+    """Return the .lookalike folder for indexing, and whether it holds a library."""
     from lookalike.indexing.sources import resolve_path
     from lookalike.stores.open_store import find_library, is_library
 
     if library is not None and library.is_file():
         raise UsageError(f"{library} is a file: name a folder for the library")
     for source in sources:
-        resolve_path(source)  # a mistyped folder is told before a library is made for it
+        resolve_path(source)  # reports a mistyped folder before a library is created
     first = _folder_of(sources[0])
     if library is None:
         found = find_library(first)
         return (found, True) if found else (first / _FOLDER, False)
-    for place in (library, library / _FOLDER):
-        if is_library(place):
-            return place, True
+    for folder in (library, library / _FOLDER):
+        if is_library(folder):
+            return folder, True
     return (library if library.name == _FOLDER else library / _FOLDER), False
 
 
@@ -163,33 +164,35 @@ def _folder_of(source: Path) -> Path:
     return source if source.is_dir() else source.absolute().parent
 
 
-def typed(folder: Path, command: str) -> str:
-    """`command` as it must be typed here so that it means the library in `folder`."""
+def command_line(folder: Path, command: str) -> str:
+    """Return `command` as it must be command_line here to work on the library in `folder`."""
     from lookalike.stores.open_store import find_library
 
-    named = named_by(folder)
+    named = library_name(folder)
     found = find_library(Path.cwd())
     if found is not None and found.resolve() in (folder.resolve(), named.resolve()):
         return f"{program()} {command}"
-    return f"{program()} {command} --library {shlex.quote(shown(named))}"
+    return f"{program()} {command} --library {shlex.quote(display_path(named))}"
 
 
-def named_by(folder: Path) -> Path:
-    """What a library whose files are in `folder` is called by: the folder of its pictures."""
+def library_name(folder: Path) -> Path:
+    """Return the folder of images of the library stored in `folder`, by which users name it."""
     return folder.parent if folder.name == _FOLDER else folder
 
 
 def program() -> str:
-    """This program as it must be typed here: `make demo` has put it into .venv, which no shell searches."""
+    """Return the program's name as it must be typed here (`make demo` installs it into .venv)."""
     own = Path(sys.argv[0])
     if own.stem != "lookalike" or shutil.which("lookalike"):
         return "lookalike"
-    return shlex.quote(shown(own))
+    return shlex.quote(display_path(own))
 
 
-def shown(path: Path) -> str:
-    """The path as short as it can be typed here: relative below this folder, else in full. An imported
-    image without a file is called what it was called when it was imported."""
+def display_path(path: Path) -> str:
+    """Return the path as short as it can be typed here: relative below the current folder, else absolute.
+
+    An imported image without a file has the name it was imported under.
+    """
     inside = f"{os.sep}{_FOLDER}{os.sep}imported{os.sep}"
     if inside in str(path):
         relative = str(path).partition(inside)[2]
@@ -198,10 +201,9 @@ def shown(path: Path) -> str:
             relative = str(path.absolute().relative_to(Path.cwd()))
         except ValueError:
             return str(path.absolute())
-    return unmistakable(relative)
+    return unambiguous(relative)
 
 
-def unmistakable(relative: str) -> str:
-    """The path so that it is taken for one: "-rf" would be a flag to the next program, "=…" a formula to a
-    spreadsheet."""
+def unambiguous(relative: str) -> str:
+    """Prefix "./" where the path would be taken for something else: "-rf" for a flag, "=…" for a formula."""
     return f"./{relative}" if relative.startswith(_SPECIAL) else relative

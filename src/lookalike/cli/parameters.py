@@ -1,4 +1,4 @@
-"""Options that several commands share, and the kinds of values they take."""
+"""Options shared by several commands, and their value types."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-MODELS = "LOOKALIKE_MODELS"  # what lookalike.models.cache_dirs reads
+MODELS = "LOOKALIKE_MODELS"  # read by lookalike.models.cache_dirs
 
 
-class _Given(click.Path):
-    """A path, whose "~" is the home where the shell has left it: bash does in `--library=~/Pictures`."""
+class _UserPath(click.Path):
+    """Path type that expands "~" where the shell has not (bash does not in `--library=~/Pictures`)."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         text = os.fspath(value)
@@ -25,14 +25,14 @@ class _Given(click.Path):
         return super().convert(value, param, ctx)
 
 
-PATH = _Given(path_type=Path, readable=False)  # what cannot be read is told in our words
+PATH = _UserPath(path_type=Path, readable=False)  # unreadable files get our own messages
 
 
 FIGURES = frozenset((".png", ".jpg", ".jpeg", ".pdf", ".svg", ".webp", ".tif", ".tiff", ".eps"))
 
 
-class _Figure(_Given):
-    """A file that something is drawn into; refused before the work whose result it shall show."""
+class _FigurePath(_UserPath):
+    """Path of an image file to write; checked before the work whose result it will show."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         file = Path(os.fsdecode(super().convert(value, param, ctx)))
@@ -45,42 +45,42 @@ class _Figure(_Given):
         return file
 
 
-FIGURE = _Figure(path_type=Path, readable=False)
+FIGURE = _FigurePath(path_type=Path, readable=False)
 
 
 def _amount(text: str, thousand: int, example: str) -> int:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", text.strip().lower())
     value = float(found[1]) * thousand ** " kmgt".index(found[2] or " ") if found else 0
     if value < 1:
-        raise click.BadParameter(f"'{text}' is no size; write for example {example}")
+        raise click.BadParameter(f"'{text}' is not a size; write for example {example}")
     return int(value)
 
 
 def memory(text: str) -> int:
-    """Bytes: "4G", "500M", "1.5 GiB"; a thousand is 1024, as for memory everywhere."""
+    """Parse a number of bytes such as "4G", "500M" or "1.5 GiB" (units of 1024)."""
     return _amount(text, 1024, "500M or 4G")
 
 
 def pixels(text: str) -> int:
-    """A number of pixels: "100M" are a hundred megapixels."""
+    """Parse a number of pixels such as "100M" (units of 1000)."""
     return _amount(text, 1000, "100M (megapixels)")
 
 
 def library_option(command: F) -> F:
-    """--library DIR: where the library is."""
+    """Add the option --library DIR."""
     return click.option(
         "--library",
         type=PATH,
         metavar="DIR",
         envvar="LOOKALIKE_LIBRARY",
         show_envvar=True,
-        help="The library: the folder of pictures, or the .lookalike folder itself. Otherwise it "
-        "is looked for from here upwards.",
+        help="The library: the folder of images, or the .lookalike folder itself. Default: the first "
+        "library found from the current folder upwards.",
     )(command)
 
 
 def _use_models(ctx: click.Context, _: click.Parameter, folder: Path | None) -> None:
-    """For this run of the program, and for the processes that it starts."""
+    """Set the folder for this run and for the processes that it starts."""
     if folder is None:
         return
     before = os.environ.get(MODELS)
@@ -96,7 +96,7 @@ def _use_models(ctx: click.Context, _: click.Parameter, folder: Path | None) -> 
 
 
 def model_dir_option(command: F) -> F:
-    """--model-dir DIR: where models are looked for and downloaded to."""
+    """Add the option --model-dir DIR."""
     return click.option(
         "--model-dir",
         type=PATH,
@@ -105,12 +105,12 @@ def model_dir_option(command: F) -> F:
         show_envvar=True,
         callback=_use_models,
         expose_value=False,
-        help="Where models are looked for and downloaded to. Default: the platform's cache.",
+        help="Folder where models are found and downloaded to. Default: the platform's cache.",
     )(command)
 
 
 def format_options(*names: str) -> Callable[[F], F]:
-    """--format with these names (the first is the default), and -0 where "paths" is one of them."""
+    """Add --format with these names (the first is the default), and -0 if "paths" is one of them."""
 
     def add(command: F) -> F:
         if "paths" in names:
@@ -119,7 +119,7 @@ def format_options(*names: str) -> Callable[[F], F]:
                 "--null",
                 "null",
                 is_flag=True,
-                help="Paths only, each ended by a zero byte: for xargs -0.",
+                help="Write paths only, each ended by a zero byte: for xargs -0.",
             )(command)
         return click.option(
             "--format",
@@ -127,14 +127,14 @@ def format_options(*names: str) -> Callable[[F], F]:
             type=click.Choice(names),
             default=names[0],
             show_default=True,
-            help="How the results are written.",
+            help="Format of the results.",
         )(command)
 
     return add
 
 
 def chosen_format(format_: str, null: bool) -> str:
-    """The format, where -0 alone already means paths."""
+    """Return the chosen format; -0 alone means paths."""
     if null and format_ not in ("table", "paths"):
         raise click.UsageError(f"-0 writes paths: leave out --format {format_}")
     return "paths" if null else format_

@@ -1,5 +1,5 @@
-"""Workers that start before anything else: they import their libraries while this process imports its
-own, which halves the wait for the first picture."""
+"""Starts workers before anything else, so that they import their libraries while this process imports its
+own. That halves the wait for the first image."""
 
 from __future__ import annotations
 
@@ -19,21 +19,24 @@ _MODULES = (
     "simplejpeg",
     "cv2",
 )
-"""What every worker needs for nearly every picture."""
+"""Modules that workers need for nearly every image."""
 
 
 def start_workers(ctx: click.Context, count: int | None) -> None:
-    """Start so many workers (None: one for each core) that pools will find when they need them. Those
-    that none has needed are ended with the command."""
+    """Start `count` workers (None: one for each core) for pools to use later.
+
+    Unused ones are ended with the command.
+    """
     cores = logical_cores()
-    if cores > 1:  # on a single core nothing can be done meanwhile
+    if cores > 1:  # on a single core nothing runs in parallel
         ctx.call_on_close(end_prestarted)
         prestart(count or cores, _MODULES)
 
 
 def names_a_file(words: Iterable[str]) -> bool:
-    """Whether one of the words of a question seems to be a picture file that must be read. A guess: a
-    worker that nobody needs costs a little, one that starts late costs the user a quarter of a second.
+    """Return whether one of the terms of a query seems to name an image file.
+
+    A guess: an unused worker costs little, one that starts late costs a quarter of a second.
     """
     for word in words:
         path = word.rpartition(":")[2].lstrip("+-")

@@ -1,7 +1,7 @@
-"""The program around the commands: finds a command by name, turns errors into a line and a code.
+"""The command-line program: finds commands by name and turns errors into one line and an exit code.
 
-Exit 0 fine, 1 nothing found, 2 wrong use, 3 files failed (with --strict) or are damaged (check), 130
-interrupted.
+Exit codes: 0 success, 1 nothing found, 2 wrong use, 3 some files failed (with --strict) or are damaged
+(check), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ import lookalike
 from lookalike.cli import output
 from lookalike.errors import LookalikeError
 
-# Section of the help page -> its commands, in the order in which a newcomer meets them. Each is a
-# file of this folder with a `command`: "similar-groups" is in similar_groups.py.
+# Section of the help page -> its commands, in the order a new user needs them. Each is a file of this
+# folder with a `command`: "similar-groups" is in similar_groups.py.
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Pictures": ("index", "search", "duplicates", "similar-groups", "serve", "demo"),
+    "Images": ("index", "search", "duplicates", "similar-groups", "serve", "demo"),
     "Understanding": ("explain", "map", "gap"),
     "Decisions": ("decide", "decisions"),
     "The library": ("info", "failures", "check", "remove", "ann", "import", "export"),
@@ -40,8 +40,8 @@ Start with:
 """
 
 
-class Told(click.ClickException):
-    """What the user did cannot work; shown as one line, exit code 2."""
+class UserError(click.ClickException):
+    """Error shown to the user as one line; exit code 2."""
 
     exit_code = 2
 
@@ -50,7 +50,7 @@ class Told(click.ClickException):
 
 
 class Program(click.Group):
-    """The group of all commands. A command's file is imported when it is asked for, not before."""
+    """Group of all commands; imports a command's file only when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for names in SECTIONS.values() for name in names]
@@ -79,7 +79,7 @@ class Program(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if not name.startswith("-") and self.get_command(ctx, name) is None:
-            raise Told(_unknown_command(name, self.list_commands(ctx)))
+            raise UserError(_unknown_command(name, self.list_commands(ctx)))
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -89,14 +89,14 @@ class Program(click.Group):
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
-            raise Told(_usage_text(error)) from None
+            raise UserError(_usage_text(error)) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             answer = super().invoke(ctx)
             output.flush()
         except output.ReaderGone:
-            # `| head` has read all it wanted: that is no failure (ripgrep exits 0 as well).
+            # `| head` has read enough: that is not a failure (ripgrep exits 0 as well).
             output.drop()
             ctx.exit(0)
         except KeyboardInterrupt:
@@ -106,36 +106,36 @@ class Program(click.Group):
             click.echo(error.message, err=True)  # `lookalike ann`: which of its commands?
             ctx.exit(2)
         except click.UsageError as error:
-            raise Told(_usage_text(error)) from None
+            raise UserError(_usage_text(error)) from None
         except LookalikeError as error:
-            raise Told(str(error)) from error
+            raise UserError(str(error)) from error
         except PermissionError as error:
-            raise Told(
-                f"no permission for {error.filename}: change its permissions or name another place"
+            raise UserError(
+                f"no permission for {error.filename}: change its permissions or choose another path"
             ) from error
         except OSError as error:
-            raise Told(_of_the_system(error)) from error
+            raise UserError(_describe_os_error(error)) from error
         except MemoryError as error:
-            raise Told(
-                "there is not enough memory for this: close other programs, or take fewer pictures"
+            raise UserError(
+                "there is not enough memory for this: close other programs, or use fewer images"
             ) from error
         return answer
 
 
-def _of_the_system(error: OSError) -> str:
-    """What no command foresaw: a full or failing disk, a folder that went away meanwhile."""
+def _describe_os_error(error: OSError) -> str:
+    """Describe an error that no command expects: a full or failing disk, a folder that vanished."""
     try:
         Path.cwd()
     except OSError:
-        return "the folder that you are in does not exist any more: change to another"
+        return "the current folder no longer exists: change to another"
     where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
-    return f"{where}{(error.strerror or str(error)).lower()}; mend that, or name another place"
+    return f"{where}{(error.strerror or str(error)).lower()}; fix that, or choose another path"
 
 
 def _usage_text(error: click.UsageError) -> str:
-    """One line, as every other error, instead of click's three."""
+    """Return click's error as one line instead of three."""
     text = " ".join(error.format_message().split())
-    # Click's names of types: "'abc' is not a valid float range".
+    # click's names of types: "'abc' is not a valid float range".
     for name, plain in (("float range", "number"), ("integer range", "whole number")):
         text = text.replace(f"is not a valid {name}", f"is not a {plain}")
     text = text.replace("is not a valid integer", "is not a whole number")
@@ -144,7 +144,7 @@ def _usage_text(error: click.UsageError) -> str:
     takes = [flag for parameter in error.ctx.command.params for flag in parameter.opts]
     if "unexpected extra" in text and "--library" in takes:
         # As in `lookalike info ~/Pictures`.
-        text = f"{text.rstrip('.')}. The library is named by --library DIR"
+        text = f"{text.rstrip('.')}. Name the library with --library DIR"
     end = "" if text.endswith("?") else "."
     return f"{text.rstrip('.')}{end} See: {error.ctx.command_path} --help"
 
@@ -174,25 +174,27 @@ def program() -> None:
 def main() -> NoReturn:
     """Run the program with the arguments of this process; never returns."""
     output.prepare()
-    _end_in_good_order()
-    # OpenBLAS, which NumPy loads, lets its idle threads spin for some 30 ms each time: on two cores that
-    # was a quarter of a cold search. They sleep at once with this.
+    _handle_signals()
+    # Idle threads of OpenBLAS (loaded by NumPy) spin for about 30 ms, on two cores a quarter of a cold
+    # search. With this they sleep at once.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
     try:
         program.main(prog_name="lookalike")
     except KeyboardInterrupt:
-        # Between two commands of ours, while Python still imports: nothing has been started.
+        # During imports: nothing has been started yet.
         os._exit(130)
     except SystemExit as end:
         if isinstance(end.code, int):
-            _leave(end.code)
+            _exit(end.code)
         raise
     sys.exit(0)
 
 
-def _end_in_good_order() -> None:
-    """A closed terminal, `kill`, `docker stop` and a machine that goes down end as Ctrl-C does: what is
-    finished is stored, and temporary files go. Left alone where they are ignored (`nohup`)."""
+def _handle_signals() -> None:
+    """Make SIGTERM and SIGHUP act like Ctrl-C: finished work is stored, temporary files are removed.
+
+    Signals that are ignored (`nohup`) stay ignored.
+    """
 
     def end(_number: int, _frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
@@ -203,10 +205,9 @@ def _end_in_good_order() -> None:
             signal.signal(number, end)
 
 
-def _leave(code: int) -> NoReturn:
-    """End at once. All that is ours is closed by now, and what Python would still do, taking apart what
-    it has imported, takes 35 ms: a seventh of a cold search."""
+def _exit(code: int) -> NoReturn:
+    """Exit without tearing down the interpreter, which takes 35 ms; everything of ours is closed."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # the reader has gone, or the stream is closed
+        with suppress(OSError, ValueError):  # the reader or the stream is closed
             stream.flush()
     os._exit(code)

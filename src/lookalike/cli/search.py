@@ -186,10 +186,13 @@ def command(
     if grid is not None:
         from lookalike.viz.result_grid import result_grid
 
-        shown = _shown(query)
-        parts = [_fractions(term.region) for term in shown]
+        terms = _shown(query)
+        parts = [_fractions(term.region) for term in terms]
         result_grid(
-            [term.image for term in shown if term.image is not None], hits, grid, regions=parts
+            [term.image for term in terms if term.image is not None],
+            hits,
+            grid,
+            regions=parts,
         )
         output.note(f"Drawn: {grid}")
     if not hits.hits:

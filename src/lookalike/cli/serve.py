@@ -250,8 +250,8 @@ def _reach(settings: Settings, hosts: tuple[str, ...]) -> str:
 
 def _box(info: Info, entrance: str, reach: str) -> str:
     """What stands in the terminal while it runs."""
-    name = open_library.named_by(Path(info.location))
-    place = open_library.shown(name)
+    name = open_library.library_name(Path(info.location))
+    place = open_library.display_path(name)
     lines = [
         f"{format.counted(info.images, 'picture')} of "
         f"{output.printable(str(name.absolute()) if place == '.' else place)}",

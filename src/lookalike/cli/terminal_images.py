@@ -1,4 +1,4 @@
-"""Pictures in the terminal itself, where it is known to show them."""
+"""Shows images in terminals that support it (kitty, iTerm2 and sixel protocols)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ _COLOURS = 255  # a sixel terminal has 256 registers
 
 
 def protocol(env: Mapping[str, str]) -> Protocol | None:
-    """How this terminal takes pictures, by its environment alone: asking it could leave rubbish on
-    the screen. None inside tmux and screen, which swallow such sequences."""
+    """Return the image protocol of this terminal, or None, judged by its environment alone.
+
+    Querying the terminal could leave garbage on the screen. None inside tmux and screen, which drop such
+    sequences.
+    """
     term, program = env.get("TERM", ""), env.get("TERM_PROGRAM", "")
     if term.startswith(("screen", "tmux")) or "TMUX" in env:
         return None
@@ -34,8 +37,10 @@ def protocol(env: Mapping[str, str]) -> Protocol | None:
 
 
 def strip(thumbnails: Sequence[Pixels | None], width: int) -> Pixels:
-    """Thumbnails in a row, (HEIGHT, at most `width`, 3) uint8 on white; those that do not fit are
-    left out, those that cannot be shown are grey."""
+    """Return thumbnails in a row as (HEIGHT, at most `width`, 3) uint8 on white.
+
+    Those that do not fit are left out; those that cannot be shown are grey.
+    """
     import numpy as np
     from PIL import Image
 
@@ -55,7 +60,7 @@ def strip(thumbnails: Sequence[Pixels | None], width: int) -> Pixels:
 
 
 def escape(pixels: Pixels, how: Protocol) -> str:
-    """The text that shows RGB pixels (h, w, 3) uint8 on a terminal of that protocol."""
+    """Return the escape sequence that shows RGB pixels (h, w, 3) uint8."""
     if how == "sixel":
         return _sixel(pixels)
     data = base64.b64encode(_png(pixels)).decode()
@@ -80,8 +85,10 @@ def _png(pixels: Pixels) -> bytes:
 
 
 def _sixel(pixels: Pixels) -> str:
-    """DEC's format: bands of six rows, each colour of a band drawn in one pass
-    (https://vt100.net/docs/vt3xx-gp/chapter14.html)."""
+    """Return sixel data: bands of six rows, each color of a band drawn in one pass.
+
+    https://vt100.net/docs/vt3xx-gp/chapter14.html
+    """
     import numpy as np
     from PIL import Image
 
