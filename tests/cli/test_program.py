@@ -130,8 +130,11 @@ def test_the_version_is_told() -> None:
         (["search", "--similarity", "manhattan", "a.jpg"], "Invalid value for '--similarity'"),
         (["search", "-0", "--format", "json", "a.jpg"], "-0 writes paths: leave out --format json"),
         (["search", "."], "'.' is a folder: name a picture in it"),
-        (["index", ".", "--max-memory", "much"], "'much' is no size; write for example 500M or 4G"),
-        (["index", ".", "--max-memory", "0G"], "'0G' is no size"),
+        (
+            ["index", ".", "--max-memory", "much"],
+            "'much' is not a size; write for example 500M or 4G",
+        ),
+        (["index", ".", "--max-memory", "0G"], "'0G' is not a size"),
         (["index", ".", "--workers", "0"], "Invalid value for '--workers'"),
         (["index", ".", "--timeout", "0"], "Invalid value for '--timeout'"),
         (["failures", "--outcome", "eaten"], "Invalid value for '--outcome'"),
@@ -177,7 +180,7 @@ def test_a_group_of_commands_alone_shows_its_help_as_wrong_use(group: str) -> No
 def test_a_library_named_without_its_flag_is_answered_with_the_flag() -> None:
     run = CliRunner().invoke(program, ["info", "photos"], prog_name="lookalike")
     assert run.stderr == (
-        "Error: Got unexpected extra argument (photos). The library is named by --library DIR. "
+        "Error: Got unexpected extra argument (photos). Name the library with --library DIR. "
         "See: lookalike info --help\n"
     )
 
@@ -201,7 +204,7 @@ def test_a_place_that_may_not_be_entered_is_told_in_one_line(
     run = CliRunner().invoke(program, ["info"])
     assert run.exit_code == 2
     assert run.stderr == (
-        "Error: no permission for secret/library: change its permissions or name another place\n"
+        "Error: no permission for secret/library: change its permissions or choose another path\n"
     )
 
 
@@ -213,7 +216,7 @@ def test_what_the_system_refuses_is_told_in_one_line(monkeypatch: pytest.MonkeyP
     run = CliRunner().invoke(program, ["info"])
     assert run.exit_code == 2
     assert run.stderr == (
-        "Error: photos/.lookalike: input/output error; mend that, or name another place\n"
+        "Error: photos/.lookalike: input/output error; fix that, or choose another path\n"
     )
 
 
@@ -272,6 +275,4 @@ def test_a_working_directory_that_is_gone_is_told(
     (tmp_path / "gone").rmdir()
     run = CliRunner().invoke(program, ["info"])
     assert run.exit_code == 2
-    assert run.stderr == (
-        "Error: the folder that you are in does not exist any more: change to another\n"
-    )
+    assert run.stderr == ("Error: the current folder no longer exists: change to another\n")

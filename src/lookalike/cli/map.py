@@ -127,12 +127,12 @@ def command(
     output.note(f"Drawn: {out} ({format.size(out.stat().st_size)})")
 
 
-def _report(kept: Kept, display_path: int, total: int, method: str, by: str) -> None:
+def _report(kept: Kept, mapped: int, total: int, method: str, by: str) -> None:
     """What is on the map, and how far it can be believed."""
     names = {"tsne": "t-SNE", "pca": "PCA", "umap": "UMAP"}
-    of = f" of {format.number(total)}" if total > display_path else ""
+    of = f" of {format.number(total)}" if total > mapped else ""
     rows = [
-        ("pictures", f"{format.number(shown)}{of}", f"by {by}, laid out by {names[method]}"),
+        ("pictures", f"{format.number(mapped)}{of}", f"by {by}, laid out by {names[method]}"),
         ("trustworthiness", f"{kept.trustworthiness:.3f}", "what lies close together is alike"),
         ("continuity", f"{kept.continuity:.3f}", "what is alike lies close together"),
         ("kept", f"{kept.same:.3f}", f"of the {kept.neighbours} nearest neighbours are the same"),

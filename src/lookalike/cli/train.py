@@ -172,5 +172,5 @@ def _title(base: str, learnt: Learnt) -> str:
 
 
 def _typed(out: Path) -> str:
-    display_path = open_library.display_path(out)
-    return display_path if Path(display_path).is_absolute() else f"./{shown}"
+    path = open_library.display_path(out)
+    return path if Path(path).is_absolute() else f"./{path}"
