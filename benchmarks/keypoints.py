@@ -26,9 +26,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.extractors.keypoints import PIXEL_SPECS, Detector, Keypoints, detect, directions
+from lookalike.extractors.keypoints import (
+    PIXEL_SPECS,
+    Detector,
+    Keypoints,
+    detect,
+    unit_descriptors,
+)
 from lookalike.extractors.verification import Match, compare, rerank
-from lookalike.extractors.vlad import KeypointVectors, learn
+from lookalike.extractors.vlad import VladExtractor, fit_vocabulary
 from lookalike.images.pixel_spec import Pixels
 from lookalike.images.resize import fit
 
@@ -83,7 +89,7 @@ def searches(
     asked: Sequence[int],
     library: Sequence[Keypoints],
     vectors: NDArray[np.float32],
-    extractor: KeypointVectors,
+    extractor: VladExtractor,
 ) -> None:
     """How often the original is first, by the vectors alone and verified."""
     similarity = extractor.describe([question for question, _ in questions]) @ vectors.T
@@ -96,9 +102,9 @@ def searches(
         begun = time.process_time()
         ranked = rerank(question, [library[place] for place in row[:50]])
         spent += time.process_time() - begun
-        first += row[ranked[0].place] == one
+        first += row[ranked[0].index] == one
         for verified in ranked:
-            if verified.match and row[verified.place] == one:
+            if verified.match and row[verified.index] == one:
                 overlaps.append(overlap(box, verified.match.box))
             elif verified.match:
                 wrong += 1
@@ -164,8 +170,10 @@ def rates(paths: Sequence[Path], detector: Detector) -> None:
     )
 
 
-def taught(keypoints: Sequence[Keypoints], detector: Detector) -> KeypointVectors:
-    return KeypointVectors(detector, vocabulary=learn([directions(each) for each in keypoints]))
+def taught(keypoints: Sequence[Keypoints], detector: Detector) -> VladExtractor:
+    return VladExtractor(
+        detector, vocabulary=fit_vocabulary([unit_descriptors(each) for each in keypoints])
+    )
 
 
 def found(path: Path, detector: Detector) -> Keypoints:

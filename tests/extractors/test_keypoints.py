@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lookalike.extractors.keypoints import PIXEL_SPECS, Detector, Keypoints, detect, directions
+from lookalike.extractors.keypoints import (
+    PIXEL_SPECS,
+    Detector,
+    Keypoints,
+    detect,
+    unit_descriptors,
+)
 
 DETECTORS: list[Detector] = ["sift", "orb"]
 
@@ -51,7 +57,7 @@ def test_flat_and_tiny_pictures_have_no_keypoints(detector: Detector) -> None:
     for shape in [(1, 1), (1, 300), (300, 1), (5, 7), (200, 300)]:
         found = detect(np.full(shape, 90, dtype=np.uint8), detector=detector)
         assert len(found) == 0
-        assert directions(found).shape == (0, 128 if detector == "sift" else 256)
+        assert unit_descriptors(found).shape == (0, 128 if detector == "sift" else 256)
 
 
 @pytest.mark.parametrize("detector", DETECTORS)
@@ -79,14 +85,14 @@ def test_keypoints_travel_between_processes_unchanged_and_compact() -> None:
 def test_root_sift_is_the_square_root_of_the_shares() -> None:
     histogram = [0] * 128
     histogram[0], histogram[5] = 9, 16
-    one = directions(made("sift", [histogram, [0] * 128]))
+    one = unit_descriptors(made("sift", [histogram, [0] * 128]))
     assert one[0, 0] == pytest.approx(3 / 5)
     assert one[0, 5] == pytest.approx(4 / 5)
     assert not one[1].any()
 
 
 def test_products_of_orb_descriptors_fall_with_the_hamming_distance() -> None:
-    one = directions(made("orb", [[0] * 32, [255] + [0] * 31, [255] * 32]))
+    one = unit_descriptors(made("orb", [[0] * 32, [255] + [0] * 31, [255] * 32]))
     np.testing.assert_allclose(one @ one[0], [1, 1 - 8 / 128, -1], atol=1e-6)
 
 

@@ -165,7 +165,7 @@ def test_reranking_puts_what_matches_first_and_leaves_the_rest_in_order() -> Non
     half = np.where(np.arange(400) < 250, original, textured(12))
     others = [detect(textured(seed)) for seed in (13, 14)]
     ranked = rerank(query, [others[0], detect(half), others[1], detect(original)])
-    assert [one.place for one in ranked] == [3, 1, 0, 2]
+    assert [one.index for one in ranked] == [3, 1, 0, 2]
     assert [one.match is not None for one in ranked] == [True, True, False, False]
     assert rerank(query, []) == []
 
@@ -187,5 +187,5 @@ def test_the_answer_does_not_depend_on_any_random_state() -> None:
 
 def test_keypoints_of_two_detectors_are_not_compared() -> None:
     picture = textured(16)
-    with pytest.raises(ValueError, match="sift against those of orb"):
+    with pytest.raises(ValueError, match="cannot compare sift and orb keypoints"):
         compare(detect(picture), detect(picture, detector="orb"))

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from lookalike.errors import UsageError
 from lookalike.extractors.interface import Extractor, FittedExtractor
 from lookalike.extractors.vlad import (
-    KeypointVectors,
+    VladExtractor,
     Vocabulary,
     _hadamard,
-    learn,
-    shorten,
+    fit_vocabulary,
+    reduce_vlad,
     vlad,
 )
 
@@ -37,8 +37,8 @@ def pictures() -> list[NDArray[np.uint8]]:
 
 
 @pytest.fixture(scope="module")
-def extractor(pictures: list[NDArray[np.uint8]]) -> KeypointVectors:
-    return KeypointVectors().fit(pictures)
+def extractor(pictures: list[NDArray[np.uint8]]) -> VladExtractor:
+    return VladExtractor().fit(pictures)
 
 
 def test_vlad_by_hand_with_two_words() -> None:
@@ -70,31 +70,31 @@ def test_the_hadamard_matrix_is_a_rotation_of_equal_numbers() -> None:
 def test_shortening_nearly_keeps_the_similarity_of_pictures_outside_the_sample() -> None:
     chance = np.random.default_rng(3)
     samples = [np.abs(chance.normal(size=(30, 128))).astype(np.float32) for _ in range(20)]
-    vocabulary = learn(samples)
+    vocabulary = fit_vocabulary(samples)
     one, other = chance.normal(size=(2, 4096)).astype(np.float32)
     for blend in (0.0, 0.3, 0.7, 0.95):
         mixed = blend * one + np.sqrt(1 - blend**2) * other
         pair = [vector / np.linalg.norm(vector) + vocabulary.mean for vector in (one, mixed)]
-        short = [shorten(vector.astype(np.float32), vocabulary) for vector in pair]
+        short = [reduce_vlad(vector.astype(np.float32), vocabulary) for vector in pair]
         # Kept numbers: 768 of 4096, so a product is off by some 1/sqrt(768) = 0.036 at most.
         assert short[0] @ short[1] == pytest.approx(blend, abs=0.11)
 
 
 def test_before_it_is_fitted_it_says_so_and_what_to_do(pictures: list[NDArray[np.uint8]]) -> None:
-    with pytest.raises(UsageError, match="has not learnt its vocabulary: call fit"):
-        KeypointVectors().extract(pictures[:1])
-    assert KeypointVectors().fitted is None
+    with pytest.raises(UsageError, match="has not been fitted: call fit"):
+        VladExtractor().extract(pictures[:1])
+    assert VladExtractor().fitted is None
     with pytest.raises(UsageError, match="at least one"):
-        KeypointVectors().fit([])
+        VladExtractor().fit([])
     with pytest.raises(UsageError, match="not by 'surf'"):
-        KeypointVectors("surf")
+        VladExtractor("surf")
 
 
 @pytest.mark.parametrize("detector", ["sift", "orb"])
 def test_the_contract_is_kept_before_and_after_fitting(
     detector: str, pictures: list[NDArray[np.uint8]]
 ) -> None:
-    unfitted = KeypointVectors(detector)
+    unfitted = VladExtractor(detector)
     fitted = unfitted.fit(pictures)
     for one in (unfitted, fitted):
         assert isinstance(one, Extractor)
@@ -108,47 +108,47 @@ def test_the_contract_is_kept_before_and_after_fitting(
 
 
 def test_one_by_one_and_in_a_batch_the_vectors_agree(
-    extractor: KeypointVectors, pictures: list[NDArray[np.uint8]]
+    extractor: VladExtractor, pictures: list[NDArray[np.uint8]]
 ) -> None:
     single = np.concatenate([extractor.extract([picture]) for picture in pictures])
     np.testing.assert_array_equal(extractor.extract(pictures), single)
 
 
-def test_a_picture_without_keypoints_gives_the_zero_vector(extractor: KeypointVectors) -> None:
+def test_a_picture_without_keypoints_gives_the_zero_vector(extractor: VladExtractor) -> None:
     flat, dot = np.full((80, 120), 77, dtype=np.uint8), np.zeros((1, 1), dtype=np.uint8)
     assert not extractor.extract([flat, dot]).any()
 
 
 def test_fitting_twice_on_the_same_pictures_gives_the_same_extractor(
-    extractor: KeypointVectors, pictures: list[NDArray[np.uint8]]
+    extractor: VladExtractor, pictures: list[NDArray[np.uint8]]
 ) -> None:
-    again = KeypointVectors().fit(pictures)
+    again = VladExtractor().fit(pictures)
     assert again.revision == extractor.revision
     np.testing.assert_array_equal(again.extract(pictures), extractor.extract(pictures))
 
 
 def test_other_pictures_make_another_revision_so_that_vectors_are_never_mixed(
-    extractor: KeypointVectors, pictures: list[NDArray[np.uint8]]
+    extractor: VladExtractor, pictures: list[NDArray[np.uint8]]
 ) -> None:
-    assert KeypointVectors().fit(pictures[:4]).revision != extractor.revision
+    assert VladExtractor().fit(pictures[:4]).revision != extractor.revision
 
 
 def test_what_was_fitted_comes_back_from_its_arrays(
-    extractor: KeypointVectors, pictures: list[NDArray[np.uint8]]
+    extractor: VladExtractor, pictures: list[NDArray[np.uint8]]
 ) -> None:
     fitted = extractor.fitted
     assert fitted is not None
     assert sum(array.nbytes for array in fitted.values()) < 5_000_000
-    twin = KeypointVectors().with_fitted(fitted)
+    twin = VladExtractor().with_fitted(fitted)
     assert twin.revision == extractor.revision
     np.testing.assert_array_equal(twin.extract(pictures[:2]), extractor.extract(pictures[:2]))
     incomplete = {name: array for name, array in fitted.items() if name != "words"}
     with pytest.raises(UsageError, match="words missing"):
-        KeypointVectors().with_fitted(incomplete)
+        VladExtractor().with_fitted(incomplete)
 
 
 def test_it_travels_to_a_worker_with_what_it_learnt(
-    extractor: KeypointVectors, pictures: list[NDArray[np.uint8]]
+    extractor: VladExtractor, pictures: list[NDArray[np.uint8]]
 ) -> None:
     twin = pickle.loads(pickle.dumps(extractor))
     np.testing.assert_array_equal(twin.extract(pictures[:1]), extractor.extract(pictures[:1]))
@@ -158,7 +158,7 @@ def test_it_travels_to_a_worker_with_what_it_learnt(
 def test_a_few_pictures_are_enough_and_the_length_stays(
     count: int, pictures: list[NDArray[np.uint8]]
 ) -> None:
-    few = KeypointVectors().fit(pictures[:count])
+    few = VladExtractor().fit(pictures[:count])
     vectors = few.extract(pictures)
     assert vectors.shape == (8, 1024)
     assert np.isfinite(vectors).all()
@@ -170,13 +170,13 @@ def test_a_few_pictures_are_enough_and_the_length_stays(
 def test_a_sample_of_flat_pictures_still_makes_a_working_extractor(
     pictures: list[NDArray[np.uint8]],
 ) -> None:
-    poor = KeypointVectors().fit([np.zeros((60, 60), dtype=np.uint8)])
+    poor = VladExtractor().fit([np.zeros((60, 60), dtype=np.uint8)])
     vectors = poor.extract(pictures[:2])
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
 def test_a_turned_and_cropped_picture_is_nearest_to_its_original(
-    extractor: KeypointVectors, pictures: list[NDArray[np.uint8]]
+    extractor: VladExtractor, pictures: list[NDArray[np.uint8]]
 ) -> None:
     vectors = extractor.extract(pictures)
     turned = extractor.extract([np.ascontiguousarray(np.rot90(one)) for one in pictures])

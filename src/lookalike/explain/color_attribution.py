@@ -66,7 +66,9 @@ def color_heat(image: Pixels, other: Vectors) -> Heat:
     """
     counts = color.histograms(image, gain=color.GAIN)
     raised = (counts**color.POWER).reshape(-1)
-    worth = worth_of_each(raised, np.asarray(other, np.float64), less=color.common()).reshape(2, -1)
+    worth = worth_of_each(raised, np.asarray(other, np.float64), less=color.mean_vector()).reshape(
+        2, -1
+    )
     density = np.divide(worth, counts, out=np.zeros_like(worth), where=counts > 1e-9)
     bins, shares = color.soft_bins()
     of_colour = [(shares * each[bins]).sum(axis=1) for each in density]

@@ -40,7 +40,7 @@ from lookalike.extractors.builtin import BuiltinExtractor
 from lookalike.extractors.feature_maps import NetworkExtractor, feature_maps
 from lookalike.extractors.interface import Extractor, TextExtractor
 from lookalike.extractors.keypoints import Keypoints, detect
-from lookalike.extractors.vlad import KeypointVectors
+from lookalike.extractors.vlad import VladExtractor
 from lookalike.images.pixel_spec import Pixels
 from lookalike.images.resize import fit
 from lookalike.query import Box
@@ -157,7 +157,7 @@ def why(extractor: Extractor, first: Look, second: Look) -> Explanation:
     Costs about 120 extractions for extractors of which nothing is known but their answers (networks, hashes,
     pixels), and 20 for the others.
     """
-    if isinstance(extractor, KeypointVectors):
+    if isinstance(extractor, VladExtractor):
         return _by_keypoints(extractor, first, second)
     vectors = extractor.extract([first.seen, second.seen])
     pair = Pair(extractor, (first, second), np.asarray(vectors, np.float32))
@@ -211,7 +211,7 @@ def _heats(pair: Pair) -> tuple[tuple[Heat, Heat], str]:
     return (occlusion(first, one), occlusion(second, two)), _COVERING
 
 
-def _by_keypoints(extractor: KeypointVectors, first: Look, second: Look) -> Explanation:
+def _by_keypoints(extractor: VladExtractor, first: Look, second: Look) -> Explanation:
     detector = extractor.detector
     looks = (first, second)
     points = [detect(look.seen, detector=detector) for look in looks]
@@ -237,7 +237,7 @@ def _by_keypoints(extractor: KeypointVectors, first: Look, second: Look) -> Expl
     )
 
 
-def _counting(other: Keypoints, extractor: KeypointVectors) -> Measure:
+def _counting(other: Keypoints, extractor: VladExtractor) -> Measure:
     """How many keypoints of a picture go with one of the other's."""
 
     def measure(versions: Sequence[Pixels]) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from lookalike.extractors.feature_maps import FeatureMap, NetworkExtractor, feat
 from lookalike.extractors.interface import Extractor, FittedExtractor
 from lookalike.extractors.keypoints import detect
 from lookalike.extractors.shape import BLOCK_GRID, hog
-from lookalike.extractors.vlad import KeypointVectors
+from lookalike.extractors.vlad import VladExtractor
 from lookalike.images.pixel_spec import Pixels
 
 Kind: TypeAlias = Literal[
@@ -102,7 +102,7 @@ def _between(extractor: Extractor, look: Look) -> list[Stage]:
     """What lies between the pixels and the vector."""
     if isinstance(extractor, NetworkExtractor):
         return _channels(feature_maps(extractor, [look.seen]))
-    if isinstance(extractor, KeypointVectors):
+    if isinstance(extractor, VladExtractor):
         return [_keypoints(extractor, look.seen)]
     match extractor.name:
         case "pixels":
@@ -139,7 +139,7 @@ def _bits(extractor: Extractor, seen: Pixels) -> Stage:
     return Stage("64 yes or no", text, "bits", bits)
 
 
-def _keypoints(extractor: KeypointVectors, seen: Pixels) -> Stage:
+def _keypoints(extractor: VladExtractor, seen: Pixels) -> Stage:
     found = detect(seen, detector=extractor.detector)
     values = np.column_stack([found.points, found.sizes, found.angles])
     length = found.descriptors.shape[1] * (8 if extractor.detector == "orb" else 1)

@@ -1,4 +1,4 @@
-"""The last layer of a classifier, found in its graph: what goes into it are the pooled features."""
+"""Finds the last layer of a classifier in its graph; the input of that layer is the pooled features."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from lookalike.extractors.onnx_graph import Graph, Node, values
 
 _DENSE = {"Gemm", "MatMul", "Conv", "MatMulInteger", "QLinearMatMul", "QGemm"}
-# What may stand between the last layer and the output without mixing numbers of different classes
-# by anything but the softmax.
+# Operations allowed between the last layer and the output: except for softmax they do not mix classes.
 _AFTER = {
     "Identity",
     "Flatten",
@@ -27,18 +26,18 @@ _AFTER = {
     "DequantizeLinear",
     "QuantizeLinear",
 }
-# What may stand before it without changing the numbers: quantisation is undone by going past it.
+# Operations skipped before it: their input is the unquantised features.
 _BEFORE = {"DynamicQuantizeLinear", "QuantizeLinear", "DequantizeLinear", "Identity", "Cast"}
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifierHead:
-    """The layer that turns features into logits.
+    """The layer that computes logits from features.
 
-    features  the tensor that goes into it
+    features  name of its input tensor
     weights   (dim, classes) float32
     bias      (classes,) float32
-    exact     False for integer arithmetic: features × weights is then near the logits, not equal
+    exact     False for integer arithmetic: features × weights only approximates the logits
     """
 
     features: str
@@ -48,7 +47,7 @@ class ClassifierHead:
 
 
 def find_classifier_head(graph: Graph, logits: str) -> ClassifierHead | None:
-    """The last layer before the output `logits`, or None when the graph ends in something else."""
+    """Return the last layer before the output `logits`; None when the graph ends in something else."""
     found = _walk(graph, logits, ())
     if found is None:
         return None
@@ -59,7 +58,7 @@ def find_classifier_head(graph: Graph, logits: str) -> ClassifierHead | None:
     folder = graph.path.parent
     exact = node.op in {"Gemm", "MatMul", "Conv"}
     matrix = _float_matrix(graph, node, folder) if exact else _integer_matrix(graph, node, folder)
-    if matrix is None:  # what cannot be checked is not used
+    if matrix is None:  # it could not be checked
         return None
     return ClassifierHead(features, matrix, _bias(graph, node, path, folder), exact)
 
@@ -71,10 +70,10 @@ def reproduces(
     *,
     tolerance: float = 2e-3,
 ) -> bool:
-    """features × last layer = output of the graph, up to rounding.
+    """Return whether features × head gives the output of the graph, up to rounding.
 
-    The output may have passed a softmax. Integer layers are only near: there the correlation over
-    the classes must be at least .98.
+    The output may have passed a softmax or sigmoid. Integer layers are approximate: for them the correlation
+    over the classes must be at least .98.
     """
     flat = features.reshape(len(features), -1)
     if flat.shape[1] != layer.weights.shape[0]:
@@ -87,12 +86,14 @@ def reproduces(
         scale = max(float(np.abs(found).max()), 1e-6)
         candidates = (logits, _softmax(logits), 1 / (1 + np.exp(-logits)))
         return any(float(np.abs(c - found).max()) <= tolerance * scale for c in candidates)
-    near = np.corrcoef(np.concatenate([logits.ravel(), [0.0]]), np.append(found.ravel(), 0.0))
-    return bool(near[0, 1] >= 0.98)
+    correlation = np.corrcoef(
+        np.concatenate([logits.ravel(), [0.0]]), np.append(found.ravel(), 0.0)
+    )
+    return bool(correlation[0, 1] >= 0.98)
 
 
 def _walk(graph: Graph, name: str, path: tuple[Node, ...]) -> tuple[Node, tuple[Node, ...]] | None:
-    """Upwards from a tensor to the first dense layer, with the nodes passed on the way."""
+    """Return the first dense layer above a tensor, and the nodes between."""
     node = graph.makers.get(name)
     if node is None or len(path) > 16:
         return None
@@ -107,28 +108,28 @@ def _walk(graph: Graph, name: str, path: tuple[Node, ...]) -> tuple[Node, tuple[
 
 
 def _float_matrix(graph: Graph, node: Node, folder: Path) -> NDArray[np.float32] | None:
-    """Weights as (dim, classes), with Gemm's alpha in them."""
+    """Return the weights as (dim, classes), multiplied by Gemm's alpha."""
     weights = _constant(graph, node.inputs[1], folder)
     if weights is None:
         return None
-    if node.op == "Conv":  # TensorFlow's classifiers end in a convolution of one pixel
+    if node.op == "Conv":  # TensorFlow's classifiers end in a 1×1 convolution
         if weights.ndim != 4 or weights.shape[2:] != (1, 1):
             return None
         return np.ascontiguousarray(weights[:, :, 0, 0].T)
     if weights.ndim != 2 or node.numbers.get("transA"):
         return None
     if node.op == "Gemm":
-        turned = weights.T if node.numbers.get("transB") else weights
-        return np.ascontiguousarray(turned * np.float32(node.numbers.get("alpha", 1.0)))
+        matrix = weights.T if node.numbers.get("transB") else weights
+        return np.ascontiguousarray(matrix * np.float32(node.numbers.get("alpha", 1.0)))
     return weights
 
 
 def _integer_matrix(graph: Graph, node: Node, folder: Path) -> NDArray[np.float32] | None:
-    """Integer weights minus their zero point, times their scale where it is found by its name."""
-    place = 3 if node.op in {"QLinearMatMul", "QGemm"} else 1
-    if len(node.inputs) <= place:
+    """Return integer weights minus zero point, times scale; both are found by name, if at all."""
+    position = 3 if node.op in {"QLinearMatMul", "QGemm"} else 1
+    if len(node.inputs) <= position:
         return None
-    name = node.inputs[place]
+    name = node.inputs[position]
     weights = _constant(graph, name, folder)
     if weights is None or weights.ndim != 2:
         return None
@@ -144,7 +145,7 @@ def _integer_matrix(graph: Graph, node: Node, folder: Path) -> NDArray[np.float3
 def _bias(
     graph: Graph, node: Node, path: tuple[Node, ...], folder: Path
 ) -> NDArray[np.float32] | None:
-    """What is added to features × weights: the layer's own bias, and constants added after it."""
+    """Return the sum of the layer's own bias and of constants added after it."""
     total: NDArray[np.float32] | None = None
     if node.op in {"Gemm", "Conv"} and len(node.inputs) > 2:
         own = _constant(graph, node.inputs[2], folder)
@@ -161,7 +162,7 @@ def _bias(
 
 
 def _constant(graph: Graph, name: str, folder: Path) -> NDArray[np.float32] | None:
-    """A weight as float32, also behind the nodes that exports put between it and its use."""
+    """Return a weight as float32, also through the nodes that exporters insert before its use."""
     if name in graph.tensors:
         return np.asarray(values(graph.tensors[name], folder), np.float32)
     node = graph.makers.get(name)
@@ -184,13 +185,13 @@ def _constant(graph: Graph, name: str, folder: Path) -> NDArray[np.float32] | No
         shape = [1] * weights.ndim
         if scale.size > 1:
             shape[axis] = scale.size
-        lifted = weights - (zero.reshape(shape) if zero is not None and zero.size > 1 else 0.0)
+        centred = weights - (zero.reshape(shape) if zero is not None and zero.size > 1 else 0.0)
         if zero is not None and zero.size == 1:
-            lifted = weights - zero.reshape(())
-        return np.asarray(lifted * scale.reshape(shape if scale.size > 1 else ()), np.float32)
+            centred = weights - zero.reshape(())
+        return np.asarray(centred * scale.reshape(shape if scale.size > 1 else ()), np.float32)
     return None
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=1, keepdims=True), np.float32)
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True), np.float32)

@@ -1,4 +1,4 @@
-"""What a network has computed on its way from pixels to the vector: its feature maps."""
+"""Feature maps of a network: its intermediate results between the pixels and the vector."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 from lookalike.extractors.onnx_graph import Graph, Node, read_graph
 from lookalike.images.pixel_spec import Pixels
 
-# What ends a layer in the graphs of convolutional networks: its output is what the next layer sees.
-_ENDS = {"Relu", "Clip", "HardSwish", "LeakyRelu", "PRelu", "Gelu", "Elu", "Add", "Concat"}
+# Operations that end a layer in the graphs of convolutional networks: their output feeds the next layer.
+_LAYER_ENDS = {"Relu", "Clip", "HardSwish", "LeakyRelu", "PRelu", "Gelu", "Elu", "Add", "Concat"}
 _POOLS = {"GlobalAveragePool", "ReduceMean", "AveragePool", "GlobalMaxPool"}
-_LAYERS = {"Conv", "FusedConv", "QLinearConv", "ConvInteger"}
+_CONVOLUTIONS = {"Conv", "FusedConv", "QLinearConv", "ConvInteger"}
 
-MOST = 24
-"""Tensors looked at in one pass; more would only take memory."""
+# Tensors returned from one pass, at most; more would only take memory.
+MAX_MAPS = 24
 
 
 @runtime_checkable
 class NetworkExtractor(Protocol):
-    """An extractor whose vectors come out of an ONNX graph.
+    """An extractor that runs an ONNX graph.
 
-    model   where the graph lies
+    model   path of the graph
     output  the tensor that the vectors are made of
     """
 
@@ -36,14 +36,17 @@ class NetworkExtractor(Protocol):
     @property
     def output(self) -> str: ...
     def peek(self, images: Sequence[Pixels], tensors: Sequence[str]) -> list[NDArray[np.float32]]:
-        """Tensors inside the graph for a batch of pictures, as `pixels` describes them."""
+        """Return tensors inside the graph for a batch of images prepared as `pixels` describes."""
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FeatureMap:
-    """One layer: `values` (n, channels, height, width) for n pictures; `depth` is how far on the way
-    from the pixels (0) to the vector (1) it lies."""
+    """Output of one layer for n images.
+
+    values  (n, channels, height, width)
+    depth   relative position of the layer between the pixels (0) and the vector (1)
+    """
 
     name: str
     values: NDArray[np.float32]
@@ -51,37 +54,42 @@ class FeatureMap:
 
     @property
     def positions(self) -> tuple[int, int]:
-        """Rows and columns."""
+        """Number of rows and columns."""
         return self.values.shape[2], self.values.shape[3]
 
 
 def feature_maps(network: NetworkExtractor, images: Sequence[Pixels]) -> list[FeatureMap]:
-    """The layers of a network for these pictures, first to last; empty where its graph has no maps
-    (something else than a convolutional network or an export of a transformer with its tokens)."""
+    """Return the outputs of the layers for these images, first to last.
+
+    Empty unless the graph is a convolutional network or a transformer exported with its tokens.
+    """
     graph = read_graph(network.model)
     if _is_transformer(graph):
         return _tokens(network, graph, images)
-    ends = _ends(graph, network.output)
+    ends = _layer_ends(graph, network.output)
     if not ends:
         return []
     names = [node.outputs[0] for node in ends]
     maps = []
-    for place, (name, values) in enumerate(
+    for number, (name, values) in enumerate(
         zip(names, network.peek(images, names), strict=True), start=1
     ):
         if values.ndim == 4 and min(values.shape[2:]) > 1 and values.shape[1] > 1:
-            maps.append(FeatureMap(name, values, place / len(names)))
+            maps.append(FeatureMap(name, values, number / len(names)))
     return maps
 
 
 def _is_transformer(graph: Graph) -> bool:
-    """More matrix products than convolutions."""
+    """Return whether the graph has more matrix products than convolutions."""
     products = sum(node.op in {"MatMul", "Attention", "MultiHeadAttention"} for node in graph.nodes)
-    return products > sum(node.op in _LAYERS for node in graph.nodes)
+    return products > sum(node.op in _CONVOLUTIONS for node in graph.nodes)
 
 
 def _tokens(network: NetworkExtractor, graph: Graph, images: Sequence[Pixels]) -> list[FeatureMap]:
-    """The last hidden state of a transformer as a map; tokens that stand for no place come first."""
+    """Return the last hidden state of a transformer as a map.
+
+    Tokens without a position (class, registers) come first and are dropped.
+    """
     if "last_hidden_state" not in graph.outputs:
         return []
     (hidden,) = network.peek(images, ["last_hidden_state"])
@@ -90,26 +98,28 @@ def _tokens(network: NetworkExtractor, graph: Graph, images: Sequence[Pixels]) -
     side = math.isqrt(hidden.shape[1])
     if side < 2:
         return []
-    places = hidden[:, hidden.shape[1] - side * side :].transpose(0, 2, 1)
-    values = np.ascontiguousarray(places).reshape(len(hidden), -1, side, side)
+    patches = hidden[:, hidden.shape[1] - side * side :].transpose(0, 2, 1)
+    values = np.ascontiguousarray(patches).reshape(len(hidden), -1, side, side)
     return [FeatureMap("last_hidden_state", values, 1.0)]
 
 
-def _ends(graph: Graph, output: str) -> list[Node]:
-    """Nodes that end a layer on the way to where the network pools, in the order of the graph."""
-    pools = [node for node in _before(graph, output) if node.op in _POOLS]
-    ways = [_before(graph, pool.inputs[0]) for pool in pools] or [_before(graph, output)]
-    # A graph may have several (ours counts colours, too): the network is the deep one.
-    way = max(ways, key=lambda nodes: sum(node.op in _LAYERS for node in nodes))
-    if not any(node.op in _LAYERS for node in way):
+def _layer_ends(graph: Graph, output: str) -> list[Node]:
+    """Return the nodes that end a layer before the network pools, in the order of the graph."""
+    pools = [node for node in _ancestors(graph, output) if node.op in _POOLS]
+    paths = [_ancestors(graph, pool.inputs[0]) for pool in pools] or [_ancestors(graph, output)]
+    # A graph may have several branches (the built-in one counts colours, too): take the deepest.
+    path = max(paths, key=lambda nodes: sum(node.op in _CONVOLUTIONS for node in nodes))
+    if not any(node.op in _CONVOLUTIONS for node in path):
         return []
-    ends = [node for node in way if node.op in _ENDS] or [n for n in way if n.op in _LAYERS]
-    chosen = np.linspace(0, len(ends) - 1, min(MOST, len(ends))).astype(int)
-    return [ends[place] for place in chosen]
+    ends = [node for node in path if node.op in _LAYER_ENDS] or [
+        n for n in path if n.op in _CONVOLUTIONS
+    ]
+    chosen = np.linspace(0, len(ends) - 1, min(MAX_MAPS, len(ends))).astype(int)
+    return [ends[index] for index in chosen]
 
 
-def _before(graph: Graph, tensor: str) -> list[Node]:
-    """All nodes that a tensor is computed from, in the order of the graph."""
+def _ancestors(graph: Graph, tensor: str) -> list[Node]:
+    """Return all nodes that a tensor is computed from, in the order of the graph."""
     seen: set[str] = set()
     waiting = [tensor]
     while waiting:

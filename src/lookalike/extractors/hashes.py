@@ -1,7 +1,7 @@
-"""Perceptual hashes: 64 bits that stay when a picture is re-saved, resized or recompressed.
+"""Perceptual hashes: 64 bits that are stable when an image is re-saved, resized or recompressed.
 
-They find copies, not likeness. Bits become +1 and -1, so that the cosine of two hashes is
-1 - 2 × hamming / 64: equal ones have 1, unrelated ones about 0.
+They find copies, not similar images. Bits become +1 and -1, so that the cosine of two hashes is
+1 - 2 × Hamming distance / 64: equal hashes have 1, unrelated ones about 0.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _BITS = 64
 
 
 class DHash:
-    """Difference hash: is each grey value of an 8×9 picture darker than its right neighbour?
+    """Difference hash: whether each grey value of an 8×9 image is darker than its right neighbour.
 
-    N. Krawetz, Kind of Like That, 2013 (hackerfactor.com). A flat picture gives zero.
+    N. Krawetz, Kind of Like That, 2013 (hackerfactor.com). A flat image gives zero.
     """
 
     name = "dhash"
@@ -33,19 +33,18 @@ class DHash:
     runs_in: RunsIn = "worker"
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
-        """Grey pictures, each (8, 9) → (n, 64) float32 of +1 and -1, row by row."""
+        """Return (n, 64) float32 of +1 and -1, row by row, for grey images (8, 9)."""
         grey = np.array(images, np.uint8).reshape(-1, 8, 9)
         flat = grey.min(axis=(1, 2), initial=255) == grey.max(axis=(1, 2), initial=0)
         return _signs((grey[:, :, 1:] > grey[:, :, :-1]).reshape(-1, _BITS), flat)
 
 
 class PHash:
-    """Perceptual hash: which of the 64 lowest frequencies of a 32×32 picture exceed their median?
+    """Perceptual hash: which of the 64 lowest frequencies of a 32×32 image exceed their median.
 
     C. Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions, 2010, as in
-    N. Krawetz, Looks Like It, 2011, and in the package imagehash: DCT-II of the grey picture, the
-    upper left 8×8 coefficients with the constant one, compared with their median. A flat picture
-    gives zero.
+    N. Krawetz, Looks Like It, 2011, and in the package imagehash: DCT-II of the grey image, the upper
+    left 8×8 coefficients including the constant one, compared with their median. A flat image gives zero.
     """
 
     name = "phash"
@@ -58,12 +57,14 @@ class PHash:
     runs_in: RunsIn = "worker"
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
-        """Grey pictures, each (32, 32) → (n, 64) float32 of +1 and -1, by vertical, then horizontal
-        frequency."""
+        """Return (n, 64) float32 of +1 and -1, by vertical, then horizontal frequency.
+
+        Images are (32, 32) grey.
+        """
         grey = np.array(images, np.float64).reshape(-1, 32, 32)
         flat = grey.min(axis=(1, 2), initial=255) == grey.max(axis=(1, 2), initial=0)
         low = (_cosines() @ grey @ _cosines().T).reshape(-1, _BITS)
-        # Symmetric pictures have coefficients that are 0 but for rounding: those are not bits.
+        # Symmetric images have coefficients that are 0 up to rounding: those must not become bits.
         low[np.abs(low) < 1e-6] = 0.0
         return _signs(low > np.median(low, axis=1, keepdims=True), flat)
 
@@ -76,6 +77,6 @@ def _signs(bits: NDArray[np.bool_], flat: NDArray[np.bool_]) -> Vectors:
 
 @cache
 def _cosines() -> NDArray[np.float64]:
-    """(8, 32): the lowest rows of the DCT-II, cos(π k (2 x + 1) / 64), as SciPy scales it."""
-    frequency, place = np.arange(8)[:, None], np.arange(32)
-    return np.asarray(2.0 * np.cos(np.pi * frequency * (2 * place + 1) / 64))
+    """Return (8, 32): the lowest rows of the DCT-II, cos(π k (2 x + 1) / 64), scaled as in SciPy."""
+    frequency, position = np.arange(8)[:, None], np.arange(32)
+    return np.asarray(2.0 * np.cos(np.pi * frequency * (2 * position + 1) / 64))

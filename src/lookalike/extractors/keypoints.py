@@ -1,4 +1,4 @@
-"""Keypoints: small patches that are found again when a picture is turned, scaled or cropped."""
+"""Keypoints: patches that can be found again when an image is rotated, scaled or cropped."""
 
 from __future__ import annotations
 
@@ -11,40 +11,39 @@ from numpy.typing import NDArray
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 
 Detector: TypeAlias = Literal["sift", "orb"]
-"""SIFT finds more and tells apart better; ORB is about five times as fast."""
+"""SIFT finds more keypoints and discriminates better; ORB is about five times as fast."""
 
+# The pixels that each detector takes.
 PIXEL_SPECS: dict[Detector, PixelSpec] = {
-    # Half of SIFT's keypoints lie in an octave twice as fine as the picture. From 640 pixels these
-    # are details that a smaller copy no longer has: at 448 SIFT is twice as fast, and more of the
-    # pictures of coco-mini that were cropped, turned, shrunk and re-saved are among the first 50
-    # (96 % against 91 % of those cropped to a quarter of the area; at 320 pixels 95 %).
+    # Half of SIFT's keypoints lie in an octave twice as fine as the image. From 640 pixels these are details
+    # that a smaller copy no longer has: at 448 SIFT is twice as fast, and more of the images of coco-mini
+    # that were cropped, rotated, shrunk and re-saved are among the first 50 (96 % against 91 % of those
+    # cropped to a quarter of the area; at 320 pixels 95 %).
     "sift": PixelSpec(mode="grey", fit="inside", max_side=448),
     "orb": PixelSpec(mode="grey", fit="inside", max_side=640),
 }
-"""The pixels that each detector is given."""
 
+# Maximum number of keypoints per image: those of the strongest contrast.
 LIMIT: dict[Detector, int] = {"sift": 800, "orb": 1000}
-"""How many keypoints of a picture are kept: those of the strongest contrast."""
 
-# OpenCV's default is 0.04; half of it gives pictures of little texture some keypoints at all, and
-# changes nothing where `LIMIT` is reached.
+# OpenCV's default is 0.04; half of it gives images of little texture some keypoints, and changes nothing
+# where `LIMIT` is reached.
 _CONTRAST = 0.02
 
-
-# ORB fails on pictures that its pyramid shrinks to nothing, and there is nothing to find in them.
-_SMALLEST = 8
+# ORB fails on images that its pyramid shrinks to nothing, and there is nothing to find in them.
+_MIN_SIDE = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Keypoints:
-    """The keypoints of one picture, compact enough to keep: about 150 bytes each with SIFT.
+    """The keypoints of one image, compact enough to store: about 150 bytes each with SIFT.
 
-    detector     what found them; only keypoints of the same detector can be compared
-    width, height  of the picture they were found in, in pixels
-    points       (n, 2) float32: x, y in those pixels
-    sizes        (n,) float32: diameter in pixels
-    angles       (n,) float32: direction in degrees, clockwise as seen, 0 to 360
-    descriptors  (n, 128) uint8 from SIFT, (n, 32) uint8 of bits from ORB
+    detector       only keypoints of the same detector can be compared
+    width, height  size in pixels of the image in which they were detected
+    points         (n, 2) float32: x, y in those pixels
+    sizes          (n,) float32: diameter in pixels
+    angles         (n,) float32: direction in degrees, clockwise as seen, 0 to 360
+    descriptors    (n, 128) uint8 from SIFT, (n, 32) uint8 of bits from ORB
     """
 
     detector: Detector
@@ -60,14 +59,14 @@ class Keypoints:
 
 
 def detect(pixels: Pixels, *, detector: Detector = "sift", limit: int | None = None) -> Keypoints:
-    """The strongest keypoints of a grey picture (h, w), as `PIXEL_SPECS[detector]` describes it.
+    """Return the strongest keypoints of a grey image (h, w) prepared as `PIXEL_SPECS[detector]` says.
 
-    A picture without texture, or of a few pixels only, has none. Lowe, Distinctive Image Features
+    An image without texture, or of a few pixels only, has none. Lowe, Distinctive Image Features
     from Scale-Invariant Keypoints, IJCV 2004; Rublee et al., ORB, ICCV 2011; both by OpenCV.
     """
     height, width = pixels.shape
     found, descriptors = [], None
-    if min(height, width) >= _SMALLEST:
+    if min(height, width) >= _MIN_SIDE:
         found, descriptors = _opencv(detector, limit or LIMIT[detector]).detectAndCompute(
             pixels, None
         )
@@ -85,8 +84,8 @@ def detect(pixels: Pixels, *, detector: Detector = "sift", limit: int | None = N
     )
 
 
-def directions(keypoints: Keypoints) -> NDArray[np.float32]:
-    """Descriptors as unit vectors, (n, 128) or (n, 256) float32: their products are similarities.
+def unit_descriptors(keypoints: Keypoints) -> NDArray[np.float32]:
+    """Return the descriptors as unit vectors, (n, 128) or (n, 256) float32; inner products compare them.
 
     SIFT becomes RootSIFT: the square root of each share of the sum, so that the product is the
     Hellinger kernel of two histograms (Arandjelović and Zisserman, CVPR 2012). The bits of ORB
@@ -106,5 +105,5 @@ def _opencv(detector: Detector, limit: int) -> Any:
 
     if detector == "sift":
         return cv2.SIFT.create(nfeatures=limit, contrastThreshold=_CONTRAST)
-    # The lower threshold (20 by default) finds corners in dim and blurred pictures too.
+    # The lower threshold (20 by default) finds corners in dim and blurred images, too.
     return cv2.ORB.create(nfeatures=limit, fastThreshold=10)

@@ -1,10 +1,9 @@
-"""Reads just enough of an ONNX file to find a tensor inside its graph and make it an output.
+"""Minimal reader of ONNX files: finds a tensor inside a graph and makes it an output.
 
-ONNX Runtime returns only what a graph declares as outputs, and exports of classifiers declare the
-logits alone. The `onnx` package could edit that, at the price of three more dependencies and of
-loading all weights; but a protobuf message may be sent in pieces that are concatenated, and
-repeated fields of the pieces are then joined. So a graph gets one more output by appending a few
-bytes that say "graph: { output: { name } }", and nothing else of the file is touched.
+ONNX Runtime returns only what a graph declares as outputs, and exported classifiers declare the logits only.
+The `onnx` package could edit that, at the cost of three more dependencies and of loading all weights. But
+protobuf messages may be concatenated, which joins their repeated fields: a graph gets one more output by
+appending a few bytes that encode "graph: { output: { name } }", and the rest of the file stays as it is.
 
 Reference: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto (field numbers),
 https://protobuf.dev/programming-guides/encoding/#last-one-wins (concatenation).
@@ -39,8 +38,8 @@ _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_FLOATS, _TENSOR_INTS, _TENSOR_NAME, _TENSOR_
 _TENSOR_EXTERNAL = 13
 _VALUE_NAME = 1
 
-_MOST_NUMBERS = 1 << 30
-"""Of one weight; those that are read here are of the last layer."""
+# Largest number of elements of a weight; only those of the last layer are read.
+_MAX_ELEMENTS = 1 << 30
 
 _TYPES: dict[int, str] = {1: "<f4", 2: "u1", 3: "i1", 6: "<i4", 7: "<i8", 10: "<f2", 11: "<f8"}
 
@@ -59,7 +58,7 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One operation."""
+    """One operation; `numbers` are its numeric attributes."""
 
     op: str
     inputs: tuple[str, ...]
@@ -70,7 +69,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The parts of an ONNX file that are of use here. Weights stay where they are in the file."""
+    """The graph of an ONNX file. Weights stay in the file; `makers` has the node of each tensor."""
 
     path: Path
     nodes: tuple[Node, ...]
@@ -80,28 +79,29 @@ class Graph:
     makers: dict[str, Node] = field(default_factory=dict)
 
     def has_op(self, *ops: str) -> bool:
+        """Return whether the graph contains one of these operations."""
         return any(node.op in ops for node in self.nodes)
 
     def external_files(self) -> tuple[str, ...]:
-        """Files beside the graph that hold its weights."""
+        """Return the names of the files next to the graph that hold its weights."""
         return tuple(sorted({t.external["location"] for t in self.tensors.values() if t.external}))
 
 
 def read_graph(path: Path) -> Graph:
-    """The graph in an ONNX file. Raises UsageError naming the file when it is none or cut short."""
+    """Return the graph in an ONNX file; UsageError where it is not one or is truncated."""
     try:
         with path.open("rb") as stream:
             content = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
         graphs = [value for number, value in _fields(content) if number == _MODEL_GRAPH]
         if not graphs:
-            raise ValueError("no graph in it")
+            raise ValueError("it contains no graph")
         return _graph(path, graphs)
     except (ValueError, IndexError, KeyError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no ONNX model, or is cut short ({error})") from None
+        raise UsageError(f"{path} is not an ONNX model, or is truncated ({error})") from None
 
 
 def with_outputs(content: bytes, names: list[str]) -> bytes:
-    """The ONNX file `content` with these tensors of its graph as further outputs."""
+    """Return the ONNX file `content` with these tensors of its graph as additional outputs."""
     for name in names:
         value = _message(_VALUE_NAME, name.encode())
         content += _message(_MODEL_GRAPH, _message(_GRAPH_OUTPUT, value))
@@ -109,7 +109,7 @@ def with_outputs(content: bytes, names: list[str]) -> bytes:
 
 
 def values(tensor: Tensor, folder: Path) -> NDArray[np.generic]:
-    """The numbers of a weight; `folder` is where external data lies. `UsageError` where they are none."""
+    """Return the values of a weight; `folder` holds external data. UsageError where they are invalid."""
     try:
         return _values(tensor, folder)
     except (ValueError, KeyError, OSError) as error:
@@ -121,8 +121,8 @@ def values(tensor: Tensor, folder: Path) -> NDArray[np.generic]:
 def _values(tensor: Tensor, folder: Path) -> NDArray[np.generic]:
     dtype = np.dtype(_TYPES[tensor.type])
     count = math.prod(tensor.shape)
-    if min(tensor.shape, default=0) < 0 or count > _MOST_NUMBERS:
-        raise ValueError(f"a shape of {tensor.shape}")
+    if min(tensor.shape, default=0) < 0 or count > _MAX_ELEMENTS:
+        raise ValueError(f"its shape is {tensor.shape}")
     if tensor.external:
         with (folder / tensor.external["location"]).open("rb") as stream:
             stream.seek(int(tensor.external.get("offset", 0)))
@@ -130,7 +130,7 @@ def _values(tensor: Tensor, folder: Path) -> NDArray[np.generic]:
         return np.frombuffer(content, dtype).reshape(tensor.shape)
     if tensor.data is None:
         return np.zeros(tensor.shape, dtype)
-    if tensor.packed:  # small integers and halves are stored one varint each
+    if tensor.packed:  # small integers and float16 are stored as one varint each
         numbers = np.array(list(_varints(tensor.data)), np.int64)
         bits = numbers.astype(np.uint16).view(np.float16) if tensor.type == 10 else numbers
         return bits.astype(dtype).reshape(tensor.shape)
@@ -153,7 +153,7 @@ def _graph(path: Path, pieces: list[memoryview]) -> Graph:
         elif number == _GRAPH_OUTPUT:
             outputs.append(_value_name(value))
     makers = {name: node for node in nodes for name in node.outputs}
-    # Older exports list the weights among the inputs too.
+    # Older exports list the weights among the inputs, too.
     real = tuple(name for name in inputs if name not in tensors)
     return Graph(path, tuple(nodes), tensors, real, tuple(outputs), makers)
 
@@ -211,13 +211,13 @@ def _tensor(content: memoryview) -> Tensor:
         elif number == _TENSOR_EXTERNAL:
             entry = dict(_fields(value))
             external[_text(entry[1])] = _text(entry[2])
-    if external and not _is_beside(external.get("location", "")):
-        raise ValueError("its weights would lie in another folder")
+    if external and not _is_in_folder(external.get("location", "")):
+        raise ValueError("its weights would be in another folder")
     return Tensor(name, tuple(shape), kind, data, packed, external)
 
 
-def _is_beside(location: str) -> bool:
-    """Whether external data lies beside the graph: a model of a stranger must not read other files."""
+def _is_in_folder(location: str) -> bool:
+    """Return whether external data is next to the graph: an untrusted model must not read other files."""
     parts = location.replace("\\", "/").split("/")
     return bool(location) and not {"", ".."} & {*parts} and ":" not in parts[0]
 
@@ -227,7 +227,7 @@ def _value_name(content: memoryview) -> str:
 
 
 def _fields(content: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Number and content of each field of a message; a number's content is its own varint."""
+    """Yield number and content of each field of a message; an integer's content is its varint."""
     at, end = 0, len(content)
     while at < end:
         key, at = _varint(content, at)
@@ -243,7 +243,7 @@ def _fields(content: memoryview) -> Iterator[tuple[int, memoryview]]:
         elif wire == 5:
             at += 4
         else:
-            raise ValueError(f"byte {at} makes no sense")
+            raise ValueError(f"unexpected byte at {at}")
         if at > end:
             raise ValueError(f"it ends {at - end} bytes too early")
         yield key >> 3, content[start:at]
@@ -259,7 +259,7 @@ def _varint(content: memoryview, at: int) -> tuple[int, int]:
             return result, at
         shift += 7
         if shift > 63:
-            raise ValueError(f"byte {at} belongs to a number of more than 64 bits")
+            raise ValueError(f"the integer at byte {at} has more than 64 bits")
 
 
 def _varints(content: memoryview) -> Iterator[int]:
@@ -278,7 +278,7 @@ def _text(content: memoryview) -> str:
 
 
 def _message(number: int, content: bytes) -> bytes:
-    """A length-delimited field."""
+    """Encode a length-delimited field."""
     return _encode(number << 3 | 2) + _encode(len(content)) + content
 
 

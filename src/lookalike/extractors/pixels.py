@@ -1,4 +1,4 @@
-"""The picture itself as a vector: small and grey."""
+"""The pixels of a small grey image as a vector."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SIDE = 64
 class PixelsGrey:
     """64×64 grey values from 0 to 1, row by row: 4,096 numbers.
 
-    Pictures are alike that have light and dark in the same places. All black gives zero.
+    Images with light and dark areas in the same positions are similar. All black gives zero.
     """
 
     name = "pixels"
@@ -27,7 +27,7 @@ class PixelsGrey:
     runs_in: RunsIn = "worker"
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
-        """Grey pictures, each (64, 64) → (n, 4096) float32 in 0..1."""
+        """Return (n, 4096) float32 in 0..1 for grey images (64, 64)."""
         vectors = np.empty((len(images), self.dim), np.float32)
         for row, image in zip(vectors, images, strict=True):
             np.divide(image.reshape(-1), np.float32(255), out=row)

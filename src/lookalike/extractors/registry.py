@@ -55,7 +55,7 @@ EXTRACTORS: Mapping[str, Registration] = {
     "color": Registration(f"{_HERE}.color:Color", "colours, overall and near the centre", 384),
     "shape": Registration(f"{_HERE}.shape:Shape", "edges, whatever the colours (HOG)", 3780),
     "keypoints": Registration(
-        f"{_HERE}.vlad:KeypointVectors", "the same object, cropped or rotated (SIFT)", 1024
+        f"{_HERE}.vlad:VladExtractor", "the same object, cropped or rotated (SIFT)", 1024
     ),
     "keypoints-orb": Registration(
         f"{_HERE}.vlad:keypoints_by_orb", "keypoints by ORB: faster, finds less", 1024

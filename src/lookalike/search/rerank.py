@@ -266,7 +266,7 @@ def verify(
         if keypoints is None:
             continue
         for one in match_keypoints(keypoints, [candidate for _, candidate in usable]):
-            id = usable[one.place][0]
+            id = usable[one.index][0]
             if one.match and (id not in matches or one.match.inliers > matches[id].inliers):
                 matches[id] = one.match
     verified = sorted(matches, key=lambda id: (-matches[id].inliers, checked.index(id)))
