@@ -14,7 +14,7 @@ from tests.cli.running import Album, draw, lookalike
 
 from lookalike.cli import fetch_progress
 from lookalike.cli.fetch_progress import FetchLine
-from lookalike.models import MODELS, Fetching
+from lookalike.models import MODELS, FetchProgress
 
 
 @pytest.fixture
@@ -56,10 +56,10 @@ def test_json_says_where_a_model_lies(
     asked = ("models", "--model-dir", mobilenet, "--format", "json")
     found = json.loads(lookalike(*asked, cwd=tmp_path, env=nowhere).stdout)
     assert found["model_dir"] == str(mobilenet)
-    here = {one["name"]: one["folder"] for one in found["models"] if one["here"]["pictures"]}
+    here = {one["name"]: one["folder"] for one in found["models"] if one["installed"]["images"]}
     assert here == {"onnx:mobilenetv2": str(mobilenet / "mobilenet_v2_1.0_224")}
     assert all(
-        set(one) >= {"source", "revision", "licence", "bytes", "dim", "words", "preprocessing"}
+        set(one) >= {"source", "revision", "licence", "bytes", "dim", "text", "preprocessing"}
         for one in found["models"]
     )
 
@@ -120,8 +120,8 @@ def test_a_download_is_one_line_redrawn(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(fetch_progress, "_REDRAW", 0)
     stream = Terminal()
     with FetchLine(stream) as line:
-        line(Fetching("a/b", "model.onnx", 10_000_000, 40_000_000))
-        line(Fetching("a/b", "model.onnx", 40_000_000, 40_000_000))
+        line(FetchProgress("a/b", "model.onnx", 10_000_000, 40_000_000))
+        line(FetchProgress("a/b", "model.onnx", 40_000_000, 40_000_000))
     first, second, cleared = stream.getvalue().split("\r")[1:]
     assert first == "Downloading a/b  25%  10 MB of 40 MB\x1b[K"
     assert second == "Downloading a/b  100%  40 MB of 40 MB\x1b[K"
@@ -129,11 +129,13 @@ def test_a_download_is_one_line_redrawn(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_speed_counts_only_what_came_in_this_run() -> None:
-    half = Fetching("a/b", "model.onnx", 30_000_000, 40_000_000)
-    text = fetch_progress.line(half, came=10_000_000, seconds=5.0)
+    half = FetchProgress("a/b", "model.onnx", 30_000_000, 40_000_000)
+    text = fetch_progress.progress_text(half, received=10_000_000, seconds=5.0)
     assert text == "Downloading a/b  75%  30 MB of 40 MB  2.0 MB/s  5.0 s left"
-    unknown = Fetching("a/b", "model.onnx", 30_000_000, None)
-    assert fetch_progress.line(unknown, came=0, seconds=0.0) == "Downloading a/b  30 MB"
+    unknown = FetchProgress("a/b", "model.onnx", 30_000_000, None)
+    assert (
+        fetch_progress.progress_text(unknown, received=0, seconds=0.0) == "Downloading a/b  30 MB"
+    )
 
 
 def runtimes(folder: Path, extractor: str) -> tuple[dict[str, Any], str]:

@@ -1,4 +1,4 @@
-"""What is here and what is not, and fetching a whole model before going where no network is."""
+"""Installed models are listed, and a complete model is fetched in advance."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from lookalike.errors import UnknownExtractor
 from lookalike.models import MODELS, fetch_model, installed_models
 
 
-def test_on_a_new_machine_every_model_is_listed_and_none_is_here(home: Path) -> None:
+def test_on_a_new_machine_no_model_is_installed(home: Path) -> None:
     listed = installed_models()
     assert [entry.model.name for entry in listed] == list(MODELS)
-    assert not any(entry.pictures or entry.words for entry in listed)
+    assert not any(entry.images or entry.text for entry in listed)
 
 
-def test_a_fetched_model_is_whole_words_and_all(hub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fetched_model_is_complete_with_its_text_encoder(
+    hub: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hub.files = {
         name: name.encode()
         for name in (
@@ -38,16 +40,16 @@ def test_a_fetched_model_is_whole_words_and_all(hub: Any, monkeypatch: pytest.Mo
     assert fetch_model("clip:someone/network") == folder
 
 
-def test_the_side_for_pictures_can_be_here_without_the_side_for_words(home: Path) -> None:
+def test_the_image_encoder_can_be_installed_without_the_text_encoder(home: Path) -> None:
     folder = home / "models" / "Xenova" / "mobileclip_s0"
     (folder / "onnx").mkdir(parents=True)
     for name in ("config.json", "preprocessor_config.json", "onnx/vision_model.onnx"):
         (folder / name).write_text("{}")
     (entry,) = [e for e in installed_models() if e.model.name == "clip:mobileclip-s0"]
-    assert (entry.pictures, entry.words) == (True, False)
+    assert (entry.images, entry.text) == (True, False)
 
 
 @pytest.mark.parametrize("name", ["color", "timm:resnet18", "clip:"])
-def test_what_is_no_model_to_fetch_is_answered_with_those_that_are(home: Path, name: str) -> None:
+def test_a_name_that_cannot_be_fetched_lists_the_known_models(home: Path, name: str) -> None:
     with pytest.raises(UnknownExtractor, match="known are onnx:resnet18"):
         fetch_model(name)

@@ -1,4 +1,4 @@
-"""The table of models, what may stand after "onnx:" and "clip:", and checksums."""
+"""Presets, names of models after "onnx:" and "clip:", and checksums."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lookalike.models.presets import DEFAULT_CLIP
 from lookalike.models.spec import parse_spec
 
 
-def test_every_record_is_whole_and_invents_nothing() -> None:
+def test_every_record_is_complete_and_well_formed() -> None:
     for name, model in MODELS.items():
         assert name == model.name
         assert re.fullmatch(r"(onnx|clip):[a-z0-9-]+", name)
@@ -30,16 +30,16 @@ def test_every_record_is_whole_and_invents_nothing() -> None:
         assert model.preprocessing
         assert model.bytes > 1_000_000
         assert model.dim >= 384
-        assert model.words == name.startswith("clip:")
+        assert model.text == name.startswith("clip:")
 
 
-def test_the_networks_that_the_docs_promise_are_there_with_their_dimensions() -> None:
+def test_the_documented_networks_exist_with_their_dimensions() -> None:
     dims = {name: model.dim for name, model in MODELS.items()}
     assert dims["onnx:resnet18"] == 512
     assert dims["onnx:resnet50"] == 2048
     assert dims["onnx:vgg16"] == 4096
     assert {"onnx:efficientnet-b0", "onnx:mobilenetv2", "onnx:dinov2-small"} < set(dims)
-    assert MODELS[DEFAULT_CLIP].words
+    assert MODELS[DEFAULT_CLIP].text
     assert not any("clip-vit-base-patch32" in model.source for model in MODELS.values())
 
 
@@ -54,7 +54,7 @@ def test_importing_and_listing_models_loads_no_runtime() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_a_preset_a_repository_and_a_variant_are_told_apart(home: Path) -> None:
+def test_presets_repositories_and_variants_are_distinguished(home: Path) -> None:
     preset = parse_spec("onnx", "resnet18:fp16")
     assert (preset.name, preset.source) == ("onnx:resnet18:fp16", "Xenova/resnet-18")
     assert preset.graph("model") == "onnx/model_fp16.onnx"
@@ -66,7 +66,7 @@ def test_a_preset_a_repository_and_a_variant_are_told_apart(home: Path) -> None:
     assert (cut.variant, cut.crop, cut.name) == ("fp16", True, "onnx:resnet18:fp16:crop")
 
 
-def test_a_folder_wins_and_its_name_does_not_depend_on_where_one_stands(
+def test_a_folder_takes_precedence_and_its_name_is_absolute(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "someone" / "net").mkdir(parents=True)
@@ -76,7 +76,7 @@ def test_a_folder_wins_and_its_name_does_not_depend_on_where_one_stands(
     assert near.name == parse_spec("onnx", str(tmp_path / "someone" / "net")).name
 
 
-def test_a_folder_that_stayed_on_the_old_machine_is_looked_for_among_the_models(
+def test_a_folder_of_another_machine_is_searched_among_the_models(
     home: Path,
 ) -> None:
     (home / "models" / "mynet").mkdir(parents=True)
@@ -87,14 +87,14 @@ def test_a_folder_that_stayed_on_the_old_machine_is_looked_for_among_the_models(
         parse_spec("onnx", "/old/machine/other")
 
 
-def test_an_unknown_word_lists_the_known_models(home: Path) -> None:
+def test_an_unknown_name_lists_the_known_models(home: Path) -> None:
     with pytest.raises(UnknownExtractor, match=r"no model onnx:resnet19; known are onnx:resnet18"):
         parse_spec("onnx", "resnet19")
     with pytest.raises(UsageError, match=r"no variant fp17; known are fp16"):
         parse_spec("onnx", "resnet18:fp17")
 
 
-def test_the_folder_of_models_is_the_flag_then_the_variable_then_the_cache(
+def test_the_models_folder_is_the_option_then_the_variable_then_the_cache(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert models_folder(Path("/flag")) == Path("/flag")
@@ -104,13 +104,13 @@ def test_the_folder_of_models_is_the_flag_then_the_variable_then_the_cache(
     assert models_folder() == home / "cache" / "lookalike" / "models"
 
 
-def test_a_checksum_is_remembered_until_the_file_changes(home: Path) -> None:
+def test_a_checksum_is_cached_until_the_file_changes(home: Path) -> None:
     path = home / "weights"
     path.write_bytes(b"one")
     assert file_sha256(path) == hashlib.sha256(b"one").hexdigest()
-    (note,) = (home / "cache" / "lookalike" / "checksums").iterdir()
-    note.write_text(note.read_text().replace(hashlib.sha256(b"one").hexdigest(), "remembered"))
-    assert file_sha256(path) == "remembered"
+    (cache,) = (home / "cache" / "lookalike" / "checksums").iterdir()
+    cache.write_text(cache.read_text().replace(hashlib.sha256(b"one").hexdigest(), "cached"))
+    assert file_sha256(path) == "cached"
     status = path.stat()
     path.write_bytes(b"two")
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # same size, same time

@@ -85,7 +85,7 @@ def extractors(
         model_free,
     )
     from lookalike.extractors.registry import parse
-    from lookalike.models import fetch_ahead
+    from lookalike.models import prefetch
 
     if plot is not None and not plot.absolute().parent.is_dir():
         raise UsageError(f"cannot draw {plot}: there is no folder {plot.parent}")
@@ -94,7 +94,7 @@ def extractors(
     if not found.paths:
         raise UsageError(f"there is no file in {folder} to measure on")
     with FetchLine() as fetched:
-        fetch_ahead(chosen, progress=fetched)
+        prefetch(chosen, progress=fetched)
     measured: list[ExtractorBenchmark] = []
     for name in chosen:
         with ProgressBar(name) as line:

@@ -193,7 +193,7 @@ def open_eval_library(
 ) -> Iterator[EvalLibrary]:
     """Open the library to evaluate: --library, else that of FOLDER or a temporary one, else as usual."""
     from lookalike.evaluation.collection import open_or_build
-    from lookalike.models import fetch_ahead
+    from lookalike.models import prefetch
     from lookalike.stores.open_store import find_library
 
     if reindex and folder is None:
@@ -204,7 +204,7 @@ def open_eval_library(
         library = None if reindex else find_library(folder)
     if library is None:
         with FetchLine() as fetched:
-            fetch_ahead(list(extractors), progress=fetched)
+            prefetch(list(extractors), progress=fetched)
     with ExitStack() as stack:
         with ProgressBar("Indexing") as line:
             opened = stack.enter_context(

@@ -1,4 +1,4 @@
-"""The line that shows how far a download is."""
+"""Progress line of a model download."""
 
 from __future__ import annotations
 
@@ -9,56 +9,64 @@ from typing import TYPE_CHECKING, TextIO
 from lookalike.cli import format, output
 
 if TYPE_CHECKING:
-    from lookalike.models import Fetching
+    from lookalike.models import FetchProgress
 
-_REDRAW = 0.1  # seconds
+_REDRAW = 0.1
+"""Seconds between two updates of the line."""
 
 
 class FetchLine:
-    """Draws `Fetching` on stderr: one line redrawn in place on a terminal; elsewhere one line when a
-    download begins, because a log should say what took so long."""
+    """Shows `FetchProgress` on stderr.
+
+    On a terminal one line is redrawn in place. Elsewhere one line is printed when a download begins,
+    so that a log explains the wait.
+    """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
-        self._alive = output.is_terminal(self._stream)
-        self._began: tuple[float, int] | None = None
+        self._redraws = output.is_terminal(self._stream)
+        self._start: tuple[float, int] | None = None
         self._drawn = 0.0
 
     def __enter__(self) -> FetchLine:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._alive and self._began is not None:
+        if self._redraws and self._start is not None:
             self._write("")
 
-    def __call__(self, fetching: Fetching) -> None:
+    def __call__(self, progress: FetchProgress) -> None:
         now = time.monotonic()
-        if self._began is None:
-            self._began = (now, fetching.done)
-            if not self._alive:
-                total = f" ({format.size(fetching.total)})" if fetching.total else ""
-                output.note(f"Downloading {fetching.source}{total}")
-        if self._alive and (now - self._drawn > _REDRAW or fetching.done == fetching.total):
+        if self._start is None:
+            self._start = (now, progress.done)
+            if not self._redraws:
+                total = f" ({format.size(progress.total)})" if progress.total else ""
+                output.note(f"Downloading {progress.source}{total}")
+        if self._redraws and (now - self._drawn > _REDRAW or progress.done == progress.total):
             self._drawn = now
-            began, before = self._began
-            self._write(line(fetching, fetching.done - before, now - began))
+            start, done = self._start
+            self._write(progress_text(progress, progress.done - done, now - start))
 
     def _write(self, text: str) -> None:
         self._stream.write(f"\r{text}\x1b[K")
         self._stream.flush()
 
 
-def line(fetching: Fetching, came: int, seconds: float) -> str:
-    """The state in words. `came`: bytes within these seconds; what an earlier run left is not speed."""
-    pieces = [f"Downloading {fetching.source}"]
-    if fetching.total:
-        pieces.append(f"{100 * fetching.done // fetching.total}%")
-        pieces.append(f"{format.size(fetching.done)} of {format.size(fetching.total)}")
+def progress_text(progress: FetchProgress, received: int, seconds: float) -> str:
+    """Return progress as text.
+
+    `received` are the bytes of this run, within `seconds`; what an earlier run has downloaded does
+    not count as speed.
+    """
+    parts = [f"Downloading {progress.source}"]
+    if progress.total:
+        parts.append(f"{100 * progress.done // progress.total}%")
+        parts.append(f"{format.size(progress.done)} of {format.size(progress.total)}")
     else:
-        pieces.append(format.size(fetching.done))
-    if came and seconds > 1:
-        pieces.append(f"{format.size(came / seconds)}/s")
-        if fetching.total:
-            left = (fetching.total - fetching.done) * seconds / came
-            pieces.append(f"{format.duration(left)} left")
-    return "  ".join(pieces)
+        parts.append(format.size(progress.done))
+    if received and seconds > 1:
+        parts.append(f"{format.size(received / seconds)}/s")
+        if progress.total:
+            left = (progress.total - progress.done) * seconds / received
+            parts.append(f"{format.duration(left)} left")
+    return "  ".join(parts)

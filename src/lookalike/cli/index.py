@@ -133,7 +133,7 @@ def command(
     from lookalike.extractors.registry import parse
     from lookalike.indexing.report import IndexOptions
     from lookalike.library import DEFAULT_EXTRACTORS
-    from lookalike.models import fetch_ahead
+    from lookalike.models import prefetch
     from lookalike.workers.limits import Limits
 
     defaults = Limits()
@@ -158,7 +158,7 @@ def command(
             raise click.UsageError("--regions keeps parts at length 1: leave out --no-normalise")
         names = [name + REGIONS for name in names or DEFAULT_EXTRACTORS[:1]]
     with FetchLine() as line:
-        fetch_ahead(names, progress=line)
+        prefetch(names, progress=line)
     if dry_run:
         with (
             open_library.open_for_estimate(sources, library) as opened,

@@ -1,4 +1,4 @@
-"""`lookalike models`: which networks there are, which of them are here, and fetching one."""
+"""`lookalike models`: list pretrained networks, show which are installed, and fetch one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lookalike.cli import format, output, parameters
 from lookalike.cli.fetch_progress import FetchLine
 
 if TYPE_CHECKING:
-    from lookalike.models import Stocked
+    from lookalike.models import InstalledModel
 
 
 @click.group("models", invoke_without_command=True)
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 @parameters.format_options("table", "json")
 @click.pass_context
 def command(ctx: click.Context, format_: str) -> None:
-    """List the networks that have a short name, and what of them is on this machine.
+    """List the networks with a short name, and which of them are installed.
 
-    Any other ONNX export can be used as well: onnx:FOLDER, onnx:OWNER/NAME.
+    Any other ONNX export works as well: onnx:FOLDER, onnx:OWNER/NAME.
     """
     if ctx.invoked_subcommand is not None:
         return
     from lookalike.models.cache_dirs import models_folder
     from lookalike.models.installed import installed_models
 
-    listed = installed_models()
+    models = installed_models()
     if format_ == "json":
         folder = str(models_folder())
-        document = {"model_dir": folder, "models": [_record(entry) for entry in listed]}
+        document = {"model_dir": folder, "models": [_record(model) for model in models]}
         output.put(output.as_json(document))
         return
-    _table(listed)
+    _print_table(models)
     output.put()
     output.put(f"Downloads go to {output.printable(str(models_folder()))}")
 
@@ -42,11 +42,11 @@ def command(ctx: click.Context, format_: str) -> None:
 @click.argument("name")
 @parameters.model_dir_option
 def get(name: str) -> None:
-    """Download a model ahead of its use, for words too where it knows them.
+    """Download a model in advance, with its text encoder if it has one.
 
-    NAME is one of `lookalike models`, or onnx:OWNER/NAME, clip:OWNER/NAME. What broke off goes on
-    where it stopped; every file is checked. Prints the folder, which can be copied to a machine
-    without a network.
+    NAME is one of `lookalike models`, or onnx:OWNER/NAME, clip:OWNER/NAME. An interrupted download is
+    resumed, and every file is checked. Prints the folder, which can be copied to a machine without a
+    network.
     """
     from lookalike.models import fetch_model
 
@@ -55,8 +55,8 @@ def get(name: str) -> None:
     output.put(str(folder))
 
 
-def _record(entry: Stocked) -> dict[str, Any]:
-    """One model of --format json; the keys are a promise to scripts."""
+def _record(entry: InstalledModel) -> dict[str, Any]:
+    """Return one model of --format json. The keys are stable."""
     model = entry.model
     return {
         "name": model.name,
@@ -65,32 +65,32 @@ def _record(entry: Stocked) -> dict[str, Any]:
         "licence": model.licence,
         "bytes": model.bytes,
         "dim": model.dim,
-        "words": model.words,
+        "text": model.text,
         "preprocessing": model.preprocessing,
         "note": model.note,
-        "here": {"pictures": entry.pictures, "words": entry.words},
+        "installed": {"images": entry.images, "text": entry.text},
         "folder": None if entry.folder is None else str(entry.folder),
     }
 
 
-def _table(listed: list[Stocked]) -> None:
+def _print_table(models: list[InstalledModel]) -> None:
     rows = [
         (
             entry.model.name,
-            "yes" if entry.model.words else "",
+            "yes" if entry.model.text else "",
             format.number(entry.model.dim),
             format.size(entry.model.bytes),
-            _here(entry),
+            _installed(entry),
             entry.model.licence,
             entry.model.source + (f"@{entry.model.revision[:8]}" if entry.model.revision else ""),
         )
-        for entry in listed
+        for entry in models
     ]
-    titles = ("model", "words", "dim", "download", "here", "licence", "source")
+    titles = ("model", "text", "dim", "download", "installed", "licence", "source")
     output.table(titles, rows, right="llrr", stretch=-1)
 
 
-def _here(entry: Stocked) -> str:
-    if not entry.pictures:
+def _installed(entry: InstalledModel) -> str:
+    if not entry.images:
         return "no"
-    return "yes" if entry.words or not entry.model.words else "pictures"
+    return "yes" if entry.text or not entry.model.text else "images"

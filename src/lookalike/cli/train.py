@@ -100,16 +100,16 @@ def command(
     """
     from lookalike.extractors.registry import parse
     from lookalike.metric_learning.train import Wish, save, train
-    from lookalike.models import fetch_ahead
-    from lookalike.models.trained import check_place
+    from lookalike.models import prefetch
+    from lookalike.models.trained import check_output_folder
     from lookalike.viz.charts import learning_chart
 
     names = parse(base)
     if len(names) != 1:
         raise click.UsageError("--with takes one extractor here")
-    check_place(out)
+    check_output_folder(out)
     with FetchLine() as fetched:
-        fetch_ahead(names, progress=fetched)
+        prefetch(names, progress=fetched)
     wish = Wish(labels, apart, names[0], held_out, split, seed)
     with ProgressBar("Looking") as line:
         learnt = train(folder, wish, progress=line)

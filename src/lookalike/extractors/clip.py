@@ -177,7 +177,7 @@ def load_clip(
     """
     spec = parse_spec("clip", text or DEFAULT_CLIP.partition(":")[2], models=models)
     vision, joint = spec.graph("vision_model"), spec.graph("model")
-    files = spec.fetch(spec.picture_files("clip"), models=models, progress=progress)
+    files = spec.fetch(spec.image_files("clip"), models=models, progress=progress)
     config = read_json(files, "config.json")
     preprocessing = read_preprocessing(read_processor(spec, files, config), config)
     is_joint = not files.has(vision)
@@ -224,7 +224,7 @@ class TextEncoder:
 def _open_text(source: _TextSource, vision: Session, pixels: PixelSpec) -> TextEncoder:
     spec = source.spec
     name = source.joint_graph or spec.graph("text_model")
-    required = spec.word_files(joint=bool(source.joint_graph))
+    required = spec.text_files(joint=bool(source.joint_graph))
     files = spec.fetch(required, models=source.models, progress=source.progress)
     rules = read_rules(
         read_json(files, "config.json"),

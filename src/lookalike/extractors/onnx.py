@@ -117,7 +117,7 @@ def load_onnx(
     """
     spec = parse_spec("onnx", text, models=models)
     graph_name = spec.graph("model")
-    files = spec.fetch(spec.picture_files("onnx"), models=models, progress=progress)
+    files = spec.fetch(spec.image_files("onnx"), models=models, progress=progress)
     config = read_json(files, "config.json")
     preprocessing = read_preprocessing(read_processor(spec, files, config), config)
     if not spec.crop:

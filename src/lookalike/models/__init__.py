@@ -1,24 +1,23 @@
-"""Pretrained models as records, the folders they lie in, and how they get there.
+"""Pretrained models: known records, the folders that hold them, and how they are fetched.
 
-Nothing here loads a runtime: listing the models and seeing what is cached costs milliseconds.
+Nothing here loads a runtime: listing the models and inspecting the caches takes milliseconds.
 """
 
-from lookalike.models.fetch import Fetching, cached, fetch_files
-from lookalike.models.files import ModelFiles, Wanted
-from lookalike.models.installed import Stocked, fetch_ahead, fetch_model, installed_models
-from lookalike.models.presets import MODELS
-from lookalike.models.record import Model
+from lookalike.models.fetch import FetchProgress, fetch_files, find_cached
+from lookalike.models.files import FileSpec, ModelFiles
+from lookalike.models.installed import InstalledModel, fetch_model, installed_models, prefetch
+from lookalike.models.presets import MODELS, Model
 
 __all__ = [
     "MODELS",
-    "Fetching",
+    "FetchProgress",
+    "FileSpec",
+    "InstalledModel",
     "Model",
     "ModelFiles",
-    "Stocked",
-    "Wanted",
-    "cached",
-    "fetch_ahead",
     "fetch_files",
     "fetch_model",
+    "find_cached",
     "installed_models",
+    "prefetch",
 ]

@@ -1,4 +1,4 @@
-"""Where models lie on this machine."""
+"""The folders that hold models on this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Lookalike's own cache, where the platform wants caches to be."""
+    """Return Lookalike's own cache folder, at the platform's usual place."""
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / "lookalike"
     if sys.platform == "darwin":
@@ -17,8 +17,10 @@ def cache_folder() -> Path:
 
 
 def models_folder(chosen: Path | None = None) -> Path:
-    """Where models are read from and downloaded to: `chosen`, else the environment variable
-    LOOKALIKE_MODELS, else a folder in the platform's cache."""
+    """Return the folder that models are read from and downloaded to.
+
+    `chosen`, else the environment variable LOOKALIKE_MODELS, else a folder in the platform's cache.
+    """
     if chosen is not None:
         return chosen.expanduser()
     named = os.environ.get("LOOKALIKE_MODELS")
@@ -26,13 +28,18 @@ def models_folder(chosen: Path | None = None) -> Path:
 
 
 def hub_cache() -> Path:
-    """The cache that Hugging Face's own tools keep; read here, never written."""
+    """Return the cache of Hugging Face's own tools, which is read here but never written."""
     if named := os.environ.get("HF_HUB_CACHE"):
         return Path(named).expanduser()
     home = os.environ.get("HF_HOME")
     return (Path(home).expanduser() if home else Path.home() / ".cache/huggingface") / "hub"
 
 
+def folder_name(source: str) -> str:
+    """Return the name of a repository's folder in a cache, where "/" becomes "--"."""
+    return source.replace("/", "--")
+
+
 def is_offline() -> bool:
-    """HF_HUB_OFFLINE, as Hugging Face's tools read it."""
+    """Return whether HF_HUB_OFFLINE is set, as Hugging Face's tools read it."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}

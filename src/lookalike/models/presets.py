@@ -1,16 +1,53 @@
-"""The models that have a short name.
+"""Pretrained models with a short name.
 
-Repositories, commits, sizes and checksums were read from public listings of the Hugging Face hub
-and from projects that pin the same files; what could not be found there is None or absent, never
-guessed. None of these files was downloaded when this table was written.
+Repositories, commits, sizes and checksums were taken from public listings of the Hugging Face hub and
+from projects that pin the same files. What was not listed there is None or absent, never guessed.
+None of these files was downloaded when this table was written.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from lookalike.models.record import Model
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One pretrained model.
+
+    name           what users type, such as "onnx:resnet18"
+    source         repository on the hub, "owner/name"
+    revision       commit that the record describes; None: not known when this table was written, so
+                   the first download takes the newest commit and the cache stays at it
+    licence        of the weights, as stated by the publisher
+    bytes          approximate size of the download
+    dim            length of a vector
+    preprocessing  description for people; the numbers come from the model's own file
+    text           whether it also embeds text into the same space
+    sha256         file → SHA-256 where known; the file is checked against it, whatever the hub says
+    file           the graph, if it is not at onnx/model.onnx
+    processor      replaces preprocessor_config.json if the repository has none
+    scale, bias    by which the model was trained to multiply a cosine, and what to add (a logit)
+    note           what a user should know before choosing it
+    """
+
+    name: str
+    source: str
+    revision: str | None
+    licence: str
+    bytes: int
+    dim: int
+    preprocessing: str
+    text: bool = False
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    file: str | None = None
+    processor: Mapping[str, Any] | None = None
+    scale: float | None = None
+    bias: float | None = None
+    note: str = ""
+
 
 _IMAGENET: dict[str, Any] = {
     "do_resize": True,
@@ -63,7 +100,7 @@ _PRESETS = (
         preprocessing=_SHORT_256_CROP_224,
         file="validated/vision/classification/vgg/model/vgg16-12.onnx",
         processor={**_IMAGENET, "resample": 2},
-        note="large and slow; kept because papers compare with it",
+        note="large and slow; for comparison with published results",
     ),
     Model(
         name="onnx:efficientnet-b0",
@@ -105,7 +142,7 @@ _PRESETS = (
                 "c179f8f7f592449c4c1bca4cd124a7538021428c5ffb89afde9503935b197efb"
             ),
         },
-        note="looks rather than categories: the same object, the same texture",
+        note="appearance rather than category: the same object, the same texture",
     ),
     Model(
         name="onnx:dinov2-base",
@@ -118,7 +155,7 @@ _PRESETS = (
         sha256={
             "onnx/model.onnx": "320d1012a6fc65b101fc85ca30ee7a47b2e4f6a2e8bd78fb9d7036def0e30cb0"
         },
-        note="as dinov2-small, finer and four times the work",
+        note="like dinov2-small, but more precise and four times the work",
     ),
     Model(
         name="clip:siglip2",
@@ -127,13 +164,13 @@ _PRESETS = (
         licence="Apache-2.0",
         bytes=1_540_000_000,
         dim=768,
-        preprocessing="256×256, aspect ratio given up",
-        words=True,
+        preprocessing="256×256, aspect ratio ignored",
+        text=True,
         sha256={
             "tokenizer.json": "cb9140fae3ac5122c972d37adf83e1248471a38147ad76f8215c8872c6fd8322"
         },
-        note="the default for words: many languages, a third of the work of siglip2-b16; only "
-        "379 MB of it is needed until the first search in words",
+        note="the default for text: many languages, a third of the work of siglip2-b16; only "
+        "379 MB of it is needed until the first text query",
     ),
     Model(
         name="clip:siglip2-b16",
@@ -142,8 +179,8 @@ _PRESETS = (
         licence="Apache-2.0",
         bytes=1_530_000_000,
         dim=768,
-        preprocessing="224×224, aspect ratio given up",
-        words=True,
+        preprocessing="224×224, aspect ratio ignored",
+        text=True,
         sha256={
             "onnx/vision_model_fp16.onnx": (
                 "a1959f7bd3993a607e48839f6d01e25b876fe76afda301b028b78eef68aabd95"
@@ -161,7 +198,7 @@ _PRESETS = (
         },
         scale=math.exp(4.724453449249268),
         bias=-16.771724700927734,
-        note="the best of these in English and other languages",
+        note="the best of these, in English and other languages",
     ),
     Model(
         name="clip:mobileclip-s0",
@@ -171,7 +208,7 @@ _PRESETS = (
         bytes=217_600_000,
         dim=512,
         preprocessing="shorter side to 256, centre 256×256",
-        words=True,
+        text=True,
         sha256={
             "onnx/vision_model.onnx": (
                 "17d3c037b1d488c10c50e09f6009ea5a198caef4e0e8f4ea5617b7cb2d067ac0"
@@ -182,11 +219,11 @@ _PRESETS = (
             "tokenizer.json": "72ed5c96db5729294468543e4bc75fce14ca63f58e37300290189ba1c1e52b85",
         },
         scale=100.0,
-        note="for weak machines; English only; mind the licence",
+        note="for slow machines; English only; mind the licence",
     ),
 )
 
 MODELS: dict[str, Model] = {model.name: model for model in _PRESETS}
-"""Every model with a short name, in the order in which to show them."""
+"""Every model with a short name, in the order in which they are listed."""
 
 DEFAULT_CLIP = "clip:siglip2"

@@ -1,4 +1,4 @@
-"""What stands after "onnx:" and "clip:": a preset, a folder, or a repository on the hub."""
+"""Parse what follows "onnx:" and "clip:": a preset, a folder, or a repository on the hub."""
 
 from __future__ import annotations
 
@@ -12,29 +12,28 @@ from typing import Any
 from lookalike.errors import UnknownExtractor, UsageError
 from lookalike.models.cache_dirs import models_folder
 from lookalike.models.fetch import Progress, fetch_files
-from lookalike.models.files import ModelFiles, Wanted, open_folder
-from lookalike.models.presets import MODELS
-from lookalike.models.record import Model
+from lookalike.models.files import FileSpec, ModelFiles, open_folder
+from lookalike.models.presets import MODELS, Model
 
 VARIANTS = ("fp16", "quantized", "int8", "uint8", "q8", "q4", "q4f16", "bnb4")
-"""Endings of the graphs that exports have beside the full one (model_fp16.onnx …)."""
+"""Suffixes of reduced graphs that exports have beside the full one (model_fp16.onnx …)."""
 
 TOKENIZER_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json")
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-_WORD = re.compile(r"[A-Za-z0-9_]+")
+_NAME = re.compile(r"[A-Za-z0-9_]+")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A model that was asked for by name.
+    """A model requested by name.
 
-    name     as the extractor is called from now on; loading it again gives the same model
-    record   what is known of it, for presets
-    folder   where it lies, for folders of the user's own
-    source, revision   repository on the hub
-    variant  "" for the full graph
-    crop     the margin that the model's own file cuts off is cut off
+    name              canonical name of the extractor; loading it gives the same model
+    record            for presets
+    folder            for folders of the user's own
+    source, revision  repository on the hub
+    variant           "" for the full graph
+    crop              whether to crop the margin that the model's own file crops
     """
 
     name: str
@@ -46,35 +45,35 @@ class ModelSpec:
     crop: bool = False
 
     def graph(self, stem: str) -> str:
-        """Path of a graph within the model, e.g. "onnx/vision_model_fp16.onnx"."""
+        """Return the path of a graph within the model, such as "onnx/vision_model_fp16.onnx"."""
         if self.record is not None and self.record.file is not None:
             return self.record.file
         return f"onnx/{stem}{'_' if self.variant else ''}{self.variant}.onnx"
 
-    def picture_files(self, family: str) -> Wanted:
-        """What is needed to turn pictures into vectors."""
+    def image_files(self, family: str) -> FileSpec:
+        """Return the files needed to embed images."""
         settings = ("config.json", "preprocessor_config.json")
         if family == "clip":
-            return Wanted(settings, ((self.graph("vision_model"),), (self.graph("model"),)))
+            return FileSpec(settings, ((self.graph("vision_model"),), (self.graph("model"),)))
         prepared = self.record is not None and self.record.processor is not None
         graph = self.graph("model")
-        always = (graph,) if prepared else ("config.json", graph)
-        return Wanted(always, perhaps=settings)
+        required = (graph,) if prepared else ("config.json", graph)
+        return FileSpec(required, optional=settings)
 
-    def word_files(self, *, joint: bool) -> Wanted:
-        """What is needed to turn words into vectors; `joint`: one graph holds both sides."""
+    def text_files(self, *, joint: bool) -> FileSpec:
+        """Return the files needed to embed text; `joint`: one graph has both encoders."""
         graph = self.graph("model" if joint else "text_model")
-        return Wanted(("config.json", graph, "tokenizer.json"), perhaps=TOKENIZER_SETTINGS)
+        return FileSpec(("config.json", graph, "tokenizer.json"), optional=TOKENIZER_SETTINGS)
 
     def fetch(
-        self, wanted: Wanted, *, models: Path | None = None, progress: Progress | None = None
+        self, files: FileSpec, *, models: Path | None = None, progress: Progress | None = None
     ) -> ModelFiles:
-        """The files, checked; downloaded first where needed."""
+        """Return the files, checked; download them first if needed."""
         if self.folder is not None:
-            return open_folder(self.folder, wanted)
+            return open_folder(self.folder, files)
         return fetch_files(
             self.source,
-            wanted,
+            files,
             revision=self.revision,
             sha256=self.record.sha256 if self.record is not None else None,
             folder=models,
@@ -83,35 +82,35 @@ class ModelSpec:
 
 
 def parse_spec(family: str, text: str, *, models: Path | None = None) -> ModelSpec:
-    """`text` is what follows "family:" — PRESET, FOLDER or OWNER/NAME[@REVISION], then [:VARIANT],
-    then [:crop].
+    """Parse what follows "family:": PRESET, FOLDER or OWNER/NAME[@REVISION], [:VARIANT], [:crop].
 
-    A folder that exists wins over a repository of the same name. Raises UsageError with a remedy.
+    An existing folder takes precedence over a repository of the same name. Raises UsageError with a
+    remedy.
     """
-    whole = text.removesuffix(":crop")
-    place, variant = _split_variant(whole)
-    crop = whole != text
-    ending = f"{':' if variant else ''}{variant}{':crop' if crop else ''}"
+    rest = text.removesuffix(":crop")
+    place, variant = _split_variant(rest)
+    crop = rest != text
+    suffix = f"{':' if variant else ''}{variant}{':crop' if crop else ''}"
     record = MODELS.get(f"{family}:{place}")
     if record is not None:
         if variant and record.file is not None:
-            raise UsageError(f"{record.name} has one graph only, no {variant}")
+            raise UsageError(f"{record.name} has only one graph, no {variant}")
         return ModelSpec(
-            record.name + ending, record, None, record.source, record.revision, variant, crop
+            record.name + suffix, record, None, record.source, record.revision, variant, crop
         )
     folder = Path(place).expanduser()
     if folder.is_dir():
         found = folder.resolve()
-        name = f"{family}:{found.as_posix()}{ending}"
+        name = f"{family}:{found.as_posix()}{suffix}"
         return ModelSpec(name, None, found, variant=variant, crop=crop)
     source, _, revision = place.partition("@")
     if _REPOSITORY.fullmatch(source):
-        return ModelSpec(f"{family}:{place}{ending}", None, None, source, revision or None, variant)
-    if not _WORD.fullmatch(place.replace("-", "_").replace(".", "_")):
-        # A library that has moved to another machine names a folder of the old one.
+        return ModelSpec(f"{family}:{place}{suffix}", None, None, source, revision or None, variant)
+    if not _NAME.fullmatch(place.replace("-", "_").replace(".", "_")):
+        # A library moved from another machine names a folder of that machine.
         moved = models_folder(models) / folder.name
         if moved.is_dir():
-            name = f"{family}:{folder.as_posix()}{ending}"
+            name = f"{family}:{folder.as_posix()}{suffix}"
             return ModelSpec(name, None, moved, variant=variant, crop=crop)
         raise UsageError(f"there is no folder {folder}, nor {moved}")
     known = ", ".join(name for name in MODELS if name.startswith(f"{family}:"))
@@ -121,7 +120,7 @@ def parse_spec(family: str, text: str, *, models: Path | None = None) -> ModelSp
 
 
 def read_json(files: ModelFiles, name: str) -> Mapping[str, Any]:
-    """A JSON object of the model; empty where there is none. Raises UsageError naming the file."""
+    """Return a JSON file of the model as a dict, empty if missing. Raises UsageError naming the file."""
     if not files.has(name):
         return {}
     path = files.path(name)
@@ -130,13 +129,13 @@ def read_json(files: ModelFiles, name: str) -> Mapping[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read as JSON ({error})") from None
     if not isinstance(found, dict):
-        raise UsageError(f"{path} holds no JSON object")
+        raise UsageError(f"{path} does not contain a JSON object")
     return found
 
 
 def _split_variant(text: str) -> tuple[str, str]:
     head, colon, tail = text.rpartition(":")
-    if not colon or not _WORD.fullmatch(tail) or len(head) < 2:
+    if not colon or not _NAME.fullmatch(tail) or len(head) < 2:
         return text, ""
     if tail not in VARIANTS:
         raise UsageError(f"there is no variant {tail}; known are {', '.join(VARIANTS)}")

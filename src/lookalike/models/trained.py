@@ -1,4 +1,4 @@
-"""Models that users trained: a folder with a record and the numbers that it vouches for."""
+"""Models trained by users: a folder with a JSON record and the weights that it describes."""
 
 from __future__ import annotations
 
@@ -19,27 +19,29 @@ from numpy.typing import NDArray
 from lookalike.errors import UsageError
 from lookalike.models.cache_dirs import models_folder
 from lookalike.models.checksums import hash_file
-from lookalike.models.files import Wanted, open_folder
+from lookalike.models.files import FileSpec, open_folder
 
 RECORD = "lookalike-model.json"
 HEAD = "head.npz"
 FORMAT = "lookalike-trained"
-MOST_DIM = 1 << 16
-_NPY_HEAD = 4096
 VERSION = 1
+
+MAX_DIM = 1 << 16
+"""Largest dimension of vectors that a record may state."""
+
+_NPY_HEADER_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
-    """What a folder says of itself.
+    """The record of a trained model.
 
-    name           what it was called when it was made
-    base           extractor whose vectors it turns into its own, and `base_revision`, without which
-                   its numbers mean nothing
-    base_dim, dim  length of the vectors that go in and come out
-    sha256         of the file with the numbers
-    learnt         from how many pictures, of which labels, with what settings
-    figures        "before" and "after" on pictures that nothing was learnt from, and "curve"
+    name                 at the time of training
+    base, base_revision  extractor whose vectors it transforms
+    base_dim, dim        length of its input and output vectors
+    sha256               of the file with the weights
+    learnt               number of images, labels and settings of the training
+    figures              metrics "before" and "after" on held-out images, and "curve"
     """
 
     name: str
@@ -53,31 +55,35 @@ class TrainedModel:
 
 
 def is_trained(folder: Path) -> bool:
-    """Whether the folder holds a trained model."""
+    """Return whether the folder holds a trained model."""
     return (folder / RECORD).is_file()
 
 
 def find_trained(text: str) -> Path:
-    """The folder that `text` means: a path, or the name of a folder where models are kept, as a library
-    that was moved to another machine names them. Raises UsageError."""
+    """Return the folder of a trained model: a path, or the name of a folder among the models.
+
+    A library moved from another machine names a path of that machine. Raises UsageError.
+    """
     folder = Path(text).expanduser()
-    kept = models_folder() / folder.name
-    for place in (folder, kept):
+    installed = models_folder() / folder.name
+    for place in (folder, installed):
         if is_trained(place):
             return place.resolve()
     if folder.is_dir():
         raise UsageError(
-            f"{folder} is no trained model: it has no {RECORD} (`lookalike train` makes one)"
+            f"{folder} is not a trained model: it has no {RECORD} (`lookalike train` makes one)"
         )
-    raise UsageError(f"there is no folder {folder}, nor {kept}: name the folder of a trained model")
+    raise UsageError(
+        f"there is no folder {folder}, nor {installed}: name the folder of a trained model"
+    )
 
 
 def read_trained(folder: Path) -> tuple[TrainedModel, Mapping[str, NDArray[np.float32]]]:
-    """The record and the arrays "mean" (base_dim,) and "axes" (base_dim, dim).
+    """Return the record and the arrays "mean" (base_dim,) and "axes" (base_dim, dim), float32.
 
-    Raises UsageError where a file is missing, was altered, or is of a newer version.
+    Raises UsageError if a file is missing, was altered, or is of a newer version.
     """
-    files = open_folder(folder, Wanted((RECORD, HEAD)))
+    files = open_folder(folder, FileSpec((RECORD, HEAD)))
     record = _record(files.path(RECORD))
     head = files.path(HEAD)
     if hash_file(head) != record.sha256:
@@ -86,18 +92,18 @@ def read_trained(folder: Path) -> tuple[TrainedModel, Mapping[str, NDArray[np.fl
         )
     try:
         arrays = _arrays(head, record)
-    except Exception as error:  # a damaged archive raises whatever zipfile, zlib and NumPy meet
-        raise UsageError(f"{head} does not hold what {RECORD} says: train it again") from error
+    except Exception as error:  # zipfile, zlib and NumPy raise various errors for a damaged archive
+        raise UsageError(f"{head} does not contain what {RECORD} states: train it again") from error
     return record, arrays
 
 
 def _arrays(head: Path, record: TrainedModel) -> dict[str, NDArray[np.float32]]:
-    """The arrays, unpacked only where they are no larger than they should be: a few kilobytes of zeros
-    that were packed well could fill the memory."""
+    """Return the arrays. Their sizes are checked first: a few kilobytes of compressed zeros could
+    otherwise fill the memory."""
     shapes = {"mean": (record.base_dim,), "axes": (record.base_dim, record.dim)}
     with zipfile.ZipFile(head) as packed:
         for name, shape in shapes.items():
-            if packed.getinfo(f"{name}.npy").file_size > 8 * math.prod(shape) + _NPY_HEAD:
+            if packed.getinfo(f"{name}.npy").file_size > 8 * math.prod(shape) + _NPY_HEADER_BYTES:
                 raise ValueError(name)
     with np.load(head, allow_pickle=False) as stored:
         arrays = {name: np.asarray(stored[name], np.float32) for name in shapes}
@@ -116,9 +122,12 @@ def write_trained(
     learnt: Mapping[str, Any],
     figures: Mapping[str, Any],
 ) -> TrainedModel:
-    """Write the folder whole or not at all. A trained model that is there is replaced; any other
-    folder that is not empty is refused (`check_place`)."""
-    check_place(folder)
+    """Write the folder atomically and return its record.
+
+    An existing trained model is replaced; any other folder that is not empty is refused (see
+    `check_output_folder`).
+    """
+    check_output_folder(folder)
     folder = folder.absolute()
     part: Path | None = None
     try:
@@ -144,18 +153,18 @@ def write_trained(
     except OSError as error:
         raise UsageError(f"cannot write {folder}: {error.strerror}") from error
     finally:
-        if part is not None:  # it has another name by now, if all went well
+        if part is not None:  # renamed already on success
             shutil.rmtree(part, ignore_errors=True)
     return record
 
 
-def check_place(folder: Path) -> None:
-    """Raises UsageError where a model must not be written: before anything is computed for it."""
+def check_output_folder(folder: Path) -> None:
+    """Raise UsageError if a model must not be written there. Call it before computing one."""
     if folder.is_file():
         raise UsageError(f"{folder} is a file: name a folder for the model with --out")
     if folder.is_dir() and not is_trained(folder) and any(folder.iterdir()):
         raise UsageError(
-            f"{folder} is not empty and holds no trained model: name another folder with --out"
+            f"{folder} is not empty and does not contain a trained model: name another folder with --out"
         )
 
 
@@ -167,20 +176,18 @@ def _umask() -> int:
 
 def _record(path: Path) -> TrainedModel:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found.pop("format") != FORMAT:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        if fields.pop("format") != FORMAT:
             raise ValueError("another format")
-        if found.pop("version") > VERSION:
+        if fields.pop("version") > VERSION:
             raise UsageError(f"{path} was made by a newer Lookalike: update this one")
-        record = TrainedModel(**found)
-        numbers = (record.base_dim, record.dim)
+        record = TrainedModel(**fields)
+        dims = (record.base_dim, record.dim)
         texts = (record.name, record.base, record.base_revision, record.sha256)
-        if not all(isinstance(n, int) for n in numbers) or not all(
-            isinstance(t, str) for t in texts
-        ):
-            raise TypeError("a value of another kind")
-        if not all(0 < n <= MOST_DIM for n in numbers):
-            raise ValueError(f"vectors of {record.base_dim} and {record.dim} numbers")
+        if not all(isinstance(n, int) for n in dims) or not all(isinstance(t, str) for t in texts):
+            raise TypeError("a value of the wrong type")
+        if not all(0 < n <= MAX_DIM for n in dims):
+            raise ValueError(f"dimensions {record.base_dim} and {record.dim}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UsageError(f"{path} is no record of a trained model ({error})") from None
+        raise UsageError(f"{path} is not the record of a trained model ({error})") from None
     return record
