@@ -7,7 +7,7 @@ fresh processes:
 
 loop    one process: Pillow open, convert to RGB at full size, np.histogram three times
 bare    one process a core: open, read, simplejpeg.decode_jpeg at the scale that indexing uses
-index   `lookalike index --with histogram` into a fresh library, everything counted: start-up, walking,
+index   `lookalike index --extractor histogram` into a fresh library, everything counted: start-up, walking,
         hashing, decoding, extraction, catalogue
 
 Prints images per second of each, by the clock and by the processor time of all processes, and the
@@ -70,7 +70,15 @@ def run(program: str, paths: list[str], processes: int, *arguments: str) -> Spen
 
 def index(folder: Path) -> Spent:
     library = Path(tempfile.mkdtemp()) / "library"
-    command = [sys.executable, "-m", "lookalike.cli", "index", str(folder), "--with", "histogram"]
+    command = [
+        sys.executable,
+        "-m",
+        "lookalike.cli",
+        "index",
+        str(folder),
+        "--extractor",
+        "histogram",
+    ]
     # An installed program has its bytecode; a checkout may be forbidden to keep any.
     variables = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     before = sum(os.times()[2:4])

@@ -9,4 +9,4 @@ def album(tmp_path_factory: pytest.TempPathFactory) -> Album:
     """Indexed once; tests must not change it."""
     home = tmp_path_factory.mktemp("home")
     photos = make_photos(home / "photos")
-    return Album(home, photos, process("index", "photos", "--with", "color,pixels", cwd=home))
+    return Album(home, photos, process("index", "photos", "--extractor", "color,pixels", cwd=home))

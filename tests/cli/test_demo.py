@@ -18,7 +18,7 @@ def test_the_demo_draws_indexes_searches_and_saves_the_hits(tmp_path: Path) -> N
     assert lines[1].startswith("   1 ")
     assert lines[-1].startswith("Query: a")
     assert "(p0002). Of the 10 hits, " in lines[-1]
-    assert "Indexed 15 pictures in " in run.stderr
+    assert "Indexed 15 images in " in run.stderr
     assert "lookalike search" in run.stderr
     assert "lookalike serve lookalike-demo --open" in run.stderr
     with Image.open(tmp_path / "search_results.png") as grid:
@@ -26,7 +26,7 @@ def test_the_demo_draws_indexes_searches_and_saves_the_hits(tmp_path: Path) -> N
     again = lookalike("demo", "--products", "3", cwd=tmp_path)
     assert again.returncode == 0
     assert again.stdout == run.stdout
-    assert "Indexed 0 pictures (15 unchanged) in " in again.stderr
+    assert "Indexed 0 images (15 unchanged) in " in again.stderr
 
 
 def test_what_to_type_next_is_the_program_that_runs_where_no_shell_finds_it(

@@ -63,7 +63,7 @@ def test_a_field_of_the_librarys_metadata_is_the_label(tmp_path: Path) -> None:
             draw(tmp_path / "shop" / f"{kind}-{size}.jpg", kind, size=size)
             rows.append(f"{kind}-{size}.jpg,kind {kind}")
     (tmp_path / "shop" / "kinds.csv").write_text("\n".join(rows) + "\n")
-    lookalike("index", "shop", "--with", "color", "--metadata", "shop/kinds.csv", cwd=tmp_path)
+    lookalike("index", "shop", "--extractor", "color", "--metadata", "shop/kinds.csv", cwd=tmp_path)
     answer = lookalike("evaluate", "shop", "--labels", "field:kind", "-k", "1", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.splitlines()[1].split()[:2] == ["color", "1"]

@@ -20,7 +20,7 @@ def test_the_result_is_two_lines_on_stdout_and_a_pipe_gets_no_progress(album: Al
     run = album.indexed
     assert run.returncode == 0
     first, second = run.stdout.splitlines()
-    assert first.startswith("Indexed 8 pictures in ")
+    assert first.startswith("Indexed 8 images in ")
     assert first.endswith(" a second.")
     assert second.startswith("2 failed: ")
     assert "1 truncated" in second
@@ -33,11 +33,11 @@ def test_a_second_run_finds_everything_unchanged(tmp_path: Path, album: Album) -
     run = lookalike("index", "photos", cwd=tmp_path)
     assert run.returncode == 0
     first, second = run.stdout.splitlines()
-    assert first.startswith("Indexed 0 pictures (8 unchanged) in ")
+    assert first.startswith("Indexed 0 images (8 unchanged) in ")
     assert second == "2 failed earlier and have not changed: --retry-failed tries them again."
 
 
-def test_changed_moved_copied_and_removed_pictures_are_told_apart(
+def test_changed_moved_copied_and_removed_images_are_told_apart(
     tmp_path: Path, album: Album
 ) -> None:
     photos = tmp_path / "photos"
@@ -51,7 +51,7 @@ def test_changed_moved_copied_and_removed_pictures_are_told_apart(
     run = lookalike("index", "photos", "--retry-failed", cwd=tmp_path)
     first, second = run.stdout.splitlines()
     assert first.startswith(
-        "Indexed 4 pictures (1 changed, 1 moved, 1 copied, 1 removed, 5 unchanged) in "
+        "Indexed 4 images (1 changed, 1 moved, 1 copied, 1 removed, 5 unchanged) in "
     )
     assert second.startswith("2 failed: ")
 
@@ -96,10 +96,10 @@ def test_the_library_can_be_kept_elsewhere(tmp_path: Path) -> None:
     assert found.stdout == "photos/a.png\n"
 
 
-def test_files_that_are_no_pictures_are_no_failures_on_any_run(tmp_path: Path) -> None:
+def test_files_that_are_not_images_are_not_failures_on_any_run(tmp_path: Path) -> None:
     draw(tmp_path / "photos" / "a.png", 1)
     (tmp_path / "photos" / "notes.txt").write_text("only words " * 30)
-    for counted in ("Indexed 1 picture in ", "Indexed 0 pictures (1 unchanged) in "):
+    for counted in ("Indexed 1 image in ", "Indexed 0 images (1 unchanged) in "):
         run = lookalike("index", "photos", "--strict", cwd=tmp_path)
         assert run.returncode == 0
         assert run.stdout.startswith(counted)
@@ -109,7 +109,7 @@ def test_files_that_are_no_pictures_are_no_failures_on_any_run(tmp_path: Path) -
     assert "not an image" in asked.stdout
     facts = lookalike("info", "--library", "photos", cwd=tmp_path).stdout
     assert "failed" not in facts
-    assert "beside    1 file of other kinds" in facts
+    assert "other     1 file is not an image" in facts
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
@@ -119,7 +119,7 @@ def test_a_link_that_leads_to_itself_is_told_in_one_line(tmp_path: Path) -> None
     run = lookalike("index", "loop.png", cwd=tmp_path)
     assert (run.returncode, run.stderr.count("\n")) == (2, 1)
     assert "cannot read loop.png: " in run.stderr
-    lookalike("index", "photos", "--with", "pixels", cwd=tmp_path)
+    lookalike("index", "photos", "--extractor", "pixels", cwd=tmp_path)
     run = lookalike("search", "loop.png", "--library", "photos", cwd=tmp_path)
     assert (run.returncode, run.stderr.count("\n")) == (2, 1)
 
@@ -129,7 +129,7 @@ def test_a_link_that_leads_to_itself_is_told_in_one_line(tmp_path: Path) -> None
     [
         (["nowhere"], "no such file or folder: nowhere"),
         (["good", "nowhere"], "no such file or folder: nowhere"),
-        (["good", "--with", "colour"], "color"),
+        (["good", "--extractor", "colour"], "color"),
         (["good", "--metadata", "nowhere.csv"], "nowhere.csv"),
         (["good", "--library", "good/a.png"], "good/a.png"),
     ],
@@ -147,15 +147,13 @@ def test_what_cannot_be_indexed_is_told_in_one_line(
 
 
 @pytest.mark.parametrize("name", [None, "notes.txt"])
-def test_a_folder_without_pictures_is_told_with_exit_code_1(
-    tmp_path: Path, name: str | None
-) -> None:
+def test_a_folder_without_images_exits_with_1(tmp_path: Path, name: str | None) -> None:
     (tmp_path / "empty").mkdir()
     if name:
         (tmp_path / "empty" / name).write_text("only words " * 30)
     run = lookalike("index", "empty", cwd=tmp_path)
     assert run.returncode == 1
-    assert run.stderr.startswith("Error: there are no pictures in empty")
+    assert run.stderr.startswith("Error: there are no images in empty")
     assert run.stderr.count("\n") == 1
     assert not (tmp_path / "empty" / ".lookalike").exists()
 
@@ -163,14 +161,14 @@ def test_a_folder_without_pictures_is_told_with_exit_code_1(
 def test_a_filter_that_lets_nothing_through_is_named(album: Album, tmp_path: Path) -> None:
     run = lookalike("index", album.photos, "--library", "other", "--include", "zz*", cwd=tmp_path)
     assert (run.returncode, run.stdout) == (1, "")
-    assert run.stderr.endswith("is let through by --include and --exclude\n")
+    assert run.stderr.endswith("passes --include and --exclude\n")
 
 
-def test_a_file_that_is_no_picture_is_called_so(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_image_is_reported_as_such(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("only words " * 30)
     run = lookalike("index", "notes.txt", cwd=tmp_path)
     assert run.returncode == 1
-    assert run.stderr.startswith("Error: notes.txt is no picture")
+    assert run.stderr.startswith("Error: notes.txt is not an image")
 
 
 def test_a_library_in_which_nothing_was_met_is_taken_away_with_its_folders_and_nothing_else(
@@ -205,7 +203,7 @@ def test_a_library_that_was_there_stays_when_there_is_nothing_to_index(tmp_path:
     assert Library.open(tmp_path / "photos").info().images == 1
 
 
-def test_a_library_of_nothing_but_broken_pictures_stays_and_lists_them(tmp_path: Path) -> None:
+def test_a_library_of_broken_images_only_stays_and_lists_them(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "none.jpg").write_bytes(b"this is no picture " * 10)
     assert lookalike("index", "photos", cwd=tmp_path).returncode == 0
@@ -254,7 +252,7 @@ def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(tmp_path: Path, name: str
     again = lookalike("index", "photos", cwd=tmp_path)
     assert again.returncode == 0
     info = lookalike("info", "--library", "photos", cwd=tmp_path)
-    assert "400 pictures" in info.stdout
+    assert "400 images" in info.stdout
 
 
 def test_an_interruption_tells_how_much_is_done_and_how_to_go_on(
@@ -272,5 +270,5 @@ def test_an_interruption_tells_how_much_is_done_and_how_to_go_on(
     assert run.returncode == 130
     assert run.stdout == ""
     assert run.stderr == (
-        "Interrupted. 1 picture is in the library; run the same command to go on.\n"
+        "Interrupted. 1 image is in the library; run the same command to continue.\n"
     )

@@ -62,7 +62,7 @@ def test_a_file_keeps_its_own_systems(tmp_path: Path) -> None:
 
     for number in range(3):
         draw(tmp_path / "photos" / f"{number}.jpg", number)
-    lookalike("index", "photos", "--with", "color,pixels", cwd=tmp_path)
+    lookalike("index", "photos", "--extractor", "color,pixels", cwd=tmp_path)
     answer = lookalike("judge", "photos", "-e", "pixels", "--file", "j.jsonl", cwd=tmp_path)
     assert answer.returncode == 2
     assert "j.jsonl judges color" in answer.stderr

@@ -87,7 +87,8 @@ def test_a_model_that_is_here_is_not_fetched(
 
 
 @pytest.mark.parametrize(
-    "arguments", [("models", "get", "onnx:resnet18"), ("index", ".", "--with", "onnx:resnet18")]
+    "arguments",
+    [("models", "get", "onnx:resnet18"), ("index", ".", "--extractor", "onnx:resnet18")],
 )
 def test_without_a_network_one_line_says_what_to_do(
     tmp_path: Path, nowhere: dict[str, str], arguments: tuple[str, ...]
@@ -141,7 +142,7 @@ def test_speed_counts_only_what_came_in_this_run() -> None:
 def runtimes(folder: Path, extractor: str) -> tuple[dict[str, Any], str]:
     """What `info` tells of the only network of a library: as JSON, and the table's last line."""
     draw(folder / "photos" / "one.png", 1)
-    run = lookalike("index", "photos", "--with", extractor, cwd=folder)
+    run = lookalike("index", "photos", "--extractor", extractor, cwd=folder)
     assert run.returncode == 0, run.stderr
     found = json.loads(
         lookalike("info", "--library", "photos", "--format", "json", cwd=folder).stdout

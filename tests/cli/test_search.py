@@ -135,7 +135,7 @@ def test_a_broken_or_unknown_question_is_told_in_one_line(album: Album) -> None:
         (["photos/none.jpg"], "photos/none.jpg"),
         (["photos/cut.jpg"], "photos/cut.jpg"),
         (["photos/notes.txt"], "photos/notes.txt"),
-        (["photos/pets/cat.jpg", "--extractor", "shape"], "lookalike index --with shape"),
+        (["photos/pets/cat.jpg", "--extractor", "shape"], "lookalike index --extractor shape"),
         (
             ["photos/pets/cat.jpg", "--grid", "nowhere/out.png"],
             "cannot draw into 'nowhere/out.png': there is no folder nowhere",
@@ -337,7 +337,7 @@ def test_a_bad_question_is_told_in_one_line(album: Album) -> None:
 def test_nothing_found_says_how_good_the_best_was(tmp_path: Path) -> None:
     for number in range(40):
         draw(tmp_path / "photos" / f"{number}.png", number)
-    assert lookalike("index", "photos", "--with", "color", cwd=tmp_path).returncode == 0
+    assert lookalike("index", "photos", "--extractor", "color", cwd=tmp_path).returncode == 0
     search = ["search", "photos/3.png", "--where", "name <> '3.png'"]
     run = lookalike(*search, "--min-relevance", "near-copy", cwd=tmp_path)
     assert (run.returncode, run.stdout) == (1, "")

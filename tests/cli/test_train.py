@@ -30,7 +30,7 @@ def test_products_that_were_held_out_are_found_better_and_the_model_can_be_used(
     assert run.stdout.startswith(
         "Learnt from 126 pictures of 21 labels. Judged on other labels: 54"
     )
-    assert "--with ./mine" in run.stderr
+    assert "--extractor ./mine" in run.stderr
     assert sorted(p.name for p in (tmp_path / "mine").iterdir()) == [
         "head.npz",
         "lookalike-model.json",
@@ -44,7 +44,7 @@ def test_products_that_were_held_out_are_found_better_and_the_model_can_be_used(
     assert len(record["figures"]["curve"]["after"]) == 21
 
     library = ("--library", tmp_path / "library")
-    indexed = lookalike("index", shop, "--with", "./mine", *library, cwd=tmp_path)
+    indexed = lookalike("index", shop, "--extractor", "./mine", *library, cwd=tmp_path)
     assert indexed.returncode == 0, indexed.stderr
     info = lookalike("info", *library, "--format", "json", cwd=tmp_path)
     (space,) = json.loads(info.stdout)["spaces"]
@@ -95,7 +95,7 @@ def test_labels_of_the_librarys_metadata_and_products_kept_apart(
 ) -> None:
     library = tmp_path / "photos"
     write_catalogue(library, products=30, views=3, size=64)
-    with_ = ("--with", "color", "--metadata", library / "products.csv")
+    with_ = ("--extractor", "color", "--metadata", library / "products.csv")
     assert lookalike("index", library, *with_, cwd=tmp_path).returncode == 0
     asked = ("--labels", "field:kind", "--apart", "field:product", "--split", "pictures")
     run = lookalike(

@@ -19,9 +19,9 @@ def failures(album: Album) -> list[dict[str, str]]:
 
 
 def test_failures_name_path_outcome_and_reason(failures: list[dict[str, str]]) -> None:
-    pictures = {file["path"]: file for file in failures if file["path"].endswith(".jpg")}
-    assert set(pictures) == {"photos/cut.jpg", "photos/none.jpg"}
-    assert pictures["photos/cut.jpg"]["outcome"] == "truncated"
+    images = {file["path"]: file for file in failures if file["path"].endswith(".jpg")}
+    assert set(images) == {"photos/cut.jpg", "photos/none.jpg"}
+    assert images["photos/cut.jpg"]["outcome"] == "truncated"
     assert all(file["reason"] for file in failures)
     assert all(list(file) == ["path", "outcome", "reason"] for file in failures)
 
@@ -62,11 +62,11 @@ def test_failures_answer_why_a_file_is_not_found(album: Album) -> None:
     assert "photos/pets/cat.jpg" in run.stdout
 
 
-def test_info_tells_folders_pictures_and_spaces(album: Album) -> None:
+def test_info_shows_folders_images_and_spaces(album: Album) -> None:
     run = lookalike("info", cwd=album.photos)
     assert run.returncode == 0, run.stderr
     assert str(album.photos.resolve()) in run.stdout
-    assert "8 pictures" in run.stdout
+    assert "8 images" in run.stdout
     assert "1 truncated" in run.stdout
     rows = [line.split() for line in run.stdout.splitlines()]
     (pixels,) = (row for row in rows if row and row[0] == "pixels")
@@ -92,13 +92,15 @@ def test_info_as_json_is_as_documented(album: Album) -> None:
     assert spaces["pixels"]["bytes_per_image"] == 4096 * 4 + 8  # and the id
 
 
-def test_remove_forgets_pictures_and_leaves_their_files(tmp_path: Path, album: Album) -> None:
+def test_remove_deletes_images_from_the_library_and_leaves_their_files(
+    tmp_path: Path, album: Album
+) -> None:
     photos = tmp_path / "photos"
     shutil.copytree(album.photos, photos, copy_function=shutil.copy2)
     files = sorted(file for file in photos.iterdir() if file.is_file())
     run = lookalike("remove", "photos/pets", "photos/0.png", cwd=tmp_path)
     assert run.returncode == 0, run.stderr
-    assert run.stdout == "Forgot 2 pictures. No file was touched.\n"
+    assert run.stdout == "Removed 2 images from the library. No file was touched.\n"
     assert sorted(file for file in photos.iterdir() if file.is_file()) == files
     assert (photos / "pets" / "cat.jpg").is_file()
     info = lookalike("info", "--format", "json", cwd=photos)
@@ -128,9 +130,9 @@ def test_a_tilde_that_the_shell_has_left_is_the_home(album: Album, tmp_path: Pat
 def test_a_vector_that_cannot_be_right_is_found_and_made_anew_as_it_says(tmp_path: Path) -> None:
     photos = draw(tmp_path / "photos" / "a.png", 1).parent
     draw(photos / "b.png", 2)
-    lookalike("index", "photos", "--with", "histogram", cwd=tmp_path)
+    lookalike("index", "photos", "--extractor", "histogram", cwd=tmp_path)
     run = lookalike("check", cwd=photos)
-    assert (run.returncode, run.stdout) == (0, "The library is whole: 2 vectors read.\n")
+    assert (run.returncode, run.stdout) == (0, "The library is intact: 2 vectors read.\n")
     [file] = (photos / ".lookalike" / "spaces").glob("histogram-*/vectors-*")
     whole = file.read_bytes()
     file.write_bytes(b"\xff" * 8 + whole[8:])

@@ -31,7 +31,7 @@ def shop(tmp_path: Path) -> Path:
     run = lookalike("import", "made.npy", "--paths", "paths.txt", cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     assert run.stdout == (
-        "Imported 600 vectors of 16 numbers as made into this folder; 0 pictures have a file here.\n"
+        "Imported 600 vectors of 16 numbers as made into this folder; 0 images have a file here.\n"
     )
     return tmp_path
 
@@ -95,9 +95,9 @@ def test_large_spaces_get_an_index_by_themselves(
     shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ann, "LARGE_BYTES", 1000)
-    run = lookalike("import", "made.npy", "--by", "plain", "--no-ann", cwd=shop)
+    run = lookalike("import", "made.npy", "--extractor", "plain", "--no-ann", cwd=shop)
     assert len(run.stdout.splitlines()) == 1
-    run = lookalike("import", "made.npy", "--by", "quick", cwd=shop)
+    run = lookalike("import", "made.npy", "--extractor", "quick", cwd=shop)
     assert run.stdout.splitlines()[-1].startswith("quick: 600 vectors in ")
 
 
@@ -107,13 +107,22 @@ def test_large_spaces_get_an_index_by_themselves(
         (["import", "nowhere.npy"], "no such file or folder: nowhere.npy"),
         (["import", "paths.txt"], "paths.txt is not a whole NPY file of numbers"),
         (["import", "made.npy", "--paths", "made.npy"], "paths for 600 vectors"),
-        (["import", "made.npy", "--by", "a@b"], "no @"),
-        (["ann", "build", "--by", "nothing"], "this library has no nothing vectors; it has: made"),
-        (["ann", "build", "--by", "made", "--recipe", "Odd"], "the recipe 'Odd' does not work"),
-        (["ann", "build", "--by", "made", "--max-memory", "1K"], "an index of 600 vectors takes"),
+        (["import", "made.npy", "--extractor", "a@b"], "no @"),
+        (
+            ["ann", "build", "--by", "nothing"],
+            "this library has no nothing vectors; it has: made",
+        ),
+        (
+            ["ann", "build", "--by", "made", "--recipe", "Odd"],
+            "the recipe 'Odd' does not work",
+        ),
+        (
+            ["ann", "build", "--by", "made", "--max-memory", "1K"],
+            "an index of 600 vectors takes",
+        ),
         (["ann", "check", "--by", "nothing"], "it has: made"),
-        (["export", "out.npy", "--by", "nothing"], "it has: made"),
-        (["export", "out.txt", "--by", "made"], "name a .npy or .parquet file"),
+        (["export", "out.npy", "--extractor", "nothing"], "it has: made"),
+        (["export", "out.txt", "--extractor", "made"], "name a .npy or .parquet file"),
         (["search", "--vector", "made.npy"], "made.npy holds (600, 16), not one vector"),
         (["search", "--vector", "paths.txt"], "paths.txt is not a whole NPY file"),
     ],
@@ -127,7 +136,7 @@ def test_what_cannot_be_done_is_one_line(shop: Path, words: list[str], says: str
 
 
 def test_vectors_are_exported_with_their_paths(shop: Path) -> None:
-    run = lookalike("export", "out.npy", "--by", "made", "--paths", "out.txt", cwd=shop)
+    run = lookalike("export", "out.npy", "--extractor", "made", "--paths", "out.txt", cwd=shop)
     assert run.stdout == "Wrote 600 vectors to out.npy.\n"
     assert (shop / "out.txt").read_text() == (shop / "paths.txt").read_text()
     made = vectors() / np.linalg.norm(vectors(), axis=1, keepdims=True)

@@ -122,7 +122,7 @@ def test_what_lacks_for_a_part_is_its_whole_and_an_empty_library_lacks_pictures(
         Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
         empty.add(tmp_path, extractors="color")
         with pytest.raises(
-            UsageError, match=r"no lookalike vectors, only color; .*--with lookalike`"
+            UsageError, match=r"no lookalike vectors, only color; .*--extractor lookalike`"
         ):
             gap(empty, "color", "network")
 

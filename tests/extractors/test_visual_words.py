@@ -86,7 +86,7 @@ def test_before_it_is_fitted_it_says_so_and_what_to_do(pictures: list[NDArray[np
     assert VladExtractor().fitted is None
     with pytest.raises(UsageError, match="at least one"):
         VladExtractor().fit([])
-    with pytest.raises(UsageError, match="not by 'surf'"):
+    with pytest.raises(UsageError, match="not 'surf'"):
         VladExtractor("surf")
 
 

@@ -1,4 +1,4 @@
-"""`lookalike check`: whether the files of a library are whole."""
+"""`lookalike check`: check the files of a library for damage."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ DAMAGED = 3
 @parameters.library_option
 @click.pass_context
 def command(ctx: click.Context, library: Path | None) -> None:
-    """Read the whole library, and say what in it cannot be right.
+    """Check the whole library for damage.
 
-    After a failing disk, a copy that was cut off or a restored backup: wrong numbers are found like
-    right ones. Nothing is changed. Exit 0 if the library is whole, 3 if it is not.
+    Useful after a disk failure, an interrupted copy or a restored backup, because damaged vectors cause no
+    errors in searches. Nothing is changed. Exit 0 if the library is intact, 3 if it is damaged.
     """
     with open_library.open_library(library) as opened:
-        found = opened.check()
+        problems = opened.check()
         spaces = opened.info().spaces
-    for line in found:
-        output.put(line)
-    if found:
+    for problem in problems:
+        output.put(problem)
+    if problems:
         folder = opened.folder / "spaces"
         output.note(
             f"To rebuild the vectors of an extractor, delete the file vectors-… in its folder of "
             f"{open_library.display_path(folder)}, then run `lookalike index` (`import` for imported ones). "
-            "A wrong catalogue needs a backup, or its folder deleted and indexed again."
+            "A damaged catalogue must be restored from a backup, or its folder deleted and indexed again."
         )
         ctx.exit(DAMAGED)
     vectors = sum(space.count for space in spaces)
-    output.put(f"The library is whole: {format.counted(vectors, 'vector')} read.")
+    output.put(f"The library is intact: {format.counted(vectors, 'vector')} read.")

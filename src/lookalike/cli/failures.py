@@ -1,4 +1,4 @@
-"""`lookalike failures`: why is that picture not found?"""
+"""`lookalike failures`: list files that could not be indexed, with the reasons."""
 
 from __future__ import annotations
 
@@ -40,27 +40,27 @@ def command(
 ) -> None:
     """List the files that could not be indexed, with the reason.
 
-    With PATH (files or folders) the question is "why is this not found?": every one gets an answer,
-    and exit code 1 says that the library has never met some of them.
+    With PATH (files or folders) the outcome of each of their files is listed, indexed ones included; exit
+    code 1 means that the library does not know some of them.
 
     \b
     lookalike failures --outcome truncated
     lookalike failures ~/Pictures/cat.jpg
     """
     format_ = parameters.chosen_format(format_, null)
-    near = [path.absolute() for path in paths]
-    with open_library.open_library(library, near) as opened:
+    nearby = [path.absolute() for path in paths]
+    with open_library.open_library(library, nearby) as opened:
         wanted = [Outcome(name) for name in outcomes] or (list(Outcome) if paths else None)
         listing = _Listing(opened, paths, wanted)
         _write(listing.records(), format_, null=null)
-    if listing.strangers:
+    if listing.unknown:
         ctx.exit(1)
     if not listing.count and not paths:
         output.note("No file has failed." if not outcomes else "No file has that outcome.")
 
 
 class _Listing:
-    """The records to show, made one by one: a library may hold millions."""
+    """Yields the records to print one by one: a library may have millions."""
 
     def __init__(
         self, library: Library, paths: tuple[Path, ...], outcomes: list[Outcome] | None
@@ -69,7 +69,7 @@ class _Listing:
         self._paths = paths
         self._outcomes = outcomes
         self.count = 0
-        self.strangers = 0
+        self.unknown = 0
 
     def records(self) -> Iterator[dict[str, str]]:
         from lookalike.indexing.report import is_not_an_image
@@ -79,7 +79,7 @@ class _Listing:
             try:
                 for image in self._library.failures(self._outcomes, below=path):
                     if path is None and self._outcomes is None and is_not_an_image(image):
-                        continue  # a text beside the photos has not failed
+                        continue  # a text file among the photos has not failed
                     self.count += 1
                     file = roots[image.root] / image.path
                     yield {
@@ -88,7 +88,7 @@ class _Listing:
                         "reason": image.reason,
                     }
             except UsageError as error:
-                self.strangers += 1
+                self.unknown += 1
                 output.complain(str(error))
 
 
@@ -106,9 +106,9 @@ def _write(records: Iterator[dict[str, str]], format_: str, *, null: bool) -> No
         for record in records:
             output.put_path(record["path"], null=null)
     else:
-        # Outcome first, so that the lines are aligned although they are written as they come.
+        # Outcome first, so that the lines are aligned although they are printed one by one.
         width = max(map(len, _FAILED))
         for record in records:
             reason = f": {record['reason']}" if record["reason"] else ""
-            what = record["outcome"].ljust(width)
-            output.put(output.printable(f"{what}  {record['path']}{reason}"))
+            outcome = record["outcome"].ljust(width)
+            output.put(output.printable(f"{outcome}  {record['path']}{reason}"))

@@ -1,4 +1,4 @@
-"""`lookalike import`: vectors that others made."""
+"""`lookalike import`: import vectors computed elsewhere."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from lookalike.cli.progress import ProgressBar
 @click.command("import")
 @click.argument("vectors", metavar="VECTORS.npy", type=parameters.PATH)
 @click.option(
-    "--by",
+    "--extractor",
+    "-e",
     "name",
     metavar="NAME",
-    help="What the vectors are called, for search --extractor. Default: the file's name.",
+    help="Name of the vectors, for search --extractor. Default: the file's name.",
 )
 @click.option(
     "--paths",
     type=parameters.PATH,
     metavar="FILE",
-    help="A text file with the path of each picture, one a line, in the order of the vectors. The "
-    "pictures need not exist.",
+    help="A text file with the path of each image, one per line, in the order of the vectors. The images "
+    "need not exist.",
 )
 @click.option(
     "--metadata",
@@ -38,16 +39,22 @@ from lookalike.cli.progress import ProgressBar
     type=click.Choice(("cosine", "euclidean")),
     default="cosine",
     show_default=True,
-    help="How the vectors are meant to be compared.",
+    help="Similarity that the vectors were made for.",
 )
-@click.option("--half", is_flag=True, help="Keep 16 bits a number: half the room.")
+@click.option(
+    "--dtype",
+    type=click.Choice(("float32", "float16")),
+    default="float32",
+    show_default=True,
+    help="Type of the stored numbers; float16 takes half the space.",
+)
 @click.option(
     "--pca",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Keep N principal components of each vector, learnt from a sample of them.",
+    help="Store N principal components of each vector, learned from a sample.",
 )
-@click.option("--no-ann", is_flag=True, help="Build no index for approximate search.")
+@click.option("--no-ann", is_flag=True, help="Do not build an ANN index.")
 @parameters.library_option
 def command(
     vectors: Path,
@@ -55,34 +62,34 @@ def command(
     paths: Path | None,
     metadata: Path | None,
     similarity: Literal["cosine", "euclidean"],
-    half: bool,
+    dtype: Literal["float32", "float16"],
     pca: int | None,
     no_ann: bool,
     library: Path | None,
 ) -> None:
-    """Put vectors that others made into a library.
+    """Import vectors computed elsewhere.
 
-    VECTORS.npy is an array of shape (pictures, numbers), as numpy.save writes it; it may be larger than
-    memory. Without --library, the nearest library above the file is used, or one is made beside it.
-    Everything is checked first; what is in the library already keeps its other vectors. Pictures cannot
-    be asked for then unless they are in the library: ask with id:N, a path, or --vector FILE.npy.
+    VECTORS.npy is an array of shape (images, dim) written by numpy.save; it may be larger than memory.
+    Without --library, the nearest library above the file is used, or one is created next to it. Everything
+    is checked first; images already in the library keep their other vectors. Such vectors can be searched by
+    an image of the library (id:N or a path) or by --vector FILE.npy, not by other images.
 
     \b
-    lookalike import clip.npy --by clip-large --paths paths.txt
+    lookalike import clip.npy --extractor clip-large --paths paths.txt
     lookalike search id:42 --extractor clip-large
     """
     with open_library.open_for_indexing([vectors], library) as opened:
-        with ProgressBar("Importing", unit="vectors") as line:
+        with ProgressBar("Importing", unit="vectors") as bar:
             imported = opened.vectors.import_vectors(
                 vectors,
                 name or vectors.stem,
                 paths=paths,
                 metadata=metadata,
                 similarity=similarity,
-                dtype="f16" if half else "f32",
+                dtype="f16" if dtype == "float16" else "f32",
                 ann=not no_ann,
                 pca=pca,
-                progress=line.stage,
+                progress=bar.stage,
             )
         name, where = (
             imported.space.name,
@@ -92,14 +99,14 @@ def command(
     output.put(
         f"Imported {format.counted(imported.images, 'vector')} of {imported.space.dim:,} numbers as "
         f"{name} into {'this folder' if where == '.' else output.printable(where)}; "
-        f"{format.counted(imported.files, 'picture has a file', 'pictures have a file')} here."
+        f"{format.counted(imported.files, 'image has a file', 'images have a file')} here."
     )
     if imported.space.projection is not None:
         output.put(format.retained(imported.space.projection))
     if metadata:
-        output.put(f"{format.counted(imported.described, 'picture')} got metadata.")
+        output.put(f"{format.counted(imported.described, 'image')} got metadata.")
         if imported.unmatched_rows:
             rows = format.counted(imported.unmatched_rows, "row names", "rows name")
-            output.complain(f"{rows} no picture of the library")
+            output.complain(f"{rows} no image of the library")
     if index is not None and not index.disabled_reason:
         put_built(name, index)

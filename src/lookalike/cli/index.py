@@ -1,4 +1,4 @@
-"""`lookalike index`: make a folder of pictures searchable, and keep it up to date."""
+"""`lookalike index`: make a folder of images searchable, and keep the library up to date."""
 
 from __future__ import annotations
 
@@ -19,38 +19,39 @@ if TYPE_CHECKING:
 @click.command("index")
 @click.argument("sources", metavar="PATH...", nargs=-1, required=True, type=parameters.PATH)
 @click.option(
-    "--with",
+    "--extractor",
+    "-e",
     "extractors",
     multiple=True,
     metavar="EXTRACTOR",
-    help="What turns pictures into vectors; several may be given, also as a,b. Default: those the "
-    "library has already, else the best built-in one.",
+    help="What turns images into vectors; may be repeated, or given as a,b. Default: those of the library, "
+    "or the built-in ones.",
 )
 @click.option(
     "--regions",
     is_flag=True,
-    help="Also keep vectors of thirteen parts of every picture, so that a small thing in a large "
-    "picture is found, and where it is; takes fourteen times the room.",
+    help="Also store vectors of thirteen regions of every image, so that a small object in a large image is "
+    "found, with its position; takes fourteen times the space.",
 )
 @click.option(
     "--no-normalise",
     "raw",
     is_flag=True,
-    help="Keep new vectors at the length they have, for --similarity euclidean where length means "
-    "something. Otherwise vectors that are compared by their angle are stored at length 1.",
+    help="Store new vectors at their original length, for --similarity euclidean where length matters. "
+    "Otherwise vectors compared by cosine are stored at length 1.",
 )
 @parameters.library_option
 @click.option(
     "--metadata",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="A table (CSV, or JSON lines in a .jsonl) with a column 'path' and others that describe the "
-    "pictures; 'caption' holds words to search for.",
+    help="A table (CSV, or JSON lines in a .jsonl) with a column 'path' and others that describe the images; "
+    "a text query also searches 'caption'.",
 )
 @click.option(
     "--no-sidecars",
     is_flag=True,
-    help="Leave files beside the pictures alone (photo.jpg.txt, photo.json), which describe them.",
+    help="Ignore sidecar files that describe images (photo.jpg.txt, photo.json).",
 )
 @click.option(
     "--include",
@@ -62,39 +63,39 @@ if TYPE_CHECKING:
     "--exclude", multiple=True, metavar="GLOB", help="Leave out files that match; may be repeated."
 )
 @click.option(
-    "--dry-run", is_flag=True, help="Time a sample and say what it would take; changes nothing."
+    "--dry-run", is_flag=True, help="Estimate time and space from a sample; change nothing."
 )
 @click.option("--retry-failed", is_flag=True, help="Try unchanged files again that failed earlier.")
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Processes that read pictures. Default: one for each processor core.",
+    help="Processes that read images. Default: one per processor core.",
 )
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     metavar="S",
-    help="Seconds that one picture may take. Default: 20.",
+    help="Time limit for one image in seconds. Default: 20.",
 )
 @click.option(
     "--max-memory",
     type=parameters.memory,
     metavar="SIZE",
-    help="Memory that one worker may take, as 500M or 4G. Default: half of the machine's, shared.",
+    help="Memory limit of one worker, such as 500M or 4G. Default: half of the machine's, shared.",
 )
 @click.option(
     "--max-pixels",
     type=parameters.pixels,
     metavar="N",
-    help="Largest picture that is opened, as 100M (megapixels). Default: 512M.",
+    help="Largest image that is opened, such as 100M (megapixels). Default: 512M.",
 )
 @click.option(
     "--no-ann",
     is_flag=True,
-    help="Build no index for approximate search, however many pictures there are.",
+    help="Do not build ANN indexes, however many images there are.",
 )
-@click.option("--strict", is_flag=True, help="Exit with 3 if pictures could not be indexed.")
+@click.option("--strict", is_flag=True, help="Exit with 3 if images could not be indexed.")
 @parameters.model_dir_option
 @click.pass_context
 def command(
@@ -117,14 +118,14 @@ def command(
     no_ann: bool,
     strict: bool,
 ) -> None:
-    """Index pictures, so that they can be searched.
+    """Index images, so that they can be searched.
 
-    PATH is a folder (with everything below it) or a single picture. Files that have not changed
-    since the last run cost nothing; pictures that were moved are recognised; those that are gone
-    are forgotten. Ctrl-C is safe at any time: the same command goes on where it stopped.
+    PATH is a folder (with everything below it) or a single image. Files that have not changed since the last
+    run are skipped, moved images are recognised, and images whose files are gone are removed from the
+    library. Ctrl-C is safe at any time: the same command resumes where it stopped.
 
-    Without --library, the library nearest above the first PATH is used; if there is none, it is
-    made in the first folder given.
+    Without --library, the nearest library above the first PATH is used; if there is none, it is created in
+    the first folder given.
     """
     if all(source.exists() for source in sources):
         prestart.start_workers(ctx, workers)
@@ -155,7 +156,7 @@ def command(
     names = parse(",".join(extractors))
     if regions:
         if raw:
-            raise click.UsageError("--regions keeps parts at length 1: leave out --no-normalise")
+            raise click.UsageError("--regions stores vectors at length 1: omit --no-normalise")
         names = [name + REGIONS for name in names or DEFAULT_EXTRACTORS[:1]]
     with FetchLine() as line:
         prefetch(names, progress=line)
@@ -164,14 +165,14 @@ def command(
             open_library.open_for_estimate(sources, library) as opened,
             ProgressBar("Timing a sample"),
         ):
-            _say_promise(opened.estimate(sources, extractors=names or None, options=options))
+            _print_estimate(opened.estimate(sources, extractors=names or None, options=options))
         return
     with open_library.open_for_indexing(sources, library) as opened:
-        added = _add(ctx, opened, sources, names, options)
-        _say_added(opened, added, sources, chosen=bool(include or exclude))
-        if strict and (added.failures or added.known_failures):
+        report = _add(ctx, opened, sources, names, options)
+        _print_report(opened, report, sources, filtered=bool(include or exclude))
+        if strict and (report.failures or report.known_failures):
             ctx.exit(3)
-        if not files(added):
+        if not files(report):
             ctx.exit(1)
 
 
@@ -183,128 +184,128 @@ def _add(
     options: IndexOptions,
 ) -> IndexReport:
     try:
-        with ProgressBar("Indexing") as line:
+        with ProgressBar("Indexing") as bar:
             return library.add(
                 sources,
                 extractors=names or None,
                 options=options,
-                progress=line if line.visible else None,
+                progress=bar if bar.visible else None,
             )
     except KeyboardInterrupt:
-        held = format.counted(library.info().images, "picture is", "pictures are")
-        output.interrupted(f"{held} in the library; run the same command to go on.")
+        count = format.counted(library.info().images, "image is", "images are")
+        output.interrupted(f"{count} in the library; run the same command to continue.")
         ctx.exit(130)
 
 
-def _say_promise(estimate: IndexEstimate) -> None:
-    what = f"{format.counted(estimate.files, 'file')}, {format.number(estimate.to_index)} to index"
+def _print_estimate(estimate: IndexEstimate) -> None:
+    files = f"{format.counted(estimate.files, 'file')}, {format.number(estimate.to_index)} to index"
     if not estimate.to_index:
-        output.put(f"{what}.")
+        output.put(f"{files}.")
         return
-    output.put(f"{what} (timed on {format.counted(estimate.sampled, 'picture')}).")
+    output.put(f"{files} (timed on {format.counted(estimate.sampled, 'image')}).")
     output.put(
         f"time         about {format.duration(estimate.seconds)}"
-        f" ({format.rate(estimate.images_per_second)} pictures a second)"
+        f" ({format.rate(estimate.images_per_second)} images a second)"
     )
     output.put(f"disk         about {format.size(estimate.disk_bytes)}")
     if estimate.peak_memory_bytes is not None:
         output.put(f"peak memory  about {format.size(estimate.peak_memory_bytes)}")
 
 
-def _say_added(
-    library: Library, added: IndexReport, sources: tuple[Path, ...], *, chosen: bool
+def _print_report(
+    library: Library, report: IndexReport, sources: tuple[Path, ...], *, filtered: bool
 ) -> None:
     from lookalike.indexing.report import EMPTY_SOURCE
 
-    for folder, reason in added.unreadable:
-        if reason != EMPTY_SOURCE or files(added):
+    for folder, reason in report.unreadable:
+        if reason != EMPTY_SOURCE or files(report):
             output.complain(f"{folder}: {reason}")
-    if not files(added):
-        output.complain(_nothing(added, sources, chosen=chosen))
+    if not files(report):
+        output.complain(_nothing_found(report, sources, filtered=filtered))
         return
-    output.put(summary(added))
+    output.put(summary(report))
     for space in library.info().spaces:
-        if space.name in added.spaces and space.current and space.projection is not None:
+        if space.name in report.spaces and space.current and space.projection is not None:
             output.put(f"{space.name}: {format.retained(space.projection)}")
-    if added.failed:
-        kinds = ", ".join(
+    if report.failed:
+        outcomes = ", ".join(
             f"{format.number(n)} {outcome.replace('_', ' ')}"
-            for outcome, n in sorted(added.failed.items(), key=lambda pair: -pair[1])
+            for outcome, n in sorted(report.failed.items(), key=lambda pair: -pair[1])
         )
-        lists = open_library.command_line(library.folder, "failures")
-        output.put(f"{format.number(added.failures)} failed: {kinds}. `{lists}` lists them.")
-    if added.known_failures:
+        command = open_library.command_line(library.folder, "failures")
+        output.put(f"{format.number(report.failures)} failed: {outcomes}. `{command}` lists them.")
+    if report.known_failures:
         output.put(
-            f"{format.number(added.known_failures)} failed earlier and have not changed: "
+            f"{format.number(report.known_failures)} failed earlier and have not changed: "
             "--retry-failed tries them again."
         )
-    if added.described or added.unmatched_rows:
-        output.put(_metadata_line(added))
-    if added.sidecars:
-        described = format.counted(added.sidecars, "picture has", "pictures have")
-        output.put(f"{described} new words from files beside them.")
-    for path, reason in added.broken_examples:
+    if report.described or report.unmatched_rows:
+        output.put(_metadata_line(report))
+    if report.sidecars:
+        described = format.counted(report.sidecars, "image has", "images have")
+        output.put(f"{described} new metadata from sidecar files.")
+    for path, reason in report.broken_examples:
         output.complain(f"{path}: {reason}")
-    if added.broken_sidecars > len(added.broken_examples):
-        more = added.broken_sidecars - len(added.broken_examples)
-        output.complain(f"{format.number(more)} more files beside pictures cannot be used.")
-    output.aside(f"Next: {open_library.command_line(library.folder, 'search PICTURE')}")
+    if report.broken_sidecars > len(report.broken_examples):
+        more = report.broken_sidecars - len(report.broken_examples)
+        output.complain(f"{format.number(more)} more sidecar files cannot be used.")
+    output.aside(f"Next: {open_library.command_line(library.folder, 'search IMAGE')}")
 
 
-def files(added: IndexReport) -> int:
-    """Pictures that the run met or missed; 0 means that there was nothing to do at all."""
-    met = added.indexed + added.unchanged + added.removed
-    return met + added.failures + added.known_failures
+def files(report: IndexReport) -> int:
+    """Return the number of images found or missed; 0 means that there was nothing to do."""
+    found = report.indexed + report.unchanged + report.removed
+    return found + report.failures + report.known_failures
 
 
-def summary(added: IndexReport) -> str:
-    """In one line: "Indexed 812 pictures (3 changed, 1,204 unchanged) in 12.3 s, 66 a second."""
+def summary(report: IndexReport) -> str:
+    """Return a line like "Indexed 812 images (3 changed, 1,204 unchanged) in 12.3 s, 66 a second."."""
     parts = [
         f"{format.number(n)} {word}"
         for n, word in (
-            (added.changed, "changed"),
-            (added.added_vectors, "known from other vectors"),
-            (added.moved, "moved"),
-            (added.copied, "copied"),
-            (added.removed, "removed"),
-            (added.unchanged, "unchanged"),
+            (report.changed, "changed"),
+            (report.added_vectors, "known from other vectors"),
+            (report.moved, "moved"),
+            (report.copied, "copied"),
+            (report.removed, "removed"),
+            (report.unchanged, "unchanged"),
         )
         if n
     ]
-    aside = f" ({', '.join(parts)})" if parts else ""
+    details = f" ({', '.join(parts)})" if parts else ""
     speed = (
-        f", {format.rate(added.indexed / added.seconds)} a second"
-        if added.indexed and added.seconds > 0
+        f", {format.rate(report.indexed / report.seconds)} a second"
+        if report.indexed and report.seconds > 0
         else ""
     )
     return (
-        f"Indexed {format.counted(added.indexed, 'picture')}{aside}"
-        f" in {format.duration(added.seconds)}{speed}."
+        f"Indexed {format.counted(report.indexed, 'image')}{details}"
+        f" in {format.duration(report.seconds)}{speed}."
     )
 
 
-def _metadata_line(added: IndexReport) -> str:
-    text = f"{format.counted(added.described, 'picture')} got metadata."
-    if added.unmatched_rows:
-        rows = format.counted(added.unmatched_rows, "row names", "rows name")
-        more = ", …" * (added.unmatched_rows > 1)
-        first = output.printable(added.unmatched_example)
+def _metadata_line(report: IndexReport) -> str:
+    text = f"{format.counted(report.described, 'image')} got metadata."
+    if report.unmatched_rows:
+        rows = format.counted(report.unmatched_rows, "row names", "rows name")
+        more = ", …" * (report.unmatched_rows > 1)
+        first = output.printable(report.unmatched_example)
         text += (
-            f" {rows} no indexed picture: {first}{more}; paths are relative to the table's folder."
+            f" {rows} no indexed image: {first}{more}; paths are relative to the table's folder."
         )
     return text
 
 
-def _nothing(added: IndexReport, sources: tuple[Path, ...], *, chosen: bool) -> str:
+def _nothing_found(report: IndexReport, sources: tuple[Path, ...], *, filtered: bool) -> str:
     where = ", ".join(str(source) for source in sources)
-    if chosen:
-        return f"no picture in {where} is let through by --include and --exclude"
-    if added.not_images:
+    if filtered:
+        return f"no image in {where} passes --include and --exclude"
+    if report.not_images:
         if len(sources) == 1 and sources[0].is_file():
-            return f"{where} is no picture: neither its name nor its content says so"
-        files = format.counted(added.not_images, "file")
-        return f"there are no pictures in {where}, only {files} of other kinds"
+            return f"{where} is not an image: neither its name nor its content says so"
+        files = format.counted(report.not_images, "file")
+        return f"there are no images in {where}, only {files} of other kinds"
     return (
-        f"there are no pictures in {where} (JPEG, PNG, GIF, BMP, WebP, TIFF, AVIF or HEIC; "
+        f"there are no images in {where} (JPEG, PNG, GIF, BMP, WebP, TIFF, AVIF or HEIC; "
         "hidden files are skipped)"
     )

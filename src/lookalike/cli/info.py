@@ -1,4 +1,4 @@
-"""`lookalike info`: facts of a library."""
+"""`lookalike info`: show what a library contains."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from lookalike.stores.interface import Space
 
 
-_NETWORKS = ("lookalike", "onnx", "clip")  # families that ONNX Runtime computes
+_NETWORKS = ("lookalike", "onnx", "clip")  # families that run in ONNX Runtime
 
 
 @click.command("info")
 @parameters.library_option
 @parameters.format_options("table", "json")
 def command(library: Path | None, format_: str) -> None:
-    """Show what a library holds, and how large it is.
+    """Show the contents and size of a library.
 
-    A library may hold vectors of several extractors ("spaces"): --by chooses among them.
+    A library may have vectors of several extractors ("spaces"); --extractor chooses among them.
     """
     from lookalike.indexing.report import is_not_an_image
 
@@ -42,14 +42,14 @@ def command(library: Path | None, format_: str) -> None:
 
 
 def document(facts: Info, others: int) -> dict[str, Any]:
-    """What --format json writes; its keys are a promise to scripts."""
+    """Return the document of --format json; scripts rely on its keys."""
     return {
         "library": facts.location,
         "version": facts.version,
         "roots": [str(root.path) for root in facts.roots],
         "images": facts.images,
         "outcomes": {str(outcome): count for outcome, count in sorted(facts.outcomes.items())},
-        "other_files": others,  # of "unsupported": no pictures by name or content
+        "other_files": others,  # those of "unsupported" that are not images by name or content
         "bytes": facts.bytes,
         "read_only": facts.read_only,
         "spaces": [_space(space) for space in facts.spaces],
@@ -58,7 +58,7 @@ def document(facts: Info, others: int) -> dict[str, Any]:
 
 
 def _runtime(space: Space) -> dict[str, Any] | None:
-    """How the network of a space runs on this machine; None where it has none."""
+    """Return how the network of a space runs on this machine; None without a network."""
     family = re.split("[:+]", space.name)[0]
     if family not in _NETWORKS:
         return None
@@ -93,7 +93,7 @@ def _index(space: Space) -> dict[str, Any] | None:
 
 
 def _pca(space: Space) -> dict[str, Any] | None:
-    """Of how many numbers the vectors keep `dim`, and how much of their variance, 0..1."""
+    """Return the original dimension, and the share of the variance that is kept, 0..1."""
     found = space.projection
     return None if found is None else {"of": found.input_dim, "retained": found.retained}
 
@@ -102,27 +102,29 @@ def _each(space: Space) -> int:
     return round(space.bytes / space.count) if space.count else 0
 
 
-def _say_index(facts: Info, space: Space) -> None:
-    """How well the space's index finds, and what it costs."""
+def _print_index(facts: Info, space: Space) -> None:
+    """Print recall and cost of the space's ANN index."""
     index = space.index
     assert index is not None
     output.put()
     if index.disabled_reason:
-        again = open_library.command_line(Path(facts.location), f"ann build --by {space.name}")
+        command = open_library.command_line(
+            Path(facts.location), f"ann build --extractor {space.name}"
+        )
         output.put(
             f"{space.name} is searched exactly: its index cannot be used ({index.disabled_reason})."
         )
-        output.put(f"`{again}` builds it anew.")
+        output.put(f"`{command}` builds it again.")
         return
     output.put(f"index of {space.name}: {index.recipe}")
     output.put(
-        f"  finds {index.recall:.1%} of the true ten nearest (aim {index.target:.1%}) in "
+        f"  recall@10 {index.recall:.1%} (target {index.target:.1%}) in "
         f"{index.milliseconds:.2f} ms; search --exact finds all"
     )
     output.put(
         f"  {format.number(index.rows)} vectors, {format.number(index.bytes_per_vector)} bytes each, "
         f"built {index.built[:10]} in {format.duration(index.seconds)}"
-        + (f"; {format.number(index.unindexed)} came later" if index.unindexed else "")
+        + (f"; {format.number(index.unindexed)} added since" if index.unindexed else "")
     )
 
 
@@ -132,7 +134,7 @@ def _table(facts: Info, others: int) -> None:
         place = str(root.path)
         if root.imported:
             place = "imported vectors, known by name"
-        output.put(("pictures  " if at == 0 else "          ") + output.printable(place))
+        output.put(("images    " if at == 0 else "          ") + output.printable(place))
     outcomes = dict(facts.outcomes)
     outcomes[Outcome.UNSUPPORTED] = outcomes.get(Outcome.UNSUPPORTED, 0) - others
     failed = ", ".join(
@@ -140,13 +142,15 @@ def _table(facts: Info, others: int) -> None:
         for outcome, count in sorted(outcomes.items())
         if outcome != "indexed" and count
     )
-    output.put(f"indexed   {format.counted(facts.images, 'picture')}")
+    output.put(f"indexed   {format.counted(facts.images, 'image')}")
     if failed:
         output.put(
             f"failed    {failed} (`{open_library.command_line(Path(facts.location), 'failures')}` lists them)"
         )
     if others:
-        output.put(f"beside    {format.counted(others, 'file')} of other kinds")
+        output.put(
+            f"other     {format.counted(others, 'file is not an image', 'files are not images')}"
+        )
     output.put(f"on disk   {format.size(facts.bytes)}")
     output.put()
     titles = ("extractor", "revision", "dim", "similarity", "vectors", "MB", "KB per image")
@@ -170,12 +174,12 @@ def _table(facts: Info, others: int) -> None:
         output.put(f"{output.printable(name)}: {format.retained(projection)}")
     for space in facts.spaces:
         if space.index is not None:
-            _say_index(facts, space)
+            _print_index(facts, space)
     networks = [(space, found) for space in facts.spaces if (found := _runtime(space))]
     for at, (space, found) in enumerate(networks):
         if at == 0:
             output.put()
         output.put(
             f"{output.printable(space.name)} runs on {found['provider']}: "
-            f"{format.counted(found['threads'], 'thread')}, up to {found['batch']} pictures in a batch"
+            f"{format.counted(found['threads'], 'thread')}, up to {found['batch']} images per batch"
         )

@@ -1,4 +1,4 @@
-"""`lookalike remove`: forget pictures, without touching their files."""
+"""`lookalike remove`: remove images from a library, without touching their files."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lookalike.cli import format, open_library, output, parameters
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=parameters.PATH)
 @parameters.library_option
 def command(paths: tuple[Path, ...], library: Path | None) -> None:
-    """Forget pictures or whole folders. The files themselves are never touched.
+    """Remove images or whole folders from the library. The files themselves are never touched.
 
-    The next `lookalike index` of a folder finds files that are still in it again: give it
-    --exclude to leave them out.
+    The next `lookalike index` of a folder adds files that are still in it again; use its --exclude to leave
+    them out.
     """
-    near = [path.absolute() for path in paths]
-    with open_library.open_library(library, near, read_only=False) as opened:
-        gone = opened.remove(paths)
-    output.put(f"Forgot {format.counted(gone, 'picture')}. No file was touched.")
+    nearby = [path.absolute() for path in paths]
+    with open_library.open_library(library, nearby, read_only=False) as opened:
+        removed = opened.remove(paths)
+    output.put(f"Removed {format.counted(removed, 'image')} from the library. No file was touched.")

@@ -228,7 +228,7 @@ def _nothing(query: Query, hits: Hits) -> str:
     if hits.ranked_by == "captions":
         return (
             "Nothing found: no caption or keyword has these words. In a library indexed with "
-            "`--with clip` words find pictures by what they show."
+            "`--extractor clip` words find pictures by what they show."
         )
     return "Nothing found."
 

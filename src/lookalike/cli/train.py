@@ -96,7 +96,7 @@ def command(
 
     \b
     lookalike train shop --labels shop/products.csv:product
-    lookalike index shop --with ./my-model
+    lookalike index shop --extractor ./my-model
     """
     from lookalike.extractors.registry import parse
     from lookalike.metric_learning.train import Wish, save, train
@@ -125,7 +125,7 @@ def command(
         kept = f"{out} was written all the same" if written else "nothing was written"
         output.complain(f"training did not help, {names[0]} is as good or better: {kept}")
         ctx.exit(0 if written else 1)
-    output.note(f"\nWritten: {out}. Use it: lookalike index {folder} --with {_typed(out)}")
+    output.note(f"\nWritten: {out}. Use it: lookalike index {folder} --extractor {_typed(out)}")
 
 
 def document(learnt: Learnt, base: str, out: Path | None) -> dict[str, Any]:

@@ -252,5 +252,5 @@ def _measure(library: Library, snapshot: Snapshot, name: str) -> Measured:
     wanted = base if part else name  # a part is indexed with its whole
     raise UsageError(
         f"the library has no {wanted} vectors, only {', '.join(spaces)}; add them with "
-        f"`lookalike index --with {wanted}`"
+        f"`lookalike index --extractor {wanted}`"
     )

@@ -193,10 +193,10 @@ def _space(
             if expected != dim:
                 raise UsageError(
                     f"{file} has vectors of {dim} numbers, the {name} vectors of this library have "
-                    f"{expected}: give them another name with --by"
+                    f"{expected}: give them another name with --extractor"
                 )
             if space.boxes is not None:
-                raise UsageError(f"{name} keeps vectors of parts of pictures: use another --by")
+                raise UsageError(f"{name} stores vectors of image regions: use another --extractor")
             return space
     fitted = None
     if pca is not None:
@@ -219,7 +219,7 @@ def _refuse_other_pca(space: Space, pca: int | None) -> None:
     if pca is not None and (space.projection is None or space.dim != pca):
         kept = f"{space.dim} principal components" if space.projection else "all their numbers"
         raise UsageError(
-            f"the {space.name} vectors of this library keep {kept}: give these another name with --by"
+            f"the {space.name} vectors of this library keep {kept}: give these another name with --extractor"
         )
 
 

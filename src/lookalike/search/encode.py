@@ -249,6 +249,6 @@ class QueryEncoders:
         if extractor.revision != space.revision:
             raise UsageError(
                 f"the {space.name} vectors of this library were made by revision {space.revision}, "
-                f"this is {extractor.revision}: renew them with `lookalike index --with {space.name}`"
+                f"this is {extractor.revision}: renew them with `lookalike index --extractor {space.name}`"
             )
         return extractor.base if isinstance(extractor, RegionExtractor) else extractor

@@ -273,7 +273,7 @@ def find_spaces(spaces: Sequence[Space], query: Query) -> list[Space]:
             names = ", ".join(space.name for space in spaces)
             raise UsageError(
                 f"the library has no {name} vectors, only {names}; "
-                f"add them with `lookalike index --with {name}`"
+                f"add them with `lookalike index --extractor {name}`"
             )
         found.append(space)
     return list(dict.fromkeys(found))
@@ -289,7 +289,7 @@ def find_text_space(context: BatchContext, searched: Sequence[Space]) -> Space |
     if found is None and not context.snapshot.has_text():
         raise UsageError(
             "this library has neither captions nor a space that understands text: give captions "
-            "with `lookalike index --metadata FILE.csv`, or index with `--with clip`"
+            "with `lookalike index --metadata FILE.csv`, or index with `--extractor clip`"
         )
     return found
 
@@ -344,7 +344,7 @@ def find_source(
         assert id is not None
         image = context.image(id)
         if whole:
-            why = image.reason or f"`lookalike index --with {space.name}` makes it"
+            why = image.reason or f"`lookalike index --extractor {space.name}` makes it"
             raise UsageError(
                 f"cannot search with {image.path}: it has no {space.name} vector: {why}"
             )
