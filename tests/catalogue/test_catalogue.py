@@ -1,6 +1,10 @@
+"""The simulated catalogue is deterministic, complete and well formed."""
+
+from __future__ import annotations
+
 import csv
 import hashlib
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import cv2
@@ -9,15 +13,15 @@ import numpy.typing as npt
 import pytest
 
 from lookalike.catalogue.generate import Row, draw_query, write_catalogue
-from lookalike.catalogue.patterns import LOGOS, PATTERNS, logo_outlines, pattern_ink
+from lookalike.catalogue.patterns import LOGOS, PATTERNS, logo_outlines, pattern_mask
 from lookalike.catalogue.products import KINDS, make_product
 from lookalike.catalogue.scene import make_view, render_view
 from lookalike.catalogue.shapes import draw_product
 
 
 def _read(file: Path) -> npt.NDArray[np.uint8]:
-    picture = cv2.imread(str(file))
-    return np.asarray(picture, np.uint8)[..., ::-1]
+    image = cv2.imread(str(file))
+    return np.asarray(image, np.uint8)[..., ::-1]
 
 
 def _digests(folder: Path) -> dict[str, str]:
@@ -30,7 +34,7 @@ def _digests(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Row]]:
-    """Two products of every kind in three views each, small."""
+    """Return a small catalogue: two products of every kind in three views each."""
     folder = tmp_path_factory.mktemp("shop")
     return folder, write_catalogue(folder, products=2 * len(KINDS), views=3, size=64)
 
@@ -48,7 +52,7 @@ def test_writing_again_over_the_same_folder_changes_nothing(tmp_path: Path) -> N
     assert _digests(tmp_path) == before
 
 
-def test_more_products_and_more_views_change_no_earlier_picture(
+def test_more_products_and_more_views_change_no_earlier_image(
     tmp_path: Path, shop: tuple[Path, list[Row]]
 ) -> None:
     write_catalogue(tmp_path, products=2, views=2, size=64)
@@ -58,21 +62,20 @@ def test_more_products_and_more_views_change_no_earlier_picture(
     assert fewer.items() <= more.items()
 
 
-def test_another_seed_gives_other_products_and_other_pictures(tmp_path: Path) -> None:
+def test_another_seed_gives_other_products_and_other_images(tmp_path: Path) -> None:
     rows = [
         write_catalogue(tmp_path / str(s), products=4, views=1, seed=s, size=64) for s in (0, 1)
     ]
     assert [r.caption for r in rows[0]] != [r.caption for r in rows[1]]
-    pictures = [{v for k, v in _digests(tmp_path / s).items() if k[-3:] == "jpg"} for s in "01"]
-    assert not pictures[0] & pictures[1]
+    images = [{v for k, v in _digests(tmp_path / s).items() if k[-3:] == "jpg"} for s in "01"]
+    assert not images[0] & images[1]
 
 
-def test_every_kind_appears_and_there_are_enough_of_them(shop: tuple[Path, list[Row]]) -> None:
+def test_every_kind_appears(shop: tuple[Path, list[Row]]) -> None:
     assert {row.kind for row in shop[1]} == set(KINDS)
-    assert len(KINDS) >= 14
 
 
-def test_the_table_lists_exactly_the_pictures_on_disk(shop: tuple[Path, list[Row]]) -> None:
+def test_the_table_lists_exactly_the_images_on_disk(shop: tuple[Path, list[Row]]) -> None:
     folder, rows = shop
     with (folder / "products.csv").open(newline="") as lines:
         listed = list(csv.DictReader(lines))
@@ -89,7 +92,7 @@ def test_no_half_written_file_is_left(shop: tuple[Path, list[Row]]) -> None:
     assert {p.suffix for p in shop[0].rglob("*") if p.is_file()} == {".jpg", ".csv"}
 
 
-def test_pictures_have_the_size_that_was_asked_for(shop: tuple[Path, list[Row]]) -> None:
+def test_images_have_the_size_that_was_asked_for(shop: tuple[Path, list[Row]]) -> None:
     folder, rows = shop
     for row in rows[::17]:
         assert _read(folder / row.path).shape == (64, 64, 3)
@@ -105,7 +108,7 @@ def test_captions_name_the_kind_the_colours_and_the_logo() -> None:
         assert (article == "an") == (following[0] in "aeiou")
 
 
-def test_a_caption_reads_as_a_person_would_say_it() -> None:
+def test_a_caption_reads_naturally() -> None:
     captions = {make_product(n).caption for n in range(200)}
     mugs = [c for c in captions if c.split(" with ")[0].endswith(" mug")]
     assert mugs
@@ -119,16 +122,16 @@ def test_prices_lie_in_the_range_of_their_kind() -> None:
         assert low - 1 <= product.price <= high + 1
 
 
-def test_the_first_view_is_the_plain_studio_picture() -> None:
-    picture = draw_query(1, 0, size=64)
+def test_the_first_view_is_the_plain_studio_image() -> None:
+    image = draw_query(1, 0, size=64)
     assert make_view(1, 0).background == "studio"
-    assert picture[:8, :8].min() > 190
+    assert image[:8, :8].min() > 190
 
 
-def _histogram(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-    """Joint RGB histogram of the middle, where the product is: 6 bins a channel, unit length."""
-    edge = len(picture) // 5
-    middle = picture[edge:-edge, edge:-edge].reshape(-1, 3) // 43
+def _histogram(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+    """Return the joint RGB histogram of the centre: 6 bins per channel, unit length."""
+    edge = len(image) // 5
+    middle = image[edge:-edge, edge:-edge].reshape(-1, 3) // 43
     counts = np.bincount(middle @ (36, 6, 1), minlength=216).astype(float) ** 0.5
     return counts / np.linalg.norm(counts)
 
@@ -138,30 +141,30 @@ def test_a_held_out_view_is_new_but_nearer_to_its_own_product_than_to_most(
 ) -> None:
     folder, rows = shop
     stored = [_read(folder / row.path) for row in rows]
-    vectors = np.stack([_histogram(picture) for picture in stored])
+    vectors = np.stack([_histogram(image) for image in stored])
     products = np.array([row.product for row in rows])
     better = []
     for number in range(2 * len(KINDS)):
         query = draw_query(number, 3, size=64)
-        assert not any(np.array_equal(query, picture) for picture in stored)
+        assert not any(np.array_equal(query, image) for image in stored)
         near = vectors @ _histogram(query)
         own = near[products == f"p{number:04d}"].max()
         others = [near[products == p].max() for p in set(products) if p != f"p{number:04d}"]
         better.append(np.mean(own > np.array(others)))
-    # Backgrounds and light make single queries hard; a catalogue without structure would give 0.5.
+    # Backgrounds and light make single queries hard; without structure the mean would be 0.5.
     assert np.mean(better) > 0.8
 
 
 def test_views_of_one_product_differ_from_each_other() -> None:
-    pictures = [draw_query(3, snapshot, size=64).astype(int) for snapshot in range(5)]
-    for i, one in enumerate(pictures):
-        for other in pictures[:i]:
+    images = [draw_query(3, view, size=64).astype(int) for view in range(5)]
+    for i, one in enumerate(images):
+        for other in images[:i]:
             assert np.abs(one - other).mean() > 3
 
 
 @pytest.mark.parametrize("number", range(len(KINDS)))
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_every_product_fills_a_fair_part_of_its_canvas_and_is_not_cut_off(
+def test_every_product_fills_a_reasonable_part_of_its_canvas_and_is_not_cut_off(
     number: int, seed: int
 ) -> None:
     sprite = draw_product(make_product(number, seed=seed), size=64)
@@ -171,20 +174,20 @@ def test_every_product_fills_a_fair_part_of_its_canvas_and_is_not_cut_off(
     np.testing.assert_allclose((sprite.normal**2).sum(0), 1, atol=0.1)
 
 
-def test_pictures_can_be_rendered_at_other_sizes_from_the_same_decisions() -> None:
+def test_images_can_be_rendered_at_other_sizes_from_the_same_decisions() -> None:
     small = draw_query(2, 1, size=64).astype(float)
     large = draw_query(2, 1, size=128)
     shrunk = cv2.resize(large, (64, 64), interpolation=cv2.INTER_AREA).astype(float)
-    # Grain and noise differ; the scene does not.
+    # Grain and noise differ, but the scene is the same.
     assert np.corrcoef(small.ravel(), shrunk.ravel())[0, 1] > 0.8
 
 
 def test_light_from_the_left_makes_the_left_brighter() -> None:
     sprite = draw_product(make_product(1), size=64)
-    snapshot = make_view(1, 0)
-    left = render_view(sprite, snapshot, size=64).astype(int)
+    view = make_view(1, 0)
+    left = render_view(sprite, view, size=64).astype(int)
     right = render_view(
-        sprite, type(snapshot)(0, light=(-snapshot.light[0], *snapshot.light[1:])), size=64
+        sprite, replace(view, light=(-view.light[0], *view.light[1:])), size=64
     ).astype(int)
     change = (left - right)[24:40]
     body = change[:, 12:46].mean(axis=(0, 2))
@@ -193,7 +196,7 @@ def test_light_from_the_left_makes_the_left_brighter() -> None:
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_every_pattern_but_plain_shows_both_colours(pattern: str) -> None:
-    ink = pattern_ink(pattern, 96, pitch=0.12, phase=0.3, turn=0.0)
+    ink = pattern_mask(pattern, 96, pitch=0.12, phase=0.3, turn=0.0)
     assert ink.shape == (96, 96)
     assert 0 <= ink.min() <= ink.max() <= 1
     assert (0.05 < ink.mean() < 0.95) == (pattern != "plain")
@@ -207,7 +210,7 @@ def test_every_logo_fits_its_circle(logo: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "named"),
+    ("arguments", "message"),
     [
         ({"products": 0}, "at least 1 product"),
         ({"views": 0}, "at least 1 view"),
@@ -216,22 +219,24 @@ def test_every_logo_fits_its_circle(logo: str) -> None:
         ({"seed": -1}, "seed"),
     ],
 )
-def test_arguments_that_make_no_catalogue_are_refused_before_anything_is_written(
-    tmp_path: Path, wrong: dict[str, int], named: str
+def test_invalid_arguments_are_refused_before_anything_is_written(
+    tmp_path: Path, arguments: dict[str, int], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=named):
-        write_catalogue(tmp_path / "shop", **wrong)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=message):
+        write_catalogue(tmp_path / "shop", **arguments)  # type: ignore[arg-type]
     assert not (tmp_path / "shop").exists()
 
 
-def test_negative_numbers_name_no_product_and_no_view() -> None:
+def test_negative_product_and_view_numbers_are_refused() -> None:
     with pytest.raises(ValueError, match="product number"):
         make_product(-1)
     with pytest.raises(ValueError, match="view number"):
         draw_query(0, -1)
 
 
-def test_progress_is_told_of_every_picture(tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
-    write_catalogue(tmp_path, products=2, views=2, size=32, progress=lambda *now: told.append(now))
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+def test_progress_is_reported_for_every_image(tmp_path: Path) -> None:
+    reported: list[tuple[int, int]] = []
+    write_catalogue(
+        tmp_path, products=2, views=2, size=32, progress=lambda *now: reported.append(now)
+    )
+    assert reported == [(1, 4), (2, 4), (3, 4), (4, 4)]

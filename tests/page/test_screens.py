@@ -11,7 +11,7 @@ import pytest
 from tests.page.conftest import Open
 from tests.page.looking import asked, tiles, wait_for_address
 
-from lookalike.catalogue.generate import view_pictures
+from lookalike.catalogue.generate import view_images
 from lookalike.catalogue.products import make_product
 from lookalike.library import Library
 
@@ -255,7 +255,7 @@ def test_pictures_are_added_and_removed_where_the_server_may_write(
         page.wait_for_selector(".figures dd:text-is('66')")
         with page.expect_file_chooser() as chooser:
             page.click("text=Add pictures to the library")
-        picture = next(view_pictures(make_product(2), range(9, 10)))
+        picture = next(view_images(make_product(2), range(9, 10)))
         chooser.value.set_files({"name": "n.jpg", "mimeType": "image/jpeg", "buffer": picture})
         page.wait_for_selector(".figures dd:text-is('67')")
         page.goto(page.url.split("?")[0] + "?where=path+glob+'*Uploads*'")

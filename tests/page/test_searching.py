@@ -9,7 +9,7 @@ import pytest
 from tests.page.conftest import Open
 from tests.page.looking import asked, drop, tiles, wait_for_address
 
-from lookalike.catalogue.generate import view_pictures
+from lookalike.catalogue.generate import view_images
 from lookalike.catalogue.products import make_product
 from lookalike.library import Library
 from lookalike.query import Query, Term
@@ -18,7 +18,7 @@ from lookalike.query import Query, Term
 @pytest.fixture(scope="module")
 def new_picture() -> bytes:
     """A picture of the shop's fourth product that is not in the shop."""
-    return next(view_pictures(make_product(3), range(7, 8)))
+    return next(view_images(make_product(3), range(7, 8)))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_a_picture_can_be_pasted_and_chosen(open_page: Open, new_picture: bytes)
             data.items.add(new File([new Uint8Array(bytes)], "pasted.png", {type: "image/png"}));
             dispatchEvent(new ClipboardEvent("paste", {clipboardData: data, cancelable: true}));
         }""",
-        list(next(view_pictures(make_product(5), range(7, 8)))),
+        list(next(view_images(make_product(5), range(7, 8)))),
     )
     page.wait_for_selector(".chip >> nth=1")
     assert len(asked(page)["upload"]) == 2

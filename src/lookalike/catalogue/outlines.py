@@ -1,7 +1,7 @@
-"""Outlines as arrays of points: the geometry that every drawn product is made of.
+"""Outlines as arrays of points: the geometry of drawn products.
 
-An outline is `(k, 2)` float64, x to the right and y down, in units of the canvas (0 to 1). Nothing
-here knows about pixels or colours.
+An outline is `(k, 2)` float64, x to the right and y down, in units of the canvas (0 to 1). Pixels and
+colours play no role here.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ Points = Sequence[tuple[float, float]]
 
 
 def points(*corners: tuple[float, float]) -> Outline:
-    """The corners as they are: `(k, 2)`."""
+    """Return the corners as an array `(k, 2)`."""
     return np.asarray(corners, dtype=np.float64)
 
 
 def smooth(corners: Points | Outline, *, closed: bool = True, steps: int = 8) -> Outline:
-    """A Catmull-Rom curve through the corners, `steps` points for each piece.
+    """Return a Catmull-Rom curve through the corners, `steps` points per segment.
 
     Repeat a corner to make the curve sharp there.
     """
@@ -61,7 +61,7 @@ def _circle(start: float, end: float, count: int) -> Outline:
 
 
 def box(x0: float, y0: float, x1: float, y1: float, radius: float = 0.0) -> Outline:
-    """A rectangle with round corners of the given radius."""
+    """Return a rectangle with round corners of the given radius."""
     r = max(0.0, min(radius, abs(x1 - x0) / 2, abs(y1 - y0) / 2))
     if r == 0:
         return points((x0, y0), (x1, y0), (x1, y1), (x0, y1))
@@ -75,12 +75,12 @@ def box(x0: float, y0: float, x1: float, y1: float, radius: float = 0.0) -> Outl
 
 
 def trapezoid(y0: float, half0: float, y1: float, half1: float, x: float = 0.5) -> Outline:
-    """A symmetric trapezoid around `x`: half widths at the upper and the lower edge."""
+    """Return a symmetric trapezoid around `x`, from the half widths of its upper and lower edge."""
     return points((x - half0, y0), (x + half0, y0), (x + half1, y1), (x - half1, y1))
 
 
 def lathe(profile: Points, *, x: float = 0.5, sag: float = 0.0, steps: int = 8) -> Outline:
-    """A turned body (vase, bottle): `profile` lists (y, half width) from the top down.
+    """Return a rotationally symmetric body (vase, bottle); `profile` lists (y, half width) from the top.
 
     `sag` rounds the bottom edge downwards as seen from a little above, in canvas units.
     """
@@ -94,7 +94,7 @@ def lathe(profile: Points, *, x: float = 0.5, sag: float = 0.0, steps: int = 8) 
     return np.concatenate([right, ellipse(x, y, half, sag, 0, 180, 20), left])
 
 
-def moved(
+def transformed(
     outline: Outline,
     dx: float = 0.0,
     dy: float = 0.0,
@@ -103,7 +103,7 @@ def moved(
     scale: float | tuple[float, float] = 1.0,
     about: tuple[float, float] = (0.5, 0.5),
 ) -> Outline:
-    """Scaled, turned clockwise by `turn` degrees about a point, then shifted."""
+    """Return the outline scaled, rotated clockwise by `turn` degrees about a point, then shifted."""
     c, s = np.cos(np.radians(turn)), np.sin(np.radians(turn))
     centre = np.asarray(about)
     matrix = np.array([[c, s], [-s, c]])
@@ -112,18 +112,18 @@ def moved(
 
 
 def mirrored(outline: Outline, x: float = 0.5) -> Outline:
-    """The mirror image at the vertical line through `x`."""
+    """Return the mirror image about the vertical line through `x`."""
     return (outline * (-1, 1) + (2 * x, 0))[::-1]
 
 
 def symmetric(right: Points | Outline, *, x: float = 0.5) -> Outline:
-    """A closed outline from its right half, listed from the top down."""
+    """Return a closed outline from its right half, listed from the top down."""
     half = np.asarray(right, dtype=np.float64)
     return np.concatenate([half, mirrored(half, x)])
 
 
 def star(x: float, y: float, radius: float, spikes: int = 5, inner: float = 0.42) -> Outline:
-    """A star whose first spike points up."""
+    """Return a star whose first spike points up."""
     angle = np.radians(np.arange(2 * spikes) * 180 / spikes - 90)
     r = np.where(np.arange(2 * spikes) % 2, radius * inner, radius)
     return np.stack([x + r * np.cos(angle), y + r * np.sin(angle)], axis=1)

@@ -1,4 +1,4 @@
-"""Named colours: what a caption says is what the picture shows."""
+"""Named colours, shared by captions and drawings."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ def _rgb(code: str) -> Rgb:
     return (int(code[0:2], 16) / 255, int(code[2:4], 16) / 255, int(code[4:6], 16) / 255)
 
 
-# Kept apart on purpose: a stranger must be able to name each without doubt. White and black stay
-# short of the extremes so that light and shade still show on them.
+# Far enough from each other that anyone can name each without doubt. White and black are not extreme, so
+# that light and shade remain visible on them.
 COLOURS: dict[str, Rgb] = {
     "red": _rgb("c62a2f"),
     "orange": _rgb("e8792a"),
@@ -56,12 +56,12 @@ LEAF = _rgb("4f8a45")
 
 
 def luma(colour: Rgb) -> float:
-    """Perceived brightness, 0 to 1 (Rec. 601 weights)."""
+    """Return the perceived brightness, 0 to 1 (Rec. 601 weights)."""
     return 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
 
 
 def mixed(a: Rgb, b: Rgb, share: float) -> Rgb:
-    """`a` with the given share (0 to 1) of `b`."""
+    """Return `a` mixed with a fraction (0 to 1) of `b`."""
     return (
         a[0] + (b[0] - a[0]) * share,
         a[1] + (b[1] - a[1]) * share,
@@ -70,19 +70,19 @@ def mixed(a: Rgb, b: Rgb, share: float) -> Rgb:
 
 
 def darker(colour: Rgb, share: float = 0.3) -> Rgb:
-    """The colour with a share of black."""
+    """Return the colour mixed with a fraction of black."""
     return mixed(colour, (0.02, 0.02, 0.03), share)
 
 
 def lighter(colour: Rgb, share: float = 0.3) -> Rgb:
-    """The colour with a share of white."""
+    """Return the colour mixed with a fraction of white."""
     return mixed(colour, (1.0, 1.0, 1.0), share)
 
 
 def distance(a: Rgb, b: Rgb) -> float:
-    """How different two colours look, roughly: 0 for the same, about 1 for black and white.
+    """Return how different two colours look, from 0 to about 1 for black and white.
 
-    Euclidean in RGB plus the difference in brightness, which counts most in a pattern.
+    Mean of the Euclidean distance in RGB and the difference in brightness, which counts most in a pattern.
     """
     plain = math.dist(a, b) / math.sqrt(3)
     return 0.5 * plain + 0.5 * abs(luma(a) - luma(b))

@@ -1,4 +1,4 @@
-"""Patterns printed on products, and the logos they carry."""
+"""Patterns and logos printed on products."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from lookalike.catalogue.outlines import Outline, ellipse, moved, points, smooth, star
+from lookalike.catalogue.outlines import Outline, ellipse, points, smooth, star, transformed
 from lookalike.catalogue.relief_canvas import Mask, Plane
 
 _SHIFT = 4
 
-# How a caption names each pattern; {colours} is "red" for a plain thing, "red and white" otherwise.
+# How captions name each pattern; {colours} is "red" for a plain product, else "red and white".
 PATTERNS: dict[str, str] = {
     "plain": "{colours}",
     "stripes": "{colours} striped",
@@ -31,8 +31,8 @@ PATTERNS: dict[str, str] = {
 }
 
 
-def pattern_ink(pattern: str, side: int, *, pitch: float, phase: float, turn: float) -> Plane:
-    """How much of the accent colour shows at each pixel: `(side, side)` float32, 0 to 1.
+def pattern_mask(pattern: str, side: int, *, pitch: float, phase: float, turn: float) -> Plane:
+    """Return the fraction of the accent colour at each pixel, `(side, side)` float32, 0 to 1.
 
     `pitch` is the repeat in canvas units, `phase` (0 to 1) shifts it, `turn` is in degrees.
     """
@@ -49,7 +49,7 @@ def pattern_ink(pattern: str, side: int, *, pitch: float, phase: float, turn: fl
         return mask.astype(np.float32) * np.float32(1 / 255)
     if pattern == "plaid":
         return _plaid(side, pitch * 1.6, phase)
-    # Drawn on a field larger than the canvas so that turning it leaves no bare corners.
+    # Drawn larger than the canvas, so that rotation leaves no empty corners.
     count = int(1.5 / pitch) + 2
     spots: Outline = (np.arange(count, dtype=np.float64) + phase) * pitch - 0.25
     _DRAW[pattern](mask, spots, pitch)
@@ -58,9 +58,9 @@ def pattern_ink(pattern: str, side: int, *, pitch: float, phase: float, turn: fl
         mask = cv2.warpAffine(
             mask, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
         )
-    ink: Plane = mask.astype(np.float32)
-    ink *= np.float32(1 / 255)
-    return ink
+    fractions: Plane = mask.astype(np.float32)
+    fractions *= np.float32(1 / 255)
+    return fractions
 
 
 def _paint(mask: Mask, *shapes: Outline) -> None:
@@ -74,12 +74,12 @@ def _paint(mask: Mask, *shapes: Outline) -> None:
 
 
 def _repeated(motif: Outline, x: Outline, y: Outline) -> Outline:
-    """The motif at every (x, y): `(n, k, 2)`."""
+    """Return the motif at every (x, y), `(n, k, 2)`."""
     return motif[None] + np.stack([x.ravel(), y.ravel()], axis=1)[:, None]
 
 
 def _staggered(motif: Outline, spots: Outline, step: float, tall: float = 1.0) -> Outline:
-    """The motif in rows, every second row shifted by `step`: `(n, k, 2)`."""
+    """Return the motif in rows, every second row shifted by `step`, `(n, k, 2)`."""
     shift = np.where(np.arange(len(spots)) % 2, step, 0.0)
     x = spots[None, :] + shift[:, None]
     return _repeated(motif, x, np.broadcast_to((spots * tall)[:, None], x.shape))
@@ -138,7 +138,7 @@ def _waves(mask: Mask, spots: Outline, pitch: float) -> None:
 
 
 def _ribbons(mask: Mask, top: Outline, spots: Outline, wide: float) -> None:
-    ribbon = np.concatenate([top, moved(top, dy=wide)[::-1]])
+    ribbon = np.concatenate([top, transformed(top, dy=wide)[::-1]])
     _paint(mask, _repeated(ribbon, 0 * spots, spots))
 
 
@@ -181,7 +181,7 @@ _DRAW: dict[str, Callable[[Mask, Outline, float], None]] = {
 
 
 def logo_outlines(logo: str, x: float, y: float, radius: float) -> list[Outline]:
-    """The outlines of a logo (even-odd filled) that fits a circle around (x, y)."""
+    """Return the outlines of a logo (filled by the even-odd rule) that fits a circle around (x, y)."""
     drawn = _LOGOS[logo]()
     return [one * radius + (x, y) for one in drawn]
 
@@ -231,7 +231,9 @@ def _bolt() -> list[Outline]:
 
 def _cross() -> list[Outline]:
     arm = points((-0.3, -0.9), (0.3, -0.9), (0.3, -0.3))
-    return [np.concatenate([moved(arm, turn=turn, about=(0, 0)) for turn in (0, 90, 180, 270)])]
+    return [
+        np.concatenate([transformed(arm, turn=turn, about=(0, 0)) for turn in (0, 90, 180, 270)])
+    ]
 
 
 _LOGOS: dict[str, Callable[[], list[Outline]]] = {

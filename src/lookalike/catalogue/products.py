@@ -1,4 +1,4 @@
-"""What a product is before anyone draws it: everything about it, decided by a seed and a number."""
+"""Products as data: every property follows from a seed and a number."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lookalike.catalogue.palette import COLOURS, LOGO_COLOURS, distance
 from lookalike.catalogue.patterns import LOGOS, PATTERNS
 from lookalike.catalogue.relief_canvas import Rgb
 
-# Kind -> the range of its price in euros, and what shops call it (for the product's name).
+# Kind → lowest and highest price in euros, and words for product names.
 KINDS: dict[str, tuple[float, float, tuple[str, ...]]] = {
     "shoe": (35, 160, ("Runner", "Court", "Trail")),
     "mug": (6, 28, ("Mug", "Brew", "Cup")),
@@ -36,7 +36,7 @@ KINDS: dict[str, tuple[float, float, tuple[str, ...]]] = {
     "teddy bear": (10, 65, ("Bear", "Cuddle", "Teddy")),
 }
 # fmt: off
-_MAKERS = (
+_BRANDS = (
     "Halden", "Orla", "Vesta", "Brio", "Tamsin", "Koru", "Linden", "Marlow", "Nyra", "Ostra",
     "Pavo", "Quill", "Rune", "Solveig", "Tarn", "Umber", "Vale", "Wren", "Yarrow", "Zephyr",
     "Alder", "Birk", "Cosmo", "Dune", "Ember", "Fjord",
@@ -46,10 +46,10 @@ _MAKERS = (
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One product of the catalogue; all numbers are decided, nothing is drawn yet.
+    """One product of the catalogue, not drawn yet.
 
-    `proportions` are twelve numbers from 0 to 1 that its shape is stretched by; `style` picks the
-    silhouette (each kind has several); `pitch`, `phase` and `turn` place the pattern.
+    `proportions` are twelve numbers from 0 to 1 that vary its shape; `style` selects the silhouette
+    (each kind has several); `pitch`, `phase` and `turn` place the pattern.
     """
 
     number: int
@@ -70,30 +70,30 @@ class Product:
 
     @property
     def code(self) -> str:
-        """What the catalogue calls it: "p0012"."""
+        """The product's code, such as "p0012"."""
         return f"p{self.number:04d}"
 
     @property
     def main_rgb(self) -> Rgb:
-        """The main colour, 0 to 1."""
+        """The main colour, RGB 0 to 1."""
         return COLOURS[self.colour]
 
     @property
     def accent_rgb(self) -> Rgb:
-        """The accent colour, 0 to 1."""
+        """The accent colour, RGB 0 to 1."""
         return COLOURS[self.accent]
 
     @property
     def logo_rgb(self) -> Rgb:
-        """The logo's colour, 0 to 1."""
+        """The logo's colour, RGB 0 to 1."""
         return LOGO_COLOURS[self.logo_colour]
 
     @property
     def caption(self) -> str:
-        """A sentence part as a person would say it: "a red and white striped mug with ..."."""
+        """A description as a person would give it: "a red and white striped mug with ..."."""
         colours = self.colour if self.pattern == "plain" else f"{self.colour} and {self.accent}"
         looks = PATTERNS[self.pattern].format(colours=colours)
-        # "a pair of" is how shops name the two kinds that English counts in pairs.
+        # English counts these two kinds in pairs.
         pair = "pair of " if self.kind in ("headphones", "sunglasses") else ""
         words = f"{pair}{looks} {self.kind}"
         if self.kind == "shoe" and self.pattern == "plain":
@@ -104,15 +104,15 @@ class Product:
         return f"{start} {words} {join} {article} {self.logo_colour} {self.logo}"
 
     def between(self, slot: int, low: float, high: float) -> float:
-        """The proportion in this slot, as a number between `low` and `high`."""
+        """Return the proportion in this slot, scaled to `low` … `high`."""
         return low + (high - low) * self.proportions[slot]
 
 
 def make_product(number: int, *, seed: int = 0) -> Product:
-    """Decide product `number` of the catalogue with this seed.
+    """Return product `number` of the catalogue with this seed.
 
-    Kinds take turns, so the first `len(KINDS)` products show one of each. Every product has random
-    numbers of its own: asking for more products never changes the earlier ones.
+    Kinds alternate, so the first `len(KINDS)` products are one of each. Every product has its own
+    random generator, so a larger catalogue has the same first products.
     """
     if number < 0:
         raise ValueError(f"a product number is 0 or more, not {number}")
@@ -120,7 +120,7 @@ def make_product(number: int, *, seed: int = 0) -> Product:
     kind = kind_of(number)
     low, high, words = KINDS[kind]
     colour = _pick(rng, tuple(COLOURS))
-    # A pattern that cannot be told from its ground is no pattern.
+    # The accent must be distinguishable from the main colour.
     accent = _pick(rng, tuple(c for c in COLOURS if distance(COLOURS[c], COLOURS[colour]) > 0.27))
     pattern = "plain" if rng.random() < 0.25 else _pick(rng, tuple(PATTERNS)[1:])
     logo_colour = _pick(
@@ -133,7 +133,7 @@ def make_product(number: int, *, seed: int = 0) -> Product:
             and distance(rgb, COLOURS[accent]) > 0.14
         ),
     )
-    # Prices crowd at the low end, as they do in shops, and end in .49 or .99 or whole.
+    # Most prices are at the low end, as in shops, and end in .49, .99 or .00.
     price = low * (high / low) ** float(rng.random() ** 1.3)
     price = int(price) + (0.99, 0.49, 0.0)[int(rng.integers(3))]
     return Product(
@@ -150,18 +150,18 @@ def make_product(number: int, *, seed: int = 0) -> Product:
         pitch=float(rng.uniform(0.07, 0.15)),
         phase=float(rng.random()),
         turn=float(rng.choice([0.0, 0.0, 0.0, 45.0, -20.0])),
-        name=f"{_pick(rng, _MAKERS)} {_pick(rng, words)} {int(rng.integers(10, 100))}",
+        name=f"{_pick(rng, _BRANDS)} {_pick(rng, words)} {int(rng.integers(10, 100))}",
         price=price,
     )
 
 
 def kind_of(number: int) -> str:
-    """The kind of product `number`, which is the same with every seed."""
+    """Return the kind of product `number`, which is the same with every seed."""
     return tuple(KINDS)[number % len(KINDS)]
 
 
 def generator(seed: int, number: int, view: int | None = None) -> np.random.Generator:
-    """The random numbers of one product, or of one view of it; the same on every machine."""
+    """Return the random generator of a product, or of one view of it; the same on every machine."""
     if seed < 0:
         raise ValueError(f"a seed is 0 or more, not {seed}")
     key = (number,) if view is None else (number, view)

@@ -1,7 +1,6 @@
-"""Clay: what a product is modelled in. Parts with a form and a finish, laid over each other.
+"""Canvas that stores colour, surface slope and gloss per pixel, so that products can be lit later.
 
-A part is not painted with light and shade. It leaves a colour, a slope (which way its surface
-faces) and a gloss at every pixel, so that each view can light the same product from another side.
+A part is drawn without light and shade. Each view then lights the same product from another side.
 """
 
 from __future__ import annotations
@@ -20,32 +19,31 @@ Mask = npt.NDArray[np.uint8]
 Pixels = npt.NDArray[np.uint8]
 Rgb = tuple[float, float, float]
 
-_SHIFT = 4  # fillPoly's sub-pixel bits: corners are placed to 1/16 of a pixel
+_SHIFT = 4  # sub-pixel bits of fillPoly: corners are placed to 1/16 of a pixel
 _SUBPIXEL = 1 << _SHIFT
 
 
 class Form(Enum):
-    """How the surface of a part bends."""
+    """The shape of a part's surface."""
 
-    FLAT = "flat"  # a sheet: faces the viewer
+    FLAT = "flat"  # a sheet that faces the viewer
     BEVEL = "bevel"  # a slab with a rounded edge
-    DOME = "dome"  # a cushion: rises from the edge to the middle
-    BARREL = "barrel"  # turned on an upright axis: mugs, bottles, lamp shades
+    DOME = "dome"  # a cushion that rises from the edge to the middle
+    BARREL = "barrel"  # rotationally symmetric about an upright axis: mugs, bottles, lamp shades
 
 
 class Print(NamedTuple):
-    """A pattern to print on parts: `ink` (side, side) is 0 where the main colour shows, 1 where
-    the accent does."""
+    """A pattern to print on parts: `mask` (side, side) is 0 for the main colour, 1 for the accent."""
 
-    ink: Plane
+    mask: Plane
     accent: Rgb
 
 
-class Clay:
-    """A square canvas that collects parts.
+class ReliefCanvas:
+    """A square canvas that parts are drawn on.
 
-    All planes are `(side, side)` float32 and premultiplied: where a part ends in the air they fade
-    to 0 together with alpha.
+    All planes are `(side, side)` float32 and premultiplied: at the edge of the product they fade to 0
+    together with alpha.
     """
 
     def __init__(self, side: int) -> None:
@@ -66,14 +64,14 @@ class Clay:
         printed: Print | None = None,
         contact: float = 0.35,
     ) -> None:
-        """Lay a part over what is there. Several outlines cut holes into each other (even-odd).
+        """Draw a part over the others. Several outlines cut holes into each other (even-odd).
 
         `bevel` is the width of the rounded edge in canvas units (DOME: None bends all the way);
-        `contact` darkens what lies under the part around its edge, as touching things do.
+        `contact` darkens the surface below around the part's edge.
         """
         outlines = outline if isinstance(outline, list) else [outline]
         corners = [_grid(one, self.side) for one in outlines]
-        self._lay(corners, None, colour, form, bevel, gloss, printed, contact)
+        self._add_part(corners, None, colour, form, bevel, gloss, printed, contact)
 
     def stroke(
         self,
@@ -87,18 +85,18 @@ class Clay:
         printed: Print | None = None,
         contact: float = 0.3,
     ) -> None:
-        """Lay a tube or a strip of the given width (canvas units) along a line."""
+        """Draw a tube or a strip of the given width (canvas units) along a line."""
         thick = max(1, round(width * self.side))
-        self._lay(
+        self._add_part(
             [_grid(line, self.side)], (thick, closed), colour, form, None, gloss, printed, contact
         )
 
-    def ink(
+    def paint(
         self, outline: Outline | list[Outline], colour: Rgb, opacity: float = 1.0, soft: float = 0.0
     ) -> None:
-        """Colour the surface inside the outline; its form and gloss stay. `soft` blurs the edge."""
+        """Colour the surface inside the outline without changing form and gloss. `soft` blurs the edge."""
         outlines = outline if isinstance(outline, list) else [outline]
-        self._ink([_grid(one, self.side) for one in outlines], None, colour, opacity, soft)
+        self._paint([_grid(one, self.side) for one in outlines], None, colour, opacity, soft)
 
     def line(
         self,
@@ -109,11 +107,11 @@ class Clay:
         *,
         closed: bool = False,
     ) -> None:
-        """Draw a line on the surface: a seam, a string, a clock tick."""
+        """Draw a line on the surface, such as a seam or a string."""
         thick = max(1, round(width * self.side))
-        self._ink([_grid(line, self.side)], (thick, closed), colour, opacity, 0.0)
+        self._paint([_grid(line, self.side)], (thick, closed), colour, opacity, 0.0)
 
-    def _ink(
+    def _paint(
         self,
         corners: list[npt.NDArray[np.int32]],
         stroke: tuple[int, bool] | None,
@@ -132,7 +130,7 @@ class Clay:
         for plane, value in zip((self.red, self.green, self.blue), colour, strict=True):
             plane[here] += weight * (value * self.alpha[here] - plane[here])
 
-    def _lay(
+    def _add_part(
         self,
         corners: list[npt.NDArray[np.int32]],
         stroke: tuple[int, bool] | None,
@@ -148,45 +146,47 @@ class Clay:
         if found is None:
             return
         mask, here = found
-        cover = mask * np.float32(1 / 255)
-        keep = 1 - cover
-        # Two passes a plane (keep, then add) are what drawing costs: everything is shared that can.
+        coverage = mask * np.float32(1 / 255)
+        keep = 1 - coverage
+        # Two passes per plane (keep, then add) dominate the cost of drawing, so they share what they can.
         keep_colour = keep
         if contact:
             shade = cv2.blur(mask, (reach, reach)) * np.float32(-contact * 1.6 / 255)
             shade += 1
             keep_colour = np.multiply(shade, keep, out=shade)
         slope_x, slope_y = _slopes(mask, form, None if bevel is None else bevel * self.side)
-        ink = None
+        accent = None
         if printed is not None:
-            ink = _wrapped(printed.ink, slope_x, here) if form is Form.BARREL else printed.ink[here]
-            ink = ink * cover
+            pattern = printed.mask
+            accent = (
+                _wrapped(pattern, slope_x, here) if form is Form.BARREL else pattern[here]
+            ) * coverage
         for k, plane in enumerate((self.red, self.green, self.blue)):
             window = plane[here]
             window *= keep_colour
-            window += cover * np.float32(colour[k])
-            if printed is not None and ink is not None:
-                window += ink * np.float32(printed.accent[k] - colour[k])
+            window += coverage * np.float32(colour[k])
+            if printed is not None and accent is not None:
+                window += accent * np.float32(printed.accent[k] - colour[k])
         for plane, slope in ((self.slope_x, slope_x), (self.slope_y, slope_y)):
             window = plane[here]
             window *= keep
             if not isinstance(slope, float):
-                window += np.multiply(slope, cover, out=slope)
+                window += np.multiply(slope, coverage, out=slope)
         self.gloss[here] *= keep
-        self.gloss[here] += cover * np.float32(gloss)
+        self.gloss[here] += coverage * np.float32(gloss)
         self.alpha[here] *= keep
-        self.alpha[here] += cover
+        self.alpha[here] += coverage
 
 
 def _grid(outline: Outline, side: int) -> npt.NDArray[np.int32]:
-    """Canvas units to fillPoly's sub-pixel integers; pixel centres lie on whole numbers."""
+    """Convert canvas units to fillPoly's sub-pixel integers; pixel centres are whole numbers."""
     return np.rint((outline * side - 0.5) * _SUBPIXEL).astype(np.int32)
 
 
 def _mask(
     corners: list[npt.NDArray[np.int32]], stroke: tuple[int, bool] | None, side: int, pad: int
 ) -> tuple[Mask, tuple[slice, slice]] | None:
-    """The antialiased mask of a part, and the window of the canvas that it covers."""
+    """Return the antialiased mask of a part and the window of the canvas that it covers."""
     every = corners[0] if len(corners) == 1 else np.concatenate(corners)
     low, high = every.min(0).tolist(), every.max(0).tolist()
     x0, y0 = (max(0, v // _SUBPIXEL - pad) for v in low)
@@ -204,13 +204,13 @@ def _mask(
 
 
 def _slopes(mask: Mask, form: Form, bevel: float | None) -> tuple[Plane | float, Plane | float]:
-    """The x and y parts of the unit normal at every pixel: `(h, w)` each, or 0.0 when flat."""
+    """Return the x and y components of the unit normals, `(h, w)` each, or 0.0 for a flat part."""
     if form is Form.FLAT:
         return 0.0, 0.0
     if form is Form.BARREL:
         return _barrel(mask)
     height, width = mask.shape
-    # Large parts bend slowly: half the resolution shows no difference and is four times cheaper.
+    # Half the resolution makes no visible difference on large parts and is four times cheaper.
     half = min(height, width) > 72
     if half:
         mask = cv2.resize(mask, ((width + 1) // 2, (height + 1) // 2), interpolation=cv2.INTER_AREA)
@@ -224,7 +224,7 @@ def _slopes(mask: Mask, form: Form, bevel: float | None) -> tuple[Plane | float,
     # The distance has ridges where edges meet; unblurred they would show as creases.
     blur = max(3, int(edge * 0.7) | 1)
     hill = cv2.blur(distance, (blur, blur))
-    # A circular edge: at the share t of its width the normal leans outwards by 1 - t.
+    # A circular edge: at the fraction t of its width the normal leans outwards by 1 - t.
     lean = distance
     lean *= np.float32(0.92 / edge)
     np.subtract(np.float32(0.92), lean, out=lean)
@@ -240,7 +240,7 @@ def _slopes(mask: Mask, form: Form, bevel: float | None) -> tuple[Plane | float,
 
 
 def _barrel(mask: Mask) -> tuple[Plane, Plane]:
-    """Normals of a body turned on an upright axis, from the left and right edge of each row."""
+    """Return the normals of a rotationally symmetric body from the left and right edge of each row."""
     inside = mask > 127
     height, width = inside.shape
     left = inside.argmax(1).astype(np.float32)
@@ -251,8 +251,8 @@ def _barrel(mask: Mask) -> tuple[Plane, Plane]:
     centre = (left + right) / 2
     u = (np.arange(width, dtype=np.float32)[None] - centre[:, None]) / half[:, None]
     u = np.clip(u, -1, 1)
-    # Where the body widens downwards its surface faces up.
-    # Edges are whole pixels here; unsmoothed, each step would show as a ring.
+    # Where the body widens downwards, its surface faces up.
+    # Edges are whole pixels; without smoothing each step would show as a ring.
     tall = max(9, height // 10) | 1
     smoothed = cv2.blur(cv2.blur(half[:, None], (1, tall)), (1, tall))[:, 0]
     widening = np.clip(np.gradient(smoothed), -1.2, 1.2).astype(np.float32)
@@ -263,9 +263,9 @@ def _barrel(mask: Mask) -> tuple[Plane, Plane]:
     return slope_x, slope_y
 
 
-def _wrapped(ink: Plane, slope_x: Plane | float, here: tuple[slice, slice]) -> Plane:
-    """The print as it lies around a barrel: denser at the sides, rows sagging in the middle."""
-    window: Plane = ink[here]
+def _wrapped(pattern: Plane, slope_x: Plane | float, here: tuple[slice, slice]) -> Plane:
+    """Return a pattern wrapped around a barrel: denser at the sides, rows sagging in the middle."""
+    window: Plane = pattern[here]
     if isinstance(slope_x, float):
         return window
     height, width = window.shape
@@ -274,5 +274,5 @@ def _wrapped(ink: Plane, slope_x: Plane | float, here: tuple[slice, slice]) -> P
     x = np.arange(width, dtype=np.float32)[None] + here[1].start + stretch * (width * 0.5)
     sag = np.sqrt(1 - lean * lean) * np.float32(0.09 * width)
     y = np.arange(height, dtype=np.float32)[:, None] + here[0].start - sag
-    wrapped: Plane = cv2.remap(ink, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    wrapped: Plane = cv2.remap(pattern, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     return wrapped

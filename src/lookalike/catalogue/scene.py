@@ -1,6 +1,6 @@
-"""A product seen: where the camera stands, where light comes from, what is around and in the way.
+"""Render a product in a scene: camera, light, background, occluder.
 
-A `View` holds every decision and no pixels; `render_view` turns a sprite and a view into a picture.
+A `View` holds all parameters and no pixels; `render_view` makes an image of a sprite and a view.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lookalike.catalogue.backdrops import LYING, STANDING, backdrop, laid_over, toned
-from lookalike.catalogue.occluders import COVERS, cover
+from lookalike.catalogue.backdrops import LYING, STANDING, apply_gain, backdrop, composite
+from lookalike.catalogue.occluders import OCCLUDERS, occlude
 from lookalike.catalogue.palette import COLOURS, lighter
 from lookalike.catalogue.products import generator, kind_of
 from lookalike.catalogue.relief_canvas import Pixels, Rgb
 from lookalike.catalogue.shapes import Sprite
 
-# Where the foot of a standing product is, as a share of the picture's height.
-_FLOOR = 0.86
-# What cannot stand by itself is photographed from above.
+# Height of the foot of a standing product, as a fraction of the image's height.
+_FLOOR_HEIGHT = 0.86
+# Kinds that cannot stand and are photographed from above.
 _FLAT_KINDS = frozenset({"shirt", "watch"})
 _WALLS = ("cream", "sky blue", "mint", "lilac", "pink", "tan", "grey", "teal", "navy", "olive")
 _WOODS: tuple[Rgb, ...] = (
@@ -34,13 +34,14 @@ _WOODS: tuple[Rgb, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How one picture is taken. Angles in degrees, lengths as shares of the picture's side.
+    """Parameters of one image. Angles in degrees, lengths as fractions of the image's side.
 
-    `yaw`, `pitch` and `roll` turn the product; `scale` is how much of the picture its longer side
-    fills; `light` points to the lamp (x right, y down, z to the camera; a unit vector); `warmth`
+    `yaw`, `pitch` and `roll` rotate the product; `scale` is the fraction of the image that its longer
+    side fills; `light` points to the lamp (x right, y down, z to the camera; a unit vector); `warmth`
     shifts the colour of the light (-1 blue to 1 yellow); `exposure` multiplies it; a product that
-    does not stand lies and is seen from above; `noise` is the
-    sensor's deviation in 8-bit steps; `blur` a Gaussian sigma in 1/256 of the side.
+    does not stand is seen from above; `crop` and `flip` select the part of the background; `noise` is
+    the sensor's deviation in 8-bit steps; `blur` a Gaussian sigma in 1/256 of the side; `quality` is
+    JPEG's.
     """
 
     number: int
@@ -57,20 +58,20 @@ class View:
     background: str = "studio"
     stands: bool = True
     tint: Rgb = (0.95, 0.95, 0.96)
-    cut: tuple[float, float] = (0.5, 0.5)
+    crop: tuple[float, float] = (0.5, 0.5)
     flip: bool = False
-    cover: str = "none"
-    cover_at: tuple[float, float] = (0.5, 0.5)
+    occluder: str = "none"
+    occluder_at: tuple[float, float] = (0.5, 0.5)
     noise: float = 0.0
-    noise_cut: tuple[float, float] = (0.0, 0.0)
+    noise_offset: tuple[float, float] = (0.0, 0.0)
     blur: float = 0.0
     quality: int = 92
 
 
 def make_view(product: int, view: int, *, seed: int = 0) -> View:
-    """Decide view number `view` of a product. View 0 is the shop's own: studio, straight, clean.
+    """Return view number `view` of a product. View 0 is a clean studio image from the front.
 
-    Any number is allowed: a view that a catalogue does not contain is a fair query for it.
+    Any number is allowed: a view that the catalogue does not contain makes a query for it.
     """
     if view < 0:
         raise ValueError(f"a view number is 0 or more, not {view}")
@@ -84,7 +85,7 @@ def make_view(product: int, view: int, *, seed: int = 0) -> View:
     wood = _WOODS[int(rng.integers(len(_WOODS)))]
     around = rng.uniform(-180, 180)
     tilt = np.radians(rng.uniform(36, 60))
-    # Lamps hang above the things they light: from the left, the right or the front, not from below.
+    # Lamps are above the product: left, right or in front, never below.
     side = np.radians(-90 + 0.42 * around)
     sun = (np.cos(side) * np.cos(tilt), np.sin(side) * np.cos(tilt), np.sin(tilt))
     return View(
@@ -102,42 +103,47 @@ def make_view(product: int, view: int, *, seed: int = 0) -> View:
         background=background,
         stands=not (lying or flat),
         tint=wood if background in ("wood", "shelf", "room") else lighter(colour, 0.35),
-        cut=(float(rng.random()), float(rng.random())),
+        crop=(float(rng.random()), float(rng.random())),
         flip=bool(rng.random() < 0.5),
-        cover=str(rng.choice(COVERS)) if rng.random() < 0.34 else "none",
-        cover_at=(float(rng.random()), float(rng.random())),
+        occluder=str(rng.choice(OCCLUDERS)) if rng.random() < 0.34 else "none",
+        occluder_at=(float(rng.random()), float(rng.random())),
         noise=float(rng.uniform(0, 7) if rng.random() < 0.6 else 0.0),
-        noise_cut=(float(rng.random()), float(rng.random())),
+        noise_offset=(float(rng.random()), float(rng.random())),
         blur=float(rng.uniform(0.4, 1.3) if rng.random() < 0.3 else 0.0),
         quality=int(rng.integers(48, 95)),
     )
 
 
 def render_view(sprite: Sprite, view: View, *, size: int = 256) -> Pixels:
-    """The picture, before JPEG: `(size, size, 3)` uint8 RGB."""
-    place = _placed(sprite, view, size)
-    seen = cv2.warpPerspective(_lit(sprite, view), place, (size, size), flags=cv2.INTER_LINEAR)
+    """Return the image before JPEG compression, `(size, size, 3)` uint8 RGB."""
+    place = _homography(sprite, view, size)
+    seen = cv2.warpPerspective(_shaded(sprite, view), place, (size, size), flags=cv2.INTER_LINEAR)
     scene = backdrop(
-        view.background, size, tint=view.tint, floor=_FLOOR - 0.06, cut=view.cut, flip=view.flip
+        view.background,
+        size,
+        tint=view.tint,
+        floor=_FLOOR_HEIGHT - 0.06,
+        crop=view.crop,
+        flip=view.flip,
     )
-    scene = laid_over(scene, seen, _shadow(cv2.extractChannel(seen, 3), view))
-    if view.cover != "none":
-        scene = cover(scene, view.cover, at=view.cover_at, size=size)
-    return _photographed(scene, view, size)
+    scene = composite(scene, seen, _shadow(cv2.extractChannel(seen, 3), view))
+    if view.occluder != "none":
+        scene = occlude(scene, view.occluder, at=view.occluder_at, size=size)
+    return _apply_camera(scene, view, size)
 
 
 def encode_jpeg(pixels: Pixels, quality: int) -> bytes:
-    """The bytes of a JPEG file of this quality (1 to 100), without metadata."""
-    fine, data = cv2.imencode(
+    """Return a JPEG file of this quality (1 to 100), without metadata."""
+    encoded, data = cv2.imencode(
         ".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
     )
-    if not fine:
+    if not encoded:
         raise ValueError(f"cannot encode pixels of shape {pixels.shape} as JPEG")
     return bytes(data)
 
 
-def _lit(sprite: Sprite, view: View) -> Pixels:
-    """The sprite in the view's light: `(h, w, 4)` uint8, colours premultiplied with alpha.
+def _shaded(sprite: Sprite, view: View) -> Pixels:
+    """Return the sprite in the view's light, `(h, w, 4)` uint8, premultiplied with alpha.
 
     Lambert's cosine for the body of the colour and Blinn's half vector for the highlight.
     """
@@ -164,10 +170,10 @@ def _lit(sprite: Sprite, view: View) -> Pixels:
     return np.asarray(cv2.merge(planes), np.uint8)
 
 
-def _placed(sprite: Sprite, view: View, size: int) -> npt.NDArray[np.float64]:
-    """The homography `(3, 3)` from sprite pixels to picture pixels: a plane turned in space."""
+def _homography(sprite: Sprite, view: View, size: int) -> npt.NDArray[np.float64]:
+    """Return the homography `(3, 3)` from sprite to image pixels: a plane rotated in space."""
     high, wide = sprite.alpha.shape
-    # Long thin things may be longer, so that a bottle and a sofa cover similar areas.
+    # Long thin products may be longer, so that a bottle and a sofa cover similar areas.
     longer, area = max(high, wide), np.sqrt(high * wide)
     unit = view.scale * size / (0.72 * longer + 0.28 * min(longer, 1.35 * area))
     unit = min(unit, 0.96 * size / longer)
@@ -191,24 +197,24 @@ def _placed(sprite: Sprite, view: View, size: int) -> npt.NDArray[np.float64]:
     dx = view.shift[0] * size + size / 2 - (seen[0].min() + seen[0].max()) / 2
     dy = view.shift[1] * size + size / 2 - (seen[1].min() + seen[1].max()) / 2
     if view.stands:
-        dy = (_FLOOR + 0.35 * view.shift[1]) * size - seen[1].max()
+        dy = (_FLOOR_HEIGHT + 0.35 * view.shift[1]) * size - seen[1].max()
         dy = max(dy, 0.02 * size - seen[1].min())
     shifted: npt.NDArray[np.float64] = np.array([[1, 0, dx], [0, 1, dy], [0, 0, 1]]) @ place
     return shifted
 
 
 def _shadow(alpha: Pixels, view: View) -> Pixels:
-    """How much light reaches the ground: `(size, size)` uint8, 255 in full light."""
+    """Return the light that reaches the ground, `(size, size)` uint8, 255 in full light."""
     size = alpha.shape[0]
-    # Soft things need few pixels: a quarter of the side is enough and 16 times cheaper.
+    # Soft shadows need few pixels: a quarter of the side is enough and 16 times cheaper.
     small = cv2.resize(alpha, (max(8, size // 4),) * 2, interpolation=cv2.INTER_AREA)
     small = small * np.float32(1 / 255)
     n = len(small)
     lx, ly, lz = view.light
     if view.stands:
         rows = np.flatnonzero(small.max(1) > 0.4)
-        base = float(rows[-1] + 1) if len(rows) else n * _FLOOR
-        # Heights are squashed to a quarter and lean away from the lamp: a shadow on the floor.
+        base = float(rows[-1] + 1) if len(rows) else n * _FLOOR_HEIGHT
+        # A shadow on the floor: heights are reduced to a quarter and lean away from the lamp.
         lean = -lx / max(lz, 0.3) * 0.6
         cast = np.array([[1, -lean, lean * base], [0, 0.24, base * 0.76 - 0.3]])
         shade = cv2.GaussianBlur(cv2.warpAffine(small, cast, (n, n)), (0, 0), n * 0.022)
@@ -229,16 +235,16 @@ def _shadow(alpha: Pixels, view: View) -> Pixels:
     return np.asarray(cv2.resize(light, (size, size), interpolation=cv2.INTER_LINEAR))
 
 
-def _photographed(scene: Pixels, view: View, size: int) -> Pixels:
-    """What the camera makes of it: colour of the light, exposure, focus, noise."""
+def _apply_camera(scene: Pixels, view: View, size: int) -> Pixels:
+    """Apply the camera: colour of the light, exposure, focus, noise."""
     gain = (1 + 0.09 * view.warmth, 1 + 0.01 * view.warmth, 1 - 0.11 * view.warmth)
     if view.warmth or view.exposure != 1:
         red, green, blue = (view.exposure * g for g in gain)
-        scene = toned(scene, (red, green, blue))
+        scene = apply_gain(scene, (red, green, blue))
     if view.blur:
         scene = cv2.GaussianBlur(scene, (0, 0), view.blur * size / 256)
     if view.noise:
-        y, x = (int(share * size) for share in view.noise_cut)
+        y, x = (int(fraction * size) for fraction in view.noise_offset)
         grain = _sensor_noise(size)[y : y + size, x : x + size]
         share = view.noise / _NOISE_DEVIATION
         scene = cv2.addWeighted(scene, 1, grain, share, -128 * share)
@@ -250,8 +256,10 @@ _NOISE_DEVIATION = 24
 
 @lru_cache(maxsize=4)
 def _sensor_noise(size: int) -> Pixels:
-    """Noise around 128 to cut from, `(2 size, 2 size, 3)`: fresh numbers for every picture would
-    cost more than drawing it."""
+    """Return noise around 128 to crop from, `(2 size, 2 size, 3)`.
+
+    New random numbers for every image would cost more than drawing it.
+    """
     rng = np.random.Generator(np.random.PCG64(7))
     grain = rng.standard_normal((2 * size, 2 * size, 3), np.float32)
     grain = grain * np.float32(_NOISE_DEVIATION) + np.float32(128.5)

@@ -1,4 +1,4 @@
-"""Products, drawn: from a `Product` to a `Sprite`, which any number of views light and place."""
+"""Draw a `Product` as a `Sprite`, which any number of views can light and place."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import cv2
 import numpy as np
 
 from lookalike.catalogue.kinds import accessories, carry, clothes, desk, home, play, table
-from lookalike.catalogue.patterns import pattern_ink
+from lookalike.catalogue.patterns import pattern_mask
 from lookalike.catalogue.products import Product
-from lookalike.catalogue.relief_canvas import Clay, Plane, Print
+from lookalike.catalogue.relief_canvas import Plane, Print, ReliefCanvas
 
-# Below this, seams, strings and clock hands would be thicker than they are: smaller sprites are
-# drawn at this size and averaged down.
-_SMALLEST_CANVAS = 192
+# On a smaller canvas seams, strings and clock hands would be too thick, so smaller sprites are drawn at
+# this size and averaged down.
+_MIN_CANVAS = 192
 
-_ARTISTS: dict[str, Callable[[Clay, Product, Print], None]] = {
+_DRAW_KIND: dict[str, Callable[[ReliefCanvas, Product, Print], None]] = {
     "shoe": clothes.shoe,
     "mug": table.mug,
     "bag": carry.bag,
@@ -45,7 +45,7 @@ _ARTISTS: dict[str, Callable[[Clay, Product, Print], None]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sprite:
-    """A drawn product before any light falls on it, cut out to its bounds: `h` by `w` pixels.
+    """A drawn product without lighting, cropped to its bounds of `h` by `w` pixels.
 
     `colour` is `(3, h, w)` float32 RGB 0 to 1, `normal` is `(3, h, w)` (x right, y down, z to the
     camera), `gloss` and `alpha` are `(h, w)`. Colour and gloss are premultiplied with alpha.
@@ -59,14 +59,14 @@ class Sprite:
 
 
 def draw_product(product: Product, *, size: int = 256) -> Sprite:
-    """Draw the product for pictures of `size` pixels a side."""
-    side = max(size, _SMALLEST_CANVAS)
-    clay = Clay(side)
-    ink = pattern_ink(
+    """Return the sprite of a product for images of `size` pixels a side."""
+    side = max(size, _MIN_CANVAS)
+    canvas = ReliefCanvas(side)
+    mask = pattern_mask(
         product.pattern, side, pitch=product.pitch, phase=product.phase, turn=product.turn
     )
-    _ARTISTS[product.kind](clay, product, Print(ink, product.accent_rgb))
-    planes = clay.planes
+    _DRAW_KIND[product.kind](canvas, product, Print(mask, product.accent_rgb))
+    planes = canvas.planes
     if side != size:
         planes = np.stack(
             [cv2.resize(plane, (size, size), interpolation=cv2.INTER_AREA) for plane in planes]

@@ -111,7 +111,7 @@ def _home(folder: Path) -> Path:
 
 def _draw(folder: Path, shop: Path, products: int) -> Path:
     """Draw the catalogue and beside it an image that is not in it; return that image's path."""
-    from lookalike.catalogue.generate import view_pictures, write_catalogue
+    from lookalike.catalogue.generate import view_images, write_catalogue
     from lookalike.catalogue.products import make_product
 
     _home(folder)
@@ -121,7 +121,7 @@ def _draw(folder: Path, shop: Path, products: int) -> Path:
         with ProgressBar("Drawing") as line:
             write_catalogue(shop, products=products, views=_VIEWS, progress=line.count)
         product = make_product(_product_number(products))
-        query.write_bytes(next(view_pictures(product, range(_VIEWS, _VIEWS + 1))))
+        query.write_bytes(next(view_images(product, range(_VIEWS, _VIEWS + 1))))
     except OSError as error:
         raise UsageError(f"cannot write into {folder}: {error.strerror}") from error
     return query

@@ -1,1 +1,1 @@
-"""How each kind of product is drawn, one room of the shop a file."""
+"""Drawings of each kind of product."""
