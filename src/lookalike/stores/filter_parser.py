@@ -1,4 +1,4 @@
-"""The text of a filter → an expression. A recursive descent over a handful of tokens.
+"""Parse the text of a filter into an expression: a recursive descent parser.
 
     expression  = conjunction { "or" conjunction }
     conjunction = negation { "and" negation }
@@ -11,7 +11,7 @@
     field       = name | '"' any name '"'
     value       = number | "'" text "'" | "true" | "false"
 
-Quotes inside quotes are doubled. Words of the grammar are written in any case.
+Quotes inside quotes are doubled. Keywords are case-insensitive.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from lookalike.stores.filters import (
     Operator,
     Or,
     Value,
-    shown,
+    quote_field,
 )
 
 MAX_LENGTH = 10_000
 """Characters of an expression: room for a list of a thousand names."""
 
 MAX_DEPTH = 50
-"""Of parentheses and `not` within each other; far below what Python can recurse."""
+"""Nesting of parentheses and `not`; far below the recursion limit of Python."""
 
-# Possessive: digits are never shared out anew, for which thousands of them would take seconds.
+# Possessive quantifiers: backtracking over thousands of digits would take seconds.
 _TOKEN = re.compile(
     r"""\s*(?:
         (?P<number>[-+]?(?:\d++\.?\d*+|\.\d++)(?:[eE][-+]?\d++)?(?![\w.]))
@@ -56,9 +56,9 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 
-_WORDS = frozenset({"and", "or", "not", "in", "like", "glob", "between", "is", "null"})
-_TRUTH = {"true": 1.0, "false": 0.0}
-_SAME = {"==": "=", "<>": "!="}
+_KEYWORDS = frozenset({"and", "or", "not", "in", "like", "glob", "between", "is", "null"})
+_BOOLEANS = {"true": 1.0, "false": 0.0}
+_SYNONYMS = {"==": "=", "<>": "!="}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,32 +68,32 @@ class _Token:
     at: int
 
     @property
-    def word(self) -> str:
-        """The word of the grammar that this is, else ""."""
+    def keyword(self) -> str:
+        """The keyword that this token is, in lower case; "" for any other token."""
         lower = self.text.lower()
-        return lower if self.kind == "word" and lower in _WORDS else ""
+        return lower if self.kind == "word" and lower in _KEYWORDS else ""
 
 
 def parse(text: str) -> Expression:
-    """The expression that a text means; `UsageError` of one line that points at the place."""
+    """Return the expression that a text means; `UsageError` of one line that points at the mistake."""
     if len(text) > MAX_LENGTH:
         raise UsageError(f"the filter has {len(text)} characters; at most {MAX_LENGTH} are read")
-    return _Parser(text).whole()
+    return _Parser(text).parse()
 
 
 class _Parser:
-    """Where we are in the tokens."""
+    """The tokens of a filter, and the position of the next one."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._tokens = self._split()
-        self._next = 0
+        self._position = 0
 
-    def whole(self) -> Expression:
-        if self._here.kind == "end":
+    def parse(self) -> Expression:
+        if self._next_token.kind == "end":
             raise UsageError("the filter is empty; write for example: kind = 'shoe' and price < 50")
         expression = self._expression(0)
-        if self._here.kind != "end":
+        if self._next_token.kind != "end":
             self._fail("and, or or the end")
         return expression
 
@@ -116,89 +116,89 @@ class _Parser:
         if character in "'\"":
             return "a quote opens here and is not closed (write it twice inside quotes)"
         if character in "‘’“”`´":
-            return f"{character} is no quote here: write 'text' with straight ones"
+            return f"{character} is not a quote: write 'text' with straight ones"
         if character.isdigit() or character in "+-.":
-            return "no number; a name that begins so is written in double quotes"
-        return f"{character!r} means nothing here"
+            return "not a number; a name that begins like this is written in double quotes"
+        return f"{character!r} is not allowed here"
 
     @property
-    def _here(self) -> _Token:
-        return self._tokens[self._next]
+    def _next_token(self) -> _Token:
+        return self._tokens[self._position]
 
-    def _took(self, *words: str) -> bool:
-        """Step over one of these words or signs, if it comes next."""
-        token = self._here
-        if token.word in words or (token.kind == "sign" and token.text in words):
-            self._next += 1
+    def _accept(self, *words: str) -> bool:
+        """Skip the next token if it is one of these keywords or signs; return whether it was."""
+        token = self._next_token
+        if token.keyword in words or (token.kind == "sign" and token.text in words):
+            self._position += 1
             return True
         return False
 
-    def _need(self, word: str) -> None:
-        if not self._took(word):
+    def _expect(self, word: str) -> None:
+        if not self._accept(word):
             self._fail(word)
 
     def _expression(self, depth: int) -> Expression:
         parts = [self._conjunction(depth)]
-        while self._took("or"):
+        while self._accept("or"):
             parts.append(self._conjunction(depth))
         return parts[0] if len(parts) == 1 else Or(tuple(parts))
 
     def _conjunction(self, depth: int) -> Expression:
         parts = [self._negation(depth)]
-        while self._took("and"):
+        while self._accept("and"):
             parts.append(self._negation(depth))
         return parts[0] if len(parts) == 1 else And(tuple(parts))
 
     def _negation(self, depth: int) -> Expression:
         if depth > MAX_DEPTH:
-            self._fail_at(self._here.at, f"nested more than {MAX_DEPTH} deep")
-        if self._took("not"):
+            self._fail_at(self._next_token.at, f"nested more than {MAX_DEPTH} deep")
+        if self._accept("not"):
             return Not(self._negation(depth + 1))
-        if self._took("("):
+        if self._accept("("):
             inner = self._expression(depth + 1)
-            self._need(")")
+            self._expect(")")
             return inner
         return self._test()
 
     def _test(self) -> Expression:
         field = self._field()
-        if self._took("is"):
-            other = self._took("not")
-            self._need("null")
+        if self._accept("is"):
+            other = self._accept("not")
+            self._expect("null")
             return Not(Missing(field)) if other else Missing(field)
-        if self._took("not"):
-            return _but_not(field, self._word_test(field))
-        if self._here.kind == "sign" and self._here.text not in "(),":
+        if self._accept("not"):
+            return _other_than(field, self._keyword_test(field))
+        if self._next_token.kind == "sign" and self._next_token.text not in "(),":
             return self._comparison(field)
-        return self._word_test(field)
+        return self._keyword_test(field)
 
     def _comparison(self, field: str) -> Expression:
-        operator = _SAME.get(self._here.text, self._here.text)
-        self._next += 1
-        if self._here.word == "null":
-            self._fail_at(self._here.at, f"write {shown(field)} is null, or is not null")
+        operator = _SYNONYMS.get(self._next_token.text, self._next_token.text)
+        self._position += 1
+        if self._next_token.keyword == "null":
+            self._fail_at(self._next_token.at, f"write {quote_field(field)} is null, or is not null")
         value = self._value()
         if operator == "!=":
-            return _but_not(field, Compare(field, "=", value))
+            return _other_than(field, Compare(field, "=", value))
         return Compare(field, cast(Operator, operator), value)
 
-    def _word_test(self, field: str) -> Expression:
-        if self._took("in"):
-            self._need("(")
+    def _keyword_test(self, field: str) -> Expression:
+        if self._accept("in"):
+            self._expect("(")
             values = [self._value()]
-            while self._took(","):
+            while self._accept(","):
                 values.append(self._value())
-            self._need(")")
+            self._expect(")")
             return In(field, tuple(values))
-        if self._here.word in ("like", "glob"):
-            glob = self._took("glob") or not self._took("like")
-            if self._here.kind != "text":
+        if self._next_token.keyword in ("like", "glob"):
+            glob = self._accept("glob") or not self._accept("like")
+            if self._next_token.kind != "text":
                 self._fail("a pattern in single quotes")
             return Like(field, self._text_here(), glob)
-        if self._took("between"):
+        if self._accept("between"):
             low = self._value()
-            self._need("and")
-            at = self._here.at
+            self._expect("and")
+            at = self._next_token.at
             high = self._value()
             if isinstance(low, str) != isinstance(high, str):
                 self._fail_at(at, "between needs two numbers or two texts")
@@ -206,42 +206,42 @@ class _Parser:
         return self._fail("=, !=, <, <=, >, >=, in, like, glob, between or is")
 
     def _field(self) -> str:
-        token = self._here
-        if token.kind == "quoted" or (token.kind == "word" and not token.word):
-            self._next += 1
+        token = self._next_token
+        if token.kind == "quoted" or (token.kind == "word" and not token.keyword):
+            self._position += 1
             return token.text.replace('""', '"') if token.kind == "quoted" else token.text
         if token.kind == "text":
             self._fail_at(token.at, "a field comes first; odd names are written in double quotes")
         return self._fail("the name of a field")
 
     def _value(self) -> Value:
-        token = self._here
+        token = self._next_token
         if token.kind == "text":
             return self._text_here()
         if token.kind == "number":
             number = float(token.text)
             if not math.isfinite(number):
                 self._fail_at(token.at, "the number is too large")
-            self._next += 1
+            self._position += 1
             return number
-        if token.kind == "word" and token.text.lower() in _TRUTH:
-            self._next += 1
-            return _TRUTH[token.text.lower()]
+        if token.kind == "word" and token.text.lower() in _BOOLEANS:
+            self._position += 1
+            return _BOOLEANS[token.text.lower()]
         if token.kind in ("word", "quoted"):
             self._fail_at(token.at, f"write the text in single quotes: '{token.text}'")
         return self._fail("a number or a text in single quotes")
 
     def _text_here(self) -> str:
-        self._next += 1
-        return self._tokens[self._next - 1].text.replace("''", "'")
+        self._position += 1
+        return self._tokens[self._position - 1].text.replace("''", "'")
 
     def _fail(self, expected: str) -> NoReturn:
-        found = "the filter ends" if self._here.kind == "end" else f"found {self._found()}"
-        self._fail_at(self._here.at, f"{found}, expected {expected}")
+        found = "the filter ends" if self._next_token.kind == "end" else f"found {self._found()}"
+        self._fail_at(self._next_token.at, f"{found}, expected {expected}")
 
     def _found(self) -> str:
-        end = self._tokens[self._next + 1].at if self._next + 1 < len(self._tokens) else None
-        return self._text[self._here.at : end].strip()[:40]
+        end = self._tokens[self._position + 1].at if self._position + 1 < len(self._tokens) else None
+        return self._text[self._next_token.at : end].strip()[:40]
 
     def _fail_at(self, at: int, what: str) -> NoReturn:
         before = self._text[max(0, at - 30) : at]
@@ -251,6 +251,6 @@ class _Parser:
         )
 
 
-def _but_not(field: str, test: Expression) -> Expression:
-    """The field has a value, and not one that satisfies the test."""
+def _other_than(field: str, test: Expression) -> Expression:
+    """Return: the field has values, and none of them satisfies the test."""
     return And((Not(Missing(field)), Not(test)))

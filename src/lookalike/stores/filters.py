@@ -1,29 +1,16 @@
-"""Filters as data: what an expression asks of an image, and when a value satisfies it.
+"""Filters as data: the expression tree, and the fields that an expression may name.
 
     kind = 'shoe' and price < 50 and taken >= '2024-01-01'
 
-`parse` (in `filter_grammar`) makes an expression of a text; a store finds the images that satisfy
-it. What a comparison means is settled here, for every store:
-
-* A field may have no value, one, or several (keywords). A comparison holds if any value satisfies it.
-* Numbers are compared with numbers (64-bit floats) and texts with texts, by code points, case and
-  all. A comparison of one with the other never holds. true and false are the numbers 1 and 0.
-* Logic has two values: a comparison with a missing value is false, and `not` turns it around. So
-  `not kind = 'shoe'` includes images without a kind; `kind != 'shoe'` has one, and another one.
-* A text that is the beginning of a date (2024, 2024-05, 2024-05-17, 2024-05-17T12:30) means all of
-  that year, month, day or minute: taken = '2024-05' is any time in May, taken <= '2024' includes
-  December, taken > '2024' begins with 2025.
-* `like` has % (any run of characters) and _ (any one), and ignores case; `glob` has * ? [a-z] and
-  does not. Both look at texts alone.
+`filter_parser.parse` makes an expression of a text; a store finds the images that satisfy it. The meaning
+is the same in every store; `filter_semantics.matches` is its reference implementation.
 """
 
 from __future__ import annotations
 
 import difflib
-import fnmatch
 import re
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -32,10 +19,13 @@ from lookalike.errors import UsageError
 Value: TypeAlias = str | float
 Operator: TypeAlias = Literal["=", "<", "<=", ">", ">="]
 
+Field: TypeAlias = tuple[str, bool]
+"""Name of a field, and whether it is one of `FILE_FIELDS` of the file itself, not of the metadata."""
+
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """A value of the field stands in this order to `value`."""
+    """A value of the field is equal to, less than or greater than `value`."""
 
     field: str
     operator: Operator
@@ -52,7 +42,7 @@ class In:
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """A value of the field is neither below `low` nor above `high`, both of one kind."""
+    """A value of the field is neither below `low` nor above `high`; both are of one type."""
 
     field: str
     low: Value
@@ -61,7 +51,7 @@ class Between:
 
 @dataclass(frozen=True, slots=True)
 class Like:
-    """A text of the field fits a pattern as a whole; `glob` tells which kind of pattern."""
+    """A text of the field matches a pattern as a whole; `glob` tells which kind of pattern."""
 
     field: str
     pattern: str
@@ -77,16 +67,22 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Not:
+    """The part does not hold."""
+
     part: Expression
 
 
 @dataclass(frozen=True, slots=True)
 class And:
+    """All parts hold."""
+
     parts: tuple[Expression, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
+    """At least one part holds."""
+
     parts: tuple[Expression, ...]
 
 
@@ -98,10 +94,10 @@ FieldKind: TypeAlias = Literal["number", "text", "date", "mixed", "none"]
 
 @dataclass(frozen=True, slots=True)
 class FieldStats:
-    """What a library has in one field.
+    """What the indexed images of a library have in one field.
 
-    kind       "date" if the examples are ISO dates, "mixed" for numbers and texts, "none" without any
-    images     how many images have a value
+    kind       "date" if the examples are ISO dates, "mixed" for numbers and texts, "none" without values
+    images     number of images with a value
     low, high  smallest and largest value; None for kinds "mixed" and "none"
     examples   the most frequent values, at most five
     """
@@ -116,119 +112,94 @@ class FieldStats:
 FILE_FIELDS = (
     "id", "path", "name", "folder", "size", "width", "height", "format", "outcome",
 )  # fmt: skip
-"""Fields that every image has. Where the metadata of a library has a field of that name, the bare
-name means the metadata; "file.size" is always the file's."""
+"""Fields that every image has. Where the metadata of a library has a field of that name, the bare name
+means the metadata; "file.size" is always the file's."""
 
 EMBEDDED_FIELDS = (
     "caption", "keywords", "taken", "camera", "lens", "latitude", "longitude",
 )  # fmt: skip
-"""Fields that a picture file may fill by itself; metadata of the same name goes before it."""
+"""Fields that an image file may fill by itself (EXIF, IPTC, XMP); metadata of the same name overrides them."""
 
-_SEPARATORS = {4: "-", 7: "-", 10: "T ", 13: ":", 16: ":", 19: ".Z+-"}
-"""What may follow in a longer date, by the length of the date so far."""
-
-_DATE = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d(:\d\d(:\d\d)?)?)?)?)?")
-_FULL_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?")
+# Names of fields
 
 
-def fields_of(expression: Expression) -> Iterator[str]:
-    """The names that an expression mentions, with repeats."""
+def field_names(metadata: Iterable[str]) -> dict[str, Field]:
+    """Return all names that a filter may use, given the names in the library's metadata.
+
+    A name of the metadata overrides the file's own field, which is then called "file.…". The names of the
+    metadata come first.
+    """
+    given = set(metadata)
+    names = {name: (name, False) for name in [*sorted(given - {*EMBEDDED_FIELDS}), *EMBEDDED_FIELDS]}
+    for name in FILE_FIELDS:
+        names[f"file.{name}" if name in given else name] = (name, True)
+    return names
+
+
+def resolve_fields(expression: Expression, names: Mapping[str, Field]) -> dict[str, Field]:
+    """Return the field that each name of an expression means; `UsageError` for an unknown name."""
+    return {name: _resolve_field(name, names) for name in set(_names_in(expression))}
+
+
+def _names_in(expression: Expression) -> Iterator[str]:
     match expression:
         case Not(part):
-            yield from fields_of(part)
+            yield from _names_in(part)
         case And(parts) | Or(parts):
             for part in parts:
-                yield from fields_of(part)
+                yield from _names_in(part)
         case _:
             yield expression.field
 
 
-def is_date(text: str) -> bool:
-    """Is it an ISO 8601 date, with or without a time?"""
-    return _FULL_DATE.fullmatch(text) is not None
-
-
-def matching_ranges(test: Compare | In | Between, ordered: Sequence[str]) -> list[tuple[int, int]]:
-    """Where the texts that satisfy a comparison stand among `ordered` ones: half-open intervals."""
-    match test:
-        case Compare(_, "=", str() as text):
-            return _within(text, ordered)
-        case In(_, values):
-            return [i for text in values if isinstance(text, str) for i in _within(text, ordered)]
-        case Compare(_, operator, str() as text):
-            return _order(operator, text, ordered)
-        case Between(_, str() as low, str() as high):
-            [(start, _)] = _order(">=", low, ordered)
-            up_to = _order("<=", high, ordered)
-            return [(max(start, a), b) for a, b in up_to if b > start]
-        case _:
-            return []
-
-
-def _within(text: str, ordered: Sequence[str]) -> list[tuple[int, int]]:
-    """The text itself and, if it is the beginning of a date, all dates that go on from it."""
-    found = [(bisect_left(ordered, text), bisect_right(ordered, text))]
-    if _DATE.fullmatch(text):
-        for character in _SEPARATORS[len(text)]:
-            after = text + chr(ord(character) + 1)
-            found.append((bisect_left(ordered, text + character), bisect_left(ordered, after)))
-    return [(start, end) for start, end in found if start < end]
-
-
-def _order(operator: Operator, text: str, ordered: Sequence[str]) -> list[tuple[int, int]]:
-    if operator == "<":
-        return [(0, bisect_left(ordered, text))]
-    if operator == ">=":
-        return [(bisect_left(ordered, text), len(ordered))]
-    within = _within(text, ordered)
-    if operator == "<=":
-        return [(0, bisect_left(ordered, text)), *within]
-    edges = [bisect_right(ordered, text)]
-    for start, end in sorted(within):
-        edges += [max(start, edges[0]), max(end, edges[0])]
-    edges.append(len(ordered))
-    return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
-
-
-def fits(pattern: Like) -> Callable[[str], bool]:
-    """Tells whether a text fits. No pattern is slow on purpose: `fnmatch` makes regular expressions
-    that never backtrack far."""
-    text = pattern.pattern if pattern.glob else _as_glob(pattern.pattern.lower())
-    runs = text.split("*")
-    if len(runs) == 3 and not (runs[0] or runs[2] or {*"?["} & {*text}):
-        within = runs[1]  # the usual one, %word%, at a fifth of the time
-        return (lambda t: within in t) if pattern.glob else (lambda t: within in t.lower())
-    match = re.compile(fnmatch.translate(text)).match
-    if pattern.glob:
-        return lambda text: match(text) is not None
-    return lambda text: match(text.lower()) is not None
-
-
-def _as_glob(like: str) -> str:
-    """The glob that means the same as a pattern of `like`, where a backslash makes %, _ and itself
-    ordinary."""
-    glob = {"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"}
-    parts = re.findall(r"\\[%_\\]|.", like, re.DOTALL)
-    return "".join(part[1] if len(part) == 2 else glob.get(part, part) for part in parts)
-
-
-def resolve_field(name: str, known: Iterable[str]) -> str:
-    """The field that a name means: itself, or the only one that differs in case alone.
-    `UsageError` with the known ones."""
-    names = list(known)
+def _resolve_field(name: str, names: Mapping[str, Field]) -> Field:
+    """Return the field of that name, or of the only one that differs in case alone."""
+    prefix, _, own = name.partition("file.")
     if name in names:
-        return name
+        return names[name]
+    if not prefix and own in FILE_FIELDS:
+        return own, True
     same = [other for other in names if other.casefold() == name.casefold()]
     if len(same) == 1:
-        return same[0]
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f" (did you mean {shown(close[0])}?)" if close else ""
-    listed = ", ".join(shown(other) for other in names[:40])
-    more = f" and {len(names) - 40} more" if len(names) > 40 else ""
-    raise UsageError(f"no field {shown(name)}{hint}; the fields: {listed}{more}")
+        return names[same[0]]
+    listed = list(names)
+    close = difflib.get_close_matches(name, listed, n=1)
+    hint = f" (did you mean {quote_field(close[0])}?)" if close else ""
+    shown = ", ".join(map(quote_field, listed[:40]))
+    more = f" and {len(listed) - 40} more" if len(listed) > 40 else ""
+    raise UsageError(f"no field {quote_field(name)}{hint}; the fields: {shown}{more}")
 
 
-def shown(name: str) -> str:
-    """A field's name as it is written in an expression."""
+def quote_field(name: str) -> str:
+    """Return a field's name as it is written in a filter, in double quotes if need be."""
     plain = re.fullmatch(r"[^\W\d][\w.]*", name)
     return name if plain else '"' + name.replace('"', '""') + '"'
+
+
+def check_types(test: Test, *, numbers: bool, texts: bool) -> None:
+    """Raise `UsageError` where a field that holds only numbers is compared with texts, or the reverse.
+
+    numbers, texts  what the field holds in the whole library
+    """
+    values = _operands(test)
+    if texts and not numbers and values and not any(isinstance(value, str) for value in values):
+        held, remedy = "texts", f"compare it with a text: '{values[0]:g}'"
+    elif numbers and not texts and values and not any(isinstance(v, float) for v in values):
+        held, remedy = "numbers", "compare it with a number, without quotes"
+    else:
+        return
+    raise UsageError(f"the field {quote_field(test.field)} holds {held}: {remedy}")
+
+
+def _operands(test: Test) -> tuple[Value, ...]:
+    match test:
+        case Compare(_, _, value):
+            return (value,)
+        case In(_, values):
+            return values
+        case Between(_, low, high):
+            return (low, high)
+        case Like(_, pattern):
+            return (pattern,)
+        case _:
+            return ()

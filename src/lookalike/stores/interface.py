@@ -1,12 +1,24 @@
-"""What a store is: everything a library must remember, and nearest neighbours.
+"""The interface of a store: everything a library must remember, and nearest neighbours.
 
-Three small protocols: `Store` is the open library, `View` one consistent state of it for reading,
-`Writer` the one process at a time that may change it. What they take and give lies in `records`.
-`local` implements them with SQLite and memory-mapped files. One parametrised test suite
-(tests/stores/) runs on every store.
+    Store      an open library
+    Snapshot   one consistent state of it, for reading
+    Writer     changes it; one process at a time
+    Sidecars   a part of the writer: metadata of files beside the images
+    Indexes    its ANN indexes (in `ann_index`)
 
-Paths: a library has roots (folders). An image is named by (root id, path relative to that root,
-with forward slashes). Ids are positive integers and are never used twice.
+What these take and return is in `records`. `memory` is the simplest implementation, `local` keeps a library in
+a folder. The tests in tests/stores run on every store. What stores share: filters (`filter_parser`,
+`filter_semantics`), metadata and its fields (`metadata`), and the meaning of a batch (`write_plan`).
+
+Names and conventions:
+
+* A library has roots (folders). An image is identified by an id, or by root id and path; the path is relative
+  to the root, with forward slashes, and may contain lone surrogates (file names that are not UTF-8).
+* Ids are positive integers that rise and are never reused. Arrays of ids are (n,) int64.
+* A space is identified by its key, "name@revision".
+* Hashes are SHA-256 of the file content, 32 bytes.
+* `UsageError` is raised for an unknown space, with the known ones in the message. All errors of a store are
+  `LibraryError` or one of its subclasses, or `UsageError`; their messages are one line.
 """
 
 from __future__ import annotations
@@ -41,7 +53,7 @@ from lookalike.vectors.similarity import Similarity
 if TYPE_CHECKING:
     from lookalike.stores.filters import FieldStats
 
-# The words of a contract are imported together with it.
+# The records are exported here, too, so that users of a store import from one module.
 __all__ = [
     "DECISIONS",
     "DType",
@@ -64,18 +76,22 @@ __all__ = [
 
 
 class Snapshot(Protocol):
-    """One consistent state of the library; cheap to take; not shared between threads."""
+    """One consistent state of the library. Cheap to take; used in one thread."""
 
     @property
     def version(self) -> Hashable:
-        """Equal for two views of one library between which no image, no vector and no decision
-        changed."""
+        """Equal for two snapshots of one library if no image, vector, index or decision changed in between."""
         ...
 
-    def roots(self) -> list[Root]: ...
-    def spaces(self) -> list[Space]:
-        """All spaces, oldest first."""
+    def roots(self) -> list[Root]:
+        """Return all roots, oldest first."""
         ...
+
+    def spaces(self) -> list[Space]:
+        """Return all spaces, oldest first."""
+        ...
+
+    # Vectors
 
     def search(
         self,
@@ -87,128 +103,148 @@ class Snapshot(Protocol):
         among: Ids | None = None,
         exact: bool = False,
     ) -> Neighbours:
-        """The k nearest images of each query (n, width) in the space of that key; where images have
-        parts, the nearest of its parts counts for each. Where the space has an index, some of them may
-        be missed; never is one shown that is not there, nor fewer than k if there are k.
+        """Return the k nearest images of each query.
 
-        similarity  the space's own by default
-        among       only these image ids (a filter); unknown ids are ignored
-        exact       compare with every vector, index or not
-        Ties are broken by the lower id (where the k-th place falls among equal ones, a store may keep
-        those that it stored first). Cosine with a zero vector is 0. `UsageError` for an unknown
-        space, k < 1, queries of another dimension or not finite.
+        queries     (n, width), finite
+        similarity  None: that of the space
+        among       only these image ids (the result of a filter); unknown ids are ignored
+        exact       compare with every vector, even if the space has an ANN index
+
+        Where images have several vectors (`Space.boxes`), the nearest one of each image counts. With an ANN
+        index some neighbours may be missed, but no wrong ones are returned, and no fewer than k if there are
+        k. Equal similarities are ordered by rising id; where they compete for the last place, a store may
+        prefer those that it stored first. The cosine with a zero vector is 0.
+
+        Raises `UsageError` for an unknown space, k < 1, and queries of another width or not finite.
         """
         ...
 
     def vectors(self, space: str, ids: Ids) -> NDArray[np.float32]:
-        """(len(ids), width) as stored, of whole pictures; a row of NaN where the image has no vector
-        in this space."""
+        """Return the stored vectors of whole images, (len(ids), width); NaN rows for images without one."""
         ...
 
     def sample(self, space: str, count: int) -> Ids:
-        """At most `count` ids of images with a vector in the space, spread evenly over it; the same
-        for the same state."""
+        """Return at most `count` rising ids of images with a vector in the space, spread evenly over it.
+
+        The result is the same for the same state.
+        """
         ...
 
+    # Filters and texts
+
     def select(self, where: str) -> Ids:
-        """Ids, rising, of the images that satisfy a filter (the language: `filters`); of indexed ones
-        alone, unless the filter mentions the outcome. `UsageError` of one line for a filter that
-        cannot be read, for a field that nothing has, and for numbers compared with texts."""
+        """Return the rising ids of the images that satisfy a filter.
+
+        Only indexed images, unless the filter mentions the outcome. Raises `UsageError` for a filter that
+        cannot be parsed, for unknown fields, and for comparisons of numbers with texts.
+        """
         ...
 
     def fields(self) -> Mapping[str, FieldStats]:
-        """What can be filtered, and what the library has in it."""
+        """Return the statistics of all fields that filters may name, by name."""
         ...
 
     def search_text(
-        self, words: str, k: int, *, among: Ids | None = None
+        self, text: str, k: int, *, among: Ids | None = None
     ) -> tuple[Ids, NDArray[np.float32]]:
-        """Ids and scores of the at most k indexed images whose captions, keywords and other texts fit
-        the words best; larger is better, ties by the lower id. Any word may match. The words are
-        text, whatever they look like. `among` as in `search`."""
+        """Return ids (m,) and scores (m,) of the best matches of a text in captions and other texts, m <= k.
+
+        An image matches if it has any of the words. Larger scores are better; equal ones are ordered by
+        rising id. The text is never syntax. `among` as in `search`. Raises `UsageError` for k < 1.
+        """
         ...
 
     def has_text(self) -> bool:
-        """Whether any image has words that `captions` can find."""
+        """Return whether any image has texts that `search_text` can find."""
         ...
 
+    # Images
+
     def images(self, ids: Iterable[int]) -> dict[int, Image]:
-        """Those of the ids that exist."""
+        """Return the images of these ids; unknown ids are left out."""
         ...
 
     def hit_fields(self, ids: Iterable[int]) -> dict[int, HitFields]:
-        """The same, of each only what a hit shows: less to read, where there are thousands."""
+        """Return what a hit shows of these images: faster than `images` where there are thousands."""
         ...
 
-    def lookup(self, root: int, path: str) -> Image | None: ...
+    def lookup(self, root: int, path: str) -> Image | None:
+        """Return the image at a path, or None."""
+        ...
+
     def file_states(self, root: int, paths: Sequence[str]) -> dict[str, FileState]:
-        """As the writer's: what is known of these paths, those that are not known left out."""
+        """Return what is stored about these paths; unknown paths are left out."""
         ...
 
     def images_below(self, root: int, folder: str) -> list[Image]:
-        """All images (whatever their outcome) below a folder, or the one with that path; "" is the root."""
+        """Return all images below a folder by path, or the one at that path; "" and "." mean the root."""
         ...
 
     def same_content(
         self, size: int, *, hash: bytes | None = None, spaces: Collection[str] = ()
     ) -> list[Image]:
-        """As the writer's."""
+        """Return what `Writer.same_content` returns."""
         ...
 
-    def by_hash(self, hash: bytes) -> list[Image]: ...
+    def by_hash(self, hash: bytes) -> list[Image]:
+        """Return all images with this content, oldest first."""
+        ...
+
     def exact_duplicates(self) -> list[list[int]]:
-        """Ids, rising, of the indexed images that share their content with others: a list a content,
-        by its first id."""
+        """Return the rising ids of indexed images that share their content: a list per content, sorted."""
+        ...
+
+    def iter_files(self, *, outcomes: Iterable[Outcome] | None = None) -> Iterator[Image]:
+        """Yield all files with one of these outcomes (None: any), by root and path."""
+        ...
+
+    def counts(self) -> dict[Outcome, int]:
+        """Return the number of files per outcome; outcomes without files are left out."""
         ...
 
     def decisions(
         self, kinds: Iterable[DecisionKind] | None = None, *, about: bytes | None = None
     ) -> list[Decision]:
-        """What people decided, in a fixed order: of these kinds (all, by default), on the content of
-        that hash (any, by default), whether or not the library still has it."""
-        ...
+        """Return decisions by kind and contents: of these kinds (None: all), about this content (None: any).
 
-    def iter_files(self, *, outcomes: Iterable[Outcome] | None = None) -> Iterator[Image]:
-        """All images with one of these outcomes (all, by default), by root and path; a generator."""
+        The library need not have that content any more.
+        """
         ...
-
-    def counts(self) -> dict[Outcome, int]: ...
 
 
 class Sidecars(Protocol):
-    """What the writer keeps of files beside the pictures: metadata that follows those files.
+    """Metadata that follows files beside the images.
 
-    A mark is any text that changes when the files do.
+    A mark is a text that changes when those files change; "" for an image without sidecars.
     """
 
     def marks(self, root: int, paths: Sequence[str]) -> dict[str, tuple[int, str]]:
-        """Id and mark ("" without sidecars) of those of the pictures that are known."""
+        """Return id and mark of the images at these paths; unknown paths are left out."""
         ...
 
     def put(self, rows: Mapping[int, tuple[str, Mapping[str, Any]]]) -> None:
-        """Replace the mark and the metadata of these images, and keep them; `UsageError` for an
-        unknown id."""
+        """Replace mark and metadata of these images, and mark them as seen; `UsageError` for unknown ids."""
         ...
 
     def mark_seen(self, ids: Iterable[int]) -> None:
-        """Mark the sidecars of these images as seen in this writer's life."""
+        """Mark the sidecars of these images as seen in this writer's lifetime."""
         ...
 
     def sweep(self, root: int, folder: str) -> int:
-        """Forget what sidecars said of images of the root below `folder` ("" for all) that were
-        neither put nor kept; of how many."""
+        """Delete the sidecar metadata of images below `folder` ("": all of the root) that this writer has not
+        seen; return how many images that were."""
         ...
 
 
 class Writer(Protocol):
-    """The one process that may change the library; holds its lock until the context ends.
+    """Changes the library, and holds its lock until the context ends.
 
-    Every method that changes something commits before it returns. Whatever kills the process, the
-    library stays whole and loses at most the call in progress.
+    Every method commits before it returns, as a whole or not at all. Whatever kills the process, the library
+    stays consistent and loses at most the call in progress.
     """
 
     def add_root(self, path: Path) -> Root:
-        """The root for this folder; an existing one is returned again."""
+        """Return the root of this folder; it is made if there is none. The folder need not exist."""
         ...
 
     def add_imported_root(self) -> Root:
@@ -216,70 +252,89 @@ class Writer(Protocol):
         ...
 
     def add_space(self, space: Space) -> None:
-        """Make the space unless it is there. `current` is decided by the store: True unless an older
-        revision of the same name exists, which stays current until `promote`. `UsageError` if it is
-        there with another dimension or similarity."""
+        """Make the space unless it is there.
+
+        The store sets `current`: True unless another revision of the same name exists, which stays current
+        until `promote`. Raises `UsageError` if the space has another dimension or similarity.
+        """
         ...
 
     def promote(self, space: str) -> None:
-        """Make this revision the current one of its name and delete the older ones."""
+        """Make this revision the current one of its name, and delete the other ones."""
         ...
 
-    def file_states(self, root: int, paths: Sequence[str]) -> dict[str, FileState]: ...
+    def file_states(self, root: int, paths: Sequence[str]) -> dict[str, FileState]:
+        """Return what is stored about these paths; unknown paths are left out."""
+        ...
+
     def same_content(
         self, size: int, *, hash: bytes | None = None, spaces: Collection[str] = ()
     ) -> list[Image]:
-        """Images of that many bytes with a known hash, candidates for a moved or copied file: with
-        that hash if one is given, and, of the indexed ones, with a vector in each of `spaces`.
-        Oldest first, and at most 256: uncompressed pictures all have the same size."""
+        """Return images of that many bytes with a known hash: candidates for a moved or copied file.
+
+        With this hash if one is given; of indexed images only those with a vector in each of `spaces`. Oldest
+        first, and at most `SAME_CONTENT_LIMIT`.
+        """
         ...
 
     def hashes_by_size(
         self, sizes: Iterable[int], *, spaces: Collection[str] = (), failed: bool = True
     ) -> dict[int, tuple[bytes, ...]]:
-        """The distinct contents of images of many sizes at once; sizes without any are left out.
-        `failed`: also those of images that are not indexed."""
+        """Return the distinct hashes that `same_content` would find, for many sizes at once.
+
+        Sizes without any are left out. `failed`: also those of images that are not indexed.
+        """
         ...
 
     def put(self, entries: Sequence[Entry]) -> list[int]:
-        """Store a batch in one transaction; ids in the order of the entries. `UsageError` for vectors
-        of an unknown space, of a wrong shape, or not finite: then nothing of the batch is stored."""
+        """Store a batch; return the ids in the order of the entries.
+
+        Marks the images as seen. Raises `UsageError` for vectors of an unknown space, of a wrong shape, or
+        not finite: then nothing of the batch is stored.
+        """
         ...
 
     def mark_seen(self, ids: Iterable[int]) -> None:
-        """Mark images as seen in this writer's life (`put` marks its own)."""
+        """Mark images as seen in this writer's lifetime."""
         ...
 
     def sweep(self, root: int, folder: str, *, dry_run: bool = False) -> int:
-        """Forget the images of the root below `folder` ("" for all) that were neither put nor kept by
-        this writer; how many."""
+        """Delete the images below `folder` ("": all of the root) that this writer has not seen; return how
+        many. `dry_run`: only count them."""
         ...
 
     def remove(self, ids: Iterable[int]) -> int:
-        """Forget these images; how many there were. Unknown ids are ignored."""
+        """Delete these images; return how many there were. Unknown ids are ignored."""
         ...
 
     def set_metadata(self, rows: Mapping[int, Mapping[str, Any]]) -> None:
-        """Replace the metadata of these images (JSON values); `UsageError` for an unknown id. It
-        goes before what sidecars and the files themselves say of the same name; None says nothing."""
+        """Replace the metadata of these images, JSON values by name.
+
+        It overrides what sidecars and the files themselves say under the same name; None overrides nothing.
+        Raises `UsageError` for an unknown id and for values that are not JSON; then nothing is changed.
+        """
         ...
 
     def add_decisions(self, decisions: Iterable[Decision]) -> int:
-        """Remember decisions; how many were not there in the same words. The same one again replaces
-        who and when; "relevant" and "not-relevant" replace each other. They stay when images change,
-        move or are removed."""
+        """Store decisions; return how many are new or changed.
+
+        An equal decision is replaced by the new `who` and `when`; "relevant" and "not-relevant" replace each
+        other. Decisions stay when images change, move or are removed.
+        """
         ...
 
     def remove_decisions(self, decisions: Iterable[Decision]) -> int:
-        """Forget decisions; how many there were."""
+        """Delete decisions; return how many there were."""
         ...
 
     @property
-    def sidecars(self) -> Sidecars: ...
+    def sidecars(self) -> Sidecars:
+        """The sidecar metadata of the library."""
+        ...
 
 
 class Store(Protocol):
-    """An open library."""
+    """An open library. Thread-safe."""
 
     @property
     def location(self) -> str:
@@ -288,8 +343,8 @@ class Store(Protocol):
 
     @property
     def folder(self) -> Path | None:
-        """Folder of this machine for files derived from the library, such as thumbnails; None where the
-        store has no such folder."""
+        """Folder on this machine for files derived from the library, such as thumbnails; None where the store
+        has no such folder."""
         ...
 
     @property
@@ -298,23 +353,33 @@ class Store(Protocol):
         ...
 
     def disk_bytes(self) -> int:
-        """Return the bytes that the library takes where it is kept, derived files included."""
+        """Return the bytes that the library takes where it is kept, derived data included."""
         ...
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
-        """Begin to read the present state. Any number of threads may each hold a snapshot of their own."""
+        """Return the present state for reading, valid until the context ends."""
         ...
 
     def writer(self) -> AbstractContextManager[Writer]:
-        """Take the lock; `LibraryBusy` at once if another process has it, `LibraryReadOnly`. Its
-        methods raise `StorageFull` when the disk is full; readers never wait for it, nor it for them."""
+        """Take the lock; raises `LibraryBusy` at once if another writer has it, or `LibraryReadOnly`.
+
+        The writer's methods raise `StorageFull` when the disk is full. Readers never wait for a writer, nor it
+        for them.
+        """
         ...
 
     @property
-    def indexes(self) -> Indexes: ...
-    def check(self) -> list[str]:
-        """Everything in the store that contradicts itself, a line each; empty if it is whole. Reads all
-        vectors once, of one consistent state. `LibraryDamaged` where that cannot be read at all."""
+    def indexes(self) -> Indexes:
+        """The ANN indexes of the library. A store that has none raises `UsageError` when one is built."""
         ...
 
-    def close(self) -> None: ...
+    def check(self) -> list[str]:
+        """Return everything in the store that contradicts itself, a line each; empty if it is intact.
+
+        Reads all vectors once, of one consistent state. Raises `LibraryDamaged` if that cannot be read.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free what the store holds. Open snapshots stay valid."""
+        ...

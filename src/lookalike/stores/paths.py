@@ -1,4 +1,4 @@
-"""The images that paths on the disk mean."""
+"""Find the images at paths on the disk."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from lookalike.images.reading import mtime_ns_of
 from lookalike.stores.interface import Ids, Image, Snapshot
 
 Paths: TypeAlias = Sequence[Path | str] | Path | str
-"""Files and folders; one alone need not stand in a list."""
+"""One file or folder, or a sequence of them."""
 
 
 def path_list(paths: Paths) -> list[Path]:
-    """The paths. A text is one path, though it is a sequence of texts too, its letters."""
+    """Return paths as a list; a single one may be given by itself."""
     return [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
 
 
 def ids_below(snapshot: Snapshot, paths: Paths) -> Ids:
-    """Ids, rising, of the images at or below these paths that can be compared; of all without any."""
+    """Return the rising ids of images with vectors, at or below these paths; without paths, of all."""
     everything = [
         snapshot.sample(space.key, space.count) for space in snapshot.spaces() if space.current
     ]
@@ -36,13 +36,16 @@ def ids_below(snapshot: Snapshot, paths: Paths) -> Ids:
 
 
 def relative_path(path: Path, folder: Path) -> str | None:
-    """`path` below a folder, with forward slashes, "." for the folder itself; None where it lies elsewhere.
-    Links on the way to either do not hide it: a folder that was moved leaves one in its place."""
-    place = _below(Path(os.path.abspath(path)), folder)  # noqa: PTH100 - as it is written
-    if place is None:
-        with suppress(OSError, RuntimeError):  # a link that leads to itself
-            place = _below(path.resolve(), folder.resolve())
-    return place
+    """Return a path relative to a folder, with forward slashes ("." for the folder itself); None outside it.
+
+    Symbolic links are followed if the paths as written do not match: a folder that was moved may have left a
+    link behind.
+    """
+    relative = _below(Path(os.path.abspath(path)), folder)  # noqa: PTH100 - without following links
+    if relative is None:
+        with suppress(OSError, RuntimeError):  # a link to itself
+            relative = _below(path.resolve(), folder.resolve())
+    return relative
 
 
 def _below(path: Path, folder: Path) -> str | None:
@@ -50,16 +53,18 @@ def _below(path: Path, folder: Path) -> str | None:
 
 
 def images_below(snapshot: Snapshot, path: Path) -> list[Image]:
-    """The images that a path means: one file, or all below a folder, whether or not they still exist.
-    `UsageError` where the library has none there."""
+    """Return the images at a path: one file, or all below a folder, whether or not they still exist.
+
+    Raises `UsageError` if the library has none there.
+    """
     images = [
         image
         for root in snapshot.roots()
-        if (place := relative_path(path, root.path)) is not None
-        for image in snapshot.images_below(root.id, place)
+        if (relative := relative_path(path, root.path)) is not None
+        for image in snapshot.images_below(root.id, relative)
     ]
     if not images:
-        raise UsageError(f"the library has no picture at {path}")
+        raise UsageError(f"the library has no image at {path}")
     return images
 
 

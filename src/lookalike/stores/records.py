@@ -1,4 +1,4 @@
-"""What passes between a store and those who use it: rows and answers, as data."""
+"""Records: the data that stores take and return."""
 
 from __future__ import annotations
 
@@ -18,13 +18,20 @@ from lookalike.vectors.pca import Projection
 from lookalike.vectors.similarity import Similarity
 
 DType: TypeAlias = Literal["f32", "f16"]
+"""Type of stored vectors: float32 or float16."""
+
 Ids: TypeAlias = NDArray[np.int64]
+"""Image ids (n,)."""
 
 IMPORTED = "imported"
-"""The revision of vectors that were not made here, and the folder of images without a file."""
+"""Revision of vectors that were imported, and name of the root of images without a file."""
 
-NO_VECTORS = "the library has no vectors: index pictures first (`lookalike index FOLDER`)"
-"""What is said where a question needs some."""
+NO_VECTORS = "the library has no vectors: index images first (`lookalike index FOLDER`)"
+"""Error message for whatever needs vectors."""
+
+SAME_CONTENT_LIMIT = 256
+"""Images that `same_content` returns at most. A folder of scans has thousands of one size; comparing all of them
+with each other would take hours, and beyond some hundreds extracting the vectors again is cheaper."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +51,14 @@ class Space:
     """All vectors of one extractor in one library.
 
     key         "name@revision", unique; vectors of two revisions are never mixed
-    current     the one that `--by name` means; False while it is built beside an older revision
-    normalised  vectors are stored at unit length (the zero vector stays zero); the store sees to it
-    count       vectors that a search sees (removed ones do not count)
+    dim         numbers per image
+    similarity  the one that the extractor was made for
+    current     the revision that the name alone means; False while it is built beside an older revision
+    normalised  the store scales vectors to unit length (the zero vector stays zero)
+    count       vectors that a search sees
+    bytes       disk space of the vectors
     fitted      arrays of an extractor that had to be fitted, or None
-    index       what makes searching fast without looking at every vector, or None
+    index       facts of its ANN index, or None
     """
 
     key: str
@@ -66,24 +76,24 @@ class Space:
 
     @property
     def boxes(self) -> NDArray[np.generic] | None:
-        """Where the parts lie whose vectors stand side by side in a row of `dim` numbers, (parts, 4);
-        None where a row is one vector."""
+        """Boxes (regions, 4) of the image regions whose vectors are stored side by side in the `dim` numbers of
+        a row; None where a row is one vector."""
         return None if self.fitted is None else self.fitted.get(BOXES)
 
     @property
     def projection(self) -> Projection | None:
-        """The axes along which longer vectors were shortened, None where they are whole."""
+        """The PCA that shortened the extractor's vectors; None where they are whole."""
         return Projection.from_arrays(self.fitted)
 
     @property
     def width(self) -> int:
-        """Length of one vector."""
+        """Dimension of one vector."""
         return self.dim if self.boxes is None else self.dim // len(self.boxes)
 
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """What the store knows of a path: enough to tell unchanged from changed."""
+    """What is stored about the file at a path: enough to tell unchanged from changed."""
 
     id: int
     size: int
@@ -96,22 +106,22 @@ class FileState:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file as it is to be stored; replaces what was known of (root, path).
+    """One file to be stored; replaces what is stored under (root, path).
 
-    hash      SHA-256 of the content, 32 bytes; None when the file could not be read
-    facts     None: what is known of the same content stays
-    vectors   by space key, each (dim,) float32, finite; spaces that are not named keep their vector
-              if the content is the same, and lose it if the content changed. Only indexed images
-              have vectors: any other outcome drops them.
-    same_as   id of an image with the same hash: its vectors and facts are taken over (those that
-              `vectors` and `facts` do not give). With `moved` the row itself changes its path (id,
-              metadata and decisions stay), and an image that stood there is forgotten; without,
-              a copy gets a row and an id of its own. If that image no longer has this content,
-              another with the same hash serves; without one, the entry has no vectors.
+    hash      SHA-256 of the content, 32 bytes; None if the file could not be read
+    facts     what the file says about itself; None: what is known about the same content stays
+    vectors   by space key, (dim,) float32, finite. A space that is not named keeps its vector if the content
+              is the same, and loses it if the content changed. Only indexed images have vectors: any other
+              outcome deletes them.
+    same_as   id of an image with the same hash, whose vectors and facts are copied unless `vectors` and
+              `facts` give them. If that image no longer has this content, another with the same hash serves;
+              without one, the entry has no vectors.
+    moved     with `same_as`: that image itself gets the new path (its id and metadata stay), and an image that
+              was there is deleted. Without, a copy gets a row and an id of its own.
 
-    All entries of one batch see the library as it was before: two files that have swapped names find
-    each other's vectors. If several are `moved` from the same image, the first is and the others are
-    copies. A place that is named twice ends as the later entry says.
+    All entries of a batch see the library as it was before: two files that have swapped names find each
+    other's vectors. If several entries are `moved` from the same image, the first is, and the others are
+    copies. A path that is named twice ends as the later entry says.
     """
 
     root: int
@@ -129,10 +139,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One file as the library remembers it. `width` and `height` are upright; None if not decoded.
+    """One file of the library, whatever its outcome.
 
-    metadata  what was said of it: by a table (`set_metadata`), which goes first, and by sidecars
-    facts     what the file says of itself, by the names of `Facts` from `taken` on
+    path           below its root, with forward slashes
+    width, height  in pixels, of the upright image; None if it was not decoded
+    metadata       from a table (`Writer.set_metadata`), which overrides sidecars
+    facts          what the file says about itself (`metadata.FACT_FIELDS`)
     """
 
     id: int
@@ -151,7 +163,7 @@ class Image:
 
 
 class HitFields(NamedTuple):
-    """What a hit shows of an image, as `Image` has it."""
+    """The part of an `Image` that a hit shows."""
 
     root: int
     path: str
@@ -160,21 +172,22 @@ class HitFields(NamedTuple):
 
 DecisionKind: TypeAlias = Literal["not-duplicate", "keep", "relevant", "not-relevant"]
 DECISIONS: tuple[DecisionKind, ...] = ("not-duplicate", "keep", "relevant", "not-relevant")
+"""All kinds of decisions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What somebody decided on contents, each named by its SHA-256 (32 bytes).
+    """A judgement by people about contents, each identified by its SHA-256 (32 bytes).
 
-    kind    "not-duplicate"  `first` and `second` are not the same picture, whatever they look like;
-                             unordered: the smaller hash is made the first
-            "keep"           of copies of `first`, this is the one to keep
+    kind    "not-duplicate"  `first` and `second` are different images, however similar they look;
+                             unordered: the smaller hash becomes `first`
+            "keep"           among copies, `first` is the one to keep
             "relevant", "not-relevant"
-                             for the question `first`, `second` is what was meant, or is not
+                             `second` is, or is not, a good hit for the query image `first`
     who     a name, or ""
     when    ISO 8601 with time zone, or ""
 
-    `ValueError` for what is not one of these.
+    Raises `ValueError` for anything else.
     """
 
     kind: DecisionKind
@@ -197,18 +210,18 @@ class Decision:
 
 
 def opposite(kind: DecisionKind) -> DecisionKind | None:
-    """The decision that this one takes back, if there is one."""
+    """Return the kind that replaces this one and is replaced by it; None for a kind without an opposite."""
     return {"relevant": "not-relevant", "not-relevant": "relevant"}.get(kind)  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """Nearest images of each query, best first.
+    """The nearest images of each of n queries, best first.
 
     ids           (n, k) int64, -1 where there are fewer than k
-    similarities  (n, k) float32, -inf where there are fewer than k; recomputed from the stored vectors
-    exact         True when every stored vector was compared
-    regions       (n, k) which region of the image was nearest (`Space.boxes`); None in other spaces
+    similarities  (n, k) float32, -inf where there are fewer than k; computed from the stored vectors
+    exact         True if every stored vector was compared
+    regions       (n, k) int64, index of the nearest region (`Space.boxes`); None in spaces without regions
     """
 
     ids: Ids

@@ -127,7 +127,7 @@ def test_vectors_without_a_catalogue_are_not_taken_for_leftovers(
 
 
 @pytest.mark.parametrize(
-    ("number", "says"), [(errno.ENOLCK, "knows no locks"), (errno.EIO, "fails")]
+    ("number", "says"), [(errno.ENOLCK, "supports no locks"), (errno.EIO, "fails")]
 )
 def test_what_the_file_system_cannot_do_is_said_with_the_remedy(
     local: LocalStore, monkeypatch: pytest.MonkeyPatch, number: int, says: str

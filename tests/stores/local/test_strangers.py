@@ -80,7 +80,7 @@ def test_a_space_lies_in_a_folder_of_the_library(
     elsewhere.mkdir()
     (elsewhere / "vectors-1.f32").write_bytes(bytes(100))
     alter(local.folder, f"UPDATE spaces SET directory = '{place}'")
-    with pytest.raises(LibraryDamaged, match="as they cannot be"), local.writer():
+    with pytest.raises(LibraryDamaged, match="impossible"), local.writer():
         pass
     assert (elsewhere / "vectors-1.f32").read_bytes() == bytes(100)
 
@@ -98,9 +98,9 @@ def test_vectors_that_cannot_be_are_told_in_a_line(local: LocalStore, value: str
     local.close()
     alter(local.folder, f"UPDATE spaces SET {value}")
     with LocalStore.open(local.folder) as store:
-        with pytest.raises(LibraryDamaged, match="as they cannot be"), store.snapshot():
+        with pytest.raises(LibraryDamaged, match="impossible"), store.snapshot():
             pass
-        with pytest.raises(LibraryDamaged, match="as they cannot be"), store.writer():
+        with pytest.raises(LibraryDamaged, match="impossible"), store.writer():
             pass
 
 

@@ -1,21 +1,27 @@
-"""Columns of one state of the catalogue, in memory, shared by all views of that state."""
+"""Columns in memory: one array per field, loaded on use and shared by all snapshots of one state.
+
+    ColumnCache    the columns of the newest state that was asked for
+    StateColumns   all columns of one state of the catalogue
+    Column         the values of one field, put together by `ColumnBuilder` from the parts of all blocks
+
+A position is a slot in a block, whether or not it holds an image: position = block index * 1,024 + id % 1,024.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.stores.filters import EMBEDDED_FIELDS, FILE_FIELDS, FieldStats
-from lookalike.stores.interface import Ids
-from lookalike.stores.local.column_assembly import Builder, Column, Texts
-from lookalike.stores.local.columns import (
+from lookalike.stores.filters import Field, FieldStats, Value, field_names
+from lookalike.stores.local.block_columns import (
     BLOCK,
-    SHIFT,
-    Field,
+    BLOCK_BITS,
+    Numbers,
     Part,
     field_ids,
     packed_parts,
@@ -23,91 +29,246 @@ from lookalike.stores.local.columns import (
     unpack_codes,
     unpack_more,
     unpack_numbers,
+    unpack_texts,
 )
 from lookalike.stores.local.database import changes
 from lookalike.stores.local.path_encoding import decode_path
+from lookalike.stores.records import Ids
 
-KEPT_BYTES = 256 << 20
-"""Of columns that stay in memory: about thirty of a million images."""
+CACHE_BYTES = 256 << 20
+"""Memory of the cached columns: about thirty columns of a million images."""
 
-SCANNED = 64
-"""Blocks of paths that are looked at together. Paths are not kept as a column: they would take a
-hundred bytes an image."""
+BLOCKS_PER_SCAN = 64
+"""Blocks whose paths are read together. Paths are not cached as a column: they take 100 bytes an image."""
+
+FEW_TEXTS = 10_000
+"""Up to this many distinct texts are sorted into one order, whether or not the blocks share them."""
 
 
-class Snapshot:
-    """The columns of one state, loaded when they are first asked for."""
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Texts at some positions.
+
+    at      the positions: a range, or an array
+    codes   index into `texts` for each position, -1 where there is none
+    texts   sorted, unless only patterns are to be compared with them
+    """
+
+    at: slice | NDArray[np.int64]
+    codes: NDArray[np.integer]
+    texts: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class BlockTexts:
+    """Texts of all blocks, each block in an order of its own.
+
+    codes  (blocks, BLOCK) int16 index into the texts of the block, -1 where there is none
+    texts  sorted, block by block
+    """
+
+    codes: NDArray[np.int16]
+    texts: Sequence[Sequence[str]]
+
+    def parts(self) -> Iterator[Texts]:
+        """Yield the texts block by block."""
+        for block, texts in enumerate(self.texts):
+            if texts:
+                yield Texts(slice(block * BLOCK, (block + 1) * BLOCK), self.codes[block], texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The values of one field at n positions.
+
+    numbers       (n,) float64, NaN where there is none; None where no position has one
+    more_at       (m,) positions of further numbers, and more_numbers (m,) these
+    texts         texts sorted over all blocks, if the blocks share their values; and further texts
+    block_texts   otherwise the texts block by block, because sorting a million of them takes seconds
+    """
+
+    numbers: Numbers | None = None
+    more_at: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    more_numbers: Numbers = field(default_factory=lambda: np.empty(0))
+    texts: Sequence[Texts] = ()
+    block_texts: BlockTexts | None = None
+
+    def parts(self) -> Iterator[Texts]:
+        """Yield all texts."""
+        yield from self.texts
+        if self.block_texts is not None:
+            yield from self.block_texts.parts()
+
+    @property
+    def bytes(self) -> int:
+        """Memory that the column takes; a text counts as 80 bytes."""
+        numbers = 0 if self.numbers is None else self.numbers.nbytes
+        texts = sum(part.codes.nbytes + 80 * len(part.texts) for part in self.parts())
+        return numbers + 2 * self.more_at.nbytes + texts
+
+    def present(self, count: int) -> NDArray[np.bool_]:
+        """Return (count,) which positions have a value."""
+        found = np.zeros(count, np.bool_) if self.numbers is None else ~np.isnan(self.numbers)
+        for part in self.texts:
+            found[part.at] |= part.codes >= 0
+        if self.block_texts is not None:
+            found |= self.block_texts.codes.ravel() >= 0
+        return found
+
+
+class ColumnBuilder:
+    """Puts a column together from the parts of its blocks. `index` is the index of a block."""
+
+    def __init__(self, blocks: int) -> None:
+        self._blocks = blocks
+        self._numbers: NDArray[np.float64] | None = None
+        self._codes: list[tuple[int, NDArray[np.integer], Sequence[str] | bytes]] = []
+        self._texts: dict[Sequence[str] | bytes, Sequence[str]] = {}
+        self._more: list[tuple[int, Value]] = []
+
+    def add_numbers(self, index: int, numbers: NDArray[np.floating]) -> None:
+        """Set the numbers of a block."""
+        if self._numbers is None:
+            self._numbers = np.full((self._blocks, BLOCK), np.nan)
+        self._numbers[index] = numbers
+
+    def add_texts(
+        self, index: int, codes: NDArray[np.integer], texts: Sequence[str] | bytes
+    ) -> None:
+        """Set the texts of a block, packed or not. Many blocks have the same texts: they are unpacked once."""
+        key = texts if isinstance(texts, bytes) else tuple(texts)
+        if key not in self._texts:
+            self._texts[key] = unpack_texts(key) if isinstance(key, bytes) else key
+        self._codes.append((index, codes, key))
+
+    def add_more(self, index: int, more: Sequence[tuple[int, Value]]) -> None:
+        """Add further values of a block."""
+        self._more += [(index * BLOCK + position, value) for position, value in more]
+
+    def column(self) -> Column:
+        """Return the finished column."""
+        numbers = [(at, value) for at, value in self._more if not isinstance(value, str)]
+        shared = self._blocks_share_texts()
+        return Column(
+            None if self._numbers is None else self._numbers.ravel(),
+            np.array([at for at, _ in numbers], np.int64),
+            np.array([value for _, value in numbers], np.float64),
+            [*(self._sorted_texts() if shared else ()), *self._more_texts()],
+            None if shared else self._block_texts(),
+        )
+
+    def _blocks_share_texts(self) -> bool:
+        """Whether the blocks share their values, judged by a few blocks."""
+        several = list(self._texts.values())
+        few = several[:: len(several) // 8 + 1]
+        total = sum(map(len, few))
+        return sum(map(len, several)) < FEW_TEXTS or 2 * len(set().union(*few)) < total
+
+    def _sorted_texts(self) -> Iterator[Texts]:
+        texts = sorted(set[str]().union(*self._texts.values()))
+        code_of = {text: code for code, text in enumerate(texts)}
+        # One more for the code that means "none".
+        new_codes = {
+            key: np.array([*map(code_of.__getitem__, own), -1], np.int32)
+            for key, own in self._texts.items()
+        }
+        if self._codes:
+            codes = np.full((self._blocks, BLOCK), -1, np.int32)
+            for index, own_codes, key in self._codes:
+                np.take(new_codes[key], own_codes, out=codes[index])
+            yield Texts(slice(0, self._blocks * BLOCK), codes.ravel(), texts)
+
+    def _block_texts(self) -> BlockTexts:
+        codes = np.full((self._blocks, BLOCK), -1, np.int16)
+        texts: list[Sequence[str]] = [()] * self._blocks
+        for index, own_codes, key in self._codes:
+            texts[index] = self._texts[key]
+            codes[index] = own_codes
+            codes[index][own_codes == len(texts[index])] = -1
+        return BlockTexts(codes, texts)
+
+    def _more_texts(self) -> Iterator[Texts]:
+        more = sorted((value, at) for at, value in self._more if isinstance(value, str))
+        if more:
+            at = np.array([at for _, at in more], np.int64)
+            yield Texts(at, np.arange(len(more)), [text for text, _ in more])
+
+
+class StateColumns:
+    """The columns of one state of the catalogue, each loaded when it is first asked for. Thread-safe.
+
+    state  what `database.changes` returned: equal numbers mean equal columns
+    stats  filled by `field_stats`
+    """
 
     def __init__(self, connection: sqlite3.Connection, state: int) -> None:
         self.state = state
         rows = connection.execute("SELECT block, stale FROM blocks ORDER BY block").fetchall()
         self.blocks = np.array([block for block, _ in rows], np.int64)
         self._stale = [block for block, stale in rows if stale]
-        self._place = {int(block): place for place, block in enumerate(self.blocks)}
-        self._ids = field_ids(connection)
-        self._fresh: dict[int, dict[Field, Part]] | None = None
+        self._index_of = {int(block): index for index, block in enumerate(self.blocks)}
+        self._field_ids = field_ids(connection)
+        self._stale_parts: dict[int, dict[Field, Part]] | None = None
         self._columns: dict[Field, tuple[Column, int]] = {}
         self._indexed: NDArray[np.bool_] | None = None
-        self.facts: dict[Field, FieldStats] = {}
+        self.stats: dict[Field, FieldStats] = {}
         self._lock = threading.Lock()
 
     @property
     def count(self) -> int:
-        """How many positions there are."""
+        """Number of positions."""
         return len(self.blocks) * BLOCK
 
     def ids(self, mask: NDArray[np.bool_]) -> Ids:
-        """Ids of the images at the positions that are set, rising."""
+        """Return the rising ids of the images at the positions (count,) that are set."""
         positions = np.flatnonzero(mask)
-        found: Ids = (self.blocks[positions >> SHIFT] << SHIFT) + (positions & (BLOCK - 1))
+        found: Ids = (self.blocks[positions >> BLOCK_BITS] << BLOCK_BITS) + (
+            positions & (BLOCK - 1)
+        )
         return found
 
     def names(self, connection: sqlite3.Connection) -> dict[str, Field]:
-        """What each name means: the metadata of that name before the file's own, which is then
-        called "file.…". Those of the metadata come first."""
-        given = {name for name, of_file in self._ids if not of_file}
-        for parts in self._unpacked(connection).values():
+        """Return all names that a filter may use (`filters.field_names`)."""
+        given = {name for name, of_file in self._field_ids if not of_file}
+        for parts in self._load_stale(connection).values():
             given |= {name for name, of_file in parts if not of_file}
-        names = {
-            name: (name, False) for name in [*sorted(given - {*EMBEDDED_FIELDS}), *EMBEDDED_FIELDS]
-        }
-        for name in FILE_FIELDS:
-            names[f"file.{name}" if name in given else name] = (name, True)
-        return names
+        return field_names(given)
 
     def column(self, connection: sqlite3.Connection, field: Field) -> Column:
-        """The column of a field; empty if nothing has a value."""
+        """Return the column of a field; an empty one if nothing has a value."""
         with self._lock:
-            kept = self._columns.pop(field, None)
-        column, size = kept or _with_bytes(self._load(connection, field))
+            cached = self._columns.pop(field, None)
+        if cached is None:
+            column = self._load(connection, field)
+            cached = column, column.bytes
         with self._lock:
-            self._columns[field] = column, size  # at the end: the one used last
-            while sum(size for _, size in self._columns.values()) > KEPT_BYTES:
+            self._columns[field] = cached  # at the end: the most recently used
+            while sum(size for _, size in self._columns.values()) > CACHE_BYTES:
                 del self._columns[next(iter(self._columns))]
-        return column
+        return cached[0]
 
-    def scanned(
+    def scan_paths(
         self, connection: sqlite3.Connection, name: str, *, ordered: bool
     ) -> Iterator[Texts]:
-        """The paths or names of all images, in pieces; `ordered`: each with its texts sorted."""
-        for start in range(0, len(self.blocks), SCANNED):
-            blocks = self.blocks[start : start + SCANNED]
+        """Yield all values of the field "path" or "name" piece by piece; `ordered`: each piece sorted."""
+        for start in range(0, len(self.blocks), BLOCKS_PER_SCAN):
+            blocks = self.blocks[start : start + BLOCKS_PER_SCAN]
             rows = connection.execute(
                 "SELECT id, path FROM images WHERE id >= ? AND id < ?",
-                (int(blocks[0]) << SHIFT, (int(blocks[-1]) + 1) << SHIFT),
+                (int(blocks[0]) << BLOCK_BITS, (int(blocks[-1]) + 1) << BLOCK_BITS),
             ).fetchall()
             texts = [decode_path(path) for _, path in rows]
             if name == "name":
                 texts = [path.rpartition("/")[2] for path in texts]
             ids = np.array([id for id, _ in rows], np.int64)
-            at = np.searchsorted(self.blocks, ids >> SHIFT) * BLOCK + (ids & (BLOCK - 1))
+            at = np.searchsorted(self.blocks, ids >> BLOCK_BITS) * BLOCK + (ids & (BLOCK - 1))
             if ordered:
                 order = sorted(range(len(texts)), key=texts.__getitem__)
                 texts, at = [texts[i] for i in order], at[order]
             yield Texts(at, np.arange(len(texts)), texts)
 
     def indexed(self, connection: sqlite3.Connection) -> NDArray[np.bool_]:
-        """(count,) where an indexed image is."""
+        """Return (count,) which positions hold an indexed image."""
         if self._indexed is None:
             found = np.zeros(self.count, np.bool_)
             for part in self.column(connection, ("outcome", True)).texts:
@@ -116,62 +277,54 @@ class Snapshot:
             self._indexed = found
         return self._indexed
 
-    def _unpacked(self, connection: sqlite3.Connection) -> dict[int, dict[Field, Part]]:
-        """The parts of the stale blocks."""
-        if self._fresh is None:
-            self._fresh = {block: parts_of(connection, block) for block in self._stale}
-        return self._fresh
+    def _load_stale(self, connection: sqlite3.Connection) -> dict[int, dict[Field, Part]]:
+        """Return the parts of the stale blocks, computed once."""
+        if self._stale_parts is None:
+            self._stale_parts = {block: parts_of(connection, block) for block in self._stale}
+        return self._stale_parts
 
     def _load(self, connection: sqlite3.Connection, field: Field) -> Column:
-        """A column of its parts: packed ones, and those of stale blocks."""
-        fresh = self._unpacked(connection)
-        builder = Builder(len(self.blocks))
-        if field in self._ids:
-            for block, numbers, codes, texts, more in packed_parts(connection, self._ids[field]):
-                place = self._place.get(block)
-                if place is None or block in fresh:
+        stale = self._load_stale(connection)
+        builder = ColumnBuilder(len(self.blocks))
+        if field in self._field_ids:
+            field_id = self._field_ids[field]
+            for block, numbers, codes, texts, more in packed_parts(connection, field_id):
+                index = self._index_of.get(block)
+                if index is None or block in stale:
                     continue
                 if numbers is not None:
-                    builder.add_numbers(place, unpack_numbers(numbers))
+                    builder.add_numbers(index, unpack_numbers(numbers))
                 if codes is not None and texts is not None:
-                    builder.add_texts(place, unpack_codes(codes), texts)
+                    builder.add_texts(index, unpack_codes(codes), texts)
                 if more is not None:
-                    builder.add_more(place, unpack_more(more))
-        for block, parts in fresh.items():
+                    builder.add_more(index, unpack_more(more))
+        for block, parts in stale.items():
             if part := parts.get(field):
-                place = self._place[block]
+                index = self._index_of[block]
                 if part.numbers is not None:
-                    builder.add_numbers(place, part.numbers)
+                    builder.add_numbers(index, part.numbers)
                 if part.codes is not None:
-                    builder.add_texts(place, part.codes, part.texts)
-                builder.add_more(place, part.more)
+                    builder.add_texts(index, part.codes, part.texts)
+                builder.add_more(index, part.more)
         return builder.column()
 
 
-def _with_bytes(column: Column) -> tuple[Column, int]:
-    return column, column.bytes
-
-
-class Columns:
-    """The snapshot of the newest state that was asked for."""
+class ColumnCache:
+    """The columns of the newest state that was asked for. Thread-safe."""
 
     def __init__(self) -> None:
-        self._snapshot: Snapshot | None = None
+        self._newest: StateColumns | None = None
         self._lock = threading.Lock()
 
-    def at(self, connection: sqlite3.Connection) -> Snapshot:
-        """The snapshot of the state that this connection's transaction sees."""
+    def at(self, connection: sqlite3.Connection) -> StateColumns:
+        """Return the columns of the state that this connection's transaction sees."""
         state = changes(connection)
         with self._lock:
-            known = self._snapshot
-        if known is not None and known.state == state:
-            return known
-        made = Snapshot(connection, state)
+            cached = self._newest
+        if cached is not None and cached.state == state:
+            return cached
+        made = StateColumns(connection, state)
         with self._lock:
-            if self._snapshot is None or self._snapshot.state < state:
-                self._snapshot = made
+            if self._newest is None or self._newest.state < state:
+                self._newest = made
         return made
-
-    def clear(self) -> None:
-        with self._lock:
-            self._snapshot = None

@@ -1,4 +1,4 @@
-"""Connections to the catalogue (SQLite), what its errors mean, and the rows of its spaces."""
+"""Connections to the catalogue (SQLite), its errors as errors of the library, and its rows of spaces."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import errno
 import os
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -21,20 +21,20 @@ from lookalike.errors import (
     NoLibrary,
     StorageFull,
 )
-from lookalike.stores.interface import DType
+from lookalike.stores.records import DType
 from lookalike.vectors.similarity import Similarity
 
 CATALOGUE = "catalogue.sqlite"
 Access: TypeAlias = Literal["create", "write", "read", "read-only", "immutable"]
 
 CHUNK = 900
-"""Values in one IN (...). SQLite before 3.32 allows 999 variables a statement."""
+"""Values in one IN (...): SQLite before 3.32 allows 999 variables per statement."""
 
 BUSY_SECONDS = 10.0
-"""How long SQLite waits for another connection: only checkpoints and recovery ever block."""
+"""How long SQLite waits for another connection; only checkpoints and recovery ever block."""
 
-MOST_DIM = 1 << 24
-"""Numbers of a vector: far more than any has."""
+MAX_DIM = 1 << 24
+"""Limit of a vector's dimension, far above any real one."""
 
 DIRECTORY = re.compile(r"[a-z0-9-]+")
 
@@ -43,8 +43,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class SpaceRow:
-    """A space as the catalogue keeps it; the columns are explained in `migrations`. What is yes or
-    no there is 1 or 0 in SQLite."""
+    """A row of the table `spaces`, whose columns `migrations` explains. Booleans are 1 or 0.
+
+    `deleted` is the column `dead`: the number of tombstones.
+    """
 
     id: int
     key: str
@@ -63,35 +65,35 @@ class SpaceRow:
     ordered: int
 
     def __post_init__(self) -> None:
-        """`LibraryDamaged` for what no writer of ours has put down: names of folders that lead elsewhere,
-        and numbers that would end in a traceback far from here."""
+        """Raise `LibraryDamaged` for a row that no writer of ours has made: directory names that lead
+        elsewhere, and numbers that would cause a traceback far from here."""
         numbers = (self.id, self.dim, self.generation, self.rows, self.deleted, self.ordered)
         texts = (self.key, self.name, self.revision, self.directory)
         if not (
             all(isinstance(number, int) and number >= 0 for number in numbers)
             and all(isinstance(text, str) for text in texts)
-            and 0 < self.dim <= MOST_DIM
+            and 0 < self.dim <= MAX_DIM
             and max(self.deleted, self.ordered) <= self.rows
             and self.dtype in get_args(DType)
             and self.similarity in get_args(Similarity)
             and DIRECTORY.fullmatch(self.directory)
         ):
             raise LibraryDamaged(
-                f"the catalogue describes the vectors of {str(self.name)[:80]!r} as they cannot be: bring "
-                "the library back from a backup, or index its pictures anew"
+                f"the catalogue has impossible values for the vectors of {str(self.name)[:80]!r}: restore "
+                "the library from a backup, or index its images again"
             )
 
 
 def connect(folder: Path, access: Access) -> sqlite3.Connection:
-    """A connection in autocommit mode; transactions are begun by hand.
+    """Return a connection in autocommit mode; transactions are begun explicitly.
 
     create, write  the writer's. synchronous=FULL: a commit survives a power cut, and files of an
-                   old generation may be deleted right after the commit that left them
-    read           a reader's where the library can be written: SQLite needs the shared-memory file
-                   beside the catalogue, and the last to leave tidies the write-ahead log
-    read-only      a reader's where it cannot: works while the log's files are there or can be made
-    immutable      a reader's on a medium where nothing can be made; only right when there is no log
-                   and nobody writes (see `LocalStore`)
+                   old generation may be deleted right after the commit that replaced them
+    read           a reader's, where the library is writable: SQLite needs the shared-memory file beside
+                   the catalogue, and the last connection to close checkpoints the write-ahead log
+    read-only      a reader's, where it is not: works if the files of the log exist or can be created
+    immutable      a reader's, on a medium where nothing can be created; only correct if there is no log
+                   and nobody writes (see `ReaderPool`)
     """
     mode = {"create": "rwc", "write": "rw", "read": "rw"}.get(access, "ro")
     uri = f"{(folder.absolute() / CATALOGUE).as_uri()}?mode={mode}"
@@ -108,7 +110,7 @@ def connect(folder: Path, access: Access) -> sqlite3.Connection:
         if access in ("create", "write"):
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA temp_store = FILE")
-            # 32 MiB of page cache: a new hash lands anywhere in its index.
+            # 32 MiB of page cache: new hashes are inserted all over their index.
             connection.execute("PRAGMA cache_size = -32768")
             connection.execute("PRAGMA journal_size_limit = 67108864")
         else:
@@ -121,12 +123,15 @@ def connect(folder: Path, access: Access) -> sqlite3.Connection:
 
 
 @contextmanager
-def translated(folder: Path) -> Iterator[None]:
-    """What SQLite and the system say, in our words. Our own errors pass through."""
+def translate_errors(folder: Path) -> Iterator[None]:
+    """Raise errors of SQLite and the operating system as errors of the library in `folder`.
+
+    Errors that say nothing about the library, and our own, pass through.
+    """
     try:
         yield
     except sqlite3.Error as error:
-        raise _meaning(error, folder) from error
+        raise _library_error(error, folder) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise StorageFull(
@@ -134,37 +139,37 @@ def translated(folder: Path) -> Iterator[None]:
                 "free some space and run the same again"
             ) from error
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            raise read_only(folder) from error
+            raise read_only_error(folder) from error
         if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
-            raise no_locks(folder) from error
+            raise _no_locks_error(folder) from error
         if error.errno in (errno.EMFILE, errno.ENFILE):
-            raise too_many_open(folder) from error
+            raise _too_many_open_error(folder) from error
         if error.errno in (errno.EIO, errno.ESTALE):
-            raise failing(folder, error) from error
+            raise _failing_disk_error(folder, error) from error
         raise
 
 
-def no_locks(folder: Path) -> LibraryError:
+def _no_locks_error(folder: Path) -> LibraryError:
     return LibraryError(
-        f"the file system of {folder} knows no locks, and two that write at once would spoil the "
+        f"the file system of {folder} supports no locks, and two writers at once would damage the "
         "library: keep it on a disk of this machine with --library"
     )
 
 
-def too_many_open(folder: Path) -> LibraryError:
+def _too_many_open_error(folder: Path) -> LibraryError:
     return LibraryError(
-        f"the files in {folder} cannot be opened: too many may be open already (`ulimit -n` says how "
-        "many may be); end some programs and try again"
+        f"the files in {folder} cannot be opened: too many may be open already (`ulimit -n` shows the "
+        "limit); end some programs and try again"
     )
 
 
-def failing(folder: Path, error: Exception) -> LibraryError:
+def _failing_disk_error(folder: Path, error: Exception) -> LibraryError:
     return LibraryError(
         f"the disk of {folder} fails ({error}): check it; what can be read may be copied elsewhere"
     )
 
 
-def read_only(folder: Path) -> LibraryReadOnly:
+def read_only_error(folder: Path) -> LibraryReadOnly:
     return LibraryReadOnly(
         f"the library in {folder} cannot be written to: change its permissions, "
         "or keep a library elsewhere with --library"
@@ -172,8 +177,8 @@ def read_only(folder: Path) -> LibraryReadOnly:
 
 
 def is_full(error: sqlite3.Error) -> bool:
-    """Whether there was no room. SQLite says FULL for ENOSPC only; an exceeded quota or file size limit is a
-    failed write."""
+    """Return whether the disk was full. SQLite reports FULL for ENOSPC only; an exceeded quota or limit of the
+    file size is a failed write."""
     code = getattr(error, "sqlite_errorcode", 0)
     return code & 0xFF == sqlite3.SQLITE_FULL or code in (
         sqlite3.SQLITE_IOERR_WRITE,
@@ -182,7 +187,8 @@ def is_full(error: sqlite3.Error) -> bool:
     )
 
 
-def _meaning(error: sqlite3.Error, folder: Path) -> Exception:
+def _library_error(error: sqlite3.Error, folder: Path) -> Exception:
+    """Return the error that a user should see; `error` itself if it says nothing about the library."""
     code = getattr(error, "sqlite_errorcode", 0)
     primary = code & 0xFF
     if is_full(error):
@@ -193,22 +199,22 @@ def _meaning(error: sqlite3.Error, folder: Path) -> Exception:
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return LibraryBusy(f"the catalogue in {folder} is locked by another program: try again")
     if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
-        return read_only(folder)
+        return read_only_error(folder)
     if primary == sqlite3.SQLITE_CANTOPEN and not (folder / CATALOGUE).exists():
         return NoLibrary(f"no library in {folder}: make one with `lookalike index`")
     if primary == sqlite3.SQLITE_PROTOCOL or code == sqlite3.SQLITE_IOERR_LOCK:
-        return no_locks(folder)
+        return _no_locks_error(folder)
     if primary == sqlite3.SQLITE_IOERR:
-        return failing(folder, error)
+        return _failing_disk_error(folder, error)
     if primary == sqlite3.SQLITE_CANTOPEN and not os.access(folder / CATALOGUE, os.R_OK):
         return LibraryReadOnly(
             f"no permission to read the library in {folder}: change the permissions of that folder"
         )
     if primary == sqlite3.SQLITE_CANTOPEN:
-        return too_many_open(folder)
+        return _too_many_open_error(folder)
     if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return LibraryDamaged(
-            f"the catalogue in {folder} cannot be read ({error}): bring it back from a backup, "
+            f"the catalogue in {folder} cannot be read ({error}): restore it from a backup, "
             "or delete that folder and index again"
         )
     return error
@@ -218,31 +224,31 @@ def _meaning(error: sqlite3.Error, folder: Path) -> Exception:
 def transaction(
     connection: sqlite3.Connection, begin: Literal["BEGIN", "BEGIN IMMEDIATE"] = "BEGIN IMMEDIATE"
 ) -> Iterator[None]:
-    """Everything inside is committed together, or not at all."""
+    """Commit everything inside together, or nothing of it."""
     connection.execute(begin)
     try:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:  # after a full disk SQLite may have rolled back by itself
+        if connection.in_transaction:  # after a full disk SQLite may have rolled back already
             connection.execute("ROLLBACK")
         raise
 
 
 def chunks(values: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
-    """Lists of at most `size` values."""
+    """Yield lists of at most `size` values."""
     rest = iter(values)
     while chunk := list(islice(rest, size)):
         yield chunk
 
 
-def marks(count: int) -> str:
-    """The question marks of an IN (...)."""
-    return ",".join("?" * count)
+def placeholders(values: Sized) -> str:
+    """Return the question marks of an IN (...) for these values."""
+    return ",".join("?" * len(values))
 
 
 def space_rows(connection: sqlite3.Connection) -> list[SpaceRow]:
-    """All spaces, oldest first."""
+    """Return all spaces, oldest first."""
     return [
         SpaceRow(*row)
         for row in connection.execute(
@@ -253,17 +259,17 @@ def space_rows(connection: sqlite3.Connection) -> list[SpaceRow]:
 
 
 def newest_image(connection: sqlite3.Connection) -> int:
-    """The highest id that an image ever had: AUTOINCREMENT never gives one twice. 0 if there was none."""
+    """Return the highest id that an image ever had, 0 without any: AUTOINCREMENT never reuses an id."""
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'images'").fetchone()
     return 0 if row is None else int(row[0])
 
 
 def changes(connection: sqlite3.Connection) -> int:
-    """How often the catalogue's images have changed: equal numbers, equal columns."""
+    """Return a counter of changes to the images: equal numbers mean equal columns."""
     row = connection.execute("SELECT value FROM settings WHERE key = 'changes'").fetchone()
     return int(row[0])
 
 
 def writable(folder: Path) -> bool:
-    """Whether this process may change the library, as far as can be told without trying."""
+    """Return whether this process may change the library, as far as can be told without trying."""
     return os.access(folder, os.W_OK) and os.access(folder / CATALOGUE, os.W_OK)

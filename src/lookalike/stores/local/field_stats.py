@@ -1,4 +1,4 @@
-"""What a library has in one field: for error messages and for the filters of a page."""
+"""Statistics of the fields of a library, for the filters of a user interface."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.stores.filters import FieldKind, FieldStats, is_date
-from lookalike.stores.local.column_assembly import Column
-from lookalike.stores.local.column_cache import Snapshot
-from lookalike.stores.local.columns import Field, Numbers
+from lookalike.stores.filters import Field, FieldKind, FieldStats
+from lookalike.stores.local.block_columns import Numbers
+from lookalike.stores.local.column_cache import Column, StateColumns
+from lookalike.stores.filter_semantics import is_date
 
 SAMPLE = 20_000
 """Images whose values are counted to find the most frequent ones."""
@@ -19,36 +19,36 @@ SAMPLE = 20_000
 EXAMPLES = 5
 
 
-def field_facts(snapshot: Snapshot, connection: sqlite3.Connection) -> dict[str, FieldStats]:
-    """Facts of every field by name; found out once a snapshot."""
-    names = snapshot.names(connection)
+def field_stats(columns: StateColumns, connection: sqlite3.Connection) -> dict[str, FieldStats]:
+    """Return the statistics of every field by name; computed once per state."""
+    names = columns.names(connection)
     for field in names.values():
-        if field not in snapshot.facts:
-            snapshot.facts[field] = facts_of(snapshot, connection, field)
-    return {name: snapshot.facts[field] for name, field in names.items()}
+        if field not in columns.stats:
+            columns.stats[field] = stats_of(columns, connection, field)
+    return {name: columns.stats[field] for name, field in names.items()}
 
 
-def facts_of(snapshot: Snapshot, connection: sqlite3.Connection, field: Field) -> FieldStats:
-    """See `FieldStats`. Of `path` and `name`, which are long and all different, no values."""
-    indexed = snapshot.indexed(connection)
-    if field[1] and field[0] in ("path", "name"):
+def stats_of(columns: StateColumns, connection: sqlite3.Connection, field: Field) -> FieldStats:
+    """Return the statistics of one field; without values for `path` and `name`, which are all different."""
+    indexed = columns.indexed(connection)
+    if field in (("path", True), ("name", True)):
         return FieldStats("text", int(indexed.sum()), None, None, ())
-    if field[1] and field[0] == "id":
-        ids = snapshot.ids(indexed)
+    if field == ("id", True):
+        ids = columns.ids(indexed)
         if not len(ids):
             return FieldStats("none", 0, None, None, ())
         return FieldStats("number", len(ids), float(ids[0]), float(ids[-1]), ())
-    column = snapshot.column(connection, field)
+    column = columns.column(connection, field)
     numbers = _numbers(column, indexed)
-    often, low, high = _texts(column, indexed)
-    count = int((column.present(snapshot.count) & indexed).sum())
-    if len(numbers) and often:
-        return FieldStats("mixed", count, None, None, (*_often(numbers), *often))
+    texts, first, last = _texts(column, indexed)
+    count = int((column.present(columns.count) & indexed).sum())
+    if len(numbers) and texts:
+        return FieldStats("mixed", count, None, None, (*_most_frequent(numbers), *texts))
     if len(numbers):
-        least, most = float(numbers.min()), float(numbers.max())
-        return FieldStats("number", count, least, most, _often(numbers))
-    kind: FieldKind = "date" if all(map(is_date, often)) else "text"
-    return FieldStats(kind if often else "none", count, low, high, often)
+        low, high = float(numbers.min()), float(numbers.max())
+        return FieldStats("number", count, low, high, _most_frequent(numbers))
+    kind: FieldKind = "date" if all(map(is_date, texts)) else "text"
+    return FieldStats(kind if texts else "none", count, first, last, texts)
 
 
 def _numbers(column: Column, indexed: NDArray[np.bool_]) -> Numbers:
@@ -58,8 +58,8 @@ def _numbers(column: Column, indexed: NDArray[np.bool_]) -> Numbers:
     return both[~np.isnan(both)]
 
 
-def _often(values: Numbers) -> tuple[float, ...]:
-    """The most frequent of them, equally frequent ones by size."""
+def _most_frequent(values: Numbers) -> tuple[float, ...]:
+    """Return the most frequent values; equally frequent ones rising."""
     distinct, counts = np.unique(values[:: len(values) // SAMPLE + 1], return_counts=True)
     return tuple(distinct[np.argsort(-counts, kind="stable")[:EXAMPLES]].tolist())
 
@@ -67,7 +67,7 @@ def _often(values: Numbers) -> tuple[float, ...]:
 def _texts(
     column: Column, indexed: NDArray[np.bool_]
 ) -> tuple[tuple[str, ...], str | None, str | None]:
-    """The most frequent texts, equally frequent ones in order, the least and the greatest."""
+    """Return the most frequent texts (equally frequent ones in order), the first and the last text."""
     counts: Counter[str] = Counter()
     edges: list[str] = []
     step = len(indexed) // SAMPLE + 1

@@ -1,34 +1,34 @@
-"""The images of the catalogue, as rows and as objects. All in the transaction that the connection is in."""
+"""Read images from the catalogue, within the transaction that the connection is in."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from lookalike.errors import Outcome
-from lookalike.stores.interface import HitFields, Image
-from lookalike.stores.local.database import chunks, marks
-from lookalike.stores.local.metadata_merge import merged
-from lookalike.stores.local.path_encoding import below, decode_path, encode_path
+from lookalike.stores.local.database import chunks, placeholders
+from lookalike.stores.local.path_encoding import conditions_below, decode_path, encode_path
+from lookalike.stores.metadata import merge
+from lookalike.stores.records import SAME_CONTENT_LIMIT, FileState, HitFields, Image
 
-DESCRIBED = """LEFT JOIN sidecars ON sidecars.image = images.id
+_JOIN_METADATA = """LEFT JOIN sidecars ON sidecars.image = images.id
     LEFT JOIN metadata ON metadata.image = images.id"""
 
 IMAGE_COLUMNS = f"""images.id, root, path, size, mtime_ns, hash, outcome, reason, width, height,
     format, facts.json, sidecars.json, metadata.json
-    FROM images LEFT JOIN facts ON facts.image = images.id {DESCRIBED}"""
+    FROM images LEFT JOIN facts ON facts.image = images.id {_JOIN_METADATA}"""
 
 HIT_COLUMNS = f"""images.id, root, path, sidecars.json, metadata.json
-    FROM images {DESCRIBED}"""
+    FROM images {_JOIN_METADATA}"""
 
 OUTCOMES = {outcome.value: outcome for outcome in Outcome}
-"""A third of the time that Enum's own look-up takes, for every image that is read."""
+"""Takes a third of the time of Enum's own look-up, which every image that is read would need."""
 
 
 def image_from(row: tuple[Any, ...]) -> Image:
-    """An image from a row of IMAGE_COLUMNS."""
+    """Return the image of a row of IMAGE_COLUMNS."""
     id, root, path, size, mtime_ns, hash, outcome, reason, width, height, form, facts, *given = row
     return Image(
         id,
@@ -42,39 +42,40 @@ def image_from(row: tuple[Any, ...]) -> Image:
         width,
         height,
         form,
-        merged(*given),
+        merge(*given),
         {} if facts is None else json.loads(facts),
     )
 
 
 def images(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Image]:
-    """Those of the ids that exist."""
-    return {row[0]: image_from(row) for row in _of_ids(connection, IMAGE_COLUMNS, ids)}
+    """See `Snapshot.images`."""
+    return {row[0]: image_from(row) for row in _rows_of(connection, IMAGE_COLUMNS, ids)}
 
 
 def hit_fields(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, HitFields]:
-    """The same, of each only what a hit shows: in half the time."""
+    """See `Snapshot.hit_fields`. Takes half the time of `images`."""
     return {
         id: HitFields(
-            root, decode_path(path), merged(sidecar, metadata) if sidecar or metadata else {}
+            root, decode_path(path), merge(sidecar, metadata) if sidecar or metadata else {}
         )
-        for id, root, path, sidecar, metadata in _of_ids(connection, HIT_COLUMNS, ids)
+        for id, root, path, sidecar, metadata in _rows_of(connection, HIT_COLUMNS, ids)
     }
 
 
 def lookup(connection: sqlite3.Connection, root: int, path: str) -> Image | None:
+    """See `Snapshot.lookup`."""
     row = connection.execute(
         f"SELECT {IMAGE_COLUMNS} WHERE root = ? AND path = ?", (root, encode_path(path))
     ).fetchone()
     return None if row is None else image_from(row)
 
 
-def in_folder(connection: sqlite3.Connection, root: int, folder: str) -> list[Image]:
-    """All images below a folder, or the one with that path; "" is the root."""
+def images_below(connection: sqlite3.Connection, root: int, folder: str) -> list[Image]:
+    """See `Snapshot.images_below`."""
     itself = ("path = ?", [encode_path(folder)])
     return [
         image_from(row)
-        for condition, parameters in [itself, *below(folder)]
+        for condition, parameters in [itself, *conditions_below(folder)]
         for row in connection.execute(
             f"SELECT {IMAGE_COLUMNS} WHERE root = ? AND {condition} ORDER BY path",
             [root, *parameters],
@@ -83,6 +84,7 @@ def in_folder(connection: sqlite3.Connection, root: int, folder: str) -> list[Im
 
 
 def by_hash(connection: sqlite3.Connection, hash: bytes) -> list[Image]:
+    """See `Snapshot.by_hash`."""
     rows = connection.execute(
         f"SELECT {IMAGE_COLUMNS} WHERE hash = ? ORDER BY images.id",
         (hash,),
@@ -91,7 +93,7 @@ def by_hash(connection: sqlite3.Connection, hash: bytes) -> list[Image]:
 
 
 def exact_duplicates(connection: sqlite3.Connection) -> list[list[int]]:
-    """The indexed images that have the same content, in groups of rising ids."""
+    """See `Snapshot.exact_duplicates`."""
     rows = connection.execute(
         "SELECT group_concat(id) FROM images WHERE outcome = 'indexed' "
         "AND hash IS NOT NULL GROUP BY hash HAVING count(*) > 1"
@@ -100,7 +102,7 @@ def exact_duplicates(connection: sqlite3.Connection) -> list[list[int]]:
 
 
 def counts(connection: sqlite3.Connection) -> dict[Outcome, int]:
-    """How many images ended in each outcome."""
+    """See `Snapshot.counts`."""
     total = connection.execute("SELECT count(*) FROM images").fetchone()[0]
     failed = {
         Outcome(name): count
@@ -112,10 +114,86 @@ def counts(connection: sqlite3.Connection) -> dict[Outcome, int]:
     return ({Outcome.INDEXED: indexed} if indexed else {}) | failed
 
 
-def _of_ids(
+def _rows_of(
     connection: sqlite3.Connection, columns: str, ids: Iterable[int]
 ) -> Iterator[tuple[Any, ...]]:
-    for chunk in chunks(sorted(map(int, ids))):  # rows that lie together are read together
+    for chunk in chunks(sorted(map(int, ids))):  # adjacent rows are read together
         yield from connection.execute(
-            f"SELECT {columns} WHERE images.id IN ({marks(len(chunk))})", chunk
+            f"SELECT {columns} WHERE images.id IN ({placeholders(chunk)})", chunk
         )
+
+
+# What indexing asks about files
+
+
+def file_states(
+    connection: sqlite3.Connection, root: int, paths: Sequence[str]
+) -> dict[str, FileState]:
+    """See `Writer.file_states`. Takes two statements for every 900 paths."""
+    keys: dict[int, str] = dict(connection.execute("SELECT id, key FROM spaces"))
+    sets: dict[frozenset[int], frozenset[str]] = {}  # one object for all files of the same spaces
+    found: dict[str, FileState] = {}
+    for chunk in chunks(paths):
+        rows = connection.execute(
+            "SELECT id, path, size, mtime_ns, hash, outcome, reason FROM images "  # noqa: S608
+            f"WHERE root = ? AND path IN ({placeholders(chunk)})",
+            [root, *map(encode_path, chunk)],
+        ).fetchall()
+        held: dict[int, list[int]] = {row[0]: [] for row in rows}
+        for image, space in connection.execute(
+            f"SELECT image, space FROM placements WHERE image IN ({placeholders(held)})",  # noqa: S608
+            list(held),
+        ):
+            held[image].append(space)
+        for id, path, size, mtime_ns, hash, outcome, reason in rows:
+            ids = frozenset(held[id])
+            spaces = sets.setdefault(ids, frozenset(keys[space] for space in ids))
+            found[decode_path(path)] = FileState(
+                id, size, mtime_ns, hash, OUTCOMES[outcome], spaces, reason
+            )
+    return found
+
+
+def same_content(
+    connection: sqlite3.Connection, size: int, hash: bytes | None, spaces: Collection[str]
+) -> list[Image]:
+    """See `Writer.same_content`."""
+    # The plus keeps SQLite from the index of sizes where the index of hashes is faster.
+    same = "size = ? AND hash IS NOT NULL" if hash is None else "+size = ? AND hash = ?"
+    rows = connection.execute(
+        f"SELECT {IMAGE_COLUMNS} WHERE {same} AND {_has_vectors(spaces)} "
+        f"ORDER BY images.id LIMIT {SAME_CONTENT_LIMIT}",
+        [size, *([] if hash is None else [hash]), *spaces],
+    )
+    return [image_from(row) for row in rows]
+
+
+def hashes_by_size(
+    connection: sqlite3.Connection, sizes: Iterable[int], spaces: Collection[str], *, failed: bool
+) -> dict[int, tuple[bytes, ...]]:
+    """See `Writer.hashes_by_size`. One statement excludes the many sizes that no image has."""
+    condition = _has_vectors(spaces)
+    if not failed:
+        condition = f"outcome = 'indexed' AND {condition}"
+    found: dict[int, tuple[bytes, ...]] = {}
+    for chunk in chunks(set(sizes)):
+        known = connection.execute(
+            f"SELECT DISTINCT size FROM images WHERE size IN ({placeholders(chunk)})",  # noqa: S608
+            chunk,
+        ).fetchall()
+        for (size,) in known:
+            rows = connection.execute(
+                f"SELECT hash FROM images WHERE size = ? AND hash IS NOT NULL AND {condition} "  # noqa: S608
+                f"ORDER BY id LIMIT {SAME_CONTENT_LIMIT}",
+                [size, *spaces],
+            )
+            if same := dict.fromkeys(hash for (hash,) in rows):
+                found[size] = tuple(same)
+    return found
+
+
+def _has_vectors(spaces: Collection[str]) -> str:
+    """Return the condition that an image failed or has a vector in each space; its parameters are the keys."""
+    return f"""(outcome <> 'indexed' OR {len(spaces)} = (
+        SELECT count(*) FROM placements JOIN spaces ON spaces.id = placements.space
+        WHERE placements.image = images.id AND spaces.key IN ({placeholders(spaces)})))"""  # noqa: S608

@@ -1,4 +1,4 @@
-"""The writer's lock: one process at a time, given up by the system however that process ends."""
+"""The writer's lock: one process at a time; the system releases it however that process ends."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lookalike.errors import LibraryBusy, LibraryError
-from lookalike.stores.local.database import translated
-from lookalike.stores.local.path_encoding import plain_text
+from lookalike.stores.local.database import translate_errors
+from lookalike.stores.metadata import plain_text
 
 LOCK = "writer.lock"
 HOLDER = "writer.txt"
-"""Who holds the lock, for the message. A file of its own: on Windows nobody else can read a locked
-file, and older versions of filelock empty it when they try to take it."""
+"""Names the process that holds the lock, for the error message. A file of its own: on Windows nobody else can
+read a locked file, and older versions of filelock empty it when they try to lock it."""
 
 
 @contextmanager
 def write_lock(folder: Path) -> Iterator[None]:
-    """Hold the library's lock; `LibraryBusy` at once if another process has it."""
-    from filelock import FileLock, Timeout  # 0.1 s to import, which a search must not pay
+    """Hold the library's lock; raises `LibraryBusy` at once if another process has it."""
+    from filelock import FileLock, Timeout  # takes 0.1 s to import, which searches need not pay
 
     refuse_links(folder)
     lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
     try:
-        with translated(folder):
+        with translate_errors(folder):
             lock.acquire()
     except Timeout:
         raise LibraryBusy(
@@ -45,16 +45,19 @@ def write_lock(folder: Path) -> Iterator[None]:
 
 
 def refuse_links(folder: Path) -> None:
-    """`LibraryError` where one of the library's files is a link. Folders may be links, to a faster disk;
-    but in a library that came from a stranger a file that is one would let the writer empty another."""
-    with translated(folder):
+    """Raise `LibraryError` where one of the library's files is a symbolic link.
+
+    Folders may be links, to a faster disk. But a library may come from a stranger, and through a link to a
+    file the writer would overwrite a file elsewhere.
+    """
+    with translate_errors(folder):
         spaces = folder / "spaces"
         within = [place for place in spaces.iterdir() if place.is_dir()] if spaces.is_dir() else []
         for place in (folder, spaces, *within):
             for file in place.iterdir() if place.is_dir() else ():
                 if file.is_symlink() and not file.is_dir():
                     raise LibraryError(
-                        f"{file} is a link: nothing is written through it; put the file itself there"
+                        f"{file} is a link, and nothing is written through links: put the file itself there"
                     )
 
 

@@ -1,10 +1,11 @@
-"""What keeps the files of a library small and right: compaction, and tidying up after a kill."""
+"""What a writer does beside writing: recovery after a kill, compaction, and tables for fast answers."""
 
 from __future__ import annotations
 
 import logging
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -12,90 +13,143 @@ from pathlib import Path
 
 import numpy as np
 
-from lookalike.stores.interface import Ids
 from lookalike.stores.local.ann.index_files import abandoned
+from lookalike.stores.local.block_columns import pack_stale
 from lookalike.stores.local.database import SpaceRow, newest_image, space_rows, transaction
+from lookalike.stores.local.full_text import update_text
 from lookalike.stores.local.vector_file import (
+    DTYPES,
     GENERATION_FILE,
     ID,
-    NUMBERS,
     OTHER_FILE,
     append,
-    ids_are_whole,
+    ids_are_intact,
     ids_file,
     make_files,
+    remedy_for_lost_vectors,
     row_bytes,
     rows_on_disk,
     space_folder,
     vectors_file,
 )
-from lookalike.stores.records import IMPORTED
+from lookalike.stores.records import Ids
 from lookalike.vectors.blocks import Rows
 
 log = logging.getLogger(__name__)
 
-DEAD_SHARE = 0.3
-DEAD_AT_LEAST = 4096
-"""A space is compacted when so many of its rows are dead: each costs a search as much as a live
-one, and compaction costs a copy of the rest."""
+COMPACT_SHARE = 0.3
+"""Share of tombstones above which a space is compacted: a tombstone costs a search as much as a live row, and
+compaction costs a copy of the live rows."""
 
 BLOCK_BYTES = 16 << 20
-"""Of vectors that are copied at a time."""
+"""Vectors that are copied at a time."""
+
+PACK_SHARE = 20
+"""Packing takes at most a 20th of a long run. Readers unpack each stale block themselves in 15 ms, so there
+must not be many; but a block that changes again is packed again."""
+
+PACK_INTERVAL = 10.0
+"""Seconds between two packings, at least."""
+
+# Recovery
 
 
-def tidy(folder: Path, connection: sqlite3.Connection) -> dict[str, int]:
-    """What the last writer may have left: rows past the committed count, files of other
-    generations, folders of spaces that were never committed. Returns how many vectors were lost
-    from damaged files, by space."""
-    lost_vectors: dict[str, int] = {}
+def recover(folder: Path, connection: sqlite3.Connection) -> dict[str, int]:
+    """Clean up what a killed writer has left, and rebuild damaged ids.
+
+    That is: rows past the committed count, files of other generations, directories of spaces that were never
+    committed. Returns how many vectors were lost from damaged files, by space; for undamaged spaces nothing.
+    """
+    lost: dict[str, int] = {}
     for space in space_rows(connection):
-        kept = rows_on_disk(folder, space)
-        if kept < space.rows or not ids_are_whole(folder, space, newest_image(connection)):
-            # The catalogue knows whose each row is: the ids are written anew from it.
-            lost_vectors[space.key] = _compact(
-                folder, connection, space, below=min(kept, space.rows)
-            )
+        intact = rows_on_disk(folder, space)
+        if intact < space.rows or not ids_are_intact(folder, space, newest_image(connection)):
+            # The catalogue knows the image of each row, so compaction writes the ids again.
+            lost[space.key] = _compact(folder, connection, space, below=min(intact, space.rows))
         else:
-            _cut(folder, space)
+            _truncate(folder, space)
     remove_leftovers(folder, connection)
     spaces = [space for space in space_rows(connection) if abandoned(folder, space)]
     if spaces:
-        from lookalike.stores.local.ann.index_builder import remove_abandoned  # it imports much
+        from lookalike.stores.local.ann.index_builder import remove_abandoned  # it imports FAISS
 
         remove_abandoned(folder, spaces)
-    return lost_vectors
+    return lost
 
 
-def tell_losses(lost_vectors: Mapping[str, int]) -> None:
-    """A warning for each space that has lost vectors: nobody else will hear of it."""
-    for key, count in lost_vectors.items():
+def warn_of_losses(lost: Mapping[str, int]) -> None:
+    """Log a warning for each space that has lost vectors; nothing else would report it."""
+    for key, count in lost.items():
         name, _, revision = key.rpartition("@")
         if count:
             log.warning(
                 "%s vectors of %s were lost from a damaged file: %s",
                 f"{count:,}",
                 name,
-                "bring them in again with `lookalike import`"
-                if revision == IMPORTED
-                else "`lookalike index` makes them again from the pictures",
+                remedy_for_lost_vectors(revision),
             )
 
 
-def compact_where_worth_it(folder: Path, connection: sqlite3.Connection) -> None:
-    """Compact each space with many dead rows; called after each change, cheap if there are few."""
-    done = False
+def _truncate(folder: Path, space: SpaceRow) -> None:
+    """Free the disk space behind the committed rows. Nobody reads it, so this may fail: Windows does not
+    truncate a file that is mapped."""
+    with suppress(OSError):
+        for path, size in (
+            (vectors_file(folder, space), space.rows * row_bytes(space)),
+            (ids_file(folder, space), space.rows * ID.itemsize),
+        ):
+            if path.stat().st_size > size:
+                os.truncate(path, size)
+
+
+def remove_leftovers(folder: Path, connection: sqlite3.Connection) -> None:
+    """Delete files of generations and spaces that are not in the catalogue. Files that are mapped on Windows
+    stay until the next time."""
+    known = {space.directory: space for space in space_rows(connection)}
+    spaces = folder / "spaces"
+    for place in spaces.iterdir() if spaces.is_dir() else ():
+        space = known.get(place.name)
+        if space is None:
+            if place.name.rpartition("-")[2].isdigit():  # only directories that we named
+                _remove_directory(place)
+            continue
+        for file in place.iterdir():
+            match = GENERATION_FILE.fullmatch(file.name)
+            if match and int(match[1]) != space.generation:
+                with suppress(OSError):
+                    file.unlink()
+
+
+def _remove_directory(directory: Path) -> None:
+    """Delete a directory and the files in it that we named. `spaces` may be a link to a folder full of
+    "holiday-2024", by mistake or by malice: everything else in there stays."""
+    with suppress(OSError):
+        for file in directory.iterdir():
+            if any(names.fullmatch(file.name) for names in (GENERATION_FILE, OTHER_FILE)):
+                file.unlink()
+        directory.rmdir()
+
+
+# Compaction
+
+
+def compact_if_due(folder: Path, connection: sqlite3.Connection, *, at_least: int) -> None:
+    """Compact each space with many tombstones, `at_least` of them; called after each change."""
+    compacted = False
     for space in space_rows(connection):
-        if space.deleted >= DEAD_AT_LEAST and space.deleted > DEAD_SHARE * space.rows:
+        if space.deleted >= at_least and space.deleted > COMPACT_SHARE * space.rows:
             _compact(folder, connection, space, below=space.rows)
-            done = True
-    if done:
+            compacted = True
+    if compacted:
         remove_leftovers(folder, connection)
 
 
 def _compact(folder: Path, connection: sqlite3.Connection, space: SpaceRow, *, below: int) -> int:
-    """Copy the living rows below that number into a new generation, in the order of their images,
-    and switch over in one commit. Readers of the old generation go on with their maps. Returns how
-    many placements were lost because their row is not below."""
+    """Copy the live rows with a number below `below` into a new generation, by rising image.
+
+    Switches to it in one commit; readers of the old generation go on with their maps. Returns the number of
+    vectors that were lost because their row is not below.
+    """
     new = replace(space, generation=space.generation + 1, rows=0, deleted=0, ordered=0)
     space_folder(folder, space).mkdir(parents=True, exist_ok=True)
     make_files(folder, new)
@@ -104,10 +158,10 @@ def _compact(folder: Path, connection: sqlite3.Connection, space: SpaceRow, *, b
             "DELETE FROM placements WHERE space = ? AND row >= ?", (space.id, below)
         ).rowcount
         connection.execute("DELETE FROM dead WHERE space = ?", (space.id,))
-        for images, rows in _placed(connection, space):
+        for images, rows in _live_rows(connection, space):
             old = np.memmap(
                 vectors_file(folder, space),
-                NUMBERS[space.dtype],
+                DTYPES[space.dtype],
                 mode="r",
                 shape=(below, space.dim),
             )
@@ -127,9 +181,9 @@ def _compact(folder: Path, connection: sqlite3.Connection, space: SpaceRow, *, b
     return lost
 
 
-def _placed(connection: sqlite3.Connection, space: SpaceRow) -> Iterator[tuple[Ids, Rows]]:
-    """(images, rows) of a space by rising image, a block at a time. Each block is a query of its
-    own: the rows are changed while we go."""
+def _live_rows(connection: sqlite3.Connection, space: SpaceRow) -> Iterator[tuple[Ids, Rows]]:
+    """Yield (images, rows) of a space by rising image, block by block. Each block is a query of its own,
+    because the caller changes the rows between them."""
     block = max(1, BLOCK_BYTES // row_bytes(space))
     last = 0
     while True:
@@ -145,41 +199,37 @@ def _placed(connection: sqlite3.Connection, space: SpaceRow) -> Iterator[tuple[I
         last = int(array[-1, 0])
 
 
-def _cut(folder: Path, space: SpaceRow) -> None:
-    """Give back the disk behind the committed rows. Nobody reads it, so it may fail: Windows does
-    not cut a file that somebody has mapped."""
-    with suppress(OSError):
-        for path, size in (
-            (vectors_file(folder, space), space.rows * row_bytes(space)),
-            (ids_file(folder, space), space.rows * ID.itemsize),
-        ):
-            if path.stat().st_size > size:
-                os.truncate(path, size)
+# Derived tables
 
 
-def _discard(place: Path) -> None:
-    """Delete a folder, and in it what we named. `spaces` may be a link, by mistake or by malice to a folder
-    full of "holiday-2024": whatever else lies there stays."""
-    with suppress(OSError):
-        for file in place.iterdir():
-            if any(names.fullmatch(file.name) for names in (GENERATION_FILE, OTHER_FILE)):
-                file.unlink()
-        place.rmdir()
+class DerivedTables:
+    """Keeps the packed columns and the text index current, without spending much of a long run on it."""
 
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._due = time.monotonic() + PACK_INTERVAL
 
-def remove_leftovers(folder: Path, connection: sqlite3.Connection) -> None:
-    """Delete files of generations and spaces that the catalogue does not know. What is still mapped
-    on Windows stays until the next time."""
-    known = {space.directory: space for space in space_rows(connection)}
-    spaces = folder / "spaces"
-    for place in spaces.iterdir() if spaces.is_dir() else ():
-        space = known.get(place.name)
-        if space is None:
-            if place.name.rpartition("-")[2].isdigit():  # only folders that we named
-                _discard(place)
-            continue
-        for file in place.iterdir():
-            match = GENERATION_FILE.fullmatch(file.name)
-            if match and int(match[1]) != space.generation:
-                with suppress(OSError):
-                    file.unlink()
+    def update(self) -> None:
+        """Bring all derived tables up to date."""
+        self._index_old_texts()
+        pack_stale(self._connection)
+
+    def update_if_due(self) -> None:
+        """Do the same if enough time has passed since the last time."""
+        started = time.monotonic()
+        if started >= self._due:
+            self.update()
+            now = time.monotonic()
+            self._due = now + max(PACK_INTERVAL, PACK_SHARE * (now - started))
+
+    def _index_old_texts(self) -> None:
+        """Index the texts of images that are older than the table of texts (migration 2)."""
+        stale = "SELECT 1 FROM settings WHERE key = 'words' AND value = 'stale'"
+        if self._connection.execute(stale).fetchone() is None:
+            return
+        with transaction(self._connection):
+            described = self._connection.execute(
+                "SELECT image FROM metadata UNION SELECT image FROM facts"
+            ).fetchall()
+            update_text(self._connection, (image for (image,) in described))
+            self._connection.execute("DELETE FROM settings WHERE key = 'words'")

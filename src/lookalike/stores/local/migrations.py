@@ -1,7 +1,7 @@
-"""The tables of the catalogue, as numbered steps.
+"""Tables of the catalogue, as numbered migrations.
 
-A step that was released is never edited: a change is a new step at the end. The number of steps
-that a catalogue has seen is its format, kept in SQLite's `user_version`.
+A migration that was released is never edited: a change is a new migration at the end. The number of applied
+migrations is the format of a catalogue, stored in SQLite's `user_version`.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from lookalike.errors import LibraryTooNew
 Migration: TypeAlias = Callable[[sqlite3.Connection], None]
 
 APPLICATION_ID = 0x4C6B416C
-""""LkAl" in SQLite's header: tells our catalogue from any other SQLite file of that name."""
+""""LkAl" in SQLite's header: distinguishes our catalogue from other SQLite files of that name."""
 
 
 def m001_images_spaces_and_placements(connection: sqlite3.Connection) -> None:
-    """roots       folders; `relative` ones are counted from the folder that holds `.lookalike`
-    images      one row a file; a name that is not valid Unicode is a BLOB (see `names.py`)
-    spaces      `rows` vectors of generation `generation` are committed, `dead` of them belong to
-                nobody any more, and the first `ordered` of them stand in the order of their ids
-    placements  which row holds the vector of an image
-    dead        rows that belong to nobody, numbered as they died, so that a reader who knows the
-                first n loads only what came after
-    settings    whatever else must be remembered
+    """roots       folders; `relative` ones are relative to the folder that holds `.lookalike`
+    images      one row per file; a path that is not valid Unicode is a BLOB (see `path_encoding`)
+    spaces      `rows` vectors of generation `generation` are committed, `dead` of them are tombstones,
+                and the first `ordered` of them are in the order of their ids
+    placements  the row that holds the vector of an image
+    dead        tombstones: rows that belong to no image any more, numbered in the order of their
+                deletion, so that a reader who knows the first n loads only the later ones
+    settings    counters and flags
     """
     for statement in (
         """CREATE TABLE roots (
@@ -86,14 +86,14 @@ def m001_images_spaces_and_placements(connection: sqlite3.Connection) -> None:
 
 
 def m002_words_and_columns(connection: sqlite3.Connection) -> None:
-    """facts     what a file says of itself beyond its size and format (see `descriptions.py`)
-    sidecars  what files beside the picture say; `mark` tells whether those files have changed
-    words     the texts of an image, for `captions.py`
-    fields    names of what can be filtered; `of_file`: one of the file's own, not of the metadata
-    columns   one field of 1,024 images, packed (`columns.py`); key = field << 40 | block
-    blocks    the blocks that hold images; a stale one is not packed as it is now
+    """facts     what a file says about itself beyond its size and format (see `stores.metadata`)
+    sidecars  what files beside the image say; `mark` tells whether those files have changed
+    words     the texts of an image, for `full_text`
+    fields    names that filters may use; `of_file`: a field of the file itself, not of the metadata
+    columns   one field of 1,024 images, packed (`block_columns`); key = field << 40 | block
+    blocks    the blocks that hold images; the packed columns of a stale block are out of date
 
-    What was there before is stale: whoever opens the library packs it and fills `words`.
+    Everything that is there already is stale: opening the library packs it and fills `words`.
     """
     for statement in (
         """CREATE TABLE facts (
@@ -120,7 +120,7 @@ def m002_words_and_columns(connection: sqlite3.Connection) -> None:
 
 
 def m003_decisions(connection: sqlite3.Connection) -> None:
-    """decisions  what people decided on contents; `second` is empty where there is only one"""
+    """decisions  judgements by people about contents; `second` is empty where there is only one"""
     connection.execute(
         """CREATE TABLE decisions (
              kind TEXT NOT NULL,
@@ -140,12 +140,12 @@ MIGRATIONS: tuple[Migration, ...] = (
 
 
 def version(connection: sqlite3.Connection) -> int:
-    """The format of this catalogue: how many steps it has seen."""
+    """Return the format of this catalogue: the number of migrations that were applied."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def refuse_newer(connection: sqlite3.Connection, migrations: Sequence[Migration]) -> int:
-    """The format; `LibraryTooNew` if this program does not know it."""
+    """Return the format; raises `LibraryTooNew` if this program does not know it."""
     found = version(connection)
     if found > len(migrations):
         raise LibraryTooNew(
@@ -156,7 +156,7 @@ def refuse_newer(connection: sqlite3.Connection, migrations: Sequence[Migration]
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
-    """Take the steps that are missing, each whole or not at all."""
+    """Apply the missing migrations, each one completely or not at all."""
     for number in range(refuse_newer(connection, migrations), len(migrations)):
         connection.execute("BEGIN IMMEDIATE")
         try:

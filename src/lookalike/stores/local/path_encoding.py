@@ -1,4 +1,4 @@
-"""How paths are written down in the catalogue, and read back."""
+"""Paths as the catalogue stores them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from lookalike.stores.records import IMPORTED, Root
 
 
 def encode_path(path: str) -> str | bytes:
-    """A path as SQLite can hold it.
+    """Return a path as SQLite can hold it.
 
-    On POSIX a file name is any bytes; Python shows the ones that are not UTF-8 as lone surrogates,
-    which SQLite TEXT cannot hold. Such a path becomes a BLOB, everything else stays TEXT that a
-    filter can match. "surrogatepass" (not os.fsencode) gives every str back exactly, on any system.
+    On POSIX a file name is any bytes; Python represents those that are not UTF-8 by lone surrogates, which
+    SQLite TEXT cannot hold. Such a path becomes a BLOB, every other path TEXT, which filters can match.
+    "surrogatepass" (unlike os.fsencode) restores every string exactly, on any system.
     """
     try:
         path.encode("utf-8")
@@ -23,17 +23,16 @@ def encode_path(path: str) -> str | bytes:
 
 
 def decode_path(stored: str | bytes) -> str:
-    """What `encode_path` was given."""
+    """Return the path that `encode_path` was given."""
     return stored if isinstance(stored, str) else stored.decode("utf-8", "surrogatepass")
 
 
-def below(folder: str) -> list[tuple[str, list[str | bytes]]]:
-    """SQL conditions on `path`, with their parameters, that together hold for everything below
-    `folder` ("" is everything), each path once and in their order.
+def conditions_below(folder: str) -> list[tuple[str, list[str | bytes]]]:
+    """Return SQL conditions on `path`, with their parameters, that together select what is below `folder`.
 
-    "0" is the character after "/". TEXT sorts before BLOB in SQLite, so a folder with a valid name
-    needs two ranges: files below it may have names that are not valid. Not one condition with OR,
-    for which SQLite would go through all paths of the root.
+    "" and "." select everything. The conditions select each path once, and in order. "0" is the character
+    after "/". TEXT sorts before BLOB in SQLite, so a folder with a valid name needs two ranges, because files
+    below it may have invalid names. Combined with OR, SQLite would read all paths of the root.
     """
     folder = folder.strip("/")
     if folder in ("", "."):
@@ -44,16 +43,11 @@ def below(folder: str) -> list[tuple[str, list[str | bytes]]]:
     return [("path >= ? AND path < ?", ends) for ends in ([texts] if valid else []) + [[*blobs]]]
 
 
-def plain_text(text: str) -> str:
-    """Text for people that SQLite can hold: lone surrogates (from file names) are written out."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def store_root(path: Path, home: Path) -> tuple[str | bytes, bool]:
-    """A root as it is stored, and whether it is counted from `home`, the folder with `.lookalike`.
+    """Return a root as it is stored, and whether it is relative to `home`, the parent of the library's folder.
 
-    Roots inside `home` move along with it. Any other is absolute: "../elsewhere" would look movable
-    but silently point to other pictures after a move.
+    Roots inside `home` move along with it. Every other root is absolute: "../elsewhere" would look movable
+    but silently mean other images after a move.
     """
     for inner, outer in (
         (Path(os.path.abspath(path)), Path(os.path.abspath(home))),  # noqa: PTH100 - keeps links
@@ -65,7 +59,7 @@ def store_root(path: Path, home: Path) -> tuple[str | bytes, bool]:
 
 
 def root_from(row: tuple[int, str | bytes, bool], library: Path) -> Root:
-    """The root of a row (id, path, relative) of the catalogue in the folder `library`."""
+    """Return the root of a row (id, path, relative) of the catalogue in the folder `library`."""
     id_, stored, relative = row
     path = Path(decode_path(stored))
     if relative:
@@ -74,5 +68,5 @@ def root_from(row: tuple[int, str | bytes, bool], library: Path) -> Root:
 
 
 def imported_root(library: Path) -> Path:
-    """The path of the root of images without a file."""
+    """Return the path of the root of images without a file."""
     return library / IMPORTED

@@ -1,4 +1,4 @@
-"""What files beside the pictures say of them."""
+"""Metadata from sidecars: files beside the images."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.errors import UsageError
-from lookalike.stores.local.columns import mark_stale
-from lookalike.stores.local.database import chunks, marks, transaction, translated
-from lookalike.stores.local.full_text import update_captions
-from lookalike.stores.local.metadata_merge import json_of
-from lookalike.stores.local.path_encoding import below, decode_path, encode_path
+from lookalike.stores.local.block_columns import mark_blocks_stale
+from lookalike.stores.local.database import chunks, placeholders, transaction, translate_errors
+from lookalike.stores.local.full_text import update_text
+from lookalike.stores.local.path_encoding import conditions_below, decode_path, encode_path
+from lookalike.stores.metadata import metadata_json
 
 
 class LocalSidecars:
@@ -21,63 +21,67 @@ class LocalSidecars:
     def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
         self._folder = folder
         self._connection = connection
-        connection.execute("CREATE TEMP TABLE beside (image INTEGER PRIMARY KEY)")
+        connection.execute("CREATE TEMP TABLE seen_sidecars (image INTEGER PRIMARY KEY)")
 
     def marks(self, root: int, paths: Sequence[str]) -> dict[str, tuple[int, str]]:
+        """See `Sidecars`."""
         found: dict[str, tuple[int, str]] = {}
-        with translated(self._folder):
+        with translate_errors(self._folder):
             for chunk in chunks(paths):
                 found |= {
                     decode_path(path): (id, mark)
                     for id, path, mark in self._connection.execute(
                         "SELECT id, path, coalesce(mark, '') FROM images "  # noqa: S608
                         "LEFT JOIN sidecars ON image = id "
-                        f"WHERE root = ? AND path IN ({marks(len(chunk))})",
+                        f"WHERE root = ? AND path IN ({placeholders(chunk)})",
                         [root, *map(encode_path, chunk)],
                     )
                 }
         return found
 
     def put(self, rows: Mapping[int, tuple[str, Mapping[str, Any]]]) -> None:
-        with translated(self._folder), transaction(self._connection):
+        """See `Sidecars`."""
+        with translate_errors(self._folder), transaction(self._connection):
             try:
                 self._connection.executemany(
                     "INSERT OR REPLACE INTO sidecars VALUES (?, ?, ?)",
-                    ((id, mark, json_of(values)) for id, (mark, values) in rows.items()),
+                    ((id, mark, metadata_json(values)) for id, (mark, values) in rows.items()),
                 )
             except sqlite3.IntegrityError as error:
                 raise UsageError("sidecars are given for an image that is not known") from error
-            self._changed(list(rows))
-            self._keep(rows)
+            self._update_derived(list(rows))
+            self._mark_seen(rows)
 
     def mark_seen(self, ids: Iterable[int]) -> None:
-        with translated(self._folder), transaction(self._connection):
-            self._keep(ids)
+        """See `Sidecars`."""
+        with translate_errors(self._folder), transaction(self._connection):
+            self._mark_seen(ids)
 
     def sweep(self, root: int, folder: str) -> int:
-        with translated(self._folder), transaction(self._connection):
-            gone = [
+        """See `Sidecars`."""
+        with translate_errors(self._folder), transaction(self._connection):
+            unseen = [
                 image
-                for condition, parameters in below(folder)
+                for condition, parameters in conditions_below(folder)
                 for (image,) in self._connection.execute(
                     "SELECT image FROM sidecars JOIN images ON images.id = image "  # noqa: S608
                     f"WHERE root = ? AND {condition} "
-                    "AND image NOT IN (SELECT image FROM temp.beside)",
+                    "AND image NOT IN (SELECT image FROM temp.seen_sidecars)",
                     [root, *parameters],
                 )
             ]
             self._connection.executemany(
-                "DELETE FROM sidecars WHERE image = ?", ((image,) for image in gone)
+                "DELETE FROM sidecars WHERE image = ?", ((image,) for image in unseen)
             )
-            if gone:
-                self._changed(gone)
-        return len(gone)
+            if unseen:
+                self._update_derived(unseen)
+        return len(unseen)
 
-    def _keep(self, ids: Iterable[int]) -> None:
+    def _mark_seen(self, ids: Iterable[int]) -> None:
         self._connection.executemany(
-            "INSERT OR IGNORE INTO temp.beside VALUES (?)", ((int(id),) for id in ids)
+            "INSERT OR IGNORE INTO temp.seen_sidecars VALUES (?)", ((int(id),) for id in ids)
         )
 
-    def _changed(self, ids: Sequence[int]) -> None:
-        update_captions(self._connection, ids)
-        mark_stale(self._connection, ids)
+    def _update_derived(self, ids: Sequence[int]) -> None:
+        update_text(self._connection, ids)
+        mark_blocks_stale(self._connection, ids)

@@ -1,4 +1,4 @@
-"""A library in a folder: SQLite for what is known, memory-mapped files for the vectors."""
+"""The store in a folder: a catalogue in SQLite, and vectors in memory-mapped files."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from lookalike.errors import (
 from lookalike.stores.local.database import (
     CATALOGUE,
     connect,
-    read_only,
-    translated,
+    read_only_error,
+    translate_errors,
     writable,
 )
 from lookalike.stores.local.migrations import (
@@ -30,16 +30,22 @@ from lookalike.stores.local.migrations import (
     migrate,
     refuse_newer,
 )
-from lookalike.stores.local.reader_pool import Readers
+from lookalike.stores.local.reader_pool import ReaderPool
 from lookalike.stores.local.snapshot import LocalSnapshot
 
 if TYPE_CHECKING:
     from lookalike.stores.local.ann.index_builder import LocalIndexes
     from lookalike.stores.local.writer import LocalWriter
 
+COMPACT_AT_LEAST = 4096
+"""Tombstones below which compacting a space is never worth the copy."""
+
 
 class LocalStore:
-    """See `Store`. One object serves all threads of a process, which take views and writers."""
+    """See `Store`. One object serves all threads of a process.
+
+    compact_at_least  tombstones from which a writer may compact a space
+    """
 
     def __init__(
         self,
@@ -49,23 +55,24 @@ class LocalStore:
         migrations: Sequence[Migration],
         device: str | None = None,
     ) -> None:
-        # The caller may change its working directory; and its pictures are named without links, so the
-        # folder beside them is too. `.lookalike` itself may be a link to a faster disk.
-        named = folder.name not in ("", "..")
-        folder = folder.parent.resolve() / folder.name if named else folder.resolve()
+        self.compact_at_least = COMPACT_AT_LEAST
+        # Resolved, because the caller may change its working directory, and because the roots are stored
+        # without links, too. But `.lookalike` itself may be a link to a faster disk.
+        has_name = folder.name not in ("", "..")
+        folder = folder.parent.resolve() / folder.name if has_name else folder.resolve()
         self._folder = folder
         self._read_only = read_only or not writable(folder)
         self._migrations = migrations
-        self._readers = Readers(folder, writable=not self._read_only, device=device)
+        self._readers = ReaderPool(folder, writable=not self._read_only, device=device)
 
     @classmethod
     def create(cls, folder: Path, *, migrations: Sequence[Migration] = MIGRATIONS) -> Self:
-        """A new, empty library in `folder`, which is made; one that is there is opened."""
+        """Make an empty library in `folder`, which is created; open one that is there."""
         from lookalike.stores.local.lock import write_lock
 
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"{folder} is a file: name a folder for the library")
-        with translated(folder):
+        with translate_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             if not (folder / CATALOGUE).exists():
                 _refuse_orphans(folder)
@@ -82,11 +89,12 @@ class LocalStore:
         device: str | None = None,
         migrations: Sequence[Migration] = MIGRATIONS,
     ) -> Self:
-        """The library in `folder`. Opens for reading where it cannot be written to. `device`: what PyTorch
-        calls the graphics card that searches ("cuda").
+        """Open the library in `folder`; read-only where it cannot be written to.
 
-        `NoLibrary`, `LibraryTooNew`, `LibraryDamaged`. A library of an older version is brought up
-        to date, which needs the writer's lock (`LibraryBusy`) and the right to write.
+        device  PyTorch's name of the GPU that searches ("cuda"); None: the CPU
+
+        Raises `NoLibrary`, `LibraryTooNew`, `LibraryDamaged`. A library of an older format is migrated, which
+        needs the writer's lock (`LibraryBusy`) and write permission (`LibraryReadOnly`).
         """
         if not (folder / CATALOGUE).is_file():
             raise NoLibrary(f"no library in {folder}: make one with `lookalike index`")
@@ -96,7 +104,7 @@ class LocalStore:
             if not found:
                 _refuse_orphans(folder)
             if found < len(migrations):
-                store._bring_up_to_date()
+                store._migrate()
         except BaseException:
             store.close()
             raise
@@ -114,17 +122,18 @@ class LocalStore:
 
     @property
     def read_only(self) -> bool:
+        """See `Store`."""
         return self._read_only
 
     @property
     def format(self) -> int:
-        """Version of the catalogue's tables; `LibraryTooNew`, `LibraryDamaged` if not ours."""
+        """Version of the catalogue's tables; `LibraryTooNew`, `LibraryDamaged` for a file that is not ours."""
         connection = self._readers.connection()
         try:
-            with translated(self._folder):
+            with translate_errors(self._folder):
                 found = refuse_newer(connection, self._migrations)
                 (application,) = connection.execute("PRAGMA application_id").fetchone()
-                tables, programs = connection.execute(
+                tables, triggers = connection.execute(
                     "SELECT count(*), count(*) FILTER (WHERE type IN ('trigger', 'view')) "
                     "FROM sqlite_master"
                 ).fetchone()
@@ -135,10 +144,10 @@ class LocalStore:
                 f"{self._folder / CATALOGUE} is not a catalogue of Lookalike: "
                 "keep the library in another folder with --library"
             )
-        if programs:
+        if triggers:
             raise LibraryDamaged(
                 f"{self._folder / CATALOGUE} holds triggers or views, which Lookalike never makes: do not "
-                "trust it; index its pictures anew"
+                "trust it; index its images again"
             )
         return found
 
@@ -153,7 +162,7 @@ class LocalStore:
 
     @contextmanager
     def snapshot(self) -> Iterator[LocalSnapshot]:
-        """See `Store`. A warm one costs about 0.1 ms."""
+        """See `Store`. Takes about 0.1 ms when the caches are warm."""
         connection = self._readers.connection()
         try:
             snapshot = self._readers.snapshot(connection)
@@ -166,26 +175,28 @@ class LocalStore:
 
     @contextmanager
     def writer(self) -> Iterator[LocalWriter]:
-        """See `Store`. Also tidies up what a killed writer left."""
-        from lookalike.stores.local.lock import write_lock  # a search must not pay for these
+        """See `Store`. Also cleans up what a killed writer has left."""
+        from lookalike.stores.local.lock import write_lock  # searches need not wait for these imports
         from lookalike.stores.local.writer import LocalWriter
 
         if self._read_only:
-            raise read_only(self._folder)
+            raise read_only_error(self._folder)
         with write_lock(self._folder):
-            with translated(self._folder):
+            with translate_errors(self._folder):
                 connection = connect(self._folder, "write")
             try:
-                with translated(self._folder):
+                with translate_errors(self._folder):
                     refuse_newer(connection, self._migrations)
-                    writer = LocalWriter(self._folder, connection)
+                    writer = LocalWriter(
+                        self._folder, connection, compact_at_least=self.compact_at_least
+                    )
                 yield writer
-                with suppress(LookalikeError, sqlite3.Error):  # all of it can be made again
+                with suppress(LookalikeError, sqlite3.Error):  # all of this is derived data
                     writer.finish()
             finally:
-                with suppress(sqlite3.Error):  # a courtesy: must not hide why the writing ended
-                    # Moves the log into the catalogue, so that a copy of the folder needs no log.
-                    # Does not wait for readers: the last of them does it then.
+                with suppress(sqlite3.Error):  # optional: it must not hide why writing ended
+                    # Checkpoint, so that a copy of the folder needs no log. Does not wait for readers: the
+                    # last of them does it then.
                     connection.execute("PRAGMA busy_timeout = 0")
                     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
                 connection.close()
@@ -204,6 +215,7 @@ class LocalStore:
         return check(self._folder)
 
     def close(self) -> None:
+        """See `Store`."""
         self._readers.close()
 
     def __enter__(self) -> Self:
@@ -212,29 +224,29 @@ class LocalStore:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _bring_up_to_date(self) -> None:
+    def _migrate(self) -> None:
         from lookalike.stores.local.lock import write_lock
-        from lookalike.stores.local.materialized import Derived
+        from lookalike.stores.local.maintenance import DerivedTables
 
         if self._read_only:
             raise LibraryReadOnly(
-                f"the library in {self._folder} is of an older version: "
+                f"the library in {self._folder} has an older format: "
                 "run `lookalike info` once where it can be written"
             )
-        with translated(self._folder), write_lock(self._folder):
+        with translate_errors(self._folder), write_lock(self._folder):
             connection = connect(self._folder, "create")
             try:
                 migrate(connection, self._migrations)
-                Derived(connection).pack()
+                DerivedTables(connection).update()
             finally:
                 connection.close()
 
 
 def _refuse_orphans(folder: Path) -> None:
-    """`LibraryDamaged` where vectors are there without a word on whose they are: the next writer would
-    take a new catalogue's word that they are nobody's, and delete them."""
+    """Raise `LibraryDamaged` for vectors without a catalogue: the first writer with a new, empty catalogue
+    would delete them as leftovers."""
     if any(file.stat().st_size for file in folder.glob("spaces/*/vectors-*")):
         raise LibraryDamaged(
-            f"{folder / CATALOGUE} is empty or gone, but its vectors are there: bring it back from a "
+            f"{folder / CATALOGUE} is empty or missing, but its vectors are there: restore it from a "
             "backup, or delete that folder and index again"
         )

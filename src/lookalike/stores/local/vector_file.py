@@ -1,11 +1,11 @@
-"""The files of a space: its vectors, and whose they are. Appended, never changed, mapped to read.
+"""The files of a space: appended to, never changed, and mapped into memory to read.
 
     spaces/<directory>/vectors-<generation>.f32|f16   (n, dim) row-major, little-endian
     spaces/<directory>/ids-<generation>.i64           (n,) the image of each row
     spaces/<directory>/fitted.npz                     arrays of an extractor that had to be fitted
 
-Only rows below the count that the catalogue has committed exist. What lies behind them is left over
-from a batch that was killed or rolled back, and is overwritten by the next one.
+Only rows below the count that the catalogue has committed exist. Bytes behind them are left over from a batch
+that was killed or rolled back, and the next batch overwrites them.
 """
 
 from __future__ import annotations
@@ -22,49 +22,52 @@ from numpy.typing import NDArray
 
 from lookalike.errors import LibraryDamaged, LibraryError, LibraryReadOnly
 from lookalike.files import atomic_write, sync_folder
-from lookalike.stores.interface import DType, Ids
 from lookalike.stores.local.database import SpaceRow
-from lookalike.stores.records import IMPORTED
+from lookalike.stores.records import IMPORTED, DType, Ids
 from lookalike.vectors.blocks import Floats, Rows
 
-NUMBERS: Mapping[DType, np.dtype[np.floating]] = {
+DTYPES: Mapping[DType, np.dtype[np.floating]] = {
     "f32": np.dtype("<f4"),
     "f16": np.dtype("<f2"),
 }
 ID = np.dtype("<i8")
 FITTED = "fitted.npz"
-LOOKED_AT, STRETCHES = 4096, 256
-"""Ids that a new writer looks at: so many together, in so many places. A millisecond, and of ten million
-rows no more than eight megabytes are read."""
+STRETCH, STRETCHES = 4096, 256
+"""Consecutive ids that `ids_are_intact` reads at a time, and how often at most. That takes a millisecond and
+reads at most eight megabytes, even of ten million rows."""
 
 OTHER_FILE = re.compile(r"fitted\.npz(?:\.part)?|ann-[\w-]+\.\w+(?:\.part)?|ann\.json(?:\.part)?")
 GENERATION_FILE = re.compile(r"(?:vectors|ids)-(\d+)\.(?:f32|f16|i64)")
 
 
 def directory_name(name: str, number: int) -> str:
-    """A folder name that every file system takes, readable and unique by the space's number."""
+    """Return a readable directory name for a space that every file system takes; unique by `number`."""
     readable = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
     return f"{readable or 'space'}-{number}"
 
 
 def space_folder(library: Path, space: SpaceRow) -> Path:
+    """Return the directory of a space."""
     return library / "spaces" / space.directory
 
 
 def vectors_file(library: Path, space: SpaceRow) -> Path:
+    """Return the file of a space's vectors, of the row's generation."""
     return space_folder(library, space) / f"vectors-{space.generation}.{space.dtype}"
 
 
 def ids_file(library: Path, space: SpaceRow) -> Path:
+    """Return the file of a space's ids, of the row's generation."""
     return space_folder(library, space) / f"ids-{space.generation}.i64"
 
 
 def row_bytes(space: SpaceRow) -> int:
-    return space.dim * NUMBERS[space.dtype].itemsize
+    """Return the bytes of one stored vector."""
+    return space.dim * DTYPES[space.dtype].itemsize
 
 
 def rows_on_disk(library: Path, space: SpaceRow) -> int:
-    """Vectors that the file holds whole, committed or not; 0 where it is missing."""
+    """Return how many complete vectors the file holds, committed or not; 0 where it is missing."""
     try:
         return vectors_file(library, space).stat().st_size // row_bytes(space)
     except FileNotFoundError:
@@ -73,12 +76,12 @@ def rows_on_disk(library: Path, space: SpaceRow) -> int:
 
 @dataclass(frozen=True, slots=True)
 class MappedVectors:
-    """One state of a space, mapped into memory. Shared by the threads that read it.
+    """The rows of one state of a space, mapped into memory. Shared by the threads that read it.
 
     vectors  (n, dim) as stored, float32 or float16
-    ids      (n,) int64, the image of each row; an image that changed has several, the last counts
-    deleted  sorted row numbers that belong to nobody any more
-    ordered  the first so many ids rise strictly
+    ids      (n,) int64, the image of each row; an image that changed has several, of which the last counts
+    deleted  sorted numbers of the tombstones, rows that belong to no image any more
+    ordered  the first `ordered` ids rise strictly
     """
 
     vectors: Floats
@@ -88,8 +91,10 @@ class MappedVectors:
     _tail: list[Rows] = field(default_factory=list, compare=False)
 
     def rows_of(self, ids: Ids) -> Rows:
-        """The row of each image, -1 where it has none. No scan: a binary search in the ordered
-        part, and one in the rest, which is sorted once."""
+        """Return the row of each image, -1 where it has none.
+
+        Takes a binary search in the ordered part, and another in the rest, which is sorted once.
+        """
         rows = np.full(len(ids), -1, np.int64)
         if self.ordered:
             head = self.ids[: self.ordered]
@@ -110,65 +115,71 @@ class MappedVectors:
         return rows
 
     def _tail_order(self) -> Rows:
-        if not self._tail:  # two threads may both compute it: the same answer twice, no harm
+        if not self._tail:  # two threads may both compute it: both get the same result
             self._tail.append(np.argsort(self.ids[self.ordered :], kind="stable"))
         return self._tail[0]
 
 
 def map_vectors(library: Path, space: SpaceRow, deleted: Rows) -> MappedVectors:
-    """The committed rows of a space. `LibraryDamaged` if the files hold fewer, `FileNotFoundError`
-    if there are none, which also happens when a writer has just moved on to another generation."""
+    """Map the committed rows of a space.
+
+    Raises `LibraryDamaged` if the files hold fewer rows, and `FileNotFoundError` if there are none, which
+    also happens when a writer has just switched to another generation.
+    """
     vectors_path, ids_path = vectors_file(library, space), ids_file(library, space)
-    number = NUMBERS[space.dtype]
+    dtype = DTYPES[space.dtype]
     if space.rows == 0:
-        return MappedVectors(np.empty((0, space.dim), number), np.empty(0, ID), deleted, 0)
+        return MappedVectors(np.empty((0, space.dim), dtype), np.empty(0, ID), deleted, 0)
     vectors_size, ids_size = vectors_path.stat().st_size, ids_path.stat().st_size
     if vectors_size < space.rows * row_bytes(space) or ids_size < space.rows * ID.itemsize:
-        raise damaged(library, space)
-    vectors = np.memmap(vectors_path, number, mode="r", shape=(space.rows, space.dim))
+        raise damaged_error(library, space)
+    vectors = np.memmap(vectors_path, dtype, mode="r", shape=(space.rows, space.dim))
     ids = np.memmap(ids_path, ID, mode="r", shape=(space.rows,))
-    # Plain arrays over the maps: np.memmap's own slicing costs microseconds a time.
+    # Plain arrays over the maps: each slice of a np.memmap costs microseconds.
     return MappedVectors(np.asarray(vectors), np.asarray(ids), deleted, space.ordered)
 
 
-def damaged(library: Path, space: SpaceRow) -> LibraryError:
-    """What is to be said of a space whose files cannot be used."""
+def damaged_error(library: Path, space: SpaceRow) -> LibraryError:
+    """Return the error for a space whose files cannot be used."""
     for path in (library / "spaces", space_folder(library, space), vectors_file(library, space)):
         if os.path.lexists(path) and not os.access(path, os.R_OK | (os.X_OK * path.is_dir())):
             return LibraryReadOnly(f"no permission to read {path}: change its permissions")
-    remedy = (
-        "bring them in again with `lookalike import`"
-        if space.revision == IMPORTED
-        else "`lookalike index` makes them again from the pictures"
-    )
     return LibraryDamaged(
-        f"vectors of {space.name!r} are missing or damaged in {space_folder(library, space)}: {remedy}"
+        f"vectors of {space.name!r} are missing or damaged in {space_folder(library, space)}: "
+        f"{remedy_for_lost_vectors(space.revision)}"
     )
+
+
+def remedy_for_lost_vectors(revision: str) -> str:
+    """Return what a user does about lost vectors of a space of this revision."""
+    if revision == IMPORTED:
+        return "import them again with `lookalike import`"
+    return "`lookalike index` makes them again from the images"
 
 
 def append(library: Path, space: SpaceRow, ids: Ids, vectors: NDArray[np.float32] | Floats) -> None:
-    """Write rows behind the committed ones, and wait until they are on the disk. They exist for
-    nobody until the catalogue says so."""
+    """Write rows behind the committed ones, and wait until they are on the disk. No reader sees them before
+    the catalogue counts them."""
     for path, array, start in (
         (vectors_file(library, space), vectors, space.rows * row_bytes(space)),
         (ids_file(library, space), ids, space.rows * ID.itemsize),
     ):
-        number = ID if array is ids else NUMBERS[space.dtype]
+        dtype = ID if array is ids else DTYPES[space.dtype]
         with path.open("r+b", buffering=0) as file:
             file.seek(start)
-            write_all(file.fileno(), np.ascontiguousarray(array, number))
+            _write_all(file.fileno(), np.ascontiguousarray(array, dtype))
             sync(file.fileno())
 
 
-def write_all(descriptor: int, array: NDArray[np.generic]) -> None:
-    """A write to an almost full disk may take only a part, without an error."""
+def _write_all(descriptor: int, array: NDArray[np.generic]) -> None:
+    """Write an array; a single write to an almost full disk may write only a part, without an error."""
     rest = memoryview(array.reshape(-1).view(np.uint8).data)
     while len(rest):
         rest = rest[os.write(descriptor, rest[: 1 << 30]) :]
 
 
 def sync(descriptor: int) -> None:
-    """Wait until the content is on the disk."""
+    """Wait until the content of a file is on the disk."""
     if sys.platform == "linux":
         os.fdatasync(descriptor)
     else:
@@ -176,45 +187,48 @@ def sync(descriptor: int) -> None:
 
 
 def make_files(library: Path, space: SpaceRow) -> None:
-    """Empty files of a generation."""
+    """Make the empty files of a generation."""
     for path in (vectors_file(library, space), ids_file(library, space)):
         path.write_bytes(b"")
     sync_folder(space_folder(library, space))
 
 
-def save_fitted(folder: Path, fitted: Mapping[str, NDArray[np.generic]]) -> None:
-    """Arrays beside the vectors, whole or not at all: those of a space in use may be made again."""
-    with atomic_write(folder / FITTED, durable=True) as file:
-        # A prefix, for savez takes an array named "file" for its own argument.
+def save_fitted(library: Path, space: SpaceRow, fitted: Mapping[str, NDArray[np.generic]]) -> None:
+    """Replace the fitted arrays of a space, which may be in use."""
+    with atomic_write(space_folder(library, space) / FITTED, durable=True) as file:
+        # A prefix, because savez takes an array named "file" for its own argument.
         np.savez(file, **{f"_{name}": array for name, array in fitted.items()})  # type: ignore[arg-type]
 
 
 def load_fitted(library: Path, space: SpaceRow) -> dict[str, NDArray[np.generic]]:
-    """What `save_fitted` was given; `LibraryDamaged` if that cannot be read, `FileNotFoundError` if it
-    is not there. Never unpickles: a library may come from a stranger."""
+    """Return what `save_fitted` was given.
+
+    Raises `LibraryDamaged` if the file cannot be read, `FileNotFoundError` if it is missing. Never unpickles,
+    because a library may come from a stranger.
+    """
     try:
         with np.load(space_folder(library, space) / FITTED, allow_pickle=False) as stored:
             return {name[1:]: stored[name] for name in stored.files}
     except OSError as error:
         if isinstance(error, PermissionError | IsADirectoryError):
-            raise damaged(library, space) from error
+            raise damaged_error(library, space) from error
         raise
-    except Exception as error:  # a damaged archive raises whatever zipfile, zlib and NumPy meet
-        raise damaged(library, space) from error
+    except Exception as error:  # damaged archives raise various errors of zipfile, zlib and NumPy
+        raise damaged_error(library, space) from error
 
 
-def ids_are_whole(library: Path, space: SpaceRow, newest: int) -> bool:
-    """Whether the ids can be those that were written: all there, of images up to the `newest`, rising
-    where they are said to. All of a million; of more, stretches of so many together."""
+def ids_are_intact(library: Path, space: SpaceRow, newest: int) -> bool:
+    """Return whether the ids can be those that were written: all present, from 1 to `newest`, and rising as
+    far as the catalogue says. Checks up to a million ids, and of more than that evenly spaced stretches."""
     if space.rows == 0:
         return True
     try:
         ids = np.memmap(ids_file(library, space), ID, mode="r", shape=(space.rows,))
-    except (FileNotFoundError, ValueError):  # gone, or too short
+    except (FileNotFoundError, ValueError):  # missing or too short
         return False
-    stretches = range(0, space.rows, LOOKED_AT)
-    for start in stretches[:: 1 + len(stretches) // STRETCHES]:
-        some = np.asarray(ids[start : start + LOOKED_AT])
+    starts = range(0, space.rows, STRETCH)
+    for start in starts[:: 1 + len(starts) // STRETCHES]:
+        some = np.asarray(ids[start : start + STRETCH])
         ordered = some[: max(0, space.ordered - start)]
         if some.min() < 1 or some.max() > newest or not (np.diff(ordered) > 0).all():
             return False
@@ -222,7 +236,7 @@ def ids_are_whole(library: Path, space: SpaceRow, newest: int) -> bool:
 
 
 def last_id(library: Path, space: SpaceRow) -> int:
-    """The image of the last committed row, 0 if there is none."""
+    """Return the image of the last committed row, 0 if there is none."""
     if space.rows == 0:
         return 0
     with ids_file(library, space).open("rb") as file:

@@ -17,7 +17,7 @@ from lookalike.ann.faiss_index import AnnIndex, Progress, quiet
 from lookalike.errors import LibraryBusy, UsageError
 from lookalike.stores.ann_index import Index, IndexBuildOptions, IndexCheck, RecipeResult
 from lookalike.stores.local.ann import index_files as files
-from lookalike.stores.local.database import SpaceRow, read_only, translated
+from lookalike.stores.local.database import SpaceRow, read_only_error, translate_errors
 from lookalike.stores.local.vector_file import MappedVectors
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class LocalIndexes:
         if not 0 < wish.target <= 1:
             raise UsageError(f"a recall lies between 0 and 1, not {wish.target}")
         if self._read_only:
-            raise read_only(self._folder)
+            raise read_only_error(self._folder)
         with _lock(self._folder), self._snapshot() as snapshot:
             row, matrix = snapshot.open_space(space)
             if snapshot.region_count(row) > 1:
@@ -71,10 +71,10 @@ class LocalIndexes:
     def remove(self, space: str) -> bool:
         """See `Indexes`."""
         if self._read_only:
-            raise read_only(self._folder)
+            raise read_only_error(self._folder)
         with _lock(self._folder), self._snapshot() as snapshot:
             row, _ = snapshot.open_space(space)
-            with translated(self._folder):
+            with translate_errors(self._folder):
                 there = files.facts_file(self._folder, row).exists()
                 files.facts_file(self._folder, row).unlink(missing_ok=True)
                 files.remove_others(self._folder, row, None)
@@ -101,7 +101,7 @@ class LocalIndexes:
             )
             check = _judged(snapshot, row, matrix, asked, facts.unindexed)
         if not self._read_only:
-            with translated(self._folder):
+            with translate_errors(self._folder):
                 files.keep_check(self._folder, row, check)
         return check
 
@@ -162,7 +162,7 @@ def _lock(folder: Path) -> Iterator[None]:
 
     lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
     try:
-        with translated(folder):
+        with translate_errors(folder):
             lock.acquire()
     except Timeout:
         raise LibraryBusy(
@@ -213,7 +213,7 @@ def _build(
             break
     empty, index, point = made[0]
     seconds = time.monotonic() - started
-    with translated(folder):
+    with translate_errors(folder):
         try:
             return _put_into_use(folder, row, matrix, empty, index, point, wish.target, seconds)
         except FileNotFoundError:

@@ -1,9 +1,9 @@
-"""The fields of all images as columns, so that a filter is a few comparisons of whole arrays.
+"""Packed columns: the fields of all images, as the catalogue stores them for filters.
 
-Images are taken in blocks of 1,024 ids; the catalogue keeps, for every field and block, one packed
-row (`Part`). They are derived from `images`, `metadata`, `sidecars` and `facts`: a change only
-marks its block as stale, and the writer packs the stale blocks when it ends. Whoever reads a
-stale block makes its parts from the source.
+Images are taken in blocks of 1,024 ids. The table `columns` has one packed row (`Part`) for every field and
+block. It is derived from `images`, `metadata`, `sidecars` and `facts`: a change only marks its block as stale,
+and the writer packs stale blocks when it ends, or now and then (`maintenance.DerivedTables`). A reader
+computes the parts of a stale block from the source tables.
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.stores.filters import Value
+from lookalike.stores.filters import Field, Value
 from lookalike.stores.local.database import chunks, transaction
-from lookalike.stores.local.metadata_merge import fields, merged
 from lookalike.stores.local.path_encoding import decode_path
+from lookalike.stores.metadata import field_values, merge
 
-SHIFT = 10
-BLOCK = 1 << SHIFT
-"""Images a block; part of the format. Smaller ones make a column of a million images slower to
-read (one row each), larger ones make a change dearer."""
+BLOCK_BITS = 10
+BLOCK = 1 << BLOCK_BITS
+"""Images per block; part of the format. Smaller blocks make a column of a million images slower to read (one
+row each), larger ones make a change more expensive."""
 
-PACKED_TOGETHER = 64
-"""Blocks a transaction: about a second of work that a kill may lose."""
+BLOCKS_PER_TRANSACTION = 64
+"""About a second of packing, which a kill may lose."""
 
-Field: TypeAlias = tuple[str, bool]
-"""A name, and whether it is one of the file's own (`filters.FILE_FIELDS`)."""
+FILE_COLUMNS = ("size", "width", "height", "format", "outcome", "folder")
+"""The file's own fields that are stored as columns, in the order in which `parts_of` reads them."""
 
 Numbers: TypeAlias = NDArray[np.float64]
 Values: TypeAlias = Mapping[int, Sequence[Value]]
-"""Position in the block → the values there."""
+"""Position in the block -> the values there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """One field in one block.
 
-    numbers  (BLOCK,) float64, NaN where there is none; None where the block has none at all
-    codes    (BLOCK,) place in `texts`, len(texts) where there is none
-    texts    distinct
+    numbers  (BLOCK,) float64, NaN where there is none; None where the whole block has none
+    codes    (BLOCK,) index into `texts`, len(texts) where there is none; None without texts
+    texts    distinct texts
     more     (position, value) of further values, where an image has several
     """
 
@@ -55,21 +55,18 @@ class Part:
     more: Sequence[tuple[int, Value]]
 
 
-def mark_stale(connection: sqlite3.Connection, ids: Iterable[int]) -> None:
-    """The fields of these images have changed, or the images are new."""
-    blocks = {id >> SHIFT for id in ids}
+def mark_blocks_stale(connection: sqlite3.Connection, ids: Iterable[int]) -> None:
+    """Record that the fields of these images have changed, or that the images are new."""
+    blocks = {id >> BLOCK_BITS for id in ids}
     connection.executemany(_MARK.format("VALUES (?, 1)"), ((block,) for block in blocks))
     _count_change(connection)
 
 
-def mark_gone_stale(connection: sqlite3.Connection) -> None:
-    """The same for the images in temp.gone."""
-    connection.execute(_MARK.format("SELECT DISTINCT id >> 10, 1 FROM temp.gone WHERE 1"))
+def mark_blocks_of_deleted_stale(connection: sqlite3.Connection) -> None:
+    """Record that the images in temp.deleted go."""
+    connection.execute(_MARK.format("SELECT DISTINCT id >> 10, 1 FROM temp.deleted WHERE 1"))
     _count_change(connection)
 
-
-OWN = ("size", "width", "height", "format", "outcome", "folder")
-"""What every image has, as `parts_of` reads it."""
 
 _MARK = "INSERT INTO blocks {} ON CONFLICT DO UPDATE SET stale = 1"
 
@@ -79,18 +76,18 @@ def _count_change(connection: sqlite3.Connection) -> None:
 
 
 def pack_stale(connection: sqlite3.Connection) -> None:
-    """Bring the packed parts up to date, a few blocks a transaction."""
+    """Pack all stale blocks, some in each transaction."""
     stale = [
         b for (b,) in connection.execute("SELECT block FROM blocks WHERE stale ORDER BY block")
     ]
-    for chunk in chunks(stale, PACKED_TOGETHER):
+    for chunk in chunks(stale, BLOCKS_PER_TRANSACTION):
         with transaction(connection):
-            numbers = field_ids(connection)
+            ids = field_ids(connection)
             for block in chunk:
-                _pack(connection, block, parts_of(connection, block), numbers)
+                _pack(connection, block, parts_of(connection, block), ids)
     if stale:
         with transaction(connection):
-            # Names that no image has any more. The key of a part begins with its field.
+            # Fields that no image has any more. The key of a part begins with the id of its field.
             connection.execute(
                 """DELETE FROM fields WHERE NOT EXISTS (SELECT 1 FROM columns
                      WHERE key >= fields.id << 40 AND key < (fields.id + 1) << 40)"""
@@ -98,7 +95,7 @@ def pack_stale(connection: sqlite3.Connection) -> None:
 
 
 def field_ids(connection: sqlite3.Connection) -> dict[Field, int]:
-    """The numbers of all fields that have packed parts."""
+    """Return the ids of all fields that have packed parts."""
     return {
         (name, bool(of_file)): id
         for id, name, of_file in connection.execute("SELECT id, name, of_file FROM fields")
@@ -106,8 +103,8 @@ def field_ids(connection: sqlite3.Connection) -> dict[Field, int]:
 
 
 def parts_of(connection: sqlite3.Connection, block: int) -> dict[Field, Part]:
-    """All fields of a block, made from the source."""
-    start = block << SHIFT
+    """Return all fields of a block, computed from the source tables."""
+    start = block << BLOCK_BITS
     rows = connection.execute(
         """SELECT images.id, path, size, width, height, format, outcome, facts.json, sidecars.json,
              metadata.json FROM images LEFT JOIN facts ON facts.image = images.id
@@ -118,23 +115,23 @@ def parts_of(connection: sqlite3.Connection, block: int) -> dict[Field, Part]:
     ).fetchall()
     if not rows:
         return {}
-    ids, paths, *own, said, sidecars, metadata = zip(*rows, strict=True)
+    ids, paths, *own, facts, sidecars, metadata = zip(*rows, strict=True)
     folders = [decode_path(path).rpartition("/")[0] for path in paths]
     found: dict[Field, dict[int, Sequence[Value]]] = {
         (name, True): {
             id - start: (value,) for id, value in zip(ids, values, strict=True) if value is not None
         }
-        for name, values in zip(OWN, (*own, folders), strict=True)
+        for name, values in zip(FILE_COLUMNS, (*own, folders), strict=True)
     }
-    for id, facts, *given in zip(ids, said, sidecars, metadata, strict=True):
-        if facts or any(given):
-            for name, values in fields(facts, merged(*given)).items():
+    for id, fact, *given in zip(ids, facts, sidecars, metadata, strict=True):
+        if fact or any(given):
+            for name, values in field_values(fact, merge(*given)).items():
                 found.setdefault((name, False), {})[id - start] = values
     return {field: part_of(values) for field, values in found.items() if values}
 
 
 def part_of(values: Values) -> Part:
-    """The values of one field in one block."""
+    """Return the part that holds these values of one field."""
     numbers = np.full(BLOCK, np.nan)
     first: dict[int, str] = {}
     more: list[tuple[int, Value]] = []
@@ -150,9 +147,9 @@ def part_of(values: Values) -> Part:
     texts = sorted(set(first.values()))
     codes = None
     if first:
-        place = {text: number for number, text in enumerate(texts)}
+        code_of = {text: code for code, text in enumerate(texts)}
         codes = np.full(BLOCK, len(texts), np.intp)
-        codes[list(first)] = [place[text] for text in first.values()]
+        codes[list(first)] = [code_of[text] for text in first.values()]
     return Part(numbers if single else None, codes, texts, more)
 
 
@@ -166,7 +163,7 @@ def _pack(
     connection.executemany("DELETE FROM columns WHERE key = ?", ((key,) for key in keys.values()))
     connection.executemany(
         "INSERT INTO columns VALUES (?, ?, ?, ?, ?)",
-        ((keys[field], *_packed(part)) for field, part in parts.items()),
+        ((keys[field], *_packed_columns(part)) for field, part in parts.items()),
     )
     if parts:
         connection.execute("UPDATE blocks SET stale = 0 WHERE block = ?", (block,))
@@ -174,20 +171,20 @@ def _pack(
         connection.execute("DELETE FROM blocks WHERE block = ?", (block,))
 
 
-def _packed(part: Part) -> tuple[bytes | None, bytes | None, bytes | None, bytes | None]:
+def _packed_columns(part: Part) -> tuple[bytes | None, bytes | None, bytes | None, bytes | None]:
     numbers = codes = texts = more = None
     if part.numbers is not None:
-        numbers = _narrow(part.numbers).tobytes()
+        numbers = _smallest_type(part.numbers).tobytes()
     if part.codes is not None:
         codes = part.codes.astype("<u1" if len(part.texts) < 256 else "<u2").tobytes()
-        texts = _deflated(part.texts)
+        texts = _compress(part.texts)
     if part.more:
-        more = _deflated(part.more)
+        more = _compress(part.more)
     return numbers, codes, texts, more
 
 
-def _narrow(numbers: Numbers) -> NDArray[np.floating[Any]]:
-    """The same numbers in the smallest type that holds them exactly."""
+def _smallest_type(numbers: Numbers) -> NDArray[np.floating[Any]]:
+    """Return the same numbers in the smallest type that holds them exactly."""
     with np.errstate(over="ignore"):
         for kind in ("<f2", "<f4"):
             narrow = numbers.astype(kind)
@@ -196,12 +193,12 @@ def _narrow(numbers: Numbers) -> NDArray[np.floating[Any]]:
     return numbers.astype("<f8")
 
 
-def _deflated(value: Sequence[object]) -> bytes:
+def _compress(value: Sequence[object]) -> bytes:
     return zlib.compress(json.dumps(value, separators=(",", ":")).encode(), 1)
 
 
 def unpack_texts(packed: bytes) -> list[str]:
-    """The `texts` of a packed part."""
+    """Return the `texts` of a packed part."""
     texts: list[str] = json.loads(zlib.decompress(packed))
     return texts
 
@@ -209,7 +206,7 @@ def unpack_texts(packed: bytes) -> list[str]:
 def packed_parts(
     connection: sqlite3.Connection, field: int
 ) -> Iterator[tuple[int, bytes | None, bytes | None, bytes | None, bytes | None]]:
-    """(block, numbers, codes, texts, more) as packed, by rising block."""
+    """Yield (block, numbers, codes, texts, more) of a field as packed, by rising block."""
     for key, *columns in connection.execute(
         "SELECT key, numbers, codes, texts, more FROM columns WHERE key >= ? AND key < ?",
         (field << 40, (field + 1) << 40),
@@ -218,15 +215,15 @@ def packed_parts(
 
 
 def unpack_numbers(packed: bytes) -> NDArray[np.floating[Any]]:
-    """(BLOCK,) numbers; their width tells their type."""
+    """Return (BLOCK,) numbers; their size in bytes tells their type."""
     return np.frombuffer(packed, f"<f{len(packed) // BLOCK}")
 
 
 def unpack_codes(packed: bytes) -> NDArray[np.unsignedinteger[Any]]:
-    """(BLOCK,) codes; their width tells their type."""
+    """Return (BLOCK,) codes; their size in bytes tells their type."""
     return np.frombuffer(packed, f"<u{len(packed) // BLOCK}")
 
 
 def unpack_more(packed: bytes) -> list[tuple[int, Value]]:
-    """The `more` of a packed part."""
+    """Return the `more` of a packed part."""
     return [(position, value) for position, value in json.loads(zlib.decompress(packed))]

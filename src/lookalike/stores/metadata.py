@@ -1,0 +1,118 @@
+"""Metadata of an image, merged from three sources, and the fields that filters and text search see.
+
+facts     what the file says about itself (`images.metadata`), stored with the content
+sidecar   files beside the image
+metadata  a table that the user gave
+
+Where several name the same field, the later one in this list wins: a table is written on purpose and last,
+the file's own text often by a camera. A null has no effect, so it hides nothing.
+
+Every store keeps the three as JSON text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from lookalike.errors import UsageError
+from lookalike.images.metadata.facts import Facts
+
+if TYPE_CHECKING:
+    from lookalike.stores.filters import Value
+
+CAPTION_NAMES = ("caption", "description", "text")
+"""Metadata fields that hold the caption; the first one with a text wins."""
+
+MAX_DEPTH = 8
+"""Nesting of objects and lists in metadata. What is deeper is stored and shown, but not searched."""
+
+FACT_FIELDS = ("taken", "camera", "lens", "latitude", "longitude", "caption", "keywords")
+_fact_values = attrgetter(*FACT_FIELDS)
+
+
+def facts_json(facts: Facts) -> str | None:
+    """Return as JSON what a file says beyond its size and format; None if it says nothing."""
+    values = zip(FACT_FIELDS, _fact_values(facts), strict=True)
+    found = {name: value for name, value in values if value is not None and value != ()}
+    return json.dumps(found) if found else None
+
+
+def metadata_json(values: Mapping[str, Any]) -> str:
+    """Return metadata as ASCII JSON, which SQLite can read and which holds any Python string.
+
+    Raises `UsageError` for values that are not JSON, and for NaN and infinity.
+    """
+    try:
+        return json.dumps(dict(values), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"metadata must be JSON values without NaN or infinity: {error}"
+        ) from error
+
+
+def merge(sidecar: str | None, metadata: str | None) -> dict[str, Any]:
+    """Return the metadata of an image as it is shown, from the JSON of a sidecar and of a table."""
+    below: dict[str, Any] = json.loads(sidecar) if sidecar else {}
+    if not metadata:
+        return below
+    above = json.loads(metadata)
+    return below | {k: v for k, v in above.items() if v is not None or k not in below}
+
+
+def field_values(facts: str | None, metadata: Mapping[str, Any]) -> dict[str, list[Value]]:
+    """Return all values of all fields, from facts (JSON) and merged metadata.
+
+    Objects become names with dots, lists several values; true and false become 1 and 0.
+    """
+    found: dict[str, list[Value]] = {}
+    for key, value in metadata.items():
+        name = plain_text(key)
+        if type(value) is str and name not in found:  # the usual case; this is a hot loop
+            found[name] = [value]
+            continue
+        for path, plain in _flatten(name, value, 0):
+            found.setdefault(path, []).append(plain)
+    for name, value in (json.loads(facts) if facts else {}).items():
+        if name not in found:
+            found[name] = value if isinstance(value, list) else [value]
+    caption = _caption(metadata)
+    if caption:
+        found["caption"] = [caption]
+    return found
+
+
+def plain_text(text: str) -> str:
+    """Return text that any database can hold: lone surrogates (from file names) become escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _caption(metadata: Mapping[str, Any]) -> str:
+    texts = (metadata.get(name) for name in CAPTION_NAMES)
+    return next((text for text in texts if isinstance(text, str) and text.strip()), "")
+
+
+def _flatten(name: str, value: Any, depth: int) -> Iterator[tuple[str, Value]]:
+    if depth > MAX_DEPTH:
+        return
+    if isinstance(value, bool):
+        yield name, float(value)
+    elif isinstance(value, str):
+        yield name, value
+    elif isinstance(value, (int, float)):
+        yield name, _number(value)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _flatten(plain_text(f"{name}.{key}"), inner, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _flatten(name, inner, depth + 1)
+
+
+def _number(value: int | float) -> Value:
+    try:
+        return float(value)
+    except OverflowError:  # JSON may hold an integer of any length
+        return str(value)
