@@ -92,11 +92,11 @@ def test_words_are_never_syntax(album: Store, words: str) -> None:
 def test_any_text_can_be_asked(words: str) -> None:
     import sqlite3
 
-    from lookalike.stores.local.full_text import _pattern
+    from lookalike.stores.local.full_text import match_pattern
 
     connection = sqlite3.connect(":memory:")
     connection.execute("CREATE VIRTUAL TABLE words USING fts5 (text)")
-    pattern = _pattern(words)
+    pattern = match_pattern(words)
     if pattern:
         connection.execute("SELECT * FROM words WHERE words MATCH ?", (pattern,)).fetchall()
     connection.close()

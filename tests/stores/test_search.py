@@ -196,8 +196,8 @@ def test_no_question_has_no_answer(store: Store) -> None:
 @pytest.mark.parametrize(
     ("query", "k", "says"),
     [
-        ([[1.0, 2.0]], 1, "3 numbers"),
-        ([1.0, 2.0, 3.0], 1, "3 numbers"),
+        ([[1.0, 2.0]], 1, "3 dimensions"),
+        ([1.0, 2.0, 3.0], 1, "3 dimensions"),
         ([[1.0, 2.0, np.nan]], 1, "NaN"),
         ([[1.0, 2.0, 3.0]], 0, "at least one"),
     ],

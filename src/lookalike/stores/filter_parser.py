@@ -176,7 +176,9 @@ class _Parser:
         operator = _SYNONYMS.get(self._next_token.text, self._next_token.text)
         self._position += 1
         if self._next_token.keyword == "null":
-            self._fail_at(self._next_token.at, f"write {quote_field(field)} is null, or is not null")
+            self._fail_at(
+                self._next_token.at, f"write {quote_field(field)} is null, or is not null"
+            )
         value = self._value()
         if operator == "!=":
             return _other_than(field, Compare(field, "=", value))
@@ -240,7 +242,9 @@ class _Parser:
         self._fail_at(self._next_token.at, f"{found}, expected {expected}")
 
     def _found(self) -> str:
-        end = self._tokens[self._position + 1].at if self._position + 1 < len(self._tokens) else None
+        end = (
+            self._tokens[self._position + 1].at if self._position + 1 < len(self._tokens) else None
+        )
         return self._text[self._next_token.at : end].strip()[:40]
 
     def _fail_at(self, at: int, what: str) -> NoReturn:

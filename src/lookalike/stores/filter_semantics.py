@@ -83,9 +83,7 @@ def is_date(text: str) -> bool:
     return _FULL_DATE.fullmatch(text) is not None
 
 
-def matching_ranges(
-    test: Compare | In | Between, ordered: Sequence[str]
-) -> list[tuple[int, int]]:
+def matching_ranges(test: Compare | In | Between, ordered: Sequence[str]) -> list[tuple[int, int]]:
     """Return where the matching texts are in a sorted sequence: half-open ranges (start, end)."""
     match test:
         case Compare(_, "=", str() as text):

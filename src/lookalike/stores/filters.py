@@ -118,7 +118,7 @@ means the metadata; "file.size" is always the file's."""
 EMBEDDED_FIELDS = (
     "caption", "keywords", "taken", "camera", "lens", "latitude", "longitude",
 )  # fmt: skip
-"""Fields that an image file may fill by itself (EXIF, IPTC, XMP); metadata of the same name overrides them."""
+"""Fields that an image file may fill by itself (EXIF, IPTC, XMP); metadata of that name overrides them."""
 
 # Names of fields
 
@@ -130,7 +130,9 @@ def field_names(metadata: Iterable[str]) -> dict[str, Field]:
     metadata come first.
     """
     given = set(metadata)
-    names = {name: (name, False) for name in [*sorted(given - {*EMBEDDED_FIELDS}), *EMBEDDED_FIELDS]}
+    names = {
+        name: (name, False) for name in [*sorted(given - {*EMBEDDED_FIELDS}), *EMBEDDED_FIELDS]
+    }
     for name in FILE_FIELDS:
         names[f"file.{name}" if name in given else name] = (name, True)
     return names

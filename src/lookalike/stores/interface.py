@@ -6,8 +6,8 @@
     Sidecars   a part of the writer: metadata of files beside the images
     Indexes    its ANN indexes (in `ann_index`)
 
-What these take and return is in `records`. `memory` is the simplest implementation, `local` keeps a library in
-a folder. The tests in tests/stores run on every store. What stores share: filters (`filter_parser`,
+What these take and return is in `records`. `memory` is the simplest implementation, `local` keeps a library
+in a folder. The tests in tests/stores run on every store. What stores share: filters (`filter_parser`,
 `filter_semantics`), metadata and its fields (`metadata`), and the meaning of a batch (`write_plan`).
 
 Names and conventions:
@@ -80,7 +80,7 @@ class Snapshot(Protocol):
 
     @property
     def version(self) -> Hashable:
-        """Equal for two snapshots of one library if no image, vector, index or decision changed in between."""
+        """Equal for two snapshots of one library if no image, vector, index or decision changed between."""
         ...
 
     def roots(self) -> list[Root]:
@@ -363,8 +363,8 @@ class Store(Protocol):
     def writer(self) -> AbstractContextManager[Writer]:
         """Take the lock; raises `LibraryBusy` at once if another writer has it, or `LibraryReadOnly`.
 
-        The writer's methods raise `StorageFull` when the disk is full. Readers never wait for a writer, nor it
-        for them.
+        The writer's methods raise `StorageFull` when the disk is full. Readers never wait for a writer, nor
+        a writer for them.
         """
         ...
 

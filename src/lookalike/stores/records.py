@@ -30,8 +30,8 @@ NO_VECTORS = "the library has no vectors: index images first (`lookalike index F
 """Error message for whatever needs vectors."""
 
 SAME_CONTENT_LIMIT = 256
-"""Images that `same_content` returns at most. A folder of scans has thousands of one size; comparing all of them
-with each other would take hours, and beyond some hundreds extracting the vectors again is cheaper."""
+"""Images that `same_content` returns at most. A folder of scans has thousands of one size; comparing all
+of them with each other would take hours, and beyond some hundreds extracting the vectors again is cheaper."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,8 @@ class Space:
 
     @property
     def boxes(self) -> NDArray[np.generic] | None:
-        """Boxes (regions, 4) of the image regions whose vectors are stored side by side in the `dim` numbers of
-        a row; None where a row is one vector."""
+        """Boxes (regions, 4) of the image regions whose vectors are stored side by side in the `dim` numbers
+        of a row; None where a row is one vector."""
         return None if self.fitted is None else self.fitted.get(BOXES)
 
     @property
@@ -116,8 +116,8 @@ class Entry:
     same_as   id of an image with the same hash, whose vectors and facts are copied unless `vectors` and
               `facts` give them. If that image no longer has this content, another with the same hash serves;
               without one, the entry has no vectors.
-    moved     with `same_as`: that image itself gets the new path (its id and metadata stay), and an image that
-              was there is deleted. Without, a copy gets a row and an id of its own.
+    moved     with `same_as`: that image itself gets the new path (its id and metadata stay), and an image
+              that was there is deleted. Without, a copy gets a row and an id of its own.
 
     All entries of a batch see the library as it was before: two files that have swapped names find each
     other's vectors. If several entries are `moved` from the same image, the first is, and the others are

@@ -19,7 +19,8 @@ import numpy as np
 from tests.stores.builders import FACTS, content, entry, space, vector_of
 
 from lookalike.stores.interface import Entry
-from lookalike.stores.local import LocalStore, maintenance
+from lookalike.stores.local import LocalStore
+from lookalike.stores.local import store as local_store
 from lookalike.stores.local.check import check
 
 FILES = 64
@@ -138,7 +139,7 @@ def live_until(folder: Path, end: int, live: Callable[[Path], None] = life) -> b
 
 def main(place: str) -> None:
     """Prints how many writers were killed, and how many finished."""
-    maintenance.DEAD_AT_LEAST = 10
+    local_store.COMPACT_AT_LEAST = 10
     # A kill does not lose what the system has; only a power cut does. Syncing would take all the time.
     os.fsync = os.fdatasync = lambda fd: None
     undisturbed = Path(place) / "undisturbed"

@@ -17,7 +17,8 @@ from tests.stores.builders import content, entry, space, vector_of
 from tests.stores.local.killing import Moment, live_until
 
 from lookalike.stores.ann_index import IndexBuildOptions
-from lookalike.stores.local import LocalStore, maintenance, vector_file
+from lookalike.stores.local import LocalStore, vector_file
+from lookalike.stores.local import store as local_store
 from lookalike.stores.local.ann import ann_search, delta_index, index_files
 from lookalike.stores.local.check import check
 from lookalike.stores.local.writer import LocalWriter
@@ -102,7 +103,7 @@ def main(place: str) -> None:
     delta_index.STEP = STEP * DIM
     delta_index.SLICE = 12
     ann_search.MOST = 1.0
-    maintenance.DEAD_AT_LEAST = 100
+    local_store.COMPACT_AT_LEAST = 100
     for module in (vector_file, index_files):
         module.sync_folder = lambda folder: None  # type: ignore[attr-defined]
     vector_file.sync = lambda descriptor: None

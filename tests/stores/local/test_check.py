@@ -26,17 +26,17 @@ def library(local: LocalStore) -> LocalStore:
     ("change", "says"),
     [
         ("UPDATE placements SET row = 99 WHERE image = 2", "outside"),
-        ("UPDATE placements SET row = 0 WHERE image = 2", "dead"),
+        ("UPDATE placements SET row = 0 WHERE image = 2", "deleted"),
         ("UPDATE placements SET row = 4 WHERE image = 2", "share"),
         ("UPDATE placements SET row = 4 WHERE image = 2", "another image"),
-        ("DELETE FROM placements WHERE image = 2", "placed"),
-        ("DELETE FROM dead WHERE number = 0", "dead rows"),
+        ("DELETE FROM placements WHERE image = 2", "in use"),
+        ("DELETE FROM dead WHERE number = 0", "deleted rows"),
         ("UPDATE dead SET row = 77 WHERE number = 0", "outside"),
         ("UPDATE spaces SET rows = 70", "committed rows"),
         ("UPDATE spaces SET ordered = 7", "order"),
         ("UPDATE images SET outcome = 'truncated' WHERE id = 2", "failed"),
-        ("UPDATE images SET root = 9 WHERE id = 2", "not there"),
-        ("DELETE FROM images WHERE id = 2", "not there"),
+        ("UPDATE images SET root = 9 WHERE id = 2", "missing"),
+        ("DELETE FROM images WHERE id = 2", "missing"),
     ],
 )
 def test_a_contradiction_in_the_catalogue_is_found(

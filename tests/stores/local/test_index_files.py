@@ -18,7 +18,7 @@ from lookalike.ann.faiss_index import AnnIndex
 from lookalike.errors import LibraryBusy, LibraryReadOnly, StorageFull
 from lookalike.stores.ann_index import Index, IndexBuildOptions
 from lookalike.stores.interface import Space
-from lookalike.stores.local import LocalStore, maintenance
+from lookalike.stores.local import LocalStore
 from lookalike.stores.local.ann import index_builder, index_files
 from lookalike.stores.local.ann.index_files import INDEX_FILE
 
@@ -227,10 +227,10 @@ def test_a_library_that_cannot_be_written_to_is_searched_with_its_index(indexed:
 
 
 def test_after_compaction_searches_are_exact_until_the_index_is_built_anew(
-    indexed: Path, monkeypatch: pytest.MonkeyPatch
+    indexed: Path,
 ) -> None:
-    monkeypatch.setattr(maintenance, "DEAD_AT_LEAST", 10)
     with LocalStore.open(indexed) as store:
+        store.compact_at_least = 10
         with store.snapshot() as snapshot:
             snapshot.search(KEY, QUERY, 5)
         with store.writer() as writer:

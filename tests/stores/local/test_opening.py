@@ -68,7 +68,7 @@ def test_an_older_library_is_brought_up_to_date_when_it_is_opened(local: LocalSt
         connection.execute("CREATE TABLE captions (image INTEGER PRIMARY KEY, text TEXT)")
 
     steps = (*MIGRATIONS, m002)
-    with pytest.raises(LibraryReadOnly, match="older version"):
+    with pytest.raises(LibraryReadOnly, match="older format"):
         LocalStore.open(local.folder, read_only=True, migrations=steps)
     with LocalStore.open(local.folder, migrations=steps) as newer:
         assert newer.format == len(steps)

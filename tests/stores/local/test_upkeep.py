@@ -9,7 +9,7 @@ import pytest
 from tests.stores.builders import begin, entry, put, same, space, stored_vector
 
 from lookalike.errors import LibraryDamaged
-from lookalike.stores.local import LocalStore, maintenance
+from lookalike.stores.local import LocalStore
 from lookalike.stores.local.check import check
 
 
@@ -37,10 +37,8 @@ def test_vectors_and_ids_lie_in_plain_files_that_anybody_can_read(local: LocalSt
     assert stored.tolist() == ids
 
 
-def test_many_dead_rows_are_compacted_away_and_nothing_else_changes(
-    local: LocalStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(maintenance, "DEAD_AT_LEAST", 10)
+def test_many_dead_rows_are_compacted_away_and_nothing_else_changes(local: LocalStore) -> None:
+    local.compact_at_least = 10
     ids = put(local, *(entry(f"{n}.jpg") for n in range(60)))
     with local.writer() as writer:
         writer.put([entry(f"{n}.jpg", f"new {n}") for n in reversed(range(0, 60, 4))])
@@ -214,6 +212,6 @@ def test_vectors_that_are_lost_are_told_once(
             pass
     assert [record.getMessage() for record in caplog.records] == [
         "3 vectors of toy were lost from a damaged file: `lookalike index` makes them again from the "
-        "pictures",
-        "3 vectors of shop were lost from a damaged file: bring them in again with `lookalike import`",
+        "images",
+        "3 vectors of shop were lost from a damaged file: import them again with `lookalike import`",
     ]

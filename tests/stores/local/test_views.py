@@ -14,7 +14,7 @@ from tests.stores.builders import begin, entry, put, same, space, stored_vector
 
 from lookalike.errors import LibraryError, UsageError
 from lookalike.stores.interface import Snapshot
-from lookalike.stores.local import LocalStore, maintenance
+from lookalike.stores.local import LocalStore
 from lookalike.stores.local.check import check
 
 ONES = np.ones((1, 3), np.float32)
@@ -55,10 +55,8 @@ def test_an_open_view_outlives_a_promotion(local: LocalStore) -> None:
             found(after)
 
 
-def test_an_open_view_outlives_a_compaction(
-    local: LocalStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(maintenance, "DEAD_AT_LEAST", 1)
+def test_an_open_view_outlives_a_compaction(local: LocalStore) -> None:
+    local.compact_at_least = 1
     ids = put(local, *(entry(f"{n}.jpg") for n in range(10)))
     with local.snapshot() as before:
         with local.writer() as writer:
@@ -78,11 +76,9 @@ def test_a_ledger_that_is_left_half_read_does_not_hold_back_later_views(local: L
         assert snapshot.lookup(1, "new.jpg") is not None
 
 
-def test_threads_that_search_while_a_writer_works_see_only_whole_states(
-    local: LocalStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_threads_that_search_while_a_writer_works_see_only_whole_states(local: LocalStore) -> None:
     """Every state holds pairs: an image and its negative, put and removed together."""
-    monkeypatch.setattr(maintenance, "DEAD_AT_LEAST", 8)
+    local.compact_at_least = 8
     stop = threading.Event()
     wrong: list[str] = []
     seen: set[int] = set()
@@ -139,10 +135,8 @@ with LocalStore.open(Path(sys.argv[1])) as store:
 """
 
 
-def test_another_process_reads_while_this_one_writes(
-    local: LocalStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(maintenance, "DEAD_AT_LEAST", 4)
+def test_another_process_reads_while_this_one_writes(local: LocalStore) -> None:
+    local.compact_at_least = 4
     reader = subprocess.Popen(
         [sys.executable, "-c", SEARCH_ON, str(local.folder)],
         stdin=subprocess.PIPE,

@@ -8,10 +8,18 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.stores.builders import entry, put, same, stored_vector
+from tests.stores.builders import (
+    Vector,
+    entry,
+    put,
+    same,
+    space,
+    stored_vector,
+    vector_of,
+)
 
 from lookalike.errors import LibraryBusy
-from lookalike.stores.local import LocalStore, apply_plan
+from lookalike.stores.local import LocalStore
 from lookalike.stores.local.check import check
 
 ROOT = Path(__file__).parents[3]
@@ -67,21 +75,22 @@ def test_the_lock_of_a_killed_process_is_free_at_once(local: LocalStore) -> None
         writer.put([entry("b.jpg")])
 
 
-def test_an_error_in_the_middle_of_a_batch_leaves_nothing_of_it(
-    local: LocalStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class InterruptedAt(dict[str, Vector]):
+    """Vectors of an entry; reading the one of "other@1" is interrupted, after "toy@1" has been written."""
+
+    def __getitem__(self, key: str) -> Vector:
+        if key == "other@1":
+            raise KeyboardInterrupt
+        return super().__getitem__(key)
+
+
+def test_an_error_in_the_middle_of_a_batch_leaves_nothing_of_it(local: LocalStore) -> None:
     put(local, entry("a.jpg"))
+    both = InterruptedAt({"toy@1": vector_of("b"), "other@1": vector_of("b")})
     with local.writer() as writer:
-        with monkeypatch.context() as patch:
-            whole = apply_plan._write_vectors
-
-            def interrupted(*arguments: object) -> None:
-                whole(*arguments)  # type: ignore[arg-type]
-                raise KeyboardInterrupt
-
-            patch.setattr(apply_plan, "_write_vectors", interrupted)
-            with pytest.raises(KeyboardInterrupt):
-                writer.put([entry("a.jpg", "changed"), entry("b.jpg")])
+        writer.add_space(space("other@1"))
+        with pytest.raises(KeyboardInterrupt):
+            writer.put([entry("a.jpg", "changed"), entry("b.jpg", vectors=both)])
         assert set(writer.file_states(1, ["a.jpg", "b.jpg"])) == {"a.jpg"}
         [id] = writer.put([entry("c.jpg")])
     assert same(stored_vector(local, id), "c.jpg")

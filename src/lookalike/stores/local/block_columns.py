@@ -1,8 +1,8 @@
 """Packed columns: the fields of all images, as the catalogue stores them for filters.
 
 Images are taken in blocks of 1,024 ids. The table `columns` has one packed row (`Part`) for every field and
-block. It is derived from `images`, `metadata`, `sidecars` and `facts`: a change only marks its block as stale,
-and the writer packs stale blocks when it ends, or now and then (`maintenance.DerivedTables`). A reader
+block. It is derived from `images`, `metadata`, `sidecars` and `facts`: a change only marks its block as
+stale, and the writer packs stale blocks when it ends, or now and then (`maintenance.DerivedTables`). A reader
 computes the parts of a stale block from the source tables.
 """
 

@@ -42,7 +42,9 @@ def check(folder: Path) -> list[str]:
                 for row in connection.execute("PRAGMA foreign_key_check")
             ]
             for space in space_rows(connection):
-                found += [f"{space.key}: {line}" for line in _check_space(folder, connection, space)]
+                found += [
+                    f"{space.key}: {line}" for line in _check_space(folder, connection, space)
+                ]
             (count,) = connection.execute(
                 """SELECT count(*) FROM placements JOIN images ON images.id = image
                    WHERE outcome <> 'indexed'"""
@@ -55,9 +57,7 @@ def check(folder: Path) -> list[str]:
     return found
 
 
-def _check_space(
-    folder: Path, connection: sqlite3.Connection, space: SpaceRow
-) -> Iterator[str]:
+def _check_space(folder: Path, connection: sqlite3.Connection, space: SpaceRow) -> Iterator[str]:
     deleted = _row_numbers(connection, "SELECT row FROM dead WHERE space = ? ORDER BY row", space)
     if len(deleted) != space.deleted or len(np.unique(deleted)) != len(deleted):
         yield f"{space.deleted} deleted rows are counted, {len(np.unique(deleted))} are listed"
@@ -71,7 +71,9 @@ def _check_space(
     images = _row_numbers(
         connection, "SELECT image FROM placements WHERE space = ? ORDER BY image", space
     )
-    rows = _row_numbers(connection, "SELECT row FROM placements WHERE space = ? ORDER BY image", space)
+    rows = _row_numbers(
+        connection, "SELECT row FROM placements WHERE space = ? ORDER BY image", space
+    )
     if len(rows) and not 0 <= rows.min() <= rows.max() < space.rows:
         yield "the row of an image lies outside the committed ones"
         return

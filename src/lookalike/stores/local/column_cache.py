@@ -4,7 +4,7 @@
     StateColumns   all columns of one state of the catalogue
     Column         the values of one field, put together by `ColumnBuilder` from the parts of all blocks
 
-A position is a slot in a block, whether or not it holds an image: position = block index * 1,024 + id % 1,024.
+A position is a slot in a block, whether or not it holds an image: block index * 1,024 + id % 1,024.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class ColumnBuilder:
     def add_texts(
         self, index: int, codes: NDArray[np.integer], texts: Sequence[str] | bytes
     ) -> None:
-        """Set the texts of a block, packed or not. Many blocks have the same texts: they are unpacked once."""
+        """Set the texts of a block, packed or not. Texts that many blocks share are unpacked once."""
         key = texts if isinstance(texts, bytes) else tuple(texts)
         if key not in self._texts:
             self._texts[key] = unpack_texts(key) if isinstance(key, bytes) else key

@@ -177,8 +177,8 @@ def read_only_error(folder: Path) -> LibraryReadOnly:
 
 
 def is_full(error: sqlite3.Error) -> bool:
-    """Return whether the disk was full. SQLite reports FULL for ENOSPC only; an exceeded quota or limit of the
-    file size is a failed write."""
+    """Return whether the disk was full. SQLite reports FULL for ENOSPC only; an exceeded quota or limit of
+    the file size is a failed write."""
     code = getattr(error, "sqlite_errorcode", 0)
     return code & 0xFF == sqlite3.SQLITE_FULL or code in (
         sqlite3.SQLITE_IOERR_WRITE,

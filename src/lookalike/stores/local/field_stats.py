@@ -8,10 +8,10 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.stores.filter_semantics import is_date
 from lookalike.stores.filters import Field, FieldKind, FieldStats
 from lookalike.stores.local.block_columns import Numbers
 from lookalike.stores.local.column_cache import Column, StateColumns
-from lookalike.stores.filter_semantics import is_date
 
 SAMPLE = 20_000
 """Images whose values are counted to find the most frequent ones."""

@@ -193,7 +193,7 @@ def hashes_by_size(
 
 
 def _has_vectors(spaces: Collection[str]) -> str:
-    """Return the condition that an image failed or has a vector in each space; its parameters are the keys."""
+    """Return the SQL condition: failed, or with a vector in each space. Its parameters are the keys."""
     return f"""(outcome <> 'indexed' OR {len(spaces)} = (
         SELECT count(*) FROM placements JOIN spaces ON spaces.id = placements.space
         WHERE placements.image = images.id AND spaces.key IN ({placeholders(spaces)})))"""  # noqa: S608

@@ -44,7 +44,7 @@ def conditions_below(folder: str) -> list[tuple[str, list[str | bytes]]]:
 
 
 def store_root(path: Path, home: Path) -> tuple[str | bytes, bool]:
-    """Return a root as it is stored, and whether it is relative to `home`, the parent of the library's folder.
+    """Return a root as it is stored, and whether it is relative to `home`, the parent of `.lookalike`.
 
     Roots inside `home` move along with it. Every other root is absolute: "../elsewhere" would look movable
     but silently mean other images after a move.

@@ -179,7 +179,7 @@ class ReaderPool:
         return mapped, fitted, missing
 
     def _map(self, connection: sqlite3.Connection, row: SpaceRow) -> MappedVectors:
-        """Return the mapped vectors of this state, from the cache if nothing changed since they were mapped."""
+        """Return the mapped vectors of this state, from the cache if nothing has changed."""
         state = (row.generation, row.rows, row.deleted)
         with self._lock:
             current = self._is_current(connection)

@@ -60,7 +60,7 @@ class LocalSnapshot:
         self._mapped = mapped
         self._fitted = fitted
         self._columns = columns
-        self._indexes = indexes
+        self._shelf = indexes
         self._gpu = gpu
         self._file_id = file_id
         self._cursors: list[sqlite3.Cursor] = []
@@ -72,7 +72,7 @@ class LocalSnapshot:
             counters = changes(self._connection), feedback.decision_changes(self._connection)
             roots = self._connection.execute("SELECT id, path FROM roots ORDER BY id").fetchall()
         spaces = tuple(self._spaces.values())
-        indexes = tuple(map(self._indexes.stamp, spaces))
+        indexes = tuple(map(self._shelf.stamp, spaces))
         return self._file_id, counters, tuple(roots), spaces, indexes
 
     def roots(self) -> list[Root]:
@@ -96,7 +96,7 @@ class LocalSnapshot:
                 count=row.rows - row.deleted,
                 bytes=row.rows * (row_bytes(row) + 8),
                 fitted=self._fitted.get(row.id),
-                index=self._indexes.facts(row),
+                index=self._shelf.facts(row),
             )
             for row in self._spaces.values()
         ]
@@ -118,7 +118,7 @@ class LocalSnapshot:
         row, mapped = self.open_space(space)
         rows = None if among is None else _rows_among(mapped, among)
         similarity = similarity or row.similarity
-        index = None if exact else self._indexes.ready(row, mapped)
+        index = None if exact else self._shelf.ready(row, mapped)
         if self._gpu is not None and self.region_count(row) == 1:
             best = self._gpu.nearest(
                 row, mapped, queries, k, similarity=similarity, rows=rows, ready=index
@@ -145,7 +145,7 @@ class LocalSnapshot:
             k,
             similarity=similarity,
             rows=rows,
-            dead=mapped.deleted if rows is None else None,  # `rows` has none of them
+            exclude=mapped.deleted if rows is None else None,  # `rows` has none of them
             normalised=bool(row.normalised),
             parts=self.region_count(row),
         )
@@ -296,8 +296,8 @@ class LocalSnapshot:
             return images.counts(self._connection)
 
     def close(self) -> None:
-        """Close the cursors of `iter_files` that were not read to the end: they would keep the old state alive
-        in a connection that the next snapshot takes over."""
+        """Close the cursors of `iter_files` that were not read to the end: they would keep the old state
+        alive in a connection that the next snapshot takes over."""
         for cursor in self._cursors:
             cursor.close()
 

@@ -127,7 +127,7 @@ class LocalStore:
 
     @property
     def format(self) -> int:
-        """Version of the catalogue's tables; `LibraryTooNew`, `LibraryDamaged` for a file that is not ours."""
+        """Version of the catalogue's tables; `LibraryTooNew`, or `LibraryDamaged` for a file not ours."""
         connection = self._readers.connection()
         try:
             with translate_errors(self._folder):
@@ -176,7 +176,9 @@ class LocalStore:
     @contextmanager
     def writer(self) -> Iterator[LocalWriter]:
         """See `Store`. Also cleans up what a killed writer has left."""
-        from lookalike.stores.local.lock import write_lock  # searches need not wait for these imports
+        from lookalike.stores.local.lock import (
+            write_lock,  # searches need not wait for these imports
+        )
         from lookalike.stores.local.writer import LocalWriter
 
         if self._read_only:

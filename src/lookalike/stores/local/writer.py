@@ -69,7 +69,7 @@ class LocalWriter:
         self.lost_vectors = maintenance.recover(folder, connection)
         maintenance.warn_of_losses(self.lost_vectors)
         self._derived = maintenance.DerivedTables(connection)
-        self._delta_indexer = LateIndexer(folder)
+        self._late = LateIndexer(folder)
         self._sidecars = LocalSidecars(folder, connection)
 
     # Roots and spaces
@@ -199,7 +199,7 @@ class LocalWriter:
                 self._mark_seen(ids.values())
             self._compact_if_due()
             self._derived.update_if_due()
-            self._delta_indexer.follow(self._indexed_spaces())
+            self._late.follow(self._indexed_spaces())
         return [ids[entry.root, entry.path] for entry in entries]
 
     def mark_seen(self, ids: Iterable[int]) -> None:
@@ -278,13 +278,11 @@ class LocalWriter:
         """Bring everything derived up to date. The store calls this last."""
         with translate_errors(self._folder):
             self._derived.update()
-            self._delta_indexer.follow(self._indexed_spaces(), to_the_end=True)
+            self._late.follow(self._indexed_spaces(), to_the_end=True)
 
     def _indexed_spaces(self) -> list[SpaceRow]:
         """Return the spaces that have an ANN index."""
         return [row for row in space_rows(self._connection) if index_stamp(self._folder, row)]
 
     def _compact_if_due(self) -> None:
-        maintenance.compact_if_due(
-            self._folder, self._connection, at_least=self._compact_at_least
-        )
+        maintenance.compact_if_due(self._folder, self._connection, at_least=self._compact_at_least)
