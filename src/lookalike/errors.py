@@ -1,19 +1,19 @@
-"""Every error that Lookalike raises on purpose.
+"""Exceptions of Lookalike.
 
-    LookalikeError                 the root: `except LookalikeError` catches them all
-    ├── UsageError                 the caller asked for something impossible; the text names the remedy
-    │   ├── UnknownExtractor       no extractor of that name; the text lists the known ones
-    │   └── MissingExtra           an optional dependency is not installed; the text names the pip command
-    ├── ImageError                 one picture cannot be used; carries its `outcome` and `reason`
-    └── LibraryError               the library as a whole cannot be used as asked
-        ├── NoLibrary              there is none where one was looked for
-        ├── LibraryBusy            another process is writing to it
-        ├── LibraryReadOnly        it cannot be written to (permissions, or a read-only medium)
-        ├── LibraryTooNew          it was made by a newer Lookalike
-        ├── LibraryDamaged         its files contradict each other
+    LookalikeError                 base class of all of them
+    ├── UsageError                 the request is invalid; the message names the remedy
+    │   ├── UnknownExtractor       no extractor has that name; the message lists the known ones
+    │   └── MissingExtra           an optional dependency is not installed; the message has the pip command
+    ├── ImageError                 one image cannot be used; has an `outcome` and a `reason`
+    └── LibraryError               the library cannot be used as requested
+        ├── NoLibrary              there is no library at that place
+        ├── LibraryBusy            another process is writing to the library
+        ├── LibraryReadOnly        the library cannot be written to (permissions, read-only medium)
+        ├── LibraryTooNew          the library was made by a newer version of Lookalike
+        ├── LibraryDamaged         the files of the library contradict each other
         └── StorageFull            the disk is full; what was committed before is safe
 
-Messages are for people: one line that names the cause and the remedy.
+Messages are one line that names the cause and the remedy.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What became of one file when it was indexed. Every file has exactly one."""
+    """The result of indexing one file. Every file has exactly one."""
 
     INDEXED = "indexed"
     TOO_SMALL = "too_small"
@@ -36,11 +36,11 @@ class Outcome(StrEnum):
 
 
 class LookalikeError(Exception):
-    """The root of all errors that Lookalike raises on purpose."""
+    """Base class of all errors that Lookalike raises on purpose."""
 
 
 class UsageError(LookalikeError):
-    """The caller asked for something impossible."""
+    """The request is invalid."""
 
 
 class UnknownExtractor(UsageError):
@@ -52,9 +52,9 @@ class MissingExtra(UsageError):
 
 
 class ImageError(LookalikeError):
-    """One picture cannot be used.
+    """One image cannot be used.
 
-    `outcome` is what the iter_files stores, `reason` says why in words.
+    `outcome` is stored for its file; `reason` explains it in a sentence.
     """
 
     def __init__(self, outcome: Outcome, reason: str) -> None:
@@ -63,16 +63,16 @@ class ImageError(LookalikeError):
         self.reason = reason
 
     def __reduce__(self) -> tuple[type[ImageError], tuple[Outcome, str]]:
-        """By its two arguments: it may have to travel from a worker."""
+        """Pickle by the two arguments, since workers send this error to their parent."""
         return ImageError, (self.outcome, self.reason)
 
 
 class LibraryError(LookalikeError):
-    """The library as a whole cannot be used as asked."""
+    """The library cannot be used as requested."""
 
 
 class NoLibrary(LibraryError):
-    """There is no library where one was looked for."""
+    """There is no library at that place."""
 
 
 class LibraryBusy(LibraryError):
@@ -95,20 +95,25 @@ class StorageFull(LibraryError):
     """The disk is full. What was committed before is safe."""
 
 
-def named(name: str, sentence: str) -> LookalikeError:
-    """The error of that name, as another process told it; `LibraryError` where it is none of those that
-    have nothing but a sentence."""
+def error_by_name(name: str, message: str) -> LookalikeError:
+    """Recreate an error that another process reported by class name and message.
+
+    LibraryError if the class is unknown or takes more than a message.
+    """
     kind = globals().get(name)
     if isinstance(kind, type) and issubclass(kind, (UsageError, LibraryError)):
-        return kind(sentence)
-    return LibraryError(sentence)
+        return kind(message)
+    return LibraryError(message)
 
 
 def raise_interrupt(error: BaseException) -> None:
-    """Raises the KeyboardInterrupt behind an error, if there is one: Ctrl-C while native code is loaded
-    arrives as an ImportError, and is no reason to do without that code from then on."""
-    behind: BaseException | None = error
-    while behind is not None:
-        if isinstance(behind, KeyboardInterrupt):
-            raise behind from None
-        behind = behind.__cause__ or behind.__context__
+    """Raise the KeyboardInterrupt that caused an error, if any.
+
+    Ctrl-C while native code is loaded arrives as an ImportError, which must not be taken for a missing
+    module.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, KeyboardInterrupt):
+            raise cause from None
+        cause = cause.__cause__ or cause.__context__

@@ -92,7 +92,7 @@ def test_no_half_written_file_is_left(shop: tuple[Path, list[Row]]) -> None:
     assert {p.suffix for p in shop[0].rglob("*") if p.is_file()} == {".jpg", ".csv"}
 
 
-def test_images_have_the_size_that_was_asked_for(shop: tuple[Path, list[Row]]) -> None:
+def test_images_have_the_requested_size(shop: tuple[Path, list[Row]]) -> None:
     folder, rows = shop
     for row in rows[::17]:
         assert _read(folder / row.path).shape == (64, 64, 3)

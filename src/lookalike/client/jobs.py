@@ -9,7 +9,7 @@ from typing import Any
 
 from lookalike.ann.faiss_index import Progress as StageProgress
 from lookalike.client.connection import PAUSES, Connection
-from lookalike.errors import UsageError, named
+from lookalike.errors import UsageError, error_by_name
 from lookalike.indexing.report import IndexOptions, Progress
 
 Watch = Callable[[Mapping[str, Any], float], None]
@@ -35,7 +35,7 @@ def ended(
         turn += 1
         state = connection.get("/api/indexing", {"ticket": state["ticket"]})
     if state["result"] is None:
-        raise named(state["error"], state["message"])
+        raise error_by_name(state["error"], state["message"])
     result: Mapping[str, Any] = state["result"]
     return result
 

@@ -29,7 +29,7 @@ def to_image_error(error: Exception, kind: str, data: bytes) -> ImageError:
         )
     if any(phrase in low for phrase in _TRUNCATED_PHRASES):
         return truncated()
-    # Texts with Python objects ("<_io.BytesIO object at 0x7f...>") help nobody.
+    # Texts with Python objects ("<_io.BytesIO object at 0x7f...>") are of no use to people.
     readable = 0 < len(text) < 100 and not any(sign in text for sign in ("<", "0x", "Plugin"))
     cause = f" ({text})" if readable else ""
     if any(phrase in low for phrase in _UNSUPPORTED_PHRASES) or isinstance(

@@ -28,7 +28,7 @@ from typing import Any, TypeVar
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from lookalike.errors import LookalikeError, named
+from lookalike.errors import LookalikeError, error_by_name
 from lookalike.indexing.vector_export import Outline
 from lookalike.library import Library
 from lookalike.server.errors import Refusal
@@ -129,7 +129,7 @@ class Exports:
             process.stdin.flush()
             head = json.loads(process.stdout.readline(PIECE))
             if "error" in head:
-                raise named(head["error"], head["message"])
+                raise error_by_name(head["error"], head["message"])
             return Export(Outline(**head), process)
         except BaseException as error:
             self._processes.discard(process)
