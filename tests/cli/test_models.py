@@ -1,4 +1,4 @@
-"""`models` and `models get`; the networks in `info`; the line that a download draws."""
+"""`models` and `models get`, the networks in `info`, and the progress line of a download."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lookalike.models import MODELS, FetchProgress
 
 @pytest.fixture
 def nowhere(tmp_path: Path) -> dict[str, str]:
-    """No cache of the person who runs the tests, and no hub."""
+    """Return an environment without the user's caches and without a hub."""
     return {
         "LOOKALIKE_MODELS": str(tmp_path / "models"),
         "HF_HOME": str(tmp_path / "huggingface"),
@@ -31,7 +31,7 @@ def nowhere(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def mobilenet(tmp_path: Path) -> Path:
-    """A folder of models that has one, as far as its files go."""
+    """Return a folder of models with one whose files are empty."""
     onnx = tmp_path / "brought" / "mobilenet_v2_1.0_224" / "onnx"
     onnx.mkdir(parents=True)
     for name in ("config.json", "preprocessor_config.json", "onnx/model.onnx"):
@@ -39,7 +39,7 @@ def mobilenet(tmp_path: Path) -> Path:
     return tmp_path / "brought"
 
 
-def test_every_model_is_listed_with_its_facts(tmp_path: Path, nowhere: dict[str, str]) -> None:
+def test_every_model_is_listed(tmp_path: Path, nowhere: dict[str, str]) -> None:
     run = lookalike("models", cwd=tmp_path, env=nowhere)
     assert run.returncode == 0
     lines = run.stdout.splitlines()
@@ -50,7 +50,7 @@ def test_every_model_is_listed_with_its_facts(tmp_path: Path, nowhere: dict[str,
     assert lines[-1] == f"Downloads go to {nowhere['LOOKALIKE_MODELS']}"
 
 
-def test_json_says_where_a_model_lies(
+def test_json_has_the_folder_of_an_installed_model(
     tmp_path: Path, nowhere: dict[str, str], mobilenet: Path
 ) -> None:
     asked = ("models", "--model-dir", mobilenet, "--format", "json")
@@ -76,7 +76,7 @@ def test_listing_models_loads_no_runtime_and_decodes_nothing() -> None:
     assert (run.returncode, run.stderr) == (0, "[]\n")
 
 
-def test_a_model_that_is_here_is_not_fetched(
+def test_an_installed_model_is_not_downloaded(
     tmp_path: Path, nowhere: dict[str, str], mobilenet: Path
 ) -> None:
     run = lookalike(
@@ -100,12 +100,12 @@ def test_without_a_network_one_line_says_what_to_do(
     assert not (tmp_path / ".lookalike").exists()
 
 
-def test_what_is_no_model_lists_the_known_ones(tmp_path: Path, nowhere: dict[str, str]) -> None:
+def test_an_unknown_model_lists_the_known_ones(tmp_path: Path, nowhere: dict[str, str]) -> None:
     run = lookalike("models", "get", "color", cwd=tmp_path, env=nowhere)
     assert run.returncode == 2 and "known are onnx:resnet18" in run.stderr
 
 
-def test_a_library_without_networks_says_nothing_of_a_runtime(album: Album) -> None:
+def test_info_on_a_library_without_networks_has_no_runtime(album: Album) -> None:
     found = json.loads(lookalike("info", "--format", "json", cwd=album.photos).stdout)
     assert found["runtime"] is None
     assert "runs on" not in lookalike("info", cwd=album.photos).stdout
@@ -116,7 +116,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_download_is_one_line_redrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_download_redraws_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(fetch_progress, "_REDRAW", 0)
     stream = Terminal()
@@ -129,7 +129,7 @@ def test_a_download_is_one_line_redrawn(monkeypatch: pytest.MonkeyPatch) -> None
     assert cleared == "\x1b[K"
 
 
-def test_speed_counts_only_what_came_in_this_run() -> None:
+def test_the_speed_counts_only_the_bytes_of_this_run() -> None:
     half = FetchProgress("a/b", "model.onnx", 30_000_000, 40_000_000)
     text = fetch_progress.progress_text(half, received=10_000_000, seconds=5.0)
     assert text == "Downloading a/b  75%  30 MB of 40 MB  2.0 MB/s  5.0 s left"
@@ -140,7 +140,7 @@ def test_speed_counts_only_what_came_in_this_run() -> None:
 
 
 def runtimes(folder: Path, extractor: str) -> tuple[dict[str, Any], str]:
-    """What `info` tells of the only network of a library: as JSON, and the table's last line."""
+    """Return the runtime of the only network of a library, and the last line of the table of `info`."""
     draw(folder / "photos" / "one.png", 1)
     run = lookalike("index", "photos", "--extractor", extractor, cwd=folder)
     assert run.returncode == 0, run.stderr
@@ -153,17 +153,19 @@ def runtimes(folder: Path, extractor: str) -> tuple[dict[str, Any], str]:
     return space["runtime"], table[-1]
 
 
-def test_info_tells_how_the_built_in_network_runs(tmp_path: Path) -> None:
+def test_info_shows_the_runtime_of_the_built_in_network(tmp_path: Path) -> None:
     found, line = runtimes(tmp_path, "lookalike")
     assert set(found) == {"provider", "threads", "batch"}
     threads = "1 thread" if found["threads"] == 1 else f"{found['threads']} threads"
     assert line == (
-        f"lookalike runs on {found['provider']}: {threads}, up to {found['batch']} pictures in a batch"
+        f"lookalike runs on {found['provider']}: {threads}, up to {found['batch']} images per batch"
     )
 
 
-def test_info_tells_how_the_networks_of_a_library_run(tmp_path: Path, shared_folder: Path) -> None:
-    network = shared_folder / "models" / "mobilenet_v2_1.0_224"
+def test_info_shows_the_runtime_of_the_networks_of_a_library(
+    tmp_path: Path, shared_folder: Path
+) -> None:
+    network = (shared_folder / "models" / "mobilenet_v2_1.0_224").resolve()
     if not network.is_dir():
         pytest.skip(f"no network in {network}")
     found, line = runtimes(tmp_path, f"onnx:{network}")
