@@ -1,27 +1,39 @@
-"""Queries and hits: `Library.search` takes a `Query` and returns `Hits`."""
+"""Queries and hits: `Library.search` takes a `Query` and returns `Hits`.
+
+The fields of `Query` are the options of a search everywhere: command line, HTTP parameters, the Python client
+and the key of the result cache are made from `OPTIONS`. The fields of `Hit` and `Hits` are the keys of JSON.
+NumPy is only imported on use, because the command line reads `OPTIONS` before it starts workers.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias, get_args, overload
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypedDict, Unpack, overload
 
 from lookalike.errors import UsageError
-from lookalike.images.pixel_spec import Pixels
-from lookalike.vectors.calibration import RELEVANCES, Relevance
-from lookalike.vectors.similarity import Similarity
+from lookalike.field_options import Option, options_of
+from lookalike.vectors import Relevance, Similarity
 
-QueryImage: TypeAlias = Path | bytes | Pixels
-"""An image in a query: a file, the bytes of one, or upright RGB pixels (height, width, 3) uint8."""
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from lookalike.images.pixel_spec import Pixels
+
+QueryImage: TypeAlias = "Path | bytes | Pixels"
+"""An image in a term: a file, the bytes of one, or upright RGB pixels (height, width, 3) uint8."""
+
+ImageLike: TypeAlias = "QueryImage | str | Image.Image"
+"""What people may pass as an image: also the path of a file as a string, and an image of Pillow."""
 
 Box: TypeAlias = tuple[float, float, float, float]
 """(x, y, width, height) of a part of an upright image, as fractions of its size."""
 
 Fusion: TypeAlias = Literal["scores", "ranks"]
+Verification: TypeAlias = Literal["orb", "sift"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +61,7 @@ class Term:
             raise UsageError(
                 "a term is an image, the id of an image of the library, text, or a vector"
             )
-        if not isinstance(self.image, Path | bytes | np.ndarray | None):
+        if not isinstance(self.image, Path | bytes | None) and not _is_array(self.image):
             raise UsageError(
                 "an image is a Path, the bytes of a file, or an array (height, width, 3) of uint8, not "
                 f"a {type(self.image).__name__}; for text write Term(text=…)"
@@ -72,73 +84,175 @@ class Term:
             )
 
 
+class QueryOptions(TypedDict, total=False):
+    """The options of `Query` as keyword arguments of `Library.search`, beside `extractor`."""
+
+    k: int
+    similarity: Similarity | None
+    exact: bool
+    where: str | None
+    alpha: float
+    fusion: Fusion
+    diversity: float
+    collapse_duplicates: bool
+    any_orientation: bool
+    min_relevance: Relevance | None
+    feedback: bool
+    verify: Verification | None
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """What to search for, and how.
 
-    terms                what to look for; at least one, and not only negative ones
-    k                    number of hits, at least 1
-    extractors           extractors whose spaces are searched, fused if several; empty: the library's first
-    similarity           None: that of the space
-    exact                compare with every vector even where an ANN index could be used
-    where                only images that match this filter: "kind = 'shoe' and price < 50"
-    alpha                weight of images against text: alpha · images + (1 - alpha) · text, each times
-                         the mean weight of its terms
-    fusion               how several rankings are combined: by "scores" on one scale, or by "ranks" (RRF)
-    diversity            0: order by relevance alone; up to 1: hits that differ from each other (MMR)
-    collapse_duplicates  count near-copies of a hit in its `copies` instead of listing them
-    any_orientation      try the eight rotations and reflections of the images
-    min_relevance        leave out hits below this
-    feedback             let "relevant" and "not-relevant" judgements of the query images move the query
-    verify               match keypoints ("orb", or "sift": slower, finds more) in the best 50 candidates
-                         and rank those first that show the same object as the first image
+    terms                What to look for; at least one, and not only negative ones.
     """
 
     terms: tuple[Term, ...]
-    k: int = 10
-    extractors: tuple[str, ...] = ()
-    similarity: Similarity | None = None
-    exact: bool = False
-    where: str | None = None
-    alpha: float = 0.5
-    fusion: Fusion = "scores"
-    diversity: float = 0.0
-    collapse_duplicates: bool = False
-    any_orientation: bool = False
-    min_relevance: Relevance | None = None
-    feedback: bool = False
-    verify: Literal["orb", "sift"] | None = None
+    k: int = field(default=10, metadata={"help": "Number of hits.", "low": 1, "flags": ("-k",)})
+    extractors: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": "Extractors whose vectors are searched; several are fused. Default: the library's "
+            "first.",
+            "flags": ("--extractor", "-e"),
+            "parameter": "extractor",
+            "metavar": "NAME",
+        },
+    )
+    similarity: Similarity | None = field(
+        default=None,
+        metadata={
+            "help": "How vectors are compared; euclidean is minus the distance. Default: what the "
+            "extractor was made for."
+        },
+    )
+    exact: bool = field(
+        default=False,
+        metadata={"help": "Compare with every vector, even where an ANN index could be used."},
+    )
+    where: str | None = field(
+        default=None,
+        metadata={
+            "help": "Only images that match this filter: \"kind = 'shoe' and price < 50\".",
+            "metavar": "EXPR",
+        },
+    )
+    alpha: float = field(
+        default=0.5,
+        metadata={"help": "Weight of images against text (1: images only).", "low": 0, "high": 1},
+    )
+    fusion: Fusion = field(
+        default="scores",
+        metadata={
+            "help": "How several rankings are combined: by scores on one scale, or by ranks (RRF)."
+        },
+    )
+    diversity: float = field(
+        default=0.0,
+        metadata={
+            "help": "0 to 1: prefer hits that differ from each other, at some cost of similarity "
+            "(MMR); 0.3 is a good start.",
+            "low": 0,
+            "high": 1,
+            "metavar": "WEIGHT",
+        },
+    )
+    collapse_duplicates: bool = field(
+        default=False, metadata={"help": "Count near-copies of a hit instead of listing them."}
+    )
+    any_orientation: bool = field(
+        default=False,
+        metadata={"help": "Try the eight rotations and reflections of the images."},
+    )
+    min_relevance: Relevance | None = field(
+        default=None, metadata={"help": "Leave out hits below this relevance."}
+    )
+    feedback: bool = field(
+        default=False,
+        metadata={
+            "help": "Let stored judgements of the query images, relevant or not, move the query."
+        },
+    )
+    verify: Verification | None = field(
+        default=None,
+        metadata={
+            "help": "Match keypoints in the best 50 and rank first those that show the same object "
+            "as the first image; orb is fast, sift finds more."
+        },
+    )
 
     def __post_init__(self) -> None:
-        if not isinstance(self.k, int | np.integer) or self.k < 1:
-            raise UsageError(f"k is {self.k}; ask for at least 1 hit, in whole numbers")
         if not self.terms:
             raise UsageError("the query is empty: give an image or text")
         if not all(isinstance(term, Term) for term in self.terms):
             raise UsageError(
                 "the terms of a query are `Term`s; Query.of(image) makes them from images"
             )
-        extractors: object = self.extractors
-        if isinstance(extractors, str):  # its letters would be taken for names
-            raise UsageError(f"`extractors` is a tuple: extractors=({extractors!r},)")
         if all(term.weight < 0 for term in self.terms):
             raise UsageError("only negative terms: say also what to look for")
-        for name, value in (("alpha", self.alpha), ("diversity", self.diversity)):
-            if not 0 <= value <= 1:
-                raise UsageError(f"{name} lies between 0 and 1, not {value}")
-        if self.fusion not in get_args(Fusion):
-            raise UsageError(f"fusion is by scores or by ranks, not by {self.fusion!r}")
-        if self.min_relevance is not None and self.min_relevance not in RELEVANCES:
-            raise UsageError(
-                f"there is no relevance {self.min_relevance!r}, only {', '.join(RELEVANCES)}"
-            )
+        for option in OPTIONS:
+            option.check(getattr(self, option.name))
 
     @classmethod
-    def of(cls, *images: QueryImage | str, k: int = 10, extractor: str | None = None) -> Self:
-        """Return a query for images like these. A string is the path of an image."""
-        files = (Path(image) if isinstance(image, str) else image for image in images)
-        terms = tuple(Term(image=image) for image in files)
-        return cls(terms, k=k, extractors=(extractor,) if extractor else ())
+    def of(
+        cls,
+        images: ImageLike | Sequence[ImageLike] | None = None,
+        *,
+        text: str | Sequence[str] | None = None,
+        extractor: str | Sequence[str] | None = None,
+        **options: Unpack[QueryOptions],
+    ) -> Self:
+        """Return a query for these images and texts, all with the same weight.
+
+        images     one or several; a string is the path of a file
+        text       one or several
+        extractor  name of an extractor, or several, which are fused
+        options    fields of `Query`
+        """
+        terms = [Term(image=to_query_image(image)) for image in _as_list(images)]
+        terms += [Term(text=one) for one in _as_list(text)]
+        return cls(tuple(terms), extractors=tuple(_as_list(extractor)), **options)
+
+
+OPTIONS: tuple[Option, ...] = tuple(one for one in options_of(Query) if one.name != "terms")
+"""The options of a query, in the order of the fields."""
+
+if Query.__doc__:  # `python -OO` removes docstrings
+    Query.__doc__ += "".join(f"\n    {each.name:<20} {each.help}" for each in OPTIONS)
+
+
+def to_query_image(image: ImageLike) -> QueryImage:
+    """Return an image as a term takes it; `UsageError` for what is not an image."""
+    if isinstance(image, str):
+        return Path(image)
+    if isinstance(image, Path | bytes) or _is_array(image):
+        return image  # type: ignore[return-value]  # mypy does not know _is_array
+    from PIL import Image, ImageOps
+
+    if isinstance(image, Image.Image):
+        import numpy as np
+
+        from lookalike.images.convert import to_rgb
+
+        return np.ascontiguousarray(to_rgb(ImageOps.exif_transpose(image)))
+    raise UsageError(
+        "an image is a path, the bytes of a file, an array (height, width, 3) of uint8, or an image of "
+        f"Pillow, not a {type(image).__name__}"
+    )
+
+
+def _as_list(value: Any) -> list[Any]:
+    """Return the items of a list or tuple; anything else is a list of one, None of none."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _is_array(value: object) -> bool:
+    import numpy as np
+
+    return isinstance(value, np.ndarray)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +261,11 @@ class Hit:
 
     similarity       larger is closer; the common score if several rankings were fused
     relevance        similarity judged against that of unrelated images; None if it cannot be judged
-    scores_by_space  the score in each ranking, if there are several: {"color": 0.93, "captions": 4.1}
     copies           near-copies that were left out (`Query.collapse_duplicates`)
     orientation      how the query was turned to match best (`Query.any_orientation`)
     box              the part of this image that matched, if regions were compared or it was verified
     inliers          keypoints consistent with one geometric transform of the query image (`Query.verify`)
+    scores_by_space  the score in each ranking, if there are several: {"color": 0.93, "captions": 4.1}
     """
 
     rank: int
@@ -161,15 +275,15 @@ class Hit:
     similarity: float
     relevance: Relevance | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    scores_by_space: Mapping[str, float] = field(default_factory=dict)
     copies: int = 0
     orientation: str | None = None
     box: Box | None = None
     inliers: int = 0
+    scores_by_space: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def file(self) -> Path:
-        """Absolute path of the image file."""
+        """Path of the image file."""
         return self.root / self.path
 
 
@@ -180,9 +294,9 @@ class Hits(Sequence[Hit]):
     ranked_by       what ranked the hits: an extractor, "captions", or several joined by "+"
     exact           every stored vector was compared
     searched_count  number of images that could have been hits
-    top_relevance   relevance of the best candidate, even if below `min_relevance`; None if not judged
     seconds         by stage: "extract" (query to vectors), "search", "total"
     failure         in a batch, why this query could not be answered; else ""
+    top_relevance   relevance of the best candidate, even if below `min_relevance`; None if not judged
     """
 
     hits: tuple[Hit, ...]

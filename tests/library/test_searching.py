@@ -74,7 +74,7 @@ def test_a_batch_answers_as_one_by_one(library: Library, photos: Path) -> None:
 
 def test_two_pictures_are_averaged(library: Library, photos: Path) -> None:
     both = library.search(
-        Query.of(photos / "000.jpg", photos / "002.jpg", k=12, extractor="pixels")
+        Query.of([photos / "000.jpg", photos / "002.jpg"], k=12, extractor="pixels")
     )
     alone = [
         library.search(Query.of(photos / name, k=12, extractor="pixels"))
@@ -156,7 +156,7 @@ def test_one_path_alone_is_no_list_of_letters(photos: Path, tmp_path: Path) -> N
     [
         (lambda: Term("cat.jpg"), "an image is a Path, .* not a str; for text write Term"),  # type: ignore[arg-type]
         (lambda: Query(("cat.jpg",)), "`Term`s; Query.of"),  # type: ignore[arg-type]
-        (lambda: Query((Term(id=1),), k=1.5), "k is 1.5; ask for at least 1 hit, in whole"),  # type: ignore[arg-type]
+        (lambda: Query((Term(id=1),), k=1.5), "k is 1.5; it must be a whole number"),  # type: ignore[arg-type]
         (lambda: Query((Term(id=1),), extractors="color"), r"extractors=\(.color.,\)"),  # type: ignore[arg-type]
     ],
 )

@@ -95,10 +95,10 @@ def test_what_means_nothing_is_told(words: list[str], told: str) -> None:
         (lambda: Query(()), "the query is empty"),
         (lambda: Query((Term(SHOE, weight=-1),)), "only negative terms"),
         (lambda: Query((Term(SHOE),), k=0), "k is 0"),
-        (lambda: Query((Term(SHOE),), alpha=1.5), "alpha lies between 0 and 1"),
-        (lambda: Query((Term(SHOE),), diversity=-0.1), "diversity lies between 0 and 1"),
-        (lambda: Query((Term(SHOE),), fusion="votes"), "by scores or by ranks"),  # type: ignore[arg-type]
-        (lambda: Query((Term(SHOE),), min_relevance="good"), "weak, plausible"),  # type: ignore[arg-type]
+        (lambda: Query((Term(SHOE),), alpha=1.5), "alpha must be between 0 and 1"),
+        (lambda: Query((Term(SHOE),), diversity=-0.1), "diversity must be between 0 and 1"),
+        (lambda: Query((Term(SHOE),), fusion="votes"), "fusion is scores or ranks"),  # type: ignore[arg-type]
+        (lambda: Query((Term(SHOE),), min_relevance="good"), "min_relevance is weak or plausible"),  # type: ignore[arg-type]
         (lambda: Term(SHOE, text="red"), "a term is an image"),
         (lambda: Term(SHOE, weight=float("nan")), "a number other than 0"),
         (lambda: Term(SHOE, region=(0, 0, 0, 1)), "a region is X,Y,WIDTH,HEIGHT"),

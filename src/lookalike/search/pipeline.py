@@ -116,11 +116,11 @@ def _hits(
                 candidates.scores[id],
                 candidates.relevance.get(id),
                 metadata,
-                {} if single else {r.name: r.scores[id] for r in rankings if id in r.scores},
                 candidates.copies.get(id, 0),
                 _orientation(rankings, id) if any_orientation else None,
                 match.box if match else _box(by_region, id) if by_region else None,
                 match.inliers if match else 0,
+                {} if single else {r.name: r.scores[id] for r in rankings if id in r.scores},
             )
         )
     return tuple(found)

@@ -26,17 +26,15 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.vectors import RELEVANCES as RELEVANCES
+from lookalike.vectors import Relevance as Relevance
+from lookalike.vectors import Similarity
 from lookalike.vectors.blocks import Floats
-from lookalike.vectors.similarity import Similarity, similarity_matrix
-
-Relevance: TypeAlias = Literal["near-copy", "strong", "plausible", "weak"]
-RELEVANCES: tuple[Relevance, ...] = ("weak", "plausible", "strong", "near-copy")
-"""From the lowest band to the highest."""
+from lookalike.vectors.similarity import similarity_matrix
 
 FEWEST = 30
 """Pictures without which there is no background to judge against."""

@@ -6,17 +6,14 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
+from lookalike.vectors import Similarity as Similarity
 from lookalike.vectors.blocks import Floats, Rows, blocks
 from lookalike.vectors.exact import ExactTopK
-
-# The cosine, or minus the Euclidean distance.
-Similarity: TypeAlias = Literal["cosine", "euclidean"]
 
 # Queries that share one pass over the rows; more would only make the block of scores larger.
 QUERY_BLOCK = 1024
