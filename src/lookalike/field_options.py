@@ -1,7 +1,7 @@
 """Options described by the fields of a dataclass.
 
-A field has its type, its default and `metadata`: "help", and what else an `Option` needs. The command line and
-the HTTP interface make their parameters of it, so that a new option is written once.
+A field has its type, its default and `metadata`: "help", and what else an `Option` needs. The command line
+and the HTTP interface make their parameters from it, so that a new option is written once.
 """
 
 from __future__ import annotations

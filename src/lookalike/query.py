@@ -266,20 +266,22 @@ class Hit:
     box              the part of this image that matched, if regions were compared or it was verified
     inliers          keypoints consistent with one geometric transform of the query image (`Query.verify`)
     scores_by_space  the score in each ranking, if there are several: {"color": 0.93, "captions": 4.1}
+
+    "digits" is the precision of a float in JSON and CSV.
     """
 
     rank: int
     id: int
     path: str
     root: Path
-    similarity: float
+    similarity: float = field(metadata={"digits": 6})
     relevance: Relevance | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     copies: int = 0
     orientation: str | None = None
-    box: Box | None = None
+    box: Box | None = field(default=None, metadata={"digits": 4})
     inliers: int = 0
-    scores_by_space: Mapping[str, float] = field(default_factory=dict)
+    scores_by_space: Mapping[str, float] = field(default_factory=dict, metadata={"digits": 6})
 
     @property
     def file(self) -> Path:
@@ -304,7 +306,7 @@ class Hits(Sequence[Hit]):
     similarity: Similarity | None
     exact: bool
     searched_count: int
-    seconds: Mapping[str, float]
+    seconds: Mapping[str, float] = field(metadata={"digits": 6})
     failure: str = ""
     top_relevance: Relevance | None = None
 

@@ -120,7 +120,7 @@ def test_the_version_is_told() -> None:
         (["xyz"], "There is no command 'xyz'. See: lookalike --help"),
         (["--bogus"], "No such option"),
         (["index"], "Missing argument 'PATH...'. See: lookalike index --help"),
-        (["search"], "name a picture to search with, or words: lookalike search cat.jpg"),
+        (["search"], "name an image to search with, or text: lookalike search cat.jpg"),
         (["search", "-k", "0", "a.jpg"], "Invalid value for '-k'"),
         (
             ["search", "-k", "many", "a.jpg"],

@@ -1,4 +1,4 @@
-"""`lookalike search`, as a user types it, and the formats that programs rely on."""
+"""`lookalike search` with its options and output formats."""
 
 import csv
 import json
@@ -12,7 +12,7 @@ from PIL import Image
 from tests.cli.running import PROGRAM, Album, draw, environment, lookalike, process
 
 
-def test_the_table_has_rank_similarity_and_a_path_that_can_be_opened_from_here(
+def test_the_table_has_rank_similarity_and_a_path_relative_to_the_current_folder(
     album: Album,
 ) -> None:
     run = process("search", "photos/pets/cat.jpg", "-k", "3", cwd=album.home)
@@ -27,20 +27,24 @@ def test_the_table_has_rank_similarity_and_a_path_that_can_be_opened_from_here(
 
 def test_json_is_as_documented(album: Album) -> None:
     run = lookalike("search", "photos/pets/cat.jpg", "--format", "json", cwd=album.home)
-    answer = json.loads(run.stdout)
-    assert list(answer) == ["query", "ranked_by", "exact", "seconds", "hits"]
-    assert answer["query"] == {"images": ["photos/pets/cat.jpg"]}
-    assert answer["ranked_by"] == "color"
-    assert answer["exact"] is True
-    assert set(answer["seconds"]) >= {"extract", "search", "total"}
-    assert len(answer["hits"]) == 8
-    first = answer["hits"][0]
+    document = json.loads(run.stdout)
+    assert list(document) == [
+        "query", "ranked_by", "similarity", "exact", "searched_count", "seconds", "top_relevance",
+        "hits",
+    ]  # fmt: skip
+    assert (document["searched_count"], document["similarity"]) == (8, "cosine")
+    assert document["query"] == {"images": ["photos/pets/cat.jpg"]}
+    assert document["ranked_by"] == "color"
+    assert document["exact"] is True
+    assert set(document["seconds"]) >= {"extract", "search", "total"}
+    assert len(document["hits"]) == 8
+    first = document["hits"][0]
     assert list(first) == ["rank", "path", "similarity", "relevance", "metadata"]
     assert first["rank"] == 1
     assert first["path"] == "pets/cat.jpg"
     assert first["similarity"] == pytest.approx(1.0, abs=1e-5)
     assert first["metadata"] == {}
-    similarities = [hit["similarity"] for hit in answer["hits"]]
+    similarities = [hit["similarity"] for hit in document["hits"]]
     assert similarities == sorted(similarities, reverse=True)
 
 
@@ -64,7 +68,7 @@ def test_all_formats_name_the_same_hits(album: Album) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
-def test_a_name_that_is_not_utf_8_comes_back_as_the_bytes_it_has(tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf_8_is_written_as_its_bytes(tmp_path: Path) -> None:
     picture = draw(tmp_path / "a.jpg", 1)
     odd = os.fsencode(tmp_path) + b"/m\xfcller.jpg"
     try:
@@ -82,7 +86,7 @@ def test_a_name_that_is_not_utf_8_comes_back_as_the_bytes_it_has(tmp_path: Path)
 
 
 @pytest.mark.parametrize("place", ["photos", "photos/pets", "."])
-def test_the_library_is_found_upwards_from_here_or_from_the_picture(
+def test_the_library_is_found_upwards_from_the_current_folder_or_the_image(
     album: Album, place: str
 ) -> None:
     run = lookalike("search", album.cat, "-k", "1", "--format", "paths", cwd=album.home / place)
@@ -90,7 +94,7 @@ def test_the_library_is_found_upwards_from_here_or_from_the_picture(
     assert (album.home / place / run.stdout.strip()).resolve() == album.cat.resolve()
 
 
-def test_the_library_can_be_named_by_folder_by_its_own_folder_and_by_the_environment(
+def test_the_library_is_given_by_image_folder_library_folder_or_environment(
     album: Album, tmp_path: Path
 ) -> None:
     query = draw(tmp_path / "query.png", 3)
@@ -105,7 +109,7 @@ def test_the_library_can_be_named_by_folder_by_its_own_folder_and_by_the_environ
         assert run.stdout == f"{album.photos.resolve() / '3.png'}\0"
 
 
-def test_without_a_library_the_remedy_is_told(album: Album, tmp_path: Path) -> None:
+def test_without_a_library_the_error_names_the_remedy(album: Album, tmp_path: Path) -> None:
     query = draw(tmp_path / "query.png", 3)
     run = lookalike("search", query, cwd=album.home)
     assert run.returncode == 2
@@ -119,19 +123,19 @@ def test_without_a_library_the_remedy_is_told(album: Album, tmp_path: Path) -> N
     assert run.stderr.count("\n") == 1
 
 
-def test_another_extractor_and_another_similarity_can_be_asked_for(album: Album) -> None:
+def test_extractor_and_similarity_can_be_chosen(album: Album) -> None:
     run = lookalike(
         "search", album.cat, "--extractor", "pixels", "--similarity", "euclidean", "--exact",
         "--format", "json", cwd=album.home,
     )  # fmt: skip
-    answer = json.loads(run.stdout)
-    assert answer["ranked_by"] == "pixels"
-    assert answer["hits"][0]["similarity"] == pytest.approx(0.0, abs=1e-3)
-    assert all(hit["similarity"] < 0 for hit in answer["hits"][1:])
+    document = json.loads(run.stdout)
+    assert document["ranked_by"] == "pixels"
+    assert document["hits"][0]["similarity"] == pytest.approx(0.0, abs=1e-3)
+    assert all(hit["similarity"] < 0 for hit in document["hits"][1:])
 
 
-def test_a_broken_or_unknown_question_is_told_in_one_line(album: Album) -> None:
-    for arguments, told in (
+def test_an_unusable_image_or_option_is_an_error_of_one_line(album: Album) -> None:
+    for arguments, message in (
         (["photos/none.jpg"], "photos/none.jpg"),
         (["photos/cut.jpg"], "photos/cut.jpg"),
         (["photos/notes.txt"], "photos/notes.txt"),
@@ -145,11 +149,11 @@ def test_a_broken_or_unknown_question_is_told_in_one_line(album: Album) -> None:
         run = lookalike("search", *arguments, cwd=album.home)
         assert run.returncode == 2, (arguments, run.stderr)
         assert run.stderr.startswith("Error: ")
-        assert told in run.stderr
+        assert message in run.stderr
         assert run.stderr.count("\n") == 1
 
 
-def test_the_grid_is_saved_as_a_picture(album: Album, tmp_path: Path) -> None:
+def test_the_grid_is_saved_as_an_image(album: Album, tmp_path: Path) -> None:
     out = tmp_path / "out.png"
     run = lookalike("search", album.cat, "-k", "3", "--grid", out, cwd=album.home)
     assert run.returncode == 0, run.stderr
@@ -160,7 +164,7 @@ def test_the_grid_is_saved_as_a_picture(album: Album, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a pipe of a shell")
-def test_a_reader_who_leaves_early_causes_no_noise(album: Album) -> None:
+def test_a_reader_that_closes_the_pipe_early_causes_no_error(album: Album) -> None:
     search = " ".join([*PROGRAM, "search", "photos/pets/cat.jpg", "--format", "jsonl"])
     for reader in ("head -n 1", "true"):
         run = subprocess.run(
@@ -190,19 +194,18 @@ def test_results_that_cannot_be_written_are_an_error(album: Album) -> None:
     assert run.stderr.count("\n") == 1
 
 
-def asked(album: Album, *arguments: str | Path, **options: str) -> dict[str, Any]:
+def search_json(album: Album, *arguments: str | Path, **options: str) -> dict[str, Any]:
     run = lookalike("search", *arguments, "--format", "json", cwd=album.home, env=options)
     assert run.returncode == 0, run.stderr
-    answer: dict[str, Any] = json.loads(run.stdout)
-    return answer
+    document: dict[str, Any] = json.loads(run.stdout)
+    return document
 
 
-def test_signs_and_weights_reach_the_question(album: Album) -> None:
+def test_signs_and_weights_become_terms_of_the_query(album: Album) -> None:
     cat = "photos/pets/cat.jpg"
     for words, query in (
         ([cat, "-", "photos/1.png"], {"images": [cat], "not": ["photos/1.png"]}),
-        ([cat, "-photos/1.png"], {"images": [cat], "not": ["photos/1.png"]}),
-        ([cat, "-0.5:photos/1.png"], {"images": [cat], "not": ["0.5:photos/1.png"]}),
+        ([cat, "-", "0.5:photos/1.png"], {"images": [cat], "not": ["0.5:photos/1.png"]}),
         ([cat, "--not", "photos/1.png"], {"images": [cat], "not": ["photos/1.png"]}),
         ([f"2:{cat}", "+", "--image", "photos/1.png"], {}),
         ([f"2:{cat}", "--image", "photos/1.png"], {"images": [f"2:{cat}", "photos/1.png"]}),
@@ -212,16 +215,16 @@ def test_signs_and_weights_reach_the_question(album: Album) -> None:
     ):
         if query:
             library = ["--library", "photos"] if "photos" not in words[0] else []
-            assert asked(album, *words, *library)["query"] == query
+            assert search_json(album, *words, *library)["query"] == query
         else:
             run = lookalike("search", *words, cwd=album.home)
             assert run.returncode == 2 and "nothing after the '+'" in run.stderr
 
 
-def test_two_kinds_of_vectors_are_fused_and_each_says_its_part(album: Album) -> None:
-    answer = asked(album, "photos/pets/cat.jpg", "--extractor", "color,pixels")
-    assert answer["ranked_by"] == "color+pixels"
-    assert answer["hits"][0]["scores_by_space"] == pytest.approx(
+def test_two_spaces_are_fused_and_their_scores_are_given(album: Album) -> None:
+    document = search_json(album, "photos/pets/cat.jpg", "--extractor", "color,pixels")
+    assert document["ranked_by"] == "color+pixels"
+    assert document["hits"][0]["scores_by_space"] == pytest.approx(
         {"color": 1.0, "pixels": 1.0}, abs=1e-4
     )
     run = lookalike(
@@ -236,19 +239,19 @@ def test_two_kinds_of_vectors_are_fused_and_each_says_its_part(album: Album) -> 
     assert run.stdout.splitlines()[0] == "rank,path,similarity,relevance,metadata,scores_by_space"
 
 
-def test_a_turned_picture_is_found_in_any_orientation(album: Album, tmp_path: Path) -> None:
+def test_a_rotated_image_is_found_in_any_orientation(album: Album, tmp_path: Path) -> None:
     with Image.open(album.cat) as image:
         image.rotate(90, expand=True).save(tmp_path / "turned.png")
     turned = tmp_path / "turned.png"
     library = ("--library", album.photos)
-    answer = asked(album, turned, "--extractor", "pixels", "--any-orientation", *library)
-    assert answer["hits"][0]["path"] == "pets/cat.jpg"
-    assert answer["hits"][0]["orientation"] == "turned by 90° to the right"
+    document = search_json(album, turned, "--extractor", "pixels", "--any-orientation", *library)
+    assert document["hits"][0]["path"] == "pets/cat.jpg"
+    assert document["hits"][0]["orientation"] == "turned by 90° to the right"
     run = lookalike("search", turned, "--any-orientation", *library, cwd=album.home)
     assert "orientation" in run.stdout.splitlines()[0]
 
 
-def test_a_picture_on_standard_input_asks_as_the_file_does(album: Album) -> None:
+def test_an_image_on_standard_input_gives_the_hits_of_its_file(album: Album) -> None:
     for words in (["-"], ["--image", "-"]):
         run = subprocess.run(
             [*PROGRAM, "search", *words, "--library", "photos", "-k", "1", "--format", "paths"],
@@ -259,12 +262,12 @@ def test_a_picture_on_standard_input_asks_as_the_file_does(album: Album) -> None
         )
         assert run.stdout.strip() == b"photos/pets/cat.jpg", run.stderr
     empty = lookalike("search", "-", "--library", "photos", cwd=album.home)
-    assert empty.returncode == 2 and "there is nothing on it" in empty.stderr
+    assert empty.returncode == 2 and "standard input is empty" in empty.stderr
 
 
-def test_a_batch_gives_one_object_a_line_and_no_failure_ends_it(album: Album) -> None:
-    (album.home / "questions.txt").write_text(
-        "# what I look for\n"
+def test_a_batch_writes_one_object_a_line_and_continues_after_failures(album: Album) -> None:
+    (album.home / "queries.txt").write_text(
+        "# a comment\n"
         "photos/pets/cat.jpg -k 2   # a comment\n"
         "\n"
         "photos/none.jpg\n"
@@ -274,20 +277,20 @@ def test_a_batch_gives_one_object_a_line_and_no_failure_ends_it(album: Album) ->
         "photos/1.png -k 0\n"
     )
     batch = ["search", "--library", "photos", "--batch"]
-    run = lookalike(*batch, "questions.txt", "-k", "3", cwd=album.home)
+    run = lookalike(*batch, "queries.txt", "-k", "3", cwd=album.home)
     assert run.returncode == 0, run.stderr
     found = [json.loads(line) for line in run.stdout.splitlines()]
     assert [one["line"] for one in found] == [2, 4, 5, 6, 7, 8]
-    assert found[0]["question"].startswith("photos/pets/cat.jpg")
+    assert found[0]["text"].startswith("photos/pets/cat.jpg")
     assert found[0]["hits"][0]["path"] == "pets/cat.jpg"
     assert len(found[0]["hits"]) == 2
     assert "photos/none.jpg" in found[1]["failure"] and "hits" not in found[1]
     assert "no closing quotation" in found[2]["failure"]
     assert found[3]["hits"] == []
-    assert "--grid does not belong to one question" in found[4]["failure"]
+    assert "--grid does not belong to one query" in found[4]["failure"]
     assert "-k" in found[5]["failure"]
-    assert "4 of 6 questions could not be answered" in run.stderr
-    alone = asked(album, "photos/pets/cat.jpg", "-k", "2")
+    assert "4 of 6 queries could not be answered" in run.stderr
+    alone = search_json(album, "photos/pets/cat.jpg", "-k", "2")
     assert found[0]["hits"] == alone["hits"]
 
 
@@ -308,16 +311,20 @@ def test_a_batch_comes_from_standard_input_too(album: Album) -> None:
     assert "cannot read nowhere.txt" in nothing.stderr
 
 
-def test_a_bad_question_is_told_in_one_line(album: Album) -> None:
+def test_an_invalid_query_is_an_error_of_one_line(album: Album) -> None:
     cat = "photos/pets/cat.jpg"
-    for arguments, told in (
-        ([], "name a picture to search with, or words"),
+    for arguments, message in (
+        ([], "name an image to search with, or text"),
         (["red", "shoes"], "neither captions nor a space that understands text"),
-        (["-fruit", "--library", "photos"], "only negative terms"),
+        (["-", "fruit"], "only negative terms"),
+        (
+            [cat, "-fruit"],
+            "put a space after the minus: - fruit; name a file of that name as ./-fruit",
+        ),
         ([cat, "--where", "colour = 'red'"], "no field colour"),
         ([cat, "--region", "1,2,3"], "write X,Y,WIDTH,HEIGHT"),
         ([cat, "--region", "0,0,900,900"], "does not lie inside"),
-        (["--text", "red", "--region", "0,0,1,1"], "a part of a picture"),
+        (["--text", "red", "--region", "0,0,1,1"], "a part of an image"),
         ([cat, "-k", "0"], "-k"),
         ([cat, "--diversity", "2"], "--diversity"),
         ([cat, "+"], "nothing after the '+'"),
@@ -330,11 +337,11 @@ def test_a_bad_question_is_told_in_one_line(album: Album) -> None:
         run = lookalike("search", *arguments, *library, cwd=album.home)
         assert run.returncode == 2, (arguments, run.stdout, run.stderr)
         assert run.stderr.startswith("Error: ")
-        assert told in run.stderr
+        assert message in run.stderr
         assert run.stderr.count("\n") == 1
 
 
-def test_nothing_found_says_how_good_the_best_was(tmp_path: Path) -> None:
+def test_nothing_found_names_the_best_relevance(tmp_path: Path) -> None:
     for number in range(40):
         draw(tmp_path / "photos" / f"{number}.png", number)
     assert lookalike("index", "photos", "--extractor", "color", cwd=tmp_path).returncode == 0
@@ -343,7 +350,7 @@ def test_nothing_found_says_how_good_the_best_was(tmp_path: Path) -> None:
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr.startswith("Nothing found that is at least near-copy; the best was ")
     run = lookalike(*search, "--where", "size < 0", cwd=tmp_path)
-    assert run.returncode == 1 and "no picture fulfils --where" in run.stderr
+    assert run.returncode == 1 and "no image matches --where" in run.stderr
     table_of_words = tmp_path / "words.csv"
     table_of_words.write_text("path,caption\nphotos/3.png,two cats\n")
     lookalike("index", "photos", "--metadata", "words.csv", cwd=tmp_path)

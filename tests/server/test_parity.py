@@ -21,7 +21,7 @@ from lookalike.indexing.report import IndexOptions
 from lookalike.indexing.vectors import Vectors
 from lookalike.library import Library
 from lookalike.query import Query, Term
-from lookalike.server.query_params import Words
+from lookalike.server.query_params import SearchParams
 
 HERE = "it is an object in this process: its answers go over HTTP, not itself"
 OPENED = "a server has opened its library before anybody asks"
@@ -103,7 +103,7 @@ def test_methods_take_the_same_words(kind: type) -> None:
 
 
 def test_questions_are_asked_in_the_words_of_a_query() -> None:
-    words = set(Words.model_fields)
+    words = set(SearchParams.model_fields)
     assert {field.name for field in fields(Query)} - words == {"terms", "extractors"}
     # `image` is the id of an image of the library, `upload` an image that is sent.
     of_terms = {field.name for field in fields(Term)} - {"id", "weight"}

@@ -21,7 +21,7 @@ from tests.server.running import in_a_loop, running, said
 from lookalike.library import Library
 from lookalike.server.app import create_app
 from lookalike.server.errors import Refusal
-from lookalike.server.query_params import Words
+from lookalike.server.query_params import SearchParams
 from lookalike.server.routes.search import question_of
 from lookalike.server.security.body_limits import Bodies
 from lookalike.server.security.rate_limit import Buckets, Rates
@@ -318,7 +318,7 @@ def test_an_object_of_very_many_names_is_refused_as_a_whole(
     def never(_: object) -> None:
         raise AssertionError("each name was looked at")
 
-    monkeypatch.setattr(Words, "model_validate", never)
+    monkeypatch.setattr(SearchParams, "model_validate", never)
     many = {f"{number}": 1 for number in range(101)}
     for answer in (
         client.post("/api/batch", json={"queries": [many]}),
@@ -440,10 +440,10 @@ def test_a_picture_that_is_named_again_and_again_is_in_memory_once(
     server = client.app.state.server  # type: ignore[attr-defined]
     name = client.post("/api/uploads", content=picture).json()["upload"]
     read: dict[str, bytes] = {}
-    words = Words.model_validate({"upload": [name] * 9, "not_upload": [f"0.1:{name}"]})
+    words = SearchParams.model_validate({"upload": [name] * 9, "not_upload": [f"0.1:{name}"]})
     question = question_of(server, words, read)
     assert [term.image is read[name] for term in question.terms] == [True] * 10
-    again = question_of(server, Words.model_validate({"upload": [name]}), read)
+    again = question_of(server, SearchParams.model_validate({"upload": [name]}), read)
     assert again.terms[0].image is read[name]
 
 

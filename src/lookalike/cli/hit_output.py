@@ -1,65 +1,72 @@
-"""Hits on stdout: as a table for people, as JSON, CSV and paths for programs."""
+"""Hits on standard output: as a table for people, as JSON, CSV and paths for programs.
+
+All formats are made from the fields of `Hit`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lookalike.cli import format, open_library, output
+from lookalike.query import Hit, Hits
 
 if TYPE_CHECKING:
-    from lookalike.query import Hit, Hits, Query, Term
+    from lookalike.query import Query, Term
 
-_FIELDS = ("rank", "path", "similarity", "relevance", "metadata")
-_EXTRA = ("copies", "orientation", "box", "inliers", "scores_by_space")
-"""Fields of a hit that are written only where they say something."""
+_ALWAYS = ("rank", "path", "similarity", "relevance", "metadata")
+_FIELDS = [field for field in fields(Hit) if field.name not in ("id", "root")]
+"""Fields in the output; those that are not in `_ALWAYS` are left out where they are empty."""
+
+_TITLES = {"inliers": "keypoints"}
+_NOT_IN_TABLE = ("path", "metadata", "box", "scores_by_space")
 
 
 def write_hits(hits: Hits, format_: str, *, query: Query, null: bool = False) -> None:
-    """The hits on stdout in one of the formats."""
+    """Write hits to standard output in one of the formats."""
     if format_ == "json":
-        output.put(output.as_json(document(hits, query)))
+        output.put(output.as_json(hits_document(hits, query)))
     elif format_ == "jsonl":
-        for hit in hits.hits:
-            output.put(output.as_json(record(hit), indent=None))
+        for hit in hits:
+            output.put(output.as_json(hit_record(hit), indent=None))
     elif format_ == "csv":
-        records = [record(hit) for hit in hits.hits]
-        fields = [*_FIELDS, *(name for name in _EXTRA if any(name in r for r in records))]
-        output.put(output.csv_line(fields))
-        for one in records:
-            row = {name: one.get(name) for name in fields}
-            row["path"] = open_library.unambiguous(one["path"])
-            output.put(output.csv_line(output.flatten(row)))
+        _write_csv(hits)
     elif format_ == "paths":
-        for hit in hits.hits:
+        for hit in hits:
             output.put_path(open_library.display_path(hit.file), null=null)
-    elif hits.hits:
-        _table(hits)
+    elif hits:
+        _write_table(hits)
 
 
-def document(hits: Hits, query: Query) -> dict[str, Any]:
-    """What --format json writes; its keys are a promise to scripts."""
-    return {
-        "query": asked(query),
-        "ranked_by": hits.ranked_by,
-        "exact": hits.exact,
-        "seconds": {stage: round(seconds, 6) for stage, seconds in hits.seconds.items()},
-        "hits": [record(hit) for hit in hits.hits],
-    }
+def hits_document(hits: Hits, query: Query) -> dict[str, Any]:
+    """Return what --format json writes; its keys are stable."""
+    document: dict[str, Any] = {"query": query_document(query)}
+    for field in fields(hits):
+        if field.name not in ("hits", "failure"):
+            document[field.name] = _rounded(getattr(hits, field.name), field.metadata)
+    return {**document, "hits": [hit_record(hit) for hit in hits]}
 
 
-def asked(query: Query) -> dict[str, Any]:
-    """The question: what hits should be like ("images", "text"), what not, and the filter."""
-    found: dict[str, Any] = {}
+def query_document(query: Query) -> dict[str, Any]:
+    """Return what hits should be like ("images", "text"), what not, and the filter."""
+    document: dict[str, Any] = {}
     for term in query.terms:
         name = "not" if term.weight < 0 else "images" if term.text is None else "text"
-        found.setdefault(name, []).append(_named(term))
+        document.setdefault(name, []).append(_term_name(term))
     if query.where:
-        found["where"] = query.where
-    return found
+        document["where"] = query.where
+    return document
 
 
-def _named(term: Term) -> str:
+def hit_record(hit: Hit) -> dict[str, Any]:
+    """Return one hit of --format json, jsonl and csv."""
+    record = {field.name: _rounded(getattr(hit, field.name), field.metadata) for field in _FIELDS}
+    return {name: value for name, value in record.items() if value or name in _ALWAYS}
+
+
+def _term_name(term: Term) -> str:
     weight = "" if abs(term.weight) == 1 else f"{abs(term.weight):g}:"
     if term.text is not None:
         return weight + term.text
@@ -70,42 +77,52 @@ def _named(term: Term) -> str:
     return weight + (str(term.image) if isinstance(term.image, Path) else "-")
 
 
-def record(hit: Hit) -> dict[str, Any]:
-    """One hit of --format json, jsonl and csv."""
-    extra = {
-        "copies": hit.copies,
-        "orientation": hit.orientation,
-        "inliers": hit.inliers,
-        "box": None if hit.box is None else [round(edge, 4) for edge in hit.box],
-        "scores_by_space": {name: round(score, 6) for name, score in hit.scores_by_space.items()},
-    }
-    return {
-        "rank": hit.rank,
-        "path": hit.path,
-        "similarity": round(hit.similarity, 6) + 0.0,
-        "relevance": hit.relevance,
-        "metadata": dict(hit.metadata),
-        **{name: value for name, value in extra.items() if value},
-    }
+def _rounded(value: Any, metadata: Mapping[str, Any]) -> Any:
+    """Return a value as JSON has it, with floats rounded to the "digits" of its field."""
+    digits = metadata.get("digits")
+    if isinstance(value, Mapping):
+        return dict(value) if digits is None else {k: round(v, digits) for k, v in value.items()}
+    if digits is None or value is None:
+        return value
+    if isinstance(value, tuple):
+        return [round(each, digits) for each in value]
+    return round(value, digits) + 0.0  # never "-0.0"
 
 
-def _table(hits: Hits) -> None:
-    columns: list[tuple[str, list[str]]] = [
-        ("rank", [str(hit.rank) for hit in hits.hits]),
-        ("similarity", [format.similarity(hit.similarity) for hit in hits.hits]),
-        ("relevance", [hit.relevance or "" for hit in hits.hits]),
-        ("copies", [str(hit.copies or "") for hit in hits.hits]),
-        ("orientation", [hit.orientation or "" for hit in hits.hits]),
-        ("keypoints", [str(hit.inliers or "") for hit in hits.hits]),
-        ("path", [open_library.display_path(hit.file) for hit in hits.hits]),
+def _write_csv(hits: Hits) -> None:
+    records = [hit_record(hit) for hit in hits]
+    names = [
+        field.name
+        for field in _FIELDS
+        if field.name in _ALWAYS or any(field.name in record for record in records)
     ]
-    columns = [(title, cells) for title, cells in columns if any(cells)]
-    rows = [list(row) for row in zip(*(cells for _, cells in columns), strict=True)]
-    right = "".join(
-        "r" if t in ("rank", "similarity", "copies", "keypoints") else "l" for t, _ in columns
-    )
-    output.table([title for title, _ in columns], rows, right=right, stretch=-1)
-    among = format.counted(hits.searched_count, "picture")
+    output.put(output.csv_line(names))
+    for record in records:
+        row = {name: record.get(name) for name in names}
+        row["path"] = open_library.unambiguous(record["path"])
+        output.put(output.csv_line(output.flatten(row)))
+
+
+def _write_table(hits: Hits) -> None:
+    columns: dict[str, list[str]] = {}
+    right = ""
+    for field in _FIELDS:
+        values = [getattr(hit, field.name) for hit in hits]
+        empty = field.name not in ("rank", "similarity") and not any(values)
+        if field.name in _NOT_IN_TABLE or empty:
+            continue
+        columns[_TITLES.get(field.name, field.name)] = [_cell(value) for value in values]
+        right += "r" if isinstance(values[0], int | float) else "l"
+    columns["path"] = [open_library.display_path(hit.file) for hit in hits]
+    rows = [list(row) for row in zip(*columns.values(), strict=True)]
+    output.table(list(columns), rows, right=f"{right}l", stretch=-1)
+    searched = format.counted(hits.searched_count, "image")
     took = format.duration(hits.seconds.get("total", 0.0))
     how = f" ({hits.similarity})" if hits.similarity else ""
-    output.aside(f"{among} compared by {hits.ranked_by}{how} in {took}")
+    output.aside(f"{searched} compared by {hits.ranked_by}{how} in {took}")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return format.similarity(value)
+    return str(value or "")

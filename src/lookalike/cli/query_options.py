@@ -1,53 +1,111 @@
-"""What is typed after `lookalike search`, as a question: terms, flags, and files full of them."""
+"""The query of `lookalike search`: its terms, its options, and files of queries for --batch.
+
+The options of a query are made from the fields of `Query`.
+"""
 
 from __future__ import annotations
 
 import math
-import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from lookalike.cli import parameters
 from lookalike.errors import UsageError
+from lookalike.field_options import Option
+from lookalike.query import OPTIONS
 
 if TYPE_CHECKING:
-    from lookalike.query import Query, Term
+    from lookalike.query import Box, Query, Term
 
-_NEGATIVE = re.compile(r"-[^-].+")
-_HITS = re.compile(r"-k\d+")
+F = TypeVar("F", bound=Callable[..., Any])
+
+TERMS = ("terms", "images", "texts", "negatives", "vectors", "region")
+QUERY_PARAMETERS = frozenset({*TERMS, *(option.name for option in OPTIONS)})
+"""Parameters that belong to one query; the others say where to search and what to do with hits."""
 
 
-class Question(click.Command):
-    """A command whose words may begin with a minus: `-fruit` is `- fruit`, not five flags."""
+def query_options(command: F) -> F:
+    """Add the options that say what to search for, and how."""
+    term_options = (
+        click.option(
+            "--image",
+            "images",
+            multiple=True,
+            metavar="FILE",
+            help="An image; '-' reads it from standard input.",
+        ),
+        click.option("--text", "texts", multiple=True, metavar="TEXT", help="Text."),
+        click.option(
+            "--vector",
+            "vectors",
+            multiple=True,
+            type=parameters.PATH,
+            metavar="FILE.npy",
+            help="A vector made elsewhere, in the space named by --extractor.",
+        ),
+        click.option(
+            "--not", "negatives", multiple=True, metavar="TEXT|FILE", help="Less like this."
+        ),
+        click.option(
+            "--region",
+            metavar="X,Y,W,H",
+            help="Search with this part of the image: pixels, or fractions if all are at most 1.",
+        ),
+    )
+    for add in reversed([*term_options, *(click_option(option) for option in OPTIONS)]):
+        command = add(command)
+    return command
+
+
+def click_option(option: Option) -> Callable[[F], F]:
+    """Return the command-line option for an option of a query."""
+    type_: Any = option.kind
+    if option.choices:
+        type_ = click.Choice(option.choices)
+    elif option.kind is int:
+        type_ = click.IntRange(min=None if option.low is None else int(option.low))
+    elif option.kind is float:
+        type_ = click.FloatRange(option.low, option.high)
+    if option.kind is bool:
+        return click.option(*option.flags, option.name, is_flag=True, help=option.help)
+    return click.option(
+        *option.flags,
+        option.name,
+        type=type_,
+        multiple=option.many,
+        default=None if option.many else option.default,
+        show_default=bool(option.default),
+        metavar=option.metavar,
+        help=option.help,
+    )
+
+
+class QueryCommand(click.Command):
+    """A command whose error for an unknown flag explains negative terms."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, list(self._apart(args)))
-
-    def _apart(self, args: Sequence[str]) -> Iterator[str]:
-        takes_value = {
-            name
-            for option in self.params
-            if isinstance(option, click.Option) and not option.is_flag
-            for name in option.opts
-        }
-        before = ""
-        for place, word in enumerate(args):
-            if word == "--":
-                yield from args[place:]
-                return
-            if before in takes_value or not _NEGATIVE.fullmatch(word) or _HITS.fullmatch(word):
-                yield word
-            else:
-                yield from ("-", word[1:])
-            before = "" if before in takes_value else word
+        """Parse the arguments; `click.UsageError` for unknown options."""
+        given = list(args)  # click takes its words out of the list
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            word = next((word for word in given if word.startswith(error.option_name)), "")
+            if word.startswith("--"):
+                raise
+            raise click.UsageError(
+                f"No such option: {word}. For less like this, put a space after the minus: "
+                f"- {word[1:]}; name a file of that name as ./{word}",
+                ctx,
+            ) from None
 
 
-def question(
+def build_query(
     *,
     terms: Sequence[str],
     images: Sequence[str],
@@ -58,9 +116,9 @@ def question(
     extractors: Sequence[str],
     where: str | None,
     stdin: Callable[[], bytes] | None,
-    **rest: Any,
+    **options: Any,
 ) -> Query:
-    """What the words and flags of one question ask for; `rest` are fields of `Query` as they are."""
+    """Return the query that the parameters describe. `options` are fields of `Query` as they are."""
     from lookalike.extractors.registry import parse
     from lookalike.query import Query, Term
     from lookalike.search.query_parser import parse_terms, term_of
@@ -72,27 +130,27 @@ def question(
     found += [term_of(negative, -1.0) for negative in negatives]
     if not found:
         raise UsageError(
-            "name a picture to search with, or words: lookalike search cat.jpg, "
+            "name an image to search with, or text: lookalike search cat.jpg, "
             'lookalike search "red shoe"'
         )
     if region is not None:
-        found = list(_with_region(found, _region(region)))
+        found = list(_with_region(found, _parse_region(region)))
     names = [name for given in extractors for name in parse(given)]
-    return Query(tuple(found), extractors=tuple(names), where=where or None, **rest)
+    return Query(tuple(found), extractors=tuple(names), where=where or None, **options)
 
 
 def standard_input() -> bytes:
-    """The bytes of a picture that is piped in."""
+    """Return the bytes of an image that is piped in."""
     if sys.stdin.isatty():
-        raise UsageError("'-' is a picture on standard input: lookalike search - < cat.jpg")
+        raise UsageError("'-' is an image on standard input: lookalike search - < cat.jpg")
     data: bytes = sys.stdin.buffer.read()
     if not data:
-        raise UsageError("'-' is a picture on standard input, but there is nothing on it")
+        raise UsageError("'-' is an image on standard input, but standard input is empty")
     return data
 
 
 def once(read: Callable[[], bytes]) -> Callable[[], bytes]:
-    """The same bytes for every `-` of a question: standard input can be read only once."""
+    """Return a function that reads once and then repeats the result, for several `-` in one query."""
     kept: list[bytes] = []
 
     def again() -> bytes:
@@ -104,7 +162,7 @@ def once(read: Callable[[], bytes]) -> Callable[[], bytes]:
 
 
 def _vector(file: Path) -> Term:
-    """The one vector in an NPY file, (dim,) or (1, dim)."""
+    """Return the one vector in an NPY file, (dim,) or (1, dim), as a term."""
     import numpy as np
 
     from lookalike.query import Term
@@ -114,7 +172,7 @@ def _vector(file: Path) -> Term:
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror or error}") from error
     except (ValueError, EOFError) as error:
-        raise UsageError(f"{file} is not a whole NPY file of numbers") from error
+        raise UsageError(f"{file} is not a complete NPY file of numbers") from error
     if vector.dtype.kind not in "fiu" or vector.size != vector.shape[-1:][0]:
         raise UsageError(f"{file} holds {vector.shape}, not one vector")
     return Term(vector=vector.reshape(-1).astype(np.float32))
@@ -123,11 +181,11 @@ def _vector(file: Path) -> Term:
 def _file(image: str) -> Path:
     path = Path(image)
     if path.is_dir():
-        raise UsageError(f"'{image}' is a folder: name a picture in it to search with")
+        raise UsageError(f"'{image}' is a folder: name an image in it to search with")
     return path
 
 
-def _region(text: str) -> tuple[float, float, float, float]:
+def _parse_region(text: str) -> Box:
     try:
         x, y, width, height = (float(part) for part in text.split(","))
         if all(map(math.isfinite, (x, y, width, height))):
@@ -140,20 +198,18 @@ def _region(text: str) -> tuple[float, float, float, float]:
     )
 
 
-def _with_region(
-    terms: Sequence[Term], region: tuple[float, float, float, float]
-) -> Iterator[Term]:
-    """The region belongs to the pictures that hits should be like."""
+def _with_region(terms: Sequence[Term], region: Box) -> Iterator[Term]:
+    """Yield the terms, with the region in the images that hits should be like."""
     if not any(term.text is None and term.weight > 0 for term in terms):
-        raise UsageError("--region is a part of a picture: name the picture")
+        raise UsageError("--region is a part of an image: name the image")
     for term in terms:
-        cut = term.text is None and term.weight > 0
-        yield replace(term, region=region) if cut else term
+        has_region = term.text is None and term.weight > 0
+        yield replace(term, region=region) if has_region else term
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One question of a file: its number from 1, its text, and its words, or why it has none."""
+class BatchLine:
+    """One query of a file: its number from 1, its text, and its words or why it has none."""
 
     number: int
     text: str
@@ -161,26 +217,26 @@ class Line:
     failure: str = ""
 
 
-def lines(text: Iterable[str]) -> Iterator[Line]:
-    """The questions of a file: one a line, quoted as for a shell; "#" begins a comment."""
+def batch_lines(text: Iterable[str]) -> Iterator[BatchLine]:
+    """Yield the queries of a file: one a line, quoted as for a shell; "#" begins a comment."""
     for number, raw in enumerate(text, start=1):
         line = raw.strip().removeprefix("\ufeff")
         try:
             words = tuple(shlex.split(line, comments=True))
         except ValueError as error:
-            yield Line(number, line, (), f"cannot be read: {str(error).lower()}")
+            yield BatchLine(number, line, (), f"cannot be read: {str(error).lower()}")
             continue
         if words:
-            yield Line(number, line, words)
+            yield BatchLine(number, line, words)
 
 
-def read_batch(name: str) -> list[Line]:
-    """The questions of a file, or of standard input ("-")."""
+def read_batch(name: str) -> list[BatchLine]:
+    """Return the queries of a file, or of standard input ("-")."""
     try:
         with click.open_file(name, encoding="utf-8", errors="surrogateescape") as file:
-            found = list(lines(file))
+            found = list(batch_lines(file))
     except OSError as error:
         raise UsageError(f"cannot read {name}: {error.strerror}") from None
     if not found:
-        raise UsageError(f"there is no question in {name}: write one a line, for example: cat.jpg")
+        raise UsageError(f"{name} has no queries: write one a line, for example: cat.jpg")
     return found

@@ -375,7 +375,7 @@ def check_vector(space: Space, vector: NDArray[np.float32]) -> NDArray[np.float3
     if vector.shape != (space.width,):
         raise UsageError(
             f"the vector given has the shape {vector.shape}, {space.name} vectors have {space.width} "
-            "numbers"
+            "dimensions"
         )
     if not np.isfinite(vector).all():
         raise UsageError("the vector given holds NaN or infinity: it is similar to nothing")

@@ -10,13 +10,15 @@ from typing import Any
 
 from lookalike.duplicates.report import Duplicates, Group, Member
 from lookalike.query import Hit, Hits
-from lookalike.server.query_params import Words
+from lookalike.server.query_params import SearchParams
 from lookalike.server.uploads import Upload
 from lookalike.stores.filters import FieldStats
 from lookalike.stores.interface import Image
 
 
-def answer(words: Words, hits: Hits, images: Mapping[int, Image], *, total: int) -> dict[str, Any]:
+def answer(
+    words: SearchParams, hits: Hits, images: Mapping[int, Image], *, total: int
+) -> dict[str, Any]:
     """The answer to a question: the page of its hits that the words ask for. `total`: how many hits
     were asked for, of which `hits` may hold fewer."""
     start, end = words.offset, words.offset + words.k
@@ -151,7 +153,7 @@ def upload(upload: Upload) -> dict[str, Any]:
     return asdict(upload)
 
 
-def unanswered(words: Words, failure: str) -> dict[str, Any]:
+def unanswered(words: SearchParams, failure: str) -> dict[str, Any]:
     """In a batch, in place of an answer: why there is none."""
     return {
         "query": words.model_dump(exclude_defaults=True),

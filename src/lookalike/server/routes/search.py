@@ -26,12 +26,12 @@ from lookalike.server.openapi import (
     WORDS_BATCH,
     described,
 )
-from lookalike.server.query_params import MOST_UPLOADS, Words, depth, query_of, weighted
+from lookalike.server.query_params import MAX_UPLOADS, SearchParams, split_weight, to_query
 from lookalike.wire import documents, schemas
 
 router = APIRouter(tags=["search"])
 
-MOST_FILES = MOST_UPLOADS
+MOST_FILES = MAX_UPLOADS
 """Pictures of one request."""
 
 MOST_NAMES = 100
@@ -47,7 +47,7 @@ all cores, which is for a process that has nothing else to do."""
 
 
 @router.get("/api/search", **described(schemas.Answer))
-async def search(server: Here, words: Annotated[Words, Query()]) -> Response:
+async def search(server: Here, words: Annotated[SearchParams, Query()]) -> Response:
     """What looks like this? Everything repeated may be given several times."""
     return await answered(server, words, [])
 
@@ -60,7 +60,7 @@ async def search_with_pictures(server: Here, request: Request) -> Response:
         query = form.get("query", "{}")
         if not isinstance(query, str):
             raise Refusal(422, "the field `query` holds the words of the question as JSON")
-        words = Words.model_validate(parsed(query))
+        words = SearchParams.model_validate(parsed(query))
         sent = [
             await part.read()
             for name, part in form.multi_items()
@@ -85,7 +85,7 @@ async def batch(server: Here, request: Request) -> Response:
     most = server.settings.max_batch
     if len(queries) > most:
         raise Refusal(413, f"{len(queries)} questions; one batch holds at most {most}")
-    several = [Words.model_validate(query) for query in queries]
+    several = [SearchParams.model_validate(query) for query in queries]
     return Json({"answers": await server.lanes.slow.run(lambda: answer_all(server, several))})
 
 
@@ -153,7 +153,7 @@ def few(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-async def answered(server: Server, words: Words, fresh: Sequence[str]) -> Response:
+async def answered(server: Server, words: SearchParams, fresh: Sequence[str]) -> Response:
     """The answer, from where its cost belongs."""
     question = await server.lanes.quick.run(lambda: question_of(server, words, {}))
     if is_light(question):
@@ -165,7 +165,7 @@ async def answered(server: Server, words: Words, fresh: Sequence[str]) -> Respon
     return Json({**documents[0], "uploads": list(fresh)})
 
 
-def answer_all(server: Server, several: Sequence[Words]) -> list[dict[str, Any]]:
+def answer_all(server: Server, several: Sequence[SearchParams]) -> list[dict[str, Any]]:
     """Many questions; blocks. Those that only compare vectors let the questions of others go before; the
     rest are answered a few at a time, for the same reason."""
     read: Read = {}
@@ -205,7 +205,7 @@ def answer_all(server: Server, several: Sequence[Words]) -> list[dict[str, Any]]
     return answers
 
 
-def question_or_why(server: Server, words: Words, read: Read) -> Question | str:
+def question_or_why(server: Server, words: SearchParams, read: Read) -> Question | str:
     """A question, or why it is none."""
     try:
         return question_of(server, words, read)
@@ -214,7 +214,7 @@ def question_or_why(server: Server, words: Words, read: Read) -> Question | str:
 
 
 def shown(
-    server: Server, words: Words, question: Question, found: Sequence[Hits]
+    server: Server, words: SearchParams, question: Question, found: Sequence[Hits]
 ) -> list[dict[str, Any]]:
     """Answers as documents, with what only the images themselves know."""
     page = slice(words.offset, words.offset + words.k)
@@ -223,7 +223,7 @@ def shown(
     return [documents.answer(words, hits, images, total=question.k) for hits in found]
 
 
-def question_of(server: Server, words: Words, read: Read) -> Question:
+def question_of(server: Server, words: SearchParams, read: Read) -> Question:
     """What the words ask; `Refusal` where they ask for too much, or for what is not there."""
     settings = server.settings
     if words.k > settings.max_k:
@@ -239,7 +239,7 @@ def question_of(server: Server, words: Words, read: Read) -> Question:
         *terms(words.not_upload, -1.0, sent),
         *terms(words.not_image, -1.0, known),
     ]
-    return query_of(words, pictures, k=depth(words))
+    return to_query(words, pictures)
 
 
 def terms(
@@ -247,7 +247,7 @@ def terms(
 ) -> list[tuple[Term, float]]:
     found = []
     for word in words:
-        weight, name = weighted(word)
+        weight, name = split_weight(word)
         found.append((make(name), sign * weight))
     return found
 
