@@ -44,7 +44,7 @@ def test_imported_vectors_are_asked_for_and_shown_by_their_names(shop: Path) -> 
     assert answer["hits"][0]["path"] == "shop/5.jpg"
     assert answer["exact"] is True
     run = lookalike("info", cwd=shop)
-    assert "pictures  imported vectors, known by name\n" in run.stdout
+    assert "images    imported vectors, known by name\n" in run.stdout
 
 
 def test_an_index_is_built_shown_used_checked_and_removed(shop: Path) -> None:
