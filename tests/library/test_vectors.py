@@ -113,7 +113,7 @@ def test_pictures_and_words_are_refused_where_vectors_were_imported(
     library.vectors.import_vectors(file, "made")
     noise = np.random.default_rng(1).integers(0, 256, (40, 40, 3), np.uint8)
     assert cv2.imwrite(str(tmp_path / "new.png"), noise)
-    with pytest.raises(UsageError, match="were imported, and cannot be made of pictures"):
+    with pytest.raises(UsageError, match="were imported and cannot be computed from images"):
         library.search(Query.of(tmp_path / "new.png", extractor="made"))
 
 
@@ -170,7 +170,7 @@ def test_a_file_without_rows_of_numbers_is_refused(
 def test_one_bad_row_at_the_end_leaves_the_library_as_it_was(
     library: Library, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vector_import, "MOST_ROWS", 4)
+    monkeypatch.setattr(vector_import, "MAX_ROWS", 4)
     odd = vectors()
     odd[-1, 3] = np.inf
     np.save(file, odd)
@@ -185,7 +185,7 @@ def test_too_few_paths_another_dimension_and_a_bad_name_are_refused(
 ) -> None:
     library.vectors.import_vectors(file, "made", paths=paths)
     paths.write_text("a.jpg\nb.jpg\n")
-    with pytest.raises(UsageError, match="names 2 paths for 30 vectors"):
+    with pytest.raises(UsageError, match="has 2 paths for 30 vectors"):
         library.vectors.import_vectors(file, "made", paths=paths)
     paths.write_text("a.jpg\n\nb.jpg\n")
     with pytest.raises(UsageError, match="line 2: is empty"):
@@ -193,7 +193,7 @@ def test_too_few_paths_another_dimension_and_a_bad_name_are_refused(
     np.save(file, np.ones((3, DIM + 1), np.float32))
     with pytest.raises(UsageError, match="have 8: give them another name"):
         library.vectors.import_vectors(file, "made")
-    with pytest.raises(UsageError, match="no @"):
+    with pytest.raises(UsageError, match="contain @"):
         library.vectors.import_vectors(file, "a@b")
     with pytest.raises(UsageError, match="the shape"):
         ask(library, np.ones(3, np.float32))
@@ -208,7 +208,7 @@ def test_what_goes_in_comes_out(
     rows: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(vector_import, "MOST_ROWS", rows)
+    monkeypatch.setattr(vector_import, "MAX_ROWS", rows)
     library.vectors.import_vectors(file, "made", paths=paths)
     out, listed = tmp_path / "out.npy", tmp_path / "out.txt"
     assert library.vectors.export_vectors("made", out, paths=listed) == COUNT

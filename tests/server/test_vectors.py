@@ -20,12 +20,12 @@ from tests.server.running import running
 
 from lookalike.client.client import Client
 from lookalike.errors import LibraryBusy, LibraryError, UsageError
-from lookalike.indexing import vector_export
-from lookalike.indexing import vector_export as poured
+from lookalike.indexing.vector_export import ExportHeader
 from lookalike.library import Library
 from lookalike.query import Query
 from lookalike.server.app import create_app
 from lookalike.server.jobs import changes
+from lookalike.server.jobs import exports as export_jobs
 from lookalike.server.routes.vectors import MOST_FOLDERS
 from lookalike.server.settings import Settings
 from lookalike.stores.ann_index import IndexBuildOptions
@@ -391,10 +391,10 @@ def test_an_export_that_breaks_off_is_not_taken_for_the_whole(
     head = '{"rows": 40, "bytes": %s, "state": "x"}'
     for whole in ("9000000", "null"):
         program = f"print('{head % whole}'); print('x' * 10_000); raise SystemExit(1)"
-        monkeypatch.setattr(vector_export, "PROGRAM", (sys.executable, "-c", program))
+        monkeypatch.setattr(export_jobs, "PROGRAM", (sys.executable, "-c", program))
         with Client(served) as client, pytest.raises(LibraryError):
             client.vectors.export_vectors("color", tmp_path / "out.npy")
-    monkeypatch.setattr(vector_export, "PROGRAM", (sys.executable, "-c", "print('?')"))
+    monkeypatch.setattr(export_jobs, "PROGRAM", (sys.executable, "-c", "print('?')"))
     with Client(served) as client, pytest.raises(LibraryBusy, match="ended early"):
         client.vectors.export_vectors("color", tmp_path / "out.npy")
     assert list(tmp_path.iterdir()) == []
@@ -407,7 +407,7 @@ def test_exports_are_few_and_end_with_their_visitors(
         'import sys\nprint(\'{"rows": 1, "bytes": null, "state": "x"}\')\n'
         "while True: sys.stdout.write('x' * 65536)"
     )
-    monkeypatch.setattr(vector_export, "PROGRAM", (sys.executable, "-c", endless))
+    monkeypatch.setattr(export_jobs, "PROGRAM", (sys.executable, "-c", endless))
     app = create_app(library, Settings())
     exports = app.state.server.exports
     with running(app) as port:
@@ -426,7 +426,7 @@ def test_exports_are_few_and_end_with_their_visitors(
                     break
                 time.sleep(0.05)
             assert exports.running == 0
-        monkeypatch.setattr(vector_export, "PATIENCE", 0.2)
+        monkeypatch.setattr(export_jobs, "PATIENCE", 0.2)
         with socket.create_connection(("127.0.0.1", port)) as visitor:
             visitor.sendall(asked)
             visitor.recv(100)  # and no more
@@ -441,7 +441,7 @@ def test_streams_that_cannot_seek_get_the_same_bytes(library: Library, tmp_path:
     library.vectors.export_vectors("color", tmp_path / "out.npy", paths=tmp_path / "out.txt")
     for form, name in (("npy", "out.npy"), ("paths", "out.txt")):
         out = io.BytesIO()
-        told: list[poured.Outline] = []
+        told: list[ExportHeader] = []
         assert library.vectors.stream_vectors("color", out, form, begin=told.append) == 40  # type: ignore[arg-type]
         assert out.getvalue() == (tmp_path / name).read_bytes()
         assert told[0].rows == 40 and told[0].bytes in (None, len(out.getvalue()))

@@ -19,7 +19,7 @@ from lookalike.client.decode import space
 from lookalike.client.jobs import ended
 from lookalike.errors import UsageError
 from lookalike.files import output_file
-from lookalike.indexing.vector_import import Imported, names_of, open_rows, refuse_odd_numbers
+from lookalike.indexing.vector_import import ImportReport, check_finite, open_rows, read_paths
 from lookalike.stores.records import DType
 from lookalike.vectors.similarity import Similarity
 
@@ -53,7 +53,7 @@ class Vectors:
         ann: bool = True,
         pca: int | None = None,
         progress: Progress = quiet,
-    ) -> Imported:
+    ) -> ImportReport:
         """As `Library.vectors.import_vectors`, and waits for the end: put the rows of an NPY file into
         the space of that name. `paths` are those below the library's folders. `progress` is told of rows.
 
@@ -63,8 +63,8 @@ class Vectors:
         """
         file = Path(file)
         rows = open_rows(file)
-        refuse_odd_numbers(rows, file)
-        names = names_of(None if paths is None else Path(paths), len(rows))
+        check_finite(rows, file)
+        names = read_paths(None if paths is None else Path(paths), len(rows))
         room = min(self._connection.get("/api/info")["max_upload_bytes"], MOST_BYTES) - FRAME_BYTES
         words = {"by": name, "similarity": similarity, "dtype": dtype, "pca": pca}
         images = files = done = 0
@@ -85,11 +85,11 @@ class Vectors:
             brought = space(result["space"])
             progress("import", done, len(rows))
         assert brought is not None  # an NPY without rows was refused
-        return Imported(brought, images, files)
+        return ImportReport(brought, images, files)
 
     def export_vectors(
         self,
-        by: str,
+        extractor: str,
         file: Path | str,
         *,
         paths: Path | str | None = None,
@@ -106,11 +106,11 @@ class Vectors:
             progress("export", done, total)
 
         with output_file(file) as out:
-            told = self._connection.download(address(by, form, where), out, watch=watch)
+            told = self._connection.download(address(extractor, form, where), out, watch=watch)
         if paths is not None:
             with output_file(Path(paths)) as out:
                 same = {"If-Match": told["etag"]}
-                self._connection.download(address(by, "paths", where), out, same)
+                self._connection.download(address(extractor, "paths", where), out, same)
         return int(told["x-lookalike-rows"])
 
 

@@ -1,8 +1,7 @@
-"""Which images the names of vectors mean that others made.
+"""Maps the paths that come with imported vectors to images of the library.
 
-An image whose file is not there (any more, or here) lies below a root of its own, the folder
-`imported` in the library's, which is never swept. It has no size and no facts, and in place of the hash
-of its content one of its path.
+An image whose file does not exist (any more, or on this machine) is stored below the root for imported
+images, which is never swept. It has no size and no facts, and a hash of its path instead of its content.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ from lookalike.images.reading import read
 from lookalike.stores.interface import Entry, FileState, Root, Store, Writer
 from lookalike.stores.records import IMPORTED
 
-MOST_NAME = 4096
-"""Characters of a path that a stranger names, as systems have them."""
+# Longest untrusted path in characters, the limit of most systems.
+MAX_PATH = 4096
 
 
-def strays(name: str) -> bool:
-    """Whether a name might mean something outside a folder that it is put behind."""
+def may_leave_folder(name: str) -> bool:
+    """Return whether a relative path might lead out of the folder that it is joined to."""
     plain = name.replace("\\", "/")
     return (
-        len(name) > MOST_NAME
+        len(name) > MAX_PATH
         or "\0" in name
         or plain.startswith("/")
         or bool(PureWindowsPath(name).drive)
@@ -38,8 +37,12 @@ def strays(name: str) -> bool:
     )
 
 
-class Places:
-    """Where images lie: below a root if their file is there, else among those without one."""
+class PathMapper:
+    """Finds root and path of imported images: below a root if the file exists, else the imported root.
+
+    folder           relative paths are relative to this folder; None: there are no paths
+    untrusted_paths  paths are relative to the roots and must not lead elsewhere
+    """
 
     def __init__(
         self, store: Store, writer: Writer, folder: Path | None, name: str, *, untrusted_paths: bool
@@ -47,16 +50,17 @@ class Places:
         self._writer = writer
         self._folder = folder
         self._name = name
-        self._fenced = untrusted_paths
-        self._home = None if store.folder is None else store.folder.parent
+        self._untrusted_paths = untrusted_paths
+        self._library_parent = None if store.folder is None else store.folder.parent
         with store.snapshot() as snapshot:
             self._roots = [root for root in snapshot.roots() if not root.imported]
-        self._nowhere = writer.add_imported_root()
+        self._imported_root = writer.add_imported_root()
 
     def entries(
         self, names: Sequence[str | None], vectors: NDArray[np.float32], start: int, key: str
     ) -> list[Entry]:
-        places = [self._place(name, start + number) for number, name in enumerate(names)]
+        """Return the entries for a batch of rows; `start` is the number of the first row."""
+        places = [self._locate(name, start + number) for number, name in enumerate(names)]
         known: dict[tuple[int, str], FileState] = {}
         for id_ in {root.id for root, _, _ in places}:
             paths = [path for root, path, _ in places if root.id == id_]
@@ -75,21 +79,21 @@ class Places:
             )
         return entries
 
-    def _place(self, name: str | None, row: int) -> tuple[Root, str, Path | None]:
+    def _locate(self, name: str | None, row: int) -> tuple[Root, str, Path | None]:
         if name is None:
-            return self._nowhere, f"{self._name}/{row}", None
-        if self._fenced:
-            return self._within(name)
+            return self._imported_root, f"{self._name}/{row}", None
+        if self._untrusted_paths:
+            return self._locate_untrusted(name)
         if self._folder is not None and "://" not in name:
             whole = Path(os.path.normpath(self._folder / name))
             with suppress(OSError):
                 if whole.is_file() and (root := self._root(whole)) is not None:
                     return root, whole.relative_to(root.path).as_posix(), whole
         plain = name if "://" in name else os.path.normpath(name).replace(os.sep, "/")
-        return self._nowhere, plain.lstrip("/"), None
+        return self._imported_root, plain.lstrip("/"), None
 
-    def _within(self, name: str) -> tuple[Root, str, Path | None]:
-        """Where a stranger's name leads, followed to its end: below a root that is there already."""
+    def _locate_untrusted(self, name: str) -> tuple[Root, str, Path | None]:
+        """Return root, path and file of an untrusted path, which must end below an existing root."""
         plain = name if "://" in name else posixpath.normpath(name)
         if not any(part.startswith(".") for part in plain.split("/")):
             for root in self._roots:
@@ -98,20 +102,20 @@ class Places:
                     inside = file.resolve(strict=True).is_relative_to(root.path.resolve())
                     if inside and file.is_file():
                         return root, plain, file
-        return self._nowhere, plain, None
+        return self._imported_root, plain, None
 
     def _root(self, file: Path) -> Root | None:
         for root in self._roots:
             if file.is_relative_to(root.path):
                 return root
-        if self._home is not None and file.is_relative_to(self._home):
-            self._roots.append(self._writer.add_root(self._home))
+        if self._library_parent is not None and file.is_relative_to(self._library_parent):
+            self._roots.append(self._writer.add_root(self._library_parent))
             return self._roots[-1]
         return None
 
 
 def _content(file: Path | None, path: str) -> tuple[int, int, bytes]:
-    """Size, date and hash: of the file, by which `index` knows it again, or in place of them."""
+    """Return size, date and hash of the file, by which `index` recognises it, or substitutes."""
     if file is not None:
         with suppress(ImageError):
             content = read(file)

@@ -1,4 +1,4 @@
-"""The vectors of a space, written to an NPY or a Parquet file for others, or poured into a stream."""
+"""Export of the vectors of a space to an NPY or Parquet file, or to a stream."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from lookalike.errors import MissingExtra, UsageError
 from lookalike.files import output_file
 from lookalike.stores.interface import Ids, Snapshot, Space, Store
 
+# Bytes of vectors written at a time.
 BATCH_BYTES = 16 << 20
-"""Of vectors that are written at a time."""
 
-MOST_ROWS = 2000
-"""Images whose paths are looked up at a time."""
+# Images whose paths are looked up at a time.
+PATH_BATCH = 2000
 
-Form: TypeAlias = Literal["npy", "parquet", "paths"]
-FORMS: tuple[Form, ...] = ("npy", "parquet", "paths")
+ExportFormat: TypeAlias = Literal["npy", "parquet", "paths"]
+EXPORT_FORMATS: tuple[ExportFormat, ...] = ("npy", "parquet", "paths")
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
-    """What is about to be poured out.
+class ExportHeader:
+    """Describes an export before its first byte.
 
-    rows   vectors, or paths
-    bytes  that will come; None where that shows only at the end
-    state  equal for two outlines of the same rows in one state of the library
+    rows   number of vectors or paths
+    bytes  size of the export; None where it is known only at the end
+    state  equal for two exports of the same rows from one state of the library
     """
 
     rows: int
@@ -44,23 +44,25 @@ class Outline:
 
 def export_vectors(
     store: Store,
-    by: str,
+    extractor: str,
     file: Path,
     *,
     paths: Path | None = None,
     where: str | None = None,
     progress: Progress = quiet,
 ) -> int:
-    """Write the vectors of a space, by rising id: an NPY (n, dim) float32, or, where the name ends in
-    .parquet, a table with `id`, `path`, `vector` and `metadata` (JSON). How many.
+    """Write the vectors of a space to a file, ordered by image id, and return how many.
+
+    The file is an NPY array (n, dim) float32, or, where its name ends in .parquet, a table with `id`, `path`,
+    `vector` and `metadata` (JSON).
 
     paths  a text file that gets the path of each row
-    where  only images that fulfil this filter
+    where  filter: only images that match it
 
-    `UsageError`; `MissingExtra` for Parquet without pyarrow.
+    Raises UsageError; MissingExtra for Parquet without pyarrow.
     """
     with store.snapshot() as snapshot:
-        space, ids = _chosen(snapshot, by, where)
+        space, ids = _select(snapshot, extractor, where)
         write = _write_parquet if file.suffix.lower() == ".parquet" else _write_npy
         with output_file(file) as out:
             write(snapshot, space, ids, out, progress)
@@ -72,45 +74,48 @@ def export_vectors(
 
 def stream_vectors(
     store: Store,
-    by: str,
+    extractor: str,
     out: BinaryIO,
-    form: Form = "npy",
+    format: ExportFormat = "npy",
     *,
     where: str | None = None,
-    begin: Callable[[Outline], None] | None = None,
+    begin: Callable[[ExportHeader], None] | None = None,
     progress: Progress = quiet,
 ) -> int:
-    """The same into a stream, which need not be one that can seek: "npy", "parquet", or "paths", the path
-    of each row in a line. `begin` is called before the first byte. `OSError` as the stream raises it."""
+    """Write the vectors of a space to a stream, which need not be seekable, and return how many.
+
+    The format "paths" writes the path of each row on a line. `begin` is called before the first byte. OSError
+    of the stream is raised.
+    """
     with store.snapshot() as snapshot:
-        space, ids = _chosen(snapshot, by, where)
-        if form == "npy" and not len(ids):
+        space, ids = _select(snapshot, extractor, where)
+        if format == "npy" and not len(ids):
             raise UsageError("there are no vectors to export")
         if begin is not None:
             header = len(npy_header(len(ids), space.width))
-            whole = header + 4 * len(ids) * space.width if form == "npy" else None
-            said = repr((snapshot.version, space.key, where))
-            begin(Outline(len(ids), whole, hashlib.sha256(said.encode()).hexdigest()[:32]))
-        write = {"npy": _write_npy, "parquet": _write_parquet, "paths": _write_paths}[form]
+            size = header + 4 * len(ids) * space.width if format == "npy" else None
+            state = repr((snapshot.version, space.key, where))
+            begin(ExportHeader(len(ids), size, hashlib.sha256(state.encode()).hexdigest()[:32]))
+        write = {"npy": _write_npy, "parquet": _write_parquet, "paths": _write_paths}[format]
         write(snapshot, space, ids, out, progress)
     return len(ids)
 
 
 def npy_header(rows: int, width: int) -> bytes:
-    """What stands before the numbers of an NPY file (rows, width) float32."""
+    """Return the header of an NPY file (rows, width) float32."""
     header = io.BytesIO()
-    kind = {"descr": "<f4", "fortran_order": False, "shape": (rows, width)}
-    np.lib.format.write_array_header_1_0(header, kind)
+    fields = {"descr": "<f4", "fortran_order": False, "shape": (rows, width)}
+    np.lib.format.write_array_header_1_0(header, fields)
     return header.getvalue()
 
 
-def _chosen(snapshot: Snapshot, by: str, where: str | None) -> tuple[Space, Ids]:
-    """The space, and the ids of its images that fulfil the filter, rising."""
+def _select(snapshot: Snapshot, extractor: str, where: str | None) -> tuple[Space, Ids]:
+    """Return the space, and the ascending ids of its images that match the filter."""
     spaces = {space.name: space for space in snapshot.spaces() if space.current}
-    if by not in spaces:
+    if extractor not in spaces:
         known = ", ".join(spaces) or "none yet"
-        raise UsageError(f"this library has no {by} vectors; it has: {known}")
-    space = spaces[by]
+        raise UsageError(f"this library has no {extractor} vectors; it has: {known}")
+    space = spaces[extractor]
     ids = snapshot.sample(space.key, max(space.count, 1))
     if where is not None:
         ids = ids[np.isin(ids, snapshot.select(where))]
@@ -130,8 +135,8 @@ def _write_npy(
     if not len(ids):
         raise UsageError("there are no vectors to export")
     out.write(npy_header(len(ids), space.width))
-    for some in _batches(space, ids, progress):
-        out.write(np.ascontiguousarray(snapshot.vectors(space.key, some), "<f4").data)
+    for batch in _batches(space, ids, progress):
+        out.write(np.ascontiguousarray(snapshot.vectors(space.key, batch), "<f4").data)
 
 
 def _write_parquet(
@@ -150,26 +155,26 @@ def _write_parquet(
             ("metadata", pa.string()),
         ]
     )
-    with pq.ParquetWriter(pa.PythonFile(Counting(out), "w"), schema) as writer:
-        for some in _batches(space, ids, progress):
-            images = snapshot.images(some.tolist())
-            vectors = snapshot.vectors(space.key, some)
+    with pq.ParquetWriter(pa.PythonFile(CountingStream(out), "w"), schema) as writer:
+        for batch in _batches(space, ids, progress):
+            images = snapshot.images(batch.tolist())
+            vectors = snapshot.vectors(space.key, batch)
             table = pa.table(
                 {
-                    "id": some,
-                    "path": [_text(images[id_].path) for id_ in some.tolist()],
+                    "id": batch,
+                    "path": [_text(images[id_].path) for id_ in batch.tolist()],
                     "vector": pa.FixedSizeListArray.from_arrays(
                         pa.array(vectors.reshape(-1)), space.width
                     ),
-                    "metadata": [json.dumps(dict(images[id_].metadata)) for id_ in some.tolist()],
+                    "metadata": [json.dumps(dict(images[id_].metadata)) for id_ in batch.tolist()],
                 },
                 schema=schema,
             )
             writer.write_table(table)
 
 
-class Counting:
-    """A stream that knows how much went through it: Parquet notes places, and a pipe tells none."""
+class CountingStream:
+    """A stream that knows its position: Parquet records offsets, and a pipe has no position."""
 
     closed = False
 
@@ -189,23 +194,23 @@ class Counting:
         self._out.flush()
 
     def close(self) -> None:
-        """The stream is whoever's who opened it."""
+        """Do nothing: the stream belongs to the caller."""
 
 
 def _text(path: str) -> str:
-    """A path as Unicode: Parquet has no bytes that are none."""
+    """Return a path as valid Unicode, which Parquet requires."""
     return os.fsencode(path).decode("utf-8", "replace")
 
 
 def _write_paths(
     snapshot: Snapshot, space: Space, ids: Ids, out: BinaryIO, progress: Progress
 ) -> None:
-    for start in range(0, len(ids), MOST_ROWS):
-        some = ids[start : start + MOST_ROWS].tolist()
-        images = snapshot.images(some)
-        for id_ in some:
+    for start in range(0, len(ids), PATH_BATCH):
+        batch = ids[start : start + PATH_BATCH].tolist()
+        images = snapshot.images(batch)
+        for id_ in batch:
             if "\n" in images[id_].path:
                 raise UsageError(f"image {id_} has a line break in its path: export to .parquet")
-        lines = "".join(f"{images[id_].path}\n" for id_ in some)
+        lines = "".join(f"{images[id_].path}\n" for id_ in batch)
         out.write(lines.encode("utf-8", "surrogateescape"))
-        progress("export", min(start + MOST_ROWS, len(ids)), len(ids))
+        progress("export", min(start + PATH_BATCH, len(ids)), len(ids))

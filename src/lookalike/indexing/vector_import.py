@@ -1,4 +1,4 @@
-"""Vectors that others made, taken from an NPY file into a library."""
+"""Import of vectors from an NPY file."""
 
 from __future__ import annotations
 
@@ -14,30 +14,33 @@ from numpy.typing import NDArray
 from lookalike.ann.faiss_index import Progress, quiet
 from lookalike.errors import UsageError
 from lookalike.indexing.metadata import describe
-from lookalike.indexing.path_mapping import Places, strays
+from lookalike.indexing.path_mapping import PathMapper, may_leave_folder
 from lookalike.stores.interface import Snapshot, Space, Store
 from lookalike.stores.records import IMPORTED, DType
 from lookalike.vectors.pca import check_kept, learn_projection, sample_size
 from lookalike.vectors.similarity import Similarity
 
+# First bytes of an NPY file.
 MAGIC = b"\x93NUMPY"
-"""With which an NPY file begins."""
 
+# Bytes of vectors, as float32, that are read, checked or stored at a time.
 BATCH_BYTES = 16 << 20
-"""Of vectors, as float32, that are read, checked or stored at a time."""
 
+# Bytes of vectors, as float32, from which principal components are learned.
 SAMPLE_BYTES = 64 << 20
-"""Of vectors, as float32, from which principal components are learnt."""
 
-MOST_ROWS = 2000
-"""Rows of a batch: each is a place in the catalogue."""
+# Rows in a batch, at most: each is a row of the catalogue, too.
+MAX_ROWS = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
-    """What came in. `files` of the images have a file here; the others are known by name only.
+class ImportReport:
+    """What was imported.
 
-    undescribed  rows of the table of metadata that name no image of the library
+    images          vectors imported
+    files           images among them whose file exists; the others are known by name only
+    described       images that got metadata
+    unmatched_rows  rows of the metadata table that match no image of the library
     """
 
     space: Space
@@ -59,61 +62,63 @@ def import_vectors(
     pca: int | None = None,
     untrusted_paths: bool = False,
     progress: Progress = quiet,
-) -> Imported:
-    """Put the rows of an NPY file (n, dim) into the space of that name, which is made if there is none.
+) -> ImportReport:
+    """Import the rows of an NPY file (n, dim) into the space of that name, creating it if necessary.
 
-    paths     a text file with a path a line, in the order of the rows; relative ones are relative to its
-              folder. None: the rows are called NAME/0, NAME/1, …
-    metadata  a table as `index --metadata` takes it
-    pca       keep so many principal components, learnt from a sample of the rows; a space that has some
-              goes on with those
-    fenced    `paths` came from a stranger: they are relative to the library's folders, and name no file
-              elsewhere and none that is hidden
+    paths            a text file with one path per line, in the order of the rows; relative paths are relative
+                     to its folder. None: the images are called NAME/0, NAME/1, …
+    metadata         a table as for `index --metadata`
+    pca              store this many principal components, learned from a sample of the rows; an existing
+                     space keeps its own
+    untrusted_paths  `paths` are relative to the library's roots and refer to no hidden file and no file
+                     elsewhere
 
-    An image that is in the library keeps its other vectors. Everything is checked before anything is
-    stored. `UsageError` of one line for what cannot be taken.
+    An image in the library keeps its other vectors. Everything is checked before anything is stored. Raises
+    UsageError for what cannot be imported.
     """
     rows = open_rows(file)
-    names = names_of(paths, len(rows), untrusted_paths=untrusted_paths)
-    refuse_odd_numbers(rows, file, progress)
+    names = read_paths(paths, len(rows), untrusted_paths=untrusted_paths)
+    check_finite(rows, file, progress)
     with store.writer() as writer:
         with store.snapshot() as snapshot:
             space = _space(snapshot, name, rows, similarity, dtype, file, pca)
         writer.add_space(space)
         folder = None if untrusted_paths or paths is None else paths.absolute().parent
-        places = Places(store, writer, folder, name, untrusted_paths=untrusted_paths)
+        mapper = PathMapper(store, writer, folder, name, untrusted_paths=untrusted_paths)
         projection = space.projection
         done = files = 0
         for start, block in _blocks(rows):
             batch = list(islice(names, len(block)))
             if projection is not None:
                 block = projection.apply(block, similarity=space.similarity)
-            entries = places.entries(batch, block, start, space.key)
+            entries = mapper.entries(batch, block, start, space.key)
             writer.put(entries)
             files += sum(entry.size > 0 for entry in entries)
             done += len(entries)
             progress("import", done, len(rows))
         described, unmatched_rows, _ = describe(store, writer, metadata) if metadata else (0, 0, "")
-    with store.snapshot() as snapshot:  # as it is now, with what came in
-        space = next(one for one in snapshot.spaces() if one.key == space.key)
-    return Imported(space, done, files, described, unmatched_rows)
+    with store.snapshot() as snapshot:  # the space with its new vectors
+        space = next(other for other in snapshot.spaces() if other.key == space.key)
+    return ImportReport(space, done, files, described, unmatched_rows)
 
 
 def open_rows(file: Path) -> NDArray[Any]:
-    """The rows of an NPY file, mapped: of a file larger than memory only what is touched is read.
-    `UsageError` where it holds no rows of numbers."""
-    odd = f"{file} is not a whole NPY file of numbers: write it with numpy.save"
+    """Return the memory-mapped rows (n, dim) of an NPY file, which may be larger than memory.
+
+    Raises UsageError where it holds no rows of numbers.
+    """
+    message = f"{file} is not a whole NPY file of numbers: write it with numpy.save"
     try:
         with file.open("rb") as opened:
-            if opened.read(len(MAGIC)) != MAGIC:  # numpy.load would take archives and more
-                raise UsageError(odd)
+            if opened.read(len(MAGIC)) != MAGIC:  # numpy.load would accept archives and more
+                raise UsageError(message)
         rows = np.load(file, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror or error}") from error
     except UsageError:
         raise
-    except Exception as error:  # the header is read as Python: a wrong one raises anything
-        raise UsageError(odd) from error
+    except Exception as error:  # the header is parsed as Python: a damaged one can raise anything
+        raise UsageError(message) from error
     if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.dtype.kind not in "fiu":
         shape = getattr(rows, "shape", "several arrays")
         raise UsageError(f"{file} holds {shape}, not rows of numbers (n, dim)")
@@ -123,15 +128,15 @@ def open_rows(file: Path) -> NDArray[Any]:
 
 
 def _blocks(rows: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    step = max(1, min(MOST_ROWS, BATCH_BYTES // (4 * rows.shape[1])))
+    step = max(1, min(MAX_ROWS, BATCH_BYTES // (4 * rows.shape[1])))
     for start in range(0, len(rows), step):
-        # What does not fit in float32 becomes infinite, and is refused as such.
+        # Values beyond float32 become infinite, and are refused as such.
         with np.errstate(over="ignore"):
             yield start, np.asarray(rows[start : start + step]).astype(np.float32)
 
 
-def refuse_odd_numbers(rows: NDArray[Any], file: Path, progress: Progress = quiet) -> None:
-    """`UsageError` names the first row that holds NaN, infinity, or what float32 cannot."""
+def check_finite(rows: NDArray[Any], file: Path, progress: Progress = quiet) -> None:
+    """Raise UsageError naming the first row with NaN, infinity, or values beyond float32."""
     for start, block in _blocks(rows):
         finite = np.isfinite(block).all(axis=1)
         if not finite.all():
@@ -140,11 +145,14 @@ def refuse_odd_numbers(rows: NDArray[Any], file: Path, progress: Progress = quie
         progress("check", start + len(block), len(rows))
 
 
-def names_of(
+def read_paths(
     paths: Path | None, count: int, *, untrusted_paths: bool = False
 ) -> Iterator[str | None]:
-    """A name a row; None for those that have none. Read twice, so that a missing line is told before
-    anything is stored, and no list of ten million is held."""
+    """Return an iterator of the path of each row; None for rows without one.
+
+    The file is read twice, so that a missing line is reported before anything is stored, and ten million
+    paths are not held in memory.
+    """
     if paths is None:
         return (None for _ in range(count))
     try:
@@ -153,17 +161,15 @@ def names_of(
             for number, line in enumerate(lines, start=1):
                 if not line.strip():
                     raise UsageError(f"{paths}, line {number}: is empty; every row needs a path")
-                if untrusted_paths and strays(line.rstrip("\r\n")):
+                if untrusted_paths and may_leave_folder(line.rstrip("\r\n")):
                     raise UsageError(
-                        f"{paths}, line {number}: write the path below the library's folder"
+                        f"{paths}, line {number}: write the path relative to the library's folder"
                     )
                 found = number
     except OSError as error:
         raise UsageError(f"cannot read {paths}: {error.strerror}") from error
     if found != count:
-        raise UsageError(
-            f"{paths} names {found:,} paths for {count:,} vectors; nothing was imported"
-        )
+        raise UsageError(f"{paths} has {found:,} paths for {count:,} vectors; nothing was imported")
     return _lines(paths)
 
 
@@ -182,13 +188,13 @@ def _space(
     file: Path,
     pca: int | None,
 ) -> Space:
-    """The space that is there, if it fits, or a new one."""
+    """Return the existing space of that name, if the rows fit, or a new one."""
     if not name.strip() or "@" in name:
-        raise UsageError(f"a name for vectors has letters and no @: {name!r} is none")
+        raise UsageError(f"invalid name for vectors: {name!r}; it must not be empty or contain @")
     dim = rows.shape[1]
     for space in snapshot.spaces():
         if space.name == name and space.current:
-            _refuse_other_pca(space, pca)
+            _check_pca(space, pca)
             expected = space.projection.input_dim if space.projection else space.dim
             if expected != dim:
                 raise UsageError(
@@ -215,7 +221,7 @@ def _space(
     )
 
 
-def _refuse_other_pca(space: Space, pca: int | None) -> None:
+def _check_pca(space: Space, pca: int | None) -> None:
     if pca is not None and (space.projection is None or space.dim != pca):
         kept = f"{space.dim} principal components" if space.projection else "all their numbers"
         raise UsageError(
@@ -224,9 +230,9 @@ def _refuse_other_pca(space: Space, pca: int | None) -> None:
 
 
 def _sample(rows: NDArray[Any], pca: int) -> NDArray[np.float32]:
-    """Rows drawn evenly, always the same ones; more than are needed where they are small."""
-    wanted = max(sample_size(pca), SAMPLE_BYTES // (4 * rows.shape[1]))
-    if wanted >= len(rows):
+    """Return a deterministic random sample of rows, larger than necessary where rows are small."""
+    size = max(sample_size(pca), SAMPLE_BYTES // (4 * rows.shape[1]))
+    if size >= len(rows):
         return np.asarray(rows, np.float32)
-    chosen = np.random.default_rng(0).choice(len(rows), wanted, replace=False)
+    chosen = np.random.default_rng(0).choice(len(rows), size, replace=False)
     return np.asarray(rows[np.sort(chosen)], np.float32)

@@ -1,4 +1,4 @@
-"""The way of vectors in and out of one library."""
+"""Import and export of the vectors of one library."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ from typing import BinaryIO
 
 from lookalike.ann.faiss_index import Progress, quiet
 from lookalike.indexing.ann import Ann
-from lookalike.indexing.vector_export import Form, Outline, export_vectors, stream_vectors
-from lookalike.indexing.vector_import import Imported, import_vectors
+from lookalike.indexing.vector_export import (
+    ExportFormat,
+    ExportHeader,
+    export_vectors,
+    stream_vectors,
+)
+from lookalike.indexing.vector_import import ImportReport, import_vectors
 from lookalike.stores.interface import Store
 from lookalike.stores.records import DType
 from lookalike.vectors.similarity import Similarity
 
 
 class Vectors:
-    """See `importing.import_vectors` and `exporting.export_vectors`."""
+    """Imports and exports vectors; `library.vectors`."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -34,9 +39,11 @@ class Vectors:
         pca: int | None = None,
         untrusted_paths: bool = False,
         progress: Progress = quiet,
-    ) -> Imported:
-        """Put the rows of an NPY file into the space of that name; `ann`: build an index where the
-        space is large enough for one."""
+    ) -> ImportReport:
+        """Import the rows of an NPY file into the space of that name; see `vector_import.import_vectors`.
+
+        ann  afterwards, build an ANN index where the space is large enough for one
+        """
         imported = import_vectors(
             self._store,
             file,
@@ -55,27 +62,29 @@ class Vectors:
 
     def export_vectors(
         self,
-        by: str,
+        extractor: str,
         file: Path,
         *,
         paths: Path | None = None,
         where: str | None = None,
         progress: Progress = quiet,
     ) -> int:
-        """Write the vectors of a space to an NPY or a Parquet file; how many."""
-        return export_vectors(self._store, by, file, paths=paths, where=where, progress=progress)
+        """Write the vectors of a space to an NPY or Parquet file, and return how many."""
+        return export_vectors(
+            self._store, extractor, file, paths=paths, where=where, progress=progress
+        )
 
     def stream_vectors(
         self,
-        by: str,
+        extractor: str,
         out: BinaryIO,
-        form: Form = "npy",
+        format: ExportFormat = "npy",
         *,
         where: str | None = None,
-        begin: Callable[[Outline], None] | None = None,
+        begin: Callable[[ExportHeader], None] | None = None,
         progress: Progress = quiet,
     ) -> int:
-        """The same into a stream: a pipe, an upload; or the paths of the rows."""
+        """Write the vectors of a space, or the paths of its rows, to a stream such as a pipe."""
         return stream_vectors(
-            self._store, by, out, form, where=where, begin=begin, progress=progress
+            self._store, extractor, out, format, where=where, begin=begin, progress=progress
         )

@@ -3,7 +3,7 @@ and every search would wait for it. Nothing is kept on disk and little in memory
 the visitor takes what it has.
 
     Exports ── starts `python -m lookalike.server.jobs.exports`, gives it a job on its standard input
-            ◄─ one line of JSON on its standard output (an `Outline`, or an error), then the bytes
+            ◄─ one line of JSON on its standard output (an `ExportHeader`, or an error), then the bytes
 
 The process ends by itself when its standard input is closed: so it does not outlive the server.
 """
@@ -29,7 +29,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from lookalike.errors import LookalikeError, error_by_name
-from lookalike.indexing.vector_export import Outline
+from lookalike.indexing.vector_export import ExportHeader
 from lookalike.library import Library
 from lookalike.server.errors import Refusal
 from lookalike.server.jobs.computations import environment, step_back
@@ -56,7 +56,7 @@ EARLY = 503, "the export ended early: try again, or see the server's log"
 class Export:
     """One that has begun: what comes, and the process it comes from."""
 
-    outline: Outline
+    outline: ExportHeader
     process: subprocess.Popen[bytes]
 
 
@@ -130,7 +130,7 @@ class Exports:
             head = json.loads(process.stdout.readline(PIECE))
             if "error" in head:
                 raise error_by_name(head["error"], head["message"])
-            return Export(Outline(**head), process)
+            return Export(ExportHeader(**head), process)
         except BaseException as error:
             self._processes.discard(process)
             process.kill()
@@ -190,7 +190,7 @@ def main() -> None:
         os.dup2(2, 1)  # what a library prints must not get among the vectors
         begun = False
 
-        def begin(outline: Outline) -> None:
+        def begin(outline: ExportHeader) -> None:
             nonlocal begun
             begun = True
             out.write(json.dumps(asdict(outline)).encode() + b"\n")

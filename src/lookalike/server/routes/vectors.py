@@ -145,7 +145,7 @@ async def export(
     many there are. With the `ETag` of one answer as `If-Match` another gives the same rows, or 412 where
     the library has changed since."""
     exports = server.exports
-    begun = await exports.begin({"by": by, "form": format, "where": where})
+    begun = await exports.begin({"extractor": by, "format": format, "where": where})
     outline = begun.outline
     tag = f'"{outline.state}"'
     if if_match is not None and if_match not in (tag, "*"):
