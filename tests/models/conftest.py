@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -39,6 +40,7 @@ class Hub:
     sends: dict[str, bytes] = field(default_factory=dict)
     requests: list[tuple[str, str | None]] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
+    user_agents: set[str | None] = field(default_factory=set)
 
     def listing(self) -> dict[str, Any]:
         siblings = []
@@ -77,6 +79,7 @@ def hub(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         def do_GET(self) -> None:
             state.requests.append((self.path, self.headers.get("Range")))
             state.tokens.append(self.headers.get("Authorization"))
+            state.user_agents.add(self.headers.get("User-Agent"))
             path = self.path.partition("?")[0]
             if path in {f"/api/models/{state.source}/revision/{name}" for name in ("main", COMMIT)}:
                 self._send(json.dumps(state.listing()).encode())
@@ -107,7 +110,8 @@ def hub(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
                 if not state.breaks_always:
                     state.breaks_after = None
                 self.close_connection = True
-            self.wfile.write(content)
+            with suppress(OSError):  # the client may give up
+                self.wfile.write(content)
 
         def log_message(self, format: str, *args: object) -> None:
             """Log nothing: the tests look at `requests`."""

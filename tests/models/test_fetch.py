@@ -258,6 +258,11 @@ def test_the_token_is_sent_to_the_hub(network: Any, monkeypatch: pytest.MonkeyPa
     assert set(network.tokens) == {"Bearer secret"}
 
 
+def test_requests_tell_nothing_of_this_machine(network: Any) -> None:
+    fetch_files(network.source, SPEC)
+    assert network.user_agents == {"lookalike"}
+
+
 def test_external_weights_of_a_graph_are_downloaded(network: Any) -> None:
     network.files["onnx/model.onnx_data"] = b"more"
     network.files["onnx/model.onnx_data_1"] = b"most"

@@ -33,6 +33,9 @@ TIMEOUT = 30.0
 ATTEMPTS = 5
 """Connections to try for one file, with pauses of 0.5, 1, 2 and 4 s between them."""
 
+_USER_AGENT = {"user-agent": "lookalike"}
+"""Replaces the client's own, which states the versions of Python and of installed libraries."""
+
 OnBytes: TypeAlias = Callable[[int], None]
 """Called with the number of bytes of the file that are on disk."""
 
@@ -67,7 +70,7 @@ def list_repository(source: str, revision: str) -> Repository:
     with _hub_errors(source, revision):
         from huggingface_hub import HfApi
 
-        api = HfApi(endpoint=endpoint(), library_name="lookalike")
+        api = HfApi(endpoint=endpoint(), headers=_USER_AGENT)
         try:
             info = api.model_info(source, revision=revision, files_metadata=True, timeout=TIMEOUT)
             commit = str(info.sha)
@@ -179,7 +182,7 @@ def _fetch(url: str, file: RemoteFile, part: Path, on_bytes: OnBytes | None) -> 
         hf_raise_for_status,
     )
 
-    headers = build_hf_headers(library_name="lookalike") | {"Accept-Encoding": "identity"}
+    headers = build_hf_headers(headers=_USER_AGENT) | {"Accept-Encoding": "identity"}
     with part.open("ab") as out:
         done = out.tell()
         if done and done == file.size:
