@@ -165,5 +165,5 @@ def test_a_file_that_is_no_sound_is_named_and_the_others_are_drawn(
     (tmp_path / "broken.wav").write_bytes(b"RIFF, but no more")
     write(tmp_path / "whole.wav", tone(440))
     assert draw.main([str(tmp_path), "--to", str(tmp_path / "drawn")]) == 1
-    assert "broken.wav is no WAV file" in capsys.readouterr().err
+    assert "broken.wav is not a readable WAV file" in capsys.readouterr().err
     assert (tmp_path / "drawn" / "whole.wav.png").is_file()

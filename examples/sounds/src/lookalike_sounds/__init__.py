@@ -1,1 +1,1 @@
-"""Sounds that sound alike: a plug-in for Lookalike."""
+"""Plug-in for Lookalike that finds similar sounds."""

@@ -1,4 +1,4 @@
-"""WAV files → spectrograms as PNG: time from left to right, pitch from the bottom up, in grey."""
+"""Draws WAV files as grey PNG spectrograms: time from left to right, pitch from bottom to top."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+# Rows of an image: frequency bands of equal width on a logarithmic scale.
 BANDS = 96
-"""Rows of a picture: bands of equal width on a logarithmic scale of pitch."""
+# Frequencies in Hz. Below is rumble; telephones and old recordings have nothing above.
 LOWEST, HIGHEST = 50.0, 8000.0
-"""Hertz. Below is rumble; above, telephones and old recordings have nothing."""
+# Maximum number of columns: Lookalike crops images longer than 3:1.
 SLICES = 3 * BANDS
-"""Columns at most: Lookalike keeps the middle of pictures longer than 3:1."""
+# Seconds per column. Sounds longer than SLICES × STEP get longer columns.
 STEP = 0.01
-"""Seconds a column. Sounds longer than SLICES × STEP get longer columns."""
+# Decibels between black and the loudest moment of the file, which is white.
 RANGE = 80.0
-"""Decibels between black and the loudest moment of the file, which is white."""
 
 
 def read_wav(path: Path) -> tuple[NDArray[np.float64], int]:
-    """Samples in -1..1, channels mixed to one, and how many there are a second.
+    """Return the samples in -1..1, mixed to one channel, and the sample rate in Hz.
 
-    Raises ValueError for files that hold something else than 8- to 32-bit PCM.
+    Raises ValueError for anything but 8- to 32-bit PCM.
     """
     try:
         with wave.open(str(path), "rb") as file:
             width, channels, rate = file.getsampwidth(), file.getnchannels(), file.getframerate()
             content = file.readframes(file.getnframes())
     except (wave.Error, EOFError) as error:
-        raise ValueError(f"{path} is no WAV file that can be read ({error})") from None
+        raise ValueError(f"{path} is not a readable WAV file ({error})") from None
     if width == 1:
         samples = (np.frombuffer(content, np.uint8).astype(np.float64) - 128) / 128
     elif width == 3:
@@ -47,8 +47,8 @@ def read_wav(path: Path) -> tuple[NDArray[np.float64], int]:
 
 
 def spectrogram(samples: NDArray[np.float64], rate: int) -> NDArray[np.uint8]:
-    """Samples → (BANDS, 1 to SLICES) uint8, low pitches in the last row; silence is black."""
-    size = 1 << max(8, int(np.log2(0.064 * rate)))  # about 50 ms: a low voice is still a line
+    """Return (BANDS, 1 to SLICES) uint8, low pitches in the last row; silence is black."""
+    size = 1 << max(8, int(np.log2(0.064 * rate)))  # about 50 ms, which resolves a low voice
     step = max(int(STEP * rate), -(-len(samples) // SLICES), 1)
     padded = np.concatenate([samples, np.zeros(size)])
     starts = np.arange(0, max(len(samples), 1), step)[:SLICES]
@@ -62,9 +62,9 @@ def spectrogram(samples: NDArray[np.float64], rate: int) -> NDArray[np.uint8]:
 
 
 def _bands(size: int, rate: int) -> NDArray[np.float64]:
-    """(BANDS, size / 2 + 1): triangles around pitches that are evenly spaced by their logarithm.
+    """Return (BANDS, size / 2 + 1): triangular filters at logarithmically spaced frequencies.
 
-    Low bands are narrower than the distance of two frequencies; they take the nearest ones.
+    Low bands are narrower than the spacing of the FFT; they use the nearest frequencies.
     """
     frequencies = np.fft.rfftfreq(size, 1 / rate)
     edges = np.geomspace(LOWEST, HIGHEST, BANDS + 2)
@@ -75,7 +75,7 @@ def _bands(size: int, rate: int) -> NDArray[np.float64]:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="draw-sounds", description=__doc__)
     parser.add_argument("source", type=Path, nargs="+", help="WAV files, or folders of them")
-    parser.add_argument("--to", type=Path, required=True, help="folder for the pictures")
+    parser.add_argument("--to", type=Path, required=True, help="folder for the images")
     chosen = parser.parse_args(arguments)
     failed = 0
     for source in chosen.source:
@@ -84,13 +84,13 @@ def main(arguments: list[str] | None = None) -> int:
             inside = path.relative_to(source) if source.is_dir() else Path(path.name)
             target = chosen.to / inside.with_name(f"{path.name}.png")
             try:
-                picture = spectrogram(*read_wav(path))
+                image = spectrogram(*read_wav(path))
             except (OSError, ValueError) as error:
                 print(error, file=sys.stderr)
                 failed += 1
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(picture).save(target)
+            Image.fromarray(image).save(target)
     return 1 if failed else 0
 
 
