@@ -1,7 +1,7 @@
-"""Approximate nearest neighbours with FAISS: an index proposes rows, the stored vectors decide.
+"""FAISS indexes: training, filling, searching and saving.
 
-An index here only names candidates. Their similarities are computed again from the stored vectors
-(`refining.refine`), so that what is shown is true, and only what was missed can be wrong.
+An index here only proposes candidates. Their similarities are computed again from the stored vectors
+(`lookalike.ann.rerank`), so that what is shown is exact, and hits can only be missed.
 
 The metric is always L2. On unit vectors it orders as the cosine does, |a - b|² = 2 - 2 cos, and unlike
 the inner product it survives PCA, which centres the data.
@@ -21,130 +21,133 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import MissingExtra, UsageError
+from lookalike.errors import UsageError
 from lookalike.vectors.blocks import Floats, Rows, as_float32
+from lookalike.vectors.kmeans import import_faiss
 from lookalike.vectors.pca import principal_axes
 from lookalike.vectors.similarity import Similarity, normalise
 
+# Size of the vectors, as float32, that are added at a time.
 CHUNK_BYTES = 32 << 20
-"""Of vectors, as float32, that are added at a time."""
 
-SAMPLE_A_LIST = 48
-"""Vectors that k-means sees for each of its lists; below 39 FAISS finds too few."""
+# Training vectors for each list of an inverted file; with fewer than 39 FAISS warns.
+SAMPLE_PER_LIST = 48
 
-SAMPLE = 20_000
-"""Vectors that everything else is learnt from (PCA, codes), at least."""
+# Smallest training sample for everything else (PCA, codes).
+MIN_SAMPLE = 20_000
 
+# Iterations of k-means; ten more changed recall by less than 0.002 on CNN vectors of photos and doubled
+# the time.
 ITERATIONS = 10
-"""Of k-means; ten more changed recall by less than 0.002 on real CNN vectors and doubled the time."""
 
+# The largest ef_search that is tried.
+MAX_EF_SEARCH = 4096
+
+# Called with the stage ("train", "add", "tune"), done and total.
 Progress = Callable[[str, int, int], None]
-"""Stage ("train", "add", "tune"), done, total."""
 
 
-def quiet(stage: str, done: int, total: int) -> None:
-    """The progress nobody asked for."""
-
-
-def faiss() -> Any:
-    """The library; `MissingExtra` if it is not installed."""
-    try:
-        import faiss as imported
-    except ImportError:
-        raise MissingExtra("an index needs FAISS: pip install faiss-cpu") from None
-    return imported
+def no_progress(stage: str, done: int, total: int) -> None:
+    """Ignore progress; the default."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnnIndex:
-    """A FAISS index whose numbers are rows: the i-th vector that was added is row i.
+    """A FAISS index whose ids are row numbers: the i-th vector that was added is row i.
 
-    recipe      the factory string it was made of
-    similarity  what it is for: under cosine, vectors are brought to length 1 first
+    recipe      the factory string it was made from
+    similarity  what it is for: for the cosine, vectors are scaled to length 1 first
     """
 
     index: Any
     recipe: str
     similarity: Similarity
-    _asking: dict[int, Any] = field(default_factory=dict, compare=False, repr=False)
+    _parameters: dict[int, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def count(self) -> int:
+        """The number of vectors."""
         return int(self.index.ntotal)
 
     @property
-    def largest_probe(self) -> int:
-        """Up to where probing more finds more: lists of an inverted file, the queue of a graph; 1
-        where there is nothing to choose."""
-        inner, _ = innermost(self.index)
+    def max_nprobe(self) -> int:
+        """The largest useful `nprobe`: the number of lists of an inverted file, the largest ef_search of
+        a graph; 1 for an index without such a parameter."""
+        inner, _ = unwrap(self.index)
         if hasattr(inner, "nlist"):
             return int(inner.nlist)
-        return 4096 if hasattr(inner, "hnsw") else 1
+        return MAX_EF_SEARCH if hasattr(inner, "hnsw") else 1
 
     def add(self, vectors: Floats, *, threads: int = 1) -> None:
         """Add rows (n, dim)."""
-        library = faiss()
-        library.omp_set_num_threads(threads)
-        self.index.add(prepared(vectors, self.similarity))
+        import_faiss().omp_set_num_threads(threads)
+        self.index.add(prepare(vectors, self.similarity))
 
     def candidates(
         self,
         queries: NDArray[np.float32],
         count: int,
         *,
-        probe: int,
+        nprobe: int,
         allowed: NDArray[np.uint8] | None = None,
         threads: int = 1,
     ) -> Rows:
-        """(q, count) rows that are likely near, -1 where there are fewer.
+        """Return (q, count) rows that are probably near, -1 where there are fewer.
 
         queries  (q, dim) float32, finite
-        probe    how much is looked at: see `largest_probe`
-        allowed  only these rows: a bit for each, the lowest first (`bits`)
-        threads  of this call; single queries are fastest with one
+        nprobe   how many lists of an inverted file are searched, or ef_search of a graph
+        allowed  search only these rows: a bitmap from `pack_bitmap`
+        threads  for this call; single queries are fastest with one
         """
-        library = faiss()
+        library = import_faiss()
         library.omp_set_num_threads(threads)
-        parameters = self._asking.get(probe) if allowed is None else None
+        parameters = self._parameters.get(nprobe) if allowed is None else None
         if parameters is None:
-            parameters = _parameters(library, self.index, probe, allowed)
+            parameters = _search_parameters(library, self.index, nprobe, allowed)
             if allowed is None:
-                self._asking[probe] = parameters
-        _, found = self.index.search(prepared(queries, self.similarity), count, params=parameters)
+                self._parameters[nprobe] = parameters
+        _, found = self.index.search(prepare(queries, self.similarity), count, params=parameters)
         return np.asarray(found, np.int64)
 
     def copy(self) -> AnnIndex:
-        """The same, to be changed while this one is searched."""
-        return AnnIndex(faiss().clone_index(self.index), self.recipe, self.similarity)
+        """Return a copy that can be changed while this one is searched."""
+        return AnnIndex(import_faiss().clone_index(self.index), self.recipe, self.similarity)
 
     def save(self, path: Path) -> None:
-        """Write it to a file. `OSError`: FAISS given a name of a file would raise RuntimeError where the
-        disk is full, and know no name that is not UTF-8."""
+        """Write it to a file. Raises `OSError`.
+
+        Through a Python callback: given a file name, FAISS raises RuntimeError where the disk is full,
+        and cannot open names that are not UTF-8.
+        """
         with path.open("wb") as file:
-            faiss().write_index(self.index, faiss().PyCallbackIOWriter(file.write))
+            library = import_faiss()
+            library.write_index(self.index, library.PyCallbackIOWriter(file.write))
 
     @classmethod
     def load(
-        cls, path: Path, recipe: str, similarity: Similarity, *, to_grow: bool = False
+        cls, path: Path, recipe: str, similarity: Similarity, *, writable: bool = False
     ) -> AnnIndex:
-        """The index in a file, whose lists stay on the disk where FAISS can map them; not if it is
-        `to_grow`, for FAISS ends the process when something is added to those. Only for files
-        that are known to be whole: FAISS itself may crash on others. `ValueError` if it refuses."""
-        library = faiss()
+        """Read the index in a file. Its lists stay on the disk, memory-mapped, unless it is `writable`:
+        FAISS ends the process when something is added to mapped lists.
+
+        Only for files that are known to be intact: FAISS may crash on others. `ValueError` if it
+        refuses the file.
+        """
+        library = import_faiss()
         try:
-            index = library.read_index(str(path), 0 if to_grow else library.IO_FLAG_MMAP_IFC)
+            index = library.read_index(str(path), 0 if writable else library.IO_FLAG_MMAP_IFC)
         except Exception as error:  # SWIG raises RuntimeError, MemoryError and others
             raise ValueError(str(error)) from error
         return cls(index, recipe, similarity)
 
 
-def bits(allowed: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """What `candidates` takes as `allowed`, of a boolean a row."""
+def pack_bitmap(allowed: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Pack a boolean for each row into the bitmap that `AnnIndex.candidates` takes."""
     return np.packbits(allowed, bitorder="little")
 
 
-def prepared(vectors: Floats, similarity: Similarity) -> NDArray[np.float32]:
-    """(n, dim) as the index sees them."""
+def prepare(vectors: Floats, similarity: Similarity) -> NDArray[np.float32]:
+    """Return vectors (n, dim) as the index sees them: float32, of unit length for the cosine."""
     if similarity == "cosine":
         floats = as_float32(np.ascontiguousarray(vectors))
         lengths = np.sqrt(np.einsum("ij,ij->i", floats, floats))
@@ -157,78 +160,80 @@ def prepared(vectors: Floats, similarity: Similarity) -> NDArray[np.float32]:
 def train(
     matrix: Floats, recipe: str, *, similarity: Similarity, threads: int = 1, seed: int = 0
 ) -> AnnIndex:
-    """An index without vectors, whose parameters were learnt from a sample of the rows (n, dim).
+    """Return an empty index, trained on a sample of the rows (n, dim).
 
-    `UsageError` of one line for a recipe that FAISS does not know or that does not fit the vectors.
+    `UsageError` for a recipe that FAISS does not know or that does not fit the vectors.
     """
-    library = faiss()
+    library = import_faiss()
     library.omp_set_num_threads(threads)
     count, dim = matrix.shape
     try:
         index = library.index_factory(dim, recipe, library.METRIC_L2)
-        inner, _ = innermost(index)
+        inner, _ = unwrap(index)
         if hasattr(inner, "cp"):
             inner.cp.niter, inner.cp.seed = ITERATIONS, 1234 + seed
-            inner.cp.min_points_per_centroid = 1  # else it complains on stderr
+            inner.cp.min_points_per_centroid = 1  # otherwise FAISS complains on stderr
         if hasattr(inner, "pq"):
             inner.pq.cp.min_points_per_centroid = 1
         if hasattr(inner, "do_polysemous_training"):
-            # Orders the codes for a filter that nothing here asks for, in minutes.
+            # Orders the codes for a filter that nothing here uses, in minutes.
             inner.do_polysemous_training = False
-        wanted = max(SAMPLE, SAMPLE_A_LIST * int(getattr(inner, "nlist", 0)))
-        rows = np.sort(np.random.default_rng(seed).permutation(count)[:wanted])
+        size = max(MIN_SAMPLE, SAMPLE_PER_LIST * int(getattr(inner, "nlist", 0)))
+        rows = np.sort(np.random.default_rng(seed).permutation(count)[:size])
         _train(library, index, matrix, rows, similarity)
     except RuntimeError as error:
         raise UsageError(
-            f"the recipe {recipe!r} does not work for {count:,} vectors of {dim} numbers: "
+            f"the recipe {recipe!r} does not work for {count:,} vectors of {dim} dimensions: "
             f"{_reason(error)}"
         ) from error
     return AnnIndex(index, recipe, similarity)
 
 
 def _train(library: Any, index: Any, matrix: Floats, rows: Rows, similarity: Similarity) -> None:
-    """Transformations learn from few rows, and the sample for the rest is kept transformed: of 2,048
-    numbers a vector it would take gigabytes."""
-    few = rows[:: max(1, len(rows) // SAMPLE)]
+    """Train the transforms on a part of the sample, and the rest on the transformed sample: vectors of
+    2,048 dimensions would take gigabytes otherwise."""
+    few = rows[:: max(1, len(rows) // MIN_SAMPLE)]
     whole = library.downcast_index(index)
     if not isinstance(whole, library.IndexPreTransform):
-        index.train(prepared(matrix[rows], similarity))
+        index.train(prepare(matrix[rows], similarity))
         return
-    steps = [
+    transforms = [
         library.downcast_VectorTransform(whole.chain.at(number))
         for number in range(whole.chain.size())
     ]
-    learning = prepared(matrix[few], similarity)
-    for step in steps:
-        if isinstance(step, library.PCAMatrix):
-            _set_pca(library, step, learning)
-        elif not step.is_trained:
-            step.train(learning)
-        learning = step.apply(learning)
+    sample = prepare(matrix[few], similarity)
+    for transform in transforms:
+        if isinstance(transform, library.PCAMatrix):
+            _set_pca(library, transform, sample)
+        elif not transform.is_trained:
+            transform.train(sample)
+        sample = transform.apply(sample)
     parts = []
     for some in chunks(rows, matrix.shape[1]):
-        part = prepared(matrix[some], similarity)
-        for step in steps:
-            part = step.apply(part)
+        part = prepare(matrix[some], similarity)
+        for transform in transforms:
+            part = transform.apply(part)
         parts.append(part)
     whole.index.train(np.concatenate(parts))
     whole.is_trained = True
 
 
-def _set_pca(library: Any, step: Any, learning: NDArray[np.float32]) -> None:
-    """FAISS's own PCA takes four times as long as NumPy's: it has a slower LAPACK."""
-    found = principal_axes(learning)
-    library.copy_array_to_vector(found.mean, step.mean)
-    library.copy_array_to_vector(found.variances, step.eigenvalues)
-    library.copy_array_to_vector(found.axes.ravel(), step.PCAMat)
-    step.prepare_Ab()
-    # All axes were needed until here; the file would keep 16 MB of them for 2,048 numbers.
-    library.copy_array_to_vector(np.empty(0, np.float32), step.PCAMat)
-    step.is_trained = True
+def _set_pca(library: Any, transform: Any, sample: NDArray[np.float32]) -> None:
+    """Set the axes by our own PCA: FAISS's takes four times as long, with a slower LAPACK."""
+    found = principal_axes(sample)
+    library.copy_array_to_vector(found.mean, transform.mean)
+    library.copy_array_to_vector(found.variances, transform.eigenvalues)
+    library.copy_array_to_vector(found.axes.ravel(), transform.PCAMat)
+    transform.prepare_Ab()
+    # All axes are needed until here; saving them would take 16 MB for 2,048 dimensions.
+    library.copy_array_to_vector(np.empty(0, np.float32), transform.PCAMat)
+    transform.is_trained = True
 
 
-def fill(index: AnnIndex, matrix: Floats, *, threads: int = 1, progress: Progress = quiet) -> None:
-    """Add all rows, a chunk at a time: neither they nor their float32 copies are held together."""
+def fill(
+    index: AnnIndex, matrix: Floats, *, threads: int = 1, progress: Progress = no_progress
+) -> None:
+    """Add all rows, a chunk at a time, so that they are never in memory together as float32."""
     count, dim = matrix.shape
     for rows in chunks(np.arange(index.count, count), dim):
         index.add(matrix[rows[0] : rows[-1] + 1], threads=threads)
@@ -236,48 +241,49 @@ def fill(index: AnnIndex, matrix: Floats, *, threads: int = 1, progress: Progres
 
 
 def chunks(rows: Rows, dim: int) -> Iterator[Rows]:
-    """The rows in parts whose vectors take CHUNK_BYTES as float32."""
+    """Split the rows into chunks whose vectors take CHUNK_BYTES as float32."""
     step = max(1, CHUNK_BYTES // (4 * dim))
     for start in range(0, len(rows), step):
         yield rows[start : start + step]
 
 
-def innermost(index: Any) -> tuple[Any, list[Any]]:
-    """The part that has lists or a graph, and the transformations that vectors go through before they
-    reach it."""
-    library = faiss()
+def unwrap(index: Any) -> tuple[Any, list[Any]]:
+    """Return the inner index, which has the lists or the graph, and the transforms before it."""
+    library = import_faiss()
     index = library.downcast_index(index)
-    steps: list[Any] = []
+    transforms: list[Any] = []
     while isinstance(index, library.IndexPreTransform | library.IndexRefine):
         if isinstance(index, library.IndexRefine):
             index = library.downcast_index(index.base_index)
             continue
-        steps += [
+        transforms += [
             library.downcast_VectorTransform(index.chain.at(number))
             for number in range(index.chain.size())
         ]
         index = library.downcast_index(index.index)
-    return index, steps
+    return index, transforms
 
 
-def _parameters(library: Any, index: Any, probe: int, allowed: NDArray[np.uint8] | None) -> Any:
-    """FAISS's parameter objects, nested as the index is."""
+def _search_parameters(
+    library: Any, index: Any, nprobe: int, allowed: NDArray[np.uint8] | None
+) -> Any:
+    """Return FAISS's parameter objects, nested as the index is."""
     index = library.downcast_index(index)
     if isinstance(index, library.IndexPreTransform):
-        inner = _parameters(library, index.index, probe, allowed)
+        inner = _search_parameters(library, index.index, nprobe, allowed)
         return library.SearchParametersPreTransform(index_params=inner)
     if isinstance(index, library.IndexRefine):
-        inner = _parameters(library, index.base_index, probe, allowed)
+        inner = _search_parameters(library, index.base_index, nprobe, allowed)
         return library.IndexRefineSearchParameters(k_factor=4.0, base_index_params=inner)
-    chosen = {} if allowed is None else {"sel": library.IDSelectorBitmap(allowed)}
+    selector = {} if allowed is None else {"sel": library.IDSelectorBitmap(allowed)}
     if hasattr(index, "nlist"):
-        return library.SearchParametersIVF(nprobe=probe, **chosen)
+        return library.SearchParametersIVF(nprobe=nprobe, **selector)
     if hasattr(index, "hnsw"):
-        return library.SearchParametersHNSW(efSearch=probe, **chosen)
-    return library.SearchParameters(**chosen) if chosen else None
+        return library.SearchParametersHNSW(efSearch=nprobe, **selector)
+    return library.SearchParameters(**selector) if selector else None
 
 
 def _reason(error: Exception) -> str:
-    """FAISS's message without the place in its sources."""
+    """Return FAISS's message without the position in its source."""
     text = " ".join(str(error).split())
     return re.split(r"\.(?:cpp|h):\d+: (?:Error: )?", text)[-1]

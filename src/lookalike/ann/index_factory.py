@@ -1,4 +1,4 @@
-"""Which index for how many vectors: recipes, as FAISS factory strings, and what they take in memory."""
+"""Choosing an index for a number of vectors: FAISS factory strings ("recipes") and their memory."""
 
 from __future__ import annotations
 
@@ -6,61 +6,68 @@ import re
 
 from lookalike.errors import UsageError
 
-PROJECTED = 160
-"""Dimensions after PCA. Of 1,280 numbers of real CNN vectors, 128 to 512 find equally well, because the
-stored vectors decide in the end; 160 was fastest (docs/benchmarks.md)."""
+# Dimensions after PCA. Of 1,280-dimensional CNN vectors, 128 to 512 dimensions find equally well, because
+# candidates are re-ranked by the stored vectors; 160 was fastest (docs/benchmarks.md).
+REDUCED_DIM = 160
 
-SHORT = 256
-"""Vectors up to so many numbers are taken without PCA."""
+# Vectors of at most this dimension are indexed without PCA.
+SHORT_DIM = 256
 
+# Largest number of lists of an inverted file.
+MAX_LISTS = 8192
+
+# Bytes per vector that lists waste, because codes are kept in blocks of 32.
 PADDING = 16
-"""Bytes a vector that lists lose, because codes are kept in blocks of 32."""
 
+# Bytes beside the bits of a RaBitQ code: its length, its error and, with more bits, their scale.
 RABITQ_FACTORS = 12
-"""Bytes beside the bits of a RaBitQ code: its length, its error and, with more bits, their scale."""
 
-ROW = 8
-"""Bytes of a row number in a list."""
+# Bytes of an id in a list.
+ID_BYTES = 8
 
 
-def lists(count: int) -> int:
-    """How many lists an inverted file of so many vectors has: the power of two nearest to
-    1.6 √count, but each list gets some 39 vectors, below which k-means has too little to go by."""
+def list_count(count: int) -> int:
+    """Return how many lists an inverted file of so many vectors should have.
+
+    The power of two nearest to 1.6 √count, but so few that each list gets some 39 training vectors, the
+    least that k-means needs.
+    """
     wanted = min(1.6 * count**0.5, count / 39)
     size = 1
     while size * 1.41 < wanted:
         size *= 2
-    return min(size, 8192)
+    return min(size, MAX_LISTS)
 
 
-def ladder(count: int, dim: int, *, memory: int | None = None) -> list[str]:
-    """Recipes for so many vectors of `dim` numbers, the one to try first at the start; the later ones
-    find more and take more room. All fit in `memory` bytes, if it is given.
+def candidate_recipes(count: int, dim: int, *, memory: int | None = None) -> list[str]:
+    """Return the recipes to try for so many vectors of dimension `dim`, in this order.
 
-    `UsageError` if not even the smallest does.
+    Later ones reach a higher recall and take more memory. All fit in `memory` bytes, if given.
+
+    `UsageError` if not even the smallest fits.
     """
     if count < 1 or dim < 1:
-        raise UsageError("an index needs at least one vector of at least one number")
-    cells = lists(count)
+        raise UsageError("an index needs at least one vector of at least one dimension")
+    nlist = list_count(count)
     if dim < 16:
-        recipes, smaller = [f"IVF{cells},Flat"], []
-    elif dim <= SHORT:
+        recipes, smaller = [f"IVF{nlist},Flat"], []
+    elif dim <= SHORT_DIM:
         kept = dim - dim % 8
-        turned = "" if kept == dim else f"PCAR{kept},"
+        pca = "" if kept == dim else f"PCAR{kept},"
         recipes = [
-            f"{turned}IVF{cells},PQ{kept // 2}x4fs",
-            f"RR{kept},IVF{cells},RaBitQfs4" if kept == dim else f"{turned}IVF{cells},RaBitQfs4",
-            f"IVF{cells},SQ8",
+            f"{pca}IVF{nlist},PQ{kept // 2}x4fs",
+            f"RR{kept},IVF{nlist},RaBitQfs4" if kept == dim else f"{pca}IVF{nlist},RaBitQfs4",
+            f"IVF{nlist},SQ8",
         ]
-        smaller = [f"{turned}IVF{cells},PQ{kept // 4}x4fs"]
+        smaller = [f"{pca}IVF{nlist},PQ{kept // 4}x4fs"]
     else:
-        recipes = [f"PCAR{kept},IVF{cells},PQ{kept // 2}x4fs" for kept in (PROJECTED, 256)]
-        recipes += [f"PCAR{kept},IVF{cells},RaBitQfs4" for kept in (256, min(512, dim - dim % 8))]
-        smaller = [f"PCAR{kept},IVF{cells},PQ{kept // 2}x4fs" for kept in (96, 64)]
+        recipes = [f"PCAR{kept},IVF{nlist},PQ{kept // 2}x4fs" for kept in (REDUCED_DIM, 256)]
+        recipes += [f"PCAR{kept},IVF{nlist},RaBitQfs4" for kept in (256, min(512, dim - dim % 8))]
+        smaller = [f"PCAR{kept},IVF{nlist},PQ{kept // 2}x4fs" for kept in (96, 64)]
     if memory is None:
         return recipes
     recipes += smaller
-    needed = {recipe: estimate(recipe, count, dim) for recipe in recipes}
+    needed = {recipe: estimate_bytes(recipe, count, dim) for recipe in recipes}
     fitting = [recipe for recipe in recipes if needed[recipe] <= memory]
     if not fitting:
         least = min(needed.values())
@@ -71,25 +78,27 @@ def ladder(count: int, dim: int, *, memory: int | None = None) -> list[str]:
     return fitting
 
 
-def estimate(recipe: str, count: int, dim: int) -> int:
-    """Bytes that an index of this recipe takes, about; of recipes that are not ours the parts that
-    have a size of their own: lists, links, codes."""
+def estimate_bytes(recipe: str, count: int, dim: int) -> int:
+    """Estimate the size in bytes of an index with this recipe.
+
+    For recipes other than ours, from the parts whose size is known: lists, links, codes.
+    """
     kept, fixed = dim, 0
-    if turned := re.search(r"(?:PCAW?R?|RR|OPQ\d+_|ITQ)(\d+)", recipe):
-        kept = int(turned[1])
+    if transform := re.search(r"(?:PCAW?R?|RR|OPQ\d+_|ITQ)(\d+)", recipe):
+        kept = int(transform[1])
         fixed += 4 * dim * kept
     if ivf := re.search(r"IVF(\d+)", recipe):
         fixed += int(ivf[1]) * (4 * kept + 128)
-    each = _code(recipe, kept)
+    per_vector = _code_bytes(recipe, kept)
     if ivf:
-        each += ROW + (PADDING if "fs" in recipe else 0)
+        per_vector += ID_BYTES + (PADDING if "fs" in recipe else 0)
     if links := re.search(r"(?:^|,)HNSW(\d+)", recipe):
-        each += int(links[1]) * 2 * 4 + 12
-    return fixed + count * each
+        per_vector += int(links[1]) * 2 * 4 + 12
+    return fixed + count * per_vector
 
 
-def _code(recipe: str, dim: int) -> int:
-    """Bytes of one vector's code."""
+def _code_bytes(recipe: str, dim: int) -> int:
+    """Return the size of one vector's code."""
     if rabitq := re.search(r"RaBitQ(?:fs)?(\d*)", recipe):
         bits = int(rabitq[1] or 1)
         return (dim * bits + 7) // 8 + RABITQ_FACTORS

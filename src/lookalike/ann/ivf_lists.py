@@ -1,6 +1,6 @@
-"""The inverted lists of a FAISS index: which rows stand in each, and which a query would look at.
+"""The inverted lists of a FAISS index: the rows of each list, and the lists that a query probes.
 
-For those who compare the stored vectors of a list themselves, without the index's codes.
+For callers that compare the stored vectors of a list themselves, without the index's codes.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.ann.faiss_index import AnnIndex, faiss, innermost, prepared
+from lookalike.ann.faiss_index import AnnIndex, prepare, unwrap
 from lookalike.vectors.blocks import Positions, Rows
+from lookalike.vectors.kmeans import import_faiss
 
 
 @dataclass(frozen=True, slots=True)
-class Lists:
+class InvertedLists:
     """The rows of an index, list by list.
 
-    members  (n,) int32 (int64 beyond its range), each row once, those of a list rising
-    starts   (lists + 1,) where in `members` each begins, and the end
+    members  (n,) int32 (int64 beyond its range), each row once; sorted within a list
+    starts   (lists + 1,) where in `members` each list begins, and the end
     """
 
     members: NDArray[np.int32] | Rows
@@ -28,26 +29,27 @@ class Lists:
 
     @property
     def count(self) -> int:
+        """The number of rows in all lists."""
         return int(self.starts[-1])
 
-    def marked(self, probed: Positions) -> NDArray[np.bool_]:
-        """(q, lists) of the numbers of the lists that each query looks at (q, p), -1 for none."""
-        marks = np.zeros((len(probed), len(self.starts)), np.bool_)
-        np.put_along_axis(marks, probed, True, axis=1)  # -1 marks one more list, which is cut off
-        return marks[:, :-1]
+    def mask(self, probed: Positions) -> NDArray[np.bool_]:
+        """Return (q, lists) whether each query probes each list, from list numbers (q, p), -1 for none."""
+        mask = np.zeros((len(probed), len(self.starts)), np.bool_)
+        np.put_along_axis(mask, probed, True, axis=1)  # -1 marks an extra list, which is cut off
+        return mask[:, :-1]
 
 
 def has_lists(index: AnnIndex) -> bool:
-    """Whether it is made of an inverted file, whatever transforms, encodes and refines the vectors."""
-    inner, _ = innermost(index.index)
-    return isinstance(inner, faiss().IndexIVF)
+    """Return whether the index is an inverted file, whatever transforms, encodes and refines its vectors."""
+    inner, _ = unwrap(index.index)
+    return isinstance(inner, import_faiss().IndexIVF)
 
 
-def lists_of(index: AnnIndex) -> Lists | None:
-    """The lists of the index; None where it has none, or they are not those of its rows."""
+def read_lists(index: AnnIndex) -> InvertedLists | None:
+    """Return the lists of the index; None if it has none, or if their rows are not those of the index."""
     if not has_lists(index):
         return None
-    inner, _ = innermost(index.index)
+    inner, _ = unwrap(index.index)
     stored = inner.invlists
     sizes = [stored.list_size(number) for number in range(inner.nlist)]
     starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
@@ -55,36 +57,35 @@ def lists_of(index: AnnIndex) -> Lists | None:
         return None
     members = np.empty(index.count, np.int64)
     for number in np.flatnonzero(sizes).tolist():
-        members[starts[number] : starts[number + 1]] = _ids(stored, number, sizes[number])
-    # Numbers that lie outside would be read outside of a device's memory.
+        members[starts[number] : starts[number + 1]] = _read_ids(stored, number, sizes[number])
+    # Row numbers out of range would be read outside of a device's memory.
     seen = np.zeros(index.count, np.bool_)
     seen[members[(members >= 0) & (members < index.count)]] = True
     if not seen.all():
         return None
     small = index.count <= np.iinfo(np.int32).max
-    return Lists(members.astype(np.int32) if small else members, starts)
+    return InvertedLists(members.astype(np.int32) if small else members, starts)
 
 
-def _ids(stored: Any, number: int, size: int) -> Rows:
-    library = faiss()
-    lent = stored.get_ids(number)
+def _read_ids(stored: Any, number: int, size: int) -> Rows:
+    pointer = stored.get_ids(number)
     try:
-        return np.sort(library.rev_swig_ptr(lent, size))
+        return np.sort(import_faiss().rev_swig_ptr(pointer, size))
     finally:
-        stored.release_ids(number, lent)
+        stored.release_ids(number, pointer)
 
 
-def probed(
-    index: AnnIndex, queries: NDArray[np.float32], probe: int, *, threads: int = 1
+def probed_lists(
+    index: AnnIndex, queries: NDArray[np.float32], nprobe: int, *, threads: int = 1
 ) -> Positions:
-    """(q, probe) the numbers of the lists that `AnnIndex.candidates` looks at, -1 for none.
+    """Return (q, nprobe) the numbers of the lists that `AnnIndex.candidates` searches, -1 for none.
 
     queries  (q, dim) float32, finite
     """
-    faiss().omp_set_num_threads(threads)
-    inner, steps = innermost(index.index)
-    seen = prepared(queries, index.similarity)
-    for step in steps:
-        seen = step.apply(seen)
-    _, numbers = inner.quantizer.search(seen, min(probe, inner.nlist))
+    import_faiss().omp_set_num_threads(threads)
+    inner, transforms = unwrap(index.index)
+    transformed = prepare(queries, index.similarity)
+    for transform in transforms:
+        transformed = transform.apply(transformed)
+    _, numbers = inner.quantizer.search(transformed, min(nprobe, inner.nlist))
     return np.asarray(numbers, np.int64)

@@ -1,8 +1,8 @@
-"""How well an index finds, and how little it may look at to find well enough.
+"""Recall of an index, and the cheapest search parameters that reach a target recall.
 
-Queries are rows of the library itself, each asked for its neighbours without itself. Exact search says
-what is right. A neighbour counts as found if its similarity is at least that of the true k-th: among
-equal vectors it does not matter which is shown.
+The queries are vectors of the library itself, each searched for its neighbours without itself; exact
+search gives the truth. A neighbour counts as found if its similarity is at least that of the true k-th:
+among equal vectors it does not matter which is returned.
 """
 
 from __future__ import annotations
@@ -15,69 +15,75 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.ann.faiss_index import AnnIndex, Progress, quiet
-from lookalike.ann.rerank import refine
+from lookalike.ann.faiss_index import AnnIndex, Progress, no_progress
+from lookalike.ann.rerank import rerank
 from lookalike.errors import UsageError
 from lookalike.vectors.blocks import Floats, Rows, as_float32
 from lookalike.vectors.similarity import Similarity, top_k
 
+# Recall is recall@10, as everywhere in the field.
 K = 10
-"""Recall is recall@10, as everywhere in the field."""
 
-WIDTHS = (20, 30, 50, 70, 100, 150, 200, 300, 500)
-"""Numbers of candidates that are tried, for ten neighbours."""
+# Numbers of candidates that are tried, for ten neighbours.
+CANDIDATE_COUNTS = (20, 30, 50, 70, 100, 150, 200, 300, 500)
 
+# Held-out queries. Each half has 2,560 neighbours: the standard error of its recall is about 0.3 %.
 QUERIES = 512
-"""Two halves of 2,560 neighbours each: one standard error of either is about 0.3 %."""
 
-PROBES_TIMED = 3
-"""The first that reach: looking at more, an index needs fewer candidates, which may be cheaper."""
+# How many values of nprobe that reach the target are timed: with a larger one the index needs fewer
+# candidates, which may be cheaper.
+NPROBES_TIMED = 3
 
-TIMED = 48
-"""Queries that are timed one by one."""
+# Queries that are timed one by one.
+QUERIES_TIMED = 48
 
-
-PROBE_LIMIT = 16.0
-"""A filter makes an index look at more, as what it finds is thrown away; up to so many times."""
+# Under a filter most of what an index finds is thrown away, so it searches more lists; at most so many
+# times as many.
+MAX_FILTER_FACTOR = 16.0
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """How an index is asked for ten neighbours: what it looks at, and how many rows it proposes."""
+class SearchParams:
+    """How an index is searched for ten neighbours.
 
-    probe: int
-    width: int
+    nprobe      how many lists of an inverted file are searched, or ef_search of a graph
+    candidates  how many rows the index proposes for the exact comparison
+    """
 
-    def at(self, k: int, *, most: int) -> Effort:
-        """The same for k neighbours: more rows, and, as these lie further apart, more lists, up to
-        `most`."""
+    nprobe: int
+    candidates: int
+
+    def for_k(self, k: int, *, max_nprobe: int) -> SearchParams:
+        """Return the parameters for k neighbours: more candidates, and, because these lie further
+        apart, more lists."""
         if k <= K:
             return self
-        probe = int(np.ceil(self.probe * (k / K) ** 0.5))
-        return Effort(min(probe, most), int(np.ceil(self.width * k / K)))
+        nprobe = int(np.ceil(self.nprobe * (k / K) ** 0.5))
+        return SearchParams(min(nprobe, max_nprobe), int(np.ceil(self.candidates * k / K)))
 
-    def among(self, there: int, count: int, *, most: int) -> Effort:
-        """The same under a filter that only `there` of `count` rows pass: more lists, up to `most`."""
-        probe = int(np.ceil(self.probe * min(PROBE_LIMIT, count / there)))
-        return Effort(min(probe, most), self.width)
+    def filtered(self, passing: int, count: int, *, max_nprobe: int) -> SearchParams:
+        """Return the parameters for a filter that `passing` of `count` rows pass: more lists."""
+        nprobe = int(np.ceil(self.nprobe * min(MAX_FILTER_FACTOR, count / passing)))
+        return SearchParams(min(nprobe, max_nprobe), self.candidates)
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """One effort, the share of true neighbours that it found, and milliseconds a query, one thread."""
+class Measurement:
+    """Search parameters, their recall, and milliseconds a query on one thread."""
 
-    effort: Effort
+    params: SearchParams
     recall: float
     milliseconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Questions:
-    """Rows that serve as queries, and what exact search says of them.
+class HeldOutQueries:
+    """Rows that serve as queries, and what exact search finds for them.
 
-    rows   (q,) row numbers
-    worst  (q,) float32, the similarity of the K-th neighbour, or of the last where there are fewer
-    known  (q,) how many neighbours there are, at most K
+    rows        (q,) row numbers
+    vectors     (q, dim) float32
+    worst       (q,) float32, the similarity of the K-th neighbour, or of the last if there are fewer
+    known       (q,) how many neighbours there are, at most K
     normalised  the rows of the matrix have length 1 or 0
     """
 
@@ -88,7 +94,7 @@ class Questions:
     normalised: bool
 
 
-def questions(
+def hold_out_queries(
     matrix: Floats,
     *,
     similarity: Similarity,
@@ -96,58 +102,71 @@ def questions(
     exclude: Rows | None = None,
     count: int = QUERIES,
     seed: int = 0,
-) -> Questions:
-    """Ask exact search for the neighbours of a sample of the rows that live. `UsageError` where there is
-    nothing to ask: under the cosine, zero is like everything."""
+) -> HeldOutQueries:
+    """Draw a sample of the rows and find their neighbours by exact search.
+
+    exclude  row numbers that are neither drawn nor found, sorted
+
+    `UsageError` if the cosine is used and all vectors are zero.
+    """
     exclude = np.empty(0, np.int64) if exclude is None else exclude
-    chosen = np.random.default_rng(seed).permutation(len(matrix))[: count + len(exclude)]
-    rows = np.sort(chosen[~np.isin(chosen, exclude)][:count])
+    drawn = np.random.default_rng(seed).permutation(len(matrix))[: count + len(exclude)]
+    rows = np.sort(drawn[~np.isin(drawn, exclude)][:count])
     vectors = np.asarray(matrix[rows], np.float32)
-    asked = vectors.any(axis=1) if similarity == "cosine" else np.ones(len(rows), np.bool_)
-    rows, vectors = rows[asked], vectors[asked]
+    usable = vectors.any(axis=1) if similarity == "cosine" else np.ones(len(rows), np.bool_)
+    rows, vectors = rows[usable], vectors[usable]
     if not len(rows):
         raise UsageError("all these vectors are zero: there is nothing that an index could find")
     found, similarities = top_k(
         matrix, vectors, K + 1, similarity=similarity, exclude=exclude, normalised=normalised
     )
-    near = _without(rows, found, similarities)
+    near = _without_own(rows, found, similarities)
     there = np.isfinite(near)
     worst = np.where(there, near, np.inf).min(axis=1).astype(np.float32)
-    return Questions(rows, vectors, worst, there.sum(axis=1), normalised)
+    return HeldOutQueries(rows, vectors, worst, there.sum(axis=1), normalised)
 
 
 def recall(
     index: AnnIndex,
     matrix: Floats,
-    asked: Questions,
-    effort: Effort,
+    queries: HeldOutQueries,
+    params: SearchParams,
     *,
     allowed: NDArray[np.uint8] | None = None,
     threads: int = 1,
 ) -> NDArray[np.float64]:
-    """(q,) the share of each query's K neighbours that is found."""
-    proposed = index.candidates(
-        asked.vectors, effort.width + 1, probe=effort.probe, allowed=allowed, threads=threads
+    """Return the recall (q,) of each query: the share of its K neighbours that is found."""
+    found = index.candidates(
+        queries.vectors,
+        params.candidates + 1,
+        nprobe=params.nprobe,
+        allowed=allowed,
+        threads=threads,
     )
-    right = _true(matrix, asked, proposed, index.similarity)
-    return _shares(asked, right.sum(axis=1, dtype=np.int64))
+    correct = _correct(matrix, queries, found, index.similarity)
+    return _shares(queries, correct.sum(axis=1, dtype=np.int64))
 
 
 def milliseconds(
-    index: AnnIndex, matrix: Floats, asked: Questions, effort: Effort, *, count: int = TIMED
+    index: AnnIndex,
+    matrix: Floats,
+    queries: HeldOutQueries,
+    params: SearchParams,
+    *,
+    count: int = QUERIES_TIMED,
 ) -> float:
-    """The median time of a query asked alone on one thread, refinement included."""
+    """Return the median time of a single query on one thread, re-ranking included."""
     times = []
-    for vector in asked.vectors[:count]:
+    for vector in queries.vectors[:count]:
         started = time.perf_counter()
-        proposed = index.candidates(vector[None], effort.width, probe=effort.probe)
-        refine(
+        found = index.candidates(vector[None], params.candidates, nprobe=params.nprobe)
+        rerank(
             matrix,
             vector[None],
-            proposed,
+            found,
             K,
             similarity=index.similarity,
-            normalised=asked.normalised,
+            normalised=queries.normalised,
         )
         times.append(time.perf_counter() - started)
     return float(np.median(times)) * 1e3
@@ -156,126 +175,138 @@ def milliseconds(
 def tune(
     index: AnnIndex,
     matrix: Floats,
-    asked: Questions,
+    queries: HeldOutQueries,
     *,
     target: float,
     allowed: NDArray[np.uint8] | None = None,
     threads: int = 1,
-    progress: Progress = quiet,
-) -> Point:
-    """The cheapest effort that reaches the target, or, if none does, the one that finds most.
+    progress: Progress = no_progress,
+) -> Measurement:
+    """Return the fastest parameters that reach the target recall, or, if none do, those with the best.
 
-    It must reach the target on every other query and on the rest, each by itself; the recall that is
+    They must reach the target on the even and on the odd queries, each half by itself; the recall
     returned is the lower of the two.
     """
-    reaching: list[tuple[Effort, float]] = []
-    best = (Effort(1, WIDTHS[0]), -1.0)
-    for effort, shares in _explored(index, matrix, asked, allowed, threads, progress):
+    reaching: list[tuple[SearchParams, float]] = []
+    best = (SearchParams(1, CANDIDATE_COUNTS[0]), -1.0)
+    for params, shares in _explore(index, matrix, queries, allowed, threads, progress):
         share = min(float(shares[::2].mean()), float(shares[1::2].mean()))
         if share > best[1] + 1e-9:
-            best = effort, share
+            best = params, share
         if share >= target:
-            reaching.append((effort, share))
-            if len({effort.probe for effort, _ in reaching}) == PROBES_TIMED:
+            reaching.append((params, share))
+            if len({params.nprobe for params, _ in reaching}) == NPROBES_TIMED:
                 break
     timed = [
-        Point(effort, share, milliseconds(index, matrix, asked, effort))
-        for effort, share in _narrowest(reaching) or [best]
+        Measurement(params, share, milliseconds(index, matrix, queries, params))
+        for params, share in _fewest_candidates(reaching) or [best]
     ]
-    return min(timed, key=lambda point: point.milliseconds)
+    return min(timed, key=lambda measured: measured.milliseconds)
 
 
-def curve(
-    index: AnnIndex, matrix: Floats, asked: Questions, *, width: int, most: float = 0.999
-) -> list[Point]:
-    """Recall against milliseconds for rising probes, until the recall is `most`."""
+def recall_curve(
+    index: AnnIndex,
+    matrix: Floats,
+    queries: HeldOutQueries,
+    *,
+    candidates: int,
+    until: float = 0.999,
+) -> list[Measurement]:
+    """Measure recall and milliseconds for rising nprobe, until the recall is reached."""
     points = []
-    for probe in probes(index.largest_probe):
-        effort = Effort(probe, width)
-        share = float(recall(index, matrix, asked, effort).mean())
-        points.append(Point(effort, share, milliseconds(index, matrix, asked, effort)))
-        if share >= most:
+    for nprobe in nprobe_steps(index.max_nprobe):
+        params = SearchParams(nprobe, candidates)
+        share = float(recall(index, matrix, queries, params).mean())
+        points.append(Measurement(params, share, milliseconds(index, matrix, queries, params)))
+        if share >= until:
             break
     return points
 
 
-def probes(most: int) -> Iterator[int]:
-    """1, 2, 3, 4, 6, 8, 12, 16, 24 … up to `most`."""
+def nprobe_steps(largest: int) -> Iterator[int]:
+    """Yield 1, 2, 3, 4, 6, 8, 12, 16, 24 … up to `largest`."""
     step = 1
-    while step < most:
+    while step < largest:
         yield step
-        if step > 1 and step + step // 2 < most:
+        if step > 1 and step + step // 2 < largest:
             yield step + step // 2
         step *= 2
-    yield most
+    yield largest
 
 
-def _explored(
+def _explore(
     index: AnnIndex,
     matrix: Floats,
-    asked: Questions,
+    queries: HeldOutQueries,
     allowed: NDArray[np.uint8] | None,
     threads: int,
     progress: Progress,
-) -> Iterator[tuple[Effort, NDArray[np.float64]]]:
-    """Every effort and the recall of each query. The rows that an index proposes come best first, so
-    that one search for the widest answers for all narrower ones."""
-    ladder = list(probes(index.largest_probe))
-    widths = [width for width in WIDTHS if width <= max(index.count, WIDTHS[0])]
-    for number, probe in enumerate(ladder):
-        proposed = index.candidates(
-            asked.vectors, widths[-1] + 1, probe=probe, allowed=allowed, threads=threads
+) -> Iterator[tuple[SearchParams, NDArray[np.float64]]]:
+    """Yield all parameters, from cheap to dear, with the recall of each query.
+
+    An index returns its candidates best first, so one search for the most gives the recall of all
+    smaller numbers of candidates.
+    """
+    steps = list(nprobe_steps(index.max_nprobe))
+    counts = [count for count in CANDIDATE_COUNTS if count <= max(index.count, CANDIDATE_COUNTS[0])]
+    for number, nprobe in enumerate(steps):
+        found = index.candidates(
+            queries.vectors, counts[-1] + 1, nprobe=nprobe, allowed=allowed, threads=threads
         )
-        true = _true(matrix, asked, proposed, index.similarity)
-        right = np.cumsum(true, axis=1, dtype=np.int64)
-        for width in widths:
-            if _is_graph(index) and width > probe:
-                break  # a graph proposes no more rows than its queue holds
-            yield Effort(probe, width), _shares(asked, right[:, min(width, right.shape[1] - 1)])
-        progress("tune", number + 1, len(ladder))
+        correct = np.cumsum(
+            _correct(matrix, queries, found, index.similarity), axis=1, dtype=np.int64
+        )
+        for count in counts:
+            if _is_graph(index) and count > nprobe:
+                break  # a graph returns no more rows than ef_search
+            column = min(count, correct.shape[1] - 1)
+            yield SearchParams(nprobe, count), _shares(queries, correct[:, column])
+        progress("tune", number + 1, len(steps))
 
 
 def _is_graph(index: AnnIndex) -> bool:
     return "HNSW" in index.recipe and "IVF" not in index.recipe
 
 
-def _narrowest(reaching: list[tuple[Effort, float]]) -> list[tuple[Effort, float]]:
-    """Of each probe the narrowest that reaches."""
-    found: dict[int, tuple[Effort, float]] = {}
-    for effort, share in reaching:
-        found.setdefault(effort.probe, (effort, share))
+def _fewest_candidates(
+    reaching: list[tuple[SearchParams, float]],
+) -> list[tuple[SearchParams, float]]:
+    """Keep the parameters with the fewest candidates for each nprobe."""
+    found: dict[int, tuple[SearchParams, float]] = {}
+    for params, share in reaching:
+        found.setdefault(params.nprobe, (params, share))
     return list(found.values())
 
 
-def _true(
-    matrix: Floats, asked: Questions, proposed: Rows, similarity: Similarity
+def _correct(
+    matrix: Floats, queries: HeldOutQueries, found: Rows, similarity: Similarity
 ) -> NDArray[np.bool_]:
-    """(q, c) which of the rows that are proposed for each query are among its true neighbours."""
-    true = np.zeros(proposed.shape, np.bool_)
-    for number, rows in enumerate(proposed):
-        there = np.flatnonzero((rows >= 0) & (rows != asked.rows[number]))
+    """Return which candidates (q, c) of each query are among its true neighbours."""
+    correct = np.zeros(found.shape, np.bool_)
+    for number, rows in enumerate(found):
+        there = np.flatnonzero((rows >= 0) & (rows != queries.rows[number]))
         stored = as_float32(matrix[rows[there]])
-        query, worst = asked.vectors[number], asked.worst[number]
+        query, worst = queries.vectors[number], queries.worst[number]
         products = np.einsum("ij,j->i", stored, query)
         squares = np.einsum("ij,ij->i", stored, stored)
         own = np.float32((query * query).sum())
         if similarity == "cosine":
             lengths = np.sqrt(np.where(squares > 0, squares * own, np.float32(1)))
-            # What float32 cannot tell from the K-th counts as equal to it.
+            # What float32 cannot distinguish from the K-th counts as equal to it.
             near = products / lengths >= worst - 2e-6
         else:
             near = own + squares - 2 * products <= worst * worst + 2e-6 * (own + squares)
-        true[number, there[near]] = True
-    return true
+        correct[number, there[near]] = True
+    return correct
 
 
-def _shares(asked: Questions, right: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-    share: NDArray[np.float64] = np.minimum(right, asked.known) / np.maximum(asked.known, 1)
+def _shares(queries: HeldOutQueries, correct: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    share: NDArray[np.float64] = np.minimum(correct, queries.known) / np.maximum(queries.known, 1)
     return share
 
 
-def _without(rows: Rows, found: Rows, similarities: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(q, K) the similarities without those of the query's own row."""
+def _without_own(rows: Rows, found: Rows, similarities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the similarities (q, K) without that of the query's own row."""
     own = found == rows[:, None]
     own[~own.any(axis=1), -1] = True  # the row itself is not among them: drop the last
     others: NDArray[np.float32] = similarities[~own].reshape(len(rows), -1)

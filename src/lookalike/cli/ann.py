@@ -1,4 +1,4 @@
-"""`lookalike ann`: the indexes that make large libraries quick to search, and how good they are."""
+"""`lookalike ann`: build, check and remove the ANN indexes of large libraries."""
 
 from __future__ import annotations
 
@@ -13,89 +13,93 @@ from lookalike.cli.build_output import put_built
 from lookalike.cli.progress import ProgressBar
 
 if TYPE_CHECKING:
-    from lookalike.indexing.ann import Verdict
+    from lookalike.indexing.ann import CheckResult
     from lookalike.stores.ann_index import IndexCheck
 
-_by = click.option(
-    "--by", metavar="EXTRACTOR", help="Only these vectors. Default: all that are many."
+_extractor = click.option(
+    "--extractor",
+    "-e",
+    metavar="NAME",
+    help="Only the vectors of this extractor. Default: all spaces that are large.",
 )
 
 
 @click.group("ann")
 def command() -> None:
-    """Build and check the indexes of large libraries.
+    """Build and check the approximate nearest-neighbour (ANN) indexes of large libraries.
 
-    From some 100,000 pictures on, comparing with all of them takes time. An index looks at a few, and
-    misses some: how many is measured when it is built, and shown by `lookalike info`. `index` and
-    `import` build one by themselves where it is worth it; `search --exact` goes past it.
+    From some 100,000 images on, comparing with all of them takes time. An ANN index compares with a
+    few, and misses some of the true nearest: its recall is measured when it is built, and shown by
+    `lookalike info`. `index` and `import` build one automatically where it is worth it;
+    `search --exact` does not use it.
     """
 
 
 @command.command("build")
-@_by
+@_extractor
 @click.option(
     "--recipe",
     metavar="FACTORY",
-    help="A FAISS factory string, as 'HNSW32' or 'PCAR256,IVF2048,RaBitQfs'. Default: the smallest of "
-    "ours that finds enough.",
+    help="A FAISS factory string, such as 'HNSW32' or 'PCAR256,IVF2048,RaBitQfs'. Default: the "
+    "smallest built-in one that reaches the recall.",
 )
 @click.option(
     "--recall",
     type=click.FloatRange(0, 1, min_open=True),
     default=0.98,
     show_default=True,
-    help="The share of the true ten nearest that it must find.",
+    help="Target recall@10: the share of the true ten nearest that it must find.",
 )
 @click.option(
     "--max-memory",
     type=parameters.memory,
     metavar="SIZE",
-    help="Memory that it may take beside the vectors, as 500M or 4G.",
+    help="Memory that it may take beside the vectors, such as 500M or 4G.",
 )
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Cores that building may take. Default: all.",
+    help="Cores that building may use. Default: all.",
 )
 @parameters.library_option
 def build(
-    by: str | None,
+    extractor: str | None,
     recipe: str | None,
     recall: float,
     max_memory: int | None,
     threads: int | None,
     library: Path | None,
 ) -> None:
-    """Build an index, in place of the older one if there is one.
+    """Build an index, replacing an existing one.
 
-    Searches go on meanwhile, and use the older one until the new one is whole.
+    Searches continue meanwhile, with the old index until the new one is complete.
     """
     from lookalike.stores.ann_index import IndexBuildOptions
 
-    wish = IndexBuildOptions(recipe=recipe, target=recall, memory=max_memory, threads=threads)
+    options = IndexBuildOptions(recipe=recipe, target=recall, memory=max_memory, threads=threads)
     with (
         open_library.open_library(library, read_only=False) as opened,
         ProgressBar("Indexing vectors", unit="vectors") as line,
     ):
-        built = opened.ann.build(by, wish, progress=line.stage)
+        built = opened.ann.build(extractor, options, progress=line.stage)
     if not built:
         output.note(
-            "All vectors are few enough to be compared one by one: name some with --by to index "
-            "them nevertheless."
+            "No space is large enough to need an index: name one with --extractor to build its index "
+            "anyway."
         )
     for name, index in built.items():
         put_built(name, index)
 
 
 @command.command("check")
-@_by
+@_extractor
 @click.option(
     "--queries",
     type=click.IntRange(min=1),
     default=500,
     show_default=True,
-    help="Pictures of the library that are asked for.",
+    help="How many images of the library are searched for.",
 )
 @click.option("--no-rebuild", is_flag=True, help="Only measure.")
 @parameters.library_option
@@ -103,48 +107,49 @@ def build(
 @click.pass_context
 def check(
     ctx: click.Context,
-    by: str | None,
+    extractor: str | None,
     queries: int,
     no_rebuild: bool,
     library: Path | None,
     format_: str,
 ) -> None:
-    """Measure indexes against exact search; build those anew that are not good enough.
+    """Measure indexes against exact search, and rebuild those that are not good enough.
 
-    For a nightly cron line: exit 0 if all are good now, 3 if one is not. An index is built anew if it
-    finds less than its target, cannot be used, or more than a fifth as many vectors came later.
+    For a nightly cron job: exits with 0 if all indexes are good now, with 3 if one is not. An index is
+    rebuilt if its recall is below its target, if it cannot be used, or if more than a fifth as many
+    vectors were added since.
     """
     with (
         open_library.open_library(library, read_only=False) as opened,
         ProgressBar("Indexing vectors", unit="vectors") as line,
     ):
-        verdicts = opened.ann.check(
-            by, queries=queries, rebuild=not no_rebuild, progress=line.stage
+        results = opened.ann.check(
+            extractor, queries=queries, rebuild=not no_rebuild, progress=line.stage
         )
     if format_ == "json":
-        output.put(output.as_json([document(verdict) for verdict in verdicts]))
+        output.put(output.as_json([document(result) for result in results]))
     else:
-        for verdict in verdicts:
-            output.put(sentence(verdict))
-    if not verdicts:
-        output.note("There is no index to check, and no need for one.")
-    if not all(verdict.good for verdict in verdicts):
+        for result in results:
+            output.put(sentence(result))
+    if not results:
+        output.note("There is no index to check, and none is needed.")
+    if not all(result.ok for result in results):
         ctx.exit(3)
 
 
 @command.command("history")
-@click.option("--by", metavar="EXTRACTOR", required=True, help="Whose index.")
+@click.option("--extractor", "-e", metavar="NAME", required=True, help="Whose index.")
 @parameters.library_option
 @parameters.format_options("table", "json")
 @click.pass_context
-def history(ctx: click.Context, by: str, library: Path | None, format_: str) -> None:
-    """Show what every check of an index found."""
+def history(ctx: click.Context, extractor: str, library: Path | None, format_: str) -> None:
+    """Show the results of all checks of an index."""
     with open_library.open_library(library) as opened:
-        checks = opened.ann.history(by)
+        checks = opened.ann.history(extractor)
     if format_ == "json":
         output.put(output.as_json([asdict(one) for one in checks]))
     elif checks:
-        titles = ("when", "recall@10", "ms", "exact ms", "vectors", "not covered")
+        titles = ("when", "recall@10", "ms", "exact ms", "vectors", "unindexed")
         output.table(titles, [_row(one) for one in checks], right="lrrrrr", stretch=0)
     else:
         output.note("It was never checked.")
@@ -152,25 +157,25 @@ def history(ctx: click.Context, by: str, library: Path | None, format_: str) -> 
 
 
 @command.command("remove")
-@_by
+@_extractor
 @parameters.library_option
-def remove(by: str | None, library: Path | None) -> None:
-    """Remove indexes: searches compare with every vector again.
+def remove(extractor: str | None, library: Path | None) -> None:
+    """Remove indexes, so that searches are exact.
 
     The next `index` builds one again where it is worth it, unless it is given --no-ann.
     """
     with open_library.open_library(library, read_only=False) as opened:
-        gone = opened.ann.remove(by)
+        removed = opened.ann.remove(extractor)
     output.put(
-        f"Removed {format.counted(len(gone), 'index', 'indexes')}: {', '.join(gone)}."
-        if gone
+        f"Removed {format.counted(len(removed), 'index', 'indexes')}: {', '.join(removed)}."
+        if removed
         else "There was no index."
     )
 
 
-def sentence(verdict: Verdict) -> str:
-    """What a check found, and what was done about it."""
-    name, found = verdict.space.name, verdict.check
+def sentence(result: CheckResult) -> str:
+    """Return what a check found, and what was done, as a sentence."""
+    name, found = result.space.name, result.check
     measured = (
         f"finds {found.recall:.1%} of the true ten nearest, {found.milliseconds:.2f} ms a query "
         f"(exact: {found.exact_milliseconds:.1f} ms)"
@@ -178,19 +183,19 @@ def sentence(verdict: Verdict) -> str:
         else "is not in use"
     )
     done = ""
-    if verdict.before:
-        done = f"; built anew: {verdict.before}" if verdict.rebuilt else f"; {verdict.before}"
+    if result.problem:
+        done = f"; rebuilt: {result.problem}" if result.rebuilt else f"; {result.problem}"
     return f"{name}: the index {measured}{done}."
 
 
-def document(verdict: Verdict) -> dict[str, object]:
-    """What --format json writes of a check."""
+def document(result: CheckResult) -> dict[str, object]:
+    """Return the JSON document of one result."""
     return {
-        "extractor": verdict.space.name,
-        "good": verdict.good,
-        "wrong": verdict.before,
-        "rebuilt": verdict.rebuilt,
-        "check": asdict(verdict.check) if verdict.check else None,
+        "extractor": result.space.name,
+        "ok": result.ok,
+        "problem": result.problem,
+        "rebuilt": result.rebuilt,
+        "check": asdict(result.check) if result.check else None,
     }
 
 

@@ -1,4 +1,4 @@
-"""`lookalike benchmark`: measure on this machine."""
+"""`lookalike benchmark`: measurements on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`lookalike benchmark ann`: what each index finds on one's own library, and what it costs."""
+"""`lookalike benchmark ann`: recall and cost of ANN indexes on the vectors of a library."""
 
 from __future__ import annotations
 
@@ -20,41 +20,41 @@ _LEVELS = (0.9, 0.95, 0.98, 0.99)
 
 @click.command("ann")
 @click.option(
-    "--by", metavar="EXTRACTOR", help="Whose vectors. Default: those that take the most room."
+    "--extractor", "-e", metavar="NAME", help="Whose vectors. Default: the largest space."
 )
 @click.option(
     "--recipe",
     "recipes",
     multiple=True,
     metavar="FACTORY",
-    help="A FAISS factory string to try; may be repeated. Default: ours and those of the field.",
+    help="A FAISS factory string to try; may be repeated. Default: the built-in and some usual ones.",
 )
 @click.option(
     "--plot",
     type=parameters.FIGURE,
-    metavar="OUT.png",
+    metavar="FILE.png",
     help="Also draw recall against milliseconds.",
 )
 @parameters.library_option
 @parameters.format_options("table", "json")
 def ann(
-    by: str | None,
+    extractor: str | None,
     recipes: tuple[str, ...],
     plot: Path | None,
     library: Path | None,
     format_: str,
 ) -> None:
-    """Indexes for approximate search, on the vectors of a library: nothing in it is changed.
+    """Compare ANN indexes on the vectors of a library. Nothing is stored.
 
-    Shows for each recipe how long building takes, how much memory it needs beside the stored vectors,
-    and how many milliseconds a query takes on one thread where it finds a certain share of the true ten
-    nearest. The queries are pictures of the library, asked without themselves.
+    Shows for each recipe how long it takes to build, how much memory it needs beside the stored
+    vectors, and how many milliseconds a query takes on one thread at a recall@10. The queries are images
+    of the library, searched without themselves.
     """
     with (
         open_library.open_library(library) as opened,
         ProgressBar("Measuring", unit="vectors") as line,
     ):
-        space, compared = opened.ann.compare(by, recipes, progress=line.stage)
+        space, compared = opened.ann.compare(extractor, recipes, progress=line.stage)
     if format_ == "json":
         output.put(
             output.as_json(
@@ -71,14 +71,14 @@ def ann(
     if plot is not None:
         from lookalike.viz.charts import recall_chart
 
-        title = f"{space.name}: {space.count:,} vectors of {space.dim:,} numbers"
+        title = f"{space.name}: {space.count:,} vectors of {space.dim:,} dimensions"
         recall_chart(compared, plot, title=title)
-        output.note(f"Drawn: {plot}")
+        output.note(f"Written: {plot}")
 
 
 def _table(space: Space, compared: list[RecipeResult]) -> None:
     output.put(
-        f"{space.name}: {format.number(space.count)} vectors of {format.number(space.dim)} numbers; "
+        f"{space.name}: {format.number(space.count)} vectors of {format.number(space.dim)} dimensions; "
         "milliseconds a query, one thread, by recall@10"
     )
     output.put()
@@ -97,6 +97,6 @@ def _table(space: Space, compared: list[RecipeResult]) -> None:
 
 
 def _at(one: RecipeResult, level: float) -> str:
-    """The least time among the points that reach the level."""
+    """Return the least time at which this recall is reached."""
     reached = [milliseconds for _, recall, milliseconds in one.points if recall >= level]
     return f"{min(reached):.2f}" if reached else "-"

@@ -1,4 +1,4 @@
-"""`lookalike benchmark extractors`: what each extractor can do, measured on one's own pictures."""
+"""`lookalike benchmark extractors`: size, speed and quality of extractors on your own images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lookalike.errors import UsageError
 if TYPE_CHECKING:
     from lookalike.evaluation.extractor_benchmark import BenchmarkImages, ExtractorBenchmark
 
-# Name of the edit -> the title of its column.
+# Name of each edit, and the title of its column.
 _EDITS = {
     "tilted-5": "turn 5°",
     "turned-90": "turn 90°",
@@ -30,16 +30,17 @@ _QUALITY = ("mAP", "P@1", "P@10", "MRR")
 @click.command("extractors")
 @click.argument("folder", type=parameters.PATH)
 @click.option(
-    "--with",
-    "with_",
-    metavar="EXTRACTOR,...",
+    "--extractor",
+    "-e",
+    "names",
+    metavar="NAME,...",
     multiple=True,
-    help="Which extractors; by default all that need no model.",
+    help="Which extractors. Default: all that need no model.",
 )
 @click.option(
     "--labels",
     metavar="FILE.csv|folders",
-    help="What belongs together: a table with the columns path and label (relative to its folder), "
+    help="Which images belong together: a table with the columns path (relative to it) and label, "
     "or `folders`, where subfolders are the labels. Adds mAP, P@1, P@10 and MRR.",
 )
 @click.option(
@@ -48,7 +49,7 @@ _QUALITY = ("mAP", "P@1", "P@10", "MRR")
     default=1000,
     show_default=True,
     metavar="N",
-    help="Pictures at most; of a larger folder so many are drawn, always the same.",
+    help="Largest number of images; from a larger folder a fixed sample is drawn.",
 )
 @click.option(
     "--workers", type=click.IntRange(min=1), metavar="N", help="Decoding processes. Default: cores."
@@ -58,26 +59,26 @@ _QUALITY = ("mAP", "P@1", "P@10", "MRR")
 @click.option(
     "--plot",
     type=parameters.FIGURE,
-    metavar="OUT.png",
+    metavar="FILE.png",
     help="Also draw the figures as a chart (PNG, PDF or SVG).",
 )
 def extractors(
     folder: Path,
-    with_: tuple[str, ...],
+    names: tuple[str, ...],
     labels: str | None,
     limit: int,
     workers: int | None,
     format_: str,
     plot: Path | None,
 ) -> None:
-    """Extractors compared on your own pictures: size, speed, invariance and, with labels, ranking.
+    """Compare extractors on your own images: size, speed, invariance and, with labels, ranking.
 
-    Cosines are between a picture and the same picture edited; `unrelated` is the mean between two
-    different pictures, which is what they must be compared with. Nothing is stored.
+    Cosines are between an image and an edited copy; `unrelated` is the mean between two different
+    images, for comparison. Nothing is stored.
 
     \b
     lookalike benchmark extractors ~/Pictures --limit 300
-    lookalike benchmark extractors shop --labels manifest.csv --with color,onnx:resnet18 --plot out.png
+    lookalike benchmark extractors shop --labels manifest.csv -e color,onnx:resnet18 --plot out.png
     """
     from lookalike.evaluation.extractor_benchmark import (
         benchmark_extractor,
@@ -89,10 +90,10 @@ def extractors(
 
     if plot is not None and not plot.absolute().parent.is_dir():
         raise UsageError(f"cannot draw {plot}: there is no folder {plot.parent}")
-    chosen = parse(",".join(with_)) if with_ else model_free()
+    chosen = parse(",".join(names)) if names else model_free()
     found = benchmark_images(folder, labels=labels, limit=limit)
     if not found.paths:
-        raise UsageError(f"there is no file in {folder} to measure on")
+        raise UsageError(f"there are no files in {folder}")
     with FetchLine() as fetched:
         prefetch(chosen, progress=fetched)
     measured: list[ExtractorBenchmark] = []
@@ -110,13 +111,13 @@ def extractors(
 
         title = f"Extractors on {format.counted(measured[0].images, 'picture')} of {folder.name}"
         extractor_chart(measured, plot, title=title)
-        output.note(f"Drawn: {plot}")
+        output.note(f"Written: {plot}")
 
 
 def document(
     folder: Path, found: BenchmarkImages, measured: list[ExtractorBenchmark]
 ) -> dict[str, Any]:
-    """What --format json writes; its keys are a promise to scripts."""
+    """Return the JSON document of `--format json`; its keys are stable."""
     return {
         "folder": str(folder),
         "files": len(found.paths),
@@ -147,7 +148,7 @@ def _record(one: ExtractorBenchmark) -> dict[str, Any]:
 
 
 def _rounded(value: float | None, digits: int = 4) -> float | None:
-    """For JSON, which knows no NaN."""
+    """Round for JSON, which has no NaN."""
     return None if value is None or value != value else round(value, digits)
 
 
@@ -181,9 +182,8 @@ def _tables(found: BenchmarkImages, measured: list[ExtractorBenchmark]) -> None:
     )
     output.put()
     output.put(
-        "extract/s and files/s a core are images a second of processor time: on ready pixels, and "
-        "from the file.\nfiles/s here is by the clock, all workers at once, on this machine as busy "
-        "as it was."
+        "extract/s and files/s a core are images per second of CPU time: from decoded pixels, and from "
+        "the file.\nfiles/s here is by wall-clock time, with all workers."
     )
 
 

@@ -1,4 +1,4 @@
-"""`lookalike benchmark pca`: how many numbers a vector needs, on one's own library."""
+"""`lookalike benchmark pca`: how many dimensions the vectors of a library need."""
 
 from __future__ import annotations
 
@@ -17,31 +17,36 @@ if TYPE_CHECKING:
 
 @click.command("pca")
 @click.option(
-    "--by", metavar="EXTRACTOR", help="Whose vectors. Default: those with the most numbers."
+    "--extractor",
+    "-e",
+    metavar="NAME",
+    help="Whose vectors. Default: those of the largest dimension.",
 )
 @click.option(
     "--keep",
     default="512,256,128,64",
     show_default=True,
     metavar="N,...",
-    help="How many principal components to try; what is no fewer than there are is passed over.",
+    help="Numbers of principal components to try; values not below the dimension are skipped.",
 )
 @click.option(
     "--labels",
     metavar="WHAT",
-    help="What belongs together, as for evaluate: adds mAP and P@1.",
+    help="Which images belong together, as for `evaluate`. Adds mAP and P@1.",
 )
 @parameters.library_option
 @parameters.format_options("table", "json")
-def pca(by: str | None, keep: str, labels: str | None, library: Path | None, format_: str) -> None:
-    """What vectors lose with fewer numbers: nothing in the library is changed.
+def pca(
+    extractor: str | None, keep: str, labels: str | None, library: Path | None, format_: str
+) -> None:
+    """Measure what vectors lose when they are reduced by PCA. Nothing is stored.
 
-    Shows for each number of principal components how much of the variance is left, how many of the ten
-    nearest by the whole vectors are still among the ten nearest, and with labels how good the rankings
-    are. Index with EXTRACTOR+pcaN to keep such vectors, or import with --pca N.
+    Shows for each number of principal components the share of the variance that they explain, the
+    recall@10 against the full vectors, and with labels the quality of the rankings. To store such
+    vectors, index with EXTRACTOR+pcaN or import with --pca N.
 
     \b
-    lookalike benchmark pca --by color --labels folders
+    lookalike benchmark pca -e color --labels folders
     """
     from lookalike.evaluation.collection import select_spaces
     from lookalike.evaluation.pca_ablation import ablate_space
@@ -49,12 +54,13 @@ def pca(by: str | None, keep: str, labels: str | None, library: Path | None, for
     try:
         wanted = [int(number) for number in keep.split(",")]
     except ValueError as error:
-        raise click.UsageError(f"--keep takes numbers, as 256,64: not {keep!r}") from error
+        raise click.UsageError(f"--keep takes numbers such as 256,64, not {keep!r}") from error
     with open_library.open_library(library) as opened, opened.snapshot() as snapshot:
-        whole = [s for s in select_spaces(snapshot, [by] if by else []) if by or _is_whole(s)]
-        if not whole:
-            raise UsageError("the library has no space of whole vectors")
-        space = max(whole, key=lambda one: one.dim)
+        spaces = select_spaces(snapshot, [extractor] if extractor else [])
+        full = [space for space in spaces if extractor or _is_full(space)]
+        if not full:
+            raise UsageError("the library has no vectors that are not reduced or of regions")
+        space = max(full, key=lambda one: one.dim)
         fewer = [number for number in wanted if number < space.dim] or wanted
         count, made = ablate_space(
             snapshot, space, fewer, labels=labels, folder=opened.folder.parent
@@ -64,10 +70,12 @@ def pca(by: str | None, keep: str, labels: str | None, library: Path | None, for
         output.put(output.as_json({"extractor": space.name, "vectors": count, "components": lines}))
         return
     output.put(
-        f"{space.name}: {format.number(count)} vectors of {format.number(space.dim)} numbers"
+        f"{space.name}: {format.number(count)} vectors of {format.number(space.dim)} dimensions"
     )
     output.put()
-    titles = ["numbers", "bytes", "variance", "recall@10"] + ["mAP", "P@1"] * (labels is not None)
+    titles = ["dimensions", "bytes", "variance", "recall@10"] + ["mAP", "P@1"] * (
+        labels is not None
+    )
     rows = []
     for one in made:
         cells = [
@@ -80,5 +88,5 @@ def pca(by: str | None, keep: str, labels: str | None, library: Path | None, for
     output.table(titles, rows, right="r" * len(titles), stretch=0)
 
 
-def _is_whole(space: Space) -> bool:
+def _is_full(space: Space) -> bool:
     return space.boxes is None and space.projection is None

@@ -1,4 +1,4 @@
-"""`lookalike benchmark search`: how fast exact search is here."""
+"""`lookalike benchmark search`: speed of exact search on this machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     default=10_000,
     show_default=True,
     metavar="N",
-    help="Vectors that are searched.",
+    help="How many vectors are searched.",
 )
 @click.option(
     "--dim",
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     default=512,
     show_default=True,
     metavar="N",
-    help="Numbers in each vector.",
+    help="Dimension of the vectors.",
 )
 @click.option(
     "--queries",
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     default=64,
     show_default=True,
     metavar="N",
-    help="Questions that are asked one by one and as a batch.",
+    help="Queries, searched one by one and as a batch.",
 )
 @click.option(
     "-k", "k", type=click.IntRange(min=1), default=10, show_default=True, help="How many hits."
@@ -53,9 +53,9 @@ if TYPE_CHECKING:
 def search(
     count: int, dim: int, queries: int, k: int, similarity: Similarity, format_: str
 ) -> None:
-    """Exact search: a plain loop over the images against one matrix product.
+    """Compare exact search by a plain loop over the images with one matrix product.
 
-    Shows the time for a question each way, the speed-up, and the memory that the vectors take.
+    Shows the time for a query each way, the speed-up, and the memory of the vectors.
     """
     from lookalike.evaluation.search_benchmark import measure_search
 
@@ -68,7 +68,7 @@ def search(
 
 def _table(speed: SearchSpeed) -> None:
     output.put(
-        f"{format.number(speed.count)} vectors of {format.number(speed.dim)} numbers (float32): "
+        f"{format.number(speed.count)} vectors of {format.number(speed.dim)} dimensions (float32): "
         f"{speed.bytes / 1e6:,.1f} MB in all, {speed.bytes / speed.count / 1e3:,.2f} KB per image"
     )
     output.put()
@@ -81,9 +81,9 @@ def _table(speed: SearchSpeed) -> None:
         (way, f"{seconds * 1000:,.3f}", f"{format.rate(speed.loop / seconds)} x")
         for way, seconds in ways
     ]
-    output.table(("exact search", "ms a question", "speed-up"), rows, right="lrr", stretch=0)
+    output.table(("exact search", "ms a query", "speed-up"), rows, right="lrr", stretch=0)
     output.put()
     if speed.agree:
         output.put(f"All three find the same {speed.k} nearest, in the same order.")
     else:
-        output.put("The three ways do NOT agree: please report this.")
+        output.put("The results do NOT agree: please report this.")

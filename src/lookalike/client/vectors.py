@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.ann.faiss_index import Progress, quiet
+from lookalike.ann.faiss_index import Progress, no_progress
 from lookalike.client.connection import Connection, pairs
 from lookalike.client.decode import space
 from lookalike.client.jobs import ended
@@ -52,7 +52,7 @@ class Vectors:
         dtype: DType = "f32",
         ann: bool = True,
         pca: int | None = None,
-        progress: Progress = quiet,
+        progress: Progress = no_progress,
     ) -> ImportReport:
         """As `Library.vectors.import_vectors`, and waits for the end: put the rows of an NPY file into
         the space of that name. `paths` are those below the library's folders. `progress` is told of rows.
@@ -94,7 +94,7 @@ class Vectors:
         *,
         paths: Path | str | None = None,
         where: str | None = None,
-        progress: Progress = quiet,
+        progress: Progress = no_progress,
     ) -> int:
         """As `Library.vectors.export_vectors`: write the vectors of a space to an NPY file, or a Parquet file
         where the name ends in .parquet, as they come; how many. `progress` is told of bytes.

@@ -13,7 +13,7 @@ from typing import BinaryIO, Literal, TypeAlias
 
 import numpy as np
 
-from lookalike.ann.faiss_index import Progress, quiet
+from lookalike.ann.faiss_index import Progress, no_progress
 from lookalike.errors import MissingExtra, UsageError
 from lookalike.files import output_file
 from lookalike.stores.interface import Ids, Snapshot, Space, Store
@@ -49,7 +49,7 @@ def export_vectors(
     *,
     paths: Path | None = None,
     where: str | None = None,
-    progress: Progress = quiet,
+    progress: Progress = no_progress,
 ) -> int:
     """Write the vectors of a space to a file, ordered by image id, and return how many.
 
@@ -68,7 +68,7 @@ def export_vectors(
             write(snapshot, space, ids, out, progress)
         if paths is not None:
             with output_file(paths) as out:
-                _write_paths(snapshot, space, ids, out, quiet)
+                _write_paths(snapshot, space, ids, out, no_progress)
     return len(ids)
 
 
@@ -80,7 +80,7 @@ def stream_vectors(
     *,
     where: str | None = None,
     begin: Callable[[ExportHeader], None] | None = None,
-    progress: Progress = quiet,
+    progress: Progress = no_progress,
 ) -> int:
     """Write the vectors of a space to a stream, which need not be seekable, and return how many.
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.ann.faiss_index import Progress, quiet
+from lookalike.ann.faiss_index import Progress, no_progress
 from lookalike.errors import UsageError
 from lookalike.indexing.metadata import describe
 from lookalike.indexing.path_mapping import PathMapper, may_leave_folder
@@ -61,7 +61,7 @@ def import_vectors(
     dtype: DType = "f32",
     pca: int | None = None,
     untrusted_paths: bool = False,
-    progress: Progress = quiet,
+    progress: Progress = no_progress,
 ) -> ImportReport:
     """Import the rows of an NPY file (n, dim) into the space of that name, creating it if necessary.
 
@@ -135,7 +135,7 @@ def _blocks(rows: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.float32]]]:
             yield start, np.asarray(rows[start : start + step]).astype(np.float32)
 
 
-def check_finite(rows: NDArray[Any], file: Path, progress: Progress = quiet) -> None:
+def check_finite(rows: NDArray[Any], file: Path, progress: Progress = no_progress) -> None:
     """Raise UsageError naming the first row with NaN, infinity, or values beyond float32."""
     for start, block in _blocks(rows):
         finite = np.isfinite(block).all(axis=1)

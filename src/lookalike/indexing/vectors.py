@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from lookalike.ann.faiss_index import Progress, quiet
+from lookalike.ann.faiss_index import Progress, no_progress
 from lookalike.indexing.ann import Ann
 from lookalike.indexing.vector_export import (
     ExportFormat,
@@ -38,7 +38,7 @@ class Vectors:
         ann: bool = True,
         pca: int | None = None,
         untrusted_paths: bool = False,
-        progress: Progress = quiet,
+        progress: Progress = no_progress,
     ) -> ImportReport:
         """Import the rows of an NPY file into the space of that name; see `vector_import.import_vectors`.
 
@@ -67,7 +67,7 @@ class Vectors:
         *,
         paths: Path | None = None,
         where: str | None = None,
-        progress: Progress = quiet,
+        progress: Progress = no_progress,
     ) -> int:
         """Write the vectors of a space to an NPY or Parquet file, and return how many."""
         return export_vectors(
@@ -82,7 +82,7 @@ class Vectors:
         *,
         where: str | None = None,
         begin: Callable[[ExportHeader], None] | None = None,
-        progress: Progress = quiet,
+        progress: Progress = no_progress,
     ) -> int:
         """Write the vectors of a space, or the paths of its rows, to a stream such as a pipe."""
         return stream_vectors(

@@ -1,4 +1,4 @@
-"""The index of a space, as data, and what a store can do about it."""
+"""The ANN index of a space as data, and what a store can do with it."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """What is known of the index of a space, its nearest-neighbour structure. It is derived: it can be
-    built again at any time.
+    """What is known of the ANN index of a space. It is derived data and can be rebuilt at any time.
 
-    recipe        a FAISS factory string
-    recall        recall@10 on held-out vectors of the library, when it was built
-    target        the recall that was asked for
-    milliseconds  a query alone on one thread, the median
-    bytes         that its file takes
-    seconds       that building took, measuring included
-    rows          vectors that it covers; those that came later (`unindexed`) are in another index
-                  beside it, or compared one by one
-    probe, width  how much it looks at, and how many candidates it proposes for ten neighbours
-    built         when, ISO 8601
-    trouble       why it cannot be used, so that searches are exact; "" if it can
+    recipe           a FAISS factory string
+    recall           recall@10 on held-out vectors of the library, when it was built
+    target           the recall that was asked for
+    milliseconds     median time of a single query on one thread
+    bytes            size of its file
+    seconds          time to build it, measuring included
+    rows             vectors that it covers
+    nprobe           how many lists of an inverted file are searched, or ef_search of a graph
+    candidates       how many candidates are re-ranked for ten neighbours
+    built            when, ISO 8601
+    unindexed        vectors added since; they are in the delta index, or compared one by one
+    disabled_reason  why it cannot be used, so that searches are exact; "" if it can
     """
 
     recipe: str
@@ -35,25 +35,26 @@ class Index:
     bytes: int
     seconds: float
     rows: int
-    probe: int
-    width: int
+    nprobe: int
+    candidates: int
     built: str
     unindexed: int = 0
     disabled_reason: str = ""
 
     @property
     def bytes_per_vector(self) -> int:
+        """The size of its file divided by the vectors it covers."""
         return round(self.bytes / max(self.rows, 1))
 
 
 @dataclass(frozen=True, slots=True)
 class IndexBuildOptions:
-    """How an index is to be built.
+    """How an ANN index is to be built.
 
-    recipe   a FAISS factory string; None: the smallest of ours that reaches the target
+    recipe   a FAISS factory string; None: the smallest of the built-in ones that reaches the target
     target   recall@10
     memory   bytes that it may take beside the stored vectors
-    threads  of building; None: all cores
+    threads  for building; None: all cores
     """
 
     recipe: str | None = None
@@ -64,11 +65,15 @@ class IndexBuildOptions:
 
 @dataclass(frozen=True, slots=True)
 class IndexCheck:
-    """One measurement of an index against exact search.
+    """One measurement of an ANN index against exact search.
 
-    recall   recall@10 on `queries` vectors of the library, the tail included
-    rows     vectors that the space had, of which `unindexed` were not in the index
-    when     ISO 8601
+    recall              recall@10 on held-out vectors of the library, unindexed ones included
+    milliseconds        median time of a query
+    exact_milliseconds  the same for exact search
+    queries             how many were measured
+    rows                vectors of the space
+    unindexed           of which so many were not in the index
+    when                ISO 8601
     """
 
     recall: float
@@ -82,11 +87,11 @@ class IndexCheck:
 
 @dataclass(frozen=True, slots=True)
 class RecipeResult:
-    """One recipe, tried on the vectors of a space and thrown away.
+    """One recipe, tried on the vectors of a space and discarded.
 
-    seconds  that building took on all cores
-    bytes    that it takes beside the stored vectors
-    points   (how much is looked at, recall@10, milliseconds a query on one thread), rising
+    seconds  time to build it on all cores
+    bytes    memory beside the stored vectors
+    points   (nprobe, recall@10, milliseconds a query on one thread), rising
     failure  why it cannot be built; "" if it can
     """
 
@@ -98,31 +103,37 @@ class RecipeResult:
 
 
 class Indexes(Protocol):
-    """Building and judging the indexes of spaces. Readers are never in the way: they use the old index
-    until the new one is whole. `UsageError` for an unknown space."""
+    """The ANN indexes of a store's spaces.
+
+    Readers are never blocked: they use the old index until the new one is complete. All methods raise
+    `UsageError` for an unknown space.
+    """
 
     def build(
-        self, space: str, wish: IndexBuildOptions | None = ..., *, progress: Progress = ...
+        self, space: str, options: IndexBuildOptions | None = ..., *, progress: Progress = ...
     ) -> Index:
-        """A new index of all vectors that are there now, in place of an older one. `LibraryBusy` if one
-        is being built, `LibraryReadOnly`, `UsageError` for a recipe or a limit that cannot be kept."""
+        """Build an index of all present vectors, in place of an older one.
+
+        `LibraryBusy` if one is being built, `LibraryReadOnly`, `UsageError` for a recipe that does not
+        work or a memory limit that cannot be met.
+        """
         ...
 
     def remove(self, space: str) -> bool:
-        """Search this space exactly from now on; whether there was an index."""
+        """Remove the index, so that the space is searched exactly. Return whether there was one."""
         ...
 
     def check(self, space: str, *, queries: int = ...) -> IndexCheck:
-        """Measure the index against exact search, and keep what was found. `UsageError` without one."""
+        """Measure the index against exact search, and store the result. `UsageError` without an index."""
         ...
 
     def compare(
         self, space: str, recipes: Sequence[str] = (), *, progress: Progress = ...
     ) -> list[RecipeResult]:
-        """Try recipes (those of the field and ours, by default) on the vectors of a space, along their
-        search parameter; the first of the list is exact search. Nothing is stored."""
+        """Try recipes (by default the built-in and some usual ones) on the vectors of a space, for rising
+        nprobe. The first result is exact search. Nothing is stored."""
         ...
 
     def history(self, space: str) -> list[IndexCheck]:
-        """All checks that were kept, oldest first."""
+        """Return all stored checks, oldest first."""
         ...

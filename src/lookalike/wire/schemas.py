@@ -65,10 +65,10 @@ class Index(BaseModel):
     bytes: int
     seconds: float
     rows: int = Field(description="Vectors that it covers.")
-    probe: int
-    width: int
+    nprobe: int
+    candidates: int
     built: str
-    tail: int = Field(description="Vectors that came later; they are compared one by one.")
+    unindexed: int = Field(description="Vectors that were added since it was built.")
     disabled_reason: str = Field(description="Why it is not used.")
 
 
@@ -78,7 +78,7 @@ class Check(BaseModel):
     exact_milliseconds: float
     queries: int
     rows: int
-    tail: int
+    unindexed: int
     when: str
 
 

@@ -77,11 +77,11 @@ def check(library: Library, words: Mapping[str, Any]) -> Done:
         rebuild=words["rebuild"],
         progress=stage_of("Checking indexes"),
     )
-    good = sum(verdict.good for verdict in verdicts)
+    good = sum(verdict.ok for verdict in verdicts)
     documents = [
         {
             "space": facts(verdict.space),
-            "before": verdict.before,
+            "before": verdict.problem,
             "check": verdict.check and asdict(verdict.check),
             "rebuilt": verdict.rebuilt,
         }

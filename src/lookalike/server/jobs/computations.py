@@ -113,8 +113,8 @@ def check_indexes(library: Library, _: Mapping[str, Any]) -> list[str]:
         f"{verdict.space.name}: "
         + (f"recall {verdict.check.recall:.3f}" if verdict.check else "not in use")
         + (
-            f", {'built anew, for ' if verdict.rebuilt else ''}{verdict.before}"
-            * bool(verdict.before)
+            f", {'built anew, for ' if verdict.rebuilt else ''}{verdict.problem}"
+            * bool(verdict.problem)
         )
         for verdict in library.ann.check()
     ]

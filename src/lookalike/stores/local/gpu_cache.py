@@ -1,7 +1,7 @@
-"""The spaces of an open library in the memory of a graphics card, each brought there when it is searched.
+"""The vectors of an open library in a GPU's memory, copied there when a space is first searched.
 
-A question is compared with everything there, or, where an index says which lists to look at and these are
-few, with what stands in them.
+A query is compared with all of them, or, if the ANN index has few lists to probe, with the vectors in these
+lists.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.ann.gpu import DeviceRows, torch_device
+from lookalike.ann.gpu import GpuVectors, torch_device
 from lookalike.stores.local.database import SpaceRow
 from lookalike.stores.local.vector_file import MappedVectors
 from lookalike.vectors.blocks import Positions, Rows
@@ -22,40 +22,37 @@ from lookalike.vectors.similarity import Similarity
 
 if TYPE_CHECKING:
     from lookalike.ann.faiss_index import AnnIndex
-    from lookalike.ann.gpu_ivf import DeviceLists
-    from lookalike.stores.local.ann.ann_search import Ready
+    from lookalike.ann.gpu_ivf import GpuLists
+    from lookalike.stores.local.ann.ann_search import LoadedIndex
 
 log = logging.getLogger(__name__)
 
-MOST = 4096
-"""Neighbours of a question: for more, as little is saved as the comparing here costs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Probed:
-    """The lists (q, p) of this index that each of some queries looks at, -1 for none."""
-
-    index: AnnIndex
-    lists: Positions
+# Largest k: for more, the exact comparison on the CPU costs as much as the GPU saves.
+MAX_K = 4096
 
 
 @dataclass(slots=True)
-class Held:
-    """A generation of a space's rows, None where they do not fit; and the lists of the index that was last
-    asked, None where it has none."""
+class GpuSpace:
+    """What is on the GPU of a space.
+
+    generation  of the vector files
+    vectors     None if they do not fit
+    index       the index whose lists are there
+    lists       its inverted lists; None if it has none
+    """
 
     generation: int
-    rows: DeviceRows | None
+    vectors: GpuVectors | None
     index: AnnIndex | None = None
-    lists: DeviceLists | None = None
+    lists: GpuLists | None = None
 
 
-class Cards:
-    """For any number of threads, which take turns."""
+class GpuCache:
+    """Searches spaces on a GPU. Thread-safe; searches are serialised."""
 
     def __init__(self, device: str) -> None:
         self._torch, self._device = torch_device(device)
-        self._held: dict[int, Held] = {}
+        self._spaces: dict[int, GpuSpace] = {}
         self._lock = threading.Lock()
 
     def nearest(
@@ -67,110 +64,111 @@ class Cards:
         *,
         similarity: Similarity,
         rows: Rows | None,
-        ready: Ready | None,
+        loaded: LoadedIndex | None,
     ) -> tuple[Rows, NDArray[np.float32], bool] | None:
-        """As `top_k`, and whether all rows were compared, not only those in some lists of the index that
-        is `ready`. None where the processor must be asked: the space does not fit in the card's memory,
-        the question is odd, or the card is not sure."""
+        """Return what `top_k` does, and whether all rows were compared, not only those in some lists.
+
+        rows    search only these, sorted; None: all that are not deleted
+        loaded  the ANN index of the space, if it has one
+
+        Returns None where the CPU must search: the space does not fit into the GPU's memory, a query is
+        zero or invalid, or the GPU is not certain.
+        """
         fits = queries.ndim == 2 and queries.shape[1] == matrix.vectors.shape[1]
-        if not fits or not 1 <= k <= MOST or not np.isfinite(queries).all():
+        if not fits or not 1 <= k <= MAX_K or not np.isfinite(queries).all():
             return None
         if not len(matrix.ids) or not bool(queries.any(axis=1).all()):
-            return None  # to the zero vector, all are equal
+            return None  # all rows are equal to the zero vector
         probed = None
-        if ready is not None and (ready.index.similarity == similarity or row.normalised):
-            probed = _probed(ready, matrix, queries, k, rows)
-        asked: dict[str, Any] = {
+        if loaded is not None and (loaded.index.similarity == similarity or row.normalised):
+            probed = _probed_lists(loaded, matrix, queries, k, rows)
+        options: dict[str, Any] = {
             "similarity": similarity,
             "rows": rows,
             "exclude": matrix.deleted,
             "normalised": bool(row.normalised),
         }
         with self._lock:
-            held = self._grown(row, matrix)
-            if held.rows is None or held.generation != row.generation:
+            space = self._update(row, matrix)
+            if space.vectors is None or space.generation != row.generation:
                 return None
             try:
-                if probed is not None:
-                    lists = _lists(held, held.rows, probed.index)
-                    if lists is not None and lists.pays(probed.lists, len(matrix.ids)):
-                        some = lists.nearest(matrix.vectors, queries, k, probed.lists, **asked)
-                        if some is None or not _short(some[0], matrix, rows):
+                if loaded is not None and probed is not None:
+                    lists = _lists(space, space.vectors, loaded.index)
+                    if lists is not None and lists.worthwhile(probed, len(matrix.ids)):
+                        some = lists.nearest(matrix.vectors, queries, k, probed, **options)
+                        if some is None or not _too_few(some[0], matrix, rows):
                             return some and (*some, False)
-                best = held.rows.nearest(matrix.vectors, queries, k, **asked)
+                best = space.vectors.nearest(matrix.vectors, queries, k, **options)
                 return best and (*best, True)
             except RuntimeError as error:
-                _give_up(held, row, error)
+                _disable(space, row, error)
                 return None
 
     def clear(self) -> None:
+        """Free the GPU's memory."""
         with self._lock:
-            self._held.clear()
+            self._spaces.clear()
 
-    def _grown(self, row: SpaceRow, matrix: MappedVectors) -> Held:
-        """What is held of the space, with all rows of the matrix unless this is an older generation."""
-        held = self._held.get(row.id)
-        if held is None or row.generation > held.generation:
-            held = Held(
-                row.generation,
-                DeviceRows(self._torch, self._device, row.dim, matrix.vectors.dtype),
-            )
-            self._held[row.id] = held
-        # Rows of an older generation were compacted since.
-        same = row.generation == held.generation
-        if same and held.rows is not None and held.rows.count < len(matrix.vectors):
+    def _update(self, row: SpaceRow, matrix: MappedVectors) -> GpuSpace:
+        """Return the space with all rows of the matrix, unless the matrix is of an older generation."""
+        space = self._spaces.get(row.id)
+        if space is None or row.generation > space.generation:
+            vectors = GpuVectors(self._torch, self._device, row.dim, matrix.vectors.dtype)
+            space = self._spaces[row.id] = GpuSpace(row.generation, vectors)
+        # An older generation has other rows: the space was compacted since.
+        same = row.generation == space.generation
+        if same and space.vectors is not None and space.vectors.count < len(matrix.vectors):
             try:
-                held.rows.grow(matrix.vectors)
+                space.vectors.append(matrix.vectors)
             except RuntimeError as error:
-                _give_up(held, row, error)
-        return held
+                _disable(space, row, error)
+        return space
 
 
-def _probed(
-    ready: Ready, matrix: MappedVectors, queries: NDArray[np.float32], k: int, rows: Rows | None
-) -> Probed | None:
-    """The lists that the processor's search would look at; None where the index has none, or where that
-    search would compare everything, too: so no less is found here."""
+def _probed_lists(
+    loaded: LoadedIndex,
+    matrix: MappedVectors,
+    queries: NDArray[np.float32],
+    k: int,
+    rows: Rows | None,
+) -> Positions | None:
+    """Return the lists (q, p) that a search on the CPU would probe, -1 for none.
+
+    None if the index has no lists, or if the CPU would search exactly: the GPU must not find less.
+    """
     from lookalike.ann import ivf_lists
-    from lookalike.stores.local.ann import ann_search
+    from lookalike.stores.local.ann.ann_search import search_params
 
-    if not ivf_lists.has_lists(ready.index):
+    if not ivf_lists.has_lists(loaded.index):
         return None
-    covered, most = ready.index.count, ready.index.largest_probe
-    effort = ready.effort.at(k, most=most)
-    if rows is None:
-        there = covered - int(np.searchsorted(matrix.deleted, covered))
-    else:
-        there = int(np.searchsorted(rows, covered))
-        if there * matrix.vectors.shape[1] * matrix.vectors.itemsize <= ann_search.FEW_BYTES:
-            return None
-        effort = effort.among(there, covered, most=most)
-    if effort.width > ann_search.MOST * there:
+    params = search_params(loaded, matrix, k, rows)
+    if params is None:
         return None
-    return Probed(ready.index, ivf_lists.probed(ready.index, queries, effort.probe))
+    return ivf_lists.probed_lists(loaded.index, queries, params.nprobe)
 
 
-def _lists(held: Held, rows: DeviceRows, index: AnnIndex) -> DeviceLists | None:
-    """Those of this index, taken when it is first asked: another one may have come into use."""
-    if held.index is not index:
-        from lookalike.ann.gpu_ivf import DeviceLists
-        from lookalike.ann.ivf_lists import lists_of
+def _lists(space: GpuSpace, vectors: GpuVectors, index: AnnIndex) -> GpuLists | None:
+    """Return the lists of this index, copied when it is first used: it may have replaced another."""
+    if space.index is not index:
+        from lookalike.ann.gpu_ivf import GpuLists
+        from lookalike.ann.ivf_lists import read_lists
 
-        lists = lists_of(index)
-        held.lists = None  # so that both need not fit
-        held.lists = None if lists is None else DeviceLists(rows, lists)
-        held.index = index
-    return held.lists
+        lists = read_lists(index)
+        space.lists = None  # so that both need not fit
+        space.lists = None if lists is None else GpuLists(vectors, lists)
+        space.index = index
+    return space.lists
 
 
-def _short(found: Rows, matrix: MappedVectors, rows: Rows | None) -> bool:
-    """Whether a question was answered with less than there is."""
+def _too_few(found: Rows, matrix: MappedVectors, rows: Rows | None) -> bool:
+    """Return whether a query got fewer hits than there are."""
     there = len(matrix.ids) - len(matrix.deleted) if rows is None else len(rows)
     return bool((found[:, : min(found.shape[1], there)] < 0).any())
 
 
-def _give_up(held: Held, row: SpaceRow, error: Any) -> None:
-    """Of this generation, no more is tried: most likely, the card's memory is full."""
+def _disable(space: GpuSpace, row: SpaceRow, error: Any) -> None:
+    """Leave this generation to the CPU: most likely, the GPU's memory is full."""
     reason = (str(error).splitlines() or [type(error).__name__])[0]
-    log.warning("%s is searched by the processor: %s", row.name, reason)
-    held.rows = held.index = held.lists = None
+    log.warning("%s is searched on the CPU: %s", row.name, reason)
+    space.vectors = space.index = space.lists = None

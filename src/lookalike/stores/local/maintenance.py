@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lookalike.stores.local.ann.index_files import abandoned
+from lookalike.stores.local.ann.index_files import has_leftovers
 from lookalike.stores.local.block_columns import pack_stale
 from lookalike.stores.local.database import SpaceRow, newest_image, space_rows, transaction
 from lookalike.stores.local.full_text import update_text
@@ -69,11 +69,11 @@ def recover(folder: Path, connection: sqlite3.Connection) -> dict[str, int]:
         else:
             _truncate(folder, space)
     remove_leftovers(folder, connection)
-    spaces = [space for space in space_rows(connection) if abandoned(folder, space)]
+    spaces = [space for space in space_rows(connection) if has_leftovers(folder, space)]
     if spaces:
-        from lookalike.stores.local.ann.index_builder import remove_abandoned  # it imports FAISS
+        from lookalike.stores.local.ann import index_builder  # it imports FAISS
 
-        remove_abandoned(folder, spaces)
+        index_builder.remove_leftovers(folder, spaces)
     return lost
 
 

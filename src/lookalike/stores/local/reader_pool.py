@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import LibraryError, LibraryReadOnly
-from lookalike.stores.local.ann.index_cache import Shelf
+from lookalike.stores.local.ann.index_cache import IndexCache
 from lookalike.stores.local.database import (
     CATALOGUE,
     Access,
@@ -33,7 +33,7 @@ MAX_IDLE = 16
 
 if TYPE_CHECKING:
     from lookalike.stores.local.column_cache import ColumnCache, StateColumns
-    from lookalike.stores.local.gpu_cache import Cards
+    from lookalike.stores.local.gpu_cache import GpuCache
 
 SpaceState = tuple[int, int, int]
 """Generation, rows and tombstones of a space."""
@@ -58,8 +58,8 @@ class ReaderPool:
         self._columns: ColumnCache | None = None
         self._file_id: FileId | None = None
         self._file_ids: dict[int, FileId | None] = {}  # of the connections, by id(connection)
-        self._shelf = Shelf(folder)
-        self._cards = _cards(device)
+        self._indexes = IndexCache(folder)
+        self._gpu = _gpu_cache(device)
         self._process = os.getpid()
         self._unchanged: tuple[int, int] | None = None
         self._closed = False
@@ -142,8 +142,8 @@ class ReaderPool:
             mapped,
             fitted,
             self._state_columns,
-            self._shelf,
-            self._cards,
+            self._indexes,
+            self._gpu,
             self._file_ids.get(id(connection)),
         )
 
@@ -242,9 +242,9 @@ class ReaderPool:
 
     def _clear_caches(self) -> None:
         self._mapped, self._fitted, self._columns = {}, {}, None
-        self._shelf.clear()
-        if self._cards is not None:
-            self._cards.clear()
+        self._indexes.clear()
+        if self._gpu is not None:
+            self._gpu.clear()
 
 
 def _file_id(folder: Path) -> FileId | None:
@@ -255,12 +255,12 @@ def _file_id(folder: Path) -> FileId | None:
     return status.st_dev, status.st_ino
 
 
-def _cards(device: str | None) -> Cards | None:
+def _gpu_cache(device: str | None) -> GpuCache | None:
     if device is None:
         return None
-    from lookalike.stores.local.gpu_cache import Cards
+    from lookalike.stores.local.gpu_cache import GpuCache
 
-    return Cards(device)
+    return GpuCache(device)
 
 
 def _tombstones(connection: sqlite3.Connection, row: SpaceRow, known: Rows) -> Rows:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lookalike.errors import Outcome, UsageError
 from lookalike.extractors.interface import BOXES
 from lookalike.stores.local import feedback, images
-from lookalike.stores.local.ann.index_cache import Shelf
+from lookalike.stores.local.ann.index_cache import IndexCache
 from lookalike.stores.local.database import SpaceRow, changes, placeholders, translate_errors
 from lookalike.stores.local.path_encoding import root_from
 from lookalike.stores.local.vector_file import MappedVectors, damaged_error, row_bytes
@@ -35,7 +35,7 @@ from lookalike.vectors.similarity import Similarity
 if TYPE_CHECKING:
     from lookalike.stores.filters import FieldStats
     from lookalike.stores.local.column_cache import StateColumns
-    from lookalike.stores.local.gpu_cache import Cards
+    from lookalike.stores.local.gpu_cache import GpuCache
 
 
 class LocalSnapshot:
@@ -50,8 +50,8 @@ class LocalSnapshot:
         mapped: Mapping[int, MappedVectors],
         fitted: Mapping[int, Mapping[str, NDArray[np.generic]]],
         columns: Callable[[sqlite3.Connection], StateColumns],
-        indexes: Shelf,
-        gpu: Cards | None,
+        indexes: IndexCache,
+        gpu: GpuCache | None,
         file_id: Hashable,
     ) -> None:
         self._folder = folder
@@ -60,7 +60,7 @@ class LocalSnapshot:
         self._mapped = mapped
         self._fitted = fitted
         self._columns = columns
-        self._shelf = indexes
+        self._indexes = indexes
         self._gpu = gpu
         self._file_id = file_id
         self._cursors: list[sqlite3.Cursor] = []
@@ -72,7 +72,7 @@ class LocalSnapshot:
             counters = changes(self._connection), feedback.decision_changes(self._connection)
             roots = self._connection.execute("SELECT id, path FROM roots ORDER BY id").fetchall()
         spaces = tuple(self._spaces.values())
-        indexes = tuple(map(self._shelf.stamp, spaces))
+        indexes = tuple(map(self._indexes.stamp, spaces))
         return self._file_id, counters, tuple(roots), spaces, indexes
 
     def roots(self) -> list[Root]:
@@ -96,7 +96,7 @@ class LocalSnapshot:
                 count=row.rows - row.deleted,
                 bytes=row.rows * (row_bytes(row) + 8),
                 fitted=self._fitted.get(row.id),
-                index=self._shelf.facts(row),
+                index=self._indexes.info(row),
             )
             for row in self._spaces.values()
         ]
@@ -118,10 +118,10 @@ class LocalSnapshot:
         row, mapped = self.open_space(space)
         rows = None if among is None else _rows_among(mapped, among)
         similarity = similarity or row.similarity
-        index = None if exact else self._shelf.ready(row, mapped)
+        index = None if exact else self._indexes.get(row, mapped)
         if self._gpu is not None and self.region_count(row) == 1:
             best = self._gpu.nearest(
-                row, mapped, queries, k, similarity=similarity, rows=rows, ready=index
+                row, mapped, queries, k, similarity=similarity, rows=rows, loaded=index
             )
             if best is not None:
                 return _neighbours(mapped, *best[:2], regions=None, exact=best[2])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lookalike.errors import LibraryDamaged, UsageError
 from lookalike.files import sync_folder
 from lookalike.stores.local import feedback, images, maintenance
-from lookalike.stores.local.ann.delta_index import LateIndexer
+from lookalike.stores.local.ann.delta_index import DeltaIndexWriter
 from lookalike.stores.local.ann.index_files import stamp as index_stamp
 from lookalike.stores.local.apply_entries import (
     apply_entries,
@@ -69,7 +69,7 @@ class LocalWriter:
         self.lost_vectors = maintenance.recover(folder, connection)
         maintenance.warn_of_losses(self.lost_vectors)
         self._derived = maintenance.DerivedTables(connection)
-        self._late = LateIndexer(folder)
+        self._delta = DeltaIndexWriter(folder)
         self._sidecars = LocalSidecars(folder, connection)
 
     # Roots and spaces
@@ -199,7 +199,7 @@ class LocalWriter:
                 self._mark_seen(ids.values())
             self._compact_if_due()
             self._derived.update_if_due()
-            self._late.follow(self._indexed_spaces())
+            self._delta.update(self._indexed_spaces())
         return [ids[entry.root, entry.path] for entry in entries]
 
     def mark_seen(self, ids: Iterable[int]) -> None:
@@ -278,7 +278,7 @@ class LocalWriter:
         """Bring everything derived up to date. The store calls this last."""
         with translate_errors(self._folder):
             self._derived.update()
-            self._late.follow(self._indexed_spaces(), to_the_end=True)
+            self._delta.update(self._indexed_spaces(), complete=True)
 
     def _indexed_spaces(self) -> list[SpaceRow]:
         """Return the spaces that have an ANN index."""

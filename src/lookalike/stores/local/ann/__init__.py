@@ -1,1 +1,1 @@
-"""Approximate indexes of the local store: files, building, loading and the delta index."""
+"""ANN indexes of the local store: files, building, loading and the delta index."""

@@ -1,4 +1,4 @@
-"""Searching with an index: what it proposes, the rows it does not know, and what is gone, as one answer."""
+"""Approximate search: candidates of the index and the delta index, plus unindexed rows, re-ranked."""
 
 from __future__ import annotations
 
@@ -8,55 +8,81 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.ann.faiss_index import AnnIndex, bits
-from lookalike.ann.rerank import nearest_of_few, refine
-from lookalike.ann.tuning import Effort
-from lookalike.stores.local.ann.delta_index import LateReader
+from lookalike.ann.faiss_index import AnnIndex, pack_bitmap
+from lookalike.ann.rerank import rerank, top_k_single_thread
+from lookalike.ann.tuning import SearchParams
+from lookalike.stores.local.ann.delta_index import DeltaIndexReader
 from lookalike.stores.local.vector_file import MappedVectors
 from lookalike.vectors.blocks import Floats, Rows
 from lookalike.vectors.similarity import Similarity, top_k
 
-MOST = 0.1
-"""Of the rows an index is asked to propose; for more, comparing with all of them costs less."""
+# Largest share of the rows that an index is asked for as candidates; beyond, exact search costs less.
+MAX_CANDIDATE_SHARE = 0.1
 
-FEW_BYTES = 8 << 20
-"""Of stored vectors that pass a filter: so few are compared one by one in the time an index takes."""
+# Up to this size of the stored vectors that pass a filter, exact search takes no longer than an index.
+EXACT_BYTES = 8 << 20
 
-MOST_LATE = 1 << 23
-"""Numbers in late vectors, times questions, that one thread compares: a few milliseconds."""
+# Unindexed numbers (vectors · dim) times queries that one thread compares: a few milliseconds.
+SINGLE_THREAD_WORK = 1 << 23
 
+# Threads for a batch. Single queries use one: starting threads costs more than it saves.
 BATCH_THREADS = 4
-"""Of a batch. Single queries take one: starting threads costs more than it saves."""
 
-
+# How many of the rows of an index may be found, and which, as a bitmap (None: all).
 Allowed: TypeAlias = tuple[int, NDArray[np.uint8] | None]
-"""How many of the rows of an index may be found, and which, a bit for each (None: all)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """An index that is loaded. It covers the rows below `index.count` of one generation; `late`, where
-    there is one, the next ones."""
+class LoadedIndex:
+    """An ANN index in memory.
+
+    It covers the first `index.count` rows of one generation of a space's vectors; the delta index, where
+    there is one, covers the rows after them.
+    """
 
     index: AnnIndex
-    effort: Effort
+    params: SearchParams
     generation: int
-    late: LateReader
-    _masks: dict[int, tuple[tuple[int, ...], Allowed]] = field(default_factory=dict, compare=False)
+    delta: DeltaIndexReader
+    _bitmaps: dict[int, tuple[tuple[int, ...], Allowed]] = field(
+        default_factory=dict, compare=False
+    )
 
-    def living(self, matrix: MappedVectors, start: int, count: int) -> Allowed:
-        """The living ones of the `count` rows from `start` on, remembered for the newest state of each
-        index: rows only die."""
-        died = np.searchsorted(matrix.deleted, (start, start + count)).tolist()
-        state = (count, min(start + count, len(matrix.ids)), *died)
-        kept = self._masks.get(start)
-        if kept is None or kept[0] != state:
-            kept = self._masks[start] = state, _within(matrix, None, start, count)
-        return kept[1]
+    def live_rows(self, matrix: MappedVectors, start: int, count: int) -> Allowed:
+        """Return which of the `count` rows from `start` on are not deleted.
+
+        Cached by `start` for the newest state: rows are only ever deleted, never restored.
+        """
+        deleted = np.searchsorted(matrix.deleted, (start, start + count)).tolist()
+        state = (count, min(start + count, len(matrix.ids)), *deleted)
+        cached = self._bitmaps.get(start)
+        if cached is None or cached[0] != state:
+            cached = self._bitmaps[start] = state, _bitmap(matrix, None, start, count)
+        return cached[1]
+
+
+def search_params(
+    loaded: LoadedIndex, matrix: MappedVectors, k: int, rows: Rows | None
+) -> SearchParams | None:
+    """Return how to search the index for k neighbours; None if exact search costs less.
+
+    rows  search only these, sorted; None: all that are not deleted
+    """
+    covered, max_nprobe = loaded.index.count, loaded.index.max_nprobe
+    if rows is None:
+        passing = covered - int(np.searchsorted(matrix.deleted, covered))
+    else:
+        passing = int(np.searchsorted(rows, covered))
+        if passing * matrix.vectors.shape[1] * matrix.vectors.itemsize <= EXACT_BYTES:
+            return None
+    params = loaded.params.for_k(k, max_nprobe=max_nprobe)
+    if params.candidates > MAX_CANDIDATE_SHARE * passing:
+        return None
+    return params if rows is None else params.filtered(passing, covered, max_nprobe=max_nprobe)
 
 
 def nearest(
-    ready: Ready,
+    loaded: LoadedIndex,
     matrix: MappedVectors,
     queries: NDArray[np.float32],
     k: int,
@@ -65,116 +91,118 @@ def nearest(
     rows: Rows | None,
     normalised: bool,
 ) -> tuple[Rows, NDArray[np.float32]] | None:
-    """As `top_k`, of which some rows may be missed; None where exact search should be asked: it costs
-    less, the index is for another similarity, the question is odd, or too little was found.
+    """Return what `top_k` does, except that some neighbours may be missed.
 
-    rows  only these, sorted, of living images
+    rows  search only these, sorted, none of them deleted; None: all that are not deleted
+
+    Returns None where exact search must be used: it costs less, the index is for another similarity, the
+    query is zero or invalid, or fewer than k rows were found.
     """
-    if not _serves(ready, queries, k, similarity=similarity, normalised=normalised, matrix=matrix):
+    if not _suitable(
+        loaded, queries, k, similarity=similarity, normalised=normalised, matrix=matrix
+    ):
         return None
-    behind = ready.index.count < len(matrix.ids)
-    late = ready.late.current(matrix.vectors) if behind else None
-    effort = ready.effort.at(k, most=ready.index.largest_probe)
-    there, allowed = _allowed(ready, matrix, rows, 0, ready.index.count)
-    if effort.width > MOST * there or (rows is not None and _few(matrix.vectors, there)):
+    params = search_params(loaded, matrix, k, rows)
+    if params is None:
         return None
-    if rows is not None:
-        effort = effort.among(there, ready.index.count, most=ready.index.largest_probe)
+    covered = loaded.index.count
+    delta = loaded.delta.current(matrix.vectors) if covered < len(matrix.ids) else None
     threads = 1 if len(queries) < 8 else BATCH_THREADS
-    proposed = ready.index.candidates(
-        queries, effort.width, probe=effort.probe, allowed=allowed, threads=threads
+    passing, allowed = _allowed(loaded, matrix, rows, 0, covered)
+    candidates = loaded.index.candidates(
+        queries, params.candidates, nprobe=params.nprobe, allowed=allowed, threads=threads
     )
-    covered = ready.index.count
-    if late is not None:
-        more, allowed = _allowed(ready, matrix, rows, covered, late.count)
-        found = late.candidates(
-            queries, effort.width, probe=effort.probe, allowed=allowed, threads=threads
+    if delta is not None:
+        more, allowed = _allowed(loaded, matrix, rows, covered, delta.count)
+        found = delta.candidates(
+            queries, params.candidates, nprobe=params.nprobe, allowed=allowed, threads=threads
         )
-        proposed = np.concatenate([proposed, np.where(found < 0, -1, found + covered)], axis=1)
-        there, covered = there + more, covered + late.count
-    best = refine(
-        matrix.vectors, queries, proposed, k, similarity=similarity, normalised=normalised
+        candidates = np.concatenate([candidates, np.where(found < 0, -1, found + covered)], axis=1)
+        passing, covered = passing + more, covered + delta.count
+    best = rerank(
+        matrix.vectors, queries, candidates, k, similarity=similarity, normalised=normalised
     )
-    rest, dead = _tail(matrix, rows, covered)
     if covered < len(matrix.ids):
-        last = _late(
+        rest, deleted = _unindexed(matrix, rows, covered)
+        last = _search_unindexed(
             matrix.vectors[covered:],
             queries,
             k,
             similarity=similarity,
             rows=rest,
-            dead=dead,
+            deleted=deleted,
             normalised=normalised,
         )
-        best = _merged(best, last, covered, k)
-        there += len(matrix.ids) - covered - len(dead) if rest is None else len(rest)
-    return None if (best[0][:, : min(k, there)] < 0).any() else best
+        best = _merge(best, last, covered, k)
+        passing += len(matrix.ids) - covered - len(deleted) if rest is None else len(rest)
+    return None if (best[0][:, : min(k, passing)] < 0).any() else best
 
 
-def _late(
+def _search_unindexed(
     vectors: Floats,
     queries: NDArray[np.float32],
     k: int,
     *,
     similarity: Similarity,
     rows: Rows | None,
-    dead: Rows,
+    deleted: Rows,
     normalised: bool,
 ) -> tuple[Rows, NDArray[np.float32]]:
-    """As `top_k` of the rows that no index knows: few as a rule, and compared on this thread, so that a
-    search beside a busy writer does not wait for another one."""
-    if len(queries) * vectors.size > MOST_LATE:
+    """Search the rows that are in no index exactly: usually few, and then on this thread, so that a search
+    beside a busy writer does not wait for other threads."""
+    if len(queries) * vectors.size > SINGLE_THREAD_WORK:
         return top_k(
             vectors,
             queries,
             k,
             similarity=similarity,
             rows=rows,
-            exclude=dead,
+            exclude=deleted,
             normalised=normalised,
         )
-    if rows is None and len(dead):
-        rows = np.setdiff1d(np.arange(len(vectors)), dead, assume_unique=True)
-    return nearest_of_few(
+    if rows is None and len(deleted):
+        rows = np.setdiff1d(np.arange(len(vectors)), deleted, assume_unique=True)
+    return top_k_single_thread(
         vectors, queries, k, similarity=similarity, rows=rows, normalised=normalised
     )
 
 
 def _allowed(
-    ready: Ready, matrix: MappedVectors, rows: Rows | None, start: int, count: int
+    loaded: LoadedIndex, matrix: MappedVectors, rows: Rows | None, start: int, count: int
 ) -> Allowed:
-    """Of the `count` rows from `start` on, which one index covers: the living ones, or these."""
+    """Return which of the `count` rows from `start` on may be found."""
     if rows is None:
-        return ready.living(matrix, start, count)
-    return _within(matrix, rows, start, count)
+        return loaded.live_rows(matrix, start, count)
+    return _bitmap(matrix, rows, start, count)
 
 
-def _within(matrix: MappedVectors, rows: Rows | None, start: int, count: int) -> Allowed:
-    """The same, worked out."""
+def _bitmap(matrix: MappedVectors, rows: Rows | None, start: int, count: int) -> Allowed:
+    """Return the bitmap of these rows, or of those that are not deleted, within `count` rows from `start`."""
     end = min(start + count, len(matrix.ids))
+    mask = np.zeros(count, np.bool_)
     if rows is None:
-        dead = matrix.deleted[slice(*np.searchsorted(matrix.deleted, (start, max(start, end))))]
-        if not len(dead) and end == start + count:
+        between = np.searchsorted(matrix.deleted, (start, max(start, end)))
+        deleted = matrix.deleted[slice(*between)]
+        if not len(deleted) and end == start + count:
             return count, None
-        mask = np.zeros(count, np.bool_)
         mask[: max(0, end - start)] = True
-        mask[dead - start] = False
+        mask[deleted - start] = False
     else:
         some = rows[slice(*np.searchsorted(rows, (start, start + count)))]
-        mask = np.zeros(count, np.bool_)
         mask[some - start] = True
-    return int(mask.sum()), bits(mask)
+    return int(mask.sum()), pack_bitmap(mask)
 
 
-def _tail(matrix: MappedVectors, rows: Rows | None, covered: int) -> tuple[Rows | None, Rows]:
-    """What may be found behind the covered rows, counted from there: only these, or all but these."""
+def _unindexed(matrix: MappedVectors, rows: Rows | None, covered: int) -> tuple[Rows | None, Rows]:
+    """Return what may be found after the covered rows, numbered from there: only these rows, or all but
+    these deleted ones."""
     if rows is not None:
         return rows[np.searchsorted(rows, covered) :] - covered, np.empty(0, np.int64)
     return None, matrix.deleted[np.searchsorted(matrix.deleted, covered) :] - covered
 
 
-def _serves(
-    ready: Ready,
+def _suitable(
+    loaded: LoadedIndex,
     queries: NDArray[np.float32],
     k: int,
     *,
@@ -182,28 +210,28 @@ def _serves(
     normalised: bool,
     matrix: MappedVectors,
 ) -> bool:
-    if ready.index.similarity != similarity and not normalised:  # unit vectors: one order
+    """Return whether the index can answer these queries at all."""
+    if (
+        loaded.index.similarity != similarity and not normalised
+    ):  # for unit vectors the order is one
         return False
-    # What cannot be asked is refused by exact search, in its words.
+    # Invalid queries are left to exact search, which raises the error.
     fits = queries.ndim == 2 and queries.shape[1] == matrix.vectors.shape[1] and k >= 1
     if not fits or not len(queries) or not np.isfinite(queries).all():
         return False
     zero = ~queries.any(axis=1)
-    return not bool(zero.any())  # to the zero vector, all are equal
+    return not bool(zero.any())  # all rows are equal to the zero vector
 
 
-def _few(vectors: Floats, count: int) -> bool:
-    return bool(count * vectors.shape[1] * vectors.itemsize <= FEW_BYTES)
-
-
-def _merged(
-    early: tuple[Rows, NDArray[np.float32]],
-    late: tuple[Rows, NDArray[np.float32]],
+def _merge(
+    indexed: tuple[Rows, NDArray[np.float32]],
+    unindexed: tuple[Rows, NDArray[np.float32]],
     covered: int,
     k: int,
 ) -> tuple[Rows, NDArray[np.float32]]:
-    """The k best of both; rows of the second are counted from `covered`."""
-    rows = np.concatenate([early[0], np.where(late[0] < 0, -1, late[0] + covered)], axis=1)
-    similarities = np.concatenate([early[1], late[1]], axis=1)
+    """Return the k best of both; rows of the second are numbered from `covered`."""
+    shifted = np.where(unindexed[0] < 0, -1, unindexed[0] + covered)
+    rows = np.concatenate([indexed[0], shifted], axis=1)
+    similarities = np.concatenate([indexed[1], unindexed[1]], axis=1)
     order = np.lexsort((rows, -similarities), axis=-1)[:, :k]
     return np.take_along_axis(rows, order, axis=1), np.take_along_axis(similarities, order, axis=1)

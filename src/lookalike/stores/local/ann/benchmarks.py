@@ -1,4 +1,4 @@
-"""Recipes side by side on the vectors of one space, each built in memory and thrown away."""
+"""Comparison of recipes on the vectors of one space; each index is built in memory and discarded."""
 
 from __future__ import annotations
 
@@ -17,51 +17,54 @@ from lookalike.stores.local.database import SpaceRow
 from lookalike.stores.local.vector_file import MappedVectors
 from lookalike.vectors.similarity import top_k
 
+# The name of exact search among the results.
 EXACT = "exact"
 
+# Held-out queries for each point of a curve; a quarter of them are timed one by one.
 QUERIES = 200
-"""Of which each point of a curve takes as many searches, and a quarter of them alone."""
 
-WIDTH = 100
-"""Candidates whose similarity is computed exactly: of our recipes this many rows are proposed."""
+# Smallest space on which indexes are compared.
+MIN_VECTORS = 100
+
+# Candidates for the exact comparison.
+CANDIDATES = 100
 
 
 def compare(
-    row: SpaceRow, matrix: MappedVectors, wanted: Sequence[str], threads: int, progress: Progress
+    row: SpaceRow, matrix: MappedVectors, recipes: Sequence[str], threads: int, progress: Progress
 ) -> list[RecipeResult]:
-    """See `Indexes.compare`."""
+    """Build an index with each recipe and measure it; see `Indexes.compare`."""
     count = len(matrix.ids)
-    if count - len(matrix.deleted) < 100:
-        raise UsageError(
-            f"{row.name} has too few vectors to compare indexes on: index more pictures"
-        )
+    if count - len(matrix.deleted) < MIN_VECTORS:
+        raise UsageError(f"{row.name} has too few vectors to compare indexes: index more images")
     progress("ask", 0, 1)
-    asked = tuning.questions(
+    held_out = tuning.hold_out_queries(
         matrix.vectors,
         similarity=row.similarity,
         normalised=bool(row.normalised),
         exclude=matrix.deleted,
         count=QUERIES,
     )
-    found = [RecipeResult(EXACT, points=((count, 1.0, _exact(row, matrix, asked)),))]
-    found += [
-        _tried(row, matrix, recipe, asked, threads, progress)
-        for recipe in wanted or usual(count, row.dim)
+    exact = RecipeResult(EXACT, points=((count, 1.0, _exact_milliseconds(row, matrix, held_out)),))
+    return [exact] + [
+        _measure(row, matrix, recipe, held_out, threads, progress)
+        for recipe in recipes or usual_recipes(count, row.dim)
     ]
-    return found
 
 
-def usual(count: int, dim: int) -> list[str]:
-    """What is used in the field, and what `ann build` would try."""
-    cells = index_factory.lists(count)
+def usual_recipes(count: int, dim: int) -> list[str]:
+    """Return what `ann build` would try, and the usual recipes of the field."""
+    nlist = index_factory.list_count(count)
     pieces = next((size for size in (dim // 8, dim // 4) if size and dim % size == 0), None)
-    field = ["HNSW16", f"IVF{cells},Flat", *([f"IVF{cells},PQ{pieces}"] if pieces else [])]
-    return [*index_factory.ladder(count, dim), *field]
+    usual = ["HNSW16", f"IVF{nlist},Flat", *([f"IVF{nlist},PQ{pieces}"] if pieces else [])]
+    return [*index_factory.candidate_recipes(count, dim), *usual]
 
 
-def _exact(row: SpaceRow, matrix: MappedVectors, asked: tuning.Questions) -> float:
+def _exact_milliseconds(
+    row: SpaceRow, matrix: MappedVectors, held_out: tuning.HeldOutQueries
+) -> float:
     times = []
-    for vector in asked.vectors[:10]:
+    for vector in held_out.vectors[:10]:
         started = time.perf_counter()
         top_k(
             matrix.vectors,
@@ -75,11 +78,11 @@ def _exact(row: SpaceRow, matrix: MappedVectors, asked: tuning.Questions) -> flo
     return float(np.median(times)) * 1e3
 
 
-def _tried(
+def _measure(
     row: SpaceRow,
     matrix: MappedVectors,
     recipe: str,
-    asked: tuning.Questions,
+    held_out: tuning.HeldOutQueries,
     threads: int,
     progress: Progress,
 ) -> RecipeResult:
@@ -96,11 +99,11 @@ def _tried(
     with tempfile.TemporaryDirectory() as folder:
         index.save(Path(folder) / "index")
         size = (Path(folder) / "index").stat().st_size
-    width = min(WIDTH, index.count)
-    points = tuning.curve(index, matrix.vectors, asked, width=width)
+    candidates = min(CANDIDATES, index.count)
+    points = tuning.recall_curve(index, matrix.vectors, held_out, candidates=candidates)
     return RecipeResult(
         recipe,
         seconds,
         size,
-        tuple((point.effort.probe, point.recall, point.milliseconds) for point in points),
+        tuple((point.params.nprobe, point.recall, point.milliseconds) for point in points),
     )

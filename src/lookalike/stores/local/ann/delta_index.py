@@ -1,11 +1,11 @@
-"""The index of the vectors that came after the one on the disk was built.
+"""The delta index: an ANN index over the vectors that were added after the main index was built.
 
-Who writes the vectors also indexes them, some thousand at a time, and readers take over the file. They did it
-themselves before, in a thread beside their searches: with the writer that made three threads, and on two
-cores one search in a hundred waited five milliseconds for its turn.
+The writer maintains it, a few thousand vectors at a time; readers load the file. (When readers built it
+themselves, in a thread beside their searches, one search in a hundred waited five milliseconds for its
+turn on two cores.)
 
-Until they are in it, vectors are compared one by one. It is derived, like the index itself: without it, or
-where it cannot be read, everything is found all the same, more slowly.
+Vectors that are not in it yet are compared one by one. It is derived, like the main index: without it,
+or if it cannot be read, everything is still found, only more slowly.
 """
 
 from __future__ import annotations
@@ -20,158 +20,173 @@ import numpy as np
 
 from lookalike.ann.faiss_index import AnnIndex
 from lookalike.stores.local.ann import index_files as files
+from lookalike.stores.local.ann.index_files import DeltaManifest, IndexManifest
 from lookalike.stores.local.database import SpaceRow
 from lookalike.stores.local.vector_file import map_vectors
 from lookalike.vectors.blocks import Floats
 
 log = logging.getLogger(__name__)
 
-STEP = 1 << 20
-"""Numbers in vectors that may be compared one by one before they are indexed: below a millisecond, in
-half precision too."""
+# Unindexed numbers (vectors · dim) from which on they are added to the delta index: below, comparing one by
+# one takes less than a millisecond, for float16 too.
+MIN_NUMBERS = 1 << 20
 
-SHARE = 16
-"""Nor is a new file written for less than this part of what the last one holds: of a million late vectors
-each takes 100 MB."""
+# A new file is written only for at least this part (1/16) of what the last one holds: with a million
+# vectors each file takes 100 MB.
+MIN_SHARE = 16
 
-SLICE = 2048
-"""Vectors that are indexed at a time: some milliseconds, and not yet the higher price of few at once."""
+# Vectors that are added at a time: a few milliseconds. Adding fewer at once costs more per vector.
+CHUNK = 2048
 
-SLICES = 16
-"""Indexed after one batch, at most, so that nobody waits long where there are many."""
+# Chunks that are added after one batch, so that a writer with a large backlog is not held up.
+MAX_CHUNKS = 16
 
 
-class LateReader:
-    """What readers see of it: the newest file, loaded when it is first needed. For any number of threads."""
+class DeltaIndexReader:
+    """The newest delta index of a space, loaded when it is first needed. Thread-safe."""
 
-    def __init__(self, library: Path, row: SpaceRow, filed: files.Filed) -> None:
-        self._library, self._row, self._filed = library, row, filed
-        self._seen: files.Stamp | None = None
+    def __init__(self, library: Path, row: SpaceRow, manifest: IndexManifest) -> None:
+        self._library, self._row, self._manifest = library, row, manifest
+        self._loaded: files.Stamp | None = None
         self._index: AnnIndex | None = None
         self._lock = threading.Lock()
 
     def current(self, vectors: Floats) -> AnnIndex | None:
-        """The index of the rows that follow those of the index on the disk; None without one.
+        """Return the index of the rows after those of the main index; None if there is none.
 
-        vectors  all rows of the view that asks, which may be older than the index
+        vectors  all rows of the caller's snapshot, which may be older than the delta index
         """
-        if files.late_stamp(self._library, self._row) != self._seen:
+        if files.delta_stamp(self._library, self._row) != self._loaded:
             with self._lock:
-                now = files.late_stamp(self._library, self._row)
-                if now != self._seen and self._can_judge(vectors):
-                    index = _load(self._library, self._row, self._filed, vectors)
-                    # What was loaded before covers less, but is as right as ever.
-                    self._index, self._seen = index or self._index, now
+                now = files.delta_stamp(self._library, self._row)
+                if now != self._loaded and self._covered_by(vectors):
+                    index = _load(self._library, self._row, self._manifest, vectors)
+                    # If this fails: what was loaded before covers less, but is still valid.
+                    self._index, self._loaded = index or self._index, now
         return self._index
 
-    def _can_judge(self, vectors: Floats) -> bool:
-        """Whether this view has all rows of the newest file; a later one will."""
-        there = files.read_late(self._library, self._row)
-        return there is None or self._filed.index.rows + there.count <= len(vectors)
+    def _covered_by(self, vectors: Floats) -> bool:
+        """Return whether this snapshot has all rows of the newest file, so that it can be verified."""
+        delta = files.read_delta_manifest(self._library, self._row)
+        return delta is None or self._manifest.index.rows + delta.count <= len(vectors)
 
 
 @dataclass(slots=True)
 class _Growing:
-    """An index that a writer adds to, of the rows behind those of `filed`; `saved` of them are in the
-    file."""
+    """A delta index in the writer's memory, after the main index of `manifest`; the first `saved` of its
+    vectors are in the file."""
 
-    filed: files.Filed
+    manifest: IndexManifest
     index: AnnIndex
     saved: int
 
     @property
     def end(self) -> int:
-        return self.filed.index.rows + self.index.count
+        return self.manifest.index.rows + self.index.count
 
-    def belongs_to(self, filed: files.Filed) -> bool:
-        mine = self.filed
-        return (mine.number, mine.fingerprint) == (filed.number, filed.fingerprint)
+    def belongs_to(self, manifest: IndexManifest) -> bool:
+        mine = self.manifest
+        return (mine.number, mine.fingerprint) == (manifest.number, manifest.fingerprint)
 
 
-class LateIndexer:
-    """The writer's part: adds what was stored to the indexes of the spaces that have one."""
+class DeltaIndexWriter:
+    """Adds new vectors to the delta indexes of the spaces that have an ANN index."""
 
     def __init__(self, library: Path) -> None:
         self._library = library
         self._growing: dict[int, _Growing] = {}
 
-    def follow(self, spaces: Collection[SpaceRow], *, to_the_end: bool = False) -> None:
-        """Index the committed rows of the spaces, which are all that have an index: some of each, or
-        all. Whatever prevents it (a full disk, a file that is gone) only makes searches slower."""
+    def update(self, spaces: Collection[SpaceRow], *, complete: bool = False) -> None:
+        """Index the committed rows of these spaces: a limited number, or all if `complete`.
+
+        spaces  all spaces that have an ANN index
+
+        Failures (a full disk, a missing file) are only logged: they make searches slower, not wrong.
+        """
         for gone in self._growing.keys() - {row.id for row in spaces}:
             del self._growing[gone]
         for row in spaces:
             try:
-                self._follow(row, None if to_the_end else SLICES)
-            except Exception as error:  # what was stored is stored
+                self._update(row, None if complete else MAX_CHUNKS)
+            except Exception as error:  # the vectors themselves are stored
                 log.debug("new vectors of %s are not indexed: %s", row.name, error)
 
-    def _follow(self, row: SpaceRow, slices: int | None) -> None:
-        filed = files.read(self._library, row)
-        if filed is None or filed.index.disabled_reason or filed.generation != row.generation:
+    def _update(self, row: SpaceRow, max_chunks: int | None) -> None:
+        manifest = files.read_manifest(self._library, row)
+        if (
+            manifest is None
+            or manifest.index.disabled_reason
+            or manifest.generation != row.generation
+        ):
             self._growing.pop(row.id, None)
             return
         growing = self._growing.get(row.id)
-        if growing is not None and not growing.belongs_to(filed):
+        if growing is not None and not growing.belongs_to(manifest):
             del self._growing[row.id]
             growing = None
-        if not _worth(row, row.rows - filed.index.rows, 0):
+        unindexed = row.rows - manifest.index.rows
+        if not _worth_writing(row, unindexed, 0):
             return
         vectors = map_vectors(self._library, row, np.empty(0, np.int64)).vectors
         if growing is None:
-            there = _found(self._library, row, filed, vectors)
-            known = 0 if there is None else there.count
-            if not _worth(row, row.rows - filed.index.rows - known, known):
+            delta = _verified_manifest(self._library, row, manifest, vectors)
+            saved = 0 if delta is None else delta.count
+            if not _worth_writing(row, unindexed - saved, saved):
                 return
-            growing = self._growing[row.id] = self._begin(row, filed, vectors)
-        self._grow(row, growing, vectors, slices)
-        if _worth(row, growing.index.count - growing.saved, growing.saved):
-            growing.saved = growing.index.count  # if this fails, it is not tried at each batch
-            files.put_late(
-                self._library, row, filed, growing.index, vectors[filed.index.rows : growing.end]
-            )
+            growing = self._growing[row.id] = self._begin(row, manifest, vectors)
+        self._add(row, growing, vectors, max_chunks)
+        if _worth_writing(row, growing.index.count - growing.saved, growing.saved):
+            growing.saved = growing.index.count  # if saving fails, not every batch tries again
+            rows = vectors[manifest.index.rows : growing.end]
+            files.save_delta(self._library, row, manifest, growing.index, rows)
 
-    def _grow(self, row: SpaceRow, growing: _Growing, vectors: Floats, slices: int | None) -> None:
-        starts = range(growing.end, len(vectors), SLICE)
+    def _add(
+        self, row: SpaceRow, growing: _Growing, vectors: Floats, max_chunks: int | None
+    ) -> None:
+        starts = range(growing.end, len(vectors), CHUNK)
         try:
-            for start in starts if slices is None else starts[:slices]:
-                growing.index.add(vectors[start : start + SLICE], threads=1)
+            for start in starts if max_chunks is None else starts[:max_chunks]:
+                growing.index.add(vectors[start : start + CHUNK], threads=1)
         except BaseException:
-            del self._growing[row.id]  # if some of them were added, the next would be misnamed
+            del self._growing[
+                row.id
+            ]  # if part of a chunk was added, later row numbers would be wrong
             raise
 
-    def _begin(self, row: SpaceRow, filed: files.Filed, vectors: Floats) -> _Growing:
-        late = _load(self._library, row, filed, vectors, to_grow=True)
-        if late is None:
-            trained = files.index_file(self._library, row, filed.number, "trained")
-            if filed.trained and files.fingerprint_file(trained) != filed.trained:
+    def _begin(self, row: SpaceRow, manifest: IndexManifest, vectors: Floats) -> _Growing:
+        """Continue the delta index in the file, or start with an empty one."""
+        index = _load(self._library, row, manifest, vectors, writable=True)
+        if index is None:
+            trained = files.index_file(self._library, row, manifest.number, "trained")
+            if manifest.trained and files.fingerprint_file(trained) != manifest.trained:
                 raise ValueError(f"{trained.name} is not the file that was written")
-            late = AnnIndex.load(trained, filed.index.recipe, row.similarity, to_grow=True)
-            if (late.count, late.index.d) != (0, row.dim):
+            index = AnnIndex.load(trained, manifest.index.recipe, row.similarity, writable=True)
+            if (index.count, index.index.d) != (0, row.dim):
                 raise ValueError(f"{trained.name} belongs to another index")
-        return _Growing(filed, late, late.count)
+        return _Growing(manifest, index, index.count)
 
 
-def _worth(row: SpaceRow, more: int, saved: int) -> bool:
-    """Whether so many more vectors than those that were saved are worth a file."""
-    return more * row.dim >= STEP and more * SHARE >= saved
+def _worth_writing(row: SpaceRow, unsaved: int, saved: int) -> bool:
+    """Return whether so many vectors beyond the saved ones justify a new file."""
+    return unsaved * row.dim >= MIN_NUMBERS and unsaved * MIN_SHARE >= saved
 
 
-def _found(
-    library: Path, row: SpaceRow, filed: files.Filed, vectors: Floats
-) -> files.LateFiled | None:
-    """The newest late file, if it is whole, and of these vectors behind that index."""
-    there = files.read_late(library, row)
-    if there is None or (there.number, there.of) != (filed.number, filed.fingerprint):
+def _verified_manifest(
+    library: Path, row: SpaceRow, manifest: IndexManifest, vectors: Floats
+) -> DeltaManifest | None:
+    """Return the manifest of the delta index, if its file is intact and it belongs to these vectors and
+    this main index."""
+    delta = files.read_delta_manifest(library, row)
+    if delta is None or (delta.number, delta.of) != (manifest.number, manifest.fingerprint):
         return None
-    rows = vectors[filed.index.rows :]
-    if not 0 < there.count <= len(rows):
+    rows = vectors[manifest.index.rows :]
+    if not 0 < delta.count <= len(rows):
         return None
-    if files.fingerprint_rows(rows, there.count) != there.vectors:
+    if files.fingerprint_rows(rows, delta.count) != delta.vectors:
         return None
     try:
-        path = files.late_file(library, row, there.number, there.count)
-        return there if files.fingerprint_file(path) == there.fingerprint else None
+        path = files.delta_file(library, row, delta.number, delta.count)
+        return delta if files.fingerprint_file(path) == delta.fingerprint else None
     except OSError:
         return None
 
@@ -179,18 +194,18 @@ def _found(
 def _load(
     library: Path,
     row: SpaceRow,
-    filed: files.Filed,
+    manifest: IndexManifest,
     vectors: Floats,
     *,
-    to_grow: bool = False,
+    writable: bool = False,
 ) -> AnnIndex | None:
-    """The index in the file that `_found` finds."""
-    there = _found(library, row, filed, vectors)
-    if there is None:
+    """Load the delta index if `_verified_manifest` accepts it."""
+    delta = _verified_manifest(library, row, manifest, vectors)
+    if delta is None:
         return None
-    path = files.late_file(library, row, there.number, there.count)
+    path = files.delta_file(library, row, delta.number, delta.count)
     try:
-        index = AnnIndex.load(path, filed.index.recipe, row.similarity, to_grow=to_grow)
+        index = AnnIndex.load(path, manifest.index.recipe, row.similarity, writable=writable)
     except ValueError:
         return None
-    return index if (index.count, index.index.d) == (there.count, row.dim) else None
+    return index if (index.count, index.index.d) == (delta.count, row.dim) else None

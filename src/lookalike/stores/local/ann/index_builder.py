@@ -1,4 +1,4 @@
-"""Building and judging the indexes of a library's spaces, beside whoever reads and writes it."""
+"""Building and checking the ANN indexes of a library, while others read and write it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lookalike.ann import faiss_index, index_factory, tuning
-from lookalike.ann.faiss_index import AnnIndex, Progress, quiet
+from lookalike.ann.faiss_index import AnnIndex, Progress, no_progress
 from lookalike.errors import LibraryBusy, UsageError
 from lookalike.stores.ann_index import Index, IndexBuildOptions, IndexCheck, RecipeResult
 from lookalike.stores.local.ann import index_files as files
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 LOCK = "ann.lock"
 
+# Queries of a check that are also timed exactly.
 EXACT_TIMED = 5
-"""Queries of a check that are also timed exactly."""
 
-THREADED = 1 << 24
-"""Numbers in all vectors together from which more than one thread is worth its start."""
+# Numbers in all vectors (count · dim) from which building uses more than one thread.
+MULTITHREADED_NUMBERS = 1 << 24
 
-THREADS = 8
-"""Of building, at most: beyond, k-means waits for memory."""
+# Largest number of build threads: with more, k-means waits for memory.
+MAX_THREADS = 8
 
 
 class LocalIndexes:
@@ -50,23 +50,27 @@ class LocalIndexes:
         self._snapshot = snapshot
 
     def build(
-        self, space: str, wish: IndexBuildOptions | None = None, *, progress: Progress = quiet
+        self,
+        space: str,
+        options: IndexBuildOptions | None = None,
+        *,
+        progress: Progress = no_progress,
     ) -> Index:
         """See `Indexes`."""
-        wish = wish or IndexBuildOptions()
-        if not 0 < wish.target <= 1:
-            raise UsageError(f"a recall lies between 0 and 1, not {wish.target}")
+        options = options or IndexBuildOptions()
+        if not 0 < options.target <= 1:
+            raise UsageError(f"a recall lies between 0 and 1, not {options.target}")
         if self._read_only:
             raise read_only_error(self._folder)
         with _lock(self._folder), self._snapshot() as snapshot:
             row, matrix = snapshot.open_space(space)
             if snapshot.region_count(row) > 1:
                 raise UsageError(
-                    f"{row.name} keeps vectors of parts of pictures, which are searched exactly"
+                    f"{row.name} has vectors of image regions, which are always searched exactly"
                 )
             if not len(matrix.ids) - len(matrix.deleted):
                 raise UsageError(f"the space {space} has no vectors yet")
-            return _build(self._folder, row, matrix, wish, progress)
+            return _build(self._folder, row, matrix, options, progress)
 
     def remove(self, space: str) -> bool:
         """See `Indexes`."""
@@ -75,23 +79,24 @@ class LocalIndexes:
         with _lock(self._folder), self._snapshot() as snapshot:
             row, _ = snapshot.open_space(space)
             with translate_errors(self._folder):
-                there = files.facts_file(self._folder, row).exists()
-                files.facts_file(self._folder, row).unlink(missing_ok=True)
+                manifest = files.manifest_file(self._folder, row)
+                existed = manifest.exists()
+                manifest.unlink(missing_ok=True)
                 files.remove_others(self._folder, row, None)
-        return there
+        return existed
 
     def check(self, space: str, *, queries: int = 500) -> IndexCheck:
-        """See `Indexes`. Asks what a user would ask: the tail is merged, what is gone is left out."""
+        """See `Indexes`. Searches as users do: with the delta index, and without deleted vectors."""
         with self._snapshot() as snapshot:
             row, matrix = snapshot.open_space(space)
-            facts = next(one.index for one in snapshot.spaces() if one.key == space)
-            if facts is None or facts.disabled_reason:
-                why = f": {facts.disabled_reason}" if facts else ""
+            index = next(one.index for one in snapshot.spaces() if one.key == space)
+            if index is None or index.disabled_reason:
+                why = f": {index.disabled_reason}" if index else ""
                 raise UsageError(
                     f"the space {space} has no index to check{why}: build one with "
                     "`lookalike ann build`"
                 )
-            asked = tuning.questions(
+            held_out = tuning.hold_out_queries(
                 matrix.vectors,
                 similarity=row.similarity,
                 normalised=bool(row.normalised),
@@ -99,65 +104,66 @@ class LocalIndexes:
                 count=queries,
                 seed=time.time_ns() % 2**32,  # other queries each time
             )
-            check = _judged(snapshot, row, matrix, asked, facts.unindexed)
+            check = _measure(snapshot, row, matrix, held_out, index.unindexed)
         if not self._read_only:
             with translate_errors(self._folder):
-                files.keep_check(self._folder, row, check)
+                files.append_check(self._folder, row, check)
         return check
 
     def compare(
-        self, space: str, recipes: Sequence[str] = (), *, progress: Progress = quiet
+        self, space: str, recipes: Sequence[str] = (), *, progress: Progress = no_progress
     ) -> list[RecipeResult]:
         """See `Indexes`."""
         from lookalike.stores.local.ann.benchmarks import compare
 
         with self._snapshot() as snapshot:
             row, matrix = snapshot.open_space(space)
-            return compare(row, matrix, recipes, cores(matrix), progress)
+            return compare(row, matrix, recipes, build_threads(matrix), progress)
 
     def history(self, space: str) -> list[IndexCheck]:
         """See `Indexes`."""
         with self._snapshot() as snapshot:
             row, _ = snapshot.open_space(space)
-        return files.checks(self._folder, row)
+        return files.read_checks(self._folder, row)
 
 
-def _judged(
+def _measure(
     snapshot: LocalSnapshot,
     row: SpaceRow,
     matrix: MappedVectors,
-    asked: tuning.Questions,
-    tail: int,
+    held_out: tuning.HeldOutQueries,
+    unindexed: int,
 ) -> IndexCheck:
+    """Measure recall and time of the store's own search."""
     shares: list[float] = []
     times: list[float] = []
     exact_times: list[float] = []
-    for number, own in enumerate(asked.rows):
-        vector = asked.vectors[number][None]
+    for number, own in enumerate(held_out.rows):
+        vector = held_out.vectors[number][None]
         started = time.perf_counter()
-        near = snapshot.search(row.key, vector, tuning.K + 1)
+        found = snapshot.search(row.key, vector, tuning.K + 1)
         times.append(time.perf_counter() - started)
         if number < EXACT_TIMED:
             started = time.perf_counter()
             snapshot.search(row.key, vector, tuning.K + 1, exact=True)
             exact_times.append(time.perf_counter() - started)
-        others = near.similarities[0][near.ids[0] != matrix.ids[own]][: tuning.K]
-        right = int((others >= asked.worst[number]).sum())
-        shares.append(right / max(int(asked.known[number]), 1))
+        others = found.similarities[0][found.ids[0] != matrix.ids[own]][: tuning.K]
+        correct = int((others >= held_out.worst[number]).sum())
+        shares.append(correct / max(int(held_out.known[number]), 1))
     return IndexCheck(
         recall=float(np.mean(shares)),
         milliseconds=float(np.median(times)) * 1e3,
         exact_milliseconds=float(np.median(exact_times)) * 1e3,
         queries=len(shares),
         rows=row.rows - row.deleted,
-        unindexed=tail,
+        unindexed=unindexed,
         when=_now(),
     )
 
 
 @contextmanager
 def _lock(folder: Path) -> Iterator[None]:
-    """One building at a time; the writer has a lock of its own, and goes on."""
+    """Hold the build lock. The writer has a lock of its own and is not blocked."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
@@ -174,69 +180,80 @@ def _lock(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def remove_abandoned(folder: Path, rows: Sequence[SpaceRow]) -> None:
-    """Delete what a killed building left: of a large library it is gigabytes. Not while somebody builds."""
+def remove_leftovers(folder: Path, rows: Sequence[SpaceRow]) -> None:
+    """Delete the files of a killed build, which may be gigabytes; not while another build is running."""
     with suppress(LibraryBusy), _lock(folder):
         for row in rows:
-            filed = files.read(folder, row)
-            if filed is None or not filed.index.disabled_reason:
-                files.remove_others(folder, row, filed.number if filed else None)
+            manifest = files.read_manifest(folder, row)
+            if manifest is None or not manifest.index.disabled_reason:
+                files.remove_others(folder, row, manifest.number if manifest else None)
 
 
 def _build(
-    folder: Path, row: SpaceRow, matrix: MappedVectors, wish: IndexBuildOptions, progress: Progress
+    folder: Path,
+    row: SpaceRow,
+    matrix: MappedVectors,
+    options: IndexBuildOptions,
+    progress: Progress,
 ) -> Index:
+    """Try recipes until one reaches the target recall, and put the best into use."""
     started = time.monotonic()
-    threads = wish.threads or cores(matrix)
-    normalised = bool(row.normalised)
-    count = len(matrix.ids)
-    ladder = (
-        [wish.recipe] if wish.recipe else index_factory.ladder(count, row.dim, memory=wish.memory)
-    )
-    if wish.recipe and wish.memory is not None:
-        needed = index_factory.estimate(wish.recipe, count, row.dim)
-        if needed > wish.memory:
-            raise UsageError(
-                f"{wish.recipe} takes about {needed >> 20:,} MB for {count:,} vectors, the limit is "
-                f"{wish.memory >> 20:,} MB: allow more, or leave the recipe out"
-            )
+    threads = options.threads or build_threads(matrix)
     progress("ask", 0, 1)
-    asked = tuning.questions(
-        matrix.vectors, similarity=row.similarity, normalised=normalised, exclude=matrix.deleted
+    held_out = tuning.hold_out_queries(
+        matrix.vectors,
+        similarity=row.similarity,
+        normalised=bool(row.normalised),
+        exclude=matrix.deleted,
     )
-    made: list[tuple[AnnIndex, AnnIndex, tuning.Point]] = []
-    for recipe in ladder:
-        empty, index, point = _made(matrix, recipe, asked, row, wish.target, threads, progress)
-        if not made or point.recall > made[0][2].recall:
-            made = [(empty, index, point)]
-        if point.recall >= wish.target:
+    best: tuple[AnnIndex, AnnIndex, tuning.Measurement] | None = None
+    for recipe in _recipes(row, len(matrix.ids), options):
+        built = _build_one(matrix, recipe, held_out, row, options.target, threads, progress)
+        if best is None or built[2].recall > best[2].recall:
+            best = built
+        if best[2].recall >= options.target:
             break
-    empty, index, point = made[0]
+    assert best is not None
     seconds = time.monotonic() - started
     with translate_errors(folder):
         try:
-            return _put_into_use(folder, row, matrix, empty, index, point, wish.target, seconds)
+            return _put_into_use(folder, row, matrix, *best, options.target, seconds)
         except FileNotFoundError:
             raise LibraryBusy(
                 f"the {row.name} vectors were replaced while their index was built: build it again"
             ) from None
 
 
-def cores(matrix: MappedVectors) -> int:
-    """Threads that building is worth."""
-    return min(os.cpu_count() or 1, THREADS) if matrix.vectors.size >= THREADED else 1
+def _recipes(row: SpaceRow, count: int, options: IndexBuildOptions) -> list[str]:
+    """Return the recipes to try. `UsageError` if none fits into the memory allowed."""
+    if options.recipe is None:
+        return index_factory.candidate_recipes(count, row.dim, memory=options.memory)
+    if options.memory is not None:
+        needed = index_factory.estimate_bytes(options.recipe, count, row.dim)
+        if needed > options.memory:
+            raise UsageError(
+                f"{options.recipe} takes about {needed >> 20:,} MB for {count:,} vectors, the limit "
+                f"is {options.memory >> 20:,} MB: allow more, or leave the recipe out"
+            )
+    return [options.recipe]
 
 
-def _made(
+def build_threads(matrix: MappedVectors) -> int:
+    """Return how many threads a build should use."""
+    large = matrix.vectors.size >= MULTITHREADED_NUMBERS
+    return min(os.cpu_count() or 1, MAX_THREADS) if large else 1
+
+
+def _build_one(
     matrix: MappedVectors,
     recipe: str,
-    asked: tuning.Questions,
+    held_out: tuning.HeldOutQueries,
     row: SpaceRow,
     target: float,
     threads: int,
     progress: Progress,
-) -> tuple[AnnIndex, AnnIndex, tuning.Point]:
-    """An index, empty and full, and what it reaches."""
+) -> tuple[AnnIndex, AnnIndex, tuning.Measurement]:
+    """Return the trained index, empty and filled, and its tuned search parameters."""
     progress("train", 0, 1)
     empty = faiss_index.train(matrix.vectors, recipe, similarity=row.similarity, threads=threads)
     index = empty.copy()
@@ -245,17 +262,17 @@ def _made(
     if len(matrix.deleted):
         mask = np.ones(len(matrix.ids), np.bool_)
         mask[matrix.deleted] = False
-        allowed = faiss_index.bits(mask)
-    point = tuning.tune(
+        allowed = faiss_index.pack_bitmap(mask)
+    measured = tuning.tune(
         index,
         matrix.vectors,
-        asked,
+        held_out,
         target=target,
         allowed=allowed,
         threads=threads,
         progress=progress,
     )
-    return empty, index, point
+    return empty, index, measured
 
 
 def _put_into_use(
@@ -264,38 +281,38 @@ def _put_into_use(
     matrix: MappedVectors,
     empty: AnnIndex,
     index: AnnIndex,
-    point: tuning.Point,
+    measured: tuning.Measurement,
     target: float,
     seconds: float,
 ) -> Index:
-    """Write the files, and then say that they are the index."""
+    """Write the index's files, and then the manifest that puts them into use."""
     number = files.next_number(folder, row)
     for one, ending in ((empty, "trained"), (index, "faiss")):
         files.save(one, files.index_file(folder, row, number, ending))
     path = files.index_file(folder, row, number)
-    facts = Index(
+    info = Index(
         recipe=index.recipe,
-        recall=point.recall,
+        recall=measured.recall,
         target=target,
-        milliseconds=point.milliseconds,
+        milliseconds=measured.milliseconds,
         bytes=path.stat().st_size,
         seconds=seconds,
         rows=index.count,
-        probe=point.effort.probe,
-        width=point.effort.width,
+        nprobe=measured.params.nprobe,
+        candidates=measured.params.candidates,
         built=_now(),
     )
-    filed = files.Filed(
-        facts,
+    manifest = files.IndexManifest(
+        info,
         number,
         row.generation,
         files.fingerprint_file(path),
         files.fingerprint_rows(matrix.vectors, index.count),
         files.fingerprint_file(files.index_file(folder, row, number, "trained")),
     )
-    files.write(folder, row, filed)
+    files.write_manifest(folder, row, manifest)
     files.remove_others(folder, row, number)
-    return facts
+    return info
 
 
 def _now() -> str:

@@ -1,14 +1,14 @@
-"""The files of a space's index. All of it is derived; nothing of it is in the catalogue.
+"""The files of a space's ANN index. All of them are derived; the catalogue knows nothing of them.
 
-    spaces/<directory>/ann.json          which index is in use, and what is known of it; replaced whole
-    spaces/<directory>/ann-<n>.faiss     the index, mapped to read
-    spaces/<directory>/ann-<n>.trained   the same without vectors, to index those that came later
-    spaces/<directory>/ann-<n>-late-<rows>.faiss  an index of so many vectors that came later
-    spaces/<directory>/ann-late.json     which of those is in use; replaced whole
-    spaces/<directory>/ann-checks.jsonl  what `check` measured, a line each
+    spaces/<directory>/ann.json          manifest: which index is in use and its measurements; replaced whole
+    spaces/<directory>/ann-<n>.faiss     the index, memory-mapped when read
+    spaces/<directory>/ann-<n>.trained   the same without vectors, to start the delta index from
+    spaces/<directory>/ann-<n>-delta-<rows>.faiss  the delta index, of so many vectors
+    spaces/<directory>/ann-delta.json    manifest of the delta index in use; replaced whole
+    spaces/<directory>/ann-checks.jsonl  one measurement of `check` a line
 
-`ann.json` and `ann-late.json` are written last. Whatever is killed before leaves the older index in use,
-and files that the next building removes.
+The manifests are written last. A process that is killed before leaves the older index in use, and files
+that the next build removes.
 """
 
 from __future__ import annotations
@@ -34,27 +34,34 @@ from lookalike.vectors.blocks import Floats
 if TYPE_CHECKING:
     from lookalike.ann.faiss_index import AnnIndex
 
-FACTS = "ann.json"
-LATE_FACTS = "ann-late.json"
+MANIFEST = "ann.json"
+DELTA_MANIFEST = "ann-delta.json"
 CHECKS = "ann-checks.jsonl"
-INDEX_FILE = re.compile(r"ann-(\d+)(?:-late-(\d+))?\.(?:faiss|trained)(?:\.part)?")
+# Delta indexes were called "late" at first; such files are no longer read, only removed.
+INDEX_FILE = re.compile(r"ann-(\d+)(?:-(?:delta|late)-(\d+))?\.(?:faiss|trained)(?:\.part)?")
+OLD_DELTA_MANIFEST = "ann-late.json"
 
-SAMPLED = 64
-"""Positions of a file, and rows of the vectors, that fingerprints look at: a changed or cut file is told
-from a whole one in a millisecond, whatever its size."""
+# Fields that had other names at first, in manifests and checks.
+RENAMED = {"probe": "nprobe", "width": "candidates", "tail": "unindexed"}
 
-SAMPLED_BYTES = 4096
+# Positions of a file, and rows of the vectors, that a fingerprint samples: it recognises a changed or
+# truncated file within a millisecond, whatever its size.
+SAMPLES = 64
+SAMPLE_BYTES = 4096
+
+# Changes when a file is replaced: modification time, size, inode.
+Stamp = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Filed:
-    """An index as its files say, and what they belong to.
+class IndexManifest:
+    """An index in use: its measurements, and the files and vectors that it belongs to.
 
     number       in the names of its files
-    generation   of the vector files whose rows it names
+    generation   of the vector files whose rows it covers
     fingerprint  of the index's file
-    vectors      fingerprint of the rows it was built of
-    trained      of the file without vectors; "" where an older version wrote the facts
+    vectors      fingerprint of the rows it was built from
+    trained      fingerprint of the file without vectors; "" if an older version wrote the manifest
     """
 
     index: Index
@@ -66,12 +73,12 @@ class Filed:
 
 
 @dataclass(frozen=True, slots=True)
-class LateFiled:
-    """An index of the first `count` rows behind those of another one.
+class DeltaManifest:
+    """A delta index of the first `count` rows after those of the main index.
 
-    of           fingerprint of that index: its number may come again when it was removed
-    fingerprint  of this index's file
-    vectors      fingerprint of the rows it was built of
+    of           fingerprint of the main index: its number may be used again after it was removed
+    fingerprint  of the delta index's file
+    vectors      fingerprint of the rows it was built from
     """
 
     number: int
@@ -81,25 +88,29 @@ class LateFiled:
     vectors: str
 
 
-Stamp = tuple[int, int, int]
-
-
-def facts_file(library: Path, space: SpaceRow) -> Path:
-    return space_folder(library, space) / FACTS
+def manifest_file(library: Path, space: SpaceRow) -> Path:
+    """Return the path of the manifest."""
+    return space_folder(library, space) / MANIFEST
 
 
 def index_file(library: Path, space: SpaceRow, number: int, ending: str = "faiss") -> Path:
+    """Return the path of an index file."""
     return space_folder(library, space) / f"ann-{number}.{ending}"
 
 
+def delta_file(library: Path, space: SpaceRow, number: int, count: int) -> Path:
+    """Return the path of a delta index."""
+    return space_folder(library, space) / f"ann-{number}-delta-{count}.faiss"
+
+
 def stamp(library: Path, space: SpaceRow) -> Stamp | None:
-    """Changes when another index comes into use; None without one."""
-    return _stamp(facts_file(library, space))
+    """Return a value that changes when another index comes into use; None without an index."""
+    return _stamp(manifest_file(library, space))
 
 
-def late_stamp(library: Path, space: SpaceRow) -> Stamp | None:
-    """The same of the index of what came later."""
-    return _stamp(space_folder(library, space) / LATE_FACTS)
+def delta_stamp(library: Path, space: SpaceRow) -> Stamp | None:
+    """Return a value that changes when another delta index comes into use; None without one."""
+    return _stamp(space_folder(library, space) / DELTA_MANIFEST)
 
 
 def _stamp(path: Path) -> Stamp | None:
@@ -110,38 +121,47 @@ def _stamp(path: Path) -> Stamp | None:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def read(library: Path, space: SpaceRow) -> Filed | None:
-    """What the files say, without looking at the index itself; None where there is none. One whose
-    facts cannot be read has its `disabled_reason` said."""
+def read_manifest(library: Path, space: SpaceRow) -> IndexManifest | None:
+    """Read the manifest, without looking at the index itself; None if there is none.
+
+    If it cannot be read, the index it describes has a `disabled_reason`.
+    """
     try:
-        said = json.loads(facts_file(library, space).read_text("utf-8"))
-        known = {field.name for field in fields(Index)}
-        index = Index(**{name: value for name, value in said["index"].items() if name in known})
-        return Filed(
-            index,
-            int(said["number"]),
-            int(said["generation"]),
-            str(said["fingerprint"]),
-            str(said["vectors"]),
-            str(said.get("trained", "")),
+        document = json.loads(manifest_file(library, space).read_text("utf-8"))
+        return IndexManifest(
+            Index(**_known_fields(Index, document["index"])),
+            int(document["number"]),
+            int(document["generation"]),
+            str(document["fingerprint"]),
+            str(document["vectors"]),
+            str(document.get("trained", "")),
         )
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
-        nothing = Index(
-            "?", 0.0, 0.0, 0.0, 0, 0.0, 0, 0, 0, "", disabled_reason="its facts cannot be read"
+        unknown = Index(
+            "?", 0.0, 0.0, 0.0, 0, 0.0, 0, 0, 0, "", disabled_reason="its manifest cannot be read"
         )
-        return Filed(nothing, 0, -1, "", "")
+        return IndexManifest(unknown, 0, -1, "", "")
 
 
-def write(library: Path, space: SpaceRow, filed: Filed) -> None:
-    """Put an index into use, whose file is in place."""
-    _write_facts(facts_file(library, space), asdict(filed))
+def _known_fields(
+    kind: type[Index] | type[IndexCheck], document: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the fields of a stored record that this version knows, by their present names."""
+    known = {field.name for field in fields(kind)}
+    renamed = {RENAMED.get(name, name): value for name, value in document.items()}
+    return {name: value for name, value in renamed.items() if name in known}
 
 
-def _write_facts(path: Path, facts: Mapping[str, Any]) -> None:
+def write_manifest(library: Path, space: SpaceRow, manifest: IndexManifest) -> None:
+    """Put an index into use whose files are in place."""
+    _write_json(manifest_file(library, space), asdict(manifest))
+
+
+def _write_json(path: Path, document: Mapping[str, Any]) -> None:
     with atomic_write(path, durable=True) as file:
-        file.write(json.dumps(facts, indent=1).encode())
+        file.write(json.dumps(document, indent=1).encode())
 
 
 def save(index: AnnIndex, path: Path) -> None:
@@ -150,42 +170,41 @@ def save(index: AnnIndex, path: Path) -> None:
         index.save(part)
 
 
-def late_file(library: Path, space: SpaceRow, number: int, count: int) -> Path:
-    return space_folder(library, space) / f"ann-{number}-late-{count}.faiss"
-
-
-def read_late(library: Path, space: SpaceRow) -> LateFiled | None:
-    """Which index of what came later is in use; None where there is none, or none that can be read."""
+def read_delta_manifest(library: Path, space: SpaceRow) -> DeltaManifest | None:
+    """Read which delta index is in use; None if there is none, or its manifest cannot be read."""
     try:
-        said = json.loads((space_folder(library, space) / LATE_FACTS).read_text("utf-8"))
-        return LateFiled(
-            int(said["number"]),
-            int(said["count"]),
-            str(said["of"]),
-            str(said["fingerprint"]),
-            str(said["vectors"]),
+        path = space_folder(library, space) / DELTA_MANIFEST
+        document = json.loads(path.read_text("utf-8"))
+        return DeltaManifest(
+            int(document["number"]),
+            int(document["count"]),
+            str(document["of"]),
+            str(document["fingerprint"]),
+            str(document["vectors"]),
         )
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
 
 
-def put_late(library: Path, space: SpaceRow, filed: Filed, index: AnnIndex, rows: Floats) -> None:
-    """Put an index of the `rows` that came later into use. The one before it stays: somebody may be
-    about to open it."""
-    path = late_file(library, space, filed.number, index.count)
+def save_delta(
+    library: Path, space: SpaceRow, manifest: IndexManifest, index: AnnIndex, rows: Floats
+) -> None:
+    """Put a delta index of these rows into use. The one before it stays, because a reader may be about to
+    open it; older ones are removed."""
+    path = delta_file(library, space, manifest.number, index.count)
     save(index, path)
-    before = read_late(library, space)
-    facts = LateFiled(
-        filed.number,
+    before = read_delta_manifest(library, space)
+    delta = DeltaManifest(
+        manifest.number,
         index.count,
-        filed.fingerprint,
+        manifest.fingerprint,
         fingerprint_file(path),
         fingerprint_rows(rows, index.count),
     )
-    _write_facts(path.with_name(LATE_FACTS), asdict(facts))
+    _write_json(path.with_name(DELTA_MANIFEST), asdict(delta))
     kept = {path}
-    if before is not None and before.of == filed.fingerprint:
-        kept.add(late_file(library, space, before.number, before.count))
+    if before is not None and before.of == manifest.fingerprint:
+        kept.add(delta_file(library, space, before.number, before.count))
     for file in path.parent.iterdir():
         match = INDEX_FILE.fullmatch(file.name)
         if match and match[2] and file not in kept:
@@ -194,72 +213,76 @@ def put_late(library: Path, space: SpaceRow, filed: Filed, index: AnnIndex, rows
 
 
 def next_number(library: Path, space: SpaceRow) -> int:
-    """For the files of a new index: never one that is or was in use."""
+    """Return a number for the files of a new index that is not in use and never was."""
     found = [
         int(match[1])
         for file in space_folder(library, space).iterdir()
         if (match := INDEX_FILE.fullmatch(file.name))
     ]
-    filed = read(library, space)
-    return 1 + max([*found, filed.number if filed else 0], default=0)
+    manifest = read_manifest(library, space)
+    return 1 + max([*found, manifest.number if manifest else 0], default=0)
 
 
-def abandoned(library: Path, space: SpaceRow) -> bool:
-    """Whether files of another index than the one in use lie here: one is being built, or its building was
-    killed."""
-    filed = read(library, space)
+def has_leftovers(library: Path, space: SpaceRow) -> bool:
+    """Return whether there are files of an index that is not in use: one that is being built, or whose
+    build was killed."""
+    manifest = read_manifest(library, space)
     with suppress(FileNotFoundError):
         for file in space_folder(library, space).iterdir():
             match = INDEX_FILE.fullmatch(file.name)
-            if match and (file.suffix == ".part" or filed is None or int(match[1]) != filed.number):
+            if match and (
+                file.suffix == ".part" or manifest is None or int(match[1]) != manifest.number
+            ):
                 return True
     return False
 
 
 def remove_others(library: Path, space: SpaceRow, number: int | None) -> None:
-    """Delete the files of all other indexes. On Windows those that are mapped stay until next time."""
-    for file in space_folder(library, space).iterdir():
+    """Delete the files of all other indexes; all with None. On Windows, mapped files stay until next time."""
+    folder = space_folder(library, space)
+    for file in folder.iterdir():
         match = INDEX_FILE.fullmatch(file.name)
         if match and (number is None or int(match[1]) != number or file.suffix == ".part"):
             with suppress(OSError):
                 file.unlink()
+    (folder / OLD_DELTA_MANIFEST).unlink(missing_ok=True)
     if number is None:
-        (space_folder(library, space) / LATE_FACTS).unlink(missing_ok=True)
+        (folder / DELTA_MANIFEST).unlink(missing_ok=True)
 
 
 def fingerprint_file(path: Path) -> str:
-    """Of the size and of 4 KiB at 64 places, the first and the last among them."""
+    """Return a hash of the size and of 4 KiB at 64 positions, the first and the last among them."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         digest.update(str(size).encode())
-        last = max(0, size - SAMPLED_BYTES)
-        for number in range(SAMPLED):
-            file.seek(last * number // (SAMPLED - 1))
-            digest.update(file.read(SAMPLED_BYTES))
+        last = max(0, size - SAMPLE_BYTES)
+        for number in range(SAMPLES):
+            file.seek(last * number // (SAMPLES - 1))
+            digest.update(file.read(SAMPLE_BYTES))
     return digest.hexdigest()
 
 
 def fingerprint_rows(vectors: Floats, count: int) -> str:
-    """Of 64 of the first `count` rows, the first and the last among them."""
+    """Return a hash of 64 of the first `count` rows, the first and the last among them."""
     digest = hashlib.sha256(f"{count} {vectors.shape[1]} {vectors.dtype}".encode())
-    for row in np.linspace(0, max(count - 1, 0), min(SAMPLED, count)).astype(np.int64):
+    for row in np.linspace(0, max(count - 1, 0), min(SAMPLES, count)).astype(np.int64):
         digest.update(vectors[row].tobytes())
     return digest.hexdigest()
 
 
-def keep_check(library: Path, space: SpaceRow, check: IndexCheck) -> None:
-    """One write, so that two checks at once do not mix their lines."""
+def append_check(library: Path, space: SpaceRow, check: IndexCheck) -> None:
+    """Add a measurement to the history, in one write, so that concurrent checks do not mix their lines."""
     path = space_folder(library, space) / CHECKS
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(asdict(check)) + "\n")
 
 
-def checks(library: Path, space: SpaceRow) -> list[IndexCheck]:
-    """Those that can be read: a line that was cut by a kill is left out."""
+def read_checks(library: Path, space: SpaceRow) -> list[IndexCheck]:
+    """Read the history of measurements; lines that a killed process left incomplete are skipped."""
     found: list[IndexCheck] = []
     with suppress(FileNotFoundError):
         for line in (space_folder(library, space) / CHECKS).read_text("utf-8").splitlines():
-            with suppress(ValueError, TypeError):
-                found.append(IndexCheck(**json.loads(line)))
+            with suppress(ValueError, TypeError, AttributeError):
+                found.append(IndexCheck(**_known_fields(IndexCheck, json.loads(line))))
     return found
