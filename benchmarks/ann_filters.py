@@ -1,9 +1,9 @@
-"""Filters with an index: where comparing what passes one by one is cheaper, and what is found.
+"""Filters with an ANN index: where exact search is cheaper, and the recall.
 
-    python benchmarks/ann_filters.py LIBRARY [--by NAME]
+    python benchmarks/ann_filters.py LIBRARY [--extractor NAME]
 
-Of random shares of the images: milliseconds a query, top 10, one by one and with the index, and the recall of
-the latter. The library must have an index. Times are of the thread's processor time, medians.
+For random shares of the images: milliseconds a query, top 10, by exact search and with the index, and the
+recall of the latter. The library must have an index. Times are medians of the thread's CPU time.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ QUERIES = 60
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("library", type=Path)
-    parser.add_argument("--by")
+    parser.add_argument("--extractor")
     given = parser.parse_args()
-    ann_search.FEW_BYTES = 0
+    ann_search.EXACT_BYTES = 0
     with Library.open(given.library, read_only=True) as library, library.snapshot() as snapshot:
-        spaces = [space for space in snapshot.spaces() if given.by in (None, space.name)]
+        spaces = [space for space in snapshot.spaces() if given.extractor in (None, space.name)]
         space = max(spaces, key=lambda space: space.bytes)
         everything = snapshot.sample(space.key, space.count)
         random = np.random.default_rng(0)
         queries = snapshot.vectors(space.key, random.choice(everything, QUERIES, replace=False))
-        print(f"{'passes':>7} {'images':>9} {'MB':>7} {'one by one':>11} {'index':>8}  recall")
+        print(f"{'passes':>7} {'images':>9} {'MB':>7} {'exact':>11} {'index':>8}  recall")
         for share in SHARES:
             among = everything[random.random(len(everything)) < share]
             times: tuple[list[float], list[float]] = ([], [])
-            right = told = 0
+            correct = exact_count = 0
             for query in queries[:, None]:
-                answers = []
+                results = []
                 for way, exact in enumerate((True, False)):
                     started = time.thread_time()
-                    answers.append(snapshot.search(space.key, query, 10, among=among, exact=exact))
+                    results.append(snapshot.search(space.key, query, 10, among=among, exact=exact))
                     times[way].append(time.thread_time() - started)
-                told += answers[1].exact
-                right += len(np.intersect1d(answers[0].ids, answers[1].ids))
+                exact_count += results[1].exact
+                correct += len(np.intersect1d(results[0].ids, results[1].ids))
             size = len(among) * space.bytes / max(space.count, 1)
             print(
                 f"{share:7.1%} {len(among):9,} {size / 1e6:7.1f} {np.median(times[0]) * 1e3:8.2f} ms "
-                f"{np.median(times[1]) * 1e3:5.2f} ms  {right / (10 * QUERIES):.3f}"
-                + (f"  ({told} fell back to exact)" if told else "")
+                f"{np.median(times[1]) * 1e3:5.2f} ms  {correct / (10 * QUERIES):.3f}"
+                + (f"  ({exact_count} fell back to exact)" if exact_count else "")
             )
 
 

@@ -1,18 +1,18 @@
-"""Approximate search of ever more vectors: what building takes, and how the cost of a query grows.
+"""Approximate search in growing libraries: the cost of building, and how the time of a query grows.
 
     python benchmarks/ann_scale.py VECTORS.npy [--counts 100000 1000000 10000000] [--target 0.95]
 
-Ten million, the whole of it (an hour on two cores, 12 GB of disk):
+The full run with ten million (an hour on two cores, 12 GB of disk):
 
     python benchmarks/ann_data.py sift PHOTOS ... sift.npy --count 10000000
     python benchmarks/ann_data.py spread REAL.npy spread.npy --count 10000000 --dim 256
     python benchmarks/ann_scale.py sift.npy --plot sift.png
     python benchmarks/ann_scale.py spread.npy --plot spread.png
 
-For each count, the first rows of the file are indexed from the disk and tuned for the target. The recall is
-that of held-out rows against exact search, the milliseconds are the median of queries asked alone on one
-thread, refinement from the file included. `peak` is the memory of this process at its largest (the mapped
-file counts as far as it is in memory), `CPU` all seconds of all threads for building.
+For each count, the first rows of the file are indexed from the disk and tuned for the target. The recall
+is that of held-out rows against exact search, the milliseconds are the median of single queries on one
+thread, re-ranking from the file included. `peak` is the largest memory of this process (the mapped file
+counts as far as it is in memory), `CPU` the seconds of all threads for building.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ THREADS = os.cpu_count() or 1
 
 @dataclass(frozen=True)
 class Measured:
-    """One count."""
+    """The measurements for one count."""
 
     count: int
     recipe: str
@@ -52,15 +52,15 @@ class Measured:
 
 def measure(vectors: Floats, target: float, recipe: str | None) -> Measured:
     count, dim = vectors.shape
-    wanted = recipe or index_factory.ladder(count, dim)[0]
+    chosen = recipe or index_factory.candidate_recipes(count, dim)[0]
     wall, cpu = time.perf_counter(), time.process_time()
-    index = faiss_index.train(vectors, wanted, similarity="cosine", threads=THREADS)
+    index = faiss_index.train(vectors, chosen, similarity="cosine", threads=THREADS)
     faiss_index.fill(index, vectors, threads=THREADS)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    asked = tuning.questions(vectors, similarity="cosine", normalised=True, count=256)
-    point = tuning.tune(index, vectors, asked, target=target, threads=THREADS)
+    held_out = tuning.hold_out_queries(vectors, similarity="cosine", normalised=True, count=256)
+    point = tuning.tune(index, vectors, held_out, target=target, threads=THREADS)
     times = []
-    for query in asked.vectors[:5]:
+    for query in held_out.vectors[:5]:
         started = time.perf_counter()
         top_k(vectors, query[None], tuning.K, similarity="cosine")
         times.append(time.perf_counter() - started)
@@ -69,7 +69,7 @@ def measure(vectors: Floats, target: float, recipe: str | None) -> Measured:
         size = (Path(folder) / "index").stat().st_size
     return Measured(
         count,
-        wanted,
+        chosen,
         wall,
         cpu,
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
@@ -81,7 +81,7 @@ def measure(vectors: Floats, target: float, recipe: str | None) -> Measured:
 
 
 def exponent(found: Sequence[Measured]) -> float:
-    """By which power of the count the cost of a query grows; 0.5 is the square root."""
+    """Fit the power of the count by which the time of a query grows; 0.5 is the square root."""
     counts = np.log([one.count for one in found])
     return float(np.polyfit(counts, np.log([one.milliseconds for one in found]), 1)[0])
 
@@ -127,7 +127,7 @@ def main() -> None:
             flush=True,
         )
     if len(found) > 1:
-        print(f"the cost of a query grows with the count to the power {exponent(found):.2f}")
+        print(f"the time of a query grows with the count to the power {exponent(found):.2f}")
     if given.plot and found:
         draw(found, given.plot, f"{given.vectors.stem}, recall@10 ≥ {given.target:g}")
 

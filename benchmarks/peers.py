@@ -65,8 +65,8 @@ def ours(recipe: str, width: int) -> Peer:
             size = (Path(folder) / "index").stat().st_size
 
         def ask(query: Floats, probe: int) -> NDArray[np.int64]:
-            proposed = index.candidates(query[None], width, probe=probe)
-            found: NDArray[np.int64] = rerank.refine(
+            proposed = index.candidates(query[None], width, nprobe=probe)
+            found: NDArray[np.int64] = rerank.rerank(
                 vectors, query[None], proposed, K, similarity="cosine", normalised=True
             )[0][0]
             return found
@@ -118,10 +118,10 @@ def faiss_peer(recipe: str, parameters: Sequence[int]) -> Peer:
         faiss_index.fill(index, vectors, threads=THREADS)
 
         def ask(query: Floats, probe: int) -> NDArray[np.int64]:
-            found: NDArray[np.int64] = index.candidates(query[None], K, probe=probe)[0]
+            found: NDArray[np.int64] = index.candidates(query[None], K, nprobe=probe)[0]
             return found
 
-        return ask, index_factory.estimate(recipe, *vectors.shape)
+        return ask, index_factory.estimate_bytes(recipe, *vectors.shape)
 
     return Peer(f"FAISS {recipe}", build, parameters)
 
@@ -177,8 +177,8 @@ def qdrant_peer() -> Peer:
 
 
 def peers(count: int, dim: int) -> list[Peer]:
-    cells = index_factory.lists(count)
-    found = [ours(recipe, 100) for recipe in index_factory.ladder(count, dim)[:2]]
+    cells = index_factory.list_count(count)
+    found = [ours(recipe, 100) for recipe in index_factory.candidate_recipes(count, dim)[:2]]
     if importlib.util.find_spec("hnswlib"):
         found.append(hnswlib_peer(16))
     if importlib.util.find_spec("usearch"):

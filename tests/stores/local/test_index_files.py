@@ -1,4 +1,4 @@
-"""Files of an index that are cut, foreign, unreadable or half made: searches are exact and say why."""
+"""Index files that are truncated, foreign, unreadable or incomplete: searches are exact and say why."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.stores.test_indexes import DIM, KEY, fill, more, pictures, recall
+from filelock import FileLock
+from tests.stores.ann import DIM, KEY, add, fill, image_vectors, recall
 
 from lookalike.ann.faiss_index import AnnIndex
 from lookalike.errors import LibraryBusy, LibraryReadOnly, StorageFull
@@ -22,7 +23,7 @@ from lookalike.stores.local import LocalStore
 from lookalike.stores.local.ann import index_builder, index_files
 from lookalike.stores.local.ann.index_files import INDEX_FILE
 
-QUERY = pictures(1, seed=9)
+QUERY = image_vectors(1, seed=9)
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def indexed(tmp_path: Path) -> Path:
     """The folder of a library whose space has an index."""
     folder = tmp_path / "photos" / ".lookalike"
     with LocalStore.create(folder) as store:
-        fill(store, pictures())
+        fill(store, image_vectors())
         store.indexes.build(KEY)
     return folder
 
@@ -47,59 +48,59 @@ def index_of(store: LocalStore) -> Index:
     return index
 
 
-def cut(place: Path) -> None:
+def truncate(place: Path) -> None:
     [file] = place.glob("*.faiss")
     os.truncate(file, file.stat().st_size // 2)
 
 
-def scribble(place: Path) -> None:
+def overwrite(place: Path) -> None:
     [file] = place.glob("*.faiss")
     with file.open("r+b") as opened:
         opened.seek(0)
         opened.write(bytes(200))
 
 
-def lose(place: Path) -> None:
+def delete(place: Path) -> None:
     [file] = place.glob("*.faiss")
     file.unlink()
 
 
-def spoil_facts(place: Path) -> None:
+def damage_manifest(place: Path) -> None:
     (place / "ann.json").write_text('{"index": {}}')
 
 
-def from_elsewhere(place: Path) -> None:
-    """The index of another library, with its facts: whole, but of other vectors."""
+def copy_from_another_library(place: Path) -> None:
+    """The index of another library with its manifest: intact, but of other vectors."""
     other = place.parents[2] / "other" / ".lookalike"
     with LocalStore.create(other) as store:
-        fill(store, pictures(seed=77))
+        fill(store, image_vectors(seed=77))
         store.indexes.build(KEY)
     for file in space_files(other).glob("ann*"):
         shutil.copy(file, place)
 
 
 @pytest.mark.parametrize(
-    ("harm", "says"),
+    ("damage", "reason"),
     [
-        (cut, "not the file that was written"),
-        (scribble, "not the file that was written"),
-        (lose, "missing or cannot be read"),
-        (spoil_facts, "facts cannot be read"),
-        (from_elsewhere, "other vectors"),
+        (truncate, "not the file that was written"),
+        (overwrite, "not the file that was written"),
+        (delete, "missing or cannot be read"),
+        (damage_manifest, "manifest cannot be read"),
+        (copy_from_another_library, "other vectors"),
     ],
 )
-def test_a_broken_index_is_told_searched_past_and_built_anew(
-    indexed: Path, harm: Callable[[Path], None], says: str
+def test_a_broken_index_is_reported_not_used_and_can_be_rebuilt(
+    indexed: Path, damage: Callable[[Path], None], reason: str
 ) -> None:
-    harm(space_files(indexed))
+    damage(space_files(indexed))
     with LocalStore.open(indexed) as store:
         with store.snapshot() as snapshot:
             found = snapshot.search(KEY, QUERY, 5)
         assert found.exact
-        assert says in index_of(store).disabled_reason
+        assert reason in index_of(store).disabled_reason
         store.indexes.build(KEY)
         assert index_of(store).disabled_reason == ""
-        assert recall(store, pictures(10, seed=9)) > 0.9
+        assert recall(store, image_vectors(10, seed=9)) > 0.9
 
 
 def test_only_the_files_of_the_index_in_use_are_kept(indexed: Path) -> None:
@@ -110,13 +111,13 @@ def test_only_the_files_of_the_index_in_use_are_kept(indexed: Path) -> None:
     assert names == ["ann-8.faiss", "ann-8.trained"]
 
 
-def test_a_building_that_is_killed_leaves_the_older_index_in_use(indexed: Path) -> None:
-    """Killed when its files are written, but not yet said to be the index."""
+def test_a_killed_build_leaves_the_older_index_in_use(indexed: Path) -> None:
+    """Killed after its files were written, but before the manifest."""
     with LocalStore.open(indexed) as store:
         before = index_of(store)
         child = os.fork()
         if child == 0:
-            index_files.write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+            index_files.write_manifest = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
             try:
                 store.indexes.build(KEY, IndexBuildOptions(recipe="Flat", threads=1))
             finally:
@@ -125,36 +126,36 @@ def test_a_building_that_is_killed_leaves_the_older_index_in_use(indexed: Path) 
         assert os.WIFSIGNALED(status)
         assert len(list(space_files(indexed).glob("*.faiss"))) == 2
         assert index_of(store) == before
-        assert recall(store, pictures(10, seed=9)) > 0.9
+        assert recall(store, image_vectors(10, seed=9)) > 0.9
         after = store.indexes.build(KEY, IndexBuildOptions(recipe="Flat"))
         assert index_of(store) == after
     assert len(list(space_files(indexed).glob("*.faiss"))) == 1
 
 
-def test_what_a_killed_building_left_goes_with_the_next_writer_unless_somebody_builds(
+def test_the_next_writer_removes_what_a_killed_build_leftovers_unless_a_build_is_running(
     indexed: Path,
 ) -> None:
     place = space_files(indexed)
-    left = [place / "ann-7.faiss.part", place / "ann-8.faiss", place / "ann-8.trained"]
-    for file in left:
+    leftovers = [place / "ann-7.faiss.part", place / "ann-8.faiss", place / "ann-8.trained"]
+    for file in leftovers:
         file.write_bytes(b"large")
     with LocalStore.open(indexed) as store:
         before = index_of(store)
-        with index_builder._lock(indexed), store.writer():
+        with FileLock(indexed / index_builder.LOCK), store.writer():
             pass
-        assert all(file.exists() for file in left)
+        assert all(file.exists() for file in leftovers)
         with store.writer():
             pass
-        assert not any(file.exists() for file in left)
+        assert not any(file.exists() for file in leftovers)
         assert index_of(store) == before
         store.indexes.remove(KEY)
-        left[0].write_bytes(b"large")
+        leftovers[0].write_bytes(b"large")
         with store.writer():
             pass
-        assert not left[0].exists()
+        assert not leftovers[0].exists()
 
 
-def test_a_space_that_is_replaced_while_its_index_is_built_is_told(indexed: Path) -> None:
+def test_a_space_that_is_replaced_while_its_index_is_built_is_reported(indexed: Path) -> None:
     def replace_it(stage: str, done: int, total: int) -> None:
         if stage == "train" and done == 0:
             with other.writer() as writer:
@@ -175,7 +176,7 @@ def spaces_of(store: LocalStore) -> list[Space]:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the full disk of Linux")
-def test_a_building_on_a_full_disk_is_told_and_leaves_the_older_index_in_use(
+def test_a_build_on_a_full_disk_fails_and_leaves_the_older_index_in_use(
     indexed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save = AnnIndex.save
@@ -187,19 +188,19 @@ def test_a_building_on_a_full_disk_is_told_and_leaves_the_older_index_in_use(
         assert index_of(store) == before
 
 
-def test_a_view_that_was_taken_before_a_new_index_still_answers(indexed: Path) -> None:
+def test_a_snapshot_older_than_the_index_still_works(indexed: Path) -> None:
     with LocalStore.open(indexed) as store, store.snapshot() as old:
         first = old.search(KEY, QUERY, 5)
-        late = more(store, QUERY, "late")
+        new_ids = add(store, QUERY, "new")
         store.indexes.build(KEY)
         again = old.search(KEY, QUERY, 5)
         with store.snapshot() as new:
-            assert new.search(KEY, QUERY, 1).ids[0].tolist() == late
+            assert new.search(KEY, QUERY, 1).ids[0].tolist() == new_ids
             assert new.version != old.version
     assert again.ids.tolist() == first.ids.tolist()
 
 
-def test_two_do_not_build_at_once(indexed: Path) -> None:
+def test_a_second_build_at_the_same_time_is_refused(indexed: Path) -> None:
     with LocalStore.open(indexed) as store, LocalStore.open(indexed) as other:
         seen: list[str] = []
 
@@ -216,7 +217,7 @@ def test_two_do_not_build_at_once(indexed: Path) -> None:
         assert index_of(store).disabled_reason == ""
 
 
-def test_a_library_that_cannot_be_written_to_is_searched_with_its_index(indexed: Path) -> None:
+def test_a_read_only_library_is_searched_with_its_index(indexed: Path) -> None:
     with LocalStore.open(indexed, read_only=True) as store:
         with store.snapshot() as snapshot:
             assert not snapshot.search(KEY, QUERY, 5).exact
@@ -226,7 +227,7 @@ def test_a_library_that_cannot_be_written_to_is_searched_with_its_index(indexed:
         assert store.indexes.history(KEY) == []
 
 
-def test_after_compaction_searches_are_exact_until_the_index_is_built_anew(
+def test_after_compaction_searches_are_exact_until_the_index_is_rebuilt(
     indexed: Path,
 ) -> None:
     with LocalStore.open(indexed) as store:
@@ -240,10 +241,10 @@ def test_after_compaction_searches_are_exact_until_the_index_is_built_anew(
         assert found.exact
         assert "compacted" in index_of(store).disabled_reason
         store.indexes.build(KEY)
-        assert recall(store, pictures(10, seed=9)) > 0.9
+        assert recall(store, image_vectors(10, seed=9)) > 0.9
 
 
-def test_checks_that_were_cut_off_are_left_out(indexed: Path) -> None:
+def test_incomplete_lines_of_the_check_history_are_skipped(indexed: Path) -> None:
     with LocalStore.open(indexed) as store:
         kept = store.indexes.check(KEY, queries=20)
         with (space_files(indexed) / "ann-checks.jsonl").open("a") as file:
@@ -251,17 +252,17 @@ def test_checks_that_were_cut_off_are_left_out(indexed: Path) -> None:
         assert store.indexes.history(KEY) == [kept]
 
 
-def test_faiss_lives_beside_the_libraries_of_pictures_and_networks(indexed: Path) -> None:
+def test_faiss_works_in_one_process_with_opencv_and_onnxruntime(indexed: Path) -> None:
     """Each brings its own BLAS and threads; all are used in one process here."""
     import cv2
     import onnxruntime
 
     with LocalStore.open(indexed) as store, store.snapshot() as snapshot:
-        before = snapshot.search(KEY, pictures(64, seed=3), 5)
+        before = snapshot.search(KEY, image_vectors(64, seed=3), 5)
         assert onnxruntime.get_available_providers()
         resized = cv2.resize(np.zeros((64, 64, 3), np.uint8), (32, 32))
         product = np.ones((512, DIM)) @ np.ones((DIM, 512))
-        after = snapshot.search(KEY, pictures(64, seed=3), 5)
+        after = snapshot.search(KEY, image_vectors(64, seed=3), 5)
     assert resized.shape == (32, 32, 3)
     assert product[0, 0] == DIM
     assert before.ids.tolist() == after.ids.tolist()

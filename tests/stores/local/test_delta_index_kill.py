@@ -1,4 +1,4 @@
-"""A kill at any moment, while new vectors are indexed: all that was stored is found."""
+"""Kills at random moments while new vectors are indexed: all that was stored is found."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from tests.stores.local.test_writing import posix, python
 
 
 @posix
-def test_whenever_the_writer_is_killed_all_that_was_stored_is_found(tmp_path: Path) -> None:
+def test_all_that_was_stored_is_found_whenever_the_writer_is_killed(tmp_path: Path) -> None:
     with python(
-        "import sys; from tests.stores.local.killing_late import main; main(sys.argv[1])",
+        "import sys; from tests.stores.local.killing_delta import main; main(sys.argv[1])",
         tmp_path,
     ) as other:
         output, errors = other.communicate()
