@@ -32,7 +32,7 @@ def test_the_three_ways_of_search_are_timed(tmp_path: Path) -> None:
 
 
 def test_extractors_are_compared_and_drawn(shop: Path) -> None:
-    asked = ("--with", "color,dhash", "--labels", "folders", "--workers", "1")
+    asked = ("-e", "color,dhash", "--labels", "folders", "--workers", "1")
     run = lookalike("benchmark", "extractors", "shop", *asked, "--plot", "out.png", cwd=shop)
     assert run.returncode == 0, run.stderr
     head, first, second, *_ = run.stdout.splitlines()
@@ -49,13 +49,13 @@ def test_extractors_are_compared_and_drawn(shop: Path) -> None:
 
 
 def test_json_holds_every_figure_and_no_labels_means_no_ranking(shop: Path) -> None:
-    asked = ("--with", "dhash", "--workers", "1", "--format", "json")
+    asked = ("--extractor", "dhash", "--workers", "1", "--format", "json")
     run = lookalike("benchmark", "extractors", "shop", *asked, cwd=shop)
     assert "1 file could not be used" in run.stderr
     found = json.loads(run.stdout)
     assert (found["files"], found["labels"]) == (7, None)
     (one,) = found["extractors"]
-    assert (one["pictures"], one["unreadable"], one["quality"]) == (6, 1, None)
+    assert (one["images"], one["unreadable"], one["quality"]) == (6, 1, None)
     assert set(one["cosine"]) == {
         *("tilted-5", "turned-90", "brighter", "crop-10", "jpeg-30", "mirrored", "unrelated")
     }
@@ -68,7 +68,7 @@ def test_json_holds_every_figure_and_no_labels_means_no_ranking(shop: Path) -> N
     ("arguments", "said"),
     [
         (("nowhere",), "there is no folder nowhere"),
-        (("shop", "--with", "colour"), "Did you mean 'color'"),
+        (("shop", "-e", "colour"), "Did you mean 'color'"),
         (("shop", "--labels", "no.csv"), "there is no such table"),
         (("shop", "--plot", "nowhere/out.png"), "there is no folder nowhere"),
     ],

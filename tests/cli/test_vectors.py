@@ -50,14 +50,14 @@ def test_imported_vectors_are_asked_for_and_shown_by_their_names(shop: Path) -> 
 def test_an_index_is_built_shown_used_checked_and_removed(shop: Path) -> None:
     run = lookalike("ann", "build", cwd=shop)
     assert (run.returncode, run.stdout) == (0, "")
-    assert "few enough" in run.stderr
-    run = lookalike("ann", "build", "--by", "made", "--recall", "0.9", cwd=shop)
+    assert "large enough" in run.stderr
+    run = lookalike("ann", "build", "-e", "made", "--recall", "0.9", cwd=shop)
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("made: 600 vectors in ")
     assert "recall@10" in run.stdout
-    display_path = lookalike("info", cwd=shop).stdout
-    assert "index of made: " in display_path
-    assert "search --exact finds all" in display_path
+    shown = lookalike("info", cwd=shop).stdout
+    assert "index of made: " in shown
+    assert "search --exact finds all" in shown
     index = json.loads(lookalike("info", "--format", "json", cwd=shop).stdout)["spaces"][0]["index"]
     assert index["rows"] == COUNT
     assert index["recall"] >= 0.9
@@ -67,16 +67,16 @@ def test_an_index_is_built_shown_used_checked_and_removed(shop: Path) -> None:
     run = lookalike("ann", "check", "--format", "json", "--queries", "50", cwd=shop)
     assert run.returncode == 0, run.stdout
     assert json.loads(run.stdout)[0]["check"]["queries"] == 50
-    run = lookalike("ann", "history", "--by", "made", "--format", "json", cwd=shop)
+    run = lookalike("ann", "history", "--extractor", "made", "--format", "json", cwd=shop)
     assert len(json.loads(run.stdout)) == 1
     run = lookalike("ann", "remove", cwd=shop)
     assert run.stdout == "Removed 1 index: made.\n"
 
 
-def test_a_check_builds_anew_what_is_not_good_enough(
+def test_a_check_rebuilds_an_index_that_is_not_good_enough(
     shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lookalike("ann", "build", "--by", "made", "--recall", "0.9", cwd=shop)
+    lookalike("ann", "build", "-e", "made", "--recall", "0.9", cwd=shop)
     [file] = (shop / ".lookalike").rglob("*.faiss")
     file.write_bytes(file.read_bytes()[:-100])
     assert "cannot be used" in lookalike("info", cwd=shop).stdout
@@ -85,10 +85,10 @@ def test_a_check_builds_anew_what_is_not_good_enough(
     assert "is not in use; ann-1.faiss is not the file that was written" in run.stdout
     run = lookalike("ann", "check", "--queries", "50", cwd=shop)
     assert run.returncode == 0, run.stdout
-    assert "built anew: ann-1.faiss is not the file that was written" in run.stdout
-    monkeypatch.setattr(ann, "TAIL_SHARE", -1.0)
+    assert "rebuilt: ann-1.faiss is not the file that was written" in run.stdout
+    monkeypatch.setattr(ann, "MAX_UNINDEXED_SHARE", -1.0)
     run = lookalike("ann", "check", "--queries", "50", cwd=shop)
-    assert "built anew: 0 vectors came after it was built" in run.stdout
+    assert "rebuilt: 0 vectors were added after it was built" in run.stdout
 
 
 def test_large_spaces_get_an_index_by_themselves(
@@ -108,19 +108,10 @@ def test_large_spaces_get_an_index_by_themselves(
         (["import", "paths.txt"], "paths.txt is not a whole NPY file of numbers"),
         (["import", "made.npy", "--paths", "made.npy"], "paths for 600 vectors"),
         (["import", "made.npy", "--extractor", "a@b"], "contain @"),
-        (
-            ["ann", "build", "--by", "nothing"],
-            "this library has no nothing vectors; it has: made",
-        ),
-        (
-            ["ann", "build", "--by", "made", "--recipe", "Odd"],
-            "the recipe 'Odd' does not work",
-        ),
-        (
-            ["ann", "build", "--by", "made", "--max-memory", "1K"],
-            "an index of 600 vectors takes",
-        ),
-        (["ann", "check", "--by", "nothing"], "it has: made"),
+        (["ann", "build", "-e", "nothing"], "this library has no nothing vectors; it has: made"),
+        (["ann", "build", "-e", "made", "--recipe", "Odd"], "the recipe 'Odd' does not work"),
+        (["ann", "build", "-e", "made", "--max-memory", "1K"], "an index of 600 vectors takes"),
+        (["ann", "check", "-e", "nothing"], "it has: made"),
         (["export", "out.npy", "--extractor", "nothing"], "it has: made"),
         (["export", "out.txt", "--extractor", "made"], "name a .npy or .parquet file"),
         (["search", "--vector", "made.npy"], "made.npy holds (600, 16), not one vector"),

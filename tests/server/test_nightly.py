@@ -99,7 +99,7 @@ def test_an_index_that_covers_too_little_is_built_anew_under_open_readers(librar
         first = reader.search(Query((Term(id=1),), k=5))
         (sentence,) = Apart(library.folder).run("check of indexes", {})
         assert sentence.startswith("many: recall ")
-        assert "built anew, for 200 vectors came after it was built" in sentence
+        assert "built anew, for 200 vectors were added after it was built" in sentence
         assert covered(reader) == (600, 0)
         assert reader.search(Query((Term(id=1),), k=5)).hits == first.hits
     assert library.ann.history("many")[-1].rows == 600

@@ -109,7 +109,7 @@ def extractors(
     if plot is not None:
         from lookalike.viz.charts import extractor_chart
 
-        title = f"Extractors on {format.counted(measured[0].images, 'picture')} of {folder.name}"
+        title = f"Extractors on {format.counted(measured[0].images, 'image')} of {folder.name}"
         extractor_chart(measured, plot, title=title)
         output.note(f"Written: {plot}")
 
@@ -132,7 +132,7 @@ def _record(one: ExtractorBenchmark) -> dict[str, Any]:
         "revision": one.revision,
         "dim": one.dim,
         "bytes_per_image": one.bytes,
-        "pictures": one.images,
+        "images": one.images,
         "unreadable": one.unreadable,
         "images_per_second": {
             "extraction_per_core": _rounded(one.extraction_rate, 1),
