@@ -101,7 +101,7 @@ def test_the_answers_are_those_of_the_library(
                 ours.similarity,
                 ours.top_relevance,
             )
-        with pytest.raises(UsageError, match="have 384 dimensions"):
+        with pytest.raises(UsageError, match="have 384 numbers"):
             client.search(Query((Term(vector=np.ones(20_000, np.float32)),)))
         with pytest.raises(UsageError, match="one row of numbers"):
             client.search(Query((Term(vector=np.ones((2, 2), np.float32)),)))
