@@ -1,8 +1,8 @@
-"""How many pictures of the simulated catalogue one core draws and writes a second.
+"""Speed of drawing the simulated catalogue on one core.
 
     python benchmarks/catalogue.py [--products 200] [--views 5] [--size 256]
 
-Time is the process's own (CPU) time, so that a busy machine does not change the figure.
+Times are CPU times of the process, so that a busy machine does not affect them.
 """
 
 from __future__ import annotations
@@ -20,29 +20,30 @@ from lookalike.catalogue.shapes import draw_product
 
 
 def main() -> None:
+    """Draw a catalogue and print the times."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--products", type=int, default=200)
     parser.add_argument("--views", type=int, default=5)
     parser.add_argument("--size", type=int, default=256)
-    wanted = parser.parse_args()
+    options = parser.parse_args()
     cv2.setNumThreads(1)  # one core, whatever the machine has
     with tempfile.TemporaryDirectory() as folder:
-        # The first pictures also pay for the surfaces that all later ones share.
-        write_catalogue(Path(folder), products=2, views=wanted.views, size=wanted.size)
+        # The first images also make the surfaces that all later ones share.
+        write_catalogue(Path(folder), products=2, views=options.views, size=options.size)
         wall, cpu = time.perf_counter(), time.process_time()
         rows = write_catalogue(
-            Path(folder), products=wanted.products, views=wanted.views, size=wanted.size
+            Path(folder), products=options.products, views=options.views, size=options.size
         )
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     start = time.process_time()
-    for number in range(min(44, wanted.products)):
-        draw_product(make_product(number), size=wanted.size)
-    each = (time.process_time() - start) / min(44, wanted.products)
-    print(f"pictures                {len(rows)} of {wanted.size}x{wanted.size}")
-    print(f"pictures/s per core     {len(rows) / cpu:.0f}")
+    for number in range(min(44, options.products)):
+        draw_product(make_product(number), size=options.size)
+    each = (time.process_time() - start) / min(44, options.products)
+    print(f"images                  {len(rows)} of {options.size}x{options.size}")
+    print(f"images/s per core       {len(rows) / cpu:.0f}")
     ratio = 1000 / len(rows)
     print(f"seconds per 1,000       {cpu * ratio:.2f} CPU, {wall * ratio:.2f} elapsed")
-    print(f"modelling one product   {each * 1000:.1f} ms, shared by its {wanted.views} views")
+    print(f"drawing one product     {each * 1000:.1f} ms, shared by its {options.views} views")
 
 
 if __name__ == "__main__":

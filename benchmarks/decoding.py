@@ -1,17 +1,16 @@
-"""How much of the bare JPEG decoder's speed is left after reading, hashing, guarding and ordering.
+"""Speed of decoding in the worker pool, relative to a plain JPEG decoder.
 
     python benchmarks/decoding.py FOLDER [FOLDER]... [--processes 2] [--files 1000] [--repeats 5]
 
-Bare: N processes, each a loop of open, read, simplejpeg.decode_jpeg at the scale that the pool
-would choose. Pool: the same N processes doing read, SHA-256 and decode behind the guard, results
-in order. Both are warm, take turns in one run, and work on the same files (repeated until --files);
-the ratio is of the medians of the wall time. On a machine that is busy with other things trust the
-second ratio, of processor time (all processes together; Linux only). Also shown: the processor time
-that the parent process spends per file.
+Plain: N processes, each a loop of open, read, simplejpeg.decode_jpeg at the scale that the pool would
+choose. Pool: N workers that read, hash and decode, with results in order. Both are warm, alternate in one
+run, and process the same files (repeated until --files). The first ratio is of median wall times. On a busy
+machine use the second, of CPU time of all processes (Linux only). The CPU time of the parent per file is
+shown as well.
 
-Last, what memory the pixels go to: the same pictures decoded to where each row begins at a multiple of
-32 bytes, which libjpeg-turbo writes past the caches, and to 16 bytes beside it, as `jpeg.py` does; and the
-time to look at every sixth pixel then. Only pictures whose rows are multiples of 32 bytes count.
+The second part compares where the pixels are written: into buffers whose rows begin at multiples of 32 bytes,
+which libjpeg-turbo writes past the caches, and 16 bytes beside them, as `jpeg.py` does; with the time to read
+every sixth pixel afterwards. Only images whose rows are multiples of 32 bytes count.
 """
 
 from __future__ import annotations
@@ -37,22 +36,22 @@ from lookalike.images.walk import find_files
 from lookalike.workers.limits import Limits
 from lookalike.workers.pool import Pool
 
-NEEDS = (PixelSpec(fit="any", min_side=128),)
+SPECS = (PixelSpec(fit="any", min_side=128),)
 LIMITS = Limits()
 
 
 def read_and_decode(path: str) -> tuple[bytes, int, int] | None:
-    """What a worker does for one file: digest and full size."""
+    """Return the digest and the full size of one file, as a worker does."""
     try:
         content = read(path)
-        picture = decode(content.data, specs=NEEDS, limits=LIMITS, name=path)
+        image = decode(content.data, specs=SPECS, limits=LIMITS, name=path)
     except ImageError:
         return None
-    return content.digest, picture.facts.width, picture.facts.height
+    return content.digest, image.facts.width, image.facts.height
 
 
-def bare_loop() -> None:
-    """The child process: paths on the first lines, then a timed round for every further line."""
+def plain_loop() -> None:
+    """Run in a child process: read paths, then decode them all for every line "go"."""
     import simplejpeg
 
     paths: list[str] = []
@@ -72,9 +71,9 @@ def bare_loop() -> None:
 
 
 @contextlib.contextmanager
-def bare_processes(paths: list[str], processes: int) -> Iterator[list[subprocess.Popen[str]]]:
-    """Child processes that have imported everything and know their share of the files."""
-    command = [sys.executable, __file__, "--bare"]
+def plain_processes(paths: list[str], processes: int) -> Iterator[list[subprocess.Popen[str]]]:
+    """Yield child processes that have imported everything and have their share of the files."""
+    command = [sys.executable, __file__, "--plain"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     children = [
         subprocess.Popen(
@@ -91,8 +90,8 @@ def bare_processes(paths: list[str], processes: int) -> Iterator[list[subprocess
         child.communicate()
 
 
-def bare_round(children: list[subprocess.Popen[str]]) -> float:
-    """Seconds until the last child has decoded its share."""
+def plain_round(children: list[subprocess.Popen[str]]) -> float:
+    """Return the seconds until the last child has decoded its share."""
     start = time.perf_counter()
     for child in children:
         assert child.stdin is not None
@@ -104,8 +103,8 @@ def bare_round(children: list[subprocess.Popen[str]]) -> float:
     return time.perf_counter() - start
 
 
-def processor_seconds(process_ids: list[int]) -> float:
-    """User and system time of these processes so far; 0 where there is no /proc."""
+def cpu_seconds(process_ids: list[int]) -> float:
+    """Return the user and system time of these processes; 0 without /proc."""
     ticks = 0
     for number in process_ids:
         with contextlib.suppress(OSError):
@@ -115,90 +114,90 @@ def processor_seconds(process_ids: list[int]) -> float:
 
 
 def compare(folder: str, processes: int, files: int, repeats: int) -> None:
-    """Prints one line for one folder."""
+    """Print one line for one folder."""
     import decoding  # type: ignore[import-not-found]  # this file as a module: workers cannot import a main script
 
     all_paths = [found.path for found in find_files([folder], include=["*.jpg", "*.jpeg"])]
     paths = list(islice(cycle(all_paths), files))
-    bare, pooled, parent = [], [], []
+    plain, pooled, parent = [], [], []
     pool = Pool(
         decoding.read_and_decode,
         on_failure=lambda failure: None,
         workers=processes,
         limits=LIMITS,
     )
-    with pool, bare_processes(paths, processes) as children:
-        bare_round(children)
+    with pool, plain_processes(paths, processes) as children:
+        plain_round(children)
         unread = sum(1 for result in pool.map(paths) if result is None)
         both = [child.pid for child in children], [os.getpid(), *pool.process_ids]
-        before = [processor_seconds(group) for group in both]
+        before = [cpu_seconds(group) for group in both]
         for _ in range(repeats):
-            bare.append(bare_round(children))
+            plain.append(plain_round(children))
             start, cpu = time.perf_counter(), time.process_time()
             for _result in pool.map(paths):
                 pass
             pooled.append(time.perf_counter() - start)
             parent.append(time.process_time() - cpu)
-        plain, guarded = (
-            processor_seconds(group) - since for group, since in zip(both, before, strict=True)
+        plain_cpu, pool_cpu = (
+            cpu_seconds(group) - since for group, since in zip(both, before, strict=True)
         )
-    slow, fast = statistics.median(pooled), statistics.median(bare)
+    slow, fast = statistics.median(pooled), statistics.median(plain)
     print(
-        f"{Path(folder).name:12} {files:5} files  bare {files / fast:7.1f}/s"
-        f"  pool {files / slow:7.1f}/s  ratio {fast / slow:.3f} wall, {plain / guarded:.3f} cpu"
-        f"  parent {statistics.median(parent) / files * 1e6:5.1f} µs/file  unread {unread}"
+        f"{Path(folder).name:12} {files:5} files  plain {files / fast:7.1f}/s"
+        f"  pool {files / slow:7.1f}/s  ratio {fast / slow:.3f} wall, {plain_cpu / pool_cpu:.3f} cpu"
+        f"  parent {statistics.median(parent) / files * 1e6:5.1f} µs/file  unreadable {unread}"
     )
 
 
-def say_memory(folder: str, files: int) -> None:
-    """Best of three for each place in memory, in turns."""
+def compare_buffers(folder: str, files: int) -> None:
+    """Print the best of three alternating runs for each alignment of the buffer."""
     import simplejpeg
 
-    pictures = []
+    images = []
     for found in islice(find_files([folder], include=["*.jpg", "*.jpeg"]), files):
         data = Path(found.path).read_bytes()
         height, width, _, _ = simplejpeg.decode_jpeg_header(data)
         if 3 * width % 32 == 0:
-            pictures.append((data, 3 * width * height))
-    if not pictures:
+            images.append((data, 3 * width * height))
+    if not images:
         return
-    room = np.empty(max(size for _, size in pictures) + 64, np.uint8)
-    first = -room.ctypes.data % 32
+    memory = np.empty(max(size for _, size in images) + 64, np.uint8)
+    first = -memory.ctypes.data % 32
     times: dict[int, list[tuple[float, float]]] = {0: [], 16: []}
     for _ in range(3):
-        for beside, taken in times.items():
-            decoding = looking = 0.0
-            for data, size in pictures:
-                buffer = room[first + beside : first + beside + size]
+        for offset, taken in times.items():
+            decoding = reading = 0.0
+            for data, size in images:
+                buffer = memory[first + offset : first + offset + size]
                 started = time.perf_counter()
                 pixels = simplejpeg.decode_jpeg(data, "RGB", buffer=buffer).reshape(-1)
                 decoded = time.perf_counter()
                 np.ndarray((size // 18 - 1,), np.uint32, pixels.data, strides=(18,)).copy()
                 decoding += decoded - started
-                looking += time.perf_counter() - decoded
-            taken.append((decoding, looking))
-    ours, past = (np.min(times[beside], axis=0) / len(pictures) * 1e6 for beside in (16, 0))
+                reading += time.perf_counter() - decoded
+            taken.append((decoding, reading))
+    ours, past = (np.min(times[offset], axis=0) / len(images) * 1e6 for offset in (16, 0))
     print(
-        f"{Path(folder).name:12} {len(pictures):5} files  decoding {ours[0]:.0f} µs, past the caches"
-        f" {past[0]:.0f} ({past[0] / ours[0]:.2f})  looking {ours[1]:.1f} µs, past the caches {past[1]:.1f}"
+        f"{Path(folder).name:12} {len(images):5} files  decoding {ours[0]:.0f} µs, past the caches"
+        f" {past[0]:.0f} ({past[0] / ours[0]:.2f})  reading {ours[1]:.1f} µs, past the caches {past[1]:.1f}"
         f" ({past[1] / ours[1]:.1f})"
     )
 
 
 def main() -> None:
-    """Reads the command line."""
+    """Run the comparison for each folder."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folders", nargs="*")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--files", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.bare:
-        bare_loop()
+    if options.plain:
+        plain_loop()
     for folder in options.folders:
         compare(folder, options.processes, options.files, options.repeats)
-        say_memory(folder, options.files)
+        compare_buffers(folder, options.files)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Peak memory of indexing does not grow with the number of files.
+"""Peak memory of indexing by number of files.
 
     python benchmarks/memory.py [--files 50000 100000] [--flat]
 
-Writes that many small JPEGs (distinct, about 700 bytes each; all in one folder with --flat), indexes
-them, and prints the peak resident memory of the parent and of its largest worker, and what a further
-file costs in Python's own memory (tracemalloc, parent, current bytes at the end over peak of the start).
+Writes that many distinct JPEGs of about 700 bytes (all in one folder with --flat), indexes them, and prints
+the peak resident memory of the parent and of its largest worker, and how much Python memory of the parent
+(tracemalloc, peak) each further file costs.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from pathlib import Path
 CHILD = """
 import resource, sys, tracemalloc
 from pathlib import Path
-from lookalike import Library, Limits, Indexing
+from lookalike import IndexOptions, Library
 trace = sys.argv[3] == "trace"
 library = Library.create(Path(sys.argv[1]), folder=Path(sys.argv[2]))
 if trace:
     tracemalloc.start()
-added = library.add([Path(sys.argv[1])], extractors=["histogram"], options=Indexing())
+added = library.add([Path(sys.argv[1])], extractors=["histogram"], options=IndexOptions())
 peak = tracemalloc.get_traced_memory()[1] if trace else 0
 library.close()
 print(added.new, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
@@ -33,6 +33,7 @@ print(added.new, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
 
 
 def draw(folder: Path, files: int, *, flat: bool) -> None:
+    """Write `files` small JPEGs."""
     import numpy as np
     from PIL import Image
 
@@ -44,12 +45,13 @@ def draw(folder: Path, files: int, *, flat: bool) -> None:
         Image.fromarray(tile).resize((32, 32)).save(buffer, "JPEG")
         base.append(buffer.getvalue())
     for i in range(files):
-        below = folder if flat else folder / f"{i // 1000:05d}"
-        below.mkdir(exist_ok=True)
-        (below / f"{i:08d}.jpg").write_bytes(base[i % 64] + i.to_bytes(8, "little"))
+        target = folder if flat else folder / f"{i // 1000:05d}"
+        target.mkdir(exist_ok=True)
+        (target / f"{i:08d}.jpg").write_bytes(base[i % 64] + i.to_bytes(8, "little"))
 
 
 def main() -> None:
+    """Measure every number of files in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, nargs="+", default=[50_000, 100_000])
     parser.add_argument("--flat", action="store_true")
@@ -72,7 +74,7 @@ def main() -> None:
                 if mode == "plain":
                     print(
                         f"{new} files in {seconds} s: parent {int(mine) / 1024:.0f} MB, "
-                        f"largest worker {int(child) / 1024:.0f} MB resident at most"
+                        f"largest worker {int(child) / 1024:.0f} MB peak resident"
                     )
                 else:
                     peaks.append((files, int(peak)))
