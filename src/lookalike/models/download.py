@@ -115,12 +115,6 @@ def download(
         )
         try:
             _fetch_with_retries(url, file, part, on_bytes)
-        except _TooLarge as error:
-            part.unlink()
-            raise UsageError(
-                f"{url} is not the expected file ({error} bytes or more, expected {file.size}): "
-                "try again"
-            ) from None
         except httpx2.TransportError as error:
             raise UsageError(
                 f"the download of {repository.source} was interrupted ({_first_line(error)}): "
@@ -149,10 +143,6 @@ def unreachable(source: str, reason: str = "") -> UsageError:
     )
 
 
-class _TooLarge(Exception):
-    """The server sends more bytes than the listing states."""
-
-
 def _fetch_with_retries(url: str, file: RemoteFile, part: Path, on_bytes: OnBytes | None) -> None:
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError
@@ -164,10 +154,10 @@ def _fetch_with_retries(url: str, file: RemoteFile, part: Path, on_bytes: OnByte
             return _fetch(url, file, part, on_bytes)
         except HfHubHTTPError as error:
             status = error.response.status_code
+            if attempt == ATTEMPTS - 1 or (status < 500 and status != 416):
+                raise
             if status == 416:  # range not satisfiable: the partial file is of another version
                 part.unlink()
-            elif status < 500 or attempt == ATTEMPTS - 1:
-                raise
         except httpx2.TransportError:
             if attempt == ATTEMPTS - 1:
                 raise
@@ -199,7 +189,7 @@ def _fetch(url: str, file: RemoteFile, part: Path, on_bytes: OnBytes | None) -> 
                 out.write(block)
                 done += len(block)
                 if file.size is not None and done > file.size:
-                    raise _TooLarge(done)
+                    break  # not the expected file; `_verify` deletes it
                 if on_bytes is not None:
                     on_bytes(done)
         out.flush()

@@ -162,7 +162,12 @@ def _download_missing(
         if progress is not None:
             progress(FetchProgress(repository.source, file, before + done, total))
 
-    place.mkdir(parents=True, exist_ok=True)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{place} cannot be created ({error.strerror}): choose another --model-dir"
+        ) from error
     # One process at a time: two that append to the same .part file would corrupt it.
     with FileLock(place / ".lock"):
         for file in files:
