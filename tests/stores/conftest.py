@@ -1,4 +1,4 @@
-"""The stores that the contract suite runs on: a new one is one line here."""
+"""The stores that the contract suite runs on. A new store joins with one line in `STORES`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,27 @@ from tests.stores.builders import begin
 
 from lookalike.stores.interface import Store
 from lookalike.stores.local import LocalStore
+from lookalike.stores.memory import MemoryStore
 
-STORES: dict[str, Callable[[Path], Store]] = {
+CreateStore = Callable[[Path], Store]
+"""Makes an empty store; the argument is an empty folder for its files."""
+
+STORES: dict[str, CreateStore] = {
     "local": lambda folder: LocalStore.create(folder / "photos" / ".lookalike"),
+    "memory": lambda folder: MemoryStore(),
 }
 
 
-@pytest.fixture(params=sorted(STORES))
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+@pytest.fixture(scope="session", params=sorted(STORES))
+def create_store(request: pytest.FixtureRequest) -> CreateStore:
+    """Each store in turn."""
+    return STORES[request.param]
+
+
+@pytest.fixture
+def empty(create_store: CreateStore, tmp_path: Path) -> Iterator[Store]:
     """A library without roots and spaces."""
-    store = STORES[request.param](tmp_path)
+    store = create_store(tmp_path)
     yield store
     store.close()
 
@@ -33,7 +44,7 @@ def store(empty: Store) -> Store:
 
 @pytest.fixture
 def local(tmp_path: Path) -> Iterator[LocalStore]:
-    """The same, and surely the local one."""
+    """The same, in the local store."""
     with LocalStore.create(tmp_path / "photos" / ".lookalike") as store:
         begin(store)
         yield store

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.stores.builders import begin, entry, failed, put
-from tests.stores.conftest import STORES
+from tests.stores.conftest import CreateStore
 
 from lookalike.errors import Outcome, UsageError
 from lookalike.images.metadata.facts import Facts
@@ -191,12 +191,10 @@ def as_row(metadata: Mapping[str, Any]) -> Row:
     return row
 
 
-@pytest.fixture(scope="module", params=sorted(STORES))
-def shop(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Store]:
+@pytest.fixture(scope="module")
+def shop(create_store: CreateStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """A library of twelve images whose metadata changes from test to test."""
-    store = STORES[request.param](tmp_path_factory.mktemp("shop"))
+    store = create_store(tmp_path_factory.mktemp("shop"))
     begin(store)
     put(store, *(entry(f"{n}.jpg") for n in range(12)))
     yield store

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.stores.builders import Vector, best, entry, photos, put, space
-from tests.stores.conftest import STORES
+from tests.stores.conftest import STORES, CreateStore
 
 from lookalike.errors import UsageError
 from lookalike.stores.interface import Neighbours, Store
@@ -31,12 +31,12 @@ def on_a_device(tmp_path: Path) -> LocalStore:
     return LocalStore.open(folder, device="cpu")
 
 
-@pytest.fixture(params=[*sorted(STORES), pytest.param("device", marks=NEEDS_TORCH)])
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """A library without roots and spaces."""
-    store = STORES.get(request.param, on_a_device)(tmp_path)
-    yield store
-    store.close()
+@pytest.fixture(
+    scope="session", params=[*sorted(STORES), pytest.param("device", marks=NEEDS_TORCH)]
+)
+def create_store(request: pytest.FixtureRequest) -> CreateStore:
+    """Each store in turn, and the local store with PyTorch."""
+    return STORES.get(request.param, on_a_device)
 
 
 def clustered(count: int, *, unit: bool, seed: int = 7) -> Vector:

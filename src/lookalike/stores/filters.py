@@ -140,18 +140,19 @@ def field_names(metadata: Iterable[str]) -> dict[str, Field]:
 
 def resolve_fields(expression: Expression, names: Mapping[str, Field]) -> dict[str, Field]:
     """Return the field that each name of an expression means; `UsageError` for an unknown name."""
-    return {name: _resolve_field(name, names) for name in set(_names_in(expression))}
+    return {name: _resolve_field(name, names) for name in {t.field for t in tests_of(expression)}}
 
 
-def _names_in(expression: Expression) -> Iterator[str]:
+def tests_of(expression: Expression) -> Iterator[Test]:
+    """Yield all tests in an expression."""
     match expression:
         case Not(part):
-            yield from _names_in(part)
+            yield from tests_of(part)
         case And(parts) | Or(parts):
             for part in parts:
-                yield from _names_in(part)
+                yield from tests_of(part)
         case _:
-            yield expression.field
+            yield expression
 
 
 def _resolve_field(name: str, names: Mapping[str, Field]) -> Field:

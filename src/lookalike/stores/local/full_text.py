@@ -1,14 +1,13 @@
 """Full-text search in captions, keywords and other texts, by SQLite's FTS5.
 
 An indexed image is in the table `words` if something is said about it: a caption, keywords, or any other text
-in its metadata. Then the words of its path count too, with the lowest weight.
+in its metadata. Then the words of its path count, too (`stores.texts`).
 
 Ranking: BM25 with k1 = 1.2, b = 0.75; Robertson & Zaragoza, The Probabilistic Relevance Framework, 2009.
 """
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Iterable
 
@@ -16,22 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.stores.filters import Value
 from lookalike.stores.local.database import chunks, placeholders
 from lookalike.stores.local.path_encoding import decode_path
-from lookalike.stores.metadata import field_values, merge, plain_text
+from lookalike.stores.metadata import merge
 from lookalike.stores.records import Ids
-
-WEIGHTS = (4.0, 4.0, 2.0, 1.0)
-"""Weights of caption, keywords, other texts, and the path."""
-
-MAX_WORDS = 64
-"""Words of a query; further ones are ignored."""
-
-_WORD = re.compile(r"\w+")
-
-_NOT_OTHER_TEXT = frozenset({"caption", "keywords", "taken", "camera", "lens"})
-"""Fields that are not "other texts": in columns of their own, or written by cameras and meant for filters."""
+from lookalike.stores.texts import WEIGHTS, query_words, searchable_texts
 
 
 def update_text(connection: sqlite3.Connection, ids: Iterable[int]) -> None:
@@ -49,7 +37,11 @@ def update_text(connection: sqlite3.Connection, ids: Iterable[int]) -> None:
         ).fetchall()
         connection.executemany(
             "INSERT INTO words (rowid, caption, keywords, fields, path) VALUES (?, ?, ?, ?, ?)",
-            ((row[0], *texts) for row in rows if (texts := _texts(*row[1:]))),
+            (
+                (id, *texts)
+                for id, path, facts, *given in rows
+                if (texts := searchable_texts(decode_path(path), facts, merge(*given)))
+            ),
         )
 
 
@@ -89,39 +81,5 @@ def search_text(
 
 
 def match_pattern(text: str) -> str:
-    """Return the FTS5 pattern that matches any word of a text, in singular and plural; "" without words.
-
-    Each word is quoted and consists of letters, digits and underscores, so no text is ever FTS5 syntax.
-    """
-    words = dict.fromkeys(word.lower() for word in _WORD.findall(plain_text(text)))
-    forms = [form for word in list(words)[:MAX_WORDS] for form in _singular_and_plural(word)]
-    return " OR ".join(f'"{form}"' for form in dict.fromkeys(forms))
-
-
-def _singular_and_plural(word: str) -> list[str]:
-    """Return a word with and without a plural s, so that "shoes" finds "shoe"."""
-    if len(word) < 3 or not word.isalpha():
-        return [word]
-    return [word, word[:-1]] if word.endswith("s") else [word, f"{word}s"]
-
-
-def _texts(
-    path: str | bytes, facts: str | None, sidecar: str | None, metadata: str | None
-) -> tuple[str, str, str, str] | None:
-    """Return caption, keywords, other texts and path of an image; None if only the path has words."""
-    values = field_values(facts, merge(sidecar, metadata))
-    caption = _join(values.get("caption", ()))
-    keywords = _join(values.get("keywords", ()))
-    others = _join(
-        value
-        for name, several in values.items()
-        for value in several
-        if name not in _NOT_OTHER_TEXT and value != caption
-    )
-    if not (caption or keywords or others):
-        return None
-    return caption, keywords, others, plain_text(decode_path(path))
-
-
-def _join(values: Iterable[Value]) -> str:
-    return plain_text(" ".join([v for v in values if isinstance(v, str)])).strip()
+    """Return the FTS5 pattern that matches any word of a text; "" without words. No text is FTS5 syntax."""
+    return " OR ".join(f'"{word}"' for word in query_words(text))
