@@ -109,3 +109,17 @@ def best(
             score = float((other * wide).sum()) / lengths if lengths else 0.0
         scored.append((-float(np.float32(score)), id))
     return [(id, -minus) for minus, id in sorted(scored)[:k]]
+
+
+def clustered(count: int, *, unit: bool, dim: int = 16, seed: int = 7) -> Vector:
+    """Return vectors (count, dim) around a few centres, like those of images: of very different lengths unless
+    `unit`, some of them equal, and a few zero."""
+    random = np.random.default_rng(seed)
+    centres = random.normal(size=(6, dim))
+    vectors = centres[random.integers(6, size=count)] + 0.2 * random.normal(size=(count, dim))
+    vectors[5::50] = vectors[3]
+    vectors[11::90] = 0.0
+    if unit:
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return (vectors / np.where(lengths == 0, 1, lengths)).astype(np.float32)
+    return (vectors * random.lognormal(sigma=1.5, size=(count, 1))).astype(np.float32)

@@ -20,6 +20,9 @@ STORES: dict[str, CreateStore] = {
     "memory": lambda folder: MemoryStore(),
 }
 
+STORES_WITH_INDEXES = ["local"]
+"""Those of them that the tests of ANN indexes run on."""
+
 
 @pytest.fixture(scope="session", params=sorted(STORES))
 def create_store(request: pytest.FixtureRequest) -> CreateStore:

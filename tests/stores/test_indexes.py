@@ -5,13 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from tests.stores.ann import COUNT, DIM, KEY, RECIPES, add, fill, image_vectors, recall
-from tests.stores.builders import entry, photos, space
-from tests.stores.test_search import clustered
+from tests.stores.builders import clustered, entry, photos, space
+from tests.stores.conftest import STORES, STORES_WITH_INDEXES, CreateStore
 
 from lookalike.errors import UsageError
 from lookalike.stores.ann_index import IndexBuildOptions
 from lookalike.stores.interface import Store
 from lookalike.vectors.similarity import Similarity
+
+
+@pytest.fixture(scope="session", params=STORES_WITH_INDEXES)
+def create_store(request: pytest.FixtureRequest) -> CreateStore:
+    """Each store that has ANN indexes."""
+    return STORES[request.param]
 
 
 @pytest.mark.parametrize("similarity", ["cosine", "euclidean"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.stores.builders import Vector, best, entry, photos, put, space
+from tests.stores.builders import Vector, best, clustered, entry, photos, put, space
 from tests.stores.conftest import STORES, CreateStore
 
 from lookalike.errors import UsageError
@@ -37,20 +37,6 @@ def on_a_device(tmp_path: Path) -> LocalStore:
 def create_store(request: pytest.FixtureRequest) -> CreateStore:
     """Each store in turn, and the local store with PyTorch."""
     return STORES.get(request.param, on_a_device)
-
-
-def clustered(count: int, *, unit: bool, seed: int = 7) -> Vector:
-    """Vectors around a few centres, as pictures are, of very different lengths unless `unit`; some of
-    them equal, a few zero."""
-    random = np.random.default_rng(seed)
-    centres = random.normal(size=(6, DIM))
-    vectors = centres[random.integers(6, size=count)] + 0.2 * random.normal(size=(count, DIM))
-    vectors[5::50] = vectors[3]
-    vectors[11::90] = 0.0
-    if unit:
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return (vectors / np.where(lengths == 0, 1, lengths)).astype(np.float32)
-    return (vectors * random.lognormal(sigma=1.5, size=(count, 1))).astype(np.float32)
 
 
 def fill(store: Store, vectors: Vector, **changes: object) -> dict[int, Vector]:
