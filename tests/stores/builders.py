@@ -112,8 +112,8 @@ def best(
 
 
 def clustered(count: int, *, unit: bool, dim: int = 16, seed: int = 7) -> Vector:
-    """Return vectors (count, dim) around a few centres, like those of images: of very different lengths unless
-    `unit`, some of them equal, and a few zero."""
+    """Return vectors (count, dim) around a few centres, like those of images: of very different lengths
+    unless `unit`, some of them equal, and a few zero."""
     random = np.random.default_rng(seed)
     centres = random.normal(size=(6, dim))
     vectors = centres[random.integers(6, size=count)] + 0.2 * random.normal(size=(count, dim))
