@@ -118,9 +118,8 @@ class Terminal(io.StringIO):
 
 def test_a_download_redraws_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(fetch_progress, "_REDRAW", 0)
     stream = Terminal()
-    with FetchLine(stream) as line:
+    with FetchLine(stream, interval=0) as line:
         line(FetchProgress("a/b", "model.onnx", 10_000_000, 40_000_000))
         line(FetchProgress("a/b", "model.onnx", 40_000_000, 40_000_000))
     first, second, cleared = stream.getvalue().split("\r")[1:]

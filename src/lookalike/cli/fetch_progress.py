@@ -11,21 +11,19 @@ from lookalike.cli import format, output
 if TYPE_CHECKING:
     from lookalike.models import FetchProgress
 
-_REDRAW = 0.1
-"""Seconds between two updates of the line."""
-
 
 class FetchLine:
     """Shows `FetchProgress` on stderr.
 
     On a terminal one line is redrawn in place. Elsewhere one line is printed when a download begins,
-    so that a log explains the wait.
+    so that a log explains the wait. `interval` is the number of seconds between two updates.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, *, interval: float = 0.1) -> None:
         self._stream = stream or sys.stderr
         self._redraws = output.is_terminal(self._stream)
         self._start: tuple[float, int] | None = None
+        self._interval = interval
         self._drawn = 0.0
 
     def __enter__(self) -> FetchLine:
@@ -42,7 +40,9 @@ class FetchLine:
             if not self._redraws:
                 total = f" ({format.size(progress.total)})" if progress.total else ""
                 output.note(f"Downloading {progress.source}{total}")
-        if self._redraws and (now - self._drawn > _REDRAW or progress.done == progress.total):
+        if self._redraws and (
+            now - self._drawn > self._interval or progress.done == progress.total
+        ):
             self._drawn = now
             start, done = self._start
             self._write(progress_text(progress, progress.done - done, now - start))
