@@ -1,4 +1,4 @@
-"""`train`: from labelled pictures to a model that is an extractor like any other."""
+"""`train`: from labelled images to a model that is used like any other extractor."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_products_that_were_held_out_are_found_better_and_the_model_can_be_used(
+def test_held_out_products_are_ranked_better_and_the_model_can_be_used(
     shop: Path, tmp_path: Path
 ) -> None:
-    run = lookalike("train", shop, *LABELS, "--with", "color", "--out", "mine", cwd=tmp_path)
+    run = lookalike("train", shop, *LABELS, "-e", "color", "-o", "mine", cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith(
-        "Learnt from 126 pictures of 21 labels. Judged on other labels: 54"
+        "Trained on 126 images of 21 labels. Evaluated on 54 images of 9 labels, none"
     )
     assert "--extractor ./mine" in run.stderr
     assert sorted(p.name for p in (tmp_path / "mine").iterdir()) == [
@@ -57,53 +57,53 @@ def test_products_that_were_held_out_are_found_better_and_the_model_can_be_used(
 
 def test_two_runs_write_the_same_numbers(shop: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        lookalike("train", shop, *LABELS, "--with", "histogram", "--out", name, cwd=tmp_path)
+        lookalike("train", shop, *LABELS, "-e", "histogram", "--output", name, cwd=tmp_path)
     one, two = (tmp_path / name / "head.npz" for name in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
 
 
-def test_json_says_what_was_done(shop: Path, tmp_path: Path) -> None:
-    asked = ("--with", "color", "--format", "json", "--held-out", "0.5")
+def test_json_describes_the_training(shop: Path, tmp_path: Path) -> None:
+    asked = ("-e", "color", "--format", "json", "--held-out", "0.5")
     run = lookalike("train", shop, *LABELS, *asked, cwd=tmp_path)
     found = json.loads(run.stdout)
-    assert (found["base"], found["split"], found["better"]) == ("color", "labels", True)
-    assert found["learnt"] == found["held_out"] == {"pictures": 90, "labels": 15}
-    assert found["best"]["P@10"] == 0.5
+    assert (found["base"], found["split"], found["improved"]) == ("color", "labels", True)
+    assert found["trained_on"] == found["held_out"] == {"images": 90, "labels": 15}
+    assert found["best_possible"]["P@10"] == 0.5
 
 
-def test_labels_that_mean_nothing_write_nothing_and_say_so(shop: Path, tmp_path: Path) -> None:
+def test_random_labels_write_nothing_and_say_so(shop: Path, tmp_path: Path) -> None:
     rows = (shop / "products.csv").read_text().splitlines()[1:]
     paths = [row.partition(",")[0] for row in rows]
     names = np.random.default_rng(0).permutation(np.arange(len(paths)) // 6)
     table = tmp_path / "noise.csv"
     lines = [f"{shop / path},{name}" for path, name in zip(paths, names, strict=True)]
     table.write_text("path,label\n" + "\n".join(lines) + "\n")
-    asked = ("train", shop, "--labels", table, "--with", "color", "--seed", "1")
+    asked = ("train", shop, "--labels", table, "-e", "color", "--seed", "1")
     run = lookalike(*asked, cwd=tmp_path)
     assert run.returncode == 1
     assert "training did not help" in run.stderr
     assert "nothing was written" in run.stderr
     assert not (tmp_path / "my-model").exists()
-    kept = lookalike(*asked, "--anyway", cwd=tmp_path)
+    kept = lookalike(*asked, "--force", cwd=tmp_path)
     assert kept.returncode == 0
-    assert "was written all the same" in kept.stderr
+    assert "was written anyway" in kept.stderr
     assert (tmp_path / "my-model" / "head.npz").exists()
 
 
-def test_labels_of_the_librarys_metadata_and_products_kept_apart(
+def test_labels_from_the_librarys_metadata_with_products_kept_together(
     shop: Path, tmp_path: Path
 ) -> None:
     library = tmp_path / "photos"
     write_catalogue(library, products=30, views=3, size=64)
     with_ = ("--extractor", "color", "--metadata", library / "products.csv")
     assert lookalike("index", library, *with_, cwd=tmp_path).returncode == 0
-    asked = ("--labels", "field:kind", "--apart", "field:product", "--split", "pictures")
+    asked = ("--labels", "field:kind", "--group-by", "field:product", "--split", "images")
     run = lookalike(
-        "train", library, *asked, "--with", "color", "--anyway", "--format", "json", cwd=tmp_path
+        "train", library, *asked, "-e", "color", "--force", "--format", "json", cwd=tmp_path
     )
     assert run.returncode == 0, run.stderr
-    assert json.loads(run.stdout)["split"] == "pictures"
-    wrong = lookalike("train", library, "--labels", "field:sort", "--with", "color", cwd=tmp_path)
+    assert json.loads(run.stdout)["split"] == "images"
+    wrong = lookalike("train", library, "--labels", "field:sort", "-e", "color", cwd=tmp_path)
     assert wrong.returncode == 2
     assert "no image has the field 'sort'" in wrong.stderr
 
@@ -113,14 +113,12 @@ def test_labels_of_the_librarys_metadata_and_products_kept_apart(
     [
         (("nowhere", "--labels", "folders"), "there is no folder nowhere"),
         ((".", "--labels", "no.csv"), "there is no file no.csv"),
-        ((".", "--labels", "folders", "--with", "keypoints"), "different in every library"),
-        ((".", "--labels", "folders", "--with", "colour"), "no extractor is called"),
-        ((".", "--labels", "folders", "--out", "full"), "not empty"),
+        ((".", "--labels", "folders", "-e", "keypoints"), "different in every library"),
+        ((".", "--labels", "folders", "-e", "colour"), "no extractor is called"),
+        ((".", "--labels", "folders", "-o", "full"), "not empty"),
     ],
 )
-def test_what_cannot_be_trained_is_one_line(
-    tmp_path: Path, arguments: tuple[str, ...], said: str
-) -> None:
+def test_wrong_use_is_one_line(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
     (tmp_path / "full").mkdir()
     Image.new("RGB", (32, 32), "red").save(tmp_path / "full" / "a.png")
     run = lookalike("train", *arguments, cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""`lookalike train`: a model of one's own from labelled pictures, in seconds."""
+"""`lookalike train`: train your own model on labelled images, in seconds."""
 
 from __future__ import annotations
 
@@ -6,48 +6,53 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
+from click.core import ParameterSource
 
 from lookalike.cli import format, open_library, output, parameters
 from lookalike.cli.fetch_progress import FetchLine
 from lookalike.cli.progress import ProgressBar
 
 if TYPE_CHECKING:
-    from lookalike.metric_learning.linear_metric import Learnt
+    from lookalike.metric_learning.linear_metric import LearntMetric
 
-_WHAT = (
+_SOURCES = (
     "`folders` (the first folder of each path), FILE.csv, FILE.csv:COLUMN, or field:NAME of the "
+    "library's metadata."
 )
 
 
 @click.command("train")
-@click.argument("folder", type=parameters.PATH)
+@click.argument("folder", type=parameters.PATH, required=False)
 @click.option(
     "--labels",
     required=True,
     metavar="WHAT",
-    help=f"What belongs together: {_WHAT}library's metadata.",
+    help=f"Which images belong together: {_SOURCES}",
 )
 @click.option(
-    "--apart",
+    "--group-by",
     metavar="WHAT",
-    help="What must not be learnt from and judged by at once, as products are when the labels are "
-    "kinds: the same choices.",
+    help="Images that must not be split between training and held-out, such as those of one product "
+    "when the labels are kinds. Same choices as --labels.",
 )
 @click.option(
-    "--with",
+    "-e",
+    "--extractor",
     "base",
     default="lookalike",
     show_default=True,
-    metavar="EXTRACTOR",
-    help="Whose vectors are turned.",
+    metavar="NAME",
+    help="The extractor whose vectors are mapped.",
 )
 @click.option(
-    "--out",
+    "-o",
+    "--output",
+    "out",
     type=parameters.PATH,
     default=Path("my-model"),
     show_default=True,
     metavar="DIR",
-    help="The model's folder; a trained model that is there is replaced.",
+    help="Folder of the model; an existing trained model is replaced.",
 )
 @click.option(
     "--held-out",
@@ -55,13 +60,13 @@ _WHAT = (
     default=0.3,
     show_default=True,
     metavar="SHARE",
-    help="Share that nothing is learnt from: the figures are its.",
+    help="Share that is not learnt from: the metrics are measured on it.",
 )
 @click.option(
     "--split",
-    type=click.Choice(("labels", "pictures")),
-    help="Hold out whole labels (products: others will be searched later) or pictures (kinds: the "
-    "same will be). Default: labels, if there are at least twenty.",
+    type=click.Choice(("labels", "images")),
+    help="Hold out whole labels (products: others will be searched later) or images (kinds: the same "
+    "will be). Default: labels, if there are at least twenty.",
 )
 @click.option(
     "--seed",
@@ -69,108 +74,126 @@ _WHAT = (
     default=0,
     show_default=True,
     metavar="N",
-    help="Which labels are held out: another number, another choice.",
+    help="Seed of the random choice of what is held out.",
 )
-@click.option("--anyway", is_flag=True, help="Write the model even if it ranks no better.")
+@click.option("--force", is_flag=True, help="Write the model even if it ranks no better.")
+@parameters.library_option
 @parameters.model_dir_option
 @parameters.format_options("table", "json")
 @click.pass_context
 def command(
     ctx: click.Context,
-    folder: Path,
+    folder: Path | None,
     labels: str,
-    apart: str | None,
+    group_by: str | None,
     base: str,
     out: Path,
     held_out: float,
-    split: Literal["labels", "pictures"] | None,
+    split: Literal["labels", "images"] | None,
     seed: int,
-    anyway: bool,
+    force: bool,
+    library: Path | None,
     format_: str,
 ) -> None:
-    """Train a model on labelled pictures: what has one label shall lie together.
+    """Train a model on labelled images, so that images of one label are close together.
 
-    FOLDER is a library, or a folder of pictures (nothing is written into it). What is learnt is a
-    linear map on top of another extractor's vectors: it takes seconds. It is judged before and after
-    on labels that were held out, and written only if it ranks them better.
+    Learns from the images in FOLDER, by default from all of the library. If FOLDER is in no library,
+    its vectors are computed for this only, and nothing is written into it. The model is a linear map on
+    top of another extractor's vectors. It is evaluated on held-out labels, and written only if it
+    ranks them better.
 
     \b
     lookalike train shop --labels shop/products.csv:product
     lookalike index shop --extractor ./my-model
     """
     from lookalike.extractors.registry import parse
-    from lookalike.metric_learning.train import Wish, save, train
+    from lookalike.metric_learning.train import TrainingOptions, save, train
     from lookalike.models import prefetch
     from lookalike.models.trained import check_output_folder
     from lookalike.viz.charts import learning_chart
 
     names = parse(base)
     if len(names) != 1:
-        raise click.UsageError("--with takes one extractor here")
+        raise click.UsageError("--extractor takes one extractor here")
     check_output_folder(out)
+    library = _library(ctx, folder, library)
     with FetchLine() as fetched:
         prefetch(names, progress=fetched)
-    wish = Wish(labels, apart, names[0], held_out, split, seed)
-    with ProgressBar("Looking") as line:
-        learnt = train(folder, wish, progress=line)
-    written = learnt.better or anyway
+    options = TrainingOptions(labels, group_by, names[0], held_out, split, seed)
+    with ProgressBar("Indexing") as line:
+        learnt = train(folder, options, library=library, progress=line)
+    written = learnt.improved or force
     if written:
-        save(learnt, out, wish)
-        learning_chart(learnt, out / "precision-recall.png", title=_title(wish.base, learnt))
+        save(learnt, out, options)
+        learning_chart(learnt, out / "precision-recall.png", title=_title(options.base, learnt))
     if format_ == "json":
-        output.put(output.as_json(document(learnt, wish.base, out if written else None)))
+        output.put(output.as_json(document(learnt, options.base, out if written else None)))
     else:
         _table(learnt)
-    if not learnt.better:
-        kept = f"{out} was written all the same" if written else "nothing was written"
-        output.complain(f"training did not help, {names[0]} is as good or better: {kept}")
+    if not learnt.improved:
+        outcome = f"{out} was written anyway" if written else "nothing was written"
+        output.complain(f"training did not help, {names[0]} is as good or better: {outcome}")
         ctx.exit(0 if written else 1)
-    output.note(f"\nWritten: {out}. Use it: lookalike index {folder} --extractor {_typed(out)}")
+    images = folder or open_library.library_name(open_library.locate(library))
+    output.note(
+        f"\nWritten: {out}. To use it: lookalike index {open_library.display_path(images)} "
+        f"--extractor {_as_argument(out)}"
+    )
 
 
-def document(learnt: Learnt, base: str, out: Path | None) -> dict[str, Any]:
-    """What --format json writes; its keys are a promise to scripts."""
-    from lookalike.metric_learning.train import figures
+def _library(ctx: click.Context, folder: Path | None, library: Path | None) -> Path | None:
+    """Return the library to use: the one typed, else that of FOLDER if it is in one, else as usual."""
+    if folder is None:
+        return open_library.locate(library)
+    typed = ctx.get_parameter_source("library") is ParameterSource.COMMANDLINE
+    return library if typed else None
+
+
+def document(learnt: LearntMetric, base: str, out: Path | None) -> dict[str, Any]:
+    """Return the JSON document of `--format json`; its keys are stable."""
+    from lookalike.metric_learning.train import quality_document
 
     return {
         "model": None if out is None else str(out),
         "base": base,
-        "better": learnt.better,
+        "improved": learnt.improved,
         "split": learnt.split,
-        "learnt": {"pictures": learnt.learnt[0], "labels": learnt.learnt[1]},
-        "held_out": {"pictures": learnt.held_out[0], "labels": learnt.held_out[1]},
+        "trained_on": {"images": learnt.trained_on[0], "labels": learnt.trained_on[1]},
+        "held_out": {"images": learnt.held_out[0], "labels": learnt.held_out[1]},
         "dim": learnt.dim,
         "shrinkage": learnt.shrinkage,
-        **figures(learnt),
+        **quality_document(learnt),
     }
 
 
-def _table(learnt: Learnt) -> None:
-    said = "other labels" if learnt.split == "labels" else "other pictures"
+def _table(learnt: LearntMetric) -> None:
     output.put(
-        f"Learnt from {_counted(learnt.learnt)}. Judged on {said}: {_counted(learnt.held_out)}."
+        f"Trained on {_counted(learnt.trained_on)}. Evaluated on {_counted(learnt.held_out)}"
+        f"{', none of them trained on' if learnt.split == 'labels' else ''}."
     )
     output.put()
-    before, after = learnt.before.figures, learnt.after.figures
+    before, after = learnt.before.metrics, learnt.after.metrics
     rows = []
     for name in before:
-        most = learnt.best.get(name, 1.0)
+        possible = learnt.best_possible.get(name, 1.0)
         change = f"{100 * (after[name] - before[name]):+.1f} points"
         rows.append(
-            [name, f"{before[name]:.3f}", f"{after[name]:.3f}", change, f"of {most:.3f} at most"]
+            [name, f"{before[name]:.3f}", f"{after[name]:.3f}", change, f"of {possible:.3f}"]
         )
-    output.table(["held out", "before", "after", "", ""], rows, right="lrrrl", stretch=0)
+    titles = ["held out", "before", "after", "change", "at most"]
+    output.table(titles, rows, right="lrrrl", stretch=0)
 
 
 def _counted(counts: tuple[int, int]) -> str:
-    pictures, labels = counts
-    return f"{format.counted(pictures, 'picture')} of {format.counted(labels, 'label')}"
+    images, labels = counts
+    return f"{format.counted(images, 'image')} of {format.counted(labels, 'label')}"
 
 
-def _title(base: str, learnt: Learnt) -> str:
+def _title(base: str, learnt: LearntMetric) -> str:
     return f"{_counted(learnt.held_out)} held out: {base} before and after training"
 
 
-def _typed(out: Path) -> str:
+def _as_argument(out: Path) -> str:
+    """Return the path as it must be typed to be taken for a folder, not for the name of an extractor."""
     path = open_library.display_path(out)
     return path if Path(path).is_absolute() else f"./{path}"

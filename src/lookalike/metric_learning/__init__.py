@@ -1,1 +1,1 @@
-"""Metric learning: a linear map on top of an extractor, from labelled images."""
+"""Metric learning: a linear map on top of an extractor, learnt from labelled images."""

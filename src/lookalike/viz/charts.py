@@ -28,7 +28,7 @@ from lookalike.viz.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from lookalike.metric_learning.linear_metric import Learnt
+    from lookalike.metric_learning.linear_metric import LearntMetric
     from lookalike.stores.ann_index import RecipeResult
 
 ROW_HEIGHT = 0.36  # inches per extractor
@@ -153,7 +153,7 @@ def _prepare(axes: Axes, heading: str, rows: int) -> None:
     hide_spines(axes)
 
 
-def learning_chart(learnt: Learnt, out: Path | str, *, title: str) -> None:
+def learning_chart(learnt: LearntMetric, out: Path | str, *, title: str) -> None:
     """Draw precision against recall on held-out images, before and after training.
 
     The suffix of `out` selects the format.
@@ -168,7 +168,7 @@ def learning_chart(learnt: Learnt, out: Path | str, *, title: str) -> None:
         (learnt.before, FAINT, "before"),
         (learnt.after, ACCENT, "after"),
     ):
-        label = f"{name}: mAP {judged.figures['mAP']:.3f}, P@5 {judged.figures['P@5']:.3f}"
+        label = f"{name}: mAP {judged.metrics['mAP']:.3f}, P@5 {judged.metrics['P@5']:.3f}"
         axes.plot(LEVELS, judged.curve, color=colour, linewidth=2, label=label)
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
     axes.set_xlabel("recall: share of a label's images that are found", size=9, color=INK)
