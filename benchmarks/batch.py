@@ -102,7 +102,7 @@ def diversity(products: int, weight: float) -> None:
         write_catalogue(folder, products=products)
         with Library.create(folder) as library:
             library.add([folder], extractors=SPACES)
-            ids = [image.id for image in library.failures({Outcome.INDEXED})]
+            ids = [image.id for image in library.files({Outcome.INDEXED})]
             print(f"{products} products, {len(ids)} images, diversity {weight}")
             for space in SPACES:
                 for name, diverse in (("plain", 0.0), ("diverse", weight)):

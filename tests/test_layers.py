@@ -127,3 +127,4 @@ def test_every_public_name_exists_and_the_list_is_sorted() -> None:
     assert names == sorted(names)
     for name in names:
         assert getattr(lookalike, name) is not None
+    assert [name for name in dir(lookalike) if not name.startswith("__")] == names

@@ -1,19 +1,19 @@
-"""Exceptions of Lookalike.
+"""Every error that Lookalike raises on purpose.
 
-    LookalikeError                 base class of all of them
-    ├── UsageError                 the request is invalid; the message names the remedy
-    │   ├── UnknownExtractor       no extractor has that name; the message lists the known ones
-    │   └── MissingExtra           an optional dependency is not installed; the message has the pip command
-    ├── ImageError                 one image cannot be used; has an `outcome` and a `reason`
-    └── LibraryError               the library cannot be used as requested
+    LookalikeError                 the root: `except LookalikeError` catches them all
+    ├── UsageError                 the caller asked for something impossible; the text names the remedy
+    │   ├── UnknownExtractor       no extractor has that name; the text lists those that exist
+    │   └── MissingExtra           an optional dependency is not installed; the text names the pip command
+    ├── ImageError                 one image cannot be used; has its `outcome` and `reason`
+    └── LibraryError               the library as a whole cannot be used
         ├── NoLibrary              there is no library at that place
-        ├── LibraryBusy            another process is writing to the library
-        ├── LibraryReadOnly        the library cannot be written to (permissions, read-only medium)
-        ├── LibraryTooNew          the library was made by a newer version of Lookalike
-        ├── LibraryDamaged         the files of the library contradict each other
+        ├── LibraryBusy            another process is writing to it
+        ├── LibraryReadOnly        it cannot be written to (permissions, or a read-only medium)
+        ├── LibraryTooNew          it was made by a newer version of Lookalike
+        ├── LibraryDamaged         its files contradict each other
         └── StorageFull            the disk is full; what was committed before is safe
 
-Messages are one line that names the cause and the remedy.
+Messages are for people: one line that names the cause and the remedy.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """The result of indexing one file. Every file has exactly one."""
+    """What became of a file when it was indexed. Every file has exactly one."""
 
     INDEXED = "indexed"
     TOO_SMALL = "too_small"
@@ -35,12 +35,16 @@ class Outcome(StrEnum):
     MISSING = "missing"
 
 
+FAILED = frozenset(Outcome) - {Outcome.INDEXED}
+"""The outcomes of files that could not be indexed."""
+
+
 class LookalikeError(Exception):
-    """Base class of all errors that Lookalike raises on purpose."""
+    """The root of all errors that Lookalike raises on purpose."""
 
 
 class UsageError(LookalikeError):
-    """The request is invalid."""
+    """The caller asked for something impossible."""
 
 
 class UnknownExtractor(UsageError):
@@ -54,7 +58,7 @@ class MissingExtra(UsageError):
 class ImageError(LookalikeError):
     """One image cannot be used.
 
-    `outcome` is stored for its file; `reason` explains it in a sentence.
+    `outcome` is what the library stores for the file, `reason` says why in words.
     """
 
     def __init__(self, outcome: Outcome, reason: str) -> None:
@@ -63,12 +67,12 @@ class ImageError(LookalikeError):
         self.reason = reason
 
     def __reduce__(self) -> tuple[type[ImageError], tuple[Outcome, str]]:
-        """Pickle by the two arguments, since workers send this error to their parent."""
+        """Pickle by the two arguments: workers send this error to the main process."""
         return ImageError, (self.outcome, self.reason)
 
 
 class LibraryError(LookalikeError):
-    """The library cannot be used as requested."""
+    """The library as a whole cannot be used."""
 
 
 class NoLibrary(LibraryError):
@@ -96,9 +100,9 @@ class StorageFull(LibraryError):
 
 
 def error_by_name(name: str, message: str) -> LookalikeError:
-    """Recreate an error that another process reported by class name and message.
+    """Return the error that another process reported by its class name.
 
-    LibraryError if the class is unknown or takes more than a message.
+    `LibraryError` if the name is not that of an error whose only argument is a message.
     """
     kind = globals().get(name)
     if isinstance(kind, type) and issubclass(kind, (UsageError, LibraryError)):
@@ -107,10 +111,10 @@ def error_by_name(name: str, message: str) -> LookalikeError:
 
 
 def raise_interrupt(error: BaseException) -> None:
-    """Raise the KeyboardInterrupt that caused an error, if any.
+    """Raise the KeyboardInterrupt behind an error, if there is one.
 
-    Ctrl-C while native code is loaded arrives as an ImportError, which must not be taken for a missing
-    module.
+    Ctrl-C while native code is loaded arrives as an ImportError; treated as one, it would disable that
+    code for the rest of the process.
     """
     cause: BaseException | None = error
     while cause is not None:

@@ -1,4 +1,4 @@
-"""The library: the meeting place of pictures, extractors and store."""
+"""`Library`: the facade that brings together images, extractors and a store."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
 from lookalike import __version__
-from lookalike.errors import Outcome, UsageError
+from lookalike.errors import FAILED, Outcome, UsageError
 from lookalike.extractors import load
 from lookalike.extractors.interface import Extractor
-from lookalike.images.pixel_spec import Pixels
-from lookalike.query import Hits, Query
+from lookalike.query import Hits, ImageLike, Query, QueryOptions, to_query
 from lookalike.search.encode import QueryEncoders
 from lookalike.search.pipeline import run_queries
 from lookalike.search.result_cache import ResultCache
@@ -34,13 +33,20 @@ if TYPE_CHECKING:
     from lookalike.vectors.calibration import Relevance
 
 DEFAULT_EXTRACTORS = ("lookalike", "phash", "dhash")
-"""Colour answers searches; the hashes make copies findable and cost little beside decoding."""
+"""The network answers searches; the hashes find duplicates and cost little compared with decoding."""
 
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """Facts of a library. `location` is where it is kept (a folder or a URL), `bytes` what it takes there;
-    an `Image` lies at the path of its root (found by id) joined with its own."""
+    """Facts about a library.
+
+    location  where it is kept: a folder or a URL
+    images    number of indexed images
+    outcomes  number of files by outcome
+    bytes     disk space that the library takes
+
+    The file of an `Image` is the path of its root (found by id) joined with its own path.
+    """
 
     location: str
     version: str
@@ -53,11 +59,11 @@ class Info:
 
 
 class Library:
-    """A collection of indexed pictures, open for questions. Use it as a context manager.
+    """A collection of indexed images that can be searched. Use it as a context manager.
 
-    >>> with Library.create(Path("photos")) as library:      # doctest: +SKIP
-    ...     library.add([Path("photos")])
-    ...     hits = library.search("photos/cat.jpg")
+    >>> with Library.create("photos") as library:      # doctest: +SKIP
+    ...     library.add("photos")
+    ...     hits = library.search("photos/cat.jpg", text="red", k=5)
     """
 
     def __init__(self, store: Store, *, limits: Limits | None = None, readers: int = 1) -> None:
@@ -68,8 +74,10 @@ class Library:
 
     @classmethod
     def create(cls, root: Path | str, *, folder: Path | str | None = None) -> Self:
-        """The library of the pictures below `root`, kept in `root/.lookalike` or in `folder`: a new one,
-        or the one that is there."""
+        """Create the library of the images below `root`, or open it if it exists.
+
+        folder  where it is kept; by default `root/.lookalike`
+        """
         from lookalike.indexing.sources import resolve_path
 
         kept = Path(folder) if folder else resolve_path(Path(root)) / FOLDER
@@ -85,38 +93,41 @@ class Library:
         readers: int = 1,
         device: str | None = None,
     ) -> Self:
-        """The library of a folder of pictures, or the `.lookalike` folder itself; `NoLibrary`.
+        """Open the library of a folder of images; `NoLibrary` if there is none.
 
-        limits   what a picture that somebody asks with may cost
-        readers  processes that read such pictures, for every space that is asked; they start when they
-                 are needed, and more than one only serve questions that come at the same time
-        device   the graphics card that searches, as PyTorch calls it ("cuda"): its memory holds the
-                 vectors, and the answers are the same, or with an index no worse (the extra `gpu`);
-                 `UsageError` if it is not there
+        folder   the folder of images, or its `.lookalike` folder
+        limits   what one query image may cost
+        readers  processes per space that decode query images; they start when they are needed, and more
+                 than one only helps if queries come at the same time
+        device   GPU that searches, as PyTorch calls it ("cuda"): its memory holds the vectors, and the
+                 hits are the same, or with an ANN index not worse (extra `gpu`); `UsageError` if it is
+                 not available
         """
         store = open_store(folder, read_only=read_only, device=device)
         return cls(store, limits=limits, readers=readers)
 
     @property
     def folder(self) -> Path:
-        """The folder in which the library is kept; `UsageError` where its store has none."""
+        """The folder in which the library is kept; `UsageError` if its store has none."""
         if self._store.folder is None:
             raise UsageError(f"the library {self._store.location} is not kept in a folder")
         return self._store.folder
 
     @property
     def read_only(self) -> bool:
-        """Whether nothing can be changed."""
+        """Whether the library cannot be changed."""
         return self._store.read_only
 
     @property
     def limits(self) -> Limits:
-        """What a picture that somebody asks with may cost."""
+        """What one query image may cost."""
         return self._encoders.limits
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
-        """One consistent state of everything the library remembers, for reading: images by id, filters,
-        fields, captions, vectors. To be used in a `with`, in one thread."""
+        """Return one consistent state of the library for reading: images, filters, fields, vectors.
+
+        Use it in a `with` statement, in one thread.
+        """
         return self._store.snapshot()
 
     def register(self, *extractors: Extractor) -> None:
@@ -126,8 +137,8 @@ class Library:
         """
         self._encoders.register(extractors)
 
-    def reads(self, space: Space) -> bool:
-        """Whether words can be searched in this space."""
+    def encodes_text(self, space: Space) -> bool:
+        """Return whether text can be searched in this space."""
         return self._encoders.encodes_text(space)
 
     def add(
@@ -138,14 +149,16 @@ class Library:
         options: IndexOptions | None = None,
         progress: ProgressCallback | None = None,
     ) -> IndexReport:
-        """Index folders and files: new and changed pictures get vectors, moved and copied ones keep
-        theirs, vanished ones are forgotten (only below the folders given, and without globs).
+        """Index folders and files.
+
+        New and changed images get vectors; moved and copied ones keep theirs; those that no longer exist
+        are removed from the library (only below the given folders, and only without globs).
 
         extractors  names or objects; None: those that the library has, or the default ones
         progress    called about ten times a second, in this thread
 
-        `UsageError` for a missing source, `LibraryBusy`, `LibraryReadOnly`, `StorageFull`. When it is
-        interrupted, what was finished is stored; the next call goes on from there.
+        `UsageError` for a missing source, `LibraryBusy`, `LibraryReadOnly`, `StorageFull`. If the call is
+        interrupted, finished work is stored, and the next call continues from there.
         """
         # Imported on use: a search from the command line should not wait for what indexing needs.
         from lookalike.indexing.indexer import Indexer
@@ -168,7 +181,7 @@ class Library:
             indexer = Indexer(writer, fitted, roots, self._store.folder, options, progress)
             report = indexer.run(resolved)
             promote(self._store, writer, fitted)
-            if options.metadata:
+            if options.metadata is not None:
                 described, missing, example = describe(self._store, writer, options.metadata)
                 report = replace(
                     report, described=described, unmatched_rows=missing, unmatched_example=example
@@ -187,7 +200,7 @@ class Library:
         options: IndexOptions | None = None,
         sample: int = 128,
     ) -> IndexEstimate:
-        """What `add` would cost, from a timed sample. Nothing is written."""
+        """Estimate the cost of `add` from a timed sample. Nothing is written."""
         from lookalike.indexing.estimate import estimate
         from lookalike.indexing.report import IndexOptions
         from lookalike.indexing.spaces import ensure_fitted
@@ -203,28 +216,44 @@ class Library:
                 snapshot, paths, chosen, options, skip=self._store.folder, sample=sample
             )
 
-    def search(self, question: Query | Path | str | bytes | Pixels, *, k: int = 10) -> Hits:
-        """The pictures most like the question: a `Query`, or a picture (path, bytes, or upright RGB
-        pixels (h, w, 3) uint8) with `k`. `UsageError` where the question cannot be answered."""
-        if not isinstance(question, Query):
-            question = Query.of(question, k=k)
+    def search(
+        self,
+        images: Query | ImageLike | Sequence[ImageLike] | None = None,
+        *,
+        text: str | Sequence[str] | None = None,
+        extractor: str | Sequence[str] | None = None,
+        **options: Unpack[QueryOptions],
+    ) -> Hits:
+        """Return the images most like a query, best first; `UsageError` if it cannot be answered.
+
+        images     a path (also relative to the library), the bytes of a file, pixels (height, width, 3)
+                   uint8, an image of Pillow, or a list of these; or a whole `Query`
+        text       what the images should show; may be given beside images or alone
+        extractor  whose vectors are searched; several are fused
+        options    fields of `Query`: k, where, alpha, diversity, min_relevance …
+
+        >>> library.search("cat.jpg", text="red", where="price < 50", k=10)      # doctest: +SKIP
+        """
+        query = to_query(images, text=text, extractor=extractor, **options)
         with self._store.snapshot() as snapshot:
             (hits,) = self._results.get(
                 snapshot.version,
-                [question],
-                lambda some: run_queries(snapshot, self._encoders, some),
+                [query],
+                lambda missing: run_queries(snapshot, self._encoders, missing),
             )
         return hits
 
     def search_batch(self, queries: Sequence[Query]) -> list[Hits]:
-        """The answers to many questions, in order, from one state of the library; those that ask the
-        same space in the same way share one matrix product. A question that cannot be answered (a
-        broken picture, say) has no hits and the reason as its `failure`."""
+        """Return the hits of many queries, in order, from one state of the library.
+
+        Queries that search the same space in the same way share one matrix product. A query that cannot
+        be answered, because of a broken image for example, has no hits and a reason in `failure`.
+        """
         with self._store.snapshot() as snapshot:
             return self._results.get(
                 snapshot.version,
                 queries,
-                lambda some: run_queries(snapshot, self._encoders, some, tolerant=True),
+                lambda missing: run_queries(snapshot, self._encoders, missing, tolerant=True),
             )
 
     def duplicates(
@@ -236,18 +265,18 @@ class Library:
         limits: Limits | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Duplicates:
-        """Pictures that are there more than once (all, or those at or below `paths`), in groups, with
-        the one to keep.
+        """Find images that exist more than once, in groups, with the one to keep.
 
-        kind      the loosest that counts: "exact" (the same bytes), "copies" (saved again, resized,
-                  cropped, turned …), "near" (another shot of the same)
-        thorough  whether crops, frames and tilts are looked for, which takes longest; None: among up
-                  to 100,000 pictures
-        limits    of reading a picture that must be looked at
-        progress  called in this thread with the pairs compared and the pairs known to need it; the
-                  second grows when the next stage finds more
+        paths     only images at or below these; all by default
+        kind      the loosest that counts: "exact" (same bytes), "copies" (saved again, resized,
+                  cropped, rotated …), "near" (another shot of the same scene)
+        thorough  whether to find crops, frames and tilted copies, which takes longest; None: if there
+                  are at most 100,000 images
+        limits    what reading one image may cost
+        progress  called in this thread with the number of pairs compared, and of those known to need
+                  it; the second grows when the next stage finds more
 
-        Pairs that somebody decided are no duplicates are left out.
+        Pairs judged "not-duplicate" are left out.
         """
         from lookalike.duplicates.find_duplicates import find_duplicates
         from lookalike.duplicates.pair_verifier import PairVerifier, files_of
@@ -267,11 +296,11 @@ class Library:
         min_relevance: Relevance = "strong",
         min_similarity: float | None = None,
     ) -> Duplicates:
-        """Pictures that look alike, copies or not, in groups: bursts, one scene, one product.
+        """Find groups of images that look alike, copies or not: bursts, one scene, one product.
 
-        extractor       whose vectors decide; None: the first that is not a hash
-        min_relevance   how alike each must be to the best of its group
-        min_similarity  the same as a number, which goes first
+        extractor       the extractor whose vectors are compared; None: the first that is not a hash
+        min_relevance   how similar each image must be to the best of its group
+        min_similarity  the same as a number; overrides `min_relevance`
         """
         from lookalike.duplicates.similar import find_similar
 
@@ -286,57 +315,61 @@ class Library:
 
     @property
     def vectors(self) -> Vectors:
-        """Vectors made elsewhere, into this library, and those of this library out of it."""
+        """Import of vectors made elsewhere, and export of the vectors of this library."""
         from lookalike.indexing.vectors import Vectors
 
         return Vectors(self._store)
 
     @property
     def ann(self) -> Ann:
-        """The indexes that make large spaces quick to search: build, check, remove them."""
+        """ANN indexes, which make large spaces fast to search: build, check, remove them."""
         from lookalike.indexing.ann import Ann
 
         return Ann(self._store)
 
     @property
     def feedback(self) -> Feedback:
-        """What people decided about pictures: "not a duplicate", "keep this", "not relevant"."""
+        """Judgements of people about images: not a duplicate, keep this one, relevant, not relevant."""
         from lookalike.feedback.judgements import Feedback
 
         return Feedback(self._store)
 
-    def extractor(self, by: str | None = None) -> Extractor:
-        """The extractor of a space as it was when the library was indexed, ready for pictures; None: of
-        the first space that is no hash. `UsageError` where there is no such space, or its extractor
-        has changed."""
+    def extractor(self, name: str | None = None) -> Extractor:
+        """Return the extractor of a space as it was when the library was indexed, ready for use.
+
+        None: of the first space that is not a hash. `UsageError` if there is no such space, or if its
+        extractor has changed since.
+        """
         from lookalike.duplicates.similar import select_space
 
         with self._store.snapshot() as snapshot:
-            return self._encoders.of(select_space(snapshot, by)).extractor
+            return self._encoders.of(select_space(snapshot, name)).extractor
 
     @property
     def thumbnails(self) -> Thumbnails:
-        """Small pictures of the images, by id, made once and kept."""
+        """Thumbnails of the images by id, made once and stored."""
         return self._thumbnails
 
     def remove(self, paths: Paths) -> int:
-        """Forget pictures or whole folders, with their thumbnails; how many. The files stay where they
-        are."""
+        """Remove images or whole folders from the library and return how many images that were.
+
+        Their thumbnails are deleted; their files stay.
+        """
         with self._store.writer() as writer, self._store.snapshot() as snapshot:
             images = [image for path in path_list(paths) for image in images_below(snapshot, path)]
             removed = writer.remove([image.id for image in images])
         self._thumbnails.forget({image.hash for image in images if image.hash is not None})
         return removed
 
-    def failures(
+    def files(
         self, outcomes: Iterable[Outcome] | None = None, *, below: Path | str | None = None
     ) -> Iterator[Image]:
-        """The files that could not be indexed, by root and path, with outcome and reason.
+        """Yield the files that the library knows, by root and path, each with its outcome.
 
-        outcomes  which ones instead; `set(Outcome)` lists every file the library has met
-        below     only this file, or the files of this folder; `UsageError` where it has met none
+        outcomes  only files with one of these; all by default
+        below     only this file, or the files of this folder; `UsageError` if none is known there
         """
-        wanted = set(outcomes) if outcomes is not None else set(Outcome) - {Outcome.INDEXED}
+        wanted = set(Outcome) if outcomes is None else set(outcomes)
         with self._store.snapshot() as snapshot:
             if below is None:
                 yield from snapshot.iter_files(outcomes=wanted)
@@ -344,13 +377,19 @@ class Library:
                 images = images_below(snapshot, Path(below))
                 yield from (image for image in images if image.outcome in wanted)
 
+    def failures(self, *, below: Path | str | None = None) -> Iterator[Image]:
+        """Yield the files that could not be indexed, with outcome and reason; `below` as in `files`."""
+        return self.files(FAILED, below=below)
+
     def check(self) -> list[str]:
-        """Everything in the library's files that contradicts itself, a line each; empty if it is whole.
-        Reads all vectors once. `LibraryDamaged` where the catalogue cannot be read at all."""
+        """Return every contradiction in the library's files, a line each; empty if there is none.
+
+        Reads all vectors once. `LibraryDamaged` if the catalogue cannot be read at all.
+        """
         return self._store.check()
 
     def info(self) -> Info:
-        """Facts of the library as it is now."""
+        """Return facts about the library as it is now."""
         with self._store.snapshot() as snapshot:
             counts = snapshot.counts()
             return Info(
@@ -365,7 +404,7 @@ class Library:
             )
 
     def close(self) -> None:
-        """End the workers and close the files. The library can be opened again."""
+        """End the workers and close the files."""
         self._encoders.close()
         self._thumbnails.close()
         self._store.close()

@@ -222,6 +222,21 @@ if Query.__doc__:  # `python -OO` removes docstrings
     Query.__doc__ += "".join(f"\n    {each.name:<20} {each.help}" for each in OPTIONS)
 
 
+def to_query(
+    images: Query | ImageLike | Sequence[ImageLike] | None,
+    *,
+    text: str | Sequence[str] | None,
+    extractor: str | Sequence[str] | None,
+    **options: Unpack[QueryOptions],
+) -> Query:
+    """Return the query that the arguments of `Library.search` describe."""
+    if not isinstance(images, Query):
+        return Query.of(images, text=text, extractor=extractor, **options)
+    if text is not None or extractor is not None or options:
+        raise UsageError("a Query has its own options: change it with dataclasses.replace")
+    return images
+
+
 def to_query_image(image: ImageLike) -> QueryImage:
     """Return an image as a term takes it; `UsageError` for what is not an image."""
     if isinstance(image, str):

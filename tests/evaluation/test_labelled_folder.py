@@ -39,7 +39,7 @@ def test_a_semicolon_table_is_read_and_a_wrong_encoding_is_named(
     table.write_text("path;label\na,1.jpg;grün\n", encoding="utf-8")
     assert [(r.path.name, r.label) for r in read_manifest(table)] == [("a,1.jpg", "grün")]
     table.write_text("path;label\na,1.jpg;grün\n", encoding="cp1252")
-    with pytest.raises(UsageError, match=r"not a text in UTF-8 \(byte 0xfc\)"):
+    with pytest.raises(UsageError, match=r"not text in UTF-8 \(byte 0xfc\)"):
         list(read_manifest(table))
 
 

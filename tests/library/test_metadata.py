@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 from tests.library.drawing import draw
@@ -87,14 +89,51 @@ def test_a_table_applies_though_no_picture_is_new(library: Library, photos: Path
     assert kept(library, "kind is null and path glob '[ab]*'") == ["b.jpg"]
 
 
+class FrameOfPandas:
+    """The method of a pandas data frame that is used, with missing values as pandas has them."""
+
+    def to_dict(self, orient: str) -> list[dict[str, Any]]:
+        assert orient == "records"
+        return [
+            {"path": "a.jpg", "price": np.float64(9.5), "stock": float("nan")},
+            {"path": "trip/c.jpg", "price": np.int64(3), "added": date(2024, 5, 1)},
+        ]
+
+
+class TableOfPyarrow:
+    """The method of a pyarrow table that is used."""
+
+    def to_pylist(self) -> list[dict[str, Any]]:
+        return FrameOfPandas().to_dict("records")
+
+
+@pytest.mark.parametrize(
+    "table",
+    [FrameOfPandas().to_dict("records"), FrameOfPandas(), TableOfPyarrow()],
+    ids=["list of dicts", "pandas", "pyarrow"],
+)
+def test_a_table_in_memory_is_read(library: Library, photos: Path, table: Any) -> None:
+    report = index(library, photos, metadata=table)
+    assert (report.described, report.unmatched_rows) == (2, 0)
+    assert metadata(library) == {
+        "a.jpg": {"price": 9.5, "stock": None},
+        "trip/c.jpg": {"price": 3, "added": "2024-05-01"},
+    }
+
+
+def test_a_row_in_memory_without_a_path_is_refused(library: Library, photos: Path) -> None:
+    with pytest.raises(UsageError, match="row 2: needs a mapping with a `path`"):
+        index(library, photos, metadata=[{"path": "a.jpg"}, {"price": 3}])
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('{"path": "a.jpg"', "line 1: not an object"),
+        ('{"path": "a.jpg"', "line 1: not a JSON object"),
         ('{"path": "a.jpg"}\n[1]', "line 2: needs an object"),
-        ('{"path": 3}', 'needs an object with a text "path"'),
-        ('{"path": "a.jpg", "x": NaN}', "line 1: not an object"),
-        ("[" * 100_000, "line 1: not an object"),
+        ('{"path": 3}', 'needs an object with a string "path"'),
+        ('{"path": "a.jpg", "x": NaN}', "line 1: not a JSON object"),
+        ("[" * 100_000, "line 1: not a JSON object"),
     ],
 )
 def test_broken_lines_are_named(library: Library, photos: Path, text: str, says: str) -> None:
@@ -119,7 +158,7 @@ def test_a_table_that_is_not_utf_8_says_how_to_save_it(library: Library, photos:
     table = photos / "table.csv"
     table.write_bytes("path,colour\na.jpg,grün\n".encode("cp1252"))
     with pytest.raises(
-        UsageError, match=r"not a text in UTF-8 \(byte 0xfc\): save it again as UTF-8"
+        UsageError, match=r"not text in UTF-8 \(byte 0xfc\): save it again as UTF-8"
     ):
         index(library, photos, metadata=table)
 

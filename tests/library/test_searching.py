@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from tests.library.drawing import album, draw
 
 from lookalike import Library, Query
 from lookalike.errors import NoLibrary, UsageError
-from lookalike.query import Term
+from lookalike.query import OPTIONS, ImageLike, QueryOptions, Term
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,42 @@ def test_a_file_outside_its_bytes_and_its_pixels_ask_the_same_question(
     answers = [library.search(question, k=12) for question in (file, file.read_bytes(), pixels)]
     rankings = [[(hit.path, hit.similarity) for hit in answer.hits] for answer in answers]
     assert rankings[0] == rankings[1] == rankings[2]
+
+
+def test_every_kind_of_image_gives_the_same_hits(library: Library, tmp_path: Path) -> None:
+    file = draw(tmp_path / "query.png", 77)
+    with Image.open(file) as opened:
+        image = opened.copy()
+    images: list[ImageLike] = [file, str(file), file.read_bytes(), np.asarray(image), image]
+    expected = [(hit.path, hit.similarity) for hit in library.search(file, k=12)]
+    for one in (*images, [file]):
+        assert [(hit.path, hit.similarity) for hit in library.search(one, k=12)] == expected
+
+
+def test_keyword_arguments_are_the_options_of_a_query(library: Library, photos: Path) -> None:
+    files: list[ImageLike] = [str(photos / "000.jpg"), photos / "002.jpg"]
+    terms = (Term(photos / "000.jpg"), Term(photos / "002.jpg"))
+    hits = library.search(files, extractor="pixels", k=4, where="size > 0", diversity=0.5)
+    query = Query(terms, k=4, extractors=("pixels",), where="size > 0", diversity=0.5)
+    assert hits.hits == library.search(query).hits
+    both = library.search(files[0], extractor=["pixels", "histogram"], k=3)
+    assert both.ranked_by == "pixels+histogram"
+    assert set(QueryOptions.__annotations__) | {"extractors"} == {one.name for one in OPTIONS}
+    with pytest.raises(UsageError, match="a Query has its own options"):
+        library.search(query, k=3)
+    with pytest.raises(UsageError, match="the query is empty"):
+        library.search()
+    with pytest.raises(UsageError, match=r"an image is a path, .* not a int"):
+        library.search(3)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="neither captions nor a space that understands text"):
+        library.search(text="red")
+
+
+def test_hits_are_a_sequence(library: Library, photos: Path) -> None:
+    hits = library.search(photos / "000.jpg", k=3)
+    assert list(hits) == list(hits.hits) == [hits[0], hits[1], hits[-1]]
+    assert (len(hits), hits[1:], hits[1] in hits) == (3, hits.hits[1:], True)
+    assert isinstance(hits, Sequence)
 
 
 def test_the_stored_vector_answers_as_the_picture_itself_does(
@@ -175,7 +211,7 @@ def test_removed_pictures_are_found_no_more_and_their_files_stay(
         assert library.remove([moved / "odd"]) == 6
         assert all("odd" not in hit.path for hit in library.search(moved / "000.jpg", k=99).hits)
         assert (moved / "odd" / "001.jpg").exists()
-        with pytest.raises(UsageError, match="no picture at"):
+        with pytest.raises(UsageError, match="no image at"):
             library.remove([moved / "odd"])
 
 

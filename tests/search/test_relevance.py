@@ -36,7 +36,7 @@ def kind(path: str) -> str:
 def test_a_higher_band_is_more_often_the_same_kind_of_thing(shop: Library) -> None:
     hits: Counter[str] = Counter()
     right: Counter[str] = Counter()
-    ids = [image.id for image in shop.failures({Outcome.INDEXED})]
+    ids = [image.id for image in shop.files({Outcome.INDEXED})]
     assert len(ids) == 160
     queries = [Query((Term(id=i),), k=160, extractors=("shape",)) for i in ids]
     for answer in shop.search_batch(queries):

@@ -126,7 +126,7 @@ def test_the_library_is_described_as_it_is(served: str, library: Library, photos
     with Client(served) as client:
         info, fields = client.info(), client.images.fields()
         failed = list(client.failures())
-        everything = list(client.failures(set(Outcome)))
+        everything = list(client.files())
     assert (info.images, info.outcomes, info.roots) == (ours.images, ours.outcomes, ("photos",))
     spaces = [(space.name, space.dim, space.similarity, space.count) for space in ours.spaces]
     assert [(one.name, one.dim, one.similarity, one.count) for one in info.spaces] == spaces
@@ -134,17 +134,17 @@ def test_the_library_is_described_as_it_is(served: str, library: Library, photos
         assert fields == dict(snapshot.fields())
     told = ("id", "path", "size", "outcome", "reason")
     assert alike(failed, library.failures(), told)
-    assert alike(everything, library.failures(set(Outcome)), told) and len(everything) == 41
+    assert alike(everything, library.files(), told) and len(everything) == 41
 
 
 def test_parts_of_the_library_are_looked_at_alone(served: str, library: Library) -> None:
     root = library.info().roots[0].path
     with Client(served) as client:
-        below = list(client.failures(set(Outcome), below="odd"))
-        assert alike(below, library.failures(set(Outcome), below=root / "odd"), ("id", "path"))
+        below = list(client.files(below="odd"))
+        assert alike(below, library.files(below=root / "odd"), ("id", "path"))
         assert [image.path for image in client.failures(below="broken.jpg")] == ["broken.jpg"]
-        assert list(client.failures([], below=".")) == []
-        assert len(list(client.failures(set(Outcome), below="."))) == 41
+        assert list(client.files([], below=".")) == []
+        assert len(list(client.files(below="."))) == 41
         some = ["odd", "000.jpg"]
         ours = library.duplicates([root / one for one in some], kind="near")
         assert same_groups(client.duplicates(some, kind="near"), ours) and ours.searched == 21
@@ -187,7 +187,7 @@ def test_lists_of_many_pages_come_whole(
     ours = library.similar_groups(extractor="color", min_similarity=0.5)
     with Client(served) as client:
         assert [image.id for image in client.images.find()] == [
-            image.id for image in library.failures([Outcome.INDEXED])
+            image.id for image in library.files([Outcome.INDEXED])
         ]
         theirs = client.similar_groups(extractor="color", min_similarity=0.5)
     assert same_groups(theirs, ours) and ours.groups

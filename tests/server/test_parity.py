@@ -32,7 +32,7 @@ LEFT_OUT = {
         "folder": "where the library lies is not told",
         "limits": "of the pictures that are sent: whoever starts the server sets them",
         "read_only": "`Client.info` says whether the server writes",
-        "reads": "`Client.info` says of each space whether it understands words",
+        "encodes_text": "`Client.info` says of each space whether it understands text",
         "snapshot": f"{HERE}; `Client.images` has what is read from it",
         "extractor": HERE,
         "register": HERE,

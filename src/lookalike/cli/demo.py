@@ -141,7 +141,7 @@ def _index_photos(library: Library, photos: Path) -> Path:
     with ProgressBar("Indexing") as line:
         added = library.add([photos], progress=line)
     output.note(summary(added))
-    images = library.failures({Outcome.INDEXED}, below=photos) if files(added) else iter(())
+    images = library.files({Outcome.INDEXED}, below=photos) if files(added) else iter(())
     image = next(images, None)
     if image is None:
         raise UsageError(f"there are no images in {photos}")

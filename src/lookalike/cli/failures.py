@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli import open_library, output, parameters
-from lookalike.errors import Outcome, UsageError
+from lookalike.errors import FAILED, Outcome, UsageError
 
 if TYPE_CHECKING:
     from lookalike.library import Library
@@ -77,7 +77,7 @@ class _Listing:
         roots = {root.id: root.path for root in self._library.info().roots}
         for path in self._paths or (None,):
             try:
-                for image in self._library.failures(self._outcomes, below=path):
+                for image in self._library.files(self._outcomes or FAILED, below=path):
                     if path is None and self._outcomes is None and is_not_an_image(image):
                         continue  # a text file among the photos has not failed
                     self.count += 1

@@ -32,9 +32,7 @@ def command(library: Path | None, format_: str) -> None:
 
     with open_library.open_library(library, read_only=False) as opened:
         facts = opened.info()
-        others = sum(
-            1 for image in opened.failures([Outcome.UNSUPPORTED]) if is_not_an_image(image)
-        )
+        others = sum(1 for image in opened.files([Outcome.UNSUPPORTED]) if is_not_an_image(image))
     if format_ == "json":
         output.put(output.as_json(document(facts, others)))
     else:

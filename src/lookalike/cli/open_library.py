@@ -135,10 +135,9 @@ def _delete_empty(home: Path) -> None:
 
 def _is_empty(library: Library) -> bool:
     """Return whether the library has found nothing but files that are not images."""
-    from lookalike.errors import Outcome
     from lookalike.indexing.report import is_not_an_image
 
-    return all(map(is_not_an_image, library.failures(set(Outcome))))
+    return all(map(is_not_an_image, library.files()))
 
 
 def _home(sources: Sequence[Path], library: Path | None) -> tuple[Path, bool]:

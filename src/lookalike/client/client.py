@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, Unpack
 from urllib.parse import urlencode
 
 from lookalike.client.ann import Ann
@@ -20,10 +20,9 @@ from lookalike.client.jobs import words_of as words_of_options
 from lookalike.client.query_request import words_of
 from lookalike.client.vectors import Vectors
 from lookalike.duplicates.report import Duplicates, Kind
-from lookalike.errors import Outcome, UsageError
-from lookalike.images.pixel_spec import Pixels
+from lookalike.errors import FAILED, Outcome, UsageError
 from lookalike.indexing.report import IndexEstimate, IndexOptions, IndexReport, ProgressCallback
-from lookalike.query import Hits, Query
+from lookalike.query import Hits, ImageLike, Query, QueryOptions, to_query
 from lookalike.stores.paths import Paths, path_list
 from lookalike.stores.records import Image
 
@@ -48,12 +47,21 @@ class Client:
     def __init__(self, address: str, *, token: str | None = None, timeout: float = 60.0) -> None:
         self.connection = Connection(address, token=token, timeout=timeout)
 
-    def search(self, question: Query | Path | str | bytes | Pixels, *, k: int = 10) -> Hits:
-        """As `Library.search`. Pictures are sent; a path that is no file here is looked for in the
-        library. A hit's `file` is its path below the root: the server does not tell where that lies."""
-        if not isinstance(question, Query):
-            question = Query.of(question, k=k)
-        words = words_of(self.connection, question)
+    def search(
+        self,
+        images: Query | ImageLike | Sequence[ImageLike] | None = None,
+        *,
+        text: str | Sequence[str] | None = None,
+        extractor: str | Sequence[str] | None = None,
+        **options: Unpack[QueryOptions],
+    ) -> Hits:
+        """Return the images most like a query, as `Library.search`.
+
+        Images are sent; a path that is not a file here is looked up in the library. A hit's `file` is its
+        path below the root: the server does not tell where that lies.
+        """
+        query = to_query(images, text=text, extractor=extractor, **options)
+        words = words_of(self.connection, query)
         if "vector" not in words and "not_vector" not in words:
             return answer(self.connection.get("/api/search", words))
         # An address has no room for the numbers of a long vector.
@@ -160,12 +168,16 @@ class Client:
         }
         return self._grouped("/api/similar-groups", {**words, "path": posix(paths)})
 
-    def failures(
+    def failures(self, *, below: Path | str | None = None) -> Iterator[Image]:
+        """Yield the files that could not be indexed, as `Library.failures`."""
+        return self.files(FAILED, below=below)
+
+    def files(
         self, outcomes: Iterable[Outcome] | None = None, *, below: Path | str | None = None
     ) -> Iterator[Image]:
-        """As `Library.failures`: the files that could not be indexed, with outcome and reason."""
-        wanted = None if outcomes is None else [str(outcome) for outcome in outcomes]
-        if wanted == []:
+        """Yield the files that the library knows, as `Library.files`."""
+        wanted = [str(outcome) for outcome in (Outcome if outcomes is None else outcomes)]
+        if not wanted:
             return
         place = None if below is None else Path(below).as_posix()
         for page in self.connection.pages("/api/failures", {"outcome": wanted, "below": place}):

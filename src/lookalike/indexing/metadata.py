@@ -1,22 +1,24 @@
-"""Metadata from a table beside the pictures: one row a picture, found by its path."""
+"""Metadata from a table with one row per image: a file, a data frame or a list of dicts."""
 
 from __future__ import annotations
 
 import csv
+import datetime
 import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias
 
 from lookalike.errors import UsageError
+from lookalike.indexing.report import ArrowTable, DataFrame, Table
 from lookalike.indexing.sidecars import refuse_constant
 from lookalike.stores.interface import Root, Snapshot, Store, Writer
 
-CHUNK = 900  # rows a transaction
+CHUNK = 900  # rows per transaction
 
 Value: TypeAlias = str | int | float | bool | None
 Row: TypeAlias = tuple[str, Mapping[str, Any]]
@@ -28,8 +30,11 @@ LINES = frozenset({".jsonl", ".ndjson", ".json"})
 
 
 def value(text: str) -> Value:
-    """A cell as JSON knows it: "" is None, 3 and 3.5 are numbers, true and false are themselves,
-    everything else stays text, numbers too large for a float as well."""
+    """Return a cell of a CSV as a JSON value.
+
+    "" is None, 3 and 3.5 are numbers, true and false are booleans; everything else stays text, also
+    numbers too large for a float.
+    """
     if not text:
         return None
     if WHOLE.fullmatch(text):
@@ -39,9 +44,16 @@ def value(text: str) -> Value:
     return TRUTH.get(text, text)
 
 
-def read_table(file: Path) -> Iterator[Row]:
-    """The rows of a table as (path, everything else): a CSV (UTF-8, the first line names the
-    columns), or lines of JSON, an object each, where the file's name ends so. `UsageError`."""
+def read_table(table: Table) -> Iterator[Row]:
+    """Yield the rows of a table as (path, other columns); `UsageError` if it cannot be read.
+
+    A file is a CSV in UTF-8 whose first line names the columns, or has a JSON object on each line if
+    its name ends with .jsonl, .ndjson or .json.
+    """
+    if not isinstance(table, Path | str):
+        yield from _rows_in_memory(table)
+        return
+    file = Path(table)
     try:
         if file.suffix.lower() in LINES:
             yield from _objects(file)
@@ -54,11 +66,43 @@ def read_table(file: Path) -> Iterator[Row]:
 
 
 def no_utf8(file: Path, error: UnicodeDecodeError) -> str:
-    """What to do about a table in another encoding."""
+    """Return the message for a table in another encoding."""
     return (
-        f"{file} is not a text in UTF-8 (byte 0x{error.object[error.start]:02x}): save it again as "
+        f"{file} is not text in UTF-8 (byte 0x{error.object[error.start]:02x}): save it again as "
         "UTF-8; in Excel the type is called CSV UTF-8"
     )
+
+
+def _rows_in_memory(table: Iterable[Mapping[str, Any]] | DataFrame | ArrowTable) -> Iterator[Row]:
+    rows: Iterable[Any] = table  # type: ignore[assignment]
+    if isinstance(table, ArrowTable):
+        rows = table.to_pylist()
+    elif isinstance(table, DataFrame):
+        rows = table.to_dict("records")
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, Mapping) or not isinstance(row.get("path"), str | Path):
+            raise UsageError(f"metadata, row {number}: needs a mapping with a `path`")
+        cells = {str(name): json_value(cell) for name, cell in row.items() if name != "path"}
+        yield os.fspath(row["path"]), cells
+
+
+def json_value(cell: Any) -> Any:
+    """Return a cell of a data frame as a JSON value: missing values are None, dates are ISO 8601."""
+    if cell is None or type(cell).__name__ in ("NAType", "NaTType"):
+        return None
+    if isinstance(cell, bool | int | str):
+        return cell
+    if isinstance(cell, float):
+        return cell if math.isfinite(cell) else None
+    if isinstance(cell, datetime.date):
+        return cell.isoformat()
+    if isinstance(cell, Mapping):
+        return {str(name): json_value(one) for name, one in cell.items()}
+    if isinstance(cell, list | tuple):
+        return [json_value(one) for one in cell]
+    if hasattr(cell, "tolist"):  # numbers and arrays of NumPy
+        return json_value(cell.tolist())
+    return str(cell)
 
 
 def _cells(file: Path) -> Iterator[Row]:
@@ -78,8 +122,10 @@ def _cells(file: Path) -> Iterator[Row]:
 
 
 def delimiter(table: TextIO, column: str = "path") -> str:
-    """What stands between the cells of a CSV that has this column: a comma, else the semicolon or tab that
-    spreadsheets write where the comma is part of numbers. The table is read from its beginning."""
+    """Return the delimiter of a CSV that has this column, read from its beginning.
+
+    A comma, else the semicolon or tab that spreadsheets write where numbers have decimal commas.
+    """
     header = table.readline()
     table.seek(0)
     for mark in (",", ";", "\t"):
@@ -97,21 +143,23 @@ def _objects(file: Path) -> Iterator[Row]:
                 row = json.loads(line, parse_constant=refuse_constant)
             except (ValueError, RecursionError) as error:
                 raise UsageError(
-                    f"{file}, line {number}: not an object of JSON in one line ({error})"
+                    f"{file}, line {number}: not a JSON object on one line ({error})"
                 ) from error
             path = row.pop("path", None) if isinstance(row, dict) else None
             if not isinstance(path, str):
-                raise UsageError(f'{file}, line {number}: needs an object with a text "path"')
+                raise UsageError(f'{file}, line {number}: needs an object with a string "path"')
             yield path, row
 
 
-def describe(store: Store, writer: Writer, table: Path) -> tuple[int, int, str]:
-    """Give pictures the metadata of a table; how many got some, how many rows name no picture, and what
-    the first of these names."""
+def describe(store: Store, writer: Writer, table: Table) -> tuple[int, int, str]:
+    """Store the metadata of a table.
+
+    Returns how many images got metadata, how many rows match no image, and the path of the first of these.
+    """
     described = unmatched_rows = 0
     example = ""
     rows = read_table(table)
-    folder = table.absolute().parent
+    folder = Path(table).absolute().parent if isinstance(table, Path | str) else Path.cwd()
     while chunk := list(islice(rows, CHUNK)):
         with store.snapshot() as snapshot:
             found = locate(snapshot, snapshot.roots(), folder, [path for path, _ in chunk])
@@ -127,7 +175,7 @@ def describe(store: Store, writer: Writer, table: Path) -> tuple[int, int, str]:
 def locate(
     snapshot: Snapshot, roots: Sequence[Root], folder: Path, paths: Sequence[str]
 ) -> dict[str, int]:
-    """Ids of the pictures that rows mean: paths relative to the table's folder, then to a root."""
+    """Return the ids of images by paths, which are relative to the table's folder, or else to a root."""
     found: dict[str, int] = {}
     for base in (folder, *(root.path for root in roots)):
         for root in roots:
@@ -143,7 +191,7 @@ def locate(
 
 
 def relative(path: str | Path, folder: Path) -> str | None:
-    """`path` below `folder` with forward slashes, None where it lies elsewhere. No file is touched."""
+    """Return `path` relative to `folder` with forward slashes, None if it is elsewhere. Reads no file."""
     try:
         return Path(path).relative_to(folder).as_posix()
     except ValueError:

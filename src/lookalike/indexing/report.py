@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from lookalike.errors import Outcome
 from lookalike.images.sniff import NOT_AN_IMAGE
@@ -19,6 +19,24 @@ if TYPE_CHECKING:
 EMPTY_SOURCE = "no file in it; the images stored for it are kept (`lookalike remove` forgets them)"
 
 
+@runtime_checkable
+class DataFrame(Protocol):
+    """A table of pandas."""
+
+    def to_dict(self, orient: Any) -> Any: ...
+
+
+@runtime_checkable
+class ArrowTable(Protocol):
+    """A table of pyarrow."""
+
+    def to_pylist(self) -> list[Any]: ...
+
+
+Table: TypeAlias = Path | str | Iterable[Mapping[str, Any]] | DataFrame | ArrowTable
+"""A CSV or JSON-lines file, or rows in memory; `path` is the column with the images."""
+
+
 @dataclass(frozen=True, slots=True)
 class IndexOptions:
     """Options of an indexing run.
@@ -27,8 +45,9 @@ class IndexOptions:
     workers           decoding processes; None: one per core available to this process
     normalise         False: new spaces keep vectors at their original length
     retry_failed      try files again that failed before and have not changed since
-    metadata          table with a column `path` (relative to the table's folder), as CSV or JSON lines;
-                      a column `caption` (or `description`, `text`) is searched by text queries
+    metadata          table with a column `path`: a CSV or JSON-lines file (paths are relative to its
+                      folder), a list of dicts, or a table of pandas or pyarrow; a column `caption` (or
+                      `description`, `text`) is searched by text queries
     sidecars          read files next to the images (photo.jpg.txt, photo.json, …; see `sidecars`)
     ann               afterwards, build ANN indexes for spaces too large for fast exact search
     """
@@ -39,7 +58,7 @@ class IndexOptions:
     limits: Limits = field(default_factory=Limits)
     normalise: bool = True
     retry_failed: bool = False
-    metadata: Path | None = None
+    metadata: Table | None = None
     sidecars: bool = True
     ann: bool = True
 

@@ -141,7 +141,7 @@ def info_of(server: Server) -> dict[str, Any]:
     library, settings = server.library, server.settings
     with library.snapshot() as snapshot:
         counts, spaces, captions = snapshot.counts(), snapshot.spaces(), snapshot.has_text()
-        reads = {space.key: library.reads(space) for space in spaces if space.current}
+        reads = {space.key: library.encodes_text(space) for space in spaces if space.current}
         roots = [root.path.name for root in snapshot.roots()]
     return {
         "name": library.folder.parent.name

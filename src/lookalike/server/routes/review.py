@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from lookalike.errors import Outcome
+from lookalike.errors import FAILED, Outcome
 from lookalike.server.app_state import Here, Server
 from lookalike.server.errors import Json
 from lookalike.server.library_paths import Named, remembered
@@ -58,7 +58,7 @@ async def failures(
             counts = snapshot.counts()
             places: list[Path | None] = [*remembered(snapshot, [below or "."])]
         listed = (
-            server.library.failures(outcome or None, below=place) for place in places or [None]
+            server.library.files(outcome or FAILED, below=place) for place in places or [None]
         )
         found = list(islice(chain.from_iterable(listed), offset, offset + k + 1))
         return {
