@@ -1,4 +1,4 @@
-"""A small library behind a server, called without a network."""
+"""A library of 40 images, and a client in front of a read-only server."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ from tests.library.drawing import album, draw
 
 from lookalike.library import Library
 from lookalike.server.app import create_app
-from lookalike.server.routes import explain, review
-from lookalike.server.routes import library as library_routes
 from lookalike.server.settings import Settings
 
 ADDRESS = "http://127.0.0.1:8484"
-MARKED = {"X-Lookalike": "1"}
+CSRF_HEADERS = {"X-Lookalike": "1"}
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Forty pictures, and one file that is none; indexed by colour and by hash."""
+    """Forty images and one broken file, indexed with `color` and `phash`."""
     folder = album(tmp_path_factory.mktemp("web") / "photos", 40)
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(400))
     with Library.create(folder) as library:
@@ -37,19 +35,13 @@ def library(photos: Path) -> Iterator[Library]:
 
 @pytest.fixture(scope="module")
 def client(library: Library) -> Iterator[TestClient]:
-    """A browser on this machine, in front of a server that only reads."""
-    with TestClient(create_app(library, Settings()), base_url=ADDRESS) as client:
+    """A browser on this machine, in front of a read-only server that waits long for jobs."""
+    settings = Settings(job_wait=120.0)
+    with TestClient(create_app(library, settings), base_url=ADDRESS) as client:
         yield client
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> bytes:
-    """A picture that is not in the library."""
+def image_bytes(tmp_path: Path) -> bytes:
+    """The bytes of an image that is not in the library."""
     return draw(tmp_path / "new.png", 1000).read_bytes()
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What takes long is waited for in one request, however busy the machine is."""
-    for routes in (review, explain, library_routes):
-        monkeypatch.setattr(routes, "PATIENCE", 120.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +17,9 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 from tests.library.drawing import album, draw
-from tests.server.running import free_port, running
+from tests.server.live_server import free_port, running
 
 import lookalike
-from lookalike.client import connection
 from lookalike.client.client import Client
 from lookalike.client.query_request import weighted
 from lookalike.duplicates.report import Duplicates
@@ -30,8 +30,8 @@ from lookalike.indexing.report import IndexOptions, IndexReport, Progress
 from lookalike.library import Library
 from lookalike.query import Query, Term
 from lookalike.server.app import create_app
-from lookalike.server.jobs.changes import Changes, Wanted
-from lookalike.server.routes import explain, review
+from lookalike.server.jobs.runner import JobRunner
+from lookalike.server.jobs.write_queue import WriteQueue
 from lookalike.server.settings import Settings
 from lookalike.stores import records
 
@@ -74,14 +74,14 @@ def stored(library: Library, id: int) -> NDArray[np.float32]:
 
 
 def test_the_answers_are_those_of_the_library(
-    served: str, library: Library, picture: bytes, tmp_path: Path
+    served: str, library: Library, image_bytes: bytes, tmp_path: Path
 ) -> None:
     file = tmp_path / "new.png"
-    file.write_bytes(picture)
+    file.write_bytes(image_bytes)
     pixels = np.asarray(Image.open(file).convert("RGB"))
     questions = [
         Query((Term(id=3, weight=2.5), Term(id=4), Term(id=5, weight=-1)), k=7),
-        Query((Term(image=picture),), extractors=("phash", "color"), fusion="ranks"),
+        Query((Term(image=image_bytes),), extractors=("phash", "color"), fusion="ranks"),
         Query((Term(image=file, region=(0, 0, 0.5, 0.75)), Term(id=8)), where="size > 1"),
         Query((Term(image=pixels),), k=3, similarity="euclidean", any_orientation=True),
         Query((Term(image=Path("odd/001.jpg")),), k=2, diversity=0.3, min_relevance="weak"),
@@ -101,7 +101,7 @@ def test_the_answers_are_those_of_the_library(
                 ours.similarity,
                 ours.top_relevance,
             )
-        with pytest.raises(UsageError, match="have 384 numbers"):
+        with pytest.raises(UsageError, match="have 384"):
             client.search(Query((Term(vector=np.ones(20_000, np.float32)),)))
         with pytest.raises(UsageError, match="one row of numbers"):
             client.search(Query((Term(vector=np.ones((2, 2), np.float32)),)))
@@ -153,9 +153,9 @@ def test_parts_of_the_library_are_looked_at_alone(served: str, library: Library)
             client.similar_groups(["odd"], extractor="color", min_similarity=0.5), grouped
         )
         for lost in ("nowhere", "../photos", str(root), "odd/../.."):
-            with pytest.raises(UsageError, match="no picture at"):
+            with pytest.raises(UsageError, match="no image at"):
                 client.duplicates([lost])
-            with pytest.raises(UsageError, match="no picture at"):
+            with pytest.raises(UsageError, match="no image at"):
                 list(client.failures(below=lost))
 
 
@@ -180,12 +180,9 @@ def test_images_are_known_by_id_and_by_path(served: str, library: Library, photo
     assert [hit.id for hit in near.hits] == [hit.id for hit in hits if hit.id != 3]
 
 
-def test_lists_of_many_pages_come_whole(
-    served: str, library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connection, "PAGE", 3)
+def test_lists_of_many_pages_are_complete(served: str, library: Library) -> None:
     ours = library.similar_groups(extractor="color", min_similarity=0.5)
-    with Client(served) as client:
+    with Client(served, page_size=3) as client:
         assert [image.id for image in client.images.find()] == [
             image.id for image in library.files([Outcome.INDEXED])
         ]
@@ -193,13 +190,10 @@ def test_lists_of_many_pages_come_whole(
     assert same_groups(theirs, ours) and ours.groups
 
 
-def test_what_takes_long_is_waited_for(
-    served: str, library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(review, "PATIENCE", 0.0)  # the first answers are 202
-    monkeypatch.setattr(explain, "PATIENCE", 0.0)
+def test_jobs_are_waited_for(library: Library) -> None:
     ours, drawn = library.duplicates(kind="near"), draw_up(library, method="pca")
-    with Client(served) as client:
+    app = create_app(library, Settings(job_wait=0.0))  # the first responses are 202
+    with running(app) as port, Client(f"http://127.0.0.1:{port}") as client:
         assert same_groups(client.duplicates(kind="near"), ours)
         drawn_there = client.explanations.map(method="pca")
     assert drawn_there["ids"] == drawn.ids.tolist()
@@ -209,14 +203,16 @@ def test_what_takes_long_is_waited_for(
 
 
 def test_matches_are_explained_as_the_library_does(
-    served: str, library: Library, picture: bytes
+    served: str, library: Library, image_bytes: bytes
 ) -> None:
     with Explainer(library) as explainer, Client(served) as client:
-        for query in (3, picture):
+        for query in (3, image_bytes):
             ours = explainer.match(query, 5, by="color").as_dict()
-            assert client.explanations.match(query, 5, by="color") == json.loads(json.dumps(ours))
+            assert client.explanations.match(query, 5, extractor="color") == json.loads(
+                json.dumps(ours)
+            )
         with pytest.raises(UsageError, match="color"):
-            client.explanations.words("red", 3, by="color")
+            client.explanations.words("red", 3, extractor="color")
 
 
 def test_a_library_is_changed_from_afar(tmp_path: Path) -> None:
@@ -258,36 +254,38 @@ def test_a_library_is_changed_from_afar(tmp_path: Path) -> None:
             assert client.remove(number) == client.remove("new.jpg") == 1
             assert client.remove(["odd"]) == len(list((folder / "odd").iterdir()))
             assert list(client.images.find("path = 'new.jpg'")) == []
-            with pytest.raises(UsageError, match="no picture at nowhere"):
+            with pytest.raises(UsageError, match="no image at nowhere"):
                 client.remove(["nowhere"])
 
 
-def test_adding_waits_for_its_own_run_and_no_other(tmp_path: Path) -> None:
+def test_adding_waits_for_its_own_job(tmp_path: Path) -> None:
     folder = album(tmp_path / "photos", 6)
     with Library.create(folder) as library:
         library.add([folder], extractors=["color"])
         shared = tmp_path / "shared"
         app = create_app(library, Settings(writable=True, folder=shared))
-        another = Changes(library.folder, shared / "changes")  # another process of the same server
-        got: list[IndexReport] = []
+        # Stands for another process of the same server.
+        other = WriteQueue(JobRunner(library.folder), shared / "jobs")
+        reports: list[IndexReport] = []
 
         def add(port: int) -> None:
             with Client(f"http://127.0.0.1:{port}") as client:
-                got.append(client.add(["new.jpg"]))
+                reports.append(client.add(["new.jpg"]))
 
         draw(folder / "new.jpg", 77)
         with running(app) as port:
             thread = threading.Thread(target=add, args=(port,))
-            with FileLock(shared / "changes" / "lock"):
+            with FileLock(shared / "jobs" / "lock"):
                 thread.start()
-                while not list((shared / "changes").glob("*.ticket")):
+                others = other.submit("index", {"paths": [str(folder / "odd")], "options": {}})
+                while len(list((shared / "jobs").glob("*.job"))) < 2:
                     thread.join(0.01)
-                words = {"paths": [str(folder / "odd")], "options": {}}
-                another._run([Wanted("0" * 16, "indexing", words)])  # its turn came first
-                thread.join(1.5)
-                assert thread.is_alive() and not got
+                assert thread.is_alive() and not reports
             thread.join(60)
-    assert [(one.new, one.unchanged) for one in got] == [(1, 0)]
+            while other.state(others.id).running:
+                time.sleep(0.05)
+        other.close()
+    assert [(one.new, one.unchanged) for one in reports] == [(1, 0)]
 
 
 def test_a_promise_is_that_of_the_library(tmp_path: Path) -> None:
@@ -302,7 +300,7 @@ def test_a_promise_is_that_of_the_library(tmp_path: Path) -> None:
             assert (theirs.files, theirs.to_index) == (ours.files, ours.to_index) == (3, 0)
             with pytest.raises(UsageError, match="`workers`"):
                 client.add(options=IndexOptions(workers=99))
-            with pytest.raises(UsageError, match="no pattern"):
+            with pytest.raises(UsageError, match="not a valid file pattern"):
                 client.add(options=IndexOptions(include=("[z-a]",)))
 
 
@@ -323,7 +321,7 @@ def test_errors_are_those_of_the_library(served: str) -> None:
         pytest.raises(LibraryError, match="no ans"),
     ):
         lost.info()
-    with pytest.raises(UsageError, match="no address"):
+    with pytest.raises(UsageError, match="not the address"):
         Client("ftp://127.0.0.1")
 
 

@@ -13,8 +13,7 @@ from tests.server.conftest import ADDRESS
 from lookalike.evaluation.collection import open_or_build
 from lookalike.evaluation.relevance_judgements import JudgementFile, draw_pools
 from lookalike.library import Library
-from lookalike.server.judging.app import PAGE, create_judging_app
-from lookalike.server.judging.serving import desk
+from lookalike.server.judging.app import PAGE, JudgingSession, create_judging_app
 from lookalike.server.settings import Settings
 
 TOKEN = "only-for-this-test"
@@ -29,7 +28,7 @@ def judging(photos: Path, tmp_path: Path) -> JudgementFile:
 @pytest.fixture
 def browser(library: Library, judging: JudgementFile) -> Iterator[TestClient]:
     """A browser that has opened the address that was shown."""
-    app = create_judging_app(desk(library, judging, "anna"), Settings(token=TOKEN))
+    app = create_judging_app(JudgingSession.of(library, judging, "anna"), Settings(token=TOKEN))
     with TestClient(app, base_url=ADDRESS) as client:
         entered = client.get(f"/?token={TOKEN}")
         assert entered.url == f"{ADDRESS}/"
@@ -41,13 +40,13 @@ def test_a_judge_sees_questions_until_all_are_judged(
     browser: TestClient, judging: JudgementFile
 ) -> None:
     seen = []
-    while (state := browser.get("/api/judging/query").json())["number"] is not None:
+    while (state := browser.get("/api/judging/next").json())["number"] is not None:
         seen.append(state["query"]["name"])
         for picture in state["images"]:
             shown = browser.get(f"/api/judging/images/{picture['id']}")
             assert shown.headers["content-type"] == "image/jpeg"
             said = {"query": seen[-1], "image": picture["name"], "relevant": True}
-            assert browser.post("/api/judging/judgements", json=said).json() == {"kept": True}
+            assert browser.post("/api/judging/judgements", json=said).json() == {"stored": True}
     assert seen == [pool.query for pool in judging.pools]
     count = sum(len(pool.images) for pool in judging.pools)
     assert state["judgements"] == {"anna": count}
@@ -90,11 +89,11 @@ def test_only_pictures_that_are_judged_are_shown(browser: TestClient, library: L
 
 
 def test_nobody_else_gets_in(library: Library, judging: JudgementFile) -> None:
-    app = create_judging_app(desk(library, judging, "anna"), Settings(token=TOKEN))
+    app = create_judging_app(JudgingSession.of(library, judging, "anna"), Settings(token=TOKEN))
     with TestClient(app, base_url=ADDRESS) as stranger:
-        assert stranger.get("/api/judging/query").status_code == 401
+        assert stranger.get("/api/judging/next").status_code == 401
         stranger.get("/?token=wrong")
-        assert stranger.get("/api/judging/query").status_code == 401
+        assert stranger.get("/api/judging/next").status_code == 401
     with TestClient(app, base_url="http://evil.example") as rebound:
         assert rebound.get(f"/?token={TOKEN}").status_code == 421
 

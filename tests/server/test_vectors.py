@@ -7,16 +7,18 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from filelock import FileLock
 from tests.library.drawing import album, draw
-from tests.server.conftest import ADDRESS, MARKED
-from tests.server.running import running
+from tests.server.conftest import ADDRESS, CSRF_HEADERS
+from tests.server.live_server import running
 
 from lookalike.client.client import Client
 from lookalike.errors import LibraryBusy, LibraryError, UsageError
@@ -24,9 +26,9 @@ from lookalike.indexing.vector_export import ExportHeader
 from lookalike.library import Library
 from lookalike.query import Query
 from lookalike.server.app import create_app
-from lookalike.server.jobs import changes
-from lookalike.server.jobs import exports as export_jobs
-from lookalike.server.routes.vectors import MOST_FOLDERS
+from lookalike.server.jobs.runner import JobRunner
+from lookalike.server.jobs.write_queue import MAX_WAITING_WITH_FILES
+from lookalike.server.routes.vectors import MAX_IMPORTS
 from lookalike.server.settings import Settings
 from lookalike.stores.ann_index import IndexBuildOptions
 
@@ -161,12 +163,11 @@ def sent(client: TestClient, data: Any, paths: str | None = None, **words: Any) 
     files = {"vectors": ("v", out.getvalue())}
     if paths is not None:
         files["paths"] = ("p", paths.encode("utf-8", "surrogateescape"))
-    answer = client.post("/api/vectors", params={"by": "made", **words}, files=files)
+    answer = client.post("/api/vectors", params={"extractor": "made", **words}, files=files)
     if answer.status_code != 202:
         return answer
     for _ in range(600):
-        ticket = {"ticket": answer.json()["ticket"]}
-        state = client.get("/api/indexing", params=ticket).json()
+        state = client.get(f"/api/jobs/{answer.json()['id']}").json()
         if not state["running"]:
             return state
         time.sleep(0.05)
@@ -178,7 +179,9 @@ def writer(folder: Path) -> Iterator[TestClient]:
     with Library.create(folder) as library:
         library.add([folder], extractors=["color"])
         settings = Settings(writable=True, folder=folder.parent / "served")
-        with TestClient(create_app(library, settings), base_url=ADDRESS, headers=MARKED) as client:
+        with TestClient(
+            create_app(library, settings), base_url=ADDRESS, headers=CSRF_HEADERS
+        ) as client:
             yield client
 
 
@@ -233,7 +236,7 @@ def test_a_library_kept_elsewhere_gets_no_root_by_an_import(tmp_path: Path) -> N
     with Library.create(photos, folder=home / ".lookalike") as library:
         library.add([photos], extractors=["color"])
         app = create_app(library, Settings(writable=True))
-        with TestClient(app, base_url=ADDRESS, headers=MARKED) as client:
+        with TestClient(app, base_url=ADDRESS, headers=CSRF_HEADERS) as client:
             state = sent(client, vectors(1), "private.jpg\n")
             assert (state["result"]["images"], state["result"]["files"]) == (1, 0)
             assert client.get("/api/info").json()["roots"] == ["photos", "imported"]
@@ -267,7 +270,7 @@ def header(said: str, data: bytes = b"") -> bytes:
 def test_what_are_no_vectors_is_refused_and_not_kept(
     writer: TestClient, folder: Path, body: bytes, status: int
 ) -> None:
-    answer = writer.post("/api/vectors", params={"by": "made"}, content=body)
+    answer = writer.post("/api/vectors", params={"extractor": "made"}, content=body)
     assert answer.status_code == status, answer.text
     assert list(answer.json()) == ["error"] and str(folder.parent) not in answer.text
     assert list((folder.parent / "served" / "imports").iterdir()) == []
@@ -285,46 +288,35 @@ def test_imports_that_wait_are_few(writer: TestClient, folder: Path) -> None:
     np.save(out, vectors(2))
 
     def ask() -> Any:
-        return writer.post("/api/vectors", params={"by": "made"}, content=out.getvalue())
+        return writer.post("/api/vectors", params={"extractor": "made"}, content=out.getvalue())
 
-    with FileLock(served / "changes" / "lock"):
-        answers = [ask() for _ in range(changes.MOST_KEPT + 1)]
-        assert [answer.status_code for answer in answers] == [202] * changes.MOST_KEPT + [429]
-        assert len(list((served / "imports").iterdir())) == changes.MOST_KEPT
+    with FileLock(served / "jobs" / "lock"):
+        answers = [ask() for _ in range(MAX_WAITING_WITH_FILES + 1)]
+        statuses = [answer.status_code for answer in answers]
+        assert statuses == [202] * MAX_WAITING_WITH_FILES + [429]
+        assert len(list((served / "imports").iterdir())) == MAX_WAITING_WITH_FILES
 
 
 def test_imports_that_arrive_are_few(writer: TestClient, folder: Path) -> None:
-    for number in range(MOST_FOLDERS):
+    for number in range(MAX_IMPORTS):
         (folder.parent / "served" / "imports" / str(number)).mkdir(parents=True)
     assert sent(writer, vectors(2)).status_code == 429
     (folder.parent / "served" / "imports" / "0").rmdir()
     assert sent(writer, vectors(2))["result"]["images"] == 2
 
 
-def test_what_is_asked_for_twice_is_done_once_but_for_imports(tmp_path: Path) -> None:
-    def wanted(kind: changes.Kind, scratch: Path | None = None, **words: Any) -> changes.Wanted:
-        return changes.Wanted("", kind, words, scratch)
-
-    build, other = wanted("index", by="made"), wanted("index", by="other")
-    assert changes.together([build, other, wanted("index", by="made")]) == [build, build]
-    bring = [wanted("import", tmp_path / name, name="made") for name in "ab"]
-    assert changes.together(bring) == bring[:1]
-    add = [wanted("indexing", paths=[name], options={}) for name in "ab"]
-    assert changes.together([*add, build]) == add and changes.together([]) == []
-
-
 def test_vectors_come_in_only_where_the_library_may_be_changed(client: TestClient) -> None:
     body = header("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2)}", bytes(16))
     asked = [
-        client.post("/api/vectors?by=made", content=body, headers=MARKED),
-        client.post("/api/ann", json={"by": "color"}, headers=MARKED),
-        client.post("/api/ann/check", json={}, headers=MARKED),
-        client.request("DELETE", "/api/ann", json={}, headers=MARKED),
+        client.post("/api/vectors?extractor=made", content=body, headers=CSRF_HEADERS),
+        client.post("/api/ann", json={"extractor": "color"}, headers=CSRF_HEADERS),
+        client.post("/api/ann/check", json={}, headers=CSRF_HEADERS),
+        client.request("DELETE", "/api/ann", json={}, headers=CSRF_HEADERS),
     ]
     for answer in asked:
         assert answer.status_code == 403 and "--writable" in answer.json()["error"]
     unmarked = client.post(
-        "/api/vectors?by=made", content=body, headers={"Content-Type": "text/plain"}
+        "/api/vectors?extractor=made", content=body, headers={"Content-Type": "text/plain"}
     )
     assert unmarked.status_code == 403 and "X-Lookalike" in unmarked.json()["error"]
 
@@ -372,69 +364,95 @@ def test_what_cannot_go_out_is_said_and_leaves_nothing(served: str, tmp_path: Pa
 
 
 def test_rows_and_their_paths_are_of_one_state(client: TestClient) -> None:
-    first = client.get("/api/vectors", params={"by": "color"})
+    first = client.get("/api/vectors", params={"extractor": "color"})
     rows = np.load(io.BytesIO(first.content))
     assert rows.shape[0] == int(first.headers["x-lookalike-rows"]) == 40
-    words = {"by": "color", "format": "paths"}
+    words = {"extractor": "color", "format": "paths"}
     same = client.get("/api/vectors", params=words, headers={"If-Match": first.headers["etag"]})
     assert same.status_code == 200 and len(same.text.splitlines()) == 40
-    for other in ({"by": "phash"}, {"where": "size > 0"}):
+    for other in ({"extractor": "phash"}, {"where": "size > 0"}):
         changed = client.get(
             "/api/vectors", params={**words, **other}, headers={"If-Match": first.headers["etag"]}
         )
         assert (changed.status_code, list(changed.json())) == (412, ["error"])
 
 
-def test_an_export_that_breaks_off_is_not_taken_for_the_whole(
-    served: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def app_with_export(library: Library, program: str, **settings: Any) -> FastAPI:
+    """Return a server whose jobs run this Python program."""
+    app = create_app(library, Settings(**settings))
+    jobs = JobRunner(library.folder, program=(sys.executable, "-c", program))
+    app.state.server = replace(app.state.server, jobs=jobs)
+    return app
+
+
+@pytest.mark.parametrize("size", ["9000000", "null"])
+def test_an_export_that_breaks_off_is_not_taken_for_complete(
+    library: Library, tmp_path: Path, size: str
 ) -> None:
-    head = '{"rows": 40, "bytes": %s, "state": "x"}'
-    for whole in ("9000000", "null"):
-        program = f"print('{head % whole}'); print('x' * 10_000); raise SystemExit(1)"
-        monkeypatch.setattr(export_jobs, "PROGRAM", (sys.executable, "-c", program))
-        with Client(served) as client, pytest.raises(LibraryError):
-            client.vectors.export_vectors("color", tmp_path / "out.npy")
-    monkeypatch.setattr(export_jobs, "PROGRAM", (sys.executable, "-c", "print('?')"))
-    with Client(served) as client, pytest.raises(LibraryBusy, match="ended early"):
+    head = f'{{"begin": {{"rows": 40, "bytes": {size}, "state": "x"}}}}'
+    app = app_with_export(library, f"print('{head}'); print('x' * 10_000); raise SystemExit(1)")
+    with (
+        running(app) as port,
+        Client(f"http://127.0.0.1:{port}") as client,
+        pytest.raises(LibraryError),
+    ):
         client.vectors.export_vectors("color", tmp_path / "out.npy")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_exports_are_few_and_end_with_their_visitors(
-    library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    endless = (
-        'import sys\nprint(\'{"rows": 1, "bytes": null, "state": "x"}\')\n'
-        "while True: sys.stdout.write('x' * 65536)"
-    )
-    monkeypatch.setattr(export_jobs, "PROGRAM", (sys.executable, "-c", endless))
-    app = create_app(library, Settings())
-    exports = app.state.server.exports
+def test_an_export_that_does_not_begin_is_refused(library: Library, tmp_path: Path) -> None:
+    app = app_with_export(library, "print('?')")
+    with (
+        running(app) as port,
+        Client(f"http://127.0.0.1:{port}") as client,
+        pytest.raises(LibraryBusy, match="ended early"),
+    ):
+        client.vectors.export_vectors("color", tmp_path / "out.npy")
+    assert list(tmp_path.iterdir()) == []
+
+
+def wait_until_none_runs(app: FastAPI) -> None:
+    for _ in range(400):
+        if not app.state.server.jobs.running:
+            return
+        time.sleep(0.05)
+    raise AssertionError("an export goes on")
+
+
+ENDLESS = (
+    'import sys\nprint(\'{"begin": {"rows": 1, "bytes": null, "state": "x"}}\')\n'
+    "while True: sys.stdout.write('x' * 65536)"
+)
+
+
+def export_request(port: int) -> bytes:
+    path = "/api/vectors?extractor=color"
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+
+
+def test_exports_are_limited_and_end_when_their_client_disconnects(library: Library) -> None:
+    app = app_with_export(library, ENDLESS)
     with running(app) as port:
-        asked = f"GET /api/vectors?by=color HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
         visitors = [socket.create_connection(("127.0.0.1", port)) for _ in range(2)]
         for visitor in visitors:
-            visitor.sendall(asked)
+            visitor.sendall(export_request(port))
             assert visitor.recv(100).startswith(b"HTTP/1.1 200")
-        with Client(f"http://127.0.0.1:{port}") as client:
-            with pytest.raises(LibraryBusy, match="exported to others"):
-                client.vectors.export_vectors("color", Path("never.npy"))
-            for visitor in visitors:
-                visitor.close()
-            for _ in range(400):
-                if not exports.running:
-                    break
-                time.sleep(0.05)
-            assert exports.running == 0
-        monkeypatch.setattr(export_jobs, "PATIENCE", 0.2)
-        with socket.create_connection(("127.0.0.1", port)) as visitor:
-            visitor.sendall(asked)
-            visitor.recv(100)  # and no more
-            for _ in range(400):
-                if not exports.running:
-                    break
-                time.sleep(0.05)
-            assert exports.running == 0
+        with (
+            Client(f"http://127.0.0.1:{port}") as client,
+            pytest.raises(LibraryBusy, match="too many exports"),
+        ):
+            client.vectors.export_vectors("color", Path("never.npy"))
+        for visitor in visitors:
+            visitor.close()
+        wait_until_none_runs(app)
+
+
+def test_an_export_that_is_not_read_ends(library: Library) -> None:
+    app = app_with_export(library, ENDLESS, export_seconds=0.2)
+    with running(app) as port, socket.create_connection(("127.0.0.1", port)) as visitor:
+        visitor.sendall(export_request(port))
+        visitor.recv(100)  # and nothing more
+        wait_until_none_runs(app)
 
 
 def test_streams_that_cannot_seek_get_the_same_bytes(library: Library, tmp_path: Path) -> None:

@@ -140,10 +140,10 @@ def _serve(
 ) -> None:
     import secrets
 
-    from lookalike.server.judging.serving import desk, serve
-    from lookalike.server.run import listening
+    from lookalike.server.judging.app import JudgingSession, serve
+    from lookalike.server.run import listen
 
-    bound = listening("127.0.0.1", port)
+    bound = listen("127.0.0.1", port)
     token = secrets.token_urlsafe(18)
     address = f"http://127.0.0.1:{bound.getsockname()[1]}/?token={token}"
 
@@ -155,7 +155,8 @@ def _serve(
         if open_:
             click.launch(address)
 
-    serve(desk(opened.library, judgements, judge), bound, token=token, ready=ready)
+    session = JudgingSession.of(opened.library, judgements, judge)
+    serve(session, bound, token=token, ready=ready)
 
 
 def _results(judgements: JudgementFile, out: Path, format_: str) -> None:

@@ -1,4 +1,4 @@
-"""`lookalike serve`: the page, and the library over HTTP."""
+"""`lookalike serve`: a library on a web page and over HTTP."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ import click
 from lookalike.cli import format, open_library, output, parameters
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from lookalike.library import Info
     from lookalike.server.settings import Settings
 
+# Characters that a cookie can hold (RFC 6265).
 _COOKIE = re.compile(r"[!#-+\--:<-\[\]-~]+")
-"""What a cookie can hold (RFC 6265)."""
 
 
 def _environment(name: str) -> dict[str, Any]:
@@ -32,34 +30,34 @@ def _environment(name: str) -> dict[str, Any]:
     default="127.0.0.1",
     show_default=True,
     metavar="ADDRESS",
-    help="Where it listens; 0.0.0.0 lets other machines in, and a token is then needed.",
+    help="Address to listen on. 0.0.0.0 lets other machines connect; a token is then required.",
     **_environment("HOST"),
 )
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
     metavar="N",
-    help="Default: 8484, or any that is free.",
+    help="Default: 8484, or any free port.",
     **_environment("PORT"),
 )
 @click.option("--open", "open_", is_flag=True, help="Open the page in the browser.")
 @click.option(
     "--token",
     metavar="TOKEN",
-    help="What everybody must show, of 16 characters or more: shorter ones can be guessed. Default: none "
-    "on this machine alone, else one that is made and shown.",
+    help="Required from every client; at least 16 characters, since shorter ones can be guessed. Default: "
+    "none if only this machine can connect, else a random one, which is shown.",
     **_environment("TOKEN"),
 )
 @click.option(
     "--writable",
     is_flag=True,
-    help="Let pictures be added and removed, and decisions be made.",
+    help="Allow clients to add and remove images and to give feedback.",
     **_environment("WRITABLE"),
 )
 @click.option(
     "--allow-url",
     is_flag=True,
-    help="Fetch pictures that are named by an address in the public internet.",
+    help="Fetch query images from URLs on the public internet.",
     **_environment("ALLOW_URL"),
 )
 @click.option(
@@ -67,7 +65,7 @@ def _environment(name: str) -> dict[str, Any]:
     "hosts",
     multiple=True,
     metavar="NAME",
-    help="A name by which the server is called, as behind a proxy.",
+    help="Host name under which the server is reached, e.g. through a proxy.",
     **_environment("ALLOW_HOST"),
 )
 @click.option(
@@ -76,21 +74,21 @@ def _environment(name: str) -> dict[str, Any]:
     default=1,
     show_default=True,
     metavar="N",
-    help="Processes that answer; they share the vectors in memory.",
+    help="Server processes; they share the vectors in memory.",
     **_environment("WORKERS"),
 )
 @click.option(
     "--device",
     metavar="NAME",
-    help="The graphics card that searches, as PyTorch calls it (cuda): its memory holds the vectors.",
+    help="GPU to search on, as PyTorch names it (cuda): its memory holds the vectors.",
     **_environment("DEVICE"),
 )
 @click.option(
     "--rate",
     type=click.FloatRange(min=0),
     metavar="N",
-    help="Requests a second of one address in the long run; 0: any number. Default: 0 on this "
-    "machine alone, else 50.",
+    help="Requests per second from one address in the long run; 0: unlimited. Default: 0 if only this "
+    "machine can connect, else 50.",
     **_environment("RATE"),
 )
 @click.option(
@@ -108,7 +106,7 @@ def _environment(name: str) -> dict[str, Any]:
     default="100M",
     show_default=True,
     metavar="N",
-    help="Largest picture that is asked with.",
+    help="Largest query image.",
     **_environment("MAX_PIXELS"),
 )
 @click.option(
@@ -117,21 +115,13 @@ def _environment(name: str) -> dict[str, Any]:
     default=10.0,
     show_default=True,
     metavar="SECONDS",
-    help="Longest time for reading one picture.",
+    help="Time limit for reading one image.",
     **_environment("TIMEOUT"),
-)
-@click.option(
-    "--check-indexes",
-    type=click.DateTime(formats=["%H:%M"]),
-    metavar="HH:MM",
-    help="Check the indexes of large libraries every day at this time, as `lookalike ann check` does; "
-    "searches go on meanwhile.",
-    **_environment("CHECK_INDEXES"),
 )
 @click.option(
     "--log",
     is_flag=True,
-    help="A line on stderr for every request, without its words and pictures.",
+    help="Write a line to stderr for every request, without its parameters and images.",
     **_environment("LOG"),
 )
 @parameters.model_dir_option
@@ -150,13 +140,12 @@ def command(
     max_upload: int,
     max_pixels: int,
     timeout: float,
-    check_indexes: datetime | None,
     log: bool,
 ) -> None:
-    """Serve a library on a page in the browser, and as JSON over HTTP.
+    """Serve a library on a web page, and as JSON over HTTP.
 
-    LIBRARY is the folder of pictures or its .lookalike folder; otherwise it is looked for from here
-    upwards. Only this machine can reach it unless --host says otherwise. Ctrl-C ends it.
+    LIBRARY is the folder of images or its .lookalike folder; by default the library of the current folder or
+    of a folder above it. Only this machine can connect unless --host says otherwise. Ctrl-C ends it.
 
     \b
     lookalike serve --open
@@ -165,58 +154,55 @@ def command(
     """
     from lookalike.cpu import logical_cores
     from lookalike.library import Library
-    from lookalike.server.run import Serving, at_once, is_local, listening, serve
+    from lookalike.server.run import ServerConfig, exit_now, is_local, listen, serve
     from lookalike.server.settings import Settings
     from lookalike.workers.limits import Limits
 
     folder = open_library.locate(library)
-    with Library.open(
-        folder, read_only=True, device=device
-    ) as opened:  # a wrong one is said at once
+    # Opened first, so that a mistake is reported at once.
+    with Library.open(folder, read_only=True, device=device) as opened:
         info = opened.info()
     if token and not _COOKIE.fullmatch(token):
         raise click.UsageError(
-            "a token has letters, digits and signs of ASCII, but no space, quote, comma, semicolon or "
+            "a token consists of ASCII letters, digits and signs, without space, quote, comma, semicolon or "
             "backslash: browsers keep it as a cookie"
         )
     exposed = not is_local(host)
     if exposed and not token:
-        token = _made()
+        token = _random_token()
     settings = Settings(
         token=token or None,
         writable=writable,
         allow_url=allow_url,
         exposed=exposed,
-        hosts=(*hosts, *_names(host)) if exposed else hosts,
+        hosts=(*hosts, *_host_names(host)) if exposed else hosts,
         max_upload_bytes=max_upload,
         rate=(50.0 if exposed else 0.0) if rate is None else rate,
-        searching=max(2, logical_cores() // workers),
+        search_threads=max(2, logical_cores() // workers),
     )
     limits = Limits(timeout=timeout, max_pixels=max_pixels, max_memory=1 << 30)
     readers = max(1, min(4, logical_cores() // workers))
     if log:
-        _log()
-    with listening(host, port) as bound:
-        address = _address(host, bound.getsockname()[1])
-        entrance = (
-            f"{address}?token={quote(settings.token, safe='')}" if settings.token else address
-        )
+        _enable_log()
+    with listen(host, port) as sock:
+        address = _address(host, sock.getsockname()[1])
+        if settings.token:
+            address += f"?token={quote(settings.token, safe='')}"
 
         def ready() -> None:
-            output.put(_box(info, entrance, _reach(settings, hosts)))
+            output.put(_box(info, address, _access(settings, hosts)))
             output.flush()
             if open_:
-                _browse(entrance)
+                _browse(address)
 
-        serving = Serving(folder, settings, limits, readers, device)
-        at = check_indexes.time() if check_indexes else None
-        busy = serve(serving, bound, workers=workers, ready=ready, check_indexes=at)
+        config = ServerConfig(folder, settings, limits, readers, device)
+        busy = serve(config, sock, workers=workers, ready=ready)
     output.note("Ended.")
     if busy:
-        at_once()
+        exit_now()
 
 
-def _made() -> str:
+def _random_token() -> str:
     import secrets
 
     return secrets.token_urlsafe(24)
@@ -230,33 +216,33 @@ def _address(host: str, port: int) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def _names(host: str) -> tuple[str, ...]:
-    """What others call this machine: its own name, also as small networks say it, and what was given."""
+def _host_names(host: str) -> tuple[str, ...]:
+    """Return the names of this machine: its own, also in mDNS, and the one that was given."""
     import socket
 
     own = socket.gethostname()
     return own, f"{own}.local", host
 
 
-def _reach(settings: Settings, hosts: tuple[str, ...]) -> str:
-    """Who can reach it."""
-    token = "with this token" if settings.token else "and no token is asked for"
+def _access(settings: Settings, hosts: tuple[str, ...]) -> str:
+    """Return a sentence on who can connect."""
+    token = "with this token" if settings.token else "without a token"
     if settings.exposed:
-        return f"Other machines can reach it {token}."
+        return f"Other machines can connect {token}."
     if hosts:
-        return f"It answers as {' and '.join(hosts)}, too, {token}."
-    return "Only this machine can reach it."
+        return f"It also answers as {' and '.join(hosts)}, {token}."
+    return "Only this machine can connect."
 
 
-def _box(info: Info, entrance: str, reach: str) -> str:
-    """What stands in the terminal while it runs."""
+def _box(info: Info, address: str, access: str) -> str:
+    """Return what the terminal shows while the server runs."""
     name = open_library.library_name(Path(info.location))
     place = open_library.display_path(name)
     lines = [
-        f"{format.counted(info.images, 'picture')} of "
+        f"{format.counted(info.images, 'image')} of "
         f"{output.printable(str(name.absolute()) if place == '.' else place)}",
-        entrance,
-        output.printable(f"{reach} Ctrl-C ends it."),
+        address,
+        output.printable(f"{access} Ctrl-C ends it."),
     ]
     width = max(map(output.width_of, lines))
     inner = [f"│ {line}{' ' * (width - output.width_of(line))} │" for line in lines]
@@ -268,11 +254,11 @@ def _browse(address: str) -> None:
     import threading
     import webbrowser
 
-    # Some browsers return only when they are closed.
+    # Some browsers return only when they are closed, hence the thread.
     threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
 
-def _log() -> None:
+def _enable_log() -> None:
     import logging
 
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)

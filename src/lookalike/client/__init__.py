@@ -1,4 +1,1 @@
-"""A library that is served elsewhere, asked over HTTP in the words of `Library`.
-
-Only the standard library is used, so a program that asks needs nothing else of this package's machinery.
-"""
+"""A client for a library that is served over HTTP, with the methods of `Library`."""

@@ -1,19 +1,20 @@
-"""The indexes of a served library."""
+"""The ANN indexes of a served library."""
 
 from __future__ import annotations
 
 from lookalike.ann.faiss_index import Progress, no_progress
 from lookalike.client.connection import Connection
-from lookalike.client.decode import index, index_check, space
-from lookalike.client.jobs import ended, staged
+from lookalike.client.jobs import report_stages, wait_for
 from lookalike.errors import UsageError
 from lookalike.indexing.ann import CHECK_QUERIES, CheckResult
 from lookalike.stores.ann_index import Index, IndexBuildOptions, IndexCheck
+from lookalike.wire import decode
+from lookalike.wire.documents import CheckHistory
 
 
 class Ann:
-    """The indexes of a served library, as `Library.ann`: `Client.ann`. What they are, `Client.info`
-    says of each space."""
+    """The ANN indexes of a served library, as `Library.ann`. `Client.info` tells of each space what its
+    index is."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -25,19 +26,22 @@ class Ann:
         *,
         progress: Progress = no_progress,
     ) -> dict[str, Index]:
-        """As `Library.ann.build`, and waits for the end. Recipe and threads the server chooses itself:
-        `UsageError` for options that name them."""
+        """Build indexes as `Library.ann.build` does, and wait for the end. The server chooses recipe and
+        threads: `UsageError` if they are given."""
         options = options or IndexBuildOptions()
         if options.recipe is not None or options.threads is not None:
             raise UsageError("over HTTP the server chooses recipe and threads: leave them out")
-        words = {"by": extractor, "target": options.target, "memory": options.memory}
-        state = self._connection.send("POST", "/api/ann", words)
-        built = ended(self._connection, state, staged(progress))
-        return {name: index(one) for name, one in built.items()}
+        request = {"extractor": extractor, "target": options.target, "memory": options.memory}
+        job = self._connection.send("POST", "/api/ann", request)
+        built = wait_for(self._connection, job, report_stages(progress))
+        return {name: decode(Index, one) for name, one in built.items()}
 
     def remove(self, extractor: str | None = None) -> list[str]:
-        """As `Library.ann.remove`: search exactly from now on; whose index it was."""
-        return list(self._connection.send("DELETE", "/api/ann", {"by": extractor})["removed"])
+        """Search exactly from now on, as `Library.ann.remove`; return the names of the spaces that had an
+        index."""
+        return list(
+            self._connection.send("DELETE", "/api/ann", {"extractor": extractor})["removed"]
+        )
 
     def check(
         self,
@@ -47,21 +51,13 @@ class Ann:
         rebuild: bool = True,
         progress: Progress = no_progress,
     ) -> list[CheckResult]:
-        """As `Library.ann.check`, and waits for the end."""
-        words = {"by": extractor, "queries": queries, "rebuild": rebuild}
-        state = self._connection.send("POST", "/api/ann/check", words)
-        found = ended(self._connection, state, staged(progress))
-        return [
-            CheckResult(
-                space(one["space"]),
-                one["before"],
-                one["check"] and index_check(one["check"]),
-                one["rebuilt"],
-            )
-            for one in found["verdicts"]
-        ]
+        """Measure indexes as `Library.ann.check` does, and wait for the end."""
+        request = {"extractor": extractor, "queries": queries, "rebuild": rebuild}
+        job = self._connection.send("POST", "/api/ann/check", request)
+        found = wait_for(self._connection, job, report_stages(progress))
+        return [decode(CheckResult, one) for one in found["results"]]
 
     def history(self, extractor: str) -> list[IndexCheck]:
-        """All checks of a space's index, oldest first."""
-        document = self._connection.get("/api/ann/history", {"by": extractor})
-        return [index_check(one) for one in document["checks"]]
+        """Return all measurements of a space's index, oldest first."""
+        document = self._connection.get("/api/ann/history", {"extractor": extractor})
+        return list(decode(CheckHistory, document).checks)

@@ -1,22 +1,19 @@
-"""`lookalike.Client`: a library that is served elsewhere, in the words of `Library`."""
+"""`lookalike.Client`: a library that is served over HTTP, with the methods of `Library`."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self, Unpack
-from urllib.parse import urlencode
 
 from lookalike.client.ann import Ann
-from lookalike.client.connection import Connection
-from lookalike.client.decode import Served, added, answer, duplicates, image, refusal, served
+from lookalike.client.connection import PAGE_SIZE, Connection
 from lookalike.client.explanations import Explanations
 from lookalike.client.feedback import Feedback
 from lookalike.client.images import Images, ids_below
-from lookalike.client.jobs import ended, step
-from lookalike.client.jobs import words_of as words_of_options
+from lookalike.client.jobs import index_parameters, index_progress, wait_for
 from lookalike.client.query_request import words_of
 from lookalike.client.vectors import Vectors
 from lookalike.duplicates.report import Duplicates, Kind
@@ -25,27 +22,45 @@ from lookalike.indexing.report import IndexEstimate, IndexOptions, IndexReport, 
 from lookalike.query import Hits, ImageLike, Query, QueryOptions, to_query
 from lookalike.stores.paths import Paths, path_list
 from lookalike.stores.records import Image
+from lookalike.wire import decode
+from lookalike.wire.documents import (
+    BatchResponse,
+    DuplicatePage,
+    FailurePage,
+    JobState,
+    SearchResponse,
+    ServedInfo,
+    failed_hits,
+)
 
 
 class Client:
     """A served library, with the methods of `Library`. For one thread at a time; make one for each.
 
-    What `Library` names by a file is named here by its path below the library's folder.
+    Where `Library` takes a file, this takes its path below the library's folder.
 
-    address  as `lookalike serve` showed it; a token in it is taken out and kept
-    token    what the server asks for
-    timeout  seconds that an answer may take
+    address    as `lookalike serve` shows it; a token in it is used
+    token      what the server requires
+    timeout    seconds that a response may take
+    page_size  items of a list that are requested at a time
 
     >>> with Client("http://127.0.0.1:8484") as library:      # doctest: +SKIP
     ...     hits = library.search("cat.jpg", k=5)
 
-    Errors are those of `Library`: `UsageError` for what cannot be asked, `LibraryBusy` where the server
-    has too much to do, `LibraryReadOnly` where it does not allow it, `LibraryError` where it cannot be
+    Errors are those of `Library`: `UsageError` for a request that is not possible, `LibraryBusy` if the
+    server has too much to do, `LibraryReadOnly` if it does not allow it, `LibraryError` if it cannot be
     reached.
     """
 
-    def __init__(self, address: str, *, token: str | None = None, timeout: float = 60.0) -> None:
-        self.connection = Connection(address, token=token, timeout=timeout)
+    def __init__(
+        self,
+        address: str,
+        *,
+        token: str | None = None,
+        timeout: float = 60.0,
+        page_size: int = PAGE_SIZE,
+    ) -> None:
+        self.connection = Connection(address, token=token, timeout=timeout, page_size=page_size)
 
     def search(
         self,
@@ -61,32 +76,31 @@ class Client:
         path below the root: the server does not tell where that lies.
         """
         query = to_query(images, text=text, extractor=extractor, **options)
-        words = words_of(self.connection, query)
-        if "vector" not in words and "not_vector" not in words:
-            return answer(self.connection.get("/api/search", words))
-        # An address has no room for the numbers of a long vector.
-        kind = {"Content-Type": "application/x-www-form-urlencoded"}
-        body = urlencode({"query": json.dumps(words)}).encode()
-        return answer(json.loads(self.connection.fetch("POST", "/api/search", body, kind)))
+        params = words_of(self.connection, query)
+        if "vector" in params or "not_vector" in params:  # too long for an address
+            form = {"query": json.dumps(params)}
+            document = json.loads(self.connection.request("POST", "/api/search", data=form))
+        else:
+            document = self.connection.get("/api/search", params)
+        return decode(SearchResponse, document).to_hits()
 
     def search_batch(self, queries: Sequence[Query]) -> list[Hits]:
-        """As `Library.search_batch`: a question that cannot be answered has its reason as `failure`."""
-        found: list[Hits] = []
-        path_list: list[dict[str, Any]] = []
-        for query in queries:
+        """Search as `Library.search_batch` does: a query that cannot be answered has the reason as
+        `failure`."""
+        failed: dict[int, Hits] = {}
+        sent: list[dict[str, Any]] = []
+        for place, query in enumerate(queries):
             try:
-                path_list.append(words_of(self.connection, query))
+                sent.append(words_of(self.connection, query))
             except UsageError as error:
-                path_list.append({"text": ["-"], "where": ""})
-                found.append(refusal(str(error)))
-                continue
-            found.append(refusal(""))
-        if not path_list:
-            return []
-        document = self.connection.send("POST", "/api/batch", {"queries": path_list})
+                failed[place] = failed_hits(str(error))
+        found: list[Hits] = []
+        if sent:
+            document = self.connection.send("POST", "/api/batch", {"queries": sent})
+            found = [one.to_hits() for one in decode(BatchResponse, document).results]
+        answered = iter(found)
         return [
-            mine if mine.failure else answer(theirs)
-            for mine, theirs in zip(found, document["answers"], strict=True)
+            failed[place] if place in failed else next(answered) for place in range(len(queries))
         ]
 
     def add(
@@ -96,18 +110,18 @@ class Client:
         options: IndexOptions | None = None,
         progress: ProgressCallback | None = None,
     ) -> IndexReport:
-        """As `Library.add`: index folders and files below the library's roots again (all of them without
-        any), in the spaces that it has, and wait for the end. `LibraryReadOnly`; of the options, the
-        server decides on workers, limits and normalising itself, and takes no table of metadata."""
-        words = {**words_of_options(options), "paths": posix(sources)}
-        state = self.connection.send("POST", "/api/images", words)
-        watch = None
+        """Index folders and files below the library's roots (all of them by default) in the spaces that it
+        has, as `Library.add` does, and wait for the end. `LibraryReadOnly`. The server decides about workers,
+        limits and normalising itself, and takes no table of metadata."""
+        request = {**index_parameters(options), "paths": posix_paths(sources)}
+        job = self.connection.send("POST", "/api/images", request)
+        on_state = None
         if progress is not None:
 
-            def watch(state: Mapping[str, Any], seconds: float) -> None:
-                progress(step(state, seconds))
+            def on_state(job: JobState, seconds: float) -> None:
+                progress(index_progress(job, seconds))
 
-        return added(ended(self.connection, state, watch))
+        return decode(IndexReport, wait_for(self.connection, job, on_state))
 
     def estimate(
         self,
@@ -116,28 +130,23 @@ class Client:
         options: IndexOptions | None = None,
         sample: int = 128,
     ) -> IndexEstimate:
-        """As `Library.estimate`: what `add` would cost, from a timed sample; nothing is written.
-        `LibraryReadOnly` where nothing may be added."""
-        words = words_of_options(options)
-        asked = {name: words.get(name) for name in ("include", "exclude", "retry_failed")}
-        document = self.connection.get(
-            "/api/promise", {**asked, "path": posix(sources), "sample": sample}
-        )
-        return IndexEstimate(
-            **{field.name: document[field.name] for field in fields(IndexEstimate)}
-        )
+        """Return what `add` would cost, from a timed sample, as `Library.estimate`; nothing is written.
+        `LibraryReadOnly` if nothing may be added."""
+        given = index_parameters(options)
+        params = {name: given.get(name) for name in ("include", "exclude", "retry_failed")}
+        params |= {"path": posix_paths(sources), "sample": sample}
+        return decode(IndexEstimate, self.connection.get("/api/estimate", params))
 
-    def remove(self, pictures: Iterable[int | Path | str] | int | Path | str) -> int:
-        """As `Library.remove`: forget images (by id), files or whole folders; how many. The files stay."""
+    def remove(self, images: Iterable[int | Path | str] | int | Path | str) -> int:
+        """Remove images (by id), files or whole folders, as `Library.remove`, and return their number. The
+        files stay."""
         ids = [
             id
-            for picture in ([pictures] if isinstance(pictures, int | str | Path) else pictures)
-            for id in (
-                [picture] if isinstance(picture, int) else ids_below(self.connection, picture)
-            )
+            for image in ([images] if isinstance(images, int | str | Path) else images)
+            for id in ([image] if isinstance(image, int) else ids_below(self.connection, image))
         ]
         return sum(
-            self.connection.send("DELETE", f"/api/images/{id}")["forgotten"]
+            self.connection.send("DELETE", f"/api/images/{id}")["removed"]
             for id in dict.fromkeys(ids)
         )
 
@@ -148,9 +157,10 @@ class Client:
         kind: Kind = "copies",
         thorough: bool | None = None,
     ) -> Duplicates:
-        """As `Library.duplicates`. A large library takes minutes the first time; they are waited for."""
-        words = {"kind": kind, "thorough": thorough, "path": posix(paths)}
-        return self._grouped("/api/duplicates", words)
+        """Return duplicates as `Library.duplicates`. For a large library the first search takes minutes; this
+        waits for it."""
+        params = {"kind": kind, "thorough": thorough, "path": posix_paths(paths)}
+        return self._groups("/api/duplicates", params)
 
     def similar_groups(
         self,
@@ -160,13 +170,14 @@ class Client:
         min_relevance: Literal["plausible", "strong", "near-copy"] = "strong",
         min_similarity: float | None = None,
     ) -> Duplicates:
-        """As `Library.similar_groups`."""
-        words = {
+        """Return groups of similar images as `Library.similar_groups`."""
+        params = {
             "extractor": extractor,
             "min_relevance": min_relevance,
             "min_similarity": min_similarity,
+            "path": posix_paths(paths),
         }
-        return self._grouped("/api/similar-groups", {**words, "path": posix(paths)})
+        return self._groups("/api/similar-groups", params)
 
     def failures(self, *, below: Path | str | None = None) -> Iterator[Image]:
         """Yield the files that could not be indexed, as `Library.failures`."""
@@ -181,11 +192,11 @@ class Client:
             return
         place = None if below is None else Path(below).as_posix()
         for page in self.connection.pages("/api/failures", {"outcome": wanted, "below": place}):
-            yield from map(image, page["failures"])
+            yield from decode(FailurePage, page).failures
 
-    def info(self) -> Served:
-        """Facts of the library as it is now."""
-        return served(self.connection.get("/api/info"))
+    def info(self) -> ServedInfo:
+        """Return facts of the library as it is now."""
+        return decode(ServedInfo, self.connection.get("/api/info"))
 
     @property
     def images(self) -> Images:
@@ -194,25 +205,26 @@ class Client:
 
     @property
     def feedback(self) -> Feedback:
-        """As `Library.feedback`: "not a duplicate", "keep this", "not relevant"."""
+        """Judgements of people, as `Library.feedback`."""
         return Feedback(self.connection)
 
     @property
     def vectors(self) -> Vectors:
-        """As `Library.vectors`: vectors made elsewhere into the library, and those of the library out."""
+        """Import and export of vectors, as `Library.vectors`."""
         return Vectors(self.connection)
 
     @property
     def ann(self) -> Ann:
-        """As `Library.ann`: the indexes that make large spaces quick to search."""
+        """The ANN indexes of large spaces, as `Library.ann`."""
         return Ann(self.connection)
 
     @property
     def explanations(self) -> Explanations:
-        """Why pictures match, and the map."""
+        """Why images match, and the map."""
         return Explanations(self.connection)
 
     def close(self) -> None:
+        """Close the connection."""
         self.connection.close()
 
     def __enter__(self) -> Self:
@@ -221,11 +233,12 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _grouped(self, path: str, words: Mapping[str, Any]) -> Duplicates:
-        pages = list(self.connection.pages(path, words))
-        return duplicates(pages[0], [group for page in pages for group in page["groups"]])
+    def _groups(self, path: str, params: Mapping[str, Any]) -> Duplicates:
+        pages = [decode(DuplicatePage, page) for page in self.connection.pages(path, params)]
+        groups = tuple(group for page in pages for group in page.found.groups)
+        return replace(pages[0].found, groups=groups)
 
 
-def posix(paths: Paths) -> list[str]:
-    """Paths as addresses have them."""
+def posix_paths(paths: Paths) -> list[str]:
+    """Return paths as addresses have them."""
     return [path.as_posix() for path in path_list(paths)]

@@ -1,4 +1,4 @@
-"""One connection to a server: requests, and what its refusals mean."""
+"""HTTP requests to one server, and the errors that its responses stand for."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import Any, BinaryIO
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import parse_qsl, urlsplit
 
 from lookalike.errors import (
     LibraryBusy,
     LibraryError,
     LibraryReadOnly,
     LookalikeError,
+    MissingExtra,
     UsageError,
 )
 
-_ERRORS: Mapping[int, type[LookalikeError]] = {
+if TYPE_CHECKING:
+    import httpx
+
+_ERROR_OF_STATUS: Mapping[int, type[LookalikeError]] = {
     403: LibraryReadOnly,
     409: LibraryBusy,
     412: LibraryBusy,
@@ -26,154 +29,154 @@ _ERRORS: Mapping[int, type[LookalikeError]] = {
     503: LibraryBusy,
 }
 
-PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
-"""Seconds before asking again for what is being worked out; the last one from then on."""
+# Seconds before asking again for what is being computed; the last one from then on.
+POLL_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
 
-PIECE = 256 << 10
-"""Bytes of a large answer that are taken at a time."""
+# Bytes of a large response that are read at a time.
+CHUNK_BYTES = 256 << 10
 
-PAGE = 200
-"""Items that are asked for at a time."""
+# Items of a list that are requested at a time.
+PAGE_SIZE = 200
 
 
 class Connection:
-    """Requests to one server (docs/http.md), answered with documents. For one thread at a time."""
+    """Requests to one server (docs/http.md). For one thread at a time.
 
-    def __init__(self, address: str, *, token: str | None = None, timeout: float = 60.0) -> None:
+    page_size  items of a list that are requested at a time
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        token: str | None = None,
+        timeout: float = 60.0,
+        page_size: int = PAGE_SIZE,
+    ) -> None:
+        try:
+            import httpx
+        except ImportError:
+            raise MissingExtra("the client needs httpx: pip install 'lookalike[client]'") from None
         parts = urlsplit(address if "://" in address else f"http://{address}")
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UsageError(f"{address} is no address of a server: http://127.0.0.1:8484")
-        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        self._connection = kind(parts.hostname, parts.port, timeout=timeout)
+            raise UsageError(
+                f"{address} is not the address of a server, such as http://127.0.0.1:8484"
+            )
         self._address = f"{parts.scheme}://{parts.netloc}"
-        words = dict(parse_qsl(parts.query))
-        self._token = token or words.get("token")
+        self._page_size = page_size
+        token = token or dict(parse_qsl(parts.query)).get("token")
+        headers = {"X-Lookalike": "1"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        # Without proxies from the environment, which would be asked for addresses on this machine, too.
+        self._client = httpx.Client(
+            base_url=self._address, headers=headers, timeout=timeout, trust_env=False
+        )
+        # An idle connection may have been closed by the server at the moment of a request.
+        self._retried = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
+        self._http_error = httpx.HTTPError
 
-    def get(self, path: str, words: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """A document, waited for where it must be worked out first: `get("/api/info")`."""
-        address = f"{path}?{urlencode(pairs(words))}" if words else path
-        for turn in range(10**9):
-            status, data = self._asked("GET", address, None, {})
-            if status != 202:
-                break
-            time.sleep(PAUSES[min(turn, len(PAUSES) - 1)])
-        document: dict[str, Any] = json.loads(data)
+    def get(self, path: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return a JSON document; wait for it if it must be computed first (202)."""
+        polls = 0
+        while (response := self._request("GET", path, params=params)).status_code == 202:
+            time.sleep(POLL_SECONDS[min(polls, len(POLL_SECONDS) - 1)])
+            polls += 1
+        document: dict[str, Any] = response.json()
         return document
 
-    def pages(self, path: str, words: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """The documents of a list, one after the other, to its end."""
+    def pages(self, path: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield the documents of a list, page by page."""
         offset: int | None = 0
         while offset is not None:
-            page = self.get(path, {**words, "offset": offset, "k": PAGE})
+            page = self.get(path, {**params, "offset": offset, "k": self._page_size})
             yield page
             offset = page["next_offset"]
 
     def send(self, method: str, path: str, document: Any = None) -> dict[str, Any]:
-        """What a request that changes something is answered with."""
-        body = None if document is None else json.dumps(document).encode()
-        kind = {} if body is None else {"Content-Type": "application/json"}
-        answered: dict[str, Any] = json.loads(self.fetch(method, path, body, kind))
-        return answered
+        """Send a JSON document and return the one of the response."""
+        kind = {} if document is None else {"json": document}
+        answer: dict[str, Any] = self._request(method, path, **kind).json()
+        return answer
 
-    def fetch(
-        self,
-        method: str,
-        path: str,
-        body: bytes | None = None,
-        kind: Mapping[str, str] | None = None,
-    ) -> bytes:
-        """An answer as it came."""
-        return self._asked(method, path, body, kind or {})[1]
+    def request(self, method: str, path: str, **options: Any) -> bytes:
+        """Return the bytes of a response. `options` are those of `httpx.Client.request`."""
+        return self._request(method, path, **options).content
 
     def download(
         self,
         path: str,
         out: BinaryIO,
-        kind: Mapping[str, str] | None = None,
-        watch: Callable[[int, int], None] | None = None,
+        *,
+        params: Mapping[str, Any],
+        headers: Mapping[str, str] | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> Mapping[str, str]:
-        """Write an answer, however large, to a file as it comes; its headers, by names in lower case.
-        `LibraryError` where it does not come whole. `watch` is told of the bytes that came, and of all
-        of them, 0 if nobody knows."""
-        self._connection.close()  # what comes must not end because an idle connection was closed
-        sent = self._marked(kind or {})
-        with self._reached():
-            self._connection.request("GET", path, None, sent)
-            response = self._connection.getresponse()
-            if response.status >= 400:
-                raise meaning(response.status, response.read())
-        whole = int(response.headers.get("Content-Length", 0))
-        taken = 0
-        while True:
-            with self._reached():
-                piece = response.read(PIECE)
-            if not piece:
-                break
-            out.write(piece)
-            taken += len(piece)
-            if watch is not None:
-                watch(taken, whole)
-        if taken < whole:
-            self._connection.close()
-            raise LibraryError(f"{self._address} ended after {taken:,} of {whole:,} bytes")
-        return {name.lower(): value for name, value in response.headers.items()}
+        """Write a response, however large, to a file as it arrives, and return its headers, with names in
+        lower case. `LibraryError` if it is not complete. `progress` is called with the bytes received and
+        their total, 0 if it is not known."""
+        received = total = 0
+        with (
+            self._translate_errors(lambda: (received, total)),
+            self._client.stream(
+                "GET", path, params=query_params(params), headers=dict(headers or {})
+            ) as response,
+        ):
+            if response.status_code >= 400:
+                raise error_of(response.status_code, response.read())
+            total = int(response.headers.get("Content-Length", 0))
+            for chunk in response.iter_raw(CHUNK_BYTES):
+                out.write(chunk)
+                received += len(chunk)
+                if progress is not None:
+                    progress(received, total)
+            return {name.lower(): value for name, value in response.headers.items()}
 
     def close(self) -> None:
-        self._connection.close()
+        """Close the connection."""
+        self._client.close()
 
-    def _marked(self, headers: Mapping[str, str]) -> dict[str, str]:
-        marked = {"X-Lookalike": "1", **headers}
-        if self._token:
-            marked["Authorization"] = f"Bearer {self._token}"
-        return marked
+    def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        if options.get("params") is not None:
+            options["params"] = query_params(options["params"])
+        with self._translate_errors(lambda: (0, 0)):
+            try:
+                response = self._client.request(method, path, **options)
+            except self._retried:
+                response = self._client.request(method, path, **options)
+        if response.status_code >= 400:
+            raise error_of(response.status_code, response.content)
+        return response
 
     @contextmanager
-    def _reached(self) -> Iterator[None]:
-        """`LibraryError` where the server is not reached, or no longer."""
+    def _translate_errors(self, progress: Callable[[], tuple[int, int]]) -> Iterator[None]:
+        """Raise `LibraryError` if the server cannot be reached, or not any more."""
         try:
             yield
-        except (OSError, HTTPException) as error:
-            self._connection.close()
-            why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise LibraryError(f"no answer from {self._address}: {why.lower()}") from None
-
-    def _asked(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
-    ) -> tuple[int, bytes]:
-        sent = self._marked(headers)
-        with self._reached():
-            try:
-                status, data = self._once(method, path, body, sent)
-            except (ConnectionError, HTTPException):  # the server closed a connection that was idle
-                self._connection.close()
-                status, data = self._once(method, path, body, sent)
-        if status >= 400:
-            raise meaning(status, data)
-        return status, data
-
-    def _once(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
-    ) -> tuple[int, bytes]:
-        self._connection.request(method, path, body, headers)
-        response = self._connection.getresponse()
-        return response.status, response.read()
+        except self._http_error as error:
+            received, total = progress()
+            if received:
+                message = f"{self._address} ended after {received:,} of {total:,} bytes"
+                raise LibraryError(message) from None
+            reason = str(error) or type(error).__name__
+            raise LibraryError(f"no answer from {self._address}: {reason.lower()}") from None
 
 
-def pairs(words: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Words as an address has them; those that are None are left out."""
+def query_params(params: Mapping[str, Any]) -> list[tuple[str, str | int | float | bool | None]]:
+    """Return the parameters of an address; lists are repeated, and None is left out."""
     return [
-        (name, str(one).lower() if isinstance(one, bool) else one)
-        for name, value in words.items()
+        (name, str(one).lower() if isinstance(one, bool) else str(one))
+        for name, value in params.items()
         for one in (value if isinstance(value, list | tuple) else [value])
         if one is not None
     ]
 
 
-def meaning(status: int, data: bytes) -> LookalikeError:
-    """The error that the server's library raised, as far as its status tells."""
+def error_of(status: int, data: bytes) -> LookalikeError:
+    """Return the error that the server's library raised, as far as the status tells."""
     try:
-        sentence = str(json.loads(data)["error"])
+        message = str(json.loads(data)["error"])
     except (ValueError, KeyError, TypeError):
-        sentence = f"the server answers with status {status}"
-    kind = _ERRORS.get(status, UsageError if status < 500 else LibraryError)
-    return kind(sentence)
+        message = f"the server answers with status {status}"
+    kind = _ERROR_OF_STATUS.get(status, UsageError if status < 500 else LibraryError)
+    return kind(message)

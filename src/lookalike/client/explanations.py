@@ -1,4 +1,4 @@
-"""Why pictures of a served library match, and the map of it."""
+"""Why images of a served library match, and the map of it."""
 
 from __future__ import annotations
 
@@ -13,42 +13,41 @@ from lookalike.query import QueryImage
 
 
 class Explanations:
-    """Explanations by a served library: `Client.explanations`. They come as documents, for which
-    docs/http.md has the keys."""
+    """Explanations of a served library, as the documents that docs/http.md describes."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def match(
-        self, query: QueryImage | int | str, hit: int | Path | str, *, by: str | None = None
+        self, query: QueryImage | int | str, hit: int | Path | str, *, extractor: str | None = None
     ) -> Mapping[str, Any]:
-        """Why a hit is like a question: a picture that is sent, an image's id, or its path in the
-        library. As `Explainer.match(…).as_dict()`."""
+        """Return why a hit is similar to a query: an image that is sent, or one of the library by its id or
+        path. As `Explainer.match(…).as_dict()`."""
         if isinstance(query, str):
             query = Path(query)
         if isinstance(query, Path) and not query.exists():
             query = id_of(self._connection, query)
-        asked = str(query) if isinstance(query, int) else upload(self._connection, query)
-        return self._explain({"query": asked, "by": by}, hit)
+        name = str(query) if isinstance(query, int) else upload(self._connection, query)
+        return self._explain({"query": name, "extractor": extractor}, hit)
 
     def words(
-        self, text: str, hit: int | Path | str, *, by: str | None = None
+        self, text: str, hit: int | Path | str, *, extractor: str | None = None
     ) -> Mapping[str, Any]:
-        """Where a picture shows what the words say; in a space that knows words."""
-        return self._explain({"text": text, "by": by}, hit)
+        """Return where an image shows what a text says, by an extractor that understands text."""
+        return self._explain({"text": text, "extractor": extractor}, hit)
 
     def map(
         self,
         *,
-        by: str | None = None,
+        extractor: str | None = None,
         method: str | None = None,
         color: str = "cluster",
         where: str = "",
     ) -> Mapping[str, Any]:
-        """The pictures laid out so that those that look alike lie near each other: `ids`, `x`, `y` and
-        `groups` beside each other. A large library takes minutes the first time; they are waited for."""
-        words = {"by": by, "method": method, "color": color, "where": where}
-        return self._connection.get("/api/map", words)
+        """Return the images laid out so that similar ones are close together: `ids`, `x`, `y` and `groups`
+        as parallel arrays. For a large library the first map takes minutes; this waits for it."""
+        params = {"extractor": extractor, "method": method, "color": color, "where": where}
+        return self._connection.get("/api/map", params)
 
-    def _explain(self, words: Mapping[str, Any], hit: int | Path | str) -> Mapping[str, Any]:
-        return self._connection.get("/api/explain", {**words, "hit": id_of(self._connection, hit)})
+    def _explain(self, params: Mapping[str, Any], hit: int | Path | str) -> Mapping[str, Any]:
+        return self._connection.get("/api/explain", {**params, "hit": id_of(self._connection, hit)})

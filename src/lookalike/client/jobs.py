@@ -1,4 +1,4 @@
-"""Long changes of a served library: asked for, watched, and what came of them."""
+"""Jobs of a served library: work that takes long. They are started, followed, and waited for."""
 
 from __future__ import annotations
 
@@ -8,69 +8,67 @@ from dataclasses import fields
 from typing import Any
 
 from lookalike.ann.faiss_index import Progress as StageProgress
-from lookalike.client.connection import PAUSES, Connection
+from lookalike.client.connection import POLL_SECONDS, Connection
 from lookalike.errors import UsageError, error_by_name
 from lookalike.indexing.report import IndexOptions, Progress
+from lookalike.wire import decode
+from lookalike.wire.documents import JobState
 
-Watch = Callable[[Mapping[str, Any], float], None]
-"""Told of the state of a change, and of the seconds since it was asked for."""
+OnState = Callable[[JobState, float], None]
+"""Called with the state of a job, and the seconds since it was asked for."""
 
-LOCAL = frozenset({"workers", "limits", "normalise", "metadata"})
-"""Of `IndexOptions`, what a server decides for itself, or would have to read outside the library."""
-
-LOOK = PAUSES[:3]
-"""Seconds between two looks at a change; the last one from then on."""
+# Options of `IndexOptions` that a server decides itself, or that would read files outside the library.
+SERVER_SIDE_OPTIONS = frozenset({"workers", "limits", "normalise", "metadata"})
 
 
-def ended(
-    connection: Connection, state: Mapping[str, Any], watch: Watch | None = None
+def wait_for(
+    connection: Connection, document: Mapping[str, Any], on_state: OnState | None = None
 ) -> Mapping[str, Any]:
-    """What came of a change, waited for; raises what it failed with. `state`: the answer to the request
-    for it, whose ticket tells this run from those of others."""
-    started, turn = time.monotonic(), 0
-    while state["running"]:
-        if watch is not None:
-            watch(state, time.monotonic() - started)
-        time.sleep(LOOK[min(turn, len(LOOK) - 1)])
-        turn += 1
-        state = connection.get("/api/indexing", {"ticket": state["ticket"]})
-    if state["result"] is None:
-        raise error_by_name(state["error"], state["message"])
-    result: Mapping[str, Any] = state["result"]
-    return result
+    """Wait for the job whose state `document` is, and return its result; raise the error it failed with."""
+    job = decode(JobState, document)
+    started, polls = time.monotonic(), 0
+    while job.running:
+        if on_state is not None:
+            on_state(job, time.monotonic() - started)
+        time.sleep(POLL_SECONDS[min(polls, 2)])
+        polls += 1
+        job = decode(JobState, connection.get(f"/api/jobs/{job.id}"))
+    if job.result is None:
+        raise error_by_name(job.error, job.message)
+    return job.result
 
 
-def words_of(options: IndexOptions | None) -> dict[str, Any]:
-    """How to index, in the words of HTTP; `UsageError` for what a server decides for itself."""
+def index_parameters(options: IndexOptions | None) -> dict[str, Any]:
+    """Return the options of indexing that are not the default. `UsageError` for what a server decides."""
     options = options or IndexOptions()
-    usual = IndexOptions()
-    for name in sorted(LOCAL):
-        if getattr(options, name) != getattr(usual, name):
-            raise UsageError(f"over HTTP the server decides on `{name}` itself: leave it out")
-    return {
+    default = IndexOptions()
+    changed = {
         field.name: getattr(options, field.name)
         for field in fields(options)
-        if field.name not in LOCAL and getattr(options, field.name) != getattr(usual, field.name)
+        if getattr(options, field.name) != getattr(default, field.name)
     }
+    for name in sorted(SERVER_SIDE_OPTIONS & changed.keys()):
+        raise UsageError(f"over HTTP the server decides `{name}` itself: leave it out")
+    return changed
 
 
-def step(state: Mapping[str, Any], seconds: float) -> Progress:
-    """Where indexing stands, in the words of `Library.add`."""
+def index_progress(job: JobState, seconds: float) -> Progress:
+    """Return the progress of indexing as `Library.add` reports it."""
     return Progress(
-        done=state["done"],
-        total=state["total"],
-        indexed=state["indexed"],
-        failed=state["failed"],
-        path=state["message"],
+        done=job.done,
+        total=job.total,
+        indexed=job.indexed,
+        failed=job.failed,
+        path=job.message,
         seconds=seconds,
     )
 
 
-def staged(progress: StageProgress) -> Watch:
-    """Tells the stages of a change, once it has any."""
+def report_stages(progress: StageProgress) -> OnState:
+    """Return a callback that reports the stages of a job."""
 
-    def watch(state: Mapping[str, Any], _: float) -> None:
-        if state["stage"]:
-            progress(state["stage"], state["done"], state["total"] or 0)
+    def on_state(job: JobState, _: float) -> None:
+        if job.stage:
+            progress(job.stage, job.done, job.total or 0)
 
-    return watch
+    return on_state

@@ -62,7 +62,7 @@ def named(connection: Connection, term: Term) -> tuple[str, str]:
 
 def upload(connection: Connection, picture: QueryImage) -> str:
     """Send a picture; the name by which the server knows it from then on."""
-    answered = connection.fetch("POST", "/api/uploads", content(picture))
+    answered = connection.request("POST", "/api/uploads", content=content(picture))
     return str(json.loads(answered)["upload"])
 
 

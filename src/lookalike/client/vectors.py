@@ -1,43 +1,39 @@
-"""Vectors into a served library, and out of it."""
+"""Import and export of vectors of a served library."""
 
 from __future__ import annotations
 
 import io
 import json
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.ann.faiss_index import Progress, no_progress
-from lookalike.client.connection import Connection, pairs
-from lookalike.client.decode import space
-from lookalike.client.jobs import ended
+from lookalike.client.connection import Connection
+from lookalike.client.jobs import wait_for
 from lookalike.errors import UsageError
 from lookalike.files import output_file
 from lookalike.indexing.vector_import import ImportReport, check_finite, open_rows, read_paths
 from lookalike.stores.records import DType
 from lookalike.vectors.similarity import Similarity
+from lookalike.wire import decode
 
-MOST_BYTES = 32_000_000
-"""Of one request, which is put together in memory, however much the server takes."""
+# Of one request, which is built in memory, however much the server accepts.
+MAX_REQUEST_BYTES = 32_000_000
+MAX_REQUEST_ROWS = 100_000
 
-FRAME_BYTES = 2000
-"""Of a request, beside the vectors and their paths."""
+# Bytes of a request beside the vectors and their paths.
+OVERHEAD_BYTES = 2000
 
-MOST_ROWS = 100_000
-"""Of one request."""
-
-RAW = "utf-8", "surrogateescape"
-"""How paths become bytes, whatever names of files are."""
+# How paths become bytes, whatever their names are.
+PATH_ENCODING = "utf-8", "surrogateescape"
 
 
 class Vectors:
-    """The vectors of a served library, as `Library.vectors`: `Client.vectors`."""
+    """The vectors of a served library, as `Library.vectors`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -54,38 +50,45 @@ class Vectors:
         pca: int | None = None,
         progress: Progress = no_progress,
     ) -> ImportReport:
-        """As `Library.vectors.import_vectors`, and waits for the end: put the rows of an NPY file into
-        the space of that name. `paths` are those below the library's folders. `progress` is told of rows.
+        """Import the rows of an NPY file into the space of that name, as `Library.vectors.import_vectors`,
+        and wait for the end. `paths` are below the library's folders. `progress` counts rows.
 
-        A file larger than the server takes in one request goes in several. All is checked before anything
-        is sent, but where the connection ends between two of them, the first stay; import again then.
-        `UsageError` for more than one with `pca`, which must see all rows at once.
+        A file larger than one request may be is sent in several. Everything is checked before anything is
+        sent; but if the connection is lost between two requests, the first stay: import again then.
+        `UsageError` for more than one request with `pca`, which must see all rows at once.
         """
         file = Path(file)
         rows = open_rows(file)
         check_finite(rows, file)
         names = read_paths(None if paths is None else Path(paths), len(rows))
-        room = min(self._connection.get("/api/info")["max_upload_bytes"], MOST_BYTES) - FRAME_BYTES
-        words = {"by": name, "similarity": similarity, "dtype": dtype, "pca": pca}
+        limit = self._connection.get("/api/info")["max_upload_bytes"]
+        max_bytes = min(limit, MAX_REQUEST_BYTES) - OVERHEAD_BYTES
+        params = {"extractor": name, "similarity": similarity, "dtype": dtype, "pca": pca}
         images = files = done = 0
-        brought = None
-        for block, lines in parcels(rows, names, name, room):
+        space = None
+        for block, lines in request_parts(rows, names, name, max_bytes):
             last = done + len(block) == len(rows)
             if pca is not None and not last:
                 raise UsageError(
-                    f"principal components are learnt from all vectors, and {file} is larger than one "
+                    f"principal components are computed from all vectors, and {file} is larger than one "
                     "request may be: start the server with --max-upload, or import without --pca"
                 )
-            address = urlencode(pairs({**words, "ann": ann and last}))
-            kind, body = form(vectors=npy(block), paths="".join(lines).encode(*RAW))
-            answered = self._connection.fetch("POST", f"/api/vectors?{address}", body, kind)
-            result = ended(self._connection, json.loads(answered))
-            images, files = images + result["images"], files + result["files"]
+            job = self._connection.request(
+                "POST",
+                "/api/vectors",
+                params={**params, "ann": ann and last},
+                files={
+                    "vectors": npy_bytes(block),
+                    "paths": "".join(lines).encode(*PATH_ENCODING),
+                },
+            )
+            imported = decode(ImportReport, wait_for(self._connection, json.loads(job)))
+            images, files = images + imported.images, files + imported.files
             done += len(block)
-            brought = space(result["space"])
+            space = imported.space
             progress("import", done, len(rows))
-        assert brought is not None  # an NPY without rows was refused
-        return ImportReport(brought, images, files)
+        assert space is not None  # an NPY file without rows was refused
+        return ImportReport(space, images, files)
 
     def export_vectors(
         self,
@@ -96,64 +99,55 @@ class Vectors:
         where: str | None = None,
         progress: Progress = no_progress,
     ) -> int:
-        """As `Library.vectors.export_vectors`: write the vectors of a space to an NPY file, or a Parquet file
-        where the name ends in .parquet, as they come; how many. `progress` is told of bytes.
-        `LibraryBusy` where the library changed between the vectors and their `paths`."""
+        """Write the vectors of a space to an NPY file, or to a Parquet file if the name ends in .parquet, as
+        `Library.vectors.export_vectors`, and return their number. They are streamed. `progress` counts bytes.
+        `LibraryBusy` if the library changed between the vectors and their `paths`."""
         file = Path(file)
-        form = "parquet" if file.suffix.lower() == ".parquet" else "npy"
-
-        def watch(done: int, total: int) -> None:
-            progress("export", done, total)
-
+        params = {"extractor": extractor, "where": where}
+        format = "parquet" if file.suffix.lower() == ".parquet" else "npy"
         with output_file(file) as out:
-            told = self._connection.download(address(extractor, form, where), out, watch=watch)
+            headers = self._connection.download(
+                "/api/vectors",
+                out,
+                params={**params, "format": format},
+                progress=lambda done, total: progress("export", done, total),
+            )
         if paths is not None:
             with output_file(Path(paths)) as out:
-                same = {"If-Match": told["etag"]}
-                self._connection.download(address(extractor, "paths", where), out, same)
-        return int(told["x-lookalike-rows"])
+                self._connection.download(
+                    "/api/vectors",
+                    out,
+                    params={**params, "format": "paths"},
+                    headers={"If-Match": headers["etag"]},
+                )
+        return int(headers["x-lookalike-rows"])
 
 
-def parcels(
-    rows: NDArray[Any], names: Iterator[str | None], name: str, room: int
+def request_parts(
+    rows: NDArray[Any], names: Iterator[str | None], name: str, max_bytes: int
 ) -> Iterator[tuple[NDArray[Any], list[str]]]:
-    """Rows and the lines that name them, so many at a time as have room in one request, one at least."""
+    """Yield rows and the lines that name them, as many as fit into one request, at least one."""
     wide = rows.dtype.itemsize > 4
-    each = rows.shape[1] * (4 if wide else rows.dtype.itemsize)
-    start, taken = 0, 0
+    row_bytes = rows.shape[1] * (4 if wide else rows.dtype.itemsize)
+    start, size = 0, 0
     lines: list[str] = []
     for row in range(len(rows)):
         line = f"{next(names) or f'{name}/{row}'}\n"
-        size = each + len(line.encode(*RAW))
-        if lines and (taken + size > room or len(lines) == MOST_ROWS):
-            yield narrowed(rows[start:row], wide), lines
-            start, taken, lines = row, 0, []
-        taken += size
+        added = row_bytes + len(line.encode(*PATH_ENCODING))
+        if lines and (size + added > max_bytes or len(lines) == MAX_REQUEST_ROWS):
+            yield as_float(rows[start:row], wide), lines
+            start, size, lines = row, 0, []
+        size += added
         lines.append(line)
-    yield narrowed(rows[start:], wide), lines
+    yield as_float(rows[start:], wide), lines
 
 
-def narrowed(block: NDArray[Any], wide: bool) -> NDArray[Any]:
+def as_float(block: NDArray[Any], wide: bool) -> NDArray[Any]:
+    """Return rows as float32 if they are wider."""
     return np.ascontiguousarray(block, np.float32 if wide else block.dtype)
 
 
-def npy(block: NDArray[Any]) -> bytes:
+def npy_bytes(block: NDArray[Any]) -> bytes:
     file = io.BytesIO()
     np.save(file, block)
     return file.getvalue()
-
-
-def form(**files: bytes) -> tuple[dict[str, str], bytes]:
-    """A form with these files: its headers and its body."""
-    mark = secrets.token_hex(16)
-    parts = []
-    for name, data in files.items():
-        said = f'Content-Disposition: form-data; name="{name}"; filename="{name}"'
-        parts += [f"--{mark}\r\n{said}\r\n\r\n".encode(), data, b"\r\n"]
-    parts.append(f"--{mark}--\r\n".encode())
-    return {"Content-Type": f"multipart/form-data; boundary={mark}"}, b"".join(parts)
-
-
-def address(by: str, form: str, where: str | None) -> str:
-    words = {"by": by, "format": form, "where": where}
-    return f"/api/vectors?{urlencode(pairs(words))}"

@@ -1,4 +1,4 @@
-"""The application: routes, guards and the one way in which errors are told."""
+"""The application: routes, middleware and error handlers."""
 
 from __future__ import annotations
 
@@ -15,56 +15,69 @@ from lookalike import __version__
 from lookalike.errors import LookalikeError
 from lookalike.library import Library
 from lookalike.server import static_files
-from lookalike.server.app_state import Server
-from lookalike.server.errors import Refusal, answer_refusal
-from lookalike.server.metrics import Figures
-from lookalike.server.routes import ann, explain, health, images, review, search, session, vectors
+from lookalike.server.app_state import AppState
+from lookalike.server.errors import HTTPError, handle_error
+from lookalike.server.metrics import Metrics
+from lookalike.server.routes import (
+    ann,
+    explain,
+    health,
+    images,
+    jobs,
+    review,
+    search,
+    session,
+    vectors,
+)
 from lookalike.server.routes import library as library_routes
-from lookalike.server.security.middleware import Guard
-from lookalike.server.security.rate_limit import Rates
+from lookalike.server.security.middleware import SecurityMiddleware
+from lookalike.server.security.rate_limit import RateLimiter
 from lookalike.server.settings import Settings
 
-ABOUT = "Find images that look alike. Explained in docs/http.md."
-ERRORS = (
-    Refusal, LookalikeError, RequestValidationError, ValidationError, HTTPException, ClientDisconnect,
+DESCRIPTION = "Find images that look alike. Explained in docs/http.md."
+HANDLED_ERRORS = (
+    HTTPError, LookalikeError, RequestValidationError, ValidationError, HTTPException, ClientDisconnect,
 )  # fmt: skip
 
 
 def create_app(library: Library, settings: Settings | None = None) -> FastAPI:
-    """The server of an open library as an ASGI application; any ASGI server can run it.
+    """Return the server of an open library as an ASGI application, for any ASGI server.
 
-    The library stays the caller's: it is not closed when the application ends.
+    The library belongs to the caller: it is not closed when the application ends.
     """
     settings = settings or Settings()
-    server = Server.of(library, settings)
+    state = AppState.of(library, settings)
 
     @asynccontextmanager
-    async def life(_: FastAPI) -> AsyncIterator[None]:
-        server.lanes.search.submit(server.warm_up)
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        state.executors.search.submit(state.warm_up)
         try:
             yield
         finally:
-            server.close()
+            state.close()
 
     app = FastAPI(
         title="Lookalike",
         version=__version__,
-        description=ABOUT,
+        description=DESCRIPTION,
         openapi_url="/api/openapi.json",
         docs_url=None,  # its scripts would come from the internet
         redoc_url=None,
-        lifespan=life,
-        exception_handlers=dict.fromkeys(ERRORS, answer_refusal),
+        lifespan=lifespan,
+        exception_handlers=dict.fromkeys(HANDLED_ERRORS, handle_error),
     )
-    app.state.server = server
+    app.state.server = state
     for routes in (
-        search, images, explain, review, library_routes, vectors, ann, session,
+        search, images, explain, review, library_routes, vectors, ann, jobs, session,
         health, static_files,
     ):  # fmt: skip
         app.include_router(routes.router)
-    app.state.rates = Rates(settings.rate)
-    app.state.figures = Figures()
+    app.state.rate_limiter = RateLimiter(settings.rate)
+    app.state.metrics = Metrics()
     app.add_middleware(
-        Guard, settings=settings, rates=app.state.rates, watch=app.state.figures.answered
+        SecurityMiddleware,
+        settings=settings,
+        rate_limiter=app.state.rate_limiter,
+        observe=app.state.metrics.observe,
     )
     return app

@@ -1,11 +1,8 @@
-"""Why a request is not answered: a status and one sentence that helps, always as JSON."""
+"""Errors as responses: a status and one sentence with the remedy, always as JSON."""
 
 from __future__ import annotations
 
-import json
 import logging
-import math
-from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
@@ -23,111 +20,105 @@ from lookalike.errors import (
     StorageFull,
     UsageError,
 )
-from lookalike.server.security.redact import without_places
+from lookalike.server.responses import JSONResponse
+from lookalike.server.security.redact import redact_paths
 
 log = logging.getLogger("lookalike.server")
 
-_OF_ERROR: tuple[tuple[type[LookalikeError], int], ...] = (
+_STATUS_OF_ERROR: tuple[tuple[type[LookalikeError], int], ...] = (
     (UsageError, 400),
     (LibraryBusy, 409),
     (LibraryReadOnly, 403),
     (StorageFull, 507),
     (LibraryError, 503),
 )
-_OF_OUTCOME = {
+
+# Every other outcome is 422.
+_STATUS_OF_OUTCOME = {
     Outcome.TOO_LARGE: 413,
     Outcome.UNSUPPORTED: 415,
     Outcome.MISSING: 404,
 }
-"""Whatever else is wrong with a picture is 422."""
+
+_MESSAGES = {
+    404: "there is nothing at this address; /api/openapi.json lists what there is",
+    405: "this address does not know that method; /api/openapi.json lists what there is",
+}
 
 
-class Refusal(Exception):  # it is an answer, not an error of ours
-    """A request ends with this status and sentence. `headers` go with it."""
+class HTTPError(Exception):
+    """Ends a request with this status and message. `headers` are added to the response."""
 
-    def __init__(self, status: int, sentence: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(sentence)
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
         self.status = status
-        self.sentence = sentence
+        self.message = message
         self.headers = headers or {}
 
 
-class Json(Response):
-    """A document. Any value that a library can hold becomes valid JSON: names of files that are no
-    Unicode, and numbers that JSON does not know."""
-
-    media_type = "application/json"
-
-    def render(self, content: Any) -> bytes:
-        return as_json(content)
+def too_many(message: str, *, retry_after: int = 10) -> HTTPError:
+    """Return the error for a limit that is reached now and will not be later."""
+    return HTTPError(429, message, {"Retry-After": str(retry_after)})
 
 
-def as_json(content: Any) -> bytes:
-    """Pure ASCII: lone surrogates, which stand for odd bytes in file names, have no UTF-8."""
-    try:
-        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
-    except ValueError:
-        return json.dumps(finite(content), allow_nan=False, separators=(",", ":")).encode("ascii")
+def shutting_down() -> HTTPError:
+    """Return the error for work that comes after the server began to shut down."""
+    return HTTPError(503, "the server is shutting down")
 
 
-def finite(value: Any) -> Any:
-    """The value with null in place of NaN and infinity."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {name: finite(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(part) for part in value]
-    return value
+def too_busy() -> HTTPError:
+    """Return the error for a request that waited too long in a queue."""
+    return HTTPError(503, "the server is too busy: try again later", {"Retry-After": "5"})
 
 
-def refused(refusal: Refusal) -> Json:
-    return Json({"error": refusal.sentence}, refusal.status, refusal.headers)
+def storage_error(what: str, error: OSError) -> HTTPError:
+    """Return the error for a file that could not be written."""
+    return HTTPError(507, f"{what} cannot be stored: {(error.strerror or str(error)).lower()}")
 
 
-def meaning(error: LookalikeError) -> Refusal:
-    """What one of our own errors is in HTTP."""
+def http_error(error: LookalikeError) -> HTTPError:
+    """Return the HTTP form of an error of the library."""
     if isinstance(error, ImageError):
-        status = _OF_OUTCOME.get(error.outcome, 422)
-        return Refusal(status, f"the picture cannot be used: {error.reason}")
-    status = next((status for kind, status in _OF_ERROR if isinstance(error, kind)), 500)
-    return Refusal(status, str(error))
+        status = _STATUS_OF_OUTCOME.get(error.outcome, 422)
+        return HTTPError(status, f"the image cannot be used: {error.reason}")
+    status = next((status for kind, status in _STATUS_OF_ERROR if isinstance(error, kind)), 500)
+    return HTTPError(status, str(error))
 
 
-def unreadable(error: ValidationError | RequestValidationError) -> Refusal:
-    """The first thing that is wrong with the words of a request, in a sentence."""
+def validation_error(error: ValidationError | RequestValidationError) -> HTTPError:
+    """Return the first mistake in the parameters of a request, in one sentence."""
     first = error.errors()[0]
     place = [str(part) for part in first["loc"] if part not in ("query", "body", "path")]
     what = str(first["msg"]).removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
-        return Refusal(422, f"there is no parameter {place[-1]!r}; /api/openapi.json lists them")
-    return Refusal(422, f"{'.'.join(place)}: {what}" if place else what)
+        return HTTPError(422, f"there is no parameter {place[-1]!r}; /api/openapi.json lists them")
+    return HTTPError(422, f"{'.'.join(place)}: {what}" if place else what)
 
 
-async def answer_refusal(request: Request, error: Exception) -> Response:
-    """The answer to a request that raised something: for FastAPI's table of handlers."""
-    if isinstance(error, Refusal):
-        return refused(error)
+def error_response(error: HTTPError) -> JSONResponse:
+    """Return the response for an error."""
+    return JSONResponse({"error": error.message}, error.status, error.headers)
+
+
+async def handle_error(request: Request, error: Exception) -> Response:
+    """Return the response to a request that raised an exception; an exception handler of FastAPI."""
+    if isinstance(error, HTTPError):
+        return error_response(error)
     if isinstance(error, LookalikeError):
-        refusal = meaning(error)
-        if refusal.status >= 500:
+        found = http_error(error)
+        if found.status >= 500:
             log.error("%s: %s", type(error).__name__, error)
-        server = getattr(request.app.state, "server", None)
-        if server is not None and server.settings.private:
-            refusal.sentence = without_places(server.library, refusal.sentence)
-        return refused(refusal)
+        state = getattr(request.app.state, "server", None)
+        if state is not None and state.settings.hide_paths:
+            found.message = redact_paths(state.library, found.message)
+        return error_response(found)
     if isinstance(error, RequestValidationError | ValidationError):
-        return refused(unreadable(error))
+        return error_response(validation_error(error))
     if isinstance(error, ClientDisconnect):
-        return refused(Refusal(400, "the connection ended before the request did"))
+        return error_response(HTTPError(400, "the connection ended before the request did"))
     if isinstance(error, HTTPException):
-        return refused(Refusal(error.status_code, _of_http(error), dict(error.headers or {})))
+        status = error.status_code
+        message = _MESSAGES.get(status, str(error.detail).rstrip(".").lower())
+        return error_response(HTTPError(status, message, dict(error.headers or {})))
     log.error("a request failed", exc_info=error)
-    return refused(Refusal(500, "something went wrong here; the server's log says more"))
-
-
-def _of_http(error: HTTPException) -> str:
-    return {
-        404: "there is nothing at this address; /api/openapi.json lists what there is",
-        405: "this address does not know that method; /api/openapi.json lists what there is",
-    }.get(error.status_code, str(error.detail).rstrip(".").lower())
+    return error_response(HTTPError(500, "internal error; the server's log says more"))

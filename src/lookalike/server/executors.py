@@ -1,4 +1,4 @@
-"""Threads for blocking work, in lanes: a slow question never stands before a quick one."""
+"""Thread pools with bounded queues, one per kind of blocking work: slow requests never delay quick ones."""
 
 from __future__ import annotations
 
@@ -7,63 +7,119 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TypeVar
 
-from lookalike.server.errors import Refusal
+from lookalike.server.errors import shutting_down, too_busy, too_many
+from lookalike.server.settings import Settings
 
 T = TypeVar("T")
 
 
-class Lane:
-    """Some threads, and a queue before them that is bounded in length and in time."""
+class BoundedExecutor:
+    """A thread pool whose queue is bounded in length and in time.
 
-    def __init__(self, name: str, *, threads: int, waiting: int, patience: float) -> None:
+    threads     calls that run at once
+    queue_size  calls that may wait for a thread
+    timeout     seconds after which a call that waits is dropped
+    """
+
+    def __init__(self, name: str, *, threads: int, queue_size: int, timeout: float) -> None:
         self.name = name
-        self._most = threads + waiting
-        self._patience = patience
+        self._capacity = threads + queue_size
+        self._timeout = timeout
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=f"lookalike-{name}")
         self._lock = threading.Lock()
-        self._taken = 0
+        self._active = 0
 
     @property
-    def taken(self) -> int:
-        """Requests that are worked on or wait."""
-        return self._taken
+    def active(self) -> int:
+        """Calls that run or wait."""
+        return self._active
 
     async def run(self, work: Callable[[], T]) -> T:
-        """What `work` returns, called in a thread of this lane. `Refusal` 429 where the queue is full,
-        503 where the turn came too late. Cancelled while it waits, it is never begun."""
+        """Return what `work` returns, called in a thread. `HTTPError` 429 if the queue is full, 503 if it
+        waited too long. Cancelled while it waits, it is never called."""
         return await asyncio.wrap_future(self.submit(work))
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
-        """The same for those who do not wait for it."""
-        asked = time.monotonic()
+        """Return the future result of `work`; see `run`."""
+        submitted = time.monotonic()
 
-        def begun() -> T:
-            if time.monotonic() - asked > self._patience:
-                raise Refusal(503, "the server is too busy: try again later", {"Retry-After": "5"})
+        def call() -> T:
+            if time.monotonic() - submitted > self._timeout:
+                raise too_busy()
             return work()
 
         with self._lock:
-            if self._taken >= self._most:
-                raise Refusal(
-                    429,
-                    f"too many requests of this kind ({self.name}) wait already: try again in a moment",
-                    {"Retry-After": "1"},
+            if self._active >= self._capacity:
+                raise too_many(
+                    f"too many requests of this kind ({self.name}) are waiting: try again in a moment",
+                    retry_after=1,
                 )
-            self._taken += 1
+            self._active += 1
         try:
-            future = self._executor.submit(begun)
+            future = self._executor.submit(call)
         except RuntimeError:
-            self._leave()
-            raise Refusal(503, "the server is going down") from None
-        future.add_done_callback(lambda _: self._leave())
+            self._release()
+            raise shutting_down() from None
+        future.add_done_callback(lambda _: self._release())
         return future
 
     def close(self) -> None:
-        """What waits is dropped; what runs is waited for by whoever ends the process."""
+        """Drop the calls that wait. Those that run are waited for by whoever ends the process."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _leave(self) -> None:
+    def _release(self) -> None:
         with self._lock:
-            self._taken -= 1
+            self._active -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class Executors:
+    """The thread pools of one server process.
+
+    quick    facts and thumbnails that exist: milliseconds
+    search   queries
+    decode   decoding: uploads, thumbnails that must be made
+    slow     what takes seconds: batches, queries with geometric verification
+    explain  explanations, which extract some hundred variants of two images
+    jobs     waiting for job processes: duplicates, maps
+    export   reading from exports
+    write    short changes of the library, one at a time
+    """
+
+    quick: BoundedExecutor
+    search: BoundedExecutor
+    decode: BoundedExecutor
+    slow: BoundedExecutor
+    explain: BoundedExecutor
+    jobs: BoundedExecutor
+    export: BoundedExecutor
+    write: BoundedExecutor
+
+    @classmethod
+    def of(cls, settings: Settings) -> Executors:
+        """Return the pools for these settings."""
+
+        def pool(name: str, threads: int, queue_size: int, timeout: float) -> BoundedExecutor:
+            return BoundedExecutor(name, threads=threads, queue_size=queue_size, timeout=timeout)
+
+        size, timeout = settings.queue_size, settings.queue_timeout
+        return cls(
+            quick=pool("quick", 4, 8 * size, timeout),
+            search=pool("search", settings.search_threads, size, timeout),
+            decode=pool("decode", 4, 4 * size, timeout),
+            slow=pool("slow", 2, 16, 2 * timeout),
+            explain=pool("explain", 2, 16, timeout),
+            jobs=pool("jobs", 2, 16, 3600.0),
+            export=pool("export", 4, 16, timeout),
+            write=pool("write", 1, 16, timeout),
+        )
+
+    def all(self) -> tuple[BoundedExecutor, ...]:
+        """Return every pool."""
+        return (
+            self.quick, self.search, self.decode, self.slow, self.explain, self.jobs, self.export,
+            self.write,
+        )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The places of a library that a request names: always below its folders."""
+"""Resolves paths that a request names, which always lie below the library's folders."""
 
 from __future__ import annotations
 
@@ -9,27 +9,31 @@ from typing import Annotated
 
 from pydantic import Field
 
-from lookalike.server.app_state import Server
-from lookalike.server.errors import Refusal
+from lookalike.server.app_state import AppState
+from lookalike.server.errors import HTTPError
 from lookalike.stores.interface import Snapshot
 
-Named = Annotated[str, Field(max_length=4096, description="Below one of the library's folders.")]
+LibraryPath = Annotated[
+    str, Field(max_length=4096, description="Below one of the library's folders.")
+]
 """A file or a folder; "." is everything."""
 
 
-def below_roots(server: Server, paths: Sequence[str]) -> list[Path]:
-    """Files and folders that are there, in full, all roots for none; `Refusal` where one lies elsewhere,
-    however it is written."""
-    with server.library.snapshot() as snapshot:
+def existing_paths(state: AppState, paths: Sequence[str]) -> list[Path]:
+    """Return the absolute paths of files and folders that exist; without any, of all roots. `HTTPError` if
+    one lies outside the roots, however it is written."""
+    with state.library.snapshot() as snapshot:
         roots = [root.path for root in snapshot.roots() if not root.imported]
     if not roots:
-        raise Refusal(409, "the library has no folder yet: index one with `lookalike index FOLDER`")
+        raise HTTPError(
+            409, "the library has no folder yet: index one with `lookalike index FOLDER`"
+        )
     if not paths:
         return roots
-    return [placed(roots, path) for path in paths]
+    return [below_roots(roots, path) for path in paths]
 
 
-def placed(roots: list[Path], path: str) -> Path:
+def below_roots(roots: list[Path], path: str) -> Path:
     for root in roots:
         try:
             home = root.resolve(strict=True)
@@ -38,22 +42,22 @@ def placed(roots: list[Path], path: str) -> Path:
             continue
         if full.is_relative_to(home) and not is_hidden(full.relative_to(home)):
             return full
-    raise Refusal(
+    raise HTTPError(
         403,
-        f"{path[:80]!r} is nothing in the folders of this library; `lookalike index` adds others",
+        f"{path[:80]!r} is not in the folders of this library; `lookalike index` adds others",
     )
 
 
 def is_hidden(path: Path) -> bool:
-    """Whether a part of it begins with a dot: such folders are left out where a root is walked, and nobody
-    should have them indexed by naming them."""
+    """Whether a part of the path begins with a dot: such folders are skipped when a root is walked, and
+    nobody should have them indexed by naming them."""
     return any(part.startswith(".") for part in path.parts)
 
 
-def remembered(snapshot: Snapshot, paths: Iterable[str]) -> list[Path]:
-    """Where the library remembers files or folders, in full, whether or not they are still there: no
-    file is touched. None of them where "." is among them, for everything. `Refusal` 404 for what the
-    library never met."""
+def stored_paths(snapshot: Snapshot, paths: Iterable[str]) -> list[Path]:
+    """Return the absolute paths under which the library has stored files or folders, whether or not they
+    still exist: no file is touched. Empty if "." is among them, for everything. `HTTPError` 404 for what
+    the library does not have."""
     roots = snapshot.roots()
     found = []
     for path in paths:
@@ -65,6 +69,6 @@ def remembered(snapshot: Snapshot, paths: Iterable[str]) -> list[Path]:
         else:
             places = [root.path / plain for root in roots if snapshot.images_below(root.id, plain)]
         if not places:
-            raise Refusal(404, f"the library has no picture at {path[:80]}")
+            raise HTTPError(404, f"the library has no image at {path[:80]}")
         found += places
     return found

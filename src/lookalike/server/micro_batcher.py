@@ -1,8 +1,8 @@
-"""Questions that come at the same time, answered together.
+"""Micro-batching: queries that arrive at the same time are answered together.
 
-One question reads all vectors once; thirty-two read them once, too. And products of matrices that run
-at the same time fight for the same cores: with four threads each takes more than four times as long.
-So questions that only compare stored vectors are answered by one thread, all that wait at a time.
+One query reads all vectors once; thirty-two queries read them once, too. And matrix products that run at the
+same time compete for the same cores: with four threads each takes more than four times as long. So queries
+that only compare stored vectors are answered by one thread, as many at a time as are waiting.
 """
 
 from __future__ import annotations
@@ -19,134 +19,133 @@ from dataclasses import dataclass, field
 from lookalike.errors import UsageError
 from lookalike.library import Library
 from lookalike.query import Hits, Query
-from lookalike.server.errors import Refusal
+from lookalike.server.errors import shutting_down, too_busy, too_many
 
-AT_ONCE = 32
-"""Questions of one product: beyond it the time grows as their number does."""
+# Queries of one batch; beyond it the time grows with their number.
+MAX_BATCH = 32
 
-PATIENT_AT_ONCE = 8
-"""Of those that can wait: whoever comes meanwhile waits for no more than these."""
+# Low-priority queries of one batch: a query that comes meanwhile waits for no more than these.
+MAX_LOW_PRIORITY_BATCH = 8
 
-CALM_SECONDS = 2.0
-"""After an urgent question those that can wait are taken one by one for so long: another may follow, and
-would find a product of many under way every time."""
+# For so long after a normal query, low-priority ones are taken one by one: another may follow, and would find
+# a large batch under way every time.
+QUIET_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
-    """A question that waits for its answer."""
+class PendingQuery:
+    """A query that waits for its hits."""
 
-    question: Query
-    since: float
-    urgent: bool
-    answer: Future[Hits] = field(default_factory=Future)
+    query: Query
+    submitted: float
+    low_priority: bool
+    hits: Future[Hits] = field(default_factory=Future)
 
 
-class Gathering:
-    """One thread that answers questions together. For any number of threads."""
+class MicroBatcher:
+    """One thread that answers queries in batches. Thread-safe.
+
+    queue_size  normal queries that may wait
+    timeout     seconds after which a query that waits is dropped
+    """
 
     def __init__(
         self,
         library: Library,
         *,
-        waiting: int,
-        patience: float,
+        queue_size: int,
+        timeout: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._library = library
         self._clock = clock
-        self._most = waiting
-        self._patience = patience
-        self._urgent: deque[Asked] = deque()
-        self._patient: deque[Asked] = deque()
-        self._worked = self._visited = -math.inf
-        """When the last product began, and the last one with an urgent question in it."""
+        self._queue_size = queue_size
+        self._timeout = timeout
+        self._normal: deque[PendingQuery] = deque()
+        self._low: deque[PendingQuery] = deque()
+        # When the last batch began, and the last one with a normal query.
+        self._last_batch = self._last_normal = -math.inf
         self._changed = threading.Condition()
         self._closed = False
         self._thread: threading.Thread | None = None
 
     @property
     def waiting(self) -> int:
-        return len(self._urgent) + len(self._patient)
+        """Queries that wait."""
+        return len(self._normal) + len(self._low)
 
-    def submit(self, question: Query, *, patient: bool = False) -> Future[Hits]:
-        """The answer to come. `patient`: let others go before. `Refusal` 429 where too many wait."""
-        asked = Asked(question, self._clock(), urgent=not patient)
+    def submit(self, query: Query, *, low_priority: bool = False) -> Future[Hits]:
+        """Return the future hits. `low_priority`: others may go first. `HTTPError` 429 if too many wait."""
+        pending = PendingQuery(query, self._clock(), low_priority)
         with self._changed:
             if self._closed:
-                raise Refusal(503, "the server is going down")
-            if not patient and len(self._urgent) >= self._most:
-                raise Refusal(
-                    429,
-                    "too many searches wait already: try again in a moment",
-                    {"Retry-After": "1"},
+                raise shutting_down()
+            if not low_priority and len(self._normal) >= self._queue_size:
+                raise too_many(
+                    "too many searches are waiting: try again in a moment", retry_after=1
                 )
-            (self._patient if patient else self._urgent).append(asked)
+            (self._low if low_priority else self._normal).append(pending)
             if self._thread is None:
                 self._thread = threading.Thread(
-                    target=self._work, name="lookalike-gathering", daemon=True
+                    target=self._work, name="lookalike-micro-batcher", daemon=True
                 )
                 self._thread.start()
             self._changed.notify()
-        return asked.answer
+        return pending.hits
 
     def close(self) -> None:
-        """Whoever still waits is told so."""
+        """Fail the queries that still wait."""
         with self._changed:
             self._closed = True
-            left = [*self._urgent, *self._patient]
-            self._urgent.clear()
-            self._patient.clear()
+            left = [*self._normal, *self._low]
+            self._normal.clear()
+            self._low.clear()
             self._changed.notify()
-        for asked in left:
-            with suppress(Exception):  # nobody may wait for it any more
-                asked.answer.set_exception(Refusal(503, "the server is going down"))
+        for pending in left:
+            with suppress(Exception):  # it may have been cancelled
+                pending.hits.set_exception(shutting_down())
 
     def _work(self) -> None:
-        while some := self._take():
-            wanted = [asked for asked in some if asked.answer.set_running_or_notify_cancel()]
-            self._worked = self._clock()
-            late = self._worked - self._patience
-            if some[0].urgent:
-                self._visited = self._worked
-            for asked in wanted:
-                if asked.since < late:
-                    asked.answer.set_exception(
-                        Refusal(
-                            503, "the server is too busy: try again later", {"Retry-After": "5"}
-                        )
-                    )
-            if in_time := [asked for asked in wanted if asked.since >= late]:
-                self._answer(in_time)
+        while batch := self._take():
+            wanted = [pending for pending in batch if pending.hits.set_running_or_notify_cancel()]
+            self._last_batch = self._clock()
+            oldest = self._last_batch - self._timeout
+            if not batch[0].low_priority:
+                self._last_normal = self._last_batch
+            for pending in wanted:
+                if pending.submitted < oldest:
+                    pending.hits.set_exception(too_busy())
+            if in_time := [pending for pending in wanted if pending.submitted >= oldest]:
+                self._search(in_time)
 
-    def _take(self) -> list[Asked]:
+    def _take(self) -> list[PendingQuery]:
         with self._changed:
-            while not self._urgent and not self._patient and not self._closed:
+            while not self._normal and not self._low and not self._closed:
                 self._changed.wait()
-            most, source = AT_ONCE, self._urgent
-            if not self._urgent:
-                calm = self._worked - self._visited > CALM_SECONDS
-                most, source = PATIENT_AT_ONCE if calm else 1, self._patient
-            return [source.popleft() for _ in range(min(most, len(source)))]
+            limit, source = MAX_BATCH, self._normal
+            if not self._normal:
+                quiet = self._last_batch - self._last_normal > QUIET_SECONDS
+                limit, source = MAX_LOW_PRIORITY_BATCH if quiet else 1, self._low
+            return [source.popleft() for _ in range(min(limit, len(source)))]
 
-    def _answer(self, some: list[Asked]) -> None:
+    def _search(self, batch: list[PendingQuery]) -> None:
         try:
-            found = self._library.search_batch([asked.question for asked in some])
+            found = self._library.search_batch([pending.query for pending in batch])
         except Exception as error:
-            for asked in some:
-                asked.answer.set_exception(error)
+            for pending in batch:
+                pending.hits.set_exception(error)
             return
-        for asked, hits in zip(some, found, strict=True):
+        for pending, hits in zip(batch, found, strict=True):
             if hits.failure:
-                asked.answer.set_exception(UsageError(hits.failure))
+                pending.hits.set_exception(UsageError(hits.failure))
             else:
-                asked.answer.set_result(hits)
+                pending.hits.set_result(hits)
 
 
-def is_light(question: Query) -> bool:
-    """Does answering it only compare stored vectors? No picture to read, no words, no keypoints."""
+def only_compares(query: Query) -> bool:
+    """Whether answering a query only compares stored vectors: no image to read, no text, no keypoints."""
     return (
-        all(term.id is not None and term.region is None for term in question.terms)
-        and not question.any_orientation
-        and question.verify is None
+        all(term.id is not None and term.region is None for term in query.terms)
+        and not query.any_orientation
+        and query.verify is None
     )

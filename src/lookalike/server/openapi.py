@@ -1,52 +1,55 @@
-"""What the OpenAPI document says of routes: which answers they give, and which bodies they take."""
+"""OpenAPI documentation of routes: their responses, and the bodies that they read themselves."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel
-
-from lookalike.wire.schemas import Error
+from lookalike.wire.documents import Error
+from lookalike.wire.schema import model
 
 JPEG = "image/jpeg"
 
-_SENTENCES = {
-    400: "Asked for something that cannot be.",
+_DESCRIPTIONS = {
+    400: "The request is valid, but cannot be carried out.",
     401: "The token is missing or wrong.",
     403: "Not allowed.",
-    404: "Not here.",
+    404: "Not found.",
     408: "The body took too long.",
     409: "Another process is writing to the library.",
-    412: "The library has changed since.",
+    412: "The library has changed.",
     413: "Too large.",
-    415: "No format that is read.",
-    422: "The request cannot be read.",
+    415: "Not a supported format.",
+    422: "The request is not valid.",
     429: "Too many requests.",
     503: "Too busy.",
     507: "The disk is full.",
 }
 
 
-def described(
-    answer: type[BaseModel] | str | tuple[str, ...], *, status: int = 200, slow: bool = False
+def responses(
+    answer: type | str | tuple[str, ...], *, status: int = 200, pending: type | None = None
 ) -> dict[str, Any]:
-    """The keywords of a route that say what it answers. `slow`: it may answer that it is not done yet."""
+    """Return the keyword arguments of a route that document its responses.
+
+    answer   the dataclass of its document, or the media types of bytes
+    pending  the dataclass of its 202 response, for a route whose answer may take longer than a request
+    """
     found: dict[int | str, dict[str, Any]] = {
-        code: {"model": Error, "description": sentence} for code, sentence in _SENTENCES.items()
+        code: {"model": model(Error), "description": text} for code, text in _DESCRIPTIONS.items()
     }
     if isinstance(answer, str | tuple):
         schema = {"schema": {"type": "string", "format": "binary"}}
-        kinds = (answer,) if isinstance(answer, str) else answer
-        found[status] = {"description": "The bytes.", "content": dict.fromkeys(kinds, schema)}
+        media_types = (answer,) if isinstance(answer, str) else answer
+        found[status] = {"description": "The bytes.", "content": dict.fromkeys(media_types, schema)}
     else:
-        found[status] = {"model": answer, "description": "The answer."}
-    if slow:
-        found[202] = {"model": answer, "description": "Not done yet: ask again."}
+        found[status] = {"model": model(answer), "description": "The answer."}
+    if pending is not None:
+        found[202] = {"model": model(pending), "description": "Not done yet: ask again."}
     return {"responses": found, "response_model": None, "status_code": status}
 
 
 def body(content: dict[str, Any], *, required: bool = True) -> dict[str, Any]:
-    """The body of a route that reads it itself."""
+    """Return the documentation of a body by media type, for a route that reads it itself."""
     return {
         "requestBody": {
             "required": required,
@@ -59,29 +62,27 @@ TEXT = {"type": "string"}
 _TEXTS = {"type": "array", "items": TEXT}
 _FLAG = {"type": "boolean"}
 _FILE = {"type": "string", "format": "binary"}
-PICTURES = body(
+
+SEARCH_BODY = body(
     {
         "multipart/form-data": {
             "type": "object",
-            "properties": {
-                "picture": {"type": "array", "items": _FILE},
-                "query": {"type": "string"},
-            },
+            "properties": {"image": {"type": "array", "items": _FILE}, "query": TEXT},
         }
     }
 )
-ONE_PICTURE = body(
+UPLOAD_BODY = body(
     {
-        "multipart/form-data": {"type": "object", "properties": {"picture": _FILE}},
+        "multipart/form-data": {"type": "object", "properties": {"image": _FILE}},
         "application/octet-stream": _FILE,
         "application/json": {
             "type": "object",
             "required": ["url"],
-            "properties": {"url": {"type": "string"}},
+            "properties": {"url": TEXT},
         },
     }
 )
-WORDS_BATCH = body(
+BATCH_BODY = body(
     {
         "application/json": {
             "type": "object",
@@ -92,7 +93,7 @@ WORDS_BATCH = body(
         }
     }
 )
-ADDING = body(
+INDEX_BODY = body(
     {
         "application/json": {
             "type": "object",
@@ -103,12 +104,12 @@ ADDING = body(
         },
         "multipart/form-data": {
             "type": "object",
-            "properties": {"picture": {"type": "array", "items": _FILE}},
+            "properties": {"image": {"type": "array", "items": _FILE}},
         },
     },
     required=False,
 )
-VECTORS_IN = body(
+VECTORS_BODY = body(
     {
         "application/octet-stream": _FILE,
         "multipart/form-data": {

@@ -11,8 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from datetime import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -26,24 +25,25 @@ from lookalike.errors import UsageError
 from lookalike.library import Library
 from lookalike.server import metrics
 from lookalike.server.app import create_app
-from lookalike.server.nightly import checked_daily
-from lookalike.server.security.connection_limits import Connection
+from lookalike.server.security.connection_limits import LimitedConnection
 from lookalike.server.settings import Settings
+from lookalike.wire import decode, encode
 from lookalike.workers.limits import Limits
 
-USUAL_PORT = 8484
-"""Tried first, so that addresses in a browser's history stay good."""
+# Tried first, so that addresses in a browser's history stay valid.
+DEFAULT_PORT = 8484
 
-ENVIRONMENT = "LOOKALIKE_SERVING"
-"""How the processes of one server learn what they serve."""
+# Environment variable by which the processes of one server learn what they serve.
+CONFIG_VARIABLE = "LOOKALIKE_SERVE_CONFIG"
 
 BACKLOG = 512
-END_SECONDS = 10
-"""For answers that are under way when the server is told to end."""
+
+# Seconds for requests that are in progress when the server is told to end.
+SHUTDOWN_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
+class ServerConfig:
     """What one process needs to know. `readers`, `device`: see `Library.open`."""
 
     folder: Path
@@ -52,68 +52,69 @@ class Serving:
     readers: int
     device: str | None = None
 
-    def opened(self) -> Library:
+    def open_library(self) -> Library:
+        """Open the library."""
         return Library.open(
             self.folder, limits=self.limits, readers=self.readers, device=self.device
         )
 
 
 def serve(
-    serving: Serving,
-    bound: socket.socket,
-    *,
-    workers: int,
-    ready: Callable[[], None],
-    check_indexes: time | None = None,
+    config: ServerConfig, sock: socket.socket, *, workers: int, ready: Callable[[], None]
 ) -> bool:
-    """Answer requests on the socket until a signal (SIGINT, SIGTERM) ends it; then what is under way is
-    finished. `ready` is called once requests are taken in, which wait until the first is answered.
-    `check_indexes`: every day at this local time (see `nightly`).
+    """Answer requests on the socket until SIGINT or SIGTERM; then finish those in progress.
 
-    True where a thread is still at work, for minutes perhaps: end the process with `at_once` then.
-    `LookalikeError` where the library cannot be opened.
+    `ready` is called once connections are accepted. Returns True if a thread is still at work, perhaps for
+    minutes: then end the process with `exit_now`. `LookalikeError` if the library cannot be opened.
     """
-    with serving.opened() as library:
+    with config.open_library() as library:
         if workers == 1:
-            app = create_app(library, serving.settings)
-            with ended_by_signal(), checked_daily(library.folder, check_indexes):
-                ready()
-                uvicorn.Server(configured(app)).run(sockets=[bound])
-            return any(lane.taken for lane in app.state.server.lanes.all())
+            app = create_app(library, config.settings)
+            run_app(app, sock, ready)
+            return any(executor.active for executor in app.state.server.executors.all())
     with tempfile.TemporaryDirectory(prefix="lookalike-serve-") as shared:
-        settings = serving.settings
+        settings = config.settings
         if settings.folder is None:
             settings = replace(settings, folder=Path(shared))
-        os.environ[ENVIRONMENT] = written(replace(serving, settings=settings))
+        os.environ[CONFIG_VARIABLE] = json.dumps(encode(replace(config, settings=settings)))
         share_cores(workers)
-        figures = Path(shared) / "figures"
-        figures.mkdir()
-        os.environ[metrics.SHARED] = str(figures)
-        config = configured("lookalike.server.run:application", factory=True, workers=workers)
-        with ended_by_signal(), checked_daily(serving.folder, check_indexes):
+        metrics_folder = Path(shared) / "metrics"
+        metrics_folder.mkdir()
+        os.environ[metrics.SHARED_FOLDER] = str(metrics_folder)
+        with exit_on_signal():
             ready()
-            Multiprocess(config, sockets=[bound]).run()
+            uvicorn_config = server_config(
+                "lookalike.server.run:worker_app", factory=True, workers=workers
+            )
+            Multiprocess(uvicorn_config, sockets=[sock]).run()
     return False
 
 
+def run_app(app: FastAPI, sock: socket.socket, ready: Callable[[], None]) -> None:
+    """Serve an application in this process until a signal."""
+    with exit_on_signal():
+        ready()
+        uvicorn.Server(server_config(app)).run(sockets=[sock])
+
+
 def share_cores(workers: int) -> None:
-    """For processes that are started from now on: each multiplies matrices with its share of the cores.
-    With all of them each, they would wait for one another."""
+    """Give each process started from now on its share of the cores for matrix products. With all cores each,
+    they would wait for one another."""
     share = str(max(1, logical_cores() // workers))
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, share)
 
 
-def application() -> FastAPI:
-    """The application of one of several processes."""
-    serving = read(os.environ[ENVIRONMENT])
-    library = serving.opened()
+def worker_app() -> FastAPI:
+    """Return the application of one of several processes."""
+    config = decode(ServerConfig, json.loads(os.environ[CONFIG_VARIABLE]))
+    library = config.open_library()
     atexit.register(library.close)
-    return create_app(library, serving.settings)
+    return create_app(library, config.settings)
 
 
-def configured(app: Any, *, factory: bool = False, workers: int = 1) -> uvicorn.Config:
-    """uvicorn as we want it: silent, and believing nothing that a client says of its address."""
+def server_config(app: Any, *, factory: bool = False, workers: int = 1) -> uvicorn.Config:
+    """Return uvicorn's configuration: silent, and without trust in what clients say of their address."""
     return uvicorn.Config(
         app,
         factory=factory,
@@ -123,34 +124,34 @@ def configured(app: Any, *, factory: bool = False, workers: int = 1) -> uvicorn.
         proxy_headers=False,
         server_header=False,
         ws="none",
-        http=Connection,
+        http=LimitedConnection,
         timeout_keep_alive=30,
-        timeout_graceful_shutdown=END_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         backlog=BACKLOG,
     )
 
 
-def listening(host: str, port: int | None) -> socket.socket:
-    """A socket that takes connections; without a port, the usual one if it is free, else any.
+def listen(host: str, port: int | None) -> socket.socket:
+    """Return a listening socket; without a port, on the default one if it is free, else on any.
     `UsageError`."""
     last = OSError()
-    for wanted in (USUAL_PORT, 0) if port is None else (port,):
+    for candidate in (DEFAULT_PORT, 0) if port is None else (port,):
         try:
             family, kind, proto, _, address = socket.getaddrinfo(
-                host, wanted, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+                host, candidate, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
         except OSError:
-            raise UsageError(f"{host} is no address of this machine") from None
-        bound = socket.socket(family, kind, proto)
+            raise UsageError(f"{host} is not an address of this machine") from None
+        sock = socket.socket(family, kind, proto)
         try:
             if os.name == "posix":
-                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            bound.bind(address)
-            bound.listen(BACKLOG)
-            bound.set_inheritable(True)
-            return bound
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(address)
+            sock.listen(BACKLOG)
+            sock.set_inheritable(True)
+            return sock
         except OSError as error:
-            bound.close()
+            sock.close()
             last = error
     raise UsageError(
         f"cannot serve on {host}, port {port}: {(last.strerror or 'it is taken').lower()}; "
@@ -168,13 +169,13 @@ def is_local(host: str) -> bool:
 
 
 @contextmanager
-def ended_by_signal() -> Iterator[None]:
-    """uvicorn ends at a signal in good order and then raises it again: here it means a good end."""
+def exit_on_signal() -> Iterator[None]:
+    """Treat SIGINT and SIGTERM as a normal end: uvicorn shuts down in order and then raises them again."""
 
-    def end(_signal: int, _frame: FrameType | None) -> None:
+    def exit_(_signal: int, _frame: FrameType | None) -> None:
         raise SystemExit(0)
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, exit_) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     except SystemExit as error:
@@ -185,27 +186,9 @@ def ended_by_signal() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def at_once() -> None:
+def exit_now() -> None:
     """End the process without waiting for threads: a search for duplicates may take minutes, and the
     interpreter would wait for it. Nothing of it is stored."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
-
-
-def written(serving: Serving) -> str:
-    return json.dumps(asdict(serving), default=os.fspath)
-
-
-def read(text: str) -> Serving:
-    record = json.loads(text)
-    settings = record["settings"]
-    settings["folder"] = settings["folder"] and Path(settings["folder"])
-    settings["hosts"] = tuple(settings["hosts"])
-    return Serving(
-        Path(record["folder"]),
-        Settings(**settings),
-        Limits(**record["limits"]),
-        record["readers"],
-        record["device"],
-    )

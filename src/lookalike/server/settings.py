@@ -1,35 +1,40 @@
-"""How a server behaves: limits and permissions, as data."""
+"""Settings of a server: permissions and limits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-LONG_TOKEN = 16
-"""Characters of a token that nobody finds by trying, however fast."""
+# Characters of a token that cannot be guessed, however fast somebody tries.
+UNGUESSABLE_LENGTH = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What one server allows, and what one request may cost.
 
-    token             what a client must show for everything below /api; None: nobody is asked
-    writable          pictures may be added and removed, and decisions made
-    allow_url         pictures may be named by their address in the public internet
-    exposed           reachable from other machines
-    hosts             names under which the server may be called, beside localhost and, where it is
-                      exposed, addresses in numbers
-    folder            where uploads and the state of indexing are kept while it runs, shared by all
-                      processes of one server; None: a temporary folder
-    max_upload_bytes  of a whole request, and of one picture
-    body_seconds      within which a request's body must have arrived, beside the time that its bytes take
-                      at the slowest rate that is borne (`bodies.SLOWEST`)
-    max_k, deepest    hits of one answer, and how far down an answer may be paged
-    max_batch         questions of one batch
-    kept_bytes        of all uploads together; the oldest go first
-    rate              requests a second of one client address, in the long run; 0: any number
-    searching         threads that answer questions; waiting: requests that may wait for one
-    patience          seconds after which waiting in a queue ends with 503
+    token               what a client must send for everything below /api; None: no token is needed
+    writable            images may be added and removed, and feedback given
+    allow_url           images may be named by a URL on the public internet
+    exposed             reachable from other machines
+    hosts               names under which the server may be called, beside localhost and, if it is
+                        exposed, IP addresses
+    folder              where uploads and job states are kept while the server runs, shared by all its
+                        processes; None: a temporary folder
+    max_upload_bytes    of a whole request, and of one image
+    body_seconds        in which the body of a request must arrive, plus the time that its bytes take at
+                        the lowest rate allowed (`body_limits.MIN_BYTES_PER_SECOND`)
+    export_seconds      the same for a client that reads an export
+    max_k               hits of one response
+    max_depth           largest `offset + k`
+    max_batch           queries of one batch
+    upload_cache_bytes  of all uploads together; the least recently used are deleted
+    rate                requests per second from one client address in the long run; 0: unlimited
+    search_threads      threads that answer queries
+    queue_size          requests that may wait for one of them
+    queue_timeout       seconds after which a request that waits gets 503
+    job_wait            seconds that a request waits for a job before it gets 202
+    estimate_ttl        seconds for which an estimate of indexing is reused; files may have changed then
     """
 
     token: str | None = None
@@ -40,22 +45,25 @@ class Settings:
     folder: Path | None = None
     max_upload_bytes: int = 40_000_000
     body_seconds: float = 30.0
+    export_seconds: float = 60.0
     max_k: int = 1000
-    deepest: int = 10_000
+    max_depth: int = 10_000
     max_batch: int = 100
-    kept_bytes: int = 400_000_000
+    upload_cache_bytes: int = 400_000_000
     rate: float = 0.0
-    searching: int = 4
-    waiting: int = 64
-    patience: float = 20.0
+    search_threads: int = 4
+    queue_size: int = 64
+    queue_timeout: float = 20.0
+    job_wait: float = 5.0
+    estimate_ttl: float = 30.0
 
     @property
     def guessable(self) -> bool:
         """Whether the token could be found by trying."""
-        return self.token is not None and len(self.token) < LONG_TOKEN
+        return self.token is not None and len(self.token) < UNGUESSABLE_LENGTH
 
     @property
-    def private(self) -> bool:
-        """Whether people at other machines are answered, who are not told where files lie on this one: they
-        come by themselves, or through a proxy that knows the server by another name."""
+    def hide_paths(self) -> bool:
+        """Whether people at other machines are served, who are not told where files lie on this one: they
+        come directly, or through a proxy that knows the server by another name."""
         return self.exposed or bool(self.hosts)

@@ -1,4 +1,4 @@
-"""The page: files of the folder `page`, as they are."""
+"""Static files of the web page, from the folder `page`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from lookalike.server.errors import Refusal
+from lookalike.server.errors import HTTPError
 
 router = APIRouter(include_in_schema=False)
 
-FOLDER = Path(__file__).parent / "page"
+PAGE = Path(__file__).parent / "page"
 
-KINDS = {
+# Fixed, because a system's own table may declare JavaScript plain text, which no browser then runs.
+MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -26,37 +27,38 @@ KINDS = {
     ".ico": "image/x-icon",
     ".woff2": "font/woff2",
 }
-"""Fixed, because a system's own table may call JavaScript plain text, which no browser then runs."""
 
 
 @router.get("/")
 async def index(request: Request) -> Response:
-    return sent(request, FOLDER / "index.html")
+    return static_file(request, PAGE, "index.html")
 
 
 @router.get("/page/{path:path}")
 async def file(request: Request, path: str) -> Response:
-    return sent(request, FOLDER / path)
+    return static_file(request, PAGE, path)
 
 
 @router.get("/favicon.ico")
-async def icon(request: Request) -> Response:
-    return sent(request, FOLDER / "icon.svg")
+async def favicon(request: Request) -> Response:
+    return static_file(request, PAGE, "icon.svg")
 
 
-def sent(request: Request, file: Path) -> Response:
-    """A file of the page, with an ETag of its content; `Refusal` 404. A few kilobytes that the system
-    keeps in memory: reading them takes less time than handing the work to a thread."""
-    kind = KINDS.get(file.suffix)
+def static_file(request: Request, folder: Path, path: str) -> Response:
+    """Return a file of a folder, with an ETag of its content. `HTTPError` 404.
+
+    It is read on the event loop: a few kilobytes from the page cache take less time than a thread."""
+    file = folder / path
+    media_type = MEDIA_TYPES.get(file.suffix)
     try:
         resolved = file.resolve(strict=True)
-        if kind is None or not resolved.is_relative_to(FOLDER.resolve()):
+        if media_type is None or not resolved.is_relative_to(folder.resolve()):
             raise OSError
         data = resolved.read_bytes()
     except (OSError, ValueError):
-        raise Refusal(404, "the page has no such file") from None
+        raise HTTPError(404, "the page has no such file") from None
     tag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "no-cache"}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
-    return Response(data, media_type=kind, headers=headers)
+    return Response(data, media_type=media_type, headers=headers)

@@ -1,181 +1,403 @@
-"""What the library says, as JSON documents. Their keys are a promise: docs/http.md explains them."""
+"""The JSON documents of the HTTP interface, the Python client and `--format json`.
+
+Most are dataclasses of the library as they are (`IndexReport`, `IndexEstimate`, `Index` …). The first part of
+this module says where a document differs from its dataclass; the second holds what only exists over HTTP.
+`encode`, `decode` and `wire.schema.model` take all of them. docs/http.md explains the keys to people.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lookalike.duplicates.report import Duplicates, Group, Member
+from lookalike.errors import Outcome
 from lookalike.query import Hit, Hits
-from lookalike.server.query_params import SearchParams
-from lookalike.server.uploads import Upload
+from lookalike.stores.ann_index import Index, IndexCheck
 from lookalike.stores.filters import FieldStats
-from lookalike.stores.interface import Image
+from lookalike.stores.records import DecisionKind, Image, Space
+from lookalike.wire.codec import Document
+
+# ---- dataclasses of the library whose documents differ from them ----
 
 
-def answer(
-    words: SearchParams, hits: Hits, images: Mapping[int, Image], *, total: int
-) -> dict[str, Any]:
-    """The answer to a question: the page of its hits that the words ask for. `total`: how many hits
-    were asked for, of which `hits` may hold fewer."""
-    start, end = words.offset, words.offset + words.k
-    more = len(hits.hits) > end or (len(hits.hits) == end == total)
-    return {
-        "query": words.model_dump(exclude_defaults=True),
-        **outline(hits),
-        "hits": [hit(one, images.get(one.id)) for one in hits.hits[start:end]],
-        "next_offset": end if more else None,
-    }
-
-
-def hit(hit: Hit, image: Image | None) -> dict[str, Any]:
-    return {
-        "rank": hit.rank,
-        "id": hit.id,
-        "path": hit.path,
-        "similarity": round(hit.similarity, 6) + 0.0,
-        "relevance": hit.relevance,
-        "metadata": dict(hit.metadata),
-        "box": None if hit.box is None else [round(edge, 4) for edge in hit.box],
-        "orientation": hit.orientation,
-        "copies": hit.copies,
-        "inliers": hit.inliers,
-        "scores_by_space": {name: round(score, 6) for name, score in hit.scores_by_space.items()},
-        "width": None if image is None else image.width,
-        "height": None if image is None else image.height,
-    }
-
-
-def brief(image: Image) -> dict[str, Any]:
-    """An image in a list."""
-    return {
-        "id": image.id,
-        "path": image.path,
-        "width": image.width,
-        "height": image.height,
-        "format": image.format,
-        "size": image.size,
-        "metadata": dict(image.metadata),
-    }
-
-
-def whole(image: Image, root: Path, *, private: bool) -> dict[str, Any]:
-    """Everything known of one image. `private`: without where it lies on this machine."""
-    return {
-        **brief(image),
-        "root": root.name,
-        "file": None if private else str(root / image.path),
-        "mtime": time_of(image),
-        "hash": None if image.hash is None else image.hash.hex(),
-        "outcome": str(image.outcome),
-        "reason": image.reason,
-        "facts": dict(image.facts),
-    }
-
-
-def failure(image: Image) -> dict[str, Any]:
-    return {
-        "id": image.id,
-        "path": image.path,
-        "outcome": str(image.outcome),
-        "reason": image.reason,
-        "size": image.size,
-        "mtime": time_of(image),
-    }
-
-
-def time_of(image: Image) -> str | None:
-    """When the file was changed last, ISO 8601 in UTC."""
+def modified(image: Image) -> str | None:
+    """Return when a file was changed last, ISO 8601 in UTC; None for a date outside the calendar."""
     try:
         seconds = image.mtime_ns / 1e9
         return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
-    except (OverflowError, ValueError, OSError):  # a date that no calendar knows
+    except (OverflowError, ValueError, OSError):
         return None
 
 
-def of_field(name: str, facts: FieldStats) -> dict[str, Any]:
-    return {
-        "name": name,
-        "type": facts.kind,
-        "images": facts.images,
-        "low": facts.low,
-        "high": facts.high,
-        "values": list(facts.examples),
-    }
+def mtime_ns(document: Mapping[str, Any]) -> int:
+    """Return the time of `modified` in nanoseconds, 0 where it is not known."""
+    text = document.get("mtime")
+    return round(datetime.fromisoformat(text).timestamp()) * 10**9 if text else 0
 
 
-def duplicates(found: Duplicates, *, offset: int, k: int) -> dict[str, Any]:
-    groups = found.groups[offset : offset + k]
-    end = offset + len(groups)
-    return {
-        "running": False,
-        "total": len(found.groups),
-        "searched": found.searched,
-        "compared": found.compared,
-        "unreadable": found.unreadable,
-        "hidden": found.hidden,
-        "missing": found.missing,
-        "seconds": {stage: round(seconds, 6) for stage, seconds in found.seconds.items()},
-        "groups": [group(one) for one in groups],
-        "next_offset": end if end < len(found.groups) else None,
-    }
+# The root's folder is not told to clients: a hit and an image are named by their path below it.
+HIT = Document(
+    Hit,
+    omit={"root": lambda _: Path()},
+    digits={"similarity": 6, "scores_by_space": 6, "box": 4},
+)
+HITS = Document(Hits, digits={"seconds": 6})
+RESPONSE_HEAD = Document(Hits, omit={"hits": lambda _: ()}, digits={"seconds": 6})
+
+IMAGE = Document(
+    Image,
+    omit={"root": lambda _: 0, "hash": lambda _: None, "facts": lambda _: {}, "mtime_ns": mtime_ns},
+    computed={"mtime": (str | None, modified)},
+)
+WHOLE_IMAGE = Document(
+    Image,
+    name="WholeImage",
+    omit={"root": lambda _: 0, "mtime_ns": mtime_ns},
+    computed={"mtime": (str | None, modified)},
+)
+
+MEMBER = Document(
+    Member,
+    omit={"file": lambda document: Path(document["path"])},
+    digits={"similarity": 6},
+    flatten={"image": IMAGE},
+)
+GROUP = Document(
+    Group, computed={"reclaimable_bytes": (int, lambda group: group.reclaimable_bytes)}
+)
+DUPLICATES = Document(Duplicates, digits={"seconds": 6})
+
+# What an extractor learnt from the library's images stays on the server.
+SPACE = Document(Space, omit={"fitted": lambda _: None})
 
 
-def still_running() -> dict[str, Any]:
-    """In place of duplicates that are not found yet."""
-    nothing = Duplicates((), 0, 0, 0, 0, "", {})
-    return {**duplicates(nothing, offset=0, k=1), "running": True}
+# ---- documents that exist over HTTP only ----
 
 
-def group(group: Group) -> dict[str, Any]:
-    return {
-        "kind": group.kind,
-        "reclaimable_bytes": group.reclaimable_bytes,
-        "members": [member(one) for one in group.members],
-    }
+@dataclass(frozen=True, slots=True)
+class Error:
+    """Why a request failed, in one sentence that names the remedy."""
+
+    error: str
 
 
-def member(member: Member) -> dict[str, Any]:
-    return {
-        **brief(member.image),
-        "kind": member.kind,
-        "similarity": round(member.similarity, 6),
-        "evidence": member.evidence,
-        "keep": member.keep,
-        "mtime": time_of(member.image),
-    }
+@dataclass(frozen=True, slots=True)
+class FoundImage:
+    """One hit, with the size of the upright image in pixels."""
+
+    hit: Hit
+    width: int | None
+    height: int | None
 
 
-def upload(upload: Upload) -> dict[str, Any]:
-    return asdict(upload)
+@dataclass(frozen=True, slots=True)
+class SearchResponse:
+    """One page of the hits of a query.
+
+    query        its parameters, without those that have their default
+    next_offset  `offset` of the next page; None at the end
+    uploads      hashes of the images that were sent with the request
+    """
+
+    answer: Hits
+    query: Mapping[str, Any]
+    hits: tuple[FoundImage, ...]
+    next_offset: int | None
+    uploads: tuple[str, ...] = ()
+
+    def to_hits(self) -> Hits:
+        """Return the hits as `Library.search` does."""
+        return replace(self.answer, hits=tuple(found.hit for found in self.hits))
 
 
-def unanswered(words: SearchParams, failure: str) -> dict[str, Any]:
-    """In a batch, in place of an answer: why there is none."""
-    return {
-        "query": words.model_dump(exclude_defaults=True),
-        "ranked_by": "",
-        "similarity": None,
-        "exact": True,
-        "searched_count": 0,
-        "top_relevance": None,
-        "seconds": {},
-        "hits": [],
-        "next_offset": None,
-        "failure": failure,
-    }
+def failed_hits(reason: str) -> Hits:
+    """Return the hits of a query that could not be answered."""
+    return Hits(
+        (), ranked_by="", similarity=None, exact=True, searched_count=0, seconds={}, failure=reason
+    )
 
 
-def outline(hits: Hits) -> dict[str, Any]:
-    """An answer but for its question and its hits."""
-    return {
-        "ranked_by": hits.ranked_by,
-        "similarity": hits.similarity,
-        "exact": hits.exact,
-        "searched_count": hits.searched_count,
-        "top_relevance": hits.top_relevance,
-        "seconds": {stage: round(seconds, 6) for stage, seconds in hits.seconds.items()},
-    }
+@dataclass(frozen=True, slots=True)
+class BatchResponse:
+    """The responses to the queries of a batch, in their order."""
+
+    results: tuple[SearchResponse, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An image that was sent: the SHA-256 of its bytes in hex, its upright size and its format."""
+
+    upload: str
+    width: int
+    height: int
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServedSpace:
+    """All vectors of one extractor.
+
+    dim           length of one vector
+    count         vectors that a search sees
+    text          the extractor can turn text into vectors
+    multi_vector  parts of images are compared, too
+    index         its ANN index; None where searches compare every vector
+    """
+
+    name: str
+    dim: int
+    similarity: str
+    count: int
+    text: bool
+    multi_vector: bool
+    index: Index | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServedInfo:
+    """What a served library holds and what the server allows.
+
+    `roots` are the names of its folders: where they lie is not told. `text`: text queries work, by captions
+    or by a space.
+    """
+
+    name: str
+    version: str
+    images: int
+    outcomes: Mapping[Outcome, int]
+    roots: tuple[str, ...]
+    spaces: tuple[ServedSpace, ...]
+    captions: bool
+    text: bool
+    writable: bool
+    allow_url: bool
+    max_upload_bytes: int
+    max_k: int
+
+
+@dataclass(frozen=True, slots=True)
+class NamedField:
+    """A field that can be filtered, and what the library has in it."""
+
+    name: str
+    facts: FieldStats
+
+
+@dataclass(frozen=True, slots=True)
+class FieldList:
+    """All fields that can be filtered."""
+
+    fields: tuple[NamedField, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePage:
+    """One page of a list of images. `total`: images on all pages."""
+
+    images: tuple[Image, ...]
+    total: int
+    next_offset: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDetails:
+    """Everything known of one image. `file`: where it lies; None where that is not told."""
+
+    image: Image
+    root: str
+    file: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FailurePage:
+    """One page of the files that could not be indexed. `counts`: of all files, by outcome."""
+
+    counts: Mapping[Outcome, int]
+    failures: tuple[Image, ...]
+    next_offset: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicatePage:
+    """One page of the groups that were found. `total`: groups on all pages."""
+
+    found: Duplicates
+    total: int
+    next_offset: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackRecord:
+    """One decision of a person.
+
+    images, others      ids of the images that have the contents it is about
+    paths, other_paths  the same by their paths below their roots
+    first, second       SHA-256 of the contents in hex
+    when                ISO 8601
+    """
+
+    kind: DecisionKind
+    images: tuple[int, ...]
+    others: tuple[int, ...]
+    first: str
+    second: str | None
+    paths: tuple[str, ...]
+    other_paths: tuple[str, ...]
+    who: str
+    when: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackList:
+    """Decisions of people."""
+
+    decisions: tuple[FeedbackRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackAdded:
+    """How many decisions were added that were not known."""
+
+    added: int
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """How many images or decisions were removed."""
+
+    removed: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexesRemoved:
+    """Names of the spaces whose ANN index was removed."""
+
+    removed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckHistory:
+    """All measurements of an ANN index that were kept, oldest first."""
+
+    checks: tuple[IndexCheck, ...]
+
+
+JobStatus = Literal["waiting", "running", "done", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """The state of a job: work that takes long and runs in a process of its own.
+
+    id       names the job; "" for none
+    kind     "index", "import-vectors", "build-ann", "check-ann", "duplicates", "similar-groups", "map",
+             "estimate" or "export"
+    run      number of the run that does the job; one run can do several jobs that were asked for alike
+    done     of `total`, in files, vectors or pairs; `total` is None until it is known
+    stage    which part of the work is under way
+    indexed, failed, rate  when indexing: files, files, files per second
+    message  what it is doing, or how it ended
+    started  ISO 8601; "" while it waits
+    result   the document of the result, once it is done
+    error    name of the error it failed with
+    """
+
+    id: str = ""
+    kind: str = ""
+    state: JobStatus = "waiting"
+    run: int = 0
+    done: int = 0
+    total: int | None = None
+    stage: str = ""
+    indexed: int = 0
+    failed: int = 0
+    rate: float = 0.0
+    message: str = ""
+    started: str = ""
+    result: Mapping[str, Any] | None = field(default=None)
+    error: str = ""
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self.state in ("waiting", "running")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Whether the token was right, so that the cookie was set."""
+
+    authenticated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """That the server answers and can read its library."""
+
+    status: Literal["ok"]
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedImage:
+    """What an extractor saw of an image, and what mattered.
+
+    frame   x, y, width, height of the part that it saw, as fractions
+    heat    (8, 8) how much each place of the frame adds to the similarity
+    marked  (8, 8) the places that are marked as what caused it
+    """
+
+    frame: tuple[float, ...]
+    heat: tuple[tuple[float, ...], ...]
+    marked: tuple[tuple[bool, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What caused the similarity of two images, as `lookalike.explain.match.Explanation.as_dict`."""
+
+    by: str
+    similarity: float
+    kind: str
+    method: str
+    words: str
+    pictures: tuple[ExplainedImage, ...]
+    links: tuple[Mapping[str, Any], ...]
+    shares: Mapping[str, float]
+    colours: tuple[Mapping[str, Any], ...]
+    faithfulness: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """Images laid out so that similar ones are close together. `ids`, `x`, `y`, `groups` and `level` are
+    parallel arrays.
+
+    level  from which level of zoom on there is room for a thumbnail
+    kept   how well the nearest neighbours are preserved
+    """
+
+    by: str
+    method: str
+    color: str
+    names: tuple[str, ...]
+    ids: tuple[int, ...]
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    groups: tuple[int, ...]
+    level: tuple[int, ...]
+    total: int
+    kept: Mapping[str, float | None]
+
+
+FOUND_IMAGE = Document(FoundImage, flatten={"hit": HIT})
+SEARCH_RESPONSE = Document(SearchResponse, flatten={"answer": RESPONSE_HEAD})
+NAMED_FIELD = Document(NamedField, flatten={"facts": Document(FieldStats)})
+IMAGE_DETAILS = Document(ImageDetails, flatten={"image": WHOLE_IMAGE})
+DUPLICATE_PAGE = Document(DuplicatePage, flatten={"found": DUPLICATES})
+JOB_STATE = Document(JobState, computed={"running": (bool, lambda state: state.running)})

@@ -1,1 +1,1 @@
-"""The page on which people judge hits."""
+"""A page on which people judge the hits of several systems: `lookalike judge`."""

@@ -1,178 +1,194 @@
-"""The judging page as an application of its own: small, for this machine, behind the server's guard."""
+"""The judging page as an application of its own, for this machine only, with the security of the server."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+import os
+import socket
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
-from fastapi import Path as InPath
+from fastapi import Path as PathParam
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, Outcome
 from lookalike.evaluation.relevance_judgements import JudgementFile
 from lookalike.library import Library
-from lookalike.server.errors import Json, Refusal, answer_refusal
-from lookalike.server.security.middleware import Guard
-from lookalike.server.security.rate_limit import Rates
+from lookalike.server.errors import HTTPError, handle_error
+from lookalike.server.responses import JSONResponse
+from lookalike.server.run import run_app
+from lookalike.server.security.middleware import SecurityMiddleware
+from lookalike.server.security.rate_limit import RateLimiter
 from lookalike.server.settings import Settings
-from lookalike.server.static_files import KINDS
+from lookalike.server.static_files import static_file
 
 PAGE = Path(__file__).parent / "page"
-SIDE = 512
-"""Pixels of the pictures that are shown, at most."""
+
+# Longer side of the images that are shown, in pixels.
+IMAGE_SIDE = 512
 
 router = APIRouter()
 
 
 @dataclass(frozen=True, eq=False)
-class Desk:
-    """One judge's place: `ids` are those of the library by the names in the judgements."""
+class JudgingSession:
+    """The judgements of one judge. `ids`: of the library's images, by their names in the judgements."""
 
     library: Library
     judging: JudgementFile
     judge: str
     ids: Mapping[str, int]
 
+    @classmethod
+    def of(cls, library: Library, judging: JudgementFile, judge: str) -> JudgingSession:
+        """Return the session of a judge. Images that the library does not have any more cannot be judged; the
+        page says so."""
+        with library.snapshot() as snapshot:
+            roots = {root.id: root.path for root in snapshot.roots()}
+            ids: dict[str, int] = {}
+            for image in snapshot.iter_files(outcomes={Outcome.INDEXED}):
+                ids.setdefault(image.path, image.id)
+                # Its name if two roots have the same path.
+                ids[os.fspath(roots[image.root] / image.path)] = image.id
+        names = {name for pool in judging.pools for name in (pool.query, *pool.images)}
+        return cls(library, judging, judge, {name: ids[name] for name in names if name in ids})
+
 
 class Judgement(BaseModel):
-    """One key press. `relevant`: null takes back what was said."""
+    """One judgement. `relevant`: null removes it."""
 
     model_config = ConfigDict(extra="forbid")
+
     query: Annotated[str, Field(max_length=4096)]
     image: Annotated[str, Field(max_length=4096)]
     relevant: bool | None
 
 
-def desk_of(request: Request) -> Desk:
-    desk: Desk = request.app.state.desk
-    return desk
+def session_of(request: Request) -> JudgingSession:
+    session: JudgingSession = request.app.state.session
+    return session
 
 
-Here = Annotated[Desk, Depends(desk_of)]
+Session = Annotated[JudgingSession, Depends(session_of)]
 
 
-def create_judging_app(desk: Desk, settings: Settings) -> FastAPI:
-    """An ASGI application; library and judgements stay the caller's. The same checks of Host, origin and
-    token, and the same policy, as the server's."""
+def create_judging_app(session: JudgingSession, settings: Settings) -> FastAPI:
+    """Return an ASGI application; library and judgements belong to the caller."""
     errors: tuple[int | type[Exception], ...] = (
-        Refusal, LookalikeError, RequestValidationError, HTTPException,
+        HTTPError, LookalikeError, RequestValidationError, HTTPException,
     )  # fmt: skip
     app = FastAPI(
         title="Judging",
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        exception_handlers=dict.fromkeys(errors, answer_refusal),
+        exception_handlers=dict.fromkeys(errors, handle_error),
     )
-    app.state.desk = desk
+    app.state.session = session
     app.include_router(router)
-    app.add_middleware(Guard, settings=settings, rates=Rates(settings.rate))
+    app.add_middleware(
+        SecurityMiddleware, settings=settings, rate_limiter=RateLimiter(settings.rate)
+    )
     return app
+
+
+def serve(
+    session: JudgingSession, sock: socket.socket, *, token: str, ready: Callable[[], None]
+) -> None:
+    """Answer requests on the socket until a signal. `ready` is called once connections are accepted."""
+    run_app(create_judging_app(session, Settings(token=token)), sock, ready)
 
 
 @router.get("/")
 def index(request: Request) -> Response:
-    return _sent(request, "index.html")
+    return static_file(request, PAGE, "index.html")
 
 
 @router.get("/page/{name}")
 def file(request: Request, name: str) -> Response:
-    return _sent(request, name)
+    return static_file(request, PAGE, name)
 
 
-def _sent(request: Request, name: str) -> Response:
-    if name not in {file.name for file in PAGE.iterdir()}:
-        raise Refusal(404, "the page has no such file")
-    file = PAGE / name
-    data = file.read_bytes()
-    tag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
-    headers = {"ETag": tag, "Cache-Control": "no-cache"}
-    if request.headers.get("if-none-match") == tag:
-        return Response(status_code=304, headers=headers)
-    return Response(data, media_type=KINDS[file.suffix], headers=headers)
-
-
-@router.get("/api/judging/query")
-def next_query(desk: Here) -> Response:
-    """Return the next query of this judge."""
-    number = desk.judging.next(desk.judge)
-    return Json(_done(desk) if number is None else _shown(desk, number))
+@router.get("/api/judging/next")
+def next_query(session: Session) -> Response:
+    """The next query that this judge has not finished, or the results."""
+    number = session.judging.next(session.judge)
+    return JSONResponse(results(session) if number is None else query_state(session, number))
 
 
 @router.get("/api/judging/queries/{number}")
-def query(desk: Here, number: Annotated[int, InPath(ge=0)]) -> Response:
-    """Return a query by its number, to look at it again."""
-    if number >= len(desk.judging.pools):
-        raise Refusal(404, "there is no such query")
-    return Json(_shown(desk, number))
+def query(session: Session, number: Annotated[int, PathParam(ge=0)]) -> Response:
+    """A query by its number."""
+    if number >= len(session.judging.pools):
+        raise HTTPError(404, "there is no such query")
+    return JSONResponse(query_state(session, number))
 
 
 @router.post("/api/judging/judgements")
-def judge(desk: Here, said: Judgement) -> Response:
-    """Remember it."""
-    desk.judging.add(desk.judge, said.query, said.image, said.relevant)
-    return Json({"kept": True})
+def judge(session: Session, sent: Judgement) -> Response:
+    """Store a judgement."""
+    session.judging.add(session.judge, sent.query, sent.image, sent.relevant)
+    return JSONResponse({"stored": True})
 
 
 @router.post("/api/judging/undo")
-def undo(desk: Here) -> Response:
-    """Take back the last judgement, and show its question."""
-    number = desk.judging.undo(desk.judge)
+def undo(session: Session) -> Response:
+    """Remove the last judgement and return its query."""
+    number = session.judging.undo(session.judge)
     if number is None:
-        raise Refusal(409, "there is no judgement to take back")
-    return Json(_shown(desk, number))
+        raise HTTPError(409, "there is no judgement to undo")
+    return JSONResponse(query_state(session, number))
 
 
 @router.get("/api/judging/images/{id}")
-def image(desk: Here, id: Annotated[int, InPath(ge=1, le=2**63 - 1)]) -> Response:
-    """A picture of the library, small."""
-    if id not in set(desk.ids.values()):
-        raise Refusal(404, "that image is not judged here")
-    thumbnail = desk.library.thumbnails.get(id, SIDE)
+def image(session: Session, id: Annotated[int, PathParam(ge=1, le=2**63 - 1)]) -> Response:
+    """A thumbnail of an image."""
+    if id not in set(session.ids.values()):
+        raise HTTPError(404, "that image is not judged here")
+    thumbnail = session.library.thumbnails.get(id, IMAGE_SIDE)
     headers = {"ETag": thumbnail.etag, "Cache-Control": "private, max-age=3600"}
     return Response(thumbnail.data, media_type=thumbnail.media_type, headers=headers)
 
 
-def _shown(desk: Desk, number: int) -> dict[str, Any]:
-    """Pictures are named by id alone: a folder's name would tell what to say."""
-    pool = desk.judging.pools[number]
-    said = desk.judging.judgements(desk.judge, number)
+def query_state(session: JudgingSession, number: int) -> dict[str, Any]:
+    """Return a query and its images. The page shows no names: a folder's name would give the answer away."""
+    pool = session.judging.pools[number]
+    said = session.judging.judgements(session.judge, number)
     return {
         "number": number,
-        "total": len(desk.judging.pools),
-        "judge": desk.judge,
-        "query": {"name": pool.query, "id": desk.ids.get(pool.query)},
+        "total": len(session.judging.pools),
+        "judge": session.judge,
+        "query": {"name": pool.query, "id": session.ids.get(pool.query)},
         "images": [
-            {"name": name, "id": desk.ids.get(name), "relevant": said.get(name)}
+            {"name": name, "id": session.ids.get(name), "relevant": said.get(name)}
             for name in pool.images
         ],
     }
 
 
-def _done(desk: Desk) -> dict[str, Any]:
-    qrels, agreed, counts = desk.judging.results()
+def results(session: JudgingSession) -> dict[str, Any]:
+    """Return what was judged, and how far the judges agree."""
+    qrels, agreements, counts = session.judging.results()
     relevant = sum(grade > 0 for grades in qrels.values() for grade in grades.values())
     return {
         "number": None,
-        "total": len(desk.judging.pools),
-        "judge": desk.judge,
+        "total": len(session.judging.pools),
+        "judge": session.judge,
         "judgements": counts,
         "images": sum(map(len, qrels.values())),
         "relevant": relevant,
         "agreement": [
             {
-                "judges": [a.first, a.second],
-                "images": a.images,
-                "share": a.share,
-                "kappa": a.kappa,
+                "judges": [one.first, one.second],
+                "images": one.images,
+                "share": one.share,
+                "kappa": one.kappa,
             }
-            for a in agreed
+            for one in agreements
         ],
     }

@@ -47,7 +47,7 @@ export function send(method, path, body) {
 /** Hand a picture over, so that it can be asked with; {upload, width, height}. */
 export function upload(file) {
   const form = new FormData();
-  form.append("picture", file, file.name || "picture");
+  form.append("image", file, file.name || "image");
   return send("POST", "uploads", form);
 }
 

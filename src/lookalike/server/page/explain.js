@@ -13,7 +13,7 @@ export function why(term, hit, by) {
   const ask = async () => {
     fill(place, el("p", { class: "soft", role: "status" }, "Comparing the two, part by part…"));
     try {
-      const params = { query: term.value, hit, ...(by ? { by } : {}) };
+      const params = { query: term.value, hit, ...(by ? { extractor: by } : {}) };
       const answer = await get("explain", params);
       fill(place, shown(answer, [pictureOf(term, 512), thumbnail(hit, 512)]));
     } catch (error) {

@@ -7,7 +7,7 @@ const made = [];   // what can be taken back, the latest last
 
 /** Decide; false where the server refused (which is said). `back` brings the screen to what it was before. */
 export async function decide(decision, sentence, back) {
-  const answer = await trying(() => send("POST", "decisions", decision));
+  const answer = await trying(() => send("POST", "feedback", decision));
   if (answer === undefined) return false;
   const one = { decision, back };
   made.push(one);
@@ -23,7 +23,7 @@ export function undo() {
 
 async function takeBack(one) {
   if (!made.includes(one)) return;
-  const answer = await trying(() => send("DELETE", "decisions", one.decision));
+  const answer = await trying(() => send("DELETE", "feedback", one.decision));
   if (answer === undefined) return;
   made.splice(made.indexOf(one), 1);
   one.back();

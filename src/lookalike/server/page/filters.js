@@ -13,7 +13,7 @@ const FEW = 6;   // fields that are shown at once
 /** The fields that people filter by, what was said of the pictures before what every file has. */
 function offered() {
   const useful = facts.fields.filter((field) => field.images && !HIDDEN.has(field.name) && !field.name.startsWith("file.")
-    && ["number", "text", "date"].includes(field.type) && field.low !== field.high);
+    && ["number", "text", "date"].includes(field.kind) && field.low !== field.high);
   const place = (name) => LAST.indexOf(name);
   return useful.sort((a, b) => place(a.name) - place(b.name));
 }
@@ -43,7 +43,7 @@ function change(name, changes) {
 
 function filter(field, said) {
   const one = said.find((condition) => condition.field === field.name) ?? { field: field.name };
-  const inner = field.type === "number" ? range(field, one) : field.type === "date" ? dates(field, one) : texts(field, one);
+  const inner = field.kind === "number" ? range(field, one) : field.kind === "date" ? dates(field, one) : texts(field, one);
   return el("fieldset", { class: "filter", "data-field": field.name },
     el("legend", {}, field.name.replaceAll("_", " ")), inner);
 }
@@ -72,7 +72,7 @@ function dates(field, one) {
 }
 
 function texts(field, one) {
-  const values = [...new Set([...(field.values ?? field.examples ?? []), ...(one.values ?? [])])].map((value) => value.value ?? value)
+  const values = [...new Set([...(field.examples ?? []), ...(one.values ?? [])])].map((value) => value.value ?? value)
     .filter((value) => String(value).length <= 40);
   const chosen = new Set(one.values ?? []);
   const toggle = (value) => {

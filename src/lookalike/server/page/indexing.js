@@ -18,11 +18,11 @@ export function watchIndexing(grown) {
     clearTimeout(timer);
     if (document.visibilityState === "visible") {
       try {
-        const now = await get("indexing");
+        const now = await get("jobs/latest");
         show(place, now);
-        // A short run begins and ends between two looks; its number tells that there was one.
-        if (last && !now.running && (last.running || now.number !== last.number)) grown(now);
-        if (now.running && !last?.running) announce(now.kind === "indexing" ? "The library is being indexed." : now.message);
+        // A short run begins and ends between two looks; its run number tells that there was one.
+        if (last && !now.running && (last.running || now.run !== last.run)) grown(now);
+        if (now.running && !last?.running) announce(now.kind === "index" ? "The library is being indexed." : now.message);
         last = now;
       } catch { /* other requests say what is wrong with the server */ }
     }
@@ -39,7 +39,7 @@ export function show(place, { running, kind, done, total, failed, rate, message 
   if (!running) return;
   const known = typeof total === "number" && total > 0;
   if (!place.firstChild) place.append(el("p"), el("progress", { max: 1, "aria-label": "Indexing" }));
-  const parts = kind && kind !== "indexing" ? [message] : [`Indexing ${count(done ?? 0)}${known ? ` of ${count(total)}` : ""} pictures`,
+  const parts = kind && kind !== "index" ? [message] : [`Indexing ${count(done ?? 0)}${known ? ` of ${count(total)}` : ""} pictures`,
     rate ? `${count(rate)} a second` : null, failed ? `${count(failed)} could not be read` : null];
   fill(place.querySelector("p"), parts.filter(Boolean).join(" · "));
   const bar = place.querySelector("progress");

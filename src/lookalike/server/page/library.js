@@ -43,8 +43,8 @@ function spacesTable() {
     el("div", { class: "scrolls", tabindex: "0", role: "region", "aria-label": "Spaces" }, el("table", {},
       el("thead", {}, el("tr", {}, ["Extractor", "Pictures", "Numbers a picture", "Similarity", "Words"].map((name) => el("th", { scope: "col" }, name)))),
       el("tbody", {}, facts.spaces.map((space) => el("tr", {}, el("th", { scope: "row" }, space.name), el("td", {}, count(space.count)),
-        el("td", {}, count(space.dim)), el("td", {}, space.similarity), el("td", {}, space.words ? "yes" : "no")))))),
-    facts.captions ? el("p", { class: "soft" }, `Words are looked for in the pictures' captions${facts.spaces.some((space) => space.words) ? ", too" : ""}.`) : null);
+        el("td", {}, count(space.dim)), el("td", {}, space.similarity), el("td", {}, space.text ? "yes" : "no")))))),
+    facts.captions ? el("p", { class: "soft" }, `Words are looked for in the pictures' captions${facts.spaces.some((space) => space.text) ? ", too" : ""}.`) : null);
 }
 
 /** Pictures can be added where the server may write; the indexing that follows is told on every screen. */
@@ -56,7 +56,7 @@ function adding() {
     input.value = "";
     for (let at = 0; at < files.length; at += AT_ONCE) {
       const form = new FormData();
-      for (const file of files.slice(at, at + AT_ONCE)) form.append("picture", file, file.name);
+      for (const file of files.slice(at, at + AT_ONCE)) form.append("image", file, file.name);
       if (await trying(() => send("POST", "images", form)) === undefined) return;
       lookSoon();
     }

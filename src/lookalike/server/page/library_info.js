@@ -17,4 +17,4 @@ export const spaces = () => [...facts.spaces].filter((space) => space.count !== 
 export const isHash = (space) => /hash$/.test(space.name);
 
 /** Can words be asked for? Either captions are there, or a space that understands words. */
-export const understandsWords = () => facts.captions || facts.spaces.some((space) => space.words);
+export const understandsWords = () => facts.captions || facts.spaces.some((space) => space.text);

@@ -18,7 +18,7 @@ const IN_QUESTION = 8;   // pictures of a selection that a question takes
 
 let place = null, key = "", shown = null, list = null, lassoing = false;
 
-const wanted = (one) => ({ ...(one.extractors[0] ? { by: one.extractors[0] } : {}), ...(one.method ? { method: one.method } : {}), ...(one.color ? { color: one.color } : {}) });
+const wanted = (one) => ({ ...(one.extractors[0] ? { extractor: one.extractors[0] } : {}), ...(one.method ? { method: one.method } : {}), ...(one.color ? { color: one.color } : {}) });
 const keyOf = (one) => JSON.stringify(wanted(one));
 
 /** Draw the screen, the map anew where another one is asked for. */
@@ -39,7 +39,7 @@ function build() {
 
 function choices() {
   const all = spaces();
-  const fields = facts.fields.filter((field) => field.images && !field.name.startsWith("file.") && ["text", "number"].includes(field.type)
+  const fields = facts.fields.filter((field) => field.images && !field.name.startsWith("file.") && ["text", "number"].includes(field.kind)
     && !["id", "path", "name", "outcome", "caption", "folder"].includes(field.name)).map((field) => field.name);
   const choice = (label, options, chosen, set) => el("label", { class: "choice" }, el("span", {}, label),
     el("select", { onchange: (event) => set(event.target.value) }, options.map(([value, name]) => el("option", { value, selected: value === chosen }, name))));

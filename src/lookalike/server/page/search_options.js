@@ -94,7 +94,7 @@ function extractorChoice() {
   return el("fieldset", {}, el("legend", {}, "Alike by"),
     el("div", { class: "values" }, all.map((space) => el("button", {
       type: "button", class: "value", "aria-pressed": String(chosen.has(space.name)), onclick: () => toggleSpace(space.name),
-      title: `${count(space.count)} vectors of ${space.dim} numbers, ${space.similarity}${isHash(space) ? "; finds copies" : ""}${space.words ? "; understands words" : ""}`,
+      title: `${count(space.count)} vectors of ${space.dim} numbers, ${space.similarity}${isHash(space) ? "; finds copies" : ""}${space.text ? "; understands words" : ""}`,
     }, space.name))));
 }
 

@@ -1,1 +1,1 @@
-"""HTTP routes, one file for each part of the API."""
+"""The routes, one file for each group of addresses."""

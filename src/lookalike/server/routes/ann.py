@@ -1,82 +1,80 @@
-"""Routes for the indexes that make large libraries quick to search. What they are and how good, /api/info
-says of each space."""
+"""Routes for the ANN indexes of large spaces. /api/info says of each space what its index is."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from lookalike.server.app_state import Here
-from lookalike.server.errors import Json
-from lookalike.server.openapi import described
-from lookalike.server.routes.library import asked, must_write
-from lookalike.wire import schemas
+from lookalike.server.app_state import State
+from lookalike.server.openapi import responses
+from lookalike.server.responses import JSONResponse
+from lookalike.server.routes.jobs import check_writable, submit
+from lookalike.wire import encode
+from lookalike.wire.documents import CheckHistory, IndexesRemoved, JobState
 
-router = APIRouter(tags=["indexes"])
+router = APIRouter(tags=["ann"])
 
-Named = Annotated[str, Field(min_length=1, max_length=200)]
+ExtractorName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class Wish(BaseModel):
-    """How an index is to be built; `by`: of which extractor, none for all that have one or are large."""
+class BuildRequest(BaseModel):
+    """How to build an ANN index; without `extractor`, for all spaces that have one or are large."""
 
     model_config = ConfigDict(extra="forbid")
 
-    by: Named | None = None
-    target: float = Field(
-        0.98, gt=0, le=1, description="Of the true ten nearest, the share to find."
-    )
+    extractor: ExtractorName | None = None
+    target: float = Field(0.98, gt=0, le=1, description="Recall@10 to reach.")
     memory: int | None = Field(None, ge=1, le=2**50, description="Bytes beside the vectors.")
 
 
-class Checking(BaseModel):
+class CheckRequest(BaseModel):
+    """How to measure ANN indexes; without `extractor`, all of them."""
+
     model_config = ConfigDict(extra="forbid")
 
-    by: Named | None = None
-    queries: int = Field(500, ge=1, le=100_000, description="Pictures that are asked for.")
-    rebuild: bool = Field(True, description="Build those anew that are not good enough.")
+    extractor: ExtractorName | None = None
+    queries: int = Field(500, ge=1, le=100_000, description="Stored vectors used as queries.")
+    rebuild: bool = Field(True, description="Rebuild those that are not good enough.")
 
 
-class Which(BaseModel):
+class RemoveRequest(BaseModel):
+    """Whose ANN index to remove; without `extractor`, all of them."""
+
     model_config = ConfigDict(extra="forbid")
 
-    by: Named | None = None
+    extractor: ExtractorName | None = None
 
 
-@router.post("/api/ann", **described(schemas.Change, status=202))
-async def build(server: Here, wish: Wish) -> Response:
-    """Build indexes. GET /api/indexing?ticket= tells how it goes, and what came of it as `result`: an
-    index by the name of each space. Searches go on with the older one meanwhile."""
-    must_write(server)
-    return await asked(server, "index", wish.model_dump())
+@router.post("/api/ann", **responses(JobState, status=202))
+async def build(state: State, request: BuildRequest) -> Response:
+    """Build ANN indexes. The job's `result` has an index for each space, by name. Searches use the previous
+    one meanwhile."""
+    check_writable(state)
+    return await submit(state, "build-ann", request.model_dump())
 
 
-@router.post("/api/ann/check", **described(schemas.Change, status=202))
-async def check(server: Here, checking: Checking) -> Response:
-    """Measure indexes against exact search, keep what was found, and build those anew that are not good
-    enough. The `result` has `verdicts`."""
-    must_write(server)
-    return await asked(server, "check", checking.model_dump())
+@router.post("/api/ann/check", **responses(JobState, status=202))
+async def check(state: State, request: CheckRequest) -> Response:
+    """Measure ANN indexes against exact search, store the measurements, and rebuild the indexes that are not
+    good enough. The job's `result` has `results`, one for each space."""
+    check_writable(state)
+    return await submit(state, "check-ann", request.model_dump())
 
 
-@router.get("/api/ann/history", **described(schemas.Checks))
-async def history(server: Here, by: Annotated[Named, Query()]) -> Response:
-    """All checks of an index, oldest first."""
-
-    def work() -> dict[str, Any]:
-        return {"checks": [asdict(one) for one in server.library.ann.history(by)]}
-
-    return Json(await server.lanes.quick.run(work))
+@router.get("/api/ann/history", **responses(CheckHistory))
+async def history(state: State, extractor: Annotated[ExtractorName, Query()]) -> Response:
+    """All measurements of an ANN index, oldest first."""
+    found = await state.executors.quick.run(lambda: state.library.ann.history(extractor))
+    return JSONResponse(encode(CheckHistory(tuple(found))))
 
 
-@router.delete("/api/ann", **described(schemas.Removed))
-async def remove(server: Here, which: Which) -> Response:
-    """Search exactly from now on: in the space `by`, or in all. The next indexing builds one again where
-    that is worth it, unless it is told not to."""
-    must_write(server)
-    names = await server.lanes.writing.run(lambda: server.library.ann.remove(which.by))
-    return Json({"removed": names})
+@router.delete("/api/ann", **responses(IndexesRemoved))
+async def remove(state: State, request: RemoveRequest) -> Response:
+    """Search exactly from now on. The next indexing builds an index again if the space is large, unless it is
+    told not to."""
+    check_writable(state)
+    names = await state.executors.write.run(lambda: state.library.ann.remove(request.extractor))
+    return JSONResponse(encode(IndexesRemoved(tuple(names))))

@@ -1,193 +1,214 @@
-"""Routes that show: facts of the library and its images, the pictures themselves, their neighbours."""
+"""Routes that show the library: its facts, its images, their files and neighbours."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 import numpy as np
-from fastapi import APIRouter, Query, Request
-from fastapi import Path as InPath
+from fastapi import APIRouter, Request
+from fastapi import Path as PathParam
+from fastapi import Query as QueryParam
 from pydantic import Field
 from starlette.responses import FileResponse, Response
 
 from lookalike import __version__
 from lookalike.errors import Outcome
 from lookalike.images.sniff import HEAD_BYTES, READABLE, sniff
-from lookalike.query import Hits, Term
-from lookalike.query import Query as Question
-from lookalike.server.app_state import Here, Server
-from lookalike.server.errors import Json, Refusal
-from lookalike.server.openapi import JPEG, described
+from lookalike.query import Hit, Hits, Query, Term
+from lookalike.server.app_state import AppState, State
+from lookalike.server.errors import HTTPError
+from lookalike.server.openapi import JPEG, responses
+from lookalike.server.responses import JSONResponse
 from lookalike.stores.interface import Ids, Image, Snapshot
-from lookalike.wire import documents, schemas
+from lookalike.wire import encode
+from lookalike.wire.documents import (
+    FieldList,
+    FoundImage,
+    ImageDetails,
+    ImagePage,
+    NamedField,
+    SearchResponse,
+    ServedInfo,
+    ServedSpace,
+)
 
 router = APIRouter(tags=["library"])
 
-Id64 = Annotated[int, Field(ge=1, le=2**63 - 1)]
-Id = Annotated[int, InPath(ge=1, le=2**63 - 1)]
-Offset = Annotated[int, Query(ge=0, le=2**53)]
-Many = Annotated[int, Query(ge=1, le=1000)]
+ImageId = Annotated[int, Field(ge=1, le=2**63 - 1)]
+ImageIdParam = Annotated[int, PathParam(ge=1, le=2**63 - 1)]
+Offset = Annotated[int, QueryParam(ge=0, le=2**53)]
+PageSize = Annotated[int, QueryParam(ge=1, le=1000)]
 
-INDEXED = "outcome = 'indexed'"
-GOLDEN = 0.6180339887498949
-FRESH_SECONDS = 120
-"""A browser shows a thumbnail again without asking for so long; then it asks whether it has changed."""
+ALL_INDEXED = "outcome = 'indexed'"
+GOLDEN_RATIO = 0.6180339887498949
+
+# Seconds for which a browser shows a thumbnail again without asking whether it has changed.
+THUMBNAIL_MAX_AGE = 120
 
 
-@router.get("/api/info", **described(schemas.Info))
-async def info(server: Here) -> Response:
+@router.get("/api/info", **responses(ServedInfo))
+async def info(state: State) -> Response:
     """What the library holds and what this server allows."""
-    return Json(await server.lanes.quick.run(lambda: info_of(server)))
+    return JSONResponse(encode(await state.executors.quick.run(lambda: served_info(state))))
 
 
-@router.get("/api/fields", **described(schemas.Fields))
-async def fields(server: Here) -> Response:
-    """What can be filtered, and what the library has in it."""
+@router.get("/api/fields", **responses(FieldList))
+async def fields(state: State) -> Response:
+    """What can be filtered, and which values the library has."""
 
-    def work() -> dict[str, Any]:
-        with server.library.snapshot() as snapshot:
-            found = [documents.of_field(name, facts) for name, facts in snapshot.fields().items()]
-        return {"fields": found}
+    def read() -> FieldList:
+        with state.library.snapshot() as snapshot:
+            return FieldList(tuple(NamedField(*one) for one in snapshot.fields().items()))
 
-    return Json(await server.lanes.quick.run(work))
+    return JSONResponse(encode(await state.executors.quick.run(read)))
 
 
-@router.get("/api/images", **described(schemas.Images))
+@router.get("/api/images", **responses(ImagePage))
 async def images(
-    server: Here,
+    state: State,
     where: str | None = None,
     offset: Offset = 0,
-    k: Many = 60,
+    k: PageSize = 60,
     order: Literal["oldest", "newest", "spread"] = "oldest",
 ) -> Response:
-    """Images without a question. `spread` goes evenly over the whole library, which shows more of it at
-    first sight than its first folder does."""
-    return Json(await server.lanes.quick.run(lambda: browsed(server, where, offset, k, order)))
+    """Images without a query. `spread` goes evenly over the whole library, which shows more of it at first
+    sight than its first folder does."""
+    page = await state.executors.quick.run(lambda: image_page(state, where, offset, k, order))
+    return JSONResponse(encode(page))
 
 
-@router.get("/api/images/{id}", **described(schemas.Whole))
-async def image(server: Here, id: Id) -> Response:
+@router.get("/api/images/{id}", **responses(ImageDetails))
+async def image(state: State, id: ImageIdParam) -> Response:
     """Everything known of one image."""
 
-    def work() -> dict[str, Any]:
-        with server.library.snapshot() as snapshot:
-            found, root = one(snapshot, id)
-        return documents.whole(found, root, private=server.settings.private)
+    def read() -> ImageDetails:
+        with state.library.snapshot() as snapshot:
+            found, root = find_image(snapshot, id)
+        file = None if state.settings.hide_paths else str(root / found.path)
+        return ImageDetails(found, root.name, file)
 
-    return Json(await server.lanes.quick.run(work))
+    return JSONResponse(encode(await state.executors.quick.run(read)))
 
 
-@router.get("/api/images/{id}/neighbours", **described(schemas.Answer))
+@router.get("/api/images/{id}/neighbours", **responses(SearchResponse))
 async def neighbours(
-    server: Here, id: Id, k: Many = 12, extractor: Annotated[list[str] | None, Query()] = None
+    state: State,
+    id: ImageIdParam,
+    k: PageSize = 12,
+    extractor: Annotated[list[str] | None, QueryParam()] = None,
 ) -> Response:
-    """The images most like this one, without itself."""
-    question = Question((Term(id=id),), k=k + 1, extractors=tuple(extractor or ()))
+    """The images most similar to this one, without itself."""
+    query = Query((Term(id=id),), k=k + 1, extractors=tuple(extractor or ()))
 
-    def known() -> None:
-        with server.library.snapshot() as snapshot:
-            one(snapshot, id)
+    def check() -> None:
+        with state.library.snapshot() as snapshot:
+            find_image(snapshot, id)
 
-    await server.lanes.quick.run(known)
-    hits = await asyncio.wrap_future(server.gathering.submit(question))
-    return Json(await server.lanes.quick.run(lambda: near(server, id, k, hits)))
+    await state.executors.quick.run(check)
+    hits = await asyncio.wrap_future(state.batcher.submit(query))
+    found = await state.executors.quick.run(lambda: without_itself(state, id, k, hits))
+    return JSONResponse(encode(found))
 
 
-@router.get("/api/images/{id}/thumbnail", **described(JPEG))
+@router.get("/api/images/{id}/thumbnail", **responses(JPEG))
 async def thumbnail(
-    server: Here, request: Request, id: Id, size: Annotated[int, Query(ge=1, le=4096)] = 256
+    state: State,
+    request: Request,
+    id: ImageIdParam,
+    size: Annotated[int, QueryParam(ge=1, le=4096)] = 256,
 ) -> Response:
     """A JPEG of at most `size` pixels (rounded up to 64, 128, 256, 512 or 1,024), upright."""
-    thumbnails = server.library.thumbnails
-    wanted = request.headers.get("if-none-match", "")
+    thumbnails = state.library.thumbnails
+    known = request.headers.get("if-none-match", "")
 
-    def known() -> str:
-        checked(server, id)
+    def etag() -> str:
+        check_file(state, id)
         return thumbnails.etag(id, size)
 
-    tag = await server.lanes.quick.run(known)
-    headers = {"ETag": tag, "Cache-Control": f"private, max-age={FRESH_SECONDS}"}
-    if tag in [one.strip() for one in wanted.split(",")]:
+    tag = await state.executors.quick.run(etag)
+    headers = {"ETag": tag, "Cache-Control": f"private, max-age={THUMBNAIL_MAX_AGE}"}
+    if tag in [one.strip() for one in known.split(",")]:
         return Response(status_code=304, headers=headers)
-    made = await server.lanes.pictures.run(lambda: thumbnails.get(id, size))
+    made = await state.executors.decode.run(lambda: thumbnails.get(id, size))
     return Response(made.data, media_type=made.media_type, headers={**headers, "ETag": made.etag})
 
 
-@router.get("/api/images/{id}/file", **described("application/octet-stream"))
-async def file(server: Here, id: Id) -> Response:
-    """The picture file as it is."""
+@router.get("/api/images/{id}/file", **responses("application/octet-stream"))
+async def file(state: State, id: ImageIdParam) -> Response:
+    """The image file as it is."""
 
-    def work() -> tuple[Path, str, os.stat_result]:
-        with server.library.snapshot() as snapshot:
-            found, root = one(snapshot, id)
-        path = within(found, root)
-        return path, kind_of(path), path.stat()
+    def find() -> tuple[Path, str, os.stat_result]:
+        with state.library.snapshot() as snapshot:
+            found, root = find_image(snapshot, id)
+        path = file_in_root(found, root)
+        return path, media_type_of(path), path.stat()
 
-    path, kind, stat = await server.lanes.quick.run(work)
+    path, media_type, stat = await state.executors.quick.run(find)
     name = quote(path.name.encode("utf-8", "replace").decode())
     headers = {
         "Content-Disposition": f"inline; filename*=UTF-8''{name}",
         "Cache-Control": "private, no-cache",
     }
-    return FileResponse(path, media_type=kind, stat_result=stat, headers=headers)
+    return FileResponse(path, media_type=media_type, stat_result=stat, headers=headers)
 
 
-def info_of(server: Server) -> dict[str, Any]:
-    library, settings = server.library, server.settings
+def served_info(state: AppState) -> ServedInfo:
+    """Return what /api/info tells."""
+    library, settings = state.library, state.settings
     with library.snapshot() as snapshot:
         counts, spaces, captions = snapshot.counts(), snapshot.spaces(), snapshot.has_text()
-        reads = {space.key: library.encodes_text(space) for space in spaces if space.current}
+        spaces = [space for space in spaces if space.current]
+        reads_text = {space.key: library.encodes_text(space) for space in spaces}
         roots = [root.path.name for root in snapshot.roots()]
-    return {
-        "name": library.folder.parent.name
-        if library.folder.name == ".lookalike"
-        else library.folder.name,
-        "version": __version__,
-        "images": counts.get(Outcome.INDEXED, 0),
-        "outcomes": {str(outcome): count for outcome, count in sorted(counts.items())},
-        "roots": roots,
-        "spaces": [
-            {
-                "name": space.name,
-                "dim": space.width,
-                "similarity": space.similarity,
-                "count": space.count,
-                "words": reads[space.key],
-                "parts": space.boxes is not None,
-                "index": space.index and asdict(space.index),
-            }
+    folder = library.folder
+    return ServedInfo(
+        name=folder.parent.name if folder.name == ".lookalike" else folder.name,
+        version=__version__,
+        images=counts.get(Outcome.INDEXED, 0),
+        outcomes=dict(sorted(counts.items())),
+        roots=tuple(roots),
+        spaces=tuple(
+            ServedSpace(
+                name=space.name,
+                dim=space.width,
+                similarity=space.similarity,
+                count=space.count,
+                text=reads_text[space.key],
+                multi_vector=space.boxes is not None,
+                index=space.index,
+            )
             for space in spaces
-            if space.current
-        ],
-        "captions": captions,
-        "words": captions or any(reads.values()),
-        "writable": settings.writable and not library.read_only,
-        "allow_url": settings.allow_url,
-        "max_upload_bytes": settings.max_upload_bytes,
-        "max_k": settings.max_k,
-    }
+        ),
+        captions=captions,
+        text=captions or any(reads_text.values()),
+        writable=settings.writable and not library.read_only,
+        allow_url=settings.allow_url,
+        max_upload_bytes=settings.max_upload_bytes,
+        max_k=settings.max_k,
+    )
 
 
-def browsed(server: Server, where: str | None, offset: int, k: int, order: str) -> dict[str, Any]:
-    with server.library.snapshot() as snapshot:
-        ids = snapshot.select(where or INDEXED)
-        page = [int(id) for id in page_of(ids, offset, k, order)]
+def image_page(state: AppState, where: str | None, offset: int, k: int, order: str) -> ImagePage:
+    """Return one page of the images that a filter selects."""
+    with state.library.snapshot() as snapshot:
+        ids = snapshot.select(where or ALL_INDEXED)
+        page = [int(id) for id in ids_of_page(ids, offset, k, order)]
         found = snapshot.images(page)
     end = offset + len(page)
-    return {
-        "images": [documents.brief(found[id]) for id in page if id in found],
-        "total": len(ids),
-        "next_offset": end if page and end < len(ids) else None,
-    }
+    return ImagePage(
+        images=tuple(found[id] for id in page if id in found),
+        total=len(ids),
+        next_offset=end if page and end < len(ids) else None,
+    )
 
 
-def page_of(ids: Ids, offset: int, k: int, order: str) -> Ids:
-    """A page of rising ids, in their order, backwards, or spread evenly over all of them."""
+def ids_of_page(ids: Ids, offset: int, k: int, order: str) -> Ids:
+    """Return a page of rising ids: in their order, backwards, or spread evenly over all of them."""
     if order == "newest":
         ids = ids[::-1]
     if order != "spread":
@@ -197,60 +218,70 @@ def page_of(ids: Ids, offset: int, k: int, order: str) -> Ids:
 
 
 def stride(count: int) -> int:
-    """A step that visits all of `count` places, about a golden ratio of the whole apart."""
-    step = max(1, round(count * GOLDEN))
+    """Return a step coprime to `count`, about its golden ratio: it visits every place once, evenly."""
+    step = max(1, round(count * GOLDEN_RATIO))
     while np.gcd(step, count) != 1:
         step += 1
     return step
 
 
-def near(server: Server, id: int, k: int, hits: Hits) -> dict[str, Any]:
+def without_itself(state: AppState, id: int, k: int, hits: Hits) -> SearchResponse:
+    """Return the hits without the image that was the query."""
     others = [hit for hit in hits.hits if hit.id != id][:k]
-    with server.library.snapshot() as snapshot:
-        images = snapshot.images([hit.id for hit in others])
-    return {
-        **documents.outline(hits),
-        "query": {"image": [str(id)], "k": k},
-        "hits": [documents.hit(hit, images.get(hit.id)) for hit in others],
-        "next_offset": None,
-    }
+    return SearchResponse(
+        answer=hits,
+        query={"image": [str(id)], "k": k},
+        hits=with_sizes(state, others),
+        next_offset=None,
+    )
 
 
-def one(snapshot: Snapshot, id: int) -> tuple[Image, Path]:
-    """An image and the folder of its root; `Refusal` 404."""
+def with_sizes(state: AppState, hits: Sequence[Hit]) -> tuple[FoundImage, ...]:
+    """Return hits with the sizes of their images."""
+    with state.library.snapshot() as snapshot:
+        images = snapshot.images([hit.id for hit in hits])
+    return tuple(found_image(hit, images.get(hit.id)) for hit in hits)
+
+
+def found_image(hit: Hit, image: Image | None) -> FoundImage:
+    return FoundImage(hit, image.width, image.height) if image else FoundImage(hit, None, None)
+
+
+def find_image(snapshot: Snapshot, id: int) -> tuple[Image, Path]:
+    """Return an image and the folder of its root. `HTTPError` 404."""
     image = snapshot.images([id]).get(id)
     if image is None:
-        raise Refusal(404, f"the library has no image with the id {id}")
+        raise HTTPError(404, f"the library has no image with the id {id}")
     return image, next(root.path for root in snapshot.roots() if root.id == image.root)
 
 
-def checked(server: Server, id: int) -> None:
-    """`Refusal` 404 where there is no such image, or where its file is not the library's to show."""
-    with server.library.snapshot() as snapshot:
-        image, root = one(snapshot, id)
-    within(image, root)
+def check_file(state: AppState, id: int) -> None:
+    """Raise `HTTPError` 404 if there is no such image, or its file lies outside the library."""
+    with state.library.snapshot() as snapshot:
+        image, root = find_image(snapshot, id)
+    file_in_root(image, root)
 
 
-def within(image: Image, root: Path) -> Path:
-    """Where the file of an image really lies; `Refusal` 404 where that is nowhere, or outside its root:
-    a link in a folder of pictures must not open the rest of the disk."""
+def file_in_root(image: Image, root: Path) -> Path:
+    """Return the real path of an image's file. `HTTPError` 404 if it is gone or lies outside its root: a link
+    in a folder of images must not open the rest of the disk."""
     try:
         home = root.resolve(strict=True)
         path = (home / image.path).resolve(strict=True)
     except (OSError, RuntimeError, ValueError):
-        raise Refusal(
+        raise HTTPError(
             404, f"the file of image {image.id} is gone: index its folder again"
         ) from None
     if not path.is_relative_to(home) or not path.is_file():
-        raise Refusal(404, f"the file of image {image.id} does not lie in the library's folder")
+        raise HTTPError(404, f"the file of image {image.id} is not in the library's folder")
     return path
 
 
-def kind_of(path: Path) -> str:
-    """The media type that the content has; `Refusal` where it is none of the formats that are read: a
-    page or a drawing with scripts is never sent, whatever its name."""
+def media_type_of(path: Path) -> str:
+    """Return the media type of a file by its content. `HTTPError` 415 unless it is an image format that is
+    read: HTML, or SVG with scripts, is never sent, whatever its name."""
     with path.open("rb") as file:
         kind = sniff(file.read(HEAD_BYTES))
     if kind not in READABLE:
-        raise Refusal(415, f"{path.name} is no picture (any more)")
+        raise HTTPError(415, f"{path.name} is not an image (any more)")
     return f"image/{kind}"

@@ -1,236 +1,167 @@
-"""Routes that change the library: pictures added and removed, what that would cost, and how it goes."""
+"""Routes that change the library: images added and removed, and what adding would cost."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.datastructures import UploadFile
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
-from lookalike.server.app_state import Here, Server
-from lookalike.server.errors import Json, Refusal, as_json
-from lookalike.server.jobs.changes import Kind, State
-from lookalike.server.library_paths import Named, below_roots
-from lookalike.server.openapi import ADDING, described
-from lookalike.server.routes.images import Id, one
-from lookalike.server.routes.search import MOST_FILES, parsed
-from lookalike.server.security.redact import without_places
-from lookalike.wire import schemas
+from lookalike.indexing.report import IndexEstimate
+from lookalike.server.app_state import AppState, State
+from lookalike.server.errors import HTTPError, storage_error
+from lookalike.server.library_paths import LibraryPath, existing_paths
+from lookalike.server.openapi import INDEX_BODY, responses
+from lookalike.server.responses import JSONResponse
+from lookalike.server.routes.images import ImageIdParam, find_image
+from lookalike.server.routes.jobs import check_writable, pending, submit
+from lookalike.server.routes.search import MAX_FILES, parse_json
+from lookalike.wire import encode
+from lookalike.wire.documents import JobState, Removed
 
 router = APIRouter(tags=["changes"])
 
-NEW_PICTURES = "Uploads"
-"""The folder below the first root that gets pictures which are sent."""
+# The folder below the first root in which uploaded images are stored.
+UPLOAD_FOLDER = "Uploads"
 
-PATIENCE = 5.0
-"""Seconds that a request waits for a promise; then it is told to come again."""
+# Stars of a glob: each matches any part of a name, so the combinations to try multiply.
+MAX_STARS = 4
 
-FRESH_SECONDS = 30.0
-"""That a promise holds: whoever was told to come again does so within two; then files may have changed."""
-
-MOST_LISTENING = 100
-"""Visitors of one process who are told as events how a change goes."""
-
-MOST_STARS = 4
-"""Of a pattern: each may stand for any part of a name, so the ways to try multiply with them."""
-
-
-def bearable(glob: str) -> str:
-    """A pattern that is soon compared with a name."""
-    if len(re.findall(r"\*+", glob)) > MOST_STARS:
-        raise ValueError(f"a pattern has at most {MOST_STARS} stars")
-    return glob
-
-
-Glob = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(bearable)]
-
-ENDINGS = {"jpeg": ".jpg", "png": ".png", "gif": ".gif", "bmp": ".bmp", "webp": ".webp"} | {
+FILE_SUFFIXES = {"jpeg": ".jpg", "png": ".png", "gif": ".gif", "bmp": ".bmp", "webp": ".webp"} | {
     "tiff": ".tif", "avif": ".avif", "heic": ".heic",
 }  # fmt: skip
 
 
-class Folders(BaseModel):
-    """What to index: folders and files below the library's roots, none for all of them; and how, in the
-    words of `IndexOptions`."""
+def check_glob(glob: str) -> str:
+    """Return a glob that is matched quickly; `ValueError` for others."""
+    if len(re.findall(r"\*+", glob)) > MAX_STARS:
+        raise ValueError(f"a pattern has at most {MAX_STARS} stars")
+    return glob
+
+
+Glob = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(check_glob)]
+
+
+class IndexRequest(BaseModel):
+    """What to index: files and folders below the library's roots, all roots by default; and how, as in
+    `IndexOptions`."""
 
     model_config = ConfigDict(extra="forbid")
 
-    paths: list[Named] = Field([], max_length=1000)
+    paths: list[LibraryPath] = Field([], max_length=1000)
     include: list[Glob] = Field([], max_length=100, description="Only files that match.")
-    exclude: list[Glob] = Field([], max_length=100, description="Leave out files that match.")
+    exclude: list[Glob] = Field([], max_length=100, description="Skip files that match.")
     retry_failed: bool = Field(False, description="Try files again that failed before.")
-    sidecars: bool = Field(True, description="Read files beside the pictures.")
-    ann: bool = Field(True, description="Build an index where a space is large.")
+    sidecars: bool = Field(True, description="Read sidecar files beside the images.")
+    ann: bool = Field(True, description="Build an ANN index for large spaces.")
 
-    def words(self, places: Sequence[Path]) -> dict[str, Any]:
-        """What the process is told that does it."""
-        paths = list(dict.fromkeys(map(os.fspath, places)))
-        return {"paths": paths, "options": self.model_dump(exclude={"paths"})}
+    def arguments(self, paths: Sequence[Path]) -> dict[str, Any]:
+        """Return the arguments of the job."""
+        unique = list(dict.fromkeys(map(os.fspath, paths)))
+        return {"paths": unique, "options": self.model_dump(exclude={"paths"})}
 
 
-class Cost(BaseModel):
-    """Of what indexing the cost is asked for."""
+class EstimateRequest(BaseModel):
+    """What to estimate the cost of."""
 
     model_config = ConfigDict(extra="forbid")
 
-    path: list[Named] = Field([], max_length=100)
+    path: list[LibraryPath] = Field([], max_length=100)
     include: list[Glob] = Field([], max_length=100, description="Only files that match.")
-    exclude: list[Glob] = Field([], max_length=100, description="Leave out files that match.")
+    exclude: list[Glob] = Field([], max_length=100, description="Skip files that match.")
     retry_failed: bool = Field(False, description="Try files again that failed before.")
-    sample: int = Field(128, ge=1, le=1000, description="Pictures that are tried.")
+    sample: int = Field(128, ge=1, le=1000, description="Images that are tried.")
 
 
-def must_write(server: Server) -> None:
-    """`Refusal` 403 where the server only reads."""
-    if not server.settings.writable or server.library.read_only:
-        raise Refusal(403, "this server only reads: start it with --writable to change the library")
-
-
-@router.post("/api/images", openapi_extra=ADDING, **described(schemas.Change, status=202))
-async def add(server: Here, request: Request) -> Response:
-    """Index again (`{"paths": […]}`, or nothing for all folders of the library), or add pictures that are
-    sent as files named `picture`, which are kept in the folder Uploads of the library. The answer comes
-    at once; GET /api/indexing tells how it goes, of this run alone with the `ticket` of the answer."""
-    must_write(server)
+@router.post("/api/images", openapi_extra=INDEX_BODY, **responses(JobState, status=202))
+async def add(state: State, request: Request) -> Response:
+    """Index again (`{"paths": […]}`, or nothing for all folders of the library), or add images that are sent
+    as files named `image`, which are stored in the folder Uploads of the library. The response comes at
+    once; GET /api/jobs/ID tells how the job goes."""
+    check_writable(state)
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
-        async with request.form(max_files=MOST_FILES, max_fields=0) as form:
+        async with request.form(max_files=MAX_FILES, max_fields=0) as form:
             sent = [
                 (part.filename or "", await part.read())
                 for name, part in form.multi_items()
-                if name == "picture" and isinstance(part, UploadFile)
+                if name == "image" and isinstance(part, UploadFile)
             ]
         if not sent:
-            raise Refusal(422, "send pictures as files named `picture`")
-        paths = [await server.lanes.pictures.run(lambda s=s: store(server, *s)) for s in sent]  # type: ignore[misc]
-        folders, places = Folders.model_validate({}), [path.parent for path in paths]
+            raise HTTPError(422, "send images as files named `image`")
+        files = [
+            await state.executors.decode.run(lambda s=s: store_image(state, *s))  # type: ignore[misc]
+            for s in sent
+        ]
+        wanted, paths = IndexRequest.model_validate({}), [file.parent for file in files]
     else:
         body = (await request.body()).decode("utf-8", "replace")
-        folders = Folders.model_validate(parsed(body or "{}"))
-        places = await server.lanes.quick.run(lambda: below_roots(server, folders.paths))
-    return await asked(server, "indexing", folders.words(places))
+        wanted = IndexRequest.model_validate(parse_json(body or "{}"))
+        paths = await state.executors.quick.run(lambda: existing_paths(state, wanted.paths))
+    return await submit(state, "index", wanted.arguments(paths))
 
 
-@router.get("/api/promise", **described(schemas.IndexEstimate, slow=True))
-async def estimate(server: Here, cost: Annotated[Cost, Query()]) -> Response:
-    """What POST /api/images would cost, from a timed sample; nothing is written. It takes some seconds to
-    minutes: until it is done, the answer is 202 with `"running": true`: ask again. Only where pictures
-    may be added: it reads folders that a visitor of a library that is only read has no business in."""
-    must_write(server)
-    places = await server.lanes.quick.run(lambda: below_roots(server, cost.path))
-    words = {
-        "paths": [os.fspath(place) for place in places],
-        "options": cost.model_dump(exclude={"path", "sample"}),
-        "sample": cost.sample,
+@router.get("/api/estimate", **responses(IndexEstimate, pending=JobState))
+async def estimate(state: State, wanted: Annotated[EstimateRequest, Query()]) -> Response:
+    """What POST /api/images would cost, from a timed sample; nothing is written. It takes seconds to minutes:
+    until then the response is 202 with the state of the job: ask again. Only on a writable server: it reads
+    folders that visitors of a read-only library have no business in."""
+    check_writable(state)
+    paths = await state.executors.quick.run(lambda: existing_paths(state, wanted.path))
+    arguments = {
+        "paths": [os.fspath(path) for path in paths],
+        "options": wanted.model_dump(exclude={"path", "sample"}),
+        "sample": wanted.sample,
     }
-    found = await server.remembered.get(
-        ("promise", json.dumps(words)),
-        lambda: server.apart.run("promise", words),
-        patience=PATIENCE,
-        fresh=FRESH_SECONDS,
+    found = await state.job_results.get(
+        ("estimate", json.dumps(arguments)),
+        lambda: state.jobs.run("estimate", arguments),
+        wait=state.settings.job_wait,
+        ttl=state.settings.estimate_ttl,
     )
-    if found is None:
-        nothing = dict.fromkeys(schemas.IndexEstimate.model_fields, 0)
-        return Json({**nothing, "running": True}, 202, {"Retry-After": "2"})
-    return Json({**asdict(found), "running": False})
+    return pending("estimate") if found is None else JSONResponse(found)
 
 
-@router.get("/api/indexing", **described(schemas.Change))
-async def indexing(
-    server: Here,
-    ticket: Annotated[str, Query(max_length=64)] = "",
-    accept: Annotated[str, Header()] = "",
-) -> Response:
-    """How the last change goes that takes long (pictures that are indexed, vectors that come in, indexes),
-    or the one that `ticket` was given for. With `Accept: text/event-stream`, as events until it ends."""
-    state = await server.lanes.quick.run(lambda: told(server, server.changes.state(ticket)))
-    if "text/event-stream" in accept:
-        return StreamingResponse(events(server, ticket), media_type="text/event-stream")
-    return Json(state)
-
-
-@router.delete("/api/images/{id}", **described(schemas.Forgotten))
-async def remove(server: Here, id: Id) -> Response:
-    """Forget an image. Its file stays where it is; indexing its folder again finds it again."""
-    must_write(server)
+@router.delete("/api/images/{id}", **responses(Removed))
+async def remove(state: State, id: ImageIdParam) -> Response:
+    """Remove an image from the library. Its file stays; indexing its folder adds it again."""
+    check_writable(state)
 
     def work() -> int:
-        with server.library.snapshot() as snapshot:
-            image, root = one(snapshot, id)
-        return server.library.remove([root / image.path])
+        with state.library.snapshot() as snapshot:
+            image, root = find_image(snapshot, id)
+        return state.library.remove([root / image.path])
 
-    return Json({"forgotten": await server.lanes.writing.run(work)})
-
-
-async def asked(
-    server: Server, kind: Kind, words: Mapping[str, Any], *, scratch: Path | None = None
-) -> Response:
-    """The answer to a change that is asked for and takes long."""
-    state = await server.lanes.quick.run(
-        lambda: told(server, server.changes.ask(kind, words, scratch=scratch))
-    )
-    return Json(state, 202)
+    return JSONResponse(encode(Removed(await state.executors.write.run(work))))
 
 
-def told(server: Server, state: State) -> dict[str, Any]:
-    document = asdict(state)
-    if server.settings.private:
-        document = without_places(server.library, document)
-    return document
-
-
-async def events(server: Server, ticket: str) -> AsyncIterator[bytes]:
-    """What is told until the change ends; once where many listen already: browsers come again by
-    themselves, and connections are few."""
-    many = server.listening.count >= MOST_LISTENING
-    before: dict[str, Any] = {}
-    server.listening.count += 1
+def store_image(state: AppState, name: str, data: bytes) -> Path:
+    """Store an image as a file below the first root. `ImageError` if it is not an image."""
+    upload = state.uploads.add(data)
+    folder = existing_paths(state, [])[0] / UPLOAD_FOLDER
+    stem = re.sub(r"[^\w -]+", "-", Path(name.replace("\\", "/")).stem).strip(" -_")[:80] or "image"
     try:
-        while True:
-            state = await server.lanes.quick.run(lambda: told(server, server.changes.state(ticket)))
-            if state != before:
-                yield b"data: " + as_json(state) + b"\n\n"
-            if many or not state["running"]:
-                return
-            before = state
-            await asyncio.sleep(0.5)
-    finally:
-        server.listening.count -= 1
-
-
-def store(server: Server, name: str, data: bytes) -> Path:
-    """Keep a picture as a file below the first root; `ImageError` where it is none."""
-    upload = server.uploads.add(data)
-    home = below_roots(server, [])[0] / NEW_PICTURES
-    stem = (
-        re.sub(r"[^\w -]+", "-", Path(name.replace("\\", "/")).stem).strip(" -_")[:80] or "picture"
-    )
-    try:
-        home.mkdir(exist_ok=True)
-        if home.is_symlink():
-            raise Refusal(403, f"the folder {NEW_PICTURES} is a link: it may lead anywhere")
+        folder.mkdir(exist_ok=True)
+        if folder.is_symlink():
+            raise HTTPError(403, f"the folder {UPLOAD_FOLDER} is a link: it may lead anywhere")
         for number in range(1, 10_000):
-            counted = stem if number == 1 else f"{stem} {number}"
-            file = home / (counted + ENDINGS[upload.format])
-            if written(file, data):
+            numbered = stem if number == 1 else f"{stem} {number}"
+            file = folder / (numbered + FILE_SUFFIXES[upload.format])
+            if write_new(file, data):
                 return file
     except OSError as error:
-        raise Refusal(
-            507, f"the picture cannot be kept: {(error.strerror or '').lower()}"
-        ) from None
-    raise Refusal(409, f"there are too many pictures called {stem} already")
+        raise storage_error("the image", error) from None
+    raise HTTPError(409, f"there are too many images called {stem} already")
 
 
-def written(file: Path, data: bytes) -> bool:
-    """True if the file now holds these bytes and no others; it is never overwritten."""
+def write_new(file: Path, data: bytes) -> bool:
+    """Write a new file; return whether it has these bytes now. An existing file is never overwritten."""
     try:
         with file.open("xb") as out:
             out.write(data)

@@ -1,4 +1,4 @@
-"""Routes for going through a library: failures, duplicates, decisions."""
+"""Routes for reviewing a library: failures, duplicates, similar groups, feedback."""
 
 from __future__ import annotations
 
@@ -14,206 +14,222 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from lookalike.errors import FAILED, Outcome
-from lookalike.server.app_state import Here, Server
-from lookalike.server.errors import Json
-from lookalike.server.library_paths import Named, remembered
-from lookalike.server.openapi import TEXT, body, described
-from lookalike.server.routes.images import Id64, Many, Offset, one
-from lookalike.server.routes.library import must_write
+from lookalike.server.app_state import AppState, State
+from lookalike.server.library_paths import LibraryPath, stored_paths
+from lookalike.server.openapi import TEXT, body, responses
+from lookalike.server.responses import JSONResponse
+from lookalike.server.routes.images import ImageId, Offset, PageSize, find_image
+from lookalike.server.routes.jobs import check_writable, pending
 from lookalike.stores.interface import Decision, Snapshot
-from lookalike.wire import documents, schemas
+from lookalike.wire import encode
+from lookalike.wire.documents import (
+    DuplicatePage,
+    FailurePage,
+    FeedbackAdded,
+    FeedbackList,
+    FeedbackRecord,
+    JobState,
+    Removed,
+)
 
 router = APIRouter(tags=["review"])
 
-PATIENCE = 5.0
-"""Seconds that a request waits for what takes long; then it is told to come again."""
-
-LINES = "application/x-ndjson"
-Places = Annotated[list[Named] | None, Query(max_length=100)]
+JSON_LINES = "application/x-ndjson"
+LibraryPaths = Annotated[list[LibraryPath] | None, Query(max_length=100)]
+GroupPageSize = Annotated[int, Query(ge=1, le=200)]
 
 
-class Decided(BaseModel):
-    """Somebody's decision on an image and others. `keep` may stand alone."""
+class FeedbackRequest(BaseModel):
+    """Feedback on an image and others. `keep` needs no others."""
 
     model_config = ConfigDict(extra="forbid")
 
     kind: Literal["not-duplicate", "keep", "relevant", "not-relevant"]
-    image: Id64
-    others: list[Id64] = Field([], max_length=1000)
+    image: ImageId
+    others: list[ImageId] = Field([], max_length=1000)
     who: str = Field("", max_length=200)
 
 
-@router.get("/api/failures", **described(schemas.Failures))
+@router.get("/api/failures", **responses(FailurePage))
 async def failures(
-    server: Here,
+    state: State,
     outcome: Annotated[list[Outcome] | None, Query()] = None,
-    below: Annotated[Named | None, Query()] = None,
+    below: Annotated[LibraryPath | None, Query()] = None,
     offset: Offset = 0,
-    k: Many = 100,
+    k: PageSize = 100,
 ) -> Response:
-    """Files that could not be indexed, and why; `below`: only this file, or those of this folder."""
+    """Files that could not be indexed, and why. `below`: only this file, or those in this folder."""
 
-    def work() -> dict[str, Any]:
-        with server.library.snapshot() as snapshot:
+    def read() -> FailurePage:
+        with state.library.snapshot() as snapshot:
             counts = snapshot.counts()
-            places: list[Path | None] = [*remembered(snapshot, [below or "."])]
-        listed = (
-            server.library.files(outcome or FAILED, below=place) for place in places or [None]
-        )
+            places: list[Path | None] = [*stored_paths(snapshot, [below or "."])]
+        listed = (state.library.files(outcome or FAILED, below=place) for place in places or [None])
         found = list(islice(chain.from_iterable(listed), offset, offset + k + 1))
-        return {
-            "counts": {str(kind): count for kind, count in sorted(counts.items())},
-            "failures": [documents.failure(image) for image in found[:k]],
-            "next_offset": offset + k if len(found) > k else None,
-        }
+        return FailurePage(
+            counts=dict(sorted(counts.items())),
+            failures=tuple(found[:k]),
+            next_offset=offset + k if len(found) > k else None,
+        )
 
-    return Json(await server.lanes.quick.run(work))
+    return JSONResponse(encode(await state.executors.quick.run(read)))
 
 
-@router.get("/api/duplicates", **described(schemas.Duplicates, slow=True))
+@router.get("/api/duplicates", **responses(DuplicatePage, pending=JobState))
 async def duplicates(
-    server: Here,
+    state: State,
     kind: Literal["exact", "copies", "near"] = "copies",
     thorough: bool | None = None,
-    path: Places = None,
+    path: LibraryPaths = None,
     offset: Offset = 0,
-    k: Annotated[int, Query(ge=1, le=200)] = 20,
+    k: GroupPageSize = 20,
 ) -> Response:
-    """Pictures that are there more than once, in groups; `path` (repeat): of these files and folders
-    alone. A large library takes minutes the first time: until it is done, the answer is 202 with
-    `"running": true`: ask again."""
-    words = {"kind": kind, "thorough": thorough}
-    return await grouped(server, "duplicates", words, path, offset, k)
+    """Images that exist more than once, in groups; `path` (repeat): only among these files and folders. A
+    large library takes minutes the first time: until then the response is 202 with the state of the job:
+    ask again."""
+    arguments = {"kind": kind, "thorough": thorough}
+    return await grouped(state, "duplicates", arguments, path, offset, k)
 
 
-@router.get("/api/similar-groups", **described(schemas.Duplicates, slow=True))
+@router.get("/api/similar-groups", **responses(DuplicatePage, pending=JobState))
 async def similar_groups(
-    server: Here,
+    state: State,
     extractor: str | None = None,
     min_relevance: Literal["plausible", "strong", "near-copy"] = "strong",
     min_similarity: Annotated[float | None, Query(ge=-1e9, le=1)] = None,
-    path: Places = None,
+    path: LibraryPaths = None,
     offset: Offset = 0,
-    k: Annotated[int, Query(ge=1, le=200)] = 20,
+    k: GroupPageSize = 20,
 ) -> Response:
-    """Pictures that look alike, copies or not, in groups: bursts, one scene. `path`, and the time
-    it takes, as for /api/duplicates."""
-    words = {
+    """Images that look alike, copies or not, in groups: bursts, one scene. `path`, and the time it takes, as
+    for /api/duplicates."""
+    arguments = {
         "extractor": extractor,
         "min_relevance": min_relevance,
         "min_similarity": min_similarity,
     }
-    return await grouped(server, "similar groups", words, path, offset, k)
+    return await grouped(state, "similar-groups", arguments, path, offset, k)
 
 
 async def grouped(
-    server: Server,
-    what: str,
-    words: Mapping[str, Any],
+    state: AppState,
+    kind: str,
+    arguments: Mapping[str, Any],
     paths: list[str] | None,
     offset: int,
     k: int,
 ) -> Response:
-    """A page of the groups that a process of its own finds."""
+    """Return a page of the groups that a job finds, or 202 while it runs."""
 
-    def state() -> tuple[tuple[str, ...], Hashable, Hashable]:
-        with server.library.snapshot() as snapshot:
-            places = [os.fspath(place) for place in remembered(snapshot, paths or ())]
+    def read() -> tuple[tuple[str, ...], Hashable, Hashable]:
+        with state.library.snapshot() as snapshot:
+            places = [os.fspath(place) for place in stored_paths(snapshot, paths or ())]
             return tuple(places), snapshot.version, tuple(snapshot.decisions())
 
-    places, version, decisions = await server.lanes.quick.run(state)
-    found = await server.remembered.get(
-        (what, *words.items(), places, version, decisions),
-        lambda: server.apart.run(what, {**words, "paths": places}),
-        patience=PATIENCE,
+    places, version, decisions = await state.executors.quick.run(read)
+    found = await state.job_results.get(
+        (kind, *arguments.items(), places, version, decisions),
+        lambda: state.jobs.run(kind, {**arguments, "paths": places}),
+        wait=state.settings.job_wait,
     )
     if found is None:
-        return Json(documents.still_running(), 202, {"Retry-After": "2"})
-    return Json(documents.duplicates(found, offset=offset, k=k))
+        return pending(kind)
+    groups, end = found["groups"], offset + k
+    page = {
+        **found,
+        "groups": groups[offset:end],
+        "total": len(groups),
+        "next_offset": end if end < len(groups) else None,
+    }
+    return JSONResponse(page)
 
 
-@router.get("/api/decisions", **described(schemas.Decisions))
-async def decisions(server: Here) -> Response:
-    """What people decided, with the images that it is about."""
+@router.get("/api/feedback", **responses(FeedbackList))
+async def feedback(state: State) -> Response:
+    """The feedback that people gave, with the images that it is about."""
 
-    def work() -> dict[str, Any]:
-        with server.library.snapshot() as snapshot:
-            return {"decisions": [decision(snapshot, one) for one in snapshot.decisions()]}
+    def read() -> FeedbackList:
+        with state.library.snapshot() as snapshot:
+            return FeedbackList(tuple(record(snapshot, one) for one in snapshot.decisions()))
 
-    return Json(await server.lanes.quick.run(work))
+    return JSONResponse(encode(await state.executors.quick.run(read)))
 
 
-@router.get("/api/decisions/lines", **described(LINES))
-async def decision_lines(server: Here) -> Response:
-    """The decisions as JSON, one a line, for this address of another server or `lookalike decisions
-    import`: they name pictures by their content."""
+@router.get("/api/feedback/lines", **responses(JSON_LINES))
+async def export_feedback(state: State) -> Response:
+    """The feedback as JSON, one record a line, for this address of another server or `lookalike feedback
+    import`: images are named by their content."""
 
-    def work() -> bytes:
-        return "".join(f"{line}\n" for line in server.library.feedback.export_lines()).encode()
+    def read() -> bytes:
+        return "".join(f"{line}\n" for line in state.library.feedback.export_lines()).encode()
 
-    return Response(await server.lanes.quick.run(work), media_type=LINES)
+    return Response(await state.executors.quick.run(read), media_type=JSON_LINES)
 
 
 @router.post(
-    "/api/decisions/lines", openapi_extra=body({"text/plain": TEXT}), **described(schemas.Taken)
+    "/api/feedback/lines",
+    openapi_extra=body({"text/plain": TEXT}),
+    **responses(FeedbackAdded),
 )
-async def take_over_decisions(server: Here, request: Request) -> Response:
-    """Take over decisions that another library gave as lines. A line that is none is named, and then
-    nothing is taken over."""
-    must_write(server)
+async def import_feedback(state: State, request: Request) -> Response:
+    """Add feedback that another library exported as lines. If a line is not valid, the error names it, and
+    nothing is added."""
+    check_writable(state)
     lines = io.BytesIO(await request.body())
 
-    def work() -> int:
+    def load() -> int:
         with io.TextIOWrapper(lines, encoding="utf-8", errors="replace") as text:
-            return server.library.feedback.import_lines(text)
+            return state.library.feedback.import_lines(text)
 
-    return Json({"new": await server.lanes.writing.run(work)})
+    return JSONResponse(encode(FeedbackAdded(await state.executors.write.run(load))))
 
 
-@router.post("/api/decisions", **described(schemas.Decisions))
-async def decide(server: Here, decided: Decided) -> Response:
-    """Decide. Nothing is deleted by it, ever."""
-    must_write(server)
-    made = await server.lanes.writing.run(
-        lambda: server.library.feedback.add(decided.kind, *files(server, decided), who=decided.who)
+@router.post("/api/feedback", **responses(FeedbackList))
+async def add_feedback(state: State, request: FeedbackRequest) -> Response:
+    """Store feedback. No image is ever deleted because of it."""
+    check_writable(state)
+    made = await state.executors.write.run(
+        lambda: state.library.feedback.add(
+            request.kind, *image_files(state, request), who=request.who
+        )
     )
 
-    def work() -> dict[str, Any]:
-        with server.library.snapshot() as snapshot:
-            return {"decisions": [decision(snapshot, one) for one in made]}
+    def read() -> FeedbackList:
+        with state.library.snapshot() as snapshot:
+            return FeedbackList(tuple(record(snapshot, one) for one in made))
 
-    return Json(await server.lanes.quick.run(work))
+    return JSONResponse(encode(await state.executors.quick.run(read)))
 
 
-@router.delete("/api/decisions", **described(schemas.Forgotten))
-async def undecide(server: Here, decided: Decided) -> Response:
-    """Take a decision back."""
-    must_write(server)
-    count = await server.lanes.writing.run(
-        lambda: server.library.feedback.remove(decided.kind, *files(server, decided))
+@router.delete("/api/feedback", **responses(Removed))
+async def remove_feedback(state: State, request: FeedbackRequest) -> Response:
+    """Remove feedback."""
+    check_writable(state)
+    count = await state.executors.write.run(
+        lambda: state.library.feedback.remove(request.kind, *image_files(state, request))
     )
-    return Json({"forgotten": count})
+    return JSONResponse(encode(Removed(count)))
 
 
-def files(server: Server, decided: Decided) -> list[Path]:
-    with server.library.snapshot() as snapshot:
-        found = [one(snapshot, id) for id in (decided.image, *decided.others)]
+def image_files(state: AppState, request: FeedbackRequest) -> list[Path]:
+    with state.library.snapshot() as snapshot:
+        found = [find_image(snapshot, id) for id in (request.image, *request.others)]
     return [root / image.path for image, root in found]
 
 
-def decision(snapshot: Snapshot, decision: Decision) -> dict[str, Any]:
-    """A decision, and the images of the contents that it is about; none where the library has them no
-    longer."""
+def record(snapshot: Snapshot, decision: Decision) -> FeedbackRecord:
+    """Return a decision with the images that have the contents it is about; none if the library does not
+    have them any more."""
     first = snapshot.by_hash(decision.first)
     second = snapshot.by_hash(decision.second) if decision.second else []
-    return {
-        "kind": decision.kind,
-        "images": [image.id for image in first],
-        "others": [image.id for image in second],
-        "first": decision.first.hex(),
-        "second": decision.second.hex() if decision.second else None,
-        "paths": [image.path for image in first],
-        "other_paths": [image.path for image in second],
-        "who": decision.who,
-        "when": decision.when,
-    }
+    return FeedbackRecord(
+        kind=decision.kind,
+        images=tuple(image.id for image in first),
+        others=tuple(image.id for image in second),
+        first=decision.first.hex(),
+        second=decision.second.hex() if decision.second else None,
+        paths=tuple(image.path for image in first),
+        other_paths=tuple(image.path for image in second),
+        who=decision.who,
+        when=decision.when,
+    )

@@ -1,4 +1,4 @@
-"""The route by which a page shows the token once and is known from then on."""
+"""The route by which the page exchanges the token for a cookie."""
 
 from __future__ import annotations
 
@@ -6,33 +6,37 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from lookalike.server.app_state import Here
-from lookalike.server.errors import Json, Refusal
-from lookalike.server.openapi import described
+from lookalike.server.app_state import State
+from lookalike.server.errors import HTTPError
+from lookalike.server.openapi import responses
+from lookalike.server.responses import JSONResponse
 from lookalike.server.security import auth
-from lookalike.wire import schemas
+from lookalike.wire import encode
+from lookalike.wire.documents import Session
 
 router = APIRouter(tags=["operation"])
 
 
-class HitFields(BaseModel):
+class Credentials(BaseModel):
+    """The token."""
+
     model_config = ConfigDict(extra="forbid")
 
     token: str = Field(max_length=1000)
 
 
-@router.post("/api/session", **described(schemas.Session))
-async def enter(server: Here, request: Request, shown: HitFields) -> Response:
-    """Show the token; the answer sets the cookie that every later request needs."""
-    token = server.settings.token
+@router.post("/api/session", **responses(Session))
+async def create(state: State, request: Request, sent: Credentials) -> Response:
+    """Send the token; the response sets the cookie that every later request needs."""
+    token = state.settings.token
     if token is None:
-        return Json({"entered": True})
-    right = auth.same(shown.token, token)
+        return JSONResponse(encode(Session(authenticated=True)))
+    valid = auth.tokens_equal(sent.token, token)
     client = request.client.host if request.client else ""
-    if refusal := request.app.state.rates.shown(client, server.settings, right=right):
-        raise refusal
-    if not right:
-        raise Refusal(401, "the token is wrong: it was shown when the server started")
+    request.app.state.rate_limiter.check_token(client, state.settings, valid=valid)
+    if not valid:
+        raise HTTPError(401, "the token is wrong: it was shown when the server started")
     port = (request.scope.get("server") or ("", 0))[1] or 0
     secure = request.url.scheme == "https"
-    return Json({"entered": True}, headers={"Set-Cookie": auth.cookie(token, port, secure=secure)})
+    headers = {"Set-Cookie": auth.cookie(token, port, secure=secure)}
+    return JSONResponse(encode(Session(authenticated=True)), headers=headers)

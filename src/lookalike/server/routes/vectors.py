@@ -1,4 +1,4 @@
-"""Routes for vectors on their way in and out of the library."""
+"""Routes that import and export vectors."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from starlette.responses import Response
 
 from lookalike.errors import UsageError
 from lookalike.indexing.vector_import import open_rows
-from lookalike.server.app_state import Here, Server
-from lookalike.server.errors import Refusal
-from lookalike.server.jobs.change_process import PATHS, VECTORS
-from lookalike.server.jobs.exports import Poured
-from lookalike.server.openapi import VECTORS_IN, described
-from lookalike.server.routes.library import asked, must_write
-from lookalike.wire import schemas
+from lookalike.server.app_state import AppState, State
+from lookalike.server.errors import HTTPError, storage_error, too_many
+from lookalike.server.jobs.export import ExportResponse, start_export
+from lookalike.server.jobs.process import PATHS_FILE, VECTORS_FILE
+from lookalike.server.openapi import VECTORS_BODY, responses
+from lookalike.server.routes.jobs import check_writable, submit
+from lookalike.wire.documents import JobState
 
 router = APIRouter(tags=["vectors"])
 
@@ -31,131 +31,136 @@ MEDIA_TYPES = {
     "paths": "text/plain",
 }
 
-MOST_ROWS = 200_000
-"""Of one import: each is an image of the catalogue, some 500 bytes there, however short its vector is."""
+# Rows of one import: each becomes an image in the catalogue, about 500 bytes, however short its vector is.
+MAX_ROWS = 200_000
 
-MOST_DIM, MOST_DIM_PCA = 8192, 4096
-"""Numbers of a vector. Maps and indexes turn vectors by a matrix of their square, 512 MB of float64 here, and
-learning it takes minutes."""
+# Length of a vector. Maps and indexes rotate vectors by a matrix of its square, 512 MB of float64 at 8,192,
+# and learning one takes minutes.
+MAX_DIM, MAX_DIM_PCA = 8192, 4096
 
-MOST_FOLDERS = 8
-"""Imports whose files lie here at a time, those included that are still arriving."""
+# Imports whose files are on the disk at a time, including those that are still arriving.
+MAX_IMPORTS = 8
 
-Name = Annotated[str, Query(min_length=1, max_length=200, description="The extractor.")]
+ExtractorName = Annotated[
+    str, Query(min_length=1, max_length=200, description="Name of the space.")
+]
 
 
-@router.post("/api/vectors", openapi_extra=VECTORS_IN, **described(schemas.Change, status=202))
+@router.post("/api/vectors", openapi_extra=VECTORS_BODY, **responses(JobState, status=202))
 async def import_vectors(
-    server: Here,
+    state: State,
     request: Request,
-    by: Name,
+    extractor: ExtractorName,
     similarity: Literal["cosine", "euclidean"] = "cosine",
     dtype: Literal["f32", "f16"] = "f32",
-    pca: Annotated[int | None, Query(ge=1, le=MOST_DIM)] = None,
+    pca: Annotated[int | None, Query(ge=1, le=MAX_DIM)] = None,
     ann: bool = True,
 ) -> Response:
-    """Put vectors that others made into the space of that name: `vectors`, an NPY file (n, dim), as it is
-    or in a form together with `paths`, a text file with the path of each row below the library's folders,
-    one a line. GET /api/indexing?ticket= tells how it goes; its `result` has the `space`, how many
-    `images` there were, and how many of them have `files` here."""
-    must_write(server)
-    scratch = await server.lanes.quick.run(lambda: new_folder(server))
+    """Import vectors made elsewhere into the space of that name: `vectors`, an NPY file (n, dim), as the body
+    or in a form together with `paths`, a text file with the path of each row below the library's folders, one
+    a line. The job's `result` has the `space`, how many `images` there were, and how many of them have
+    `files` here."""
+    check_writable(state)
+    scratch = await state.executors.quick.run(lambda: new_folder(state))
     try:
-        await receive(server, request, scratch)
-        await server.lanes.slow.run(lambda: refuse_odd(scratch / VECTORS, pca))
-        words = {
+        await receive(state, request, scratch)
+        await state.executors.slow.run(lambda: check_vectors(scratch / VECTORS_FILE, pca))
+        arguments = {
             "folder": os.fspath(scratch),
-            "name": by,
+            "name": extractor,
             "similarity": similarity,
             "dtype": dtype,
             "pca": pca,
             "ann": ann,
         }
-        return await asked(server, "import", words, scratch=scratch)
+        return await submit(state, "import-vectors", arguments, scratch=scratch)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
 
 
-async def receive(server: Server, request: Request, folder: Path) -> None:
-    """Keep the files of a request, piece by piece as they come."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+async def receive(state: AppState, request: Request, folder: Path) -> None:
+    """Write the files of a request to the disk as they arrive."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
-        if kind == "multipart/form-data":
+        if media_type == "multipart/form-data":
             async with request.form(max_files=2, max_fields=0) as form:
-                for name, file in (("vectors", VECTORS), ("paths", PATHS)):
+                for name, file in (("vectors", VECTORS_FILE), ("paths", PATHS_FILE)):
                     part = form.get(name)
                     if isinstance(part, UploadFile):
-                        await server.lanes.slow.run(partial(keep, part, folder / file))
+                        await state.executors.slow.run(partial(save, part, folder / file))
         else:
-            with (folder / VECTORS).open("wb") as out:
-                async for piece in request.stream():
-                    out.write(piece)
+            with (folder / VECTORS_FILE).open("wb") as out:
+                async for chunk in request.stream():
+                    out.write(chunk)
     except OSError as error:
-        raise Refusal(507, f"the vectors cannot be kept: {error.strerror}") from None
-    if not (folder / VECTORS).is_file():
-        raise Refusal(
+        raise storage_error("the vectors", error) from None
+    if not (folder / VECTORS_FILE).is_file():
+        raise HTTPError(
             422, "send the vectors as the file `vectors` of a form, or as the body itself"
         )
 
 
-def keep(part: UploadFile, file: Path) -> None:
+def save(part: UploadFile, file: Path) -> None:
     with file.open("wb") as out:
         shutil.copyfileobj(part.file, out)
 
 
-def new_folder(server: Server) -> Path:
-    folder = server.folder / "imports" / secrets.token_hex(8)
+def new_folder(state: AppState) -> Path:
+    """Return a new folder for the files of one import. `HTTPError` 429 if there are too many."""
+    folder = state.folder / "imports" / secrets.token_hex(8)
     try:
         folder.mkdir(parents=True)
-        if len(list(folder.parent.iterdir())) > MOST_FOLDERS:
+        if len(list(folder.parent.iterdir())) > MAX_IMPORTS:
             folder.rmdir()
-            raise Refusal(
-                429, "vectors of others are arriving: try again later", {"Retry-After": "10"}
-            )
+            raise too_many("too many vectors are being imported: try again later")
     except OSError as error:
-        raise Refusal(507, f"the vectors cannot be kept: {error.strerror}") from None
+        raise storage_error("the vectors", error) from None
     return folder
 
 
-def refuse_odd(file: Path, pca: int | None) -> None:
-    """`UsageError` for what are no vectors, and `Refusal` 413 for numbers of them, or in them, whose cost
-    does not show in the bytes that were sent."""
+def check_vectors(file: Path, pca: int | None) -> None:
+    """Raise `UsageError` for a file that is not an array of vectors, and `HTTPError` 413 for sizes whose cost
+    does not show in the number of bytes."""
     try:
         rows, dim = open_rows(file).shape
     except UsageError as error:
         raise UsageError(str(error).replace(f"{file.parent}{os.sep}", "")) from None
-    if rows > MOST_ROWS:
-        raise Refusal(413, f"{rows:,} vectors; one request brings at most {MOST_ROWS:,}")
-    most = MOST_DIM if pca is None else MOST_DIM_PCA
-    if dim > most:
-        raise Refusal(413, f"vectors of {dim:,} numbers; over HTTP they have at most {most:,}")
+    if rows > MAX_ROWS:
+        raise HTTPError(413, f"{rows:,} vectors; one request imports at most {MAX_ROWS:,}")
+    limit = MAX_DIM if pca is None else MAX_DIM_PCA
+    if dim > limit:
+        raise HTTPError(
+            413, f"vectors of {dim:,} dimensions; over HTTP they have at most {limit:,}"
+        )
 
 
-@router.get("/api/vectors", **described(tuple(MEDIA_TYPES.values())))
+@router.get("/api/vectors", **responses(tuple(MEDIA_TYPES.values())))
 async def export(
-    server: Here,
-    by: Name,
+    state: State,
+    extractor: ExtractorName,
     format: Literal["npy", "parquet", "paths"] = "npy",
     where: Annotated[str | None, Query(max_length=10_000)] = None,
     if_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """The vectors of a space as they are stored, by rising id: an NPY of float32, a Parquet table with
-    `id`, `path`, `vector` and `metadata`, or the path of each row in a line. `X-Lookalike-Rows` says how
-    many there are. With the `ETag` of one answer as `If-Match` another gives the same rows, or 412 where
-    the library has changed since."""
-    exports = server.exports
-    begun = await exports.begin({"extractor": by, "format": format, "where": where})
-    outline = begun.outline
-    tag = f'"{outline.state}"'
+    """The vectors of a space as they are stored, by rising id: an NPY file of float32, a Parquet table with
+    `id`, `path`, `vector` and `metadata`, or the path of each row in a line. `X-Lookalike-Rows` is their
+    number. With the `ETag` of one response as `If-Match`, another has the same rows, or is 412 if the library
+    has changed since."""
+    arguments = {"extractor": extractor, "format": format, "where": where}
+    begun = await start_export(state.jobs, state.executors.export, arguments)
+    header = begun.header
+    tag = f'"{header.state}"'
     if if_match is not None and if_match not in (tag, "*"):
-        exports.end(begun)
-        raise Refusal(412, "the library has changed meanwhile: export again")
+        begun.close()
+        raise HTTPError(412, "the library has changed meanwhile: export again")
+    suffix = "txt" if format == "paths" else format
     headers = {
         "ETag": tag,
-        "X-Lookalike-Rows": str(outline.rows),
-        "Content-Disposition": f"attachment; filename=vectors.{'txt' if format == 'paths' else format}",
+        "X-Lookalike-Rows": str(header.rows),
+        "Content-Disposition": f"attachment; filename=vectors.{suffix}",
     }
-    if outline.bytes is not None:
-        headers["Content-Length"] = str(outline.bytes)
-    return Poured(exports, begun, MEDIA_TYPES[format], headers)
+    if header.bytes is not None:
+        headers["Content-Length"] = str(header.bytes)
+    seconds = state.settings.export_seconds
+    return ExportResponse(begun, MEDIA_TYPES[format], headers, seconds=seconds)

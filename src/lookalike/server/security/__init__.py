@@ -1,1 +1,1 @@
-"""Authentication, request limits and the middleware that enforces them."""
+"""Access checks, limits on requests and connections, and the middleware that applies them."""

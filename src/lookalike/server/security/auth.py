@@ -1,9 +1,9 @@
-"""Who may ask: pure checks of a request's own words. Each returns why not, or None.
+"""Who may send requests: checks of the Host, the origin and the token. Each raises `HTTPError` or returns.
 
-The dangers, for a server on somebody's own machine: a page on the internet that the same browser shows
-may send requests here (CSRF), and may call this server by a name of its own (DNS rebinding), which
-makes it the same origin. So the Host must be one of ours, what other sites begin is refused by what the
-browser says of it (Sec-Fetch-Site, Origin), and no CORS header is ever sent.
+The threats to a server on somebody's own machine: a page on the internet, open in the same browser, may send
+requests here (CSRF), and may reach this server under a name of its own (DNS rebinding), which makes it the
+same origin. So the Host must be one of ours, requests begun by other sites are refused by what the browser
+says of them (Sec-Fetch-Site, Origin), and no CORS header is ever sent.
 """
 
 from __future__ import annotations
@@ -13,39 +13,40 @@ import ipaddress
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 
-from lookalike.server.errors import Refusal
+from lookalike.server.errors import HTTPError
 from lookalike.server.settings import Settings
 
+# Header names are in lower case.
 Headers = Mapping[str, str]
-"""Names in lower case."""
 
-SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-OWN_HEADER = "x-lookalike"
-"""A request that carries it was not begun by a foreign page: those may not add headers unasked."""
 
-ASKING = frozenset({"/api/search", "/api/batch", "/api/uploads", "/api/session"})
-"""What is sent there changes nothing of the library."""
+# A request with this header was not begun by a foreign page: those cannot add headers without CORS.
+CSRF_HEADER = "x-lookalike"
 
-NEVER_CLOSED = ("/health", "/page/", "/favicon.ico", "/api/session")
-"""Need no token: nothing in them is the library's."""
+# POST requests to these change nothing in the library.
+READ_ONLY_POSTS = frozenset({"/api/search", "/api/batch", "/api/uploads", "/api/session"})
+
+# These need no token: nothing in them comes from the library.
+PUBLIC_PATHS = ("/health", "/page/", "/favicon.ico", "/api/session")
 
 
-def wrong_host(headers: Headers, settings: Settings) -> Refusal | None:
-    """Is the server called by a name of its own?"""
+def check_host(headers: Headers, settings: Settings) -> None:
+    """Raise `HTTPError` 421 unless the server is called by one of its names."""
     name = host_name(headers.get("host", ""))
     if name in LOCAL_NAMES or name in {host.lower() for host in settings.hosts}:
-        return None
+        return
     if settings.exposed and is_address(name):  # no name was resolved, so none was rebound
-        return None
-    return Refusal(
+        return
+    raise HTTPError(
         421,
-        f"this server is not known as {name[:80]!r}: start it with --allow-host NAME if it is meant",
+        f"this server is not known as {name[:80]!r}: start it with --allow-host NAME if it should be",
     )
 
 
 def host_name(host: str) -> str:
-    """A Host header without its port, in lower case."""
+    """Return a Host header without its port, in lower case."""
     host = host.strip().lower()
     if host.startswith("["):
         return host[1:].partition("]")[0]
@@ -60,65 +61,49 @@ def is_address(name: str) -> bool:
     return True
 
 
-def foreign(method: str, path: str, headers: Headers) -> Refusal | None:
-    """Did another site begin this? Following a link to the page is fine; anything else is not, for a window
-    that is opened on an address of the API makes the server work as well."""
-    refusal = Refusal(403, "another site began this request; open the page of this server itself")
+def check_origin(method: str, path: str, headers: Headers) -> None:
+    """Raise `HTTPError` 403 if another site began the request. Following a link to the page is allowed;
+    anything else is not, because opening a window on an address of the API makes the server work, too."""
     site = headers.get("sec-fetch-site", "")
-    visits = (
+    follows_link = (
         method == "GET"
         and path == "/"
         and headers.get("sec-fetch-mode") == "navigate"
         and headers.get("sec-fetch-dest") == "document"
     )
-    if site in ("cross-site", "same-site") and not visits:
-        return refusal
     origin = headers.get("origin")
-    if origin is not None and method not in SAFE and not same_origin(origin, headers):
-        return refusal
-    return None
+    foreign = origin is not None and not same_origin(origin, headers)
+    if (site in ("cross-site", "same-site") and not follows_link) or (
+        foreign and method not in SAFE_METHODS
+    ):
+        raise HTTPError(403, "another site began this request; open the page of this server itself")
 
 
 def same_origin(origin: str, headers: Headers) -> bool:
-    """The Origin of a page of this server, whatever the scheme: a proxy may speak TLS for us."""
+    """Whether an Origin is a page of this server, whatever the scheme: a proxy may speak TLS for it."""
     scheme, _, host = origin.lower().partition("://")
     return scheme in ("http", "https") and host == headers.get("host", "").strip().lower()
 
 
-def unmarked(method: str, path: str, headers: Headers) -> Refusal | None:
-    """Does a request that changes something show that no foreign page sent it? Browsers of today do by
-    Origin or Sec-Fetch-Site; programs, by a token or by a header."""
-    if method in SAFE or path in ASKING:
-        return None
-    if "origin" in headers or headers.get("sec-fetch-site") == "same-origin":  # looked at before
-        return None
-    if "authorization" in headers or OWN_HEADER in headers:
-        return None
-    return Refusal(403, "send the header `X-Lookalike: 1` with requests that change something")
+def check_csrf(method: str, path: str, headers: Headers) -> None:
+    """Raise `HTTPError` 403 if a request that changes something does not show that no foreign page sent it.
+    Browsers show it by Origin or Sec-Fetch-Site, programs by a token or a header."""
+    if method in SAFE_METHODS or path in READ_ONLY_POSTS:
+        return
+    if "origin" in headers or headers.get("sec-fetch-site") == "same-origin":  # see check_origin
+        return
+    if "authorization" in headers or CSRF_HEADER in headers:
+        return
+    raise HTTPError(403, "send the header `X-Lookalike: 1` with requests that change something")
 
 
-def is_open(path: str, settings: Settings) -> bool:
-    """Does an address need no token?"""
-    return settings.token is None or path == "/" or path.startswith(NEVER_CLOSED)
+def needs_token(path: str, settings: Settings) -> bool:
+    """Whether a request to this address must carry the token."""
+    return settings.token is not None and path != "/" and not path.startswith(PUBLIC_PATHS)
 
 
-def closed(path: str, headers: Headers, settings: Settings, port: int) -> Refusal | None:
-    """Is the token there where it is needed?"""
-    if settings.token is None or is_open(path, settings):
-        return None
-    shown = shown_token(headers, port)
-    if shown is not None and same(shown, settings.token):
-        return None
-    what = "the token is wrong" if shown else "this server needs its token"
-    return Refusal(
-        401,
-        f"{what}: send `Authorization: Bearer TOKEN`, or open the address that it showed at its start",
-        {"WWW-Authenticate": "Bearer"},
-    )
-
-
-def shown_token(headers: Headers, port: int) -> str | None:
-    """The token that a request shows: in its header, else in its cookie."""
+def sent_token(headers: Headers, port: int) -> str | None:
+    """Return the token of a request: from its Authorization header, else from its cookie."""
     kind, _, token = headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer":
         return token.strip()
@@ -130,17 +115,28 @@ def shown_token(headers: Headers, port: int) -> str | None:
     return None if morsel is None else morsel.value
 
 
+def unauthorized(sent: str | None) -> HTTPError:
+    """Return the error for a request with a wrong token or none."""
+    what = "the token is wrong" if sent else "this server needs its token"
+    return HTTPError(
+        401,
+        f"{what}: send `Authorization: Bearer TOKEN`, or open the address that was shown at its start",
+        {"WWW-Authenticate": "Bearer"},
+    )
+
+
 def cookie_name(port: int) -> str:
-    """Browsers keep the cookies of all ports of a host together: two servers must not share one."""
+    """Return the name of the cookie. Browsers share the cookies of all ports of a host, so that two servers
+    need two names."""
     return f"lookalike-{port}"
 
 
 def cookie(token: str, port: int, *, secure: bool) -> str:
-    """The Set-Cookie that keeps a visitor in: never sent from other sites, not readable by scripts."""
-    ending = "; Secure" if secure else ""
-    return f"{cookie_name(port)}={token}; Path=/; HttpOnly; SameSite=Strict{ending}"
+    """Return a Set-Cookie header: not sent from other sites, not readable by scripts."""
+    suffix = "; Secure" if secure else ""
+    return f"{cookie_name(port)}={token}; Path=/; HttpOnly; SameSite=Strict{suffix}"
 
 
-def same(shown: str, token: str) -> bool:
-    """Compared in a time that tells nothing of how much was right."""
-    return hmac.compare_digest(shown.encode("utf-8", "replace"), token.encode("utf-8", "replace"))
+def tokens_equal(sent: str, token: str) -> bool:
+    """Compare tokens in constant time."""
+    return hmac.compare_digest(sent.encode("utf-8", "replace"), token.encode("utf-8", "replace"))

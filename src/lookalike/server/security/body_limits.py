@@ -1,5 +1,5 @@
-"""The bodies of requests on their way in: none too large, none too slow, and all together no more than this
-machine bears, for a body lies in memory until its request is answered."""
+"""Limits on request bodies: size, transfer time, and memory for all of them together (a body lies in memory
+until its request is answered)."""
 
 from __future__ import annotations
 
@@ -10,91 +10,88 @@ from contextlib import contextmanager
 
 from starlette.types import Message, Receive
 
-from lookalike.server.errors import Refusal
+from lookalike.server.errors import HTTPError
 from lookalike.server.settings import Settings
 
-SLOWEST = 500_000
-"""Bytes a second at which bodies must come and go, beside the seconds that any may take: 4 megabits."""
+# Lowest transfer rate of bodies and exports, beyond the seconds that any of them may take: 4 Mbit/s.
+MIN_BYTES_PER_SECOND = 500_000
 
-TOGETHER = 10
-"""Bodies of the largest size that may be here at a time."""
+# Bodies of the largest size that may be in memory at a time.
+MAX_LARGE_BODIES = 10
 
-SMALL = 1 << 16
-"""Bytes that any request may send, however much of others is here."""
+# Bytes that any request may send, however many bodies are in memory.
+SMALL_BODY = 1 << 16
 
-
-LARGE = frozenset(
-    f"/api/{name}"
-    for name in ("search", "batch", "uploads", "images", "vectors", "decisions/lines")
+# Addresses that take more than a few parameters: images, vectors, lists. The parameters of all others are
+# validated on the event loop, at a cost for each one that is wrong.
+LARGE_BODIES = frozenset(
+    f"/api/{name}" for name in ("search", "batch", "uploads", "images", "vectors", "feedback/lines")
 )
-"""Addresses that take more than a few words: pictures, vectors, lists. The words of all others are checked
-by the thread that answers everybody, at a price for every one that is wrong."""
 
 
-def largest(path: str, settings: Settings) -> int:
-    """Bytes that a request to this address may send."""
-    most = settings.max_upload_bytes
-    return most if path in LARGE else min(SMALL, most)
+def max_body_bytes(path: str, settings: Settings) -> int:
+    """Return how many bytes a request to this address may send."""
+    limit = settings.max_upload_bytes
+    return limit if path in LARGE_BODIES else min(SMALL_BODY, limit)
 
 
-class Bodies:
-    """Those of one process. For its event loop."""
+class BodyLimiter:
+    """Counts the bodies that are in memory in one process. For its event loop only."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._here = 0
+        self._held = 0
 
     @property
-    def here(self) -> int:
-        """Bytes that have come with requests which are not answered yet."""
-        return self._here
+    def held(self) -> int:
+        """Bytes received with requests that are not answered yet."""
+        return self._held
 
     @contextmanager
-    def measured(self, receive: Receive, most: int) -> Iterator[Receive]:
-        """Receives a body of at most so many bytes; `Refusal` 413, 408 or 503 from the message that is too
-        much or too late."""
+    def limit(self, receive: Receive, max_bytes: int) -> Iterator[Receive]:
+        """Yield a `receive` for a body of at most so many bytes. It raises `HTTPError` 413, 408 or 503 at
+        the message that is too much or too late."""
         settings = self._settings
-        until = time.monotonic() + settings.body_seconds
-        received, ended = 0, False
+        deadline = time.monotonic() + settings.body_seconds
+        received, complete = 0, False
 
-        async def receiving() -> Message:
-            nonlocal received, ended
-            if ended:  # what comes now is only that the client went away
+        async def limited() -> Message:
+            nonlocal received, complete
+            if complete:  # all that can still come is that the client disconnects
                 return await receive()
             try:
-                left = until + received / SLOWEST - time.monotonic()
+                left = deadline + received / MIN_BYTES_PER_SECOND - time.monotonic()
                 message = await asyncio.wait_for(receive(), max(0.0, left))
             except TimeoutError:
-                raise Refusal(
+                raise HTTPError(
                     408, "the request's body took too long to arrive", {"Connection": "close"}
                 ) from None
             if message["type"] == "http.request":
                 size = len(message.get("body", b""))
                 received += size
-                self._here += size
-                ended = not message.get("more_body", False)
-                if received > most:
-                    raise too_large(most)
-                if received > SMALL and self._here > TOGETHER * settings.max_upload_bytes:
-                    raise too_many()
+                self._held += size
+                complete = not message.get("more_body", False)
+                if received > max_bytes:
+                    raise body_too_large(max_bytes)
+                if (
+                    received > SMALL_BODY
+                    and self._held > MAX_LARGE_BODIES * settings.max_upload_bytes
+                ):
+                    raise HTTPError(
+                        503,
+                        "too much is being uploaded at the moment: try again later",
+                        {"Retry-After": "10", "Connection": "close"},
+                    )
             return message
 
         try:
-            yield receiving
+            yield limited
         finally:
-            self._here -= received
+            self._held -= received
 
 
-def too_large(most: int) -> Refusal:
-    size = f"{most / 1e6:g} MB" if most >= 1_000_000 else f"{most / 1000:.0f} KB"
-    return Refusal(
+def body_too_large(max_bytes: int) -> HTTPError:
+    size = f"{max_bytes / 1e6:g} MB" if max_bytes >= 1_000_000 else f"{max_bytes / 1000:.0f} KB"
+    return HTTPError(
         413, f"too large: a request may send at most {size} here", {"Connection": "close"}
-    )
-
-
-def too_many() -> Refusal:
-    return Refusal(
-        503,
-        "others are sending much at this moment: try again later",
-        {"Retry-After": "10", "Connection": "close"},
     )

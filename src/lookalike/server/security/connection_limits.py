@@ -1,8 +1,8 @@
-"""Connections that are kept open to no purpose: closed after a while, and at once where there are many.
+"""Closes connections that are kept open without use: after a while, and at once when there are too many.
 
-A server takes one request at a time from a connection, and waits for the first byte to the last of its
-head. Whoever sends that byte by byte, on many connections, would else keep everybody out (slowloris). So
-would those who ask for large files and do not take them. Bodies have a limit of their own
+A server handles one request at a time on a connection, and waits for the first byte of its head up to the
+last. A client that sends the head byte by byte on many connections would lock everybody else out (slowloris);
+so would clients that request large files and do not read them. Bodies have a limit of their own
 (`Settings.body_seconds`).
 """
 
@@ -14,72 +14,81 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-HEAD_SECONDS = 30.0
-"""In which the head of a request must arrive."""
+# Seconds in which the head of a request must arrive.
+HEAD_TIMEOUT = 30.0
 
-TAKE_SECONDS = 120.0
-"""In which a visitor must take some of what the system holds ready, a megabyte perhaps."""
+# Seconds in which a client must read some of what is buffered for it, a megabyte perhaps.
+WRITE_TIMEOUT = 120.0
 
-MOST_CONNECTIONS = 500
-"""Of one process, below the 1,024 files that systems let it open. One more, and the one that has kept the
-server waiting longest is closed: those of visitors are seldom that one."""
+# Of one process, below the 1,024 open files that systems allow. With one more, the connection that has kept
+# the server waiting longest is closed: that is seldom one in use.
+MAX_CONNECTIONS = 500
 
 
-class Connection(H11Protocol):
-    """One connection, as uvicorn serves it, with an eye on the clock."""
+class LimitedConnection(H11Protocol):
+    """One HTTP/1.1 connection of uvicorn, with timeouts.
+
+    `H11Protocol` is not a public interface of uvicorn, which is why pyproject.toml caps its version: the
+    methods overridden here, `cycle`, `flow`, `connections` and `loop` may change in a minor release.
+    """
 
     def __init__(
         self,
-        *given: Any,
-        seconds: float = HEAD_SECONDS,
-        taking: float = TAKE_SECONDS,
-        most: int = MOST_CONNECTIONS,
-        **named: Any,
+        *args: Any,
+        head_timeout: float = HEAD_TIMEOUT,
+        write_timeout: float = WRITE_TIMEOUT,
+        max_connections: int = MAX_CONNECTIONS,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(*given, **named)
-        self._seconds = seconds
-        self._taking = taking
-        self._most = most
-        self._timer: asyncio.TimerHandle | None = None
-        self._taker: asyncio.TimerHandle | None = None
-        self.waits_since = time.monotonic()
+        super().__init__(*args, **kwargs)
+        self._head_timeout = head_timeout
+        self._write_timeout = write_timeout
+        self._max_connections = max_connections
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+        self.waiting_since = time.monotonic()
 
     @property
-    def asked(self) -> bool:
+    def in_request(self) -> bool:
         """Whether a request is being answered."""
         return self.cycle is not None and not self.cycle.response_complete
 
     @property
-    def waits(self) -> bool:
-        """Whether the server waits for the visitor: for a request, or until an answer is taken."""
-        return not self.asked or self.flow.write_paused
+    def waiting(self) -> bool:
+        """Whether the server waits for the client: for a request, or until it reads the response."""
+        return not self.in_request or self.flow.write_paused
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._wait()
-        if len(self.connections) > self._most:
-            waiting = [one for one in self.connections if isinstance(one, Connection) and one.waits]
-            min(waiting, key=lambda one: one.waits_since).drop()
+        self._start_head_timer()
+        if len(self.connections) > self._max_connections:
+            waiting = [
+                one
+                for one in self.connections
+                if isinstance(one, LimitedConnection) and one.waiting
+            ]
+            min(waiting, key=lambda one: one.waiting_since).drop()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop()
+        self._stop_head_timer()
         self.resume_writing()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self.waits_since = time.monotonic()
-        if self._taker is None:
-            self._taker = self.loop.call_later(self._taking, self.drop)
+        self.waiting_since = time.monotonic()
+        if self._write_timer is None:
+            self._write_timer = self.loop.call_later(self._write_timeout, self.drop)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._taker is not None:
-            self._taker.cancel()
-            self._taker = None
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
     def drop(self) -> None:
-        """Close at once: without what is not taken, for which `close` would wait, for ever perhaps."""
+        """Close at once, without what the client has not read: `close` would wait for that, perhaps for
+        ever."""
         if self.transport.get_write_buffer_size():
             self.transport.abort()
         else:
@@ -87,25 +96,25 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self.asked:
-            self._stop()
+        if self.in_request:
+            self._stop_head_timer()
 
     def on_response_complete(self) -> None:
-        self._wait()
+        self._start_head_timer()
         super().on_response_complete()
-        if self.asked:  # a request that came with the one before
-            self._stop()
+        if self.in_request:  # a pipelined request
+            self._stop_head_timer()
 
-    def _wait(self) -> None:
-        self._stop()
-        self.waits_since = time.monotonic()
-        self._timer = self.loop.call_later(self._seconds, self._give_up)
+    def _start_head_timer(self) -> None:
+        self._stop_head_timer()
+        self.waiting_since = time.monotonic()
+        self._head_timer = self.loop.call_later(self._head_timeout, self._head_timed_out)
 
-    def _stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
-    def _give_up(self) -> None:
-        if not self.asked:
+    def _head_timed_out(self) -> None:
+        if not self.in_request:
             self.drop()

@@ -1,5 +1,5 @@
-"""Before and behind every route: who may ask, how much may be sent, what every answer carries, and one
-line of log, which never has the words or pictures of a question in it."""
+"""ASGI middleware around every route: access checks, limits, security headers, metrics, and one log line per
+request, which never contains the parameters or images of a query."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lookalike.server.errors import Refusal, answer_refusal
+from lookalike.server.errors import handle_error
 from lookalike.server.security import auth
-from lookalike.server.security.body_limits import Bodies, largest, too_large
-from lookalike.server.security.rate_limit import Rates
+from lookalike.server.security.body_limits import BodyLimiter, body_too_large, max_body_bytes
+from lookalike.server.security.rate_limit import RateLimiter
 from lookalike.server.settings import Settings
 
 log = logging.getLogger("lookalike.server")
 
-POLICY = (
+CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; font-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
-PICTURE_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
+IMAGE_CONTENT_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 
-ALWAYS = (
+SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
@@ -37,88 +37,98 @@ ALWAYS = (
     (b"x-frame-options", b"DENY"),
 )
 
-Watch = Callable[[str, str, int, float], None]
-"""Told of every answer: method, path, status, seconds."""
+# Called for every response with method, route, status and seconds.
+Observe = Callable[[str, str, int, float], None]
+
+# The status that nginx logs for a client that disconnected.
+CLIENT_CLOSED = 499
 
 
-class Guard:
-    """ASGI around the application."""
+class SecurityMiddleware:
+    """ASGI middleware that lets only permitted requests reach the application."""
 
     def __init__(
-        self, app: ASGIApp, *, settings: Settings, rates: Rates, watch: Watch | None = None
+        self,
+        app: ASGIApp,
+        *,
+        settings: Settings,
+        rate_limiter: RateLimiter,
+        observe: Observe | None = None,
     ) -> None:
         self._app = app
         self._settings = settings
-        self._rates = rates
-        self._watch = watch
-        self._bodies = Bodies(settings)
+        self._rate_limiter = rate_limiter
+        self._observe = observe
+        self._bodies = BodyLimiter(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        if scope["type"] != "http":  # no WebSocket here
+        if scope["type"] != "http":  # there are no WebSockets here
             await send({"type": "websocket.close", "code": 1008})
             return
         started = time.perf_counter()
         statuses: list[int] = []
 
-        async def sending(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 statuses.append(message["status"])
-                message = {**message, "headers": dressed(scope["path"], message["headers"])}
+                headers = with_security_headers(scope["path"], message["headers"])
+                message = {**message, "headers": headers}
             await send(message)
 
         try:
-            await self._answer(scope, receive, sending, statuses)
+            await self._respond(scope, receive, send_with_headers, statuses)
         finally:
-            status = statuses[0] if statuses else 499  # nginx's number for a client that went away
-            self._note(scope, status, time.perf_counter() - started)
+            status = statuses[0] if statuses else CLIENT_CLOSED
+            self._log(scope, status, time.perf_counter() - started)
 
-    async def _answer(
+    async def _respond(
         self, scope: Scope, receive: Receive, send: Send, statuses: list[int]
     ) -> None:
         try:
-            first = self._first(scope)
-            if first is not None:
-                await first(scope, receive, send)
+            redirect = self._check(scope)
+            if redirect is not None:
+                await redirect(scope, receive, send)
                 return
-            most = largest(scope["path"], self._settings)
-            with self._bodies.measured(receive, most) as receiving:
-                await self._app(scope, receiving, send)
-        except Exception as error:  # a refusal, or a mistake of ours
-            answer = await answer_refusal(Request(scope), error)
+            limit = max_body_bytes(scope["path"], self._settings)
+            with self._bodies.limit(receive, limit) as limited:
+                await self._app(scope, limited, send)
+        except Exception as error:  # an HTTPError, or a bug
+            response = await handle_error(Request(scope), error)
             if not statuses:
-                await answer(scope, receive, send)
+                await response(scope, receive, send)
 
-    def _first(self, scope: Scope) -> Response | None:
-        """An answer that needs no application; raises `Refusal`."""
+    def _check(self, scope: Scope) -> Response | None:
+        """Raise `HTTPError` for a request that is not permitted; return a response that needs no route."""
         settings, method, path = self._settings, scope["method"], scope["path"]
         headers = headers_of(scope)
         port = (scope.get("server") or ("", 0))[1] or 0
         client = (scope.get("client") or ("", 0))[0]
-        raise_if(auth.wrong_host(headers, settings))
-        raise_if(auth.foreign(method, path, headers))
-        raise_if(self._rates.too_many(client))
-        entered = self._entrance(scope, headers, port, client)
-        if entered is not None:
-            return entered
-        refusal = auth.closed(path, headers, settings, port)
-        if not auth.is_open(path, settings) and auth.shown_token(headers, port):
-            raise_if(self._rates.shown(client, settings, right=refusal is None))
-        raise_if(refusal)
-        raise_if(auth.unmarked(method, path, headers))
+        auth.check_host(headers, settings)
+        auth.check_origin(method, path, headers)
+        self._rate_limiter.check_request(client)
+        redirect = self._sign_in(scope, port, client)
+        if redirect is not None:
+            return redirect
+        if settings.token is not None and auth.needs_token(path, settings):
+            sent = auth.sent_token(headers, port)
+            valid = sent is not None and auth.tokens_equal(sent, settings.token)
+            if sent:
+                self._rate_limiter.check_token(client, settings, valid=valid)
+            if not valid:
+                raise auth.unauthorized(sent)
+        auth.check_csrf(method, path, headers)
         length = headers.get("content-length", "0")
-        most = largest(path, settings)
-        if length.isdecimal() and int(length) > most:
-            raise too_large(most)
+        limit = max_body_bytes(path, settings)
+        if length.isdecimal() and int(length) > limit:
+            raise body_too_large(limit)
         return None
 
-    def _entrance(
-        self, scope: Scope, headers: auth.Headers, port: int, client: str
-    ) -> Response | None:
-        """The address that was shown at the start carries the token: it becomes a cookie, and the
-        address loses it, so that it stands in no history."""
+    def _sign_in(self, scope: Scope, port: int, client: str) -> Response | None:
+        """Return the redirect for the address that was shown at the start, which carries the token: the token
+        becomes a cookie and leaves the address, so that it stays in no browser history."""
         token = self._settings.token
         if (
             scope["path"] != "/"
@@ -126,47 +136,44 @@ class Guard:
             or b"token=" not in scope["query_string"]
         ):
             return None
-        words = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        shown = next((value for name, value in words if name == "token"), "")
-        rest = urlencode([(name, value) for name, value in words if name != "token"])
+        params = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        sent = next((value for name, value in params if name == "token"), "")
+        rest = urlencode([(name, value) for name, value in params if name != "token"])
         response = RedirectResponse("/" + (f"?{rest}" if rest else ""), status_code=303)
         if token is not None:
-            right = auth.same(shown, token)
-            raise_if(self._rates.shown(client, self._settings, right=right))
-            if right:
+            valid = auth.tokens_equal(sent, token)
+            self._rate_limiter.check_token(client, self._settings, valid=valid)
+            if valid:
                 secure = scope.get("scheme") == "https"
                 response.headers["Set-Cookie"] = auth.cookie(token, port, secure=secure)
         return response
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        if self._watch:
+    def _log(self, scope: Scope, status: int, seconds: float) -> None:
+        if self._observe:
             route = scope.get("route")
             method = scope["method"] if scope["method"] in METHODS else "other"
-            self._watch(method, getattr(route, "path", "other"), status, seconds)
+            self._observe(method, getattr(route, "path", "other"), status, seconds)
         client = (scope.get("client") or ("-", 0))[0]
         path = scope["path"].encode("unicode_escape").decode()[:200]
         log.info("%s %s %s %d %.1f ms", client, scope["method"], path, status, seconds * 1000)
 
 
-def raise_if(refusal: Refusal | None) -> None:
-    if refusal is not None:
-        raise refusal
-
-
 def headers_of(scope: Scope) -> dict[str, str]:
-    """The headers of a request; of a repeated one the first, so that no second Host can hide."""
+    """Return the headers of a request; the first of a repeated one, so that no second Host can hide."""
     found: dict[str, str] = {}
     for name, value in scope["headers"]:
         found.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
     return found
 
 
-def dressed(path: str, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """What every answer carries beside its own headers."""
+def with_security_headers(
+    path: str, headers: list[tuple[bytes, bytes]]
+) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a response, and the ones that every response carries."""
     kind = next((value for name, value in headers if name.lower() == b"content-type"), b"")
-    policy = PICTURE_POLICY if kind.startswith(b"image/") else POLICY
-    named = {name.lower() for name, _ in headers}
-    more = [(b"content-security-policy", policy.encode()), *ALWAYS]
-    if path.startswith("/api") and b"cache-control" not in named:
-        more.append((b"cache-control", b"no-store"))
-    return [*headers, *((name, value) for name, value in more if name not in named)]
+    policy = IMAGE_CONTENT_POLICY if kind.startswith(b"image/") else CONTENT_POLICY
+    present = {name.lower() for name, _ in headers}
+    added = [(b"content-security-policy", policy.encode()), *SECURITY_HEADERS]
+    if path.startswith("/api") and b"cache-control" not in present:
+        added.append((b"cache-control", b"no-store"))
+    return [*headers, *((name, value) for name, value in added if name not in present)]

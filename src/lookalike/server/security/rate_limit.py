@@ -1,4 +1,4 @@
-"""How often one client may ask: buckets that fill with time."""
+"""Rate limiter with token buckets, one for each client address."""
 
 from __future__ import annotations
 
@@ -8,70 +8,75 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from lookalike.server.errors import Refusal
+from lookalike.server.errors import HTTPError, too_many
 from lookalike.server.settings import Settings
 
-BURST = 10.0
-"""Seconds' worth of requests that may come at once: a page shows some hundred thumbnails."""
+# Seconds' worth of requests that may come at once: a page shows some hundred thumbnails.
+BURST_SECONDS = 10.0
 
-GUESSES, GUESS_SECONDS = 10.0, 60.0
-"""Wrong tokens of one address that are looked at in a minute."""
+# Wrong tokens per address and time that are compared.
+WRONG_TOKENS, WRONG_TOKEN_SECONDS = 10.0, 60.0
 
-KNOWN = 10_000
-"""Addresses that are remembered."""
+# Addresses that are remembered.
+MAX_CLIENTS = 10_000
 
 
-class Buckets:
-    """One bucket a client: it holds at most `size`, fills by `rate` a second, each request takes one."""
+class TokenBuckets:
+    """A token bucket for each client: it holds at most `size` tokens and gains `rate` per second; each
+    request takes one."""
 
     def __init__(self, rate: float, size: float, clock: Callable[[], float]) -> None:
         self._rate, self._size, self._clock = rate, size, clock
         self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def wait(self, client: str, *, take: bool = True) -> float:
-        """Takes one, or only looks; 0, or the seconds until there is one."""
+    def delay(self, client: str, *, take: bool = True) -> float:
+        """Return 0 and take one token, or return the seconds until there is one. `take=False` only looks."""
         now = self._clock()
         with self._lock:
             level, then = self._levels.pop(client, (self._size, now))
             level = min(self._size, level + (now - then) * self._rate)
-            short = max(0.0, 1.0 - level)
-            self._levels[client] = (level - 1.0 if take and not short else level, now)
-            while len(self._levels) > KNOWN:
+            missing = max(0.0, 1.0 - level)
+            self._levels[client] = (level - 1.0 if take and not missing else level, now)
+            while len(self._levels) > MAX_CLIENTS:
                 self._levels.popitem(last=False)
-        return short / self._rate
+        return missing / self._rate
 
 
-class Rates:
-    """The two counts of a server: of all requests (`rate` a second, 0: not counted), and of wrong tokens."""
+class RateLimiter:
+    """Limits the requests of each client address (`rate` per second, 0: unlimited) and its wrong tokens."""
 
     def __init__(self, rate: float, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._requests = Buckets(rate, max(1.0, rate * BURST), clock) if rate else None
-        self._guesses = Buckets(GUESSES / GUESS_SECONDS, GUESSES, clock)
+        self._requests = TokenBuckets(rate, max(1.0, rate * BURST_SECONDS), clock) if rate else None
+        self._wrong = TokenBuckets(WRONG_TOKENS / WRONG_TOKEN_SECONDS, WRONG_TOKENS, clock)
 
-    def too_many(self, client: str) -> Refusal | None:
-        """For every request."""
-        wait = self._requests.wait(place_of(client)) if self._requests else 0.0
-        return slower("too many requests from your address", wait) if wait else None
+    def check_request(self, client: str) -> None:
+        """Count a request. `HTTPError` 429 if there were too many."""
+        delay = self._requests.delay(client_key(client)) if self._requests else 0.0
+        if delay:
+            raise too_fast("too many requests from your address", delay)
 
-    def shown(self, client: str, settings: Settings, *, right: bool) -> Refusal | None:
-        """For every request that shows a token where one is needed. Where tokens can be guessed, a right one
-        is refused, too, while no guess is left: else whoever tries on would find it all the same."""
-        if right and not settings.guessable:
-            return None
-        wait = self._guesses.wait(place_of(client), take=not right)
-        return slower("too many wrong tokens from your address", wait) if wait else None
+    def check_token(self, client: str, settings: Settings, *, valid: bool) -> None:
+        """Count a token that was sent. `HTTPError` 429 if there were too many wrong ones.
+
+        A guessable token is refused even if it is right while the address has no attempt left: otherwise
+        going on trying would find it."""
+        if valid and not settings.guessable:
+            return
+        delay = self._wrong.delay(client_key(client), take=not valid)
+        if delay:
+            raise too_fast("too many wrong tokens from your address", delay)
 
 
-def place_of(client: str) -> str:
-    """Of whom requests are counted together: an address; of IPv6 the network of 64 bits that a single
-    visitor has to choose addresses from."""
+def client_key(client: str) -> str:
+    """Return whose requests are counted together: an IPv4 address, or the /64 network of an IPv6 address,
+    from which a single client can choose addresses."""
     try:
         return str(ipaddress.IPv6Network((client.partition("%")[0], 64), strict=False))
     except ValueError:
         return client
 
 
-def slower(what: str, wait: float) -> Refusal:
-    seconds = max(1, round(wait + 0.5))
-    return Refusal(429, f"{what}: wait {seconds} s", {"Retry-After": str(seconds)})
+def too_fast(reason: str, delay: float) -> HTTPError:
+    seconds = max(1, round(delay + 0.5))
+    return too_many(f"{reason}: wait {seconds} s", retry_after=seconds)

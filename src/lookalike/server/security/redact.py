@@ -1,4 +1,4 @@
-"""What other machines are not told: where on this one the library lies."""
+"""Removes the location of the library from what other machines are told."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from lookalike.errors import LookalikeError
 from lookalike.library import Library
 
 
-def without_places(library: Library, told: Any) -> Any:
-    """A document or a sentence in whose texts files are named by their path below the library's
-    folders, and these are not named at all."""
+def redact_paths(library: Library, value: Any) -> Any:
+    """Return a document or a sentence in which files are named by their path below the library's folders,
+    and the folders themselves are not named."""
     folders = {os.fspath(library.folder)}
     with suppress(LookalikeError), library.snapshot() as snapshot:
         folders |= {os.fspath(root.path) for root in snapshot.roots()}
     folders |= {os.path.realpath(folder) for folder in folders}
     longest = sorted((f for f in folders if f.strip(os.sep)), key=len, reverse=True)
     names = "|".join(re.escape(folder.rstrip(os.sep)) for folder in longest)
-    return _replaced(re.compile(rf"(?:{names})({re.escape(os.sep)}|(?![\w.-]))"), told)
+    return _replace(re.compile(rf"(?:{names})({re.escape(os.sep)}|(?![\w.-]))"), value)
 
 
-def _replaced(folder: re.Pattern[str], told: Any) -> Any:
-    if isinstance(told, str):
-        return folder.sub(lambda found: "" if found[1] else "the library", told)
-    if isinstance(told, dict):
-        return {name: _replaced(folder, part) for name, part in told.items()}
-    if isinstance(told, list | tuple):
-        return [_replaced(folder, part) for part in told]
-    return told
+def _replace(folder: re.Pattern[str], value: Any) -> Any:
+    if isinstance(value, str):
+        return folder.sub(lambda found: "" if found[1] else "the library", value)
+    if isinstance(value, dict):
+        return {name: _replace(folder, part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_replace(folder, part) for part in value]
+    return value

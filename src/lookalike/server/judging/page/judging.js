@@ -1,8 +1,8 @@
-// The page on which hits are judged: one question at a time, its pictures in one mixed grid.
+// The page on which hits are judged: one query at a time, its images in one mixed grid.
 
 const element = (id) => document.getElementById(id);
-let shown = null; // the question that is on the page
-let marked = 0; // which of its pictures the keys mean
+let shown = null; // the query that is on the page
+let marked = 0; // which of its images the keys apply to
 
 async function asked(path, body) {
   const options = body === undefined ? {} : {
@@ -73,7 +73,7 @@ function dress(button, picture, at) {
   button.classList.toggle("wrong", picture.relevant === false);
   button.querySelector(".said").textContent = word;
   button.querySelector(".said").hidden = !word;
-  button.setAttribute("aria-label", `picture ${at + 1}${word ? `, ${word}` : ""}`);
+  button.setAttribute("aria-label", `image ${at + 1}${word ? `, ${word}` : ""}`);
 }
 
 function mark(at) {
@@ -89,20 +89,20 @@ let working = Promise.resolve(); // key presses are answered in their order
 
 function judge(relevant) {
   if (!shown || shown.number === null) return;
-  const question = shown, at = marked, picture = question.images[at];
+  const query = shown, at = marked, picture = query.images[at];
   if (!picture) return;
   picture.relevant = relevant;
   dress(element("pictures").children[at], picture, at);
-  const left = question.images.findIndex((other) => other.relevant === null);
+  const left = query.images.findIndex((other) => other.relevant === null);
   if (left >= 0) mark(left);
-  const judgement = { query: question.query.name, image: picture.name, relevant };
+  const judgement = { query: query.query.name, image: picture.name, relevant };
   working = working
     .then(() => asked("/api/judging/judgements", judgement))
-    .then(() => (left < 0 && shown === question ? next() : undefined))
+    .then(() => (left < 0 && shown === query ? next() : undefined))
     .catch(trouble);
 }
 
-const next = async () => show(await asked("/api/judging/query"));
+const next = async () => show(await asked("/api/judging/next"));
 
 function undo() {
   working = working.then(async () => {
@@ -113,7 +113,7 @@ function undo() {
 
 function summary(state) {
   const rows = [
-    ["judged", `${state.images} pictures, ${state.relevant} of them relevant`],
+    ["judged", `${state.images} images, ${state.relevant} of them relevant`],
     ...Object.entries(state.judgements).map(([judge, count]) => [judge, `${count} judgements`]),
     ...state.agreement.map(({ judges, images, share, kappa }) => [
       judges.join(" and "),

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from tests.library.drawing import album
-from tests.server.conftest import MARKED
-from tests.server.running import running
+from tests.server.conftest import CSRF_HEADERS
+from tests.server.live_server import running
 
 from lookalike.library import Library
 from lookalike.server.app import create_app
@@ -48,7 +48,7 @@ def test_no_request_breaks_the_server(tmp_path: Path) -> None:
                 )
                 @given(case=operation.as_strategy())
                 def ask(case: Any) -> None:
-                    response = case.call(headers=MARKED, timeout=60)
+                    response = case.call(headers=CSRF_HEADERS, timeout=60)
                     assert response.status_code < 500, (case.as_curl_command(), response.text)
                     case.validate_response(response, checks=wanted)
                     name = f"{case.method} {case.path}"

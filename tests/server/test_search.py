@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 
 from lookalike.library import Library
 from lookalike.query import Query, Term
-from lookalike.server.app_state import Server
+from lookalike.server.app_state import AppState
 from lookalike.server.uploads import Uploads
 
 
@@ -61,12 +61,12 @@ def test_pages_of_an_answer_follow_each_other_to_its_end(client: TestClient) -> 
     assert len(found) == len(set(found)) == 40
 
 
-@pytest.mark.parametrize("ending", ["jpg", "picture", "json"])
+@pytest.mark.parametrize("ending", ["jpg", "image", "json"])
 def test_a_picture_for_which_there_is_no_room_is_refused_and_takes_none(
-    client: TestClient, picture: bytes, monkeypatch: pytest.MonkeyPatch, ending: str
+    client: TestClient, image_bytes: bytes, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
     write = Uploads._write
-    picture += ending.encode()  # one that was not sent before
+    image_bytes += ending.encode()  # one that was not sent before
 
     def full(self: Uploads, name: str, data: bytes) -> None:
         write(self, name, data)
@@ -75,18 +75,20 @@ def test_a_picture_for_which_there_is_no_room_is_refused_and_takes_none(
 
     with monkeypatch.context() as patch:
         patch.setattr(Uploads, "_write", full)
-        answer = client.post("/api/uploads", content=picture)
+        answer = client.post("/api/uploads", content=image_bytes)
     assert answer.status_code == 507
-    assert answer.json() == {"error": "the picture cannot be kept: no space left on device"}
-    name = hashlib.sha256(picture).hexdigest()
-    server: Server = client.app.state.server  # type: ignore[attr-defined]
-    assert not list(server.folder.rglob(f"{name}*"))
-    assert client.post("/api/uploads", content=picture).status_code == 200
+    assert answer.json() == {"error": "the image cannot be stored: no space left on device"}
+    name = hashlib.sha256(image_bytes).hexdigest()
+    state: AppState = client.app.state.server  # type: ignore[attr-defined]
+    assert not list(state.folder.rglob(f"{name}*"))
+    assert client.post("/api/uploads", content=image_bytes).status_code == 200
 
 
-def test_a_picture_that_is_sent_becomes_an_address(client: TestClient, picture: bytes) -> None:
+def test_a_picture_that_is_sent_becomes_an_address(client: TestClient, image_bytes: bytes) -> None:
     sent = client.post(
-        "/api/search", files={"picture": ("new.png", picture)}, data={"query": json.dumps({"k": 3})}
+        "/api/search",
+        files={"image": ("new.png", image_bytes)},
+        data={"query": json.dumps({"k": 3})},
     ).json()
     (upload,) = sent["uploads"]
     assert sent["query"] == {"upload": [upload], "k": 3}
@@ -123,7 +125,7 @@ def test_a_batch_answers_in_order_and_says_what_it_cannot(client: TestClient) ->
         {"image": ["999999"]},
         {"image": ["8"], "k": 1},
     ]
-    answers = client.post("/api/batch", json={"queries": queries}).json()["answers"]
+    answers = client.post("/api/batch", json={"queries": queries}).json()["results"]
     assert [[hit["id"] for hit in answer["hits"]] for answer in answers] == [[2], [], [], [8]]
     assert "captions" in answers[1]["failure"]
     assert answers[2]["failure"] == "the library has no image with the id 999999"

@@ -9,13 +9,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from lookalike.library import Library
-from lookalike.server.routes.images import page_of, stride
+from lookalike.server.routes.images import ids_of_page, stride
 
 
 def test_info_says_what_there_is_and_what_is_allowed(client: TestClient) -> None:
     info = client.get("/api/info").json()
     assert (info["name"], info["images"], info["writable"]) == ("photos", 40, False)
-    assert [(s["name"], s["dim"], s["count"], s["words"]) for s in info["spaces"]] == [
+    assert [(s["name"], s["dim"], s["count"], s["text"]) for s in info["spaces"]] == [
         ("color", info["spaces"][0]["dim"], 40, False),
         ("phash", 64, 40, False),
     ]
@@ -25,8 +25,8 @@ def test_info_says_what_there_is_and_what_is_allowed(client: TestClient) -> None
 def test_fields_are_told_with_their_values(client: TestClient) -> None:
     fields = {field["name"]: field for field in client.get("/api/fields").json()["fields"]}
     assert fields["width"]["low"] == fields["width"]["high"] == 48
-    assert fields["folder"]["values"] == ["", "odd"]
-    assert fields["size"]["type"] == "number"
+    assert fields["folder"]["examples"] == ["", "odd"]
+    assert fields["size"]["kind"] == "number"
 
 
 def test_browsing_pages_through_everything_once(client: TestClient) -> None:
@@ -45,11 +45,11 @@ def test_browsing_pages_through_everything_once(client: TestClient) -> None:
 @pytest.mark.parametrize("count", [1, 2, 3, 10, 97, 100, 1024])
 def test_a_spread_page_takes_from_all_over(count: int) -> None:
     ids = np.arange(count)
-    everything = page_of(ids, 0, count, "spread")
+    everything = ids_of_page(ids, 0, count, "spread")
     assert sorted(everything.tolist()) == ids.tolist()
     assert np.gcd(stride(count), count) == 1
     if count >= 97:  # eight of them leave no third of the library out
-        first = np.sort(page_of(ids, 0, 8, "spread"))
+        first = np.sort(ids_of_page(ids, 0, 8, "spread"))
         assert np.diff(first, prepend=0, append=count).max() < count / 3
 
 

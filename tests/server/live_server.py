@@ -1,4 +1,4 @@
-"""A real server on the loopback, for tests that need sockets."""
+"""A real server on the loopback interface, for tests that need sockets."""
 
 from __future__ import annotations
 
@@ -14,37 +14,38 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from lookalike.server.run import configured, listening
+from lookalike.server.run import listen, server_config
 
 
 @contextmanager
 def running(app: FastAPI, *, http: Any = None) -> Iterator[int]:
-    """The port on which the application answers meanwhile. `http`: makes connections instead of ours."""
-    bound = listening("127.0.0.1", free_port())
-    config = configured(app)
+    """Serve an application and yield its port. `http` replaces the class of its connections."""
+    sock = listen("127.0.0.1", free_port())
+    config = server_config(app)
     config.http = http or config.http
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
     thread.start()
     while not server.started:
         time.sleep(0.01)
     try:
-        yield bound.getsockname()[1]
+        yield sock.getsockname()[1]
     finally:
         server.should_exit = True
         thread.join(20)
-        bound.close()
+        sock.close()
 
 
 def free_port() -> int:
+    """Return a port that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def said(port: int, request: bytes, *, close: bool = False) -> bytes:
-    """What the server says to bytes, up to the end of the connection; `close`: cut it at once."""
+def exchange(port: int, request: bytes, *, close: bool = False) -> bytes:
+    """Send bytes and return what the server sends until it closes. `close`: disconnect at once."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(request)
         if close:
@@ -55,8 +56,7 @@ def said(port: int, request: bytes, *, close: bool = False) -> bytes:
         return b"".join(parts)
 
 
-def in_a_loop(work: Coroutine[Any, Any, None]) -> None:
-    """Runs it in a thread of its own: where tests of the page ran before, their browser has a loop in this
-    one."""
+def run_async(work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine in a thread of its own: the browser of the page's tests keeps a loop in this one."""
     with ThreadPoolExecutor(1) as pool:
         pool.submit(asyncio.run, work).result()

@@ -1,27 +1,24 @@
-"""Adding, removing and deciding over HTTP, and how indexing goes."""
+"""Changing a library over HTTP: adding and removing images, giving feedback, and following jobs."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from filelock import FileLock
 from tests.library.drawing import album, draw
-from tests.server.conftest import ADDRESS, MARKED
-from tests.server.running import in_a_loop
+from tests.server.conftest import ADDRESS, CSRF_HEADERS
 
 from lookalike.library import Library
 from lookalike.server.app import create_app
-from lookalike.server.errors import Refusal
-from lookalike.server.jobs import changes
-from lookalike.server.jobs.changes import Changes, State
-from lookalike.server.routes import library as library_routes
 from lookalike.server.settings import Settings
+
+SETTINGS = Settings(writable=True, job_wait=120.0)
 
 
 @pytest.fixture
@@ -31,25 +28,24 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(folder: Path) -> Iterator[TestClient]:
-    """A server that may write."""
+    """A client of a writable server."""
     with Library.create(folder) as library:
         library.add([folder], extractors=["color"])
         with TestClient(
-            create_app(library, Settings(writable=True)), base_url=ADDRESS, headers=MARKED
+            create_app(library, SETTINGS), base_url=ADDRESS, headers=CSRF_HEADERS
         ) as client:
             yield client
 
 
 def ended(client: TestClient, begun: Any) -> dict[str, Any]:
-    """The state of a change once it has ended."""
+    """Return the state of a job once it has ended."""
     assert begun.status_code == 202, begun.text
-    words = {"ticket": begun.json()["ticket"]}
     for _ in range(400):
-        state: dict[str, Any] = client.get("/api/indexing", params=words).json()
+        state: dict[str, Any] = client.get(f"/api/jobs/{begun.json()['id']}").json()
         if not state["running"]:
             return state
         time.sleep(0.05)
-    raise AssertionError(f"it does not end: {state}")
+    raise AssertionError(f"the job does not end: {state}")
 
 
 def test_new_files_are_found_while_the_server_runs(client: TestClient, folder: Path) -> None:
@@ -69,8 +65,8 @@ def test_pictures_that_are_sent_are_kept_and_indexed(
 ) -> None:
     one, other = (draw(tmp_path / f"{n}.png", 300 + n).read_bytes() for n in range(2))
     files = [
-        ("picture", ("../../evil/cat photo!.jpg", one)),
-        ("picture", ("cat photo!.png", other)),
+        ("image", ("../../evil/cat photo!.jpg", one)),
+        ("image", ("cat photo!.png", other)),
     ]
     for _ in range(2):  # the second time nothing is new
         ended(client, client.post("/api/images", files=files))
@@ -85,7 +81,7 @@ def test_pictures_that_are_sent_are_kept_and_indexed(
 
 
 def test_what_is_no_picture_is_not_kept(client: TestClient, folder: Path) -> None:
-    files = {"picture": ("cat.jpg", b"<svg onload=alert(1)>" + b" " * 200)}
+    files = {"image": ("cat.jpg", b"<svg onload=alert(1)>" + b" " * 200)}
     assert client.post("/api/images", files=files).status_code == 415
     assert not (folder / "Uploads").exists()
 
@@ -99,34 +95,12 @@ def test_only_folders_of_the_library_are_indexed(client: TestClient, path: str) 
 
 def test_indexing_tells_how_it_goes_as_events(client: TestClient) -> None:
     begun = client.post("/api/images", json={"paths": ["odd"]})
-    address = f"/api/indexing?ticket={begun.json()['ticket']}"
+    address = f"/api/jobs/{begun.json()['id']}"
     with client.stream("GET", address, headers={"Accept": "text/event-stream"}) as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
         events = [json.loads(line[6:]) for line in stream.iter_lines() if line.startswith("data: ")]
     assert events[-1]["running"] is False
     assert ended(client, begun)["message"] == events[-1]["message"] == "3 unchanged"
-
-
-def test_where_many_listen_the_next_are_told_once(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server = client.app.state.server  # type: ignore[attr-defined]
-    monkeypatch.setattr(library_routes, "MOST_LISTENING", 2)
-    monkeypatch.setattr(server.changes, "state", lambda _: State(running=True))
-
-    async def listen() -> None:
-        several = [library_routes.events(server, "") for _ in range(3)]
-        for one in several:
-            assert b'"running":true' in await anext(one)
-        assert server.listening.count == 3
-        with pytest.raises(StopAsyncIteration):
-            await anext(several[2])
-        assert server.listening.count == 2
-        for one in several:
-            await one.aclose()  # type: ignore[attr-defined]
-        assert server.listening.count == 0
-
-    in_a_loop(listen())
 
 
 def test_files_that_failed_are_tried_again_only_where_that_is_asked(
@@ -135,14 +109,14 @@ def test_files_that_failed_are_tried_again_only_where_that_is_asked(
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(400))
     for words, said in (
         ({}, "6 unchanged, 1 failed"),
-        ({"paths": ["broken.jpg"]}, "no pictures"),
+        ({"paths": ["broken.jpg"]}, "no images"),
         ({"paths": ["broken.jpg"], "retry_failed": True}, "1 failed"),
         ({"exclude": ["odd"], "include": ["00*"]}, "3 unchanged"),
     ):
         assert ended(client, client.post("/api/images", json=words))["message"] == said
     state = ended(client, client.post("/api/images", json={"include": ["[z-a]"]}))
     assert (state["error"], state["result"]) == ("UsageError", None)
-    assert "no pattern" in state["message"]
+    assert "not a valid file pattern" in state["message"]
 
 
 def test_what_indexing_costs_is_promised_and_nothing_is_written(
@@ -150,99 +124,41 @@ def test_what_indexing_costs_is_promised_and_nothing_is_written(
 ) -> None:
     for number in range(3):
         draw(folder / f"new{number}.jpg", 500 + number)
-    promised = client.get("/api/promise", params={"sample": 2}).json()
+    promised = client.get("/api/estimate", params={"sample": 2}).json()
     assert (promised["files"], promised["to_index"], promised["sampled"]) == (9, 3, 2)
     assert promised["images_per_second"] > 0 and promised["disk_bytes"] > 0
     assert client.get("/api/info").json()["images"] == 6
-    some = client.get("/api/promise", params={"path": ["odd"], "exclude": ["*.png"]}).json()
-    assert (some["to_index"], some["seconds"], some["running"]) == (0, 0, False)
-    assert client.get("/api/promise", params={"path": "../"}).status_code == 403
-    assert client.get("/api/promise", params={"include": "[z-a]"}).status_code == 400
+    some = client.get("/api/estimate", params={"path": ["odd"], "exclude": ["*.png"]}).json()
+    assert (some["to_index"], some["seconds"]) == (0, 0)
+    assert client.get("/api/estimate", params={"path": "../"}).status_code == 403
+    assert client.get("/api/estimate", params={"include": "[z-a]"}).status_code == 400
 
 
 def test_patterns_that_take_for_ever_are_refused(client: TestClient) -> None:
     evil = "*a" * 30
     for answer in (
         client.post("/api/images", json={"include": [evil]}),
-        client.get("/api/promise", params={"exclude": evil}),
+        client.get("/api/estimate", params={"exclude": evil}),
     ):
         assert answer.status_code == 422 and "at most 4 stars" in answer.json()["error"]
     fine = client.post("/api/images", json={"include": ["**/odd/**/*a*"]})
     assert ended(client, fine)["error"] == ""
 
 
-def test_a_promise_is_made_anew_when_it_has_grown_old(
-    client: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert client.get("/api/promise").json()["to_index"] == 0
-    draw(folder / "new.jpg", 500)
-    assert client.get("/api/promise").json()["to_index"] == 0
-    monkeypatch.setattr(library_routes, "FRESH_SECONDS", 0.0)
-    assert client.get("/api/promise").json()["to_index"] == 1
+def test_an_estimate_is_reused_until_it_expires(folder: Path) -> None:
+    def images_to_index(client: TestClient) -> int:
+        found: int = client.get("/api/estimate").json()["to_index"]
+        return found
 
-
-def test_tickets_tell_the_runs_of_several_processes_apart(tmp_path: Path) -> None:
-    folder = album(tmp_path / "photos", 6)
     with Library.create(folder) as library:
         library.add([folder], extractors=["color"])
-        mine, theirs = (Changes(library.folder, tmp_path / "shared") for _ in range(2))
-
-        def words(path: Path) -> dict[str, Any]:
-            return {"paths": [str(path)], "options": {}}
-
-        with FileLock(tmp_path / "shared" / "lock"):
-            first = mine.ask("indexing", words(folder / "odd"))
-            others = [theirs.ask("indexing", words(folder / name)) for name in ("000.jpg", "odd")]
-            assert mine.state() == State()  # nobody's turn has come
-            assert theirs.state(first.ticket).message == "waiting"
-        states = [settled(mine, one.ticket) for one in (first, *others)]
-        assert [state.message for state in states] == ["3 unchanged", "4 unchanged", "4 unchanged"]
-        assert states[1].number == states[2].number != states[0].number
-        last = mine.state()
-        assert last.number == 2 and last.ticket == ""
-        for ticket in ("0" * 16, "../../etc/passwd", "run-1"):
-            with pytest.raises(Refusal, match="ticket"):
-                mine.state(ticket)
-        mine.close()
-        theirs.close()
-
-
-def test_whoever_waits_when_the_server_ends_is_told(tmp_path: Path) -> None:
-    changes = Changes(tmp_path / "nothing", tmp_path / "shared")
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    with FileLock(tmp_path / "shared" / "lock"):
-        asked = changes.ask("indexing", {"paths": ["x"], "options": {}}, scratch=scratch)
-        changes.close()
-        state = changes.state(asked.ticket)
-    assert (state.running, state.error) == (False, "LibraryError")
-    assert "went down" in state.message and not scratch.exists()
-
-
-def test_old_runs_and_their_tickets_are_forgotten(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(changes, "KEPT", 1)
-    several = Changes(tmp_path / "nothing", tmp_path / "shared")
-    tickets = []
-    for _ in range(2):
-        tickets.append(several.ask("indexing", {"paths": [], "options": {}}).ticket)
-        state = settled(several, tickets[-1])
-        assert (state.error, state.result) == ("NoLibrary", None)
-    several.close()
-    left = sorted(file.suffix for file in (tmp_path / "shared").glob("*.*"))
-    assert left == [".json", ".ticket"]
-    with pytest.raises(Refusal, match="not known"):
-        several.state(tickets[0])
-
-
-def settled(changes: Changes, ticket: str) -> State:
-    for _ in range(1200):
-        state = changes.state(ticket)
-        if not state.running:
-            return state
-        time.sleep(0.05)
-    raise AssertionError(f"it does not end: {state}")
+        for ttl, expected in ((3600.0, 0), (0.0, 1)):
+            settings = replace(SETTINGS, estimate_ttl=ttl)
+            with TestClient(create_app(library, settings), base_url=ADDRESS) as client:
+                assert images_to_index(client) == 0
+                new = draw(folder / "new.jpg", 500)
+                assert images_to_index(client) == expected
+            new.unlink()
 
 
 def test_another_writer_is_named_and_nothing_is_lost(client: TestClient, folder: Path) -> None:
@@ -251,7 +167,7 @@ def test_another_writer_is_named_and_nothing_is_lost(client: TestClient, folder:
         assert answer.status_code == 409
         assert "another process" in answer.json()["error"]
         assert client.get("/api/search?image=1").status_code == 200
-    assert client.delete("/api/images/1").json() == {"forgotten": 1}
+    assert client.delete("/api/images/1").json() == {"removed": 1}
     assert client.get("/api/images/1").status_code == 404
 
 
@@ -265,24 +181,24 @@ def test_hidden_folders_are_not_indexed_because_a_visitor_names_them(
     (folder / "link").symlink_to(".private")
     for answer in (
         client.post("/api/images", json={"paths": [place]}),
-        client.get("/api/promise", params={"path": place}),
+        client.get("/api/estimate", params={"path": place}),
     ):
         assert answer.status_code == 403
-        assert "is nothing in the folders of this library" in answer.json()["error"]
+        assert "is not in the folders of this library" in answer.json()["error"]
 
 
 def test_decisions_are_made_listed_and_taken_back(client: TestClient) -> None:
     decided = {"kind": "not-duplicate", "image": 1, "others": [2, 3], "who": "me"}
-    made = client.post("/api/decisions", json=decided).json()["decisions"]
+    made = client.post("/api/feedback", json=decided).json()["decisions"]
     pairs = [sorted(one["images"] + one["others"]) for one in made]
     assert pairs == [[1, 2], [1, 3]]
-    listed = client.get("/api/decisions").json()["decisions"]
+    listed = client.get("/api/feedback").json()["decisions"]
     assert sorted(sorted(one["images"] + one["others"]) for one in listed) == pairs
     assert {one["who"] for one in listed} == {"me"}
-    taken = client.request("DELETE", "/api/decisions", json={**decided, "others": [2]})
-    assert taken.json() == {"forgotten": 1}
-    assert len(client.get("/api/decisions").json()["decisions"]) == 1
-    unknown = client.post("/api/decisions", json={"kind": "keep", "image": 4711})
+    taken = client.request("DELETE", "/api/feedback", json={**decided, "others": [2]})
+    assert taken.json() == {"removed": 1}
+    assert len(client.get("/api/feedback").json()["decisions"]) == 1
+    unknown = client.post("/api/feedback", json={"kind": "keep", "image": 4711})
     assert unknown.status_code == 404
 
 
@@ -293,7 +209,7 @@ def test_duplicates_heed_what_was_decided(client: TestClient, folder: Path) -> N
     assert sorted(member["path"] for member in group["members"]) == ["000.jpg", "copy.jpg"]
     assert not any(member["keep"] for member in group["members"])
     kept = group["members"][0]["id"]
-    client.post("/api/decisions", json={"kind": "keep", "image": kept})
+    client.post("/api/feedback", json={"kind": "keep", "image": kept})
     (group,) = client.get("/api/duplicates", params={"kind": "exact"}).json()["groups"]
     assert all(member["keep"] for member in group["members"])
 
@@ -316,8 +232,8 @@ def test_lines_that_are_no_decisions_are_named_and_nothing_is_taken(
     client: TestClient, line: bytes
 ) -> None:
     good = b'{"kind": "keep", "first": "%s"}' % (b"11" * 32)
-    answer = client.post("/api/decisions/lines", content=good + b"\n" + line + b"\n")
+    answer = client.post("/api/feedback/lines", content=good + b"\n" + line + b"\n")
     assert answer.status_code == 400
     assert answer.json()["error"].startswith("line 2 is not a judgement") and len(answer.text) < 400
-    assert client.get("/api/decisions/lines").text == ""
-    assert client.post("/api/decisions/lines", content=good).json() == {"new": 1}
+    assert client.get("/api/feedback/lines").text == ""
+    assert client.post("/api/feedback/lines", content=good).json() == {"added": 1}

@@ -13,11 +13,11 @@ from functools import partial
 
 import pytest
 from tests.library.drawing import album
-from tests.server.running import running, said
+from tests.server.live_server import exchange, running
 
 from lookalike.library import Library
 from lookalike.server.app import create_app
-from lookalike.server.security.connection_limits import Connection
+from lookalike.server.security.connection_limits import LimitedConnection
 from lookalike.server.settings import Settings
 
 
@@ -39,7 +39,7 @@ def ended(connection: socket.socket) -> bool:
 
 
 def test_a_head_that_never_ends_is_given_up(library: Library) -> None:
-    impatient = partial(Connection, seconds=1.0)
+    impatient = partial(LimitedConnection, head_timeout=1.0)
     with running(create_app(library, Settings()), http=impatient) as port, ExitStack() as stack:
         again = stack.enter_context(opened(port))
         again.sendall(request(port))
@@ -51,11 +51,11 @@ def test_a_head_that_never_ends_is_given_up(library: Library) -> None:
         begun.sendall(request(port)[:-2] + b"X-More: ")
         again.sendall(request(port)[:9])  # the second head on a connection that was good
         assert all(map(ended, (silent, begun, again)))
-        assert b" 200 OK" in said(port, request(port, "Connection: close"))
+        assert b" 200 OK" in exchange(port, request(port, "Connection: close"))
 
 
 def test_a_head_that_comes_byte_by_byte_gets_no_more_time(library: Library) -> None:
-    impatient = partial(Connection, seconds=0.5)
+    impatient = partial(LimitedConnection, head_timeout=0.5)
     with running(create_app(library, Settings()), http=impatient) as port, opened(port) as dripping:
         dripping.sendall(request(port)[:-2])
         dripping.settimeout(0.05)
@@ -73,13 +73,13 @@ def test_a_head_that_comes_byte_by_byte_gets_no_more_time(library: Library) -> N
 
 
 def test_connections_that_wait_make_room_for_visitors(library: Library) -> None:
-    few = partial(Connection, most=5)
+    few = partial(LimitedConnection, max_connections=5)
     with running(create_app(library, Settings()), http=few) as port, ExitStack() as stack:
         waiting = [stack.enter_context(opened(port)) for _ in range(5)]
         for one in waiting:
             one.sendall(request(port)[:20])
         for number in range(3):
-            assert b" 200 OK" in said(port, request(port, "Connection: close"))
+            assert b" 200 OK" in exchange(port, request(port, "Connection: close"))
             assert number or ended(waiting[0])  # the one that waited longest
         waiting[4].sendall(request(port, "Connection: close")[20:])
         assert waiting[4].recv(12) == b"HTTP/1.1 200"
@@ -121,14 +121,14 @@ def comes(true: Callable[[], bool]) -> bool:
 
 
 def test_visitors_who_take_nothing_make_room_for_others(heavy: Library) -> None:
-    few = partial(Connection, most=3)
+    few = partial(LimitedConnection, max_connections=3)
     with running(create_app(heavy, Settings()), http=few) as port, ExitStack() as stack:
         for _ in range(3):
             stack.enter_context(unwilling(port))
 
         def answered() -> bool:
             try:
-                return b" 200 OK" in said(port, request(port, "Connection: close"))
+                return b" 200 OK" in exchange(port, request(port, "Connection: close"))
             except ConnectionResetError:
                 return False
 
@@ -139,7 +139,7 @@ def test_an_answer_that_is_not_taken_is_given_up(
     heavy: Library, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "lookalike.server")
-    impatient = partial(Connection, taking=0.3)
+    impatient = partial(LimitedConnection, write_timeout=0.3)
 
     def ended() -> bool:
         return any("/file 200" in record.getMessage() for record in caplog.records)

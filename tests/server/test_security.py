@@ -15,17 +15,17 @@ import pytest
 from fastapi.testclient import TestClient
 from starlette.types import Message, Receive
 from tests.library.drawing import album, draw
-from tests.server.conftest import ADDRESS, MARKED
-from tests.server.running import in_a_loop, running, said
+from tests.server.conftest import ADDRESS, CSRF_HEADERS
+from tests.server.live_server import exchange, run_async, running
 
 from lookalike.library import Library
 from lookalike.server.app import create_app
-from lookalike.server.errors import Refusal
+from lookalike.server.errors import HTTPError
 from lookalike.server.query_params import SearchParams
-from lookalike.server.routes.search import question_of
-from lookalike.server.security.body_limits import Bodies
-from lookalike.server.security.rate_limit import Buckets, Rates
-from lookalike.server.security.redact import without_places
+from lookalike.server.routes.search import query_of_params
+from lookalike.server.security.body_limits import BodyLimiter
+from lookalike.server.security.rate_limit import RateLimiter, TokenBuckets
+from lookalike.server.security.redact import redact_paths
 from lookalike.server.settings import Settings
 from lookalike.workers.limits import Limits
 
@@ -125,22 +125,22 @@ def test_a_form_of_another_site_changes_nothing(tmp_path: Path) -> None:
         library.add([folder], extractors=["color"])
         with TestClient(create_app(library, Settings(writable=True)), base_url=ADDRESS) as client:
             plain = {"Content-Type": "text/plain"}  # what a form can send without asking first
-            for headers in (plain, {**plain, "Origin": "https://evil.example", **MARKED}):
+            for headers in (plain, {**plain, "Origin": "https://evil.example", **CSRF_HEADERS}):
                 assert client.delete("/api/images/1", headers=headers).status_code == 403
             assert client.get("/api/images/1").status_code == 200
-            assert client.delete("/api/images/1", headers=MARKED).json() == {"forgotten": 1}
+            assert client.delete("/api/images/1", headers=CSRF_HEADERS).json() == {"removed": 1}
             assert client.get("/api/images/1").status_code == 404
 
 
 def test_a_server_that_only_reads_changes_nothing(client: TestClient) -> None:
     decided = {"kind": "keep", "image": 1}
     for answer in (
-        client.delete("/api/images/1", headers=MARKED),
-        client.post("/api/decisions", json=decided, headers=MARKED),
-        client.request("DELETE", "/api/decisions", json=decided, headers=MARKED),
-        client.post("/api/decisions/lines", content=b"", headers=MARKED),
-        client.post("/api/images", json={}, headers=MARKED),
-        client.get("/api/promise"),
+        client.delete("/api/images/1", headers=CSRF_HEADERS),
+        client.post("/api/feedback", json=decided, headers=CSRF_HEADERS),
+        client.request("DELETE", "/api/feedback", json=decided, headers=CSRF_HEADERS),
+        client.post("/api/feedback/lines", content=b"", headers=CSRF_HEADERS),
+        client.post("/api/images", json={}, headers=CSRF_HEADERS),
+        client.get("/api/estimate"),
     ):
         assert answer.status_code == 403
         assert "--writable" in answer.json()["error"]
@@ -180,7 +180,7 @@ def test_a_page_enters_by_showing_the_token(library: Library) -> None:
     with TestClient(create_app(library, EXPOSED), base_url="http://192.0.2.7:8484") as guarded:
         assert guarded.post("/api/session", json={"token": "wrong"}).status_code == 401
         assert guarded.get("/api/info").status_code == 401
-        assert guarded.post("/api/session", json={"token": TOKEN}).json() == {"entered": True}
+        assert guarded.post("/api/session", json={"token": TOKEN}).json() == {"authenticated": True}
         assert guarded.get("/api/info").status_code == 200
 
 
@@ -213,12 +213,12 @@ def test_whoever_knows_a_token_that_cannot_be_guessed_is_not_shut_out(library: L
 
 
 def test_the_addresses_that_one_visitor_has_to_choose_from_are_counted_together() -> None:
-    rates = Rates(0.1, clock=lambda: 0.0)
-    assert rates.too_many("2001:db8:1:2::1") is None
-    assert rates.too_many("2001:db8:1:2:ffff:eeee:dddd:cccc") is not None
-    assert rates.too_many("2001:db8:1:3::1") is None
-    assert rates.too_many("192.0.2.1") is None
-    assert rates.too_many("192.0.2.2") is None
+    limiter = RateLimiter(0.1, clock=lambda: 0.0)
+    limiter.check_request("2001:db8:1:2::1")
+    with pytest.raises(HTTPError, match="too many requests"):
+        limiter.check_request("2001:db8:1:2:ffff:eeee:dddd:cccc")
+    for other in ("2001:db8:1:3::1", "192.0.2.1", "192.0.2.2"):
+        limiter.check_request(other)
 
 
 def test_an_exposed_server_does_not_tell_where_its_files_lie(
@@ -244,7 +244,7 @@ def test_an_exposed_server_names_no_folder_in_its_errors(guarded: TestClient, ph
         with TestClient(create_app(library, settings), base_url="http://192.0.2.7:8484") as client:
             client.headers.update({"Authorization": f"Bearer {TOKEN}"})
             same = {"kind": "not-duplicate", "image": 1, "others": [1]}
-            answer = client.post("/api/decisions", json=same)
+            answer = client.post("/api/feedback", json=same)
     path = library_path(answer.json()["error"])
     assert answer.status_code == 400 and str(photos.parent) not in answer.text
     assert (photos / path).is_file()
@@ -259,7 +259,7 @@ def test_texts_for_other_machines_are_freed_of_folders(library: Library, photos:
         "message": f"{photos}/odd/1.jpg is broken; {photos}2/x and {photos.parent} stay",
         "added": [f"{library.folder}: is busy", 7, (f"{photos}", None)],
     }
-    assert without_places(library, told) == {
+    assert redact_paths(library, told) == {
         "message": f"odd/1.jpg is broken; {photos}2/x and {photos.parent} stay",
         "added": ["the library: is busy", 7, ["the library", None]],
     }
@@ -275,13 +275,13 @@ def test_one_address_cannot_take_everything(library: Library) -> None:
 
 def test_a_bucket_fills_with_time() -> None:
     now = 0.0
-    buckets = Buckets(2.0, 3.0, lambda: now)
-    assert [buckets.wait("a") for _ in range(4)] == [0, 0, 0, 0.5]
-    assert buckets.wait("b") == 0
+    buckets = TokenBuckets(2.0, 3.0, lambda: now)
+    assert [buckets.delay("a") for _ in range(4)] == [0, 0, 0, 0.5]
+    assert buckets.delay("b") == 0
     now = 0.5
-    assert [buckets.wait("a") for _ in range(2)] == [0, 0.5]
+    assert [buckets.delay("a") for _ in range(2)] == [0, 0.5]
     now = 100.0
-    assert [buckets.wait("a") for _ in range(4)] == [0, 0, 0, 0.5]
+    assert [buckets.delay("a") for _ in range(4)] == [0, 0, 0, 0.5]
 
 
 # ---- what is sent ----
@@ -291,23 +291,23 @@ def test_too_many_bytes_are_refused_before_they_are_sent(library: Library) -> No
     settings = Settings(max_upload_bytes=100_000)
     with running(create_app(library, settings)) as port:
         head = f"POST /api/uploads HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
-        announced = said(port, f"{head}Content-Length: 200000000\r\n\r\n".encode())
+        announced = exchange(port, f"{head}Content-Length: 200000000\r\n\r\n".encode())
         assert announced.startswith(b"HTTP/1.1 413 ")
         chunk = b"8000\r\n" + bytes(0x8000) + b"\r\n"
         endless = f"{head}Transfer-Encoding: chunked\r\n\r\n".encode() + chunk * 4
-        assert said(port, endless).startswith(b"HTTP/1.1 413 ")
-        assert b" 200 OK" in said(port, get("/health", port))
+        assert exchange(port, endless).startswith(b"HTTP/1.1 413 ")
+        assert b" 200 OK" in exchange(port, get("/health", port))
 
 
 def test_where_only_words_are_sent_they_are_few(client: TestClient) -> None:
     many = {f"{number}": 1 for number in range(20_000)}
     for method, address in (
         ("POST", "/api/session"),
-        ("POST", "/api/decisions"),
-        ("DELETE", "/api/decisions"),
+        ("POST", "/api/feedback"),
+        ("DELETE", "/api/feedback"),
         ("POST", "/api/ann"),
     ):
-        answer = client.request(method, address, json=many, headers=MARKED)
+        answer = client.request(method, address, json=many, headers=CSRF_HEADERS)
         assert answer.status_code == 413
         assert "at most 66 KB here" in answer.json()["error"]
 
@@ -326,18 +326,18 @@ def test_an_object_of_very_many_names_is_refused_as_a_whole(
         client.post("/api/search", files={"query": (None, json.dumps(many))}),
     ):
         assert answer.status_code == 413
-        assert "101 names in one object" in answer.json()["error"]
+        assert "101 keys in one object" in answer.json()["error"]
 
 
 def test_all_that_is_sent_at_a_time_together_is_limited() -> None:
     piece = bytes(100_000)
-    held = Bodies(Settings(max_upload_bytes=100_000))
+    held = BodyLimiter(Settings(max_upload_bytes=100_000))
 
     async def sent() -> Message:
         return {"type": "http.request", "body": piece, "more_body": False}
 
     async def send(stack: ExitStack, receive: Receive = sent) -> None:
-        await stack.enter_context(held.measured(receive, 100_000))()
+        await stack.enter_context(held.limit(receive, 100_000))()
 
     async def small() -> Message:
         return {"type": "http.request", "body": bytes(100), "more_body": False}
@@ -346,23 +346,26 @@ def test_all_that_is_sent_at_a_time_together_is_limited() -> None:
         with ExitStack() as stack:
             for _ in range(10):
                 await send(stack)
-            with pytest.raises(Refusal, match="others are sending") as refused, ExitStack() as one:
+            with (
+                pytest.raises(HTTPError, match="too much is being uploaded") as refused,
+                ExitStack() as one,
+            ):
                 await send(one)
             assert refused.value.status == 503
             await send(stack, small)  # a question without a picture is always heard
-            assert held.here == 10 * len(piece) + 100
-        assert held.here == 0
+            assert held.held == 10 * len(piece) + 100
+        assert held.held == 0
         with ExitStack() as stack:
             await send(stack)
 
-    in_a_loop(visitors())
+    run_async(visitors())
 
 
 def test_a_body_that_never_ends_is_given_up(library: Library) -> None:
     with running(create_app(library, Settings(body_seconds=0.3))) as port:
         begun = f"POST /api/uploads HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 5000\r\n\r\nabc"
-        assert said(port, begun.encode()).startswith(b"HTTP/1.1 408 ")
-        assert b" 200 OK" in said(port, get("/health", port))
+        assert exchange(port, begun.encode()).startswith(b"HTTP/1.1 408 ")
+        assert b" 200 OK" in exchange(port, get("/health", port))
 
 
 def test_a_connection_that_is_cut_harms_nobody(
@@ -374,8 +377,8 @@ def test_a_connection_that_is_cut_harms_nobody(
             "Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\nContent-Disposition: form-"
         )
         for _ in range(5):
-            said(port, (head + form).encode(), close=True)
-        assert b" 200 OK" in said(port, get("/api/search?image=1", port))
+            exchange(port, (head + form).encode(), close=True)
+        assert b" 200 OK" in exchange(port, get("/api/search?image=1", port))
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
@@ -413,10 +416,8 @@ def test_what_is_no_picture_gets_the_right_status(
 ) -> None:
     for answer in (
         client.post("/api/uploads", content=data),
-        client.post("/api/uploads", files={"picture": ("cat.jpg", data)}),
-        client.post(
-            "/api/search", files={"picture": ("cat.jpg", data)}, data={"query": '{"k": 1}'}
-        ),
+        client.post("/api/uploads", files={"image": ("cat.jpg", data)}),
+        client.post("/api/search", files={"image": ("cat.jpg", data)}, data={"query": '{"k": 1}'}),
     ):
         if data or "search" not in str(answer.url):
             assert answer.status_code == status, answer.text
@@ -424,26 +425,26 @@ def test_what_is_no_picture_gets_the_right_status(
     assert client.get("/health").status_code == 200
 
 
-def test_the_pixels_of_an_upload_are_limited(photos: Path, picture: bytes) -> None:
+def test_the_pixels_of_an_upload_are_limited(photos: Path, image_bytes: bytes) -> None:
     with (
         Library.open(photos, limits=replace(Limits(), max_pixels=1000)) as strict,
         TestClient(create_app(strict, Settings()), base_url=ADDRESS) as client,
     ):
-        answer = client.post("/api/uploads", content=picture)
+        answer = client.post("/api/uploads", content=image_bytes)
     assert answer.status_code == 413
     assert "48×48" in answer.json()["error"]
 
 
 def test_a_picture_that_is_named_again_and_again_is_in_memory_once(
-    client: TestClient, picture: bytes
+    client: TestClient, image_bytes: bytes
 ) -> None:
-    server = client.app.state.server  # type: ignore[attr-defined]
-    name = client.post("/api/uploads", content=picture).json()["upload"]
+    state = client.app.state.server  # type: ignore[attr-defined]
+    name = client.post("/api/uploads", content=image_bytes).json()["upload"]
     read: dict[str, bytes] = {}
     words = SearchParams.model_validate({"upload": [name] * 9, "not_upload": [f"0.1:{name}"]})
-    question = question_of(server, words, read)
+    question = query_of_params(state, words, read)
     assert [term.image is read[name] for term in question.terms] == [True] * 10
-    again = question_of(server, SearchParams.model_validate({"upload": [name]}), read)
+    again = query_of_params(state, SearchParams.model_validate({"upload": [name]}), read)
     assert again.terms[0].image is read[name]
 
 
@@ -471,13 +472,13 @@ def test_a_question_has_no_more_parts_than_can_be_borne(
 
 def test_uploads_are_forgotten_beyond_a_number_of_bytes(library: Library, tmp_path: Path) -> None:
     several = [draw(tmp_path / f"{n}.png", 2000 + n).read_bytes() for n in range(6)]
-    settings = Settings(kept_bytes=5000, folder=tmp_path / "kept")
+    settings = Settings(upload_cache_bytes=5000, folder=tmp_path / "kept")
     with TestClient(create_app(library, settings), base_url=ADDRESS) as client:
         names = [client.post("/api/uploads", content=data).json()["upload"] for data in several]
         there = [client.get(f"/api/uploads/{name}").status_code for name in names]
     assert there[0] == 404 and there[-1] == 200
     kept = sum(file.stat().st_size for file in (tmp_path / "kept" / "uploads").iterdir())
-    assert kept <= settings.kept_bytes
+    assert kept <= settings.upload_cache_bytes
 
 
 def test_addresses_are_fetched_only_where_that_is_allowed_and_never_from_here(

@@ -1,0 +1,232 @@
+"""The job process: `python -m lookalike.server.jobs.process` does one job and exits.
+
+standard input   one line of JSON: {"library": PATH, "kind": KIND, "arguments": {…}}. When it is closed, the
+                 job is cancelled, and what is finished stays stored: the process never outlives the server.
+standard output  one JSON object per line:
+                 {"progress": {…}}                   fields of `JobState` that have changed
+                 {"result": {…}, "message": "…"}     the job is done
+                 {"error": NAME, "message": "…"}     it failed with this error
+                 {"cancelled": true, "message": "…"}
+                 {"begin": {…}}                      an export begins; all that follows is its bytes, complete
+                                                     if the process exits with status 0
+"""
+
+from __future__ import annotations
+
+import _thread
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from lookalike.ann.faiss_index import Progress as StageProgress
+from lookalike.errors import LookalikeError, UsageError
+from lookalike.indexing.report import IndexOptions, IndexReport, Progress
+from lookalike.library import Library
+from lookalike.stores.ann_index import IndexBuildOptions
+from lookalike.wire import encode
+
+# Files of an import, in the folder that the arguments name.
+VECTORS_FILE, PATHS_FILE = "vectors.npy", "paths.txt"
+
+Arguments = Mapping[str, Any]
+Report = Callable[[str, Any], None]
+"""Writes one message: its key and value."""
+
+JobResult = tuple[str, dict[str, Any]]
+"""The result in a sentence, and as a document."""
+
+
+def index(library: Library, arguments: Arguments, report: Report) -> JobResult:
+    options = IndexOptions(**arguments["options"])
+    paths = [Path(path) for path in arguments["paths"]]
+    added = library.add(paths, options=options, progress=index_progress(report))
+    return summary(added), encode(added)
+
+
+def import_vectors(library: Library, arguments: Arguments, report: Report) -> JobResult:
+    folder = Path(arguments["folder"])
+    paths = folder / PATHS_FILE
+    try:
+        imported = library.vectors.import_vectors(
+            folder / VECTORS_FILE,
+            arguments["name"],
+            paths=paths if paths.exists() else None,
+            similarity=arguments["similarity"],
+            dtype=arguments["dtype"],
+            ann=arguments["ann"],
+            pca=arguments["pca"],
+            untrusted_paths=True,
+            progress=stage_progress(report, "Importing vectors"),
+        )
+    except UsageError as error:  # whoever sent the files knows them by their names alone
+        raise type(error)(str(error).replace(f"{folder}{os.sep}", "")) from None
+    return f"{imported.images:,} vectors imported", encode(imported)
+
+
+def build_ann(library: Library, arguments: Arguments, report: Report) -> JobResult:
+    options = IndexBuildOptions(target=arguments["target"], memory=arguments["memory"])
+    progress = stage_progress(report, "Building an ANN index")
+    built = library.ann.build(arguments["extractor"], options, progress=progress)
+    sentence = ", ".join(
+        f"{name}: recall {one.recall:.1%} in {one.milliseconds:.2f} ms"
+        for name, one in built.items()
+    )
+    result = {name: encode(one) for name, one in built.items()}
+    return sentence or "no space is large enough to need an ANN index", result
+
+
+def check_ann(library: Library, arguments: Arguments, report: Report) -> JobResult:
+    results = library.ann.check(
+        arguments["extractor"],
+        queries=arguments["queries"],
+        rebuild=arguments["rebuild"],
+        progress=stage_progress(report, "Checking ANN indexes"),
+    )
+    good = sum(result.ok for result in results)
+    documents = [encode(result) for result in results]
+    return f"{good} of {len(results)} ANN indexes are good", {"results": documents}
+
+
+def duplicates(library: Library, arguments: Arguments, report: Report) -> JobResult:
+    def progress(done: int, total: int) -> None:
+        report("progress", {"done": done, "total": total})
+
+    found = library.duplicates(**arguments, progress=progress)
+    return f"{len(found):,} groups", encode(found)
+
+
+def similar_groups(library: Library, arguments: Arguments, _: Report) -> JobResult:
+    found = library.similar_groups(**arguments)
+    return f"{len(found):,} groups", encode(found)
+
+
+def draw_map(library: Library, arguments: Arguments, _: Report) -> JobResult:
+    from lookalike.embedding_map.build import draw_up  # it imports much
+
+    document = draw_up(library, **arguments).as_dict()
+    del document["paths"], document["seed"]
+    x, y = zip(*document.pop("places"), strict=True)
+    return f"{len(x):,} images", {**document, "x": x, "y": y}
+
+
+def estimate(library: Library, arguments: Arguments, _: Report) -> JobResult:
+    options = IndexOptions(**arguments["options"])
+    found = library.estimate(arguments["paths"], options=options, sample=arguments["sample"])
+    return f"{found.to_index:,} images", encode(found)
+
+
+def export(library: Library, arguments: Arguments, report: Report, out: BinaryIO) -> None:
+    """Write the vectors of a space to the output. The client's pace is ours: the pipe has no more room."""
+    library.vectors.stream_vectors(
+        out=out, begin=lambda header: report("begin", encode(header)), **arguments
+    )
+
+
+WRITERS = {
+    "index": index,
+    "import-vectors": import_vectors,
+    "build-ann": build_ann,
+    "check-ann": check_ann,
+}
+READERS = {
+    "duplicates": duplicates,
+    "similar-groups": similar_groups,
+    "map": draw_map,
+    "estimate": estimate,
+}
+EXPORT = "export"
+
+
+def main() -> None:
+    """Read the job, do it, and report."""
+    job = json.loads(sys.stdin.readline())
+    if hasattr(os, "nice"):
+        os.nice(10)  # searches go first
+    threading.Thread(target=cancel_with_parent, daemon=True).start()
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print must not get among the messages
+    begun = False
+
+    def report(key: str, value: Any, **more: Any) -> None:
+        nonlocal begun
+        begun = begun or key == "begin"
+        out.write(json.dumps({key: value, **more}).encode() + b"\n")
+        out.flush()
+
+    kind, arguments = job["kind"], job["arguments"]
+    try:
+        with Library.open(job["library"], read_only=kind not in WRITERS) as library:
+            if kind == EXPORT:
+                export(library, arguments, report, out)
+            else:
+                message, result = (WRITERS | READERS)[kind](library, arguments, report)
+                report("result", result, message=message)
+        out.flush()
+    except LookalikeError as error:
+        if begun:
+            raise
+        report("error", type(error).__name__, message=str(error))
+    except BrokenPipeError:  # the server is gone, or wants no more
+        os._exit(1)
+    except KeyboardInterrupt:
+        if begun:  # so that the server sees that the bytes are not complete
+            os._exit(1)
+        with suppress(OSError):
+            report("cancelled", True, message="cancelled; what was finished is stored")
+
+
+def cancel_with_parent() -> None:
+    sys.stdin.read()
+    _thread.interrupt_main()
+
+
+def index_progress(report: Report) -> Callable[[Progress], None]:
+    def progress(now: Progress) -> None:
+        report(
+            "progress",
+            {
+                "done": now.done,
+                "total": now.total,
+                "indexed": now.indexed,
+                "failed": now.failed,
+                "rate": round(now.done / now.seconds, 1) if now.seconds > 0 else 0.0,
+                "message": now.path.encode("utf-8", "replace").decode(),
+            },
+        )
+
+    return progress
+
+
+def stage_progress(report: Report, message: str) -> StageProgress:
+    def progress(stage: str, done: int, total: int) -> None:
+        report("progress", {"stage": stage, "done": done, "total": total, "message": message})
+
+    return progress
+
+
+def summary(added: IndexReport) -> str:
+    """Return what indexing did, in one line: "1 new, 6 unchanged"."""
+    parts = [
+        f"{count:,} {what}"
+        for count, what in (
+            (added.new, "new"),
+            (added.changed, "changed"),
+            (added.added_vectors, "with added vectors"),
+            (added.moved, "moved"),
+            (added.copied, "copied"),
+            (added.removed, "removed"),
+            (added.unchanged, "unchanged"),
+            (added.failures, "failed"),
+        )
+        if count
+    ]
+    return ", ".join(parts) or "no images"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""Starts job processes, follows and cancels them (see `process` for the protocol)."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lookalike.errors import LibraryError, error_by_name
+from lookalike.server.errors import too_many
+from lookalike.server.jobs.process import EXPORT, WRITERS
+from lookalike.wire.documents import JobState
+
+PROGRAM = (sys.executable, "-P", "-m", "lookalike.server.jobs.process")
+
+# Exports of one server process at once: each holds a snapshot of the library, and a core if it is read fast.
+MAX_EXPORTS = 2
+
+# Bytes of an export that are passed on at a time.
+CHUNK_BYTES = 256 << 10
+
+
+class Job:
+    """One job process. `state` is current while another thread is in `wait`."""
+
+    def __init__(
+        self, program: Sequence[str], library: Path, kind: str, arguments: Mapping[str, Any]
+    ) -> None:
+        self.state = JobState(kind=kind, state="running", message="starting", started=now())
+        self._process = subprocess.Popen(
+            program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()
+        )
+        job = {"library": os.fspath(library), "kind": kind, "arguments": dict(arguments)}
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.write(json.dumps(job).encode() + b"\n")
+            self._process.stdin.flush()
+
+    def wait(self) -> JobState:
+        """Follow the job to its end and return its last state."""
+        while (message := self._message()) is not None:
+            self._update(message)
+        status = self.finish()
+        if self.state.running:
+            self._fail(f"the job ({self.state.kind}) ended early, with status {status}")
+        return self.state
+
+    def begin(self) -> Mapping[str, Any]:
+        """Return the head of an export, whose bytes `read` then returns; raise the error it failed with."""
+        message = self._message()
+        if message is None:
+            raise LibraryError(EARLY_END)
+        if "begin" not in message:
+            self._update(message)
+            raise error_by_name(self.state.error, self.state.message)
+        head: Mapping[str, Any] = message["begin"]
+        return head
+
+    def read(self) -> bytes:
+        """Return the next bytes of an export; none at the end. `LibraryError` if they are not all."""
+        assert isinstance(self._process.stdout, io.BufferedReader)
+        chunk = self._process.stdout.read1(CHUNK_BYTES)
+        if not chunk and self._process.wait() != 0:
+            raise LibraryError(EARLY_END)
+        return chunk
+
+    def cancel(self) -> None:
+        """Tell the job to end; a writer stores what is finished."""
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.close()
+
+    def kill(self) -> None:
+        """End the process at once."""
+        with suppress(OSError):
+            self._process.kill()
+
+    def finish(self) -> int:
+        """Wait until the process has ended and return its status."""
+        status = self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+        return status
+
+    def _message(self) -> dict[str, Any] | None:
+        assert self._process.stdout is not None
+        try:
+            message = json.loads(self._process.stdout.readline())
+        except (ValueError, OSError):  # the end, or a process that was killed within a line
+            return None
+        return message if isinstance(message, dict) else None
+
+    def _update(self, message: Mapping[str, Any]) -> None:
+        text = message.get("message", "")
+        if "progress" in message:
+            self.state = replace(self.state, **message["progress"])
+        elif "result" in message:
+            self.state = replace(self.state, state="done", message=text, result=message["result"])
+        elif "cancelled" in message:
+            self.state = replace(self.state, state="cancelled", message=text, error="LibraryError")
+        else:
+            self._fail(text, str(message.get("error", "LibraryError")))
+
+    def _fail(self, message: str, error: str = "LibraryError") -> None:
+        self.state = replace(self.state, state="failed", message=message, error=error)
+
+
+EARLY_END = "the export ended early: try again, or see the server's log"
+
+
+class JobRunner:
+    """The job processes of one server process. Thread-safe."""
+
+    def __init__(self, library: Path, *, program: Sequence[str] = PROGRAM) -> None:
+        self._library = library
+        self._program = tuple(program)
+        self._jobs: set[Job] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    @property
+    def running(self) -> list[JobState]:
+        """States of the jobs that run now."""
+        return [job.state for job in list(self._jobs)]
+
+    def start(self, kind: str, arguments: Mapping[str, Any]) -> Job:
+        """Start a job; whoever does must `end` it. `HTTPError` 429 for one export too many."""
+        with self._lock:
+            if self._closed:
+                raise LibraryError("the server is shutting down")
+            exports = sum(job.state.kind == EXPORT for job in self._jobs)
+            if kind == EXPORT and exports >= MAX_EXPORTS:
+                raise too_many("too many exports are running: try again in a moment")
+            job = Job(self._program, self._library, kind, arguments)
+            self._jobs.add(job)
+            return job
+
+    def end(self, job: Job) -> None:
+        """End a job, however far it is; again without effect."""
+        with self._lock:
+            self._jobs.discard(job)
+        job.kill()
+        job.finish()
+
+    def run(self, kind: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Do a job and return the document of its result; raise the error that it failed with."""
+        job = self.start(kind, arguments)
+        try:
+            state = job.wait()
+        finally:
+            self.end(job)
+        if state.result is None:
+            raise error_by_name(state.error, state.message)
+        return dict(state.result)
+
+    def close(self) -> None:
+        """End all jobs: writers in order, so that what they finished is stored."""
+        with self._lock:
+            self._closed = True
+            jobs = list(self._jobs)
+        for job in jobs:
+            if job.state.kind in WRITERS:
+                job.cancel()
+            else:
+                job.kill()
+
+
+def environment() -> dict[str, str]:
+    """Return an environment in which a process finds this package, however the server did."""
+    package_at = str(Path(__file__).resolve().parents[3])
+    others = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": package_at + (os.pathsep + others if others else "")}
+
+
+def now() -> str:
+    """Return the time, ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

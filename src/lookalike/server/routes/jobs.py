@@ -1,0 +1,95 @@
+"""Routes that follow jobs: what changes the library and takes long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header
+from fastapi import Path as PathParam
+from starlette.responses import Response, StreamingResponse
+
+from lookalike.server.app_state import AppState, State
+from lookalike.server.errors import HTTPError
+from lookalike.server.openapi import responses
+from lookalike.server.responses import JSONResponse, to_json
+from lookalike.server.security.redact import redact_paths
+from lookalike.wire import encode
+from lookalike.wire.documents import JobState
+
+router = APIRouter(tags=["jobs"])
+
+# Clients of one process that may follow jobs as events.
+MAX_EVENT_STREAMS = 100
+
+# Seconds between two looks at a job.
+EVENT_SECONDS = 0.5
+
+
+@router.get("/api/jobs/{id}", **responses(JobState))
+async def job(
+    state: State,
+    id: Annotated[str, PathParam(max_length=64)],
+    accept: Annotated[str, Header()] = "",
+) -> Response:
+    """The state of a job; `latest`: of the latest run, whoever asked for it. With
+    `Accept: text/event-stream`, as events until it ends."""
+    document = await state.executors.quick.run(lambda: job_document(state, state.writes.state(id)))
+    if "text/event-stream" in accept:
+        return StreamingResponse(events(state, id), media_type="text/event-stream")
+    return JSONResponse(document)
+
+
+async def events(
+    state: AppState, id: str, *, max_streams: int = MAX_EVENT_STREAMS
+) -> AsyncIterator[bytes]:
+    """Yield the states of a job until it ends; only one if too many clients are listening already: browsers
+    reconnect by themselves, and connections are few."""
+    crowded = len(state.event_streams) >= max_streams
+    token = object()
+    state.event_streams.add(token)
+    before: dict[str, Any] = {}
+    try:
+        while True:
+            document = await state.executors.quick.run(
+                lambda: job_document(state, state.writes.state(id))
+            )
+            if document != before:
+                yield b"data: " + to_json(document) + b"\n\n"
+            if crowded or not document["running"]:
+                return
+            before = document
+            await asyncio.sleep(EVENT_SECONDS)
+    finally:
+        state.event_streams.discard(token)
+
+
+def check_writable(state: AppState) -> None:
+    """Raise `HTTPError` 403 if the server may not change the library."""
+    if not state.settings.writable or state.library.read_only:
+        raise HTTPError(
+            403, "this server is read-only: start it with --writable to change the library"
+        )
+
+
+async def submit(
+    state: AppState, kind: str, arguments: Mapping[str, Any], *, scratch: Path | None = None
+) -> Response:
+    """Add a job that changes the library, and return the 202 response with its state."""
+    document = await state.executors.quick.run(
+        lambda: job_document(state, state.writes.submit(kind, arguments, scratch=scratch))
+    )
+    return JSONResponse(document, 202)
+
+
+def job_document(state: AppState, job: JobState) -> dict[str, Any]:
+    document = encode(job)
+    return redact_paths(state.library, document) if state.settings.hide_paths else document
+
+
+def pending(kind: str) -> Response:
+    """Return the 202 response while a job that only reads is running: ask again."""
+    state = JobState(kind=kind, state="running")
+    return JSONResponse(encode(state), 202, {"Retry-After": "2"})
