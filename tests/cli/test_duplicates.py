@@ -1,4 +1,4 @@
-"""`lookalike duplicates`, `similar-groups`, `decide` and `decisions`, as a user types them."""
+"""`lookalike duplicates`, `similar-groups`, and `feedback`."""
 
 from __future__ import annotations
 
@@ -60,24 +60,24 @@ def test_nothing_found_is_exit_1(home: Path) -> None:
 
 def test_feedback_is_added_listed_exported_and_removed(home: Path) -> None:
     photos = home / "photos"
-    decided = lookalike("decide", "not-duplicate", "0.png", "saved again.jpg", cwd=photos)
-    assert (decided.returncode, decided.stdout) == (0, "Remembered 1 decision.\n")
+    judgement = ("not-duplicate", "0.png", "saved again.jpg")
+    added = lookalike("feedback", "add", *judgement, cwd=photos)
+    assert (added.returncode, added.stdout) == (0, "Added 1 judgement.\n")
     assert lookalike("duplicates", cwd=photos).returncode == 1
-    assert "not-duplicate" in lookalike("decisions", cwd=photos).stdout
-    exported = lookalike("decisions", "export", "decided.jsonl", cwd=photos)
+    assert "not-duplicate" in lookalike("feedback", "list", cwd=photos).stdout
+    exported = lookalike("feedback", "export", "-o", "feedback.jsonl", cwd=photos)
     assert exported.returncode == 0
-    forgot = lookalike(
-        "decide", "--forget", "not-duplicate", "0.png", "saved again.jpg", cwd=photos
-    )
-    assert forgot.stdout == "Forgot 1 decision.\n"
-    assert lookalike("decisions", cwd=photos).returncode == 1
-    taken = lookalike("decisions", "import", "decided.jsonl", cwd=photos)
-    assert taken.stdout == "Took over 1 new decision.\n"
+    removed = lookalike("feedback", "remove", *judgement, cwd=photos)
+    assert removed.stdout == "Removed 1 judgement.\n"
+    assert lookalike("feedback", "remove", *judgement, cwd=photos).returncode == 1
+    assert lookalike("feedback", "list", cwd=photos).returncode == 1
+    imported = lookalike("feedback", "import", "feedback.jsonl", cwd=photos)
+    assert imported.stdout == "Added 1 new judgement.\n"
     assert lookalike("duplicates", cwd=photos).returncode == 1
 
 
 def test_feedback_on_a_missing_file_is_refused_in_one_line(home: Path) -> None:
-    answer = lookalike("decide", "keep", "nowhere.png", cwd=home / "photos")
+    answer = lookalike("feedback", "add", "keep", "nowhere.png", cwd=home / "photos")
     assert answer.returncode == 2
     assert answer.stderr.count("\n") == 1 and "nowhere.png is not a file" in answer.stderr
 

@@ -53,7 +53,7 @@ def command(
     lookalike duplicates
     lookalike duplicates ~/Pictures/2024 --kind exact
     lookalike duplicates -0 | xargs -0 -I{} mv -n {} ~/spare/
-    lookalike decide not-duplicate one.jpg other.jpg
+    lookalike feedback add not-duplicate one.jpg other.jpg
     """
     format_ = parameters.chosen_format(format_, null)
     near = [path.absolute() for path in paths]
