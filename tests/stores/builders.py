@@ -1,4 +1,4 @@
-"""Small libraries whose answers can be worked out, and the oracle that works them out."""
+"""Build small libraries with predictable content, and compute exact neighbours one by one."""
 
 from __future__ import annotations
 
@@ -21,25 +21,26 @@ Vector = NDArray[np.float32]
 
 
 def space(key: str = "toy@1", **changes: Any) -> Space:
+    """Return a space of `DIM` numbers with these fields changed."""
     name, _, revision = key.partition("@")
     given: dict[str, Any] = {"dim": DIM, "similarity": "cosine", **changes}
     return Space(key=key, name=name, revision=revision, **given)
 
 
 def content(text: str) -> bytes:
-    """The hash of a file with this text in it."""
+    """Return the hash of a file with this text in it."""
     return hashlib.sha256(text.encode()).digest()
 
 
 def vector_of(text: str, dim: int = DIM) -> Vector:
-    """A unit vector that is a function of a file's content: so what is stored can be checked."""
+    """Return a unit vector that depends only on a file's content, so that stored vectors can be verified."""
     seed = int.from_bytes(content(text)[:8], "little")
     vector = np.random.default_rng(seed).normal(size=dim)
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
 def entry(path: str, text: str | None = None, **changes: Any) -> Entry:
-    """An indexed file with that text in it (its own path by default), and its vector in "toy@1"."""
+    """Return an indexed file with that text in it (by default its path), with its vector in "toy@1"."""
     text = path if text is None else text
     given: dict[str, Any] = {
         "root": 1,
@@ -56,6 +57,7 @@ def entry(path: str, text: str | None = None, **changes: Any) -> Entry:
 
 
 def failed(path: str, outcome: Outcome = Outcome.TRUNCATED, **changes: Any) -> Entry:
+    """Return a file that could not be indexed."""
     given: dict[str, Any] = {
         "outcome": outcome,
         "reason": "half of it is missing",
@@ -66,12 +68,12 @@ def failed(path: str, outcome: Outcome = Outcome.TRUNCATED, **changes: Any) -> E
 
 
 def photos(store: Store) -> Path:
-    """The folder of the images, which need not exist: the local store lies in it."""
+    """Return the folder of the images, which need not exist; a local store is inside it."""
     return Path("/photos").absolute() if store.folder is None else store.folder.parent
 
 
 def begin(store: Store, *spaces: Space) -> None:
-    """Root 1 is `photos(store)`; with the space "toy@1", or those given."""
+    """Add `photos(store)` as root 1, and the space "toy@1" or the given ones."""
     with store.writer() as writer:
         root = writer.add_root(photos(store))
         assert root.id == 1
@@ -80,24 +82,27 @@ def begin(store: Store, *spaces: Space) -> None:
 
 
 def put(store: Store, *entries: Entry) -> list[int]:
+    """Store entries with a writer of their own; return their ids."""
     with store.writer() as writer:
         return writer.put(entries)
 
 
 def stored_vector(store: Store, id: int, key: str = "toy@1") -> Vector | None:
+    """Return the stored vector of an image, or None."""
     with store.snapshot() as snapshot:
         vector = snapshot.vectors(key, np.array([id]))[0]
     return None if np.isnan(vector).any() else vector
 
 
-def same(vector: Vector | None, text: str) -> bool:
+def is_vector_of(vector: Vector | None, text: str) -> bool:
+    """Return whether this is the vector of a file with that text."""
     return vector is not None and np.allclose(vector, vector_of(text, len(vector)), atol=1e-6)
 
 
-def best(
+def exact_neighbours(
     vectors: Mapping[int, Vector], query: Vector, k: int, similarity: Similarity
 ) -> list[tuple[int, float]]:
-    """(id, similarity) of the k nearest, in float64 and one by one: the oracle."""
+    """Return (id, similarity) of the k nearest vectors, computed one by one in float64: the oracle."""
     wide = query.astype(np.float64)
     scored: list[tuple[float, int]] = []
     for id, vector in vectors.items():

@@ -1,4 +1,4 @@
-"""Contract of every store: what people decided stays with the content."""
+"""Contract of every store: decisions of people belong to contents."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_decisions_are_found_by_kind_and_by_content(store: Store) -> None:
         assert (snapshot.decisions()[0].who, snapshot.decisions()[0].when[:4]) == ("Ann", "2024")
 
 
-def test_a_pair_of_no_duplicates_has_no_order(store: Store) -> None:
+def test_not_duplicate_is_unordered(store: Store) -> None:
     assert Decision("not-duplicate", A, B) == Decision("not-duplicate", B, A)
     with store.writer() as writer:
         writer.add_decisions([Decision("not-duplicate", A, B)])
@@ -54,12 +54,12 @@ def test_decisions_outlive_the_images(store: Store) -> None:
     ("kind", "first", "second"),
     [("keep", A, B), ("relevant", A, None), ("keep", b"short", None), ("liked", A, B)],
 )
-def test_what_is_no_decision_cannot_be_made(kind: str, first: bytes, second: bytes | None) -> None:
+def test_invalid_decisions_are_refused(kind: str, first: bytes, second: bytes | None) -> None:
     with pytest.raises(ValueError, match=r"decision|said|SHA-256"):
         Decision(kind, first, second)  # type: ignore[arg-type]
 
 
-def test_repeats_are_the_indexed_images_of_one_content(store: Store) -> None:
+def test_exact_duplicates_are_indexed_images_with_the_same_content(store: Store) -> None:
     ids = put(
         store,
         entry("1.jpg", "same"),
@@ -73,7 +73,7 @@ def test_repeats_are_the_indexed_images_of_one_content(store: Store) -> None:
         assert snapshot.exact_duplicates() == [[ids[0], ids[2], ids[5]], [ids[1], ids[4]]]
 
 
-def test_a_view_after_a_decision_has_another_version_and_one_after_nothing_new_the_same(
+def test_only_new_or_removed_decisions_change_the_version(
     store: Store,
 ) -> None:
     def version() -> object:

@@ -1,4 +1,4 @@
-"""Contract of every store: filters find what the language says, compared with a plain evaluation."""
+"""Contract of every store: filters, compared with an independent evaluation."""
 
 from __future__ import annotations
 
@@ -23,44 +23,44 @@ from lookalike.stores.interface import Store
 
 Row: TypeAlias = Mapping[str, list[str | float]]
 
-# The oracle: one image at a time, from the words of the language's documentation.
+# The oracle: one image at a time, written from the documentation of the language.
 
 DATE = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d(:\d\d(:\d\d)?)?)?)?)?")
-GOES_ON = {4: "-", 7: "-", 10: "T ", 13: ":", 16: ":", 19: ".Z+-"}
+SEPARATORS = {4: "-", 7: "-", 10: "T ", 13: ":", 16: ":", 19: ".Z+-"}
 
 
 def within(value: str, text: str) -> bool:
-    """The value is the text, or a date that goes on from it."""
+    """Return whether the value is the text, or a date within it."""
     if value == text:
         return True
     if not DATE.fullmatch(text) or not value.startswith(text):
         return False
-    return value[len(text)] in GOES_ON[len(text)]
+    return value[len(text)] in SEPARATORS[len(text)]
 
 
-def holds(operator: str, value: str | float, asked: str | float) -> bool:
-    if isinstance(value, str) and isinstance(asked, str):
-        inside = within(value, asked)
+def holds(operator: str, value: str | float, operand: str | float) -> bool:
+    if isinstance(value, str) and isinstance(operand, str):
+        inside = within(value, operand)
         return {
             "=": inside,
-            "<": value < asked,
-            "<=": value < asked or inside,
-            ">": value > asked and not inside,
-            ">=": value >= asked,
+            "<": value < operand,
+            "<=": value < operand or inside,
+            ">": value > operand and not inside,
+            ">=": value >= operand,
         }[operator]
-    if isinstance(value, str) or isinstance(asked, str):
+    if isinstance(value, str) or isinstance(operand, str):
         return False
     return {
-        "=": value == asked,
-        "<": value < asked,
-        "<=": value <= asked,
-        ">": value > asked,
-        ">=": value >= asked,
+        "=": value == operand,
+        "<": value < operand,
+        "<=": value <= operand,
+        ">": value > operand,
+        ">=": value >= operand,
     }[operator]
 
 
 def fits(value: str | float, pattern: str, glob: bool) -> bool:
-    """By trying every way, without regular expressions; patterns of % _ * ? alone."""
+    """Return whether a value matches a pattern of % _ * ? only, by trying all ways."""
     if not isinstance(value, str):
         return False
     many, one = ("*", "?") if glob else ("%", "_")
@@ -87,8 +87,8 @@ def oracle(expression: Any, row: Row) -> bool:
             return not oracle(part, row)
         case Missing(field):
             return not row.get(field)
-        case Compare(field, operator, asked):
-            return any(holds(operator, value, asked) for value in row.get(field, ()))
+        case Compare(field, operator, operand):
+            return any(holds(operator, value, operand) for value in row.get(field, ()))
         case In(field, values):
             return any(holds("=", value, a) for value in row.get(field, ()) for a in values)
         case Between(field, low, high):
@@ -101,7 +101,7 @@ def oracle(expression: Any, row: Row) -> bool:
 
 
 def clashes(expression: Any, rows: list[Row]) -> bool:
-    """Whether a test asks a field of numbers alone for texts, or the other way round."""
+    """Return whether a field that holds only numbers is compared with texts, or the reverse."""
     if isinstance(expression, Not):
         return clashes(expression.part, rows)
     if isinstance(expression, And | Or):
@@ -111,17 +111,17 @@ def clashes(expression: Any, rows: list[Row]) -> bool:
     held = {isinstance(v, str) for row in rows for v in row.get(expression.field, ())}
     match expression:
         case Compare(_, _, value):
-            asked = {isinstance(value, str)}
+            operands = {isinstance(value, str)}
         case In(_, values):
-            asked = {isinstance(value, str) for value in values}
+            operands = {isinstance(value, str) for value in values}
         case Between(_, low):
-            asked = {isinstance(low, str)}
+            operands = {isinstance(low, str)}
         case _:
-            asked = {True}
-    return len(held) == 1 and not held & asked
+            operands = {True}
+    return len(held) == 1 and not held & operands
 
 
-# Expressions and images that have something to do with each other.
+# Expressions and images that share names and values.
 
 NAMES = ["kind", "price", "taken", "tags", "odd name", "in"]
 TEXTS = [
@@ -193,7 +193,7 @@ def as_row(metadata: Mapping[str, Any]) -> Row:
 
 @pytest.fixture(scope="module")
 def shop(create_store: CreateStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """A library of twelve images whose metadata changes from test to test."""
+    """A library of twelve images whose metadata changes from example to example."""
     store = create_store(tmp_path_factory.mktemp("shop"))
     begin(store)
     put(store, *(entry(f"{n}.jpg") for n in range(12)))
@@ -205,7 +205,7 @@ def shop(create_store: CreateStore, tmp_path_factory: pytest.TempPathFactory) ->
     max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(table=tables, wheres=st.lists(expressions, min_size=1, max_size=5), packed=st.booleans())
-def test_random_filters_keep_what_the_oracle_keeps(
+def test_random_filters_select_what_the_oracle_selects(
     shop: Store, table: list[dict[str, Any]], wheres: list[str], packed: bool
 ) -> None:
     every: dict[int, dict[str, Any]] = {n: {} for n in range(1, 13)}
@@ -214,7 +214,7 @@ def test_random_filters_keep_what_the_oracle_keeps(
     rows = {id: as_row(metadata) for id, metadata in every.items()}
     with shop.writer() as writer:
         writer.set_metadata(every)
-        if not packed:  # the same while the writer is at work
+        if not packed:  # also while the writer is open
             compare(shop, wheres, rows)
     compare(shop, wheres, rows)
 
@@ -233,7 +233,7 @@ def compare(shop: Store, wheres: list[str], rows: dict[int, Row]) -> None:
             assert found.dtype == "int64"
 
 
-# What every image has.
+# Fields that every image has
 
 
 @pytest.fixture
@@ -297,7 +297,7 @@ def test_facts_of_files_can_be_filtered(album: Store, where: str, ids: list[int]
             assert snapshot.select(where).tolist() == ids
 
 
-def test_metadata_goes_before_what_the_file_says(album: Store) -> None:
+def test_metadata_overrides_embedded_fields(album: Store) -> None:
     with album.writer() as writer:
         writer.set_metadata(
             {1: {"caption": "a dog", "size": "XL", "camera": None}, 2: {"description": "a bird"}}
@@ -322,7 +322,7 @@ def test_objects_in_metadata_have_names_with_dots(album: Store) -> None:
         assert snapshot.select("box.w = 3 and box.more.deep = 'y' and flag = true").tolist() == [1]
 
 
-def test_huge_numbers_in_metadata_do_no_harm(album: Store) -> None:
+def test_huge_integers_become_texts(album: Store) -> None:
     with album.writer() as writer:
         writer.set_metadata({1: {"n": 10**400}, 2: {"n": 1e308}})
     with album.snapshot() as snapshot:
@@ -330,7 +330,7 @@ def test_huge_numbers_in_metadata_do_no_harm(album: Store) -> None:
         assert snapshot.select("n like '1000%'").tolist() == [1]
 
 
-def test_filters_follow_the_images(album: Store) -> None:
+def test_filters_see_moves_copies_changes_and_removals(album: Store) -> None:
     def kept(where: str) -> list[int]:
         with album.snapshot() as snapshot:
             ids: list[int] = snapshot.select(where).tolist()
@@ -369,7 +369,7 @@ def test_an_empty_library_can_be_filtered(store: Store) -> None:
             snapshot.select("price < 5")
 
 
-def test_fields_tell_what_there_is(album: Store) -> None:
+def test_fields_have_statistics(album: Store) -> None:
     with album.writer() as writer:
         writer.set_metadata(
             {1: {"price": 3, "kind": "b"}, 2: {"price": 1.5, "kind": "a"}, 3: {"kind": "b"}}
@@ -386,7 +386,7 @@ def test_fields_tell_what_there_is(album: Store) -> None:
     assert fields["path"].images == 3
 
 
-def test_thousands_of_images_in_many_blocks_are_filtered_alike(store: Store) -> None:
+def test_filters_on_thousands_of_images(store: Store) -> None:
     count = 2_600  # three blocks
     ids = put(store, *(entry(f"{n:05d}.jpg", vectors={}) for n in range(count)))
     taken = [f"20{n % 30:02d}-0{n % 9 + 1}-11T0{n % 10}:00:{n % 60:02d}.{n}" for n in range(count)]
@@ -432,7 +432,7 @@ def test_thousands_of_images_in_many_blocks_are_filtered_alike(store: Store) -> 
         'kind = "x"',
     ],
 )
-def test_sql_is_no_part_of_the_language(album: Store, where: str) -> None:
+def test_filters_are_not_sql(album: Store, where: str) -> None:
     with album.writer() as writer:
         writer.set_metadata({1: {"kind": "shoe"}})
     with album.snapshot() as snapshot:
@@ -444,13 +444,13 @@ def test_sql_is_no_part_of_the_language(album: Store, where: str) -> None:
 @pytest.mark.parametrize(
     "evil", ["'; drop table images; --", "' or '1'='1", "\x00", "%", "\\", '"', "\ud800"]
 )
-def test_values_are_only_values(album: Store, evil: str) -> None:
+def test_no_value_or_name_is_syntax(album: Store, evil: str) -> None:
     with album.writer() as writer:
         writer.set_metadata({1: {"kind": evil, evil: 1}, 2: {"kind": "other"}})
     text, name = evil.replace("'", "''"), evil.replace('"', '""')
     with album.snapshot() as snapshot:
         assert snapshot.select(f"kind = '{text}'").tolist() == [1]
-        if evil != "\ud800":  # half a character is no name; it is written out as \\ud800
+        if evil != "\ud800":  # a lone surrogate becomes the escape \\ud800 in names
             assert snapshot.select(f'"{name}" = 1').tolist() == [1]
 
 
@@ -475,7 +475,7 @@ def test_values_are_only_values(album: Store, evil: str) -> None:
         ("width = 1 or " * 2_000 + "width = 1", "at most 10000"),
     ],
 )
-def test_what_cannot_be_read_is_pointed_at_in_one_line(where: str, says: str) -> None:
+def test_syntax_errors_point_at_the_mistake_in_one_line(where: str, says: str) -> None:
     with pytest.raises(UsageError, match=says) as caught:
         parse(where)
     assert "\n" not in str(caught.value)
@@ -483,28 +483,28 @@ def test_what_cannot_be_read_is_pointed_at_in_one_line(where: str, says: str) ->
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=60))
-def test_any_text_is_a_filter_or_an_error_of_one_line(text: str) -> None:
+def test_any_text_is_a_filter_or_a_one_line_error(text: str) -> None:
     try:
         parse(text)
     except UsageError as error:
         assert "\n" not in str(error)
 
 
-def test_patterns_are_never_slow_on_purpose(album: Store) -> None:
+def test_no_pattern_is_slow(album: Store) -> None:
     with album.writer() as writer:
         writer.set_metadata({1: {"kind": "a" * 5_000}})
     with album.snapshot() as snapshot:
         assert snapshot.select("kind like '" + "%a" * 40 + "%b'").tolist() == []
 
 
-def test_what_is_almost_a_number_is_soon_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_malformed_long_numbers_are_refused_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filter_parser, "MAX_LENGTH", 1_000_000)
     for almost in ("9" * 300_000 + "x", "." + "9" * 300_000 + "x", "9e" + "9" * 300_000 + "x"):
         with pytest.raises(UsageError, match="not a number"):
             filter_parser.parse(f"width = {almost}")
 
 
-def test_numbers_are_kept_exactly_whatever_their_size(store: Store) -> None:
+def test_numbers_are_stored_exactly(store: Store) -> None:
     numbers = [0.1, 1 / 3, 2049.0, 65504.0, 65536.0, 16_777_217.0, 1e300, -5e-324, 2.0**53]
     ids = put(store, *(entry(f"{n}.jpg") for n in range(len(numbers))))
     with store.writer() as writer:
@@ -515,9 +515,7 @@ def test_numbers_are_kept_exactly_whatever_their_size(store: Store) -> None:
             assert snapshot.select(f"n = {number!r}").tolist() == [id]
 
 
-def test_a_library_that_was_never_packed_is_filtered_from_its_source(
-    store: Store, tmp_path: Path
-) -> None:
+def test_a_filter_sees_what_the_open_writer_has_committed(store: Store, tmp_path: Path) -> None:
     [id] = put(store, entry("a.jpg"))
     with store.writer() as writer:
         writer.set_metadata({id: {"kind": "shoe"}})

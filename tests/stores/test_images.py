@@ -1,4 +1,4 @@
-"""Contract of every store: what it remembers of files."""
+"""Contract of every store: images and their metadata."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.stores.builders import content, entry, failed, photos, put, same, space, stored_vector
+from tests.stores.builders import (
+    content,
+    entry,
+    failed,
+    is_vector_of,
+    photos,
+    put,
+    space,
+    stored_vector,
+)
 
 from lookalike.errors import Outcome, UsageError
 from lookalike.stores.interface import Store
@@ -14,7 +23,7 @@ from lookalike.stores.interface import Store
 PATHS = ["a.jpg", "b/c.jpg", "b/d e.jpg", "b-1.jpg", "ü/ß.jpg"]
 
 
-def test_what_is_put_is_found_again_with_all_its_facts(store: Store) -> None:
+def test_a_stored_image_is_read_back_with_all_its_fields(store: Store) -> None:
     [id] = put(store, entry("b/c.jpg", "text", mtime_ns=-5))
     with store.snapshot() as snapshot:
         image = snapshot.lookup(1, "b/c.jpg")
@@ -24,10 +33,10 @@ def test_what_is_put_is_found_again_with_all_its_facts(store: Store) -> None:
     assert (image.outcome, image.reason) == (Outcome.INDEXED, "")
     assert (image.width, image.height, image.format) == (40, 30, "jpeg")
     assert image.metadata == {}
-    assert same(stored_vector(store, id), "text")
+    assert is_vector_of(stored_vector(store, id), "text")
 
 
-def test_ids_come_in_the_order_of_the_entries_and_rise(store: Store) -> None:
+def test_ids_rise_in_the_order_of_the_entries(store: Store) -> None:
     ids = put(store, *(entry(path) for path in PATHS))
     assert ids == sorted(set(ids))
     with store.snapshot() as snapshot:
@@ -35,7 +44,7 @@ def test_ids_come_in_the_order_of_the_entries_and_rise(store: Store) -> None:
     assert [images[id].path for id in ids] == PATHS
 
 
-def test_what_a_hit_shows_is_what_the_image_has(store: Store) -> None:
+def test_hit_fields_equal_those_of_the_image(store: Store) -> None:
     ids = put(store, *(entry(path) for path in PATHS))
     with store.writer() as writer:
         writer.set_metadata({ids[0]: {"kind": "shoe"}})
@@ -45,7 +54,7 @@ def test_what_a_hit_shows_is_what_the_image_has(store: Store) -> None:
     assert shown[ids[0]].metadata == {"kind": "shoe"}
 
 
-def test_an_unknown_path_or_id_is_simply_not_there(store: Store) -> None:
+def test_unknown_paths_and_ids_are_missing(store: Store) -> None:
     put(store, entry("a.jpg"))
     with store.snapshot() as snapshot:
         assert snapshot.lookup(1, "b.jpg") is None
@@ -54,7 +63,7 @@ def test_an_unknown_path_or_id_is_simply_not_there(store: Store) -> None:
         assert np.isnan(snapshot.vectors("toy@1", np.array([77]))).all()
 
 
-def test_known_tells_what_is_needed_to_recognise_an_unchanged_file(store: Store) -> None:
+def test_file_states_tell_unchanged_files(store: Store) -> None:
     with store.writer() as writer:
         writer.add_space(space("other@1"))
         ids = writer.put([entry("a.jpg"), failed("b.jpg", hash=None), entry("c.jpg", vectors={})])
@@ -71,7 +80,7 @@ def test_known_tells_what_is_needed_to_recognise_an_unchanged_file(store: Store)
         assert snapshot.file_states(1, ["a.jpg", "b.jpg", "c.jpg", "missing.jpg"]) == known
 
 
-def test_known_takes_many_paths_at_once(store: Store) -> None:
+def test_file_states_takes_many_paths(store: Store) -> None:
     paths = [f"{number:05d}.jpg" for number in range(2_500)]
     with store.writer() as writer:
         ids = writer.put([entry(path, vectors={}) for path in paths])
@@ -88,13 +97,13 @@ def test_putting_a_path_again_keeps_its_id_and_replaces_the_rest(store: Store) -
         image = snapshot.images([first])[first]
         assert sum(snapshot.counts().values()) == 1
     assert (image.size, image.mtime_ns, image.hash) == (5, 2_000, content("newer"))
-    assert same(stored_vector(store, first), "newer")
+    assert is_vector_of(stored_vector(store, first), "newer")
 
 
-def test_a_path_that_is_named_twice_in_a_batch_ends_as_the_later_entry_says(store: Store) -> None:
+def test_the_later_of_two_entries_for_one_path_wins(store: Store) -> None:
     ids = put(store, entry("a.jpg", "first"), entry("b.jpg"), entry("a.jpg", "second"))
     assert ids[0] == ids[2] != ids[1]
-    assert same(stored_vector(store, ids[0]), "second")
+    assert is_vector_of(stored_vector(store, ids[0]), "second")
 
 
 def test_changed_content_loses_the_vectors_of_spaces_that_are_not_named(store: Store) -> None:
@@ -116,13 +125,13 @@ def test_the_same_content_keeps_vectors_and_facts_that_are_not_named(store: Stor
         other = {"other@1": np.ones(1, np.float32)}
         writer.put([entry("a.jpg", mtime_ns=2_000, facts=None, vectors=other)])
         assert writer.file_states(1, ["a.jpg"])["a.jpg"].spaces == {"toy@1", "other@1"}
-    assert same(stored_vector(store, id), "a.jpg")
+    assert is_vector_of(stored_vector(store, id), "a.jpg")
     with store.snapshot() as snapshot:
         image = snapshot.images([id])[id]
     assert (image.width, image.mtime_ns) == (40, 2_000)
 
 
-def test_a_vector_that_is_given_again_replaces_the_old_one(store: Store) -> None:
+def test_a_new_vector_replaces_the_old_one(store: Store) -> None:
     [id] = put(store, entry("a.jpg"))
     put(store, entry("a.jpg", vectors={"toy@1": np.array([0, 0, 1], np.float32)}))
     vector = stored_vector(store, id)
@@ -132,7 +141,7 @@ def test_a_vector_that_is_given_again_replaces_the_old_one(store: Store) -> None
         assert snapshot.spaces()[0].count == 1
 
 
-def test_an_image_whose_file_breaks_loses_vectors_and_facts(store: Store) -> None:
+def test_an_image_whose_file_was_damaged_loses_vectors_and_facts(store: Store) -> None:
     [id] = put(store, entry("a.jpg"))
     assert put(store, failed("a.jpg", text="broken")) == [id]
     assert stored_vector(store, id) is None
@@ -143,7 +152,7 @@ def test_an_image_whose_file_breaks_loses_vectors_and_facts(store: Store) -> Non
     assert (image.width, image.format) == (None, None)
 
 
-def test_twins_are_images_of_that_size_whose_content_is_known(store: Store) -> None:
+def test_same_content_returns_images_of_that_size_with_a_hash(store: Store) -> None:
     ids = put(
         store, entry("a.jpg", "1234"), entry("b.jpg", "4321"), entry("c.jpg", "12345"),
         failed("d.jpg", size=4, hash=None),
@@ -153,7 +162,7 @@ def test_twins_are_images_of_that_size_whose_content_is_known(store: Store) -> N
         assert writer.same_content(99) == []
 
 
-def test_twins_can_be_narrowed_to_a_content_and_to_those_with_all_vectors(store: Store) -> None:
+def test_same_content_takes_a_hash_and_spaces(store: Store) -> None:
     with store.writer() as writer:
         writer.add_space(space("other@1"))
         both = {"toy@1": np.ones(3, np.float32), "other@1": np.ones(3, np.float32)}
@@ -181,14 +190,14 @@ def test_twins_can_be_narrowed_to_a_content_and_to_those_with_all_vectors(store:
             assert snapshot.same_content(4, hash=content("4321"), spaces=["other@1"]) == []
 
 
-def test_of_very_many_twins_the_oldest_are_given(store: Store) -> None:
+def test_same_content_returns_the_oldest_of_very_many(store: Store) -> None:
     ids = put(store, *(entry(f"{n}.bmp", f"{n:04d}", vectors={}) for n in range(300)))
     with store.writer() as writer:
         assert [image.id for image in writer.same_content(4)] == ids[:256]
         assert [image.id for image in writer.same_content(4, hash=content("0299"))] == ids[299:]
 
 
-def test_the_contents_of_many_sizes_are_those_of_their_twins(store: Store) -> None:
+def test_hashes_by_size_agrees_with_same_content(store: Store) -> None:
     with store.writer() as writer:
         writer.add_space(space("other@1"))
         both = {"toy@1": np.ones(3, np.float32), "other@1": np.ones(3, np.float32)}
@@ -221,7 +230,7 @@ def test_images_are_found_by_their_content(store: Store) -> None:
         assert snapshot.by_hash(content("nothing")) == []
 
 
-def test_what_is_below_a_folder_does_not_include_names_that_only_begin_alike(store: Store) -> None:
+def test_images_below_a_folder_exclude_names_with_the_same_prefix(store: Store) -> None:
     put(store, *(entry(path) for path in PATHS))
     with store.snapshot() as snapshot:
         assert [image.path for image in snapshot.images_below(1, "b")] == ["b/c.jpg", "b/d e.jpg"]
@@ -230,7 +239,7 @@ def test_what_is_below_a_folder_does_not_include_names_that_only_begin_alike(sto
         assert snapshot.images_below(1, "nowhere") == snapshot.images_below(2, "") == []
 
 
-def test_sweep_forgets_what_was_neither_put_nor_kept_by_this_writer(store: Store) -> None:
+def test_sweep_deletes_images_that_this_writer_has_not_seen(store: Store) -> None:
     ids = put(store, *(entry(path) for path in PATHS))
     with store.writer() as writer:
         writer.mark_seen([ids[0]])
@@ -270,7 +279,7 @@ def test_marks_end_with_the_writer(store: Store) -> None:
         assert writer.sweep(1, "") == 1
 
 
-def test_removed_images_are_gone_everywhere_at_once(store: Store) -> None:
+def test_removed_images_are_removed_everywhere(store: Store) -> None:
     ids = put(store, *(entry(path) for path in PATHS))
     with store.writer() as writer:
         writer.set_metadata({ids[1]: {"kind": "shoe"}})
@@ -292,7 +301,7 @@ def test_ids_are_never_used_twice(store: Store) -> None:
     assert second > first
 
 
-def test_the_ledger_is_in_order_of_root_and_path_and_takes_outcomes(store: Store) -> None:
+def test_iter_files_is_ordered_by_root_and_path_and_takes_outcomes(store: Store) -> None:
     put(store, failed("z.jpg", Outcome.TOO_SMALL), entry("b.jpg"), failed("a.jpg"))
     with store.snapshot() as snapshot:
         assert [image.path for image in snapshot.iter_files()] == ["a.jpg", "b.jpg", "z.jpg"]
@@ -328,7 +337,7 @@ def test_metadata_that_is_not_json_is_refused(store: Store, values: dict[str, ob
         writer.set_metadata({id: values})
 
 
-def test_metadata_of_an_image_that_is_not_there_is_refused_as_a_whole(store: Store) -> None:
+def test_metadata_of_an_unknown_image_changes_nothing(store: Store) -> None:
     [id] = put(store, entry("a.jpg"))
     with store.writer() as writer, pytest.raises(UsageError, match="not in the library"):
         writer.set_metadata({id: {"a": 1}, 77: {"a": 1}})
@@ -346,7 +355,7 @@ def test_metadata_of_an_image_that_is_not_there_is_refused_as_a_whole(store: Sto
         ({"toy@1": np.array([1, np.inf, 1], np.float32)}, "NaN"),
     ],
 )
-def test_a_bad_vector_is_refused_and_nothing_of_its_batch_is_stored(
+def test_an_invalid_vector_leaves_nothing_of_its_batch(
     store: Store, vectors: dict[str, np.ndarray], says: str
 ) -> None:
     with store.writer() as writer:
@@ -354,7 +363,7 @@ def test_a_bad_vector_is_refused_and_nothing_of_its_batch_is_stored(
             writer.put([entry("good.jpg"), entry("bad.jpg", vectors=vectors)])
         assert writer.file_states(1, ["good.jpg", "bad.jpg"]) == {}
         [id] = writer.put([entry("good.jpg")])
-    assert same(stored_vector(store, id), "good.jpg")
+    assert is_vector_of(stored_vector(store, id), "good.jpg")
 
 
 def test_a_failed_file_cannot_have_vectors(store: Store) -> None:
@@ -362,8 +371,8 @@ def test_a_failed_file_cannot_have_vectors(store: Store) -> None:
         writer.put([failed("a.jpg", vectors={"toy@1": np.ones(3, np.float32)})])
 
 
-def test_names_that_are_not_unicode_come_back_as_they_were(store: Store) -> None:
-    # What Python makes of the bytes b"caf\\xe9.jpg" (Latin-1) and of a lone UTF-16 surrogate.
+def test_file_names_that_are_not_unicode_are_read_back_exactly(store: Store) -> None:
+    # How Python represents the bytes b"caf\\xe9.jpg" (Latin-1) and a lone UTF-16 surrogate.
     odd = ["caf\udce9.jpg", "ordner\udcff/b.jpg", "\ud800.jpg", "b/\udce9.jpg", "b/ok.jpg", "'.jpg"]
     with store.writer() as writer:
         ids = writer.put([entry(path, text=ascii(path)) for path in odd])
@@ -389,7 +398,7 @@ def test_names_that_are_not_unicode_come_back_as_they_were(store: Store) -> None
         assert writer.sweep(1, "") == 4
 
 
-def test_a_root_is_given_once_however_it_is_spelled(empty: Store) -> None:
+def test_a_root_exists_once_however_its_path_is_written(empty: Store) -> None:
     folder = photos(empty)
     with empty.writer() as writer:
         first = writer.add_root(folder)

@@ -1,4 +1,4 @@
-"""Contract of every store: nearest neighbours, compared with an oracle that computes one by one."""
+"""Contract of every store: nearest neighbours, compared with an oracle that computes them one by one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.stores.builders import Vector, best, clustered, entry, photos, put, space
+from tests.stores.builders import Vector, clustered, entry, exact_neighbours, photos, put, space
 from tests.stores.conftest import STORES, CreateStore
 
 from lookalike.errors import UsageError
@@ -25,7 +25,7 @@ NEEDS_TORCH = pytest.mark.skipif(
 
 
 def on_a_device(tmp_path: Path) -> LocalStore:
-    """The local store that lets PyTorch search, on the device that every machine has."""
+    """The local store with PyTorch, on the device that every machine has."""
     folder = tmp_path / "photos" / ".lookalike"
     LocalStore.create(folder).close()
     return LocalStore.open(folder, device="cpu")
@@ -40,8 +40,10 @@ def create_store(request: pytest.FixtureRequest) -> CreateStore:
 
 
 def fill(store: Store, vectors: Vector, **changes: object) -> dict[int, Vector]:
-    """A library with holes: ids neither begin at 1 nor are contiguous, and rows are out of order.
-    Returns what is stored, by id."""
+    """Store vectors so that ids neither begin at 1 nor are contiguous, and rows are out of order.
+
+    Returns the stored vectors by id.
+    """
     with store.writer() as writer:
         writer.add_root(photos(store))
         writer.add_space(space(KEY, dim=DIM, **changes))
@@ -53,7 +55,7 @@ def fill(store: Store, vectors: Vector, **changes: object) -> dict[int, Vector]:
                 for n in range(start, min(start + 100, len(vectors)))
             ]
             ids += writer.put(batch)
-        # Every seventh again, in another order, with another one's vector; every ninth goes.
+        # Every seventh is stored again, in another order, with another vector; every ninth is removed.
         again = range(len(vectors) - 1, -1, -7)
         other = {n: (n * 13) % len(vectors) for n in again}
         writer.put([entry(f"{n}.jpg", f"new {n}", vectors={KEY: vectors[other[n]]}) for n in again])
@@ -61,7 +63,7 @@ def fill(store: Store, vectors: Vector, **changes: object) -> dict[int, Vector]:
     return {id: vectors[other.get(n, n)] for n, id in enumerate(ids) if n % 9 != 0}
 
 
-def agree(
+def assert_exact(
     found: Neighbours, stored: dict[int, Vector], queries: Vector, k: int, similarity: Similarity
 ) -> None:
     assert found.ids.shape == found.similarities.shape == (len(queries), k)
@@ -69,23 +71,26 @@ def agree(
     assert found.similarities.dtype == np.float32
     assert found.exact
     for ids, similarities, query in zip(found.ids, found.similarities, queries, strict=True):
-        expected = best(stored, query, k, similarity)
+        expected = exact_neighbours(stored, query, k, similarity)
         count = len(expected)
         assert np.allclose(similarities[:count], [s for _, s in expected], rtol=1e-5, atol=1e-6)
         assert (ids[count:] == -1).all()
         assert (similarities[count:] == -np.inf).all()
         assert len(set(ids[:count])) == count
-        # Each id stands for what it says, whichever of nearly equal ones came first.
-        own = [best({id: stored[id]}, query, 1, similarity)[0][1] for id in ids[:count].tolist()]
+        # Each id has the similarity that is returned, whichever of nearly equal ones came first.
+        own = [
+            exact_neighbours({id: stored[id]}, query, 1, similarity)[0][1]
+            for id in ids[:count].tolist()
+        ]
         assert np.allclose(similarities[:count], own, rtol=1e-5, atol=1e-6)
-        # Equal ones by rising id.
+        # Equal similarities are ordered by rising id.
         ids, similarities = ids[:count], similarities[:count]
         equal = similarities[1:] == similarities[:-1]
         assert (ids[1:][equal] > ids[:-1][equal]).all()
 
 
-def questions(seed: int = 3) -> Vector:
-    """Queries that are not in the library: near it, far from it, long, tiny, and zero."""
+def query_vectors(seed: int = 3) -> Vector:
+    """Return queries that are not in the library: near it, far from it, long, short, and zero."""
     random = np.random.default_rng(seed)
     near = clustered(5, unit=False, seed=7) + 0.1 * random.normal(size=(5, DIM))
     far = random.normal(size=(3, DIM)) * np.array([[1.0], [1e3], [1e-3]])
@@ -93,47 +98,53 @@ def questions(seed: int = 3) -> Vector:
 
 
 @pytest.mark.parametrize("k", [1, 10, 1_000])
-@pytest.mark.parametrize("asked", ["cosine", "euclidean"])
-@pytest.mark.parametrize("made", ["cosine", "euclidean"])
-def test_answers_are_those_of_the_oracle(
-    empty: Store, made: Similarity, asked: Similarity, k: int
+@pytest.mark.parametrize("searched", ["cosine", "euclidean"])
+@pytest.mark.parametrize("stored_as", ["cosine", "euclidean"])
+def test_neighbours_are_those_of_the_oracle(
+    empty: Store, stored_as: Similarity, searched: Similarity, k: int
 ) -> None:
-    unit = made == "cosine"
-    stored = fill(empty, clustered(600, unit=unit), similarity=made, normalised=unit)
+    unit = stored_as == "cosine"
+    stored = fill(empty, clustered(600, unit=unit), similarity=stored_as, normalised=unit)
     with empty.snapshot() as snapshot:
-        found = snapshot.search(KEY, questions(), k, similarity=asked)
+        found = snapshot.search(KEY, query_vectors(), k, similarity=searched)
         assert snapshot.spaces()[0].count == len(stored)
-    agree(found, stored, questions(), k, asked)
+    assert_exact(found, stored, query_vectors(), k, searched)
 
 
 def test_the_similarity_of_the_space_is_the_default(empty: Store) -> None:
     stored = fill(empty, clustered(200, unit=False), similarity="euclidean", normalised=False)
     with empty.snapshot() as snapshot:
-        agree(snapshot.search(KEY, questions(), 5), stored, questions(), 5, "euclidean")
+        assert_exact(
+            snapshot.search(KEY, query_vectors(), 5), stored, query_vectors(), 5, "euclidean"
+        )
 
 
 @pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
-def test_half_precision_is_searched_as_it_is_stored(empty: Store, similarity: Similarity) -> None:
+def test_float16_vectors_are_compared_as_they_are_stored(
+    empty: Store, similarity: Similarity
+) -> None:
     vectors = clustered(300, unit=True)
     stored = fill(empty, vectors, similarity=similarity, dtype="f16")
     rounded = {id: vector.astype(np.float16).astype(np.float32) for id, vector in stored.items()}
     with empty.snapshot() as snapshot:
-        agree(snapshot.search(KEY, questions(), 20), rounded, questions(), 20, similarity)
+        assert_exact(
+            snapshot.search(KEY, query_vectors(), 20), rounded, query_vectors(), 20, similarity
+        )
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 1.0])
-def test_a_filter_is_honoured_exactly(empty: Store, share: float) -> None:
+def test_only_chosen_images_are_found(empty: Store, share: float) -> None:
     stored = fill(empty, clustered(500, unit=True))
     random = np.random.default_rng(1)
     chosen = [id for id in stored if random.random() < share]
     unknown = [0, -4, 10**12, 1, 2]  # 1 and 2 were removed
     among = np.array(random.permutation([*chosen, *chosen[:5], *unknown]), np.int64)
     with empty.snapshot() as snapshot:
-        found = snapshot.search(KEY, questions(), 12, among=among)
-    agree(found, {id: stored[id] for id in chosen}, questions(), 12, "cosine")
+        found = snapshot.search(KEY, query_vectors(), 12, among=among)
+    assert_exact(found, {id: stored[id] for id in chosen}, query_vectors(), 12, "cosine")
 
 
-def test_a_picture_that_is_in_the_library_finds_itself_first(store: Store) -> None:
+def test_a_stored_vector_finds_itself_first(store: Store) -> None:
     ids = put(store, *(entry(f"{n}.jpg") for n in range(50)))
     with store.snapshot() as snapshot:
         vectors = snapshot.vectors("toy@1", np.array(ids))
@@ -142,7 +153,7 @@ def test_a_picture_that_is_in_the_library_finds_itself_first(store: Store) -> No
     assert np.allclose(found.similarities, 1.0, atol=1e-6)
 
 
-def test_equal_vectors_come_in_the_order_of_their_ids(store: Store) -> None:
+def test_equal_vectors_are_ordered_by_id(store: Store) -> None:
     same = {"toy@1": np.array([1, 2, 3], np.float32)}
     ids = put(store, *(entry(f"{n}.jpg", vectors=same) for n in range(40)))
     # The first of them changes, so that its row is the last.
@@ -154,7 +165,7 @@ def test_equal_vectors_come_in_the_order_of_their_ids(store: Store) -> None:
     assert sorted(some.ids[0].tolist()) == some.ids[0].tolist()
 
 
-def test_a_zero_query_is_alike_to_nothing_and_a_zero_vector_neither(store: Store) -> None:
+def test_the_cosine_with_a_zero_vector_is_zero(store: Store) -> None:
     zero = np.zeros(3, np.float32)
     ids = put(store, entry("a.jpg"), entry("black.jpg", vectors={"toy@1": zero}))
     with store.snapshot() as snapshot:
@@ -163,7 +174,7 @@ def test_a_zero_query_is_alike_to_nothing_and_a_zero_vector_neither(store: Store
     assert found.similarities[0][found.ids[0].tolist().index(ids[1])] == 0.0
 
 
-def test_an_empty_space_answers_with_nothing(store: Store) -> None:
+def test_a_search_in_an_empty_space_finds_nothing(store: Store) -> None:
     with store.snapshot() as snapshot:
         found = snapshot.search("toy@1", np.ones((2, 3), np.float32), 3)
         chosen = snapshot.search("toy@1", np.ones((1, 3), np.float32), 3, among=np.array([1, 2]))
@@ -173,7 +184,7 @@ def test_an_empty_space_answers_with_nothing(store: Store) -> None:
     assert chosen.ids.tolist() == [[-1] * 3]
 
 
-def test_no_question_has_no_answer(store: Store) -> None:
+def test_no_queries_have_no_neighbours(store: Store) -> None:
     put(store, entry("a.jpg"))
     with store.snapshot() as snapshot:
         assert snapshot.search("toy@1", np.empty((0, 3), np.float32), 3).ids.shape == (0, 3)
@@ -188,7 +199,7 @@ def test_no_question_has_no_answer(store: Store) -> None:
         ([[1.0, 2.0, 3.0]], 0, "at least one"),
     ],
 )
-def test_a_question_that_makes_no_sense_is_refused(
+def test_invalid_queries_are_refused(
     store: Store, query: Sequence[object], k: int, says: str
 ) -> None:
     put(store, entry("a.jpg"))

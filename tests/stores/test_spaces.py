@@ -1,4 +1,4 @@
-"""Contract of every store: spaces, their revisions, and what is in them."""
+"""Contract of every store: spaces, their revisions and vectors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lookalike.errors import UsageError
 from lookalike.stores.interface import Store
 
 
-def test_a_space_is_remembered_as_it_was_made(empty: Store) -> None:
+def test_a_space_is_stored_as_it_was_made(empty: Store) -> None:
     made = space("onnx:a/B c@Ä/1", dim=5, similarity="euclidean", dtype="f16", normalised=False)
     with empty.writer() as writer:
         writer.add_space(made)
@@ -42,28 +42,28 @@ def test_fitted_arrays_come_back_bit_by_bit(empty: Store) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"dim": 4}, {"similarity": "euclidean"}])
-def test_a_space_that_is_there_with_other_vectors_is_refused(
+def test_a_space_cannot_change_its_dimension_or_similarity(
     store: Store, changes: dict[str, Any]
 ) -> None:
     with store.writer() as writer, pytest.raises(UsageError, match="new revision"):
         writer.add_space(space(**changes))
 
 
-def test_a_new_revision_is_built_beside_the_old_one_and_then_takes_over(store: Store) -> None:
+def test_a_new_revision_is_built_beside_the_old_one_and_then_replaces_it(store: Store) -> None:
     [id] = put(store, entry("a.jpg"))
     new = np.array([0, 1, 0], np.float32)
     with store.writer() as writer:
         writer.add_space(space("toy@2"))
-        writer.add_space(space("apart@1"))
+        writer.add_space(space("other@1"))
         writer.put([entry("a.jpg", vectors={"toy@2": new})])
         with store.snapshot() as snapshot:
             current = {one.key: one.current for one in snapshot.spaces()}
-        assert current == {"toy@1": True, "toy@2": False, "apart@1": True}
+        assert current == {"toy@1": True, "toy@2": False, "other@1": True}
         writer.promote("toy@2")
         assert writer.file_states(1, ["a.jpg"])["a.jpg"].spaces == {"toy@2"}
     with store.snapshot() as snapshot:
         assert [(one.key, one.current) for one in snapshot.spaces()] == [
-            ("toy@2", True), ("apart@1", True),
+            ("toy@2", True), ("other@1", True),
         ]  # fmt: skip
         with pytest.raises(UsageError, match="toy@2"):
             snapshot.search("toy@1", new[None], 1)
@@ -114,7 +114,7 @@ def test_other_spaces_hold_vectors_exactly_as_given(empty: Store) -> None:
         assert np.array_equal(snapshot.vectors("toy@1", np.array(ids)), given)
 
 
-def test_half_precision_takes_half_the_room_and_rounds(empty: Store) -> None:
+def test_float16_rounds_and_refuses_larger_numbers(empty: Store) -> None:
     given = np.array([0.1, 1000.3, -2.0], np.float32)
     with empty.writer() as writer:
         writer.add_root(photos(empty))
@@ -129,7 +129,7 @@ def test_half_precision_takes_half_the_room_and_rounds(empty: Store) -> None:
     assert np.array_equal(stored, given.astype(np.float16).astype(np.float32))
 
 
-def test_vectors_come_in_the_order_asked_with_nan_where_there_is_none(store: Store) -> None:
+def test_vectors_are_returned_in_order_with_nan_for_missing_ones(store: Store) -> None:
     first, second = put(store, entry("a.jpg"), entry("b.jpg", vectors={}))
     with store.snapshot() as snapshot:
         rows = snapshot.vectors("toy@1", np.array([second, first, 99, first, -1]))

@@ -256,5 +256,5 @@ class _Parser:
 
 
 def _other_than(field: str, test: Expression) -> Expression:
-    """Return: the field has values, and none of them satisfies the test."""
+    """Return the expression that the field has values, none of which satisfies the test."""
     return And((Not(Missing(field)), Not(test)))

@@ -92,7 +92,7 @@ def unchanged_image(snapshot: Snapshot, path: Path) -> Image | None:
     try:
         resolved = path.resolve(strict=True)
         stat = resolved.stat()
-    except (OSError, RuntimeError):  # gone, or a link that leads to itself
+    except (OSError, RuntimeError):  # missing, or a link to itself
         return None
     image = image_at(snapshot, resolved)
     if image is None or (image.size, image.mtime_ns) != (stat.st_size, mtime_ns_of(stat)):

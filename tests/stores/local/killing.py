@@ -1,8 +1,8 @@
-"""A writer that is killed at any moment, over and over. Run by test_writing, in a process of its own.
+"""A writer that is killed at random moments, again and again. Run by test_writing, in a process of its own.
 
-What the writer does is the same however often it was interrupted: every vector is a function of its
-file's content. So after each kill the library can be judged, and at the end it must be equal to that
-of an undisturbed run.
+The writer always does the same, however often it was interrupted, and every vector depends only on the
+content of its file. So the library can be verified after each kill, and at the end it must equal that of an
+undisturbed run.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from lookalike.stores.local.check import check
 FILES = 64
 STEP = 8
 KILLS = 36
-AGAIN = 9  # kills after which another library is begun: its early moments are dangerous too
+KILLS_PER_LIBRARY = 9  # then another one is begun, because kills matter at the beginning, too
 
 
-def life(folder: Path) -> None:
-    """What an indexer does: put, change, copy, move, remove, a new revision, compaction."""
+def write_everything(folder: Path) -> None:
+    """Do what indexing does: put, change, copy, move, remove, add a revision, compact."""
     with LocalStore.create(folder) as store, store.writer() as writer:
         assert writer.add_root(store.folder.parent).id == 1
         with store.snapshot() as snapshot:
@@ -68,7 +68,7 @@ def life(folder: Path) -> None:
 
 
 def contents(folder: Path) -> dict[str, tuple[bytes | None, bytes]]:
-    """What is in the library, without its ids: by path, the hash and the vector."""
+    """Return hash and vector of all images by path: everything in the library except the ids."""
     with LocalStore.open(folder) as store, store.snapshot() as snapshot:
         [one] = snapshot.spaces()
         images = list(snapshot.iter_files())
@@ -79,8 +79,8 @@ def contents(folder: Path) -> dict[str, tuple[bytes | None, bytes]]:
     }
 
 
-def judge(folder: Path) -> None:
-    """Every vector is that of its image's content, and the files agree with each other."""
+def verify(folder: Path) -> None:
+    """Check that every vector is that of its image's content, and that the files are consistent."""
     if not (folder / "catalogue.sqlite").exists():
         return
     with LocalStore.open(folder) as store, store.snapshot() as snapshot:
@@ -103,10 +103,10 @@ def text_of(path: str, hash: bytes | None) -> str:
     return next(text for text in (f"{name} first", f"{name} second") if content(text) == hash)
 
 
-class Moment:
-    """Counts what happens inside the store, each call and return of Python and of C (SQLite, write,
-    rename ...), and ends the process at the given number. Unlike a clock, this meets every place with
-    the same chance on any machine."""
+class KillSwitch:
+    """Counts the calls and returns of Python and C functions inside the store (SQLite, write, rename ...),
+    and kills the process at the given count. Unlike a clock, this hits every place with the same probability
+    on any machine."""
 
     def __init__(self, end: int | None) -> None:
         self.count = 0
@@ -119,11 +119,13 @@ class Moment:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def live_until(folder: Path, end: int, live: Callable[[Path], None] = life) -> bool:
-    """Whether the writer was killed before it was done."""
+def run_until_killed(
+    folder: Path, end: int, live: Callable[[Path], None] = write_everything
+) -> bool:
+    """Run a writer in a child process; return whether it was killed before it was done."""
     child = os.fork()
     if child == 0:
-        sys.setprofile(Moment(end))
+        sys.setprofile(KillSwitch(end))
         try:
             live(folder)
         except BaseException:
@@ -138,28 +140,28 @@ def live_until(folder: Path, end: int, live: Callable[[Path], None] = life) -> b
 
 
 def main(place: str) -> None:
-    """Prints how many writers were killed, and how many finished."""
+    """Print how many writers were killed, and how many finished."""
     local_store.COMPACT_AT_LEAST = 10
-    # A kill does not lose what the system has; only a power cut does. Syncing would take all the time.
+    # A kill does not lose what the system has written; only a power cut does. Syncing would take long.
     os.fsync = os.fdatasync = lambda fd: None
     undisturbed = Path(place) / "undisturbed"
-    moment = Moment(None)
-    sys.setprofile(moment)
-    life(undisturbed)
+    counter = KillSwitch(None)
+    sys.setprofile(counter)
+    write_everything(undisturbed)
     sys.setprofile(None)
     expected = contents(undisturbed)
     chance = random.Random(3)
     killed = finished = 0
     for turn in range(KILLS):
-        folder = Path(place) / f"killed {turn // AGAIN}"
-        if live_until(folder, int(moment.count * chance.random() ** 2) + 1):
+        folder = Path(place) / f"killed {turn // KILLS_PER_LIBRARY}"
+        if run_until_killed(folder, int(counter.count * chance.random() ** 2) + 1):
             killed += 1
         else:
             finished += 1
-        judge(folder)
+        verify(folder)
     for folder in Path(place).glob("killed *"):
-        life(folder)
-        judge(folder)
+        write_everything(folder)
+        verify(folder)
         assert contents(folder) == expected, folder
         finished += 1
     print(killed, finished)

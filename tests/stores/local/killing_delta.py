@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from tests.stores.builders import content, entry, space, vector_of
-from tests.stores.local.killing import Moment, live_until
+from tests.stores.local.killing import KillSwitch, run_until_killed
 
 from lookalike.stores.ann_index import IndexBuildOptions
 from lookalike.stores.local import LocalStore, vector_file
@@ -111,7 +111,7 @@ def main(place: str) -> None:
     for module in (vector_file, index_files):
         module.sync_folder = lambda folder: None  # type: ignore[attr-defined]
     vector_file.sync = lambda descriptor: None
-    moment = Moment(None)
+    moment = KillSwitch(None)
     sys.setprofile(moment)
     life(Path(place) / "undisturbed")
     sys.setprofile(None)
@@ -121,7 +121,7 @@ def main(place: str) -> None:
     killed = used = 0
     for turn in range(KILLS):
         folder = Path(place) / f"killed {turn // AGAIN}"
-        killed += live_until(folder, int(moment.count * chance.random()) + 1, life)
+        killed += run_until_killed(folder, int(moment.count * chance.random()) + 1, life)
         used += verify(folder) > 0
     for folder in Path(place).glob("killed *"):
         life(folder)

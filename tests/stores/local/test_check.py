@@ -1,4 +1,4 @@
-"""`check` finds every contradiction that we can think of."""
+"""`check` finds contradictions in catalogue and files."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_contradiction_in_the_catalogue_is_found(
 
 
 @pytest.mark.parametrize(("value", "says"), [(np.nan, "NaN"), (7.0, "a length other than 1: 1 of")])
-def test_a_vector_that_cannot_be_is_found(library: LocalStore, value: float, says: str) -> None:
+def test_an_impossible_vector_is_found(library: LocalStore, value: float, says: str) -> None:
     path = library.folder / "spaces" / "toy-1" / "vectors-1.f32"
     vectors = np.fromfile(path, "<f4")
     vectors[2 * 3] = value

@@ -1,4 +1,4 @@
-"""Libraries of older formats stay readable: small ones of each lie in tests/formats."""
+"""Libraries of older formats stay readable: tests/formats has a small one of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FORMATS = Path(__file__).parents[2] / "formats"
 
 
 @pytest.mark.parametrize("format", sorted(path.name for path in FORMATS.iterdir()))
-def test_a_library_of_an_older_format_is_brought_up_to_date(format: str, tmp_path: Path) -> None:
+def test_a_library_of_an_older_format_is_migrated(format: str, tmp_path: Path) -> None:
     shutil.copytree(FORMATS / format / "photos", tmp_path / "photos")
     folder = tmp_path / "photos" / ".lookalike"
     with LocalStore.open(folder) as store:
@@ -26,7 +26,7 @@ def test_a_library_of_an_older_format_is_brought_up_to_date(format: str, tmp_pat
             assert len(by_path) == 6
             red, blue, green = (by_path[p] for p in ("red.jpg", "blue.jpg", "trip/green.png"))
             assert snapshot.images([red])[red].metadata["price"] == 49.5
-            # Filters and words know what was there before they were.
+            # Filters and text search include images that are older than their tables.
             assert snapshot.select("kind = 'shoe' and price < 50").tolist() == [red]
             assert snapshot.select("released = '2024'").tolist() == sorted([blue, green])
             assert snapshot.select("format = 'png'").tolist() == [green]
@@ -38,7 +38,7 @@ def test_a_library_of_an_older_format_is_brought_up_to_date(format: str, tmp_pat
     assert check(folder) == []
 
 
-def test_a_library_that_was_killed_before_its_words_were_made_gets_them_from_the_next_writer(
+def test_the_next_writer_indexes_texts_after_a_migration_was_killed(
     tmp_path: Path,
 ) -> None:
     import sqlite3
@@ -52,7 +52,7 @@ def test_a_library_that_was_killed_before_its_words_were_made_gets_them_from_the
     connection.close()
     with LocalStore.open(folder) as store:
         with store.snapshot() as snapshot:
-            assert len(snapshot.select("kind = 'shoe'")) == 2  # read from the source
+            assert len(snapshot.select("kind = 'shoe'")) == 2  # computed from the source tables
             assert not snapshot.has_text()
         with store.writer():
             pass

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.stores.ann import COUNT, DIM, KEY, add, fill, image_vectors, recall
-from tests.stores.builders import Vector, best
+from tests.stores.builders import Vector, exact_neighbours
 
 from lookalike.ann import gpu, gpu_ivf, ivf_lists, tuning
 from lookalike.ann.faiss_index import AnnIndex
@@ -130,7 +130,7 @@ def test_if_the_lists_hold_too_few_hits_all_vectors_are_compared(store: LocalSto
         assert not snapshot.search(KEY, query, 10).exact
         found = snapshot.search(KEY, query, 10, among=ids[far])
     assert found.exact
-    expected = best({int(ids[row]): stored[row] for row in far}, query[0], 10, "cosine")
+    expected = exact_neighbours({int(ids[row]): stored[row] for row in far}, query[0], 10, "cosine")
     assert found.ids[0].tolist() == [id for id, _ in expected]
 
 

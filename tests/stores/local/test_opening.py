@@ -1,4 +1,4 @@
-"""Opening: newer and older formats, damage, read-only places, libraries that were moved."""
+"""Opening a library: newer and older formats, damage, read-only media, libraries that were moved."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.stores.builders import begin, entry, put, same, space, stored_vector
+from tests.stores.builders import begin, entry, is_vector_of, put, space, stored_vector
 
 from lookalike.errors import (
     LibraryDamaged,
@@ -34,24 +34,24 @@ def alter(folder: Path, statement: str) -> None:
     connection.close()
 
 
-def test_there_is_no_library_where_none_was_made(tmp_path: Path) -> None:
+def test_opening_a_missing_library_names_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(NoLibrary, match="lookalike index"):
         LocalStore.open(tmp_path)
 
 
-def test_a_file_is_no_place_for_a_library(tmp_path: Path) -> None:
+def test_a_library_cannot_be_made_at_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(UsageError, match="is a file"):
         LocalStore.create(tmp_path / "file")
 
 
-def test_creating_a_library_that_is_there_opens_it(local: LocalStore) -> None:
+def test_creating_an_existing_library_opens_it(local: LocalStore) -> None:
     put(local, entry("a.jpg"))
     with LocalStore.create(local.folder) as again, again.snapshot() as snapshot:
         assert snapshot.lookup(1, "a.jpg") is not None
 
 
-def test_a_library_of_a_newer_version_is_refused_with_the_remedy(local: LocalStore) -> None:
+def test_a_library_of_a_newer_format_is_refused_with_the_remedy(local: LocalStore) -> None:
     local.close()
     alter(local.folder, "PRAGMA user_version = 99")
     with pytest.raises(LibraryTooNew, match="pip install --upgrade lookalike"):
@@ -60,7 +60,7 @@ def test_a_library_of_a_newer_version_is_refused_with_the_remedy(local: LocalSto
         LocalStore.open(local.folder, read_only=True)
 
 
-def test_an_older_library_is_brought_up_to_date_when_it_is_opened(local: LocalStore) -> None:
+def test_an_older_library_is_migrated_when_it_is_opened(local: LocalStore) -> None:
     put(local, entry("a.jpg"))
     local.close()
 
@@ -78,7 +78,7 @@ def test_an_older_library_is_brought_up_to_date_when_it_is_opened(local: LocalSt
         LocalStore.open(local.folder)
 
 
-def test_a_step_that_fails_leaves_the_library_as_it_was(local: LocalStore) -> None:
+def test_a_migration_that_fails_changes_nothing(local: LocalStore) -> None:
     local.close()
 
     def m002(connection: sqlite3.Connection) -> None:
@@ -92,7 +92,7 @@ def test_a_step_that_fails_leaves_the_library_as_it_was(local: LocalStore) -> No
         writer.set_metadata({id: {"a": 1}})
 
 
-def test_a_library_that_was_killed_while_it_was_made_is_finished_later(tmp_path: Path) -> None:
+def test_a_library_whose_creation_was_killed_is_finished_later(tmp_path: Path) -> None:
     folder = tmp_path / ".lookalike"
     folder.mkdir()
     database.connect(folder, "create").close()
@@ -106,7 +106,9 @@ def test_a_library_that_was_killed_while_it_was_made_is_finished_later(tmp_path:
 @pytest.mark.parametrize(
     "content", [b"this is not SQLite" * 100, b"SQLite format 3\0" + b"\1" * 4000]
 )
-def test_a_catalogue_that_is_not_sqlite_is_damage(local: LocalStore, content: bytes) -> None:
+def test_a_catalogue_that_is_not_sqlite_is_reported_as_damage(
+    local: LocalStore, content: bytes
+) -> None:
     local.close()
     (local.folder / "catalogue.sqlite").write_bytes(content)
     with pytest.raises(LibraryDamaged, match="backup"):
@@ -129,7 +131,7 @@ def test_vectors_without_a_catalogue_are_not_taken_for_leftovers(
 @pytest.mark.parametrize(
     ("number", "says"), [(errno.ENOLCK, "supports no locks"), (errno.EIO, "fails")]
 )
-def test_what_the_file_system_cannot_do_is_said_with_the_remedy(
+def test_missing_locks_and_failing_disks_are_reported_with_the_remedy(
     local: LocalStore, monkeypatch: pytest.MonkeyPatch, number: int, says: str
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -141,8 +143,8 @@ def test_what_the_file_system_cannot_do_is_said_with_the_remedy(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits as POSIX has them")
-def test_too_many_open_files_are_not_taken_for_damage(local: LocalStore) -> None:
-    """Whoever is told so deletes a library that is whole."""
+def test_too_many_open_files_are_not_reported_as_damage(local: LocalStore) -> None:
+    """A user who is told of damage would delete an intact library."""
     import resource
 
     put(local, entry("a.jpg"))
@@ -152,16 +154,16 @@ def test_too_many_open_files_are_not_taken_for_damage(local: LocalStore) -> None
     os.close(free)
     resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
     try:
-        with pytest.raises(LibraryError, match="too many may be open") as told:
+        with pytest.raises(LibraryError, match="too many may be open") as raised:
             LocalStore.open(local.folder)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert type(told.value) is LibraryError
+    assert type(raised.value) is LibraryError
     with LocalStore.open(local.folder) as store, store.snapshot() as snapshot:
         assert snapshot.lookup(1, "a.jpg") is not None
 
 
-def test_a_damaged_page_is_damage_and_not_a_wrong_answer(local: LocalStore) -> None:
+def test_a_damaged_page_raises_an_error(local: LocalStore) -> None:
     put(local, *(entry(f"{n:04d}.jpg") for n in range(2_000)))
     local.close()
     path = local.folder / "catalogue.sqlite"
@@ -173,7 +175,7 @@ def test_a_damaged_page_is_damage_and_not_a_wrong_answer(local: LocalStore) -> N
         list(snapshot.iter_files())
 
 
-def test_some_other_sqlite_file_is_not_taken_for_a_library(tmp_path: Path) -> None:
+def test_another_sqlite_file_is_not_a_library(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "catalogue.sqlite")
     connection.execute("CREATE TABLE songs (name)")
     connection.commit()
@@ -186,12 +188,12 @@ def test_a_library_opened_for_reading_is_searched_but_not_changed(local: LocalSt
     [id] = put(local, entry("a.jpg"))
     with LocalStore.open(local.folder, read_only=True) as store:
         assert store.read_only
-        assert same(stored_vector(store, id), "a.jpg")
+        assert is_vector_of(stored_vector(store, id), "a.jpg")
         with pytest.raises(LibraryReadOnly, match="--library"), store.writer():
             pass
 
 
-def test_a_reader_without_rights_sees_what_a_writer_commits(local: LocalStore) -> None:
+def test_a_read_only_store_sees_what_a_writer_commits(local: LocalStore) -> None:
     with LocalStore.open(local.folder, read_only=True) as reader, local.writer() as writer:
         for n in range(3):
             writer.put([entry(f"{n}.jpg")])
@@ -199,9 +201,9 @@ def test_a_reader_without_rights_sees_what_a_writer_commits(local: LocalStore) -
                 assert snapshot.spaces()[0].count == n + 1
 
 
-def nothing_can_be_made_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a read-only medium; root may write wherever permissions forbid it, so we cannot ask for
-    them here. SQLite refuses, and os.access says no."""
+def simulate_read_only_medium(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Act like a read-only medium: SQLite refuses, and os.access says no. Permissions are no substitute,
+    because root ignores them."""
     whole = database.connect
 
     def connect(place: Path, access: database.Access) -> sqlite3.Connection:
@@ -220,10 +222,10 @@ def test_a_library_on_a_read_only_medium_is_searched(
 ) -> None:
     [id] = put(local, entry("a.jpg"))
     local.close()
-    nothing_can_be_made_in(local.folder, monkeypatch)
+    simulate_read_only_medium(local.folder, monkeypatch)
     with LocalStore.open(local.folder) as medium:
         assert medium.read_only
-        assert same(stored_vector(medium, id), "a.jpg")
+        assert is_vector_of(stored_vector(medium, id), "a.jpg")
         with pytest.raises(LibraryReadOnly), medium.writer():
             pass
 
@@ -232,7 +234,7 @@ def test_a_library_on_a_read_only_medium_is_searched(
 def test_a_library_on_a_full_disk_is_searched(
     local: LocalStore, monkeypatch: pytest.MonkeyPatch, read_only: bool
 ) -> None:
-    """There is no room for the shared memory beside the log, not even 32 KB."""
+    """There is no space for the shared memory beside the log, not even 32 KB."""
     [id] = put(local, entry("a.jpg"))
     local.close()
     connect = database.connect
@@ -248,7 +250,7 @@ def test_a_library_on_a_full_disk_is_searched(
     for module in (reader_pool, store):
         monkeypatch.setattr(module, "connect", no_room)
     with LocalStore.open(local.folder, read_only=read_only) as opened:
-        assert same(stored_vector(opened, id), "a.jpg")
+        assert is_vector_of(stored_vector(opened, id), "a.jpg")
         if not read_only:
             with pytest.raises(StorageFull), opened.writer():
                 pass
@@ -269,18 +271,18 @@ def test_a_log_on_a_read_only_medium_is_not_ignored(
     put(local, entry("a.jpg"))
     local.close()
     (local.folder / "catalogue.sqlite-wal").write_bytes(b"something")
-    nothing_can_be_made_in(local.folder, monkeypatch)
+    simulate_read_only_medium(local.folder, monkeypatch)
     with pytest.raises(LibraryReadOnly, match="not closed"):
         LocalStore.open(local.folder)
 
 
-def test_someone_who_begins_to_write_is_noticed_even_there(
+def test_a_reader_on_a_read_only_medium_notices_a_writer(
     local: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(local, entry("a.jpg"))
     local.close()
     with monkeypatch.context() as patch:
-        nothing_can_be_made_in(local.folder, patch)
+        simulate_read_only_medium(local.folder, patch)
         reader = LocalStore.open(local.folder)
     with reader, LocalStore.open(local.folder) as other:
         put(other, entry("b.jpg"))
@@ -298,7 +300,7 @@ def test_a_folder_without_write_permission_is_read_only(local: LocalStore) -> No
     try:
         with LocalStore.open(local.folder) as store:
             assert store.read_only
-            assert same(stored_vector(store, id), "a.jpg")
+            assert is_vector_of(stored_vector(store, id), "a.jpg")
     finally:
         for place in places:
             place.chmod(0o755 if place.is_dir() else 0o644)
@@ -306,9 +308,7 @@ def test_a_folder_without_write_permission_is_read_only(local: LocalStore) -> No
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read anything")
 @pytest.mark.parametrize("name", ["vectors-1.f32", "."])
-def test_files_without_read_permission_cost_one_space_and_are_named(
-    local: LocalStore, name: str
-) -> None:
+def test_unreadable_files_disable_one_space_and_are_named(local: LocalStore, name: str) -> None:
     with local.writer() as writer:
         writer.add_space(space("other@1"))
     both = {"toy@1": np.ones(3, np.float32), "other@1": np.ones(3, np.float32)}
@@ -317,12 +317,12 @@ def test_files_without_read_permission_cost_one_space_and_are_named(
     shut = local.folder / "spaces" / "toy-1" / name
     mode = shut.stat().st_mode
     shut.chmod(0)
-    question = np.ones((1, 3), np.float32)
+    query = np.ones((1, 3), np.float32)
     try:
         with LocalStore.open(local.folder) as store, store.snapshot() as snapshot:
-            assert snapshot.search("other@1", question, 1).ids.tolist() == [[id]]
+            assert snapshot.search("other@1", query, 1).ids.tolist() == [[id]]
             with pytest.raises(LibraryReadOnly, match="no permission to read"):
-                snapshot.search("toy@1", question, 1)
+                snapshot.search("toy@1", query, 1)
     finally:
         shut.chmod(mode)
 
@@ -339,7 +339,7 @@ def test_a_library_moves_with_its_photos(local: LocalStore, tmp_path: Path) -> N
         with store.snapshot() as snapshot:
             paths = {root.id: root.path for root in snapshot.roots()}
         assert paths == {1: moved, inside.id: moved / "2024", outside.id: tmp_path / "elsewhere"}
-        assert same(stored_vector(store, id), "a.jpg")
+        assert is_vector_of(stored_vector(store, id), "a.jpg")
         with store.writer() as writer:
             assert writer.add_root(moved / "2024") == store_root(store, inside.id)
         assert check(store.folder) == []
@@ -358,10 +358,10 @@ def test_a_library_survives_a_change_of_the_working_directory(
         begin(store)
         monkeypatch.chdir("/")
         [id] = put(store, entry("a.jpg"))
-        assert same(stored_vector(store, id), "a.jpg")
+        assert is_vector_of(stored_vector(store, id), "a.jpg")
 
 
-def test_an_odd_folder_name_is_no_obstacle(tmp_path: Path) -> None:
+def test_odd_folder_names_work(tmp_path: Path) -> None:
     folder = tmp_path / "50% of #1 ü?\udce9" / ".lookalike"
     with LocalStore.create(folder) as store:
         begin(store, space("a/../b:c@1"))
@@ -372,7 +372,7 @@ def test_an_odd_folder_name_is_no_obstacle(tmp_path: Path) -> None:
     assert [path.name for path in (folder / "spaces").iterdir()] == ["a-b-c-1"]
 
 
-def test_files_that_go_away_while_a_library_is_measured_do_not_count(
+def test_disk_bytes_ignores_files_that_vanish_meanwhile(
     local: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = local.disk_bytes()

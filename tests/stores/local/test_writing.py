@@ -11,8 +11,8 @@ import pytest
 from tests.stores.builders import (
     Vector,
     entry,
+    is_vector_of,
     put,
-    same,
     space,
     stored_vector,
     vector_of,
@@ -27,7 +27,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals and limits as POS
 
 
 def python(code: str, *arguments: object) -> subprocess.Popen[str]:
-    """A Python of its own that can import the tests."""
+    """Start a Python process that can import the tests."""
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
         cwd=ROOT,
@@ -43,9 +43,9 @@ def python(code: str, *arguments: object) -> subprocess.Popen[str]:
     )
 
 
-def test_a_second_writer_is_told_who_holds_the_lock(local: LocalStore) -> None:
-    told = pytest.raises(LibraryBusy, match=f"process \\({os.getpid()} on .*wait")
-    with local.writer(), told, local.writer():
+def test_a_second_writer_learns_who_holds_the_lock(local: LocalStore) -> None:
+    refused = pytest.raises(LibraryBusy, match=f"process \\({os.getpid()} on .*wait")
+    with local.writer(), refused, local.writer():
         pass
     with local.writer() as writer:
         writer.put([entry("a.jpg")])
@@ -62,14 +62,14 @@ with LocalStore.open(Path(sys.argv[1])).writer():
 
 
 @posix
-def test_the_lock_of_a_killed_process_is_free_at_once(local: LocalStore) -> None:
+def test_the_lock_of_a_killed_process_is_released_at_once(local: LocalStore) -> None:
     [id] = put(local, entry("a.jpg"))
     with python(HOLD, local.folder) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "holding\n"
         with pytest.raises(LibraryBusy, match=f"{other.pid} on"), local.writer():
             pass
-        assert same(stored_vector(local, id), "a.jpg")  # readers do not wait
+        assert is_vector_of(stored_vector(local, id), "a.jpg")  # readers do not wait
         other.kill()
     with local.writer() as writer:
         writer.put([entry("b.jpg")])
@@ -93,8 +93,8 @@ def test_an_error_in_the_middle_of_a_batch_leaves_nothing_of_it(local: LocalStor
             writer.put([entry("a.jpg", "changed"), entry("b.jpg", vectors=both)])
         assert set(writer.file_states(1, ["a.jpg", "b.jpg"])) == {"a.jpg"}
         [id] = writer.put([entry("c.jpg")])
-    assert same(stored_vector(local, id), "c.jpg")
-    assert same(stored_vector(local, id - 1), "a.jpg")
+    assert is_vector_of(stored_vector(local, id), "c.jpg")
+    assert is_vector_of(stored_vector(local, id - 1), "a.jpg")
     assert check(local.folder) == []
 
 
@@ -121,8 +121,8 @@ with LocalStore.open(Path(sys.argv[1])) as store:
 @posix
 @pytest.mark.parametrize("limit", [9_000, 150_000, 200_000])
 def test_a_full_disk_loses_only_the_batch_in_flight(local: LocalStore, limit: int) -> None:
-    """A limit on file sizes stands for the full disk. The smallest one stops the vectors, the others
-    the catalogue or its log."""
+    """A limit of the file size stands for the full disk: the smallest stops the vectors, the others the
+    catalogue or its log."""
     with python(FILL, local.folder, limit) as other:
         output, errors = other.communicate()
     assert errors == ""
@@ -138,7 +138,7 @@ def test_a_full_disk_loses_only_the_batch_in_flight(local: LocalStore, limit: in
 
 
 @posix
-def test_whenever_the_writer_is_killed_the_library_is_whole_and_can_be_finished(
+def test_a_writer_killed_at_any_moment_leaves_a_consistent_library(
     tmp_path: Path,
 ) -> None:
     with python(

@@ -1,7 +1,7 @@
 """Store a batch of entries, and delete images, inside the caller's transaction.
 
 Vectors are appended to their files first, then the rows that name them are written: what a transaction
-that is rolled back has appended belongs to nobody, and the next batch overwrites it.
+that is rolled back has appended belongs to no image, and the next batch overwrites it.
 """
 
 from __future__ import annotations

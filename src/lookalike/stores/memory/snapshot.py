@@ -1,4 +1,4 @@
-"""Reading a memory library: every question is answered by looking at everything."""
+"""Read a memory library: every method looks at everything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract of every store: words in captions, keywords and other texts."""
+"""Contract of every store: text search in captions, keywords and other texts."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def test_any_word_matches_and_rare_ones_count_more(album: Store) -> None:
     assert found(album, "zebra") == []
 
 
-def test_scores_are_larger_the_better_they_fit(album: Store) -> None:
+def test_better_matches_have_larger_scores(album: Store) -> None:
     with album.snapshot() as snapshot:
         _, scores = snapshot.search_text("red shoe", 10)
     assert scores[0] > scores[1] > 0
 
 
-def test_keywords_count_as_captions_do_and_the_path_a_little(album: Store) -> None:
+def test_keywords_and_the_path_are_searched(album: Store) -> None:
     assert set(found(album, "boat")) == {2, 5}
     assert found(album, "greece") == [5]
 
@@ -65,13 +65,13 @@ def test_case_and_accents_and_the_plural_do_not_matter(album: Store, words: str)
     assert found(album, words) == [3]
 
 
-def test_equal_scores_come_by_rising_id_and_k_cuts(store: Store) -> None:
+def test_equal_scores_are_ordered_by_id_and_limited_by_k(store: Store) -> None:
     ids = put(store, *(entry(f"{n}.jpg", facts=said("the same words")) for n in range(10, 30)))
     assert found(store, "same", k=5) == ids[:5]
     assert found(store, "same", k=3, among=ids[::-3]) == sorted(ids[::-3])[:3]
 
 
-def test_a_filter_is_honoured(album: Store) -> None:
+def test_only_chosen_images_are_found(album: Store) -> None:
     assert found(album, "red", among=[2, 3, 99]) == [2]
     assert found(album, "red", among=[]) == []
 
@@ -83,13 +83,13 @@ def test_a_filter_is_honoured(album: Store) -> None:
         "* OR *", "", "   ", "!?", "{caption} : red", "\x00", "\ud800", "red\x00shoe", "a" * 10_000,
     ],
 )  # fmt: skip
-def test_words_are_never_syntax(album: Store, words: str) -> None:
+def test_text_is_never_syntax(album: Store, words: str) -> None:
     found(album, words)
 
 
 @settings(max_examples=100, deadline=None)
 @given(words=st.text(max_size=40))
-def test_any_text_can_be_asked(words: str) -> None:
+def test_any_text_is_a_valid_fts5_pattern(words: str) -> None:
     import sqlite3
 
     from lookalike.stores.local.full_text import match_pattern
@@ -108,12 +108,12 @@ def test_operators_are_words_like_any_other(store: Store) -> None:
     assert found(store, "caption") == []
 
 
-def test_no_hit_at_all_is_refused(album: Store) -> None:
+def test_fewer_than_one_hit_is_refused(album: Store) -> None:
     with album.snapshot() as snapshot, pytest.raises(UsageError, match="at least 1"):
         snapshot.search_text("red", 0)
 
 
-def test_metadata_is_found_and_its_caption_goes_before_the_files(album: Store) -> None:
+def test_metadata_is_searched_and_its_caption_overrides_the_embedded_one(album: Store) -> None:
     with album.writer() as writer:
         writer.set_metadata(
             {1: {"caption": "a green sandal", "brand": "Zephyr", "price": 5}, 4: {"text": "dunes"}}
@@ -127,7 +127,7 @@ def test_metadata_is_found_and_its_caption_goes_before_the_files(album: Store) -
     assert found(album, "shoe") == [1]
 
 
-def test_words_follow_the_images(album: Store) -> None:
+def test_text_search_sees_moves_copies_changes_and_removals(album: Store) -> None:
     put(album, entry("rome/e.jpg", "trip/greece/e.jpg", facts=None, same_as=5, moved=True))
     assert found(album, "greece") == []
     assert found(album, "rome") == [5]
@@ -143,7 +143,7 @@ def test_words_follow_the_images(album: Store) -> None:
     assert found(album, "hat") == []
 
 
-def test_a_library_knows_whether_it_has_words(store: Store) -> None:
+def test_has_text_tells_whether_anything_can_be_found(store: Store) -> None:
     [id] = put(store, entry("a.jpg"))
     with store.snapshot() as snapshot:
         assert not snapshot.has_text()
@@ -157,7 +157,7 @@ def test_a_library_knows_whether_it_has_words(store: Store) -> None:
         assert snapshot.has_text()
 
 
-def test_sidecars_stand_between_the_table_and_the_file(album: Store) -> None:
+def test_sidecars_override_the_file_and_a_table_overrides_them(album: Store) -> None:
     with album.writer() as writer:
         writer.sidecars.put({1: ("mark", {"caption": "from the sidecar", "kind": "shoe"})})
         assert writer.sidecars.marks(1, ["a.jpg", "b.jpg", "x"]) == {

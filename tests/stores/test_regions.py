@@ -1,10 +1,10 @@
-"""Spaces whose images have several vectors side by side in a row: what every store must answer."""
+"""Contract of every store: spaces with vectors of several image regions in each row."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.stores.builders import begin, best, entry, put, space
+from tests.stores.builders import begin, entry, exact_neighbours, put, space
 
 from lookalike.errors import UsageError
 from lookalike.stores.interface import Store
@@ -14,8 +14,8 @@ KEY = "toy+regions@1"
 
 
 @pytest.fixture
-def parted(empty: Store) -> Store:
-    """Thirty images of three parts each, of which number 5 has changed and number 9 is gone."""
+def regions_store(empty: Store) -> Store:
+    """Thirty images of three regions each; number 5 was changed, and number 9 removed."""
     begin(empty, space(KEY, dim=9, normalised=False, fitted={"boxes": BOXES}))
     draw = np.random.default_rng(2)
     rows = draw.normal(size=(31, 9)).astype(np.float32)
@@ -36,19 +36,19 @@ def expected(
     there = [i for i in range(30) if i != 9 and (among is None or i + 1 in among)]
     parts = {(i + 1) * 3 + p: rows[i, 3 * p : 3 * p + 3] for i in there for p in range(3)}
     found: dict[int, tuple[float, int]] = {}
-    for number, similarity in best(parts, query, len(parts), "cosine"):
+    for number, similarity in exact_neighbours(parts, query, len(parts), "cosine"):
         found.setdefault(number // 3, (similarity, number % 3))
     return [(id, similarity, part) for id, (similarity, part) in list(found.items())[:k]]
 
 
 @pytest.mark.parametrize("k", [1, 4, 50])
 @pytest.mark.parametrize("among", [None, {2, 6, 10, 11, 28}])
-def test_the_nearest_part_of_each_image_counts(
-    parted: Store, k: int, among: set[int] | None
+def test_the_nearest_region_of_each_image_counts(
+    regions_store: Store, k: int, among: set[int] | None
 ) -> None:
     queries = np.random.default_rng(7).normal(size=(5, 3)).astype(np.float32)
     chosen = None if among is None else np.array(sorted(among))
-    with parted.snapshot() as snapshot:
+    with regions_store.snapshot() as snapshot:
         near = snapshot.search(KEY, queries, k, among=chosen)
     assert near.regions is not None
     for row, query in enumerate(queries):
@@ -61,9 +61,9 @@ def test_the_nearest_part_of_each_image_counts(
         assert (near.ids[row, len(wanted) :] == -1).all()
 
 
-def test_vectors_are_those_of_the_whole_pictures(parted: Store) -> None:
+def test_vectors_returns_those_of_whole_images(regions_store: Store) -> None:
     rows = np.random.default_rng(2).normal(size=(31, 9)).astype(np.float32)
-    with parted.snapshot() as snapshot:
+    with regions_store.snapshot() as snapshot:
         (kept,) = [one for one in snapshot.spaces() if one.key == KEY]
         assert (kept.width, kept.dim) == (3, 9)
         assert kept.boxes is not None and kept.boxes.tolist() == BOXES.tolist()
@@ -74,16 +74,16 @@ def test_vectors_are_those_of_the_whole_pictures(parted: Store) -> None:
             snapshot.search(KEY, np.ones((1, 9), np.float32), 3)
 
 
-def test_a_view_tells_whether_anything_changed(parted: Store) -> None:
-    with parted.snapshot() as snapshot:
+def test_the_version_changes_with_vectors_and_metadata(regions_store: Store) -> None:
+    with regions_store.snapshot() as snapshot:
         before = snapshot.version
-    with parted.snapshot() as snapshot:
+    with regions_store.snapshot() as snapshot:
         assert snapshot.version == before
-    put(parted, entry("new.png", vectors={KEY: np.ones(9, np.float32)}))
-    with parted.snapshot() as snapshot:
+    put(regions_store, entry("new.png", vectors={KEY: np.ones(9, np.float32)}))
+    with regions_store.snapshot() as snapshot:
         between = snapshot.version
         assert between != before
-    with parted.writer() as writer:
+    with regions_store.writer() as writer:
         writer.set_metadata({1: {"kind": "shoe"}})
-    with parted.snapshot() as snapshot:
+    with regions_store.snapshot() as snapshot:
         assert snapshot.version != between

@@ -1,4 +1,4 @@
-"""A view is one state of the library, whatever the writer does meanwhile."""
+"""A snapshot is one state of the library, whatever a writer does meanwhile."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.stores.builders import begin, entry, put, same, space, stored_vector
+from tests.stores.builders import begin, entry, is_vector_of, put, space, stored_vector
 
 from lookalike.errors import LibraryError, UsageError
 from lookalike.stores.interface import Snapshot
@@ -24,7 +24,7 @@ def found(snapshot: Snapshot) -> list[int]:
     return [id for id in snapshot.search("toy@1", ONES, 100).ids[0].tolist() if id > 0]
 
 
-def test_an_open_view_does_not_see_what_is_committed_after_it(local: LocalStore) -> None:
+def test_a_snapshot_does_not_see_later_commits(local: LocalStore) -> None:
     ids = put(local, entry("a.jpg"), entry("b.jpg"))
     with local.snapshot() as before:
         with local.writer() as writer:
@@ -39,23 +39,23 @@ def test_an_open_view_does_not_see_what_is_committed_after_it(local: LocalStore)
         assert before.spaces()[0].count == 2
         assert np.isnan(before.vectors("toy@1", np.array([third]))).all()
         old = before.vectors("toy@1", np.array([ids[0]]))[0]
-    assert same(old, "a.jpg")
-    assert same(stored_vector(local, ids[0]), "changed")
+    assert is_vector_of(old, "a.jpg")
+    assert is_vector_of(stored_vector(local, ids[0]), "changed")
 
 
-def test_an_open_view_outlives_a_promotion(local: LocalStore) -> None:
+def test_a_snapshot_survives_a_promotion(local: LocalStore) -> None:
     ids = put(local, entry("a.jpg"))
     with local.snapshot() as before:
         with local.writer() as writer:
             writer.add_space(space("toy@2"))
             writer.promote("toy@2")
         assert found(before) == ids
-        assert same(before.vectors("toy@1", np.array(ids))[0], "a.jpg")
+        assert is_vector_of(before.vectors("toy@1", np.array(ids))[0], "a.jpg")
         with local.snapshot() as after, pytest.raises(UsageError):
             found(after)
 
 
-def test_an_open_view_outlives_a_compaction(local: LocalStore) -> None:
+def test_a_snapshot_survives_a_compaction(local: LocalStore) -> None:
     local.compact_at_least = 1
     ids = put(local, *(entry(f"{n}.jpg") for n in range(10)))
     with local.snapshot() as before:
@@ -66,7 +66,7 @@ def test_an_open_view_outlives_a_compaction(local: LocalStore) -> None:
             assert set(found(after)) == set(ids[5:])
 
 
-def test_a_ledger_that_is_left_half_read_does_not_hold_back_later_views(local: LocalStore) -> None:
+def test_an_unfinished_iter_files_does_not_affect_later_snapshots(local: LocalStore) -> None:
     put(local, *(entry(f"{n}.jpg") for n in range(5)))
     with local.snapshot() as snapshot:
         iter_files = snapshot.iter_files()
@@ -76,8 +76,8 @@ def test_a_ledger_that_is_left_half_read_does_not_hold_back_later_views(local: L
         assert snapshot.lookup(1, "new.jpg") is not None
 
 
-def test_threads_that_search_while_a_writer_works_see_only_whole_states(local: LocalStore) -> None:
-    """Every state holds pairs: an image and its negative, put and removed together."""
+def test_concurrent_searches_see_only_consistent_states(local: LocalStore) -> None:
+    """Every state consists of pairs: a vector and its negative, stored and removed together."""
     local.compact_at_least = 8
     stop = threading.Event()
     wrong: list[str] = []
@@ -164,13 +164,13 @@ def test_another_process_reads_while_this_one_writes(local: LocalStore) -> None:
     assert reader.returncode == 0
 
 
-def test_a_closed_library_says_so(local: LocalStore) -> None:
+def test_a_closed_library_raises_an_error(local: LocalStore) -> None:
     local.close()
     with pytest.raises(LibraryError, match="closed"), local.snapshot():
         pass
 
 
-def test_closing_while_a_view_is_open_lets_it_finish(local: LocalStore) -> None:
+def test_an_open_snapshot_survives_closing_the_store(local: LocalStore) -> None:
     ids = put(local, entry("a.jpg"))
     with local.snapshot() as snapshot:
         local.close()
@@ -178,11 +178,11 @@ def test_closing_while_a_view_is_open_lets_it_finish(local: LocalStore) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows does not move what is open")
-def test_a_library_that_takes_the_place_of_another_is_read_from_the_next_view_on(
+def test_a_library_that_replaces_another_is_seen_by_the_next_snapshot(
     local: LocalStore, tmp_path: Path
 ) -> None:
-    """Restored from a backup, or removed and made anew, beside a server that goes on: as many pictures,
-    under the same numbers, in the same rows."""
+    """Restored from a backup, or deleted and made again, while a server runs: as many images, with the same
+    ids, in the same rows."""
     [first] = put(local, entry("a.jpg"))
     with LocalStore.create(tmp_path / "other" / ".lookalike") as other:
         begin(other)
@@ -193,18 +193,18 @@ def test_a_library_that_takes_the_place_of_another_is_read_from_the_next_view_on
         (tmp_path / "other" / ".lookalike").rename(local.folder)
         assert before.images([first])[first].path == "a.jpg"
         assert before.select("path = 'a.jpg'").tolist() == [first]
-        assert same(before.vectors("toy@1", np.array([first]))[0], "a.jpg")
+        assert is_vector_of(before.vectors("toy@1", np.array([first]))[0], "a.jpg")
         with local.snapshot() as after:
             assert after.images([first])[first].path == "b.jpg"
             assert after.select("path = 'b.jpg'").tolist() == [first]
-            assert same(after.vectors("toy@1", np.array([first]))[0], "b.jpg")
+            assert is_vector_of(after.vectors("toy@1", np.array([first]))[0], "b.jpg")
             assert after.version != version
-        assert same(before.vectors("toy@1", np.array([first]))[0], "a.jpg")
-    assert same(stored_vector(local, first), "b.jpg")
+        assert is_vector_of(before.vectors("toy@1", np.array([first]))[0], "a.jpg")
+    assert is_vector_of(stored_vector(local, first), "b.jpg")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows does not move what is open")
-def test_a_library_that_goes_away_is_read_as_long_as_it_is_open(
+def test_a_library_that_was_moved_away_is_read_as_long_as_it_is_open(
     local: LocalStore, tmp_path: Path
 ) -> None:
     [first] = put(local, entry("a.jpg"))
@@ -212,7 +212,7 @@ def test_a_library_that_goes_away_is_read_as_long_as_it_is_open(
         pass
     local.folder.rename(tmp_path / "gone")
     with local.snapshot() as snapshot:
-        assert same(snapshot.vectors("toy@1", np.array([first]))[0], "a.jpg")
+        assert is_vector_of(snapshot.vectors("toy@1", np.array([first]))[0], "a.jpg")
     (tmp_path / "gone").rename(local.folder)
     put(local, entry("b.jpg"))
     with local.snapshot() as snapshot:

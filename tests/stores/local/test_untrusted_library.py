@@ -1,4 +1,4 @@
-"""A library folder from a stranger: it may hold anything, and must harm nothing outside itself."""
+"""A library folder from a stranger may hold anything, and must not harm anything outside itself."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def alter(folder: Path, statement: str) -> None:
     "place",
     ["writer.txt", "writer.lock", "spaces/toy-1/vectors-2.f32", "spaces/toy-1/ann.json.part"],
 )
-def test_nothing_is_written_through_a_link(local: LocalStore, tmp_path: Path, place: str) -> None:
+def test_the_writer_refuses_links(local: LocalStore, tmp_path: Path, place: str) -> None:
     put(local, entry("a.jpg"))
     precious = tmp_path / "precious"
     precious.write_text("all my keys")
@@ -42,7 +42,7 @@ def test_nothing_is_written_through_a_link(local: LocalStore, tmp_path: Path, pl
 
 
 @posix
-def test_no_catalogue_is_made_where_a_link_leads(tmp_path: Path) -> None:
+def test_no_catalogue_is_made_behind_a_link(tmp_path: Path) -> None:
     folder = tmp_path / ".lookalike"
     folder.mkdir()
     (folder / "catalogue.sqlite").symlink_to(tmp_path / "elsewhere.sqlite")
@@ -52,27 +52,29 @@ def test_no_catalogue_is_made_where_a_link_leads(tmp_path: Path) -> None:
 
 
 @posix
-def test_leftovers_are_only_what_is_called_like_ours(local: LocalStore, tmp_path: Path) -> None:
+def test_only_files_with_our_names_are_removed_as_leftovers(
+    local: LocalStore, tmp_path: Path
+) -> None:
     put(local, entry("a.jpg"))
-    pictures = tmp_path / "pictures"
-    (local.folder / "spaces").rename(pictures)
-    (local.folder / "spaces").symlink_to(pictures)
-    holiday = pictures / "holiday-2024"
-    left = pictures / "color-7"
+    elsewhere = tmp_path / "elsewhere"
+    (local.folder / "spaces").rename(elsewhere)
+    (local.folder / "spaces").symlink_to(elsewhere)
+    holiday = elsewhere / "holiday-2024"
+    left = elsewhere / "color-7"
     for folder in (holiday, left):
         folder.mkdir()
         for name in ("vectors-1.f32", "ids-1.i64", "fitted.npz", "ann-3.faiss", "ann-late.json"):
             (folder / name).write_bytes(b"old")
-    (holiday / "beach.jpg").write_bytes(b"a picture")
+    (holiday / "beach.jpg").write_bytes(b"an image")
     with local.writer():
         pass
     assert [path.name for path in holiday.iterdir()] == ["beach.jpg"]
     assert not left.exists()
-    assert (pictures / "toy-1" / "vectors-1.f32").stat().st_size == 12
+    assert (elsewhere / "toy-1" / "vectors-1.f32").stat().st_size == 12
 
 
 @pytest.mark.parametrize("place", ["../../elsewhere", "/tmp/elsewhere", "..", ".", "a/b", ""])
-def test_a_space_lies_in_a_folder_of_the_library(
+def test_a_space_cannot_have_a_directory_outside_the_library(
     local: LocalStore, tmp_path: Path, place: str
 ) -> None:
     put(local, entry("a.jpg"))
@@ -93,7 +95,7 @@ def test_a_space_lies_in_a_folder_of_the_library(
         "name = x'00ff'",
     ],
 )  # fmt: skip
-def test_vectors_that_cannot_be_are_told_in_a_line(local: LocalStore, value: str) -> None:
+def test_impossible_values_of_a_space_are_refused(local: LocalStore, value: str) -> None:
     put(local, entry("a.jpg"))
     local.close()
     alter(local.folder, f"UPDATE spaces SET {value}")
@@ -111,7 +113,7 @@ def test_vectors_that_cannot_be_are_told_in_a_line(local: LocalStore, value: str
         "CREATE VIEW more AS SELECT * FROM images",
     ],
 )
-def test_a_catalogue_with_programs_in_it_is_refused(local: LocalStore, program: str) -> None:
+def test_a_catalogue_with_triggers_or_views_is_refused(local: LocalStore, program: str) -> None:
     local.close()
     alter(local.folder, program)
     for read_only in (True, False):

@@ -1,4 +1,4 @@
-"""Compaction, and what a new writer tidies up."""
+"""Compaction, and recovery by a new writer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.stores.builders import begin, entry, put, same, space, stored_vector
+from tests.stores.builders import begin, entry, is_vector_of, put, space, stored_vector
 
 from lookalike.errors import LibraryDamaged
 from lookalike.stores.local import LocalStore
@@ -14,7 +14,7 @@ from lookalike.stores.local.check import check
 
 
 def files(store: LocalStore) -> dict[str, int]:
-    """Names and sizes below spaces/."""
+    """Return names and sizes of the files below spaces/."""
     place = store.folder / "spaces"
     return {
         path.relative_to(place).as_posix(): path.stat().st_size
@@ -27,33 +27,33 @@ def vectors_file(store: LocalStore) -> Path:
     return store.folder / "spaces" / "toy-1" / "vectors-1.f32"
 
 
-def test_vectors_and_ids_lie_in_plain_files_that_anybody_can_read(local: LocalStore) -> None:
+def test_vectors_and_ids_are_plain_arrays_in_files(local: LocalStore) -> None:
     ids = put(local, entry("a.jpg"), entry("b.jpg"))
     assert files(local) == {"toy-1/vectors-1.f32": 24, "toy-1/ids-1.i64": 16}
     vectors = np.fromfile(vectors_file(local), "<f4").reshape(2, 3)
-    assert same(vectors[0], "a.jpg")
-    assert same(vectors[1], "b.jpg")
+    assert is_vector_of(vectors[0], "a.jpg")
+    assert is_vector_of(vectors[1], "b.jpg")
     stored = np.fromfile(vectors_file(local).with_name("ids-1.i64"), "<i8")
     assert stored.tolist() == ids
 
 
-def test_many_dead_rows_are_compacted_away_and_nothing_else_changes(local: LocalStore) -> None:
+def test_compaction_removes_tombstones_and_changes_nothing_else(local: LocalStore) -> None:
     local.compact_at_least = 10
     ids = put(local, *(entry(f"{n}.jpg") for n in range(60)))
     with local.writer() as writer:
         writer.put([entry(f"{n}.jpg", f"new {n}") for n in reversed(range(0, 60, 4))])
-        assert "toy-1/vectors-1.f32" in files(local)  # 15 of 75 are dead: not yet
+        assert "toy-1/vectors-1.f32" in files(local)  # 15 of 75 rows are tombstones: too few
         writer.remove(ids[1::4])
     assert files(local) == {"toy-1/vectors-2.f32": 45 * 12, "toy-1/ids-2.i64": 45 * 8}
     kept = [(n, id) for n, id in enumerate(ids) if n % 4 != 1]
     for n, id in kept:
-        assert same(stored_vector(local, id), f"{n}.jpg" if n % 4 else f"new {n}")
+        assert is_vector_of(stored_vector(local, id), f"{n}.jpg" if n % 4 else f"new {n}")
     stored = np.fromfile(local.folder / "spaces" / "toy-1" / "ids-2.i64", "<i8")
     assert stored.tolist() == [id for _, id in kept]
     assert check(local.folder) == []
 
 
-def test_few_dead_rows_are_left_alone(local: LocalStore) -> None:
+def test_a_few_tombstones_are_not_compacted(local: LocalStore) -> None:
     ids = put(local, *(entry(f"{n}.jpg") for n in range(20)))
     with local.writer() as writer:
         writer.remove(ids[:19])
@@ -61,7 +61,7 @@ def test_few_dead_rows_are_left_alone(local: LocalStore) -> None:
     assert check(local.folder) == []
 
 
-def test_a_new_writer_cuts_off_rows_that_were_never_committed(local: LocalStore) -> None:
+def test_a_new_writer_truncates_uncommitted_rows(local: LocalStore) -> None:
     [id] = put(local, entry("a.jpg"))
     with vectors_file(local).open("ab") as file:
         file.write(b"half a ro")
@@ -75,7 +75,7 @@ def test_a_new_writer_cuts_off_rows_that_were_never_committed(local: LocalStore)
     assert check(local.folder) == []
 
 
-def test_a_new_writer_removes_files_and_folders_that_belong_to_nothing(local: LocalStore) -> None:
+def test_a_new_writer_removes_unknown_generations_and_spaces(local: LocalStore) -> None:
     put(local, entry("a.jpg"))
     spaces = local.folder / "spaces"
     (spaces / "killed-7").mkdir()
@@ -100,9 +100,7 @@ def test_removing_a_space_removes_its_files(local: LocalStore) -> None:
 
 
 @pytest.mark.parametrize("left", [0, 12, 30])
-def test_lost_vectors_are_named_and_indexing_again_makes_them_again(
-    local: LocalStore, left: int
-) -> None:
+def test_lost_vectors_are_counted_and_can_be_stored_again(local: LocalStore, left: int) -> None:
     with local.writer() as writer:
         writer.add_space(space("other@1"))
         both = [entry(f"{n}.jpg") for n in range(4)]
@@ -125,24 +123,22 @@ def test_lost_vectors_are_named_and_indexing_again_makes_them_again(
             assert held == [True] * kept + [False] * (4 - kept)
             assert writer.put(both) == ids
         assert check(store.folder) == []
-        assert all(same(stored_vector(store, id), f"{n}.jpg") for n, id in enumerate(ids))
+        assert all(is_vector_of(stored_vector(store, id), f"{n}.jpg") for n, id in enumerate(ids))
 
 
-def test_a_space_whose_files_are_gone_is_rebuilt_as_well(local: LocalStore) -> None:
+def test_a_space_whose_files_are_missing_can_be_filled_again(local: LocalStore) -> None:
     ids = put(local, entry("a.jpg"))
     vectors_file(local).unlink()
     with LocalStore.open(local.folder) as store:
         with store.snapshot() as snapshot, pytest.raises(LibraryDamaged, match="toy"):
             snapshot.search("toy@1", np.ones((1, 3), np.float32), 5)
         assert put(store, entry("a.jpg")) == ids
-        assert same(stored_vector(store, ids[0]), "a.jpg")
+        assert is_vector_of(stored_vector(store, ids[0]), "a.jpg")
         assert check(store.folder) == []
 
 
 @pytest.mark.parametrize("harm", ["gone", "short", "zeros", "out of order", "no image"])
-def test_damaged_ids_are_written_anew_from_the_catalogue_and_cost_no_vector(
-    local: LocalStore, harm: str
-) -> None:
+def test_damaged_ids_are_restored_from_the_catalogue(local: LocalStore, harm: str) -> None:
     ids = put(local, *(entry(f"{n}.jpg") for n in range(5)))
     file = vectors_file(local).with_name("ids-1.i64")
     stored = np.fromfile(file, "<i8")
@@ -156,12 +152,12 @@ def test_damaged_ids_are_written_anew_from_the_catalogue_and_cost_no_vector(
     with LocalStore.open(local.folder) as store:
         with store.writer() as writer:
             assert writer.lost_vectors == {"toy@1": 0}
-        assert all(same(stored_vector(store, id), f"{n}.jpg") for n, id in enumerate(ids))
+        assert all(is_vector_of(stored_vector(store, id), f"{n}.jpg") for n, id in enumerate(ids))
         assert check(store.folder) == []
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PK half of an archive", bytes(400)])
-def test_lost_arrays_of_a_fitted_space_cost_that_space_alone_until_they_are_made_again(
+def test_lost_fitted_arrays_disable_one_space_until_they_are_saved_again(
     tmp_path: Path, content: bytes | None
 ) -> None:
     fitted = {"mean": np.arange(3.0)}
@@ -171,20 +167,20 @@ def test_lost_arrays_of_a_fitted_space_cost_that_space_alone_until_they_are_made
         [id] = put(store, entry("a.jpg", vectors=both))
     file = store.folder / "spaces" / "toy-1" / "fitted.npz"
     file.unlink() if content is None else file.write_bytes(content)
-    question = np.ones((1, 3), np.float32)
+    query = np.ones((1, 3), np.float32)
     with LocalStore.open(store.folder) as again:
         with again.snapshot() as snapshot:
-            assert snapshot.search("other@1", question, 1).ids.tolist() == [[id]]
+            assert snapshot.search("other@1", query, 1).ids.tolist() == [[id]]
             with pytest.raises(LibraryDamaged, match="lookalike index"):
-                snapshot.search("toy@1", question, 1)
+                snapshot.search("toy@1", query, 1)
         with again.writer() as writer:
             writer.add_space(space(fitted=fitted))
         with again.snapshot() as snapshot:
-            assert snapshot.search("toy@1", question, 1).ids.tolist() == [[id]]
+            assert snapshot.search("toy@1", query, 1).ids.tolist() == [[id]]
             assert dict(snapshot.spaces()[0].fitted or {})["mean"].tolist() == [0.0, 1.0, 2.0]
 
 
-def test_lost_vectors_that_others_made_are_to_be_imported_again(local: LocalStore) -> None:
+def test_the_remedy_for_lost_imported_vectors_is_another_import(local: LocalStore) -> None:
     with local.writer() as writer:
         writer.add_space(space("shop@imported"))
         writer.put([entry("a.jpg", vectors={"shop@imported": np.ones(3, np.float32)})])
@@ -197,9 +193,7 @@ def test_lost_vectors_that_others_made_are_to_be_imported_again(local: LocalStor
         snapshot.search("shop@imported", np.ones((1, 3), np.float32), 1)
 
 
-def test_vectors_that_are_lost_are_told_once(
-    local: LocalStore, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_lost_vectors_are_logged_once(local: LocalStore, caplog: pytest.LogCaptureFixture) -> None:
     with local.writer() as writer:
         writer.add_space(space("shop@imported"))
         both = {"toy@1": np.ones(3, np.float32), "shop@imported": np.ones(3, np.float32)}
