@@ -14,18 +14,18 @@ from PIL import Image
 from lookalike import Library
 from lookalike.cli.program import program
 from lookalike.errors import UsageError
-from lookalike.explain.gap import compare, gap
+from lookalike.explain.gap import compare, find_gap
 from lookalike.vectors.similarity import normalise
 
 
-def test_pairs_alike_by_one_and_not_by_the_other_are_found() -> None:
-    """Forty strangers by both measures; two pairs of twins by one of them each, and one by both."""
-    chance = np.random.default_rng(0)
-    one, two = (normalise(chance.normal(size=(46, 24))) for _ in range(2))
-    one[1] = one[0]  # twins by the first measure alone
-    two[3] = two[2]  # by the second alone
-    one[5], two[5] = one[4], two[4]  # by both: no disagreement
-    two[1] = -two[0]  # and as far as can be by the other
+def test_pairs_similar_by_one_measure_only_are_found() -> None:
+    """Compare 40 unrelated images, a pair of equals by each measure, and a pair by both."""
+    rng = np.random.default_rng(0)
+    one, two = (normalise(rng.normal(size=(46, 24))) for _ in range(2))
+    one[1] = one[0]  # equal by the first measure only
+    two[3] = two[2]  # by the second only
+    one[5], two[5] = one[4], two[4]  # by both: not a disagreement
+    two[1] = -two[0]  # and as far as possible by the other
     one[3] = -one[2]
     found = compare(one, two, pairs=3)
     assert found.only[0][0][:2] == (0, 1)
@@ -38,13 +38,13 @@ def test_pairs_alike_by_one_and_not_by_the_other_are_found() -> None:
     assert all(row[:2] != (4, 5) for side in found.only for row in side)
 
 
-def test_a_picture_that_fools_a_measure_is_shown_once() -> None:
-    chance = np.random.default_rng(1)
-    one, two = (normalise(chance.normal(size=(60, 24))) for _ in range(2))
+def test_each_image_is_returned_once() -> None:
+    rng = np.random.default_rng(1)
+    one, two = (normalise(rng.normal(size=(60, 24))) for _ in range(2))
     one[1:4] = one[0]
     found = compare(one, two, pairs=10)
     for side in found.only:
-        seen = [place for row in side for place in row[:2]]
+        seen = [image for row in side for image in row[:2]]
         assert len(seen) == len(set(seen))
 
 
@@ -56,12 +56,12 @@ def test_a_measure_agrees_with_itself() -> None:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Stripes or rings, each in many colours: shape and colour disagree."""
+    """Draw stripes or rings in many colours: shape and colour disagree."""
     folder = tmp_path_factory.mktemp("gap") / "photos"
     folder.mkdir()
-    chance = np.random.default_rng(3)
+    rng = np.random.default_rng(3)
     y, x = np.mgrid[0:96, 0:96]
-    forms = [
+    shapes = [
         (x // 12) % 2,
         (y // 12) % 2,
         ((x + y) // 12) % 2,
@@ -69,9 +69,9 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ((x // 24) + (y // 24)) % 2,
     ]
     for number in range(60):
-        mask = forms[number % 5][:, :, None]
+        mask = shapes[number % 5][:, :, None]
         ink, paper = (
-            chance.integers(0, 256, (2, 3)) if number >= 5 else ((200, 30, 30), (250, 240, 230))
+            rng.integers(0, 256, (2, 3)) if number >= 5 else ((200, 30, 30), (250, 240, 230))
         )
         pixels = np.where(mask, ink, paper).astype(np.uint8)
         Image.fromarray(pixels).save(folder / f"{number:02d}.png")
@@ -85,8 +85,8 @@ def library(photos: Path) -> Iterator[Library]:
         yield library
 
 
-def test_forms_in_other_colours_are_alike_by_shape_alone(library: Library) -> None:
-    found = gap(library, "color", "shape")
+def test_shapes_in_other_colours_are_alike_by_shape_alone(library: Library) -> None:
+    found = find_gap(library, "color", "shape")
     assert (found.compared, found.total) == (60, 60)
     assert found.only[1]
     for pair in found.only[1]:
@@ -99,39 +99,39 @@ def test_forms_in_other_colours_are_alike_by_shape_alone(library: Library) -> No
 
 
 def test_parts_of_the_built_in_model_are_measures(library: Library) -> None:
-    assert gap(library).measures == ("color", "lookalike/network")
-    assert gap(library, "shape", "lookalike/color").measures == ("shape", "lookalike/color")
+    assert find_gap(library).measures == ("color", "lookalike/network")
+    assert find_gap(library, "shape", "lookalike/color").measures == ("shape", "lookalike/color")
 
 
 def test_unknown_and_equal_measures_are_refused(library: Library) -> None:
     with pytest.raises(UsageError, match="has no part 'taste'"):
-        gap(library, "color", "lookalike/taste")
+        find_gap(library, "color", "lookalike/taste")
     with pytest.raises(UsageError, match="no phash vectors"):
-        gap(library, "color", "phash")
+        find_gap(library, "color", "phash")
     with pytest.raises(UsageError, match="the same measure"):
-        gap(library, "network", "lookalike/network")
+        find_gap(library, "network", "lookalike/network")
 
 
-def test_what_lacks_for_a_part_is_its_whole_and_an_empty_library_lacks_pictures(
+def test_missing_vectors_and_empty_libraries_are_named_with_the_remedy(
     tmp_path: Path,
 ) -> None:
     with Library.create(tmp_path) as empty:
-        for asked in (gap, lambda library: library.similar_groups()):
+        for function in (find_gap, lambda library: library.similar_groups()):
             with pytest.raises(UsageError, match="no vectors: index pictures first"):
-                asked(empty)
+                function(empty)
         Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
         empty.add(tmp_path, extractors="color")
         with pytest.raises(
             UsageError, match=r"no lookalike vectors, only color; .*--extractor lookalike`"
         ):
-            gap(empty, "color", "network")
+            find_gap(empty, "color", "network")
 
 
 def test_the_command_shows_the_pairs(library: Library, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "gap.png"
-    arguments = ["gap", str(photos), "--by", "color", "--and", "shape"]
-    ran = CliRunner().invoke(program, [*arguments, "-o", str(out)])
-    assert ran.exit_code == 0, ran.output
+    arguments = ["gap", str(photos), "-e", "color", "--versus", "shape"]
+    result = CliRunner().invoke(program, [*arguments, "-o", str(out)])
+    assert result.exit_code == 0, result.output
     assert out.stat().st_size > 10_000
     as_json = json.loads(CliRunner().invoke(program, [*arguments, "--format", "json"]).stdout)
     assert as_json["measures"] == ["color", "shape"]

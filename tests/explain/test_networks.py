@@ -1,4 +1,4 @@
-"""Explanations by networks, on graphs made here whose answers can be worked out."""
+"""Explanations of networks, on small graphs whose outputs can be computed by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lookalike.explain.explainer import Explainer
-from lookalike.explain.local_matches import patch_links
+from lookalike.explain.local_matches import match_patches
 from lookalike.extractors import load
 from lookalike.extractors.feature_maps import NetworkExtractor, feature_maps
 from lookalike.images.pixel_spec import Pixels
@@ -48,35 +48,35 @@ def write_settings(folder: Path, kind: str) -> None:
 
 
 PIXELS = {"pixel_values": (TensorProto.FLOAT, ["n", 3, SIDE, SIDE])}
-# A layer that answers to red, one to green, one to blue, and one that is always a little on.
-EYE = np.concatenate([np.eye(3), np.zeros((1, 3))]).astype(np.float32)[:, :, None, None]
-ON = np.array([0, 0, 0, 0.02], np.float32)
+# Channels that respond to red, green and blue, and one with a small constant.
+COLOUR_WEIGHTS = np.concatenate([np.eye(3), np.zeros((1, 3))]).astype(np.float32)[:, :, None, None]
+CONSTANT = np.array([0, 0, 0, 0.02], np.float32)
 
 
 @pytest.fixture
 def clip(tmp_path: Path) -> str:
-    """Pictures become their mean colour, and the words red, green and blue the same."""
+    """Write a model whose vectors are mean colours, with a text encoder for red, green and blue."""
     folder = tmp_path / "clip"
-    see = [
+    vision = [
         helper.make_node("Conv", ["pixel_values", "eye"], ["colours"]),
         helper.make_node("Relu", ["colours"], ["seen"]),
         helper.make_node("GlobalAveragePool", ["seen"], ["pooled"]),
         helper.make_node("Flatten", ["pooled"], ["image_embeds"]),
     ]
-    save(folder / "onnx" / "vision_model.onnx", see, PIXELS, ["image_embeds"], eye=EYE[:3])
+    save(folder / "onnx" / "vision_model.onnx", vision, PIXELS, ["image_embeds"], eye=COLOUR_WEIGHTS[:3])
     table = np.zeros((len(WORDS), 3), np.float32)
     table[-3:] = np.eye(3)
-    read = [
+    text = [
         helper.make_node("Gather", ["table", "input_ids"], ["words"]),
         helper.make_node("ReduceMean", ["words"], ["text_embeds"], axes=[1], keepdims=0),
     ]
     words = {"input_ids": (TensorProto.INT64, ["t", "length"])}
-    save(folder / "onnx" / "text_model.onnx", read, words, ["text_embeds"], table=table)
-    made = tokenizers.Tokenizer(
+    save(folder / "onnx" / "text_model.onnx", text, words, ["text_embeds"], table=table)
+    tokenizer = tokenizers.Tokenizer(
         tokenizers.models.WordLevel({w: n for n, w in enumerate(WORDS)}, unk_token="<unk>")
     )
-    made.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
-    made.save(str(folder / "tokenizer.json"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(json.dumps({"pad_token": "<pad>"}))
     write_settings(folder, "clip")
     return f"clip:{folder}"
@@ -84,9 +84,9 @@ def clip(tmp_path: Path) -> str:
 
 @pytest.fixture
 def transformer(tmp_path: Path) -> str:
-    """Sixteen patches, each the mean colour of 8 × 8 pixels, after a token that stands for all."""
+    """Write a transformer of 16 patches, each the mean colour of 8 × 8 pixels, after a class token."""
     folder = tmp_path / "vit"
-    patches = (EYE.repeat(CELL, axis=2).repeat(CELL, axis=3) / CELL**2).astype(np.float32)
+    patches = (COLOUR_WEIGHTS.repeat(CELL, axis=2).repeat(CELL, axis=3) / CELL**2).astype(np.float32)
     nodes = [
         helper.make_node("Conv", ["pixel_values", "eye", "on"], ["grid"], strides=[CELL, CELL]),
         helper.make_node("Reshape", ["grid", "flat"], ["rows"]),
@@ -102,7 +102,7 @@ def transformer(tmp_path: Path) -> str:
         PIXELS,
         ["last_hidden_state"],
         eye=patches,
-        on=ON,
+        on=CONSTANT,
         flat=np.array([0, 4, -1], np.int64),
         same=np.eye(4, dtype=np.float32),
     )
@@ -111,7 +111,7 @@ def transformer(tmp_path: Path) -> str:
 
 
 def patched(at: dict[tuple[int, int], tuple[int, int, int]]) -> Pixels:
-    """A black picture with patches of these colours at these places of the 4 × 4 grid."""
+    """Return a black image with patches of these colours in a 4 × 4 grid."""
     pixels = np.zeros((SIDE, SIDE, 3), np.uint8)
     for (y, x), colour in at.items():
         pixels[y * CELL : (y + 1) * CELL, x * CELL : (x + 1) * CELL] = colour
@@ -121,34 +121,34 @@ def patched(at: dict[tuple[int, int], tuple[int, int, int]]) -> Pixels:
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
 
-def test_words_are_mapped_to_the_patches_that_show_them(clip: str) -> None:
-    picture = patched({(0, 0): RED, (1, 2): BLUE, (3, 3): GREEN})
+def test_texts_are_found_in_the_patches_that_show_them(clip: str) -> None:
+    image = patched({(0, 0): RED, (1, 2): BLUE, (3, 3): GREEN})
     with Explainer() as explainer:
         for word, (y, x) in zip(COLOURS, [(0, 0), (3, 3), (1, 2)], strict=True):
-            found = explainer.words(word, picture, by=clip)
-            marked = found.sides[0].marked
+            found = explainer.match_text(word, image, extractor=clip)
+            marked = found.images[0].marked
             assert marked[2 * y : 2 * y + 2, 2 * x : 2 * x + 2].all()
             # The mean colour is (1, 1, 1) / 16: the cosine to each word is 1 / √3.
             assert found.similarity == pytest.approx(3**-0.5, abs=1e-5)
             assert found.faithfulness.faithful
-            assert found.words == word
+            assert found.text == word
 
 
-def test_places_of_the_feature_map_are_linked_by_what_they_show(clip: str) -> None:
+def test_positions_of_the_feature_map_match_by_content(clip: str) -> None:
     first, second = patched({(0, 0): RED, (3, 1): BLUE}), patched({(1, 3): RED, (2, 0): BLUE})
     with Explainer() as explainer:
-        found = explainer.match(first, second, by=clip)
-    assert found.links
-    for link in found.links:
-        (x, y), (u, v) = ((int(box[0] * 4), int(box[1] * 4)) for box in (link.first, link.second))
+        found = explainer.match(first, second, extractor=clip)
+    assert found.matches
+    for match in found.matches:
+        (x, y), (u, v) = ((int(box[0] * 4), int(box[1] * 4)) for box in (match.first, match.second))
         colour = tuple(first[y * CELL, x * CELL])
         assert colour == tuple(second[v * CELL, u * CELL])
-    marked = found.sides[0].marked
+    marked = found.images[0].marked
     assert marked[:2, :2].all()
     assert marked[6:, 2:4].all()
 
 
-def test_the_tokens_of_a_transformer_are_a_map_without_those_that_stand_for_no_place(
+def test_the_patch_tokens_of_a_transformer_are_a_feature_map(
     transformer: str,
 ) -> None:
     network = load(transformer)
@@ -160,16 +160,16 @@ def test_the_tokens_of_a_transformer_are_a_map_without_those_that_stand_for_no_p
     assert found.values[0, 3] == pytest.approx(0.02)
 
 
-def test_a_map_too_coarse_to_say_where_gives_no_links(transformer: str) -> None:
+def test_a_coarse_feature_map_gives_no_matches(transformer: str) -> None:
     network = load(transformer)
     assert isinstance(network, NetworkExtractor)
-    assert patch_links(feature_maps(network, [patched({(0, 0): RED})] * 2)) == ()
+    assert match_patches(feature_maps(network, [patched({(0, 0): RED})] * 2)) == ()
 
 
-def test_a_transformer_is_explained_by_covering(transformer: str) -> None:
+def test_a_transformer_is_explained_by_occlusion(transformer: str) -> None:
     first, second = patched({(0, 0): RED, (3, 3): GREEN}), patched({(1, 2): RED, (3, 0): BLUE})
     with Explainer() as explainer:
-        found = explainer.match(first, second, by=transformer)
-    assert found.sides[0].marked[:2, :2].all()
-    assert found.sides[1].marked[2:4, 4:6].all()
+        found = explainer.match(first, second, extractor=transformer)
+    assert found.images[0].marked[:2, :2].all()
+    assert found.images[1].marked[2:4, 4:6].all()
     assert found.faithfulness.faithful

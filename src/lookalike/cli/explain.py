@@ -1,4 +1,4 @@
-"""`lookalike explain`: how a picture becomes a vector, and why two pictures match."""
+"""`lookalike explain`: show how an image becomes a vector, or why two images match."""
 
 from __future__ import annotations
 
@@ -11,33 +11,34 @@ from lookalike.cli import format, open_library, output, parameters
 from lookalike.errors import NoLibrary, UsageError
 
 if TYPE_CHECKING:
+    from lookalike.explain.explainer import Explainer
     from lookalike.explain.match import Explanation
     from lookalike.library import Library
 
-ALL = (
+# From simple to complex: from the pixels to a network.
+DEFAULT_EXTRACTORS = (
     *("pixels", "histogram", "color", "shape", "keypoints", "keypoints-orb"),
     *("phash", "dhash", "lookalike"),
 )
-"""In the order of the story: from the picture itself to a network."""
 
 
 @click.command("explain")
-@click.argument("picture", type=parameters.PATH)
+@click.argument("image", type=parameters.PATH)
 @click.argument("hit", required=False, type=parameters.PATH)
 @click.option(
-    "--by",
-    "by",
+    "-e",
+    "--extractor",
+    "extractors",
     multiple=True,
-    metavar="EXTRACTOR",
-    help="Which extractors. Default: for one picture all that need no download, for two the "
-    "library's first that is no hash.",
+    metavar="NAME,...",
+    help="Extractors. Default: for one image all that need no download, for two the library's first "
+    "that is not a hash.",
 )
-@click.option(
-    "--text", metavar="WORDS", help="Where in the picture these words are (by a CLIP model)."
-)
+@click.option("--text", metavar="TEXT", help="Show where in the image this text is (with CLIP).")
 @click.option(
     "-o",
-    "--out",
+    "--output",
+    "out",
     type=parameters.FIGURE,
     metavar="FILE",
     help="The figure: .png, .jpg, .pdf or .svg. Default: explained.png",
@@ -50,99 +51,98 @@ ALL = (
     type=click.Choice(("table", "json")),
     default="table",
     show_default=True,
-    help="How the numbers of two pictures are written; with json nothing is drawn without -o.",
+    help="Format of the result for two images; with json nothing is drawn without -o.",
 )
 def command(
-    picture: Path,
+    image: Path,
     hit: Path | None,
-    by: tuple[str, ...],
+    extractors: tuple[str, ...],
     text: str | None,
     out: Path | None,
     library: Path | None,
     format_: str,
 ) -> None:
-    """Draw how a picture becomes a vector; with two pictures, what makes them alike.
+    """Draw how an image becomes a vector or, with two images, why they match.
 
     \b
     lookalike explain cat.jpg
-    lookalike explain cat.jpg another.jpg --by color -o why.png
-    lookalike explain shop.jpg --text "a red shoe" --by clip:siglip2
+    lookalike explain cat.jpg another.jpg -e color -o why.png
+    lookalike explain shop.jpg --text "a red shoe" -e clip:siglip2
     """
     from lookalike.explain.explainer import Explainer
     from lookalike.extractors.registry import parse
 
-    names = parse(",".join(by))
+    names = parse(",".join(extractors))
     if (hit or text) and len(names) > 1:
-        raise UsageError("two pictures are explained by one extractor at a time: give --by once")
+        raise UsageError("a match is explained by one extractor: give --extractor once")
     if hit and text:
-        raise UsageError("explain words in one picture, or two pictures, not both")
+        raise UsageError("give a second image or --text, not both")
     if format_ == "json" and not (hit or text):
-        raise UsageError("--format json needs a second picture or --text")
-    drawn = out or (None if format_ == "json" else Path("explained.png"))
-    if drawn is not None and not drawn.absolute().parent.is_dir():
-        raise UsageError(f"cannot draw {drawn}: there is no folder {drawn.parent}")
-    opened = _library(library, picture)
+        raise UsageError("--format json needs a second image or --text")
+    figure = out or (None if format_ == "json" else Path("explained.png"))
+    if figure is not None and not figure.absolute().parent.is_dir():
+        raise UsageError(f"cannot draw {figure}: there is no folder {figure.parent}")
+    opened = _library(library, image)
     try:
         with Explainer(opened) as explainer:
             if hit is None and text is None:
-                assert drawn is not None
-                _journeys(explainer, picture, names or list(ALL), drawn)
+                assert figure is not None
+                _draw_pipelines(explainer, image, names or list(DEFAULT_EXTRACTORS), figure)
                 return
-            one = names[0] if names else None
+            name = names[0] if names else None
             if text is not None:
-                found = explainer.words(text, picture, by=one)
+                found = explainer.match_text(text, image, extractor=name)
             else:
                 assert hit is not None
-                found = explainer.match(picture, hit, by=one)
+                found = explainer.match(image, hit, extractor=name)
     finally:
         if opened is not None:
             opened.close()
     if format_ == "json":
         output.put(output.as_json(found.as_dict()))
     else:
-        _report(found)
-    if drawn is not None:
+        _table(found)
+    if figure is not None:
         from lookalike.viz.match_figure import draw_match
 
-        draw_match(found, [str(p) for p in (picture, hit) if p is not None], drawn)
-        output.note(f"Drawn: {drawn}")
+        draw_match(found, [str(p) for p in (image, hit) if p is not None], figure)
+        output.note(f"Drawn: {figure}")
 
 
-def _library(library: Path | None, picture: Path) -> Library | None:
-    """The library that is meant, if there is one: an explanation needs none."""
+def _library(library: Path | None, image: Path) -> Library | None:
+    """Open the library, if there is one: an explanation does not need it."""
     try:
-        return open_library.open_library(library, [picture.absolute().parent])
+        return open_library.open_library(library, [image.absolute().parent])
     except NoLibrary:
         if library is not None:
             raise
         return None
 
 
-def _journeys(explainer: object, picture: Path, names: list[str], out: Path) -> None:
-    from lookalike.explain.explainer import Explainer
-    from lookalike.viz.pipeline_figure import draw_journeys
+def _draw_pipelines(explainer: Explainer, image: Path, names: list[str], out: Path) -> None:
+    from lookalike.viz.pipeline_figure import draw_pipelines
 
-    assert isinstance(explainer, Explainer)
-    journeys = [explainer.journey(picture, by=name) for name in names]
-    image = explainer.picture(picture)
-    draw_journeys(image, journeys, out, title=f"How {picture.name} becomes a vector")
-    for each in journeys:
-        output.put(f"{each.by}: {' → '.join(stage.title for stage in each.stages)}")
+    pipelines = [explainer.pipeline(image, extractor=name) for name in names]
+    title = f"How {image.name} becomes a vector"
+    draw_pipelines(explainer.display(image), pipelines, out, title=title)
+    for each in pipelines:
+        output.put(f"{each.extractor}: {' → '.join(stage.title for stage in each.stages)}")
     output.note(f"Drawn: {out}")
 
 
-def _report(found: Explanation) -> None:
+def _table(found: Explanation) -> None:
     faith = found.faithfulness
     digits = 1 if found.kind == "keypoints" else 3
-    rows = [("similarity", f"{found.similarity:.{digits}f}", f"{found.kind}, by {found.by}")]
+    kind = f"{found.kind}, by {found.extractor}"
+    rows = [("similarity", f"{found.similarity:.{digits}f}", kind)]
     for name, share in found.shares.items():
         rows.append((f"  {name}", f"{share:.3f}", "its part of the cosine"))
-    if found.links:
-        rows.append(("links", format.number(len(found.links)), "places that go together"))
+    if found.matches:
+        rows.append(("matches", format.number(len(found.matches)), "places that match"))
     rows += [
-        ("marked", f"{faith.marked:.{digits}f}", "what covering the marked places costs"),
-        ("others", f"{faith.others:.{digits}f}", "what covering as much elsewhere costs"),
+        ("marked", f"{faith.marked_drop:.{digits}f}", "drop when the marked places are covered"),
+        ("others", f"{faith.other_drop:.{digits}f}", "drop when as much is covered elsewhere"),
     ]
     output.table(["", "", ""], rows, right="lrl")
     if not faith.faithful:
-        output.note("Covering other places costs as much: do not trust what is marked.")
+        output.note("Covering other places costs as much: do not trust the marked places.")

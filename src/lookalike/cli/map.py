@@ -1,4 +1,4 @@
-"""`lookalike map`: the collection in the plane, alike beside alike."""
+"""`lookalike map`: draw a library as a 2-D map."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from lookalike.errors import UsageError
 from lookalike.files import output_file
 
 if TYPE_CHECKING:
-    from lookalike.embedding_map.neighbourhood import Kept
+    from lookalike.embedding_map.build import EmbeddingMap
 
 
 @click.command("map")
 @click.argument("folder", metavar="[FOLDER]", required=False, type=parameters.PATH)
 @click.option(
     "-o",
-    "--out",
+    "--output",
+    "out",
     type=parameters.PATH,
     metavar="FILE",
     default=Path("map.html"),
     show_default=True,
-    help="An .html file to zoom and search in (nothing is loaded from elsewhere), or a .png.",
+    help="An interactive .html file (it loads nothing from elsewhere), or a .png.",
 )
-@click.option("--by", metavar="EXTRACTOR", help="Which vectors say what is alike.")
+@click.option("-e", "--extractor", metavar="NAME", help="The extractor whose vectors are laid out.")
 @click.option(
     "--method",
     type=click.Choice(("tsne", "pca", "umap")),
-    help="How the plane is found. Default: tsne if openTSNE is installed (pip install "
+    help="Layout method. Default: tsne if openTSNE is installed (pip install "
     "'lookalike[map]'), else pca.",
 )
 @click.option(
@@ -41,22 +42,22 @@ if TYPE_CHECKING:
     metavar="WHAT",
     help="cluster, folder, or a field of the metadata or of the files, such as label or camera.",
 )
-@click.option("--where", default="", metavar="EXPR", help="Only pictures that satisfy this filter.")
+@click.option("--where", default="", metavar="EXPR", help="Only images that match this filter.")
 @click.option(
     "--limit",
     type=click.IntRange(2),
     default=100_000,
     show_default=True,
-    help="Pictures at most; of more an evenly spread sample.",
+    help="Largest number of images; of more an evenly spaced sample is shown.",
 )
 @click.option(
     "--thumbnails",
     type=click.IntRange(0),
     default=10_000,
     show_default=True,
-    help="How many of them can be seen when one zooms in; the rest are points.",
+    help="Images with a thumbnail; the others are points.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed, the same map.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Equal seeds give equal maps.")
 @parameters.library_option
 @click.option(
     "--format",
@@ -64,12 +65,12 @@ if TYPE_CHECKING:
     type=click.Choice(("table", "json")),
     default="table",
     show_default=True,
-    help="What is written to stdout: the report, or all of the map as data.",
+    help="Output on stdout: the report, or the whole map as data.",
 )
 def command(
     folder: Path | None,
     out: Path,
-    by: str | None,
+    extractor: str | None,
     method: str | None,
     color: str,
     where: str,
@@ -79,14 +80,14 @@ def command(
     library: Path | None,
     format_: str,
 ) -> None:
-    """Draw the collection as a map: what is alike lies close together.
+    """Draw the library as a map: similar images lie close together.
 
     \b
     lookalike map -o map.html
-    lookalike map --by color --color label -o map.png
+    lookalike map -e color --color label -o map.png
     """
-    from lookalike.embedding_map.build import draw_up
-    from lookalike.embedding_map.sprites import sprites
+    from lookalike.embedding_map.build import build_map
+    from lookalike.embedding_map.sprites import pack_sprites
 
     kind = out.suffix.lower()
     if kind not in (".html", ".htm", ".png"):
@@ -94,47 +95,54 @@ def command(
     if not out.absolute().parent.is_dir():
         raise UsageError(f"cannot draw {out}: there is no folder {out.parent}")
     near = [folder.absolute()] if folder else []
-    # Writable, if it is, so that thumbnails are kept for the next map and for the page.
+    # Writable if possible, so that the thumbnails are stored for later.
     with open_library.open_library(library or folder, near, read_only=False) as opened:
-        found = draw_up(
+        found = build_map(
             opened,
-            by=by,
+            extractor=extractor,
             method=method,  # type: ignore[arg-type]
             color=color,
             where=where,
-            most=limit,
+            max_images=limit,
             seed=seed,
         )
-        with ProgressBar("thumbnails") as line:
-            packed = sprites(opened, found, most=thumbnails, progress=line.count)
-        title = f"{opened.folder.parent.name or 'pictures'}: a map"
+        with ProgressBar("Thumbnails") as line:
+            sprites = pack_sprites(opened, found, max_thumbnails=thumbnails, progress=line.count)
+        title = f"{opened.folder.parent.name or 'images'}: a map"
     if kind == ".png":
         from lookalike.viz.map_image import draw_map
 
-        draw_map(found, packed, out, title=title)
+        draw_map(found, sprites, out, title=title)
     else:
-        from lookalike.viz.map_html import page
+        from lookalike.viz.map_html import map_page
 
-        text = page(found, packed, title=title)
+        text = map_page(found, sprites, title=title)
         with output_file(out) as file:
             file.write(text.encode("utf-8"))
     if format_ == "json":
         output.put(output.as_json(found.as_dict(), indent=None))
     else:
-        _report(found.kept, len(found), found.total, found.method, found.by)
-    if packed.lost:
-        output.note(f"{format.counted(packed.lost, 'picture')} could not be read: points only.")
+        _report(found)
+    if sprites.lost:
+        output.note(f"{format.counted(sprites.lost, 'image')} could not be read: points only.")
     output.note(f"Drawn: {out} ({format.size(out.stat().st_size)})")
 
 
-def _report(kept: Kept, mapped: int, total: int, method: str, by: str) -> None:
-    """What is on the map, and how far it can be believed."""
+def _report(found: EmbeddingMap) -> None:
+    """Print what is on the map, and how faithful it is."""
     names = {"tsne": "t-SNE", "pca": "PCA", "umap": "UMAP"}
-    of = f" of {format.number(total)}" if total > mapped else ""
+    count = format.number(len(found))
+    if found.total > len(found):
+        count += f" of {format.number(found.total)}"
+    preservation = found.preservation
     rows = [
-        ("pictures", f"{format.number(mapped)}{of}", f"by {by}, laid out by {names[method]}"),
-        ("trustworthiness", f"{kept.trustworthiness:.3f}", "what lies close together is alike"),
-        ("continuity", f"{kept.continuity:.3f}", "what is alike lies close together"),
-        ("kept", f"{kept.same:.3f}", f"of the {kept.neighbours} nearest neighbours are the same"),
+        ("images", count, f"by {found.extractor}, laid out by {names[found.method]}"),
+        ("trustworthiness", f"{preservation.trustworthiness:.3f}", "what is close is similar"),
+        ("continuity", f"{preservation.continuity:.3f}", "what is similar is close"),
+        (
+            "overlap",
+            f"{preservation.overlap:.3f}",
+            f"of the {preservation.neighbours} nearest neighbours are the same",
+        ),
     ]
     output.table(["", "", ""], rows, right="lrl")

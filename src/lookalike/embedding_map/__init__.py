@@ -1,1 +1,1 @@
-"""The collection as a map: pictures that are alike lie near each other."""
+"""A 2-D map of a library in which similar images lie close together."""

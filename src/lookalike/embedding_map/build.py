@@ -1,10 +1,10 @@
-"""The map of a library, as data."""
+"""Builds the map of a library, as data."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,49 +12,54 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.duplicates.similar import select_space
-from lookalike.embedding_map.coloring import cluster_count, clusters, named
-from lookalike.embedding_map.layout import REDUCED, Method, best_method, lay_out, principal
-from lookalike.embedding_map.level_of_detail import levels
-from lookalike.embedding_map.neighbourhood import Kept, kept
+from lookalike.embedding_map.coloring import cluster, cluster_count, group_values
+from lookalike.embedding_map.layout import PCA_AXES, Method, best_method, lay_out, project
+from lookalike.embedding_map.level_of_detail import zoom_levels
+from lookalike.embedding_map.neighbourhood import (
+    NeighbourhoodPreservation,
+    measure_preservation,
+)
 from lookalike.errors import UsageError
 from lookalike.library import Library
 from lookalike.stores.interface import Ids, Image, Snapshot, Space
 
-MOST = 100_000
-"""Pictures on a map; of larger libraries an evenly spread sample."""
+# Largest number of images on a map; a larger library is sampled evenly.
+MAX_IMAGES = 100_000
 
 CLUSTER, FOLDER = "cluster", "folder"
-TOP = "(top folder)"  # how the pictures in no folder below the root are called
+# Name of the group of images directly in a root.
+TOP_FOLDER = "(top folder)"
+# Empty border of the map, relative to its side.
 MARGIN = 0.02
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Atlas:
-    """Pictures and where they lie.
+class EmbeddingMap:
+    """Images and their positions.
 
-    ids        (n,) of images
-    paths      as the library shows them
-    files      where they are now
-    places     (n, 2) float32: x to the right, y down, all within 0..1, both axes of the same scale
-    groups     (n,) into `names`; -1: nothing is known
-    color      what the groups are: "cluster", "folder" or a field of the metadata
-    level      (n,) from which level of zoom on a thumbnail fits (`detail.levels`)
-    kept       how far neighbours stay neighbours
-    total      pictures that the library has in this space; more than n where only a sample is shown
+    ids           (n,) of the images
+    paths         relative to their root
+    files         absolute paths
+    positions     (n, 2) float32: x to the right, y down, within 0..1, both axes of equal scale
+    groups        (n,) indices into `names`; -1: unknown
+    color         what the groups are: "cluster", "folder" or a metadata field
+    levels        (n,) zoom level from which a thumbnail fits (`level_of_detail.zoom_levels`)
+    preservation  how well neighbourhoods are preserved
+    total         images in this space; more than n if the map shows a sample
     """
 
-    by: str
+    extractor: str
     method: Method
     seed: int
     ids: Ids
     paths: tuple[str, ...]
     files: tuple[Path, ...]
-    places: NDArray[np.float32]
+    positions: NDArray[np.float32]
     groups: NDArray[np.int64]
     names: tuple[str, ...]
     color: str
-    level: NDArray[np.uint8]
-    kept: Kept
+    levels: NDArray[np.uint8]
+    preservation: NeighbourhoodPreservation
     total: int
     seconds: Mapping[str, float]
 
@@ -62,128 +67,124 @@ class Atlas:
         return len(self.ids)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: places and groups in the order of the ids."""
+        """Return a JSON document; positions, groups and levels are in the order of the ids."""
         return {
-            "by": self.by,
+            "extractor": self.extractor,
             "method": self.method,
             "seed": self.seed,
             "color": self.color,
             "names": list(self.names),
             "total": self.total,
-            "kept": {
-                "trustworthiness": self.kept.trustworthiness,
-                "continuity": self.kept.continuity,
-                "same": self.kept.same,
-                "neighbours": self.kept.neighbours,
-            },
+            "preservation": asdict(self.preservation),
             "ids": self.ids.tolist(),
             "paths": list(self.paths),
-            "places": np.round(self.places.astype(float), 5).tolist(),
+            "positions": np.round(self.positions.astype(float), 5).tolist(),
             "groups": self.groups.tolist(),
-            "level": self.level.tolist(),
+            "levels": self.levels.tolist(),
         }
 
 
-def draw_up(
+def build_map(
     library: Library,
     *,
-    by: str | None = None,
+    extractor: str | None = None,
     method: Method | None = None,
     color: str = CLUSTER,
     where: str = "",
-    most: int = MOST,
+    max_images: int = MAX_IMAGES,
     seed: int = 0,
-) -> Atlas:
-    """The map of a library's pictures.
+) -> EmbeddingMap:
+    """Build the map of a library's images.
 
-    by      the extractor whose vectors say what is alike; None: the first that is no hash
-    method  None: t-SNE where openTSNE is installed, else PCA
-    color   "cluster" (k-means), "folder", or a field of the metadata or of the files ("label", "camera")
-    where   a filter (docs/searching.md); "" for all pictures
-    most    pictures at most; of more an evenly spread sample
+    extractor   its vectors are laid out; None: the first that is not a hash
+    method      None: t-SNE if openTSNE is installed, else PCA
+    color       "cluster" (k-means), "folder", or a field of the metadata or of the files, such as "label" or
+                "camera"
+    where       a filter (docs/searching.md); "": all images
+    max_images  of more images an evenly spaced sample is shown
 
-    `UsageError` for an unknown extractor, field or filter, or fewer than two pictures.
+    Raises UsageError for an unknown extractor, field or filter, or fewer than two images.
     """
     method = method or best_method()
     started = time.perf_counter()
     with library.snapshot() as snapshot:
-        space = select_space(snapshot, by)
-        ids, total = _ids(snapshot, space, where, most)
+        space = select_space(snapshot, extractor)
+        ids, total = _ids(snapshot, space, where, max_images)
         vectors = snapshot.vectors(space.key, ids)
         images = snapshot.images(ids.tolist())
-        folders = {root.id: root.path for root in snapshot.roots()}
+        roots = {root.id: root.path for root in snapshot.roots()}
         values = (
             None
             if color == CLUSTER
             else _values(snapshot, [images[i] for i in ids.tolist()], color)
         )
     read = time.perf_counter()
-    places = scaled(lay_out(vectors, method=method, seed=seed))
-    laid = time.perf_counter()
+    positions = scale_to_square(lay_out(vectors, method=method, seed=seed))
+    laid_out = time.perf_counter()
     if values is None:
-        # In the axes that the layout used, so that colours and places tell of the same.
-        axes = principal(vectors, min(REDUCED, *vectors.shape), seed=seed)
-        groups = clusters(axes, cluster_count(len(ids)), seed=seed)
+        # In the PCA axes that the layout used, so that colours and positions agree.
+        axes = project(vectors, min(PCA_AXES, *vectors.shape), seed=seed)
+        groups = cluster(axes, cluster_count(len(ids)), seed=seed)
         names = tuple(f"cluster {number + 1}" for number in range(int(groups.max()) + 1))
     else:
-        groups, names = named(values)
-    report = kept(vectors, places)
+        groups, names = group_values(values)
+    preservation = measure_preservation(vectors, positions)
     ordered = [images[id] for id in ids.tolist()]
-    return Atlas(
-        by=space.name,
+    return EmbeddingMap(
+        extractor=space.name,
         method=method,
         seed=seed,
         ids=ids,
         paths=tuple(image.path for image in ordered),
-        files=tuple(folders[image.root] / image.path for image in ordered),
-        places=places,
+        files=tuple(roots[image.root] / image.path for image in ordered),
+        positions=positions,
         groups=groups,
         names=names,
         color=color,
-        level=levels(places),
-        kept=report,
+        levels=zoom_levels(positions),
+        preservation=preservation,
         total=total,
         seconds={
             "read": read - started,
-            "layout": laid - read,
-            "rest": time.perf_counter() - laid,
+            "layout": laid_out - read,
+            "rest": time.perf_counter() - laid_out,
         },
     )
 
 
-def scaled(places: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Places (n, 2) moved and scaled into 0..1 with a margin; the aspect is kept."""
-    low, high = places.min(axis=0), places.max(axis=0)
+def scale_to_square(positions: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Move and scale positions (n, 2) into 0..1 with a margin; the aspect ratio is preserved."""
+    low, high = positions.min(axis=0), positions.max(axis=0)
     side = float((high - low).max()) or 1.0
-    centred = (places - (low + high) / 2) / side
+    centred = (positions - (low + high) / 2) / side
     return np.asarray(centred * (1 - 2 * MARGIN) + 0.5, np.float32)
 
 
-def _ids(snapshot: Snapshot, space: Space, where: str, most: int) -> tuple[Ids, int]:
-    """Ids, rising, of the pictures to show, and of how many they are a sample."""
+def _ids(snapshot: Snapshot, space: Space, where: str, max_images: int) -> tuple[Ids, int]:
+    """Return the ids of the images to show, ascending, and the number that they are a sample of."""
     ids = snapshot.sample(space.key, space.count)
     if where:
         ids = ids[np.isin(ids, snapshot.select(where))]
     if len(ids) < 2:
         raise UsageError(
-            f"a map needs at least two pictures with {space.name} vectors"
+            f"a map needs at least two images with {space.name} vectors"
             + (f" where {where}" if where else "")
         )
     total = len(ids)
-    if total > most:
-        ids = ids[np.linspace(0, total - 1, most).astype(np.int64)]
+    if total > max_images:
+        ids = ids[np.linspace(0, total - 1, max_images).astype(np.int64)]
     return ids, total
 
 
 def _values(snapshot: Snapshot, images: Sequence[Image], color: str) -> list[Any]:
-    """What each image is coloured by; `UsageError` for a field that nothing has."""
+    """Return the value of each image. Raises UsageError for a field that no image has."""
     if color == FOLDER:
-        return [image.path.rpartition("/")[0] or TOP for image in images]
+        return [image.path.rpartition("/")[0] or TOP_FOLDER for image in images]
     values = [image.metadata.get(color, image.facts.get(color)) for image in images]
     if all(value is None for value in values):
         known = ", ".join(sorted(name for name in snapshot.fields() if name != FOLDER))
         raise UsageError(
-            f"no picture has a field {color!r} to be coloured by; there are: cluster, folder"
+            f"no image has a field {color!r} to be coloured by; there are: cluster, folder"
             + (f", {known}" if known else "")
         )
     return values

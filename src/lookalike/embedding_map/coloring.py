@@ -1,4 +1,4 @@
-"""What pictures of a map are coloured by: clusters of their vectors, or what is said of them."""
+"""Groups that colour the images of a map: clusters of their vectors, or metadata values."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ from numpy.typing import NDArray
 from lookalike.vectors.blocks import Floats
 from lookalike.vectors.kmeans import kmeans
 
-MOST = 12
-"""Colours that can be told apart; the rest is shown in grey."""
+# Distinguishable colours; the remaining groups are grey.
+MAX_GROUPS = 12
 
 OTHERS = "others"
-ROUNDS = 50
-STARTS = 3
+ITERATIONS = 50
+RESTARTS = 3
 
 
-def clusters(points: Floats, number: int, *, seed: int = 0) -> NDArray[np.int64]:
+def cluster(points: Floats, number: int, *, seed: int = 0) -> NDArray[np.int64]:
     """Return the cluster of each point (n, dim) by k-means, numbered from the largest cluster."""
-    _, found = kmeans(points, number, iterations=ROUNDS, restarts=STARTS, seed=seed)
+    _, found = kmeans(points, number, iterations=ITERATIONS, restarts=RESTARTS, seed=seed)
     _, labels, counts = np.unique(found, return_inverse=True, return_counts=True)
     rank = np.empty(len(counts), np.int64)
     rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
     return np.asarray(rank[labels])
 
 
-def cluster_count(pictures: int) -> int:
-    """How many clusters to look for: few enough to tell their colours apart."""
-    return int(np.clip(round((pictures / 12) ** 0.5), 1, MOST))
+def cluster_count(images: int) -> int:
+    """Return the number of clusters for so many images: few enough for distinguishable colours."""
+    return int(np.clip(round((images / 12) ** 0.5), 1, MAX_GROUPS))
 
 
-def named(values: Sequence[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Values as groups: (n,) numbers into the names, -1 where there is no value.
+def group_values(values: Sequence[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Return (n,) indices of groups, -1 for no value, and the names of the groups.
 
-    The twelve most frequent values have a name, the rest are "others". Numbers of more different values
-    than that are put into six ranges that hold about as many pictures each.
+    The most frequent values are groups of their own, and the rest is "others". If there are more than
+    twelve different numbers, they are divided into six ranges with about equally many images.
     """
-    there = [value for value in values if value is not None and value != ""]
-    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in there)
-    if there and numbers and len(set(there)) > MOST:
+    present = [value for value in values if value is not None and value != ""]
+    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in present)
+    if present and numbers and len(set(present)) > MAX_GROUPS:
         return _ranges(values)
     texts = [None if value is None or value == "" else str(value) for value in values]
     counts = Counter(text for text in texts if text is not None)
     ordered = sorted(counts, key=lambda text: (-counts[text], text))
-    shown = ordered if len(ordered) <= MOST else ordered[: MOST - 1]
-    names = (*shown, OTHERS) if len(ordered) > len(shown) else tuple(shown)
-    number = {text: min(place, len(shown)) for place, text in enumerate(ordered)}
+    named = ordered if len(ordered) <= MAX_GROUPS else ordered[: MAX_GROUPS - 1]
+    names = (*named, OTHERS) if len(ordered) > len(named) else tuple(named)
+    number = {text: min(position, len(named)) for position, text in enumerate(ordered)}
     groups = [-1 if text is None else number[text] for text in texts]
     return np.array(groups, np.int64), names
 

@@ -1,4 +1,4 @@
-"""The thumbnails of a map, packed into a few large pictures."""
+"""The thumbnails of a map, packed into a few large sheets."""
 
 from __future__ import annotations
 
@@ -9,27 +9,30 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.embedding_map.build import Atlas
+from lookalike.embedding_map.build import EmbeddingMap
 from lookalike.images.jpeg import decode_jpeg
 from lookalike.images.pixel_spec import Pixels
 from lookalike.library import Library
 
+# Largest side of a thumbnail, in pixels.
 SIDE = 64
+# Thumbnails per side of a sheet of 2,048 pixels, which every browser can hold and decodes quickly.
 ACROSS = 32
-"""Thumbnails a side of a sheet: 2,048 pixels, which every browser can hold and decodes in a moment."""
 
+# WebP quality.
 QUALITY = 75
-MOST = 10_000
-"""Some 15 MB of the file; the rest of the pictures are points, however far one zooms in."""
+
+# Largest number of thumbnails, about 15 MB of the file; the other images are points at every zoom level.
+MAX_THUMBNAILS = 10_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sprites:
     """Sheets of thumbnails (WebP).
 
-    slots  (n,) int32: which place of the sheets each picture of the map has, row by row; -1: none
-    sizes  (places, 2) uint8: width and height of the thumbnail in its upper left corner
-    lost   pictures that cannot be shown: their files are gone or broken
+    slots  (n,) int32: index of each image's thumbnail in the sheets, row by row; -1: none
+    sizes  (thumbnails, 2) uint8: width and height of the thumbnail in the upper left of its slot
+    lost   number of images that cannot be shown: their files are missing or broken
     """
 
     sheets: tuple[bytes, ...]
@@ -38,22 +41,24 @@ class Sprites:
     lost: int
 
 
-def sprites(
+def pack_sprites(
     library: Library,
-    atlas: Atlas,
+    map_: EmbeddingMap,
     *,
-    most: int = MOST,
+    max_thumbnails: int = MAX_THUMBNAILS,
     progress: Callable[[int, int], None] | None = None,
 ) -> Sprites:
-    """Thumbnails of the pictures that get room first, at most `most`; those that give the overview share the
-    first sheet. `progress` is called with how many are done, of how many."""
-    order = np.lexsort((np.arange(len(atlas)), atlas.level))[:most]
-    made = library.thumbnails.many(atlas.ids[order].tolist(), SIDE)
+    """Pack the thumbnails of the images with the lowest zoom levels, which share the first sheets.
+
+    progress  called with the number of finished thumbnails and their total
+    """
+    order = np.lexsort((np.arange(len(map_)), map_.levels))[:max_thumbnails]
+    thumbnails = library.thumbnails.many(map_.ids[order].tolist(), SIDE)
     sheets, lost = [], 0
     sizes: list[tuple[int, int]] = []
-    slots = np.full(len(atlas), -1, np.int32)
+    slots = np.full(len(map_), -1, np.int32)
     sheet = np.zeros((SIDE * ACROSS, SIDE * ACROSS, 3), np.uint8)
-    for done, (place, thumbnail) in enumerate(zip(order.tolist(), made, strict=True), start=1):
+    for done, (row, thumbnail) in enumerate(zip(order.tolist(), thumbnails, strict=True), start=1):
         if progress is not None:
             progress(done, len(order))
         if thumbnail is None:
@@ -62,18 +67,18 @@ def sprites(
         pixels = decode_jpeg(thumbnail.data)
         y, x = divmod(len(sizes) % ACROSS**2, ACROSS)
         sheet[y * SIDE :, x * SIDE :][: pixels.shape[0], : pixels.shape[1]] = pixels
-        slots[place] = len(sizes)
+        slots[row] = len(sizes)
         sizes.append((pixels.shape[1], pixels.shape[0]))
         if len(sizes) % ACROSS**2 == 0:
-            sheets.append(webp(sheet))
+            sheets.append(_webp(sheet))
             sheet[:] = 0
     if len(sizes) % ACROSS**2:
         rows = -(-(len(sizes) % ACROSS**2) // ACROSS)
-        sheets.append(webp(sheet[: rows * SIDE]))
+        sheets.append(_webp(sheet[: rows * SIDE]))
     return Sprites(tuple(sheets), slots, np.array(sizes, np.uint8).reshape(-1, 2), lost)
 
 
-def webp(pixels: Pixels) -> bytes:
+def _webp(pixels: Pixels) -> bytes:
     from PIL import Image
 
     content = io.BytesIO()

@@ -1,1 +1,1 @@
-"""Why two pictures match, and how a picture becomes a vector: as data. `plots` and the page draw it."""
+"""Explanations as data: why two images match, and how an image becomes a vector. `viz` draws them."""

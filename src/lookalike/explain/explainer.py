@@ -1,4 +1,4 @@
-"""The door to explanations: pictures of a library, or any, by the name of an extractor."""
+"""Explains matches by the name of an extractor, for images of a library or any others."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Self
 
 from lookalike.errors import UsageError
-from lookalike.explain.image_views import SHOWN, Looks
-from lookalike.explain.match import Explanation, why, why_words
-from lookalike.explain.pipeline_stages import Journey, journey
+from lookalike.explain.image_views import DISPLAY_PIXELS, ViewLoader
+from lookalike.explain.match import Explanation, explain_match, explain_text
+from lookalike.explain.pipeline_stages import Pipeline, pipeline
 from lookalike.extractors import load
 from lookalike.extractors.interface import Extractor, TextExtractor
 from lookalike.images.pixel_spec import Pixels
@@ -18,53 +18,64 @@ from lookalike.workers.limits import Limits
 
 
 class Explainer:
-    """Explains matches. Close it: it has a worker that reads the pictures.
+    """Explains matches. Close it: it owns a worker process that reads the images.
 
-    library  whose extractors are asked, as they were when it was indexed; others, and all without one, are
-             loaded by their names
+    library  its extractors are used as they were when it was indexed; others, and all of them without a
+             library, are loaded by name
     """
 
     def __init__(self, library: Library | None = None, *, limits: Limits | None = None) -> None:
         self._library = library
-        self._looks = Looks(limits)
+        self._views = ViewLoader(limits)
         self._loaded: dict[str, Extractor] = {}
 
     def match(
-        self, first: QueryImage | int, second: QueryImage | int, *, by: str | None = None
+        self,
+        first: QueryImage | int,
+        second: QueryImage | int,
+        *,
+        extractor: str | None = None,
     ) -> Explanation:
-        """What drove the similarity of a query and a hit: pictures, or ids of images of the library.
+        """Explain the similarity of a query and a hit; an int is the id of an image of the library.
 
-        by  the extractor; None: the library's first that is no hash, or the default one
+        extractor  None: the library's first that is not a hash, or the default one
 
-        `UsageError` for a picture that cannot be read, an unknown extractor or id.
+        Raises UsageError for an image that cannot be read, an unknown extractor or id.
         """
-        extractor = self._extractor(by)
-        looks = self._looks.of([self._picture(first), self._picture(second)], extractor.pixels)
-        return why(extractor, looks[0], looks[1])
+        loaded = self._extractor(extractor)
+        images = [self._resolve(first), self._resolve(second)]
+        one, other = self._views.load(images, loaded.pixels)
+        return explain_match(loaded, one, other)
 
-    def words(self, text: str, picture: QueryImage | int, *, by: str | None = None) -> Explanation:
-        """Where in a picture these words are found. `UsageError` for an extractor that knows no words."""
-        extractor = self._extractor(by)
-        if not isinstance(extractor, TextExtractor):
+    def match_text(
+        self, text: str, image: QueryImage | int, *, extractor: str | None = None
+    ) -> Explanation:
+        """Explain where in an image a text is found.
+
+        Raises UsageError for an extractor that does not support text.
+        """
+        loaded = self._extractor(extractor)
+        if not isinstance(loaded, TextExtractor):
             raise UsageError(
-                f"{extractor.name} knows no words: name a CLIP or SigLIP model with --by clip:…"
+                f"{loaded.name} does not support text: name a CLIP or SigLIP model with "
+                "--extractor clip:…"
             )
-        (look,) = self._looks.of([self._picture(picture)], extractor.pixels)
-        return why_words(extractor, text, look)
+        (view,) = self._views.load([self._resolve(image)], loaded.pixels)
+        return explain_text(loaded, text, view)
 
-    def journey(self, picture: QueryImage | int, *, by: str | None = None) -> Journey:
-        """How a picture becomes the vector of an extractor, stage by stage."""
-        extractor = self._extractor(by)
-        (look,) = self._looks.of([self._picture(picture)], extractor.pixels)
-        return journey(extractor, look)
+    def pipeline(self, image: QueryImage | int, *, extractor: str | None = None) -> Pipeline:
+        """Return the stages by which an image becomes the vector of an extractor."""
+        loaded = self._extractor(extractor)
+        (view,) = self._views.load([self._resolve(image)], loaded.pixels)
+        return pipeline(loaded, view)
 
-    def picture(self, picture: QueryImage | int) -> Pixels:
-        """The picture itself, upright RGB, at most 640 pixels long."""
-        return self._looks.of([self._picture(picture)], SHOWN)[0].shown
+    def display(self, image: QueryImage | int) -> Pixels:
+        """Return the image as upright RGB pixels of at most 640 a side."""
+        return self._views.load([self._resolve(image)], DISPLAY_PIXELS)[0].display
 
     def close(self) -> None:
-        """End the worker and forget extractors that were loaded here."""
-        self._looks.close()
+        """Stop the worker and release the extractors that were loaded here."""
+        self._views.close()
         self._loaded.clear()
 
     def __enter__(self) -> Self:
@@ -73,28 +84,28 @@ class Explainer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _extractor(self, by: str | None) -> Extractor:
-        if self._library is not None and (by is None or by in self._spaces()):
-            return self._library.extractor(by)
-        name = by or DEFAULT_EXTRACTORS[0]
+    def _extractor(self, name: str | None) -> Extractor:
+        if self._library is not None and (name is None or name in self._library_extractors()):
+            return self._library.extractor(name)
+        name = name or DEFAULT_EXTRACTORS[0]
         if name not in self._loaded:
             self._loaded[name] = load(name)
         return self._loaded[name]
 
-    def _spaces(self) -> set[str]:
-        """The extractors that the library knows."""
+    def _library_extractors(self) -> set[str]:
         assert self._library is not None
         with self._library.snapshot() as snapshot:
             return {space.name for space in snapshot.spaces() if space.current}
 
-    def _picture(self, picture: QueryImage | int) -> QueryImage:
-        if not isinstance(picture, int):
-            return picture
+    def _resolve(self, image: QueryImage | int) -> QueryImage:
+        """Return the file of an id; other images are returned as they are."""
+        if not isinstance(image, int):
+            return image
         if self._library is None:
             raise UsageError("an id needs a library")
         with self._library.snapshot() as snapshot:
-            image = snapshot.images([picture]).get(picture)
-            folders: dict[int, Path] = {root.id: root.path for root in snapshot.roots()}
-        if image is None:
-            raise UsageError(f"the library has no image with the id {picture}")
-        return folders[image.root] / image.path
+            found = snapshot.images([image]).get(image)
+            roots: dict[int, Path] = {root.id: root.path for root in snapshot.roots()}
+        if found is None:
+            raise UsageError(f"the library has no image with the id {image}")
+        return roots[found.root] / found.path

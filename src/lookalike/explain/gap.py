@@ -1,7 +1,7 @@
-"""The semantic gap: pictures that are alike by one measure and not by another.
+"""The semantic gap: images that are similar by one measure and not by another.
 
 Smeulders et al., Content-Based Image Retrieval at the End of the Early Years, PAMI 2000: what can be computed
-from pixels and what they mean to somebody need not coincide.
+from pixels and what an image means to people need not coincide.
 """
 
 from __future__ import annotations
@@ -22,26 +22,27 @@ from lookalike.stores.interface import Ids, Snapshot, Space
 from lookalike.stores.records import NO_VECTORS
 from lookalike.vectors.similarity import normalise
 
-MOST = 20_000
-"""Pictures that are compared, each with each; of larger libraries an evenly spread sample."""
+# Images that are compared with each other; a larger library is sampled evenly.
+MAX_IMAGES = 20_000
 
 NEIGHBOURS = 5
-PAIRS = 20_000
-"""Random pairs that say what a similarity is worth."""
 
+# Random pairs that calibrate the similarities.
+RANDOM_PAIRS = 20_000
+
+# Shares of random pairs: pairs closer than 99 % of them are similar, pairs closer than at most 60 % are not.
 CLOSE, FAR = 0.99, 0.6
-"""Closer than 99 % of random pairs counts as alike; than at most 60 % as not alike."""
 
 Row: TypeAlias = tuple[int, int, tuple[float, float], tuple[float, float]]
-"""Two pictures, their similarities, and the shares of random pairs that are less alike."""
+"""Two rows, their similarities by both measures, and the shares of random pairs that are less similar."""
 
 PART = "/"
 NETWORK = "network"
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """One picture of a pair."""
+class GapImage:
+    """One image of a pair."""
 
     id: int
     path: str
@@ -50,11 +51,14 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """A pair. `similarities` by both measures; `closer`: by both, the share of random pairs of the library
-    that are less alike."""
+    """A pair on which two measures disagree.
 
-    first: Sight
-    second: Sight
+    similarities  by both measures
+    closer        by both measures, the share of random pairs of the library that are less similar
+    """
+
+    first: GapImage
+    second: GapImage
     similarities: tuple[float, float]
     closer: tuple[float, float]
 
@@ -64,10 +68,10 @@ class Gap:
     """Where two measures disagree.
 
     measures   their names
-    only       pairs that only the first finds alike, and those that only the second does; widest gap
-               first, each picture at most once in each list
-    agreement  the share of a picture's five nearest by one that are among its five nearest by the other
-    compared   pictures that were looked at, of `total`
+    only       pairs that are similar only by the first measure, and only by the second; widest gap
+               first, each image at most once per list
+    agreement  share of an image's five nearest by one measure that are among its five nearest by the other
+    compared   number of images compared, of `total`
     """
 
     measures: tuple[str, str]
@@ -77,7 +81,7 @@ class Gap:
     total: int
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return a JSON document."""
         return {
             "measures": list(self.measures),
             "agreement": self.agreement,
@@ -97,59 +101,60 @@ class Gap:
         }
 
 
-def gap(
+def find_gap(
     library: Library,
     first: str = "color",
     second: str = NETWORK,
     *,
     pairs: int = 8,
-    most: int = MOST,
+    max_images: int = MAX_IMAGES,
     seed: int = 0,
 ) -> Gap:
-    """Pairs of a library's pictures on which two measures disagree most.
+    """Return the pairs of a library's images on which two measures disagree most.
 
     first, second  extractors of the library, or parts of the built-in one: "lookalike/network",
-                   "lookalike/color". "network" is short for the first of these, "color" for the second
-                   where the library has no color vectors
-    pairs          of each kind, at most
+                   "lookalike/color". "network" is short for the former, and "color" for the latter if the
+                   library has no color vectors
+    pairs          largest number of pairs of each kind
 
-    `UsageError` for an unknown measure, the same one twice, or fewer than three pictures.
+    Raises UsageError for an unknown measure, the same one twice, or fewer than three images.
     """
     with library.snapshot() as snapshot:
-        measured = [_measure(library, snapshot, name) for name in (first, second)]
-        if measured[0].name == measured[1].name:
+        measures = [_measure(library, snapshot, name) for name in (first, second)]
+        if measures[0].name == measures[1].name:
             raise UsageError(f"{first} and {second} are the same measure: name two different ones")
-        samples = [snapshot.sample(each.space.key, each.space.count) for each in measured]
+        samples = [snapshot.sample(each.space.key, each.space.count) for each in measures]
         ids = samples[0][np.isin(samples[0], samples[1])]
         total = len(ids)
         if total < 3:
             raise UsageError(
-                f"too few pictures have both {first} and {second} vectors: index more of them"
+                f"too few images have both {first} and {second} vectors: index more of them"
             )
-        if total > most:
-            ids = ids[np.linspace(0, total - 1, most).astype(np.int64)]
-        vectors = [each.vectors(snapshot, ids) for each in measured]
+        if total > max_images:
+            ids = ids[np.linspace(0, total - 1, max_images).astype(np.int64)]
+        vectors = [each.vectors(snapshot, ids) for each in measures]
         found = compare(vectors[0], vectors[1], pairs=pairs, seed=seed)
-        wanted = {int(ids[place]) for side in found.only for pair in side for place in pair[:2]}
+        wanted = {int(ids[row]) for side in found.only for pair in side for row in pair[:2]}
         images = snapshot.images(wanted)
-        folders = {root.id: root.path for root in snapshot.roots()}
-    sights = {
-        id: Sight(id, image.path, folders[image.root] / image.path) for id, image in images.items()
+        roots = {root.id: root.path for root in snapshot.roots()}
+    described = {
+        id: GapImage(id, image.path, roots[image.root] / image.path)
+        for id, image in images.items()
     }
     only = tuple(
         tuple(
-            Disagreement(sights[int(ids[a])], sights[int(ids[b])], values, closer)
+            Disagreement(described[int(ids[a])], described[int(ids[b])], values, closer)
             for a, b, values, closer in side
         )
         for side in found.only
     )
-    names = (measured[0].name, measured[1].name)
+    names = (measures[0].name, measures[1].name)
     return Gap(names, (only[0], only[1]), found.agreement, len(ids), total)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """Rows of pairs, with similarities and shares of random pairs that are less alike."""
+class Comparison:
+    """The pairs on which two measures disagree, and the agreement of their neighbours."""
 
     only: tuple[list[Row], list[Row]]
     agreement: float
@@ -157,16 +162,16 @@ class Found:
 
 def compare(
     one: NDArray[np.float32], two: NDArray[np.float32], *, pairs: int, seed: int = 0
-) -> Found:
-    """The same for vectors of length 1, (n, …) each, row by row of the same pictures; by the cosine.
+) -> Comparison:
+    """Compare unit vectors (n, …) of the same images by two measures, using the cosine.
 
-    Candidates are each picture with its five nearest by one measure. Those count that are closer than 99 %
-    of random pairs by this measure, and than at most 60 % by the other; the order is by the gap between the
-    two, in spreads of the random pairs.
+    Candidates are the pairs of each image with its five nearest by one measure. Those that are closer
+    than 99 % of random pairs by this measure and than at most 60 % by the other are returned, ordered by
+    the gap between the two in standard deviations of the random pairs.
     """
     near = [nearest(each, min(NEIGHBOURS, len(one) - 1))[0] for each in (one, two)]
-    chance = np.random.default_rng(seed)
-    random = chance.integers(0, len(one), (PAIRS, 2))
+    rng = np.random.default_rng(seed)
+    random = rng.integers(0, len(one), (RANDOM_PAIRS, 2))
     random = random[random[:, 0] != random[:, 1]]
     backgrounds = [np.sort(_cosines(each, random)) for each in (one, two)]
     same = [len(np.intersect1d(a, b)) for a, b in zip(*near, strict=True)]
@@ -180,14 +185,14 @@ def compare(
             np.searchsorted(background, value) / len(background)
             for background, value in zip(backgrounds, values, strict=True)
         ]
-        spreads = [
+        scores = [
             (value - np.median(background)) / max(float(np.std(background)), 1e-9)
             for background, value in zip(backgrounds, values, strict=True)
         ]
-        fitting = np.flatnonzero((closer[this] >= CLOSE) & (closer[1 - this] <= FAR))
-        order = fitting[np.argsort(-(spreads[this] - spreads[1 - this])[fitting], kind="stable")]
+        found = np.flatnonzero((closer[this] >= CLOSE) & (closer[1 - this] <= FAR))
+        order = found[np.argsort(-(scores[this] - scores[1 - this])[found], kind="stable")]
         only.append(_distinct(candidates, values, closer, order, pairs))
-    return Found((only[0], only[1]), float(np.mean(same)) / near[0].shape[1])
+    return Comparison((only[0], only[1]), float(np.mean(same)) / near[0].shape[1])
 
 
 def _distinct(
@@ -197,7 +202,10 @@ def _distinct(
     order: NDArray[np.intp],
     pairs: int,
 ) -> list[Row]:
-    """The first pairs of the order, each picture once: a picture that fools a measure does so many times."""
+    """Return the first pairs in this order with each image at most once.
+
+    Otherwise a single image that fools a measure would fill the list.
+    """
     seen: set[int] = set()
     rows: list[Row] = []
     for number in order.tolist():
@@ -221,7 +229,7 @@ def _cosines(vectors: NDArray[np.float32], pairs: NDArray[np.int64]) -> NDArray[
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Measure:
     """A space, or a part of its vectors."""
 
     name: str
@@ -229,15 +237,15 @@ class Measured:
     part: slice
 
     def vectors(self, snapshot: Snapshot, ids: Ids) -> NDArray[np.float32]:
-        """(n, …) of length 1."""
+        """Return (n, …) vectors of length 1."""
         return normalise(snapshot.vectors(self.space.key, ids)[:, self.part])
 
 
-def _measure(library: Library, snapshot: Snapshot, name: str) -> Measured:
-    """What a name means in this library."""
+def _measure(library: Library, snapshot: Snapshot, name: str) -> Measure:
+    """Resolve the name of a measure."""
     spaces = {space.name: space for space in snapshot.spaces() if space.current}
     if name in spaces:
-        return Measured(name, spaces[name], slice(None))
+        return Measure(name, spaces[name], slice(None))
     base, _, part = name.partition(PART)
     if not part and name in (NETWORK, "color"):
         base, part = "lookalike", name
@@ -245,11 +253,11 @@ def _measure(library: Library, snapshot: Snapshot, name: str) -> Measured:
         extractor = library.extractor(base)
         parts = extractor.parts() if isinstance(extractor, BuiltinExtractor) else {}
         if part in parts:
-            return Measured(f"{base}{PART}{part}", spaces[base], parts[part])
+            return Measure(f"{base}{PART}{part}", spaces[base], parts[part])
         raise UsageError(f"{base} has no part {part!r}; there are: {', '.join(parts) or 'none'}")
     if not spaces:
         raise UsageError(NO_VECTORS)
-    wanted = base if part else name  # a part is indexed with its whole
+    wanted = base if part else name  # a part is indexed with its extractor
     raise UsageError(
         f"the library has no {wanted} vectors, only {', '.join(spaces)}; add them with "
         f"`lookalike index --extractor {wanted}`"

@@ -1,4 +1,4 @@
-"""The pictures to be explained: as people see them, and as the extractor does."""
+"""Loads the images to explain, as people see them and as the extractor sees them."""
 
 from __future__ import annotations
 
@@ -20,87 +20,92 @@ from lookalike.query import Box, QueryImage
 from lookalike.workers.limits import Failure, Limits
 from lookalike.workers.pool import Pool
 
-SHOWN = PixelSpec(fit="inside", max_side=640)
-"""Large enough to draw on."""
+# Large enough to draw on.
+DISPLAY_PIXELS = PixelSpec(fit="inside", max_side=640)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
-    """One picture.
+class ImageView:
+    """One image.
 
-    shown  (h, w, 3) uint8 RGB, upright, at most 640 pixels long
-    seen   the pixels that the extractor gets
-    frame  which part of `shown` these are: x, y, width, height as fractions of it
+    display  (h, w, 3) uint8 RGB, upright, at most 640 pixels a side
+    input    the pixels that the extractor receives
+    frame    the part of `display` that these cover: x, y, width, height as fractions
     """
 
-    shown: Pixels
-    seen: Pixels
+    display: Pixels
+    input: Pixels
     frame: Box
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Request:
-    """A picture, and what the extractor needs of it."""
+class ViewRequest:
+    """An image, and the pixels that the extractor needs."""
 
-    picture: str | bytes | Pixels
+    image: str | bytes | Pixels
     pixels: PixelSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Looking:
-    """The work of a worker."""
+class ViewWorker:
+    """Runs in a worker process: decodes one image."""
 
     limits: Limits
 
-    def __call__(self, request: Request) -> Look | Failure:
-        picture, needs = request.picture, request.pixels
+    def __call__(self, request: ViewRequest) -> ImageView | Failure:
+        image, spec = request.image, request.pixels
         try:
-            if isinstance(picture, np.ndarray):
-                shown = seen = picture
+            if isinstance(image, np.ndarray):
+                display = seen = image
             else:
-                name = picture if isinstance(picture, str) else ""
-                data = read(picture).data if isinstance(picture, str) else picture
-                # Twice, because the extractor is to see what it sees when it indexes: how small a
-                # picture is decoded changes its pixels a little.
-                shown, seen = (
+                name = image if isinstance(image, str) else ""
+                data = read(image).data if isinstance(image, str) else image
+                # Decoded twice: the extractor must see what it sees when indexing, and the size at which an
+                # image is decoded changes its pixels a little.
+                display, seen = (
                     decode(data, specs=[each], limits=self.limits, name=name).pixels
-                    for each in (SHOWN, needs)
+                    for each in (DISPLAY_PIXELS, spec)
                 )
         except ImageError as error:
             return Failure(error.outcome, error.reason)
-        height, width = shown.shape[:2]
-        return Look(fit(shown, SHOWN), fit(seen, needs), frame_of(width, height, needs))
+        height, width = display.shape[:2]
+        return ImageView(
+            fit(display, DISPLAY_PIXELS), fit(seen, spec), visible_frame(width, height, spec)
+        )
 
 
-def frame_of(width: int, height: int, needs: PixelSpec) -> Box:
-    """Which part of a picture of that size `fit` leaves: all of it, unless the middle is cut out."""
-    if needs.fit != "cover":
+def visible_frame(width: int, height: int, spec: PixelSpec) -> Box:
+    """Return the part of an image of this size that `fit` keeps: all of it, unless the centre is cropped."""
+    if spec.fit != "cover":
         return 0.0, 0.0, 1.0, 1.0
-    scale = cover_scale(width, height, needs)
-    wide = min(1.0, needs.width / (width * scale))
-    high = min(1.0, needs.height / (height * scale))
+    scale = cover_scale(width, height, spec)
+    wide = min(1.0, spec.width / (width * scale))
+    high = min(1.0, spec.height / (height * scale))
     return (1 - wide) / 2, (1 - high) / 2, wide, high
 
 
-class Looks:
-    """Reads pictures in guarded workers. Close it; the next picture starts a worker again."""
+class ViewLoader:
+    """Reads images in a worker process. Close it; the next image starts a worker again."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         limits = limits or Limits()
-        self._pool: Pool[Request, Look | Failure] = Pool(Looking(limits), workers=1, limits=limits)
+        self._pool: Pool[ViewRequest, ImageView | Failure] = Pool(
+            ViewWorker(limits), workers=1, limits=limits
+        )
 
-    def of(self, pictures: Sequence[QueryImage], needs: PixelSpec) -> list[Look]:
-        """One look a picture; `UsageError` naming the one that cannot be read, and why."""
-        requests = [Request(_portable(picture), needs) for picture in pictures]
+    def load(self, images: Sequence[QueryImage], spec: PixelSpec) -> list[ImageView]:
+        """Return one view per image. Raises UsageError that names an image that cannot be read."""
+        requests = [ViewRequest(_portable(image), spec) for image in images]
         found = []
-        for picture, look in zip(pictures, self._pool.map(requests), strict=True):
-            if not isinstance(look, Look):
-                named = str(picture) if isinstance(picture, Path) else "the picture given"
-                raise UsageError(f"cannot explain {named}: {look.reason}")
-            found.append(look)
+        for image, view in zip(images, self._pool.map(requests), strict=True):
+            if not isinstance(view, ImageView):
+                name = str(image) if isinstance(image, Path) else "the given image"
+                raise UsageError(f"cannot explain {name}: {view.reason}")
+            found.append(view)
         return found
 
     def close(self) -> None:
+        """Stop the worker."""
         self._pool.close()
 
     def __enter__(self) -> Self:
@@ -110,5 +115,5 @@ class Looks:
         self.close()
 
 
-def _portable(picture: QueryImage) -> str | bytes | Pixels:
-    return os.fspath(picture) if isinstance(picture, Path) else picture
+def _portable(image: QueryImage) -> str | bytes | Pixels:
+    return os.fspath(image) if isinstance(image, Path) else image

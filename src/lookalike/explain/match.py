@@ -1,4 +1,4 @@
-"""Why two pictures match: what drove their similarity, where on both, and whether that is true."""
+"""Explains the similarity of two images: where it comes from, and whether the explanation is faithful."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.explain.color_attribution import (
-    COUNTED,
+    COUNT_PIXELS,
     SharedColour,
-    color_heat,
-    histogram_heat,
+    color_heatmap,
+    histogram_heatmap,
     shared_colours,
 )
-from lookalike.explain.image_views import Look
+from lookalike.explain.image_views import ImageView
 from lookalike.explain.local_matches import (
-    LINKS,
-    Link,
-    keypoint_links,
-    link_heat,
-    patch_links,
-    shape_heat,
+    MAX_MATCHES,
+    LocalMatch,
+    match_heatmap,
+    match_keypoints,
+    match_patches,
+    shape_heatmap,
 )
 from lookalike.explain.occlusion import (
-    Cells,
+    CellMask,
     Faithfulness,
-    Heat,
-    Measure,
-    by_vectors,
-    faithfulness,
-    in_cells,
-    marked,
-    occlusion,
+    Heatmap,
+    SimilarityTo,
+    cell_means,
+    measure_faithfulness,
+    occlusion_heatmap,
+    salient_cells,
+    similarity_to,
 )
 from lookalike.extractors.builtin import BuiltinExtractor
 from lookalike.extractors.feature_maps import NetworkExtractor, feature_maps
@@ -46,75 +46,74 @@ from lookalike.images.resize import fit
 from lookalike.query import Box
 from lookalike.vectors.similarity import similarity_matrix
 
-_COVERING = "the similarity falls most when these places are covered"
-_COLOURS = "these pixels have the colours that the pictures share"
-_EDGES = "here edges run in the same directions"
-_KEYPOINTS = "keypoints that are found in both"
+_OCCLUSION = "the similarity drops most when these places are covered"
+_COLOURS = "these pixels have the colours that the images share"
+_EDGES = "edges run in the same directions here"
+_KEYPOINTS = "keypoints that match"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Side:
-    """One of the pictures.
+class ExplainedImage:
+    """One of the images.
 
-    pixels  (h, w, 3) uint8 RGB, upright, at most 640 pixels long
-    frame   the part of it that the extractor saw: x, y, width, height as fractions
-    heat    (rows, columns) over that part: how much each place adds to the similarity
-    marked  (8, 8) over that part: the cells that are marked as what drove it
+    pixels   (h, w, 3) uint8 RGB, upright, at most 640 pixels a side
+    frame    the part of it that the extractor received: x, y, width, height as fractions
+    heatmap  (rows, columns) over that part: the contribution of each place to the similarity
+    marked   (8, 8) over that part: the cells that contribute most
     """
 
     pixels: Pixels
     frame: Box
-    heat: Heat
-    marked: Cells
+    heatmap: Heatmap
+    marked: CellMask
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Explanation:
-    """What drove a similarity.
+    """An explanation of a similarity.
 
-    by            the extractor
-    similarity    of the two pictures (or of the words and the picture), as a search computes it
-    kind          "cosine" or "euclidean"; "keypoints": how many go together, where no vocabulary has been
-                  learnt that would give vectors
-    sides         the query and the hit; the picture alone where it was asked for in words
-    links         places that go together, strongest first
-    shares        parts of the vector and what each adds to the cosine; their sum is the cosine
-    colours       what both pictures have in common, most first
-    method        how the places were found, in words
-    faithfulness  whether covering them matters more than covering others
+    similarity    of the two images (or of the text and the image), as a search computes it
+    kind          "cosine" or "euclidean"; "keypoints": the number of matches, for a keypoint extractor
+                  without a vocabulary, which has no vectors
+    images        the query and the hit; only the image for a text query
+    method        how the places were found, for people
+    faithfulness  whether occluding the marked cells matters more than occluding others
+    matches       local matches, strongest first
+    shares        contribution of each part of the vector; their sum is the cosine
+    colours       shared colours, the largest first
     """
 
-    by: str
+    extractor: str
     similarity: float
     kind: str
-    sides: tuple[Side, ...]
+    images: tuple[ExplainedImage, ...]
     method: str
     faithfulness: Faithfulness
-    links: tuple[Link, ...] = ()
+    matches: tuple[LocalMatch, ...] = ()
     shares: Mapping[str, float] = field(default_factory=dict)
     colours: tuple[SharedColour, ...] = ()
-    words: str = ""
+    text: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: everything but the pixels; heats as 8 × 8 numbers, rows from the top."""
+        """Return a JSON document without pixels; heatmaps are reduced to 8 × 8, rows from the top."""
         faith = self.faithfulness
         return {
-            "by": self.by,
+            "extractor": self.extractor,
             "similarity": self.similarity,
             "kind": self.kind,
             "method": self.method,
-            "words": self.words,
-            "pictures": [
+            "text": self.text,
+            "images": [
                 {
-                    "frame": list(side.frame),
-                    "heat": in_cells(side.heat).tolist(),
-                    "marked": side.marked.tolist(),
+                    "frame": list(image.frame),
+                    "heatmap": cell_means(image.heatmap).tolist(),
+                    "marked": image.marked.tolist(),
                 }
-                for side in self.sides
+                for image in self.images
             ],
-            "links": [
+            "matches": [
                 {"first": list(each.first), "second": list(each.second), "strength": each.strength}
-                for each in self.links
+                for each in self.matches
             ],
             "shares": dict(self.shares),
             "colours": [
@@ -123,145 +122,149 @@ class Explanation:
             ],
             "faithfulness": {
                 "faithful": faith.faithful,
-                "marked": faith.marked,
-                "others": faith.others,
-                "beaten": faith.beaten,
-                "share": faith.share,
+                "marked_drop": faith.marked_drop,
+                "other_drop": faith.other_drop,
+                "win_rate": faith.win_rate,
+                "marked_share": faith.marked_share,
                 "trials": faith.trials,
             },
         }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pair:
-    """Two pictures to one extractor, and their vectors (2, dim)."""
+class _ViewPair:
+    """The views of two images by one extractor, and their vectors (2, dim)."""
 
     extractor: Extractor
-    looks: tuple[Look, Look]
+    views: tuple[ImageView, ImageView]
     vectors: NDArray[np.float32]
 
     @property
-    def seen(self) -> tuple[Pixels, Pixels]:
-        return self.looks[0].seen, self.looks[1].seen
+    def inputs(self) -> tuple[Pixels, Pixels]:
+        return self.views[0].input, self.views[1].input
 
     @property
-    def measures(self) -> tuple[Measure, Measure]:
-        """For versions of the first, and of the second."""
+    def similarities(self) -> tuple[SimilarityTo, SimilarityTo]:
+        """Similarity functions for versions of the first image, and of the second."""
         first, second = self.vectors
-        return by_vectors(self.extractor, second), by_vectors(self.extractor, first)
+        return similarity_to(self.extractor, second), similarity_to(self.extractor, first)
 
 
-def why(extractor: Extractor, first: Look, second: Look) -> Explanation:
-    """What drove the similarity of two pictures. The looks must be those that this extractor needs.
+def explain_match(extractor: Extractor, first: ImageView, second: ImageView) -> Explanation:
+    """Explain the similarity of two images. The views must have been made for this extractor.
 
-    Costs about 120 extractions for extractors of which nothing is known but their answers (networks, hashes,
-    pixels), and 20 for the others.
+    Costs about 120 extractions for black-box extractors (networks, hashes, pixels), and 20 for the others.
     """
     if isinstance(extractor, VladExtractor):
-        return _by_keypoints(extractor, first, second)
-    vectors = extractor.extract([first.seen, second.seen])
-    pair = Pair(extractor, (first, second), np.asarray(vectors, np.float32))
-    heats, method = _heats(pair)
-    sides, faith = _judged((first, second), heats, pair.measures)
+        return _explain_keypoints(extractor, first, second)
+    vectors = extractor.extract([first.input, second.input])
+    pair = _ViewPair(extractor, (first, second), np.asarray(vectors, np.float32))
+    heatmaps, method = _heatmaps(pair)
+    images, faith = _mark((first, second), heatmaps, pair.similarities)
     (value,) = similarity_matrix(vectors[:1], vectors[1:], similarity=extractor.similarity)[0]
     return Explanation(
-        by=extractor.name,
+        extractor=extractor.name,
         similarity=float(value),
         kind=extractor.similarity,
-        sides=sides,
+        images=images,
         method=method,
         faithfulness=faith,
-        links=patch_links(feature_maps(extractor, pair.seen))
+        matches=match_patches(feature_maps(extractor, pair.inputs))
         if isinstance(extractor, NetworkExtractor)
         else (),
         shares=_shares(extractor, pair.vectors),
-        colours=_shared(first, second) if extractor.name in ("histogram", "color") else (),
+        colours=_colours(first, second) if extractor.name in ("histogram", "color") else (),
     )
 
 
-def why_words(extractor: Extractor, words: str, look: Look) -> Explanation:
-    """Where in a picture words are found: the word–patch map, by covering. For extractors that put words
-    and pictures into one space (`TextExtractor`)."""
+def explain_text(extractor: Extractor, text: str, view: ImageView) -> Explanation:
+    """Explain where in an image a text is found, by occlusion. The extractor must be a `TextExtractor`."""
     assert isinstance(extractor, TextExtractor)
-    text = extractor.extract_text([words])
-    measure = by_vectors(extractor, text[0])
-    sides, faith = _judged((look,), (occlusion(measure, look.seen),), (measure,))
+    vectors = extractor.extract_text([text])
+    similarity = similarity_to(extractor, vectors[0])
+    heatmap = occlusion_heatmap(similarity, view.input)
+    images, faith = _mark((view,), (heatmap,), (similarity,))
     return Explanation(
-        by=extractor.name,
-        similarity=float(measure([look.seen])[0]),
+        extractor=extractor.name,
+        similarity=float(similarity([view.input])[0]),
         kind=extractor.similarity,
-        sides=sides,
-        method=_COVERING,
+        images=images,
+        method=_OCCLUSION,
         faithfulness=faith,
-        words=words,
+        text=text,
     )
 
 
-def _heats(pair: Pair) -> tuple[tuple[Heat, Heat], str]:
-    """Where each picture's similarity comes from: computed where the formula is ours, else by covering."""
-    (one, two), (a, b) = pair.seen, pair.vectors
+def _heatmaps(pair: _ViewPair) -> tuple[tuple[Heatmap, Heatmap], str]:
+    """Return both heatmaps and the method: by formula for our own descriptors, else by occlusion."""
+    (one, two), (a, b) = pair.inputs, pair.vectors
     match pair.extractor.name:
         case "histogram":
-            return (histogram_heat(one, a, b), histogram_heat(two, b, a)), _COLOURS
+            return (histogram_heatmap(one, a, b), histogram_heatmap(two, b, a)), _COLOURS
         case "color":
-            return (color_heat(one, b), color_heat(two, a)), _COLOURS
+            return (color_heatmap(one, b), color_heatmap(two, a)), _COLOURS
         case "shape":
-            return (shape_heat(a, b), shape_heat(b, a)), _EDGES
-    first, second = pair.measures
-    return (occlusion(first, one), occlusion(second, two)), _COVERING
+            return (shape_heatmap(a, b), shape_heatmap(b, a)), _EDGES
+    first, second = pair.similarities
+    return (occlusion_heatmap(first, one), occlusion_heatmap(second, two)), _OCCLUSION
 
 
-def _by_keypoints(extractor: VladExtractor, first: Look, second: Look) -> Explanation:
+def _explain_keypoints(
+    extractor: VladExtractor, first: ImageView, second: ImageView
+) -> Explanation:
     detector = extractor.detector
-    looks = (first, second)
-    points = [detect(look.seen, detector=detector) for look in looks]
-    links, agree = keypoint_links(*points)
-    heats = link_heat(links, 0), link_heat(links, 1)
+    views = (first, second)
+    points = [detect(view.input, detector=detector) for view in views]
+    matches, agree = match_keypoints(*points)
+    heatmaps = match_heatmap(matches, 0), match_heatmap(matches, 1)
+    similarities: tuple[SimilarityTo, SimilarityTo]
     if extractor.fitted is None:
-        kind, value = "keypoints", float(len(links))
-        measures = _counting(points[1], extractor), _counting(points[0], extractor)
+        kind, value = "keypoints", float(len(matches))
+        similarities = _match_count(points[1], extractor), _match_count(points[0], extractor)
     else:
         vectors = extractor.describe(points)
         kind, value = "cosine", float(vectors[0] @ vectors[1])
-        measures = by_vectors(extractor, vectors[1]), by_vectors(extractor, vectors[0])
-    sides, faith = _judged(looks, heats, measures)
-    said = f"{_KEYPOINTS}{' and agree on one movement' if agree else ', without one movement'}"
+        similarities = similarity_to(extractor, vectors[1]), similarity_to(extractor, vectors[0])
+    images, faith = _mark(views, heatmaps, similarities)
+    consistent = " and agree on one transform" if agree else ", without a common transform"
     return Explanation(
-        by=extractor.name,
+        extractor=extractor.name,
         similarity=value,
         kind=kind,
-        sides=sides,
-        method=said,
+        images=images,
+        method=f"{_KEYPOINTS}{consistent}",
         faithfulness=faith,
-        links=links[:LINKS],
+        matches=matches[:MAX_MATCHES],
     )
 
 
-def _counting(other: Keypoints, extractor: VladExtractor) -> Measure:
-    """How many keypoints of a picture go with one of the other's."""
+def _match_count(other: Keypoints, extractor: VladExtractor) -> SimilarityTo:
+    """Return a function that counts the keypoints of an image that match one of the other's."""
 
-    def measure(versions: Sequence[Pixels]) -> NDArray[np.float64]:
+    def count(versions: Sequence[Pixels]) -> NDArray[np.float64]:
         found = (detect(version, detector=extractor.detector) for version in versions)
-        return np.array([len(keypoint_links(each, other)[0]) for each in found], np.float64)
+        return np.array([len(match_keypoints(each, other)[0]) for each in found], np.float64)
 
-    return measure
+    return count
 
 
-def _judged(
-    looks: Sequence[Look], heats: Sequence[Heat], measures: Sequence[Measure]
-) -> tuple[tuple[Side, ...], Faithfulness]:
-    """What the heats mark of each picture, and whether it matters."""
-    sides = tuple(
-        Side(look.shown, look.frame, heat, marked(heat))
-        for look, heat in zip(looks, heats, strict=True)
+def _mark(
+    views: Sequence[ImageView],
+    heatmaps: Sequence[Heatmap],
+    similarities: Sequence[SimilarityTo],
+) -> tuple[tuple[ExplainedImage, ...], Faithfulness]:
+    """Mark the most important cells of each image, and measure whether they matter."""
+    images = tuple(
+        ExplainedImage(view.display, view.frame, heatmap, salient_cells(heatmap))
+        for view, heatmap in zip(views, heatmaps, strict=True)
     )
-    judged = faithfulness(
+    faithfulness = measure_faithfulness(
         [
-            (measure, look.seen, side.marked)
-            for measure, look, side in zip(measures, looks, sides, strict=True)
+            (similarity, view.input, image.marked)
+            for similarity, view, image in zip(similarities, views, images, strict=True)
         ]
     )
-    return sides, judged
+    return images, faithfulness
 
 
 def _shares(extractor: Extractor, vectors: NDArray[np.float32]) -> dict[str, float]:
@@ -272,5 +275,5 @@ def _shares(extractor: Extractor, vectors: NDArray[np.float32]) -> dict[str, flo
     }
 
 
-def _shared(first: Look, second: Look) -> tuple[SharedColour, ...]:
-    return shared_colours(fit(first.shown, COUNTED), fit(second.shown, COUNTED))
+def _colours(first: ImageView, second: ImageView) -> tuple[SharedColour, ...]:
+    return shared_colours(fit(first.display, COUNT_PIXELS), fit(second.display, COUNT_PIXELS))

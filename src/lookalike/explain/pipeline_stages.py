@@ -1,4 +1,4 @@
-"""How a picture becomes a vector: what each extractor looks at on the way, as data."""
+"""How an image becomes a vector: the intermediate results of each extractor, as data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.explain.image_views import Look
+from lookalike.explain.image_views import ImageView
 from lookalike.extractors import color
 from lookalike.extractors.feature_maps import FeatureMap, NetworkExtractor, feature_maps
 from lookalike.extractors.interface import Extractor, FittedExtractor
@@ -19,31 +19,32 @@ from lookalike.extractors.vlad import VladExtractor
 from lookalike.images.pixel_spec import Pixels
 
 Kind: TypeAlias = Literal[
-    "picture", "levels", "colours", "edges", "keypoints", "bits", "channels", "vector"
+    "image", "levels", "colours", "edges", "keypoints", "bits", "channels", "vector"
 ]
 
 LAYERS = 3
+# Channels shown of each layer: those that vary most over the image, because a constant channel says nothing
+# about it.
 CHANNELS = 6
-"""Of each layer: those that differ most from place to place, because a channel that is the same everywhere
-says nothing about this picture."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stage:
-    """One step on the way.
+    """One step.
 
     title    a few words
-    caption  what happens here, for somebody who has not heard of it
-    kind     what `values` are:
-             "picture"    (h, w) or (h, w, 3) uint8: what the extractor gets
-             "levels"     (3, bins): how often each level of red, green and blue occurs
-             "colours"    (2, 12, 4, 4): how much of each hue, saturation and value, whole and middle
-             "edges"      (rows, columns, 9): how strong the edges of nine directions are in each cell;
-                          number d holds gradients of 20 d to 20 d + 20 degrees, x to the right and y
-                          down, and the edge runs across it
-             "keypoints"  (n, 4): x, y, diameter in pixels of the picture, and angle in degrees
+    caption  what happens here, for beginners
+    kind     the meaning of `values`:
+             "image"      (h, w) or (h, w, 3) uint8: the pixels that the extractor receives
+             "levels"     (3, bins): frequency of each level of red, green and blue
+             "colours"    (2, 12, 4, 4): amount of each hue, saturation and value, of the whole and of the
+                          centre
+             "edges"      (rows, columns, 9): strength of edges in nine directions per cell; number d holds
+                          gradients of 20 d to 20 d + 20 degrees, x to the right and y down; the edge runs
+                          across it
+             "keypoints"  (n, 4): x, y, diameter in pixels of the image, and angle in degrees
              "bits"       (8, 8): 0 and 1
-             "channels"   (channels, h, w): what some channels of a layer answer at each place
+             "channels"   (channels, h, w): activations of some channels of a layer
              "vector"     (dim,)
     """
 
@@ -54,125 +55,122 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Journey:
-    """The way of one picture through one extractor, from what it gets to the vector."""
+class Pipeline:
+    """The stages of one image through one extractor, from pixels to the vector."""
 
-    by: str
+    extractor: str
     stages: tuple[Stage, ...]
 
 
-def journey(extractor: Extractor, look: Look) -> Journey:
-    """The stages of a picture. The look must be the one that this extractor needs."""
-    stages = [_picture(extractor, look.seen), *_between(extractor, look)]
+def pipeline(extractor: Extractor, view: ImageView) -> Pipeline:
+    """Return the stages of an image. The view must have been made for this extractor."""
+    stages = [_input_stage(extractor, view.input), *_intermediate_stages(extractor, view.input)]
     unfitted = isinstance(extractor, FittedExtractor) and extractor.fitted is None
     if not unfitted:
-        stages.append(_vector(extractor, extractor.extract([look.seen])[0]))
-    return Journey(extractor.name, tuple(stages))
+        stages.append(_vector_stage(extractor, extractor.extract([view.input])[0]))
+    return Pipeline(extractor.name, tuple(stages))
 
 
-def _picture(extractor: Extractor, seen: Pixels) -> Stage:
-    height, width = seen.shape[:2]
-    grey = "grey " if seen.ndim == 2 else ""
+def _input_stage(extractor: Extractor, pixels: Pixels) -> Stage:
+    height, width = pixels.shape[:2]
+    grey = "grey " if pixels.ndim == 2 else ""
     fit = {
-        "stretch": "squeezed to fit, whatever its shape",
-        "cover": "its shorter side scaled, the middle cut out",
-        "inside": "made smaller, its shape kept",
-        "any": "made smaller while it is decoded",
+        "stretch": "stretched to this size, whatever its shape",
+        "cover": "the shorter side scaled, the centre cropped",
+        "inside": "reduced, its shape preserved",
+        "any": "reduced while it is decoded",
     }[extractor.pixels.fit]
     return Stage(
         f"{width} × {height} {grey}pixels",
-        f"What this extractor gets of the picture: {fit}.",
-        "picture",
-        seen,
+        f"What this extractor receives of the image: {fit}.",
+        "image",
+        pixels,
     )
 
 
-def _vector(extractor: Extractor, vector: NDArray[np.float32]) -> Stage:
+def _vector_stage(extractor: Extractor, vector: NDArray[np.float32]) -> Stage:
     length = float(np.linalg.norm(vector))
-    unit = " Scaled to length 1, so that only its direction counts." if length else ""
+    unit = " Scaled to length 1, so only its direction counts." if length else ""
     return Stage(
         f"{extractor.dim:,} numbers",
-        f"The vector, one bar a number.{unit}",
+        f"The vector, one bar per number.{unit}",
         "vector",
         vector / length if length and extractor.similarity == "cosine" else vector,
     )
 
 
-def _between(extractor: Extractor, look: Look) -> list[Stage]:
-    """What lies between the pixels and the vector."""
+def _intermediate_stages(extractor: Extractor, pixels: Pixels) -> list[Stage]:
     if isinstance(extractor, NetworkExtractor):
-        return _channels(feature_maps(extractor, [look.seen]))
+        return _channel_stages(feature_maps(extractor, [pixels]))
     if isinstance(extractor, VladExtractor):
-        return [_keypoints(extractor, look.seen)]
+        return [_keypoint_stage(extractor, pixels)]
     match extractor.name:
         case "pixels":
             return []
         case "histogram":
-            levels = extractor.extract([look.seen])[0].reshape(3, -1)
-            text = "Pixels are counted by their red, green and blue; where they are is forgotten."
+            levels = extractor.extract([pixels])[0].reshape(3, -1)
+            text = "Pixels are counted by their red, green and blue; their position is discarded."
             return [Stage("Levels of red, green and blue", text, "levels", levels)]
         case "color":
-            counted = color.histograms(look.seen, gain=color.GAIN).reshape(2, color.HUES, -1)
+            counted = color.histograms(pixels, gain=color.GAIN).reshape(2, color.HUES, -1)
             values = counted.reshape(2, color.HUES, color.SATURATIONS, color.VALUES)
             text = (
-                "Pixels are counted by hue, saturation and brightness together, in the whole picture "
-                "and once more with the middle counting most."
+                "Pixels are counted by hue, saturation and brightness together, in the whole image "
+                "and once more with a higher weight in the centre."
             )
             return [Stage("12 × 4 × 4 colours, twice", text, "colours", values)]
         case "shape":
-            cells = hog(look.seen[None])[0].reshape(*BLOCK_GRID, 4, 9)[:, :, 0]
-            text = (
-                "In each cell: how strong edges of each direction are. Colour and light are gone."
-            )
+            cells = hog(pixels[None])[0].reshape(*BLOCK_GRID, 4, 9)[:, :, 0]
+            text = "The strength of edges of each direction, per cell. Colour and light are discarded."
             return [Stage("Directions of edges", text, "edges", cells)]
         case "phash" | "dhash":
-            return [_bits(extractor, look.seen)]
+            return [_bit_stage(extractor, pixels)]
     return []
 
 
-def _bits(extractor: Extractor, seen: Pixels) -> Stage:
-    bits = (extractor.extract([seen])[0].reshape(8, 8) > 0).astype(np.uint8)
+def _bit_stage(extractor: Extractor, pixels: Pixels) -> Stage:
+    bits = (extractor.extract([pixels])[0].reshape(8, 8) > 0).astype(np.uint8)
     text = {
-        "phash": "Is each of the 64 lowest frequencies (coarse ones upper left) above their median?",
+        "phash": "Is each of the 64 lowest frequencies (coarse ones top left) above their median?",
         "dhash": "Is each pixel darker than its right neighbour?",
     }[extractor.name]
-    return Stage("64 yes or no", text, "bits", bits)
+    return Stage("64 bits", text, "bits", bits)
 
 
-def _keypoints(extractor: VladExtractor, seen: Pixels) -> Stage:
-    found = detect(seen, detector=extractor.detector)
+def _keypoint_stage(extractor: VladExtractor, pixels: Pixels) -> Stage:
+    found = detect(pixels, detector=extractor.detector)
     values = np.column_stack([found.points, found.sizes, found.angles])
     length = found.descriptors.shape[1] * (8 if extractor.detector == "orb" else 1)
-    what = "bits" if extractor.detector == "orb" else "numbers"
+    unit = "bits" if extractor.detector == "orb" else "numbers"
     text = (
-        f"{len(found):,} places that can be found again, each with a size, a direction and {length} "
-        f"{what} that describe its surroundings."
+        f"{len(found):,} distinctive places, each with a size, a direction and {length} {unit} that "
+        "describe its surroundings."
     )
     if extractor.fitted is None:
-        text += " How they become one vector is learnt from a library."
+        text += " How they become one vector is learned from a library."
     return Stage(f"{extractor.detector.upper()} keypoints", text, "keypoints", values)
 
 
-def _channels(maps: Sequence[FeatureMap]) -> list[Stage]:
-    """An early, a middle and a late layer."""
-    wanted = [maps[place] for place in _spread(len(maps))] if maps else []
+def _channel_stages(maps: Sequence[FeatureMap]) -> list[Stage]:
+    """Return an early, a middle and the last layer."""
+    chosen = [maps[number] for number in _spaced_layers(len(maps))] if maps else []
     stages = []
-    for number, layer in enumerate(wanted):
+    for number, layer in enumerate(chosen):
         values = layer.values[0]
         order = np.argsort(-values.std(axis=(1, 2)), kind="stable")[:CHANNELS]
         rows, columns = layer.positions
         text = [
-            "An early layer still sees the picture: edges, colours, textures.",
-            "Further on, places answer to parts and patterns.",
-            "At the end few places are left, and channels answer to things; their mean goes on.",
-        ][number if len(wanted) == LAYERS else -1]
+            "An early layer still resembles the image: edges, colours, textures.",
+            "Later, positions respond to parts and patterns.",
+            "In the end few positions remain, and channels respond to objects; their mean is used.",
+        ][number if len(chosen) == LAYERS else -1]
         title = f"{values.shape[0]} channels of {columns} × {rows}"
         stages.append(Stage(title, text, "channels", values[order]))
     return stages
 
 
-def _spread(layers: int) -> list[int]:
-    """The places of an early, a middle and the last layer."""
+def _spaced_layers(layers: int) -> list[int]:
+    """Return the numbers of an early, a middle and the last layer."""
     if layers < LAYERS:
         return list(range(layers))
     return [max(0, layers // 12), layers // 2, layers - 1]

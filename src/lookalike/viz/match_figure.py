@@ -1,4 +1,4 @@
-"""Why two pictures match, drawn on both."""
+"""Draws an explanation of a match on both images."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lookalike.explain.local_matches import Link
-from lookalike.explain.match import Explanation, Side
+from lookalike.explain.local_matches import LocalMatch
+from lookalike.explain.match import ExplainedImage, Explanation
 from lookalike.explain.occlusion import CELLS
 from lookalike.images.pixel_spec import Pixels
 from lookalike.query import Box
@@ -20,43 +20,47 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDE, HIGHEST, GAP, TOP, BELOW = 4.6, 4.6, 0.5, 1.25, 1.3  # inches
+# Inches: width and largest height of an image, gap, space above and below.
+WIDTH, MAX_HEIGHT, GAP, TOP, BELOW = 4.6, 4.6, 0.5, 1.25, 1.3
+# Brightness of what is not marked.
 DIMMED = 0.32
-MARK = "#f59e0b"
-LINKS = 10
-"""Lines that an eye can follow."""
+MARK_COLOUR = "#f59e0b"
+# Matches that are drawn; more lines cannot be told apart.
+MAX_LINES = 10
 
 LINE_COLOURS = ("#2563eb", "#e8743b", "#16a34a", "#c83e73", "#8a5bd1", "#c79a00", "#0891b2")
-PARTS = {"network": "what it shows", "color": "colours"}
+PARTS = {"network": "content", "color": "colours"}
 PART_COLOURS = ("#2563eb", "#e8743b")
 
 
 def draw_match(found: Explanation, names: Sequence[str], out: Path) -> None:
-    """The marked parts of each picture bright, the rest dimmed; below, where it comes from place by place;
-    lines between places that go together; and what covering the marked parts costs."""
+    """Draw each image with the marked parts bright, its heatmap, lines between matches, and the faithfulness.
+
+    names  of the images
+    """
     from matplotlib.figure import Figure
 
-    count = len(found.sides)
-    width = GAP + count * (WIDE + GAP)
-    high = max(_high(side) for side in found.sides)
+    count = len(found.images)
+    width = GAP + count * (WIDTH + GAP)
+    high = max(_height(image) for image in found.images)
     height = TOP + 2 * high + GAP + BELOW
     figure = Figure(figsize=(width, height), dpi=110, facecolor="white")
     _heading(figure, found, width, height)
     marked = []
-    for column, (side, name) in enumerate(zip(found.sides, names, strict=True)):
-        left = GAP + column * (WIDE + GAP)
+    for column, (image, name) in enumerate(zip(found.images, names, strict=True)):
+        left = GAP + column * (WIDTH + GAP)
         for row in range(2):
             top = TOP + row * (high + GAP / 2)
-            box = (left / width, 1 - (top + high) / height, WIDE / width, high / height)
+            box = (left / width, 1 - (top + high) / height, WIDTH / width, high / height)
             axes = figure.add_axes(box)
             axes.set_axis_off()
             axes.set_anchor("NW")
             if row == 0:
-                axes.imshow(dimmed(side), interpolation="antialiased")
-                _outline(axes, side)
+                axes.imshow(dimmed(image), interpolation="antialiased")
+                _outline(axes, image)
                 marked.append(axes)
             else:
-                _heat(axes, side)
+                _heatmap(axes, image)
         figure.text(
             left / width,
             1 - (TOP - 0.12) / height,
@@ -71,39 +75,41 @@ def draw_match(found: Explanation, names: Sequence[str], out: Path) -> None:
     save_figure(figure, out)
 
 
-def _high(side: Side) -> float:
-    """Inches of a picture that is as wide as there is room."""
-    height, width = side.pixels.shape[:2]
-    return float(min(HIGHEST, WIDE * height / width))
+def _height(image: ExplainedImage) -> float:
+    """Return the height in inches of an image of full width."""
+    height, width = image.pixels.shape[:2]
+    return float(min(MAX_HEIGHT, WIDTH * height / width))
 
 
-def dimmed(side: Side) -> Pixels:
-    """The picture with all that is not marked darkened."""
-    height, width = side.pixels.shape[:2]
+def dimmed(image: ExplainedImage) -> Pixels:
+    """Return the pixels with everything that is not marked darkened."""
+    height, width = image.pixels.shape[:2]
     bright = np.zeros((height, width), np.bool_)
-    for y, x in np.argwhere(side.marked).tolist():
+    for y, x in np.argwhere(image.marked).tolist():
         left, top, right, bottom = _pixels(
-            side, (x / CELLS, y / CELLS, 1 / CELLS, 1 / CELLS), width, height
+            image, (x / CELLS, y / CELLS, 1 / CELLS, 1 / CELLS), width, height
         )
         bright[round(top) : round(bottom), round(left) : round(right)] = True
     shade = np.where(bright, 1.0, DIMMED)[:, :, None]
-    return np.asarray(side.pixels * shade + 255 * 0.12 * (shade < 1), np.uint8)
+    return np.asarray(image.pixels * shade + 255 * 0.12 * (shade < 1), np.uint8)
 
 
-def _pixels(side: Side, box: Box, width: int, height: int) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom in the picture of a box of the part that the extractor saw."""
-    x, y, wide, high = side.frame
+def _pixels(
+    image: ExplainedImage, box: Box, width: int, height: int
+) -> tuple[float, float, float, float]:
+    """Return left, top, right and bottom in the image, of a box within the extractor's frame."""
+    x, y, wide, high = image.frame
     left, top = (x + box[0] * wide) * width, (y + box[1] * high) * height
     return left, top, left + box[2] * wide * width, top + box[3] * high * height
 
 
-def _outline(axes: Axes, side: Side) -> None:
-    """A line around the marked cells."""
-    height, width = side.pixels.shape[:2]
-    cells = np.pad(side.marked, 1)
-    for y, x in np.argwhere(side.marked).tolist():
+def _outline(axes: Axes, image: ExplainedImage) -> None:
+    """Draw a line around the marked cells."""
+    height, width = image.pixels.shape[:2]
+    cells = np.pad(image.marked, 1)
+    for y, x in np.argwhere(image.marked).tolist():
         left, top, right, bottom = _pixels(
-            side, (x / CELLS, y / CELLS, 1 / CELLS, 1 / CELLS), width, height
+            image, (x / CELLS, y / CELLS, 1 / CELLS, 1 / CELLS), width, height
         )
         edges = (
             (cells[y, x + 1], (left, right), (top, top)),
@@ -113,25 +119,25 @@ def _outline(axes: Axes, side: Side) -> None:
         )
         for inside, across, down in edges:
             if not inside:
-                axes.plot(across, down, color=MARK, linewidth=1.8, solid_capstyle="round")
+                axes.plot(across, down, color=MARK_COLOUR, linewidth=1.8, solid_capstyle="round")
     axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
 
 
-def _heat(axes: Axes, side: Side) -> None:
-    """The picture in grey, with warm colours where it speaks for the match and cold ones against."""
-    height, width = side.pixels.shape[:2]
-    axes.imshow(side.pixels.mean(axis=2), cmap="gray", vmin=0, vmax=255, alpha=0.55)
-    left, top, right, bottom = _pixels(side, (0, 0, 1, 1), width, height)
-    # The largest values alone would leave the rest without colour.
-    limit = float(np.quantile(np.abs(side.heat), 0.98)) or 1.0
+def _heatmap(axes: Axes, image: ExplainedImage) -> None:
+    """Draw the image in grey, red where it raises the similarity and blue where it lowers it."""
+    height, width = image.pixels.shape[:2]
+    axes.imshow(image.pixels.mean(axis=2), cmap="gray", vmin=0, vmax=255, alpha=0.55)
+    left, top, right, bottom = _pixels(image, (0, 0, 1, 1), width, height)
+    # A scale up to the largest value would leave the rest without colour.
+    limit = float(np.quantile(np.abs(image.heatmap), 0.98)) or 1.0
     axes.imshow(
-        side.heat,
+        image.heatmap,
         cmap="RdBu_r",
         vmin=-limit,
         vmax=limit,
         alpha=0.6,
         extent=(left - 0.5, right - 0.5, bottom - 0.5, top - 0.5),
-        interpolation="bilinear" if min(side.heat.shape) < 48 else "antialiased",
+        interpolation="bilinear" if min(image.heatmap.shape) < 48 else "antialiased",
     )
     axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
 
@@ -139,15 +145,15 @@ def _heat(axes: Axes, side: Side) -> None:
 def _lines(figure: Figure, first: Axes, second: Axes, found: Explanation) -> None:
     from matplotlib.patches import ConnectionPatch, Rectangle
 
-    for number, link in enumerate(spread(found.links)):
+    for number, match in enumerate(spread_matches(found.matches)):
         colour = LINE_COLOURS[number % len(LINE_COLOURS)]
         ends = []
-        for axes, side, box in (
-            (first, found.sides[0], link.first),
-            (second, found.sides[1], link.second),
+        for axes, image, box in (
+            (first, found.images[0], match.first),
+            (second, found.images[1], match.second),
         ):
-            height, width = side.pixels.shape[:2]
-            left, top, right, bottom = _pixels(side, box, width, height)
+            height, width = image.pixels.shape[:2]
+            left, top, right, bottom = _pixels(image, box, width, height)
             ends.append(((left + right) / 2, (top + bottom) / 2))
             axes.add_patch(
                 Rectangle(
@@ -174,53 +180,51 @@ def _lines(figure: Figure, first: Axes, second: Axes, found: Explanation) -> Non
         )
 
 
-def spread(links: Sequence[Link]) -> list[Link]:
-    """At most ten of the links: strongest first, but none that starts beside one already chosen, as long as
-    there are others."""
-    chosen: list[Link] = []
-    for near in (0.12, 0.0):
-        for link in links:
-            if len(chosen) == LINKS:
+def spread_matches(matches: Sequence[LocalMatch]) -> list[LocalMatch]:
+    """Return at most ten matches, the strongest first, but preferably none that start side by side."""
+    chosen: list[LocalMatch] = []
+    for min_distance in (0.12, 0.0):
+        for match in matches:
+            if len(chosen) == MAX_LINES:
                 return chosen
-            apart = (
-                max(abs(link.first[0] - each.first[0]), abs(link.first[1] - each.first[1]))
+            distances = (
+                max(abs(match.first[0] - each.first[0]), abs(match.first[1] - each.first[1]))
                 for each in chosen
             )
-            if link not in chosen and all(distance >= near for distance in apart):
-                chosen.append(link)
+            if match not in chosen and all(d >= min_distance for d in distances):
+                chosen.append(match)
     return chosen
 
 
 def _heading(figure: Figure, found: Explanation, width: float, height: float) -> None:
-    name = found.by.rpartition("/")[2]
+    name = found.extractor.rpartition("/")[2]
     number = (
-        f"{found.similarity:.0f} keypoints go together"
+        f"{found.similarity:.0f} keypoints match"
         if found.kind == "keypoints"
         else f"similarity {found.similarity:.3f} ({found.kind})"
     )
-    title = f"Where “{found.words}” is, by {name}" if found.words else f"Why they match, by {name}"
+    title = f"Where “{found.text}” is, by {name}" if found.text else f"Why they match, by {name}"
     left = GAP / width
     figure.text(left, 1 - 0.4 / height, title, size=14, color=INK, parse_math=False)
-    said = f"{number} · bright and outlined: {found.method}"
-    figure.text(left, 1 - 0.72 / height, fill(said, int(13 * width)), size=9, color=FAINT)
+    text = f"{number} · bright and outlined: {found.method}"
+    figure.text(left, 1 - 0.72 / height, fill(text, int(13 * width)), size=9, color=FAINT)
 
 
 def _below(figure: Figure, found: Explanation, width: float, height: float) -> None:
-    """What covering costs, and the parts of the vector or the shared colours."""
+    """Draw the faithfulness, and the parts of the vector or the shared colours."""
     faith = found.faithfulness
     digits = 1 if found.kind == "keypoints" else 3
     verdict = "so the marks are right" if faith.faithful else "so do not trust the marks"
     text = (
-        f"Covering what is marked ({faith.share:.0%} of each picture) costs {faith.marked:.{digits}f}; "
-        f"covering as much elsewhere costs {faith.others:.{digits}f} on average, and less in "
-        f"{faith.beaten:.0%} of {faith.trials} trials: {verdict}."
+        f"Covering the marked parts ({faith.marked_share:.0%} of each image) costs "
+        f"{faith.marked_drop:.{digits}f}; covering as much elsewhere costs {faith.other_drop:.{digits}f} "
+        f"on average, and less in {faith.win_rate:.0%} of {faith.trials} trials: {verdict}."
     )
     left = GAP / width
-    said = fill(text, int(12.5 * width))
     figure.text(
         left,
         (BELOW - 0.35) / height,
-        said,
+        fill(text, int(12.5 * width)),
         size=9,
         color=INK if faith.faithful else "#b91c1c",
         va="top",
