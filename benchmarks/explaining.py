@@ -50,14 +50,14 @@ def main() -> None:
     with Explainer() as explainer:
         for by in asked.by.split(","):
             started = time.process_time()
-            found = [explainer.match(one, two, by=by).faithfulness for one, two in chosen]
+            found = [explainer.match(one, two, extractor=by).faithfulness for one, two in chosen]
             seconds = (time.process_time() - started) / len(chosen)
             print(
                 f"{by.rpartition('/')[2]:24}"
                 f"{np.mean([each.faithful for each in found]):9.1%}"
-                f"{np.mean([each.beaten for each in found]):8.1%}"
-                f"{np.mean([each.marked for each in found]):9.3f}"
-                f"{np.mean([each.others for each in found]):9.3f}"
+                f"{np.mean([each.win_rate for each in found]):8.1%}"
+                f"{np.mean([each.marked_drop for each in found]):9.3f}"
+                f"{np.mean([each.other_drop for each in found]):9.3f}"
                 f"{seconds:9.2f}",
                 flush=True,
             )

@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lookalike.embedding_map.build import draw_up
-from lookalike.embedding_map.sprites import sprites
+from lookalike.embedding_map.build import build_map
+from lookalike.embedding_map.sprites import pack_sprites
 from lookalike.library import Library
-from lookalike.viz.map_html import page
+from lookalike.viz.map_html import map_page
 
 SECONDS = 4
 
@@ -96,17 +96,17 @@ def main() -> None:
     asked = parser.parse_args()
     started, worked = time.perf_counter(), time.process_time()
     with Library.open(asked.library, read_only=True) as library:
-        atlas = draw_up(library, method=asked.method)
+        atlas = build_map(library, method=asked.method)
         laid = time.perf_counter()
-        packed = sprites(library, atlas)
+        packed = pack_sprites(library, atlas)
         shown = time.perf_counter()
-        text = page(atlas, packed, title="benchmark")
+        text = map_page(atlas, packed, title="benchmark")
     ended = time.perf_counter()
     here = time.process_time() - worked
     print(
         f"{len(atlas):,} pictures: layout {laid - started:.0f} s, thumbnails {shown - laid:.0f} s, "
         f"page {ended - shown:.1f} s; {ended - started:.0f} s in all, {here:.0f} s of this process; "
-        f"{len(text) / 1e6:.0f} MB; {atlas.kept}"
+        f"{len(text) / 1e6:.0f} MB; {atlas.preservation}"
     )
     if asked.frames:
         with TemporaryDirectory() as folder:

@@ -117,7 +117,7 @@ def test_missing_vectors_and_empty_libraries_are_named_with_the_remedy(
 ) -> None:
     with Library.create(tmp_path) as empty:
         for function in (find_gap, lambda library: library.similar_groups()):
-            with pytest.raises(UsageError, match="no vectors: index pictures first"):
+            with pytest.raises(UsageError, match="no vectors: index images first"):
                 function(empty)
         Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
         empty.add(tmp_path, extractors="color")

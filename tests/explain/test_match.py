@@ -187,4 +187,4 @@ def test_an_image_of_one_colour_can_be_explained(explainer: Explainer) -> None:
     for extractor in ("lookalike", "color", "shape", "phash", "keypoints"):
         found = explainer.match(grey, grey, extractor=extractor)
         assert np.isfinite(found.similarity)
-        assert all(np.isfinite(image.heatmap).all() for side in found.sides)
+        assert all(np.isfinite(image.heatmap).all() for image in found.images)

@@ -63,7 +63,13 @@ def clip(tmp_path: Path) -> str:
         helper.make_node("GlobalAveragePool", ["seen"], ["pooled"]),
         helper.make_node("Flatten", ["pooled"], ["image_embeds"]),
     ]
-    save(folder / "onnx" / "vision_model.onnx", vision, PIXELS, ["image_embeds"], eye=COLOUR_WEIGHTS[:3])
+    save(
+        folder / "onnx" / "vision_model.onnx",
+        vision,
+        PIXELS,
+        ["image_embeds"],
+        eye=COLOUR_WEIGHTS[:3],
+    )
     table = np.zeros((len(WORDS), 3), np.float32)
     table[-3:] = np.eye(3)
     text = [
@@ -86,7 +92,9 @@ def clip(tmp_path: Path) -> str:
 def transformer(tmp_path: Path) -> str:
     """Write a transformer of 16 patches, each the mean colour of 8 × 8 pixels, after a class token."""
     folder = tmp_path / "vit"
-    patches = (COLOUR_WEIGHTS.repeat(CELL, axis=2).repeat(CELL, axis=3) / CELL**2).astype(np.float32)
+    patches = (COLOUR_WEIGHTS.repeat(CELL, axis=2).repeat(CELL, axis=3) / CELL**2).astype(
+        np.float32
+    )
     nodes = [
         helper.make_node("Conv", ["pixel_values", "eye", "on"], ["grid"], strides=[CELL, CELL]),
         helper.make_node("Reshape", ["grid", "flat"], ["rows"]),

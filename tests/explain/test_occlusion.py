@@ -9,7 +9,8 @@ import pytest
 
 from lookalike.explain.occlusion import (
     CELLS,
-    FILL, MAX_MARKED,
+    FILL,
+    MAX_MARKED,
     cell_means,
     measure_faithfulness,
     occlude,
@@ -54,8 +55,8 @@ def test_cells_are_even_if_the_size_is_not_a_multiple_of_eight() -> None:
 
 def test_the_heatmap_shows_where_the_similarity_comes_from(white: Pixels) -> None:
     heatmap = occlusion_heatmap(brightness_of_a_corner, white)
-    # One window covers the corner, with the mean of half white, which halves the similarity. Its other cells lie in
-    # two or four windows of which only that one matters.
+    # One window covers the corner, with the mean of half white, which halves the similarity. Its other cells
+    # lie in two or four windows of which only that one matters.
     drop = 1 - 127 / 255
     assert heatmap[0, 0] == pytest.approx(drop)
     assert heatmap[0, 1] == pytest.approx(drop / 2)

@@ -52,9 +52,7 @@ def test_every_extractor_has_stages_from_pixels_to_its_vector(
         assert np.linalg.norm(stages[-1].values) == pytest.approx(1, abs=1e-4)
 
 
-def test_unfitted_keypoints_have_no_vector(
-    explainer: Explainer, stripes: Pixels
-) -> None:
+def test_unfitted_keypoints_have_no_vector(explainer: Explainer, stripes: Pixels) -> None:
     stages = explainer.pipeline(stripes, extractor="keypoints").stages
     assert [stage.kind for stage in stages] == ["image", "keypoints"]
     assert "learned from a library" in stages[1].caption

@@ -140,7 +140,7 @@ def test_pictures_are_shown_from_the_level_on_where_they_have_room(modules: Page
         "x": [0, 0, 1],
         "y": [0, 0, 1],
         "groups": [0, 0, 0],
-        "level": [2, 0, 2],
+        "levels": [2, 0, 2],
     }
     shown = call(
         modules,

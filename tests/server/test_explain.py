@@ -13,15 +13,15 @@ def test_a_match_is_explained_on_both_pictures(client: TestClient) -> None:
     search = client.get("/api/search", params={"image": 1, "extractor": "color", "k": 40}).json()
     similarity = next(hit["similarity"] for hit in search["hits"] if hit["id"] == 2)
     assert abs(answer["similarity"] - similarity) < 0.02
-    assert len(answer["pictures"]) == 2
-    assert [len(row) for row in answer["pictures"][0]["heat"]] == [8] * 8
-    assert answer["by"] == "color" and answer["method"]
+    assert len(answer["images"]) == 2
+    assert [len(row) for row in answer["images"][0]["heatmap"]] == [8] * 8
+    assert answer["extractor"] == "color" and answer["method"]
 
 
 def test_a_picture_that_was_sent_is_explained_too(client: TestClient, image_bytes: bytes) -> None:
     upload = client.post("/api/uploads", content=image_bytes).json()["upload"]
     answer = client.get("/api/explain", params={"query": upload, "hit": 2})
-    assert answer.status_code == 200 and len(answer.json()["pictures"]) == 2
+    assert answer.status_code == 200 and len(answer.json()["images"]) == 2
 
 
 def test_what_cannot_be_explained_is_told(client: TestClient) -> None:

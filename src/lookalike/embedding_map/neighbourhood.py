@@ -37,9 +37,7 @@ class NeighbourhoodPreservation:
     sampled: int
 
 
-def nearest_neighbours(
-    points: Floats, k: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def nearest_neighbours(points: Floats, k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the k nearest other points of each point (n, dim) and their distances, (n, k) each.
 
     The nearest come first. Computed in single precision: for layouts, not for search results.
@@ -77,8 +75,8 @@ def measure_preservation(
     """Measure how well positions (n, 2) preserve the Euclidean neighbours of vectors (n, dim).
 
     For vectors of length 1 the Euclidean order is that of the cosine. Trustworthiness and continuity follow
-    Venna and Kaski (Neural Networks 2006, equations 1 and 2), over all points or an evenly spaced sample. Fewer
-    neighbours are used if there are too few points; the result is 1 for at most two.
+    Venna and Kaski (Neural Networks 2006, equations 1 and 2), over all points or an evenly spaced sample.
+    Fewer neighbours are used if there are too few points; the result is 1 for at most two.
     """
     count = len(vectors)
     k = min(neighbours, (count - 1) // 2)

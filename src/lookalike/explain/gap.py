@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.embedding_map.neighbourhood import nearest
+from lookalike.embedding_map.neighbourhood import nearest_neighbours
 from lookalike.errors import UsageError
 from lookalike.extractors.builtin import BuiltinExtractor
 from lookalike.library import Library
@@ -138,8 +138,7 @@ def find_gap(
         images = snapshot.images(wanted)
         roots = {root.id: root.path for root in snapshot.roots()}
     described = {
-        id: GapImage(id, image.path, roots[image.root] / image.path)
-        for id, image in images.items()
+        id: GapImage(id, image.path, roots[image.root] / image.path) for id, image in images.items()
     }
     only = tuple(
         tuple(
@@ -169,7 +168,7 @@ def compare(
     than 99 % of random pairs by this measure and than at most 60 % by the other are returned, ordered by
     the gap between the two in standard deviations of the random pairs.
     """
-    near = [nearest(each, min(NEIGHBOURS, len(one) - 1))[0] for each in (one, two)]
+    near = [nearest_neighbours(each, min(NEIGHBOURS, len(one) - 1))[0] for each in (one, two)]
     rng = np.random.default_rng(seed)
     random = rng.integers(0, len(one), (RANDOM_PAIRS, 2))
     random = random[random[:, 0] != random[:, 1]]

@@ -36,7 +36,7 @@ CELLS = 8
 # surroundings.
 WINDOW = 2
 
-# Largest number of marked cells, a quarter of the image: an explanation that marks everything is always right.
+# Largest number of marked cells, a quarter of the image: marking everything would always be right.
 MAX_MARKED = CELLS * CELLS // 4
 
 TRIALS = 8

@@ -121,7 +121,9 @@ def _intermediate_stages(extractor: Extractor, pixels: Pixels) -> list[Stage]:
             return [Stage("12 × 4 × 4 colours, twice", text, "colours", values)]
         case "shape":
             cells = hog(pixels[None])[0].reshape(*BLOCK_GRID, 4, 9)[:, :, 0]
-            text = "The strength of edges of each direction, per cell. Colour and light are discarded."
+            text = (
+                "The strength of edges of each direction, per cell. Colour and light are discarded."
+            )
             return [Stage("Directions of edges", text, "edges", cells)]
         case "phash" | "dhash":
             return [_bit_stage(extractor, pixels)]

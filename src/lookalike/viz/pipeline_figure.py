@@ -119,7 +119,9 @@ def _colours(axes: Axes, values: NDArray[np.generic], pixels: NDArray[np.generic
             for saturation in range(SATURATIONS):
                 for value in range(VALUES):
                     share = shares[half, hue, saturation, value]
-                    size = (share / largest) ** 0.35  # the exponent of the extractor, which emphasises small shares
+                    size = (
+                        share / largest
+                    ) ** 0.35  # the exponent of the extractor, which emphasises small shares
                     colour = hsv_to_rgb(
                         (
                             hue / HUES,
@@ -175,7 +177,9 @@ def _keypoints(axes: Axes, values: NDArray[np.generic], pixels: NDArray[np.gener
     points = np.asarray(values, np.float64)
     if not len(points):
         return
-    order = np.linspace(0, len(points) - 1, min(250, len(points))).astype(int)  # all of them would cover the image
+    order = np.linspace(0, len(points) - 1, min(250, len(points))).astype(
+        int
+    )  # all of them would cover the image
     x, y, size, angle = points[order].T
     size = np.clip(size, 4, 0.08 * max(pixels.shape[:2]))
     colour = "#22c55e"

@@ -25,13 +25,13 @@ export function why(term, hit, by) {
 }
 
 function shown(answer, sources) {
-  const pictures = answer.pictures ?? [];
+  const pictures = answer.images ?? [];
   const pair = el("div", { class: "pair" }, pictures.map((picture, at) => heated(sources[at], picture, at ? "The hit" : "The question")));
   links(pair, answer, pictures);
   return [
     el("h3", {}, "Why it matched"),
     pair,
-    el("p", { class: "soft" }, `${answer.by}: ${answer.method}.`),
+    el("p", { class: "soft" }, `${answer.extractor}: ${answer.method}.`),
     shares(answer.shares ?? {}),
     colours(answer.colours ?? []),
     answer.faithfulness ? faith(answer.faithfulness) : null,
@@ -39,11 +39,11 @@ function shown(answer, sources) {
 }
 
 /** A picture under its heat: what did not count is veiled. */
-function heated(source, { frame, heat, marked }, label) {
+function heated(source, { frame, heatmap, marked }, label) {
   const image = el("img", { src: source, alt: label });
   const veil = el("canvas", { "aria-hidden": "true" });
   const node = el("figure", { class: "heated" }, image, veil);
-  image.addEventListener("load", () => paint(veil, image, frame, heat, marked), { once: true });
+  image.addEventListener("load", () => paint(veil, image, frame, heatmap, marked), { once: true });
   return node;
 }
 
@@ -97,7 +97,7 @@ function outline(ink, marked, left, top, width, height) {
 
 /** Lines between places that go together, over both pictures. */
 function links(pair, answer, pictures) {
-  const strongest = (answer.links ?? []).slice(0, LINES);
+  const strongest = (answer.matches ?? []).slice(0, LINES);
   if (!strongest.length || pictures.length < 2) return;
   const canvas = el("canvas", { class: "lines", "aria-hidden": "true" });
   pair.append(canvas);
@@ -152,7 +152,7 @@ function colours(all) {
 }
 
 /** What happens when the marked places are covered, in words. */
-function faith({ faithful, marked, others, beaten, trials }) {
+function faith({ faithful, marked_drop: marked, other_drop: others, win_rate: beaten, trials }) {
   const sentence = `Covering what is outlined lowers the similarity by ${similarity(marked)}, covering as much elsewhere by ${similarity(others)}`;
   const judged = faithful ? `; it mattered more than ${Math.round(beaten * trials)} of ${trials} other places.`
     : "; so do not trust the outline here.";

@@ -3,7 +3,7 @@
 /** What the server laid out: {ids, x, y (0 to 1, down), groups, order}, where `order` has the places by the level
  * of zoom from which on their pictures fit, and `upTo[level]` says how many fit at a level. */
 export function points(answer) {
-  const { ids, groups, level } = answer;
+  const { ids, groups, levels: level } = answer;
   const order = Uint32Array.from(ids.keys()).sort((a, b) => level[a] - level[b] || a - b);
   const upTo = [];
   for (const at of order) upTo[level[at]] = (upTo[level[at]] ?? 0) + 1;

@@ -50,12 +50,12 @@ function choices() {
 }
 
 /** What the colours mean, and how far the map can be believed. */
-function about({ names, kept, ids, total }) {
+function about({ names, preservation, ids, total }) {
   const swatch = (at) => { const node = el("i", { class: "dot" }); node.style.background = HUES[at % HUES.length]; return node; };
   fill(place.querySelector(".legend"), names.slice(0, HUES.length).map((name, at) => el("li", {}, swatch(at), name)));
-  const same = kept?.same;
+  const same = preservation?.overlap;
   fill(place.querySelector(".tally"), [total > ids.length ? `${count(ids.length)} of ${counted(total, "picture")}` : counted(ids.length, "picture"),
-    typeof same === "number" ? `${Math.round(same * 100)} % of the ${kept.neighbours} nearest neighbours are nearest here, too` : null].filter(Boolean).join(" · "));
+    typeof same === "number" ? `${Math.round(same * 100)} % of the ${preservation.neighbours} nearest neighbours are nearest here, too` : null].filter(Boolean).join(" · "));
 }
 
 async function load(asked) {

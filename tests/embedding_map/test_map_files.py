@@ -1,4 +1,4 @@
-"""The map as a file: what is in it, and that it needs nothing else."""
+"""The map as an HTML file and as an image."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tests.library.drawing import album, draw
 
 from lookalike import Library
 from lookalike.cli.program import program
-from lookalike.embedding_map.build import Atlas, draw_up
-from lookalike.embedding_map.sprites import ACROSS, SIDE, sprites
-from lookalike.viz.map_html import page
-from lookalike.viz.map_image import brief, canvas, draw_map, sprite
+from lookalike.embedding_map.build import EmbeddingMap, build_map
+from lookalike.embedding_map.sprites import ACROSS, SIDE, pack_sprites
+from lookalike.viz.map_html import map_page
+from lookalike.viz.map_image import draw_map, legend_name, render, thumbnail
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +38,8 @@ def library(photos: Path) -> Iterator[Library]:
 
 
 @pytest.fixture(scope="module")
-def atlas(library: Library) -> Atlas:
-    return draw_up(library, method="pca", color="folder")
+def map_(library: Library) -> EmbeddingMap:
+    return build_map(library, method="pca", color="folder")
 
 
 def data_of(text: str) -> dict[str, object]:
@@ -49,32 +49,32 @@ def data_of(text: str) -> dict[str, object]:
     return made
 
 
-def test_the_page_holds_every_picture_and_loads_nothing(library: Library, atlas: Atlas) -> None:
-    text = page(atlas, sprites(library, atlas), title="Mine & yours")
+def test_the_page_holds_every_image_and_loads_nothing(library: Library, map_: EmbeddingMap) -> None:
+    text = map_page(map_, pack_sprites(library, map_), title="Mine & yours")
     data = data_of(text)
-    assert data["paths"] == list(atlas.paths)
-    places = np.frombuffer(base64.b64decode(str(data["places"])), "<u2").reshape(-1, 2) / 65535
-    assert places == pytest.approx(atlas.places, abs=1e-4)
+    assert data["paths"] == list(map_.paths)
+    positions = np.frombuffer(base64.b64decode(str(data["places"])), "<u2").reshape(-1, 2) / 65535
+    assert positions == pytest.approx(map_.positions, abs=1e-4)
     assert not re.search(r"""(?:src|href|url\()\s*=?\s*["']?https?:""", text)
     assert "default-src 'none'" in text
     assert "<title>Mine &amp; yours</title>" in text
     assert "{{" not in re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
 
 
-def test_a_file_name_cannot_become_markup(library: Library, atlas: Atlas) -> None:
-    text = page(atlas, sprites(library, atlas), title="<script>alert(2)</script>")
+def test_a_file_name_cannot_become_markup(library: Library, map_: EmbeddingMap) -> None:
+    text = map_page(map_, pack_sprites(library, map_), title="<script>alert(2)</script>")
     assert "<script>alert" not in text
     assert any("<script>alert(1)<" in path for path in data_of(text)["paths"])  # type: ignore[attr-defined]
 
 
-def test_each_sprite_is_its_picture(library: Library, atlas: Atlas) -> None:
-    packed = sprites(library, atlas)
-    assert packed.lost == 0
-    assert sorted(packed.slots.tolist()) == list(range(13))
+def test_each_sprite_is_the_thumbnail_of_its_image(library: Library, map_: EmbeddingMap) -> None:
+    sprites = pack_sprites(library, map_)
+    assert sprites.lost == 0
+    assert sorted(sprites.slots.tolist()) == list(range(13))
     sheets: dict[int, np.ndarray] = {}
-    for place, id in enumerate(atlas.ids.tolist()):
-        slot = int(packed.slots[place])
-        found = sprite(packed, slot, sheets)
+    for row, id in enumerate(map_.ids.tolist()):
+        slot = int(sprites.slots[row])
+        found = thumbnail(sprites, slot, sheets)
         from lookalike.images.jpeg import decode_jpeg
 
         truth = decode_jpeg(library.thumbnails.get(id, SIDE).data)
@@ -83,36 +83,34 @@ def test_each_sprite_is_its_picture(library: Library, atlas: Atlas) -> None:
     assert sheets[0].shape[1] == ACROSS * SIDE
 
 
-def test_only_so_many_thumbnails_are_packed_those_that_get_room_first(
-    library: Library, atlas: Atlas
-) -> None:
-    packed = sprites(library, atlas, most=4)
-    chosen = packed.slots >= 0
+def test_thumbnails_of_the_first_levels_are_packed(library: Library, map_: EmbeddingMap) -> None:
+    sprites = pack_sprites(library, map_, max_thumbnails=4)
+    chosen = sprites.slots >= 0
     assert chosen.sum() == 4
-    assert atlas.level[chosen].max() <= atlas.level[~chosen].min()
+    assert map_.levels[chosen].max() <= map_.levels[~chosen].min()
 
 
-def test_pictures_that_are_gone_are_points(tmp_path: Path) -> None:
+def test_missing_files_are_points(tmp_path: Path) -> None:
     folder = album(tmp_path / "photos", 4)
     with Library.create(folder) as library:
         library.add([folder], extractors=["color"])
         (folder / "000.jpg").unlink()
-        found = draw_up(library, method="pca")
-        packed = sprites(library, found)
-    assert packed.lost == 1
-    assert packed.slots[found.paths.index("000.jpg")] == -1
+        found = build_map(library, method="pca")
+        sprites = pack_sprites(library, found)
+    assert sprites.lost == 1
+    assert sprites.slots[found.paths.index("000.jpg")] == -1
 
 
-def test_the_picture_of_a_map_shows_points_and_thumbnails(
-    library: Library, atlas: Atlas, tmp_path: Path
+def test_the_image_of_a_map_shows_points_and_thumbnails(
+    library: Library, map_: EmbeddingMap, tmp_path: Path
 ) -> None:
-    made = canvas(atlas, sprites(library, atlas))
-    assert made.shape == (2048, 2048, 3)
-    first = int(np.argmin(atlas.level))
-    x, y = (atlas.places[first] * 2047).round().astype(int)
-    around = made[y - 10 : y + 10, x - 10 : x + 10].reshape(-1, 3)
-    assert len(np.unique(around, axis=0)) > 3  # a picture, not a dot of one colour
-    draw_map(atlas, sprites(library, atlas), tmp_path / "map.png", title="A $map$")
+    pixels = render(map_, pack_sprites(library, map_))
+    assert pixels.shape == (2048, 2048, 3)
+    first = int(np.argmin(map_.levels))
+    x, y = (map_.positions[first] * 2047).round().astype(int)
+    around = pixels[y - 10 : y + 10, x - 10 : x + 10].reshape(-1, 3)
+    assert len(np.unique(around, axis=0)) > 3  # a thumbnail, not a dot of one colour
+    draw_map(map_, pack_sprites(library, map_), tmp_path / "map.png", title="A $map$")
     assert (tmp_path / "map.png").stat().st_size > 10_000
 
 
@@ -121,51 +119,53 @@ def test_the_command_draws_a_page_and_reports(
 ) -> None:
     out = tmp_path / "map.html"
     arguments = ["map", str(photos), "--method", "pca", "-o", str(out)]
-    ran = CliRunner().invoke(program, arguments)
-    assert ran.exit_code == 0, ran.output
-    assert "trustworthiness" in ran.stdout
-    assert "Drawn:" in ran.stderr
+    result = CliRunner().invoke(program, arguments)
+    assert result.exit_code == 0, result.output
+    assert "trustworthiness" in result.stdout
+    assert "Drawn:" in result.stderr
     assert data_of(out.read_text("utf-8"))["color"] == "cluster"
     as_json = CliRunner().invoke(program, [*arguments, "--format", "json"])
-    assert len(json.loads(as_json.stdout)["places"]) == 13
+    assert len(json.loads(as_json.stdout)["positions"]) == 13
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["-o", "map.gif"], "into an .html or a .png"),
         (["-o", "nowhere/map.html"], "no folder nowhere"),
-        (["--color", "mood"], "no picture has a field 'mood'"),
-        (["--by", "shape"], "no shape vectors"),
+        (["--color", "mood"], "no image has a field 'mood'"),
+        (["-e", "shape"], "no shape vectors"),
     ],
 )
 def test_wrong_use_of_the_command_is_one_line(
-    photos: Path, library: Library, arguments: list[str], said: str
+    photos: Path, library: Library, arguments: list[str], message: str
 ) -> None:
-    ran = CliRunner().invoke(program, ["map", str(photos), "--method", "pca", *arguments])
-    assert ran.exit_code == 2
-    assert said in ran.stderr
-    assert len(ran.stderr.strip().splitlines()) == 1
+    result = CliRunner().invoke(program, ["map", str(photos), "--method", "pca", *arguments])
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
 
 
 @pytest.fixture(scope="module")
-def tab(library: Library, atlas: Atlas, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The page in a real browser, with what it asked for and complained of."""
+def tab(
+    library: Library, map_: EmbeddingMap, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    """Open the page in a browser, and record its requests and messages."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("Chromium is not installed (Debian's package `chromium`)")
     file = tmp_path_factory.mktemp("page") / "map.html"
-    file.write_text(page(atlas, sprites(library, atlas), title="Shop"), "utf-8")
+    file.write_text(map_page(map_, pack_sprites(library, map_), title="Shop"), "utf-8")
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     flags += ["--disable-component-update", "--disable-sync", "--no-first-run"]
     with playwright.sync_playwright() as run:
         browser = run.chromium.launch(executable_path=chromium, args=flags)
         made = browser.new_page(viewport={"width": 900, "height": 700})
-        made.asked, made.said = [], []
-        made.on("request", lambda request: made.asked.append(request.url.partition(":")[0]))
-        made.on("console", lambda message: made.said.append(message.text))
-        made.on("pageerror", lambda error: made.said.append(str(error)))
+        made.requests, made.messages = [], []
+        made.on("request", lambda request: made.requests.append(request.url.partition(":")[0]))
+        made.on("console", lambda message: made.messages.append(message.text))
+        made.on("pageerror", lambda error: made.messages.append(str(error)))
         made.goto(file.as_uri())
         # Functions, for an expression that is not true at once would be evaluated again inside the page,
         # which the page's own policy forbids.
@@ -175,14 +175,14 @@ def tab(library: Library, atlas: Atlas, tmp_path_factory: pytest.TempPathFactory
         browser.close()
 
 
-def test_the_page_works_in_a_browser_without_asking_anybody(tab: Any, atlas: Atlas) -> None:
-    assert set(tab.asked) == {"file"}
-    assert tab.said == []
-    assert tab.evaluate("count") == len(atlas)
-    assert "13 pictures by color" in tab.inner_text("#facts")
+def test_the_page_works_in_a_browser_without_requests(tab: Any, map_: EmbeddingMap) -> None:
+    assert set(tab.requests) == {"file"}
+    assert tab.messages == []
+    assert tab.evaluate("count") == len(map_)
+    assert "13 images by color" in tab.inner_text("#facts")
 
 
-def test_zooming_in_shows_more_pictures_and_keeps_the_point_under_the_pointer(tab: Any) -> None:
+def test_zooming_in_shows_more_images_and_keeps_the_point_under_the_pointer(tab: Any) -> None:
     tab.evaluate("whole(); draw()")
     before = tab.evaluate("[drawn.length, view.scale]")
     place = "[(300 - wide / 2) / view.scale + view.x, (200 - high / 2) / view.scale + view.y]"
@@ -195,24 +195,24 @@ def test_zooming_in_shows_more_pictures_and_keeps_the_point_under_the_pointer(ta
     assert tab.evaluate("drawnSize") > 0
 
 
-def test_pointing_names_the_picture_and_keys_move(tab: Any, atlas: Atlas) -> None:
+def test_pointing_names_the_image_and_keys_move_the_map(tab: Any, map_: EmbeddingMap) -> None:
     tab.evaluate("whole(); draw()")
     x, y = tab.evaluate("[screenX(X[3]) / ratio, screenY(Y[3]) / ratio]")
     tab.mouse.move(x, y)
     tab.wait_for_selector("#tip:not([hidden])")
-    assert tab.inner_text("#tip b") in atlas.paths
+    assert tab.inner_text("#tip b") in map_.paths
     tab.focus("#map")
     before = tab.evaluate("view.x")
     tab.keyboard.press("ArrowRight")
     assert tab.evaluate("view.x") > before
     tab.keyboard.press("Home")
     tab.keyboard.press("Enter")
-    assert tab.inner_text("#live").split(", ")[0] in atlas.paths
+    assert tab.inner_text("#live").split(", ")[0] in map_.paths
     tab.keyboard.press("Escape")
     assert tab.is_hidden("#tip")
 
 
-def test_the_filter_and_the_legend_hide_pictures(tab: Any) -> None:
+def test_the_filter_and_the_legend_hide_images(tab: Any) -> None:
     tab.fill("#find", "odd/")
     assert tab.inner_text("#found") == "6 found"
     tab.fill("#find", "")
@@ -224,7 +224,7 @@ def test_the_filter_and_the_legend_hide_pictures(tab: Any) -> None:
     assert tab.evaluate("hiddenGroups.size") == 0
 
 
-def test_dark_and_light_change_the_paper(tab: Any) -> None:
+def test_the_theme_changes_the_background(tab: Any) -> None:
     light = tab.evaluate("draw(), [...pen.getImageData(450, 2, 1, 1).data]")
     tab.click("#theme")
     dark = tab.evaluate("draw(), [...pen.getImageData(450, 2, 1, 1).data]")
@@ -232,6 +232,6 @@ def test_dark_and_light_change_the_paper(tab: Any) -> None:
     assert sum(light[:3]) > 600 > 200 > sum(dark[:3])
 
 
-def test_a_long_name_in_the_legend_keeps_both_ends() -> None:
-    assert brief("2024/Norway, in summer") == "2024/Norway, in summer"
-    assert brief("odd shapes/deep/er/and/deeper/here") == "odd sha…nd/deeper/here"
+def test_a_long_legend_name_keeps_both_ends() -> None:
+    assert legend_name("2024/Norway, in summer") == "2024/Norway, in summer"
+    assert legend_name("odd shapes/deep/er/and/deeper/here") == "odd sha…nd/deeper/here"
