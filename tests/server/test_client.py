@@ -23,7 +23,7 @@ import lookalike
 from lookalike.client.client import Client
 from lookalike.client.query_request import weighted
 from lookalike.duplicates.report import Duplicates
-from lookalike.embedding_map.build import draw_up
+from lookalike.embedding_map.build import build_map
 from lookalike.errors import LibraryError, LibraryReadOnly, Outcome, UsageError
 from lookalike.explain.explainer import Explainer
 from lookalike.indexing.report import IndexOptions, IndexReport, Progress
@@ -191,14 +191,14 @@ def test_lists_of_many_pages_are_complete(served: str, library: Library) -> None
 
 
 def test_jobs_are_waited_for(library: Library) -> None:
-    ours, drawn = library.duplicates(kind="near"), draw_up(library, method="pca")
+    ours, drawn = library.duplicates(kind="near"), build_map(library, method="pca")
     app = create_app(library, Settings(job_wait=0.0))  # the first responses are 202
     with running(app) as port, Client(f"http://127.0.0.1:{port}") as client:
         assert same_groups(client.duplicates(kind="near"), ours)
         drawn_there = client.explanations.map(method="pca")
     assert drawn_there["ids"] == drawn.ids.tolist()
     assert list(zip(drawn_there["x"], drawn_there["y"], strict=True)) == [
-        tuple(place) for place in drawn.as_dict()["places"]
+        tuple(place) for place in drawn.as_dict()["positions"]
     ]
 
 
@@ -207,12 +207,12 @@ def test_matches_are_explained_as_the_library_does(
 ) -> None:
     with Explainer(library) as explainer, Client(served) as client:
         for query in (3, image_bytes):
-            ours = explainer.match(query, 5, by="color").as_dict()
+            ours = explainer.match(query, 5, extractor="color").as_dict()
             assert client.explanations.match(query, 5, extractor="color") == json.loads(
                 json.dumps(ours)
             )
         with pytest.raises(UsageError, match="color"):
-            client.explanations.words("red", 3, extractor="color")
+            client.explanations.match_text("red", 3, extractor="color")
 
 
 def test_a_library_is_changed_from_afar(tmp_path: Path) -> None:

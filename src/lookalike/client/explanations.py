@@ -30,7 +30,7 @@ class Explanations:
         name = str(query) if isinstance(query, int) else upload(self._connection, query)
         return self._explain({"query": name, "extractor": extractor}, hit)
 
-    def words(
+    def match_text(
         self, text: str, hit: int | Path | str, *, extractor: str | None = None
     ) -> Mapping[str, Any]:
         """Return where an image shows what a text says, by an extractor that understands text."""

@@ -345,15 +345,15 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedImage:
-    """What an extractor saw of an image, and what mattered.
+    """What an extractor received of an image, and which places mattered.
 
-    frame   x, y, width, height of the part that it saw, as fractions
-    heat    (8, 8) how much each place of the frame adds to the similarity
-    marked  (8, 8) the places that are marked as what caused it
+    frame    x, y, width, height of that part, as fractions
+    heatmap  (8, 8) contribution of each place of the frame to the similarity
+    marked   (8, 8) the places that contribute most
     """
 
     frame: tuple[float, ...]
-    heat: tuple[tuple[float, ...], ...]
+    heatmap: tuple[tuple[float, ...], ...]
     marked: tuple[tuple[bool, ...], ...]
 
 
@@ -361,13 +361,13 @@ class ExplainedImage:
 class Explanation:
     """What caused the similarity of two images, as `lookalike.explain.match.Explanation.as_dict`."""
 
-    by: str
+    extractor: str
     similarity: float
     kind: str
     method: str
-    words: str
-    pictures: tuple[ExplainedImage, ...]
-    links: tuple[Mapping[str, Any], ...]
+    text: str
+    images: tuple[ExplainedImage, ...]
+    matches: tuple[Mapping[str, Any], ...]
     shares: Mapping[str, float]
     colours: tuple[Mapping[str, Any], ...]
     faithfulness: Mapping[str, Any]
@@ -375,14 +375,14 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """Images laid out so that similar ones are close together. `ids`, `x`, `y`, `groups` and `level` are
+    """Images laid out so that similar ones are close together. `ids`, `x`, `y`, `groups` and `levels` are
     parallel arrays.
 
-    level  from which level of zoom on there is room for a thumbnail
-    kept   how well the nearest neighbours are preserved
+    levels        zoom level from which there is room for a thumbnail
+    preservation  how well the nearest neighbours are preserved
     """
 
-    by: str
+    extractor: str
     method: str
     color: str
     names: tuple[str, ...]
@@ -390,9 +390,9 @@ class Map:
     x: tuple[float, ...]
     y: tuple[float, ...]
     groups: tuple[int, ...]
-    level: tuple[int, ...]
+    levels: tuple[int, ...]
     total: int
-    kept: Mapping[str, float | None]
+    preservation: Mapping[str, float | None]
 
 
 FOUND_IMAGE = Document(FoundImage, flatten={"hit": HIT})

@@ -106,11 +106,11 @@ def similar_groups(library: Library, arguments: Arguments, _: Report) -> JobResu
 
 
 def draw_map(library: Library, arguments: Arguments, _: Report) -> JobResult:
-    from lookalike.embedding_map.build import draw_up  # it imports much
+    from lookalike.embedding_map.build import build_map  # it imports much
 
-    document = draw_up(library, **arguments).as_dict()
+    document = build_map(library, **arguments).as_dict()
     del document["paths"], document["seed"]
-    x, y = zip(*document.pop("places"), strict=True)
+    x, y = zip(*document.pop("positions"), strict=True)
     return f"{len(x):,} images", {**document, "x": x, "y": y}
 
 

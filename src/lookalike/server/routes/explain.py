@@ -51,8 +51,8 @@ def explanation(
     check_indexed_with(state, extractor)
     explainer = state.explainer()
     if text is not None:
-        return explainer.words(text, hit, by=extractor).as_dict()
-    return explainer.match(query_image(state, query or ""), hit, by=extractor).as_dict()
+        return explainer.match_text(text, hit, extractor=extractor).as_dict()
+    return explainer.match(query_image(state, query or ""), hit, extractor=extractor).as_dict()
 
 
 def check_indexed_with(state: AppState, extractor: str | None) -> None:
@@ -94,7 +94,7 @@ async def draw_map(
             return snapshot.version
 
     key = ("map", extractor, method, color, where, await state.executors.quick.run(version))
-    arguments = {"by": extractor, "method": method, "color": color, "where": where}
+    arguments = {"extractor": extractor, "method": method, "color": color, "where": where}
     found = await state.job_results.get(
         key, lambda: state.jobs.run("map", arguments), wait=state.settings.job_wait
     )
