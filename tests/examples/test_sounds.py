@@ -92,7 +92,7 @@ PAIRS = {
 }
 
 
-def test_of_ten_sounds_each_finds_its_like(draw: Any, tmp_path: Path) -> None:
+def test_each_of_ten_sounds_finds_the_similar_one(draw: Any, tmp_path: Path) -> None:
     for name, (one, two) in PAIRS.items():
         write(tmp_path / f"{name} 1.wav", one)
         write(tmp_path / f"{name} 2.wav", two, loudness=0.1)
@@ -101,11 +101,11 @@ def test_of_ten_sounds_each_finds_its_like(draw: Any, tmp_path: Path) -> None:
     assert len(files) == 10
     assert files[0].name == "fast beats 1.wav.png"
     extractor = registry.load("sounds")
-    pictures = [
+    images = [
         fit(decode(f.read_bytes(), specs=[extractor.pixels]).pixels, extractor.pixels)
         for f in files
     ]
-    vectors = extractor.extract(pictures)
+    vectors = extractor.extract(images)
     similar = vectors @ vectors.T - 2 * np.eye(10)
     kinds = [file.name.removesuffix(".wav.png")[:-2] for file in files]
     assert [kinds[int(row.argmax())] for row in similar] == kinds
@@ -113,18 +113,18 @@ def test_of_ten_sounds_each_finds_its_like(draw: Any, tmp_path: Path) -> None:
 
 def test_a_pure_tone_is_one_bright_row_at_its_pitch(draw: Any) -> None:
     time = np.arange(RATE) / RATE
-    picture = draw.spectrogram(np.sin(2 * np.pi * 632.5 * time), RATE)
-    assert picture.shape == (96, 100)
+    image = draw.spectrogram(np.sin(2 * np.pi * 632.5 * time), RATE)
+    assert image.shape == (96, 100)
     # 632.5 Hz is the geometric middle of 50 and 8,000 Hz, so its row is the middle one.
-    assert abs(int(picture[:, 40].argmax()) - 47.5) <= 1
-    assert picture[:, 40].max() >= 250
+    assert abs(int(image[:, 40].argmax()) - 47.5) <= 1
+    assert image[:, 40].max() >= 250
 
 
-def test_a_long_sound_is_drawn_whole_within_three_to_one(draw: Any) -> None:
-    picture = draw.spectrogram(chirp(100, 5000, seconds=20.0), RATE)
-    assert picture.shape[0] == 96
-    assert 280 <= picture.shape[1] <= 288
-    rows = picture[:, [10, 140, 270]].argmax(axis=0)
+def test_a_long_sound_is_drawn_completely_within_three_to_one(draw: Any) -> None:
+    image = draw.spectrogram(chirp(100, 5000, seconds=20.0), RATE)
+    assert image.shape[0] == 96
+    assert 280 <= image.shape[1] <= 288
+    rows = image[:, [10, 140, 270]].argmax(axis=0)
     assert rows[0] > rows[1] > rows[2]  # it rises to the very end
 
 
@@ -159,7 +159,7 @@ def test_samples_of_every_width_are_read(
     np.testing.assert_allclose(samples, [0.25, -0.125], atol=1e-6)
 
 
-def test_a_file_that_is_no_sound_is_named_and_the_others_are_drawn(
+def test_an_invalid_file_is_named_and_the_others_are_drawn(
     draw: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "broken.wav").write_bytes(b"RIFF, but no more")

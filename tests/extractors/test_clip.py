@@ -145,7 +145,7 @@ def said(text: str, *, masked: bool = True) -> NDArray[Any]:
     return unit(np.mean(each, axis=0))
 
 
-def pictures(n: int) -> list[NDArray[np.uint8]]:
+def random_images(n: int) -> list[NDArray[np.uint8]]:
     return list(np.random.default_rng(2).integers(0, 256, (n, SIZE, SIZE, 3), np.uint8))
 
 
@@ -154,25 +154,25 @@ def seen(images: list[NDArray[np.uint8]]) -> NDArray[Any]:
 
 
 @pytest.mark.parametrize("joint", [False, True])
-def test_pictures_and_words_come_at_unit_length_in_one_space(make: Make, joint: bool) -> None:
+def test_image_and_text_vectors_have_unit_length_and_one_space(make: Make, joint: bool) -> None:
     extractor = load_clip(str(make(joint=joint)))
     assert isinstance(extractor, Extractor)
     assert isinstance(extractor, TextExtractor)
     assert extractor.dim == DIM
-    images = pictures(7)
+    images = random_images(7)
     np.testing.assert_allclose(extractor.extract(images), seen(images), atol=1e-5)
     texts = ["red cat", "a dog"]
     expected = np.stack([said(text) for text in texts])
     np.testing.assert_allclose(extractor.extract_text(texts), expected, atol=1e-5)
 
 
-def test_siglip_reads_the_filling_and_lower_case_without_punctuation(make: Make) -> None:
+def test_siglip_reads_the_padding_and_lower_case_without_punctuation(make: Make) -> None:
     extractor = load_clip(str(make("siglip")))
     found = extractor.extract_text(["  RED, Cat! "])
     np.testing.assert_allclose(found[0], said("red cat", masked=False), atol=1e-5)
 
 
-def test_words_alone_and_in_company_are_the_same(make: Make) -> None:
+def test_texts_alone_and_in_a_batch_give_the_same_vectors(make: Make) -> None:
     extractor = load_clip(str(make()))
     both = extractor.extract_text(["cat", "a photo of a red red red dog"])
     np.testing.assert_allclose(both[0], extractor.extract_text(["cat"])[0], atol=1e-6)
@@ -180,7 +180,7 @@ def test_words_alone_and_in_company_are_the_same(make: Make) -> None:
     assert extractor.extract([]).shape == (0, DIM)
 
 
-def test_a_graph_made_for_rows_of_one_length_gets_rows_of_that_length(make: Make) -> None:
+def test_a_graph_with_a_fixed_text_length_gets_rows_of_that_length(make: Make) -> None:
     found = load_clip(str(make("siglip", context=12))).extract_text(["cat"])
     numbers = np.array(
         [
@@ -191,18 +191,18 @@ def test_a_graph_made_for_rows_of_one_length_gets_rows_of_that_length(make: Make
     np.testing.assert_allclose(found[0], unit(unit(numbers).mean(axis=0)), atol=1e-5)
 
 
-def test_the_text_side_is_loaded_when_the_first_words_come(make: Make) -> None:
+def test_the_text_side_is_loaded_with_the_first_text(make: Make) -> None:
     folder = make()
     (folder / "onnx" / "text_model.onnx").rename(folder / "elsewhere.onnx")
     extractor = load_clip(str(folder))
-    assert extractor.extract(pictures(1)).shape == (1, DIM)
+    assert extractor.extract(random_images(1)).shape == (1, DIM)
     with pytest.raises(UsageError, match=r"has no onnx/text_model\.onnx; there are vision_model"):
         extractor.extract_text(["cat"])
     (folder / "elsewhere.onnx").rename(folder / "onnx" / "text_model.onnx")
     assert extractor.extract_text(["cat"]).shape == (1, DIM)
 
 
-def test_the_scale_is_read_from_a_graph_that_holds_it(make: Make) -> None:
+def test_the_scale_is_read_from_the_graph(make: Make) -> None:
     plain = load_clip(str(make(joint=True)))
     assert plain.scale is None
     scale, bias = np.float32(np.log(112.5)), np.float32(-16.75)
@@ -220,21 +220,21 @@ def test_the_scale_is_read_from_a_graph_that_holds_it(make: Make) -> None:
 
 
 @pytest.mark.parametrize("missing", ["config.json", "preprocessor_config.json"])
-def test_a_folder_of_another_layout_is_told_which_file_is_missing(make: Make, missing: str) -> None:
+def test_the_missing_file_of_a_folder_is_named(make: Make, missing: str) -> None:
     folder = make()
     (folder / missing).unlink()
     with pytest.raises(UsageError, match=f"{folder} has no {missing}"):
         load_clip(str(folder))
 
 
-def test_a_folder_with_neither_side_is_told_so(make: Make) -> None:
+def test_a_folder_without_any_graph_is_refused(make: Make) -> None:
     folder = make()
     (folder / "onnx" / "vision_model.onnx").unlink()
     with pytest.raises(UsageError, match=r"has no onnx/vision_model\.onnx; there are text_model"):
         load_clip(str(folder))
 
 
-def test_a_network_that_is_no_clip_is_refused_with_its_outputs(make: Make) -> None:
+def test_a_network_that_is_not_clip_is_refused_with_its_outputs(make: Make) -> None:
     folder = make()
     path = folder / "onnx" / "vision_model.onnx"
     save(path, vision_nodes("logits"), ["pixel_values"], ["logits"])
@@ -242,18 +242,18 @@ def test_a_network_that_is_no_clip_is_refused_with_its_outputs(make: Make) -> No
         load_clip(str(folder))
 
 
-def test_pictures_need_no_tokenizer_and_words_name_the_extra(
+def test_images_need_no_tokenizer_and_texts_name_the_extra(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make()
     monkeypatch.setitem(__import__("sys").modules, "tokenizers", None)
     extractor: ClipExtractor = load_clip(str(folder))
-    assert extractor.extract(pictures(1)).shape == (1, DIM)
+    assert extractor.extract(random_images(1)).shape == (1, DIM)
     with pytest.raises(MissingExtra, match=r"pip install 'lookalike\[clip\]'"):
         extractor.extract_text(["cat"])
 
 
-def test_a_tokenizer_that_is_none_is_named(make: Make) -> None:
+def test_an_invalid_tokenizer_is_named(make: Make) -> None:
     folder = make()
     (folder / "tokenizer.json").write_text("{}")
     with pytest.raises(UsageError, match=r"tokenizer\.json is not a tokenizer"):
@@ -298,7 +298,7 @@ def test_the_rules_of_each_family_are_read_from_its_files(
     assert read_rules(config, settings, {}) == expected
 
 
-def test_the_end_is_put_there_where_the_tokenizer_forgets_it(tmp_path: Path) -> None:
+def test_the_end_token_is_appended_where_the_tokenizer_omits_it(tmp_path: Path) -> None:
     made = tokenizers.Tokenizer(
         tokenizers.models.WordLevel({w: n for n, w in enumerate(WORDS)}, unk_token="<unk>")
     )
@@ -355,7 +355,7 @@ def clip_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     return Tokenizer(path, TextRules(77, "<|endoftext|>"))
 
 
-def test_clips_tokenizer_gives_the_numbers_that_openai_publishes(clip_tokenizer: Tokenizer) -> None:
+def test_clips_tokenizer_gives_the_token_ids_published_by_openai(clip_tokenizer: Tokenizer) -> None:
     numbers, mask = clip_tokenizer.encode(["a photo of a cat", "A  Photo of a CAT"])
     assert numbers.shape == (2, 77)
     assert numbers[0, :7].tolist() == [49406, 320, 1125, 539, 320, 2368, 49407]
@@ -364,7 +364,9 @@ def test_clips_tokenizer_gives_the_numbers_that_openai_publishes(clip_tokenizer:
     assert numbers[1].tolist() == numbers[0].tolist()
 
 
-def test_a_text_too_long_for_clip_is_cut_and_still_ends(clip_tokenizer: Tokenizer) -> None:
+def test_a_text_too_long_for_clip_is_truncated_with_its_end_token(
+    clip_tokenizer: Tokenizer,
+) -> None:
     numbers, mask = clip_tokenizer.encode(["cat " * 200])
     assert numbers[0].tolist() == [49406, *[2368] * 75, 49407]
     assert mask.all()

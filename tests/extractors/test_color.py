@@ -37,7 +37,7 @@ def by_hand(rgb: tuple[int, int, int]) -> NDArray[np.float64]:
     return made.reshape(-1)
 
 
-def test_red_lies_between_the_last_and_the_first_hue() -> None:
+def test_red_is_between_the_last_and_the_first_hue() -> None:
     whole, middle = histograms(flat(255, 0, 0), gain=0)
     shares = whole.reshape(12, 4, 4)
     assert shares[0, 3, 3] + shares[11, 3, 3] == pytest.approx(1)
@@ -53,10 +53,10 @@ def test_a_colour_is_shared_between_the_nearest_bins(rgb: tuple[int, int, int]) 
     np.testing.assert_allclose(whole, by_hand(rgb), atol=1e-6)
 
 
-def test_the_middle_counts_more_in_the_second_histogram() -> None:
-    picture = flat(0, 0, 255)
-    picture[36:60, 36:60] = (255, 255, 0)
-    whole, middle = histograms(picture, gain=0)
+def test_the_centre_counts_more_in_the_second_histogram() -> None:
+    image = flat(0, 0, 255)
+    image[36:60, 36:60] = (255, 255, 0)
+    whole, middle = histograms(image, gain=0)
     blue = by_hand((0, 0, 255)) > 0
     assert whole[blue].sum() == pytest.approx(1 - (24 / 96) ** 2)
     assert middle[blue].sum() < 0.9
@@ -65,14 +65,14 @@ def test_the_middle_counts_more_in_the_second_histogram() -> None:
 
 def test_a_darker_copy_is_nearer_than_without_common_brightness() -> None:
     rng = np.random.default_rng(0)
-    picture = np.repeat(np.repeat(rng.integers(0, 256, (8, 8, 3)), 12, 0), 12, 1).astype(np.uint8)
-    darker = (picture * 0.6).astype(np.uint8)
-    plain = cosine(*(histograms(p, gain=0).reshape(-1) for p in (picture, darker)))
-    lit = cosine(*(histograms(p, gain=0.5).reshape(-1) for p in (picture, darker)))
+    image = np.repeat(np.repeat(rng.integers(0, 256, (8, 8, 3)), 12, 0), 12, 1).astype(np.uint8)
+    darker = (image * 0.6).astype(np.uint8)
+    plain = cosine(*(histograms(p, gain=0).reshape(-1) for p in (image, darker)))
+    lit = cosine(*(histograms(p, gain=0.5).reshape(-1) for p in (image, darker)))
     assert lit > plain
 
 
-def test_where_a_colour_lies_matters_only_between_middle_and_rim() -> None:
+def test_the_position_of_a_colour_matters_only_between_centre_and_edge() -> None:
     left, right = flat(200, 30, 30), flat(30, 200, 30)
     a, b = Color().extract([halves(left, right), halves(right, left)])
     np.testing.assert_allclose(a, b, atol=1e-6)
@@ -82,7 +82,7 @@ def test_where_a_colour_lies_matters_only_between_middle_and_rim() -> None:
     assert cosine(*Color().extract([inside, outside])) < 0.98
 
 
-def test_vectors_have_unit_length_and_unrelated_colours_are_not_alike() -> None:
+def test_vectors_have_unit_length_and_unrelated_colours_are_dissimilar() -> None:
     vectors = Color().extract([flat(200, 30, 30), flat(30, 30, 200), flat(0, 0, 0)])
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
     assert cosine(vectors[0], vectors[1]) < 0.4

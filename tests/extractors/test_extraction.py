@@ -38,7 +38,7 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 class Fragile:
-    """Three numbers, as long as the picture is not `disabled_reason` at its first pixel."""
+    """Three numbers, as long as the image is not `disabled_reason` at its first pixel."""
 
     name, revision, dim = "fragile", "1", 3
     similarity: Similarity = "cosine"
@@ -60,7 +60,9 @@ def dividing() -> Vectors:
     raise ZeroDivisionError("by nothing\nsecond line")
 
 
-def test_a_file_becomes_vectors_and_pixels_for_the_parent(tmp_path: Path, toy_class: Made) -> None:
+def test_a_file_becomes_vectors_and_pixels_for_the_main_process(
+    tmp_path: Path, toy_class: Made
+) -> None:
     file = tmp_path / "a.png"
     file.write_bytes(png(stripes(RED, GREEN)))
     worker, parent = load("histogram"), toy_class()
@@ -75,7 +77,7 @@ def test_a_file_becomes_vectors_and_pixels_for_the_parent(tmp_path: Path, toy_cl
     np.testing.assert_allclose(parent.extract([pixels]), [[0.5, 0.5, 0]])
 
 
-def test_a_known_content_is_not_decoded(tmp_path: Path) -> None:
+def test_known_content_is_not_decoded(tmp_path: Path) -> None:
     file = tmp_path / "a.png"
     file.write_bytes(png(stripes(RED, GREEN))[:-4000])
     twin = hashlib.sha256(file.read_bytes()).digest()
@@ -84,7 +86,7 @@ def test_a_known_content_is_not_decoded(tmp_path: Path) -> None:
     assert Extraction.of([load("color")])(Task(path=str(file))).outcome is Outcome.TRUNCATED
 
 
-def test_a_file_that_is_gone_and_one_that_is_broken_have_their_outcomes(tmp_path: Path) -> None:
+def test_missing_and_broken_files_have_their_outcomes(tmp_path: Path) -> None:
     work = Extraction.of([load("color")])
     gone = work(Task(path=str(tmp_path / "gone.jpg")))
     assert (gone.outcome, gone.hash) == (Outcome.MISSING, None) and gone.reason
@@ -101,7 +103,7 @@ def test_the_pixel_limit_is_passed_on() -> None:
     assert work(Task(data=png(stripes(RED, GREEN)))).outcome is Outcome.TOO_LARGE
 
 
-def test_bytes_and_ready_pixels_give_what_the_file_gives(tmp_path: Path) -> None:
+def test_bytes_and_decoded_pixels_give_the_vectors_of_the_file(tmp_path: Path) -> None:
     pixels = stripes(RED, GREEN, BLUE)
     file = tmp_path / "a.png"
     file.write_bytes(png(pixels))
@@ -112,7 +114,7 @@ def test_bytes_and_ready_pixels_give_what_the_file_gives(tmp_path: Path) -> None
     np.testing.assert_array_equal(vectors[0], vectors[2])
 
 
-def test_ready_pixels_beyond_3_to_1_are_cut_as_files_are(toy_class: Made) -> None:
+def test_decoded_pixels_beyond_3_to_1_are_cropped_like_files(toy_class: Made) -> None:
     long = stripes(RED, GREEN, GREEN, GREEN, BLUE, width=60, height=60)
     work = Extraction.of([toy_class()])
     for task in (Task(pixels=long), Task(data=png(long))):
@@ -129,7 +131,7 @@ def test_pixels_of_another_kind_are_refused(pixels: Pixels) -> None:
     assert loaded.outcome is Outcome.UNREADABLE and "uint8" in loaded.reason
 
 
-def test_a_region_is_all_that_counts(toy_class: Made) -> None:
+def test_only_the_region_is_extracted(toy_class: Made) -> None:
     pixels = stripes(RED, GREEN, BLUE)
     work = Extraction.of([toy_class()])
     for task in (
@@ -142,7 +144,7 @@ def test_a_region_is_all_that_counts(toy_class: Made) -> None:
 
 
 @pytest.mark.parametrize("region", [(-1, 0, 5, 5), (0, 0, 0, 5), (100, 0, 21, 5), (0, 56, 5, 5)])
-def test_a_region_outside_the_picture_is_refused(region: tuple[int, int, int, int]) -> None:
+def test_a_region_outside_the_image_is_refused(region: tuple[int, int, int, int]) -> None:
     loaded = Extraction.of([load("color")])(Task(pixels=stripes(RED, GREEN, BLUE), region=region))
     assert loaded.outcome is Outcome.UNREADABLE
     assert "does not lie inside its 120×60 pixels" in loaded.reason
@@ -154,7 +156,7 @@ def test_pixels_only_extracts_nothing() -> None:
     assert not loaded.vectors and loaded.pixels.keys() == {space_key(extractor)}
 
 
-def test_the_work_its_tasks_and_its_results_can_be_sent() -> None:
+def test_the_work_its_tasks_and_its_results_can_be_pickled() -> None:
     work = Extraction.of([load("color"), load("phash")])
     task = Task(data=png(stripes(RED, BLUE)), region=(0, 0, 50, 50))
     sent: ExtractionResult = pickle.loads(pickle.dumps(work))(pickle.loads(pickle.dumps(task)))
@@ -163,7 +165,7 @@ def test_the_work_its_tasks_and_its_results_can_be_sent() -> None:
         np.testing.assert_array_equal(again.vectors[key], vector)
 
 
-def test_an_extractor_that_fails_costs_the_picture_and_is_named() -> None:
+def test_a_failing_extractor_is_named_in_the_reason_of_the_image() -> None:
     loaded = Extraction.of([load("color"), Fragile(dividing)])(Task(pixels=stripes(RED)))
     assert loaded.outcome is Outcome.UNREADABLE
     assert loaded.reason == "fragile fails on it: ZeroDivisionError: by nothing"
@@ -177,14 +179,14 @@ def test_an_extractor_that_fails_costs_the_picture_and_is_named() -> None:
         (np.array([[1, np.nan, 0]], np.float32), "NaN"),
     ],
 )
-def test_vectors_that_break_the_contract_are_refused(given: Vectors, words: str) -> None:
+def test_vectors_of_a_wrong_shape_or_value_are_refused(given: Vectors, words: str) -> None:
     (made,) = extract_each(Fragile(lambda: given), [stripes(RED)])
     assert isinstance(made, ImageError)
     with pytest.raises(ImageError, match=words):
         raise made
 
 
-def test_one_bad_picture_costs_the_batch_only_itself() -> None:
+def test_one_bad_image_does_not_affect_the_rest_of_the_batch() -> None:
     extractor = Fragile(dividing)
     made = extract_each(extractor, [stripes(GREEN), stripes(RED), stripes(BLUE)])
     assert [isinstance(vector, ImageError) for vector in made] == [False, True, False]
@@ -192,7 +194,7 @@ def test_one_bad_picture_costs_the_batch_only_itself() -> None:
     assert extract_each(extractor, []) == []
 
 
-def test_what_no_picture_is_to_blame_for_is_raised() -> None:
+def test_errors_not_caused_by_an_image_are_raised() -> None:
     def missing() -> Vectors:
         raise MissingExtra("pip install 'lookalike[x]'")
 
@@ -205,6 +207,6 @@ def test_what_no_picture_is_to_blame_for_is_raised() -> None:
         Extraction.of([Fragile(full)])(Task(pixels=stripes(RED)))
 
 
-def test_a_lost_worker_leaves_an_outcome() -> None:
+def test_a_lost_worker_gives_an_outcome() -> None:
     failed = ExtractionResult.failed(Failure(Outcome.TIMED_OUT, "took over 20 s"))
     assert failed == ExtractionResult(None, Outcome.TIMED_OUT, "took over 20 s")

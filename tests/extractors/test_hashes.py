@@ -47,7 +47,7 @@ def test_phash_of_one_wave_by_hand() -> None:
 
 
 @pytest.mark.parametrize("level", [0, 1, 128, 255])
-def test_a_flat_picture_has_no_hash_and_is_similar_to_nothing(level: int) -> None:
+def test_a_flat_image_has_no_hash_and_is_similar_to_nothing(level: int) -> None:
     for extractor, shape in ((DHash(), (8, 9)), (PHash(), (32, 32))):
         flat, other = extractor.extract([np.full(shape, level, np.uint8), noise(*shape)])
         assert not flat.any()

@@ -23,12 +23,12 @@ def blobs(seed: int, height: int = 240, width: int = 320) -> NDArray[np.uint8]:
     """Soft bright and dark spots of many sizes on grey."""
     chance = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width].astype(np.float32)
-    picture = np.full((height, width), 128, dtype=np.float32)
+    image = np.full((height, width), 128, dtype=np.float32)
     for _ in range(60):
         radius = chance.uniform(3, 15)
         squared = (x - chance.uniform(0, width)) ** 2 + (y - chance.uniform(0, height)) ** 2
-        picture += chance.uniform(-110, 110) * np.exp(-squared / (2 * radius**2))
-    return np.asarray(picture.clip(0, 255), dtype=np.uint8)
+        image += chance.uniform(-110, 110) * np.exp(-squared / (2 * radius**2))
+    return np.asarray(image.clip(0, 255), dtype=np.uint8)
 
 
 def made(detector: Detector, descriptors: list[list[int]]) -> Keypoints:
@@ -39,7 +39,7 @@ def made(detector: Detector, descriptors: list[list[int]]) -> Keypoints:
 
 
 @pytest.mark.parametrize("detector", DETECTORS)
-def test_keypoints_lie_inside_the_picture_and_have_all_their_parts(detector: Detector) -> None:
+def test_keypoints_are_inside_the_image_and_complete(detector: Detector) -> None:
     found = detect(blobs(1), detector=detector)
     assert (found.width, found.height) == (320, 240)
     assert len(found) > 30
@@ -53,7 +53,7 @@ def test_keypoints_lie_inside_the_picture_and_have_all_their_parts(detector: Det
 
 
 @pytest.mark.parametrize("detector", DETECTORS)
-def test_flat_and_tiny_pictures_have_no_keypoints(detector: Detector) -> None:
+def test_flat_and_tiny_images_have_no_keypoints(detector: Detector) -> None:
     for shape in [(1, 1), (1, 300), (300, 1), (5, 7), (200, 300)]:
         found = detect(np.full(shape, 90, dtype=np.uint8), detector=detector)
         assert len(found) == 0
@@ -61,7 +61,7 @@ def test_flat_and_tiny_pictures_have_no_keypoints(detector: Detector) -> None:
 
 
 @pytest.mark.parametrize("detector", DETECTORS)
-def test_the_limit_keeps_about_as_many_as_asked_for(detector: Detector) -> None:
+def test_the_limit_bounds_the_number_of_keypoints(detector: Detector) -> None:
     assert 10 <= len(detect(blobs(2), detector=detector, limit=20)) <= 25
 
 
@@ -73,7 +73,7 @@ def test_one_round_spot_is_found_where_it_is() -> None:
     np.testing.assert_allclose(found.points[0], [60, 45], atol=0.6)
 
 
-def test_keypoints_travel_between_processes_unchanged_and_compact() -> None:
+def test_keypoints_are_pickled_unchanged_and_compact() -> None:
     found = detect(blobs(3))
     carried = pickle.dumps(found)
     assert len(carried) < 160 * len(found) + 2000
@@ -96,7 +96,7 @@ def test_products_of_orb_descriptors_fall_with_the_hamming_distance() -> None:
     np.testing.assert_allclose(one @ one[0], [1, 1 - 8 / 128, -1], atol=1e-6)
 
 
-def test_every_detector_says_what_pixels_it_needs() -> None:
+def test_every_detector_has_a_pixel_spec() -> None:
     for detector in DETECTORS:
         assert PIXEL_SPECS[detector].mode == "grey"
         assert PIXEL_SPECS[detector].fit == "inside"

@@ -44,7 +44,7 @@ WEIGHTS = {
     "bias": RNG.normal(size=5).astype(np.float32),
 }
 
-Pictures = list[NDArray[np.uint8]]
+Images = list[NDArray[np.uint8]]
 Make = Callable[..., Path]
 
 
@@ -104,11 +104,11 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     return write
 
 
-def pictures(n: int, seed: int = 3) -> Pictures:
+def random_images(n: int, seed: int = 3) -> Images:
     return list(np.random.default_rng(seed).integers(0, 256, (n, SIZE, SIZE, 3), np.uint8))
 
 
-def pooled(images: Pictures, weights: NDArray[np.float32] = WEIGHTS["w"]) -> NDArray[np.float64]:
+def pooled(images: Images, weights: NDArray[np.float32] = WEIGHTS["w"]) -> NDArray[np.float64]:
     """The same network in NumPy, from the formula in PROCESSOR."""
     pixels = np.stack(images).astype(np.float64) / 255
     pixels = (pixels - PROCESSOR["image_mean"]) / PROCESSOR["image_std"]
@@ -120,11 +120,11 @@ def unit(vectors: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
-def test_the_features_of_a_classifier_are_what_goes_into_its_last_layer(make: Make) -> None:
+def test_the_features_of_a_classifier_are_the_input_of_its_last_layer(make: Make) -> None:
     extractor = load_onnx(str(make(BODY + GEMM, ["logits"])))
     assert isinstance(extractor, Extractor)
     assert extractor.dim == 6
-    images = pictures(5)
+    images = random_images(5)
     np.testing.assert_allclose(extractor.extract(images), unit(pooled(images)), atol=1e-5)
 
 
@@ -163,11 +163,11 @@ HEADS: dict[str, tuple[list[Any], dict[str, NDArray[Any]]]] = {
 def test_every_form_of_a_last_layer_is_found(make: Make, head: str) -> None:
     nodes, weights = HEADS[head]
     extractor = load_onnx(str(make(BODY + nodes, ["logits"], weights=weights)))
-    images = pictures(3)
+    images = random_images(3)
     np.testing.assert_allclose(extractor.extract(images), unit(pooled(images)), atol=1e-5)
 
 
-def test_a_dynamically_quantised_last_layer_is_found_and_pictures_do_not_touch_each_other(
+def test_a_dynamically_quantised_last_layer_is_found_and_images_are_independent(
     make: Make,
 ) -> None:
     scale = np.float32(np.abs(WEIGHTS["head"]).max() / 127)
@@ -186,11 +186,11 @@ def test_a_dynamically_quantised_last_layer_is_found_and_pictures_do_not_touch_e
     ]
     extractor = load_onnx(str(make(BODY + nodes, ["logits"], weights=weights)))
     assert extractor.runtime_info().batch == 1
-    images = pictures(3)
+    images = random_images(3)
     np.testing.assert_allclose(extractor.extract(images), unit(pooled(images)), atol=1e-5)
 
 
-def test_a_graph_whose_output_is_no_last_layer_is_refused(make: Make) -> None:
+def test_a_graph_without_a_last_layer_is_refused(make: Make) -> None:
     folder = make([*BODY, node("Tanh", ["flat"], ["logits"])], ["logits"])
     with pytest.raises(UsageError, match=r"model\.onnx has no output named image_embeds"):
         load_onnx(str(folder))
@@ -210,10 +210,10 @@ def test_features_that_do_not_give_the_logits_are_refused(make: Make) -> None:
 
 
 @pytest.mark.parametrize("output", ["embedding", "pooler_output", "image_embeds"])
-def test_an_output_that_is_an_embedding_is_taken_before_the_logits(make: Make, output: str) -> None:
+def test_an_embedding_output_is_preferred_to_the_logits(make: Make, output: str) -> None:
     nodes = [*BODY, *GEMM, node("Neg", ["flat"], [output])]
     extractor = load_onnx(str(make(nodes, ["logits", output])))
-    images = pictures(2)
+    images = random_images(2)
     np.testing.assert_allclose(extractor.extract(images), -unit(pooled(images)), atol=1e-5)
 
 
@@ -233,33 +233,33 @@ def test_the_last_hidden_state_is_pooled_as_the_kind_of_network_does(
 ) -> None:
     folder = make(TOKENS, ["last_hidden_state"], weights=ROWS, model_type=model_type)
     extractor = load_onnx(str(folder))
-    images = pictures(2)
+    images = random_images(2)
     pixels = (np.stack(images) / 255 - PROCESSOR["image_mean"]) / PROCESSOR["image_std"]
     tokens = np.einsum("nhwc,kc->nhwk", pixels, WEIGHTS["w"][:, :, 0, 0]).reshape(2, -1, 6)
     expected = tokens[:, 0] if first else tokens.mean(axis=1)
     np.testing.assert_allclose(extractor.extract(images), unit(expected), atol=1e-5)
 
 
-def test_an_untrained_pooler_is_passed_over(make: Make) -> None:
+def test_an_untrained_pooler_is_skipped(make: Make) -> None:
     nodes = [*TOKENS, node("GlobalAveragePool", ["mixed"], ["pooler_output"])]
     outputs = ["last_hidden_state", "pooler_output"]
     vit = load_onnx(str(make(nodes, outputs, weights=ROWS, model_type="vit", name="vit")))
     net = load_onnx(str(make(nodes, outputs, weights=ROWS, model_type="resnet", name="net")))
-    images = pictures(2)
+    images = random_images(2)
     assert np.abs(vit.extract(images) - net.extract(images)).max() > 0.1
 
 
-def test_half_precision_goes_in_and_comes_out(make: Make) -> None:
+def test_float16_networks_are_supported(make: Make) -> None:
     halves = {name: value.astype(np.float16) for name, value in WEIGHTS.items()}
     folder = make(BODY + GEMM, ["logits"], weights=halves, kind=TensorProto.FLOAT16)
     extractor = load_onnx(str(folder))
-    images = pictures(3)
+    images = random_images(3)
     found = extractor.extract(images)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, unit(pooled(images)), atol=5e-3)
 
 
-def test_a_network_that_gives_nan_is_refused_by_name_when_it_is_loaded(make: Make) -> None:
+def test_a_network_that_gives_nan_is_refused_when_it_is_loaded(make: Make) -> None:
     nodes = [*BODY, node("Log", ["low"], ["nan"]), node("Add", ["flat", "nan"], ["embedding"])]
     folder = make(nodes, ["embedding"], weights={"low": np.array([-1], np.float32)})
     with pytest.raises(UsageError, match=r"onnx/model\.onnx gives NaN or infinity"):
@@ -268,20 +268,20 @@ def test_a_network_that_gives_nan_is_refused_by_name_when_it_is_loaded(make: Mak
 
 def test_one_by_one_and_in_a_batch_the_numbers_agree(make: Make) -> None:
     extractor = load_onnx(str(make(BODY + GEMM, ["logits"])))
-    images = pictures(11)
+    images = random_images(11)
     together = extractor.extract(images)
     alone = np.concatenate([extractor.extract([image]) for image in images])
     np.testing.assert_allclose(together, alone, atol=1e-6)
     assert extractor.extract([]).shape == (0, 6)
 
 
-def test_a_graph_made_for_single_pictures_gets_single_pictures(make: Make) -> None:
+def test_a_graph_made_for_single_images_gets_single_images(make: Make) -> None:
     extractor = load_onnx(str(make(BODY + GEMM, ["logits"], batch=1)))
-    images = pictures(3)
+    images = random_images(3)
     np.testing.assert_allclose(extractor.extract(images), unit(pooled(images)), atol=1e-5)
 
 
-def test_weights_in_a_second_file_are_used_and_missed_by_name(make: Make) -> None:
+def test_external_weights_are_used_and_named_when_missing(make: Make) -> None:
     folder = make(BODY + GEMM, ["logits"])
     model = onnx.load(folder / "onnx" / "model.onnx")
     onnx.save(
@@ -291,7 +291,7 @@ def test_weights_in_a_second_file_are_used_and_missed_by_name(make: Make) -> Non
         location="model.onnx_data",
         size_threshold=0,
     )
-    images = pictures(2)
+    images = random_images(2)
     found = load_onnx(str(folder)).extract(images)
     np.testing.assert_allclose(found, unit(pooled(images)), atol=1e-5)
     (folder / "onnx" / "model.onnx_data").unlink()
@@ -303,7 +303,7 @@ def test_weights_in_a_second_file_are_used_and_missed_by_name(make: Make) -> Non
     "location",
     ["/etc/passwd", "../secret", "a/../../secret", "..\\secret", "C:\\secret", "/dev/zero", ""],
 )
-def test_no_model_reads_its_weights_from_another_folder(make: Make, location: str) -> None:
+def test_external_weights_in_another_folder_are_refused(make: Make, location: str) -> None:
     folder = make(BODY + GEMM, ["logits"])
     (folder / "secret").write_bytes(bytes(10_000))
     model = onnx.load(folder / "onnx" / "model.onnx")
@@ -318,20 +318,20 @@ def test_no_model_reads_its_weights_from_another_folder(make: Make, location: st
 
 
 @pytest.mark.parametrize("shape", [(-1, 4), (1 << 40, 1 << 40), (3, 4)])
-def test_a_weight_of_an_absurd_shape_is_told(tmp_path: Path, shape: tuple[int, ...]) -> None:
+def test_a_weight_of_an_absurd_shape_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
     tensor = onnx_graph.Tensor("w", shape, 1, memoryview(bytes(8)), packed=False, external={})
     with pytest.raises(UsageError, match=r"'w' of the model in .* cannot be read"):
         onnx_graph.values(tensor, tmp_path)
 
 
-def test_a_number_that_never_ends_is_no_model(tmp_path: Path) -> None:
+def test_an_endless_integer_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"\xff" * 20_000_000)
     with pytest.raises(UsageError, match="more than 64 bits"):
         onnx_graph.read_graph(tmp_path / "model.onnx")
 
 
 @pytest.mark.parametrize("missing", ["config.json", "preprocessor_config.json", "onnx/model.onnx"])
-def test_a_folder_of_another_layout_is_told_which_file_is_missing(make: Make, missing: str) -> None:
+def test_the_missing_file_of_a_folder_is_named(make: Make, missing: str) -> None:
     folder = make(BODY + GEMM, ["logits"])
     (folder / missing).unlink()
     with pytest.raises(UsageError, match=f"{folder} has no {missing}"):
@@ -354,7 +354,7 @@ def test_a_truncated_graph_is_refused_with_its_name(make: Make, keep: float) -> 
         load_onnx(str(path.parent.parent))
 
 
-def test_what_the_runtime_refuses_is_refused_with_the_files_name(make: Make) -> None:
+def test_errors_of_the_runtime_name_the_file(make: Make) -> None:
     folder = make([*BODY, node("NoSuchOperation", ["flat"], ["embedding"])], ["embedding"])
     with pytest.raises(UsageError, match=r"model\.onnx cannot be loaded by ONNX Runtime") as caught:
         load_onnx(str(folder))
@@ -374,7 +374,7 @@ def test_the_revision_follows_the_weights_and_the_preprocessing_not_the_folder(
     assert len({one, other.revision, cut.revision}) == 3
 
 
-def test_the_margin_is_kept_unless_the_crop_is_asked_for(make: Make) -> None:
+def test_the_margin_is_kept_without_crop(make: Make) -> None:
     folder = make(BODY + GEMM, ["logits"])
     whole, cut = load_onnx(str(folder)), load_onnx(f"{folder}:crop")
     assert (whole.pixels.shortest_edge, cut.pixels.shortest_edge) == (8, 10)
@@ -383,13 +383,13 @@ def test_the_margin_is_kept_unless_the_crop_is_asked_for(make: Make) -> None:
     assert whole.revision != cut.revision
 
 
-def test_another_picture_size_than_the_networks_is_refused(make: Make) -> None:
+def test_another_image_size_than_the_networks_is_refused(make: Make) -> None:
     wrong = {**PROCESSOR, "crop_size": {"height": 9, "width": 9}}
     with pytest.raises(UsageError, match=r"takes \(3, 8, 8\), but preprocessor_config"):
         load_onnx(str(make(BODY + GEMM, ["logits"], processor=wrong)))
 
 
-def test_the_memory_is_given_back_on_close_and_when_forgotten(make: Make) -> None:
+def test_memory_is_freed_by_close_and_with_the_last_reference(make: Make) -> None:
     folder = make(BODY + GEMM, ["logits"])
     extractor = load_onnx(str(folder))
     runtime = weakref.ref(extractor._session._session)
@@ -397,7 +397,7 @@ def test_the_memory_is_given_back_on_close_and_when_forgotten(make: Make) -> Non
     gc.collect()
     assert runtime() is None
     with pytest.raises(UsageError, match="was closed"):
-        extractor.extract(pictures(1))
+        extractor.extract(random_images(1))
     forgotten = load_onnx(str(folder))
     runtime = weakref.ref(forgotten._session._session)
     del forgotten
@@ -419,26 +419,26 @@ def test_an_unknown_preset_lists_the_known_ones() -> None:
         load_onnx("dinov3-huge")
 
 
-def test_the_facts_name_provider_threads_and_batch(make: Make) -> None:
+def test_runtime_info_has_provider_threads_and_batch(make: Make) -> None:
     facts = load_onnx(str(make(BODY + GEMM, ["logits"]))).runtime_info()
     assert facts.provider.endswith("ExecutionProvider")
     assert facts.threads >= 1
     assert facts.batch >= 1
 
 
-def test_a_network_of_few_weights_sees_one_picture_a_pass(
+def test_a_network_with_few_weights_gets_one_image_per_pass(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = str(make(BODY + GEMM, ["logits"]))
     if load_onnx(folder).runtime_info().provider != "CPUExecutionProvider":
         pytest.skip("batches are larger on a graphics card")
-    pictures = [np.full((SIZE, SIZE, 3), level, np.uint8) for level in range(9)]
+    images = [np.full((SIZE, SIZE, 3), level, np.uint8) for level in range(9)]
     found = []
     for small, batch in ((1 << 20, 1), (0, 4)):
         monkeypatch.setattr(runtime, "_SMALL_WEIGHTS", small)
         extractor = load_onnx(folder)
         assert extractor.runtime_info().batch == batch
-        found.append(extractor.extract(pictures))
+        found.append(extractor.extract(images))
     np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-6)
 
 
@@ -465,10 +465,10 @@ def test_a_real_network_agrees_with_the_runtime_on_its_own(mobilenet: Path) -> N
     extractor = load_onnx(f"{mobilenet}:crop")
     assert (extractor.dim, extractor.pixels.shortest_edge) == (1280, 256)
     ramp = np.linspace(0, 255, 300 * 400 * 3).reshape(300, 400, 3)
-    picture = np.asarray((ramp + 40 * np.sin(np.arange(400) / 9)[None, :, None]) % 256, np.uint8)
-    found = extractor.extract([fit(picture, extractor.pixels)])
+    image = np.asarray((ramp + 40 * np.sin(np.arange(400) / 9)[None, :, None]) % 256, np.uint8)
+    found = extractor.extract([fit(image, extractor.pixels)])
     # Independently, in Pillow and NumPy: shorter side 256 bilinear, centre 224, to [-1, 1].
-    small = Image.fromarray(picture).resize((341, 256), Image.Resampling.BILINEAR)
+    small = Image.fromarray(image).resize((341, 256), Image.Resampling.BILINEAR)
     left, top = round((341 - 224) / 2), 16
     cut = np.asarray(small.crop((left, top, left + 224, top + 224)), np.float32)
     session = onnxruntime.InferenceSession(
@@ -479,7 +479,7 @@ def test_a_real_network_agrees_with_the_runtime_on_its_own(mobilenet: Path) -> N
     assert float((found * expected).sum()) > 0.9999
 
 
-def test_the_last_layer_of_the_real_network_is_where_its_own_embedding_is(
+def test_the_last_layer_of_a_real_network_takes_its_own_embedding(
     mobilenet: Path, tmp_path: Path
 ) -> None:
     """The hub's exports of classifiers have no such output: take it away and find it again."""
@@ -513,7 +513,7 @@ def test_ctrl_c_while_the_runtime_is_loaded_stays_ctrl_c(monkeypatch: pytest.Mon
         _import_runtime()
 
 
-def test_the_runtime_reports_to_nobody(tmp_path: Path) -> None:
+def test_the_runtime_sends_no_telemetry(tmp_path: Path) -> None:
     """What it prepares for its reports appears in the temporary folder as soon as it is imported."""
     environment = {
         name: value

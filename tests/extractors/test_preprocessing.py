@@ -145,7 +145,7 @@ def test_only_rescaled_when_nothing_is_normalised() -> None:
     np.testing.assert_allclose(processed(do_normalize=False), expected, atol=1e-6)
 
 
-def test_channels_are_turned_where_the_network_was_trained_on_bgr() -> None:
+def test_channels_are_reversed_for_networks_trained_on_bgr() -> None:
     expected = (PICTURE[:, :, ::-1] / 255).transpose(2, 0, 1)
     found = processed(do_normalize=False, do_flip_channel_order=True)
     np.testing.assert_allclose(found, expected, atol=1e-6)
@@ -193,12 +193,12 @@ def test_what_is_not_understood_is_refused_rather_than_guessed(
         {"size": 224, "image_processor_type": "ConvNextImageProcessor", "crop_pct": "x"},
     ],
 )
-def test_absurd_sizes_and_values_are_told_in_a_line(processor: dict[str, Any]) -> None:
+def test_absurd_sizes_and_values_are_refused_in_one_line(processor: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=r"preprocessor_config\.json (asks for|cannot be)"):
         read_preprocessing(processor, {})
 
 
-def test_a_description_of_timm_that_is_none_is_told() -> None:
+def test_an_invalid_description_of_timm_is_refused() -> None:
     for described in (None, {}, {"input_size": [3, 8, 8], "crop_pct": 0}, {"input_size": 7}):
         with pytest.raises(UsageError, match="cannot be understood"):
             read_preprocessing({}, {"pretrained_cfg": described})

@@ -50,7 +50,7 @@ def timm(monkeypatch: pytest.MonkeyPatch) -> Any:
     return timm
 
 
-def test_pooled_features_come_at_unit_length_alone_as_in_a_batch(timm: Any) -> None:
+def test_pooled_features_have_unit_length_alone_and_in_a_batch(timm: Any) -> None:
     extractor = load_timm("resnet18.a1_in1k")
     assert (extractor.name, extractor.dim) == ("timm:resnet18.a1_in1k", 512)
     size = (extractor.pixels.height, extractor.pixels.width, 3)
@@ -69,16 +69,16 @@ def test_the_pixels_are_those_of_timms_own_transform(timm: Any) -> None:
 
     extractor = load_timm("mobilenetv3_small_100.lamb_in1k")
     small = np.random.default_rng(1).integers(0, 256, (30, 40, 3), np.uint8)
-    picture = Image.fromarray(small).resize((400, 300), Image.Resampling.BICUBIC)
+    image = Image.fromarray(small).resize((400, 300), Image.Resampling.BICUBIC)
     config = timm.data.resolve_data_config({}, model=extractor._network)
-    expected = timm.data.create_transform(**config, is_training=False)(picture).numpy()
+    expected = timm.data.create_transform(**config, is_training=False)(image).numpy()
     out = np.empty((1, *expected.shape), np.float32)
-    extractor._preprocessing.scaling.batch([fit(np.asarray(picture), extractor.pixels)], out)
+    extractor._preprocessing.scaling.batch([fit(np.asarray(image), extractor.pixels)], out)
     # Resizing rounds to whole grey levels: one or two of 255 may differ.
     assert np.abs(out[0] - expected).max() < 2.5 / 255 / 0.2
 
 
-def test_an_unknown_name_is_answered_with_near_ones(timm: Any) -> None:
+def test_an_unknown_name_is_answered_with_similar_ones(timm: Any) -> None:
     with pytest.raises(UnknownExtractor, match=r"no model resnet19; near are .*resnet18"):
         load_timm("resnet19")
 

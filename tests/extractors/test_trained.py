@@ -14,7 +14,7 @@ from lookalike.extractors import load, parse
 from lookalike.models.checksums import hash_file
 from lookalike.models.trained import HEAD, RECORD, read_trained, write_trained
 
-PICTURES = [
+IMAGES = [
     np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8) for seed in range(3)
 ]
 
@@ -33,10 +33,10 @@ def made(folder: Path, *, revision: str | None = None, dim: int = 5) -> Path:
     return folder
 
 
-def test_vectors_are_the_base_extractors_turned_and_at_length_one(tmp_path: Path) -> None:
+def test_vectors_are_projected_base_vectors_of_unit_length(tmp_path: Path) -> None:
     extractor = load(str(made(tmp_path / "mine")))
-    vectors = extractor.extract(PICTURES)
-    plain = load("histogram").extract(PICTURES)[:, :5]
+    vectors = extractor.extract(IMAGES)
+    plain = load("histogram").extract(IMAGES)[:, :5]
     np.testing.assert_allclose(
         vectors, plain / np.linalg.norm(plain, axis=1, keepdims=True), rtol=1e-5
     )
@@ -56,19 +56,19 @@ def test_it_can_be_named_by_its_folder_in_a_list_and_with_regions(
     assert load("mine+regions").name == f"{full}+regions"
 
 
-def test_it_can_be_sent_to_a_worker(tmp_path: Path) -> None:
+def test_it_can_be_pickled(tmp_path: Path) -> None:
     extractor = load(str(made(tmp_path / "mine")))
     there = pickle.loads(pickle.dumps(extractor))
-    np.testing.assert_array_equal(there.extract(PICTURES), extractor.extract(PICTURES))
+    np.testing.assert_array_equal(there.extract(IMAGES), extractor.extract(IMAGES))
 
 
-def test_the_revision_changes_with_the_numbers_and_not_with_the_place(tmp_path: Path) -> None:
+def test_the_revision_changes_with_the_numbers_and_not_with_the_folder(tmp_path: Path) -> None:
     here, there = made(tmp_path / "a"), made(tmp_path / "b")
     assert load(str(here)).revision == load(str(there)).revision
     assert load(str(made(tmp_path / "c", dim=4))).revision != load(str(here)).revision
 
 
-def test_a_library_that_moved_finds_the_model_among_the_kept_ones(
+def test_a_moved_library_finds_the_model_among_the_installed_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made(tmp_path / "models" / "mine")
@@ -81,8 +81,8 @@ def test_a_library_that_moved_finds_the_model_among_the_kept_ones(
     [
         ("altered", "damaged or was altered"),
         ("no head", "has no head.npz"),
-        ("no record", "is no trained model"),
-        ("garbled", "is no record of a trained model"),
+        ("no record", "is not a trained model"),
+        ("garbled", "is not the record of a trained model"),
         ("newer", "newer Lookalike"),
         ("other base", "train it again"),
         ("nowhere", "there is no folder"),
@@ -126,11 +126,11 @@ def test_a_model_that_is_trained_on_itself_is_refused(tmp_path: Path, base: str)
 @pytest.mark.parametrize("dim", [0, -5, 1 << 40])
 def test_a_model_of_absurd_vectors_is_refused(tmp_path: Path, dim: int) -> None:
     folder = altered(made(tmp_path / "mine"), dim=dim)
-    with pytest.raises(UsageError, match="is no record of a trained model"):
+    with pytest.raises(UsageError, match="is not the record of a trained model"):
         load(str(folder))
 
 
-def test_numbers_that_unpack_to_more_than_they_should_are_not_unpacked(
+def test_arrays_that_unpack_to_more_than_stated_are_not_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def never(*_: object, **__: object) -> None:
@@ -142,15 +142,15 @@ def test_numbers_that_unpack_to_more_than_they_should_are_not_unpacked(
     )
     altered(folder)
     monkeypatch.setattr(np, "load", never)
-    with pytest.raises(UsageError, match="does not hold what"):
+    with pytest.raises(UsageError, match="does not contain what"):
         load(str(folder))
 
 
 @pytest.mark.parametrize("head", [b"", b"PK\x03\x04 no archive", b"\x93NUMPY"])
-def test_numbers_that_are_none_are_one_line(tmp_path: Path, head: bytes) -> None:
+def test_invalid_arrays_are_refused_in_one_line(tmp_path: Path, head: bytes) -> None:
     folder = made(tmp_path / "mine")
     (folder / HEAD).write_bytes(head)
-    with pytest.raises(UsageError, match="does not hold what"):
+    with pytest.raises(UsageError, match="does not contain what"):
         load(str(altered(folder)))
 
 

@@ -1,4 +1,4 @@
-"""Verification finds a known movement in drawn pictures, and refuses what does not match."""
+"""Verification finds a known movement in drawn images, and refuses what does not match."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ DETECTORS: list[Detector] = ["sift", "orb"]
 def textured(seed: int, height: int = 300, width: int = 400) -> NDArray[np.uint8]:
     """Ellipses and polygons of many sizes and greys, slightly blurred."""
     chance = np.random.default_rng(seed)
-    picture = np.full((height, width), 128, dtype=np.uint8)
+    image = np.full((height, width), 128, dtype=np.uint8)
     for _ in range(150):
         x, y = int(chance.integers(0, width)), int(chance.integers(0, height))
         size = int(chance.integers(4, 30))
         grey = int(chance.integers(0, 256))
         if chance.random() < 0.5:
             axes = (size, max(2, size // int(chance.integers(1, 4))))
-            cv2.ellipse(picture, (x, y), axes, int(chance.integers(0, 180)), 0, 360, grey, -1)
+            cv2.ellipse(image, (x, y), axes, int(chance.integers(0, 180)), 0, 360, grey, -1)
         else:
             corners = np.add(chance.integers(-size, size + 1, (5, 2)), [x, y])
-            cv2.fillPoly(picture, [corners.astype(np.int32)], grey)
-    return np.asarray(cv2.GaussianBlur(picture, (0, 0), 1.0), dtype=np.uint8)
+            cv2.fillPoly(image, [corners.astype(np.int32)], grey)
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), 1.0), dtype=np.uint8)
 
 
 def moved(
-    picture: NDArray[np.uint8], *, angle: float, scale: float
+    image: NDArray[np.uint8], *, angle: float, scale: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """Turned (clockwise as seen, in degrees) and scaled about its centre, on a canvas that holds
-    all of it → the new picture, and the map (2, 3) from the old pixels to the new."""
-    height, width = picture.shape
+    all of it → the new image, and the map (2, 3) from the old pixels to the new."""
+    height, width = image.shape
     turn = np.radians(angle)
     linear = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     extent = np.abs(linear) @ [width, height]
     shift = extent / 2 - linear @ [width / 2, height / 2]
     transform = np.column_stack((linear, shift))
     size = (int(np.ceil(extent[0])), int(np.ceil(extent[1])))
-    warped = cv2.warpAffine(picture, transform, size, flags=cv2.INTER_AREA, borderValue=128.0)
+    warped = cv2.warpAffine(image, transform, size, flags=cv2.INTER_AREA, borderValue=128.0)
     return np.asarray(warped, dtype=np.uint8), transform
 
 
 @pytest.mark.parametrize("detector", DETECTORS)
 @pytest.mark.parametrize(("angle", "scale"), [(0, 1), (20, 0.7), (90, 1), (-135, 0.8), (10, 1.4)])
-def test_a_known_movement_is_found_again(detector: Detector, angle: float, scale: float) -> None:
+def test_a_known_transform_is_recovered(detector: Detector, angle: float, scale: float) -> None:
     candidate = textured(1)
     query, there = moved(candidate, angle=angle, scale=scale)
     match = verify(query, candidate, detector=detector)
@@ -88,7 +88,7 @@ def test_an_object_in_another_scene_is_found_with_its_box() -> None:
     assert match.box == pytest.approx((200 / 400, 120 / 300, 160 / 400, 140 / 300), abs=0.08)
 
 
-def test_a_partly_covered_picture_is_found() -> None:
+def test_a_partly_covered_image_is_found() -> None:
     candidate = textured(6)
     query = candidate.copy()
     query[:, 150:] = textured(7)[:, 150:]
@@ -98,7 +98,7 @@ def test_a_partly_covered_picture_is_found() -> None:
 
 
 @pytest.mark.parametrize("detector", DETECTORS)
-def test_unrelated_pictures_are_refused(detector: Detector) -> None:
+def test_unrelated_images_are_refused(detector: Detector) -> None:
     found = [detect(textured(seed), detector=detector) for seed in range(20, 26)]
     for place, one in enumerate(found):
         for other in found[place + 1 :]:
@@ -106,7 +106,7 @@ def test_unrelated_pictures_are_refused(detector: Detector) -> None:
 
 
 @pytest.mark.parametrize("detector", DETECTORS)
-def test_flat_and_tiny_pictures_match_nothing_not_even_themselves(detector: Detector) -> None:
+def test_flat_and_tiny_images_match_nothing_not_even_themselves(detector: Detector) -> None:
     flat, dot = np.full((300, 400), 60, dtype=np.uint8), np.zeros((1, 1), dtype=np.uint8)
     found = detect(textured(8), detector=detector)
     for one in (detect(flat, detector=detector), detect(dot, detector=detector)):
@@ -115,7 +115,7 @@ def test_flat_and_tiny_pictures_match_nothing_not_even_themselves(detector: Dete
         assert compare(found, one) is None
 
 
-def test_a_mirror_image_matches_only_when_it_is_asked_for() -> None:
+def test_a_mirror_image_matches_only_on_request() -> None:
     candidate = textured(9)
     query = np.ascontiguousarray(candidate[:, ::-1])
     assert verify(query, candidate) is None
@@ -128,7 +128,7 @@ def test_a_mirror_image_matches_only_when_it_is_asked_for() -> None:
     assert not straight.mirrored
 
 
-def test_points_on_one_line_are_no_match() -> None:
+def test_collinear_points_do_not_match() -> None:
     candidate = np.full((300, 400), 128, dtype=np.uint8)
     candidate[130:170] = textured(10)[130:170]
     one = detect(candidate)
@@ -159,7 +159,7 @@ def test_reflections_and_extreme_maps_are_implausible() -> None:
     assert not _plausible(linear(1, 1, 1, 1))
 
 
-def test_reranking_puts_what_matches_first_and_leaves_the_rest_in_order() -> None:
+def test_reranking_puts_matches_first_and_keeps_the_order_of_the_rest() -> None:
     original = textured(11)
     query = detect(moved(original[:, 100:], angle=30, scale=0.8)[0])
     half = np.where(np.arange(400) < 250, original, textured(12))
@@ -186,6 +186,6 @@ def test_the_answer_does_not_depend_on_any_random_state() -> None:
 
 
 def test_keypoints_of_two_detectors_are_not_compared() -> None:
-    picture = textured(16)
+    image = textured(16)
     with pytest.raises(ValueError, match="cannot compare sift and orb keypoints"):
-        compare(detect(picture), detect(picture, detector="orb"))
+        compare(detect(image), detect(image, detector="orb"))

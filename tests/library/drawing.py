@@ -1,4 +1,4 @@
-"""Small pictures for the tests of the library, each unlike the others."""
+"""Small images for the tests of the library, each unlike the others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image
 
 
 def draw(file: Path, number: int, *, size: int = 48) -> Path:
-    """A picture of one main colour with a few blocks in it; the same number draws the same bytes."""
+    """An image of one main colour with a few blocks in it; the same number draws the same bytes."""
     rng = np.random.default_rng(number)
     pixels = np.empty((size, size, 3), np.uint8)
     pixels[:] = rng.integers(0, 256, 3)

@@ -11,6 +11,7 @@ from unittest import mock
 import numpy as np
 import pytest
 from tests.library.drawing import album, draw
+from tests.library.stored import ids, vectors
 
 from lookalike import IndexOptions, Library, Outcome, Progress
 from lookalike.errors import LibraryBusy, UsageError
@@ -32,21 +33,7 @@ def library(photos: Path) -> Iterator[Library]:
         yield library
 
 
-def vectors(library: Library) -> dict[str, np.ndarray]:
-    """By path, the stored vector of every picture in the first space."""
-    with library._store.snapshot() as snapshot:
-        images = list(snapshot.iter_files(outcomes=[Outcome.INDEXED]))
-        key = snapshot.spaces()[0].key
-        stack = snapshot.vectors(key, np.array([image.id for image in images], np.int64))
-    return {image.path: vector for image, vector in zip(images, stack, strict=True)}
-
-
-def ids(library: Library) -> dict[str, int]:
-    with library._store.snapshot() as snapshot:
-        return {image.path: image.id for image in snapshot.iter_files()}
-
-
-def test_every_picture_of_a_new_folder_is_indexed_once(photos: Path) -> None:
+def test_every_image_of_a_new_folder_is_indexed_once(photos: Path) -> None:
     with Library.create(photos) as library:
         added = library.add([photos], extractors=["histogram"])
         assert (added.new, added.indexed, added.failures, added.unchanged) == (8, 8, 0, 0)
@@ -61,9 +48,7 @@ def test_the_second_run_does_nothing(library: Library, photos: Path) -> None:
     assert (added.unchanged, added.indexed, added.removed) == (8, 0, 0)
 
 
-def test_a_changed_picture_gets_new_vectors_under_its_old_id(
-    library: Library, photos: Path
-) -> None:
+def test_a_changed_image_gets_new_vectors_under_its_old_id(library: Library, photos: Path) -> None:
     before, known = vectors(library), ids(library)
     draw(photos / "000.jpg", 100)
     added = library.add([photos])
@@ -73,14 +58,14 @@ def test_a_changed_picture_gets_new_vectors_under_its_old_id(
     assert ids(library) == known
 
 
-def test_a_picture_with_a_new_date_but_the_same_content_counts_as_unchanged(
+def test_an_image_with_a_new_date_but_the_same_content_counts_as_unchanged(
     library: Library, photos: Path
 ) -> None:
     os.utime(photos / "000.jpg", (1, 1))
     assert library.add([photos]).unchanged == 8
 
 
-def test_a_moved_tree_costs_no_extraction_and_keeps_its_ids(
+def test_a_moved_folder_needs_no_extraction_and_keeps_its_ids(
     library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, known = vectors(library), ids(library)
@@ -94,7 +79,7 @@ def test_a_moved_tree_costs_no_extraction_and_keeps_its_ids(
         assert ids(library)[path_now] == known[path]
 
 
-def test_a_copied_picture_takes_over_the_vectors_and_gets_an_id_of_its_own(
+def test_a_copied_image_reuses_the_vectors_and_gets_its_own_id(
     library: Library, photos: Path
 ) -> None:
     shutil.copy(photos / "000.jpg", photos / "copy.jpg")
@@ -105,7 +90,7 @@ def test_a_copied_picture_takes_over_the_vectors_and_gets_an_id_of_its_own(
     assert len(set(ids(library).values())) == 9
 
 
-def test_two_copies_of_a_picture_that_is_gone_are_one_move_and_one_copy(
+def test_two_copies_of_an_image_that_is_gone_are_one_move_and_one_copy(
     library: Library, photos: Path
 ) -> None:
     shutil.copy(photos / "000.jpg", photos / "a.jpg")
@@ -115,7 +100,7 @@ def test_two_copies_of_a_picture_that_is_gone_are_one_move_and_one_copy(
     assert {"a.jpg", "b.jpg"} < set(ids(library)) and "000.jpg" not in ids(library)
 
 
-def test_a_crowd_of_copies_is_asked_for_once_a_batch_and_each_finds_its_place(
+def test_many_copies_are_looked_up_once_per_batch_and_each_is_stored(
     library: Library, photos: Path
 ) -> None:
     for number in range(20):
@@ -141,7 +126,7 @@ def test_a_crowd_of_copies_is_asked_for_once_a_batch_and_each_finds_its_place(
     assert len(set(now.values())) == 8 + 20 + 3
 
 
-def test_a_picture_whose_content_moves_on_while_its_old_content_is_copied_loses_neither(
+def test_a_changed_image_whose_old_content_was_copied_loses_neither(
     library: Library, photos: Path
 ) -> None:
     before = vectors(library)
@@ -157,22 +142,20 @@ def test_a_picture_whose_content_moves_on_while_its_old_content_is_copied_loses_
     assert not np.allclose(after["000.jpg"], before["000.jpg"])
 
 
-def test_pictures_that_are_gone_are_forgotten(library: Library, photos: Path) -> None:
+def test_missing_images_are_removed(library: Library, photos: Path) -> None:
     (photos / "000.jpg").unlink()
     assert library.add([photos]).removed == 1
     assert "000.jpg" not in ids(library)
 
 
-def test_only_what_lies_below_the_folder_given_is_forgotten(library: Library, photos: Path) -> None:
+def test_only_images_below_the_given_folder_are_removed(library: Library, photos: Path) -> None:
     (photos / "000.jpg").unlink()
     (photos / "odd" / "001.jpg").unlink()
     assert library.add([photos / "odd"]).removed == 1
     assert "000.jpg" in ids(library)
 
 
-def test_an_empty_folder_is_taken_for_a_drive_that_is_not_mounted(
-    library: Library, photos: Path
-) -> None:
+def test_an_empty_folder_is_treated_as_an_unmounted_drive(library: Library, photos: Path) -> None:
     for child in ("odd", *(f"{n:03d}.jpg" for n in range(0, 8, 2))):
         path = photos / child
         shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -182,7 +165,7 @@ def test_an_empty_folder_is_taken_for_a_drive_that_is_not_mounted(
 
 
 @pytest.mark.parametrize("flat", [True, False])
-def test_a_drive_that_is_unplugged_on_the_way_costs_no_picture(
+def test_a_drive_unplugged_during_the_run_loses_no_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flat: bool
 ) -> None:
     """What is left where it was mounted is an empty folder, or one that others fill meanwhile."""
@@ -210,16 +193,14 @@ def test_a_drive_that_is_unplugged_on_the_way_costs_no_picture(
         assert library.add([photos]).unchanged == 24
 
 
-def test_a_link_that_leads_nowhere_does_not_keep_what_is_gone(
-    library: Library, photos: Path
-) -> None:
+def test_a_broken_link_does_not_keep_missing_images(library: Library, photos: Path) -> None:
     (photos / "nowhere.jpg").symlink_to("gone.jpg")
     (photos / "000.jpg").unlink()
     assert library.add([photos]).removed == 1
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")
-def test_pictures_behind_a_link_stay_while_their_drive_is_away(
+def test_images_behind_a_broken_link_are_kept(
     library: Library, photos: Path, tmp_path: Path
 ) -> None:
     drive = album(tmp_path / "drive", 4)
@@ -241,7 +222,7 @@ def test_pictures_behind_a_link_stay_while_their_drive_is_away(
         (Outcome.UNREADABLE, "cannot be read: input/output error; check the disk"),
     ],
 )
-def test_a_file_that_could_not_be_reached_is_tried_again_and_keeps_what_it_has(
+def test_an_unreachable_file_is_tried_again_and_keeps_its_vectors(
     library: Library, photos: Path, outcome: Outcome, reason: str
 ) -> None:
     def unplugged(
@@ -264,14 +245,14 @@ def test_a_file_that_could_not_be_reached_is_tried_again_and_keeps_what_it_has(
     assert library.search(fresh, k=1).hits[0].path == "fresh.jpg"
 
 
-def test_globs_choose_files_and_forget_none(library: Library, photos: Path) -> None:
+def test_globs_select_files_and_remove_none(library: Library, photos: Path) -> None:
     draw(photos / "new.png", 50)
     added = library.add([photos], options=IndexOptions(include=("*.png",)))
     assert (added.new, added.removed, added.unchanged) == (1, 0, 0)
     assert len(ids(library)) == 9
 
 
-def test_broken_files_are_remembered_and_tried_again_only_on_request(
+def test_broken_files_are_stored_and_tried_again_only_on_request(
     library: Library, photos: Path
 ) -> None:
     whole = (photos / "000.jpg").read_bytes()
@@ -288,30 +269,30 @@ def test_broken_files_are_remembered_and_tried_again_only_on_request(
     assert library.add([photos]).changed == 1
 
 
-def test_a_picture_that_breaks_loses_its_vectors(library: Library, photos: Path) -> None:
+def test_an_image_that_breaks_loses_its_vectors(library: Library, photos: Path) -> None:
     (photos / "000.jpg").write_bytes(b"\xff\xd8\xff" + bytes(500))
     assert library.add([photos]).failures == 1
     assert "000.jpg" not in vectors(library)
     assert "000.jpg" not in {hit.path for hit in library.search(photos / "002.jpg", k=99).hits}
 
 
-def test_a_space_added_later_holds_every_picture(library: Library, photos: Path) -> None:
+def test_a_space_added_later_holds_every_image(library: Library, photos: Path) -> None:
     added = library.add([photos], extractors=["histogram", "color"])
     assert (added.added_vectors, added.changed, added.indexed) == (8, 0, 8)
-    with library._store.snapshot() as snapshot:
+    with library.snapshot() as snapshot:
         assert {space.name: space.count for space in snapshot.spaces()} == {
             "histogram": 8,
             "color": 8,
         }
 
 
-def test_a_changed_picture_loses_the_vectors_that_a_run_does_not_renew(
+def test_a_changed_image_loses_vectors_that_the_run_does_not_update(
     library: Library, photos: Path
 ) -> None:
     library.add([photos], extractors=["color"])
     draw(photos / "000.jpg", 100)
     library.add([photos], extractors=["color"])
-    with library._store.snapshot() as snapshot:
+    with library.snapshot() as snapshot:
         assert {space.name: space.count for space in snapshot.spaces()} == {
             "histogram": 7,
             "color": 8,
@@ -319,7 +300,7 @@ def test_a_changed_picture_loses_the_vectors_that_a_run_does_not_renew(
     assert library.add([photos]).added_vectors == 1  # all spaces of the library by default
 
 
-def test_progress_tells_how_far_it_is_and_ends_at_the_total(photos: Path) -> None:
+def test_progress_rises_to_the_total(photos: Path) -> None:
     seen: list[Progress] = []
     with Library.create(photos) as library:
         library.add([photos], progress=seen.append)
@@ -328,7 +309,7 @@ def test_progress_tells_how_far_it_is_and_ends_at_the_total(photos: Path) -> Non
     assert [p.done for p in seen] == sorted(p.done for p in seen)
 
 
-def test_an_interrupted_run_keeps_what_it_finished_and_the_next_goes_on(
+def test_an_interrupted_run_keeps_its_results_and_the_next_one_resumes(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(indexer, "REPORT_SECONDS", 0.0)
@@ -375,7 +356,7 @@ def test_a_second_writer_is_refused_and_a_reader_is_not(library: Library, photos
         assert len(other.search(photos / "000.jpg", k=3)) == 3
 
 
-def test_the_promise_of_a_dry_run_counts_without_writing(library: Library, photos: Path) -> None:
+def test_an_estimate_counts_without_writing(library: Library, photos: Path) -> None:
     draw(photos / "new.png", 50)
     before = ids(library)
     promised = library.estimate([photos])
@@ -384,16 +365,14 @@ def test_the_promise_of_a_dry_run_counts_without_writing(library: Library, photo
     assert ids(library) == before
 
 
-def test_an_extractor_of_ones_own_works_like_a_built_in_one(photos: Path, toy: Extractor) -> None:
+def test_a_custom_extractor_works_like_a_builtin_one(photos: Path, toy: Extractor) -> None:
     with Library.create(photos) as library:
         library.add([photos], extractors=[toy])
         hits = library.search(photos / "000.jpg", k=2).hits
         assert hits[0].path == "000.jpg" and hits[0].similarity == pytest.approx(1.0)
 
 
-def test_a_file_from_the_far_future_is_indexed_and_known_again(
-    library: Library, photos: Path
-) -> None:
+def test_a_file_with_a_date_in_the_far_future_is_recognised(library: Library, photos: Path) -> None:
     far = draw(photos / "far.jpg", 50)
     os.utime(far, ns=(0, 1 << 63))  # beyond 64 bits with a sign
     if far.stat().st_mtime_ns < 1 << 63:
@@ -404,7 +383,7 @@ def test_a_file_from_the_far_future_is_indexed_and_known_again(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows refuses such a folder")
-def test_folders_deeper_than_a_path_may_be_long_cost_only_themselves(
+def test_folders_beyond_the_maximum_path_length_affect_only_themselves(
     library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(photos)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.library.drawing import album, draw
-from tests.library.test_indexing import vectors
+from tests.library.stored import vectors
 
 from lookalike import Library, Outcome
 from lookalike.stores.local.check import check
@@ -44,7 +44,7 @@ def indexer(photos: Path, library: Path) -> subprocess.Popen[str]:
 
 
 @posix
-def test_an_indexer_killed_over_and_over_ends_with_the_library_of_an_uninterrupted_run(
+def test_an_indexer_killed_repeatedly_ends_with_the_library_of_an_uninterrupted_run(
     tmp_path: Path,
 ) -> None:
     photos = album(tmp_path / "photos", 150)
@@ -63,7 +63,7 @@ def test_an_indexer_killed_over_and_over_ends_with_the_library_of_an_uninterrupt
             settled = sum(library.info().outcomes.values())
         if settled == 151:
             break
-    assert kills >= 3, "the pictures are indexed too fast for this test to mean anything"
+    assert kills >= 3, "the images are indexed too fast for this test to mean anything"
     with Library.create(photos, folder=tmp_path / "killed") as killed:
         killed.add([photos], extractors=["histogram", "dhash"])
         with Library.create(photos, folder=tmp_path / "whole") as whole:
@@ -112,7 +112,7 @@ def test_of_two_indexers_at_once_one_is_refused_and_nothing_is_lost(tmp_path: Pa
         assert check(library.folder) == []
 
 
-def test_a_reader_sees_whole_states_while_an_indexer_writes(tmp_path: Path) -> None:
+def test_a_reader_sees_consistent_snapshots_while_an_indexer_writes(tmp_path: Path) -> None:
     photos = album(tmp_path / "photos", 300)
     query = draw(tmp_path / "query.png", 5)
     child = indexer(photos, tmp_path / "library")

@@ -1,4 +1,4 @@
-"""Links on the way to a library or to its pictures change nothing."""
+"""Links on the way to a library or to its images change nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def add(library: Library, folder: Path) -> tuple[int, int, int]:
     return added.new, added.unchanged, added.removed
 
 
-def test_a_library_reached_by_a_link_is_the_one_that_is_there(tmp_path: Path) -> None:
+def test_a_library_opened_through_a_link_is_the_same_library(tmp_path: Path) -> None:
     photos = album(tmp_path / "real" / "photos", 4)
     link = tmp_path / "link"
     link.symlink_to("real")
@@ -31,7 +31,7 @@ def test_a_library_reached_by_a_link_is_the_one_that_is_there(tmp_path: Path) ->
         assert library.remove([photos / "002.jpg"]) == 1
 
 
-def test_pictures_that_were_moved_and_left_a_link_are_the_same(tmp_path: Path) -> None:
+def test_images_moved_behind_a_link_are_recognised(tmp_path: Path) -> None:
     photos = album(tmp_path / "home" / "photos", 4)
     elsewhere = tmp_path / "large disk"
     with Library.create(photos, folder=tmp_path / "home" / ".lookalike") as library:
@@ -45,7 +45,7 @@ def test_pictures_that_were_moved_and_left_a_link_are_the_same(tmp_path: Path) -
         assert library.remove([elsewhere / "odd"]) == 2
 
 
-def test_a_library_that_was_moved_and_left_a_link_keeps_its_pictures(tmp_path: Path) -> None:
+def test_a_library_moved_behind_a_link_keeps_its_images(tmp_path: Path) -> None:
     photos = album(tmp_path / "photos", 4)
     with Library.create(photos) as library:
         assert add(library, photos) == (4, 0, 0)

@@ -1,4 +1,4 @@
-"""What is said of pictures: by tables, by files beside them, and by the pictures themselves."""
+"""What is said of images: by tables, by files beside them, and by the images themselves."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def index(library: Library, photos: Path, **options: Any) -> Any:
 
 
 def metadata(library: Library) -> dict[str, Mapping[str, Any]]:
-    """Of every picture that has some, by path."""
-    with library._store.snapshot() as snapshot:
+    """Of every image that has some, by path."""
+    with library.snapshot() as snapshot:
         return {image.path: image.metadata for image in snapshot.iter_files() if image.metadata}
 
 
 def kept(library: Library, where: str) -> list[str]:
-    with library._store.snapshot() as snapshot:
+    with library.snapshot() as snapshot:
         images = snapshot.images(snapshot.select(where).tolist())
     return sorted(image.path for image in images.values())
 
@@ -65,7 +65,7 @@ def write_count(counter: list[int] = []) -> int:  # noqa: B006 - one counter for
     return len(counter) * 1_000_000
 
 
-def test_a_table_of_lines_is_read(library: Library, photos: Path) -> None:
+def test_a_table_of_json_lines_is_read(library: Library, photos: Path) -> None:
     table = photos / "table.jsonl"
     rows = [
         {"path": "a.jpg", "tags": ["red", "sale"], "stock": 0, "live": False, "gone": None},
@@ -79,7 +79,7 @@ def test_a_table_of_lines_is_read(library: Library, photos: Path) -> None:
     assert kept(library, "size.w = 3") == ["trip/c.jpg"]
 
 
-def test_a_table_applies_though_no_picture_is_new(library: Library, photos: Path) -> None:
+def test_a_table_is_applied_to_unchanged_images(library: Library, photos: Path) -> None:
     table = photos / "table.csv"
     table.write_text("path,kind,fresh,code\na.jpg,shoe,true,007\nb.jpg,,FALSE,8\n")
     added = index(library, photos, metadata=table)
@@ -174,7 +174,7 @@ def test_a_table_that_is_not_utf_8_says_how_to_save_it(library: Library, photos:
         ("a.txt", "   \n", EMPTY),
     ],
 )
-def test_files_beside_a_picture_describe_it(
+def test_sidecar_files_describe_an_image(
     library: Library, photos: Path, name: str, content: str, expected: Mapping[str, Any] | None
 ) -> None:
     write(photos / name, content)
@@ -185,7 +185,7 @@ def test_files_beside_a_picture_describe_it(
     assert added.broken_sidecars == 0
 
 
-def test_the_nearer_name_and_the_text_go_first(library: Library, photos: Path) -> None:
+def test_the_full_name_and_the_text_file_take_precedence(library: Library, photos: Path) -> None:
     write(photos / "a.json", '{"caption": "1", "kind": "1", "only": 1}')
     write(photos / "a.jpg.json", '{"caption": "2", "kind": "2"}')
     write(photos / "a.txt", "3")
@@ -196,7 +196,7 @@ def test_the_nearer_name_and_the_text_go_first(library: Library, photos: Path) -
     assert metadata(library)["a.jpg"]["caption"] == "4"
 
 
-def test_a_name_without_ending_describes_all_pictures_of_that_name(
+def test_a_sidecar_without_image_extension_describes_all_images_of_that_name(
     library: Library, photos: Path
 ) -> None:
     write(photos / "trip" / "c.txt", "both")
@@ -206,7 +206,7 @@ def test_a_name_without_ending_describes_all_pictures_of_that_name(
     assert found == {"trip/c.jpg": "both", "trip/c.png": "only the png"}
 
 
-def test_a_sidecar_that_alone_changes_or_goes_is_noticed(library: Library, photos: Path) -> None:
+def test_a_changed_or_removed_sidecar_is_noticed(library: Library, photos: Path) -> None:
     sidecar = photos / "a.txt"
     write(sidecar, "first")
     assert index(library, photos).sidecars == 1
@@ -221,7 +221,7 @@ def test_a_sidecar_that_alone_changes_or_goes_is_noticed(library: Library, photo
     assert metadata(library) == {}
 
 
-def test_sidecars_move_with_their_picture(library: Library, photos: Path) -> None:
+def test_sidecars_move_with_their_image(library: Library, photos: Path) -> None:
     write(photos / "a.txt", "a cat")
     index(library, photos)
     (photos / "a.jpg").rename(photos / "trip" / "z.jpg")
@@ -231,9 +231,7 @@ def test_sidecars_move_with_their_picture(library: Library, photos: Path) -> Non
     assert metadata(library) == {"trip/z.jpg": {"caption": "a cat"}}
 
 
-def test_under_globs_nothing_that_sidecars_said_is_forgotten(
-    library: Library, photos: Path
-) -> None:
+def test_globs_remove_no_metadata_of_sidecars(library: Library, photos: Path) -> None:
     write(photos / "a.txt", "a cat")
     index(library, photos)
     index(library, photos, include=("*.jpg",))
@@ -242,7 +240,7 @@ def test_under_globs_nothing_that_sidecars_said_is_forgotten(
     assert metadata(library) == {"a.jpg": {"caption": "a cat"}}
 
 
-def test_sidecars_can_be_left_alone(photos: Path) -> None:
+def test_sidecars_can_be_ignored(photos: Path) -> None:
     write(photos / "a.txt", "a cat")
     with Library.create(photos) as library:
         assert index(library, photos, sidecars=False).sidecars == 0
@@ -261,7 +259,7 @@ def test_sidecars_can_be_left_alone(photos: Path) -> None:
         ("a.txt", b"a" * (1 << 20) + b"b", "larger than 1 MB"),
     ],
 )
-def test_broken_sidecars_are_counted_and_named_and_hurt_nothing(
+def test_broken_sidecars_are_counted_named_and_harmless(
     library: Library, photos: Path, name: str, content: str | bytes, says: str
 ) -> None:
     write(photos / name, content)
@@ -276,7 +274,7 @@ def test_broken_sidecars_are_counted_and_named_and_hurt_nothing(
 
 @pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")
 @pytest.mark.parametrize("name", ["a.txt", "a.jpg.json"])
-def test_a_link_puts_no_file_from_elsewhere_into_a_caption(
+def test_a_link_cannot_put_a_file_from_elsewhere_into_a_caption(
     library: Library, photos: Path, name: str
 ) -> None:
     secret = photos.parent / "secret"
@@ -292,7 +290,7 @@ def test_a_link_puts_no_file_from_elsewhere_into_a_caption(
     assert metadata(library) == {"trip/c.jpg": said, "trip/c.png": said}
 
 
-def test_a_number_too_large_for_one_stays_a_text(library: Library, photos: Path) -> None:
+def test_a_number_too_large_for_float_stays_text(library: Library, photos: Path) -> None:
     table = photos / "prices.csv"
     table.write_text("path,price\na.jpg,1.0e999\nb.jpg,-2.5e400\ntrip/c.jpg,3.5\n")
     index(library, photos, metadata=table)
@@ -300,7 +298,7 @@ def test_a_number_too_large_for_one_stays_a_text(library: Library, photos: Path)
     assert prices == {"a.jpg": "1.0e999", "b.jpg": "-2.5e400", "trip/c.jpg": 3.5}
 
 
-def test_a_table_goes_before_a_sidecar_before_the_file(photos: Path) -> None:
+def test_a_table_overrides_a_sidecar_which_overrides_the_file(photos: Path) -> None:
     tags = Image.Exif()
     tags[0x010E] = "from the file"
     Image.new("RGB", (60, 60), "red").save(photos / "e.jpg", exif=tags)
@@ -316,7 +314,7 @@ def test_a_table_goes_before_a_sidecar_before_the_file(photos: Path) -> None:
         assert kept(library, "caption = 'from the table'") == ["e.jpg"]
 
 
-def test_a_large_folder_of_new_pictures_with_sidecars_is_described(tmp_path: Path) -> None:
+def test_a_large_folder_of_new_images_with_sidecars_is_described(tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     for number in range(40):
         draw(photos / f"IMG.{number:04d}.jpg", number, size=16)
@@ -329,7 +327,7 @@ def test_a_large_folder_of_new_pictures_with_sidecars_is_described(tmp_path: Pat
         assert kept(library, "caption = 'the first'") == ["IMG.jpg"]
 
 
-def test_pictures_and_their_sidecars_are_paired_in_any_byte_order() -> None:
+def test_images_and_their_sidecars_are_paired_in_any_byte_order() -> None:
     mixed = (
         "x.avif x.jpg x.jpg.txt x.json x.txt x.webp x.2.jpg x.2.txt x.d/y.jpg x.d/y.jpg.json "
         "y.txt notes .txt z.jpg. z.jpg"

@@ -30,7 +30,7 @@ def library(photos: Path) -> Iterator[Library]:
         yield library
 
 
-def test_a_picture_of_the_library_finds_itself_first(library: Library, photos: Path) -> None:
+def test_an_image_of_the_library_finds_itself_first(library: Library, photos: Path) -> None:
     hits = library.search(photos / "odd" / "003.jpg", k=3)
     assert (hits.hits[0].path, hits.ranked_by, hits.exact) == ("odd/003.jpg", "histogram", True)
     assert hits.hits[0].similarity == pytest.approx(1.0, abs=1e-6)
@@ -38,7 +38,7 @@ def test_a_picture_of_the_library_finds_itself_first(library: Library, photos: P
     assert [hit.rank for hit in hits.hits] == [1, 2, 3]
 
 
-def test_a_file_outside_its_bytes_and_its_pixels_ask_the_same_question(
+def test_a_file_its_bytes_and_its_pixels_give_the_same_hits(
     library: Library, tmp_path: Path
 ) -> None:
     file = draw(tmp_path / "query.png", 77)
@@ -84,7 +84,7 @@ def test_hits_are_a_sequence(library: Library, photos: Path) -> None:
     assert isinstance(hits, Sequence)
 
 
-def test_the_stored_vector_answers_as_the_picture_itself_does(
+def test_the_stored_vector_gives_the_hits_of_the_image(
     library: Library, photos: Path, tmp_path: Path
 ) -> None:
     outside = shutil.copy(photos / "002.jpg", tmp_path / "outside.jpg")
@@ -95,7 +95,7 @@ def test_the_stored_vector_answers_as_the_picture_itself_does(
     )
 
 
-def test_a_batch_answers_as_one_by_one(library: Library, photos: Path) -> None:
+def test_a_batch_gives_the_hits_of_single_searches(library: Library, photos: Path) -> None:
     files = sorted(photos.rglob("*.jpg"))
     queries = [
         Query.of(file, k=1 + i % 4, extractor="pixels" if i % 3 else None)
@@ -108,7 +108,7 @@ def test_a_batch_answers_as_one_by_one(library: Library, photos: Path) -> None:
         assert len(answer) == query.k
 
 
-def test_two_pictures_are_averaged(library: Library, photos: Path) -> None:
+def test_two_images_are_averaged(library: Library, photos: Path) -> None:
     both = library.search(
         Query.of([photos / "000.jpg", photos / "002.jpg"], k=12, extractor="pixels")
     )
@@ -146,7 +146,7 @@ def test_euclidean_ranks_unit_vectors_as_cosine_does(library: Library, photos: P
         ),
     ],
 )
-def test_an_impossible_question_is_answered_in_one_line(
+def test_an_impossible_query_is_refused_in_one_line(
     library: Library, question: Query, message: str
 ) -> None:
     with pytest.raises(UsageError, match=message) as caught:
@@ -168,7 +168,7 @@ def test_a_folder_without_a_library_says_how_to_make_one(tmp_path: Path) -> None
         Library.open(tmp_path)
 
 
-def test_a_library_moves_with_its_pictures(photos: Path, tmp_path: Path) -> None:
+def test_a_library_moves_with_its_images(photos: Path, tmp_path: Path) -> None:
     moved = Path(shutil.copytree(photos, tmp_path / "elsewhere"))
     with Library.open(moved) as library:
         hit = library.search(moved / "000.jpg", k=1).hits[0]
@@ -176,7 +176,7 @@ def test_a_library_moves_with_its_pictures(photos: Path, tmp_path: Path) -> None
         assert library.add([moved]).unchanged == 12
 
 
-def test_one_path_alone_is_no_list_of_letters(photos: Path, tmp_path: Path) -> None:
+def test_a_single_path_is_not_a_list_of_characters(photos: Path, tmp_path: Path) -> None:
     moved = Path(shutil.copytree(photos, tmp_path / "elsewhere"))
     with Library.open(moved) as library:
         assert library.add(str(moved)).unchanged == 12
@@ -196,16 +196,12 @@ def test_one_path_alone_is_no_list_of_letters(photos: Path, tmp_path: Path) -> N
         (lambda: Query((Term(id=1),), extractors="color"), r"extractors=\(.color.,\)"),  # type: ignore[arg-type]
     ],
 )
-def test_a_question_that_is_put_together_wrongly_says_how_it_is_meant(
-    made: Callable[[], object], message: str
-) -> None:
+def test_an_invalid_query_says_how_to_write_it(made: Callable[[], object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         made()
 
 
-def test_removed_pictures_are_found_no_more_and_their_files_stay(
-    photos: Path, tmp_path: Path
-) -> None:
+def test_removed_images_are_not_found_and_their_files_stay(photos: Path, tmp_path: Path) -> None:
     moved = Path(shutil.copytree(photos, tmp_path / "elsewhere"))
     with Library.open(moved) as library:
         assert library.remove([moved / "odd"]) == 6
@@ -215,7 +211,7 @@ def test_removed_pictures_are_found_no_more_and_their_files_stay(
             library.remove([moved / "odd"])
 
 
-def test_a_question_whose_file_may_not_be_read_is_told_why(
+def test_a_query_with_an_unreadable_file_says_why(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def closed(path: Path) -> bool:

@@ -27,14 +27,14 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Progress after every few pictures, so that a run can be stopped in the middle."""
+    """Progress after every few images, so that a run can be stopped in the middle."""
     monkeypatch.setattr(indexer, "REPORT_SECONDS", 0.0)
     monkeypatch.setattr(extractor_thread, "BATCH", 8)
     monkeypatch.setattr(extractor_thread, "MAX_WAITING", 0)
 
 
 def interrupt(progress: Progress) -> None:
-    """Ctrl-C when some pictures are done, but not all."""
+    """Ctrl-C when some images are done, but not all."""
     if progress.path and 0 < progress.indexed < COUNT:
         raise KeyboardInterrupt
 
@@ -45,16 +45,16 @@ def spaces(library: Library) -> dict[str, Space]:
 
 
 def stored(library: Library, key: str) -> np.ndarray:
-    """The vectors of all pictures in a space."""
-    with library._store.snapshot() as snapshot:
+    """The vectors of all images in a space."""
+    with library.snapshot() as snapshot:
         images = sorted(
             snapshot.iter_files(outcomes=[Outcome.INDEXED]), key=lambda image: image.path
         )
         return snapshot.vectors(key, np.array([image.id for image in images], np.int64))
 
 
-def ask(library: Library, picture: Path, *by: str, k: int = COUNT) -> Hits:
-    return library.search(Query((Term(image=picture),), k=k, extractors=by))
+def ask(library: Library, image: Path, *by: str, k: int = COUNT) -> Hits:
+    return library.search(Query((Term(image=image),), k=k, extractors=by))
 
 
 def ranking(hits: Hits) -> list[str]:
@@ -64,10 +64,8 @@ def ranking(hits: Hits) -> list[str]:
 # ---- several at once ----
 
 
-def test_several_spaces_come_from_one_reading_and_one_decoding(
-    photos: Path, tmp_path: Path
-) -> None:
-    # The witness wants the picture in another size than the others do: still one decoding.
+def test_several_spaces_need_one_read_and_one_decoding(photos: Path, tmp_path: Path) -> None:
+    # The witness wants the image in another size than the others do: still one decoding.
     witness = Witness("witness", tmp_path / "log", PixelSpec(fit="stretch", height=8, width=8))
     with Library.create(photos) as library:
         added = library.add([photos], extractors=["color", "shape", "histogram", witness])
@@ -78,7 +76,7 @@ def test_several_spaces_come_from_one_reading_and_one_decoding(
     assert witness.seen("read") == witness.seen("decode") == files
 
 
-def test_a_space_added_later_reads_each_file_once_and_leaves_the_others_alone(
+def test_a_space_added_later_reads_each_file_once_and_keeps_the_others(
     photos: Path, tmp_path: Path
 ) -> None:
     witness = Witness("witness", tmp_path / "log", PixelSpec(min_side=8))
@@ -106,7 +104,7 @@ def test_spaces_indexed_together_are_those_indexed_alone(photos: Path, tmp_path:
                 assert np.allclose(stored(alone, key), stored(together, key), atol=1e-6)
 
 
-def test_by_picks_the_space_that_decides(photos: Path, tmp_path: Path) -> None:
+def test_extractors_select_the_spaces(photos: Path, tmp_path: Path) -> None:
     question = draw(tmp_path / "question.png", 99)
     with Library.create(photos) as library:
         library.add([photos], extractors=["color", "shape"])
@@ -118,7 +116,7 @@ def test_by_picks_the_space_that_decides(photos: Path, tmp_path: Path) -> None:
         assert ranking(ask(alone, question)) == ranking(shape)
 
 
-def test_a_space_that_is_not_there_is_refused_with_those_that_are(photos: Path) -> None:
+def test_an_unknown_space_is_refused_with_a_list_of_spaces(photos: Path) -> None:
     with Library.create(photos) as library:
         library.add([photos], extractors=["color"])
         with pytest.raises(UsageError, match="color"):
@@ -128,7 +126,7 @@ def test_a_space_that_is_not_there_is_refused_with_those_that_are(photos: Path) 
 # ---- another revision ----
 
 
-def test_a_new_revision_is_built_beside_the_old_one_and_swapped_when_it_is_whole(
+def test_a_new_revision_replaces_the_old_one_when_it_is_complete(
     photos: Path,
 ) -> None:
     seen: list[tuple[str, bool]] = []
@@ -150,7 +148,7 @@ def test_a_new_revision_is_built_beside_the_old_one_and_swapped_when_it_is_whole
         assert not np.allclose(unit, before, atol=0.01)
 
 
-def test_an_interrupted_building_leaves_the_old_space_in_use(photos: Path, tmp_path: Path) -> None:
+def test_an_interrupted_run_leaves_the_old_space_in_use(photos: Path, tmp_path: Path) -> None:
     question = draw(tmp_path / "question.png", 99)
     with Library.create(photos) as library:
         library.add([photos], extractors=[Revised("1")])
@@ -161,9 +159,9 @@ def test_an_interrupted_building_leaves_the_old_space_in_use(photos: Path, tmp_p
         assert here["toy@1"].current and not here["toy@2"].current
         assert 0 < here["toy@2"].count < COUNT
         assert np.array_equal(stored(library, "toy@1"), old)
-        # Pictures of the library are asked with their stored vectors; all of them answer.
+        # Images of the library are asked with their stored vectors; all of them answer.
         assert len(ask(library, photos / "000.jpg")) == COUNT
-        # The old revision answers for new pictures, as before.
+        # The old revision answers for new images, as before.
         library.register(Revised("1"))
         assert ranking(ask(library, question)) == ranking(before)
         done = Revised("2")
@@ -173,7 +171,7 @@ def test_an_interrupted_building_leaves_the_old_space_in_use(photos: Path, tmp_p
         assert list(spaces(library)) == ["toy@2"]
 
 
-def test_a_new_picture_is_never_compared_with_vectors_of_another_revision(
+def test_a_new_image_is_never_compared_with_vectors_of_another_revision(
     photos: Path, tmp_path: Path
 ) -> None:
     question = draw(tmp_path / "question.png", 99)
@@ -185,7 +183,7 @@ def test_a_new_picture_is_never_compared_with_vectors_of_another_revision(
             ask(library, question)
 
 
-def test_a_part_of_the_library_is_not_enough_for_the_swap(photos: Path) -> None:
+def test_a_part_of_the_library_does_not_promote_a_revision(photos: Path) -> None:
     with Library.create(photos) as library:
         library.add([photos], extractors=[Revised("1")])
         library.add([photos / "odd"], extractors=[Revised("2")])
@@ -194,7 +192,7 @@ def test_a_part_of_the_library_is_not_enough_for_the_swap(photos: Path) -> None:
         assert list(spaces(library)) == ["toy@2"]
 
 
-def test_other_spaces_are_untouched_by_a_swap(photos: Path) -> None:
+def test_promotion_does_not_affect_other_spaces(photos: Path) -> None:
     with Library.create(photos) as library:
         library.add([photos], extractors=["histogram", Revised("1")])
         (other,) = [key for key in spaces(library) if key.startswith("histogram@")]
@@ -204,14 +202,14 @@ def test_other_spaces_are_untouched_by_a_swap(photos: Path) -> None:
         assert np.array_equal(stored(library, other), before)
 
 
-# ---- extractors that see the pictures first ----
+# ---- extractors that see the images first ----
 
 
 def fitted_keys(library: Library) -> Sequence[str]:
     return [space.key for space in library.info().spaces if space.name == "fitted-toy"]
 
 
-def test_what_was_fitted_is_kept_for_pictures_that_come_later(photos: Path) -> None:
+def test_fitted_arrays_are_used_for_images_added_later(photos: Path) -> None:
     fits: list[int] = []
     with Library.create(photos) as library:
         library.add([photos], extractors=[Fitted("1", fits)])
@@ -224,7 +222,7 @@ def test_what_was_fitted_is_kept_for_pictures_that_come_later(photos: Path) -> N
         assert len(fitted_keys(library)) == 1
 
 
-def test_an_interrupted_first_run_is_gone_on_with_and_not_fitted_again(photos: Path) -> None:
+def test_an_interrupted_first_run_resumes_without_fitting_again(photos: Path) -> None:
     fits: list[int] = []
     with Library.create(photos) as library:
         with pytest.raises(KeyboardInterrupt):
@@ -233,7 +231,7 @@ def test_an_interrupted_first_run_is_gone_on_with_and_not_fitted_again(photos: P
         assert fits == [COUNT] and len(fitted_keys(library)) == 1
 
 
-def test_a_new_recipe_is_fitted_once_even_when_its_building_is_interrupted(photos: Path) -> None:
+def test_a_new_revision_is_fitted_once_even_if_interrupted(photos: Path) -> None:
     fits: list[int] = []
     with Library.create(photos) as library:
         library.add([photos], extractors=[Fitted("1", fits)])

@@ -67,7 +67,7 @@ def test_without_paths_rows_are_numbered(library: Library, file: Path) -> None:
     assert ask(library, vectors()[11], 1) == ["made/11"]
 
 
-def test_importing_again_replaces_and_a_second_kind_stands_beside_the_first(
+def test_importing_again_replaces_and_a_second_name_adds_a_space(
     library: Library, tmp_path: Path, file: Path, paths: Path
 ) -> None:
     library.vectors.import_vectors(file, "made", paths=paths)
@@ -81,7 +81,7 @@ def test_importing_again_replaces_and_a_second_kind_stands_beside_the_first(
     assert ask(library, vectors(6)[3], 1) == ["shop/3.jpg"]
 
 
-def test_a_picture_that_is_there_is_known_again_by_indexing(
+def test_an_existing_image_is_recognised_by_indexing(
     library: Library, tmp_path: Path, file: Path, paths: Path
 ) -> None:
     import cv2
@@ -93,19 +93,19 @@ def test_a_picture_that_is_there_is_known_again_by_indexing(
     assert imported.files == 1
     added = library.add([tmp_path], extractors=["pixels"])
     assert (added.new, added.added_vectors, added.removed) == (0, 1, 0)
-    with library._store.snapshot() as snapshot:
+    with library.snapshot() as snapshot:
         [image] = snapshot.by_hash(read(tmp_path / "shop" / "4.jpg").digest)
     assert image.path == "shop/4.jpg"
     assert ask(library, vectors()[4], 1) == ["shop/4.jpg"]
     assert library.info().images == COUNT  # nothing without a file was swept away
 
 
-def test_indexing_goes_on_with_its_own_extractors(library: Library, file: Path) -> None:
+def test_indexing_continues_with_its_own_extractors(library: Library, file: Path) -> None:
     library.vectors.import_vectors(file, "made")
     assert [one.name for one in library._extractors(None)] == ["lookalike", "phash", "dhash"]
 
 
-def test_pictures_and_words_are_refused_where_vectors_were_imported(
+def test_images_and_texts_are_refused_for_imported_vectors(
     library: Library, tmp_path: Path, file: Path
 ) -> None:
     import cv2
@@ -130,7 +130,7 @@ def test_metadata_can_be_filtered(
     assert sorted(hit.path for hit in hits.hits) == ["shop/3.jpg", "shop/9.jpg"]
 
 
-def test_numbers_of_other_kinds_are_taken(library: Library, tmp_path: Path) -> None:
+def test_other_dtypes_are_accepted(library: Library, tmp_path: Path) -> None:
     for kind in (np.float64, np.float16, np.int8):
         np.save(tmp_path / "kind.npy", np.eye(DIM, dtype=kind))
         name = np.dtype(kind).name
@@ -200,7 +200,7 @@ def test_too_few_paths_another_dimension_and_a_bad_name_are_refused(
 
 
 @pytest.mark.parametrize("rows", [3, 2000])
-def test_what_goes_in_comes_out(
+def test_imported_vectors_are_exported_unchanged(
     library: Library,
     tmp_path: Path,
     file: Path,

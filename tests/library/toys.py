@@ -15,7 +15,7 @@ from lookalike.vectors.similarity import Similarity
 
 
 class Witness:
-    """Writes down every file that is read and every picture that is decoded, beside an extractor of
+    """Writes down every file that is read and every image that is decoded, beside an extractor of
     the mean colour: in the worker it puts itself before the two functions that do it."""
 
     dim = 3

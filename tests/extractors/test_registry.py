@@ -32,7 +32,7 @@ def test_an_unknown_name_lists_the_known_ones_and_the_closest() -> None:
     assert "Did you mean" not in str(raised.value)
 
 
-def test_a_text_after_a_name_that_takes_none_is_refused_and_a_missing_model_asked_for() -> None:
+def test_an_unexpected_argument_and_a_missing_model_are_refused() -> None:
     with pytest.raises(UnknownExtractor, match="write 'color'"):
         load("color:blue")
     with pytest.raises(UnknownExtractor, match="onnx:PRESET"):
@@ -65,7 +65,7 @@ def test_another_package_can_offer_extractors(offering: Any) -> None:
     assert load("sound").dim == 4096
 
 
-def test_our_own_names_cannot_be_taken(offering: Any) -> None:
+def test_builtin_names_cannot_be_replaced(offering: Any) -> None:
     offering(color="lookalike.extractors.pixels:PixelsGrey")
     assert load("color").name == "color"
     assert names().count("color") == 1
@@ -79,7 +79,7 @@ def test_our_own_names_cannot_be_taken(offering: Any) -> None:
         ("collections:OrderedDict", "is not an extractor: it lacks name, revision, dim"),
     ],
 )
-def test_a_broken_plugin_is_named_when_it_is_asked_for_and_listed_all_the_same(
+def test_a_broken_plugin_is_named_when_loaded_and_listed_all_the_same(
     offering: Any, value: str, words: str
 ) -> None:
     offering(sound=value)
@@ -101,6 +101,6 @@ def test_listing_imports_no_extractor_and_no_runtime() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_every_factory_of_the_table_exists() -> None:
+def test_every_factory_of_the_registry_exists() -> None:
     for name, offer in EXTRACTORS.items():
         assert callable(registry._import(offer.factory)), name

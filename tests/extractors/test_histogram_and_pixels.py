@@ -1,4 +1,4 @@
-"""`pixels` and `histogram` against the plain formulas on the full-size picture."""
+"""`pixels` and `histogram` against the plain formulas on the full-size image."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_without_scaling_the_histogram_is_the_plain_formula() -> None:
 @pytest.mark.parametrize("period", [1, 2, 3, 5, 8, 13])
 @pytest.mark.parametrize("upright", [False, True])
 @pytest.mark.parametrize("size", [(400, 500), (256, 384), (420, 420), (1025, 990)])
-def test_the_part_of_a_large_picture_that_is_counted_keeps_step_with_no_lines_in_it(
+def test_the_sample_of_a_large_image_does_not_coincide_with_its_lines(
     size: tuple[int, int], upright: bool, period: int
 ) -> None:
     pixels = np.zeros((*size, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""Extractors of the parent: several calls at a time where they say so, and pictures in order all the same."""
+"""Extractors of the parent: several calls at a time where they say so, and images in order all the same."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from lookalike.vectors.similarity import Similarity
 
 
 class Plain:
-    """The mean colour; `during` is called with the pictures of every call."""
+    """The mean colour; `during` is called with the images of every call."""
 
     dim = 3
     name = "plain"
@@ -55,7 +55,7 @@ class Several(Plain):
         return 2, 3
 
 
-def pictures(count: int) -> list[ExtractionResult]:
+def random_images(count: int) -> list[ExtractionResult]:
     return [
         ExtractionResult(b"", Outcome.INDEXED, pixels={"x": np.full((8, 8, 3), i, np.uint8)})
         for i in range(count)
@@ -81,27 +81,27 @@ def reds(found: Sequence[tuple[int, ExtractionResult]]) -> list[int]:
     return [round(float(loaded.vectors["x"][0]) * 255) for _, loaded in found]
 
 
-def test_pictures_come_out_in_order_whichever_call_ends_first() -> None:
+def test_images_are_returned_in_order_whichever_call_ends_first() -> None:
     def slow_at_first(images: Sequence[Pixels]) -> None:
         time.sleep(0.02 if images[0][0, 0, 0] % 2 else 0.0)
 
-    found = run(Several(slow_at_first), pictures(20))
+    found = run(Several(slow_at_first), random_images(20))
     assert [number for number, _ in found] == list(range(20))
     assert reds(found) == list(range(20))
 
 
-def test_an_extractor_that_says_so_is_called_by_several_threads_with_a_few_each() -> None:
+def test_a_concurrent_extractor_is_called_by_several_threads_with_a_few_images() -> None:
     met = threading.Barrier(2, timeout=20)
 
     def meet(images: Sequence[Pixels]) -> None:
         met.wait()  # for another call, or this one fails
 
     extractor = Several(meet)
-    assert reds(run(extractor, pictures(12))) == list(range(12))
+    assert reds(run(extractor, random_images(12))) == list(range(12))
     assert extractor.calls == [3] * 4
 
 
-def test_any_other_is_called_by_the_thread_that_indexes_with_many_at_once(
+def test_any_other_extractor_is_called_by_the_indexing_thread_with_large_batches(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A plug-in may hold what belongs to one thread, as a connection of sqlite3 does."""
@@ -109,12 +109,12 @@ def test_any_other_is_called_by_the_thread_that_indexes_with_many_at_once(
     here = threading.current_thread()
     called_by = []
     extractor = Plain(lambda images: called_by.append(threading.current_thread()))
-    assert reds(run(extractor, pictures(20))) == list(range(20))
+    assert reds(run(extractor, random_images(20))) == list(range(20))
     assert extractor.calls == [8, 8, 4]
     assert set(called_by) == {here}
 
 
-def test_no_more_pictures_wait_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extractor_thread, "MAX_WAITING", 2)
     held = threading.Event()
 
@@ -123,21 +123,21 @@ def test_no_more_pictures_wait_than_there_is_room_for(monkeypatch: pytest.Monkey
 
     work: ExtractorQueue[int] = ExtractorQueue({"x": Several(hold)})
     room = 2 + 2 * 3
-    for number, loaded in enumerate(pictures(room)):
+    for number, loaded in enumerate(random_images(room)):
         work.add(number, loaded)
         assert not list(work.finished())
     threading.Timer(0.05, held.set).start()
-    work.add(room, pictures(1)[0])
+    work.add(room, random_images(1)[0])
     assert list(work.finished())  # waited for one
     assert held.is_set()
     list(work.rest())
     work.close()
 
 
-def test_extractors_that_want_other_pictures_do_not_wait_for_each_other(
+def test_extractors_for_different_images_do_not_wait_for_each_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The first picture is the only one for `rare`, whose batch is never full."""
+    """The first image is the only one for `rare`, whose batch is never full."""
     monkeypatch.setattr(extractor_thread, "MAX_WAITING", 4)
     rare, common = Several(), Several()
     work: ExtractorQueue[int] = ExtractorQueue({"rare": rare, "common": common})
@@ -154,7 +154,7 @@ def test_extractors_that_want_other_pictures_do_not_wait_for_each_other(
     assert sum(rare.calls) == 1 and sum(common.calls) == 40
 
 
-def test_a_picture_that_one_extractor_fails_on_has_no_vector_at_all() -> None:
+def test_an_image_that_one_extractor_fails_on_has_no_vector_at_all() -> None:
     def refuse(images: Sequence[Pixels]) -> None:
         raise ImageError(Outcome.UNREADABLE, "never")
 
@@ -166,12 +166,12 @@ def test_a_picture_that_one_extractor_fails_on_has_no_vector_at_all() -> None:
         assert (loaded.outcome, loaded.reason, loaded.vectors) == (Outcome.UNREADABLE, "never", {})
 
 
-def test_a_picture_that_fails_costs_itself_and_one_without_pixels_passes_in_its_turn() -> None:
+def test_a_failing_image_affects_only_itself_and_one_without_pixels_keeps_its_place() -> None:
     def refuse(images: Sequence[Pixels]) -> None:
         if any(image[0, 0, 0] == 4 for image in images):
             raise ImageError(Outcome.UNREADABLE, "too red")
 
-    loads = pictures(7)
+    loads = random_images(7)
     loads[2] = ExtractionResult(None, Outcome.TRUNCATED, "no end")
     found = [loaded for _, loaded in run(Several(refuse), loads)]
     assert [loaded.outcome for loaded in found] == [
@@ -184,15 +184,15 @@ def test_a_picture_that_fails_costs_itself_and_one_without_pixels_passes_in_its_
     assert found[4].reason == "too red" and not found[4].vectors
 
 
-def test_one_picture_can_go_before_those_that_wait() -> None:
+def test_one_image_can_be_extracted_ahead_of_the_queue() -> None:
     work: ExtractorQueue[int] = ExtractorQueue({"x": Plain()})
-    work.add(0, pictures(1)[0])
-    assert reds([(9, work.extract_now(pictures(10)[9]))]) == [9]
+    work.add(0, random_images(1)[0])
+    assert reds([(9, work.extract_now(random_images(10)[9]))]) == [9]
     assert reds(list(work.rest())) == [0]
     work.close()
 
 
-def test_an_error_that_no_picture_is_to_blame_for_ends_the_run_and_keeps_what_was_done(
+def test_an_error_not_caused_by_an_image_ends_the_run_and_keeps_what_was_done(
     tmp_path: Path,
 ) -> None:
     turn, lock = iter(range(100)), threading.Lock()
@@ -212,7 +212,7 @@ def test_an_error_that_no_picture_is_to_blame_for_ends_the_run_and_keeps_what_wa
         assert library.info().images == 40
 
 
-def test_what_was_finished_when_ctrl_c_came_is_stored(tmp_path: Path) -> None:
+def test_images_finished_before_ctrl_c_are_stored(tmp_path: Path) -> None:
     photos = album(tmp_path / "photos", 40)
 
     def interrupted(images: Sequence[Pixels]) -> None:
@@ -226,7 +226,7 @@ def test_what_was_finished_when_ctrl_c_came_is_stored(tmp_path: Path) -> None:
         assert library.info().images == 32
 
 
-def test_what_waits_in_its_turn_when_ctrl_c_comes_is_stored_too(
+def test_finished_images_in_the_queue_are_stored_on_ctrl_c(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(work: ExtractorQueue[object]) -> Iterator[tuple[object, ExtractionResult]]:
@@ -244,7 +244,7 @@ def test_what_waits_in_its_turn_when_ctrl_c_comes_is_stored_too(
         assert library.info().images == 40
 
 
-def test_a_file_whose_twin_changed_meanwhile_gets_vectors_of_its_own(
+def test_a_file_whose_copy_changed_meanwhile_gets_its_own_vectors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """z is what a was when it was told apart, but a is something else by the time z is stored."""
@@ -264,7 +264,7 @@ def test_a_file_whose_twin_changed_meanwhile_gets_vectors_of_its_own(
             paint("a.bmp", (0, 0, 100))
             paint("z.bmp", (200, 0, 0))
             library.add([photos], extractors=[extractor])
-            with library._store.snapshot() as snapshot:
+            with library.snapshot() as snapshot:
                 key = f"{extractor.name}@1"
                 ids = {
                     image.path: image.id
@@ -275,7 +275,7 @@ def test_a_file_whose_twin_changed_meanwhile_gets_vectors_of_its_own(
         np.testing.assert_allclose(vectors, [[0, 0, 100], [200, 0, 0]], atol=0.5)
 
 
-def test_nothing_is_asked_of_an_extractor_without_a_picture_for_it() -> None:
+def test_an_extractor_without_images_is_not_used() -> None:
     class Unwilling(Several):
         def concurrency(self) -> tuple[int, int]:
             raise AssertionError("this would load the network")
@@ -284,7 +284,7 @@ def test_nothing_is_asked_of_an_extractor_without_a_picture_for_it() -> None:
     assert len(run(Unwilling(), loads)) == 3
 
 
-def test_a_network_called_by_several_threads_runs_on_each_alone(
+def test_a_network_called_by_several_threads_runs_single_threaded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(runtime, "physical_cores", lambda: 3)
@@ -303,7 +303,7 @@ def test_a_network_called_by_several_threads_runs_on_each_alone(
     assert set(seen) == {(True, 3), (False, 1)}
 
 
-def test_lanes_are_those_of_the_network_inside() -> None:
+def test_wrappers_have_the_concurrency_of_their_base() -> None:
     assert concurrency_of(Several()) == (2, 3)
     assert concurrency_of(PcaExtractor(Several(), 2)) == (2, 3)
     assert concurrency_of(Plain()) is None

@@ -24,23 +24,23 @@ NAMES = [name for name, offer in EXTRACTORS.items() if not offer.argument]
 
 
 def drawn(seed: int, height: int = 150, width: int = 200) -> Pixels:
-    """A picture with large patches of colour, edges and some texture, different for every seed."""
+    """An image with large patches of colour, edges and some texture, different for every seed."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (5, 6, 3), dtype=np.uint8))
-    picture = np.array(coarse.resize((width, height), Image.Resampling.BICUBIC), np.int16)
+    image = np.array(coarse.resize((width, height), Image.Resampling.BICUBIC), np.int16)
     for _ in range(8):
         top, left = rng.integers(0, height - 20), rng.integers(0, width - 20)
         tall, wide = rng.integers(8, 40, 2)
-        picture[top : top + tall, left : left + wide] = rng.integers(0, 256, 3)
-    picture += rng.integers(-12, 13, picture.shape, dtype=np.int16)
-    return picture.clip(0, 255).astype(np.uint8)
+        image[top : top + tall, left : left + wide] = rng.integers(0, 256, 3)
+    image += rng.integers(-12, 13, image.shape, dtype=np.int16)
+    return image.clip(0, 255).astype(np.uint8)
 
 
 def plain(level: int, height: int = 90, width: int = 120) -> Pixels:
     return np.full((height, width, 3), level, np.uint8)
 
 
-PICTURES: list[Pixels] = [drawn(seed) for seed in range(6)]
+IMAGES: list[Pixels] = [drawn(seed) for seed in range(6)]
 ODD: dict[str, Pixels] = {
     "black": plain(0),
     "white": plain(255),
@@ -88,19 +88,19 @@ def extractor(
             made = load(request.param)
         if isinstance(made, FittedExtractor) and made.fitted is None:
             sample = [drawn(seed, 240, 320) for seed in range(100, 140)]
-            made = made.fit([fit(picture, made.pixels) for picture in sample])
+            made = made.fit([fit(image, made.pixels) for image in sample])
         yield made
 
 
-def vectors_of(extractor: Extractor, pictures: Sequence[Pixels]) -> Vectors:
-    fitted = [fit(picture, extractor.pixels) for picture in pictures]
+def vectors_of(extractor: Extractor, images: Sequence[Pixels]) -> Vectors:
+    fitted = [fit(image, extractor.pixels) for image in images]
     for pixels in fitted:
         pixels.flags.writeable = False
     return extractor.extract(fitted)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_table_says_what_the_extractor_says(name: str) -> None:
+def test_the_registry_agrees_with_the_extractor(name: str) -> None:
     extractor, offer = load(name), EXTRACTORS[name]
     assert isinstance(extractor, Extractor)
     assert (extractor.name, extractor.dim, extractor.similarity) == (
@@ -111,33 +111,33 @@ def test_the_table_says_what_the_extractor_says(name: str) -> None:
     assert offer.summary and not offer.summary.endswith(".")
 
 
-def test_a_batch_gives_one_finite_float32_row_for_each_picture(extractor: Extractor) -> None:
-    vectors = vectors_of(extractor, PICTURES)
-    assert vectors.shape == (len(PICTURES), extractor.dim)
+def test_a_batch_gives_one_finite_float32_row_for_each_image(extractor: Extractor) -> None:
+    vectors = vectors_of(extractor, IMAGES)
+    assert vectors.shape == (len(IMAGES), extractor.dim)
     assert vectors.dtype == np.float32 and vectors.flags.c_contiguous
     assert np.isfinite(vectors).all()
-    assert len(np.unique(vectors, axis=0)) == len(PICTURES)
+    assert len(np.unique(vectors, axis=0)) == len(IMAGES)
 
 
-def test_no_pictures_give_no_rows(extractor: Extractor) -> None:
+def test_no_images_give_no_rows(extractor: Extractor) -> None:
     assert extractor.extract([]).shape == (0, extractor.dim)
 
 
 def test_one_by_one_and_in_a_batch_the_numbers_agree(extractor: Extractor) -> None:
-    batch = vectors_of(extractor, PICTURES)
-    single = np.vstack([vectors_of(extractor, [picture]) for picture in PICTURES])
+    batch = vectors_of(extractor, IMAGES)
+    single = np.vstack([vectors_of(extractor, [image]) for image in IMAGES])
     np.testing.assert_allclose(batch, single, atol=1e-5 * np.abs(batch).max())
 
 
-def test_the_same_picture_gives_the_same_numbers(extractor: Extractor) -> None:
-    np.testing.assert_array_equal(vectors_of(extractor, PICTURES), vectors_of(extractor, PICTURES))
+def test_the_same_image_gives_the_same_numbers(extractor: Extractor) -> None:
+    np.testing.assert_array_equal(vectors_of(extractor, IMAGES), vectors_of(extractor, IMAGES))
 
 
 @pytest.mark.parametrize("kind", ODD)
-def test_odd_pictures_give_finite_vectors(extractor: Extractor, kind: str) -> None:
-    vectors = vectors_of(extractor, [ODD[kind], PICTURES[0]])
+def test_odd_images_give_finite_vectors(extractor: Extractor, kind: str) -> None:
+    vectors = vectors_of(extractor, [ODD[kind], IMAGES[0]])
     assert np.isfinite(vectors).all()
-    np.testing.assert_allclose(vectors[1:], vectors_of(extractor, PICTURES[:1]), atol=1e-4)
+    np.testing.assert_allclose(vectors[1:], vectors_of(extractor, IMAGES[:1]), atol=1e-4)
 
 
 def test_workers_can_be_sent_to_another_process(extractor: Extractor) -> None:
@@ -145,31 +145,31 @@ def test_workers_can_be_sent_to_another_process(extractor: Extractor) -> None:
         pytest.skip("runs in the main process")
     other: Extractor = pickle.loads(pickle.dumps(extractor))
     assert space_key(other) == space_key(extractor)
-    np.testing.assert_array_equal(vectors_of(other, PICTURES), vectors_of(extractor, PICTURES))
+    np.testing.assert_array_equal(vectors_of(other, IMAGES), vectors_of(extractor, IMAGES))
 
 
 @pytest.mark.parametrize("name", ["pixels", "dhash", "phash", "shape"])
-def test_an_all_black_picture_is_the_zero_vector(name: str) -> None:
+def test_an_all_black_image_is_the_zero_vector(name: str) -> None:
     assert not vectors_of(load(name), [ODD["black"]]).any()
 
 
-def as_jpeg(picture: Pixels) -> Pixels:
+def as_jpeg(image: Pixels) -> Pixels:
     file = BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", quality=50)
+    Image.fromarray(image).save(file, "JPEG", quality=50)
     return np.array(Image.open(file))
 
 
 def lighter(factor: float) -> Callable[[Pixels], Pixels]:
-    return lambda picture: (picture * factor).clip(0, 255).astype(np.uint8)
+    return lambda image: (image * factor).clip(0, 255).astype(np.uint8)
 
 
-def half_size(picture: Pixels) -> Pixels:
-    return np.array(Image.fromarray(picture).reduce(2))
+def half_size(image: Pixels) -> Pixels:
+    return np.array(Image.fromarray(image).reduce(2))
 
 
-def cropped(picture: Pixels) -> Pixels:
-    high, wide = picture.shape[0] // 20, picture.shape[1] // 20
-    return picture[high:-high, wide:-wide].copy()
+def cropped(image: Pixels) -> Pixels:
+    high, wide = image.shape[0] // 20, image.shape[1] // 20
+    return image[high:-high, wide:-wide].copy()
 
 
 CHANGES: dict[str, Callable[[Pixels], Pixels]] = {
@@ -177,11 +177,11 @@ CHANGES: dict[str, Callable[[Pixels], Pixels]] = {
     "darker": lighter(0.8),
     "half size": half_size,
     "crop": cropped,
-    "mirror": lambda picture: picture[:, ::-1].copy(),
-    "turn": lambda picture: np.rot90(picture).copy(),
+    "mirror": lambda image: image[:, ::-1].copy(),
+    "turn": lambda image: np.rot90(image).copy(),
 }
 
-# The least cosine of a changed picture to the original, over six pictures: 1 where the promise is
+# The least cosine of a changed image to the original, over six images: 1 where the promise is
 # exact, else what it gave when the extractor was written, less a margin.
 PROMISES: dict[str, dict[str, float]] = {
     "pixels": {"jpeg": 0.999, "darker": 0.9999, "half size": 0.999, "crop": 0.95},
@@ -195,16 +195,16 @@ PROMISES: dict[str, dict[str, float]] = {
 @pytest.mark.parametrize(
     ("name", "change"), [(name, change) for name, kept in PROMISES.items() for change in kept]
 )
-def test_promises_of_invariance_are_kept(name: str, change: str) -> None:
+def test_vectors_are_invariant_to_the_stated_changes(name: str, change: str) -> None:
     extractor = load(name)
-    before = vectors_of(extractor, PICTURES)
-    after = vectors_of(extractor, [CHANGES[change](picture) for picture in PICTURES])
+    before = vectors_of(extractor, IMAGES)
+    after = vectors_of(extractor, [CHANGES[change](image) for image in IMAGES])
     cosines = [cosine(a, b) for a, b in zip(before, after, strict=True)]
     assert min(cosines) >= PROMISES[name][change] - 1e-6, cosines
 
 
-def test_unrelated_pictures_are_not_promised_anything() -> None:
-    """The promises above say something only because other pictures do not keep them."""
+def test_unrelated_images_are_below_the_stated_cosines() -> None:
+    """The promises above say something only because other images do not keep them."""
     for name, promises in PROMISES.items():
-        vectors: NDArray[np.float32] = vectors_of(load(name), PICTURES)
+        vectors: NDArray[np.float32] = vectors_of(load(name), IMAGES)
         assert cosine(vectors[0], vectors[1]) < min(promises.values())
