@@ -1,1 +1,1 @@
-"""How the built-in model is made: distillation of a larger network, from scratch, offline."""
+"""Distillation of the built-in network from a larger one, trained from scratch, offline."""

@@ -1,44 +1,40 @@
-"""Drawn pictures that look like product photos: one silhouette, filled with a pattern, on a plain
-ground.
+"""Drawn images that look like product photos: one silhouette with a texture on a plain background.
 
-Tiny ImageNet and holiday photos hold almost no single object on white, which is what shops show. A
-teacher can judge any picture, so these need no labels: what it says of a silhouette is what the
+Tiny ImageNet and holiday photos have hardly any single object on white, which is what shops show. The
+teacher has features of any image, so these need no labels: its features of a silhouette are what the
 student must learn about outlines.
 """
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from tools.distill.sources import TEACHER_SIZE, fitted, random_piece
+from tools.distill.sources import TEACHER_SIZE, random_crop, stretch
 
 from lookalike.images.pixel_spec import Pixels
 
 Mask = NDArray[np.uint8]
-# Masks are drawn this many times larger and then averaged down, so that outlines are smooth.
+# Masks are drawn this many times larger and averaged down, so that outlines are smooth.
 OVERSAMPLING = 2
 
 
 def cutout(texture: Pixels, rng: np.random.Generator) -> Pixels:
-    """One drawn product: `(224, 224, 3)`; `texture` is any photo, a piece of which may fill the
-    silhouette.
-    """
+    """Draw a product (224, 224, 3). A crop of `texture`, any photo, may fill the silhouette."""
     size = TEACHER_SIZE
     mask = silhouette(rng, size * OVERSAMPLING)
-    alpha = (fitted(mask, size).astype(np.float32) / 255)[..., None]
-    surface = filling(texture, rng, size)
-    shade = 1 + rng.uniform(0, 0.3) * light(rng, size)
+    alpha = (stretch(mask, size).astype(np.float32) / 255)[..., None]
+    surface = draw_texture(texture, rng, size)
+    shade = 1 + rng.uniform(0, 0.3) * shading(rng, size)
     shadow = cv2.GaussianBlur(np.roll(alpha[..., 0], rng.integers(0, 10, 2), (0, 1)), (0, 0), 6)[
         ..., None
     ]
     ground = background(rng, size) * (1 - rng.uniform(0, 0.35) * shadow)
-    picture = alpha * surface * shade + (1 - alpha) * ground
-    return np.asarray(np.clip(picture, 0, 255), dtype=np.uint8)
+    image = alpha * surface * shade + (1 - alpha) * ground
+    return np.asarray(np.clip(image, 0, 255), dtype=np.uint8)
 
 
 def silhouette(rng: np.random.Generator, size: int) -> Mask:
-    """A filled outline: a turned profile (bottle, dress, shirt with sleeves, trousers), a box, a
-    blob or a ring.
-    """
+    """Draw a filled outline: a symmetric profile (bottle, dress, shirt with sleeves, trousers), a box, a
+    blob or a ring."""
     mask = np.zeros((size, size), np.uint8)
     kind = rng.choice(
         ["profile", "garment", "side", "box", "blob", "ring"], p=[0.25, 0.3, 0.15, 0.1, 0.15, 0.05]
@@ -82,14 +78,13 @@ def silhouette(rng: np.random.Generator, size: int) -> Mask:
 
 
 def fill(mask: Mask, outline: NDArray[np.float64]) -> None:
-    """Draw a filled outline given in shares of the picture's side."""
+    """Fill an outline whose coordinates are shares of the image's side."""
     cv2.fillPoly(mask, [np.round(outline * mask.shape[0]).astype(np.int32)], 255)
 
 
 def profile(rng: np.random.Generator) -> tuple[NDArray[np.float64], float, float]:
-    """A shape symmetric about the upright axis: half its width at three to eight heights; steps or
-    slopes.
-    """
+    """Return an outline symmetric about the vertical axis, given by its half-width at three to eight
+    heights, and its top and bottom."""
     top, bottom = rng.uniform(0.05, 0.2), rng.uniform(0.8, 0.95)
     heights = np.sort(rng.uniform(top, bottom, rng.integers(3, 9)))
     heights[0], heights[-1] = top, bottom
@@ -104,9 +99,7 @@ def profile(rng: np.random.Generator) -> tuple[NDArray[np.float64], float, float
 def add_sleeves_or_legs(
     mask: Mask, rng: np.random.Generator, outline: NDArray[np.float64], top: float, bottom: float
 ) -> None:
-    """Two arms at the upper corners, or a gap between two legs, as garments have; sometimes a
-    neckline.
-    """
+    """Add what garments have: two sleeves, a gap between two legs, or a neckline."""
     wide = float(outline[0, 0]) - 0.5
     if rng.random() < 0.6:
         reach, drop, thick = rng.uniform(0.08, 0.3), rng.uniform(0.0, 0.5), rng.uniform(0.06, 0.18)
@@ -125,7 +118,7 @@ def add_sleeves_or_legs(
 
 
 def blob(rng: np.random.Generator) -> NDArray[np.float64]:
-    """A round shape whose radius is a short random Fourier series of the angle."""
+    """Return a round outline whose radius is a short random Fourier series of the angle."""
     angle = np.linspace(0, 2 * np.pi, 120, endpoint=False)
     radius = np.full_like(angle, rng.uniform(0.2, 0.33))
     for wave in range(1, 6):
@@ -134,15 +127,14 @@ def blob(rng: np.random.Generator) -> NDArray[np.float64]:
     return 0.5 + np.stack([radius * np.cos(angle) * stretch, radius * np.sin(angle)], 1)
 
 
-def filling(texture: Pixels, rng: np.random.Generator, size: int) -> NDArray[np.float32]:
-    """What fills the silhouette: a piece of the photo, one colour, stripes, checks, or photo and
-    colour in halves.
-    """
+def draw_texture(texture: Pixels, rng: np.random.Generator, size: int) -> NDArray[np.float32]:
+    """Return the texture of the silhouette: a crop of the photo, one colour, stripes, checks, or a colour
+    with a printed crop."""
     kind = rng.choice(
         ["photo", "plain", "stripes", "checks", "printed"], p=[0.3, 0.3, 0.12, 0.08, 0.2]
     )
-    piece = fitted(
-        np.ascontiguousarray(random_piece(texture, rng, smallest=0.05, largest=0.8)), size
+    piece = stretch(
+        np.ascontiguousarray(random_crop(texture, rng, smallest=0.05, largest=0.8)), size
     )
     first, second = color(rng), color(rng)
     plain = np.broadcast_to(first, (size, size, 3)).astype(np.float32)
@@ -166,9 +158,7 @@ def filling(texture: Pixels, rng: np.random.Generator, size: int) -> NDArray[np.
 
 
 def background(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
-    """The ground behind a product: mostly white or pale, at times black, a colour, or fading from
-    one to another.
-    """
+    """Return the background: mostly white or pale, sometimes black, a colour, or a gradient."""
     kind = rng.random()
     if kind < 0.5:
         near, far = np.full(3, rng.uniform(235, 255)), np.full(3, 255.0)
@@ -182,8 +172,8 @@ def background(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
     return np.broadcast_to(near * slope + far * (1 - slope), (size, size, 3)).astype(np.float32)
 
 
-def light(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
-    """Smooth light and shade from -1 to 1: a few waves across the picture."""
+def shading(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
+    """Return smooth light and shade from -1 to 1: a few waves across the image."""
     row, column = np.mgrid[:size, :size].astype(np.float32) / size
     total = np.zeros((size, size), np.float32)
     for _ in range(3):
@@ -193,6 +183,6 @@ def light(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
 
 
 def color(rng: np.random.Generator) -> NDArray[np.float64]:
-    """A random colour, clear ones as often as greys and pale ones: uniform in HSV."""
+    """Return a random colour, uniform in HSV: saturated ones are as frequent as greys and pale ones."""
     hsv = np.array([[[rng.uniform(0, 180), rng.uniform(0, 255), rng.uniform(30, 255)]]], np.float32)
     return np.asarray(cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2RGB)[0, 0], dtype=np.float64)

@@ -1,8 +1,5 @@
-"""Figures of merit on labelled folders: leave-one-out ranking by cosine, as the shared baselines
-are measured.
-"""
+"""Leave-one-out evaluation by cosine on labelled folders."""
 
-import csv
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.evaluation.labels import read_manifest
+from lookalike.evaluation.rankings import leave_one_out
 from lookalike.images.decode import decode
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.images.resize import fit
@@ -19,10 +18,9 @@ Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Figures:
-    """How well vectors rank pictures of the query's own label, averaged over all queries that have
-    a second one.
-    """
+class RankingMetrics:
+    """How well vectors rank images of the query's own label, averaged over all queries that share
+    their label with another image."""
 
     mean_average_precision: float
     precision_at_1: float
@@ -30,66 +28,36 @@ class Figures:
     queries: int
 
     def as_dict(self) -> dict[str, float]:
+        """Return the metrics rounded to four decimals."""
         return {name: round(value, 4) for name, value in asdict(self).items()}
 
 
-def unit(vectors: NDArray[np.floating]) -> Vectors:
-    """Rows scaled to length 1; a row of zeros stays what it is."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(lengths > 0, lengths, 1), dtype=np.float32)
+def evaluate(vectors: Vectors, labels: Sequence[str]) -> RankingMetrics:
+    """Rank all other images for each image; equal similarities rank by row."""
+    found = leave_one_out(vectors, labels, cutoffs=(1, 10))
+    means = found.means()
+    return RankingMetrics(means["AP"], means["P@1"], means["P@10"], len(found.rows))
 
 
-def average_precision(relevant: NDArray[np.bool_]) -> float:
-    """The step sum: precision at each relevant rank, averaged over all relevant ones (no
-    interpolation).
-    """
-    ranks = np.flatnonzero(relevant) + 1
-    if len(ranks) == 0:
-        return 0.0
-    return float(np.mean(np.arange(1, len(ranks) + 1) / ranks))
-
-
-def judge(vectors: Vectors, labels: Sequence[str]) -> Figures:
-    """Every picture asks for the others, ranked by cosine; ties go to the earlier row."""
-    known = unit(vectors)
-    names = np.asarray(labels)
-    similarity = known @ known.T
-    precisions: list[tuple[float, float, float]] = []
-    for row in range(len(names)):
-        order = np.argsort(-similarity[row], kind="stable")
-        relevant = names[order[order != row]] == names[row]
-        if relevant.any():
-            precisions.append(
-                (average_precision(relevant), float(relevant[0]), float(relevant[:10].mean()))
-            )
-    means = np.mean(precisions, axis=0)
-    return Figures(float(means[0]), float(means[1]), float(means[2]), len(precisions))
-
-
-def labelled(
-    folder: Path, *, label: str = "label", only: tuple[str, str] | None = None
-) -> tuple[list[Path], list[str]]:
-    """Paths and labels from a folder's `manifest.csv`, or `products.csv` of a simulated catalogue;
-    `only=("split", "val")` keeps the rows with that value.
-    """
+def read_labels(folder: Path, *, label: str = "label") -> tuple[list[Path], list[str]]:
+    """Return paths and labels from a folder's `manifest.csv`, or the `products.csv` of a simulated
+    catalogue."""
     table = folder / "manifest.csv"
-    table = table if table.is_file() else folder / "products.csv"
-    with table.open(newline="", encoding="utf-8") as opened:
-        rows = [row for row in csv.DictReader(opened) if only is None or row[only[0]] == only[1]]
-    return [folder / row["path"] for row in rows], [row[label] for row in rows]
+    rows = list(read_manifest(table if table.is_file() else folder / "products.csv", label=label))
+    return [row.path for row in rows], [row.label for row in rows]
 
 
-def pictures(paths: Sequence[Path], *, size: int) -> Pixels:
-    """Whole photos squeezed to `size` squares, decoded as indexing does: `(n, size, size, 3)`."""
-    needs = PixelSpec(fit="stretch", height=size, width=size)
-    return np.stack([_read(path, needs) for path in paths])
+def read_images(paths: Sequence[Path], *, size: int) -> Pixels:
+    """Return whole photos stretched to squares, decoded as indexing does: (n, size, size, 3)."""
+    spec = PixelSpec(fit="stretch", height=size, width=size)
+    return np.stack([_read(path, spec) for path in paths])
 
 
-def _read(path: Path, needs: PixelSpec) -> Pixels:
-    decoded = decode(path.read_bytes(), specs=(needs,), limits=Limits(), name=path.name)
-    return fit(decoded.pixels, needs)
+def _read(path: Path, spec: PixelSpec) -> Pixels:
+    decoded = decode(path.read_bytes(), specs=(spec,), limits=Limits(), name=path.name)
+    return fit(decoded.pixels, spec)
 
 
 def in_batches(extract: Callable[[Pixels], Vectors], images: Pixels, *, batch: int = 64) -> Vectors:
-    """Vectors of many pictures, a batch at a time."""
+    """Extract the vectors of many images, a batch at a time."""
     return np.concatenate([extract(images[i : i + batch]) for i in range(0, len(images), batch)])

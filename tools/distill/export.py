@@ -1,9 +1,8 @@
-"""From trained weights to the one ONNX file that ships: pixels in, unit vectors out, nothing left
-to pair wrongly.
+"""Export of trained weights to the ONNX file that ships: pixels in, unit vectors out.
 
-The graph holds the network, the colour part and their weights; weights are stored in 8 bits with a
-scale for each output channel, and ONNX Runtime turns them back into floats when it loads the file,
-so they cost no speed.
+The graph contains preprocessing, the network, the colour part and their weights, so that nothing can be
+paired wrongly. Weights are stored in 8 bits with a scale for each output channel; ONNX Runtime converts
+them to floats when it loads the file, so they cost no speed.
 """
 
 import json
@@ -17,70 +16,72 @@ from tools.distill.pytorch import nn, torch
 
 # Opset 17 is read by every ONNX Runtime since 1.12.
 OPSET = 17
-# Smaller tensors (biases, the colour bins' centres) stay float32: they weigh nothing and errors in
+# Smaller tensors (biases, the centres of the colour bins) stay float32: they take no space, and errors in
 # them shift everything.
-SMALLEST_STORED_IN_8_BITS = 1024
+MIN_QUANTISED_SIZE = 1024
 
 
 class Extractor(nn.Module):  # type: ignore[misc]
-    """`(n, side, side, 3) uint8` RGB to `(n, dims)` float32 of length 1.
+    """Maps (n, side, side, 3) uint8 RGB to (n, dims) float32 of length 1.
 
-    Each part has length 1 and is scaled by the root of its weight, so that the cosine of two
-    vectors is the weighted mean of the parts' cosines. Weights sum to 1.
+    Each part has length 1 and is scaled by the root of its weight, so that the cosine of two vectors is
+    the weighted mean of the parts' cosines. Weights sum to 1.
     """
 
     def __init__(self, parts: Sequence[tuple[Any, float]]) -> None:
         super().__init__()
         self.parts = nn.ModuleList([part for part, _ in parts])
-        self.shares = [weight**0.5 for _, weight in parts]
+        self.scales = [weight**0.5 for _, weight in parts]
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         image = pixels.permute(0, 3, 1, 2).float()
-        vectors = [part(image) * share for part, share in zip(self.parts, self.shares, strict=True)]
-        # A faded part leaves its share of the length to the others.
+        vectors = [part(image) * scale for part, scale in zip(self.parts, self.scales, strict=True)]
+        # A gated part leaves its share of the length to the others.
         return nn.functional.normalize(torch.cat(vectors, 1), dim=1)
 
 
 def export(
-    extractor: Extractor, path: Path, *, side: int, facts: dict[str, Any], small: bool = True
+    extractor: Extractor, path: Path, *, side: int, metadata: dict[str, Any], quantise: bool = True
 ) -> None:
-    """Write the graph, its weights in 8 bits if `small`; `facts` become its metadata (text; what is
-    not text is written as JSON).
+    """Write the ONNX file.
+
+    metadata  stored in the file; values that are not text are stored as JSON
+    quantise  store the weights in 8 bits
     """
     import onnx
 
     extractor.eval()
     example = torch.zeros((2, side, side, 3), dtype=torch.uint8)
-    whole = path.with_suffix(".float.onnx")
+    exported = path.with_suffix(".float.onnx")
     axes = {"pixels": {0: "n"}, "vectors": {0: "n"}}
     torch.onnx.export(
-        extractor, (example,), str(whole), input_names=["pixels"], output_names=["vectors"],
+        extractor, (example,), str(exported), input_names=["pixels"], output_names=["vectors"],
         dynamic_axes=axes, opset_version=OPSET, dynamo=False,
     )  # fmt: skip
-    model = onnx.load(whole)
-    whole.unlink()
-    if small:
-        store_in_8_bits(model)
-    for name, value in facts.items():
+    model = onnx.load(exported)
+    exported.unlink()
+    if quantise:
+        quantise_weights(model)
+    for name, value in metadata.items():
         entry = model.metadata_props.add()
         entry.key, entry.value = name, value if isinstance(value, str) else json.dumps(value)
     onnx.checker.check_model(model)
     onnx.save(model, path)
 
 
-def store_in_8_bits(model: Any) -> None:
+def quantise_weights(model: Any) -> None:
     """Replace every large weight by int8 numbers and a scale for each output channel, in place."""
     from onnx import helper, numpy_helper
 
-    nodes, kept = [], []
+    nodes, tensors = [], []
     for tensor in model.graph.initializer:
         weight = numpy_helper.to_array(tensor)
-        if weight.dtype != np.float32 or weight.size < SMALLEST_STORED_IN_8_BITS or weight.ndim < 2:
-            kept.append(tensor)
+        if weight.dtype != np.float32 or weight.size < MIN_QUANTISED_SIZE or weight.ndim < 2:
+            tensors.append(tensor)
             continue
-        small, scale = rounded(weight)
-        kept.append(numpy_helper.from_array(small, f"{tensor.name}.int8"))
-        kept.append(numpy_helper.from_array(scale, f"{tensor.name}.scale"))
+        numbers, scale = quantised(weight)
+        tensors.append(numpy_helper.from_array(numbers, f"{tensor.name}.int8"))
+        tensors.append(numpy_helper.from_array(scale, f"{tensor.name}.scale"))
         nodes.append(
             helper.make_node("Cast", [f"{tensor.name}.int8"], [f"{tensor.name}.float"], to=1)
         )
@@ -88,23 +89,22 @@ def store_in_8_bits(model: Any) -> None:
             helper.make_node("Mul", [f"{tensor.name}.float", f"{tensor.name}.scale"], [tensor.name])
         )
     del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
+    model.graph.initializer.extend(tensors)
     for node in reversed(nodes):
         model.graph.node.insert(0, node)
 
 
-def rounded(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """`weight ≈ numbers * scale`, the scale one for each row of the first axis (the output
-    channel).
-    """
+def quantised(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Return int8 numbers and a scale for each row of the first axis (the output channel), such that
+    `weight ≈ numbers * scale`."""
     axes = tuple(range(1, weight.ndim))
     largest = np.abs(weight).max(axis=axes, keepdims=True)
     scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)
     return np.round(weight / scale).astype(np.int8), scale
 
 
-def session(path: Path, *, threads: int = 1) -> Any:
-    """The exported file in ONNX Runtime."""
+def open_session(path: Path, *, threads: int = 1) -> Any:
+    """Open an exported file with ONNX Runtime."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -1,4 +1,4 @@
-"""The first two steps of the recipe: ask the teacher about every picture, then train."""
+"""The first two steps of the recipe: compute the teacher's features of all images, then train."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -6,23 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tools.distill.projection import Projection
+from tools.distill.projection import Projection, fit_teacher, student_targets
 from tools.distill.teacher import (
-    Lesson,
+    TaughtImages,
     write_cutouts,
     write_photos,
     write_products,
     write_tiny,
 )
 
-# Each source's part of a batch. Tiny ImageNet has the many kinds of things, but blurred; the others
-# are sharp. Products and cut-outs weigh more than their number because single things on plain
-# ground are what was learnt last: with 9 % of products instead of 22 % their kinds stayed apart
-# less well than by a histogram of edges.
+# Share of each source in a batch. Tiny ImageNet has the most kinds of objects, but is blurred; the others
+# are sharp. Products and cut-outs weigh more than their number because single objects on a plain background
+# were learnt last: with 9 % of products instead of 22 % their kinds were separated less well than by a
+# histogram of edges.
 SHARES = {"tiny": 0.42, "photos": 0.25, "products": 0.18, "cutouts": 0.10, "large": 0.05}
-# Rows of each source from which the teacher's principal axes are found: about as many sharp ones as
-# blurred ones.
-AXES_FROM = {"tiny": 12000, "photos": 20000, "products": 5000, "cutouts": 3000}
+# Rows of each source to which the teacher's projection is fitted: about as many sharp ones as blurred ones.
+PROJECTION_ROWS = {"tiny": 12000, "photos": 20000, "products": 5000, "cutouts": 3000}
 
 
 def prepare(
@@ -39,28 +38,32 @@ def prepare(
     products: int = 2400,
     workers: int = 2,
 ) -> None:
-    """Ask the teacher about every picture; what is already on disk is left alone, so that a cut run
-    goes on.
-    """
+    """Compute the teacher's features of all images. What is on disk already is kept, so that an
+    interrupted run continues."""
     out.mkdir(parents=True, exist_ok=True)
-    if photos and not (out / "photos-labels.npy").exists():
+    if photos and not _is_done(out, "photos"):
         write_photos(list(photos), teacher, out, name="photos", views=views, workers=workers)
-    if photos and not (out / "cutouts-labels.npy").exists():
+    if photos and not _is_done(out, "cutouts"):
         write_cutouts(list(photos), teacher, out, name="cutouts", count=cutouts, workers=workers)
-    if products and not (out / "products-labels.npy").exists():
+    if products and not _is_done(out, "products"):
         write_products(teacher, out, name="products", products=products, views=4, workers=workers)
-    if large and not (out / "large-labels.npy").exists():
+    if large and not _is_done(out, "large"):
         write_photos(list(large), teacher, out, name="large", views=large_views, workers=workers)
     write_tiny(tiny, teacher, out, count=tiny_count, workers=workers)
     if not (out / "projection.npz").exists():
         rng = np.random.default_rng(0)
         parts = []
-        for name, rows in AXES_FROM.items():
-            if (out / f"{name}-labels.npy").exists():
-                features = Lesson.open(out, name).features
+        for name, rows in PROJECTION_ROWS.items():
+            if _is_done(out, name):
+                features = TaughtImages.open(out, name).features
                 picked = np.sort(rng.choice(len(features), min(rows, len(features)), replace=False))
                 parts.append(np.asarray(features[picked], dtype=np.float32))
-        Projection.fit(np.concatenate(parts)).save(out / "projection.npz")
+        fit_teacher(np.concatenate(parts)).save(out / "projection.npz")
+
+
+def _is_done(data: Path, name: str) -> bool:
+    """Return whether a source is complete: its labels are written last."""
+    return (data / f"{name}-labels.npy").exists()
 
 
 def train(
@@ -71,52 +74,53 @@ def train(
     threads: int = 2,
     pause: Path | None = None,
     count_pauses: bool = False,
-    first: Path | None = None,
+    init_from: Path | None = None,
     rate: float = 2.5e-3,
     after: Callable[[Any], None] | None = None,
 ) -> None:
-    """Train for so many hours in all, going on from `out/checkpoint.pt` where there is one.
+    """Train for so many hours in total, continuing from `out/checkpoint.pt` if there is one.
 
-    `first` is an exported file whose weights a new run begins with; `rate` is the highest learning
-    rate, which should then be lower.
+    init_from  an exported file whose weights a new run starts with
+    rate       highest learning rate; lower with `init_from`
+    after      called with the run after every checkpoint
     """
-    from tools.distill.distil import describe, distil, material
-    from tools.distill.network import Shape
-    from tools.distill.plan import Plan
+    from tools.distill.network import Architecture
     from tools.distill.pytorch import fast_bfloat16
+    from tools.distill.schedule import Schedule
+    from tools.distill.trainer import Source, describe, distill
 
     out.mkdir(parents=True, exist_ok=True)
     projection = Projection.open(data / "projection.npz")
-    lessons = {
-        name: Lesson.open(data, name) for name in SHARES if (data / f"{name}-labels.npy").exists()
-    }
-    whole = sum(SHARES[name] for name in lessons)
-    materials, labels = [], 0
-    for name, lesson in lessons.items():
-        # Every source counts its labels from 0; in the student's list they follow each other.
-        numbers = np.where(lesson.labels >= 0, lesson.labels + labels, -1)
+    taught = {name: TaughtImages.open(data, name) for name in SHARES if _is_done(data, name)}
+    total = sum(SHARES[name] for name in taught)
+    sources, labels = [], 0
+    for name, images in taught.items():
+        # Every source numbers its labels from 0; here they follow each other.
+        numbers = np.where(images.labels >= 0, images.labels + labels, -1)
         labels = max(labels, int(numbers.max()) + 1)
-        materials.append(
-            material(
-                np.asarray(lesson.pixels),
-                lesson.features,
-                numbers,
-                lesson.things,
-                projection,
-                share=SHARES[name] / whole,
-            )
-        )
-    shape, plan = Shape(), Plan(hours=hours, rate=rate, threads=threads, bfloat16=fast_bfloat16())
-    seen = {name: len(lesson.labels) for name, lesson in lessons.items()}
-    (out / "plan.json").write_text(json.dumps(describe(shape, plan) | {"pictures": seen}, indent=1))
-    for run in distil(
-        materials, shape, plan, out, pause=pause, count_pauses=count_pauses, first=first
+        targets = student_targets(np.asarray(images.features, np.float32), projection)
+        share = SHARES[name] / total
+        pixels = np.asarray(images.pixels)
+        sources.append(Source(pixels, targets, numbers, images.instances, share))
+    architecture = Architecture()
+    schedule = Schedule(hours=hours, rate=rate, threads=threads, bfloat16=fast_bfloat16())
+    counts = {name: len(images.labels) for name, images in taught.items()}
+    settings = describe(architecture, schedule) | {"images": counts}
+    (out / "settings.json").write_text(json.dumps(settings, indent=1))
+    for run in distill(
+        sources,
+        architecture,
+        schedule,
+        out,
+        pause=pause,
+        count_pauses=count_pauses,
+        init_from=init_from,
     ):
         if after is not None:
             after(run)
 
 
 def read_curves(run: Path) -> list[dict[str, float]]:
-    """What a run logged, a line a minute: step, hours, side, rate, and the mean of each loss."""
+    """Return what a run logged about once a minute: step, hours, side, rate, and the mean of each loss."""
     lines = (run / "curves.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]

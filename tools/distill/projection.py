@@ -1,59 +1,60 @@
-"""The teacher's 1280 numbers as the 256 the student must learn: unit length, centred, principal
-axes, half evened out.
-"""
+"""Projections onto principal axes, partly whitened: the targets of the student, and the parts of its
+vector."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tools.distill.evaluate import Vectors, unit
 
-# Axes are divided by variance ** (EVENNESS / 2): 0 is plain PCA, 1 full whitening. Measured with
-# the teacher itself, corel1k / grocery mAP: 0 .910/.457, 0.25 .895/.468, 0.5 .862/.474; all 1280
-# numbers as they are .897/.460.
-EVENNESS = 0.25
+from lookalike.vectors.pca import principal_axes
+from lookalike.vectors.similarity import normalise
+
+# Whitening of the teacher's features: axes are divided by variance ** (whitening / 2); 0 is plain PCA, 1
+# full whitening. Measured with the teacher itself, corel1k / grocery mAP: 0 .910/.457, 0.25 .895/.468,
+# 0.5 .862/.474; all 1280 features without projection .897/.460.
+WHITENING = 0.25
 
 
 @dataclass(frozen=True)
 class Projection:
-    """`unit((unit(features) - mean) @ axes)`; rows of the result have length 1."""
+    """The map x -> (x - mean) @ axes.
+
+    mean  (columns,) float32
+    axes  (columns, dim) float32, by falling variance
+    """
 
     mean: NDArray[np.float32]
     axes: NDArray[np.float32]
 
     @classmethod
-    def fit(
-        cls, features: NDArray[np.floating], *, dim: int = 256, evenness: float = EVENNESS
-    ) -> "Projection":
-        """Principal axes of `(n, features)`; needs more rows than `dim`."""
-        return cls(*principal_axes(unit(features), dim=dim, evenness=evenness))
+    def fit(cls, rows: NDArray[np.floating], *, dim: int, whitening: float) -> "Projection":
+        """Return the first `dim` principal axes of rows (n, columns), partly whitened."""
+        if min(rows.shape) < dim:
+            raise ValueError(f"{dim} axes need at least {dim} rows and columns, not {rows.shape}")
+        found = principal_axes(rows)
+        scale = np.maximum(found.variances[:dim], 1e-12) ** (whitening / 2)
+        return cls(found.mean, (found.axes[:dim].T / scale).astype(np.float32))
 
-    def __call__(self, features: NDArray[np.floating]) -> Vectors:
-        return unit((unit(features) - self.mean) @ self.axes)
+    def __call__(self, rows: NDArray[np.floating]) -> NDArray[np.float32]:
+        return np.asarray((rows - self.mean) @ self.axes, np.float32)
 
     def save(self, path: Path) -> None:
+        """Write it as an NPZ file."""
         np.savez(path, mean=self.mean, axes=self.axes)
 
     @classmethod
     def open(cls, path: Path) -> "Projection":
+        """Read what `save` wrote."""
         with np.load(path) as stored:
             return cls(stored["mean"], stored["axes"])
 
 
-def principal_axes(
-    rows: NDArray[np.floating], *, dim: int, evenness: float
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean `(columns,)` and axes `(columns, dim)` of `(n, columns)` rows, largest variance first.
+def fit_teacher(features: NDArray[np.floating], *, dim: int = 256) -> Projection:
+    """Return the projection of the teacher's features (n, 1280) to the student's targets."""
+    return Projection.fit(normalise(features), dim=dim, whitening=WHITENING)
 
-    Axes are divided by their variance to the power `evenness / 2`: 0 is plain PCA, 1 full
-    whitening.
-    """
-    if min(rows.shape) < dim:
-        raise ValueError(f"{dim} axes need at least {dim} rows and columns, not {rows.shape}")
-    exact = rows.astype(np.float64)
-    mean = exact.mean(0)
-    variances, axes = np.linalg.eigh(np.cov((exact - mean).T))
-    largest = np.argsort(-variances)[:dim]
-    scaled = axes[:, largest] / np.maximum(variances[largest], 1e-12) ** (evenness / 2)
-    return mean.astype(np.float32), scaled.astype(np.float32)
+
+def student_targets(features: NDArray[np.floating], projection: Projection) -> NDArray[np.float32]:
+    """Return the unit vectors (n, dim) that the student learns, from the teacher's features."""
+    return normalise(projection(normalise(features)))

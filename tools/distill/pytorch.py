@@ -1,4 +1,4 @@
-"""The one place that imports PyTorch, so that its absence is said once and with its remedy."""
+"""The only import of PyTorch, so that its absence is reported once, with the remedy."""
 
 try:
     import torch
@@ -12,6 +12,6 @@ __all__ = ["nn", "torch"]
 
 
 def fast_bfloat16() -> bool:
-    """Whether this machine multiplies matrices of bfloat16 in hardware (AMX)."""
+    """Return whether this machine multiplies matrices of bfloat16 in hardware (AMX)."""
     supported = getattr(torch.cpu, "_is_amx_tile_supported", None)
     return bool(supported is not None and supported())

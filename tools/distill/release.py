@@ -1,4 +1,4 @@
-"""The last two steps of the recipe: the checkpoint as the file that ships, and the file's figures."""
+"""The last two steps of the recipe: export the checkpoint as the file that ships, and evaluate it."""
 
 import json
 from collections.abc import Sequence
@@ -6,62 +6,73 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tools.distill.evaluate import Figures, Vectors, in_batches, judge, labelled, pictures, unit
-from tools.distill.sources import fitted
-from tools.distill.teacher import Lesson
+from tools.distill.evaluate import (
+    RankingMetrics,
+    Vectors,
+    evaluate,
+    in_batches,
+    read_images,
+    read_labels,
+)
+from tools.distill.sources import stretch
+from tools.distill.teacher import TaughtImages
 
 from lookalike.images.pixel_spec import Pixels
+from lookalike.vectors.similarity import normalise
 
-# The picture's side that the file is made for. Larger than the 96 pixels it learns at in the end:
-# there it sees pieces of pictures, here whole ones, in which things are smaller (Touvron et al.,
-# "Fixing the train-test resolution discrepancy", NeurIPS 2019).
+# Side of the images that the file is made for. Larger than the 96 pixels of training: there the network sees
+# pieces of images, here whole ones, in which objects are smaller (Touvron et al., "Fixing the train-test
+# resolution discrepancy", NeurIPS 2019).
 SIDE = 112
-# Shares of the squared length. Found on corel1k, grocery and the simulated catalogue (see the model
-# card): more colour helps kinds of food and hurts scenes and kinds of products.
+# Weights of the parts, as shares of the squared length. Chosen on corel1k, grocery and the simulated
+# catalogue (see the model card): more colour helps kinds of food and hurts scenes and kinds of products.
 WEIGHTS = {"network": 0.68, "color": 0.32}
+# Weights of the colour part that `sweep_weights` tries.
+COLOR_WEIGHTS = (0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6)
+# Of each source, every so many images are used to fit the projections of the parts.
+SAMPLE_STEPS = {"photos": 8, "cutouts": 8, "products": 8, "tiny": 80}
 LICENCE = "learnt from Tiny ImageNet (ImageNet terms: research) and others; see docs/model-card.md"
 
 
-def sample(data: Path, *, side: int) -> Pixels:
-    """Views to find axes from: every eighth photo, cut-out and product, every eightieth of Tiny
-    ImageNet.
-    """
+def sample_images(data: Path, *, side: int) -> Pixels:
+    """Return images (n, side, side, 3) to fit the projections of the parts to."""
     return np.stack(
         [
-            fitted(view, side)
-            for source, every in {"photos": 8, "cutouts": 8, "products": 8, "tiny": 80}.items()
+            stretch(image, side)
+            for source, step in SAMPLE_STEPS.items()
             if (data / f"{source}-labels.npy").exists()
-            for view in Lesson.open(data, source).pixels[::every]
+            for image in TaughtImages.open(data, source).pixels[::step]
         ]
     )
 
 
 def vector_parts(student: Any, pixels: Pixels) -> dict[str, Any]:
-    """The parts of the vector by name, in their order, with axes found from `pixels`."""
+    """Return the parts of the vector by name, in order, with projections fitted to `pixels`."""
     from tools.distill import color, network
-    from tools.distill.parts import Axes, Gated, Part, Unit
+    from tools.distill.parts import Gated, Part, Unit, fit_projection
 
-    side, dim = pixels.shape[1], student.shape.dim
-    made = {
-        "network": (Unit(student).eval(), dim, network.EVENNESS),
-        "color": (color.ColorNumbers(side), color.DIM, color.EVENNESS),
+    features = {
+        "network": (Unit(student).eval(), student.architecture.dim, network.WHITENING),
+        "color": (color.ColorHistograms(pixels.shape[1]), color.DIM, color.WHITENING),
     }
     parts: dict[str, Any] = {
-        name: Part(numbers, Axes.fit(numbers, pixels, dim=dim, evenness=evenness))
-        for name, (numbers, dim, evenness) in made.items()
+        name: Part(module, fit_projection(module, pixels, dim=dim, whitening=whitening))
+        for name, (module, dim, whitening) in features.items()
     }
     return parts | {"color": Gated(parts["color"], color.colorfulness)}
 
 
 def load_student(run: Path) -> tuple[Any, dict[str, Any]]:
-    """The averaged network of a run's checkpoint, and the checkpoint."""
-    from tools.distill.network import Shape, Student
+    """Return the averaged network of a run's checkpoint, and the checkpoint."""
+    from tools.distill.network import Architecture, Student
     from tools.distill.pytorch import torch
 
     stored = torch.load(run / "checkpoint.pt", weights_only=True)
-    kept = stored["shape"]
-    shape = Shape(tuple(kept["widths"]), tuple(kept["depths"]), kept["head"], kept["dim"])
-    student = Student(shape)
+    kept = stored["architecture"]
+    architecture = Architecture(
+        tuple(kept["widths"]), tuple(kept["depths"]), kept["head"], kept["dim"]
+    )
+    student = Student(architecture)
     student.load_state_dict(stored["averaged"])
     return student.eval(), stored
 
@@ -73,114 +84,115 @@ def write_model(
     path: Path,
     weights: dict[str, float] | None = None,
     side: int = SIDE,
-    small: bool = True,
+    quantise: bool = True,
 ) -> None:
-    """The checkpoint's averaged network and the other parts at their weights, as one ONNX file;
-    `small`: stored in 8 bits.
+    """Write the checkpoint's averaged network and the other parts, weighted, as one ONNX file.
+
+    quantise  store the weights in 8 bits
     """
     from tools.distill.export import Extractor, export
 
     weights = weights or WEIGHTS
     student, stored = load_student(run)
-    parts = vector_parts(student, sample(data, side=side))
+    parts = vector_parts(student, sample_images(data, side=side))
     dims = {name: int(part.axes.shape[1]) for name, part in parts.items()}
-    facts = {
+    metadata = {
         "name": "lookalike",
-        "input": f"pixels: (n, {side}, {side}, 3) uint8, RGB, upright, the whole picture squeezed "
-        "into the square: area averaging where a side shrinks, linear where it grows",
+        "input": f"pixels: (n, {side}, {side}, 3) uint8, RGB, upright, the whole image stretched "
+        "to the square: area averaging where a side shrinks, linear where it grows",
         "output": f"vectors: (n, {sum(dims.values())}) float32, length 1; similarity: cosine",
         "side": side,
         "dim": sum(dims.values()),
         "parts": {name: {"dim": dim, "weight": weights[name]} for name, dim in dims.items()},
         "steps": stored["step"],
         "hours": round(stored["seconds"] / 3600, 3),
-        "shape": student.shape.as_dict(),
+        "shape": student.architecture.as_dict(),
         "licence": LICENCE,
     }
-    joined = [(part, weights[name]) for name, part in parts.items()]
-    export(Extractor(joined), path, side=side, facts=facts, small=small)
+    extractor = Extractor([(part, weights[name]) for name, part in parts.items()])
+    export(extractor, path, side=side, metadata=metadata, quantise=quantise)
 
 
-def figures(model: Path, folders: Sequence[str], *, label: str = "label") -> dict[str, Any]:
-    """Leave-one-out figures of a file on labelled folders: each part alone, and joined as shipped.
+def evaluate_model(
+    model: Path, folders: Sequence[str], *, label: str = "label"
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Return leave-one-out metrics of a file on labelled folders: of each part alone, and of the whole.
 
-    folders  "FOLDER" or "FOLDER:COLUMN", the column of its table to judge by (`label` otherwise)
+    folders  "FOLDER" or "FOLDER:COLUMN", the column of its table with the labels (by default `label`)
     """
-    dims, _ = parts_of(model)
-    answer: dict[str, Any] = {}
-    for named in folders:
-        vectors, labels = vectors_of(model, named, label=label)
-        answer[Path(named).name] = {
-            n: f.as_dict() for n, f in by_part(vectors, labels, dims).items()
-        }
-    return answer
+    dims, _ = read_parts(model)
+    results = {}
+    for folder in folders:
+        vectors, labels = extract_folder(model, folder, label=label)
+        metrics = evaluate_parts(vectors, labels, dims)
+        results[Path(folder).name] = {name: one.as_dict() for name, one in metrics.items()}
+    return results
 
 
-def weigh(
-    model: Path,
-    folders: Sequence[str],
-    *,
-    colors: Sequence[float] = (0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6),
+def sweep_weights(
+    model: Path, folders: Sequence[str], *, colors: Sequence[float] = COLOR_WEIGHTS
 ) -> list[dict[str, float]]:
-    """Mean average precision on every folder (as for `figures`) at other weights of the parts: to
-    choose what `write_model` gets.
-    """
-    dims, old = parts_of(model)
-    known = {Path(named).name: vectors_of(model, named) for named in folders}
-    answer = []
+    """Return the mean average precision on every folder at other weights of the parts: to choose
+    `WEIGHTS`."""
+    dims, old = read_parts(model)
+    known = {Path(folder).name: extract_folder(model, folder) for folder in folders}
+    results = []
     for color in colors:
         new = {"network": round(1 - color, 6), "color": color}
         line = dict(new)
         for name, (vectors, labels) in known.items():
-            judged = judge(reweighed(vectors, dims, old, new), labels)
-            line[name] = round(judged.mean_average_precision, 4)
-        answer.append(line)
-    return answer
+            metrics = evaluate(reweight(vectors, dims, old, new), labels)
+            line[name] = round(metrics.mean_average_precision, 4)
+        results.append(line)
+    return results
 
 
-def reweighed(
+def reweight(
     vectors: Vectors, dims: dict[str, int], old: dict[str, float], new: dict[str, float]
 ) -> Vectors:
-    """What joined vectors would be, had their parts had other weights.
+    """Return what vectors would be with other weights of their parts.
 
-    A part that faded (colours, in a grey picture) is shorter than its weight says. The network never
-    fades, so its length tells how far the whole was stretched to length 1.
+    A gated part (colours, in a grey image) is shorter than its weight says. The network is never gated,
+    so its length tells by how much the whole was stretched to length 1.
     """
     first = next(iter(dims))
-    stretch = np.linalg.norm(vectors[:, : dims[first]], axis=1, keepdims=True) / old[first] ** 0.5
+    stretched = np.linalg.norm(vectors[:, : dims[first]], axis=1, keepdims=True) / old[first] ** 0.5
     scales = [np.full(dim, (new[name] / old[name]) ** 0.5) for name, dim in dims.items()]
-    return unit(vectors / stretch * np.concatenate(scales))
+    return normalise(vectors / stretched * np.concatenate(scales))
 
 
-def parts_of(model: Path) -> tuple[dict[str, int], dict[str, float]]:
-    """Lengths and weights of the parts of a file's vectors, by name and in order."""
-    from tools.distill.export import session
+def read_parts(model: Path) -> tuple[dict[str, int], dict[str, float]]:
+    """Return dimensions and weights of the parts of a file's vectors, by name and in order."""
+    from tools.distill.export import open_session
 
-    parts = json.loads(session(model).get_modelmeta().custom_metadata_map["parts"])
+    parts = json.loads(open_session(model).get_modelmeta().custom_metadata_map["parts"])
     dims = {name: int(part["dim"]) for name, part in parts.items()}
     return dims, {name: float(part["weight"]) for name, part in parts.items()}
 
 
-def vectors_of(model: Path, named: str, *, label: str = "label") -> tuple[Vectors, list[str]]:
-    """Vectors and labels of "FOLDER" or "FOLDER:COLUMN"."""
-    from tools.distill.export import session
+def extract_folder(model: Path, folder: str, *, label: str = "label") -> tuple[Vectors, list[str]]:
+    """Return vectors and labels of "FOLDER" or "FOLDER:COLUMN"."""
+    from tools.distill.export import open_session
 
-    place, colon, column = named.rpartition(":")
-    folder = Path(place if colon and Path(place).is_dir() else named)
-    paths, labels = labelled(folder, label=column if folder == Path(place) else label)
-    opened = session(model)
-    side = int(opened.get_modelmeta().custom_metadata_map["side"])
+    named, colon, column = folder.rpartition(":")
+    has_column = bool(colon) and Path(named).is_dir()
+    root = Path(named if has_column else folder)
+    paths, labels = read_labels(root, label=column if has_column else label)
+    session = open_session(model)
+    side = int(session.get_modelmeta().custom_metadata_map["side"])
 
     def extract(images: Pixels) -> Vectors:
-        return np.asarray(opened.run(None, {"pixels": images})[0], dtype=np.float32)
+        return np.asarray(session.run(None, {"pixels": images})[0], dtype=np.float32)
 
-    return in_batches(extract, pictures(paths, size=side)), labels
+    return in_batches(extract, read_images(paths, size=side)), labels
 
 
-def by_part(vectors: Vectors, labels: Sequence[str], dims: dict[str, int]) -> dict[str, Figures]:
-    """Figures of each part of joined vectors, and of the whole."""
-    answer, at = {}, 0
+def evaluate_parts(
+    vectors: Vectors, labels: Sequence[str], dims: dict[str, int]
+) -> dict[str, RankingMetrics]:
+    """Return the metrics of each part of the vectors, and of the whole."""
+    results, start = {}, 0
     for name, dim in dims.items():
-        answer[name] = judge(unit(vectors[:, at : at + dim]), labels)
-        at += dim
-    return answer | {"joined": judge(vectors, labels)}
+        results[name] = evaluate(normalise(vectors[:, start : start + dim]), labels)
+        start += dim
+    return results | {"joined": evaluate(vectors, labels)}

@@ -1,8 +1,8 @@
-"""Where training pictures come from: Tiny ImageNet's zips, folders of photos, and drawn cut-outs.
+"""Training images: Tiny ImageNet's zip files and views of photos.
 
-Every source is a generator of `(224, 224, 3) uint8` views, made from a seed and a position, so that
-a run that was cut can go on at any picture and two runs see the same views. 224 is what the teacher
-reads; the student's copy is made smaller afterwards.
+Every source yields (224, 224, 3) uint8 views that are determined by a seed and a position, so that an
+interrupted run can continue at any image and two runs see the same views. 224 is the teacher's input
+size; the student's copy is made smaller afterwards.
 """
 
 import io
@@ -20,46 +20,42 @@ from lookalike.images.resize import fit
 TEACHER_SIZE = 224
 TINY_SIZE = 64
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
-# Longest side kept of a photo before it is cropped: 18 megapixels would make every one of its crops
-# slow, and a view of a fifth of the picture still has 224 pixels a side.
+# Longest side of a photo before it is cropped: at 18 megapixels every crop would be slow, and a view of a
+# fifth of the photo still has 224 pixels per side.
 PHOTO_SIDE = 1600
 
 
 def tiny_imagenet(folder: Path) -> tuple[Pixels, NDArray[np.int64], list[str]]:
-    """All pictures of Tiny ImageNet's zips, read in place: `(n, 64, 64, 3)` pixels, `(n,)` labels,
-    class names.
+    """Read all images of Tiny ImageNet from its zip files: pixels (n, 64, 64, 3), labels (n,), class names.
 
-    A class is the name of the folder a picture lies in (a WordNet id); the order is that of the
-    sorted names.
+    The class is the name of an image's folder (a WordNet id); images are in the order of sorted names.
     """
     archives = sorted(folder.glob("*.zip"))
     if not archives:
         raise FileNotFoundError(
-            f"no zip of Tiny ImageNet in {folder}: give the folder that holds train-0.zip …"
+            f"no zip file of Tiny ImageNet in {folder}: name the folder with train-0.zip …"
         )
-    pictures: list[Pixels] = []
+    images: list[Pixels] = []
     folders: list[str] = []
     for archive in archives:
         with zipfile.ZipFile(archive) as opened:
             for name in sorted(opened.namelist()):
                 if name.endswith("/") or Path(name).suffix.lower() not in PHOTO_SUFFIXES:
                     continue
-                picture = np.asarray(Image.open(io.BytesIO(opened.read(name))).convert("RGB"))
-                pictures.append(fitted(picture, TINY_SIZE))
+                image = np.asarray(Image.open(io.BytesIO(opened.read(name))).convert("RGB"))
+                images.append(stretch(image, TINY_SIZE))
                 folders.append(Path(name).parent.name)
-    if not pictures:
+    if not images:
         raise FileNotFoundError(
-            f"no pictures in the zips of {folder}: give the folder of Tiny ImageNet's"
+            f"no images in the zip files of {folder}: name the folder of Tiny ImageNet"
         )
     names = sorted(set(folders))
     number = {name: i for i, name in enumerate(names)}
-    return np.stack(pictures), np.array([number[f] for f in folders], dtype=np.int64), names
+    return np.stack(images), np.array([number[f] for f in folders], dtype=np.int64), names
 
 
 def photo_paths(folders: Sequence[Path]) -> list[Path]:
-    """Every photo below the folders, sorted, so that position and seed name the same view in every
-    run.
-    """
+    """Return every photo below the folders, sorted, so that position and seed determine a view."""
     found = [
         p for folder in folders for p in folder.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES
     ]
@@ -69,51 +65,48 @@ def photo_paths(folders: Sequence[Path]) -> list[Path]:
 
 
 def read_photo(path: Path) -> Pixels:
-    """One photo upright, in RGB, at most `PHOTO_SIDE` pixels long."""
+    """Read a photo, upright, in RGB, its longest side at most `PHOTO_SIDE` pixels."""
     with Image.open(path) as opened:
         opened.draft("RGB", (PHOTO_SIDE, PHOTO_SIDE))
-        picture = ImageOps.exif_transpose(opened).convert("RGB")
-    picture.thumbnail((PHOTO_SIDE, PHOTO_SIDE))
-    return np.asarray(picture)
+        image = ImageOps.exif_transpose(opened).convert("RGB")
+    image.thumbnail((PHOTO_SIDE, PHOTO_SIDE))
+    return np.asarray(image)
 
 
-def fitted(picture: Pixels, size: int) -> Pixels:
-    """The whole picture squeezed into a square, exactly as the extractor's pixels are made."""
-    return fit(np.ascontiguousarray(picture), PixelSpec(fit="stretch", height=size, width=size))
+def stretch(image: Pixels, size: int) -> Pixels:
+    """Stretch the whole image to a square, exactly as the extractor's pixels are prepared."""
+    return fit(np.ascontiguousarray(image), PixelSpec(fit="stretch", height=size, width=size))
 
 
 def photo_views(path: Path, *, views: int, seed: int) -> Iterator[Pixels]:
-    """Views of one photo: the whole, the middle square, then random pieces of 8 to 90 % of its
-    area.
-    """
-    picture = read_photo(path)
-    height, width = picture.shape[:2]
+    """Yield views of a photo: the whole, the centre square, then random crops of 8 to 90 % of its area;
+    each mirrored with probability one half."""
+    image = read_photo(path)
+    height, width = image.shape[:2]
     rng = np.random.default_rng(seed)
     for number in range(views):
         if number == 0:
-            piece = picture
+            view = image
         elif number == 1:
             side = min(height, width)
             top, left = (height - side) // 2, (width - side) // 2
-            piece = picture[top : top + side, left : left + side]
+            view = image[top : top + side, left : left + side]
         else:
-            piece = random_piece(picture, rng, smallest=0.08, largest=0.9)
+            view = random_crop(image, rng, smallest=0.08, largest=0.9)
         if rng.random() < 0.5:
-            piece = piece[:, ::-1]
-        yield fitted(np.ascontiguousarray(piece), TEACHER_SIZE)
+            view = view[:, ::-1]
+        yield stretch(np.ascontiguousarray(view), TEACHER_SIZE)
 
 
-def random_piece(
-    picture: Pixels, rng: np.random.Generator, *, smallest: float, largest: float
+def random_crop(
+    image: Pixels, rng: np.random.Generator, *, smallest: float, largest: float
 ) -> Pixels:
-    """A random rectangle of the picture: a share of its area (log-uniform), proportions between 3:4
-    and 4:3.
-    """
-    height, width = picture.shape[:2]
+    """Return a random rectangle: a share of the area (log-uniform), aspect between 3:4 and 4:3."""
+    height, width = image.shape[:2]
     area = height * width * np.exp(rng.uniform(np.log(smallest), np.log(largest)))
-    proportion = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
-    wide = int(np.clip(np.sqrt(area * proportion), 8, width))
-    high = int(np.clip(np.sqrt(area / proportion), 8, height))
+    aspect = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
+    wide = int(np.clip(np.sqrt(area * aspect), 8, width))
+    high = int(np.clip(np.sqrt(area / aspect), 8, height))
     top = int(rng.integers(0, height - high + 1))
     left = int(rng.integers(0, width - wide + 1))
-    return picture[top : top + high, left : left + wide]
+    return image[top : top + high, left : left + wide]

@@ -1,9 +1,9 @@
-"""A second stage: training that begins with the weights of an exported file instead of random ones.
+"""Starting a student from the weights of an exported file.
 
-An exported file holds no batch norms, for they are folded into the convolutions. They are put back
-so that the network computes what the file does: each gets the mean and spread that its own input
-has on training pictures, as its running numbers and, turned round, as its scale and shift. The last
-linear layer is solved anew by least squares, for the teacher's axes may be others now.
+An exported file has no batch norms: they are folded into the convolutions. They are restored such that
+the network computes what the file does: each gets the mean and variance of its own input on training
+images, as its running statistics and, inverted, as its scale and shift. The last linear layer is fitted by
+least squares, because the teacher's projection may be another now.
 """
 
 from collections.abc import Iterable
@@ -17,28 +17,27 @@ from tools.distill.losses import Batch
 from tools.distill.network import Student
 from tools.distill.pytorch import nn, torch
 
-# The network is the file's first part; its convolutions are the first of the graph.
-PART = "/parts.0/"
-# Of the least squares, as a share of the features' mean variance: a few thousand pictures decide
-# 768 numbers for each of 256 outputs.
+# Prefix of the network's nodes in the file; its convolutions are the first of the graph.
+PREFIX = "/parts.0/"
+# Ridge of the least squares, as a share of the features' mean variance: a few thousand images determine 768
+# coefficients for each of 256 outputs.
 RIDGE = 0.01
 
 
-def begin_with(student: Student, file: Path, batches: Iterable[Batch]) -> None:
-    """Give a new student the weights of `file` (an export of a student of the same shape).
+def load_weights(student: Student, file: Path, batches: Iterable[Batch]) -> None:
+    """Give a new student the weights of `file`, an exported student of the same architecture.
 
-    The first of `batches` sets the batch norms, all of them together the last layer. Raises
-    ValueError where the shapes do not agree.
+    The first of `batches` sets the batch norms, all of them together the last layer. Raises ValueError
+    if the architectures differ.
     """
-    found = convolutions(file)
-    mine = [module for module in student.modules() if isinstance(module, nn.Conv2d)]
-    shapes = [tuple(m.weight.shape) for m in mine], [tuple(w.shape) for w, _ in found]
-    if shapes[0] != shapes[1]:
-        raise ValueError(f"{file} holds a network of another shape: begin without it")
+    found = convolution_weights(file)
+    own = [module for module in student.modules() if isinstance(module, nn.Conv2d)]
+    if [tuple(m.weight.shape) for m in own] != [tuple(weight.shape) for weight, _ in found]:
+        raise ValueError(f"{file} has a network of another architecture: leave out --init-from")
     modules = list(student.modules())
     hooks = []
     with torch.no_grad():
-        for convolution, (weight, bias) in zip(mine, found, strict=True):
+        for convolution, (weight, bias) in zip(own, found, strict=True):
             convolution.weight.copy_(torch.from_numpy(weight))
             if bias is not None:
                 norm = modules[modules.index(convolution) + 1]
@@ -53,7 +52,7 @@ def begin_with(student: Student, file: Path, batches: Iterable[Batch]) -> None:
                 for hook in hooks:
                     hook.remove()
                 student.eval()
-        weight, offset = ridge(torch.cat(rows).numpy(), torch.cat(targets).numpy())
+        weight, offset = fit_ridge(torch.cat(rows).numpy(), torch.cat(targets).numpy())
         student.vector.weight.copy_(torch.from_numpy(weight))
         student.vector.bias.copy_(torch.from_numpy(offset))
     student.train()
@@ -67,29 +66,30 @@ def _unfold(norm: Any, inputs: tuple[torch.Tensor], shift: torch.Tensor) -> None
     norm.bias.copy_(mean + shift)
 
 
-def ridge(
+def fit_ridge(
     rows: NDArray[np.float32], targets: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weight `(outputs, inputs)` and offset `(outputs,)` of the linear map with the least squared
-    error, slightly held back (ridge regression).
-    """
-    mean, aim = rows.mean(0, dtype=np.float64), targets.mean(0, dtype=np.float64)
-    inside, outside = rows - mean, targets - aim
-    square = inside.T @ inside
-    square += RIDGE * np.trace(square) / len(square) * np.eye(len(square))
-    weight = np.linalg.solve(square, inside.T @ outside).T
-    return weight.astype(np.float32), (aim - weight @ mean).astype(np.float32)
+    """Return the weight (outputs, inputs) and offset (outputs,) of a linear map by ridge regression."""
+    mean, target_mean = rows.mean(0, dtype=np.float64), targets.mean(0, dtype=np.float64)
+    centred, centred_targets = rows - mean, targets - target_mean
+    gram = centred.T @ centred
+    gram += RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram))
+    weight = np.linalg.solve(gram, centred.T @ centred_targets).T
+    return weight.astype(np.float32), (target_mean - weight @ mean).astype(np.float32)
 
 
-def convolutions(file: Path) -> list[tuple[NDArray[np.float32], NDArray[np.float32] | None]]:
-    """Weights and biases of the network's convolutions in the order of the graph; biases where a
-    batch norm was folded in.
-    """
+def convolution_weights(
+    file: Path,
+) -> list[tuple[NDArray[np.float32], NDArray[np.float32] | None]]:
+    """Return weights and biases of the network's convolutions in the order of the graph; a bias where a
+    batch norm was folded in."""
     import onnx
     from onnx import numpy_helper
 
     if not file.is_file():
-        raise FileNotFoundError(f"no model at {file}: give an exported file, or begin without it")
+        raise FileNotFoundError(
+            f"no model at {file}: name an exported file, or leave out --init-from"
+        )
     graph = onnx.load(file).graph
     stored = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
 
@@ -101,7 +101,7 @@ def convolutions(file: Path) -> list[tuple[NDArray[np.float32], NDArray[np.float
 
     found = []
     for node in graph.node:
-        if node.op_type == "Conv" and node.output[0].startswith(PART):
+        if node.op_type == "Conv" and node.output[0].startswith(PREFIX):
             bias = value(node.input[2]) if len(node.input) > 2 else None
             found.append((value(node.input[1]), bias))
     return found
