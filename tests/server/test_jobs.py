@@ -28,7 +28,7 @@ from lookalike.server.jobs.runner import JobRunner
 from lookalike.server.jobs.write_queue import WaitingJob, WriteQueue, mergeable
 from lookalike.server.routes.jobs import events
 from lookalike.server.settings import Settings
-from lookalike.wire.documents import JobState
+from lookalike.wire.http import JobState
 
 RUN_JOB = "from lookalike.server.jobs.process import main; main()"
 

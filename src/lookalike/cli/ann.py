@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -147,7 +146,7 @@ def history(ctx: click.Context, extractor: str, library: Path | None, format_: s
     with open_library.open_library(library) as opened:
         checks = opened.ann.history(extractor)
     if format_ == "json":
-        output.put(output.as_json([asdict(one) for one in checks]))
+        output.put(output.as_json([encode(one) for one in checks]))
     elif checks:
         titles = ("when", "recall@10", "ms", "exact ms", "vectors", "unindexed")
         output.table(titles, [_row(one) for one in checks], right="lrrrrr", stretch=0)

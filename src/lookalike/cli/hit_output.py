@@ -5,13 +5,13 @@ All formats are made from the fields of `Hit`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lookalike.cli import format, open_library, output
 from lookalike.query import Hit, Hits
+from lookalike.wire.documents import HIT, RESPONSE_HEAD
 
 if TYPE_CHECKING:
     from lookalike.query import Query, Term
@@ -42,11 +42,10 @@ def write_hits(hits: Hits, format_: str, *, query: Query, null: bool = False) ->
 
 def hits_document(hits: Hits, query: Query) -> dict[str, Any]:
     """Return what --format json writes; its keys are stable."""
-    document: dict[str, Any] = {"query": query_document(query)}
-    for field in fields(hits):
-        if field.name not in ("hits", "failure"):
-            document[field.name] = _rounded(getattr(hits, field.name), field.metadata)
-    return {**document, "hits": [hit_record(hit) for hit in hits]}
+    document = RESPONSE_HEAD.encode(hits)
+    del document["failure"]
+    records = [hit_record(hit) for hit in hits]
+    return {"query": query_document(query), **document, "hits": records}
 
 
 def query_document(query: Query) -> dict[str, Any]:
@@ -62,8 +61,11 @@ def query_document(query: Query) -> dict[str, Any]:
 
 def hit_record(hit: Hit) -> dict[str, Any]:
     """Return one hit of --format json, jsonl and csv."""
-    record = {field.name: _rounded(getattr(hit, field.name), field.metadata) for field in _FIELDS}
-    return {name: value for name, value in record.items() if value or name in _ALWAYS}
+    return {
+        name: value
+        for name, value in HIT.encode(hit).items()
+        if name in _ALWAYS or (value and name != "id")
+    }
 
 
 def _term_name(term: Term) -> str:
@@ -75,18 +77,6 @@ def _term_name(term: Term) -> str:
     if term.vector is not None:
         return f"{weight}vector"
     return weight + (str(term.image) if isinstance(term.image, Path) else "-")
-
-
-def _rounded(value: Any, metadata: Mapping[str, Any]) -> Any:
-    """Return a value as JSON has it, with floats rounded to the "digits" of its field."""
-    digits = metadata.get("digits")
-    if isinstance(value, Mapping):
-        return dict(value) if digits is None else {k: round(v, digits) for k, v in value.items()}
-    if digits is None or value is None:
-        return value
-    if isinstance(value, tuple):
-        return [round(each, digits) for each in value]
-    return round(value, digits) + 0.0  # never "-0.0"
 
 
 def _write_csv(hits: Hits) -> None:

@@ -9,7 +9,7 @@ from lookalike.errors import UsageError
 from lookalike.indexing.ann import CHECK_QUERIES, CheckResult
 from lookalike.stores.ann_index import Index, IndexBuildOptions, IndexCheck
 from lookalike.wire import decode
-from lookalike.wire.documents import CheckHistory
+from lookalike.wire.http import CheckHistory
 
 
 class Ann:

@@ -23,7 +23,7 @@ from lookalike.query import Hits, ImageLike, Query, QueryOptions, to_query
 from lookalike.stores.paths import Paths, path_list
 from lookalike.stores.records import Image
 from lookalike.wire import decode
-from lookalike.wire.documents import (
+from lookalike.wire.http import (
     BatchResponse,
     DuplicatePage,
     FailurePage,

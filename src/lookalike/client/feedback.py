@@ -12,7 +12,7 @@ from lookalike.client.images import id_of
 from lookalike.feedback.judgements import Judgement
 from lookalike.stores.records import Decision, DecisionKind
 from lookalike.wire import decode
-from lookalike.wire.documents import FeedbackList, FeedbackRecord
+from lookalike.wire.http import FeedbackList, FeedbackRecord
 
 
 class Feedback:

@@ -11,7 +11,7 @@ from lookalike.query import Hits
 from lookalike.stores.filters import FieldStats
 from lookalike.stores.records import Image
 from lookalike.wire import decode
-from lookalike.wire.documents import FieldList, ImageDetails, ImagePage, SearchResponse
+from lookalike.wire.http import FieldList, ImageDetails, ImagePage, SearchResponse
 
 
 class Images:

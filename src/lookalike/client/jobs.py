@@ -12,7 +12,7 @@ from lookalike.client.connection import POLL_SECONDS, Connection
 from lookalike.errors import UsageError, error_by_name
 from lookalike.indexing.report import IndexOptions, Progress
 from lookalike.wire import decode
-from lookalike.wire.documents import JobState
+from lookalike.wire.http import JobState
 
 OnState = Callable[[JobState, float], None]
 """Called with the state of a job, and the seconds since it was asked for."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lookalike.wire.documents import Error
+from lookalike.wire.http import Error
 from lookalike.wire.schema import model
 
 JPEG = "image/jpeg"

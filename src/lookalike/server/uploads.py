@@ -20,7 +20,7 @@ from lookalike.images.pixel_spec import PixelSpec
 from lookalike.images.resize import fit
 from lookalike.server.errors import HTTPError, storage_error
 from lookalike.wire import decode, encode
-from lookalike.wire.documents import Upload
+from lookalike.wire.http import Upload
 from lookalike.workers.limits import Failure, Limits
 from lookalike.workers.pool import Pool
 

@@ -28,7 +28,7 @@ class Document(Generic[T]):
 
     name      name of its schema; by default the name of the class
     omit      fields that are not written, each with a function that restores it from the document
-    digits    decimal places of fields that hold floats
+    digits    decimal places of fields that hold floats and do not tell it themselves, by the metadata "digits"
     flatten   fields whose dataclass is written into the same object, by which document
     computed  keys that are not fields: their type, and a function of the value
     """
@@ -85,7 +85,8 @@ class Document(Generic[T]):
         added to `names`."""
         parts = [f"**{flat.expression(f'{source}.{f}', names)}" for f, flat in self.flatten.items()]
         for name, hint in self._own.items():
-            value = expression(hint, f"{source}.{name}", self.digits.get(name), names)
+            digits = self._metadata[name].get("digits", self.digits.get(name))
+            value = expression(hint, f"{source}.{name}", digits, names)
             parts.append(f"{name!r}: {value}")
         for name, (_, compute) in self.computed.items():
             function = f"compute_{len(names)}"
@@ -102,6 +103,10 @@ class Document(Generic[T]):
             for field in fields(self.kind)  # type: ignore[arg-type]
             if field.name not in self.omit and field.name not in self.flatten
         }
+
+    @cached_property
+    def _metadata(self) -> dict[str, Mapping[Any, Any]]:
+        return {field.name: field.metadata for field in fields(self.kind)}  # type: ignore[arg-type]
 
     @cached_property
     def _decoders(self) -> dict[str, Convert | None]:

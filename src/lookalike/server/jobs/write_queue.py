@@ -29,7 +29,7 @@ from lookalike.files import atomic_write
 from lookalike.server.errors import HTTPError, too_many
 from lookalike.server.jobs.runner import Job, JobRunner
 from lookalike.wire import decode, encode
-from lookalike.wire.documents import JobState
+from lookalike.wire.http import JobState
 
 LOCK = "lock"
 ID = re.compile(r"[0-9a-f]{16}")

@@ -13,7 +13,7 @@ from lookalike.server.openapi import responses
 from lookalike.server.responses import JSONResponse
 from lookalike.server.routes.jobs import check_writable, submit
 from lookalike.wire import encode
-from lookalike.wire.documents import CheckHistory, IndexesRemoved, JobState
+from lookalike.wire.http import CheckHistory, IndexesRemoved, JobState
 
 router = APIRouter(tags=["ann"])
 

@@ -17,7 +17,7 @@ from lookalike.server.routes.images import ImageId, check_file
 from lookalike.server.routes.jobs import pending
 from lookalike.server.routes.search import library_term, upload_term
 from lookalike.server.uploads import HASH
-from lookalike.wire.documents import Explanation, JobState, Map
+from lookalike.wire.http import Explanation, JobState, Map
 
 router = APIRouter(tags=["explanations"])
 

@@ -12,7 +12,7 @@ from lookalike.server.metrics import MEDIA_TYPE, Metrics
 from lookalike.server.openapi import responses
 from lookalike.server.responses import JSONResponse
 from lookalike.wire import encode
-from lookalike.wire.documents import Health
+from lookalike.wire.http import Health
 
 router = APIRouter(tags=["operation"])
 

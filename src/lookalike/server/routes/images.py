@@ -26,7 +26,7 @@ from lookalike.server.openapi import JPEG, responses
 from lookalike.server.responses import JSONResponse
 from lookalike.stores.interface import Ids, Image, Snapshot
 from lookalike.wire import encode
-from lookalike.wire.documents import (
+from lookalike.wire.http import (
     FieldList,
     FoundImage,
     ImageDetails,

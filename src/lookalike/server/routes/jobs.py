@@ -17,7 +17,7 @@ from lookalike.server.openapi import responses
 from lookalike.server.responses import JSONResponse, to_json
 from lookalike.server.security.redact import redact_paths
 from lookalike.wire import encode
-from lookalike.wire.documents import JobState
+from lookalike.wire.http import JobState
 
 router = APIRouter(tags=["jobs"])
 

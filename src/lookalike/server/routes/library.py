@@ -24,7 +24,7 @@ from lookalike.server.routes.images import ImageIdParam, find_image
 from lookalike.server.routes.jobs import check_writable, pending, submit
 from lookalike.server.routes.search import MAX_FILES, parse_json
 from lookalike.wire import encode
-from lookalike.wire.documents import JobState, Removed
+from lookalike.wire.http import JobState, Removed
 
 router = APIRouter(tags=["changes"])
 

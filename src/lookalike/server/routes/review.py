@@ -22,7 +22,7 @@ from lookalike.server.routes.images import ImageId, Offset, PageSize, find_image
 from lookalike.server.routes.jobs import check_writable, pending
 from lookalike.stores.interface import Decision, Snapshot
 from lookalike.wire import encode
-from lookalike.wire.documents import (
+from lookalike.wire.http import (
     DuplicatePage,
     FailurePage,
     FeedbackAdded,

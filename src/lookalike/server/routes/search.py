@@ -25,7 +25,7 @@ from lookalike.server.query_params import MAX_UPLOADS, SearchParams, split_weigh
 from lookalike.server.responses import JSONResponse
 from lookalike.server.routes.images import found_image
 from lookalike.wire import encode
-from lookalike.wire.documents import BatchResponse, SearchResponse, Upload, failed_hits
+from lookalike.wire.http import BatchResponse, SearchResponse, Upload, failed_hits
 
 router = APIRouter(tags=["search"])
 

@@ -12,7 +12,7 @@ from lookalike.server.openapi import responses
 from lookalike.server.responses import JSONResponse
 from lookalike.server.security import auth
 from lookalike.wire import encode
-from lookalike.wire.documents import Session
+from lookalike.wire.http import Session
 
 router = APIRouter(tags=["operation"])
 

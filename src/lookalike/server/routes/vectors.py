@@ -21,7 +21,7 @@ from lookalike.server.jobs.export import ExportResponse, start_export
 from lookalike.server.jobs.process import PATHS_FILE, VECTORS_FILE
 from lookalike.server.openapi import VECTORS_BODY, responses
 from lookalike.server.routes.jobs import check_writable, submit
-from lookalike.wire.documents import JobState
+from lookalike.wire.http import JobState
 
 router = APIRouter(tags=["vectors"])
 

@@ -1,0 +1,344 @@
+"""Documents that exist over HTTP only: responses, pages of lists, the state of a job.
+
+docs/http.md explains the keys to people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from lookalike.duplicates.report import Duplicates
+from lookalike.errors import Outcome
+from lookalike.query import Hit, Hits
+from lookalike.stores.ann_index import Index, IndexCheck
+from lookalike.stores.filters import FieldStats
+from lookalike.stores.records import DecisionKind, Image
+from lookalike.wire.codec import Document
+from lookalike.wire.documents import DUPLICATES, HIT, RESPONSE_HEAD, WHOLE_IMAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """Why a request failed, in one sentence that names the remedy."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundImage:
+    """One hit, with the size of the upright image in pixels."""
+
+    hit: Hit
+    width: int | None
+    height: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResponse:
+    """One page of the hits of a query.
+
+    query        its parameters, without those that have their default
+    next_offset  `offset` of the next page; None at the end
+    uploads      hashes of the images that were sent with the request
+    """
+
+    answer: Hits
+    query: Mapping[str, Any]
+    hits: tuple[FoundImage, ...]
+    next_offset: int | None
+    uploads: tuple[str, ...] = ()
+
+    def to_hits(self) -> Hits:
+        """Return the hits as `Library.search` does."""
+        return replace(self.answer, hits=tuple(found.hit for found in self.hits))
+
+
+def failed_hits(reason: str) -> Hits:
+    """Return the hits of a query that could not be answered."""
+    return Hits(
+        (), ranked_by="", similarity=None, exact=True, searched_count=0, seconds={}, failure=reason
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResponse:
+    """The responses to the queries of a batch, in their order."""
+
+    results: tuple[SearchResponse, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An image that was sent: the SHA-256 of its bytes in hex, its upright size and its format."""
+
+    upload: str
+    width: int
+    height: int
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServedSpace:
+    """All vectors of one extractor.
+
+    dim           length of one vector
+    count         vectors that a search sees
+    text          the extractor can turn text into vectors
+    multi_vector  parts of images are compared, too
+    index         its ANN index; None where searches compare every vector
+    """
+
+    name: str
+    dim: int
+    similarity: str
+    count: int
+    text: bool
+    multi_vector: bool
+    index: Index | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServedInfo:
+    """What a served library holds and what the server allows.
+
+    `roots` are the names of its folders: where they lie is not told. `text`: text queries work, by captions
+    or by a space.
+    """
+
+    name: str
+    version: str
+    images: int
+    outcomes: Mapping[Outcome, int]
+    roots: tuple[str, ...]
+    spaces: tuple[ServedSpace, ...]
+    captions: bool
+    text: bool
+    writable: bool
+    allow_url: bool
+    max_upload_bytes: int
+    max_k: int
+
+
+@dataclass(frozen=True, slots=True)
+class NamedField:
+    """A field that can be filtered, and what the library has in it."""
+
+    name: str
+    facts: FieldStats
+
+
+@dataclass(frozen=True, slots=True)
+class FieldList:
+    """All fields that can be filtered."""
+
+    fields: tuple[NamedField, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePage:
+    """One page of a list of images. `total`: images on all pages."""
+
+    images: tuple[Image, ...]
+    total: int
+    next_offset: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDetails:
+    """Everything known of one image. `file`: where it lies; None where that is not told."""
+
+    image: Image
+    root: str
+    file: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FailurePage:
+    """One page of the files that could not be indexed. `counts`: of all files, by outcome."""
+
+    counts: Mapping[Outcome, int]
+    failures: tuple[Image, ...]
+    next_offset: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicatePage:
+    """One page of the groups that were found. `total`: groups on all pages."""
+
+    found: Duplicates
+    total: int
+    next_offset: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackRecord:
+    """One decision of a person.
+
+    images, others      ids of the images that have the contents it is about
+    paths, other_paths  the same by their paths below their roots
+    first, second       SHA-256 of the contents in hex
+    when                ISO 8601
+    """
+
+    kind: DecisionKind
+    images: tuple[int, ...]
+    others: tuple[int, ...]
+    first: str
+    second: str | None
+    paths: tuple[str, ...]
+    other_paths: tuple[str, ...]
+    who: str
+    when: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackList:
+    """Decisions of people."""
+
+    decisions: tuple[FeedbackRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackAdded:
+    """How many decisions were added that were not known."""
+
+    added: int
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """How many images or decisions were removed."""
+
+    removed: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexesRemoved:
+    """Names of the spaces whose ANN index was removed."""
+
+    removed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckHistory:
+    """All measurements of an ANN index that were kept, oldest first."""
+
+    checks: tuple[IndexCheck, ...]
+
+
+JobStatus = Literal["waiting", "running", "done", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """The state of a job: work that takes long and runs in a process of its own.
+
+    id       names the job; "" for none
+    kind     "index", "import-vectors", "build-ann", "check-ann", "duplicates", "similar-groups", "map",
+             "estimate" or "export"
+    run      number of the run that does the job; one run can do several jobs that were asked for alike
+    done     of `total`, in files, vectors or pairs; `total` is None until it is known
+    stage    which part of the work is under way
+    indexed, failed, rate  when indexing: files, files, files per second
+    message  what it is doing, or how it ended
+    started  ISO 8601; "" while it waits
+    result   the document of the result, once it is done
+    error    name of the error it failed with
+    """
+
+    id: str = ""
+    kind: str = ""
+    state: JobStatus = "waiting"
+    run: int = 0
+    done: int = 0
+    total: int | None = None
+    stage: str = ""
+    indexed: int = 0
+    failed: int = 0
+    rate: float = 0.0
+    message: str = ""
+    started: str = ""
+    result: Mapping[str, Any] | None = field(default=None)
+    error: str = ""
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self.state in ("waiting", "running")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Whether the token was right, so that the cookie was set."""
+
+    authenticated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """That the server answers and can read its library."""
+
+    status: Literal["ok"]
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedImage:
+    """What an extractor received of an image, and which places mattered.
+
+    frame    x, y, width, height of that part, as fractions
+    heatmap  (8, 8) contribution of each place of the frame to the similarity
+    marked   (8, 8) the places that contribute most
+    """
+
+    frame: tuple[float, ...]
+    heatmap: tuple[tuple[float, ...], ...]
+    marked: tuple[tuple[bool, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What caused the similarity of two images, as `lookalike.explain.match.Explanation.as_dict`."""
+
+    extractor: str
+    similarity: float
+    kind: str
+    method: str
+    text: str
+    images: tuple[ExplainedImage, ...]
+    matches: tuple[Mapping[str, Any], ...]
+    shares: Mapping[str, float]
+    colours: tuple[Mapping[str, Any], ...]
+    faithfulness: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """Images laid out so that similar ones are close together. `ids`, `x`, `y`, `groups` and `levels` are
+    parallel arrays.
+
+    levels        zoom level from which there is room for a thumbnail
+    preservation  how well the nearest neighbours are preserved
+    """
+
+    extractor: str
+    method: str
+    color: str
+    names: tuple[str, ...]
+    ids: tuple[int, ...]
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    groups: tuple[int, ...]
+    levels: tuple[int, ...]
+    total: int
+    preservation: Mapping[str, float | None]
+
+
+FOUND_IMAGE = Document(FoundImage, flatten={"hit": HIT})
+SEARCH_RESPONSE = Document(SearchResponse, flatten={"answer": RESPONSE_HEAD})
+NAMED_FIELD = Document(NamedField, flatten={"facts": Document(FieldStats)})
+IMAGE_DETAILS = Document(ImageDetails, flatten={"image": WHOLE_IMAGE})
+DUPLICATE_PAGE = Document(DuplicatePage, flatten={"found": DUPLICATES})
+JOB_STATE = Document(JobState, computed={"running": (bool, lambda state: state.running)})
