@@ -10,6 +10,7 @@ import click
 from lookalike.cli import format, open_library, output, parameters
 from lookalike.cli.build_output import put_built
 from lookalike.cli.progress import ProgressBar
+from lookalike.wire import encode
 
 if TYPE_CHECKING:
     from lookalike.indexing.ann import CheckResult
@@ -194,7 +195,7 @@ def document(result: CheckResult) -> dict[str, object]:
         "ok": result.ok,
         "problem": result.problem,
         "rebuilt": result.rebuilt,
-        "check": asdict(result.check) if result.check else None,
+        "check": encode(result.check) if result.check else None,
     }
 
 

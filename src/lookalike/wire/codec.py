@@ -28,7 +28,7 @@ class Document(Generic[T]):
 
     name      name of its schema; by default the name of the class
     omit      fields that are not written, each with a function that restores it from the document
-    digits    decimal places of fields that hold floats and do not tell it themselves, by the metadata "digits"
+    digits    decimal places of fields of floats that have no metadata "digits"
     flatten   fields whose dataclass is written into the same object, by which document
     computed  keys that are not fields: their type, and a function of the value
     """
