@@ -1,4 +1,4 @@
-"""The plug-in of examples/sounds, found through its entry point, from WAV files to neighbours."""
+"""Tests of the plug-in examples/sounds, from its entry point to similar sounds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Samples = NDArray[np.float64]
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As after `pip install ./examples/sounds`: importable, and its entry point registered."""
+    """Make the plug-in importable and register its entry point, as `pip install` does."""
     monkeypatch.syspath_prepend(str(EXAMPLE / "src"))
     project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
     offered = project["entry-points"][registry.ENTRY_POINT_GROUP]
@@ -57,19 +57,19 @@ def test_without_it_the_name_is_unknown() -> None:
 
 
 def tone(pitch: float, seconds: float = 1.5) -> Samples:
-    """A note with overtones."""
+    """Return a note with overtones."""
     time = np.arange(int(seconds * RATE)) / RATE
     return np.asarray(sum(np.sin(2 * np.pi * pitch * n * time) / n for n in (1, 2, 3, 4)))
 
 
 def beats(a_second: float, seed: int, seconds: float = 1.5) -> Samples:
-    """Bursts of noise."""
+    """Return bursts of noise."""
     time = np.arange(int(seconds * RATE)) / RATE
     return np.random.default_rng(seed).normal(size=len(time)) * ((time * a_second) % 1 < 0.3)
 
 
 def chirp(low: float, high: float, seconds: float = 1.5) -> Samples:
-    """A siren that rises once."""
+    """Return a tone that rises once."""
     time = np.arange(int(seconds * RATE)) / RATE
     return np.sin(2 * np.pi * (low * time + (high - low) * time**2 / (2 * seconds)))
 

@@ -1,4 +1,4 @@
-"""Tiny networks in the folders that model hubs use, for tests that need any network at all."""
+"""Writes tiny networks in the folder layout of model hubs, for tests that need any network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FEATURES = 12
 
 
 def write_onnx(folder: Path) -> Path:
-    """A classifier: colours mixed, bent, averaged, and a last layer of five classes."""
+    """Write a classifier: a 1×1 convolution, a nonlinearity, pooling, and a last layer of five classes."""
     weights = _weights()
     nodes = [
         ("Conv", ["pixel_values", "mix"], ["mixed"]),
@@ -31,7 +31,7 @@ def write_onnx(folder: Path) -> Path:
 
 
 def write_clip(folder: Path) -> Path:
-    """The half of a CLIP that sees, and one that reads single words."""
+    """Write the image side of a CLIP, and a text side that reads single words."""
     tokenizers = pytest.importorskip("tokenizers")
     weights = _weights()
     nodes = [

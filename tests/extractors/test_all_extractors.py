@@ -1,4 +1,4 @@
-"""What every extractor promises, checked on every family: those that need a model get a tiny one."""
+"""Requirements on every extractor, tested on all of them; families that need a model get a tiny one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAMES = [name for name, offer in EXTRACTORS.items() if not offer.argument]
 
 
 def drawn(seed: int, height: int = 150, width: int = 200) -> Pixels:
-    """An image with large patches of colour, edges and some texture, different for every seed."""
+    """Return an image with large patches of colour, edges and texture, different for every seed."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (5, 6, 3), dtype=np.uint8))
     image = np.array(coarse.resize((width, height), Image.Resampling.BICUBIC), np.int16)
@@ -56,7 +56,7 @@ MODELS: dict[str, Callable[[Path], Path]] = {"onnx": write_onnx, "clip": write_c
 
 
 def random_timm(monkeypatch: pytest.MonkeyPatch) -> Extractor:
-    """A timm network; its weights cannot be downloaded in a test."""
+    """Return a timm network with random weights; tests cannot download the trained ones."""
     timm, torch = pytest.importorskip("timm"), pytest.importorskip("torch")
     make = timm.create_model
 
@@ -159,7 +159,7 @@ def as_jpeg(image: Pixels) -> Pixels:
     return np.array(Image.open(file))
 
 
-def lighter(factor: float) -> Callable[[Pixels], Pixels]:
+def brighter(factor: float) -> Callable[[Pixels], Pixels]:
     return lambda image: (image * factor).clip(0, 255).astype(np.uint8)
 
 
@@ -174,16 +174,16 @@ def cropped(image: Pixels) -> Pixels:
 
 CHANGES: dict[str, Callable[[Pixels], Pixels]] = {
     "jpeg": as_jpeg,
-    "darker": lighter(0.8),
+    "darker": brighter(0.8),
     "half size": half_size,
     "crop": cropped,
     "mirror": lambda image: image[:, ::-1].copy(),
     "turn": lambda image: np.rot90(image).copy(),
 }
 
-# The least cosine of a changed image to the original, over six images: 1 where the promise is
-# exact, else what it gave when the extractor was written, less a margin.
-PROMISES: dict[str, dict[str, float]] = {
+# The least cosine of a changed image to the original, over six images: 1 where the invariance is exact, else
+# what was measured when the extractor was written, minus a margin.
+INVARIANCES: dict[str, dict[str, float]] = {
     "pixels": {"jpeg": 0.999, "darker": 0.9999, "half size": 0.999, "crop": 0.95},
     "histogram": {"jpeg": 0.95, "mirror": 1, "turn": 1, "crop": 0.97},
     "color": {"jpeg": 0.97, "mirror": 1, "turn": 1, "half size": 0.97, "crop": 0.95},
@@ -193,18 +193,18 @@ PROMISES: dict[str, dict[str, float]] = {
 
 
 @pytest.mark.parametrize(
-    ("name", "change"), [(name, change) for name, kept in PROMISES.items() for change in kept]
+    ("name", "change"), [(name, change) for name, least in INVARIANCES.items() for change in least]
 )
 def test_vectors_are_invariant_to_the_stated_changes(name: str, change: str) -> None:
     extractor = load(name)
     before = vectors_of(extractor, IMAGES)
     after = vectors_of(extractor, [CHANGES[change](image) for image in IMAGES])
     cosines = [cosine(a, b) for a, b in zip(before, after, strict=True)]
-    assert min(cosines) >= PROMISES[name][change] - 1e-6, cosines
+    assert min(cosines) >= INVARIANCES[name][change] - 1e-6, cosines
 
 
 def test_unrelated_images_are_below_the_stated_cosines() -> None:
-    """The promises above say something only because other images do not keep them."""
-    for name, promises in PROMISES.items():
+    """The cosines above mean something only because unrelated images do not reach them."""
+    for name, least in INVARIANCES.items():
         vectors: NDArray[np.float32] = vectors_of(load(name), IMAGES)
-        assert cosine(vectors[0], vectors[1]) < min(promises.values())
+        assert cosine(vectors[0], vectors[1]) < min(least.values())

@@ -1,4 +1,4 @@
-"""CLIP and SigLIP: graphs made here, tokenizers made here, and CLIP's real vocabulary."""
+"""CLIP and SigLIP with graphs and tokenizers built here, and with CLIP's real vocabulary."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def vision_nodes(output: str) -> list[Any]:
 
 
 def text_nodes(output: str, *, masked: bool) -> list[Any]:
-    """The mean of the words' vectors: over the mask, or over the filling too."""
+    """Return nodes that average the token vectors, over the mask or including the padding."""
     nodes = [node("Gather", ["table", "input_ids"], ["words"])]
     if not masked:
         return [*nodes, node("ReduceMean", ["words"], [output], axes=[1], keepdims=0)]
@@ -87,7 +87,7 @@ def save(path: Path, nodes: list[Any], inputs: list[str], outputs: list[str], **
 
 
 def write_tokenizer(path: Path) -> None:
-    """One number a word, with a start and an end, cut and filled as the model's rules say."""
+    """Write a tokenizer with one id per word, a start and an end token."""
     made = tokenizers.Tokenizer(
         tokenizers.models.WordLevel({w: n for n, w in enumerate(WORDS)}, unk_token="<unk>")
     )
@@ -100,7 +100,7 @@ def write_tokenizer(path: Path) -> None:
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """Writes a CLIP-like ("clip") or SigLIP-like ("siglip") folder; `joint`: both sides in one."""
+    """Return a function that writes a "clip" or "siglip" folder; `joint`: both sides in one graph."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("LOOKALIKE_MODELS", str(tmp_path / "models"))
 
@@ -133,7 +133,7 @@ def unit(vectors: NDArray[Any]) -> NDArray[Any]:
 
 
 def read(text: str, *, masked: bool) -> NDArray[Any]:
-    """What the text graph makes of a text, in NumPy; with `masked` the filling is left out."""
+    """Return the output of the text graph, computed in NumPy; with `masked`, without the padding."""
     numbers = [*[1, *(WORDS.index(word) for word in text.split())][: CONTEXT - 1], 2]
     if not masked:
         numbers += [0] * (CONTEXT - len(numbers))
@@ -315,7 +315,7 @@ def test_the_end_token_is_appended_where_the_tokenizer_omits_it(tmp_path: Path) 
 
 @pytest.fixture(scope="module")
 def clip_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
-    """openai/CLIP's byte-pair vocabulary as the tokenizer.json that its ONNX exports carry."""
+    """Return openai/CLIP's byte-pair vocabulary as the tokenizer.json of its ONNX exports."""
     named = os.environ.get("LOOKALIKE_SHARED")
     shared = Path(named) if named else Path(__file__).parents[3] / "shared"
     packed = shared / "models" / "clip-tokenizer" / "bpe_simple_vocab_16e6.txt.gz"
@@ -323,7 +323,7 @@ def clip_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
         pytest.skip("shared/models/clip-tokenizer is not on this machine")
     lines = gzip.decompress(packed.read_bytes()).decode().split("\n")
     merges = [tuple(line.split()) for line in lines[1 : 49152 - 256 - 2 + 1]]
-    # Python's own order of the 256 bytes: the printable ones first (clip/simple_tokenizer.py).
+    # CLIP's order of the 256 bytes: the printable ones first (clip/simple_tokenizer.py).
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     hidden = [byte for byte in range(256) if byte not in printable]
     letters = [chr(n) for n in printable] + [chr(256 + n) for n in range(len(hidden))]

@@ -1,4 +1,4 @@
-"""`color`: soft bins by hand, and against colours worked out one by one."""
+"""Tests of `color`: soft bins by hand, and against an independent computation per colour."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def halves(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.uint
 
 
 def by_hand(rgb: tuple[int, int, int]) -> NDArray[np.float64]:
-    """The share of each bin for one colour, from Python's own HSV."""
+    """Return the share of each bin for one colour, computed with `colorsys`."""
     levels = [(int(level * LEVELS / 256) + 0.5) / LEVELS for level in rgb]
     hue, saturation, value = colorsys.rgb_to_hsv(*levels)
     made = np.zeros((12, 4, 4))

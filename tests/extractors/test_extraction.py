@@ -1,4 +1,4 @@
-"""The work on one file, without worker processes."""
+"""Tests of the work on one file, without worker processes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
 
 def stripes(*colours: tuple[int, int, int], width: int = 40, height: int = 60) -> Pixels:
-    """Upright bands of colour, one beside the other."""
+    """Return vertical stripes of colour."""
     return np.repeat(np.array([colours], np.uint8).repeat(height, axis=0), width, axis=1)
 
 
@@ -38,21 +38,21 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 class Fragile:
-    """Three numbers, as long as the image is not `disabled_reason` at its first pixel."""
+    """Returns three numbers, but fails on images with a certain first pixel."""
 
     name, revision, dim = "fragile", "1", 3
     similarity: Similarity = "cosine"
     pixels = PixelSpec()
     runs_in: RunsIn = "worker"
 
-    def __init__(self, disabled_reason: Callable[[], Vectors]) -> None:
-        self.disabled_reason = disabled_reason
+    def __init__(self, fail: Callable[[], Vectors]) -> None:
+        self.fail = fail
         self.calls = 0
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
         self.calls += 1
         if any(tuple(image[0, 0]) == RED for image in images):
-            return self.disabled_reason()
+            return self.fail()
         return np.ones((len(images), 3), np.float32)
 
 

@@ -1,4 +1,4 @@
-"""The perceptual hashes against computations that share no code with them."""
+"""Tests of the perceptual hashes against independent computations."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_phash_takes_the_lowest_frequencies_of_the_dct_against_their_median() ->
 
 
 def test_phash_of_one_wave_by_hand() -> None:
-    # cos(π·2·(2y+1)/64): nothing but the second vertical frequency and the mean.
+    # cos(π·2·(2y+1)/64): only the second vertical frequency and the mean.
     wave = 128 + 100 * np.cos(np.pi * 2 * (2 * np.arange(32) + 1) / 64)
     grey = np.repeat(np.rint(wave).astype(np.uint8)[:, None], 32, axis=1)
     bits = PHash().extract([grey])[0].reshape(8, 8)

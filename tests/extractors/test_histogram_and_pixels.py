@@ -1,4 +1,4 @@
-"""`pixels` and `histogram` against the plain formulas on the full-size image."""
+"""Tests of `pixels` and `histogram` against the plain formulas on the full-size image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Detection of keypoints and their comparison, by hand where a number can be known."""
+"""Tests of keypoint detection and descriptors, with values by hand where possible."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DETECTORS: list[Detector] = ["sift", "orb"]
 
 
 def blobs(seed: int, height: int = 240, width: int = 320) -> NDArray[np.uint8]:
-    """Soft bright and dark spots of many sizes on grey."""
+    """Return soft bright and dark spots of many sizes on grey."""
     chance = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width].astype(np.float32)
     image = np.full((height, width), 128, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""ONNX networks: graphs made here by hand, so that every number can be computed in NumPy."""
+"""Tests with ONNX graphs built here, so that every number can be computed in NumPy."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ GEMM = [node("Gemm", ["flat", "head", "bias"], ["logits"])]
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """Writes a model folder and returns it."""
+    """Return a function that writes a model folder."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("LOOKALIKE_MODELS", str(tmp_path / "models"))
 
@@ -109,7 +109,7 @@ def random_images(n: int, seed: int = 3) -> Images:
 
 
 def pooled(images: Images, weights: NDArray[np.float32] = WEIGHTS["w"]) -> NDArray[np.float64]:
-    """The same network in NumPy, from the formula in PROCESSOR."""
+    """Return the features of the network, computed in NumPy."""
     pixels = np.stack(images).astype(np.float64) / 255
     pixels = (pixels - PROCESSOR["image_mean"]) / PROCESSOR["image_std"]
     seen = np.maximum(np.einsum("nhwc,kc->nkhw", pixels, weights[:, :, 0, 0].astype(float)), 0)
@@ -482,7 +482,7 @@ def test_a_real_network_agrees_with_the_runtime_on_its_own(mobilenet: Path) -> N
 def test_the_last_layer_of_a_real_network_takes_its_own_embedding(
     mobilenet: Path, tmp_path: Path
 ) -> None:
-    """The hub's exports of classifiers have no such output: take it away and find it again."""
+    """The hub's exports of classifiers have no such output: remove it and find it again."""
     folder = tmp_path / "as-on-the-hub"
     (folder / "onnx").mkdir(parents=True)
     model = onnx.load(mobilenet / "onnx" / "model.onnx")
@@ -500,7 +500,7 @@ def test_the_last_layer_of_a_real_network_takes_its_own_embedding(
 
 def test_ctrl_c_while_the_runtime_is_loaded_stays_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
     class Interrupted:
-        """What pybind11 makes of Ctrl-C in its modules."""
+        """Raises what pybind11 makes of Ctrl-C in its modules."""
 
         def find_spec(self, name: str, *_: object) -> None:
             if name == "onnxruntime":
@@ -514,7 +514,7 @@ def test_ctrl_c_while_the_runtime_is_loaded_stays_ctrl_c(monkeypatch: pytest.Mon
 
 
 def test_the_runtime_sends_no_telemetry(tmp_path: Path) -> None:
-    """What it prepares for its reports appears in the temporary folder as soon as it is imported."""
+    """Telemetry would create files in the temporary folder as soon as the runtime is imported."""
     environment = {
         name: value
         for name, value in os.environ.items()

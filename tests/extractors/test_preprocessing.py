@@ -1,4 +1,4 @@
-"""preprocessor_config.json in all its dialects, against the formulas of transformers."""
+"""Tests of all dialects of preprocessor_config.json against the formulas of transformers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names → extractors, those of other packages too."""
+"""Tests of loading extractors by name, including plug-ins."""
 
 from __future__ import annotations
 

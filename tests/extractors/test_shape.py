@@ -1,4 +1,4 @@
-"""HOG against scikit-image, by hand on a tiny gradient, and what `shape` promises."""
+"""Tests of HOG against scikit-image and by hand, and of the invariances of `shape`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lookalike.extractors.shape import Shape, _blocks, hog
 
 
 def _textured(seed: int) -> NDArray[np.uint8]:
-    """Smooth random relief, so that gradients of every direction and strength occur."""
+    """Return smooth noise with gradients of every direction and strength."""
     rng = np.random.default_rng(seed)
     noise = rng.normal(size=(128, 64))
     spectrum = np.fft.rfft2(noise) * np.exp(

@@ -1,4 +1,4 @@
-"""timm: what can be tested without PyTorch is; the rest runs where timm is installed.
+"""Tests of timm networks; most of them run only where timm is installed.
 
 Weights cannot be downloaded in a test, so the networks here have random ones: that tests everything
 but how good the vectors are.
@@ -37,7 +37,7 @@ def test_the_best_device_is_chosen(cuda: bool, mps: bool, device: str) -> None:
 
 @pytest.fixture
 def timm(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The real timm, whose networks get random weights, the same ones each time."""
+    """Return timm, with deterministic random weights instead of trained ones."""
     timm = pytest.importorskip("timm")
     torch = pytest.importorskip("torch")
     make = timm.create_model

@@ -1,4 +1,4 @@
-"""A trained model is a folder, an extractor like any other, and says what is wrong with it."""
+"""Tests of extractors made by `lookalike train`, and of the errors for damaged folders."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IMAGES = [
 
 
 def made(folder: Path, *, revision: str | None = None, dim: int = 5) -> Path:
-    """A model on plain histograms (96 numbers) that keeps the first few of them."""
+    """Write a model on plain histograms (96 numbers) that keeps the first few of them."""
     write_trained(
         folder,
         mean=np.zeros(96, np.float32),
@@ -108,7 +108,7 @@ def test_what_is_wrong_with_a_folder_is_one_line(tmp_path: Path, broken: str, sa
 
 
 def altered(folder: Path, **more: object) -> Path:
-    """With a record that says something else, and vouches for the numbers as they are."""
+    """Change the record of a model, with a valid checksum of its arrays."""
     record = json.loads((folder / RECORD).read_text())
     more["sha256"] = hash_file(folder / HEAD)
     (folder / RECORD).write_text(json.dumps(record | more))

@@ -1,4 +1,4 @@
-"""Verification finds a known movement in drawn images, and refuses what does not match."""
+"""Tests of geometric verification with known transforms of drawn images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DETECTORS: list[Detector] = ["sift", "orb"]
 
 
 def textured(seed: int, height: int = 300, width: int = 400) -> NDArray[np.uint8]:
-    """Ellipses and polygons of many sizes and greys, slightly blurred."""
+    """Return ellipses and polygons of many sizes and greys, slightly blurred."""
     chance = np.random.default_rng(seed)
     image = np.full((height, width), 128, dtype=np.uint8)
     for _ in range(150):
@@ -33,8 +33,10 @@ def textured(seed: int, height: int = 300, width: int = 400) -> NDArray[np.uint8
 def moved(
     image: NDArray[np.uint8], *, angle: float, scale: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Turned (clockwise as seen, in degrees) and scaled about its centre, on a canvas that holds
-    all of it → the new image, and the map (2, 3) from the old pixels to the new."""
+    """Rotate (clockwise as seen, in degrees) and scale an image on a canvas that holds all of it.
+
+    Return the new image, and the map (2, 3) from old to new pixels.
+    """
     height, width = image.shape
     turn = np.radians(angle)
     linear = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
@@ -70,7 +72,7 @@ def test_the_box_is_where_the_crop_came_from(detector: Detector) -> None:
     match = verify(query, candidate, detector=detector)
     assert match is not None
     x, y, width, height = match.box
-    # Keypoints do not reach to the very edge, so the box may be a little smaller than the crop.
+    # There are no keypoints at the very edge, so the box may be a little smaller than the crop.
     assert x == pytest.approx(160 / 400, abs=0.07)
     assert y == pytest.approx(90 / 300, abs=0.07)
     assert x + width == pytest.approx(370 / 400, abs=0.07)

@@ -1,4 +1,4 @@
-"""VLAD by hand on a vocabulary of two words, and what `keypoints` promises once it is fitted."""
+"""Tests of VLAD by hand with two words, and of the fitted `keypoints` extractor."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_a_few_images_are_enough_and_the_length_stays(
     assert vectors.shape == (8, 1024)
     assert np.isfinite(vectors).all()
     similarity = vectors @ vectors.T - 2 * np.eye(8)
-    # Different images stay different, those outside the sample too.
+    # Different images stay different, including those outside the sample.
     assert similarity[count:, count:].max() < 0.6
 
 

@@ -1,4 +1,4 @@
-"""Small images for the tests of the library, each unlike the others."""
+"""Draws small, distinct images for tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image
 
 
 def draw(file: Path, number: int, *, size: int = 48) -> Path:
-    """An image of one main colour with a few blocks in it; the same number draws the same bytes."""
+    """Draw an image of one main colour with a few blocks; the same number gives the same bytes."""
     rng = np.random.default_rng(number)
     pixels = np.empty((size, size, 3), np.uint8)
     pixels[:] = rng.integers(0, 256, 3)
@@ -24,7 +24,7 @@ def draw(file: Path, number: int, *, size: int = 48) -> Path:
 
 
 def album(folder: Path, count: int) -> Path:
-    """A folder of `count` JPEGs, the odd ones in a subfolder."""
+    """Draw a folder of `count` JPEGs, the odd ones in a subfolder."""
     for number in range(count):
         below = "odd" if number % 2 else "."
         draw(folder / below / f"{number:03d}.jpg", number)

@@ -1,10 +1,10 @@
-"""Extractors of the parent: several calls at a time where they say so, and images in order all the same."""
+"""Extractors in the main process: concurrent calls, batches, order, errors and interruption."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +22,12 @@ from lookalike.extractors.interface import Extractor, RunsIn, Vectors, concurren
 from lookalike.extractors.pca_extractor import PcaExtractor
 from lookalike.extractors.regions import RegionExtractor
 from lookalike.images.pixel_spec import Pixels, PixelSpec
-from lookalike.indexing import extractor_thread
 from lookalike.indexing import indexer as indexing_run
 from lookalike.indexing.extractor_thread import ExtractorQueue
 from lookalike.vectors.similarity import Similarity
 
 
-class Plain:
+class SerialExtractor:
     """The mean colour; `during` is called with the images of every call."""
 
     dim = 3
@@ -48,25 +47,33 @@ class Plain:
         return means(images)
 
 
-class Several(Plain):
+class ThreadedExtractor(SerialExtractor):
+    """The same, called by two threads with three images each."""
+
     name = "several"
 
     def concurrency(self) -> tuple[int, int]:
         return 2, 3
 
 
-def random_images(count: int) -> list[ExtractionResult]:
+def loaded_images(count: int) -> list[ExtractionResult]:
     return [
         ExtractionResult(b"", Outcome.INDEXED, pixels={"x": np.full((8, 8, 3), i, np.uint8)})
         for i in range(count)
     ]
 
 
+def queue(
+    extractors: Mapping[str, Extractor], *, batch: int = 32, max_waiting: int = 64
+) -> ExtractorQueue[int]:
+    return ExtractorQueue(extractors, batch=batch, max_waiting=max_waiting)
+
+
 def run(
-    extractor: Extractor, loads: Sequence[ExtractionResult]
+    extractor: Extractor, loads: Sequence[ExtractionResult], *, batch: int = 32
 ) -> list[tuple[int, ExtractionResult]]:
     found: list[tuple[int, ExtractionResult]] = []
-    work: ExtractorQueue[int] = ExtractorQueue({"x": extractor})
+    work = queue({"x": extractor}, batch=batch)
     try:
         for number, loaded in enumerate(loads):
             work.add(number, loaded)
@@ -85,7 +92,7 @@ def test_images_are_returned_in_order_whichever_call_ends_first() -> None:
     def slow_at_first(images: Sequence[Pixels]) -> None:
         time.sleep(0.02 if images[0][0, 0, 0] % 2 else 0.0)
 
-    found = run(Several(slow_at_first), random_images(20))
+    found = run(ThreadedExtractor(slow_at_first), loaded_images(20))
     assert [number for number, _ in found] == list(range(20))
     assert reds(found) == list(range(20))
 
@@ -96,51 +103,44 @@ def test_a_concurrent_extractor_is_called_by_several_threads_with_a_few_images()
     def meet(images: Sequence[Pixels]) -> None:
         met.wait()  # for another call, or this one fails
 
-    extractor = Several(meet)
-    assert reds(run(extractor, random_images(12))) == list(range(12))
+    extractor = ThreadedExtractor(meet)
+    assert reds(run(extractor, loaded_images(12))) == list(range(12))
     assert extractor.calls == [3] * 4
 
 
-def test_any_other_extractor_is_called_by_the_indexing_thread_with_large_batches(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A plug-in may hold what belongs to one thread, as a connection of sqlite3 does."""
-    monkeypatch.setattr(extractor_thread, "BATCH", 8)
+def test_any_other_extractor_is_called_by_the_indexing_thread_with_large_batches() -> None:
+    """A plug-in may hold objects bound to one thread, such as a connection of sqlite3."""
     here = threading.current_thread()
     called_by = []
-    extractor = Plain(lambda images: called_by.append(threading.current_thread()))
-    assert reds(run(extractor, random_images(20))) == list(range(20))
+    extractor = SerialExtractor(lambda images: called_by.append(threading.current_thread()))
+    assert reds(run(extractor, loaded_images(20), batch=8)) == list(range(20))
     assert extractor.calls == [8, 8, 4]
     assert set(called_by) == {here}
 
 
-def test_the_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extractor_thread, "MAX_WAITING", 2)
+def test_the_queue_is_bounded() -> None:
     held = threading.Event()
 
     def hold(images: Sequence[Pixels]) -> None:
         held.wait(20)
 
-    work: ExtractorQueue[int] = ExtractorQueue({"x": Several(hold)})
+    work = queue({"x": ThreadedExtractor(hold)}, max_waiting=2)
     room = 2 + 2 * 3
-    for number, loaded in enumerate(random_images(room)):
+    for number, loaded in enumerate(loaded_images(room)):
         work.add(number, loaded)
         assert not list(work.finished())
     threading.Timer(0.05, held.set).start()
-    work.add(room, random_images(1)[0])
+    work.add(room, loaded_images(1)[0])
     assert list(work.finished())  # waited for one
     assert held.is_set()
     list(work.rest())
     work.close()
 
 
-def test_extractors_for_different_images_do_not_wait_for_each_other(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The first image is the only one for `rare`, whose batch is never full."""
-    monkeypatch.setattr(extractor_thread, "MAX_WAITING", 4)
-    rare, common = Several(), Several()
-    work: ExtractorQueue[int] = ExtractorQueue({"rare": rare, "common": common})
+def test_extractors_for_different_images_do_not_wait_for_each_other() -> None:
+    """The first image is the only one for `rare`, so its batch is never full."""
+    rare, common = ThreadedExtractor(), ThreadedExtractor()
+    work = queue({"rare": rare, "common": common}, max_waiting=4)
     pixels = np.full((8, 8, 3), 7, np.uint8)
     out = []
     for number in range(40):
@@ -158,8 +158,11 @@ def test_an_image_that_one_extractor_fails_on_has_no_vector_at_all() -> None:
     def refuse(images: Sequence[Pixels]) -> None:
         raise ImageError(Outcome.UNREADABLE, "never")
 
-    for extractors in ({"a": Plain(refuse), "b": Several()}, {"a": Several(), "b": Plain(refuse)}):
-        work: ExtractorQueue[int] = ExtractorQueue(extractors)
+    for extractors in (
+        {"a": SerialExtractor(refuse), "b": ThreadedExtractor()},
+        {"a": ThreadedExtractor(), "b": SerialExtractor(refuse)},
+    ):
+        work = queue(extractors)
         pixels = dict.fromkeys("ab", np.zeros((8, 8, 3), np.uint8))
         loaded = work.extract_now(ExtractionResult(b"", Outcome.INDEXED, pixels=pixels))
         work.close()
@@ -171,9 +174,9 @@ def test_a_failing_image_affects_only_itself_and_one_without_pixels_keeps_its_pl
         if any(image[0, 0, 0] == 4 for image in images):
             raise ImageError(Outcome.UNREADABLE, "too red")
 
-    loads = random_images(7)
+    loads = loaded_images(7)
     loads[2] = ExtractionResult(None, Outcome.TRUNCATED, "no end")
-    found = [loaded for _, loaded in run(Several(refuse), loads)]
+    found = [loaded for _, loaded in run(ThreadedExtractor(refuse), loads)]
     assert [loaded.outcome for loaded in found] == [
         *[Outcome.INDEXED] * 2,
         Outcome.TRUNCATED,
@@ -185,9 +188,9 @@ def test_a_failing_image_affects_only_itself_and_one_without_pixels_keeps_its_pl
 
 
 def test_one_image_can_be_extracted_ahead_of_the_queue() -> None:
-    work: ExtractorQueue[int] = ExtractorQueue({"x": Plain()})
-    work.add(0, random_images(1)[0])
-    assert reds([(9, work.extract_now(random_images(10)[9]))]) == [9]
+    work = queue({"x": SerialExtractor()})
+    work.add(0, loaded_images(1)[0])
+    assert reds([(9, work.extract_now(loaded_images(10)[9]))]) == [9]
     assert reds(list(work.rest())) == [0]
     work.close()
 
@@ -206,9 +209,9 @@ def test_an_error_not_caused_by_an_image_ends_the_run_and_keeps_what_was_done(
     photos = album(tmp_path / "photos", 40)
     with Library.create(photos) as library:
         with pytest.raises(LookalikeError, match="the network is gone"):
-            library.add([photos], extractors=[Several(fail_later)])
+            library.add([photos], extractors=[ThreadedExtractor(fail_later)])
         assert 0 < library.info().images < 40
-        assert library.add([photos], extractors=[Several()]).new > 0
+        assert library.add([photos], extractors=[ThreadedExtractor()]).new > 0
         assert library.info().images == 40
 
 
@@ -219,7 +222,7 @@ def test_images_finished_before_ctrl_c_are_stored(tmp_path: Path) -> None:
         if len(extractor.calls) > 1:
             raise KeyboardInterrupt
 
-    extractor = Plain(interrupted)
+    extractor = SerialExtractor(interrupted)
     with Library.create(photos) as library:
         with pytest.raises(KeyboardInterrupt):
             library.add([photos], extractors=[extractor])
@@ -240,14 +243,14 @@ def test_finished_images_in_the_queue_are_stored_on_ctrl_c(
     photos = album(tmp_path / "photos", 40)
     with Library.create(photos) as library:
         with pytest.raises(KeyboardInterrupt):
-            library.add([photos], extractors=[Several()])
+            library.add([photos], extractors=[ThreadedExtractor()])
         assert library.info().images == 40
 
 
 def test_a_file_whose_copy_changed_meanwhile_gets_its_own_vectors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """z is what a was when it was told apart, but a is something else by the time z is stored."""
+    """z has the content that a had when it was hashed, but a has changed by the time z is stored."""
     monkeypatch.setattr(indexing_run, "BATCH", 1)
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -256,7 +259,7 @@ def test_a_file_whose_copy_changed_meanwhile_gets_its_own_vectors(
         Image.new("RGB", (16, 16), colour).save(photos / name)  # BMP: all are of one size
 
     paint("a.bmp", (200, 0, 0))
-    for extractor in (Plain(), Several()):
+    for extractor in (SerialExtractor(), ThreadedExtractor()):
         with Library.create(photos, folder=tmp_path / extractor.name) as library:
             paint("a.bmp", (200, 0, 0))
             (photos / "z.bmp").unlink(missing_ok=True)
@@ -276,12 +279,12 @@ def test_a_file_whose_copy_changed_meanwhile_gets_its_own_vectors(
 
 
 def test_an_extractor_without_images_is_not_used() -> None:
-    class Unwilling(Several):
+    class MustNotLoad(ThreadedExtractor):
         def concurrency(self) -> tuple[int, int]:
             raise AssertionError("this would load the network")
 
     loads = [ExtractionResult(None, Outcome.TRUNCATED, "no end")] * 3
-    assert len(run(Unwilling(), loads)) == 3
+    assert len(run(MustNotLoad(), loads)) == 3
 
 
 def test_a_network_called_by_several_threads_runs_single_threaded(
@@ -304,11 +307,11 @@ def test_a_network_called_by_several_threads_runs_single_threaded(
 
 
 def test_wrappers_have_the_concurrency_of_their_base() -> None:
-    assert concurrency_of(Several()) == (2, 3)
-    assert concurrency_of(PcaExtractor(Several(), 2)) == (2, 3)
-    assert concurrency_of(Plain()) is None
-    assert concurrency_of(PcaExtractor(Plain(), 2)) is None
-    assert concurrency_of(RegionExtractor(Several())) == (2, 3)
-    wrapper = Plain()
-    vars(wrapper)["base"] = Several()  # of a plug-in, which has not said that it may be shared
+    assert concurrency_of(ThreadedExtractor()) == (2, 3)
+    assert concurrency_of(PcaExtractor(ThreadedExtractor(), 2)) == (2, 3)
+    assert concurrency_of(SerialExtractor()) is None
+    assert concurrency_of(PcaExtractor(SerialExtractor(), 2)) is None
+    assert concurrency_of(RegionExtractor(ThreadedExtractor())) == (2, 3)
+    wrapper = SerialExtractor()
+    vars(wrapper)["base"] = ThreadedExtractor()  # a plug-in that does not declare concurrency
     assert concurrency_of(wrapper) is None

@@ -1,4 +1,4 @@
-"""What indexing does with new, unchanged, changed, moved, copied, vanished and broken files."""
+"""Indexing of new, unchanged, changed, moved, copied, missing and broken files."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_an_empty_folder_is_treated_as_an_unmounted_drive(library: Library, phot
 def test_a_drive_unplugged_during_the_run_loses_no_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flat: bool
 ) -> None:
-    """What is left where it was mounted is an empty folder, or one that others fill meanwhile."""
+    """The mount point of an unplugged drive is an empty folder, or has other files meanwhile."""
     monkeypatch.setattr(indexer, "CHUNK", 4)
     monkeypatch.setattr(indexer, "REPORT_SECONDS", 0.0)
     photos = tmp_path / "drive"

@@ -1,4 +1,4 @@
-"""Whatever ends an indexer, and whoever looks on, the library stays whole."""
+"""Killed, concurrent and observed indexers leave the library consistent."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ import sys
 import time
 from lookalike import Library
 from lookalike.indexing import indexer
-indexer.BATCH = 16  # many small transactions, so that a kill meets every moment of one
+indexer.BATCH = 16  # many small transactions, so that kills hit all of their stages
 flush = indexer.Indexer._flush
 def slowly(self):
     flush(self)
-    time.sleep(0.2)  # however fast the machine is, a few kills come before the end
+    time.sleep(0.2)  # so that a few kills come before the end on a fast machine, too
 indexer.Indexer._flush = slowly
 with Library.create(sys.argv[1], folder=__import__("pathlib").Path(sys.argv[2])) as library:
     print("ready", flush=True)
@@ -49,19 +49,19 @@ def test_an_indexer_killed_repeatedly_ends_with_the_library_of_an_uninterrupted_
 ) -> None:
     photos = album(tmp_path / "photos", 150)
     (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff" + bytes(300))
-    moments = random.Random(1)
+    delays = random.Random(1)
     kills = 0
     for _ in range(12):
         child = indexer(photos, tmp_path / "killed")
         assert child.stdout and child.stdout.readline() == "ready\n"
-        time.sleep(moments.uniform(0.0, 0.7))
+        time.sleep(delays.uniform(0.0, 0.7))
         child.kill()
         child.communicate()
         kills += child.returncode == -signal.SIGKILL
         with Library.open(tmp_path / "killed") as library:
             assert check(library.folder) == []
-            settled = sum(library.info().outcomes.values())
-        if settled == 151:
+            stored = sum(library.info().outcomes.values())
+        if stored == 151:
             break
     assert kills >= 3, "the images are indexed too fast for this test to mean anything"
     with Library.create(photos, folder=tmp_path / "killed") as killed:
@@ -70,9 +70,9 @@ def test_an_indexer_killed_repeatedly_ends_with_the_library_of_an_uninterrupted_
             whole.add([photos], extractors=["histogram", "dhash"])
             assert killed.info().outcomes == whole.info().outcomes
             assert killed.info().outcomes[Outcome.INDEXED] == 150
-            mended, expected = vectors(killed), vectors(whole)
-        assert list(mended) == list(expected)
-        assert all(np.array_equal(mended[path], expected[path]) for path in expected)
+            resumed, expected = vectors(killed), vectors(whole)
+        assert list(resumed) == list(expected)
+        assert all(np.array_equal(resumed[path], expected[path]) for path in expected)
         assert check(killed.folder) == []
 
 
@@ -92,7 +92,7 @@ def test_no_worker_outlives_a_killed_indexer(tmp_path: Path) -> None:
 
 
 def workers_of(parent: int) -> list[int]:
-    """Processes of that process group's worker program whose parent was `parent` or has gone."""
+    """Return the ids of the child processes of `parent`."""
     listing = subprocess.run(
         ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
     )

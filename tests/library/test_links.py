@@ -1,4 +1,4 @@
-"""Links on the way to a library or to its images change nothing."""
+"""Symbolic links to a library or to its images make no difference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of images: by tables, by files beside them, and by the images themselves."""
+"""Metadata from tables, from sidecar files, and from the images themselves."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def index(library: Library, photos: Path, **options: Any) -> Any:
 
 
 def metadata(library: Library) -> dict[str, Mapping[str, Any]]:
-    """Of every image that has some, by path."""
+    """Return the metadata of every image that has some, by path."""
     with library.snapshot() as snapshot:
         return {image.path: image.metadata for image in snapshot.iter_files() if image.metadata}
 

@@ -1,4 +1,4 @@
-"""Questions to a library."""
+"""Searches in a library."""
 
 from __future__ import annotations
 

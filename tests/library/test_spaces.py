@@ -1,4 +1,4 @@
-"""Several spaces in one library, and changing the extractor that made one."""
+"""Several spaces in one library, and new revisions of an extractor."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.library.drawing import album, draw
-from tests.library.toys import Fitted, Revised, Witness
+from tests.library.toys import CallLogger, Fitted, Revised
 
 from lookalike import Hits, Library, Progress, Query
 from lookalike.errors import Outcome, UsageError
 from lookalike.images.pixel_spec import PixelSpec
-from lookalike.indexing import extractor_thread, indexer
+from lookalike.indexing import indexer
 from lookalike.query import Term
 from lookalike.stores.interface import Space
 
@@ -27,25 +27,25 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Progress after every few images, so that a run can be stopped in the middle."""
+    """Report progress after every few images, so that a run can be interrupted."""
     monkeypatch.setattr(indexer, "REPORT_SECONDS", 0.0)
-    monkeypatch.setattr(extractor_thread, "BATCH", 8)
-    monkeypatch.setattr(extractor_thread, "MAX_WAITING", 0)
+    monkeypatch.setattr(indexer, "EXTRACTOR_BATCH", 8)
+    monkeypatch.setattr(indexer, "MAX_WAITING", 0)
 
 
 def interrupt(progress: Progress) -> None:
-    """Ctrl-C when some images are done, but not all."""
+    """Raise KeyboardInterrupt when some images are done, but not all."""
     if progress.path and 0 < progress.indexed < COUNT:
         raise KeyboardInterrupt
 
 
 def spaces(library: Library) -> dict[str, Space]:
-    """By key."""
+    """Return the spaces by key."""
     return {space.key: space for space in library.info().spaces}
 
 
 def stored(library: Library, key: str) -> np.ndarray:
-    """The vectors of all images in a space."""
+    """Return the vectors of all images in a space."""
     with library.snapshot() as snapshot:
         images = sorted(
             snapshot.iter_files(outcomes=[Outcome.INDEXED]), key=lambda image: image.path
@@ -65,31 +65,31 @@ def ranking(hits: Hits) -> list[str]:
 
 
 def test_several_spaces_need_one_read_and_one_decoding(photos: Path, tmp_path: Path) -> None:
-    # The witness wants the image in another size than the others do: still one decoding.
-    witness = Witness("witness", tmp_path / "log", PixelSpec(fit="stretch", height=8, width=8))
+    # The logger wants the image in another size than the others do: still one decoding.
+    logger = CallLogger("logger", tmp_path / "log", PixelSpec(fit="stretch", height=8, width=8))
     with Library.create(photos) as library:
-        added = library.add([photos], extractors=["color", "shape", "histogram", witness])
+        added = library.add([photos], extractors=["color", "shape", "histogram", logger])
         assert added.new == COUNT
-        assert added.spaces == ("color", "shape", "histogram", "witness")
+        assert added.spaces == ("color", "shape", "histogram", "logger")
         assert {space.count for space in spaces(library).values()} == {COUNT}
     files = sorted(str(path) for path in photos.rglob("*.jpg"))
-    assert witness.seen("read") == witness.seen("decode") == files
+    assert logger.calls("read") == logger.calls("decode") == files
 
 
 def test_a_space_added_later_reads_each_file_once_and_keeps_the_others(
     photos: Path, tmp_path: Path
 ) -> None:
-    witness = Witness("witness", tmp_path / "log", PixelSpec(min_side=8))
+    logger = CallLogger("logger", tmp_path / "log", PixelSpec(min_side=8))
     with Library.create(photos) as library:
         library.add([photos], extractors=["color"])
         before = stored(library, "color@1")
-        added = library.add([photos], extractors=["shape", witness])
+        added = library.add([photos], extractors=["shape", logger])
         assert (added.added_vectors, added.new, added.changed) == (COUNT, 0, 0)
-        assert len(witness.seen("read")) == len(witness.seen("decode")) == COUNT
+        assert len(logger.calls("read")) == len(logger.calls("decode")) == COUNT
         assert np.array_equal(stored(library, "color@1"), before)
         # What has all spaces is not opened again.
-        again = library.add([photos], extractors=["color", "shape", witness])
-        assert again.unchanged == COUNT and len(witness.seen("read")) == COUNT
+        again = library.add([photos], extractors=["color", "shape", logger])
+        assert again.unchanged == COUNT and len(logger.calls("read")) == COUNT
 
 
 def test_spaces_indexed_together_are_those_indexed_alone(photos: Path, tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_promotion_does_not_affect_other_spaces(photos: Path) -> None:
         assert np.array_equal(stored(library, other), before)
 
 
-# ---- extractors that see the images first ----
+# ---- fitted extractors ----
 
 
 def fitted_keys(library: Library) -> Sequence[str]:

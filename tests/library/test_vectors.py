@@ -1,4 +1,4 @@
-"""Vectors from elsewhere: imported, asked for, exported; and what is refused."""
+"""Import, search and export of vectors, and what is refused."""
 
 from __future__ import annotations
 

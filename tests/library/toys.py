@@ -1,4 +1,4 @@
-"""Extractors for the tests of spaces, in a file that the worker processes can import."""
+"""Extractors for the tests of spaces, in a module that worker processes can import."""
 
 from __future__ import annotations
 
@@ -14,43 +14,42 @@ from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.vectors.similarity import Similarity
 
 
-class Witness:
-    """Writes down every file that is read and every image that is decoded, beside an extractor of
-    the mean colour: in the worker it puts itself before the two functions that do it."""
+class CallLogger:
+    """Mean colour. In the worker it wraps `read` and `decode` to log every call."""
 
     dim = 3
     revision = "1"
     similarity: Similarity = "cosine"
     runs_in: RunsIn = "worker"
 
-    def __init__(self, name: str, log: Path, needs: PixelSpec) -> None:
-        self.name, self.pixels, self._log = name, needs, log
+    def __init__(self, name: str, log: Path, pixels: PixelSpec) -> None:
+        self.name, self.pixels, self._log = name, pixels, log
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         from lookalike.images import decode, reading
 
         self.__dict__.update(state)
         for home, word in ((reading, "read"), (decode, "decode")):
-            setattr(home, word, self._watched(word, getattr(home, word)))
+            setattr(home, word, self._logged(word, getattr(home, word)))
 
-    def _watched(self, word: str, function: Any) -> Any:
-        def watched(*arguments: Any, **options: Any) -> Any:
+    def _logged(self, word: str, function: Any) -> Any:
+        def logged(*arguments: Any, **options: Any) -> Any:
             with self._log.open("a") as log:  # one short write in append mode is never torn
                 log.write(f"{word} {options.get('name', arguments[0])}\n")
             return function(*arguments, **options)
 
-        return watched
+        return logged
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
         return means(images)
 
-    def seen(self, word: str) -> list[str]:
+    def calls(self, word: str) -> list[str]:
         lines = self._log.read_text().splitlines() if self._log.exists() else []
         return sorted(line.partition(" ")[2] for line in lines if line.startswith(word))
 
 
 class Revised:
-    """The mean colour; from revision "2" on, of the negative. In the parent, where calls count."""
+    """Mean colour; from revision "2" on, of the negative. Runs in the main process and counts images."""
 
     name = "toy"
     dim = 3
@@ -69,7 +68,7 @@ class Revised:
 
 
 class Fitted:
-    """The mean colour less that of a sample. `fits` counts, over all copies, how often it was fitted."""
+    """Mean colour minus that of a sample. `fits` has the sample size of each fit, over all copies."""
 
     dim = 3
     name = "fitted-toy"
@@ -88,7 +87,7 @@ class Fitted:
 
     def fit(self, images: Sequence[Pixels]) -> Fitted:
         self.fits.append(len(images))
-        # Another fit gives other numbers, as a vocabulary of visual words would.
+        # Another fit gives other numbers, as a visual vocabulary would.
         mean = means(images).mean(axis=0) + len(self.fits) / 100
         return self.with_fitted({"mean": mean.astype(np.float32)})
 

@@ -1,4 +1,4 @@
-"""Extractors turn pictures into vectors. `load("color")` makes one; `EXTRACTORS` lists them."""
+"""Extractors turn images into vectors: `load("color")` returns one, `EXTRACTORS` lists them."""
 
 from lookalike.extractors.registry import EXTRACTORS, Registration, load, names, parse
 

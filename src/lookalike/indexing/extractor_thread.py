@@ -14,12 +14,6 @@ from lookalike.extractors.interface import Extractor, concurrency_of
 from lookalike.extractors.runtime import single_threaded
 from lookalike.images.pixel_spec import Pixels
 
-# Images per call of an extractor that is not concurrent.
-BATCH = 32
-
-# Images that may wait for their vectors, not counting those being extracted.
-MAX_WAITING = 64
-
 Extracted = Vector | ImageError
 T = TypeVar("T")
 
@@ -30,12 +24,14 @@ class ExtractorThread:
     A `ConcurrentExtractor` is called by several threads with a few images each, so no core waits until the
     others have finished. Any other extractor is called by the thread that adds the images, because a
     plug-in may hold objects bound to one thread.
+
+    batch  images per call of an extractor that is not concurrent
     """
 
-    def __init__(self, extractor: Extractor) -> None:
+    def __init__(self, extractor: Extractor, batch: int) -> None:
         self._extractor = extractor
         concurrency = concurrency_of(extractor)
-        threads, self._batch = concurrency or (1, BATCH)
+        threads, self._batch = concurrency or (1, batch)
         self.capacity = threads * self._batch  # images that all threads together work on
         self._pool = ThreadPoolExecutor(threads, "lookalike-extractor") if concurrency else None
         self._several = threads > 1
@@ -114,10 +110,17 @@ class ExtractorQueue(Generic[T]):
     """Takes loaded images and returns them in the same order with the vectors of all extractors.
 
     An extractor is not used, and no network loaded, before there is an image for it.
+
+    batch        images per call of an extractor that is not concurrent
+    max_waiting  images that may wait for their vectors, not counting those being extracted
     """
 
-    def __init__(self, extractors: Mapping[str, Extractor]) -> None:
+    def __init__(
+        self, extractors: Mapping[str, Extractor], *, batch: int, max_waiting: int
+    ) -> None:
         self._extractors = dict(extractors)
+        self._batch = batch
+        self._max_waiting = max_waiting
         self._threads: dict[str, ExtractorThread] = {}
         self._waiting: deque[Waiting[T]] = deque()
 
@@ -129,7 +132,8 @@ class ExtractorQueue(Generic[T]):
 
     def finished(self) -> Iterator[tuple[T, ExtractionResult]]:
         """Yield the images at the front that are done; wait while more are queued than allowed."""
-        limit = MAX_WAITING + max((thread.capacity for thread in self._threads.values()), default=0)
+        working = max((thread.capacity for thread in self._threads.values()), default=0)
+        limit = self._max_waiting + working
         while self._waiting and (self._waiting[0].done() or len(self._waiting) > limit):
             if not self._waiting[0].done():
                 self._start()
@@ -162,7 +166,7 @@ class ExtractorQueue(Generic[T]):
         for key, extractor in self._extractors.items():
             if key in loaded.pixels:
                 if key not in self._threads:
-                    self._threads[key] = ExtractorThread(extractor)
+                    self._threads[key] = ExtractorThread(extractor, self._batch)
                 futures[key] = self._threads[key].add(loaded.pixels[key])
         return futures
 

@@ -49,6 +49,8 @@ FLUSH_SECONDS = 2.0  # a slow run commits at least this often
 # Tasks in flight per worker: vectors are small, and a commit on a slow disk should not leave a worker
 # idle. Pixels for extractors in the main process are large: there the pool's own window applies.
 WINDOW_PER_WORKER = 512
+EXTRACTOR_BATCH = 32  # images per call of an extractor in the main process that is not concurrent
+MAX_WAITING = 64  # images that may wait for such an extractor, not counting those being extracted
 REPORT_SECONDS = 0.1  # interval of the progress callback
 
 
@@ -126,7 +128,10 @@ class Indexer:
             work, workers=self._options.workers, limits=limits, on_failure=ExtractionResult.failed
         ) as pool:
             self._run_task = pool.run
-            self._queue = ExtractorQueue(in_main) if in_main else None
+            if in_main:
+                self._queue = ExtractorQueue(
+                    in_main, batch=EXTRACTOR_BATCH, max_waiting=MAX_WAITING
+                )
             window = None if in_main else WINDOW_PER_WORKER * pool.workers
             for loaded in pool.map(self._tasks(sources), window=window):
                 self._handle_result(self._pending.popleft(), loaded)
