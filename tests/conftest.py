@@ -1,4 +1,4 @@
-"""What every test may ask for: the toy extractor, and the real pictures beside the repository."""
+"""Fixtures for all tests: a toy extractor, and the folder of real images outside the repository."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from lookalike.extractors.interface import RunsIn, Vectors
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.vectors.similarity import Similarity
 
-# The same examples in every run: a test that fails today failed yesterday, too.
-hypothesis.settings.register_profile("same", derandomize=True)
-hypothesis.settings.load_profile("same")
+# The same examples in every run, so that a test does not fail without a change.
+hypothesis.settings.register_profile("deterministic", derandomize=True)
+hypothesis.settings.load_profile("deterministic")
 
 
 class MeanColour:
-    """Mean red, green and blue from 0 to 1: vectors that can be worked out in the head."""
+    """Mean red, green and blue from 0 to 1, so that expected vectors can be computed in the head."""
 
     name = "mean-colour"
     revision = "1"
@@ -36,21 +36,21 @@ class MeanColour:
 
 @pytest.fixture
 def toy() -> MeanColour:
-    """An extractor of three numbers: the mean colour."""
+    """Return an extractor of three numbers: the mean colour."""
     return MeanColour()
 
 
 @pytest.fixture(scope="session")
 def toy_class() -> type[MeanColour]:
-    """The class of `toy`, for tests that make their own."""
+    """Return the class of `toy`, for tests that create their own."""
     return MeanColour
 
 
 @pytest.fixture(scope="session")
 def shared_folder() -> Path:
-    """The folder of real pictures; the test is skipped where there is none."""
-    named = os.environ.get("LOOKALIKE_SHARED")
-    folder = Path(named) if named else Path(__file__).parents[2] / "shared"
+    """Return the folder of real images; skip the test where there is none."""
+    setting = os.environ.get("LOOKALIKE_SHARED")
+    folder = Path(setting) if setting else Path(__file__).parents[2] / "shared"
     if not (folder / "data").is_dir():
-        pytest.skip(f"no real pictures in {folder}: set LOOKALIKE_SHARED to where data/ lies")
+        pytest.skip(f"no real images in {folder}: set LOOKALIKE_SHARED to the folder that contains data/")
     return folder
