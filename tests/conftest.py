@@ -52,5 +52,7 @@ def shared_folder() -> Path:
     setting = os.environ.get("LOOKALIKE_SHARED")
     folder = Path(setting) if setting else Path(__file__).parents[2] / "shared"
     if not (folder / "data").is_dir():
-        pytest.skip(f"no real images in {folder}: set LOOKALIKE_SHARED to the folder that contains data/")
+        pytest.skip(
+            f"no real images in {folder}: set LOOKALIKE_SHARED to the folder that contains data/"
+        )
     return folder

@@ -83,6 +83,7 @@ class PcaExtractor:
         return PcaExtractor(self.base, self.dim, projection=projection)
 
     def with_fitted(self, fitted: Mapping[str, NDArray[np.generic]]) -> PcaExtractor:
+        """Return a copy with the projection of an earlier fit."""
         projection = Projection.from_arrays(fitted)
         if projection is None or projection.axes.shape != (self.dim, self.base.dim):
             raise UsageError(

@@ -96,6 +96,7 @@ class RegionExtractor:
         return self
 
     def with_fitted(self, fitted: Mapping[str, NDArray[np.generic]]) -> RegionExtractor:
+        """Return a copy with the boxes stored with a space."""
         return RegionExtractor(self.base, fitted[BOXES])
 
     def concurrency(self) -> tuple[int, int] | None:

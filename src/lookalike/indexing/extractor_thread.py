@@ -86,6 +86,7 @@ class Waiting(Generic[T]):
     vectors: dict[str, Future[Extracted]] = field(default_factory=dict)
 
     def done(self) -> bool:
+        """Return whether all vectors are computed."""
         return all(future.done() for future in self.vectors.values())
 
     def failed(self) -> bool:

@@ -147,10 +147,12 @@ class Counters:
 
     @property
     def done(self) -> int:
+        """Files that have an outcome."""
         return self.counts.total() + self.failed.total()
 
     @property
     def indexed(self) -> int:
+        """Images whose vectors were computed or reused."""
         names = ("new", "changed", "added_vectors", "moved", "copied")
         return sum(self.counts[name] for name in names)
 
