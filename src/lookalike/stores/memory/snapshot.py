@@ -26,7 +26,7 @@ from lookalike.stores.filters import (
     resolve_fields,
     tests_of,
 )
-from lookalike.stores.memory.state import State, facts_json, location_of_image, values_of
+from lookalike.stores.memory.state import State, location_of_image, stored_facts, values_of
 from lookalike.stores.records import (
     Decision,
     DecisionKind,
@@ -268,7 +268,7 @@ def _stats(values: Sequence[Sequence[Value]]) -> FieldStats:
 
 
 def _texts(image: Image) -> tuple[str, ...] | None:
-    return searchable_texts(image.path, facts_json(image), image.metadata)
+    return searchable_texts(image.path, stored_facts(image), image.metadata)
 
 
 def _fold(text: str) -> list[str]:

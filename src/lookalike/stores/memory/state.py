@@ -31,6 +31,7 @@ Vector: TypeAlias = NDArray[np.floating[Any]]
 class State:
     """Everything that the library holds.
 
+    newest     the highest id that was ever given
     images     by id; `metadata` is merged from `tables` and `sidecars`
     tables     by image id, the JSON of `Writer.set_metadata`
     sidecars   by image id, mark and JSON
@@ -48,7 +49,7 @@ class State:
     decisions: Mapping[Decision, Decision] = field(default_factory=dict)
 
     def at(self, root: int, paths: Collection[str]) -> dict[str, Image]:
-        """The images at these paths."""
+        """Return the images at these paths, by path."""
         wanted = set(paths)
         return {i.path: i for i in self.images.values() if i.root == root and i.path in wanted}
 
@@ -88,10 +89,12 @@ class State:
 
 
 def location_of_image(image: Image) -> Location:
+    """Return the root id and the path of an image."""
     return image.root, image.path
 
 
-def facts_json(image: Image) -> str | None:
+def stored_facts(image: Image) -> str | None:
+    """Return as JSON what the file says about itself; None if it says nothing."""
     return json.dumps(dict(image.facts)) if image.facts else None
 
 
@@ -103,6 +106,6 @@ def values_of(image: Image) -> dict[Field, list[Value]]:
         "size": float(image.size), "width": image.width, "height": image.height,
         "format": image.format, "outcome": image.outcome.value,
     }  # fmt: skip
-    given = field_values(facts_json(image), image.metadata)
+    given = field_values(stored_facts(image), image.metadata)
     own = {(name, True): [value] for name, value in file.items() if value is not None}
     return own | {(name, False): values for name, values in given.items() if values}

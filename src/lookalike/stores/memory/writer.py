@@ -1,4 +1,4 @@
-"""Changing a memory library: every method puts one new state in place, or none if it raises an error."""
+"""Change a memory library: every method puts one new state in place, or none if it raises an error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lookalike.errors import UsageError
-from lookalike.stores.memory.state import State, Vector, facts_json, location_of_image
+from lookalike.stores.memory.state import State, Vector, location_of_image, stored_facts
 from lookalike.stores.metadata import merge, metadata_json, plain_text
 from lookalike.stores.records import (
     IMPORTED,
@@ -95,7 +95,7 @@ class MemorySidecars:
 
 
 class MemoryWriter:
-    """See `Writer`. Every method makes one new state, or none if it raises an error."""
+    """See `Writer`."""
 
     def __init__(self, current: CurrentState) -> None:
         self._current = current
@@ -255,7 +255,7 @@ def _put(state: State, entries: Sequence[Entry]) -> tuple[State, dict[Location, 
                 image.id,
                 location_of_image(image),
                 image.hash,
-                (image.width, image.height, image.format, facts_json(image)),
+                (image.width, image.height, image.format, stored_facts(image)),
                 {key: held[image.id] for key, held in state.vectors.items() if image.id in held},
             )
             for image in state.images.values()
