@@ -108,9 +108,9 @@ COLD = """
 import sys, time
 from pathlib import Path
 from lookalike.stores.local import LocalStore
-with LocalStore.open(Path(sys.argv[1])) as store, store.view() as view:
+with LocalStore.open(Path(sys.argv[1])) as store, store.snapshot() as snapshot:
     started = time.perf_counter()
-    view.select(sys.argv[2])
+    snapshot.select(sys.argv[2])
     print(1000 * (time.perf_counter() - started))
 """
 

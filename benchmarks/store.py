@@ -46,10 +46,10 @@ import numpy as np
 from pathlib import Path
 from lookalike.stores.local import LocalStore
 imported = time.perf_counter()
-with LocalStore.open(Path(sys.argv[1])) as store, store.view() as view:
-    dim = view.spaces()[0].dim
+with LocalStore.open(Path(sys.argv[1])) as store, store.snapshot() as snapshot:
+    dim = snapshot.spaces()[0].dim
     opened = time.perf_counter()
-    view.search("made-up@1", np.ones((1, dim), np.float32), 10)
+    snapshot.search("made-up@1", np.ones((1, dim), np.float32), 10)
     answered = time.perf_counter()
 print(json.dumps([imported - start, opened - imported, answered - opened]))
 """

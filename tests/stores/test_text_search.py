@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from tests.stores.builders import entry, failed, put
 
 from lookalike.errors import UsageError
@@ -85,21 +83,6 @@ def test_only_chosen_images_are_found(album: Store) -> None:
 )  # fmt: skip
 def test_text_is_never_syntax(album: Store, words: str) -> None:
     found(album, words)
-
-
-@settings(max_examples=100, deadline=None)
-@given(words=st.text(max_size=40))
-def test_any_text_is_a_valid_fts5_pattern(words: str) -> None:
-    import sqlite3
-
-    from lookalike.stores.local.full_text import match_pattern
-
-    connection = sqlite3.connect(":memory:")
-    connection.execute("CREATE VIRTUAL TABLE words USING fts5 (text)")
-    pattern = match_pattern(words)
-    if pattern:
-        connection.execute("SELECT * FROM words WHERE words MATCH ?", (pattern,)).fetchall()
-    connection.close()
 
 
 def test_operators_are_words_like_any_other(store: Store) -> None:

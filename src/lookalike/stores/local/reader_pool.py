@@ -70,8 +70,8 @@ class ReaderPool:
             if self._closed:
                 raise LibraryError(f"the library in {self._folder} was closed: open it again")
             if self._process != os.getpid():
-                # In a forked child SQLite connections must not be used, not even closed.
-                self._process, self._lost, self._idle = os.getpid(), self._idle, []
+                # In a forked child the parent's connections must not be used, not even closed: kept for ever.
+                self._process, self._inherited, self._idle = os.getpid(), self._idle, []
             if self._access == "immutable" and self._unchanged != self._fingerprint():
                 self._close_idle()
                 self._access = "read-only"
