@@ -41,7 +41,7 @@ train: $(VENV)/.training  ## train the built-in network again: TEACHER= TINY= PH
 	  $(if $(LARGE),--large $(LARGE)) --out $(RUN)/data
 	$(BIN)/python -m tools.distill train --data $(RUN)/data --hours $(HOURS) $(TRAIN) --out $(RUN)/run
 	$(BIN)/python -m tools.distill export --run $(RUN)/run --data $(RUN)/data --out $(RUN)/lookalike.onnx
-	$(BIN)/python docs/draw_training.py $(RUN)/run $(RUN)/curves.png
+	$(BIN)/python -m docs.draw_training $(RUN)/run $(RUN)/curves.png
 	$(BIN)/python -m tools.distill evaluate --model $(RUN)/lookalike.onnx $(PHOTOS_TO_LEARN)
 
 clean:  ## remove what these tasks made

@@ -1,4 +1,4 @@
-"""Draws the curves of a training run of the built-in network: `python docs/draw_training.py RUN OUT.png`."""
+"""Draw the curves of a training run of the built-in network: `python -m docs.draw_training RUN OUT.png`."""
 
 from __future__ import annotations
 
