@@ -98,7 +98,7 @@ def test_the_nearest_part_counts_as_a_plain_loop_says(similarity) -> None:  # ty
         for k in (1, 3, 50):
             found, values, part = nearest(
                 matrix, queries, k, similarity=similarity, rows=rows, exclude=dead,
-                normalised=False, parts=5,
+                normalised=False, regions=5,
             )  # fmt: skip
             for q in range(6):
                 all_rows, all_values = loop_top_k(

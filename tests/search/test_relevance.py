@@ -16,7 +16,7 @@ from PIL import Image
 from lookalike import Library, Outcome, Query
 from lookalike.catalogue.generate import write_catalogue
 from lookalike.query import Term
-from lookalike.vectors.calibration import FALL, RELEVANCES, Background
+from lookalike.vectors.calibration import DECAY, RELEVANCES, Background
 from lookalike.vectors.similarity import Similarity, normalise
 
 
@@ -84,17 +84,17 @@ def test_a_library_too_small_to_judge_against_judges_nothing(tmp_path: Path) -> 
 def test_the_bar_of_near_copies_is_where_the_judgement_turns(similarity: Similarity) -> None:
     draw = np.random.default_rng(1)
     query, sample = draw.normal(size=(1, 8)), draw.normal(size=(100, 8))
-    background = Background.of(query, sample, similarity=similarity, count=100)
+    background = Background.from_vectors(query, sample, similarity=similarity, count=100)
     assert background is not None
-    bar = background.bars(similarity)[-1]
-    assert background.judge(bar + 1e-6, similarity) == "near-copy"
-    assert background.judge(bar - 1e-6, similarity) != "near-copy"
+    bar = background.thresholds(similarity)[-1]
+    assert background.relevance(bar + 1e-6, similarity) == "near-copy"
+    assert background.relevance(bar - 1e-6, similarity) != "near-copy"
     levels = [
-        RELEVANCES.index(background.judge(value, similarity))
+        RELEVANCES.index(background.relevance(value, similarity))
         for value in np.linspace(-1 if similarity == "cosine" else -9, background.identity, 300)
     ]
     assert levels == sorted(levels) and levels[0] == 0 and levels[-1] == 3
-    (again,) = Background.of_each(
+    (again,) = Background.from_similarities(
         (query @ sample.T / np.linalg.norm(sample, axis=1) / np.linalg.norm(query))
         if similarity == "cosine"
         else -np.linalg.norm(query - sample, axis=1)[None],
@@ -108,21 +108,25 @@ def test_the_bar_of_near_copies_is_where_the_judgement_turns(similarity: Similar
 def test_the_pictures_that_are_as_similar_by_chance_are_those_of_fall_to_the_height() -> None:
     """The distance to identity halves from the median (1) to the 84 % quantile (1/2): one step."""
     found = np.linspace(-1, 1, 101)[None]  # its median is 0
-    (background,) = Background.of_each(
+    (background,) = Background.from_similarities(
         found, np.zeros(1, np.int64), similarity="cosine", count=2000
     )
     assert background is not None
     even = replace(background, upper=0.5, highest=0.995)  # so that these are no near-copies
-    assert even.at_chance(0.1587 * 2000) == pytest.approx(0.5)
-    assert even.at_chance(0.1587 * 2000 / FALL) == pytest.approx(0.75)
-    assert even.at_chance(0.1587 * 2000 / FALL**4) == pytest.approx(1 - 2**-5)
-    assert replace(even, count=40).at_chance(0.1587 * 40) == pytest.approx(0.5)
-    assert even.at_chance(1e-12) == math.inf
+    assert even.reached_by(0.1587 * 2000) == pytest.approx(0.5)
+    assert even.reached_by(0.1587 * 2000 / DECAY) == pytest.approx(0.75)
+    assert even.reached_by(0.1587 * 2000 / DECAY**4) == pytest.approx(1 - 2**-5)
+    assert replace(even, count=40).reached_by(0.1587 * 40) == pytest.approx(0.5)
+    assert even.reached_by(1e-12) == math.inf
     at = 1 - 2**-7.6  # 158.7 · 3.5^-6.6 = 0.041 of 1,000 pictures
-    bands = [replace(even, count=count).judge(at, "cosine") for count in (40, 1000, 10_000, 10**6)]
+    bands = [
+        replace(even, count=count).relevance(at, "cosine") for count in (40, 1000, 10_000, 10**6)
+    ]
     assert bands == ["strong", "strong", "plausible", "weak"]
     lower = 1 - 2**-5.5  # 158.7 · 3.5^-4.5 = 0.57 of 1,000 pictures, 0.023 of 40: not yet strong
-    assert [replace(even, count=n).judge(lower, "cosine") for n in (40, 1000)] == ["plausible"] * 2
+    assert [replace(even, count=n).relevance(lower, "cosine") for n in (40, 1000)] == [
+        "plausible"
+    ] * 2
 
 
 @pytest.mark.parametrize(("similarity", "identity"), [("cosine", 1.0), ("euclidean", 0.0)])
@@ -132,12 +136,12 @@ def test_where_all_pictures_are_alike_none_stands_out(
     for all_have in (identity, identity - 0.5):
         sample = np.full((1, 100), all_have)
         sample = -np.sqrt(-sample) if similarity == "euclidean" else sample
-        (background,) = Background.of_each(
+        (background,) = Background.from_similarities(
             sample, np.zeros(1, np.int64), similarity=similarity, count=1000
         )
         assert background is not None
-        assert background.judge(sample[0, 0], similarity) == "weak"
-        assert background.judge(sample[0, 0] - 0.3, similarity) == "weak"
+        assert background.relevance(sample[0, 0], similarity) == "weak"
+        assert background.relevance(sample[0, 0] - 0.3, similarity) == "weak"
 
 
 def test_distances_are_judged_as_the_cosines_that_they_mean() -> None:
@@ -145,13 +149,15 @@ def test_distances_are_judged_as_the_cosines_that_they_mean() -> None:
     draw = np.random.default_rng(2)
     query, sample = normalise(draw.normal(size=(1, 8))), normalise(draw.normal(size=(100, 8)))
     cosines, distances = (
-        Background.of(query, sample, similarity=similarity, count=100)
+        Background.from_vectors(query, sample, similarity=similarity, count=100)
         for similarity in ("cosine", "euclidean")
     )
     assert cosines is not None and distances is not None
     for chance in (30, 1, 0.05):
-        squared = 2 * cosines.at_chance(chance) - 2
-        assert distances.at_chance(chance) == pytest.approx(squared, rel=1e-3)
+        squared = 2 * cosines.reached_by(chance) - 2
+        assert distances.reached_by(chance) == pytest.approx(squared, rel=1e-3)
     for cosine in (0.2, 0.6, 0.9, 0.99):
         squared = 2 * cosine - 2
-        assert distances.judge(-((-squared) ** 0.5), "euclidean") == cosines.judge(cosine, "cosine")
+        assert distances.relevance(-((-squared) ** 0.5), "euclidean") == cosines.relevance(
+            cosine, "cosine"
+        )

@@ -1,4 +1,4 @@
-"""Codes of 64 bits, and the pairs of them that are near, against comparing each with each."""
+"""Near pairs of 64-bit codes, against comparing all pairs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def by_comparing_all(queries: Codes, codes: Codes, radius: int) -> set[tuple[int
 
 
 def some_codes(seed: int, count: int) -> Codes:
-    """Half of them at random, half crowded around one of them."""
+    """Return codes, half of them random, half close to one of them."""
     rng = np.random.default_rng(seed)
     codes = rng.integers(0, 2**63, count, dtype=np.uint64) * np.uint64(2)
     near = rng.integers(0, 2**12, count // 2, dtype=np.uint64)
@@ -39,9 +39,11 @@ def test_the_same_pairs_are_found_as_by_comparing_all(radius: int) -> None:
     assert set(found) == by_comparing_all(queries, codes, radius)
 
 
-def test_crowded_buckets_and_small_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hamming, "CROWDED", 4)
-    monkeypatch.setattr(hamming, "AT_A_TIME", 64)
+def test_large_buckets_and_small_blocks_give_the_same_pairs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hamming, "MAX_BUCKET", 4)
+    monkeypatch.setattr(hamming, "BLOCK_PAIRS", 64)
     codes = some_codes(2, 200)
     found = [
         pair
@@ -52,7 +54,7 @@ def test_crowded_buckets_and_small_pieces_change_nothing(monkeypatch: pytest.Mon
     assert set(found) == by_comparing_all(codes, codes, 7)
 
 
-def test_a_hash_keeps_its_distances_when_it_is_packed() -> None:
+def test_packed_hashes_keep_their_distances() -> None:
     signs = np.where(np.random.default_rng(3).random((5, 64)) > 0.5, 1.0, -1.0)
     codes, there = pack(signs)
     assert there.all()
@@ -60,13 +62,13 @@ def test_a_hash_keeps_its_distances_when_it_is_packed() -> None:
     assert (distances(codes[:, None], codes) == differing).all()
 
 
-def test_a_flat_picture_and_a_missing_one_have_no_hash() -> None:
+def test_a_flat_and_a_missing_image_have_no_hash() -> None:
     signs = np.ones((3, 64))
     signs[1], signs[2] = 0.0, np.nan
     assert pack(signs)[1].tolist() == [True, False, False]
 
 
-def test_a_radius_that_is_not_near_is_refused() -> None:
+def test_a_radius_that_is_too_large_is_refused() -> None:
     codes = np.zeros(1, np.uint64)
-    with pytest.raises(ValueError, match="not near"):
+    with pytest.raises(ValueError, match="the largest is 15"):
         next(near_pairs(codes, codes, 16))

@@ -1,4 +1,4 @@
-"""Discriminant analysis against cases that can be worked out by hand."""
+"""Linear discriminant analysis against cases worked out by hand."""
 
 from __future__ import annotations
 

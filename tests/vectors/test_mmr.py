@@ -9,7 +9,7 @@ from lookalike.vectors.mmr import maximal_marginal_relevance
 
 
 def plain(relevance: np.ndarray, units: np.ndarray, k: int, weight: float) -> list[int]:
-    """The formula of the paper, one pair at a time."""
+    """Compute the formula of the paper, one pair at a time."""
     chosen: list[int] = []
     while len(chosen) < min(k, len(relevance)):
         scores = {}
@@ -22,7 +22,7 @@ def plain(relevance: np.ndarray, units: np.ndarray, k: int, weight: float) -> li
     return chosen
 
 
-def test_a_second_copy_of_the_best_hit_gives_way_to_something_else() -> None:
+def test_a_copy_of_the_best_hit_comes_after_a_different_one() -> None:
     vectors = np.array([[1, 0], [1, 0], [0.6, 0.8]], np.float32)
     relevance = np.array([0.9, 0.9, 0.5])
     assert maximal_marginal_relevance(relevance, vectors, 2, weight=0.0).tolist() == [0, 1]
@@ -41,7 +41,7 @@ def test_it_agrees_with_the_plain_double_loop(weight: float) -> None:
     assert chosen.tolist() == plain(relevance, units, 15, weight)
 
 
-def test_more_than_there_are_gives_each_once_and_a_zero_vector_is_no_nan() -> None:
+def test_k_above_the_number_of_candidates_gives_each_once_and_zero_vectors_no_nan() -> None:
     vectors = np.array([[0, 0], [1, 0]], np.float32)
     chosen = maximal_marginal_relevance(np.array([0.0, 0.5]), vectors, 9, weight=0.3)
     assert chosen.tolist() == [1, 0]

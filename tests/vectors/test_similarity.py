@@ -1,4 +1,4 @@
-"""Cosine, Euclidean, unit length: by hand."""
+"""Cosine, Euclidean distance and unit length, computed by hand."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_euclidean_is_minus_the_distance() -> None:
     assert euclidean(np.ones(7, np.float32), np.ones(7, np.float32)) == 0.0
 
 
-def test_unit_length_keeps_directions_and_zeros_and_survives_extreme_numbers() -> None:
+def test_normalising_keeps_directions_and_zeros_and_works_for_extreme_numbers() -> None:
     made = normalise(np.array([[3, 4], [0, 0], [3e38, 4e38], [3e-300, 4e-300]]))
     np.testing.assert_allclose(made, [[0.6, 0.8], [0.0, 0.0], [0.6, 0.8], [0.6, 0.8]], rtol=1e-7)
     assert made.dtype == np.float32
@@ -41,7 +41,7 @@ def test_unit_length_keeps_directions_and_zeros_and_survives_extreme_numbers() -
 
 
 @pytest.mark.parametrize(("similarity", "one"), [("cosine", cosine), ("euclidean", euclidean)])
-def test_the_matrix_holds_every_pair(similarity: Similarity, one: Callable[..., float]) -> None:
+def test_the_matrix_has_every_pair(similarity: Similarity, one: Callable[..., float]) -> None:
     rng = np.random.default_rng(5)
     queries, matrix = rng.standard_normal((4, 6)), rng.standard_normal((9, 6))
     matrix[2], matrix[3] = queries[1], 0.0

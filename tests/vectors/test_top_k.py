@@ -1,4 +1,4 @@
-"""Exact search against the plain loop, and in the cases where fast code goes wrong."""
+"""Exact search against the plain loop, and in cases where fast code goes wrong."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SIMILARITIES: list[Similarity] = ["cosine", "euclidean"]
 def clustered(
     rng: np.random.Generator, count: int, dim: int, *, length: float = 1.0
 ) -> NDArray[np.float64]:
-    """Vectors in a few groups, as pictures are, with copies and zeros among them."""
+    """Return vectors in a few clusters, as those of images are, with copies and zeros among them."""
     centres = rng.standard_normal((5, dim))
     vectors = centres[rng.integers(0, 5, count)] + 0.3 * rng.standard_normal((count, dim))
     vectors[::7] = vectors[0]
@@ -33,7 +33,7 @@ def clustered(
 @pytest.mark.parametrize("unit", [True, False])
 @pytest.mark.parametrize(("height", "pending"), [(None, None), (256, None), (256, 100), (256, 0)])
 @pytest.mark.parametrize(("count", "dim", "k"), [(1, 3, 5), (50, 4, 60), (1500, 24, 7)])
-def test_answers_are_those_of_the_plain_loop(
+def test_results_are_those_of_the_plain_loop(
     monkeypatch: pytest.MonkeyPatch,
     similarity: Similarity,
     dtype: type[np.floating],
@@ -46,7 +46,7 @@ def test_answers_are_those_of_the_plain_loop(
 ) -> None:
     if height:  # many blocks instead of one; 256 rows is the smallest
         monkeypatch.setattr(blocks, "BLOCK_BYTES", 1)
-    if pending is not None:  # compared exactly now and then, or block by block
+    if pending is not None:  # compared exactly in batches, or block by block
         monkeypatch.setattr(exact, "MAX_PENDING", pending)
     rng = np.random.default_rng(count)
     vectors = clustered(rng, count, dim, length=3.0)
@@ -61,7 +61,7 @@ def test_answers_are_those_of_the_plain_loop(
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
-def test_an_answer_does_not_depend_on_the_other_queries_of_the_batch(
+def test_a_result_does_not_depend_on_the_other_queries_of_the_batch(
     similarity: Similarity, dtype: type[np.floating]
 ) -> None:
     rng = np.random.default_rng(1)
@@ -87,7 +87,7 @@ def test_equal_vectors_come_in_the_order_of_their_rows_however_many_there_are(
     assert np.ptp(similarities) == 0.0
 
 
-def test_a_crowd_of_copies_is_compared_only_as_often_as_it_can_be_found(
+def test_copies_are_compared_only_as_often_as_they_can_be_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     compared = 0
@@ -108,7 +108,7 @@ def test_a_crowd_of_copies_is_compared_only_as_often_as_it_can_be_found(
     assert compared == blocks * 4 * 5
 
 
-def test_rows_that_differ_in_the_last_digit_are_told_apart() -> None:
+def test_rows_that_differ_in_the_last_digit_are_distinguished() -> None:
     # 1 - cos is 2e-6 for the worst of them: float32 products alone put them in any order.
     angles = np.linspace(2e-3, 0, 500)[:, None]
     matrix = np.hstack([np.cos(angles), np.sin(angles), np.zeros((500, 62))]).astype(np.float32)
@@ -118,16 +118,16 @@ def test_rows_that_differ_in_the_last_digit_are_told_apart() -> None:
     np.testing.assert_allclose(similarities[0], -2 * np.sin(angles[:-6:-1, 0] / 2), atol=1e-9)
 
 
-def test_only_the_rows_asked_for_are_found_and_dead_ones_never() -> None:
+def test_only_the_given_rows_are_found_and_excluded_ones_never() -> None:
     rng = np.random.default_rng(3)
     matrix = normalise(rng.standard_normal((2000, 8)))
     queries = np.vstack([rng.standard_normal((5, 8)), np.zeros((1, 8))]).astype(np.float32)
-    asked = rng.permutation(2000)[:900]
-    dead = np.sort(rng.permutation(2000)[:700])
-    left = np.setdiff1d(asked, dead)
+    some = rng.permutation(2000)[:900]
+    excluded = np.sort(rng.permutation(2000)[:700])
+    left = np.setdiff1d(some, excluded)
     for similarity in SIMILARITIES:
         rows, similarities = top_k(
-            matrix, queries, 10, similarity=similarity, rows=asked, exclude=dead
+            matrix, queries, 10, similarity=similarity, rows=some, exclude=excluded
         )
         expected, expected_similarities = loop_top_k(
             matrix[left], queries, 10, similarity=similarity
@@ -136,7 +136,7 @@ def test_only_the_rows_asked_for_are_found_and_dead_ones_never() -> None:
         np.testing.assert_array_equal(similarities, expected_similarities)
 
 
-def test_where_fewer_than_k_rows_remain_the_rest_is_marked() -> None:
+def test_fewer_rows_than_k_are_padded() -> None:
     matrix = np.eye(3, dtype=np.float32)
     rows, similarities = top_k(matrix, matrix[:1], 4, similarity="cosine", exclude=np.array([1]))
     assert rows.tolist() == [[0, 2, -1, -1]]
@@ -163,7 +163,7 @@ def test_cosine_with_a_zero_vector_is_zero_on_either_side() -> None:
         np.testing.assert_allclose(similarities, [[1, 0, -1], [0, 0, 0]], atol=1e-7)
 
 
-def test_lengths_beyond_the_range_of_float32_squares_do_no_harm() -> None:
+def test_lengths_beyond_the_range_of_float32_squares_are_handled() -> None:
     matrix = np.array([[1e-25, 0], [0, 1e-25], [1e25, 1e25], [0, 0], [1, 2]], np.float32)
     queries = np.array([[1, 0], [1e-30, 1e-30], [1e30, 2e30]], np.float32)
     for similarity in SIMILARITIES:
@@ -173,7 +173,7 @@ def test_lengths_beyond_the_range_of_float32_squares_do_no_harm() -> None:
         np.testing.assert_array_equal(similarities, expected_similarities)
 
 
-def test_half_precision_numbers_of_every_kind_are_read_right() -> None:
+def test_all_finite_float16_numbers_are_converted_exactly() -> None:
     bits = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
     halves = bits[np.isfinite(bits)].reshape(-1, 2)
     buffer = np.empty(halves.shape, np.float32)
@@ -191,21 +191,21 @@ def test_a_memory_map_is_searched_in_place(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("queries", "k", "words"),
+    ("queries", "k", "message"),
     [
         (np.ones((1, 3)), 0, "at least one"),
         (np.ones((1, 4)), 1, "do not fit vectors of 3 dimensions"),
         (np.array([[np.nan, 0, 0]]), 1, "NaN"),
     ],
 )
-def test_impossible_questions_are_refused(queries: NDArray[np.float64], k: int, words: str) -> None:
-    with pytest.raises(UsageError, match=words):
+def test_invalid_queries_are_refused(queries: NDArray[np.float64], k: int, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         top_k(np.eye(3, dtype=np.float32), queries.astype(np.float32), k, similarity="cosine")
 
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
-def test_whatever_the_vectors_the_plain_loop_agrees(data: st.DataObject) -> None:
+def test_any_vectors_give_the_result_of_the_plain_loop(data: st.DataObject) -> None:
     # Small whole numbers: ties of every width, zeros, and cosines that coincide by accident.
     dim = data.draw(st.integers(1, 4))
     number = st.integers(-2, 2)
@@ -214,11 +214,11 @@ def test_whatever_the_vectors_the_plain_loop_agrees(data: st.DataObject) -> None
     queries = np.array(data.draw(st.lists(vector, min_size=1, max_size=4)), np.float32)
     k = data.draw(st.integers(1, 8))
     similarity = data.draw(st.sampled_from(SIMILARITIES))
-    dead = np.array(sorted(data.draw(st.sets(st.integers(0, len(matrix) - 1)))), np.int64)
+    excluded = np.array(sorted(data.draw(st.sets(st.integers(0, len(matrix) - 1)))), np.int64)
     rows, similarities = top_k(
-        matrix, queries, k, similarity=similarity, exclude=dead, normalised=False
+        matrix, queries, k, similarity=similarity, exclude=excluded, normalised=False
     )
-    left = np.setdiff1d(np.arange(len(matrix)), dead)
+    left = np.setdiff1d(np.arange(len(matrix)), excluded)
     expected, expected_similarities = loop_top_k(matrix[left], queries, k, similarity=similarity)
     np.testing.assert_array_equal(similarities, expected_similarities)
     named = np.where(expected >= 0, np.append(left, -1)[expected], -1)

@@ -119,7 +119,7 @@ class SimilarPairs:
 
     def _backgrounds(self, vectors: Floats) -> Sequence[Background | None]:
         found = similarity_matrix(vectors, self._sample, similarity=self._space.similarity)
-        return Background.of_each(
+        return Background.from_similarities(
             found,
             np.arange(len(vectors)),
             similarity=self._space.similarity,
@@ -131,7 +131,7 @@ class SimilarPairs:
             return value >= self._similarity
         if background is None:
             return False
-        relevance = background.judge(value, self._space.similarity)
+        relevance = background.relevance(value, self._space.similarity)
         return RELEVANCES.index(relevance) >= self._relevance
 
 

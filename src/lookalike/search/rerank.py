@@ -18,7 +18,7 @@ from lookalike.errors import Outcome, UsageError
 from lookalike.extractors.extraction import Extraction, Task
 from lookalike.vectors.blocks import Floats
 from lookalike.vectors.calibration import RELEVANCES, Background, Relevance
-from lookalike.vectors.fusion import rescaled
+from lookalike.vectors.fusion import min_max_scaled
 from lookalike.vectors.mmr import maximal_marginal_relevance
 from lookalike.vectors.similarity import similarity_matrix
 from lookalike.workers.limits import Limits
@@ -115,7 +115,9 @@ class BackgroundDistribution:
                 key, vectors, count, similarity=similarity, among=ids, exact=True
             )
             found = np.take_along_axis(near.similarities, np.argsort(near.ids, axis=1), axis=1)
-        return Background.of_each(found, starts, similarity=similarity, count=subquery.space.count)
+        return Background.from_similarities(
+            found, starts, similarity=similarity, count=subquery.space.count
+        )
 
 
 def label_relevance(
@@ -127,7 +129,7 @@ def label_relevance(
         background = backgrounds.of(ranking.subquery) if ranking.subquery else None
         if ranking.subquery is None or background is None:
             continue
-        thresholds, scores = background.bars(ranking.subquery.similarity), ranking.scores
+        thresholds, scores = background.thresholds(ranking.subquery.similarity), ranking.scores
         for id in ids:
             if id in scores:
                 levels[id] = max(bisect_right(thresholds, scores[id]), levels.get(id, 0))
@@ -184,7 +186,7 @@ def near_copies(
     similarity = subquery.similarity
     similarities = similarity_matrix(vectors, vectors, similarity=similarity)
     found = backgrounds.of_vectors(subquery, vectors)
-    thresholds = [one.bars(similarity)[-1] if one else np.inf for one in found]
+    thresholds = [one.thresholds(similarity)[-1] if one else np.inf for one in found]
     near: NDArray[np.bool_] = similarities >= np.array(thresholds)[:, None]
     return near | near.T
 
@@ -199,7 +201,7 @@ def diversify(snapshot: Snapshot, candidates: Candidates, order: Sequence[int]) 
     # A cosine is on the scale of the similarities between hits; any other score is rescaled to it.
     cosine = first.similarity == "cosine" and len(candidates.rankings) == 1
     scores = candidates.scores
-    scale = scores if cosine else rescaled({id: scores[id] for id in order})
+    scale = scores if cosine else min_max_scaled({id: scores[id] for id in order})
     relevance = np.array([scale[id] for id in order])
     chosen = maximal_marginal_relevance(
         relevance, vectors, plan.query.k, weight=plan.query.diversity

@@ -16,7 +16,7 @@ from lookalike.query import Fusion
 from lookalike.search.plan import QueryPlan, SubQuery
 from lookalike.stores.interface import Ids, Neighbours, Snapshot
 from lookalike.vectors.calibration import Relevance
-from lookalike.vectors.fusion import reciprocal_rank, weighted
+from lookalike.vectors.fusion import reciprocal_rank_fusion, weighted_sum
 
 if TYPE_CHECKING:
     from lookalike.extractors.verification import Match
@@ -219,7 +219,7 @@ def _score_missing(snapshot: Snapshot, ranking: Ranking, ids: Sequence[int]) -> 
 def fuse(rankings: Sequence[Ranking], fusion: Fusion) -> dict[int, float]:
     """Return one score per image, by rescaled scores or by reciprocal ranks."""
     if fusion == "ranks":
-        return reciprocal_rank([(ranking.weight, ranking.scores) for ranking in rankings])
+        return reciprocal_rank_fusion([(ranking.weight, ranking.scores) for ranking in rankings])
     union = set().union(*(ranking.scores for ranking in rankings))
     pairs = []
     for ranking in rankings:
@@ -228,4 +228,4 @@ def fuse(rankings: Sequence[Ranking], fusion: Fusion) -> dict[int, float]:
             # BM25 has a true zero: no word matches. Without it, the last that matches would become 0.
             scores = dict.fromkeys(union, 0.0) | scores
         pairs.append((ranking.weight, scores))
-    return weighted(pairs)
+    return weighted_sum(pairs)

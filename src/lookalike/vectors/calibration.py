@@ -1,22 +1,21 @@
-"""What a similarity means in this library: judged against pictures that have nothing to do with it.
+"""Calibration of similarities: how remarkable a similarity is in this library.
 
-A cosine of 0.8 is a find among photos of everything and nothing at all among photos of one sky. So a
-similarity is compared with the similarities of the same query to a sample of the library, most of
-which is unrelated to it:
+A cosine of 0.8 is remarkable among photos of everything and means nothing among photos of one sky. So
+a similarity is compared with the similarities of the same query to a sample of the library, most of
+which is unrelated to it. Three scales are derived from that background:
 
-    height     how far it stands out: the number of times that the distance to identity (1 minus the
-               cosine) shrinks on the way from the median to the 84 % quantile, continued. In
-               logarithms, so that a space whose strangers are all very similar has as much room as
-               one whose strangers are not
-    by chance  how many unrelated pictures of the whole library are expected to be as similar: every
-               step of height leaves one in FALL of them
-    beyond     how far it lies between the 99 % quantile (0) and identity (1); at least three pictures
-               lie above that quantile, because the query itself and copies of it may be in the sample
-    share      how far it lies between the median (0) and identity (1)
+    height    how far a similarity stands out: how often the distance to identity (1 minus the cosine)
+              shrinks as much as it does between the median and the 84 % quantile. In logarithms, so that
+              spaces in which unrelated images are all very similar have as much room as others. From the
+              height follows how many unrelated images of the library are expected to be as similar:
+              every step leaves one in DECAY of them
+    beyond    the position between the 99 % quantile (0) and identity (1); at least three images of the
+              sample are above that quantile, because the query itself and its copies may be among them
+    share     the position between the median (0) and identity (1)
 
-Only the median and the 84 % quantile say how high a hit stands: a tail fitted further out would be
-fitted to the very relatives that are looked for, which on corel1k are a tenth of the library. How fast
-the tail falls was read off the groceries; docs/searching.md reports what the bands are worth there and on
+Only the median and the 84 % quantile determine the height: a tail fitted further out would be fitted to
+the related images that are searched for, which on corel1k are a tenth of the library. The decay of the
+tail was measured on groceries; docs/searching.md reports how reliable the bands are there and on
 libraries that took no part in it (benchmarks/relevance.py).
 """
 
@@ -36,42 +35,47 @@ from lookalike.vectors import Similarity
 from lookalike.vectors.blocks import Floats
 from lookalike.vectors.similarity import similarity_matrix
 
-FEWEST = 30
-"""Pictures without which there is no background to judge against."""
+# Smallest sample that makes a background.
+MIN_SAMPLE = 30
 
+# Thresholds of "near-copy" on the scales `beyond` and `share`; one of them suffices. Chosen on corel1k and
+# groceries. By `share` alone, histograms of different images reach 0.996, and copies in `shape` only 0.84.
+# It is for libraries with so many exact copies that they are the 99 % quantile.
 NEAR_COPY_BEYOND, NEAR_COPY_SHARE = 0.85, 0.999
-"""Chosen on corel1k and groceries. By the share alone, histograms of different pictures reach 0.996, and
-copies in shape only 0.84. The share is for exact copies where so many of them are in the library that
-they are its 99 % quantile.
-"""
-UPPER = 0.1587
-"""Part of the background above its 84 % quantile, at height 1."""
 
-FALL = 3.5
-"""By how much every further step of height thins the unrelated pictures: the smaller, the more cautious. Set
-with the built-in network on groceries and drawings, whose fine kinds are each other's nearest strangers."""
+# Part of the background above its 84 % quantile, at height 1.
+UPPER_SHARE = 0.1587
 
-STRONG, PLAUSIBLE = 0.05, 1.0
-"""Unrelated pictures that are as similar by chance, at most: one question in twenty meets one such hit,
-or every question meets one."""
+# Factor by which every step of height thins out unrelated images: the smaller, the more cautious. Set with
+# the built-in network on groceries and drawings, where the nearest unrelated images are of similar kinds.
+DECAY = 3.5
 
-FEWEST_COMPARED = 1000
-"""For "strong" a smaller library is judged as if it had so many: it has fewer strangers, but fewer relatives
-too, and the word should be worth as much there."""
+# Thresholds of "strong" and "plausible": how many unrelated images are expected to be as similar. With
+# "strong", one query in twenty gets one such hit; with "plausible", every query gets one.
+STRONG_EXPECTED, PLAUSIBLE_EXPECTED = 0.05, 1.0
 
-SPARED = 3
-"""Pictures of the sample that may be the query itself or its copies."""
+# For "strong", smaller libraries are treated as if they had so many images: they have fewer unrelated
+# images, but fewer related ones, too, and the band should be as reliable there.
+MIN_COUNT = 1000
 
-SMALLEST_SPREAD = 1e-6
-"""Where all the sample is equally similar (one-coloured pictures) everything above it stands out."""
+# Images of the sample that may be the query itself or its copies.
+POSSIBLE_COPIES = 3
+
+# Smallest distance that counts. Where all the sample is equally similar (one-coloured images), everything
+# above it stands out.
+MIN_SPREAD = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """The similarities of one query to a sample of the library, as three quantiles.
+    """Three quantiles of the similarities of a query to a sample of the library.
 
-    identity  the similarity of a vector to itself: 1 for the cosine, 0 for minus the distance
-    count     how many pictures the library has
+    median, upper, highest  the 50 %, 84 % and 99 % quantiles
+    identity                similarity of a vector to itself: 1 for the cosine, 0 for minus the distance
+    count                   number of images in the library
+
+    Minus the distance is squared (and stays negative), which for unit vectors puts it on the scale of the
+    cosine: |a - b|² = 2 - 2 cos.
     """
 
     median: float
@@ -81,22 +85,22 @@ class Background:
     count: int
 
     @classmethod
-    def of(
+    def from_vectors(
         cls, query: Floats, sample: Floats, *, similarity: Similarity, count: int
     ) -> Background | None:
-        """The background of a query (n, dim) (of several vectors the best counts) in a sample
-        (m, dim) of `count` pictures; None if the sample is too small. Minus the distance is squared
-        first, which for unit vectors puts it on the scale of the cosine: |a - b|² = 2 - 2 cos."""
+        """Return the background of a query (n, dim) of one or several vectors, the best of which counts,
+        in a sample (m, dim) of `count` images; None if the sample is too small."""
         found = similarity_matrix(query, sample, similarity=similarity)
-        return cls.of_each(found, np.zeros(1, np.int64), similarity=similarity, count=count)[0]
+        starts = np.zeros(1, np.int64)
+        return cls.from_similarities(found, starts, similarity=similarity, count=count)[0]
 
     @classmethod
-    def of_each(
+    def from_similarities(
         cls, found: Floats, starts: NDArray[np.int64], *, similarity: Similarity, count: int
     ) -> Sequence[Background | None]:
-        """The same for many queries, from their similarities (n, m) to the sample; a query is a run of
-        rows from one of `starts` on."""
-        if found.shape[1] < FEWEST:
+        """Return the backgrounds of many queries from the similarities (n, m) of their vectors to the
+        sample. The vectors of a query are the rows from one of `starts` to the next."""
+        if found.shape[1] < MIN_SAMPLE:
             return [None] * len(starts)
         found = np.maximum.reduceat(found, starts, axis=0)
         if similarity == "euclidean":
@@ -107,50 +111,55 @@ class Background:
             [
                 _quantile(rising, 0.5),
                 _quantile(rising, 0.8413),
-                rising[:, min(int(0.99 * last), last - SPARED)],
+                rising[:, min(int(0.99 * last), last - POSSIBLE_COPIES)],
             ],
             axis=1,
         )
         identity = 1.0 if similarity == "cosine" else 0.0
         return [
-            cls(middle, upper, highest, identity, count)
-            for middle, upper, highest in quantiles.tolist()
+            cls(median, upper, highest, identity, count)
+            for median, upper, highest in quantiles.tolist()
         ]
 
-    def judge(self, similarity: float, kind: Similarity) -> Relevance:
-        """The band of one similarity."""
-        return RELEVANCES[bisect_right(self.bars(kind), similarity)]
+    def relevance(self, similarity: float, kind: Similarity) -> Relevance:
+        """Return the band of a similarity of this kind."""
+        return RELEVANCES[bisect_right(self.thresholds(kind), similarity)]
 
-    def bars(self, kind: Similarity) -> tuple[float, float, float]:
-        """The similarities from which on a hit is plausible, strong, a near-copy; rising."""
+    def thresholds(self, kind: Similarity) -> tuple[float, float, float]:
+        """Return the least similarities of the bands plausible, strong and near-copy, rising."""
         copy = min(
-            low + bar * max(self.identity - low, SMALLEST_SPREAD)
-            for low, bar in ((self.highest, NEAR_COPY_BEYOND), (self.median, NEAR_COPY_SHARE))
+            low + threshold * max(self.identity - low, MIN_SPREAD)
+            for low, threshold in (
+                (self.highest, NEAR_COPY_BEYOND),
+                (self.median, NEAR_COPY_SHARE),
+            )
         )
-        strong = self.at_chance(STRONG / max(1.0, FEWEST_COMPARED / self.count))
-        plausible = self.at_chance(PLAUSIBLE)
+        strong = self.reached_by(STRONG_EXPECTED / max(1.0, MIN_COUNT / self.count))
+        plausible = self.reached_by(PLAUSIBLE_EXPECTED)
         if kind == "euclidean":
             copy, strong, plausible = map(_distance, (copy, strong, plausible))
         return min(plausible, copy), min(strong, copy), copy
 
-    def at_chance(self, chance: float) -> float:
-        """The cosine, or minus squared distance, that so many unrelated pictures of the library are
-        expected to reach: where UPPER · count · FALL^(1 - height) falls to it; infinity where that is
-        so near to identity that float32 could not tell."""
-        whole = max(self.identity - self.median, SMALLEST_SPREAD)
-        step = math.log(whole / max(self.identity - self.upper, SMALLEST_SPREAD * whole))
-        height = 1 + math.log(UPPER * self.count / chance) / math.log(FALL)
-        left = math.exp(-height * max(step, SMALLEST_SPREAD))
-        return self.identity - whole * left if left >= SMALLEST_SPREAD else math.inf
+    def reached_by(self, expected: float) -> float:
+        """Return the similarity that so many unrelated images of the library are expected to reach.
+
+        That is the cosine, or minus squared distance, at which UPPER_SHARE · count · DECAY^(1 - height)
+        equals `expected`; infinity if it is so near to identity that float32 cannot distinguish them.
+        """
+        room = max(self.identity - self.median, MIN_SPREAD)
+        step = math.log(room / max(self.identity - self.upper, MIN_SPREAD * room))
+        height = 1 + math.log(UPPER_SHARE * self.count / expected) / math.log(DECAY)
+        left = math.exp(-height * max(step, MIN_SPREAD))
+        return self.identity - room * left if left >= MIN_SPREAD else math.inf
 
 
 def _quantile(rising: Floats, share: float) -> Floats:
-    """Of each row (n, m), the value below which so much of it lies; between two neighbours, on the line."""
-    place = share * (rising.shape[1] - 1)
-    low, high = rising[:, math.floor(place)], rising[:, math.ceil(place)]
-    return low + np.float32(place % 1) * (high - low)
+    """Return the quantile of each sorted row (n, m), interpolated linearly."""
+    position = share * (rising.shape[1] - 1)
+    low, high = rising[:, math.floor(position)], rising[:, math.ceil(position)]
+    return low + np.float32(position % 1) * (high - low)
 
 
 def _distance(value: float) -> float:
-    """Minus the distance of a minus squared one; what lies beyond identity is never reached."""
+    """Return minus the distance from minus its square; infinity for values beyond identity."""
     return -math.sqrt(-value) if value <= 0 else math.inf

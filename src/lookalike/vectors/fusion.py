@@ -1,16 +1,16 @@
-"""Several rankings of the same images made into one."""
+"""Fusion of several rankings of the same images."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+# Constant of reciprocal rank fusion, as in the paper; small differences at the top then matter little.
 RANK_CONSTANT = 60
-"""Of reciprocal rank fusion, as its authors found it; small differences at the top then count little."""
 
 
-def rescaled(scores: Mapping[int, float]) -> dict[int, float]:
-    """Scores by id brought to 0 … 1 (min–max), so that a cosine and a BM25 score can be added. Where all
-    are equal there is nothing to tell them apart by: all are 1."""
+def min_max_scaled(scores: Mapping[int, float]) -> dict[int, float]:
+    """Scale scores by id to 0 … 1, so that a cosine and a BM25 score can be added. If all are equal, all
+    become 1."""
     if not scores:
         return {}
     low, high = min(scores.values()), max(scores.values())
@@ -19,20 +19,24 @@ def rescaled(scores: Mapping[int, float]) -> dict[int, float]:
     return {id: (score - low) / (high - low) for id, score in scores.items()}
 
 
-def weighted(rankings: Sequence[tuple[float, Mapping[int, float]]]) -> dict[int, float]:
-    """Σ weight · rescaled score by id; an id that a ranking lacks gets 0 from it. The weights are used
-    as they are: alpha · images + (1 - alpha) · text is `weighted([(alpha, a), (1 - alpha, b)])`."""
+def weighted_sum(rankings: Sequence[tuple[float, Mapping[int, float]]]) -> dict[int, float]:
+    """Return Σ weight · scaled score by id; an id that is missing in a ranking gets 0 from it.
+
+    Weights are used as they are: `weighted_sum([(alpha, images), (1 - alpha, text)])`.
+    """
     total: dict[int, float] = {}
     for weight, scores in rankings:
-        for id, score in rescaled(scores).items():
+        for id, score in min_max_scaled(scores).items():
             total[id] = total.get(id, 0.0) + weight * score
     return total
 
 
-def reciprocal_rank(rankings: Sequence[tuple[float, Mapping[int, float]]]) -> dict[int, float]:
-    """Σ weight / (60 + rank) by id; equal scores share the order of their ids. Needs no common scale.
+def reciprocal_rank_fusion(
+    rankings: Sequence[tuple[float, Mapping[int, float]]],
+) -> dict[int, float]:
+    """Return Σ weight / (60 + rank) by id; equal scores rank by id. Needs no common scale.
 
-    Cormack, Clarke and Büttcher, SIGIR 2009; the weights are ours (theirs are all 1).
+    Cormack, Clarke and Büttcher, SIGIR 2009; the weights are an extension (theirs are all 1).
     """
     total: dict[int, float] = {}
     for weight, scores in rankings:

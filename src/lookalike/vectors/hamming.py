@@ -1,10 +1,9 @@
-"""Codes of 64 bits: their Hamming distance, and all pairs of a million codes that differ in few bits.
+"""Hamming distance of 64-bit codes, and all pairs of a million codes that differ in few bits.
 
-No pair is compared that cannot be near: two codes that differ in at most r of 64 bits differ in at
-most r // 4 bits of at least one of four bands of 16 bits, so that only codes that agree in a band,
-but for so many bits, are looked at (multi-index hashing: Norouzi, Punjani and Fleet, Fast Search in
-Hamming Space with Multi-Index Hashing, CVPR 2012). Where pictures of one kind crowd a bucket (blank
-pages, skies), the bucket is split by the other bands in the same way.
+Two codes that differ in at most r of 64 bits differ in at most r // 4 bits of at least one of four bands
+of 16 bits. So only codes that agree in a band up to so many bits are compared (multi-index hashing:
+Norouzi, Punjani and Fleet, Fast Search in Hamming Space with Multi-Index Hashing, CVPR 2012). Buckets
+that are too large (blank pages, skies) are split by the other bands in the same way.
 """
 
 from __future__ import annotations
@@ -25,19 +24,18 @@ BAND = 16
 BANDS = BITS // BAND
 VALUES = 1 << BAND
 
-CROWDED = 2048
-"""A bucket of more codes is split by the other bands: that costs some 400 looks a code."""
+# Larger buckets are split by the other bands, which costs some 400 lookups per code.
+MAX_BUCKET = 2048
 
-AT_A_TIME = 1 << 21
-"""Pairs that are looked at together: 50 MB of temporary arrays."""
+# Pairs that are compared at a time: 50 MB of temporary arrays.
+BLOCK_PAIRS = 1 << 21
 
 
 def pack(signs: NDArray[np.floating]) -> tuple[Codes, NDArray[np.bool_]]:
-    """Hashes as vectors (n, 64) → codes (n,), a set bit for every positive number, and which rows are
-    hashes at all: not those of zeros (a flat picture) or NaN.
+    """Pack hashes given as vectors (n, 64) into codes (n,), with a bit set for every positive number.
 
-    Neighbouring numbers go to different bands, because neighbouring bits of a picture's hash agree
-    more often than chance.
+    Also return which rows (n,) are hashes: not those of zeros (a flat image) or NaN. Neighbouring numbers
+    go to different bands, because neighbouring bits of an image hash are correlated.
     """
     order = np.arange(BITS).reshape(-1, BANDS).T.ravel()
     bits = np.packbits(signs[:, order] > 0, axis=1)
@@ -46,65 +44,74 @@ def pack(signs: NDArray[np.floating]) -> tuple[Codes, NDArray[np.bool_]]:
 
 
 def distances(a: Codes, b: Codes) -> NDArray[np.uint8]:
-    """In how many bits codes differ, pair by pair (arrays are broadcast)."""
+    """Return the number of bits in which codes differ (arrays are broadcast)."""
     return np.asarray(np.bitwise_count(a ^ b), np.uint8)
 
 
 def near_pairs(queries: Codes, codes: Codes, radius: int) -> Iterator[tuple[Rows, Rows]]:
-    """Every pair (row of `queries`, row of `codes`) that differs in at most `radius` bits, exactly
-    once, in pieces. Repeated codes are taken as they are: give different ones."""
+    """Yield every pair (row of `queries`, row of `codes`) that differs in at most `radius` bits, exactly
+    once, in blocks. Codes should be distinct: copies of a code make as many pairs."""
     if not 0 <= radius < BITS // 4:
-        raise ValueError(f"a radius of {radius} bits is not near: at most {BITS // 4 - 1}")
+        raise ValueError(f"the radius is {radius} bits, the largest is {BITS // 4 - 1}")
     everything = np.arange(len(queries)), np.arange(len(codes))
-    yield from _joined(queries, codes, *everything, tuple(range(BANDS)), radius)
+    yield from _near_pairs(queries, codes, *everything, tuple(range(BANDS)), radius)
 
 
-def _joined(
-    queries: Codes, codes: Codes, ours: Rows, theirs: Rows, bands: Sequence[int], radius: int
+def _near_pairs(
+    queries: Codes,
+    codes: Codes,
+    query_rows: Rows,
+    code_rows: Rows,
+    bands: Sequence[int],
+    radius: int,
 ) -> Iterator[tuple[Rows, Rows]]:
-    """The pairs among these rows that differ in at most `radius` bits of these bands."""
+    """Yield the pairs among these rows that differ in at most `radius` bits of these bands."""
     mask = _mask(bands)
-    if len(bands) == 1 or len(ours) * len(theirs) <= AT_A_TIME:
-        for start in range(0, len(ours), max(1, AT_A_TIME // max(1, len(theirs)))):
-            part = ours[start : start + max(1, AT_A_TIME // max(1, len(theirs)))]
-            near = distances(queries[part][:, None] & mask, codes[theirs] & mask) <= radius
+    if len(bands) == 1 or len(query_rows) * len(code_rows) <= BLOCK_PAIRS:
+        for start in range(0, len(query_rows), max(1, BLOCK_PAIRS // max(1, len(code_rows)))):
+            part = query_rows[start : start + max(1, BLOCK_PAIRS // max(1, len(code_rows)))]
+            near = distances(queries[part][:, None] & mask, codes[code_rows] & mask) <= radius
             at, other = np.nonzero(near)
-            yield part[at], theirs[other]
+            yield part[at], code_rows[other]
         return
     flips = radius // len(bands)
     for number, band in enumerate(bands):
         earlier, rest = bands[:number], [other for other in bands if other != band]
-        keys = _band(codes[theirs], band)
+        keys = _band(codes[code_rows], band)
         order = np.argsort(keys, kind="stable")
-        sorted_ = theirs[order]
+        members = code_rows[order]
         starts = np.searchsorted(keys[order], np.arange(VALUES + 1))
-        asked = _band(queries[ours], band)
+        query_keys = _band(queries[query_rows], band)
         # In the order of the buckets, so that neighbouring rows read the same memory.
-        in_order = np.argsort(asked, kind="stable")
-        rows, asked = ours[in_order], asked[in_order]
+        in_order = np.argsort(query_keys, kind="stable")
+        rows, query_keys = query_rows[in_order], query_keys[in_order]
         for flipped in _flips(flips):
-            wanted = asked ^ flipped
+            wanted = query_keys ^ flipped
             first, last = starts[wanted], starts[wanted + 1]
-            crowded = last - first > CROWDED
-            pairs = _expanded(rows[~crowded], first[~crowded], last[~crowded], sorted_)
+            oversized = last - first > MAX_BUCKET
+            pairs = _bucket_pairs(rows[~oversized], first[~oversized], last[~oversized], members)
             left = radius - int(flipped).bit_count()
-            for bucket in np.unique(wanted[crowded]):
-                inside = sorted_[starts[bucket] : starts[bucket + 1]]
-                for one, two in _joined(queries, codes, rows[wanted == bucket], inside, rest, left):
-                    yield _first_time(queries, codes, one, two, earlier, flips)
+            for bucket in np.unique(wanted[oversized]):
+                bucket_rows = members[starts[bucket] : starts[bucket + 1]]
+                for one, two in _near_pairs(
+                    queries, codes, rows[wanted == bucket], bucket_rows, rest, left
+                ):
+                    yield _not_found_before(queries, codes, one, two, earlier, flips)
             for one, two in pairs:
                 near = distances(queries[one] & mask, codes[two] & mask) <= radius
-                yield _first_time(queries, codes, one[near], two[near], earlier, flips)
+                yield _not_found_before(queries, codes, one[near], two[near], earlier, flips)
 
 
-def _expanded(rows: Rows, first: Rows, last: Rows, members: Rows) -> Iterator[tuple[Rows, Rows]]:
-    """Each row with all members from its first to its last, some millions at a time."""
+def _bucket_pairs(
+    rows: Rows, first: Rows, last: Rows, members: Rows
+) -> Iterator[tuple[Rows, Rows]]:
+    """Yield each row with all members from its first to its last, in blocks."""
     counts = last - first
     ends = np.cumsum(counts)
     start = 0
     while start < len(rows):
         before = ends[start - 1] if start else 0
-        stop = max(start + 1, int(np.searchsorted(ends, before + AT_A_TIME, side="right")))
+        stop = max(start + 1, int(np.searchsorted(ends, before + BLOCK_PAIRS, side="right")))
         part = counts[start:stop]
         total = int(part.sum())
         if total:
@@ -116,10 +123,10 @@ def _expanded(rows: Rows, first: Rows, last: Rows, members: Rows) -> Iterator[tu
         start = stop
 
 
-def _first_time(
+def _not_found_before(
     queries: Codes, codes: Codes, one: Rows, two: Rows, earlier: Sequence[int], flips: int
 ) -> tuple[Rows, Rows]:
-    """Without the pairs that an earlier band has found."""
+    """Remove the pairs that an earlier band has found."""
     fresh = np.ones(len(one), bool)
     for band in earlier:
         fresh &= np.bitwise_count(_band(queries[one] ^ codes[two], band)) > flips
@@ -136,7 +143,7 @@ def _mask(bands: Sequence[int]) -> np.uint64:
 
 @cache
 def _flips(most: int) -> tuple[int, ...]:
-    """All ways to change at most so many bits of a band, the fewest first."""
+    """Return all bit patterns of a band with at most so many bits set, the fewest first."""
     return tuple(
         sum(1 << bit for bit in bits)
         for count in range(most + 1)

@@ -1,4 +1,4 @@
-"""Exact search among pictures of which each has the vectors of several parts."""
+"""Exact search among images that have several vectors each, such as one per region."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def nearest(
     rows: Rows | None,
     exclude: Rows | None,
     normalised: bool,
-    parts: int,
+    regions: int,
 ) -> tuple[Rows, NDArray[np.float32], NDArray[np.int64]]:
-    """As `top_k`, where a row of the matrix (n, parts · dim) holds the vectors of so many parts: the
-    rows whose nearest part is nearest, and which part that is, -1 where there is no row.
+    """Return what `top_k` does, where a row of the matrix (n, regions · dim) has several vectors, of which
+    the nearest counts; and the region (q, k) that was nearest, -1 where there is no row.
 
-    Of k · parts nearest parts at least k belong to different rows, so no more are looked for.
+    Among the k · regions nearest vectors are those of at least k different rows, so no more are needed.
     """
-    if parts == 1:
+    if regions == 1:
         found, similarities = top_k(
             matrix,
             queries,
@@ -37,28 +37,28 @@ def nearest(
         )
         return found, similarities, np.where(found < 0, -1, 0)
     count = len(matrix) if rows is None else len(rows)
-    single, values = top_k(
-        matrix.reshape(len(matrix) * parts, -1),
+    vectors, values = top_k(
+        matrix.reshape(len(matrix) * regions, -1),
         queries,
-        max(1, min(k, count)) * parts,
+        max(1, min(k, count)) * regions,
         similarity=similarity,
-        rows=None if rows is None else spread(rows, parts),
-        exclude=None if exclude is None else spread(exclude, parts),
+        rows=None if rows is None else vector_rows(rows, regions),
+        exclude=None if exclude is None else vector_rows(exclude, regions),
         normalised=False,
     )
     found = np.full((len(queries), k), -1, np.int64)
     similarities = np.full((len(queries), k), -np.inf, np.float32)
-    part = np.full((len(queries), k), -1, np.int64)
-    for number, row in enumerate(single):
+    region = np.full((len(queries), k), -1, np.int64)
+    for number, row in enumerate(vectors):
         row = row[row >= 0]
-        _, first = np.unique(row // parts, return_index=True)
+        _, first = np.unique(row // regions, return_index=True)
         best = np.sort(first)[:k]
-        found[number, : len(best)] = row[best] // parts
-        part[number, : len(best)] = row[best] % parts
+        found[number, : len(best)] = row[best] // regions
+        region[number, : len(best)] = row[best] % regions
         similarities[number, : len(best)] = values[number, best]
-    return found, similarities, part
+    return found, similarities, region
 
 
-def spread(rows: Rows, parts: int) -> Rows:
-    """The numbers of all parts of these rows, in their order."""
-    return (rows[:, None] * parts + np.arange(parts)).reshape(-1)
+def vector_rows(rows: Rows, regions: int) -> Rows:
+    """Return the numbers of all vectors of these rows, in order."""
+    return (rows[:, None] * regions + np.arange(regions)).reshape(-1)

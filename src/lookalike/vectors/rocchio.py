@@ -1,4 +1,4 @@
-"""A question that learns: moved towards what was called relevant, away from what was not."""
+"""Relevance feedback: a query vector is moved towards relevant images and away from others."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from numpy.typing import NDArray
 
 from lookalike.vectors.blocks import Floats
 
+# Weights of the query, of the relevant and of the irrelevant vectors, as in Manning, Raghavan and Schütze,
+# Introduction to Information Retrieval, 2008, section 9.1.1: relevant images say more than irrelevant ones.
 ALPHA, BETA, GAMMA = 1.0, 0.75, 0.15
-"""The weights of the question, of the relevant and of the others; those of Manning, Raghavan and
-Schütze, Introduction to Information Retrieval, 2008, section 9.1.1: what was liked says more than
-what was not."""
 
 
 def rocchio(
@@ -22,15 +21,15 @@ def rocchio(
     beta: float = BETA,
     gamma: float = GAMMA,
 ) -> NDArray[np.float32]:
-    """alpha · query + beta · mean(relevant) - gamma · mean(irrelevant), for each query.
+    """Return alpha · query + beta · mean(relevant) - gamma · mean(irrelevant) for each query.
 
-    queries     (n, dim); all are moved alike
-    relevant    (r, dim) vectors of the same space, at unit length where the space is; r may be 0
+    queries     (n, dim)
+    relevant    (r, dim) vectors of the same space, of unit length if the space's are; r may be 0
     irrelevant  (s, dim), likewise
 
-    Returns (n, dim) float32, not brought to unit length: the cosine does not mind. J. J. Rocchio,
-    Relevance Feedback in Information Retrieval, in Salton, The SMART Retrieval System, 1971. His
-    formula sets negative numbers to 0, because term weights have no sign; vectors of pictures do.
+    Returns (n, dim) float32, not normalised, because the cosine ignores lengths. J. J. Rocchio, Relevance
+    Feedback in Information Retrieval, in Salton, The SMART Retrieval System, 1971. His formula sets
+    negative components to 0, because term weights have no sign; image vectors do.
     """
     moved = alpha * np.asarray(queries, np.float64)
     if len(relevant):

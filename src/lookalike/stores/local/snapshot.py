@@ -147,7 +147,7 @@ class LocalSnapshot:
             rows=rows,
             exclude=mapped.deleted if rows is None else None,  # `rows` has none of them
             normalised=bool(row.normalised),
-            parts=self.region_count(row),
+            regions=self.region_count(row),
         )
         has_regions = self._boxes(row) is not None
         return _neighbours(

@@ -91,7 +91,7 @@ class MemorySnapshot:
             rows=None,
             exclude=None,
             normalised=found.normalised,
-            parts=found.dim // found.width,
+            regions=found.dim // found.width,
         )
         near = np.append(np.array(ids, np.int64), -1)[rows]  # row -1 is the -1 at the end
         return Neighbours(near, similarities, True, None if found.boxes is None else regions)
