@@ -168,3 +168,26 @@ def test_wrong_use_is_one_line_that_names_the_remedy(
     assert answer.returncode == 2
     assert message in answer.stderr
     assert len(answer.stderr.strip().splitlines()) == 1
+
+
+def test_the_library_option_needs_no_folder(album: Album) -> None:
+    options = ("--self-test", "-e", "color", "--queries", "3", "--format", "json")
+    answer = lookalike("evaluate", "--library", "photos", *options, cwd=album.home)
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout)["searched"] == 8
+    # FOLDER restricts the evaluation to the images in it: here only the cat.
+    few = lookalike("evaluate", "photos/pets", "--library", "photos", *options, cwd=album.home)
+    assert few.returncode == 2
+    assert "fewer than two images with vectors of color" in few.stderr
+
+
+def test_a_folder_takes_precedence_over_the_library_of_the_environment(
+    shop: Path, album: Album
+) -> None:
+    answer = lookalike(
+        *("evaluate", "shop", "--labels", "folders", "-e", "color", "--timed", "0"),
+        cwd=shop,
+        env={"LOOKALIKE_LIBRARY": str(album.photos)},
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert "6 queries on 7 images; folders." in answer.stdout

@@ -172,17 +172,17 @@ def test_similar_groups_use_the_given_similarity(library: Library) -> None:
 
 def test_feedback_changes_the_ranking_of_a_query(library: Library, photos: Path) -> None:
     def ranks(*, feedback: bool) -> dict[str, float]:
-        question = Query(
+        query = Query(
             (Term(image=photos / "0.png"),), k=11, extractors=("color",), feedback=feedback
         )
-        return {hit.path: hit.similarity for hit in library.search(question).hits}
+        return {hit.path: hit.similarity for hit in library.search(query).hits}
 
     assert ranks(feedback=True) == ranks(feedback=False)
     library.feedback.add("relevant", photos / "0.png", photos / "3.png")
     library.feedback.add("not-relevant", photos / "0.png", photos / "4.png")
     before, after = ranks(feedback=False), ranks(feedback=True)
     assert after["3.png"] > before["3.png"] + 0.1
-    with library._store.snapshot() as snapshot:
+    with library.snapshot() as snapshot:
         images = [snapshot.lookup(1, f"{number}.png") for number in (0, 3, 4)]
         key = next(space.key for space in snapshot.spaces() if space.name == "color")
         ids = np.array([image.id for image in images if image])

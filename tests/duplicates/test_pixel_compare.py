@@ -84,14 +84,14 @@ def test_flat_images_do_not_match() -> None:
 
 def test_mirrored_keypoints_equal_those_of_the_mirrored_image() -> None:
     pixels = fit(scene(8), PIXELS)
-    made = mirror_keypoints(detect(pixels))
+    mirrored = mirror_keypoints(detect(pixels))
     real = detect(np.ascontiguousarray(pixels[:, ::-1]))
-    apart = np.linalg.norm(made.points[:, None] - real.points, axis=2)
-    turned = np.abs((made.angles[:, None] - real.angles + 180) % 360 - 180)
-    pairs = np.argwhere((apart < 0.5) & (turned < 3))
+    distances = np.linalg.norm(mirrored.points[:, None] - real.points, axis=2)
+    angles = np.abs((mirrored.angles[:, None] - real.angles + 180) % 360 - 180)
+    pairs = np.argwhere((distances < 0.5) & (angles < 3))
     assert len(pairs) > 30  # of 146: half a pixel is much for the smallest
     ones, others = (
-        made.descriptors[pairs[:, 0]].astype(float),
+        mirrored.descriptors[pairs[:, 0]].astype(float),
         real.descriptors[pairs[:, 1]].astype(float),
     )
     cosines = (ones * others).sum(axis=1)

@@ -153,7 +153,7 @@ def _prepare(axes: Axes, heading: str, rows: int) -> None:
     hide_spines(axes)
 
 
-def learning_chart(learnt: LearntMetric, out: Path | str, *, title: str) -> None:
+def learning_chart(metric: LearntMetric, out: Path | str, *, title: str) -> None:
     """Draw precision against recall on held-out images, before and after training.
 
     The suffix of `out` selects the format.
@@ -165,8 +165,8 @@ def learning_chart(learnt: LearntMetric, out: Path | str, *, title: str) -> None
     figure.subplots_adjust(left=0.1, right=0.97, top=0.88, bottom=0.12)
     figure.text(0.1, 0.94, title, size=10.5, color=INK, va="center", parse_math=False)
     for judged, colour, name in (
-        (learnt.before, FAINT, "before"),
-        (learnt.after, ACCENT, "after"),
+        (metric.before, FAINT, "before"),
+        (metric.after, ACCENT, "after"),
     ):
         label = f"{name}: mAP {judged.metrics['mAP']:.3f}, P@5 {judged.metrics['P@5']:.3f}"
         axes.plot(LEVELS, judged.curve, color=colour, linewidth=2, label=label)
