@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lookalike.evaluation.rankings import leave_one_out
 from lookalike.extractors.keypoints import (
     PIXEL_SPECS,
     Detector,
@@ -124,20 +125,9 @@ def labels(folders: Sequence[Path], paths: Sequence[Path], vectors: NDArray[np.f
         with manifest.open(newline="", encoding="utf-8") as file:
             known = {folder / row["path"]: row["label"] for row in csv.DictReader(file)}
         held = [place for place, path in enumerate(paths) if path in known]
-        precision = mean_average_precision(
-            vectors[held], np.array([known[paths[place]] for place in held])
-        )
+        names = [known[paths[place]] for place in held]
+        precision = leave_one_out(vectors[held], names).means()["AP"]
         print(f"  {folder.name}: mean average precision {precision:.3f}")
-
-
-def mean_average_precision(vectors: NDArray[np.float32], names: NDArray[np.str_]) -> float:
-    similarity = vectors @ vectors.T
-    np.fill_diagonal(similarity, -9)
-    order = np.argsort(-similarity, axis=1, kind="stable")[:, :-1]
-    right = names[order] == names[:, None]
-    right = right[right.any(axis=1)]
-    precision = right.cumsum(axis=1) / np.arange(1, right.shape[1] + 1)
-    return float(((right * precision).sum(axis=1) / right.sum(axis=1)).mean())
 
 
 def false_alarms(library: Sequence[Keypoints], pairs: int) -> None:
