@@ -1,161 +1,161 @@
-// The state of the page is its address. This module reads it, writes it, and tells who listens.
-// A question has the same words in the address as in the API, so one can be pasted into the other.
+// The state of the page is its address. This module reads and writes it, and notifies listeners of changes.
+// A query has the same parameters in the address as in the API, so that one can be pasted into the other.
 
 const FLAGS = ["collapse_duplicates", "any_orientation", "feedback", "exact"];
 const CHOICES = ["min_relevance", "verify", "fusion", "similarity"];
-const SIGNED = { image: 1, text: 1, upload: 1, not_image: -1, not_text: -1, not_upload: -1 };
+const SIGNS = { image: 1, text: 1, upload: 1, not_image: -1, not_text: -1, not_upload: -1 };
+const MAP_PARAMETERS = ["method", "color", "viewport", "lasso"];
 export const PAGES = ["search", "map", "duplicates", "library"];
 
-/** A term is {kind: "image" | "upload" | "text", value, weight}; below 0: less like this. */
-function term(name, raw) {
-  const sign = SIGNED[name];
+/**
+ * Parse a parameter such as `not_text=2:red` into a term, or null if it is invalid.
+ *
+ * @returns {{kind: "image" | "upload" | "text", value: string, weight: number}}  weight below 0: less like this
+ */
+function parseTerm(name, text) {
   const kind = name.replace("not_", "");
-  const weighted = /^(\d+(?:\.\d+)?):(.+)$/s.exec(raw);
+  const weighted = /^(\d+(?:\.\d+)?):(.+)$/s.exec(text);
   const weight = weighted ? Number(weighted[1]) : 1;
-  const value = weighted ? weighted[2] : raw;
+  const value = weighted ? weighted[2] : text;
   if (!weight || (kind === "image" && !/^\d+$/.test(value))) return null;
-  return { kind, value, weight: sign * weight };
+  return { kind, value, weight: SIGNS[name] * weight };
 }
 
-const number = (text, low, high, otherwise) => {
+const parseNumber = (text, low, high, otherwise) => {
   const value = Number(text);
   return text === null || text === "" || !Number.isFinite(value) ? otherwise : Math.min(high, Math.max(low, value));
 };
 
-function box(text) {
+function parseRegion(text) {
   const numbers = (text ?? "").split(",").map(Number);
-  const whole = numbers.length === 4 && numbers.every((n) => Number.isFinite(n) && n >= 0 && n <= 1);
-  return whole && numbers[2] > 0 && numbers[3] > 0 ? numbers : null;
+  const valid = numbers.length === 4 && numbers.every((n) => Number.isFinite(n) && n >= 0 && n <= 1);
+  return valid && numbers[2] > 0 && numbers[3] > 0 ? numbers : null;
 }
 
-/** The state that an address means; what it does not say has its ordinary value. */
+/** Parse an address into a state. Parameters that are missing or invalid have their defaults. */
 export function parse(search) {
-  const given = new URLSearchParams(search);
-  const page = given.get("page");
-  const state = {
+  const params = new URLSearchParams(search);
+  const page = params.get("page");
+  const parsed = {
     page: PAGES.includes(page) ? page : "search",
     terms: [],
-    region: box(given.get("region")),
-    extractors: given.getAll("extractor"),
-    where: given.get("where") ?? "",
-    alpha: number(given.get("alpha"), 0, 1, 0.5),
-    diversity: number(given.get("diversity"), 0, 1, 0),
-    open: /^\d+$/.test(given.get("open") ?? "") ? Number(given.get("open")) : null,
-    kind: given.get("kind") ?? "copies",
-    group: number(given.get("group"), 0, 1e9, 0),
-    outcome: given.get("outcome") ?? "",
-    method: given.get("method") ?? "",
-    color: given.get("color") ?? "",
-    at: given.get("at") ?? "",
-    lasso: given.get("lasso") ?? "",
+    region: parseRegion(params.get("region")),
+    extractors: params.getAll("extractor"),
+    where: params.get("where") ?? "",
+    alpha: parseNumber(params.get("alpha"), 0, 1, 0.5),
+    diversity: parseNumber(params.get("diversity"), 0, 1, 0),
+    open: /^\d+$/.test(params.get("open") ?? "") ? Number(params.get("open")) : null,
+    kind: params.get("kind") ?? "copies",
+    group: parseNumber(params.get("group"), 0, 1e9, 0),
+    outcome: params.get("outcome") ?? "",
   };
-  for (const [name, raw] of given) {
-    const found = name in SIGNED && raw ? term(name, raw) : null;
-    if (found) state.terms.push(found);
+  for (const [name, text] of params) {
+    const term = name in SIGNS && text ? parseTerm(name, text) : null;
+    if (term) parsed.terms.push(term);
   }
-  for (const name of FLAGS) state[name] = given.get(name) === "true";
-  for (const name of CHOICES) state[name] = given.get(name) ?? "";
-  return state;
+  for (const name of FLAGS) parsed[name] = params.get(name) === "true";
+  for (const name of [...CHOICES, ...MAP_PARAMETERS]) parsed[name] = params.get(name) ?? "";
+  return parsed;
 }
 
-/** The place of the picture that a region is a part of, as the server sees it: the first that hits should be
- * like, uploads before images; -1 without one. */
-export function regionPlace(terms) {
+/** Return the index of the term whose image the region applies to, by the server's rule: the first positive
+ * upload, else the first positive image; -1: none. */
+export function regionTermIndex(terms) {
   const first = (kind) => terms.findIndex((term) => term.kind === kind && term.weight > 0);
   return first("upload") >= 0 ? first("upload") : first("image");
 }
 
-function addTerm(into, { kind, value, weight }) {
+function appendTerm(params, { kind, value, weight }) {
   const size = Math.abs(weight);
   const bare = size === 1 && !/^\d+(\.\d+)?:/.test(value);
-  into.append(weight < 0 ? `not_${kind}` : kind, bare ? value : `${size}:${value}`);
+  params.append(weight < 0 ? `not_${kind}` : kind, bare ? value : `${size}:${value}`);
 }
 
-/** What the API's search wants to know of a state, without a page of answers (`k`, `offset`). */
-export function question(state) {
-  const into = new URLSearchParams();
-  for (const one of state.terms) addTerm(into, one);
-  const pictures = state.terms.some((one) => one.kind !== "text");
-  if (state.region && regionPlace(state.terms) >= 0) into.set("region", state.region.map((n) => n.toFixed(4)).join(","));
-  for (const name of state.extractors) into.append("extractor", name);
-  if (state.where) into.set("where", state.where);
-  if (state.alpha !== 0.5 && pictures) into.set("alpha", state.alpha);
-  if (state.diversity) into.set("diversity", state.diversity);
-  for (const name of FLAGS) if (state[name]) into.set(name, "true");
-  for (const name of CHOICES) if (state[name]) into.set(name, state[name]);
-  return into;
+/** Return the parameters of the query of a state for the API, without `k` and `offset`. */
+export function queryParams(one) {
+  const params = new URLSearchParams();
+  for (const term of one.terms) appendTerm(params, term);
+  const hasImages = one.terms.some((term) => term.kind !== "text");
+  if (one.region && regionTermIndex(one.terms) >= 0) params.set("region", one.region.map((n) => n.toFixed(4)).join(","));
+  for (const name of one.extractors) params.append("extractor", name);
+  if (one.where) params.set("where", one.where);
+  if (one.alpha !== 0.5 && hasImages) params.set("alpha", one.alpha);
+  if (one.diversity) params.set("diversity", one.diversity);
+  for (const name of FLAGS) if (one[name]) params.set(name, "true");
+  for (const name of CHOICES) if (one[name]) params.set(name, one[name]);
+  return params;
 }
 
-/** The address of a state. */
-export function write(state) {
-  const into = new URLSearchParams();
-  if (state.page !== "search") into.set("page", state.page);
-  for (const [name, value] of question(state)) into.append(name, value);
-  if (state.page === "duplicates") {
-    if (state.kind !== "copies") into.set("kind", state.kind);
-    if (state.group) into.set("group", state.group);
+/** Return the address of a state. */
+export function format(one) {
+  const params = new URLSearchParams();
+  if (one.page !== "search") params.set("page", one.page);
+  for (const [name, value] of queryParams(one)) params.append(name, value);
+  if (one.page === "duplicates") {
+    if (one.kind !== "copies") params.set("kind", one.kind);
+    if (one.group) params.set("group", one.group);
   }
-  if (state.page === "library" && state.outcome) into.set("outcome", state.outcome);
-  if (state.page === "map") {
-    for (const name of ["method", "color", "at", "lasso"]) if (state[name]) into.set(name, state[name]);
+  if (one.page === "library" && one.outcome) params.set("outcome", one.outcome);
+  if (one.page === "map") {
+    for (const name of MAP_PARAMETERS) if (one[name]) params.set(name, one[name]);
   }
-  if (state.open !== null) into.set("open", state.open);
-  // Commas and colons may stand in a query as they are, and are easier to read so.
-  return "?" + into.toString().replaceAll("%2C", ",").replaceAll("%3A", ":");
+  if (one.open !== null) params.set("open", one.open);
+  // Commas and colons are allowed in a query string and are easier to read unescaped.
+  return "?" + params.toString().replaceAll("%2C", ",").replaceAll("%3A", ":");
 }
 
 const listeners = [];
 export let state = parse(location.search);
 
-/** Call with (state, previous state) after every change. */
-export function listen(heard) {
-  listeners.push(heard);
+/** Call `listener(state, previousState)` after every change. */
+export function onNavigate(listener) {
+  listeners.push(listener);
 }
 
-function tell(next) {
-  const before = state;
+function setState(next) {
+  const previous = state;
   state = next;
-  for (const heard of listeners) heard(state, before);
+  for (const listener of listeners) listener(state, previous);
 }
 
-/** Change parts of the state. `replace`: the back button does not come back to the state before. */
-export function go(changes, { replace = false } = {}) {
+/** Change parts of the state. `replace`: without a new entry in the browser's history. */
+export function navigate(changes, { replace = false } = {}) {
   const next = { ...state, ...changes };
-  const there = write(next);
-  if (there === write(state)) return;
-  const under = opened(next, replace);
+  const address = format(next);
+  if (address === format(state)) return;
+  const openedFrom = originOf(next, replace);
   if (!replace) history.replaceState({ ...history.state, scroll: scrollY }, "");
-  history[replace ? "replaceState" : "pushState"]({ scroll: replace ? scrollY : 0, under }, "", there);
-  tell(next);
+  history[replace ? "replaceState" : "pushState"]({ scroll: replace ? scrollY : 0, openedFrom }, "", address);
+  setState(next);
 }
 
-/** Of a state with an open picture: the address from which it was opened, and how many steps back it lies. */
-function opened(next, replace) {
+/** Return the address from which the image of a state was opened, and how many history entries back it is. */
+function originOf(next, replace) {
   if (next.open === null) return undefined;
-  const before = history.state?.under;
-  if (replace) return before;
-  return state.open === null ? { address: write(state), steps: 1 } : before && { ...before, steps: before.steps + 1 };
+  const current = history.state?.openedFrom;
+  if (replace) return current;
+  return state.open === null ? { address: format(state), steps: 1 } : current && { ...current, steps: current.steps + 1 };
 }
 
-/** Close the open picture. Where it was opened on this page, that is going back, so that the back button
+/** Close the open image. If it was opened on this page this goes back in the history, so that the back button
  * does not open it again. */
-export function shut() {
-  const under = history.state?.under;
-  if (under?.address === write({ ...state, open: null })) history.go(-under.steps);
-  else go({ open: null }, { replace: true });
+export function closeImage() {
+  const origin = history.state?.openedFrom;
+  if (origin?.address === format({ ...state, open: null })) history.go(-origin.steps);
+  else navigate({ open: null }, { replace: true });
 }
 
-/** How far the page was scrolled when this state was left. */
-export const remembered = () => history.state?.scroll ?? 0;
+/** Return the scroll position at which this state was left. */
+export const savedScroll = () => history.state?.scroll ?? 0;
 
-/** Follow links within the page and the buttons of the browser. */
-export function start() {
+/** Follow links with `data-navigate` and the browser's back and forward buttons. */
+export function startNavigation() {
   history.scrollRestoration = "manual";
-  addEventListener("popstate", () => tell(parse(location.search)));
+  addEventListener("popstate", () => setState(parse(location.search)));
   document.addEventListener("click", (event) => {
-    const link = event.target instanceof Element ? event.target.closest("a[data-go]") : null;
+    const link = event.target instanceof Element ? event.target.closest("a[data-navigate]") : null;
     if (!link || event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
     event.preventDefault();
-    go(parse(link.search));
+    navigate(parse(link.search));
   });
 }

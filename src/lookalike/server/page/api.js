@@ -1,4 +1,4 @@
-// Speaks with the server. Every failure becomes an `ApiError` whose message can be shown as it is.
+// Requests to the server. Every failure becomes an `ApiError` whose message can be shown to people.
 
 export class ApiError extends Error {
   constructor(message, status) {
@@ -7,9 +7,10 @@ export class ApiError extends Error {
   }
 }
 
+// The server requires this header of every request that changes something; other sites cannot send it.
 const HEADERS = { "X-Lookalike": "1" };
 
-async function answer(request) {
+async function readResponse(request) {
   let response;
   try {
     response = await request();
@@ -21,37 +22,38 @@ async function answer(request) {
   try {
     body = await response.json();
   } catch {
-    throw new ApiError(`The server's answer could not be read (status ${response.status}).`, response.status);
+    throw new ApiError(`The server's response could not be read (status ${response.status}).`, response.status);
   }
   if (response.ok) return body;
-  if (response.status === 401) dispatchEvent(new CustomEvent("token-wanted"));
+  if (response.status === 401) dispatchEvent(new CustomEvent("token-required"));
   throw new ApiError(sentence(body.error ?? `The server refused (status ${response.status}).`), response.status);
 }
 
+/** Return a text with a capital letter at the beginning and a full stop at the end. */
 export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".");
 
-/** Ask for something: a path such as "images/7" and URLSearchParams or a plain object. */
+/** GET a path such as "images/7" with URLSearchParams or a plain object. */
 export function get(path, params = {}, { signal } = {}) {
   const query = new URLSearchParams(params).toString();
-  return answer(() => fetch(`api/${path}${query ? `?${query}` : ""}`, { signal, headers: HEADERS }));
+  return readResponse(() => fetch(`api/${path}${query ? `?${query}` : ""}`, { signal, headers: HEADERS }));
 }
 
-/** Change something: a body of FormData, or a plain object that goes as JSON. */
+/** Send a request with a body: FormData, or a plain object that is sent as JSON. */
 export function send(method, path, body) {
-  const form = body instanceof FormData;
-  const headers = form || body === undefined ? HEADERS : { ...HEADERS, "Content-Type": "application/json" };
-  const content = body === undefined ? undefined : form ? body : JSON.stringify(body);
-  return answer(() => fetch(`api/${path}`, { method, headers, body: content }));
+  const isForm = body instanceof FormData;
+  const headers = isForm || body === undefined ? HEADERS : { ...HEADERS, "Content-Type": "application/json" };
+  const content = body === undefined ? undefined : isForm ? body : JSON.stringify(body);
+  return readResponse(() => fetch(`api/${path}`, { method, headers, body: content }));
 }
 
-/** Hand a picture over, so that it can be asked with; {upload, width, height}. */
+/** Upload an image to search with; {upload, width, height}. */
 export function upload(file) {
   const form = new FormData();
   form.append("image", file, file.name || "image");
   return send("POST", "uploads", form);
 }
 
-/** A token comes once in the address; it goes into a cookie and out of the address. */
+/** If the address has a token, exchange it for a cookie and remove it from the address. */
 export async function openSession() {
   const hash = new URLSearchParams(location.hash.slice(1));
   const search = new URLSearchParams(location.search);
@@ -63,9 +65,9 @@ export async function openSession() {
   await send("POST", "session", { token });
 }
 
-/** Where the picture of a term or an image can be seen, at about `size` pixels. */
-export const pictureOf = (term, size = 256) =>
+/** Return the address of the image of a term, at about `size` pixels. */
+export const termImage = (term, size = 256) =>
   term.kind === "upload" ? `api/uploads/${term.value}` : thumbnail(term.value, size);
 
 export const thumbnail = (id, size = 256) => `api/images/${id}/thumbnail?size=${size}`;
-export const original = (id) => `api/images/${id}/file`;
+export const originalFile = (id) => `api/images/${id}/file`;

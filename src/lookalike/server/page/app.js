@@ -1,97 +1,99 @@
-// Puts the page together: which screen is shown follows from the state, and the state from the address.
+// Entry point: shows the screen that the state of the page names.
 
-import { listen as listenToAddress, start, state, write } from "./address.js";
+import { format, onNavigate, startNavigation, state } from "./address.js";
 import { openSession } from "./api.js";
-import { el, fill, icon, typing } from "./dom.js";
-import { facts, learn } from "./library_info.js";
-import { listen as listenForPictures } from "./image_input.js";
-import { watchIndexing } from "./indexing.js";
-import { completeLarge, showLarge } from "./lightbox.js";
-import { refuse, say, trying } from "./toasts.js";
-import { showQuestion } from "./question.js";
-import { openAtFirst, refineButton, refinePanel, showRefine } from "./search_options.js";
-import { forget, showResults } from "./results.js";
-import { askForToken } from "./token.js";
-import { counted } from "./wording.js";
+import { el, fill, icon, isTyping } from "./dom.js";
+import { counted } from "./format.js";
+import { listenForImages } from "./image_input.js";
+import { watchJobs } from "./job_progress.js";
+import { libraryInfo, loadLibraryInfo } from "./library_info.js";
+import { updateLightbox, updateLightboxHit } from "./lightbox.js";
+import { showQuery } from "./query.js";
+import { clearResults, showResults } from "./results.js";
+import { openInitially, optionsButton, optionsPanel, showOptions } from "./search_options.js";
+import { errorMessage, showToast, tryOrToast } from "./toasts.js";
+import { askForToken } from "./token_dialog.js";
 
 const SCREENS = [["search", "Search", "search"], ["map", "Map", "map"], ["duplicates", "Duplicates", "copies"], ["library", "Library", "library"]];
 const content = document.getElementById("content");
-const question = document.getElementById("question");
+const query = document.getElementById("query");
 
-function showPages() {
-  fill(document.getElementById("pages"), SCREENS.map(([page, label, drawn]) => el("a", {
-    href: write({ ...state, page, open: null }), "data-go": true, "aria-current": page === state.page ? "page" : null,
-  }, icon(drawn), el("span", {}, label))));
+function showPageLinks() {
+  fill(document.getElementById("pages"), SCREENS.map(([page, label, iconName]) => el("a", {
+    href: format({ ...state, page, open: null }), "data-navigate": true, "aria-current": page === state.page ? "page" : null,
+  }, icon(iconName), el("span", {}, label))));
 }
 
-const LOADED = {
-  map: () => import("./map.js").then((it) => it.showMap),
-  duplicates: () => import("./duplicates.js").then((it) => it.showDuplicates),
-  library: () => import("./library.js").then((it) => it.showLibrary),
+const SCREEN_MODULES = {
+  map: () => import("./map.js").then((module) => module.showMap),
+  duplicates: () => import("./duplicates.js").then((module) => module.showDuplicates),
+  library: () => import("./library.js").then((module) => module.showLibrary),
 };
 
-function searchScreen() {
+function showSearchScreen() {
   if (content.dataset.page !== "search") {
     content.dataset.page = "search";
-    fill(content, el("div", { class: "tools" }, refineButton()), el("div", { class: "sides-by" }, el("div", { class: "found", id: "found" }), refinePanel()));
+    fill(content, el("div", { class: "toolbar" }, optionsButton()),
+      el("div", { class: "results-layout" }, el("div", { class: "results", id: "results" }), optionsPanel()));
   }
-  showResults(document.getElementById("found")).then(completeLarge);
-  showRefine();
+  showResults(document.getElementById("results")).then(updateLightboxHit);
+  showOptions();
 }
 
-async function show(before) {
-  showPages();
-  showQuestion(question);
+async function showState() {
+  showPageLinks();
+  showQuery(query);
   document.title = state.page === "search" ? "Lookalike" : `${SCREENS.find(([page]) => page === state.page)[1]} · Lookalike`;
   if (state.page === "search") {
-    searchScreen();
+    showSearchScreen();
   } else {
     const { page } = state;
     try {
-      const screen = await LOADED[page]();
+      const showScreen = await SCREEN_MODULES[page]();
       if (state.page !== page) return;
-      const fresh = content.dataset.page !== page;
-      if (fresh) { content.dataset.page = page; fill(content); scrollTo({ top: 0, behavior: "instant" }); }
-      screen(content, { fresh, before });
+      const isNew = content.dataset.page !== page;
+      if (isNew) { content.dataset.page = page; fill(content); scrollTo({ top: 0, behavior: "instant" }); }
+      showScreen(content, { isNew });
     } catch (error) {
       content.dataset.page = "";
-      fill(content, refuse(error, () => show(before)));
+      fill(content, errorMessage(error, showState));
     }
   }
-  showLarge();
+  updateLightbox();
 }
 
-function shortcuts(event) {
-  if (typing(event.target) || event.altKey || event.ctrlKey || event.metaKey || document.querySelector("dialog[open]")) return;
+function handleShortcut(event) {
+  if (isTyping(event.target) || event.altKey || event.ctrlKey || event.metaKey || document.querySelector("dialog[open]")) return;
   if (event.key === "/") {
     event.preventDefault();
-    question.querySelector("input")?.focus();
+    query.querySelector("input")?.focus();
   }
 }
 
-async function begin() {
-  addEventListener("token-wanted", () => askForToken(begin));
+async function start() {
+  addEventListener("token-required", () => askForToken(start));
   try {
     await openSession();
-    await learn();
+    await loadLibraryInfo();
   } catch (error) {
     if (error.status === 401) return;
-    fill(content, refuse(error, begin));
+    fill(content, errorMessage(error, start));
     return;
   }
-  openAtFirst();
+  openInitially();
   content.dataset.page = "";
-  show(state);
+  showState();
 }
 
-start();
-listenToAddress((_, before) => show(before));
-listenForPictures();
-document.addEventListener("keydown", shortcuts);
-watchIndexing(async ({ failed, message }) => {
-  forget();
-  await trying(learn);
-  say(message || `Indexing has ended: ${counted(facts.images, "picture")}${failed ? `, ${counted(failed, "file")} could not be read` : ""}.`, { kind: "hint" });
-  if (state.page === "library" || !facts.images) { content.dataset.page = ""; show(state); }
+startNavigation();
+onNavigate(showState);
+listenForImages();
+document.addEventListener("keydown", handleShortcut);
+watchJobs(async ({ failed, message }) => {
+  clearResults();
+  await tryOrToast(loadLibraryInfo);
+  const failures = failed ? `, ${counted(failed, "file")} could not be read` : "";
+  showToast(message || `Indexing has ended: ${counted(libraryInfo.images, "image")}${failures}.`, { kind: "hint" });
+  if (state.page === "library" || !libraryInfo.images) { content.dataset.page = ""; showState(); }
 });
-begin();
+start();

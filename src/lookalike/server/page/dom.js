@@ -1,6 +1,7 @@
-// Small ways to make elements. Texts are always set as texts, never as markup.
+// Creates elements. Texts are always set as text, never as markup.
 
-/** An element. Attributes named "on…" are listeners; true sets a bare attribute; false, null and undefined set none. */
+/** Create an element. Attributes named "on…" are listeners; true sets an empty attribute; false, null and undefined
+ * set none. */
 export function el(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -13,9 +14,9 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
-const DRAWN = {
+const ICON_PATHS = {
   search: "M10.5 4a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13zM20 20l-4.9-4.9",
-  picture: "M4 5h16v14H4zM4 16l4.5-4.5 4 4 3-3L20 17M15.5 9.2a.8.8 0 1 0 .01 0",
+  image: "M4 5h16v14H4zM4 16l4.5-4.5 4 4 3-3L20 17M15.5 9.2a.8.8 0 1 0 .01 0",
   camera: "M4 8h3.5L9 5.5h6L16.5 8H20v11H4zM12 10a3.2 3.2 0 1 0 .01 0",
   plus: "M12 5v14M5 12h14",
   minus: "M5 12h14",
@@ -26,7 +27,7 @@ const DRAWN = {
   library: "M5 4v16M9.5 4v16M13 4.6l4.5 15.2",
   box: "M4 8V4h4M16 4h4v4M20 16v4h-4M8 20H4v-4",
   back: "M15 5l-7 7 7 7",
-  forth: "M9 5l7 7-7 7",
+  forward: "M9 5l7 7-7 7",
   open: "M13 5h6v6M19 5l-8 8M10 6H5v13h13v-5",
   undo: "M8 5L4 9l4 4M4 9h10a5 5 0 0 1 0 10h-4",
   lasso: "M7 17c-2.5-.8-4-2.7-4-5 0-3.900 4-7 9-7s9 3.100 9 7-4 6.500-9 6.500c-1 0-2.500-.2-3.500-.5M7 14.500a1.800 1.800 0 1 0 .01 0M7 18c0 1.500-.6 2.500-2 3",
@@ -34,7 +35,7 @@ const DRAWN = {
   check: "M5 12.500l4.500 4.500L19 7.500",
 };
 
-/** One of the page's own icons; it is decoration, so the button around it needs a name. */
+/** Create an icon. It is decoration: the button around it needs a label. */
 export function icon(name) {
   const ns = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(ns, "svg");
@@ -42,46 +43,47 @@ export function icon(name) {
     svg.setAttribute(key, value);
   }
   const path = document.createElementNS(ns, "path");
-  path.setAttribute("d", DRAWN[name]);
+  path.setAttribute("d", ICON_PATHS[name]);
   svg.append(path);
   return svg;
 }
 
-/** A button with an icon and a name; the name is seen unless `bare`. */
+/** Create a button with an icon and a label. `bare`: the label is not visible. */
 export function button(label, iconName, onclick, { bare = false, ...attributes } = {}) {
-  const named = bare ? { "aria-label": label, title: label } : {};
-  return el("button", { type: "button", ...named, onclick, ...attributes },
+  const labels = bare ? { "aria-label": label, title: label } : {};
+  return el("button", { type: "button", ...labels, onclick, ...attributes },
     iconName ? icon(iconName) : null, bare ? null : el("span", {}, label));
 }
 
-/** What stands where something takes its time. */
-export function working(text, more = "") {
+/** Create a message for what takes a while to load. */
+export function loadingMessage(text, more = "") {
   return el("div", { class: "empty", role: "status" }, el("p", {}, text), el("progress", { "aria-label": text }), more ? el("p", {}, more) : null);
 }
 
-/** Put these in place of everything in a node. */
+/** Replace the children of a node. */
 export function fill(node, ...children) {
   node.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
 }
 
-/** Call `work` once things have been quiet for `ms`. */
-export function quietly(ms, work) {
+/** Return a function that calls `action` once it has not been called for `ms` milliseconds. */
+export function debounce(ms, action) {
   let timer = 0;
-  return (...given) => {
+  return (...args) => {
     clearTimeout(timer);
-    timer = setTimeout(() => work(...given), ms);
+    timer = setTimeout(() => action(...args), ms);
   };
 }
 
-let spoken = 0;
-/** Say something to screen readers. */
+let announcing = 0;
+/** Announce a text to screen readers. */
 export function announce(text) {
-  const place = document.getElementById("announce");
-  clearTimeout(spoken);
-  place.textContent = "";
-  spoken = setTimeout(() => { place.textContent = text; }, 50);
+  const region = document.getElementById("announcement");
+  clearTimeout(announcing);
+  region.textContent = "";
+  announcing = setTimeout(() => { region.textContent = text; }, 50);
 }
 
-export const typing = (target) =>
+/** Is the target of a key event a place where people type? */
+export const isTyping = (target) =>
   target instanceof HTMLElement && (target.isContentEditable || /^(TEXTAREA|SELECT)$/.test(target.tagName)
     || (target.tagName === "INPUT" && !/^(checkbox|radio|button|range)$/.test(target.type)));

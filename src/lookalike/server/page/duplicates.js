@@ -1,161 +1,172 @@
-// Goes through pictures that are there more than once, a group at a time, with the keyboard.
+// Reviews groups of duplicates, one group at a time, with the keyboard.
 
 import { get, sentence, thumbnail } from "./api.js";
-import { go, state } from "./address.js";
-import { announce, button, el, fill, typing, working } from "./dom.js";
-import { facts } from "./library_info.js";
-import { compared } from "./compare.js";
-import { decide, undo } from "./feedback.js";
-import { refuse } from "./toasts.js";
-import { bytes, counted, nameOf } from "./wording.js";
+import { navigate, state } from "./address.js";
+import { comparison } from "./compare.js";
+import { announce, button, el, fill, isTyping, loadingMessage } from "./dom.js";
+import { sendFeedback, undoLatest } from "./feedback.js";
+import { bytes, counted, nameOf } from "./format.js";
+import { libraryInfo } from "./library_info.js";
+import { errorMessage } from "./toasts.js";
 
-const KINDS = [["exact", "same bytes", "the same bytes"], ["copies", "copies", "saved again, resized, cropped, turned …"], ["near", "near", "another shot of the same"]];
-const PAGE = 40;
-const AGAIN = 2000;   // milliseconds until a search that still runs is asked again
+const KINDS = [["exact", "same bytes", "files with the same bytes"], ["copies", "copies", "saved again, resized, cropped, rotated …"], ["near", "near", "another photo of the same scene"]];
+const PAGE_SIZE = 40;
+const RETRY_INTERVAL = 2000;   // milliseconds until a search that still runs is requested again
 
-let place = null, groups = [], next = 0, found = null, kind = "", member = 1, loading = null;
+let container = null, groups = [], nextOffset = 0, response = null, kind = "", selected = 1, retryTimer = null;
 
-/** Draw the screen, and the groups anew where another kind is asked for. */
-export function showDuplicates(into, { fresh }) {
-  place = into;
-  if (fresh) {
-    fill(place, el("div", { class: "review" },
-      el("header", { class: "review-head" }, el("h1", {}, "Duplicates"), el("div", { class: "segments kinds", role: "group", "aria-label": "What counts" }),
-        el("p", { class: "soft tally" })),
-      el("div", { class: "review-body" })));
+/** Show the screen; load the groups if another kind is requested. */
+export function showDuplicates(content, { isNew }) {
+  container = content;
+  if (isNew) {
+    fill(container, el("div", { class: "duplicates" },
+      el("header", { class: "duplicates-head" }, el("h1", {}, "Duplicates"), el("div", { class: "segments kinds", role: "group", "aria-label": "Kind of duplicates" }),
+        el("p", { class: "muted counts" })),
+      el("div", { class: "duplicates-body" })));
     kind = "";
-    document.addEventListener("keydown", keys);
+    document.addEventListener("keydown", handleKey);
   }
-  fill(place.querySelector(".kinds"), KINDS.map(([value, label, title]) => el("button", {
-    type: "button", "aria-pressed": String(value === state.kind), title, onclick: () => go({ kind: value, group: 0 }),
+  fill(container.querySelector(".kinds"), KINDS.map(([value, label, title]) => el("button", {
+    type: "button", "aria-pressed": String(value === state.kind), title, onclick: () => navigate({ kind: value, group: 0 }),
   }, label)));
   if (kind !== state.kind) { kind = state.kind; load(); } else if (groups.length) draw();
 }
 
+const bodyElement = () => container.querySelector(".duplicates-body");
+
 async function load() {
-  const asked = kind;
-  clearTimeout(loading);
+  const requested = kind;
+  clearTimeout(retryTimer);
   groups = [];
-  next = 0;
-  tally("");
-  const body = place.querySelector(".review-body");
-  fill(body, working("Comparing pictures…", "The first time takes minutes in a large library."));
-  try {
-    await page(asked);
-  } catch (error) {
-    if (kind === asked) fill(body, refuse(error, load));
-  }
+  nextOffset = 0;
+  showCounts("");
+  fill(bodyElement(), loadingMessage("Comparing images…", "The first time takes minutes in a large library."));
+  await loadPage(requested).catch((error) => showError(requested, error));
 }
 
-/** The next page of groups; a search that still runs is asked again in a while. */
-async function page(asked) {
-  const answer = await get("duplicates", { kind: asked, offset: groups.length, k: PAGE });
-  if (kind !== asked || state.page !== "duplicates") return;
-  if (answer.running) { loading = setTimeout(() => page(asked).catch((error) => fill(place.querySelector(".review-body"), refuse(error, load))), AGAIN); return; }
-  const first = !groups.length;
-  found = answer;
-  groups.push(...answer.groups);
-  next = answer.next_offset;
-  if (first) { member = 1; announce(groups.length ? counted(answer.total, "group") : "No duplicates."); }
+function showError(requested, error) {
+  if (kind === requested) fill(bodyElement(), errorMessage(error, load));
+}
+
+/** Load the next page of groups; request it again later if the search still runs. */
+async function loadPage(requested) {
+  const page = await get("duplicates", { kind: requested, offset: groups.length, k: PAGE_SIZE });
+  if (kind !== requested || state.page !== "duplicates") return;
+  if (page.running) {
+    retryTimer = setTimeout(() => loadPage(requested).catch((error) => showError(requested, error)), RETRY_INTERVAL);
+    return;
+  }
+  const isFirst = !groups.length;
+  response = page;
+  groups.push(...page.groups);
+  nextOffset = page.next_offset;
+  if (isFirst) { selected = 1; announce(groups.length ? counted(page.total, "group") : "No duplicates."); }
   draw();
 }
 
-const at = () => Math.min(state.group, Math.max(0, groups.length - 1));
+const groupIndex = () => Math.min(state.group, Math.max(0, groups.length - 1));
 
-function tally(text) { fill(place.querySelector(".tally"), text); }
+function showCounts(text) { fill(container.querySelector(".counts"), text); }
 
 function draw() {
-  const body = place.querySelector(".review-body");
-  if (!groups.length) { fill(body, nothing()); tally(""); return; }
-  const spare = groups.reduce((sum, group) => sum + group.reclaimable_bytes, 0);
-  tally([counted(Math.max(groups.length, next ? found.total : 0), "group"), `${bytes(spare)}${next ? " and more" : ""} are spare`,
-    found.hidden ? `${counted(found.hidden, "pair")} decided` : null].filter(Boolean).join(" · "));
-  const group = groups[at()];
-  member = Math.min(Math.max(1, member), group.members.length - 1);
-  const focused = document.activeElement?.closest?.(".rail-of-groups, .desk")?.className;
-  fill(body, rail(), el("section", { class: "desk", "aria-label": `Group ${at() + 1}` },
-    compared(group, member, (index) => { member = index; draw(); }), actions(group), help()));
-  const current = body.querySelector("[aria-current]");
-  current?.scrollIntoView({ block: "nearest", inline: "nearest" });
-  if (focused?.includes("rail")) current?.focus({ preventScroll: true });
-  else if (focused) body.querySelector(".actions button")?.focus({ preventScroll: true });
-  if (next && at() > groups.length - 8) { next = 0; page(kind).catch(() => { next = groups.length; }); }
+  const body = bodyElement();
+  if (!groups.length) { fill(body, emptyMessage()); showCounts(""); return; }
+  const reclaimable = groups.reduce((sum, group) => sum + group.reclaimable_bytes, 0);
+  showCounts([counted(Math.max(groups.length, nextOffset ? response.total : 0), "group"), `${bytes(reclaimable)}${nextOffset ? " or more" : ""} reclaimable`,
+    response.hidden ? `${counted(response.hidden, "pair")} hidden by feedback` : null].filter(Boolean).join(" · "));
+  const group = groups[groupIndex()];
+  selected = Math.min(Math.max(1, selected), group.members.length - 1);
+  const focusedIn = document.activeElement?.closest?.(".group-list, .group")?.className;
+  fill(body, groupList(), el("section", { class: "group", "aria-label": `Group ${groupIndex() + 1}` },
+    comparison(group, selected, (index) => { selected = index; draw(); }), actions(group), shortcutHelp()));
+  const currentEntry = body.querySelector("[aria-current]");
+  currentEntry?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  if (focusedIn === "group-list") currentEntry?.focus({ preventScroll: true });
+  else if (focusedIn) body.querySelector(".actions button")?.focus({ preventScroll: true });
+  if (nextOffset && groupIndex() > groups.length - 8) { nextOffset = 0; loadPage(kind).catch(() => { nextOffset = groups.length; }); }
 }
 
-function nothing() {
+function emptyMessage() {
   return el("div", { class: "empty" }, el("h2", {}, "No duplicates"),
-    el("p", {}, !found?.searched ? "There is no picture to compare."
-      : `${counted(found.searched, "picture was", "pictures were")} compared.${found.missing ? ` ${sentence(found.missing)}` : ""}`));
+    el("p", {}, !response?.searched ? "There are no images to compare."
+      : `${counted(response.searched, "image was", "images were")} compared.${response.missing ? ` ${sentence(response.missing)}` : ""}`));
 }
 
-function rail() {
-  return el("ol", { class: "rail-of-groups", "aria-label": "Groups" }, groups.map((group, index) => el("li", {},
-    el("button", { type: "button", "aria-current": index === at() ? "true" : null, onclick: () => show(index),
-      "aria-label": `Group ${index + 1}: ${counted(group.members.length, "picture")}, ${nameOf(group.members[0].path)}` },
+function groupList() {
+  return el("ol", { class: "group-list", "aria-label": "Groups" }, groups.map((group, index) => el("li", {},
+    el("button", { type: "button", "aria-current": index === groupIndex() ? "true" : null, onclick: () => showGroup(index),
+      "aria-label": `Group ${index + 1}: ${counted(group.members.length, "image")}, ${nameOf(group.members[0].path)}` },
     el("img", { src: thumbnail(group.members[0].id), alt: "", loading: "lazy", width: 52, height: 52 }),
-    el("span", {}, `${group.members.length} ×`, el("br"), el("small", { class: "soft" }, bytes(group.reclaimable_bytes)))))));
+    el("span", {}, `${group.members.length} ×`, el("br"), el("small", { class: "muted" }, bytes(group.reclaimable_bytes)))))));
 }
 
-function show(index) {
-  const to = Math.min(groups.length - 1, Math.max(0, index));
-  member = 1;
-  if (to === state.group) draw(); else go({ group: to }, { replace: true });
+function showGroup(index) {
+  const target = Math.min(groups.length - 1, Math.max(0, index));
+  selected = 1;
+  if (target === state.group) draw(); else navigate({ group: target }, { replace: true });
 }
 
 function actions(group) {
-  const closed = facts.writable ? null : { disabled: true };
-  const same = group.members[member].kind === "exact";
+  const disabled = libraryInfo.writable ? null : { disabled: true };
+  const isExact = group.members[selected].kind === "exact";
   return el("div", {},
-    el("p", { class: "actions deciding" },
-      button("Keep the left", null, () => keep(group, 0), { ...closed, "aria-keyshortcuts": "1" }),
-      button("Keep the right", null, () => keep(group, member), { ...closed, "aria-keyshortcuts": "2" }),
-      button("Not duplicates", null, () => part(group), { ...closed, ...(same ? { disabled: true, title: "They have the same bytes." } : {}), "aria-keyshortcuts": "n" }),
-      button("Next group", "forth", () => show(at() + 1), { class: "main", disabled: at() >= groups.length - 1, "aria-keyshortcuts": "j" })),
-    facts.writable ? null : el("p", { class: "soft" }, "This server only reads. Start it with --writable, and decisions can be made here."));
+    el("p", { class: "actions" },
+      button("Keep the left", null, () => keep(group, 0), { ...disabled, "aria-keyshortcuts": "1" }),
+      button("Keep the right", null, () => keep(group, selected), { ...disabled, "aria-keyshortcuts": "2" }),
+      button("Not duplicates", null, () => separate(group), { ...disabled, ...(isExact ? { disabled: true, title: "They have the same bytes." } : {}), "aria-keyshortcuts": "n" }),
+      button("Next group", "forward", () => showGroup(groupIndex() + 1), { class: "main", disabled: groupIndex() >= groups.length - 1, "aria-keyshortcuts": "j" })),
+    libraryInfo.writable ? null : el("p", { class: "muted" }, "This server is read-only. Start it with --writable to give feedback here."));
 }
 
-const help = () => el("p", { class: "soft keys-help" }, [["↓ ↑", "groups"], ["← →", "pictures"], ["Space", "lay one on the other"], ["1 2", "keep left, right"], ["N", "not duplicates"], ["U", "undo"]]
-  .map(([key, does]) => el("span", {}, el("kbd", {}, key), ` ${does}`)));
+const SHORTCUTS = [["↓ ↑", "groups"], ["← →", "images"], ["Space", "overlay them"], ["1 2", "keep left, right"], ["N", "not duplicates"], ["U", "undo"]];
+
+const shortcutHelp = () => el("p", { class: "muted shortcuts" },
+  SHORTCUTS.map(([key, action]) => el("span", {}, el("kbd", {}, key), ` ${action}`)));
 
 async function keep(group, index) {
   const chosen = group.members[index];
   const before = [...group.members];
-  const made = await decide({ kind: "keep", image: chosen.id }, `${nameOf(chosen.path)} is the one to keep.`, () => { group.members = before; draw(); });
-  if (!made) return;
-  group.members = [{ ...chosen, keep: true }, ...group.members.filter((one) => one !== chosen)];
-  member = 1;
+  const restore = () => { group.members = before; draw(); };
+  if (!await sendFeedback({ kind: "keep", image: chosen.id }, `${nameOf(chosen.path)} is the one to keep.`, restore)) return;
+  group.members = [{ ...chosen, keep: true }, ...group.members.filter((member) => member !== chosen)];
+  selected = 1;
   draw();
 }
 
-async function part(group) {
-  const [best, other] = [group.members[0], group.members[member]];
+/** Mark the two images that are compared as not duplicates. */
+async function separate(group) {
+  const [best, other] = [group.members[0], group.members[selected]];
   const index = groups.indexOf(group);
   const before = [...group.members];
-  const back = () => {
+  const restore = () => {
     group.members = before;
     if (!groups.includes(group)) groups.splice(index, 0, group);
-    show(index);
+    showGroup(index);
   };
-  const made = await decide({ kind: "not-duplicate", image: best.id, others: [other.id] }, `${nameOf(other.path)} is no duplicate of ${nameOf(best.path)}.`, back);
-  if (!made) return;
-  group.members = group.members.filter((one) => one !== other);
+  const decision = { kind: "not-duplicate", image: best.id, others: [other.id] };
+  if (!await sendFeedback(decision, `${nameOf(other.path)} is not a duplicate of ${nameOf(best.path)}.`, restore)) return;
+  group.members = group.members.filter((member) => member !== other);
   if (group.members.length < 2) groups.splice(index, 1);
   draw();
 }
 
-function keys(event) {
-  if (state.page !== "duplicates") { document.removeEventListener("keydown", keys); return; }
-  if (typing(event.target) || event.altKey || event.ctrlKey || event.metaKey || !groups.length || document.querySelector("dialog[open]")) return;
-  const group = groups[at()];
-  const pictures = group.members.length;
-  const does = {
-    ArrowDown: () => show(at() + 1), j: () => show(at() + 1), ArrowUp: () => show(at() - 1), k: () => show(at() - 1),
-    ArrowRight: () => { member = member % (pictures - 1) + 1; draw(); },
-    ArrowLeft: () => { member = (member + pictures - 3) % (pictures - 1) + 1; draw(); },
-    " ": () => document.querySelector(".laid")?.classList.toggle("over"),
-    1: () => facts.writable && keep(group, 0), 2: () => facts.writable && keep(group, member), n: () => facts.writable && group.members[member].kind !== "exact" && part(group), u: undo,
+function handleKey(event) {
+  if (state.page !== "duplicates") { document.removeEventListener("keydown", handleKey); return; }
+  if (isTyping(event.target) || event.altKey || event.ctrlKey || event.metaKey || !groups.length || document.querySelector("dialog[open]")) return;
+  const group = groups[groupIndex()];
+  const others = group.members.length - 1;
+  const next = () => showGroup(groupIndex() + 1), previous = () => showGroup(groupIndex() - 1);
+  const action = {
+    ArrowDown: next, j: next, ArrowUp: previous, k: previous,
+    ArrowRight: () => { selected = selected % others + 1; draw(); },
+    ArrowLeft: () => { selected = (selected + others - 2) % others + 1; draw(); },
+    " ": () => document.querySelector(".side-by-side")?.classList.toggle("overlaid"),
+    1: () => libraryInfo.writable && keep(group, 0),
+    2: () => libraryInfo.writable && keep(group, selected),
+    n: () => libraryInfo.writable && group.members[selected].kind !== "exact" && separate(group),
+    u: undoLatest,
   }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-  if (!does || (event.key === " " && event.target.closest?.("button, a, summary"))) return;
+  if (!action || (event.key === " " && event.target.closest?.("button, a, summary"))) return;
   event.preventDefault();
-  does();
+  action();
 }

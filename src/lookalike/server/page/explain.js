@@ -1,160 +1,161 @@
-// Why a picture matched: the places on both that drove the similarity, and how far that can be believed.
+// Why an image matched: the regions of both images that contributed most, and a check of whether they mattered.
 
-import { get, pictureOf, thumbnail } from "./api.js";
+import { get, termImage, thumbnail } from "./api.js";
 import { button, el, fill } from "./dom.js";
-import { refuse } from "./toasts.js";
-import { similarity } from "./wording.js";
+import { similarity } from "./format.js";
+import { errorMessage } from "./toasts.js";
 
-const LINES = 6;   // links between the pictures that are drawn, strongest first
+const MAX_MATCHES = 6;            // lines between the images, strongest first
+const HEATMAP_SIZE = 360;         // width of the canvas, in pixels
+const SHADE_ALPHA = 0.72;         // of regions that did not contribute
+const MARK_COLOR = "#ffcf5c";
 
-/** A section that asks on demand, because the answer may take a second. */
-export function why(term, hit, by) {
-  const place = el("div", { class: "why" });
-  const ask = async () => {
-    fill(place, el("p", { class: "soft", role: "status" }, "Comparing the two, part by part…"));
+/** Create a section with a button that explains a match, because that may take a second. */
+export function explanationSection(term, hit, extractor) {
+  const container = el("div", { class: "explanation" });
+  const load = async () => {
+    fill(container, el("p", { class: "muted", role: "status" }, "Comparing the two images…"));
     try {
-      const params = { query: term.value, hit, ...(by ? { extractor: by } : {}) };
-      const answer = await get("explain", params);
-      fill(place, shown(answer, [pictureOf(term, 512), thumbnail(hit, 512)]));
+      const explanation = await get("explain", { query: term.value, hit, ...(extractor ? { extractor } : {}) });
+      fill(container, explanationParts(explanation, [termImage(term, 512), thumbnail(hit, 512)]));
     } catch (error) {
-      fill(place, refuse(error, ask));
+      fill(container, errorMessage(error, load));
     }
   };
-  fill(place, button("Why did it match?", null, ask));
-  return el("section", {}, place);
+  fill(container, button("Why did it match?", null, load));
+  return el("section", {}, container);
 }
 
-function shown(answer, sources) {
-  const pictures = answer.images ?? [];
-  const pair = el("div", { class: "pair" }, pictures.map((picture, at) => heated(sources[at], picture, at ? "The hit" : "The question")));
-  links(pair, answer, pictures);
+function explanationParts(explanation, sources) {
+  const images = explanation.images ?? [];
+  const pair = el("div", { class: "pair" }, images.map((image, i) => heatmapFigure(sources[i], image, i ? "The hit" : "The query")));
+  drawMatches(pair, explanation.matches ?? [], images);
   return [
     el("h3", {}, "Why it matched"),
     pair,
-    el("p", { class: "soft" }, `${answer.extractor}: ${answer.method}.`),
-    shares(answer.shares ?? {}),
-    colours(answer.colours ?? []),
-    answer.faithfulness ? faith(answer.faithfulness) : null,
+    el("p", { class: "muted" }, `${explanation.extractor}: ${explanation.method}.`),
+    shareBars(explanation.shares ?? {}),
+    colorSwatches(explanation.colours ?? []),
+    explanation.faithfulness ? faithfulnessText(explanation.faithfulness) : null,
   ];
 }
 
-/** A picture under its heat: what did not count is veiled. */
-function heated(source, { frame, heatmap, marked }, label) {
+/** Create an image with its heatmap over it: what did not contribute is shaded. */
+function heatmapFigure(source, { frame, heatmap, marked }, label) {
   const image = el("img", { src: source, alt: label });
-  const veil = el("canvas", { "aria-hidden": "true" });
-  const node = el("figure", { class: "heated" }, image, veil);
-  image.addEventListener("load", () => paint(veil, image, frame, heatmap, marked), { once: true });
-  return node;
+  const canvas = el("canvas", { "aria-hidden": "true" });
+  image.addEventListener("load", () => drawHeatmap(canvas, image, frame, heatmap, marked), { once: true });
+  return el("figure", { class: "heatmap" }, image, canvas);
 }
 
-function paint(canvas, image, [x, y, width, height], heat, marked) {
-  const size = 360;
-  canvas.width = size;
-  canvas.height = Math.round((size * image.naturalHeight) / image.naturalWidth);
-  const ink = canvas.getContext("2d");
-  const rows = heat.length, columns = heat[0]?.length ?? 0;
-  const highest = Math.max(1e-9, ...heat.flat());
-  // One pixel a cell, drawn large: the canvas itself makes the steps between them smooth.
-  const small = new OffscreenCanvas(columns, rows);
-  const cells = small.getContext("2d");
+function drawHeatmap(canvas, image, [x, y, width, height], heatmap, marked) {
+  canvas.width = HEATMAP_SIZE;
+  canvas.height = Math.round((HEATMAP_SIZE * image.naturalHeight) / image.naturalWidth);
+  const context = canvas.getContext("2d");
+  const rows = heatmap.length, columns = heatmap[0]?.length ?? 0;
+  const highest = Math.max(1e-9, ...heatmap.flat());
+  // One pixel for each cell; enlarging them with smoothing interpolates between the cells.
+  const cells = new OffscreenCanvas(columns, rows);
+  const cellContext = cells.getContext("2d");
   for (let row = 0; row < rows; row += 1) {
     for (let column = 0; column < columns; column += 1) {
-      const warm = Math.max(0, heat[row][column]) / highest;
-      cells.fillStyle = `rgb(12 14 16 / ${0.72 * (1 - warm)})`;
-      cells.fillRect(column, row, 1, 1);
+      const share = Math.max(0, heatmap[row][column]) / highest;
+      cellContext.fillStyle = `rgb(12 14 16 / ${SHADE_ALPHA * (1 - share)})`;
+      cellContext.fillRect(column, row, 1, 1);
     }
   }
   const [left, top, w, h] = [x * canvas.width, y * canvas.height, width * canvas.width, height * canvas.height];
-  ink.fillStyle = "rgb(12 14 16 / .72)";
-  ink.fillRect(0, 0, canvas.width, canvas.height);
-  ink.clearRect(left, top, w, h);
-  ink.imageSmoothingQuality = "high";
-  ink.drawImage(small, left, top, w, h);
-  outline(ink, marked ?? [], left, top, w, h);
+  context.fillStyle = `rgb(12 14 16 / ${SHADE_ALPHA})`;
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.clearRect(left, top, w, h);
+  context.imageSmoothingQuality = "high";
+  context.drawImage(cells, left, top, w, h);
+  drawOutline(context, marked ?? [], left, top, w, h);
 }
 
-/** A line around the marked cells. */
-function outline(ink, marked, left, top, width, height) {
+/** Draw an outline around the marked cells. */
+function drawOutline(context, marked, left, top, width, height) {
   const rows = marked.length, columns = marked[0]?.length ?? 0;
-  const is = (row, column) => Boolean(marked[row]?.[column]);
-  const [stepX, stepY] = [width / columns, height / rows];
-  ink.beginPath();
+  const isMarked = (row, column) => Boolean(marked[row]?.[column]);
+  const [cellWidth, cellHeight] = [width / columns, height / rows];
+  const line = (ax, ay, bx, by) => { context.moveTo(ax, ay); context.lineTo(bx, by); };
+  context.beginPath();
   for (let row = 0; row < rows; row += 1) {
     for (let column = 0; column < columns; column += 1) {
-      if (!is(row, column)) continue;
-      const [x, y] = [left + column * stepX, top + row * stepY];
-      const line = (ax, ay, bx, by) => { ink.moveTo(ax, ay); ink.lineTo(bx, by); };
-      if (!is(row - 1, column)) line(x, y, x + stepX, y);
-      if (!is(row + 1, column)) line(x, y + stepY, x + stepX, y + stepY);
-      if (!is(row, column - 1)) line(x, y, x, y + stepY);
-      if (!is(row, column + 1)) line(x + stepX, y, x + stepX, y + stepY);
+      if (!isMarked(row, column)) continue;
+      const [x, y] = [left + column * cellWidth, top + row * cellHeight];
+      if (!isMarked(row - 1, column)) line(x, y, x + cellWidth, y);
+      if (!isMarked(row + 1, column)) line(x, y + cellHeight, x + cellWidth, y + cellHeight);
+      if (!isMarked(row, column - 1)) line(x, y, x, y + cellHeight);
+      if (!isMarked(row, column + 1)) line(x + cellWidth, y, x + cellWidth, y + cellHeight);
     }
   }
-  ink.strokeStyle = "#ffcf5c";
-  ink.lineWidth = 2.5;
-  ink.stroke();
+  context.strokeStyle = MARK_COLOR;
+  context.lineWidth = 2.5;
+  context.stroke();
 }
 
-/** Lines between places that go together, over both pictures. */
-function links(pair, answer, pictures) {
-  const strongest = (answer.matches ?? []).slice(0, LINES);
-  if (!strongest.length || pictures.length < 2) return;
-  const canvas = el("canvas", { class: "lines", "aria-hidden": "true" });
+/** Draw lines between matching regions over both images. */
+function drawMatches(pair, matches, images) {
+  const strongest = matches.slice(0, MAX_MATCHES);
+  if (!strongest.length || images.length < 2) return;
+  const canvas = el("canvas", { class: "match-lines", "aria-hidden": "true" });
   pair.append(canvas);
   const draw = () => {
     const area = pair.getBoundingClientRect();
-    const shown = [...pair.querySelectorAll("img")];
-    if (!area.width || shown.some((image) => !image.naturalWidth)) return;
-    const images = shown.map((image) => image.getBoundingClientRect());
+    const elements = [...pair.querySelectorAll("img")];
+    if (!area.width || elements.some((element) => !element.naturalWidth)) return;
+    const boxes = elements.map((element) => element.getBoundingClientRect());
     canvas.width = area.width * devicePixelRatio;
     canvas.height = area.height * devicePixelRatio;
-    const ink = canvas.getContext("2d");
-    ink.scale(devicePixelRatio, devicePixelRatio);
-    const point = (box, at) => {
-      const [fx, fy, fw, fh] = pictures[at].frame;
-      const x = fx + fw * (box[0] + box[2] / 2), y = fy + fh * (box[1] + box[3] / 2);
-      return [images[at].left - area.left + x * images[at].width, images[at].top - area.top + y * images[at].height];
+    const context = canvas.getContext("2d");
+    context.scale(devicePixelRatio, devicePixelRatio);
+    const centre = (region, i) => {
+      const [frameX, frameY, frameWidth, frameHeight] = images[i].frame;
+      const x = frameX + frameWidth * (region[0] + region[2] / 2), y = frameY + frameHeight * (region[1] + region[3] / 2);
+      return [boxes[i].left - area.left + x * boxes[i].width, boxes[i].top - area.top + y * boxes[i].height];
     };
-    for (const link of strongest) {
-      const [a, b] = [point(link.first, 0), point(link.second, 1)];
-      ink.strokeStyle = `rgb(255 207 92 / ${0.25 + 0.65 * link.strength})`;
-      ink.lineWidth = 1.5;
-      ink.beginPath();
-      ink.moveTo(...a);
-      ink.lineTo(...b);
-      ink.stroke();
-      ink.fillStyle = "#ffcf5c";
-      for (const [x, y] of [a, b]) { ink.beginPath(); ink.arc(x, y, 2.5, 0, 7); ink.fill(); }
-    }
+    for (const match of strongest) drawMatch(context, centre(match.first, 0), centre(match.second, 1), match.strength);
   };
   new ResizeObserver(draw).observe(pair);
-  for (const image of pair.querySelectorAll("img")) image.addEventListener("load", draw);
+  for (const element of pair.querySelectorAll("img")) element.addEventListener("load", draw);
 }
 
-function shares(all) {
-  const names = Object.keys(all);
+function drawMatch(context, from, to, strength) {
+  context.strokeStyle = `rgb(255 207 92 / ${0.25 + 0.65 * strength})`;
+  context.lineWidth = 1.5;
+  context.beginPath();
+  context.moveTo(...from);
+  context.lineTo(...to);
+  context.stroke();
+  context.fillStyle = MARK_COLOR;
+  for (const [x, y] of [from, to]) { context.beginPath(); context.arc(x, y, 2.5, 0, 2 * Math.PI); context.fill(); }
+}
+
+function shareBars(shares) {
+  const names = Object.keys(shares);
   if (!names.length) return null;
-  const most = Math.max(...Object.values(all).map(Math.abs), 1e-9);
+  const highest = Math.max(...Object.values(shares).map(Math.abs), 1e-9);
   return el("dl", { class: "shares" }, names.map((name) => {
     const bar = el("i");
-    bar.style.width = `${(100 * Math.max(0, all[name])) / most}%`;
-    return el("div", {}, el("dt", {}, name), el("dd", {}, el("span", { class: "rail" }, bar), similarity(all[name])));
+    bar.style.width = `${(100 * Math.max(0, shares[name])) / highest}%`;
+    return el("div", {}, el("dt", {}, name), el("dd", {}, el("span", { class: "share-bar" }, bar), similarity(shares[name])));
   }));
 }
 
-function colours(all) {
-  if (!all.length) return null;
-  return el("ul", { class: "swatches", "aria-label": "Colours that both have" }, all.map(({ rgb, first, second }) => {
+function colorSwatches(colors) {
+  if (!colors.length) return null;
+  return el("ul", { class: "swatches", "aria-label": "Colours that both images have" }, colors.map(({ rgb, first, second }) => {
     const swatch = el("i");
     swatch.style.background = `rgb(${rgb.join(" ")})`;
-    return el("li", { title: `${Math.round(first * 100)} % of the question, ${Math.round(second * 100)} % of the hit` }, swatch);
+    return el("li", { title: `${Math.round(first * 100)} % of the query, ${Math.round(second * 100)} % of the hit` }, swatch);
   }));
 }
 
-/** What happens when the marked places are covered, in words. */
-function faith({ faithful, marked_drop: marked, other_drop: others, win_rate: beaten, trials }) {
-  const sentence = `Covering what is outlined lowers the similarity by ${similarity(marked)}, covering as much elsewhere by ${similarity(others)}`;
-  const judged = faithful ? `; it mattered more than ${Math.round(beaten * trials)} of ${trials} other places.`
-    : "; so do not trust the outline here.";
-  return el("p", { class: "soft" }, sentence + judged);
+/** Describe what happens to the similarity when the marked regions are covered. */
+function faithfulnessText({ faithful, marked_drop: markedDrop, other_drop: otherDrop, win_rate: winRate, trials }) {
+  const drops = `Covering the outlined regions lowers the similarity by ${similarity(markedDrop)}, covering as much elsewhere by ${similarity(otherDrop)}`;
+  const conclusion = faithful ? `; they mattered more than ${Math.round(winRate * trials)} of ${trials} other regions.`
+    : "; so do not trust this outline.";
+  return el("p", { class: "muted" }, drops + conclusion);
 }

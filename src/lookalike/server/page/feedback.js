@@ -1,31 +1,38 @@
-// Decisions about pictures: made, said, and taken back.
+// Feedback about images: sends it and undoes it.
 
 import { send } from "./api.js";
-import { say, trying } from "./toasts.js";
+import { showToast, tryOrToast } from "./toasts.js";
 
-const made = [];   // what can be taken back, the latest last
+const sent = [];   // {decision, restore} that can be undone, the latest last
 
-/** Decide; false where the server refused (which is said). `back` brings the screen to what it was before. */
-export async function decide(decision, sentence, back) {
-  const answer = await trying(() => send("POST", "feedback", decision));
-  if (answer === undefined) return false;
-  const one = { decision, back };
-  made.push(one);
-  say(sentence, { kind: "hint", undo: () => takeBack(one) });
+/**
+ * Store a decision and confirm it in a toast with an "Undo" button.
+ *
+ * @param {{kind: string, image: number, others?: number[]}} decision
+ * @param {string} message     of the toast
+ * @param {() => void} restore brings the screen back to its state before the decision
+ * @returns {Promise<boolean>} false if the server refused, which is shown
+ */
+export async function sendFeedback(decision, message, restore) {
+  const response = await tryOrToast(() => send("POST", "feedback", decision));
+  if (response === undefined) return false;
+  const entry = { decision, restore };
+  sent.push(entry);
+  showToast(message, { kind: "hint", undo: () => undo(entry) });
   return true;
 }
 
-/** Take the latest decision back. */
-export function undo() {
-  const one = made.at(-1);
-  if (one) takeBack(one); else say("There is nothing to undo.", { kind: "hint" });
+/** Undo the latest decision. */
+export function undoLatest() {
+  const entry = sent.at(-1);
+  if (entry) undo(entry); else showToast("There is nothing to undo.", { kind: "hint" });
 }
 
-async function takeBack(one) {
-  if (!made.includes(one)) return;
-  const answer = await trying(() => send("DELETE", "feedback", one.decision));
-  if (answer === undefined) return;
-  made.splice(made.indexOf(one), 1);
-  one.back();
-  say("Taken back.", { kind: "hint" });
+async function undo(entry) {
+  if (!sent.includes(entry)) return;
+  const response = await tryOrToast(() => send("DELETE", "feedback", entry.decision));
+  if (response === undefined) return;
+  sent.splice(sent.indexOf(entry), 1);
+  entry.restore();
+  showToast("Undone.", { kind: "hint" });
 }

@@ -1,107 +1,106 @@
-// Controls for the fields that this library has: ranges for numbers and dates, choices and words for texts.
+// Filter controls for the fields of the library: ranges for numbers and dates, values for texts.
 
-import { go, state } from "./address.js";
-import { button, el, fill, quietly } from "./dom.js";
-import { facts } from "./library_info.js";
-import { conditions, whereText } from "./filter_text.js";
-import { short } from "./wording.js";
+import { navigate, state } from "./address.js";
+import { button, debounce, el, fill } from "./dom.js";
+import { formatConditions, parseConditions } from "./filter_text.js";
+import { short } from "./format.js";
+import { libraryInfo } from "./library_info.js";
 
-const LAST = ["id", "name", "folder", "path", "format", "outcome", "size", "width", "height", "latitude", "longitude"];
-const HIDDEN = new Set(["id", "outcome"]);
-const FEW = 6;   // fields that are shown at once
+const LAST_FIELDS = ["id", "name", "folder", "path", "format", "outcome", "size", "width", "height", "latitude", "longitude"];
+const HIDDEN_FIELDS = new Set(["id", "outcome"]);
+const VISIBLE_COUNT = 6;   // fields shown outside "more"
 
-/** The fields that people filter by, what was said of the pictures before what every file has. */
-function offered() {
-  const useful = facts.fields.filter((field) => field.images && !HIDDEN.has(field.name) && !field.name.startsWith("file.")
+/** Return the fields that are worth filtering by; metadata before what every file has. */
+function filterFields() {
+  const useful = libraryInfo.fields.filter((field) => field.images && !HIDDEN_FIELDS.has(field.name) && !field.name.startsWith("file.")
     && ["number", "text", "date"].includes(field.kind) && field.low !== field.high);
-  const place = (name) => LAST.indexOf(name);
-  return useful.sort((a, b) => place(a.name) - place(b.name));
+  const rank = (name) => LAST_FIELDS.indexOf(name);
+  return useful.sort((a, b) => rank(a.name) - rank(b.name));
 }
 
-/** Draw the filters of the state. */
-export function showFilters(place) {
-  const said = conditions(state.where);
-  const fields = offered();
-  if (!fields.length) { fill(place, el("p", { class: "soft" }, "Nothing was said of these pictures that one could filter by.")); return; }
-  const set = new Set((said ?? []).map((one) => one.field));
-  const open = place.querySelector("details")?.open ?? false;
-  const control = (field) => filter(field, said ?? []);
-  const first = fields.filter((field, at) => at < FEW || set.has(field.name));
-  const rest = fields.filter((field) => !first.includes(field));
-  fill(place,
-    said === null ? el("p", { class: "soft" }, "This filter says more than controls can; change it as text.") : null,
-    ...(said === null ? [] : first.map(control)),
-    rest.length && said !== null ? el("details", { open }, el("summary", {}, `${rest.length} more`), ...rest.map(control)) : null,
-    asText());
+/** Show the controls for the filter of the state. */
+export function showFilters(container) {
+  const conditions = parseConditions(state.where);
+  const fields = filterFields();
+  if (!fields.length) { fill(container, el("p", { class: "muted" }, "These images have no metadata to filter by.")); return; }
+  const isSet = new Set((conditions ?? []).map((condition) => condition.field));
+  const wasOpen = container.querySelector("details")?.open ?? false;
+  const control = (field) => filterControl(field, conditions ?? []);
+  const visible = fields.filter((field, i) => i < VISIBLE_COUNT || isSet.has(field.name));
+  const others = fields.filter((field) => !visible.includes(field));
+  fill(container,
+    conditions === null ? el("p", { class: "muted" }, "The controls cannot show this filter; edit it as text.") : null,
+    ...(conditions === null ? [] : visible.map(control)),
+    others.length && conditions !== null ? el("details", { open: wasOpen }, el("summary", {}, `${others.length} more`), ...others.map(control)) : null,
+    textControl());
 }
 
-function change(name, changes) {
-  const others = (conditions(state.where) ?? []).filter((one) => one.field !== name);
-  const where = whereText([...others, { field: name, ...changes }]);
-  go({ where });
+function setCondition(field, changes) {
+  const others = (parseConditions(state.where) ?? []).filter((condition) => condition.field !== field);
+  navigate({ where: formatConditions([...others, { field, ...changes }]) });
 }
 
-function filter(field, said) {
-  const one = said.find((condition) => condition.field === field.name) ?? { field: field.name };
-  const inner = field.kind === "number" ? range(field, one) : field.kind === "date" ? dates(field, one) : texts(field, one);
+function filterControl(field, conditions) {
+  const condition = conditions.find((one) => one.field === field.name) ?? { field: field.name };
+  const create = { number: numberControl, date: dateControl, text: valuesControl }[field.kind];
   return el("fieldset", { class: "filter", "data-field": field.name },
-    el("legend", {}, field.name.replaceAll("_", " ")), inner);
+    el("legend", {}, field.name.replaceAll("_", " ")), create(field, condition));
 }
 
-function bounds(kind, field, one, attributes) {
-  const input = (side) => el("input", {
-    type: kind, value: one[side] ?? (one.values?.[0] ?? ""), ...attributes(side),
-    "aria-label": `${field.name}: ${side === "low" ? "from" : "to"}`,
+function rangeControl(type, field, condition, attributes) {
+  const input = (bound) => el("input", {
+    type, value: condition[bound] ?? (condition.values?.[0] ?? ""), ...attributes(bound),
+    "aria-label": `${field.name}: ${bound === "low" ? "from" : "to"}`,
   });
-  const low = input("low"), high = input("high");
-  const read = (node) => (node.value === "" ? undefined : kind === "number" ? Number(node.value) : node.value);
-  const heard = () => {
-    let [from, to] = [read(low), read(high)];
-    if (from !== undefined && to !== undefined && from > to) [from, to] = [to, from];
-    change(field.name, { low: from, high: to });
+  const lowInput = input("low"), highInput = input("high");
+  const read = (node) => (node.value === "" ? undefined : type === "number" ? Number(node.value) : node.value);
+  const update = () => {
+    let [low, high] = [read(lowInput), read(highInput)];
+    if (low !== undefined && high !== undefined && low > high) [low, high] = [high, low];
+    setCondition(field.name, { low, high });
   };
-  for (const node of [low, high]) node.addEventListener("change", heard);
-  return el("div", { class: "bounds" }, low, el("span", { class: "soft" }, "to"), high);
+  for (const node of [lowInput, highInput]) node.addEventListener("change", update);
+  return el("div", { class: "bounds" }, lowInput, el("span", { class: "muted" }, "to"), highInput);
 }
 
-const range = (field, one) => bounds("number", field, one, (side) => ({ step: "any", inputmode: "decimal", placeholder: short(field[side]) }));
+function numberControl(field, condition) {
+  return rangeControl("number", field, condition, (bound) => ({ step: "any", inputmode: "decimal", placeholder: short(field[bound]) }));
+}
 
-function dates(field, one) {
+function dateControl(field, condition) {
   const day = (text) => String(text ?? "").slice(0, 10);
-  return bounds("date", field, one, () => ({ min: day(field.low), max: day(field.high) }));
+  return rangeControl("date", field, condition, () => ({ min: day(field.low), max: day(field.high) }));
 }
 
-function texts(field, one) {
-  const values = [...new Set([...(field.examples ?? []), ...(one.values ?? [])])].map((value) => value.value ?? value)
-    .filter((value) => String(value).length <= 40);
-  const chosen = new Set(one.values ?? []);
+function valuesControl(field, condition) {
+  const values = [...new Set([...(field.examples ?? []), ...(condition.values ?? [])])].filter((value) => String(value).length <= 40);
+  const chosen = new Set(condition.values ?? []);
   const toggle = (value) => {
     if (chosen.has(value)) chosen.delete(value); else chosen.add(value);
-    change(field.name, { values: [...chosen] });
+    setCondition(field.name, { values: [...chosen] });
   };
   const contains = el("input", {
-    type: "search", value: one.like ?? "", placeholder: "contains…", "aria-label": `${field.name} contains`,
-    onchange: () => change(field.name, { like: contains.value.trim().replaceAll(/[%_]/g, "") }),
+    type: "search", value: condition.like ?? "", placeholder: "contains…", "aria-label": `${field.name} contains`,
+    onchange: () => setCondition(field.name, { like: contains.value.trim().replaceAll(/[%_]/g, "") }),
   });
-  return el("div", { class: "texts" },
+  return el("div", { class: "values-control" },
     el("div", { class: "values" }, values.map((value) => el("button", {
       type: "button", class: "value", "aria-pressed": String(chosen.has(value)), onclick: () => toggle(value),
     }, String(value)))), contains);
 }
 
-/** For everything else: the filter as the command line takes it. */
-function asText() {
+/** Create the input for the whole filter as text, as for --where. */
+function textControl() {
   const input = el("input", {
     type: "text", value: state.where, spellcheck: "false", autocomplete: "off", placeholder: "price < 50 and kind = 'mug'",
-    "aria-label": "Filter as text", onchange: quietly(0, () => go({ where: input.value.trim() })),
+    "aria-label": "Filter as text", onchange: debounce(0, () => navigate({ where: input.value.trim() })),
   });
   return el("fieldset", { class: "filter as-text" }, el("legend", {}, "as text"), input,
-    state.where ? button("Take the filter away", "close", () => go({ where: "" }), { class: "plain" }) : null);
+    state.where ? button("Remove the filter", "close", () => navigate({ where: "" }), { class: "plain" }) : null);
 }
 
-/** How many conditions are set, for the button that opens the panel. */
-export function filtersSet() {
+/** Return the number of conditions that are set. */
+export function countFilters() {
   if (!state.where) return 0;
-  return conditions(state.where)?.length || 1;
+  return parseConditions(state.where)?.length || 1;
 }
-

@@ -1,73 +1,74 @@
-// Rows of pictures that fill the width, laid out from their sizes alone: nothing moves when a picture arrives.
-// Items are added as they come. A row is given out only when it is full (or nothing more comes), so
-// what has been given out never changes its place.
+// Justified rows: images of equal height that fill the width, laid out from their sizes alone, so that nothing moves
+// when an image loads. Items are added as they arrive. A row is returned once it is full, or nothing more follows;
+// boxes that were returned never move.
 
-const NARROWEST = 0.5, WIDEST = 2.6;   // shapes beyond these are cut by the tile, not by the row
+const MIN_RATIO = 0.5, MAX_RATIO = 2.6;   // width by height; more extreme images are cropped by their tile
 
-/** Width by height as the tile shows it; a square where the size is not known. */
-export function shape(item) {
+/** Return the width by height that the tile of an item has; 1 if its size is unknown. */
+export function aspectRatio(item) {
   const ratio = item.width && item.height ? item.width / item.height : 1;
-  return Math.min(WIDEST, Math.max(NARROWEST, ratio));
+  return Math.min(MAX_RATIO, Math.max(MIN_RATIO, ratio));
 }
 
-/** How high rows should be for this width. */
+/** Return the target height of rows for a width, in pixels. */
 export const rowHeight = (width) => (width < 520 ? 118 : width < 900 ? 158 : width < 1500 ? 186 : 214);
 
 /**
- * A layout for this width. `add(items, ended)` gives the boxes that have become certain, in order:
- * {item, x, y, width, height}. An item {heading, height} takes a line of its own.
+ * Create a layout.
+ *
+ * @returns {{add: (items: object[], isLast: boolean) => object[], bottom: () => number}}  `add` returns the boxes that
+ *   have become final, in order: {item, x, y, width, height}. An item {heading, height} has a line of its own.
  */
-export function flow({ width, row = rowHeight(width), gap = 6 }) {
+export function justifiedLayout({ width, row = rowHeight(width), gap = 6 }) {
   let y = 0;
-  let waiting = [];
-  let ratios = 0;
+  let pending = [];    // items of the row that is not full yet
+  let ratioSum = 0;
 
-  function close(stretch) {
-    const space = width - gap * (waiting.length - 1);
-    const full = space / ratios;
-    const height = stretch ? full : Math.min(full, lone());
+  function closeRow(isFull) {
+    const fullHeight = (width - gap * (pending.length - 1)) / ratioSum;
+    const height = isFull ? fullHeight : Math.min(fullHeight, typicalHeight());
     let x = 0;
-    const boxes = waiting.map((item) => {
-      const box = { item, x, y, width: shape(item) * height, height };
+    const boxes = pending.map((item) => {
+      const box = { item, x, y, width: aspectRatio(item) * height, height };
       x += box.width + gap;
       return box;
     });
     y += height + gap;
-    waiting = [];
-    ratios = 0;
+    pending = [];
+    ratioSum = 0;
     return boxes;
   }
 
-  /** The height that a full row of such shapes would have, for a row that is not full. */
-  function lone() {
-    const ratio = ratios / waiting.length;
-    const fit = Math.ceil((width + gap) / (ratio * row + gap));
-    return (width - gap * (fit - 1)) / (fit * ratio);
+  /** Return the height that a full row of images of the mean ratio would have. */
+  function typicalHeight() {
+    const ratio = ratioSum / pending.length;
+    const perRow = Math.ceil((width + gap) / (ratio * row + gap));
+    return (width - gap * (perRow - 1)) / (perRow * ratio);
   }
 
-  function add(items, ended) {
+  function add(items, isLast) {
     const boxes = [];
     for (const item of items) {
       if (item.heading) {
-        if (waiting.length) boxes.push(...close(false));
+        if (pending.length) boxes.push(...closeRow(false));
         boxes.push({ item, x: 0, y, width, height: item.height });
         y += item.height;
         continue;
       }
-      waiting.push(item);
-      ratios += shape(item);
-      if (ratios * row + gap * (waiting.length - 1) >= width) boxes.push(...close(true));
+      pending.push(item);
+      ratioSum += aspectRatio(item);
+      if (ratioSum * row + gap * (pending.length - 1) >= width) boxes.push(...closeRow(true));
     }
-    if (ended && waiting.length) boxes.push(...close(false));
+    if (isLast && pending.length) boxes.push(...closeRow(false));
     return boxes;
   }
 
   return { add, bottom: () => y };
 }
 
-/** The half-open range of boxes (sorted by y, rows of one height) that touch [top, bottom]. */
-export function between(boxes, top, bottom) {
-  const first = (test) => {
+/** Return the half-open range of boxes (sorted by y, of one height in each row) that intersect [top, bottom]. */
+export function visibleRange(boxes, top, bottom) {
+  const firstWhere = (test) => {
     let low = 0, high = boxes.length;
     while (low < high) {
       const middle = (low + high) >> 1;
@@ -75,5 +76,5 @@ export function between(boxes, top, bottom) {
     }
     return low;
   };
-  return [first((box) => box.y + box.height >= top), first((box) => box.y > bottom)];
+  return [firstWhere((box) => box.y + box.height >= top), firstWhere((box) => box.y > bottom)];
 }

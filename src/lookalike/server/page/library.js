@@ -1,110 +1,108 @@
-// The library itself: what is in it, by what it is compared, and which files could not be read.
+// The library itself: counts, spaces, and the files that could not be indexed.
 
 import { get, send } from "./api.js";
-import { state, write } from "./address.js";
+import { format, state } from "./address.js";
 import { announce, button, el, fill } from "./dom.js";
-import { facts, learn } from "./library_info.js";
-import { lookSoon } from "./indexing.js";
-import { refuse, trying } from "./toasts.js";
-import { bytes, count, counted, OUTCOMES } from "./wording.js";
+import { bytes, count, counted, OUTCOMES } from "./format.js";
+import { pollNow } from "./job_progress.js";
+import { libraryInfo, loadLibraryInfo } from "./library_info.js";
+import { errorMessage, tryOrToast } from "./toasts.js";
 
-const AT_ONCE = 8;   // pictures in one request
+const UPLOAD_BATCH = 8;   // images in one request
 
-let asked = "";
+let shownOutcome = "";
 
-/** Draw the screen; the failures anew where another outcome is asked for. */
-export async function showLibrary(place, { fresh }) {
-  if (fresh) {
-    await learn().catch(() => {});   // the figures of a moment ago are better than none
-    fill(place, el("div", { class: "page-of-facts" },
-      el("h1", {}, facts.name ? `Library “${facts.name}”` : "Library"), figures(),
-      facts.roots?.length ? el("p", { class: "soft" }, `From ${facts.roots.join(", ")}.${facts.version ? ` Lookalike ${facts.version}.` : ""}`) : null,
-      adding(), spacesTable(),
+/** Show the screen; load the failures if another outcome is requested. */
+export async function showLibrary(container, { isNew }) {
+  if (isNew) {
+    await loadLibraryInfo().catch(() => {});   // what was loaded before is shown instead
+    fill(container, el("div", { class: "library" },
+      el("h1", {}, libraryInfo.name ? `Library “${libraryInfo.name}”` : "Library"), figures(),
+      libraryInfo.roots?.length ? el("p", { class: "muted" }, `From ${libraryInfo.roots.join(", ")}.${libraryInfo.version ? ` Lookalike ${libraryInfo.version}.` : ""}`) : null,
+      addButtons(), spacesTable(),
       el("section", { id: "failures" }, el("h2", {}, "Files that are not indexed"), el("div", { class: "failures" }))));
-    asked = "";
   }
-  if (fresh || asked !== state.outcome) {
-    asked = state.outcome;
-    showFailures(place.querySelector(".failures"));
+  if (isNew || shownOutcome !== state.outcome) {
+    shownOutcome = state.outcome;
+    showFailures(container.querySelector(".failures"));
   }
 }
 
 function figures() {
-  const failed = Object.entries(facts.outcomes ?? {}).filter(([name]) => name !== "indexed" && name !== "unsupported")
-    .reduce((sum, [, n]) => sum + n, 0);
-  const other = facts.outcomes?.unsupported ?? 0;
-  const figure = (n, name) => el("div", {}, el("dt", {}, name), el("dd", {}, n));
-  return el("dl", { class: "figures" },
-    figure(count(facts.images), "pictures"), figure(count(failed), "could not be read"), other ? figure(count(other), "of other kinds") : null);
+  const outcomes = libraryInfo.outcomes ?? {};
+  const failed = Object.entries(outcomes).filter(([name]) => name !== "indexed" && name !== "unsupported").reduce((sum, [, n]) => sum + n, 0);
+  const figure = (n, name) => el("div", {}, el("dt", {}, name), el("dd", {}, count(n)));
+  return el("dl", { class: "figures" }, figure(libraryInfo.images, "images"), figure(failed, "could not be read"),
+    outcomes.unsupported ? figure(outcomes.unsupported, "in other formats") : null);
 }
 
 function spacesTable() {
-  return el("section", {}, el("h2", {}, "Compared by"),
-    el("div", { class: "scrolls", tabindex: "0", role: "region", "aria-label": "Spaces" }, el("table", {},
-      el("thead", {}, el("tr", {}, ["Extractor", "Pictures", "Numbers a picture", "Similarity", "Words"].map((name) => el("th", { scope: "col" }, name)))),
-      el("tbody", {}, facts.spaces.map((space) => el("tr", {}, el("th", { scope: "row" }, space.name), el("td", {}, count(space.count)),
+  const { captions, spaces } = libraryInfo;
+  const alsoSpaces = spaces.some((space) => space.text) ? ", too" : "";
+  return el("section", {}, el("h2", {}, "Extractors"),
+    el("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "Extractors" }, el("table", {},
+      el("thead", {}, el("tr", {}, ["Extractor", "Images", "Dimensions", "Similarity", "Text"].map((name) => el("th", { scope: "col" }, name)))),
+      el("tbody", {}, spaces.map((space) => el("tr", {}, el("th", { scope: "row" }, space.name), el("td", {}, count(space.count)),
         el("td", {}, count(space.dim)), el("td", {}, space.similarity), el("td", {}, space.text ? "yes" : "no")))))),
-    facts.captions ? el("p", { class: "soft" }, `Words are looked for in the pictures' captions${facts.spaces.some((space) => space.text) ? ", too" : ""}.`) : null);
+    captions ? el("p", { class: "muted" }, `Text is searched in the captions of images${alsoSpaces}.`) : null);
 }
 
-/** Pictures can be added where the server may write; the indexing that follows is told on every screen. */
-function adding() {
-  if (!facts.writable) return null;
-  const input = el("input", { type: "file", accept: "image/*", multiple: true, class: "unseen", tabindex: "-1", "aria-label": "Pictures to add to the library" });
+/** Create the buttons that add images, if the server is writable. */
+function addButtons() {
+  if (!libraryInfo.writable) return null;
+  const input = el("input", { type: "file", accept: "image/*", multiple: true, class: "visually-hidden", tabindex: "-1", "aria-label": "Images to add to the library" });
   input.addEventListener("change", async () => {
     const files = [...input.files];
     input.value = "";
-    for (let at = 0; at < files.length; at += AT_ONCE) {
+    for (let start = 0; start < files.length; start += UPLOAD_BATCH) {
       const form = new FormData();
-      for (const file of files.slice(at, at + AT_ONCE)) form.append("image", file, file.name);
-      if (await trying(() => send("POST", "images", form)) === undefined) return;
-      lookSoon();
+      for (const file of files.slice(start, start + UPLOAD_BATCH)) form.append("image", file, file.name);
+      if (await tryOrToast(() => send("POST", "images", form)) === undefined) return;
+      pollNow();
     }
   });
-  const again = async () => { if (await trying(() => send("POST", "images", {})) !== undefined) lookSoon(); };
-  return el("p", { class: "actions" }, input, button("Add pictures to the library", "plus", () => input.click(), { class: "main" }),
-    button("Look for new pictures in its folders", null, again));
+  const updateFolders = async () => { if (await tryOrToast(() => send("POST", "images", {})) !== undefined) pollNow(); };
+  return el("p", { class: "actions" }, input, button("Add images to the library", "plus", () => input.click(), { class: "main" }),
+    button("Look for new images in its folders", null, updateFolders));
 }
 
-async function showFailures(place) {
-  fill(place, el("p", { class: "soft" }, "Looking…"));
+async function showFailures(container) {
+  fill(container, el("p", { class: "muted" }, "Loading…"));
   const { outcome } = state;
-  const rows = el("ul", { class: "rows" });
-  const more = button("Show more", null, () => load());
+  const list = el("ul", { class: "failure-list" });
+  const moreButton = button("Show more", null, () => load());
   let offset = 0;
   async function load() {
-    more.disabled = true;
+    moreButton.disabled = true;
     try {
-      const answer = await get("failures", { offset, ...(outcome ? { outcome } : {}) });
+      const page = await get("failures", { offset, ...(outcome ? { outcome } : {}) });
       if (state.outcome !== outcome) return;
       if (!offset) {
-        fill(place, kinds(answer.counts ?? {}), rows, more);
-        announce(answer.failures.length ? counted(answer.failures.length, "file") : "No failures.");
+        fill(container, outcomeLinks(page.counts ?? {}), list, moreButton);
+        announce(page.failures.length ? counted(page.failures.length, "file") : "No failures.");
       }
-      rows.append(...answer.failures.map(row));
-      if (!rows.firstChild) fill(place, kinds(answer.counts ?? {}), fine());
-      offset = answer.next_offset;
-      more.hidden = !offset;
+      list.append(...page.failures.map(failureRow));
+      if (!list.firstChild) fill(container, outcomeLinks(page.counts ?? {}), el("p", { class: "success" }, "Every image file could be read."));
+      offset = page.next_offset;
+      moreButton.hidden = !offset;
     } catch (error) {
-      fill(place, refuse(error, () => showFailures(place)));
+      fill(container, errorMessage(error, () => showFailures(container)));
     }
-    more.disabled = false;
+    moreButton.disabled = false;
   }
   await load();
 }
 
-const fine = () => el("p", { class: "fine" }, "Every file that looked like a picture could be read.");
-
-function kinds(counts) {
-  const there = Object.entries(counts).filter(([name, n]) => name !== "indexed" && n);
-  if (there.length < 2) return null;
+function outcomeLinks(counts) {
+  const present = Object.entries(counts).filter(([name, n]) => name !== "indexed" && n);
+  if (present.length < 2) return null;
   const link = (outcome, label) => el("a", {
-    class: "button value", href: write({ ...state, outcome }), "data-go": true, "aria-current": state.outcome === outcome ? "true" : null,
+    class: "button value", href: format({ ...state, outcome }), "data-navigate": true, "aria-current": state.outcome === outcome ? "true" : null,
   }, label);
-  return el("p", { class: "values" }, link("", "all"), there.map(([name, n]) => link(name, `${OUTCOMES[name] ?? name} ${count(n)}`)));
+  return el("p", { class: "values" }, link("", "all"), present.map(([name, n]) => link(name, `${OUTCOMES[name] ?? name} ${count(n)}`)));
 }
 
-function row(failure) {
-  return el("li", {}, el("span", { class: "path" }, failure.path), el("span", { class: "soft" }, bytes(failure.size)),
+function failureRow(failure) {
+  return el("li", {}, el("span", { class: "path" }, failure.path), el("span", { class: "muted" }, bytes(failure.size)),
     el("span", { class: "reason" }, failure.reason || OUTCOMES[failure.outcome]));
 }

@@ -1,20 +1,20 @@
-// What the library is: asked for once, and again when it has changed.
+// Information about the library: loaded at the start, and again when the library has changed.
 
 import { get } from "./api.js";
 
-export const facts = { spaces: [], images: 0, writable: false, captions: false, fields: [] };
+export const libraryInfo = { spaces: [], images: 0, writable: false, captions: false, fields: [] };
 
-/** Ask the server; the fields of the library come along. */
-export async function learn() {
+/** Load the information and the fields of the library. */
+export async function loadLibraryInfo() {
   const [info, fields] = await Promise.all([get("info"), get("fields")]);
-  Object.assign(facts, info, { fields: fields.fields ?? [] });
+  Object.assign(libraryInfo, info, { fields: fields.fields ?? [] });
 }
 
-/** The spaces that people choose from; hashes come last, they only find copies. */
-export const spaces = () => [...facts.spaces].filter((space) => space.count !== 0)
+/** Return the spaces with vectors; hashes last, because they only find copies. */
+export const availableSpaces = () => [...libraryInfo.spaces].filter((space) => space.count !== 0)
   .sort((a, b) => isHash(a) - isHash(b));
 
 export const isHash = (space) => /hash$/.test(space.name);
 
-/** Can words be asked for? Either captions are there, or a space that understands words. */
-export const understandsWords = () => facts.captions || facts.spaces.some((space) => space.text);
+/** Can the library be searched with text? It needs captions, or a space that understands text. */
+export const supportsText = () => libraryInfo.captions || libraryInfo.spaces.some((space) => space.text);

@@ -1,45 +1,49 @@
-// One picture large, with what is known of it, its neighbours, and why it matched.
+// One image at full size, with its metadata, its neighbours, and why it matched.
 
-import { get, original, send, thumbnail } from "./api.js";
-import { go, shut as leave, state } from "./address.js";
-import { announce, button, el, fill, typing } from "./dom.js";
-import { decide } from "./feedback.js";
-import { facts } from "./library_info.js";
-import { refuse, say, trying } from "./toasts.js";
-import { current, forget } from "./results.js";
+import { get, originalFile, send, thumbnail } from "./api.js";
+import { closeImage, navigate, state } from "./address.js";
+import { announce, button, el, fill, isTyping } from "./dom.js";
+import { explanationSection } from "./explain.js";
+import { sendFeedback } from "./feedback.js";
+import { bytes, count, dateTime, folderOf, nameOf, similarity, titleOf, valueText } from "./format.js";
+import { libraryInfo } from "./library_info.js";
+import { regionOutline } from "./region.js";
+import { clearResults, current } from "./results.js";
 import { lessLike, moreLike, onlyLike } from "./tile.js";
-import { bytes, count, folderOf, moment, nameOf, similarity, titleOf, valueText } from "./wording.js";
-import { why } from "./explain.js";
+import { errorMessage, showToast, tryOrToast } from "./toasts.js";
+
+const NEIGHBOURS = 12;
+const IMAGE_SIZE = 1024;   // of the image that is shown, in pixels
 
 let dialog = null;
-let shown = null;
-let judged = false;   // whether what is drawn knows its place among the answers
+let openId = null;         // id of the image that is shown
+let hasHit = false;        // is the image shown with its rank and similarity among the results?
 
-/** Open, change or close the large view, as the state says. */
-export function showLarge() {
-  if (state.open === null) { close(); return; }
-  if (shown === state.open && dialog?.open) return;
-  if (!dialog) build();
-  shown = state.open;
+/** Open, change or close the lightbox to match the state. */
+export function updateLightbox() {
+  if (state.open === null) { closeDialog(); return; }
+  if (openId === state.open && dialog?.open) return;
+  if (!dialog) createDialog();
+  openId = state.open;
   if (!dialog.open) dialog.showModal();
-  draw(shown);
+  draw(openId);
 }
 
-/** Say what the answer says of the picture, where it came after the picture was opened. */
-export function completeLarge() {
-  if (shown !== null && !judged && siblings().some((item) => item.id === shown)) draw(shown);
+/** Add rank and similarity if the results arrived after the image was opened. */
+export function updateLightboxHit() {
+  if (openId !== null && !hasHit && siblings().some((item) => item.id === openId)) draw(openId);
 }
 
-function build() {
-  dialog = el("dialog", { class: "large", "aria-label": "Picture",
-    oncancel: (event) => { event.preventDefault(); leave(); },
-    onclick: (event) => { if (event.target === dialog) leave(); },
-    onkeydown: keys });
+function createDialog() {
+  dialog = el("dialog", { class: "lightbox", "aria-label": "Image",
+    oncancel: (event) => { event.preventDefault(); closeImage(); },
+    onclick: (event) => { if (event.target === dialog) closeImage(); },
+    onkeydown: handleKey });
   document.body.append(dialog);
 }
 
-function close() {
-  shown = null;
+function closeDialog() {
+  openId = null;
   if (dialog?.open) {
     dialog.close();
     const tile = document.querySelector(`.tile[data-id="${dialog.dataset.id}"] a`);
@@ -47,151 +51,145 @@ function close() {
   }
 }
 
-/** The pictures among which it was opened; none where it was opened from the map or by its address. */
-const siblings = () => (current?.gallery.node.isConnected ? current.gallery.items() : []);
+/** Return the results among which the image was opened; [] if it was opened from the map or by its address. */
+const siblings = () => (current?.grid.element.isConnected ? current.grid.images() : []);
 
 function step(by) {
-  const all = siblings();
-  const next = all[all.findIndex((item) => item.id === shown) + by];
-  if (next && all.some((item) => item.id === shown)) go({ open: next.id }, { replace: true });
+  const images = siblings();
+  const index = images.findIndex((item) => item.id === openId);
+  const next = index >= 0 ? images[index + by] : undefined;
+  if (next) navigate({ open: next.id }, { replace: true });
 }
 
-function keys(event) {
-  if (typing(event.target) || event.altKey || event.ctrlKey || event.metaKey) return;
-  const does = {
-    ArrowRight: () => step(1), ArrowLeft: () => step(-1), "+": () => moreLike(shown), "=": () => moreLike(shown),
-    "-": () => { if (state.terms.length) lessLike(shown); },
+function handleKey(event) {
+  if (isTyping(event.target) || event.altKey || event.ctrlKey || event.metaKey) return;
+  const action = {
+    ArrowRight: () => step(1), ArrowLeft: () => step(-1), "+": () => moreLike(openId), "=": () => moreLike(openId),
+    "-": () => { if (state.terms.length) lessLike(openId); },
   }[event.key];
-  if (does) { event.preventDefault(); does(); }
+  if (action) { event.preventDefault(); action(); }
 }
 
 async function draw(id) {
-  const hit = siblings().find((item) => item.id === id);
+  const images = siblings();
+  const index = images.findIndex((item) => item.id === id);
+  const hit = images[index];
   dialog.dataset.id = id;
-  judged = hit !== undefined;
-  const all = siblings();
-  const at = all.findIndex((item) => item.id === id);
-  const aside = el("div", { class: "about" });
-  const picture = el("div", { class: "stage" },
-    framed(id, hit),
-    at > 0 ? button("The picture before", "back", () => step(-1), { bare: true, class: "turn before" }) : null,
-    at >= 0 && at < all.length - 1 ? button("The next picture", "forth", () => step(1), { bare: true, class: "turn after" }) : null);
-  fill(dialog, el("div", { class: "sheet", tabindex: "-1" }, picture, aside,
-    button("Close", "close", leave, { bare: true, class: "shut" })));
-  if (hit) fill(aside, head(hit, hit));
-  dialog.querySelector(".sheet").focus({ preventScroll: true });
+  hasHit = hit !== undefined;
+  const details = el("div", { class: "details" });
+  const stage = el("div", { class: "stage" },
+    imageFrame(id, hit),
+    index > 0 ? button("Previous image", "back", () => step(-1), { bare: true, class: "step previous" }) : null,
+    index >= 0 && index < images.length - 1 ? button("Next image", "forward", () => step(1), { bare: true, class: "step next" }) : null);
+  fill(dialog, el("div", { class: "lightbox-layout", tabindex: "-1" }, stage, details,
+    button("Close", "close", closeImage, { bare: true, class: "close-lightbox" })));
+  if (hit) fill(details, header(hit, hit));
+  dialog.querySelector(".lightbox-layout").focus({ preventScroll: true });
   try {
     const image = await get(`images/${id}`);
-    if (shown !== id) return;
-    fill(aside, head(image, hit), judging(image), whyPart(id), neighboursPart(id), table(image, hit), removal(image));
-    if (!hit) fill(picture, framed(id, image));
+    if (openId !== id) return;
+    fill(details, header(image, hit), feedbackButtons(image), explanationPart(id), neighboursSection(id), propertyTable(image, hit), removeButton(image));
+    if (!hit) fill(stage, imageFrame(id, image));
     announce(titleOf(image));
   } catch (error) {
-    if (shown === id) fill(aside, refuse(error, () => draw(id)));
+    if (openId === id) fill(details, errorMessage(error, () => draw(id)));
   }
 }
 
-function framed(id, sized) {
-  const frame = el("div", { class: "framed" });
-  const image = el("img", { src: thumbnail(id, 1024), alt: sized ? titleOf(sized) : "", draggable: "false" });
-  if (sized?.width && sized?.height) {
-    // The room is there before the picture is. Small pictures are shown up to twice their size.
-    const most = Math.min(2, 1024 / Math.max(sized.width, sized.height));
-    frame.style.setProperty("--width", `${Math.round(sized.width * most)}px`);
-    frame.style.setProperty("--ratio", sized.width / sized.height);
+/** Create the image with its region. `known`: the hit or image, if its size is known already. */
+function imageFrame(id, known) {
+  const frame = el("div", { class: "image-frame" }, el("img", { src: thumbnail(id, IMAGE_SIZE), alt: known ? titleOf(known) : "", draggable: "false" }));
+  if (known?.width && known?.height) {
+    // Reserve the space before the image loads. Small images are enlarged up to two times.
+    const scale = Math.min(2, IMAGE_SIZE / Math.max(known.width, known.height));
+    frame.style.setProperty("--width", `${Math.round(known.width * scale)}px`);
+    frame.style.setProperty("--ratio", known.width / known.height);
     frame.classList.add("sized");
   }
-  frame.append(image);
-  if (sized?.box) {
-    const [x, y, width, height] = sized.box;
-    const mark = el("i", { class: "part", title: "The part that matched" });
-    Object.assign(mark.style, { left: `${x * 100}%`, top: `${y * 100}%`, width: `${width * 100}%`, height: `${height * 100}%` });
-    frame.append(mark);
-  }
+  if (known?.box) frame.append(regionOutline(known.box, { title: "The region that matched" }));
   return frame;
 }
 
-function head(image, hit) {
-  const id = image.id;
-  return el("div", { class: "head" },
+function header(image, hit) {
+  const { id } = image;
+  return el("div", { class: "details-head" },
     el("h2", {}, titleOf(image)),
-    hit?.similarity !== undefined ? el("p", { class: "judged" },
+    hit?.similarity !== undefined ? el("p", { class: "score" },
       hit.relevance ? el("i", { class: `dot ${hit.relevance}` }) : null,
       el("strong", {}, hit.relevance ?? "similarity"), ` ${similarity(hit.similarity)}`,
-      hit.rank ? el("span", { class: "soft" }, `number ${count(hit.rank)}`) : null) : null,
+      hit.rank ? el("span", { class: "muted" }, `rank ${count(hit.rank)}`) : null) : null,
     el("p", { class: "actions" },
-      button("Only this", "search", () => onlyLike(id), { class: "main", title: "Search with this picture alone" }),
+      button("Only this", "search", () => onlyLike(id), { class: "main", title: "Search with this image alone" }),
       button("More", "plus", () => moreLike(id), { "aria-label": "More like this" }),
       state.terms.length ? button("Less", "minus", () => lessLike(id), { "aria-label": "Less like this" }) : null));
 }
 
-function table(image, hit) {
-  const rows = [];
-  const row = (name, value) => { if (value !== undefined && value !== null && value !== "") rows.push(el("div", {}, el("dt", {}, name), el("dd", {}, value))); };
-  for (const [name, value] of Object.entries(image.metadata ?? {})) row(name.replaceAll("_", " "), valueText(value));
-  for (const [name, value] of Object.entries(image.facts ?? {})) {
-    if (!(name in (image.metadata ?? {}))) row(name.replaceAll("_", " "), valueText(value));
-  }
-  if (hit?.orientation) row("turned", hit.orientation);
-  if (hit?.inliers) row("keypoints that agree", count(hit.inliers));
-  for (const [name, value] of Object.entries(hit?.scores_by_space ?? {})) row(`by ${name}`, similarity(value));
-  row("file", el("a", { href: original(image.id), target: "_blank", rel: "noopener", title: "Open the file itself" }, nameOf(image.path)));
-  row("folder", folderOf(image.path));
-  if (image.width) row("size", `${count(image.width)} × ${count(image.height)}, ${bytes(image.size)}${image.format ? `, ${image.format}` : ""}`);
-  row("changed", image.mtime ? moment(image.mtime) : null);
-  return el("dl", { class: "facts" }, rows);
+function propertyTable(image, hit) {
+  const metadata = image.metadata ?? {};
+  const rows = [
+    ...Object.entries(metadata).map(([name, value]) => [name.replaceAll("_", " "), valueText(value)]),
+    ...Object.entries(image.facts ?? {}).filter(([name]) => !(name in metadata)).map(([name, value]) => [name.replaceAll("_", " "), valueText(value)]),
+    ["orientation", hit?.orientation],
+    ["matching keypoints", hit?.inliers ? count(hit.inliers) : null],
+    ...Object.entries(hit?.scores_by_space ?? {}).map(([name, value]) => [`by ${name}`, similarity(value)]),
+    ["file", el("a", { href: originalFile(image.id), target: "_blank", rel: "noopener", title: "Open the original file" }, nameOf(image.path))],
+    ["folder", folderOf(image.path)],
+    ["size", image.width ? `${count(image.width)} × ${count(image.height)}, ${bytes(image.size)}${image.format ? `, ${image.format}` : ""}` : null],
+    ["modified", image.mtime ? dateTime(image.mtime) : null],
+  ];
+  return el("dl", { class: "properties" }, rows.filter(([, value]) => value !== undefined && value !== null && value !== "")
+    .map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
 }
 
-/** The picture of the question that a hit is like, if it is another than the hit. */
-function askedPicture(id) {
-  const asks = state.terms.find((term) => term.kind !== "text" && term.weight > 0);
-  return asks && !(asks.kind === "image" && Number(asks.value) === id) ? asks : null;
+/** Return the first image term that a hit resembles, unless it is the hit itself. */
+function queryTermFor(id) {
+  const term = state.terms.find((one) => one.kind !== "text" && one.weight > 0);
+  return term && !(term.kind === "image" && Number(term.value) === id) ? term : null;
 }
 
-/** Somebody's verdict on an answer; questions can learn from it. */
-function judging(image) {
-  const asks = askedPicture(image.id);
-  if (!facts.writable || asks?.kind !== "image") return null;
-  const judge = (kind, said) => decide({ kind, image: Number(asks.value), others: [image.id] }, said, () => {}).then((made) => { if (made) forget(); });
-  return el("p", { class: "actions judging" }, el("span", { class: "soft" }, "Is it what you meant?"),
-    button("Yes", null, () => judge("relevant", "Remembered: this is what was meant.")),
-    button("No", null, () => judge("not-relevant", "Remembered: this is not what was meant.")));
+function feedbackButtons(image) {
+  const term = queryTermFor(image.id);
+  if (!libraryInfo.writable || term?.kind !== "image") return null;
+  const judge = async (kind, message) => {
+    if (await sendFeedback({ kind, image: Number(term.value), others: [image.id] }, message, () => {})) clearResults();
+  };
+  return el("p", { class: "actions feedback" }, el("span", { class: "muted" }, "Is this relevant?"),
+    button("Yes", null, () => judge("relevant", "Saved as relevant.")),
+    button("No", null, () => judge("not-relevant", "Saved as not relevant.")));
 }
 
-function whyPart(id) {
-  const asks = askedPicture(id);
-  if (!asks) return null;
-  return why(asks, id, state.extractors[0] ?? "");
+function explanationPart(id) {
+  const term = queryTermFor(id);
+  return term ? explanationSection(term, id, state.extractors[0] ?? "") : null;
 }
 
-function neighboursPart(id) {
+function neighboursSection(id) {
   const strip = el("div", { class: "strip", "aria-busy": "true" });
-  get(`images/${id}/neighbours`, { k: 12, ...(state.extractors[0] ? { extractor: state.extractors[0] } : {}) }).then((answer) => {
+  get(`images/${id}/neighbours`, { k: NEIGHBOURS, ...(state.extractors[0] ? { extractor: state.extractors[0] } : {}) }).then((response) => {
     strip.removeAttribute("aria-busy");
-    fill(strip, answer.hits.filter((hit) => hit.id !== id).map(near));
-    if (!strip.firstChild) fill(strip, el("p", { class: "soft" }, "It has none."));
-  }, (error) => fill(strip, refuse(error)));
+    fill(strip, response.hits.filter((hit) => hit.id !== id).map(neighbourButton));
+    if (!strip.firstChild) fill(strip, el("p", { class: "muted" }, "None."));
+  }, (error) => fill(strip, errorMessage(error)));
   return el("section", {}, el("h3", {}, "Nearest in the library"), strip);
 }
 
-function near(hit) {
+function neighbourButton(hit) {
   const label = `${titleOf(hit)}, ${similarity(hit.similarity)}`;
-  return el("button", { type: "button", class: "near", "aria-label": label, title: label, onclick: () => go({ open: hit.id }) },
+  return el("button", { type: "button", class: "thumbnail", "aria-label": label, title: label, onclick: () => navigate({ open: hit.id }) },
     el("img", { src: thumbnail(hit.id), alt: "" }));
 }
 
-function removal(image) {
-  if (!facts.writable) return null;
-  const forgetIt = async () => {
-    const gone = await trying(() => send("DELETE", `images/${image.id}`));
-    if (gone === undefined) return;
-    forget();
-    say(`${nameOf(image.path)} is forgotten by the library; the file stays where it is.`, { kind: "hint" });
-    leave();
+function removeButton(image) {
+  if (!libraryInfo.writable) return null;
+  const remove = async () => {
+    if (await tryOrToast(() => send("DELETE", `images/${image.id}`)) === undefined) return;
+    clearResults();
+    showToast(`${nameOf(image.path)} is removed from the library; the file stays where it is.`, { kind: "hint" });
+    closeImage();
   };
-  const ask = button("Remove from the library", null, () => {
-    ask.replaceWith(el("span", { class: "actions" }, el("span", { class: "soft" }, "The file stays. "),
-      button("Remove", null, forgetIt, { class: "danger" })));
+  const askButton = button("Remove from the library", null, () => {
+    askButton.replaceWith(el("span", { class: "actions" }, el("span", { class: "muted" }, "The file stays. "),
+      button("Remove", null, remove, { class: "danger" })));
   }, { class: "plain" });
-  return el("p", { class: "removal" }, ask);
+  return el("p", { class: "removal" }, askButton);
 }

@@ -1,162 +1,176 @@
-// The library as a map: what looks alike lies close together. A line around some of it lists them.
+// The map screen: similar images are close together. A lasso selects images and lists them.
 
 import { get } from "./api.js";
-import { go, state } from "./address.js";
-import { HUES, painter } from "./canvas.js";
-import { announce, button, el, fill, quietly, working } from "./dom.js";
-import { facts, spaces } from "./library_info.js";
-import { gallery } from "./gallery.js";
-import { refuse } from "./toasts.js";
-import { enclosed, lineText, lookText, parseLine, parseLook, points as laidOut, toPlane, WHOLE, zoomed } from "./geometry.js";
-import { listen } from "./pointers.js";
-import { tile } from "./tile.js";
-import { count, counted } from "./wording.js";
+import { navigate, state } from "./address.js";
+import { announce, button, debounce, el, fill, loadingMessage } from "./dom.js";
+import { count, counted } from "./format.js";
+import { createGrid } from "./grid.js";
+import { availableSpaces, libraryInfo } from "./library_info.js";
+import { enclosedPoints, indexPoints, toMap, WHOLE_MAP, zoomAt } from "./map/geometry.js";
+import { listenForNavigation } from "./map/navigation.js";
+import { createRenderer, FAINT, GROUP_COLORS, groupColor, SHOWN } from "./map/renderer.js";
+import { formatPolygon, formatViewport, parsePolygon, parseViewport } from "./map_address.js";
+import { serverThumbnails } from "./map_thumbnails.js";
+import { createTile } from "./tile.js";
+import { errorMessage } from "./toasts.js";
 
-const PAGE = 60;
-const AGAIN = 1500;      // milliseconds until a map that is still being made is asked for again
-const IN_QUESTION = 8;   // pictures of a selection that a question takes
+const PAGE_SIZE = 60;
+const RETRY_INTERVAL = 1500;     // milliseconds until a map that is being computed is requested again
+const MAX_QUERY_IMAGES = 8;      // of a selection that are searched with
+const CLICK_REACH = 22;          // pixels within which a click opens the image of a point
+const BUTTON_ZOOM = 1.6;
+const NOT_COLORS = ["id", "path", "name", "outcome", "caption", "folder"];   // fields with a value for each image
 
-let place = null, key = "", shown = null, list = null, lassoing = false;
+let container = null, key = "", grid = null, isLassoing = false;
+let map = null;   // {canvas, ids, points, view, renderer, setViewport} of the map that is shown
 
-const wanted = (one) => ({ ...(one.extractors[0] ? { extractor: one.extractors[0] } : {}), ...(one.method ? { method: one.method } : {}), ...(one.color ? { color: one.color } : {}) });
-const keyOf = (one) => JSON.stringify(wanted(one));
-
-/** Draw the screen, the map anew where another one is asked for. */
-export function showMap(into, { fresh }) {
-  place = into;
-  if (fresh) { build(); key = ""; shown = null; }
-  fill(place.querySelector(".map-choices"), choices());
-  if (keyOf(state) !== key) { key = keyOf(state); load(key); return; }
-  if (shown) { shown.look = parseLook(state.at); select(); }
+function mapParams() {
+  const { extractors: [extractor], method, color } = state;
+  return { ...(extractor ? { extractor } : {}), ...(method ? { method } : {}), ...(color ? { color } : {}) };
 }
 
-function build() {
-  lassoing = false;
-  fill(place, el("div", { class: "map" },
-    el("header", { class: "map-head" }, el("h1", {}, "Map"), el("div", { class: "map-choices" }), el("p", { class: "soft tally" })),
-    el("div", { class: "plane" }), el("ul", { class: "legend soft", "aria-label": "Colours" }), el("section", { class: "lassoed", "aria-label": "Pictures within the line" })));
+/** Show the screen; load the map if another one is requested. */
+export function showMap(content, { isNew }) {
+  container = content;
+  if (isNew) { buildScreen(); key = ""; map = null; }
+  fill(container.querySelector(".map-options"), mapOptions());
+  const newKey = JSON.stringify(mapParams());
+  if (newKey !== key) { key = newKey; loadMap(key); return; }
+  if (map) { map.view.viewport = parseViewport(state.viewport); showSelection(); }
 }
 
-function choices() {
-  const all = spaces();
-  const fields = facts.fields.filter((field) => field.images && !field.name.startsWith("file.") && ["text", "number"].includes(field.kind)
-    && !["id", "path", "name", "outcome", "caption", "folder"].includes(field.name)).map((field) => field.name);
-  const choice = (label, options, chosen, set) => el("label", { class: "choice" }, el("span", {}, label),
+function buildScreen() {
+  isLassoing = false;
+  fill(container, el("div", { class: "map" },
+    el("header", { class: "map-head" }, el("h1", {}, "Map"), el("div", { class: "map-options" }), el("p", { class: "muted counts" })),
+    el("div", { class: "map-canvas" }), el("ul", { class: "legend muted", "aria-label": "Colours" }),
+    el("section", { class: "selection", "aria-label": "Selected images" })));
+}
+
+function mapOptions() {
+  const spaces = availableSpaces().map(({ name }) => name);
+  const fields = libraryInfo.fields.filter((field) => field.images && !field.name.startsWith("file.") && ["text", "number"].includes(field.kind)
+    && !NOT_COLORS.includes(field.name)).map((field) => field.name);
+  const option = (label, options, chosen, set) => el("label", { class: "option" }, el("span", {}, label),
     el("select", { onchange: (event) => set(event.target.value) }, options.map(([value, name]) => el("option", { value, selected: value === chosen }, name))));
   return [
-    all.length > 1 ? choice("Alike by", all.map(({ name }) => [name, name]), state.extractors[0] ?? all[0]?.name, (name) => go({ extractors: [name], at: "", lasso: "" })) : null,
-    choice("Colours", [["", "clusters"], ["folder", "folders"], ...fields.map((name) => [name, name])], state.color, (color) => go({ color })),
+    spaces.length > 1 ? option("Similar by", spaces.map((name) => [name, name]), state.extractors[0] ?? spaces[0], (name) => navigate({ extractors: [name], viewport: "", lasso: "" })) : null,
+    option("Colours", [["", "clusters"], ["folder", "folders"], ...fields.map((name) => [name, name])], state.color, (color) => navigate({ color })),
   ];
 }
 
-/** What the colours mean, and how far the map can be believed. */
-function about({ names, preservation, ids, total }) {
-  const swatch = (at) => { const node = el("i", { class: "dot" }); node.style.background = HUES[at % HUES.length]; return node; };
-  fill(place.querySelector(".legend"), names.slice(0, HUES.length).map((name, at) => el("li", {}, swatch(at), name)));
-  const same = preservation?.overlap;
-  fill(place.querySelector(".tally"), [total > ids.length ? `${count(ids.length)} of ${counted(total, "picture")}` : counted(ids.length, "picture"),
-    typeof same === "number" ? `${Math.round(same * 100)} % of the ${preservation.neighbours} nearest neighbours are nearest here, too` : null].filter(Boolean).join(" · "));
+/** Show the legend, and how well the layout preserves the nearest neighbours. */
+function showLegend({ names, preservation, ids, total }) {
+  const swatch = (group) => { const node = el("i", { class: "dot" }); node.style.background = groupColor(group, names); return node; };
+  fill(container.querySelector(".legend"), names.slice(0, GROUP_COLORS.length).map((name, group) => el("li", {}, swatch(group), name)));
+  const overlap = preservation?.overlap;
+  fill(container.querySelector(".counts"), [total > ids.length ? `${count(ids.length)} of ${counted(total, "image")}` : counted(ids.length, "image"),
+    typeof overlap === "number" ? `${Math.round(overlap * 100)} % of the ${preservation.neighbours} nearest neighbours preserved` : null].filter(Boolean).join(" · "));
 }
 
-async function load(asked) {
-  const plane = place.querySelector(".plane");
-  fill(plane, working("Laying the pictures out…", "The first time takes minutes in a large library."));
+async function loadMap(requested) {
+  const area = container.querySelector(".map-canvas");
+  const isCurrent = () => key === requested && state.page === "map";
+  fill(area, loadingMessage("Computing the map…", "The first time takes minutes in a large library."));
   try {
-    const answer = await get("map", wanted(state));
-    if (key !== asked || state.page !== "map") return;
-    if (answer.running) { setTimeout(() => { if (key === asked && state.page === "map") load(asked); }, AGAIN); return; }
-    draw(plane, laidOut(answer));
-    about(answer);
+    const response = await get("map", mapParams());
+    if (!isCurrent()) return;
+    if (response.running) { setTimeout(() => { if (isCurrent()) loadMap(requested); }, RETRY_INTERVAL); return; }
+    createMap(area, response);
+    showLegend(response);
   } catch (error) {
-    if (key === asked) fill(plane, refuse(error, () => load(asked)));
+    if (key === requested) fill(area, errorMessage(error, () => loadMap(requested)));
   }
 }
 
-function draw(plane, points) {
-  if (!points.ids.length) { fill(plane, el("p", { class: "empty" }, "There are no pictures to lay out.")); return; }
+function createMap(area, response) {
+  const { ids, names } = response;
+  if (!ids.length) { fill(area, el("p", { class: "empty" }, "There are no images to lay out.")); return; }
   const canvas = el("canvas", { tabindex: "0", role: "application",
-    "aria-label": `Map of ${counted(points.ids.length, "picture")}. Arrow keys move it, plus and minus zoom. "List what is in view" shows its pictures as a list.` });
-  fill(plane, canvas, tools(canvas));
-  const one = { points, look: parseLook(state.at), chosen: null, line: null, canvas, painter: painter(canvas, points), frame: 0 };
-  shown = one;
-  one.paint = () => { one.frame ||= requestAnimationFrame(() => { one.frame = 0; one.painter.paint(one); }); };
-  const settle = quietly(350, () => go({ at: lookText(one.look) }, { replace: true }));
-  one.setLook = (look) => { one.look = look; one.paint(); settle(); };
-  listen(canvas, points, {
-    look: () => one.look, setLook: one.setLook, lassoing: () => lassoing,
-    draw: (line) => { one.line = line; one.paint(); },
-    drawn: (line) => { setLassoing(false); go({ lasso: lineText(line) }); },
-    point: (at) => go({ open: points.ids[at] }),
+    "aria-label": `Map of ${counted(ids.length, "image")}. Arrow keys move it, plus and minus zoom. "List what is in view" shows its images as a list.` });
+  fill(area, canvas, mapButtons());
+  const points = indexPoints(response);
+  const view = { viewport: parseViewport(state.viewport), visibility: null, polygon: null, highlighted: -1 };
+  const renderer = createRenderer({ canvas, points, names, thumbnails: serverThumbnails(ids), view });
+  const saveViewport = debounce(350, () => navigate({ viewport: formatViewport(view.viewport) }, { replace: true }));
+  const setViewport = (viewport) => { view.viewport = viewport; renderer.requestDraw(); saveViewport(); };
+  map = { canvas, ids, points, view, renderer, setViewport };
+  listenForNavigation(canvas, {
+    viewport: () => view.viewport, setViewport, hover() {},
+    click: (x, y) => { const i = renderer.pointAt(x, y, CLICK_REACH); if (i >= 0) navigate({ open: ids[i] }); },
+    startsPolygon: (event) => isLassoing || event.shiftKey,
+    polygonChanged: (polygon) => { view.polygon = polygon; renderer.requestDraw(); },
+    polygonFinished: (polygon) => { setLassoing(false); navigate({ lasso: formatPolygon(polygon) }); },
   });
-  new ResizeObserver(one.paint).observe(canvas);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", one.paint);
-  select();
+  showSelection();
 }
 
 function setLassoing(on) {
-  lassoing = on;
-  const press = place.querySelector(".lasso");
-  press?.setAttribute("aria-pressed", String(on));
-  place.querySelector(".plane").classList.toggle("lassoing", on);
+  isLassoing = on;
+  container.querySelector(".lasso")?.setAttribute("aria-pressed", String(on));
+  container.querySelector(".map-canvas").classList.toggle("lassoing", on);
 }
 
-function tools(canvas) {
-  const middle = (factor) => () => shown.setLook(zoomed(shown.look, canvas.clientWidth, canvas.clientHeight, canvas.clientWidth / 2, canvas.clientHeight / 2, factor));
-  const view = () => {
-    const [left, top] = toPlane(shown.look, canvas.clientWidth, canvas.clientHeight, 0, 0);
-    const [right, bottom] = toPlane(shown.look, canvas.clientWidth, canvas.clientHeight, canvas.clientWidth, canvas.clientHeight);
-    go({ lasso: lineText([left, top, right, top, right, bottom, left, bottom]) });
+function mapButtons() {
+  const size = () => [map.canvas.clientWidth, map.canvas.clientHeight];
+  const zoom = (factor) => { const [width, height] = size(); map.setViewport(zoomAt(map.view.viewport, width, height, width / 2, height / 2, factor)); };
+  const selectVisible = () => {
+    const [width, height] = size();
+    const [left, top] = toMap(map.view.viewport, width, height, 0, 0);
+    const [right, bottom] = toMap(map.view.viewport, width, height, width, height);
+    navigate({ lasso: formatPolygon([left, top, right, top, right, bottom, left, bottom]) });
   };
-  return el("div", { class: "map-tools" },
-    button("Lasso", "lasso", () => setLassoing(!lassoing), { class: "lasso", "aria-pressed": "false", title: "Draw a line around pictures; or hold Shift and drag" }),
-    button("List what is in view", null, view),
-    el("span", { class: "zooms" },
-      button("Closer", "plus", middle(1.6), { bare: true }), button("Further", "minus", middle(1 / 1.6), { bare: true }),
-      button("Show all", "box", () => shown.setLook({ ...WHOLE }), { bare: true })));
+  return el("div", { class: "map-buttons" },
+    button("Lasso", "lasso", () => setLassoing(!isLassoing), { class: "lasso", "aria-pressed": "false", title: "Draw a line around images; or hold Shift and drag" }),
+    button("List what is in view", null, selectVisible),
+    el("span", { class: "zoom-buttons" },
+      button("Zoom in", "plus", () => zoom(BUTTON_ZOOM), { bare: true }), button("Zoom out", "minus", () => zoom(1 / BUTTON_ZOOM), { bare: true }),
+      button("Show all", "box", () => map.setViewport({ ...WHOLE_MAP }), { bare: true })));
 }
 
-/** Show which pictures the line of the state encloses, on the map and as a list. */
-function select() {
-  const line = parseLine(state.lasso);
-  const places = line ? enclosed(shown.points, line) : [];
-  shown.line = line;
-  shown.chosen = line ? new Set(places) : null;
-  shown.paint();
-  const under = place.querySelector(".lassoed");
-  if (under.dataset.line === state.lasso) return;
-  under.dataset.line = state.lasso;
-  list?.close();
-  list = null;
-  if (!line) { fill(under); return; }
-  const ids = places.map((at) => shown.points.ids[at]);
-  announce(`${counted(ids.length, "picture")} within the line.`);
-  fill(under, el("div", { class: "lassoed-head" }, el("h2", {}, `${counted(ids.length, "picture")} within the line`),
-    ids.length ? button(ids.length > IN_QUESTION ? `More like these (${IN_QUESTION} of them)` : "More like these", "search", () => ask(ids), { class: "main" }) : null,
-    button("Take the line away", "close", () => go({ lasso: "" }))));
-  if (ids.length) listed(under, ids);
+/** Show which images the lasso of the state encloses, on the map and as a list. */
+function showSelection() {
+  const polygon = parsePolygon(state.lasso);
+  const selected = polygon ? enclosedPoints(map.points, polygon) : [];
+  map.view.polygon = polygon;
+  map.view.visibility = polygon ? new Uint8Array(map.points.count).fill(FAINT) : null;
+  for (const i of selected) map.view.visibility[i] = SHOWN;
+  map.renderer.requestDraw();
+  const section = container.querySelector(".selection");
+  if (section.dataset.lasso === state.lasso) return;
+  section.dataset.lasso = state.lasso;
+  grid?.close();
+  grid = null;
+  if (!polygon) { fill(section); return; }
+  const ids = selected.map((i) => map.ids[i]);
+  announce(`${counted(ids.length, "image")} selected.`);
+  fill(section, el("div", { class: "selection-head" }, el("h2", {}, `${counted(ids.length, "image")} selected`),
+    ids.length ? button(ids.length > MAX_QUERY_IMAGES ? `More like these (${MAX_QUERY_IMAGES} of them)` : "More like these", "search", () => searchWith(ids), { class: "main" }) : null,
+    button("Clear the selection", "close", () => navigate({ lasso: "" }))));
+  if (ids.length) showList(section, ids);
 }
 
-/** Ask with some of a selection, taken evenly from it. */
-function ask(ids) {
-  const step = Math.max(1, ids.length / IN_QUESTION);
-  const some = Array.from({ length: Math.min(ids.length, IN_QUESTION) }, (_, at) => ids[Math.floor(at * step)]);
-  go({ page: "search", at: "", lasso: "", region: null, terms: some.map((id) => ({ kind: "image", value: String(id), weight: 1 })) });
+/** Search with an evenly spaced sample of a selection. */
+function searchWith(ids) {
+  const step = Math.max(1, ids.length / MAX_QUERY_IMAGES);
+  const sample = Array.from({ length: Math.min(ids.length, MAX_QUERY_IMAGES) }, (_, i) => ids[Math.floor(i * step)]);
+  navigate({ page: "search", viewport: "", lasso: "", region: null, terms: sample.map((id) => ({ kind: "image", value: String(id), weight: 1 })) });
 }
 
-function listed(under, ids) {
+function showList(section, ids) {
   let offset = 0;
-  const further = async () => {
-    const some = ids.slice(offset, offset + PAGE);
+  const loadMore = async () => {
+    const pageIds = ids.slice(offset, offset + PAGE_SIZE);
     try {
-      const answer = await get("images", { where: `file.id in (${some.join(", ")})`, k: PAGE });
-      offset += some.length;
-      mine.append(answer.images, offset >= ids.length);
+      const page = await get("images", { where: `file.id in (${pageIds.join(", ")})`, k: PAGE_SIZE });
+      offset += pageIds.length;
+      newGrid.append(page.images, offset >= ids.length);
     } catch (error) {
-      under.append(refuse(error, (notice) => { notice.remove(); further(); }));
+      section.append(errorMessage(error, (message) => { message.remove(); loadMore(); }));
     }
   };
-  const mine = gallery({ label: `${count(ids.length)} pictures within the line`, draw: (item, box) => tile(item, box, state), heading: () => null, more: further });
-  list = mine;
-  under.append(mine.node);
-  further();
+  const newGrid = createGrid({ label: `${count(ids.length)} selected images`, drawTile: (item, box) => createTile(item, box, state), drawHeading: () => null, loadMore });
+  grid = newGrid;
+  section.append(newGrid.element);
+  loadMore();
 }

@@ -1,101 +1,109 @@
-// A box on the query's picture, drawn with a pointer or moved with the keys; that part is searched.
+// The region of the query image that is searched: a box, drawn with the pointer or moved with the keys.
+// A box is [x, y, width, height] as fractions of the image.
 
-import { ApiError, pictureOf } from "./api.js";
-import { go, state } from "./address.js";
+import { ApiError, termImage } from "./api.js";
+import { navigate, state } from "./address.js";
 import { button, el } from "./dom.js";
-import { trying } from "./toasts.js";
+import { tryOrToast } from "./toasts.js";
 
-const SMALLEST = 0.04;   // of the picture's side; below it a box is a slip of the hand
-const STEP = 0.02;
+const MIN_SIDE = 0.04;   // of a box; smaller ones are drawn by accident
+const KEY_STEP = 0.02;
 
-const within = (value, low, high) => Math.min(high, Math.max(low, value));
+const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
-/** Keep a box inside the picture. */
-export function fitted([x, y, width, height]) {
-  const w = within(width, SMALLEST, 1), h = within(height, SMALLEST, 1);
-  return [within(x, 0, 1 - w), within(y, 0, 1 - h), w, h];
+/** Return the box moved and resized to lie inside the image. */
+export function clampBox([x, y, width, height]) {
+  const w = clamp(width, MIN_SIDE, 1), h = clamp(height, MIN_SIDE, 1);
+  return [clamp(x, 0, 1 - w), clamp(y, 0, 1 - h), w, h];
 }
 
-/** The box between two points, as fractions. */
-export function spanned(a, b) {
-  return fitted([Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.abs(a[0] - b[0]), Math.abs(a[1] - b[1])]);
+/** Return the box between two points. */
+export function boxBetween(a, b) {
+  return clampBox([Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.abs(a[0] - b[0]), Math.abs(a[1] - b[1])]);
 }
 
-/** What a key makes of a box: arrows move it, with Shift they change its size. */
-export function keyed(box, key, shift) {
-  const move = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] }[key];
+/** Return the box after a key press, or null: arrows move it, with Shift they change its size. */
+export function moveByKey(box, key, shift) {
+  const move = { ArrowLeft: [-KEY_STEP, 0], ArrowRight: [KEY_STEP, 0], ArrowUp: [0, -KEY_STEP], ArrowDown: [0, KEY_STEP] }[key];
   if (!move) return null;
   const [x, y, w, h] = box;
-  return fitted(shift ? [x, y, Math.min(1 - x, w + move[0]), Math.min(1 - y, h + move[1])] : [x + move[0], y + move[1], w, h]);
+  return clampBox(shift ? [x, y, Math.min(1 - x, w + move[0]), Math.min(1 - y, h + move[1])] : [x + move[0], y + move[1], w, h]);
 }
 
-/** Ask for a box on a term's picture, and search with it. The term must be the first picture of the question. */
-export async function drawBox(term) {
+/** Create an outline of a box, to lay over an image. */
+export function regionOutline([x, y, width, height], attributes = {}) {
+  const outline = el("i", { class: "region", ...attributes });
+  Object.assign(outline.style, { left: `${x * 100}%`, top: `${y * 100}%`, width: `${width * 100}%`, height: `${height * 100}%` });
+  return outline;
+}
+
+/** Let people draw a box on the image of a term, and search with it. */
+export async function editRegion(term) {
   let box = state.region ?? [0.25, 0.25, 0.5, 0.5];
-  const frame = el("div", { class: "boxed", tabindex: "-1" });
-  const mark = el("div", {
-    class: "mark", tabindex: "0", role: "group",
-    "aria-label": "The part to search. Arrow keys move it, with Shift they change its size, Enter searches.",
+  const frame = el("div", { class: "region-image", tabindex: "-1" });
+  const boxElement = el("div", {
+    class: "region-box", tabindex: "0", role: "group",
+    "aria-label": "The region to search. Arrow keys move it, with Shift they change its size, Enter searches.",
   }, ["nw", "ne", "sw", "se"].map((corner) => el("i", { class: `corner ${corner}`, "data-corner": corner })));
-  const show = () => Object.assign(mark.style, {
+  const show = () => Object.assign(boxElement.style, {
     left: `${box[0] * 100}%`, top: `${box[1] * 100}%`, width: `${box[2] * 100}%`, height: `${box[3] * 100}%`,
   });
-  const image = el("img", { src: pictureOf(term, 1024), alt: "The picture of the question", draggable: "false" });
-  frame.append(image, mark);
-  const dialog = el("dialog", { class: "drawing", "aria-label": "Search a part of the picture" },
-    el("p", {}, "Draw a box around what you mean."), frame,
+  const image = el("img", { src: termImage(term, 1024), alt: "The query image", draggable: "false" });
+  frame.append(image, boxElement);
+  const dialog = el("dialog", { class: "region-dialog", "aria-label": "Search a region of the image" },
+    el("p", {}, "Draw a box around the region to search."), frame,
     el("p", { class: "actions" },
       button("Cancel", null, () => dialog.close()),
-      state.region ? button("The whole picture", null, () => { dialog.close(); go({ region: null }); }) : null,
-      button("Search this part", "search", done, { class: "main" })));
+      state.region ? button("Search the whole image", null, () => { dialog.close(); navigate({ region: null }); }) : null,
+      button("Search this region", "search", search, { class: "main" })));
 
-  function done() {
+  function search() {
     dialog.close();
-    go({ page: "search", open: null, region: box.map((n) => Number(n.toFixed(4))) });
+    navigate({ page: "search", open: null, region: box.map((n) => Number(n.toFixed(4))) });
   }
 
-  mark.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") { event.preventDefault(); done(); return; }
-    const next = keyed(box, event.key, event.shiftKey);
+  boxElement.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") { event.preventDefault(); search(); return; }
+    const next = moveByKey(box, event.key, event.shiftKey);
     if (next) { event.preventDefault(); box = next; show(); }
   });
-  dragging(frame, mark, () => box, (next) => { box = next; show(); });
+  listenForDrags(frame, boxElement, () => box, (next) => { box = next; show(); });
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);
   show();
-  // Opened once the picture is there: a box drawn before would be torn when it comes.
-  await trying(() => image.decode().catch(() => { throw new ApiError("The picture of the question cannot be shown; give it again.", 0); }));
+  // Open the dialog once the image has loaded: its size, and so the box, would change later.
+  await tryOrToast(() => image.decode().catch(() => { throw new ApiError("The query image cannot be shown; add it again.", 0); }));
   if (!image.naturalWidth) { dialog.remove(); return; }
   dialog.showModal();
-  mark.focus();
+  boxElement.focus();
 }
 
 /** A drag on the box moves it, on a corner resizes it, anywhere else draws a new one. */
-function dragging(frame, mark, get, set) {
-  const point = (event) => {
+function listenForDrags(frame, boxElement, get, set) {
+  const positionOf = (event) => {
     const { left, top, width, height } = frame.getBoundingClientRect();
-    return [within((event.clientX - left) / width, 0, 1), within((event.clientY - top) / height, 0, 1)];
+    return [clamp((event.clientX - left) / width, 0, 1), clamp((event.clientY - top) / height, 0, 1)];
   };
   frame.addEventListener("pointerdown", (event) => {
     if (event.button) return;
     event.preventDefault();
-    const from = point(event);
+    const start = positionOf(event);
     const [x, y, w, h] = get();
     const corner = event.target.dataset?.corner;
     const fixed = corner && [corner.includes("w") ? x + w : x, corner.includes("n") ? y + h : y];
-    const moves = !corner && mark.contains(event.target);
+    const movesBox = !corner && boxElement.contains(event.target);
     const move = (next) => {
-      const to = point(next);
-      if (moves) set(fitted([x + to[0] - from[0], y + to[1] - from[1], w, h]));
-      else set(spanned(fixed || from, to));
+      const end = positionOf(next);
+      if (movesBox) set(clampBox([x + end[0] - start[0], y + end[1] - start[1], w, h]));
+      else set(boxBetween(fixed || start, end));
     };
-    const end = () => {
+    const finish = () => {
       frame.removeEventListener("pointermove", move);
-      mark.focus();
+      boxElement.focus();
     };
     frame.setPointerCapture(event.pointerId);
     frame.addEventListener("pointermove", move);
-    frame.addEventListener("pointerup", end, { once: true });
-    frame.addEventListener("pointercancel", end, { once: true });
+    frame.addEventListener("pointerup", finish, { once: true });
+    frame.addEventListener("pointercancel", finish, { once: true });
   });
 }

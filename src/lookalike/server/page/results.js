@@ -1,182 +1,188 @@
-// The pictures of the library, or the answers to a question, page after page.
+// The images of the library, or the hits of a query, page by page.
 
 import { get } from "./api.js";
-import { go, question, remembered, state } from "./address.js";
+import { navigate, queryParams, savedScroll, state } from "./address.js";
 import { announce, el, fill } from "./dom.js";
-import { facts } from "./library_info.js";
-import { gallery } from "./gallery.js";
-import { refuse } from "./toasts.js";
-import { tile } from "./tile.js";
-import { BANDS, count, counted, seconds } from "./wording.js";
+import { BANDS, count, counted, seconds } from "./format.js";
+import { createGrid } from "./grid.js";
+import { libraryInfo } from "./library_info.js";
+import { createTile } from "./tile.js";
+import { errorMessage } from "./toasts.js";
 import { welcome } from "./welcome.js";
 
-const PAGE = 60;
-const KEPT = 8;   // answers kept for the back button
+const PAGE_SIZE = 60;
+const CACHE_SIZE = 8;   // results that the back button shows without a request
 const cache = new Map();
 
-let running = null;   // aborts the request of a question that is no longer asked
-export let current = null;   // {key, gallery, answer, items, next}
+let pending = null;            // AbortController of the running request
+export let current = null;     // {key, grid, pages, state, bands}: the results on the screen
 
-const asked = (one) => one.terms.some((term) => term.weight > 0);
+const isQuery = (one) => one.terms.some((term) => term.weight > 0);
 
-/** What is asked for, as one text: two states with the same one show the same pictures. */
-const keyOf = (one) => (asked(one) ? "?" : "") + question(one).toString();
+/** Return a text that two states share if and only if they show the same images. */
+const keyOf = (one) => (isQuery(one) ? "?" : "") + queryParams(one).toString();
 
-function page(one, offset, signal) {
-  // Without a question all pictures are shown, well mixed: neighbours in a folder look alike anyway.
-  const params = asked(one) ? question(one) : new URLSearchParams(one.where ? { where: one.where } : { order: "spread" });
-  params.set("k", PAGE);
+function requestPage(one, offset, signal) {
+  // Without a query all images are shown in a mixed order: neighbours in a folder look alike.
+  const params = isQuery(one) ? queryParams(one) : new URLSearchParams(one.where ? { where: one.where } : { order: "spread" });
+  params.set("k", PAGE_SIZE);
   params.set("offset", offset);
-  return get(asked(one) ? "search" : "images", params, { signal });
+  return get(isQuery(one) ? "search" : "images", params, { signal });
 }
 
-/** Show what the state asks for in `place`; the answer that is there stays until the next one is. */
-export async function showResults(place) {
+/** Show the images of the state in `container`. The previous ones stay until the new ones have arrived. */
+export async function showResults(container) {
   const key = keyOf(state);
-  if (state.terms.length && !asked(state)) { onlyLess(place); return; }
-  if (current?.key === key && current.gallery.node.isConnected) { current.gallery.redraw(); return; }
-  running?.abort();
-  running = new AbortController();
-  const { signal } = running;
-  const old = cache.get(key);
-  if (old) { draw(place, key, old.answer, old.pages); return; }
-  place.setAttribute("aria-busy", "true");
-  const slow = setTimeout(() => place.classList.add("waiting"), 150);
+  if (state.terms.length && !isQuery(state)) { showOnlyNegative(container); return; }
+  if (current?.key === key && current.grid.element.isConnected) { current.grid.redraw(); return; }
+  pending?.abort();
+  pending = new AbortController();
+  const { signal } = pending;
+  const cached = cache.get(key);
+  if (cached) { draw(container, key, cached.pages); return; }
+  container.setAttribute("aria-busy", "true");
+  const slow = setTimeout(() => container.classList.add("loading"), 150);
   try {
-    const answer = await page(state, 0, signal);
-    draw(place, key, answer, [answer]);
-    // After the next frame, when it can be seen; benchmarks/page.py reads it.
+    draw(container, key, [await requestPage(state, 0, signal)]);
+    // After the next frame, when the hits are visible; benchmarks/page.py reads this mark.
     requestAnimationFrame(() => setTimeout(() => performance.mark("drawn", { detail: key }), 0));
   } catch (error) {
     if (error.name === "AbortError") return;
-    current?.gallery.close();
-    current = null;
-    fill(place, refuse(error, () => { place.replaceChildren(); showResults(place); }));
+    closeCurrent();
+    fill(container, errorMessage(error, () => { container.replaceChildren(); showResults(container); }));
   } finally {
     clearTimeout(slow);
     if (!signal.aborted) {
-      place.classList.remove("waiting");
-      place.removeAttribute("aria-busy");
+      container.classList.remove("loading");
+      container.removeAttribute("aria-busy");
     }
   }
 }
 
-/** A question that says only what is not meant has no answer. */
-function onlyLess(place) {
-  running?.abort();
-  current?.gallery.close();
+function closeCurrent() {
+  current?.grid.close();
   current = null;
-  fill(place, el("div", { class: "empty" }, el("h2", {}, "Less like this, but more like what?"),
-    el("p", {}, "Say also what to look for: a picture or words.")));
 }
 
-/** Forget answers, because the library has changed. */
-export function forget() {
+/** A query of negative terms alone has no hits. */
+function showOnlyNegative(container) {
+  pending?.abort();
+  closeCurrent();
+  fill(container, el("div", { class: "empty" }, el("h2", {}, "Less like this, but more like what?"),
+    el("p", {}, "Add an image or text to search for.")));
+}
+
+/** Discard all results, because the library has changed. */
+export function clearResults() {
   cache.clear();
   if (current) current.key = null;
 }
 
-function draw(place, key, answer, pages) {
-  current?.gallery.close();
-  const one = { key, answer, pages, state, bands: bands(answer) };
-  one.gallery = gallery({
-    label: asked(state) ? "Pictures that were found" : "Pictures of the library",
-    draw: (item, box) => tile(item, box, state),
-    heading: bandHeading,
-    more: () => further(one),
+function draw(container, key, pages) {
+  closeCurrent();
+  const results = { key, pages, state, bands: createBands(pages[0]) };
+  results.grid = createGrid({
+    label: isQuery(state) ? "Hits" : "Images of the library",
+    drawTile: (item, box) => createTile(item, box, state),
+    drawHeading: bandHeading,
+    loadMore: () => loadMore(results),
   });
-  current = one;
+  current = results;
   cache.delete(key);
-  cache.set(key, one);
-  if (cache.size > KEPT) cache.delete(cache.keys().next().value);
-  const first = pictures(answer);
-  fill(place, asked(state) ? null : welcome(answer), summary(one), first.length ? one.gallery.node : nothing(answer));
-  pages.forEach((each, at) => one.gallery.append(sections(one, pictures(each)), at === pages.length - 1 && !each.next_offset));
-  scrollTo({ top: remembered(), behavior: "instant" });
-  announce(first.length ? found(answer) : "Nothing found.");
+  cache.set(key, results);
+  if (cache.size > CACHE_SIZE) cache.delete(cache.keys().next().value);
+  const first = pages[0];
+  const isEmpty = !imagesOf(first).length;
+  fill(container, isQuery(state) ? null : welcome(first), isEmpty ? emptyMessage(first) : [summary(first), results.grid.element]);
+  pages.forEach((page, i) => results.grid.append(withHeadings(results, imagesOf(page)), i === pages.length - 1 && !page.next_offset));
+  scrollTo({ top: savedScroll(), behavior: "instant" });
+  announce(isEmpty ? "Nothing found." : countText(first));
 }
 
-const pictures = (answer) => answer.hits ?? answer.images;
+const imagesOf = (page) => page.hits ?? page.images;
 
-async function further(one) {
-  const { next_offset: offset } = one.pages.at(-1);
+async function loadMore(results) {
+  const { next_offset: offset } = results.pages.at(-1);
   try {
-    const answer = await page(one.state, offset, running?.signal);
-    one.pages.push(answer);
-    const some = pictures(answer);
-    one.gallery.append(sections(one, some), !answer.next_offset || !some.length);
+    const page = await requestPage(results.state, offset, pending?.signal);
+    results.pages.push(page);
+    const images = imagesOf(page);
+    results.grid.append(withHeadings(results, images), !page.next_offset || !images.length);
   } catch (error) {
     if (error.name === "AbortError") return;
-    // 400: the server answers no deeper, and trying again would not change that.
-    const again = error.status === 400 ? null : (notice) => { notice.remove(); further(one); };
-    one.gallery.node.after(refuse(error, again));
+    // 400: the server returns no more hits than this, and retrying would not change that.
+    const retry = error.status === 400 ? null : (message) => { message.remove(); loadMore(results); };
+    results.grid.element.after(errorMessage(error, retry));
   }
 }
 
 // ---- bands of relevance
 
-const ORDER = ["near-copy", "strong", "plausible", "weak"];
+const BAND_ORDER = ["near-copy", "strong", "plausible", "weak"];
 
-/** Are hits in the order of their bands? Only then can a line be drawn between two of them. */
-function bands(answer) {
-  if (!answer.hits?.length || !answer.hits.some((hit) => hit.relevance)) return null;
-  const levels = answer.hits.map((hit) => ORDER.indexOf(hit.relevance ?? "weak"));
-  return levels.every((level, at) => !at || level >= levels[at - 1]) ? { last: null } : null;
+/** Return the state of the headings, or null if hits are not in the order of their bands: diversity and several
+ * extractors mix them. */
+function createBands(page) {
+  if (!page.hits?.length || !page.hits.some((hit) => hit.relevance)) return null;
+  const levels = page.hits.map((hit) => BAND_ORDER.indexOf(hit.relevance ?? "weak"));
+  return levels.every((level, i) => !i || level >= levels[i - 1]) ? { last: null } : null;
 }
 
-function sections(one, hits) {
-  if (!one.bands) return hits;
-  const rows = [];
+function withHeadings(results, hits) {
+  if (!results.bands) return hits;
+  const items = [];
   for (const hit of hits) {
     const band = hit.relevance ?? "weak";
-    if (ORDER.indexOf(band) > ORDER.indexOf(one.bands.last)) {
-      rows.push({ heading: band, first: one.bands.last === null, height: band === "weak" ? 92 : one.bands.last === null ? 40 : 56 });
-      one.bands.last = band;
+    const { last } = results.bands;
+    if (BAND_ORDER.indexOf(band) > BAND_ORDER.indexOf(last)) {
+      items.push({ heading: band, isFirst: last === null, height: band === "weak" ? 92 : last === null ? 40 : 56 });
+      results.bands.last = band;
     }
-    rows.push(hit);
+    items.push(hit);
   }
-  return rows;
+  return items;
 }
 
-function bandHeading({ heading, first }) {
+function bandHeading({ heading, isFirst }) {
   const { title, about } = BANDS[heading];
   if (heading !== "weak") {
-    return el("li", { class: `band ${heading}` }, el("h2", {}, title), el("span", { class: "soft" }, about));
+    return el("li", { class: `band ${heading}` }, el("h2", {}, title), el("span", { class: "muted" }, about));
   }
-  return el("li", { class: "band end" },
-    el("p", { class: "end-line" }, el("span", {}, first ? "Nothing really alike was found" : "Nothing better found")),
-    el("p", { class: "soft" }, first ? "These are the nearest all the same." : "What follows is no more alike than any other picture."));
+  return el("li", { class: "band weak" },
+    el("p", { class: "band-line" }, el("span", {}, isFirst ? "Nothing similar found" : "Nothing better found")),
+    el("p", { class: "muted" }, isFirst ? "These are the nearest images." : "The following images are no more similar than any others."));
 }
 
-// ---- what is said of the answer
+// ---- texts
 
-function found(answer) {
-  if (!answer.hits) return counted(answer.total ?? answer.images.length, "picture");
-  const some = `${count(answer.hits.length)}${answer.next_offset ? " and more" : ""}`;
-  return `${some} of ${counted(answer.searched_count, "picture")}`;
+function countText(page) {
+  if (!page.hits) return counted(page.total ?? page.images.length, "image");
+  return `${count(page.hits.length)}${page.next_offset ? " and more" : ""} of ${counted(page.searched_count, "image")}`;
 }
 
-function summary(one) {
-  const { answer } = one;
-  if (!pictures(answer).length) return null;
-  if (!answer.hits) {
-    return el("h2", { class: "summary" }, state.where ? `${found(answer)} under the filter` : `All ${found(answer)}`);
+function summary(page) {
+  if (!page.hits) {
+    return el("h2", { class: "summary" }, state.where ? `${countText(page)} that pass the filter` : `All ${countText(page)}`);
   }
-  const taken = answer.seconds?.total;
+  const taken = page.seconds?.total;
   return el("p", { class: "summary" },
-    el("span", { "data-count": answer.hits.length }, answer.ranked_by === "captions" ? found(answer) : `The most alike of ${counted(answer.searched_count, "picture")}`),
-    el("span", { class: "soft" }, [answer.ranked_by && `by ${answer.ranked_by.replaceAll("+", " + ")}`, answer.exact ? null : "approximate",
+    el("span", { "data-count": page.hits.length }, page.ranked_by === "captions" ? countText(page) : `The most similar of ${counted(page.searched_count, "image")}`),
+    el("span", { class: "muted" }, [page.ranked_by && `by ${page.ranked_by.replaceAll("+", " + ")}`, page.exact ? null : "approximate",
       taken !== undefined && seconds(taken)].filter(Boolean).join(" · ")));
 }
 
-function nothing(answer) {
-  const filtered = state.where !== "";
+function emptyMessage(page) {
+  const isFiltered = state.where !== "";
   return el("div", { class: "empty" },
-    el("h2", {}, asked(state) ? "Nothing found" : filtered ? "No picture passes the filter" : "The library is empty"),
-    el("p", {}, filtered ? `${asked(state) ? "No picture that passes the filter answers this. " : ""}Take the filter away, or make it wider.`
-      : answer.ranked_by === "captions" ? "No caption or keyword has these words. Try others, or a picture."
-      : state.min_relevance ? "No picture is as alike as you ask for. Let weaker ones be shown, too."
-        : asked(state) ? "Try other words, or a picture."
-          : `${facts.writable ? "Add pictures on the page Library, or index" : "Index"} a folder with lookalike index, and this page shows it as it grows.`),
-    filtered ? el("button", { type: "button", class: "main", onclick: () => go({ where: "" }) }, "Take the filter away") : null);
+    el("h2", {}, isQuery(state) ? "Nothing found" : isFiltered ? "No image passes the filter" : "The library is empty"),
+    el("p", {}, emptyAdvice(page, isFiltered)),
+    isFiltered ? el("button", { type: "button", class: "main", onclick: () => navigate({ where: "" }) }, "Remove the filter") : null);
+}
+
+function emptyAdvice(page, isFiltered) {
+  if (isFiltered) return `${isQuery(state) ? "No image that passes the filter matches. " : ""}Remove the filter, or make it wider.`;
+  if (page.ranked_by === "captions") return "No caption or keyword has these words. Try others, or an image.";
+  if (state.min_relevance) return "No image is similar enough. Allow a lower relevance.";
+  if (isQuery(state)) return "Try another text, or an image.";
+  return `${libraryInfo.writable ? "Add images on the page Library, or index" : "Index"} a folder with lookalike index; this page shows it as it grows.`;
 }

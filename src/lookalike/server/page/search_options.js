@@ -1,125 +1,129 @@
-// The panel beside the pictures: by what they are compared, how answers are made, and filters.
+// The panel beside the results: extractors, options of the query, and filters.
 
-import { go, state } from "./address.js";
-import { button, el, fill, quietly } from "./dom.js";
-import { facts, isHash, spaces } from "./library_info.js";
-import { filtersSet, showFilters } from "./filters.js";
-import { count } from "./wording.js";
+import { navigate, state } from "./address.js";
+import { button, debounce, el, fill } from "./dom.js";
+import { countFilters, showFilters } from "./filters.js";
+import { count } from "./format.js";
+import { availableSpaces, isHash, libraryInfo } from "./library_info.js";
 
-const WIDE = matchMedia("(min-width: 1180px)");
-let open = null;   // null: as the window's width says
+const WIDE_WINDOW = matchMedia("(min-width: 1180px)");
+let isOpen = false;
 
-export const isOpen = () => open ?? false;
-
-function toggle(next) {
-  open = next;
-  showRefine();
-  const panel = document.getElementById("refine");
-  if (open) panel.querySelector("button, input")?.focus({ preventScroll: true });
-  else document.getElementById("refine-button")?.focus();
+function setOpen(open) {
+  isOpen = open;
+  showOptions();
+  if (isOpen) document.getElementById("search-options").querySelector("button, input")?.focus({ preventScroll: true });
+  else document.getElementById("search-options-button")?.focus();
 }
 
-/** The button that opens the panel; it says how much is set. */
-export function refineButton() {
-  return button("Refine", "sliders", () => toggle(!isOpen()), {
-    id: "refine-button", "aria-expanded": String(isOpen()), "aria-controls": "refine",
+/** Create the button that opens the panel; it shows how many options are set. */
+export function optionsButton() {
+  return button("Options", "sliders", () => setOpen(!isOpen), {
+    id: "search-options-button", "aria-expanded": String(isOpen), "aria-controls": "search-options",
   });
 }
 
-/** The panel itself; `showRefine` fills it. */
-export function refinePanel() {
-  return el("aside", { id: "refine", class: "refine", "aria-label": "Refine", onkeydown: (event) => {
-    if (event.key === "Escape") { event.stopPropagation(); toggle(false); }
+/** Create the empty panel; `showOptions` fills it. */
+export function optionsPanel() {
+  return el("aside", { id: "search-options", class: "search-options", "aria-label": "Search options", onkeydown: (event) => {
+    if (event.key === "Escape") { event.stopPropagation(); setOpen(false); }
   } });
 }
 
-const asked = () => state.terms.length > 0;
+const hasTerms = () => state.terms.length > 0;
 
-/** Bring the panel to the state. */
-export function showRefine() {
-  const panel = document.getElementById("refine");
-  const opener = document.getElementById("refine-button");
+/** Update the panel to the state. */
+export function showOptions() {
+  const panel = document.getElementById("search-options");
+  const opener = document.getElementById("search-options-button");
   if (!panel || !opener) return;
-  const set = settings() + filtersSet();
-  opener.setAttribute("aria-expanded", String(isOpen()));
-  opener.dataset.set = set || "";
-  opener.setAttribute("aria-label", set ? `Refine: ${set} set` : "Refine");
-  document.body.classList.toggle("refining", isOpen());
-  panel.hidden = !isOpen();
+  const setCount = countOptions() + countFilters();
+  opener.setAttribute("aria-expanded", String(isOpen));
+  opener.dataset.set = setCount || "";
+  opener.setAttribute("aria-label", setCount ? `Options: ${setCount} set` : "Options");
+  document.body.classList.toggle("options-open", isOpen);
+  panel.hidden = !isOpen;
   if (panel.hidden) return;
-  const focused = panel.contains(document.activeElement) ? trace(document.activeElement, panel) : null;
+  const focused = panel.contains(document.activeElement) ? controlsOf(panel).indexOf(document.activeElement) : -1;
   if (!panel.firstChild) {
     panel.append(
-      el("div", { class: "refine-head" }, el("h2", {}, "Refine"), button("Close", "close", () => toggle(false), { bare: true, class: "quiet" })),
-      el("div", { class: "how" }), el("h3", {}, "Filter"), el("div", { class: "filters" }));
+      el("div", { class: "search-options-head" }, el("h2", {}, "Options"), button("Close", "close", () => setOpen(false), { bare: true, class: "quiet" })),
+      el("div", { class: "options" }), el("h3", {}, "Filter"), el("div", { class: "filters" }));
   }
-  fill(panel.querySelector(".how"), how());
+  fill(panel.querySelector(".options"), optionControls());
   showFilters(panel.querySelector(".filters"));
-  if (focused) (panel.querySelectorAll("button, input, summary")[focused] ?? panel.querySelector("button"))?.focus({ preventScroll: true });
+  // Redrawing removes the control with the focus; the one in its place gets it.
+  if (focused >= 0) (controlsOf(panel)[focused] ?? panel.querySelector("button"))?.focus({ preventScroll: true });
 }
 
-// Drawing again takes the focus away from what was pressed: it goes to what stands in the same place.
-const trace = (node, panel) => [...panel.querySelectorAll("button, input, summary")].indexOf(node);
+const controlsOf = (panel) => [...panel.querySelectorAll("button, input, summary")];
 
-const settings = () => (asked() ? state.extractors.length + Number(state.diversity > 0) + Number(state.alpha !== 0.5)
-  + ["collapse_duplicates", "any_orientation", "feedback", "exact", "min_relevance", "verify"].filter((name) => state[name]).length : 0);
+function countOptions() {
+  if (!hasTerms()) return 0;
+  const flags = ["collapse_duplicates", "any_orientation", "feedback", "exact", "min_relevance", "verify"];
+  return state.extractors.length + Number(state.diversity > 0) + Number(state.alpha !== 0.5) + flags.filter((name) => state[name]).length;
+}
 
-function how() {
-  if (!asked()) return [];
-  const mixed = state.terms.some((term) => term.kind === "text") && state.terms.some((term) => term.kind !== "text");
+function optionControls() {
+  if (!hasTerms()) return [];
+  const hasText = state.terms.some((term) => term.kind === "text");
+  const hasImage = state.terms.some((term) => term.kind !== "text");
   return [
-    extractorChoice(),
-    mixed ? slider("alpha", "Words", "Picture", "Picture against words") : null,
-    slider("diversity", "Most alike", "Most varied", "Variety"),
+    extractorControl(),
+    hasText && hasImage ? slider("alpha", "Text", "Image", "Image against text") : null,
+    slider("diversity", "Most similar", "Most diverse", "Diversity"),
     segments("min_relevance", "Show", [["", "everything"], ["plausible", "plausible"], ["strong", "strong"], ["near-copy", "copies"]]),
-    el("fieldset", { class: "checks" }, el("legend", { class: "unseen" }, "More"),
-      check("collapse_duplicates", "Fold near-copies into one"),
-      check("any_orientation", "Also turned and mirrored"),
-      facts.spaces.length && state.terms.some((term) => term.kind !== "text")
-        ? check("verify", "Check the best by keypoints (slower)", "orb") : null,
-      check("feedback", "Let decisions on relevance steer it")),
+    el("fieldset", { class: "checks" }, el("legend", { class: "visually-hidden" }, "More"),
+      checkbox("collapse_duplicates", "Collapse near-copies into one"),
+      checkbox("any_orientation", "Also rotated and mirrored"),
+      libraryInfo.spaces.length && hasImage ? checkbox("verify", "Verify the best hits by keypoints (slower)", "orb") : null,
+      checkbox("feedback", "Use relevance feedback")),
   ];
 }
 
-function extractorChoice() {
-  const all = spaces();
-  if (all.length < 2) return null;
-  const standard = facts.spaces[0]?.name;
+function extractorControl() {
+  const spaces = availableSpaces();
+  if (spaces.length < 2) return null;
+  const standard = libraryInfo.spaces[0]?.name;
   const chosen = new Set(state.extractors.length ? state.extractors : [standard]);
-  const toggleSpace = (name) => {
+  const toggle = (name) => {
     if (chosen.has(name) && chosen.size > 1) chosen.delete(name); else chosen.add(name);
     const extractors = [...chosen];
-    go({ extractors: extractors.length === 1 && extractors[0] === standard ? [] : extractors });
+    navigate({ extractors: extractors.length === 1 && extractors[0] === standard ? [] : extractors });
   };
-  return el("fieldset", {}, el("legend", {}, "Alike by"),
-    el("div", { class: "values" }, all.map((space) => el("button", {
-      type: "button", class: "value", "aria-pressed": String(chosen.has(space.name)), onclick: () => toggleSpace(space.name),
-      title: `${count(space.count)} vectors of ${space.dim} numbers, ${space.similarity}${isHash(space) ? "; finds copies" : ""}${space.text ? "; understands words" : ""}`,
+  return el("fieldset", {}, el("legend", {}, "Similar by"),
+    el("div", { class: "values" }, spaces.map((space) => el("button", {
+      type: "button", class: "value", "aria-pressed": String(chosen.has(space.name)), onclick: () => toggle(space.name), title: spaceTitle(space),
     }, space.name))));
 }
 
+const spaceTitle = (space) => [`${count(space.count)} vectors of ${space.dim} dimensions, ${space.similarity}`,
+  isHash(space) ? "finds copies" : null, space.text ? "understands text" : null].filter(Boolean).join("; ");
+
 function slider(name, low, high, label) {
-  const set = quietly(160, (value) => go({ [name]: value }, { replace: true }));
-  return el("fieldset", { class: "slide" }, el("legend", {}, label),
+  const set = debounce(160, (value) => navigate({ [name]: value }, { replace: true }));
+  return el("fieldset", { class: "slider" }, el("legend", {}, label),
     el("input", { type: "range", min: 0, max: 1, step: 0.05, value: state[name], "aria-label": `${label}: from ${low} to ${high}`,
       oninput: (event) => set(Number(event.target.value)) }),
-    el("span", { class: "soft" }, low), el("span", { class: "soft" }, high));
+    el("span", { class: "muted" }, low), el("span", { class: "muted" }, high));
 }
 
 function segments(name, label, options) {
   return el("fieldset", {}, el("legend", {}, label),
     el("div", { class: "segments" }, options.map(([value, text]) => el("button", {
-      type: "button", "aria-pressed": String(state[name] === value), onclick: () => go({ [name]: value }),
+      type: "button", "aria-pressed": String(state[name] === value), onclick: () => navigate({ [name]: value }),
     }, text))));
 }
 
-function check(name, label, on = true) {
+/** Create a checkbox. `on`: the value of the state while it is checked. */
+function checkbox(name, label, on = true) {
+  const off = on === true ? false : "";
   return el("label", {}, el("input", {
-    type: "checkbox", checked: Boolean(state[name]), onchange: (event) => go({ [name]: event.target.checked ? on : on === true ? false : "" }),
+    type: "checkbox", checked: Boolean(state[name]), onchange: (event) => navigate({ [name]: event.target.checked ? on : off }),
   }), label);
 }
 
-/** Open at once where there is room and something is set. */
-export function openAtFirst() {
-  open = WIDE.matches && settings() + filtersSet() > 0;
+/** Open the panel at the start if the window is wide and options are set. */
+export function openInitially() {
+  isOpen = WIDE_WINDOW.matches && countOptions() + countFilters() > 0;
 }

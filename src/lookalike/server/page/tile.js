@@ -1,39 +1,38 @@
-// One picture among many, with "more like this" and "less like this".
+// One image of a grid, with "more like this" and "less like this".
 
 import { thumbnail } from "./api.js";
-import { go, state, write } from "./address.js";
+import { format, navigate, state } from "./address.js";
 import { button, el } from "./dom.js";
-import { similarity, titleOf } from "./wording.js";
+import { similarity, titleOf } from "./format.js";
 
-const SIZES = [256, 512];   // of thumbnails that the server keeps
+const THUMBNAIL_SIZES = [256, 512];   // that the server caches, in pixels
 
-/** The terms with this one added; asked again with the other sign, it changes sides; with the same, it goes. */
-export function toggled(terms, kind, value, weight) {
+/** Toggle a term: add it, change its sign, or remove it if it is there with the same sign. */
+export function toggleTerm(terms, kind, value, weight) {
   const same = terms.find((term) => term.kind === kind && term.value === value);
   const others = terms.filter((term) => term !== same);
   if (same && Math.sign(same.weight) === Math.sign(weight)) return others;
   return [...others, { kind, value, weight }];
 }
 
-const pressed = (one, id, sign) =>
+const hasTerm = (one, id, sign) =>
   one.terms.some((term) => term.kind === "image" && term.value === String(id) && Math.sign(term.weight) === sign);
 
-export const moreLike = (id) => go({ page: "search", open: null, terms: toggled(state.terms, "image", String(id), 1) });
-export const lessLike = (id) => go({ page: "search", open: null, terms: toggled(state.terms, "image", String(id), -1) });
-export const onlyLike = (id) => go({ page: "search", open: null, region: null, terms: [{ kind: "image", value: String(id), weight: 1 }] });
+export const moreLike = (id) => navigate({ page: "search", open: null, terms: toggleTerm(state.terms, "image", String(id), 1) });
+export const lessLike = (id) => navigate({ page: "search", open: null, terms: toggleTerm(state.terms, "image", String(id), -1) });
+export const onlyLike = (id) => navigate({ page: "search", open: null, region: null, terms: [{ kind: "image", value: String(id), weight: 1 }] });
 
-/** The <li> of an image or a hit. */
-export function tile(item, box, one) {
+/** Create the <li> of an image or a hit for the state `one` of the page. */
+export function createTile(item, box, one) {
   const title = titleOf(item);
   const pixels = Math.max(box.width, box.height) * Math.min(devicePixelRatio || 1, 2);
-  const size = SIZES.find((each) => each >= pixels * 0.9) ?? SIZES.at(-1);
-  const more = pressed(one, item.id, 1), less = pressed(one, item.id, -1);
-  const judged = item.similarity === undefined ? "" : `, ${item.relevance ?? "similarity"} ${similarity(item.similarity)}`;
-  const asks = one.terms.length > 0;
+  const size = THUMBNAIL_SIZES.find((each) => each >= pixels * 0.9) ?? THUMBNAIL_SIZES.at(-1);
+  const more = hasTerm(one, item.id, 1), less = hasTerm(one, item.id, -1);
+  const score = item.similarity === undefined ? "" : `, ${item.relevance ?? "similarity"} ${similarity(item.similarity)}`;
   return el("li", { class: `tile${more ? " more" : ""}${less ? " less" : ""}`, "data-id": item.id },
     el("a", {
-      href: write({ ...one, open: item.id }), "data-go": true, "data-does": "open", "aria-label": title + judged,
-      onkeydown: (event) => byKey(event, item.id),
+      href: format({ ...one, open: item.id }), "data-navigate": true, "data-action": "open", "aria-label": title + score,
+      onkeydown: (event) => handleKey(event, item.id),
     },
     el("img", { src: thumbnail(item.id, size), alt: "", decoding: "async", draggable: "true" }),
     el("span", { class: "caption" },
@@ -41,12 +40,12 @@ export function tile(item, box, one) {
       el("span", { class: "title" }, title),
       item.similarity === undefined ? null : el("b", {}, similarity(item.similarity))),
     item.copies ? el("span", { class: "copies" }, `+${item.copies}`) : null),
-    el("div", { class: "sides" },
-      button(`More like this: ${title}`, "plus", () => moreLike(item.id), { bare: true, "data-does": "more", class: "side plus", "aria-pressed": String(more) }),
-      asks ? button(`Less like this: ${title}`, "minus", () => lessLike(item.id), { bare: true, "data-does": "less", class: "side minus", "aria-pressed": String(less) }) : null));
+    el("div", { class: "tile-actions" },
+      button(`More like this: ${title}`, "plus", () => moreLike(item.id), { bare: true, "data-action": "more", class: "tile-action plus", "aria-pressed": String(more) }),
+      one.terms.length ? button(`Less like this: ${title}`, "minus", () => lessLike(item.id), { bare: true, "data-action": "less", class: "tile-action minus", "aria-pressed": String(less) }) : null));
 }
 
-function byKey(event, id) {
+function handleKey(event, id) {
   if (event.altKey || event.ctrlKey || event.metaKey) return;
   if (event.key === "+" || event.key === "=") { event.preventDefault(); moreLike(id); }
   if (event.key === "-" && state.terms.length) { event.preventDefault(); lessLike(id); }

@@ -1,44 +1,45 @@
-// What went wrong, said on the page.
+// Messages on the page: errors in place of what failed, and toasts above the page.
 
 import { button, el } from "./dom.js";
 
-const ASKED_WRONGLY = [400, 422];   // the same question has the same answer
+const INVALID_REQUEST = [400, 422];   // sending the same request again would have the same result
 
-/** A message's parts; what stands in backticks is to be typed, and is not broken anywhere. */
-const withCode = (text) => text.split("`").map((part, at) => (at % 2 ? el("code", {}, part) : part));
+/** Split a message at its backticks; quoted parts become <code>. */
+const withCode = (text) => text.split("`").map((part, i) => (i % 2 ? el("code", {}, part) : part));
 
-/** A failure in place of what it prevented, with a way to try again. */
-export function refuse(error, again) {
-  const said = error.status === undefined ? `The page made a mistake: ${error.message}` : error.message;
-  const notice = el("div", { class: "refusal", role: "alert" },
-    el("p", {}, withCode(said)),
-    again && !ASKED_WRONGLY.includes(error.status) ? button("Try again", null, () => again(notice)) : null);
-  if (error.status === undefined) console.error(error);
-  return notice;
+/** Return the message of an error. One without a status is a bug of the page: it is logged, too. */
+function messageOf(error) {
+  if (error.status !== undefined) return error.message;
+  console.error(error);
+  return `Error in the page: ${error.message}`;
 }
 
-/** A failure that prevented nothing else: it stands above the page until it is closed. */
-export function say(message, { kind = "error", for: ms = kind === "error" ? 0 : 5000, undo = null } = {}) {
-  const notice = el("div", { class: `notice ${kind}`, role: kind === "error" ? "alert" : "status" },
+/** Return an element that shows an error in place of what failed. `retry(element)`: called by "Try again". */
+export function errorMessage(error, retry) {
+  const element = el("div", { class: "error-message", role: "alert" },
+    el("p", {}, withCode(messageOf(error))),
+    retry && !INVALID_REQUEST.includes(error.status) ? button("Try again", null, () => retry(element)) : null);
+  return element;
+}
+
+/** Show a message above the page; an error until it is closed, a hint for five seconds. */
+export function showToast(message, { kind = "error", undo = null } = {}) {
+  const toast = el("div", { class: `toast ${kind}`, role: kind === "error" ? "alert" : "status" },
     el("p", {}, message),
-    undo ? button("Undo", "undo", () => { notice.remove(); undo(); }) : null,
-    button("Close this message", "close", () => notice.remove(), { bare: true, class: "close" }));
-  const place = document.getElementById("notices");
-  // The same message twice would be read out twice and tell nothing new.
-  for (const other of place.children) if (other.querySelector("p").textContent === message) other.remove();
-  place.append(notice);
-  if (ms) setTimeout(() => notice.remove(), ms);
+    undo ? button("Undo", "undo", () => { toast.remove(); undo(); }) : null,
+    button("Close this message", "close", () => toast.remove(), { bare: true, class: "close" }));
+  const container = document.getElementById("toasts");
+  for (const other of container.children) if (other.querySelector("p").textContent === message) other.remove();
+  container.append(toast);
+  if (kind !== "error") setTimeout(() => toast.remove(), 5000);
 }
 
-/** Do something that may fail, and say so where it does; what it gave, or undefined. */
-export async function trying(work) {
+/** Run an action that may fail; if it fails, show its error as a toast and return undefined. */
+export async function tryOrToast(action) {
   try {
-    return await work();
+    return await action();
   } catch (error) {
-    if (error.name !== "AbortError") {
-      say(error.status === undefined ? `The page made a mistake: ${error.message}` : error.message);
-      if (error.status === undefined) console.error(error);
-    }
+    if (error.name !== "AbortError") showToast(messageOf(error));
     return undefined;
   }
 }

@@ -1,27 +1,27 @@
-// What a visitor sees before a question is asked.
+// The introduction above the library's images, shown while there is no query.
 
-import { button, el } from "./dom.js";
-import { choose, takesPhotos } from "./image_input.js";
-import { facts, understandsWords } from "./library_info.js";
 import { state } from "./address.js";
-import { count } from "./wording.js";
+import { button, el } from "./dom.js";
+import { count } from "./format.js";
+import { chooseImages, hasCamera } from "./image_input.js";
+import { libraryInfo, supportsText } from "./library_info.js";
 
-const here = () => ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
+const isLocal = () => ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
 
-/** The invitation above the library's pictures; none where somebody looks through a filter. */
-export function welcome(answer) {
-  if (state.where || !answer.images.length) return null;
+/** Return the introduction, or null while a filter is set or the library is empty. */
+export function welcome(response) {
+  if (state.where || !response.images.length) return null;
   return el("section", { class: "welcome" },
     el("h1", {}, "What looks like this?"),
-    el("p", { class: "soft" }, ways(), " ",
-      `It is compared with ${count(facts.images ?? answer.total)} pictures ${here() ? "on this machine" : "on this server"} and goes nowhere else.`),
-    el("p", { class: "ways" },
-      button("Choose a picture", "picture", () => choose(), { class: "main" }),
-      takesPhotos() ? button("Take a photo", "camera", () => choose({ photo: true })) : null));
+    el("p", { class: "muted" }, instructions(), " ",
+      `It is compared with ${count(libraryInfo.images ?? response.total)} images ${isLocal() ? "on this machine" : "on this server"} and is sent nowhere else.`),
+    el("p", { class: "welcome-actions" },
+      button("Choose an image", "image", () => chooseImages(), { class: "main" }),
+      hasCamera() ? button("Take a photo", "camera", () => chooseImages({ photo: true })) : null));
 }
 
-/** What can be done here: on a phone nothing can be dropped. */
-function ways() {
-  if (takesPhotos()) return `Choose a picture or take a photo${understandsWords() ? ", or write what you look for" : ""}.`;
-  return understandsWords() ? "Drop a picture anywhere, paste one, or write what you look for." : "Drop a picture anywhere, or paste one.";
+/** On a phone nothing can be dropped. */
+function instructions() {
+  if (hasCamera()) return `Choose an image or take a photo${supportsText() ? ", or describe what you are looking for" : ""}.`;
+  return supportsText() ? "Drop an image anywhere, paste one, or describe what you are looking for." : "Drop an image anywhere, or paste one.";
 }

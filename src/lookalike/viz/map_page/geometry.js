@@ -1,0 +1,111 @@
+// Geometry of the map: the viewport, polygons, and points with their indexes.
+//
+// Positions on the map are 0 to 1 in x and y, y down. Positions on the screen are CSS pixels from the top left
+// corner of the canvas. A viewport is {x, y, zoom}: its centre on the map; zoom 1 shows the whole map.
+
+export const WHOLE_MAP = { x: 0.5, y: 0.5, zoom: 1 };
+const MIN_ZOOM = 0.5, MAX_ZOOM = 4096;
+const MARGIN = 0.92;   // share of the shorter side of the canvas that the whole map takes
+
+const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+
+/** Return the viewport with its zoom in range and its centre near the map. */
+export const clampViewport = ({ x, y, zoom }) =>
+  ({ x: clamp(x, -0.1, 1.1), y: clamp(y, -0.1, 1.1), zoom: clamp(zoom, MIN_ZOOM, MAX_ZOOM) });
+
+/** Return the width of the map in pixels. */
+export const mapSize = (viewport, width, height) => viewport.zoom * Math.min(width, height) * MARGIN;
+
+/** Convert a position on the map to the screen. */
+export function toScreen(viewport, width, height, x, y) {
+  const size = mapSize(viewport, width, height);
+  return [(x - viewport.x) * size + width / 2, (y - viewport.y) * size + height / 2];
+}
+
+/** Convert a position on the screen to the map. */
+export function toMap(viewport, width, height, x, y) {
+  const size = mapSize(viewport, width, height);
+  return [(x - width / 2) / size + viewport.x, (y - height / 2) / size + viewport.y];
+}
+
+/** Return the viewport zoomed by a factor; the position (x, y) of the screen keeps its place on the map. */
+export function zoomAt(viewport, width, height, x, y, factor) {
+  const [beforeX, beforeY] = toMap(viewport, width, height, x, y);
+  const next = clampViewport({ ...viewport, zoom: viewport.zoom * factor });
+  const [afterX, afterY] = toMap(next, width, height, x, y);
+  return clampViewport({ ...next, x: next.x + beforeX - afterX, y: next.y + beforeY - afterY });
+}
+
+/** Return the viewport after its content has moved by (dx, dy) pixels. */
+export function panBy(viewport, width, height, dx, dy) {
+  const size = mapSize(viewport, width, height);
+  return clampViewport({ ...viewport, x: viewport.x - dx / size, y: viewport.y - dy / size });
+}
+
+/** Is the position inside the polygon? Its corners are x, y, x, y, …; by the even-odd rule. */
+export function insidePolygon(polygon, x, y) {
+  let inside = false;
+  for (let i = 0, previous = polygon.length - 2; i < polygon.length; previous = i, i += 2) {
+    const [ax, ay, bx, by] = [polygon[i], polygon[i + 1], polygon[previous], polygon[previous + 1]];
+    if ((ay > y) !== (by > y) && x < ((bx - ax) * (y - ay)) / (by - ay) + ax) inside = !inside;
+  }
+  return inside;
+}
+
+/** Return the indices of the points inside the polygon. */
+export function enclosedPoints(points, polygon) {
+  const found = [];
+  for (let i = 0; i < points.x.length; i += 1) if (insidePolygon(polygon, points.x[i], points.y[i])) found.push(i);
+  return found;
+}
+
+const GRID_SIZE = 256;
+const cellOf = (value) => clamp((value * GRID_SIZE) | 0, 0, GRID_SIZE - 1);
+
+/**
+ * Add what drawing and pointing need to the columns of a map.
+ *
+ * @param {ArrayLike<number>} columns.x, columns.y  positions on the map
+ * @param {ArrayLike<number>} columns.groups        group of each point; -1: none
+ * @param {ArrayLike<number>} columns.levels        zoom level from which the thumbnail of each point fits:
+ *   thumbnails of points of level L or less do not overlap if the map is 2^L of them wide
+ * @returns {object} the columns as typed arrays, and `byLevel` (indices sorted by level), `countUpTo` (points of
+ *   each level or less), and a grid of cells in the layout of a sparse matrix (`cellStarts`, `cellMembers`)
+ */
+export function indexPoints({ x, y, groups, levels }) {
+  const count = x.length;
+  const points = { count, x: Float64Array.from(x), y: Float64Array.from(y), groups: Int16Array.from(groups) };
+  points.byLevel = Uint32Array.from({ length: count }, (_, i) => i).sort((a, b) => levels[a] - levels[b] || a - b);
+  points.countUpTo = [];
+  points.byLevel.forEach((i, rank) => { points.countUpTo[levels[i]] = rank + 1; });
+  for (let level = 0; level < points.countUpTo.length; level += 1) points.countUpTo[level] ??= points.countUpTo[level - 1] ?? 0;
+  const cells = Uint16Array.from({ length: count }, (_, i) => cellOf(points.y[i]) * GRID_SIZE + cellOf(points.x[i]));
+  points.cellStarts = new Uint32Array(GRID_SIZE * GRID_SIZE + 1);
+  for (const cell of cells) points.cellStarts[cell + 1] += 1;
+  for (let cell = 0; cell < GRID_SIZE * GRID_SIZE; cell += 1) points.cellStarts[cell + 1] += points.cellStarts[cell];
+  points.cellMembers = new Uint32Array(count);
+  const next = points.cellStarts.slice();
+  for (let i = 0; i < count; i += 1) { points.cellMembers[next[cells[i]]] = i; next[cells[i]] += 1; }
+  return points;
+}
+
+/** Return the indices of the points whose thumbnails fit at a level. */
+export function pointsUpTo({ byLevel, countUpTo }, level) {
+  return byLevel.subarray(0, countUpTo[Math.min(level, countUpTo.length - 1)] ?? 0);
+}
+
+/** Return the index of the nearest point within `reach` (in map units) that `accept` accepts, or -1. */
+export function nearestPoint(points, x, y, reach, accept) {
+  let best = -1, least = reach * reach;
+  for (let row = cellOf(y - reach); row <= cellOf(y + reach); row += 1) {
+    for (let column = cellOf(x - reach); column <= cellOf(x + reach); column += 1) {
+      const cell = row * GRID_SIZE + column;
+      for (let k = points.cellStarts[cell]; k < points.cellStarts[cell + 1]; k += 1) {
+        const i = points.cellMembers[k];
+        const distance = (points.x[i] - x) ** 2 + (points.y[i] - y) ** 2;
+        if (distance < least && accept(i)) { least = distance; best = i; }
+      }
+    }
+  }
+  return best;
+}
