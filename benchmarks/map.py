@@ -22,6 +22,7 @@ from lookalike.viz.map_html import map_page
 SECONDS = 4
 
 MOVING = """async ([seconds, zooming]) => {
+  const pan = (dx, dy) => setViewport(panBy(view.viewport, canvas.clientWidth, canvas.clientHeight, dx, dy));
   const times = [], start = performance.now();
   await new Promise((done) => {
     const tick = (now) => {
@@ -33,16 +34,16 @@ MOVING = """async ([seconds, zooming]) => {
     };
     requestAnimationFrame(tick);
   });
-  return [times.length, drawn.length];
+  return [times.length, renderer.drawnCount()];
 }"""
 
 DRAWING = """() => {
   const times = [];
   for (let n = 0; n < 60; n++) {
-    view.x += (0.002 * Math.cos(n) * view.home) / view.scale;
+    view.viewport.x += (0.002 * Math.cos(n)) / view.viewport.zoom;
     const start = performance.now();
-    draw();
-    pen.getImageData(0, 0, 1, 1); // so that nothing is put off
+    renderer.draw();
+    canvas.getContext("2d").getImageData(0, 0, 1, 1); // waits until it is drawn
     times.push(performance.now() - start);
   }
   times.sort((a, b) => a - b);
@@ -71,7 +72,7 @@ def frames(file: Path) -> None:
         tab.goto(file.absolute().as_uri())
         print(f"page loaded in {time.perf_counter() - started:.1f} s")
         for depth in (1, 4, 16):
-            tab.evaluate(f"whole(); zoom({depth})")
+            tab.evaluate(f"setViewport({{ ...WHOLE_MAP, zoom: {depth} }})")
             time.sleep(1.5)
             for zooming in (False, True):
                 before = processor_seconds()

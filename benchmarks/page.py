@@ -80,7 +80,7 @@ def measure(address: str, questions: int) -> None:
         page.mouse.move(600, 500)
         print(f"scrolling through answers: {rate(page, lambda: page.mouse.wheel(0, 240))}")
         page.goto(address + "?page=map&method=pca")
-        page.wait_for_selector(".plane canvas", timeout=120_000)
+        page.wait_for_selector(".map-canvas canvas", timeout=120_000)
         page.mouse.move(700, 500)
         page.mouse.down()
         side = [1]

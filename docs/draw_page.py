@@ -55,22 +55,22 @@ def search(page: Any, address: str, query: Path, out: Path) -> int:
     chooser.value.set_files(str(query))
     page.wait_for_function("() => location.search.includes('upload=')")
     page.wait_for_selector("text=The most alike of")
-    page.wait_for_selector(".gallery .tile")
+    page.wait_for_selector(".grid .tile")
     page.wait_for_selector("#found:not([aria-busy])")
     page.wait_for_load_state("networkidle")
-    page.hover(".gallery .tile >> nth=1")
+    page.hover(".grid .tile >> nth=1")
     page.wait_for_timeout(SETTLED)
     save(page, out)
-    return int(page.get_attribute(".gallery .tile >> nth=0", "data-id"))
+    return int(page.get_attribute(".grid .tile >> nth=0", "data-id"))
 
 
 def why(page: Any, address: str, best: int, out: Path) -> None:
     """The picture that is most like the best hit, large, and why it matched."""
     page.goto(f"{address}?image={best}")
     page.wait_for_selector("#found:not([aria-busy])")
-    page.click(".gallery .tile a >> nth=1")
+    page.click(".grid .tile a >> nth=1")
     page.click("text=Why did it match?")
-    page.wait_for_selector(".heated >> nth=1")
+    page.wait_for_selector(".heatmap >> nth=1")
     page.wait_for_selector("text=/^Covering what is outlined/")
     page.wait_for_load_state("networkidle")
     save(page, out)
@@ -79,7 +79,7 @@ def why(page: Any, address: str, best: int, out: Path) -> None:
 def plane(page: Any, address: str, out: Path) -> None:
     """The map of the whole shop, by kind."""
     page.goto(f"{address}?page=map")
-    page.wait_for_selector(".plane canvas", timeout=120_000)
+    page.wait_for_selector(".map-canvas canvas", timeout=120_000)
     page.wait_for_load_state("networkidle")
     page.select_option("select >> nth=1", "kind")
     page.wait_for_selector("text=Laying the pictures out", state="hidden", timeout=120_000)

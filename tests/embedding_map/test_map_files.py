@@ -18,9 +18,10 @@ from tests.library.drawing import album, draw
 from lookalike import Library
 from lookalike.cli.program import program
 from lookalike.embedding_map.build import EmbeddingMap, build_map
+from lookalike.embedding_map.level_of_detail import MAX_LEVEL
 from lookalike.embedding_map.sprites import ACROSS, SIDE, pack_sprites
 from lookalike.viz.map_html import map_page
-from lookalike.viz.map_image import draw_map, legend_name, render, thumbnail
+from lookalike.viz.map_image import COLOURS, GREY, draw_map, legend_name, render, thumbnail
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,9 @@ def test_the_page_holds_every_image_and_loads_nothing(library: Library, map_: Em
     text = map_page(map_, pack_sprites(library, map_), title="Mine & yours")
     data = data_of(text)
     assert data["paths"] == list(map_.paths)
-    positions = np.frombuffer(base64.b64decode(str(data["places"])), "<u2").reshape(-1, 2) / 65535
+    positions = (
+        np.frombuffer(base64.b64decode(str(data["positions"])), "<u2").reshape(-1, 2) / 65535
+    )
     assert positions == pytest.approx(map_.positions, abs=1e-4)
     assert not re.search(r"""(?:src|href|url\()\s*=?\s*["']?https?:""", text)
     assert "default-src 'none'" in text
@@ -169,8 +172,7 @@ def tab(
         made.goto(file.as_uri())
         # Functions, for an expression that is not true at once would be evaluated again inside the page,
         # which the page's own policy forbids.
-        made.wait_for_function("() => sheets.length > 0 && sheets[0].bitmap !== null")
-        made.wait_for_function("() => drawn.length > 0")
+        made.wait_for_function("() => renderer.drawnCount() > 0")
         yield made
         browser.close()
 
@@ -178,38 +180,41 @@ def tab(
 def test_the_page_works_in_a_browser_without_requests(tab: Any, map_: EmbeddingMap) -> None:
     assert set(tab.requests) == {"file"}
     assert tab.messages == []
-    assert tab.evaluate("count") == len(map_)
-    assert "13 images by color" in tab.inner_text("#facts")
+    assert tab.evaluate("points.count") == len(map_)
+    assert "13 images by color" in tab.inner_text("#summary")
 
 
-def test_zooming_in_shows_more_images_and_keeps_the_point_under_the_pointer(tab: Any) -> None:
-    tab.evaluate("whole(); draw()")
-    before = tab.evaluate("[drawn.length, view.scale]")
-    place = "[(300 - wide / 2) / view.scale + view.x, (200 - high / 2) / view.scale + view.y]"
-    under = tab.evaluate(place)
+def test_zooming_shows_the_images_that_fit_and_keeps_the_point_under_the_pointer(
+    tab: Any, map_: EmbeddingMap
+) -> None:
+    tab.click("#show-all")
+    # The map is 0.92 · 700 pixels wide, which is 2³ thumbnails of at least 44 pixels.
+    assert tab.evaluate("renderer.draw(), renderer.drawnCount()") == (map_.levels <= 3).sum()
+    position = "toMap(view.viewport, canvas.clientWidth, canvas.clientHeight, 300, 200)"
+    under = tab.evaluate(position)
     tab.mouse.move(300, 200)
     tab.mouse.wheel(0, -400)
-    tab.wait_for_function(f"() => view.scale > {before[1]} * 1.5")
-    assert tab.evaluate(place) == pytest.approx(under, abs=1e-6)
-    tab.evaluate("whole(); zoom(6); view.x = X[0]; view.y = Y[0]; draw()")
-    assert tab.evaluate("drawnSize") > 0
+    tab.wait_for_function("() => view.viewport.zoom > 1.5")
+    assert tab.evaluate(position) == pytest.approx(under, abs=1e-6)
 
 
 def test_pointing_names_the_image_and_keys_move_the_map(tab: Any, map_: EmbeddingMap) -> None:
-    tab.evaluate("whole(); draw()")
-    x, y = tab.evaluate("[screenX(X[3]) / ratio, screenY(Y[3]) / ratio]")
+    tab.click("#show-all")
+    x, y = tab.evaluate(
+        "toScreen(view.viewport, canvas.clientWidth, canvas.clientHeight, points.x[3], points.y[3])"
+    )
     tab.mouse.move(x, y)
-    tab.wait_for_selector("#tip:not([hidden])")
-    assert tab.inner_text("#tip b") in map_.paths
+    tab.wait_for_selector("#tooltip:not([hidden])")
+    assert tab.inner_text("#tooltip b") in map_.paths
     tab.focus("#map")
-    before = tab.evaluate("view.x")
+    before = tab.evaluate("view.viewport.x")
     tab.keyboard.press("ArrowRight")
-    assert tab.evaluate("view.x") > before
+    assert tab.evaluate("view.viewport.x") > before
     tab.keyboard.press("Home")
     tab.keyboard.press("Enter")
-    assert tab.inner_text("#live").split(", ")[0] in map_.paths
+    assert tab.inner_text("#announcement").split(", ")[0] in map_.paths
     tab.keyboard.press("Escape")
-    assert tab.is_hidden("#tip")
+    assert tab.is_hidden("#tooltip")
 
 
 def test_the_filter_and_the_legend_hide_images(tab: Any) -> None:
@@ -219,17 +224,27 @@ def test_the_filter_and_the_legend_hide_images(tab: Any) -> None:
     button = tab.query_selector("#legend button")
     button.click()
     assert button.get_attribute("aria-pressed") == "false"
-    assert tab.evaluate("hiddenGroups.size") == 1
+    assert tab.evaluate("view.visibility.includes(HIDDEN)")
     button.click()
-    assert tab.evaluate("hiddenGroups.size") == 0
+    assert tab.evaluate("view.visibility") is None
 
 
 def test_the_theme_changes_the_background(tab: Any) -> None:
-    light = tab.evaluate("draw(), [...pen.getImageData(450, 2, 1, 1).data]")
+    light = tab.evaluate(
+        "renderer.draw(), [...canvas.getContext('2d').getImageData(450, 2, 1, 1).data]"
+    )
     tab.click("#theme")
-    dark = tab.evaluate("draw(), [...pen.getImageData(450, 2, 1, 1).data]")
+    dark = tab.evaluate(
+        "renderer.draw(), [...canvas.getContext('2d').getImageData(450, 2, 1, 1).data]"
+    )
     tab.click("#theme")
     assert sum(light[:3]) > 600 > 200 > sum(dark[:3])
+
+
+def test_the_renderer_has_the_colours_and_levels_of_the_program(tab: Any) -> None:
+    assert tab.evaluate("GROUP_COLORS") == list(COLOURS)
+    assert tab.evaluate("groupColor(-1, [])") == GREY
+    assert tab.evaluate("MAX_LEVEL") == MAX_LEVEL
 
 
 def test_a_long_legend_name_keeps_both_ends() -> None:

@@ -1,4 +1,4 @@
-"""A drawn shop behind a real server, and a real Chromium in front of it."""
+"""A server of a simulated shop, and a Chromium that opens its page."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """64 pictures of 16 products, two copies of two of them, and a file that is broken."""
+    """Create a library of 64 images of 16 products, two copies and a truncated file."""
     folder = tmp_path_factory.mktemp("page") / "shop"
     rows = write_catalogue(folder, products=PRODUCTS, views=VIEWS)
     copies = folder / "copies"
     copies.mkdir()
     (copies / "same.jpg").write_bytes((folder / rows[0].path).read_bytes())
-    with Image.open(folder / rows[VIEWS].path) as picture:
-        picture.resize((128, 128)).save(copies / "smaller.jpg", quality=80)
+    with Image.open(folder / rows[VIEWS].path) as image:
+        image.resize((128, 128)).save(copies / "smaller.jpg", quality=80)
     (copies / "broken.jpg").write_bytes((folder / rows[0].path).read_bytes()[:900])
     with Library.create(folder) as library:
         options = IndexOptions(metadata=folder / "products.csv")
@@ -69,14 +69,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def address(shop: Path) -> Iterator[str]:
-    """Where the program serves the shop."""
+    """Serve the shop and return its address."""
     with serving(shop, "--writable") as found:
         yield found
 
 
 @contextmanager
 def serving(shop: Path, *options: str) -> Iterator[str]:
-    """The address of the program that serves the shop meanwhile."""
+    """Run `lookalike serve` and yield its address."""
     command = [sys.executable, "-W", "ignore", "-m", "lookalike.cli", "serve", str(shop)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
@@ -88,7 +88,7 @@ def serving(shop: Path, *options: str) -> Iterator[str]:
     ) as server:
         assert server.stdout is not None
         found = next(filter(None, map(ADDRESS.search, server.stdout)), None)
-        assert found, "the server did not say where it is"
+        assert found, "the server printed no address"
         yield found[0]
         server.terminate()
         server.wait(20)
@@ -96,9 +96,11 @@ def serving(shop: Path, *options: str) -> Iterator[str]:
 
 @pytest.fixture
 def open_page(browser: Browser, address: str) -> Iterator[Open]:
-    """Opens the page at an address such as "?image=3"; `mistakes` of the page fail the test."""
+    """Return a function that opens the page at an address such as "?image=3".
+
+    Errors in its console fail the test."""
     contexts: list[BrowserContext] = []
-    mistakes: list[str] = []
+    errors: list[str] = []
 
     def open(search: str = "", **options: object) -> Page:
         settings = {
@@ -110,18 +112,18 @@ def open_page(browser: Browser, address: str) -> Iterator[Open]:
         context.set_default_timeout(20_000)
         contexts.append(context)
         page = context.new_page()
-        page.on("pageerror", lambda error: mistakes.append(str(error)))
-        page.on("console", lambda said: note(mistakes, said.type, said.text))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: record(errors, message.type, message.text))
         page.goto(address + search)
         return page
 
     yield open
     for context in contexts:
         context.close()
-    assert not mistakes
+    assert not errors
 
 
-def note(mistakes: list[str], kind: str, text: str) -> None:
-    """Failed requests are said on the page, and tests provoke them; all else is a mistake."""
+def record(errors: list[str], kind: str, text: str) -> None:
+    """Record a console error. Failed requests are left out: tests provoke them, and the page shows them."""
     if kind == "error" and not text.startswith("Failed to load resource"):
-        mistakes.append(text)
+        errors.append(text)

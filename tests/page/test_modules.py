@@ -1,4 +1,4 @@
-"""The page's own arithmetic and grammar, run in the browser that will run them."""
+"""Pure functions of the page's modules, run in Chromium."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def modules(browser: Browser, address: str) -> Iterator[Page]:
     page.close()
 
 
-def call(page: Page, module: str, expression: str, *given: object) -> Any:
-    """An expression of a module `it`, with `a`, `b` … for what is given."""
-    names = "abcd"[: len(given)]
+def call(page: Page, module: str, expression: str, *arguments: object) -> Any:
+    """Evaluate an expression with a module as `it` and the arguments as `a`, `b`, …."""
+    names = "abcd"[: len(arguments)]
     return page.evaluate(
         f"([{', '.join(names)}]) => import('/page/{module}.js').then((it) => {expression})",
-        list(given),
+        list(arguments),
     )
 
 
@@ -43,21 +43,21 @@ CONDITIONS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("text", "meant"), CONDITIONS, ids=lambda value: str(value)[:30])
-def test_filters_become_controls_and_controls_become_filters(
-    modules: Page, text: str, meant: list[dict[str, object]]
+@pytest.mark.parametrize(("text", "conditions"), CONDITIONS, ids=lambda value: str(value)[:30])
+def test_filters_are_parsed_into_conditions_and_formatted_back(
+    modules: Page, text: str, conditions: list[dict[str, object]]
 ) -> None:
-    assert call(modules, "filter_text", "it.conditions(a)", text) == meant
-    assert call(modules, "filter_text", "it.whereText(a)", meant) == text
-    parse(text)  # what the library reads
+    assert call(modules, "filter_text", "it.parseConditions(a)", text) == conditions
+    assert call(modules, "filter_text", "it.formatConditions(a)", conditions) == text
+    parse(text)  # what the library parses
 
 
 @pytest.mark.parametrize(
     "text",
     ["price < 5 or price > 9", "not kind = 'mug'", "price = 'x", "a = 1 and a = 2", "price <"],
 )
-def test_a_filter_that_controls_cannot_say_stays_a_text(modules: Page, text: str) -> None:
-    assert call(modules, "filter_text", "it.conditions(a)", text) is None
+def test_a_filter_that_controls_cannot_express_has_no_conditions(modules: Page, text: str) -> None:
+    assert call(modules, "filter_text", "it.parseConditions(a)", text) is None
 
 
 @pytest.mark.parametrize(
@@ -67,76 +67,78 @@ def test_a_filter_that_controls_cannot_say_stays_a_text(modules: Page, text: str
         "?image=3&not_image=2:4&text=red+mug&alpha=0.3",
         "?text=1:2:1&extractor=color&extractor=phash&diversity=0.4&collapse_duplicates=true&min_relevance=strong",
         "?upload=ab12&region=0.1000,0.2000,0.5000,0.5000&where=price+%3C+5&open=7",
-        "?page=map&color=kind&at=0.5000,0.4000,2.00&lasso=1,2,3,4,5,6",
+        "?page=map&color=kind&viewport=0.5000,0.4000,2.00&lasso=1,2,3,4,5,6",
         "?page=duplicates&kind=near&group=4",
     ],
 )
-def test_an_address_says_the_whole_state(modules: Page, search: str) -> None:
-    assert call(modules, "address", "it.write(it.parse(a))", search) == search
+def test_an_address_has_the_whole_state(modules: Page, search: str) -> None:
+    assert call(modules, "address", "it.format(it.parse(a))", search) == search
 
 
-def test_nonsense_in_an_address_means_the_ordinary(modules: Page) -> None:
-    nonsense = "?image=x&page=nowhere&alpha=9&region=1,2,3&open=-1&diversity=&group=x"
-    assert call(modules, "address", "it.write(it.parse(a))", nonsense) == "?"
+def test_invalid_parameters_of_an_address_have_their_defaults(modules: Page) -> None:
+    invalid = "?image=x&page=nowhere&alpha=9&region=1,2,3&open=-1&diversity=&group=x"
+    assert call(modules, "address", "it.format(it.parse(a))", invalid) == "?"
 
 
-def test_rows_fill_the_width_and_keep_shapes(modules: Page) -> None:
+def test_rows_fill_the_width_and_keep_aspect_ratios(modules: Page) -> None:
     items = [{"width": 200, "height": 100}] * 3 + [{"width": 100, "height": 100}]
     boxes = call(
-        modules, "justified_layout", "it.flow({width: 400, row: 100, gap: 0}).add(a, true)", items
+        modules,
+        "justified_layout",
+        "it.justifiedLayout({width: 400, row: 100, gap: 0}).add(a, true)",
+        items,
     )
     assert [(box["x"], box["y"], box["width"], box["height"]) for box in boxes] == [
         (0, 0, 200, 100),
         (200, 0, 200, 100),
-        # Three of their mean shape, 3 : 2, would fill the row: 400 = 3 · 1.5 · height.
+        # Three of the mean ratio, 3 : 2, would fill the row: 400 = 3 · 1.5 · height.
         pytest.approx((0, 100, 1600 / 9, 800 / 9)),
         pytest.approx((1600 / 9, 100, 800 / 9, 800 / 9)),
     ]
 
 
-def test_a_row_is_given_out_when_it_is_full(modules: Page) -> None:
+def test_a_row_is_returned_when_it_is_full(modules: Page) -> None:
     square = {"width": 10, "height": 10}
     boxes = call(
         modules,
         "justified_layout",
-        "it.flow({width: 200, row: 100, gap: 0}).add(a, false)",
+        "it.justifiedLayout({width: 200, row: 100, gap: 0}).add(a, false)",
         [square] * 3,
     )
     assert len(boxes) == 2
 
 
-def test_a_box_stays_in_the_picture(modules: Page) -> None:
-    assert call(modules, "region", "it.fitted(a)", [0.9, -0.2, 0.5, 0.5]) == [0.5, 0, 0.5, 0.5]
-    assert call(modules, "region", "it.spanned(a, b)", [0.75, 0.5], [0.25, 0.25]) == [
+def test_a_region_stays_inside_the_image(modules: Page) -> None:
+    assert call(modules, "region", "it.clampBox(a)", [0.9, -0.2, 0.5, 0.5]) == [0.5, 0, 0.5, 0.5]
+    assert call(modules, "region", "it.boxBetween(a, b)", [0.75, 0.5], [0.25, 0.25]) == [
         0.25, 0.25, 0.5, 0.25,
     ]  # fmt: skip
-    assert call(modules, "region", "it.keyed(a, b, c)", [0.5, 0, 0.5, 0.5], "ArrowRight", False) == [
+    assert call(modules, "region", "it.moveByKey(a, b, c)", [0.5, 0, 0.5, 0.5], "ArrowRight", False) == [
         0.5, 0, 0.5, 0.5,
     ]  # fmt: skip
 
 
-def test_a_line_on_the_map_encloses_what_lies_within(modules: Page) -> None:
+def test_a_polygon_encloses_the_points_inside(modules: Page) -> None:
     points = {"ids": [7, 8, 9], "x": [0.5, 0.1, 0.9], "y": [0.5, 0.5, 0.95]}
     square = [0.2, 0.2, 0.8, 0.2, 0.8, 0.8, 0.2, 0.8]
-    assert call(modules, "geometry", "it.enclosed(a, b)", points, square) == [0]
-    assert call(modules, "geometry", "it.parseLine(it.lineText(a))", square) == square
+    assert call(modules, "map/geometry", "it.enclosedPoints(a, b)", points, square) == [0]
+    assert call(modules, "map_address", "it.parsePolygon(it.formatPolygon(a))", square) == square
 
 
-def test_zooming_keeps_the_place_under_the_pointer(modules: Page) -> None:
-    look = {"x": 0.5, "y": 0.5, "zoom": 1}
-    before = call(modules, "geometry", "it.toPlane(a, 800, 600, 650, 100)", look)
+def test_zooming_keeps_the_position_under_the_pointer(modules: Page) -> None:
+    viewport = {"x": 0.5, "y": 0.5, "zoom": 1}
+    before = call(modules, "map/geometry", "it.toMap(a, 800, 600, 650, 100)", viewport)
     after = call(
         modules,
-        "geometry",
-        "it.toPlane(it.zoomed(a, 800, 600, 650, 100, 3), 800, 600, 650, 100)",
-        look,
+        "map/geometry",
+        "it.toMap(it.zoomAt(a, 800, 600, 650, 100, 3), 800, 600, 650, 100)",
+        viewport,
     )
     assert after == pytest.approx(before)
 
 
-def test_pictures_are_shown_from_the_level_on_where_they_have_room(modules: Page) -> None:
-    answer = {
-        "ids": [5, 6, 7],
+def test_thumbnails_are_drawn_from_the_level_at_which_they_fit(modules: Page) -> None:
+    columns = {
         "x": [0, 0, 1],
         "y": [0, 0, 1],
         "groups": [0, 0, 0],
@@ -144,8 +146,8 @@ def test_pictures_are_shown_from_the_level_on_where_they_have_room(modules: Page
     }
     shown = call(
         modules,
-        "geometry",
-        "[0, 1, 2, 9].map((level) => [...it.roomy(it.points(a), level)])",
-        answer,
+        "map/geometry",
+        "[0, 1, 2, 9].map((level) => [...it.pointsUpTo(it.indexPoints(a), level)])",
+        columns,
     )
     assert shown == [[1], [1], [1, 0, 2], [1, 0, 2]]

@@ -14,6 +14,9 @@ router = APIRouter(include_in_schema=False)
 
 PAGE = Path(__file__).parent / "page"
 
+# Modules that draw maps, shared with the map that `lookalike map` exports.
+MAP_MODULES = Path(__file__).parents[1] / "viz" / "map_page"
+
 # Fixed, because a system's own table may declare JavaScript plain text, which no browser then runs.
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -32,6 +35,11 @@ MEDIA_TYPES = {
 @router.get("/")
 async def index(request: Request) -> Response:
     return static_file(request, PAGE, "index.html")
+
+
+@router.get("/page/map/{name}")
+async def map_module(request: Request, name: str) -> Response:
+    return static_file(request, MAP_MODULES, name)
 
 
 @router.get("/page/{path:path}")

@@ -5,16 +5,19 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
+from collections.abc import Sequence
 from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.embedding_map.build import EmbeddingMap
-from lookalike.embedding_map.level_of_detail import MAX_LEVEL
 from lookalike.embedding_map.sprites import ACROSS, SIDE, Sprites
 
-SCRIPTS = ("data.js", "map.js", "moving.js")
+# The modules of the exported map, each after those that it imports. The web page uses the first three, too.
+MODULES = ("geometry.js", "renderer.js", "navigation.js", "sprites.js", "main.js")
+
 METHODS = {"tsne": "t-SNE", "pca": "PCA", "umap": "UMAP"}
 
 
@@ -23,25 +26,24 @@ def map_page(map_: EmbeddingMap, sprites: Sprites, *, title: str) -> str:
     folder = files("lookalike.viz") / "map_page"
     data = {
         "title": title,
-        "facts": summary(map_),
+        "summary": summary(map_),
         "color": map_.color,
         "names": list(map_.names),
         "paths": [_printable(path) for path in map_.paths],
-        "places": _packed(np.round(map_.positions.clip(0, 1) * 65535), "<u2"),
+        "positions": _packed(np.round(map_.positions.clip(0, 1) * 65535), "<u2"),
         "groups": _packed(map_.groups, "<i2"),
-        "level": _packed(map_.levels, "u1"),
+        "levels": _packed(map_.levels, "u1"),
         "slots": _packed(sprites.slots, "<i4"),
         "sizes": _packed(sprites.sizes, "u1"),
         "across": ACROSS,
         "side": SIDE,
-        "deepest": MAX_LEVEL,
     }
     # "</script>" in a file name would end the data; escaped it means the same in JSON.
     text = json.dumps(data, ensure_ascii=True).replace("<", "\\u003c")
     parts = {
         "title": html.escape(title),
         "css": (folder / "map.css").read_text("utf-8"),
-        "js": "\n".join((folder / name).read_text("utf-8") for name in SCRIPTS),
+        "js": script([(folder / name).read_text("utf-8") for name in MODULES]),
         "data": text,
         "sheets": "\n".join(
             f'<script type="text/plain" id="sheet-{number}">{base64.b64encode(sheet).decode()}</script>'
@@ -54,6 +56,14 @@ def map_page(map_: EmbeddingMap, sprites: Sprites, *, title: str) -> str:
         name, _, rest = piece.partition("}}")
         filled += [parts[name], rest]
     return "".join(filled)
+
+
+def script(modules: Sequence[str]) -> str:
+    """Return JavaScript modules joined into one script, without their imports and exports.
+
+    A script in a file cannot import others: its content security policy forbids it, and so do browsers."""
+    joined = re.sub(r"^import [^;]*;\n", "", "\n".join(modules), flags=re.MULTILINE)
+    return '"use strict";\n' + re.sub(r"^export ", "", joined, flags=re.MULTILINE)
 
 
 def summary(map_: EmbeddingMap) -> str:

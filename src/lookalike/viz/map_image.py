@@ -19,7 +19,7 @@ THUMBNAIL = 60
 # Characters of a name in the legend.
 LEGEND_WIDTH = 22
 
-# The colours of the HTML map.
+# The colours of the HTML map (map_page/renderer.js).
 COLOURS = (
     *("#2f6fde", "#e8743b", "#2a9d58", "#c83e73", "#8a5bd1", "#c79a00"),
     *("#16a3b8", "#8c5a3c", "#e05252", "#6b8e23", "#d46fc1", "#5b6ee1"),

@@ -1,4 +1,4 @@
-"""Asking with the page, as people do."""
+"""Searching on the page."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.page.actions import address_parameters, drop, tiles, wait_for_address
 from tests.page.conftest import Open
-from tests.page.looking import asked, drop, tiles, wait_for_address
 
 from lookalike.catalogue.generate import view_images
 from lookalike.catalogue.products import make_product
@@ -16,14 +16,14 @@ from lookalike.query import Query, Term
 
 
 @pytest.fixture(scope="module")
-def new_picture() -> bytes:
-    """A picture of the shop's fourth product that is not in the shop."""
+def new_image() -> bytes:
+    """Return an image of the shop's fourth product that is not in the shop."""
     return next(view_images(make_product(3), range(7, 8)))
 
 
 @pytest.fixture(scope="module")
 def first(shop: Path) -> int:
-    """The id of some picture."""
+    """Return the id of an image."""
     return next(iter(ids_of(shop, "product = 'p0003'")))
 
 
@@ -32,40 +32,40 @@ def ids_of(shop: Path, where: str) -> list[int]:
         return [int(id) for id in snapshot.select(where)]
 
 
-def answer(shop: Path, *terms: Term, where: str | None = None) -> list[int]:
-    """What the library itself answers."""
+def expected_ids(shop: Path, *terms: Term, where: str | None = None) -> list[int]:
+    """Return the hits of the library itself."""
     with Library.open(shop, read_only=True) as library:
         return [hit.id for hit in library.search(Query(terms, k=8, where=where)).hits]
 
 
-def test_the_first_visit_shows_the_library_and_how_to_ask(open_page: Open, shop: Path) -> None:
+def test_the_first_visit_shows_the_library_and_how_to_search(open_page: Open, shop: Path) -> None:
     page = open_page()
     assert page.inner_text("h1") == "What looks like this?"
     assert set(tiles(page)) <= set(ids_of(shop, "outcome = 'indexed'"))
-    assert page.inner_text(".summary") == "All 66 pictures"
-    assert page.is_visible("text=Choose a picture")
+    assert page.inner_text(".summary") == "All 66 images"
+    assert page.is_visible("text=Choose an image")
 
 
-def test_a_dropped_picture_is_asked_with(
-    open_page: Open, new_picture: bytes, shop: Path, tmp_path: Path
+def test_a_dropped_image_is_searched_with(
+    open_page: Open, new_image: bytes, shop: Path, tmp_path: Path
 ) -> None:
     page = open_page()
     tiles(page)
-    drop(page, new_picture, "new.jpg")
+    drop(page, new_image, "new.jpg")
     wait_for_address(page, "upload=")
     page.wait_for_selector(".band")
     file = tmp_path / "new.jpg"
-    file.write_bytes(new_picture)
-    assert tiles(page)[:8] == answer(shop, Term(image=file))
+    file.write_bytes(new_image)
+    assert tiles(page)[:8] == expected_ids(shop, Term(image=file))
     assert page.locator(".chip").count() == 1
 
 
-def test_a_picture_can_be_pasted_and_chosen(open_page: Open, new_picture: bytes) -> None:
+def test_an_image_can_be_pasted_and_chosen(open_page: Open, new_image: bytes) -> None:
     page = open_page()
     tiles(page)
     with page.expect_file_chooser() as chooser:
-        page.click("text=Choose a picture")
-    chooser.value.set_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": new_picture})
+        page.click("text=Choose an image")
+    chooser.value.set_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": new_image})
     wait_for_address(page, "upload=")
     page.evaluate(
         """bytes => {
@@ -76,10 +76,10 @@ def test_a_picture_can_be_pasted_and_chosen(open_page: Open, new_picture: bytes)
         list(next(view_images(make_product(5), range(7, 8)))),
     )
     page.wait_for_selector(".chip >> nth=1")
-    assert len(asked(page)["upload"]) == 2
+    assert len(address_parameters(page)["upload"]) == 2
 
 
-def test_more_like_this_and_less_like_this_make_the_question(
+def test_more_like_this_and_less_like_this_change_the_query(
     open_page: Open, shop: Path, first: int
 ) -> None:
     page = open_page(f"?image={first}")
@@ -93,67 +93,65 @@ def test_more_like_this_and_less_like_this_make_the_question(
     page.click(f"[data-id='{found[3]}'] .plus")
     wait_for_address(page, f"image={found[3]}")
     page.wait_for_selector(f".tile.more[data-id='{found[3]}']")
-    expected = answer(shop, Term(id=first), Term(id=found[3]), Term(id=other, weight=-1.0))
+    expected = expected_ids(shop, Term(id=first), Term(id=found[3]), Term(id=other, weight=-1.0))
     assert tiles(page)[:8] == expected
-    page.click(".chip.less .away")
+    page.click(".chip.less .chip-remove")
     page.wait_for_function("() => !location.search.includes('not_image')")
     assert page.locator(".chip").count() == 2
 
 
-def test_a_part_of_the_question_counts_more_where_somebody_says_so(
-    open_page: Open, shop: Path, first: int
-) -> None:
+def test_a_term_of_the_query_can_have_a_weight(open_page: Open, shop: Path, first: int) -> None:
     other = ids_of(shop, "product = 'p0007'")[0]
     page = open_page(f"?image={first}&image={other}")
     tiles(page)
-    page.click(".chip >> nth=1 >> .face")
-    page.click("[aria-label='4 times'] >> visible=true")
+    page.click(".chip >> nth=1 >> .chip-button")
+    page.click("[aria-label='Weight 4'] >> visible=true")
     wait_for_address(page, f"image=4:{other}")
     page.wait_for_selector(".weight")
-    expected = answer(shop, Term(id=first), Term(id=other, weight=4.0))
+    expected = expected_ids(shop, Term(id=first), Term(id=other, weight=4.0))
     page.wait_for_function(f"() => document.querySelector('.tile').dataset.id == {expected[0]}")
     assert tiles(page)[:8] == expected
 
 
-def test_words_are_found_in_captions(open_page: Open, shop: Path) -> None:
+def test_text_is_found_in_captions(open_page: Open, shop: Path) -> None:
     caption = "p0003"
     page = open_page()
     tiles(page)
-    page.fill("[name=words]", caption)
-    page.press("[name=words]", "Enter")
+    page.fill("[name=text]", caption)
+    page.press("[name=text]", "Enter")
     wait_for_address(page, f"text={caption}")
-    page.wait_for_selector("text=4 of 66 pictures")
-    assert tiles(page)[:4] == answer(shop, Term(text=caption))[:4]
+    page.wait_for_selector("text=4 of 66 images")
+    assert tiles(page)[:4] == expected_ids(shop, Term(text=caption))[:4]
 
 
-def test_a_box_searches_a_part_of_the_picture(open_page: Open, shop: Path, first: int) -> None:
+def test_a_region_of_the_image_is_searched(open_page: Open, shop: Path, first: int) -> None:
     page = open_page(f"?image={first}")
     tiles(page)
-    page.click(".chip .face")
-    page.click("text=Search a part of it")
-    page.wait_for_selector(".drawing[open] .mark")
-    box = page.locator(".boxed").bounding_box()
+    page.click(".chip .chip-button")
+    page.click("text=Search a region of it")
+    page.wait_for_selector(".region-dialog[open] .region-box")
+    box = page.locator(".region-image").bounding_box()
     assert box
     left, top = box["x"] + 2, box["y"] + 2
     page.mouse.move(left, top)
     page.mouse.down()
     page.mouse.move(left + box["width"] / 2, top + box["height"] / 2, steps=4)
     page.mouse.up()
-    page.click("text=Search this part")
+    page.click("text=Search this region")
     wait_for_address(page, "region=")
-    x, y, width, height = map(float, asked(page)["region"][0].split(","))
+    x, y, width, height = map(float, address_parameters(page)["region"][0].split(","))
     assert 0 <= x < 0.02 and 0 <= y < 0.02
     assert abs(width - 0.5) < 0.02 and abs(height - 0.5) < 0.02
-    page.wait_for_selector(".chip .part")
-    expected = answer(shop, Term(id=first, region=(x, y, width, height)))
+    page.wait_for_selector(".chip .region")
+    expected = expected_ids(shop, Term(id=first, region=(x, y, width, height)))
     page.wait_for_function(f"() => document.querySelector('.tile').dataset.id == {expected[0]}")
     assert tiles(page)[:8] == expected
 
 
-def test_filters_are_those_of_the_library(open_page: Open, shop: Path, first: int) -> None:
+def test_filters_give_the_images_of_the_library(open_page: Open, shop: Path, first: int) -> None:
     page = open_page(f"?image={first}")
     tiles(page)
-    page.click("#refine-button")
+    page.click("#search-options-button")
     price = page.locator("[data-field=price] input")
     price.nth(1).fill("50")
     price.nth(1).press("Enter")
@@ -172,16 +170,16 @@ def test_filters_are_those_of_the_library(open_page: Open, shop: Path, first: in
         "both => [...document.querySelectorAll('.tile')].every(li => both.includes(Number(li.dataset.id)))",
         arg=sorted(both),
     )
-    assert page.get_attribute("#refine-button", "aria-label") == "Refine: 2 set"
+    assert page.get_attribute("#search-options-button", "aria-label") == "Options: 2 set"
 
 
-def test_an_address_can_be_shared_and_back_leads_back(open_page: Open, first: int) -> None:
+def test_an_address_can_be_shared_and_the_back_button_works(open_page: Open, first: int) -> None:
     page = open_page()
     start = tiles(page)
     page.hover(f"[data-id='{start[0]}']")
     page.click(f"[data-id='{start[0]}'] .plus")
-    page.wait_for_selector("text=The most alike of")
-    page.click("#refine-button")
+    page.wait_for_selector("text=The most similar of")
+    page.click("#search-options-button")
     page.click("text=phash")
     wait_for_address(page, "extractor=phash")
     page.wait_for_selector("text=by color + phash")
@@ -200,26 +198,29 @@ def test_an_address_can_be_shared_and_back_leads_back(open_page: Open, first: in
     assert tiles(page) == found
 
 
-def test_good_answers_end_with_a_line(open_page: Open, first: int) -> None:
+def test_relevant_hits_end_with_a_line(open_page: Open, first: int) -> None:
     page = open_page(f"?image={first}")
     tiles(page)
     page.wait_for_selector(".band h2")
     assert re.match("Near-copies|Strong", page.inner_text(".band h2 >> nth=0"))
     for _ in range(12):
-        if page.locator(".band.end").count():
+        if page.locator(".band.weak").count():
             break
         page.mouse.wheel(0, 500)
         page.wait_for_timeout(80)
-    assert page.inner_text(".band.end .end-line") == "Nothing better found"
+    assert page.inner_text(".band.weak .band-line") == "Nothing better found"
 
 
-def test_a_question_of_only_less_asks_for_more(open_page: Open, first: int) -> None:
+def test_a_query_of_only_negative_terms_asks_for_a_positive_one(
+    open_page: Open, first: int
+) -> None:
     page = open_page(f"?not_image={first}")
     page.wait_for_selector("text=Less like this, but more like what?")
 
 
-def test_answers_are_kept_whole_while_the_list_is_long(open_page: Open, first: int) -> None:
-    """All pictures are reached by scrolling; only those near the window are in the document."""
+def test_all_hits_are_reached_by_scrolling_and_few_are_in_the_document(
+    open_page: Open, first: int
+) -> None:
     page = open_page(f"?image={first}", viewport={"width": 400, "height": 240})
     tiles(page)
     seen: set[int] = set()

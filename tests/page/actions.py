@@ -1,4 +1,4 @@
-"""What the tests of the page look at."""
+"""Actions on the page, and what it shows."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from urllib.parse import parse_qs, urlsplit
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-TILES = ".gallery .tile"
+TILES = ".grid .tile"
 
 
 def tiles(page: Page) -> list[int]:
-    """Ids of the pictures in the document, in the order in which they stand there."""
+    """Return the ids of the tiles in the document, in order."""
     page.wait_for_selector(TILES)
-    page.wait_for_selector("#found:not([aria-busy])")
+    page.wait_for_selector("#results:not([aria-busy])")
     ids: list[int] = page.eval_on_selector_all(TILES, "all => all.map(li => Number(li.dataset.id))")
     return ids
 
 
-def asked(page: Page) -> dict[str, list[str]]:
-    """What the address asks."""
+def address_parameters(page: Page) -> dict[str, list[str]]:
+    """Return the parameters of the address."""
     return parse_qs(urlsplit(page.url).query)
 
 
@@ -28,8 +28,8 @@ def wait_for_address(page: Page, part: str) -> None:
     page.wait_for_function("part => decodeURIComponent(location.search).includes(part)", arg=part)
 
 
-def drop(page: Page, data: bytes, name: str, *, zone: str = "ask") -> None:
-    """Drag a file over the page and let it fall on one of its zones."""
+def drop(page: Page, data: bytes, name: str, *, zone: str = "replace") -> None:
+    """Drag a file over the page and drop it on one of its zones."""
     page.evaluate(
         """([bytes, name]) => {
             const data = new DataTransfer();

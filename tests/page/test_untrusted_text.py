@@ -1,4 +1,4 @@
-"""Names, captions and metadata that are markup or scripts: shown as they are, and never run."""
+"""Names, captions and metadata with markup or scripts are shown as text and never run."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ MARKUP = "<img src=nothing onerror=window.ran=1>"
 SCRIPT = '"></title></script><script>window.ran=1</script>'
 LINK = "javascript:window.ran=1"
 
-WRONG = """() => [
+# What a script or markup that is run would leave behind.
+EFFECTS = """() => [
     window.ran,
     Object.prototype.ran,
     document.querySelectorAll("img[src=nothing], svg[onload], body script:not([src])").length,
     [...document.querySelectorAll("a[href]")].filter((a) => !/^https?:/.test(a.href)).length,
 ]"""
-"""What a payload would leave behind."""
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = album(tmp_path_factory.mktemp("hostile") / "photos", 34)
     names = [f'"><{MARKUP[1:]}.jpg', "'-window.ran=1-'.jpg", f"{LINK}.jpg", "</b><i>.jpg"]
-    for picture, name in zip(sorted(folder.glob("*.jpg")), names, strict=False):
-        picture.rename(folder / name.replace("/", "∕"))
-    for number, picture in enumerate(sorted(folder.rglob("*.jpg"))):
-        said = {
+    for image, name in zip(sorted(folder.glob("*.jpg")), names, strict=False):
+        image.rename(folder / name.replace("/", "∕"))
+    for number, image in enumerate(sorted(folder.rglob("*.jpg"))):
+        metadata = {
             "caption": MARKUP + SCRIPT,
             "keywords": [MARKUP, SCRIPT],
             MARKUP: SCRIPT,
@@ -46,7 +46,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             "constructor": MARKUP,
             "made": {"by": ["Ada", "Bo"], "in": {"city": "Turin"}},
         }
-        picture.with_name(f"{picture.name}.json").write_text(json.dumps(said))
+        image.with_name(f"{image.name}.json").write_text(json.dumps(metadata))
     (folder / f"broken {MARKUP}.jpg").write_bytes(b"\xff\xd8\xff" + bytes(500))
     with Library.create(folder) as library:
         library.add([folder], extractors=["color", "phash"])
@@ -77,15 +77,15 @@ def page(browser: Browser) -> Iterator[Page]:
         ({"upload": SCRIPT}, "main"),
     ],
 )
-def test_nothing_of_a_library_or_an_address_is_run(
+def test_text_of_a_library_or_an_address_is_never_run(
     page: Page, address: str, search: dict[str, str], shown: str
 ) -> None:
     page.goto(f"{address}?{urlencode(search)}")
     page.wait_for_selector(shown, state="attached")
     page.wait_for_load_state("networkidle")
-    assert page.evaluate(WRONG) == [None, None, 0, 0]
+    assert page.evaluate(EFFECTS) == [None, None, 0, 0]
 
 
-def test_metadata_in_layers_are_shown_in_words(page: Page, address: str) -> None:
+def test_nested_metadata_is_shown_as_text(page: Page, address: str) -> None:
     page.goto(f"{address}?open=1")
     page.wait_for_selector("text=by: Ada, Bo, in: city: Turin")
