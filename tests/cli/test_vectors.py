@@ -105,7 +105,7 @@ def test_large_spaces_get_an_index_by_themselves(
     ("words", "says"),
     [
         (["import", "nowhere.npy"], "no such file or folder: nowhere.npy"),
-        (["import", "paths.txt"], "paths.txt is not a whole NPY file of numbers"),
+        (["import", "paths.txt"], "paths.txt is not a complete NPY file of numbers"),
         (["import", "made.npy", "--paths", "made.npy"], "paths for 600 vectors"),
         (["import", "made.npy", "--extractor", "a@b"], "contain @"),
         (["ann", "build", "-e", "nothing"], "this library has no nothing vectors; it has: made"),
@@ -115,7 +115,7 @@ def test_large_spaces_get_an_index_by_themselves(
         (["export", "out.npy", "--extractor", "nothing"], "it has: made"),
         (["export", "out.txt", "--extractor", "made"], "name a .npy or .parquet file"),
         (["search", "--vector", "made.npy"], "made.npy holds (600, 16), not one vector"),
-        (["search", "--vector", "paths.txt"], "paths.txt is not a whole NPY file"),
+        (["search", "--vector", "paths.txt"], "paths.txt is not a complete NPY file"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(shop: Path, words: list[str], says: str) -> None:

@@ -149,9 +149,9 @@ def test_other_dtypes_are_accepted(library: Library, tmp_path: Path) -> None:
         (np.ones(DIM, np.float32), "not rows of numbers"),
         (np.ones((0, DIM), np.float32), "holds no vectors"),
         (np.array([["a", "b"]]), "not rows of numbers"),
-        (np.array([[{}, None]], object), "not a whole NPY file"),
-        (b"\x93NUMPY and then nothing", "not a whole NPY file"),
-        (b"", "not a whole NPY file"),
+        (np.array([[{}, None]], object), "not a complete NPY file"),
+        (b"\x93NUMPY and then nothing", "not a complete NPY file"),
+        (b"", "not a complete NPY file"),
     ],
 )
 def test_a_file_without_rows_of_numbers_is_refused(

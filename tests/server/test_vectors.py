@@ -151,7 +151,7 @@ def test_rows_without_paths_are_numbered_through(writable: str, tmp_path: Path) 
             odd[3, 1] = np.nan
             np.save(few, odd)
             client.vectors.import_vectors(few, "odd")
-        with pytest.raises(UsageError, match="not a whole NPY"):
+        with pytest.raises(UsageError, match="not a complete NPY"):
             client.vectors.import_vectors(Path(__file__), "odd")
         assert [one.name for one in client.info().spaces] == ["color", "made", "short"]
 

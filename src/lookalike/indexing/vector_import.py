@@ -107,7 +107,7 @@ def open_rows(file: Path) -> NDArray[Any]:
 
     Raises UsageError where it holds no rows of numbers.
     """
-    message = f"{file} is not a whole NPY file of numbers: write it with numpy.save"
+    message = f"{file} is not a complete NPY file of numbers: write it with numpy.save"
     try:
         with file.open("rb") as opened:
             if opened.read(len(MAGIC)) != MAGIC:  # numpy.load would accept archives and more
