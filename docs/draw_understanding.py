@@ -1,9 +1,9 @@
-"""The pictures of docs/understanding.md, drawn by its own commands of the demo's shop.
+"""Draw the figures of docs/understanding.md with its own commands, from the images of `lookalike demo`.
 
     lookalike demo --folder DEMO
     python docs/draw_understanding.py DEMO [--out docs/images]
 
-The map needs Playwright and Debian's `chromium`. Whoever changes the built-in network draws them again.
+The map needs Playwright and Debian's `chromium`. Run this again when the network or a figure changes.
 """
 
 from __future__ import annotations
@@ -19,38 +19,39 @@ from pathlib import Path
 from PIL import Image
 
 QUERY = "query.jpg"
+# Another view of the demo's query.
 MATCH = "products/mug/p0067-1.jpg"
-"""Another view of the demo's query."""
 
 
-def save(picture: Image.Image, out: Path, width: int) -> None:
-    """As a JPEG of so many pixels across, at most."""
-    rgb = picture.convert("RGB")
+def save(image: Image.Image, out: Path, width: int) -> None:
+    """Save as JPEG, scaled down to a width in pixels."""
+    rgb = image.convert("RGB")
     if rgb.width > width:
         rgb = rgb.resize((width, round(rgb.height * width / rgb.width)), Image.Resampling.LANCZOS)
     rgb.save(out, "JPEG", quality=88, optimize=True, progressive=True)
 
 
-def drawn(demo: Path, out: Path, width: int, *words: str) -> None:
-    """What a command draws."""
+def draw_command(demo: Path, out: Path, width: int, *arguments: str) -> None:
+    """Run a command that draws a figure, and save the figure."""
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "drawn.png"
-        command = [sys.executable, "-m", "lookalike.cli", *words, "--library", ".", "-o", str(file)]
+        file = Path(folder) / "figure.png"
+        program = (sys.executable, "-m", "lookalike.cli")
+        command = [*program, *arguments, "--library", ".", "--output", str(file)]
         subprocess.run(command, cwd=demo, check=True)
-        with Image.open(file) as picture:
-            save(picture, out, width)
+        with Image.open(file) as image:
+            save(image, out, width)
 
 
-def plane(demo: Path, out: Path) -> None:
-    """The map's page, somewhat nearer, with the pointer on its middle."""
+def draw_map(demo: Path, out: Path) -> None:
+    """Save a screenshot of the map, zoomed in a little, with the pointer at the centre."""
     from playwright.sync_api import sync_playwright
 
     chromium = shutil.which("chromium")
     assert chromium, "install Debian's package `chromium`"
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as run:
         file = Path(folder) / "map.html"
-        words = ["map", "--library", str(demo), "--color", "kind", "-o", str(file)]
-        subprocess.run([sys.executable, "-m", "lookalike.cli", *words], check=True)
+        arguments = ["map", "--library", str(demo), "--color", "kind", "--output", str(file)]
+        subprocess.run([sys.executable, "-m", "lookalike.cli", *arguments], check=True)
         browser = run.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.goto(file.as_uri())
@@ -59,8 +60,8 @@ def plane(demo: Path, out: Path) -> None:
         page.wait_for_timeout(1500)
         page.mouse.move(640, 400)
         page.wait_for_timeout(1000)
-        with Image.open(io.BytesIO(page.screenshot())) as picture:
-            save(picture, out, 960)
+        with Image.open(io.BytesIO(page.screenshot())) as image:
+            save(image, out, 960)
         browser.close()
 
 
@@ -68,12 +69,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("demo", type=Path)
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
-    given = parser.parse_args()
-    some = ("--by", "pixels,color,shape,lookalike")
-    drawn(given.demo, given.out / "vector.jpg", 1100, "explain", QUERY, *some)
-    drawn(given.demo, given.out / "why.jpg", 760, "explain", QUERY, MATCH)
-    drawn(given.demo, given.out / "gap.jpg", 760, "gap", "--pairs", "4")
-    plane(given.demo, given.out / "map.jpg")
+    options = parser.parse_args()
+    extractors = ("--extractor", "pixels,color,shape,lookalike")
+    draw_command(options.demo, options.out / "vector.jpg", 1100, "explain", QUERY, *extractors)
+    draw_command(options.demo, options.out / "why.jpg", 760, "explain", QUERY, MATCH)
+    draw_command(options.demo, options.out / "gap.jpg", 760, "gap", "--pairs", "4")
+    draw_map(options.demo, options.out / "map.jpg")
 
 
 if __name__ == "__main__":
