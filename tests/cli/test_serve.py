@@ -1,4 +1,4 @@
-"""`lookalike serve` as a process: what it shows, what it shares, how it ends."""
+"""`lookalike serve` as a process: its output, its shared state, its shutdown."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def photos(tmp_path: Path) -> Path:
 
 @contextmanager
 def served(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The process and the address that it shows."""
+    """Yield the process and the address that it shows."""
     process = subprocess.Popen(
         [sys.executable, "-m", "lookalike.cli", "serve", *arguments],
         stdout=subprocess.PIPE,
@@ -55,9 +55,11 @@ def served(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         process.stderr.close()
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_shows_its_address_and_ends_in_good_order(photos: Path, number: signal.Signals) -> None:
+def test_serve_shows_its_address_and_shuts_down_on_a_signal(
+    photos: Path, number: signal.Signals
+) -> None:
     with served(str(photos)) as (process, address):
         with Client(address) as client:
             assert client.info().images == 12
@@ -66,15 +68,15 @@ def test_it_shows_its_address_and_ends_in_good_order(photos: Path, number: signa
         assert (process.returncode, errors) == (0, "Ended.\n")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
-def test_an_answer_under_way_is_finished_before_it_ends(photos: Path, tmp_path: Path) -> None:
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+def test_a_request_in_progress_is_finished_before_shutdown(photos: Path, tmp_path: Path) -> None:
     data = draw(tmp_path / "new.png", 900).read_bytes()
     with served(str(photos)) as (process, address):
         host, _, port = address.removeprefix("http://").strip("/").partition(":")
         head = f"POST /api/uploads HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(data)}\r\n"
         with socket.create_connection((host, int(port)), timeout=30) as connection:
             connection.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
-            assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")  # it waits for the picture
+            assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")  # it waits for the image
             process.send_signal(signal.SIGTERM)
             sleep(0.3)
             connection.sendall(data)
@@ -82,10 +84,8 @@ def test_an_answer_under_way_is_finished_before_it_ends(photos: Path, tmp_path: 
         assert process.wait(30) == 0
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
-def test_several_processes_share_uploads_and_see_what_is_added(
-    photos: Path, tmp_path: Path
-) -> None:
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+def test_several_processes_share_uploads_and_see_changes(photos: Path, tmp_path: Path) -> None:
     data = draw(tmp_path / "new.png", 900).read_bytes()
     with served(str(photos), "--workers", "2") as (process, address):
         with Client(address) as client:
@@ -96,7 +96,9 @@ def test_several_processes_share_uploads_and_see_what_is_added(
         draw(photos / "more.jpg", 901)
         with Library.open(photos) as library:
             library.add([photos])
-        for _ in range(12):  # each with a connection of its own, which any of the two may take
+        for _ in range(
+            12
+        ):  # each with a connection of its own, which either of the two processes may accept
             with Client(address) as client:
                 assert client.info().images == 13
                 assert client.connection.get("/api/search", {"upload": upload, "k": 1})["hits"]
@@ -114,38 +116,36 @@ def test_several_processes_share_uploads_and_see_what_is_added(
 @pytest.mark.parametrize(
     "token", ["two words", "a;b", 'a"b', "a,b", "a\\b", "schön", "a\x1bb", "€"]
 )
-def test_a_token_that_no_cookie_can_hold_is_refused(photos: Path, token: str) -> None:
+def test_a_token_that_a_cookie_cannot_hold_is_refused(photos: Path, token: str) -> None:
     result = CliRunner().invoke(program, ["serve", str(photos), "--token", token])
     assert result.exit_code == 2
     assert "browsers keep it as a cookie" in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "expected"),
     [
         (["--allow-host", "a.example"], "It also answers as a.example, without a token."),
         (["--allow-host", "a.example", "--token", "x" * 20], "as a.example, with this token."),
         ([], "Only this machine can connect."),
     ],
 )
-def test_it_says_who_can_reach_it(
-    photos: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], said: str
+def test_serve_says_who_can_connect(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], expected: str
 ) -> None:
     def instead(*_: object, ready: Any, **__: object) -> None:
         ready()
 
     monkeypatch.setattr(run, "serve", instead)
     result = CliRunner().invoke(program, ["serve", str(photos), *options])
-    assert said in result.output
+    assert expected in result.output
 
 
-def test_what_other_machines_can_reach_gets_a_token(
-    photos: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: dict[str, Any] = {}
+def test_an_exposed_server_gets_a_token(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    passed: dict[str, Any] = {}
 
     def instead(given: run.ServerConfig, sock: socket.socket, *, workers: int, ready: Any) -> None:
-        asked.update(settings=given.settings, workers=workers)
+        passed.update(settings=given.settings, workers=workers)
         ready()
 
     monkeypatch.setattr(run, "listen", lambda host, port: socket.socket())
@@ -153,23 +153,23 @@ def test_what_other_machines_can_reach_gets_a_token(
     monkeypatch.setattr(socket.socket, "getsockname", lambda _: ("0.0.0.0", 8484))
     monkeypatch.setenv("LOOKALIKE_WRITABLE", "1")
     result = CliRunner().invoke(program, ["serve", str(photos), "--host", "0.0.0.0"])
-    settings = asked["settings"]
+    settings = passed["settings"]
     assert len(settings.token) >= 32 and f"?token={settings.token}" in result.output
     assert settings.exposed and settings.rate == 50 and settings.writable
-    assert socket.gethostname() in settings.hosts  # it is in the address that is shown
+    assert socket.gethostname() in settings.hosts  # part of the address shown
     monkeypatch.setenv("LOOKALIKE_TOKEN", "mine")
     result = CliRunner().invoke(program, ["serve", str(photos), "--rate", "0"])
-    settings = asked["settings"]
+    settings = passed["settings"]
     assert (settings.token, settings.exposed, settings.rate) == ("mine", False, 0.0)
     assert "Only this machine can connect." in result.output
 
 
-def test_only_addresses_of_this_machine_are_local() -> None:
+def test_local_addresses() -> None:
     assert run.is_local("127.0.0.1") and run.is_local("localhost") and run.is_local("::1")
     assert not run.is_local("0.0.0.0") and not run.is_local("192.0.2.1")
 
 
-def test_a_port_that_is_taken_is_told(photos: Path) -> None:
+def test_a_port_in_use_is_an_error(photos: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -180,13 +180,13 @@ def test_a_port_that_is_taken_is_told(photos: Path) -> None:
     assert "--port" in result.output and result.output.count("\n") == 1
 
 
-def test_without_a_library_it_says_what_to_do(tmp_path: Path) -> None:
+def test_a_missing_library_is_an_error_with_the_remedy(tmp_path: Path) -> None:
     result = CliRunner().invoke(program, ["serve", str(tmp_path)])
     assert result.exit_code == 2
     assert "lookalike index" in result.output
 
 
-def test_what_processes_are_told_survives_the_way() -> None:
+def test_the_configuration_of_a_process_survives_json() -> None:
     from lookalike.server.settings import Settings
     from lookalike.wire import decode, encode
     from lookalike.workers.limits import Limits

@@ -56,11 +56,11 @@ def test_new_files_are_found_while_the_server_runs(client: TestClient, folder: P
     assert state["message"] == "1 new, 6 unchanged"
     found = client.get("/api/images", params={"where": "path = 'new.jpg'"}).json()["images"]
     assert [image["path"] for image in found] == ["new.jpg"]
-    answer = client.get("/api/search", params={"image": found[0]["id"], "k": 1}).json()
-    assert answer["hits"][0]["path"] == "new.jpg" and answer["searched_count"] == 7
+    response = client.get("/api/search", params={"image": found[0]["id"], "k": 1}).json()
+    assert response["hits"][0]["path"] == "new.jpg" and response["searched_count"] == 7
 
 
-def test_pictures_that_are_sent_are_kept_and_indexed(
+def test_uploaded_images_are_stored_and_indexed(
     client: TestClient, folder: Path, tmp_path: Path
 ) -> None:
     one, other = (draw(tmp_path / f"{n}.png", 300 + n).read_bytes() for n in range(2))
@@ -80,7 +80,7 @@ def test_pictures_that_are_sent_are_kept_and_indexed(
     assert not (tmp_path / "evil").exists()
 
 
-def test_what_is_no_picture_is_not_kept(client: TestClient, folder: Path) -> None:
+def test_a_file_that_is_not_an_image_is_not_stored(client: TestClient, folder: Path) -> None:
     files = {"image": ("cat.jpg", b"<svg onload=alert(1)>" + b" " * 200)}
     assert client.post("/api/images", files=files).status_code == 415
     assert not (folder / "Uploads").exists()
@@ -88,12 +88,12 @@ def test_what_is_no_picture_is_not_kept(client: TestClient, folder: Path) -> Non
 
 @pytest.mark.parametrize("path", ["/etc", "../", "..", "odd/../../..", "nowhere", "\0"])
 def test_only_folders_of_the_library_are_indexed(client: TestClient, path: str) -> None:
-    answer = client.post("/api/images", json={"paths": ["odd", path]})
-    assert answer.status_code == 403
-    assert "lookalike index" in answer.json()["error"]
+    response = client.post("/api/images", json={"paths": ["odd", path]})
+    assert response.status_code == 403
+    assert "lookalike index" in response.json()["error"]
 
 
-def test_indexing_tells_how_it_goes_as_events(client: TestClient) -> None:
+def test_a_job_is_followed_as_server_sent_events(client: TestClient) -> None:
     begun = client.post("/api/images", json={"paths": ["odd"]})
     address = f"/api/jobs/{begun.json()['id']}"
     with client.stream("GET", address, headers={"Accept": "text/event-stream"}) as stream:
@@ -103,25 +103,21 @@ def test_indexing_tells_how_it_goes_as_events(client: TestClient) -> None:
     assert ended(client, begun)["message"] == events[-1]["message"] == "3 unchanged"
 
 
-def test_files_that_failed_are_tried_again_only_where_that_is_asked(
-    client: TestClient, folder: Path
-) -> None:
+def test_failed_files_are_retried_only_on_request(client: TestClient, folder: Path) -> None:
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(400))
-    for words, said in (
+    for body, expected in (
         ({}, "6 unchanged, 1 failed"),
         ({"paths": ["broken.jpg"]}, "no images"),
         ({"paths": ["broken.jpg"], "retry_failed": True}, "1 failed"),
         ({"exclude": ["odd"], "include": ["00*"]}, "3 unchanged"),
     ):
-        assert ended(client, client.post("/api/images", json=words))["message"] == said
+        assert ended(client, client.post("/api/images", json=body))["message"] == expected
     state = ended(client, client.post("/api/images", json={"include": ["[z-a]"]}))
     assert (state["error"], state["result"]) == ("UsageError", None)
     assert "not a valid file pattern" in state["message"]
 
 
-def test_what_indexing_costs_is_promised_and_nothing_is_written(
-    client: TestClient, folder: Path
-) -> None:
+def test_an_estimate_of_indexing_writes_nothing(client: TestClient, folder: Path) -> None:
     for number in range(3):
         draw(folder / f"new{number}.jpg", 500 + number)
     promised = client.get("/api/estimate", params={"sample": 2}).json()
@@ -134,13 +130,13 @@ def test_what_indexing_costs_is_promised_and_nothing_is_written(
     assert client.get("/api/estimate", params={"include": "[z-a]"}).status_code == 400
 
 
-def test_patterns_that_take_for_ever_are_refused(client: TestClient) -> None:
+def test_globs_with_exponential_cost_are_refused(client: TestClient) -> None:
     evil = "*a" * 30
-    for answer in (
+    for response in (
         client.post("/api/images", json={"include": [evil]}),
         client.get("/api/estimate", params={"exclude": evil}),
     ):
-        assert answer.status_code == 422 and "at most 4 stars" in answer.json()["error"]
+        assert response.status_code == 422 and "at most 4 stars" in response.json()["error"]
     fine = client.post("/api/images", json={"include": ["**/odd/**/*a*"]})
     assert ended(client, fine)["error"] == ""
 
@@ -161,48 +157,46 @@ def test_an_estimate_is_reused_until_it_expires(folder: Path) -> None:
             new.unlink()
 
 
-def test_another_writer_is_named_and_nothing_is_lost(client: TestClient, folder: Path) -> None:
+def test_a_second_writer_gets_a_409_that_names_the_cause(client: TestClient, folder: Path) -> None:
     with Library.open(folder) as other, other._store.writer():
-        answer = client.delete("/api/images/1")
-        assert answer.status_code == 409
-        assert "another process" in answer.json()["error"]
+        response = client.delete("/api/images/1")
+        assert response.status_code == 409
+        assert "another process" in response.json()["error"]
         assert client.get("/api/search?image=1").status_code == 200
     assert client.delete("/api/images/1").json() == {"removed": 1}
     assert client.get("/api/images/1").status_code == 404
 
 
 @pytest.mark.parametrize("place", [".private", ".private/a.jpg", "odd/.kept", ".lookalike", "link"])
-def test_hidden_folders_are_not_indexed_because_a_visitor_names_them(
-    client: TestClient, folder: Path, place: str
-) -> None:
+def test_hidden_folders_cannot_be_indexed(client: TestClient, folder: Path, place: str) -> None:
     for number, hidden in enumerate((".private", "odd/.kept")):
         (folder / hidden).mkdir()
         draw(folder / hidden / "a.jpg", 50 + number)
     (folder / "link").symlink_to(".private")
-    for answer in (
+    for response in (
         client.post("/api/images", json={"paths": [place]}),
         client.get("/api/estimate", params={"path": place}),
     ):
-        assert answer.status_code == 403
-        assert "is not in the folders of this library" in answer.json()["error"]
+        assert response.status_code == 403
+        assert "is not in the folders of this library" in response.json()["error"]
 
 
-def test_decisions_are_made_listed_and_taken_back(client: TestClient) -> None:
-    decided = {"kind": "not-duplicate", "image": 1, "others": [2, 3], "who": "me"}
-    made = client.post("/api/feedback", json=decided).json()["decisions"]
+def test_feedback_is_added_listed_and_removed(client: TestClient) -> None:
+    feedback = {"kind": "not-duplicate", "image": 1, "others": [2, 3], "who": "me"}
+    made = client.post("/api/feedback", json=feedback).json()["decisions"]
     pairs = [sorted(one["images"] + one["others"]) for one in made]
     assert pairs == [[1, 2], [1, 3]]
     listed = client.get("/api/feedback").json()["decisions"]
     assert sorted(sorted(one["images"] + one["others"]) for one in listed) == pairs
     assert {one["who"] for one in listed} == {"me"}
-    taken = client.request("DELETE", "/api/feedback", json={**decided, "others": [2]})
-    assert taken.json() == {"removed": 1}
+    removed = client.request("DELETE", "/api/feedback", json={**feedback, "others": [2]})
+    assert removed.json() == {"removed": 1}
     assert len(client.get("/api/feedback").json()["decisions"]) == 1
     unknown = client.post("/api/feedback", json={"kind": "keep", "image": 4711})
     assert unknown.status_code == 404
 
 
-def test_duplicates_heed_what_was_decided(client: TestClient, folder: Path) -> None:
+def test_duplicates_use_feedback(client: TestClient, folder: Path) -> None:
     (folder / "copy.jpg").write_bytes((folder / "000.jpg").read_bytes())
     ended(client, client.post("/api/images", json={}))
     (group,) = client.get("/api/duplicates", params={"kind": "exact"}).json()["groups"]
@@ -228,12 +222,15 @@ def test_duplicates_heed_what_was_decided(client: TestClient, folder: Path) -> N
     ],
     ids=["deep", "no text", "short", "list", "surrogate", "long name", "long kind", "long number"],
 )
-def test_lines_that_are_no_decisions_are_named_and_nothing_is_taken(
+def test_invalid_lines_of_feedback_are_named_and_nothing_is_imported(
     client: TestClient, line: bytes
 ) -> None:
     good = b'{"kind": "keep", "first": "%s"}' % (b"11" * 32)
-    answer = client.post("/api/feedback/lines", content=good + b"\n" + line + b"\n")
-    assert answer.status_code == 400
-    assert answer.json()["error"].startswith("line 2 is not a judgement") and len(answer.text) < 400
+    response = client.post("/api/feedback/lines", content=good + b"\n" + line + b"\n")
+    assert response.status_code == 400
+    assert (
+        response.json()["error"].startswith("line 2 is not a judgement")
+        and len(response.text) < 400
+    )
     assert client.get("/api/feedback/lines").text == ""
     assert client.post("/api/feedback/lines", content=good).json() == {"added": 1}

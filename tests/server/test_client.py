@@ -1,4 +1,4 @@
-"""The Python client gives the answers of the library itself."""
+"""The Python client returns what the library returns."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def served(library: Library) -> Iterator[str]:
 def alike(
     some: Iterable[records.Image], others: Iterable[records.Image], names: Sequence[str]
 ) -> bool:
-    """Whether images agree in what a list of the server tells of them."""
+    """Return whether images agree in these fields."""
     rows = [[[getattr(one, name) for name in names] for one in side] for side in (some, others)]
     return rows[0] == rows[1]
 
@@ -67,19 +67,19 @@ def same_groups(theirs: Duplicates, ours: Duplicates) -> bool:
 
 
 def stored(library: Library, id: int) -> NDArray[np.float32]:
-    """A vector of the first space."""
+    """Return a vector of the first space."""
     with library.snapshot() as snapshot:
         row: NDArray[np.float32] = snapshot.vectors(snapshot.spaces()[0].key, np.array([id]))[0]
     return row
 
 
-def test_the_answers_are_those_of_the_library(
+def test_a_client_finds_what_the_library_finds(
     served: str, library: Library, image_bytes: bytes, tmp_path: Path
 ) -> None:
     file = tmp_path / "new.png"
     file.write_bytes(image_bytes)
     pixels = np.asarray(Image.open(file).convert("RGB"))
-    questions = [
+    queries = [
         Query((Term(id=3, weight=2.5), Term(id=4), Term(id=5, weight=-1)), k=7),
         Query((Term(image=image_bytes),), extractors=("phash", "color"), fusion="ranks"),
         Query((Term(image=file, region=(0, 0, 0.5, 0.75)), Term(id=8)), where="size > 1"),
@@ -89,8 +89,8 @@ def test_the_answers_are_those_of_the_library(
         Query((Term(id=3), Term(vector=stored(library, 9), weight=2)), k=4, extractors=("color",)),
     ]
     with lookalike.Client(served) as client:
-        for question in questions:
-            theirs, ours = client.search(question), library.search(question)
+        for query in queries:
+            theirs, ours = client.search(query), library.search(query)
             assert [hit.id for hit in theirs.hits] == [hit.id for hit in ours.hits]
             assert [hit.similarity for hit in theirs.hits] == pytest.approx(
                 [hit.similarity for hit in ours.hits], abs=1e-6
@@ -116,12 +116,14 @@ def test_a_batch_keeps_its_order_and_its_failures(served: str) -> None:
         Query((Term(id=9),), k=1),
     ]
     with Client(served) as client:
-        answers = client.search_batch(queries)
-    assert [[hit.id for hit in hits.hits] for hits in answers] == [[7], [], [], [9]]
-    assert "nowhere.jpg" in answers[1].failure and "captions" in answers[2].failure
+        responses = client.search_batch(queries)
+    assert [[hit.id for hit in hits.hits] for hits in responses] == [[7], [], [], [9]]
+    assert "nowhere.jpg" in responses[1].failure and "captions" in responses[2].failure
 
 
-def test_the_library_is_described_as_it_is(served: str, library: Library, photos: Path) -> None:
+def test_info_fields_and_failures_are_those_of_the_library(
+    served: str, library: Library, photos: Path
+) -> None:
     ours = library.info()
     with Client(served) as client:
         info, fields = client.info(), client.images.fields()
@@ -132,12 +134,12 @@ def test_the_library_is_described_as_it_is(served: str, library: Library, photos
     assert [(one.name, one.dim, one.similarity, one.count) for one in info.spaces] == spaces
     with library.snapshot() as snapshot:
         assert fields == dict(snapshot.fields())
-    told = ("id", "path", "size", "outcome", "reason")
-    assert alike(failed, library.failures(), told)
-    assert alike(everything, library.files(), told) and len(everything) == 41
+    names = ("id", "path", "size", "outcome", "reason")
+    assert alike(failed, library.failures(), names)
+    assert alike(everything, library.files(), names) and len(everything) == 41
 
 
-def test_parts_of_the_library_are_looked_at_alone(served: str, library: Library) -> None:
+def test_failures_and_groups_can_be_limited_to_paths(served: str, library: Library) -> None:
     root = library.info().roots[0].path
     with Client(served) as client:
         below = list(client.files(below="odd"))
@@ -159,7 +161,7 @@ def test_parts_of_the_library_are_looked_at_alone(served: str, library: Library)
                 list(client.failures(below=lost))
 
 
-def test_images_are_known_by_id_and_by_path(served: str, library: Library, photos: Path) -> None:
+def test_images_are_named_by_id_or_path(served: str, library: Library, photos: Path) -> None:
     with library.snapshot() as snapshot:
         ours = snapshot.images([3])[3]
     with Client(served) as client:
@@ -202,7 +204,7 @@ def test_jobs_are_waited_for(library: Library) -> None:
     ]
 
 
-def test_matches_are_explained_as_the_library_does(
+def test_explanations_are_those_of_the_library(
     served: str, library: Library, image_bytes: bytes
 ) -> None:
     with Explainer(library) as explainer, Client(served) as client:
@@ -215,7 +217,7 @@ def test_matches_are_explained_as_the_library_does(
             client.explanations.match_text("red", 3, extractor="color")
 
 
-def test_a_library_is_changed_from_afar(tmp_path: Path) -> None:
+def test_a_client_changes_the_library(tmp_path: Path) -> None:
     folder = album(tmp_path / "photos", 6)
     (folder / "copy.jpg").write_bytes((folder / "000.jpg").read_bytes())
     steps: list[Progress] = []
@@ -288,7 +290,7 @@ def test_adding_waits_for_its_own_job(tmp_path: Path) -> None:
     assert [(one.new, one.unchanged) for one in reports] == [(1, 0)]
 
 
-def test_a_promise_is_that_of_the_library(tmp_path: Path) -> None:
+def test_an_estimate_is_that_of_the_library(tmp_path: Path) -> None:
     folder = album(tmp_path / "photos", 6)
     with Library.create(folder) as library:
         library.add([folder / "odd"], extractors=["color"])
@@ -325,7 +327,7 @@ def test_errors_are_those_of_the_library(served: str) -> None:
         Client("ftp://127.0.0.1")
 
 
-def test_the_python_of_the_documentation_runs(
+def test_the_examples_of_the_documentation_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = (Path(__file__).parents[2] / "docs" / "http.md").read_text("utf-8")
@@ -346,13 +348,13 @@ def test_the_python_of_the_documentation_runs(
     assert (tmp_path / "best.jpg").stat().st_size > 500
 
 
-def test_words_that_look_weighted_stay_words() -> None:
+def test_text_that_looks_weighted_stays_text() -> None:
     assert weighted("16:9 poster", 1.0) == "1:16:9 poster"
     assert weighted("red", -1.0) == "red"
     assert weighted("red", 0.25) == "0.25:red"
 
 
-def test_clients_of_many_threads(served: str) -> None:
+def test_clients_of_several_threads(served: str) -> None:
     found: list[int] = []
 
     def ask(id: int) -> None:

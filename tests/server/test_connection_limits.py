@@ -1,5 +1,4 @@
-"""Connections on which nothing is asked: a few bytes of a head, again and again (slowloris); and those on
-which much is asked, and nothing taken."""
+"""Connections that are kept open without use: slow heads (slowloris), and responses that nobody reads."""
 
 from __future__ import annotations
 
@@ -31,30 +30,30 @@ def opened(port: int) -> socket.socket:
 
 
 def ended(connection: socket.socket) -> bool:
-    """Whether the server ends a connection without a word; waits for it."""
+    """Wait until the server closes a connection; return whether it sent nothing."""
     try:
         return connection.recv(1) == b""
     except ConnectionResetError:
         return True
 
 
-def test_a_head_that_never_ends_is_given_up(library: Library) -> None:
+def test_an_incomplete_head_times_out(library: Library) -> None:
     impatient = partial(LimitedConnection, head_timeout=1.0)
     with running(create_app(library, Settings()), http=impatient) as port, ExitStack() as stack:
         again = stack.enter_context(opened(port))
         again.sendall(request(port))
-        told = b""
-        while b'"status"' not in told:
-            told += (part := again.recv(65536))
-            assert part, "it was closed before it had answered"
+        received = b""
+        while b'"status"' not in received:
+            received += (part := again.recv(65536))
+            assert part, "closed before the response"
         silent, begun = (stack.enter_context(opened(port)) for _ in range(2))
         begun.sendall(request(port)[:-2] + b"X-More: ")
-        again.sendall(request(port)[:9])  # the second head on a connection that was good
+        again.sendall(request(port)[:9])  # a second head on a connection that has worked
         assert all(map(ended, (silent, begun, again)))
         assert b" 200 OK" in exchange(port, request(port, "Connection: close"))
 
 
-def test_a_head_that_comes_byte_by_byte_gets_no_more_time(library: Library) -> None:
+def test_a_head_sent_byte_by_byte_times_out_too(library: Library) -> None:
     impatient = partial(LimitedConnection, head_timeout=0.5)
     with running(create_app(library, Settings()), http=impatient) as port, opened(port) as dripping:
         dripping.sendall(request(port)[:-2])
@@ -69,10 +68,10 @@ def test_a_head_that_comes_byte_by_byte_gets_no_more_time(library: Library) -> N
             except (ConnectionResetError, BrokenPipeError):
                 break
         else:
-            raise AssertionError("it is listened to for ever")
+            raise AssertionError("the connection stays open")
 
 
-def test_connections_that_wait_make_room_for_visitors(library: Library) -> None:
+def test_idle_connections_are_closed_for_new_ones(library: Library) -> None:
     few = partial(LimitedConnection, max_connections=5)
     with running(create_app(library, Settings()), http=few) as port, ExitStack() as stack:
         waiting = [stack.enter_context(opened(port)) for _ in range(5)]
@@ -90,7 +89,7 @@ LARGE = 64_000_000
 
 @pytest.fixture(scope="module")
 def heavy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    """A library whose first picture is a large file: more than the system takes from the server."""
+    """A library whose first image is a large file: more than the system buffers."""
     folder = album(tmp_path_factory.mktemp("heavy") / "photos", 3)
     with Library.create(folder) as library:
         library.add([folder], extractors=["color"])
@@ -99,7 +98,7 @@ def heavy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
 
 
 def unwilling(port: int) -> socket.socket:
-    """A visitor who asks for the large file, and takes no more than the beginning."""
+    """Request the large file and read only its beginning."""
     visitor = socket.socket()
     visitor.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     visitor.settimeout(20)
@@ -111,7 +110,7 @@ def unwilling(port: int) -> socket.socket:
 
 
 def comes(true: Callable[[], bool]) -> bool:
-    """Whether it becomes true soon."""
+    """Return whether a condition becomes true soon."""
     until = time.monotonic() + 20
     while not true():
         if time.monotonic() > until:
@@ -120,7 +119,7 @@ def comes(true: Callable[[], bool]) -> bool:
     return True
 
 
-def test_visitors_who_take_nothing_make_room_for_others(heavy: Library) -> None:
+def test_connections_whose_client_reads_nothing_are_closed_for_new_ones(heavy: Library) -> None:
     few = partial(LimitedConnection, max_connections=3)
     with running(create_app(heavy, Settings()), http=few) as port, ExitStack() as stack:
         for _ in range(3):
@@ -135,7 +134,7 @@ def test_visitors_who_take_nothing_make_room_for_others(heavy: Library) -> None:
         assert comes(answered)
 
 
-def test_an_answer_that_is_not_taken_is_given_up(
+def test_a_response_that_is_not_read_times_out(
     heavy: Library, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "lookalike.server")
@@ -145,4 +144,4 @@ def test_an_answer_that_is_not_taken_is_given_up(
         return any("/file 200" in record.getMessage() for record in caplog.records)
 
     with running(create_app(heavy, Settings()), http=impatient) as port, unwilling(port):
-        assert comes(ended)  # the log has a line for each request that is over
+        assert comes(ended)  # the log has a line for each finished request

@@ -1,4 +1,4 @@
-"""What the server shows of a library."""
+"""What the server tells of a library and its images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lookalike.library import Library
 from lookalike.server.routes.images import ids_of_page, stride
 
 
-def test_info_says_what_there_is_and_what_is_allowed(client: TestClient) -> None:
+def test_info_describes_the_library_and_the_server(client: TestClient) -> None:
     info = client.get("/api/info").json()
     assert (info["name"], info["images"], info["writable"]) == ("photos", 40, False)
     assert [(s["name"], s["dim"], s["count"], s["text"]) for s in info["spaces"]] == [
@@ -22,44 +22,44 @@ def test_info_says_what_there_is_and_what_is_allowed(client: TestClient) -> None
     assert info["outcomes"] == {"indexed": 40, "truncated": 1}
 
 
-def test_fields_are_told_with_their_values(client: TestClient) -> None:
+def test_fields_have_kinds_and_values(client: TestClient) -> None:
     fields = {field["name"]: field for field in client.get("/api/fields").json()["fields"]}
     assert fields["width"]["low"] == fields["width"]["high"] == 48
     assert fields["folder"]["examples"] == ["", "odd"]
     assert fields["size"]["kind"] == "number"
 
 
-def test_browsing_pages_through_everything_once(client: TestClient) -> None:
+def test_pages_list_every_image_once(client: TestClient) -> None:
     for order in ("oldest", "newest", "spread"):
         found: list[int] = []
         offset: int | None = 0
         while offset is not None:
-            answer = client.get("/api/images", params={"offset": offset, "k": 9, "order": order})
-            found += [image["id"] for image in answer.json()["images"]]
-            offset = answer.json()["next_offset"]
+            response = client.get("/api/images", params={"offset": offset, "k": 9, "order": order})
+            found += [image["id"] for image in response.json()["images"]]
+            offset = response.json()["next_offset"]
         assert len(found) == 40 and len(set(found)) == 40
         assert (found == sorted(found)) == (order == "oldest")
         assert (found == sorted(found, reverse=True)) == (order == "newest")
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 10, 97, 100, 1024])
-def test_a_spread_page_takes_from_all_over(count: int) -> None:
+def test_a_spread_page_samples_the_whole_library(count: int) -> None:
     ids = np.arange(count)
     everything = ids_of_page(ids, 0, count, "spread")
     assert sorted(everything.tolist()) == ids.tolist()
     assert np.gcd(stride(count), count) == 1
-    if count >= 97:  # eight of them leave no third of the library out
+    if count >= 97:  # eight images leave no gap of a third of the library
         first = np.sort(ids_of_page(ids, 0, 8, "spread"))
         assert np.diff(first, prepend=0, append=count).max() < count / 3
 
 
-def test_a_filter_narrows_what_is_browsed(client: TestClient) -> None:
-    answer = client.get("/api/images", params={"where": "folder = 'odd'"}).json()
-    assert answer["total"] == 20
+def test_a_filter_limits_the_list_of_images(client: TestClient) -> None:
+    response = client.get("/api/images", params={"where": "folder = 'odd'"}).json()
+    assert response["total"] == 20
     assert client.get("/api/images", params={"where": "folder ="}).status_code == 400
 
 
-def test_an_image_tells_everything_about_itself(client: TestClient, photos: Path) -> None:
+def test_the_details_of_an_image(client: TestClient, photos: Path) -> None:
     image = client.get("/api/images/1").json()
     file = photos / image["path"]
     assert image["size"] == file.stat().st_size
@@ -72,7 +72,7 @@ def test_an_image_tells_everything_about_itself(client: TestClient, photos: Path
     )
 
 
-def test_the_file_is_sent_as_it_is_and_in_parts(client: TestClient, photos: Path) -> None:
+def test_a_file_is_served_whole_and_by_range(client: TestClient, photos: Path) -> None:
     path = client.get("/api/images/3").json()["path"]
     data = (photos / path).read_bytes()
     assert client.get("/api/images/3/file").content == data
@@ -80,7 +80,7 @@ def test_the_file_is_sent_as_it_is_and_in_parts(client: TestClient, photos: Path
     assert (part.status_code, part.content) == (206, data[10:20])
 
 
-def test_a_thumbnail_is_made_once_and_then_known_by_its_tag(client: TestClient) -> None:
+def test_a_thumbnail_is_cached_by_its_etag(client: TestClient) -> None:
     first = client.get("/api/images/5/thumbnail?size=64")
     assert first.headers["content-type"] == "image/jpeg"
     tag = first.headers["etag"]
@@ -92,7 +92,7 @@ def test_a_thumbnail_is_made_once_and_then_known_by_its_tag(client: TestClient) 
     assert client.get(f"/api/images/{broken}/thumbnail").status_code in (404, 422)
 
 
-def test_neighbours_are_the_search_without_the_image(client: TestClient) -> None:
+def test_neighbours_are_the_hits_without_the_image_itself(client: TestClient) -> None:
     near = client.get("/api/images/7/neighbours", params={"k": 4, "extractor": "phash"}).json()
     search = client.get("/api/search", params={"image": 7, "k": 5, "extractor": "phash"}).json()
     assert [hit["id"] for hit in near["hits"]] == [
@@ -100,17 +100,17 @@ def test_neighbours_are_the_search_without_the_image(client: TestClient) -> None
     ][:4]
 
 
-def test_failures_are_told_with_their_reason(client: TestClient) -> None:
-    answer = client.get("/api/failures").json()
-    (failure,) = answer["failures"]
+def test_failures_have_outcome_and_reason(client: TestClient) -> None:
+    response = client.get("/api/failures").json()
+    (failure,) = response["failures"]
     assert (failure["path"], failure["outcome"]) == ("broken.jpg", "truncated")
     assert failure["reason"]
-    assert answer["counts"] == {"indexed": 40, "truncated": 1}
+    assert response["counts"] == {"indexed": 40, "truncated": 1}
     other = client.get("/api/failures", params={"outcome": "too_large"}).json()
     assert other["failures"] == []
 
 
-def test_metrics_count_what_was_answered(client: TestClient) -> None:
+def test_metrics_count_responses_by_route_and_status(client: TestClient) -> None:
     before = client.get("/metrics").text
     client.get("/api/images/4711")
     client.get("/api/images/4712")
@@ -127,13 +127,11 @@ def test_metrics_count_what_was_answered(client: TestClient) -> None:
     assert "4711" not in after
 
 
-def test_similar_pictures_are_grouped_as_the_library_groups_them(
-    client: TestClient, library: Library
-) -> None:
-    answer = client.get("/api/similar-groups", params={"min_similarity": 0.4, "k": 100}).json()
+def test_similar_groups_are_those_of_the_library(client: TestClient, library: Library) -> None:
+    response = client.get("/api/similar-groups", params={"min_similarity": 0.4, "k": 100}).json()
     groups = library.similar_groups(min_similarity=0.4).groups
     assert groups
-    assert [[member["path"] for member in group["members"]] for group in answer["groups"]] == [
+    assert [[member["path"] for member in group["members"]] for group in response["groups"]] == [
         [member.image.path for member in group.members] for group in groups
     ]
-    assert answer["total"] == len(groups)
+    assert response["total"] == len(groups)

@@ -1,4 +1,4 @@
-"""The judging page: what it answers, and what it refuses."""
+"""The judging page: its responses, and what it refuses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def judging(photos: Path, tmp_path: Path) -> JudgementFile:
 
 @pytest.fixture
 def browser(library: Library, judging: JudgementFile) -> Iterator[TestClient]:
-    """A browser that has opened the address that was shown."""
+    """A browser that has opened the address response at the start."""
     app = create_judging_app(JudgingSession.of(library, judging, "anna"), Settings(token=TOKEN))
     with TestClient(app, base_url=ADDRESS) as client:
         entered = client.get(f"/?token={TOKEN}")
@@ -36,32 +36,32 @@ def browser(library: Library, judging: JudgementFile) -> Iterator[TestClient]:
         yield client
 
 
-def test_a_judge_sees_questions_until_all_are_judged(
+def test_a_judge_gets_queries_until_all_are_judged(
     browser: TestClient, judging: JudgementFile
 ) -> None:
     seen = []
     while (state := browser.get("/api/judging/next").json())["number"] is not None:
         seen.append(state["query"]["name"])
-        for picture in state["images"]:
-            shown = browser.get(f"/api/judging/images/{picture['id']}")
-            assert shown.headers["content-type"] == "image/jpeg"
-            said = {"query": seen[-1], "image": picture["name"], "relevant": True}
-            assert browser.post("/api/judging/judgements", json=said).json() == {"stored": True}
+        for image in state["images"]:
+            response = browser.get(f"/api/judging/images/{image['id']}")
+            assert response.headers["content-type"] == "image/jpeg"
+            body = {"query": seen[-1], "image": image["name"], "relevant": True}
+            assert browser.post("/api/judging/judgements", json=body).json() == {"stored": True}
     assert seen == [pool.query for pool in judging.pools]
     count = sum(len(pool.images) for pool in judging.pools)
     assert state["judgements"] == {"anna": count}
     assert state["relevant"] == count
 
 
-def test_a_judgement_is_taken_back(browser: TestClient, judging: JudgementFile) -> None:
+def test_a_judgement_can_be_undone(browser: TestClient, judging: JudgementFile) -> None:
     assert browser.post("/api/judging/undo", json={}).status_code == 409
     pool = judging.pools[0]
-    said = {"query": pool.query, "image": pool.images[0], "relevant": False}
-    browser.post("/api/judging/judgements", json=said)
+    body = {"query": pool.query, "image": pool.images[0], "relevant": False}
+    browser.post("/api/judging/judgements", json=body)
     state = browser.get("/api/judging/queries/0").json()
-    assert [picture["relevant"] for picture in state["images"]].count(False) == 1
+    assert [image["relevant"] for image in state["images"]].count(False) == 1
     state = browser.post("/api/judging/undo", json={}).json()
-    assert {picture["relevant"] for picture in state["images"]} == {None}
+    assert {image["relevant"] for image in state["images"]} == {None}
 
 
 @pytest.mark.parametrize(
@@ -72,15 +72,15 @@ def test_a_judgement_is_taken_back(browser: TestClient, judging: JudgementFile) 
         {"query": "x", "image": "y", "relevant": "perhaps"},
     ],
 )
-def test_what_is_no_judgement_is_refused(
+def test_invalid_judgements_are_refused(
     browser: TestClient, judging: JudgementFile, body: dict[str, object]
 ) -> None:
-    answer = browser.post("/api/judging/judgements", json=body)
-    assert 400 <= answer.status_code < 500
+    response = browser.post("/api/judging/judgements", json=body)
+    assert 400 <= response.status_code < 500
     assert judging.results()[2] == {}
 
 
-def test_only_pictures_that_are_judged_are_shown(browser: TestClient, library: Library) -> None:
+def test_only_the_images_to_judge_are_served(browser: TestClient, library: Library) -> None:
     with library.snapshot() as snapshot:
         everything = snapshot.sample(snapshot.spaces()[0].key, 10**6).tolist()
     statuses = {browser.get(f"/api/judging/images/{id}").status_code for id in everything}
@@ -88,7 +88,7 @@ def test_only_pictures_that_are_judged_are_shown(browser: TestClient, library: L
     assert browser.get("/api/judging/queries/99").status_code == 404
 
 
-def test_nobody_else_gets_in(library: Library, judging: JudgementFile) -> None:
+def test_the_page_needs_the_token(library: Library, judging: JudgementFile) -> None:
     app = create_judging_app(JudgingSession.of(library, judging, "anna"), Settings(token=TOKEN))
     with TestClient(app, base_url=ADDRESS) as stranger:
         assert stranger.get("/api/judging/next").status_code == 401
@@ -100,21 +100,21 @@ def test_nobody_else_gets_in(library: Library, judging: JudgementFile) -> None:
 
 def test_another_site_cannot_judge(browser: TestClient, judging: JudgementFile) -> None:
     pool = judging.pools[0]
-    said = {"query": pool.query, "image": pool.images[0], "relevant": True}
-    answer = browser.post(
-        "/api/judging/judgements", json=said, headers={"Origin": "http://evil.example"}
+    body = {"query": pool.query, "image": pool.images[0], "relevant": True}
+    response = browser.post(
+        "/api/judging/judgements", json=body, headers={"Origin": "http://evil.example"}
     )
-    assert answer.status_code == 403
+    assert response.status_code == 403
     assert judging.results()[0] == {}
 
 
-def test_the_page_runs_only_its_own_files(browser: TestClient) -> None:
+def test_the_page_loads_only_its_own_files(browser: TestClient) -> None:
     page = browser.get("/")
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "script-src 'self'" in policy
     assert "unsafe" not in policy
-    # Nothing inline, and every file that it names is there.
+    # Nothing inline, and every file that it names exists.
     assert not re.search(r"<style|style=|\son\w+=|<script(?![^>]*src=)", page.text)
     for path in re.findall(r'(?:src|href)="(/[^"]+)"', page.text):
         assert browser.get(path).status_code == 200, path

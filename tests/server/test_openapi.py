@@ -1,5 +1,4 @@
-"""The server against its own OpenAPI document: whatever is sent, no answer is a 5xx, and each is what the
-document says."""
+"""The server against its own OpenAPI document: no request gets a 5xx, and every response is as documented."""
 
 from __future__ import annotations
 
@@ -16,8 +15,8 @@ from lookalike.library import Library
 from lookalike.server.app import create_app
 from lookalike.server.settings import Settings
 
+# Requests per operation: some hundred in all.
 EXAMPLES = 8
-"""Requests of an operation: some hundred in all."""
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -1,4 +1,4 @@
-"""Questions over HTTP: the same answers as `Library.search` gives, in JSON."""
+"""Searches over HTTP: the hits of `Library.search`, as JSON."""
 
 from __future__ import annotations
 
@@ -17,56 +17,62 @@ from lookalike.server.app_state import AppState
 from lookalike.server.uploads import Uploads
 
 
-def test_a_search_answers_as_the_library_does(client: TestClient, library: Library) -> None:
-    answer = client.get("/api/search", params={"image": "7", "k": 5}).json()
+def test_a_search_finds_what_the_library_finds(client: TestClient, library: Library) -> None:
+    response = client.get("/api/search", params={"image": "7", "k": 5}).json()
     hits = library.search(Query((Term(id=7),), k=5))
-    assert [hit["id"] for hit in answer["hits"]] == [hit.id for hit in hits.hits]
-    assert [hit["similarity"] for hit in answer["hits"]] == [
+    assert [hit["id"] for hit in response["hits"]] == [hit.id for hit in hits.hits]
+    assert [hit["similarity"] for hit in response["hits"]] == [
         round(hit.similarity, 6) for hit in hits.hits
     ]
-    assert answer["hits"][0]["id"] == 7
-    assert (answer["ranked_by"], answer["exact"], answer["searched_count"]) == ("color", True, 40)
-    assert answer["hits"][0]["width"] == answer["hits"][0]["height"] == 48
+    assert response["hits"][0]["id"] == 7
+    assert (response["ranked_by"], response["exact"], response["searched_count"]) == (
+        "color",
+        True,
+        40,
+    )
+    assert response["hits"][0]["width"] == response["hits"][0]["height"] == 48
 
 
-def test_negatives_weights_and_filters_reach_the_question(
+def test_negative_terms_weights_and_filters_reach_the_query(
     client: TestClient, library: Library
 ) -> None:
-    words = {
+    params = {
         "image": ["2:3", "4"],
         "not_image": "9",
         "where": "folder = 'odd'",
         "extractor": "phash",
     }
-    answer = client.get("/api/search", params={**words, "k": 6}).json()
+    response = client.get("/api/search", params={**params, "k": 6}).json()
     terms = (Term(id=3, weight=2.0), Term(id=4), Term(id=9, weight=-1.0))
     hits = library.search(Query(terms, k=6, extractors=("phash",), where="folder = 'odd'"))
-    assert [hit["id"] for hit in answer["hits"]] == [hit.id for hit in hits.hits]
-    assert all(hit["path"].startswith("odd/") for hit in answer["hits"])
-    assert answer["query"] == {
+    assert [hit["id"] for hit in response["hits"]] == [hit.id for hit in hits.hits]
+    assert all(hit["path"].startswith("odd/") for hit in response["hits"])
+    assert response["query"] == {
         "image": ["2:3", "4"], "not_image": ["9"], "where": "folder = 'odd'", "extractor": ["phash"], "k": 6,
     }  # fmt: skip
 
 
-def test_pages_of_an_answer_follow_each_other_to_its_end(client: TestClient) -> None:
+def test_pages_of_hits_are_complete_and_without_overlap(client: TestClient) -> None:
     found: list[int] = []
     offset: int | None = 0
     while offset is not None:
-        answer = client.get("/api/search", params={"image": "1", "k": 15, "offset": offset}).json()
-        found += [hit["id"] for hit in answer["hits"]]
-        assert [hit["rank"] for hit in answer["hits"]] == list(
-            range(offset + 1, offset + 1 + len(answer["hits"]))
+        response = client.get(
+            "/api/search", params={"image": "1", "k": 15, "offset": offset}
+        ).json()
+        found += [hit["id"] for hit in response["hits"]]
+        assert [hit["rank"] for hit in response["hits"]] == list(
+            range(offset + 1, offset + 1 + len(response["hits"]))
         )
-        offset = answer["next_offset"]
+        offset = response["next_offset"]
     assert len(found) == len(set(found)) == 40
 
 
 @pytest.mark.parametrize("ending", ["jpg", "image", "json"])
-def test_a_picture_for_which_there_is_no_room_is_refused_and_takes_none(
+def test_an_upload_that_does_not_fit_on_the_disk_leaves_nothing(
     client: TestClient, image_bytes: bytes, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
     write = Uploads._write
-    image_bytes += ending.encode()  # one that was not sent before
+    image_bytes += ending.encode()  # an image that was not sent before
 
     def full(self: Uploads, name: str, data: bytes) -> None:
         write(self, name, data)
@@ -75,16 +81,18 @@ def test_a_picture_for_which_there_is_no_room_is_refused_and_takes_none(
 
     with monkeypatch.context() as patch:
         patch.setattr(Uploads, "_write", full)
-        answer = client.post("/api/uploads", content=image_bytes)
-    assert answer.status_code == 507
-    assert answer.json() == {"error": "the image cannot be stored: no space left on device"}
+        response = client.post("/api/uploads", content=image_bytes)
+    assert response.status_code == 507
+    assert response.json() == {"error": "the image cannot be stored: no space left on device"}
     name = hashlib.sha256(image_bytes).hexdigest()
     state: AppState = client.app.state.server  # type: ignore[attr-defined]
     assert not list(state.folder.rglob(f"{name}*"))
     assert client.post("/api/uploads", content=image_bytes).status_code == 200
 
 
-def test_a_picture_that_is_sent_becomes_an_address(client: TestClient, image_bytes: bytes) -> None:
+def test_a_search_with_an_upload_can_be_repeated_with_get(
+    client: TestClient, image_bytes: bytes
+) -> None:
     sent = client.post(
         "/api/search",
         files={"image": ("new.png", image_bytes)},
@@ -99,39 +107,39 @@ def test_a_picture_that_is_sent_becomes_an_address(client: TestClient, image_byt
     assert shown.content.startswith(b"\xff\xd8")
 
 
-def test_a_picture_of_the_library_that_is_sent_finds_itself_first(
+def test_an_upload_of_an_image_of_the_library_finds_itself_first(
     client: TestClient, photos: Path
 ) -> None:
     data = (photos / "004.jpg").read_bytes()
     upload = client.post("/api/uploads", content=data).json()
     assert (upload["width"], upload["height"], upload["format"]) == (48, 48, "jpeg")
-    answer = client.get("/api/search", params={"upload": upload["upload"], "k": 1}).json()
-    assert answer["hits"][0]["path"] == "004.jpg"
-    assert answer["hits"][0]["similarity"] == 1.0
+    response = client.get("/api/search", params={"upload": upload["upload"], "k": 1}).json()
+    assert response["hits"][0]["path"] == "004.jpg"
+    assert response["hits"][0]["similarity"] == 1.0
 
 
-def test_a_region_is_of_the_first_picture_only(client: TestClient, library: Library) -> None:
-    words: dict[str, Any] = {"image": ["5", "6"], "region": "0,0,0.5,0.5", "k": 4}
-    answer = client.get("/api/search", params=words).json()
+def test_a_region_applies_to_the_first_image_only(client: TestClient, library: Library) -> None:
+    params: dict[str, Any] = {"image": ["5", "6"], "region": "0,0,0.5,0.5", "k": 4}
+    response = client.get("/api/search", params=params).json()
     terms = (Term(id=5, region=(0, 0, 0.5, 0.5)), Term(id=6))
     hits = library.search(Query(terms, k=4))
-    assert [hit["id"] for hit in answer["hits"]] == [hit.id for hit in hits.hits]
+    assert [hit["id"] for hit in response["hits"]] == [hit.id for hit in hits.hits]
 
 
-def test_a_batch_answers_in_order_and_says_what_it_cannot(client: TestClient) -> None:
+def test_a_batch_keeps_its_order_and_reports_failures(client: TestClient) -> None:
     queries = [
         {"image": ["2"], "k": 1},
         {"text": ["red"]},
         {"image": ["999999"]},
         {"image": ["8"], "k": 1},
     ]
-    answers = client.post("/api/batch", json={"queries": queries}).json()["results"]
-    assert [[hit["id"] for hit in answer["hits"]] for answer in answers] == [[2], [], [], [8]]
-    assert "captions" in answers[1]["failure"]
-    assert answers[2]["failure"] == "the library has no image with the id 999999"
+    responses = client.post("/api/batch", json={"queries": queries}).json()["results"]
+    assert [[hit["id"] for hit in response["hits"]] for response in responses] == [[2], [], [], [8]]
+    assert "captions" in responses[1]["failure"]
+    assert responses[2]["failure"] == "the library has no image with the id 999999"
 
 
-def test_every_wrong_question_gets_one_sentence_and_the_right_status(client: TestClient) -> None:
+def test_invalid_queries_get_the_right_status_and_one_sentence(client: TestClient) -> None:
     wrong = {
         "image=1&where=price%20%3C": 400,
         "image=1&where=prise%20%3C%203": 400,
@@ -150,13 +158,13 @@ def test_every_wrong_question_gets_one_sentence_and_the_right_status(client: Tes
         "": 400,
     }
     for address, status in wrong.items():
-        answer = client.get(f"/api/search?{address}")
-        assert answer.status_code == status, (address, answer.text)
-        assert list(answer.json()) == ["error"]
-        assert "\n" not in answer.json()["error"]
+        response = client.get(f"/api/search?{address}")
+        assert response.status_code == status, (address, response.text)
+        assert list(response.json()) == ["error"]
+        assert "\n" not in response.json()["error"]
 
 
 @pytest.mark.parametrize("text", ["?", "AAA", "AAAAAAA", "", "é", "AAAA" * 100])
-def test_what_is_no_vector_is_said(client: TestClient, text: str) -> None:
-    answer = client.get("/api/search", params={"vector": text, "extractor": "color"})
-    assert answer.status_code == 400 and "vector" in answer.json()["error"]
+def test_invalid_vectors_are_refused(client: TestClient, text: str) -> None:
+    response = client.get("/api/search", params={"vector": text, "extractor": "color"})
+    assert response.status_code == 400 and "vector" in response.json()["error"]

@@ -1,4 +1,4 @@
-"""Each promise of safety, attacked."""
+"""Attacks on each of the protections that docs/serving.md lists."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ EXPOSED = Settings(token=TOKEN, exposed=True, hosts=("pictures.example",))
 
 
 @pytest.fixture(scope="module")
-def guarded(library: Library) -> Iterator[TestClient]:
-    """A server that other machines can reach."""
+def exposed_client(library: Library) -> Iterator[TestClient]:
+    """A client of an exposed server."""
     with TestClient(create_app(library, EXPOSED), base_url="http://192.0.2.7:8484") as client:
         yield client
 
 
-# ---- who calls, and by what name ----
+# ---- Host and origin ----
 
 
 @pytest.mark.parametrize(
@@ -54,21 +54,21 @@ def guarded(library: Library) -> Iterator[TestClient]:
         "[::2]",
     ],
 )
-def test_a_name_that_was_rebound_to_this_machine_is_refused(client: TestClient, host: str) -> None:
-    answer = client.get("/api/info", headers={"Host": host})
-    assert answer.status_code == 421
-    assert "--allow-host" in answer.json()["error"]
+def test_foreign_host_names_are_refused(client: TestClient, host: str) -> None:
+    response = client.get("/api/info", headers={"Host": host})
+    assert response.status_code == 421
+    assert "--allow-host" in response.json()["error"]
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8484", "[::1]:8484", "LOCALHOST:1"])
-def test_the_names_of_this_machine_are_known(client: TestClient, host: str) -> None:
+def test_local_host_names_are_accepted(client: TestClient, host: str) -> None:
     assert client.get("/api/info", headers={"Host": host}).status_code == 200
 
 
-def test_an_exposed_server_knows_its_names_and_addresses_but_no_others(guarded: TestClient) -> None:
+def test_an_exposed_server_accepts_its_names_and_addresses_only(exposed_client: TestClient) -> None:
     def status(host: str) -> int:
         headers = {"Host": host, "Authorization": f"Bearer {TOKEN}"}
-        return guarded.get("/api/info", headers=headers).status_code
+        return exposed_client.get("/api/info", headers=headers).status_code
 
     assert (
         status("pictures.example:8484") == status("198.51.100.4") == status("[2001:db8::1]") == 200
@@ -76,22 +76,22 @@ def test_an_exposed_server_knows_its_names_and_addresses_but_no_others(guarded: 
     assert status("pictures.example.evil.example") == 421
 
 
-def test_no_answer_lets_another_site_read_it(client: TestClient) -> None:
-    asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "GET"}
-    for answer in (
+def test_no_response_has_cors_headers(client: TestClient) -> None:
+    preflight = {"Origin": "https://evil.example", "Access-Control-Request-Method": "GET"}
+    for response in (
         client.get("/api/info", headers={"Origin": "https://evil.example"}),
-        client.options("/api/info", headers=asked),
+        client.options("/api/info", headers=preflight),
         client.get("/api/images/1/file"),
         client.get("/nothing"),
     ):
-        assert not [name for name in answer.headers if name.startswith("access-control")]
-        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+        assert not [name for name in response.headers if name.startswith("access-control")]
+        assert response.headers["cross-origin-resource-policy"] == "same-origin"
 
 
-def test_what_another_site_begins_is_refused(client: TestClient) -> None:
+def test_requests_begun_by_other_sites_are_refused(client: TestClient) -> None:
     image = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
     assert client.get("/api/images/1/file", headers=image).status_code == 403
-    # Another port of this machine is "the same site" to a browser, but a stranger to us.
+    # To a browser, another port of this machine is the same site; to the server it is foreign.
     neighbour = {**image, "Sec-Fetch-Site": "same-site"}
     assert client.get("/api/search?image=1", headers=neighbour).status_code == 403
     for origin in (
@@ -100,31 +100,31 @@ def test_what_another_site_begins_is_refused(client: TestClient) -> None:
         "http://127.0.0.1:9999",
         "http://localhost:8484",
     ):
-        answer = client.post("/api/batch", json={}, headers={"Origin": origin})
-        assert answer.status_code == 403, origin
+        response = client.post("/api/batch", json={}, headers={"Origin": origin})
+        assert response.status_code == 403, origin
     own = client.post(
         "/api/batch", json={"queries": [{"image": ["1"]}]}, headers={"Origin": ADDRESS}
     )
     assert own.status_code == 200
 
 
-def test_following_a_link_to_the_page_is_not_refused(client: TestClient) -> None:
+def test_a_link_from_another_site_to_the_page_works(client: TestClient) -> None:
     link = {
         "Sec-Fetch-Site": "cross-site",
         "Sec-Fetch-Mode": "navigate",
         "Sec-Fetch-Dest": "document",
     }
     assert client.get("/?image=1", headers=link).status_code != 403
-    # A window on the API shows its opener nothing, but makes the server work.
+    # Opening a window on the API shows nothing to the opener, but makes the server work.
     assert client.get("/api/duplicates", headers=link).status_code == 403
 
 
-def test_a_form_of_another_site_changes_nothing(tmp_path: Path) -> None:
+def test_a_form_on_another_site_changes_nothing(tmp_path: Path) -> None:
     folder = album(tmp_path / "photos", 3)
     with Library.create(folder) as library:
         library.add([folder], extractors=["color"])
         with TestClient(create_app(library, Settings(writable=True)), base_url=ADDRESS) as client:
-            plain = {"Content-Type": "text/plain"}  # what a form can send without asking first
+            plain = {"Content-Type": "text/plain"}  # what a form can send without a preflight
             for headers in (plain, {**plain, "Origin": "https://evil.example", **CSRF_HEADERS}):
                 assert client.delete("/api/images/1", headers=headers).status_code == 403
             assert client.get("/api/images/1").status_code == 200
@@ -132,24 +132,24 @@ def test_a_form_of_another_site_changes_nothing(tmp_path: Path) -> None:
             assert client.get("/api/images/1").status_code == 404
 
 
-def test_a_server_that_only_reads_changes_nothing(client: TestClient) -> None:
-    decided = {"kind": "keep", "image": 1}
-    for answer in (
+def test_a_read_only_server_changes_nothing(client: TestClient) -> None:
+    feedback = {"kind": "keep", "image": 1}
+    for response in (
         client.delete("/api/images/1", headers=CSRF_HEADERS),
-        client.post("/api/feedback", json=decided, headers=CSRF_HEADERS),
-        client.request("DELETE", "/api/feedback", json=decided, headers=CSRF_HEADERS),
+        client.post("/api/feedback", json=feedback, headers=CSRF_HEADERS),
+        client.request("DELETE", "/api/feedback", json=feedback, headers=CSRF_HEADERS),
         client.post("/api/feedback/lines", content=b"", headers=CSRF_HEADERS),
         client.post("/api/images", json={}, headers=CSRF_HEADERS),
         client.get("/api/estimate"),
     ):
-        assert answer.status_code == 403
-        assert "--writable" in answer.json()["error"]
+        assert response.status_code == 403
+        assert "--writable" in response.json()["error"]
 
 
 # ---- the token ----
 
 
-def test_without_the_token_nothing_of_the_library_is_told(guarded: TestClient) -> None:
+def test_without_the_token_nothing_is_served(exposed_client: TestClient) -> None:
     closed = [
         "/api/info",
         "/api/search?image=1",
@@ -159,60 +159,70 @@ def test_without_the_token_nothing_of_the_library_is_told(guarded: TestClient) -
     ]
     for address in closed:
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}):
-            assert guarded.get(address, headers=headers).status_code == 401, address
-    assert guarded.get("/health").status_code == 200
+            assert exposed_client.get(address, headers=headers).status_code == 401, address
+    assert exposed_client.get("/health").status_code == 200
 
 
-def test_the_token_opens_as_a_header_and_as_a_cookie(library: Library) -> None:
+def test_the_token_is_accepted_as_header_and_as_cookie(library: Library) -> None:
     app = create_app(library, EXPOSED)
-    with TestClient(app, base_url="http://192.0.2.7:8484", follow_redirects=False) as guarded:
+    with TestClient(
+        app, base_url="http://192.0.2.7:8484", follow_redirects=False
+    ) as exposed_client:
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        assert guarded.get("/api/info", headers=headers).status_code == 200
-        assert guarded.get("/api/info").status_code == 401
-        entered = guarded.get(f"/?token={TOKEN}&image=3")
+        assert exposed_client.get("/api/info", headers=headers).status_code == 200
+        assert exposed_client.get("/api/info").status_code == 401
+        entered = exposed_client.get(f"/?token={TOKEN}&image=3")
         assert (entered.status_code, entered.headers["location"]) == (303, "/?image=3")
         cookie = entered.headers["set-cookie"]
         assert "HttpOnly" in cookie and "SameSite=Strict" in cookie and "Path=/" in cookie
-        assert guarded.get("/api/info").status_code == 200
+        assert exposed_client.get("/api/info").status_code == 200
 
 
-def test_a_page_enters_by_showing_the_token(library: Library) -> None:
-    with TestClient(create_app(library, EXPOSED), base_url="http://192.0.2.7:8484") as guarded:
-        assert guarded.post("/api/session", json={"token": "wrong"}).status_code == 401
-        assert guarded.get("/api/info").status_code == 401
-        assert guarded.post("/api/session", json={"token": TOKEN}).json() == {"authenticated": True}
-        assert guarded.get("/api/info").status_code == 200
+def test_the_page_exchanges_the_token_for_a_cookie(library: Library) -> None:
+    with TestClient(
+        create_app(library, EXPOSED), base_url="http://192.0.2.7:8484"
+    ) as exposed_client:
+        assert exposed_client.post("/api/session", json={"token": "wrong"}).status_code == 401
+        assert exposed_client.get("/api/info").status_code == 401
+        assert exposed_client.post("/api/session", json={"token": TOKEN}).json() == {
+            "authenticated": True
+        }
+        assert exposed_client.get("/api/info").status_code == 200
 
 
-def test_guessing_tokens_is_slowed_down(library: Library) -> None:
-    with TestClient(create_app(library, EXPOSED), base_url="http://192.0.2.7:8484") as guarded:
+def test_guessing_short_tokens_is_rate_limited(library: Library) -> None:
+    with TestClient(
+        create_app(library, EXPOSED), base_url="http://192.0.2.7:8484"
+    ) as exposed_client:
         guesses = [
-            guarded.get("/api/info", headers={"Authorization": f"Bearer {n}"}).status_code
+            exposed_client.get("/api/info", headers={"Authorization": f"Bearer {n}"}).status_code
             for n in range(40)
         ]
         assert guesses[:10] == [401] * 10
         assert 429 in guesses
         right = {"Authorization": f"Bearer {TOKEN}"}
         assert (
-            guarded.get("/api/info", headers=right).status_code == 429
-        )  # else trying on would find it
-        assert guarded.post("/api/session", json={"token": TOKEN}).status_code == 429
-        assert guarded.get(f"/?token={TOKEN}").status_code == 429
-        assert guarded.get("/health", headers=right).status_code == 200
+            exposed_client.get("/api/info", headers=right).status_code == 429
+        )  # or going on trying would find it
+        assert exposed_client.post("/api/session", json={"token": TOKEN}).status_code == 429
+        assert exposed_client.get(f"/?token={TOKEN}").status_code == 429
+        assert exposed_client.get("/health", headers=right).status_code == 200
 
 
-def test_whoever_knows_a_token_that_cannot_be_guessed_is_not_shut_out(library: Library) -> None:
+def test_a_long_token_is_accepted_even_after_wrong_ones(library: Library) -> None:
     long = "correct-horse-battery"
     app = create_app(library, replace(EXPOSED, token=long))
-    with TestClient(app, base_url="http://192.0.2.7:8484") as guarded:
+    with TestClient(app, base_url="http://192.0.2.7:8484") as exposed_client:
         wrong = {"Authorization": "Bearer wrong"}
-        assert 429 in [guarded.get("/api/info", headers=wrong).status_code for _ in range(40)]
+        assert 429 in [
+            exposed_client.get("/api/info", headers=wrong).status_code for _ in range(40)
+        ]
         right = {"Authorization": f"Bearer {long}"}
-        assert guarded.get("/api/info", headers=right).status_code == 200
-        assert guarded.post("/api/session", json={"token": long}).status_code == 200
+        assert exposed_client.get("/api/info", headers=right).status_code == 200
+        assert exposed_client.post("/api/session", json={"token": long}).status_code == 200
 
 
-def test_the_addresses_that_one_visitor_has_to_choose_from_are_counted_together() -> None:
+def test_an_ipv6_network_is_one_client() -> None:
     limiter = RateLimiter(0.1, clock=lambda: 0.0)
     limiter.check_request("2001:db8:1:2::1")
     with pytest.raises(HTTPError, match="too many requests"):
@@ -221,32 +231,34 @@ def test_the_addresses_that_one_visitor_has_to_choose_from_are_counted_together(
         limiter.check_request(other)
 
 
-def test_an_exposed_server_does_not_tell_where_its_files_lie(
-    guarded: TestClient, client: TestClient, photos: Path
+def test_an_exposed_server_hides_paths(
+    exposed_client: TestClient, client: TestClient, photos: Path
 ) -> None:
-    told = guarded.get("/api/images/1", headers={"Authorization": f"Bearer {TOKEN}"}).json()
-    assert told["file"] is None
-    assert str(photos.parent) not in str(told)
+    document = exposed_client.get(
+        "/api/images/1", headers={"Authorization": f"Bearer {TOKEN}"}
+    ).json()
+    assert document["file"] is None
+    assert str(photos.parent) not in str(document)
     assert client.get("/api/images/1").json()["file"].startswith(str(photos))
 
 
-def test_a_server_behind_a_proxy_does_not_tell_it_either(library: Library, photos: Path) -> None:
+def test_a_server_behind_a_proxy_hides_paths(library: Library, photos: Path) -> None:
     app = create_app(library, Settings(hosts=("pictures.example",)))
     with TestClient(app, base_url="https://pictures.example") as visitor:
-        told = visitor.get("/api/images/1").json()
-    assert told["file"] is None
-    assert str(photos.parent) not in str(told)
+        document = visitor.get("/api/images/1").json()
+    assert document["file"] is None
+    assert str(photos.parent) not in str(document)
 
 
-def test_an_exposed_server_names_no_folder_in_its_errors(guarded: TestClient, photos: Path) -> None:
+def test_an_exposed_server_hides_paths_in_errors(exposed_client: TestClient, photos: Path) -> None:
     with Library.open(photos) as library:
         settings = replace(EXPOSED, writable=True)
         with TestClient(create_app(library, settings), base_url="http://192.0.2.7:8484") as client:
             client.headers.update({"Authorization": f"Bearer {TOKEN}"})
             same = {"kind": "not-duplicate", "image": 1, "others": [1]}
-            answer = client.post("/api/feedback", json=same)
-    path = library_path(answer.json()["error"])
-    assert answer.status_code == 400 and str(photos.parent) not in answer.text
+            response = client.post("/api/feedback", json=same)
+    path = library_path(response.json()["error"])
+    assert response.status_code == 400 and str(photos.parent) not in response.text
     assert (photos / path).is_file()
 
 
@@ -254,26 +266,26 @@ def library_path(sentence: str) -> str:
     return sentence.partition(" ")[0]
 
 
-def test_texts_for_other_machines_are_freed_of_folders(library: Library, photos: Path) -> None:
-    told = {
+def test_paths_are_redacted_in_nested_documents(library: Library, photos: Path) -> None:
+    document = {
         "message": f"{photos}/odd/1.jpg is broken; {photos}2/x and {photos.parent} stay",
         "added": [f"{library.folder}: is busy", 7, (f"{photos}", None)],
     }
-    assert redact_paths(library, told) == {
+    assert redact_paths(library, document) == {
         "message": f"odd/1.jpg is broken; {photos}2/x and {photos.parent} stay",
         "added": ["the library: is busy", 7, ["the library", None]],
     }
 
 
-def test_one_address_cannot_take_everything(library: Library) -> None:
+def test_requests_of_one_address_are_rate_limited(library: Library) -> None:
     with TestClient(create_app(library, Settings(rate=0.01)), base_url=ADDRESS) as client:
-        assert client.get("/health").status_code == 200  # the one that the bucket holds
+        assert client.get("/health").status_code == 200  # the bucket holds one
         refused = client.get("/health")
         assert refused.status_code == 429
         assert 90 <= int(refused.headers["retry-after"]) <= 101
 
 
-def test_a_bucket_fills_with_time() -> None:
+def test_token_buckets_fill_with_time() -> None:
     now = 0.0
     buckets = TokenBuckets(2.0, 3.0, lambda: now)
     assert [buckets.delay("a") for _ in range(4)] == [0, 0, 0, 0.5]
@@ -284,10 +296,10 @@ def test_a_bucket_fills_with_time() -> None:
     assert [buckets.delay("a") for _ in range(4)] == [0, 0, 0, 0.5]
 
 
-# ---- what is sent ----
+# ---- bodies and parameters ----
 
 
-def test_too_many_bytes_are_refused_before_they_are_sent(library: Library) -> None:
+def test_large_bodies_are_refused_before_they_are_read(library: Library) -> None:
     settings = Settings(max_upload_bytes=100_000)
     with running(create_app(library, settings)) as port:
         head = f"POST /api/uploads HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
@@ -299,7 +311,7 @@ def test_too_many_bytes_are_refused_before_they_are_sent(library: Library) -> No
         assert b" 200 OK" in exchange(port, get("/health", port))
 
 
-def test_where_only_words_are_sent_they_are_few(client: TestClient) -> None:
+def test_bodies_of_parameters_are_small(client: TestClient) -> None:
     many = {f"{number}": 1 for number in range(20_000)}
     for method, address in (
         ("POST", "/api/session"),
@@ -307,29 +319,29 @@ def test_where_only_words_are_sent_they_are_few(client: TestClient) -> None:
         ("DELETE", "/api/feedback"),
         ("POST", "/api/ann"),
     ):
-        answer = client.request(method, address, json=many, headers=CSRF_HEADERS)
-        assert answer.status_code == 413
-        assert "at most 66 KB here" in answer.json()["error"]
+        response = client.request(method, address, json=many, headers=CSRF_HEADERS)
+        assert response.status_code == 413
+        assert "at most 66 KB here" in response.json()["error"]
 
 
-def test_an_object_of_very_many_names_is_refused_as_a_whole(
+def test_an_object_with_too_many_keys_is_refused_unread(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def never(_: object) -> None:
-        raise AssertionError("each name was looked at")
+        raise AssertionError("the keys were validated")
 
     monkeypatch.setattr(SearchParams, "model_validate", never)
     many = {f"{number}": 1 for number in range(101)}
-    for answer in (
+    for response in (
         client.post("/api/batch", json={"queries": [many]}),
         client.post("/api/batch", json=many),
         client.post("/api/search", files={"query": (None, json.dumps(many))}),
     ):
-        assert answer.status_code == 413
-        assert "101 keys in one object" in answer.json()["error"]
+        assert response.status_code == 413
+        assert "101 keys in one object" in response.json()["error"]
 
 
-def test_all_that_is_sent_at_a_time_together_is_limited() -> None:
+def test_the_memory_of_all_bodies_is_limited() -> None:
     piece = bytes(100_000)
     held = BodyLimiter(Settings(max_upload_bytes=100_000))
 
@@ -352,7 +364,7 @@ def test_all_that_is_sent_at_a_time_together_is_limited() -> None:
             ):
                 await send(one)
             assert refused.value.status == 503
-            await send(stack, small)  # a question without a picture is always heard
+            await send(stack, small)  # small bodies are always accepted
             assert held.held == 10 * len(piece) + 100
         assert held.held == 0
         with ExitStack() as stack:
@@ -361,16 +373,14 @@ def test_all_that_is_sent_at_a_time_together_is_limited() -> None:
     run_async(visitors())
 
 
-def test_a_body_that_never_ends_is_given_up(library: Library) -> None:
+def test_an_incomplete_body_times_out(library: Library) -> None:
     with running(create_app(library, Settings(body_seconds=0.3))) as port:
         begun = f"POST /api/uploads HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 5000\r\n\r\nabc"
         assert exchange(port, begun.encode()).startswith(b"HTTP/1.1 408 ")
         assert b" 200 OK" in exchange(port, get("/health", port))
 
 
-def test_a_connection_that_is_cut_harms_nobody(
-    library: Library, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_aborted_requests_do_no_harm(library: Library, caplog: pytest.LogCaptureFixture) -> None:
     with running(create_app(library, Settings())) as port:
         head = f"POST /api/search HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 9999\r\n"
         form = (
@@ -383,7 +393,7 @@ def test_a_connection_that_is_cut_harms_nobody(
 
 
 def bomb() -> bytes:
-    """A PNG of a few hundred bytes that says it has 40,000 × 40,000 pixels."""
+    """Return a PNG of a few hundred bytes whose header says 40,000 × 40,000 pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         checksum = struct.pack(">I", zlib.crc32(kind + data))
@@ -411,17 +421,15 @@ def bomb() -> bytes:
     ],
     ids=["broken", "bomb", "svg", "html", "tiny", "nothing"],
 )
-def test_what_is_no_picture_gets_the_right_status(
-    client: TestClient, data: bytes, status: int
-) -> None:
-    for answer in (
+def test_invalid_images_get_the_right_status(client: TestClient, data: bytes, status: int) -> None:
+    for response in (
         client.post("/api/uploads", content=data),
         client.post("/api/uploads", files={"image": ("cat.jpg", data)}),
         client.post("/api/search", files={"image": ("cat.jpg", data)}, data={"query": '{"k": 1}'}),
     ):
-        if data or "search" not in str(answer.url):
-            assert answer.status_code == status, answer.text
-            assert list(answer.json()) == ["error"]
+        if data or "search" not in str(response.url):
+            assert response.status_code == status, response.text
+            assert list(response.json()) == ["error"]
     assert client.get("/health").status_code == 200
 
 
@@ -430,20 +438,20 @@ def test_the_pixels_of_an_upload_are_limited(photos: Path, image_bytes: bytes) -
         Library.open(photos, limits=replace(Limits(), max_pixels=1000)) as strict,
         TestClient(create_app(strict, Settings()), base_url=ADDRESS) as client,
     ):
-        answer = client.post("/api/uploads", content=image_bytes)
-    assert answer.status_code == 413
-    assert "48×48" in answer.json()["error"]
+        response = client.post("/api/uploads", content=image_bytes)
+    assert response.status_code == 413
+    assert "48×48" in response.json()["error"]
 
 
-def test_a_picture_that_is_named_again_and_again_is_in_memory_once(
+def test_an_upload_named_repeatedly_is_in_memory_once(
     client: TestClient, image_bytes: bytes
 ) -> None:
     state = client.app.state.server  # type: ignore[attr-defined]
     name = client.post("/api/uploads", content=image_bytes).json()["upload"]
     read: dict[str, bytes] = {}
-    words = SearchParams.model_validate({"upload": [name] * 9, "not_upload": [f"0.1:{name}"]})
-    question = query_of_params(state, words, read)
-    assert [term.image is read[name] for term in question.terms] == [True] * 10
+    params = SearchParams.model_validate({"upload": [name] * 9, "not_upload": [f"0.1:{name}"]})
+    query = query_of_params(state, params, read)
+    assert [term.image is read[name] for term in query.terms] == [True] * 10
     again = query_of_params(state, SearchParams.model_validate({"upload": [name]}), read)
     assert again.terms[0].image is read[name]
 
@@ -459,18 +467,16 @@ def test_a_picture_that_is_named_again_and_again_is_in_memory_once(
         ("extractor", 100),
     ],
 )
-def test_a_question_has_no_more_parts_than_can_be_borne(
-    client: TestClient, word: str, most: int
-) -> None:
-    for answer in (
+def test_the_number_of_terms_is_limited(client: TestClient, word: str, most: int) -> None:
+    for response in (
         client.get("/api/search", params=[(word, "1")] * (most + 1)),
         client.post("/api/batch", json={"queries": [{word: ["1"] * (most + 1)}]}),
     ):
-        assert answer.status_code == 422
-        assert f"at most {most} items" in answer.json()["error"]
+        assert response.status_code == 422
+        assert f"at most {most} items" in response.json()["error"]
 
 
-def test_uploads_are_forgotten_beyond_a_number_of_bytes(library: Library, tmp_path: Path) -> None:
+def test_old_uploads_are_deleted_beyond_the_limit(library: Library, tmp_path: Path) -> None:
     several = [draw(tmp_path / f"{n}.png", 2000 + n).read_bytes() for n in range(6)]
     settings = Settings(upload_cache_bytes=5000, folder=tmp_path / "kept")
     with TestClient(create_app(library, settings), base_url=ADDRESS) as client:
@@ -481,25 +487,25 @@ def test_uploads_are_forgotten_beyond_a_number_of_bytes(library: Library, tmp_pa
     assert kept <= settings.upload_cache_bytes
 
 
-def test_addresses_are_fetched_only_where_that_is_allowed_and_never_from_here(
-    client: TestClient, library: Library
-) -> None:
+def test_urls_are_fetched_only_if_allowed_and_public(client: TestClient, library: Library) -> None:
     named = {"url": "https://pictures.example/cat.jpg"}
     refused = client.post("/api/uploads", json=named)
     assert refused.status_code == 403 and "--allow-url" in refused.json()["error"]
     settings = Settings(allow_url=True)
     with TestClient(create_app(library, settings), base_url=ADDRESS) as open_one:
         for url in (f"{ADDRESS}/api/images/1/file", "http://[::1]/", "http://169.254.169.254/"):
-            answer = open_one.post("/api/uploads", json={"url": url})
-            assert answer.status_code == 400
-            assert "public internet" in answer.json()["error"] or "ports" in answer.json()["error"]
+            response = open_one.post("/api/uploads", json={"url": url})
+            assert response.status_code == 400
+            assert (
+                "public internet" in response.json()["error"] or "ports" in response.json()["error"]
+            )
         assert open_one.post("/api/uploads", json={"url": 7}).status_code == 422
 
 
-# ---- what is given out ----
+# ---- files and responses ----
 
 
-def test_a_link_out_of_the_library_is_not_followed(tmp_path: Path) -> None:
+def test_links_out_of_the_library_are_not_followed(tmp_path: Path) -> None:
     folder = album(tmp_path / "photos", 4)
     with Library.create(folder) as library:
         library.add([folder], extractors=["color"])
@@ -515,7 +521,7 @@ def test_a_link_out_of_the_library_is_not_followed(tmp_path: Path) -> None:
                 assert client.get(f"/api/images/{other}/{what}").status_code == 200
 
 
-def test_a_file_that_became_a_page_is_not_sent(tmp_path: Path) -> None:
+def test_a_file_that_became_html_is_not_served(tmp_path: Path) -> None:
     folder = album(tmp_path / "photos", 4)
     with Library.create(folder) as library:
         library.add([folder], extractors=["color"])
@@ -526,12 +532,12 @@ def test_a_file_that_became_a_page_is_not_sent(tmp_path: Path) -> None:
             assert client.get(f"/api/images/{one}/file").status_code == 415
 
 
-def test_pictures_are_sent_as_pictures_and_nothing_else(client: TestClient) -> None:
-    answer = client.get("/api/images/1/file")
-    assert answer.headers["content-type"] == "image/jpeg"
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert "sandbox" in answer.headers["content-security-policy"]
-    assert "script" not in answer.headers["content-security-policy"]
+def test_image_files_are_served_as_images_in_a_sandbox(client: TestClient) -> None:
+    response = client.get("/api/images/1/file")
+    assert response.headers["content-type"] == "image/jpeg"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in response.headers["content-security-policy"]
+    assert "script" not in response.headers["content-security-policy"]
 
 
 @pytest.mark.parametrize(
@@ -542,13 +548,13 @@ def test_pictures_are_sent_as_pictures_and_nothing_else(client: TestClient) -> N
         "/api/images/99999999999999999999/file", "/api/uploads/..%2f..%2fsettings.py",
     ],
 )  # fmt: skip
-def test_no_address_leads_to_a_file_by_its_path(client: TestClient, address: str) -> None:
-    answer = client.get(address)
-    assert answer.status_code in (404, 422)
-    assert list(answer.json()) == ["error"]
+def test_path_traversal_finds_nothing(client: TestClient, address: str) -> None:
+    response = client.get(address)
+    assert response.status_code in (404, 422)
+    assert list(response.json()) == ["error"]
 
 
-def test_every_answer_carries_the_policy(client: TestClient) -> None:
+def test_every_response_has_the_security_headers(client: TestClient) -> None:
     for address in ("/", "/api/info", "/nothing", "/api/search", "/api/images/999999"):
         headers = client.get(address).headers
         policy = headers["content-security-policy"]
@@ -558,7 +564,7 @@ def test_every_answer_carries_the_policy(client: TestClient) -> None:
         assert headers["referrer-policy"] == "no-referrer"
 
 
-def test_a_mistake_of_ours_is_told_in_one_sentence_and_logged(
+def test_internal_errors_are_logged_and_hidden(
     library: Library, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = create_app(library, Settings())
@@ -568,15 +574,15 @@ def test_a_mistake_of_ours_is_told_in_one_sentence_and_logged(
         raise ZeroDivisionError("the secret 4711")
 
     with TestClient(app, base_url=ADDRESS) as client:
-        answer = client.get("/mistake")
-        assert (answer.status_code, list(answer.json())) == (500, ["error"])
-        assert "4711" not in answer.text
-        assert answer.headers["x-content-type-options"] == "nosniff"
+        response = client.get("/mistake")
+        assert (response.status_code, list(response.json())) == (500, ["error"])
+        assert "4711" not in response.text
+        assert response.headers["x-content-type-options"] == "nosniff"
         assert client.get("/health").status_code == 200
     assert "4711" in caplog.text
 
 
-def test_the_log_has_neither_words_nor_tokens(
+def test_the_log_has_no_parameters_or_tokens(
     library: Library, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "lookalike.server")

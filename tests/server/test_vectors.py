@@ -1,4 +1,4 @@
-"""Vectors in and out of a library over HTTP."""
+"""Import and export of vectors over HTTP, and ANN indexes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def served(library: Library) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-def test_vectors_go_out_as_the_library_writes_them(
+def test_exported_vectors_are_those_of_the_library(
     served: str, library: Library, tmp_path: Path
 ) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow (lookalike[parquet])")
@@ -74,7 +74,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def writable(folder: Path) -> Iterator[str]:
-    """The address of a server that may write; the library was indexed by colour."""
+    """The address of a writable server; its library is indexed with `color`."""
     with Library.create(folder) as library:
         library.add([folder], extractors=["color"])
         with running(create_app(library, Settings(writable=True, max_upload_bytes=20_000))) as port:
@@ -85,12 +85,12 @@ def vectors(count: int, dim: int = 8, seed: int = 0) -> Any:
     return np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
 
 
-def test_vectors_come_in_as_into_the_library_itself(
+def test_imported_vectors_are_as_imported_by_the_library(
     writable: str, folder: Path, tmp_path: Path
 ) -> None:
     names = [f"shop/{n}.jpg" for n in range(900)]
     names[:2] = ["odd/001.jpg", "000.jpg"]
-    np.save(tmp_path / "made.npy", vectors(900))  # 28,800 bytes: more than one request may have
+    np.save(tmp_path / "made.npy", vectors(900))  # 28,800 bytes: more than one request may send
     (tmp_path / "paths.txt").write_text("".join(f"{name}\n" for name in names))
     steps: list[tuple[str, int, int]] = []
     with Client(writable) as client:
@@ -114,7 +114,7 @@ def test_vectors_come_in_as_into_the_library_itself(
         facts = client.images.facts("odd/001.jpg")
         assert facts.size == (folder / "odd" / "001.jpg").stat().st_size
         hits = client.images.neighbours("shop/7.jpg", k=3, extractor="made").hits
-        whole = client.add()  # the folder that stands for no folder is not looked for
+        whole = client.add()  # the root of imported vectors is no folder
         assert (whole.unchanged, whole.removed) == (6, 0)
     (tmp_path / "ours").mkdir()
     with Library.create(tmp_path / "ours") as library:
@@ -129,7 +129,7 @@ def test_vectors_come_in_as_into_the_library_itself(
         assert np.array_equal(rows[0][listed[0].index(name)], rows[1][listed[1].index(name)])
 
 
-def test_rows_without_paths_are_numbered_through(writable: str, tmp_path: Path) -> None:
+def test_rows_without_paths_are_numbered_across_requests(writable: str, tmp_path: Path) -> None:
     np.save(tmp_path / "made.npy", vectors(700).astype(np.float64))
     with Client(writable) as client:
         assert (
@@ -156,22 +156,22 @@ def test_rows_without_paths_are_numbered_through(writable: str, tmp_path: Path) 
         assert [one.name for one in client.info().spaces] == ["color", "made", "short"]
 
 
-def sent(client: TestClient, data: Any, paths: str | None = None, **words: Any) -> Any:
-    """The state in which an import ended, or the answer that refused it."""
+def import_over_http(client: TestClient, data: Any, paths: str | None = None, **params: Any) -> Any:
+    """Import vectors; return the last state of the job, or the response that refused it."""
     out = io.BytesIO()
     np.save(out, data)
     files = {"vectors": ("v", out.getvalue())}
     if paths is not None:
         files["paths"] = ("p", paths.encode("utf-8", "surrogateescape"))
-    answer = client.post("/api/vectors", params={"extractor": "made", **words}, files=files)
-    if answer.status_code != 202:
-        return answer
+    response = client.post("/api/vectors", params={"extractor": "made", **params}, files=files)
+    if response.status_code != 202:
+        return response
     for _ in range(600):
-        state = client.get(f"/api/jobs/{answer.json()['id']}").json()
+        state = client.get(f"/api/jobs/{response.json()['id']}").json()
         if not state["running"]:
             return state
         time.sleep(0.05)
-    raise AssertionError("it does not end")
+    raise AssertionError("the import does not end")
 
 
 @pytest.fixture
@@ -190,18 +190,16 @@ def writer(folder: Path) -> Iterator[TestClient]:
     ["../secret.jpg", "/etc/passwd", "odd/../../secret.jpg", "..", "C:\\secret.jpg", "\\secret.jpg",
      "a\\..\\..\\secret.jpg", "x" * 5000, "a\0b", ""],
 )  # fmt: skip
-def test_names_that_lead_out_of_the_library_are_refused(
-    writer: TestClient, folder: Path, name: str
-) -> None:
+def test_paths_outside_the_library_are_refused(writer: TestClient, folder: Path, name: str) -> None:
     draw(folder.parent / "secret.jpg", 5)
-    state = sent(writer, vectors(2), f"fine.jpg\n{name}\n")
+    state = import_over_http(writer, vectors(2), f"fine.jpg\n{name}\n")
     assert (state["error"], state["result"]) == ("UsageError", None)
     assert state["message"].startswith("paths.txt, line 2: ")
     assert writer.get("/api/info").json()["roots"] == ["photos"]
     assert list((folder.parent / "served" / "imports").iterdir()) == []
 
 
-def test_names_reach_no_hidden_file_and_follow_no_link_out(
+def test_paths_match_no_hidden_files_and_follow_no_links_out(
     writer: TestClient, folder: Path
 ) -> None:
     outside = folder.parent / "outside"
@@ -214,10 +212,10 @@ def test_names_reach_no_hidden_file_and_follow_no_link_out(
         "away/secret.jpg", "away.jpg", ".hidden.jpg", ".lookalike/catalogue.sqlite", "./odd//001.jpg",
         "https://shop.example/../1.jpg",
     ]  # fmt: skip
-    refused = sent(writer, vectors(6), "\n".join(names))
+    refused = import_over_http(writer, vectors(6), "\n".join(names))
     assert "line 6" in refused["message"]
     names[-1] = "https://shop.example/1.jpg"
-    state = sent(writer, vectors(6), "\n".join(names))
+    state = import_over_http(writer, vectors(6), "\n".join(names))
     assert state["result"]["images"] == 6 and state["result"]["files"] == 1, state
     assert writer.get("/api/info").json()["roots"] == ["photos", "imported"]
     listed = writer.get("/api/images", params={"k": 100}).json()["images"]
@@ -229,7 +227,7 @@ def test_names_reach_no_hidden_file_and_follow_no_link_out(
     assert writer.post("/api/images", json={"paths": ["../outside"]}).status_code == 403
 
 
-def test_a_library_kept_elsewhere_gets_no_root_by_an_import(tmp_path: Path) -> None:
+def test_an_import_adds_no_root(tmp_path: Path) -> None:
     photos, home = album(tmp_path / "photos", 3), tmp_path / "home"
     home.mkdir()
     draw(home / "private.jpg", 5)
@@ -237,14 +235,14 @@ def test_a_library_kept_elsewhere_gets_no_root_by_an_import(tmp_path: Path) -> N
         library.add([photos], extractors=["color"])
         app = create_app(library, Settings(writable=True))
         with TestClient(app, base_url=ADDRESS, headers=CSRF_HEADERS) as client:
-            state = sent(client, vectors(1), "private.jpg\n")
+            state = import_over_http(client, vectors(1), "private.jpg\n")
             assert (state["result"]["images"], state["result"]["files"]) == (1, 0)
             assert client.get("/api/info").json()["roots"] == ["photos", "imported"]
 
 
-def header(said: str, data: bytes = b"") -> bytes:
-    text = said.encode() + b"\n"
-    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + data
+def header(text: str, data: bytes = b"") -> bytes:
+    line = text.encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(line).to_bytes(2, "little") + line + data
 
 
 @pytest.mark.parametrize(
@@ -267,22 +265,22 @@ def header(said: str, data: bytes = b"") -> bytes:
         (header("{'descr': '|u1', 'fortran_order': False, 'shape': (250000, 1)}", bytes(250_000)), 413),
     ],
 )  # fmt: skip
-def test_what_are_no_vectors_is_refused_and_not_kept(
+def test_invalid_npy_files_are_refused_and_not_stored(
     writer: TestClient, folder: Path, body: bytes, status: int
 ) -> None:
-    answer = writer.post("/api/vectors", params={"extractor": "made"}, content=body)
-    assert answer.status_code == status, answer.text
-    assert list(answer.json()) == ["error"] and str(folder.parent) not in answer.text
+    response = writer.post("/api/vectors", params={"extractor": "made"}, content=body)
+    assert response.status_code == status, response.text
+    assert list(response.json()) == ["error"] and str(folder.parent) not in response.text
     assert list((folder.parent / "served" / "imports").iterdir()) == []
     assert writer.get("/health").status_code == 200
 
 
-def test_components_of_long_vectors_are_not_learnt_here(writer: TestClient) -> None:
-    assert sent(writer, vectors(3, 5000), pca=2).status_code == 413
-    assert sent(writer, vectors(3, 5000))["result"]["images"] == 3
+def test_pca_of_long_vectors_is_refused(writer: TestClient) -> None:
+    assert import_over_http(writer, vectors(3, 5000), pca=2).status_code == 413
+    assert import_over_http(writer, vectors(3, 5000))["result"]["images"] == 3
 
 
-def test_imports_that_wait_are_few(writer: TestClient, folder: Path) -> None:
+def test_the_number_of_waiting_imports_is_limited(writer: TestClient, folder: Path) -> None:
     served = folder.parent / "served"
     out = io.BytesIO()
     np.save(out, vectors(2))
@@ -291,37 +289,37 @@ def test_imports_that_wait_are_few(writer: TestClient, folder: Path) -> None:
         return writer.post("/api/vectors", params={"extractor": "made"}, content=out.getvalue())
 
     with FileLock(served / "jobs" / "lock"):
-        answers = [ask() for _ in range(MAX_WAITING_WITH_FILES + 1)]
-        statuses = [answer.status_code for answer in answers]
+        responses = [ask() for _ in range(MAX_WAITING_WITH_FILES + 1)]
+        statuses = [response.status_code for response in responses]
         assert statuses == [202] * MAX_WAITING_WITH_FILES + [429]
         assert len(list((served / "imports").iterdir())) == MAX_WAITING_WITH_FILES
 
 
-def test_imports_that_arrive_are_few(writer: TestClient, folder: Path) -> None:
+def test_the_number_of_arriving_imports_is_limited(writer: TestClient, folder: Path) -> None:
     for number in range(MAX_IMPORTS):
         (folder.parent / "served" / "imports" / str(number)).mkdir(parents=True)
-    assert sent(writer, vectors(2)).status_code == 429
+    assert import_over_http(writer, vectors(2)).status_code == 429
     (folder.parent / "served" / "imports" / "0").rmdir()
-    assert sent(writer, vectors(2))["result"]["images"] == 2
+    assert import_over_http(writer, vectors(2))["result"]["images"] == 2
 
 
-def test_vectors_come_in_only_where_the_library_may_be_changed(client: TestClient) -> None:
+def test_imports_and_ann_changes_need_a_writable_server(client: TestClient) -> None:
     body = header("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2)}", bytes(16))
-    asked = [
+    responses = [
         client.post("/api/vectors?extractor=made", content=body, headers=CSRF_HEADERS),
         client.post("/api/ann", json={"extractor": "color"}, headers=CSRF_HEADERS),
         client.post("/api/ann/check", json={}, headers=CSRF_HEADERS),
         client.request("DELETE", "/api/ann", json={}, headers=CSRF_HEADERS),
     ]
-    for answer in asked:
-        assert answer.status_code == 403 and "--writable" in answer.json()["error"]
+    for response in responses:
+        assert response.status_code == 403 and "--writable" in response.json()["error"]
     unmarked = client.post(
         "/api/vectors?extractor=made", content=body, headers={"Content-Type": "text/plain"}
     )
     assert unmarked.status_code == 403 and "X-Lookalike" in unmarked.json()["error"]
 
 
-def test_indexes_are_built_checked_and_removed(writable: str, tmp_path: Path) -> None:
+def test_ann_indexes_are_built_checked_and_removed(writable: str, tmp_path: Path) -> None:
     pytest.importorskip("faiss", reason="needs FAISS")
     with Client(writable) as client:
         np.save(tmp_path / "made.npy", vectors(600, 4))
@@ -349,7 +347,7 @@ def test_indexes_are_built_checked_and_removed(writable: str, tmp_path: Path) ->
         assert client.ann.remove() == ["made"] and client.ann.remove("made") == []
 
 
-def test_what_cannot_go_out_is_said_and_leaves_nothing(served: str, tmp_path: Path) -> None:
+def test_a_failed_export_leaves_no_file(served: str, tmp_path: Path) -> None:
     out = tmp_path / "out.npy"
     with Client(served) as client:
         with pytest.raises(UsageError, match="it has: color, phash"):
@@ -363,16 +361,16 @@ def test_what_cannot_go_out_is_said_and_leaves_nothing(served: str, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_rows_and_their_paths_are_of_one_state(client: TestClient) -> None:
+def test_an_etag_ties_rows_and_paths_to_one_snapshot(client: TestClient) -> None:
     first = client.get("/api/vectors", params={"extractor": "color"})
     rows = np.load(io.BytesIO(first.content))
     assert rows.shape[0] == int(first.headers["x-lookalike-rows"]) == 40
-    words = {"extractor": "color", "format": "paths"}
-    same = client.get("/api/vectors", params=words, headers={"If-Match": first.headers["etag"]})
+    params = {"extractor": "color", "format": "paths"}
+    same = client.get("/api/vectors", params=params, headers={"If-Match": first.headers["etag"]})
     assert same.status_code == 200 and len(same.text.splitlines()) == 40
     for other in ({"extractor": "phash"}, {"where": "size > 0"}):
         changed = client.get(
-            "/api/vectors", params={**words, **other}, headers={"If-Match": first.headers["etag"]}
+            "/api/vectors", params={**params, **other}, headers={"If-Match": first.headers["etag"]}
         )
         assert (changed.status_code, list(changed.json())) == (412, ["error"])
 
@@ -455,14 +453,14 @@ def test_an_export_that_is_not_read_ends(library: Library) -> None:
         wait_until_none_runs(app)
 
 
-def test_streams_that_cannot_seek_get_the_same_bytes(library: Library, tmp_path: Path) -> None:
+def test_streams_without_seek_get_the_same_bytes(library: Library, tmp_path: Path) -> None:
     library.vectors.export_vectors("color", tmp_path / "out.npy", paths=tmp_path / "out.txt")
     for form, name in (("npy", "out.npy"), ("paths", "out.txt")):
         out = io.BytesIO()
-        told: list[ExportHeader] = []
-        assert library.vectors.stream_vectors("color", out, form, begin=told.append) == 40  # type: ignore[arg-type]
+        headers: list[ExportHeader] = []
+        assert library.vectors.stream_vectors("color", out, form, begin=headers.append) == 40  # type: ignore[arg-type]
         assert out.getvalue() == (tmp_path / name).read_bytes()
-        assert told[0].rows == 40 and told[0].bytes in (None, len(out.getvalue()))
+        assert headers[0].rows == 40 and headers[0].bytes in (None, len(out.getvalue()))
     assert np.array_equal(
         np.load(io.BytesIO((tmp_path / "out.npy").read_bytes())), np.load(tmp_path / "out.npy")
     )
