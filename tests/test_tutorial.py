@@ -27,7 +27,7 @@ def test_every_page_prints_what_stands_below_its_blocks(
     monkeypatch.chdir(tmp_path)
     script = runpy.run_path(str(TUTORIAL / "run_pages.py"))
     pages = script["PAGES"]
-    assert len(pages) == 7
+    assert len(pages) == 8
     for page in pages:
         now, written = script["run"](page).splitlines(), page.read_text("utf-8").splitlines()
         assert len(now) == len(written), page.name
