@@ -153,7 +153,7 @@ def _rounded(value: float | None, digits: int = 4) -> float | None:
 
 
 def _tables(found: BenchmarkImages, measured: list[ExtractorBenchmark]) -> None:
-    judged = found.labels is not None
+    labelled = found.labels is not None
     titles = ["extractor", "dim", "bytes", "extract/s", "files/s a core", "files/s here"]
     rows = [
         [
@@ -163,11 +163,11 @@ def _tables(found: BenchmarkImages, measured: list[ExtractorBenchmark]) -> None:
             format.rate(one.extraction_rate),
             format.rate(one.core_rate),
             format.rate(one.parallel_rate),
-            *([f"{one.quality[name]:.3f}" for name in _QUALITY] if judged else []),
+            *([f"{one.quality[name]:.3f}" for name in _QUALITY] if labelled else []),
         ]
         for one in measured
     ]
-    output.table([*titles, *(_QUALITY if judged else [])], rows, right="lrrrrrrrrr", stretch=0)
+    output.table([*titles, *(_QUALITY if labelled else [])], rows, right="lrrrrrrrrr", stretch=0)
     output.put()
     cosines = [
         [
