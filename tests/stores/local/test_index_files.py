@@ -266,3 +266,19 @@ def test_faiss_works_in_one_process_with_opencv_and_onnxruntime(indexed: Path) -
     assert resized.shape == (32, 32, 3)
     assert product[0, 0] == DIM
     assert before.ids.tolist() == after.ids.tolist()
+
+
+def test_manifests_and_checks_with_older_field_names_are_read(indexed: Path) -> None:
+    with LocalStore.open(indexed) as store:
+        index, check = index_of(store), store.indexes.check(KEY, queries=20)
+    for name in ("ann.json", "ann-checks.jsonl"):
+        file = space_files(indexed) / name
+        text = file.read_text()
+        for new, old in (("nprobe", "probe"), ("candidates", "width"), ("unindexed", "tail")):
+            text = text.replace(f'"{new}"', f'"{old}"')
+        file.write_text(text)
+    with LocalStore.open(indexed) as store:
+        assert index_of(store) == index
+        assert store.indexes.history(KEY) == [check]
+        with store.snapshot() as snapshot:
+            assert not snapshot.search(KEY, QUERY, 5).exact
