@@ -20,7 +20,7 @@ from lookalike.errors import MissingExtra, UnknownExtractor, UsageError
 from lookalike.extractors import onnx_graph, runtime
 from lookalike.extractors.interface import Extractor
 from lookalike.extractors.onnx import OnnxExtractor, load_onnx
-from lookalike.extractors.runtime import _import_runtime
+from lookalike.extractors.runtime import import_runtime
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -510,7 +510,7 @@ def test_ctrl_c_while_the_runtime_is_loaded_stays_ctrl_c(monkeypatch: pytest.Mon
     monkeypatch.delitem(modules, "onnxruntime", raising=False)
     monkeypatch.setattr("sys.meta_path", [Interrupted()])
     with pytest.raises(KeyboardInterrupt):
-        _import_runtime()
+        import_runtime()
 
 
 def test_the_runtime_sends_no_telemetry(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lookalike.extractors.interface import Extractor
-from lookalike.extractors.shape import Shape, _blocks, hog
+from lookalike.extractors.shape import Shape, hog, normalise_blocks
 
 
 def _textured(seed: int) -> NDArray[np.uint8]:
@@ -86,7 +86,7 @@ def test_clipping_lifts_the_weaker_orientation_of_a_block() -> None:
     expected = np.zeros(36)
     expected[2] = expected[27 + 5] = 0.2 / np.sqrt(0.0801)
     expected[27 + 6] = 0.01 / np.sqrt(0.0801)
-    np.testing.assert_allclose(_blocks(cells)[0, 0, 0], expected, atol=1e-5)
+    np.testing.assert_allclose(normalise_blocks(cells)[0, 0, 0], expected, atol=1e-5)
 
 
 def test_brightness_and_contrast_leave_the_vector_as_it_is() -> None:

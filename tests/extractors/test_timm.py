@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from lookalike.errors import MissingExtra, UnknownExtractor, UsageError
-from lookalike.extractors.timm import _best_device, load_timm
+from lookalike.extractors.timm import best_device, load_timm
 from lookalike.images.resize import fit
 
 
@@ -32,7 +32,7 @@ def test_the_best_device_is_chosen(cuda: bool, mps: bool, device: str) -> None:
         cuda=SimpleNamespace(is_available=lambda: cuda),
         backends=SimpleNamespace(mps=SimpleNamespace(is_available=lambda: mps)),
     )
-    assert _best_device(torch) == device
+    assert best_device(torch) == device
 
 
 @pytest.fixture
@@ -70,10 +70,10 @@ def test_the_pixels_are_those_of_timms_own_transform(timm: Any) -> None:
     extractor = load_timm("mobilenetv3_small_100.lamb_in1k")
     small = np.random.default_rng(1).integers(0, 256, (30, 40, 3), np.uint8)
     image = Image.fromarray(small).resize((400, 300), Image.Resampling.BICUBIC)
-    config = timm.data.resolve_data_config({}, model=extractor._network)
+    config = timm.data.resolve_data_config({}, model=extractor.network)
     expected = timm.data.create_transform(**config, is_training=False)(image).numpy()
     out = np.empty((1, *expected.shape), np.float32)
-    extractor._preprocessing.scaling.batch([fit(np.asarray(image), extractor.pixels)], out)
+    extractor.preprocessing.scaling.batch([fit(np.asarray(image), extractor.pixels)], out)
     # Resizing rounds to whole grey levels: one or two of 255 may differ.
     assert np.abs(out[0] - expected).max() < 2.5 / 255 / 0.2
 

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lookalike.extractors.keypoints import Detector, Keypoints, detect
-from lookalike.extractors.verification import _plausible, compare, rerank, verify
+from lookalike.extractors.verification import compare, is_plausible, rerank, verify
 
 DETECTORS: list[Detector] = ["sift", "orb"]
 
@@ -152,13 +152,13 @@ def test_reflections_and_extreme_maps_are_implausible() -> None:
     def linear(a: float, b: float, c: float, d: float) -> NDArray[np.float64]:
         return np.array([[a, b, 5.0], [c, d, 7.0]])
 
-    assert _plausible(linear(0, -0.5, 0.5, 0))
-    assert _plausible(linear(2, 0, 0, 1))
-    assert not _plausible(linear(-1, 0, 0, 1))
-    assert not _plausible(linear(9, 0, 0, 9))
-    assert not _plausible(linear(0.1, 0, 0, 0.1))
-    assert not _plausible(linear(3, 0, 0, 1))
-    assert not _plausible(linear(1, 1, 1, 1))
+    assert is_plausible(linear(0, -0.5, 0.5, 0))
+    assert is_plausible(linear(2, 0, 0, 1))
+    assert not is_plausible(linear(-1, 0, 0, 1))
+    assert not is_plausible(linear(9, 0, 0, 9))
+    assert not is_plausible(linear(0.1, 0, 0, 0.1))
+    assert not is_plausible(linear(3, 0, 0, 1))
+    assert not is_plausible(linear(1, 1, 1, 1))
 
 
 def test_reranking_puts_matches_first_and_keeps_the_order_of_the_rest() -> None:

@@ -18,6 +18,7 @@ from lookalike.errors import LibraryBusy, UsageError
 from lookalike.extractors.extraction import ExtractionResult
 from lookalike.extractors.interface import Extractor
 from lookalike.indexing import indexer
+from lookalike.stores.local import LocalStore
 from lookalike.stores.local.writer import LocalWriter
 
 
@@ -350,7 +351,7 @@ def test_a_missing_source_is_named(library: Library, tmp_path: Path) -> None:
 
 
 def test_a_second_writer_is_refused_and_a_reader_is_not(library: Library, photos: Path) -> None:
-    with library._store.writer(), Library.open(photos) as other:
+    with LocalStore.open(photos / ".lookalike").writer(), Library.open(photos) as other:
         with pytest.raises(LibraryBusy):
             other.add([photos])
         assert len(other.search(photos / "000.jpg", k=3)) == 3

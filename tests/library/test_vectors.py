@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.library.drawing import draw
 
 from lookalike.errors import UsageError
 from lookalike.images.reading import read
@@ -100,9 +101,12 @@ def test_an_existing_image_is_recognised_by_indexing(
     assert library.info().images == COUNT  # nothing without a file was swept away
 
 
-def test_indexing_continues_with_its_own_extractors(library: Library, file: Path) -> None:
+def test_indexing_continues_with_its_own_extractors(
+    library: Library, file: Path, tmp_path: Path
+) -> None:
     library.vectors.import_vectors(file, "made")
-    assert [one.name for one in library._extractors(None)] == ["lookalike", "phash", "dhash"]
+    photo = draw(tmp_path / "photos" / "a.jpg", 1)
+    assert library.add([photo]).spaces == ("lookalike", "phash", "dhash")
 
 
 def test_images_and_texts_are_refused_for_imported_vectors(

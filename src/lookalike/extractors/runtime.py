@@ -66,7 +66,7 @@ def expected_runtime(batch: int = _BATCH) -> RuntimeInfo | None:
     `batch` is the batch on a CPU. Networks with a fixed batch or dynamic quantisation get batches of 1.
     """
     try:
-        available = _import_runtime().get_available_providers()
+        available = import_runtime().get_available_providers()
     except MissingExtra:
         return None
     provider = next(name for name in _PROVIDERS if name in available)
@@ -104,7 +104,7 @@ class Session:
         batch: int = _BATCH,
         single_images: bool = False,
     ) -> None:
-        runtime = _import_runtime()
+        runtime = import_runtime()
         available = runtime.get_available_providers()
         providers = [name for name in _PROVIDERS if name in available]
         self._threads = physical_cores()
@@ -193,7 +193,8 @@ def _port(description: Any) -> Port:
     return Port(description.name, np.dtype(_DTYPES.get(description.type, np.float32)), shape)
 
 
-def _import_runtime() -> Any:
+def import_runtime() -> Any:
+    """Return the module `onnxruntime`; MissingExtra with the remedy where it cannot be imported."""
     try:
         import onnxruntime
     except ImportError as error:

@@ -88,7 +88,7 @@ def hog(images: NDArray[np.uint8], *, interpolate: bool = True) -> Vectors:
     np.put_along_axis(votes, orientation[:, None], length[:, None], axis=1)
     down, across = _weights(_HEIGHT, interpolate), _weights(_WIDTH, interpolate)
     cells = (down @ votes @ across.T).astype(np.float32, copy=False)
-    return _blocks(np.moveaxis(cells, 1, -1)).reshape(len(images), -1)
+    return normalise_blocks(np.moveaxis(cells, 1, -1)).reshape(len(images), -1)
 
 
 def _gradients(images: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
@@ -114,7 +114,7 @@ def _weights(pixels: int, interpolate: bool) -> NDArray[np.float32]:
     return (share / _CELL).astype(np.float32)
 
 
-def _blocks(cells: NDArray[np.float32]) -> NDArray[np.float32]:
+def normalise_blocks(cells: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return blocks (n, rows - 1, columns - 1, 36) of cells (n, rows, columns, 9), normalised by L2-Hys."""
     blocks = np.concatenate(
         (cells[:, :-1, :-1], cells[:, :-1, 1:], cells[:, 1:, :-1], cells[:, 1:, 1:]), axis=-1

@@ -39,8 +39,8 @@ class TimmExtractor:
         self.pixels: PixelSpec = preprocessing.pixels
         self.dim = int(network.num_features)
         self._torch = torch
-        self._network: Any = network
-        self._preprocessing = preprocessing
+        self.network: Any = network
+        self.preprocessing = preprocessing
         self._device = device
         self.revision = _revision(network, preprocessing)
         # A few networks have a layer between the last features and the pooled ones.
@@ -63,16 +63,16 @@ class TimmExtractor:
 
     def close(self) -> None:
         """Free the memory of the network; dropping the extractor does so, too."""
-        self._network = None
+        self.network = None
 
     def _features(self, images: Sequence[Pixels]) -> Vectors:
-        if self._network is None:
+        if self.network is None:
             raise UsageError(f"{self.name} was closed; load it again")
         spec = self.pixels
         buffer = np.empty((len(images), 3, spec.height, spec.width), np.float32)
-        pixels = self._torch.from_numpy(self._preprocessing.scaling.batch(images, buffer))
+        pixels = self._torch.from_numpy(self.preprocessing.scaling.batch(images, buffer))
         with self._torch.inference_mode():
-            found = self._network(pixels.to(self._device))
+            found = self.network(pixels.to(self._device))
         return np.asarray(found.float().cpu().numpy(), np.float32).reshape(len(images), -1)
 
 
@@ -98,12 +98,13 @@ def load_timm(text: str) -> TimmExtractor:
         raise UsageError(f"timm:{text} cannot be loaded: {reason}") from None
     config = timm.data.resolve_data_config({}, model=network)
     preprocessing = read_preprocessing({}, {"pretrained_cfg": config})
-    device = _best_device(torch)
+    device = best_device(torch)
     network = network.eval().to(device)
     return TimmExtractor(f"timm:{text}", torch, network, preprocessing, device)
 
 
-def _best_device(torch: Any) -> str:
+def best_device(torch: Any) -> str:
+    """Return "cuda", "mps" or "cpu", the first that PyTorch can use."""
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"

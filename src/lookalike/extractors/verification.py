@@ -257,7 +257,7 @@ def _refine(
         if agreeing.sum() < 4:
             return None
         fitted = _affine(start[agreeing], goal[agreeing])
-        if fitted is None or not _plausible(fitted):
+        if fitted is None or not is_plausible(fitted):
             return None
         transform = fitted
         moved = start @ transform[:, :2].T + transform[:, 2]
@@ -277,7 +277,7 @@ def _affine(start: NDArray[np.float64], goal: NDArray[np.float64]) -> NDArray[np
     return np.column_stack((linear, target - linear @ centre))
 
 
-def _plausible(transform: NDArray[np.float64]) -> bool:
+def is_plausible(transform: NDArray[np.float64]) -> bool:
     """Return whether a map has no reflection, no collapse and no extreme scale."""
     linear = transform[:, :2]
     large, small = np.linalg.svd(linear, compute_uv=False)
