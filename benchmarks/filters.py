@@ -1,11 +1,11 @@
-"""Filters and captions on a library of a million images, written straight into the store.
+"""Measure filters and text search on a library of a million images, written directly into the store.
 
-    python benchmarks/filters.py [--images 1000000] [--fields 30] [--folder PLACE]
+    python benchmarks/filters.py [--images 1000000] [--fields 30] [--folder FOLDER]
 
 Each image has a kind, a price, a date, further fields of numbers and texts, and a caption of ten
-words. Prints what a filter costs in a process that has just started (cold), when its columns are in
-memory (warm), after one picture has changed, and beside it the exact search of 128 numbers without
-a filter; then captions. With --folder, a library that lies there is used again.
+words. Prints the time of each filter in a new process (cold), with its columns in memory (warm), and together
+with an exact search in 128 dimensions, beside that search without a filter; then text search, and a filter
+after one image has changed. With --folder, a library that is there already is used again.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def measure(folder: Path) -> None:
             both = milliseconds(search, 9)
             bare = milliseconds(lambda: snapshot.search("toy@1", query, 10), 9)
             print(f"{name:<18}{len(ids):>9,}{cold:>9.1f}{warm:>9.2f}{both:>10.2f}{bare:>10.2f}")
-        print(f"facts of all fields {milliseconds(snapshot.fields, 1):.0f} ms")
+        print(f"statistics of all fields {milliseconds(snapshot.fields, 1):.0f} ms")
         for words in ("word12345", "word3 word500", "word0 word1 word2"):
             print(
                 f"text {words!r}: {milliseconds(partial(snapshot.search_text, words, 10), 5):.1f} ms"

@@ -1,17 +1,16 @@
-"""The local store: how fast it takes in rows, opens, and answers.
+"""Measure how fast the local store writes, opens and searches.
 
     python benchmarks/store.py [--rows 100000 1000000] [--dim 192] [--rounds 5]
 
-Vectors are made up around 1,000 centres, as pictures of similar things are. For each count:
+The vectors are drawn around 1,000 centres, like those of similar images. For each count:
 
-put       entries a second, one vector each, in batches of 1,000 (with every fsync), and how much of that
-          time was our own, the rest being the disk's
-known     paths a second that are looked up, in chunks of 500, all of them known
-opening   a new process: seconds for opening the library and answering the first question, with the
-          files in the system's cache, and with them dropped from it; beside them, what Python and the
-          imports took, and the bare matrix product on the mapped file
-warm      milliseconds for one question, top 10; for a view that asks nothing; and for a question among
-          1 % of the images, beside its part that turns ids into rows
+put       entries per second, one vector each, in batches of 1,000 (every fsync included), and the CPU's share
+          of that time; the rest is the disk's
+states    paths per second of `file_states`, in chunks of 500, all of them known
+opening   in a new process: imports, opening the library with a snapshot, and the first search; with the files
+          in the system's cache, and dropped from it
+warm      milliseconds of one query, top 10; of an unused snapshot; of the bare matrix product on the mapped
+          file; of a query among 1 % of the images, and of the part of it that turns ids into rows
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ def batches(count: int, dim: int) -> Iterator[NDArray[np.float32]]:
 
 
 def path_of(number: int) -> str:
-    return f"folder {number // 1000:05d}/picture {number:08d}.jpg"
+    return f"folder {number // 1000:05d}/image {number:08d}.jpg"
 
 
 def fill(store: LocalStore, count: int, dim: int) -> None:
@@ -95,9 +94,7 @@ def fill(store: LocalStore, count: int, dim: int) -> None:
             own += time.process_time() - processor
             seconds += time.perf_counter() - started
             done += len(entries)
-        print(
-            f"  put      {count / seconds:9,.0f} entries/s  ({100 * own / seconds:.0f} % our own)"
-        )
+        print(f"  put      {count / seconds:9,.0f} entries/s  ({100 * own / seconds:.0f} % CPU)")
         paths = [path_of(n) for n in range(0, count, max(1, count // 100_000))]
         started = time.perf_counter()
         for start in range(0, len(paths), 500):
@@ -105,7 +102,7 @@ def fill(store: LocalStore, count: int, dim: int) -> None:
                 paths[start : start + 500]
             )
         seconds = time.perf_counter() - started
-        print(f"  known    {len(paths) / seconds:9,.0f} paths/s")
+        print(f"  states   {len(paths) / seconds:9,.0f} paths/s")
 
 
 def drop_from_cache(folder: Path) -> None:
@@ -118,7 +115,7 @@ def drop_from_cache(folder: Path) -> None:
 
 
 def opening(folder: Path, rounds: int) -> None:
-    for words, cold in (("cached", False), ("dropped", True)):
+    for label, cold in (("cached", False), ("dropped", True)):
         figures = []
         for _ in range(rounds):
             if cold:
@@ -134,8 +131,8 @@ def opening(folder: Path, rounds: int) -> None:
             1e3 * statistics.median(column) for column in zip(*figures, strict=True)
         )
         print(
-            f"  opening  {words:8} imports {imports:6.0f} ms, open and view {opened:6.1f} ms, "
-            f"first answer {answered:7.1f} ms"
+            f"  opening  {label:8} imports {imports:6.0f} ms, open and snapshot {opened:6.1f} ms, "
+            f"first search {answered:7.1f} ms"
         )
 
 
@@ -152,7 +149,7 @@ def median_ms(act: Callable[[], object], rounds: int) -> float:
 def warm(store: LocalStore, dim: int, rounds: int) -> None:
     query = np.random.default_rng(1).normal(size=(1, dim)).astype(np.float32)
 
-    def look() -> None:
+    def unused() -> None:
         with store.snapshot():
             pass
 
@@ -160,17 +157,16 @@ def warm(store: LocalStore, dim: int, rounds: int) -> None:
         count = snapshot.spaces()[0].count
         random = np.random.default_rng(2)
         among = random.choice(count, count // 100, replace=False) + 1
-        matrix = snapshot.open_space(KEY)[1]
-        mapped = matrix.vectors
+        mapped = snapshot.open_space(KEY)[1]
         figures = {
-            "view": median_ms(look, 20 * rounds),
-            "question": median_ms(lambda: snapshot.search(KEY, query, 10), rounds),
-            "bare product": median_ms(lambda: mapped @ query[0], rounds),
+            "snapshot": median_ms(unused, 20 * rounds),
+            "query": median_ms(lambda: snapshot.search(KEY, query, 10), rounds),
+            "bare product": median_ms(lambda: mapped.vectors @ query[0], rounds),
             "among 1 %": median_ms(lambda: snapshot.search(KEY, query, 10, among=among), rounds),
-            "of that, ids to rows": median_ms(lambda: matrix.rows_of(np.unique(among)), rounds),
+            "of that, ids to rows": median_ms(lambda: mapped.rows_of(np.unique(among)), rounds),
         }
-    for words, figure in figures.items():
-        print(f"  warm     {words:22} {figure:8.2f} ms")
+    for label, figure in figures.items():
+        print(f"  warm     {label:22} {figure:8.2f} ms")
 
 
 def main() -> None:
@@ -181,15 +177,15 @@ def main() -> None:
     options = parser.parse_args()
     for count in options.rows:
         print(f"{count:,} x {options.dim}")
-        with tempfile.TemporaryDirectory() as place:
-            folder = Path(place) / ".lookalike"
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch) / ".lookalike"
             with LocalStore.create(folder) as store:
                 fill(store, count, options.dim)
                 warm(store, options.dim, options.rounds)
             opening(folder, options.rounds)
             size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
             print(
-                f"  disk     {size / count:9,.0f} bytes an image, {4 * options.dim} of them its vector"
+                f"  disk     {size / count:9,.0f} bytes per image, {4 * options.dim} of them the vector"
             )
 
 
