@@ -21,7 +21,7 @@ from tests.server.live_server import free_port, running
 
 import lookalike
 from lookalike.client.client import Client
-from lookalike.client.query_request import weighted
+from lookalike.client.query_request import with_weight
 from lookalike.duplicates.report import Duplicates
 from lookalike.embedding_map.build import build_map
 from lookalike.errors import LibraryError, LibraryReadOnly, Outcome, UsageError
@@ -103,7 +103,7 @@ def test_a_client_finds_what_the_library_finds(
             )
         with pytest.raises(UsageError, match="have 384"):
             client.search(Query((Term(vector=np.ones(20_000, np.float32)),)))
-        with pytest.raises(UsageError, match="one row of numbers"):
+        with pytest.raises(UsageError, match="one dimension"):
             client.search(Query((Term(vector=np.ones((2, 2), np.float32)),)))
         assert client.search(file, k=4).hits[0].path == library.search(file, k=4).hits[0].path
 
@@ -348,10 +348,10 @@ def test_the_examples_of_the_documentation_run(
     assert (tmp_path / "best.jpg").stat().st_size > 500
 
 
-def test_text_that_looks_weighted_stays_text() -> None:
-    assert weighted("16:9 poster", 1.0) == "1:16:9 poster"
-    assert weighted("red", -1.0) == "red"
-    assert weighted("red", 0.25) == "0.25:red"
+def test_text_that_looks_like_a_weight_is_sent_with_a_weight() -> None:
+    assert with_weight("16:9 poster", 1.0) == "1:16:9 poster"
+    assert with_weight("red", -1.0) == "red"
+    assert with_weight("red", 0.25) == "0.25:red"
 
 
 def test_clients_of_several_threads(served: str) -> None:

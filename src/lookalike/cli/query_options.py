@@ -95,8 +95,10 @@ class QueryCommand(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            word = next((word for word in given if word.startswith(error.option_name)), "")
-            if word.startswith("--"):
+            letter = error.option_name.lstrip("-")
+            terms = (word for word in given if word[:1] == "-" != word[1:2] and letter in word)
+            word = next(terms, "")
+            if not word:
                 raise
             raise click.UsageError(
                 f"No such option: {word}. For less like this, put a space after the minus: "

@@ -14,7 +14,7 @@ from lookalike.client.explanations import Explanations
 from lookalike.client.feedback import Feedback
 from lookalike.client.images import Images, ids_below
 from lookalike.client.jobs import index_parameters, index_progress, wait_for
-from lookalike.client.query_request import words_of
+from lookalike.client.query_request import to_params
 from lookalike.client.vectors import Vectors
 from lookalike.duplicates.report import Duplicates, Kind
 from lookalike.errors import FAILED, Outcome, UsageError
@@ -76,7 +76,7 @@ class Client:
         path below the root: the server does not tell where that lies.
         """
         query = to_query(images, text=text, extractor=extractor, **options)
-        params = words_of(self.connection, query)
+        params = to_params(self.connection, query)
         if "vector" in params or "not_vector" in params:  # too long for an address
             form = {"query": json.dumps(params)}
             document = json.loads(self.connection.request("POST", "/api/search", data=form))
@@ -91,7 +91,7 @@ class Client:
         sent: list[dict[str, Any]] = []
         for place, query in enumerate(queries):
             try:
-                sent.append(words_of(self.connection, query))
+                sent.append(to_params(self.connection, query))
             except UsageError as error:
                 failed[place] = failed_hits(str(error))
         found: list[Hits] = []
