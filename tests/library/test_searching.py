@@ -43,8 +43,8 @@ def test_a_file_its_bytes_and_its_pixels_give_the_same_hits(
 ) -> None:
     file = draw(tmp_path / "query.png", 77)
     pixels = np.asarray(Image.open(file).convert("RGB"))
-    answers = [library.search(question, k=12) for question in (file, file.read_bytes(), pixels)]
-    rankings = [[(hit.path, hit.similarity) for hit in answer.hits] for answer in answers]
+    results = [library.search(query, k=12) for query in (file, file.read_bytes(), pixels)]
+    rankings = [[(hit.path, hit.similarity) for hit in hits.hits] for hits in results]
     assert rankings[0] == rankings[1] == rankings[2]
 
 
@@ -102,10 +102,10 @@ def test_a_batch_gives_the_hits_of_single_searches(library: Library, photos: Pat
         for i, file in enumerate(files)
     ]
     batch = library.search_batch(queries)
-    for query, answer in zip(queries, batch, strict=True):
+    for query, hits in zip(queries, batch, strict=True):
         alone = library.search(query)
-        assert alone.hits == answer.hits and alone.ranked_by == answer.ranked_by
-        assert len(answer) == query.k
+        assert alone.hits == hits.hits and alone.ranked_by == hits.ranked_by
+        assert len(hits) == query.k
 
 
 def test_two_images_are_averaged(library: Library, photos: Path) -> None:
@@ -116,7 +116,7 @@ def test_two_images_are_averaged(library: Library, photos: Path) -> None:
         library.search(Query.of(photos / name, k=12, extractor="pixels"))
         for name in ("000.jpg", "002.jpg")
     ]
-    by_path = [{hit.path: hit.similarity for hit in answer.hits} for answer in alone]
+    by_path = [{hit.path: hit.similarity for hit in hits.hits} for hits in alone]
     # cos(x, (a + b) / 2) is (cos(x, a) + cos(x, b)) / |a + b| for unit vectors
     length = np.sqrt(2 + 2 * by_path[0]["002.jpg"])
     expected = {path: (by_path[0][path] + by_path[1][path]) / length for path in by_path[0]}
@@ -136,7 +136,7 @@ def test_euclidean_ranks_unit_vectors_as_cosine_does(library: Library, photos: P
 
 
 @pytest.mark.parametrize(
-    ("question", "message"),
+    ("query", "message"),
     [
         (Query.of(b"x" * 200), "cannot search with the image given: "),
         (Query.of(Path("nowhere.jpg")), "cannot search with nowhere.jpg: "),
@@ -147,10 +147,10 @@ def test_euclidean_ranks_unit_vectors_as_cosine_does(library: Library, photos: P
     ],
 )
 def test_an_impossible_query_is_refused_in_one_line(
-    library: Library, question: Query, message: str
+    library: Library, query: Query, message: str
 ) -> None:
     with pytest.raises(UsageError, match=message) as caught:
-        library.search(question)
+        library.search(query)
     assert "\n" not in str(caught.value)
 
 
@@ -163,7 +163,7 @@ def test_a_new_library_has_nothing_to_search(tmp_path: Path) -> None:
         library.search(b"x")
 
 
-def test_a_folder_without_a_library_says_how_to_make_one(tmp_path: Path) -> None:
+def test_a_folder_without_a_library_is_an_error_that_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(NoLibrary, match="lookalike index"):
         Library.open(tmp_path)
 
@@ -219,4 +219,4 @@ def test_a_query_with_an_unreadable_file_says_why(
 
     monkeypatch.setattr(Path, "exists", closed)
     with pytest.raises(UsageError, match=r"cannot search with .*secret\.jpg: there is no file"):
-        library.search(tmp_path / "secret.jpg")  # to the worker it is missing: what it says counts
+        library.search(tmp_path / "secret.jpg")  # the worker reports it as missing

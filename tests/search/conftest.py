@@ -25,15 +25,15 @@ WORDS = ("red", "shoe", "boot", "green", "sun")
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """The library, and what the oracle needs to know of it: by image id, 1 to COUNT."""
+class SmallLibrary:
+    """The library, and its vectors and prices by image id, 1 to COUNT."""
 
     store: LocalStore
     near: NDArray[np.float64]
     far: NDArray[np.float64]
     prices: list[int]
 
-    def ask(self, *queries: Query, tolerant: bool = False) -> list[Hits]:
+    def search(self, *queries: Query, tolerant: bool = False) -> list[Hits]:
         encoders = QueryEncoders(Limits())
         with self.store.snapshot() as snapshot:
             try:
@@ -43,13 +43,13 @@ class Shelf:
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallLibrary]:
     draw = np.random.default_rng(5)
     near = normalise(draw.normal(size=(COUNT, 6)))
     far = draw.normal(size=(COUNT, 4)).astype(np.float32)
-    near[40:44] = near[7]  # re-saved pictures, as it were
+    near[40:44] = near[7]  # stand for re-saved images
     prices = draw.integers(1, 100, COUNT).tolist()
-    folder: Path = tmp_path_factory.mktemp("shelf") / "photos" / ".lookalike"
+    folder: Path = tmp_path_factory.mktemp("small") / "photos" / ".lookalike"
     with LocalStore.create(folder) as store:
         with store.writer() as writer:
             writer.add_root(folder.parent)
@@ -85,4 +85,4 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
                     for i, price in enumerate(prices)
                 }
             )
-        yield Shelf(store, near.astype(np.float64), far.astype(np.float64), prices)
+        yield SmallLibrary(store, near.astype(np.float64), far.astype(np.float64), prices)

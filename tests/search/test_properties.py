@@ -1,24 +1,24 @@
-"""What holds for every question."""
+"""Properties of the hits of any query."""
 
 from __future__ import annotations
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.search.conftest import COUNT, WORDS, Shelf
+from tests.search.conftest import COUNT, WORDS, SmallLibrary
 
 from lookalike.query import Query, Term
 from lookalike.search.rerank import at_least
 
 weights = st.sampled_from([-1.0, -0.5, 0.5, 1.0, 2.0])
-pictures = st.builds(Term, id=st.integers(1, COUNT), weight=weights)
+images = st.builds(Term, id=st.integers(1, COUNT), weight=weights)
 words = st.builds(
     Term,
     text=st.lists(st.sampled_from(WORDS), min_size=1, max_size=2).map(" ".join),
     weight=weights,
 )
-questions = st.builds(
+queries = st.builds(
     Query,
-    st.lists(pictures | words, min_size=1, max_size=4)
+    st.lists(images | words, min_size=1, max_size=4)
     .filter(lambda terms: any(term.weight > 0 for term in terms))
     .map(tuple),
     k=st.sampled_from([1, 2, 7, COUNT, 10 * COUNT]),
@@ -35,24 +35,24 @@ questions = st.builds(
 @settings(
     max_examples=120, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
-@given(st.lists(questions, min_size=1, max_size=3))
+@given(st.lists(queries, min_size=1, max_size=3))
 def test_hits_are_at_most_k_different_sorted_filtered_and_relevant(
-    shelf: Shelf, queries: list[Query]
+    small: SmallLibrary, queries: list[Query]
 ) -> None:
-    for query, answer in zip(queries, shelf.ask(*queries), strict=True):
-        ids = [hit.id for hit in answer.hits]
+    for query, hits in zip(queries, small.search(*queries), strict=True):
+        ids = [hit.id for hit in hits.hits]
         assert len(ids) <= query.k and len(set(ids)) == len(ids)
-        assert [hit.rank for hit in answer.hits] == list(range(1, len(ids) + 1))
-        scores = [hit.similarity for hit in answer.hits]
+        assert [hit.rank for hit in hits.hits] == list(range(1, len(ids) + 1))
+        scores = [hit.similarity for hit in hits.hits]
         if not query.diversity:
             assert scores == sorted(scores, reverse=True)
-        prices = {id: shelf.prices[id - 1] for id in ids}
+        prices = {id: small.prices[id - 1] for id in ids}
         if query.where and "price" in query.where:
             assert all(price < 40 for price in prices.values())
         if query.where == "id > 1000":
             assert not ids
         if query.min_relevance:
-            assert all(at_least(hit.relevance, query.min_relevance) for hit in answer.hits)
+            assert all(at_least(hit.relevance, query.min_relevance) for hit in hits.hits)
         if not (query.where or query.min_relevance or query.collapse_duplicates) and any(
             term.text is None for term in query.terms
         ):

@@ -1,4 +1,4 @@
-"""Where in a picture: spaces that hold vectors of parts."""
+"""Spaces that hold vectors of regions, and where in an image a hit matches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STAR = np.random.default_rng(1).integers(0, 256, (8, 8, 3), np.uint8)
 
 
 def scene(file: Path, number: int, at: tuple[int, int] | None = None) -> Path:
-    """A grey scene of 320×320 with blocks in it and, somewhere, a small thing of many colours."""
+    """Draw a grey scene of 320×320 with blocks and, at a given place, a small object of many colours."""
     draw = np.random.default_rng(number)
     pixels = np.full((320, 320, 3), draw.integers(60, 200), np.uint8)
     for _ in range(5):
@@ -32,7 +32,7 @@ def scene(file: Path, number: int, at: tuple[int, int] | None = None) -> Path:
     return file
 
 
-def test_the_parts_lie_in_the_picture_and_cover_it() -> None:
+def test_the_regions_lie_in_the_image_and_cover_it() -> None:
     boxes = grid()
     assert boxes.shape == (14, 4) and boxes[0].tolist() == [0, 0, 1, 1]
     assert (boxes >= 0).all() and (boxes[:, :2] + boxes[:, 2:] <= 1 + 1e-9).all()
@@ -43,7 +43,7 @@ def test_the_parts_lie_in_the_picture_and_cover_it() -> None:
 
 
 @pytest.mark.parametrize("runs_in", ["worker", "main"])
-def test_a_small_thing_is_found_and_boxed(tmp_path: Path, toy, runs_in: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_small_object_is_found_and_located(tmp_path: Path, toy, runs_in: str) -> None:  # type: ignore[no-untyped-def]
     photos = tmp_path / "photos"
     photos.mkdir()
     for number in range(12):
@@ -64,7 +64,7 @@ def test_a_small_thing_is_found_and_boxed(tmp_path: Path, toy, runs_in: str) -> 
         assert (x, y, width, height) == pytest.approx((0.6, 0.6, 0.4, 0.4))
         plain = {h.path: h for h in library.search(Query.of(thing, extractor=base.name, k=12)).hits}
         assert plain["05.png"].box is None
-        for hit in hits:  # the whole is one of the parts
+        for hit in hits:  # the whole image is one of the regions
             assert hit.similarity >= plain[hit.path].similarity - 1e-5
         inside = library.search(Query.of(photos / "05.png", extractor=f"{base.name}+regions")).hits[
             0
@@ -74,7 +74,7 @@ def test_a_small_thing_is_found_and_boxed(tmp_path: Path, toy, runs_in: str) -> 
         assert next(h for h in library.search(both).hits if h.path == "05.png").box is not None
 
 
-def test_the_name_with_regions_makes_the_extractor() -> None:
+def test_the_suffix_regions_makes_a_region_extractor() -> None:
     extractor = load("color+regions")
     assert (extractor.name, extractor.dim) == ("color+regions", 14 * load("color").dim)
     assert extractor.similarity == "cosine"
@@ -85,7 +85,7 @@ def test_the_name_with_regions_makes_the_extractor() -> None:
 
 
 @pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
-def test_the_nearest_part_counts_as_a_plain_loop_says(similarity) -> None:  # type: ignore[no-untyped-def]
+def test_the_nearest_region_counts_as_in_a_plain_loop(similarity) -> None:  # type: ignore[no-untyped-def]
     draw = np.random.default_rng(3)
     matrix = draw.normal(size=(40, 5 * 4)).astype(np.float32)
     matrix[7] = matrix[3]

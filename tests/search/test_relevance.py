@@ -1,4 +1,4 @@
-"""What the bands of relevance promise, on a drawn catalogue whose products are known."""
+"""Relevance labels, on a simulated catalogue whose products are known."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def kind(path: str) -> str:
     return path.partition("/")[0]
 
 
-def test_a_higher_band_is_more_often_the_same_kind_of_thing(shop: Library) -> None:
+def test_a_higher_relevance_is_more_often_the_same_kind_of_object(shop: Library) -> None:
     hits: Counter[str] = Counter()
     right: Counter[str] = Counter()
     ids = [image.id for image in shop.files({Outcome.INDEXED})]
@@ -50,7 +50,7 @@ def test_a_higher_band_is_more_often_the_same_kind_of_thing(shop: Library) -> No
     assert precision[2] > 0.8 > 10 * precision[0]
 
 
-def test_a_picture_saved_again_is_a_near_copy_and_another_is_none(shop: Library) -> None:
+def test_a_resaved_image_is_a_near_copy_and_another_is_not(shop: Library) -> None:
     files = sorted(shop.folder.parent.rglob("*-0.jpg"))[::3]
     queries = []
     for half in (False, True):
@@ -72,7 +72,7 @@ def test_a_picture_saved_again_is_a_near_copy_and_another_is_none(shop: Library)
     assert others <= 0.001 * 159 * len(queries)
 
 
-def test_a_library_too_small_to_judge_against_judges_nothing(tmp_path: Path) -> None:
+def test_a_library_too_small_to_judge_has_no_relevance(tmp_path: Path) -> None:
     write_catalogue(tmp_path, products=5, views=5, size=64)
     with Library.create(tmp_path) as library:
         library.add([tmp_path], extractors=["color"])
@@ -81,7 +81,7 @@ def test_a_library_too_small_to_judge_against_judges_nothing(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
-def test_the_bar_of_near_copies_is_where_the_judgement_turns(similarity: Similarity) -> None:
+def test_the_threshold_of_near_copies_is_where_the_label_changes(similarity: Similarity) -> None:
     draw = np.random.default_rng(1)
     query, sample = draw.normal(size=(1, 8)), draw.normal(size=(100, 8))
     background = Background.from_vectors(query, sample, similarity=similarity, count=100)
@@ -105,7 +105,7 @@ def test_the_bar_of_near_copies_is_where_the_judgement_turns(similarity: Similar
     assert again is not None and again.median == pytest.approx(background.median, abs=1e-5)
 
 
-def test_the_pictures_that_are_as_similar_by_chance_are_those_of_fall_to_the_height() -> None:
+def test_the_expected_number_of_unrelated_images_falls_by_a_constant_factor() -> None:
     """The distance to identity halves from the median (1) to the 84 % quantile (1/2): one step."""
     found = np.linspace(-1, 1, 101)[None]  # its median is 0
     (background,) = Background.from_similarities(
@@ -118,19 +118,19 @@ def test_the_pictures_that_are_as_similar_by_chance_are_those_of_fall_to_the_hei
     assert even.reached_by(0.1587 * 2000 / DECAY**4) == pytest.approx(1 - 2**-5)
     assert replace(even, count=40).reached_by(0.1587 * 40) == pytest.approx(0.5)
     assert even.reached_by(1e-12) == math.inf
-    at = 1 - 2**-7.6  # 158.7 · 3.5^-6.6 = 0.041 of 1,000 pictures
+    at = 1 - 2**-7.6  # 158.7 · 3.5^-6.6 = 0.041 of 1,000 images
     bands = [
         replace(even, count=count).relevance(at, "cosine") for count in (40, 1000, 10_000, 10**6)
     ]
     assert bands == ["strong", "strong", "plausible", "weak"]
-    lower = 1 - 2**-5.5  # 158.7 · 3.5^-4.5 = 0.57 of 1,000 pictures, 0.023 of 40: not yet strong
+    lower = 1 - 2**-5.5  # 158.7 · 3.5^-4.5 = 0.57 of 1,000 images, 0.023 of 40: not yet strong
     assert [replace(even, count=n).relevance(lower, "cosine") for n in (40, 1000)] == [
         "plausible"
     ] * 2
 
 
 @pytest.mark.parametrize(("similarity", "identity"), [("cosine", 1.0), ("euclidean", 0.0)])
-def test_where_all_pictures_are_alike_none_stands_out(
+def test_if_all_images_are_equally_similar_none_is_relevant(
     similarity: Similarity, identity: float
 ) -> None:
     for all_have in (identity, identity - 0.5):
@@ -144,7 +144,7 @@ def test_where_all_pictures_are_alike_none_stands_out(
         assert background.relevance(sample[0, 0] - 0.3, similarity) == "weak"
 
 
-def test_distances_are_judged_as_the_cosines_that_they_mean() -> None:
+def test_distances_are_judged_as_the_equivalent_cosines() -> None:
     """Of unit vectors |a - b|² = 2 - 2 cos."""
     draw = np.random.default_rng(2)
     query, sample = normalise(draw.normal(size=(1, 8))), normalise(draw.normal(size=(100, 8)))

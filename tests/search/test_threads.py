@@ -1,4 +1,4 @@
-"""One open library, asked by many threads at once."""
+"""One open library, searched by many threads at once."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
         yield opened
 
 
-def questions(folder: Path) -> list[Query]:
-    """Every kind of work: stored vectors, pictures for the worker and for the network, filters."""
+def queries(folder: Path) -> list[Query]:
+    """Every kind of query: stored vectors, images for the workers and for the network, filters."""
     found = [draw(folder / f"{n}.png", 500 + n).read_bytes() for n in range(4)]
     asked: list[Query] = []
     for n, data in enumerate(found):
@@ -39,10 +39,10 @@ def questions(folder: Path) -> list[Query]:
     return [*asked, Query((Term(id=3),), where=where), Query((Term(id=4),), diversity=0.5)]
 
 
-def test_threads_get_the_answers_that_one_alone_gets(library: Library, tmp_path: Path) -> None:
-    asked = questions(tmp_path)
+def test_threads_get_the_hits_of_a_single_thread(library: Library, tmp_path: Path) -> None:
+    asked = queries(tmp_path)
     alone = [[(hit.id, hit.similarity) for hit in library.search(q).hits] for q in asked]
-    fresh = Library.open(library.folder.parent, readers=2)  # nothing is remembered in it
+    fresh = Library.open(library.folder.parent, readers=2)  # with an empty result cache
     together = threading.Barrier(THREADS)
 
     def ask_all(shift: int) -> None:
@@ -72,7 +72,7 @@ def test_threads_that_search_first_share_one_encoder(library: Library) -> None:
     encoders.close()
 
 
-def test_batches_of_two_threads_get_the_answers_of_each_alone(
+def test_batches_of_two_threads_get_the_hits_of_each_alone(
     library: Library, tmp_path: Path
 ) -> None:
     batches = [
@@ -94,7 +94,7 @@ def test_batches_of_two_threads_get_the_answers_of_each_alone(
             )
 
 
-def test_searches_go_on_while_pictures_are_added(library: Library, tmp_path: Path) -> None:
+def test_searches_continue_while_images_are_added(library: Library, tmp_path: Path) -> None:
     folder = album(tmp_path / "photos", 20)
     with Library.create(folder) as growing:
         growing.add([folder], extractors=["color"])

@@ -1,4 +1,4 @@
-"""Vectors that keep their length."""
+"""Spaces whose vectors keep their length."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def test_raw_vectors_tell_dark_from_light_by_distance(photos: Path, toy: MeanColour) -> None:
+def test_unnormalised_vectors_distinguish_dark_from_light_by_distance(
+    photos: Path, toy: MeanColour
+) -> None:
     with Library.create(photos) as library:
         library.add([photos], extractors=[toy], options=IndexOptions(normalise=False))
         library.add([photos], extractors=[toy])  # the space stays what it is
@@ -37,7 +39,7 @@ def test_raw_vectors_tell_dark_from_light_by_distance(photos: Path, toy: MeanCol
         assert [hit.similarity for hit in by_angle.hits] == pytest.approx([1, 1, 1], abs=1e-6)
 
 
-def test_vectors_of_length_1_cannot_become_raw(photos: Path, toy: MeanColour) -> None:
+def test_a_normalised_space_cannot_become_unnormalised(photos: Path, toy: MeanColour) -> None:
     with Library.create(photos) as library:
         library.add([photos], extractors=[toy])
         with pytest.raises(UsageError, match="have length 1 already"):

@@ -1,4 +1,4 @@
-"""Verification finds the very thing that a part of a picture shows, and where it lies."""
+"""Geometric verification finds the image that a part was cut from, and where."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lookalike.query import Term
 
 
 def textured(seed: int) -> Image.Image:
-    """A picture full of corners that no other seed has, all of the same colours."""
+    """Draw an image full of corners, different for each seed, all with the same colours."""
     rng = np.random.default_rng(seed)
     tiles = rng.integers(0, 2, (24, 32), np.uint8) * 200 + rng.integers(0, 40, (24, 32), np.uint8)
     return Image.fromarray(tiles).resize((480, 360), Image.Resampling.BICUBIC).convert("RGB")
@@ -32,12 +32,12 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
         yield library
 
 
-def asked(picture: Image.Image, **flags: object) -> Query:
-    pixels = np.asarray(picture)
+def asked(image: Image.Image, **flags: object) -> Query:
+    pixels = np.asarray(image)
     return Query((Term(image=pixels),), k=3, verify="orb", **flags)  # type: ignore[arg-type]
 
 
-def test_a_turned_and_shrunk_part_finds_its_whole_first_and_says_where(library: Library) -> None:
+def test_a_rotated_and_shrunk_part_finds_its_image_first_and_locates_it(library: Library) -> None:
     part = textured(7).crop((120, 90, 420, 330)).rotate(15, expand=True).resize((260, 220))
     hit = library.search(asked(part)).hits[0]
     assert hit.path == "07.jpg" and hit.inliers >= 10
@@ -48,7 +48,7 @@ def test_a_turned_and_shrunk_part_finds_its_whole_first_and_says_where(library: 
     assert (x + width, y + height) == pytest.approx((0.875, 0.917), abs=0.1)
 
 
-def test_pictures_that_do_not_show_it_follow_in_their_order_and_carry_no_box(
+def test_unverified_images_follow_in_their_order_without_a_box(
     library: Library,
 ) -> None:
     plain = library.search(Query.of(np.asarray(textured(7)), k=12))
@@ -57,7 +57,7 @@ def test_pictures_that_do_not_show_it_follow_in_their_order_and_carry_no_box(
     assert all(hit.box is None and hit.inliers == 0 for hit in hits[1:])
 
 
-def test_a_mirrored_picture_is_verified_only_where_any_orientation_is_asked_for(
+def test_a_mirrored_image_is_verified_only_with_any_orientation(
     library: Library,
 ) -> None:
     mirrored = textured(3).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
@@ -66,7 +66,7 @@ def test_a_mirrored_picture_is_verified_only_where_any_orientation_is_asked_for(
     assert hit.path == "03.jpg" and hit.inliers >= 10
 
 
-def test_an_image_that_has_gone_is_not_verified_and_stays_a_hit(tmp_path: Path) -> None:
+def test_a_missing_image_is_not_verified_and_stays_a_hit(tmp_path: Path) -> None:
     for seed in range(2):
         textured(seed).save(tmp_path / f"{seed}.png")
     with Library.create(tmp_path) as library:
@@ -77,6 +77,6 @@ def test_an_image_that_has_gone_is_not_verified_and_stays_a_hit(tmp_path: Path) 
         assert all(hit.inliers == 0 for hit in hits)
 
 
-def test_words_alone_cannot_be_verified(library: Library) -> None:
+def test_text_alone_cannot_be_verified(library: Library) -> None:
     with pytest.raises(UsageError, match=r"captions|needs an image"):
         library.search(Query((Term(text="red"),), verify="orb"))

@@ -1,4 +1,4 @@
-"""Questions with pictures that must be read: parts of them, turned ones, words beside them."""
+"""Queries with images that must be decoded: regions, orientations, text beside them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "white
 
 
 class Quarters:
-    """The mean colours of the four quarters, and the names of colours as words: all of one colour."""
+    """Mean colours of the four quarters; text is the name of a colour, for an image of that colour."""
 
     name = "quarters"
     revision = "1"
@@ -93,7 +93,7 @@ def names(library: Library, query: Query) -> list[str]:
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_a_turned_picture_is_found_and_the_turn_is_named(
+def test_a_rotated_image_is_found_and_its_orientation_is_named(
     library: Library, photos: Path, tmp_path: Path, orientation: int
 ) -> None:
     with Image.open(photos / "corner.png") as image:
@@ -114,30 +114,28 @@ def test_a_turned_picture_is_found_and_the_turn_is_named(
     assert first.similarity == pytest.approx(1.0, abs=1e-5)
 
 
-def test_without_any_orientation_no_turn_is_named(library: Library, photos: Path) -> None:
+def test_without_any_orientation_no_orientation_is_named(library: Library, photos: Path) -> None:
     assert library.search(photos / "corner.png").hits[0].orientation is None
 
 
 @pytest.mark.parametrize("region", [(0.5, 0, 0.5, 0.5), (32, 0, 32, 32)])
-def test_a_region_asks_with_the_crop(
+def test_a_region_searches_with_the_crop(
     library: Library, photos: Path, region: tuple[float, float, float, float]
 ) -> None:
     query = Query((Term(photos / "corner.png", region=region),), k=1)
     assert names(library, query) == ["green"]
     (hit,) = library.search(Query((Term(id=1, region=region),), k=1)).hits
-    assert library.search(photos / "blue.png", k=1).hits[0].id == 1  # by name the first
+    assert library.search(photos / "blue.png", k=1).hits[0].id == 1  # the first by name
     assert Path(hit.path).stem == "blue"
 
 
-def test_a_region_outside_the_picture_is_told(library: Library, photos: Path) -> None:
+def test_a_region_outside_the_image_is_an_error(library: Library, photos: Path) -> None:
     with pytest.raises(UsageError, match="does not lie inside its 64×64 pixels") as caught:
         library.search(Query((Term(photos / "corner.png", region=(40, 0, 40, 20)),)))
     assert "\n" not in str(caught.value)
 
 
-def test_words_are_looked_up_in_a_space_that_understands_them(
-    library: Library, photos: Path
-) -> None:
+def test_text_is_searched_in_a_space_that_understands_it(library: Library, photos: Path) -> None:
     found = library.search(Query((Term(text="green"),), k=2))
     assert [Path(hit.path).stem for hit in found.hits] == ["green", "half"]
     assert found.ranked_by == "quarters (text)"
@@ -148,11 +146,11 @@ def test_words_are_looked_up_in_a_space_that_understands_them(
     assert corner.similarity == pytest.approx(2 / (2 * 6**0.5), abs=1e-5)
 
 
-def test_words_and_a_picture_are_asked_in_the_same_space(library: Library, photos: Path) -> None:
+def test_text_and_an_image_are_searched_in_the_same_space(library: Library, photos: Path) -> None:
     terms = (Term(photos / "striped.png"), Term(text="blue"))
     found = library.search(Query(terms, k=6, alpha=0.25))
     assert found.ranked_by == "quarters+quarters (text)"
-    pictures = library.search(Query((terms[0],), k=6)).hits
+    images = library.search(Query((terms[0],), k=6)).hits
     words = library.search(Query((terms[1],), k=6)).hits
 
     def to_one(hits: Sequence[object]) -> dict[int, float]:
@@ -160,12 +158,12 @@ def test_words_and_a_picture_are_asked_in_the_same_space(library: Library, photo
         low, high = min(scores.values()), max(scores.values())
         return {id: (score - low) / (high - low) for id, score in scores.items()}
 
-    one, other = to_one(pictures), to_one(words)
+    one, other = to_one(images), to_one(words)
     expected = {id: 0.25 * one[id] + 0.75 * other[id] for id in one}
     assert {hit.id: hit.similarity for hit in found.hits} == pytest.approx(expected, abs=1e-5)
 
 
-def test_words_without_captions_and_word_space_say_what_to_do(tmp_path: Path) -> None:
+def test_text_without_captions_and_text_space_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     paint(tmp_path / "red.png", LAYOUTS["red"])
     with Library.create(tmp_path) as library:
         library.add([tmp_path], extractors=["histogram"])
@@ -174,9 +172,7 @@ def test_words_without_captions_and_word_space_say_what_to_do(tmp_path: Path) ->
         assert "\n" not in str(caught.value)
 
 
-def test_a_path_of_the_library_is_a_picture_wherever_one_stands(
-    library: Library, photos: Path
-) -> None:
+def test_a_path_in_the_library_stands_for_its_image(library: Library, photos: Path) -> None:
     (photos / "corner.png").unlink()
     for path in (Path("corner.png"), photos / "corner.png"):
         found = library.search(Query((Term(path),), k=1)).hits[0]
@@ -184,20 +180,20 @@ def test_a_path_of_the_library_is_a_picture_wherever_one_stands(
 
 
 def resaved(file: Path) -> Path:
-    """The same picture in other bytes."""
+    """Change the bytes of an image file, but not its pixels."""
     file.write_bytes(file.read_bytes() + b"\0")
     return file
 
 
-def test_a_copy_of_a_picture_of_the_library_is_asked_for_with_its_vector(
+def test_a_copy_of_an_indexed_image_is_searched_with_its_stored_vector(
     library: Library, photos: Path, tmp_path: Path, extractor: Quarters
 ) -> None:
     copy = tmp_path / "copy.png"
     shutil.copy(photos / "corner.png", copy)
     worked = sum(extractor.batches)
-    questions: list[Path | bytes] = [copy, copy.read_bytes()]
-    for question in questions:
-        hit = library.search(question, k=1).hits[0]
+    queries: list[Path | bytes] = [copy, copy.read_bytes()]
+    for query in queries:
+        hit = library.search(query, k=1).hits[0]
         assert hit.path == "corner.png" and hit.similarity == pytest.approx(1.0, abs=1e-6)
     assert sum(extractor.batches) == worked
     library.search(Query((Term(copy, region=(0, 0, 0.5, 0.5)),)))
@@ -206,21 +202,21 @@ def test_a_copy_of_a_picture_of_the_library_is_asked_for_with_its_vector(
     assert sum(extractor.batches) == worked + 2
 
 
-def test_a_broken_picture_costs_a_batch_only_its_own_question(
+def test_a_broken_image_fails_only_its_own_query_of_a_batch(
     library: Library, tmp_path: Path, extractor: Quarters
 ) -> None:
     layout = ["red", "green", "blue", "white"]
     outside = [resaved(paint(tmp_path / f"{n}.png", layout)) for n in range(12)]
     outside[3].write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(200))
-    questions = [Query((Term(file),), k=2) for file in outside]
-    answers = library.search_batch(questions)
-    assert "3.png" in answers[3].failure and not answers[3].hits
-    others = answers[:3] + answers[4:]
+    queries = [Query((Term(file),), k=2) for file in outside]
+    results = library.search_batch(queries)
+    assert "3.png" in results[3].failure and not results[3].hits
+    others = results[:3] + results[4:]
     assert all(a.hits[0].path == "corner.png" and not a.failure for a in others)
     assert sum(extractor.batches) == 11 and max(extractor.batches) > 1
 
 
-def test_the_same_question_is_answered_from_memory_until_something_changes(
+def test_a_repeated_query_is_cached_until_something_changes(
     library: Library, photos: Path, tmp_path: Path, extractor: Quarters
 ) -> None:
     outside = resaved(paint(tmp_path / "outside.png", LAYOUTS["corner"]))

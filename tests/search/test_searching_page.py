@@ -19,7 +19,7 @@ def test_every_example_of_the_page_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
-    answers = {}
+    results = {}
     for kind, block in re.findall(r"```(python|sh)\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL):
         if kind == "python":
             exec(compile(block, PAGE.name, "exec"), names)
@@ -32,11 +32,11 @@ def test_every_example_of_the_page_runs(
             run = lookalike(*words, cwd=tmp_path)
             assert run.returncode == 0, (line, run.stderr)
             assert run.stdout
-            answers[line.partition("#")[0].strip()] = run.stdout
-    where = answers["lookalike search shop/teapot/p0009-0.jpg --library rooms --format json"]
+            results[line.partition("#")[0].strip()] = run.stdout
+    where = results["lookalike search shop/teapot/p0009-0.jpg --library rooms --format json"]
     first = json.loads(where)["hits"][0]
     assert (first["path"], first["box"]) == ("teapot.png", [0.6, 0.6, 0.4, 0.4])
-    turned = answers[
+    turned = results[
         "lookalike search turned.png --extractor shape --any-orientation --library shop"
     ]
     assert "turned by 90° to the right" in turned and "p0001-0.jpg" in turned.splitlines()[1]

@@ -1,4 +1,4 @@
-"""Fewer numbers a picture: spaces of principal components, indexed and imported."""
+"""Spaces reduced by PCA, indexed and imported."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def photos(tmp_path: Path) -> Path:
 
 
 def by_hand(vectors: np.ndarray, kept: int) -> np.ndarray:
-    """Unit vectors, centred, along the first right singular vectors, and at length 1 again."""
+    """Reduce unit vectors by a singular value decomposition, and normalise again."""
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     centred = unit - unit.mean(axis=0)
     turned = centred @ np.linalg.svd(centred, full_matrices=False)[2][:kept].T
     return np.asarray(turned / np.linalg.norm(turned, axis=1, keepdims=True))
 
 
-def test_a_reduced_space_holds_the_principal_components_of_the_whole_one(photos: Path) -> None:
+def test_a_pca_space_holds_the_principal_components_of_the_full_one(photos: Path) -> None:
     with Library.create(photos) as library:
         library.add([photos], extractors=["color", "color+pca8"])
         with library.snapshot() as snapshot:
@@ -51,7 +51,7 @@ def test_a_reduced_space_holds_the_principal_components_of_the_whole_one(photos:
         assert hits[0].path == "07.png" and hits[0].similarity == pytest.approx(1, abs=1e-5)
 
 
-def test_new_pictures_are_projected_along_the_axes_that_are_kept(photos: Path) -> None:
+def test_new_images_are_projected_on_the_stored_axes(photos: Path) -> None:
     with Library.create(photos) as library:
         library.add([photos], extractors=["color+pca8"])
     late = photos / "late.png"
@@ -64,7 +64,7 @@ def test_new_pictures_are_projected_along_the_axes_that_are_kept(photos: Path) -
         assert "03.png" in [h.path for h in library.search(Query.of(late, k=2)).hits]
 
 
-def test_more_components_than_numbers_or_pictures_are_refused_in_a_line(photos: Path) -> None:
+def test_more_components_than_dimensions_or_images_are_refused_in_one_line(photos: Path) -> None:
     for name in ("color+pca384", "color+pca0"):
         with pytest.raises(UsageError, match=r"color vectors have 384 dimensions.*keep 1 to 383"):
             load(name)
@@ -76,18 +76,18 @@ def test_more_components_than_numbers_or_pictures_are_refused_in_a_line(photos: 
         assert library.info().spaces == ()
 
 
-def test_what_learns_first_can_be_promised_too(photos: Path) -> None:
+def test_indexing_with_a_fitted_extractor_can_be_estimated(photos: Path) -> None:
     with Library.create(photos) as library:
         assert library.estimate([photos], extractors=["color+pca8"]).sampled == 24
         assert library.info().spaces == ()
 
 
-def test_names_with_an_ending_stay_whole() -> None:
+def test_a_name_with_a_suffix_is_one_name() -> None:
     assert parse("color+pca16,shape") == ["color+pca16", "shape"]
     assert (load("color+pca16").name, load("color+pca16").dim) == ("color+pca16", 16)
 
 
-def test_imported_vectors_are_shortened_and_asked_for_whole(tmp_path: Path) -> None:
+def test_imported_vectors_are_reduced_and_queried_in_full_length(tmp_path: Path) -> None:
     draw = np.random.default_rng(5)
     vectors = (draw.normal(size=(60, 5)) @ draw.normal(size=(5, 20)) + 0.5).astype(np.float32)
     file = tmp_path / "clip.npy"

@@ -1,4 +1,4 @@
-"""What words on the command line mean."""
+"""Terms on the command line, and invalid queries."""
 
 from __future__ import annotations
 
@@ -63,14 +63,12 @@ def test_words_become_terms(words: list[str], terms: list[Term]) -> None:
         (["shoe.jpg", "-", "boot.jpg"], [Term(SHOE), Term(BOOT, weight=-1)]),
     ],
 )
-def test_a_minus_where_a_term_is_expected_is_standard_input(
-    words: list[str], terms: list[Term]
-) -> None:
+def test_a_minus_in_place_of_a_term_is_standard_input(words: list[str], terms: list[Term]) -> None:
     assert list(parse_terms(words, stdin=lambda: b"bytes")) == terms
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["shoe.jpg", "+"], "there is nothing after the '\\+'"),
         (["shoe.jpg", "-"], "there is nothing after the '-'"),
@@ -82,14 +80,14 @@ def test_a_minus_where_a_term_is_expected_is_standard_input(
         (["shoe.jpg", "-boot.jpg"], "put a space after the minus: - boot.jpg; .* as ./-boot.jpg"),
     ],
 )
-def test_what_means_nothing_is_told(words: list[str], told: str) -> None:
-    with pytest.raises(UsageError, match=told) as caught:
+def test_invalid_words_are_an_error_of_one_line(words: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
         parse_terms(words)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("question", "told"),
+    ("query", "message"),
     [
         (lambda: Query(()), "the query is empty"),
         (lambda: Query((Term(SHOE, weight=-1),)), "only negative terms"),
@@ -105,7 +103,7 @@ def test_what_means_nothing_is_told(words: list[str], told: str) -> None:
         (lambda: Term(text="red", region=(0, 0, 1, 1)), "text and vectors have none"),
     ],
 )
-def test_a_question_that_cannot_be_meant_is_refused_when_it_is_made(question, told) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(UsageError, match=told) as caught:
-        question()
+def test_an_invalid_query_is_refused_when_it_is_made(query, message) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(UsageError, match=message) as caught:
+        query()
     assert "\n" not in str(caught.value)
