@@ -264,7 +264,7 @@ def summary(report: IndexReport) -> str:
         f"{format.number(n)} {word}"
         for n, word in (
             (report.changed, "changed"),
-            (report.added_vectors, "known from other vectors"),
+            (report.added_vectors, "already known from other extractors"),
             (report.moved, "moved"),
             (report.copied, "copied"),
             (report.removed, "removed"),
