@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lookalike.ann import gpu
 from lookalike.ann.gpu import GpuVectors, rounding_step, torch_device
 from lookalike.errors import UsageError
 from lookalike.vectors.blocks import Floats
@@ -25,19 +24,15 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks of 100 float32 rows and blocks of three queries, so that several are searched."""
-    monkeypatch.setattr(gpu, "CHUNK_BYTES", 100 * DIM * 4)
-    monkeypatch.setattr(gpu, "QUERY_BLOCK", 3)
-
-
 def vectors(count: int, dtype: Any = np.float32, seed: int = 0) -> Floats:
     return normalise(np.random.default_rng(seed).standard_normal((count, DIM))).astype(dtype)
 
 
 def on_device(matrix: Floats) -> GpuVectors:
-    copied = GpuVectors(*torch_device("cpu"), DIM, matrix.dtype)
+    """Copy the vectors in chunks of 100 float32 rows; blocks have three queries."""
+    copied = GpuVectors(
+        *torch_device("cpu"), DIM, matrix.dtype, chunk_bytes=100 * DIM * 4, query_block=3
+    )
     copied.append(matrix)
     return copied
 

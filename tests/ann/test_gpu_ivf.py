@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lookalike.ann import faiss_index, gpu
+from lookalike.ann import faiss_index
 from lookalike.ann.faiss_index import AnnIndex
 from lookalike.ann.gpu import GpuVectors, torch_device
 from lookalike.ann.gpu_ivf import GpuLists
@@ -28,13 +28,6 @@ NONE = np.empty(0, np.int64)
 RECIPES = ("IVF16,Flat", "PCAR16,IVF16,PQ8x4fs", "PCAR16,IVF16,RaBitQfs,Refine(SQfp16)")
 
 
-@pytest.fixture(autouse=True)
-def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks of 100 float32 rows and blocks of three queries, so that several are searched."""
-    monkeypatch.setattr(gpu, "CHUNK_BYTES", 100 * DIM * 4)
-    monkeypatch.setattr(gpu, "QUERY_BLOCK", 3)
-
-
 def vectors(count: int = COUNT, *, seed: int = 0, dtype: Any = np.float32) -> Floats:
     random = np.random.default_rng(seed)
     centres = 0.3 * np.random.default_rng(99).normal(size=(20, DIM))
@@ -49,7 +42,10 @@ def build(matrix: Floats, recipe: str, similarity: Similarity) -> AnnIndex:
 
 
 def copy_vectors(matrix: Floats) -> GpuVectors:
-    copied = GpuVectors(*torch_device("cpu"), DIM, matrix.dtype)
+    """Copy the vectors in chunks of 100 float32 rows; blocks have three queries."""
+    copied = GpuVectors(
+        *torch_device("cpu"), DIM, matrix.dtype, chunk_bytes=100 * DIM * 4, query_block=3
+    )
     copied.append(matrix)
     return copied
 

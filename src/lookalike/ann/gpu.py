@@ -67,12 +67,27 @@ def rounding_step(torch: Any) -> float:
 
 
 class GpuVectors:
-    """The rows of a growing matrix in a device's memory. Not thread-safe."""
+    """The rows of a growing matrix in a device's memory. Not thread-safe.
 
-    def __init__(self, torch: Any, device: Any, dim: int, dtype: np.dtype[Any]) -> None:
+    chunk_bytes  size of one chunk of vectors
+    query_block  queries that share one pass
+    """
+
+    def __init__(
+        self,
+        torch: Any,
+        device: Any,
+        dim: int,
+        dtype: np.dtype[Any],
+        *,
+        chunk_bytes: int = CHUNK_BYTES,
+        query_block: int = QUERY_BLOCK,
+    ) -> None:
         self.count = 0
         self.torch, self.device, self._dtype = torch, device, dtype
-        self._height = max(1, CHUNK_BYTES // (dim * dtype.itemsize))
+        self.query_block = query_block
+        self._chunk_bytes = chunk_bytes
+        self._height = max(1, chunk_bytes // (dim * dtype.itemsize))
         self._chunks: list[tuple[Any, Any]] = []
         self._dim = dim
         self._max_square = 0.0
@@ -155,8 +170,8 @@ class GpuVectors:
             return None
         found = np.full((len(queries), k), -1, np.int64)
         similarities = np.full((len(queries), k), -np.inf, np.float32)
-        for start in range(0, len(queries), QUERY_BLOCK):
-            part = slice(start, start + QUERY_BLOCK)
+        for start in range(0, len(queries), self.query_block):
+            part = slice(start, start + self.query_block)
             block = queries[part]
             if similarity == "cosine":
                 block = (block / np.sqrt(squares[part])[:, None]).astype(np.float32)
@@ -173,7 +188,7 @@ class GpuVectors:
 
     def gather_scores(self, queries: Any, numbers: Any, similarity: Similarity) -> Scored:
         """Yield the scores of the rows with these sorted numbers."""
-        step = max(1, CHUNK_BYTES // (4 * max(self._dim, len(queries))))
+        step = max(1, self._chunk_bytes // (4 * max(self._dim, len(queries))))
         for some in numbers.split(step):
             yield self._scores(queries, *self._gather(some), similarity), some
 

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.ann import gpu
-from lookalike.ann.gpu import GpuVectors, Scored
+from lookalike.ann.gpu import GATHER_COST, GpuVectors, Scored
 from lookalike.ann.ivf_lists import InvertedLists
 from lookalike.vectors.blocks import Floats, Positions, Rows
 from lookalike.vectors.similarity import Similarity
@@ -36,7 +35,7 @@ class GpuLists:
             sizes = np.diff(self._lists.starts)[mask.any(axis=0)]
             gathered += int(sizes.sum()) + count - self._lists.count
             passes += 1
-        return gathered * gpu.GATHER_COST <= passes * count
+        return gathered * GATHER_COST <= passes * count
 
     def nearest(
         self,
@@ -66,8 +65,9 @@ class GpuLists:
 
     def _query_blocks(self, probed: Positions) -> Iterator[NDArray[np.bool_]]:
         """Yield the mask of lists for each block of queries that share their rows."""
-        for start in range(0, len(probed), gpu.QUERY_BLOCK):
-            yield self._lists.mask(probed[start : start + gpu.QUERY_BLOCK])
+        size = self._vectors.query_block
+        for start in range(0, len(probed), size):
+            yield self._lists.mask(probed[start : start + size])
 
     def _rows_of(self, union: Positions, count: int) -> tuple[Any, Any]:
         """Return the rows in these lists and the unindexed rows, sorted, and the list of each as its place

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.stores.local.test_writing import posix, python
+from tests.stores.local.processes import posix, python
 
 
 @posix

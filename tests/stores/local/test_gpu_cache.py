@@ -27,9 +27,8 @@ OPTIONS = IndexBuildOptions(recipe="PCAR16,IVF32,PQ8x4fs", target=0.8, threads=1
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalStore]:
-    """A store whose vectors fill several chunks, and whose index probes as few lists as possible."""
+    """A store whose index probes as few lists as possible."""
     monkeypatch.setattr(tuning, "milliseconds", lambda *_, **__: 1.0)
-    monkeypatch.setattr(gpu, "CHUNK_BYTES", 300 * DIM * 4)
     monkeypatch.setattr(ann_search, "EXACT_BYTES", 0)
     folder = tmp_path / "photos" / ".lookalike"
     LocalStore.create(folder).close()
