@@ -348,6 +348,12 @@ def test_the_examples_of_the_documentation_run(
     assert (tmp_path / "best.jpg").stat().st_size > 500
 
 
+def test_without_httpx_the_client_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'lookalike\[client\]'"):
+        Client("http://127.0.0.1:8484")
+
+
 def test_text_that_looks_like_a_weight_is_sent_with_a_weight() -> None:
     assert with_weight("16:9 poster", 1.0) == "1:16:9 poster"
     assert with_weight("red", -1.0) == "red"
