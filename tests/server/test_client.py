@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +25,7 @@ from lookalike.client.client import Client
 from lookalike.client.query_request import with_weight
 from lookalike.duplicates.report import Duplicates
 from lookalike.embedding_map.build import build_map
-from lookalike.errors import LibraryError, LibraryReadOnly, Outcome, UsageError
+from lookalike.errors import LibraryError, LibraryReadOnly, MissingExtra, Outcome, UsageError
 from lookalike.explain.explainer import Explainer
 from lookalike.indexing.report import IndexOptions, IndexReport, Progress
 from lookalike.library import Library
