@@ -188,8 +188,8 @@ def test_zooming_shows_the_images_that_fit_and_keeps_the_point_under_the_pointer
     tab: Any, map_: EmbeddingMap
 ) -> None:
     tab.click("#show-all")
-    # The map is 0.92 · 700 pixels wide, which is 2³ thumbnails of at least 44 pixels.
-    assert tab.evaluate("renderer.draw(), renderer.drawnCount()") == (map_.levels <= 3).sum()
+    # The map is 0.92 · 700 pixels wide, which is 2⁴ thumbnails of at least 32 pixels.
+    assert tab.evaluate("renderer.draw(), renderer.drawnCount()") == (map_.levels <= 4).sum()
     position = "toMap(view.viewport, canvas.clientWidth, canvas.clientHeight, 300, 200)"
     under = tab.evaluate(position)
     tab.mouse.move(300, 200)

@@ -101,7 +101,7 @@ function menuItems(term, index, takesRegion, menu) {
       type: "button", "aria-pressed": String(value === chosen), "aria-label": name ?? text, onclick: () => { menu.hidePopover(); set(value); },
     }, text))));
   return [
-    choice("Search for", [[1, "+ more like this"], [-1, "− less like this"]], sign, (value) => changeTerm(index, { weight: value * weight })),
+    choice("Search for images", [[1, "+ more like"], [-1, "− less like"]], sign, (value) => changeTerm(index, { weight: value * weight })),
     choice("Weight", WEIGHTS.map(([value, text]) => [value, text, `Weight ${value}`]), weight, (value) => changeTerm(index, { weight: sign * value })),
     takesRegion ? button(state.region ? "Change the region" : "Search a region of it", "box", () => { menu.hidePopover(); editRegion(term); }) : null,
     takesRegion && state.region ? button("Search the whole image", null, () => { menu.hidePopover(); navigate({ region: null }); }) : null,

@@ -14,7 +14,7 @@ export const groupColor = (group, names) =>
 /** How a point is drawn: not at all, faintly, or normally. */
 export const HIDDEN = 0, FAINT = 1, SHOWN = 2;
 
-const MIN_THUMBNAIL = 44, MAX_THUMBNAIL = 128;   // longer side of thumbnails on the map, in CSS pixels
+const MIN_THUMBNAIL = 32, MAX_THUMBNAIL = 128;   // longer side of thumbnails on the map, in CSS pixels
 const MAX_LEVEL = 12;                            // of the levels of detail (embedding_map/level_of_detail.py)
 const FAINT_ALPHA = 0.22;
 
