@@ -1,120 +1,116 @@
-// The page on which hits are judged: one query at a time, its images in one mixed grid.
+// The judging page: one query at a time, with the hits of all systems in one shuffled grid.
 
-const element = (id) => document.getElementById(id);
-let shown = null; // the query that is on the page
-let marked = 0; // which of its images the keys apply to
+const byId = (id) => document.getElementById(id);
+let current = null;    // the query that is shown, as the server sends it
+let selected = 0;      // index of the image that the keys apply to
 
-async function asked(path, body) {
+async function request(path, body) {
   const options = body === undefined ? {} : {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),
   };
   const response = await fetch(path, options);
-  const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(answer.error ?? answer.detail ?? `the server says ${response.status}`);
-  return answer;
+  const content = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(content.error ?? content.detail ?? `the server answered with status ${response.status}`);
+  return content;
 }
 
-function trouble(error) {
-  const gone = error instanceof TypeError; // what fetch throws where nobody answers
-  element("trouble").textContent = gone
-    ? "The program no longer answers. What you judged is kept; start it again to go on."
+function showError(error) {
+  const isUnreachable = error instanceof TypeError;   // which fetch throws if the server does not answer
+  byId("error").textContent = isUnreachable
+    ? "The program no longer answers. Your judgements are stored; start it again to continue."
     : error.message;
-  element("trouble").hidden = false;
+  byId("error").hidden = false;
 }
 
-const source = (picture) => `/api/judging/images/${picture.id}`;
+const imageAddress = (image) => `/api/judging/images/${image.id}`;
 
+/** Show a query, or the results if its number is null. */
 function show(state) {
-  shown = state;
-  const ended = state.number === null;
-  element("judging").hidden = ended;
-  element("done").hidden = !ended;
-  element("trouble").hidden = true;
-  element("bar").value = ended ? 1 : state.number / state.total;
-  element("progress").textContent = ended
+  current = state;
+  const isFinished = state.number === null;
+  byId("judging").hidden = isFinished;
+  byId("finished").hidden = !isFinished;
+  byId("error").hidden = true;
+  byId("bar").value = isFinished ? 1 : state.number / state.total;
+  byId("progress").textContent = isFinished
     ? `${state.total} of ${state.total} · judge: ${state.judge}`
     : `query ${state.number + 1} of ${state.total} · judge: ${state.judge}`;
-  if (ended) return summary(state);
-  element("question").src = source(state.query);
-  element("pictures").replaceChildren(...state.images.map(tile));
-  mark(Math.max(0, state.images.findIndex((picture) => picture.relevant === null)));
+  if (isFinished) { showSummary(state); return; }
+  byId("query-image").src = imageAddress(state.query);
+  byId("images").replaceChildren(...state.images.map(createTile));
+  select(Math.max(0, state.images.findIndex((image) => image.relevant === null)));
 }
 
-function tile(picture, at) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "picture";
-  button.append(pixels(picture), said());
-  button.addEventListener("click", () => mark(at));
-  dress(button, picture, at);
-  return button;
-}
-
-function pixels(picture) {
-  const image = new Image();
-  image.alt = "";
-  image.addEventListener("error", () => image.replaceWith("cannot be shown"));
-  if (picture.id !== null) image.src = source(picture);
-  else return document.createTextNode("no longer in the library");
-  return image;
-}
-
-function said() {
+function createTile(image, index) {
+  const tile = document.createElement("button");
+  tile.type = "button";
+  tile.className = "tile";
   const label = document.createElement("span");
-  label.className = "said";
-  return label;
+  label.className = "judgement";
+  tile.append(createImage(image), label);
+  tile.addEventListener("click", () => select(index));
+  updateTile(tile, image, index);
+  return tile;
 }
 
-function dress(button, picture, at) {
-  const word = { true: "relevant", false: "not relevant" }[picture.relevant] ?? "";
-  button.classList.toggle("right", picture.relevant === true);
-  button.classList.toggle("wrong", picture.relevant === false);
-  button.querySelector(".said").textContent = word;
-  button.querySelector(".said").hidden = !word;
-  button.setAttribute("aria-label", `image ${at + 1}${word ? `, ${word}` : ""}`);
+function createImage(image) {
+  if (image.id === null) return document.createTextNode("no longer in the library");
+  const element = new Image();
+  element.alt = "";
+  element.addEventListener("error", () => element.replaceWith("cannot be shown"));
+  element.src = imageAddress(image);
+  return element;
 }
 
-function mark(at) {
-  marked = at;
-  [...element("pictures").children].forEach((button, number) => {
-    button.classList.toggle("marked", number === at);
-    button.setAttribute("aria-pressed", String(number === at));
+/** Show the judgement of an image on its tile. */
+function updateTile(tile, image, index) {
+  const text = { true: "relevant", false: "not relevant" }[image.relevant] ?? "";
+  tile.classList.toggle("relevant", image.relevant === true);
+  tile.classList.toggle("not-relevant", image.relevant === false);
+  tile.querySelector(".judgement").textContent = text;
+  tile.querySelector(".judgement").hidden = !text;
+  tile.setAttribute("aria-label", `image ${index + 1}${text ? `, ${text}` : ""}`);
+}
+
+function select(index) {
+  selected = index;
+  const tiles = [...byId("images").children];
+  tiles.forEach((tile, i) => {
+    tile.classList.toggle("selected", i === index);
+    tile.setAttribute("aria-pressed", String(i === index));
   });
-  element("pictures").children[at]?.scrollIntoView({ block: "nearest" });
+  tiles[index]?.scrollIntoView({ block: "nearest" });
 }
 
-let working = Promise.resolve(); // key presses are answered in their order
+let pending = Promise.resolve();   // requests are sent one after another, in the order of the key presses
 
 function judge(relevant) {
-  if (!shown || shown.number === null) return;
-  const query = shown, at = marked, picture = query.images[at];
-  if (!picture) return;
-  picture.relevant = relevant;
-  dress(element("pictures").children[at], picture, at);
-  const left = query.images.findIndex((other) => other.relevant === null);
-  if (left >= 0) mark(left);
-  const judgement = { query: query.query.name, image: picture.name, relevant };
-  working = working
-    .then(() => asked("/api/judging/judgements", judgement))
-    .then(() => (left < 0 && shown === query ? next() : undefined))
-    .catch(trouble);
+  if (!current || current.number === null) return;
+  const query = current, index = selected, image = query.images[index];
+  if (!image) return;
+  image.relevant = relevant;
+  updateTile(byId("images").children[index], image, index);
+  const next = query.images.findIndex((other) => other.relevant === null);
+  if (next >= 0) select(next);
+  const judgement = { query: query.query.name, image: image.name, relevant };
+  pending = pending
+    .then(() => request("/api/judging/judgements", judgement))
+    .then(() => (next < 0 && current === query ? showNext() : undefined))
+    .catch(showError);
 }
 
-const next = async () => show(await asked("/api/judging/next"));
+const showNext = async () => show(await request("/api/judging/next"));
 
 function undo() {
-  working = working.then(async () => {
-    const state = await asked("/api/judging/undo", {});
-    show(state);
-  }).catch(trouble);
+  pending = pending.then(async () => show(await request("/api/judging/undo", {}))).catch(showError);
 }
 
-function summary(state) {
+function showSummary(state) {
   const rows = [
     ["judged", `${state.images} images, ${state.relevant} of them relevant`],
-    ...Object.entries(state.judgements).map(([judge, count]) => [judge, `${count} judgements`]),
+    ...Object.entries(state.judgements).map(([judgeName, count]) => [judgeName, `${count} judgements`]),
     ...state.agreement.map(({ judges, images, share, kappa }) => [
       judges.join(" and "),
       `agree on ${(100 * share).toFixed(0)} % of ${images}`
@@ -124,12 +120,12 @@ function summary(state) {
   const table = document.createElement("table");
   for (const [name, value] of rows) {
     const row = table.insertRow();
-    const head = document.createElement("th");
-    head.textContent = name;
-    row.append(head);
+    const header = document.createElement("th");
+    header.textContent = name;
+    row.append(header);
     row.insertCell().textContent = value;
   }
-  element("summary").replaceChildren(table);
+  byId("summary").replaceChildren(table);
 }
 
 const KEYS = {
@@ -138,17 +134,17 @@ const KEYS = {
 };
 
 function move(by) {
-  const count = shown?.images?.length ?? 0;
-  if (count) mark((marked + by + count) % count);
+  const count = current?.images?.length ?? 0;
+  if (count) select((selected + by + count) % count);
 }
 
 document.addEventListener("keydown", (event) => {
-  const work = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-  if (!work || event.ctrlKey || event.metaKey || event.altKey) return;
+  const action = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (!action || event.ctrlKey || event.metaKey || event.altKey) return;
   event.preventDefault();
-  work();
+  action();
 });
-element("yes").addEventListener("click", () => judge(true));
-element("no").addEventListener("click", () => judge(false));
-element("undo").addEventListener("click", undo);
-next().catch(trouble);
+byId("yes").addEventListener("click", () => judge(true));
+byId("no").addEventListener("click", () => judge(false));
+byId("undo").addEventListener("click", undo);
+showNext().catch(showError);
