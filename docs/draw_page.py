@@ -1,9 +1,9 @@
-"""The pictures of the page in the docs, taken of the demo's shop in a real Chromium.
+"""Takes the screenshots of the web page for the docs, of the demo library in Chromium.
 
     lookalike demo --folder DEMO
     python docs/draw_page.py DEMO [--out docs/images]
 
-Needs Playwright and Debian's `chromium`. Whoever changes the page or the built-in network takes them again.
+Needs Playwright and Debian's `chromium`. Run it again after changes of the page or of the built-in network.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ from PIL import Image
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
 WIDE, HIGH = 1440, 900
-SETTLED = 1500
-"""Milliseconds after which nothing fades or moves any more."""
+
+# Milliseconds until all transitions have ended.
+TRANSITIONS = 1500
 
 
 @contextmanager
 def serving(demo: Path) -> Iterator[str]:
-    """The address of a server of the demo's library."""
+    """Serve the demo library and yield the address."""
     command = [sys.executable, "-u", "-m", "lookalike.cli", "serve", str(demo), "--writable"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         found = next(filter(None, map(ADDRESS.search, server.stdout)), None)
-        assert found, "the server did not say where it is"
+        assert found, "the server printed no address"
         try:
             yield found[0]
         finally:
@@ -42,49 +43,49 @@ def serving(demo: Path) -> Iterator[str]:
 
 
 def save(page: Any, out: Path) -> None:
-    """What the window shows, as a JPEG."""
-    with Image.open(io.BytesIO(page.screenshot())) as picture:
-        picture.convert("RGB").save(out, "JPEG", quality=88, optimize=True, progressive=True)
+    """Save a screenshot of the window as a JPEG."""
+    with Image.open(io.BytesIO(page.screenshot())) as image:
+        image.convert("RGB").save(out, "JPEG", quality=88, optimize=True, progressive=True)
 
 
 def search(page: Any, address: str, query: Path, out: Path) -> int:
-    """A picture that is not in the library, and its answers; the id of the best."""
+    """Search with an image that is not in the library; return the id of the first hit."""
     page.goto(address)
     with page.expect_file_chooser() as chooser:
-        page.click("text=Choose a picture")
+        page.click("text=Choose an image")
     chooser.value.set_files(str(query))
     page.wait_for_function("() => location.search.includes('upload=')")
-    page.wait_for_selector("text=The most alike of")
+    page.wait_for_selector("text=The most similar of")
     page.wait_for_selector(".grid .tile")
-    page.wait_for_selector("#found:not([aria-busy])")
+    page.wait_for_selector("#results:not([aria-busy])")
     page.wait_for_load_state("networkidle")
     page.hover(".grid .tile >> nth=1")
-    page.wait_for_timeout(SETTLED)
+    page.wait_for_timeout(TRANSITIONS)
     save(page, out)
     return int(page.get_attribute(".grid .tile >> nth=0", "data-id"))
 
 
-def why(page: Any, address: str, best: int, out: Path) -> None:
-    """The picture that is most like the best hit, large, and why it matched."""
+def explanation(page: Any, address: str, best: int, out: Path) -> None:
+    """Open the image that is most similar to the first hit, and explain the match."""
     page.goto(f"{address}?image={best}")
-    page.wait_for_selector("#found:not([aria-busy])")
+    page.wait_for_selector("#results:not([aria-busy])")
     page.click(".grid .tile a >> nth=1")
     page.click("text=Why did it match?")
     page.wait_for_selector(".heatmap >> nth=1")
-    page.wait_for_selector("text=/^Covering what is outlined/")
+    page.wait_for_selector("text=/^Covering the outlined regions/")
     page.wait_for_load_state("networkidle")
     save(page, out)
 
 
-def plane(page: Any, address: str, out: Path) -> None:
-    """The map of the whole shop, by kind."""
+def embedding_map(page: Any, address: str, out: Path) -> None:
+    """Show the map of the library, coloured by kind."""
     page.goto(f"{address}?page=map")
     page.wait_for_selector(".map-canvas canvas", timeout=120_000)
     page.wait_for_load_state("networkidle")
     page.select_option("select >> nth=1", "kind")
-    page.wait_for_selector("text=Laying the pictures out", state="hidden", timeout=120_000)
+    page.wait_for_selector("text=Computing the map", state="hidden", timeout=120_000)
     page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(SETTLED)
+    page.wait_for_timeout(TRANSITIONS)
     save(page, out)
 
 
@@ -92,17 +93,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("demo", type=Path)
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
-    given = parser.parse_args()
+    options = parser.parse_args()
     from playwright.sync_api import sync_playwright
 
     chromium = shutil.which("chromium")
     assert chromium, "install Debian's package `chromium`"
-    with serving(given.demo) as address, sync_playwright() as run:
+    with serving(options.demo) as address, sync_playwright() as run:
         browser = run.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": WIDE, "height": HIGH})
-        best = search(page, address, given.demo / "query.jpg", given.out / "page-search.jpg")
-        why(page, address, best, given.out / "page-why.jpg")
-        plane(page, address, given.out / "page-map.jpg")
+        best = search(page, address, options.demo / "query.jpg", options.out / "page-search.jpg")
+        explanation(page, address, best, options.out / "page-why.jpg")
+        embedding_map(page, address, options.out / "page-map.jpg")
         browser.close()
 
 
