@@ -63,6 +63,8 @@ _SYNONYMS = {"==": "=", "<>": "!="}
 
 @dataclass(frozen=True, slots=True)
 class _Token:
+    """A token: its kind (a group of `_TOKEN`), its text, and the position of the text in the filter."""
+
     kind: str
     text: str
     at: int
@@ -90,6 +92,7 @@ class _Parser:
         self._position = 0
 
     def parse(self) -> Expression:
+        """Return the expression that all tokens mean."""
         if self._next_token.kind == "end":
             raise UsageError("the filter is empty; write for example: kind = 'shoe' and price < 50")
         expression = self._expression(0)

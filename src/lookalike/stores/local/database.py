@@ -170,6 +170,7 @@ def _failing_disk_error(folder: Path, error: Exception) -> LibraryError:
 
 
 def read_only_error(folder: Path) -> LibraryReadOnly:
+    """Return the error for a library that cannot be written to."""
     return LibraryReadOnly(
         f"the library in {folder} cannot be written to: change its permissions, "
         "or keep a library elsewhere with --library"

@@ -16,6 +16,7 @@ from lookalike.stores.local import feedback, images
 from lookalike.stores.local.ann.index_cache import IndexCache
 from lookalike.stores.local.database import SpaceRow, changes, placeholders, translate_errors
 from lookalike.stores.local.path_encoding import root_from
+from lookalike.stores.local.search import search_space
 from lookalike.stores.local.vector_file import MappedVectors, damaged_error, row_bytes
 from lookalike.stores.records import (
     Decision,
@@ -28,8 +29,6 @@ from lookalike.stores.records import (
     Root,
     Space,
 )
-from lookalike.vectors.blocks import Rows
-from lookalike.vectors.multi_vector import nearest
 from lookalike.vectors.similarity import Similarity
 
 if TYPE_CHECKING:
@@ -116,42 +115,17 @@ class LocalSnapshot:
         """See `Snapshot`. Where equal similarities compete for the last place, the vectors that were stored
         first win, which are the lower ids unless an image changed."""
         row, mapped = self.open_space(space)
-        rows = None if among is None else _rows_among(mapped, among)
-        similarity = similarity or row.similarity
-        index = None if exact else self._indexes.get(row, mapped)
-        if self._gpu is not None and self.region_count(row) == 1:
-            best = self._gpu.nearest(
-                row, mapped, queries, k, similarity=similarity, rows=rows, loaded=index
-            )
-            if best is not None:
-                return _neighbours(mapped, *best[:2], regions=None, exact=best[2])
-        if index is not None:
-            from lookalike.stores.local.ann import ann_search
-
-            approximate = ann_search.nearest(
-                index,
-                mapped,
-                queries,
-                k,
-                similarity=similarity,
-                rows=rows,
-                normalised=bool(row.normalised),
-            )
-            if approximate is not None:
-                return _neighbours(mapped, *approximate, regions=None, exact=False)
-        found, similarities, regions = nearest(
-            mapped.vectors,
+        return search_space(
+            row,
+            mapped,
             queries,
             k,
-            similarity=similarity,
-            rows=rows,
-            exclude=mapped.deleted if rows is None else None,  # `rows` has none of them
-            normalised=bool(row.normalised),
+            similarity=similarity or row.similarity,
+            among=among,
             regions=self.region_count(row),
-        )
-        has_regions = self._boxes(row) is not None
-        return _neighbours(
-            mapped, found, similarities, regions=regions if has_regions else None, exact=True
+            has_regions=self._boxes(row) is not None,
+            index=None if exact else self._indexes.get(row, mapped),
+            gpu=self._gpu,
         )
 
     def vectors(self, space: str, ids: Ids) -> NDArray[np.float32]:
@@ -300,29 +274,3 @@ class LocalSnapshot:
         alive in a connection that the next snapshot takes over."""
         for cursor in self._cursors:
             cursor.close()
-
-
-def _rows_among(mapped: MappedVectors, ids: Ids) -> Rows:
-    """Return the sorted, distinct rows of those of the ids that have one."""
-    # Not np.unique, which imports numpy.ma at its first call: 50 ms of a cold search.
-    rows = np.sort(mapped.rows_of(np.sort(np.asarray(ids, np.int64))))
-    return rows[(rows >= 0) & (np.diff(rows, prepend=-1) > 0)]
-
-
-def _neighbours(
-    mapped: MappedVectors,
-    found: Rows,
-    similarities: NDArray[np.float32],
-    *,
-    regions: NDArray[np.int64] | None,
-    exact: bool,
-) -> Neighbours:
-    """Return the images of rows; those of equal similarity by rising id."""
-    ids = np.full(found.shape, -1, np.int64)
-    ids[found >= 0] = mapped.ids[found[found >= 0]]
-    if mapped.ordered < len(mapped.ids):
-        order = np.lexsort((ids, -similarities), axis=-1)
-        ids = np.take_along_axis(ids, order, axis=-1)
-        similarities = np.take_along_axis(similarities, order, axis=-1)
-        regions = None if regions is None else np.take_along_axis(regions, order, axis=-1)
-    return Neighbours(ids, similarities, exact, regions)
