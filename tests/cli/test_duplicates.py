@@ -40,8 +40,8 @@ def test_all_formats_list_the_same_group(home: Path) -> None:
 
     document = json.loads(run("--format", "json"))
     [group] = document["groups"]
-    assert [image["path"] for image in group["images"]] == ["0.png", "saved again.jpg"]
-    assert [image["keep"] for image in group["images"]] == [True, False]
+    assert [image["path"] for image in group["members"]] == ["0.png", "saved again.jpg"]
+    assert [image["keep"] for image in group["members"]] == [True, False]
     assert group["reclaimable_bytes"] == (home / "photos" / "saved again.jpg").stat().st_size
     assert json.loads(run("--format", "jsonl")) == group
     rows = list(csv.DictReader(io.StringIO(run("--format", "csv"))))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lookalike.cli import format, open_library, output
+from lookalike.wire import encode
 
 if TYPE_CHECKING:
     from lookalike.duplicates.report import Duplicates, Group, Member
@@ -17,7 +19,7 @@ _FIELDS = (
     "path",
     "width",
     "height",
-    "bytes",
+    "size",
     "similarity",
     "evidence",
 )
@@ -44,43 +46,29 @@ def write(found: Duplicates, format_: str, *, null: bool) -> None:
 
 def document(found: Duplicates) -> dict[str, Any]:
     """Return the document of --format json. Its keys are stable."""
-    return {
-        "searched": found.searched,
-        "compared": found.compared,
-        "unreadable": found.unreadable,
-        "hidden": found.hidden,
-        "seconds": {stage: round(seconds, 6) for stage, seconds in found.seconds.items()},
-        "groups": [record(number, group) for number, group in enumerate(found.groups, start=1)],
-    }
+    groups = [record(number, group) for number, group in enumerate(found.groups, start=1)]
+    return {**encode(replace(found, groups=())), "groups": groups}
 
 
 def record(number: int, group: Group) -> dict[str, Any]:
-    """Return one group of --format json and jsonl; its first image is the one to keep."""
-    return {
-        "group": number,
-        "kind": group.kind,
-        "reclaimable_bytes": group.reclaimable_bytes,
-        "images": [_image(member, best=member is group.best) for member in group.members],
-    }
+    """Return one group of --format json and jsonl; its first member is the one to keep."""
+    members = [_member(member, best=member is group.best) for member in group.members]
+    return {"group": number, **encode(group), "members": members}
 
 
-def _image(member: Member, *, best: bool) -> dict[str, Any]:
+def _member(member: Member, *, best: bool) -> dict[str, Any]:
     return {
+        **encode(member),
         "path": open_library.display_path(member.file),
         "keep": best or member.keep,
-        "kind": member.kind,
-        "similarity": round(member.similarity, 6),
         "evidence": "" if best else member.evidence,
-        "width": member.image.width,
-        "height": member.image.height,
-        "bytes": member.image.size,
     }
 
 
 def _rows(found: Duplicates) -> Iterator[dict[str, Any]]:
     for number, group in enumerate(found.groups, start=1):
         for member in group.members:
-            image = {"group": number, **_image(member, best=member is group.best)}
+            image = {"group": number, **_member(member, best=member is group.best)}
             yield {name: image[name] for name in _FIELDS}
 
 
