@@ -32,7 +32,7 @@ def to_one(scores: Mapping[int, float]) -> dict[int, float]:
     return {id: (score - low) / (high - low) for id, score in scores.items()}
 
 
-def agree(found: Hits, scores: Mapping[int, float]) -> None:
+def assert_hits(found: Hits, scores: Mapping[int, float]) -> None:
     """Assert that the hits are those with the best scores, in their order."""
     assert not found.failure
     expected = sorted(scores, key=lambda id: -scores[id])[: len(found)]
@@ -51,7 +51,7 @@ def one(small: SmallLibrary, *terms: Term, **options: object) -> Hits:
 def test_weights_and_negative_terms_are_summed_to_one_vector(small: SmallLibrary) -> None:
     terms = (Term(id=1, weight=2), Term(id=5), Term(id=9, weight=-0.5))
     found = one(small, *terms, k=COUNT, extractors=("near",))
-    agree(found, cosines(small, 2 * small.near[0] + small.near[4] - 0.5 * small.near[8]))
+    assert_hits(found, cosines(small, 2 * small.near[0] + small.near[4] - 0.5 * small.near[8]))
     assert (found.ranked_by, found.similarity, found.exact, found.searched_count) == (
         "near", "cosine", True, COUNT,
     )  # fmt: skip
@@ -59,14 +59,14 @@ def test_weights_and_negative_terms_are_summed_to_one_vector(small: SmallLibrary
 
 def test_unnormalised_vectors_are_averaged_with_their_lengths(small: SmallLibrary) -> None:
     found = one(small, Term(id=1, weight=3), Term(id=5), k=COUNT, extractors=("far",))
-    agree(found, distances(small, (3 * small.far[0] + small.far[4]) / 4))
+    assert_hits(found, distances(small, (3 * small.far[0] + small.far[4]) / 4))
 
 
 def test_two_spaces_are_fused_on_one_scale(small: SmallLibrary) -> None:
     found = one(small, Term(id=3), k=COUNT, extractors=("near", "far"))
     near, far = cosines(small, small.near[2]), distances(small, small.far[2])
     scores = {id: 0.5 * to_one(near)[id] + 0.5 * to_one(far)[id] for id in near}
-    agree(found, scores)
+    assert_hits(found, scores)
     assert (found.ranked_by, found.similarity) == ("near+far", None)
     assert found.hits[0].scores_by_space == pytest.approx({"near": 1.0, "far": 0.0}, abs=1e-6)
 
@@ -78,7 +78,7 @@ def test_two_spaces_are_fused_by_ranks(small: SmallLibrary) -> None:
         rounded = {id: float(np.float32(score)) for id, score in part.items()}
         for rank, id in enumerate(sorted(part, key=lambda id: (-rounded[id], id)), start=1):
             scores[id] += 0.5 / (60 + rank)
-    agree(found, scores)
+    assert_hits(found, scores)
 
 
 def bm25(small: SmallLibrary, words: str) -> dict[int, float]:
@@ -92,17 +92,17 @@ def test_alpha_weights_images_against_captions(small: SmallLibrary, alpha: float
     found = one(
         small, Term(id=3), Term(text="boot green"), k=COUNT, extractors=("near",), alpha=alpha
     )
-    said = dict.fromkeys(range(1, COUNT + 1), 0.0) | bm25(small, "boot green")
-    images, words = to_one(cosines(small, small.near[2])), to_one(said)
-    agree(found, {id: alpha * images[id] + (1 - alpha) * words[id] for id in images})
+    captions = dict.fromkeys(range(1, COUNT + 1), 0.0) | bm25(small, "boot green")
+    images, words = to_one(cosines(small, small.near[2])), to_one(captions)
+    assert_hits(found, {id: alpha * images[id] + (1 - alpha) * words[id] for id in images})
     assert found.ranked_by == "near+captions"
 
 
 def test_the_weight_of_an_image_counts_against_text(small: SmallLibrary) -> None:
     found = one(small, Term(id=3, weight=2), Term(text="boot"), k=COUNT, extractors=("near",))
-    said = dict.fromkeys(range(1, COUNT + 1), 0.0) | bm25(small, "boot")
-    images, words = to_one(cosines(small, small.near[2])), to_one(said)
-    agree(found, {id: (2 * images[id] + words[id]) / 3 for id in images})
+    captions = dict.fromkeys(range(1, COUNT + 1), 0.0) | bm25(small, "boot")
+    images, words = to_one(cosines(small, small.near[2])), to_one(captions)
+    assert_hits(found, {id: (2 * images[id] + words[id]) / 3 for id in images})
 
 
 @pytest.mark.parametrize("turned", [False, True])
@@ -111,17 +111,17 @@ def test_a_negative_text_lowers_scores_in_any_order(small: SmallLibrary, turned:
     found = one(small, *(terms[::-1] if turned else terms), k=COUNT)
     red, sun = bm25(small, "red"), bm25(small, "sun")
     assert 0 < len(sun) < len(red) < COUNT
-    agree(found, {id: score - 0.5 * sun.get(id, 0.0) for id, score in red.items()})
+    assert_hits(found, {id: score - 0.5 * sun.get(id, 0.0) for id, score in red.items()})
     assert len(found) == len(red) and found.ranked_by == "captions"
     assert all(hit.relevance is None for hit in found.hits)
 
 
 def test_a_negative_text_beside_an_image(small: SmallLibrary) -> None:
     found = one(small, Term(id=3), Term(text="sun", weight=-1), k=COUNT, extractors=("near",))
-    said = dict.fromkeys(range(1, COUNT + 1), 0.0)
-    said |= {id: -score for id, score in bm25(small, "sun").items()}
-    images, words = to_one(cosines(small, small.near[2])), to_one(said)
-    agree(found, {id: 0.5 * images[id] + 0.5 * words[id] for id in images})
+    captions = dict.fromkeys(range(1, COUNT + 1), 0.0)
+    captions |= {id: -score for id, score in bm25(small, "sun").items()}
+    images, words = to_one(cosines(small, small.near[2])), to_one(captions)
+    assert_hits(found, {id: 0.5 * images[id] + 0.5 * words[id] for id in images})
 
 
 def test_a_filter_gives_k_hits_if_there_are_k(small: SmallLibrary) -> None:
@@ -131,7 +131,7 @@ def test_a_filter_gives_k_hits_if_there_are_k(small: SmallLibrary) -> None:
     for k in (3, len(allowed), COUNT):
         found = one(small, Term(id=3), k=k, where="price < 20", extractors=("near",))
         assert len(found) == min(k, len(allowed)) and found.searched_count == len(allowed)
-        agree(found, scores)
+        assert_hits(found, scores)
     nothing = one(small, Term(id=3), where="price > 1000")
     assert (len(nothing), nothing.searched_count) == (0, 0)
     words = one(small, Term(text="red"), k=COUNT, where="price < 20")

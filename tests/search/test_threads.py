@@ -27,29 +27,29 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
         yield opened
 
 
-def queries(folder: Path) -> list[Query]:
+def make_queries(folder: Path) -> list[Query]:
     """Every kind of query: stored vectors, images for the workers and for the network, filters."""
     found = [draw(folder / f"{n}.png", 500 + n).read_bytes() for n in range(4)]
-    asked: list[Query] = []
+    queries: list[Query] = []
     for n, data in enumerate(found):
         for by in ("color", "lookalike"):
-            asked.append(Query((Term(image=data),), k=3 + n, extractors=(by,)))
-            asked.append(Query((Term(id=n + 1), Term(id=9, weight=-1)), extractors=(by,)))
+            queries.append(Query((Term(image=data),), k=3 + n, extractors=(by,)))
+            queries.append(Query((Term(id=n + 1), Term(id=9, weight=-1)), extractors=(by,)))
     where = "folder = 'odd' and size > 10"
-    return [*asked, Query((Term(id=3),), where=where), Query((Term(id=4),), diversity=0.5)]
+    return [*queries, Query((Term(id=3),), where=where), Query((Term(id=4),), diversity=0.5)]
 
 
 def test_threads_get_the_hits_of_a_single_thread(library: Library, tmp_path: Path) -> None:
-    asked = queries(tmp_path)
-    alone = [[(hit.id, hit.similarity) for hit in library.search(q).hits] for q in asked]
+    queries = make_queries(tmp_path)
+    alone = [[(hit.id, hit.similarity) for hit in library.search(q).hits] for q in queries]
     fresh = Library.open(library.folder.parent, readers=2)  # with an empty result cache
     together = threading.Barrier(THREADS)
 
     def ask_all(shift: int) -> None:
         together.wait()
-        for at in range(len(asked)):
-            place = (at + shift) % len(asked)
-            hits = fresh.search(asked[place]).hits
+        for at in range(len(queries)):
+            place = (at + shift) % len(queries)
+            hits = fresh.search(queries[place]).hits
             assert [hit.id for hit in hits] == [id for id, _ in alone[place]]
             assert [hit.similarity for hit in hits] == pytest.approx([s for _, s in alone[place]])
 

@@ -32,14 +32,14 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
         yield library
 
 
-def asked(image: Image.Image, **flags: object) -> Query:
+def verified(image: Image.Image, **flags: object) -> Query:
     pixels = np.asarray(image)
     return Query((Term(image=pixels),), k=3, verify="orb", **flags)  # type: ignore[arg-type]
 
 
 def test_a_rotated_and_shrunk_part_finds_its_image_first_and_locates_it(library: Library) -> None:
     part = textured(7).crop((120, 90, 420, 330)).rotate(15, expand=True).resize((260, 220))
-    hit = library.search(asked(part)).hits[0]
+    hit = library.search(verified(part)).hits[0]
     assert hit.path == "07.jpg" and hit.inliers >= 10
     assert hit.box is not None
     x, y, width, height = hit.box
@@ -52,7 +52,7 @@ def test_unverified_images_follow_in_their_order_without_a_box(
     library: Library,
 ) -> None:
     plain = library.search(Query.of(np.asarray(textured(7)), k=12))
-    hits = library.search(asked(textured(7))).hits
+    hits = library.search(verified(textured(7))).hits
     assert [hit.path for hit in hits[1:]] == [h.path for h in plain.hits if h.path != "07.jpg"][:2]
     assert all(hit.box is None and hit.inliers == 0 for hit in hits[1:])
 
@@ -61,8 +61,8 @@ def test_a_mirrored_image_is_verified_only_with_any_orientation(
     library: Library,
 ) -> None:
     mirrored = textured(3).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    assert all(hit.inliers == 0 for hit in library.search(asked(mirrored)).hits)
-    hit = library.search(asked(mirrored, any_orientation=True)).hits[0]
+    assert all(hit.inliers == 0 for hit in library.search(verified(mirrored)).hits)
+    hit = library.search(verified(mirrored, any_orientation=True)).hits[0]
     assert hit.path == "03.jpg" and hit.inliers >= 10
 
 
@@ -72,7 +72,7 @@ def test_a_missing_image_is_not_verified_and_stays_a_hit(tmp_path: Path) -> None
     with Library.create(tmp_path) as library:
         library.add([tmp_path], extractors=["histogram"])
         (tmp_path / "0.png").unlink()
-        hits = library.search(asked(textured(0))).hits
+        hits = library.search(verified(textured(0))).hits
         assert {hit.path for hit in hits} == {"0.png", "1.png"}
         assert all(hit.inliers == 0 for hit in hits)
 
