@@ -67,7 +67,7 @@ class BoundedExecutor:
         return future
 
     def close(self) -> None:
-        """Drop the calls that wait. Those that run are waited for by whoever ends the process."""
+        """Drop the calls that wait; do not wait for those that run."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _release(self) -> None:

@@ -64,6 +64,6 @@ class Settings:
 
     @property
     def hide_paths(self) -> bool:
-        """Whether people at other machines are served, who are not told where files lie on this one: they
-        come directly, or through a proxy that knows the server by another name."""
+        """Whether responses hide where files are on this machine, because other machines can connect:
+        directly, or through a proxy that knows the server by another name."""
         return self.exposed or bool(self.hosts)

@@ -31,7 +31,7 @@ def mtime_ns(document: Mapping[str, Any]) -> int:
     return round(datetime.fromisoformat(text).timestamp()) * 10**9 if text else 0
 
 
-# The root's folder is not told to clients: a hit and an image are named by their path below it.
+# Clients do not learn the folder of a root: a hit and an image have their path below it.
 HIT = Document(Hit, omit={"root": lambda _: Path()})
 HITS = Document(Hits)
 RESPONSE_HEAD = Document(Hits, omit={"hits": lambda _: ()})

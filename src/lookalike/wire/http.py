@@ -103,8 +103,8 @@ class ServedSpace:
 class ServedInfo:
     """What a served library holds and what the server allows.
 
-    `roots` are the names of its folders: where they lie is not told. `text`: text queries work, by captions
-    or by a space.
+    `roots` are the names of its folders, without their location. `text`: text queries work, by captions or by
+    a space.
     """
 
     name: str
@@ -147,7 +147,7 @@ class ImagePage:
 
 @dataclass(frozen=True, slots=True)
 class ImageDetails:
-    """Everything known of one image. `file`: where it lies; None where that is not told."""
+    """Everything known of one image. `file`: its absolute path; None if the server hides paths."""
 
     image: Image
     root: str

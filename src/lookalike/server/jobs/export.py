@@ -50,7 +50,7 @@ async def start_export(
     runner: JobRunner, executor: BoundedExecutor, arguments: Mapping[str, Any]
 ) -> Export:
     """Start `stream_vectors` with these arguments and return it once it has begun; raise what it raises.
-    `HTTPError` 429 if too many run. Whoever starts one must `close` it."""
+    `HTTPError` 429 if too many run. The caller must `close` it."""
 
     def start() -> Export:
         job = runner.start(EXPORT, arguments)

@@ -63,7 +63,7 @@ def import_vectors(library: Library, arguments: Arguments, report: Report) -> Jo
             untrusted_paths=True,
             progress=stage_progress(report, "Importing vectors"),
         )
-    except UsageError as error:  # whoever sent the files knows them by their names alone
+    except UsageError as error:  # the client knows the files by their names only
         raise type(error)(str(error).replace(f"{folder}{os.sep}", "")) from None
     return f"{imported.images:,} vectors imported", encode(imported)
 

@@ -1,4 +1,4 @@
-"""Results of jobs that only read: computed once, and shared by all who ask for the same meanwhile."""
+"""Results of jobs that only read, computed once for all requests that need the same."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class JobResultCache:
             while len(self._futures) > self._size:
                 self._futures.popitem(last=False)
         waiting = asyncio.wrap_future(future)
-        # If nobody is left when it fails, the exception counts as seen: whoever asks next gets it.
+        # Marks the exception as retrieved, in case no request is left that would; the next one gets it.
         waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
         done, _ = await asyncio.wait([waiting], timeout=wait)
         return waiting.result() if done else None

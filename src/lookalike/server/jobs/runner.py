@@ -135,7 +135,7 @@ class JobRunner:
         return [job.state for job in list(self._jobs)]
 
     def start(self, kind: str, arguments: Mapping[str, Any]) -> Job:
-        """Start a job; whoever does must `end` it. `HTTPError` 429 for one export too many."""
+        """Start a job, which the caller must `end`. `HTTPError` 429 if too many exports are running."""
         with self._lock:
             if self._closed:
                 raise LibraryError("the server is shutting down")

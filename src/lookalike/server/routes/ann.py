@@ -41,7 +41,7 @@ class CheckRequest(BaseModel):
 
 
 class RemoveRequest(BaseModel):
-    """Whose ANN index to remove; without `extractor`, all of them."""
+    """Which ANN index to remove; without `extractor`, all of them."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -98,4 +98,4 @@ async def draw_map(
     found = await state.job_results.get(
         key, lambda: state.jobs.run("map", arguments), wait=state.settings.job_wait
     )
-    return pending("map") if found is None else JSONResponse(found)
+    return pending(state, "map") if found is None else JSONResponse(found)

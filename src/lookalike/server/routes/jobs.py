@@ -34,8 +34,8 @@ async def job(
     id: Annotated[str, PathParam(max_length=64)],
     accept: Annotated[str, Header()] = "",
 ) -> Response:
-    """The state of a job; `latest`: of the latest run, whoever asked for it. With
-    `Accept: text/event-stream`, as events until it ends."""
+    """The state of a job; `latest`: of the latest run. With `Accept: text/event-stream`, as events until it
+    ends."""
     document = await state.executors.quick.run(lambda: job_document(state, state.writes.state(id)))
     if "text/event-stream" in accept:
         return StreamingResponse(events(state, id), media_type="text/event-stream")
@@ -89,7 +89,8 @@ def job_document(state: AppState, job: JobState) -> dict[str, Any]:
     return redact_paths(state.library, document) if state.settings.hide_paths else document
 
 
-def pending(kind: str) -> Response:
-    """Return the 202 response while a job that only reads is running: ask again."""
-    state = JobState(kind=kind, state="running")
-    return JSONResponse(encode(state), 202, {"Retry-After": "2"})
+def pending(state: AppState, kind: str) -> Response:
+    """Return the 202 response for a request whose job is still running: the client asks again."""
+    running = (job for job in state.jobs.running if job.kind == kind and job.running)
+    job = next(running, JobState(kind=kind, state="running"))
+    return JSONResponse(job_document(state, job), 202, {"Retry-After": "2"})

@@ -125,7 +125,7 @@ async def estimate(state: State, wanted: Annotated[EstimateRequest, Query()]) ->
         wait=state.settings.job_wait,
         ttl=state.settings.estimate_ttl,
     )
-    return pending("estimate") if found is None else JSONResponse(found)
+    return pending(state, "estimate") if found is None else JSONResponse(found)
 
 
 @router.delete("/api/images/{id}", **responses(Removed))

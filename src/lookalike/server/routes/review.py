@@ -133,7 +133,7 @@ async def grouped(
         wait=state.settings.job_wait,
     )
     if found is None:
-        return pending(kind)
+        return pending(state, kind)
     groups, end = found["groups"], offset + k
     page = {
         **found,

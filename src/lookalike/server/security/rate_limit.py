@@ -69,7 +69,7 @@ class RateLimiter:
 
 
 def client_key(client: str) -> str:
-    """Return whose requests are counted together: an IPv4 address, or the /64 network of an IPv6 address,
+    """Return the unit that requests are counted by: an IPv4 address, or the /64 network of an IPv6 address,
     from which a single client can choose addresses."""
     try:
         return str(ipaddress.IPv6Network((client.partition("%")[0], 64), strict=False))

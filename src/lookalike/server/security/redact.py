@@ -1,4 +1,4 @@
-"""Removes the location of the library from what other machines are told."""
+"""Removes the location of the library from responses to other machines."""
 
 from __future__ import annotations
 
