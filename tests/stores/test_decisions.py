@@ -55,7 +55,7 @@ def test_decisions_outlive_the_images(store: Store) -> None:
     [("keep", A, B), ("relevant", A, None), ("keep", b"short", None), ("liked", A, B)],
 )
 def test_invalid_decisions_are_refused(kind: str, first: bytes, second: bytes | None) -> None:
-    with pytest.raises(ValueError, match=r"decision|said|SHA-256"):
+    with pytest.raises(ValueError, match=r"decision|SHA-256"):
         Decision(kind, first, second)  # type: ignore[arg-type]
 
 

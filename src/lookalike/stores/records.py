@@ -200,9 +200,10 @@ class Decision:
         if self.kind not in DECISIONS:
             raise ValueError(f"a decision is one of {', '.join(DECISIONS)}, not {self.kind}")
         if (self.second is None) != (self.kind == "keep"):
-            raise ValueError(f"{self.kind} is said of {'one' if self.kind == 'keep' else 'two'}")
+            count = "one content" if self.kind == "keep" else "two contents"
+            raise ValueError(f"a decision {self.kind!r} is about {count}")
         if any(len(hash) != 32 for hash in (self.first, self.second or bytes(32))):
-            raise ValueError("a content is named by its SHA-256, 32 bytes")
+            raise ValueError("a content is identified by its SHA-256, 32 bytes")
         if self.kind == "not-duplicate" and self.second and self.second < self.first:
             first = self.first
             object.__setattr__(self, "first", self.second)
