@@ -5,7 +5,7 @@ const FLAGS = ["collapse_duplicates", "any_orientation", "feedback", "exact"];
 const CHOICES = ["min_relevance", "verify", "fusion", "similarity"];
 const SIGNS = { image: 1, text: 1, upload: 1, not_image: -1, not_text: -1, not_upload: -1 };
 const MAP_PARAMETERS = ["method", "color", "viewport", "lasso"];
-export const PAGES = ["search", "map", "duplicates", "library"];
+const PAGES = ["search", "map", "duplicates", "library"];
 
 /**
  * Parse a parameter such as `not_text=2:red` into a term, or null if it is invalid.

@@ -139,7 +139,7 @@ export function createGrid({ label, drawTile, drawHeading, loadMore }) {
 }
 
 /** Return the index of the tile to which a key moves the focus, or null. */
-export function nextTile(boxes, index, key) {
+function nextTile(boxes, index, key) {
   const isTile = (i) => boxes[i] && !boxes[i].item.heading;
   const sideways = { ArrowRight: 1, ArrowLeft: -1 }[key];
   if (sideways) {

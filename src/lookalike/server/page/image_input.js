@@ -26,7 +26,7 @@ export function chooseImages({ photo = false } = {}) {
 let uploading = 0;
 
 /** Upload files and add them to the query. `replace`: instead of its terms. */
-export async function searchWithFiles(files, { replace = false } = {}) {
+async function searchWithFiles(files, { replace = false } = {}) {
   const images = files.filter((file) => file.type.startsWith("image/") || !file.type);
   if (!images.length) {
     if (files.length) showToast(`${files[0].name || "That"} is not an image.`);

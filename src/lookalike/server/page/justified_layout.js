@@ -5,13 +5,13 @@
 const MIN_RATIO = 0.5, MAX_RATIO = 2.6;   // width by height; more extreme images are cropped by their tile
 
 /** Return the width by height that the tile of an item has; 1 if its size is unknown. */
-export function aspectRatio(item) {
+function aspectRatio(item) {
   const ratio = item.width && item.height ? item.width / item.height : 1;
   return Math.min(MAX_RATIO, Math.max(MIN_RATIO, ratio));
 }
 
 /** Return the target height of rows for a width, in pixels. */
-export const rowHeight = (width) => (width < 520 ? 118 : width < 900 ? 158 : width < 1500 ? 186 : 214);
+const rowHeight = (width) => (width < 520 ? 118 : width < 900 ? 158 : width < 1500 ? 186 : 214);
 
 /**
  * Create a layout.

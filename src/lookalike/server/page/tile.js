@@ -8,7 +8,7 @@ import { similarity, titleOf } from "./format.js";
 const THUMBNAIL_SIZES = [256, 512];   // that the server caches, in pixels
 
 /** Toggle a term: add it, change its sign, or remove it if it is there with the same sign. */
-export function toggleTerm(terms, kind, value, weight) {
+function toggleTerm(terms, kind, value, weight) {
   const same = terms.find((term) => term.kind === kind && term.value === value);
   const others = terms.filter((term) => term !== same);
   if (same && Math.sign(same.weight) === Math.sign(weight)) return others;

@@ -43,7 +43,7 @@ export function panBy(viewport, width, height, dx, dy) {
 }
 
 /** Is the position inside the polygon? Its corners are x, y, x, y, …; by the even-odd rule. */
-export function insidePolygon(polygon, x, y) {
+function insidePolygon(polygon, x, y) {
   let inside = false;
   for (let i = 0, previous = polygon.length - 2; i < polygon.length; previous = i, i += 2) {
     const [ax, ay, bx, by] = [polygon[i], polygon[i + 1], polygon[previous], polygon[previous + 1]];
