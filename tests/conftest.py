@@ -1,10 +1,12 @@
-"""Fixtures for all tests: a toy extractor, and the folder of real images outside the repository."""
+"""Fixtures for all tests: a toy extractor, real images outside the repository, and a browser."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import numpy as np
@@ -13,6 +15,20 @@ import pytest
 from lookalike.extractors.interface import RunsIn, Vectors
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.vectors.similarity import Similarity
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+CHROMIUM_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
 
 # The same examples in every run, so that a test does not fail without a change.
 hypothesis.settings.register_profile("deterministic", derandomize=True)
@@ -56,3 +72,15 @@ def shared_folder() -> Path:
             f"no real images in {folder}: set LOOKALIKE_SHARED to the folder that contains data/"
         )
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Start Chromium, once for all tests: Playwright cannot run twice in a thread."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not Path(CHROMIUM).exists():
+        pytest.skip("Chromium is not installed (Debian's package `chromium`)")
+    with playwright.sync_playwright() as run:
+        browser = run.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -22,6 +21,9 @@ from lookalike.embedding_map.level_of_detail import MAX_LEVEL
 from lookalike.embedding_map.sprites import ACROSS, SIDE, pack_sprites
 from lookalike.viz.map_html import map_page
 from lookalike.viz.map_image import COLOURS, GREY, draw_map, legend_name, render, thumbnail
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="module")
@@ -151,30 +153,24 @@ def test_wrong_use_of_the_command_is_one_line(
 
 @pytest.fixture(scope="module")
 def tab(
-    library: Library, map_: EmbeddingMap, tmp_path_factory: pytest.TempPathFactory
+    browser: Browser,
+    library: Library,
+    map_: EmbeddingMap,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Any]:
     """Open the page in a browser, and record its requests and messages."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("Chromium is not installed (Debian's package `chromium`)")
     file = tmp_path_factory.mktemp("page") / "map.html"
     file.write_text(map_page(map_, pack_sprites(library, map_), title="Shop"), "utf-8")
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    flags += ["--disable-component-update", "--disable-sync", "--no-first-run"]
-    with playwright.sync_playwright() as run:
-        browser = run.chromium.launch(executable_path=chromium, args=flags)
-        made = browser.new_page(viewport={"width": 900, "height": 700})
-        made.requests, made.messages = [], []
-        made.on("request", lambda request: made.requests.append(request.url.partition(":")[0]))
-        made.on("console", lambda message: made.messages.append(message.text))
-        made.on("pageerror", lambda error: made.messages.append(str(error)))
-        made.goto(file.as_uri())
-        # Functions, for an expression that is not true at once would be evaluated again inside the page,
-        # which the page's own policy forbids.
-        made.wait_for_function("() => renderer.drawnCount() > 0")
-        yield made
-        browser.close()
+    made: Any = browser.new_page(viewport={"width": 900, "height": 700})
+    made.requests, made.messages = [], []
+    made.on("request", lambda request: made.requests.append(request.url.partition(":")[0]))
+    made.on("console", lambda message: made.messages.append(message.text))
+    made.on("pageerror", lambda error: made.messages.append(str(error)))
+    made.goto(file.as_uri())
+    # A function: Playwright evaluates other expressions with eval, which the policy of the file forbids.
+    made.wait_for_function("() => renderer.drawnCount() > 0")
+    yield made
+    made.close()
 
 
 def test_the_page_works_in_a_browser_without_requests(tab: Any, map_: EmbeddingMap) -> None:

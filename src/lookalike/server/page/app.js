@@ -14,7 +14,12 @@ import { openInitially, optionsButton, optionsPanel, showOptions } from "./searc
 import { errorMessage, showToast, tryOrToast } from "./toasts.js";
 import { askForToken } from "./token_dialog.js";
 
-const SCREENS = [["search", "Search", "search"], ["map", "Map", "map"], ["duplicates", "Duplicates", "copies"], ["library", "Library", "library"]];
+const SCREENS = [
+  ["search", "Search", "search"],
+  ["map", "Map", "map"],
+  ["duplicates", "Duplicates", "copies"],
+  ["library", "Library", "library"],
+];
 const content = document.getElementById("content");
 const query = document.getElementById("query");
 

@@ -27,7 +27,8 @@ function memberFigure(image, other, side) {
     el("figcaption", {},
       el("strong", {}, nameOf(image.path), image.keep ? el("span", { class: "keep-badge" }, "keep") : null),
       el("span", { class: "muted" }, folderOf(image.path) || "."),
-      el("span", { class: better(pixelCount(image), pixelCount(other)) }, image.width ? `${count(image.width)} × ${count(image.height)}` : "unknown size"),
+      el("span", { class: better(pixelCount(image), pixelCount(other)) },
+        image.width ? `${count(image.width)} × ${count(image.height)}` : "unknown size"),
       el("span", { class: better(image.size, other.size) }, [bytes(image.size), image.format].filter(Boolean).join(" ")),
       image.mtime ? el("span", { class: "muted" }, dateTime(image.mtime)) : null,
       button("Open", null, () => navigate({ open: image.id }), { class: "plain" })));

@@ -57,7 +57,8 @@ export function button(label, iconName, onclick, { bare = false, ...attributes }
 
 /** Create a message for what takes a while to load. */
 export function loadingMessage(text, more = "") {
-  return el("div", { class: "empty", role: "status" }, el("p", {}, text), el("progress", { "aria-label": text }), more ? el("p", {}, more) : null);
+  return el("div", { class: "empty", role: "status" }, el("p", {}, text),
+    el("progress", { "aria-label": text }), more ? el("p", {}, more) : null);
 }
 
 /** Replace the children of a node. */

@@ -9,7 +9,11 @@ import { bytes, counted, nameOf } from "./format.js";
 import { libraryInfo } from "./library_info.js";
 import { errorMessage } from "./toasts.js";
 
-const KINDS = [["exact", "same bytes", "files with the same bytes"], ["copies", "copies", "saved again, resized, cropped, rotated …"], ["near", "near", "another photo of the same scene"]];
+const KINDS = [
+  ["exact", "same bytes", "files with the same bytes"],
+  ["copies", "copies", "saved again, resized, cropped, rotated …"],
+  ["near", "near", "another photo of the same scene"],
+];
 const PAGE_SIZE = 40;
 const RETRY_INTERVAL = 2000;   // milliseconds until a search that still runs is requested again
 
@@ -20,7 +24,8 @@ export function showDuplicates(content, { isNew }) {
   container = content;
   if (isNew) {
     fill(container, el("div", { class: "duplicates" },
-      el("header", { class: "duplicates-head" }, el("h1", {}, "Duplicates"), el("div", { class: "segments kinds", role: "group", "aria-label": "Kind of duplicates" }),
+      el("header", { class: "duplicates-head" }, el("h1", {}, "Duplicates"),
+        el("div", { class: "segments kinds", role: "group", "aria-label": "Kind of duplicates" }),
         el("p", { class: "muted counts" })),
       el("div", { class: "duplicates-body" })));
     kind = "";
@@ -72,7 +77,8 @@ function draw() {
   const body = bodyElement();
   if (!groups.length) { fill(body, emptyMessage()); showCounts(""); return; }
   const reclaimable = groups.reduce((sum, group) => sum + group.reclaimable_bytes, 0);
-  showCounts([counted(Math.max(groups.length, nextOffset ? response.total : 0), "group"), `${bytes(reclaimable)}${nextOffset ? " or more" : ""} reclaimable`,
+  showCounts([counted(Math.max(groups.length, nextOffset ? response.total : 0), "group"),
+    `${bytes(reclaimable)}${nextOffset ? " or more" : ""} reclaimable`,
     response.hidden ? `${counted(response.hidden, "pair")} hidden by feedback` : null].filter(Boolean).join(" · "));
   const group = groups[groupIndex()];
   selected = Math.min(Math.max(1, selected), group.members.length - 1);
@@ -113,12 +119,17 @@ function actions(group) {
     el("p", { class: "actions" },
       button("Keep the left", null, () => keep(group, 0), { ...disabled, "aria-keyshortcuts": "1" }),
       button("Keep the right", null, () => keep(group, selected), { ...disabled, "aria-keyshortcuts": "2" }),
-      button("Not duplicates", null, () => separate(group), { ...disabled, ...(isExact ? { disabled: true, title: "They have the same bytes." } : {}), "aria-keyshortcuts": "n" }),
-      button("Next group", "forward", () => showGroup(groupIndex() + 1), { class: "main", disabled: groupIndex() >= groups.length - 1, "aria-keyshortcuts": "j" })),
+      button("Not duplicates", null, () => separate(group),
+        { ...disabled, ...(isExact ? { disabled: true, title: "They have the same bytes." } : {}), "aria-keyshortcuts": "n" }),
+      button("Next group", "forward", () => showGroup(groupIndex() + 1),
+        { class: "main", disabled: groupIndex() >= groups.length - 1, "aria-keyshortcuts": "j" })),
     libraryInfo.writable ? null : el("p", { class: "muted" }, "This server is read-only. Start it with --writable to give feedback here."));
 }
 
-const SHORTCUTS = [["↓ ↑", "groups"], ["← →", "images"], ["Space", "overlay them"], ["1 2", "keep left, right"], ["N", "not duplicates"], ["U", "undo"]];
+const SHORTCUTS = [
+  ["↓ ↑", "groups"], ["← →", "images"], ["Space", "overlay them"],
+  ["1 2", "keep left, right"], ["N", "not duplicates"], ["U", "undo"],
+];
 
 const shortcutHelp = () => el("p", { class: "muted shortcuts" },
   SHORTCUTS.map(([key, action]) => el("span", {}, el("kbd", {}, key), ` ${action}`)));
@@ -152,7 +163,8 @@ async function separate(group) {
 
 function handleKey(event) {
   if (state.page !== "duplicates") { document.removeEventListener("keydown", handleKey); return; }
-  if (isTyping(event.target) || event.altKey || event.ctrlKey || event.metaKey || !groups.length || document.querySelector("dialog[open]")) return;
+  if (isTyping(event.target) || event.altKey || event.ctrlKey || event.metaKey
+    || !groups.length || document.querySelector("dialog[open]")) return;
   const group = groups[groupIndex()];
   const others = group.members.length - 1;
   const next = () => showGroup(groupIndex() + 1), previous = () => showGroup(groupIndex() - 1);

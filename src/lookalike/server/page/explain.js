@@ -154,7 +154,9 @@ function colorSwatches(colors) {
 
 /** Describe what happens to the similarity when the marked regions are covered. */
 function faithfulnessText({ faithful, marked_drop: markedDrop, other_drop: otherDrop, win_rate: winRate, trials }) {
-  const drops = `Covering the outlined regions lowers the similarity by ${similarity(markedDrop)}, covering as much elsewhere by ${similarity(otherDrop)}`;
+  const drops =
+    `Covering the outlined regions lowers the similarity by ${similarity(markedDrop)}`
+    + `, covering as much elsewhere by ${similarity(otherDrop)}`;
   const conclusion = faithful ? `; they mattered more than ${Math.round(winRate * trials)} of ${trials} other regions.`
     : "; so do not trust this outline.";
   return el("p", { class: "muted" }, drops + conclusion);

@@ -31,7 +31,8 @@ export function showFilters(container) {
   fill(container,
     conditions === null ? el("p", { class: "muted" }, "The controls cannot show this filter; edit it as text.") : null,
     ...(conditions === null ? [] : visible.map(control)),
-    others.length && conditions !== null ? el("details", { open: wasOpen }, el("summary", {}, `${others.length} more`), ...others.map(control)) : null,
+    others.length && conditions !== null ?
+      el("details", { open: wasOpen }, el("summary", {}, `${others.length} more`), ...others.map(control)) : null,
     textControl());
 }
 

@@ -43,7 +43,8 @@ export function bytes(n) {
 export const seconds = (s) => (s < 1 ? `${Math.max(1, Math.round(s * 1000))} ms` : `${s.toFixed(1)} s`);
 
 /** Format a time, given in seconds or as ISO 8601. */
-export const dateTime = (time) => new Date(typeof time === "number" ? time * 1000 : time).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+export const dateTime = (time) =>
+  new Date(typeof time === "number" ? time * 1000 : time).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 export const nameOf = (path) => path.split("/").at(-1);
 export const folderOf = (path) => path.split("/").slice(0, -1).join("/");

@@ -32,7 +32,8 @@ async function searchWithFiles(files, { replace = false } = {}) {
     if (files.length) showToast(`${files[0].name || "That"} is not an image.`);
     return;
   }
-  if (images.length > MAX_IMAGES) showToast(`A query takes at most ${MAX_IMAGES} images at once; the first ${MAX_IMAGES} are used.`, { kind: "hint" });
+  if (images.length > MAX_IMAGES)
+    showToast(`A query takes at most ${MAX_IMAGES} images at once; the first ${MAX_IMAGES} are used.`, { kind: "hint" });
   countUploads(1);
   announce(`Reading ${counted(Math.min(images.length, MAX_IMAGES), "image")}.`);
   const uploads = await Promise.all(images.slice(0, MAX_IMAGES).map((file) => tryOrToast(() => upload(file))));
@@ -65,7 +66,8 @@ export function listenForImages() {
   });
   let depth = 0;   // "dragenter" minus "dragleave" events: both fire for every element on the way
   let zones = null;
-  const accepts = (event) => [...(event.dataTransfer?.types ?? [])].some((type) => type === "Files" || type === TILE_TYPE || type === "text/uri-list");
+  const accepts = (event) => [...(event.dataTransfer?.types ?? [])]
+    .some((type) => type === "Files" || type === TILE_TYPE || type === "text/uri-list");
   const removeZones = () => { depth = 0; zones?.remove(); zones = null; };
   addEventListener("dragenter", (event) => {
     if (!accepts(event)) return;

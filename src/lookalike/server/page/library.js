@@ -18,7 +18,8 @@ export async function showLibrary(container, { isNew }) {
     await loadLibraryInfo().catch(() => {});   // what was loaded before is shown instead
     fill(container, el("div", { class: "library" },
       el("h1", {}, libraryInfo.name ? `Library “${libraryInfo.name}”` : "Library"), figures(),
-      libraryInfo.roots?.length ? el("p", { class: "muted" }, `From ${libraryInfo.roots.join(", ")}.${libraryInfo.version ? ` Lookalike ${libraryInfo.version}.` : ""}`) : null,
+      libraryInfo.roots?.length ? el("p", { class: "muted" },
+        `From ${libraryInfo.roots.join(", ")}.${libraryInfo.version ? ` Lookalike ${libraryInfo.version}.` : ""}`) : null,
       addButtons(), spacesTable(),
       el("section", { id: "failures" }, el("h2", {}, "Files that are not indexed"), el("div", { class: "failures" }))));
   }
@@ -30,7 +31,9 @@ export async function showLibrary(container, { isNew }) {
 
 function figures() {
   const outcomes = libraryInfo.outcomes ?? {};
-  const failed = Object.entries(outcomes).filter(([name]) => name !== "indexed" && name !== "unsupported").reduce((sum, [, n]) => sum + n, 0);
+  const failed = Object.entries(outcomes)
+    .filter(([name]) => name !== "indexed" && name !== "unsupported")
+    .reduce((sum, [, n]) => sum + n, 0);
   const figure = (n, name) => el("div", {}, el("dt", {}, name), el("dd", {}, count(n)));
   return el("dl", { class: "figures" }, figure(libraryInfo.images, "images"), figure(failed, "could not be read"),
     outcomes.unsupported ? figure(outcomes.unsupported, "in other formats") : null);
@@ -41,7 +44,8 @@ function spacesTable() {
   const alsoSpaces = spaces.some((space) => space.text) ? ", too" : "";
   return el("section", {}, el("h2", {}, "Extractors"),
     el("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "Extractors" }, el("table", {},
-      el("thead", {}, el("tr", {}, ["Extractor", "Images", "Dimensions", "Similarity", "Text"].map((name) => el("th", { scope: "col" }, name)))),
+      el("thead", {}, el("tr", {},
+        ["Extractor", "Images", "Dimensions", "Similarity", "Text"].map((name) => el("th", { scope: "col" }, name)))),
       el("tbody", {}, spaces.map((space) => el("tr", {}, el("th", { scope: "row" }, space.name), el("td", {}, count(space.count)),
         el("td", {}, count(space.dim)), el("td", {}, space.similarity), el("td", {}, space.text ? "yes" : "no")))))),
     captions ? el("p", { class: "muted" }, `Text is searched in the captions of images${alsoSpaces}.`) : null);
@@ -50,7 +54,8 @@ function spacesTable() {
 /** Create the buttons that add images, if the server is writable. */
 function addButtons() {
   if (!libraryInfo.writable) return null;
-  const input = el("input", { type: "file", accept: "image/*", multiple: true, class: "visually-hidden", tabindex: "-1", "aria-label": "Images to add to the library" });
+  const input = el("input", { type: "file", accept: "image/*", multiple: true, class: "visually-hidden", tabindex: "-1",
+    "aria-label": "Images to add to the library" });
   input.addEventListener("change", async () => {
     const files = [...input.files];
     input.value = "";
@@ -82,7 +87,8 @@ async function showFailures(container) {
         announce(page.failures.length ? counted(page.failures.length, "file") : "No failures.");
       }
       list.append(...page.failures.map(failureRow));
-      if (!list.firstChild) fill(container, outcomeLinks(page.counts ?? {}), el("p", { class: "success" }, "Every image file could be read."));
+      if (!list.firstChild)
+        fill(container, outcomeLinks(page.counts ?? {}), el("p", { class: "success" }, "Every image file could be read."));
       offset = page.next_offset;
       moreButton.hidden = !offset;
     } catch (error) {
@@ -97,7 +103,8 @@ function outcomeLinks(counts) {
   const present = Object.entries(counts).filter(([name, n]) => name !== "indexed" && n);
   if (present.length < 2) return null;
   const link = (outcome, label) => el("a", {
-    class: "button value", href: format({ ...state, outcome }), "data-navigate": true, "aria-current": state.outcome === outcome ? "true" : null,
+    class: "button value", href: format({ ...state, outcome }), "data-navigate": true,
+    "aria-current": state.outcome === outcome ? "true" : null,
   }, label);
   return el("p", { class: "values" }, link("", "all"), present.map(([name, n]) => link(name, `${OUTCOMES[name] ?? name} ${count(n)}`)));
 }

@@ -88,7 +88,8 @@ async function draw(id) {
   try {
     const image = await get(`images/${id}`);
     if (openId !== id) return;
-    fill(details, header(image, hit), feedbackButtons(image), explanationPart(id), neighboursSection(id), propertyTable(image, hit), removeButton(image));
+    fill(details, header(image, hit), feedbackButtons(image), explanationPart(id),
+      neighboursSection(id), propertyTable(image, hit), removeButton(image));
     if (!hit) fill(stage, imageFrame(id, image));
     announce(titleOf(image));
   } catch (error) {
@@ -98,7 +99,8 @@ async function draw(id) {
 
 /** Create the image with its region. `known`: the hit or image, if its size is known already. */
 function imageFrame(id, known) {
-  const frame = el("div", { class: "image-frame" }, el("img", { src: thumbnail(id, IMAGE_SIZE), alt: known ? titleOf(known) : "", draggable: "false" }));
+  const frame = el("div", { class: "image-frame" },
+    el("img", { src: thumbnail(id, IMAGE_SIZE), alt: known ? titleOf(known) : "", draggable: "false" }));
   if (known?.width && known?.height) {
     // Reserve the space before the image loads. Small images are enlarged up to two times.
     const scale = Math.min(2, IMAGE_SIZE / Math.max(known.width, known.height));
@@ -128,13 +130,15 @@ function propertyTable(image, hit) {
   const metadata = image.metadata ?? {};
   const rows = [
     ...Object.entries(metadata).map(([name, value]) => [name.replaceAll("_", " "), valueText(value)]),
-    ...Object.entries(image.facts ?? {}).filter(([name]) => !(name in metadata)).map(([name, value]) => [name.replaceAll("_", " "), valueText(value)]),
+    ...Object.entries(image.facts ?? {}).filter(([name]) => !(name in metadata))
+      .map(([name, value]) => [name.replaceAll("_", " "), valueText(value)]),
     ["orientation", hit?.orientation],
     ["matching keypoints", hit?.inliers ? count(hit.inliers) : null],
     ...Object.entries(hit?.scores_by_space ?? {}).map(([name, value]) => [`by ${name}`, similarity(value)]),
-    ["file", el("a", { href: originalFile(image.id), target: "_blank", rel: "noopener", title: "Open the original file" }, nameOf(image.path))],
+    ["file",
+      el("a", { href: originalFile(image.id), target: "_blank", rel: "noopener", title: "Open the original file" }, nameOf(image.path))],
     ["folder", folderOf(image.path)],
-    ["size", image.width ? `${count(image.width)} × ${count(image.height)}, ${bytes(image.size)}${image.format ? `, ${image.format}` : ""}` : null],
+    ["size", image.width ? [`${count(image.width)} × ${count(image.height)}`, bytes(image.size), image.format].filter(Boolean).join(", ") : null],
     ["modified", image.mtime ? dateTime(image.mtime) : null],
   ];
   return el("dl", { class: "properties" }, rows.filter(([, value]) => value !== undefined && value !== null && value !== "")

@@ -49,13 +49,17 @@ function buildScreen() {
 
 function mapOptions() {
   const spaces = availableSpaces().map(({ name }) => name);
-  const fields = libraryInfo.fields.filter((field) => field.images && !field.name.startsWith("file.") && ["text", "number"].includes(field.kind)
+  const fields = libraryInfo.fields.filter((field) => field.images && !field.name.startsWith("file.")
+    && ["text", "number"].includes(field.kind)
     && !NOT_COLORS.includes(field.name)).map((field) => field.name);
   const option = (label, options, chosen, set) => el("label", { class: "option" }, el("span", {}, label),
-    el("select", { onchange: (event) => set(event.target.value) }, options.map(([value, name]) => el("option", { value, selected: value === chosen }, name))));
+    el("select", { onchange: (event) => set(event.target.value) },
+      options.map(([value, name]) => el("option", { value, selected: value === chosen }, name))));
   return [
-    spaces.length > 1 ? option("Similar by", spaces.map((name) => [name, name]), state.extractors[0] ?? spaces[0], (name) => navigate({ extractors: [name], viewport: "", lasso: "" })) : null,
-    option("Colours", [["", "clusters"], ["folder", "folders"], ...fields.map((name) => [name, name])], state.color, (color) => navigate({ color })),
+    spaces.length > 1 ? option("Similar by", spaces.map((name) => [name, name]), state.extractors[0] ?? spaces[0],
+      (name) => navigate({ extractors: [name], viewport: "", lasso: "" })) : null,
+    option("Colours", [["", "clusters"], ["folder", "folders"], ...fields.map((name) => [name, name])],
+      state.color, (color) => navigate({ color })),
   ];
 }
 
@@ -64,8 +68,10 @@ function showLegend({ names, preservation, ids, total }) {
   const swatch = (group) => { const node = el("i", { class: "dot" }); node.style.background = groupColor(group, names); return node; };
   fill(container.querySelector(".legend"), names.slice(0, GROUP_COLORS.length).map((name, group) => el("li", {}, swatch(group), name)));
   const overlap = preservation?.overlap;
-  fill(container.querySelector(".counts"), [total > ids.length ? `${count(ids.length)} of ${counted(total, "image")}` : counted(ids.length, "image"),
-    typeof overlap === "number" ? `${Math.round(overlap * 100)} % of the ${preservation.neighbours} nearest neighbours preserved` : null].filter(Boolean).join(" · "));
+  const countText = total > ids.length ? `${count(ids.length)} of ${counted(total, "image")}` : counted(ids.length, "image");
+  const overlapText = typeof overlap === "number"
+    ? ` · ${Math.round(overlap * 100)} % of the ${preservation.neighbours} nearest neighbours preserved` : "";
+  fill(container.querySelector(".counts"), countText + overlapText);
 }
 
 async function loadMap(requested) {
@@ -87,7 +93,8 @@ function createMap(area, response) {
   const { ids, names } = response;
   if (!ids.length) { fill(area, el("p", { class: "empty" }, "There are no images to lay out.")); return; }
   const canvas = el("canvas", { tabindex: "0", role: "application",
-    "aria-label": `Map of ${counted(ids.length, "image")}. Arrow keys move it, plus and minus zoom. "List what is in view" shows its images as a list.` });
+    "aria-label": `Map of ${counted(ids.length, "image")}. Arrow keys move it, plus and minus zoom. `
+      + '"List what is in view" shows its images as a list.' });
   fill(area, canvas, mapButtons());
   const points = indexPoints(response);
   const view = { viewport: parseViewport(state.viewport), visibility: null, polygon: null, highlighted: -1 };
@@ -113,7 +120,10 @@ function setLassoing(on) {
 
 function mapButtons() {
   const size = () => [map.canvas.clientWidth, map.canvas.clientHeight];
-  const zoom = (factor) => { const [width, height] = size(); map.setViewport(zoomAt(map.view.viewport, width, height, width / 2, height / 2, factor)); };
+  const zoom = (factor) => {
+    const [width, height] = size();
+    map.setViewport(zoomAt(map.view.viewport, width, height, width / 2, height / 2, factor));
+  };
   const selectVisible = () => {
     const [width, height] = size();
     const [left, top] = toMap(map.view.viewport, width, height, 0, 0);
@@ -121,10 +131,12 @@ function mapButtons() {
     navigate({ lasso: formatPolygon([left, top, right, top, right, bottom, left, bottom]) });
   };
   return el("div", { class: "map-buttons" },
-    button("Lasso", "lasso", () => setLassoing(!isLassoing), { class: "lasso", "aria-pressed": "false", title: "Draw a line around images; or hold Shift and drag" }),
+    button("Lasso", "lasso", () => setLassoing(!isLassoing),
+      { class: "lasso", "aria-pressed": "false", title: "Draw a line around images; or hold Shift and drag" }),
     button("List what is in view", null, selectVisible),
     el("span", { class: "zoom-buttons" },
-      button("Zoom in", "plus", () => zoom(BUTTON_ZOOM), { bare: true }), button("Zoom out", "minus", () => zoom(1 / BUTTON_ZOOM), { bare: true }),
+      button("Zoom in", "plus", () => zoom(BUTTON_ZOOM), { bare: true }),
+      button("Zoom out", "minus", () => zoom(1 / BUTTON_ZOOM), { bare: true }),
       button("Show all", "box", () => map.setViewport({ ...WHOLE_MAP }), { bare: true })));
 }
 
@@ -145,7 +157,9 @@ function showSelection() {
   const ids = selected.map((i) => map.ids[i]);
   announce(`${counted(ids.length, "image")} selected.`);
   fill(section, el("div", { class: "selection-head" }, el("h2", {}, `${counted(ids.length, "image")} selected`),
-    ids.length ? button(ids.length > MAX_QUERY_IMAGES ? `More like these (${MAX_QUERY_IMAGES} of them)` : "More like these", "search", () => searchWith(ids), { class: "main" }) : null,
+    ids.length ?
+      button(ids.length > MAX_QUERY_IMAGES ? `More like these (${MAX_QUERY_IMAGES} of them)` : "More like these", "search",
+      () => searchWith(ids), { class: "main" }) : null,
     button("Clear the selection", "close", () => navigate({ lasso: "" }))));
   if (ids.length) showList(section, ids);
 }
@@ -154,7 +168,8 @@ function showSelection() {
 function searchWith(ids) {
   const step = Math.max(1, ids.length / MAX_QUERY_IMAGES);
   const sample = Array.from({ length: Math.min(ids.length, MAX_QUERY_IMAGES) }, (_, i) => ids[Math.floor(i * step)]);
-  navigate({ page: "search", viewport: "", lasso: "", region: null, terms: sample.map((id) => ({ kind: "image", value: String(id), weight: 1 })) });
+  navigate({ page: "search", viewport: "", lasso: "", region: null,
+    terms: sample.map((id) => ({ kind: "image", value: String(id), weight: 1 })) });
 }
 
 function showList(section, ids) {
@@ -169,7 +184,12 @@ function showList(section, ids) {
       section.append(errorMessage(error, (message) => { message.remove(); loadMore(); }));
     }
   };
-  const newGrid = createGrid({ label: `${count(ids.length)} selected images`, drawTile: (item, box) => createTile(item, box, state), drawHeading: () => null, loadMore });
+  const newGrid = createGrid({
+    label: `${count(ids.length)} selected images`,
+    drawTile: (item, box) => createTile(item, box, state),
+    drawHeading: () => null,
+    loadMore,
+  });
   grid = newGrid;
   section.append(newGrid.element);
   loadMore();

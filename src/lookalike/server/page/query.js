@@ -25,12 +25,16 @@ export function showQuery(container) {
 }
 
 function build(container) {
-  const input = el("input", { type: "text", name: "text", autocomplete: "off", enterkeyhint: "search", "aria-label": "Text to search for", spellcheck: "false" });
+  const input = el("input", {
+    type: "text", name: "text", autocomplete: "off", enterkeyhint: "search",
+    "aria-label": "Text to search for", spellcheck: "false",
+  });
   const form = el("form", { class: "bar", onsubmit: handleSubmit },
     el("ul", { class: "chips", "aria-label": "Terms of the query" }),
     input,
     el("span", { class: "query-buttons" },
-      button("Clear the query", "close", () => { navigate({ terms: [], region: null, open: null }); input.focus(); }, { bare: true, class: "quiet clear" }),
+      button("Clear the query", "close", () => { navigate({ terms: [], region: null, open: null }); input.focus(); },
+        { bare: true, class: "quiet clear" }),
       hasCamera() ? button("Take a photo", "camera", () => chooseImages({ photo: true }), { bare: true, class: "quiet" }) : null,
       button("Choose an image", "image", () => chooseImages(), { bare: true, class: "quiet" }),
       el("button", { type: "submit", class: "quiet submit", "aria-label": "Search", title: "Search" }, icon("search"))));
@@ -67,7 +71,8 @@ function createChip(term, index) {
   },
   el("span", { class: "sign", "aria-hidden": "true" }, isNegative ? "−" : "+"),
   isImage(term) ? chipImage(term, takesRegion) : el("span", { class: "chip-text" }, term.value),
-  weight === 1 ? null : el("span", { class: "weight", "aria-hidden": "true" }, `×${(WEIGHTS.find(([w]) => w === weight) ?? [0, weight])[1]}`));
+  weight === 1 ? null : el("span", { class: "weight", "aria-hidden": "true" },
+    `×${(WEIGHTS.find(([w]) => w === weight) ?? [0, weight])[1]}`));
   menu.addEventListener("beforetoggle", (event) => {
     if (event.newState !== "open") return;
     fill(menu, menuItems(term, index, takesRegion, menu));
@@ -98,12 +103,16 @@ function menuItems(term, index, takesRegion, menu) {
   const weight = Math.abs(term.weight);
   const choice = (label, options, chosen, set) => el("fieldset", {}, el("legend", {}, label),
     el("div", { class: "segments" }, options.map(([value, text, name]) => el("button", {
-      type: "button", "aria-pressed": String(value === chosen), "aria-label": name ?? text, onclick: () => { menu.hidePopover(); set(value); },
+      type: "button", "aria-pressed": String(value === chosen), "aria-label": name ?? text,
+      onclick: () => { menu.hidePopover(); set(value); },
     }, text))));
   return [
-    choice("Search for images", [[1, "+ more like"], [-1, "− less like"]], sign, (value) => changeTerm(index, { weight: value * weight })),
-    choice("Weight", WEIGHTS.map(([value, text]) => [value, text, `Weight ${value}`]), weight, (value) => changeTerm(index, { weight: sign * value })),
-    takesRegion ? button(state.region ? "Change the region" : "Search a region of it", "box", () => { menu.hidePopover(); editRegion(term); }) : null,
+    choice("Search for images", [[1, "+ more like"], [-1, "− less like"]], sign,
+      (value) => changeTerm(index, { weight: value * weight })),
+    choice("Weight", WEIGHTS.map(([value, text]) => [value, text, `Weight ${value}`]), weight,
+      (value) => changeTerm(index, { weight: sign * value })),
+    takesRegion ?
+      button(state.region ? "Change the region" : "Search a region of it", "box", () => { menu.hidePopover(); editRegion(term); }) : null,
     takesRegion && state.region ? button("Search the whole image", null, () => { menu.hidePopover(); navigate({ region: null }); }) : null,
   ];
 }

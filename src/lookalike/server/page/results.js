@@ -166,7 +166,8 @@ function summary(page) {
   }
   const taken = page.seconds?.total;
   return el("p", { class: "summary" },
-    el("span", { "data-count": page.hits.length }, page.ranked_by === "captions" ? countText(page) : `The most similar of ${counted(page.searched_count, "image")}`),
+    el("span", { "data-count": page.hits.length },
+      page.ranked_by === "captions" ? countText(page) : `The most similar of ${counted(page.searched_count, "image")}`),
     el("span", { class: "muted" }, [page.ranked_by && `by ${page.ranked_by.replaceAll("+", " + ")}`, page.exact ? null : "approximate",
       taken !== undefined && seconds(taken)].filter(Boolean).join(" · ")));
 }
@@ -184,5 +185,6 @@ function emptyAdvice(page, isFiltered) {
   if (page.ranked_by === "captions") return "No caption or keyword has these words. Try others, or an image.";
   if (state.min_relevance) return "No image is similar enough. Allow a lower relevance.";
   if (isQuery(state)) return "Try another text, or an image.";
-  return `${libraryInfo.writable ? "Add images on the page Library, or index" : "Index"} a folder with lookalike index; this page shows it as it grows.`;
+  const add = libraryInfo.writable ? "Add images on the page Library, or index" : "Index";
+  return `${add} a folder with lookalike index; this page shows it as it grows.`;
 }

@@ -47,7 +47,8 @@ export function showOptions() {
   const focused = panel.contains(document.activeElement) ? controlsOf(panel).indexOf(document.activeElement) : -1;
   if (!panel.firstChild) {
     panel.append(
-      el("div", { class: "search-options-head" }, el("h2", {}, "Options"), button("Close", "close", () => setOpen(false), { bare: true, class: "quiet" })),
+      el("div", { class: "search-options-head" }, el("h2", {}, "Options"),
+        button("Close", "close", () => setOpen(false), { bare: true, class: "quiet" })),
       el("div", { class: "options" }), el("h3", {}, "Filter"), el("div", { class: "filters" }));
   }
   fill(panel.querySelector(".options"), optionControls());
@@ -93,7 +94,8 @@ function extractorControl() {
   };
   return el("fieldset", {}, el("legend", {}, "Similar by"),
     el("div", { class: "values" }, spaces.map((space) => el("button", {
-      type: "button", class: "value", "aria-pressed": String(chosen.has(space.name)), onclick: () => toggle(space.name), title: spaceTitle(space),
+      type: "button", class: "value", "aria-pressed": String(chosen.has(space.name)),
+      onclick: () => toggle(space.name), title: spaceTitle(space),
     }, space.name))));
 }
 

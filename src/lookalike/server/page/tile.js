@@ -20,7 +20,8 @@ const hasTerm = (one, id, sign) =>
 
 export const moreLike = (id) => navigate({ page: "search", open: null, terms: toggleTerm(state.terms, "image", String(id), 1) });
 export const lessLike = (id) => navigate({ page: "search", open: null, terms: toggleTerm(state.terms, "image", String(id), -1) });
-export const onlyLike = (id) => navigate({ page: "search", open: null, region: null, terms: [{ kind: "image", value: String(id), weight: 1 }] });
+export const onlyLike = (id) =>
+  navigate({ page: "search", open: null, region: null, terms: [{ kind: "image", value: String(id), weight: 1 }] });
 
 /** Create the <li> of an image or a hit for the state `one` of the page. */
 export function createTile(item, box, one) {
@@ -41,8 +42,11 @@ export function createTile(item, box, one) {
       item.similarity === undefined ? null : el("b", {}, similarity(item.similarity))),
     item.copies ? el("span", { class: "copies" }, `+${item.copies}`) : null),
     el("div", { class: "tile-actions" },
-      button(`More like this: ${title}`, "plus", () => moreLike(item.id), { bare: true, "data-action": "more", class: "tile-action plus", "aria-pressed": String(more) }),
-      one.terms.length ? button(`Less like this: ${title}`, "minus", () => lessLike(item.id), { bare: true, "data-action": "less", class: "tile-action minus", "aria-pressed": String(less) }) : null));
+      button(`More like this: ${title}`, "plus", () => moreLike(item.id),
+        { bare: true, "data-action": "more", class: "tile-action plus", "aria-pressed": String(more) }),
+      one.terms.length ?
+        button(`Less like this: ${title}`, "minus", () => lessLike(item.id),
+        { bare: true, "data-action": "less", class: "tile-action minus", "aria-pressed": String(less) }) : null));
 }
 
 function handleKey(event, id) {

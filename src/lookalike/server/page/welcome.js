@@ -14,7 +14,8 @@ export function welcome(response) {
   return el("section", { class: "welcome" },
     el("h1", {}, "What looks like this?"),
     el("p", { class: "muted" }, instructions(), " ",
-      `It is compared with ${count(libraryInfo.images ?? response.total)} images ${isLocal() ? "on this machine" : "on this server"} and is sent nowhere else.`),
+      `It is compared with ${count(libraryInfo.images ?? response.total)} images `,
+      `${isLocal() ? "on this machine" : "on this server"} and is sent nowhere else.`),
     el("p", { class: "welcome-actions" },
       button("Choose an image", "image", () => chooseImages(), { class: "main" }),
       hasCamera() ? button("Take a photo", "camera", () => chooseImages({ photo: true })) : null));
@@ -23,5 +24,7 @@ export function welcome(response) {
 /** On a phone nothing can be dropped. */
 function instructions() {
   if (hasCamera()) return `Choose an image or take a photo${supportsText() ? ", or describe what you are looking for" : ""}.`;
-  return supportsText() ? "Drop an image anywhere, paste one, or describe what you are looking for." : "Drop an image anywhere, or paste one.";
+  return supportsText()
+    ? "Drop an image anywhere, paste one, or describe what you are looking for."
+    : "Drop an image anywhere, or paste one.";
 }

@@ -47,7 +47,8 @@ function showTooltip(i, x, y) {
   if (thumbnail) {
     preview.width = thumbnail.width * TOOLTIP_SCALE;
     preview.height = thumbnail.height * TOOLTIP_SCALE;
-    preview.getContext("2d").drawImage(thumbnail.image, thumbnail.x, thumbnail.y, thumbnail.width, thumbnail.height, 0, 0, preview.width, preview.height);
+    preview.getContext("2d").drawImage(thumbnail.image, thumbnail.x, thumbnail.y, thumbnail.width, thumbnail.height,
+      0, 0, preview.width, preview.height);
   } else {
     thumbnails.load([i], () => { if (view.highlighted === i) showTooltip(i, x, y); });
   }

@@ -17,7 +17,10 @@ const WHEEL_PIXELS = [1, 16, 400];   // of one unit of `deltaY`, by `deltaMode`:
  */
 export function listenForNavigation(canvas, map) {
   const size = () => [canvas.clientWidth, canvas.clientHeight];
-  const positionOf = (event) => { const { left, top } = canvas.getBoundingClientRect(); return [event.clientX - left, event.clientY - top]; };
+  const positionOf = (event) => {
+    const { left, top } = canvas.getBoundingClientRect();
+    return [event.clientX - left, event.clientY - top];
+  };
   const zoom = (x, y, factor) => map.setViewport(zoomAt(map.viewport(), ...size(), x, y, factor));
   const pan = (dx, dy) => map.setViewport(panBy(map.viewport(), ...size(), dx, dy));
   const pressed = new Map();   // last position of each pressed pointer, by its id
@@ -70,7 +73,8 @@ export function listenForNavigation(canvas, map) {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
     const [x, y] = size().map((side) => side / 2);
     const action = {
-      ArrowLeft: () => pan(KEY_STEP, 0), ArrowRight: () => pan(-KEY_STEP, 0), ArrowUp: () => pan(0, KEY_STEP), ArrowDown: () => pan(0, -KEY_STEP),
+      ArrowLeft: () => pan(KEY_STEP, 0), ArrowRight: () => pan(-KEY_STEP, 0),
+        ArrowUp: () => pan(0, KEY_STEP), ArrowDown: () => pan(0, -KEY_STEP),
       "+": () => zoom(x, y, KEY_ZOOM), "=": () => zoom(x, y, KEY_ZOOM), "-": () => zoom(x, y, 1 / KEY_ZOOM),
       0: () => map.setViewport({ ...WHOLE_MAP }), Home: () => map.setViewport({ ...WHOLE_MAP }),
     }[event.key];
