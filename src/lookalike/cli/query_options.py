@@ -68,9 +68,9 @@ def click_option(option: Option) -> Callable[[F], F]:
     type_: Any = option.kind
     if option.choices:
         type_ = click.Choice(option.choices)
-    elif option.kind is int:
-        type_ = click.IntRange(min=None if option.low is None else int(option.low))
-    elif option.kind is float:
+    elif option.kind is int and option.low is not None:
+        type_ = click.IntRange(min=int(option.low))
+    elif option.kind is float and (option.low, option.high) != (None, None):
         type_ = click.FloatRange(option.low, option.high)
     if option.kind is bool:
         return click.option(*option.flags, option.name, is_flag=True, help=option.help)
