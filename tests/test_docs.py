@@ -7,7 +7,7 @@ import runpy
 from pathlib import Path
 
 import pytest
-from tests.library.drawing import album, draw
+from tests.library.image_builders import album, draw
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -33,7 +33,7 @@ def test_the_python_of_the_readme_runs(
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+def test_every_link_of_a_page_has_a_target(page: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     for link in links:
         if not link.startswith(("http:", "https:")):

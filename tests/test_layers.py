@@ -111,7 +111,7 @@ def test_no_two_modules_import_each_other() -> None:
     assert not cycles, "\n".join(cycles)
 
 
-def test_no_file_and_no_class_has_a_name_that_says_nothing() -> None:
+def test_no_file_and_no_class_has_a_meaningless_name() -> None:
     files = [name for name in MODULES if BANNED & set(name.split("."))]
     classes = [
         f"{name}.{node.name}"

@@ -21,7 +21,7 @@ def close(now: str, written: str) -> bool:
     return all(abs(float(a) - float(b)) <= max(0.021, 0.05 * abs(float(b))) for a, b in pairs)
 
 
-def test_every_page_prints_what_stands_below_its_blocks(
+def test_every_page_prints_the_output_shown_below_its_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -35,7 +35,7 @@ def test_every_page_prints_what_stands_below_its_blocks(
             assert a == b or close(a, b), f"{page.name}: prints {a!r}, {b!r} stands there"
 
 
-def test_numbers_may_differ_a_little_and_words_may_not() -> None:
+def test_numbers_may_differ_slightly_and_other_text_may_not() -> None:
     assert close("recall 0.91 of 20", "recall 0.92 of 20")
     assert not close("recall 0.85", "recall 0.92")
     assert not close("recall 0.92", "precision 0.92")

@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tests.library.drawing import album, draw
+from tests.library.image_builders import album, draw
 
 ROOT = Path(__file__).parents[1]
 

@@ -99,7 +99,7 @@ def test_an_unknown_device_is_refused_by_name() -> None:
         torch_device("toaster")
 
 
-def test_less_is_certain_where_a_program_allows_coarse_products() -> None:
+def test_results_are_less_certain_if_products_may_be_coarse() -> None:
     """Rows a hundredth apart: far enough for float32, too close for bfloat16."""
     matrix = normalise(np.linspace(1, 2, 400)[:, None] ** np.arange(DIM) / 2.0 ** np.arange(DIM))
     assert on_device(matrix).nearest(matrix, matrix[:1], 3, **OPTIONS) is not None

@@ -1,12 +1,12 @@
-"""A library to look at, made by the real program."""
+"""A library that was indexed by the real program."""
 
 import pytest
-from tests.cli.running import Album, make_photos, process
+from tests.cli.program_runner import Album, make_photos, process
 
 
 @pytest.fixture(scope="session")
 def album(tmp_path_factory: pytest.TempPathFactory) -> Album:
-    """Indexed once; tests must not change it."""
+    """Return a library that is indexed once; tests must not change it."""
     home = tmp_path_factory.mktemp("home")
     photos = make_photos(home / "photos")
     return Album(home, photos, process("index", "photos", "--extractor", "color,pixels", cwd=home))

@@ -1,4 +1,4 @@
-"""`benchmark`: search and extractors, measured."""
+"""`lookalike benchmark` for search and extractors."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.cli.running import draw, lookalike
+from tests.cli.program_runner import draw, lookalike
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two labels of three pictures each; those of one label are the same picture."""
+    """Draw three equal images for each of two labels."""
     folder = tmp_path_factory.mktemp("benchmark")
     for name, number in (("cups", 1), ("hats", 2)):
         for copy in range(3):
             draw(folder / "shop" / name / f"{copy}.png", number)
-    (folder / "shop" / "notes.txt").write_text("not a picture, and nobody says so " * 10)
+    (folder / "shop" / "notes.txt").write_text("not an image " * 10)
     return folder
 
 
-def test_the_three_ways_of_search_are_timed(tmp_path: Path) -> None:
+def test_the_three_implementations_of_search_are_timed(tmp_path: Path) -> None:
     sizes = ("--count", "500", "--dim", "16", "--queries", "8")
     run = lookalike("benchmark", "search", *sizes, "--format", "json", cwd=tmp_path)
     found = json.loads(run.stdout)
@@ -32,8 +32,8 @@ def test_the_three_ways_of_search_are_timed(tmp_path: Path) -> None:
 
 
 def test_extractors_are_compared_and_drawn(shop: Path) -> None:
-    asked = ("-e", "color,dhash", "--labels", "folders", "--workers", "1")
-    run = lookalike("benchmark", "extractors", "shop", *asked, "--plot", "out.png", cwd=shop)
+    options = ("-e", "color,dhash", "--labels", "folders", "--workers", "1")
+    run = lookalike("benchmark", "extractors", "shop", *options, "--plot", "out.png", cwd=shop)
     assert run.returncode == 0, run.stderr
     head, first, second, *_ = run.stdout.splitlines()
     assert head.split()[:3] == ["extractor", "dim", "bytes"]
@@ -49,8 +49,8 @@ def test_extractors_are_compared_and_drawn(shop: Path) -> None:
 
 
 def test_json_holds_every_figure_and_no_labels_means_no_ranking(shop: Path) -> None:
-    asked = ("--extractor", "dhash", "--workers", "1", "--format", "json")
-    run = lookalike("benchmark", "extractors", "shop", *asked, cwd=shop)
+    options = ("--extractor", "dhash", "--workers", "1", "--format", "json")
+    run = lookalike("benchmark", "extractors", "shop", *options, cwd=shop)
     assert "1 file could not be used" in run.stderr
     found = json.loads(run.stdout)
     assert (found["files"], found["labels"]) == (7, None)
@@ -65,7 +65,7 @@ def test_json_holds_every_figure_and_no_labels_means_no_ranking(shop: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("nowhere",), "there is no folder nowhere"),
         (("shop", "-e", "colour"), "Did you mean 'color'"),
@@ -73,7 +73,9 @@ def test_json_holds_every_figure_and_no_labels_means_no_ranking(shop: Path) -> N
         (("shop", "--plot", "nowhere/out.png"), "there is no folder nowhere"),
     ],
 )
-def test_wrong_use_is_told_in_one_line(shop: Path, arguments: tuple[str, ...], said: str) -> None:
+def test_wrong_use_is_an_error_of_one_line(
+    shop: Path, arguments: tuple[str, ...], message: str
+) -> None:
     run = lookalike("benchmark", "extractors", *arguments, cwd=shop)
     assert run.returncode == 2
-    assert said in run.stderr and run.stderr.count("\n") == 1
+    assert message in run.stderr and run.stderr.count("\n") == 1

@@ -1,10 +1,10 @@
-"""`lookalike demo`: the first thing that a newcomer runs."""
+"""`lookalike demo`, the first command that a new user runs."""
 
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.cli.running import draw, lookalike
+from tests.cli.program_runner import draw, lookalike
 
 from lookalike.cli import open_library
 
@@ -29,7 +29,7 @@ def test_the_demo_draws_indexes_searches_and_saves_the_hits(tmp_path: Path) -> N
     assert "Indexed 0 images (15 unchanged) in " in again.stderr
 
 
-def test_what_to_type_next_is_the_program_that_runs_where_no_shell_finds_it(
+def test_suggested_commands_give_the_path_of_a_program_that_is_not_on_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bin_ = tmp_path / ".venv" / "bin"
@@ -54,7 +54,7 @@ def test_the_demo_with_photos_writes_nothing_into_their_folder(tmp_path: Path) -
     assert (tmp_path / "out.png").is_file()
 
 
-def test_the_demo_with_a_folder_without_pictures_says_so(tmp_path: Path) -> None:
+def test_the_demo_with_a_folder_without_images_says_so(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     run = lookalike("demo", "--photos", "empty", cwd=tmp_path)
     assert run.returncode == 2

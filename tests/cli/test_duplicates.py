@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.cli.running import lookalike
-from tests.duplicates.drawing import save, scene
+from tests.cli.program_runner import lookalike
+from tests.duplicates.image_builders import save, scene
 
 from lookalike import Library
 
@@ -25,9 +25,9 @@ def home(tmp_path: Path) -> Path:
 
 
 def test_the_table_lists_each_group_and_the_image_to_keep(home: Path) -> None:
-    answer = lookalike("duplicates", cwd=home / "photos")
-    assert answer.returncode == 0
-    lines = answer.stdout.splitlines()
+    run = lookalike("duplicates", cwd=home / "photos")
+    assert run.returncode == 0
+    lines = run.stdout.splitlines()
     assert lines[0].split() == ["group", "pixels", "size", "path", "why"]
     assert lines[1].split()[:3] == ["1", "keep", "240×180"] and lines[1].endswith("0.png")
     assert "saved again.jpg" in lines[2] and "copies" in lines[2]
@@ -53,9 +53,9 @@ def test_all_formats_list_the_same_group(home: Path) -> None:
 
 
 def test_nothing_found_is_exit_1(home: Path) -> None:
-    answer = lookalike("duplicates", "--kind", "exact", cwd=home / "photos")
-    assert (answer.returncode, answer.stdout) == (1, "")
-    assert "No duplicates found." in answer.stderr
+    run = lookalike("duplicates", "--kind", "exact", cwd=home / "photos")
+    assert (run.returncode, run.stdout) == (1, "")
+    assert "No duplicates found." in run.stderr
 
 
 def test_feedback_is_added_listed_exported_and_removed(home: Path) -> None:
@@ -77,14 +77,14 @@ def test_feedback_is_added_listed_exported_and_removed(home: Path) -> None:
 
 
 def test_feedback_on_a_missing_file_is_refused_in_one_line(home: Path) -> None:
-    answer = lookalike("feedback", "add", "keep", "nowhere.png", cwd=home / "photos")
-    assert answer.returncode == 2
-    assert answer.stderr.count("\n") == 1 and "nowhere.png is not a file" in answer.stderr
+    run = lookalike("feedback", "add", "keep", "nowhere.png", cwd=home / "photos")
+    assert run.returncode == 2
+    assert run.stderr.count("\n") == 1 and "nowhere.png is not a file" in run.stderr
 
 
 def test_similar_groups_are_looser(home: Path) -> None:
-    answer = lookalike("similar-groups", "--min-similarity", "-1", cwd=home / "photos")
-    assert answer.returncode == 0
-    assert len(answer.stdout.splitlines()) == 5
+    run = lookalike("similar-groups", "--min-similarity", "-1", cwd=home / "photos")
+    assert run.returncode == 0
+    assert len(run.stdout.splitlines()) == 5
     alone = lookalike("similar-groups", "--min-similarity", "1.1", cwd=home / "photos")
     assert alone.returncode == 1

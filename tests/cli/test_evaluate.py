@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.cli.running import Album, draw, lookalike
+from tests.cli.program_runner import Album, draw, lookalike
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_folders_are_labels_and_the_table_has_the_metrics(shop: Path) -> None:
-    answer = lookalike(
+    run = lookalike(
         "evaluate",
         "shop",
         "--labels",
@@ -33,21 +33,21 @@ def test_folders_are_labels_and_the_table_has_the_metrics(shop: Path) -> None:
         "1,2",
         cwd=shop,
     )
-    assert answer.returncode == 0, answer.stderr
-    head, first, *_ = answer.stdout.splitlines()
+    assert run.returncode == 0, run.stderr
+    head, first, *_ = run.stdout.splitlines()
     assert head.split()[:7] == ["system", "mAP", "95", "%", "P@1", "P@2", "R@2"]
     assert first.split()[:2] == ["color", "1"]
-    assert "6 queries on 7 images; folders." in answer.stdout
-    assert "1 image is the only one with its label" in answer.stderr
-    assert "other/one.jpg" in answer.stderr
+    assert "6 queries on 7 images; folders." in run.stdout
+    assert "1 image is the only one with its label" in run.stderr
+    assert "other/one.jpg" in run.stderr
     assert not (shop / "shop" / ".lookalike").exists()
 
 
 def test_json_has_every_metric_with_its_interval(shop: Path) -> None:
-    answer = lookalike(
+    run = lookalike(
         "evaluate", "shop", "--labels", "folders", "-e", "color", "--format", "json", cwd=shop
     )
-    found = json.loads(answer.stdout)
+    found = json.loads(run.stdout)
     assert found["queries"] == 6
     (system,) = found["systems"]
     assert system["metrics"]["AP"] == {"mean": 1.0, "interval": [1.0, 1.0]}
@@ -64,10 +64,10 @@ def test_a_field_of_the_librarys_metadata_is_the_label(tmp_path: Path) -> None:
             rows.append(f"{kind}-{size}.jpg,kind {kind}")
     (tmp_path / "shop" / "kinds.csv").write_text("\n".join(rows) + "\n")
     lookalike("index", "shop", "--extractor", "color", "--metadata", "shop/kinds.csv", cwd=tmp_path)
-    answer = lookalike("evaluate", "shop", "--labels", "field:kind", "-k", "1", cwd=tmp_path)
-    assert answer.returncode == 0, answer.stderr
-    assert answer.stdout.splitlines()[1].split()[:2] == ["color", "1"]
-    assert "4 queries on 4 images; field kind." in answer.stdout
+    run = lookalike("evaluate", "shop", "--labels", "field:kind", "-k", "1", cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[1].split()[:2] == ["color", "1"]
+    assert "4 queries on 4 images; field kind." in run.stdout
     wrong = lookalike("evaluate", "shop", "--labels", "field:kin", cwd=tmp_path)
     assert wrong.returncode == 2
     assert wrong.stderr.startswith("Error: no image has the field 'kin' (existing fields: ")
@@ -81,9 +81,9 @@ def test_an_invalid_plot_file_is_refused_before_anything_is_measured(shop: Path)
         ("out.foo", "name a .png, .jpg, .pdf or .svg file"),
         ("no/a.png", "no folder no"),
     ):
-        answer = lookalike(*command, "--plot", plot, cwd=shop)
-        assert (answer.returncode, answer.stdout) == (2, "")
-        assert message in answer.stderr
+        run = lookalike(*command, "--plot", plot, cwd=shop)
+        assert (run.returncode, run.stdout) == (2, "")
+        assert message in run.stderr
 
 
 def test_runs_and_qrels_are_written_and_evaluated_without_images(shop: Path) -> None:
@@ -100,10 +100,10 @@ def test_runs_and_qrels_are_written_and_evaluated_without_images(shop: Path) -> 
 
 
 def test_the_self_test_needs_no_labels(shop: Path) -> None:
-    answer = lookalike("evaluate", "shop", "--self-test", "-e", "color", cwd=shop)
-    assert answer.returncode == 0, answer.stderr
-    assert "saved as PNG" in answer.stdout
-    assert "7 edited images whose original comes first" in answer.stdout
+    run = lookalike("evaluate", "shop", "--self-test", "-e", "color", cwd=shop)
+    assert run.returncode == 0, run.stderr
+    assert "saved as PNG" in run.stdout
+    assert "7 edited images whose original comes first" in run.stdout
 
 
 def test_known_pairs_give_the_best_threshold(shop: Path) -> None:
@@ -114,14 +114,14 @@ def test_known_pairs_give_the_best_threshold(shop: Path) -> None:
         "shop/kind 0/64.jpg,shop/kind 1/80.jpg,0\n"
         "shop/kind 0/64.jpg,shop/other/one.jpg,0\n"
     )
-    answer = lookalike("evaluate", "shop", "--pairs", "pairs.csv", "-e", "color", cwd=shop)
-    assert answer.returncode == 0, answer.stderr
-    assert "2 similar pairs, 2 dissimilar" in answer.stdout
-    asjson = lookalike(
+    run = lookalike("evaluate", "shop", "--pairs", "pairs.csv", "-e", "color", cwd=shop)
+    assert run.returncode == 0, run.stderr
+    assert "2 similar pairs, 2 dissimilar" in run.stdout
+    as_json = lookalike(
         *("evaluate", "shop", "--pairs", "pairs.csv", "-e", "color", "--format", "json"),
         cwd=shop,
     )
-    (found,) = json.loads(asjson.stdout)["extractors"]
+    (found,) = json.loads(as_json.stdout)["extractors"]
     assert found["f1"] == 1
 
 
@@ -129,14 +129,14 @@ def test_an_existing_library_is_used(album: Album) -> None:
     (album.home / "labels.csv").write_text(
         "path,kind\nphotos/0.png,x\nphotos/1.png,x\nphotos/nowhere.png,x\n"
     )
-    answer = lookalike(
+    run = lookalike(
         *("evaluate", "photos", "--labels", "labels.csv:kind", "-e", "pixels", "--timed", "0"),
         cwd=album.home,
     )
-    assert answer.returncode == 0, answer.stderr
-    assert "2 queries on 8 images; labels.csv, column kind." in answer.stdout
-    assert "1 row of the table names no indexed image: photos/nowhere.png" in answer.stderr
-    assert "6 images have no label" in answer.stderr
+    assert run.returncode == 0, run.stderr
+    assert "2 queries on 8 images; labels.csv, column kind." in run.stdout
+    assert "1 row of the table names no indexed image: photos/nowhere.png" in run.stderr
+    assert "6 images have no label" in run.stderr
 
 
 @pytest.mark.parametrize(
@@ -160,21 +160,21 @@ def test_an_existing_library_is_used(album: Album) -> None:
         ),
     ],
 )
-def test_wrong_use_is_one_line_that_names_the_remedy(
+def test_wrong_use_is_an_error_of_one_line_that_names_the_remedy(
     album: Album, arguments: list[str], message: str
 ) -> None:
     (album.home / "empty.qrels").write_text("")
-    answer = lookalike(*arguments, cwd=album.home)
-    assert answer.returncode == 2
-    assert message in answer.stderr
-    assert len(answer.stderr.strip().splitlines()) == 1
+    run = lookalike(*arguments, cwd=album.home)
+    assert run.returncode == 2
+    assert message in run.stderr
+    assert len(run.stderr.strip().splitlines()) == 1
 
 
 def test_the_library_option_needs_no_folder(album: Album) -> None:
     options = ("--self-test", "-e", "color", "--queries", "3", "--format", "json")
-    answer = lookalike("evaluate", "--library", "photos", *options, cwd=album.home)
-    assert answer.returncode == 0, answer.stderr
-    assert json.loads(answer.stdout)["searched"] == 8
+    run = lookalike("evaluate", "--library", "photos", *options, cwd=album.home)
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout)["searched"] == 8
     # FOLDER restricts the evaluation to the images in it: here only the cat.
     few = lookalike("evaluate", "photos/pets", "--library", "photos", *options, cwd=album.home)
     assert few.returncode == 2
@@ -184,10 +184,10 @@ def test_the_library_option_needs_no_folder(album: Album) -> None:
 def test_a_folder_takes_precedence_over_the_library_of_the_environment(
     shop: Path, album: Album
 ) -> None:
-    answer = lookalike(
+    run = lookalike(
         *("evaluate", "shop", "--labels", "folders", "-e", "color", "--timed", "0"),
         cwd=shop,
         env={"LOOKALIKE_LIBRARY": str(album.photos)},
     )
-    assert answer.returncode == 0, answer.stderr
-    assert "6 queries on 7 images; folders." in answer.stdout
+    assert run.returncode == 0, run.stderr
+    assert "6 queries on 7 images; folders." in run.stdout

@@ -1,4 +1,4 @@
-"""`lookalike index`, as a user types it."""
+"""`lookalike index` as a user runs it."""
 
 import os
 import shutil
@@ -9,7 +9,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.cli.running import PROGRAM, Album, draw, environment, lookalike, make_photos, process
+from tests.cli.program_runner import (
+    PROGRAM,
+    Album,
+    draw,
+    environment,
+    lookalike,
+    make_photos,
+    process,
+)
 
 from lookalike.cli import open_library
 from lookalike.library import Library
@@ -37,7 +45,7 @@ def test_a_second_run_finds_everything_unchanged(tmp_path: Path, album: Album) -
     assert second == "2 failed earlier and have not changed: --retry-failed tries them again."
 
 
-def test_changed_moved_copied_and_removed_images_are_told_apart(
+def test_changed_moved_copied_and_removed_images_are_distinguished(
     tmp_path: Path, album: Album
 ) -> None:
     photos = tmp_path / "photos"
@@ -63,7 +71,7 @@ def test_strict_exits_with_3_when_files_failed_now_or_earlier(tmp_path: Path) ->
     assert lookalike("index", "photos", cwd=tmp_path).returncode == 0
 
 
-def test_a_dry_run_promises_and_writes_nothing(tmp_path: Path) -> None:
+def test_a_dry_run_estimates_and_writes_nothing(tmp_path: Path) -> None:
     photos = make_photos(tmp_path / "photos")
     before = sorted(tmp_path.rglob("*"))
     run = lookalike("index", "photos", "--dry-run", cwd=tmp_path)
@@ -75,7 +83,7 @@ def test_a_dry_run_promises_and_writes_nothing(tmp_path: Path) -> None:
     assert photos.exists()
 
 
-def test_the_library_is_found_above_the_folder_and_not_made_twice(
+def test_a_library_above_the_folder_is_used_and_no_second_one_created(
     tmp_path: Path, album: Album
 ) -> None:
     shutil.copytree(album.photos, tmp_path / "photos", copy_function=shutil.copy2)
@@ -86,34 +94,34 @@ def test_the_library_is_found_above_the_folder_and_not_made_twice(
 
 def test_the_library_can_be_kept_elsewhere(tmp_path: Path) -> None:
     photos = draw(tmp_path / "photos" / "a.png", 1).parent
-    run = lookalike("index", photos, "--library", "shelf", cwd=tmp_path)
+    run = lookalike("index", photos, "--library", "elsewhere", cwd=tmp_path)
     assert run.returncode == 0
-    assert (tmp_path / "shelf" / ".lookalike").is_dir()
+    assert (tmp_path / "elsewhere" / ".lookalike").is_dir()
     assert not (photos / ".lookalike").exists()
     found = lookalike(
-        "search", photos / "a.png", "--library", "shelf", "--format", "paths", cwd=tmp_path
+        "search", photos / "a.png", "--library", "elsewhere", "--format", "paths", cwd=tmp_path
     )
     assert found.stdout == "photos/a.png\n"
 
 
 def test_files_that_are_not_images_are_not_failures_on_any_run(tmp_path: Path) -> None:
     draw(tmp_path / "photos" / "a.png", 1)
-    (tmp_path / "photos" / "notes.txt").write_text("only words " * 30)
+    (tmp_path / "photos" / "notes.txt").write_text("only text " * 30)
     for counted in ("Indexed 1 image in ", "Indexed 0 images (1 unchanged) in "):
         run = lookalike("index", "photos", "--strict", cwd=tmp_path)
         assert run.returncode == 0
         assert run.stdout.startswith(counted)
         assert "failed" not in run.stdout
     assert lookalike("failures", "--library", "photos", cwd=tmp_path).stdout == ""
-    asked = lookalike("failures", "photos/notes.txt", "--library", "photos", cwd=tmp_path)
-    assert "not an image" in asked.stdout
-    facts = lookalike("info", "--library", "photos", cwd=tmp_path).stdout
-    assert "failed" not in facts
-    assert "other     1 file is not an image" in facts
+    run = lookalike("failures", "photos/notes.txt", "--library", "photos", cwd=tmp_path)
+    assert "not an image" in run.stdout
+    info = lookalike("info", "--library", "photos", cwd=tmp_path).stdout
+    assert "failed" not in info
+    assert "other     1 file is not an image" in info
 
 
-@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
-def test_a_link_that_leads_to_itself_is_told_in_one_line(tmp_path: Path) -> None:
+@pytest.mark.skipif(os.name == "nt", reason="links need privileges there")
+def test_a_link_to_itself_is_an_error_of_one_line(tmp_path: Path) -> None:
     draw(tmp_path / "photos" / "a.png", 1)
     (tmp_path / "loop.png").symlink_to("loop.png")
     run = lookalike("index", "loop.png", cwd=tmp_path)
@@ -125,7 +133,7 @@ def test_a_link_that_leads_to_itself_is_told_in_one_line(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["nowhere"], "no such file or folder: nowhere"),
         (["good", "nowhere"], "no such file or folder: nowhere"),
@@ -134,8 +142,8 @@ def test_a_link_that_leads_to_itself_is_told_in_one_line(tmp_path: Path) -> None
         (["good", "--library", "good/a.png"], "good/a.png"),
     ],
 )
-def test_what_cannot_be_indexed_is_told_in_one_line(
-    tmp_path: Path, arguments: list[str], told: str
+def test_invalid_sources_and_options_are_errors_of_one_line(
+    tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     draw(tmp_path / "good" / "a.png", 1)
     run = lookalike("index", *arguments, cwd=tmp_path)
@@ -143,14 +151,14 @@ def test_what_cannot_be_indexed_is_told_in_one_line(
     assert run.stdout == ""
     assert run.stderr.startswith("Error: ")
     assert run.stderr.count("\n") == 1
-    assert told in run.stderr
+    assert message in run.stderr
 
 
 @pytest.mark.parametrize("name", [None, "notes.txt"])
 def test_a_folder_without_images_exits_with_1(tmp_path: Path, name: str | None) -> None:
     (tmp_path / "empty").mkdir()
     if name:
-        (tmp_path / "empty" / name).write_text("only words " * 30)
+        (tmp_path / "empty" / name).write_text("only text " * 30)
     run = lookalike("index", "empty", cwd=tmp_path)
     assert run.returncode == 1
     assert run.stderr.startswith("Error: there are no images in empty")
@@ -158,20 +166,20 @@ def test_a_folder_without_images_exits_with_1(tmp_path: Path, name: str | None) 
     assert not (tmp_path / "empty" / ".lookalike").exists()
 
 
-def test_a_filter_that_lets_nothing_through_is_named(album: Album, tmp_path: Path) -> None:
+def test_globs_that_match_no_image_are_named(album: Album, tmp_path: Path) -> None:
     run = lookalike("index", album.photos, "--library", "other", "--include", "zz*", cwd=tmp_path)
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr.endswith("passes --include and --exclude\n")
 
 
 def test_a_file_that_is_not_an_image_is_reported_as_such(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("only words " * 30)
+    (tmp_path / "notes.txt").write_text("only text " * 30)
     run = lookalike("index", "notes.txt", cwd=tmp_path)
     assert run.returncode == 1
     assert run.stderr.startswith("Error: notes.txt is not an image")
 
 
-def test_a_library_in_which_nothing_was_met_is_taken_away_with_its_folders_and_nothing_else(
+def test_a_new_library_without_images_is_removed_with_the_folders_made_for_it(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "empty").mkdir()
@@ -181,8 +189,8 @@ def test_a_library_in_which_nothing_was_met_is_taken_away_with_its_folders_and_n
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["empty", "mine"]
 
 
-def test_a_library_that_another_process_is_about_to_fill_is_not_taken_away(tmp_path: Path) -> None:
-    """Of two that are started at once, both see that there is none; one makes it, both open it."""
+def test_a_library_that_another_process_is_about_to_fill_is_not_removed(tmp_path: Path) -> None:
+    """Two that start at once both find no library; one creates it, both open it."""
     photos = draw(tmp_path / "photos" / "a.png", 1).parent
     home = photos / ".lookalike"
     with ExitStack() as other:
@@ -195,7 +203,7 @@ def test_a_library_that_another_process_is_about_to_fill_is_not_taken_away(tmp_p
         assert [root.path for root in library.info().roots] == [photos]
 
 
-def test_a_library_that_was_there_stays_when_there_is_nothing_to_index(tmp_path: Path) -> None:
+def test_an_existing_library_is_kept_if_there_is_nothing_to_index(tmp_path: Path) -> None:
     draw(tmp_path / "photos" / "a.png", 1)
     (tmp_path / "photos" / "empty").mkdir()
     lookalike("index", "photos", cwd=tmp_path)
@@ -203,18 +211,20 @@ def test_a_library_that_was_there_stays_when_there_is_nothing_to_index(tmp_path:
     assert Library.open(tmp_path / "photos").info().images == 1
 
 
-def test_a_library_of_broken_images_only_stays_and_lists_them(tmp_path: Path) -> None:
+def test_a_library_of_only_broken_images_is_kept_and_lists_them(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
-    (tmp_path / "photos" / "none.jpg").write_bytes(b"this is no picture " * 10)
+    (tmp_path / "photos" / "none.jpg").write_bytes(b"this is not an image " * 10)
     assert lookalike("index", "photos", cwd=tmp_path).returncode == 0
     assert "none.jpg" in lookalike("failures", "--library", "photos", cwd=tmp_path).stdout
 
 
-def test_a_folder_that_may_not_be_read_is_told_in_one_line(
+def test_a_folder_without_read_permission_is_an_error_of_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "secret").mkdir()
-    monkeypatch.setattr(os, "access", lambda *_: False)  # the tests may run as root, who may all
+    monkeypatch.setattr(
+        os, "access", lambda *_: False
+    )  # tests may run as root, who may read everything
     run = lookalike("index", "secret", cwd=tmp_path)
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr == "Error: no permission to read secret: change its permissions\n"
@@ -222,7 +232,7 @@ def test_a_folder_that_may_not_be_read_is_told_in_one_line(
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(tmp_path: Path, name: str) -> None:
+def test_ctrl_c_exits_with_130_and_the_next_run_continues(tmp_path: Path, name: str) -> None:
     photos = tmp_path / "photos"
     for number in range(400):
         draw(photos / f"{number:04d}.png", number)
@@ -244,7 +254,7 @@ def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(tmp_path: Path, name: str
     out, err = running.communicate(timeout=60)
     assert "Traceback" not in err, err
     if running.returncode == 0:
-        pytest.skip("the run was over before the signal came")
+        pytest.skip("the run ended before the signal arrived")
     assert running.returncode == 130, err
     assert out == ""
     assert err.startswith("Interrupted.")
@@ -255,7 +265,7 @@ def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(tmp_path: Path, name: str
     assert "400 images" in info.stdout
 
 
-def test_an_interruption_tells_how_much_is_done_and_how_to_go_on(
+def test_an_interrupted_run_says_how_much_is_done_and_how_to_continue(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photos = draw(tmp_path / "photos" / "a.png", 1).parent

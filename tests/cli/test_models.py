@@ -1,4 +1,4 @@
-"""`models` and `models get`, the networks in `info`, and the progress line of a download."""
+"""`lookalike models` and `models get`, the networks in `info`, and the progress of a download."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.running import Album, draw, lookalike
+from tests.cli.program_runner import Album, draw, lookalike
 
 from lookalike.cli import fetch_progress
 from lookalike.cli.fetch_progress import FetchLine
@@ -53,8 +53,8 @@ def test_every_model_is_listed(tmp_path: Path, nowhere: dict[str, str]) -> None:
 def test_json_has_the_folder_of_an_installed_model(
     tmp_path: Path, nowhere: dict[str, str], mobilenet: Path
 ) -> None:
-    asked = ("models", "--model-dir", mobilenet, "--format", "json")
-    found = json.loads(lookalike(*asked, cwd=tmp_path, env=nowhere).stdout)
+    command = ("models", "--model-dir", mobilenet, "--format", "json")
+    found = json.loads(lookalike(*command, cwd=tmp_path, env=nowhere).stdout)
     assert found["model_dir"] == str(mobilenet)
     here = {one["name"]: one["folder"] for one in found["models"] if one["installed"]["images"]}
     assert here == {"onnx:mobilenetv2": str(mobilenet / "mobilenet_v2_1.0_224")}

@@ -1,4 +1,4 @@
-"""Text that fits a terminal, and text for programs."""
+"""Output that fits a terminal, and output for programs."""
 
 import io
 import json
@@ -13,7 +13,7 @@ from lookalike.query import Hit, Hits, Query, Term
 
 
 class Terminal(io.StringIO):
-    """Catches what is written, and says that it is a terminal."""
+    """A stream that records what is written and reports to be a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -28,14 +28,16 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> Terminal:
     return terminal
 
 
-def test_columns_are_aligned_and_numbers_stand_to_the_right(
+def test_columns_are_aligned_and_numbers_right_aligned(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     output.table(["rank", "path"], [["1", "a.jpg"], ["10", "long name.jpg"]], right="r")
     assert capsys.readouterr().out == "rank  path\n   1  a.jpg\n  10  long name.jpg\n"
 
 
-def test_a_long_path_is_whole_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_long_path_is_not_shortened_without_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     path = "folder/" * 60 + "cat.jpg"
     output.table(["path"], [[path]])
     assert path in capsys.readouterr().out
@@ -53,17 +55,17 @@ def test_a_long_path_is_cut_in_the_middle_on_a_narrow_terminal(
     assert row.endswith("cat-0001.jpg")
 
 
-def test_of_two_columns_that_are_cut_the_wider_gives_way_first_and_prose_at_its_end(
+def test_the_wider_column_is_shortened_first_and_prose_at_its_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     terminal = on_terminal(monkeypatch, 50)
-    row = ["1", "photos/holidays/cat.jpg", "98% of the picture agrees, placed by 141 keypoints"]
+    row = ["1", "photos/holidays/cat.jpg", "98% of the image agrees, placed by 141 keypoints"]
     output.table(["group", "path", "why"], [row], right="r", stretch=(1, 2), prose=2)
     (line,) = terminal.getvalue().splitlines()[1:]
-    assert line == "    1  photos…days/cat.jpg  98% of the picture ag…"
+    assert line == "    1  photos…days/cat.jpg  98% of the image agre…"
 
 
-def test_columns_without_any_title_have_no_line_for_titles(
+def test_columns_without_titles_have_no_title_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     output.table(["", ""], [["links", "21"]])
@@ -81,30 +83,30 @@ def test_shortening_keeps_within_the_width(width: int) -> None:
     assert output.width_of(output.shorten("abcdefghij日本語klmnop", width)) <= width
 
 
-def test_a_file_name_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_of_a_file_name_are_replaced(capsys: pytest.CaptureFixture[str]) -> None:
     output.table(["path"], [["a\x1b[2Jb\nc.jpg"]])
     assert capsys.readouterr().out == "path\na\ufffd[2Jb\ufffdc.jpg\n"
 
 
-def test_whatever_is_written_to_a_terminal_cannot_steer_it(
+def test_no_control_character_of_untrusted_text_reaches_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    evil = "a\x1b[2J\x9b2J\x1b]0;t\x07\rb\u202egpj.exe\x1b[8m"
-    seen = "a\ufffd[2J\ufffd2J\ufffd]0;t\ufffd\ufffdb\ufffdgpj.exe\ufffd[8m"
-    assert output.printable(f"{evil}\n") == f"{seen}\ufffd"
+    untrusted = "a\x1b[2J\x9b2J\x1b]0;t\x07\rb\u202egpj.exe\x1b[8m"
+    shown = "a\ufffd[2J\ufffd2J\ufffd]0;t\ufffd\ufffdb\ufffdgpj.exe\ufffd[8m"
+    assert output.printable(f"{untrusted}\n") == f"{shown}\ufffd"
     assert output.printable(os.fsdecode(b"\x9b2J")) == "\ufffd2J"
     for stream in (sys.stdout, sys.stderr):
         monkeypatch.setattr(stream, "isatty", lambda: True)
-    output.put(f"\x1b[2mpath\x1b[0m\t\n{evil}")
-    output.put_path(evil)
-    output.put_path(evil, null=True)  # somebody who asks for it has a program that reads it
-    output.note(evil)
+    output.put(f"\x1b[2mpath\x1b[0m\t\n{untrusted}")
+    output.put_path(untrusted)
+    output.put_path(untrusted, null=True)  # for programs
+    output.note(untrusted)
     written = capsys.readouterr()
-    assert written.out == f"\x1b[2mpath\x1b[0m\t\n{seen}\n{seen}\n{evil}\0"
-    assert written.err == f"{seen}\n"
+    assert written.out == f"\x1b[2mpath\x1b[0m\t\n{shown}\n{shown}\n{untrusted}\0"
+    assert written.err == f"{shown}\n"
 
 
-def test_programs_get_names_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_in_a_pipe_are_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
     output.put_path("a\x1b[2Jb\u202e")
     assert capsys.readouterr().out == "a\x1b[2Jb\u202e\n"
 
@@ -119,7 +121,7 @@ def test_a_name_that_would_be_a_flag_or_a_formula_is_shown_as_a_path(
     assert open_library.display_path(tmp_path / ".lookalike" / "imported" / name) == f"./{name}"
 
 
-def test_json_keeps_letters_and_escapes_what_is_no_unicode() -> None:
+def test_json_keeps_letters_and_escapes_invalid_unicode() -> None:
     assert output.as_json({"path": "Müller.jpg"}, indent=None) == '{"path": "Müller.jpg"}'
     broken = os.fsdecode(b"m\xfcller.jpg")
     text = output.as_json({"path": broken}, indent=None)
@@ -127,7 +129,7 @@ def test_json_keeps_letters_and_escapes_what_is_no_unicode() -> None:
     assert os.fsencode(json.loads(text)["path"]) == b"m\xfcller.jpg"
 
 
-def test_json_is_json_where_stdout_takes_few_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_json_is_ascii_if_stdout_cannot_encode_more(monkeypatch: pytest.MonkeyPatch) -> None:
     name = "Ü 写真 🏖.jpg"
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
     text = output.as_json({"path": name}, indent=None)
@@ -135,7 +137,7 @@ def test_json_is_json_where_stdout_takes_few_letters(monkeypatch: pytest.MonkeyP
     assert json.loads(text) == {"path": name}
 
 
-def test_csv_quotes_what_needs_it() -> None:
+def test_csv_is_quoted_where_necessary() -> None:
     assert output.csv_line([1, 'a "b", c', ""]) == '1,"a ""b"", c",'
     assert output.flatten({"a": None, "b": {"kind": "shoe"}}) == ["", '{"kind": "shoe"}']
 

@@ -1,4 +1,4 @@
-"""The program around the commands: help, lazy loading, wrong use."""
+"""The program around the commands: help, lazy imports, wrong use, errors."""
 
 import errno
 import os
@@ -25,7 +25,7 @@ HEAVY = ("numpy", "cv2", "PIL", "onnxruntime", "torch", "matplotlib", "faiss", "
 def commands(
     command: click.Command, name: str = "lookalike"
 ) -> Iterator[tuple[str, click.Command]]:
-    """Every command and command group, by the words that call it."""
+    """Yield every command and command group with its full name."""
     yield name, command
     if isinstance(command, click.Group):
         ctx = click.Context(command)
@@ -101,20 +101,20 @@ def test_the_help_page_shows_every_command_with_a_whole_sentence() -> None:
 
 
 @pytest.mark.parametrize("module", ["lookalike", "lookalike.cli"])
-def test_the_program_is_a_module_too(module: str) -> None:
+def test_the_program_can_be_run_as_a_module(module: str) -> None:
     run = subprocess.run(
         [sys.executable, "-m", module, "--version"], capture_output=True, text=True
     )
     assert run.stdout == f"lookalike {lookalike.__version__}\n"
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_is_printed() -> None:
     run = CliRunner().invoke(program, ["--version"])
     assert run.stdout == f"lookalike {lookalike.__version__}\n"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["serach"], "There is no command 'serach'. Did you mean 'search'? See: lookalike --help"),
         (["xyz"], "There is no command 'xyz'. See: lookalike --help"),
@@ -129,7 +129,7 @@ def test_the_version_is_told() -> None:
         (["index", ".", "--timeout", "abc"], "'abc' is not a number. See: lookalike index --help"),
         (["search", "--similarity", "manhattan", "a.jpg"], "Invalid value for '--similarity'"),
         (["search", "-0", "--format", "json", "a.jpg"], "-0 writes paths: leave out --format json"),
-        (["search", "."], "'.' is a folder: name a picture in it"),
+        (["search", "."], "'.' is a folder: name an image in it"),
         (
             ["index", ".", "--max-memory", "much"],
             "'much' is not a size; write for example 500M or 4G",
@@ -137,32 +137,34 @@ def test_the_version_is_told() -> None:
         (["index", ".", "--max-memory", "0G"], "'0G' is not a size"),
         (["index", ".", "--workers", "0"], "Invalid value for '--workers'"),
         (["index", ".", "--timeout", "0"], "Invalid value for '--timeout'"),
-        (["failures", "--outcome", "eaten"], "Invalid value for '--outcome'"),
+        (["failures", "--outcome", "lost"], "Invalid value for '--outcome'"),
     ],
 )
-def test_wrong_use_is_told_in_one_line_with_exit_code_2(arguments: list[str], told: str) -> None:
+def test_wrong_use_is_an_error_of_one_line_with_exit_code_2(
+    arguments: list[str], message: str
+) -> None:
     run = CliRunner().invoke(program, arguments, prog_name="lookalike")
     assert run.exit_code == 2
     assert run.stdout == ""
     assert run.stderr.startswith("Error: ")
-    assert told in run.stderr
+    assert message in run.stderr
     assert run.stderr.count("\n") == 1
 
 
-def test_a_file_or_folder_in_place_of_a_command_is_answered_with_the_command_that_is_meant(
+def test_a_file_or_folder_instead_of_a_command_suggests_a_command(
     tmp_path: Path,
 ) -> None:
-    picture = tmp_path / "cat.jpg"
-    picture.touch()
-    run = CliRunner().invoke(program, [str(picture)])
+    image = tmp_path / "cat.jpg"
+    image.touch()
+    run = CliRunner().invoke(program, [str(image)])
     assert run.exit_code == 2
-    assert f"lookalike search {picture}" in run.stderr
+    assert f"lookalike search {image}" in run.stderr
     run = CliRunner().invoke(program, [str(tmp_path)])
     assert run.exit_code == 2
     assert f"lookalike index {tmp_path}" in run.stderr
 
 
-def test_the_program_alone_shows_its_help_as_wrong_use() -> None:
+def test_the_program_without_arguments_shows_its_help_and_exits_with_2() -> None:
     run = CliRunner().invoke(program, [])
     assert run.exit_code == 2
     assert run.stdout == ""
@@ -170,14 +172,14 @@ def test_the_program_alone_shows_its_help_as_wrong_use() -> None:
 
 
 @pytest.mark.parametrize("group", ["ann", "benchmark"])
-def test_a_group_of_commands_alone_shows_its_help_as_wrong_use(group: str) -> None:
+def test_a_command_group_without_arguments_shows_its_help_and_exits_with_2(group: str) -> None:
     run = CliRunner().invoke(program, [group], prog_name="lookalike")
     assert (run.exit_code, run.stdout) == (2, "")
     assert run.stderr.startswith(f"Usage: lookalike {group} [OPTIONS] COMMAND")
     assert "Commands:\n" in run.stderr
 
 
-def test_a_library_named_without_its_flag_is_answered_with_the_flag() -> None:
+def test_a_library_given_without_its_option_suggests_the_option() -> None:
     run = CliRunner().invoke(program, ["info", "photos"], prog_name="lookalike")
     assert run.stderr == (
         "Error: Got unexpected extra argument (photos). Name the library with --library DIR. "
@@ -194,13 +196,13 @@ def test_a_bug_is_shown_with_its_traceback(monkeypatch: pytest.MonkeyPatch) -> N
     assert isinstance(run.exception, ZeroDivisionError)
 
 
-def test_a_place_that_may_not_be_entered_is_told_in_one_line(
+def test_a_missing_permission_is_an_error_of_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def closed(*_: object, read_only: bool) -> None:
+    def refuse(*_: object, read_only: bool) -> None:
         raise PermissionError(13, "Permission denied", "secret/library")
 
-    monkeypatch.setattr(open_library, "open_library", closed)
+    monkeypatch.setattr(open_library, "open_library", refuse)
     run = CliRunner().invoke(program, ["info"])
     assert run.exit_code == 2
     assert run.stderr == (
@@ -208,7 +210,7 @@ def test_a_place_that_may_not_be_entered_is_told_in_one_line(
     )
 
 
-def test_what_the_system_refuses_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_of_the_operating_system_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*_: object, read_only: bool) -> None:
         raise OSError(errno.EIO, "Input/output error", "photos/.lookalike")
 
@@ -220,7 +222,7 @@ def test_what_the_system_refuses_is_told_in_one_line(monkeypatch: pytest.MonkeyP
     )
 
 
-def test_too_little_memory_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_out_of_memory_is_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, read_only: bool) -> None:
         raise MemoryError
 
@@ -234,32 +236,34 @@ def test_too_little_memory_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) 
     ("text", "size"),
     [("500", 500), ("4G", 4 << 30), ("500M", 500 << 20), ("1.5 GiB", 3 << 29), ("2kb", 2048)],
 )
-def test_memory_is_written_with_or_without_a_unit(text: str, size: int) -> None:
+def test_memory_sizes_may_have_a_unit(text: str, size: int) -> None:
     from lookalike.cli import parameters
 
     assert parameters.memory(text) == size
 
 
-def test_pixels_count_in_thousands() -> None:
+def test_pixel_limits_may_have_a_unit() -> None:
     from lookalike.cli import parameters
 
     assert parameters.pixels("100M") == 100_000_000
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no such signal")
-def test_what_was_started_to_outlive_its_terminal_does(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sighup_stays_ignored_if_it_was_ignored_at_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """`nohup` ignores the signal of a closed terminal for the program that it starts."""
-    said: dict[int, Any] = {signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_IGN}
-    monkeypatch.setattr(signal, "getsignal", said.get)
-    monkeypatch.setattr(signal, "signal", said.__setitem__)
+    handlers: dict[int, Any] = {signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_IGN}
+    monkeypatch.setattr(signal, "getsignal", handlers.get)
+    monkeypatch.setattr(signal, "signal", handlers.__setitem__)
     _handle_signals()
-    assert said[signal.SIGHUP] is signal.SIG_IGN
+    assert handlers[signal.SIGHUP] is signal.SIG_IGN
     with pytest.raises(KeyboardInterrupt):
-        said[signal.SIGTERM](signal.SIGTERM, None)
+        handlers[signal.SIGTERM](signal.SIGTERM, None)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="streams are closed by a shell")
-def test_streams_that_are_closed_lead_nowhere() -> None:
+def test_closed_standard_streams_are_no_error() -> None:
     """No file that is opened later may get the number of stdout, and be written into."""
     command = f"{sys.executable} -m lookalike.cli models <&- >&- 2>&-"
     run = subprocess.run(["sh", "-c", command], env=os.environ | {"PYTHONPATH": str(SOURCE)})
@@ -267,7 +271,7 @@ def test_streams_that_are_closed_lead_nowhere() -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows keeps the folder that somebody is in")
-def test_a_working_directory_that_is_gone_is_told(
+def test_a_deleted_working_directory_is_an_error_of_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "gone").mkdir()

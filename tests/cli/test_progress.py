@@ -1,4 +1,4 @@
-"""The progress bar: what it says, and where it says nothing."""
+"""The progress bar: its text, and where it is not shown."""
 
 import io
 
@@ -9,7 +9,7 @@ from lookalike.indexing.report import Progress
 
 
 class Terminal(io.StringIO):
-    """A stream that records what is written and says that it is a terminal."""
+    """A stream that records what is written and reports to be a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -95,7 +95,7 @@ def test_the_end_leaves_a_clean_line() -> None:
     assert stream.getvalue().endswith("\x1b[2K")  # the bar's line is erased
 
 
-def test_nothing_is_written_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_written_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     with ProgressBar("Indexing", stream) as bar:
         bar(state(1, 2))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
-from tests.cli.running import draw
+from tests.cli.program_runner import draw
 
 from lookalike.errors import UsageError
 from lookalike.query import Hit, Hits
@@ -50,7 +50,7 @@ def at(image: Image.Image, column: int, row: int) -> tuple[int, int, int]:
     return int(red), int(green), int(blue)
 
 
-def test_the_part_that_matched_is_framed(tmp_path: Path) -> None:
+def test_the_matching_region_is_framed(tmp_path: Path) -> None:
     red = plain(tmp_path / "red.png", (200, 0, 0))
     found = hits([red, red])
     # Its upper edge runs through the point that `at` samples: a third of the tile from above.

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from tests.cli.running import PROGRAM, Album, draw, environment, lookalike, process
+from tests.cli.program_runner import PROGRAM, Album, draw, environment, lookalike, process
 
 
 def test_the_table_has_rank_similarity_and_a_path_relative_to_the_current_folder(
@@ -69,10 +69,10 @@ def test_all_formats_name_the_same_hits(album: Album) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
 def test_a_name_that_is_not_utf_8_is_written_as_its_bytes(tmp_path: Path) -> None:
-    picture = draw(tmp_path / "a.jpg", 1)
+    image = draw(tmp_path / "a.jpg", 1)
     odd = os.fsencode(tmp_path) + b"/m\xfcller.jpg"
     try:
-        picture.rename(os.fsdecode(odd))
+        image.rename(os.fsdecode(odd))
     except OSError:
         pytest.skip("this file system takes only UTF-8 names")
     assert lookalike("index", ".", cwd=tmp_path).returncode == 0
@@ -158,12 +158,12 @@ def test_the_grid_is_saved_as_an_image(album: Album, tmp_path: Path) -> None:
     run = lookalike("search", album.cat, "-k", "3", "--grid", out, cwd=album.home)
     assert run.returncode == 0, run.stderr
     assert run.stdout.count("\n") == 4
-    with Image.open(out) as picture:
-        assert picture.format == "PNG"
-        assert picture.width > picture.height > 200
+    with Image.open(out) as image:
+        assert image.format == "PNG"
+        assert image.width > image.height > 200
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a pipe of a shell")
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
 def test_a_reader_that_closes_the_pipe_early_causes_no_error(album: Album) -> None:
     search = " ".join([*PROGRAM, "search", "photos/pets/cat.jpg", "--format", "jsonl"])
     for reader in ("head -n 1", "true"):
@@ -203,7 +203,7 @@ def search_json(album: Album, *arguments: str | Path, **options: str) -> dict[st
 
 def test_signs_and_weights_become_terms_of_the_query(album: Album) -> None:
     cat = "photos/pets/cat.jpg"
-    for words, query in (
+    for arguments, query in (
         ([cat, "-", "photos/1.png"], {"images": [cat], "not": ["photos/1.png"]}),
         ([cat, "-", "0.5:photos/1.png"], {"images": [cat], "not": ["0.5:photos/1.png"]}),
         ([cat, "--not", "photos/1.png"], {"images": [cat], "not": ["photos/1.png"]}),
@@ -214,10 +214,10 @@ def test_signs_and_weights_become_terms_of_the_query(album: Album) -> None:
         ([cat, "--where", "size > 10"], {"images": [cat], "where": "size > 10"}),
     ):
         if query:
-            library = ["--library", "photos"] if "photos" not in words[0] else []
-            assert search_json(album, *words, *library)["query"] == query
+            library = ["--library", "photos"] if "photos" not in arguments[0] else []
+            assert search_json(album, *arguments, *library)["query"] == query
         else:
-            run = lookalike("search", *words, cwd=album.home)
+            run = lookalike("search", *arguments, cwd=album.home)
             assert run.returncode == 2 and "nothing after the '+'" in run.stderr
 
 
@@ -252,9 +252,9 @@ def test_a_rotated_image_is_found_in_any_orientation(album: Album, tmp_path: Pat
 
 
 def test_an_image_on_standard_input_gives_the_hits_of_its_file(album: Album) -> None:
-    for words in (["-"], ["--image", "-"]):
+    for arguments in (["-"], ["--image", "-"]):
         run = subprocess.run(
-            [*PROGRAM, "search", *words, "--library", "photos", "-k", "1", "--format", "paths"],
+            [*PROGRAM, "search", *arguments, "--library", "photos", "-k", "1", "--format", "paths"],
             input=album.cat.read_bytes(),
             cwd=album.home,
             env=environment(),
@@ -351,9 +351,9 @@ def test_nothing_found_names_the_best_relevance(tmp_path: Path) -> None:
     assert run.stderr.startswith("Nothing found that is at least near-copy; the best was ")
     run = lookalike(*search, "--where", "size < 0", cwd=tmp_path)
     assert run.returncode == 1 and "no image matches --where" in run.stderr
-    table_of_words = tmp_path / "words.csv"
-    table_of_words.write_text("path,caption\nphotos/3.png,two cats\n")
-    lookalike("index", "photos", "--metadata", "words.csv", cwd=tmp_path)
+    captions = tmp_path / "captions.csv"
+    captions.write_text("path,caption\nphotos/3.png,two cats\n")
+    lookalike("index", "photos", "--metadata", "captions.csv", cwd=tmp_path)
     run = lookalike("search", "dogs", "--library", "photos", cwd=tmp_path)
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr.startswith("Nothing found: no caption or keyword has these words.")

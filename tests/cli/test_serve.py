@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from tests.library.drawing import album, draw
+from tests.library.image_builders import album, draw
 
 from lookalike.cli.program import program
 from lookalike.client.client import Client

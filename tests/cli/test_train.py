@@ -1,4 +1,4 @@
-"""`train`: from labelled images to a model that is used like any other extractor."""
+"""`lookalike train`: labelled images become a model that is used as an extractor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.cli.running import lookalike
+from tests.cli.program_runner import lookalike
 
 from lookalike.catalogue.generate import write_catalogue
 
@@ -49,9 +49,9 @@ def test_held_out_products_are_ranked_better_and_the_model_can_be_used(
     info = lookalike("info", *library, "--format", "json", cwd=tmp_path)
     (space,) = json.loads(info.stdout)["spaces"]
     assert space["extractor"] == f"trained:{(tmp_path / 'mine').resolve().as_posix()}"
-    picture = next((shop).rglob("p0003-0.jpg"))
-    asked = ("search", picture, "--extractor", "./mine", "--format", "json")
-    hits = json.loads(lookalike(*asked, *library, cwd=tmp_path).stdout)["hits"]
+    image = next(shop.rglob("p0003-0.jpg"))
+    command = ("search", image, "--extractor", "./mine", "--format", "json")
+    hits = json.loads(lookalike(*command, *library, cwd=tmp_path).stdout)["hits"]
     assert sum("p0003" in hit["path"] for hit in hits[:6]) >= 3
 
 
@@ -63,8 +63,8 @@ def test_two_runs_write_the_same_numbers(shop: Path, tmp_path: Path) -> None:
 
 
 def test_json_describes_the_training(shop: Path, tmp_path: Path) -> None:
-    asked = ("-e", "color", "--format", "json", "--held-out", "0.5")
-    run = lookalike("train", shop, *LABELS, *asked, cwd=tmp_path)
+    options = ("-e", "color", "--format", "json", "--held-out", "0.5")
+    run = lookalike("train", shop, *LABELS, *options, cwd=tmp_path)
     found = json.loads(run.stdout)
     assert (found["base"], found["split"], found["improved"]) == ("color", "labels", True)
     assert found["trained_on"] == found["held_out"] == {"images": 90, "labels": 15}
@@ -78,13 +78,13 @@ def test_random_labels_write_nothing_and_say_so(shop: Path, tmp_path: Path) -> N
     table = tmp_path / "noise.csv"
     lines = [f"{shop / path},{name}" for path, name in zip(paths, names, strict=True)]
     table.write_text("path,label\n" + "\n".join(lines) + "\n")
-    asked = ("train", shop, "--labels", table, "-e", "color", "--seed", "1")
-    run = lookalike(*asked, cwd=tmp_path)
+    command = ("train", shop, "--labels", table, "-e", "color", "--seed", "1")
+    run = lookalike(*command, cwd=tmp_path)
     assert run.returncode == 1
     assert "training did not help" in run.stderr
     assert "nothing was written" in run.stderr
     assert not (tmp_path / "my-model").exists()
-    kept = lookalike(*asked, "--force", cwd=tmp_path)
+    kept = lookalike(*command, "--force", cwd=tmp_path)
     assert kept.returncode == 0
     assert "was written anyway" in kept.stderr
     assert (tmp_path / "my-model" / "head.npz").exists()
@@ -97,9 +97,9 @@ def test_labels_from_the_librarys_metadata_with_products_kept_together(
     write_catalogue(library, products=30, views=3, size=64)
     with_ = ("--extractor", "color", "--metadata", library / "products.csv")
     assert lookalike("index", library, *with_, cwd=tmp_path).returncode == 0
-    asked = ("--labels", "field:kind", "--group-by", "field:product", "--split", "images")
+    options = ("--labels", "field:kind", "--group-by", "field:product", "--split", "images")
     run = lookalike(
-        "train", library, *asked, "-e", "color", "--force", "--format", "json", cwd=tmp_path
+        "train", library, *options, "-e", "color", "--force", "--format", "json", cwd=tmp_path
     )
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout)["split"] == "images"
@@ -109,7 +109,7 @@ def test_labels_from_the_librarys_metadata_with_products_kept_together(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("nowhere", "--labels", "folders"), "there is no folder nowhere"),
         ((".", "--labels", "no.csv"), "there is no file no.csv"),
@@ -118,10 +118,12 @@ def test_labels_from_the_librarys_metadata_with_products_kept_together(
         ((".", "--labels", "folders", "-o", "full"), "not empty"),
     ],
 )
-def test_wrong_use_is_one_line(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+def test_wrong_use_is_an_error_of_one_line(
+    tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
     (tmp_path / "full").mkdir()
     Image.new("RGB", (32, 32), "red").save(tmp_path / "full" / "a.png")
     run = lookalike("train", *arguments, cwd=tmp_path)
     assert run.returncode == 2
-    assert said in run.stderr
+    assert message in run.stderr
     assert run.stderr.count("\n") == 1

@@ -1,4 +1,4 @@
-"""`import`, `export` and `ann`: vectors from elsewhere, and the index of many of them."""
+"""`lookalike import`, `export` and `ann`: imported vectors and their ANN indexes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.cli.running import lookalike
+from tests.cli.program_runner import lookalike
 
 from lookalike.indexing import ann
 
@@ -24,9 +24,9 @@ def vectors() -> NDArray[np.float32]:
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
-    """A folder with made.npy imported, whose rows are called shop/N.jpg."""
+    """Return a folder with made.npy imported, whose rows are named shop/N.jpg."""
     np.save(tmp_path / "made.npy", vectors())
-    np.save(tmp_path / "question.npy", vectors()[5])
+    np.save(tmp_path / "query.npy", vectors()[5])
     (tmp_path / "paths.txt").write_text("".join(f"shop/{n}.jpg\n" for n in range(COUNT)))
     run = lookalike("import", "made.npy", "--paths", "paths.txt", cwd=tmp_path)
     assert run.returncode == 0, run.stderr
@@ -36,13 +36,13 @@ def shop(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_imported_vectors_are_asked_for_and_shown_by_their_names(shop: Path) -> None:
-    run = lookalike("search", "--vector", "question.npy", "-k", "1", "--format", "paths", cwd=shop)
+def test_imported_vectors_are_searched_and_shown_by_name(shop: Path) -> None:
+    run = lookalike("search", "--vector", "query.npy", "-k", "1", "--format", "paths", cwd=shop)
     assert run.stdout == "shop/5.jpg\n"
     run = lookalike("search", "id:6", "-k", "1", "--format", "json", cwd=shop)
-    answer = json.loads(run.stdout)
-    assert answer["hits"][0]["path"] == "shop/5.jpg"
-    assert answer["exact"] is True
+    result = json.loads(run.stdout)
+    assert result["hits"][0]["path"] == "shop/5.jpg"
+    assert result["exact"] is True
     run = lookalike("info", cwd=shop)
     assert "images    imported vectors, known by name\n" in run.stdout
 
@@ -91,7 +91,7 @@ def test_a_check_rebuilds_an_index_that_is_not_good_enough(
     assert "rebuilt: 0 vectors were added after it was built" in run.stdout
 
 
-def test_large_spaces_get_an_index_by_themselves(
+def test_large_spaces_get_an_index_automatically(
     shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ann, "LARGE_BYTES", 1000)
@@ -102,7 +102,7 @@ def test_large_spaces_get_an_index_by_themselves(
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("arguments", "message"),
     [
         (["import", "nowhere.npy"], "no such file or folder: nowhere.npy"),
         (["import", "paths.txt"], "paths.txt is not a complete NPY file of numbers"),
@@ -118,10 +118,10 @@ def test_large_spaces_get_an_index_by_themselves(
         (["search", "--vector", "paths.txt"], "paths.txt is not a complete NPY file"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(shop: Path, words: list[str], says: str) -> None:
-    run = lookalike(*words, cwd=shop)
+def test_wrong_use_is_an_error_of_one_line(shop: Path, arguments: list[str], message: str) -> None:
+    run = lookalike(*arguments, cwd=shop)
     assert run.returncode == 2
-    assert says in run.stderr
+    assert message in run.stderr
     assert run.stderr.startswith("Error: ")
     assert len(run.stderr.splitlines()) == 1
 

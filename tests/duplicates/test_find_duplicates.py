@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.duplicates.drawing import save, scene
+from tests.duplicates.image_builders import save, scene
 
 from lookalike import Library, Query
 from lookalike.duplicates.report import Duplicates

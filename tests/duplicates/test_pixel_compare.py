@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from tests.duplicates.drawing import scene
+from tests.duplicates.image_builders import scene
 
 from lookalike.duplicates.pixel_compare import (
     PIXELS,

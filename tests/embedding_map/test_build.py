@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from tests.library.drawing import album
+from tests.library.image_builders import album
 
 from lookalike import IndexOptions, Library
 from lookalike.embedding_map.build import build_map, scale_to_square

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from tests.library.drawing import album, draw
+from tests.library.image_builders import album, draw
 
 from lookalike import Library
 from lookalike.cli.program import program
@@ -142,7 +142,7 @@ def test_the_command_draws_a_page_and_reports(
         (["-e", "shape"], "no shape vectors"),
     ],
 )
-def test_wrong_use_of_the_command_is_one_line(
+def test_wrong_use_of_the_command_is_an_error_of_one_line(
     photos: Path, library: Library, arguments: list[str], message: str
 ) -> None:
     result = CliRunner().invoke(program, ["map", str(photos), "--method", "pca", *arguments])

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.library.drawing import album
+from tests.library.image_builders import album
 
 from lookalike.errors import UsageError
 from lookalike.evaluation.collection import open_or_build

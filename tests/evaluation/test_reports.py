@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.cli.running import draw, lookalike
+from tests.cli.program_runner import draw, lookalike
 
 from lookalike.viz.html_page import hit, page, paragraph, table
 
@@ -35,7 +35,7 @@ def assert_self_contained(text: str) -> None:
 
 
 def test_the_report_is_self_contained_and_has_its_figures_as_json(home: Path) -> None:
-    answer = lookalike(
+    run = lookalike(
         *(
             "evaluate",
             "shop",
@@ -50,7 +50,7 @@ def test_the_report_is_self_contained_and_has_its_figures_as_json(home: Path) ->
         *("-o", "out.html", "--plot", "out.png"),
         cwd=home,
     )
-    assert answer.returncode == 0, answer.stderr
+    assert run.returncode == 0, run.stderr
     text = (home / "out.html").read_text("utf-8")
     assert_self_contained(text)
     found = json.loads((home / "out.json").read_text("utf-8"))
@@ -69,12 +69,12 @@ def test_hits_that_were_not_judged_are_not_shown_as_wrong(home: Path) -> None:
     (home / "some.qrels").write_text(
         "<kind>%200/64.jpg 0 <kind>%200/80.jpg 1\n<kind>%200/64.jpg 0 <kind>%201/80.jpg 0\n"
     )
-    answer = lookalike(
+    run = lookalike(
         *("evaluate", "shop", "--labels", "some.qrels", "--reindex", "-e", "color", "--timed", "0"),
         *("-o", "q.html"),
         cwd=home,
     )
-    assert answer.returncode == 0, answer.stderr
+    assert run.returncode == 0, run.stderr
     text = (home / "q.html").read_text("utf-8")
     counts = {kind: text.count(f'class="hit {kind}"') for kind in ("relevant", "wrong", "unjudged")}
     assert counts == {"relevant": 1, "wrong": 1, "unjudged": 3}
@@ -90,12 +90,12 @@ def test_the_self_test_and_pairs_have_reports(home: Path) -> None:
         "shop/<kind> 0/64.jpg,shop/<kind> 2/80.jpg,0\n"
     )
     for options in (["--self-test"], ["--pairs", "pairs.csv"]):
-        answer = lookalike(
+        run = lookalike(
             *("evaluate", "shop", *options, "--reindex", "-e", "color", "-o", "o.html"),
             *("--plot", "o.svg"),
             cwd=home,
         )
-        assert answer.returncode == 0, answer.stderr
+        assert run.returncode == 0, run.stderr
         assert_self_contained((home / "o.html").read_text("utf-8"))
         assert json.loads((home / "o.json").read_text("utf-8"))
         assert (home / "o.svg").read_text("utf-8").startswith("<?xml")
@@ -118,6 +118,6 @@ def test_an_image_is_embedded_in_the_page() -> None:
 
 
 def test_a_report_is_an_html_page(home: Path) -> None:
-    answer = lookalike("evaluate", "shop", "--labels", "folders", "-o", "out.pdf", cwd=home)
-    assert answer.returncode == 2
-    assert "name it out.html" in answer.stderr
+    run = lookalike("evaluate", "shop", "--labels", "folders", "-o", "out.pdf", cwd=home)
+    assert run.returncode == 2
+    assert "name it out.html" in run.stderr

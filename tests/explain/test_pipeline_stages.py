@@ -180,7 +180,7 @@ def test_the_command_explains_two_images(files: Path) -> None:
         (["one.png", "-o", "nowhere/x.png"], "no folder nowhere"),
     ],
 )
-def test_wrong_use_is_one_line(files: Path, arguments: list[str], message: str) -> None:
+def test_wrong_use_is_an_error_of_one_line(files: Path, arguments: list[str], message: str) -> None:
     result = CliRunner().invoke(program, ["explain", *arguments])
     assert result.exit_code == 2
     assert message in result.stderr

@@ -140,7 +140,7 @@ def read(text: str, *, masked: bool) -> NDArray[Any]:
     return np.asarray(TABLE[numbers].mean(axis=0))
 
 
-def said(text: str, *, masked: bool = True) -> NDArray[Any]:
+def text_vector(text: str, *, masked: bool = True) -> NDArray[Any]:
     each = [unit(read(template.format(text), masked=masked)) for template in TEMPLATES]
     return unit(np.mean(each, axis=0))
 
@@ -162,14 +162,14 @@ def test_image_and_text_vectors_have_unit_length_and_one_space(make: Make, joint
     images = random_images(7)
     np.testing.assert_allclose(extractor.extract(images), seen(images), atol=1e-5)
     texts = ["red cat", "a dog"]
-    expected = np.stack([said(text) for text in texts])
+    expected = np.stack([text_vector(text) for text in texts])
     np.testing.assert_allclose(extractor.extract_text(texts), expected, atol=1e-5)
 
 
 def test_siglip_reads_the_padding_and_lower_case_without_punctuation(make: Make) -> None:
     extractor = load_clip(str(make("siglip")))
     found = extractor.extract_text(["  RED, Cat! "])
-    np.testing.assert_allclose(found[0], said("red cat", masked=False), atol=1e-5)
+    np.testing.assert_allclose(found[0], text_vector("red cat", masked=False), atol=1e-5)
 
 
 def test_texts_alone_and_in_a_batch_give_the_same_vectors(make: Make) -> None:

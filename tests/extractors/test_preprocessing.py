@@ -121,12 +121,12 @@ def test_timms_own_description_is_understood(crop_mode: str, expected: PixelSpec
     assert found.scaling.offset == pytest.approx((-2.0,) * 3)
 
 
-PICTURE = np.random.default_rng(5).integers(0, 256, (4, 6, 3), np.uint8)
+IMAGE = np.random.default_rng(5).integers(0, 256, (4, 6, 3), np.uint8)
 
 
 def scaled(scaling: Scaling) -> Any:
     out = np.full((2, 3, 4, 6), np.nan, np.float32)
-    return scaling.batch([PICTURE], out)[0]
+    return scaling.batch([IMAGE], out)[0]
 
 
 def processed(**settings: Any) -> Any:
@@ -134,26 +134,26 @@ def processed(**settings: Any) -> Any:
 
 
 def test_mean_and_deviation_are_applied_by_channel() -> None:
-    expected = (PICTURE / 255 - IMAGENET["image_mean"]) / IMAGENET["image_std"]
+    expected = (IMAGE / 255 - IMAGENET["image_mean"]) / IMAGENET["image_std"]
     found = processed(**IMAGENET)
     assert found.shape == (3, 4, 6)
     np.testing.assert_allclose(found, expected.transpose(2, 0, 1), atol=1e-5)
 
 
 def test_only_rescaled_when_nothing_is_normalised() -> None:
-    expected = (PICTURE / 255).transpose(2, 0, 1)
+    expected = (IMAGE / 255).transpose(2, 0, 1)
     np.testing.assert_allclose(processed(do_normalize=False), expected, atol=1e-6)
 
 
 def test_channels_are_reversed_for_networks_trained_on_bgr() -> None:
-    expected = (PICTURE[:, :, ::-1] / 255).transpose(2, 0, 1)
+    expected = (IMAGE[:, :, ::-1] / 255).transpose(2, 0, 1)
     found = processed(do_normalize=False, do_flip_channel_order=True)
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_efficientnet_shifts_and_divides_by_the_deviation_twice() -> None:
     mean, std = np.array([0.1, 0.2, 0.3]), np.array([0.4, 0.5, 0.6])
-    expected = ((PICTURE / 127.5 - 1 - mean) / std) / std
+    expected = ((IMAGE / 127.5 - 1 - mean) / std) / std
     found = processed(
         image_processor_type="EfficientNetImageProcessor",
         rescale_factor=1 / 127.5,
@@ -175,7 +175,7 @@ def test_efficientnet_shifts_and_divides_by_the_deviation_twice() -> None:
         ({"do_resize": False}, "neither resizes nor crops"),
     ],
 )
-def test_what_is_not_understood_is_refused_rather_than_guessed(
+def test_unknown_preprocessing_is_refused_rather_than_guessed(
     processor: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):

@@ -78,7 +78,7 @@ def test_the_pixels_are_those_of_timms_own_transform(timm: Any) -> None:
     assert np.abs(out[0] - expected).max() < 2.5 / 255 / 0.2
 
 
-def test_an_unknown_name_is_answered_with_similar_ones(timm: Any) -> None:
+def test_an_unknown_name_suggests_similar_ones(timm: Any) -> None:
     with pytest.raises(UnknownExtractor, match=r"no model resnet19; near are .*resnet18"):
         load_timm("resnet19")
 

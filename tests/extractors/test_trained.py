@@ -27,7 +27,7 @@ def made(folder: Path, *, revision: str | None = None, dim: int = 5) -> Path:
         axes=np.eye(96, dim, dtype=np.float32),
         base="histogram",
         base_revision=revision or load("histogram").revision,
-        learnt={"pictures": 3},
+        learnt={"images": 3},
         figures={"after": {"mAP": 0.5}},
     )
     return folder
@@ -77,7 +77,7 @@ def test_a_moved_library_finds_the_model_among_the_installed_ones(
 
 
 @pytest.mark.parametrize(
-    ("broken", "said"),
+    ("broken", "message"),
     [
         ("altered", "damaged or was altered"),
         ("no head", "has no head.npz"),
@@ -88,7 +88,9 @@ def test_a_moved_library_finds_the_model_among_the_installed_ones(
         ("nowhere", "there is no folder"),
     ],
 )
-def test_what_is_wrong_with_a_folder_is_one_line(tmp_path: Path, broken: str, said: str) -> None:
+def test_an_invalid_model_folder_is_an_error_of_one_line(
+    tmp_path: Path, broken: str, message: str
+) -> None:
     folder = made(tmp_path / "mine", revision="older" if broken == "other base" else None)
     if broken == "altered":
         np.savez(folder / HEAD, mean=np.ones(96, np.float32), axes=np.eye(96, 5, dtype=np.float32))
@@ -101,9 +103,9 @@ def test_what_is_wrong_with_a_folder_is_one_line(tmp_path: Path, broken: str, sa
     elif broken == "newer":
         record = json.loads((folder / RECORD).read_text())
         (folder / RECORD).write_text(json.dumps(record | {"version": 99}))
-    asked = tmp_path / "nothing" if broken == "nowhere" else folder
-    with pytest.raises(UsageError, match=said) as raised:
-        load(str(asked))
+    given = tmp_path / "nothing" if broken == "nowhere" else folder
+    with pytest.raises(UsageError, match=message) as raised:
+        load(str(given))
     assert "\n" not in str(raised.value)
 
 

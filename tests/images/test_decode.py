@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image, ImageFile, PngImagePlugin
-from tests.images.drawing import encode, encode_motif, motif
+from tests.images.image_builders import encode, encode_motif, motif
 
 from lookalike.errors import ImageError, Outcome
 from lookalike.images.decode import decode, upright
@@ -124,7 +124,7 @@ def test_an_orientation_that_does_not_exist_is_ignored(value: int) -> None:
     assert mean_difference(pixels_of(encode_motif("JPEG", exif=exif)), motif()) < 3
 
 
-def test_damaged_exif_does_not_cost_the_image() -> None:
+def test_damaged_exif_does_not_fail_the_image() -> None:
     for exif in (b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"):
         assert mean_difference(pixels_of(encode_motif("JPEG", exif=exif)), motif()) < 3
 

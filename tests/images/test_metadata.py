@@ -294,7 +294,7 @@ MAKERS: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("kind", sorted(MAKERS))
-def test_damaged_blocks_never_cost_a_image_file(kind: str) -> None:
+def test_damaged_metadata_does_not_fail_an_image(kind: str) -> None:
     good = MAKERS[kind]()
     whole = facts(good)
     rng = random.Random(7)

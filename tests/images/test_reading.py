@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.images.drawing import encode_motif
+from tests.images.image_builders import encode_motif
 
 from lookalike.errors import ImageError, Outcome
 from lookalike.images.reading import mtime_ns_of, read

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image
-from tests.images.drawing import motif
+from tests.images.image_builders import motif
 
 from lookalike.images.pixel_spec import Pixels, PixelSpec, Resample
 from lookalike.images.resize import fit, grey

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from tests.images.drawing import encode_motif
+from tests.images.image_builders import encode_motif
 
 from lookalike.errors import Outcome
 from lookalike.images.sniff import NOT_AN_IMAGE, READABLE, refusal, sniff

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.library.drawing import album
-from tests.library.toys import means
+from tests.library.fake_extractors import means
+from tests.library.image_builders import album
 
 from lookalike import Library
 from lookalike.errors import ImageError, LookalikeError, Outcome

@@ -10,8 +10,8 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from tests.library.drawing import album, draw
-from tests.library.stored import ids, vectors
+from tests.library.image_builders import album, draw
+from tests.library.stored_rows import ids, vectors
 
 from lookalike import IndexOptions, Library, Outcome, Progress
 from lookalike.errors import LibraryBusy, UsageError
@@ -112,14 +112,16 @@ def test_many_copies_are_looked_up_once_per_batch_and_each_is_stored(
         (photos / f"copy {number:02d}.jpg").rename(photos / f"moved {number:02d}.jpg")
     for number in range(3):
         shutil.copy(photos / "000.jpg", photos / f"new {number}.jpg")
-    asked = mock.Mock(side_effect=LocalWriter.same_content)
+    lookups = mock.Mock(side_effect=LocalWriter.same_content)
     with (
         mock.patch("lookalike.indexing.indexer.BATCH", 5),
-        mock.patch.object(LocalWriter, "same_content", lambda self, *a, **k: asked(self, *a, **k)),
+        mock.patch.object(
+            LocalWriter, "same_content", lambda self, *a, **k: lookups(self, *a, **k)
+        ),
     ):
         added = library.add([photos])
     assert (added.moved, added.copied, added.unchanged, added.removed) == (12, 3, 16, 0)
-    assert asked.call_count <= 5  # 15 files, three batches
+    assert lookups.call_count <= 5  # 15 files, three batches
     now = ids(library)
     assert {now[f"moved {n:02d}.jpg"] for n in range(12)} == {
         known[f"copy {n:02d}.jpg"] for n in range(12)

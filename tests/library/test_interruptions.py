@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.library.drawing import album, draw
-from tests.library.stored import vectors
+from tests.library.image_builders import album, draw
+from tests.library.stored_rows import vectors
 
 from lookalike import Library, Outcome
 from lookalike.stores.local.check import check

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.library.drawing import album
+from tests.library.image_builders import album
 
 from lookalike import Library
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.library.drawing import album
+from tests.library.image_builders import album
 
 from lookalike import Library, Query
 from lookalike.errors import UsageError

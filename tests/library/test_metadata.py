@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.library.drawing import draw
+from tests.library.image_builders import draw
 
 from lookalike import IndexOptions, Library
 from lookalike.errors import UsageError
@@ -127,7 +127,7 @@ def test_a_row_in_memory_without_a_path_is_refused(library: Library, photos: Pat
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ('{"path": "a.jpg"', "line 1: not a JSON object"),
         ('{"path": "a.jpg"}\n[1]', "line 2: needs an object"),
@@ -136,10 +136,10 @@ def test_a_row_in_memory_without_a_path_is_refused(library: Library, photos: Pat
         ("[" * 100_000, "line 1: not a JSON object"),
     ],
 )
-def test_broken_lines_are_named(library: Library, photos: Path, text: str, says: str) -> None:
+def test_broken_lines_are_named(library: Library, photos: Path, text: str, message: str) -> None:
     table = photos / "table.jsonl"
     table.write_text(text)
-    with pytest.raises(UsageError, match=says):
+    with pytest.raises(UsageError, match=message):
         index(library, photos, metadata=table)
 
 
@@ -248,7 +248,7 @@ def test_sidecars_can_be_ignored(photos: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "says"),
+    ("name", "content", "message"),
     [
         ("a.json", "{", "not JSON"),
         ("a.json", "[1, 2]", "not an object"),
@@ -260,7 +260,7 @@ def test_sidecars_can_be_ignored(photos: Path) -> None:
     ],
 )
 def test_broken_sidecars_are_counted_named_and_harmless(
-    library: Library, photos: Path, name: str, content: str | bytes, says: str
+    library: Library, photos: Path, name: str, content: str | bytes, message: str
 ) -> None:
     write(photos / name, content)
     write(photos / "a.jpg.json", '{"kind": "cat"}')
@@ -268,7 +268,7 @@ def test_broken_sidecars_are_counted_named_and_harmless(
     assert added.broken_sidecars == 1
     [(path, reason)] = added.broken_examples
     assert path.endswith(name)
-    assert says in reason
+    assert message in reason
     assert metadata(library)["a.jpg"] == {"kind": "cat"}
 
 
@@ -286,8 +286,8 @@ def test_a_link_cannot_put_a_file_from_elsewhere_into_a_caption(
     assert [(Path(path).name, why) for path, why in added.broken_examples] == [
         (name, "a link to a file outside the folder")
     ]
-    said = {"caption": "on a hill"}
-    assert metadata(library) == {"trip/c.jpg": said, "trip/c.png": said}
+    expected = {"caption": "on a hill"}
+    assert metadata(library) == {"trip/c.jpg": expected, "trip/c.png": expected}
 
 
 def test_a_number_too_large_for_float_stays_text(library: Library, photos: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.library.drawing import album, draw
+from tests.library.image_builders import album, draw
 
 from lookalike import Library, Query
 from lookalike.errors import NoLibrary, UsageError

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.library.drawing import album, draw
-from tests.library.toys import CallLogger, Fitted, Revised
+from tests.library.fake_extractors import CallLogger, Fitted, Revised
+from tests.library.image_builders import album, draw
 
 from lookalike import Hits, Library, Progress, Query
 from lookalike.errors import Outcome, UsageError
@@ -53,7 +53,7 @@ def stored(library: Library, key: str) -> np.ndarray:
         return snapshot.vectors(key, np.array([image.id for image in images], np.int64))
 
 
-def ask(library: Library, image: Path, *by: str, k: int = COUNT) -> Hits:
+def search(library: Library, image: Path, *by: str, k: int = COUNT) -> Hits:
     return library.search(Query((Term(image=image),), k=k, extractors=by))
 
 
@@ -105,22 +105,22 @@ def test_spaces_indexed_together_are_those_indexed_alone(photos: Path, tmp_path:
 
 
 def test_extractors_select_the_spaces(photos: Path, tmp_path: Path) -> None:
-    question = draw(tmp_path / "question.png", 99)
+    query = draw(tmp_path / "query.png", 99)
     with Library.create(photos) as library:
         library.add([photos], extractors=["color", "shape"])
-        first, color, shape = (ask(library, question, *by) for by in ((), ("color",), ("shape",)))
+        first, color, shape = (search(library, query, *by) for by in ((), ("color",), ("shape",)))
         assert (first.ranked_by, color.ranked_by, shape.ranked_by) == ("color", "color", "shape")
         assert ranking(first) == ranking(color) != ranking(shape)
     with Library.create(photos, folder=tmp_path / "alone") as alone:
         alone.add([photos], extractors=["shape"])
-        assert ranking(ask(alone, question)) == ranking(shape)
+        assert ranking(search(alone, query)) == ranking(shape)
 
 
 def test_an_unknown_space_is_refused_with_a_list_of_spaces(photos: Path) -> None:
     with Library.create(photos) as library:
         library.add([photos], extractors=["color"])
         with pytest.raises(UsageError, match="color"):
-            ask(library, photos / "000.jpg", "shape")
+            search(library, photos / "000.jpg", "shape")
 
 
 # ---- another revision ----
@@ -149,21 +149,21 @@ def test_a_new_revision_replaces_the_old_one_when_it_is_complete(
 
 
 def test_an_interrupted_run_leaves_the_old_space_in_use(photos: Path, tmp_path: Path) -> None:
-    question = draw(tmp_path / "question.png", 99)
+    query = draw(tmp_path / "query.png", 99)
     with Library.create(photos) as library:
         library.add([photos], extractors=[Revised("1")])
-        before, old = ask(library, question), stored(library, "toy@1")
+        before, old = search(library, query), stored(library, "toy@1")
         with pytest.raises(KeyboardInterrupt):
             library.add([photos], extractors=[Revised("2")], progress=interrupt)
         here = spaces(library)
         assert here["toy@1"].current and not here["toy@2"].current
         assert 0 < here["toy@2"].count < COUNT
         assert np.array_equal(stored(library, "toy@1"), old)
-        # Images of the library are asked with their stored vectors; all of them answer.
-        assert len(ask(library, photos / "000.jpg")) == COUNT
+        # Images of the library are searched by their stored vectors; all spaces can be used.
+        assert len(search(library, photos / "000.jpg")) == COUNT
         # The old revision answers for new images, as before.
         library.register(Revised("1"))
-        assert ranking(ask(library, question)) == ranking(before)
+        assert ranking(search(library, query)) == ranking(before)
         done = Revised("2")
         added = library.add([photos], extractors=[done])
         assert added.unchanged == here["toy@2"].count
@@ -174,13 +174,13 @@ def test_an_interrupted_run_leaves_the_old_space_in_use(photos: Path, tmp_path: 
 def test_a_new_image_is_never_compared_with_vectors_of_another_revision(
     photos: Path, tmp_path: Path
 ) -> None:
-    question = draw(tmp_path / "question.png", 99)
+    query = draw(tmp_path / "query.png", 99)
     with Library.create(photos) as library:
         library.add([photos], extractors=[Revised("1")])
     with Library.open(photos) as library:
         library.register(Revised("2"))
         with pytest.raises(UsageError, match="revision 1, this is 2: renew them with"):
-            ask(library, question)
+            search(library, query)
 
 
 def test_a_part_of_the_library_does_not_promote_a_revision(photos: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.library.drawing import draw
+from tests.library.image_builders import draw
 
 from lookalike.errors import UsageError
 from lookalike.images.reading import read
@@ -43,7 +43,7 @@ def library(tmp_path: Path) -> Library:
     return Library.create(tmp_path)
 
 
-def ask(library: Library, vector: NDArray[np.float32], k: int = 3) -> list[str]:
+def search(library: Library, vector: NDArray[np.float32], k: int = 3) -> list[str]:
     hits = library.search(Query((Term(vector=vector),), k=k, extractors=("made",)))
     return [hit.path for hit in hits.hits]
 
@@ -53,19 +53,19 @@ def test_imported_vectors_are_found_by_vector_by_path_and_by_id(
 ) -> None:
     imported = library.vectors.import_vectors(file, "made", paths=paths)
     assert (imported.images, imported.files, imported.space.count) == (COUNT, 0, COUNT)
-    assert ask(library, vectors()[7])[0] == "shop/7.jpg"
+    assert search(library, vectors()[7])[0] == "shop/7.jpg"
     by_path = library.search(Query.of(Path("shop/7.jpg"), extractor="made"))
     assert by_path.hits[0].similarity == pytest.approx(1.0, abs=1e-6)
     assert by_path.hits[0].path == "shop/7.jpg"
     by_id = library.search(Query((Term(id=by_path.hits[0].id),), extractors=("made",)))
     assert by_id.hits == by_path.hits
     expected = np.argsort(-(vectors() @ vectors()[7]))[:3]
-    assert ask(library, vectors()[7]) == [f"shop/{n}.jpg" for n in expected]
+    assert search(library, vectors()[7]) == [f"shop/{n}.jpg" for n in expected]
 
 
 def test_without_paths_rows_are_numbered(library: Library, file: Path) -> None:
     library.vectors.import_vectors(file, "made")
-    assert ask(library, vectors()[11], 1) == ["made/11"]
+    assert search(library, vectors()[11], 1) == ["made/11"]
 
 
 def test_importing_again_replaces_and_a_second_name_adds_a_space(
@@ -79,7 +79,7 @@ def test_importing_again_replaces_and_a_second_name_adds_a_space(
     info = library.info()
     assert info.images == COUNT
     assert {space.name: space.count for space in info.spaces} == {"made": COUNT, "other": COUNT}
-    assert ask(library, vectors(6)[3], 1) == ["shop/3.jpg"]
+    assert search(library, vectors(6)[3], 1) == ["shop/3.jpg"]
 
 
 def test_an_existing_image_is_recognised_by_indexing(
@@ -97,7 +97,7 @@ def test_an_existing_image_is_recognised_by_indexing(
     with library.snapshot() as snapshot:
         [image] = snapshot.by_hash(read(tmp_path / "shop" / "4.jpg").digest)
     assert image.path == "shop/4.jpg"
-    assert ask(library, vectors()[4], 1) == ["shop/4.jpg"]
+    assert search(library, vectors()[4], 1) == ["shop/4.jpg"]
     assert library.info().images == COUNT  # nothing without a file was swept away
 
 
@@ -146,7 +146,7 @@ def test_other_dtypes_are_accepted(library: Library, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (np.full((3, DIM), np.nan, np.float32), "row 0: holds NaN"),
         (np.full((3, DIM), 1e300), "row 0: holds NaN or infinity"),
@@ -159,14 +159,14 @@ def test_other_dtypes_are_accepted(library: Library, tmp_path: Path) -> None:
     ],
 )
 def test_a_file_without_rows_of_numbers_is_refused(
-    library: Library, tmp_path: Path, content: object, says: str
+    library: Library, tmp_path: Path, content: object, message: str
 ) -> None:
     file = tmp_path / "odd.npy"
     if isinstance(content, bytes):
         file.write_bytes(content)
     else:
         np.save(file, np.asarray(content), allow_pickle=True)
-    with pytest.raises(UsageError, match=says):
+    with pytest.raises(UsageError, match=message):
         library.vectors.import_vectors(file, "made")
     assert library.info().images == 0
 
@@ -200,7 +200,7 @@ def test_too_few_paths_another_dimension_and_a_bad_name_are_refused(
     with pytest.raises(UsageError, match="contain @"):
         library.vectors.import_vectors(file, "a@b")
     with pytest.raises(UsageError, match="the shape"):
-        ask(library, np.ones(3, np.float32))
+        search(library, np.ones(3, np.float32))
 
 
 @pytest.mark.parametrize("rows", [3, 2000])

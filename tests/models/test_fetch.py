@@ -264,7 +264,7 @@ def test_the_token_is_sent_to_the_hub(network: Any, monkeypatch: pytest.MonkeyPa
     assert set(network.tokens) == {"Bearer secret"}
 
 
-def test_requests_tell_nothing_of_this_machine(network: Any) -> None:
+def test_requests_reveal_nothing_about_this_machine(network: Any) -> None:
     fetch_files(network.source, SPEC)
     assert network.user_agents == {"lookalike"}
 
@@ -276,7 +276,7 @@ def test_external_weights_of_a_graph_are_downloaded(network: Any) -> None:
     assert names[-2:] == ("onnx/model.onnx_data", "onnx/model.onnx_data_1")
 
 
-def test_no_name_leads_out_of_the_models_folder(network: Any, home: Path) -> None:
+def test_no_name_resolves_outside_the_models_folder(network: Any, home: Path) -> None:
     network.files["onnx/model.onnx_data/../../../../evil"] = b"evil"
     assert fetch_files(network.source, SPEC).names == ("config.json", "onnx/model.onnx")
     assert not list(home.rglob("evil"))

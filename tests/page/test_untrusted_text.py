@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import pytest
-from tests.library.drawing import album
+from tests.library.image_builders import album
 from tests.page.conftest import serving
 
 from lookalike.library import Library

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.running import lookalike
+from tests.cli.program_runner import lookalike
 
 PAGE = Path(__file__).parents[2] / "docs" / "searching.md"
 

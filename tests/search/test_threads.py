@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.library.drawing import album, draw
+from tests.library.image_builders import album, draw
 
 from lookalike.library import Library
 from lookalike.query import Query, Term

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from tests.library.drawing import album, draw
+from tests.library.image_builders import album, draw
 
 from lookalike.library import Library
 from lookalike.server.app import create_app

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from tests.library.drawing import album, draw
+from tests.library.image_builders import album, draw
 from tests.server.conftest import ADDRESS, CSRF_HEADERS
 
 from lookalike.library import Library

@@ -17,7 +17,7 @@ import pytest
 from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
-from tests.library.drawing import album, draw
+from tests.library.image_builders import album, draw
 from tests.server.live_server import free_port, running
 
 import lookalike

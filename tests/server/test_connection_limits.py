@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from functools import partial
 
 import pytest
-from tests.library.drawing import album
+from tests.library.image_builders import album
 from tests.server.live_server import exchange, running
 
 from lookalike.library import Library

@@ -16,7 +16,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from filelock import FileLock
-from tests.library.drawing import album
+from tests.library.image_builders import album
 from tests.server.conftest import ADDRESS
 from tests.server.live_server import run_async
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from tests.library.drawing import album
+from tests.library.image_builders import album
 from tests.server.conftest import CSRF_HEADERS
 from tests.server.live_server import running
 

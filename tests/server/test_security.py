@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 from starlette.types import Message, Receive
-from tests.library.drawing import album, draw
+from tests.library.image_builders import album, draw
 from tests.server.conftest import ADDRESS, CSRF_HEADERS
 from tests.server.live_server import exchange, run_async, running
 

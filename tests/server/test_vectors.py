@@ -16,7 +16,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from filelock import FileLock
-from tests.library.drawing import album, draw
+from tests.library.image_builders import album, draw
 from tests.server.conftest import ADDRESS, CSRF_HEADERS
 from tests.server.live_server import running
 

@@ -11,7 +11,7 @@ from unittest import mock
 import numpy as np
 import pytest
 from PIL import Image
-from tests.library.drawing import draw
+from tests.library.image_builders import draw
 
 from lookalike import Library
 from lookalike.errors import ImageError, Outcome, UsageError

@@ -36,7 +36,7 @@ def test_a_line_needs_one_direction() -> None:
     ]
 
 
-def test_equal_vectors_lose_nothing_and_no_vectors_teach_nothing() -> None:
+def test_one_axis_retains_all_of_equal_vectors_and_no_vectors_are_refused() -> None:
     assert principal_axes(np.ones((4, 3), np.float32)).retained(1) == 1.0
     with pytest.raises(UsageError, match="no vectors"):
         principal_axes(np.empty((0, 3), np.float32))

@@ -1,4 +1,4 @@
-"""Work for the tests of the pool, imported by the workers: the task says what happens to its worker."""
+"""Work for the tests of the pool, imported by the workers; the task determines what the worker does."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class NotUnpicklable:
 
 
 def work(task: Any) -> Any:
-    """Return a number doubled; do what a string says."""
+    """Return a number doubled; perform the action that a string names."""
     match task:
         case "die":
             os.kill(os.getpid(), signal.SIGKILL)

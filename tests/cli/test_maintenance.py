@@ -1,4 +1,4 @@
-"""`info`, `failures` and `remove`: looking after a library."""
+"""`lookalike info`, `failures`, `remove` and `check`."""
 
 import csv
 import json
@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.cli.running import Album, lookalike
-from tests.library.drawing import draw
+from tests.cli.program_runner import Album, lookalike
+from tests.library.image_builders import draw
 
 
 @pytest.fixture(scope="module")
@@ -76,16 +76,16 @@ def test_info_shows_folders_images_and_spaces(album: Album) -> None:
 
 def test_info_as_json_is_as_documented(album: Album) -> None:
     run = lookalike("info", "--format", "json", cwd=album.photos)
-    facts = json.loads(run.stdout)
-    assert list(facts) == [
+    info = json.loads(run.stdout)
+    assert list(info) == [
         "library", "version", "roots", "images", "outcomes", "other_files", "bytes", "read_only",
         "spaces", "runtime",
     ]  # fmt: skip
-    assert facts["roots"] == [str(album.photos.resolve())]
-    assert facts["images"] == 8
-    assert facts["outcomes"]["truncated"] == 1
-    assert facts["other_files"] == 1  # notes.txt
-    spaces = {space["extractor"]: space for space in facts["spaces"]}
+    assert info["roots"] == [str(album.photos.resolve())]
+    assert info["images"] == 8
+    assert info["outcomes"]["truncated"] == 1
+    assert info["other_files"] == 1  # notes.txt
+    spaces = {space["extractor"]: space for space in info["spaces"]}
     assert set(spaces) == {"color", "pixels"}
     assert spaces["pixels"]["dim"] == 4096
     assert spaces["pixels"]["vectors"] == 8
@@ -112,14 +112,14 @@ def test_remove_deletes_images_from_the_library_and_leaves_their_files(
 
 
 @pytest.mark.parametrize("command", [["info"], ["failures"], ["remove", "a.jpg"]])
-def test_without_a_library_there_is_one_line(tmp_path: Path, command: list[str]) -> None:
+def test_without_a_library_the_error_is_one_line(tmp_path: Path, command: list[str]) -> None:
     run = lookalike(*command, cwd=tmp_path)
     assert run.returncode == 2
     assert run.stderr.startswith("Error: there is no library here")
     assert run.stderr.count("\n") == 1
 
 
-def test_a_tilde_that_the_shell_has_left_is_the_home(album: Album, tmp_path: Path) -> None:
+def test_a_tilde_is_expanded_to_the_home_folder(album: Album, tmp_path: Path) -> None:
     (tmp_path / "photos").symlink_to(album.photos)
     home = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
     run = lookalike("info", "--library=~/photos", "--format", "json", cwd=tmp_path, env=home)
@@ -127,7 +127,7 @@ def test_a_tilde_that_the_shell_has_left_is_the_home(album: Album, tmp_path: Pat
     assert json.loads(run.stdout)["images"] == 8
 
 
-def test_a_vector_that_cannot_be_right_is_found_and_made_anew_as_it_says(tmp_path: Path) -> None:
+def test_check_finds_invalid_vectors_and_its_remedy_replaces_them(tmp_path: Path) -> None:
     photos = draw(tmp_path / "photos" / "a.png", 1).parent
     draw(photos / "b.png", 2)
     lookalike("index", "photos", "--extractor", "histogram", cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Numbers in the format of the command line."""
 
 import pytest
 
@@ -19,7 +19,7 @@ from lookalike.cli import format
         (7500, "2 h 05 min"),
     ],
 )
-def test_a_duration_is_told_in_the_unit_that_suits_it(seconds: float, text: str) -> None:
+def test_durations_use_the_unit_that_fits(seconds: float, text: str) -> None:
     assert format.duration(seconds) == text
 
 
@@ -36,14 +36,14 @@ def test_a_duration_is_told_in_the_unit_that_suits_it(seconds: float, text: str)
         (5_000_000_000_000_000, "5,000 TB"),
     ],
 )
-def test_a_size_is_told_in_decimal_units(size: int, text: str) -> None:
+def test_sizes_use_decimal_units(size: int, text: str) -> None:
     assert format.size(size) == text
 
 
 def test_one_is_singular_and_all_other_counts_are_plural() -> None:
-    assert format.counted(1, "picture") == "1 picture"
-    assert format.counted(0, "picture") == "0 pictures"
-    assert format.counted(1204, "picture") == "1,204 pictures"
+    assert format.counted(1, "image") == "1 image"
+    assert format.counted(0, "image") == "0 images"
+    assert format.counted(1204, "image") == "1,204 images"
     assert format.counted(2, "is", "are") == "2 are"
 
 
@@ -53,7 +53,7 @@ def test_a_slow_rate_keeps_a_decimal() -> None:
     assert format.rate(1204.4) == "1,204"
 
 
-def test_a_similarity_is_never_minus_nothing() -> None:
+def test_a_similarity_is_never_shown_as_minus_zero() -> None:
     assert format.similarity(-0.0) == "0.000"
     assert format.similarity(-0.0004) == "0.000"
     assert format.similarity(-0.0006) == "-0.001"

@@ -1,4 +1,4 @@
-"""Drawn pictures, and the program to run on them."""
+"""Runs the program in tests, on images that are drawn here."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ PROGRAM = [sys.executable, "-m", "lookalike.cli"]
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment without what would change the program's behaviour."""
+    """Return this process's environment without the settings that change the program's behaviour."""
     kept = {name: value for name, value in os.environ.items() if name != "LOOKALIKE_LIBRARY"}
     return {**kept, "COLUMNS": "100", **(extra or {})}
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the program said, and its exit code."""
+class Run:
+    """Exit code and output of a run of the program."""
 
     returncode: int
     stdout: str
     stderr: str
 
 
-def lookalike(*arguments: str | Path, cwd: Path, env: Mapping[str, str] | None = None) -> Answer:
-    """The program inside this process: the same but for the start, which takes half a second."""
+def lookalike(*arguments: str | Path, cwd: Path, env: Mapping[str, str] | None = None) -> Run:
+    """Run the program in this process, which saves half a second of start-up."""
     with contextlib.chdir(cwd):
-        run = CliRunner().invoke(
+        result = CliRunner().invoke(
             program,
             [*map(str, arguments)],
             prog_name="lookalike",
             env={"LOOKALIKE_LIBRARY": None, "COLUMNS": "100", **(env or {})},
         )
-    if run.exception is not None and not isinstance(run.exception, SystemExit):
-        raise run.exception
-    return Answer(run.exit_code, run.stdout, run.stderr)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Run(result.exit_code, result.stdout, result.stderr)
 
 
 def process(
     *arguments: str | Path, cwd: Path, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """The real program, as a user runs it."""
+    """Run the program in a process of its own, as a user does."""
     return subprocess.run(
         [*PROGRAM, *map(str, arguments)],
         cwd=cwd,
@@ -64,7 +64,7 @@ def process(
 
 
 def draw(file: Path, number: int, *, size: int = 64) -> Path:
-    """A picture of two colours in noise, unlike those of other numbers; always the same bytes."""
+    """Draw two colours in noise; equal numbers give equal bytes, other numbers other images."""
     rng = np.random.default_rng(number)
     pixels = np.empty((size, size, 3), np.int16)
     pixels[:] = rng.integers(20, 236, 3)
@@ -77,7 +77,7 @@ def draw(file: Path, number: int, *, size: int = 64) -> Path:
 
 @dataclass(frozen=True)
 class Album:
-    """A folder `photos` in `home`: eight good pictures, one cut short, one that is none."""
+    """An indexed folder `photos` in `home`: eight good images, a truncated and an invalid one."""
 
     home: Path
     photos: Path
@@ -89,12 +89,13 @@ class Album:
 
 
 def make_photos(photos: Path) -> Path:
+    """Draw the images of an `Album`, and a text file."""
     for number in range(7):
         draw(photos / f"{number}.png", number)
     draw(photos / "pets" / "cat.jpg", 7)
     whole = draw(photos / "whole.jpg", 8, size=200)
     (photos / "cut.jpg").write_bytes(whole.read_bytes()[:2000])
     whole.unlink()
-    (photos / "none.jpg").write_bytes(b"this is no picture, whatever its name says " * 10)
-    (photos / "notes.txt").write_text("not a picture at all, and nobody says so " * 10)
+    (photos / "none.jpg").write_bytes(b"this is not an image, whatever its name says " * 10)
+    (photos / "notes.txt").write_text("not an image, and not named like one " * 10)
     return photos

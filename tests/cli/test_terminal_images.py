@@ -1,4 +1,4 @@
-"""Pictures in the terminal: which terminals, and which bytes."""
+"""Images in the terminal: which terminals show them, and their escape sequences."""
 
 import base64
 import io
@@ -12,7 +12,7 @@ from lookalike.cli import terminal_images
 
 
 @pytest.mark.parametrize(
-    ("env", "how"),
+    ("env", "protocol"),
     [
         ({"TERM": "xterm-kitty"}, "kitty"),
         ({"TERM": "xterm-ghostty"}, "kitty"),
@@ -26,10 +26,10 @@ from lookalike.cli import terminal_images
         ({"TERM": "xterm-kitty", "TMUX": "/tmp/tmux-0"}, None),
     ],
 )
-def test_only_terminals_known_to_show_pictures_get_them(
-    env: dict[str, str], how: str | None
+def test_only_terminals_known_to_show_images_get_them(
+    env: dict[str, str], protocol: str | None
 ) -> None:
-    assert terminal_images.protocol(env) == how
+    assert terminal_images.protocol(env) == protocol
 
 
 def noise(height: int, width: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -45,7 +45,7 @@ def test_iterm2_gets_a_png_in_one_sequence() -> None:
         assert np.array_equal(np.asarray(image), pixels)
 
 
-def test_kitty_gets_a_png_in_chunks_of_which_only_the_last_says_that_it_is_the_last() -> None:
+def test_kitty_gets_a_png_in_chunks_and_the_last_one_is_marked() -> None:
     pixels = noise(60, 80)
     text = terminal_images.escape(pixels, "kitty")
     chunks = re.findall(r"\x1b_G([^;]*);([^\x1b]*)\x1b\\", text)
@@ -58,7 +58,7 @@ def test_kitty_gets_a_png_in_chunks_of_which_only_the_last_says_that_it_is_the_l
         assert np.array_equal(np.asarray(image), pixels)
 
 
-def test_sixels_of_a_small_picture_are_those_computed_by_hand() -> None:
+def test_sixels_of_a_small_image_by_hand() -> None:
     red = np.zeros((7, 5, 3), np.uint8)
     red[:, :] = (255, 0, 0)
     # Six red rows are "~" (63 + 63), five times; the seventh row is the lowest bit: "@" (63 + 1).
