@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 import sys
@@ -12,9 +11,7 @@ from typing import Any
 import pytest
 from tests.cli.program_runner import Album, draw, lookalike
 
-from lookalike.cli import fetch_progress
-from lookalike.cli.fetch_progress import FetchLine
-from lookalike.models import MODELS, FetchProgress
+from lookalike.models import MODELS
 
 
 @pytest.fixture
@@ -109,33 +106,6 @@ def test_info_on_a_library_without_networks_has_no_runtime(album: Album) -> None
     found = json.loads(lookalike("info", "--format", "json", cwd=album.photos).stdout)
     assert found["runtime"] is None
     assert "runs on" not in lookalike("info", cwd=album.photos).stdout
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_a_download_redraws_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm")
-    stream = Terminal()
-    with FetchLine(stream, interval=0) as line:
-        line(FetchProgress("a/b", "model.onnx", 10_000_000, 40_000_000))
-        line(FetchProgress("a/b", "model.onnx", 40_000_000, 40_000_000))
-    first, second, cleared = stream.getvalue().split("\r")[1:]
-    assert first == "Downloading a/b  25%  10 MB of 40 MB\x1b[K"
-    assert second == "Downloading a/b  100%  40 MB of 40 MB\x1b[K"
-    assert cleared == "\x1b[K"
-
-
-def test_the_speed_counts_only_the_bytes_of_this_run() -> None:
-    half = FetchProgress("a/b", "model.onnx", 30_000_000, 40_000_000)
-    text = fetch_progress.progress_text(half, received=10_000_000, seconds=5.0)
-    assert text == "Downloading a/b  75%  30 MB of 40 MB  2.0 MB/s  5.0 s left"
-    unknown = FetchProgress("a/b", "model.onnx", 30_000_000, None)
-    assert (
-        fetch_progress.progress_text(unknown, received=0, seconds=0.0) == "Downloading a/b  30 MB"
-    )
 
 
 def runtimes(folder: Path, extractor: str) -> tuple[dict[str, Any], str]:

@@ -4,8 +4,9 @@ import io
 
 import pytest
 
-from lookalike.cli.progress import ProgressBar
+from lookalike.cli.progress import ProgressBar, download_progress
 from lookalike.indexing.report import Progress
+from lookalike.models import FetchProgress
 
 
 class Terminal(io.StringIO):
@@ -104,4 +105,46 @@ def test_nothing_is_written_without_a_terminal(monkeypatch: pytest.MonkeyPatch) 
     with ProgressBar("Indexing", Terminal()) as bar:
         bar(state(1, 2))
         assert not bar.visible
+    assert stream.getvalue() == ""
+
+
+def test_a_download_shows_its_share_and_sizes() -> None:
+    stream = Terminal()
+    with download_progress(stream) as show:
+        show(FetchProgress("a/b", "model.onnx", 10_000_000, 40_000_000))
+    assert "Downloading a/b" in stream.getvalue()
+    assert "25%  10 MB of 40 MB" in stream.getvalue()
+    assert stream.getvalue().endswith("\x1b[2K")
+
+
+def test_the_speed_of_a_download_counts_only_the_bytes_of_this_run() -> None:
+    stream, now = Terminal(), [0.0]
+    with ProgressBar("Downloading", stream, unit="bytes", clock=lambda: now[0]) as bar:
+        for second in range(6):
+            now[0] = float(second)
+            bar.count(30_000_000 + 1_000_000 * second, 40_000_000)
+    last = [part for part in stream.getvalue().split("\r") if "/s" in part][-1]
+    assert "1.0 MB/s" in last and "5.0 s left" in last
+
+
+def test_a_download_of_unknown_size_shows_what_has_arrived() -> None:
+    stream = Terminal()
+    with download_progress(stream) as show:
+        show(FetchProgress("a/b", "model.onnx", 30_000_000, None))
+    assert "30 MB" in stream.getvalue() and "%" not in stream.getvalue().replace("%s", "")
+
+
+def test_a_download_is_announced_once_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with download_progress() as show:
+        show(FetchProgress("a/b", "model.onnx", 0, 40_000_000))
+        show(FetchProgress("a/b", "model.onnx", 40_000_000, 40_000_000))
+    assert capsys.readouterr().err == "Downloading a/b (40 MB)\n"
+
+
+def test_nothing_is_shown_where_nothing_is_downloaded() -> None:
+    stream = Terminal()
+    with download_progress(stream):
+        pass
     assert stream.getvalue() == ""

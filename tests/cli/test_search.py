@@ -142,7 +142,7 @@ def test_an_unusable_image_or_option_is_an_error_of_one_line(album: Album) -> No
         (["photos/pets/cat.jpg", "--extractor", "shape"], "lookalike index --extractor shape"),
         (
             ["photos/pets/cat.jpg", "--grid", "nowhere/out.png"],
-            "cannot draw into 'nowhere/out.png': there is no folder nowhere",
+            "cannot write 'nowhere/out.png': there is no folder nowhere",
         ),
         (["photos/pets/cat.jpg", "--grid", "out.docx"], "name a .png"),
     ):

@@ -18,7 +18,6 @@ from lookalike.cli import terminal_images
         ({"TERM": "xterm-ghostty"}, "kitty"),
         ({"TERM": "xterm-256color", "TERM_PROGRAM": "iTerm.app"}, "iterm2"),
         ({"TERM": "xterm-256color", "TERM_PROGRAM": "WezTerm"}, "iterm2"),
-        ({"TERM": "foot"}, "sixel"),
         ({"TERM": "xterm-256color"}, None),
         ({"TERM": "dumb"}, None),
         ({}, None),
@@ -56,15 +55,6 @@ def test_kitty_gets_a_png_in_chunks_and_the_last_one_is_marked() -> None:
     assert all(len(data) <= 4096 for _, data in chunks)
     with Image.open(io.BytesIO(base64.b64decode("".join(data for _, data in chunks)))) as image:
         assert np.array_equal(np.asarray(image), pixels)
-
-
-def test_sixels_of_a_small_image_by_hand() -> None:
-    red = np.zeros((7, 5, 3), np.uint8)
-    red[:, :] = (255, 0, 0)
-    # Six red rows are "~" (63 + 63), five times; the seventh row is the lowest bit: "@" (63 + 1).
-    assert (
-        terminal_images.escape(red, "sixel") == '\x1bPq"1;1;5;7#0;2;100;0;0#0!5~$-#0!5@$-\x1b\\\n'
-    )
 
 
 def test_the_strip_holds_what_fits_and_marks_what_cannot_be_shown() -> None:

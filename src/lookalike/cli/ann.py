@@ -8,19 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli import format, open_library, output, parameters
-from lookalike.cli.build_output import put_built
 from lookalike.cli.progress import ProgressBar
 from lookalike.wire import encode
 
 if TYPE_CHECKING:
     from lookalike.indexing.ann import CheckResult
-    from lookalike.stores.ann_index import IndexCheck
+    from lookalike.stores.ann_index import Index, IndexCheck
 
-_extractor = click.option(
-    "--extractor",
-    "-e",
-    metavar="NAME",
-    help="Only the vectors of this extractor. Default: all spaces that are large.",
+_extractor = parameters.extractor_option(
+    "Only the vectors of this extractor. Default: all spaces that are large."
 )
 
 
@@ -56,12 +52,7 @@ def command() -> None:
     metavar="SIZE",
     help="Memory that it may take beside the vectors, such as 500M or 4G.",
 )
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Cores that building may use. Default: all.",
-)
+@parameters.count_option("--threads", "Cores that building may use. Default: all.")
 @parameters.library_option
 def build(
     extractor: str | None,
@@ -94,12 +85,8 @@ def build(
 
 @command.command("check")
 @_extractor
-@click.option(
-    "--queries",
-    type=click.IntRange(min=1),
-    default=500,
-    show_default=True,
-    help="How many images of the library are searched for.",
+@parameters.count_option(
+    "--queries", "How many images of the library are searched for.", default=500
 )
 @click.option("--no-rebuild", is_flag=True, help="Only measure.")
 @parameters.library_option
@@ -138,7 +125,7 @@ def check(
 
 
 @command.command("history")
-@click.option("--extractor", "-e", metavar="NAME", required=True, help="Whose index.")
+@parameters.extractor_option("Whose index.", required=True)
 @parameters.library_option
 @parameters.format_options("table", "json")
 @click.pass_context
@@ -171,6 +158,20 @@ def remove(extractor: str | None, library: Path | None) -> None:
         if removed
         else "There was no index."
     )
+
+
+def put_built(name: str, index: Index) -> None:
+    """Print what was built; warn where the recall target was missed."""
+    output.put(
+        f"{name}: {format.number(index.rows)} vectors in {format.duration(index.seconds)}, "
+        f"recall@10 {index.recall:.3f} in {index.milliseconds:.2f} ms, "
+        f"{format.number(index.bytes_per_vector)} bytes a vector ({index.recipe})."
+    )
+    if index.recall < index.target:
+        output.complain(
+            f"{name}: the index reaches a recall of {index.recall:.3f}, not {index.target:.3f}: another "
+            "--recipe may reach more; search --exact finds all"
+        )
 
 
 def sentence(result: CheckResult) -> str:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lookalike.cli import format, output, parameters
-from lookalike.cli.fetch_progress import FetchLine
-from lookalike.cli.progress import ProgressBar
+from lookalike.cli.progress import ProgressBar, download_progress
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,42 +28,26 @@ _QUALITY = ("mAP", "P@1", "P@10", "MRR")
 
 @click.command("extractors")
 @click.argument("folder", type=parameters.PATH)
-@click.option(
-    "--extractor",
-    "-e",
-    "names",
-    metavar="NAME,...",
-    multiple=True,
-    help="Which extractors. Default: all that need no model.",
-)
+@parameters.extractors_option("Which extractors. Default: all that need no model.")
 @click.option(
     "--labels",
     metavar="FILE.csv|folders",
     help="Which images belong together: a table with the columns path (relative to it) and label, "
     "or `folders`, where subfolders are the labels. Adds mAP, P@1, P@10 and MRR.",
 )
-@click.option(
+@parameters.count_option(
     "--limit",
-    type=click.IntRange(min=2),
+    "Largest number of images; from a larger folder a fixed sample is drawn.",
     default=1000,
-    show_default=True,
-    metavar="N",
-    help="Largest number of images; from a larger folder a fixed sample is drawn.",
+    low=2,
 )
-@click.option(
-    "--workers", type=click.IntRange(min=1), metavar="N", help="Decoding processes. Default: cores."
-)
+@parameters.count_option("--workers", "Decoding processes. Default: cores.")
 @parameters.model_dir_option
 @parameters.format_options("table", "json")
-@click.option(
-    "--plot",
-    type=parameters.FIGURE,
-    metavar="FILE.png",
-    help="Also draw the figures as a chart (PNG, PDF or SVG).",
-)
+@parameters.figure_option("--plot", "Also draw the figures as a chart (PNG, PDF or SVG).")
 def extractors(
     folder: Path,
-    names: tuple[str, ...],
+    extractors: tuple[str, ...],
     labels: str | None,
     limit: int,
     workers: int | None,
@@ -85,17 +68,14 @@ def extractors(
         benchmark_images,
         model_free,
     )
-    from lookalike.extractors.registry import parse
     from lookalike.models import prefetch
 
-    if plot is not None and not plot.absolute().parent.is_dir():
-        raise UsageError(f"cannot draw {plot}: there is no folder {plot.parent}")
-    chosen = parse(",".join(names)) if names else model_free()
+    chosen = parameters.parse_names(extractors) or model_free()
     found = benchmark_images(folder, labels=labels, limit=limit)
     if not found.paths:
         raise UsageError(f"there are no files in {folder}")
-    with FetchLine() as fetched:
-        prefetch(chosen, progress=fetched)
+    with download_progress() as progress:
+        prefetch(chosen, progress=progress)
     measured: list[ExtractorBenchmark] = []
     for name in chosen:
         with ProgressBar(name) as line:

@@ -41,21 +41,11 @@ _PRODUCT = 67
     show_default=True,
     help="Folder for the drawn images and the library.",
 )
-@click.option(
-    "--products",
-    type=click.IntRange(min=1),
-    metavar="N",
-    default=200,
-    show_default=True,
-    help=f"Number of products to draw, {_VIEWS} images of each.",
+@parameters.count_option(
+    "--products", f"Number of products to draw, {_VIEWS} images of each.", default=200
 )
-@click.option(
-    "--grid",
-    type=parameters.FIGURE,
-    metavar="OUT.png",
-    default=Path("search_results.png"),
-    show_default=True,
-    help="File to draw the query and its hits into.",
+@parameters.figure_option(
+    "--grid", "File to draw the query and its hits into.", default="search_results.png"
 )
 def command(photos: Path | None, folder: Path, products: int, grid: Path) -> None:
     """Draw images, index them, search them.

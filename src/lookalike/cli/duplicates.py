@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lookalike.cli import duplicate_output, format, open_library, output, parameters
+from lookalike.cli import format, open_library, output, parameters
 from lookalike.cli.progress import ProgressBar
+from lookalike.wire import encode
 
 if TYPE_CHECKING:
-    from lookalike.duplicates.report import Kind
+    from lookalike.duplicates.report import Duplicates, Group, Kind, Member
+
+_FIELDS = (
+    "group",
+    "kind",
+    "keep",
+    "path",
+    "width",
+    "height",
+    "size",
+    "similarity",
+    "evidence",
+)
 
 
 @click.command("duplicates")
@@ -56,13 +71,12 @@ def command(
     lookalike feedback add not-duplicate one.jpg other.jpg
     """
     format_ = parameters.chosen_format(format_, null)
-    near = [path.absolute() for path in paths]
     with (
-        open_library.open_library(library, near) as opened,
+        open_library.open_library(library, paths) as opened,
         ProgressBar("Comparing", unit="pairs") as line,
     ):
         found = opened.duplicates(paths, kind=kind, thorough=thorough, progress=line.count)
-    duplicate_output.write(found, format_, null=null)
+    write_groups(found, format_, null=null)
     if found.unreadable:
         pairs = format.counted(found.unreadable, "pair")
         output.note(f"{pairs} could not be compared: files are missing, changed or broken.")
@@ -71,4 +85,85 @@ def command(
     if not found.groups:
         output.note("No duplicates found.")
         ctx.exit(1)
-    output.aside(duplicate_output.summary(found, "duplicates"))
+    output.aside(summary(found, "duplicates"))
+
+
+def write_groups(found: Duplicates, format_: str, *, null: bool) -> None:
+    """Write the groups to stdout in one of the formats; `paths` lists all but the best of each group."""
+    if format_ == "json":
+        output.put(output.as_json(document(found)))
+    elif format_ == "jsonl":
+        for number, group in enumerate(found.groups, start=1):
+            output.put(output.as_json(record(number, group), indent=None))
+    elif format_ == "csv":
+        output.put(output.csv_line(_FIELDS))
+        for row in _rows(found):
+            output.put(output.csv_line(output.flatten(row)))
+    elif format_ == "paths":
+        for group in found.groups:
+            for member in group.members[1:]:
+                output.put_path(open_library.display_path(member.file), null=null)
+    elif found.groups:
+        _table(found)
+
+
+def document(found: Duplicates) -> dict[str, Any]:
+    """Return the document of --format json. Its keys are stable."""
+    groups = [record(number, group) for number, group in enumerate(found.groups, start=1)]
+    return {**encode(replace(found, groups=())), "groups": groups}
+
+
+def record(number: int, group: Group) -> dict[str, Any]:
+    """Return one group of --format json and jsonl; its first member is the one to keep."""
+    members = [_member(member, best=member is group.best) for member in group.members]
+    return {"group": number, **encode(group), "members": members}
+
+
+def _member(member: Member, *, best: bool) -> dict[str, Any]:
+    return {
+        **encode(member),
+        "path": open_library.display_path(member.file),
+        "keep": best or member.keep,
+        "evidence": "" if best else member.evidence,
+    }
+
+
+def _rows(found: Duplicates) -> Iterator[dict[str, Any]]:
+    for number, group in enumerate(found.groups, start=1):
+        for member in group.members:
+            image = {"group": number, **_member(member, best=member is group.best)}
+            yield {name: image[name] for name in _FIELDS}
+
+
+def _table(found: Duplicates) -> None:
+    rows = []
+    for number, group in enumerate(found.groups, start=1):
+        for member in group.members:
+            best = member is group.best
+            image = member.image
+            rows.append(
+                [
+                    str(number) if best else "",
+                    "keep" if best or member.keep else member.kind,
+                    f"{image.width}×{image.height}" if image.width else "",
+                    format.size(image.size),
+                    open_library.display_path(member.file),
+                    "" if best else member.evidence,
+                ]
+            )
+    output.table(
+        ["group", "", "pixels", "size", "path", "why"], rows, right="rlrr", stretch=(4, 5), prose=5
+    )
+
+
+def summary(found: Duplicates, what: str) -> str:
+    """Return one line that sums up the groups."""
+    groups = format.counted(len(found.groups), f"group of {what}", f"groups of {what}")
+    more = sum(len(group.members) - 1 for group in found.groups)
+    reclaimable = format.size(sum(group.reclaimable_bytes for group in found.groups))
+    among = format.counted(found.searched, "image")
+    took = format.duration(found.seconds.get("total", 0.0))
+    return (
+        f"{groups} among {among} in {took}; "
+        f"deleting {format.counted(more, 'file')} would free {reclaimable}"
+    )

@@ -11,9 +11,7 @@ import click
 from click.core import ParameterSource
 
 from lookalike.cli import evaluate_output, open_library, parameters
-from lookalike.cli.fetch_progress import FetchLine
-from lookalike.cli.progress import ProgressBar
-from lookalike.errors import UsageError
+from lookalike.cli.progress import ProgressBar, download_progress
 
 if TYPE_CHECKING:
     from lookalike.evaluation.collection import EvalLibrary
@@ -41,13 +39,8 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Without labels: edited copies of your images must find their originals.",
 )
-@click.option(
-    "-e",
-    "--extractor",
-    "extractors",
-    metavar="NAME,...",
-    multiple=True,
-    help="Extractors of the library to evaluate, or to index FOLDER with. Default: all of the library.",
+@parameters.extractors_option(
+    "Extractors of the library to evaluate, or to index FOLDER with. Default: all of the library."
 )
 @click.option(
     "--reindex",
@@ -65,19 +58,14 @@ if TYPE_CHECKING:
     metavar="K,...",
     help="Cut-offs of P@k, R@k, nDCG@k and hit@k.",
 )
-@click.option(
+@parameters.count_option(
     "--depth",
-    type=click.IntRange(min=1),
+    "Hits of a ranking where not all images are ranked: with an index, or in large libraries.",
     default=1000,
-    show_default=True,
-    metavar="N",
-    help="Hits of a ranking where not all images are ranked: with an index, or in large libraries.",
 )
-@click.option(
+@parameters.count_option(
     "--queries",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Largest number of queries, evenly spaced, always the same. Default: all; with --self-test 200.",
+    "Largest number of queries, evenly spaced, always the same. Default: all; with --self-test 200.",
 )
 @click.option(
     "--run",
@@ -94,31 +82,21 @@ if TYPE_CHECKING:
     help="Write the rankings to --depth hits, one TREC run per system.",
 )
 @click.option(
-    "--save-qrels", type=parameters.PATH, metavar="FILE", help="Write the labels as TREC qrels."
+    "--save-qrels", type=parameters.OUTPUT, metavar="FILE", help="Write the labels as TREC qrels."
 )
-@click.option(
+@parameters.count_option(
     "--timed",
-    type=click.IntRange(min=0),
+    "Queries whose time is measured, from the bytes of the file to the hits.",
     default=50,
-    show_default=True,
-    metavar="N",
-    help="Queries whose time is measured, from the bytes of the file to the hits.",
+    low=0,
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random choices.")
-@click.option(
-    "-o",
-    "--output",
-    "report",
-    type=parameters.PATH,
+@parameters.count_option("--seed", "Seed of all random choices.", default=0, low=0)
+@parameters.output_option(
+    "Also write a report with tables, curves and the best and worst queries, and OUT.json.",
+    type_=parameters.UserPath(".html", ".htm", output=True, remedy="an .html file"),
     metavar="OUT.html",
-    help="Also write a report with tables, curves and the best and worst queries, and OUT.json.",
 )
-@click.option(
-    "--plot",
-    type=parameters.FIGURE,
-    metavar="OUT.png",
-    help="Also draw the figures (PNG, PDF, SVG).",
-)
+@parameters.figure_option("--plot", "Also draw the figures (PNG, PDF, SVG).")
 @parameters.library_option
 @parameters.model_dir_option
 @parameters.format_options("table", "json")
@@ -132,7 +110,7 @@ def command(
     self_test: bool,
     extractors: tuple[str, ...],
     reindex: bool,
-    report: Path | None,
+    out: Path | None,
     plot: Path | None,
     save_run: Path | None,
     save_qrels: Path | None,
@@ -155,14 +133,9 @@ def command(
     """
     if sum((labels is not None, pairs is not None, self_test)) != 1:
         raise click.UsageError("name what to evaluate with: --labels, --pairs or --self-test")
-    for out in (report, plot, save_qrels):
-        if out is not None and not out.absolute().parent.is_dir():
-            raise UsageError(f"cannot write {out}: there is no folder {out.parent}")
-    if report is not None and report.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"a report is an HTML page: name it {report.with_suffix('.html')}")
     plan = _plan(labels, extractors, options, save_runs=save_run is not None)
     title = f"Search quality in {folder.resolve().name}" if folder else "Search quality"
-    outputs = evaluate_output.Outputs(title, format_, report, plot, save_run, save_qrels)
+    outputs = evaluate_output.Outputs(title, format_, out, plot, save_run, save_qrels)
     explicit = library if _is_explicit(ctx) else None
     if folder is None and explicit is None and labels is not None and plan.runs:
         evaluate_output.run_rankings(labels, plan, outputs)
@@ -203,8 +176,8 @@ def open_eval_library(
     elif reindex or not _is_explicit(ctx):
         library = None if reindex else find_library(folder)
     if library is None:
-        with FetchLine() as fetched:
-            prefetch(list(extractors), progress=fetched)
+        with download_progress() as progress:
+            prefetch(list(extractors), progress=progress)
     with ExitStack() as stack:
         with ProgressBar("Indexing") as line:
             opened = stack.enter_context(
@@ -221,13 +194,12 @@ def _plan(
     from lookalike.evaluation.evaluate import EvalPlan
     from lookalike.evaluation.systems import EvalOptions
     from lookalike.evaluation.trec import read_run
-    from lookalike.extractors.registry import parse
 
     cutoffs = _cutoffs(options["cutoffs"])
     depth = max(options["depth"], *cutoffs)
     return EvalPlan(
         labels=labels,
-        extractors=tuple(parse(",".join(extractors))) if extractors else (),
+        extractors=tuple(parameters.parse_names(extractors)),
         index=options["index"],
         runs={file.stem: read_run(file) for file in options["runs"]},
         queries=options["queries"],

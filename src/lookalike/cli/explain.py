@@ -25,33 +25,20 @@ DEFAULT_EXTRACTORS = (
 @click.command("explain")
 @click.argument("image", type=parameters.PATH)
 @click.argument("hit", required=False, type=parameters.PATH)
-@click.option(
-    "-e",
-    "--extractor",
-    "extractors",
-    multiple=True,
-    metavar="NAME,...",
-    help="Extractors. Default: for one image all that need no download, for two the library's first "
-    "that is not a hash.",
+@parameters.extractors_option(
+    "Extractors. Default: for one image all that need no download, for two the library's first "
+    "that is not a hash."
 )
 @click.option("--text", metavar="TEXT", help="Show where in the image this text is (with CLIP).")
-@click.option(
-    "-o",
-    "--output",
-    "out",
-    type=parameters.FIGURE,
-    metavar="FILE",
-    help="The figure: .png, .jpg, .pdf or .svg. Default: explained.png",
+@parameters.output_option(
+    "The figure: .png, .jpg, .pdf or .svg. Default: explained.png", type_=parameters.FIGURE
 )
 @parameters.library_option
 @parameters.model_dir_option
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(("table", "json")),
-    default="table",
-    show_default=True,
-    help="Format of the result for two images; with json nothing is drawn without -o.",
+@parameters.format_options(
+    "table",
+    "json",
+    description="Format of the result for two images; with json nothing is drawn without -o.",
 )
 def command(
     image: Path,
@@ -70,9 +57,8 @@ def command(
     lookalike explain shop.jpg --text "a red shoe" -e clip:siglip2
     """
     from lookalike.explain.explainer import Explainer
-    from lookalike.extractors.registry import parse
 
-    names = parse(",".join(extractors))
+    names = parameters.parse_names(extractors)
     if (hit or text) and len(names) > 1:
         raise UsageError("a match is explained by one extractor: give --extractor once")
     if hit and text:
@@ -80,8 +66,6 @@ def command(
     if format_ == "json" and not (hit or text):
         raise UsageError("--format json needs a second image or --text")
     figure = out or (None if format_ == "json" else Path("explained.png"))
-    if figure is not None and not figure.absolute().parent.is_dir():
-        raise UsageError(f"cannot draw {figure}: there is no folder {figure.parent}")
     opened = _library(library, image)
     try:
         with Explainer(opened) as explainer:
@@ -112,7 +96,7 @@ def command(
 def _library(library: Path | None, image: Path) -> Library | None:
     """Open the library, if there is one: an explanation does not need it."""
     try:
-        return open_library.open_library(library, [image.absolute().parent])
+        return open_library.open_library(library, [image])
     except NoLibrary:
         if library is not None:
             raise

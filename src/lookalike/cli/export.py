@@ -8,14 +8,15 @@ import click
 
 from lookalike.cli import format, open_library, output, parameters
 from lookalike.cli.progress import ProgressBar
-from lookalike.errors import UsageError
 
 
 @click.command("export")
-@click.argument("file", metavar="VECTORS.npy|.parquet", type=parameters.PATH)
-@click.option(
-    "--extractor", "-e", required=True, metavar="EXTRACTOR", help="Whose vectors to export."
+@click.argument(
+    "file",
+    metavar="VECTORS.npy|.parquet",
+    type=parameters.UserPath(".npy", ".parquet", output=True, remedy="a .npy or a .parquet file"),
 )
+@parameters.extractor_option("Whose vectors to export.", required=True)
 @click.option(
     "--paths",
     type=parameters.PATH,
@@ -38,8 +39,6 @@ def command(
     A .npy file has one float32 row per image, ordered by image id. A .parquet file has the columns id, path,
     vector and metadata (JSON), and needs `pip install 'lookalike[parquet]'`.
     """
-    if file.suffix.lower() not in (".npy", ".parquet"):
-        raise UsageError(f"cannot tell how to write {file}: name a .npy or .parquet file")
     with (
         open_library.open_library(library) as opened,
         ProgressBar("Exporting", unit="vectors") as bar,

@@ -48,8 +48,7 @@ def command(
     lookalike failures ~/Pictures/cat.jpg
     """
     format_ = parameters.chosen_format(format_, null)
-    nearby = [path.absolute() for path in paths]
-    with open_library.open_library(library, nearby) as opened:
+    with open_library.open_library(library, paths) as opened:
         wanted = [Outcome(name) for name in outcomes] or (list(Outcome) if paths else None)
         listing = _Listing(opened, paths, wanted)
         _write(listing.records(), format_, null=null)

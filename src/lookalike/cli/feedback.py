@@ -47,7 +47,7 @@ def add(kind: DecisionKind, images: tuple[Path, ...], who: str, library: Path | 
     lookalike feedback add relevant a.jpg b.jpg c.jpg    a search with a means b and c
     lookalike feedback add not-relevant a.jpg d.jpg      but not d: search a.jpg --feedback
     """
-    with open_library.open_library(library, _folders(images), read_only=False) as opened:
+    with open_library.open_library(library, images, read_only=False) as opened:
         added = opened.feedback.add(kind, *images, who=who)
     output.put(f"Added {format.counted(len(added), 'judgement')}.")
 
@@ -61,7 +61,7 @@ def remove(
     ctx: click.Context, kind: DecisionKind, images: tuple[Path, ...], library: Path | None
 ) -> None:
     """Remove a judgement that was added with the same arguments."""
-    with open_library.open_library(library, _folders(images), read_only=False) as opened:
+    with open_library.open_library(library, images, read_only=False) as opened:
         removed = opened.feedback.remove(kind, *images)
     if not removed:
         output.note("There is no such judgement: `lookalike feedback list` shows all.")
@@ -92,21 +92,19 @@ def list_(ctx: click.Context, library: Path | None) -> None:
 
 
 @command.command("export")
-@click.option(
-    "-o", "--output", "file", type=parameters.PATH, metavar="FILE", help="Default: standard output."
-)
+@parameters.output_option("Default: standard output.")
 @parameters.library_option
-def export(file: Path | None, library: Path | None) -> None:
+def export(out: Path | None, library: Path | None) -> None:
     """Write all judgements as JSON lines, for `feedback import`."""
     with open_library.open_library(library) as opened:
         lines = list(opened.feedback.export_lines())
-    if file is None or str(file) == "-":
+    if out is None or str(out) == "-":
         for line in lines:
             output.put(line)
         return
-    with output_file(file) as out:
-        out.write("".join(f"{line}\n" for line in lines).encode("utf-8"))
-    output.note(f"Wrote {format.counted(len(lines), 'judgement')} to {file}.")
+    with output_file(out) as file:
+        file.write("".join(f"{line}\n" for line in lines).encode("utf-8"))
+    output.note(f"Wrote {format.counted(len(lines), 'judgement')} to {out}.")
 
 
 @command.command("import")
@@ -117,11 +115,6 @@ def import_(file: Path | None, library: Path | None) -> None:
     with open_library.open_library(library, read_only=False) as opened:
         added = opened.feedback.import_lines(_read_lines(file))
     output.put(f"Added {format.counted(added, 'new judgement')}.")
-
-
-def _folders(images: tuple[Path, ...]) -> list[Path]:
-    """Return folders from which a library is looked for upwards, if there is none here."""
-    return [image.absolute() for image in images]
 
 
 def _read_lines(file: Path | None) -> list[str]:

@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from lookalike.cli import format, open_library, output, parameters
-from lookalike.errors import UsageError
 
 # Largest side of the images in the figure, in pixels.
 _SIDE = 256
@@ -15,49 +14,30 @@ _SIDE = 256
 
 @click.command("gap")
 @click.argument("folder", metavar="[FOLDER]", required=False, type=parameters.PATH)
-@click.option(
-    "-e",
-    "--extractor",
-    "first",
-    default="color",
-    show_default=True,
-    metavar="NAME",
-    help="An extractor of the library, or a part of the built-in one (lookalike/color).",
+@parameters.extractor_option(
+    "An extractor of the library, or a part of the built-in one (lookalike/color).", default="color"
 )
 @click.option(
     "--versus",
-    "second",
     default="network",
     show_default=True,
     metavar="NAME",
     help="The other one; network is the built-in network without its colours.",
 )
-@click.option(
-    "--pairs", type=click.IntRange(1), default=6, show_default=True, help="Pairs of each kind."
-)
-@click.option(
-    "-o",
-    "--output",
-    "out",
-    type=parameters.FIGURE,
-    metavar="FILE",
-    help="The figure: .png, .jpg, .pdf or .svg. Default: gap.png",
+@parameters.count_option("--pairs", "Pairs of each kind.", default=6)
+@parameters.output_option(
+    "The figure: .png, .jpg, .pdf or .svg. Default: gap.png", type_=parameters.FIGURE
 )
 @parameters.library_option
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(("table", "json")),
-    default="table",
-    show_default=True,
-    help="Format of the pairs; with json nothing is drawn without -o.",
+@parameters.format_options(
+    "table", "json", description="Format of the pairs; with json nothing is drawn without -o."
 )
 @click.pass_context
 def command(
     ctx: click.Context,
     folder: Path | None,
-    first: str,
-    second: str,
+    extractor: str,
+    versus: str,
     pairs: int,
     out: Path | None,
     library: Path | None,
@@ -73,11 +53,8 @@ def command(
     from lookalike.images.jpeg import decode_jpeg
 
     figure = out or (None if format_ == "json" else Path("gap.png"))
-    if figure is not None and not figure.absolute().parent.is_dir():
-        raise UsageError(f"cannot draw {figure}: there is no folder {figure.parent}")
-    near = [folder.absolute()] if folder else []
-    with open_library.open_library(library or folder, near, read_only=False) as opened:
-        found = find_gap(opened, first, second, pairs=pairs)
+    with open_library.open_library(library or folder, read_only=False) as opened:
+        found = find_gap(opened, extractor, versus, pairs=pairs)
         ids = [image.id for side in found.only for p in side for image in (p.first, p.second)]
         thumbnails = opened.thumbnails.many(ids, _SIDE) if figure is not None else ()
         pixels = {

@@ -8,18 +8,14 @@ from typing import Literal
 import click
 
 from lookalike.cli import format, open_library, output, parameters
-from lookalike.cli.build_output import put_built
+from lookalike.cli.ann import put_built
 from lookalike.cli.progress import ProgressBar
 
 
 @click.command("import")
 @click.argument("vectors", metavar="VECTORS.npy", type=parameters.PATH)
-@click.option(
-    "--extractor",
-    "-e",
-    "name",
-    metavar="NAME",
-    help="Name of the vectors, for search --extractor. Default: the file's name.",
+@parameters.extractor_option(
+    "Name of the vectors, for search --extractor. Default: the file's name."
 )
 @click.option(
     "--paths",
@@ -48,17 +44,14 @@ from lookalike.cli.progress import ProgressBar
     show_default=True,
     help="Type of the stored numbers; float16 takes half the space.",
 )
-@click.option(
-    "--pca",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Store N principal components of each vector, learned from a sample.",
+@parameters.count_option(
+    "--pca", "Store N principal components of each vector, learned from a sample."
 )
 @click.option("--no-ann", is_flag=True, help="Do not build an ANN index.")
 @parameters.library_option
 def command(
     vectors: Path,
-    name: str | None,
+    extractor: str | None,
     paths: Path | None,
     metadata: Path | None,
     similarity: Literal["cosine", "euclidean"],
@@ -82,7 +75,7 @@ def command(
         with ProgressBar("Importing", unit="vectors") as bar:
             imported = opened.vectors.import_vectors(
                 vectors,
-                name or vectors.stem,
+                extractor or vectors.stem,
                 paths=paths,
                 metadata=metadata,
                 similarity=similarity,

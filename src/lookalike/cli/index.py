@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli import format, open_library, output, parameters, prestart
-from lookalike.cli.fetch_progress import FetchLine
-from lookalike.cli.progress import ProgressBar
+from lookalike.cli.progress import ProgressBar, download_progress
 
 if TYPE_CHECKING:
     from lookalike.indexing.report import IndexEstimate, IndexOptions, IndexReport
@@ -18,14 +17,8 @@ if TYPE_CHECKING:
 
 @click.command("index")
 @click.argument("sources", metavar="PATH...", nargs=-1, required=True, type=parameters.PATH)
-@click.option(
-    "--extractor",
-    "-e",
-    "extractors",
-    multiple=True,
-    metavar="EXTRACTOR",
-    help="What turns images into vectors; may be repeated, or given as a,b. Default: those of the library, "
-    "or the built-in ones.",
+@parameters.extractors_option(
+    "What turns images into vectors; may be repeated. Default: those of the library, or the built-in ones."
 )
 @click.option(
     "--regions",
@@ -66,11 +59,8 @@ if TYPE_CHECKING:
     "--dry-run", is_flag=True, help="Estimate time and space from a sample; change nothing."
 )
 @click.option("--retry-failed", is_flag=True, help="Try unchanged files again that failed earlier.")
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Processes that read images. Default: one per processor core.",
+@parameters.count_option(
+    "--workers", "Processes that read images. Default: one per processor core."
 )
 @click.option(
     "--timeout",
@@ -131,7 +121,6 @@ def command(
         prestart.start_workers(ctx, workers)
 
     from lookalike.extractors.interface import REGIONS
-    from lookalike.extractors.registry import parse
     from lookalike.indexing.report import IndexOptions
     from lookalike.library import DEFAULT_EXTRACTORS
     from lookalike.models import prefetch
@@ -153,13 +142,13 @@ def command(
         sidecars=not no_sidecars,
         ann=not no_ann,
     )
-    names = parse(",".join(extractors))
+    names = parameters.parse_names(extractors)
     if regions:
         if raw:
             raise click.UsageError("--regions stores vectors at length 1: omit --no-normalise")
         names = [name + REGIONS for name in names or DEFAULT_EXTRACTORS[:1]]
-    with FetchLine() as line:
-        prefetch(names, progress=line)
+    with download_progress() as progress:
+        prefetch(names, progress=progress)
     if dry_run:
         with (
             open_library.open_for_estimate(sources, library) as opened,

@@ -19,30 +19,9 @@ if TYPE_CHECKING:
 
 @click.command("judge")
 @click.argument("folder", type=parameters.PATH, required=False)
-@click.option(
-    "-e",
-    "--extractor",
-    "extractors",
-    metavar="NAME,...",
-    multiple=True,
-    help="The systems: extractors of the library. Default: all.",
-)
-@click.option(
-    "--queries",
-    type=click.IntRange(min=1),
-    default=100,
-    show_default=True,
-    metavar="N",
-    help="Query images, drawn at random.",
-)
-@click.option(
-    "--top",
-    type=click.IntRange(min=1),
-    default=5,
-    show_default=True,
-    metavar="N",
-    help="Hits of each system to judge.",
-)
+@parameters.extractors_option("The systems: extractors of the library. Default: all.")
+@parameters.count_option("--queries", "Query images, drawn at random.", default=100)
+@parameters.count_option("--top", "Hits of each system to judge.", default=5)
 @click.option("--judge", "name", metavar="NAME", help="The judge. Default: your user name.")
 @click.option(
     "--file",
@@ -52,16 +31,11 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Where judgements are stored. If it exists, judging resumes with its queries.",
 )
-@click.option(
-    "-o",
-    "--output",
-    "qrels",
-    type=parameters.PATH,
-    metavar="FILE",
-    help="TREC qrels for `lookalike evaluate --labels`. Default: --file with .qrels.",
+@parameters.output_option(
+    "TREC qrels for `lookalike evaluate --labels`. Default: --file with .qrels.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random queries.")
-@click.option("--port", type=click.IntRange(1, 65535), metavar="N", help="Default: any free port.")
+@parameters.count_option("--seed", "Seed of the random queries.", default=0, low=0)
+@parameters.count_option("--port", "Default: any free port.", high=65535)
 @click.option("--open", "open_", is_flag=True, help="Open the page in the browser.")
 @click.option(
     "--results", is_flag=True, help="Only report the agreement of the judges, and write the qrels."
@@ -77,7 +51,7 @@ def command(
     top: int,
     name: str | None,
     file: Path,
-    qrels: Path | None,
+    out: Path | None,
     seed: int,
     port: int | None,
     open_: bool,
@@ -98,9 +72,8 @@ def command(
     lookalike evaluate shop --labels judging.qrels
     """
     from lookalike.evaluation.relevance_judgements import JudgementFile
-    from lookalike.extractors.registry import parse
 
-    out = qrels or file.with_suffix(".qrels")
+    out = out or file.with_suffix(".qrels")
     if out.absolute() == file.absolute():
         raise UsageError(f"judgements and qrels cannot both be {file}: name another with --output")
     if results:
@@ -110,7 +83,7 @@ def command(
     if not judge:
         raise click.UsageError("--judge needs a name")
     with open_eval_library(ctx, folder, library) as opened:
-        systems = parse(",".join(extractors))
+        systems = parameters.parse_names(extractors)
         judgements = _open_judgements(opened, file, systems, queries, top, seed)
         _serve(opened, judgements, judge, port, open_)
     _results(judgements, out, format_)

@@ -9,7 +9,6 @@ import click
 
 from lookalike.cli import format, open_library, output, parameters
 from lookalike.cli.progress import ProgressBar
-from lookalike.errors import UsageError
 from lookalike.files import output_file
 
 if TYPE_CHECKING:
@@ -18,17 +17,14 @@ if TYPE_CHECKING:
 
 @click.command("map")
 @click.argument("folder", metavar="[FOLDER]", required=False, type=parameters.PATH)
-@click.option(
-    "-o",
-    "--output",
-    "out",
-    type=parameters.PATH,
-    metavar="FILE",
-    default=Path("map.html"),
-    show_default=True,
-    help="An interactive .html file (it loads nothing from elsewhere), or a .png.",
+@parameters.output_option(
+    "An interactive .html file (it loads nothing from elsewhere), or a .png.",
+    type_=parameters.UserPath(
+        ".html", ".htm", ".png", output=True, remedy="an .html or a .png file"
+    ),
+    default="map.html",
 )
-@click.option("-e", "--extractor", metavar="NAME", help="The extractor whose vectors are laid out.")
+@parameters.extractor_option("The extractor whose vectors are laid out.")
 @click.option(
     "--method",
     type=click.Choice(("tsne", "pca", "umap")),
@@ -43,29 +39,22 @@ if TYPE_CHECKING:
     help="cluster, folder, or a field of the metadata or of the files, such as label or camera.",
 )
 @click.option("--where", default="", metavar="EXPR", help="Only images that match this filter.")
-@click.option(
+@parameters.count_option(
     "--limit",
-    type=click.IntRange(2),
+    "Largest number of images; of more an evenly spaced sample is shown.",
     default=100_000,
-    show_default=True,
-    help="Largest number of images; of more an evenly spaced sample is shown.",
+    low=2,
 )
-@click.option(
+@parameters.count_option(
     "--thumbnails",
-    type=click.IntRange(0),
+    "Images with a thumbnail; the others are points.",
     default=10_000,
-    show_default=True,
-    help="Images with a thumbnail; the others are points.",
+    low=0,
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Equal seeds give equal maps.")
+@parameters.count_option("--seed", "Equal seeds give equal maps.", default=0, low=0)
 @parameters.library_option
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(("table", "json")),
-    default="table",
-    show_default=True,
-    help="Output on stdout: the report, or the whole map as data.",
+@parameters.format_options(
+    "table", "json", description="Output on stdout: the report, or the whole map as data."
 )
 def command(
     folder: Path | None,
@@ -89,14 +78,8 @@ def command(
     from lookalike.embedding_map.build import build_map
     from lookalike.embedding_map.sprites import pack_sprites
 
-    kind = out.suffix.lower()
-    if kind not in (".html", ".htm", ".png"):
-        raise UsageError(f"a map is drawn into an .html or a .png file, not into '{out}'")
-    if not out.absolute().parent.is_dir():
-        raise UsageError(f"cannot draw {out}: there is no folder {out.parent}")
-    near = [folder.absolute()] if folder else []
     # Writable if possible, so that the thumbnails are stored for later.
-    with open_library.open_library(library or folder, near, read_only=False) as opened:
+    with open_library.open_library(library or folder, read_only=False) as opened:
         found = build_map(
             opened,
             extractor=extractor,
@@ -109,7 +92,7 @@ def command(
         with ProgressBar("Thumbnails") as line:
             sprites = pack_sprites(opened, found, max_thumbnails=thumbnails, progress=line.count)
         title = f"{opened.folder.parent.name or 'images'}: a map"
-    if kind == ".png":
+    if out.suffix.lower() == ".png":
         from lookalike.viz.map_image import draw_map
 
         draw_map(found, sprites, out, title=title)

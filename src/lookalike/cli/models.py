@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lookalike.cli import format, output, parameters
-from lookalike.cli.fetch_progress import FetchLine
+from lookalike.cli.progress import download_progress
 
 if TYPE_CHECKING:
     from lookalike.models import InstalledModel
@@ -50,8 +50,8 @@ def get(name: str) -> None:
     """
     from lookalike.models import fetch_model
 
-    with FetchLine() as line:
-        folder = fetch_model(name, progress=line)
+    with download_progress() as progress:
+        folder = fetch_model(name, progress=progress)
     output.put(str(folder))
 
 

@@ -25,7 +25,7 @@ _SEARCHED_ENTRIES = 2000
 
 def locate(library: Path | None, near: Sequence[Path] = ()) -> Path:
     """Return the library's folder: the one given, else the first found upwards from the current folder,
-    else upwards from `near`.
+    else upwards from the files or folders `near`.
 
     `library` already holds the environment variable LOOKALIKE_LIBRARY if that is set.
     """
@@ -33,7 +33,7 @@ def locate(library: Path | None, near: Sequence[Path] = ()) -> Path:
 
     if library is not None:
         return library
-    for start in (Path.cwd(), *near):
+    for start in (Path.cwd(), *(path.absolute() for path in near)):
         found = find_library(start)
         if found is not None:
             return found

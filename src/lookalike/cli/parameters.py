@@ -12,40 +12,40 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-MODELS = "LOOKALIKE_MODELS"  # read by lookalike.models.cache_dirs
+MODELS = "LOOKALIKE_MODELS"  # read by lookalike.models.files
 
 
-class _UserPath(click.Path):
-    """Path type that expands "~" where the shell has not (bash does not in `--library=~/Pictures`)."""
+class UserPath(click.Path):
+    """Path type that expands "~" where the shell has not (bash does not in `--library=~/Pictures`).
+
+    output    the path is a file to write: it is checked before the work whose result it will hold
+    suffixes  that such a file may have; none: any
+    remedy    what to name instead of a file with another suffix
+    """
+
+    def __init__(self, *suffixes: str, output: bool = False, remedy: str = "") -> None:
+        super().__init__(path_type=Path, readable=False)  # unreadable files get our own messages
+        self._suffixes, self._output, self._remedy = suffixes, output, remedy
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         text = os.fspath(value)
         if isinstance(text, str) and text.startswith("~") and not os.path.lexists(text):
             value = os.path.expanduser(text)  # noqa: PTH111 - "~nobody" stays as it is
-        return super().convert(value, param, ctx)
-
-
-PATH = _UserPath(path_type=Path, readable=False)  # unreadable files get our own messages
-
-
-FIGURES = frozenset((".png", ".jpg", ".jpeg", ".pdf", ".svg", ".webp", ".tif", ".tiff", ".eps"))
-
-
-class _FigurePath(_UserPath):
-    """Path of an image file to write; checked before the work whose result it will show."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         file = Path(os.fsdecode(super().convert(value, param, ctx)))
-        if file.suffix.lower() not in FIGURES:
-            raise click.UsageError(
-                f"cannot draw into '{file}': name a .png, .jpg, .pdf or .svg file"
-            )
-        if not file.absolute().parent.is_dir():
-            raise click.UsageError(f"cannot draw into '{file}': there is no folder {file.parent}")
+        if self._suffixes and file.suffix.lower() not in self._suffixes:
+            raise click.UsageError(f"cannot write '{file}': name {self._remedy}")
+        if self._output and not file.absolute().parent.is_dir():
+            raise click.UsageError(f"cannot write '{file}': there is no folder {file.parent}")
         return file
 
 
-FIGURE = _FigurePath(path_type=Path, readable=False)
+PATH = UserPath()
+OUTPUT = UserPath(output=True)
+FIGURE = UserPath(
+    *(".png", ".jpg", ".jpeg", ".pdf", ".svg", ".webp", ".tif", ".tiff", ".eps"),
+    output=True,
+    remedy="a .png, .jpg, .pdf or .svg file",
+)
 
 
 def _amount(text: str, thousand: int, example: str) -> int:
@@ -109,7 +109,83 @@ def model_dir_option(command: F) -> F:
     )(command)
 
 
-def format_options(*names: str) -> Callable[[F], F]:
+def extractor_option(
+    description: str, *, default: str | None = None, required: bool = False
+) -> Callable[[F], F]:
+    """Add -e/--extractor NAME; parameter `extractor`."""
+    return click.option(
+        "-e",
+        "--extractor",
+        metavar="NAME",
+        default=default,
+        show_default=default is not None,
+        required=required,
+        help=description,
+    )
+
+
+def extractors_option(description: str) -> Callable[[F], F]:
+    """Add -e/--extractor NAME,..., which may be repeated; parameter `extractors`, for `parse_names`."""
+    return click.option(
+        "-e", "--extractor", "extractors", metavar="NAME,...", multiple=True, help=description
+    )
+
+
+def parse_names(extractors: tuple[str, ...]) -> list[str]:
+    """Return the names given with --extractor, each once."""
+    from lookalike.extractors.registry import parse
+
+    return parse(",".join(extractors))
+
+
+def count_option(
+    flag: str,
+    description: str,
+    *,
+    default: int | None = None,
+    low: int = 1,
+    high: int | None = None,
+) -> Callable[[F], F]:
+    """Add an option that takes a whole number in [low, high]."""
+    return click.option(
+        flag,
+        type=click.IntRange(low, high),
+        metavar="N",
+        default=default,
+        show_default=default is not None,
+        help=description,
+    )
+
+
+def output_option(
+    description: str, *, type_: click.Path = PATH, metavar: str = "FILE", default: str | None = None
+) -> Callable[[F], F]:
+    """Add -o/--output FILE; parameter `out`."""
+    return click.option(
+        "-o",
+        "--output",
+        "out",
+        type=type_,
+        metavar=metavar,
+        default=default,
+        show_default=default is not None,
+        help=description,
+    )
+
+
+def figure_option(flag: str, description: str, *, default: str | None = None) -> Callable[[F], F]:
+    """Add an option that takes the image file to draw into."""
+    return click.option(
+        flag,
+        type=FIGURE,
+        metavar="OUT.png",
+        default=default,
+        show_default=default is not None,
+        help=description,
+    )
+
+
+def format_options(*names: str, description: str = "Format of the results.") -> Callable[[F], F]:
     """Add --format with these names (the first is the default), and -0 if "paths" is one of them."""
 
     def add(command: F) -> F:
@@ -127,7 +203,7 @@ def format_options(*names: str) -> Callable[[F], F]:
             type=click.Choice(names),
             default=names[0],
             show_default=True,
-            help="Format of the results.",
+            help=description,
         )(command)
 
     return add

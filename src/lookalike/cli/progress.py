@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 from lookalike.cli import format, output
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import rich.progress
 
     from lookalike.indexing.report import Progress
+    from lookalike.models import FetchProgress
 
 # Seconds that a rate is taken over. Unchanged files pass by the thousand and new ones slowly, so a rate
 # since the start would announce the end far too soon.
@@ -33,7 +35,7 @@ class ProgressBar:
     """Draws one bar on a terminal and removes it at the end; does nothing elsewhere. Context manager.
 
     description  what is being done: "Indexing"
-    unit         what is counted, in the plural
+    unit         what is counted, in the plural; "bytes" are shown as sizes
     clock        seconds, rising; for tests
     """
 
@@ -65,7 +67,7 @@ class ProgressBar:
         """Show the state of an indexing run."""
         self._update(progress.done, progress.total, failed=progress.failed)
 
-    def count(self, done: int, total: int) -> None:
+    def count(self, done: int, total: int | None) -> None:
         """Show that `done` of `total` are finished."""
         self._update(done, total)
 
@@ -84,6 +86,28 @@ class ProgressBar:
             self._bars.update(self._task, completed=done, total=total, **fields)
 
 
+@contextmanager
+def download_progress(stream: TextIO | None = None) -> Iterator[Callable[[FetchProgress], None]]:
+    """Return a callback that shows the download of models; nothing is shown before its first call.
+
+    Where there is no terminal, one line announces each source, so that a log explains the wait.
+    """
+    bars: dict[str, ProgressBar] = {}
+    with ExitStack() as stack:
+
+        def show(progress: FetchProgress) -> None:
+            if progress.source not in bars:
+                stack.close()
+                bar = ProgressBar(f"Downloading {progress.source}", stream, unit="bytes")
+                bars[progress.source] = stack.enter_context(bar)
+                if not bar.visible:
+                    total = f" ({format.size(progress.total)})" if progress.total else ""
+                    output.note(f"Downloading {progress.source}{total}")
+            bars[progress.source].count(progress.done, progress.total)
+
+        yield show
+
+
 def _bars(stream: TextIO, unit: str, clock: Callable[[], float]) -> rich.progress.Progress:
     # Rich takes 60 ms to import, so it is imported only where something is drawn.
     from rich.console import Console
@@ -100,18 +124,24 @@ def _bars(stream: TextIO, unit: str, clock: Callable[[], float]) -> rich.progres
         def render(self, task: rich.progress.Task) -> Text:
             return Text(self._text(task), no_wrap=True)
 
+    in_bytes = unit == "bytes"
+
     def counts(task: rich.progress.Task) -> str:
         if task.total is None:
-            return (
-                format.counted(int(task.completed), unit.removesuffix("s"))
-                if task.completed
-                else ""
-            )
-        percent = 100 * task.completed / task.total if task.total else 100
-        return f"{percent:.0f}%  {task.completed:,.0f}/{task.total:,.0f}"
+            if not task.completed:
+                return ""
+            if in_bytes:
+                return format.size(task.completed)
+            return format.counted(int(task.completed), unit.removesuffix("s"))
+        percent = f"{100 * task.completed / task.total if task.total else 100:.0f}%"
+        if in_bytes:
+            return f"{percent}  {format.size(task.completed)} of {format.size(task.total)}"
+        return f"{percent}  {task.completed:,.0f}/{task.total:,.0f}"
 
     def rate(task: rich.progress.Task) -> str:
-        return f"{format.rate(task.speed)} {unit}/s" if task.speed else ""
+        if not task.speed:
+            return ""
+        return f"{format.size(task.speed) if in_bytes else f'{format.rate(task.speed)} {unit}'}/s"
 
     def left(task: rich.progress.Task) -> str:
         if task.time_remaining and not task.finished:

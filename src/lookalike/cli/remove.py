@@ -18,7 +18,6 @@ def command(paths: tuple[Path, ...], library: Path | None) -> None:
     The next `lookalike index` of a folder adds files that are still in it again; use its --exclude to leave
     them out.
     """
-    nearby = [path.absolute() for path in paths]
-    with open_library.open_library(library, nearby, read_only=False) as opened:
+    with open_library.open_library(library, paths, read_only=False) as opened:
         removed = opened.remove(paths)
     output.put(f"Removed {format.counted(removed, 'image')} from the library. No file was touched.")

@@ -35,17 +35,14 @@ _BATCH_SIZE = 1000
 @parameters.library_option
 @parameters.model_dir_option
 @parameters.format_options("table", "json", "jsonl", "csv", "paths")
-@click.option(
-    "--grid",
-    type=parameters.FIGURE,
-    metavar="OUT.png",
-    help="Also draw the query and its hits into one figure (PNG, PDF or SVG).",
+@parameters.figure_option(
+    "--grid", "Also draw the query and its hits into one figure (PNG, PDF or SVG)."
 )
 @click.option(
     "--show",
     is_flag=True,
     help="Also show the hits above the table, on terminals that can: kitty, Ghostty, iTerm2, "
-    "WezTerm, mintty, foot, mlterm.",
+    "WezTerm, mintty.",
 )
 @click.pass_context
 def command(
@@ -86,7 +83,7 @@ def command(
         prestart.start_workers(ctx, 1)
     stdin = query_options.once(query_options.standard_input)
     query = query_options.build_query(stdin=stdin, **query_parameters)
-    with open_library.open_library(library, _folders_of([query])) as opened:
+    with open_library.open_library(library, _images_of([query])) as opened:
         hits = opened.search(query)
     if show and format_ == "table":
         _show(hits)
@@ -98,14 +95,9 @@ def command(
         ctx.exit(1)
 
 
-def _folders_of(queries: Sequence[Query]) -> list[Path]:
-    """Return folders from which a library is looked for upwards, if there is none here."""
-    return [
-        term.image.absolute().parent
-        for query in queries
-        for term in query.terms
-        if isinstance(term.image, Path)
-    ]
+def _images_of(queries: Sequence[Query]) -> list[Path]:
+    """Return the images of queries, above which a library is looked for if there is none here."""
+    return [term.image for query in queries for term in query.terms if isinstance(term.image, Path)]
 
 
 def _draw_grid(query: Query, hits: Hits, file: Path) -> None:
@@ -144,7 +136,7 @@ def _search_batch(ctx: click.Context, batch: str, library: Path | None) -> int:
     queries = [_query_of_line(ctx, line) for line in lines]
     valid = [query for query in queries if not isinstance(query, str)]
     found = failed = 0
-    with open_library.open_library(library, _folders_of(valid)) as opened:
+    with open_library.open_library(library, _images_of(valid)) as opened:
         for start in range(0, len(lines), _BATCH_SIZE):
             part = slice(start, start + _BATCH_SIZE)
             for record in _batch_records(opened, lines[part], queries[part]):

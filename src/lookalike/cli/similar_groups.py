@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.cli import duplicate_output, open_library, output, parameters
+from lookalike.cli import open_library, output, parameters
+from lookalike.cli.duplicates import summary, write_groups
 
 if TYPE_CHECKING:
     from lookalike.vectors.calibration import Relevance
@@ -15,9 +16,7 @@ if TYPE_CHECKING:
 
 @click.command("similar-groups")
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=parameters.PATH)
-@click.option(
-    "--extractor", "-e", metavar="NAME", help="The extractor that defines what is similar."
-)
+@parameters.extractor_option("The extractor that defines what is similar.")
 @click.option(
     "--min-relevance",
     type=click.Choice(("plausible", "strong", "near-copy")),
@@ -51,13 +50,12 @@ def command(
     lookalike similar-groups --min-similarity 0.9 --format json
     """
     format_ = parameters.chosen_format(format_, null)
-    near = [path.absolute() for path in paths]
-    with open_library.open_library(library, near) as opened:
+    with open_library.open_library(library, paths) as opened:
         found = opened.similar_groups(
             paths, extractor=extractor, min_relevance=min_relevance, min_similarity=min_similarity
         )
-    duplicate_output.write(found, format_, null=null)
+    write_groups(found, format_, null=null)
     if not found.groups:
         output.note("No similar images found.")
         ctx.exit(1)
-    output.aside(duplicate_output.summary(found, "similar images"))
+    output.aside(summary(found, "similar images"))

@@ -1,4 +1,4 @@
-"""Shows images in terminals that support it (kitty, iTerm2 and sixel protocols)."""
+"""Shows images in terminals that support it (protocols of kitty and iTerm2)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from lookalike.images.pixel_spec import Pixels
 
-Protocol: TypeAlias = Literal["kitty", "iterm2", "sixel"]
+Protocol: TypeAlias = Literal["kitty", "iterm2"]
 
 HEIGHT = 120  # pixels: five lines of text or so, and a row of ten fits a wide window
 _GAP = 8
 _CHUNK = 4096  # bytes of base64 in one escape sequence: the most that kitty's protocol allows
-_COLOURS = 255  # a sixel terminal has 256 registers
 
 
 def protocol(env: Mapping[str, str]) -> Protocol | None:
@@ -31,8 +30,6 @@ def protocol(env: Mapping[str, str]) -> Protocol | None:
         return "kitty"
     if program in ("iTerm.app", "WezTerm", "mintty"):
         return "iterm2"
-    if "sixel" in term or term.startswith(("foot", "mlterm")):
-        return "sixel"
     return None
 
 
@@ -61,8 +58,6 @@ def strip(thumbnails: Sequence[Pixels | None], width: int) -> Pixels:
 
 def escape(pixels: Pixels, how: Protocol) -> str:
     """Return the escape sequence that shows RGB pixels (h, w, 3) uint8."""
-    if how == "sixel":
-        return _sixel(pixels)
     data = base64.b64encode(_png(pixels)).decode()
     if how == "iterm2":  # https://iterm2.com/documentation-images.html
         return f"\x1b]1337;File=inline=1:{data}\x07\n"
@@ -82,37 +77,3 @@ def _png(pixels: Pixels) -> bytes:
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, format="PNG")
     return out.getvalue()
-
-
-def _sixel(pixels: Pixels) -> str:
-    """Return sixel data: bands of six rows, each color of a band drawn in one pass.
-
-    https://vt100.net/docs/vt3xx-gp/chapter14.html
-    """
-    import numpy as np
-    from PIL import Image
-
-    image = Image.fromarray(pixels).quantize(_COLOURS)
-    indices = np.asarray(image)
-    palette = np.array(image.getpalette(), np.int64).reshape(-1, 3) * 100 // 255
-    used = np.unique(indices)
-    out = [f'\x1bPq"1;1;{indices.shape[1]};{indices.shape[0]}']
-    out += [f"#{c};2;{palette[c][0]};{palette[c][1]};{palette[c][2]}" for c in used]
-    weights = 1 << np.arange(6)
-    for top in range(0, len(indices), 6):
-        band = indices[top : top + 6]
-        for colour in np.unique(band):
-            bits = ((band == colour) * weights[: len(band), None]).sum(axis=0)
-            out.append(f"#{colour}{_runs(bits.tolist())}$")
-        out.append("-")
-    return "".join(out) + "\x1b\\\n"
-
-
-def _runs(bits: Sequence[int]) -> str:
-    from itertools import groupby
-
-    texts = []
-    for value, group in groupby(bits):
-        length, letter = len(list(group)), chr(63 + value)
-        texts.append(f"!{length}{letter}" if length > 3 else letter * length)
-    return "".join(texts)

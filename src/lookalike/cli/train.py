@@ -9,8 +9,7 @@ import click
 from click.core import ParameterSource
 
 from lookalike.cli import format, open_library, output, parameters
-from lookalike.cli.fetch_progress import FetchLine
-from lookalike.cli.progress import ProgressBar
+from lookalike.cli.progress import ProgressBar, download_progress
 
 if TYPE_CHECKING:
     from lookalike.metric_learning.linear_metric import LearntMetric
@@ -35,24 +34,11 @@ _SOURCES = (
     help="Images that must not be split between training and held-out, such as those of one product "
     "when the labels are kinds. Same choices as --labels.",
 )
-@click.option(
-    "-e",
-    "--extractor",
-    "base",
-    default="lookalike",
-    show_default=True,
-    metavar="NAME",
-    help="The extractor whose vectors are mapped.",
-)
-@click.option(
-    "-o",
-    "--output",
-    "out",
-    type=parameters.PATH,
-    default=Path("my-model"),
-    show_default=True,
+@parameters.extractor_option("The extractor whose vectors are mapped.", default="lookalike")
+@parameters.output_option(
+    "Folder of the model; an existing trained model is replaced.",
     metavar="DIR",
-    help="Folder of the model; an existing trained model is replaced.",
+    default="my-model",
 )
 @click.option(
     "--held-out",
@@ -68,13 +54,8 @@ _SOURCES = (
     help="Hold out whole labels (products: others will be searched later) or images (kinds: the same "
     "will be). Default: labels, if there are at least twenty.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Seed of the random choice of what is held out.",
+@parameters.count_option(
+    "--seed", "Seed of the random choice of what is held out.", default=0, low=0
 )
 @click.option("--force", is_flag=True, help="Write the model even if it ranks no better.")
 @parameters.library_option
@@ -86,7 +67,7 @@ def command(
     folder: Path | None,
     labels: str,
     group_by: str | None,
-    base: str,
+    extractor: str,
     out: Path,
     held_out: float,
     split: Literal["labels", "images"] | None,
@@ -106,19 +87,18 @@ def command(
     lookalike train shop --labels shop/products.csv:product
     lookalike index shop --extractor ./my-model
     """
-    from lookalike.extractors.registry import parse
     from lookalike.metric_learning.train import TrainingOptions, save, train
     from lookalike.models import prefetch
     from lookalike.models.trained import check_output_folder
     from lookalike.viz.charts import learning_chart
 
-    names = parse(base)
+    names = parameters.parse_names((extractor,))
     if len(names) != 1:
         raise click.UsageError("--extractor takes one extractor here")
     check_output_folder(out)
     library = _library(ctx, folder, library)
-    with FetchLine() as fetched:
-        prefetch(names, progress=fetched)
+    with download_progress() as progress:
+        prefetch(names, progress=progress)
     options = TrainingOptions(labels, group_by, names[0], held_out, split, seed)
     with ProgressBar("Indexing") as line:
         learnt = train(folder, options, library=library, progress=line)
