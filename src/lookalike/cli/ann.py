@@ -9,7 +9,6 @@ import click
 
 from lookalike.cli import format, open_library, output, parameters
 from lookalike.cli.progress import ProgressBar
-from lookalike.wire import encode
 
 if TYPE_CHECKING:
     from lookalike.indexing.ann import CheckResult
@@ -22,11 +21,11 @@ _extractor = parameters.extractor_option(
 
 @click.group("ann")
 def command() -> None:
-    """Build and check the approximate nearest-neighbour (ANN) indexes of large libraries.
+    """Build, check and remove the ANN indexes of large libraries.
 
-    From some 100,000 images on, comparing with all of them takes time. An ANN index compares with a
-    few, and misses some of the true nearest: its recall is measured when it is built, and shown by
-    `lookalike info`. `index` and `import` build one automatically where it is worth it;
+    From some 100,000 images on, comparing with all of them takes time. An approximate nearest-neighbour
+    (ANN) index compares with a few, and misses some of the true nearest: its recall is measured when it is
+    built, and shown by `lookalike info`. `index` and `import` build one automatically where it is worth it;
     `search --exact` does not use it.
     """
 
@@ -131,6 +130,8 @@ def check(
 @click.pass_context
 def history(ctx: click.Context, extractor: str, library: Path | None, format_: str) -> None:
     """Show the results of all checks of an index."""
+    from lookalike.wire import encode
+
     with open_library.open_library(library) as opened:
         checks = opened.ann.history(extractor)
     if format_ == "json":
@@ -191,6 +192,8 @@ def sentence(result: CheckResult) -> str:
 
 def document(result: CheckResult) -> dict[str, object]:
     """Return the JSON document of one result."""
+    from lookalike.wire import encode
+
     return {
         "extractor": result.space.name,
         "ok": result.ok,

@@ -11,7 +11,6 @@ import click
 
 from lookalike.cli import format, open_library, output, parameters
 from lookalike.cli.progress import ProgressBar
-from lookalike.wire import encode
 
 if TYPE_CHECKING:
     from lookalike.duplicates.report import Duplicates, Group, Kind, Member
@@ -109,17 +108,23 @@ def write_groups(found: Duplicates, format_: str, *, null: bool) -> None:
 
 def document(found: Duplicates) -> dict[str, Any]:
     """Return the document of --format json. Its keys are stable."""
+    from lookalike.wire import encode
+
     groups = [record(number, group) for number, group in enumerate(found.groups, start=1)]
     return {**encode(replace(found, groups=())), "groups": groups}
 
 
 def record(number: int, group: Group) -> dict[str, Any]:
     """Return one group of --format json and jsonl; its first member is the one to keep."""
+    from lookalike.wire import encode
+
     members = [_member(member, best=member is group.best) for member in group.members]
     return {"group": number, **encode(group), "members": members}
 
 
 def _member(member: Member, *, best: bool) -> dict[str, Any]:
+    from lookalike.wire import encode
+
     return {
         **encode(member),
         "path": open_library.display_path(member.file),

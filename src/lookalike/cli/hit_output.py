@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from lookalike.cli import format, open_library, output
 from lookalike.query import Hit, Hits
-from lookalike.wire.documents import HIT, RESPONSE_HEAD
 
 if TYPE_CHECKING:
     from lookalike.query import Query, Term
@@ -42,6 +41,8 @@ def write_hits(hits: Hits, format_: str, *, query: Query, null: bool = False) ->
 
 def hits_document(hits: Hits, query: Query) -> dict[str, Any]:
     """Return what --format json writes; its keys are stable."""
+    from lookalike.wire.documents import RESPONSE_HEAD
+
     document = RESPONSE_HEAD.encode(hits)
     del document["failure"]
     records = [hit_record(hit) for hit in hits]
@@ -61,6 +62,8 @@ def query_document(query: Query) -> dict[str, Any]:
 
 def hit_record(hit: Hit) -> dict[str, Any]:
     """Return one hit of --format json, jsonl and csv."""
+    from lookalike.wire.documents import HIT
+
     return {
         name: value
         for name, value in HIT.encode(hit).items()
