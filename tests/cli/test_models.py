@@ -1,4 +1,4 @@
-"""`lookalike models` and `models get`, the networks in `info`, and the progress of a download."""
+"""`lookalike models` and `models get`, and the networks in `info`."""
 
 from __future__ import annotations
 
