@@ -11,7 +11,7 @@ import pytest
 
 from lookalike.errors import UsageError
 from lookalike.extractors import load, parse
-from lookalike.models.checksums import hash_file
+from lookalike.models.files import hash_file
 from lookalike.models.trained import HEAD, RECORD, read_trained, write_trained
 
 IMAGES = [

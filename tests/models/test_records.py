@@ -13,8 +13,7 @@ import pytest
 
 from lookalike.errors import UnknownExtractor, UsageError
 from lookalike.models import MODELS
-from lookalike.models.cache_dirs import models_folder
-from lookalike.models.checksums import file_sha256
+from lookalike.models.files import file_sha256, models_folder
 from lookalike.models.presets import DEFAULT_CLIP
 from lookalike.models.spec import parse_spec
 

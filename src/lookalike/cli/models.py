@@ -24,8 +24,8 @@ def command(ctx: click.Context, format_: str) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    from lookalike.models.cache_dirs import models_folder
-    from lookalike.models.installed import installed_models
+    from lookalike.models.files import models_folder
+    from lookalike.models.spec import installed_models
 
     models = installed_models()
     if format_ == "json":

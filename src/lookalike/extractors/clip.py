@@ -170,7 +170,7 @@ def load_clip(
 
     An empty text means the default model.
 
-    models    folder of the models (--model-dir); see `models.cache_dirs`
+    models    folder of the models (--model-dir); see `models.files`
     progress  called while the model is downloaded
 
     Raises UsageError: which file is missing or damaged, or what is not supported.

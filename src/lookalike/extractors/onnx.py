@@ -110,7 +110,7 @@ def load_onnx(
     Resampling filter, size, mean and standard deviation are those of the model's preprocessor_config.json.
     The margin that it crops off is kept (see `Preprocessing.without_margin`) unless `text` ends in ":crop".
 
-    models    folder of the models (--model-dir); see `models.cache_dirs`
+    models    folder of the models (--model-dir); see `models.files`
     progress  called while the model is downloaded
 
     Raises UsageError: which file is missing or damaged, or what is not supported.

@@ -17,7 +17,7 @@ from lookalike.extractors.onnx_graph import Graph, with_outputs
 from lookalike.extractors.preprocessing import Preprocessing
 from lookalike.extractors.runtime import Session, batch_for, run_all
 from lookalike.images.pixel_spec import Pixels, PixelSpec
-from lookalike.models.checksums import file_sha256
+from lookalike.models.files import file_sha256
 
 Pooling: TypeAlias = Literal["flat", "first", "tokens", "pixels"]
 

@@ -1,22 +1,19 @@
-"""Export of the vectors of a space to an NPY or Parquet file, or to a stream."""
+"""Writes vectors as NPY or Parquet, and their paths as text, to a file or a stream."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, Literal, TypeAlias
 
 import numpy as np
 
-from lookalike.ann.faiss_index import Progress, no_progress
+from lookalike.ann.faiss_index import Progress
 from lookalike.errors import MissingExtra, UsageError
-from lookalike.files import output_file
-from lookalike.stores.interface import Ids, Snapshot, Space, Store
+from lookalike.stores.interface import Ids, Snapshot, Space
 
 # Bytes of vectors written at a time.
 BATCH_BYTES = 16 << 20
@@ -25,7 +22,6 @@ BATCH_BYTES = 16 << 20
 PATH_BATCH = 2000
 
 ExportFormat: TypeAlias = Literal["npy", "parquet", "paths"]
-EXPORT_FORMATS: tuple[ExportFormat, ...] = ("npy", "parquet", "paths")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,65 +38,6 @@ class ExportHeader:
     state: str
 
 
-def export_vectors(
-    store: Store,
-    extractor: str,
-    file: Path,
-    *,
-    paths: Path | None = None,
-    where: str | None = None,
-    progress: Progress = no_progress,
-) -> int:
-    """Write the vectors of a space to a file, ordered by image id, and return how many.
-
-    The file is an NPY array (n, dim) float32, or, where its name ends in .parquet, a table with `id`, `path`,
-    `vector` and `metadata` (JSON).
-
-    paths  a text file that gets the path of each row
-    where  filter: only images that match it
-
-    Raises UsageError; MissingExtra for Parquet without pyarrow.
-    """
-    with store.snapshot() as snapshot:
-        space, ids = _select(snapshot, extractor, where)
-        write = _write_parquet if file.suffix.lower() == ".parquet" else _write_npy
-        with output_file(file) as out:
-            write(snapshot, space, ids, out, progress)
-        if paths is not None:
-            with output_file(paths) as out:
-                _write_paths(snapshot, space, ids, out, no_progress)
-    return len(ids)
-
-
-def stream_vectors(
-    store: Store,
-    extractor: str,
-    out: BinaryIO,
-    format: ExportFormat = "npy",
-    *,
-    where: str | None = None,
-    begin: Callable[[ExportHeader], None] | None = None,
-    progress: Progress = no_progress,
-) -> int:
-    """Write the vectors of a space to a stream, which need not be seekable, and return how many.
-
-    The format "paths" writes the path of each row on a line. `begin` is called before the first byte. OSError
-    of the stream is raised.
-    """
-    with store.snapshot() as snapshot:
-        space, ids = _select(snapshot, extractor, where)
-        if format == "npy" and not len(ids):
-            raise UsageError("there are no vectors to export")
-        if begin is not None:
-            header = len(npy_header(len(ids), space.width))
-            size = header + 4 * len(ids) * space.width if format == "npy" else None
-            state = repr((snapshot.version, space.key, where))
-            begin(ExportHeader(len(ids), size, hashlib.sha256(state.encode()).hexdigest()[:32]))
-        write = {"npy": _write_npy, "parquet": _write_parquet, "paths": _write_paths}[format]
-        write(snapshot, space, ids, out, progress)
-    return len(ids)
-
-
 def npy_header(rows: int, width: int) -> bytes:
     """Return the header of an NPY file (rows, width) float32."""
     header = io.BytesIO()
@@ -109,7 +46,7 @@ def npy_header(rows: int, width: int) -> bytes:
     return header.getvalue()
 
 
-def _select(snapshot: Snapshot, extractor: str, where: str | None) -> tuple[Space, Ids]:
+def select_images(snapshot: Snapshot, extractor: str, where: str | None) -> tuple[Space, Ids]:
     """Return the space, and the ascending ids of its images that match the filter."""
     spaces = {space.name: space for space in snapshot.spaces() if space.current}
     if extractor not in spaces:
@@ -214,3 +151,13 @@ def _write_paths(
         lines = "".join(f"{images[id_].path}\n" for id_ in batch)
         out.write(lines.encode("utf-8", "surrogateescape"))
         progress("export", min(start + PATH_BATCH, len(ids)), len(ids))
+
+
+Writer: TypeAlias = Callable[[Snapshot, Space, Ids, BinaryIO, Progress], None]
+
+WRITERS: Mapping[ExportFormat, Writer] = {
+    "npy": _write_npy,
+    "parquet": _write_parquet,
+    "paths": _write_paths,
+}
+"""The function that writes each format to a stream."""

@@ -1,10 +1,9 @@
-"""Import of vectors from an NPY file."""
+"""Reads vectors and paths from files, for their import."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,8 @@ from numpy.typing import NDArray
 
 from lookalike.ann.faiss_index import Progress, no_progress
 from lookalike.errors import UsageError
-from lookalike.indexing.metadata import describe
-from lookalike.indexing.path_mapping import PathMapper, may_leave_folder
-from lookalike.stores.interface import Snapshot, Space, Store
+from lookalike.indexing.path_mapping import may_leave_folder
+from lookalike.stores.interface import Snapshot, Space
 from lookalike.stores.records import IMPORTED, DType
 from lookalike.vectors.pca import check_kept, learn_projection, sample_size
 from lookalike.vectors.similarity import Similarity
@@ -50,58 +48,6 @@ class ImportReport:
     unmatched_rows: int = 0
 
 
-def import_vectors(
-    store: Store,
-    file: Path,
-    name: str,
-    *,
-    paths: Path | None = None,
-    metadata: Path | None = None,
-    similarity: Similarity = "cosine",
-    dtype: DType = "f32",
-    pca: int | None = None,
-    untrusted_paths: bool = False,
-    progress: Progress = no_progress,
-) -> ImportReport:
-    """Import the rows of an NPY file (n, dim) into the space of that name, creating it if necessary.
-
-    paths            a text file with one path per line, in the order of the rows; relative paths are relative
-                     to its folder. None: the images are called NAME/0, NAME/1, …
-    metadata         a table as for `index --metadata`
-    pca              store this many principal components, learned from a sample of the rows; an existing
-                     space keeps its own
-    untrusted_paths  `paths` are relative to the library's roots and refer to no hidden file and no file
-                     elsewhere
-
-    An image in the library keeps its other vectors. Everything is checked before anything is stored. Raises
-    UsageError for what cannot be imported.
-    """
-    rows = open_rows(file)
-    names = read_paths(paths, len(rows), untrusted_paths=untrusted_paths)
-    check_finite(rows, file, progress)
-    with store.writer() as writer:
-        with store.snapshot() as snapshot:
-            space = _space(snapshot, name, rows, similarity, dtype, file, pca)
-        writer.add_space(space)
-        folder = None if untrusted_paths or paths is None else paths.absolute().parent
-        mapper = PathMapper(store, writer, folder, name, untrusted_paths=untrusted_paths)
-        projection = space.projection
-        done = files = 0
-        for start, block in _blocks(rows):
-            batch = list(islice(names, len(block)))
-            if projection is not None:
-                block = projection.apply(block, similarity=space.similarity)
-            entries = mapper.entries(batch, block, start, space.key)
-            writer.put(entries)
-            files += sum(entry.size > 0 for entry in entries)
-            done += len(entries)
-            progress("import", done, len(rows))
-        described, unmatched_rows, _ = describe(store, writer, metadata) if metadata else (0, 0, "")
-    with store.snapshot() as snapshot:  # the space with its new vectors
-        space = next(other for other in snapshot.spaces() if other.key == space.key)
-    return ImportReport(space, done, files, described, unmatched_rows)
-
-
 def open_rows(file: Path) -> NDArray[Any]:
     """Return the memory-mapped rows (n, dim) of an NPY file, which may be larger than memory.
 
@@ -127,7 +73,8 @@ def open_rows(file: Path) -> NDArray[Any]:
     return rows
 
 
-def _blocks(rows: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+def row_blocks(rows: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield the rows in batches as float32, each with the number of its first row."""
     step = max(1, min(MAX_ROWS, BATCH_BYTES // (4 * rows.shape[1])))
     for start in range(0, len(rows), step):
         # Values beyond float32 become infinite, and are refused as such.
@@ -137,7 +84,7 @@ def _blocks(rows: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.float32]]]:
 
 def check_finite(rows: NDArray[Any], file: Path, progress: Progress = no_progress) -> None:
     """Raise UsageError naming the first row with NaN, infinity, or values beyond float32."""
-    for start, block in _blocks(rows):
+    for start, block in row_blocks(rows):
         finite = np.isfinite(block).all(axis=1)
         if not finite.all():
             row = start + int(np.argmin(finite))
@@ -179,7 +126,7 @@ def _lines(paths: Path) -> Iterator[str]:
             yield line.rstrip("\r\n")
 
 
-def _space(
+def space_for(
     snapshot: Snapshot,
     name: str,
     rows: NDArray[Any],

@@ -5,8 +5,8 @@ Nothing here loads a runtime: listing the models and inspecting the caches takes
 
 from lookalike.models.fetch import FetchProgress, fetch_files, find_cached
 from lookalike.models.files import FileSpec, ModelFiles
-from lookalike.models.installed import InstalledModel, fetch_model, installed_models, prefetch
 from lookalike.models.presets import MODELS, Model
+from lookalike.models.spec import InstalledModel, fetch_model, installed_models, prefetch
 
 __all__ = [
     "MODELS",

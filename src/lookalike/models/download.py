@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from lookalike.errors import MissingExtra, StorageFull, UsageError, raise_interrupt
-from lookalike.models.cache_dirs import folder_name, models_folder
-from lookalike.models.checksums import hash_file
+from lookalike.models.files import folder_name, hash_file, models_folder
 
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError

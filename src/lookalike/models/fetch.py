@@ -12,13 +12,16 @@ from typing import TypeAlias
 
 from lookalike.errors import UsageError
 from lookalike.files import atomic_write
-from lookalike.models.cache_dirs import folder_name, hub_cache, is_offline, models_folder
-from lookalike.models.checksums import check_sha256
 from lookalike.models.download import COMMIT, Repository, download, list_repository, unreachable
 from lookalike.models.files import (
     FileSpec,
     ModelFiles,
+    check_sha256,
+    folder_name,
+    hub_cache,
+    is_offline,
     list_files,
+    models_folder,
     refuse_pointer,
     select_files,
 )

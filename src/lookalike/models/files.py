@@ -1,14 +1,61 @@
-"""The files that a model needs, and those that a folder has."""
+"""The files of models: the folders that hold them, the files that a model needs, and their checksums."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lookalike.errors import UsageError
+from lookalike.files import atomic_write
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
+
+# Bytes of a file that are hashed at a time.
+_BLOCK = 1 << 20
+
+
+def cache_folder() -> Path:
+    """Return Lookalike's own cache folder, at the platform's usual place."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / "lookalike"
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Caches/lookalike"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lookalike"
+
+
+def models_folder(chosen: Path | None = None) -> Path:
+    """Return the folder that models are read from and downloaded to.
+
+    `chosen`, else the environment variable LOOKALIKE_MODELS, else a folder in the platform's cache.
+    """
+    if chosen is not None:
+        return chosen.expanduser()
+    named = os.environ.get("LOOKALIKE_MODELS")
+    return Path(named).expanduser() if named else cache_folder() / "models"
+
+
+def hub_cache() -> Path:
+    """Return the cache of Hugging Face's own tools, which is read here but never written."""
+    if named := os.environ.get("HF_HUB_CACHE"):
+        return Path(named).expanduser()
+    home = os.environ.get("HF_HOME")
+    return (Path(home).expanduser() if home else Path.home() / ".cache/huggingface") / "hub"
+
+
+def folder_name(source: str) -> str:
+    """Return the name of a repository's folder in a cache, where "/" becomes "--"."""
+    return source.replace("/", "--")
+
+
+def is_offline() -> bool:
+    """Return whether HF_HUB_OFFLINE is set, as Hugging Face's tools read it."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +158,51 @@ def _missing(place: str, missing: str, present: Collection[str]) -> str:
     )
     found = f"; there are {', '.join(beside[:8])}" if beside else ""
     return f"{place} has no {missing}{found}"
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal.
+
+    The result is cached with size, modification time and change time (programs that restore
+    timestamps cannot set the last), so opening a model of a gigabyte again costs no second of hashing.
+    If the cache cannot be written, the file is hashed each time.
+    """
+    status = path.stat()
+    state = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+    cache = _cache_file(path)
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        known = json.loads(cache.read_text(encoding="utf-8"))
+        if known["state"] == state:
+            return str(known["sha256"])
+    digest = hash_file(path)
+    with suppress(OSError):
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(cache, shared=True) as out:
+            out.write(json.dumps({"state": state, "sha256": digest}).encode())
+    return digest
+
+
+def hash_file(path: Path, *, into: Callable[[bytes], None] | None = None) -> str:
+    """Return the SHA-256 of a file without the cache; every block is also given to `into`."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+            if into is not None:
+                into(block)
+    return digest.hexdigest()
+
+
+def check_sha256(path: Path, expected: str) -> None:
+    """Raise UsageError naming the file if its content is not the expected one."""
+    actual = file_sha256(path)
+    if actual != expected:
+        raise UsageError(
+            f"{path} is damaged or was altered (SHA-256 {actual[:12]}…, expected "
+            f"{expected[:12]}…): delete it, and it is downloaded again"
+        )
+
+
+def _cache_file(path: Path) -> Path:
+    key = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
+    return cache_folder() / "checksums" / f"{key}.json"

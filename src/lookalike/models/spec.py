@@ -1,18 +1,18 @@
-"""Parse what follows "onnx:" and "clip:": a preset, a folder, or a repository on the hub."""
+"""Models by name: parse what follows "onnx:" and "clip:", fetch models, and list those installed."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lookalike.errors import UnknownExtractor, UsageError
-from lookalike.models.cache_dirs import models_folder
-from lookalike.models.fetch import Progress, fetch_files
-from lookalike.models.files import FileSpec, ModelFiles, open_folder
+from lookalike.models.fetch import Progress, fetch_files, find_cached
+from lookalike.models.files import FileSpec, ModelFiles, models_folder, open_folder
 from lookalike.models.presets import MODELS, Model
 
 VARIANTS = ("fp16", "quantized", "int8", "uint8", "q8", "q4", "q4f16", "bnb4")
@@ -22,6 +22,9 @@ TOKENIZER_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json")
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _NAME = re.compile(r"[A-Za-z0-9_]+")
+
+_SUFFIX = re.compile(r"(\+regions|\+pca\d+)+$")
+"""Wrappers that may follow the model in an extractor's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,3 +143,77 @@ def _split_variant(text: str) -> tuple[str, str]:
     if tail not in VARIANTS:
         raise UsageError(f"there is no variant {tail}; known are {', '.join(VARIANTS)}")
     return head, tail
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledModel:
+    """A known model and which of its parts are on this machine.
+
+    images, text  whether image and text vectors can be computed without a network
+    folder        that contains the files; None if they are not here
+    """
+
+    model: Model
+    images: bool
+    text: bool
+    folder: Path | None = None
+
+
+def installed_models(models: Path | None = None) -> list[InstalledModel]:
+    """Return every model with a short name and its state. Downloads and loads nothing."""
+    return [_inspect(model, models) for model in MODELS.values()]
+
+
+def fetch_model(name: str, *, models: Path | None = None, progress: Progress | None = None) -> Path:
+    """Download a complete model, with its text encoder, and return its folder.
+
+    Use it to prepare a machine that has no network. `name` is an extractor's: "onnx:resnet18",
+    "clip:OWNER/NAME:fp16". Raises UnknownExtractor for families without files here, and the errors
+    of `fetch_files`.
+    """
+    family, _, text = name.partition(":")
+    if family not in {"onnx", "clip"} or not text:
+        raise UnknownExtractor(
+            f"{name} is not a model that can be fetched; known are {', '.join(MODELS)}"
+        )
+    spec = parse_spec(family, text, models=models)
+    files = spec.fetch(spec.image_files(family), models=models, progress=progress)
+    if family == "clip":
+        joint = not files.has(spec.graph("vision_model"))
+        spec.fetch(spec.text_files(joint=joint), models=models, progress=progress)
+    return files.folder
+
+
+def prefetch(
+    names: Iterable[str], *, models: Path | None = None, progress: Progress | None = None
+) -> None:
+    """Download what the extractors of these names need for images, if it is not on this machine.
+
+    Loading them would do the same, but later, when work has begun. Names of other extractors and
+    names that loading will reject are skipped.
+    """
+    for name in names:
+        family, _, text = _SUFFIX.sub("", name).partition(":")
+        if family in {"onnx", "clip"} and text:
+            with suppress(UnknownExtractor):
+                spec = parse_spec(family, text, models=models)
+                spec.fetch(spec.image_files(family), models=models, progress=progress)
+
+
+def _inspect(model: Model, models: Path | None) -> InstalledModel:
+    family, _, text = model.name.partition(":")
+    spec = parse_spec(family, text, models=models)
+    found = find_cached(
+        spec.source, spec.image_files(family), revision=spec.revision, folder=models
+    )
+    has_text = model.text and _has_text(spec, models)
+    return InstalledModel(model, found is not None, has_text, found.folder if found else None)
+
+
+def _has_text(spec: ModelSpec, models: Path | None) -> bool:
+    return any(
+        find_cached(
+            spec.source, spec.text_files(joint=joint), revision=spec.revision, folder=models
+        )
+        for joint in (False, True)
+    )

@@ -17,9 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.models.cache_dirs import models_folder
-from lookalike.models.checksums import hash_file
-from lookalike.models.files import FileSpec, open_folder
+from lookalike.models.files import FileSpec, hash_file, models_folder, open_folder
 
 RECORD = "lookalike-model.json"
 HEAD = "head.npz"
@@ -161,10 +159,10 @@ def write_trained(
 def check_output_folder(folder: Path) -> None:
     """Raise UsageError if a model must not be written there. Call it before computing one."""
     if folder.is_file():
-        raise UsageError(f"{folder} is a file: name a folder for the model with --out")
+        raise UsageError(f"{folder} is a file: name a folder for the model with --output")
     if folder.is_dir() and not is_trained(folder) and any(folder.iterdir()):
         raise UsageError(
-            f"{folder} is not empty and does not contain a trained model: name another folder with --out"
+            f"{folder} is not empty and does not contain a trained model: name another folder with --output"
         )
 
 
