@@ -2,12 +2,10 @@
 
 import errno
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
@@ -15,7 +13,7 @@ from click.testing import CliRunner
 
 import lookalike
 from lookalike.cli import open_library, program
-from lookalike.cli.program import SECTIONS, _handle_signals
+from lookalike.cli.program import SECTIONS
 
 SOURCE = Path(lookalike.__file__).parents[1]
 
@@ -246,20 +244,6 @@ def test_pixel_limits_may_have_a_unit() -> None:
     from lookalike.cli import parameters
 
     assert parameters.pixels("100M") == 100_000_000
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no such signal")
-def test_sighup_stays_ignored_if_it_was_ignored_at_the_start(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """`nohup` ignores the signal of a closed terminal for the program that it starts."""
-    handlers: dict[int, Any] = {signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_IGN}
-    monkeypatch.setattr(signal, "getsignal", handlers.get)
-    monkeypatch.setattr(signal, "signal", handlers.__setitem__)
-    _handle_signals()
-    assert handlers[signal.SIGHUP] is signal.SIG_IGN
-    with pytest.raises(KeyboardInterrupt):
-        handlers[signal.SIGTERM](signal.SIGTERM, None)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="streams are closed by a shell")

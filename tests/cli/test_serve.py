@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import sleep
@@ -34,10 +34,12 @@ def photos(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def served(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def served(
+    *arguments: str, launcher: Sequence[str] = ()
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Yield the process and the address that it shows."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "lookalike.cli", "serve", *arguments],
+        [*launcher, sys.executable, "-m", "lookalike.cli", "serve", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
@@ -66,6 +68,18 @@ def test_serve_shows_its_address_and_shuts_down_on_a_signal(
         process.send_signal(number)
         _, errors = process.communicate(timeout=30)
         assert (process.returncode, errors) == (0, "Ended.\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+def test_sighup_stays_ignored_if_it_was_ignored_at_the_start(photos: Path) -> None:
+    """`nohup` ignores the signal of a closed terminal for the program that it starts."""
+    nohup = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh"]
+    with served(str(photos), launcher=nohup) as (process, address):
+        process.send_signal(signal.SIGHUP)
+        with Client(address) as client:
+            assert client.info().images == 12
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lookalike.vectors import hamming
 from lookalike.vectors.hamming import Codes, distances, near_pairs, pack
 
 
@@ -39,19 +38,19 @@ def test_the_same_pairs_are_found_as_by_comparing_all(radius: int) -> None:
     assert set(found) == by_comparing_all(queries, codes, radius)
 
 
-def test_large_buckets_and_small_blocks_give_the_same_pairs(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(hamming, "MAX_BUCKET", 4)
-    monkeypatch.setattr(hamming, "BLOCK_PAIRS", 64)
-    codes = some_codes(2, 200)
-    found = [
-        pair
-        for ours, theirs in near_pairs(codes, codes, 7)
-        for pair in zip(ours.tolist(), theirs.tolist(), strict=True)
-    ]
-    assert len(found) == len(set(found))
-    assert set(found) == by_comparing_all(codes, codes, 7)
+def test_thousands_of_codes_that_share_bands_give_the_same_pairs() -> None:
+    """More than 2,048 codes share one, two and three of the four bands."""
+    rng = np.random.default_rng(2)
+    bands = rng.integers(0, 2**16, (4, 5200), dtype=np.uint64)
+    bands[0, :5000] = bands[1, :4600] = 7
+    bands[1, 4600:5000] = rng.integers(0, 2, 400)
+    bands[2, :2300] = 1
+    bands[3, 2300:4000] = 9  # 1,700² pairs are compared in two blocks
+    codes = np.unique(bands[0] | bands[1] << 16 | bands[2] << 32 | bands[3] << 48)
+    pairs = [one * len(codes) + other for one, other in near_pairs(codes, codes, 5)]
+    found = np.sort(np.concatenate(pairs))
+    assert (np.diff(found) > 0).all()
+    assert np.array_equal(found, np.flatnonzero(distances(codes[:, None], codes) <= 5))
 
 
 def test_packed_hashes_keep_their_distances() -> None:

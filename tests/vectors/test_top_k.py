@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.vectors import blocks, exact
+from lookalike.vectors import exact
+from lookalike.vectors.blocks import as_float32
 from lookalike.vectors.similarity import Similarity, loop_top_k, normalise, top_k
 
 SIMILARITIES: list[Similarity] = ["cosine", "euclidean"]
@@ -31,28 +33,30 @@ def clustered(
 @pytest.mark.parametrize("similarity", SIMILARITIES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 @pytest.mark.parametrize("unit", [True, False])
-@pytest.mark.parametrize(("height", "pending"), [(None, None), (256, None), (256, 100), (256, 0)])
+@pytest.mark.parametrize(
+    "memory",  # one block; blocks of 256 rows, compared exactly at the end, in batches, or one by one
+    [
+        {},
+        {"block_bytes": 1},
+        {"block_bytes": 1, "max_pending": 100},
+        {"block_bytes": 1, "max_pending": 0},
+    ],
+)
 @pytest.mark.parametrize(("count", "dim", "k"), [(1, 3, 5), (50, 4, 60), (1500, 24, 7)])
 def test_results_are_those_of_the_plain_loop(
-    monkeypatch: pytest.MonkeyPatch,
     similarity: Similarity,
     dtype: type[np.floating],
     unit: bool,
-    height: int | None,
-    pending: int | None,
+    memory: dict[str, Any],
     count: int,
     dim: int,
     k: int,
 ) -> None:
-    if height:  # many blocks instead of one; 256 rows is the smallest
-        monkeypatch.setattr(blocks, "BLOCK_BYTES", 1)
-    if pending is not None:  # compared exactly in batches, or block by block
-        monkeypatch.setattr(exact, "MAX_PENDING", pending)
     rng = np.random.default_rng(count)
     vectors = clustered(rng, count, dim, length=3.0)
     matrix = (normalise(vectors) if unit else vectors).astype(dtype)
     queries = np.vstack([clustered(rng, 9, dim), matrix[-1:] * 2]).astype(np.float32)
-    rows, similarities = top_k(matrix, queries, k, similarity=similarity, normalised=unit)
+    rows, similarities = top_k(matrix, queries, k, similarity=similarity, normalised=unit, **memory)
     expected_rows, expected = loop_top_k(matrix, queries, k, similarity=similarity)
     np.testing.assert_array_equal(similarities, expected)
     np.testing.assert_array_equal(rows, expected_rows)
@@ -76,13 +80,12 @@ def test_a_result_does_not_depend_on_the_other_queries_of_the_batch(
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)
 def test_equal_vectors_come_in_the_order_of_their_rows_however_many_there_are(
-    monkeypatch: pytest.MonkeyPatch, similarity: Similarity
+    similarity: Similarity,
 ) -> None:
-    monkeypatch.setattr(blocks, "BLOCK_BYTES", 1)
     rng = np.random.default_rng(2)
     matrix = normalise(np.tile(rng.standard_normal(16), (20_000, 1)))
     matrix[[5, 19_000]] = normalise(rng.standard_normal((2, 16)))
-    rows, similarities = top_k(matrix, matrix[:3], 6, similarity=similarity)
+    rows, similarities = top_k(matrix, matrix[:3], 6, similarity=similarity, block_bytes=1)
     assert rows.tolist() == [[0, 1, 2, 3, 4, 6]] * 3
     assert np.ptp(similarities) == 0.0
 
@@ -177,7 +180,7 @@ def test_all_finite_float16_numbers_are_converted_exactly() -> None:
     bits = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
     halves = bits[np.isfinite(bits)].reshape(-1, 2)
     buffer = np.empty(halves.shape, np.float32)
-    np.testing.assert_array_equal(blocks.as_float32(halves, buffer), halves.astype(np.float32))
+    np.testing.assert_array_equal(as_float32(halves, buffer), halves.astype(np.float32))
 
 
 def test_a_memory_map_is_searched_in_place(tmp_path: Path) -> None:

@@ -70,16 +70,22 @@ class Block:
 
 
 def blocks(
-    matrix: Floats, *, rows: Rows | None, exclude: Rows | None, queries: int
+    matrix: Floats,
+    *,
+    rows: Rows | None,
+    exclude: Rows | None,
+    queries: int,
+    block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[Block]:
     """Read the matrix (n, dim), or only these rows of it (sorted), in blocks.
 
-    exclude  sorted row numbers that must not be found
-    queries  how many queries each block is multiplied with: bounds the block of scores
+    exclude      sorted row numbers that must not be found
+    queries      how many queries each block is multiplied with: bounds the block of scores
+    block_bytes  size of a block of scores, and of rows that must be copied; at least 256 rows
     """
     dim = matrix.shape[1]
     in_place = rows is None and matrix.dtype == np.float32 and matrix.flags.c_contiguous
-    height = max(256, BLOCK_BYTES // 4 // max(queries, 1 if in_place else dim))
+    height = max(256, block_bytes // 4 // max(queries, 1 if in_place else dim))
     exclude = np.empty(0, np.int64) if exclude is None else exclude
     total = len(matrix) if rows is None else len(rows)
     buffer = np.empty((0 if in_place else min(height, total), dim), np.float32)

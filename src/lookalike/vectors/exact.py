@@ -49,6 +49,7 @@ class ExactTopK:
         *,
         cosine: bool,
         normalised: bool,
+        max_pending: int = MAX_PENDING,
     ) -> None:
         self.matrix, self.k, self.cosine, self.normalised = matrix, k, cosine, normalised
         self.wide = queries.astype(np.float64)
@@ -62,7 +63,8 @@ class ExactTopK:
         # n/8 rounding steps (Higham, Accuracy and Stability, 2002, 3.1); the rest is for casts.
         self.error = (queries.shape[1] / 8 + 16) * 2.0**-23
         self._scores_buffer, self._mask_buffer = np.empty(0, np.float32), np.empty(0, np.bool_)
-        self._deferred = len(queries) * k <= MAX_PENDING
+        self._max_pending = max_pending
+        self._deferred = len(queries) * k <= max_pending
         # Lower bounds of the k best scores of each query, over all blocks so far.
         self._low = np.full((len(queries), k if self._deferred else 0), -np.inf, np.float32)
         self._pending: list[tuple[Positions, Rows, NDArray[np.float32]]] = []
@@ -74,7 +76,8 @@ class ExactTopK:
         with np.errstate(over="ignore", invalid="ignore"):  # such rows are compared exactly
             query, position, scores = self._candidates(block)
         self._pending.append((query, block.row_numbers(position), scores))
-        if not self._deferred or sum(len(query) for query, _, _ in self._pending) > MAX_PENDING:
+        pending = sum(len(query) for query, _, _ in self._pending)
+        if not self._deferred or pending > self._max_pending:
             self.finalize()
 
     def finalize(self) -> None:

@@ -49,7 +49,7 @@ class Axes:
         return projected
 
 
-def principal_axes(vectors: Floats) -> Axes:
+def principal_axes(vectors: Floats, *, block_bytes: int = BLOCK_BYTES) -> Axes:
     """Return all principal axes of vectors (n, dim), from the covariance (divided by n).
 
     Vectors are read in blocks, so that n may be large; time O(n · dim² + dim³). The largest component of
@@ -58,7 +58,7 @@ def principal_axes(vectors: Floats) -> Axes:
     count, dim = vectors.shape
     if not count:
         raise UsageError("no vectors to learn principal axes from")
-    step = max(1, BLOCK_BYTES // (4 * dim))
+    step = max(1, block_bytes // (4 * dim))
     total = np.zeros(dim)
     for start in range(0, count, step):
         total += vectors[start : start + step].sum(axis=0, dtype=np.float64)

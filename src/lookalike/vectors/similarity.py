@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
 from lookalike.vectors import Similarity as Similarity
-from lookalike.vectors.blocks import Floats, Rows, blocks
-from lookalike.vectors.exact import ExactTopK
+from lookalike.vectors.blocks import BLOCK_BYTES, Floats, Rows, blocks
+from lookalike.vectors.exact import MAX_PENDING, ExactTopK
 
 # Queries that share one pass over the rows; more would only make the block of scores larger.
 QUERY_BLOCK = 1024
@@ -102,6 +102,8 @@ def top_k(
     rows: Rows | None = None,
     exclude: Rows | None = None,
     normalised: bool = True,
+    block_bytes: int = BLOCK_BYTES,
+    max_pending: int = MAX_PENDING,
 ) -> tuple[Rows, NDArray[np.float32]]:
     """Find the k nearest rows of each query by comparing it with every row.
 
@@ -110,10 +112,12 @@ def top_k(
     rows        search only these row numbers, in any order
     exclude     row numbers to leave out, sorted
     normalised  the rows have length 1 or 0, which saves computing it; never changes the result
+    block_bytes  memory for a block of scores or rows; changes only the speed
+    max_pending  pairs that may wait for the comparison in float64; changes only the speed
 
-    Returns row numbers (q, k) int64, -1 where there are fewer than k, and similarities (q, k)
-    float32, -inf there; best first, equal ones by rising row. Memory is bounded by a few blocks of
-    30 MiB. Raises `UsageError` for k < 1, another dimension, or a query that is not finite.
+    Returns row numbers (q, k) int64, -1 where there are fewer than k, and similarities (q, k) float32,
+    -inf there; best first, equal ones by rising row. Memory is bounded by a few blocks. Raises
+    `UsageError` for k < 1, another dimension, or a query that is not finite.
     """
     matrix = np.asarray(matrix)
     queries = np.ascontiguousarray(queries, np.float32)
@@ -138,9 +142,16 @@ def top_k(
     for start in range(0, len(pending), QUERY_BLOCK):
         part = pending[start : start + QUERY_BLOCK]
         best = ExactTopK(
-            matrix, queries[part], k, cosine=similarity == "cosine", normalised=normalised
+            matrix,
+            queries[part],
+            k,
+            cosine=similarity == "cosine",
+            normalised=normalised,
+            max_pending=max_pending,
         )
-        for block in blocks(matrix, rows=rows, exclude=exclude, queries=len(part)):
+        for block in blocks(
+            matrix, rows=rows, exclude=exclude, queries=len(part), block_bytes=block_bytes
+        ):
             best.update(block)
         best.finalize()
         found[part], similarities[part] = best.rows, best.similarities
