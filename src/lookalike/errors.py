@@ -22,7 +22,7 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What became of a file when it was indexed. Every file has exactly one."""
+    """Result of indexing a file. Every file has exactly one."""
 
     INDEXED = "indexed"
     TOO_SMALL = "too_small"

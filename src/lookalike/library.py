@@ -120,7 +120,7 @@ class Library:
 
     @property
     def limits(self) -> Limits:
-        """What one query image may cost."""
+        """Limits on decoding one query image."""
         return self._encoders.limits
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:

@@ -27,7 +27,7 @@ QueryImage: TypeAlias = "Path | bytes | Pixels"
 """An image in a term: a file, the bytes of one, or upright RGB pixels (height, width, 3) uint8."""
 
 ImageLike: TypeAlias = "QueryImage | str | Image.Image"
-"""What people may pass as an image: also the path of a file as a string, and an image of Pillow."""
+"""Types accepted as an image: also the path of a file as a string, and an image of Pillow."""
 
 Box: TypeAlias = tuple[float, float, float, float]
 """(x, y, width, height) of a part of an upright image, as fractions of its size."""
@@ -103,7 +103,7 @@ class QueryOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What to search for, and how.
+    """A query: what to search for, and how.
 
     terms                What to look for; at least one, and not only negative ones.
     """

@@ -37,7 +37,7 @@ PRIMARY_METRIC = "AP"
 
 @dataclass(frozen=True, slots=True)
 class EvalPlan:
-    """What is evaluated.
+    """Plan of an evaluation.
 
     labels      see `labels.load_ground_truth`; None: only pairs
     extractors  of the library; empty: all

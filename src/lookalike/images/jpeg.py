@@ -22,7 +22,7 @@ _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 @dataclass(frozen=True, slots=True)
 class JpegHeader:
-    """What the markers before the first scan say.
+    """Facts from the markers before the first scan.
 
     `orientation` is EXIF's, 1 to 8; `blocks` are the metadata, not parsed.
     """

@@ -16,7 +16,7 @@ READABLE = frozenset({"jpeg", "png", "gif", "bmp", "webp", "tiff", "avif", "heic
 """The formats that are decoded."""
 
 HEAD_BYTES = 4096
-"""What `sniff` needs of a file: enough to include the first directory of raw camera files."""
+"""Bytes that `sniff` reads of a file: enough to include the first directory of raw camera files."""
 
 NOT_AN_IMAGE = "not an image"
 """How the reason begins for files that are not images by name or content."""

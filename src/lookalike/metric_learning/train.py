@@ -31,7 +31,7 @@ from lookalike.stores.open_store import FOLDER, find_library
 
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
-    """What to train on.
+    """Selection of training data.
 
     labels    "folders", "FILE.csv", "FILE.csv:COLUMN" or "field:NAME" of the library's metadata
     group_by  the same, for images that must stay on one side (products, when labels are kinds)

@@ -53,7 +53,7 @@ class EncodeRequest:
 
 
 Source: TypeAlias = NDArray[np.float32] | EncodeRequest
-"""Where the vector of a term comes from: it is known, (1, width), or must be computed."""
+"""Source of the vector of a term: known, (1, width), or to be computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class QueryPlan:
 
 
 class BatchContext:
-    """What the queries of a batch share: spaces, results of filters, stored vectors, digests of files."""
+    """State shared by the queries of a batch: spaces, filter results, stored vectors, file digests."""
 
     def __init__(self, snapshot: Snapshot, encodes_text: Callable[[Space], bool]) -> None:
         self.snapshot = snapshot

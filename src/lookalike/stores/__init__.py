@@ -1,1 +1,1 @@
-"""Where a library keeps its images, vectors and decisions: one interface, several stores."""
+"""Stores for images, vectors and decisions: one interface, several implementations."""

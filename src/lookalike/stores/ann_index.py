@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """What is known of the ANN index of a space. It is derived data and can be rebuilt at any time.
+    """Facts about the ANN index of a space. It is derived data and can be rebuilt at any time.
 
     recipe           a FAISS factory string
     recall           recall@10 on held-out vectors of the library, when it was built
-    target           the recall that was asked for
+    target           the recall that was requested
     milliseconds     median time of a single query on one thread
     bytes            size of its file
     seconds          time to build it, measuring included

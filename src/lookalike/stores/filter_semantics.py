@@ -72,7 +72,7 @@ def _satisfies(test: Compare | In | Between | Like, value: Value) -> bool:
 
 
 _DATE_SEPARATORS = {4: "-", 7: "-", 10: "T ", 13: ":", 16: ":", 19: ".Z+-"}
-"""What may follow in a longer date, by the length of the date so far."""
+"""Separator that may follow in a longer date, by the length of the date so far."""
 
 _DATE = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d(:\d\d(:\d\d)?)?)?)?)?")
 _FULL_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?")

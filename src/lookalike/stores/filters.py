@@ -94,7 +94,7 @@ FieldKind: TypeAlias = Literal["number", "text", "date", "mixed", "none"]
 
 @dataclass(frozen=True, slots=True)
 class FieldStats:
-    """What the indexed images of a library have in one field.
+    """Statistics of one field over the indexed images of a library.
 
     kind       "date" if the examples are ISO dates, "mixed" for numbers and texts, "none" without values
     images     number of images with a value

@@ -338,7 +338,7 @@ class Store(Protocol):
 
     @property
     def location(self) -> str:
-        """Where the library is kept, as people write it: a folder or a URL."""
+        """Location of the library as people write it: a folder or a URL."""
         ...
 
     @property

@@ -93,7 +93,7 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """What is stored about the file at a path: enough to tell unchanged from changed."""
+    """Stored state of the file at a path: enough to tell unchanged from changed."""
 
     id: int
     size: int

@@ -54,7 +54,7 @@ class ReadImages(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one entry becomes: the image `id` at the entry's location.
+    """Planned change for one entry: the image `id` at the entry's location.
 
     before  the image before the batch, possibly at another location; None: it is new
     source  the image that the entry is a copy of

@@ -21,7 +21,7 @@ BLOCK_BYTES = 30 << 20
 # Rows of the first block.
 FIRST_ROWS = 2048
 
-# What surely stays in a core's second-level cache.
+# Bytes that fit into a core's second-level cache.
 CACHE_BYTES = 256 << 10
 
 # Up to this many queries, multiplying a row costs less than converting it to float32.

@@ -9,7 +9,7 @@ from lookalike.errors import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one image may cost. A file that needs more gets an outcome that says so.
+    """Limits on processing one image. A file that needs more gets an outcome that says so.
 
     timeout     seconds per file: reading, decoding and extraction in the worker together
     max_pixels  width × height as stated in the header, checked before decoding

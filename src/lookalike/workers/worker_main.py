@@ -87,7 +87,7 @@ def _value(work: Any, task: Any) -> Any:
     try:
         return work(task)
     except MemoryError:
-        # What the allocator still holds could fail the next file too; a new process will not.
+        # Memory that the allocator still holds could fail the next file too; a new process will not.
         os._exit(OUT_OF_MEMORY_EXIT)
     except BaseException as error:
         return Raised(_portable(error))

@@ -61,7 +61,7 @@ def apply_entries(
     return {(step.entry.root, step.entry.path): step.id for step in planned.steps}
 
 
-# What is read before the batch
+# Reads before the batch
 
 
 def _read_images(
@@ -112,7 +112,7 @@ def _select(
         )
 
 
-# What the batch writes
+# Writes of the batch
 
 
 def _write_images(connection: sqlite3.Connection, steps: Sequence[Step]) -> None:

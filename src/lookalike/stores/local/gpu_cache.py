@@ -33,7 +33,7 @@ MAX_K = 4096
 
 @dataclass(slots=True)
 class GpuSpace:
-    """What is on the GPU of a space.
+    """Data of one space in GPU memory.
 
     generation  of the vector files
     vectors     None if they do not fit

@@ -123,7 +123,7 @@ def _rows_of(
         )
 
 
-# What indexing asks about files
+# Queries used by indexing
 
 
 def file_states(

@@ -1,4 +1,4 @@
-"""What a writer does beside writing: recovery after a kill, compaction, and tables for fast answers."""
+"""Maintenance by the writer: recovery after a kill, compaction, and derived tables."""
 
 from __future__ import annotations
 
