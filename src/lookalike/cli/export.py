@@ -14,7 +14,7 @@ from lookalike.cli.progress import ProgressBar
 @click.argument(
     "file",
     metavar="VECTORS.npy|.parquet",
-    type=parameters.UserPath(".npy", ".parquet", output=True, remedy="a .npy or a .parquet file"),
+    type=parameters.UserPath(".npy", ".parquet", output=True, remedy="a .npy or .parquet file"),
 )
 @parameters.extractor_option("Whose vectors to export.", required=True)
 @click.option(

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 @click.argument("folder", metavar="[FOLDER]", required=False, type=parameters.PATH)
 @parameters.output_option(
     "An interactive .html file (it loads nothing from elsewhere), or a .png.",
-    type_=parameters.UserPath(
-        ".html", ".htm", ".png", output=True, remedy="an .html or a .png file"
-    ),
+    type_=parameters.UserPath(".html", ".htm", ".png", output=True, remedy="an .html or .png file"),
     default="map.html",
 )
 @parameters.extractor_option("The extractor whose vectors are laid out.")
