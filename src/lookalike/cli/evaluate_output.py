@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,22 +54,18 @@ def run_rankings(labels: str, plan: EvalPlan, outputs: Outputs) -> None:
 
 
 def _write_evaluation(found: Evaluation, outputs: Outputs) -> None:
+    from lookalike.viz.evaluation_figures import evaluation_figure
+    from lookalike.viz.evaluation_report import evaluation_page
     from lookalike.wire.evaluation import evaluation_document
 
-    document = evaluation_document(found)
-    if outputs.format == "json":
-        output.put(output.as_json(document))
-    else:
-        _table(found)
-    _notes(found.notes)
-    if outputs.report is not None:
-        from lookalike.viz.evaluation_report import evaluation_page
-
-        _report(outputs.report, evaluation_page(found, outputs.title), document)
-    if outputs.plot is not None:
-        from lookalike.viz.evaluation_figures import evaluation_figure
-
-        _plot(outputs.plot, evaluation_figure(found))
+    _write(
+        outputs,
+        evaluation_document(found),
+        found.notes,
+        table=lambda: _table(found),
+        page=lambda: evaluation_page(found, outputs.title),
+        figure=lambda: evaluation_figure(found),
+    )
     if outputs.qrels is not None:
         from lookalike.evaluation.labels import to_qrels
         from lookalike.evaluation.trec import write_qrels
@@ -132,33 +128,24 @@ def _three(value: float) -> str:
     return f"{value:.3f}".replace("0.", ".", 1) if value < 1 else "1"
 
 
-def _notes(notes: Iterable[Note]) -> None:
-    for one in notes:
-        output.note(f"{one}.")
-
-
 def run_pairs(opened: EvalLibrary, plan: EvalPlan, file: Path, outputs: Outputs) -> None:
     """Evaluate with pairs that are known to be similar or not."""
     from lookalike.evaluation.evaluate import evaluate_pairs
     from lookalike.evaluation.separation import read_pairs
+    from lookalike.viz.evaluation_figures import pairs_figure
+    from lookalike.viz.evaluation_report import pairs_page
     from lookalike.wire.evaluation import pairs_document
 
     plan = replace(plan, pairs=tuple(read_pairs(file)))
     found, notes = evaluate_pairs(opened, plan, folders=[file.parent.resolve(), Path.cwd()])
-    document = pairs_document(found, notes)
-    if outputs.format == "json":
-        output.put(output.as_json(document))
-    else:
-        _thresholds(found)
-    _notes(notes)
-    if outputs.report is not None:
-        from lookalike.viz.evaluation_report import pairs_page
-
-        _report(outputs.report, pairs_page(found, notes, outputs.title), document)
-    if outputs.plot is not None:
-        from lookalike.viz.evaluation_figures import pairs_figure
-
-        _plot(outputs.plot, pairs_figure(found))
+    _write(
+        outputs,
+        pairs_document(found, notes),
+        notes,
+        table=lambda: _thresholds(found),
+        page=lambda: pairs_page(found, notes, outputs.title),
+        figure=lambda: pairs_figure(found),
+    )
 
 
 def _thresholds(found: Mapping[str, Thresholds]) -> None:
@@ -187,6 +174,8 @@ def _thresholds(found: Mapping[str, Thresholds]) -> None:
 def run_self_test(opened: EvalLibrary, plan: EvalPlan, outputs: Outputs) -> None:
     """Evaluate without labels."""
     from lookalike.evaluation.copy_retrieval import SAMPLE_SIZE, self_test
+    from lookalike.viz.evaluation_figures import self_test_figure
+    from lookalike.viz.evaluation_report import self_test_page
     from lookalike.wire.evaluation import self_test_document
 
     with ProgressBar("Editing") as line:
@@ -196,20 +185,14 @@ def run_self_test(opened: EvalLibrary, plan: EvalPlan, outputs: Outputs) -> None
             count=plan.queries or SAMPLE_SIZE,
             progress=line.count,
         )
-    document = self_test_document(found)
-    if outputs.format == "json":
-        output.put(output.as_json(document))
-    else:
-        _recalls(found)
-    _notes(found.notes)
-    if outputs.report is not None:
-        from lookalike.viz.evaluation_report import self_test_page
-
-        _report(outputs.report, self_test_page(found, outputs.title), document)
-    if outputs.plot is not None:
-        from lookalike.viz.evaluation_figures import self_test_figure
-
-        _plot(outputs.plot, self_test_figure(found))
+    _write(
+        outputs,
+        self_test_document(found),
+        found.notes,
+        table=lambda: _recalls(found),
+        page=lambda: self_test_page(found, outputs.title),
+        figure=lambda: self_test_figure(found),
+    )
 
 
 def _recalls(found: SelfTest) -> None:
@@ -242,17 +225,31 @@ def _percent(first: float, ten: float) -> str:
     return f"{100 * first:.1f} / {100 * ten:.1f}"
 
 
-def _report(out: Path, page: str, document: dict[str, Any]) -> None:
-    """Write the page, and the document as JSON beside it."""
-    from lookalike.viz.html_page import write_page
+def _write(
+    outputs: Outputs,
+    document: dict[str, Any],
+    notes: Iterable[Note],
+    *,
+    table: Callable[[], None],
+    page: Callable[[], str],
+    figure: Callable[[], Figure],
+) -> None:
+    """Print the result, and write the report and the figure that are wanted."""
+    if outputs.format == "json":
+        output.put(output.as_json(document))
+    else:
+        table()
+    for one in notes:
+        output.note(f"{one}.")
+    if outputs.report is not None:
+        from lookalike.viz.html_page import write_page
 
-    write_page(out, page)
-    write_page(out.with_suffix(".json"), output.as_json(document) + "\n")
-    output.note(f"Written: {out} and {out.with_suffix('.json')}")
+        data = outputs.report.with_suffix(".json")
+        write_page(outputs.report, page())
+        write_page(data, output.as_json(document) + "\n")
+        output.note(f"Written: {outputs.report} and {data}")
+    if outputs.plot is not None:
+        from lookalike.viz.style import save_figure
 
-
-def _plot(out: Path, figure: Figure) -> None:
-    from lookalike.viz.style import save_figure
-
-    save_figure(figure, out)
-    output.note(f"Drawn: {out}")
+        save_figure(figure(), outputs.plot)
+        output.note(f"Drawn: {outputs.plot}")
