@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -229,22 +230,20 @@ def test_images_finished_before_ctrl_c_are_stored(tmp_path: Path) -> None:
         assert library.info().images == 32
 
 
-def test_finished_images_in_the_queue_are_stored_on_ctrl_c(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(work: ExtractorQueue[object]) -> Iterator[tuple[object, ExtractionResult]]:
-        work._start()
-        for waiting in work._waiting:
-            waiting.result()
-        raise KeyboardInterrupt
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs POSIX signals")
+def test_finished_images_in_the_queue_are_stored_on_ctrl_c(tmp_path: Path) -> None:
+    def interrupt_when_the_others_are_done(images: Sequence[Pixels]) -> None:
+        if len(extractor.calls) == 1:  # the first images hold up all that follow them
+            while len(extractor.calls) < 13:
+                time.sleep(0.01)
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
-    monkeypatch.setattr(ExtractorQueue, "finished", lambda work: iter(()))
-    monkeypatch.setattr(ExtractorQueue, "rest", interrupted)
-    photos = album(tmp_path / "photos", 40)
+    extractor = ThreadedExtractor(interrupt_when_the_others_are_done)
+    photos = album(tmp_path / "photos", 13 * 3)
     with Library.create(photos) as library:
         with pytest.raises(KeyboardInterrupt):
-            library.add([photos], extractors=[ThreadedExtractor()])
-        assert library.info().images == 40
+            library.add([photos], extractors=[extractor])
+        assert library.info().images == 13 * 3
 
 
 def test_a_file_whose_copy_changed_meanwhile_gets_its_own_vectors(

@@ -167,13 +167,10 @@ def test_an_empty_folder_is_treated_as_an_unmounted_drive(library: Library, phot
     assert "no file in it" in added.unreadable[0][1]
 
 
+@pytest.mark.usefixtures("small_steps")
 @pytest.mark.parametrize("flat", [True, False])
-def test_a_drive_unplugged_during_the_run_loses_no_image(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flat: bool
-) -> None:
+def test_a_drive_unplugged_during_the_run_loses_no_image(tmp_path: Path, flat: bool) -> None:
     """The mount point of an unplugged drive is an empty folder, or has other files meanwhile."""
-    monkeypatch.setattr(indexer, "CHUNK", 4)
-    monkeypatch.setattr(indexer, "REPORT_SECONDS", 0.0)
     photos = tmp_path / "drive"
     for number in range(24):
         draw(photos / ("." if flat else f"{number // 4}") / f"{number:02d}.jpg", number)
@@ -312,10 +309,8 @@ def test_progress_rises_to_the_total(photos: Path) -> None:
     assert [p.done for p in seen] == sorted(p.done for p in seen)
 
 
-def test_an_interrupted_run_keeps_its_results_and_the_next_one_resumes(
-    photos: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(indexer, "REPORT_SECONDS", 0.0)
+@pytest.mark.usefixtures("small_steps")
+def test_an_interrupted_run_keeps_its_results_and_the_next_one_resumes(photos: Path) -> None:
     album(photos, 40)
 
     def interrupt(progress: Progress) -> None:

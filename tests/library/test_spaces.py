@@ -13,24 +13,17 @@ from tests.library.image_builders import album, draw
 from lookalike import Hits, Library, Progress, Query
 from lookalike.errors import Outcome, UsageError
 from lookalike.images.pixel_spec import PixelSpec
-from lookalike.indexing import indexer
 from lookalike.query import Term
 from lookalike.stores.interface import Space
 
 COUNT = 40
 
+pytestmark = pytest.mark.usefixtures("small_steps")
+
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     return album(tmp_path / "photos", COUNT)
-
-
-@pytest.fixture(autouse=True)
-def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Report progress after every few images, so that a run can be interrupted."""
-    monkeypatch.setattr(indexer, "REPORT_SECONDS", 0.0)
-    monkeypatch.setattr(indexer, "EXTRACTOR_BATCH", 8)
-    monkeypatch.setattr(indexer, "MAX_WAITING", 0)
 
 
 def interrupt(progress: Progress) -> None:
