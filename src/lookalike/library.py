@@ -21,12 +21,12 @@ from lookalike.stores.interface import Image, Root, Snapshot, Space, Store
 from lookalike.stores.open_store import FOLDER, create_store, open_store
 from lookalike.stores.paths import Paths, ids_below, images_below, path_list
 from lookalike.stores.records import IMPORTED
-from lookalike.thumbnails.thumbnails import Thumbnails
+from lookalike.thumbnails import Thumbnails
 from lookalike.workers.limits import Limits
 
 if TYPE_CHECKING:
     from lookalike.duplicates.report import Duplicates, Kind
-    from lookalike.feedback.judgements import Feedback
+    from lookalike.feedback import Feedback
     from lookalike.indexing.ann import Ann
     from lookalike.indexing.report import IndexEstimate, IndexOptions, IndexReport, ProgressCallback
     from lookalike.indexing.vectors import Vectors
@@ -330,7 +330,7 @@ class Library:
     @property
     def feedback(self) -> Feedback:
         """Judgements of people about images: not a duplicate, keep this one, relevant, not relevant."""
-        from lookalike.feedback.judgements import Feedback
+        from lookalike.feedback import Feedback
 
         return Feedback(self._store)
 

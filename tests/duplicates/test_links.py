@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lookalike.duplicates.links import DisjointSets, Pair, group_links
+from lookalike.duplicates.grouping import DisjointSets, Pair, group_links
 
 
 def no_links(pairs: Sequence[Pair]) -> set[Pair]:

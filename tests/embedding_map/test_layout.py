@@ -8,10 +8,15 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 
-from lookalike.embedding_map.coloring import cluster, group_values
-from lookalike.embedding_map.layout import best_method, lay_out, project
-from lookalike.embedding_map.level_of_detail import zoom_levels
-from lookalike.embedding_map.neighbourhood import measure_preservation, nearest_neighbours
+from lookalike.embedding_map.build import cluster, group_values
+from lookalike.embedding_map.layout import (
+    best_method,
+    lay_out,
+    measure_preservation,
+    nearest_neighbours,
+    project,
+    zoom_levels,
+)
 from lookalike.errors import MissingExtra, UsageError
 
 needs_tsne = pytest.mark.skipif(

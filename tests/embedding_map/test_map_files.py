@@ -17,7 +17,7 @@ from tests.library.image_builders import album, draw
 from lookalike import Library
 from lookalike.cli.program import program
 from lookalike.embedding_map.build import EmbeddingMap, build_map
-from lookalike.embedding_map.level_of_detail import MAX_LEVEL
+from lookalike.embedding_map.layout import MAX_LEVEL
 from lookalike.embedding_map.sprites import ACROSS, SIDE, pack_sprites
 from lookalike.viz.map_html import map_page
 from lookalike.viz.map_image import COLOURS, GREY, draw_map, legend_name, render, thumbnail

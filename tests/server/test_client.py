@@ -22,7 +22,7 @@ from tests.server.live_server import free_port, running
 
 import lookalike
 from lookalike.client.client import Client
-from lookalike.client.query_request import with_weight
+from lookalike.client.images import with_weight
 from lookalike.duplicates.report import Duplicates
 from lookalike.embedding_map.build import build_map
 from lookalike.errors import LibraryError, LibraryReadOnly, MissingExtra, Outcome, UsageError

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from lookalike.client.ann import Ann as ServedAnn
 from lookalike.client.client import Client
-from lookalike.client.feedback import Feedback as ServedFeedback
+from lookalike.client.connection import SERVER_SIDE_OPTIONS
+from lookalike.client.images import Feedback as ServedFeedback
 from lookalike.client.images import Images
-from lookalike.client.jobs import SERVER_SIDE_OPTIONS
+from lookalike.client.vectors import Ann as ServedAnn
 from lookalike.client.vectors import Vectors as ServedVectors
-from lookalike.feedback.judgements import Feedback
+from lookalike.feedback import Feedback
 from lookalike.indexing.ann import Ann
 from lookalike.indexing.report import IndexOptions
 from lookalike.indexing.vectors import Vectors

@@ -23,9 +23,9 @@ from tests.server.live_server import run_async
 from lookalike.errors import LibraryError, NoLibrary, UsageError
 from lookalike.library import Library
 from lookalike.server.app import create_app
-from lookalike.server.errors import HTTPError
 from lookalike.server.jobs.runner import JobRunner
 from lookalike.server.jobs.write_queue import WaitingJob, WriteQueue, mergeable
+from lookalike.server.responses import HTTPError
 from lookalike.server.routes.jobs import events
 from lookalike.server.settings import Settings
 from lookalike.wire.http import JobState

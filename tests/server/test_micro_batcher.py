@@ -17,9 +17,9 @@ from lookalike.errors import UsageError
 from lookalike.library import Library
 from lookalike.query import Query, Term
 from lookalike.server.app import create_app
-from lookalike.server.errors import HTTPError
 from lookalike.server.executors import BoundedExecutor
 from lookalike.server.micro_batcher import MicroBatcher, only_compares
+from lookalike.server.responses import HTTPError
 from lookalike.server.settings import Settings
 
 

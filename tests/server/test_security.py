@@ -20,12 +20,10 @@ from tests.server.live_server import exchange, run_async, running
 
 from lookalike.library import Library
 from lookalike.server.app import create_app
-from lookalike.server.errors import HTTPError
 from lookalike.server.query_params import SearchParams
+from lookalike.server.responses import HTTPError, redact_paths
 from lookalike.server.routes.search import query_of_params
-from lookalike.server.security.body_limits import BodyLimiter
-from lookalike.server.security.rate_limit import RateLimiter, TokenBuckets
-from lookalike.server.security.redact import redact_paths
+from lookalike.server.security.limits import BodyLimiter, RateLimiter, TokenBuckets
 from lookalike.server.settings import Settings
 from lookalike.workers.limits import Limits
 

@@ -16,9 +16,10 @@ from tests.library.image_builders import draw
 from lookalike import Library
 from lookalike.errors import ImageError, Outcome, UsageError
 from lookalike.images.jpeg import decode_jpeg
-from lookalike.thumbnails.cache import DiskCache, MemoryCache
-from lookalike.thumbnails.thumbnails import (
+from lookalike.thumbnails import (
+    DiskCache,
     MakeThumbnail,
+    MemoryCache,
     ThumbnailTask,
     round_up,
 )

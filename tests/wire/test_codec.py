@@ -16,9 +16,8 @@ from lookalike.indexing.report import IndexReport
 from lookalike.query import Hit, Hits
 from lookalike.stores.records import Image
 from lookalike.wire import decode, encode
-from lookalike.wire.codec import Document
+from lookalike.wire.codec import Document, model, model_of
 from lookalike.wire.http import FoundImage, ImageDetails, JobState, SearchResponse
-from lookalike.wire.schema import model, model_of
 
 IMAGE = Image(
     id=1, root=0, path="a/1.jpg", size=3, mtime_ns=10**18, hash=None, outcome=Outcome.INDEXED, reason="",

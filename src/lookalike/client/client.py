@@ -8,14 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self, Unpack
 
-from lookalike.client.ann import Ann
-from lookalike.client.connection import PAGE_SIZE, Connection
-from lookalike.client.explanations import Explanations
-from lookalike.client.feedback import Feedback
-from lookalike.client.images import Images, ids_below
-from lookalike.client.jobs import index_parameters, index_progress, wait_for
-from lookalike.client.query_request import to_params
-from lookalike.client.vectors import Vectors
+from lookalike.client.connection import (
+    PAGE_SIZE,
+    Connection,
+    index_parameters,
+    index_progress,
+    wait_for,
+)
+from lookalike.client.images import Explanations, Feedback, Images, ids_below, to_params
+from lookalike.client.vectors import Ann, Vectors
 from lookalike.duplicates.report import Duplicates, Kind
 from lookalike.errors import FAILED, Outcome, UsageError
 from lookalike.indexing.report import IndexEstimate, IndexOptions, IndexReport, ProgressCallback

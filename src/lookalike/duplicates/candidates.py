@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.duplicates.links import Pair, pair
+from lookalike.duplicates.grouping import Pair, pair
 from lookalike.stores.interface import Ids, Snapshot, Space
 from lookalike.vectors.hamming import Codes, distances, near_pairs, pack
 from lookalike.vectors.similarity import similarity_matrix

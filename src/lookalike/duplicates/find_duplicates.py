@@ -9,8 +9,14 @@ from itertools import chain
 import numpy as np
 
 from lookalike.duplicates.candidates import HASHES, Hashes, nearest_pairs, neighbours
-from lookalike.duplicates.grouping import Exclusions, GroupBuilder
-from lookalike.duplicates.links import DisjointSets, Pair, group_links, pair
+from lookalike.duplicates.grouping import (
+    DisjointSets,
+    Exclusions,
+    GroupBuilder,
+    Pair,
+    group_links,
+    pair,
+)
 from lookalike.duplicates.pair_verifier import Comparison, PairVerifier
 from lookalike.duplicates.report import KINDS, Duplicates, Kind, Link
 from lookalike.stores.interface import Ids, Snapshot, Space

@@ -1,12 +1,96 @@
-"""Groups of images for people: the best image first, and the reason for each of the others."""
+"""Group linked images: disjoint sets of links, decisions of people, and the original of each group."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeAlias
 
-from lookalike.duplicates.links import Pair
 from lookalike.duplicates.report import KINDS, Group, Kind, Link, Member
 from lookalike.stores.interface import Image, Snapshot
+
+Pair: TypeAlias = tuple[int, int]
+"""Two image ids, the smaller one first."""
+
+# How often images that do not fit the best image of their group are grouped again.
+MAX_ROUNDS = 6
+
+
+def pair(one: int, other: int) -> Pair:
+    """Return two ids as a pair."""
+    return (one, other) if one < other else (other, one)
+
+
+class DisjointSets:
+    """Disjoint sets of ids (union-find with path halving).
+
+    The smallest id represents its set. Ids that were never joined are sets of one.
+    """
+
+    def __init__(self) -> None:
+        self._parents: dict[int, int] = {}
+
+    def find(self, id: int) -> int:
+        """Return the id that represents the set of an id."""
+        parents = self._parents
+        while (parent := parents.get(id, id)) != id:
+            parents[id] = parents.get(parent, parent)
+            id = parents[id]
+        return id
+
+    def join(self, one: int, other: int) -> None:
+        """Merge the sets of two ids."""
+        a, b = self.find(one), self.find(other)
+        if a != b:
+            self._parents[max(a, b)] = min(a, b)
+
+    def groups(self) -> list[list[int]]:
+        """Return the sets with more than one member, each in ascending order, sorted by their first id."""
+        found: dict[int, list[int]] = {}
+        for id in self._parents:
+            found.setdefault(self.find(id), []).append(id)
+        return [sorted({first, *ids}) for first, ids in sorted(found.items())]
+
+
+def group_links(
+    links: Iterable[Pair],
+    best: Callable[[Sequence[int]], int],
+    find_links: Callable[[Sequence[Pair]], set[Pair]],
+) -> list[list[int]]:
+    """Return groups in which every image is linked with the best one, not only with the next in a chain.
+
+    links       pairs that belong together
+    best        returns the best of some images
+    find_links  returns which of some pairs belong together; called once a round with images that are
+                connected with the best one of their group only through others
+
+    Each group is the best image followed by the others in ascending order. Images that are not linked
+    with the best one are grouped among themselves. An image is in at most one group.
+    """
+    known = {pair(*link) for link in links}
+    done: list[list[int]] = []
+    open_ = set().union(*known) if known else set[int]()
+    for _ in range(MAX_ROUNDS):
+        sets = DisjointSets()
+        for one, other in sorted(known):
+            if one in open_ and other in open_:
+                sets.join(one, other)
+        clusters = [(best(ids), ids) for ids in sets.groups()]
+        unknown = [
+            pair(first, id)
+            for first, ids in clusters
+            for id in ids
+            if id != first and pair(first, id) not in known
+        ]
+        known |= find_links(unknown) if unknown else set()
+        for first, ids in clusters:
+            group = [first, *(id for id in ids if id != first and pair(first, id) in known)]
+            open_ -= {*group}
+            if len(group) > 1:
+                done.append(group)
+        if not clusters:
+            break
+    return sorted(done, key=lambda group: min(group))
+
 
 SAME_BYTES = "the same bytes"
 

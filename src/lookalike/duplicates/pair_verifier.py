@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from lookalike.duplicates.links import Pair
+from lookalike.duplicates.grouping import Pair
 from lookalike.duplicates.pixel_compare import PIXELS, GreyImage, PixelMatch, compare_pixels
 from lookalike.errors import ImageError
 from lookalike.images.decode import decode

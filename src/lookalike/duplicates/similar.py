@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lookalike.duplicates.candidates import HASHES
-from lookalike.duplicates.grouping import Exclusions, GroupBuilder
-from lookalike.duplicates.links import Pair, group_links, pair
+from lookalike.duplicates.grouping import Exclusions, GroupBuilder, Pair, group_links, pair
 from lookalike.duplicates.report import Duplicates, Link
 from lookalike.errors import UsageError
 from lookalike.stores.interface import Ids, Snapshot, Space

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.embedding_map.neighbourhood import nearest_neighbours
+from lookalike.embedding_map.layout import nearest_neighbours
 from lookalike.errors import UsageError
 from lookalike.extractors.builtin import BuiltinExtractor
 from lookalike.library import Library

@@ -70,7 +70,7 @@ def _encode_plan(
         for one in plan.subqueries:
             vectors = _text_vector(encoders, one) if one.is_text else _image_vectors(one, encoded)
             if plan.query.feedback and not one.is_text:
-                from lookalike.feedback.relevance_feedback import apply_feedback
+                from lookalike.feedback import apply_feedback
 
                 vectors = apply_feedback(snapshot, one.space, one.terms, vectors)
             subqueries.append(replace(one, vectors=vectors))

@@ -16,22 +16,20 @@ from lookalike.errors import LookalikeError
 from lookalike.library import Library
 from lookalike.server import static_files
 from lookalike.server.app_state import AppState
-from lookalike.server.errors import HTTPError, handle_error
-from lookalike.server.metrics import Metrics
+from lookalike.server.responses import HTTPError, handle_error
 from lookalike.server.routes import (
-    ann,
     explain,
-    health,
     images,
     jobs,
+    operation,
     review,
     search,
-    session,
     vectors,
 )
 from lookalike.server.routes import library as library_routes
+from lookalike.server.routes.operation import Metrics
+from lookalike.server.security.limits import RateLimiter
 from lookalike.server.security.middleware import SecurityMiddleware
-from lookalike.server.security.rate_limit import RateLimiter
 from lookalike.server.settings import Settings
 
 DESCRIPTION = "Find images that look alike. Explained in docs/http.md."
@@ -68,8 +66,7 @@ def create_app(library: Library, settings: Settings | None = None) -> FastAPI:
     )
     app.state.server = state
     for routes in (
-        search, images, explain, review, library_routes, vectors, ann, jobs, session,
-        health, static_files,
+        search, images, explain, review, library_routes, vectors, jobs, operation, static_files,
     ):  # fmt: skip
         app.include_router(routes.router)
     app.state.rate_limiter = RateLimiter(settings.rate)

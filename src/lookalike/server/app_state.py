@@ -15,7 +15,7 @@ from fastapi import Depends, Request
 from lookalike.errors import LookalikeError
 from lookalike.library import Library
 from lookalike.server.executors import Executors
-from lookalike.server.jobs.result_cache import JobResultCache
+from lookalike.server.jobs.results import JobResultCache
 from lookalike.server.jobs.runner import JobRunner
 from lookalike.server.jobs.write_queue import WriteQueue
 from lookalike.server.micro_batcher import MicroBatcher

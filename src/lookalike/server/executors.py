@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from lookalike.server.errors import shutting_down, too_busy, too_many
+from lookalike.server.responses import shutting_down, too_busy, too_many
 from lookalike.server.settings import Settings
 
 T = TypeVar("T")

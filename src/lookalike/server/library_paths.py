@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from lookalike.server.app_state import AppState
-from lookalike.server.errors import HTTPError
+from lookalike.server.responses import HTTPError
 from lookalike.stores.interface import Snapshot
 
 LibraryPath = Annotated[

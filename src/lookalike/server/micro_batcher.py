@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from lookalike.errors import UsageError
 from lookalike.library import Library
 from lookalike.query import Hits, Query
-from lookalike.server.errors import shutting_down, too_busy, too_many
+from lookalike.server.responses import shutting_down, too_busy, too_many
 
 # Queries of one batch; beyond it the time grows with their number.
 MAX_BATCH = 32

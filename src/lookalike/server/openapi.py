@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lookalike.wire.codec import model
 from lookalike.wire.http import Error
-from lookalike.wire.schema import model
 
 JPEG = "image/jpeg"
 

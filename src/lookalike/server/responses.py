@@ -1,12 +1,32 @@
-"""JSON responses."""
+"""JSON responses; errors become one sentence with the remedy."""
 
 from __future__ import annotations
 
 import json
+import logging
 import math
+import os
+import re
+from contextlib import suppress
 from typing import Any
 
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+
+from lookalike.errors import (
+    ImageError,
+    LibraryBusy,
+    LibraryError,
+    LibraryReadOnly,
+    LookalikeError,
+    Outcome,
+    StorageFull,
+    UsageError,
+)
+from lookalike.library import Library
 
 
 class JSONResponse(Response):
@@ -38,3 +58,126 @@ def replace_non_finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [replace_non_finite(part) for part in value]
     return value
+
+
+def redact_paths(library: Library, value: Any) -> Any:
+    """Return a document or a sentence in which files are named by their path below the library's folders,
+    and the folders themselves are not named."""
+    folders = {os.fspath(library.folder)}
+    with suppress(LookalikeError), library.snapshot() as snapshot:
+        folders |= {os.fspath(root.path) for root in snapshot.roots()}
+    folders |= {os.path.realpath(folder) for folder in folders}
+    longest = sorted((f for f in folders if f.strip(os.sep)), key=len, reverse=True)
+    names = "|".join(re.escape(folder.rstrip(os.sep)) for folder in longest)
+    return _replace(re.compile(rf"(?:{names})({re.escape(os.sep)}|(?![\w.-]))"), value)
+
+
+def _replace(folder: re.Pattern[str], value: Any) -> Any:
+    if isinstance(value, str):
+        return folder.sub(lambda found: "" if found[1] else "the library", value)
+    if isinstance(value, dict):
+        return {name: _replace(folder, part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_replace(folder, part) for part in value]
+    return value
+
+
+log = logging.getLogger("lookalike.server")
+
+_STATUS_OF_ERROR: tuple[tuple[type[LookalikeError], int], ...] = (
+    (UsageError, 400),
+    (LibraryBusy, 409),
+    (LibraryReadOnly, 403),
+    (StorageFull, 507),
+    (LibraryError, 503),
+)
+
+# Every other outcome is 422.
+_STATUS_OF_OUTCOME = {
+    Outcome.TOO_LARGE: 413,
+    Outcome.UNSUPPORTED: 415,
+    Outcome.MISSING: 404,
+}
+
+_MESSAGES = {
+    404: "there is nothing at this address; /api/openapi.json lists what there is",
+    405: "this address does not know that method; /api/openapi.json lists what there is",
+}
+
+
+class HTTPError(Exception):
+    """Ends a request with this status and message. `headers` are added to the response."""
+
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = headers or {}
+
+
+def too_many(message: str, *, retry_after: int = 10) -> HTTPError:
+    """Return the error for a limit that is reached now and will not be later."""
+    return HTTPError(429, message, {"Retry-After": str(retry_after)})
+
+
+def shutting_down() -> HTTPError:
+    """Return the error for work that comes after the server began to shut down."""
+    return HTTPError(503, "the server is shutting down")
+
+
+def too_busy() -> HTTPError:
+    """Return the error for a request that waited too long in a queue."""
+    return HTTPError(503, "the server is too busy: try again later", {"Retry-After": "5"})
+
+
+def storage_error(what: str, error: OSError) -> HTTPError:
+    """Return the error for a file that could not be written."""
+    return HTTPError(507, f"{what} cannot be stored: {(error.strerror or str(error)).lower()}")
+
+
+def http_error(error: LookalikeError) -> HTTPError:
+    """Return the HTTP form of an error of the library."""
+    if isinstance(error, ImageError):
+        status = _STATUS_OF_OUTCOME.get(error.outcome, 422)
+        return HTTPError(status, f"the image cannot be used: {error.reason}")
+    status = next((status for kind, status in _STATUS_OF_ERROR if isinstance(error, kind)), 500)
+    return HTTPError(status, str(error))
+
+
+def validation_error(error: ValidationError | RequestValidationError) -> HTTPError:
+    """Return the first mistake in the parameters of a request, in one sentence."""
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"] if part not in ("query", "body", "path")]
+    what = str(first["msg"]).removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        return HTTPError(422, f"there is no parameter {place[-1]!r}; /api/openapi.json lists them")
+    return HTTPError(422, f"{'.'.join(place)}: {what}" if place else what)
+
+
+def error_response(error: HTTPError) -> JSONResponse:
+    """Return the response for an error."""
+    return JSONResponse({"error": error.message}, error.status, error.headers)
+
+
+async def handle_error(request: Request, error: Exception) -> Response:
+    """Return the response to a request that raised an exception; an exception handler of FastAPI."""
+    if isinstance(error, HTTPError):
+        return error_response(error)
+    if isinstance(error, LookalikeError):
+        found = http_error(error)
+        if found.status >= 500:
+            log.error("%s: %s", type(error).__name__, error)
+        state = getattr(request.app.state, "server", None)
+        if state is not None and state.settings.hide_paths:
+            found.message = redact_paths(state.library, found.message)
+        return error_response(found)
+    if isinstance(error, RequestValidationError | ValidationError):
+        return error_response(validation_error(error))
+    if isinstance(error, ClientDisconnect):
+        return error_response(HTTPError(400, "the connection ended before the request did"))
+    if isinstance(error, HTTPException):
+        status = error.status_code
+        message = _MESSAGES.get(status, str(error.detail).rstrip(".").lower())
+        return error_response(HTTPError(status, message, dict(error.headers or {})))
+    log.error("a request failed", exc_info=error)
+    return error_response(HTTPError(500, "internal error; the server's log says more"))

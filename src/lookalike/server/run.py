@@ -23,8 +23,8 @@ from uvicorn.supervisors import Multiprocess
 from lookalike.cpu import logical_cores
 from lookalike.errors import UsageError
 from lookalike.library import Library
-from lookalike.server import metrics
 from lookalike.server.app import create_app
+from lookalike.server.routes.operation import SHARED_FOLDER
 from lookalike.server.security.connection_limits import LimitedConnection
 from lookalike.server.settings import Settings
 from lookalike.wire import decode, encode
@@ -80,7 +80,7 @@ def serve(
         share_cores(workers)
         metrics_folder = Path(shared) / "metrics"
         metrics_folder.mkdir()
-        os.environ[metrics.SHARED_FOLDER] = str(metrics_folder)
+        os.environ[SHARED_FOLDER] = str(metrics_folder)
         with exit_on_signal():
             ready()
             uvicorn_config = server_config(

@@ -23,7 +23,7 @@ class Settings:
                         processes; None: a temporary folder
     max_upload_bytes    of a whole request, and of one image
     body_seconds        in which the body of a request must arrive, plus the time that its bytes take at
-                        the lowest rate allowed (`body_limits.MIN_BYTES_PER_SECOND`)
+                        the lowest rate allowed (`limits.MIN_BYTES_PER_SECOND`)
     export_seconds      the same for a client that reads an export
     max_k               hits of one response
     max_depth           largest `offset + k`

@@ -8,7 +8,7 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from lookalike.server.errors import HTTPError
+from lookalike.server.responses import HTTPError
 
 router = APIRouter(include_in_schema=False)
 

@@ -18,7 +18,7 @@ from lookalike.images.decode import decode as decode_image
 from lookalike.images.jpeg import encode_jpeg
 from lookalike.images.pixel_spec import PixelSpec
 from lookalike.images.resize import fit
-from lookalike.server.errors import HTTPError, storage_error
+from lookalike.server.responses import HTTPError, storage_error
 from lookalike.wire import decode, encode
 from lookalike.wire.http import Upload
 from lookalike.workers.limits import Failure, Limits

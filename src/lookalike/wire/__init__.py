@@ -1,10 +1,9 @@
 """The JSON documents, each defined once: the server, the client and `--format json` use them.
 
-codec       JSON from dataclasses, and back
+codec       JSON from dataclasses, and back; OpenAPI schemas
 documents   where a document differs from its dataclass
 http        what exists over HTTP only
 evaluation  evaluations
-schema      OpenAPI schemas
 """
 
 # These two are imported with the package, because they register the documents that differ.

@@ -11,9 +11,13 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
-from functools import cached_property
+from functools import cache, cached_property
+from inspect import getdoc
 from pathlib import Path
-from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 T = TypeVar("T")
 
@@ -213,3 +217,34 @@ def is_sequence(origin: Any) -> bool:
 
 def is_mapping(origin: Any) -> bool:
     return isinstance(origin, type) and issubclass(origin, Mapping)
+
+
+def model(kind: type) -> type[BaseModel]:
+    """Return the Pydantic model of the document of a dataclass."""
+    return model_of(document_of(kind))
+
+
+@cache
+def model_of(document: Document[Any]) -> type[BaseModel]:
+    """Return the Pydantic model of a document. It serves as OpenAPI schema only: to validate responses while
+    they are given would cost more than finding them."""
+    from pydantic import create_model
+
+    keys: dict[str, Any] = {name: (json_type(kind), ...) for name, kind in document.types().items()}
+    return create_model(document.name, __doc__=getdoc(document.kind), **keys)
+
+
+def json_type(hint: Any) -> Any:
+    """Return the type that a value of this type has in JSON, in terms that Pydantic knows."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return Union[tuple(json_type(one) for one in arguments)]  # noqa: UP007 - of computed types
+    if is_dataclass(hint):
+        return model(hint)  # type: ignore[arg-type]
+    if hint is bytes or hint is Path:
+        return str
+    if isinstance(origin, type) and issubclass(origin, Sequence):
+        return list[json_type(arguments[0])]  # type: ignore[misc]
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return dict[str, json_type(arguments[1])]  # type: ignore[misc]
+    return hint

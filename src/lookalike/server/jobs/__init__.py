@@ -3,6 +3,5 @@
 process      what runs in that process: the kinds of jobs, and the protocol on its standard streams
 runner       starts such processes, follows and cancels them
 write_queue  jobs that change the library, one after the other, also across several server processes
-result_cache results of jobs that only read, shared by requests for the same
-export       vectors streamed from a job to a client
+results      results of jobs that read: documents shared by equal requests, and streamed vectors
 """

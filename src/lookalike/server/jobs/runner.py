@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.errors import LibraryError, error_by_name
-from lookalike.server.errors import too_many
 from lookalike.server.jobs.process import EXPORT, WRITERS
+from lookalike.server.responses import too_many
 from lookalike.wire.http import JobState
 
 PROGRAM = (sys.executable, "-P", "-m", "lookalike.server.jobs.process")

@@ -26,8 +26,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from lookalike.files import atomic_write
-from lookalike.server.errors import HTTPError, too_many
 from lookalike.server.jobs.runner import Job, JobRunner
+from lookalike.server.responses import HTTPError, too_many
 from lookalike.wire import decode, encode
 from lookalike.wire.http import JobState
 

@@ -19,11 +19,10 @@ from starlette.responses import Response
 from lookalike.errors import LookalikeError, Outcome
 from lookalike.evaluation.relevance_judgements import JudgementFile
 from lookalike.library import Library
-from lookalike.server.errors import HTTPError, handle_error
-from lookalike.server.responses import JSONResponse
+from lookalike.server.responses import HTTPError, JSONResponse, handle_error
 from lookalike.server.run import run_app
+from lookalike.server.security.limits import RateLimiter
 from lookalike.server.security.middleware import SecurityMiddleware
-from lookalike.server.security.rate_limit import RateLimiter
 from lookalike.server.settings import Settings
 from lookalike.server.static_files import static_file
 

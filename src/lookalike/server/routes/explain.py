@@ -10,9 +10,8 @@ from starlette.responses import Response
 
 from lookalike.query import QueryImage
 from lookalike.server.app_state import AppState, State
-from lookalike.server.errors import HTTPError
 from lookalike.server.openapi import responses
-from lookalike.server.responses import JSONResponse
+from lookalike.server.responses import HTTPError, JSONResponse
 from lookalike.server.routes.images import ImageId, check_file
 from lookalike.server.routes.jobs import pending
 from lookalike.server.routes.search import library_term, upload_term

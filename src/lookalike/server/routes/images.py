@@ -21,9 +21,8 @@ from lookalike.errors import Outcome
 from lookalike.images.sniff import HEAD_BYTES, READABLE, sniff
 from lookalike.query import Hit, Hits, Query, Term
 from lookalike.server.app_state import AppState, State
-from lookalike.server.errors import HTTPError
 from lookalike.server.openapi import JPEG, responses
-from lookalike.server.responses import JSONResponse
+from lookalike.server.responses import HTTPError, JSONResponse
 from lookalike.stores.interface import Ids, Image, Snapshot
 from lookalike.wire import encode
 from lookalike.wire.http import (

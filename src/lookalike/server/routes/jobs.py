@@ -12,10 +12,8 @@ from fastapi import Path as PathParam
 from starlette.responses import Response, StreamingResponse
 
 from lookalike.server.app_state import AppState, State
-from lookalike.server.errors import HTTPError
 from lookalike.server.openapi import responses
-from lookalike.server.responses import JSONResponse, to_json
-from lookalike.server.security.redact import redact_paths
+from lookalike.server.responses import HTTPError, JSONResponse, redact_paths, to_json
 from lookalike.wire import encode
 from lookalike.wire.http import JobState
 

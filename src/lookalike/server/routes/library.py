@@ -16,10 +16,9 @@ from starlette.responses import Response
 
 from lookalike.indexing.report import IndexEstimate
 from lookalike.server.app_state import AppState, State
-from lookalike.server.errors import HTTPError, storage_error
 from lookalike.server.library_paths import LibraryPath, existing_paths
 from lookalike.server.openapi import INDEX_BODY, responses
-from lookalike.server.responses import JSONResponse
+from lookalike.server.responses import HTTPError, JSONResponse, storage_error
 from lookalike.server.routes.images import ImageIdParam, find_image
 from lookalike.server.routes.jobs import check_writable, pending, submit
 from lookalike.server.routes.search import MAX_FILES, parse_json

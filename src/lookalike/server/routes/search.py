@@ -18,11 +18,10 @@ from lookalike.images.fetch import FetchLimits
 from lookalike.images.fetch import fetch_url as fetch_image
 from lookalike.query import Hits, Query, Term
 from lookalike.server.app_state import AppState, State
-from lookalike.server.errors import HTTPError
 from lookalike.server.micro_batcher import only_compares
 from lookalike.server.openapi import BATCH_BODY, JPEG, SEARCH_BODY, UPLOAD_BODY, responses
 from lookalike.server.query_params import MAX_UPLOADS, SearchParams, split_weight, to_query
-from lookalike.server.responses import JSONResponse
+from lookalike.server.responses import HTTPError, JSONResponse
 from lookalike.server.routes.images import found_image
 from lookalike.wire import encode
 from lookalike.wire.http import BatchResponse, SearchResponse, Upload, failed_hits

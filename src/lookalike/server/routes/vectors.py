@@ -1,4 +1,4 @@
-"""Routes that import and export vectors."""
+"""Routes for vectors: import, export, and their ANN indexes."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from lookalike.errors import UsageError
 from lookalike.indexing.vector_import import open_rows
 from lookalike.server.app_state import AppState, State
-from lookalike.server.errors import HTTPError, storage_error, too_many
-from lookalike.server.jobs.export import ExportResponse, start_export
 from lookalike.server.jobs.process import PATHS_FILE, VECTORS_FILE
+from lookalike.server.jobs.results import ExportResponse, start_export
 from lookalike.server.openapi import VECTORS_BODY, responses
+from lookalike.server.responses import HTTPError, JSONResponse, storage_error, too_many
 from lookalike.server.routes.jobs import check_writable, submit
-from lookalike.wire.http import JobState
+from lookalike.wire import encode
+from lookalike.wire.http import CheckHistory, IndexesRemoved, JobState
 
 router = APIRouter(tags=["vectors"])
 
@@ -40,6 +42,8 @@ MAX_DIM, MAX_DIM_PCA = 8192, 4096
 
 # Imports whose files are on the disk at a time, including those that are still arriving.
 MAX_IMPORTS = 8
+
+SpaceName = Annotated[str, Field(min_length=1, max_length=200)]
 
 ExtractorName = Annotated[
     str, Query(min_length=1, max_length=200, description="Name of the space.")
@@ -164,3 +168,63 @@ async def export(
         headers["Content-Length"] = str(header.bytes)
     seconds = state.settings.export_seconds
     return ExportResponse(begun, MEDIA_TYPES[format], headers, seconds=seconds)
+
+
+class BuildRequest(BaseModel):
+    """How to build an ANN index; without `extractor`, for all spaces that have one or are large."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    extractor: SpaceName | None = None
+    target: float = Field(0.98, gt=0, le=1, description="Recall@10 to reach.")
+    memory: int | None = Field(None, ge=1, le=2**50, description="Bytes beside the vectors.")
+
+
+class CheckRequest(BaseModel):
+    """How to measure ANN indexes; without `extractor`, all of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    extractor: SpaceName | None = None
+    queries: int = Field(500, ge=1, le=100_000, description="Stored vectors used as queries.")
+    rebuild: bool = Field(True, description="Rebuild those that are not good enough.")
+
+
+class RemoveRequest(BaseModel):
+    """Which ANN index to remove; without `extractor`, all of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    extractor: SpaceName | None = None
+
+
+@router.post("/api/ann", **responses(JobState, status=202))
+async def build(state: State, request: BuildRequest) -> Response:
+    """Build ANN indexes. The job's `result` has an index for each space, by name. Searches use the previous
+    one meanwhile."""
+    check_writable(state)
+    return await submit(state, "build-ann", request.model_dump())
+
+
+@router.post("/api/ann/check", **responses(JobState, status=202))
+async def check(state: State, request: CheckRequest) -> Response:
+    """Measure ANN indexes against exact search, store the measurements, and rebuild the indexes that are not
+    good enough. The job's `result` has `results`, one for each space."""
+    check_writable(state)
+    return await submit(state, "check-ann", request.model_dump())
+
+
+@router.get("/api/ann/history", **responses(CheckHistory))
+async def history(state: State, extractor: ExtractorName) -> Response:
+    """All measurements of an ANN index, oldest first."""
+    found = await state.executors.quick.run(lambda: state.library.ann.history(extractor))
+    return JSONResponse(encode(CheckHistory(tuple(found))))
+
+
+@router.delete("/api/ann", **responses(IndexesRemoved))
+async def remove(state: State, request: RemoveRequest) -> Response:
+    """Search exactly from now on. The next indexing builds an index again if the space is large, unless it is
+    told not to."""
+    check_writable(state)
+    names = await state.executors.write.run(lambda: state.library.ann.remove(request.extractor))
+    return JSONResponse(encode(IndexesRemoved(tuple(names))))

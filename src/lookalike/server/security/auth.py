@@ -13,7 +13,7 @@ import ipaddress
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 
-from lookalike.server.errors import HTTPError
+from lookalike.server.responses import HTTPError
 from lookalike.server.settings import Settings
 
 # Header names are in lower case.

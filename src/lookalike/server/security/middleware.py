@@ -12,10 +12,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lookalike.server.errors import handle_error
+from lookalike.server.responses import handle_error
 from lookalike.server.security import auth
-from lookalike.server.security.body_limits import BodyLimiter, body_too_large, max_body_bytes
-from lookalike.server.security.rate_limit import RateLimiter
+from lookalike.server.security.limits import (
+    BodyLimiter,
+    RateLimiter,
+    body_too_large,
+    max_body_bytes,
+)
 from lookalike.server.settings import Settings
 
 log = logging.getLogger("lookalike.server")

@@ -1,28 +1,69 @@
-"""Vectors streamed to a client from an export job.
-
-Nothing is kept on disk and little in memory: the job waits while the client reads what there is.
-"""
+"""Results of jobs that read: documents shared by equal requests, and streamed vectors."""
 
 from __future__ import annotations
 
 import asyncio
+import math
+import threading
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from lookalike.errors import LibraryError
 from lookalike.indexing.vector_export import ExportHeader
-from lookalike.server.errors import HTTPError
 from lookalike.server.executors import BoundedExecutor
 from lookalike.server.jobs.process import EXPORT
 from lookalike.server.jobs.runner import Job, JobRunner
-from lookalike.server.security.body_limits import MIN_BYTES_PER_SECOND
+from lookalike.server.responses import HTTPError
+from lookalike.server.security.limits import MIN_BYTES_PER_SECOND
 from lookalike.wire import decode
+
+
+class JobResultCache:
+    """Results by key, the `size` most recently used ones. For the event loop of one process."""
+
+    def __init__(self, executor: BoundedExecutor, *, size: int = 8) -> None:
+        self._executor = executor
+        self._size = size
+        self._futures: OrderedDict[Hashable, Future[Any]] = OrderedDict()
+        self._finished: WeakKeyDictionary[Future[Any], float] = WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    async def get(
+        self, key: Hashable, work: Callable[[], Any], *, wait: float, ttl: float = math.inf
+    ) -> Any | None:
+        """Return what `work` returned for this key, at most `ttl` seconds ago; None if it takes more than
+        `wait` seconds. Then it goes on: ask again."""
+        with self._lock:
+            future = self._futures.get(key)
+            if future is None or self._expired(future, ttl):
+                future = self._futures[key] = self._executor.submit(work)
+                future.add_done_callback(self._note)
+            self._futures.move_to_end(key)
+            while len(self._futures) > self._size:
+                self._futures.popitem(last=False)
+        waiting = asyncio.wrap_future(future)
+        # Marks the exception as retrieved, in case no request is left that would; the next one gets it.
+        waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
+        done, _ = await asyncio.wait([waiting], timeout=wait)
+        return waiting.result() if done else None
+
+    def _note(self, future: Future[Any]) -> None:
+        self._finished[future] = time.monotonic()
+
+    def _expired(self, future: Future[Any], ttl: float) -> bool:
+        if not future.done():
+            return False
+        age = time.monotonic() - self._finished.get(future, math.inf)
+        return future.cancelled() or future.exception() is not None or age > ttl
 
 
 @dataclass(frozen=True, slots=True, eq=False)

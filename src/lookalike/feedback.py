@@ -1,20 +1,23 @@
-"""Judgements of people about images, stored by content: `Library.feedback`.
-
-Because they refer to the hash of an image's file, they survive moves and can be copied to other libraries.
-"""
+"""Judgements of people about images, and what they change in a search."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lookalike.errors import ImageError, UsageError
 from lookalike.images.reading import read
-from lookalike.stores.interface import DECISIONS, Decision, DecisionKind, Snapshot, Store
+from lookalike.query import Term
+from lookalike.stores.interface import DECISIONS, Decision, DecisionKind, Snapshot, Space, Store
 from lookalike.stores.paths import image_by_path, unchanged_image
+from lookalike.vectors.rocchio import rocchio
 
 MAX_TEXT = 1000
 """Bytes of a name or date in an imported line."""
@@ -152,3 +155,46 @@ def _short_text(value: object) -> str:
     if len(text.encode()) > MAX_TEXT:
         raise ValueError(f"a name or a date of more than {MAX_TEXT} bytes")
     return text
+
+
+def apply_feedback(
+    snapshot: Snapshot, space: Space, terms: Sequence[Term], vectors: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return the vectors (n, dim) of a query, moved by the judgements of its images.
+
+    They move towards the images judged "relevant" to a query image, away from those judged
+    "not-relevant". Terms with a negative weight, and images without judgements, change nothing.
+    """
+    judged: dict[str, set[int]] = {"relevant": set(), "not-relevant": set()}
+    for term in terms:
+        hash = _hash_of(snapshot, term) if term.weight > 0 else None
+        if hash is None:
+            continue
+        for decision in snapshot.decisions(["relevant", "not-relevant"], about=hash):
+            if decision.first == hash and decision.second:
+                same = snapshot.by_hash(decision.second)[:1]  # copies add nothing
+                judged[decision.kind] |= {image.id for image in same}
+    relevant = _stored_vectors(snapshot, space, judged["relevant"])
+    irrelevant = _stored_vectors(snapshot, space, judged["not-relevant"])
+    return rocchio(vectors, relevant, irrelevant) if len(relevant) or len(irrelevant) else vectors
+
+
+def _hash_of(snapshot: Snapshot, term: Term) -> bytes | None:
+    """Return the hash by which judgements refer to the image; None for text, vectors and pixels."""
+    if term.id is not None:
+        image = snapshot.images([term.id]).get(term.id)
+        return image.hash if image else None
+    if isinstance(term.image, bytes):
+        return hashlib.sha256(term.image).digest()
+    if isinstance(term.image, Path):
+        try:
+            return content_hash(snapshot, term.image)
+        except UsageError:
+            return None
+    return None
+
+
+def _stored_vectors(snapshot: Snapshot, space: Space, ids: set[int]) -> NDArray[np.float32]:
+    """Return the vectors of those of the images that have one, in a fixed order."""
+    vectors = snapshot.vectors(space.key, np.array(sorted(ids), np.int64))
+    return vectors[~np.isnan(vectors).any(axis=1)]

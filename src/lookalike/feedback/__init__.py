@@ -1,1 +1,0 @@
-"""Feedback: what people said about images, and how it changes searches."""

@@ -1,1 +1,0 @@
-"""Thumbnails of indexed images, for the web page, the map and reports."""
