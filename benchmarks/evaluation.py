@@ -89,7 +89,7 @@ def main() -> None:
                 "lookalike.cli",
                 "ann",
                 "build",
-                "--by",
+                "--extractor",
                 NAME,
                 "--library",
                 folder,

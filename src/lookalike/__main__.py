@@ -1,4 +1,4 @@
-"""`python -m lookalike`: the program, where the folder that pip puts it into is not searched."""
+"""Runs the command-line program as `python -m lookalike`."""
 
 from lookalike.cli.program import main
 

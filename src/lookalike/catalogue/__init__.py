@@ -1,1 +1,1 @@
-"""Pictures with known answers: a simulated product catalogue, and loaders for labelled folders."""
+"""Simulated product catalogue: images with known kinds, colours and captions, drawn by a program."""

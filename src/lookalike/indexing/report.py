@@ -135,7 +135,8 @@ class IndexReport:
 class Counters:
     """Counters of a run in progress.
 
-    counts  by field of `IndexReport`; failed: by outcome
+    counts  files by field of `IndexReport`; every file found is in one of these fields, or in `failed`
+    failed  files by outcome
     found   files found in each source
     last    path of the file finished last
     """

@@ -1,6 +1,6 @@
-"""Where the JSON document of a dataclass of the library differs from the dataclass.
+"""JSON documents that differ from the dataclass that they represent.
 
-Dataclasses that are not here (`IndexReport`, `IndexEstimate`, `Index` …) are written as they are.
+All other dataclasses (`IndexReport`, `IndexEstimate`, `Index` …) are written field by field.
 """
 
 from __future__ import annotations
