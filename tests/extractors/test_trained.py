@@ -11,8 +11,8 @@ import pytest
 
 from lookalike.errors import UsageError
 from lookalike.extractors import load, parse
-from lookalike.models.files import hash_file
-from lookalike.models.trained import HEAD, RECORD, read_trained, write_trained
+from lookalike.extractors.trained import HEAD, read_trained, write_trained
+from lookalike.models.files import TRAINED_RECORD, hash_file
 
 IMAGES = [
     np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8) for seed in range(3)
@@ -97,12 +97,12 @@ def test_an_invalid_model_folder_is_an_error_of_one_line(
     elif broken == "no head":
         (folder / HEAD).unlink()
     elif broken == "no record":
-        (folder / RECORD).unlink()
+        (folder / TRAINED_RECORD).unlink()
     elif broken == "garbled":
-        (folder / RECORD).write_text("[1]")
+        (folder / TRAINED_RECORD).write_text("[1]")
     elif broken == "newer":
-        record = json.loads((folder / RECORD).read_text())
-        (folder / RECORD).write_text(json.dumps(record | {"version": 99}))
+        record = json.loads((folder / TRAINED_RECORD).read_text())
+        (folder / TRAINED_RECORD).write_text(json.dumps(record | {"version": 99}))
     given = tmp_path / "nothing" if broken == "nowhere" else folder
     with pytest.raises(UsageError, match=message) as raised:
         load(str(given))
@@ -111,9 +111,9 @@ def test_an_invalid_model_folder_is_an_error_of_one_line(
 
 def altered(folder: Path, **more: object) -> Path:
     """Change the record of a model, with a valid checksum of its arrays."""
-    record = json.loads((folder / RECORD).read_text())
+    record = json.loads((folder / TRAINED_RECORD).read_text())
     more["sha256"] = hash_file(folder / HEAD)
-    (folder / RECORD).write_text(json.dumps(record | more))
+    (folder / TRAINED_RECORD).write_text(json.dumps(record | more))
     return folder
 
 

@@ -22,7 +22,7 @@ from tests.server.live_server import running
 
 from lookalike.client.client import Client
 from lookalike.errors import LibraryBusy, LibraryError, UsageError
-from lookalike.indexing.vector_export import ExportHeader
+from lookalike.indexing.vectors import ExportHeader
 from lookalike.library import Library
 from lookalike.query import Query
 from lookalike.server.app import create_app

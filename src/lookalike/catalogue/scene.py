@@ -12,12 +12,19 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from lookalike.catalogue.backdrops import LYING, STANDING, apply_gain, backdrop, composite
-from lookalike.catalogue.occluders import OCCLUDERS, occlude
 from lookalike.catalogue.palette import COLOURS, lighter
 from lookalike.catalogue.products import generator, kind_of
 from lookalike.catalogue.relief_canvas import Pixels, Rgb
 from lookalike.catalogue.shapes import Sprite
+from lookalike.catalogue.surroundings import (
+    LYING,
+    OCCLUDERS,
+    STANDING,
+    apply_gain,
+    backdrop,
+    composite,
+    occlude,
+)
 
 # Height of the foot of a standing product, as a fraction of the image's height.
 _FLOOR_HEIGHT = 0.86

@@ -87,9 +87,9 @@ def command(
     lookalike train shop --labels shop/products.csv:product
     lookalike index shop --extractor ./my-model
     """
+    from lookalike.extractors.trained import check_output_folder
     from lookalike.metric_learning.train import TrainingOptions, save, train
     from lookalike.models import prefetch
-    from lookalike.models.trained import check_output_folder
     from lookalike.viz.charts import learning_chart
 
     names = parameters.parse_names((extractor,))

@@ -170,7 +170,7 @@ def _expand_folder(spec: str) -> str:
     path = spec[: len(spec) - len(suffixes)]
     if path.partition(":")[0] in EXTRACTORS:
         return spec
-    from lookalike.models.trained import is_trained  # imports the network: 25 ms
+    from lookalike.models.files import is_trained  # imports the network: 25 ms
 
     folder = Path(path).expanduser()
     if is_trained(folder):

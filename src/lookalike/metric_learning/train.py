@@ -14,7 +14,7 @@ from lookalike.evaluation.collection import Collection, EvalLibrary, collect, op
 from lookalike.evaluation.labels import check_labels, load_ground_truth
 from lookalike.extractors import load
 from lookalike.extractors.interface import Extractor
-from lookalike.extractors.trained import check_trainable
+from lookalike.extractors.trained import check_trainable, write_trained
 from lookalike.indexing.report import ProgressCallback
 from lookalike.metric_learning.linear_metric import (
     Codes,
@@ -24,7 +24,6 @@ from lookalike.metric_learning.linear_metric import (
     learn,
     precision_recall_curves,
 )
-from lookalike.models.trained import write_trained
 from lookalike.stores.interface import Snapshot, Space
 from lookalike.stores.open_store import FOLDER, find_library
 

@@ -14,6 +14,9 @@ from pathlib import Path
 from lookalike.errors import UsageError
 from lookalike.files import atomic_write
 
+TRAINED_RECORD = "lookalike-model.json"
+"""File in the folder of a trained model that describes it."""
+
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
 # Bytes of a file that are hashed at a time.
@@ -117,6 +120,11 @@ def select_files(spec: FileSpec, present: Collection[str], place: str) -> tuple[
     for graph in [name for name in taken if name.endswith(".onnx")]:
         taken += sorted(_external_weights(graph, here))
     return tuple(taken)
+
+
+def is_trained(folder: Path) -> bool:
+    """Return whether the folder holds a trained model."""
+    return (folder / TRAINED_RECORD).is_file()
 
 
 def list_files(folder: Path) -> Iterator[str]:

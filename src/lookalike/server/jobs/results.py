@@ -18,7 +18,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from lookalike.errors import LibraryError
-from lookalike.indexing.vector_export import ExportHeader
+from lookalike.indexing.vectors import ExportHeader
 from lookalike.server.executors import BoundedExecutor
 from lookalike.server.jobs.process import EXPORT
 from lookalike.server.jobs.runner import Job, JobRunner
