@@ -38,9 +38,9 @@ docs: $(VENV)/.developing  ## write the generated parts of the docs again
 
 train: $(VENV)/.training  ## train the built-in network again: TEACHER= TINY= PHOTOS_TO_LEARN= [LARGE=] [HOURS=4] [RUN=]; goes on after a cut
 	$(BIN)/python -m tools.distill prepare --teacher $(TEACHER) --tiny $(TINY) --photos $(PHOTOS_TO_LEARN) \
-	  $(if $(LARGE),--large $(LARGE)) --out $(RUN)/data
-	$(BIN)/python -m tools.distill train --data $(RUN)/data --hours $(HOURS) $(TRAIN) --out $(RUN)/run
-	$(BIN)/python -m tools.distill export --run $(RUN)/run --data $(RUN)/data --out $(RUN)/lookalike.onnx
+	  $(if $(LARGE),--large $(LARGE)) --output $(RUN)/data
+	$(BIN)/python -m tools.distill train --data $(RUN)/data --hours $(HOURS) $(TRAIN) --output $(RUN)/run
+	$(BIN)/python -m tools.distill export --run $(RUN)/run --data $(RUN)/data --output $(RUN)/lookalike.onnx
 	$(BIN)/python -m docs.draw_training $(RUN)/run $(RUN)/curves.png
 	$(BIN)/python -m tools.distill evaluate --model $(RUN)/lookalike.onnx $(PHOTOS_TO_LEARN)
 

@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--work", type=Path, help="keeps copies, library and groups between runs")
     parser.add_argument("--pictures", type=int, default=200, help="so many originals")
-    parser.add_argument("--with", dest="extractors", default="lookalike,phash,dhash")
+    parser.add_argument("--extractor", dest="extractors", default="lookalike,phash,dhash")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         work = given.work or Path(temporary)

@@ -1,6 +1,6 @@
 """Copies by vectors alone: how often the original of a changed picture is the nearest of all.
 
-    python benchmarks/copies_first.py DATA_FOLDER [--with lookalike,color,phash,...]
+    python benchmarks/copies_first.py DATA_FOLDER [--extractor lookalike,color,phash,...]
 
 DATA_FOLDER holds corel1k, grocery and coco-mini. 200 pictures of coco-mini are each saved in twelve ways;
 each copy is asked for among all pictures of the three sets. One column an extractor, one row an edit.
@@ -65,7 +65,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument(
-        "--with", dest="extractors", default="lookalike,color,phash,dhash,shape,histogram,pixels"
+        "--extractor",
+        dest="extractors",
+        default="lookalike,color,phash,dhash,shape,histogram,pixels",
     )
     parser.add_argument("--pictures", type=int, default=200)
     given = parser.parse_args()

@@ -1,6 +1,6 @@
 """Whether explanations mark what matters: on pairs of the same label, what covering the marked quarter costs.
 
-    python benchmarks/explaining.py DATA [--pairs 100] [--by lookalike,color,...]
+    python benchmarks/explaining.py DATA [--pairs 100] [--extractor lookalike,color,...]
 
 DATA holds corel1k/ and grocery/ (a manifest.csv with `label` each). Pairs are drawn by a fixed seed, half of
 them from each set. "faithful" is the share of pairs whose marks cost more than the mean of equal shapes
@@ -39,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--pairs", type=int, default=100)
-    parser.add_argument("--by", default=ALL)
+    parser.add_argument("--extractor", dest="extractors", default=ALL)
     asked = parser.parse_args()
     chosen = [
         pair
@@ -48,7 +48,7 @@ def main() -> None:
     ]
     print(f"{'':24}{'faithful':>9}{'beaten':>8}{'marked':>9}{'others':>9}{'seconds':>9}")
     with Explainer() as explainer:
-        for by in asked.by.split(","):
+        for by in asked.extractors.split(","):
             started = time.process_time()
             found = [explainer.match(one, two, extractor=by).faithfulness for one, two in chosen]
             seconds = (time.process_time() - started) / len(chosen)

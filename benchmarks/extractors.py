@@ -1,6 +1,6 @@
 """All extractors on all labelled folders: mAP, P@1 and P@10, as one table.
 
-    python benchmarks/extractors.py FOLDER[:COLUMN]... [--with NAME,...] [--out FILE.json]
+    python benchmarks/extractors.py FOLDER[:COLUMN]... [--extractor NAME,...] [--output FILE.json]
 
 A folder has a manifest.csv (column label, or COLUMN) or a products.csv (COLUMN is then needed). Every
 picture asks for the others of its label, leave-one-out, by the similarity of the extractor. A folder
@@ -45,8 +45,8 @@ def vectors(name: str, files: list[Path]) -> NDArray[np.float32]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sets", nargs="+", metavar="FOLDER[:COLUMN]")
-    parser.add_argument("--with", dest="extractors", default=MODEL_FREE)
-    parser.add_argument("--out", type=Path, help="also write the figures as JSON")
+    parser.add_argument("--extractor", dest="extractors", default=MODEL_FREE)
+    parser.add_argument("--output", dest="out", type=Path, help="also write the figures as JSON")
     wanted = parser.parse_args()
     sets = [
         (Path(f), column or "label") for f, _, column in (s.partition(":") for s in wanted.sets)

@@ -1,6 +1,6 @@
 """How often a hit of each relevance shows the same thing, on labelled pictures.
 
-    python benchmarks/relevance.py FOLDER[:COLUMN]... [--with color,shape] [--ask 250] [--together]
+    python benchmarks/relevance.py FOLDER[:COLUMN]... [--extractor color,shape] [--ask 250] [--together]
 
 A folder has a manifest.csv (or products.csv) with the labels in COLUMN, or folders that are labels;
 `catalogue` draws the simulated one. Every so many pictures are asked with, all others are hits: for each
@@ -135,7 +135,7 @@ def report(pictures: Pictures, names: list[str], ask: int) -> None:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     arguments.add_argument("folders", nargs="+")
-    arguments.add_argument("--with", dest="extractors", default="color,shape,histogram,pixels")
+    arguments.add_argument("--extractor", dest="extractors", default="color,shape,histogram,pixels")
     arguments.add_argument("--ask", type=int, default=250)
     arguments.add_argument("--together", action="store_true")
     given = arguments.parse_args()

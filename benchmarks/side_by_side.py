@@ -1,6 +1,6 @@
 """The first hits of several extractors for the same questions, side by side in one picture.
 
-    python benchmarks/side_by_side.py FOLDER OUT.png [--label COLUMN] [--with color,lookalike] [--hits 4]
+    python benchmarks/side_by_side.py FOLDER OUT.png [--label COLUMN] [--extractor color,lookalike] [--hits 4]
 
 FOLDER has a manifest.csv or products.csv; ten of its pictures ask, one of each of ten labels, drawn
 evenly (no choice by eye). Hits of the question's label have a green edge. Without FOLDER's tables the
@@ -86,7 +86,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--label", default="label")
-    parser.add_argument("--with", dest="extractors", default="color,lookalike")
+    parser.add_argument("--extractor", dest="extractors", default="color,lookalike")
     parser.add_argument("--hits", type=int, default=4)
     wanted = parser.parse_args()
     pictures = labelled(wanted.folder, wanted.label)

@@ -1,7 +1,7 @@
 """Takes the screenshots of the web page for the docs, of the demo library in Chromium.
 
     lookalike demo --folder DEMO
-    python docs/draw_page.py DEMO [--out docs/images]
+    python docs/draw_page.py DEMO [--output docs/images]
 
 Needs Playwright and Debian's `chromium`. Run it again after changes of the page or of the built-in network.
 """
@@ -92,7 +92,7 @@ def embedding_map(page: Any, address: str, out: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("demo", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("docs/images"))
+    parser.add_argument("--output", dest="out", type=Path, default=Path("docs/images"))
     options = parser.parse_args()
     from playwright.sync_api import sync_playwright
 

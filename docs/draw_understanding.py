@@ -1,7 +1,7 @@
 """Draw the figures of docs/understanding.md with its own commands, from the images of `lookalike demo`.
 
     lookalike demo --folder DEMO
-    python docs/draw_understanding.py DEMO [--out docs/images]
+    python docs/draw_understanding.py DEMO [--output docs/images]
 
 The map needs Playwright and Debian's `chromium`. Run this again when the network or a figure changes.
 """
@@ -68,7 +68,7 @@ def draw_map(demo: Path, out: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("demo", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("docs/images"))
+    parser.add_argument("--output", dest="out", type=Path, default=Path("docs/images"))
     options = parser.parse_args()
     extractors = ("--extractor", "pixels,color,shape,lookalike")
     draw_command(options.demo, options.out / "vector.jpg", 1100, "explain", QUERY, *extractors)

@@ -58,7 +58,11 @@ def _add_prepare(step: argparse.ArgumentParser) -> None:
     )
     step.add_argument("--workers", type=int, default=2, help="processes")
     step.add_argument(
-        "--out", type=Path, required=True, help="folder for images and features (about 2 GB)"
+        "--output",
+        dest="out",
+        type=Path,
+        required=True,
+        help="folder for images and features (about 2 GB)",
     )
 
 
@@ -77,7 +81,11 @@ def _add_train(step: argparse.ArgumentParser) -> None:
     )
     step.add_argument("--rate", type=float, default=2.5e-3, help="the highest learning rate")
     step.add_argument(
-        "--out", type=Path, required=True, help="folder for checkpoint, settings and curves"
+        "--output",
+        dest="out",
+        type=Path,
+        required=True,
+        help="folder for checkpoint, settings and curves",
     )
 
 
@@ -89,7 +97,7 @@ def _add_export(step: argparse.ArgumentParser) -> None:
     step.add_argument("--color-weight", type=float, default=release.WEIGHTS["color"], help="0 to 1")
     step.add_argument("--side", type=int, default=release.SIDE, help="pixels")
     step.add_argument("--float32", action="store_true", help="weights in 32 bits, to compare")
-    step.add_argument("--out", type=Path, required=True, help="the file to write")
+    step.add_argument("--output", dest="out", type=Path, required=True, help="the file to write")
 
 
 def main(arguments: list[str] | None = None) -> int:

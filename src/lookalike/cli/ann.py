@@ -70,9 +70,9 @@ def build(
     options = IndexBuildOptions(recipe=recipe, target=recall, memory=max_memory, threads=threads)
     with (
         open_library.open_library(library, read_only=False) as opened,
-        ProgressBar("Indexing vectors", unit="vectors") as line,
+        ProgressBar("Indexing vectors", unit="vectors") as bar,
     ):
-        built = opened.ann.build(extractor, options, progress=line.stage)
+        built = opened.ann.build(extractor, options, progress=bar.stage)
     if not built:
         output.note(
             "No space is large enough to need an index: name one with --extractor to build its index "
@@ -107,10 +107,10 @@ def check(
     """
     with (
         open_library.open_library(library, read_only=False) as opened,
-        ProgressBar("Indexing vectors", unit="vectors") as line,
+        ProgressBar("Indexing vectors", unit="vectors") as bar,
     ):
         results = opened.ann.check(
-            extractor, queries=queries, rebuild=not no_rebuild, progress=line.stage
+            extractor, queries=queries, rebuild=not no_rebuild, progress=bar.stage
         )
     if format_ == "json":
         output.put(output.as_json([document(result) for result in results]))

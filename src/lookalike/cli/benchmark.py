@@ -58,9 +58,9 @@ def ann(
     """
     with (
         open_library.open_library(library) as opened,
-        ProgressBar("Measuring", unit="vectors") as line,
+        ProgressBar("Measuring", unit="vectors") as bar,
     ):
-        space, compared = opened.ann.compare(extractor, recipes, progress=line.stage)
+        space, compared = opened.ann.compare(extractor, recipes, progress=bar.stage)
     if format_ == "json":
         output.put(
             output.as_json(

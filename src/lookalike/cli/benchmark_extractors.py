@@ -78,8 +78,8 @@ def extractors(
         prefetch(chosen, progress=progress)
     measured: list[ExtractorBenchmark] = []
     for name in chosen:
-        with ProgressBar(name) as line:
-            measured.append(benchmark_extractor(name, found, workers=workers, progress=line.count))
+        with ProgressBar(name) as bar:
+            measured.append(benchmark_extractor(name, found, workers=workers, progress=bar.count))
     if format_ == "json":
         output.put(output.as_json(document(folder, found, measured)))
     else:

@@ -10,7 +10,7 @@ import click
 
 from lookalike.cli import format, open_library, output, parameters
 from lookalike.cli.hit_output import write_hits
-from lookalike.cli.index import files, summary
+from lookalike.cli.index import count_files, summary
 from lookalike.cli.progress import ProgressBar
 from lookalike.errors import Outcome, UsageError
 
@@ -108,8 +108,8 @@ def _draw(folder: Path, shop: Path, products: int) -> Path:
     output.note(f"Drawing {format.counted(products * _VIEWS, 'image')} of products in {shop} …")
     query = folder / "query.jpg"
     try:
-        with ProgressBar("Drawing") as line:
-            write_catalogue(shop, products=products, views=_VIEWS, progress=line.count)
+        with ProgressBar("Drawing") as bar:
+            write_catalogue(shop, products=products, views=_VIEWS, progress=bar.count)
         product = make_product(_product_number(products))
         query.write_bytes(next(view_images(product, range(_VIEWS, _VIEWS + 1))))
     except OSError as error:
@@ -120,18 +120,18 @@ def _draw(folder: Path, shop: Path, products: int) -> Path:
 def _index_shop(library: Library, shop: Path) -> None:
     from lookalike.indexing.report import IndexOptions
 
-    with ProgressBar("Indexing") as line:
+    with ProgressBar("Indexing") as bar:
         options = IndexOptions(metadata=shop / "products.csv")
-        added = library.add([shop], options=options, progress=line)
+        added = library.add([shop], options=options, progress=bar)
     output.note(summary(added))
 
 
 def _index_photos(library: Library, photos: Path) -> Path:
     """Index the folder and return one of its images as the query."""
-    with ProgressBar("Indexing") as line:
-        added = library.add([photos], progress=line)
+    with ProgressBar("Indexing") as bar:
+        added = library.add([photos], progress=bar)
     output.note(summary(added))
-    images = library.files({Outcome.INDEXED}, below=photos) if files(added) else iter(())
+    images = library.files({Outcome.INDEXED}, below=photos) if count_files(added) else iter(())
     image = next(images, None)
     if image is None:
         raise UsageError(f"there are no images in {photos}")
@@ -139,13 +139,13 @@ def _index_photos(library: Library, photos: Path) -> Path:
     return roots[image.root] / image.path
 
 
-def _search(library: Library, query: Path) -> Hits:
+def _search(library: Library, image: Path) -> Hits:
     from lookalike.query import Query
 
-    output.note(f"What looks like {open_library.display_path(query)}?\n")
-    question = Query.of(query)
-    hits = library.search(question)
-    write_hits(hits, "table", query=question)
+    output.note(f"What looks like {open_library.display_path(image)}?\n")
+    query = Query.of(image)
+    hits = library.search(query)
+    write_hits(hits, "table", query=query)
     return hits
 
 

@@ -72,9 +72,9 @@ def command(
     format_ = parameters.chosen_format(format_, null)
     with (
         open_library.open_library(library, paths) as opened,
-        ProgressBar("Comparing", unit="pairs") as line,
+        ProgressBar("Comparing", unit="pairs") as bar,
     ):
-        found = opened.duplicates(paths, kind=kind, thorough=thorough, progress=line.count)
+        found = opened.duplicates(paths, kind=kind, thorough=thorough, progress=bar.count)
     write_groups(found, format_, null=null)
     if found.unreadable:
         pairs = format.counted(found.unreadable, "pair")

@@ -179,10 +179,10 @@ def open_eval_library(
         with download_progress() as progress:
             prefetch(list(extractors), progress=progress)
     with ExitStack() as stack:
-        with ProgressBar("Indexing") as line:
+        with ProgressBar("Indexing") as bar:
             opened = stack.enter_context(
                 open_or_build(
-                    folder, library=library, extractors=extractors, reindex=reindex, progress=line
+                    folder, library=library, extractors=extractors, reindex=reindex, progress=bar
                 )
             )
         yield opened

@@ -37,8 +37,8 @@ def run_evaluation(opened: EvalLibrary, plan: EvalPlan, folder: Path, outputs: O
     """Evaluate with labels."""
     from lookalike.evaluation.evaluate import evaluate
 
-    with ProgressBar("Evaluating") as line:
-        counted = replace(plan, options=replace(plan.options, progress=line.count))
+    with ProgressBar("Evaluating") as bar:
+        counted = replace(plan, options=replace(plan.options, progress=bar.count))
         found = evaluate(opened, counted, folder=folder)
     _write_evaluation(found, outputs)
 
@@ -178,12 +178,12 @@ def run_self_test(opened: EvalLibrary, plan: EvalPlan, outputs: Outputs) -> None
     from lookalike.viz.evaluation_report import self_test_page
     from lookalike.wire.evaluation import self_test_document
 
-    with ProgressBar("Editing") as line:
+    with ProgressBar("Editing") as bar:
         found = self_test(
             opened,
             extractors=plan.extractors,
             count=plan.queries or SAMPLE_SIZE,
-            progress=line.count,
+            progress=bar.count,
         )
     _write(
         outputs,

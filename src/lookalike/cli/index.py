@@ -161,7 +161,7 @@ def command(
         _print_report(opened, report, sources, filtered=bool(include or exclude))
         if strict and (report.failures or report.known_failures):
             ctx.exit(3)
-        if not files(report):
+        if not count_files(report):
             ctx.exit(1)
 
 
@@ -207,9 +207,9 @@ def _print_report(
     from lookalike.indexing.report import EMPTY_SOURCE
 
     for folder, reason in report.unreadable:
-        if reason != EMPTY_SOURCE or files(report):
+        if reason != EMPTY_SOURCE or count_files(report):
             output.complain(f"{folder}: {reason}")
-    if not files(report):
+    if not count_files(report):
         output.complain(_nothing_found(report, sources, filtered=filtered))
         return
     output.put(summary(report))
@@ -241,7 +241,7 @@ def _print_report(
     output.aside(f"Next: {open_library.command_line(library.folder, 'search IMAGE')}")
 
 
-def files(report: IndexReport) -> int:
+def count_files(report: IndexReport) -> int:
     """Return the number of images found or missed; 0 means that there was nothing to do."""
     found = report.indexed + report.unchanged + report.removed
     return found + report.failures + report.known_failures

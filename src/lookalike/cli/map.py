@@ -87,8 +87,8 @@ def command(
             max_images=limit,
             seed=seed,
         )
-        with ProgressBar("Thumbnails") as line:
-            sprites = pack_sprites(opened, found, max_thumbnails=thumbnails, progress=line.count)
+        with ProgressBar("Thumbnails") as bar:
+            sprites = pack_sprites(opened, found, max_thumbnails=thumbnails, progress=bar.count)
         title = f"{opened.folder.parent.name or 'images'}: a map"
     if out.suffix.lower() == ".png":
         from lookalike.viz.map_image import draw_map

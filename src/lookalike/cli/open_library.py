@@ -164,7 +164,7 @@ def _folder_of(source: Path) -> Path:
 
 
 def command_line(folder: Path, command: str) -> str:
-    """Return `command` as it must be command_line here to work on the library in `folder`."""
+    """Return the command line that runs `command` on the library in `folder` from the current folder."""
     from lookalike.stores.open_store import find_library
 
     named = library_name(folder)

@@ -92,7 +92,7 @@ class Program(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            answer = super().invoke(ctx)
+            result = super().invoke(ctx)
             output.flush()
         except output.ReaderGone:
             # `| head` has read enough: that is not a failure (ripgrep exits 0 as well).
@@ -118,7 +118,7 @@ class Program(click.Group):
             raise UserError(
                 "there is not enough memory for this: close other programs, or use fewer images"
             ) from error
-        return answer
+        return result
 
 
 def _describe_os_error(error: OSError) -> str:

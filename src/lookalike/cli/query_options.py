@@ -5,6 +5,7 @@ The options of a query are made from the fields of `Query`.
 
 from __future__ import annotations
 
+import functools
 import math
 import shlex
 import sys
@@ -91,7 +92,7 @@ class QueryCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments; `click.UsageError` for unknown options."""
-        given = list(args)  # click takes its words out of the list
+        given = list(args)  # click removes them from the list
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -153,14 +154,7 @@ def standard_input() -> bytes:
 
 def once(read: Callable[[], bytes]) -> Callable[[], bytes]:
     """Return a function that reads once and then repeats the result, for several `-` in one query."""
-    kept: list[bytes] = []
-
-    def again() -> bytes:
-        if not kept:
-            kept.append(read())
-        return kept[0]
-
-    return again
+    return functools.cache(read)
 
 
 def _vector(file: Path) -> Term:

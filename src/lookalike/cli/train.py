@@ -100,8 +100,8 @@ def command(
     with download_progress() as progress:
         prefetch(names, progress=progress)
     options = TrainingOptions(labels, group_by, names[0], held_out, split, seed)
-    with ProgressBar("Indexing") as line:
-        learnt = train(folder, options, library=library, progress=line)
+    with ProgressBar("Indexing") as bar:
+        learnt = train(folder, options, library=library, progress=bar)
     written = learnt.improved or force
     if written:
         save(learnt, out, options)
