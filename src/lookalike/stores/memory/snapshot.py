@@ -1,14 +1,15 @@
-"""Read a memory library: every method looks at everything."""
+"""The data of a memory library, and reading it: every method looks at everything."""
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from math import log
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,9 @@ from lookalike.stores.filters import (
     resolve_fields,
     tests_of,
 )
-from lookalike.stores.memory.state import State, location_of_image, stored_facts, values_of
+from lookalike.stores.metadata import field_values
 from lookalike.stores.records import (
+    SAME_CONTENT_LIMIT,
     Decision,
     DecisionKind,
     FileState,
@@ -42,24 +44,59 @@ from lookalike.stores.texts import WEIGHTS, query_words, searchable_texts
 from lookalike.vectors.multi_vector import nearest
 from lookalike.vectors.similarity import Similarity
 
+Vector: TypeAlias = NDArray[np.floating[Any]]
+
+
+@dataclass(slots=True)
+class State:
+    """Everything that a library holds. A writer changes a copy, which then takes its place.
+
+    newest     the highest id that was ever given
+    images     by id; `metadata` is merged from `tables` and `sidecars`
+    tables     by image id, the JSON of `Writer.set_metadata`
+    sidecars   by image id, mark and JSON
+    vectors    by space key and image id
+    """
+
+    version: int = 0
+    newest: int = 0
+    roots: list[Root] = field(default_factory=list)
+    spaces: dict[str, Space] = field(default_factory=dict)
+    images: dict[int, Image] = field(default_factory=dict)
+    tables: dict[int, str] = field(default_factory=dict)
+    sidecars: dict[int, tuple[str, str]] = field(default_factory=dict)
+    vectors: dict[str, dict[int, Vector]] = field(default_factory=dict)
+    decisions: dict[Decision, Decision] = field(default_factory=dict)
+
+    def copy(self) -> State:
+        """Return a copy of a new version. Images, vectors and decisions themselves never change."""
+        return State(
+            self.version + 1,
+            self.newest,
+            list(self.roots),
+            dict(self.spaces),
+            dict(self.images),
+            dict(self.tables),
+            dict(self.sidecars),
+            {key: dict(held) for key, held in self.vectors.items()},
+            dict(self.decisions),
+        )
+
 
 class MemorySnapshot:
-    """See `Snapshot`."""
+    """Implements `Snapshot`, which describes the methods."""
 
     def __init__(self, state: State) -> None:
         self._state = state
 
     @property
     def version(self) -> int:
-        """See `Snapshot`."""
         return self._state.version
 
     def roots(self) -> list[Root]:
-        """See `Snapshot`."""
         return list(self._state.roots)
 
     def spaces(self) -> list[Space]:
-        """See `Snapshot`."""
         held = self._state.vectors
         return [
             replace(space, count=len(held[key]), bytes=sum(v.nbytes for v in held[key].values()))
@@ -78,7 +115,7 @@ class MemorySnapshot:
         among: Ids | None = None,
         exact: bool = False,
     ) -> Neighbours:
-        """See `Snapshot`. Always exact."""
+        """Search exactly, whatever `exact` says."""
         found = self._space(space)
         allowed = None if among is None else set(among.tolist())
         ids = [id for id in sorted(self._state.vectors[space]) if allowed is None or id in allowed]
@@ -97,14 +134,12 @@ class MemorySnapshot:
         return Neighbours(near, similarities, True, None if found.boxes is None else regions)
 
     def vectors(self, space: str, ids: Ids) -> NDArray[np.float32]:
-        """See `Snapshot`."""
         width, held = self._space(space).width, self._state.vectors[space]
         missing = np.full(width, np.nan)
         rows = [held[id][:width] if id in held else missing for id in np.asarray(ids).tolist()]
         return np.array(rows, np.float32).reshape(len(rows), width)
 
     def sample(self, space: str, count: int) -> Ids:
-        """See `Snapshot`."""
         self._space(space)
         ids = np.array(sorted(self._state.vectors[space]), np.int64)
         return ids[np.linspace(0, len(ids) - 1, min(count, len(ids))).astype(np.int64)]
@@ -118,9 +153,8 @@ class MemorySnapshot:
     # Filters and texts
 
     def select(self, where: str) -> Ids:
-        """See `Snapshot`."""
         expression = parse(where)
-        values = {id: values_of(image) for id, image in self._state.images.items()}
+        values = {id: _values_of(image) for id, image in self._state.images.items()}
         fields = resolve_fields(expression, self._field_names(values.values()))
         for test in tests_of(expression):
             held = [v for own in values.values() for v in own.get(fields[test.field], ())]
@@ -136,9 +170,8 @@ class MemorySnapshot:
         return np.array(found, np.int64)
 
     def fields(self) -> dict[str, FieldStats]:
-        """See `Snapshot`."""
-        names = self._field_names(map(values_of, self._state.images.values()))
-        indexed = [values_of(image) for image in self._indexed().values()]
+        names = self._field_names(map(_values_of, self._state.images.values()))
+        indexed = [_values_of(image) for image in self._indexed().values()]
         return {
             name: _stats([own[field] for own in indexed if field in own])
             for name, field in names.items()
@@ -147,7 +180,7 @@ class MemorySnapshot:
     def search_text(
         self, text: str, k: int, *, among: Ids | None = None
     ) -> tuple[Ids, NDArray[np.float32]]:
-        """See `Snapshot`. The score is the sum of weight times inverse document frequency of each match."""
+        """The score is the sum of weight times inverse document frequency of each match."""
         if k < 1:
             raise UsageError(f"k is {k}; ask for at least 1 hit")
         documents = {
@@ -172,7 +205,6 @@ class MemorySnapshot:
         )
 
     def has_text(self) -> bool:
-        """See `Snapshot`."""
         return any(map(_texts, self._indexed().values()))
 
     def _indexed(self) -> dict[int, Image]:
@@ -185,39 +217,54 @@ class MemorySnapshot:
     # Images
 
     def images(self, ids: Iterable[int]) -> dict[int, Image]:
-        """See `Snapshot`."""
         known = self._state.images
         return {int(id): known[int(id)] for id in ids if int(id) in known}
 
     def hit_fields(self, ids: Iterable[int]) -> dict[int, HitFields]:
-        """See `Snapshot`."""
         images = self.images(ids).items()
         return {id: HitFields(image.root, image.path, image.metadata) for id, image in images}
 
     def lookup(self, root: int, path: str) -> Image | None:
-        """See `Snapshot`."""
-        return self._state.at(root, [path]).get(path)
+        images = self._state.images.values()
+        return next((i for i in images if (i.root, i.path) == (root, path)), None)
 
     def file_states(self, root: int, paths: Sequence[str]) -> dict[str, FileState]:
-        """See `Snapshot`."""
-        return self._state.file_states(root, paths)
+        found, wanted = {}, set(paths)
+        for i in self._state.images.values():
+            if i.root == root and i.path in wanted:
+                spaces = frozenset(key for key, held in self._state.vectors.items() if i.id in held)
+                found[i.path] = FileState(
+                    i.id, i.size, i.mtime_ns, i.hash, i.outcome, spaces, i.reason
+                )
+        return found
 
     def images_below(self, root: int, folder: str) -> list[Image]:
-        """See `Snapshot`."""
-        return self._state.below(root, folder)
+        folder = folder.strip("/")
+        start = "" if folder in ("", ".") else f"{folder}/"
+        return [i for i in self.iter_files() if i.root == root and f"{i.path}/".startswith(start)]
 
     def same_content(
-        self, size: int, *, hash: bytes | None = None, spaces: Collection[str] = ()
+        self,
+        size: int,
+        *,
+        hash: bytes | None = None,
+        spaces: Collection[str] = (),
+        failed: bool = True,
     ) -> list[Image]:
-        """See `Snapshot`."""
-        return self._state.same_content(size, hash, spaces)
+        """`failed`: also images that are not indexed."""
+
+        def usable(image: Image) -> bool:
+            if image.outcome is not Outcome.INDEXED:
+                return failed
+            return all(image.id in self._state.vectors.get(key, ()) for key in spaces)
+
+        same = (i for i in self._state.images.values() if i.size == size and i.hash is not None)
+        return [i for i in same if hash in (None, i.hash) and usable(i)][:SAME_CONTENT_LIMIT]
 
     def by_hash(self, hash: bytes) -> list[Image]:
-        """See `Snapshot`."""
         return [image for image in self._state.images.values() if image.hash == hash]
 
     def exact_duplicates(self) -> list[list[int]]:
-        """See `Snapshot`."""
         groups: dict[bytes, list[int]] = {}
         for id, image in self._indexed().items():
             if image.hash is not None:
@@ -225,20 +272,16 @@ class MemorySnapshot:
         return [ids for ids in groups.values() if len(ids) > 1]
 
     def iter_files(self, *, outcomes: Iterable[Outcome] | None = None) -> Iterator[Image]:
-        """See `Snapshot`."""
         wanted = set(Outcome if outcomes is None else outcomes)
-        for image in sorted(self._state.images.values(), key=location_of_image):
-            if image.outcome in wanted:
-                yield image
+        found = [image for image in self._state.images.values() if image.outcome in wanted]
+        yield from sorted(found, key=lambda image: (image.root, image.path))
 
     def counts(self) -> dict[Outcome, int]:
-        """See `Snapshot`."""
         return dict(Counter(image.outcome for image in self._state.images.values()))
 
     def decisions(
         self, kinds: Iterable[DecisionKind] | None = None, *, about: bytes | None = None
     ) -> list[Decision]:
-        """See `Snapshot`."""
         wanted = None if kinds is None else set(kinds)
         found = [
             decision
@@ -265,6 +308,24 @@ def _stats(values: Sequence[Sequence[Value]]) -> FieldStats:
         return FieldStats("none", 0, None, None, ())
     kind: FieldKind = "date" if all(map(is_date, texts)) else "text"
     return FieldStats(kind, len(values), texts[0], texts[-1], examples)
+
+
+def stored_facts(image: Image) -> str | None:
+    """Return as JSON what the file says about itself; None if it says nothing."""
+    return json.dumps(dict(image.facts)) if image.facts else None
+
+
+def _values_of(image: Image) -> dict[Field, list[Value]]:
+    """Return all values of all fields of an image, for filters."""
+    folder, _, name = image.path.rpartition("/")
+    file: dict[str, Value | None] = {
+        "id": float(image.id), "path": image.path, "name": name, "folder": folder,
+        "size": float(image.size), "width": image.width, "height": image.height,
+        "format": image.format, "outcome": image.outcome.value,
+    }  # fmt: skip
+    given = field_values(stored_facts(image), image.metadata)
+    own = {(name, True): [value] for name, value in file.items() if value is not None}
+    return own | {(name, False): values for name, values in given.items() if values}
 
 
 def _texts(image: Image) -> tuple[str, ...] | None:
