@@ -136,7 +136,7 @@ def test_the_command_draws_a_page_and_reports(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-o", "map.gif"], "into an .html or a .png"),
+        (["-o", "map.gif"], "name an .html or .png file"),
         (["-o", "nowhere/map.html"], "no folder nowhere"),
         (["--color", "mood"], "no image has a field 'mood'"),
         (["-e", "shape"], "no shape vectors"),

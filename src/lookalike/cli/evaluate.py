@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from lookalike.cli import evaluate_output, open_library, parameters
 from lookalike.cli.progress import ProgressBar, download_progress
@@ -136,7 +135,7 @@ def command(
     plan = _plan(labels, extractors, options, save_runs=save_run is not None)
     title = f"Search quality in {folder.resolve().name}" if folder else "Search quality"
     outputs = evaluate_output.Outputs(title, format_, out, plot, save_run, save_qrels)
-    explicit = library if _is_explicit(ctx) else None
+    explicit = library if parameters.names_library(ctx) else None
     if folder is None and explicit is None and labels is not None and plan.runs:
         evaluate_output.run_rankings(labels, plan, outputs)
         return
@@ -148,11 +147,6 @@ def command(
         else:
             root = folder or opened.library.folder.parent
             evaluate_output.run_evaluation(opened, plan, root, outputs)
-
-
-def _is_explicit(ctx: click.Context) -> bool:
-    """Return whether --library was typed, rather than taken from the environment."""
-    return ctx.get_parameter_source("library") is ParameterSource.COMMANDLINE
 
 
 @contextmanager
@@ -173,7 +167,7 @@ def open_eval_library(
         raise click.UsageError("--reindex needs a FOLDER of images")
     if folder is None:
         library = open_library.locate(library)
-    elif reindex or not _is_explicit(ctx):
+    elif reindex or not parameters.names_library(ctx):
         library = None if reindex else find_library(folder)
     if library is None:
         with download_progress() as progress:

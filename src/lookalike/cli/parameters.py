@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -77,6 +78,11 @@ def library_option(command: F) -> F:
         help="The library: the folder of images, or the .lookalike folder itself. Default: the first "
         "library found from the current folder upwards.",
     )(command)
+
+
+def names_library(ctx: click.Context) -> bool:
+    """Return whether --library was typed, rather than taken from the environment."""
+    return ctx.get_parameter_source("library") is ParameterSource.COMMANDLINE
 
 
 def _use_models(ctx: click.Context, _: click.Parameter, folder: Path | None) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
-from click.core import ParameterSource
 
 from lookalike.cli import format, open_library, output, parameters
 from lookalike.cli.progress import ProgressBar, download_progress
@@ -125,8 +124,7 @@ def _library(ctx: click.Context, folder: Path | None, library: Path | None) -> P
     """Return the library to use: the one typed, else that of FOLDER if it is in one, else as usual."""
     if folder is None:
         return open_library.locate(library)
-    typed = ctx.get_parameter_source("library") is ParameterSource.COMMANDLINE
-    return library if typed else None
+    return library if parameters.names_library(ctx) else None
 
 
 def document(learnt: LearntMetric, base: str, out: Path | None) -> dict[str, Any]:
