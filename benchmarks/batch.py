@@ -1,11 +1,11 @@
-"""A batch of queries against one by one and the bare matrix product; what diversity costs.
+"""A batch of queries against single queries and the bare matrix product; the cost of diversity.
 
     python benchmarks/batch.py [--count 100000] [--dim 512] [--queries 1000] [--only speed|diversity]
 
-The first part asks a library of generated, clustered vectors for images that it holds (by id), so that
-everything but decoding is measured: the filter, the search, relevance, the rows of the hits. Times are
-taken in turns, the best of all repeats; no result comes from the cache. OpenBLAS's idle threads sleep at
-once, as in the program (`lookalike search --batch`, `serve`). The second part draws the simulated
+The first part searches a library of clustered random vectors for images that it contains (by id), so that
+everything but decoding is measured: the filter, the search, relevance, the rows of the hits. Runs
+alternate, and the best of all repeats counts; no result comes from the cache. OpenBLAS's idle threads sleep
+at once, as in the program (`lookalike search --batch`, `serve`). The second part draws the simulated
 catalogue, indexes it and compares plain hits with those of a diversity of 0.3.
 """
 

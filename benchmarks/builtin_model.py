@@ -1,9 +1,9 @@
-"""The built-in model beside a larger network, on one core: ready pixels, and whole files.
+"""Speed of the built-in network and of a larger one, on one core: prepared pixels, and whole files.
 
     python benchmarks/builtin_model.py FOLDER [--model M.onnx] [--beside TEACHER.onnx] [--files 300]
 
-Pictures are the .jpg files below FOLDER. Both networks take turns in one run, one thread each;
-figures are medians of images a second, and their ratio.
+Images are the .jpg files below FOLDER. The two networks alternate in one run, with one thread each. Prints
+the median images per second of each, and their ratio.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ Run = Callable[[Sequence[Pixels]], NDArray[np.float32]]
 
 
 def session(path: Path) -> Any:
-    """A network on one thread."""
+    """Return a session with one thread."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def built_in(path: Path) -> tuple[Run, PixelSpec]:
-    """The built-in model: pixels as they are."""
+    """Return the built-in network, which takes unscaled pixels."""
     opened = session(path)
     side = int(opened.get_modelmeta().custom_metadata_map["side"])
     needs = PixelSpec(fit="stretch", height=side, width=side)
@@ -46,7 +46,7 @@ def built_in(path: Path) -> tuple[Run, PixelSpec]:
 
 
 def beside(path: Path) -> tuple[Run, PixelSpec]:
-    """A network of the usual kind: 224 pixels, channels first, scaled to [-1, 1]."""
+    """Return a network that takes 224 pixels, channels first, scaled to [-1, 1]."""
     opened = session(path)
     name = opened.get_inputs()[0].name
 
@@ -57,15 +57,15 @@ def beside(path: Path) -> tuple[Run, PixelSpec]:
     return run, PixelSpec(fit="stretch", height=224, width=224)
 
 
-def batches(run: Run, pictures: Sequence[Pixels]) -> NDArray[np.float32]:
-    """Vectors of all pictures."""
+def batches(run: Run, images: Sequence[Pixels]) -> NDArray[np.float32]:
+    """Return the vectors of all images, (n, dim)."""
     return np.concatenate(
-        [run(pictures[at : at + BATCH]) for at in range(0, len(pictures), BATCH)]
-    ).reshape(len(pictures), -1)
+        [run(images[at : at + BATCH]) for at in range(0, len(images), BATCH)]
+    ).reshape(len(images), -1)
 
 
 def read(path: Path, needs: PixelSpec) -> Pixels:
-    """One file as indexing reads it: decoded no larger than needed, then squeezed."""
+    """Return the pixels of a file as indexing reads it: decoded no larger than needed, then stretched."""
     return fit(
         decode(path.read_bytes(), specs=(needs,), limits=Limits(), name=path.name).pixels, needs
     )
@@ -74,15 +74,15 @@ def read(path: Path, needs: PixelSpec) -> Pixels:
 def rates(
     networks: dict[str, tuple[Run, PixelSpec]], files: Sequence[Path], rounds: int
 ) -> Iterator[str]:
-    """Images a second on ready pixels and from files, the networks taking turns."""
+    """Return the images per second from prepared pixels and from files; the networks alternate."""
     ready: dict[str, list[float]] = {name: [] for name in networks}
     whole: dict[str, list[float]] = {name: [] for name in networks}
     for _ in range(rounds):
         for name, (run, needs) in networks.items():
             start = time.process_time()
-            pictures = [read(path, needs) for path in files]
+            images = [read(path, needs) for path in files]
             middle = time.process_time()
-            batches(run, pictures)
+            batches(run, images)
             end = time.process_time()
             ready[name].append(len(files) / (end - middle))
             whole[name].append(len(files) / (end - start))
@@ -96,7 +96,7 @@ def rates(
 
 
 def paths(folder: Path) -> list[Path]:
-    """The JPEG pictures below a folder, in a stable order."""
+    """Return the JPEG files below a folder, in a stable order."""
     return sorted(folder.rglob("*.jpg"))
 
 

@@ -2,11 +2,11 @@
 
     python benchmarks/cold_search.py [--images 100000] [--rounds 7]
 
-The library holds made-up vectors of the real extractors `lookalike` (the default, a network) and `color`
-around 1,000 centres; the query is a picture of 1024×768 that is not in it, so that the program must
-start a worker and decode it. In turns, each a fresh process: the interpreter alone (`python -c pass`),
-the interpreter with NumPy, and the search by each. Prints the medians of the wall time and of the
-processor time (children counted in). Only a machine that does nothing else gives the wall time.
+The library holds generated vectors of the real extractors `lookalike` (the default, a network) and `color`
+around 1,000 centres; the query is an image of 1024×768 that is not in it, so that the program must
+start a worker and decode it. They alternate, each in a fresh process: the interpreter alone (`python -c
+pass`), the interpreter with NumPy, and the search by each. Prints the medians of the wall time and of the
+processor time (with children). The wall time is meaningful only on an idle machine.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def fill(folder: Path, images: int) -> None:
 
 
 def timed(command: list[str]) -> tuple[float, float]:
-    """Seconds by the clock, and of the processor with all children."""
+    """Return the seconds by the clock, and of the processor with all children."""
     before, started = os.times(), time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     wall, after = time.perf_counter() - started, os.times()

@@ -1,9 +1,9 @@
-"""What each step of the extractor `color` is worth: ranking by class, and finding changed copies.
+"""Ablation of the extractor `color`: ranking by class, and retrieval of edited copies.
 
     python benchmarks/color.py [FOLDER]        FOLDER holds corel1k/, grocery/ and coco-mini/
 
 mAP and P@1 are leave-one-out with the cosine. The other columns are the mean reciprocal rank of the
-original among all three sets, for 300 pictures each changed in one way.
+original among all three sets, for 300 images, each edited in one way.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 
 def crop(image: Image.Image, share: float) -> Image.Image:
-    """That share of the area, somewhere in the picture (the same place for the same size)."""
+    """Return a random part with this share of the area (the same part for the same size)."""
     width, height = (int(side * share**0.5) for side in image.size)
     rng = np.random.default_rng(image.width * image.height + width)
     left = int(rng.integers(0, image.width - width + 1))
@@ -54,7 +54,7 @@ def crop(image: Image.Image, share: float) -> Image.Image:
 
 
 def plain_hsv(pixels: Pixels) -> Array:
-    """The usual joint histogram, 12×4×4, square-rooted."""
+    """Return the usual joint histogram, 12×4×4, square-rooted."""
     hsv = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV)
     counts = cv2.calcHist([hsv], [0, 1, 2], None, [12, 4, 4], [0, 180, 0, 256, 0, 256])
     return np.sqrt(np.asarray(counts, np.float64).reshape(-1))
@@ -85,7 +85,7 @@ WAYS: dict[str, Way] = {
 
 
 def files(folder: Path) -> tuple[list[Path], list[tuple[int, int, NDArray[np.intp]]]]:
-    """All pictures, and for each labelled set where it starts and ends, and its labels."""
+    """Return all files, and for each labelled set its first row, its end and its labels."""
     found: list[Path] = []
     sets = []
     for name in ("corel1k", "grocery"):
@@ -99,13 +99,13 @@ def files(folder: Path) -> tuple[list[Path], list[tuple[int, int, NDArray[np.int
 
 
 def ranking(vectors: NDArray[np.float32], labels: NDArray[np.intp]) -> tuple[float, float]:
-    """(mAP, P@1), leave-one-out; labels that occur once are no questions."""
+    """Return (mAP, P@1), leave-one-out; images that are alone with their label are not queries."""
     means = leave_one_out(vectors, [str(label) for label in labels]).means()
     return means["AP"], means["P@1"]
 
 
-def vectors_of(way: Way, pictures: Sequence[Pixels]) -> NDArray[np.float32]:
-    return normalise(np.array([way(pixels) for pixels in pictures]))
+def vectors_of(way: Way, images: Sequence[Pixels]) -> NDArray[np.float32]:
+    return normalise(np.array([way(pixels) for pixels in images]))
 
 
 def jpeg(image: Image.Image, quality: int) -> bytes:
@@ -119,10 +119,10 @@ def main() -> None:
     shared = os.environ.get("LOOKALIKE_SHARED", Path(__file__).parents[2] / "shared")
     arguments.add_argument("folder", nargs="?", type=Path, default=Path(shared) / "data")
     paths, sets = files(arguments.parse_args().folder)
-    pictures = [decode(path.read_bytes(), specs=[PLAIN]).pixels for path in paths]
-    asked = np.arange(0, len(paths), len(paths) // 300)
+    images = [decode(path.read_bytes(), specs=[PLAIN]).pixels for path in paths]
+    query_rows = np.arange(0, len(paths), len(paths) // 300)
     changed: dict[str, list[Pixels]] = {name: [] for name in CHANGES}
-    for number in asked:
+    for number in query_rows:
         with Image.open(paths[number]) as image:
             whole = image.convert("RGB")
         for name, change in CHANGES.items():
@@ -131,13 +131,13 @@ def main() -> None:
     heads = ["dim", "corel mAP", "P@1", "grocery mAP", "P@1", *CHANGES]
     print(f"{'':26}", *(f"{head:>8}" for head in heads))
     for name, way in WAYS.items():
-        vectors = vectors_of(way, pictures)
+        vectors = vectors_of(way, images)
         cells = [
             value for start, end, labels in sets for value in ranking(vectors[start:end], labels)
         ]
         for variants in changed.values():
             similarities = vectors_of(way, variants) @ vectors.T
-            own = similarities[np.arange(len(asked)), asked]
+            own = similarities[np.arange(len(query_rows)), query_rows]
             cells.append(float(np.mean(1 / (similarities >= own[:, None] - 1e-7).sum(axis=1))))
         shown = (
             f"{cell:{max(8, len(head))}.3f}" for cell, head in zip(cells, heads[1:], strict=True)

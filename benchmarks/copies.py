@@ -1,13 +1,13 @@
-"""Copies: how many of 2,400 changed pictures are found again, and what else is taken for a copy.
+"""Recall of duplicates on 2,400 edited copies, and precision of all pairs that are found.
 
     python benchmarks/copies.py DATA_FOLDER [--work FOLDER]
 
-DATA_FOLDER holds corel1k, grocery and coco-mini. 200 pictures of coco-mini are each saved in twelve
-ways; all copies lie among all pictures of the three sets. A copy is found when it is in one group
-with its original. Precision is that of all pairs within groups: a pair is right when both come from
-one picture. Pairs of which neither comes from coco-mini are wrong too, though some of them are two
-shots of one scene that nobody could tell from a copy. Plain pHash is given the largest radius at
-which its pairs are as precise.
+DATA_FOLDER holds corel1k, grocery and coco-mini. 200 images of coco-mini are each saved with twelve
+edits; the copies are searched for among all images of the three sets. A copy is found if it is in the same
+group as its original. Precision is that of all pairs within groups: a pair is right if both come from the
+same image. Pairs in which neither image is from coco-mini count as wrong, although some of them are two
+shots of one scene that nobody could tell from a copy. Plain pHash is given the largest radius at which its
+pairs are as precise.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from lookalike.vectors.hamming import distances
 PRECISE = 0.99
 
 
-def make_copies(data: Path, folder: Path, pictures: int) -> list[Path]:
-    """Save the copies as NNN-edit.suffix; the originals, in order."""
-    originals = sorted((data / "coco-mini").rglob("*.jpg"))[:pictures]
+def make_copies(data: Path, folder: Path, images: int) -> list[Path]:
+    """Save the copies as NNN-edit.suffix, and return the originals in order."""
+    originals = sorted((data / "coco-mini").rglob("*.jpg"))[:images]
     folder.mkdir(parents=True, exist_ok=True)
     for number, original in enumerate(originals):
-        with Image.open(original) as picture:
-            pixels = np.array(picture.convert("RGB"))
+        with Image.open(original) as image:
+            pixels = np.array(image.convert("RGB"))
         for edit in EDITS:
             file = folder / f"{number:03d}-{edit.name}{edit.suffix}"
             if not file.exists():
@@ -47,15 +47,15 @@ def make_copies(data: Path, folder: Path, pictures: int) -> list[Path]:
 
 
 class Truth:
-    """Which picture each file comes from."""
+    """Knows which image each file comes from."""
 
     def __init__(self, originals: list[Path], copies: Path) -> None:
-        self.pictures = len(originals)
+        self.images = len(originals)
         self._copies = copies
         self._numbers = {original: number for number, original in enumerate(originals)}
 
     def source(self, file: Path) -> object:
-        """The number of the original, or the file itself."""
+        """Return the number of the original; the file itself if it is not a copy."""
         if file.parent == self._copies:
             return int(file.name[:3])
         return self._numbers.get(file, file)
@@ -65,13 +65,13 @@ class Truth:
 
 
 def report(name: str, pairs: Iterator[tuple[Path, Path]], truth: Truth) -> tuple[float, float]:
-    """Print recall by edit and precision of pairs; (recall, precision)."""
+    """Print recall by edit and precision of pairs, and return (recall, precision)."""
     found: set[Path] = set()
-    right = wrong = strangers = 0
+    right = wrong = unrelated = 0
     for one, other in pairs:
         if truth.source(one) != truth.source(other):
             wrong += 1
-            strangers += not isinstance(truth.source(one), int) and not isinstance(
+            unrelated += not isinstance(truth.source(one), int) and not isinstance(
                 truth.source(other), int
             )
             continue
@@ -79,12 +79,12 @@ def report(name: str, pairs: Iterator[tuple[Path, Path]], truth: Truth) -> tuple
         for copy, original in ((one, other), (other, one)):
             if truth.edit(copy) and not truth.edit(original):
                 found.add(copy)
-    recall = len(found) / (truth.pictures * len(EDITS))
+    recall = len(found) / (truth.images * len(EDITS))
     precision = right / max(1, right + wrong)
     print(f"\n{name}: {recall:.2%} found, precision {precision:.2%} ({right:,} pairs right, ")
-    print(f"    {wrong} wrong, {strangers} of them of pictures that are not from coco-mini)")
+    print(f"    {wrong} wrong, {unrelated} of them between images that are not from coco-mini)")
     for edit in EDITS:
-        share = sum(truth.edit(file) == edit.name for file in found) / truth.pictures
+        share = sum(truth.edit(file) == edit.name for file in found) / truth.images
         print(f"    {edit.name:<10} {share:7.1%}")
     return recall, precision
 
@@ -95,7 +95,7 @@ def in_groups(found: Duplicates) -> Iterator[tuple[Path, Path]]:
 
 
 def by_hash(library: Library, truth: Truth, *, turned: bool) -> tuple[int, list[tuple[Path, Path]]]:
-    """The pairs of the largest radius of pHash at which they are precise enough, and the radius."""
+    """Return the largest radius of pHash at which its pairs are precise enough, and the pairs."""
     with library._store.snapshot() as snapshot:
         space = next(space for space in snapshot.spaces() if space.name == "phash")
         ids = snapshot.sample(space.key, space.count)
@@ -118,26 +118,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("data", type=Path)
     parser.add_argument("--work", type=Path, help="keeps copies, library and groups between runs")
-    parser.add_argument("--pictures", type=int, default=200, help="so many originals")
+    parser.add_argument("--images", type=int, default=200, help="number of originals")
     parser.add_argument("--extractor", dest="extractors", default="lookalike,phash,dhash")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         work = given.work or Path(temporary)
         data = given.data.resolve()
         copies = (work / "copies").resolve()
-        truth = Truth(make_copies(data, copies, given.pictures), copies)
+        truth = Truth(make_copies(data, copies, given.images), copies)
         sets = [data / name for name in ("corel1k", "grocery", "coco-mini")]
         with Library.create(copies, folder=work / "lib") as library:
             added = library.add([*sets, copies], extractors=given.extractors.split(","))
-            print(f"{added.new} pictures indexed in {added.seconds:.0f} s")
+            print(f"{added.new} images indexed in {added.seconds:.0f} s")
             started = time.perf_counter()
             found = library.duplicates()
             taken = time.perf_counter() - started
             if given.work:
                 (work / "found.pickle").write_bytes(pickle.dumps(found))
             stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in found.seconds.items())
-            print(f"{found.searched} pictures, {found.compared} pairs compared, {stages};")
-            print(f"    {1000 * taken / found.searched:.1f} ms a picture")
+            print(f"{found.searched} images, {found.compared} pairs compared, {stages};")
+            print(f"    {1000 * taken / found.searched:.1f} ms per image")
             report("duplicates", in_groups(found), truth)
             for name, turned in (("plain pHash", False), ("pHash in eight orientations", True)):
                 radius, pairs = by_hash(library, truth, turned=turned)

@@ -1,10 +1,10 @@
-"""Copies by vectors alone: how often the original of a changed picture is the nearest of all.
+"""Retrieval of edited copies by vectors alone: how often the original is the nearest image.
 
     python benchmarks/copies_first.py DATA_FOLDER [--extractor lookalike,color,phash,...]
 
-DATA_FOLDER holds corel1k, grocery and coco-mini. 200 pictures of coco-mini are each saved in twelve ways;
-each copy is asked for among all pictures of the three sets. One column an extractor, one row an edit.
-Extractors that must be fitted are fitted to those pictures first.
+DATA_FOLDER holds corel1k, grocery and coco-mini. 200 images of coco-mini are each saved with twelve
+edits; each copy is a query among all images of the three sets. The table has a column for each extractor and
+a row for each edit. Extractors that must be fitted are fitted to those images first.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ SETS = ("coco-mini", "corel1k", "grocery")
 
 
 def edited(originals: Sequence[Path], folder: Path) -> dict[str, list[Path]]:
-    """The copies, by edit, in the order of the originals."""
+    """Return the copies by edit, in the order of the originals."""
     found: dict[str, list[Path]] = {edit.name: [] for edit in EDITS}
     for number, original in enumerate(originals):
-        with Image.open(original) as picture:
-            pixels = np.array(picture.convert("RGB"))
+        with Image.open(original) as image:
+            pixels = np.array(image.convert("RGB"))
         for edit in EDITS:
             file = folder / f"{number:03d}-{edit.name}{edit.suffix}"
             file.write_bytes(edit.saved(pixels))
@@ -45,7 +45,7 @@ def edited(originals: Sequence[Path], folder: Path) -> dict[str, list[Path]]:
 def shares(
     extractor: Extractor, known: Sequence[Path], copies: dict[str, list[Path]]
 ) -> dict[str, float]:
-    """By edit, of how many copies the original, which is at the same place in `known`, comes first."""
+    """Return by edit the share of copies whose original, at the same row of `known`, comes first."""
     among = stacked(extractor, known)
     found = {}
     for edit, files in copies.items():
@@ -55,7 +55,7 @@ def shares(
 
 
 def stacked(extractor: Extractor, files: Sequence[Path]) -> NDArray[np.float32]:
-    """(n, dim) of length 1, zeros where there is none."""
+    """Return vectors (n, dim) of length 1, or zero where there is none."""
     empty = np.zeros(extractor.dim, np.float32)
     made = file_vectors(extractor, files, unit=True)
     return np.stack([empty if vector is None else vector for vector in made])
@@ -69,11 +69,11 @@ def main() -> None:
         dest="extractors",
         default="lookalike,color,phash,dhash,shape,histogram,pixels",
     )
-    parser.add_argument("--pictures", type=int, default=200)
+    parser.add_argument("--images", type=int, default=200)
     given = parser.parse_args()
     sets = [sorted((given.data / name).rglob("*.jpg")) for name in SETS]
-    originals = sets[0][: given.pictures]
-    known = [*originals, *sets[0][given.pictures :], *sets[1], *sets[2]]
+    originals = sets[0][: given.images]
+    known = [*originals, *sets[0][given.images :], *sets[1], *sets[2]]
     with tempfile.TemporaryDirectory() as folder:
         copies = edited(originals, Path(folder))
         columns = {}

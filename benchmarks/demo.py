@@ -1,6 +1,6 @@
-"""How typical is the demo? Every product of its catalogue asked for with a view that is not in it.
+"""Quality of the search in `lookalike demo`: queries are views of its products that it does not contain.
 
-    python benchmarks/demo.py [--products 200] [--asked 120]
+    python benchmarks/demo.py [--products 200] [--queries 120]
 
 Prints in how many cases the product itself is among the ten hits, and first, by the default extractor.
 """
@@ -20,22 +20,24 @@ VIEWS = 5
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--products", type=int, default=200)
-    parser.add_argument("--asked", type=int, default=120)
+    parser.add_argument("--queries", type=int, default=120)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         shop = Path(scratch) / "shop"
         write_catalogue(shop, products=options.products, views=VIEWS)
         with Library.create(shop) as library:
             library.add([shop])
-            queries = [Query.of(draw_query(number, VIEWS)) for number in range(options.asked)]
+            queries = [Query.of(draw_query(number, VIEWS)) for number in range(options.queries)]
             answers = library.search_batch(queries)
     among = first = 0
     for number, answer in enumerate(answers):
         own = [f"p{number:04d}-" in hit.path for hit in answer.hits]
         among += any(own)
         first += own[0]
-    print(f"{options.asked} of {options.products} products asked for")
-    print(f"  among the ten hits {among / options.asked:.0%}, first {first / options.asked:.0%}")
+    print(f"{options.queries} of {options.products} products searched for")
+    print(
+        f"  among the ten hits {among / options.queries:.0%}, first {first / options.queries:.0%}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Duplicates among a million hashes: time, memory, and whether the planted ones are found.
+"""Duplicates among a million hashes: time, memory, and recall of the planted ones.
 
     python benchmarks/duplicates_scale.py [--codes 1000000]
 
-The codes have what real ones have: 1 % of the pictures are copies (up to 6 bits away), 2 % are crowded
-around a few codes (blank pages, skies) and 0.5 % have one and the same code; 64 bits are set with
-unequal probabilities, neighbours alike.
+The codes resemble real ones: 1 % of the images are copies (up to 6 bits apart), 2 % are clustered around a
+few codes (blank pages, skies) and 0.5 % share a single code; the 64 bits are set with unequal probabilities,
+and neighbouring bits are correlated.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ RADIUS = 7
 
 
 def planted(count: int) -> tuple[Codes, np.ndarray]:
-    """Codes (count,), and the pairs of rows that are copies (p, 2)."""
+    """Return codes (count,), and the pairs of rows that are copies (p, 2)."""
     rng = np.random.default_rng(0)
     likely = rng.uniform(0.35, 0.65, 64)
     signs = np.empty((count, 64), np.float32)
     for start in range(0, count, 100_000):
         part = signs[start : start + 100_000]
         drawn = rng.random(part.shape, np.float32)
-        # A quarter of the bits repeat their neighbour, as in pictures with large shapes.
+        # A quarter of the bits repeat their neighbour, as in images with large shapes.
         alike = rng.random(part.shape) < 0.25
         bits = drawn < likely
         bits[:, 1:] = np.where(alike[:, 1:], bits[:, :-1], bits[:, 1:])
@@ -48,7 +48,7 @@ def planted(count: int) -> tuple[Codes, np.ndarray]:
 
 
 def flips(rng: np.random.Generator, count: int, most: int) -> Codes:
-    """Masks (count,) of at most so many bits, 1 to `most` drawings each."""
+    """Return masks (count,) of 1 to `most` bits each, drawn with replacement."""
     made = np.zeros(count, np.uint64)
     for _ in range(most):
         made |= np.uint64(1) << rng.integers(0, 64, count).astype(np.uint64)

@@ -1,11 +1,11 @@
-"""`lookalike evaluate` on 100,000 vectors with 10,000 questions: time and memory of the whole program.
+"""`lookalike evaluate` on 100,000 vectors with 10,000 queries: time and memory of the whole program.
 
     python benchmarks/evaluation.py [--images 100000] [--queries 10000] [--labels 1000] [--dim 512] [--index]
 
-The library holds made-up unit vectors around as many centres as there are labels. The program ranks all
-images for every question, computes all metrics with their intervals and writes them as JSON, as a user
-starts it; no question is timed (the pictures do not exist). --index: the library has an index
-before, and its own search is judged as well.
+The library holds made-up unit vectors around as many centres as there are labels. The program
+ranks all images for every query, computes all metrics with their intervals and writes them as JSON. No query
+is timed, because the image files do not exist. --index: the library gets an ANN index first, and its own
+search is evaluated as well.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ NAME = "synthetic"
 
 
 def fill(folder: Path, images: int, labels: int, dim: int) -> None:
-    """The library, and labels.csv beside the pictures that it speaks of."""
+    """Write the library, and labels.csv in the folder of its images."""
     draw = np.random.default_rng(0)
     centres = normalise(draw.normal(size=(labels, dim)))
     space = Space(f"{NAME}@1", NAME, "1", dim, "cosine")
@@ -115,7 +115,7 @@ def main() -> None:
                 + ("" if recall is None else f", ANN recall@10 {recall:.3f}")
             )
         print(
-            f"{options.queries:,} questions to {options.images:,} × {options.dim}: {seconds:.1f} s, "
+            f"{options.queries:,} queries on {options.images:,} × {options.dim}: {seconds:.1f} s, "
             f"{processor:.1f} s of the processor, peak {peak:,.0f} MB"
         )
 

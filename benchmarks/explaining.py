@@ -1,10 +1,10 @@
-"""Whether explanations mark what matters: on pairs of the same label, what covering the marked quarter costs.
+"""Faithfulness of explanations: how much the similarity drops when the marked quarter is covered.
 
     python benchmarks/explaining.py DATA [--pairs 100] [--extractor lookalike,color,...]
 
 DATA holds corel1k/ and grocery/ (a manifest.csv with `label` each). Pairs are drawn by a fixed seed, half of
-them from each set. "faithful" is the share of pairs whose marks cost more than the mean of equal shapes
-elsewhere; "beaten" the share of those single places that cost less.
+them from each set. "faithful" is the share of pairs where covering the marks costs more than covering the
+same shape elsewhere does on average; "beaten" is the share of those other places that cost less.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--pairs", type=int, default=100)
     parser.add_argument("--extractor", dest="extractors", default=ALL)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     chosen = [
         pair
         for name in ("corel1k", "grocery")
-        for pair in pairs(asked.data / name, asked.pairs // 2)
+        for pair in pairs(options.data / name, options.pairs // 2)
     ]
     print(f"{'':24}{'faithful':>9}{'beaten':>8}{'marked':>9}{'others':>9}{'seconds':>9}")
     with Explainer() as explainer:
-        for by in asked.extractors.split(","):
+        for name in options.extractors.split(","):
             started = time.process_time()
-            found = [explainer.match(one, two, extractor=by).faithfulness for one, two in chosen]
+            found = [explainer.match(one, two, extractor=name).faithfulness for one, two in chosen]
             seconds = (time.process_time() - started) / len(chosen)
             print(
-                f"{by.rpartition('/')[2]:24}"
+                f"{name.rpartition('/')[2]:24}"
                 f"{np.mean([each.faithful for each in found]):9.1%}"
                 f"{np.mean([each.win_rate for each in found]):8.1%}"
                 f"{np.mean([each.marked_drop for each in found]):9.3f}"

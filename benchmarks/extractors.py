@@ -3,7 +3,7 @@
     python benchmarks/extractors.py FOLDER[:COLUMN]... [--extractor NAME,...] [--output FILE.json]
 
 A folder has a manifest.csv (column label, or COLUMN) or a products.csv (COLUMN is then needed). Every
-picture asks for the others of its label, leave-one-out, by the similarity of the extractor. A folder
+image is a query for the others with its label, leave-one-out, by the similarity of the extractor. A folder
 that is named several times with different columns is extracted once.
 """
 
@@ -28,14 +28,14 @@ FIGURES = {"mAP": "AP", "P@1": "P@1", "P@10": "P@10"}
 
 
 def rows(folder: Path, column: str) -> list[LabelledImage]:
-    """The labelled pictures of a folder, by whichever table it has."""
+    """Return the labelled images of a folder, from the table that it has."""
     table = folder / "manifest.csv"
     table = table if table.is_file() else folder / "products.csv"
     return list(read_manifest(table, label=column))
 
 
 def vectors(name: str, files: list[Path]) -> NDArray[np.float32]:
-    """(n, dim); a picture that cannot be read is a zero vector."""
+    """Return vectors (n, dim); zero for an image that cannot be read."""
     extractor = ensure_fitted(load(name), (), files, IndexOptions())
     unit = extractor.similarity == "cosine"
     made = file_vectors(extractor, files, unit=unit)
@@ -58,10 +58,10 @@ def main() -> None:
         known: dict[Path, NDArray[np.float32]] = {}
         cells = []
         for folder, column in sets:
-            pictures = rows(folder, column)
+            images = rows(folder, column)
             if folder not in known:
-                known[folder] = vectors(name, [picture.path for picture in pictures])
-            labels = [picture.label for picture in pictures]
+                known[folder] = vectors(name, [image.path for image in images])
+            labels = [image.label for image in images]
             judged = leave_one_out(known[folder], labels, similarity=load(name).similarity)
             means = judged.means()
             figures = {shown: means[key] for shown, key in FIGURES.items()}

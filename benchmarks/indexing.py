@@ -2,7 +2,7 @@
 
     python benchmarks/indexing.py FOLDER [--copies 20] [--rounds 3]
 
-Three programs make the same 96 numbers a picture (or, the bare decoder, none), in turn, each in
+Three programs make the same 96 numbers per image (the bare decoder: none), alternately, each in
 fresh processes:
 
 loop    one process: Pillow open, convert to RGB at full size, np.histogram three times
@@ -52,7 +52,7 @@ Spent = tuple[float, float]
 
 
 def run(program: str, paths: list[str], processes: int, *arguments: str) -> Spent:
-    """What `processes` copies of a program take for their shares of the paths."""
+    """Return the times that `processes` copies of a program take for their shares of the paths."""
     before = sum(os.times()[2:4])
     started = time.perf_counter()
     children = []

@@ -1,14 +1,14 @@
-"""Keypoints: do they find a picture again that was cropped, turned, shrunk and re-saved, and how
-fast? Prints a table a detector.
+"""Keypoints: retrieval of images that were cropped, rotated, scaled and re-saved, and speed.
+
+Prints a table for each detector.
 
     python benchmarks/keypoints.py QUERIES [DISTRACTORS ...] [--detectors sift,orb]
-                                   [--pictures 200] [--pairs 1000] [--no-rates]
+                                   [--images 200] [--pairs 1000] [--no-rates]
 
-Pictures come from QUERIES, the library holds these and DISTRACTORS. Each is cropped to half its
-area, or to half its sides (a quarter of its area), at a place drawn at random, turned by 20° (the
-corners that appear are black), scaled to 0.7 and saved as JPEG 60. It is looked for by the
-vectors, and the best 50 are verified. Where a distractor folder has a manifest.csv with labels,
-the vectors' mean average precision is shown too.
+The library holds the images of QUERIES and DISTRACTORS. Each query is cropped to half of its area, or to half
+of its sides (a quarter of its area), at a random place, rotated by 20° (the new corners are black), scaled to
+0.7 and saved as JPEG 60. It is searched for by its vector, and the best 50 hits are verified. Where a folder
+has a manifest.csv with labels, the mean average precision of the vectors is shown, too.
 """
 
 from __future__ import annotations
@@ -47,61 +47,61 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--detectors", default="sift,orb")
-    parser.add_argument("--pictures", type=int, default=200)
+    parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--pairs", type=int, default=1000)
     parser.add_argument(
-        "--sample", type=int, default=512, help="pictures the vocabulary is learnt on"
+        "--sample", type=int, default=512, help="images to which the vocabulary is fitted"
     )
     parser.add_argument("--no-rates", action="store_true")
     options = parser.parse_args()
-    folders = [pictures(folder) for folder in options.folders]
+    folders = [image_files(folder) for folder in options.folders]
     paths = [path for folder in folders for path in folder]
-    asked = list(range(min(options.pictures, len(folders[0]))))
+    query_rows = list(range(min(options.images, len(folders[0]))))
     for detector in options.detectors.split(","):
         if not options.no_rates:
             rates(paths[:40], detector)
-        measure(options, detector, paths, asked)
+        measure(options, detector, paths, query_rows)
 
 
 def measure(
-    options: argparse.Namespace, detector: Detector, paths: list[Path], asked: list[int]
+    options: argparse.Namespace, detector: Detector, paths: list[Path], query_rows: list[int]
 ) -> None:
     with ProcessPoolExecutor() as pool:
         library = list(pool.map(found, paths, [detector] * len(paths), chunksize=8))
         number = sum(map(len, library)) / len(library)
-        print(f"\n{detector}: {len(paths)} pictures, {number:.0f} keypoints each")
+        print(f"\n{detector}: {len(paths)} images, {number:.0f} keypoints each")
         chance = np.random.default_rng(1)
         chosen = np.sort(chance.permutation(len(paths))[: options.sample])
         begun = time.perf_counter()
-        extractor = taught([library[one] for one in chosen], detector)
-        print(f"  vocabulary learnt on {len(chosen)} in {time.perf_counter() - begun:.1f} s")
+        extractor = fitted([library[one] for one in chosen], detector)
+        print(f"  vocabulary fitted to {len(chosen)} in {time.perf_counter() - begun:.1f} s")
         vectors = extractor.describe(library)
-        for kind, side in KINDS.items() if asked else ():
-            made = [(paths[one], side, one, detector) for one in asked]
-            questions = list(pool.map(altered, *zip(*made, strict=True), chunksize=8))
-            searches(kind, questions, asked, library, vectors, extractor)
+        for kind, side in KINDS.items() if query_rows else ():
+            made = [(paths[one], side, one, detector) for one in query_rows]
+            queries = list(pool.map(altered, *zip(*made, strict=True), chunksize=8))
+            searches(kind, queries, query_rows, library, vectors, extractor)
     labels(options.folders, paths, vectors)
     false_alarms(library, options.pairs)
 
 
 def searches(
     kind: str,
-    questions: Sequence[tuple[Keypoints, Box]],
-    asked: Sequence[int],
+    queries: Sequence[tuple[Keypoints, Box]],
+    query_rows: Sequence[int],
     library: Sequence[Keypoints],
     vectors: NDArray[np.float32],
     extractor: VladExtractor,
 ) -> None:
-    """How often the original is first, by the vectors alone and verified."""
-    similarity = extractor.describe([question for question, _ in questions]) @ vectors.T
+    """Print how often the original comes first, by the vectors alone and after verification."""
+    similarity = extractor.describe([query for query, _ in queries]) @ vectors.T
     order = np.argsort(-similarity, axis=1, kind="stable")
     places = np.array(
-        [int(np.flatnonzero(row == one)[0]) for row, one in zip(order, asked, strict=True)]
+        [int(np.flatnonzero(row == one)[0]) for row, one in zip(order, query_rows, strict=True)]
     )
     first, wrong, overlaps, spent = 0, 0, [], 0.0
-    for (question, box), row, one in zip(questions, order, asked, strict=True):
+    for (query, box), row, one in zip(queries, order, query_rows, strict=True):
         begun = time.process_time()
-        ranked = rerank(question, [library[place] for place in row[:50]])
+        ranked = rerank(query, [library[place] for place in row[:50]])
         spent += time.process_time() - begun
         first += row[ranked[0].index] == one
         for verified in ranked:
@@ -110,10 +110,10 @@ def searches(
             elif verified.match:
                 wrong += 1
     recalls = ", ".join(f"@{k} {np.mean(places < k):.1%}" for k in (1, 10, 50))
-    print(f"  {kind}: vectors {recalls}; verified first {first / len(asked):.1%}")
+    print(f"  {kind}: vectors {recalls}; verified first {first / len(query_rows):.1%}")
     print(
-        f"    {wrong} other pictures confirmed of {50 * len(asked)}; box overlap (IoU) "
-        f"{np.mean(overlaps):.2f}; comparing 50: {spent / len(asked):.3f} s of one core"
+        f"    {wrong} other images confirmed of {50 * len(query_rows)}; box overlap (IoU) "
+        f"{np.mean(overlaps):.2f}; comparing 50: {spent / len(query_rows):.3f} s of one core"
     )
 
 
@@ -131,7 +131,7 @@ def labels(folders: Sequence[Path], paths: Sequence[Path], vectors: NDArray[np.f
 
 
 def false_alarms(library: Sequence[Keypoints], pairs: int) -> None:
-    """How often two different pictures, drawn at random, are said to show the same."""
+    """Print how often two different images, drawn at random, are taken for the same object."""
     chance = np.random.default_rng(2)
     inliers = []
     for _ in range(pairs):
@@ -139,28 +139,28 @@ def false_alarms(library: Sequence[Keypoints], pairs: int) -> None:
         match: Match | None = compare(library[one], library[other], min_inliers=4)
         inliers.append(match.inliers if match else 0)
     counts = ", ".join(f">={k}: {np.sum(np.array(inliers) >= k)}" for k in (6, 7, 8, 9, 10, 12, 15))
-    print(f"  {pairs} random pairs with so many inliers: {counts}")
+    print(f"  {pairs} random pairs by number of inliers: {counts}")
 
 
 def rates(paths: Sequence[Path], detector: Detector) -> None:
-    """Seconds of one core's time, ready pixels to keypoints and to a vector."""
+    """Print the speed of one core, from prepared pixels to keypoints and to a vector."""
     cv2.setNumThreads(1)
     ready = [shrunk(path, detector) for path in paths]
     begun = time.process_time()
     keypoints = [detect(pixels, detector=detector) for pixels in ready]
     detecting = time.process_time() - begun
-    extractor = taught(keypoints, detector)
+    extractor = fitted(keypoints, detector)
     begun = time.process_time()
     extractor.describe(keypoints)
     describing = time.process_time() - begun
     print(
-        f"\n{detector}: {len(ready) / (detecting + describing):.0f} pictures a second and core "
+        f"\n{detector}: {len(ready) / (detecting + describing):.0f} images per second and core "
         f"({1000 * detecting / len(ready):.0f} ms to detect, "
         f"{1000 * describing / len(ready):.1f} ms for the vector)"
     )
 
 
-def taught(keypoints: Sequence[Keypoints], detector: Detector) -> VladExtractor:
+def fitted(keypoints: Sequence[Keypoints], detector: Detector) -> VladExtractor:
     return VladExtractor(
         detector, vocabulary=fit_vocabulary([unit_descriptors(each) for each in keypoints])
     )
@@ -172,7 +172,7 @@ def found(path: Path, detector: Detector) -> Keypoints:
 
 
 def altered(path: Path, side: float, seed: int, detector: Detector) -> tuple[Keypoints, Box]:
-    """A crop, turned, shrunk and re-saved → its keypoints, and where it came from in fractions."""
+    """Edit an image; return its keypoints, and the box of the crop in fractions of the original."""
     cv2.setNumThreads(1)
     image = Image.open(path).convert("RGB")
     width, height = round(image.width * side), round(image.height * side)
@@ -201,7 +201,7 @@ def overlap(one: Box, other: Box) -> float:
     return shared / (one[2] * one[3] + other[2] * other[3] - shared)
 
 
-def pictures(folder: Path) -> list[Path]:
+def image_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".png"))
 
 

@@ -1,8 +1,8 @@
-"""The map of a library: seconds for each part, and frames a second of its page.
+"""The map of a library: seconds for each part, and frames per second of its page.
 
     python benchmarks/map.py LIBRARY [--method tsne] [--frames]
 
-Thumbnails are made anew, in memory. With --frames the page is opened in Chromium (/usr/bin/chromium, by
+Thumbnails are made again, in memory. With --frames the page is opened in Chromium (/usr/bin/chromium, by
 Playwright) without a graphics card, panned and zoomed for four seconds at three depths. Processor time of
 all its processes (needs psutil) says what a frame costs where other work keeps the machine busy.
 """
@@ -52,7 +52,7 @@ DRAWING = """() => {
 
 
 def processor_seconds() -> float:
-    """Of all processes that this one has started: a browser draws in several."""
+    """Return the processor time of all child processes; a browser draws in several."""
     import psutil
 
     times = [child.cpu_times() for child in psutil.Process().children(recursive=True)]
@@ -94,10 +94,10 @@ def main() -> None:
     parser.add_argument("library", type=Path)
     parser.add_argument("--method", default="tsne", choices=("tsne", "pca", "umap"))
     parser.add_argument("--frames", action="store_true")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     started, worked = time.perf_counter(), time.process_time()
-    with Library.open(asked.library, read_only=True) as library:
-        atlas = build_map(library, method=asked.method)
+    with Library.open(options.library, read_only=True) as library:
+        atlas = build_map(library, method=options.method)
         laid = time.perf_counter()
         packed = pack_sprites(library, atlas)
         shown = time.perf_counter()
@@ -105,11 +105,11 @@ def main() -> None:
     ended = time.perf_counter()
     here = time.process_time() - worked
     print(
-        f"{len(atlas):,} pictures: layout {laid - started:.0f} s, thumbnails {shown - laid:.0f} s, "
+        f"{len(atlas):,} images: layout {laid - started:.0f} s, thumbnails {shown - laid:.0f} s, "
         f"page {ended - shown:.1f} s; {ended - started:.0f} s in all, {here:.0f} s of this process; "
         f"{len(text) / 1e6:.0f} MB; {atlas.preservation}"
     )
-    if asked.frames:
+    if options.frames:
         with TemporaryDirectory() as folder:
             file = Path(folder) / "map.html"
             file.write_text(text, "utf-8")

@@ -1,17 +1,17 @@
-"""Indexing with a network against ONNX Runtime alone on ready pixels, on the same cores.
+"""Indexing with a network against ONNX Runtime alone on prepared pixels, on the same cores.
 
-    python benchmarks/network.py PICTURES [MODEL] [--count 300] [--rounds 3]
+    python benchmarks/network.py FOLDER [MODEL] [--count 300] [--rounds 3]
 
-MODEL is a folder as the Hugging Face hub has them, or "lookalike", the built-in network.
+MODEL is a folder in the layout of the Hugging Face hub, or "lookalike", the built-in network.
 
 runtime   ONNX Runtime alone with its own settings (all cores, threads that spin), the batch size that
-          is fastest here of 1, 8 and 32; the tensors are ready
-session   ONNX Runtime alone with Lookalike's settings: one thread a pass, a pass a core
-index     the whole way: `Library.add` into a fresh library, less what starting costs (a run over
-          twenty pictures is timed and taken off)
+          is fastest here of 1, 8 and 32; the tensors are prepared
+session   ONNX Runtime alone with Lookalike's settings: one thread per pass, one pass per core
+index     everything: `Library.add` into a fresh library, minus the cost of starting (the time of a run
+          over twenty images is subtracted)
 
-In turn, round by round. Prints images a second by the clock and by processor time (all processes),
-medians over the rounds, and the ratios. On a busy machine only the second column means anything.
+They alternate. Prints images per second by the clock and by processor time (all processes), medians over the
+rounds, and the ratios. On a busy machine only the processor time is meaningful.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ from lookalike.cpu import physical_cores
 from lookalike.extractors import load
 from lookalike.extractors.builtin import MODEL
 
-START = 20  # pictures of the run that is taken off
+START = 20  # images of the run that is subtracted
 
 Spent = tuple[float, float]
 """Seconds by the clock and of processor time."""
 
 
 def spent(work: Callable[[], object]) -> Spent:
-    """Of this process and of the processes that it has ended."""
+    """Return the processor time of this process and of its ended children."""
     clock, processor = time.perf_counter(), sum(os.times()[:4])
     work()
     return time.perf_counter() - clock, sum(os.times()[:4]) - processor
 
 
 def alone(graph: Path, count: int, *, batch: int, ours: bool) -> Spent:
-    """ONNX Runtime on ready tensors."""
+    """Run ONNX Runtime on prepared tensors."""
     options = onnxruntime.SessionOptions()
     if ours:
         options.intra_op_num_threads = 1
@@ -76,7 +76,7 @@ def alone(graph: Path, count: int, *, batch: int, ours: bool) -> Spent:
 
 
 def index(name: str, folder: Path, scratch: Path) -> Spent:
-    """A fresh library. The network is loaded before, as ONNX Runtime's is."""
+    """Index into a fresh library; the network is loaded before, as for ONNX Runtime alone."""
     extractor = load(name)
     kept = Path(tempfile.mkdtemp(dir=scratch)) / "library"
 
@@ -87,9 +87,9 @@ def index(name: str, folder: Path, scratch: Path) -> Spent:
     return spent(work)
 
 
-def copied(pictures: Path, count: int, into: Path) -> Path:
-    """`count` pictures in a folder of their own; different bytes, so that none is a known copy."""
-    files = sorted(path for path in pictures.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg"))
+def copied(source: Path, count: int, into: Path) -> Path:
+    """Copy `count` images into a folder, with different bytes, so that none is a known copy."""
+    files = sorted(path for path in source.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg"))
     into.mkdir()
     for number in range(count):
         target = into / f"{number:06d}.jpg"
@@ -102,7 +102,7 @@ def copied(pictures: Path, count: int, into: Path) -> Path:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     shared = Path(os.environ.get("LOOKALIKE_SHARED", Path(__file__).parents[2] / "shared"))
-    arguments.add_argument("pictures", type=Path)
+    arguments.add_argument("folder", type=Path)
     model = shared / "models" / "mobilenet_v2_1.0_224"
     arguments.add_argument("model", nargs="?", default=str(model))
     arguments.add_argument("--count", type=int, default=300)
@@ -114,8 +114,8 @@ def main() -> None:
     rates: dict[str, list[tuple[float, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        few = copied(given.pictures, START, scratch / "few")
-        many = copied(given.pictures, given.count + START, scratch / "many")
+        few = copied(given.folder, START, scratch / "few")
+        many = copied(given.folder, given.count + START, scratch / "many")
         batch = min((1, 8, 32), key=lambda n: alone(graph, 64, batch=n, ours=False)[0])
         for _ in range(given.rounds):
             start, whole = index(name, few, scratch), index(name, many, scratch)

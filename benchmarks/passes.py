@@ -1,10 +1,10 @@
-"""How many pictures a pass through a network are quickest: a thread a core, ONNX Runtime alone.
+"""Speed of a network by images per pass: ONNX Runtime alone, one thread per core.
 
     python benchmarks/passes.py [MODEL.onnx]... [--made]
 
 --made also builds networks of random weights in the shapes of ResNet-18, ResNet-50 and ViT-B/32, which are
-as fast as trained ones; for that PyTorch and `onnx` must be there (`pip install "lookalike[training]"`).
-Pictures a second for 1, 2, 4 and 8 a pass, best of three rounds.
+as fast as trained ones; this needs PyTorch and `onnx` (`pip install "lookalike[training]"`).
+Prints images per second for 1, 2, 4 and 8 images per pass, best of three rounds.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ def say(graph: Path) -> None:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    pictures = np.random.default_rng(0).random((max(SIZES), 3, 224, 224), np.float32)
+    images = np.random.default_rng(0).random((max(SIZES), 3, 224, 224), np.float32)
     rates = dict.fromkeys(SIZES, 0.0)
     with ThreadPoolExecutor(physical_cores()) as threads:
         for _ in range(3):
             for size in SIZES:
-                feeds = {name: pictures[:size]}
+                feeds = {name: images[:size]}
                 passes = [feeds] * max(4, 32 // size)
                 list(threads.map(lambda feeds: session.run(None, feeds), passes[:2]))
                 started = time.perf_counter()
@@ -46,7 +46,7 @@ def say(graph: Path) -> None:
                 rates[size] = max(rates[size], rate)
     found = ", ".join(f"{size}: {rate:.1f}" for size, rate in rates.items())
     print(
-        f"{graph.stem:12} {graph.stat().st_size / 2**20:6.0f} MB   pictures/s by pictures a pass  {found}"
+        f"{graph.stem:12} {graph.stat().st_size / 2**20:6.0f} MB   images/s by images per pass  {found}"
     )
 
 

@@ -1,9 +1,9 @@
 """Approximate search beside hnswlib, usearch and FAISS's own HNSW and IVF, on the same vectors, queries
 and threads: `python benchmarks/peers.py VECTORS.npy QUERIES.npy`.
 
-Each is built with both cores and asked one query at a time on one thread, along its search parameter.
-Rounds take turns, and the median of all queries is told. Ours is timed with the refinement from the stored
-vectors, as a search of the library does it; what it keeps beside them is counted as its memory. hnswlib,
+Each is built with both cores, and searched with one query at a time on one thread, for several values of its
+search parameter. The libraries alternate, and the median of all queries is printed. Ours is timed with the
+re-ranking from the stored vectors, as in a search of a library; the memory of the index is counted. hnswlib,
 usearch and FAISS's HNSW and IVF hold the vectors themselves, so all of their memory counts.
 
 Where they are installed: `pip install hnswlib usearch lancedb qdrant-client`.
@@ -31,7 +31,7 @@ from lookalike.ann.tuning import K
 from lookalike.vectors.similarity import normalise, top_k
 
 Floats = NDArray[np.float32]
-Ask = Callable[[Floats, int], Sequence[int] | NDArray[Any]]
+Search = Callable[[Floats, int], Sequence[int] | NDArray[Any]]
 
 ROUNDS = 3
 THREADS = os.cpu_count() or 1
@@ -39,16 +39,16 @@ THREADS = os.cpu_count() or 1
 
 @dataclass(frozen=True)
 class Peer:
-    """One library. `build` returns how to ask (query, parameter) and the bytes it keeps."""
+    """One library. `build` returns a function (query, parameter) → ids, and the bytes of the index."""
 
     name: str
-    build: Callable[[Floats], tuple[Ask, int]]
+    build: Callable[[Floats], tuple[Search, int]]
     parameters: Sequence[int]
 
 
 @dataclass
 class Line:
-    """One parameter of one peer, measured."""
+    """The measurement of one library with one parameter."""
 
     name: str
     parameter: int
@@ -57,27 +57,27 @@ class Line:
 
 
 def ours(recipe: str, width: int) -> Peer:
-    def build(vectors: Floats) -> tuple[Ask, int]:
+    def build(vectors: Floats) -> tuple[Search, int]:
         index = faiss_index.train(vectors, recipe, similarity="cosine", threads=THREADS)
         faiss_index.fill(index, vectors, threads=THREADS)
         with tempfile.TemporaryDirectory() as folder:
             index.save(Path(folder) / "index")
             size = (Path(folder) / "index").stat().st_size
 
-        def ask(query: Floats, probe: int) -> NDArray[np.int64]:
+        def search(query: Floats, probe: int) -> NDArray[np.int64]:
             proposed = index.candidates(query[None], width, nprobe=probe)
             found: NDArray[np.int64] = rerank.rerank(
                 vectors, query[None], proposed, K, similarity="cosine", normalised=True
             )[0][0]
             return found
 
-        return ask, size
+        return search, size
 
     return Peer(f"Lookalike {recipe}, {width}", build, (16, 24, 32, 48, 64, 96, 128))
 
 
 def hnswlib_peer(links: int) -> Peer:
-    def build(vectors: Floats) -> tuple[Ask, int]:
+    def build(vectors: Floats) -> tuple[Search, int]:
         import hnswlib
 
         index = hnswlib.Index("ip", vectors.shape[1])
@@ -85,49 +85,49 @@ def hnswlib_peer(links: int) -> Peer:
         index.add_items(vectors, num_threads=THREADS)
         index.set_num_threads(1)
 
-        def ask(query: Floats, ef: int) -> NDArray[Any]:
+        def search(query: Floats, ef: int) -> NDArray[Any]:
             index.set_ef(ef)
             found: NDArray[Any] = index.knn_query(query[None], K)[0][0]
             return found
 
-        return ask, len(vectors) * (4 * vectors.shape[1] + 8 + 2 * links * 4 + 4)
+        return search, len(vectors) * (4 * vectors.shape[1] + 8 + 2 * links * 4 + 4)
 
     return Peer(f"hnswlib M={links}", build, (24, 40, 64, 100, 160, 250))
 
 
 def usearch_peer(kind: str) -> Peer:
-    def build(vectors: Floats) -> tuple[Ask, int]:
+    def build(vectors: Floats) -> tuple[Search, int]:
         from usearch.index import Index
 
         index = Index(ndim=vectors.shape[1], metric="ip", dtype=kind, connectivity=16)
         index.add(np.arange(len(vectors)), vectors, threads=THREADS)
 
-        def ask(query: Floats, ef: int) -> NDArray[Any]:
+        def search(query: Floats, ef: int) -> NDArray[Any]:
             index.expansion_search = ef
             found: NDArray[Any] = index.search(query, K, threads=1).keys
             return found
 
-        return ask, int(index.memory_usage)
+        return search, int(index.memory_usage)
 
     return Peer(f"usearch {kind}", build, (40, 64, 100, 160, 250, 400))
 
 
 def faiss_peer(recipe: str, parameters: Sequence[int]) -> Peer:
-    def build(vectors: Floats) -> tuple[Ask, int]:
+    def build(vectors: Floats) -> tuple[Search, int]:
         index = faiss_index.train(vectors, recipe, similarity="cosine", threads=THREADS)
         faiss_index.fill(index, vectors, threads=THREADS)
 
-        def ask(query: Floats, probe: int) -> NDArray[np.int64]:
+        def search(query: Floats, probe: int) -> NDArray[np.int64]:
             found: NDArray[np.int64] = index.candidates(query[None], K, nprobe=probe)[0]
             return found
 
-        return ask, index_factory.estimate_bytes(recipe, *vectors.shape)
+        return search, index_factory.estimate_bytes(recipe, *vectors.shape)
 
     return Peer(f"FAISS {recipe}", build, parameters)
 
 
 def lancedb_peer() -> Peer:
-    def build(vectors: Floats) -> tuple[Ask, int]:
+    def build(vectors: Floats) -> tuple[Search, int]:
         import lancedb
         import pyarrow as pa
         from lancedb.index import IvfPq
@@ -141,25 +141,25 @@ def lancedb_peer() -> Peer:
         table.create_index("vector", config=kind)
         size = sum(f.stat().st_size for f in Path(folder).rglob("*") if f.is_file())
 
-        def ask(query: Floats, probe: int) -> list[int]:
-            asked = (
+        def search(query: Floats, probe: int) -> list[int]:
+            found = (
                 table.search(query)
                 .distance_type("cosine")
                 .nprobes(probe)
                 .refine_factor(10)
                 .limit(K)
             )
-            return [row["id"] for row in asked.select(["id"]).to_list()]
+            return [row["id"] for row in found.select(["id"]).to_list()]
 
-        return ask, size
+        return search, size
 
     return Peer("LanceDB IVF_PQ, refine 10", build, (8, 16, 32, 64, 128))
 
 
 def qdrant_peer() -> Peer:
-    """The edition that runs in one's own process: it has no index and compares everything in NumPy."""
+    """Return the local mode of Qdrant, which has no index and compares all vectors in NumPy."""
 
-    def build(vectors: Floats) -> tuple[Ask, int]:
+    def build(vectors: Floats) -> tuple[Search, int]:
         from qdrant_client import QdrantClient
         from qdrant_client.models import Distance, VectorParams
 
@@ -168,10 +168,10 @@ def qdrant_peer() -> Peer:
         client.create_collection("t", vectors_config=kind)
         client.upload_collection("t", vectors=vectors, ids=range(len(vectors)))
 
-        def ask(query: Floats, _: int) -> list[int]:
+        def search(query: Floats, _: int) -> list[int]:
             return [int(point.id) for point in client.query_points("t", query, limit=K).points]
 
-        return ask, vectors.nbytes
+        return search, vectors.nbytes
 
     return Peer("Qdrant embedded, exact", build, (1,))
 
@@ -199,24 +199,24 @@ def measure(
     what else the machine does costs none of those) and the bytes a vector."""
     _, near = top_k(vectors, queries, K, similarity="cosine")
     built: dict[str, tuple[float, float]] = {}
-    asks: list[tuple[Peer, Ask]] = []
+    searches: list[tuple[Peer, Search]] = []
     for peer in chosen:
         started = time.process_time()
-        ask, size = peer.build(vectors)
+        search, size = peer.build(vectors)
         built[peer.name] = (time.process_time() - started, size / len(vectors))
-        asks.append((peer, ask))
+        searches.append((peer, search))
         print(f"built {peer.name} in {built[peer.name][0]:.1f} s", flush=True)
     _on_one_core()
     times: dict[tuple[str, int], list[float]] = {}
     recalls: dict[tuple[str, int], float] = {}
     for _ in range(ROUNDS):
-        for peer, ask in asks:
+        for peer, search in searches:
             for parameter in peer.parameters:
                 key = (peer.name, parameter)
                 right = 0.0
                 for query, worst in zip(queries, near[:, -1], strict=True):
                     started = time.perf_counter()
-                    found = ask(query, parameter)
+                    found = search(query, parameter)
                     times.setdefault(key, []).append(time.perf_counter() - started)
                     rows = vectors[np.asarray(found, np.int64)]
                     right += float((rows @ query >= worst - 1e-5).sum())
@@ -229,7 +229,7 @@ def measure(
 
 
 def _on_one_core() -> None:
-    """LanceDB and NumPy cannot be told to use one thread for a query: all threads share one core."""
+    """Run all threads on one core: LanceDB and NumPy cannot use one thread for a query."""
     if hasattr(os, "sched_setaffinity"):
         core = {max(os.sched_getaffinity(0))}
         for thread in Path("/proc/self/task").iterdir():
@@ -237,7 +237,7 @@ def _on_one_core() -> None:
 
 
 def at(lines: Sequence[Line], name: str, recall: float) -> float | None:
-    """Milliseconds at that recall, between the two nearest points; None where it is not reached."""
+    """Return the milliseconds at a recall, interpolated; None where it is not reached."""
     own = sorted((line for line in lines if line.name == name), key=lambda line: line.recall)
     for below, above in itertools.pairwise(own):
         if below.recall < recall <= above.recall:
@@ -276,13 +276,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("vectors", type=Path)
     parser.add_argument("queries", type=Path, help="vectors that are not among the others")
-    parser.add_argument("--asked", type=int, default=200)
-    parser.add_argument("--only", help="names that begin so, by comma")
+    parser.add_argument("--count", type=int, default=200, help="number of queries")
+    parser.add_argument(
+        "--only", help="only names that begin with one of these, separated by commas"
+    )
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     given = parser.parse_args()
     vectors = normalise(np.load(given.vectors, mmap_mode="r"))
-    queries = normalise(np.load(given.queries, mmap_mode="r")[: given.asked])
+    queries = normalise(np.load(given.queries, mmap_mode="r")[: given.count])
     chosen = peers(*vectors.shape)
     if given.only:
         chosen = [peer for peer in chosen if peer.name.startswith(tuple(given.only.split(",")))]

@@ -1,16 +1,16 @@
-"""The server over HTTP, on the loopback: one visitor, fifty at once, and a visitor beside slow work.
+"""The server over HTTP, on the loopback interface: one client, fifty at once, and one beside slow work.
 
     python benchmarks/serving.py [--images 100000] [--seconds 5] [--clients 50] [--workers 1]
 
 A library of made-up vectors of the built-in extractor's shape around 1,000 centres is served by
-`lookalike serve` in a process of its own; this process asks. No question is asked twice.
+`lookalike serve` in a process of its own; this process is the client. No query is sent twice.
 
 image      GET /api/search?image=ID, k=24, one after the other: milliseconds from request to the whole
-           answer, beside what `Library.search` itself took of it, and what GET /health takes
-picture    the same for pictures that were sent before: less the time for making their vectors
-together   many visitors with connections of their own: answers a second, and how long they waited
-beside     one visitor again, while two others ask for batches of 100 questions all the time; while groups
-           of similar pictures are looked for; while a map is drawn up
+           response, the part of `Library.search` in it, and the time of GET /health
+upload     the same for images that were uploaded before, minus the time for computing their vectors
+together   many clients with connections of their own: responses per second, and their latency
+beside     one client again, while two others send batches of 100 queries all the time; while groups of
+           similar images are searched for; while a map is computed
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ from lookalike.stores.interface import Entry, Space
 from lookalike.stores.local import LocalStore
 
 BATCH = 1_000
-PICTURES = 40
+UPLOADS = 40
 
 
-class Visitor:
-    """One connection that is kept."""
+class Connection:
+    """A client with one persistent connection."""
 
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
-    def ask(self, path: str, body: bytes | None = None) -> tuple[int, bytes, float]:
-        """Status, answer, seconds."""
+    def request(self, path: str, body: bytes | None = None) -> tuple[int, bytes, float]:
+        """Return status, body and seconds."""
         started = time.perf_counter()
         self._connection.request("GET" if body is None else "POST", path, body)
         answer = self._connection.getresponse()
@@ -76,7 +76,7 @@ def fill(folder: Path, count: int) -> None:
                 [
                     Entry(
                         root,
-                        f"folder {number // 1000:03d}/picture {number:06d}.jpg",
+                        f"folder {number // 1000:03d}/image {number:06d}.jpg",
                         1000 + number,
                         number,
                         sha256(str(number).encode()).digest(),
@@ -89,7 +89,7 @@ def fill(folder: Path, count: int) -> None:
             )
 
 
-def picture(number: int) -> bytes:
+def image_bytes(number: int) -> bytes:
     pixels = np.random.default_rng(number).integers(0, 256, (24, 32, 3), np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).resize((640, 480), Image.Resampling.BICUBIC).save(file, "JPEG")
@@ -106,28 +106,29 @@ def line(name: str, milliseconds: list[float], more: str = "") -> None:
     )
 
 
-def searches(visitor: Visitor, ids: list[int], name: str) -> None:
+def searches(connection: Connection, ids: list[int], name: str) -> None:
     whole, inside = [], []
     for id in ids:
-        status, data, seconds = visitor.ask(f"/api/search?image={id}&k=24")
+        status, data, seconds = connection.request(f"/api/search?image={id}&k=24")
         assert status == 200, data
         whole.append(1e3 * seconds)
         inside.append(1e3 * json.loads(data)["seconds"]["total"])
     line(name, whole, f"Library.search alone: median {statistics.median(inside):.1f} ms")
 
 
-def pictures(visitor: Visitor) -> None:
+def uploads(connection: Connection) -> None:
     uploads = [
-        json.loads(visitor.ask("/api/uploads", picture(n))[1])["upload"] for n in range(PICTURES)
+        json.loads(connection.request("/api/uploads", image_bytes(n))[1])["upload"]
+        for n in range(UPLOADS)
     ]
     rest, extracting = [], []
     for upload in uploads:
-        status, data, seconds = visitor.ask(f"/api/search?upload={upload}&k=24")
+        status, data, seconds = connection.request(f"/api/search?upload={upload}&k=24")
         assert status == 200, data
         extract = json.loads(data)["seconds"]["extract"]
         rest.append(1e3 * (seconds - extract))
         extracting.append(1e3 * extract)
-    line("picture, less its vector", rest, f"vector: median {statistics.median(extracting):.1f} ms")
+    line("upload, less its vector", rest, f"vector: median {statistics.median(extracting):.1f} ms")
 
 
 def together(port: int, clients: int, seconds: float, ids: Callable[[], int]) -> None:
@@ -137,10 +138,10 @@ def together(port: int, clients: int, seconds: float, ids: Callable[[], int]) ->
     until = time.perf_counter() + seconds
 
     def visit() -> None:
-        visitor, own = Visitor(port), []
+        connection, own = Connection(port), []
         seen: dict[int, int] = {}
         while time.perf_counter() < until:
-            status, _, took = visitor.ask(f"/api/search?image={ids()}&k=24")
+            status, _, took = connection.request(f"/api/search?image={ids()}&k=24")
             own.append(1e3 * took)
             seen[status] = seen.get(status, 0) + 1
         with lock:
@@ -163,18 +164,20 @@ def beside(port: int, ids: Callable[[], int]) -> None:
     batches: list[int] = []
 
     def burden() -> None:
-        visitor = Visitor(port)
+        connection = Connection(port)
         while not done.is_set():
             queries = [{"image": [str(ids())], "k": 24} for _ in range(100)]
-            status, _, _ = visitor.ask("/api/batch", json.dumps({"queries": queries}).encode())
+            status, _, _ = connection.request(
+                "/api/batch", json.dumps({"queries": queries}).encode()
+            )
             batches.append(status)
 
     threads = [threading.Thread(target=burden) for _ in range(2)]
     for thread in threads:
         thread.start()
     time.sleep(1.0)
-    searches(Visitor(port), [ids() for _ in range(60)], "image, beside 2 batches of 100")
-    health = [1e3 * Visitor(port).ask("/health")[2] for _ in range(60)]
+    searches(Connection(port), [ids() for _ in range(60)], "image, beside 2 batches of 100")
+    health = [1e3 * Connection(port).request("/health")[2] for _ in range(60)]
     line("health, beside 2 batches of 100", health, f"{len(batches)} batches meanwhile")
     done.set()
     for thread in threads:
@@ -182,11 +185,11 @@ def beside(port: int, ids: Callable[[], int]) -> None:
 
 
 def beside_long(port: int, path: str, name: str, ids: Callable[[], int]) -> None:
-    """Searches while what `path` asks for is worked out."""
+    """Measure searches while the server computes the response of `path`."""
     started = time.perf_counter()
-    status = Visitor(port).ask(path)[0]
-    searches(Visitor(port), [ids() for _ in range(100)], f"image, beside {name}")
-    over = Visitor(port).ask(path)[0] == 200
+    status = Connection(port).request(path)[0]
+    searches(Connection(port), [ids() for _ in range(100)], f"image, beside {name}")
+    over = Connection(port).request(path)[0] == 200
     print(
         f"    {name}: first answer {status}, "
         f"{'over' if over else 'not over'} after {time.perf_counter() - started:.0f} s",
@@ -200,8 +203,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--workers", type=int, default=1)
-    asked = parser.parse_args()
-    order = iter(np.random.default_rng(1).permutation(asked.images) + 1)
+    options = parser.parse_args()
+    order = iter(np.random.default_rng(1).permutation(options.images) + 1)
     lock = threading.Lock()
 
     def ids() -> int:
@@ -209,7 +212,7 @@ def main() -> None:
             return int(next(order))
 
     with tempfile.TemporaryDirectory() as folder:
-        fill(Path(folder), asked.images)
+        fill(Path(folder), options.images)
         server = subprocess.Popen(
             [
                 sys.executable,
@@ -218,7 +221,7 @@ def main() -> None:
                 "serve",
                 folder,
                 "--workers",
-                str(asked.workers),
+                str(options.workers),
             ],
             stdout=subprocess.PIPE,
             encoding="utf-8",
@@ -228,16 +231,16 @@ def main() -> None:
             assert server.stdout is not None
             shown = next(text for text in server.stdout if "http://" in text)
             port = int(shown.split("127.0.0.1:")[1].split("/")[0])
-            visitor = Visitor(port)
-            visitor.ask("/health")
-            searches(visitor, [ids() for _ in range(20)], "(warming up)")
-            line("health", [1e3 * visitor.ask("/health")[2] for _ in range(200)])
-            searches(visitor, [ids() for _ in range(200)], "image")
-            pictures(visitor)
-            together(port, asked.clients, asked.seconds, ids)
+            connection = Connection(port)
+            connection.request("/health")
+            searches(connection, [ids() for _ in range(20)], "(warming up)")
+            line("health", [1e3 * connection.request("/health")[2] for _ in range(200)])
+            searches(connection, [ids() for _ in range(200)], "image")
+            uploads(connection)
+            together(port, options.clients, options.seconds, ids)
             beside(port, ids)
             beside_long(port, "/api/similar-groups", "similar groups", ids)
-            searches(Visitor(port), [ids() for _ in range(100)], "image again")
+            searches(Connection(port), [ids() for _ in range(100)], "image again")
             beside_long(port, "/api/map", "a map", ids)
         finally:
             server.send_signal(signal.SIGTERM)

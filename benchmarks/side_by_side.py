@@ -1,10 +1,10 @@
-"""The first hits of several extractors for the same questions, side by side in one picture.
+"""Draws the first hits of several extractors for the same queries, side by side.
 
-    python benchmarks/side_by_side.py FOLDER OUT.png [--label COLUMN] [--extractor color,lookalike] [--hits 4]
+    python benchmarks/side_by_side.py FOLDER OUT.png [--label COLUMN] [--extractor color,lookalike]
 
-FOLDER has a manifest.csv or products.csv; ten of its pictures ask, one of each of ten labels, drawn
-evenly (no choice by eye). Hits of the question's label have a green edge. Without FOLDER's tables the
-names of its folders are the labels.
+FOLDER has a manifest.csv or products.csv; without them, the names of its folders are the labels. Ten images
+are queries, one of each of ten evenly spaced labels. Hits with the label of the query have a green edge.
+--hits sets the number of hits per extractor (4).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lookalike.images.pixel_spec import Pixels
 from lookalike.viz.result_grid import thumbnails
 from lookalike.viz.style import ACCENT, FAINT, INK, save_figure
 
-QUESTIONS = 10
+QUERIES = 10
 RIGHT = "#15803d"
 SIDE = 0.82  # inches of a tile
 
@@ -35,12 +35,12 @@ def labelled(folder: Path, label: str) -> list[LabelledImage]:
     return list(read_manifest(table, label=label) if table.is_file() else read_labelled(folder))
 
 
-def questions(labels: list[str]) -> list[int]:
-    """One row of each of ten labels, spread over the labels' names and over their pictures."""
+def query_rows(labels: list[str]) -> list[int]:
+    """Return one row of each of ten labels, evenly spaced over the labels and over their images."""
     names = sorted(set(labels))
-    chosen = [names[int(at)] for at in np.linspace(0, len(names) - 1, QUESTIONS).round()]
+    chosen = [names[int(at)] for at in np.linspace(0, len(names) - 1, QUERIES).round()]
     members = [[row for row, label in enumerate(labels) if label == name] for name in chosen]
-    return [rows[len(rows) * number // QUESTIONS] for number, rows in enumerate(members)]
+    return [rows[len(rows) * number // QUERIES] for number, rows in enumerate(members)]
 
 
 def best(vectors: NDArray[np.float32], row: int, count: int) -> list[int]:
@@ -55,7 +55,7 @@ def draw(
     shape: tuple[int, int],
     out: Path,
 ) -> None:
-    """Tiles by (row, column), each with the colour of its edge; titles by column."""
+    """Draw tiles, given by (row, column) with the colour of their edge, and titles, given by column."""
     from matplotlib.figure import Figure
 
     rows, columns = shape
@@ -89,33 +89,33 @@ def main() -> None:
     parser.add_argument("--extractor", dest="extractors", default="color,lookalike")
     parser.add_argument("--hits", type=int, default=4)
     wanted = parser.parse_args()
-    pictures = labelled(wanted.folder, wanted.label)
-    files, labels = [p.path for p in pictures], [p.label for p in pictures]
-    asked = questions(labels)
+    images = labelled(wanted.folder, wanted.label)
+    files, labels = [p.path for p in images], [p.label for p in images]
+    queries = query_rows(labels)
     names = parse(wanted.extractors)
     place: dict[tuple[int, int], tuple[int, str]] = {
-        (row, 0): (question, ACCENT) for row, question in enumerate(asked)
+        (row, 0): (query, ACCENT) for row, query in enumerate(queries)
     }
-    titles = {0: "asked"}
+    titles = {0: "query"}
     for number, name in enumerate(names):
         made = file_vectors(load(name), files, unit=True)
         vectors = np.stack([v for v in made if v is not None])
         if len(vectors) != len(files):
-            raise SystemExit("a picture cannot be read: the rows would not agree")
+            raise SystemExit("an image cannot be read, so the rows would not match")
         start = 1 + number * wanted.hits
         right = 0
-        for row, question in enumerate(asked):
-            for at, hit in enumerate(best(vectors, question, wanted.hits)):
-                same = labels[hit] == labels[question]
+        for row, query in enumerate(queries):
+            for at, hit in enumerate(best(vectors, query, wanted.hits)):
+                same = labels[hit] == labels[query]
                 right += same
                 place[row, start + at] = (hit, RIGHT if same else FAINT)
-        titles[start] = f"{name.rpartition('/')[2]}: {right} of {QUESTIONS * wanted.hits}"
+        titles[start] = f"{name.rpartition('/')[2]}: {right} of {QUERIES * wanted.hits}"
         print(titles[start])
     shown = thumbnails([files[row] for row, _ in place.values()])
     tiles = {
         at: (pixels, colour) for (at, (_, colour)), pixels in zip(place.items(), shown, strict=True)
     }
-    draw(tiles, titles, (QUESTIONS, 1 + len(names) * wanted.hits), wanted.out)
+    draw(tiles, titles, (QUERIES, 1 + len(names) * wanted.hits), wanted.out)
 
 
 if __name__ == "__main__":
