@@ -185,49 +185,43 @@ def test_a_library_given_without_its_option_suggests_the_option() -> None:
     )
 
 
-def test_a_bug_is_shown_with_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object, read_only: bool) -> None:
-        raise ZeroDivisionError("a bug")
+def fail_to_open(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Let every command fail with this error when it opens the library."""
 
-    monkeypatch.setattr(open_library, "open_library", broken)
+    def fail(*_: object, read_only: bool) -> None:
+        raise error
+
+    monkeypatch.setattr(open_library, "open_library", fail)
+
+
+def test_a_bug_is_shown_with_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_to_open(monkeypatch, ZeroDivisionError("a bug"))
     run = CliRunner().invoke(program, ["info"])
     assert isinstance(run.exception, ZeroDivisionError)
 
 
-def test_a_missing_permission_is_an_error_of_one_line(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            PermissionError(errno.EACCES, "Permission denied", "secret/library"),
+            "no permission for secret/library: change its permissions or choose another path\n",
+        ),
+        (
+            OSError(errno.EIO, "Input/output error", "photos/.lookalike"),
+            "photos/.lookalike: input/output error; fix that, or choose another path\n",
+        ),
+        (MemoryError(), "there is not enough memory"),
+    ],
+)
+def test_errors_of_the_operating_system_are_one_line(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException, message: str
 ) -> None:
-    def refuse(*_: object, read_only: bool) -> None:
-        raise PermissionError(13, "Permission denied", "secret/library")
-
-    monkeypatch.setattr(open_library, "open_library", refuse)
+    fail_to_open(monkeypatch, error)
     run = CliRunner().invoke(program, ["info"])
     assert run.exit_code == 2
-    assert run.stderr == (
-        "Error: no permission for secret/library: change its permissions or choose another path\n"
-    )
-
-
-def test_errors_of_the_operating_system_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(*_: object, read_only: bool) -> None:
-        raise OSError(errno.EIO, "Input/output error", "photos/.lookalike")
-
-    monkeypatch.setattr(open_library, "open_library", failing)
-    run = CliRunner().invoke(program, ["info"])
-    assert run.exit_code == 2
-    assert run.stderr == (
-        "Error: photos/.lookalike: input/output error; fix that, or choose another path\n"
-    )
-
-
-def test_running_out_of_memory_is_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object, read_only: bool) -> None:
-        raise MemoryError
-
-    monkeypatch.setattr(open_library, "open_library", full)
-    run = CliRunner().invoke(program, ["info"])
-    assert run.exit_code == 2
-    assert run.stderr.startswith("Error: there is not enough memory")
+    assert run.stderr.startswith(f"Error: {message}")
+    assert run.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,19 @@ def test_a_token_that_a_cookie_cannot_hold_is_refused(photos: Path, token: str) 
     assert "browsers keep it as a cookie" in result.stderr
 
 
+@pytest.fixture
+def served_config(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Replace the server by one that ends at once; return the configuration that it is given."""
+    passed: dict[str, Any] = {}
+
+    def serve(config: run.ServerConfig, sock: socket.socket, *, workers: int, ready: Any) -> None:
+        passed.update(settings=config.settings, workers=workers)
+        ready()
+
+    monkeypatch.setattr(run, "serve", serve)
+    return passed
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -144,36 +157,26 @@ def test_a_token_that_a_cookie_cannot_hold_is_refused(photos: Path, token: str) 
         ([], "Only this machine can connect."),
     ],
 )
-def test_serve_says_who_can_connect(
-    photos: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], expected: str
-) -> None:
-    def instead(*_: object, ready: Any, **__: object) -> None:
-        ready()
-
-    monkeypatch.setattr(run, "serve", instead)
+@pytest.mark.usefixtures("served_config")
+def test_serve_says_who_can_connect(photos: Path, options: list[str], expected: str) -> None:
     result = CliRunner().invoke(program, ["serve", str(photos), *options])
     assert expected in result.output
 
 
-def test_an_exposed_server_gets_a_token(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    passed: dict[str, Any] = {}
-
-    def instead(given: run.ServerConfig, sock: socket.socket, *, workers: int, ready: Any) -> None:
-        passed.update(settings=given.settings, workers=workers)
-        ready()
-
+def test_an_exposed_server_gets_a_token(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, served_config: dict[str, Any]
+) -> None:
     monkeypatch.setattr(run, "listen", lambda host, port: socket.socket())
-    monkeypatch.setattr(run, "serve", instead)
     monkeypatch.setattr(socket.socket, "getsockname", lambda _: ("0.0.0.0", 8484))
     monkeypatch.setenv("LOOKALIKE_WRITABLE", "1")
     result = CliRunner().invoke(program, ["serve", str(photos), "--host", "0.0.0.0"])
-    settings = passed["settings"]
+    settings = served_config["settings"]
     assert len(settings.token) >= 32 and f"?token={settings.token}" in result.output
     assert settings.exposed and settings.rate == 50 and settings.writable
     assert socket.gethostname() in settings.hosts  # part of the address shown
     monkeypatch.setenv("LOOKALIKE_TOKEN", "mine")
     result = CliRunner().invoke(program, ["serve", str(photos), "--rate", "0"])
-    settings = passed["settings"]
+    settings = served_config["settings"]
     assert (settings.token, settings.exposed, settings.rate) == ("mine", False, 0.0)
     assert "Only this machine can connect." in result.output
 
