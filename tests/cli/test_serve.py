@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,9 +26,10 @@ from lookalike.query import Query, Term
 from lookalike.server import run
 
 
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = album(tmp_path / "photos", 12)
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an indexed folder of 12 images; tests must not change it."""
+    folder = album(tmp_path_factory.mktemp("serve") / "photos", 12)
     with Library.create(folder) as library:
         library.add([folder], extractors=["color"])
     return folder
@@ -100,6 +102,7 @@ def test_a_request_in_progress_is_finished_before_shutdown(photos: Path, tmp_pat
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 def test_several_processes_share_uploads_and_see_changes(photos: Path, tmp_path: Path) -> None:
+    photos = Path(shutil.copytree(photos, tmp_path / "photos"))
     data = draw(tmp_path / "new.png", 900).read_bytes()
     with served(str(photos), "--workers", "2") as (process, address):
         with Client(address) as client:
@@ -110,9 +113,7 @@ def test_several_processes_share_uploads_and_see_changes(photos: Path, tmp_path:
         draw(photos / "more.jpg", 901)
         with Library.open(photos) as library:
             library.add([photos])
-        for _ in range(
-            12
-        ):  # each with a connection of its own, which either of the two processes may accept
+        for _ in range(12):  # either of the two processes may accept each connection
             with Client(address) as client:
                 assert client.info().images == 13
                 assert client.connection.get("/api/search", {"upload": upload, "k": 1})["hits"]

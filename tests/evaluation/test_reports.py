@@ -120,4 +120,4 @@ def test_an_image_is_embedded_in_the_page() -> None:
 def test_a_report_is_an_html_page(home: Path) -> None:
     run = lookalike("evaluate", "shop", "--labels", "folders", "-o", "out.pdf", cwd=home)
     assert run.returncode == 2
-    assert "name it out.html" in run.stderr
+    assert "name an .html file" in run.stderr
