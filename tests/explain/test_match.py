@@ -12,10 +12,9 @@ from PIL import Image
 
 from lookalike import Library
 from lookalike.errors import UsageError
-from lookalike.explain.color_attribution import ablation_drops, shared_colours
+from lookalike.explain.attribution import ablation_drops, shape_heatmap, shared_colours
 from lookalike.explain.explainer import Explainer
 from lookalike.explain.image_views import visible_frame
-from lookalike.explain.local_matches import shape_heatmap
 from lookalike.explain.match import Explanation
 from lookalike.explain.occlusion import cell_means
 from lookalike.images.pixel_spec import Pixels, PixelSpec

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lookalike.explain.attribution import match_patches
 from lookalike.explain.explainer import Explainer
-from lookalike.explain.local_matches import match_patches
 from lookalike.extractors import load
 from lookalike.extractors.feature_maps import NetworkExtractor, feature_maps
 from lookalike.images.pixel_spec import Pixels

@@ -13,9 +13,9 @@ from PIL import Image
 
 from lookalike.cli.program import program
 from lookalike.errors import UsageError
+from lookalike.explain.attribution import LocalMatch
 from lookalike.explain.explainer import Explainer
 from lookalike.explain.image_views import ImageView
-from lookalike.explain.local_matches import LocalMatch
 from lookalike.explain.match import explain_text
 from lookalike.explain.occlusion import CELLS
 from lookalike.extractors import load

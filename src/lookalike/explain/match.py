@@ -9,22 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.explain.color_attribution import (
+from lookalike.explain.attribution import (
     COUNT_PIXELS,
+    MAX_MATCHES,
+    LocalMatch,
     SharedColour,
     color_heatmap,
     histogram_heatmap,
-    shared_colours,
-)
-from lookalike.explain.image_views import ImageView
-from lookalike.explain.local_matches import (
-    MAX_MATCHES,
-    LocalMatch,
     match_heatmap,
     match_keypoints,
     match_patches,
     shape_heatmap,
+    shared_colours,
 )
+from lookalike.explain.image_views import ImageView
 from lookalike.explain.occlusion import (
     CellMask,
     Faithfulness,

@@ -33,7 +33,6 @@ from lookalike.vectors import RELEVANCES as RELEVANCES
 from lookalike.vectors import Relevance as Relevance
 from lookalike.vectors import Similarity
 from lookalike.vectors.blocks import Floats
-from lookalike.vectors.similarity import similarity_matrix
 
 # Smallest sample that makes a background.
 MIN_SAMPLE = 30
@@ -83,16 +82,6 @@ class Background:
     highest: float
     identity: float
     count: int
-
-    @classmethod
-    def from_vectors(
-        cls, query: Floats, sample: Floats, *, similarity: Similarity, count: int
-    ) -> Background | None:
-        """Return the background of a query (n, dim) of one or several vectors, the best of which counts,
-        in a sample (m, dim) of `count` images; None if the sample is too small."""
-        found = similarity_matrix(query, sample, similarity=similarity)
-        starts = np.zeros(1, np.int64)
-        return cls.from_similarities(found, starts, similarity=similarity, count=count)[0]
 
     @classmethod
     def from_similarities(

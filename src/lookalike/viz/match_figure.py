@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lookalike.explain.local_matches import LocalMatch
+from lookalike.explain.attribution import LocalMatch
 from lookalike.explain.match import ExplainedImage, Explanation
 from lookalike.explain.occlusion import CELLS
 from lookalike.images.pixel_spec import Pixels

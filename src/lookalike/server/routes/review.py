@@ -15,11 +15,11 @@ from starlette.responses import Response
 
 from lookalike.errors import FAILED, Outcome
 from lookalike.server.app_state import AppState, State
-from lookalike.server.library_paths import LibraryPath, stored_paths
 from lookalike.server.openapi import TEXT, body, responses
 from lookalike.server.responses import JSONResponse
 from lookalike.server.routes.images import ImageId, Offset, PageSize, find_image
 from lookalike.server.routes.jobs import check_writable, pending
+from lookalike.server.routes.library import LibraryPath, stored_paths
 from lookalike.stores.interface import Decision, Snapshot
 from lookalike.wire import encode
 from lookalike.wire.http import (
