@@ -198,8 +198,9 @@ def test_a_port_in_use_is_an_error(photos: Path) -> None:
     assert "--port" in result.output and result.output.count("\n") == 1
 
 
-def test_a_missing_library_is_an_error_with_the_remedy(tmp_path: Path) -> None:
-    result = CliRunner().invoke(program, ["serve", str(tmp_path)])
+@pytest.mark.parametrize("option", [[], ["--library"]])
+def test_a_missing_library_is_an_error_with_the_remedy(tmp_path: Path, option: list[str]) -> None:
+    result = CliRunner().invoke(program, ["serve", *option, str(tmp_path)])
     assert result.exit_code == 2
     assert "lookalike index" in result.output
 

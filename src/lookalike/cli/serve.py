@@ -24,7 +24,8 @@ def _environment(name: str) -> dict[str, Any]:
 
 
 @click.command("serve")
-@click.argument("library", required=False, type=parameters.PATH, envvar="LOOKALIKE_LIBRARY")
+@click.argument("folder", metavar="[LIBRARY]", required=False, type=parameters.PATH)
+@parameters.library_option
 @click.option(
     "--host",
     default="127.0.0.1",
@@ -126,6 +127,7 @@ def _environment(name: str) -> dict[str, Any]:
 )
 @parameters.model_dir_option
 def command(
+    folder: Path | None,
     library: Path | None,
     host: str,
     port: int | None,
@@ -144,8 +146,8 @@ def command(
 ) -> None:
     """Serve a library on a web page, and as JSON over HTTP.
 
-    LIBRARY is the folder of images or its .lookalike folder; by default the library of the current folder or
-    of a folder above it. Only this machine can connect unless --host says otherwise. Ctrl-C ends it.
+    LIBRARY is the folder of images or its .lookalike folder, as with --library. Only this machine can connect
+    unless --host says otherwise. Ctrl-C ends it.
 
     \b
     lookalike serve --open
@@ -158,9 +160,9 @@ def command(
     from lookalike.server.settings import Settings
     from lookalike.workers.limits import Limits
 
-    folder = open_library.locate(library)
+    location = open_library.locate(folder or library)
     # Opened first, so that a mistake is reported at once.
-    with Library.open(folder, read_only=True, device=device) as opened:
+    with Library.open(location, read_only=True, device=device) as opened:
         info = opened.info()
     if token and not _COOKIE.fullmatch(token):
         raise click.UsageError(
@@ -195,7 +197,7 @@ def command(
             if open_:
                 _browse(address)
 
-        config = ServerConfig(folder, settings, limits, readers, device)
+        config = ServerConfig(location, settings, limits, readers, device)
         busy = serve(config, sock, workers=workers, ready=ready)
     output.note("Ended.")
     if busy:
