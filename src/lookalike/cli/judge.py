@@ -134,31 +134,16 @@ def _serve(
 
 def _results(judgements: JudgementFile, out: Path, format_: str) -> None:
     from lookalike.evaluation.trec import write_qrels
+    from lookalike.wire.evaluation import judgements_document
 
-    qrels, agreements, counts = judgements.results()
-    relevant = sum(grade > 0 for grades in qrels.values() for grade in grades.values())
-    images = sum(map(len, qrels.values()))
+    qrels, agreements, _ = judgements.results()
+    document = judgements_document(judgements)
     if format_ == "json":
-        document = {
-            "queries": len(qrels),
-            "images": images,
-            "relevant": relevant,
-            "judgements": counts,
-            "agreement": [
-                {
-                    "judges": [one.first, one.second],
-                    "images": one.images,
-                    "share": one.share,
-                    "kappa": one.kappa,
-                }
-                for one in agreements
-            ],
-        }
         output.put(output.as_json(document))
     else:
         output.put(
-            f"{format.counted(images, 'image')} judged for "
-            f"{format.counted(len(qrels), 'query', 'queries')}, {relevant:,} of them relevant."
+            f"{format.counted(document['images'], 'image')} judged for "
+            f"{format.counted(len(qrels), 'query', 'queries')}, {document['relevant']:,} of them relevant."
         )
         for one in agreements:
             kappa = "" if one.kappa is None else f", Cohen's kappa {one.kappa:.2f}"

@@ -9,6 +9,7 @@ from lookalike.evaluation.copy_retrieval import SelfTest
 from lookalike.evaluation.evaluate import Evaluation
 from lookalike.evaluation.ground_truth import Note
 from lookalike.evaluation.metrics import LEVELS
+from lookalike.evaluation.relevance_judgements import JudgementFile
 from lookalike.evaluation.separation import Thresholds
 from lookalike.evaluation.systems import Latency, System
 
@@ -119,6 +120,26 @@ def self_test_document(result: SelfTest) -> dict[str, Any]:
                 "ann_recall_at_10": rounded(one.ann_recall),
             }
             for one in result.extractors
+        ],
+    }
+
+
+def judgements_document(judgements: JudgementFile) -> dict[str, Any]:
+    """Return how much people have judged, and how far they agree."""
+    qrels, agreements, counts = judgements.results()
+    return {
+        "queries": len(qrels),
+        "images": sum(map(len, qrels.values())),
+        "relevant": sum(grade > 0 for grades in qrels.values() for grade in grades.values()),
+        "judgements": counts,
+        "agreement": [
+            {
+                "judges": [one.first, one.second],
+                "images": one.images,
+                "share": one.share,
+                "kappa": one.kappa,
+            }
+            for one in agreements
         ],
     }
 

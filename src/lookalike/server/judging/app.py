@@ -25,6 +25,7 @@ from lookalike.server.security.limits import RateLimiter
 from lookalike.server.security.middleware import SecurityMiddleware
 from lookalike.server.settings import Settings
 from lookalike.server.static_files import static_file
+from lookalike.wire.evaluation import judgements_document
 
 PAGE = Path(__file__).parent / "page"
 
@@ -172,22 +173,9 @@ def query_state(session: JudgingSession, number: int) -> dict[str, Any]:
 
 def results(session: JudgingSession) -> dict[str, Any]:
     """Return what was judged, and how far the judges agree."""
-    qrels, agreements, counts = session.judging.results()
-    relevant = sum(grade > 0 for grades in qrels.values() for grade in grades.values())
     return {
+        **judgements_document(session.judging),
         "number": None,
         "total": len(session.judging.pools),
         "judge": session.judge,
-        "judgements": counts,
-        "images": sum(map(len, qrels.values())),
-        "relevant": relevant,
-        "agreement": [
-            {
-                "judges": [one.first, one.second],
-                "images": one.images,
-                "share": one.share,
-                "kappa": one.kappa,
-            }
-            for one in agreements
-        ],
     }
