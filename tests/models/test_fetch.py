@@ -218,7 +218,8 @@ def test_a_folder_copied_from_another_machine_is_found_offline(
     (home / "stick").mkdir()
     (home / "models" / "someone--network").rename(home / "stick" / "someone--network")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    files = fetch_files(network.source, SPEC, folder=home / "stick")
+    monkeypatch.setenv("LOOKALIKE_MODELS", str(home / "stick"))
+    files = fetch_files(network.source, SPEC)
     assert files.revision == COMMIT
     assert files.sha256["onnx/model.onnx"] == sha256(WEIGHTS)
 

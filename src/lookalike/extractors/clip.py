@@ -31,7 +31,6 @@ from lookalike.extractors.preprocessing import Preprocessing, read_preprocessing
 from lookalike.extractors.runtime import Array, RuntimeInfo, Session
 from lookalike.extractors.tokenizer import Tokenizer, read_rules
 from lookalike.images.pixel_spec import Pixels, PixelSpec
-from lookalike.models.fetch import Progress
 from lookalike.models.files import ModelFiles
 from lookalike.models.presets import DEFAULT_CLIP
 from lookalike.models.spec import TOKENIZER_SETTINGS, ModelSpec, parse_spec, read_json
@@ -68,8 +67,6 @@ class _TextSource:
     """
 
     spec: ModelSpec
-    models: Path | None
-    progress: Progress | None
     joint_graph: str
 
 
@@ -163,27 +160,22 @@ class ClipExtractor:
             return self._text_encoder
 
 
-def load_clip(
-    text: str = "", *, models: Path | None = None, progress: Progress | None = None
-) -> ClipExtractor:
+def load_clip(text: str = "") -> ClipExtractor:
     """Return the extractor for "clip:" and `text`: a preset, a folder, or OWNER/NAME[@REVISION][:VARIANT].
 
     An empty text means the default model.
 
-    models    folder of the models (--model-dir); see `models.files`
-    progress  called while the model is downloaded
-
     Raises UsageError: which file is missing or damaged, or what is not supported.
     """
-    spec = parse_spec("clip", text or DEFAULT_CLIP.partition(":")[2], models=models)
+    spec = parse_spec("clip", text or DEFAULT_CLIP.partition(":")[2])
     vision, joint = spec.graph("vision_model"), spec.graph("model")
-    files = spec.fetch(spec.image_files("clip"), models=models, progress=progress)
+    files = spec.fetch(spec.image_files("clip"))
     config = read_json(files, "config.json")
     preprocessing = read_preprocessing(read_processor(spec, files, config), config)
     is_joint = not files.has(vision)
     graph = read_graph(files.path(joint if is_joint else vision))
     check_weights(graph)
-    text_source = _TextSource(spec, models, progress, joint if is_joint else "")
+    text_source = _TextSource(spec, joint if is_joint else "")
     return ClipExtractor(spec.name, graph, files, preprocessing, text_source)
 
 
@@ -225,7 +217,7 @@ def _open_text(source: _TextSource, vision: Session, pixels: PixelSpec) -> TextE
     spec = source.spec
     name = source.joint_graph or spec.graph("text_model")
     required = spec.text_files(joint=bool(source.joint_graph))
-    files = spec.fetch(required, models=source.models, progress=source.progress)
+    files = spec.fetch(required)
     rules = read_rules(
         read_json(files, "config.json"),
         *(read_json(files, setting) for setting in TOKENIZER_SETTINGS),

@@ -24,7 +24,6 @@ from lookalike.extractors.onnx_graph import Graph, read_graph
 from lookalike.extractors.preprocessing import Preprocessing, read_preprocessing
 from lookalike.extractors.runtime import RuntimeInfo, Session
 from lookalike.images.pixel_spec import Pixels, PixelSpec
-from lookalike.models.fetch import Progress
 from lookalike.models.files import ModelFiles
 from lookalike.models.spec import ModelSpec, parse_spec, read_json
 from lookalike.vectors.similarity import Similarity, normalise
@@ -102,22 +101,17 @@ class OnnxExtractor:
         self._session.close()
 
 
-def load_onnx(
-    text: str, *, models: Path | None = None, progress: Progress | None = None
-) -> OnnxExtractor:
+def load_onnx(text: str) -> OnnxExtractor:
     """Return the extractor for "onnx:" and `text`: a preset, a folder, or OWNER/NAME[@REVISION][:VARIANT].
 
     Resampling filter, size, mean and standard deviation are those of the model's preprocessor_config.json.
     The margin that it crops off is kept (see `Preprocessing.without_margin`) unless `text` ends in ":crop".
 
-    models    folder of the models (--model-dir); see `models.files`
-    progress  called while the model is downloaded
-
     Raises UsageError: which file is missing or damaged, or what is not supported.
     """
-    spec = parse_spec("onnx", text, models=models)
+    spec = parse_spec("onnx", text)
     graph_name = spec.graph("model")
-    files = spec.fetch(spec.image_files("onnx"), models=models, progress=progress)
+    files = spec.fetch(spec.image_files("onnx"))
     config = read_json(files, "config.json")
     preprocessing = read_preprocessing(read_processor(spec, files, config), config)
     if not spec.crop:

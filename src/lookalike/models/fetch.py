@@ -51,7 +51,6 @@ def fetch_files(
     *,
     revision: str | None = None,
     sha256: Mapping[str, str] | None = None,
-    folder: Path | None = None,
     progress: Progress | None = None,
 ) -> ModelFiles:
     """Return the files of a repository, downloading those that are not on this machine.
@@ -60,17 +59,16 @@ def fetch_files(
     spec      the files needed
     revision  commit, branch or tag; a branch is resolved once, and the cache stays at its commit
     sha256    file → expected checksum, in addition to what the hub states
-    folder    that holds models; see `models_folder`
 
-    Searched in this order: `folder`, the cache of Hugging Face's own tools (which is only read), the
+    Searched in this order: `models_folder()`, the cache of Hugging Face's own tools (which is only read), the
     hub unless HF_HUB_OFFLINE is set. Every file is checked before it is used. Raises UsageError with
     the remedy, MissingExtra without `huggingface_hub`, StorageFull.
     """
-    found = find_cached(source, spec, revision=revision, folder=folder)
+    found = find_cached(source, spec, revision=revision)
     if found is None:
         if is_offline():
             raise UsageError(f"{unreachable(source)} (HF_HUB_OFFLINE is set)")
-        found = _download(source, spec, revision or "main", sha256 or {}, folder, progress)
+        found = _download(source, spec, revision or "main", sha256 or {}, progress)
     expected = {**found.sha256, **(sha256 or {})}
     for name in found.names:
         refuse_pointer(found.path(name))
@@ -79,12 +77,9 @@ def fetch_files(
     return replace(found, sha256={n: d for n, d in expected.items() if n in found.names})
 
 
-def find_cached(
-    source: str, spec: FileSpec, *, revision: str | None = None, folder: Path | None = None
-) -> ModelFiles | None:
+def find_cached(source: str, spec: FileSpec, *, revision: str | None = None) -> ModelFiles | None:
     """Return the files of a repository if all are on this machine. Downloads nothing."""
-    models = models_folder(folder)
-    for place, commit in _candidates(models, source, revision):
+    for place, commit in _candidates(models_folder(), source, revision):
         if not place.is_dir():
             continue
         with suppress(UsageError):
@@ -130,12 +125,11 @@ def _download(
     spec: FileSpec,
     revision: str,
     sha256: Mapping[str, str],
-    folder: Path | None,
     progress: Progress | None,
 ) -> ModelFiles:
     repository = list_repository(source, revision)
     names = select_files(spec, tuple(repository.files), f"{source} at {revision}")
-    root = models_folder(folder) / folder_name(source)
+    root = models_folder() / folder_name(source)
     place = root / repository.commit
     checksums = _download_missing(repository, names, place, sha256, progress)
     known = {**_read_checksums(place), **checksums}

@@ -32,13 +32,11 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lookalike"
 
 
-def models_folder(chosen: Path | None = None) -> Path:
+def models_folder() -> Path:
     """Return the folder that models are read from and downloaded to.
 
-    `chosen`, else the environment variable LOOKALIKE_MODELS, else a folder in the platform's cache.
+    The environment variable LOOKALIKE_MODELS (--model-dir sets it), else a folder in the platform's cache.
     """
-    if chosen is not None:
-        return chosen.expanduser()
     named = os.environ.get("LOOKALIKE_MODELS")
     return Path(named).expanduser() if named else cache_folder() / "models"
 

@@ -68,9 +68,7 @@ class ModelSpec:
         graph = self.graph("model" if joint else "text_model")
         return FileSpec(("config.json", graph, "tokenizer.json"), optional=TOKENIZER_SETTINGS)
 
-    def fetch(
-        self, files: FileSpec, *, models: Path | None = None, progress: Progress | None = None
-    ) -> ModelFiles:
+    def fetch(self, files: FileSpec, *, progress: Progress | None = None) -> ModelFiles:
         """Return the files, checked; download them first if needed."""
         if self.folder is not None:
             return open_folder(self.folder, files)
@@ -79,12 +77,11 @@ class ModelSpec:
             files,
             revision=self.revision,
             sha256=self.record.sha256 if self.record is not None else None,
-            folder=models,
             progress=progress,
         )
 
 
-def parse_spec(family: str, text: str, *, models: Path | None = None) -> ModelSpec:
+def parse_spec(family: str, text: str) -> ModelSpec:
     """Parse what follows "family:": PRESET, FOLDER or OWNER/NAME[@REVISION], [:VARIANT], [:crop].
 
     An existing folder takes precedence over a repository of the same name. Raises UsageError with a
@@ -111,7 +108,7 @@ def parse_spec(family: str, text: str, *, models: Path | None = None) -> ModelSp
         return ModelSpec(f"{family}:{place}{suffix}", None, None, source, revision or None, variant)
     if not _NAME.fullmatch(place.replace("-", "_").replace(".", "_")):
         # A library moved from another machine names a folder of that machine.
-        moved = models_folder(models) / folder.name
+        moved = models_folder() / folder.name
         if moved.is_dir():
             name = f"{family}:{folder.as_posix()}{suffix}"
             return ModelSpec(name, None, moved, variant=variant, crop=crop)
@@ -159,12 +156,12 @@ class InstalledModel:
     folder: Path | None = None
 
 
-def installed_models(models: Path | None = None) -> list[InstalledModel]:
+def installed_models() -> list[InstalledModel]:
     """Return every model with a short name and its state. Downloads and loads nothing."""
-    return [_inspect(model, models) for model in MODELS.values()]
+    return [_inspect(model) for model in MODELS.values()]
 
 
-def fetch_model(name: str, *, models: Path | None = None, progress: Progress | None = None) -> Path:
+def fetch_model(name: str, *, progress: Progress | None = None) -> Path:
     """Download a complete model, with its text encoder, and return its folder.
 
     Use it to prepare a machine that has no network. `name` is an extractor's: "onnx:resnet18",
@@ -176,17 +173,15 @@ def fetch_model(name: str, *, models: Path | None = None, progress: Progress | N
         raise UnknownExtractor(
             f"{name} is not a model that can be fetched; known are {', '.join(MODELS)}"
         )
-    spec = parse_spec(family, text, models=models)
-    files = spec.fetch(spec.image_files(family), models=models, progress=progress)
+    spec = parse_spec(family, text)
+    files = spec.fetch(spec.image_files(family), progress=progress)
     if family == "clip":
         joint = not files.has(spec.graph("vision_model"))
-        spec.fetch(spec.text_files(joint=joint), models=models, progress=progress)
+        spec.fetch(spec.text_files(joint=joint), progress=progress)
     return files.folder
 
 
-def prefetch(
-    names: Iterable[str], *, models: Path | None = None, progress: Progress | None = None
-) -> None:
+def prefetch(names: Iterable[str], *, progress: Progress | None = None) -> None:
     """Download what the extractors of these names need for images, if it is not on this machine.
 
     Loading them would do the same, but later, when work has begun. Names of other extractors and
@@ -196,24 +191,20 @@ def prefetch(
         family, _, text = _SUFFIX.sub("", name).partition(":")
         if family in {"onnx", "clip"} and text:
             with suppress(UnknownExtractor):
-                spec = parse_spec(family, text, models=models)
-                spec.fetch(spec.image_files(family), models=models, progress=progress)
+                spec = parse_spec(family, text)
+                spec.fetch(spec.image_files(family), progress=progress)
 
 
-def _inspect(model: Model, models: Path | None) -> InstalledModel:
+def _inspect(model: Model) -> InstalledModel:
     family, _, text = model.name.partition(":")
-    spec = parse_spec(family, text, models=models)
-    found = find_cached(
-        spec.source, spec.image_files(family), revision=spec.revision, folder=models
-    )
-    has_text = model.text and _has_text(spec, models)
+    spec = parse_spec(family, text)
+    found = find_cached(spec.source, spec.image_files(family), revision=spec.revision)
+    has_text = model.text and _has_text(spec)
     return InstalledModel(model, found is not None, has_text, found.folder if found else None)
 
 
-def _has_text(spec: ModelSpec, models: Path | None) -> bool:
+def _has_text(spec: ModelSpec) -> bool:
     return any(
-        find_cached(
-            spec.source, spec.text_files(joint=joint), revision=spec.revision, folder=models
-        )
+        find_cached(spec.source, spec.text_files(joint=joint), revision=spec.revision)
         for joint in (False, True)
     )
