@@ -136,7 +136,7 @@ def test_a_malformed_filter_has_an_error_and_can_be_removed(open_page: Open) -> 
     assert tiles(page)
 
 
-def test_words_that_no_caption_has_are_answered_with_where_they_were_looked_up(
+def test_words_that_no_caption_has_name_the_fields_that_were_searched(
     open_page: Open,
 ) -> None:
     page = open_page("?text=submarine")

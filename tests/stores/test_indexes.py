@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.stores.ann import COUNT, DIM, KEY, RECIPES, add, fill, image_vectors, recall
+from tests.stores.ann_spaces import COUNT, DIM, KEY, RECIPES, add, fill, image_vectors, recall
 from tests.stores.builders import clustered, entry, photos, space
 from tests.stores.conftest import STORES, STORES_WITH_INDEXES, CreateStore
 

@@ -95,7 +95,7 @@ OUTER = Document(
 )
 
 
-def test_a_document_differs_from_its_dataclass_as_it_is_told() -> None:
+def test_a_document_differs_from_its_dataclass_as_declared() -> None:
     value = Outer(Inner(0.123), {Outcome.MISSING: 1}, b"\x01\xff", (Path("a/b"),))
     document = OUTER.encode(value)
     assert document == {

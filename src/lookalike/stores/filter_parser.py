@@ -76,10 +76,10 @@ class _Token:
         return lower if self.kind == "word" and lower in _KEYWORDS else ""
 
 
-def parse(text: str) -> Expression:
+def parse(text: str, *, max_length: int = MAX_LENGTH) -> Expression:
     """Return the expression that a text means; `UsageError` of one line that points at the mistake."""
-    if len(text) > MAX_LENGTH:
-        raise UsageError(f"the filter has {len(text)} characters; at most {MAX_LENGTH} are read")
+    if len(text) > max_length:
+        raise UsageError(f"the filter has {len(text)} characters; at most {max_length} are read")
     return _Parser(text).parse()
 
 

@@ -7,9 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.stores.ann import DIM, KEY, add, fill, image_vectors
+from tests.stores.ann_spaces import DIM, KEY, add, fill, image_vectors
 from tests.stores.builders import Vector
-from tests.stores.local.delta import ADDED, added_vectors, delta_count, delta_index, load_index, put
+from tests.stores.local.delta_indexes import (
+    ADDED,
+    added_vectors,
+    delta_count,
+    delta_index,
+    load_index,
+    put,
+)
 
 from lookalike.ann.faiss_index import AnnIndex
 from lookalike.errors import MissingExtra

@@ -10,7 +10,7 @@ from tests.stores.local.processes import posix, python
 @posix
 def test_all_that_was_stored_is_found_whenever_the_writer_is_killed(tmp_path: Path) -> None:
     with python(
-        "import sys; from tests.stores.local.killing_delta import main; main(sys.argv[1])",
+        "import sys; from tests.stores.local.killed_delta_writer import main; main(sys.argv[1])",
         tmp_path,
     ) as other:
         output, errors = other.communicate()

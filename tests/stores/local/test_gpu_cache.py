@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.stores.ann import COUNT, DIM, KEY, add, fill, image_vectors, recall
+from tests.stores.ann_spaces import COUNT, DIM, KEY, add, fill, image_vectors, recall
 from tests.stores.builders import Vector, exact_neighbours
 
 from lookalike.ann import gpu, gpu_ivf, ivf_lists, tuning

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
-from tests.stores.ann import DIM, KEY, add, fill, image_vectors, recall
+from tests.stores.ann_spaces import DIM, KEY, add, fill, image_vectors, recall
 
 from lookalike.ann.faiss_index import AnnIndex
 from lookalike.errors import LibraryBusy, LibraryReadOnly, StorageFull
@@ -132,7 +132,7 @@ def test_a_killed_build_leaves_the_older_index_in_use(indexed: Path) -> None:
     assert len(list(space_files(indexed).glob("*.faiss"))) == 1
 
 
-def test_the_next_writer_removes_what_a_killed_build_leftovers_unless_a_build_is_running(
+def test_the_next_writer_removes_leftovers_of_a_killed_build_unless_a_build_is_running(
     indexed: Path,
 ) -> None:
     place = space_files(indexed)

@@ -121,7 +121,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_consistent_library(
     tmp_path: Path,
 ) -> None:
     with python(
-        "import sys; from tests.stores.local.killing import main; main(sys.argv[1])", tmp_path
+        "import sys; from tests.stores.local.killed_writer import main; main(sys.argv[1])", tmp_path
     ) as other:
         output, errors = other.communicate()
     assert errors == ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.stores.ann import KEY, image_vectors
+from tests.stores.ann_spaces import KEY, image_vectors
 from tests.stores.builders import Vector, entry
 
 from lookalike.ann.faiss_index import AnnIndex

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from tests.stores.builders import content, entry, space, vector_of
-from tests.stores.local.killing import KillSwitch, run_until_killed
+from tests.stores.local.killed_writer import KillSwitch, run_until_killed
 
 from lookalike.stores.ann_index import IndexBuildOptions
 from lookalike.stores.local import LocalStore, vector_file
