@@ -8,8 +8,7 @@ from PIL import Image
 from tests.images.image_builders import motif
 
 from lookalike.images.pixel_spec import Pixels, PixelSpec, Resample
-from lookalike.images.resize import fit, grey
-from lookalike.images.scale import crop_box, decode_scale
+from lookalike.images.resize import crop_box, decode_scale, fit, grey
 
 NOISE = np.random.default_rng(1).integers(0, 256, (90, 130, 3), dtype=np.uint8)
 

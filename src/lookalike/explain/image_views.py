@@ -14,8 +14,7 @@ from lookalike.errors import ImageError, UsageError
 from lookalike.images.decode import decode
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.images.reading import read
-from lookalike.images.resize import fit
-from lookalike.images.scale import cover_scale
+from lookalike.images.resize import cover_scale, fit
 from lookalike.query import Box, QueryImage
 from lookalike.workers.limits import Failure, Limits
 from lookalike.workers.pool import Pool

@@ -16,7 +16,7 @@ from lookalike.errors import ImageError, LookalikeError, Outcome
 from lookalike.extractors.interface import Extractor, Vectors, space_key
 from lookalike.images.metadata.facts import Facts
 from lookalike.images.pixel_spec import Pixels, PixelSpec
-from lookalike.images.scale import crop_box
+from lookalike.images.resize import crop_box
 from lookalike.workers.limits import Failure, Limits
 
 Vector: TypeAlias = NDArray[np.float32]

@@ -20,7 +20,7 @@ from lookalike.images.decode_errors import to_image_error
 from lookalike.images.jpeg import JpegHeader, decode_plain, is_plain, read_header
 from lookalike.images.metadata.facts import NO_METADATA, Facts, MetadataBlocks
 from lookalike.images.pixel_spec import Pixels, PixelSpec
-from lookalike.images.scale import MAX_ASPECT_RATIO, crop_box, decode_scale
+from lookalike.images.resize import MAX_ASPECT_RATIO, crop_box, decode_scale
 from lookalike.images.sniff import HEAD_BYTES, refusal, sniff
 from lookalike.workers.limits import Limits
 

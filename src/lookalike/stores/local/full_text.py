@@ -1,7 +1,7 @@
 """Full-text search in captions, keywords and other texts, by SQLite's FTS5.
 
 An indexed image is in the table `words` if something is said about it: a caption, keywords, or any other text
-in its metadata. Then the words of its path count, too (`stores.texts`).
+in its metadata. Then the words of its path count, too (`stores.metadata`).
 
 Ranking: BM25 with k1 = 1.2, b = 0.75; Robertson & Zaragoza, The Probabilistic Relevance Framework, 2009.
 """
@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from lookalike.errors import UsageError
 from lookalike.stores.local.database import chunks, placeholders
 from lookalike.stores.local.path_encoding import decode_path
-from lookalike.stores.metadata import merge
+from lookalike.stores.metadata import WEIGHTS, merge, query_words, searchable_texts
 from lookalike.stores.records import Ids
-from lookalike.stores.texts import WEIGHTS, query_words, searchable_texts
 
 
 def update_text(connection: sqlite3.Connection, ids: Iterable[int]) -> None:

@@ -27,7 +27,7 @@ from lookalike.stores.filters import (
     resolve_fields,
     tests_of,
 )
-from lookalike.stores.metadata import field_values
+from lookalike.stores.metadata import WEIGHTS, field_values, query_words, searchable_texts
 from lookalike.stores.records import (
     SAME_CONTENT_LIMIT,
     Decision,
@@ -40,7 +40,6 @@ from lookalike.stores.records import (
     Root,
     Space,
 )
-from lookalike.stores.texts import WEIGHTS, query_words, searchable_texts
 from lookalike.vectors.multi_vector import nearest
 from lookalike.vectors.similarity import Similarity
 
