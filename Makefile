@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-# What the built-in network is trained on (docs/model-card.md); RUN keeps pictures, checkpoint and curves.
+# What the built-in network is trained on (docs/model-card.md); RUN holds images, checkpoint and curves.
 TEACHER ?= $(error TEACHER=model.onnx names the network to learn from)
 TINY    ?= $(error TINY=folder holds the zips of Tiny ImageNet)
 PHOTOS_TO_LEARN ?= $(error PHOTOS_TO_LEARN="folder folder" holds photos at full size)
@@ -25,7 +25,7 @@ check: $(VENV)/.developing  ## format, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-format: $(VENV)/.developing  ## put the code into its format
+format: $(VENV)/.developing  ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -36,7 +36,7 @@ docs: $(VENV)/.developing  ## write the generated parts of the docs again
 	$(BIN)/python docs/write_commands.py
 	$(BIN)/python docs/tutorial/run_pages.py
 
-train: $(VENV)/.training  ## train the built-in network again: TEACHER= TINY= PHOTOS_TO_LEARN= [LARGE=] [HOURS=4] [RUN=]; goes on after a cut
+train: $(VENV)/.training  ## train the built-in network again: TEACHER= TINY= PHOTOS_TO_LEARN= [LARGE=] [HOURS=4] [RUN=]; resumes after an interruption
 	$(BIN)/python -m tools.distill prepare --teacher $(TEACHER) --tiny $(TINY) --photos $(PHOTOS_TO_LEARN) \
 	  $(if $(LARGE),--large $(LARGE)) --output $(RUN)/data
 	$(BIN)/python -m tools.distill train --data $(RUN)/data --hours $(HOURS) $(TRAIN) --output $(RUN)/run

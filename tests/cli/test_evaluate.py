@@ -149,7 +149,7 @@ def test_an_existing_library_is_used(album: Album) -> None:
         (["evaluate", "--self-test"], "there is no library here"),
         (
             ["evaluate", "photos", "--self-test", "-e", "shape"],
-            "no shape vectors, only color, pixels",
+            "no vectors of shape, only of color, pixels",
         ),
         (["evaluate", "photos", "--labels", "no.csv"], "there is no file no.csv"),
         (["evaluate", "photos", "--labels", "folders", "-k", "ten"], "-k is a list of numbers"),

@@ -42,7 +42,7 @@ def test_a_second_run_finds_everything_unchanged(tmp_path: Path, album: Album) -
     assert run.returncode == 0
     first, second = run.stdout.splitlines()
     assert first.startswith("Indexed 0 images (8 unchanged) in ")
-    assert second == "2 failed earlier and have not changed: --retry-failed tries them again."
+    assert second == "2 failed earlier, unchanged since: --retry-failed tries them again."
 
 
 def test_changed_moved_copied_and_removed_images_are_distinguished(

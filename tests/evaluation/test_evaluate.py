@@ -223,7 +223,9 @@ def test_the_evaluation_is_restricted_to_the_given_folder(library: Library) -> N
 
 
 def test_a_missing_extractor_is_named_with_the_remedy(library: Library) -> None:
-    with pytest.raises(UsageError, match="no shape vectors, only mean-colour, color: add them"):
+    with pytest.raises(
+        UsageError, match="no vectors of shape, only of mean-colour, color; add them"
+    ):
         evaluated(library, extractors=("shape",))
 
 

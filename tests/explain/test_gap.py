@@ -106,7 +106,7 @@ def test_parts_of_the_built_in_model_are_measures(library: Library) -> None:
 def test_unknown_and_equal_measures_are_refused(library: Library) -> None:
     with pytest.raises(UsageError, match="has no part 'taste'"):
         find_gap(library, "color", "lookalike/taste")
-    with pytest.raises(UsageError, match="no phash vectors"):
+    with pytest.raises(UsageError, match="no vectors of phash"):
         find_gap(library, "color", "phash")
     with pytest.raises(UsageError, match="the same measure"):
         find_gap(library, "network", "lookalike/network")
@@ -122,7 +122,7 @@ def test_missing_vectors_and_empty_libraries_are_named_with_the_remedy(
         Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
         empty.add(tmp_path, extractors="color")
         with pytest.raises(
-            UsageError, match=r"no lookalike vectors, only color; .*--extractor lookalike`"
+            UsageError, match=r"no vectors of lookalike, only of color; .*--extractor lookalike`"
         ):
             find_gap(empty, "color", "network")
 

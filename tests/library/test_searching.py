@@ -142,7 +142,7 @@ def test_euclidean_ranks_unit_vectors_as_cosine_does(library: Library, photos: P
         (Query.of(Path("nowhere.jpg")), "cannot search with nowhere.jpg: "),
         (
             Query.of(b"x", extractor="phash"),
-            "no phash vectors, only histogram, pixels; .*--extractor phash",
+            "no vectors of phash, only of histogram, pixels; .*--extractor phash",
         ),
     ],
 )

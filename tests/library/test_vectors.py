@@ -214,7 +214,7 @@ def test_imported_vectors_are_exported_unchanged(
     assert np.allclose(np.load(out), vectors(count=count), atol=1e-6)
     assert listed.read_text() == paths.read_text()
     assert not list(tmp_path.glob("*.part"))
-    with pytest.raises(UsageError, match="it has: made"):
+    with pytest.raises(UsageError, match="only of made"):
         library.vectors.export_vectors("nothing", out)
 
 

@@ -225,7 +225,7 @@ def _print_report(
         output.put(f"{format.number(report.failures)} failed: {outcomes}. `{command}` lists them.")
     if report.known_failures:
         output.put(
-            f"{format.number(report.known_failures)} failed earlier and have not changed: "
+            f"{format.number(report.known_failures)} failed earlier, unchanged since: "
             "--retry-failed tries them again."
         )
     if report.described or report.unmatched_rows:

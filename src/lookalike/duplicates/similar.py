@@ -10,9 +10,8 @@ import numpy as np
 from lookalike.duplicates.candidates import HASHES
 from lookalike.duplicates.grouping import Exclusions, GroupBuilder, Pair, group_links, pair
 from lookalike.duplicates.report import Duplicates, Link
-from lookalike.errors import UsageError
 from lookalike.stores.interface import Ids, Snapshot, Space
-from lookalike.stores.records import NO_VECTORS
+from lookalike.stores.records import missing_vectors
 from lookalike.vectors.blocks import Floats
 from lookalike.vectors.calibration import RELEVANCES, Background, Relevance
 from lookalike.vectors.similarity import similarity_matrix
@@ -144,13 +143,6 @@ def select_space(snapshot: Snapshot, extractor: str | None) -> Space:
         space = next((space for space in spaces if space.name not in HASHES), None)
     else:
         space = next((space for space in spaces if extractor in (space.name, space.key)), None)
-    if not spaces:
-        raise UsageError(NO_VECTORS)
     if space is None:
-        names = ", ".join(space.name for space in spaces)
-        wanted = extractor or "lookalike"
-        raise UsageError(
-            f"the library has no {wanted} vectors, only {names}; "
-            f"add them with `lookalike index --extractor {wanted}`"
-        )
+        raise missing_vectors(extractor or "lookalike", (space.name for space in spaces))
     return space

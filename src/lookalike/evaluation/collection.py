@@ -20,7 +20,7 @@ from lookalike.indexing.report import IndexOptions, ProgressCallback
 from lookalike.library import Library
 from lookalike.stores.interface import Ids, Snapshot, Space
 from lookalike.stores.open_store import FOLDER, find_library
-from lookalike.stores.records import NO_VECTORS
+from lookalike.stores.records import NO_VECTORS, missing_vectors
 
 # Extractors that are compared where none is named and there is no library. None of them needs a model file.
 DEFAULT_EXTRACTORS = ("lookalike", "color", "histogram", "pixels")
@@ -111,10 +111,7 @@ def select_spaces(snapshot: Snapshot, extractors: Sequence[str]) -> list[Space]:
     for name in dict.fromkeys(extractors):
         space = next((space for space in current if name in (space.name, space.key)), None)
         if space is None:
-            raise UsageError(
-                f"the library has no {name} vectors, only {', '.join(s.name for s in current)}: "
-                f"add them with `lookalike index --extractor {name}`"
-            )
+            raise missing_vectors(name, (space.name for space in current))
         found.append(space)
     return found or current
 

@@ -19,7 +19,7 @@ from lookalike.errors import UsageError
 from lookalike.extractors.builtin import BuiltinExtractor
 from lookalike.library import Library
 from lookalike.stores.interface import Ids, Snapshot, Space
-from lookalike.stores.records import NO_VECTORS
+from lookalike.stores.records import missing_vectors
 from lookalike.vectors.similarity import normalise
 
 # Images that are compared with each other; a larger library is sampled evenly.
@@ -254,10 +254,4 @@ def _measure(library: Library, snapshot: Snapshot, name: str) -> Measure:
         if part in parts:
             return Measure(f"{base}{PART}{part}", spaces[base], parts[part])
         raise UsageError(f"{base} has no part {part!r}; there are: {', '.join(parts) or 'none'}")
-    if not spaces:
-        raise UsageError(NO_VECTORS)
-    wanted = base if part else name  # a part is indexed with its extractor
-    raise UsageError(
-        f"the library has no {wanted} vectors, only {', '.join(spaces)}; add them with "
-        f"`lookalike index --extractor {wanted}`"
-    )
+    raise missing_vectors(base if part else name, spaces)  # a part is indexed with its extractor

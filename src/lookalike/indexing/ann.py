@@ -9,6 +9,7 @@ from lookalike.ann.faiss_index import Progress, no_progress
 from lookalike.errors import LibraryBusy, MissingExtra, UsageError
 from lookalike.stores.ann_index import Index, IndexBuildOptions, IndexCheck, RecipeResult
 from lookalike.stores.interface import Space, Store
+from lookalike.stores.records import missing_vectors
 
 # Size of the vectors from which on exact search takes some 10 ms, at 10 to 15 GB/s of memory bandwidth; such
 # a space gets an index automatically.
@@ -129,8 +130,7 @@ class Ann:
         for space in spaces:
             if space.name == extractor:
                 return space
-        known = ", ".join(space.name for space in spaces) or "none yet"
-        raise UsageError(f"this library has no {extractor} vectors; it has: {known}")
+        raise missing_vectors(extractor, (space.name for space in spaces))
 
     def _check(self, space: Space, queries: int, rebuild: bool, progress: Progress) -> CheckResult:
         problem, check = rebuild_reason(space), None

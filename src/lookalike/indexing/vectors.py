@@ -29,7 +29,7 @@ from lookalike.indexing.vector_import import (
     space_for,
 )
 from lookalike.stores.interface import Ids, Snapshot, Space, Store
-from lookalike.stores.records import DType
+from lookalike.stores.records import DType, missing_vectors
 from lookalike.vectors.similarity import Similarity
 
 # Bytes of vectors written at a time.
@@ -67,8 +67,7 @@ def select_images(snapshot: Snapshot, extractor: str, where: str | None) -> tupl
     """Return the space, and the ascending ids of its images that match the filter."""
     spaces = {space.name: space for space in snapshot.spaces() if space.current}
     if extractor not in spaces:
-        known = ", ".join(spaces) or "none yet"
-        raise UsageError(f"this library has no {extractor} vectors; it has: {known}")
+        raise missing_vectors(extractor, spaces)
     space = spaces[extractor]
     ids = snapshot.sample(space.key, max(space.count, 1))
     if where is not None:

@@ -24,6 +24,7 @@ from lookalike.images.reading import read
 from lookalike.query import Query, QueryImage, Term
 from lookalike.stores.interface import Ids, Image, Snapshot, Space
 from lookalike.stores.paths import image_by_path, unchanged_image
+from lookalike.stores.records import missing_vectors
 from lookalike.vectors.blocks import Floats
 from lookalike.vectors.similarity import Similarity, normalise
 
@@ -270,11 +271,7 @@ def find_spaces(spaces: Sequence[Space], query: Query) -> list[Space]:
     for name in query.extractors:
         space = next((space for space in spaces if name in (space.name, space.key)), None)
         if space is None:
-            names = ", ".join(space.name for space in spaces)
-            raise UsageError(
-                f"the library has no {name} vectors, only {names}; "
-                f"add them with `lookalike index --extractor {name}`"
-            )
+            raise missing_vectors(name, (space.name for space in spaces))
         found.append(space)
     return list(dict.fromkeys(found))
 

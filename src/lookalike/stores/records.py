@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import Outcome
+from lookalike.errors import Outcome, UsageError
 from lookalike.extractors.interface import BOXES
 from lookalike.images.metadata.facts import Facts
 from lookalike.stores.ann_index import Index
@@ -32,6 +32,17 @@ NO_VECTORS = "the library has no vectors: index images first (`lookalike index F
 SAME_CONTENT_LIMIT = 256
 """Images that `same_content` returns at most. A folder of scans has thousands of one size; comparing all
 of them with each other would take hours, and beyond some hundreds extracting the vectors again is cheaper."""
+
+
+def missing_vectors(extractor: str, known: Iterable[str]) -> UsageError:
+    """Return the error for an extractor whose vectors the library lacks; `known` are those it has."""
+    names = ", ".join(known)
+    if not names:
+        return UsageError(NO_VECTORS)
+    return UsageError(
+        f"the library has no vectors of {extractor}, only of {names}; "
+        f"add them with `lookalike index --extractor {extractor}`"
+    )
 
 
 @dataclass(frozen=True, slots=True)
