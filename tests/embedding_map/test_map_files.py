@@ -139,7 +139,7 @@ def test_the_command_draws_a_page_and_reports(
         (["-o", "map.gif"], "name an .html or .png file"),
         (["-o", "nowhere/map.html"], "no folder nowhere"),
         (["--color", "mood"], "no image has a field 'mood'"),
-        (["-e", "shape"], "no shape vectors"),
+        (["-e", "shape"], "no vectors of shape"),
     ],
 )
 def test_wrong_use_of_the_command_is_an_error_of_one_line(
