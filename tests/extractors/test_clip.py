@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lookalike.errors import MissingExtra, UsageError
-from lookalike.extractors.clip import TEMPLATES, ClipExtractor, SimilarityScale, load_clip
+from lookalike.extractors.clip import TEMPLATES, ClipExtractor, load_clip
 from lookalike.extractors.interface import Extractor, TextExtractor
 from lookalike.extractors.tokenizer import TextRules, Tokenizer, read_rules
 
@@ -200,23 +200,6 @@ def test_the_text_side_is_loaded_with_the_first_text(make: Make) -> None:
         extractor.extract_text(["cat"])
     (folder / "elsewhere.onnx").rename(folder / "onnx" / "text_model.onnx")
     assert extractor.extract_text(["cat"]).shape == (1, DIM)
-
-
-def test_the_scale_is_read_from_the_graph(make: Make) -> None:
-    plain = load_clip(str(make(joint=True)))
-    assert plain.scale is None
-    scale, bias = np.float32(np.log(112.5)), np.float32(-16.75)
-    folder = make("siglip", joint=False)
-    save(
-        folder / "onnx" / "vision_model.onnx",
-        vision_nodes("pooler_output"),
-        ["pixel_values"],
-        ["pooler_output"],
-        logit_scale=scale,
-        logit_bias=bias,
-    )
-    found = load_clip(str(folder)).scale
-    assert found == SimilarityScale(pytest.approx(112.5, rel=1e-5), -16.75)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("missing", ["config.json", "preprocessor_config.json"])

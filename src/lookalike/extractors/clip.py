@@ -7,7 +7,6 @@ arXiv 2502.14786.
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,12 +25,11 @@ from lookalike.extractors.onnx_encoder import (
     open_session,
     revision_of,
 )
-from lookalike.extractors.onnx_graph import Graph, read_graph, values
+from lookalike.extractors.onnx_graph import Graph, read_graph
 from lookalike.extractors.preprocessing import Preprocessing, read_preprocessing
 from lookalike.extractors.runtime import Array, RuntimeInfo, Session
 from lookalike.extractors.tokenizer import Tokenizer, read_rules
 from lookalike.images.pixel_spec import Pixels, PixelSpec
-from lookalike.models.files import ModelFiles
 from lookalike.models.presets import DEFAULT_CLIP
 from lookalike.models.spec import TOKENIZER_SETTINGS, ModelSpec, parse_spec, read_json
 from lookalike.vectors.similarity import Similarity, normalise
@@ -45,18 +43,6 @@ TEMPLATES = ("{}", "a photo of {}", "a picture of {}")
 
 _IMAGE_OUTPUTS = ("image_embeds", "pooler_output")
 _TEXT_OUTPUTS = ("text_embeds", "pooler_output")
-
-
-@dataclass(frozen=True, slots=True)
-class SimilarityScale:
-    """The logit scale of the model.
-
-    Probability is sigmoid(scale · cosine + bias) for SigLIP and softmax(scale · cosine) for CLIP, which has
-    no bias.
-    """
-
-    scale: float
-    bias: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +69,6 @@ class ClipExtractor:
         self,
         name: str,
         graph: Graph,
-        files: ModelFiles,
         preprocessing: Preprocessing,
         text_source: _TextSource,
     ) -> None:
@@ -92,8 +77,6 @@ class ClipExtractor:
         self.name = name
         self.revision = revision_of(graph, [_RECIPE, tensor, preprocessing.recipe()])
         self.pixels: PixelSpec = preprocessing.pixels
-        self.scale = _read_scale(graph, text_source.spec)
-        self._files = files
         self._text_source = text_source
         self._lock = threading.Lock()
         self._text_encoder: TextEncoder | None = None
@@ -176,7 +159,7 @@ def load_clip(text: str = "") -> ClipExtractor:
     graph = read_graph(files.path(joint if is_joint else vision))
     check_weights(graph)
     text_source = _TextSource(spec, joint if is_joint else "")
-    return ClipExtractor(spec.name, graph, files, preprocessing, text_source)
+    return ClipExtractor(spec.name, graph, preprocessing, text_source)
 
 
 class TextEncoder:
@@ -261,20 +244,3 @@ def _dummy_image(session: Session, pixels: PixelSpec) -> dict[str, Array]:
         for name, port in session.inputs.items()
         if len(port.shape) == 4
     }
-
-
-def _read_scale(graph: Graph, spec: ModelSpec) -> SimilarityScale | None:
-    """Return the scale of the preset, or else the one in the graph.
-
-    config.json holds only the initial value before training, so it is not used.
-    """
-    if spec.record is not None and spec.record.scale is not None:
-        return SimilarityScale(spec.record.scale, spec.record.bias)
-    found: dict[str, float] = {}
-    for name, tensor in graph.tensors.items():
-        last = name.rpartition(".")[2]
-        if last in {"logit_scale", "logit_bias"} and math.prod(tensor.shape) == 1:
-            found[last] = float(np.asarray(values(tensor, graph.path.parent)).ravel()[0])
-    if "logit_scale" not in found:
-        return None
-    return SimilarityScale(math.exp(found["logit_scale"]), found.get("logit_bias"))

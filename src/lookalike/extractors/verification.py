@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.extractors.keypoints import Detector, Keypoints, detect, unit_descriptors
-from lookalike.images.pixel_spec import Pixels
+from lookalike.extractors.keypoints import Detector, Keypoints, unit_descriptors
 
 # Matches that must agree. Of 4,906 images among the best 50 that were not the original, none has 10 and one
 # has 9; of the originals none has fewer than 12 (`benchmarks/keypoints.py`).
@@ -53,14 +52,12 @@ class Match:
     matches    number of matches that passed the ratio test
     box        matched area of the candidate: x, y, width, height as fractions of it
     transform  (2, 3) float64: query pixels (x, y, 1) → candidate pixels
-    mirrored   the transform applies to the query mirrored left to right
     """
 
     inliers: int
     matches: int
     box: tuple[float, float, float, float]
     transform: NDArray[np.float64]
-    mirrored: bool = False
 
     @property
     def scale(self) -> float:
@@ -82,34 +79,14 @@ class Verified:
     match: Match | None
 
 
-def verify(
-    query: Pixels,
-    candidate: Pixels,
-    *,
-    detector: Detector = "sift",
-    mirrored: bool = False,
-    min_inliers: int = MIN_INLIERS,
-) -> Match | None:
-    """Return the match if a candidate shows what the query shows, else None.
-
-    Both are grey pixels prepared as `PIXEL_SPECS[detector]` says. Cropped, rotated, scaled and partly covered
-    images match. Mirror images match only with `mirrored`, which tries the query both ways.
-    """
-    target = detect(candidate, detector=detector)
-    match = compare(detect(query, detector=detector), target, min_inliers=min_inliers)
-    if not mirrored:
-        return match
-    flipped = detect(np.ascontiguousarray(query[:, ::-1]), detector=detector)
-    other = compare(flipped, target, min_inliers=min_inliers)
-    if other is None or (match is not None and match.inliers >= other.inliers):
-        return match
-    return Match(other.inliers, other.matches, other.box, other.transform, mirrored=True)
-
-
 def compare(
     query: Keypoints, candidate: Keypoints, *, min_inliers: int = MIN_INLIERS
 ) -> Match | None:
-    """Return the match of detected keypoints, or None; ValueError if they are from different detectors."""
+    """Return the match if a candidate shows what the query shows, else None.
+
+    Cropped, rotated, scaled and partly covered images match; mirror images do not. Raises ValueError if the
+    keypoints are from different detectors.
+    """
     return _compare(query, unit_descriptors(query), candidate, min_inliers)
 
 
@@ -131,12 +108,10 @@ def correspondences(
     return ours[found[2]], theirs[found[2]], True
 
 
-def rerank(
-    query: Keypoints, candidates: Sequence[Keypoints], *, min_inliers: int = MIN_INLIERS
-) -> list[Verified]:
+def rerank(query: Keypoints, candidates: Sequence[Keypoints]) -> list[Verified]:
     """Return the candidates: those that match first, by inliers, then the others in their order."""
     described = unit_descriptors(query)
-    matches = [_compare(query, described, other, min_inliers) for other in candidates]
+    matches = [_compare(query, described, other, MIN_INLIERS) for other in candidates]
     verified = [Verified(index, match) for index, match in enumerate(matches)]
     return sorted(verified, key=lambda item: -item.match.inliers if item.match else 0)
 

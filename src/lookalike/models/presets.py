@@ -7,7 +7,6 @@ None of these files was downloaded when this table was written.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,7 +28,6 @@ class Model:
     sha256         file → SHA-256 where known; the file is checked against it, whatever the hub says
     file           the graph, if it is not at onnx/model.onnx
     processor      replaces preprocessor_config.json if the repository has none
-    scale, bias    by which the model was trained to multiply a cosine, and what to add (a logit)
     note           what a user should know before choosing it
     """
 
@@ -44,8 +42,6 @@ class Model:
     sha256: Mapping[str, str] = field(default_factory=dict)
     file: str | None = None
     processor: Mapping[str, Any] | None = None
-    scale: float | None = None
-    bias: float | None = None
     note: str = ""
 
 
@@ -196,8 +192,6 @@ _PRESETS = (
             ),
             "tokenizer.json": "cb9140fae3ac5122c972d37adf83e1248471a38147ad76f8215c8872c6fd8322",
         },
-        scale=math.exp(4.724453449249268),
-        bias=-16.771724700927734,
         note="the best of these, in English and other languages",
     ),
     Model(
@@ -218,7 +212,6 @@ _PRESETS = (
             ),
             "tokenizer.json": "72ed5c96db5729294468543e4bc75fce14ca63f58e37300290189ba1c1e52b85",
         },
-        scale=100.0,
         note="for slow machines; English only; mind the licence",
     ),
 )
