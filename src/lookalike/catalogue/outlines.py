@@ -54,7 +54,7 @@ def ellipse(
 
 @lru_cache(maxsize=256)
 def _circle(start: float, end: float, count: int) -> Outline:
-    """The unit circle or an arc of it: the same few serve nearly every part of every product."""
+    """Return the unit circle or an arc of it; cached, because most parts use the same few."""
     whole = abs(end - start) >= 360
     angle = np.radians(np.linspace(start, end, count, endpoint=not whole))
     return np.stack([np.cos(angle), np.sin(angle)], axis=1)

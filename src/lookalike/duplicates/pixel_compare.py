@@ -254,7 +254,7 @@ def tile_agreement(
 
 
 def _tiles(grey: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(h, w) → (tiles, 64). Incomplete tiles at the right and bottom are dropped."""
+    """Cut an image (h, w) into tiles (tiles, 64). Incomplete tiles at the right and bottom are dropped."""
     rows, columns = grey.shape[0] // TILE, grey.shape[1] // TILE
     cut = grey[: rows * TILE, : columns * TILE].reshape(rows, TILE, columns, TILE)
     return cut.transpose(0, 2, 1, 3).reshape(rows * columns, TILE * TILE)

@@ -265,7 +265,7 @@ class JobState:
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended yet."""
+        """Whether the job is waiting or running."""
         return self.state in ("waiting", "running")
 
 

@@ -19,7 +19,9 @@ APPLICATION_ID = 0x4C6B416C
 
 
 def m001_images_spaces_and_placements(connection: sqlite3.Connection) -> None:
-    """roots       folders; `relative` ones are relative to the folder that holds `.lookalike`
+    """Create the tables of images, spaces and the vectors of images.
+
+    roots       folders; `relative` ones are relative to the folder that holds `.lookalike`
     images      one row per file; a path that is not valid Unicode is a BLOB (see `path_encoding`)
     spaces      `rows` vectors of generation `generation` are committed, `dead` of them are tombstones,
                 and the first `ordered` of them are in the order of their ids
@@ -86,8 +88,10 @@ def m001_images_spaces_and_placements(connection: sqlite3.Connection) -> None:
 
 
 def m002_words_and_columns(connection: sqlite3.Connection) -> None:
-    """facts     what a file says about itself beyond its size and format (see `stores.metadata`)
-    sidecars  what files beside the image say; `mark` tells whether those files have changed
+    """Create the tables of metadata, texts and packed columns.
+
+    facts     metadata in the image file itself (see `stores.metadata`)
+    sidecars  metadata in files beside the image; `mark` tells whether those files have changed
     words     the texts of an image, for `full_text`
     fields    names that filters may use; `of_file`: a field of the file itself, not of the metadata
     columns   one field of 1,024 images, packed (`block_columns`); key = field << 40 | block
@@ -120,7 +124,9 @@ def m002_words_and_columns(connection: sqlite3.Connection) -> None:
 
 
 def m003_decisions(connection: sqlite3.Connection) -> None:
-    """decisions  judgements by people about contents; `second` is empty where there is only one"""
+    """Create the table of feedback.
+
+    decisions  judgements by people about contents; `second` is empty where there is only one"""
     connection.execute(
         """CREATE TABLE decisions (
              kind TEXT NOT NULL,

@@ -179,7 +179,7 @@ class MemorySnapshot:
     def search_text(
         self, text: str, k: int, *, among: Ids | None = None
     ) -> tuple[Ids, NDArray[np.float32]]:
-        """The score is the sum of weight times inverse document frequency of each match."""
+        """See `Snapshot`. The score is the sum of weight times inverse document frequency of each match."""
         if k < 1:
             raise UsageError(f"k is {k}; ask for at least 1 hit")
         documents = {

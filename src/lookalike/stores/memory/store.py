@@ -294,7 +294,7 @@ def _put(state: State, entries: Sequence[Entry]) -> dict[Location, int]:
     def read(
         column: Literal["id", "hash", "location"], values: Collection[Any]
     ) -> list[StoredImage]:
-        """See `ReadImages`. The vectors are the vectors themselves."""
+        """See `ReadImages`. Vectors are passed as arrays."""
         images = [_stored_image(state, image) for image in state.images.values()]
         return [image for image in images if getattr(image, column) in values]
 
