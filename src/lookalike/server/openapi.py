@@ -58,64 +58,29 @@ def body(content: dict[str, Any], *, required: bool = True) -> dict[str, Any]:
     }
 
 
-TEXT = {"type": "string"}
-_TEXTS = {"type": "array", "items": TEXT}
-_FLAG = {"type": "boolean"}
-_FILE = {"type": "string", "format": "binary"}
+def fields(*required: str, **properties: Any) -> dict[str, Any]:
+    """Return the schema of a form or of a JSON object, from the schemas of its fields."""
+    schema = {"type": "object", "properties": properties}
+    return {**schema, "required": list(required)} if required else schema
 
-SEARCH_BODY = body(
-    {
-        "multipart/form-data": {
-            "type": "object",
-            "properties": {"image": {"type": "array", "items": _FILE}, "query": TEXT},
-        }
-    }
-)
+
+TEXT = {"type": "string"}
+FILE = {"type": "string", "format": "binary"}
+FILES = {"type": "array", "items": FILE}
+QUERIES = {"type": "array", "minItems": 1, "items": {"type": "object"}}
+
+SEARCH_BODY = body({"multipart/form-data": fields(image=FILES, query=TEXT)})
 UPLOAD_BODY = body(
     {
-        "multipart/form-data": {"type": "object", "properties": {"image": _FILE}},
-        "application/octet-stream": _FILE,
-        "application/json": {
-            "type": "object",
-            "required": ["url"],
-            "properties": {"url": TEXT},
-        },
+        "multipart/form-data": fields(image=FILE),
+        "application/octet-stream": FILE,
+        "application/json": fields("url", url=TEXT),
     }
 )
-BATCH_BODY = body(
-    {
-        "application/json": {
-            "type": "object",
-            "required": ["queries"],
-            "properties": {
-                "queries": {"type": "array", "minItems": 1, "items": {"type": "object"}}
-            },
-        }
-    }
-)
-INDEX_BODY = body(
-    {
-        "application/json": {
-            "type": "object",
-            "properties": {
-                **dict.fromkeys(("paths", "include", "exclude"), _TEXTS),
-                **dict.fromkeys(("retry_failed", "sidecars", "ann"), _FLAG),
-            },
-        },
-        "multipart/form-data": {
-            "type": "object",
-            "properties": {"image": {"type": "array", "items": _FILE}},
-        },
-    },
-    required=False,
-)
+BATCH_BODY = body({"application/json": fields("queries", queries=QUERIES)})
 VECTORS_BODY = body(
     {
-        "application/octet-stream": _FILE,
-        "multipart/form-data": {
-            "type": "object",
-            "required": ["vectors"],
-            "properties": {"vectors": _FILE, "paths": _FILE},
-        },
+        "application/octet-stream": FILE,
+        "multipart/form-data": fields("vectors", vectors=FILE, paths=FILE),
     }
 )

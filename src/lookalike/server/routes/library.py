@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from lookalike.indexing.report import IndexEstimate
 from lookalike.server.app_state import AppState, State
-from lookalike.server.openapi import INDEX_BODY, responses
+from lookalike.server.openapi import FILES, body, fields, responses
 from lookalike.server.responses import HTTPError, JSONResponse, storage_error
 from lookalike.server.routes.images import ImageIdParam, find_image
 from lookalike.server.routes.jobs import check_writable, pending, submit
@@ -128,6 +128,15 @@ class IndexRequest(BaseModel):
         return {"paths": unique, "options": self.model_dump(exclude={"paths"})}
 
 
+INDEX_BODY = body(
+    {
+        "application/json": IndexRequest.model_json_schema(),
+        "multipart/form-data": fields(image=FILES),
+    },
+    required=False,
+)
+
+
 class EstimateRequest(BaseModel):
     """What to estimate the cost of."""
 
@@ -161,8 +170,8 @@ async def add(state: State, request: Request) -> Response:
         ]
         wanted, paths = IndexRequest.model_validate({}), [file.parent for file in files]
     else:
-        body = (await request.body()).decode("utf-8", "replace")
-        wanted = IndexRequest.model_validate(parse_json(body or "{}"))
+        text = (await request.body()).decode("utf-8", "replace")
+        wanted = IndexRequest.model_validate(parse_json(text or "{}"))
         paths = await state.executors.quick.run(lambda: existing_paths(state, wanted.paths))
     return await submit(state, "index", wanted.arguments(paths))
 
