@@ -117,6 +117,8 @@ def test_the_version_is_printed() -> None:
         (["serach"], "There is no command 'serach'. Did you mean 'search'? See: lookalike --help"),
         (["xyz"], "There is no command 'xyz'. See: lookalike --help"),
         (["--bogus"], "No such option"),
+        (["index", "--librari"], "No such option '--librari'. Did you mean '--library'? See: "),
+        (["search", "--exat"], "No such option '--exat'. Did you mean"),
         (["index"], "Missing argument 'PATH...'. See: lookalike index --help"),
         (["search"], "name an image to search with, or text: lookalike search cat.jpg"),
         (["search", "-k", "0", "a.jpg"], "Invalid value for '-k'"),

@@ -138,6 +138,7 @@ def _usage_text(error: click.UsageError) -> str:
     for name, plain in (("float range", "number"), ("integer range", "whole number")):
         text = text.replace(f"is not a valid {name}", f"is not a {plain}")
     text = text.replace("is not a valid integer", "is not a whole number")
+    text = text.replace(". (Did you mean", ". Did you mean").replace("?)", "?")
     if error.ctx is None:
         return text
     takes = [flag for parameter in error.ctx.command.params for flag in parameter.opts]
