@@ -97,14 +97,13 @@ def view_images(product: Product, views: range, *, size: int = 256) -> Iterator[
         yield encode_jpeg(render_view(sprite, view, size=size), view.quality)
 
 
-def draw_query(product: int, view: int, *, seed: int = 0, size: int = 256) -> Pixels:
+def draw_query(product: int, view: int, *, size: int = 256) -> Pixels:
     """Return one view as pixels, `(size, size, 3)` uint8 RGB.
 
     With `view` at or above the catalogue's `views` it is an image that the catalogue does not contain.
     """
-    _check(1, 1, seed, size)
-    sprite = draw_product(make_product(product, seed=seed), size=size)
-    return render_view(sprite, make_view(product, view, seed=seed), size=size)
+    sprite = draw_product(make_product(product), size=size)
+    return render_view(sprite, make_view(product, view), size=size)
 
 
 def _check(products: int, views: int, seed: int, size: int) -> None:

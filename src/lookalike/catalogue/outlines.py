@@ -79,12 +79,12 @@ def trapezoid(y0: float, half0: float, y1: float, half1: float, x: float = 0.5) 
     return points((x - half0, y0), (x + half0, y0), (x + half1, y1), (x - half1, y1))
 
 
-def lathe(profile: Points, *, x: float = 0.5, sag: float = 0.0, steps: int = 8) -> Outline:
+def lathe(profile: Points, *, x: float = 0.5, sag: float = 0.0) -> Outline:
     """Return a rotationally symmetric body (vase, bottle); `profile` lists (y, half width) from the top.
 
     `sag` rounds the bottom edge downwards as seen from a little above, in canvas units.
     """
-    side = smooth([(half, y) for y, half in profile], closed=False, steps=steps)
+    side = smooth([(half, y) for y, half in profile], closed=False)
     side[:, 0] = np.maximum(side[:, 0], 0.002)
     right = side * (1, 1) + (x, 0)
     left = (side * (-1, 1) + (x, 0))[::-1]
@@ -116,10 +116,10 @@ def mirrored(outline: Outline, x: float = 0.5) -> Outline:
     return (outline * (-1, 1) + (2 * x, 0))[::-1]
 
 
-def symmetric(right: Points | Outline, *, x: float = 0.5) -> Outline:
+def symmetric(right: Points | Outline) -> Outline:
     """Return a closed outline from its right half, listed from the top down."""
     half = np.asarray(right, dtype=np.float64)
-    return np.concatenate([half, mirrored(half, x)])
+    return np.concatenate([half, mirrored(half)])
 
 
 def star(x: float, y: float, radius: float, spikes: int = 5, inner: float = 0.42) -> Outline:

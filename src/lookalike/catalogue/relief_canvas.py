@@ -78,7 +78,6 @@ class ReliefCanvas:
         line: Outline,
         width: float,
         colour: Rgb,
-        form: Form = Form.DOME,
         *,
         closed: bool = False,
         gloss: float = 0.2,
@@ -88,7 +87,7 @@ class ReliefCanvas:
         """Draw a tube or a strip of the given width (canvas units) along a line."""
         thick = max(1, round(width * self.side))
         self._add_part(
-            [_grid(line, self.side)], (thick, closed), colour, form, None, gloss, printed, contact
+            [_grid(line, self.side)], (thick, closed), colour, Form.DOME, None, gloss, printed, contact
         )
 
     def paint(

@@ -151,7 +151,7 @@ def keypoints_by_orb() -> VladExtractor:
     return VladExtractor("orb")
 
 
-def fit_vocabulary(samples: Sequence[NDArray[np.float32]], *, words: int = WORDS) -> Vocabulary:
+def fit_vocabulary(samples: Sequence[NDArray[np.float32]]) -> Vocabulary:
     """Return a vocabulary learned from the descriptors of each image of a sample, (n_i, d) float32."""
     rng = np.random.default_rng(0)
     size = samples[0].shape[1]
@@ -166,11 +166,11 @@ def fit_vocabulary(samples: Sequence[NDArray[np.float32]], *, words: int = WORDS
     vocabulary = Vocabulary(
         centre=centre,
         depth=depth,
-        words=kmeans((descriptors - centre) @ depth, words)[0],
-        mean=np.zeros(words * DEPTH, dtype=np.float32),
-        principal=np.zeros((0, words * DEPTH), dtype=np.float32),
-        signs=(rng.integers(0, 2, (words, DEPTH)) * 2 - 1).astype(np.int8),
-        kept=np.sort(rng.permutation(words * DEPTH)[:MIXED]).astype(np.int16),
+        words=kmeans((descriptors - centre) @ depth, WORDS)[0],
+        mean=np.zeros(WORDS * DEPTH, dtype=np.float32),
+        principal=np.zeros((0, WORDS * DEPTH), dtype=np.float32),
+        signs=(rng.integers(0, 2, (WORDS, DEPTH)) * 2 - 1).astype(np.int8),
+        kept=np.sort(rng.permutation(WORDS * DEPTH)[:MIXED]).astype(np.int16),
     )
     whole = np.stack([vlad(rows, vocabulary) for rows in samples if len(rows)] or [vocabulary.mean])
     leading = leading_axes(whole, PRINCIPAL)
