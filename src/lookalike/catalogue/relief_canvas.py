@@ -87,7 +87,14 @@ class ReliefCanvas:
         """Draw a tube or a strip of the given width (canvas units) along a line."""
         thick = max(1, round(width * self.side))
         self._add_part(
-            [_grid(line, self.side)], (thick, closed), colour, Form.DOME, None, gloss, printed, contact
+            [_grid(line, self.side)],
+            (thick, closed),
+            colour,
+            Form.DOME,
+            None,
+            gloss,
+            printed,
+            contact,
         )
 
     def paint(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import Outcome, UsageError
 from lookalike.evaluation.ground_truth import Note, count_note
-from lookalike.indexing.report import IndexOptions, ProgressCallback
+from lookalike.indexing.report import ProgressCallback
 from lookalike.library import Library
 from lookalike.stores.interface import Ids, Snapshot, Space
 from lookalike.stores.open_store import FOLDER, find_library
@@ -46,7 +46,6 @@ def open_or_build(
     library: Path | None = None,
     extractors: Sequence[str] = (),
     reindex: bool = False,
-    options: IndexOptions | None = None,
     progress: ProgressCallback | None = None,
 ) -> Iterator[EvalLibrary]:
     """Open a library, or index a folder into a temporary one if it has none.
@@ -75,7 +74,6 @@ def open_or_build(
         added = built.add(
             [folder],
             extractors=extractors or DEFAULT_EXTRACTORS,
-            options=options,
             progress=progress,
         )
         failed = sum(added.failed.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -81,17 +81,10 @@ def headline_metrics(evaluation: Evaluation) -> list[str]:
     return [*shown, *(name for name in [f"judged@{last}"] if name in names)]
 
 
-def evaluate(
-    opened: EvalLibrary,
-    plan: EvalPlan,
-    *,
-    folder: Path,
-    on_system: Callable[[str], None] | None = None,
-) -> Evaluation:
+def evaluate(opened: EvalLibrary, plan: EvalPlan, *, folder: Path) -> Evaluation:
     """Evaluate every system of the plan.
 
-    folder     where label files and their paths are looked up, besides the working directory
-    on_system  called with the name of each extractor before it is evaluated
+    folder  where label files and their paths are looked up, besides the working directory
     """
     assert plan.labels is not None
     with opened.library.snapshot() as snapshot:
@@ -102,8 +95,6 @@ def evaluate(
             truth = truth.subset(plan.queries)
         systems: list[System] = []
         for space in spaces:
-            if on_system is not None:
-                on_system(space.name)
             context = EvalContext(opened.library, snapshot, space, collection, truth, plan.options)
             found, more = _evaluate_space(context, plan)
             systems += found

@@ -38,15 +38,14 @@ class BuiltinExtractor:
     runs_in: RunsIn = "main"
     output = "vectors"
 
-    def __init__(self, model: Path = MODEL) -> None:
-        self._model = model
+    def __init__(self) -> None:
         self._lock = Lock()
         self._session: Session | None = None
         try:
-            self.revision = hashlib.sha256(model.read_bytes()).hexdigest()[:12]
+            self.revision = hashlib.sha256(MODEL.read_bytes()).hexdigest()[:12]
         except OSError as error:
             raise LookalikeError(
-                f"the built-in model cannot be read ({error.strerror}: {model}); reinstall lookalike"
+                f"the built-in model cannot be read ({error.strerror}: {MODEL}); reinstall lookalike"
             ) from None
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
@@ -69,7 +68,7 @@ class BuiltinExtractor:
     @property
     def model(self) -> Path:
         """Path of the graph."""
-        return self._model
+        return MODEL
 
     def parts(self) -> Mapping[str, slice]:
         """Return the slice of each part of the vector (content, colours).
@@ -85,8 +84,8 @@ class BuiltinExtractor:
 
     def peek(self, images: Sequence[Pixels], tensors: Sequence[str]) -> list[Vectors]:
         """See `feature_maps.NetworkExtractor`."""
-        content = with_outputs(self._model.read_bytes(), list(tensors))
-        found = Session(self._model, content=content).run(tensors, {"pixels": np.stack(images)})
+        content = with_outputs(MODEL.read_bytes(), list(tensors))
+        found = Session(MODEL, content=content).run(tensors, {"pixels": np.stack(images)})
         return [np.asarray(array, np.float32) for array in found]
 
     def _run(self, session: Session, pixels: Pixels) -> Vectors:
@@ -96,5 +95,5 @@ class BuiltinExtractor:
     def _loaded(self) -> Session:
         with self._lock:
             if self._session is None:
-                self._session = Session(self._model, batch=BATCH)
+                self._session = Session(MODEL, batch=BATCH)
             return self._session
