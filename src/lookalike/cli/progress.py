@@ -49,7 +49,6 @@ class ProgressBar:
     ) -> None:
         stream = stream or sys.stderr
         self.visible = output.is_terminal(stream)
-        self._unit = unit
         if self.visible:
             self._bars = _bars(stream, unit, clock)
             self._task = self._bars.add_task(description, total=None, failed=0)
