@@ -35,8 +35,8 @@ KILLS = 16
 AGAIN = 6  # kills after which another library is started
 
 
-def life(folder: Path, look: Callable[[Path], object] = lambda folder: None) -> None:
-    """Put, change and remove images, beside an index that is rebuilt, removed and compacted away; `look`
+def write_everything(folder: Path, observe: Callable[[Path], object] = lambda folder: None) -> None:
+    """Put, change and remove images, beside an index that is rebuilt, removed and compacted away; `observe`
     is called in each state."""
     with LocalStore.create(folder) as store:
         with store.writer() as writer:
@@ -55,7 +55,7 @@ def life(folder: Path, look: Callable[[Path], object] = lambda folder: None) -> 
                     store.indexes.remove(KEY)
                 if batch in (5, 9):
                     store.indexes.build(KEY, OPTIONS)
-                look(folder)
+                observe(folder)
             writer.remove(first[::2])  # which compaction follows
             put(writer, "last", range(STEP))
             store.indexes.build(KEY, OPTIONS)
@@ -113,18 +113,20 @@ def main(place: str) -> None:
     vector_file.sync = lambda descriptor: None
     moment = KillSwitch(None)
     sys.setprofile(moment)
-    life(Path(place) / "undisturbed")
+    write_everything(Path(place) / "undisturbed")
     sys.setprofile(None)
     assert verify(Path(place) / "undisturbed")
-    life(Path(place) / "looked at", verify)
+    write_everything(Path(place) / "observed", verify)
     chance = random.Random(3)
     killed = used = 0
     for turn in range(KILLS):
         folder = Path(place) / f"killed {turn // AGAIN}"
-        killed += run_until_killed(folder, int(moment.count * chance.random()) + 1, life)
+        killed += run_until_killed(
+            folder, int(moment.count * chance.random()) + 1, write_everything
+        )
         used += verify(folder) > 0
     for folder in Path(place).glob("killed *"):
-        life(folder)
+        write_everything(folder)
         verify(folder)
         leftovers = [file.name for file in folder.rglob("ann-*") if ".part" in file.name]
         assert not leftovers, leftovers

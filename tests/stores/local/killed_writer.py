@@ -120,14 +120,14 @@ class KillSwitch:
 
 
 def run_until_killed(
-    folder: Path, end: int, live: Callable[[Path], None] = write_everything
+    folder: Path, end: int, write: Callable[[Path], None] = write_everything
 ) -> bool:
     """Run a writer in a child process; return whether it was killed before it was done."""
     child = os.fork()
     if child == 0:
         sys.setprofile(KillSwitch(end))
         try:
-            live(folder)
+            write(folder)
         except BaseException:
             sys.excepthook(*sys.exc_info())
             os._exit(1)
