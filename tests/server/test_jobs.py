@@ -198,7 +198,7 @@ def test_a_job_that_is_cancelled_stores_what_is_finished_and_says_so(
     program = (
         "import sys, threading, time\n"
         "from lookalike.server.jobs import process\n"
-        "process.WRITERS['index'] = lambda *_: time.sleep(60)\n"
+        "process.WRITERS['index'] = lambda *_: [time.sleep(0.05) for _ in range(1200)]\n"
         "process.main()"
     )
     jobs = JobRunner(library_of_six.folder, program=(sys.executable, "-c", program))
