@@ -95,7 +95,7 @@ class GreyImage:
 
 @dataclass(frozen=True, slots=True)
 class PixelMatch:
-    """What two images have in common.
+    """Result of comparing two images.
 
     agreement    share of the tiles that agree, 0 to 1
     overlap      shared part of the image that shares less, 0 to 1

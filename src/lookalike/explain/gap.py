@@ -65,7 +65,7 @@ class Disagreement:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Where two measures disagree.
+    """Pairs on which two measures disagree.
 
     measures   their names
     only       pairs that are similar only by the first measure, and only by the second; widest gap

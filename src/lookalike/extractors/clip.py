@@ -47,7 +47,7 @@ _TEXT_OUTPUTS = ("text_embeds", "pooler_output")
 
 @dataclass(frozen=True, slots=True)
 class _TextSource:
-    """What is needed to load the text side with the first text.
+    """Files and settings to load the text encoder on first use.
 
     joint_graph  name of the single graph that holds both sides, or ""
     """

@@ -86,7 +86,7 @@ ProgressCallback: TypeAlias = Callable[[Progress], None]
 
 @dataclass(frozen=True, slots=True)
 class IndexReport:
-    """What a run did. Every file found is counted exactly once.
+    """Summary of a run. Every file found is counted exactly once.
 
     added_vectors      unchanged images that got vectors in a further space
     failed             images that this run could not index, by outcome
@@ -192,7 +192,7 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class IndexEstimate:
-    """What indexing would cost, from a timed sample (`index --dry-run`); nothing is written.
+    """Estimated cost of indexing, from a timed sample (`index --dry-run`); nothing is written.
 
     files              files found below the sources
     to_index           those that need work: new, changed, or without a vector in one of the spaces

@@ -1,4 +1,4 @@
-"""What a run looks at: sources below the roots of a library, and what could not be read there."""
+"""Sources of a run below the roots of a library, and folders that could not be read."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ MAX_ROWS = 2000
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What was imported.
+    """Summary of an import.
 
     images          vectors imported
     files           images among them whose file exists; the others are known by name only

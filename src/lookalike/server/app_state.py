@@ -1,4 +1,4 @@
-"""What all routes of one server share, and how they get it."""
+"""State shared by all routes of one server."""
 
 from __future__ import annotations
 

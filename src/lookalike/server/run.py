@@ -44,7 +44,7 @@ SHUTDOWN_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """What one process needs to know. `readers`, `device`: see `Library.open`."""
+    """Settings of one server process. `readers`, `device`: see `Library.open`."""
 
     folder: Path
     settings: Settings

@@ -11,7 +11,7 @@ UNGUESSABLE_LENGTH = 16
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What one server allows, and what one request may cost.
+    """Permissions of a server and limits of one request.
 
     token               what a client must send for everything below /api; None: no token is needed
     writable            images may be added and removed, and feedback given

@@ -34,7 +34,7 @@ _PREVIEW = PixelSpec(fit="inside", max_side=PREVIEW_SIDE)
 
 @dataclass(frozen=True, slots=True)
 class CheckedImage:
-    """What a worker made of the bytes: a preview (JPEG) and facts."""
+    """Result of a worker: a preview (JPEG) and facts."""
 
     preview: bytes
     width: int

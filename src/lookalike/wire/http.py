@@ -101,7 +101,7 @@ class ServedSpace:
 
 @dataclass(frozen=True, slots=True)
 class ServedInfo:
-    """What a served library holds and what the server allows.
+    """Facts about a served library and the server's permissions.
 
     `roots` are the names of its folders, without their location. `text`: text queries work, by captions or by
     a space.
@@ -286,7 +286,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedImage:
-    """What an extractor received of an image, and which places mattered.
+    """Input of an extractor for one image, and the regions that mattered.
 
     frame    x, y, width, height of that part, as fractions
     heatmap  (8, 8) contribution of each place of the frame to the similarity
@@ -300,7 +300,7 @@ class ExplainedImage:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What caused the similarity of two images, as `lookalike.explain.match.Explanation.as_dict`."""
+    """Explanation of the similarity of two images, as `lookalike.explain.match.Explanation.as_dict`."""
 
     extractor: str
     similarity: float

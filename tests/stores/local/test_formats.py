@@ -24,6 +24,8 @@ def test_a_library_of_an_older_format_is_migrated(format: str, tmp_path: Path) -
         with store.snapshot() as snapshot:
             by_path = {image.path: image.id for image in snapshot.iter_files()}
             assert len(by_path) == 6
+            table = snapshot.images([by_path["table.csv"]])[by_path["table.csv"]]
+            assert table.reason.startswith("not an image")
             red, blue, green = (by_path[p] for p in ("red.jpg", "blue.jpg", "trip/green.png"))
             assert snapshot.images([red])[red].metadata["price"] == 49.5
             # Filters and text search include images that are older than their tables.

@@ -52,13 +52,13 @@ THUMBNAIL_MAX_AGE = 120
 
 @router.get("/api/info", **responses(ServedInfo))
 async def info(state: State) -> Response:
-    """What the library holds and what this server allows."""
+    """Return facts about the library and what this server allows."""
     return JSONResponse(encode(await state.executors.quick.run(lambda: served_info(state))))
 
 
 @router.get("/api/fields", **responses(FieldList))
 async def fields(state: State) -> Response:
-    """What can be filtered, and which values the library has."""
+    """Return the fields that can be filtered, with their values."""
 
     def read() -> FieldList:
         with state.library.snapshot() as snapshot:

@@ -138,7 +138,7 @@ INDEX_BODY = body(
 
 
 class EstimateRequest(BaseModel):
-    """What to estimate the cost of."""
+    """Sources and options of an estimate."""
 
     model_config = ConfigDict(extra="forbid")
 

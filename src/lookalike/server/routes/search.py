@@ -50,7 +50,7 @@ async def search(state: State, params: Annotated[SearchParams, QueryParam()]) ->
 
 @router.post("/api/search", openapi_extra=SEARCH_BODY, **responses(SearchResponse))
 async def search_with_images(state: State, request: Request) -> Response:
-    """The same with images in the body. They are stored as uploads; `query` in the response names them, so
+    """Search with images in the body. They are stored as uploads; `query` in the response names them, so
     that the search can be repeated with GET."""
     async with request.form(max_files=MAX_FILES, max_fields=1, max_part_size=1 << 20) as form:
         query = form.get("query", "{}")

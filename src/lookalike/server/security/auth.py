@@ -1,4 +1,4 @@
-"""Who may send requests: checks of the Host, the origin and the token. Each raises `HTTPError` or returns.
+"""Authorisation: checks of the Host, the origin and the token. Each raises `HTTPError` or returns.
 
 The threats to a server on somebody's own machine: a page on the internet, open in the same browser, may send
 requests here (CSRF), and may reach this server under a name of its own (DNS rebinding), which makes it the

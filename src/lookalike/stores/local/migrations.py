@@ -138,10 +138,19 @@ def m003_decisions(connection: sqlite3.Connection) -> None:
     )
 
 
+def m004_reason_of_other_files(connection: sqlite3.Connection) -> None:
+    """Reword the reason of files that are not images, by which reports recognise them."""
+    connection.execute(
+        """UPDATE images SET reason = 'not an image' || substr(reason, length('not a picture') + 1)
+           WHERE outcome = 'unsupported' AND reason LIKE 'not a picture%'"""
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     m001_images_spaces_and_placements,
     m002_words_and_columns,
     m003_decisions,
+    m004_reason_of_other_files,
 )
 
 
