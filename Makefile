@@ -1,10 +1,10 @@
-# The one task file; CI runs these words. `make demo` and `make test` each set everything up first.
+# The task file; CI runs `make check test`. `make demo` and `make test` each set everything up first.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-# What the built-in network is trained on (docs/model-card.md); RUN holds images, checkpoint and curves.
+# Inputs of the training of the built-in network (docs/model-card.md); RUN holds images, checkpoint and curves.
 TEACHER ?= $(error TEACHER=model.onnx names the network to learn from)
 TINY    ?= $(error TINY=folder holds the zips of Tiny ImageNet)
 PHOTOS_TO_LEARN ?= $(error PHOTOS_TO_LEARN="folder folder" holds photos at full size)
@@ -17,8 +17,8 @@ RUN     ?= training-run
 demo: $(VENV)/.installed  ## draw a catalogue of products, index it, search it (PHOTOS=~/Pictures: your own)
 	$(BIN)/lookalike demo $(if $(PHOTOS),--photos "$(PHOTOS)")
 
-test: $(VENV)/.developing  ## run all tests
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.developing  ## run all tests, one process a core (ARGS="tests/search -k name": some)
+	$(BIN)/python -m pytest -n auto $(ARGS)
 
 check: $(VENV)/.developing  ## format, lint, types
 	$(BIN)/ruff format --check .
