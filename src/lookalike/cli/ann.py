@@ -179,7 +179,7 @@ def sentence(result: CheckResult) -> str:
     """Return what a check found, and what was done, as a sentence."""
     name, found = result.space.name, result.check
     measured = (
-        f"finds {found.recall:.1%} of the true ten nearest, {found.milliseconds:.2f} ms a query "
+        f"reaches recall@10 {found.recall:.3f}, {found.milliseconds:.2f} ms a query "
         f"(exact: {found.exact_milliseconds:.1f} ms)"
         if found
         else "is not in use"
