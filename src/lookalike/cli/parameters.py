@@ -29,6 +29,7 @@ class UserPath(click.Path):
         self._suffixes, self._output, self._remedy = suffixes, output, remedy
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Expand "~" and check the path."""
         text = os.fspath(value)
         if isinstance(text, str) and text.startswith("~") and not os.path.lexists(text):
             value = os.path.expanduser(text)  # noqa: PTH111 - "~nobody" stays as it is

@@ -45,6 +45,7 @@ class UserError(click.ClickException):
     exit_code = 2
 
     def show(self, file: Any = None) -> None:
+        """Write the message to stderr."""
         output.complain(self.message)
 
 
@@ -52,9 +53,11 @@ class Program(click.Group):
     """Group of all commands; imports a command's file only when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, section by section."""
         return [name for names in SECTIONS.values() for name in names]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command by name; None if there is none of that name."""
         if cmd_name not in self.list_commands(ctx):
             return None
         module = importlib.import_module(f"lookalike.cli.{cmd_name.replace('-', '_')}")
@@ -63,6 +66,7 @@ class Program(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands of the help page, section by section."""
         width = max(map(len, self.list_commands(ctx)))
         for title, names in SECTIONS.items():
             rows = []
@@ -76,12 +80,14 @@ class Program(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Resolve the command; suggest one for an unknown name."""
         name = args[0]
         if not name.startswith("-") and self.get_command(ctx, name) is None:
             raise UserError(_unknown_command(name, self.list_commands(ctx)))
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments; show the help page if there are none."""
         if not args:
             click.echo(ctx.get_help(), err=True)
             ctx.exit(2)
@@ -91,6 +97,7 @@ class Program(click.Group):
             raise UserError(_usage_text(error)) from None
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run the command and turn errors into one line and an exit code."""
         try:
             result = super().invoke(ctx)
             output.flush()

@@ -150,6 +150,7 @@ def as_float(block: NDArray[Any], wide: bool) -> NDArray[Any]:
 
 
 def npy_bytes(block: NDArray[Any]) -> bytes:
+    """Return an array as the bytes of an NPY file."""
     file = io.BytesIO()
     np.save(file, block)
     return file.getvalue()

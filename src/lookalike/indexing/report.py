@@ -23,14 +23,18 @@ EMPTY_SOURCE = "no file in it; the images stored for it are kept (`lookalike rem
 class DataFrame(Protocol):
     """A table of pandas."""
 
-    def to_dict(self, orient: Any) -> Any: ...
+    def to_dict(self, orient: Any) -> Any:
+        """Return the rows, as pandas does."""
+        ...
 
 
 @runtime_checkable
 class ArrowTable(Protocol):
     """A table of pyarrow."""
 
-    def to_pylist(self) -> list[Any]: ...
+    def to_pylist(self) -> list[Any]:
+        """Return the rows, as pyarrow does."""
+        ...
 
 
 Table: TypeAlias = Path | str | Iterable[Mapping[str, Any]] | DataFrame | ArrowTable

@@ -136,14 +136,17 @@ class CountingStream:
         self._at = 0
 
     def write(self, data: bytes) -> int:
+        """Write and count bytes."""
         self._out.write(data)
         self._at += len(data)
         return len(data)
 
     def tell(self) -> int:
+        """Return the number of bytes written."""
         return self._at
 
     def flush(self) -> None:
+        """Flush the underlying stream."""
         self._out.flush()
 
     def close(self) -> None:

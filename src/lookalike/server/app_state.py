@@ -105,6 +105,7 @@ class AppState:
 
 
 def app_state(request: Request) -> AppState:
+    """Return the state of the application that a request belongs to."""
     state: AppState = request.app.state.server
     return state
 

@@ -36,6 +36,7 @@ class JSONResponse(Response):
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
+        """Return the content as compact UTF-8 JSON."""
         return to_json(content)
 
 

@@ -34,21 +34,25 @@ MEDIA_TYPES = {
 
 @router.get("/")
 async def index(request: Request) -> Response:
+    """Return the page."""
     return static_file(request, PAGE, "index.html")
 
 
 @router.get("/page/map/{name}")
 async def map_module(request: Request, name: str) -> Response:
+    """Return a JavaScript module of the map renderer."""
     return static_file(request, MAP_MODULES, name)
 
 
 @router.get("/page/{path:path}")
 async def file(request: Request, path: str) -> Response:
+    """Return a file of the page."""
     return static_file(request, PAGE, path)
 
 
 @router.get("/favicon.ico")
 async def favicon(request: Request) -> Response:
+    """Return the icon of the page."""
     return static_file(request, PAGE, "icon.svg")
 
 

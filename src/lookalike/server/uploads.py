@@ -146,4 +146,5 @@ class Uploads:
 
 
 def unknown_upload(name: str) -> HTTPError:
+    """Return the error for an upload that the server does not hold (any more)."""
     return HTTPError(404, f"the upload {name[:12]}… is not known (any more): send the image again")

@@ -190,10 +190,12 @@ def decoder(hint: Any) -> Convert | None:
 
 
 def sequence_decoder(item: Convert | None) -> Convert:
+    """Return a decoder of a sequence."""
     return tuple if item is None else lambda values: tuple(map(item, values))
 
 
 def mapping_decoder(key: Convert | None, value: Convert | None) -> Convert | None:
+    """Return a decoder of a mapping."""
     if key is None and value is None:
         return None
     return lambda mapping: {
@@ -212,10 +214,12 @@ def without_none(hint: Any) -> tuple[Any, bool]:
 
 
 def is_sequence(origin: Any) -> bool:
+    """Return whether a type is a sequence of one type."""
     return isinstance(origin, type) and issubclass(origin, Sequence)
 
 
 def is_mapping(origin: Any) -> bool:
+    """Return whether a type is a mapping."""
     return isinstance(origin, type) and issubclass(origin, Mapping)
 
 

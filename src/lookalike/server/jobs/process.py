@@ -42,6 +42,7 @@ JobResult = tuple[str, dict[str, Any]]
 
 
 def index(library: Library, arguments: Arguments, report: Report) -> JobResult:
+    """Run a job that indexes sources."""
     options = IndexOptions(**arguments["options"])
     paths = [Path(path) for path in arguments["paths"]]
     added = library.add(paths, options=options, progress=index_progress(report))
@@ -49,6 +50,7 @@ def index(library: Library, arguments: Arguments, report: Report) -> JobResult:
 
 
 def import_vectors(library: Library, arguments: Arguments, report: Report) -> JobResult:
+    """Run a job that imports vectors."""
     folder = Path(arguments["folder"])
     paths = folder / PATHS_FILE
     try:
@@ -69,6 +71,7 @@ def import_vectors(library: Library, arguments: Arguments, report: Report) -> Jo
 
 
 def build_ann(library: Library, arguments: Arguments, report: Report) -> JobResult:
+    """Run a job that builds ANN indexes."""
     options = IndexBuildOptions(target=arguments["target"], memory=arguments["memory"])
     progress = stage_progress(report, "Building an ANN index")
     built = library.ann.build(arguments["extractor"], options, progress=progress)
@@ -81,6 +84,7 @@ def build_ann(library: Library, arguments: Arguments, report: Report) -> JobResu
 
 
 def check_ann(library: Library, arguments: Arguments, report: Report) -> JobResult:
+    """Run a job that checks ANN indexes."""
     results = library.ann.check(
         arguments["extractor"],
         queries=arguments["queries"],
@@ -93,6 +97,8 @@ def check_ann(library: Library, arguments: Arguments, report: Report) -> JobResu
 
 
 def duplicates(library: Library, arguments: Arguments, report: Report) -> JobResult:
+    """Run a job that finds duplicates."""
+
     def progress(done: int, total: int) -> None:
         report("progress", {"done": done, "total": total})
 
@@ -101,11 +107,13 @@ def duplicates(library: Library, arguments: Arguments, report: Report) -> JobRes
 
 
 def similar_groups(library: Library, arguments: Arguments, _: Report) -> JobResult:
+    """Run a job that finds groups of similar images."""
     found = library.similar_groups(**arguments)
     return f"{len(found):,} groups", encode(found)
 
 
 def draw_map(library: Library, arguments: Arguments, _: Report) -> JobResult:
+    """Run a job that computes a map."""
     from lookalike.embedding_map.build import build_map  # it imports much
 
     document = build_map(library, **arguments).as_dict()
@@ -115,6 +123,7 @@ def draw_map(library: Library, arguments: Arguments, _: Report) -> JobResult:
 
 
 def estimate(library: Library, arguments: Arguments, _: Report) -> JobResult:
+    """Run a job that estimates the cost of indexing."""
     options = IndexOptions(**arguments["options"])
     found = library.estimate(arguments["paths"], options=options, sample=arguments["sample"])
     return f"{found.to_index:,} images", encode(found)
@@ -181,11 +190,14 @@ def main() -> None:
 
 
 def cancel_with_parent() -> None:
+    """Interrupt this process when its standard input closes."""
     sys.stdin.read()
     _thread.interrupt_main()
 
 
 def index_progress(report: Report) -> Callable[[Progress], None]:
+    """Return a callback that reports the progress of indexing."""
+
     def progress(now: Progress) -> None:
         report(
             "progress",
@@ -203,6 +215,8 @@ def index_progress(report: Report) -> Callable[[Progress], None]:
 
 
 def stage_progress(report: Report, message: str) -> StageProgress:
+    """Return a callback that reports the progress of one stage."""
+
     def progress(stage: str, done: int, total: int) -> None:
         report("progress", {"stage": stage, "done": done, "total": total, "message": message})
 

@@ -70,6 +70,7 @@ class Judgement(BaseModel):
 
 
 def session_of(request: Request) -> JudgingSession:
+    """Return the judging session of the application."""
     session: JudgingSession = request.app.state.session
     return session
 
@@ -106,11 +107,13 @@ def serve(
 
 @router.get("/")
 def index(request: Request) -> Response:
+    """Return the judging page."""
     return static_file(request, PAGE, "index.html")
 
 
 @router.get("/page/{name}")
 def file(request: Request, name: str) -> Response:
+    """Return a file of the judging page."""
     return static_file(request, PAGE, name)
 
 

@@ -243,6 +243,7 @@ def with_sizes(state: AppState, hits: Sequence[Hit]) -> tuple[FoundImage, ...]:
 
 
 def found_image(hit: Hit, image: Image | None) -> FoundImage:
+    """Return a hit with the size of its image."""
     return FoundImage(hit, image.width, image.height) if image else FoundImage(hit, None, None)
 
 

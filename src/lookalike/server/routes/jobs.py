@@ -83,6 +83,7 @@ async def submit(
 
 
 def job_document(state: AppState, job: JobState) -> dict[str, Any]:
+    """Return the state of a job as a JSON document."""
     document = encode(job)
     return redact_paths(state.library, document) if state.settings.hide_paths else document
 

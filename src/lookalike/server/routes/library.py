@@ -48,6 +48,7 @@ def existing_paths(state: AppState, paths: Sequence[str]) -> list[Path]:
 
 
 def below_roots(roots: list[Path], path: str) -> Path:
+    """Return a path as an absolute one below one of the roots; `HTTPError` if it lies elsewhere."""
     for root in roots:
         try:
             home = root.resolve(strict=True)

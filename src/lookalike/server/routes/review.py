@@ -212,6 +212,7 @@ async def remove_feedback(state: State, request: FeedbackRequest) -> Response:
 
 
 def image_files(state: AppState, request: FeedbackRequest) -> list[Path]:
+    """Return the files of the images that a judgement is about; `HTTPError` 404 for an unknown id."""
     with state.library.snapshot() as snapshot:
         found = [find_image(snapshot, id) for id in (request.image, *request.others)]
     return [root / image.path for image, root in found]

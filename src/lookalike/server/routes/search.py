@@ -144,6 +144,7 @@ def parse_json(text: str) -> Any:
 
 
 def limited_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build a JSON object while parsing; `HTTPError` 413 for too many keys."""
     if len(pairs) > MAX_KEYS:
         raise HTTPError(413, f"{len(pairs)} keys in one object; there are at most {MAX_KEYS}")
     return dict(pairs)
@@ -202,6 +203,7 @@ def search_batch(state: AppState, several: Sequence[SearchParams]) -> list[Searc
 
 
 def failed_page(params: SearchParams, hits: Hits) -> SearchResponse:
+    """Return the page of a query that could not be answered."""
     return SearchResponse(hits, params.model_dump(exclude_defaults=True), (), None)
 
 
@@ -252,6 +254,7 @@ def query_of_params(state: AppState, params: SearchParams, data: UploadData) -> 
 def signed_terms(
     values: Sequence[str], sign: float, make: Callable[[str], Term]
 ) -> list[tuple[Term, float]]:
+    """Return terms with their weights, negative if `sign` is -1."""
     found = []
     for value in values:
         weight, name = split_weight(value)

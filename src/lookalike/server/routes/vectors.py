@@ -106,6 +106,7 @@ async def receive(state: AppState, request: Request, folder: Path) -> None:
 
 
 def save(part: UploadFile, file: Path) -> None:
+    """Write an uploaded NPY file to a temporary file."""
     with file.open("wb") as out:
         shutil.copyfileobj(part.file, out)
 

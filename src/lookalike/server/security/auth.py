@@ -54,6 +54,7 @@ def host_name(host: str) -> str:
 
 
 def is_address(name: str) -> bool:
+    """Return whether a host name is an IP address."""
     try:
         ipaddress.ip_address(name)
     except ValueError:

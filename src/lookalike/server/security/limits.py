@@ -82,6 +82,7 @@ def client_key(client: str) -> str:
 
 
 def too_fast(reason: str, delay: float) -> HTTPError:
+    """Return the 429 error with the seconds to wait."""
     seconds = max(1, round(delay + 0.5))
     return too_many(f"{reason}: wait {seconds} s", retry_after=seconds)
 
@@ -164,6 +165,7 @@ class BodyLimiter:
 
 
 def body_too_large(max_bytes: int) -> HTTPError:
+    """Return the error for a request body beyond the limit."""
     size = f"{max_bytes / 1e6:g} MB" if max_bytes >= 1_000_000 else f"{max_bytes / 1000:.0f} KB"
     return HTTPError(
         413, f"too large: a request may send at most {size} here", {"Connection": "close"}
