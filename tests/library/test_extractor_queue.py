@@ -240,10 +240,14 @@ def test_finished_images_in_the_queue_are_stored_on_ctrl_c(tmp_path: Path) -> No
 
     extractor = ThreadedExtractor(interrupt_when_the_others_are_done)
     photos = album(tmp_path / "photos", 13 * 3)
-    with Library.create(photos) as library:
-        with pytest.raises(KeyboardInterrupt):
-            library.add([photos], extractors=[extractor])
-        assert library.info().images == 13 * 3
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs
+    try:
+        with Library.create(photos) as library:
+            with pytest.raises(KeyboardInterrupt):
+                library.add([photos], extractors=[extractor])
+            assert library.info().images == 13 * 3
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_file_whose_copy_changed_meanwhile_gets_its_own_vectors(

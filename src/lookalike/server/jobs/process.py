@@ -16,6 +16,7 @@ from __future__ import annotations
 import _thread
 import json
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -156,6 +157,8 @@ def main() -> None:
     job = json.loads(sys.stdin.readline())
     if hasattr(os, "nice"):
         os.nice(10)  # searches go first
+    # A server started in the background (`serve &`) may ignore SIGINT, and its processes inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=cancel_with_parent, daemon=True).start()
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not get among the messages
