@@ -21,7 +21,7 @@ import numpy as np
 
 from lookalike.errors import Outcome
 from lookalike.library import Library
-from lookalike.stores.local import LocalStore
+from lookalike.stores.local.store import LocalStore
 from lookalike.stores.records import Entry
 
 BATCH = 1000

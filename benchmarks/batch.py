@@ -26,7 +26,7 @@ from lookalike.errors import Outcome
 from lookalike.images.metadata.facts import Facts
 from lookalike.query import Term
 from lookalike.stores.interface import Entry, Space
-from lookalike.stores.local import LocalStore
+from lookalike.stores.local.store import LocalStore
 from search import best, clustered  # type: ignore[import-not-found]
 
 KEY = "made@1"

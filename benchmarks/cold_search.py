@@ -29,7 +29,7 @@ from lookalike.extractors.interface import space_key
 from lookalike.images.metadata.facts import Facts
 from lookalike.indexing.spaces import space_of
 from lookalike.stores.interface import Entry
-from lookalike.stores.local import LocalStore
+from lookalike.stores.local.store import LocalStore
 
 BATCH = 5_000
 SPACES = ("lookalike", "color")

@@ -25,7 +25,7 @@ import numpy as np
 from lookalike.errors import Outcome
 from lookalike.images.metadata.facts import Facts
 from lookalike.stores.interface import Entry, Space
-from lookalike.stores.local import LocalStore
+from lookalike.stores.local.store import LocalStore
 from lookalike.vectors.similarity import normalise
 
 BATCH = 5_000

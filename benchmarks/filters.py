@@ -26,7 +26,7 @@ import numpy as np
 from lookalike.errors import Outcome
 from lookalike.images.metadata.facts import Facts
 from lookalike.stores.interface import Entry, Space
-from lookalike.stores.local import LocalStore
+from lookalike.stores.local.store import LocalStore
 
 KINDS = ["shoe", "bag", "hat", "coat", "lamp", "chair", "cup", "ball", "kite", "watch"] + [
     f"kind {n}" for n in range(10)
@@ -107,7 +107,7 @@ def milliseconds(work: Callable[[], object], repeats: int) -> float:
 COLD = """
 import sys, time
 from pathlib import Path
-from lookalike.stores.local import LocalStore
+from lookalike.stores.local.store import LocalStore
 with LocalStore.open(Path(sys.argv[1])) as store, store.snapshot() as snapshot:
     started = time.perf_counter()
     snapshot.select(sys.argv[2])

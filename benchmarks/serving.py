@@ -39,7 +39,7 @@ from lookalike.extractors import load
 from lookalike.extractors.interface import space_key
 from lookalike.images.metadata.facts import Facts
 from lookalike.stores.interface import Entry, Space
-from lookalike.stores.local import LocalStore
+from lookalike.stores.local.store import LocalStore
 
 BATCH = 1_000
 UPLOADS = 40

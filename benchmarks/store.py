@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from lookalike.errors import Outcome
 from lookalike.images.metadata.facts import Facts
 from lookalike.stores.interface import Entry, Space
-from lookalike.stores.local import LocalStore
+from lookalike.stores.local.store import LocalStore
 
 KEY = "made-up@1"
 BATCH = 1_000
@@ -43,7 +43,7 @@ import time; start = time.perf_counter()
 import json, sys
 import numpy as np
 from pathlib import Path
-from lookalike.stores.local import LocalStore
+from lookalike.stores.local.store import LocalStore
 imported = time.perf_counter()
 with LocalStore.open(Path(sys.argv[1])) as store, store.snapshot() as snapshot:
     dim = snapshot.spaces()[0].dim

@@ -70,8 +70,9 @@ def imports(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
-                submodule = f"{node.module}.{alias.name}"
-                yield submodule if submodule in MODULES else node.module
+                yield node.module  # a package runs before its modules
+                if (submodule := f"{node.module}.{alias.name}") in MODULES:
+                    yield submodule
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
 

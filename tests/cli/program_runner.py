@@ -14,7 +14,7 @@ import numpy as np
 from click.testing import CliRunner
 from PIL import Image
 
-from lookalike.cli import program
+from lookalike.cli.program import program
 
 PROGRAM = [sys.executable, "-m", "lookalike.cli"]
 

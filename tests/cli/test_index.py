@@ -21,7 +21,7 @@ from tests.cli.program_runner import (
 
 from lookalike.cli import open_library
 from lookalike.library import Library
-from lookalike.stores.local import LocalStore
+from lookalike.stores.local.store import LocalStore
 
 
 def test_the_result_is_two_lines_on_stdout_and_a_pipe_gets_no_progress(album: Album) -> None:

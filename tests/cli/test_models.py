@@ -65,7 +65,7 @@ def test_listing_models_loads_no_runtime_and_decodes_nothing() -> None:
     heavy = ("numpy", "onnxruntime", "torch", "timm", "cv2", "PIL", "matplotlib", "tokenizers")
     code = (
         "import sys\n"
-        "from lookalike.cli import program\n"
+        "from lookalike.cli.program import program\n"
         "program(['models'], standalone_mode=False)\n"
         f"print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)\n"
     )

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 import lookalike
-from lookalike.cli import open_library, program
-from lookalike.cli.program import SECTIONS
+from lookalike.cli import open_library
+from lookalike.cli.program import SECTIONS, program
 
 SOURCE = Path(lookalike.__file__).parents[1]
 
@@ -37,7 +37,7 @@ def commands(
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys\n"
-        "from lookalike.cli import program\n"
+        "from lookalike.cli.program import program\n"
         f"try:\n    program.main({arguments!r}, prog_name='lookalike')\n"
         "finally:\n"
         f"    loaded = [name for name in {HEAVY!r} if name in sys.modules]\n"

@@ -18,7 +18,7 @@ from lookalike.errors import LibraryBusy, UsageError
 from lookalike.extractors.extraction import ExtractionResult
 from lookalike.extractors.interface import Extractor
 from lookalike.indexing import indexer
-from lookalike.stores.local import LocalStore
+from lookalike.stores.local.store import LocalStore
 from lookalike.stores.local.writer import LocalWriter
 
 

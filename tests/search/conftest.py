@@ -16,7 +16,7 @@ from lookalike.query import Hits, Query
 from lookalike.search.encode import QueryEncoders
 from lookalike.search.pipeline import run_queries
 from lookalike.stores.interface import Entry, Space
-from lookalike.stores.local import LocalStore
+from lookalike.stores.local.store import LocalStore
 from lookalike.vectors.similarity import normalise
 from lookalike.workers.limits import Limits
 

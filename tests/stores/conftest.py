@@ -9,7 +9,7 @@ import pytest
 from tests.stores.builders import begin
 
 from lookalike.stores.interface import Store
-from lookalike.stores.local import LocalStore
+from lookalike.stores.local.store import LocalStore
 from lookalike.stores.memory import MemoryStore
 
 CreateStore = Callable[[Path], Store]

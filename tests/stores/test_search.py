@@ -13,7 +13,7 @@ from tests.stores.conftest import STORES, CreateStore
 
 from lookalike.errors import UsageError
 from lookalike.stores.interface import Neighbours, Store
-from lookalike.stores.local import LocalStore
+from lookalike.stores.local.store import LocalStore
 from lookalike.vectors.similarity import Similarity
 
 KEY = "many@1"

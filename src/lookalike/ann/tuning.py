@@ -292,7 +292,7 @@ def _correct(
         own = np.float32((query * query).sum())
         if similarity == "cosine":
             lengths = np.sqrt(np.where(squares > 0, squares * own, np.float32(1)))
-            # What float32 cannot distinguish from the K-th counts as equal to it.
+            # Similarities that float32 cannot distinguish from the K-th count as equal to it.
             near = products / lengths >= worst - 2e-6
         else:
             near = own + squares - 2 * products <= worst * worst + 2e-6 * (own + squares)

@@ -1,5 +1,1 @@
-"""The command line: `main` is what runs when somebody types `lookalike`."""
-
-from lookalike.cli.program import main, program
-
-__all__ = ["main", "program"]
+"""The command line; `lookalike.cli.program.main` runs it."""

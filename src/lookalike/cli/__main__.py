@@ -1,4 +1,4 @@
-"""`python -m lookalike.cli` is the same program as `lookalike`."""
+"""Runs the command-line program as `python -m lookalike.cli`."""
 
 from lookalike.cli.program import main
 

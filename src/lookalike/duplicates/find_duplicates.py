@@ -25,7 +25,7 @@ from lookalike.stores.interface import Ids, Snapshot, Space
 # million pairs of unrelated photos are within either; both are required.
 CERTAIN = {"phash": 2, "dhash": 4}
 
-# The same where a file cannot be read.
+# The distances used instead where a file cannot be read, so that pixels cannot be compared.
 CERTAIN_IF_UNREADABLE = {"phash": 4, "dhash": 6}
 
 # Matching keypoints, and shared part of each image, from which two images are shots of the same scene.

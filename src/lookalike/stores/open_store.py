@@ -41,7 +41,7 @@ def open_store(
     """
     for folder in (Path(location) / FOLDER, Path(location)):
         if is_library(folder):
-            from lookalike.stores.local import LocalStore
+            from lookalike.stores.local.store import LocalStore
 
             return LocalStore.open(folder, read_only=read_only, device=device)
     raise NoLibrary(f"no library in {location}: make one with `lookalike index {location}`")
@@ -49,6 +49,6 @@ def open_store(
 
 def create_store(folder: Path) -> Store:
     """Open the local store that is kept in this very folder, or make an empty one there."""
-    from lookalike.stores.local import LocalStore
+    from lookalike.stores.local.store import LocalStore
 
     return LocalStore.open(folder) if is_library(folder) else LocalStore.create(folder)

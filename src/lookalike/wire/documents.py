@@ -59,5 +59,5 @@ GROUP = Document(
 )
 DUPLICATES = Document(Duplicates, digits={"seconds": 6})
 
-# What an extractor learnt from the library's images stays on the server.
+# Arrays fitted on the library's images stay on the server.
 SPACE = Document(Space, omit={"fitted": lambda _: None})

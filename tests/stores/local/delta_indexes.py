@@ -6,9 +6,9 @@ from tests.stores.ann_spaces import KEY, image_vectors
 from tests.stores.builders import Vector, entry
 
 from lookalike.ann.faiss_index import AnnIndex
-from lookalike.stores.local import LocalStore
 from lookalike.stores.local.ann.ann_search import LoadedIndex
 from lookalike.stores.local.ann.index_cache import IndexCache
+from lookalike.stores.local.store import LocalStore
 from lookalike.stores.local.writer import LocalWriter
 
 ADDED = 300

@@ -18,11 +18,12 @@ from tests.stores.builders import content, entry, space, vector_of
 from tests.stores.local.killed_writer import KillSwitch, run_until_killed
 
 from lookalike.stores.ann_index import IndexBuildOptions
-from lookalike.stores.local import LocalStore, vector_file
 from lookalike.stores.local import store as local_store
+from lookalike.stores.local import vector_file
 from lookalike.stores.local.ann import ann_search, delta_index, index_files
 from lookalike.stores.local.ann.index_cache import IndexCache
 from lookalike.stores.local.check import check
+from lookalike.stores.local.store import LocalStore
 from lookalike.stores.local.writer import LocalWriter
 
 KEY = "many@1"

@@ -19,9 +19,9 @@ import numpy as np
 from tests.stores.builders import FACTS, content, entry, space, vector_of
 
 from lookalike.stores.interface import Entry
-from lookalike.stores.local import LocalStore
 from lookalike.stores.local import store as local_store
 from lookalike.stores.local.check import check
+from lookalike.stores.local.store import LocalStore
 
 FILES = 64
 STEP = 8

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from tests.stores.builders import entry, failed, put
 
-from lookalike.stores.local import LocalStore
 from lookalike.stores.local.check import check
+from lookalike.stores.local.store import LocalStore
 
 
 @pytest.fixture

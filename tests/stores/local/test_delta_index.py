@@ -20,10 +20,10 @@ from tests.stores.local.delta_indexes import (
 
 from lookalike.ann.faiss_index import AnnIndex
 from lookalike.stores.ann_index import IndexBuildOptions
-from lookalike.stores.local import LocalStore
 from lookalike.stores.local.ann import delta_index as module
 from lookalike.stores.local.ann import index_files
 from lookalike.stores.local.database import SpaceRow
+from lookalike.stores.local.store import LocalStore
 
 
 @pytest.fixture(autouse=True)

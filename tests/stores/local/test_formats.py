@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lookalike.stores.local import LocalStore
 from lookalike.stores.local.check import check
 from lookalike.stores.local.migrations import MIGRATIONS
+from lookalike.stores.local.store import LocalStore
 
 FORMATS = Path(__file__).parents[2] / "formats"
 

@@ -15,8 +15,8 @@ from tests.stores.builders import Vector, exact_neighbours
 from lookalike.ann import gpu, gpu_ivf, ivf_lists, tuning
 from lookalike.ann.faiss_index import AnnIndex
 from lookalike.stores.ann_index import IndexBuildOptions
-from lookalike.stores.local import LocalStore
 from lookalike.stores.local.ann import ann_search
+from lookalike.stores.local.store import LocalStore
 from lookalike.vectors.blocks import Rows
 from lookalike.vectors.similarity import Similarity, normalise
 

@@ -19,9 +19,9 @@ from lookalike.ann.faiss_index import AnnIndex
 from lookalike.errors import LibraryBusy, LibraryReadOnly, StorageFull
 from lookalike.stores.ann_index import Index, IndexBuildOptions
 from lookalike.stores.interface import Space
-from lookalike.stores.local import LocalStore
 from lookalike.stores.local.ann import index_builder, index_files
 from lookalike.stores.local.ann.index_files import INDEX_FILE
+from lookalike.stores.local.store import LocalStore
 
 QUERY = image_vectors(1, seed=9)
 

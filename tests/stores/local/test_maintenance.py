@@ -9,8 +9,8 @@ import pytest
 from tests.stores.builders import begin, entry, is_vector_of, put, space, stored_vector
 
 from lookalike.errors import LibraryDamaged
-from lookalike.stores.local import LocalStore
 from lookalike.stores.local.check import check
+from lookalike.stores.local.store import LocalStore
 
 
 def files(store: LocalStore) -> dict[str, int]:

@@ -22,9 +22,10 @@ from lookalike.errors import (
     StorageFull,
     UsageError,
 )
-from lookalike.stores.local import LocalStore, database, reader_pool, store
+from lookalike.stores.local import database, reader_pool, store
 from lookalike.stores.local.check import check
 from lookalike.stores.local.migrations import MIGRATIONS
+from lookalike.stores.local.store import LocalStore
 
 
 def alter(folder: Path, statement: str) -> None:

@@ -14,8 +14,8 @@ from tests.stores.builders import begin, entry, is_vector_of, put, space, stored
 
 from lookalike.errors import LibraryError, UsageError
 from lookalike.stores.interface import Snapshot
-from lookalike.stores.local import LocalStore
 from lookalike.stores.local.check import check
+from lookalike.stores.local.store import LocalStore
 
 ONES = np.ones((1, 3), np.float32)
 
@@ -125,7 +125,7 @@ def test_concurrent_searches_see_only_consistent_states(local: LocalStore) -> No
 SEARCH_ON = """
 import sys, numpy as np
 from pathlib import Path
-from lookalike.stores.local import LocalStore
+from lookalike.stores.local.store import LocalStore
 with LocalStore.open(Path(sys.argv[1])) as store:
     for _ in sys.stdin:
         with store.snapshot() as snapshot:

@@ -10,7 +10,7 @@ import pytest
 from tests.stores.builders import entry, put
 
 from lookalike.errors import LibraryDamaged, LibraryError
-from lookalike.stores.local import LocalStore
+from lookalike.stores.local.store import LocalStore
 
 posix = pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")
 

@@ -18,8 +18,8 @@ from tests.stores.builders import (
 from tests.stores.local.processes import posix, python
 
 from lookalike.errors import LibraryBusy
-from lookalike.stores.local import LocalStore
 from lookalike.stores.local.check import check
+from lookalike.stores.local.store import LocalStore
 
 
 def test_a_second_writer_learns_who_holds_the_lock(local: LocalStore) -> None:
@@ -33,7 +33,7 @@ def test_a_second_writer_learns_who_holds_the_lock(local: LocalStore) -> None:
 HOLD = """
 import sys, time
 from pathlib import Path
-from lookalike.stores.local import LocalStore
+from lookalike.stores.local.store import LocalStore
 with LocalStore.open(Path(sys.argv[1])).writer():
     print("holding", flush=True)
     time.sleep(60)
@@ -82,7 +82,7 @@ import resource, sys
 from pathlib import Path
 from tests.stores.builders import entry
 from lookalike.errors import StorageFull
-from lookalike.stores.local import LocalStore
+from lookalike.stores.local.store import LocalStore
 with LocalStore.open(Path(sys.argv[1])) as store:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
     stored = 0
