@@ -25,7 +25,7 @@ from lookalike.thumbnails import Thumbnails
 from lookalike.workers.limits import Limits
 
 if TYPE_CHECKING:
-    from lookalike.duplicates.report import Duplicates, Kind
+    from lookalike.duplicates.report import Duplicates, Scope
     from lookalike.feedback import Feedback
     from lookalike.indexing.ann import Ann
     from lookalike.indexing.report import IndexEstimate, IndexOptions, IndexReport, ProgressCallback
@@ -260,7 +260,7 @@ class Library:
         self,
         paths: Paths = (),
         *,
-        kind: Kind = "copies",
+        kind: Scope = "copies",
         thorough: bool | None = None,
         limits: Limits | None = None,
         progress: Callable[[int, int], None] | None = None,

@@ -13,7 +13,7 @@ from lookalike.cli import format, open_library, output, parameters
 from lookalike.cli.progress import ProgressBar
 
 if TYPE_CHECKING:
-    from lookalike.duplicates.report import Duplicates, Group, Kind, Member
+    from lookalike.duplicates.report import Duplicates, Group, Member, Scope
 
 _FIELDS = (
     "group",
@@ -51,7 +51,7 @@ _FIELDS = (
 def command(
     ctx: click.Context,
     paths: tuple[Path, ...],
-    kind: Kind,
+    kind: Scope,
     thorough: bool | None,
     library: Path | None,
     format_: str,

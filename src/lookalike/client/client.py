@@ -17,7 +17,7 @@ from lookalike.client.connection import (
 )
 from lookalike.client.images import Explanations, Feedback, Images, ids_below, to_params
 from lookalike.client.vectors import Ann, Vectors
-from lookalike.duplicates.report import Duplicates, Kind
+from lookalike.duplicates.report import Duplicates, Scope
 from lookalike.errors import FAILED, Outcome, UsageError
 from lookalike.indexing.report import IndexEstimate, IndexOptions, IndexReport, ProgressCallback
 from lookalike.query import Hits, ImageLike, Query, QueryOptions, to_query
@@ -155,7 +155,7 @@ class Client:
         self,
         paths: Paths = (),
         *,
-        kind: Kind = "copies",
+        kind: Scope = "copies",
         thorough: bool | None = None,
     ) -> Duplicates:
         """Return duplicates as `Library.duplicates`. For a large library the first search takes minutes; this

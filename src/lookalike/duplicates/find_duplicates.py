@@ -18,7 +18,7 @@ from lookalike.duplicates.grouping import (
     pair,
 )
 from lookalike.duplicates.pair_verifier import Comparison, PairVerifier
-from lookalike.duplicates.report import KINDS, Duplicates, Kind, Link
+from lookalike.duplicates.report import Duplicates, Link, Scope, includes
 from lookalike.stores.interface import Ids, Snapshot, Space
 
 # Hamming distances in bits up to which a pair counts as copies without a comparison of pixels. No two of 10
@@ -39,11 +39,11 @@ MAX_IMAGES_FOR_NEIGHBOURS = 100_000
 class DuplicateSearch:
     """One search for duplicates in one snapshot of a library."""
 
-    def __init__(self, snapshot: Snapshot, verifier: PairVerifier, ids: Ids, kind: Kind) -> None:
+    def __init__(self, snapshot: Snapshot, verifier: PairVerifier, ids: Ids, scope: Scope) -> None:
         self._snapshot = snapshot
         self._verifier = verifier
         self._ids = ids
-        self._kind = kind
+        self._scope = scope
         self._links: dict[Pair, Link] = {}
         self._hashes: list[Hashes] = []
         self.exclusions = Exclusions(snapshot)
@@ -95,7 +95,7 @@ class DuplicateSearch:
 
     def _is_link(self, p: Pair) -> bool:
         link = self._links.get(p)
-        return link is not None and KINDS.index(link.kind) <= KINDS.index(self._kind)
+        return link is not None and includes(self._scope, link.kind)
 
     def _link_certain(self, pairs: Sequence[Pair]) -> None:
         """Link the pairs whose hashes leave no doubt."""
@@ -131,7 +131,7 @@ class DuplicateSearch:
 def link_by_hashes(bits: dict[str, int]) -> Link:
     """Return the link of copies whose hashes differ in so few bits."""
     counts = " and ".join(map(str, bits.values()))
-    return Link("copies", 1 - max(bits.values()) / 64, f"{counts} of 64 hash bits differ")
+    return Link("copy", 1 - max(bits.values()) / 64, f"{counts} of 64 hash bits differ")
 
 
 def link_by_pixels(comparison: Comparison) -> Link | None:
@@ -140,14 +140,14 @@ def link_by_pixels(comparison: Comparison) -> Link | None:
     if match is None:
         return None
     if match.is_copy:
-        return Link("copies", match.agreement, match.description)
+        return Link(match.kind, match.agreement, match.description)
     if match.inliers >= NEAR_INLIERS and match.overlap >= NEAR_OVERLAP:
         return Link("near", match.agreement, match.description)
     return None
 
 
 def find_duplicates(
-    snapshot: Snapshot, verifier: PairVerifier, ids: Ids, *, kind: Kind, thorough: bool | None
+    snapshot: Snapshot, verifier: PairVerifier, ids: Ids, *, kind: Scope, thorough: bool | None
 ) -> Duplicates:
     """Return the duplicates among these images.
 

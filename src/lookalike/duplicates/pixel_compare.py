@@ -14,6 +14,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.duplicates.report import Kind
 from lookalike.extractors.keypoints import Keypoints, detect
 from lookalike.extractors.verification import Match, compare
 from lookalike.images.decode import upright
@@ -54,6 +55,9 @@ ORIENTATIONS = {
 
 # Share of the tiles that must agree in copies. Text, a watermark or a stain on a scan take the rest.
 MIN_AGREEMENT = 0.75
+
+# Share of the tiles from which nothing was added: a copy, not an edit.
+SAME_AGREEMENT = 0.97
 
 # Shares of agreeing tiles between which the alignment is refined.
 REFINE_FROM, REFINE_BELOW = 0.3, 0.95
@@ -112,6 +116,13 @@ class PixelMatch:
     def is_copy(self) -> bool:
         """Whether both are copies of one image."""
         return self.agreement >= MIN_AGREEMENT and self.overlap >= MIN_OVERLAP
+
+    @property
+    def kind(self) -> Kind:
+        """How the images are related."""
+        if not self.is_copy:
+            return "near"
+        return "copy" if self.orientation and self.agreement >= SAME_AGREEMENT else "edit"
 
     @property
     def description(self) -> str:

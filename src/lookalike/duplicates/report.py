@@ -9,14 +9,35 @@ from typing import Literal, TypeAlias
 
 from lookalike.stores.interface import Image
 
-Kind: TypeAlias = Literal["exact", "copies", "near"]
-KINDS: tuple[Kind, ...] = ("exact", "copies", "near")
-"""From the strictest to the loosest.
+Kind: TypeAlias = Literal["exact", "copy", "edit", "raw-jpeg", "live-photo", "burst", "near"]
+KINDS: tuple[Kind, ...] = (
+    "exact",
+    "copy",
+    "edit",
+    "raw-jpeg",
+    "live-photo",
+    "burst",
+    "near",
+)
+"""How two images are related, from the strictest to the loosest.
 
-exact   the same bytes
-copies  the same image: saved again, resized, cropped, rotated, mirrored, brightened …
-near    another image of the same subject: two shots of one scene
+exact       the same bytes
+copy        the same image: saved again, resized, turned as the camera should have, uniformly lighter, grey
+edit        made from the same image: cropped, framed, lettered, mirrored, tilted, other colours
+raw-jpeg    a raw file and the JPEG of the same shot
+live-photo  the still image and the video of one shot
+burst       two shots of one series
+near        other images of one subject: another shot of the scene, another text on the form
 """
+
+Scope: TypeAlias = Literal["exact", "copies", "near"]
+LOOSEST: Mapping[Scope, Kind] = {"exact": "exact", "copies": "edit", "near": "near"}
+"""What a search for duplicates includes: the loosest kind."""
+
+
+def includes(scope: Scope, kind: Kind) -> bool:
+    """Return whether a search of this scope includes a kind."""
+    return KINDS.index(kind) <= KINDS.index(LOOSEST[scope])
 
 
 @dataclass(frozen=True, slots=True)
