@@ -421,3 +421,11 @@ def test_no_other_decoder_sees_the_bytes() -> None:
     error = refused(b"8BPS" + bytes(200), name="photo.jpg")
     assert error.outcome is Outcome.UNSUPPORTED
     assert error.reason.startswith("Photoshop files are not supported")
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "BMP"])
+def test_an_image_of_less_than_100_bytes_is_an_image(kind: str) -> None:
+    data = encode(Image.new("RGB", (2, 2), (255, 255, 255)), kind)
+
+    assert len(data) < 100
+    assert (decode(data, specs=()).pixels == 255).all()

@@ -323,3 +323,14 @@ def continue_with_checksum(png: bytearray) -> None:
     at = png.index(b"eXIf")
     (size,) = struct.unpack(">I", png[at - 4 : at])
     png[at + 4 + size : at + 8 + size] = struct.pack(">I", zlib.crc32(png[at : at + 4 + size]))
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "AVIF", "PNG", "TIFF"])
+def test_animations_and_documents_tell_the_number_of_their_frames(kind: str) -> None:
+    images = [Image.new("RGB", (40, 30), (60 * number, 10, 200)) for number in range(3)]
+    several, single = io.BytesIO(), io.BytesIO()
+    images[0].save(several, kind, save_all=True, append_images=images[1:])
+    images[0].save(single, kind)
+
+    assert facts(several.getvalue()).frames == 3
+    assert facts(single.getvalue()).frames == 1

@@ -22,6 +22,7 @@ from lookalike.images.metadata.facts import NO_METADATA, Facts, MetadataBlocks
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.images.resize import MAX_ASPECT_RATIO, crop_box, decode_scale
 from lookalike.images.sniff import HEAD_BYTES, refusal, sniff
+from lookalike.images.tiff import read_info
 from lookalike.workers.limits import Limits
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def _decode_pillow(
     with _quiet_pillow() as pillow, pillow.open(io.BytesIO(data), formats=[name]) as image:
         width, height = image.size
         _check_size(width, height, limits)
+        frames = _frames(image, data, kind)
         if kind == "jpeg":
             scale = _scale(width, height, orientation, specs)
             image.draft(None, (math.ceil(width * scale), math.ceil(height * scale)))
@@ -134,8 +136,15 @@ def _decode_pillow(
         pixels = _shrunk(to_rgb(image), width, height, scale)
         if kind != "jpeg":
             blocks = metadata_blocks(image)
-        facts = _facts(width, height, orientation, kind, blocks)
+        facts = _facts(width, height, orientation, kind, blocks, frames)
     return Decoded(_finish(pixels, orientation), facts)
+
+
+def _frames(image: Image.Image, data: bytes, kind: str) -> int:
+    """Return the number of frames or pages. The further images in a JPEG (MPO) are previews and depths."""
+    if kind == "tiff":
+        return read_info(data).pages
+    return 1 if kind == "jpeg" else max(1, getattr(image, "n_frames", 1))
 
 
 def _decode_heic(data: bytes, specs: Sequence[PixelSpec], limits: Limits) -> Decoded:
@@ -154,11 +163,12 @@ def _decode_heic(data: bytes, specs: Sequence[PixelSpec], limits: Limits) -> Dec
     with _quiet_pillow(), HeifImageFile(io.BytesIO(data)) as image:
         width, height = image.size
         _check_size(width, height, limits)
+        frames = _frames(image, data, "heic")
         scale = _scale(width, height, 1, specs)
         image.draft(None, (math.ceil(width * scale), math.ceil(height * scale)))
         image.load()
         pixels = _shrunk(to_rgb(image), width, height, scale)
-        facts = _facts(width, height, 1, "heic", metadata_blocks(image))
+        facts = _facts(width, height, 1, "heic", metadata_blocks(image), frames)
     return Decoded(_finish(pixels, 1), facts)
 
 
@@ -231,10 +241,12 @@ def _check_size(width: int, height: int, limits: Limits) -> None:
         )
 
 
-def _facts(width: int, height: int, orientation: int, kind: str, blocks: MetadataBlocks) -> Facts:
+def _facts(
+    width: int, height: int, orientation: int, kind: str, blocks: MetadataBlocks, frames: int = 1
+) -> Facts:
     if orientation >= 5:
         width, height = height, width
-    facts = Facts(width, height, kind)
+    facts = Facts(width, height, kind, frames=frames)
     if blocks is NO_METADATA:
         return facts
     from lookalike.images.metadata.read_metadata import add_metadata

@@ -21,9 +21,6 @@ HEAD_BYTES = 4096
 NOT_AN_IMAGE = "not an image"
 """How the reason begins for files that are not images by name or content."""
 
-MIN_FILE_BYTES = 100
-"""Smaller files are empty, or tracking pixels not worth comparing."""
-
 # fmt: off
 _READABLE_SUFFIXES = frozenset({
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".bmp", ".dib", ".webp",
@@ -213,7 +210,7 @@ def refusal(name: str, head: bytes, size: int) -> ImageError | None:
     by name nor by content begins with NOT_AN_IMAGE; such files do not count as failures.
     """
     found = sniff(head)
-    if found in READABLE and found != "tiff" and size >= MIN_FILE_BYTES:
+    if found in READABLE and found != "tiff":
         return None  # nearly every file: skips 7 µs for the name
     suffix = PurePath(name).suffix.lower()
     raw = found == "raw" or (found == "tiff" and suffix in _RAW_SUFFIXES)
@@ -221,10 +218,8 @@ def refusal(name: str, head: bytes, size: int) -> ImageError | None:
         return ImageError(
             Outcome.UNSUPPORTED, f"{NOT_AN_IMAGE}: neither its name nor its content says so"
         )
-    if size < MIN_FILE_BYTES:
-        return ImageError(
-            Outcome.TOO_SMALL, f"has {size} bytes; an image has at least {MIN_FILE_BYTES}"
-        )
+    if not size:
+        return ImageError(Outcome.TOO_SMALL, "is empty (0 bytes); copy or download it again")
     if found in READABLE and not raw:
         return None
     if found is not None:

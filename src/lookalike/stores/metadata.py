@@ -31,7 +31,9 @@ CAPTION_NAMES = ("caption", "description", "text")
 MAX_DEPTH = 8
 """Nesting of objects and lists in metadata. What is deeper is stored and shown, but not searched."""
 
-FACT_FIELDS = ("taken", "camera", "lens", "latitude", "longitude", "caption", "keywords")
+FACT_FIELDS = ("taken", "camera", "lens", "latitude", "longitude", "caption", "keywords", "frames")
+"""What a file says about itself. `frames` is stored where there is more than one."""
+
 _fact_values = attrgetter(*FACT_FIELDS)
 
 
@@ -39,6 +41,8 @@ def facts_json(facts: Facts) -> str | None:
     """Return as JSON what a file says beyond its size and format; None if it says nothing."""
     values = zip(FACT_FIELDS, _fact_values(facts), strict=True)
     found = {name: value for name, value in values if value is not None and value != ()}
+    if facts.frames == 1:
+        del found["frames"]
     return json.dumps(found) if found else None
 
 

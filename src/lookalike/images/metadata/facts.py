@@ -16,6 +16,7 @@ class Facts:
     width, height        upright size in pixels
     format               of the content, whatever the name says: "jpeg", "png", "gif", "bmp", "webp",
                          "tiff", "avif" or "heic"
+    frames               images in the file: frames of an animation, pages of a TIFF; 1 in most files
 
     The rest comes from EXIF, IPTC and XMP, where present and plausible:
     taken                local time, "2024-05-01T12:30:00", followed by "+02:00" if that is known
@@ -34,6 +35,7 @@ class Facts:
     longitude: float | None = None
     caption: str | None = None
     keywords: tuple[str, ...] = ()
+    frames: int = 1
 
 
 @dataclass(frozen=True, slots=True)
