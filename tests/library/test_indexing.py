@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -47,6 +48,25 @@ def test_every_image_of_a_new_folder_is_indexed_once(photos: Path) -> None:
 def test_the_second_run_does_nothing(library: Library, photos: Path) -> None:
     added = library.add([photos])
     assert (added.unchanged, added.indexed, added.removed) == (8, 0, 0)
+
+
+def test_only_the_sizes_of_new_and_changed_files_are_looked_up(
+    library: Library, photos: Path
+) -> None:
+    draw(photos / "000.jpg", 100)
+    draw(photos / "new.jpg", 101)
+    sizes: set[int] = set()
+
+    def hashes_by_size(
+        writer: LocalWriter, some: Iterable[int], **options: Any
+    ) -> dict[int, tuple[bytes, ...]]:
+        sizes.update(some)
+        return original(writer, some, **options)
+
+    original = LocalWriter.hashes_by_size
+    with mock.patch.object(LocalWriter, "hashes_by_size", hashes_by_size):
+        library.add([photos])
+    assert sizes == {(photos / name).stat().st_size for name in ("000.jpg", "new.jpg")}
 
 
 def test_a_changed_image_gets_new_vectors_under_its_old_id(library: Library, photos: Path) -> None:

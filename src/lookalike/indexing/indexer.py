@@ -153,11 +153,12 @@ class Indexer:
             )
             while chunk := list(islice(found, CHUNK)):
                 self.counters.found[source.path] += len(chunk)
-                self._known_content.start_chunk({file.size for file in chunk})
                 paths = relative_paths((file.path for file in chunk), source.root)
                 if self._sidecars:
                     self._sidecars.add_files(source.root, paths, chunk)
-                for pending in self._skip_up_to_date(source.root, paths, chunk):
+                needed = self._skip_up_to_date(source.root, paths, chunk)
+                self._known_content.start_chunk({pending.found.size for pending in needed})
+                for pending in needed:
                     self._pending.append(pending)
                     hashes = self._known_content.hashes(pending.found.size)
                     yield Task(path=pending.found.path, same_content=hashes)
