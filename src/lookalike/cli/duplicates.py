@@ -19,12 +19,14 @@ _FIELDS = (
     "group",
     "kind",
     "keep",
+    "spare",
     "path",
     "width",
     "height",
     "size",
     "similarity",
     "evidence",
+    "reason",
 )
 
 
@@ -60,8 +62,8 @@ def command(
     """Find images that exist more than once, and suggest which to keep.
 
     With PATH, only the images there are compared with each other. Each group begins with the image
-    to keep: the one with the most pixels, then the largest file, then the oldest. --format paths
-    lists all the others. Nothing is ever deleted.
+    to keep: the camera's original, the one with more detail, lossless before lossy, the older one.
+    --format paths lists the spare files: other files that are the same image.
 
     \b
     lookalike duplicates
@@ -87,8 +89,11 @@ def command(
     output.aside(summary(found, "duplicates"))
 
 
-def write_groups(found: Duplicates, format_: str, *, null: bool) -> None:
-    """Write the groups to stdout in one of the formats; `paths` lists all but the best of each group."""
+def write_groups(found: Duplicates, format_: str, *, null: bool, spare: bool = True) -> None:
+    """Write the groups to stdout in one of the formats.
+
+    spare  `paths` lists the spare files; otherwise all but the best of each group
+    """
     if format_ == "json":
         output.put(output.as_json(document(found)))
     elif format_ == "jsonl":
@@ -100,10 +105,16 @@ def write_groups(found: Duplicates, format_: str, *, null: bool) -> None:
             output.put(output.csv_line(output.flatten(row)))
     elif format_ == "paths":
         for group in found.groups:
-            for member in group.members[1:]:
-                output.put_path(open_library.display_path(member.file), null=null)
+            for file in spare_files(group) if spare else (m.file for m in group.members[1:]):
+                output.put_path(open_library.display_path(file), null=null)
     elif found.groups:
         _table(found)
+
+
+def spare_files(group: Group) -> Iterator[Path]:
+    """Yield the paths of the spare files of a group, with all their hard links."""
+    for member in group.spare:
+        yield from member.links
 
 
 def document(found: Duplicates) -> dict[str, Any]:
@@ -153,7 +164,9 @@ def _table(found: Duplicates) -> None:
                     f"{image.width}×{image.height}" if image.width else "",
                     format.size(image.size),
                     open_library.display_path(member.file),
-                    "" if best else member.evidence,
+                    member.reason
+                    if best
+                    else "; ".join(filter(None, [member.evidence, member.reason])),
                 ]
             )
     output.table(
@@ -164,11 +177,9 @@ def _table(found: Duplicates) -> None:
 def summary(found: Duplicates, what: str) -> str:
     """Return one line that sums up the groups."""
     groups = format.counted(len(found.groups), f"group of {what}", f"groups of {what}")
-    more = sum(len(group.members) - 1 for group in found.groups)
+    spare = sum(len(group.spare) for group in found.groups)
     reclaimable = format.size(sum(group.reclaimable_bytes for group in found.groups))
     among = format.counted(found.searched, "image")
     took = format.duration(found.seconds.get("total", 0.0))
-    return (
-        f"{groups} among {among} in {took}; "
-        f"deleting {format.counted(more, 'file')} would free {reclaimable}"
-    )
+    gain = f"; {format.counted(spare, 'spare file')} of {reclaimable}" if spare else ""
+    return f"{groups} among {among} in {took}{gain}"

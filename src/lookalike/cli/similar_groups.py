@@ -54,7 +54,7 @@ def command(
         found = opened.similar_groups(
             paths, extractor=extractor, min_relevance=min_relevance, min_similarity=min_similarity
         )
-    write_groups(found, format_, null=null)
+    write_groups(found, format_, null=null, spare=False)
     if not found.groups:
         output.note("No similar images found.")
         ctx.exit(1)

@@ -9,14 +9,15 @@ from itertools import chain
 import numpy as np
 
 from lookalike.duplicates.candidates import HASHES, Hashes, nearest_pairs, neighbours
+from lookalike.duplicates.group_builder import GroupBuilder
 from lookalike.duplicates.grouping import (
     DisjointSets,
     Exclusions,
-    GroupBuilder,
     Pair,
     group_links,
     pair,
 )
+from lookalike.duplicates.keeper import Rules
 from lookalike.duplicates.pair_verifier import Comparison, PairVerifier
 from lookalike.duplicates.report import Duplicates, Link, Scope, includes
 from lookalike.stores.interface import Ids, Snapshot, Space
@@ -49,11 +50,11 @@ class DuplicateSearch:
         self.exclusions = Exclusions(snapshot)
         self.seconds: dict[str, float] = {}
 
-    def exact(self) -> dict[int, list[int]]:
-        """Return the images of equal content, by the first of them."""
+    def exact(self) -> list[list[int]]:
+        """Return the images of equal content."""
         among = set(self._ids.tolist())
         kept = ([id for id in ids if id in among] for ids in self._snapshot.exact_duplicates())
-        return {ids[0]: ids for ids in kept if len(ids) > 1}
+        return [ids for ids in kept if len(ids) > 1]
 
     def by_hashes(self, spaces: Sequence[Space], ids: Ids) -> None:
         """Link pairs of similar hashes: directly where the hashes suffice, else after a comparison."""
@@ -87,6 +88,7 @@ class DuplicateSearch:
 
         links = [p for p in sorted(self._links) if self._is_link(p)]
         builder.load({id for link in links for id in link})
+        links = [(one, other) for one, other in links if builder.are_present(one, other)]
         return group_links(links, builder.best, find_links)
 
     def link(self, one: int, other: int) -> Link:
@@ -147,23 +149,28 @@ def link_by_pixels(comparison: Comparison) -> Link | None:
 
 
 def find_duplicates(
-    snapshot: Snapshot, verifier: PairVerifier, ids: Ids, *, kind: Scope, thorough: bool | None
+    snapshot: Snapshot,
+    verifier: PairVerifier,
+    ids: Ids,
+    *,
+    kind: Scope,
+    thorough: bool | None,
+    rules: Rules | None = None,
 ) -> Duplicates:
     """Return the duplicates among these images.
 
     kind      the loosest kind to include
     thorough  also compare neighbours in a space, which finds crops, frames and tilted copies; None:
               for up to 100,000 images
+    rules     which files may go
     """
     started = time.perf_counter()
     search = DuplicateSearch(snapshot, verifier, ids, kind)
-    builder = GroupBuilder(snapshot)
-    same = search.exact()
-    copies = {id for ids in same.values() for id in ids[1:]}
+    builder = GroupBuilder(snapshot, search.exact(), rules)
     missing = ""
     found: list[list[int]] = []
     if kind != "exact":
-        alone = np.array([id for id in ids.tolist() if id not in copies], np.int64)
+        alone = np.array([id for id in ids.tolist() if id not in builder.copies], np.int64)
         spaces = [space for space in snapshot.spaces() if space.current]
         hashed = [space for space in spaces if space.name in HASHES]
         space = next((space for space in spaces if space.name not in HASHES), None)
@@ -173,7 +180,7 @@ def find_duplicates(
         if space is not None and (thorough or (thorough is None and small)):
             search.by_neighbours(space, alone)
         found = search.groups(builder)
-    groups = builder.groups(found, same, search.link)
+    groups = builder.groups(found, search.link)
     search.seconds["total"] = time.perf_counter() - started
     return Duplicates(
         groups=groups,
@@ -183,6 +190,7 @@ def find_duplicates(
         hidden=len(search.exclusions.hidden),
         missing=missing,
         seconds=search.seconds,
+        stale=builder.stale,
     )
 
 

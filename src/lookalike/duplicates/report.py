@@ -51,7 +51,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One image of a group.
+    """One file of a group.
 
     file        its current path
     kind        its relation to the best image of the group; "exact" for the best image itself
@@ -59,6 +59,10 @@ class Member:
                 similar groups, the similarity of the vectors
     evidence    why it is in the group
     keep        whether a person marked it to be kept
+    spare       whether it can go: the best image has the same content and is another file
+    reason      why the best image is the best; why another one is not spare; "" for a spare one
+    aliases     other paths of the same file, below their roots: hard links, and paths through symbolic links
+    links       paths to remove so that a spare file is gone: its own and its hard links
     """
 
     image: Image
@@ -67,14 +71,17 @@ class Member:
     similarity: float
     evidence: str
     keep: bool = False
+    spare: bool = False
+    reason: str = ""
+    aliases: tuple[str, ...] = ()
+    links: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Images that belong together, the one to keep first, then the others by similarity.
+    """Images that belong together, the one to keep first, then the others by kind and similarity.
 
-    The one to keep is the one that a person marked, else the one with the most pixels, then the most
-    bytes, then the oldest. `kind` is the loosest of the members' kinds.
+    `kind` is the loosest of the members' kinds. `keeper.Keeper` chooses the one to keep.
     """
 
     kind: Kind
@@ -86,9 +93,14 @@ class Group:
         return self.members[0]
 
     @property
+    def spare(self) -> tuple[Member, ...]:
+        """The members that can go."""
+        return tuple(member for member in self.members if member.spare)
+
+    @property
     def reclaimable_bytes(self) -> int:
-        """Bytes taken by all members but the best."""
-        return sum(member.image.size for member in self.members[1:])
+        """Bytes taken by the spare members."""
+        return sum(member.image.size for member in self.spare)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +112,7 @@ class Duplicates:
     unreadable  pairs that could not be compared because a file is missing, changed or broken; they
                 count as copies only where their hashes leave no doubt
     hidden      pairs left out because a person marked them as not duplicates
+    stale       images left out because their files are missing, or changed since they were indexed
     missing     what else could be found and how; "" if nothing is known
     seconds     by stage: "hashes", "neighbours", "comparing", "total"
     """
@@ -111,6 +124,7 @@ class Duplicates:
     hidden: int
     missing: str
     seconds: Mapping[str, float]
+    stale: int = 0
 
     def __len__(self) -> int:
         return len(self.groups)

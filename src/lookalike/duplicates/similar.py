@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from lookalike.duplicates.candidates import HASHES
-from lookalike.duplicates.grouping import Exclusions, GroupBuilder, Pair, group_links, pair
+from lookalike.duplicates.group_builder import GroupBuilder
+from lookalike.duplicates.grouping import Exclusions, Pair, group_links, pair
 from lookalike.duplicates.report import Duplicates, Link
 from lookalike.stores.interface import Ids, Snapshot, Space
 from lookalike.stores.records import missing_vectors
@@ -43,7 +44,7 @@ def find_similar(
     known: dict[Pair, float] = {}
     for start in range(0, len(ids), QUERY_BATCH):
         known |= pairs_of.nearest(ids[start : start + QUERY_BATCH], ids)
-    builder = GroupBuilder(snapshot)
+    builder = GroupBuilder(snapshot, need_files=False)
     builder.load({id for p in known for id in p})
     exclusions = Exclusions(snapshot)
 
@@ -58,7 +59,7 @@ def find_similar(
 
     found = group_links(exclusions.allowed(known), builder.best, find_links)
     return Duplicates(
-        groups=builder.groups(found, {}, link),
+        groups=builder.groups(found, link),
         searched=len(ids),
         compared=0,
         unreadable=0,

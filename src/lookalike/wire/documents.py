@@ -50,7 +50,10 @@ WHOLE_IMAGE = Document(
 
 MEMBER = Document(
     Member,
-    omit={"file": lambda document: Path(document["path"])},
+    omit={
+        "file": lambda document: Path(document["path"]),
+        "links": lambda document: (Path(document["path"]),) if document["spare"] else (),
+    },
     digits={"similarity": 6},
     flatten={"image": IMAGE},
 )

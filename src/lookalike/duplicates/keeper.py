@@ -1,0 +1,224 @@
+"""Chooses which of several copies is kept, and says why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from lookalike.duplicates.file_identity import PresentFile
+from lookalike.stores.interface import Image
+
+# Formats that keep every pixel.
+LOSSLESS = frozenset({"png", "bmp", "tiff"})
+
+# Formats that cameras write, the best first; metadata in another one was copied from an original.
+CAMERA_FORMATS = {"heic": 2, "jpeg": 1, "tiff": 1}
+
+# How much more detail counts as more. Saving, framing and lettering change the measure by a few per cent.
+MORE_DETAIL = 1.25
+
+# Nanoseconds between two dates that count as different; FAT stores even seconds.
+SAME_DATE_NS = 2_000_000_000
+
+# How file managers and browsers name copies.
+_COPY_NAME = re.compile(
+    r"( \(\d+\)|[ _-]+(copy|kopie|copie|copia)([ _-]*\(?\d+\)?)?)$|^(copy of|kopie van|copie de) ",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the user said about which files may go.
+
+    prefer   folders whose files are kept, the most important first
+    archive  ids of images that are never spare; if there are any, only copies of one of them are reported
+    edits    edits count as spare, too
+    """
+
+    prefer: tuple[Path, ...] = ()
+    archive: Collection[int] = frozenset()
+    edits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One file among copies.
+
+    paths     its paths in the library, one without symbolic links first
+    marked    a person marked its content to be kept
+    raw       there is a raw file of the same name beside it
+    pinned    it cannot go: it is reached through links only, or has other hard links
+    detail    pixels that hold detail, see `detail`; width × height where it was not measured
+    color     it is not grey
+    original  False for a lossless file made from a lossy one
+    """
+
+    paths: tuple[PresentFile, ...]
+    marked: bool = False
+    raw: bool = False
+    pinned: bool = False
+    detail: float = 0.0
+    color: bool = True
+    original: bool = True
+
+    @property
+    def file(self) -> PresentFile:
+        """The path by which it is shown."""
+        return self.paths[0]
+
+    @property
+    def image(self) -> Image:
+        """What the library knows about it."""
+        return self.file.image
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What it says about itself."""
+        return self.image.facts
+
+    def is_among(self, ids: Collection[int]) -> bool:
+        """Return whether one of its paths is that of one of these images."""
+        return any(file.image.id in ids for file in self.paths)
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One reason to keep a file.
+
+    value    larger is better
+    words    why the file with the larger value is kept
+    content  whether it is about the content, so that a file which is better may not go
+    factor   values count as different only if one is this many times the other
+    margin   … or larger by this much
+    """
+
+    value: Callable[[Candidate], float]
+    words: Callable[[Candidate], str]
+    content: bool = False
+    factor: float = 1.0
+    margin: float = field(default=0.0)
+
+    def prefers(self, one: Candidate, other: Candidate) -> bool:
+        """Return whether the first is clearly better."""
+        a, b = self.value(one), self.value(other)
+        return a > b * self.factor if self.factor > 1 else a > b + self.margin
+
+
+class Keeper:
+    """Ranks copies by the rules, in this order: what a person marked; the preferred folders; the camera's
+    original; color; more real detail; lossless before lossy of the same; the archive; the older file."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._prefer = tuple(folder.resolve() for folder in rules.prefer)
+        ranked: tuple[Criterion, ...] = (
+            Criterion(lambda c: c.marked, lambda _: "marked to be kept"),
+        )
+        if rules.prefer:
+            ranked += (Criterion(self._preference, self._preferred),)
+        self._ranked = ranked
+        self._others = (
+            Criterion(_camera_facts, _camera_words, content=True),
+            Criterion(lambda c: c.raw, lambda _: "its raw file is beside it", content=True),
+            Criterion(_camera_format, lambda c: f"the camera's {_format(c)}"),
+            Criterion(lambda c: c.color, lambda _: "in color", content=True),
+            Criterion(
+                lambda c: c.detail,
+                lambda c: f"more detail, {c.image.width}×{c.image.height}",
+                content=True,
+                factor=MORE_DETAIL,
+            ),
+            Criterion(_fidelity, _fidelity_words),
+            Criterion(_has_position, lambda _: "has the place where it was taken", content=True),
+            Criterion(lambda c: c.is_among(rules.archive), lambda _: "in the archive"),
+            Criterion(lambda c: c.pinned, lambda _: "other paths lead to this file"),
+            Criterion(lambda c: -c.image.mtime_ns, lambda _: "the older file", margin=SAME_DATE_NS),
+            Criterion(lambda c: c.image.size, lambda _: "the larger file"),
+            Criterion(_plain_name, lambda _: "the others are named as copies"),
+        )
+
+    @property
+    def _criteria(self) -> tuple[Criterion, ...]:
+        return self._ranked + self._others
+
+    def choose(self, candidates: Sequence[Candidate]) -> Candidate:
+        """Return the file to keep."""
+        left = list(candidates)
+        for criterion in self._criteria:
+            best = max(left, key=criterion.value)
+            left = [one for one in left if not criterion.prefers(best, one)]
+        return min(left, key=lambda one: (one.image.root, one.image.path))
+
+    def reason(self, best: Candidate, others: Sequence[Candidate]) -> str:
+        """Return why the best file is kept rather than the others."""
+        decisive = {self._decisive(best, other) for other in others}
+        words = [c.words(best) for c in self._criteria if c in decisive]
+        return "; ".join(words) or "the first by its path"
+
+    def objection(self, best: Candidate, other: Candidate) -> str:
+        """Return what would be lost if the other file went although the best one is kept; "" for nothing.
+
+        A file that was chosen by a person may lose to any other in detail.
+        """
+        if any(criterion.prefers(best, other) for criterion in self._ranked):
+            return ""
+        better = next((c for c in self._others if c.content and c.prefers(other, best)), None)
+        return f"stays: {better.words(other)}" if better else ""
+
+    def _decisive(self, best: Candidate, other: Candidate) -> Criterion | None:
+        return next((c for c in self._criteria if c.prefers(best, other)), None)
+
+    def _preference(self, one: Candidate) -> float:
+        """Return the rank of the preferred folder that has the file; 0 if none has."""
+        places = [file.path.parent.resolve() for file in one.paths]
+        for rank, folder in enumerate(self._prefer):
+            if any(place.is_relative_to(folder) for place in places):
+                return len(self._prefer) - rank
+        return 0
+
+    def _preferred(self, one: Candidate) -> str:
+        return (
+            f"in {self._rules.prefer[len(self._prefer) - int(self._preference(one))]}, as preferred"
+        )
+
+
+def _camera_facts(one: Candidate) -> float:
+    return sum(bool(one.facts.get(name)) for name in ("camera", "taken"))
+
+
+def _camera_words(one: Candidate) -> str:
+    said = (one.facts.get("camera"), str(one.facts.get("taken") or "")[:10])
+    return f"the camera's original ({', '.join(part for part in said if part)})"
+
+
+def _camera_format(one: Candidate) -> float:
+    return CAMERA_FORMATS.get(one.image.format or "", 0) if _camera_facts(one) == 2 else 0
+
+
+def _fidelity(one: Candidate) -> float:
+    """Return how likely the others were made from this file, by its format."""
+    if one.image.format in LOSSLESS:
+        return 4 if one.original else 1
+    return {"heic": 3, "gif": 0}.get(one.image.format or "", 2)
+
+
+def _fidelity_words(one: Candidate) -> str:
+    return (
+        "lossless" if _fidelity(one) == 4 else f"{_format(one)}, from which others were converted"
+    )
+
+
+def _has_position(one: Candidate) -> float:
+    return one.facts.get("latitude") is not None
+
+
+def _plain_name(one: Candidate) -> float:
+    return not _COPY_NAME.search(PurePosixPath(one.image.path).stem)
+
+
+def _format(one: Candidate) -> str:
+    return (one.image.format or "file").upper()
