@@ -1,8 +1,11 @@
-"""Atomic writes: a file is replaced as a whole or not at all."""
+"""Atomic writes and moves: a file is replaced as a whole or not at all, or never."""
 
 from __future__ import annotations
 
+import errno
+import filecmp
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -68,6 +71,39 @@ def output_file(file: Path) -> Iterator[BinaryIO]:
             yield out
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror or error}") from error
+
+
+def move_file(source: Path, target: Path) -> None:
+    """Move a file to a path where nothing is, also to another device; nothing is overwritten.
+
+    Between devices it is copied, written to the disk and compared before the source is deleted. Raises
+    FileExistsError if something is at the target, else OSError; then the source is where it was.
+    """
+    # The empty file reserves the name: no other program can create it in between.
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        try:
+            source.replace(target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            _move_between_devices(source, target)
+    except BaseException:
+        # A source that is still there was not moved, so the target is ours to delete.
+        if source.exists():
+            with suppress(OSError):
+                target.unlink()
+        raise
+
+
+def _move_between_devices(source: Path, target: Path) -> None:
+    with atomic_path(target, durable=True) as part:
+        with source.open("rb") as read, part.open("xb") as written:
+            shutil.copyfileobj(read, written, 1 << 20)
+        if not filecmp.cmp(source, part, shallow=False):
+            raise OSError(errno.EIO, "the copy differs from the file: check the disk")
+        shutil.copystat(source, part)
+    source.unlink()
 
 
 def sync_folder(folder: Path) -> None:

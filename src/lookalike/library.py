@@ -25,6 +25,7 @@ from lookalike.thumbnails import Thumbnails
 from lookalike.workers.limits import Limits
 
 if TYPE_CHECKING:
+    from lookalike.duplicates.move_spare import MoveReport
     from lookalike.duplicates.report import Duplicates, Scope
     from lookalike.feedback import Feedback
     from lookalike.indexing.ann import Ann
@@ -262,6 +263,9 @@ class Library:
         *,
         kind: Scope = "copies",
         thorough: bool | None = None,
+        against: Paths = (),
+        prefer: Paths = (),
+        edits: bool = False,
         limits: Limits | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Duplicates:
@@ -272,6 +276,9 @@ class Library:
                   cropped, rotated …), "near" (another shot of the same scene)
         thorough  whether to find crops, frames and tilted copies, which takes longest; None: if there
                   are at most 100,000 images
+        against   compare them only with the images at or below these paths, which are never spare
+        prefer    folders whose files are kept, the most important first
+        edits     edits are spare, too, not only copies
         limits    what reading one image may cost
         progress  called in this thread with the number of pairs compared, and of those known to need
                   it; the second grows when the next stage finds more
@@ -285,8 +292,48 @@ class Library:
             self._store.snapshot() as snapshot,
             PairVerifier(files_of(snapshot), limits=limits, progress=progress) as verifier,
         ):
-            ids = ids_below(snapshot, paths)
-            return find_duplicates(snapshot, verifier, ids, kind=kind, thorough=thorough)
+            return find_duplicates(
+                snapshot,
+                verifier,
+                path_list(paths),
+                archive=path_list(against),
+                kind=kind,
+                thorough=thorough,
+                prefer=path_list(prefer),
+                edits=edits,
+            )
+
+    def move_spare(
+        self,
+        found: Duplicates,
+        to: Path | str | None = None,
+        *,
+        record: Path | str | None = None,
+        dry_run: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> MoveReport:
+        """Move the spare files of groups to the trash of the system, or to a folder.
+
+        Right before each move both files are read again: the one that is kept must have the content of which
+        the other is a copy. Sidecars go along; those that the kept image lacks are copied beside it, and it
+        gets captions, keywords and other metadata that only the spare one has. What does not hold stays where
+        it is, with the reason. The library forgets the files when their folder is indexed next.
+
+        to        the folder; sub-folders are kept, and nothing is overwritten. None: the trash
+        record    file to write, which `duplicates.move_record.undo` reads; by default in the library's folder
+        dry_run   only say what would be done
+        progress  called with the number of files that are done, and of all
+
+        `UsageError` if the record cannot be written; `LibraryBusy`, `LibraryReadOnly` if metadata has to be
+        kept and the library cannot be changed.
+        """
+        from lookalike.duplicates.move_spare import move_spare
+
+        target = None if to is None else Path(to).absolute()
+        file = None if record is None else Path(record)
+        return move_spare(
+            self._store, found, target, record=file, dry_run=dry_run, progress=progress
+        )
 
     def similar_groups(
         self,

@@ -1,33 +1,27 @@
-"""`lookalike duplicates`: find images that exist more than once."""
+"""`lookalike duplicates`: find images that exist more than once, and move the spare files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from lookalike.cli import format, open_library, output, parameters
+from lookalike.cli.duplicates_output import (
+    moves_summary,
+    summary,
+    write_groups,
+    write_moves,
+    write_undone,
+)
 from lookalike.cli.progress import ProgressBar
+from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
-    from lookalike.duplicates.report import Duplicates, Group, Member, Scope
-
-_FIELDS = (
-    "group",
-    "kind",
-    "keep",
-    "spare",
-    "path",
-    "width",
-    "height",
-    "size",
-    "similarity",
-    "evidence",
-    "reason",
-)
+    from lookalike.duplicates.report import Duplicates, Scope
+    from lookalike.library import Library
 
 
 @click.command("duplicates")
@@ -47,6 +41,47 @@ _FIELDS = (
     help="Whether to search for crops, frames and tilted copies, which takes longest. Default: in "
     "libraries of up to 100,000 images.",
 )
+@click.option(
+    "--against",
+    type=parameters.PATH,
+    multiple=True,
+    metavar="ARCHIVE",
+    help="Compare the images of PATH with those of this folder, of the same library or another one. "
+    "Only files of PATH can be spare. May be repeated.",
+)
+@click.option(
+    "--prefer",
+    type=parameters.PATH,
+    multiple=True,
+    metavar="FOLDER",
+    help="Keep the file that is in this folder, whatever the others are. May be repeated, the most "
+    "important folder first.",
+)
+@click.option(
+    "--edits",
+    is_flag=True,
+    help="Edits count as spare, too: cropped, framed, lettered, mirrored …",
+)
+@click.option("--trash", is_flag=True, help="Move the spare files to the trash of the system.")
+@click.option(
+    "--move-to",
+    type=parameters.PATH,
+    metavar="DIR",
+    help="Move the spare files to this folder. Sub-folders are kept, nothing is overwritten.",
+)
+@click.option("--dry-run", is_flag=True, help="With --trash or --move-to: show what would be done.")
+@click.option(
+    "--record",
+    type=parameters.OUTPUT,
+    metavar="FILE",
+    help="With --trash or --move-to: the file to write for --undo. Default: one in the library.",
+)
+@click.option(
+    "--undo",
+    type=parameters.PATH,
+    metavar="FILE",
+    help="Put the files of this record back where they were. Nothing is overwritten.",
+)
 @parameters.library_option
 @parameters.format_options("table", "json", "jsonl", "csv", "paths")
 @click.pass_context
@@ -55,131 +90,124 @@ def command(
     paths: tuple[Path, ...],
     kind: Scope,
     thorough: bool | None,
+    against: tuple[Path, ...],
+    prefer: tuple[Path, ...],
+    edits: bool,
+    trash: bool,
+    move_to: Path | None,
+    dry_run: bool,
+    record: Path | None,
+    undo: Path | None,
     library: Path | None,
     format_: str,
     null: bool,
 ) -> None:
-    """Find images that exist more than once, and suggest which to keep.
+    """Find images that exist more than once, and say which to keep and why.
 
     With PATH, only the images there are compared with each other. Each group begins with the image
     to keep: the camera's original, the one with more detail, lossless before lossy, the older one.
     --format paths lists the spare files: other files that are the same image.
 
+    --trash and --move-to check each file again before it is moved, keep its captions and sidecars
+    with the image that is kept, and write a record, which --undo reads.
+
     \b
     lookalike duplicates
-    lookalike duplicates ~/Pictures/2024 --kind exact
-    lookalike duplicates -0 | xargs -0 -I{} mv -n {} ~/spare/
+    lookalike duplicates ~/Pictures/2024 --kind exact --trash
+    lookalike duplicates ~/Inbox --against ~/Pictures --move-to ~/spare
+    lookalike duplicates --kind exact -0 | xargs -0 -I{} mv -n {} ~/spare/
     lookalike feedback add not-duplicate one.jpg other.jpg
     """
+    if undo is not None:
+        _undo(ctx, undo)
+        return
+    moves = trash or move_to is not None
+    _check_options(moves=moves, trash=trash, move_to=move_to, dry_run=dry_run, record=record)
     format_ = parameters.chosen_format(format_, null)
-    with (
-        open_library.open_library(library, paths) as opened,
-        ProgressBar("Comparing", unit="pairs") as bar,
-    ):
-        found = opened.duplicates(paths, kind=kind, thorough=thorough, progress=bar.count)
+    near = (*paths, *against)
+    with open_library.open_library(library, near, read_only=not moves) as opened:
+        with ProgressBar("Comparing", unit="pairs") as bar:
+            found = opened.duplicates(
+                paths,
+                kind=kind,
+                thorough=thorough,
+                against=against,
+                prefer=prefer,
+                edits=edits,
+                progress=bar.count,
+            )
+        if moves:
+            _move(ctx, opened, found, move_to, record, dry_run=dry_run, format_=format_, null=null)
+            return
     write_groups(found, format_, null=null)
-    if found.unreadable:
-        pairs = format.counted(found.unreadable, "pair")
-        output.note(f"{pairs} could not be compared: files are missing, changed or broken.")
-    if found.missing:
-        output.note(f"Note: {found.missing}")
+    _write_notes(found)
     if not found.groups:
         output.note("No duplicates found.")
         ctx.exit(1)
     output.aside(summary(found, "duplicates"))
 
 
-def write_groups(found: Duplicates, format_: str, *, null: bool, spare: bool = True) -> None:
-    """Write the groups to stdout in one of the formats.
-
-    spare  `paths` lists the spare files; otherwise all but the best of each group
-    """
-    if format_ == "json":
-        output.put(output.as_json(document(found)))
-    elif format_ == "jsonl":
-        for number, group in enumerate(found.groups, start=1):
-            output.put(output.as_json(record(number, group), indent=None))
-    elif format_ == "csv":
-        output.put(output.csv_line(_FIELDS))
-        for row in _rows(found):
-            output.put(output.csv_line(output.flatten(row)))
-    elif format_ == "paths":
-        for group in found.groups:
-            for file in spare_files(group) if spare else (m.file for m in group.members[1:]):
-                output.put_path(open_library.display_path(file), null=null)
-    elif found.groups:
-        _table(found)
+def _check_options(
+    *, moves: bool, trash: bool, move_to: Path | None, dry_run: bool, record: Path | None
+) -> None:
+    if trash and move_to is not None:
+        raise click.UsageError("--trash and --move-to exclude each other")
+    if not moves and (dry_run or record is not None):
+        option = "--dry-run" if dry_run else "--record"
+        raise click.UsageError(f"{option} belongs to --trash or --move-to DIR: add one of them")
+    if move_to is not None and move_to.exists() and not move_to.is_dir():
+        raise click.UsageError(f"{move_to} is a file: name a folder")
 
 
-def spare_files(group: Group) -> Iterator[Path]:
-    """Yield the paths of the spare files of a group, with all their hard links."""
-    for member in group.spare:
-        yield from member.links
+def _write_notes(found: Duplicates) -> None:
+    if found.stale:
+        files = format.counted(found.stale, "file")
+        output.note(f"{files} left out: missing, or changed since they were indexed.")
+    if found.unreadable:
+        pairs = format.counted(found.unreadable, "pair")
+        output.note(f"{pairs} could not be compared: files are missing, changed or broken.")
+    if found.missing:
+        output.note(f"Note: {found.missing}")
 
 
-def document(found: Duplicates) -> dict[str, Any]:
-    """Return the document of --format json. Its keys are stable."""
-    from lookalike.wire import encode
-
-    groups = [record(number, group) for number, group in enumerate(found.groups, start=1)]
-    return {**encode(replace(found, groups=())), "groups": groups}
-
-
-def record(number: int, group: Group) -> dict[str, Any]:
-    """Return one group of --format json and jsonl; its first member is the one to keep."""
-    from lookalike.wire import encode
-
-    members = [_member(member, best=member is group.best) for member in group.members]
-    return {"group": number, **encode(group), "members": members}
-
-
-def _member(member: Member, *, best: bool) -> dict[str, Any]:
-    from lookalike.wire import encode
-
-    return {
-        **encode(member),
-        "path": open_library.display_path(member.file),
-        "keep": best or member.keep,
-        "evidence": "" if best else member.evidence,
-    }
-
-
-def _rows(found: Duplicates) -> Iterator[dict[str, Any]]:
-    for number, group in enumerate(found.groups, start=1):
-        for member in group.members:
-            image = {"group": number, **_member(member, best=member is group.best)}
-            yield {name: image[name] for name in _FIELDS}
+def _move(
+    ctx: click.Context,
+    opened: Library,
+    found: Duplicates,
+    to: Path | None,
+    record: Path | None,
+    *,
+    dry_run: bool,
+    format_: str,
+    null: bool,
+) -> None:
+    """Move the spare files and report; exit 1 if there are none, 3 if some had to stay."""
+    with ProgressBar("Moving", unit="files") as bar:
+        report = opened.move_spare(found, to, record=record, dry_run=dry_run, progress=bar.count)
+    write_moves(report, format_, null=null)
+    _write_notes(found)
+    if not report.files:
+        output.note("No spare files found.")
+        ctx.exit(1)
+    output.note(moves_summary(report))
+    if report.record is not None and report.moved:
+        file = shlex.quote(open_library.display_path(report.record))
+        output.note(f"To put them back: {open_library.program()} duplicates --undo {file}")
+    if report.refused:
+        ctx.exit(3)
 
 
-def _table(found: Duplicates) -> None:
-    rows = []
-    for number, group in enumerate(found.groups, start=1):
-        for member in group.members:
-            best = member is group.best
-            image = member.image
-            rows.append(
-                [
-                    str(number) if best else "",
-                    "keep" if best or member.keep else member.kind,
-                    f"{image.width}×{image.height}" if image.width else "",
-                    format.size(image.size),
-                    open_library.display_path(member.file),
-                    member.reason
-                    if best
-                    else "; ".join(filter(None, [member.evidence, member.reason])),
-                ]
-            )
-    output.table(
-        ["group", "", "pixels", "size", "path", "why"], rows, right="rlrr", stretch=(4, 5), prose=5
-    )
+def _undo(ctx: click.Context, record: Path) -> None:
+    """Put the files of a record back; exit 1 if there are none, 3 if some could not be put back."""
+    from lookalike.duplicates.move_record import undo
 
-
-def summary(found: Duplicates, what: str) -> str:
-    """Return one line that sums up the groups."""
-    groups = format.counted(len(found.groups), f"group of {what}", f"groups of {what}")
-    spare = sum(len(group.spare) for group in found.groups)
-    reclaimable = format.size(sum(group.reclaimable_bytes for group in found.groups))
-    among = format.counted(found.searched, "image")
-    took = format.duration(found.seconds.get("total", 0.0))
-    gain = f"; {format.counted(spare, 'spare file')} of {reclaimable}" if spare else ""
-    return f"{groups} among {among} in {took}{gain}"
+    if not record.is_file():
+        raise UsageError(f"there is no record at {record}")
+    undone = undo(record)
+    write_undone(undone)
+    if undone.refused:
+        ctx.exit(3)
+    if not undone.restored:
+        output.note("Nothing to put back: the files are where they were.")
+        ctx.exit(1)
+    output.note(f"Put back {format.counted(len(undone.restored), 'file')}.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli import open_library, output, parameters
-from lookalike.cli.duplicates import summary, write_groups
+from lookalike.cli.duplicates_output import summary, write_groups
 
 if TYPE_CHECKING:
     from lookalike.vectors.calibration import Relevance

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 
+from lookalike.duplicates.archive import split
 from lookalike.duplicates.candidates import HASHES, Hashes, nearest_pairs, neighbours
 from lookalike.duplicates.group_builder import GroupBuilder
 from lookalike.duplicates.grouping import (
@@ -21,6 +23,7 @@ from lookalike.duplicates.keeper import Rules
 from lookalike.duplicates.pair_verifier import Comparison, PairVerifier
 from lookalike.duplicates.report import Duplicates, Link, Scope, includes
 from lookalike.stores.interface import Ids, Snapshot, Space
+from lookalike.stores.paths import ids_below
 
 # Hamming distances in bits up to which a pair counts as copies without a comparison of pixels. No two of 10
 # million pairs of unrelated photos are within either; both are required.
@@ -40,14 +43,21 @@ MAX_IMAGES_FOR_NEIGHBOURS = 100_000
 class DuplicateSearch:
     """One search for duplicates in one snapshot of a library."""
 
-    def __init__(self, snapshot: Snapshot, verifier: PairVerifier, ids: Ids, scope: Scope) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        verifier: PairVerifier,
+        ids: Ids,
+        scope: Scope,
+        archive: Collection[int] = frozenset(),
+    ) -> None:
         self._snapshot = snapshot
         self._verifier = verifier
         self._ids = ids
         self._scope = scope
         self._links: dict[Pair, Link] = {}
         self._hashes: list[Hashes] = []
-        self.exclusions = Exclusions(snapshot)
+        self.exclusions = Exclusions(snapshot, archive)
         self.seconds: dict[str, float] = {}
 
     def exact(self) -> list[list[int]]:
@@ -151,21 +161,30 @@ def link_by_pixels(comparison: Comparison) -> Link | None:
 def find_duplicates(
     snapshot: Snapshot,
     verifier: PairVerifier,
-    ids: Ids,
+    paths: Sequence[Path],
     *,
     kind: Scope,
     thorough: bool | None,
-    rules: Rules | None = None,
+    archive: Sequence[Path] = (),
+    prefer: Sequence[Path] = (),
+    edits: bool = False,
 ) -> Duplicates:
-    """Return the duplicates among these images.
+    """Return the duplicates among the images at or below the paths.
 
     kind      the loosest kind to include
     thorough  also compare neighbours in a space, which finds crops, frames and tilted copies; None:
               for up to 100,000 images
-    rules     which files may go
+    archive   compare them only with the images at or below these paths, which are never spare
+    prefer    folders whose files are kept, the most important first
+    edits     edits are spare, too
     """
     started = time.perf_counter()
-    search = DuplicateSearch(snapshot, verifier, ids, kind)
+    ids, kept = ids_below(snapshot, paths), np.empty(0, np.int64)
+    if archive:
+        ids, kept = split(snapshot, paths, archive)
+    rules = Rules(tuple(prefer), frozenset(kept.tolist()), edits)
+    ids = np.union1d(ids, kept)
+    search = DuplicateSearch(snapshot, verifier, ids, kind, rules.archive)
     builder = GroupBuilder(snapshot, search.exact(), rules)
     missing = ""
     found: list[list[int]] = []

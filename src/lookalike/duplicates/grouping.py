@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TypeAlias
 
 from lookalike.stores.interface import Image, Snapshot
@@ -92,18 +92,22 @@ def group_links(
 
 
 class Exclusions:
-    """Filters out pairs that a person marked as not duplicates, and remembers them in `hidden`."""
+    """Filters out pairs that a person marked as not duplicates, and remembers them in `hidden`.
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    archive  ids of images that are not compared with each other
+    """
+
+    def __init__(self, snapshot: Snapshot, archive: Collection[int] = frozenset()) -> None:
         self._snapshot = snapshot
+        self._archive = archive
         self._contents = {(d.first, d.second or b"") for d in snapshot.decisions(["not-duplicate"])}
         self.hidden: set[Pair] = set()
 
     def allowed(self, pairs: Iterable[Pair]) -> list[Pair]:
         """Return the pairs that were not marked, in ascending order."""
+        pairs = {p for p in pairs if p[0] not in self._archive or p[1] not in self._archive}
         if not self._contents:
             return sorted(pairs)
-        pairs = {*pairs}
         images = self._snapshot.images({id for pair in pairs for id in pair})
         hidden = {(a, b) for a, b in pairs if _contents(images[a], images[b]) in self._contents}
         self.hidden |= hidden

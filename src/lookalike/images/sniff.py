@@ -28,7 +28,7 @@ _READABLE_SUFFIXES = frozenset({
 })
 # fmt: on
 # fmt: off
-_RAW_SUFFIXES = frozenset({
+RAW_SUFFIXES = frozenset({
     ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".dng", ".orf", ".rw2",
     ".raf", ".pef", ".srw", ".x3f", ".mrw", ".kdc", ".dcr", ".erf", ".mef", ".mos", ".3fr",
     ".iiq", ".rwl",
@@ -44,7 +44,7 @@ _OTHER_SUFFIXES = frozenset({
 })
 # fmt: on
 
-IMAGE_SUFFIXES = _READABLE_SUFFIXES | _RAW_SUFFIXES | _OTHER_SUFFIXES
+IMAGE_SUFFIXES = _READABLE_SUFFIXES | RAW_SUFFIXES | _OTHER_SUFFIXES
 """Suffixes of image files. A file with one of them counts as failed if it cannot be used."""
 
 _FORMAT_NAMES = {
@@ -213,7 +213,7 @@ def refusal(name: str, head: bytes, size: int) -> ImageError | None:
     if found in READABLE and found != "tiff":
         return None  # nearly every file: skips 7 µs for the name
     suffix = PurePath(name).suffix.lower()
-    raw = found == "raw" or (found == "tiff" and suffix in _RAW_SUFFIXES)
+    raw = found == "raw" or (found == "tiff" and suffix in RAW_SUFFIXES)
     if found is None and suffix not in IMAGE_SUFFIXES:
         return ImageError(
             Outcome.UNSUPPORTED, f"{NOT_AN_IMAGE}: neither its name nor its content says so"
