@@ -1,5 +1,7 @@
 """Full-text search in captions, keywords and other texts, by SQLite's FTS5.
 
+The table holds tokens divided by blanks (`stores.text_analysis`): what a word is depends on no version of SQLite.
+
 An indexed image is in the table `words` if something is said about it: a caption, keywords, or any other text
 in its metadata. Then the words of its path count, too (`stores.metadata`).
 
@@ -9,7 +11,7 @@ Ranking: BM25 with k1 = 1.2, b = 0.75; Robertson & Zaragoza, The Probabilistic R
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +19,9 @@ from numpy.typing import NDArray
 from lookalike.errors import UsageError
 from lookalike.stores.local.database import chunks, placeholders
 from lookalike.stores.local.path_encoding import decode_path
-from lookalike.stores.metadata import WEIGHTS, merge, query_words, searchable_texts
+from lookalike.stores.metadata import WEIGHTS, merge, searchable_texts
 from lookalike.stores.records import Ids
+from lookalike.stores.text_analysis import PREFIX, Phrase, partial_phrases, query_phrases
 
 
 def update_text(connection: sqlite3.Connection, ids: Iterable[int]) -> None:
@@ -60,15 +63,9 @@ def search_text(
     """See `Snapshot.search_text`."""
     if k < 1:
         raise UsageError(f"k is {k}; ask for at least 1 hit")
-    pattern = match_pattern(text)
-    rows: list[tuple[int, float]] = []
-    if pattern:
-        # `among` is applied to all matches: SQLite cannot join it without reading them anyway.
-        limit = "" if among is not None else "ORDER BY score, rowid LIMIT ?"
-        rows = connection.execute(
-            f"SELECT rowid, bm25(words, ?, ?, ?, ?) AS score FROM words WHERE words MATCH ? {limit}",  # noqa: S608
-            [*WEIGHTS, pattern, *([] if among is not None else [k])],
-        ).fetchall()
+    rows = _matches(connection, query_phrases(text), k, among) or _matches(
+        connection, partial_phrases(text), k, among
+    )
     ids = np.array([id for id, _ in rows], np.int64)
     scores = -np.array([score for _, score in rows], np.float64)
     if among is not None:
@@ -79,6 +76,23 @@ def search_text(
     return ids, scores.astype(np.float32)
 
 
-def match_pattern(text: str) -> str:
-    """Return the FTS5 pattern that matches any word of a text; "" without words. No text is FTS5 syntax."""
-    return " OR ".join(f'"{word}"' for word in query_words(text))
+def _matches(
+    connection: sqlite3.Connection, phrases: Sequence[Phrase], k: int, among: Ids | None
+) -> list[tuple[int, float]]:
+    """Return (id, BM25) of the best k matches; with `among`, of all, because SQLite cannot join it without
+    reading them anyway."""
+    if not phrases:
+        return []
+    limit = "" if among is not None else "ORDER BY score, rowid LIMIT ?"
+    return connection.execute(
+        f"SELECT rowid, bm25(words, ?, ?, ?, ?) AS score FROM words WHERE words MATCH ? {limit}",  # noqa: S608
+        [*WEIGHTS, match_pattern(phrases), *([] if among is not None else [k])],
+    ).fetchall()
+
+
+def match_pattern(phrases: Iterable[Phrase]) -> str:
+    """Return the FTS5 pattern that matches any of these phrases. No token is FTS5 syntax."""
+    return " OR ".join(
+        f'"{" ".join(phrase[:-1])}" *' if phrase[-1] == PREFIX else f'"{" ".join(phrase)}"'
+        for phrase in phrases
+    )

@@ -223,13 +223,13 @@ class DerivedTables:
             self._due = now + max(PACK_INTERVAL, PACK_SHARE * (now - started))
 
     def _index_old_texts(self) -> None:
-        """Index the texts of images that are older than the table of texts (migration 2)."""
+        """Index the texts of images that are older than the table of texts (migrations 2 and 5)."""
         stale = "SELECT 1 FROM settings WHERE key = 'words' AND value = 'stale'"
         if self._connection.execute(stale).fetchone() is None:
             return
         with transaction(self._connection):
             described = self._connection.execute(
-                "SELECT image FROM metadata UNION SELECT image FROM facts"
+                "SELECT image FROM metadata UNION SELECT image FROM facts UNION SELECT image FROM sidecars"
             ).fetchall()
             update_text(self._connection, (image for (image,) in described))
             self._connection.execute("DELETE FROM settings WHERE key = 'words'")

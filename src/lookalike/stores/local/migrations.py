@@ -146,11 +146,25 @@ def m004_reason_of_other_files(connection: sqlite3.Connection) -> None:
     )
 
 
+def m005_words_of_all_scripts(connection: sqlite3.Connection) -> None:
+    """Make the table of texts anew: it holds tokens of `stores.text_analysis`, and texts in filters are in
+    composed form. Opening the library fills it and packs all columns again."""
+    for statement in (
+        "DROP TABLE words",
+        """CREATE VIRTUAL TABLE words USING fts5 (
+             caption, keywords, fields, path, tokenize = 'ascii')""",
+        "UPDATE blocks SET stale = 1",
+        "INSERT OR REPLACE INTO settings VALUES ('words', 'stale')",
+    ):
+        connection.execute(statement)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     m001_images_spaces_and_placements,
     m002_words_and_columns,
     m003_decisions,
     m004_reason_of_other_files,
+    m005_words_of_all_scripts,
 )
 
 

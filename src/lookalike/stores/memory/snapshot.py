@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,7 +25,7 @@ from lookalike.stores.filters import (
     resolve_fields,
     tests_of,
 )
-from lookalike.stores.metadata import WEIGHTS, field_values, query_words, searchable_texts
+from lookalike.stores.metadata import WEIGHTS, field_values, searchable_texts
 from lookalike.stores.records import (
     SAME_CONTENT_LIMIT,
     Decision,
@@ -40,6 +38,7 @@ from lookalike.stores.records import (
     Root,
     Space,
 )
+from lookalike.stores.text_analysis import PREFIX, Phrase, partial_phrases, query_phrases
 from lookalike.vectors.multi_vector import nearest
 from lookalike.vectors.similarity import Similarity
 
@@ -183,19 +182,13 @@ class MemorySnapshot:
         if k < 1:
             raise UsageError(f"k is {k}; ask for at least 1 hit")
         documents = {
-            id: [_fold(text) for text in texts]
+            id: [own.split() for own in texts]
             for id, image in self._indexed().items()
             if (texts := _texts(image))
         }
-        scores: defaultdict[int, float] = defaultdict(float)
-        for word in set(_fold(" ".join(query_words(text)))):
-            counts = {
-                id: sum(w * own.count(word) for w, own in zip(WEIGHTS, texts, strict=True))
-                for id, texts in documents.items()
-            }
-            hits = {id: count for id, count in counts.items() if count}
-            for id, count in hits.items():
-                scores[id] += count * log(1 + len(documents) / len(hits))
+        scores = _scores(documents, query_phrases(text)) or _scores(
+            documents, partial_phrases(text)
+        )
         allowed = scores.keys() if among is None else set(among.tolist())
         best = sorted((-score, id) for id, score in scores.items() if id in allowed)[:k]
         return (
@@ -331,7 +324,28 @@ def _texts(image: Image) -> tuple[str, ...] | None:
     return searchable_texts(image.path, stored_facts(image), image.metadata)
 
 
-def _fold(text: str) -> list[str]:
-    """Return the words of a text in lower case and without accents."""
-    plain = unicodedata.normalize("NFKD", text.lower())
-    return re.findall(r"[^\W_]+", "".join(c for c in plain if not unicodedata.combining(c)))
+def _scores(
+    documents: Mapping[int, Sequence[Sequence[str]]], phrases: Iterable[Phrase]
+) -> dict[int, float]:
+    scores: defaultdict[int, float] = defaultdict(float)
+    for phrase in phrases:
+        counts = {
+            id: sum(w * _occurrences(phrase, own) for w, own in zip(WEIGHTS, texts, strict=True))
+            for id, texts in documents.items()
+        }
+        hits = {id: count for id, count in counts.items() if count}
+        for id, count in hits.items():
+            scores[id] += count * log(1 + len(documents) / len(hits))
+    return scores
+
+
+def _occurrences(phrase: Phrase, text: Sequence[str]) -> int:
+    """Return how often the tokens of a phrase follow each other in a text."""
+    prefix = phrase[-1] == PREFIX
+    words = phrase[:-1] if prefix else phrase
+    ends = str.startswith if prefix else str.__eq__
+    return sum(
+        tuple(text[at : at + len(words) - 1]) == words[:-1]
+        and ends(text[at + len(words) - 1], words[-1])
+        for at in range(len(text) - len(words) + 1)
+    )

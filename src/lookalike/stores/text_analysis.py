@@ -1,0 +1,183 @@
+"""Text analysis: the tokens by which texts are searched, in any script, the same for every store.
+
+* Composed and decomposed, full-width and half-width forms, upper and lower case are one (NFKC, case folding).
+* Accents do not matter in Latin, Greek and Cyrillic, nor vowel points in Hebrew and Arabic. `ß` is `ss`; `ü` is
+  `u` and `ue`, and so on. Marks that make another letter (kana, Thai, Indic scripts) stay.
+* Scripts written without blanks between words (Chinese, Japanese, Korean, Thai, Lao, Khmer, Burmese), and emoji,
+  become one token for each character; a query finds the same characters in a row, as a phrase.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from itertools import product
+from typing import TypeAlias
+
+Phrase: TypeAlias = tuple[str, ...]
+"""Tokens that follow each other. With the last token `PREFIX`, the token before it may be longer."""
+
+PREFIX = "*"
+
+MAX_PHRASES = 64
+"""Words of a query, or runs of characters; further ones are ignored."""
+
+MAX_SPELLINGS = 16
+"""Spellings of a path that are tried: four names in it that differ in composition."""
+
+# Scripts written without blanks between words, and Korean, whose words are written together with particles.
+_HAN = "\u2e80-\u2fdf\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_KANA = "\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f\u31f0-\u31ff"
+_HANGUL = "\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff"
+_SOUTHEAST = "\u0e01-\u0e4e\u0e80-\u0ece\u1000-\u1049\u1050-\u109f\u1780-\u17d3"
+_EMOJI = "\u2190-\u21ff\u2300-\u27bf\u2b00-\u2bff\U0001f000-\U0001f3fa\U0001f400-\U0001faff"
+# Letters and marks of Indic scripts without their full stops: \w knows no combining marks.
+_INDIC = "\u0900-\u0963\u0966-\u0dff\u0f00-\u0f03\u0f18-\u0f39\u0f3e-\u0fbc\u0300-\u036f"
+# Without a mark, soft hyphens, joiners, direction marks, variation selectors and skin colours.
+_IGNORED = re.compile(
+    "[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0e\ufe0f\ufeff\U0001f3fb-\U0001f3ff]"
+)
+_UNSPACED = _HAN + _KANA + _HANGUL + _SOUTHEAST + _EMOJI
+_WORD = rf"(?:(?![{_UNSPACED}_])[\w{_INDIC}])+"
+_RUN = re.compile(rf"(?P<run>[{_UNSPACED}]+)|{_WORD}(?:_+{_WORD})*")
+_TOKEN = re.compile(rf"[{_UNSPACED}]|{_WORD}")
+_ASCII_TOKEN = re.compile("[a-z0-9]+")
+# Marks that make no other letter, wherever they stand: Hebrew points, Arabic vowel signs and hamza above or below.
+_POINTS = re.compile(
+    "[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06ed]"
+)
+_ACCENTS = re.compile("(?<=[\u0000-\u058f\u1f00-\u1fff])[\u0300-\u036f]+")
+_LETTERS = str.maketrans(
+    {
+        "ı": "i", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe",
+        "ى": "ي", "ی": "ي", "ک": "ك", "ة": "ه",
+    }
+)  # fmt: skip
+_TRANSCRIPTIONS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
+_TRANSCRIBED = re.compile("[äöüåø]")
+# What a longer run is split into where nothing has all of it: Japanese by its scripts, the others into this
+# many characters, about a word.
+_PIECES = re.compile(
+    f"(?P<two>[{_HAN}]+|[{_HANGUL}]+)|(?P<all>[\u30a1-\u30ff]+|[\u3041-\u309f\u3105-\u312f]+|[{_EMOJI}])"
+    f"|(?P<four>[{_SOUTHEAST}]+)"
+)  # fmt: skip
+_PIECE_LENGTH = {"two": 2, "four": 4}
+
+
+def compose(text: str) -> str:
+    """Return a text in composed form (NFC), in which filters and names are compared."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def spellings(path: str) -> list[str]:
+    """Return the forms that a path may have on the disk: as it is, and each name composed or decomposed.
+
+    macOS writes decomposed names; most keyboards and programs write composed ones.
+    """
+    if path.isascii():
+        return [path]
+    forms = [
+        dict.fromkeys(
+            (name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name))
+        )
+        for name in path.split("/")
+    ]
+    found: dict[str, None] = {path: None}
+    for form in ("NFC", "NFD"):
+        found[unicodedata.normalize(form, path)] = None  # type: ignore[arg-type]
+    for names in product(*forms):
+        if len(found) >= MAX_SPELLINGS:
+            break
+        found["/".join(names)] = None
+    return list(found)
+
+
+def tokens(text: str) -> list[str]:
+    """Return the tokens of a text in their order, followed by transcriptions ("ue" for "ü")."""
+    if text.isascii():
+        return _ASCII_TOKEN.findall(text.lower())
+    folded = _fold_case(text)
+    found = _TOKEN.findall(_fold_marks(folded))
+    if _TRANSCRIBED.search(folded):
+        words = _TOKEN.findall(folded)
+        found += [_transcribed(word) for word in words if _TRANSCRIBED.search(word)]
+    return found
+
+
+def query_phrases(text: str) -> list[Phrase]:
+    """Return the distinct phrases of a query: words, each in singular and plural, and runs of characters."""
+    return _phrases(_exact(text))
+
+
+def partial_phrases(text: str) -> list[Phrase]:
+    """Return what is searched where nothing matches `query_phrases`: parts of runs, beginnings of words."""
+    return _phrases(_partial(text))
+
+
+def _phrases(found: Iterable[Phrase]) -> list[Phrase]:
+    distinct: dict[Phrase, None] = {}
+    for phrase in found:
+        distinct[phrase] = None
+        if len(distinct) >= MAX_PHRASES:
+            break
+    return list(distinct)
+
+
+def _exact(text: str) -> Iterator[Phrase]:
+    for unit, is_run in _units(text):
+        if is_run:
+            yield tuple(unit)
+            continue
+        for word in dict.fromkeys((_fold_marks(unit), _transcribed(unit))):
+            parts = tuple(_TOKEN.findall(word))
+            yield parts
+            if len(parts) == 1:
+                yield from ((form,) for form in _singular_and_plural(parts[0]))
+
+
+def _partial(text: str) -> Iterator[Phrase]:
+    for unit, is_run in _units(text):
+        if not is_run:
+            if len(unit) > 2:
+                yield (*_TOKEN.findall(_fold_marks(unit)), PREFIX)
+            continue
+        for piece in _PIECES.finditer(unit):
+            characters = piece.group()
+            length = _PIECE_LENGTH.get(piece.lastgroup or "", len(characters))
+            if len(characters) < 2 and not piece["two"] and len(unit) > 1:
+                continue  # a particle of Japanese
+            for start in range(max(1, len(characters) - length + 1)):
+                yield tuple(characters[start : start + length])
+
+
+def _units(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield words with their marks, and runs of scripts without blanks (True)."""
+    for found in _RUN.finditer(_fold_case(text)):
+        if found["run"]:
+            yield _fold_marks(found["run"]), True
+        else:
+            yield found.group(), False
+
+
+def _fold_case(text: str) -> str:
+    valid = text.encode("utf-8", "replace").decode("utf-8")  # without lone surrogates of file names
+    folded = unicodedata.normalize("NFKC", valid).casefold()
+    return unicodedata.normalize("NFKC", _POINTS.sub("", _IGNORED.sub("", folded)))
+
+
+def _fold_marks(folded: str) -> str:
+    plain = unicodedata.normalize("NFD", folded.translate(_LETTERS))
+    plain = _ACCENTS.sub("", _POINTS.sub("", plain))
+    return unicodedata.normalize("NFC", plain).translate(_LETTERS)
+
+
+def _transcribed(word: str) -> str:
+    return _fold_marks(word.translate(_TRANSCRIPTIONS))
+
+
+def _singular_and_plural(word: str) -> list[str]:
+    """Return a word with and without a plural s, so that "shoes" finds "shoe"."""
+    if len(word) < 3 or not (word.isascii() and word.isalpha()):
+        return [word]
+    return [word, word[:-1]] if word.endswith("s") else [word, f"{word}s"]
