@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -127,11 +128,16 @@ TEXTS = [
     "shoe", "Shoe", "bag", "", "it's", "2024", "2024-05", "2024-05-01", "2024-05-01T10:30:00",
     "2024-05-01 10:30", "2024-06-30", "2023-12-31T23:59:59+02:00", "5", "a%b", "Käfer", "日本", "x\ny",
 ]  # fmt: skip
-NUMBERS: list[float] = [0, 1, 5, 49.99, -3, 1e6, 65504, 65505, 0.1, 16_777_217, 2.0**52 + 1]
+NUMBERS: list[float] = [
+    0, 1, 5, 49.99, -3, 1e6, 65504, 65505, 0.1, 16_777_217, 2.0**52 + 1, 2.0**53, 2**53 + 1, -(2**53) - 1,
+    1546130668394913822, 1546130668394913823, 10**20, 10**20 + 1, 1e20, 1e300,
+]  # fmt: skip
 PATTERNS = ["%", "s%", "%e", "_hoe", "%a%", "SHOE", "2024%", "k_fer", "%\n%", "", "%%", "_"]
 GLOBS = ["*", "s*", "?hoe", "SHOE", "2024-0?*", "*a*"]
 
 values = st.sampled_from(TEXTS) | st.sampled_from(NUMBERS)
+LOCAL_TEXTS = [text for text in TEXTS if not text.endswith("+02:00")]
+ordered_values = st.sampled_from(LOCAL_TEXTS) | st.sampled_from(NUMBERS)
 fields = st.sampled_from(NAMES)
 
 
@@ -152,12 +158,13 @@ def single_tests(draw: st.DrawFn) -> str:
     kind = draw(st.integers(0, 5))
     if kind == 0:
         operator = draw(st.sampled_from(["=", "==", "!=", "<>", "<", "<=", ">", ">="]))
-        return f"{name} {operator} {quoted(draw(values))}"
+        compared = values if operator in ("=", "==", "!=", "<>") else ordered_values
+        return f"{name} {operator} {quoted(draw(compared))}"
     if kind == 1:
         listed = draw(st.lists(values, min_size=1, max_size=4))
         return f"{name} {negated}in ({', '.join(map(quoted, listed))})"
     if kind == 2:
-        bounds = st.sampled_from(TEXTS) if draw(st.booleans()) else st.sampled_from(NUMBERS)
+        bounds = st.sampled_from(LOCAL_TEXTS) if draw(st.booleans()) else st.sampled_from(NUMBERS)
         low, high = cast(str, draw(bounds)), cast(str, draw(bounds))
         return f"{name} {negated}between {quoted(low)} AND {quoted(high)}"
     if kind == 3:
@@ -185,6 +192,9 @@ def as_row(metadata: Mapping[str, Any]) -> Row:
     for name, cell in metadata.items():
         several = cell if isinstance(cell, list) else [cell]
         held = [float(v) if isinstance(v, bool) else v for v in several if v is not None]
+        held = [
+            v.replace("2024-05-01 1", "2024-05-01T1") if isinstance(v, str) else v for v in held
+        ]
         if held:
             row[name] = held
     return row
@@ -275,6 +285,19 @@ def album(store: Store) -> Store:
         ("taken >= '2024'", [1]),
         ("taken = '2023-12'", [2]),
         ("taken <= '2023-12-31'", [2]),
+        ("taken > '2024-05-01 12:29'", [1]),
+        ("taken < '2024-05-01 12:30'", [2]),
+        ("taken = '2024-05-01 12:30:00'", [1]),
+        ("taken in ('2024:05:01 12:30')", [1]),
+        ("taken between '2024/5/1' and '2024/5/2'", [1]),
+        ("taken like '2024-05-01 12%'", [1]),
+        ("taken glob '2024-05-01 12:3*'", [1]),
+        ("taken = '2023-12-31 23:59:59+0100'", [2]),
+        ("taken >= '2024-05-01T12:30+02:00'", "leave out the time zone"),
+        ("taken between '2024-05-01' and '2024-05-01 12:30:00 UTC'", "leave out the time zone"),
+        ("width = 'wide'", "width holds numbers, such as 640: compare it with a number"),
+        ("width = 'True'", "write true without quotes"),
+        ("camera > 5", "camera holds texts, such as 'Canon EOS 5D', not numbers"),
         ("taken > '2023'", [1]),
         ("taken is null", [3]),
         ("camera like '%canon%'", [1]),
@@ -307,7 +330,7 @@ def test_metadata_overrides_embedded_fields(album: Store) -> None:
         assert snapshot.select("size = 'XL'").tolist() == [1]
         assert snapshot.select("file.size >= 5e6").tolist() == [3]
         assert snapshot.select("camera is not null").tolist() == [1]
-        with pytest.raises(UsageError, match="size holds texts: compare it with a text"):
+        with pytest.raises(UsageError, match="size holds texts, such as 'XL', not numbers"):
             snapshot.select("size > 5")
         image = snapshot.images([1])[1]
     assert image.metadata == {"caption": "a dog", "size": "XL", "camera": None}
@@ -519,3 +542,74 @@ def test_a_filter_sees_what_the_open_writer_has_committed(store: Store, tmp_path
         writer.set_metadata({id: {"kind": "shoe"}})
         with store.snapshot() as snapshot:
             assert snapshot.select("kind = 'shoe'").tolist() == [id]
+
+
+def test_composed_and_decomposed_texts_are_one(store: Store) -> None:
+    names = ["Größe", "Йога", "ガーデン", "Ångström", "서울"]
+    forms = [unicodedata.normalize(form, name) for form in ("NFC", "NFD") for name in names]
+    put(store, *(entry(f"{form}/{form}.jpg") for form in forms))
+    with store.writer() as writer:
+        writer.set_metadata(
+            {id: {form: "x", "caption": f"ein {form}"} for id, form in enumerate(forms, start=1)}
+        )
+    with store.snapshot() as snapshot:
+        for number, name in enumerate(names, start=1):
+            for said in (unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)):
+                for where in (
+                    f"caption like '%{said}'",
+                    f"caption = 'ein {said}'",
+                    f"caption glob '*{said}'",
+                    f"caption in ('ein {said}')",
+                    f"{said} = 'x'" if said.isalpha() else f"\"{said}\" = 'x'",
+                    f"name = '{said}.jpg'",
+                    f"path like '{said}/%'",
+                    f"folder = '{said}'",
+                ):
+                    assert snapshot.select(where).tolist() == [number, number + len(names)], where
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern"),
+    [
+        ("Straße", "%STRASSE"),
+        ("İstanbul", "istanbul"),
+        ("ISPARTA", "ısparta"),
+        ("ΣΟΦΟΣ", "%σοφος%"),
+    ],
+)
+def test_like_ignores_the_case_of_all_scripts(store: Store, text: str, pattern: str) -> None:
+    [id] = put(store, entry("a.jpg"))
+    with store.writer() as writer:
+        writer.set_metadata({id: {"place": text}})
+    with store.snapshot() as snapshot:
+        assert snapshot.select(f"place like '{pattern}'").tolist() == [id]
+        assert snapshot.select(f"place like '{text.lower()}'").tolist() == [id]
+        assert snapshot.select("place like 'Stra_e' or place like '_STANBUL'").tolist() == (
+            [id] if text in ("Straße", "İstanbul") else []
+        )
+
+
+def test_integers_beyond_the_range_of_floats_are_exact(store: Store) -> None:
+    numbers = [
+        2**53,
+        2**53 + 1,
+        1546130668394913822,
+        1546130668394913823,
+        10**30,
+        10**30 + 1,
+        -(2**63),
+    ]
+    ids = put(store, *(entry(f"{n}.jpg") for n in range(len(numbers))))
+    with store.writer() as writer:
+        writer.set_metadata({id: {"sku": n} for id, n in zip(ids, numbers, strict=True)})
+    with store.snapshot() as snapshot:
+        for n in numbers:
+            for operator, test in (("=", int.__eq__), ("<", int.__lt__), (">=", int.__ge__)):
+                expected = [id for id, one in zip(ids, numbers, strict=True) if test(one, n)]
+                assert snapshot.select(f"sku {operator} {n}").tolist() == expected
+        assert snapshot.select(f"sku in ({2**53 + 1}, 1)").tolist() == [ids[1]]
+        assert snapshot.select(f"sku between {2**53 + 1} and 1.6e18").tolist() == ids[1:4]
+        assert snapshot.select("sku is null").tolist() == []
+        facts = snapshot.fields()["sku"]
+        assert (facts.low, facts.high, facts.kind) == (-(2**63), 10**30 + 1, "number")
+        assert set(facts.examples) <= set(numbers)

@@ -33,6 +33,10 @@ class UserPath(click.Path):
         text = os.fspath(value)
         if isinstance(text, str) and text.startswith("~") and not os.path.lexists(text):
             value = os.path.expanduser(text)  # noqa: PTH111 - "~nobody" stays as it is
+        if not self._output and isinstance(value, str) and not value.isascii():
+            from lookalike.stores.paths import existing_path  # no need where names are ASCII
+
+            value = str(existing_path(Path(value)))
         file = Path(os.fsdecode(super().convert(value, param, ctx)))
         if self._suffixes and file.suffix.lower() not in self._suffixes:
             raise click.UsageError(f"cannot write '{file}': name {self._remedy}")

@@ -12,7 +12,7 @@ from lookalike.images.reading import is_access_failure
 from lookalike.images.walk import FoundFile
 from lookalike.indexing.report import IndexOptions
 from lookalike.stores.interface import FileState, Root, Writer
-from lookalike.stores.paths import relative_path
+from lookalike.stores.paths import existing_path, relative_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def drop_nested(paths: Sequence[Path]) -> list[Path]:
 def resolve_path(source: Path) -> Path:
     """Return the absolute path without symbolic links; UsageError where it is missing or unreadable."""
     try:
-        path = source.resolve(strict=True)
+        path = existing_path(source).resolve(strict=True)
         required = (
             os.R_OK | os.X_OK if path.is_dir() else 0
         )  # files get an outcome when they are read

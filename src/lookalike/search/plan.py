@@ -23,7 +23,7 @@ from lookalike.extractors.extraction import Task
 from lookalike.images.reading import read
 from lookalike.query import Query, QueryImage, Term
 from lookalike.stores.interface import Ids, Image, Snapshot, Space
-from lookalike.stores.paths import image_by_path, unchanged_image
+from lookalike.stores.paths import existing_path, image_by_path, unchanged_image
 from lookalike.stores.records import missing_vectors
 from lookalike.vectors.blocks import Floats
 from lookalike.vectors.similarity import Similarity, normalise
@@ -311,9 +311,10 @@ def resolve_term(context: BatchContext, term: Term, *, whole: bool) -> ResolvedT
         return ResolvedTerm(term, image_id=term.id)
     if not isinstance(term.image, Path):
         return ResolvedTerm(term, source=term.image)
-    if _exists(term.image):
-        image = unchanged_image(context.snapshot, term.image) if whole else None
-        return ResolvedTerm(term, image.id if image else None, term.image)
+    path = existing_path(term.image)
+    if _exists(path):
+        image = unchanged_image(context.snapshot, path) if whole else None
+        return ResolvedTerm(term, image.id if image else None, path)
     image = image_by_path(context.snapshot, term.image)
     if image is None:
         raise UsageError(

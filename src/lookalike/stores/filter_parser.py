@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import NoReturn, cast
 
 from lookalike.errors import UsageError
+from lookalike.stores.filter_semantics import comparable, has_zone
 from lookalike.stores.filters import (
     And,
     Between,
@@ -34,8 +35,10 @@ from lookalike.stores.filters import (
     Operator,
     Or,
     Value,
+    exact_number,
     quote_field,
 )
+from lookalike.stores.text_analysis import compose
 
 MAX_LENGTH = 10_000
 """Characters of an expression: room for a list of a thousand names."""
@@ -80,7 +83,7 @@ def parse(text: str, *, max_length: int = MAX_LENGTH) -> Expression:
     """Return the expression that a text means; `UsageError` of one line that points at the mistake."""
     if len(text) > max_length:
         raise UsageError(f"the filter has {len(text)} characters; at most {max_length} are read")
-    return _Parser(text).parse()
+    return _Parser(compose(text)).parse()
 
 
 class _Parser:
@@ -182,7 +185,10 @@ class _Parser:
             self._fail_at(
                 self._next_token.at, f"write {quote_field(field)} is null, or is not null"
             )
+        at = self._next_token.at
         value = self._value()
+        if operator in ("<", "<=", ">", ">="):
+            self._refuse_zone(value, at)
         if operator == "!=":
             return _other_than(field, Compare(field, "=", value))
         return Compare(field, cast(Operator, operator), value)
@@ -201,10 +207,13 @@ class _Parser:
                 self._fail("a pattern in single quotes")
             return Like(field, self._text_here(), glob)
         if self._accept("between"):
+            at = self._next_token.at
             low = self._value()
+            self._refuse_zone(low, at)
             self._expect("and")
             at = self._next_token.at
             high = self._value()
+            self._refuse_zone(high, at)
             if isinstance(low, str) != isinstance(high, str):
                 self._fail_at(at, "between needs two numbers or two texts")
             return Between(field, low, high)
@@ -222,19 +231,24 @@ class _Parser:
     def _value(self) -> Value:
         token = self._next_token
         if token.kind == "text":
-            return self._text_here()
+            return comparable(self._text_here())
         if token.kind == "number":
-            number = float(token.text)
-            if not math.isfinite(number):
+            if not math.isfinite(float(token.text)):
                 self._fail_at(token.at, "the number is too large")
             self._position += 1
-            return number
+            whole = token.text.lstrip("+-").isdecimal()
+            return exact_number(int(token.text) if whole else float(token.text))
         if token.kind == "word" and token.text.lower() in _BOOLEANS:
             self._position += 1
             return _BOOLEANS[token.text.lower()]
         if token.kind in ("word", "quoted"):
             self._fail_at(token.at, f"write the text in single quotes: '{token.text}'")
         return self._fail("a number or a text in single quotes")
+
+    def _refuse_zone(self, value: Value, at: int) -> None:
+        """Refuse a time of another zone: dates are ordered as they are written, in local time."""
+        if isinstance(value, str) and has_zone(value):
+            self._fail_at(at, "times are compared in local time: leave out the time zone")
 
     def _text_here(self) -> str:
         self._position += 1

@@ -1,13 +1,15 @@
 """The meaning of filters: reference implementation, and the parts of it that faster ones share.
 
 * A field has no value, one, or several (keywords). A comparison holds if any value satisfies it.
-* Numbers are compared with numbers (64-bit floats) and texts with texts, by code points and case-sensitively.
-  A number never equals a text. true and false are the numbers 1 and 0.
+* Numbers are compared with numbers, exactly, and texts with texts, by code points of their composed form
+  (NFC) and case-sensitively. A number never equals a text. true and false are the numbers 1 and 0.
 * Logic has two values: a comparison with a missing value is false, and `not` inverts it. So
   `not kind = 'shoe'` includes images without a kind; `kind != 'shoe'` requires another kind.
 * A text that is the beginning of a date (2024, 2024-05, 2024-05-17, 2024-05-17T12:30) means all of that
   year, month, day or minute: taken = '2024-05' is any time in May, taken <= '2024' includes December,
   taken > '2024' begins with 2025.
+* Dates are compared as they are written, in local time, whatever separates day and time: 2024-05-01 9:30,
+  2024:05:01 09:30 and 2024-05-01T09:30 are one (`comparable`).
 * `like` knows % (any characters) and _ (one character) and ignores case; `glob` knows * ? [a-z] and is
   case-sensitive. Both match texts only.
 """
@@ -33,6 +35,7 @@ from lookalike.stores.filters import (
     Or,
     Value,
 )
+from lookalike.stores.text_analysis import compose
 
 
 def matches(expression: Expression, values: Callable[[str], Sequence[Value]]) -> bool:
@@ -61,11 +64,11 @@ def _satisfies(test: Compare | In | Between | Like, value: Value) -> bool:
             return pattern_matcher(test)(value)
         return any(start < end for start, end in matching_ranges(test, [value]))
     match test:
-        case Compare(_, order, float() as other):
+        case Compare(_, order, other) if not isinstance(other, str):
             return _ORDER[order](value, other)
         case In(_, others):
             return value in others
-        case Between(_, float() as low, float() as high):
+        case Between(_, low, high) if not isinstance(low, str) and not isinstance(high, str):
             return low <= value <= high
         case _:
             return False
@@ -76,6 +79,37 @@ _DATE_SEPARATORS = {4: "-", 7: "-", 10: "T ", 13: ":", 16: ":", 19: ".Z+-"}
 
 _DATE = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d(:\d\d(:\d\d)?)?)?)?)?")
 _FULL_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?")
+
+
+_WRITTEN_DATE = re.compile(
+    r"(\d{4})([-/:])(\d\d?)\2(\d\d?)"
+    r"(?:[T ] ?(\d\d?):(\d\d)((?::\d\d(?:\.\d+)?)?)(?: ?(Z|UTC|[+-]\d\d:?\d\d))?)?"
+)
+_ZONE = re.compile(r"\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
+
+
+def comparable(text: str) -> str:
+    """Return a text as filters compare it: composed, and dates as ISO 8601 with T between day and time.
+
+    2024-5-1, 2024/05/01 and, as EXIF has it, 2024:05:01 are dates: whatever begins with the year.
+    """
+    composed = compose(text)
+    if composed[4:5] not in ("-", "/", ":") or not (found := _WRITTEN_DATE.fullmatch(composed)):
+        return composed
+    year, _, month, day, hour, minute, seconds, zone = found.groups()
+    if not (1 <= int(month) <= 12 and 1 <= int(day) <= 31):
+        return composed
+    date = f"{year}-{month:0>2}-{day:0>2}"
+    if hour is None:
+        return date
+    if zone and zone not in ("Z", "UTC"):
+        zone = f"{zone[:3]}:{zone[-2:]}"
+    return f"{date}T{hour:0>2}:{minute}{seconds}{'Z' if zone == 'UTC' else zone or ''}"
+
+
+def has_zone(text: str) -> bool:
+    """Return whether a text is a date with the time and its zone."""
+    return is_date(text) and _ZONE.fullmatch(text[11:]) is not None
 
 
 def is_date(text: str) -> bool:
@@ -130,15 +164,39 @@ def pattern_matcher(test: Like) -> Callable[[str], bool]:
 
     No pattern can be made slow on purpose: the regular expressions of `fnmatch` hardly backtrack.
     """
-    text = test.pattern if test.glob else _as_glob(test.pattern.lower())
-    runs = text.split("*")
-    if len(runs) == 3 and not (runs[0] or runs[2] or {*"?["} & {*text}):
-        part = runs[1]  # the usual pattern, %word%, in a fifth of the time
-        return (lambda t: part in t) if test.glob else (lambda t: part in t.lower())
-    match = re.compile(fnmatch.translate(text)).match
+    forms = dict.fromkeys((test.pattern, _DATE_AND_TIME.sub(r"\1T", test.pattern)))
     if test.glob:
-        return lambda text: match(text) is not None
-    return lambda text: match(text.lower()) is not None
+        matchers = [_glob_matcher(form) for form in forms]
+        return lambda text: any(match(text) for match in matchers)
+    lower = [_glob_matcher(_as_glob(form.lower())) for form in forms]
+    folded = [_glob_matcher(_as_glob(_fold(form))) for form in forms]
+
+    def matches(text: str) -> bool:
+        small = text.lower()
+        if any(match(small) for match in lower):
+            return True
+        return not (ascii_only and text.isascii()) and any(match(_fold(text)) for match in folded)
+
+    ascii_only = test.pattern.isascii()
+    return matches
+
+
+_DATE_AND_TIME = re.compile(r"^(\d{4}-\d\d-\d\d) (?=\d)")
+_DOTLESS = str.maketrans({"ı": "i", "\u0307": None})
+
+
+def _fold(text: str) -> str:
+    """Return a text without differences of case: ß is ss, and dotted and dotless i are one."""
+    return text.casefold().translate(_DOTLESS)
+
+
+def _glob_matcher(glob: str) -> Callable[[str], bool]:
+    runs = glob.split("*")
+    if len(runs) == 3 and not (runs[0] or runs[2] or {*"?["} & {*glob}):
+        part = runs[1]  # the usual pattern, %word%, in a fifth of the time
+        return lambda text: part in text
+    match = re.compile(fnmatch.translate(glob)).match
+    return lambda text: match(text) is not None
 
 
 def _as_glob(like: str) -> str:

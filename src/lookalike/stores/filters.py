@@ -17,6 +17,8 @@ from typing import Literal, TypeAlias
 from lookalike.errors import UsageError
 
 Value: TypeAlias = str | float
+"""A text, or a number: an int where a float would lose digits (`exact_number`)."""
+
 Operator: TypeAlias = Literal["=", "<", "<=", ">", ">="]
 
 Field: TypeAlias = tuple[str, bool]
@@ -120,6 +122,16 @@ EMBEDDED_FIELDS = (
 )  # fmt: skip
 """Fields that an image file may fill by itself (EXIF, IPTC, XMP); metadata of that name overrides them."""
 
+
+def exact_number(number: float) -> float:
+    """Return a number as a float, or as the int that it is where a float would lose digits (above 2**53).
+
+    OverflowError for an int beyond the range of floats.
+    """
+    rounded = float(number)
+    return rounded if rounded == number else number
+
+
 # Names of fields
 
 
@@ -179,19 +191,30 @@ def quote_field(name: str) -> str:
     return name if plain else '"' + name.replace('"', '""') + '"'
 
 
-def check_types(test: Test, *, numbers: bool, texts: bool) -> None:
+def check_types(test: Test, *, number: float | None, text: str | None) -> None:
     """Raise `UsageError` where a field that holds only numbers is compared with texts, or the reverse.
 
-    numbers, texts  what the field holds in the whole library
+    number, text  an example of what the field holds in the whole library; None: it holds no such values
     """
     values = _operands(test)
-    if texts and not numbers and values and not any(isinstance(value, str) for value in values):
-        held, remedy = "texts", f"compare it with a text: '{values[0]:g}'"
-    elif numbers and not texts and values and not any(isinstance(v, float) for v in values):
-        held, remedy = "numbers", "compare it with a number, without quotes"
-    else:
+    texts = [value for value in values if isinstance(value, str)]
+    name = quote_field(test.field)
+    if not values or (number is None) == (text is None):
         return
-    raise UsageError(f"the field {quote_field(test.field)} holds {held}: {remedy}")
+    if text is not None and not texts:
+        shown = text if len(text) <= 40 else f"{text[:40]}…"
+        raise UsageError(
+            f"the field {name} holds texts, such as '{shown}', not numbers "
+            "(`lookalike info --fields` shows the type of every field)"
+        )
+    if number is not None and len(texts) == len(values):
+        if isinstance(test, Like):
+            remedy = "patterns match texts only"
+        elif texts[0].lower() in ("true", "false"):
+            remedy = f"write {texts[0].lower()} without quotes"
+        else:
+            remedy = "compare it with a number, without quotes"
+        raise UsageError(f"the field {name} holds numbers, such as {number:g}: {remedy}")
 
 
 def _operands(test: Test) -> tuple[Value, ...]:

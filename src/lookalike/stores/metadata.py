@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from lookalike.errors import UsageError
 from lookalike.images.metadata.facts import Facts
-from lookalike.stores.filters import Value
-from lookalike.stores.text_analysis import tokens
+from lookalike.stores.filter_semantics import comparable
+from lookalike.stores.filters import Value, exact_number
+from lookalike.stores.text_analysis import compose, tokens
 
 if TYPE_CHECKING:
     from lookalike.stores.filters import Value
@@ -71,22 +72,24 @@ def merge(sidecar: str | None, metadata: str | None) -> dict[str, Any]:
 def field_values(facts: str | None, metadata: Mapping[str, Any]) -> dict[str, list[Value]]:
     """Return all values of all fields, from facts (JSON) and merged metadata.
 
-    Objects become names with dots, lists several values; true and false become 1 and 0.
+    Objects become names with dots, lists several values; true and false become 1 and 0. Names and texts are
+    as filters compare them (`filter_semantics.comparable`).
     """
     found: dict[str, list[Value]] = {}
     for key, value in metadata.items():
-        name = plain_text(key)
+        name = compose(plain_text(key))
         if type(value) is str and name not in found:  # the usual case; this is a hot loop
-            found[name] = [value]
+            found[name] = [comparable(value)]
             continue
         for path, plain in _flatten(name, value, 0):
             found.setdefault(path, []).append(plain)
     for name, value in (json.loads(facts) if facts else {}).items():
         if name not in found:
-            found[name] = value if isinstance(value, list) else [value]
+            several = value if isinstance(value, list) else [value]
+            found[name] = [comparable(one) if isinstance(one, str) else one for one in several]
     caption = _caption(metadata)
     if caption:
-        found["caption"] = [caption]
+        found["caption"] = [compose(caption)]
     return found
 
 
@@ -106,12 +109,12 @@ def _flatten(name: str, value: Any, depth: int) -> Iterator[tuple[str, Value]]:
     if isinstance(value, bool):
         yield name, float(value)
     elif isinstance(value, str):
-        yield name, value
+        yield name, comparable(value)
     elif isinstance(value, (int, float)):
         yield name, _number(value)
     elif isinstance(value, dict):
         for key, inner in value.items():
-            yield from _flatten(plain_text(f"{name}.{key}"), inner, depth + 1)
+            yield from _flatten(compose(plain_text(f"{name}.{key}")), inner, depth + 1)
     elif isinstance(value, list):
         for inner in value:
             yield from _flatten(name, inner, depth + 1)
@@ -119,7 +122,7 @@ def _flatten(name: str, value: Any, depth: int) -> Iterator[tuple[str, Value]]:
 
 def _number(value: int | float) -> Value:
     try:
-        return float(value)
+        return exact_number(value)
     except OverflowError:  # JSON may hold an integer of any length
         return str(value)
 

@@ -1,10 +1,16 @@
-"""Find the images at paths on the disk."""
+"""Find the images at paths on the disk.
+
+A name may be typed in composed form and stored decomposed, as macOS writes it, or the other way round. Names
+are compared in both forms where the one given is not found; no file is ever renamed.
+"""
 
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,9 +19,37 @@ import numpy as np
 from lookalike.errors import UsageError
 from lookalike.images.reading import mtime_ns_of
 from lookalike.stores.interface import Ids, Image, Snapshot
+from lookalike.stores.text_analysis import compose
 
 Paths: TypeAlias = Sequence[Path | str] | Path | str
 """One file or folder, or a sequence of them."""
+
+
+MAX_SPELLINGS = 32
+"""Spellings of a path that are tried: four or five names in it, each composed or decomposed."""
+
+
+def spellings(path: str) -> list[str]:
+    """Return the forms that a path may have on the disk: as it is, and each name composed or decomposed."""
+    if path.isascii():
+        return [path]
+    forms = [
+        dict.fromkeys((name, compose(name), unicodedata.normalize("NFD", name)))
+        for name in path.split("/")
+    ]
+    found = dict.fromkeys((path, compose(path), unicodedata.normalize("NFD", path)))
+    for names in product(*forms):
+        if len(found) >= MAX_SPELLINGS:
+            break
+        found["/".join(names)] = None
+    return list(found)
+
+
+def existing_path(path: Path) -> Path:
+    """Return the path, or the spelling of it that exists; the path itself if none does."""
+    if str(path).isascii() or os.path.lexists(path):
+        return path
+    return next((Path(one) for one in spellings(str(path)) if os.path.lexists(one)), path)
 
 
 def path_list(paths: Paths) -> list[Path]:
@@ -49,7 +83,14 @@ def relative_path(path: Path, folder: Path) -> str | None:
 
 
 def _below(path: Path, folder: Path) -> str | None:
-    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else None
+    if path.is_relative_to(folder):
+        return path.relative_to(folder).as_posix()
+    above = len(folder.parts)
+    if str(folder).isascii() or [*map(compose, path.parts[:above])] != [
+        *map(compose, folder.parts)
+    ]:
+        return None
+    return Path(*path.parts[above:]).as_posix()
 
 
 def images_below(snapshot: Snapshot, path: Path) -> list[Image]:
@@ -61,18 +102,28 @@ def images_below(snapshot: Snapshot, path: Path) -> list[Image]:
         image
         for root in snapshot.roots()
         if (relative := relative_path(path, root.path)) is not None
-        for image in snapshot.images_below(root.id, relative)
+        for image in _images_below(snapshot, root.id, relative)
     ]
     if not images:
         raise UsageError(f"the library has no image at {path}")
     return images
 
 
+def _images_below(snapshot: Snapshot, root: int, folder: str) -> list[Image]:
+    found = (snapshot.images_below(root, spelling) for spelling in spellings(folder))
+    return next(filter(None, found), [])
+
+
+def _lookup(snapshot: Snapshot, root: int, path: str) -> Image | None:
+    found = (snapshot.lookup(root, spelling) for spelling in spellings(path))
+    return next((image for image in found if image is not None), None)
+
+
 def image_at(snapshot: Snapshot, path: Path) -> Image | None:
     """Return the image that the library has at this path, whether or not the file still exists."""
     for root in snapshot.roots():
         place = relative_path(path, root.path)
-        image = None if place is None else snapshot.lookup(root.id, place)
+        image = None if place is None else _lookup(snapshot, root.id, place)
         if image is not None:
             return image
     return None
@@ -83,14 +134,14 @@ def image_by_path(snapshot: Snapshot, path: Path) -> Image | None:
     image = image_at(snapshot, path.absolute())
     if image is not None:
         return image
-    relative = (snapshot.lookup(root.id, path.as_posix()) for root in snapshot.roots())
+    relative = (_lookup(snapshot, root.id, path.as_posix()) for root in snapshot.roots())
     return next((image for image in relative if image is not None), None)
 
 
 def unchanged_image(snapshot: Snapshot, path: Path) -> Image | None:
     """Return the image that this file is, if its size and date are as they were when it was indexed."""
     try:
-        resolved = path.resolve(strict=True)
+        resolved = existing_path(path).resolve(strict=True)
         stat = resolved.stat()
     except (OSError, RuntimeError):  # missing, or a link to itself
         return None

@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from itertools import product
 from typing import TypeAlias
 
 Phrase: TypeAlias = tuple[str, ...]
@@ -22,9 +21,6 @@ PREFIX = "*"
 
 MAX_PHRASES = 64
 """Words of a query, or runs of characters; further ones are ignored."""
-
-MAX_SPELLINGS = 16
-"""Spellings of a path that are tried: four names in it that differ in composition."""
 
 # Scripts written without blanks between words, and Korean, whose words are written together with particles.
 _HAN = "\u2e80-\u2fdf\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -68,29 +64,6 @@ _PIECE_LENGTH = {"two": 2, "four": 4}
 def compose(text: str) -> str:
     """Return a text in composed form (NFC), in which filters and names are compared."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
-
-
-def spellings(path: str) -> list[str]:
-    """Return the forms that a path may have on the disk: as it is, and each name composed or decomposed.
-
-    macOS writes decomposed names; most keyboards and programs write composed ones.
-    """
-    if path.isascii():
-        return [path]
-    forms = [
-        dict.fromkeys(
-            (name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name))
-        )
-        for name in path.split("/")
-    ]
-    found: dict[str, None] = {path: None}
-    for form in ("NFC", "NFD"):
-        found[unicodedata.normalize(form, path)] = None  # type: ignore[arg-type]
-    for names in product(*forms):
-        if len(found) >= MAX_SPELLINGS:
-            break
-        found["/".join(names)] = None
-    return list(found)
 
 
 def tokens(text: str) -> list[str]:

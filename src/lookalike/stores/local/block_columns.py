@@ -22,6 +22,7 @@ from lookalike.stores.filters import Field, Value
 from lookalike.stores.local.database import chunks, transaction
 from lookalike.stores.local.path_encoding import decode_path
 from lookalike.stores.metadata import field_values, merge
+from lookalike.stores.text_analysis import compose
 
 BLOCK_BITS = 10
 BLOCK = 1 << BLOCK_BITS
@@ -46,7 +47,8 @@ class Part:
     numbers  (BLOCK,) float64, NaN where there is none; None where the whole block has none
     codes    (BLOCK,) index into `texts`, len(texts) where there is none; None without texts
     texts    distinct texts
-    more     (position, value) of further values, where an image has several
+    more     (position, value) of further values, where an image has several, and of all integers that a
+             float cannot hold
     """
 
     numbers: Numbers | None
@@ -116,7 +118,7 @@ def parts_of(connection: sqlite3.Connection, block: int) -> dict[Field, Part]:
     if not rows:
         return {}
     ids, paths, *own, facts, sidecars, metadata = zip(*rows, strict=True)
-    folders = [decode_path(path).rpartition("/")[0] for path in paths]
+    folders = [compose(decode_path(path)).rpartition("/")[0] for path in paths]
     found: dict[Field, dict[int, Sequence[Value]]] = {
         (name, True): {
             id - start: (value,) for id, value in zip(ids, values, strict=True) if value is not None
@@ -141,6 +143,8 @@ def part_of(values: Values) -> Part:
             if isinstance(value, str):
                 if first.setdefault(position, value) is not value:
                     more.append((position, value))
+            elif type(value) is int:  # not a float: see `exact_number`
+                more.append((position, value))
             elif single.setdefault(position, value) is not value:
                 more.append((position, float(value)))
     numbers[list(single)] = list(single.values())

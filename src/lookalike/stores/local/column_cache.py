@@ -13,6 +13,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ from lookalike.stores.local.block_columns import (
 from lookalike.stores.local.database import changes
 from lookalike.stores.local.path_encoding import decode_path
 from lookalike.stores.records import Ids
+from lookalike.stores.text_analysis import compose
 
 CACHE_BYTES = 256 << 20
 """Memory of the cached columns: about thirty columns of a million images."""
@@ -83,6 +85,8 @@ class Column:
 
     numbers       (n,) float64, NaN where there is none; None where no position has one
     more_at       (m,) positions of further numbers, and more_numbers (m,) these
+    exact_at      (n,) positions of integers that a float cannot hold, and exact (n,) these: int64, or
+                  Python objects if any is larger
     texts         texts sorted over all blocks, if the blocks share their values; and further texts
     block_texts   otherwise the texts block by block, because sorting a million of them takes seconds
     """
@@ -90,6 +94,8 @@ class Column:
     numbers: Numbers | None = None
     more_at: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     more_numbers: Numbers = field(default_factory=lambda: np.empty(0))
+    exact_at: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    exact: NDArray[Any] = field(default_factory=lambda: np.empty(0, np.int64))
     texts: Sequence[Texts] = ()
     block_texts: BlockTexts | None = None
 
@@ -104,11 +110,12 @@ class Column:
         """Memory that the column takes; a text counts as 80 bytes."""
         numbers = 0 if self.numbers is None else self.numbers.nbytes
         texts = sum(part.codes.nbytes + 80 * len(part.texts) for part in self.parts())
-        return numbers + 2 * self.more_at.nbytes + texts
+        return numbers + 2 * (self.more_at.nbytes + self.exact_at.nbytes) + texts
 
     def present(self, count: int) -> NDArray[np.bool_]:
         """Return (count,) which positions have a value."""
         found = np.zeros(count, np.bool_) if self.numbers is None else ~np.isnan(self.numbers)
+        found[self.exact_at] = True
         for part in self.texts:
             found[part.at] |= part.codes >= 0
         if self.block_texts is not None:
@@ -147,12 +154,15 @@ class ColumnBuilder:
 
     def column(self) -> Column:
         """Return the finished column."""
-        numbers = [(at, value) for at, value in self._more if not isinstance(value, str)]
+        numbers = [(at, value) for at, value in self._more if isinstance(value, float)]
+        exact = [(at, value) for at, value in self._more if isinstance(value, int)]
         shared = self._blocks_share_texts()
         return Column(
             None if self._numbers is None else self._numbers.ravel(),
             np.array([at for at, _ in numbers], np.int64),
             np.array([value for _, value in numbers], np.float64),
+            np.array([at for at, _ in exact], np.int64),
+            _integers([value for _, value in exact]),
             [*(self._sorted_texts() if shared else ()), *self._more_texts()],
             None if shared else self._block_texts(),
         )
@@ -192,6 +202,12 @@ class ColumnBuilder:
         if more:
             at = np.array([at for _, at in more], np.int64)
             yield Texts(at, np.arange(len(more)), [text for text, _ in more])
+
+
+def _integers(values: Sequence[int]) -> NDArray[Any]:
+    """Return integers of any size as an array."""
+    fit = all(-(1 << 63) <= value < 1 << 63 for value in values)
+    return np.array(values, np.int64 if fit else object)
 
 
 class StateColumns:
@@ -257,7 +273,7 @@ class StateColumns:
                 "SELECT id, path FROM images WHERE id >= ? AND id < ?",
                 (int(blocks[0]) << BLOCK_BITS, (int(blocks[-1]) + 1) << BLOCK_BITS),
             ).fetchall()
-            texts = [decode_path(path) for _, path in rows]
+            texts = [compose(decode_path(path)) for _, path in rows]
             if name == "name":
                 texts = [path.rpartition("/")[2] for path in texts]
             ids = np.array([id for id, _ in rows], np.int64)

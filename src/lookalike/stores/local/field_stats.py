@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,13 +41,16 @@ def stats_of(columns: StateColumns, connection: sqlite3.Connection, field: Field
         return FieldStats("number", len(ids), float(ids[0]), float(ids[-1]), ())
     column = columns.column(connection, field)
     numbers = _numbers(column, indexed)
+    integers = [int(one) for one in column.exact[indexed[column.exact_at]].tolist()]
     texts, first, last = _texts(column, indexed)
     count = int((column.present(columns.count) & indexed).sum())
-    if len(numbers) and texts:
-        return FieldStats("mixed", count, None, None, (*_most_frequent(numbers), *texts))
-    if len(numbers):
-        low, high = float(numbers.min()), float(numbers.max())
-        return FieldStats("number", count, low, high, _most_frequent(numbers))
+    held = len(numbers) + len(integers)
+    examples = _most_frequent(numbers, integers)
+    if held and texts:
+        return FieldStats("mixed", count, None, None, (*examples, *texts))
+    if held:
+        edges = [*integers, *((float(numbers.min()), float(numbers.max())) if len(numbers) else ())]
+        return FieldStats("number", count, min(edges), max(edges), examples)
     kind: FieldKind = "date" if all(map(is_date, texts)) else "text"
     return FieldStats(kind if texts else "none", count, first, last, texts)
 
@@ -58,10 +62,12 @@ def _numbers(column: Column, indexed: NDArray[np.bool_]) -> Numbers:
     return both[~np.isnan(both)]
 
 
-def _most_frequent(values: Numbers) -> tuple[float, ...]:
+def _most_frequent(values: Numbers, integers: Sequence[int]) -> tuple[float, ...]:
     """Return the most frequent values; equally frequent ones rising."""
     distinct, counts = np.unique(values[:: len(values) // SAMPLE + 1], return_counts=True)
-    return tuple(distinct[np.argsort(-counts, kind="stable")[:EXAMPLES]].tolist())
+    found: Counter[float] = Counter(dict(zip(distinct.tolist(), counts.tolist(), strict=True)))
+    found.update(integers[:: len(integers) // SAMPLE + 1])
+    return tuple(sorted(found, key=lambda value: (-found[value], value))[:EXAMPLES])
 
 
 def _texts(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Mapping
 from functools import reduce
-from typing import TypeAlias
+from math import ceil, floor
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from lookalike.stores.filters import (
     Like,
     Missing,
     Not,
+    Operator,
     Or,
     Test,
     check_types,
@@ -94,12 +96,12 @@ def satisfied(test: Test, column: Column, count: int) -> Mask:
     """Return (count,) at which positions a value of the column satisfies the test."""
     if isinstance(test, Missing):
         return ~column.present(count)
-    texts = bool(column.texts) or column.block_texts is not None
-    check_types(test, numbers=column.numbers is not None, texts=texts)
+    check_types(test, number=_example_number(column), text=_example_text(column))
     found = np.zeros(count, np.bool_)
     if column.numbers is not None:
         found |= _match_numbers(test, column.numbers)
     found[column.more_at[_match_numbers(test, column.more_numbers)]] = True
+    found[column.exact_at[_match_integers(test, column.exact)]] = True
     if column.block_texts is not None and not isinstance(test, Like):
         found |= _match_blocks(test, column.block_texts).ravel()
     for part in column.parts() if isinstance(test, Like) else column.texts:
@@ -113,16 +115,71 @@ def satisfied(test: Test, column: Column, count: int) -> Mask:
     return found
 
 
+def _example_number(column: Column) -> float | None:
+    if column.numbers is not None:
+        present = ~np.isnan(column.numbers)
+        if present.any():
+            return float(column.numbers[present.argmax()])
+    return int(column.exact[0]) if len(column.exact) else None
+
+
+def _example_text(column: Column) -> str | None:
+    return next((part.texts[0] for part in column.parts() if part.texts), None)
+
+
 def _match_numbers(test: Test, numbers: Numbers) -> Mask:
     match test:
-        case Compare(_, operator, float() as value):
-            return _ORDER[operator](numbers, value)
-        case Between(_, float() as low, float() as high):
-            return (numbers >= low) & (numbers <= high)
+        case Compare(_, operator, value) if not isinstance(value, str):
+            return _compare(operator, numbers, value)
+        case Between(_, low, high) if not (isinstance(low, str) or isinstance(high, str)):
+            return _compare(">=", numbers, low) & _compare("<=", numbers, high)
         case In(_, values) if wanted := [v for v in values if isinstance(v, float)]:
             return np.isin(numbers, wanted)
         case _:
             return np.zeros(len(numbers), np.bool_)
+
+
+def _compare(operator: Operator, numbers: Numbers, value: float) -> Mask:
+    """Compare floats with a number, exactly: an int is one that no float equals (`exact_number`)."""
+    near = float(value)
+    if near == value:
+        return _ORDER[operator](numbers, near)
+    if operator == "=":
+        return np.zeros(len(numbers), np.bool_)
+    if operator in ("<", "<="):
+        return numbers <= near if near < value else numbers < near
+    return numbers > near if near < value else numbers >= near
+
+
+def _match_integers(test: Test, integers: NDArray[Any]) -> Mask:
+    match test:
+        case Compare(_, operator, value) if not isinstance(value, str):
+            return _within(integers, operator, value)
+        case Between(_, low, high) if not (isinstance(low, str) or isinstance(high, str)):
+            return _within(integers, ">=", low) & _within(integers, "<=", high)
+        case In(_, values):
+            found = [_within(integers, "=", v) for v in values if not isinstance(v, str)]
+            return reduce(np.logical_or, found, np.zeros(len(integers), np.bool_))
+        case _:
+            return np.zeros(len(integers), np.bool_)
+
+
+def _within(integers: NDArray[Any], operator: Operator, value: float) -> Mask:
+    """Compare integers with a number, as Python's integers: NumPy would compare floats."""
+    if not len(integers):
+        return np.zeros(0, np.bool_)
+    smallest, largest = int(integers.min()), int(integers.max())
+    low, high = {
+        "=": (ceil(value), floor(value)),
+        "<": (smallest, ceil(value) - 1),
+        "<=": (smallest, floor(value)),
+        ">": (floor(value) + 1, largest),
+        ">=": (ceil(value), largest),
+    }[operator]
+    low, high = max(low, smallest), min(high, largest)
+    if low > high:
+        return np.zeros(len(integers), np.bool_)
+    return np.asarray((integers >= low) & (integers <= high), np.bool_)
 
 
 def _match_texts(test: Test, part: Texts) -> Mask | None:

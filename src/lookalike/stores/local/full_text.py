@@ -1,6 +1,7 @@
 """Full-text search in captions, keywords and other texts, by SQLite's FTS5.
 
-The table holds tokens divided by blanks (`stores.text_analysis`): what a word is depends on no version of SQLite.
+The table holds tokens divided by blanks (`stores.text_analysis`), so that what a word is depends on no
+version of SQLite.
 
 An indexed image is in the table `words` if something is said about it: a caption, keywords, or any other text
 in its metadata. Then the words of its path count, too (`stores.metadata`).

@@ -38,7 +38,7 @@ from lookalike.stores.records import (
     Root,
     Space,
 )
-from lookalike.stores.text_analysis import PREFIX, Phrase, partial_phrases, query_phrases
+from lookalike.stores.text_analysis import PREFIX, Phrase, compose, partial_phrases, query_phrases
 from lookalike.vectors.multi_vector import nearest
 from lookalike.vectors.similarity import Similarity
 
@@ -156,8 +156,9 @@ class MemorySnapshot:
         fields = resolve_fields(expression, self._field_names(values.values()))
         for test in tests_of(expression):
             held = [v for own in values.values() for v in own.get(fields[test.field], ())]
-            texts = [isinstance(value, str) for value in held]
-            check_types(test, numbers=not all(texts), texts=any(texts))
+            texts = [value for value in held if isinstance(value, str)]
+            numbers = [value for value in held if not isinstance(value, str)]
+            check_types(test, number=next(iter(numbers), None), text=next(iter(texts), None))
         if ("outcome", True) not in fields.values():
             values = {id: values[id] for id in self._indexed()}
         found = [
@@ -309,9 +310,10 @@ def stored_facts(image: Image) -> str | None:
 
 def _values_of(image: Image) -> dict[Field, list[Value]]:
     """Return all values of all fields of an image, for filters."""
-    folder, _, name = image.path.rpartition("/")
+    path = compose(image.path)
+    folder, _, name = path.rpartition("/")
     file: dict[str, Value | None] = {
-        "id": float(image.id), "path": image.path, "name": name, "folder": folder,
+        "id": float(image.id), "path": path, "name": name, "folder": folder,
         "size": float(image.size), "width": image.width, "height": image.height,
         "format": image.format, "outcome": image.outcome.value,
     }  # fmt: skip
