@@ -1,10 +1,10 @@
 """Text analysis: the tokens by which texts are searched, in any script, the same for every store.
 
 * Composed and decomposed, full-width and half-width forms, upper and lower case are one (NFKC, case folding).
-* Accents do not matter in Latin, Greek and Cyrillic, nor vowel points in Hebrew and Arabic. `ß` is `ss`; `ü` is
-  `u` and `ue`, and so on. Marks that make another letter (kana, Thai, Indic scripts) stay.
-* Scripts written without blanks between words (Chinese, Japanese, Korean, Thai, Lao, Khmer, Burmese), and emoji,
-  become one token for each character; a query finds the same characters in a row, as a phrase.
+* Accents do not matter in Latin, Greek and Cyrillic, nor vowel points in Hebrew and Arabic. `ß` is `ss`; `ü`
+  is `u` and `ue`, and so on. Marks that make another letter (kana, Thai, Indic scripts) stay.
+* Scripts written without blanks between words (Chinese, Japanese, Korean, Thai, Lao, Khmer, Burmese), and
+  emoji, become one token for each character; a query finds the same characters in a row, as a phrase.
 """
 
 from __future__ import annotations
@@ -39,9 +39,10 @@ _WORD = rf"(?:(?![{_UNSPACED}_])[\w{_INDIC}])+"
 _RUN = re.compile(rf"(?P<run>[{_UNSPACED}]+)|{_WORD}(?:_+{_WORD})*")
 _TOKEN = re.compile(rf"[{_UNSPACED}]|{_WORD}")
 _ASCII_TOKEN = re.compile("[a-z0-9]+")
-# Marks that make no other letter, wherever they stand: Hebrew points, Arabic vowel signs and hamza above or below.
+# Marks that make no other letter, wherever they stand: Hebrew points, Arabic vowel signs and hamza.
 _POINTS = re.compile(
-    "[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06ed]"
+    "[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"
+    "\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06ed]"
 )
 _ACCENTS = re.compile("(?<=[\u0000-\u058f\u1f00-\u1fff])[\u0300-\u036f]+")
 _LETTERS = str.maketrans(
