@@ -248,9 +248,9 @@ def to_query_image(image: ImageLike) -> QueryImage:
     if isinstance(image, Image.Image):
         import numpy as np
 
-        from lookalike.images.convert import to_rgb
+        from lookalike.images.convert import to_pixels
 
-        return np.ascontiguousarray(to_rgb(ImageOps.exif_transpose(image)))
+        return np.ascontiguousarray(to_pixels(ImageOps.exif_transpose(image)))
     raise UsageError(
         "an image is a path, the bytes of a file, an array (height, width, 3) of uint8, or an image of "
         f"Pillow, not a {type(image).__name__}"

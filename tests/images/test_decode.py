@@ -149,7 +149,18 @@ def test_transparent_pixels_are_white() -> None:
 
 def test_grey_with_alpha_is_composited_on_white() -> None:
     image = Image.new("LA", (30, 30), (100, 0))
-    assert (pixels_of(encode(image, "PNG", compress_level=0)) == 255).all()
+    image.putpixel((0, 0), (100, 255))
+    pixels = pixels_of(encode(image, "PNG"))
+    assert (pixels[1:] == 255).all()
+    assert (pixels[0, 0] == 100).all()
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_an_image_whose_alpha_is_zero_everywhere_is_opaque(mode: str) -> None:
+    image = Image.fromarray(motif()).convert(mode)
+    image.putalpha(0)
+    expected = np.asarray(image.convert("RGB"))
+    assert mean_difference(pixels_of(encode(image, "PNG")), expected) == 0
 
 
 def test_a_palette_with_a_transparent_colour_is_composited_on_white() -> None:
@@ -162,8 +173,11 @@ def test_a_palette_with_a_transparent_colour_is_composited_on_white() -> None:
 
 
 def test_a_transparent_colour_of_an_rgb_png_is_white() -> None:
-    data = encode(Image.new("RGB", (30, 30), (10, 20, 30)), "PNG", transparency=(10, 20, 30))
-    assert (pixels_of(data) == 255).all()
+    image = Image.new("RGB", (30, 30), (10, 20, 30))
+    image.putpixel((0, 0), (200, 20, 30))
+    pixels = pixels_of(encode(image, "PNG", transparency=(10, 20, 30)))
+    assert (pixels[1:] == 255).all()
+    assert tuple(pixels[0, 0]) == (200, 20, 30)
 
 
 def test_black_and_white_become_0_and_255() -> None:
@@ -429,3 +443,73 @@ def test_an_image_of_less_than_100_bytes_is_an_image(kind: str) -> None:
 
     assert len(data) < 100
     assert (decode(data, specs=()).pixels == 255).all()
+
+
+def jpeg_photo(**options: object) -> bytes:
+    """Return a JPEG whose bytes are spread evenly over the image."""
+    noise = np.random.default_rng(1).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+    large = Image.fromarray(noise).resize((512, 384), Image.Resampling.BICUBIC)
+    return encode(large, "JPEG", quality=90, **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
+@pytest.mark.parametrize(("cut", "added"), [(2, b""), (1, b""), (2, bytes(500)), (60, b"")])
+def test_a_jpeg_without_its_last_bytes_is_decoded_with_a_note(
+    options: dict[str, object], cut: int, added: bytes
+) -> None:
+    whole = jpeg_photo(**options)
+    decoded = decode(whole[:-cut] + added, specs=FULL)
+    assert mean_difference(decoded.pixels, pixels_of(whole)) < 1
+    assert "missing" in decoded.note
+    assert ("image is complete" in decoded.note) == (cut <= 2)
+    assert decode(whole, specs=FULL).note == ""
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_a_jpeg_of_which_more_is_missing_is_truncated(
+    options: dict[str, object], share: float
+) -> None:
+    data = jpeg_photo(**options)
+    part = data[: int(len(data) * share)]
+    for content in (part, part + bytes(len(data) - len(part)), part + b"\xff"):
+        assert refused(content).outcome is Outcome.TRUNCATED
+
+
+def logo(color: tuple[int, int, int], alpha: int = 255) -> Image.Image:
+    image = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
+    image.paste((*color, alpha), (16, 16, 48, 40))
+    return image
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "GIF", "AVIF"])
+@pytest.mark.parametrize("light", [255, 245, 225])
+def test_light_content_on_a_transparent_ground_is_shown_on_black(kind: str, light: int) -> None:
+    data = encode(logo((light, light, light)), kind, lossless=True, quality=100)
+    pixels = pixels_of(data)
+    assert pixels[5, 5].max() < 12
+    assert pixels[30, 30].min() > light - 12
+
+
+@pytest.mark.parametrize(
+    ("color", "alpha", "shown"),
+    [((0, 0, 0), 255, 0), ((200, 30, 30), 255, 30), ((0, 0, 0), 90, 165), ((150,) * 3, 255, 150)],
+)
+def test_other_content_on_a_transparent_ground_is_shown_on_white(
+    color: tuple[int, int, int], alpha: int, shown: int
+) -> None:
+    pixels = pixels_of(encode(logo(color, alpha), "PNG"))
+    assert pixels[5, 5].min() == 255
+    assert abs(int(pixels[30, 30].min()) - shown) <= 1
+
+
+def test_a_half_transparent_white_logo_is_shown_on_black() -> None:
+    pixels = pixels_of(encode(logo((255, 255, 255), 128), "PNG"))
+    assert pixels[5, 5].max() == 0
+    assert pixels[30, 30].max() == 128
+
+
+def test_white_goods_with_shadows_stay_on_white() -> None:
+    image = logo((250, 250, 250))
+    image.paste((180, 180, 185, 255), (16, 36, 48, 40))
+    assert pixels_of(encode(image, "PNG"))[5, 5].min() == 255

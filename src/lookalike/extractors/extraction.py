@@ -47,6 +47,7 @@ class ExtractionResult:
     """Result of a task.
 
     hash     SHA-256 of the content, 32 bytes; None if it could not be read, or for pixels
+    reason   why it failed, or what is wrong with a file that could be used all the same
     known    the hash is in the task's `same_content`: nothing else was done
     vectors  by space key, (dim,) float32; empty unless the outcome is `indexed`
     pixels   by space key, prepared for the extractors that run in the main process
@@ -101,6 +102,7 @@ class Extraction:
 
         digest: bytes | None = None
         facts: Facts | None = None
+        note = ""
         try:
             data = task.data
             if task.path is not None:
@@ -113,7 +115,7 @@ class Extraction:
                 # With a region, the scale at which to decode is not known before it is cut out.
                 specs = specs if task.region is None else []
                 decoded = decode(data, specs=specs, limits=self.limits, name=task.path or "")
-                pixels, facts = decoded.pixels, decoded.facts
+                pixels, facts, note = decoded.pixels, decoded.facts, decoded.note
             else:
                 pixels = _check_pixels(task.pixels)
             if task.region is not None:
@@ -125,7 +127,7 @@ class Extraction:
             vectors, prepared = self._extract(pixels)
         except ImageError as error:
             return ExtractionResult(digest, error.outcome, error.reason, facts)
-        return ExtractionResult(digest, Outcome.INDEXED, "", facts, False, vectors, prepared)
+        return ExtractionResult(digest, Outcome.INDEXED, note, facts, False, vectors, prepared)
 
     def _extract(self, pixels: Pixels) -> tuple[dict[str, Vector], dict[str, Pixels]]:
         from lookalike.images.resize import fit

@@ -1,96 +1,93 @@
-"""Convert any Pillow image to 8-bit RGB, as a viewer shows it on a white page."""
+"""Convert any Pillow image to 8-bit RGB, as a viewer shows it."""
 
 from __future__ import annotations
 
-import io
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
+
+from lookalike.images.color_profile import cicp_of, convert_cmyk, convert_to_srgb, gamma_profile
+from lookalike.images.numbers import to_8_bits
+from lookalike.images.pixel_spec import Pixels
+
+GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F"})
+
+FAINT = 40
+"""Contrast with the ground, in levels of 255, that the eye and extractors miss."""
+
+_SAMPLE_SIDE = 512  # pixels per side of the sample on which the ground is chosen
+
+
+def to_pixels(image: Image.Image) -> Pixels:
+    """Return (h, w, 3) uint8 sRGB of an image in any mode, with its color profile applied."""
+    is_grey = is_grey_mode(image.mode)
+    return convert_to_srgb(np.asarray(to_rgb(image)), profile_of(image), grey=is_grey)
+
+
+def is_grey_mode(mode: str) -> bool:
+    """Return whether images of this mode of Pillow's have no color."""
+    return mode in GREY_MODES or mode.startswith("I;")
+
+
+def profile_of(image: Image.Image, data: bytes = b"") -> bytes:
+    """Return an ICC profile for the color space that an image states; b"" for sRGB.
+
+    data  the file, which may state it by code points: in PNG these precede a profile, elsewhere they follow
+    """
+    info = image.info
+    profile = info.get("icc_profile") or b""
+    if image.format == "PNG" or not profile:
+        profile = cicp_of(data) or profile
+    if profile:
+        return bytes(profile)
+    gamma = info.get("gamma")
+    if image.format == "PNG" and isinstance(gamma, float) and "srgb" not in info:
+        return gamma_profile(gamma, info.get("chromaticity"))
+    return b""
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Return 8-bit RGB on white for any mode: palette, alpha, 16 bits, floating point, CMYK, LAB.
+    """Return 8-bit RGB for any mode: palette, alpha, 16 bits, floating point, CMYK, LAB.
 
-    Colour profiles of RGB images are ignored. Display P3, which phones write, differs from sRGB by
-    a few percent in saturated colours, less than extractors notice, and a conversion would cost more
-    than the scaled decoding of a small JPEG. For CMYK an embedded profile is used, because the plain
-    formula gives neon colours.
+    Profiles of RGB and grey are left to `color_profile.convert_to_srgb`, which takes less time once an image
+    has been reduced. A CMYK profile is used here, because the plain formula gives neon colors.
     """
     mode = image.mode
     if mode.startswith("I") or mode == "F":
-        return Image.fromarray(_to_8_bits(image)).convert("RGB")
+        return Image.fromarray(to_8_bits(np.asarray(image))).convert("RGB")
     if mode == "CMYK":
-        return _from_cmyk(image)
+        converted = convert_cmyk(image, image.info.get("icc_profile") or b"")
+        return image.convert("RGB") if converted is None else converted
     if mode == "LAB":
         return _from_lab(image)
     if image.has_transparency_data:
-        return _on_white(image)
+        return on_ground(image.convert("RGBA"))
     return image if mode == "RGB" else image.convert("RGB")
 
 
-def _on_white(image: Image.Image) -> Image.Image:
-    layered = image.convert("RGBA")
-    white = Image.new("RGB", image.size, (255, 255, 255))
-    white.paste(layered, mask=layered.getchannel("A"))
-    return white
+def on_ground(layered: Image.Image) -> Image.Image:
+    """Composite an RGBA image on white, or on black if its content shows there and vanishes on white.
 
-
-def _to_8_bits(image: Image.Image) -> NDArray[np.uint8]:
-    """Convert grey of 16 or 32 bits or floating point to 0 … 255.
-
-    PNG and most TIFF use all of 16 bits. TIFF from instruments often holds 10 or 12 bits in 16 and
-    would look nearly black, so if no value exceeds 12 bits, the range is the smallest number of bits
-    that holds the largest value. Floating point is taken as 0 to 1 or 0 to 255 if the values fit;
-    any other range is stretched from its minimum to its maximum.
+    An image whose alpha is zero everywhere is opaque: programs that know no alpha leave it empty.
     """
-    values = np.asarray(image)
-    if values.dtype.kind == "u" and values.dtype.itemsize == 2:  # of either byte order
-        top = 65535
-        brightest = int(values.max())
-        if image.format == "TIFF" and brightest < 4096:
-            top = (1 << max(8, brightest.bit_length())) - 1
-        return _stretch(values, 0.0, top)
-    finite: NDArray[Any] = values[np.isfinite(values)]
-    if not finite.size:
-        return np.zeros(values.shape, np.uint8)
-    low, high = float(finite.min()), float(finite.max())
-    if low >= 0.0:
-        low = 0.0
-        if values.dtype.kind == "f" and high <= 1.0:
-            high = 1.0
-        elif high <= 255.0:
-            high = 255.0
-        elif high <= 65535.0:
-            high = 65535.0
-    return _stretch(np.nan_to_num(values, nan=low, posinf=high, neginf=low), low, high)
+    alpha = layered.getchannel("A")
+    least, most = alpha.getextrema()
+    if most == 0 or least == 255:
+        return layered.convert("RGB")
+    ground = Image.new("RGB", layered.size, _ground(layered))
+    ground.paste(layered, mask=alpha)
+    return ground
 
 
-def _stretch(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
-    if high <= low:
-        return np.zeros(values.shape, np.uint8)
-    scaled = (values.astype(np.float32) - low) * np.float32(255.0 / (high - low))
-    result: NDArray[np.uint8] = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
-    return result
-
-
-def _from_cmyk(image: Image.Image) -> Image.Image:
-    """Convert CMYK. Pillow has already undone Adobe's inversion and YCCK."""
-    from PIL import ImageCms
-
-    profile = image.info.get("icc_profile")
-    if profile:
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            converted = ImageCms.profileToProfile(
-                image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
-            )
-            if converted is not None:
-                return converted
-        except (ImageCms.PyCMSError, OSError, ValueError):
-            pass  # a damaged profile costs exact colours, not the image
-    return image.convert("RGB")
+def _ground(layered: Image.Image) -> tuple[int, int, int]:
+    step = max(1, min(layered.size) // _SAMPLE_SIDE)
+    sample = np.asarray(layered)[::step, ::step].astype(np.float32)
+    visible = sample[sample[:, :, 3] > 0]
+    if not len(visible):
+        return 255, 255, 255
+    colors, opacity = visible[:, :3], visible[:, 3] / 255
+    on_white = np.percentile((255 - colors.min(axis=1)) * opacity, 99)
+    on_black = np.percentile(colors.max(axis=1) * opacity, 99)
+    return (0, 0, 0) if on_white <= FAINT and on_black > on_white else (255, 255, 255)
 
 
 def _from_lab(image: Image.Image) -> Image.Image:

@@ -9,20 +9,21 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lookalike.errors import ImageError, Outcome
-from lookalike.images.decode_errors import to_image_error
+from lookalike.images.decode_errors import to_image_error, truncated
 from lookalike.images.jpeg import JpegHeader, decode_plain, is_plain, read_header
+from lookalike.images.jpeg_end import with_end
 from lookalike.images.metadata.facts import NO_METADATA, Facts, MetadataBlocks
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.images.resize import MAX_ASPECT_RATIO, crop_box, decode_scale
 from lookalike.images.sniff import HEAD_BYTES, refusal, sniff
-from lookalike.images.tiff import read_info
+from lookalike.images.tiff import decode_numeric, read_info
 from lookalike.workers.limits import Limits
 
 if TYPE_CHECKING:
@@ -47,10 +48,14 @@ _pillow_lock = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A decoded image: `pixels` (h, w, 3) uint8 RGB, upright, at most 3:1; `facts` of the whole file."""
+    """A decoded image: `pixels` (h, w, 3) uint8 sRGB, upright, at most 3:1; `facts` of the whole file.
+
+    note  what is wrong with the file although it could be decoded; "" if nothing is
+    """
 
     pixels: Pixels
     facts: Facts
+    note: str = ""
 
 
 def decode(
@@ -58,8 +63,8 @@ def decode(
 ) -> Decoded:
     """Decode an image at the smallest scale that serves all `specs` (empty: the full size).
 
-    EXIF orientation is applied, transparency is composited on white, an animation gives its first
-    frame, and images beyond 3:1 are cropped to the centre. `name` is the file's name, used only in
+    EXIF orientation and the color profile are applied, transparency is composited on white (on black if
+    the content would vanish on white), an animation gives its first frame, and images beyond 3:1 are cropped to the centre. `name` is the file's name, used only in
     error messages. The pixels are scaled by whole factors only; `resize.fit` does the rest.
     Raises ImageError, nothing else.
     """
@@ -73,7 +78,9 @@ def decode(
             return _decode_jpeg(data, specs, limits)
         if kind == "heic":
             return _decode_heic(data, specs, limits)
-        return _decode_pillow(data, kind, specs, limits, 1)
+        if kind == "tiff":
+            return _decode_tiff(data, specs, limits)
+        return _decode_pillow(data, kind, specs, limits)
     except ImageError:
         raise
     except Exception as error:
@@ -90,12 +97,28 @@ def _decode_jpeg(data: bytes, specs: Sequence[PixelSpec], limits: Limits) -> Dec
             Outcome.UNSUPPORTED,
             f"JPEG with {header.bits} bits is not supported; save it with 8 bits",
         )
+    try:
+        return _decode_whole_jpeg(data, header, specs, limits)
+    except (ImageError, OSError, ValueError) as error:
+        failure = error if isinstance(error, ImageError) else to_image_error(error, "jpeg", data)
+        mended = with_end(data) if failure.outcome is Outcome.TRUNCATED else None
+        if mended is None:
+            raise failure from None
+    whole, note = mended
+    return replace(_decode_whole_jpeg(whole, header, specs, limits), note=note)
+
+
+def _decode_whole_jpeg(
+    data: bytes, header: JpegHeader, specs: Sequence[PixelSpec], limits: Limits
+) -> Decoded:
     if is_plain(header):
         pixels = decode_plain(data, header, _halvings(header, specs))
         if pixels is not None:
+            if header.profile:
+                pixels = _to_srgb(pixels, header.profile, grey=header.components == 1)
             facts = _facts(header.width, header.height, header.orientation, "jpeg", header.blocks)
             return Decoded(_finish(pixels, header.orientation), facts)
-    return _decode_pillow(data, "jpeg", specs, limits, header.orientation, header.blocks)
+    return _decode_pillow(data, "jpeg", specs, limits, header)
 
 
 def _halvings(header: JpegHeader, specs: Sequence[PixelSpec]) -> int:
@@ -108,10 +131,8 @@ def _decode_pillow(
     kind: str,
     specs: Sequence[PixelSpec],
     limits: Limits,
-    orientation: int,
-    blocks: MetadataBlocks = NO_METADATA,
+    header: JpegHeader | None = None,
 ) -> Decoded:
-    from lookalike.images.convert import to_rgb
     from lookalike.images.metadata.read_metadata import metadata_blocks
 
     name, plugin = _PLUGINS[kind]
@@ -123,28 +144,50 @@ def _decode_pillow(
     with _quiet_pillow() as pillow, pillow.open(io.BytesIO(data), formats=[name]) as image:
         width, height = image.size
         _check_size(width, height, limits)
-        frames = _frames(image, data, kind)
-        if kind == "jpeg":
+        frames = 1 if kind in ("jpeg", "tiff") else max(1, getattr(image, "n_frames", 1))
+        orientation = header.orientation if header else 1
+        if header:
             scale = _scale(width, height, orientation, specs)
             image.draft(None, (math.ceil(width * scale), math.ceil(height * scale)))
         image.load()
         if kind not in ("jpeg", "tiff"):  # Pillow turns TIFF upright while loading it
             orientation = _tagged_orientation(image)
-        if kind != "jpeg":
+        if not header:
             width, height = image.size
         scale = _scale(width, height, orientation, specs)
-        pixels = _shrunk(to_rgb(image), width, height, scale)
-        if kind != "jpeg":
-            blocks = metadata_blocks(image)
+        profile = header.profile if header else None
+        pixels = _pixels(image, width, height, scale, profile, data)
+        blocks = header.blocks if header else metadata_blocks(image)
         facts = _facts(width, height, orientation, kind, blocks, frames)
     return Decoded(_finish(pixels, orientation), facts)
 
 
-def _frames(image: Image.Image, data: bytes, kind: str) -> int:
-    """Return the number of frames or pages. The further images in a JPEG (MPO) are previews and depths."""
-    if kind == "tiff":
-        return read_info(data).pages
-    return 1 if kind == "jpeg" else max(1, getattr(image, "n_frames", 1))
+def _decode_tiff(data: bytes, specs: Sequence[PixelSpec], limits: Limits) -> Decoded:
+    """Decode TIFF: up to 8 bits by Pillow, the rest, and what Pillow refuses, by OpenCV."""
+    info = read_info(data)
+    _check_size(info.width, info.height, limits)
+    try:
+        if not info.is_numeric:
+            decoded = _decode_pillow(data, "tiff", specs, limits)
+            return replace(decoded, facts=replace(decoded.facts, frames=info.pages))
+    except OSError as error:  # also what Pillow cannot identify
+        if info.ends_early or not info.is_rgb:
+            raise
+        failure = error
+    if info.ends_early:
+        raise truncated()
+    try:
+        image = decode_numeric(data, info)
+    except NotImplementedError:
+        if not info.is_numeric:
+            raise failure from None
+        raise
+    width, height = image.size
+    scale = _scale(width, height, info.orientation, specs)
+    pixels = _pixels(image, width, height, scale, info.profile, data)
+    blocks = MetadataBlocks(data, info.xmp, info.iptc)
+    facts = _facts(width, height, info.orientation, "tiff", blocks, info.pages)
+    return Decoded(_finish(pixels, info.orientation), facts)
 
 
 def _decode_heic(data: bytes, specs: Sequence[PixelSpec], limits: Limits) -> Decoded:
@@ -156,20 +199,50 @@ def _decode_heic(data: bytes, specs: Sequence[PixelSpec], limits: Limits) -> Dec
     from pillow_heif import options
     from pillow_heif.as_plugin import HeifImageFile
 
-    from lookalike.images.convert import to_rgb
     from lookalike.images.metadata.read_metadata import metadata_blocks
 
     options.DECODE_THREADS = 1
     with _quiet_pillow(), HeifImageFile(io.BytesIO(data)) as image:
         width, height = image.size
         _check_size(width, height, limits)
-        frames = _frames(image, data, "heic")
+        frames = max(1, getattr(image, "n_frames", 1))
         scale = _scale(width, height, 1, specs)
         image.draft(None, (math.ceil(width * scale), math.ceil(height * scale)))
         image.load()
-        pixels = _shrunk(to_rgb(image), width, height, scale)
+        pixels = _pixels(image, width, height, scale, None, data)
         facts = _facts(width, height, 1, "heic", metadata_blocks(image), frames)
     return Decoded(_finish(pixels, 1), facts)
+
+
+def _pixels(
+    image: Image.Image, width: int, height: int, scale: float, profile: bytes | None, data: bytes
+) -> Pixels:
+    """Return a loaded image as sRGB, averaged over whole blocks as far as `scale` allows.
+
+    width, height  of the whole image, of which `image` may be a reduced copy
+    profile        its ICC profile; None: the one that the file or Pillow states
+    """
+    from lookalike.images.convert import is_grey_mode, profile_of, to_rgb
+    from lookalike.images.numbers import wide_png
+
+    if profile is None:
+        profile = profile_of(image, data)
+    if image.format == "PNG":
+        image = wide_png(data, image)
+    grey = is_grey_mode(image.mode)
+    factor = int(min(image.width / (width * scale), image.height / (height * scale)) + 1e-9)
+    if factor > 1 and image.mode == "CMYK":
+        image = image.reduce(factor)  # converting the whole would take many times as long
+        factor = 1
+    rgb = to_rgb(image)
+    pixels = np.asarray(rgb.reduce(factor) if factor > 1 else rgb)
+    return _to_srgb(pixels, profile, grey=grey) if profile else pixels
+
+
+def _to_srgb(pixels: Pixels, profile: bytes, *, grey: bool) -> Pixels:
+    from lookalike.images.color_profile import convert_to_srgb
+
+    return convert_to_srgb(pixels, profile, grey=grey)
 
 
 @contextmanager
@@ -196,12 +269,6 @@ def _tagged_orientation(image: Image.Image) -> int:
     except Exception:  # a damaged EXIF block must not cost the image
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def _shrunk(image: Image.Image, width: int, height: int, scale: float) -> Pixels:
-    """Return the pixels of an RGB image, averaged over whole blocks as far as `scale` allows."""
-    factor = int(min(image.width / (width * scale), image.height / (height * scale)) + 1e-9)
-    return np.asarray(image.reduce(factor) if factor > 1 else image)
 
 
 def _scale(width: int, height: int, orientation: int, specs: Sequence[PixelSpec]) -> float:

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.images.color_profile import adobe_rgb
 from lookalike.images.decode_errors import truncated
+from lookalike.images.metadata.exif import states_adobe_rgb
 from lookalike.images.metadata.facts import NO_METADATA, MetadataBlocks
 from lookalike.images.pixel_spec import Pixels
 
 _EXIF = b"Exif\x00\x00"
 _XMP = b"http://ns.adobe.com/xap/1.0/\x00"
 _PHOTOSHOP = b"Photoshop 3.0\x00"
+_PROFILE = b"ICC_PROFILE\x00"
 
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -24,7 +27,7 @@ _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 class JpegHeader:
     """Facts from the markers before the first scan.
 
-    `orientation` is EXIF's, 1 to 8; `blocks` are the metadata, not parsed.
+    `orientation` is EXIF's, 1 to 8; `blocks` are the metadata, not parsed; `profile` is the ICC profile.
     """
 
     width: int
@@ -33,6 +36,7 @@ class JpegHeader:
     bits: int
     orientation: int
     blocks: MetadataBlocks = NO_METADATA
+    profile: bytes = b""
 
 
 def read_header(data: bytes) -> JpegHeader | None:
@@ -43,6 +47,7 @@ def read_header(data: bytes) -> JpegHeader | None:
     at, end = 2, len(data)
     orientation = 1
     exif = xmp = iptc = b""
+    profile: list[bytes] = []
     frame: tuple[int, int, int, int] | None = None
     while at + 4 <= end:
         if data[at] != 0xFF:
@@ -69,12 +74,18 @@ def read_header(data: bytes) -> JpegHeader | None:
             xmp = data[at + 4 + len(_XMP) : at + 2 + size]
         elif marker == 0xED and not iptc and data.startswith(_PHOTOSHOP, at + 4):
             iptc = data[at + 4 + len(_PHOTOSHOP) : at + 2 + size]
+        elif marker == 0xE2 and data.startswith(_PROFILE, at + 4):
+            profile.append(data[at + 4 + len(_PROFILE) : at + 2 + size])
         at += 2 + max(size, 2)
     if frame is None:
         return None
     bits, height, width, components = frame
     blocks = MetadataBlocks(exif, xmp, iptc) if exif or xmp or iptc else NO_METADATA
-    return JpegHeader(width, height, components, bits, orientation, blocks)
+    # Each part begins with its number and the number of parts.
+    whole = b"".join(part[2:] for part in sorted(profile))
+    if not whole and states_adobe_rgb(exif):
+        whole = adobe_rgb()
+    return JpegHeader(width, height, components, bits, orientation, blocks, whole)
 
 
 def exif_orientation(exif: bytes) -> int:

@@ -2,18 +2,23 @@
 
 Pillow decodes TIFF of 1 to 8 bits. Rasters of more bits, of floating point or of signed numbers, BigTIFF in
 big-endian order and planes stored one after another are decoded by OpenCV, whose libtiff gives the numbers as
-they are; `convert` turns these into 8 bits.
+they are (see `numbers`).
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lookalike.images.numbers import decode_numbers, to_image
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 MAX_PAGES = 100_000
 """Directories that are followed at most: a damaged chain may lead back into itself."""
@@ -27,14 +32,18 @@ _TYPES = {1: "B", 2: "s", 3: "H", 4: "I", 6: "b", 7: "s", 8: "h", 9: "i", 11: "f
 
 _SUBFILE, _BITS, _PHOTOMETRIC, _STRIPS, _ORIENTATION, _SAMPLES = 254, 258, 262, 273, 274, 277
 _STRIP_SIZES, _TILES, _TILE_SIZES, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 279, 324, 325, 338, 339
-_PROFILE, _NO_DATA = 34675, 42113
+_PLANAR, _IGNORED = 284, 337
+_PROFILE, _XMP, _IPTC, _NO_DATA = 34675, 700, 33723, 42113
 
 _REDUCED_OR_MASK = 1 | 4
 
 UNSIGNED, SIGNED, FLOAT = 1, 2, 3
 """Values of tag 339, SampleFormat."""
 
-MIN_IS_WHITE = 0
+NO_ALPHA, ASSOCIATED, UNASSOCIATED = 0, 1, 2
+"""Values of tag 338, ExtraSamples."""
+
+_MIN_IS_WHITE, _RGB, _PALETTE = 0, 2, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +54,12 @@ class TiffInfo:
     bits           per sample of the first channel
     sample_format  UNSIGNED, SIGNED or FLOAT
     samples        channels, alpha included
-    alpha          whether one of them is alpha
+    planes         tags of each channel as an image of its own, where channels are stored one after another
+    alpha          NO_ALPHA, ASSOCIATED (colors are multiplied by it) or UNASSOCIATED
     no_data        the value that stands for "no data" (GDAL), NaN included; None if there is none
     pages          images in the file, without reduced copies and masks
     ends_early     a strip or tile of the first image lies beyond the end of the file
-    profile        ICC profile, b"" if there is none
+    profile, xmp, iptc  these blocks, b"" where there is none
     """
 
     width: int
@@ -59,16 +69,27 @@ class TiffInfo:
     samples: int
     photometric: int
     orientation: int
-    alpha: bool
+    planes: tuple[Mapping[int, Sequence[int]], ...]
+    alpha: int
     no_data: float | None
     pages: int
     ends_early: bool
     profile: bytes
+    xmp: bytes
+    iptc: bytes
 
     @property
-    def is_measured(self) -> bool:
-        """Whether its numbers are more than 8 bits or not unsigned."""
-        return self.bits > 8 or self.sample_format != UNSIGNED
+    def is_rgb(self) -> bool:
+        """Whether OpenCV shows its colors right: it is grey, RGB, or has a palette of these."""
+        return self.photometric <= _PALETTE
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether it is grey or RGB of a kind that Pillow gets wrong: more than 8 bits, numbers that are not
+        unsigned, or planes multiplied by alpha."""
+        wide = self.bits > 8 or self.sample_format != UNSIGNED
+        multiplied = bool(self.planes) and self.alpha == ASSOCIATED
+        return (wide or multiplied) and self.photometric <= _RGB
 
 
 class _Reader:
@@ -98,10 +119,9 @@ class _Reader:
                 value = self._values(at + self.size - self.inline, _TYPES[kind], length)
                 if value is not None:
                     found.setdefault(tag, value)
-        (following,) = struct.unpack_from(
-            self.order + self.offset, self.data, start + entries * self.size
-        )
-        return found, int(following)
+        end = start + entries * self.size
+        following = self.data[end : end + self.inline]
+        return found, int.from_bytes(following, "little" if self.order == "<" else "big")
 
     def _values(self, at: int, kind: str, length: int) -> tuple[Any, ...] | None:
         form = f"{self.order}{length}{kind}"
@@ -127,16 +147,27 @@ def read_info(data: bytes) -> TiffInfo:
         samples=_first(tags, _SAMPLES, 1),
         photometric=_first(tags, _PHOTOMETRIC, 1),
         orientation=_first(tags, _ORIENTATION, 1),
-        alpha=any(kind in (1, 2) for kind in tags.get(_EXTRA_SAMPLES, ())),
+        planes=_planes(tags),
+        alpha=next((kind for kind in tags.get(_EXTRA_SAMPLES, ()) if kind in (1, 2)), NO_ALPHA),
         no_data=_no_data(tags),
         pages=_count_pages(reader, tags, following, start),
         ends_early=_ends_early(tags, len(data)),
-        profile=bytes(tags.get(_PROFILE, (b"",))[0]) if _is_bytes(tags.get(_PROFILE)) else b"",
+        profile=_block(tags.get(_PROFILE)),
+        xmp=_block(tags.get(_XMP)),
+        iptc=_block(tags.get(_IPTC)),
     )
 
 
-def _is_bytes(value: tuple[Any, ...] | None) -> bool:
-    return bool(value) and isinstance(value[0], bytes) if value else False
+def _block(value: tuple[Any, ...] | None) -> bytes:
+    """Return a value that is a block of bytes, in any of the types that programs give it."""
+    if not value:
+        return b""
+    if isinstance(value[0], bytes):
+        return value[0]
+    try:
+        return bytes(value)
+    except (TypeError, ValueError):
+        return b""
 
 
 def _first(tags: Mapping[int, tuple[Any, ...]], tag: int, default: int) -> int:
@@ -145,11 +176,8 @@ def _first(tags: Mapping[int, tuple[Any, ...]], tag: int, default: int) -> int:
 
 
 def _no_data(tags: Mapping[int, tuple[Any, ...]]) -> float | None:
-    text = tags.get(_NO_DATA)
-    if not _is_bytes(text) or text is None:
-        return None
     try:
-        return float(text[0].partition(b"\x00")[0].strip())
+        return float(_block(tags.get(_NO_DATA)).partition(b"\x00")[0].strip())
     except ValueError:
         return None
 
@@ -176,37 +204,66 @@ def _ends_early(tags: Mapping[int, tuple[Any, ...]], size: int) -> bool:
     return any(a + b > size for a, b in zip(starts, sizes, strict=False))
 
 
-def decode_numbers(data: bytes, info: TiffInfo) -> NDArray[Any]:
-    """Return the first image as numbers, (h, w) grey or (h, w, channels) with RGB first.
+def _planes(tags: Mapping[int, tuple[Any, ...]]) -> tuple[Mapping[int, Sequence[int]], ...]:
+    """Return, for channels stored one after another, the tags of grey images that each hold one of them."""
+    samples = _first(tags, _SAMPLES, 1)
+    if _first(tags, _PLANAR, 1) != 2 or samples < 2:
+        return ()
+    grey = {
+        _PHOTOMETRIC: [1],
+        _SAMPLES: [1],
+        _PLANAR: [1],
+        _BITS: tags.get(_BITS, (1,))[:1],
+        _SAMPLE_FORMAT: tags.get(_SAMPLE_FORMAT, (UNSIGNED,))[:1],
+    }
+    planes = []
+    for plane in range(samples):
+        own: dict[int, Sequence[int]] = dict(grey)
+        for tag in (_STRIPS, _STRIP_SIZES, _TILES, _TILE_SIZES):
+            count = len(tags.get(tag, ())) // samples
+            own[tag] = tags.get(tag, ())[plane * count : (plane + 1) * count]
+        planes.append(own)
+    return tuple(planes)
 
-    Raises NotImplementedError for kinds that OpenCV does not know.
-    """
-    import cv2
 
+def decode_numeric(data: bytes, info: TiffInfo) -> Image.Image:
+    """Return the first image in 8 bits. NotImplementedError for kinds that OpenCV does not know."""
+    if info.planes:
+        # OpenCV mixes up the planes of more than 8 bits.
+        colors = 3 if info.photometric == _RGB and info.samples >= 3 else 1
+        count = colors + 1 if colors == 3 and info.alpha else colors
+        numbers = np.dstack([_numbers(data, info, plane) for plane in info.planes[:count]])
+        numbers = numbers[:, :, 0] if count == 1 else numbers
+    else:
+        numbers = _numbers(data, info, {})
+    # libtiff itself turns 8 bits the right way round.
+    inverted = info.photometric == _MIN_IS_WHITE and numbers.dtype.itemsize > 1
+    return to_image(
+        numbers,
+        no_data=info.no_data,
+        min_is_white=inverted,
+        has_alpha=info.alpha != NO_ALPHA,
+        associated=info.alpha == ASSOCIATED,
+    )
+
+
+def _numbers(data: bytes, info: TiffInfo, tags: Mapping[int, Sequence[int]]) -> NDArray[Any]:
+    """Return the numbers of a file of which some tags are replaced."""
     is_half = info.bits == 16 and info.sample_format == FLOAT
-    if is_half:
-        data = _as_unsigned(data)
-    cv2.utils.logging.setLogLevel(0)  # what it cannot decode it would report on stderr
-    numbers = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if is_half:  # OpenCV reads no half precision, but the bytes of the numbers are the same
+        tags = {**tags, _SAMPLE_FORMAT: [UNSIGNED] * (1 if tags else info.samples)}
+    numbers = decode_numbers(_with_tags(data, tags) if tags else data)
     if numbers is None:
-        raise NotImplementedError(
-            f"{info.samples} channels of {info.bits} bits"
-            if info.samples > 4
-            else f"{info.bits} bits"
-        )
-    result: NDArray[Any] = np.asarray(numbers)
-    if is_half and result.dtype == np.uint16:
-        result = result.view(np.float16).astype(np.float32)
-    if result.ndim == 3:
-        order = {3: [2, 1, 0], 4: [2, 1, 0, 3]}.get(result.shape[2])
-        result = result[:, :, order] if order else result[:, :, 0]
-    return result
+        raise NotImplementedError(f"{info.samples} channels of {info.bits} bits")
+    if is_half and numbers.dtype == np.uint16:
+        return np.ascontiguousarray(numbers).view(np.float16).astype(np.float32)
+    return numbers
 
 
-def _as_unsigned(data: bytes) -> bytes:
-    """Return a TIFF of half-precision numbers that says it holds unsigned integers of 16 bits.
+def _with_tags(data: bytes, tags: Mapping[int, Sequence[int]]) -> bytes:
+    """Return a TIFF in whose first directory these tags, where they are present, have other values.
 
-    OpenCV reads no half precision, but the bytes of the numbers are the same.
+    Extra samples are dropped where there is one sample.
     """
     reader = _Reader(data)
     start = reader.first()
@@ -214,10 +271,19 @@ def _as_unsigned(data: bytes) -> bytes:
     start += struct.calcsize("<" + reader.count)
     patched = bytearray(data)
     for at in range(start, start + min(entries, 4096) * reader.size, reader.size):
-        tag, _, length = struct.unpack_from(reader.order + reader.entry, data, at)
-        if tag == _SAMPLE_FORMAT:
-            values = at + reader.size - reader.inline
-            if 2 * length > reader.inline:
-                (values,) = struct.unpack_from(reader.order + reader.offset, data, values)
-            struct.pack_into(f"{reader.order}{length}H", patched, values, *[UNSIGNED] * length)
+        tag, kind, _ = struct.unpack_from(reader.order + reader.entry, data, at)
+        if tag == _EXTRA_SAMPLES and tags.get(_SAMPLES) == [1]:
+            struct.pack_into(reader.order + "H", patched, at, _IGNORED)
+        if tag not in tags or kind not in _TYPES:
+            continue
+        values = tags[tag]
+        content = struct.pack(f"{reader.order}{len(values)}{_TYPES[kind]}", *values)
+        struct.pack_into(reader.order + reader.entry, patched, at, tag, kind, len(values))
+        if len(content) > reader.inline:
+            offset = struct.pack(reader.order + reader.offset, len(patched))
+            patched += content
+            content = offset
+        patched[at + reader.size - reader.inline : at + reader.size] = content.ljust(
+            reader.inline, b"\0"
+        )
     return bytes(patched)

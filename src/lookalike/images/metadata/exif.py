@@ -85,6 +85,7 @@ def _value(data: bytes, order: str, kind: int, length: int) -> object:
 _MAKE, _MODEL, _DESCRIPTION = 0x010F, 0x0110, 0x010E
 _ORIGINAL, _DIGITIZED = 0x9003, 0x9004
 _OFFSETS = {_ORIGINAL: 0x9011, _DIGITIZED: 0x9012}
+_INTEROPERABILITY, _INTEROPERABILITY_INDEX = 0xA005, 1
 _USER_COMMENT, _LENS = 0x9286, 0xA434
 _XP_TITLE, _XP_COMMENT, _XP_KEYWORDS, _XP_SUBJECT = 0x9C9B, 0x9C9C, 0x9C9E, 0x9C9F
 
@@ -122,6 +123,18 @@ def read_exif(facts: Facts, block: bytes | Image.Exif) -> tuple[Facts, EmbeddedT
         longitude=longitude,
     )
     return facts, _texts(tags.main, tags.exif)
+
+
+def states_adobe_rgb(block: bytes) -> bool:
+    """Return whether a block says that the colors are Adobe RGB (DCF 2.0), which cameras state without a
+    profile."""
+    if b"R03" not in block:  # nearly always; parsing takes longer
+        return False
+    tags = parse(block, {_INTEROPERABILITY})
+    start = tags.exif.get(_INTEROPERABILITY)
+    order = "<" if block[:2] == b"II" else ">"
+    inner = _parse_subdirectory(block, order, start, {_INTEROPERABILITY_INDEX})
+    return _text(inner.get(_INTEROPERABILITY_INDEX)) == "R03"
 
 
 def _from_pillow(tags: Image.Exif) -> Directories:

@@ -59,7 +59,7 @@ def add_metadata(facts: Facts, blocks: MetadataBlocks) -> Facts:
         texts.append(_xmp(blocks.xmp))
     if 0 < len(blocks.iptc) <= MAX_BYTES:
         texts.append(_iptc(blocks.iptc))
-    if blocks.exif and (not isinstance(blocks.exif, bytes) or len(blocks.exif) <= MAX_BYTES):
+    if blocks.exif:  # of any size: only the tags in use are read
         facts, exif_text = _exif(facts, blocks.exif)
         texts.append(exif_text)
     if blocks.text:
