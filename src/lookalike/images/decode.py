@@ -64,8 +64,9 @@ def decode(
     """Decode an image at the smallest scale that serves all `specs` (empty: the full size).
 
     EXIF orientation and the color profile are applied, transparency is composited on white (on black if
-    the content would vanish on white), an animation gives its first frame, and images beyond 3:1 are cropped to the centre. `name` is the file's name, used only in
-    error messages. The pixels are scaled by whole factors only; `resize.fit` does the rest.
+    the content would vanish on white), an animation gives its first frame, and images beyond 3:1 are
+    cropped to the centre. `name` is the file's name, used only in error messages. The pixels are scaled by
+    whole factors only; `resize.fit` does the rest.
     Raises ImageError, nothing else.
     """
     limits = limits or Limits()
