@@ -109,8 +109,8 @@ def test_query_parameters_are_the_fields_of_a_query() -> None:
 
 
 def test_index_parameters_are_the_fields_of_index_options(client: TestClient) -> None:
-    route = client.get("/api/openapi.json").json()["paths"]["/api/images"]["post"]
-    properties = route["requestBody"]["content"]["application/json"]["schema"]["properties"]
+    document = client.get("/api/openapi.json").json()
+    properties = document["components"]["schemas"]["IndexRequest"]["properties"]
     options = {field.name for field in fields(IndexOptions)}
     assert options > SERVER_SIDE_OPTIONS
     assert options - SERVER_SIDE_OPTIONS == set(properties) - {"paths"}

@@ -135,3 +135,34 @@ def test_similar_groups_are_those_of_the_library(client: TestClient, library: Li
         [member.image.path for member in group.members] for group in groups
     ]
     assert response["total"] == len(groups)
+
+
+@pytest.mark.parametrize("address", ["file", "thumbnail", "thumbnail?size=64"])
+def test_an_image_that_the_client_has_is_not_sent_again(client: TestClient, address: str) -> None:
+    url = f"/api/images/3/{address}"
+    first = client.get(url)
+    tag, date = first.headers["ETag"], first.headers["Last-Modified"]
+    same = [
+        {"If-None-Match": tag},
+        {"If-None-Match": f"W/{tag}"},
+        {"If-None-Match": f'"other, with a comma", W/"another",{tag}'},
+        {"If-None-Match": "*"},
+        {"If-Modified-Since": date},
+        {"If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT"},
+        {"If-None-Match": tag, "If-Modified-Since": "Thu, 01 Jan 1970 00:00:00 GMT"},
+    ]
+    for headers in same:
+        for ask in (client.get, client.head):
+            answer = ask(url, headers=headers)
+            assert (answer.status_code, answer.content) == (304, b""), headers
+            assert answer.headers["ETag"] == tag
+    others = [
+        {"If-None-Match": '"other"'},
+        {"If-None-Match": tag.strip('"')},
+        {"If-None-Match": '"other"', "If-Modified-Since": date},
+        {"If-Modified-Since": "Thu, 01 Jan 1970 00:00:00 GMT"},
+        {"If-Modified-Since": "yesterday"},
+    ]
+    for headers in others:
+        answer = client.get(url, headers=headers)
+        assert (answer.status_code, answer.content) == (200, first.content), headers

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from tests.library.image_builders import album
 from tests.server.conftest import CSRF_HEADERS
@@ -55,3 +56,42 @@ def test_no_request_breaks_the_server(tmp_path: Path) -> None:
 
                 ask()
     assert len(tried) >= 24 and min(tried.values()) >= 1
+
+
+def test_head_is_answered_wherever_get_is(client: TestClient) -> None:
+    paths = client.get("/api/openapi.json").json()["paths"]
+    values = {"id": "3", "hash": "0" * 64}
+    parameters = {
+        "/api/search": {"image": "3"},
+        "/api/vectors": {"extractor": "color"},
+        "/api/ann/history": {"extractor": "color"},
+        "/api/explain": {"query": "1", "hit": "2"},
+    }
+    slow = {"/api/explain", "/api/map", "/api/duplicates", "/api/similar-groups", "/api/estimate"}
+    asked = [path for path, found in paths.items() if "get" in found and path not in slow]
+    for path in ("/", "/page/app.js", "/api/openapi.json", *asked):
+        url = path.format(**values)
+        head = client.head(url, params=parameters.get(path))
+        get = client.get(url, params=parameters.get(path))
+        assert head.status_code == get.status_code, path
+        assert head.headers.get("content-type") == get.headers.get("content-type"), path
+    assert len(asked) >= 14 and all("head" not in found for found in paths.values())
+
+
+def test_every_operation_has_a_short_name_and_one_kind_of_body(client: TestClient) -> None:
+    paths = client.get("/api/openapi.json").json()["paths"]
+    operations = [operation for found in paths.values() for operation in found.values()]
+    names = [operation["operationId"] for operation in operations]
+    assert len(set(names)) == len(names)
+    assert max(map(len, names)) < 20 and not any("_api_" in name for name in names)
+    kinds = [
+        operation["requestBody"]["content"]
+        for operation in operations
+        if "requestBody" in operation
+    ]
+    assert {len(kind) for kind in kinds} == {1}
+    assert {name for kind in kinds for name in kind} == {
+        "application/json",
+        "application/octet-stream",
+        "multipart/form-data",
+    }

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from tests.server.conftest import CSRF_HEADERS
 
 from lookalike.library import Library
 from lookalike.query import Query, Term
@@ -144,7 +145,7 @@ def test_invalid_queries_get_the_right_status_and_one_sentence(client: TestClien
         "image=1&where=price%20%3C": 400,
         "image=1&where=prise%20%3C%203": 400,
         "image=999999": 404,
-        "image=one": 422,
+        "image=one": 404,
         "image=1&k=0": 422,
         "image=1&k=100000": 400,
         "image=1&offset=20000": 400,
@@ -168,3 +169,69 @@ def test_invalid_queries_get_the_right_status_and_one_sentence(client: TestClien
 def test_invalid_vectors_are_refused(client: TestClient, text: str) -> None:
     response = client.get("/api/search", params={"vector": text, "extractor": "color"})
     assert response.status_code == 400 and "vector" in response.json()["error"]
+
+
+def test_a_query_may_be_sent_as_json(client: TestClient) -> None:
+    expected = client.get("/api/search", params={"image": "3", "k": 4}).json()["hits"]
+    path = expected[0]["path"]
+    bodies: list[Any] = [
+        {"image": ["3"], "k": 4},
+        {"image": "3", "k": 4},
+        {"image": 3, "k": 4},
+        {"image": [3], "k": 4, "where": None},
+        {"image": path, "k": 4},
+        {"image": "id:3", "k": 4},
+        {"image": f"2:{path}", "k": 4, "extractor": "color"},
+    ]
+    for body in bodies:
+        answer = client.post("/api/search", json=body, headers=CSRF_HEADERS)
+        assert answer.json().get("hits") == expected, (body, answer.text)
+        (batch,) = client.post("/api/batch", json={"queries": [body]}).json()["results"]
+        assert batch["hits"] == expected, body
+    curl = {**CSRF_HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
+    sent = client.post("/api/search", content=' {"image": 3, "k": 4}', headers=curl)
+    assert sent.json()["hits"] == expected
+
+
+def test_an_image_is_named_by_its_path(client: TestClient) -> None:
+    path = client.get("/api/images/3").json()["path"]
+    expected = client.get("/api/search?image=3&k=2").json()["hits"]
+    for name in (path, f"./{path}", f"x/../{path}"):
+        hits = client.get("/api/search", params={"image": name, "k": 2}).json()["hits"]
+        assert hits == expected, name
+    for name in ("nowhere.jpg", "../photos", "..", ".", "/etc/passwd", "odd", ""):
+        answer = client.get("/api/search", params={"image": name})
+        assert answer.status_code == 404 and "no image at" in answer.json()["error"], name
+
+
+def test_names_that_do_not_exist_are_refused_by_name(
+    client: TestClient, image_bytes: bytes
+) -> None:
+    file = ("new.png", image_bytes, "image/png")
+    requests: list[tuple[str, str, dict[str, Any]]] = [
+        ("GET", "/api/search?wrong=1", {}),
+        ("GET", "/api/images?wrong=1", {}),
+        ("GET", "/api/images/1/thumbnail?wrong=1", {}),
+        ("GET", "/api/images/1/neighbours?wrong=1", {}),
+        ("GET", "/api/failures?wrong=1", {}),
+        ("GET", "/api/duplicates?wrong=1", {}),
+        ("GET", "/api/explain?query=1&hit=2&wrong=1", {}),
+        ("GET", "/api/map?wrong=1", {}),
+        ("GET", "/api/vectors?extractor=color&wrong=1", {}),
+        ("POST", "/api/search?wrong=1", {"json": {"image": 1}}),
+        ("POST", "/api/search", {"json": {"image": 1, "wrong": 1}}),
+        ("POST", "/api/search", {"files": {"wrong": file}}),
+        ("POST", "/api/search", {"files": {"image": file}, "data": {"wrong": "3"}}),
+        ("POST", "/api/search", {"files": {"image": file}, "data": {"query": '{"wrong": 3}'}}),
+        ("POST", "/api/batch", {"json": {"queries": [{"image": 1, "wrong": 1}]}}),
+        ("POST", "/api/batch", {"json": {"queries": [{"image": 1}], "wrong": 1}}),
+        ("POST", "/api/uploads", {"files": {"wrong": file}}),
+        ("POST", "/api/uploads", {"files": {"image": file}, "data": {"wrong": "1"}}),
+        ("POST", "/api/uploads", {"json": {"url": "https://example.org/a.png", "wrong": 1}}),
+    ]
+    for method, address, body in requests:
+        answer = client.request(method, address, headers=CSRF_HEADERS, **body)
+        assert answer.status_code == 422, (address, body, answer.text)
+        assert "'wrong'" in answer.json()["error"], (address, answer.text)
+    near = client.get("/api/images?wher=1").json()["error"]
+    assert near == "there is no parameter 'wher'; did you mean 'where'?"

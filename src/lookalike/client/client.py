@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -79,8 +78,7 @@ class Client:
         query = to_query(images, text=text, extractor=extractor, **options)
         params = to_params(self.connection, query)
         if "vector" in params or "not_vector" in params:  # too long for an address
-            form = {"query": json.dumps(params)}
-            document = json.loads(self.connection.request("POST", "/api/search", data=form))
+            document = self.connection.send("POST", "/api/search", params)
         else:
             document = self.connection.get("/api/search", params)
         return decode(SearchResponse, document).to_hits()

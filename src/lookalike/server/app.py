@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from operator import attrgetter
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -16,6 +18,7 @@ from lookalike.errors import LookalikeError
 from lookalike.library import Library
 from lookalike.server import static_files
 from lookalike.server.app_state import AppState
+from lookalike.server.openapi import openapi_document
 from lookalike.server.responses import HTTPError, handle_error
 from lookalike.server.routes import (
     explain,
@@ -61,14 +64,20 @@ def create_app(library: Library, settings: Settings | None = None) -> FastAPI:
         openapi_url="/api/openapi.json",
         docs_url=None,  # its scripts would come from the internet
         redoc_url=None,
+        generate_unique_id_function=attrgetter("name"),
         lifespan=lifespan,
         exception_handlers=dict.fromkeys(HANDLED_ERRORS, handle_error),
     )
     app.state.server = state
-    for routes in (
-        search, images, explain, review, library_routes, vectors, jobs, operation, static_files,
-    ):  # fmt: skip
-        app.include_router(routes.router)
+    app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
+    routers = [
+        module.router
+        for module in (
+            search, images, explain, review, library_routes, vectors, jobs, operation, static_files,
+        )
+    ]  # fmt: skip
+    for router in (*routers, head_routes(routers)):
+        app.include_router(router)
     app.state.rate_limiter = RateLimiter(settings.rate)
     app.state.metrics = Metrics()
     app.add_middleware(
@@ -78,3 +87,20 @@ def create_app(library: Library, settings: Settings | None = None) -> FastAPI:
         observe=app.state.metrics.observe,
     )
     return app
+
+
+def head_routes(routers: Iterable[APIRouter]) -> APIRouter:
+    """Return routes that answer HEAD wherever GET is answered (RFC 9110, 9.3.2); they are not documented.
+    Servers send no body in response to HEAD."""
+    found = APIRouter(include_in_schema=False)
+    for router in routers:
+        for route in router.routes:
+            if isinstance(route, APIRoute) and "GET" in (route.methods or ()):
+                found.add_api_route(
+                    route.path,
+                    route.endpoint,
+                    methods=["HEAD"],
+                    dependencies=route.dependencies,
+                    response_model=None,
+                )
+    return found

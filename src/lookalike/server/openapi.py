@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastapi import FastAPI
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
 from lookalike.wire.codec import model
 from lookalike.wire.http import Error
 
@@ -48,39 +52,45 @@ def responses(
     return {"responses": found, "response_model": None, "status_code": status}
 
 
-def body(content: dict[str, Any], *, required: bool = True) -> dict[str, Any]:
-    """Return the documentation of a body by media type, for a route that reads it itself."""
+BODY_MODELS: dict[str, type[BaseModel]] = {}
+"""Models of the bodies that routes read themselves, by name: FastAPI does not know them."""
+
+
+def json_body(kind: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
+    """Return the documentation of a JSON body, for a route that reads it itself."""
+    BODY_MODELS[kind.__name__] = kind
+    return body(
+        "application/json", {"$ref": f"#/components/schemas/{kind.__name__}"}, required=required
+    )
+
+
+def body(media_type: str, schema: dict[str, Any], *, required: bool = True) -> dict[str, Any]:
+    """Return the documentation of a body. Routes may read other kinds as well, but only one is documented:
+    programs that make clients from the document cannot choose."""
     return {
-        "requestBody": {
-            "required": required,
-            "content": {kind: {"schema": schema} for kind, schema in content.items()},
-        }
+        "requestBody": {"required": required, "content": {media_type: {"schema": schema}}},
     }
 
 
-def fields(*required: str, **properties: Any) -> dict[str, Any]:
-    """Return the schema of a form or of a JSON object, from the schemas of its fields."""
-    schema = {"type": "object", "properties": properties}
-    return {**schema, "required": list(required)} if required else schema
+def form(*required: str, **files: dict[str, Any]) -> dict[str, Any]:
+    """Return the documentation of a form with these files."""
+    schema = {"type": "object", "properties": files, "required": list(required)}
+    return body("multipart/form-data", schema)
 
 
-TEXT = {"type": "string"}
+def openapi_document(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document of the application, with the models of the bodies that routes read."""
+    document = FastAPI.openapi(app)
+    _, found = models_json_schema(
+        [(kind, "validation") for kind in BODY_MODELS.values()],
+        ref_template="#/components/schemas/{model}",
+    )
+    document["components"]["schemas"] |= found["$defs"]
+    return document
+
+
 FILE = {"type": "string", "format": "binary"}
 FILES = {"type": "array", "items": FILE}
-QUERIES = {"type": "array", "minItems": 1, "items": {"type": "object"}}
 
-SEARCH_BODY = body({"multipart/form-data": fields(image=FILES, query=TEXT)})
-UPLOAD_BODY = body(
-    {
-        "multipart/form-data": fields(image=FILE),
-        "application/octet-stream": FILE,
-        "application/json": fields("url", url=TEXT),
-    }
-)
-BATCH_BODY = body({"application/json": fields("queries", queries=QUERIES)})
-VECTORS_BODY = body(
-    {
-        "application/octet-stream": FILE,
-        "multipart/form-data": fields("vectors", vectors=FILE, paths=FILE),
-    }
-)
+UPLOAD_BODY = form("image", image=FILE)
+VECTORS_BODY = form("vectors", vectors=FILE, paths=FILE)

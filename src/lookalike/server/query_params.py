@@ -11,14 +11,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import numpy as np
+from fastapi import Depends, Request
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from lookalike.errors import UsageError
 from lookalike.extractors.registry import parse
 from lookalike.field_options import Option
 from lookalike.query import OPTIONS, Box, Query, Term
 from lookalike.search.query_parser import WEIGHT
+from lookalike.server.responses import unknown_parameter
 
 FIRST_BLOCK = 64
 """Hits that a query asks for at least if its results are paged, so that all pages come from one result."""
@@ -26,8 +28,23 @@ FIRST_BLOCK = 64
 MAX_TERMS, MAX_UPLOADS = 100, 16
 """Terms of one kind in one query: each upload is decoded for it, each image looked up."""
 
-Terms = Annotated[list[str], Field(max_length=MAX_TERMS)]
-Uploads = Annotated[list[str], Field(max_length=MAX_UPLOADS)]
+
+def as_list(value: Any) -> Any:
+    """Return a list of one for a single value, as JSON may have it; a list as it is."""
+    return [value] if isinstance(value, str | int | float) else value
+
+
+def as_text(value: Any) -> Any:
+    """Return a whole number as text: an id may be written as either in JSON."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+OneOrMore = BeforeValidator(as_list)
+"""Lets a list be given as its only item."""
+
+Name = Annotated[str, BeforeValidator(as_text)]
+Terms = Annotated[list[Name], OneOrMore, Field(max_length=MAX_TERMS)]
+Uploads = Annotated[list[Name], OneOrMore, Field(max_length=MAX_UPLOADS)]
 
 BASE64URL_TO_BASE64 = str.maketrans("-_", "+/")
 
@@ -38,7 +55,8 @@ class TermParams(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     image: Terms = Field(
-        [], description="More like these images of the library, by id (`2:17` counts double)."
+        [],
+        description="More like these images of the library, by id or path (`2:17` counts double).",
     )
     not_image: Terms = Field([], description="Less like these images.")
     upload: Uploads = Field(
@@ -69,6 +87,23 @@ def http_field(option: Option) -> tuple[Any, Any]:
         type_ = type_ | None
     return type_, Field(option.default, description=option.help, ge=option.low, le=option.high)
 
+
+async def refuse_unknown_parameters(request: Request) -> None:
+    """Raise `HTTPError` 422 for a parameter of the address that the route does not have: a typing error must
+    not pass for a request without it. Models of parameters refuse those themselves."""
+    if not request.query_params:
+        return
+    fields = request.scope["route"].dependant.query_params
+    kinds = (field.field_info.annotation for field in fields)
+    if any(isinstance(kind, type) and issubclass(kind, BaseModel) for kind in kinds):
+        return
+    names = {field.alias for field in fields}
+    unknown = next((name for name in request.query_params if name not in names), None)
+    if unknown is not None:
+        raise unknown_parameter(unknown, names)
+
+
+KNOWN_PARAMETERS = Depends(refuse_unknown_parameters)
 
 if TYPE_CHECKING:
     SearchParams: TypeAlias = TermParams

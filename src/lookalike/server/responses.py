@@ -7,7 +7,10 @@ import logging
 import math
 import os
 import re
+from collections.abc import Iterable
 from contextlib import suppress
+from difflib import get_close_matches
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -145,13 +148,46 @@ def http_error(error: LookalikeError) -> HTTPError:
     return HTTPError(status, str(error))
 
 
+def unknown_parameter(name: str, known: Iterable[str] = ()) -> HTTPError:
+    """Return the error for a parameter that does not exist; `known`: those that do."""
+    near = get_close_matches(name, list(known), n=1)
+    meant = f"; did you mean {near[0]!r}?" if near else "; /api/openapi.json lists them"
+    return HTTPError(422, f"there is no parameter {name[:80]!r}{meant}")
+
+
+def not_modified(request: Request, tag: str, modified: float | None = None) -> bool:
+    """Return whether the client has this version of a response already, so that it is answered with 304.
+
+    tag       its ETag
+    modified  when it last changed, in seconds since 1970; None: not known
+
+    As in RFC 9110, 13.2.2: tags are compared weakly, and If-None-Match makes If-Modified-Since irrelevant.
+    """
+    headers = request.headers.getlist("if-none-match")
+    if headers:
+        given = ",".join(headers)
+        return given.strip() == "*" or tag.removeprefix("W/") in _TAG.findall(given)
+    try:
+        since = parsedate_to_datetime(request.headers["if-modified-since"]).timestamp()
+    except (KeyError, ValueError, OverflowError, OSError):
+        return False
+    return modified is not None and math.floor(modified) <= since
+
+
+_TAG = re.compile(r'(?:W/)?("[^"]*")')
+
+
 def validation_error(error: ValidationError | RequestValidationError) -> HTTPError:
     """Return the first mistake in the parameters of a request, in one sentence."""
     first = error.errors()[0]
     place = [str(part) for part in first["loc"] if part not in ("query", "body", "path")]
     what = str(first["msg"]).removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
-        return HTTPError(422, f"there is no parameter {place[-1]!r}; /api/openapi.json lists them")
+        return unknown_parameter(place[-1])
+    if first["type"] == "model_attributes_type" and not place:
+        return HTTPError(
+            422, "send a JSON object, with the header `Content-Type: application/json`"
+        )
     return HTTPError(422, f"{'.'.join(place)}: {what}" if place else what)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from lookalike.server.responses import HTTPError
+from lookalike.server.responses import HTTPError, not_modified
 
 router = APIRouter(include_in_schema=False)
 
@@ -71,6 +71,6 @@ def static_file(request: Request, folder: Path, path: str) -> Response:
         raise HTTPError(404, "the page has no such file") from None
     tag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "no-cache"}
-    if request.headers.get("if-none-match") == tag:
+    if not_modified(request, tag):
         return Response(status_code=304, headers=headers)
     return Response(data, media_type=media_type, headers=headers)

@@ -11,26 +11,27 @@ from starlette.responses import Response
 from lookalike.query import QueryImage
 from lookalike.server.app_state import AppState, State
 from lookalike.server.openapi import responses
+from lookalike.server.query_params import KNOWN_PARAMETERS
 from lookalike.server.responses import HTTPError, JSONResponse
-from lookalike.server.routes.images import ImageId, check_file
+from lookalike.server.routes.images import ImageId, file_of
 from lookalike.server.routes.jobs import pending
 from lookalike.server.routes.search import library_term, upload_term
 from lookalike.server.uploads import HASH
 from lookalike.wire.http import Explanation, JobState, Map
 
-router = APIRouter(tags=["explanations"])
+router = APIRouter(tags=["explanations"], dependencies=[KNOWN_PARAMETERS])
 
 
 @router.get("/api/explain", **responses(Explanation))
 async def explain(
     state: State,
     hit: Annotated[ImageId, QueryParam()],
-    query: Annotated[str | None, QueryParam(max_length=64)] = None,
+    query: Annotated[str | None, QueryParam(max_length=4096)] = None,
     text: Annotated[str | None, QueryParam(max_length=1000)] = None,
     extractor: str | None = None,
 ) -> Response:
-    """What caused the similarity of a query (an image's id, or the hash of an upload; or `text`, for an
-    extractor that understands text) and a hit: which regions of both, which parts of the vector, which
+    """What caused the similarity of a query (an image's id or path, or the hash of an upload; or `text`, for
+    an extractor that understands text) and a hit: which regions of both, which parts of the vector, which
     colours."""
     if (query is None) == (text is None):
         raise HTTPError(
@@ -46,7 +47,7 @@ def explanation(
     state: AppState, query: str | None, text: str | None, hit: int, extractor: str | None
 ) -> dict[str, Any]:
     """Return the document of an explanation."""
-    check_file(state, hit)
+    file_of(state, hit)
     check_indexed_with(state, extractor)
     explainer = state.explainer()
     if text is not None:
@@ -70,7 +71,7 @@ def query_image(state: AppState, query: str) -> QueryImage | int:
     """Return the image of a query. `HTTPError` if it is not known, or not in the library's folders."""
     term = upload_term(state, {}, query) if HASH.fullmatch(query) else library_term(state, query)
     if term.id is not None:
-        check_file(state, term.id)
+        file_of(state, term.id)
         return term.id
     assert term.image is not None
     return term.image

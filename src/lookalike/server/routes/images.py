@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
+from email.utils import formatdate
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote
@@ -22,7 +23,8 @@ from lookalike.images.sniff import HEAD_BYTES, READABLE, sniff
 from lookalike.query import Hit, Hits, Query, Term
 from lookalike.server.app_state import AppState, State
 from lookalike.server.openapi import JPEG, responses
-from lookalike.server.responses import HTTPError, JSONResponse
+from lookalike.server.query_params import KNOWN_PARAMETERS
+from lookalike.server.responses import HTTPError, JSONResponse, not_modified
 from lookalike.stores.interface import Ids, Image, Snapshot
 from lookalike.wire import encode
 from lookalike.wire.http import (
@@ -36,7 +38,7 @@ from lookalike.wire.http import (
     ServedSpace,
 )
 
-router = APIRouter(tags=["library"])
+router = APIRouter(tags=["library"], dependencies=[KNOWN_PARAMETERS])
 
 ImageId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 ImageIdParam = Annotated[int, PathParam(ge=1, le=2**63 - 1)]
@@ -123,28 +125,29 @@ async def thumbnail(
 ) -> Response:
     """A JPEG of at most `size` pixels (rounded up to 64, 128, 256, 512 or 1,024), upright."""
     thumbnails = state.library.thumbnails
-    known = request.headers.get("if-none-match", "")
 
-    def etag() -> str:
-        check_file(state, id)
-        return thumbnails.etag(id, size)
+    def version() -> tuple[str, float]:
+        path = file_of(state, id)
+        return thumbnails.etag(id, size), path.stat().st_mtime
 
-    tag = await state.executors.quick.run(etag)
-    headers = {"ETag": tag, "Cache-Control": f"private, max-age={THUMBNAIL_MAX_AGE}"}
-    if tag in [one.strip() for one in known.split(",")]:
+    tag, modified = await state.executors.quick.run(version)
+    headers = {
+        "ETag": tag,
+        "Last-Modified": formatdate(modified, usegmt=True),
+        "Cache-Control": f"private, max-age={THUMBNAIL_MAX_AGE}",
+    }
+    if not_modified(request, tag, modified):
         return Response(status_code=304, headers=headers)
     made = await state.executors.decode.run(lambda: thumbnails.get(id, size))
     return Response(made.data, media_type=made.media_type, headers={**headers, "ETag": made.etag})
 
 
 @router.get("/api/images/{id}/file", **responses("application/octet-stream"))
-async def file(state: State, id: ImageIdParam) -> Response:
+async def image_file(state: State, request: Request, id: ImageIdParam) -> Response:
     """The image file as it is."""
 
     def find() -> tuple[Path, str, os.stat_result]:
-        with state.library.snapshot() as snapshot:
-            found, root = find_image(snapshot, id)
-        path = file_in_root(found, root)
+        path = file_of(state, id)
         return path, media_type_of(path), path.stat()
 
     path, media_type, stat = await state.executors.quick.run(find)
@@ -152,7 +155,12 @@ async def file(state: State, id: ImageIdParam) -> Response:
     headers = {
         "Content-Disposition": f"inline; filename*=UTF-8''{name}",
         "Cache-Control": "private, no-cache",
+        # The time of the last change of the inode, too: a copy may keep the old time and size.
+        "ETag": f'"{stat.st_mtime_ns:x}-{stat.st_ctime_ns:x}-{stat.st_size:x}"',
     }
+    if not_modified(request, headers["ETag"], stat.st_mtime):
+        headers["Last-Modified"] = formatdate(stat.st_mtime, usegmt=True)
+        return Response(status_code=304, headers=headers)
     return FileResponse(path, media_type=media_type, stat_result=stat, headers=headers)
 
 
@@ -255,11 +263,12 @@ def find_image(snapshot: Snapshot, id: int) -> tuple[Image, Path]:
     return image, next(root.path for root in snapshot.roots() if root.id == image.root)
 
 
-def check_file(state: AppState, id: int) -> None:
-    """Raise `HTTPError` 404 if there is no such image, or its file lies outside the library."""
+def file_of(state: AppState, id: int) -> Path:
+    """Return the path of an image's file. `HTTPError` 404 if there is no such image or file, or if it lies
+    outside the library."""
     with state.library.snapshot() as snapshot:
         image, root = find_image(snapshot, id)
-    file_in_root(image, root)
+    return file_in_root(image, root)
 
 
 def file_in_root(image: Image, root: Path) -> Path:

@@ -7,17 +7,18 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Request
 from fastapi import Path as PathParam
 from starlette.responses import Response, StreamingResponse
 
 from lookalike.server.app_state import AppState, State
 from lookalike.server.openapi import responses
+from lookalike.server.query_params import KNOWN_PARAMETERS
 from lookalike.server.responses import HTTPError, JSONResponse, redact_paths, to_json
 from lookalike.wire import encode
 from lookalike.wire.http import JobState
 
-router = APIRouter(tags=["jobs"])
+router = APIRouter(tags=["jobs"], dependencies=[KNOWN_PARAMETERS])
 
 # Clients of one process that may follow jobs as events.
 MAX_EVENT_STREAMS = 100
@@ -29,13 +30,14 @@ EVENT_SECONDS = 0.5
 @router.get("/api/jobs/{id}", **responses(JobState))
 async def job(
     state: State,
+    request: Request,
     id: Annotated[str, PathParam(max_length=64)],
     accept: Annotated[str, Header()] = "",
 ) -> Response:
     """The state of a job; `latest`: of the latest run. With `Accept: text/event-stream`, as events until it
     ends."""
     document = await state.executors.quick.run(lambda: job_document(state, state.writes.state(id)))
-    if "text/event-stream" in accept:
+    if "text/event-stream" in accept and request.method == "GET":
         return StreamingResponse(events(state, id), media_type="text/event-stream")
     return JSONResponse(document)
 

@@ -16,16 +16,20 @@ from starlette.responses import Response
 
 from lookalike.indexing.report import IndexEstimate
 from lookalike.server.app_state import AppState, State
-from lookalike.server.openapi import FILES, body, fields, responses
+from lookalike.server.bodies import is_form, read_form, read_json
+from lookalike.server.openapi import FILES, form, json_body, responses
+from lookalike.server.query_params import KNOWN_PARAMETERS, MAX_UPLOADS, OneOrMore
 from lookalike.server.responses import HTTPError, JSONResponse, storage_error
 from lookalike.server.routes.images import ImageIdParam, find_image
 from lookalike.server.routes.jobs import check_writable, pending, submit
-from lookalike.server.routes.search import MAX_FILES, parse_json
 from lookalike.stores.interface import Snapshot
 from lookalike.wire import encode
 from lookalike.wire.http import JobState, Removed
 
-router = APIRouter(tags=["changes"])
+router = APIRouter(tags=["changes"], dependencies=[KNOWN_PARAMETERS])
+
+# Images of one request.
+MAX_FILES = MAX_UPLOADS
 
 LibraryPath = Annotated[
     str, Field(max_length=4096, description="Below one of the library's folders.")
@@ -108,6 +112,7 @@ def check_glob(glob: str) -> str:
 
 
 Glob = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(check_glob)]
+Globs = Annotated[list[Glob], OneOrMore, Field(max_length=100)]
 
 
 class IndexRequest(BaseModel):
@@ -116,9 +121,9 @@ class IndexRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    paths: list[LibraryPath] = Field([], max_length=1000)
-    include: list[Glob] = Field([], max_length=100, description="Only files that match.")
-    exclude: list[Glob] = Field([], max_length=100, description="Skip files that match.")
+    paths: Annotated[list[LibraryPath], OneOrMore] = Field([], max_length=1000)
+    include: Globs = Field([], description="Only files that match.")
+    exclude: Globs = Field([], description="Skip files that match.")
     retry_failed: bool = Field(False, description="Try files again that failed before.")
     sidecars: bool = Field(True, description="Read sidecar files beside the images.")
     ann: bool = Field(True, description="Build an ANN index for large spaces.")
@@ -129,52 +134,57 @@ class IndexRequest(BaseModel):
         return {"paths": unique, "options": self.model_dump(exclude={"paths"})}
 
 
-INDEX_BODY = body(
-    {
-        "application/json": IndexRequest.model_json_schema(),
-        "multipart/form-data": fields(image=FILES),
-    },
-    required=False,
-)
-
-
 class EstimateRequest(BaseModel):
     """Sources and options of an estimate."""
 
     model_config = ConfigDict(extra="forbid")
 
-    path: list[LibraryPath] = Field([], max_length=100)
-    include: list[Glob] = Field([], max_length=100, description="Only files that match.")
-    exclude: list[Glob] = Field([], max_length=100, description="Skip files that match.")
+    path: Annotated[list[LibraryPath], OneOrMore] = Field([], max_length=100)
+    include: Globs = Field([], description="Only files that match.")
+    exclude: Globs = Field([], description="Skip files that match.")
     retry_failed: bool = Field(False, description="Try files again that failed before.")
     sample: int = Field(128, ge=1, le=1000, description="Images that are tried.")
 
 
-@router.post("/api/images", openapi_extra=INDEX_BODY, **responses(JobState, status=202))
-async def add(state: State, request: Request) -> Response:
-    """Index again (`{"paths": […]}`, or nothing for all folders of the library), or add images that are sent
-    as files named `image`, which are stored in the folder Uploads of the library. The response comes at
-    once; GET /api/jobs/ID tells how the job goes."""
+@router.post(
+    "/api/images",
+    openapi_extra=json_body(IndexRequest, required=False),
+    **responses(JobState, status=202),
+)
+async def index_images(state: State, request: Request) -> Response:
+    """Index again (`{"paths": […]}`, or nothing for all folders of the library). The response comes at once;
+    GET /api/jobs/ID tells how the job goes. A form with images is taken as by /api/images/files."""
+    if is_form(request):
+        return await add_images(state, request)
     check_writable(state)
-    if request.headers.get("content-type", "").startswith("multipart/form-data"):
-        async with request.form(max_files=MAX_FILES, max_fields=0) as form:
-            sent = [
-                (part.filename or "", await part.read())
-                for name, part in form.multi_items()
-                if name == "image" and isinstance(part, UploadFile)
-            ]
-        if not sent:
-            raise HTTPError(422, "send images as files named `image`")
-        files = [
-            await state.executors.decode.run(lambda s=s: store_image(state, *s))  # type: ignore[misc]
-            for s in sent
-        ]
-        wanted, paths = IndexRequest.model_validate({}), [file.parent for file in files]
-    else:
-        text = (await request.body()).decode("utf-8", "replace")
-        wanted = IndexRequest.model_validate(parse_json(text or "{}"))
-        paths = await state.executors.quick.run(lambda: existing_paths(state, wanted.paths))
+    wanted = await read_json(request, IndexRequest)
+    paths = await state.executors.quick.run(lambda: existing_paths(state, wanted.paths))
     return await submit(state, "index", wanted.arguments(paths))
+
+
+@router.post(
+    "/api/images/files",
+    openapi_extra=form("image", image=FILES),
+    **responses(JobState, status=202),
+)
+async def add_images(state: State, request: Request) -> Response:
+    """Add images: files named `image` in a form. They are stored in the folder Uploads of the library, and
+    indexed by a job."""
+    check_writable(state)
+    async with read_form(request, files=["image"], max_files=MAX_FILES) as sent:
+        images = [
+            (part.filename or "", await part.read())
+            for part in sent.getlist("image")
+            if isinstance(part, UploadFile)
+        ]
+    if not images:
+        raise HTTPError(422, "send images as files named `image`")
+    files = [
+        await state.executors.decode.run(lambda one=one: store_image(state, *one))  # type: ignore[misc]
+        for one in images
+    ]
+    wanted = IndexRequest.model_validate({})
+    return await submit(state, "index", wanted.arguments([file.parent for file in files]))
 
 
 @router.get("/api/estimate", **responses(IndexEstimate, pending=JobState))
@@ -199,7 +209,7 @@ async def estimate(state: State, wanted: Annotated[EstimateRequest, Query()]) ->
 
 
 @router.delete("/api/images/{id}", **responses(Removed))
-async def remove(state: State, id: ImageIdParam) -> Response:
+async def remove_image(state: State, id: ImageIdParam) -> Response:
     """Remove an image from the library. Its file stays; indexing its folder adds it again."""
     check_writable(state)
 

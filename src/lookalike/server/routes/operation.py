@@ -83,7 +83,7 @@ class Credentials(BaseModel):
 
 
 @router.post("/api/session", **responses(Session))
-async def create(state: State, request: Request, sent: Credentials) -> Response:
+async def sign_in(state: State, request: Request, sent: Credentials) -> Response:
     """Send the token; the response sets the cookie that every later request needs."""
     token = state.settings.token
     if token is None:

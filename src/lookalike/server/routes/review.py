@@ -15,7 +15,8 @@ from starlette.responses import Response
 
 from lookalike.errors import FAILED, Outcome
 from lookalike.server.app_state import AppState, State
-from lookalike.server.openapi import TEXT, body, responses
+from lookalike.server.openapi import FILE, body, responses
+from lookalike.server.query_params import KNOWN_PARAMETERS, OneOrMore
 from lookalike.server.responses import JSONResponse
 from lookalike.server.routes.images import ImageId, Offset, PageSize, find_image
 from lookalike.server.routes.jobs import check_writable, pending
@@ -32,7 +33,7 @@ from lookalike.wire.http import (
     Removed,
 )
 
-router = APIRouter(tags=["review"])
+router = APIRouter(tags=["review"], dependencies=[KNOWN_PARAMETERS])
 
 JSON_LINES = "application/x-ndjson"
 LibraryPaths = Annotated[list[LibraryPath] | None, Query(max_length=100)]
@@ -46,7 +47,7 @@ class FeedbackRequest(BaseModel):
 
     kind: Literal["not-duplicate", "keep", "relevant", "not-relevant"]
     image: ImageId
-    others: list[ImageId] = Field([], max_length=1000)
+    others: Annotated[list[ImageId], OneOrMore] = Field([], max_length=1000)
     who: str = Field("", max_length=200)
 
 
@@ -168,7 +169,7 @@ async def export_feedback(state: State) -> Response:
 
 @router.post(
     "/api/feedback/lines",
-    openapi_extra=body({"text/plain": TEXT}),
+    openapi_extra=body("application/octet-stream", FILE),
     **responses(FeedbackAdded),
 )
 async def import_feedback(state: State, request: Request) -> Response:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
 from fastapi import APIRouter, Request
 from fastapi import Query as QueryParam
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
@@ -18,21 +20,23 @@ from lookalike.images.fetch import FetchLimits
 from lookalike.images.fetch import fetch_url as fetch_image
 from lookalike.query import Hits, Query, Term
 from lookalike.server.app_state import AppState, State
+from lookalike.server.bodies import is_form, is_json, media_type, parse_json, read_form, read_json
 from lookalike.server.micro_batcher import only_compares
-from lookalike.server.openapi import BATCH_BODY, JPEG, SEARCH_BODY, UPLOAD_BODY, responses
-from lookalike.server.query_params import MAX_UPLOADS, SearchParams, split_weight, to_query
-from lookalike.server.responses import HTTPError, JSONResponse
+from lookalike.server.openapi import JPEG, UPLOAD_BODY, json_body, responses
+from lookalike.server.query_params import (
+    KNOWN_PARAMETERS,
+    MAX_UPLOADS,
+    SearchParams,
+    split_weight,
+    to_query,
+)
+from lookalike.server.responses import HTTPError, JSONResponse, not_modified
 from lookalike.server.routes.images import found_image
+from lookalike.stores.interface import Image, Snapshot
 from lookalike.wire import encode
 from lookalike.wire.http import BatchResponse, SearchResponse, Upload, failed_hits
 
 router = APIRouter(tags=["search"])
-
-# Images of one request.
-MAX_FILES = MAX_UPLOADS
-
-# Keys of one JSON object in a request.
-MAX_KEYS = 100
 
 # Queries with images of a batch that are answered at a time: for eight the library starts workers on all
 # cores, which suits a process that has nothing else to do.
@@ -48,20 +52,22 @@ async def search(state: State, params: Annotated[SearchParams, QueryParam()]) ->
     return await search_response(state, params, [])
 
 
-@router.post("/api/search", openapi_extra=SEARCH_BODY, **responses(SearchResponse))
-async def search_with_images(state: State, request: Request) -> Response:
-    """Search with images in the body. They are stored as uploads; `query` in the response names them, so
-    that the search can be repeated with GET."""
-    async with request.form(max_files=MAX_FILES, max_fields=1, max_part_size=1 << 20) as form:
+@router.post(
+    "/api/search",
+    openapi_extra=json_body(SearchParams),
+    dependencies=[KNOWN_PARAMETERS],
+    **responses(SearchResponse),
+)
+async def search_post(state: State, request: Request) -> Response:
+    """Search with the parameters as JSON. Images of your own are sent to /api/uploads first; or with the
+    query, in a form, as files named `image` beside a field `query`: they are stored as uploads, and `query`
+    in the response names them, so that the search can be repeated."""
+    if await is_json(request):
+        return await search_response(state, await read_json(request, SearchParams), [])
+    async with read_form(request, files=["image"], fields=["query"], max_files=MAX_UPLOADS) as form:
         query = form.get("query", "{}")
-        if not isinstance(query, str):
-            raise HTTPError(422, "the field `query` has the parameters of the query as JSON")
-        params = SearchParams.model_validate(parse_json(query))
-        sent = [
-            await part.read()
-            for name, part in form.multi_items()
-            if name == "image" and isinstance(part, UploadFile)
-        ]
+        params = SearchParams.model_validate(parse_json(str(query)))
+        sent = [await part.read() for part in form.getlist("image") if isinstance(part, UploadFile)]
     uploads = [
         (await state.executors.decode.run(lambda data=data: state.uploads.add(data))).upload  # type: ignore[misc]
         for data in sent
@@ -70,8 +76,21 @@ async def search_with_images(state: State, request: Request) -> Response:
     return await search_response(state, params, uploads)
 
 
-@router.post("/api/batch", openapi_extra=BATCH_BODY, **responses(BatchResponse))
-async def batch(state: State, request: Request) -> Response:
+class BatchRequest(BaseModel):
+    """Several queries, each with the parameters of a search."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    queries: list[SearchParams] = Field(min_length=1)
+
+
+@router.post(
+    "/api/batch",
+    openapi_extra=json_body(BatchRequest),
+    dependencies=[KNOWN_PARAMETERS],
+    **responses(BatchResponse),
+)
+async def search_batch(state: State, request: Request) -> Response:
     """Several queries at once, as JSON: `{"queries": [{…}, …]}`. The results are in their order; a query that
     cannot be answered has a `failure` instead of hits."""
     document = parse_json((await request.body()).decode("utf-8", "replace"))
@@ -81,18 +100,30 @@ async def batch(state: State, request: Request) -> Response:
     limit = state.settings.max_batch
     if len(queries) > limit:
         raise HTTPError(413, f"{len(queries)} queries; one batch has at most {limit}")
-    several = [SearchParams.model_validate(query) for query in queries]
-    found = await state.executors.slow.run(lambda: search_batch(state, several))
+    several = BatchRequest.model_validate(document).queries
+    found = await state.executors.slow.run(lambda: answer_batch(state, several))
     return JSONResponse(encode(BatchResponse(tuple(found))))
 
 
-@router.post("/api/uploads", openapi_extra=UPLOAD_BODY, **responses(Upload))
+class UrlRequest(BaseModel):
+    """An image on the public internet."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str
+
+
+@router.post(
+    "/api/uploads",
+    openapi_extra=UPLOAD_BODY,
+    dependencies=[KNOWN_PARAMETERS],
+    **responses(Upload),
+)
 async def upload(state: State, request: Request) -> Response:
     """Send one image (`image` in a form, or the bytes as the body) to search with; or name one on the public
     internet as JSON, `{"url": "https://…"}`, if the server allows it."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type == "application/json":
-        data = await fetch_url(state, parse_json((await request.body()).decode("utf-8", "replace")))
+    if media_type(request) == "application/json":
+        data = await fetch_url(state, (await read_json(request, UrlRequest)).url)
     else:
         data = await image_of(request)
     added = await state.executors.decode.run(lambda: state.uploads.add(data))
@@ -100,18 +131,17 @@ async def upload(state: State, request: Request) -> Response:
 
 
 @router.get("/api/uploads/{hash}", **responses(JPEG))
-async def show_upload(state: State, hash: str) -> Response:
+async def show_upload(state: State, request: Request, hash: str) -> Response:
     """The image that was sent, as a JPEG of at most 1,024 pixels."""
     data = await state.executors.quick.run(lambda: state.uploads.preview(hash))
-    headers = {"Cache-Control": "private, max-age=600"}
+    headers = {"Cache-Control": "private, max-age=600", "ETag": f'"{hash}"'}
+    if not_modified(request, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
     return Response(data, media_type=JPEG, headers=headers)
 
 
-async def fetch_url(state: AppState, document: Any) -> bytes:
-    """Return the image that a document names by its URL."""
-    url = document.get("url") if isinstance(document, dict) else None
-    if not isinstance(url, str):
-        raise HTTPError(422, 'name an image: {"url": "https://…"}')
+async def fetch_url(state: AppState, url: str) -> bytes:
+    """Return the image at a URL."""
     if not state.settings.allow_url:
         raise HTTPError(
             403, "this server fetches no URLs: start it with --allow-url, or send the image"
@@ -122,9 +152,8 @@ async def fetch_url(state: AppState, document: Any) -> bytes:
 
 async def image_of(request: Request) -> bytes:
     """Return the one image of a request's body."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type == "multipart/form-data":
-        async with request.form(max_files=1, max_fields=0) as form:
+    if is_form(request):
+        async with read_form(request, files=["image"], max_files=1) as form:
             part = form.get("image")
             data = await part.read() if isinstance(part, UploadFile) else b""
     else:
@@ -132,22 +161,6 @@ async def image_of(request: Request) -> bytes:
     if not data:
         raise HTTPError(422, "send an image: as the file `image` of a form, or as the body itself")
     return data
-
-
-def parse_json(text: str) -> Any:
-    """Return the JSON of a request. An object with too many keys is refused before each key is found to be
-    wrong, which takes a hundred times as long as reading it."""
-    try:
-        return json.loads(text, object_pairs_hook=limited_object)
-    except (ValueError, RecursionError):
-        raise HTTPError(422, "the request is not valid JSON") from None
-
-
-def limited_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Build a JSON object while parsing; `HTTPError` 413 for too many keys."""
-    if len(pairs) > MAX_KEYS:
-        raise HTTPError(413, f"{len(pairs)} keys in one object; there are at most {MAX_KEYS}")
-    return dict(pairs)
 
 
 async def search_response(
@@ -166,7 +179,7 @@ async def search_response(
     )
 
 
-def search_batch(state: AppState, several: Sequence[SearchParams]) -> list[SearchResponse]:
+def answer_batch(state: AppState, several: Sequence[SearchParams]) -> list[SearchResponse]:
     """Answer many queries; blocks. Those that only compare vectors let the queries of others go first; the
     rest are answered a few at a time, for the same reason."""
     data: UploadData = {}
@@ -276,10 +289,25 @@ def upload_term(state: AppState, data: UploadData, name: str) -> Term:
 
 
 def library_term(state: AppState, name: str) -> Term:
-    """Return the term of an image of the library. `HTTPError` 404."""
-    if not name.isascii() or not name.isdigit() or len(name) > 18:
-        raise HTTPError(422, f"image={name[:40]!r}: an image is named by its id, a whole number")
+    """Return the term of an image of the library, named by its id or its path. `HTTPError` 404."""
     with state.library.snapshot() as snapshot:
-        if int(name) not in snapshot.images([int(name)]):
-            raise HTTPError(404, f"the library has no image with the id {name}")
-    return Term(id=int(name))
+        found = named_image(snapshot, name)
+    if found is None and name.removeprefix("id:").isdigit():
+        raise HTTPError(404, f"the library has no image with the id {name.removeprefix('id:')}")
+    if found is None:
+        raise HTTPError(404, f"the library has no image at {name[:200]!r}: name one by id or path")
+    return Term(id=found.id)
+
+
+def named_image(snapshot: Snapshot, name: str) -> Image | None:
+    """Return the image with an id (17, id:17), or with a path below one of the library's folders."""
+    number = name.removeprefix("id:")
+    if number.isascii() and number.isdigit() and len(number) <= 18:
+        return snapshot.images([int(number)]).get(int(number))
+    for root in snapshot.roots():
+        inside = Path(os.path.normpath(root.path / name))
+        if inside != root.path and inside.is_relative_to(root.path):
+            image = snapshot.lookup(root.id, inside.relative_to(root.path).as_posix())
+            if image is not None:
+                return image
+    return None

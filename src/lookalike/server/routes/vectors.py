@@ -17,15 +17,17 @@ from starlette.responses import Response
 from lookalike.errors import UsageError
 from lookalike.indexing.vector_import import open_rows
 from lookalike.server.app_state import AppState, State
+from lookalike.server.bodies import is_form, read_form
 from lookalike.server.jobs.process import PATHS_FILE, VECTORS_FILE
 from lookalike.server.jobs.results import ExportResponse, start_export
 from lookalike.server.openapi import VECTORS_BODY, responses
+from lookalike.server.query_params import KNOWN_PARAMETERS
 from lookalike.server.responses import HTTPError, JSONResponse, storage_error, too_many
 from lookalike.server.routes.jobs import check_writable, submit
 from lookalike.wire import encode
 from lookalike.wire.http import CheckHistory, IndexesRemoved, JobState
 
-router = APIRouter(tags=["vectors"])
+router = APIRouter(tags=["vectors"], dependencies=[KNOWN_PARAMETERS])
 
 MEDIA_TYPES = {
     "npy": "application/octet-stream",
@@ -85,10 +87,9 @@ async def import_vectors(
 
 async def receive(state: AppState, request: Request, folder: Path) -> None:
     """Write the files of a request to the disk as they arrive."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
-        if media_type == "multipart/form-data":
-            async with request.form(max_files=2, max_fields=0) as form:
+        if is_form(request):
+            async with read_form(request, files=["vectors", "paths"], max_files=2) as form:
                 for name, file in (("vectors", VECTORS_FILE), ("paths", PATHS_FILE)):
                     part = form.get(name)
                     if isinstance(part, UploadFile):
@@ -141,8 +142,9 @@ def check_vectors(file: Path, pca: int | None) -> None:
 
 
 @router.get("/api/vectors", **responses(tuple(MEDIA_TYPES.values())))
-async def export(
+async def export_vectors(
     state: State,
+    request: Request,
     extractor: ExtractorName,
     format: Literal["npy", "parquet", "paths"] = "npy",
     where: Annotated[str | None, Query(max_length=10_000)] = None,
@@ -167,6 +169,9 @@ async def export(
     }
     if header.bytes is not None:
         headers["Content-Length"] = str(header.bytes)
+    if request.method == "HEAD":
+        begun.close()
+        return Response(media_type=MEDIA_TYPES[format], headers=headers)
     seconds = state.settings.export_seconds
     return ExportResponse(begun, MEDIA_TYPES[format], headers, seconds=seconds)
 
@@ -200,7 +205,7 @@ class RemoveRequest(BaseModel):
 
 
 @router.post("/api/ann", **responses(JobState, status=202))
-async def build(state: State, request: BuildRequest) -> Response:
+async def build_index(state: State, request: BuildRequest) -> Response:
     """Build ANN indexes. The job's `result` has an index for each space, by name. Searches use the previous
     one meanwhile."""
     check_writable(state)
@@ -208,7 +213,7 @@ async def build(state: State, request: BuildRequest) -> Response:
 
 
 @router.post("/api/ann/check", **responses(JobState, status=202))
-async def check(state: State, request: CheckRequest) -> Response:
+async def check_index(state: State, request: CheckRequest) -> Response:
     """Measure ANN indexes against exact search, store the measurements, and rebuild the indexes that are not
     good enough. The job's `result` has `results`, one for each space."""
     check_writable(state)
@@ -216,14 +221,14 @@ async def check(state: State, request: CheckRequest) -> Response:
 
 
 @router.get("/api/ann/history", **responses(CheckHistory))
-async def history(state: State, extractor: ExtractorName) -> Response:
+async def index_history(state: State, extractor: ExtractorName) -> Response:
     """All measurements of an ANN index, oldest first."""
     found = await state.executors.quick.run(lambda: state.library.ann.history(extractor))
     return JSONResponse(encode(CheckHistory(tuple(found))))
 
 
 @router.delete("/api/ann", **responses(IndexesRemoved))
-async def remove(state: State, request: RemoveRequest) -> Response:
+async def remove_index(state: State, request: RemoveRequest) -> Response:
     """Search exactly from now on. The next indexing builds an index again if the space is large, unless it is
     told not to."""
     check_writable(state)

@@ -99,7 +99,16 @@ SMALL_BODY = 1 << 16
 # Addresses that take more than a few parameters: images, vectors, lists. The parameters of all others are
 # validated on the event loop, at a cost for each one that is wrong.
 LARGE_BODIES = frozenset(
-    f"/api/{name}" for name in ("search", "batch", "uploads", "images", "vectors", "feedback/lines")
+    f"/api/{name}"
+    for name in (
+        "search",
+        "batch",
+        "uploads",
+        "images",
+        "images/files",
+        "vectors",
+        "feedback/lines",
+    )
 )
 
 
