@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lookalike.errors import UsageError
+from lookalike.images.reading import inode_of
 from lookalike.images.walk import FoundFile, count_files, find_files
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="links and odd names are POSIX")
@@ -43,7 +44,9 @@ def test_every_regular_file_is_found_whatever_its_name(tmp_path: Path) -> None:
 def test_size_and_time_are_those_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"12345")
     os.utime(tmp_path / "a.jpg", ns=(7_000_000_001, 9_000_000_002))
-    expected = FoundFile(str(tmp_path / "a.jpg"), 5, 9_000_000_002)
+    expected = FoundFile(
+        str(tmp_path / "a.jpg"), 5, 9_000_000_002, inode_of((tmp_path / "a.jpg").stat())
+    )
     assert list(find_files([tmp_path])) == [expected]
 
 

@@ -16,6 +16,7 @@ from tests.library.image_builders import draw
 
 from lookalike import IndexOptions, Library
 from lookalike.errors import UsageError
+from lookalike.images.reading import InodeState
 from lookalike.images.walk import FoundFile
 from lookalike.indexing.sidecars import Pairing
 
@@ -338,7 +339,7 @@ def test_images_and_their_sidecars_are_paired_in_any_byte_order() -> None:
     for name in names:
         pairs |= {
             p: {f.path for f in files.values()}
-            for p, files in pairing.add(name, FoundFile(name, 1, 1))
+            for p, files in pairing.add(name, FoundFile(name, 1, 1, InodeState(1, 1)))
         }
         assert len(pairing._open) <= 3
     pairs |= {p: {f.path for f in files.values()} for p, files in pairing.end()}

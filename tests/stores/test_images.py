@@ -18,6 +18,7 @@ from tests.stores.builders import (
 )
 
 from lookalike.errors import Outcome, UsageError
+from lookalike.images.reading import InodeState
 from lookalike.stores.interface import Store
 
 PATHS = ["a.jpg", "b/c.jpg", "b/d e.jpg", "b-1.jpg", "ü/ß.jpg"]
@@ -419,3 +420,16 @@ def test_the_root_of_images_without_a_file_is_marked(store: Store) -> None:
     assert imported.imported
     with store.snapshot() as snapshot:
         assert [root.imported for root in snapshot.roots()] == [False, True]
+
+
+def test_states_of_inodes_and_identities_of_roots_are_kept(store: Store) -> None:
+    put(store, entry("a.jpg", inode=InodeState(-5, -(1 << 63))), entry("b.jpg"))
+    with store.writer() as writer:
+        states = writer.file_states(1, ["a.jpg", "b.jpg"])
+        assert states["a.jpg"].inode == (-5, -(1 << 63))
+        assert states["b.jpg"].inode is None
+        writer.set_inodes({states["b.jpg"].id: InodeState(7, 8), 10**6: InodeState(1, 1)})
+        writer.set_root_identity(1, "disk-2")
+    with store.snapshot() as snapshot:
+        assert snapshot.file_states(1, ["b.jpg"])["b.jpg"].inode == (7, 8)
+        assert [root.identity for root in snapshot.roots()] == ["disk-2"]

@@ -7,6 +7,7 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from lookalike.errors import ImageError, Outcome
 from lookalike.images.sniff import HEAD_BYTES, refusal
@@ -29,6 +30,17 @@ _OPEN_FLAGS = (
     | getattr(os, "O_NOCTTY", 0)
     | getattr(os, "O_BINARY", 0)
 )
+
+
+class InodeState(NamedTuple):
+    """When a file's inode was changed last, and its number, both within 64 bits.
+
+    The time (POSIX `st_ctime`) changes with the content, and nobody can set it back: it tells that a file was
+    replaced by one of the same size and date. It also changes with owner, permissions and name.
+    """
+
+    ctime_ns: int
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +99,12 @@ def mtime_ns_of(state: os.stat_result) -> int:
     They end in the year 2262, and file systems store whatever a wrong clock says.
     """
     return max(-(1 << 63), min(state.st_mtime_ns, (1 << 63) - 1))
+
+
+def inode_of(state: os.stat_result) -> InodeState:
+    """Return the state of a file's inode."""
+    ctime_ns = max(-(1 << 63), min(state.st_ctime_ns, (1 << 63) - 1))
+    return InodeState(ctime_ns, (state.st_ino & ((1 << 64) - 1)) - (state.st_ino >> 63 << 64))
 
 
 def _read_all(handle: int, name: str, size: int, max_bytes: int) -> bytes:

@@ -20,7 +20,7 @@ from typing import TypeAlias
 
 from lookalike.errors import UsageError
 from lookalike.images.globs import Globs
-from lookalike.images.reading import mtime_ns_of
+from lookalike.images.reading import InodeState, inode_of, mtime_ns_of
 
 OnError: TypeAlias = Callable[[str, str], None]
 """Called with path and reason for each folder or file that cannot be accessed."""
@@ -31,11 +31,12 @@ Identity: TypeAlias = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file: its path (the source's path joined with the rest), size and modification time."""
+    """A file: its path (the source's path joined with the rest), size, modification time and inode."""
 
     path: str
     size: int
     mtime_ns: int
+    inode: InodeState
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def find_files(
                     report(path, _reason(error))
                     continue
                 if stat.S_ISREG(state.st_mode):
-                    yield FoundFile(path, state.st_size, mtime_ns_of(state))
+                    yield FoundFile(path, state.st_size, mtime_ns_of(state), inode_of(state))
 
     return stream()
 

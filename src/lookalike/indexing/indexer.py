@@ -20,6 +20,7 @@ from lookalike.extractors.extraction import Extraction, ExtractionResult, Task
 from lookalike.extractors.interface import Extractor, space_key
 from lookalike.images.reading import is_access_failure
 from lookalike.images.walk import FoundFile, count_files, find_files
+from lookalike.indexing.change_detection import ChangeDetection
 from lookalike.indexing.content_reuse import ContentReuse
 from lookalike.indexing.extractor_thread import ExtractorQueue
 from lookalike.indexing.report import (
@@ -95,6 +96,7 @@ class Indexer:
         )
         self._sidecars = SidecarReader(writer.sidecars) if options.sidecars else None
         self._unreadable = Unreadable()
+        self._changes = ChangeDetection()
         self._flushed = self._reported = self._started = time.monotonic()
         self._total: int | None = None
         self._run_task: Callable[[Task], ExtractionResult]
@@ -116,6 +118,7 @@ class Indexer:
                 self._queue.close()
                 self._store_finished(self._queue)
             self._report_progress(force=True)
+        self._changes.store_identities(self._writer)
         removed = sum(self._sweep(source) for source in sources)
         report = self.counters.report(removed, self._unreadable.paths)
         return self._sidecars.add_to(report) if self._sidecars else report
@@ -144,6 +147,7 @@ class Indexer:
     def _tasks(self, sources: Sequence[Source]) -> Iterator[Task]:
         """Yield a task for every file that needs work; the others are counted on the way."""
         for source in sources:
+            self._changes.start_source(source)
             found = find_files(
                 [source.path],
                 include=self._options.include,
@@ -173,10 +177,17 @@ class Indexer:
     ) -> list[PendingFile]:
         """Return the files that need work; mark the others as seen and count them."""
         known = self._writer.file_states(root.id, paths)
+        states = [(file, known.get(path)) for file, path in zip(chunk, paths, strict=True)]
+        replaced, inodes = self._changes.replaced(root.id, states)
+        if inodes:
+            self._writer.set_inodes(inodes)
         pending, seen = [], []
-        for file, path in zip(chunk, paths, strict=True):
-            state = known.get(path)
-            if state is None or not is_up_to_date(state, file, self._keys, self._options):
+        for (file, state), path in zip(states, paths, strict=True):
+            if (
+                state is None
+                or state.id in replaced
+                or not is_up_to_date(state, file, self._keys, self._options)
+            ):
                 pending.append(PendingFile(root.id, path, file, state))
                 continue
             seen.append(state.id)
@@ -242,6 +253,7 @@ class Indexer:
             size=pending.found.size,
             mtime_ns=pending.found.mtime_ns,
             hash=loaded.hash,
+            inode=pending.found.inode,
             outcome=loaded.outcome,
             reason=loaded.reason,
             facts=loaded.facts,

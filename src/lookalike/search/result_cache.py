@@ -93,7 +93,7 @@ def _term_key(term: Term, *, any_orientation: bool) -> Hashable | None:
             stat = path.stat()
         except (OSError, RuntimeError):  # gone, or a link that leads to itself
             return None
-        return (*key, str(path), stat.st_size, stat.st_mtime_ns)
+        return (*key, str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
     if isinstance(image, bytes):
         return (*key, hashlib.sha256(image).digest())
     return (*key, image.shape, str(image.dtype), hashlib.sha256(image.tobytes()).digest())

@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import Outcome
+from lookalike.images.reading import InodeState
 from lookalike.stores.ann_index import Indexes
 from lookalike.stores.records import (
     DECISIONS,
@@ -292,6 +293,14 @@ class Writer(Protocol):
         Marks the images as seen. Raises `UsageError` for vectors of an unknown space, of a wrong shape, or
         not finite: then nothing of the batch is stored.
         """
+        ...
+
+    def set_inodes(self, inodes: Mapping[int, InodeState]) -> None:
+        """Replace the stored states of the inodes of these images; unknown ids are ignored."""
+        ...
+
+    def set_root_identity(self, root: int, identity: str) -> None:
+        """Replace the identity of a root's folder, a text of the caller's that tells it from copies of it."""
         ...
 
     def mark_seen(self, ids: Iterable[int]) -> None:

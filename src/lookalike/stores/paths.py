@@ -17,7 +17,7 @@ from typing import TypeAlias
 import numpy as np
 
 from lookalike.errors import UsageError
-from lookalike.images.reading import mtime_ns_of
+from lookalike.images.reading import inode_of, mtime_ns_of
 from lookalike.stores.interface import Ids, Image, Snapshot
 from lookalike.stores.text_analysis import compose
 
@@ -139,7 +139,7 @@ def image_by_path(snapshot: Snapshot, path: Path) -> Image | None:
 
 
 def unchanged_image(snapshot: Snapshot, path: Path) -> Image | None:
-    """Return the image that this file is, if its size and date are as they were when it was indexed."""
+    """Return the image that this file is, if it has not been changed since it was indexed."""
     try:
         resolved = existing_path(path).resolve(strict=True)
         stat = resolved.stat()
@@ -148,4 +148,5 @@ def unchanged_image(snapshot: Snapshot, path: Path) -> Image | None:
     image = image_at(snapshot, resolved)
     if image is None or (image.size, image.mtime_ns) != (stat.st_size, mtime_ns_of(stat)):
         return None
-    return image
+    inode = snapshot.file_states(image.root, [image.path])[image.path].inode
+    return image if inode in (None, inode_of(stat)) else None

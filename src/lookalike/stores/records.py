@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lookalike.errors import Outcome, UsageError
 from lookalike.extractors.interface import BOXES
 from lookalike.images.metadata.facts import Facts
+from lookalike.images.reading import InodeState
 from lookalike.stores.ann_index import Index
 from lookalike.vectors.pca import Projection
 from lookalike.vectors.similarity import Similarity
@@ -50,11 +51,13 @@ class Root:
     """A folder whose images the library holds.
 
     imported  True for the root of images without a file (imported vectors): no folder is at its path
+    identity  of the folder when it was indexed (`Writer.set_root_identity`), "" if that is not known
     """
 
     id: int
     path: Path
     imported: bool = False
+    identity: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,10 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """Stored state of the file at a path: enough to tell unchanged from changed."""
+    """Stored state of the file at a path: enough to tell unchanged from changed.
+
+    inode  None where it is not known
+    """
 
     id: int
     size: int
@@ -113,6 +119,7 @@ class FileState:
     outcome: Outcome
     spaces: frozenset[str]
     reason: str = ""
+    inode: InodeState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +127,7 @@ class Entry:
     """One file to be stored; replaces what is stored under (root, path).
 
     hash      SHA-256 of the content, 32 bytes; None if the file could not be read
+    inode     state of the file's inode, None if that is not known
     facts     what the file says about itself; None: what is known about the same content stays
     vectors   by space key, (dim,) float32, finite. A space that is not named keeps its vector if the content
               is the same, and loses it if the content changed. Only indexed images have vectors: any other
@@ -146,6 +154,7 @@ class Entry:
     vectors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     same_as: int | None = None
     moved: bool = False
+    inode: InodeState | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,12 +125,12 @@ def _write_images(connection: sqlite3.Connection, steps: Sequence[Step]) -> None
     known = [(step, step.facts) for step in steps]
     connection.executemany(
         """UPDATE images SET root = ?, path = ?, size = ?, mtime_ns = ?, hash = ?, outcome = ?,
-             reason = ?, width = ?, height = ?, format = ? WHERE id = ?""",
+             reason = ?, ctime_ns = ?, inode = ?, width = ?, height = ?, format = ? WHERE id = ?""",
         (_image_row(step, facts) for step, facts in known if step.before is not None),
     )
     connection.executemany(
-        """INSERT INTO images (root, path, size, mtime_ns, hash, outcome, reason, width, height,
-             format, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        """INSERT INTO images (root, path, size, mtime_ns, hash, outcome, reason, ctime_ns, inode,
+             width, height, format, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         (_image_row(step, facts) for step, facts in known if step.before is None),
     )
     _write_facts(connection, steps, {step.id: facts[3] for step, facts in known if facts[3]})
@@ -160,6 +160,7 @@ def _image_row(step: Step, facts: FileFacts) -> tuple[object, ...]:
         entry.hash,
         entry.outcome.value,
         plain_text(entry.reason) if entry.reason else "",
+        *(entry.inode or (None, None)),
         *facts[:3],
         step.id,
     )

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from lookalike.errors import Outcome
+from lookalike.images.reading import InodeState
 from lookalike.stores.local.database import chunks, placeholders
 from lookalike.stores.local.path_encoding import conditions_below, decode_path, encode_path
 from lookalike.stores.metadata import merge
@@ -135,7 +136,7 @@ def file_states(
     found: dict[str, FileState] = {}
     for chunk in chunks(paths):
         rows = connection.execute(
-            "SELECT id, path, size, mtime_ns, hash, outcome, reason FROM images "  # noqa: S608
+            "SELECT id, path, size, mtime_ns, hash, outcome, reason, ctime_ns, inode FROM images "  # noqa: S608
             f"WHERE root = ? AND path IN ({placeholders(chunk)})",
             [root, *map(encode_path, chunk)],
         ).fetchall()
@@ -145,11 +146,18 @@ def file_states(
             list(held),
         ):
             held[image].append(space)
-        for id, path, size, mtime_ns, hash, outcome, reason in rows:
+        for id, path, size, mtime_ns, hash, outcome, reason, *inode in rows:
             ids = frozenset(held[id])
             spaces = sets.setdefault(ids, frozenset(keys[space] for space in ids))
             found[decode_path(path)] = FileState(
-                id, size, mtime_ns, hash, OUTCOMES[outcome], spaces, reason
+                id,
+                size,
+                mtime_ns,
+                hash,
+                OUTCOMES[outcome],
+                spaces,
+                reason,
+                None if inode[0] is None else InodeState(*inode),
             )
     return found
 

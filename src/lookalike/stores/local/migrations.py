@@ -159,12 +159,23 @@ def m005_words_of_all_scripts(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def m006_inodes(connection: sqlite3.Connection) -> None:
+    """Add the states of inodes, which tell replaced files, and what identifies the folder of a root."""
+    for statement in (
+        "ALTER TABLE images ADD COLUMN ctime_ns INTEGER",
+        "ALTER TABLE images ADD COLUMN inode INTEGER",
+        "ALTER TABLE roots ADD COLUMN identity TEXT NOT NULL DEFAULT ''",
+    ):
+        connection.execute(statement)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     m001_images_spaces_and_placements,
     m002_words_and_columns,
     m003_decisions,
     m004_reason_of_other_files,
     m005_words_of_all_scripts,
+    m006_inodes,
 )
 
 

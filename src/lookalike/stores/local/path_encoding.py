@@ -58,13 +58,13 @@ def store_root(path: Path, home: Path) -> tuple[str | bytes, bool]:
     return encode_path(os.path.abspath(path)), False  # noqa: PTH100 - resolve() would follow links
 
 
-def root_from(row: tuple[int, str | bytes, bool], library: Path) -> Root:
-    """Return the root of a row (id, path, relative) of the catalogue in the folder `library`."""
-    id_, stored, relative = row
+def root_from(row: tuple[int, str | bytes, bool, str], library: Path) -> Root:
+    """Return the root of a row (id, path, relative, identity) of the catalogue in the folder `library`."""
+    id_, stored, relative, identity = row
     path = Path(decode_path(stored))
     if relative:
         path = Path(os.path.abspath(library.parent / path))  # noqa: PTH100 - keeps links
-    return Root(id_, path, imported=path == imported_root(library))
+    return Root(id_, path, imported=path == imported_root(library), identity=identity)
 
 
 def imported_root(library: Path) -> Path:

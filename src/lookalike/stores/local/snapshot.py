@@ -77,7 +77,9 @@ class LocalSnapshot:
     def roots(self) -> list[Root]:
         """See `Snapshot`."""
         with translate_errors(self._folder):
-            rows = self._connection.execute("SELECT id, path, relative FROM roots ORDER BY id")
+            rows = self._connection.execute(
+                "SELECT id, path, relative, identity FROM roots ORDER BY id"
+            )
             return [root_from(row, self._folder) for row in rows]
 
     def spaces(self) -> list[Space]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import LibraryDamaged, UsageError
 from lookalike.files import sync_folder
+from lookalike.images.reading import InodeState
 from lookalike.stores.local import feedback, images, maintenance
 from lookalike.stores.local.ann.delta_index import DeltaIndexWriter
 from lookalike.stores.local.ann.index_files import stamp as index_stamp
@@ -78,7 +79,9 @@ class LocalWriter:
         """See `Writer`."""
         with translate_errors(self._folder):
             resolved = path.resolve()
-            rows = self._connection.execute("SELECT id, path, relative FROM roots ORDER BY id")
+            rows = self._connection.execute(
+                "SELECT id, path, relative, identity FROM roots ORDER BY id"
+            )
             roots = [root_from(row, self._folder) for row in rows]
             for root in roots:
                 if root.path.resolve() == resolved:
@@ -88,7 +91,7 @@ class LocalWriter:
                 id_ = self._connection.execute(
                     "INSERT INTO roots (path, relative) VALUES (?, ?)", (stored, relative)
                 ).lastrowid
-            return root_from((id_ or 0, stored, relative), self._folder)
+            return root_from((id_ or 0, stored, relative, ""), self._folder)
 
     def add_imported_root(self) -> Root:
         """See `Writer`."""
@@ -201,6 +204,21 @@ class LocalWriter:
             self._derived.update_if_due()
             self._delta.update(self._indexed_spaces())
         return [ids[entry.root, entry.path] for entry in entries]
+
+    def set_inodes(self, inodes: Mapping[int, InodeState]) -> None:
+        """See `Writer`."""
+        with translate_errors(self._folder), transaction(self._connection):
+            self._connection.executemany(
+                "UPDATE images SET ctime_ns = ?, inode = ? WHERE id = ?",
+                ((*inode, int(id_)) for id_, inode in inodes.items()),
+            )
+
+    def set_root_identity(self, root: int, identity: str) -> None:
+        """See `Writer`."""
+        with translate_errors(self._folder), transaction(self._connection):
+            self._connection.execute(
+                "UPDATE roots SET identity = ? WHERE id = ?", (identity, int(root))
+            )
 
     def mark_seen(self, ids: Iterable[int]) -> None:
         """See `Writer`."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import Outcome, UsageError
+from lookalike.images.reading import InodeState
 from lookalike.stores.filter_parser import parse
 from lookalike.stores.filter_semantics import is_date, matches
 from lookalike.stores.filters import (
@@ -51,6 +52,7 @@ class State:
 
     newest     the highest id that was ever given
     images     by id; `metadata` is merged from `tables` and `sidecars`
+    inodes     by image id, where the state of the inode is known
     tables     by image id, the JSON of `Writer.set_metadata`
     sidecars   by image id, mark and JSON
     vectors    by space key and image id
@@ -61,6 +63,7 @@ class State:
     roots: list[Root] = field(default_factory=list)
     spaces: dict[str, Space] = field(default_factory=dict)
     images: dict[int, Image] = field(default_factory=dict)
+    inodes: dict[int, InodeState] = field(default_factory=dict)
     tables: dict[int, str] = field(default_factory=dict)
     sidecars: dict[int, tuple[str, str]] = field(default_factory=dict)
     vectors: dict[str, dict[int, Vector]] = field(default_factory=dict)
@@ -74,6 +77,7 @@ class State:
             list(self.roots),
             dict(self.spaces),
             dict(self.images),
+            dict(self.inodes),
             dict(self.tables),
             dict(self.sidecars),
             {key: dict(held) for key, held in self.vectors.items()},
@@ -227,7 +231,14 @@ class MemorySnapshot:
             if i.root == root and i.path in wanted:
                 spaces = frozenset(key for key, held in self._state.vectors.items() if i.id in held)
                 found[i.path] = FileState(
-                    i.id, i.size, i.mtime_ns, i.hash, i.outcome, spaces, i.reason
+                    i.id,
+                    i.size,
+                    i.mtime_ns,
+                    i.hash,
+                    i.outcome,
+                    spaces,
+                    i.reason,
+                    self._state.inodes.get(i.id),
                 )
         return found
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 import numpy as np
 
 from lookalike.errors import LibraryBusy, UsageError
+from lookalike.images.reading import InodeState
 from lookalike.stores.memory.snapshot import MemorySnapshot, State, Vector, stored_facts
 from lookalike.stores.metadata import merge, metadata_json, plain_text
 from lookalike.stores.records import (
@@ -177,6 +178,18 @@ class MemoryWriter:
         self._seen |= set(ids.values())
         return [ids[location_of(entry)] for entry in entries]
 
+    def set_inodes(self, inodes: Mapping[int, InodeState]) -> None:
+        state = self._store.state.copy()
+        state.inodes |= {id: inode for id, inode in inodes.items() if id in state.images}
+        self._store.state = state
+
+    def set_root_identity(self, root: int, identity: str) -> None:
+        state = self._store.state.copy()
+        state.roots = [
+            replace(one, identity=identity) if one.id == root else one for one in state.roots
+        ]
+        self._store.state = state
+
     def mark_seen(self, ids: Iterable[int]) -> None:
         self._seen |= set(ids)
 
@@ -308,6 +321,9 @@ def _put(state: State, entries: Sequence[Entry]) -> dict[Location, int]:
         for key, vector in step.entry.vectors.items():
             state.vectors[key][step.id] = _stored_vector(vector, state.spaces[key])
         state.images[step.id] = _image(step, state.images.get(step.id))
+        state.inodes.pop(step.id, None)
+        if step.entry.inode is not None:
+            state.inodes[step.id] = step.entry.inode
         state.newest = max(state.newest, step.id)
     return {location_of(step.entry): step.id for step in planned.steps}
 
@@ -352,7 +368,13 @@ def _image(step: Step, before: Image | None) -> Image:
 def _remove(state: State, ids: Iterable[int]) -> None:
     """Forget images."""
     for id in ids:
-        for rows in (state.images, state.tables, state.sidecars, *state.vectors.values()):
+        for rows in (
+            state.images,
+            state.inodes,
+            state.tables,
+            state.sidecars,
+            *state.vectors.values(),
+        ):
             rows.pop(id, None)  # type: ignore[attr-defined]
 
 
