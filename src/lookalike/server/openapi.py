@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
+from starlette.responses import Response
 
 from lookalike.wire.codec import model
 from lookalike.wire.http import Error
@@ -38,6 +39,7 @@ def responses(
     answer   the dataclass of its document, or the media types of bytes
     pending  the dataclass of its 202 response, for a route whose answer may take longer than a request
     """
+    options: dict[str, Any] = {"response_model": None, "status_code": status}
     found: dict[int | str, dict[str, Any]] = {
         code: {"model": model(Error), "description": text} for code, text in _DESCRIPTIONS.items()
     }
@@ -45,11 +47,12 @@ def responses(
         schema = {"schema": {"type": "string", "format": "binary"}}
         media_types = (answer,) if isinstance(answer, str) else answer
         found[status] = {"description": "The bytes.", "content": dict.fromkeys(media_types, schema)}
+        options["response_class"] = Response  # otherwise FastAPI documents JSON, too
     else:
         found[status] = {"model": model(answer), "description": "The answer."}
     if pending is not None:
         found[202] = {"model": model(pending), "description": "Not done yet: ask again."}
-    return {"responses": found, "response_model": None, "status_code": status}
+    return {**options, "responses": found}
 
 
 BODY_MODELS: dict[str, type[BaseModel]] = {}
