@@ -99,13 +99,24 @@ class QueryOptions(TypedDict, total=False):
     min_relevance: Relevance | None
     feedback: bool
     verify: Verification | None
+    exclude_query: bool
+    sort: str | None
+    reverse: bool
+
+
+SIMILARITY = "similarity"
+"""The order of the hits of a query, unless `Query.sort` names a field."""
+
+_OF_LISTS = frozenset({"k", "where", "sort", "reverse", "exact"})
+"""Options that have a meaning without terms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
     """A query: what to search for, and how.
 
-    terms                What to look for; at least one, and not only negative ones.
+    terms                What to look for, not only negative terms. Without terms, the images that pass the
+                         filter are listed.
     """
 
     terms: tuple[Term, ...]
@@ -181,18 +192,45 @@ class Query:
             "as the first image; orb is fast, sift finds more."
         },
     )
+    exclude_query: bool = field(
+        default=False,
+        metadata={"help": "Leave out the images of the query and their exact copies."},
+    )
+    sort: str | None = field(
+        default=None,
+        metadata={
+            "help": "Order of the hits: similarity, path, taken or another field; images without a value "
+            "come last. Default: similarity, and path without a query.",
+            "metavar": "FIELD",
+        },
+    )
+    reverse: bool = field(default=False, metadata={"help": "Reverse the order of the hits."})
 
     def __post_init__(self) -> None:
         if not self.terms:
-            raise UsageError("the query is empty: give an image or text")
+            self._check_list()
         if not all(isinstance(term, Term) for term in self.terms):
             raise UsageError(
                 "the terms of a query are `Term`s; Query.of(image) makes them from images"
             )
-        if all(term.weight < 0 for term in self.terms):
+        if self.terms and all(term.weight < 0 for term in self.terms):
             raise UsageError("only negative terms: say also what to look for")
         for option in OPTIONS:
             option.check(getattr(self, option.name))
+
+    def _check_list(self) -> None:
+        """Raise `UsageError` unless the query lists images: by a filter, in an order, or both."""
+        if self.where is None and self.sort in (None, SIMILARITY):
+            raise UsageError(
+                "the query is empty: give an image or text, or a filter (where) to list images"
+            )
+        for option in OPTIONS:
+            if option.name not in _OF_LISTS and getattr(self, option.name) != option.default:
+                raise UsageError(
+                    f"{option.name} needs an image or text to search for; a list of images has none"
+                )
+        if self.sort == SIMILARITY:
+            raise UsageError("to sort by similarity, give an image or text to be similar to")
 
     @classmethod
     def of(
@@ -274,7 +312,7 @@ def _is_array(value: object) -> bool:
 class Hit:
     """One result. `path` is relative to the folder `root`; `file` joins both.
 
-    similarity       larger is closer; the common score if several rankings were fused
+    similarity       larger is closer; the common score if several rankings were fused; None in a list
     relevance        similarity judged against that of unrelated images; None if it cannot be judged
     copies           near-copies that were left out (`Query.collapse_duplicates`)
     orientation      how the query was turned to match best (`Query.any_orientation`)
@@ -289,7 +327,7 @@ class Hit:
     id: int
     path: str
     root: Path
-    similarity: float = field(metadata={"digits": 6})
+    similarity: float | None = field(metadata={"digits": 6})
     relevance: Relevance | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     copies: int = 0
@@ -308,7 +346,8 @@ class Hit:
 class Hits(Sequence[Hit]):
     """The hits of one query, best first; a sequence of `Hit`.
 
-    ranked_by       what ranked the hits: an extractor, "captions", or several joined by "+"
+    ranked_by       what ranked the hits: an extractor, "captions", or several joined by "+"; the field
+                    by which a list is sorted
     exact           every stored vector was compared
     searched_count  number of images that could have been hits
     seconds         by stage: "extract" (query to vectors), "search", "total"

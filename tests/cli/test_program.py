@@ -120,7 +120,7 @@ def test_the_version_is_printed() -> None:
         (["index", "--librari"], "No such option '--librari'. Did you mean '--library'? See: "),
         (["search", "--exat"], "No such option '--exat'. Did you mean"),
         (["index"], "Missing argument 'PATH...'. See: lookalike index --help"),
-        (["search"], "name an image to search with, or text: lookalike search cat.jpg"),
+        (["search"], "name an image to search with, text, or a filter: lookalike search cat.jpg"),
         (["search", "-k", "0", "a.jpg"], "Invalid value for '-k'"),
         (
             ["search", "-k", "many", "a.jpg"],

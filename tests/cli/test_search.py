@@ -314,7 +314,7 @@ def test_a_batch_comes_from_standard_input_too(album: Album) -> None:
 def test_an_invalid_query_is_an_error_of_one_line(album: Album) -> None:
     cat = "photos/pets/cat.jpg"
     for arguments, message in (
-        ([], "name an image to search with, or text"),
+        ([], "name an image to search with, text, or a filter"),
         (["red", "shoes"], "neither captions nor a space that understands text"),
         (["-", "fruit"], "only negative terms"),
         (
@@ -360,3 +360,22 @@ def test_nothing_found_names_the_best_relevance(tmp_path: Path) -> None:
     table = lookalike("search", "photos/3.png", "-k", "2", cwd=tmp_path).stdout.splitlines()
     assert table[0].split() == ["rank", "similarity", "relevance", "path"]
     assert table[1].split() == ["1", "1.000", "near-copy", "photos/3.png"]
+
+
+def test_a_filter_alone_lists_images(album: Album) -> None:
+    run = process("search", "--where", "width > 0", "-k", "3", cwd=album.photos)
+    assert run.returncode == 0, run.stderr
+    title, *lines = run.stdout.splitlines()
+    assert title.split() == ["rank", "path"] and len(lines) == 3
+    everything = lookalike("search", "--sort", "path", "-0", "-k", "99", cwd=album.photos)
+    paths = everything.stdout.split("\0")[:-1]
+    assert paths == sorted(paths) and len(paths) == 8
+    last = lookalike("search", "--sort", "path", "--reverse", "-k", "1", "-0", cwd=album.photos)
+    assert last.stdout == f"{paths[-1]}\0"
+    document = json.loads(
+        lookalike("search", "--where", "width > 0", "--format", "json", cwd=album.photos).stdout
+    )
+    assert (document["query"], document["searched_count"]) == ({"where": "width > 0"}, 8)
+    assert {hit["similarity"] for hit in document["hits"]} == {None}
+    wrong = lookalike("search", cwd=album.photos)
+    assert wrong.returncode == 2 and "--where" in wrong.stderr

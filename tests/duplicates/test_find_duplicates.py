@@ -175,7 +175,7 @@ def test_feedback_changes_the_ranking_of_a_query(library: Library, photos: Path)
         query = Query(
             (Term(image=photos / "0.png"),), k=11, extractors=("color",), feedback=feedback
         )
-        return {hit.path: hit.similarity for hit in library.search(query).hits}
+        return {hit.path: hit.similarity or 0.0 for hit in library.search(query).hits}
 
     assert ranks(feedback=True) == ranks(feedback=False)
     library.feedback.add("relevant", photos / "0.png", photos / "3.png")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from tests.library.image_builders import album, draw
 
 from lookalike import Library, Query
 from lookalike.errors import NoLibrary, UsageError
+from lookalike.indexing.report import IndexOptions
 from lookalike.query import OPTIONS, ImageLike, QueryOptions, Term
 
 
@@ -116,7 +119,7 @@ def test_two_images_are_averaged(library: Library, photos: Path) -> None:
         library.search(Query.of(photos / name, k=12, extractor="pixels"))
         for name in ("000.jpg", "002.jpg")
     ]
-    by_path = [{hit.path: hit.similarity for hit in hits.hits} for hits in alone]
+    by_path = [{hit.path: hit.similarity or 0.0 for hit in hits.hits} for hits in alone]
     # cos(x, (a + b) / 2) is (cos(x, a) + cos(x, b)) / |a + b| for unit vectors
     length = np.sqrt(2 + 2 * by_path[0]["002.jpg"])
     expected = {path: (by_path[0][path] + by_path[1][path]) / length for path in by_path[0]}
@@ -132,7 +135,9 @@ def test_euclidean_ranks_unit_vectors_as_cosine_does(library: Library, photos: P
     assert [hit.path for hit in cosine.hits] == [hit.path for hit in euclidean.hits]
     assert euclidean.hits[0].similarity == pytest.approx(0.0, abs=1e-6)
     for one, other in zip(cosine.hits, euclidean.hits, strict=True):
-        assert other.similarity == pytest.approx(-np.sqrt(max(0, 2 - 2 * one.similarity)), abs=1e-5)
+        assert other.similarity == pytest.approx(
+            -np.sqrt(max(0, 2 - 2 * (one.similarity or 0.0))), abs=1e-5
+        )
 
 
 @pytest.mark.parametrize(
@@ -220,3 +225,82 @@ def test_a_query_with_an_unreadable_file_says_why(
     monkeypatch.setattr(Path, "exists", closed)
     with pytest.raises(UsageError, match=r"cannot search with .*secret\.jpg: there is no file"):
         library.search(tmp_path / "secret.jpg")  # the worker reports it as missing
+
+
+def test_without_a_query_images_are_listed_in_the_order_of_a_field(
+    photos: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(photos, tmp_path / "dated", ignore=lambda *_: [".lookalike"]))
+    names = [file.relative_to(folder).as_posix() for file in sorted(folder.rglob("*.jpg"))]
+    rows = [
+        {"path": folder / name, "taken": f"2024-{12 - at:02}-01"}
+        for at, name in enumerate(names)
+        if at % 3
+    ]
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["color"], options=IndexOptions(metadata=rows))
+        dated = [name for at, name in enumerate(names) if at % 3]
+        undated = [name for at, name in enumerate(names) if not at % 3]
+        assert [hit.path for hit in library.search(where="width > 0", k=99)] == names
+        assert [hit.path for hit in library.search(sort="path", reverse=True, k=3)] == names[:-4:-1]
+        hits = library.search(where="width > 0", sort="taken", k=99)
+        assert [hit.path for hit in hits] == [*reversed(dated), *undated]
+        assert [hit.rank for hit in hits] == list(range(1, 13))
+        assert {hit.similarity for hit in hits} == {None}
+        assert (hits.ranked_by, hits.similarity, hits.searched_count) == ("taken", None, 12)
+        newest = library.search(sort="taken", reverse=True, k=4, where="taken > '2024-03'")
+        assert ([hit.path for hit in newest], newest.searched_count) == (dated[:4], 6)
+        found = library.search(folder / names[0], sort="taken", k=5)
+        assert {hit.path for hit in found} == {
+            hit.path for hit in library.search(folder / names[0], k=5)
+        }
+        with_date = [hit.metadata["taken"] for hit in found if "taken" in hit.metadata]
+        assert with_date == sorted(with_date) and [hit.rank for hit in found] == [1, 2, 3, 4, 5]
+        batch = [
+            Query((), where="width > 0", k=2),
+            Query.of(folder / names[0], k=1),
+            Query((), where="wdth > 0"),
+            Query((), sort="taken", k=1),
+        ]
+        first, second, third, fourth = library.search_batch(batch)
+        assert [hit.path for hit in first] == names[:2] and second[0].path == names[0]
+        assert "did you mean width" in third.failure and fourth[0].path == dated[-1]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"diversity": 0.3}, {"min_relevance": "weak"}, {"verify": "orb"}, {"feedback": True},
+        {"collapse_duplicates": True}, {"any_orientation": True}, {"exclude_query": True},
+        {"extractors": ("color",)}, {"sort": "similarity"},
+    ],
+)  # fmt: skip
+def test_a_list_refuses_options_that_need_a_query(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"image or text"):
+        Query((), where="width > 0", **options)
+
+
+def test_the_query_and_its_exact_copies_can_be_left_out(photos: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(photos, tmp_path / "copies", ignore=lambda *_: [".lookalike"]))
+    query = sorted(folder.rglob("*.jpg"))[2]
+    shutil.copy(query, folder / "copy of it.jpg")
+    outside = Path(shutil.copy(query, tmp_path / "outside.jpg"))
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["color"])
+        id = library.search(query, k=2)[0].id
+        all_hits = [hit.path for hit in library.search(query, k=99)]
+        copies = {query.relative_to(folder).as_posix(), "copy of it.jpg"}
+        rest = [path for path in all_hits if path not in copies]
+        assert len(rest) == 11
+        images: list[Query] = [
+            Query.of(outside, exclude_query=True, k=99),
+            Query.of(query, exclude_query=True, k=99),
+            Query.of(outside.read_bytes(), exclude_query=True, k=99),
+            Query((Term(id=id),), exclude_query=True, k=99),
+            Query((Term(image=Path(copies.pop())),), exclude_query=True, k=99),
+        ]
+        for one in images:
+            hits = library.search(one)
+            assert [hit.path for hit in hits] == rest and hits.searched_count == 11
+        assert [hit.path for hit in library.search(replace(images[0], k=3))] == rest[:3]
+        assert [hit.rank for hit in library.search(replace(images[0], k=3))] == [1, 2, 3]

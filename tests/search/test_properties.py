@@ -43,7 +43,7 @@ def test_hits_are_at_most_k_different_sorted_filtered_and_relevant(
         ids = [hit.id for hit in hits.hits]
         assert len(ids) <= query.k and len(set(ids)) == len(ids)
         assert [hit.rank for hit in hits.hits] == list(range(1, len(ids) + 1))
-        scores = [hit.similarity for hit in hits.hits]
+        scores = [hit.similarity or 0.0 for hit in hits.hits]
         if not query.diversity:
             assert scores == sorted(scores, reverse=True)
         prices = {id: small.prices[id - 1] for id in ids}

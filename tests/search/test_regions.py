@@ -65,7 +65,7 @@ def test_a_small_object_is_found_and_located(tmp_path: Path, toy, runs_in: str) 
         plain = {h.path: h for h in library.search(Query.of(thing, extractor=base.name, k=12)).hits}
         assert plain["05.png"].box is None
         for hit in hits:  # the whole image is one of the regions
-            assert hit.similarity >= plain[hit.path].similarity - 1e-5
+            assert (hit.similarity or 0.0) >= (plain[hit.path].similarity or 0.0) - 1e-5
         inside = library.search(Query.of(photos / "05.png", extractor=f"{base.name}+regions")).hits[
             0
         ]

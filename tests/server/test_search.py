@@ -23,7 +23,7 @@ def test_a_search_finds_what_the_library_finds(client: TestClient, library: Libr
     hits = library.search(Query((Term(id=7),), k=5))
     assert [hit["id"] for hit in response["hits"]] == [hit.id for hit in hits.hits]
     assert [hit["similarity"] for hit in response["hits"]] == [
-        round(hit.similarity, 6) for hit in hits.hits
+        round(hit.similarity or 0.0, 6) for hit in hits.hits
     ]
     assert response["hits"][0]["id"] == 7
     assert (response["ranked_by"], response["exact"], response["searched_count"]) == (
@@ -235,3 +235,26 @@ def test_names_that_do_not_exist_are_refused_by_name(
         assert "'wrong'" in answer.json()["error"], (address, answer.text)
     near = client.get("/api/images?wher=1").json()["error"]
     assert near == "there is no parameter 'wher'; did you mean 'where'?"
+
+
+def test_a_filter_without_a_query_lists_images_in_pages(
+    client: TestClient, library: Library
+) -> None:
+    expected = [hit.id for hit in library.search(where="folder = 'odd'", k=99)]
+    found: list[int] = []
+    offset: int | None = 0
+    while offset is not None:
+        params: dict[str, Any] = {"where": "folder = 'odd'", "k": 7, "offset": offset}
+        page = client.get("/api/search", params=params).json()
+        assert (page["searched_count"], page["ranked_by"]) == (20, "path")
+        found += [hit["id"] for hit in page["hits"]]
+        offset = page["next_offset"]
+    assert found == expected and len(found) == 20
+    last = client.get("/api/search?sort=path&reverse=true&k=1").json()["hits"]
+    assert last[0]["similarity"] is None
+    assert last[0]["path"] == library.search(sort="path", reverse=True, k=1)[0].path
+    by_path = client.get("/api/search?image=3&sort=path&k=5").json()
+    assert by_path["next_offset"] is None
+    paths = [hit["path"] for hit in by_path["hits"]]
+    assert paths == sorted(paths) and len(paths) == 5
+    assert client.get("/api/search?image=3&sort=path&k=5&offset=5").status_code == 400

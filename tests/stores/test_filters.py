@@ -613,3 +613,54 @@ def test_integers_beyond_the_range_of_floats_are_exact(store: Store) -> None:
         facts = snapshot.fields()["sku"]
         assert (facts.low, facts.high, facts.kind) == (-(2**63), 10**30 + 1, "number")
         assert set(facts.examples) <= set(numbers)
+
+
+SORT_VALUES: list[Any] = [
+    3,
+    "b",
+    None,
+    2.5,
+    "B",
+    2**60 + 1,
+    "é",
+    "e\u0301",
+    -1,
+    2**60,
+    True,
+    "10",
+    "9",
+]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_images_are_sorted_by_any_field(empty: Store, reverse: bool) -> None:
+    store = empty
+    begin(store)
+    ids = put(store, *(entry(f"{7 * n % 13:02}.jpg", str(n)) for n in range(len(SORT_VALUES))))
+    values = dict(zip(ids, SORT_VALUES, strict=True))
+    with store.writer() as writer:
+        writer.set_metadata({id: {"v": v} for id, v in values.items() if v is not None})
+
+    def composed(value: Any) -> Any:
+        return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
+
+    numbers = [id for id in ids if isinstance(values[id], int | float)]
+    texts = [id for id in ids if isinstance(values[id], str)]
+    expected = [*sorted(numbers, key=values.__getitem__)]
+    expected += sorted(texts, key=lambda id: cast(str, composed(values[id])))
+    if reverse:
+        expected = sorted(texts, key=lambda id: cast(str, composed(values[id])), reverse=True)
+        expected += sorted(numbers, key=values.__getitem__, reverse=True)
+    expected += [id for id in ids if values[id] is None]
+    with store.snapshot() as snapshot:
+        every = snapshot.select("id > 0")
+        assert snapshot.sort(every, "v", reverse=reverse).tolist() == expected
+        some = every[1::2]
+        found = snapshot.sort(some, "V", reverse=reverse).tolist()
+        assert found == [id for id in expected if id in some]
+        by_path = snapshot.sort(every, "path", reverse=reverse)
+        paths = [snapshot.images([id])[id].path for id in by_path.tolist()]
+        assert paths == sorted(paths, reverse=reverse)
+        assert snapshot.sort(every, "taken").tolist() == ids  # nobody has it
+        with pytest.raises(UsageError, match="did you mean taken"):
+            snapshot.sort(every, "takn")

@@ -101,7 +101,9 @@ def _write_table(hits: Hits) -> None:
     right = ""
     for field in _FIELDS:
         values = [getattr(hit, field.name) for hit in hits]
-        empty = field.name not in ("rank", "similarity") and not any(values)
+        empty = all(value is None for value in values) or not (
+            field.name in ("rank", "similarity") or any(values)
+        )
         if field.name in _NOT_IN_TABLE or empty:
             continue
         columns[_TITLES.get(field.name, field.name)] = [_cell(value) for value in values]
@@ -110,6 +112,9 @@ def _write_table(hits: Hits) -> None:
     rows = [list(row) for row in zip(*columns.values(), strict=True)]
     output.table(list(columns), rows, right=f"{right}l", stretch=-1)
     searched = format.counted(hits.searched_count, "image")
+    if all(hit.similarity is None for hit in hits):
+        output.aside(f"{format.number(len(hits))} of {searched}, by {hits.ranked_by}")
+        return
     took = format.duration(hits.seconds.get("total", 0.0))
     how = f" ({hits.similarity})" if hits.similarity else ""
     output.aside(f"{searched} compared by {hits.ranked_by}{how} in {took}")

@@ -131,10 +131,10 @@ def build_query(
     found += [Term(text=text) for text in texts]
     found += [_vector(file) for file in vectors]
     found += [term_of(negative, -1.0) for negative in negatives]
-    if not found:
+    if not found and where is None and options.get("sort") is None:
         raise UsageError(
-            "name an image to search with, or text: lookalike search cat.jpg, "
-            'lookalike search "red shoe"'
+            "name an image to search with, text, or a filter: lookalike search cat.jpg, "
+            'lookalike search "red shoe", lookalike search --where "width > 1000"'
         )
     if region is not None:
         found = list(_with_region(found, _parse_region(region)))

@@ -24,7 +24,7 @@ _BATCH_SIZE = 1000
 
 
 @click.command("search", cls=query_options.QueryCommand)
-@click.argument("terms", metavar="TERM...", nargs=-1)
+@click.argument("terms", metavar="[TERM]...", nargs=-1)
 @query_options.query_options
 @click.option(
     "--batch",
@@ -61,12 +61,14 @@ def command(
     TERM is an image file (in the library or not), id:42 for an image of the library, '-' for an image on
     standard input, or plain text. A '+' before a term means more like this, a '-' less like this, and
     '2:' counts it twice. Text is searched in a space that understands it (clip), else in captions.
-    Similarity is larger for closer images, at most 1 for cosine.
+    Similarity is larger for closer images, at most 1 for cosine. Without TERM, --where or --sort list
+    images.
 
     \b
     lookalike search cat.jpg
     lookalike search red.jpg blue.jpg -k 20 --grid found.png
     lookalike search "2:shoe.jpg" + "red" - boot.jpg
+    lookalike search --where "camera like 'Canon%'" --sort taken
     lookalike search cat.jpg -0 | xargs -0 cp -t similar/
     """
     format_ = parameters.chosen_format(format_, null)

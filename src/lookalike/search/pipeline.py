@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from lookalike.errors import LibraryDamaged, UsageError
-from lookalike.query import Box, Hit, Hits, Query
+from lookalike.query import SIMILARITY, Box, Hit, Hits, Query
 from lookalike.search.encode import QueryEncoders, encode_plans
+from lookalike.search.listing import list_images
 from lookalike.search.plan import ORIENTATIONS, BatchContext, QueryPlan, plan_query
 from lookalike.search.rerank import BackgroundDistribution, rerank
 from lookalike.search.retrieve import Candidates, Ranking, retrieve
@@ -27,6 +31,27 @@ def run_queries(
     tolerant  a query that cannot be answered gets empty `Hits` with the reason; otherwise its
               `UsageError` is raised
     """
+    with_terms = [query for query in queries if query.terms]
+    found = iter(_search(snapshot, encoders, with_terms, tolerant=tolerant) if with_terms else ())
+    return [
+        next(found) if query.terms else _list(snapshot, query, tolerant=tolerant)
+        for query in queries
+    ]
+
+
+def _list(snapshot: Snapshot, query: Query, *, tolerant: bool) -> Hits:
+    try:
+        return list_images(snapshot, query)
+    except UsageError as error:
+        if not tolerant:
+            raise
+        return failed(str(error), {"extract": 0.0, "search": 0.0, "total": 0.0})
+
+
+def _search(
+    snapshot: Snapshot, encoders: QueryEncoders, queries: Sequence[Query], *, tolerant: bool
+) -> list[Hits]:
+    """Return the hits of queries that have terms; see `run_queries`."""
     started = time.perf_counter()
     plans = encode_plans(snapshot, encoders, plan_queries(snapshot, encoders, queries))
     if not tolerant:
@@ -38,7 +63,10 @@ def run_queries(
     retrieved = retrieve(snapshot, runnable)
     backgrounds = BackgroundDistribution(snapshot)
     backgrounds.compute(subquery for plan in runnable for subquery in plan.subqueries)
-    ranked = [rerank(snapshot, backgrounds, each, encoders.limits) for each in retrieved]
+    ranked = [
+        sort_candidates(snapshot, rerank(snapshot, backgrounds, each, encoders.limits))
+        for each in retrieved
+    ]
     found = iter(hits_of(snapshot, ranked))
     ended = time.perf_counter()
     share = 1 / len(queries) if queries else 0.0
@@ -54,6 +82,17 @@ def run_queries(
         else failed(str(plan), seconds)
         for plan in plans
     ]
+
+
+def sort_candidates(snapshot: Snapshot, candidates: Candidates) -> Candidates:
+    """Return the hits in the order that the query asks for."""
+    query, order = candidates.plan.query, list(candidates.order)
+    if query.sort not in (None, SIMILARITY):
+        ids = np.array(order, np.int64)
+        order = snapshot.sort(ids, query.sort, reverse=query.reverse).tolist()
+    elif query.reverse:
+        order.reverse()
+    return replace(candidates, order=order)
 
 
 def plan_queries(

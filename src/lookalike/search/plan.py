@@ -109,6 +109,7 @@ class QueryPlan:
     filter_ids       ids of the images that pass the filter; None without one
     depth            number of candidates that each ranking must give
     searched_count   number of images that could be hits
+    excluded         ids of images that are no hits (`Query.exclude_query`)
     """
 
     query: Query
@@ -119,6 +120,7 @@ class QueryPlan:
     filter_ids: Ids | None
     depth: int
     searched_count: int
+    excluded: frozenset[int] = frozenset()
 
 
 class BatchContext:
@@ -175,9 +177,7 @@ class BatchContext:
 
         Such a copy gets the vector that was stored, and need not be decoded.
         """
-        if image not in self._digests:
-            self._digests[image] = self._digest(image)
-        found = self._digests[image]
+        found = self._digest_of(image)
         if found is None:
             return None
         size, digest = found
@@ -195,6 +195,24 @@ class BatchContext:
         """Return where the file of an image of the library is."""
         folders = {root.id: root.path for root in self.snapshot.roots()}
         return folders[image.root] / image.path
+
+    def exact_copies(self, resolved: ResolvedTerm) -> list[int]:
+        """Return the ids of the images of the library that have the bytes of a term's image."""
+        id, source = resolved.image_id, resolved.source
+        if id is not None:
+            digest = self.image(id).hash
+        elif isinstance(source, Path | bytes):
+            found = self._digest_of(source)
+            digest = None if found is None else found[1]
+        else:
+            digest = None
+        copies = [] if digest is None else [one.id for one in self.snapshot.by_hash(digest)]
+        return copies if id is None else [id, *copies]
+
+    def _digest_of(self, image: Path | bytes) -> tuple[int, bytes] | None:
+        if image not in self._digests:
+            self._digests[image] = self._digest(image)
+        return self._digests[image]
 
     def _digest(self, image: Path | bytes) -> tuple[int, bytes] | None:
         """Return size and hash; None if no image has that size, so that the file need not be read."""
@@ -246,11 +264,18 @@ def plan_query(context: BatchContext, query: Query) -> QueryPlan:
         subqueries.append(SubQuery(text_space, similarity, text_weight, texts))
     captions = texts if text_space is None else ()
     filter_ids = context.filter_ids(query.where)
+    excluded = frozenset(
+        id for one in images if query.exclude_query for id in context.exact_copies(one)
+    )
     largest = max(space.count for space in spaces)
     searchable = largest if captions else max(one.space.count for one in subqueries)
     reranked = query.diversity or query.collapse_duplicates or query.verify
     single = len(subqueries) + bool(captions) == 1 and not reranked
     depth = query.k if single else max(CANDIDATES_PER_HIT * query.k, MIN_CANDIDATES)
+    count = searchable if filter_ids is None else min(searchable, len(filter_ids))
+    if excluded:
+        passing = len(excluded) if filter_ids is None else np.isin(list(excluded), filter_ids).sum()
+        count = max(count - int(passing), 0)
     return QueryPlan(
         query=query,
         subqueries=tuple(subqueries),
@@ -258,8 +283,9 @@ def plan_query(context: BatchContext, query: Query) -> QueryPlan:
         captions=tuple((term.text or "", term.weight) for term in captions),
         captions_weight=text_weight,
         filter_ids=filter_ids,
-        depth=min(depth, max(largest, 1)),
-        searched_count=searchable if filter_ids is None else min(searchable, len(filter_ids)),
+        depth=min(depth + len(excluded), max(largest, 1)),
+        searched_count=count,
+        excluded=excluded,
     )
 
 

@@ -181,6 +181,8 @@ def combine(snapshot: Snapshot, plan: QueryPlan, rankings: Sequence[Ranking]) ->
     else:
         scores = rankings[0].scores
     order = sorted(scores, key=lambda id: (-scores[id], id))[: plan.depth]
+    if plan.excluded:
+        order = [id for id in order if id not in plan.excluded]
     return Candidates(plan, rankings, order, scores)
 
 

@@ -20,7 +20,7 @@ import fnmatch
 import operator
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from lookalike.stores.filters import (
     And,
@@ -51,6 +51,17 @@ def matches(expression: Expression, values: Callable[[str], Sequence[Value]]) ->
             return not values(field)
         case _:
             return any(_satisfies(expression, value) for value in values(expression.field))
+
+
+def sorted_ids(ids: Iterable[int], values: Mapping[int, Value], *, reverse: bool) -> list[int]:
+    """Return ids in the order of their values, see `Snapshot.sort`."""
+    rising = sorted(ids)
+    present = [id for id in rising if id in values]
+
+    def key(id: int) -> tuple[bool, Value]:
+        return isinstance(values[id], str), values[id]
+
+    return [*sorted(present, key=key, reverse=reverse), *(i for i in rising if i not in values)]
 
 
 _ORDER: dict[Operator, Callable[[float, float], bool]] = {

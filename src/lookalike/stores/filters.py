@@ -152,23 +152,11 @@ def field_names(metadata: Iterable[str]) -> dict[str, Field]:
 
 def resolve_fields(expression: Expression, names: Mapping[str, Field]) -> dict[str, Field]:
     """Return the field that each name of an expression means; `UsageError` for an unknown name."""
-    return {name: _resolve_field(name, names) for name in {t.field for t in tests_of(expression)}}
+    return {name: resolve_field(name, names) for name in {t.field for t in tests_of(expression)}}
 
 
-def tests_of(expression: Expression) -> Iterator[Test]:
-    """Yield all tests in an expression."""
-    match expression:
-        case Not(part):
-            yield from tests_of(part)
-        case And(parts) | Or(parts):
-            for part in parts:
-                yield from tests_of(part)
-        case _:
-            yield expression
-
-
-def _resolve_field(name: str, names: Mapping[str, Field]) -> Field:
-    """Return the field of that name, or of the only one that differs in case alone."""
+def resolve_field(name: str, names: Mapping[str, Field]) -> Field:
+    """Return the field of that name, or of the only one that differs in case alone; `UsageError`."""
     prefix, _, own = name.partition("file.")
     if name in names:
         return names[name]
@@ -183,6 +171,18 @@ def _resolve_field(name: str, names: Mapping[str, Field]) -> Field:
     shown = ", ".join(map(quote_field, listed[:40]))
     more = f" and {len(listed) - 40} more" if len(listed) > 40 else ""
     raise UsageError(f"no field {quote_field(name)}{hint}; the fields: {shown}{more}")
+
+
+def tests_of(expression: Expression) -> Iterator[Test]:
+    """Yield all tests in an expression."""
+    match expression:
+        case Not(part):
+            yield from tests_of(part)
+        case And(parts) | Or(parts):
+            for part in parts:
+                yield from tests_of(part)
+        case _:
+            yield expression
 
 
 def quote_field(name: str) -> str:

@@ -141,6 +141,15 @@ class Snapshot(Protocol):
         """
         ...
 
+    def sort(self, ids: Ids, field: str, *, reverse: bool = False) -> Ids:
+        """Return these ids of images in the order of a field that filters may name.
+
+        Numbers come before texts, which are ordered by code points of their composed form; then, reversed or
+        not, images without a value. Of several values the smallest counts; equal ones are ordered by rising
+        id. Raises `UsageError` for an unknown field.
+        """
+        ...
+
     def fields(self) -> Mapping[str, FieldStats]:
         """Return the statistics of all fields that filters may name, by name."""
         ...

@@ -102,7 +102,8 @@ def _colour(hit: Hit) -> str:
 
 def _heading(hit: Hit) -> str:
     relevance = f"  {hit.relevance}" if hit.relevance else ""
-    return f"{hit.rank}   {round(hit.similarity, 3) + 0.0:.3f}{relevance}"
+    score = "" if hit.similarity is None else f"   {round(hit.similarity, 3) + 0.0:.3f}"
+    return f"{hit.rank}{score}{relevance}"
 
 
 def _title(hits: Hits) -> str:

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from lookalike.errors import Outcome, UsageError
 from lookalike.images.fetch import FetchLimits
 from lookalike.images.fetch import fetch_url as fetch_image
-from lookalike.query import Hits, Query, Term
+from lookalike.query import SIMILARITY, Hits, Query, Term
 from lookalike.server.app_state import AppState, State
 from lookalike.server.bodies import is_form, is_json, media_type, parse_json, read_form, read_json
 from lookalike.server.micro_batcher import only_compares
@@ -236,7 +236,8 @@ def page_of(
     page = hits.hits[start:end]
     with state.library.snapshot() as snapshot:
         images = snapshot.images({hit.id for hit in page})
-    more = len(hits.hits) > end or (len(hits.hits) == end == query.k)
+    one_page = bool(query.terms) and (query.reverse or query.sort not in (None, SIMILARITY))
+    more = not one_page and (len(hits.hits) > end or (len(hits.hits) == end == query.k))
     return SearchResponse(
         answer=hits,
         query=params.model_dump(exclude_defaults=True),
@@ -261,7 +262,10 @@ def query_of_params(state: AppState, params: SearchParams, data: UploadData) -> 
         *signed_terms(params.not_upload, -1.0, of_upload),
         *signed_terms(params.not_image, -1.0, of_library),
     ]
-    return to_query(params, terms)
+    query = to_query(params, terms)
+    if params.offset and query.terms and (query.reverse or query.sort not in (None, SIMILARITY)):
+        raise HTTPError(400, "hits of a query in another order come in one page: raise k instead")
+    return query
 
 
 def signed_terms(

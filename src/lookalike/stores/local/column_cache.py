@@ -243,6 +243,17 @@ class StateColumns:
         )
         return found
 
+    def positions(self, ids: Ids) -> tuple[NDArray[np.int64], Ids]:
+        """Return the rising positions of these images, and their ids in that order; unknown ones are left
+        out."""
+        rising = np.unique(ids)
+        blocks = rising >> BLOCK_BITS
+        index = np.searchsorted(self.blocks, blocks)
+        known = index < len(self.blocks)
+        known[known] = self.blocks[index[known]] == blocks[known]
+        rising = rising[known]
+        return index[known] * BLOCK + (rising & (BLOCK - 1)), rising
+
     def names(self, connection: sqlite3.Connection) -> dict[str, Field]:
         """Return all names that a filter may use (`filters.field_names`)."""
         given = {name for name, of_file in self._field_ids if not of_file}

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
-from math import ceil, floor
+from math import ceil, floor, isnan
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.stores.filter_parser import parse
-from lookalike.stores.filter_semantics import matching_ranges, pattern_matcher
+from lookalike.stores.filter_semantics import matching_ranges, pattern_matcher, sorted_ids
 from lookalike.stores.filters import (
     And,
     Between,
@@ -26,12 +26,16 @@ from lookalike.stores.filters import (
     Operator,
     Or,
     Test,
+    Value,
     check_types,
+    resolve_field,
     resolve_fields,
 )
+from lookalike.stores.local import images
 from lookalike.stores.local.block_columns import Numbers
 from lookalike.stores.local.column_cache import BlockTexts, Column, StateColumns, Texts
 from lookalike.stores.records import Ids
+from lookalike.stores.text_analysis import compose
 
 Mask: TypeAlias = NDArray[np.bool_]
 
@@ -54,6 +58,59 @@ def select(connection: sqlite3.Connection, columns: StateColumns, where: str) ->
         present = columns.indexed(connection)
     found = _Evaluation(connection, columns, fields).mask(expression)
     return columns.ids(found & present)
+
+
+def sort(
+    connection: sqlite3.Connection, columns: StateColumns, ids: Ids, field: str, *, reverse: bool
+) -> Ids:
+    """See `Snapshot.sort`."""
+    found = resolve_field(field, columns.names(connection))
+    if found == ("id", True):
+        values: dict[int, Value] = {id: id for id in ids.tolist()}
+    elif found in (("path", True), ("name", True)):
+        by_id = images.hit_fields(connection, ids.tolist())
+        paths = {id: compose(path) for id, (_, path, _) in by_id.items()}
+        last = found == ("name", True)
+        values = {id: p.rpartition("/")[2] if last else p for id, p in paths.items()}
+    else:
+        at, held = columns.positions(ids)
+        values = smallest_values(columns.column(connection, found), at, held.tolist())
+    return np.array(sorted_ids(ids.tolist(), values, reverse=reverse), np.int64)
+
+
+def smallest_values(column: Column, at: NDArray[np.int64], ids: Sequence[int]) -> dict[int, Value]:
+    """Return the smallest value of a column at each of these rising positions, which belong to these ids;
+    those without a value are left out."""
+    found: dict[int, Value] = {}
+
+    def add(id: int, value: Value) -> None:
+        before = found.setdefault(id, value)
+        if (isinstance(value, str), value) < (isinstance(before, str), before):
+            found[id] = value
+
+    if column.numbers is not None:
+        numbers = zip(ids, column.numbers[at].tolist(), strict=True)
+        found |= {id: number for id, number in numbers if not isnan(number)}
+    id_at = dict(zip(at.tolist(), ids, strict=True)) if len(ids) else {}
+    for positions, more in (
+        (column.more_at, column.more_numbers),
+        (column.exact_at, column.exact),
+    ):
+        for position, number in zip(positions.tolist(), more.tolist(), strict=True):
+            if position in id_at:
+                add(id_at[position], number)
+    for part in column.parts():
+        if isinstance(part.at, slice):
+            low, high = np.searchsorted(at, (part.at.start, part.at.stop))
+            codes = part.codes[at[low:high] - part.at.start].tolist()
+            for id, code in zip(ids[low:high], codes, strict=True):
+                if code >= 0:
+                    add(id, part.texts[code])
+        else:
+            for position, code in zip(part.at.tolist(), part.codes.tolist(), strict=True):
+                if position in id_at:
+                    add(id_at[position], part.texts[code])
+    return found
 
 
 class _Evaluation:

@@ -177,6 +177,15 @@ class LocalSnapshot:
         with translate_errors(self._folder):
             return select(self._connection, self._columns(self._connection), where)
 
+    def sort(self, ids: Ids, field: str, *, reverse: bool = False) -> Ids:
+        """See `Snapshot`."""
+        from lookalike.stores.local.filter_eval import sort
+
+        with translate_errors(self._folder):
+            return sort(
+                self._connection, self._columns(self._connection), ids, field, reverse=reverse
+            )
+
     def fields(self) -> dict[str, FieldStats]:
         """See `Snapshot`."""
         from lookalike.stores.local.field_stats import field_stats

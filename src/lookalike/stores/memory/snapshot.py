@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lookalike.errors import Outcome, UsageError
 from lookalike.images.reading import InodeState
 from lookalike.stores.filter_parser import parse
-from lookalike.stores.filter_semantics import is_date, matches
+from lookalike.stores.filter_semantics import is_date, matches, sorted_ids
 from lookalike.stores.filters import (
     Field,
     FieldKind,
@@ -23,6 +23,7 @@ from lookalike.stores.filters import (
     Value,
     check_types,
     field_names,
+    resolve_field,
     resolve_fields,
     tests_of,
 )
@@ -171,6 +172,16 @@ class MemorySnapshot:
             if matches(expression, lambda name, own=own: own.get(fields[name], ()))  # type: ignore[misc]
         ]
         return np.array(found, np.int64)
+
+    def sort(self, ids: Ids, field: str, *, reverse: bool = False) -> Ids:
+        values = {id: _values_of(image) for id, image in self._state.images.items()}
+        found = resolve_field(field, self._field_names(values.values()))
+        smallest = {
+            id: min(own[found], key=lambda value: (isinstance(value, str), value))
+            for id, own in values.items()
+            if own.get(found)
+        }
+        return np.array(sorted_ids(ids.tolist(), smallest, reverse=reverse), np.int64)
 
     def fields(self) -> dict[str, FieldStats]:
         names = self._field_names(map(_values_of, self._state.images.values()))

@@ -1,0 +1,36 @@
+"""Lists of images: what a query without terms returns."""
+
+from __future__ import annotations
+
+import time
+
+from lookalike.errors import Outcome
+from lookalike.query import Hit, Hits, Query
+from lookalike.stores.interface import Snapshot
+
+PATH = "path"
+"""The field by which a list is sorted unless the query says otherwise."""
+
+
+def list_images(snapshot: Snapshot, query: Query) -> Hits:
+    """Return the images that pass the filter of a query, all without one; `UsageError` for a field that the
+    library does not have."""
+    started = time.perf_counter()
+    ids = snapshot.select(query.where or f"outcome = '{Outcome.INDEXED}'")
+    field = query.sort or PATH
+    order = snapshot.sort(ids, field, reverse=query.reverse)[: query.k].tolist()
+    fields = snapshot.hit_fields(order)
+    folders = {root.id: root.path for root in snapshot.roots()}
+    hits = []
+    for rank, id in enumerate(order, start=1):
+        root, path, metadata = fields[id]
+        hits.append(Hit(rank, id, path, folders[root], None, metadata=metadata))
+    took = time.perf_counter() - started
+    return Hits(
+        hits=tuple(hits),
+        ranked_by=field,
+        similarity=None,
+        exact=True,
+        searched_count=len(ids),
+        seconds={"extract": 0.0, "search": took, "total": took},
+    )
