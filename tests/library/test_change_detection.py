@@ -63,8 +63,10 @@ def test_content_of_the_same_size_and_date_is_seen(replace, tmp_path: Path) -> N
         library.add([photos], extractors=["histogram"])
         before = vectors(library)
         replace(photos / "1.bmp", 7)
-        best = library.search(photos / "1.bmp")[0]
-        assert (best.similarity or 1.0) < 0.999  # the file is decoded, not taken for the stored image
+        best = library.search(photos / "1.bmp")[0].similarity
+        assert (
+            best is not None and best < 0.999
+        )  # the file is decoded, not taken for the stored image
         report = library.add([photos])
         assert (report.changed, report.unchanged) == (1, 2)
         after = vectors(library)
