@@ -33,7 +33,7 @@ def test_every_edit_is_recognised_as_a_copy(edit: Edit) -> None:
     changed = np.asarray(Image.open(io.BytesIO(edit.saved(image))).convert("RGB"))
     found = compare_pixels(grey(image), grey(changed))
     assert found is not None
-    assert found.is_copy, found
+    assert found.is_promising, found
 
 
 def test_different_images_are_not_copies() -> None:
@@ -41,7 +41,7 @@ def test_different_images_are_not_copies() -> None:
     for at, one in enumerate(images):
         for other in images[at + 1 :]:
             found = compare_pixels(one, other)
-            assert found is None or not found.is_copy
+            assert found is None or not found.is_promising
 
 
 def test_a_scene_that_changed_in_part_is_not_a_copy() -> None:
@@ -49,7 +49,7 @@ def test_a_scene_that_changed_in_part_is_not_a_copy() -> None:
     later = image.copy()
     later[40:160, 20:140] = scene(4)[40:160, 20:140]  # 45 % of the image is replaced
     found = compare_pixels(grey(image), grey(later))
-    assert found is None or not found.is_copy
+    assert found is None or not found.is_promising
 
 
 def test_the_matching_orientation_is_reported() -> None:
@@ -57,23 +57,21 @@ def test_the_matching_orientation_is_reported() -> None:
     turned = compare_pixels(grey(image), grey(np.ascontiguousarray(np.rot90(image, -1))))
     flipped = compare_pixels(grey(image), grey(np.ascontiguousarray(image[:, ::-1])))
     assert turned is not None and turned.orientation == 6
-    assert turned.description.endswith("rotated by 90°")
     assert flipped is not None and flipped.orientation == 2
-    assert flipped.description.endswith("mirrored")
 
 
 def test_a_mirrored_crop_is_found_by_keypoints() -> None:
     image = scene(6)
     part = np.ascontiguousarray(image[20:150, 30:210][:, ::-1])
     found = compare_pixels(grey(image), grey(part))
-    assert found is not None and found.is_copy
+    assert found is not None and found.is_promising
     assert found.orientation == 0 and found.inliers >= 8
 
 
 def test_a_small_detail_is_not_a_copy() -> None:
     image = scene(7, width=480, height=360)
     found = compare_pixels(grey(image), grey(image[100:220, 100:260].copy()))  # 11 % of the area
-    assert found is None or not found.is_copy
+    assert found is None or not found.is_promising
 
 
 def test_flat_images_do_not_match() -> None:

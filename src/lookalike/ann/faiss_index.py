@@ -15,7 +15,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +51,7 @@ def no_progress(stage: str, done: int, total: int) -> None:
     """Ignore progress; the default."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AnnIndex:
     """A FAISS index whose ids are row numbers: the i-th vector that was added is row i.
 
@@ -70,7 +69,7 @@ class AnnIndex:
         """The number of vectors."""
         return int(self.index.ntotal)
 
-    @cached_property
+    @property
     def max_nprobe(self) -> int:
         """The largest useful `nprobe`: the number of lists of an inverted file, the largest ef_search of
         a graph; 1 for an index without such a parameter."""
@@ -151,9 +150,10 @@ def prepare(vectors: Floats, similarity: Similarity) -> NDArray[np.float32]:
     """Return vectors (n, dim) as the index sees them: float32, of unit length for the cosine."""
     if similarity == "cosine":
         floats = as_float32(np.ascontiguousarray(vectors))
-        squares = np.einsum("ij,ij->i", floats, floats)
-        off = np.abs(squares - 1) > 2e-4
-        return normalise(vectors) if off.any() and squares[off].any() else floats
+        lengths = np.sqrt(np.einsum("ij,ij->i", floats, floats))
+        if ((np.abs(lengths - 1) < 1e-4) | (lengths == 0)).all():
+            return floats
+        return normalise(vectors)
     return as_float32(np.ascontiguousarray(vectors))
 
 

@@ -1,4 +1,4 @@
-"""Finds duplicates: candidate pairs are accepted by their hashes or compared, then grouped."""
+"""Finds duplicates: candidate pairs are compared by their pixels, then grouped."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from lookalike.duplicates.archive import split
 from lookalike.duplicates.candidates import HASHES, Hashes, nearest_pairs, neighbours
+from lookalike.duplicates.comparison import Comparison
 from lookalike.duplicates.group_builder import GroupBuilder
 from lookalike.duplicates.grouping import (
     DisjointSets,
@@ -20,20 +21,10 @@ from lookalike.duplicates.grouping import (
     pair,
 )
 from lookalike.duplicates.keeper import Rules
-from lookalike.duplicates.pair_verifier import Comparison, PairVerifier
-from lookalike.duplicates.report import Duplicates, Link, Scope, includes
+from lookalike.duplicates.pair_verifier import PairVerifier
+from lookalike.duplicates.report import Duplicates, Kind, Link, Scope, includes
 from lookalike.stores.interface import Ids, Snapshot, Space
 from lookalike.stores.paths import ids_below
-
-# Hamming distances in bits up to which a pair counts as copies without a comparison of pixels. No two of 10
-# million pairs of unrelated photos are within either; both are required.
-CERTAIN = {"phash": 2, "dhash": 4}
-
-# The distances used instead where a file cannot be read, so that pixels cannot be compared.
-CERTAIN_IF_UNREADABLE = {"phash": 4, "dhash": 6}
-
-# Matching keypoints, and shared part of each image, from which two images are shots of the same scene.
-NEAR_INLIERS, NEAR_OVERLAP = 25, 0.25
 
 # Largest number of images for which neighbours are compared by default: it takes quadratic time where the
 # store has no ANN index, and most of the time goes into comparing pixels.
@@ -56,7 +47,6 @@ class DuplicateSearch:
         self._ids = ids
         self._scope = scope
         self._links: dict[Pair, Link] = {}
-        self._hashes: list[Hashes] = []
         self.exclusions = Exclusions(snapshot, archive)
         self.seconds: dict[str, float] = {}
 
@@ -67,12 +57,11 @@ class DuplicateSearch:
         return [ids for ids in kept if len(ids) > 1]
 
     def by_hashes(self, spaces: Sequence[Space], ids: Ids) -> None:
-        """Link pairs of similar hashes: directly where the hashes suffice, else after a comparison."""
+        """Compare the pairs of similar hashes."""
         started = time.perf_counter()
-        self._hashes = [Hashes(self._snapshot, space, ids) for space in spaces]
-        found = chain.from_iterable(hashes.pairs() for hashes in self._hashes)
+        hashes = [Hashes(self._snapshot, space, ids) for space in spaces]
+        found = chain.from_iterable(one.pairs() for one in hashes)
         allowed = self.exclusions.allowed(nearest_pairs(found))
-        self._link_certain(allowed)
         self.seconds["hashes"] = time.perf_counter() - started
         self._compare(p for p in allowed if p not in self._links)
 
@@ -109,53 +98,21 @@ class DuplicateSearch:
         link = self._links.get(p)
         return link is not None and includes(self._scope, link.kind)
 
-    def _link_certain(self, pairs: Sequence[Pair]) -> None:
-        """Link the pairs whose hashes leave no doubt."""
-        by_name = {hashes.name: hashes.distances(pairs) for hashes in self._hashes}
-        if set(by_name) != set(CERTAIN):
-            return
-        for at, p in enumerate(pairs):
-            if all(by_name[name][at] <= bits for name, bits in CERTAIN.items()):
-                self._links[p] = link_by_hashes({name: int(by_name[name][at]) for name in CERTAIN})
-
     def _compare(self, pairs: Iterable[Pair]) -> None:
         """Compare the pixels of pairs and record their links."""
         started = time.perf_counter()
         unknown = sorted(p for p in pairs if p not in self._links)
         comparisons = self._verifier.compare(unknown) if unknown else {}
         for p, comparison in comparisons.items():
-            link = link_by_pixels(comparison) if comparison.readable else self._link_unreadable(p)
-            if link is not None:
-                self._links[p] = link
+            if comparison.kind is not None:
+                self._links[p] = link_of(comparison.kind, comparison)
         taken = time.perf_counter() - started
         self.seconds["comparing"] = self.seconds.get("comparing", 0.0) + taken
 
-    def _link_unreadable(self, p: Pair) -> Link | None:
-        """Return the link of a pair that cannot be compared, by its hashes alone."""
-        bits = {hashes.name: int(hashes.distances([p])[0]) for hashes in self._hashes}
-        if set(bits) != set(CERTAIN_IF_UNREADABLE):
-            return None
-        if any(bits[name] > most for name, most in CERTAIN_IF_UNREADABLE.items()):
-            return None
-        return link_by_hashes(bits)
 
-
-def link_by_hashes(bits: dict[str, int]) -> Link:
-    """Return the link of copies whose hashes differ in so few bits."""
-    counts = " and ".join(map(str, bits.values()))
-    return Link("copy", 1 - max(bits.values()) / 64, f"{counts} of 64 hash bits differ")
-
-
-def link_by_pixels(comparison: Comparison) -> Link | None:
-    """Return the link that a comparison of pixels proves, or None."""
-    match = comparison.match
-    if match is None:
-        return None
-    if match.is_copy:
-        return Link(match.kind, match.agreement, match.description)
-    if match.inliers >= NEAR_INLIERS and match.overlap >= NEAR_OVERLAP:
-        return Link("near", match.agreement, match.description)
-    return None
+def link_of(kind: Kind, comparison: Comparison) -> Link:
+    """Return the link that a comparison of pixels proves."""
+    return Link(kind, comparison.similarity, comparison.evidence)
 
 
 def find_duplicates(

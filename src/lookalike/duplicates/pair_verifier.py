@@ -8,12 +8,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+import numpy as np
+
+from lookalike.duplicates.comparison import UNREADABLE, ComparedFile, Comparison, compare_files
 from lookalike.duplicates.grouping import Pair
-from lookalike.duplicates.pixel_compare import PIXELS, GreyImage, PixelMatch, compare_pixels
-from lookalike.errors import ImageError
-from lookalike.images.decode import decode
+from lookalike.duplicates.pixel_compare import PIXELS, GreyImage
+from lookalike.errors import ImageError, Outcome
+from lookalike.images.decode import decode, decode_frame
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.images.reading import read
-from lookalike.images.resize import fit
+from lookalike.images.resize import MAX_ASPECT_RATIO, fit
 from lookalike.stores.interface import Snapshot
 from lookalike.workers.limits import Failure, Limits
 from lookalike.workers.pool import Pool
@@ -23,6 +27,13 @@ TASK_SIZE = 6
 
 # Images that a worker caches, 200 KB each.
 CACHE_SIZE = 256
+
+# The pixels in which differences are searched for: details of a few pixels of a photo or a page must show.
+FINE = PixelSpec(fit="any", min_side=720)
+# Most pixels of them: long screenshots and panoramas.
+MAX_PIXELS = 2_000_000
+# Bytes of such images that a worker caches; images of so few bytes are kept from the first decoding.
+LARGE_BYTES, SMALL_BYTES = 48 << 20, 1 << 20
 
 # A task reads several files, so it gets a multiple of the time limit of one.
 TIMEOUT_FACTOR = 4
@@ -44,51 +55,90 @@ class CompareTask:
     others: tuple[ImageFile, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """The result of a comparison. `readable` is False where a file is missing, changed or broken."""
-
-    match: PixelMatch | None
-    readable: bool = True
-
-
-UNREADABLE = Comparison(None, readable=False)
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CompareWorker:
     """Runs in a worker process; caches the images read last."""
 
     limits: Limits
-    cache: OrderedDict[ImageFile, GreyImage | None] = field(default_factory=OrderedDict)
+    cache: OrderedDict[ImageFile, ComparedFile | None] = field(default_factory=OrderedDict)
+    large: OrderedDict[tuple[ImageFile, int], Pixels] = field(default_factory=OrderedDict)
 
     def __call__(self, task: CompareTask) -> list[Comparison] | Failure:
         one = self._load(task.one)
         return [self._compare(one, self._load(other)) for other in task.others]
 
-    def _compare(self, one: GreyImage | None, other: GreyImage | None) -> Comparison:
+    def _compare(self, one: ComparedFile | None, other: ComparedFile | None) -> Comparison:
         if one is None or other is None:
             return UNREADABLE
-        return Comparison(compare_pixels(one, other))
+        try:
+            return compare_files(one, other)
+        except ImageError:
+            return UNREADABLE
 
-    def _load(self, file: ImageFile) -> GreyImage | None:
+    def _load(self, file: ImageFile) -> ComparedFile | None:
         if file not in self.cache:
-            self.cache[file] = _read(file, self.limits)
+            try:
+                self.cache[file] = self._read(file)
+            except ImageError:
+                self.cache[file] = None
             while len(self.cache) > CACHE_SIZE:
                 self.cache.popitem(last=False)
         self.cache.move_to_end(file)
         return self.cache[file]
 
+    def _read(self, file: ImageFile) -> ComparedFile:
+        data = _content(file)
+        decoded = decode(data, specs=[PIXELS], limits=self.limits, name=file.path)
+        pixels, facts = decoded.pixels, decoded.facts
+        long = max(facts.width, facts.height) > MAX_ASPECT_RATIO * min(facts.width, facts.height)
+        if long:
+            pixels = decode_frame(data, 0, spec=PIXELS, limits=self.limits, name=file.path)
+        elif pixels.shape[:2] == (facts.height, facts.width) and pixels.size <= SMALL_BYTES:
+            self._keep((file, 0), pixels)
 
-def _read(file: ImageFile, limits: Limits) -> GreyImage | None:
-    try:
-        content = read(file.path)
-        if file.hash is not None and content.digest != file.hash:
-            return None
-        decoded = decode(content.data, specs=[PIXELS], limits=limits, name=file.path)
-    except ImageError:
-        return None
-    return GreyImage(fit(decoded.pixels, PIXELS))
+        def fine(frame: int) -> Pixels:
+            return self._fine(file, frame, cropped=long)
+
+        return ComparedFile(GreyImage(fit(pixels, PIXELS)), max(1, facts.frames), fine)
+
+    def _fine(self, file: ImageFile, frame: int, *, cropped: bool) -> Pixels:
+        kept = self.large.pop((file, frame), None)
+        if kept is None:
+            data = _content(file)
+            if frame or cropped:
+                kept = decode_frame(data, frame, spec=FINE, limits=self.limits, name=file.path)
+            else:
+                kept = decode(data, specs=[FINE], limits=self.limits, name=file.path).pixels
+        kept = _limited(kept)
+        self._keep((file, frame), kept)
+        return kept
+
+    def _keep(self, key: tuple[ImageFile, int], pixels: Pixels) -> None:
+        self.large[key] = pixels
+        while sum(kept.size for kept in self.large.values()) > LARGE_BYTES:
+            self.large.popitem(last=False)
+
+
+def _content(file: ImageFile) -> bytes:
+    """Return the bytes of a file. Raises ImageError, also if they have changed since it was indexed."""
+    content = read(file.path)
+    if file.hash is not None and content.digest != file.hash:
+        raise ImageError(Outcome.MISSING, "has changed since it was indexed")
+    return content.data
+
+
+def _limited(pixels: Pixels) -> Pixels:
+    """Return an image of at most `MAX_PIXELS`."""
+    import cv2
+
+    height, width = pixels.shape[:2]
+    scale = (MAX_PIXELS / (height * width)) ** 0.5
+    short = FINE.min_side / min(height, width)
+    scale = min(scale, max(short, 0.0)) if height * width > MAX_PIXELS else min(1.0, short)
+    if scale >= 1:
+        return pixels
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def files_of(snapshot: Snapshot) -> Callable[[Iterable[int]], dict[int, ImageFile]]:

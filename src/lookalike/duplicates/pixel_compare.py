@@ -14,7 +14,6 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.duplicates.report import Kind
 from lookalike.extractors.keypoints import Keypoints, detect
 from lookalike.extractors.verification import Match, compare
 from lookalike.images.decode import upright
@@ -43,21 +42,9 @@ MIN_TILE_CORRELATION = 0.8
 # Correlation of the two thumbnails from which their tiles are compared.
 MIN_THUMBNAIL_CORRELATION = 0.6
 
-ORIENTATIONS = {
-    2: "mirrored",
-    3: "rotated by 180°",
-    4: "upside down",
-    5: "mirrored and rotated by 90°",
-    6: "rotated by 90°",
-    7: "mirrored and rotated by 90°",
-    8: "rotated by 90°",
-}
-
-# Share of the tiles that must agree in copies. Text, a watermark or a stain on a scan take the rest.
-MIN_AGREEMENT = 0.75
-
-# Share of the tiles from which nothing was added: a copy, not an edit.
-SAME_AGREEMENT = 0.97
+# Share of the tiles that must agree before two images are compared in detail. Text, a watermark or a stain on
+# a scan take the rest.
+MIN_AGREEMENT = 0.65
 
 # Shares of agreeing tiles between which the alignment is refined.
 REFINE_FROM, REFINE_BELOW = 0.3, 0.95
@@ -97,7 +84,7 @@ class GreyImage:
         return mirror_keypoints(self.keypoints)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PixelMatch:
     """Result of comparing two images.
 
@@ -105,54 +92,47 @@ class PixelMatch:
     overlap      shared part of the image that shares less, 0 to 1
     orientation  EXIF orientation that turns the first image like the second; 0 if aligned by keypoints
     inliers      matching keypoints; 0 where none were needed
+    transform    (2, 3): pixels of the first image → pixels of the second; None if whole images match
+    mirrored     the transform starts from the mirrored first image
     """
 
     agreement: float
     overlap: float
     orientation: int = 0
     inliers: int = 0
+    transform: NDArray[np.float64] | None = None
+    mirrored: bool = False
 
     @property
-    def is_copy(self) -> bool:
-        """Whether both are copies of one image."""
+    def is_promising(self) -> bool:
+        """Whether both may be copies of one image."""
         return self.agreement >= MIN_AGREEMENT and self.overlap >= MIN_OVERLAP
-
-    @property
-    def kind(self) -> Kind:
-        """How the images are related."""
-        if not self.is_copy:
-            return "near"
-        return "copy" if self.orientation and self.agreement >= SAME_AGREEMENT else "edit"
-
-    @property
-    def description(self) -> str:
-        """The match in words."""
-        part = f"{self.agreement:.0%} of the image agrees"
-        if self.orientation > 1:
-            return f"{part}, {ORIENTATIONS[self.orientation]}"
-        if self.orientation == 0:
-            return f"{part}, aligned by {self.inliers} keypoints"
-        return part
 
 
 def compare_pixels(one: GreyImage, other: GreyImage) -> PixelMatch | None:
     """Return what two images have in common, or None if nothing suggests that they show the same."""
-    direct = _compare_upright(one, other)
-    if direct is not None and direct.is_copy:
+    direct = compare_whole(one, other)
+    if direct is not None and direct.is_promising:
         return direct
-    plain = compare(one.keypoints, other.keypoints, min_inliers=MIN_INLIERS)
-    aligned = _compare_aligned(one.grey, other.grey, plain) if plain else None
-    if plain is None:
-        flipped = compare(one.mirrored_keypoints, other.keypoints, min_inliers=MIN_INLIERS)
-        if flipped is not None:
-            mirrored = np.ascontiguousarray(one.grey[:, ::-1])
-            aligned = _compare_aligned(mirrored, other.grey, flipped)
+    aligned = compare_aligned(one, other)
     if direct is not None and (aligned is None or direct.agreement > aligned.agreement):
         return replace(direct, inliers=aligned.inliers if aligned else 0)
     return aligned
 
 
-def _compare_upright(one: GreyImage, other: GreyImage) -> PixelMatch | None:
+def compare_aligned(one: GreyImage, other: GreyImage) -> PixelMatch | None:
+    """Align two images by keypoints, mirrored if necessary, and compare them."""
+    plain = compare(one.keypoints, other.keypoints, min_inliers=MIN_INLIERS)
+    if plain is not None:
+        return _compare_aligned(one.grey, other.grey, plain)
+    flipped = compare(one.mirrored_keypoints, other.keypoints, min_inliers=MIN_INLIERS)
+    if flipped is None:
+        return None
+    found = _compare_aligned(np.ascontiguousarray(one.grey[:, ::-1]), other.grey, flipped)
+    return None if found is None else replace(found, mirrored=True)
+
+
+def compare_whole(one: GreyImage, other: GreyImage) -> PixelMatch | None:
     """Compare whole images in the orientation that fits best."""
     correlations = {
         orientation: float((_oriented(one.thumbnail, orientation) * other.thumbnail).sum())
@@ -201,7 +181,12 @@ def _compare_aligned(query: Pixels, candidate: Pixels, match: Match) -> PixelMat
     of_candidate = float(covered.mean())
     # The area of the query that lies inside the candidate, relative to its whole area.
     of_query = of_candidate * size[0] * size[1] / max(query.size * ratio**2, 1e-6)
-    return PixelMatch(agreement, min(of_candidate, of_query, 1.0), inliers=match.inliers)
+    return PixelMatch(
+        agreement,
+        min(of_candidate, of_query, 1.0),
+        inliers=match.inliers,
+        transform=match.transform,
+    )
 
 
 def _warp(

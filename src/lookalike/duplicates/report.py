@@ -22,8 +22,8 @@ KINDS: tuple[Kind, ...] = (
 """How two images are related, from the strictest to the loosest.
 
 exact       the same bytes
-copy        the same image: saved again, resized, turned as the camera should have, uniformly lighter, grey
-edit        made from the same image: cropped, framed, lettered, mirrored, tilted, other colours
+copy        the same image: saved again, resized, uniformly lighter or darker, grey
+edit        made from the same image: cropped, framed, lettered, rotated, mirrored, tilted, other colours
 raw-jpeg    a raw file and the JPEG of the same shot
 live-photo  the still image and the video of one shot
 burst       two shots of one series
@@ -110,7 +110,7 @@ class Duplicates:
     searched    number of images
     compared    pairs of images whose pixels were compared
     unreadable  pairs that could not be compared because a file is missing, changed or broken; they
-                count as copies only where their hashes leave no doubt
+                are no duplicates as long as nobody has seen both
     hidden      pairs left out because a person marked them as not duplicates
     stale       images left out because their files are missing, or changed since they were indexed
     missing     what else could be found and how; "" if nothing is known

@@ -320,3 +320,34 @@ def _facts(
     from lookalike.images.metadata.read_metadata import add_metadata
 
     return add_metadata(facts, blocks)
+
+
+def decode_frame(
+    data: bytes, number: int, *, spec: PixelSpec, limits: Limits | None = None, name: str = ""
+) -> Pixels:
+    """Decode one frame or page, the whole of it, at the smallest scale that serves `spec`.
+
+    Unlike `decode`, an image beyond 3:1 is not cropped. HEIC has its first image only. Raises ImageError.
+    """
+    limits = limits or Limits()
+    kind = sniff(data[:HEAD_BYTES]) or ""
+    if kind not in _PLUGINS:
+        return decode(data, specs=[spec], limits=limits, name=name).pixels
+    format_, plugin = _PLUGINS[kind]
+    try:
+        importlib.import_module(plugin)
+        with _quiet_pillow() as pillow, pillow.open(io.BytesIO(data), formats=[format_]) as image:
+            if number:
+                image.seek(number)
+            width, height = image.size
+            _check_size(width, height, limits)
+            scale = decode_scale(width, height, [spec])
+            image.draft(None, (math.ceil(width * scale), math.ceil(height * scale)))
+            image.load()
+            orientation = 1 if kind == "tiff" else _tagged_orientation(image)
+            pixels = _pixels(image, width, height, scale, None, data)
+    except ImageError:
+        raise
+    except Exception as error:
+        raise to_image_error(error, kind, data) from None
+    return np.ascontiguousarray(upright(pixels, orientation))

@@ -22,9 +22,7 @@ def added_vectors() -> Vector:
 def load_index(store: LocalStore) -> LoadedIndex:
     """Load the ANN index of the space."""
     with store.snapshot() as snapshot:
-        row, matrix = snapshot.open_space(KEY)
-        cache = IndexCache(store.folder)
-        loaded = cache.get(row, matrix, cache.stamp(row))
+        loaded = IndexCache(store.folder).get(*snapshot.open_space(KEY))
     assert loaded is not None
     return loaded
 

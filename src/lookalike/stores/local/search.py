@@ -87,9 +87,8 @@ def _neighbours(
     exact: bool,
 ) -> Neighbours:
     """Return the images of rows; those of equal similarity by rising id."""
-    ids: Ids = mapped.ids.take(found, mode="clip") if len(mapped.ids) else found
-    if found.size and found.min() < 0:
-        ids[found < 0] = -1
+    ids = np.full(found.shape, -1, np.int64)
+    ids[found >= 0] = mapped.ids[found[found >= 0]]
     if mapped.ordered < len(mapped.ids):
         order = np.lexsort((ids, -similarities), axis=-1)
         ids = np.take_along_axis(ids, order, axis=-1)
