@@ -138,7 +138,7 @@ def test_a_region_outside_the_image_is_an_error(library: Library, photos: Path) 
 def test_text_is_searched_in_a_space_that_understands_it(library: Library, photos: Path) -> None:
     found = library.search(Query((Term(text="green"),), k=2))
     assert [Path(hit.path).stem for hit in found.hits] == ["green", "half"]
-    assert found.ranked_by == "quarters (text)"
+    assert found.ranked_by == "content (quarters)"
     # (0, 1, 0) four times against green, green, blue, white: by hand 2 / (2 · √(1 + 1 + 1 + 3))
     corner = next(
         h for h in library.search(Query((Term(text="green"),))).hits if "corner" in h.path
@@ -149,7 +149,7 @@ def test_text_is_searched_in_a_space_that_understands_it(library: Library, photo
 def test_text_and_an_image_are_searched_in_the_same_space(library: Library, photos: Path) -> None:
     terms = (Term(photos / "striped.png"), Term(text="blue"))
     found = library.search(Query(terms, k=6, alpha=0.25))
-    assert found.ranked_by == "quarters+quarters (text)"
+    assert found.ranked_by == "quarters+content (quarters)"
     images = library.search(Query((terms[0],), k=6)).hits
     words = library.search(Query((terms[1],), k=6)).hits
 

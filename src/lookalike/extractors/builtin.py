@@ -82,6 +82,10 @@ class BuiltinExtractor:
             start = parts[name].stop
         return parts
 
+    def color_part(self) -> slice:
+        """See `ColorExtractor`."""
+        return self.parts()["color"]
+
     def peek(self, images: Sequence[Pixels], tensors: Sequence[str]) -> list[Vectors]:
         """See `feature_maps.NetworkExtractor`."""
         content = with_outputs(MODEL.read_bytes(), list(tensors))

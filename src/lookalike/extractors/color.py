@@ -72,6 +72,10 @@ class Color:
         joint = normalise(np.array(parts).reshape(len(images), self.dim))
         return normalise(joint - mean_vector())
 
+    def color_part(self) -> slice:
+        """See `ColorExtractor`."""
+        return slice(0, self.dim)
+
 
 def histograms(image: Pixels, *, gain: float) -> NDArray[np.float64]:
     """Return (2, 192) for an RGB image (96, 96, 3): histograms of the whole and the centre, sum 1 each."""

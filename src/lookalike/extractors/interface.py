@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.vectors.similarity import Similarity
+
+if TYPE_CHECKING:
+    from lookalike.extractors.class_words import ClassWords
 
 Vectors: TypeAlias = NDArray[np.float32]
 """A batch of vectors, (n, dim) float32, C-contiguous."""
@@ -59,6 +62,24 @@ class TextExtractor(Protocol):
 
     def extract_text(self, texts: Sequence[str]) -> Vectors:
         """Return one vector per text: (n, dim) float32."""
+        ...
+
+
+@runtime_checkable
+class ClassifierExtractor(Protocol):
+    """An extractor whose vectors are the features of a classifier, so that the names of classes are words."""
+
+    def class_words(self) -> ClassWords:
+        """Return its words; UsageError where the model is no classifier or does not name its classes."""
+        ...
+
+
+@runtime_checkable
+class ColorExtractor(Extractor, Protocol):
+    """An extractor whose vectors, or a part of them, tell the colours of an image."""
+
+    def color_part(self) -> slice:
+        """Return the part of a vector that does."""
         ...
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,9 @@ from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.models.files import ModelFiles
 from lookalike.models.spec import ModelSpec, parse_spec, read_json
 from lookalike.vectors.similarity import Similarity, normalise
+
+if TYPE_CHECKING:
+    from lookalike.extractors.class_words import ClassWords
 
 # Part of every revision: changes when this file computes other numbers from the same model.
 _RECIPE = "1"
@@ -59,6 +63,7 @@ class OnnxExtractor:
         output: FeatureOutput,
         preprocessing: Preprocessing,
         revision: str,
+        class_words: Callable[[], ClassWords],
     ) -> None:
         self.name = name
         self.revision = revision
@@ -67,6 +72,7 @@ class OnnxExtractor:
         self._output = output
         self._encoder = ImageEncoder(session, output, preprocessing)
         self.dim = self._encoder.dim()
+        self._class_words = cache(class_words)
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
         """Return (n, dim) float32 of unit length for images (height, width, 3)."""
@@ -96,6 +102,10 @@ class OnnxExtractor:
         """See `feature_maps.NetworkExtractor`."""
         return self._encoder.peek(images, tensors)
 
+    def class_words(self) -> ClassWords:
+        """See `ClassifierExtractor`."""
+        return self._class_words()
+
     def close(self) -> None:
         """Free the memory of the network; dropping the extractor does so, too."""
         self._session.close()
@@ -122,7 +132,18 @@ def load_onnx(text: str) -> OnnxExtractor:
     output = find_feature_output(graph, str(config.get("model_type", "")))
     session = open_session(graph, output)
     recipe = [_RECIPE, output.tensor, output.pooling, preprocessing.recipe()]
-    extractor = OnnxExtractor(spec.name, session, output, preprocessing, revision_of(graph, recipe))
+    usual = spec.record.labels if spec.record is not None else ""
+
+    def class_words() -> ClassWords:
+        from lookalike.extractors.class_words import classifier_words, read_labels
+
+        labels = read_labels(files, config, usual)
+        encoder = ImageEncoder(session, output, preprocessing)
+        return classifier_words(encoder, graph, output.tensor, labels, name=spec.name)
+
+    extractor = OnnxExtractor(
+        spec.name, session, output, preprocessing, revision_of(graph, recipe), class_words
+    )
     if output.head is not None:
         _check_head(path, ImageEncoder(session, output, preprocessing), output, graph)
     return extractor

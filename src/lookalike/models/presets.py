@@ -28,6 +28,7 @@ class Model:
     sha256         file → SHA-256 where known; the file is checked against it, whatever the hub says
     file           the graph, if it is not at onnx/model.onnx
     processor      replaces preprocessor_config.json if the repository has none
+    labels         "imagenet-1k" where the classes are those of ILSVRC-2012 and no file names them
     note           what a user should know before choosing it
     """
 
@@ -42,6 +43,7 @@ class Model:
     sha256: Mapping[str, str] = field(default_factory=dict)
     file: str | None = None
     processor: Mapping[str, Any] | None = None
+    labels: str = ""
     note: str = ""
 
 
@@ -96,6 +98,7 @@ _PRESETS = (
         preprocessing=_SHORT_256_CROP_224,
         file="validated/vision/classification/vgg/model/vgg16-12.onnx",
         processor={**_IMAGENET, "resample": 2},
+        labels="imagenet-1k",
         note="large and slow; for comparison with published results",
     ),
     Model(
@@ -113,6 +116,7 @@ _PRESETS = (
         },
         file="efficientnet_b0_Opset17.onnx",
         processor={**_IMAGENET, "resample": 3},
+        labels="imagenet-1k",
     ),
     Model(
         name="onnx:mobilenetv2",

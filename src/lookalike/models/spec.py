@@ -20,6 +20,9 @@ VARIANTS = ("fp16", "quantized", "int8", "uint8", "q8", "q4", "q4f16", "bnb4")
 
 TOKENIZER_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json")
 
+LABELS_FILE = "labels.txt"
+"""File with the name of a class a line, for classifiers whose config.json has none."""
+
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _NAME = re.compile(r"[A-Za-z0-9_]+")
 
@@ -61,7 +64,7 @@ class ModelSpec:
         prepared = self.record is not None and self.record.processor is not None
         graph = self.graph("model")
         required = (graph,) if prepared else ("config.json", graph)
-        return FileSpec(required, optional=settings)
+        return FileSpec(required, optional=(*settings, LABELS_FILE))
 
     def text_files(self, *, joint: bool) -> FileSpec:
         """Return the files needed to embed text; `joint`: one graph has both encoders."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache, partial
 from itertools import islice
 from typing import TypeAlias
 
@@ -14,10 +15,20 @@ from numpy.typing import NDArray
 
 from lookalike.errors import ImageError, LookalikeError, Outcome, UsageError
 from lookalike.extractors import load
+from lookalike.extractors.color_words import color_vectors
 from lookalike.extractors.extraction import Extraction, ExtractionResult, Task, Vector, extract_each
-from lookalike.extractors.interface import Extractor, FittedExtractor, TextExtractor, space_key
+from lookalike.extractors.interface import (
+    ClassifierExtractor,
+    ColorExtractor,
+    Extractor,
+    FittedExtractor,
+    TextExtractor,
+    space_key,
+)
+from lookalike.extractors.pca_extractor import PcaExtractor
 from lookalike.extractors.regions import RegionExtractor
 from lookalike.search.plan import EncodeRequest, QueryPlan, SubQuery, summand
+from lookalike.search.word_query import SpaceWords
 from lookalike.stores.interface import Snapshot, Space
 from lookalike.stores.records import IMPORTED
 from lookalike.vectors.similarity import normalise
@@ -68,7 +79,12 @@ def _encode_plan(
     subqueries = []
     try:
         for one in plan.subqueries:
-            vectors = _text_vector(encoders, one) if one.is_text else _image_vectors(one, encoded)
+            if len(one.vectors):  # words
+                vectors = one.vectors
+            elif one.is_text:
+                vectors = _text_vector(encoders, one)
+            else:
+                vectors = _image_vectors(one, encoded)
             if plan.query.feedback and not one.is_text:
                 from lookalike.feedback import apply_feedback
 
@@ -200,6 +216,7 @@ class QueryEncoders:
         self._lock = threading.Lock()
         self._registered: dict[str, Extractor] = {}
         self._encoders: dict[str, QueryEncoder] = {}
+        self._words: dict[str, SpaceWords] = {}
 
     def register(self, extractors: Iterable[Extractor]) -> None:
         """Use these objects for the spaces of their names."""
@@ -226,15 +243,39 @@ class QueryEncoders:
         assert isinstance(extractor, TextExtractor)
         return extractor.extract_text(texts)
 
+    def words_of(self, space: Space) -> SpaceWords:
+        """Return the class words and colour words of a space; without any where its extractor has none."""
+        if space.key not in self._words:
+            self._words[space.key] = self._find_words(space)
+        return replace(self._words[space.key], space=space)
+
     def close(self) -> None:
         """End all workers and free the networks."""
         with self._lock:
             encoders = list(self._encoders.values())
             # Nothing else holds the networks: their memory is freed with the last reference.
             self._encoders.clear()
+            self._words.clear()
             self._registered.clear()
         for encoder in encoders:
             encoder.close()
+
+    def _find_words(self, space: Space) -> SpaceWords:
+        try:
+            extractor = self.of(space).extractor
+        except LookalikeError as error:
+            return SpaceWords(space, reason=str(error))
+        if isinstance(extractor, PcaExtractor):
+            extractor = extractor.base
+        classes, colors, reason = None, None, ""
+        if isinstance(extractor, ClassifierExtractor):
+            try:
+                classes = extractor.class_words()
+            except LookalikeError as error:
+                reason = str(error)
+        if isinstance(extractor, ColorExtractor):
+            colors = cache(partial(color_vectors, extractor))
+        return SpaceWords(space, classes, colors, reason)
 
     def _extractor(self, space: Space) -> Extractor:
         if space.revision == IMPORTED and space.name not in self._registered:

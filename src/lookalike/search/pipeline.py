@@ -99,7 +99,7 @@ def plan_queries(
     snapshot: Snapshot, encoders: QueryEncoders, queries: Sequence[Query]
 ) -> list[QueryPlan | UsageError]:
     """Return the plan of each query, or why it cannot be answered."""
-    context = BatchContext(snapshot, encoders.encodes_text)
+    context = BatchContext(snapshot, encoders.encodes_text, encoders.words_of)
     if len(queries) > 1:
         context.load_vectors(queries)
     plans: list[QueryPlan | UsageError] = []
@@ -168,7 +168,7 @@ def _hits(
 def to_hits(candidates: Candidates, hits: tuple[Hit, ...], seconds: Mapping[str, float]) -> Hits:
     """Return hits with what is known of the whole result."""
     plan, rankings = candidates.plan, candidates.rankings
-    single = len(rankings) == 1 and bool(plan.subqueries)
+    single = len(rankings) == 1 and bool(plan.subqueries) and not plan.subqueries[0].scores
     return Hits(
         hits=hits,
         ranked_by="+".join(ranking.name for ranking in rankings),

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
@@ -20,8 +21,11 @@ from numpy.typing import NDArray
 
 from lookalike.errors import ImageError, Outcome, UsageError
 from lookalike.extractors.extraction import Task
+from lookalike.extractors.vocabulary import FILLERS
+from lookalike.extractors.wordnet import fold
 from lookalike.images.reading import read
 from lookalike.query import Query, QueryImage, Term
+from lookalike.search.word_query import SpaceWords, WordScores, search_words
 from lookalike.stores.interface import Ids, Image, Snapshot, Space
 from lookalike.stores.paths import existing_path, image_by_path, unchanged_image
 from lookalike.stores.records import missing_vectors
@@ -31,6 +35,9 @@ from lookalike.vectors.similarity import Similarity, normalise
 CANDIDATES_PER_HIT = 5
 MIN_CANDIDATES = 200
 """Candidates of each ranking, as a multiple of k and at least, if rankings are fused or hits left out."""
+
+CAPTIONS_CHECKED = 100_000
+"""Images with the longest word of a text among which one with all its words is looked for."""
 
 ORIENTATIONS = {
     1: "upright",
@@ -64,8 +71,9 @@ class SubQuery:
     weight   share of the ranking when rankings are fused
     terms    all images and vectors, or all text
     sources  one per term; empty for text
-    vectors  (n, width), set by `encode`; the nearest of the n counts for each image (n is 1, or 8 with
-             any orientation)
+    vectors  (n, width), set by `encode`, or before for words; the nearest of the n counts for each image
+             (n is 1, or 8 with any orientation)
+    scores   ranks the images that are nearest to the vectors anew, for words
     """
 
     space: Space
@@ -74,6 +82,7 @@ class SubQuery:
     terms: tuple[Term, ...]
     sources: tuple[Source, ...] = ()
     vectors: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    scores: WordScores | None = None
 
     @property
     def is_text(self) -> bool:
@@ -83,7 +92,7 @@ class SubQuery:
     @property
     def name(self) -> str:
         """The name of its ranking in `Hits.ranked_by`."""
-        return f"{self.space.name} (text)" if self.is_text else self.space.name
+        return f"content ({self.space.name})" if self.is_text else self.space.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +135,15 @@ class QueryPlan:
 class BatchContext:
     """State shared by the queries of a batch: spaces, filter results, stored vectors, file digests."""
 
-    def __init__(self, snapshot: Snapshot, encodes_text: Callable[[Space], bool]) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        encodes_text: Callable[[Space], bool],
+        words_of: Callable[[Space], SpaceWords],
+    ) -> None:
         self.snapshot = snapshot
         self.encodes_text = encodes_text
+        self.words_of = words_of
         self._filtered: dict[str, Ids] = {}
         self._vectors: dict[str, dict[int, NDArray[np.float32] | None]] = {}
         self._digests: dict[Path | bytes, tuple[int, bytes] | None] = {}
@@ -258,18 +273,21 @@ def plan_query(context: BatchContext, query: Query) -> QueryPlan:
         for space in searched
         if images
     ]
-    text_space = find_text_space(context, searched) if texts else None
-    if text_space is not None:
-        similarity = query.similarity or text_space.similarity
-        subqueries.append(SubQuery(text_space, similarity, text_weight, texts))
-    captions = texts if text_space is None else ()
     filter_ids = context.filter_ids(query.where)
     excluded = frozenset(
         id for one in images if query.exclude_query for id in context.exact_copies(one)
     )
+    by_text = plan_text(context, query, searched, texts) if texts else []
+    subqueries += [replace(one, weight=one.weight * text_weight) for one in by_text]
+    captions = () if by_text else texts
     largest = max(space.count for space in spaces)
     searchable = largest if captions else max(one.space.count for one in subqueries)
-    reranked = query.diversity or query.collapse_duplicates or query.verify
+    reranked = (
+        query.diversity
+        or query.collapse_duplicates
+        or query.verify
+        or any(one.scores for one in subqueries)
+    )
     single = len(subqueries) + bool(captions) == 1 and not reranked
     depth = query.k if single else max(CANDIDATES_PER_HIT * query.k, MIN_CANDIDATES)
     count = searchable if filter_ids is None else min(searchable, len(filter_ids))
@@ -302,19 +320,68 @@ def find_spaces(spaces: Sequence[Space], query: Query) -> list[Space]:
     return list(dict.fromkeys(found))
 
 
-def find_text_space(context: BatchContext, searched: Sequence[Space]) -> Space | None:
-    """Return the space in which text is searched, one that is searched anyway if possible.
+def plan_text(
+    context: BatchContext, query: Query, searched: Sequence[Space], texts: tuple[Term, ...]
+) -> list[SubQuery]:
+    """Return the searches of spaces for text, with weights that add up to 1; none: search the captions.
 
-    None: in the captions. `UsageError` if there are no captions either.
+    The first of these answers: the extractors that the query names, if they know the words; a space whose
+    extractor encodes text; the captions, if one has all words of a text; class words and colours, if they
+    know all words; the captions, if one has any of the words. `UsageError` if none does.
     """
+    named = searched if query.extractors else ()
     others = [space for space in context.spaces if space not in searched]
-    found = next((space for space in (*searched, *others) if context.encodes_text(space)), None)
-    if found is None and not context.snapshot.has_text():
-        raise UsageError(
-            "this library has neither captions nor a space that understands text: give captions "
-            "with `lookalike index --metadata FILE.csv`, or index with `--extractor clip`"
+    encoder = next((space for space in named if context.encodes_text(space)), None)
+    if encoder is None and named:
+        with suppress(UsageError):
+            return _by_words(context, named, query, texts)
+    ordered = [*searched, *others]
+    encoder = encoder or next((space for space in ordered if context.encodes_text(space)), None)
+    if encoder is not None:
+        return [SubQuery(encoder, query.similarity or encoder.similarity, 1.0, texts)]
+    has_text = context.snapshot.has_text()
+    if has_text and any(_has_caption(context, query, term) for term in texts if term.weight > 0):
+        return []
+    try:
+        return _by_words(context, ordered, query, texts)
+    except UsageError as error:
+        if not has_text:
+            raise
+        ids = context.filter_ids(query.where)
+        some = any(len(context.snapshot.search_text(t.text or "", 1, among=ids)[0]) for t in texts)
+        if some or all(context.words_of(space).classes is None for space in ordered):
+            return []
+        raise UsageError(f"no caption has these words, and {error}") from None
+
+
+def _has_caption(context: BatchContext, query: Query, term: Term) -> bool:
+    """Return whether the caption of an image has all words of a text, articles and the like aside."""
+    folded = fold(term.text or "").split()
+    words = [word for word in folded if word not in FILLERS] or folded
+    ids = context.filter_ids(query.where)
+    for word in sorted(words, key=len, reverse=True):
+        ids = context.snapshot.search_text(word, CAPTIONS_CHECKED, among=ids)[0]
+        if not len(ids):
+            return False
+    return True
+
+
+def _by_words(
+    context: BatchContext, spaces: Sequence[Space], query: Query, texts: tuple[Term, ...]
+) -> list[SubQuery]:
+    """Return the searches for class words and colours in some of these spaces."""
+    found = search_words([context.words_of(space) for space in spaces], texts)
+    return [
+        SubQuery(
+            one.space,
+            query.similarity or one.space.similarity,
+            one.weight,
+            texts,
+            vectors=one.vector,
+            scores=one.scores,
         )
-    return found
+        for one in found
+    ]
 
 
 def fusion_weights(

@@ -199,7 +199,8 @@ def diversify(snapshot: Snapshot, candidates: Candidates, order: Sequence[int]) 
     first = plan.subqueries[0]
     vectors = np.nan_to_num(snapshot.vectors(first.space.key, np.array(order, np.int64)))
     # A cosine is on the scale of the similarities between hits; any other score is rescaled to it.
-    cosine = first.similarity == "cosine" and len(candidates.rankings) == 1
+    single = len(candidates.rankings) == 1 and not first.scores
+    cosine = first.similarity == "cosine" and single
     scores = candidates.scores
     scale = scores if cosine else min_max_scaled({id: scores[id] for id in order})
     relevance = np.array([scale[id] for id in order])

@@ -17,6 +17,7 @@ from lookalike.search.plan import QueryPlan, SubQuery
 from lookalike.stores.interface import Ids, Neighbours, Snapshot
 from lookalike.vectors.calibration import Relevance
 from lookalike.vectors.fusion import reciprocal_rank_fusion, weighted_sum
+from lookalike.vectors.similarity import normalise
 
 if TYPE_CHECKING:
     from lookalike.extractors.verification import Match
@@ -70,6 +71,7 @@ def retrieve(snapshot: Snapshot, plans: Sequence[QueryPlan]) -> list[Candidates]
     for plan, found in zip(plans, rankings, strict=True):
         if plan.captions:
             found.append(search_captions(snapshot, plan))
+        found[:] = [score_words(snapshot, ranking) for ranking in found]
     return [combine(snapshot, *each) for each in zip(plans, rankings, strict=True)]
 
 
@@ -152,6 +154,17 @@ def to_ranking(subquery: SubQuery, neighbours: NeighbourLists, first: int, depth
     )
 
 
+def score_words(snapshot: Snapshot, ranking: Ranking) -> Ranking:
+    """Return a ranking by words with the scores that rank them better than the nearness to a vector."""
+    scores = ranking.subquery.scores if ranking.subquery else None
+    if scores is None or ranking.subquery is None or not ranking.scores:
+        return ranking
+    ids = np.array(sorted(ranking.scores), np.int64)
+    vectors = normalise(np.nan_to_num(snapshot.vectors(ranking.subquery.space.key, ids)))
+    found = dict(zip(ids.tolist(), scores.of(vectors).tolist(), strict=True))
+    return replace(ranking, scores=found)
+
+
 def search_captions(snapshot: Snapshot, plan: QueryPlan) -> Ranking:
     """Return Σ weight · BM25 over the texts of a query.
 
@@ -174,12 +187,18 @@ def search_captions(snapshot: Snapshot, plan: QueryPlan) -> Ranking:
 
 
 def combine(snapshot: Snapshot, plan: QueryPlan, rankings: Sequence[Ranking]) -> Candidates:
-    """Return the best of one ranking, or of several after fusion."""
+    """Return the best of one ranking, or of several after fusion.
+
+    In a query of words alone, only images that show what the words name are hits.
+    """
     if len(rankings) > 1:
         rankings = score_missing(snapshot, rankings)
         scores = fuse(rankings, plan.query.fusion)
     else:
         scores = rankings[0].scores
+    if not plan.images:
+        shown = [one.scores for one in rankings if one.subquery and one.subquery.scores]
+        scores = {id: score for id, score in scores.items() if all(one.get(id) for one in shown)}
     order = sorted(scores, key=lambda id: (-scores[id], id))[: plan.depth]
     if plan.excluded:
         order = [id for id in order if id not in plan.excluded]
@@ -209,7 +228,7 @@ def _score_missing(snapshot: Snapshot, ranking: Ranking, ids: Sequence[int]) -> 
         among=missing,
         exact=True,
     )
-    rest = to_ranking(subquery, as_lists(neighbours), 0, len(missing))
+    rest = score_words(snapshot, to_ranking(subquery, as_lists(neighbours), 0, len(missing)))
     return replace(
         ranking,
         scores=ranking.scores | rest.scores,
