@@ -119,7 +119,11 @@ def load_onnx(text: str) -> OnnxExtractor:
 
     Raises UsageError: which file is missing or damaged, or what is not supported.
     """
-    spec = parse_spec("onnx", text)
+    return open_onnx(parse_spec("onnx", text))
+
+
+def open_onnx(spec: ModelSpec) -> OnnxExtractor:
+    """Return the extractor of a model; see `load_onnx`."""
     graph_name = spec.graph("model")
     files = spec.fetch(spec.image_files("onnx"))
     config = read_json(files, "config.json")

@@ -103,8 +103,8 @@ def read_graph(path: Path) -> Graph:
 def with_outputs(content: bytes, names: list[str]) -> bytes:
     """Return the ONNX file `content` with these tensors of its graph as additional outputs."""
     for name in names:
-        value = _message(_VALUE_NAME, name.encode())
-        content += _message(_MODEL_GRAPH, _message(_GRAPH_OUTPUT, value))
+        value = message(_VALUE_NAME, name.encode())
+        content += message(_MODEL_GRAPH, message(_GRAPH_OUTPUT, value))
     return content
 
 
@@ -277,7 +277,12 @@ def _text(content: memoryview) -> str:
     return bytes(content).decode()
 
 
-def _message(number: int, content: bytes) -> bytes:
+def integer(number: int, value: int) -> bytes:
+    """Encode a field that holds an integer from 0."""
+    return _encode(number << 3) + _encode(value)
+
+
+def message(number: int, content: bytes) -> bytes:
     """Encode a length-delimited field."""
     return _encode(number << 3 | 2) + _encode(len(content)) + content
 

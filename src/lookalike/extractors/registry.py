@@ -60,6 +60,11 @@ EXTRACTORS: Mapping[str, Registration] = {
     "keypoints-orb": Registration(
         f"{_HERE}.vlad:keypoints_by_orb", "keypoints by ORB: faster, finds less", 1024
     ),
+    "efficientnet-lite2": Registration(
+        f"{_HERE}.efficientnet_lite:load_efficientnet_lite2",
+        "kinds of things, also by words (extra efficientnet)",
+        1280,
+    ),
     "onnx": Registration(
         f"{_HERE}.onnx:load_onnx",
         "any ONNX image model",
