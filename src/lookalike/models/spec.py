@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -173,9 +174,8 @@ def fetch_model(name: str, *, progress: Progress | None = None) -> Path:
     """
     family, _, text = name.partition(":")
     if family not in {"onnx", "clip"} or not text:
-        raise UnknownExtractor(
-            f"{name} is not a model that can be fetched; known are {', '.join(MODELS)}"
-        )
+        known = ", ".join(known for known, model in MODELS.items() if not model.package)
+        raise UnknownExtractor(f"{name} is not a model that can be fetched; known are {known}")
     spec = parse_spec(family, text)
     files = spec.fetch(spec.image_files(family), progress=progress)
     if family == "clip":
@@ -199,6 +199,11 @@ def prefetch(names: Iterable[str], *, progress: Progress | None = None) -> None:
 
 
 def _inspect(model: Model) -> InstalledModel:
+    if model.package:
+        folder = models_folder() / model.name
+        written = (folder / "onnx/model.onnx").is_file()
+        available = written or find_spec(model.package.replace("-", "_")) is not None
+        return InstalledModel(model, available, False, folder if written else None)
     family, _, text = model.name.partition(":")
     spec = parse_spec(family, text)
     found = find_cached(spec.source, spec.image_files(family), revision=spec.revision)

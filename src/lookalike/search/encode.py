@@ -231,7 +231,7 @@ class QueryEncoders:
             return self._encoders[space.key]
 
     def encodes_text(self, space: Space) -> bool:
-        """Return whether text can be searched in the space."""
+        """Return whether any text can be encoded in the space."""
         try:
             return isinstance(self.of(space).extractor, TextExtractor)
         except LookalikeError:  # the space of a model that is no longer installed
