@@ -402,6 +402,8 @@ class Library:
     def remove(self, paths: Paths) -> int:
         """Remove images or whole folders from the library and return how many images that were.
 
+        A path may be written as hits show it, relative to a folder of the library, or as `id:N`.
+
         Their thumbnails are deleted; their files stay.
         """
         with self._store.writer() as writer, self._store.snapshot() as snapshot:

@@ -5,6 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.cli.program_runner import Album, lookalike
 from tests.library.image_builders import draw
@@ -144,3 +145,37 @@ def test_check_finds_invalid_vectors_and_its_remedy_replaces_them(tmp_path: Path
     file.unlink()
     assert lookalike("index", "photos", cwd=tmp_path).returncode == 0
     assert lookalike("check", cwd=photos).returncode == 0
+
+
+def test_remove_takes_images_as_hits_show_them(tmp_path: Path, album: Album) -> None:
+    photos = tmp_path / "photos"
+    shutil.copytree(album.photos, photos, copy_function=shutil.copy2)
+    hits = lookalike("search", "photos/0.png", "--format", "json", "-k", "3", cwd=tmp_path)
+    [_, second, third] = [hit["path"] for hit in json.loads(hits.stdout)["hits"]]
+    run = lookalike("remove", second, f"{third}", "--library", "photos", cwd=tmp_path)
+    assert run.stdout == "Removed 2 images from the library. No file was touched.\n"
+    run = lookalike("remove", "id:1", "--library", "photos", cwd=tmp_path)
+    assert (run.returncode, run.stdout[:15]) == (0, "Removed 1 image")
+    for name in ("id:1", "id:x", "photos/none.png", "..", "."):
+        run = lookalike("remove", name, "--library", "photos", cwd=tmp_path)
+        assert run.returncode == 2, name
+        assert "id:N" in run.stderr
+
+
+@pytest.mark.parametrize("name", ["img/3.jpg", "id:4", "shop/img/3.jpg"])
+def test_imported_images_are_named_as_hits_show_them(tmp_path: Path, name: str) -> None:
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    np.save(shop / "v.npy", np.eye(8, dtype=np.float32))
+    (shop / "paths.txt").write_text("".join(f"img/{n}.jpg\n" for n in range(8)))
+    paths = ("--paths", "shop/paths.txt", "--library", "shop")
+    run = lookalike("import", "shop/v.npy", "--extractor", "v", *paths, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    for command in (["failures", name], ["remove", name]):
+        run = lookalike(*command, "--library", "shop", cwd=tmp_path)
+        assert run.returncode == 0, run.stderr
+    assert run.stdout == "Removed 1 image from the library. No file was touched.\n"
+    found = lookalike("search", "id:1", "-e", "v", "--library", "shop", "-k", "9", cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    assert "img/3.jpg" not in found.stdout
+    assert lookalike("remove", "img", "--library", "shop", cwd=tmp_path).returncode == 2

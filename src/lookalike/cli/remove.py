@@ -15,6 +15,8 @@ from lookalike.cli import format, open_library, output, parameters
 def command(paths: tuple[Path, ...], library: Path | None) -> None:
     """Remove images or whole folders from the library. The files themselves are never touched.
 
+    PATH is a file or a folder, also as a hit shows it, or id:42 for the image with that id.
+
     The next `lookalike index` of a folder adds files that are still in it again; use its --exclude to leave
     them out.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,8 @@ def ids_below(connection: Connection, path: Path | str) -> list[int]:
     """Return the ids of one file, or of all files below a folder, by its path in the library. `UsageError` if
     the library has none there."""
     whole = Path(path).as_posix()
+    if match := re.fullmatch(r"id:(\d{1,18})", whole, re.ASCII):
+        return [int(match[1])]
     where = f"path = {quoted(whole)} or path like {quoted(whole + '/%')}"
     if whole == ".":
         where = "size >= 0"

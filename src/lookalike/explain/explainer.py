@@ -14,6 +14,7 @@ from lookalike.extractors.interface import Extractor, TextExtractor
 from lookalike.images.pixel_spec import Pixels
 from lookalike.library import DEFAULT_EXTRACTORS, Library
 from lookalike.query import QueryImage
+from lookalike.stores.paths import image_by_path
 from lookalike.workers.limits import Limits
 
 
@@ -98,7 +99,14 @@ class Explainer:
             return {space.name for space in snapshot.spaces() if space.current}
 
     def _resolve(self, image: QueryImage | int) -> QueryImage:
-        """Return the file of an id; other images are returned as they are."""
+        """Return the file of an image of the library (an id, `id:N`, or a path as hits show it).
+
+        Other images are returned as they are.
+        """
+        if isinstance(image, Path) and self._library is not None and not image.exists():
+            with self._library.snapshot() as snapshot:
+                known = image_by_path(snapshot, image)
+            return image if known is None else self._resolve(known.id)
         if not isinstance(image, int):
             return image
         if self._library is None:

@@ -7,8 +7,9 @@ are compared in both forms where the one given is not found; no file is ever ren
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import product
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 
 from lookalike.errors import UsageError
 from lookalike.images.reading import inode_of, mtime_ns_of
-from lookalike.stores.interface import Ids, Image, Snapshot
+from lookalike.stores.interface import Ids, Image, Root, Snapshot
 from lookalike.stores.text_analysis import compose
 
 Paths: TypeAlias = Sequence[Path | str] | Path | str
@@ -96,7 +97,9 @@ def _below(path: Path, folder: Path) -> str | None:
 def images_below(snapshot: Snapshot, path: Path) -> list[Image]:
     """Return the images at a path: one file, or all below a folder, whether or not they still exist.
 
-    Raises `UsageError` if the library has none there.
+    One image may also be named as hits show it, relative to one of the roots, or by `id:N`. A folder may not:
+    what is done to many images needs a path that exists once. Raises `UsageError` if the library has none
+    there, or if several roots have such a path.
     """
     images = [
         image
@@ -104,9 +107,47 @@ def images_below(snapshot: Snapshot, path: Path) -> list[Image]:
         if (relative := relative_path(path, root.path)) is not None
         for image in _images_below(snapshot, root.id, relative)
     ]
-    if not images:
-        raise UsageError(f"the library has no image at {path}")
-    return images
+    if images:
+        return images
+    if (image := named_by_id(snapshot, path)) is not None:
+        return [image]
+    shown = {
+        root.path / relative: image
+        for root, relative in _as_shown(snapshot, path)
+        if (image := _lookup(snapshot, root.id, relative)) is not None
+    }
+    if len(shown) > 1:
+        raise UsageError(
+            f"several folders of the library have {path}: {', '.join(map(str, shown))}"
+        )
+    if not shown:
+        raise UsageError(f"the library has no image at {path}: name it as a hit does, or by id:N")
+    return list(shown.values())
+
+
+_BY_ID = re.compile(r"id:(\d{1,18})", re.ASCII)
+
+
+def named_by_id(snapshot: Snapshot, path: Path) -> Image | None:
+    """Return the image that `id:N` names."""
+    match = _BY_ID.fullmatch(str(path))
+    return snapshot.images([int(match[1])]).get(int(match[1])) if match else None
+
+
+def _as_shown(snapshot: Snapshot, path: Path) -> Iterator[tuple[Root, str]]:
+    """Yield the roots in which a path that a hit shows may be, with the path relative to each.
+
+    Images that were imported without a file have no folder: they count as inside that of the library.
+    """
+    relative = os.path.normpath(path).replace(os.sep, "/")
+    outside = relative == "." or relative.startswith("../") or relative == ".."
+    for root in snapshot.roots():
+        if not outside and not path.is_absolute():
+            yield root, relative
+        if root.imported:
+            inside = relative_path(path, root.path.parent.parent)
+            if inside is not None and inside not in (".", relative):
+                yield root, inside
 
 
 def _images_below(snapshot: Snapshot, root: int, folder: str) -> list[Image]:
@@ -130,12 +171,12 @@ def image_at(snapshot: Snapshot, path: Path) -> Image | None:
 
 
 def image_by_path(snapshot: Snapshot, path: Path) -> Image | None:
-    """Return the image at this path, or at this path relative to one of the roots."""
-    image = image_at(snapshot, path.absolute())
+    """Return the image at this path, at this path relative to one of the roots, or with this `id:N`."""
+    image = image_at(snapshot, path.absolute()) or named_by_id(snapshot, path)
     if image is not None:
         return image
-    relative = (_lookup(snapshot, root.id, path.as_posix()) for root in snapshot.roots())
-    return next((image for image in relative if image is not None), None)
+    shown = (_lookup(snapshot, root.id, relative) for root, relative in _as_shown(snapshot, path))
+    return next((image for image in shown if image is not None), None)
 
 
 def unchanged_image(snapshot: Snapshot, path: Path) -> Image | None:

@@ -23,6 +23,7 @@ from lookalike.server.responses import HTTPError, JSONResponse, storage_error
 from lookalike.server.routes.images import ImageIdParam, find_image
 from lookalike.server.routes.jobs import check_writable, pending, submit
 from lookalike.stores.interface import Snapshot
+from lookalike.stores.paths import named_by_id
 from lookalike.wire import encode
 from lookalike.wire.http import JobState, Removed
 
@@ -85,6 +86,8 @@ def stored_paths(snapshot: Snapshot, paths: Iterable[str]) -> list[Path]:
             return []
         if PurePosixPath(plain).is_absolute() or plain.split("/")[0] == "..":
             places = []
+        elif plain.startswith("id:") and (image := named_by_id(snapshot, Path(plain))):
+            places = [next(root.path for root in roots if root.id == image.root) / image.path]
         else:
             places = [root.path / plain for root in roots if snapshot.images_below(root.id, plain)]
         if not places:
