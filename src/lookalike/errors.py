@@ -22,7 +22,10 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """Result of indexing a file. Every file has exactly one."""
+    """Result of indexing a file. Every file has exactly one.
+
+    Skipped are files that are not meant to be searched: no images, or drawings of this program.
+    """
 
     INDEXED = "indexed"
     TOO_SMALL = "too_small"
@@ -33,9 +36,10 @@ class Outcome(StrEnum):
     TIMED_OUT = "timed_out"
     OUT_OF_MEMORY = "out_of_memory"
     MISSING = "missing"
+    SKIPPED = "skipped"
 
 
-FAILED = frozenset(Outcome) - {Outcome.INDEXED}
+FAILED = frozenset(Outcome) - {Outcome.INDEXED, Outcome.SKIPPED}
 """The outcomes of files that could not be indexed."""
 
 

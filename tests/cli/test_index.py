@@ -117,7 +117,7 @@ def test_files_that_are_not_images_are_not_failures_on_any_run(tmp_path: Path) -
     assert "not an image" in run.stdout
     info = lookalike("info", "--library", "photos", cwd=tmp_path).stdout
     assert "failed" not in info
-    assert "other     1 file is not an image" in info
+    assert "skipped   1 file that is no image" in info
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need privileges there")

@@ -79,13 +79,13 @@ def test_info_as_json_is_as_documented(album: Album) -> None:
     run = lookalike("info", "--format", "json", cwd=album.photos)
     info = json.loads(run.stdout)
     assert list(info) == [
-        "library", "version", "roots", "images", "outcomes", "other_files", "bytes", "read_only",
+        "library", "version", "roots", "images", "outcomes", "bytes", "read_only",
         "spaces", "runtime",
     ]  # fmt: skip
     assert info["roots"] == [str(album.photos.resolve())]
     assert info["images"] == 8
     assert info["outcomes"]["truncated"] == 1
-    assert info["other_files"] == 1  # notes.txt
+    assert info["outcomes"]["skipped"] == 1  # notes.txt
     spaces = {space["extractor"]: space for space in info["spaces"]}
     assert set(spaces) == {"color", "pixels"}
     assert spaces["pixels"]["dim"] == 4096

@@ -98,14 +98,14 @@ def test_a_file_without_image_name_or_content_is_not_an_image() -> None:
     for name in ("letter.txt", "film.mp4", "Makefile", ""):
         error = refusal(name, b"Dear Sir or Madam" * 20, 340)
         assert error is not None
-        assert error.outcome is Outcome.UNSUPPORTED
+        assert error.outcome is Outcome.SKIPPED
         assert error.reason.startswith(NOT_AN_IMAGE)
 
 
 def test_a_small_text_file_is_not_an_image_rather_than_too_small() -> None:
     error = refusal("notes.txt", b"milk", 4)
     assert error is not None
-    assert error.outcome is Outcome.UNSUPPORTED
+    assert error.outcome is Outcome.SKIPPED
 
 
 def test_only_an_empty_file_is_too_small() -> None:

@@ -11,16 +11,21 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from PIL import Image
 from tests.library.image_builders import album, draw
 from tests.library.stored_rows import ids, vectors
 
 from lookalike import IndexOptions, Library, Outcome, Progress
-from lookalike.errors import LibraryBusy, UsageError
+from lookalike.errors import FAILED, LibraryBusy, UsageError
 from lookalike.extractors.extraction import ExtractionResult
 from lookalike.extractors.interface import Extractor
+from lookalike.images.jpeg import encode_jpeg
 from lookalike.indexing import indexer
 from lookalike.stores.local.store import LocalStore
 from lookalike.stores.local.writer import LocalWriter
+from lookalike.viz.result_grid import result_grid
+from lookalike.viz.style import save_figure
 
 
 @pytest.fixture
@@ -416,3 +421,69 @@ def test_folders_beyond_the_maximum_path_length_affect_only_themselves(
     [(path, reason)] = added.unreadable
     assert reason == "file name too long"
     assert path.startswith(str(photos))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need privileges elsewhere")
+def test_links_to_nothing_are_listed_as_failures_until_they_are_repaired(
+    library: Library, photos: Path
+) -> None:
+    broken = {
+        "gone.jpg": "nowhere.jpg",
+        "circle.jpg": "circle.jpg",
+        "odd/folder": "/nowhere/at/all",
+    }
+    for name, target in broken.items():
+        (photos / name).symlink_to(target)
+    for _ in range(2):
+        added = library.add([photos])
+        assert dict(added.failed) == {Outcome.MISSING: 2, Outcome.UNREADABLE: 1}
+        assert len(added.unreadable) == added.failures == 3 and added.unchanged == 8
+        failures = {image.path: image.outcome for image in library.failures()}
+        assert failures == {
+            "gone.jpg": Outcome.MISSING,
+            "circle.jpg": Outcome.UNREADABLE,
+            "odd/folder": Outcome.MISSING,
+        }
+        outcomes = library.info().outcomes
+        assert sum(n for outcome, n in outcomes.items() if outcome in FAILED) == 3
+    (photos / "circle.jpg").unlink()
+    (photos / "odd" / "folder").unlink()
+    draw(photos / "nowhere.jpg", 60)
+    added = library.add([photos])
+    assert (added.failures, added.known_failures, added.unreadable) == (0, 0, ())
+    assert list(library.failures()) == [] and library.info().images == 10
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need privileges elsewhere")
+def test_an_image_behind_a_link_is_kept_while_its_target_is_away(
+    library: Library, photos: Path, tmp_path: Path
+) -> None:
+    drive = tmp_path / "drive"
+    draw(drive / "a.jpg", 70)
+    (photos / "linked.jpg").symlink_to(drive / "a.jpg")
+    assert library.add([photos]).new == 1
+    drive.rename(tmp_path / "unplugged")
+    added = library.add([photos])
+    assert (added.failures, added.removed) == (1, 0)
+    assert library.search(tmp_path / "unplugged" / "a.jpg", k=1)[0].path == "linked.jpg"
+
+
+def test_what_the_program_draws_is_not_indexed(library: Library, photos: Path) -> None:
+    figure = Figure(figsize=(2, 2))
+    figure.add_subplot().plot([1, 2, 3])
+    kinds = ("png", "jpg", "jpeg", "webp", "tif", "svg", "pdf")
+    for kind in kinds:
+        save_figure(figure, photos / f"drawn.{kind}")
+    hits = library.search(photos / "000.jpg", k=3)
+    result_grid([photos / "000.jpg"], hits, photos / "grid.png")
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    (photos / "thumbnail.jpg").write_bytes(encode_jpeg(pixels))
+    (photos / "sheet.jpg").write_bytes(library.thumbnails.get(hits[0].id, 256).data)
+    (photos / "renamed").write_bytes((photos / "drawn.png").read_bytes())
+    for _ in range(2):
+        added = library.add([photos])
+        assert (added.drawings, added.not_images, added.new, added.failures) == (10, 1, 0, 0)
+    assert library.info().outcomes == {Outcome.INDEXED: 8, Outcome.SKIPPED: 11}
+    assert library.search(photos / "grid.png", k=1)[0].path  # as a query it is an image like others
+    Image.open(photos / "drawn.png").save(photos / "saved again.png")  # without the metadata
+    assert library.add([photos]).new == 1

@@ -107,7 +107,7 @@ def test_failed_files_are_retried_only_on_request(client: TestClient, folder: Pa
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(400))
     for body, expected in (
         ({}, "6 unchanged, 1 failed"),
-        ({"paths": ["broken.jpg"]}, "no images"),
+        ({"paths": ["broken.jpg"]}, "1 failed earlier"),
         ({"paths": ["broken.jpg"], "retry_failed": True}, "1 failed"),
         ({"exclude": ["odd"], "include": ["00*"]}, "3 unchanged"),
     ):

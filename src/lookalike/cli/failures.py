@@ -71,14 +71,10 @@ class _Listing:
         self.unknown = 0
 
     def records(self) -> Iterator[dict[str, str]]:
-        from lookalike.indexing.report import is_not_an_image
-
         roots = {root.id: root.path for root in self._library.info().roots}
         for path in self._paths or (None,):
             try:
                 for image in self._library.files(self._outcomes or FAILED, below=path):
-                    if path is None and self._outcomes is None and is_not_an_image(image):
-                        continue  # a text file among the photos has not failed
                     self.count += 1
                     file = roots[image.root] / image.path
                     yield {

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from lookalike.library import Library
 
 
+MAX_COMPLAINTS = 10
+"""Folders and links that cannot be read, of which each is named; `failures` lists all."""
+
+
 @click.command("index")
 @click.argument("sources", metavar="PATH...", nargs=-1, required=True, type=parameters.PATH)
 @parameters.extractors_option(
@@ -85,7 +89,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Do not build ANN indexes, however many images there are.",
 )
-@click.option("--strict", is_flag=True, help="Exit with 3 if images could not be indexed.")
+@click.option("--strict", is_flag=True, help="Exit with 3 if images or folders could not be read.")
 @parameters.model_dir_option
 @click.pass_context
 def command(
@@ -159,7 +163,7 @@ def command(
     with open_library.open_for_indexing(sources, library) as opened:
         report = _add(ctx, opened, sources, names, options)
         _print_report(opened, report, sources, filtered=bool(include or exclude))
-        if strict and (report.failures or report.known_failures):
+        if strict and (report.failures or report.known_failures or report.unreadable):
             ctx.exit(3)
         if not count_files(report):
             ctx.exit(1)
@@ -206,9 +210,12 @@ def _print_report(
 ) -> None:
     from lookalike.indexing.report import EMPTY_SOURCE
 
-    for folder, reason in report.unreadable:
-        if reason != EMPTY_SOURCE or count_files(report):
-            output.complain(f"{folder}: {reason}")
+    shown = [pair for pair in report.unreadable if pair[1] != EMPTY_SOURCE or count_files(report)]
+    for folder, reason in shown[:MAX_COMPLAINTS]:
+        output.complain(f"{folder}: {reason}")
+    if len(shown) > MAX_COMPLAINTS:
+        others = format.number(len(shown) - MAX_COMPLAINTS)
+        output.complain(f"{others} more folders and links cannot be read.")
     if not count_files(report):
         output.complain(_nothing_found(report, sources, filtered=filtered))
         return
@@ -228,6 +235,9 @@ def _print_report(
             f"{format.number(report.known_failures)} failed earlier, unchanged since: "
             "--retry-failed tries them again."
         )
+    if report.drawings:
+        drawn = format.counted(report.drawings, "file")
+        output.put(f"{drawn} drawn by Lookalike {'is' if report.drawings == 1 else 'are'} skipped.")
     if report.described or report.unmatched_rows:
         output.put(_metadata_line(report))
     if report.sidecars:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lookalike.cli import format, open_library, output, parameters
-from lookalike.errors import Outcome
+from lookalike.errors import FAILED, Outcome
 
 if TYPE_CHECKING:
     from lookalike.library import Info
@@ -28,18 +28,15 @@ def command(library: Path | None, format_: str) -> None:
 
     A library may have vectors of several extractors ("spaces"); --extractor chooses among them.
     """
-    from lookalike.indexing.report import is_not_an_image
-
     with open_library.open_library(library, read_only=False) as opened:
         facts = opened.info()
-        others = sum(1 for image in opened.files([Outcome.UNSUPPORTED]) if is_not_an_image(image))
     if format_ == "json":
-        output.put(output.as_json(document(facts, others)))
+        output.put(output.as_json(document(facts)))
     else:
-        _table(facts, others)
+        _table(facts)
 
 
-def document(facts: Info, others: int) -> dict[str, Any]:
+def document(facts: Info) -> dict[str, Any]:
     """Return the document of --format json; scripts rely on its keys."""
     return {
         "library": facts.location,
@@ -47,7 +44,6 @@ def document(facts: Info, others: int) -> dict[str, Any]:
         "roots": [str(root.path) for root in facts.roots],
         "images": facts.images,
         "outcomes": {str(outcome): count for outcome, count in sorted(facts.outcomes.items())},
-        "other_files": others,  # those of "unsupported" that are not images by name or content
         "bytes": facts.bytes,
         "read_only": facts.read_only,
         "spaces": [_space(space) for space in facts.spaces],
@@ -126,28 +122,29 @@ def _print_index(facts: Info, space: Space) -> None:
     )
 
 
-def _table(facts: Info, others: int) -> None:
+def _table(facts: Info) -> None:
     output.put(f"library   {output.printable(facts.location)}" + " (read-only)" * facts.read_only)
     for at, root in enumerate(facts.roots):
         place = str(root.path)
         if root.imported:
             place = "imported vectors, known by name"
         output.put(("images    " if at == 0 else "          ") + output.printable(place))
-    outcomes = dict(facts.outcomes)
-    outcomes[Outcome.UNSUPPORTED] = outcomes.get(Outcome.UNSUPPORTED, 0) - others
     failed = ", ".join(
         f"{format.number(count)} {outcome.replace('_', ' ')}"
-        for outcome, count in sorted(outcomes.items())
-        if outcome != "indexed" and count
+        for outcome, count in sorted(facts.outcomes.items())
+        if outcome in FAILED
     )
+    skipped = facts.outcomes.get(Outcome.SKIPPED, 0)
     output.put(f"indexed   {format.counted(facts.images, 'image')}")
     if failed:
         output.put(
             f"failed    {failed} (`{open_library.command_line(Path(facts.location), 'failures')}` lists them)"
         )
-    if others:
+    if skipped:
+        command = open_library.command_line(Path(facts.location), "failures --outcome skipped")
         output.put(
-            f"other     {format.counted(others, 'file is not an image', 'files are not images')}"
+            f"skipped   {format.counted(skipped, 'file')} that {'is' if skipped == 1 else 'are'} no "
+            f"image, or drawn by Lookalike (`{command}`)"
         )
     output.put(f"on disk   {format.size(facts.bytes)}")
     output.put()

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lookalike.errors import LibraryError, NoLibrary, UsageError
+from lookalike.errors import LibraryError, NoLibrary, Outcome, UsageError
 
 if TYPE_CHECKING:
     from lookalike.library import Library
@@ -135,9 +135,7 @@ def _delete_empty(home: Path) -> None:
 
 def _is_empty(library: Library) -> bool:
     """Return whether the library has found nothing but files that are not images."""
-    from lookalike.indexing.report import is_not_an_image
-
-    return all(map(is_not_an_image, library.files()))
+    return library.info().outcomes.keys() <= {Outcome.SKIPPED}
 
 
 def _home(sources: Sequence[Path], library: Path | None) -> tuple[Path, bool]:

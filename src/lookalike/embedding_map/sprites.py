@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.embedding_map.build import EmbeddingMap
+from lookalike.images.drawing_mark import pillow_options
 from lookalike.images.jpeg import decode_jpeg
 from lookalike.images.pixel_spec import Pixels
 from lookalike.library import Library
@@ -82,5 +83,6 @@ def _webp(pixels: Pixels) -> bytes:
     from PIL import Image
 
     content = io.BytesIO()
-    Image.fromarray(pixels).save(content, "WEBP", quality=QUALITY, method=2)
+    options = pillow_options("webp")
+    Image.fromarray(pixels).save(content, "WEBP", quality=QUALITY, method=2, **options)
     return content.getvalue()

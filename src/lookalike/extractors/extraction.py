@@ -73,11 +73,13 @@ class Extraction:
 
     in_worker  extractors that run in the worker process
     in_main    pixels to send back, by space key, for the extractors that run in the main process
+    skip_drawings  skip files that carry the mark of what this program draws
     """
 
     in_worker: tuple[Extractor, ...]
     in_main: Mapping[str, PixelSpec]
     limits: Limits
+    skip_drawings: bool = False
 
     @classmethod
     def of(
@@ -86,6 +88,7 @@ class Extraction:
         *,
         limits: Limits | None = None,
         pixels_only: bool = False,
+        skip_drawings: bool = False,
     ) -> Self:
         """Return the work for these extractors.
 
@@ -93,11 +96,12 @@ class Extraction:
         """
         in_worker = [e for e in extractors if e.runs_in == "worker" and not pixels_only]
         in_main = {space_key(e): e.pixels for e in extractors if e not in in_worker}
-        return cls(tuple(in_worker), in_main, limits or Limits())
+        return cls(tuple(in_worker), in_main, limits or Limits(), skip_drawings)
 
     def __call__(self, task: Task) -> ExtractionResult:
         # Imported on use: the main process does not decode and should not wait for these imports.
         from lookalike.images.decode import decode, upright
+        from lookalike.images.drawing_mark import DRAWING, is_drawing, is_marked_file
         from lookalike.images.reading import read
 
         digest: bytes | None = None
@@ -110,6 +114,8 @@ class Extraction:
                 data, digest = content.data, content.digest
                 if digest in task.same_content:
                     return ExtractionResult(digest, Outcome.INDEXED, known=True)
+                if self.skip_drawings and is_drawing(content.data):
+                    return ExtractionResult(digest, Outcome.SKIPPED, DRAWING)
             if data is not None:
                 specs = [e.pixels for e in self.in_worker] + list(self.in_main.values())
                 # With a region, the scale at which to decode is not known before it is cut out.
@@ -126,6 +132,9 @@ class Extraction:
                 pixels = np.ascontiguousarray(upright(pixels, task.orientation))
             vectors, prepared = self._extract(pixels)
         except ImageError as error:
+            drawn = self.skip_drawings and error.outcome is Outcome.UNSUPPORTED and task.path
+            if drawn and is_marked_file(drawn):
+                return ExtractionResult(digest, Outcome.SKIPPED, DRAWING)
             return ExtractionResult(digest, error.outcome, error.reason, facts)
         return ExtractionResult(digest, Outcome.INDEXED, note, facts, False, vectors, prepared)
 

@@ -207,7 +207,7 @@ def refusal(name: str, head: bytes, size: int) -> ImageError | None:
     """Return why this file is not decoded, by name, first bytes and size; None if it may be.
 
     `name` may be empty (an upload without a name). The reason for a file that is an image neither
-    by name nor by content begins with NOT_AN_IMAGE; such files do not count as failures.
+    by name nor by content begins with NOT_AN_IMAGE; such files are skipped, which is no failure.
     """
     found = sniff(head)
     if found in READABLE and found != "tiff":
@@ -216,7 +216,7 @@ def refusal(name: str, head: bytes, size: int) -> ImageError | None:
     raw = found == "raw" or (found == "tiff" and suffix in RAW_SUFFIXES)
     if found is None and suffix not in IMAGE_SUFFIXES:
         return ImageError(
-            Outcome.UNSUPPORTED, f"{NOT_AN_IMAGE}: neither its name nor its content says so"
+            Outcome.SKIPPED, f"{NOT_AN_IMAGE}: neither its name nor its content says so"
         )
     if not size:
         return ImageError(Outcome.TOO_SMALL, "is empty (0 bytes); copy or download it again")

@@ -25,6 +25,9 @@ from lookalike.images.reading import InodeState, inode_of, mtime_ns_of
 OnError: TypeAlias = Callable[[str, str], None]
 """Called with path and reason for each folder or file that cannot be accessed."""
 
+DANGLING = "a link that points to nothing, or removed meanwhile"
+"""Reason for a link without a target."""
+
 Identity: TypeAlias = tuple[int, int]
 """Device and inode of a folder."""
 
@@ -257,7 +260,7 @@ def _reason(error: OSError) -> str:
     if isinstance(error, PermissionError):
         return "no permission to read it"
     if isinstance(error, FileNotFoundError):
-        return "a link that points to nothing, or removed meanwhile"
+        return DANGLING
     return (error.strerror or "cannot be read").lower()
 
 

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from lookalike.errors import Outcome, UsageError
 from lookalike.extractors.extraction import Extraction, ExtractionResult, Task
 from lookalike.extractors.interface import Extractor, space_key
 from lookalike.images.reading import is_access_failure
-from lookalike.images.walk import FoundFile, count_files, find_files
+from lookalike.images.walk import DANGLING, FoundFile, count_files, find_files
 from lookalike.indexing.change_detection import ChangeDetection
 from lookalike.indexing.content_reuse import ContentReuse
 from lookalike.indexing.extractor_thread import ExtractorQueue
@@ -125,7 +126,7 @@ class Indexer:
 
     def _index(self, sources: Sequence[Source]) -> None:
         limits = self._options.limits
-        work = Extraction.of(self._extractors, limits=limits)
+        work = Extraction.of(self._extractors, limits=limits, skip_drawings=True)
         in_main = {space_key(e): e for e in self._extractors if e.runs_in == "main"}
         with Pool(
             work, workers=self._options.workers, limits=limits, on_failure=ExtractionResult.failed
@@ -153,7 +154,7 @@ class Indexer:
                 include=self._options.include,
                 exclude=self._options.exclude,
                 skip=self._skip,
-                on_error=self._unreadable.add,
+                on_error=partial(self._add_unreadable, source.root),
             )
             while chunk := list(islice(found, CHUNK)):
                 self.counters.found[source.path] += len(chunk)
@@ -171,6 +172,19 @@ class Indexer:
                 self._report_progress()
             if self._sidecars:
                 self._sidecars.end_source(source.root)
+
+    def _add_unreadable(self, root: Root, path: str, reason: str) -> None:
+        """Count a folder or link that could not be read, and store it, so that it is listed with the files
+        that failed. What the library knows of an image there is kept."""
+        self._unreadable.add(path, reason)
+        outcome = Outcome.MISSING if reason == DANGLING else Outcome.UNREADABLE
+        self.counters.count_failure(outcome, reason)
+        (relative,) = relative_paths([path], root)
+        known = self._writer.file_states(root.id, [relative]).get(relative)
+        if known is not None and known.outcome is Outcome.INDEXED:
+            self._writer.mark_seen([known.id])
+        elif relative:
+            self._batch.append(Entry(root.id, relative, 0, 0, None, outcome, reason))
 
     def _skip_up_to_date(
         self, root: Root, paths: Sequence[str], chunk: Sequence[FoundFile]
@@ -194,7 +208,7 @@ class Indexer:
             if state.outcome is Outcome.INDEXED:
                 self.counters.counts["unchanged"] += 1
             else:
-                self.counters.count_known_failure(state.reason)
+                self.counters.count_known_failure(state.outcome, state.reason)
         self._writer.mark_seen(seen)
         return pending
 
@@ -265,7 +279,7 @@ class Indexer:
             if entry.outcome is Outcome.INDEXED:
                 self.counters.counts[change] += 1
             else:
-                self.counters.count_known_failure(entry.reason)
+                self.counters.count_known_failure(entry.outcome, entry.reason)
         elif entry.outcome is not Outcome.INDEXED:
             self.counters.count_failure(entry.outcome, entry.reason)
         elif pending.known is None:

@@ -13,7 +13,7 @@ from lookalike.images.sniff import NOT_AN_IMAGE
 from lookalike.workers.limits import Limits
 
 if TYPE_CHECKING:
-    from lookalike.stores.interface import Image
+    pass
 
 # Reason given for a source that contains no file, for example an unmounted drive.
 EMPTY_SOURCE = "no file in it; the images stored for it are kept (`lookalike remove` forgets them)"
@@ -94,7 +94,8 @@ class IndexReport:
 
     added_vectors      unchanged images that got vectors in a further space
     failed             images that this run could not index, by outcome
-    not_images         files that are not images by name or content (outcome `unsupported`)
+    not_images         files that are not images by name or content (outcome `skipped`)
+    drawings           files that this program has drawn, such as grids (outcome `skipped`)
     known_failures     unchanged files that failed before and were not tried again
     unreadable         folders and links that could not be read, each with the reason
     described          images that got metadata from the table
@@ -113,6 +114,7 @@ class IndexReport:
     removed: int = 0
     failed: Mapping[Outcome, int] = field(default_factory=dict)
     not_images: int = 0
+    drawings: int = 0
     known_failures: int = 0
     unreadable: tuple[tuple[str, str], ...] = ()
     described: int = 0
@@ -162,19 +164,21 @@ class Counters:
         return sum(self.counts[name] for name in names)
 
     def count_failure(self, outcome: Outcome, reason: str) -> None:
-        """Count a file that this run tried and could not index."""
-        if reason.startswith(NOT_AN_IMAGE):
-            self.counts["not_images"] += 1
+        """Count a file that this run tried and did not index."""
+        if outcome is Outcome.SKIPPED:
+            self._count_skipped(reason)
         else:
             self.failed[outcome] += 1
 
-    def count_known_failure(self, reason: str) -> None:
-        """Count an unchanged file that failed before.
+    def count_known_failure(self, outcome: Outcome, reason: str) -> None:
+        """Count an unchanged file that an earlier run did not index."""
+        if outcome is Outcome.SKIPPED:
+            self._count_skipped(reason)
+        else:
+            self.counts["known_failures"] += 1
 
-        A file that is not an image is no failure on later runs either, or `--strict` would give another
-        exit code.
-        """
-        self.counts["not_images" if reason.startswith(NOT_AN_IMAGE) else "known_failures"] += 1
+    def _count_skipped(self, reason: str) -> None:
+        self.counts["not_images" if reason.startswith(NOT_AN_IMAGE) else "drawings"] += 1
 
     def report(self, removed: int, unreadable: Sequence[tuple[str, str]]) -> IndexReport:
         """Return the report of the run, without the fields about metadata."""
@@ -189,6 +193,7 @@ class Counters:
             removed=removed,
             failed=dict(self.failed),
             not_images=counts["not_images"],
+            drawings=counts["drawings"],
             known_failures=counts["known_failures"],
             unreadable=tuple(unreadable),
         )
@@ -215,8 +220,3 @@ class IndexEstimate:
     seconds: float
     disk_bytes: int
     peak_memory_bytes: int | None
-
-
-def is_not_an_image(image: Image) -> bool:
-    """Return whether a file is not an image by name or content, which is not counted as a failure."""
-    return image.reason.startswith(NOT_AN_IMAGE)

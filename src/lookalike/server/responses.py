@@ -100,6 +100,7 @@ _STATUS_OF_ERROR: tuple[tuple[type[LookalikeError], int], ...] = (
 _STATUS_OF_OUTCOME = {
     Outcome.TOO_LARGE: 413,
     Outcome.UNSUPPORTED: 415,
+    Outcome.SKIPPED: 415,
     Outcome.MISSING: 404,
 }
 

@@ -14,6 +14,7 @@ from typing import TypeAlias
 from lookalike import __version__
 from lookalike.evaluation.ground_truth import Note
 from lookalike.files import output_file
+from lookalike.images.drawing_mark import pillow_options
 from lookalike.images.pixel_spec import Pixels
 
 Html: TypeAlias = str
@@ -118,7 +119,7 @@ def _image(pixels: Pixels) -> Html:
     image = Image.fromarray(pixels)
     image.thumbnail((SIDE * 2, SIDE * 2))
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=80)
+    image.save(file, "JPEG", quality=80, **pillow_options("jpeg"))
     data = base64.b64encode(file.getvalue()).decode()
     return f'<img alt="" src="data:image/jpeg;base64,{data}">'
 

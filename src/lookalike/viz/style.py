@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lookalike.errors import UsageError
 from lookalike.files import output_file
+from lookalike.images.drawing_mark import matplotlib_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,4 +101,4 @@ def save_figure(figure: Figure, out: Path) -> None:
     with output_file(out) as file, warnings.catch_warnings():
         # Characters of a file name that the font lacks are drawn as boxes, which needs no warning.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure.savefig(file, format=kind)
+        figure.savefig(file, format=kind, **matplotlib_options(kind))

@@ -239,6 +239,7 @@ def summary(added: IndexReport) -> str:
             (added.removed, "removed"),
             (added.unchanged, "unchanged"),
             (added.failures, "failed"),
+            (added.known_failures, "failed earlier"),
         )
         if count
     ]

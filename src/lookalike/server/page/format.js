@@ -13,12 +13,13 @@ export const OUTCOMES = {
   indexed: "indexed",
   too_small: "too small",
   too_large: "too large",
-  unsupported: "not an image of a supported format",
+  unsupported: "not of a supported format",
   unreadable: "unreadable",
   truncated: "truncated",
   timed_out: "took too long",
   out_of_memory: "needed too much memory",
   missing: "missing",
+  skipped: "not an image, or drawn by Lookalike",
 };
 
 const integerFormat = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });

@@ -32,11 +32,11 @@ export async function showLibrary(container, { isNew }) {
 function figures() {
   const outcomes = libraryInfo.outcomes ?? {};
   const failed = Object.entries(outcomes)
-    .filter(([name]) => name !== "indexed" && name !== "unsupported")
+    .filter(([name]) => name !== "indexed" && name !== "skipped")
     .reduce((sum, [, n]) => sum + n, 0);
   const figure = (n, name) => el("div", {}, el("dt", {}, name), el("dd", {}, count(n)));
   return el("dl", { class: "figures" }, figure(libraryInfo.images, "images"), figure(failed, "could not be read"),
-    outcomes.unsupported ? figure(outcomes.unsupported, "in other formats") : null);
+    outcomes.skipped ? figure(outcomes.skipped, "other files") : null);
 }
 
 function spacesTable() {

@@ -169,6 +169,18 @@ def m006_inodes(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def m007_skipped_files_and_exclusions(connection: sqlite3.Connection) -> None:
+    """Give files that are not images the outcome "skipped", and roots the patterns of `Root.exclude`."""
+    for statement in (
+        """UPDATE images SET outcome = 'skipped'
+           WHERE outcome = 'unsupported' AND reason LIKE 'not an image%'""",
+        """UPDATE blocks SET stale = 1 WHERE block IN
+             (SELECT id >> 10 FROM images WHERE outcome <> 'indexed' AND outcome = 'skipped')""",
+        "ALTER TABLE roots ADD COLUMN exclude TEXT NOT NULL DEFAULT '[]'",
+    ):
+        connection.execute(statement)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     m001_images_spaces_and_placements,
     m002_words_and_columns,
@@ -176,6 +188,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     m004_reason_of_other_files,
     m005_words_of_all_scripts,
     m006_inodes,
+    m007_skipped_files_and_exclusions,
 )
 
 
