@@ -203,7 +203,7 @@ def test_the_keywords_of_windows_are_split() -> None:
 def test_nested_xmp_properties_are_read_once() -> None:
     inner = "<dc:subject><rdf:Bag><rdf:li>{}</rdf:li></rdf:Bag>{}</dc:subject>"
     both = inner.format("outer", f"<x>{inner.format('inner', '')}</x>")
-    assert read_xmp(packet(both)).keywords == ("outer", "inner")
+    assert read_xmp(packet(both)).text.keywords == ("outer", "inner")
 
 
 def test_xmp_gives_title_description_and_keywords() -> None:
@@ -334,3 +334,104 @@ def test_animations_and_documents_tell_the_number_of_their_frames(kind: str) -> 
 
     assert facts(several.getvalue()).frames == 3
     assert facts(single.getvalue()).frames == 1
+
+
+NAMESPACES = (
+    'xmlns:exif="http://ns.adobe.com/exif/1.0/" xmlns:xmp="http://ns.adobe.com/xap/1.0/" '
+    'xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/" '
+    'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" xmlns:aux="http://ns.adobe.com/exif/1.0/aux/" '
+)
+DAY = "2019-07-14T12:20:56"
+
+
+@pytest.mark.parametrize(
+    ("properties", "taken"),
+    [
+        (
+            f'exif:DateTimeOriginal="{DAY}+02:00" xmp:CreateDate="2001-01-01T00:00:00"',
+            f"{DAY}+02:00",
+        ),
+        (f'photoshop:DateCreated="{DAY}"', DAY),
+        (f'xmp:CreateDate="{DAY}.50Z"', f"{DAY}+00:00"),
+        (f'exif:DateTimeDigitized="{DAY}"', DAY),
+        ('photoshop:DateCreated="2019-07-14"', "2019-07-14"),
+        ('photoshop:DateCreated="2019-07-14T12:20-03:30"', "2019-07-14T12:20:00-03:30"),
+        ('xmp:ModifyDate="2019-07-14T12:20:56"', None),
+        ('photoshop:DateCreated="yesterday"', None),
+        ('photoshop:DateCreated="2019-13-41T12:20:56"', None),
+    ],
+)
+def test_dates_of_xmp_count(properties: str, taken: str | None) -> None:
+    assert facts(xmp("", NAMESPACES + properties)).taken == taken
+    if taken == DAY:
+        element = f"<exif:DateTimeOriginal>{DAY}</exif:DateTimeOriginal>"
+        assert facts(xmp(element, NAMESPACES)).taken == DAY
+
+
+@pytest.mark.parametrize(
+    ("latitude", "longitude", "expected"),
+    [
+        ("52,22.5N", "4,54.0E", (52.375, 4.9)),
+        ("33,51,54S", "151,12.6E", (-33.865, 151.21)),
+        ("0,0.0N", "0,0.0E", (None, None)),
+        ("99,0N", "4,0E", (None, None)),
+        ("52,22.5N", "", (None, None)),
+        ("north", "4,0E", (None, None)),
+    ],
+)
+def test_places_of_xmp_count(
+    latitude: str, longitude: str, expected: tuple[float | None, float | None]
+) -> None:
+    place = f'exif:GPSLatitude="{latitude}" exif:GPSLongitude="{longitude}"'
+    found = facts(xmp("", NAMESPACES + place))
+    assert (found.latitude, found.longitude) == expected
+
+
+def test_the_camera_of_xmp_counts_where_exif_names_none() -> None:
+    camera = 'tiff:Make="NIKON" tiff:Model="NIKON D90" aux:Lens="18-105mm"'
+    found = facts(xmp("", NAMESPACES + camera))
+    assert (found.camera, found.lens) == ("NIKON D90", "18-105mm")
+
+
+@pytest.mark.parametrize(
+    ("records", "taken"),
+    [
+        ({55: "20190714", 60: "122056+0200"}, f"{DAY}+02:00"),
+        ({55: "20190714", 60: "122056"}, DAY),
+        ({55: "20190714"}, "2019-07-14"),
+        ({62: "20190714", 63: "122056-0530"}, f"{DAY}-05:30"),
+        ({55: "00000000", 62: "20190714"}, "2019-07-14"),
+        ({60: "122056"}, None),
+        ({55: "2019"}, None),
+    ],
+)
+def test_dates_of_iptc_count(records: dict[int, str], taken: str | None) -> None:
+    datasets = [dataset(2, number, value.encode()) for number, value in records.items()]
+    assert facts(iptc(*datasets)).taken == taken
+
+
+def test_exif_comes_before_xmp_and_iptc_in_dates_and_places() -> None:
+    others = NAMESPACES + (
+        'exif:DateTimeOriginal="2001-01-01T00:00:00" exif:GPSLatitude="1,0N" exif:GPSLongitude="1,0E"'
+    )
+    data = image_file(exif=FULL)
+    found = facts(data[:2] + xmp("", others)[2 : -len(image_file()) + 2] + data[2:])
+    assert found.taken == "2024-05-01T12:30:00+02:00"
+    assert found.latitude == pytest.approx(48.1375)
+
+
+def test_the_original_date_of_xmp_comes_before_that_of_digitisation_in_exif() -> None:
+    scan = exif(inner={0x9004: "2020:02:02 10:00:00"})
+    data = image_file(exif=scan)
+    inserted = xmp("", NAMESPACES + 'photoshop:DateCreated="1968-08-21"')[
+        2 : -len(image_file()) + 2
+    ]
+    assert facts(data[:2] + inserted + data[2:]).taken == "1968-08-21"
+
+
+def test_xmp_adds_the_time_zone_that_exif_lacks() -> None:
+    data = image_file(exif=exif(inner={0x9003: "2019:07:14 12:20:56"}))
+    for zoned, taken in ((f"{DAY}+02:00", f"{DAY}+02:00"), ("2019-07-14T10:20:56Z", DAY)):
+        stated = NAMESPACES + f'exif:DateTimeOriginal="{zoned}"'
+        inserted = xmp("", stated)[2 : -len(image_file()) + 2]
+        assert facts(data[:2] + inserted + data[2:]).taken == taken

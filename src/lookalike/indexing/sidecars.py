@@ -1,10 +1,12 @@
-"""Sidecar files: text or JSON files next to images that describe them.
+"""Sidecar files: text, XMP or JSON files next to images that describe them.
 
-    photo.jpg.json, photo.json   an object with fields, one of which may be "caption"
     photo.jpg.txt, photo.txt     the caption
+    photo.jpg.xmp, photo.xmp     XMP, as Lightroom, darktable and digiKam write it
+    photo.jpg.json, photo.json   an object with fields, one of which may be "caption"
+    photo.jpg.supplemental-metadata.json and other names that Google Takeout gives (`takeout`)
 
-They are met during the walk, so finding them costs nothing. Sidecars with the full name of the image take
-precedence over those without its extension, and a text file over a caption in JSON. A symbolic link is
+They are met during the walk, so finding them costs nothing. Kinds higher in this list take precedence, and
+sidecars with the full name of the image over those without its extension. A symbolic link is
 followed only below the root; otherwise anyone who may add images could copy any file that this process can
 read into a caption.
 """
@@ -17,15 +19,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from lookalike.images.metadata.read_metadata import sidecar_fields
 from lookalike.images.sniff import IMAGE_SUFFIXES
 from lookalike.images.walk import FoundFile
 from lookalike.indexing.report import IndexReport
+from lookalike.indexing.takeout import FALLBACKS, TakeoutPairing, is_takeout, takeout_fields
+from lookalike.indexing.takeout import KIND as TAKEOUT
 from lookalike.stores.interface import Root, Sidecars
 
 # Largest sidecar in bytes; a larger file of that name is something else.
 MAX_BYTES = 1 << 20
 
-EXTENSIONS = (".json", ".txt")
+EXTENSIONS = (".json", ".xmp", ".txt")
 
 # Broken sidecars that are named in the report; the others are only counted.
 MAX_EXAMPLES = 20
@@ -42,7 +47,8 @@ class Group:
     def pairs(self) -> Iterator[tuple[str, dict[str, FoundFile]]]:
         """Yield each image with its sidecars by kind, lowest precedence first.
 
-        The kinds are "stem.json", "json", "stem.txt" and "txt". Images without sidecars are left out.
+        The kinds are "stem.json", "json", "stem.xmp", "xmp", "stem.txt" and "txt". Images without sidecars
+        are left out.
         """
         for image in self.images:
             names = {}
@@ -99,6 +105,7 @@ class SidecarReader:
     def __init__(self, store: Sidecars) -> None:
         self._store = store
         self._pairing = Pairing()
+        self._takeout = TakeoutPairing()
         self._waiting: dict[int, dict[str, dict[str, FoundFile]]] = {}
         self._root_paths: dict[int, Path] = {}
         self._read = 0
@@ -110,11 +117,16 @@ class SidecarReader:
         waiting = self._waiting.setdefault(root.id, {})
         self._root_paths.setdefault(root.id, root.path.resolve())
         for path, found in zip(paths, chunk, strict=True):
-            waiting.update(self._pairing.add(path, found))
+            for pair in self._pairing.add(path, found):
+                self._takeout.hold(*pair)
+            waiting.update(self._takeout.add(path, found))
 
     def end_source(self, root: Root) -> None:
         """Complete the pairs: the walk of one source is over."""
-        self._waiting.setdefault(root.id, {}).update(self._pairing.end())
+        waiting = self._waiting.setdefault(root.id, {})
+        for pair in self._pairing.end():
+            self._takeout.hold(*pair)
+        waiting.update(self._takeout.end())
 
     def store(self) -> None:
         """Store what new or changed sidecars say about images that are in the store by now."""
@@ -128,7 +140,7 @@ class SidecarReader:
                 if stamp == new_stamp:
                     unchanged.append(id)
                 else:
-                    rows[id] = (new_stamp, self._values(files, self._root_paths[root]))
+                    rows[id] = (new_stamp, self._values(id, files, self._root_paths[root]))
             if unchanged:
                 self._store.mark_seen(unchanged)
             if rows:
@@ -144,12 +156,19 @@ class SidecarReader:
             broken_examples=tuple(self._examples),
         )
 
-    def _values(self, files: Mapping[str, FoundFile], root: Path) -> dict[str, Any]:
+    def _values(self, id: int, files: Mapping[str, FoundFile], root: Path) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for kind, found in files.items():
             try:
                 check_inside(Path(found.path), root)
-                values |= read_sidecar(found, text=kind.endswith("txt"))
+                fields = read_sidecar(found, kind)
+                if (kind.endswith("json") and is_takeout(fields)) or kind == TAKEOUT:
+                    fields = takeout_fields(fields) if is_takeout(fields) else {}
+                    stated = self._store.facts([id])[id]
+                    fields = {
+                        k: v for k, v in fields.items() if k not in FALLBACKS or k not in stated
+                    }
+                values |= fields
             except (OSError, ValueError, RuntimeError) as error:
                 self._broken += 1
                 if len(self._examples) < MAX_EXAMPLES:
@@ -176,19 +195,21 @@ def check_inside(path: Path, root: Path) -> None:
         raise ValueError("a link to a file outside the folder")
 
 
-def read_sidecar(found: FoundFile, *, text: bool) -> dict[str, Any]:
-    """Return the fields of a sidecar. Raises OSError, or ValueError with the reason."""
+def read_sidecar(found: FoundFile, kind: str) -> dict[str, Any]:
+    """Return the fields of a sidecar of this kind. Raises OSError, or ValueError with the reason."""
     with Path(found.path).open("rb") as handle:
         data = handle.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise ValueError(f"larger than {MAX_BYTES >> 20} MB")
+    if kind.endswith("xmp"):
+        return sidecar_fields(data)
     try:
         content = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError("not UTF-8") from None
     if "\x00" in content:
         raise ValueError("not a text")
-    if text:
+    if kind.endswith("txt"):
         return {"caption": content.strip()} if content.strip() else {}
     try:
         values = json.loads(content, parse_constant=refuse_constant)

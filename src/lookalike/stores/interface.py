@@ -232,6 +232,10 @@ class Sidecars(Protocol):
         """Return id and mark of the images at these paths; unknown paths are left out."""
         ...
 
+    def facts(self, ids: Iterable[int]) -> dict[int, Mapping[str, Any]]:
+        """Return what the files of these images say about themselves; unknown ids are left out."""
+        ...
+
     def put(self, rows: Mapping[int, tuple[str, Mapping[str, Any]]]) -> None:
         """Replace mark and metadata of these images, and mark them as seen; `UsageError` for unknown ids."""
         ...

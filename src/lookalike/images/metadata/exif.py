@@ -7,11 +7,11 @@ import re
 import struct
 import warnings
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from lookalike.images.metadata.facts import EmbeddedText, Facts, clean_text
+from lookalike.images.metadata.facts import NO_TEXT, EmbeddedText, clean_text, whole_position
+from lookalike.images.metadata.moment import iso_moment
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -84,21 +84,30 @@ def _value(data: bytes, order: str, kind: int, length: int) -> object:
 
 _MAKE, _MODEL, _DESCRIPTION = 0x010F, 0x0110, 0x010E
 _ORIGINAL, _DIGITIZED = 0x9003, 0x9004
-_OFFSETS = {_ORIGINAL: 0x9011, _DIGITIZED: 0x9012}
+_OFFSETS = {_ORIGINAL: (0x9011, 0x9010), _DIGITIZED: (0x9012, 0x9010)}
 _INTEROPERABILITY, _INTEROPERABILITY_INDEX = 0xA005, 1
 _USER_COMMENT, _LENS = 0x9286, 0xA434
 _XP_TITLE, _XP_COMMENT, _XP_KEYWORDS, _XP_SUBJECT = 0x9C9B, 0x9C9C, 0x9C9E, 0x9C9F
 
 _WANTED = frozenset(
-    {_MAKE, _MODEL, _DESCRIPTION, _ORIGINAL, _DIGITIZED, *_OFFSETS.values(), _USER_COMMENT, _LENS}
+    {
+        _MAKE,
+        _MODEL,
+        _DESCRIPTION,
+        _ORIGINAL,
+        _DIGITIZED,
+        0x9010,
+        0x9011,
+        0x9012,
+        _USER_COMMENT,
+        _LENS,
+    }
     | {_XP_TITLE, _XP_COMMENT, _XP_KEYWORDS, _XP_SUBJECT, *range(1, 5)}
 )
 """Tags to read; 1 to 4 are those of the GPS directory."""
 
-_MAX_NAME = 200  # characters of a camera or lens name
-
-_DATE = re.compile(r"(\d{4})[:/.-](\d\d)[:/.-](\d\d)[ T](\d\d):(\d\d):(\d\d)")
-_OFFSET = re.compile(r"[+-]\d\d:\d\d")
+MAX_NAME = 200
+"""Characters of the name of a camera or lens."""
 
 _NO_CAPTION = re.compile(
     r"(.* )?digital camera|sony dsc|exif_jpeg_picture|<?untitled>?|default|dcim[\\/].*|"
@@ -108,21 +117,33 @@ _NO_CAPTION = re.compile(
 """Captions that cameras and phones write by themselves, as found in real files."""
 
 
-def read_exif(facts: Facts, block: bytes | Image.Exif) -> tuple[Facts, EmbeddedText]:
-    """Return the facts with what the block adds, and its texts."""
+@dataclass(frozen=True, slots=True)
+class ExifData:
+    """What a block says; None or "" for what it does not say."""
+
+    text: EmbeddedText = NO_TEXT
+    taken: str | None = None
+    digitized: str | None = None
+    camera: str | None = None
+    lens: str = ""
+    position: tuple[float, float] | None = None
+
+
+def read_exif(block: bytes | Image.Exif) -> ExifData:
+    """Return what a block says."""
     tags = parse(block, _WANTED) if isinstance(block, bytes) else _from_pillow(block)
-    latitude, longitude = _position(tags.gps)
-    facts = replace(
-        facts,
-        taken=_taken(tags.exif),
-        camera=_camera(
-            _text(tags.main.get(_MAKE))[:_MAX_NAME], _text(tags.main.get(_MODEL))[:_MAX_NAME]
+    make, model = (_text(tags.main.get(tag))[:MAX_NAME] for tag in (_MAKE, _MODEL))
+    return ExifData(
+        text=_texts(tags.main, tags.exif),
+        taken=_moment(tags.exif, _ORIGINAL),
+        digitized=_moment(tags.exif, _DIGITIZED),
+        camera=camera_name(make, model),
+        lens=_text(tags.exif.get(_LENS))[:MAX_NAME],
+        position=whole_position(
+            _degrees(tags.gps.get(2), tags.gps.get(1), "NS"),
+            _degrees(tags.gps.get(4), tags.gps.get(3), "EW"),
         ),
-        lens=_text(tags.exif.get(_LENS))[:_MAX_NAME] or None,
-        latitude=latitude,
-        longitude=longitude,
     )
-    return facts, _texts(tags.main, tags.exif)
 
 
 def states_adobe_rgb(block: bytes) -> bool:
@@ -157,20 +178,12 @@ def _text(value: object) -> str:
     return clean_text(value) if isinstance(value, str) else ""
 
 
-def _taken(inner: Tags) -> str | None:
-    for tag, offset_tag in _OFFSETS.items():
-        match = _DATE.match(_text(inner.get(tag)))
-        if match:
-            try:
-                taken = datetime(*map(int, match.groups()))  # type: ignore[arg-type]
-            except ValueError:  # 0000:00:00 is a clock that was never set
-                continue
-            offset = _text(inner.get(offset_tag))
-            return taken.isoformat() + (offset if _OFFSET.fullmatch(offset) else "")
-    return None
+def _moment(inner: Tags, tag: int) -> str | None:
+    offsets = (_text(inner.get(offset)) for offset in _OFFSETS[tag])
+    return iso_moment(_text(inner.get(tag)), next(filter(None, offsets), ""))
 
 
-def _camera(make: str, model: str) -> str | None:
+def camera_name(make: str, model: str) -> str | None:
     """Join maker and model, unless the model begins with the maker's name, as most do."""
     if not make or not model:
         return make or model or None
@@ -179,16 +192,7 @@ def _camera(make: str, model: str) -> str | None:
     return f"{make} {model}"
 
 
-def _position(gps: Tags) -> tuple[float | None, float | None]:
-    latitude = _degrees(gps.get(2), gps.get(1), "NS", 90)
-    longitude = _degrees(gps.get(4), gps.get(3), "EW", 180)
-    # Receivers write 0° 0' before they have a fix.
-    if latitude is None or longitude is None or (latitude, longitude) == (0, 0):
-        return None, None
-    return latitude, longitude
-
-
-def _degrees(value: object, side: object, sides: str, limit: int) -> float | None:
+def _degrees(value: object, side: object, sides: str) -> float | None:
     if (
         not isinstance(value, tuple)
         or not 1 <= len(value) <= 3
@@ -200,9 +204,9 @@ def _degrees(value: object, side: object, sides: str, limit: int) -> float | Non
     except (TypeError, ValueError, ZeroDivisionError):
         return None
     degrees: float = sum(part / 60**place for place, part in enumerate(parts))
-    if not math.isfinite(degrees) or min(parts) < 0 or degrees > limit:
+    if not math.isfinite(degrees) or min(parts) < 0:
         return None
-    return round(-degrees if _text(side).upper() == sides[1] else degrees, 7)
+    return -degrees if _text(side).upper() == sides[1] else degrees
 
 
 def _texts(tags: Tags, inner: Tags) -> EmbeddedText:

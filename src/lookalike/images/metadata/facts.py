@@ -19,7 +19,8 @@ class Facts:
     frames               images in the file: frames of an animation, pages of a TIFF; 1 in most files
 
     The rest comes from EXIF, IPTC and XMP, where present and plausible:
-    taken                local time, "2024-05-01T12:30:00", followed by "+02:00" if that is known
+    taken                local time, "2024-05-01T12:30:00", followed by "+02:00" if that is known; or only
+                         a date
     camera, lens         as the maker calls them
     latitude, longitude  degrees, north and east positive; both or neither
     caption, keywords    written by people
@@ -47,6 +48,9 @@ class EmbeddedText:
     keywords: tuple[str, ...] = ()
 
 
+NO_TEXT = EmbeddedText()
+
+
 @dataclass(frozen=True, slots=True)
 class MetadataBlocks:
     """The metadata blocks of a file, not parsed; b"" for a missing one.
@@ -64,6 +68,18 @@ class MetadataBlocks:
 
 
 NO_METADATA = MetadataBlocks()
+
+
+def whole_position(latitude: float | None, longitude: float | None) -> tuple[float, float] | None:
+    """Return latitude and longitude, or None where one is missing or impossible.
+
+    Receivers write 0° 0' before they know where they are.
+    """
+    if latitude is None or longitude is None or (latitude, longitude) == (0, 0):
+        return None
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180):
+        return None
+    return round(latitude, 7), round(longitude, 7)
 
 
 def clean_text(text: str) -> str:

@@ -6,10 +6,12 @@ blocks makes an image fail.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
+from xml.etree import ElementTree
 
-from lookalike.images.metadata.exif import read_exif
+from lookalike.images.metadata.exif import MAX_NAME, ExifData, camera_name, read_exif
 from lookalike.images.metadata.facts import (
     NO_METADATA,
     EmbeddedText,
@@ -17,11 +19,15 @@ from lookalike.images.metadata.facts import (
     MetadataBlocks,
     clean_text,
 )
-from lookalike.images.metadata.iptc import read_iptc
-from lookalike.images.metadata.xmp import read_xmp
+from lookalike.images.metadata.iptc import IptcData, read_iptc
+from lookalike.images.metadata.moment import LOCAL, with_zone
+from lookalike.images.metadata.xmp import XmpData, may_tell, read_xmp
 
 if TYPE_CHECKING:
     from PIL import Image
+
+B = TypeVar("B")
+D = TypeVar("D")
 
 MAX_BYTES = 1 << 20
 """Largest block. Texts take kilobytes; larger blocks hold editing histories and previews."""
@@ -52,40 +58,79 @@ def metadata_blocks(image: Image.Image) -> MetadataBlocks:
 def add_metadata(facts: Facts, blocks: MetadataBlocks) -> Facts:
     """Return the facts completed by the metadata blocks.
 
-    Editors write XMP today, so its texts take precedence over IPTC's, and those over EXIF's.
+    Where several blocks state the same, the first one counts:
+
+    caption, keywords  XMP, which editors write today; IPTC; EXIF; the text of the format
+    taken              EXIF, XMP, IPTC; then, in the same order, the time at which it was digitized
+    camera, lens,
+    latitude …         EXIF, which the camera wrote; XMP
     """
-    texts: list[EmbeddedText] = []
-    if 0 < len(blocks.xmp) <= MAX_BYTES:
-        texts.append(_xmp(blocks.xmp))
-    if 0 < len(blocks.iptc) <= MAX_BYTES:
-        texts.append(_iptc(blocks.iptc))
-    if blocks.exif:  # of any size: only the tags in use are read
-        facts, exif_text = _exif(facts, blocks.exif)
-        texts.append(exif_text)
+    exif = _parsed(read_exif, blocks.exif, ExifData())  # of any size: only the tags in use are read
+    iptc = _parsed(read_iptc, _limited(blocks.iptc), IptcData())
+    xmp = XmpData()
+    packet = _limited(blocks.xmp)
+    if packet and may_tell(packet, _missing(exif, iptc)):
+        xmp = _parsed(read_xmp, packet, xmp)
+    texts = [xmp.text, iptc.text, exif.text]
     if blocks.text:
         texts.append(blocks.text)
-    return replace(facts, caption=_caption(texts), keywords=_keywords(texts)) if texts else facts
+    originals = with_zone(exif.taken, xmp.taken), xmp.taken, iptc.taken
+    digitized = with_zone(exif.digitized, xmp.digitized), xmp.digitized, iptc.digitized
+    latitude, longitude = exif.position or xmp.position or (None, None)
+    return replace(
+        facts,
+        taken=next(filter(None, (*originals, *digitized)), None),
+        camera=exif.camera or camera_name(xmp.make[:MAX_NAME], xmp.model[:MAX_NAME]),
+        lens=exif.lens or xmp.lens[:MAX_NAME] or None,
+        latitude=latitude,
+        longitude=longitude,
+        caption=_caption(texts),
+        keywords=_keywords(texts),
+    )
 
 
-def _exif(facts: Facts, block: bytes | Image.Exif) -> tuple[Facts, EmbeddedText]:
+def sidecar_fields(packet: bytes) -> dict[str, Any]:
+    """Return the fields that an XMP sidecar states. Raises ValueError with the reason if it is not XMP."""
     try:
-        return read_exif(facts, block)
+        xmp = read_xmp(packet)
+    except (ElementTree.ParseError, ValueError) as error:
+        raise ValueError(f"not XMP: {error}") from None
+    latitude, longitude = xmp.position or (None, None)
+    fields = {
+        "taken": xmp.taken or xmp.digitized,
+        "camera": camera_name(xmp.make[:MAX_NAME], xmp.model[:MAX_NAME]),
+        "lens": xmp.lens[:MAX_NAME],
+        "latitude": latitude,
+        "longitude": longitude,
+        "caption": _caption([xmp.text]),
+        "keywords": list(_keywords([xmp.text])),
+    }
+    return {name: value for name, value in fields.items() if value not in (None, "", [])}
+
+
+def _missing(exif: ExifData, iptc: IptcData) -> Iterator[str]:
+    """Yield what EXIF and IPTC leave to XMP."""
+    if exif.taken is None or len(exif.taken) == LOCAL:  # XMP may know the time zone
+        yield "taken"
+        if exif.digitized is None and iptc.taken is None:
+            yield "digitized"
+    if exif.position is None:
+        yield "latitude"
+    if exif.camera is None:
+        yield "camera"
+    if not exif.lens:
+        yield "lens"
+
+
+def _limited(block: bytes) -> bytes:
+    return block if len(block) <= MAX_BYTES else b""
+
+
+def _parsed(parse: Callable[[B], D], block: B, nothing: D) -> D:
+    try:
+        return parse(block) if block else nothing
     except Exception:  # a damaged block must not cost the image
-        return facts, EmbeddedText()
-
-
-def _iptc(block: bytes) -> EmbeddedText:
-    try:
-        return read_iptc(block)
-    except Exception:
-        return EmbeddedText()
-
-
-def _xmp(block: bytes) -> EmbeddedText:
-    try:
-        return read_xmp(block)
-    except Exception:
-        return EmbeddedText()
+        return nothing
 
 
 def _caption(texts: list[EmbeddedText]) -> str | None:

@@ -11,6 +11,7 @@ from lookalike.errors import UsageError
 from lookalike.stores.local.block_columns import mark_blocks_stale
 from lookalike.stores.local.database import chunks, placeholders, transaction, translate_errors
 from lookalike.stores.local.full_text import update_text
+from lookalike.stores.local.images import images
 from lookalike.stores.local.path_encoding import conditions_below, decode_path, encode_path
 from lookalike.stores.metadata import metadata_json
 
@@ -38,6 +39,12 @@ class LocalSidecars:
                     )
                 }
         return found
+
+    def facts(self, ids: Iterable[int]) -> dict[int, Mapping[str, Any]]:
+        """See `Sidecars`."""
+        with translate_errors(self._folder):
+            found = images(self._connection, ids)
+        return {id: image.facts for id, image in found.items()}
 
     def put(self, rows: Mapping[int, tuple[str, Mapping[str, Any]]]) -> None:
         """See `Sidecars`."""

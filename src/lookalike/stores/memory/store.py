@@ -249,6 +249,10 @@ class MemorySidecars:
         found = MemorySnapshot(state).file_states(root, paths)
         return {path: (i.id, state.sidecars.get(i.id, ("", ""))[0]) for path, i in found.items()}
 
+    def facts(self, ids: Iterable[int]) -> dict[int, Mapping[str, Any]]:
+        images = self._store.state.images
+        return {id: images[id].facts for id in ids if id in images}
+
     def put(self, rows: Mapping[int, tuple[str, Mapping[str, Any]]]) -> None:
         state = self._store.state.copy()
         if not rows.keys() <= state.images.keys():
