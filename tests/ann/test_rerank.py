@@ -59,9 +59,3 @@ def test_lengths_beyond_float32_are_compared_exactly() -> None:
     assert cosines.tolist() == [[1.0, 1.0]]
     rows, _ = rerank(matrix, query, np.arange(4)[None], 3, similarity="euclidean")
     assert rows.tolist() == [[2, 0, 3]]
-
-
-def test_a_repeated_candidate_is_found_once() -> None:
-    matrix = np.eye(3, dtype=np.float32)
-    rows, _ = rerank(matrix, matrix[:1], np.array([[2, 0, 0, 2]]), 3, similarity="cosine")
-    assert rows.tolist() == [[0, 2, -1]]

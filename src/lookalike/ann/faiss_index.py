@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def no_progress(stage: str, done: int, total: int) -> None:
     """Ignore progress; the default."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AnnIndex:
     """A FAISS index whose ids are row numbers: the i-th vector that was added is row i.
 
@@ -69,7 +70,7 @@ class AnnIndex:
         """The number of vectors."""
         return int(self.index.ntotal)
 
-    @property
+    @cached_property
     def max_nprobe(self) -> int:
         """The largest useful `nprobe`: the number of lists of an inverted file, the largest ef_search of
         a graph; 1 for an index without such a parameter."""
@@ -150,10 +151,9 @@ def prepare(vectors: Floats, similarity: Similarity) -> NDArray[np.float32]:
     """Return vectors (n, dim) as the index sees them: float32, of unit length for the cosine."""
     if similarity == "cosine":
         floats = as_float32(np.ascontiguousarray(vectors))
-        lengths = np.sqrt(np.einsum("ij,ij->i", floats, floats))
-        if ((np.abs(lengths - 1) < 1e-4) | (lengths == 0)).all():
-            return floats
-        return normalise(vectors)
+        squares = np.einsum("ij,ij->i", floats, floats)
+        off = np.abs(squares - 1) > 2e-4
+        return normalise(vectors) if off.any() and squares[off].any() else floats
     return as_float32(np.ascontiguousarray(vectors))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.vectors.blocks import Floats, Positions, Rows, as_float32
-from lookalike.vectors.exact import SAFE_SQUARES, exact_similarities
+from lookalike.vectors.exact import SAFE_SQUARES, dots, exact_similarities
 from lookalike.vectors.similarity import Similarity
 
 # Rows that are converted to float32 at a time.
@@ -31,7 +31,7 @@ def rerank(
 
     matrix      (n, dim) float32 or float16, as stored
     queries     (q, dim) float32, finite; for the cosine not zero
-    candidates  (q, c) row numbers in any order, -1 for none
+    candidates  (q, c) row numbers in any order, each once; -1 for none
     normalised  the rows have length 1 or 0, which saves computing it; never changes the result
 
     Returns row numbers (q, k) int64, -1 where there are fewer, and similarities (q, k) float32, -inf
@@ -40,8 +40,8 @@ def rerank(
 
     def rows_of(number: int) -> tuple[Rows, Floats]:
         rows = np.sort(candidates[number])
-        rows = rows[(rows >= 0) & (np.diff(rows, prepend=-1) > 0)]
-        return rows, matrix[rows]
+        rows = rows[rows.searchsorted(0) :]
+        return rows, matrix.take(rows, axis=0)
 
     return _nearest(queries, k, rows_of, similarity=similarity, normalised=normalised)
 
@@ -76,7 +76,7 @@ def _nearest(
     similarities = np.full((len(queries), k), -np.inf, np.float32)
     wide = queries.astype(np.float64)
     if similarity == "cosine":
-        wide /= np.sqrt((wide * wide).sum(axis=1))[:, None]
+        wide /= np.sqrt(dots(wide, wide))[:, None]
     for number, query in enumerate(wide):
         rows, stored = rows_of(number)
         best, exact = _rank(stored, query, k, similarity=similarity, normalised=normalised)
@@ -93,33 +93,38 @@ def _rank(
     normalised: bool,
 ) -> tuple[Positions, NDArray[np.float32]]:
     """Return the positions of the k nearest of the stored rows, best first, and their similarities."""
-    positions = np.arange(len(stored))
-    if len(stored) > k:
-        if normalised and similarity == "cosine":
-            positions = _possible_unit(stored, query, k)
-        else:
-            positions = _possible(stored, query, k, similarity=similarity)
-        stored = stored[positions]
-    exact = exact_similarities(
-        query[None], stored.astype(np.float64), cosine=similarity == "cosine"
-    )
-    order = np.argsort(-exact, kind="stable")[:k]
+    cosine = similarity == "cosine"
+    if len(stored) <= k:
+        exact = exact_similarities(query[None], stored.astype(np.float64), cosine=cosine)
+        order = (-exact).argsort(kind="stable")
+        return order, exact[order]
+    if normalised and cosine:
+        positions = _possible_unit(stored, query, k)
+    else:
+        positions = _possible(stored, query, k, similarity=similarity)
+    few = stored.take(positions, axis=0).astype(np.float64)
+    exact = exact_similarities(query[None], few, cosine=cosine)
+    order = (-exact).argsort(kind="stable")[:k]
     return positions[order], exact[order]
 
 
 def _possible_unit(stored: Floats, query: NDArray[np.float64], k: int) -> Positions:
     """Do what `_possible` does, for the cosine and rows of length 1 or 0."""
-    narrow = query.astype(np.float32)
-    scores = np.empty(len(stored), np.float32)
-    for start in range(0, len(stored), BLOCK_ROWS):
-        rows = as_float32(stored[start : start + BLOCK_ROWS])
-        # A row at a time: one product for all would start BLAS's threads.
-        scores[start : start + BLOCK_ROWS] = np.matmul(rows[:, None, :], narrow[:, None])[:, 0, 0]
+    narrow = query.astype(np.float32)[:, None]
+    # A row at a time: one product for all would start BLAS's threads.
+    blocks = [
+        np.matmul(as_float32(stored[start : start + BLOCK_ROWS])[:, None], narrow)
+        for start in range(0, len(stored), BLOCK_ROWS)
+    ]
+    scores = (blocks[0] if len(blocks) == 1 else np.concatenate(blocks)).ravel()
     # Unit vectors that were rounded when they were stored are a little longer or shorter.
     rounding = 5e-4 if stored.dtype == np.float16 else 1e-6
     slack = (len(query) / 8 + 16) * 2.0**-23 + rounding
-    threshold = np.partition(scores, len(scores) - k)[len(scores) - k]
-    return np.flatnonzero(scores >= threshold - 2 * np.float32(slack))
+    kth = len(scores) - k
+    rising = scores.copy()
+    rising.partition(kth)
+    possible: Positions = (scores >= rising[kth] - np.float32(2 * slack)).nonzero()[0]
+    return possible
 
 
 def _possible(

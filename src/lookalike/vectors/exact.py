@@ -53,7 +53,7 @@ class ExactTopK:
     ) -> None:
         self.matrix, self.k, self.cosine, self.normalised = matrix, k, cosine, normalised
         self.wide = queries.astype(np.float64)
-        self.squares = _dots(self.wide, self.wide)
+        self.squares = dots(self.wide, self.wide)
         if cosine:
             self.wide /= np.sqrt(self.squares)[:, None]
         self.queries = self.wide.astype(np.float32)
@@ -264,15 +264,18 @@ def exact_similarities(
     """
     if not cosine:
         differences = queries - rows
-        return (-np.sqrt(_dots(differences, differences))).astype(np.float32)
-    lengths = np.sqrt(_dots(rows, rows))
-    products = _dots(queries, rows) / np.where(lengths == 0.0, 1.0, lengths)
-    products[np.abs(products) < NOISE] = 0.0
-    cosines: NDArray[np.float64] = np.clip(products, -1.0, 1.0)
+        return (-np.sqrt(dots(differences, differences))).astype(np.float32)
+    lengths = np.sqrt(dots(rows, rows))
+    lengths[lengths == 0.0] = 1.0
+    cosines = dots(queries, rows)
+    cosines /= lengths
+    cosines[np.abs(cosines) < NOISE] = 0.0
+    np.maximum(cosines, -1.0, out=cosines)
+    np.minimum(cosines, 1.0, out=cosines)
     return cosines.astype(np.float32)
 
 
-def _dots(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+def dots(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the dot product of each pair of rows, without the array of all products, which would cost
     more than the sums."""
     products: NDArray[np.float64] = np.einsum("ij,ij->i", one, other)

@@ -22,7 +22,9 @@ def added_vectors() -> Vector:
 def load_index(store: LocalStore) -> LoadedIndex:
     """Load the ANN index of the space."""
     with store.snapshot() as snapshot:
-        loaded = IndexCache(store.folder).get(*snapshot.open_space(KEY))
+        row, matrix = snapshot.open_space(KEY)
+        cache = IndexCache(store.folder)
+        loaded = cache.get(row, matrix, cache.stamp(row))
     assert loaded is not None
     return loaded
 

@@ -90,7 +90,8 @@ def verify(folder: Path) -> int:
             found = snapshot.search(one.key, queries.reshape(-1, DIM), 1)
             assert found.ids[:, 0].tolist() == ids.tolist()
             row, rows = snapshot.open_space(one.key)
-            loaded = IndexCache(folder).get(row, rows)
+            cache = IndexCache(folder)
+            loaded = cache.get(row, rows, cache.stamp(row))
             index = None if loaded is None else loaded.delta.current(rows.vectors)
             indexed = 0 if index is None or found.exact else index.count
     problems = check(folder)

@@ -19,12 +19,15 @@ from lookalike.stores.local.database import (
     CATALOGUE,
     Access,
     SpaceRow,
+    changes,
     connect,
     is_full,
     space_rows,
     translate_errors,
 )
-from lookalike.stores.local.snapshot import LocalSnapshot
+from lookalike.stores.local.feedback import decision_changes
+from lookalike.stores.local.path_encoding import root_from
+from lookalike.stores.local.snapshot import CatalogueState, LocalSnapshot
 from lookalike.stores.local.vector_file import MappedVectors, load_fitted, map_vectors
 from lookalike.vectors.blocks import Rows
 
@@ -57,7 +60,9 @@ class ReaderPool:
         self._fitted: dict[int, Fitted] = {}
         self._columns: ColumnCache | None = None
         self._file_id: FileId | None = None
-        self._file_ids: dict[int, FileId | None] = {}  # of the connections, by id(connection)
+        # Of the connections, by id(connection): the second with the `data_version` it was read at.
+        self._file_ids: dict[int, FileId | None] = {}
+        self._states: dict[int, tuple[int, CatalogueState]] = {}
         self._indexes = IndexCache(folder)
         self._gpu = _gpu_cache(device)
         self._process = os.getpid()
@@ -102,7 +107,7 @@ class ReaderPool:
             if not self._closed and self._is_current(connection) and len(self._idle) < MAX_IDLE:
                 self._idle.append(connection)
                 return
-            self._file_ids.pop(id(connection), None)
+            self._forget(connection)
         connection.close()
 
     def _is_current(self, connection: sqlite3.Connection) -> bool:
@@ -129,23 +134,50 @@ class ReaderPool:
         with translate_errors(self._folder):
             while True:
                 connection.execute("BEGIN")
-                spaces = space_rows(connection)  # the first read determines the state
-                mapped, fitted, missing = self._load(connection, spaces)
+                # The first read determines the state; this number changes with every commit of others.
+                (number,) = connection.execute("PRAGMA data_version").fetchone()
+                known = self._states.get(id(connection))
+                if known is not None and known[0] == number:
+                    state = known[1]
+                    break
+                spaces = space_rows(connection)
+                state, missing = self._read_state(connection, spaces)
                 if not missing or spaces == before:
+                    self._keep(connection, number, state)
                     break
                 before = spaces
                 connection.execute("ROLLBACK")
         return LocalSnapshot(
-            self._folder,
-            connection,
+            self._folder, connection, state, self._state_columns, self._indexes, self._gpu
+        )
+
+    def _read_state(
+        self, connection: sqlite3.Connection, spaces: list[SpaceRow]
+    ) -> tuple[CatalogueState, bool]:
+        """Return the state that the connection's transaction sees, and whether files of it are missing."""
+        mapped, fitted, missing = self._load(connection, spaces)
+        roots = connection.execute(
+            "SELECT id, path, relative, identity FROM roots ORDER BY id"
+        ).fetchall()
+        counters = changes(connection), decision_changes(connection)
+        state = CatalogueState(
+            (self._file_ids.get(id(connection)), counters, tuple(roots), tuple(spaces)),
             {row.key: row for row in spaces},
             mapped,
             fitted,
-            self._state_columns,
-            self._indexes,
-            self._gpu,
-            self._file_ids.get(id(connection)),
+            [root_from(row, self._folder) for row in roots],
         )
+        return state, missing
+
+    def _keep(self, connection: sqlite3.Connection, number: int, state: CatalogueState) -> None:
+        """Keep a state for the next snapshots of this connection, and drop the older ones with their maps.
+        One with spaces that cannot be read is read again each time: somebody may repair them."""
+        with self._lock:
+            for other, (_, kept) in list(self._states.items()):
+                if kept.version != state.version:
+                    del self._states[other]
+            if self._is_current(connection) and len(state.mapped) == len(state.spaces):
+                self._states[id(connection)] = number, state
 
     def _state_columns(self, connection: sqlite3.Connection) -> StateColumns:
         """Return the columns of the state that a connection sees, from the cache that all snapshots share."""
@@ -237,11 +269,15 @@ class ReaderPool:
     def _close_idle(self) -> None:
         while self._idle:
             connection = self._idle.pop()
-            self._file_ids.pop(id(connection), None)
+            self._forget(connection)
             connection.close()
 
+    def _forget(self, connection: sqlite3.Connection) -> None:
+        self._file_ids.pop(id(connection), None)
+        self._states.pop(id(connection), None)
+
     def _clear_caches(self) -> None:
-        self._mapped, self._fitted, self._columns = {}, {}, None
+        self._mapped, self._fitted, self._states, self._columns = {}, {}, {}, None
         self._indexes.clear()
         if self._gpu is not None:
             self._gpu.clear()
@@ -249,7 +285,7 @@ class ReaderPool:
 
 def _file_id(folder: Path) -> FileId | None:
     try:
-        status = os.stat(folder / CATALOGUE)  # noqa: PTH116 - faster, and called for every snapshot
+        status = os.stat(f"{folder}/{CATALOGUE}")  # noqa: PTH116 - for every snapshot, so as text
     except OSError:
         return None
     return status.st_dev, status.st_ino

@@ -87,8 +87,9 @@ def _neighbours(
     exact: bool,
 ) -> Neighbours:
     """Return the images of rows; those of equal similarity by rising id."""
-    ids = np.full(found.shape, -1, np.int64)
-    ids[found >= 0] = mapped.ids[found[found >= 0]]
+    ids: Ids = mapped.ids.take(found, mode="clip") if len(mapped.ids) else found
+    if found.size and found.min() < 0:
+        ids[found < 0] = -1
     if mapped.ordered < len(mapped.ids):
         order = np.lexsort((ids, -similarities), axis=-1)
         ids = np.take_along_axis(ids, order, axis=-1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,8 @@ from lookalike.errors import Outcome, UsageError
 from lookalike.extractors.interface import BOXES
 from lookalike.stores.local import feedback, images
 from lookalike.stores.local.ann.index_cache import IndexCache
-from lookalike.stores.local.database import SpaceRow, changes, placeholders, translate_errors
-from lookalike.stores.local.path_encoding import root_from
+from lookalike.stores.local.ann.index_files import Stamp
+from lookalike.stores.local.database import SpaceRow, placeholders, translate_errors
 from lookalike.stores.local.search import search_space
 from lookalike.stores.local.vector_file import MappedVectors, damaged_error, row_bytes
 from lookalike.stores.records import (
@@ -37,6 +38,23 @@ if TYPE_CHECKING:
     from lookalike.stores.local.gpu_cache import GpuCache
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CatalogueState:
+    """What every snapshot of one state of the catalogue needs, read once for all of them.
+
+    version  equal for two states without a difference
+    spaces   by key
+    mapped   vectors by space id; those that cannot be read are missing
+    fitted   arrays by space id
+    """
+
+    version: Hashable
+    spaces: Mapping[str, SpaceRow]
+    mapped: Mapping[int, MappedVectors]
+    fitted: Mapping[int, Mapping[str, NDArray[np.generic]]]
+    roots: Sequence[Root]
+
+
 class LocalSnapshot:
     """See `Snapshot`. Holds one read transaction and the mapped files of the state that it saw, so that
     commits, compactions and promotions of a writer change nothing here."""
@@ -45,42 +63,28 @@ class LocalSnapshot:
         self,
         folder: Path,
         connection: sqlite3.Connection,
-        spaces: Mapping[str, SpaceRow],
-        mapped: Mapping[int, MappedVectors],
-        fitted: Mapping[int, Mapping[str, NDArray[np.generic]]],
+        state: CatalogueState,
         columns: Callable[[sqlite3.Connection], StateColumns],
         indexes: IndexCache,
         gpu: GpuCache | None,
-        file_id: Hashable,
     ) -> None:
         self._folder = folder
         self._connection = connection
-        self._spaces = spaces
-        self._mapped = mapped
-        self._fitted = fitted
+        self._state = state
         self._columns = columns
         self._indexes = indexes
         self._gpu = gpu
-        self._file_id = file_id
+        self._stamps: dict[int, Stamp | None] = {}
         self._cursors: list[sqlite3.Cursor] = []
 
     @property
     def version(self) -> Hashable:
         """See `Snapshot`."""
-        with translate_errors(self._folder):
-            counters = changes(self._connection), feedback.decision_changes(self._connection)
-            roots = self._connection.execute("SELECT id, path FROM roots ORDER BY id").fetchall()
-        spaces = tuple(self._spaces.values())
-        indexes = tuple(map(self._indexes.stamp, spaces))
-        return self._file_id, counters, tuple(roots), spaces, indexes
+        return self._state.version, tuple(map(self._stamp, self._state.spaces.values()))
 
     def roots(self) -> list[Root]:
         """See `Snapshot`."""
-        with translate_errors(self._folder):
-            rows = self._connection.execute(
-                "SELECT id, path, relative, identity FROM roots ORDER BY id"
-            )
-            return [root_from(row, self._folder) for row in rows]
+        return list(self._state.roots)
 
     def spaces(self) -> list[Space]:
         """See `Snapshot`."""
@@ -96,10 +100,10 @@ class LocalSnapshot:
                 current=bool(row.current),
                 count=row.rows - row.deleted,
                 bytes=row.rows * (row_bytes(row) + 8),
-                fitted=self._fitted.get(row.id),
-                index=self._indexes.info(row),
+                fitted=self._state.fitted.get(row.id),
+                index=self._indexes.info(row, self._stamp(row)),
             )
-            for row in self._spaces.values()
+            for row in self._state.spaces.values()
         ]
 
     # Vectors
@@ -117,6 +121,7 @@ class LocalSnapshot:
         """See `Snapshot`. Where equal similarities compete for the last place, the vectors that were stored
         first win, which are the lower ids unless an image changed."""
         row, mapped = self.open_space(space)
+        boxes = self._boxes(row)
         return search_space(
             row,
             mapped,
@@ -124,9 +129,9 @@ class LocalSnapshot:
             k,
             similarity=similarity or row.similarity,
             among=among,
-            regions=self.region_count(row),
-            has_regions=self._boxes(row) is not None,
-            index=None if exact else self._indexes.get(row, mapped),
+            regions=1 if boxes is None else len(boxes),
+            has_regions=boxes is not None,
+            index=None if exact else self._indexes.get(row, mapped, self._stamp(row)),
             gpu=self._gpu,
         )
 
@@ -151,11 +156,11 @@ class LocalSnapshot:
 
     def open_space(self, key: str) -> tuple[SpaceRow, MappedVectors]:
         """Return a space and its mapped vectors; `UsageError`, `LibraryDamaged`, `LibraryReadOnly`."""
-        row = self._spaces.get(key)
+        row = self._state.spaces.get(key)
         if row is None:
-            known = ", ".join(self._spaces) or "none yet"
+            known = ", ".join(self._state.spaces) or "none yet"
             raise UsageError(f"no space {key!r} in this library; it has: {known}")
-        mapped = self._mapped.get(row.id)
+        mapped = self._state.mapped.get(row.id)
         if mapped is None:
             raise damaged_error(self._folder, row)
         return row, mapped
@@ -166,7 +171,13 @@ class LocalSnapshot:
         return 1 if boxes is None else len(boxes)
 
     def _boxes(self, row: SpaceRow) -> NDArray[np.generic] | None:
-        return self._fitted.get(row.id, {}).get(BOXES)
+        return self._state.fitted.get(row.id, {}).get(BOXES)
+
+    def _stamp(self, row: SpaceRow) -> Stamp | None:
+        """Return the stamp of the space's index when this snapshot first asked for it."""
+        if row.id not in self._stamps:
+            self._stamps[row.id] = self._indexes.stamp(row)
+        return self._stamps[row.id]
 
     # Filters and texts. Their modules are imported on use: most searches need neither.
 

@@ -31,6 +31,7 @@ DTYPES: Mapping[DType, np.dtype[np.floating]] = {
     "f16": np.dtype("<f2"),
 }
 ID = np.dtype("<i8")
+SPACES = "spaces"
 FITTED = "fitted.npz"
 STRETCH, STRETCHES = 4096, 256
 """Consecutive ids that `ids_are_intact` reads at a time, and how often at most. That takes a millisecond and
@@ -48,7 +49,7 @@ def directory_name(name: str, number: int) -> str:
 
 def space_folder(library: Path, space: SpaceRow) -> Path:
     """Return the directory of a space."""
-    return library / "spaces" / space.directory
+    return library / SPACES / space.directory
 
 
 def vectors_file(library: Path, space: SpaceRow) -> Path:
@@ -141,7 +142,7 @@ def map_vectors(library: Path, space: SpaceRow, deleted: Rows) -> MappedVectors:
 
 def damaged_error(library: Path, space: SpaceRow) -> LibraryError:
     """Return the error for a space whose files cannot be used."""
-    for path in (library / "spaces", space_folder(library, space), vectors_file(library, space)):
+    for path in (library / SPACES, space_folder(library, space), vectors_file(library, space)):
         if os.path.lexists(path) and not os.access(path, os.R_OK | (os.X_OK * path.is_dir())):
             return LibraryReadOnly(f"no permission to read {path}: change its permissions")
     return LibraryDamaged(

@@ -53,6 +53,8 @@ class LoadedIndex:
 
         Cached by `start` for the newest state: rows are only ever deleted, never restored.
         """
+        if not len(matrix.deleted) and start + count <= len(matrix.ids):
+            return count, None
         deleted = np.searchsorted(matrix.deleted, (start, start + count)).tolist()
         state = (count, min(start + count, len(matrix.ids)), *deleted)
         cached = self._bitmaps.get(start)
@@ -70,9 +72,9 @@ def search_params(
     """
     covered, max_nprobe = loaded.index.count, loaded.index.max_nprobe
     if rows is None:
-        passing = covered - int(np.searchsorted(matrix.deleted, covered))
+        passing = covered - int(matrix.deleted.searchsorted(covered))
     else:
-        passing = int(np.searchsorted(rows, covered))
+        passing = int(rows.searchsorted(covered))
         if passing * matrix.vectors.shape[1] * matrix.vectors.itemsize <= EXACT_BYTES:
             return None
     params = loaded.params.for_k(k, max_nprobe=max_nprobe)
@@ -135,7 +137,7 @@ def nearest(
         )
         best = _merge(best, last, covered, k)
         passing += len(matrix.ids) - covered - len(deleted) if rest is None else len(rest)
-    return None if (best[0][:, : min(k, passing)] < 0).any() else best
+    return None if best[0][:, : min(k, passing)].min() < 0 else best
 
 
 def _search_unindexed(
@@ -217,10 +219,10 @@ def _suitable(
         return False
     # Invalid queries are left to exact search, which raises the error.
     fits = queries.ndim == 2 and queries.shape[1] == matrix.vectors.shape[1] and k >= 1
-    if not fits or not len(queries) or not np.isfinite(queries).all():
+    if not fits or not len(queries):
         return False
-    zero = ~queries.any(axis=1)
-    return not bool(zero.any())  # all rows are equal to the zero vector
+    # All rows are equal to a zero query.
+    return all(0 < square < np.inf for square in np.einsum("ij,ij->i", queries, queries).tolist())
 
 
 def _merge(

@@ -31,30 +31,33 @@ class IndexCache:
         """Return a value that changes when another index comes into use; None without an index."""
         return files.stamp(self._library, row)
 
-    def info(self, row: SpaceRow) -> Index | None:
+    def info(self, row: SpaceRow, now: Stamp | None) -> Index | None:
         """Return what is known of the space's index, with the reason if it cannot be used; None without
-        an index."""
-        manifest, now = self._manifest(row), self.stamp(row)
+        an index. `now`: its `stamp`."""
+        manifest = self._manifest(row, now)
         if manifest is None or now is None:
             return None
-        index = replace(manifest.index, unindexed=max(0, row.rows - manifest.index.rows))
+        index = manifest.index
         loaded, _, disabled_reason = self._loaded.get(row.id, (None, None, ""))
         if loaded != now or not disabled_reason:
             disabled_reason = index.disabled_reason or self._mismatch(row, manifest, now)
-        return replace(index, disabled_reason=disabled_reason)
+        unindexed = max(0, row.rows - index.rows)
+        return replace(index, unindexed=unindexed, disabled_reason=disabled_reason)
 
-    def get(self, row: SpaceRow, matrix: MappedVectors) -> LoadedIndex | None:
-        """Return the index to search with; None if there is none that can be trusted."""
-        manifest, now = self._manifest(row), self.stamp(row)
+    def get(self, row: SpaceRow, matrix: MappedVectors, now: Stamp | None) -> LoadedIndex | None:
+        """Return the index to search with; None if there is none that can be trusted. `now`: its `stamp`."""
+        manifest = self._manifest(row, now)
         if manifest is None or now is None or manifest.generation != row.generation:
             return None
         if manifest.index.rows > len(matrix.ids):
             return None  # a snapshot that is older than the index: it is searched exactly
-        with self._lock:
-            cached = self._loaded.get(row.id)
-            if cached is None or cached[0] != now:
-                cached = (now, *self._load(row, matrix, manifest, now))
-                self._loaded[row.id] = cached
+        cached = self._loaded.get(row.id)
+        if cached is None or cached[0] != now:
+            with self._lock:
+                cached = self._loaded.get(row.id)
+                if cached is None or cached[0] != now:
+                    cached = (now, *self._load(row, matrix, manifest, now))
+                    self._loaded[row.id] = cached
         return cached[1]
 
     def clear(self) -> None:
@@ -63,8 +66,7 @@ class IndexCache:
             for cache in (self._loaded, self._manifests, self._mismatches):
                 cache.clear()
 
-    def _manifest(self, row: SpaceRow) -> IndexManifest | None:
-        now = self.stamp(row)
+    def _manifest(self, row: SpaceRow, now: Stamp | None) -> IndexManifest | None:
         if now is None:
             self._manifests.pop(row.id, None)
             return None
