@@ -67,7 +67,12 @@ def ours(recipe: str, width: int) -> Peer:
         def search(query: Floats, probe: int) -> NDArray[np.int64]:
             proposed = index.candidates(query[None], width, nprobe=probe)
             found: NDArray[np.int64] = rerank.rerank(
-                vectors, query[None], proposed, K, similarity="cosine", normalised=True
+                vectors,
+                rerank.scaled(query[None], "cosine"),
+                proposed,
+                K,
+                similarity="cosine",
+                normalised=True,
             )[0][0]
             return found
 

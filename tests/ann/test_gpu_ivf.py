@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lookalike.ann import faiss_index
-from lookalike.ann.faiss_index import AnnIndex
+from lookalike.ann.faiss_index import AnnIndex, prepare
 from lookalike.ann.gpu import GpuVectors, torch_device
 from lookalike.ann.gpu_ivf import GpuLists
 from lookalike.ann.ivf_lists import probed_lists, read_lists
@@ -57,7 +57,7 @@ def copy_lists(matrix: Floats, index: AnnIndex) -> GpuLists:
 
 
 def in_probed_lists(index: AnnIndex, query: Floats, nprobe: int) -> set[int]:
-    [rows] = index.candidates(query[None].astype(np.float32), index.count, nprobe=nprobe)
+    [rows] = index.candidates(prepare(query[None], index.similarity), index.count, nprobe=nprobe)
     return set(rows[rows >= 0].tolist())
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lookalike.ann.rerank import rerank, top_k_single_thread
+from lookalike.ann.rerank import rerank, scaled, top_k_single_thread
 from lookalike.vectors.similarity import Similarity, normalise, top_k
 
 
@@ -28,7 +28,12 @@ def test_the_result_is_that_of_exact_search_among_the_candidates(
     drawn = np.stack([random.permutation(80)[:count] for _ in queries])
     candidates = np.concatenate([drawn, np.full((3, 2), -1)], axis=1)
     rows, similarities = rerank(
-        matrix, queries, candidates, k, similarity=similarity, normalised=unit
+        matrix,
+        scaled(queries, similarity),
+        candidates,
+        k,
+        similarity=similarity,
+        normalised=unit,
     )
     for number, query in enumerate(queries):
         expected = top_k(
@@ -54,8 +59,12 @@ def test_the_result_is_that_of_exact_search_among_the_candidates(
 def test_lengths_beyond_float32_are_compared_exactly() -> None:
     matrix = np.array([[1e-25, 0], [1e25, 1e25], [1, 0], [3, 4]], np.float32)
     query = np.array([[1, 0]], np.float32)
-    rows, cosines = rerank(matrix, query, np.arange(4)[None], 2, similarity="cosine")
+    rows, cosines = rerank(
+        matrix, scaled(query, "cosine"), np.arange(4)[None], 2, similarity="cosine"
+    )
     assert rows.tolist() == [[0, 2]]
     assert cosines.tolist() == [[1.0, 1.0]]
-    rows, _ = rerank(matrix, query, np.arange(4)[None], 3, similarity="euclidean")
+    rows, _ = rerank(
+        matrix, scaled(query, "euclidean"), np.arange(4)[None], 3, similarity="euclidean"
+    )
     assert rows.tolist() == [[2, 0, 3]]

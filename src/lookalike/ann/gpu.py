@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.ann.rerank import rerank
+from lookalike.ann.rerank import rerank, scaled
 from lookalike.errors import UsageError
 from lookalike.vectors.blocks import Floats, Rows
 from lookalike.vectors.exact import SAFE_SQUARES
@@ -180,7 +180,12 @@ class GpuVectors:
                 self.torch, score(part, on_device), len(block), k + EXTRA_CANDIDATES
             )
             found[part], similarities[part] = rerank(
-                matrix, queries[part], candidates, k, similarity=similarity, normalised=normalised
+                matrix,
+                scaled(queries[part], similarity),
+                candidates,
+                k,
+                similarity=similarity,
+                normalised=normalised,
             )
             if not self._certain(similarities[part], scores, squares[part], similarity):
                 return None

@@ -18,9 +18,17 @@ from lookalike.vectors.similarity import Similarity
 BLOCK_ROWS = 4096
 
 
+def scaled(queries: NDArray[np.float32], similarity: Similarity) -> NDArray[np.float64]:
+    """Return queries (q, dim) as they are compared: float64, for the cosine of length 1."""
+    wide = queries.astype(np.float64)
+    if similarity == "cosine":
+        wide /= np.sqrt(dots(wide, wide))[:, None]
+    return wide
+
+
 def rerank(
     matrix: Floats,
-    queries: NDArray[np.float32],
+    queries: NDArray[np.float64],
     candidates: Rows,
     k: int,
     *,
@@ -30,7 +38,7 @@ def rerank(
     """Return the k nearest of each query's candidates.
 
     matrix      (n, dim) float32 or float16, as stored
-    queries     (q, dim) float32, finite; for the cosine not zero
+    queries     (q, dim), `scaled`
     candidates  (q, c) row numbers in any order, each once; -1 for none
     normalised  the rows have length 1 or 0, which saves computing it; never changes the result
 
@@ -60,11 +68,12 @@ def top_k_single_thread(
     BLAS would start others, and on a busy machine wait for them ten times as long as the work takes.
     """
     few = (np.arange(len(matrix)), matrix) if rows is None else (rows, matrix[rows])
-    return _nearest(queries, k, lambda _: few, similarity=similarity, normalised=normalised)
+    wide = scaled(queries, similarity)
+    return _nearest(wide, k, lambda _: few, similarity=similarity, normalised=normalised)
 
 
 def _nearest(
-    queries: NDArray[np.float32],
+    queries: NDArray[np.float64],
     k: int,
     rows_of: Callable[[int], tuple[Rows, Floats]],
     *,
@@ -74,10 +83,7 @@ def _nearest(
     """Rank, for each query by its number, the rows that `rows_of` returns with their stored vectors."""
     found = np.full((len(queries), k), -1, np.int64)
     similarities = np.full((len(queries), k), -np.inf, np.float32)
-    wide = queries.astype(np.float64)
-    if similarity == "cosine":
-        wide /= np.sqrt(dots(wide, wide))[:, None]
-    for number, query in enumerate(wide):
+    for number, query in enumerate(queries):
         rows, stored = rows_of(number)
         best, exact = _rank(stored, query, k, similarity=similarity, normalised=normalised)
         found[number, : len(best)], similarities[number, : len(best)] = rows[best], exact

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.ann.faiss_index import AnnIndex, Progress, no_progress
-from lookalike.ann.rerank import rerank
+from lookalike.ann.faiss_index import AnnIndex, Progress, no_progress, prepare
+from lookalike.ann.rerank import rerank, scaled
 from lookalike.errors import UsageError
 from lookalike.vectors.blocks import Floats, Rows, as_float32
 from lookalike.vectors.similarity import Similarity, top_k
@@ -137,7 +137,7 @@ def recall(
 ) -> NDArray[np.float64]:
     """Return the recall (q,) of each query: the share of its K neighbours that is found."""
     found = index.candidates(
-        queries.vectors,
+        prepare(queries.vectors, index.similarity),
         params.candidates + 1,
         nprobe=params.nprobe,
         allowed=allowed,
@@ -159,10 +159,12 @@ def milliseconds(
     times = []
     for vector in queries.vectors[:count]:
         started = time.perf_counter()
-        found = index.candidates(vector[None], params.candidates, nprobe=params.nprobe)
+        wide = scaled(vector[None], index.similarity)
+        narrow = wide.astype(np.float32)
+        found = index.candidates(narrow, params.candidates, nprobe=params.nprobe)
         rerank(
             matrix,
-            vector[None],
+            wide,
             found,
             K,
             similarity=index.similarity,
@@ -247,11 +249,12 @@ def _explore(
     An index returns its candidates best first, so one search for the most gives the recall of all
     smaller numbers of candidates.
     """
+    vectors = prepare(queries.vectors, index.similarity)
     steps = list(nprobe_steps(index.max_nprobe))
     counts = [count for count in CANDIDATE_COUNTS if count <= max(index.count, CANDIDATE_COUNTS[0])]
     for number, nprobe in enumerate(steps):
         found = index.candidates(
-            queries.vectors, counts[-1] + 1, nprobe=nprobe, allowed=allowed, threads=threads
+            vectors, counts[-1] + 1, nprobe=nprobe, allowed=allowed, threads=threads
         )
         correct = np.cumsum(
             _correct(matrix, queries, found, index.similarity), axis=1, dtype=np.int64

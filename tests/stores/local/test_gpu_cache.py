@@ -13,7 +13,7 @@ from tests.stores.ann_spaces import COUNT, DIM, KEY, add, fill, image_vectors, r
 from tests.stores.builders import Vector, exact_neighbours
 
 from lookalike.ann import gpu, gpu_ivf, ivf_lists, tuning
-from lookalike.ann.faiss_index import AnnIndex
+from lookalike.ann.faiss_index import AnnIndex, prepare
 from lookalike.stores.ann_index import IndexBuildOptions
 from lookalike.stores.local.ann import ann_search
 from lookalike.stores.local.store import LocalStore
@@ -122,7 +122,7 @@ def test_if_the_lists_hold_too_few_hits_all_vectors_are_compared(store: LocalSto
     ids = np.array(fill(store, stored))
     store.indexes.build(KEY, OPTIONS)
     index = index_of(store, nprobe=1)
-    near = index.candidates(query, COUNT, nprobe=5)
+    near = index.candidates(prepare(query, index.similarity), COUNT, nprobe=5)
     far = np.setdiff1d(np.arange(COUNT), near)
     assert len(far) > COUNT // 2
     with store.snapshot() as snapshot:

@@ -14,6 +14,7 @@ from lookalike.ann.tuning import SearchParams
 from lookalike.stores.local.ann.delta_index import DeltaIndexReader
 from lookalike.stores.local.vector_file import MappedVectors
 from lookalike.vectors.blocks import Floats, Rows
+from lookalike.vectors.exact import dots
 from lookalike.vectors.similarity import Similarity, top_k
 
 # Largest share of the rows that an index is asked for as candidates; beyond, exact search costs less.
@@ -72,7 +73,8 @@ def search_params(
     """
     covered, max_nprobe = loaded.index.count, loaded.index.max_nprobe
     if rows is None:
-        passing = covered - int(matrix.deleted.searchsorted(covered))
+        deleted = int(matrix.deleted.searchsorted(covered)) if len(matrix.deleted) else 0
+        passing = covered - deleted
     else:
         passing = int(rows.searchsorted(covered))
         if passing * matrix.vectors.shape[1] * matrix.vectors.itemsize <= EXACT_BYTES:
@@ -100,29 +102,43 @@ def nearest(
     Returns None where exact search must be used: it costs less, the index is for another similarity, the
     query is zero or invalid, or fewer than k rows were found.
     """
-    if not _suitable(
-        loaded, queries, k, similarity=similarity, normalised=normalised, matrix=matrix
-    ):
+    index = loaded.index
+    if index.similarity != similarity and not normalised:  # for unit vectors the order is one
+        return None
+    # Invalid queries are left to exact search, which raises the error; to a zero query all rows are equal.
+    fits = queries.ndim == 2 and queries.shape[1] == matrix.vectors.shape[1] and k >= 1
+    if not fits or not len(queries):
+        return None
+    wide = queries.astype(np.float64)
+    squares = dots(wide, wide)
+    if not all(0 < square < np.inf for square in squares.tolist()):
         return None
     params = search_params(loaded, matrix, k, rows)
     if params is None:
         return None
-    covered = loaded.index.count
+    unit = wide / np.sqrt(squares)[:, None]
+    narrow = (unit if index.similarity == "cosine" else wide).astype(np.float32)
+    covered = index.count
     delta = loaded.delta.current(matrix.vectors) if covered < len(matrix.ids) else None
     threads = 1 if len(queries) < 8 else BATCH_THREADS
     passing, allowed = _allowed(loaded, matrix, rows, 0, covered)
-    candidates = loaded.index.candidates(
-        queries, params.candidates, nprobe=params.nprobe, allowed=allowed, threads=threads
+    candidates = index.candidates(
+        narrow, params.candidates, nprobe=params.nprobe, allowed=allowed, threads=threads
     )
     if delta is not None:
         more, allowed = _allowed(loaded, matrix, rows, covered, delta.count)
         found = delta.candidates(
-            queries, params.candidates, nprobe=params.nprobe, allowed=allowed, threads=threads
+            narrow, params.candidates, nprobe=params.nprobe, allowed=allowed, threads=threads
         )
         candidates = np.concatenate([candidates, np.where(found < 0, -1, found + covered)], axis=1)
         passing, covered = passing + more, covered + delta.count
     best = rerank(
-        matrix.vectors, queries, candidates, k, similarity=similarity, normalised=normalised
+        matrix.vectors,
+        unit if similarity == "cosine" else wide,
+        candidates,
+        k,
+        similarity=similarity,
+        normalised=normalised,
     )
     if covered < len(matrix.ids):
         rest, deleted = _unindexed(matrix, rows, covered)
@@ -137,7 +153,8 @@ def nearest(
         )
         best = _merge(best, last, covered, k)
         passing += len(matrix.ids) - covered - len(deleted) if rest is None else len(rest)
-    return None if best[0][:, : min(k, passing)].min() < 0 else best
+    last_found = best[0][:, min(k, passing) - 1] if passing else best[0][:0, 0]
+    return None if min(last_found.tolist(), default=0) < 0 else best
 
 
 def _search_unindexed(
@@ -201,28 +218,6 @@ def _unindexed(matrix: MappedVectors, rows: Rows | None, covered: int) -> tuple[
     if rows is not None:
         return rows[np.searchsorted(rows, covered) :] - covered, np.empty(0, np.int64)
     return None, matrix.deleted[np.searchsorted(matrix.deleted, covered) :] - covered
-
-
-def _suitable(
-    loaded: LoadedIndex,
-    queries: NDArray[np.float32],
-    k: int,
-    *,
-    similarity: Similarity,
-    normalised: bool,
-    matrix: MappedVectors,
-) -> bool:
-    """Return whether the index can answer these queries at all."""
-    if (
-        loaded.index.similarity != similarity and not normalised
-    ):  # for unit vectors the order is one
-        return False
-    # Invalid queries are left to exact search, which raises the error.
-    fits = queries.ndim == 2 and queries.shape[1] == matrix.vectors.shape[1] and k >= 1
-    if not fits or not len(queries):
-        return False
-    # All rows are equal to a zero query.
-    return all(0 < square < np.inf for square in np.einsum("ij,ij->i", queries, queries).tolist())
 
 
 def _merge(
