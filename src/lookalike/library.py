@@ -287,12 +287,14 @@ class Library:
 
         Pairs judged "not-duplicate" are left out.
         """
+        from lookalike.duplicates.detail_reader import DetailReader
         from lookalike.duplicates.find_duplicates import find_duplicates
         from lookalike.duplicates.pair_verifier import PairVerifier, files_of
 
         with (
             self._store.snapshot() as snapshot,
             PairVerifier(files_of(snapshot), limits=limits, progress=progress) as verifier,
+            DetailReader(files_of(snapshot), limits=limits) as details,
         ):
             return find_duplicates(
                 snapshot,
@@ -303,6 +305,7 @@ class Library:
                 thorough=thorough,
                 prefer=path_list(prefer),
                 edits=edits,
+                details=details,
             )
 
     def move_spare(

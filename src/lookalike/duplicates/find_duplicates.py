@@ -12,6 +12,7 @@ import numpy as np
 from lookalike.duplicates.archive import split
 from lookalike.duplicates.candidates import HASHES, Hashes, nearest_pairs, neighbours
 from lookalike.duplicates.comparison import Comparison
+from lookalike.duplicates.detail_reader import DetailReader
 from lookalike.duplicates.group_builder import GroupBuilder
 from lookalike.duplicates.grouping import (
     DisjointSets,
@@ -88,6 +89,7 @@ class DuplicateSearch:
         links = [p for p in sorted(self._links) if self._is_link(p)]
         builder.load({id for link in links for id in link})
         links = [(one, other) for one, other in links if builder.are_present(one, other)]
+        builder.measure(p for p in links if self._links[p].kind in ("copy", "edit"))
         return group_links(links, builder.best, find_links)
 
     def link(self, one: int, other: int) -> Link:
@@ -125,6 +127,7 @@ def find_duplicates(
     archive: Sequence[Path] = (),
     prefer: Sequence[Path] = (),
     edits: bool = False,
+    details: DetailReader | None = None,
 ) -> Duplicates:
     """Return the duplicates among the images at or below the paths.
 
@@ -134,6 +137,7 @@ def find_duplicates(
     archive   compare them only with the images at or below these paths, which are never spare
     prefer    folders whose files are kept, the most important first
     edits     edits are spare, too
+    details   measures the detail of copies; None: their pixels are counted
     """
     started = time.perf_counter()
     ids, kept = ids_below(snapshot, paths), np.empty(0, np.int64)
@@ -142,7 +146,7 @@ def find_duplicates(
     rules = Rules(tuple(prefer), frozenset(kept.tolist()), edits)
     ids = np.union1d(ids, kept)
     search = DuplicateSearch(snapshot, verifier, ids, kind, rules.archive)
-    builder = GroupBuilder(snapshot, search.exact(), rules)
+    builder = GroupBuilder(snapshot, search.exact(), rules, details=details)
     missing = ""
     found: list[list[int]] = []
     if kind != "exact":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 
+from lookalike.duplicates.companions import FolderListings
+from lookalike.duplicates.detail_reader import DetailReader
 from lookalike.duplicates.file_identity import (
     FileIdentities,
     one_per_file,
@@ -21,6 +23,7 @@ class GroupBuilder:
 
     same        ids of images of equal content
     rules       which files may go
+    details     measures the detail of images of which one is a copy or an edit of another
     need_files  leave out images whose files are missing, or changed since they were indexed
     """
 
@@ -30,15 +33,18 @@ class GroupBuilder:
         same: Iterable[Sequence[int]] = (),
         rules: Rules | None = None,
         *,
+        details: DetailReader | None = None,
         need_files: bool = True,
     ) -> None:
         self._snapshot = snapshot
         self._rules = rules or Rules()
         self._keeper = Keeper(self._rules)
+        self._details = details
         self._need_files = need_files
         self._images: dict[int, Image] = {}
         self._marked = {decision.first for decision in snapshot.decisions(["keep"])}
         self._files = FileIdentities({root.id: root.path for root in snapshot.roots()})
+        self._folders = FolderListings()
         self._stale: set[int] = set()
         self._same: dict[int, list[int]] = {}
         self.copies: set[int] = set()
@@ -72,6 +78,11 @@ class GroupBuilder:
     def are_present(self, *ids: int) -> bool:
         """Return whether all of these images have a file that is as it was."""
         return {*map(self.is_present, ids)} == {True}
+
+    def measure(self, links: Iterable[tuple[int, int]]) -> None:
+        """Measure the detail of linked images, each once."""
+        if self._details:
+            self._details.measure({id for link in links for id in link})
 
     def best(self, ids: Sequence[int]) -> int:
         """Return the image to keep."""
@@ -163,7 +174,8 @@ class GroupBuilder:
                 tuple(paths),
                 marked=paths[0].image.hash in self._marked,
                 pinned=not removable_paths(paths) or any(file.linked for file in paths),
-                detail=(paths[0].image.width or 0) * (paths[0].image.height or 0),
+                raw=any(self._folders.companions(file.path).raw for file in paths),
+                detail=self._details.get(id) if self._details else None,
             )
             for paths in one_per_file(self._files.expect(image) for image in images)
         ]

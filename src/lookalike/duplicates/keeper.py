@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from lookalike.duplicates.detail import Detail
 from lookalike.duplicates.file_identity import PresentFile
 from lookalike.stores.interface import Image
 
@@ -17,8 +18,8 @@ LOSSLESS = frozenset({"png", "bmp", "tiff"})
 # Formats that cameras write, the best first; metadata in another one was copied from an original.
 CAMERA_FORMATS = {"heic": 2, "jpeg": 1, "tiff": 1}
 
-# How much more detail counts as more. Saving, framing and lettering change the measure by a few per cent.
-MORE_DETAIL = 1.25
+# How much more detail counts as more. Saving again, framing and lettering change the measure, too.
+MORE_DETAIL, MUCH_MORE_DETAIL = 1.6, 3.0
 
 # Nanoseconds between two dates that count as different; FAT stores even seconds.
 SAME_DATE_NS = 2_000_000_000
@@ -52,17 +53,15 @@ class Candidate:
     marked    a person marked its content to be kept
     raw       there is a raw file of the same name beside it
     pinned    it cannot go: it is reached through links only, or has other hard links
-    detail    pixels that hold detail, see `detail`; width × height where it was not measured
-    color     it is not grey
-    original  False for a lossless file made from a lossy one
+    detail    what was measured in its pixels; None for nothing
+    original  False for a lossless file that has the pixels of a lossy one among the others
     """
 
     paths: tuple[PresentFile, ...]
     marked: bool = False
     raw: bool = False
     pinned: bool = False
-    detail: float = 0.0
-    color: bool = True
+    detail: Detail | None = None
     original: bool = True
 
     @property
@@ -80,32 +79,45 @@ class Candidate:
         """What it says about itself."""
         return self.image.facts
 
+    @property
+    def detailed_pixels(self) -> float:
+        """Pixels that hold detail; all of them where they were not measured."""
+        return self.pixels if self.detail is None else self.detail.pixels
+
+    @property
+    def pixels(self) -> int:
+        """Number of its pixels."""
+        return (self.image.width or 0) * (self.image.height or 0)
+
+    @property
+    def lossless(self) -> bool:
+        """Whether its format keeps every pixel."""
+        return self.image.format in LOSSLESS
+
     def is_among(self, ids: Collection[int]) -> bool:
         """Return whether one of its paths is that of one of these images."""
         return any(file.image.id in ids for file in self.paths)
+
+
+Prefers = Callable[[Candidate, Candidate], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
     """One reason to keep a file.
 
-    value    larger is better
-    words    why the file with the larger value is kept
+    prefers  whether the first of two files is clearly better
+    words    why the better one is kept
     content  whether it is about the content, so that a file which is better may not go
-    factor   values count as different only if one is this many times the other
-    margin   … or larger by this much
     """
 
-    value: Callable[[Candidate], float]
+    prefers: Prefers
     words: Callable[[Candidate], str]
     content: bool = False
-    factor: float = 1.0
-    margin: float = field(default=0.0)
 
-    def prefers(self, one: Candidate, other: Candidate) -> bool:
-        """Return whether the first is clearly better."""
-        a, b = self.value(one), self.value(other)
-        return a > b * self.factor if self.factor > 1 else a > b + self.margin
+
+def _larger(value: Callable[[Candidate], float]) -> Prefers:
+    return lambda one, other: value(one) > value(other)
 
 
 class Keeper:
@@ -115,30 +127,26 @@ class Keeper:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._prefer = tuple(folder.resolve() for folder in rules.prefer)
-        ranked: tuple[Criterion, ...] = (
-            Criterion(lambda c: c.marked, lambda _: "marked to be kept"),
-        )
+        ranked = [Criterion(_larger(lambda c: c.marked), lambda _: "marked to be kept")]
         if rules.prefer:
-            ranked += (Criterion(self._preference, self._preferred),)
-        self._ranked = ranked
+            ranked.append(Criterion(_larger(self._preference), self._preferred))
+        self._ranked = tuple(ranked)
         self._others = (
-            Criterion(_camera_facts, _camera_words, content=True),
-            Criterion(lambda c: c.raw, lambda _: "its raw file is beside it", content=True),
-            Criterion(_camera_format, lambda c: f"the camera's {_format(c)}"),
-            Criterion(lambda c: c.color, lambda _: "in color", content=True),
+            Criterion(_larger(_camera_facts), _camera_words, content=True),
             Criterion(
-                lambda c: c.detail,
-                lambda c: f"more detail, {c.image.width}×{c.image.height}",
-                content=True,
-                factor=MORE_DETAIL,
+                _larger(lambda c: c.raw), lambda _: "its raw file is beside it", content=True
             ),
-            Criterion(_fidelity, _fidelity_words),
-            Criterion(_has_position, lambda _: "has the place where it was taken", content=True),
-            Criterion(lambda c: c.is_among(rules.archive), lambda _: "in the archive"),
-            Criterion(lambda c: c.pinned, lambda _: "other paths lead to this file"),
-            Criterion(lambda c: -c.image.mtime_ns, lambda _: "the older file", margin=SAME_DATE_NS),
-            Criterion(lambda c: c.image.size, lambda _: "the larger file"),
-            Criterion(_plain_name, lambda _: "the others are named as copies"),
+            Criterion(_larger(_camera_format), lambda c: f"the camera's {_format(c)}"),
+            Criterion(_larger(_color), lambda _: "in color", content=True),
+            Criterion(_has_more_detail, lambda _: "more detail", content=True),
+            Criterion(_was_enlarged_from, lambda _: "others were enlarged from it"),
+            Criterion(_larger(_fidelity), _fidelity_words),
+            Criterion(_larger(_has_position), lambda _: "has the place of the shot", content=True),
+            Criterion(_larger(lambda c: c.is_among(rules.archive)), lambda _: "in the archive"),
+            Criterion(_larger(lambda c: c.pinned), lambda _: "other paths lead to this file"),
+            Criterion(_is_older, lambda _: "the older file"),
+            Criterion(_larger(lambda c: c.image.size), lambda _: "the larger file"),
+            Criterion(_larger(_plain_name), lambda _: "the others are named as copies"),
         )
 
     @property
@@ -147,14 +155,18 @@ class Keeper:
 
     def choose(self, candidates: Sequence[Candidate]) -> Candidate:
         """Return the file to keep."""
-        left = list(candidates)
+        left = mark_conversions(candidates)
         for criterion in self._criteria:
-            best = max(left, key=criterion.value)
-            left = [one for one in left if not criterion.prefers(best, one)]
+            # Where each is worse than some other, the criterion decides nothing.
+            unbeaten = [
+                one for one in left if not any(criterion.prefers(other, one) for other in left)
+            ]
+            left = unbeaten or left
         return min(left, key=lambda one: (one.image.root, one.image.path))
 
     def reason(self, best: Candidate, others: Sequence[Candidate]) -> str:
         """Return why the best file is kept rather than the others."""
+        best, *others = mark_conversions([best, *others])
         decisive = {self._decisive(best, other) for other in others}
         words = [c.words(best) for c in self._criteria if c in decisive]
         return "; ".join(words) or "the first by its path"
@@ -186,6 +198,17 @@ class Keeper:
         )
 
 
+def mark_conversions(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Mark lossless files that have the pixels of a lossy one: they were made from it."""
+    lossy = [one.detail for one in candidates if not one.lossless and one.detail]
+    return [
+        replace(one, original=False)
+        if one.lossless and one.detail and any(one.detail.has_values_of(other) for other in lossy)
+        else one
+        for one in candidates
+    ]
+
+
 def _camera_facts(one: Candidate) -> float:
     return sum(bool(one.facts.get(name)) for name in ("camera", "taken"))
 
@@ -199,11 +222,36 @@ def _camera_format(one: Candidate) -> float:
     return CAMERA_FORMATS.get(one.image.format or "", 0) if _camera_facts(one) == 2 else 0
 
 
+def _is_older(one: Candidate, other: Candidate) -> bool:
+    return one.image.mtime_ns < other.image.mtime_ns - SAME_DATE_NS
+
+
+def _has_more_detail(one: Candidate, other: Candidate) -> bool:
+    """Return whether the first has more detail. A newer and larger file may have been enlarged by less than
+    can be measured, so it needs more of it."""
+    newer = _is_older(other, one) and one.pixels > other.pixels
+    needed = MUCH_MORE_DETAIL if newer else MORE_DETAIL
+    return one.detailed_pixels > needed * other.detailed_pixels
+
+
+def _was_enlarged_from(one: Candidate, other: Candidate) -> bool:
+    """Return whether the other is larger, but not filled with detail as the first is."""
+    if one.detail is None or other.detail is None or _is_older(other, one):
+        return False
+    return other.pixels > one.pixels and one.detail.filled > MORE_DETAIL * other.detail.filled
+
+
 def _fidelity(one: Candidate) -> float:
     """Return how likely the others were made from this file, by its format."""
-    if one.image.format in LOSSLESS:
-        return 4 if one.original else 1
-    return {"heic": 3, "gif": 0}.get(one.image.format or "", 2)
+    if not one.lossless:
+        return {"heic": 3, "gif": 0}.get(one.image.format or "", 2)
+    if not one.original:
+        return 1
+    return 2 if one.detail and one.detail.was_jpeg else 4
+
+
+def _color(one: Candidate) -> float:
+    return one.detail is None or one.detail.color
 
 
 def _fidelity_words(one: Candidate) -> str:
