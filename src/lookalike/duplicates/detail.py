@@ -1,8 +1,8 @@
 """How much real detail an image has: what enlarging, blurring or saving again does not add.
 
-An image that was enlarged has almost nothing in its finest octave. Compared with the octave below, that of a
-sharp photo has at least two fifths of the amplitude; of one enlarged by 1.5 to 4 times, mostly less. The image
-is therefore halved in area until its finest octave is filled: the pixels that are left are its detail.
+An image that was enlarged has almost nothing in its finest octave. Compared with the octave below, that of
+a sharp photo has at least two fifths of the amplitude; of one enlarged by 1.5 to 4 times, mostly less. The
+image is therefore halved in area until its finest octave is filled: the pixels left are its detail.
 """
 
 from __future__ import annotations
