@@ -319,6 +319,8 @@ class Hit:
     box              the part of this image that matched, if regions were compared or it was verified
     inliers          keypoints consistent with one geometric transform of the query image (`Query.verify`)
     scores_by_space  the score in each ranking, if there are several: {"color": 0.93, "captions": 4.1}
+    coverage         the share of this image that was compared, where that is only its centre: extractors see
+                     3:1 at most, unless regions are compared. None: all of it
 
     "digits" is the precision of a float in JSON and CSV.
     """
@@ -335,6 +337,7 @@ class Hit:
     box: Box | None = field(default=None, metadata={"digits": 4})
     inliers: int = 0
     scores_by_space: Mapping[str, float] = field(default_factory=dict, metadata={"digits": 6})
+    coverage: float | None = field(default=None, metadata={"digits": 4})
 
     @property
     def file(self) -> Path:

@@ -152,7 +152,9 @@ class MakeThumbnail:
         spec = PixelSpec(fit="inside", max_side=task.side)
         try:
             content = read(task.path)
-            decoded = decode(content.data, specs=[spec], limits=self.limits, name=task.path)
+            decoded = decode(
+                content.data, specs=[spec], limits=self.limits, name=task.path, whole=True
+            )
         except ImageError as error:
             return Failure(error.outcome, error.reason)
         return ThumbnailResult(encode_jpeg(fit(decoded.pixels, spec)), content.digest)

@@ -51,7 +51,9 @@ def test_hit_fields_equal_those_of_the_image(store: Store) -> None:
         writer.set_metadata({ids[0]: {"kind": "shoe"}})
     with store.snapshot() as snapshot:
         images, shown = snapshot.images(ids), snapshot.hit_fields([*ids, 10**6])
-    assert shown == {id: (i.root, i.path, i.metadata) for id, i in images.items()}
+    assert shown == {
+        id: (i.root, i.path, i.metadata, i.width, i.height) for id, i in images.items()
+    }
     assert shown[ids[0]].metadata == {"kind": "shoe"}
 
 

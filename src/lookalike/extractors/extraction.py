@@ -16,7 +16,6 @@ from lookalike.errors import ImageError, LookalikeError, Outcome
 from lookalike.extractors.interface import Extractor, Vectors, space_key
 from lookalike.images.metadata.facts import Facts
 from lookalike.images.pixel_spec import Pixels, PixelSpec
-from lookalike.images.resize import crop_box
 from lookalike.workers.limits import Failure, Limits
 
 Vector: TypeAlias = NDArray[np.float32]
@@ -119,15 +118,16 @@ class Extraction:
             if data is not None:
                 specs = [e.pixels for e in self.in_worker] + list(self.in_main.values())
                 # With a region, the scale at which to decode is not known before it is cut out.
-                specs = specs if task.region is None else []
-                decoded = decode(data, specs=specs, limits=self.limits, name=task.path or "")
+                whole = task.region is not None
+                specs = [] if whole else specs
+                decoded = decode(
+                    data, specs=specs, limits=self.limits, name=task.path or "", whole=whole
+                )
                 pixels, facts, note = decoded.pixels, decoded.facts, decoded.note
             else:
                 pixels = _check_pixels(task.pixels)
             if task.region is not None:
                 pixels = _crop(pixels, task.region)
-            if task.region is not None or data is None:
-                pixels = _limit_aspect(pixels)
             if task.orientation != 1:
                 pixels = np.ascontiguousarray(upright(pixels, task.orientation))
             vectors, prepared = self._extract(pixels)
@@ -139,13 +139,13 @@ class Extraction:
         return ExtractionResult(digest, Outcome.INDEXED, note, facts, False, vectors, prepared)
 
     def _extract(self, pixels: Pixels) -> tuple[dict[str, Vector], dict[str, Pixels]]:
-        from lookalike.images.resize import fit
+        from lookalike.images.resize import fit, limit_aspect
 
         prepared: dict[PixelSpec, Pixels] = {}
 
         def prepare(spec: PixelSpec) -> Pixels:
             if spec not in prepared:
-                prepared[spec] = fit(pixels, spec)
+                prepared[spec] = fit(pixels if spec.whole else limit_aspect(pixels), spec)
             return prepared[spec]
 
         vectors: dict[str, Vector] = {}
@@ -217,12 +217,6 @@ def _crop(pixels: Pixels, region: Region) -> Pixels:
         raise ImageError(
             Outcome.UNREADABLE,
             f"the region {right - left}×{bottom - top} at ({left}, {top}) does not lie inside its"
-            f" {width}×{height} pixels (counted after rotating it upright and cropping it to 3:1)",
+            f" {width}×{height} pixels (counted after rotating it upright)",
         )
     return pixels[top:bottom, left:right]
-
-
-def _limit_aspect(pixels: Pixels) -> Pixels:
-    """Crop to an aspect ratio of 3:1 at most, as decoding does with whole images."""
-    left, top, width, height = crop_box(pixels.shape[1], pixels.shape[0])
-    return np.ascontiguousarray(pixels[top : top + height, left : left + width])

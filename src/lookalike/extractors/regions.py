@@ -1,5 +1,7 @@
 """Vectors of image regions: another extractor applied to the whole image and to thirteen tiles.
 
+Images beyond 3:1 have windows along their longer side instead of tiles (`region_boxes`).
+
 A small object in a large image is found this way, together with its position.
 """
 
@@ -23,6 +25,7 @@ from lookalike.extractors.interface import (
     concurrency_of,
 )
 from lookalike.images.pixel_spec import Pixels, PixelSpec
+from lookalike.images.resize import MAX_ASPECT_RATIO, crop_box
 from lookalike.vectors.similarity import Similarity, normalise
 
 # Tiles per side, and the side of a tile as a fraction of the image's. Neighbours overlap by a quarter
@@ -45,6 +48,42 @@ def grid() -> NDArray[np.float64]:
     return np.array(boxes)
 
 
+def region_boxes(boxes: NDArray[np.generic], width: int, height: int) -> NDArray[np.float64]:
+    """Return (regions, 4): the regions of an image of this size, as fractions of it.
+
+    boxes  the regions of images up to 3:1, the first of which is the whole image
+
+    Of a longer image the first region is the centre, as everywhere, and the others are windows along its
+    longer side.
+    """
+    if max(width, height) <= MAX_ASPECT_RATIO * min(width, height):
+        return np.asarray(boxes, np.float64)
+    left, top, wide, high = crop_box(width, height)
+    found = [(left / width, top / height, wide / width, high / height)]
+    for start, share in windows(len(boxes) - 1, max(width, height) / min(width, height)):
+        found.append((start, 0, share, 1) if width > height else (0, start, 1, share))
+    return np.array(found)
+
+
+def windows(count: int, aspect: float) -> list[tuple[float, float]]:
+    """Return start and length of `count` windows along a side that is `aspect` times the other.
+
+    The side is cut into equal parts no longer than 3:1, then into one more, and so on, while there are
+    windows left; what remains lies across the cuts.
+    """
+    fewest = min(math.ceil(aspect / MAX_ASPECT_RATIO), max(count, 1))
+    found: list[tuple[float, float]] = []
+    parts = fewest
+    while len(found) + parts <= count:
+        found += [(part / parts, 1 / parts) for part in range(parts)]
+        parts += 1
+    across = [
+        ((part + 0.5) / cut, 1 / cut) for cut in range(fewest, parts) for part in range(cut - 1)
+    ]
+    found += across[: count - len(found)]
+    return found + [(0.0, 1.0)] * (count - len(found))
+
+
 class RegionExtractor:
     """The base extractor's vectors for every region, side by side in one row: (n, regions · dim)."""
 
@@ -64,7 +103,7 @@ class RegionExtractor:
 
     @property
     def revision(self) -> str:
-        return f"{self.base.revision}+1"  # of the grid
+        return f"{self.base.revision}+2"  # of the grid
 
     @property
     def dim(self) -> int:
@@ -84,11 +123,14 @@ class RegionExtractor:
         base = self.base.pixels
         side = max(base.height, base.width, base.shortest_edge, base.max_side, base.min_side)
         smallest = min(share for _, share in GRIDS)
-        return PixelSpec(fit="any", min_side=min(math.ceil(side / smallest), MAX_MIN_SIDE))
+        return PixelSpec(
+            fit="any", min_side=min(math.ceil(side / smallest), MAX_MIN_SIDE), whole=True
+        )
 
     @property
     def fitted(self) -> Mapping[str, NDArray[np.generic]]:
-        """The boxes of the regions, stored with the space so that a hit can tell where it matched."""
+        """The boxes of the regions, stored with the space so that a hit can tell where it matched (see
+        `region_boxes`)."""
         return {BOXES: self._boxes}
 
     def fit(self, images: Sequence[Pixels]) -> RegionExtractor:
@@ -107,7 +149,11 @@ class RegionExtractor:
         """Return (n, regions · dim); regions compared by cosine have length 1 each."""
         from lookalike.images.resize import fit  # used in the workers, mostly
 
-        tiles = (fit(tile(image, box), self.base.pixels) for image in images for box in self._boxes)
+        tiles = (
+            fit(tile(image, box), self.base.pixels)
+            for image in images
+            for box in region_boxes(self._boxes, image.shape[1], image.shape[0])
+        )
         extracted = []
         while batch := list(islice(tiles, BATCH)):
             extracted.append(self.base.extract(batch))

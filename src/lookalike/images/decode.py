@@ -21,7 +21,7 @@ from lookalike.images.jpeg import JpegHeader, decode_plain, is_plain, read_heade
 from lookalike.images.jpeg_end import with_end
 from lookalike.images.metadata.facts import NO_METADATA, Facts, MetadataBlocks
 from lookalike.images.pixel_spec import Pixels, PixelSpec
-from lookalike.images.resize import MAX_ASPECT_RATIO, crop_box, decode_scale
+from lookalike.images.resize import crop_box, decode_scale, limit_aspect
 from lookalike.images.sniff import HEAD_BYTES, refusal, sniff
 from lookalike.images.tiff import decode_numeric, read_info
 from lookalike.workers.limits import Limits
@@ -48,7 +48,7 @@ _pillow_lock = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A decoded image: `pixels` (h, w, 3) uint8 sRGB, upright, at most 3:1; `facts` of the whole file.
+    """A decoded image: `pixels` (h, w, 3) uint8 sRGB, upright; `facts` of the whole file.
 
     note  what is wrong with the file although it could be decoded; "" if nothing is
     """
@@ -59,14 +59,19 @@ class Decoded:
 
 
 def decode(
-    data: bytes, *, specs: Sequence[PixelSpec], limits: Limits | None = None, name: str = ""
+    data: bytes,
+    *,
+    specs: Sequence[PixelSpec],
+    limits: Limits | None = None,
+    name: str = "",
+    whole: bool = False,
 ) -> Decoded:
     """Decode an image at the smallest scale that serves all `specs` (empty: the full size).
 
     EXIF orientation and the color profile are applied, transparency is composited on white (on black if
     the content would vanish on white), an animation gives its first frame, and images beyond 3:1 are
-    cropped to the centre. `name` is the file's name, used only in error messages. The pixels are scaled by
-    whole factors only; `resize.fit` does the rest.
+    cropped to the centre unless `whole` is true or a spec wants the whole. `name` is the file's name, used
+    only in error messages. The pixels are scaled by whole factors only; `resize.fit` does the rest.
     Raises ImageError, nothing else.
     """
     limits = limits or Limits()
@@ -76,16 +81,20 @@ def decode(
     kind = sniff(head) or ""
     try:
         if kind == "jpeg":
-            return _decode_jpeg(data, specs, limits)
-        if kind == "heic":
-            return _decode_heic(data, specs, limits)
-        if kind == "tiff":
-            return _decode_tiff(data, specs, limits)
-        return _decode_pillow(data, kind, specs, limits)
+            decoded = _decode_jpeg(data, specs, limits)
+        elif kind == "heic":
+            decoded = _decode_heic(data, specs, limits)
+        elif kind == "tiff":
+            decoded = _decode_tiff(data, specs, limits)
+        else:
+            decoded = _decode_pillow(data, kind, specs, limits)
     except ImageError:
         raise
     except Exception as error:
         raise to_image_error(error, kind, data) from None
+    if whole or any(spec.whole for spec in specs):
+        return decoded
+    return replace(decoded, pixels=limit_aspect(decoded.pixels))
 
 
 def _decode_jpeg(data: bytes, specs: Sequence[PixelSpec], limits: Limits) -> Decoded:
@@ -280,10 +289,7 @@ def _scale(width: int, height: int, orientation: int, specs: Sequence[PixelSpec]
 
 
 def _finish(pixels: Pixels, orientation: int) -> Pixels:
-    """Crop to 3:1, turn upright and make contiguous."""
-    if max(pixels.shape[:2]) > MAX_ASPECT_RATIO * min(pixels.shape[:2]):
-        left, top, width, height = crop_box(pixels.shape[1], pixels.shape[0])
-        pixels = pixels[top : top + height, left : left + width]
+    """Turn upright and make contiguous."""
     return np.ascontiguousarray(upright(pixels, orientation))
 
 

@@ -30,6 +30,8 @@ class PixelSpec:
     resample  "area" is OpenCV's INTER_AREA (fast, for shrinking); the others are Pillow's filters
               of that name, which are antialiased and which most networks were trained with
 
+    whole     keep what lies beyond the central 3:1, which otherwise is cropped
+
     `min_side` also limits how far a JPEG may be scaled down while it is decoded; for the other fits
     `images.decode` derives that from the sizes.
     """
@@ -42,3 +44,4 @@ class PixelSpec:
     max_side: int = 0
     min_side: int = 0
     resample: Resample = "area"
+    whole: bool = False

@@ -28,6 +28,15 @@ def crop_box(width: int, height: int) -> tuple[int, int, int, int]:
     return 0, 0, width, height
 
 
+def limit_aspect(pixels: Pixels) -> Pixels:
+    """Return the central part of (h, w, 3) pixels that is at most 3:1; mostly that is all of them."""
+    height, width = pixels.shape[:2]
+    if max(width, height) <= MAX_ASPECT_RATIO * min(width, height):
+        return pixels
+    left, top, width, height = crop_box(width, height)
+    return np.ascontiguousarray(pixels[top : top + height, left : left + width])
+
+
 def decode_scale(width: int, height: int, specs: Sequence[PixelSpec]) -> float:
     """Return the smallest factor, at most 1, by which an image may shrink before `resize.fit`."""
     scale = 0.0 if specs else 1.0

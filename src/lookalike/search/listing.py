@@ -23,8 +23,9 @@ def list_images(snapshot: Snapshot, query: Query) -> Hits:
     folders = {root.id: root.path for root in snapshot.roots()}
     hits = []
     for rank, id in enumerate(order, start=1):
-        root, path, metadata = fields[id]
-        hits.append(Hit(rank, id, path, folders[root], None, metadata=metadata))
+        image = fields[id]
+        file = image.path, folders[image.root]
+        hits.append(Hit(rank, id, *file, None, metadata=image.metadata))
     took = time.perf_counter() - started
     return Hits(
         hits=tuple(hits),

@@ -6,10 +6,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lookalike.errors import LibraryDamaged, UsageError
+from lookalike.extractors.regions import region_boxes
+from lookalike.images.resize import MAX_ASPECT_RATIO, crop_box
 from lookalike.query import SIMILARITY, Box, Hit, Hits, Query
 from lookalike.search.encode import QueryEncoders, encode_plans
 from lookalike.search.listing import list_images
@@ -17,6 +20,10 @@ from lookalike.search.plan import ORIENTATIONS, BatchContext, QueryPlan, plan_qu
 from lookalike.search.rerank import BackgroundDistribution, rerank
 from lookalike.search.retrieve import Candidates, Ranking, retrieve
 from lookalike.stores.interface import HitFields, Snapshot
+from lookalike.stores.records import IMPORTED
+
+if TYPE_CHECKING:
+    from lookalike.extractors.verification import Match
 
 
 def run_queries(
@@ -145,7 +152,9 @@ def _hits(
     by_region = [ranking for ranking in rankings if ranking.regions]
     found = []
     for rank, id in enumerate(candidates.order, start=1):
-        (root, path, metadata), match = fields[id], candidates.matches.get(id)
+        (root, path, metadata, width, height), match = fields[id], candidates.matches.get(id)
+        long = width and height and max(width, height) > MAX_ASPECT_RATIO * min(width, height)
+        size = (width or 1, height or 1) if long else (1, 1)
         found.append(
             Hit(  # in the order of its fields: a fifth faster than by name
                 rank,
@@ -157,9 +166,10 @@ def _hits(
                 metadata,
                 candidates.copies.get(id, 0),
                 _orientation(rankings, id) if any_orientation else None,
-                match.box if match else _box(by_region, id) if by_region else None,
+                _verified_box(match, size) if match else _box(by_region, id, size),
                 match.inliers if match else 0,
                 {} if single else {r.name: r.scores[id] for r in rankings if id in r.scores},
+                _coverage(rankings, id, size) if long else None,
             )
         )
     return tuple(found)
@@ -180,12 +190,36 @@ def to_hits(candidates: Candidates, hits: tuple[Hit, ...], seconds: Mapping[str,
     )
 
 
-def _box(rankings: Sequence[Ranking], id: int) -> Box | None:
-    """Return the region of the image that matched, in the first space with regions."""
+def _verified_box(match: Match, size: tuple[int, int]) -> Box:
+    """Return the part of the whole image that was matched in its centre."""
+    left, top, width, height = crop_box(*size)
+    x, y, wide, high = match.box
+    return (
+        (left + x * width) / size[0],
+        (top + y * height) / size[1],
+        wide * width / size[0],
+        high * height / size[1],
+    )
+
+
+def _coverage(rankings: Sequence[Ranking], id: int, size: tuple[int, int]) -> float | None:
+    """Return the share of a long image that the spaces saw which ranked it; None if one saw all of it."""
+    spaces = [r.subquery.space for r in rankings if r.subquery and id in r.scores]
+    if not spaces or any(s.boxes is not None or s.revision == IMPORTED for s in spaces):
+        return None
+    return MAX_ASPECT_RATIO * min(size) / max(size)
+
+
+def _box(rankings: Sequence[Ranking], id: int, size: tuple[int, int]) -> Box | None:
+    """Return the region of the image that matched, in the first space with regions.
+
+    size  width and height, of which only the ratio counts
+    """
     for ranking in rankings:
         boxes = ranking.subquery.space.boxes if ranking.subquery else None
         if boxes is not None and id in ranking.regions:
-            x, y, width, height = boxes[ranking.regions[id]].tolist()
+            regions = region_boxes(boxes, *size)
+            x, y, width, height = regions[ranking.regions[id]].tolist()
             return x, y, width, height
     return None
 

@@ -199,10 +199,23 @@ def combine(snapshot: Snapshot, plan: QueryPlan, rankings: Sequence[Ranking]) ->
     if not plan.images:
         shown = [one.scores for one in rankings if one.subquery and one.subquery.scores]
         scores = {id: score for id, score in scores.items() if all(one.get(id) for one in shown)}
-    order = sorted(scores, key=lambda id: (-scores[id], id))[: plan.depth]
+    order = _ordered(scores, rankings)[: plan.depth]
     if plan.excluded:
         order = [id for id in order if id not in plan.excluded]
     return Candidates(plan, rankings, order, scores)
+
+
+def _ordered(scores: Mapping[int, float], rankings: Sequence[Ranking]) -> list[int]:
+    """Return the ids by falling score. Of equal ones, images alike as a whole precede those alike in a part.
+
+    Equal means within rounding: one image decoded whole and as a part of another.
+    """
+    parts = rankings[0].regions if len(rankings) == 1 else {}
+    if not parts:
+        return sorted(scores, key=lambda id: (-scores[id], id))
+    return sorted(
+        scores, key=lambda id: (-round(scores[id], 5), parts.get(id, 0) > 0, -scores[id], id)
+    )
 
 
 def score_missing(snapshot: Snapshot, rankings: Sequence[Ranking]) -> list[Ranking]:

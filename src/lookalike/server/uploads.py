@@ -50,7 +50,7 @@ class CheckImage:
 
     def __call__(self, data: bytes) -> CheckedImage | Failure:
         try:
-            decoded = decode_image(data, specs=[_PREVIEW], limits=self.limits)
+            decoded = decode_image(data, specs=[_PREVIEW], limits=self.limits, whole=True)
             facts = decoded.facts
             preview = encode_jpeg(fit(decoded.pixels, _PREVIEW))
             return CheckedImage(preview, facts.width, facts.height, facts.format)

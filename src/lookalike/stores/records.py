@@ -188,6 +188,8 @@ class HitFields(NamedTuple):
     root: int
     path: str
     metadata: Mapping[str, Any]
+    width: int | None
+    height: int | None
 
 
 DecisionKind: TypeAlias = Literal["not-duplicate", "keep", "relevant", "not-relevant"]

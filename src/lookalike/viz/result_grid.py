@@ -150,7 +150,8 @@ def _thumbnail(image: QueryImage, *, limits: Limits) -> Pixels | None:
     name = image.name if isinstance(image, Path) else ""
     try:
         data = read(image).data if isinstance(image, Path) else image
-        return fit(decode(data, specs=[spec], limits=limits, name=name).pixels, spec)
+        decoded = decode(data, specs=[spec], limits=limits, name=name, whole=True)
+        return fit(decoded.pixels, spec)
     except ImageError:
         return None
 

@@ -69,7 +69,7 @@ def sort(
         values: dict[int, Value] = {id: id for id in ids.tolist()}
     elif found in (("path", True), ("name", True)):
         by_id = images.hit_fields(connection, ids.tolist())
-        paths = {id: compose(path) for id, (_, path, _) in by_id.items()}
+        paths = {id: compose(image.path) for id, image in by_id.items()}
         last = found == ("name", True)
         values = {id: p.rpartition("/")[2] if last else p for id, p in paths.items()}
     else:

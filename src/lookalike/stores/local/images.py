@@ -21,7 +21,7 @@ IMAGE_COLUMNS = f"""images.id, root, path, size, mtime_ns, hash, outcome, reason
     format, facts.json, sidecars.json, metadata.json
     FROM images LEFT JOIN facts ON facts.image = images.id {_JOIN_METADATA}"""
 
-HIT_COLUMNS = f"""images.id, root, path, sidecars.json, metadata.json
+HIT_COLUMNS = f"""images.id, root, path, sidecars.json, metadata.json, width, height
     FROM images {_JOIN_METADATA}"""
 
 OUTCOMES = {outcome.value: outcome for outcome in Outcome}
@@ -57,9 +57,15 @@ def hit_fields(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, 
     """See `Snapshot.hit_fields`. Takes half the time of `images`."""
     return {
         id: HitFields(
-            root, decode_path(path), merge(sidecar, metadata) if sidecar or metadata else {}
+            root,
+            decode_path(path),
+            merge(sidecar, metadata) if sidecar or metadata else {},
+            width,
+            height,
         )
-        for id, root, path, sidecar, metadata in _rows_of(connection, HIT_COLUMNS, ids)
+        for id, root, path, sidecar, metadata, width, height in _rows_of(
+            connection, HIT_COLUMNS, ids
+        )
     }
 
 

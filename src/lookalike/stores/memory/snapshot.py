@@ -230,7 +230,10 @@ class MemorySnapshot:
 
     def hit_fields(self, ids: Iterable[int]) -> dict[int, HitFields]:
         images = self.images(ids).items()
-        return {id: HitFields(image.root, image.path, image.metadata) for id, image in images}
+        return {
+            id: HitFields(image.root, image.path, image.metadata, image.width, image.height)
+            for id, image in images
+        }
 
     def lookup(self, root: int, path: str) -> Image | None:
         images = self._state.images.values()
