@@ -72,9 +72,8 @@ def test_a_region_of_a_query_counts_on_the_whole_image(tmp_path: Path, tall: boo
         for seed in (1, 5, 8):
             at = (seed - 1) / 8
             fractions = (0.0, at, 1.0, 1 / 8) if tall else (at, 0.0, 1 / 8, 1.0)
-            pixels = tuple(
-                480 * value if value not in (0, 1) else 60 * value for value in fractions
-            )
+            start = 480 * at
+            pixels = (0.0, start, 60.0, 60.0) if tall else (start, 0.0, 60.0, 60.0)
             for region in (fractions, pixels):
                 found = library.search(Query((Term(panorama, region=region),)))[0]
                 assert (found.path, round(found.similarity or 0, 3)) == (f"{seed}.png", 1)
