@@ -169,11 +169,17 @@ class Library:
         from lookalike.indexing.report import IndexOptions
         from lookalike.indexing.sources import drop_nested, resolve_path, resolve_source
         from lookalike.indexing.spaces import ensure_fitted, promote, space_to_add
+        from lookalike.indexing.tables import check_table
 
         started = time.monotonic()
         options = options or IndexOptions()
         paths = drop_nested([resolve_path(source) for source in path_list(sources)])
         chosen = self._extractors(extractors)
+        table = None
+        if (
+            options.metadata is not None
+        ):  # a table that is wrong is told before the work, not after it
+            table = check_table(options.metadata, options.path_column)
         with self._store.writer() as writer:
             with self._store.snapshot() as snapshot:
                 spaces, roots = snapshot.spaces(), snapshot.roots()
@@ -184,10 +190,16 @@ class Library:
             indexer = Indexer(writer, fitted, roots, self._store.folder, options, progress)
             report = indexer.run(resolved)
             promote(self._store, writer, fitted)
-            if options.metadata is not None:
-                described, missing, example = describe(self._store, writer, options.metadata)
+            if table is not None:
+                replaces = options.replace_metadata
+                described = describe(self._store, writer, table, replace=replaces)
                 report = replace(
-                    report, described=described, unmatched_rows=missing, unmatched_example=example
+                    report,
+                    described=described.images,
+                    repeated_rows=described.repeated,
+                    table_notes=tuple(table.notes),
+                    unmatched_rows=described.unmatched,
+                    unmatched_example=described.example,
                 )
         self._encoders.register(fitted)
         if options.ann:

@@ -60,6 +60,8 @@ MISSING_PARAMETERS = {
     "Library.duplicates.limits": "on reading an image: set by whoever starts the server",
     "Library.duplicates.progress": "the server shares one search among all who ask for it",
     "Vectors.import_vectors.metadata": "a table names files by paths, which a server does not follow",
+    "Vectors.import_vectors.path_column": "of that table",
+    "Vectors.import_vectors.replace_metadata": "as that table",
     "Vectors.import_vectors.untrusted_paths": "always so over HTTP",
 }
 RENAMED_PARAMETERS = {

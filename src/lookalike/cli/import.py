@@ -33,16 +33,13 @@ from lookalike.cli.progress import ProgressBar
 @click.option(
     "--similarity",
     type=click.Choice(("cosine", "euclidean")),
-    default="cosine",
-    show_default=True,
-    help="Similarity that the vectors were made for.",
+    help="Similarity that the vectors were made for. Default: that of the space, cosine for a new one.",
 )
 @click.option(
     "--dtype",
     type=click.Choice(("float32", "float16")),
-    default="float32",
-    show_default=True,
-    help="Type of the stored numbers; float16 takes half the space.",
+    help="Type of the stored numbers; float16 takes half the space. Default: that of the space, float32 "
+    "for a new one.",
 )
 @parameters.count_option(
     "--pca", "Store N principal components of each vector, learned from a sample."
@@ -54,8 +51,8 @@ def command(
     extractor: str | None,
     paths: Path | None,
     metadata: Path | None,
-    similarity: Literal["cosine", "euclidean"],
-    dtype: Literal["float32", "float16"],
+    similarity: Literal["cosine", "euclidean"] | None,
+    dtype: Literal["float32", "float16"] | None,
     pca: int | None,
     no_ann: bool,
     library: Path | None,
@@ -79,7 +76,7 @@ def command(
                 paths=paths,
                 metadata=metadata,
                 similarity=similarity,
-                dtype="f16" if dtype == "float16" else "f32",
+                dtype=None if dtype is None else "f16" if dtype == "float16" else "f32",
                 ann=not no_ann,
                 pca=pca,
                 progress=bar.stage,

@@ -192,7 +192,9 @@ OnState = Callable[[JobState, float], None]
 """Called with the state of a job, and the seconds since it was asked for."""
 
 # Options of `IndexOptions` that a server decides itself, or that would read files outside the library.
-SERVER_SIDE_OPTIONS = frozenset({"workers", "limits", "normalise", "metadata"})
+SERVER_SIDE_OPTIONS = frozenset(
+    {"workers", "limits", "normalise", "metadata", "path_column", "replace_metadata"}
+)
 
 
 def wait_for(

@@ -16,7 +16,14 @@ from lookalike.client.connection import Connection, report_stages, wait_for
 from lookalike.errors import UsageError
 from lookalike.files import output_file
 from lookalike.indexing.ann import CHECK_QUERIES, CheckResult
-from lookalike.indexing.vector_import import ImportReport, check_finite, open_rows, read_paths
+from lookalike.indexing.import_space import check_name
+from lookalike.indexing.vector_import import (
+    ImportReport,
+    check_finite,
+    open_rows,
+    read_paths,
+    repeated_paths,
+)
 from lookalike.stores.ann_index import Index, IndexBuildOptions, IndexCheck
 from lookalike.stores.records import DType
 from lookalike.vectors.similarity import Similarity
@@ -46,8 +53,8 @@ class Vectors:
         name: str,
         *,
         paths: Path | str | None = None,
-        similarity: Similarity = "cosine",
-        dtype: DType = "f32",
+        similarity: Similarity | None = None,
+        dtype: DType | None = None,
         ann: bool = True,
         pca: int | None = None,
         progress: Progress = no_progress,
@@ -67,6 +74,8 @@ class Vectors:
         max_bytes = min(limit, MAX_REQUEST_BYTES) - OVERHEAD_BYTES
         params = {"extractor": name, "similarity": similarity, "dtype": dtype, "pca": pca}
         images = files = done = 0
+        check_name(name)
+        repeated, example = repeated_paths(None if paths is None else Path(paths))
         space = None
         for block, lines in request_parts(rows, names, name, max_bytes):
             last = done + len(block) == len(rows)
@@ -90,7 +99,12 @@ class Vectors:
             space = imported.space
             progress("import", done, len(rows))
         assert space is not None  # an NPY file without rows was refused
-        return ImportReport(space, images, files)
+        return ImportReport(space, images, files, repeated_paths=repeated, repeated_example=example)
+
+    def drop(self, extractor: str) -> int:
+        """Delete all vectors of an extractor, as `Library.vectors.drop`."""
+        answer = self._connection.request("DELETE", "/api/vectors", params={"extractor": extractor})
+        return int(json.loads(answer)["images"])
 
     def export_vectors(
         self,

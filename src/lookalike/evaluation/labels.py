@@ -21,7 +21,7 @@ from lookalike.evaluation.ground_truth import (
     truth_by_labels,
 )
 from lookalike.evaluation.trec import Qrels, read_qrels
-from lookalike.indexing.metadata import delimiter, no_utf8
+from lookalike.indexing.tables import delimiter, no_utf8
 from lookalike.stores.interface import Snapshot
 
 FOLDERS = "folders"

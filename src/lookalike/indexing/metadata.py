@@ -1,198 +1,191 @@
-"""Metadata from a table with one row per image: a file, a data frame or a list of dicts."""
+"""Metadata from a table: finds the image of each row, and stores what the table says about it."""
 
 from __future__ import annotations
 
-import csv
-import datetime
-import json
-import math
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
-from typing import Any, TextIO, TypeAlias
+from pathlib import Path, PureWindowsPath
+from typing import Any
 
-from lookalike.errors import UsageError
-from lookalike.indexing.report import ArrowTable, DataFrame, Table
-from lookalike.indexing.sidecars import refuse_constant
+from lookalike.indexing.tables import CheckedTable, path_key
 from lookalike.stores.interface import Root, Snapshot, Store, Writer
+from lookalike.stores.metadata import CAPTION_NAMES
+from lookalike.stores.paths import spellings
+from lookalike.stores.text_analysis import compose
 
 CHUNK = 900  # rows per transaction
 
-Value: TypeAlias = str | int | float | bool | None
-Row: TypeAlias = tuple[str, Mapping[str, Any]]
-
-WHOLE = re.compile(r"-?(0|[1-9]\d{0,17})")  # "007" is a name, not a number
-DECIMAL = re.compile(r"-?(0|[1-9]\d*)\.\d+([eE][-+]?\d+)?")
-TRUTH = {"true": True, "false": False, "TRUE": True, "FALSE": False}  # as programs write them
-LINES = frozenset({".jsonl", ".ndjson", ".json"})
+MAX_LOOKED_UP = 100_000
+"""Rows without an image whose paths are compared once more, without regard to upper and lower case."""
 
 
-def value(text: str) -> Value:
-    """Return a cell of a CSV as a JSON value.
+@dataclass(slots=True)
+class Described:
+    """What became of the rows of a table.
 
-    "" is None, 3 and 3.5 are numbers, true and false are booleans; everything else stays text, also
-    numbers too large for a float.
+    images     images that got metadata
+    repeated   rows that describe an image again
+    unmatched  rows that match no image of the library; `example` is the path of the first
     """
-    if not text:
-        return None
-    if WHOLE.fullmatch(text):
-        return int(text)
-    if DECIMAL.fullmatch(text) and math.isfinite(number := float(text)):
-        return number
-    return TRUTH.get(text, text)
+
+    images: int = 0
+    repeated: int = 0
+    unmatched: int = 0
+    example: str = ""
 
 
-def read_table(table: Table) -> Iterator[Row]:
-    """Yield the rows of a table as (path, other columns); `UsageError` if it cannot be read.
-
-    A file is a CSV in UTF-8 whose first line names the columns, or has a JSON object on each line if
-    its name ends with .jsonl, .ndjson or .json.
-    """
-    if not isinstance(table, Path | str):
-        yield from _rows_in_memory(table)
-        return
-    file = Path(table)
-    try:
-        if file.suffix.lower() in LINES:
-            yield from _objects(file)
-        else:
-            yield from _cells(file)
-    except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(no_utf8(file, error)) from error
-
-
-def no_utf8(file: Path, error: UnicodeDecodeError) -> str:
-    """Return the message for a table in another encoding."""
-    return (
-        f"{file} is not text in UTF-8 (byte 0x{error.object[error.start]:02x}): save it again as "
-        "UTF-8; in Excel the type is called CSV UTF-8"
-    )
-
-
-def _rows_in_memory(table: Iterable[Mapping[str, Any]] | DataFrame | ArrowTable) -> Iterator[Row]:
-    rows: Iterable[Any] = table  # type: ignore[assignment]
-    if isinstance(table, ArrowTable):
-        rows = table.to_pylist()
-    elif isinstance(table, DataFrame):
-        rows = table.to_dict("records")
-    for number, row in enumerate(rows, start=1):
-        if not isinstance(row, Mapping) or not isinstance(row.get("path"), str | Path):
-            raise UsageError(f"metadata, row {number}: needs a mapping with a `path`")
-        cells = {str(name): json_value(cell) for name, cell in row.items() if name != "path"}
-        yield os.fspath(row["path"]), cells
-
-
-def json_value(cell: Any) -> Any:
-    """Return a cell of a data frame as a JSON value: missing values are None, dates are ISO 8601."""
-    if cell is None or type(cell).__name__ in ("NAType", "NaTType"):
-        return None
-    if isinstance(cell, bool | int | str):
-        return cell
-    if isinstance(cell, float):
-        return cell if math.isfinite(cell) else None
-    if isinstance(cell, datetime.date):
-        return cell.isoformat()
-    if isinstance(cell, Mapping):
-        return {str(name): json_value(one) for name, one in cell.items()}
-    if isinstance(cell, list | tuple):
-        return [json_value(one) for one in cell]
-    if hasattr(cell, "tolist"):  # numbers and arrays of NumPy
-        return json_value(cell.tolist())
-    return str(cell)
-
-
-def _cells(file: Path) -> Iterator[Row]:
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as handle:
-            rows = csv.DictReader(handle, delimiter=delimiter(handle), strict=True)
-            if "path" not in (rows.fieldnames or ()):
-                columns = ", ".join(rows.fieldnames or ()) or "none"
-                raise UsageError(f"{file} needs a column `path`; it has: {columns}")
-            for number, row in enumerate(rows, start=2):
-                if None in row or None in row.values():
-                    raise UsageError(f"{file}, row {number}: not as many cells as the header has")
-                path = row.pop("path")
-                yield path, {name: value(text) for name, text in row.items()}
-    except csv.Error as error:
-        raise UsageError(f"{file} is not a CSV in UTF-8: {error}") from error
-
-
-def delimiter(table: TextIO, column: str = "path") -> str:
-    """Return the delimiter of a CSV that has this column, read from its beginning.
-
-    A comma, else the semicolon or tab that spreadsheets write where numbers have decimal commas.
-    """
-    header = table.readline()
-    table.seek(0)
-    for mark in (",", ";", "\t"):
-        if column in next(csv.reader([header], delimiter=mark), []):
-            return mark
-    return ","
-
-
-def _objects(file: Path) -> Iterator[Row]:
-    with file.open(encoding="utf-8-sig") as handle:
-        for number, line in enumerate(handle, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line, parse_constant=refuse_constant)
-            except (ValueError, RecursionError) as error:
-                raise UsageError(
-                    f"{file}, line {number}: not a JSON object on one line ({error})"
-                ) from error
-            path = row.pop("path", None) if isinstance(row, dict) else None
-            if not isinstance(path, str):
-                raise UsageError(f'{file}, line {number}: needs an object with a string "path"')
-            yield path, row
-
-
-def describe(store: Store, writer: Writer, table: Table) -> tuple[int, int, str]:
+def describe(
+    store: Store, writer: Writer, table: CheckedTable, *, replace: bool = False
+) -> Described:
     """Store the metadata of a table.
 
-    Returns how many images got metadata, how many rows match no image, and the path of the first of these.
+    Rows of one image are joined (`join`). What earlier tables said about an image stays where this one is
+    silent, unless `replace`.
     """
-    described = unmatched_rows = 0
-    example = ""
-    rows = read_table(table)
-    folder = Path(table).absolute().parent if isinstance(table, Path | str) else Path.cwd()
+    result = Described()
+    joined: dict[int, dict[str, Any]] = {}  # images with several rows
+    unmatched: list[tuple[str, dict[str, Any]]] = []
+    with store.snapshot() as snapshot:
+        places = Places(snapshot, table.folder)
+    rows = table.rows()
     while chunk := list(islice(rows, CHUNK)):
         with store.snapshot() as snapshot:
-            found = locate(snapshot, snapshot.roots(), folder, [path for path, _ in chunk])
-        metadata = {found[path]: cells for path, cells in chunk if path in found}
-        writer.set_metadata(metadata)
-        described += len(metadata)
-        missing = [path for path, _ in chunk if path not in found]
-        unmatched_rows += len(missing)
-        example = example or next(iter(missing), "")
-    return described, unmatched_rows, example
+            found = places.locate(snapshot, [path for path, _ in chunk])
+        single: dict[int, dict[str, Any]] = {}
+        for path, cells in chunk:
+            id = found.get(path)
+            if id is None:
+                result.unmatched += 1
+                result.example = result.example or path
+                if len(unmatched) < MAX_LOOKED_UP:
+                    unmatched.append((path, cells))
+            elif id in single or id in joined or path_key(table.folder, path) in table.repeated:
+                before = single.pop(id, None) or joined.get(id)
+                result.repeated += before is not None
+                joined[id] = cells if before is None else join(before, cells)
+            else:
+                single[id] = cells
+        writer.set_metadata(single, merge=not replace)
+        result.images += len(single)
+    with store.snapshot() as snapshot:
+        other_case = places.locate_any_case(snapshot, [path for path, _ in unmatched])
+    for path, cells in unmatched:
+        if (id := other_case.get(path)) is not None:
+            result.unmatched -= 1
+            joined[id] = join(joined[id], cells) if id in joined else cells
+    if other_case:
+        result.example = next((path for path, _ in unmatched if path not in other_case), "")
+    for ids in _chunks(joined):
+        writer.set_metadata({id: joined[id] for id in ids}, merge=not replace)
+    result.images += len(joined)
+    return result
 
 
-def locate(
-    snapshot: Snapshot, roots: Sequence[Root], folder: Path, paths: Sequence[str]
+def _chunks(ids: Iterable[int]) -> Iterator[list[int]]:
+    rest = iter(ids)
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk
+
+
+def join(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what two rows of one image say: captions on lines of their own, other values as lists."""
+    both = dict(first)
+    for name, value in second.items():
+        before = both.get(name)
+        if before is None or before == value:
+            both[name] = value
+        elif value is None:
+            continue
+        elif name in CAPTION_NAMES and isinstance(before, str) and isinstance(value, str):
+            if value not in before.split("\n"):
+                both[name] = f"{before}\n{value}"
+        else:
+            several = before if isinstance(before, list) else [before]
+            more = value if isinstance(value, list) else [value]
+            both[name] = [*several, *(one for one in more if one not in several)]
+    return both
+
+
+class Places:
+    """Finds images by the paths of a table.
+
+    Paths are relative to the table's folder, or else to a root, or absolute; with backslashes, too. Composed
+    and decomposed names are the same. A path of another Windows computer means the image whose path continues
+    in the same way below a folder with the root's name.
+    """
+
+    def __init__(self, snapshot: Snapshot, folder: Path) -> None:
+        self._roots = snapshot.roots()
+        bases = (folder, folder.resolve(), *(root.path for root in self._roots))
+        self._bases = list(dict.fromkeys(bases))
+        self._resolved: dict[str, str] = {}
+
+    def locate(self, snapshot: Snapshot, paths: Sequence[str]) -> dict[str, int]:
+        """Return the ids of images by paths."""
+        found: dict[str, int] = {}
+        for base in self._bases:
+            for root in self._roots:
+                missing = [path for path in paths if path not in found]
+                found |= _look_up(
+                    snapshot, root, {p: [relative(base / p, root.path)] for p in missing}
+                )
+        for root in self._roots:
+            missing = [path for path in paths if path not in found]
+            found |= _look_up(snapshot, root, {p: self._other_places(p, root) for p in missing})
+        return found
+
+    def locate_any_case(self, snapshot: Snapshot, paths: Sequence[str]) -> dict[str, int]:
+        """Return the ids of images whose paths differ in upper and lower case alone, and only one each."""
+        wanted: dict[tuple[int, str], list[str]] = {}
+        for path in paths:
+            for root in self._roots:
+                for place in dict.fromkeys(self._other_places(path, root)):
+                    wanted.setdefault((root.id, place.casefold()), []).append(path)
+        found: dict[str, set[int]] = {}
+        for image in snapshot.iter_files() if wanted else ():
+            for path in wanted.get((image.root, compose(image.path).casefold()), ()):
+                found.setdefault(path, set()).add(image.id)
+        return {path: ids.pop() for path, ids in found.items() if len(ids) == 1}
+
+    def _other_places(self, path: str, root: Root) -> list[str]:
+        """Return where an image may be below a root, in all spellings of its path."""
+        plain = path.strip().replace("\\", "/")
+        places = [relative(base / plain, root.path) for base in self._bases]
+        if Path(plain).is_absolute():
+            places.append(relative(self._resolve(plain), root.path))
+        windows = PureWindowsPath(path.strip())
+        if windows.drive and root.path.name in windows.parts:
+            names = [*windows.parts]
+            last = len(names) - 1 - names[::-1].index(root.path.name)
+            places.append("/".join(names[last + 1 :]))
+        return [one for place in dict.fromkeys(places) if place for one in spellings(place)]
+
+    def _resolve(self, path: str) -> str:
+        """Return an absolute path with the symbolic links of its folder followed."""
+        folder, name = os.path.split(path)
+        if folder not in self._resolved:
+            self._resolved[folder] = os.path.realpath(folder)
+        return os.path.join(self._resolved[folder], name)  # noqa: PTH118
+
+
+def _look_up(
+    snapshot: Snapshot, root: Root, places: Mapping[str, Sequence[str | None]]
 ) -> dict[str, int]:
-    """Return the ids of images by paths, which are relative to the table's folder, or else to a root."""
-    found: dict[str, int] = {}
-    for base in (folder, *(root.path for root in roots)):
-        for root in roots:
-            below: dict[str, str] = {}
-            for path in paths:
-                if path not in found:
-                    place = relative(os.path.normpath(base / path), root.path)
-                    if place is not None:
-                        below[path] = place
-            known = snapshot.file_states(root.id, list(set(below.values())))
-            found |= {path: known[place].id for path, place in below.items() if place in known}
-    return found
+    """Return the ids of the images at the first of several places below a root that has one."""
+    every = {place for several in places.values() for place in several if place is not None}
+    known = snapshot.file_states(root.id, list(every)) if every else {}
+    return {
+        path: known[place].id
+        for path, several in places.items()
+        if (place := next((one for one in several if one in known), None)) is not None
+    }
 
 
 def relative(path: str | Path, folder: Path) -> str | None:
     """Return `path` relative to `folder` with forward slashes, None if it is elsewhere. Reads no file."""
     try:
-        return Path(path).relative_to(folder).as_posix()
+        return Path(os.path.normpath(path)).relative_to(folder).as_posix()
     except ValueError:
         return None

@@ -38,7 +38,7 @@ class ArrowTable(Protocol):
 
 
 Table: TypeAlias = Path | str | Iterable[Mapping[str, Any]] | DataFrame | ArrowTable
-"""A CSV or JSON-lines file, or rows in memory; `path` is the column with the images."""
+"""A CSV or JSON-lines file, or rows in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,11 @@ class IndexOptions:
     workers           decoding processes; None: one per core available to this process
     normalise         False: new spaces keep vectors at their original length
     retry_failed      try files again that failed before and have not changed since
-    metadata          table with a column `path`: a CSV or JSON-lines file (paths are relative to its
+    metadata          table with a column of paths: a CSV or JSON-lines file (paths are relative to its
                       folder), a list of dicts, or a table of pandas or pyarrow; a column `caption` (or
                       `description`, `text`) is searched by text queries
+    path_column       column of the table that holds the paths
+    replace_metadata  the table replaces what earlier tables said about its images; otherwise it adds to it
     sidecars          read files next to the images (photo.jpg.txt, photo.json, …; see `sidecars`)
     ann               afterwards, build ANN indexes for spaces too large for fast exact search
     """
@@ -63,6 +65,8 @@ class IndexOptions:
     normalise: bool = True
     retry_failed: bool = False
     metadata: Table | None = None
+    path_column: str = "path"
+    replace_metadata: bool = False
     sidecars: bool = True
     ann: bool = True
 
@@ -99,6 +103,8 @@ class IndexReport:
     known_failures     unchanged files that failed before and were not tried again
     unreadable         folders and links that could not be read, each with the reason
     described          images that got metadata from the table
+    repeated_rows      rows of the table that describe an image again: captions were joined
+    table_notes        how columns of the table were read, where that is not plain
     unmatched_rows     rows of the table that match no known file; unmatched_example: the first of them
     sidecars           images whose sidecars were new or had changed
     broken_sidecars    sidecars that could not be used; broken_examples: some of them, with the reason
@@ -118,6 +124,8 @@ class IndexReport:
     known_failures: int = 0
     unreadable: tuple[tuple[str, str], ...] = ()
     described: int = 0
+    repeated_rows: int = 0
+    table_notes: tuple[str, ...] = ()
     unmatched_rows: int = 0
     unmatched_example: str = ""
     sidecars: int = 0

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -19,21 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.ann.faiss_index import Progress, no_progress
-from lookalike.errors import ImageError, Outcome, UsageError
+from lookalike.errors import ImageError, LookalikeError, Outcome, UsageError
 from lookalike.images.reading import read
-from lookalike.stores.interface import Entry, FileState, Root, Snapshot, Space, Store, Writer
-from lookalike.stores.records import IMPORTED, DType
-from lookalike.vectors.pca import check_kept, learn_projection, sample_size
-from lookalike.vectors.similarity import Similarity
+from lookalike.stores.interface import Entry, FileState, Root, Space, Store, Writer
+from lookalike.stores.records import IMPORTED
 
 # First bytes of an NPY file.
 MAGIC = b"\x93NUMPY"
 
 # Bytes of vectors, as float32, that are read, checked or stored at a time.
 BATCH_BYTES = 16 << 20
-
-# Bytes of vectors, as float32, from which principal components are learned.
-SAMPLE_BYTES = 64 << 20
 
 # Rows in a batch, at most: each is a row of the catalogue, too.
 MAX_ROWS = 2000
@@ -43,10 +38,13 @@ MAX_ROWS = 2000
 class ImportReport:
     """Summary of an import.
 
-    images          vectors imported
-    files           images among them whose file exists; the others are known by name only
-    described       images that got metadata
-    unmatched_rows  rows of the metadata table that match no image of the library
+    images            images that got a vector
+    files             images among them whose file exists; the others are known by name only
+    described         images that got metadata
+    unmatched_rows    rows of the metadata table that match no image of the library
+    repeated_paths    rows whose path a later row has, too, whose vector is stored; repeated_example: one
+    repeated_rows     rows of the metadata table that describe an image again
+    table_notes       how columns of the metadata table were read, where that is not plain
     """
 
     space: Space
@@ -54,6 +52,10 @@ class ImportReport:
     files: int
     described: int = 0
     unmatched_rows: int = 0
+    repeated_paths: int = 0
+    repeated_example: str = ""
+    repeated_rows: int = 0
+    table_notes: tuple[str, ...] = ()
 
 
 def open_rows(file: Path) -> NDArray[Any]:
@@ -100,6 +102,52 @@ def check_finite(rows: NDArray[Any], file: Path, progress: Progress = no_progres
         progress("check", start + len(block), len(rows))
 
 
+def repeated_paths(paths: Path | None) -> tuple[int, str]:
+    """Return how many rows have a path that a later row has, too, and one such path."""
+    if paths is None:
+        return 0, ""
+    keys = np.fromiter((hash(_plain_path(name)) for name in _lines(paths)), np.int64)
+    distinct, counts = np.unique(keys, return_counts=True)
+    if len(distinct) == len(keys):
+        return 0, ""
+    again = frozenset(distinct[counts > 1].tolist())
+    example = next(name for name in _lines(paths) if hash(_plain_path(name)) in again)
+    return len(keys) - len(distinct), example
+
+
+def _plain_path(name: str) -> str:
+    return name if "://" in name else os.path.normpath(name).replace(os.sep, "/")
+
+
+@dataclass(slots=True)
+class Stored:
+    """The images that an import has made so far: ids rise, so that the first and the last are enough."""
+
+    first: int = 0
+    last: int = -1
+
+    def add(self, ids: Sequence[int], known: Collection[int]) -> None:
+        """Add the ids of a batch, some of which were known before."""
+        new = [id for id in ids if id not in known]
+        if new:
+            self.first = min(self.first or new[0], *new)
+            self.last = max(self.last, *new)
+
+
+@contextmanager
+def undo_on_error(writer: Writer, new_space: str | None) -> Iterator[Stored]:
+    """Delete the images that were made, and the space if it is new, where the block raises an error."""
+    stored = Stored()
+    try:
+        yield stored
+    except BaseException:
+        with suppress(LookalikeError):  # the cause is the error that is told
+            if new_space is not None:
+                writer.drop_space(new_space)
+            writer.remove(range(stored.first, stored.last + 1))
+        raise
+
+
 def read_paths(
     paths: Path | None, count: int, *, untrusted_paths: bool = False
 ) -> Iterator[str | None]:
@@ -132,65 +180,6 @@ def _lines(paths: Path) -> Iterator[str]:
     with paths.open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
         for line in lines:
             yield line.rstrip("\r\n")
-
-
-def space_for(
-    snapshot: Snapshot,
-    name: str,
-    rows: NDArray[Any],
-    similarity: Similarity,
-    dtype: DType,
-    file: Path,
-    pca: int | None,
-) -> Space:
-    """Return the existing space of that name, if the rows fit, or a new one."""
-    if not name.strip() or "@" in name:
-        raise UsageError(f"invalid name for vectors: {name!r}; it must not be empty or contain @")
-    dim = rows.shape[1]
-    for space in snapshot.spaces():
-        if space.name == name and space.current:
-            _check_pca(space, pca)
-            expected = space.projection.input_dim if space.projection else space.dim
-            if expected != dim:
-                raise UsageError(
-                    f"{file} has vectors of {dim} numbers, the {name} vectors of this library have "
-                    f"{expected}: give them another name with --extractor"
-                )
-            if space.boxes is not None:
-                raise UsageError(f"{name} stores vectors of image regions: use another --extractor")
-            return space
-    fitted = None
-    if pca is not None:
-        check_kept(pca, dim, f"the vectors of {file}")
-        sample = _sample(rows, pca)
-        fitted = learn_projection(sample, pca, similarity=similarity).arrays()
-    return Space(
-        f"{name}@{IMPORTED}",
-        name,
-        IMPORTED,
-        pca or dim,
-        similarity,
-        dtype,
-        normalised=similarity == "cosine",
-        fitted=fitted,
-    )
-
-
-def _check_pca(space: Space, pca: int | None) -> None:
-    if pca is not None and (space.projection is None or space.dim != pca):
-        kept = f"{space.dim} principal components" if space.projection else "all their numbers"
-        raise UsageError(
-            f"the {space.name} vectors of this library keep {kept}: give these another name with --extractor"
-        )
-
-
-def _sample(rows: NDArray[Any], pca: int) -> NDArray[np.float32]:
-    """Return a deterministic random sample of rows, larger than necessary where rows are small."""
-    size = max(sample_size(pca), SAMPLE_BYTES // (4 * rows.shape[1]))
-    if size >= len(rows):
-        return np.asarray(rows, np.float32)
-    chosen = np.random.default_rng(0).choice(len(rows), size, replace=False)
-    return np.asarray(rows[np.sort(chosen)], np.float32)
 
 
 # Longest untrusted path in characters, the limit of most systems.
@@ -230,8 +219,11 @@ class PathMapper:
 
     def entries(
         self, names: Sequence[str | None], vectors: NDArray[np.float32], start: int, key: str
-    ) -> list[Entry]:
-        """Return the entries for a batch of rows; `start` is the number of the first row."""
+    ) -> tuple[list[Entry], set[int]]:
+        """Return the entries for a batch of rows, and the ids of images among them that the library has.
+
+        start  the number of the first row
+        """
         places = [self._locate(name, start + number) for number, name in enumerate(names)]
         known: dict[tuple[int, str], FileState] = {}
         for id_ in {root.id for root, _, _ in places}:
@@ -249,7 +241,7 @@ class PathMapper:
             entries.append(
                 Entry(root.id, path, size, time, digest, Outcome.INDEXED, vectors={key: vector})
             )
-        return entries
+        return entries, {state.id for state in known.values()}
 
     def _locate(self, name: str | None, row: int) -> tuple[Root, str, Path | None]:
         if name is None:

@@ -18,15 +18,18 @@ from lookalike.ann.faiss_index import Progress, no_progress
 from lookalike.errors import MissingExtra, UsageError
 from lookalike.files import output_file
 from lookalike.indexing.ann import Ann
-from lookalike.indexing.metadata import describe
+from lookalike.indexing.import_space import check_name, check_range, space_for
+from lookalike.indexing.metadata import Described, describe
+from lookalike.indexing.tables import PATH_COLUMN, check_table
 from lookalike.indexing.vector_import import (
     ImportReport,
     PathMapper,
     check_finite,
     open_rows,
     read_paths,
+    repeated_paths,
     row_blocks,
-    space_for,
+    undo_on_error,
 )
 from lookalike.stores.interface import Ids, Snapshot, Space, Store
 from lookalike.stores.records import DType, missing_vectors
@@ -195,8 +198,10 @@ class Vectors:
         *,
         paths: Path | None = None,
         metadata: Path | None = None,
-        similarity: Similarity = "cosine",
-        dtype: DType = "f32",
+        path_column: str = PATH_COLUMN,
+        replace_metadata: bool = False,
+        similarity: Similarity | None = None,
+        dtype: DType | None = None,
         ann: bool = True,
         pca: int | None = None,
         untrusted_paths: bool = False,
@@ -204,46 +209,76 @@ class Vectors:
     ) -> ImportReport:
         """Import the rows of an NPY file (n, dim) into the space of that name, creating it if necessary.
 
-        paths            a text file with one path per line, in the order of the rows; relative paths are
-                         relative to its folder. None: the images are called NAME/0, NAME/1, …
-        metadata         a table as for `index --metadata`
-        ann              afterwards, build an ANN index where the space is large enough for one
-        pca              store this many principal components, learned from a sample of the rows; an existing
-                         space keeps its own
-        untrusted_paths  `paths` are relative to the library's roots and refer to no hidden file and no file
-                         elsewhere
+        paths             a text file with one path per line, in the order of the rows; relative paths are
+                          relative to its folder. None: the images are called NAME/0, NAME/1, …
+        metadata          a table as for `index --metadata`; `path_column` and `replace_metadata` as there
+        similarity        None: that of an existing space, else "cosine"
+        dtype             None: that of an existing space, else "f32"
+        ann               afterwards, build an ANN index where the space is large enough for one
+        pca               store this many principal components, learned from a sample of the rows; an existing
+                          space keeps its own
+        untrusted_paths   `paths` are relative to the library's roots and refer to no hidden file and no file
+                          elsewhere
 
-        An image in the library keeps its other vectors. Everything is checked before anything is stored.
+        An image in the library keeps its other vectors. Everything is checked before anything is stored, and
+        what stops the import later (a full disk, Ctrl-C) leaves no new image and no new space.
         Raises UsageError for what cannot be imported.
         """
+        check_name(name)
         rows = open_rows(file)
         names = read_paths(paths, len(rows), untrusted_paths=untrusted_paths)
+        repeated, example = repeated_paths(paths)
+        table = None if metadata is None else check_table(metadata, path_column)
         check_finite(rows, file, progress)
         with self._store.writer() as writer:
             with self._store.snapshot() as snapshot:
                 space = space_for(snapshot, name, rows, similarity, dtype, file, pca)
-            writer.add_space(space)
-            folder = None if untrusted_paths or paths is None else paths.absolute().parent
-            mapper = PathMapper(self._store, writer, folder, name, untrusted_paths=untrusted_paths)
-            projection = space.projection
-            done = files = 0
-            for start, block in row_blocks(rows):
-                batch = list(islice(names, len(block)))
-                if projection is not None:
-                    block = projection.apply(block, similarity=space.similarity)
-                entries = mapper.entries(batch, block, start, space.key)
-                writer.put(entries)
-                files += sum(entry.size > 0 for entry in entries)
-                done += len(entries)
-                progress("import", done, len(rows))
-            described, unmatched_rows, _ = (
-                describe(self._store, writer, metadata) if metadata else (0, 0, "")
-            )
+                is_new = all(other.key != space.key for other in snapshot.spaces())
+            check_range(rows, space, file)
+            with undo_on_error(writer, name if is_new else None) as stored:
+                writer.add_space(space)
+                folder = None if untrusted_paths or paths is None else paths.absolute().parent
+                mapper = PathMapper(
+                    self._store, writer, folder, name, untrusted_paths=untrusted_paths
+                )
+                projection = space.projection
+                done = files = 0
+                for start, block in row_blocks(rows):
+                    batch = list(islice(names, len(block)))
+                    if projection is not None:
+                        block = projection.apply(block, similarity=space.similarity)
+                    entries, known = mapper.entries(batch, block, start, space.key)
+                    stored.add(writer.put(entries), known)
+                    files += sum(entry.size > 0 for entry in entries)
+                    done += len(entries)
+                    progress("import", done, len(rows))
+                described = Described()
+                if table is not None:
+                    described = describe(self._store, writer, table, replace=replace_metadata)
         with self._store.snapshot() as snapshot:  # the space with its new vectors
             space = next(other for other in snapshot.spaces() if other.key == space.key)
         if ann:
             Ann(self._store).build_due(progress=progress)
-        return ImportReport(space, done, files, described, unmatched_rows)
+        return ImportReport(
+            space,
+            done - repeated,
+            files,
+            described=described.images,
+            unmatched_rows=described.unmatched,
+            repeated_paths=repeated,
+            repeated_example=example,
+            repeated_rows=described.repeated,
+            table_notes=() if table is None else tuple(table.notes),
+        )
+
+    def drop(self, extractor: str) -> int:
+        """Delete all vectors of an extractor, and the images known by name only that have no others.
+
+        Returns the number of these images. All other images, and all files, stay. `UsageError` for an
+        extractor whose vectors the library lacks.
+        """
+        with self._store.writer() as writer:
+            return writer.drop_space(extractor)
 
     def export_vectors(
         self,

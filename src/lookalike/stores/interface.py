@@ -273,6 +273,11 @@ class Writer(Protocol):
         """
         ...
 
+    def drop_space(self, name: str) -> int:
+        """Delete all vectors of the spaces of that name, and the images without a file (`Root.imported`) that
+        have no other vector; return how many images those were. `UsageError` for an unknown name."""
+        ...
+
     def promote(self, space: str) -> None:
         """Make this revision the current one of its name, and delete the other ones."""
         ...
@@ -329,10 +334,11 @@ class Writer(Protocol):
         """Delete these images; return how many there were. Unknown ids are ignored."""
         ...
 
-    def set_metadata(self, rows: Mapping[int, Mapping[str, Any]]) -> None:
+    def set_metadata(self, rows: Mapping[int, Mapping[str, Any]], *, merge: bool = False) -> None:
         """Replace the metadata of these images, JSON values by name.
 
-        It overrides what sidecars and the files themselves say under the same name; None overrides nothing.
+        `merge`: names that a row lacks, or has as None, keep their values. Metadata overrides what sidecars
+        and the files themselves say under the same name; None overrides nothing.
         Raises `UsageError` for an unknown id and for values that are not JSON; then nothing is changed.
         """
         ...

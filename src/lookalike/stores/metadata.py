@@ -60,6 +60,12 @@ def metadata_json(values: Mapping[str, Any]) -> str:
         ) from error
 
 
+def update_json(before: str | None, values: Mapping[str, Any]) -> str:
+    """Return metadata as JSON, with what it was before (JSON) under names that it lacks or has as None."""
+    new = metadata_json(values)
+    return json.dumps(merge(before, new)) if before else new
+
+
 def merge(sidecar: str | None, metadata: str | None) -> dict[str, Any]:
     """Return the metadata of an image as it is shown, from the JSON of a sidecar and of a table."""
     below: dict[str, Any] = json.loads(sidecar) if sidecar else {}

@@ -122,6 +122,13 @@ class ServedInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class SpaceDropped:
+    """How many images went with a space: those known by name only that had no other vector."""
+
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
 class NamedField:
     """A field that can be filtered, and what the library has in it."""
 

@@ -25,7 +25,7 @@ from lookalike.server.query_params import KNOWN_PARAMETERS
 from lookalike.server.responses import HTTPError, JSONResponse, storage_error, too_many
 from lookalike.server.routes.jobs import check_writable, submit
 from lookalike.wire import encode
-from lookalike.wire.http import CheckHistory, IndexesRemoved, JobState
+from lookalike.wire.http import CheckHistory, IndexesRemoved, JobState, SpaceDropped
 
 router = APIRouter(tags=["vectors"], dependencies=[KNOWN_PARAMETERS])
 
@@ -57,8 +57,8 @@ async def import_vectors(
     state: State,
     request: Request,
     extractor: ExtractorName,
-    similarity: Literal["cosine", "euclidean"] = "cosine",
-    dtype: Literal["f32", "f16"] = "f32",
+    similarity: Literal["cosine", "euclidean"] | None = None,
+    dtype: Literal["f32", "f16"] | None = None,
     pca: Annotated[int | None, Query(ge=1, le=MAX_DIM)] = None,
     ann: bool = True,
 ) -> Response:
@@ -174,6 +174,15 @@ async def export_vectors(
         return Response(media_type=MEDIA_TYPES[format], headers=headers)
     seconds = state.settings.export_seconds
     return ExportResponse(begun, MEDIA_TYPES[format], headers, seconds=seconds)
+
+
+@router.delete("/api/vectors", **responses(SpaceDropped))
+async def drop(state: State, extractor: ExtractorName) -> Response:
+    """Delete all vectors of an extractor, and the images known by name only that have no others. All other
+    images, and all files, stay."""
+    check_writable(state)
+    images = await state.executors.write.run(lambda: state.library.vectors.drop(extractor))
+    return JSONResponse(encode(SpaceDropped(images)))
 
 
 class BuildRequest(BaseModel):

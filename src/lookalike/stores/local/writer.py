@@ -46,8 +46,16 @@ from lookalike.stores.local.vector_file import (
     save_fitted,
     space_folder,
 )
-from lookalike.stores.metadata import metadata_json
-from lookalike.stores.records import Decision, Entry, FileState, Image, Root, Space
+from lookalike.stores.metadata import update_json
+from lookalike.stores.records import (
+    Decision,
+    Entry,
+    FileState,
+    Image,
+    Root,
+    Space,
+    missing_vectors,
+)
 from lookalike.stores.write_plan import Location, check_entries, without_repeats
 
 
@@ -163,11 +171,36 @@ class LocalWriter:
             chosen = spaces[space]
             others = [row for row in spaces.values() if row.name == chosen.name and row != chosen]
             with transaction(self._connection):
-                for row in others:
-                    for table in ("placements WHERE space", "dead WHERE space", "spaces WHERE id"):
-                        self._connection.execute(f"DELETE FROM {table} = ?", (row.id,))  # noqa: S608
+                self._delete_spaces(others)
                 self._connection.execute("UPDATE spaces SET current = 1 WHERE id = ?", (chosen.id,))
             maintenance.remove_leftovers(self._folder, self._connection)
+
+    def drop_space(self, name: str) -> int:
+        """See `Writer`."""
+        with translate_errors(self._folder):
+            rows = space_rows(self._connection)
+            dropped = [row for row in rows if row.name == name]
+            if not dropped:
+                raise missing_vectors(name, dict.fromkeys(row.name for row in rows))
+            roots = self._connection.execute("SELECT id, path, relative FROM roots")
+            imported = [root.id for row in roots if (root := root_from(row, self._folder)).imported]
+            with transaction(self._connection):
+                self._delete_spaces(dropped)
+                self._connection.execute("DELETE FROM temp.deleted")
+                self._connection.executemany(
+                    "INSERT INTO temp.deleted SELECT id FROM images WHERE root = ? "
+                    "AND id NOT IN (SELECT image FROM placements)",
+                    ((id_,) for id_ in imported),
+                )
+                count = count_deleted(self._connection)
+                delete_chosen(self._connection)
+            maintenance.remove_leftovers(self._folder, self._connection)
+        return count
+
+    def _delete_spaces(self, rows: Iterable[SpaceRow]) -> None:
+        for row in rows:
+            for table in ("placements WHERE space", "dead WHERE space", "spaces WHERE id"):
+                self._connection.execute(f"DELETE FROM {table} = ?", (row.id,))  # noqa: S608
 
     # Images
 
@@ -259,10 +292,16 @@ class LocalWriter:
             self._compact_if_due()
         return count
 
-    def set_metadata(self, rows: Mapping[int, Mapping[str, Any]]) -> None:
+    def set_metadata(self, rows: Mapping[int, Mapping[str, Any]], *, merge: bool = False) -> None:
         """See `Writer`."""
         with translate_errors(self._folder), transaction(self._connection):
+            before: dict[int, str] = {}
             for chunk in chunks(int(id_) for id_ in rows):
+                if merge:
+                    before |= self._connection.execute(
+                        f"SELECT image, json FROM metadata WHERE image IN ({placeholders(chunk)})",  # noqa: S608
+                        chunk,
+                    )
                 (found,) = self._connection.execute(
                     f"SELECT count(*) FROM images WHERE id IN ({placeholders(chunk)})",  # noqa: S608
                     chunk,
@@ -271,7 +310,7 @@ class LocalWriter:
                     raise UsageError("metadata is given for an image that is not in the library")
             self._connection.executemany(
                 "INSERT OR REPLACE INTO metadata VALUES (?, ?)",
-                ((int(id_), metadata_json(values)) for id_, values in rows.items()),
+                ((int(id_), update_json(before.get(id_), values)) for id_, values in rows.items()),
             )
             update_text(self._connection, map(int, rows))
             mark_blocks_stale(self._connection, map(int, rows))

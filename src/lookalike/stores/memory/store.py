@@ -18,7 +18,7 @@ import numpy as np
 from lookalike.errors import LibraryBusy, UsageError
 from lookalike.images.reading import InodeState
 from lookalike.stores.memory.snapshot import MemorySnapshot, State, Vector, stored_facts
-from lookalike.stores.metadata import merge, metadata_json, plain_text
+from lookalike.stores.metadata import merge, metadata_json, plain_text, update_json
 from lookalike.stores.records import (
     IMPORTED,
     Decision,
@@ -27,6 +27,7 @@ from lookalike.stores.records import (
     Image,
     Root,
     Space,
+    missing_vectors,
     opposite,
 )
 from lookalike.stores.write_plan import (
@@ -136,6 +137,20 @@ class MemoryWriter:
                 "whose numbers change needs a new revision"
             )
 
+    def drop_space(self, name: str) -> int:
+        state = self._store.state.copy()
+        dropped = [key for key, space in state.spaces.items() if space.name == name]
+        if not dropped:
+            raise missing_vectors(name, dict.fromkeys(s.name for s in state.spaces.values()))
+        for key in dropped:
+            del state.spaces[key], state.vectors[key]
+        imported = {root.id for root in state.roots if root.imported}
+        bare = {id for id, image in state.images.items() if image.root in imported}
+        bare -= set().union(*state.vectors.values())
+        _remove(state, bare)
+        self._store.state = state
+        return len(bare)
+
     def promote(self, space: str) -> None:
         state = self._store.state.copy()
         if space not in state.spaces:
@@ -205,11 +220,12 @@ class MemoryWriter:
             self._store.state = state
         return len(found)
 
-    def set_metadata(self, rows: Mapping[int, Mapping[str, Any]]) -> None:
+    def set_metadata(self, rows: Mapping[int, Mapping[str, Any]], *, merge: bool = False) -> None:
         state = self._store.state.copy()
         if not rows.keys() <= state.images.keys():
             raise UsageError("metadata is given for an image that is not in the library")
-        state.tables |= {id: metadata_json(values) for id, values in rows.items()}
+        before = state.tables if merge else {}
+        state.tables |= {id: update_json(before.get(id), values) for id, values in rows.items()}
         _merge_metadata(state, rows)
         self._store.state = state
 
