@@ -155,7 +155,8 @@ class Library:
         """Index folders and files.
 
         New and changed images get vectors; moved and copied ones keep theirs; those that no longer exist
-        are removed from the library (only below the given folders, and only without globs).
+        are removed from the library (only below the given folders, only without globs, and more than a
+        tenth of the library only with `IndexOptions.prune`).
 
         extractors  names or objects; None: those that the library has, or the default ones
         progress    called about ten times a second, in this thread
@@ -187,7 +188,15 @@ class Library:
             for extractor in fitted:
                 writer.add_space(space_to_add(extractor, spaces, normalise=options.normalise))
             resolved = [resolve_source(writer, roots, path) for path in paths]
-            indexer = Indexer(writer, fitted, roots, self._store.folder, options, progress)
+            indexer = Indexer(
+                writer,
+                fitted,
+                roots,
+                self._store.folder,
+                options,
+                progress,
+                may_forget=self._may_forget,
+            )
             report = indexer.run(resolved)
             promote(self._store, writer, fitted)
             if table is not None:
@@ -206,6 +215,12 @@ class Library:
             self.ann.build_due()
         names = tuple(extractor.name for extractor in fitted)
         return replace(report, spaces=names, seconds=time.monotonic() - started)
+
+    def _may_forget(self, missing: int) -> bool:
+        """Return whether so few images are missing that they were surely deleted: at most a tenth, or one."""
+        with self._store.snapshot() as snapshot:
+            images = snapshot.counts().get(Outcome.INDEXED, 0)
+        return missing <= max(1, images // 10)
 
     def estimate(
         self,

@@ -236,7 +236,27 @@ def test_images_behind_a_broken_link_are_kept(
     (tmp_path / "unplugged").rename(drive)
     assert library.add([photos]).unchanged == 12
     (photos / "drive").unlink()
+    added = library.add([photos])
+    assert (added.removed, added.missing) == (0, 4)  # a third of the library
+    assert library.add([photos], options=IndexOptions(prune=True)).removed == 4
+
+
+def test_at_most_a_tenth_of_the_library_is_forgotten_without_asking(
+    library: Library, photos: Path
+) -> None:
+    more = album(photos / "more", 32)
+    assert library.add([photos]).new == 32
+    names = sorted(more.iterdir())
+    for file in names[:4]:
+        file.unlink()
     assert library.add([photos]).removed == 4
+    for file in names[4:9]:
+        file.unlink()
+    added = library.add([photos])
+    assert (added.removed, added.missing, added.unchanged) == (0, 5, 31)
+    assert len(ids(library)) == 36
+    assert library.add([photos], options=IndexOptions(prune=True)).removed == 5
+    assert len(ids(library)) == 31
 
 
 @pytest.mark.parametrize(

@@ -291,14 +291,6 @@ def test_a_link_cannot_put_a_file_from_elsewhere_into_a_caption(
     assert metadata(library) == {"trip/c.jpg": expected, "trip/c.png": expected}
 
 
-def test_a_number_too_large_for_float_stays_text(library: Library, photos: Path) -> None:
-    table = photos / "prices.csv"
-    table.write_text("path,price\na.jpg,1.0e999\nb.jpg,-2.5e400\ntrip/c.jpg,3.5\n")
-    index(library, photos, metadata=table)
-    prices = {path: fields["price"] for path, fields in metadata(library).items()}
-    assert prices == {"a.jpg": "1.0e999", "b.jpg": "-2.5e400", "trip/c.jpg": 3.5}
-
-
 def test_a_table_overrides_a_sidecar_which_overrides_the_file(photos: Path) -> None:
     tags = Image.Exif()
     tags[0x010E] = "from the file"

@@ -9,6 +9,7 @@ import click
 
 from lookalike.cli import format, open_library, output, parameters
 from lookalike.cli.ann import put_built
+from lookalike.cli.metadata_table import metadata_options, put_table_report
 from lookalike.cli.progress import ProgressBar
 
 
@@ -24,12 +25,7 @@ from lookalike.cli.progress import ProgressBar
     help="A text file with the path of each image, one per line, in the order of the vectors. The images "
     "need not exist.",
 )
-@click.option(
-    "--metadata",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="A table with a column 'path', as for index --metadata.",
-)
+@metadata_options
 @click.option(
     "--similarity",
     type=click.Choice(("cosine", "euclidean")),
@@ -51,6 +47,8 @@ def command(
     extractor: str | None,
     paths: Path | None,
     metadata: Path | None,
+    path_column: str,
+    replace_metadata: bool,
     similarity: Literal["cosine", "euclidean"] | None,
     dtype: Literal["float32", "float16"] | None,
     pca: int | None,
@@ -75,6 +73,8 @@ def command(
                 extractor or vectors.stem,
                 paths=paths,
                 metadata=metadata,
+                path_column=path_column,
+                replace_metadata=replace_metadata,
                 similarity=similarity,
                 dtype=None if dtype is None else "f16" if dtype == "float16" else "f32",
                 ann=not no_ann,
@@ -93,10 +93,13 @@ def command(
     )
     if imported.space.projection is not None:
         output.put(format.retained(imported.space.projection))
+    if imported.repeated_paths:
+        rows = format.counted(imported.repeated_paths, "row names", "rows name")
+        output.complain(
+            f"{rows} a path that a later row names, too, such as {imported.repeated_example}: the later "
+            "vector was stored"
+        )
     if metadata:
-        output.put(f"{format.counted(imported.described, 'image')} got metadata.")
-        if imported.unmatched_rows:
-            rows = format.counted(imported.unmatched_rows, "row names", "rows name")
-            output.complain(f"{rows} no image of the library")
+        put_table_report(imported)
     if index is not None and not index.disabled_reason:
         put_built(name, index)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from lookalike.cli import format, open_library, output, parameters, prestart
+from lookalike.cli.metadata_table import metadata_options, put_table_report
 from lookalike.cli.progress import ProgressBar, download_progress
 
 if TYPE_CHECKING:
@@ -38,13 +41,7 @@ MAX_COMPLAINTS = 10
     "Otherwise vectors compared by cosine are stored at length 1.",
 )
 @parameters.library_option
-@click.option(
-    "--metadata",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="A table (CSV, or JSON lines in a .jsonl) with a column 'path' and others that describe the images; "
-    "a text query also searches 'caption'.",
-)
+@metadata_options
 @click.option(
     "--no-sidecars",
     is_flag=True,
@@ -61,6 +58,11 @@ MAX_COMPLAINTS = 10
 )
 @click.option(
     "--dry-run", is_flag=True, help="Estimate time and space from a sample; change nothing."
+)
+@click.option(
+    "--prune",
+    is_flag=True,
+    help="Forget images whose files are gone without asking, even more than a tenth of the library.",
 )
 @click.option("--retry-failed", is_flag=True, help="Try unchanged files again that failed earlier.")
 @parameters.count_option(
@@ -100,10 +102,13 @@ def command(
     raw: bool,
     library: Path | None,
     metadata: Path | None,
+    path_column: str,
+    replace_metadata: bool,
     no_sidecars: bool,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     dry_run: bool,
+    prune: bool,
     retry_failed: bool,
     workers: int | None,
     timeout: float | None,
@@ -143,6 +148,9 @@ def command(
         retry_failed=retry_failed,
         normalise=not raw,
         metadata=metadata,
+        path_column=path_column,
+        replace_metadata=replace_metadata,
+        prune=prune,
         sidecars=not no_sidecars,
         ann=not no_ann,
     )
@@ -163,6 +171,8 @@ def command(
     with open_library.open_for_indexing(sources, library) as opened:
         report = _add(ctx, opened, sources, names, options)
         _print_report(opened, report, sources, filtered=bool(include or exclude))
+        if report.missing:
+            _forget(ctx, opened, sources, names, replace(options, metadata=None), report.missing)
         if strict and (report.failures or report.known_failures or report.unreadable):
             ctx.exit(3)
         if not count_files(report):
@@ -188,6 +198,23 @@ def _add(
         count = format.counted(library.info().images, "image is", "images are")
         output.interrupted(f"{count} in the library; run the same command to continue.")
         ctx.exit(130)
+
+
+def _forget(
+    ctx: click.Context,
+    library: Library,
+    sources: tuple[Path, ...],
+    names: list[str],
+    options: IndexOptions,
+    missing: int,
+) -> None:
+    """Ask whether to forget images whose files are gone; without a terminal, say how to."""
+    gone = f"The files of {format.counted(missing, 'image')} are gone, more than a tenth of the library"
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        output.complain(f"{gone}: they are kept. --prune forgets them.")
+    elif click.confirm(f"{gone}. Forget them?", err=True):
+        removed = _add(ctx, library, sources, names, replace(options, prune=True)).removed
+        output.put(f"Forgot {format.counted(removed, 'image')}.")
 
 
 def _print_estimate(estimate: IndexEstimate) -> None:
@@ -239,7 +266,7 @@ def _print_report(
         drawn = format.counted(report.drawings, "file")
         output.put(f"{drawn} drawn by Lookalike {'is' if report.drawings == 1 else 'are'} skipped.")
     if report.described or report.unmatched_rows:
-        output.put(_metadata_line(report))
+        put_table_report(report)
     if report.sidecars:
         described = format.counted(report.sidecars, "image has", "images have")
         output.put(f"{described} new metadata from sidecar files.")
@@ -281,18 +308,6 @@ def summary(report: IndexReport) -> str:
         f"Indexed {format.counted(report.indexed, 'image')}{details}"
         f" in {format.duration(report.seconds)}{speed}."
     )
-
-
-def _metadata_line(report: IndexReport) -> str:
-    text = f"{format.counted(report.described, 'image')} got metadata."
-    if report.unmatched_rows:
-        rows = format.counted(report.unmatched_rows, "row names", "rows name")
-        more = ", …" * (report.unmatched_rows > 1)
-        first = output.printable(report.unmatched_example)
-        text += (
-            f" {rows} no indexed image: {first}{more}; paths are relative to the table's folder."
-        )
-    return text
 
 
 def _nothing_found(report: IndexReport, sources: tuple[Path, ...], *, filtered: bool) -> str:

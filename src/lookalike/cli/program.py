@@ -26,7 +26,7 @@ from lookalike.errors import LookalikeError
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Images": ("index", "search", "duplicates", "similar-groups", "feedback", "serve", "demo"),
     "Understanding": ("explain", "map", "gap"),
-    "The library": ("info", "failures", "check", "remove", "ann", "import", "export"),
+    "The library": ("info", "failures", "check", "remove", "ann", "import", "export", "drop"),
     "Measuring": ("evaluate", "judge", "benchmark", "models", "train"),
 }
 

@@ -30,8 +30,8 @@ def check_name(name: str) -> None:
         or not name
     ):
         raise UsageError(
-            f"invalid name for vectors: {name!r}; it must not be empty, begin or end with a blank, "
-            "or contain , or @: choose another with --extractor"
+            f"invalid name for vectors: {name!r}; it must not be empty, begin or end with a "
+            "blank, or contain @ or a comma: choose another with --extractor"
         )
     family = re.split("[:+]", name)[0]
     if family in EXTRACTORS or family in plugins():
@@ -92,8 +92,8 @@ def _check_options(space: Space, similarity: Similarity | None, dtype: DType | N
     ):
         if wanted not in (None, held):
             raise UsageError(
-                f"the {space.name} vectors of this library {what}, not {names.get(wanted, wanted)}: give these "
-                "another name with --extractor"
+                f"the {space.name} vectors of this library {what}, not {names.get(wanted, wanted)}: give "
+                "these another name with --extractor"
             )
 
 

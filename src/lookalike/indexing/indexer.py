@@ -71,6 +71,8 @@ class Indexer:
 
     roots  roots that the library has so far
     skip   the library's own folder, which is not searched for images
+
+    may_forget  whether that many images whose files are gone may be removed without `prune`
     """
 
     def __init__(
@@ -81,8 +83,11 @@ class Indexer:
         skip: Path | None,
         options: IndexOptions,
         progress: ProgressCallback | None,
+        *,
+        may_forget: Callable[[int], bool],
     ) -> None:
         self._writer = writer
+        self._may_forget = may_forget
         self._folders = {root.id: root.path for root in roots}
         self._skip = [] if skip is None else [skip]
         self._extractors = extractors
@@ -120,8 +125,8 @@ class Indexer:
                 self._store_finished(self._queue)
             self._report_progress(force=True)
         self._changes.store_identities(self._writer)
-        removed = sum(self._sweep(source) for source in sources)
-        report = self.counters.report(removed, self._unreadable.paths)
+        removed, missing = self._sweep(sources)
+        report = self.counters.report(removed, missing, self._unreadable.paths)
         return self._sidecars.add_to(report) if self._sidecars else report
 
     def _index(self, sources: Sequence[Source]) -> None:
@@ -308,22 +313,32 @@ class Indexer:
 
     # ---- sweep ----
 
-    def _sweep(self, source: Source) -> int:
-        """Remove images whose files are gone from below the source, and return how many.
+    def _sweep(self, sources: Sequence[Source]) -> tuple[int, int]:
+        """Remove images whose files are gone; return how many, or how many are kept because they are many."""
+        complete = [source for source in sources if self._is_complete(source)]
+        places = [(source.root.id, source.below) for source in complete]
+        missing = sum(self._writer.sweep(*place, dry_run=True) for place in places)
+        if not (self._options.prune or self._may_forget(missing)):
+            return 0, missing
+        if self._sidecars:
+            for place in places:
+                self._writer.sidecars.sweep(*place)
+        return sum(self._writer.sweep(*place) for place in places), 0
+
+    def _is_complete(self, source: Source) -> bool:
+        """Return whether all files below a source were seen, so that the others are gone.
 
         Not where a part of the source could not be read or vanished meanwhile, not where it holds no file
         at all (an unmounted drive is an empty folder), and not under globs, which hide existing files.
         """
         if self._options.include or self._options.exclude or not source.path.is_dir():
-            return 0
+            return False
         if self._unreadable.may_hide_images(self._writer, source):
-            return 0
+            return False
         if not self.counters.found[source.path]:
             self._unreadable.paths.append((str(source.path), EMPTY_SOURCE))
-            return 0
-        if self._sidecars:
-            self._writer.sidecars.sweep(source.root.id, source.below)
-        return self._writer.sweep(source.root.id, source.below)
+            return False
+        return True
 
     # ---- progress ----
 

@@ -48,6 +48,7 @@ class IndexOptions:
     include, exclude  globs on the path below the source; without `include`, every file is considered
     workers           decoding processes; None: one per core available to this process
     normalise         False: new spaces keep vectors at their original length
+    prune             remove images whose files are gone even if they are more than a tenth of the library
     retry_failed      try files again that failed before and have not changed since
     metadata          table with a column of paths: a CSV or JSON-lines file (paths are relative to its
                       folder), a list of dicts, or a table of pandas or pyarrow; a column `caption` (or
@@ -63,6 +64,7 @@ class IndexOptions:
     workers: int | None = None
     limits: Limits = field(default_factory=Limits)
     normalise: bool = True
+    prune: bool = False
     retry_failed: bool = False
     metadata: Table | None = None
     path_column: str = "path"
@@ -97,6 +99,8 @@ class IndexReport:
     """Summary of a run. Every file found is counted exactly once.
 
     added_vectors      unchanged images that got vectors in a further space
+    missing            images whose files are gone and that are kept, because they are more than a tenth of
+                       the library (`IndexOptions.prune`)
     failed             images that this run could not index, by outcome
     not_images         files that are not images by name or content (outcome `skipped`)
     drawings           files that this program has drawn, such as grids (outcome `skipped`)
@@ -118,6 +122,7 @@ class IndexReport:
     copied: int = 0
     unchanged: int = 0
     removed: int = 0
+    missing: int = 0
     failed: Mapping[Outcome, int] = field(default_factory=dict)
     not_images: int = 0
     drawings: int = 0
@@ -188,7 +193,9 @@ class Counters:
     def _count_skipped(self, reason: str) -> None:
         self.counts["not_images" if reason.startswith(NOT_AN_IMAGE) else "drawings"] += 1
 
-    def report(self, removed: int, unreadable: Sequence[tuple[str, str]]) -> IndexReport:
+    def report(
+        self, removed: int, missing: int, unreadable: Sequence[tuple[str, str]]
+    ) -> IndexReport:
         """Return the report of the run, without the fields about metadata."""
         counts = self.counts
         return IndexReport(
@@ -199,6 +206,7 @@ class Counters:
             copied=counts["copied"],
             unchanged=counts["unchanged"],
             removed=removed,
+            missing=missing,
             failed=dict(self.failed),
             not_images=counts["not_images"],
             drawings=counts["drawings"],

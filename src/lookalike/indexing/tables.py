@@ -147,25 +147,22 @@ def _records(file: Path, handle: TextIO, mark: str) -> Iterator[tuple[int, list[
     """Yield the rows that are not empty, the header first, with their numbers."""
     csv.field_size_limit(max(csv.field_size_limit(), MAX_CELL))
     number = 0
+    header = True
     try:
         for cells in csv.reader(handle, delimiter=mark, strict=True):
             number += 1
-            if number == 1:
-                if cells and cells[0].startswith("sep="):  # for Excel
-                    continue
-                cells = [compose(name.strip()) for name in cells]
+            if header and cells and cells[0].startswith("sep="):  # for Excel
+                continue
+            if header:
+                cells, header = [compose(name.strip()) for name in cells], False
+            if "\0" in "".join(cells):
+                raise UsageError(f"{file}, row {number}: has a zero byte: save the table as UTF-8")
             if any(cells):
                 yield number, cells
     except csv.Error as error:
-        raise UsageError(f"{file}, row {number + 1}: {_csv_error(error)}") from error
-
-
-def _csv_error(error: csv.Error) -> str:
-    if "field limit" in str(error):
-        return f"a cell has more than {MAX_CELL:,} characters"
-    if "NUL" in str(error):
-        return "a zero byte: save the table as UTF-8; in Excel the type is called CSV UTF-8"
-    return f"not a CSV: {error}"
+        long = "field limit" in str(error)
+        reason = f"a cell has more than {MAX_CELL:,} characters" if long else f"not a CSV: {error}"
+        raise UsageError(f"{file}, row {number + 1}: {reason}") from error
 
 
 def delimiter(table: TextIO, column: str = PATH_COLUMN) -> str:

@@ -41,7 +41,7 @@ class ImportReport:
     images            images that got a vector
     files             images among them whose file exists; the others are known by name only
     described         images that got metadata
-    unmatched_rows    rows of the metadata table that match no image of the library
+    unmatched_rows    rows of the metadata table that match no image of the library; unmatched_example: one
     repeated_paths    rows whose path a later row has, too, whose vector is stored; repeated_example: one
     repeated_rows     rows of the metadata table that describe an image again
     table_notes       how columns of the metadata table were read, where that is not plain
@@ -52,6 +52,7 @@ class ImportReport:
     files: int
     described: int = 0
     unmatched_rows: int = 0
+    unmatched_example: str = ""
     repeated_paths: int = 0
     repeated_example: str = ""
     repeated_rows: int = 0

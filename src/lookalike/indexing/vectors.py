@@ -265,6 +265,7 @@ class Vectors:
             files,
             described=described.images,
             unmatched_rows=described.unmatched,
+            unmatched_example=described.example,
             repeated_paths=repeated,
             repeated_example=example,
             repeated_rows=described.repeated,

@@ -327,11 +327,15 @@ class Writer(Protocol):
 
     def sweep(self, root: int, folder: str, *, dry_run: bool = False) -> int:
         """Delete the images below `folder` ("": all of the root) that this writer has not seen; return how
-        many. `dry_run`: only count them."""
+        many. `dry_run`: only count those of them that are indexed."""
         ...
 
     def remove(self, ids: Iterable[int]) -> int:
-        """Delete these images; return how many there were. Unknown ids are ignored."""
+        """Delete these images; return how many there were. Unknown ids are ignored.
+
+        As for all images that are deleted, their metadata from tables is kept by content, and given to a new
+        image with that content: if possible, that of the image at the same path.
+        """
         ...
 
     def set_metadata(self, rows: Mapping[int, Mapping[str, Any]], *, merge: bool = False) -> None:

@@ -237,6 +237,7 @@ def summary(added: IndexReport) -> str:
             (added.moved, "moved"),
             (added.copied, "copied"),
             (added.removed, "removed"),
+            (added.missing, "gone but kept"),
             (added.unchanged, "unchanged"),
             (added.failures, "failed"),
             (added.known_failures, "failed earlier"),

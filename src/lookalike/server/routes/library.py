@@ -127,6 +127,10 @@ class IndexRequest(BaseModel):
     paths: Annotated[list[LibraryPath], OneOrMore] = Field([], max_length=1000)
     include: Globs = Field([], description="Only files that match.")
     exclude: Globs = Field([], description="Skip files that match.")
+    prune: bool = Field(
+        False,
+        description="Forget images whose files are gone, even more than a tenth of the library.",
+    )
     retry_failed: bool = Field(False, description="Try files again that failed before.")
     sidecars: bool = Field(True, description="Read sidecar files beside the images.")
     ann: bool = Field(True, description="Build an ANN index for large spaces.")

@@ -133,11 +133,44 @@ def _write_images(connection: sqlite3.Connection, steps: Sequence[Step]) -> None
              width, height, format, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         (_image_row(step, facts) for step, facts in known if step.before is None),
     )
-    _write_facts(connection, steps, {step.id: facts[3] for step, facts in known if facts[3]})
+    restored = _restore_metadata(connection, [step for step in steps if step.before is None])
+    facts = {step.id: facts[3] for step, facts in known if facts[3]}
+    _write_facts(connection, steps, facts, restored)
+
+
+def _restore_metadata(connection: sqlite3.Connection, steps: Sequence[Step]) -> set[int]:
+    """Give new images what tables said about their content before it was removed; return their ids."""
+    if connection.execute("SELECT 1 FROM kept_metadata LIMIT 1").fetchone() is None:
+        return set()
+    kept: dict[object, str] = {}
+    for chunk in chunks({step.entry.hash for step in steps} - {None}):
+        for hash, root, path, text in connection.execute(
+            "SELECT hash, root, path, json FROM kept_metadata "  # noqa: S608
+            f"WHERE hash IN ({placeholders(chunk)}) ORDER BY rowid",
+            chunk,
+        ):
+            kept[hash] = kept[hash, root, path] = text
+    places = {
+        step.id: (step.entry.hash, step.entry.root, encode_path(step.entry.path)) for step in steps
+    }
+    found = {
+        id: text
+        for id, place in places.items()
+        if (text := kept.get(place) or kept.get(place[0])) is not None
+    }
+    connection.executemany("INSERT OR REPLACE INTO metadata VALUES (?, ?)", found.items())
+    connection.executemany(
+        "DELETE FROM kept_metadata WHERE (hash, root, path) = (?, ?, ?)",
+        (places[id] for id in found),
+    )
+    return set(found)
 
 
 def _write_facts(
-    connection: sqlite3.Connection, steps: Sequence[Step], facts: Mapping[int, str | None]
+    connection: sqlite3.Connection,
+    steps: Sequence[Step],
+    facts: Mapping[int, str | None],
+    restored: Collection[int],
 ) -> None:
     """Write what the files say about themselves, and update what is derived from it."""
     connection.executemany(
@@ -145,8 +178,9 @@ def _write_facts(
         ((step.id,) for step in steps if step.before and step.before.facts[3]),
     )
     connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
-    # A new image without facts has no text.
-    update_text(connection, [step.id for step in steps if step.before or step.id in facts])
+    # Other new images have no text.
+    described = facts.keys() | restored
+    update_text(connection, [step.id for step in steps if step.before or step.id in described])
     mark_blocks_stale(connection, (step.id for step in steps))
 
 
@@ -216,9 +250,11 @@ def choose_deleted(connection: sqlite3.Connection, ids: Iterable[int]) -> None:
         )
 
 
-def count_deleted(connection: sqlite3.Connection) -> int:
-    """Return how many ids are in temp.deleted."""
-    return int(connection.execute("SELECT count(*) FROM temp.deleted").fetchone()[0])
+def count_deleted(connection: sqlite3.Connection, *, indexed: bool = False) -> int:
+    """Return how many ids are in temp.deleted; `indexed`: only of indexed images."""
+    indexed_only = "JOIN images USING (id) WHERE outcome = 'indexed'" if indexed else ""
+    row = connection.execute(f"SELECT count(*) FROM temp.deleted {indexed_only}").fetchone()  # noqa: S608
+    return int(row[0])
 
 
 def delete_chosen(connection: sqlite3.Connection) -> None:
@@ -234,6 +270,11 @@ def delete_chosen(connection: sqlite3.Connection) -> None:
 
 def _delete_images(connection: sqlite3.Connection) -> None:
     delete_text_of_deleted(connection)
+    connection.execute(
+        """INSERT OR REPLACE INTO kept_metadata
+             SELECT hash, root, path, metadata.json FROM temp.deleted JOIN images USING (id)
+             JOIN metadata ON metadata.image = images.id WHERE hash IS NOT NULL"""
+    )
     mark_blocks_of_deleted_stale(connection)
     connection.execute("DELETE FROM images WHERE id IN (SELECT id FROM temp.deleted)")
 

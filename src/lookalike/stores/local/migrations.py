@@ -181,6 +181,18 @@ def m007_skipped_files_and_exclusions(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def m008_metadata_by_content(connection: sqlite3.Connection) -> None:
+    """Create the table of what tables said about images that were removed, by content."""
+    connection.execute(
+        """CREATE TABLE kept_metadata (
+             hash BLOB NOT NULL,
+             root INTEGER NOT NULL,
+             path NOT NULL,
+             json TEXT NOT NULL,
+             PRIMARY KEY (hash, root, path))"""
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     m001_images_spaces_and_placements,
     m002_words_and_columns,
@@ -189,6 +201,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     m005_words_of_all_scripts,
     m006_inodes,
     m007_skipped_files_and_exclusions,
+    m008_metadata_by_content,
 )
 
 

@@ -276,7 +276,7 @@ class LocalWriter:
                         "AND id NOT IN (SELECT id FROM temp.seen)",
                         [root, *parameters],
                     )
-                count = count_deleted(self._connection)
+                count = count_deleted(self._connection, indexed=dry_run)
                 if not dry_run:
                     delete_chosen(self._connection)
             self._compact_if_due()

@@ -56,6 +56,7 @@ class State:
     inodes     by image id, where the state of the inode is known
     tables     by image id, the JSON of `Writer.set_metadata`
     sidecars   by image id, mark and JSON
+    kept       by content, root and path of images that were removed, the JSON of `tables`
     vectors    by space key and image id
     """
 
@@ -67,6 +68,7 @@ class State:
     inodes: dict[int, InodeState] = field(default_factory=dict)
     tables: dict[int, str] = field(default_factory=dict)
     sidecars: dict[int, tuple[str, str]] = field(default_factory=dict)
+    kept: dict[tuple[bytes, int, str], str] = field(default_factory=dict)
     vectors: dict[str, dict[int, Vector]] = field(default_factory=dict)
     decisions: dict[Decision, Decision] = field(default_factory=dict)
 
@@ -81,6 +83,7 @@ class State:
             dict(self.inodes),
             dict(self.tables),
             dict(self.sidecars),
+            dict(self.kept),
             {key: dict(held) for key, held in self.vectors.items()},
             dict(self.decisions),
         )

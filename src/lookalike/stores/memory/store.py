@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
 
-from lookalike.errors import LibraryBusy, UsageError
+from lookalike.errors import LibraryBusy, Outcome, UsageError
 from lookalike.images.reading import InodeState
 from lookalike.stores.memory.snapshot import MemorySnapshot, State, Vector, stored_facts
 from lookalike.stores.metadata import merge, metadata_json, plain_text, update_json
@@ -209,8 +209,11 @@ class MemoryWriter:
         self._seen |= set(ids)
 
     def sweep(self, root: int, folder: str, *, dry_run: bool = False) -> int:
-        unseen = {image.id for image in self._now.images_below(root, folder)} - self._seen
-        return len(unseen) if dry_run else self.remove(unseen)
+        below = self._now.images_below(root, folder)
+        unseen = {image.id: image for image in below if image.id not in self._seen}
+        if dry_run:
+            return sum(image.outcome is Outcome.INDEXED for image in unseen.values())
+        return self.remove(unseen)
 
     def remove(self, ids: Iterable[int]) -> int:
         found = self._now.images(ids)
@@ -345,6 +348,8 @@ def _put(state: State, entries: Sequence[Entry]) -> dict[Location, int]:
         if step.entry.inode is not None:
             state.inodes[step.id] = step.entry.inode
         state.newest = max(state.newest, step.id)
+        if step.before is None:
+            _restore(state, step.entry, step.id)
     return {location_of(step.entry): step.id for step in planned.steps}
 
 
@@ -386,8 +391,11 @@ def _image(step: Step, before: Image | None) -> Image:
 
 
 def _remove(state: State, ids: Iterable[int]) -> None:
-    """Forget images."""
+    """Forget images; what tables said about them is kept by content."""
     for id in ids:
+        image = state.images[id]
+        if id in state.tables and image.hash is not None:
+            state.kept[image.hash, image.root, image.path] = state.tables[id]
         for rows in (
             state.images,
             state.inodes,
@@ -396,6 +404,16 @@ def _remove(state: State, ids: Iterable[int]) -> None:
             *state.vectors.values(),
         ):
             rows.pop(id, None)  # type: ignore[attr-defined]
+
+
+def _restore(state: State, entry: Entry, id: int) -> None:
+    """Give a new image what tables said about its content."""
+    same = [key for key in state.kept if key[0] == entry.hash]
+    if same:
+        exact = (entry.hash, *location_of(entry))
+        state.tables[id] = state.kept[next((key for key in same if key == exact), same[-1])]
+        state.kept.pop(exact, None)  # type: ignore[arg-type]
+        _merge_metadata(state, [id])
 
 
 def _merge_metadata(state: State, ids: Iterable[int]) -> None:
