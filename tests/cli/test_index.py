@@ -282,3 +282,31 @@ def test_an_interrupted_run_says_how_much_is_done_and_how_to_continue(
     assert run.stderr == (
         "Interrupted. 1 image is in the library; run the same command to continue.\n"
     )
+
+
+def test_the_fields_of_a_table_are_shown_and_what_is_missing_is_kept(tmp_path: Path) -> None:
+    album = tmp_path / "album"
+    for number in range(12):
+        draw(album / f"{number}.jpg", number)
+    rows = "".join(f"{n}.jpg;{n},50 €;{n % 2 == 0};{n:02d}\n" for n in range(12))
+    (album / "t.csv").write_text(f"path;price;sold;code\n{rows}", "utf-8")
+    arguments = ("index", "album", "--extractor", "histogram", "--metadata", "album/t.csv")
+    run = lookalike(*arguments, cwd=tmp_path)
+    assert run.stdout.splitlines()[1:] == [
+        "12 images got metadata.",
+        "  price holds numbers: '0,50 €' is 0.5.",
+        "  code is text: row 2 has '00', with a leading zero.",
+    ]
+    run = lookalike("info", "--fields", "--library", "album", cwd=tmp_path)
+    shown = [line.split()[:4] for line in run.stdout.splitlines()]
+    assert ["price", "number", "12", "0.5,"] in shown
+    assert ["sold", "boolean", "12", "false,"] in shown
+    assert ["code", "text", "12", "'00',"] in shown
+    for number in range(2):
+        (album / f"{number}.jpg").unlink()
+    run = lookalike("index", "album", cwd=tmp_path)
+    assert run.returncode == 0
+    assert "The files of 2 images are gone, more than a tenth of the library" in run.stderr
+    assert "indexed   12 images" in lookalike("info", "--library", "album", cwd=tmp_path).stdout
+    run = lookalike("index", "album", "--prune", cwd=tmp_path)
+    assert "2 removed" in run.stdout

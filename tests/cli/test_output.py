@@ -1,5 +1,6 @@
 """Output that fits a terminal, and output for programs."""
 
+import csv
 import io
 import json
 import os
@@ -158,3 +159,19 @@ def test_a_csv_of_hits_holds_no_formula(capsys: pytest.CaptureFixture[str]) -> N
     hits = Hits((hit,), "color", "cosine", exact=True, searched_count=1, seconds={})
     hit_output.write_hits(hits, "csv", query=Query((Term(id=1),)))
     assert capsys.readouterr().out.splitlines()[1].startswith("1,./=cmd|' /C calc'!A1.jpg,1.0,")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["a\nb", "c"],
+        ["a\r", "b\r\nc"],
+        ['say "x"', "a,b"],
+        ["", "x"],
+        ["\n", " "],
+        ["ü\u2028", "1"],
+    ],
+)
+def test_a_csv_record_is_read_back_whatever_its_cells_hold(cells: list[str]) -> None:
+    text = output.csv_line(["h", "i"]) + "\n" + output.csv_line(cells) + "\n"
+    assert list(csv.reader(io.StringIO(text, newline=""))) == [["h", "i"], cells]

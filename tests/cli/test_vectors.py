@@ -146,3 +146,36 @@ def test_recipes_are_compared_and_drawn(shop: Path) -> None:
     assert rows[-3:] == ["exact", "IVF8,Flat", "HNSW8"]
     assert "the recipe 'Odd' does not work" in run.stderr
     assert (shop / "curve.png").stat().st_size > 5000
+
+
+def test_contradictions_repeats_and_reserved_names_are_told(shop: Path) -> None:
+    run = lookalike("import", "made.npy", "--similarity", "euclidean", cwd=shop)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "are compared by cosine, not euclidean" in run.stderr
+    run = lookalike("import", "made.npy", "--extractor", "color", cwd=shop)
+    assert "color is the name of an extractor" in run.stderr
+    paths = (shop / "paths.txt").read_text().replace("shop/7.jpg", "shop/8.jpg")
+    (shop / "paths.txt").write_text(paths)
+    (shop / "t.csv").write_text("path;price\nshop/8.jpg;1,5\nshop/9.jpg;2,5\n")
+    run = lookalike(
+        *("import", "made.npy", "--extractor", "again", "--paths", "paths.txt"),
+        *("--metadata", "t.csv"),
+        cwd=shop,
+    )
+    assert run.stdout.splitlines() == [
+        "Imported 599 vectors of 16 numbers as again into this folder; 0 images have a file here.",
+        "1 row names a path that a later row names, too (shop/8.jpg): the later vector was stored.",
+        "2 images got metadata.",
+        "  price holds numbers: '1,5' is 1.5.",
+    ]
+
+
+def test_a_space_is_dropped(shop: Path) -> None:
+    run = lookalike("drop", "other", cwd=shop)
+    assert run.returncode == 2
+    assert "no vectors of other, only of made" in run.stderr
+    run = lookalike("drop", "made", cwd=shop)
+    assert run.stdout == (
+        "Deleted the vectors of made. 600 images known by name only went with them.\n"
+    )
+    assert "indexed   0 images" in lookalike("info", cwd=shop).stdout

@@ -180,8 +180,8 @@ def test_tables_are_read_as_spreadsheets_write_them(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("path,x\na.jpg,1,2\n", "row 2: has 3 cells, and the header has 2"),
-        ("path,x\na.jpg,1\nb.jpg\n", "row 3: has 1 cells, and the header has 2"),
+        ("path,x\na.jpg,1,2\n", "row 2: the number of cells is 3, and the header has 2"),
+        ("path,x\na.jpg,1\nb.jpg\n", "row 3: the number of cells is 1, and the header has 2"),
         (
             "path,x\na.jpg,1\nb.jpg," + "y" * 1_100_000 + "\n",
             "row 3: a cell has more than 1,048,576 char",

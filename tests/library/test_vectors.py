@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tests.library.image_builders import draw
 
 from lookalike.errors import UsageError
+from lookalike.extractors.registry import parse
 from lookalike.images.reading import read
 from lookalike.library import Library
 from lookalike.query import Query, Term
@@ -231,3 +232,128 @@ def test_parquet_has_paths_and_metadata(
     assert [row["path"] for row in rows] == [f"shop/{n}.jpg" for n in range(COUNT)]
     assert np.allclose([row["vector"] for row in rows], vectors(), atol=1e-6)
     assert json.loads(rows[3]["metadata"]) == {"price": 5}
+
+
+def test_a_number_that_does_not_fit_is_told_before_the_first_row(
+    library: Library, tmp_path: Path
+) -> None:
+    rows = np.ones((MANY, DIM), np.float32)
+    rows[-1] = 1e5
+    np.save(tmp_path / "v.npy", rows)
+    with pytest.raises(UsageError, match=f"row {MANY - 1}: holds a number above 65504"):
+        library.vectors.import_vectors(tmp_path / "v.npy", "v", similarity="euclidean", dtype="f16")
+    assert (library.info().images, library.info().spaces) == (0, ())
+    whole = library.vectors.import_vectors(tmp_path / "v.npy", "v", similarity="euclidean")
+    assert (whole.images, whole.space.dtype) == (MANY, "f32")
+    # At unit length everything fits.
+    assert library.vectors.import_vectors(tmp_path / "v.npy", "w", dtype="f16").images == MANY
+
+
+def test_an_import_that_is_stopped_leaves_no_image_and_no_space(
+    library: Library, tmp_path: Path, file: Path, paths: Path
+) -> None:
+    library.vectors.import_vectors(file, "made", paths=paths)
+    before = library.info()
+    np.save(tmp_path / "big.npy", vectors(count=MANY))
+
+    def stop(stage: str, done: int, total: int) -> None:
+        if stage == "import" and done > 2000:
+            raise KeyboardInterrupt
+
+    for name in ("other", "made"):
+        with pytest.raises(KeyboardInterrupt):
+            library.vectors.import_vectors(tmp_path / "big.npy", name, progress=stop)
+        after = library.info()
+        assert after.images == before.images
+        assert [(one.name, one.count) for one in after.spaces] == [("made", COUNT)]
+        assert library.check() == []
+    assert search(library, vectors()[7])[0] == "shop/7.jpg"
+
+
+def test_a_wrong_table_stops_an_import_before_its_first_row(
+    library: Library, tmp_path: Path, file: Path
+) -> None:
+    (tmp_path / "t.csv").write_text("path,x\nmade/0,1,2\n")
+    with pytest.raises(UsageError, match="row 2"):
+        library.vectors.import_vectors(file, "made", metadata=tmp_path / "t.csv")
+    assert library.info().spaces == ()
+    (tmp_path / "t.csv").write_text("row;price\nmade/0;1,5\nmade/0;2,5\n")
+    imported = library.vectors.import_vectors(
+        file, "made", metadata=tmp_path / "t.csv", path_column="row"
+    )
+    assert (imported.described, imported.repeated_rows) == (1, 1)
+    with library.snapshot() as snapshot:
+        assert len(snapshot.select("price = 2.5")) == 1
+
+
+def test_options_that_contradict_a_space_are_refused(library: Library, file: Path) -> None:
+    library.vectors.import_vectors(file, "a", similarity="euclidean", dtype="f16")
+    with pytest.raises(UsageError, match="are compared by euclidean, not cosine"):
+        library.vectors.import_vectors(file, "a", similarity="cosine")
+    with pytest.raises(UsageError, match="are stored as float16, not float32"):
+        library.vectors.import_vectors(file, "a", dtype="f32")
+    again = library.vectors.import_vectors(file, "a")
+    assert (again.space.similarity, again.space.dtype) == ("euclidean", "f16")
+
+
+def test_repeated_paths_are_told_and_the_last_vector_counts(
+    library: Library, tmp_path: Path, file: Path
+) -> None:
+    names = [f"{n}.jpg" for n in range(COUNT)]
+    names[3], names[20] = "./5.jpg", "x/../5.jpg"
+    (tmp_path / "p.txt").write_text("".join(f"{name}\n" for name in names))
+    imported = library.vectors.import_vectors(file, "made", paths=tmp_path / "p.txt")
+    assert (imported.images, imported.repeated_paths) == (COUNT - 2, 2)
+    assert imported.repeated_example == "./5.jpg"
+    assert imported.space.count == library.info().images == COUNT - 2
+    assert search(library, vectors()[20], 1) == ["5.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a,b", "invalid name"),
+        ("a@b", "invalid name"),
+        ("", "invalid name"),
+        (" a", "invalid name"),
+        ("a\nb", "invalid name"),
+        ("./a", "path of a model"),
+        ("~a", "path of a model"),
+        ("-a", "path of a model"),
+        ("color", "color is the name of an extractor"),
+        ("clip", "clip is the name of an extractor"),
+        ("clip:mine", "clip is the name of an extractor"),
+        ("phash+regions", "phash is the name of an extractor"),
+    ],
+)
+def test_names_that_no_query_could_address_are_refused(
+    library: Library, file: Path, name: str, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        library.vectors.import_vectors(file, name)
+    assert library.info().spaces == ()
+
+
+@pytest.mark.parametrize("name", ["my model", "Größe", "a:b", "v1.2/x", "colour"])
+def test_other_names_are_addressed(library: Library, file: Path, name: str) -> None:
+    library.vectors.import_vectors(file, name)
+    query = Query((Term(vector=vectors()[4]),), k=1, extractors=tuple(parse(name)))
+    assert [hit.path for hit in library.search(query)] == [f"{name}/4"]
+
+
+def test_a_space_is_dropped_with_the_images_that_nothing_else_holds(
+    library: Library, tmp_path: Path, file: Path, paths: Path
+) -> None:
+    draw(tmp_path / "shop" / "4.jpg", 1)
+    library.vectors.import_vectors(file, "made", paths=paths)
+    np.save(tmp_path / "few.npy", vectors(1, 10))
+    (tmp_path / "few.txt").write_text("".join(f"shop/{n}.jpg\n" for n in range(10)))
+    library.vectors.import_vectors(tmp_path / "few.npy", "few", paths=tmp_path / "few.txt")
+    with pytest.raises(UsageError, match="no vectors of other, only of made, few"):
+        library.vectors.drop("other")
+    assert library.vectors.drop("made") == 20
+    assert [space.name for space in library.info().spaces] == ["few"]
+    assert library.vectors.drop("few") == 9
+    assert [image.path for image in library.files()] == ["shop/4.jpg"]
+    assert library.check() == []
+    assert library.vectors.import_vectors(file, "made").images == COUNT

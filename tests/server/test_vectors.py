@@ -464,3 +464,18 @@ def test_streams_without_seek_get_the_same_bytes(library: Library, tmp_path: Pat
     assert np.array_equal(
         np.load(io.BytesIO((tmp_path / "out.npy").read_bytes())), np.load(tmp_path / "out.npy")
     )
+
+
+def test_a_space_is_dropped_over_http(writable: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", np.eye(4, dtype=np.float32))
+    with Client(writable) as client:
+        before = client.info().images
+        assert client.vectors.import_vectors(tmp_path / "v.npy", "made").images == 4
+        with pytest.raises(UsageError, match="are compared by cosine"):
+            client.vectors.import_vectors(tmp_path / "v.npy", "made", similarity="euclidean")
+        with pytest.raises(UsageError, match="color is the name of an extractor"):
+            client.vectors.import_vectors(tmp_path / "v.npy", "color")
+        assert client.vectors.drop("made") == 4
+        assert client.info().images == before
+        with pytest.raises(UsageError, match="no vectors of made"):
+            client.vectors.drop("made")

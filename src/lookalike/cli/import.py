@@ -95,9 +95,9 @@ def command(
         output.put(format.retained(imported.space.projection))
     if imported.repeated_paths:
         rows = format.counted(imported.repeated_paths, "row names", "rows name")
-        output.complain(
-            f"{rows} a path that a later row names, too, such as {imported.repeated_example}: the later "
-            "vector was stored"
+        example = output.printable(imported.repeated_example)
+        output.put(
+            f"{rows} a path that a later row names, too ({example}): the later vector was stored."
         )
     if metadata:
         put_table_report(imported)

@@ -211,7 +211,7 @@ def _forget(
     """Ask whether to forget images whose files are gone; without a terminal, say how to."""
     gone = f"The files of {format.counted(missing, 'image')} are gone, more than a tenth of the library"
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        output.complain(f"{gone}: they are kept. --prune forgets them.")
+        output.note(f"{gone}: they are kept. --prune forgets them.")
     elif click.confirm(f"{gone}. Forget them?", err=True):
         removed = _add(ctx, library, sources, names, replace(options, prune=True)).removed
         output.put(f"Forgot {format.counted(removed, 'image')}.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lookalike.cli import format, open_library, output, parameters
+from lookalike.cli.fields import put_fields
 from lookalike.errors import FAILED, Outcome
 
 if TYPE_CHECKING:
@@ -21,13 +22,22 @@ _NETWORKS = ("lookalike", "onnx", "clip")  # families that run in ONNX Runtime
 
 
 @click.command("info")
+@click.option(
+    "--fields",
+    is_flag=True,
+    help="Show the fields that --where can use: type, number of images with a value, and examples.",
+)
 @parameters.library_option
 @parameters.format_options("table", "json")
-def command(library: Path | None, format_: str) -> None:
+def command(fields: bool, library: Path | None, format_: str) -> None:
     """Show the contents and size of a library.
 
     A library may have vectors of several extractors ("spaces"); --extractor chooses among them.
     """
+    if fields:
+        with open_library.open_library(library) as opened:
+            put_fields(opened, format_)
+        return
     with open_library.open_library(library, read_only=False) as opened:
         facts = opened.info()
     if format_ == "json":

@@ -70,4 +70,4 @@ def put_table_report(report: TableReport) -> None:
         )
     output.put(text)
     for note in report.table_notes:
-        output.complain(output.printable(note))
+        output.put(f"  {output.printable(note)}.")

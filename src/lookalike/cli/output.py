@@ -284,12 +284,13 @@ def as_json(value: Any, *, indent: int | None = 2) -> str:
 
 
 def csv_line(cells: Iterable[Any]) -> str:
-    """Return one line of CSV (RFC 4180), without the line end."""
+    """Return one record of CSV (RFC 4180), without the line end. Cells with line breaks are quoted."""
     import csv
 
     text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(list(cells))
-    return text.getvalue()
+    # The writer quotes the characters of its line terminator, and no other line breaks.
+    csv.writer(text, lineterminator="\r\n").writerow(list(cells))
+    return text.getvalue().removesuffix("\r\n")
 
 
 def flatten(record: Mapping[str, Any]) -> list[Any]:

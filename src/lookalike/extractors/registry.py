@@ -5,6 +5,7 @@ To register an extractor, add one line to `EXTRACTORS`. Its module is imported w
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -177,7 +178,7 @@ def _expand_folder(spec: str) -> str:
         return spec
     from lookalike.models.files import is_trained  # imports the network: 25 ms
 
-    folder = Path(path).expanduser()
+    folder = Path(os.path.expanduser(path))  # noqa: PTH111 - "~nobody" stays as it is
     if is_trained(folder):
         return f"trained:{folder.resolve().as_posix()}{suffixes}"
     looks_like_a_path = path.startswith((".", "~")) or folder.is_absolute()

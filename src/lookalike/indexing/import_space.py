@@ -38,7 +38,7 @@ def check_name(name: str) -> None:
         raise UsageError(
             f"{family} is the name of an extractor: call imported vectors otherwise with --extractor"
         )
-    if parse(name) != [name] or name.startswith("-"):
+    if name.startswith(("-", "~")) or parse(name) != [name]:
         raise UsageError(f"invalid name for vectors: {name!r} looks like the path of a model")
 
 

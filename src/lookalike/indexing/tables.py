@@ -138,7 +138,8 @@ def _cells(file: Path, names: Sequence[str], path_column: str) -> Iterator[RawRo
                 del cells[len(names) :]
             if len(cells) != len(names):
                 raise UsageError(
-                    f"{file}, row {number}: has {len(cells)} cells, and the header has {len(names)}"
+                    f"{file}, row {number}: the number of cells is {len(cells)}, and the header has "
+                    f"{len(names)}"
                 )
             yield number, cells[at], {name: cells[column] for column, name in others}
 
