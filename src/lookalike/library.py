@@ -314,13 +314,19 @@ class Library:
 
         Pairs judged "not-duplicate" are left out.
         """
+        from lookalike.duplicates.comparison_memory import ComparisonMemory
         from lookalike.duplicates.detail_reader import DetailReader
         from lookalike.duplicates.find_duplicates import find_duplicates
         from lookalike.duplicates.pair_verifier import PairVerifier, files_of
 
         with (
             self._store.snapshot() as snapshot,
-            PairVerifier(files_of(snapshot), limits=limits, progress=progress) as verifier,
+            PairVerifier(
+                files_of(snapshot),
+                memory=ComparisonMemory(self._store, snapshot),
+                limits=limits,
+                progress=progress,
+            ) as verifier,
             DetailReader(files_of(snapshot), limits=limits) as details,
         ):
             return find_duplicates(

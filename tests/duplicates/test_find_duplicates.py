@@ -199,3 +199,35 @@ def test_progress_is_reported(library: Library) -> None:
     assert [done for done, _ in seen] == sorted({done for done, _ in seen})  # strictly increasing
     assert all(0 < done <= total for done, total in seen)
     assert seen[-1] == (found.compared, found.compared)
+
+
+def test_comparisons_are_remembered_by_content(library: Library, photos: Path) -> None:
+    first = library.duplicates()
+    for file in photos.glob("*.jpg"):
+        file.unlink()  # what was compared need not be read again
+    again = library.duplicates()
+    assert (again.compared, again.unreadable) == (first.compared, 0)
+    assert again.stale == 4
+
+
+def test_an_interrupted_search_goes_on_where_it_stopped(library: Library, photos: Path) -> None:
+    class Stopped(Exception):
+        pass
+
+    def stop(done: int, total: int) -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        library.duplicates(progress=stop)
+    for file in photos.glob("*.jpg"):
+        file.unlink()
+    found = library.duplicates()
+    assert found.compared > 0 and found.unreadable > 0  # some pairs were remembered
+
+
+def test_a_library_that_cannot_be_written_to_is_searched_without_remembering(
+    library: Library, photos: Path
+) -> None:
+    with library._store.writer():  # another one writes
+        found = library.duplicates()
+    assert len(found) == 2

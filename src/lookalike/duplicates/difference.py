@@ -118,7 +118,8 @@ def find_difference(one: Pixels, other: Pixels, covered: Mask | None = None) -> 
     share = _largest(changed)
     if not share:
         return Difference(tone, 0.0)
-    return Difference(tone, float(changed.mean()), _is_overlay(one, other, a, b, changed, covered))
+    overlay = tone in ("same", "grey") and _is_overlay(one, other, a, b, changed, covered)
+    return Difference(tone, float(changed.mean()), overlay)
 
 
 def _without_edge(covered: Mask) -> Mask:

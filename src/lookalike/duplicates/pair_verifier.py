@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from typing import Self
 import numpy as np
 
 from lookalike.duplicates.comparison import UNREADABLE, ComparedFile, Comparison, compare_files
+from lookalike.duplicates.comparison_memory import ComparisonMemory, Contents
 from lookalike.duplicates.grouping import Pair
 from lookalike.duplicates.pixel_compare import PIXELS, GreyImage
 from lookalike.errors import ImageError, Outcome
@@ -34,6 +36,9 @@ FINE = PixelSpec(fit="any", min_side=720)
 MAX_PIXELS = 2_000_000
 # Bytes of such images that a worker caches; images of so few bytes are kept from the first decoding.
 LARGE_BYTES, SMALL_BYTES = 48 << 20, 1 << 20
+
+# Seconds between two times that results are stored.
+SAVE_SECONDS = 5.0
 
 # A task reads several files, so it gets a multiple of the time limit of one.
 TIMEOUT_FACTOR = 4
@@ -65,7 +70,13 @@ class CompareWorker:
 
     def __call__(self, task: CompareTask) -> list[Comparison] | Failure:
         one = self._load(task.one)
-        return [self._compare(one, self._load(other)) for other in task.others]
+        found = []
+        for file in task.others:
+            pair = (one, self._load(file))
+            # In one order, so that the result does not depend on the ids.
+            ordered = pair if (task.one.hash or b"") <= (file.hash or b"") else pair[::-1]
+            found.append(self._compare(*ordered))
+        return found
 
     def _compare(self, one: ComparedFile | None, other: ComparedFile | None) -> Comparison:
         if one is None or other is None:
@@ -141,6 +152,13 @@ def _limited(pixels: Pixels) -> Pixels:
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
+def _contents(one: ImageFile, other: ImageFile) -> Contents | None:
+    """Return the hashes of two files in ascending order, or None if one is unknown."""
+    if one.hash is None or other.hash is None:
+        return None
+    return (one.hash, other.hash) if one.hash < other.hash else (other.hash, one.hash)
+
+
 def files_of(snapshot: Snapshot) -> Callable[[Iterable[int]], dict[int, ImageFile]]:
     """Return a function that looks up the files of images by id."""
     roots = {root.id: root.path for root in snapshot.roots()}
@@ -155,18 +173,23 @@ def files_of(snapshot: Snapshot) -> Callable[[Iterable[int]], dict[int, ImageFil
 
 
 class PairVerifier:
-    """Compares pairs of images and caches the results. Close it: it owns worker processes."""
+    """Compares pairs of images and caches the results. Close it: it owns worker processes.
+
+    memory  results of earlier searches; what is compared is added to it every few seconds
+    """
 
     def __init__(
         self,
         files: Callable[[Iterable[int]], Mapping[int, ImageFile]],
         *,
+        memory: ComparisonMemory | None = None,
         limits: Limits | None = None,
         workers: int | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         limits = limits or Limits()
         self._files = files
+        self._memory = memory
         self._progress = progress
         self._comparisons: dict[Pair, Comparison] = {}
         self._pool: Pool[CompareTask, list[Comparison] | Failure] = Pool(
@@ -178,8 +201,30 @@ class PairVerifier:
     def compare(self, pairs: Sequence[Pair]) -> dict[Pair, Comparison]:
         """Return the comparison of every pair. Calls `progress` with (done, total)."""
         fresh = sorted(p for p in {*pairs} if p not in self._comparisons)
-        total = len(self._comparisons) + len(fresh)
         files = self._files({id for p in fresh for id in p})
+        total = len(self._comparisons) + len(fresh)
+        fresh = self._recall(fresh, files)
+        if self._progress and total > len(fresh) and not fresh:
+            self._progress(len(self._comparisons), total)
+        try:
+            self._compare(fresh, files, total)
+        finally:  # an interrupted search goes on from here
+            if self._memory:
+                self._memory.save()
+        return {p: self._comparisons[p] for p in pairs}
+
+    def _recall(self, fresh: Sequence[Pair], files: Mapping[int, ImageFile]) -> list[Pair]:
+        """Take the pairs that are remembered, and return the others."""
+        if not self._memory:
+            return list(fresh)
+        contents = {p: _contents(files[p[0]], files[p[1]]) for p in fresh}
+        known = self._memory.recall({both for both in contents.values() if both})
+        for p, both in contents.items():
+            if both in known:
+                self._comparisons[p] = known[both]
+        return [p for p in fresh if p not in self._comparisons]
+
+    def _compare(self, fresh: Sequence[Pair], files: Mapping[int, ImageFile], total: int) -> None:
         partners: dict[int, list[int]] = {}
         for one, other in fresh:
             partners.setdefault(one, []).append(other)
@@ -191,18 +236,24 @@ class PairVerifier:
         tasks = (
             CompareTask(files[one], tuple(files[other] for other in others)) for one, others in work
         )
+        saved = time.monotonic()
         for (one, others), found in zip(work, self._pool.map(tasks), strict=True):
             if isinstance(found, Failure):
                 found = [UNREADABLE] * len(others)
             for other, comparison in zip(others, found, strict=True):
                 self._comparisons[one, other] = comparison
+                both = _contents(files[one], files[other])
+                if self._memory and both and comparison.readable:
+                    self._memory.add({both: comparison})
+            if self._memory and time.monotonic() - saved > SAVE_SECONDS:
+                self._memory.save()
+                saved = time.monotonic()
             if self._progress:
                 self._progress(len(self._comparisons), total)
-        return {p: self._comparisons[p] for p in pairs}
 
     @property
     def compared(self) -> int:
-        """Pairs whose pixels were compared."""
+        """Pairs whose pixels were compared, now or in an earlier search."""
         return sum(comparison.readable for comparison in self._comparisons.values())
 
     @property

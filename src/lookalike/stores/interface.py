@@ -221,6 +221,15 @@ class Snapshot(Protocol):
         """
         ...
 
+    def comparisons(
+        self, pairs: Iterable[tuple[bytes, bytes]], revision: str
+    ) -> dict[tuple[bytes, bytes], str]:
+        """Return what `Writer.put_comparisons` stored about pairs of contents, of this revision only.
+
+        The smaller hash of a pair comes first. Pairs that are not known are left out.
+        """
+        ...
+
 
 class Sidecars(Protocol):
     """Metadata that follows files beside the images.
@@ -357,6 +366,14 @@ class Writer(Protocol):
 
     def remove_decisions(self, decisions: Iterable[Decision]) -> int:
         """Delete decisions; return how many there were."""
+        ...
+
+    def put_comparisons(self, found: Mapping[tuple[bytes, bytes], str], revision: str) -> None:
+        """Store results of comparing pairs of contents, as texts; they replace those of the same pair.
+
+        The smaller hash of a pair comes first. Results stay when images change, move or are removed; they do
+        not change `Snapshot.version`.
+        """
         ...
 
     @property

@@ -193,6 +193,21 @@ def m008_metadata_by_content(connection: sqlite3.Connection) -> None:
     )
 
 
+def m009_comparisons(connection: sqlite3.Connection) -> None:
+    """Create the table of comparisons of duplicates.
+
+    comparisons  results by the hashes of two contents, the smaller one first; `revision` says how they were
+                 made"""
+    connection.execute(
+        """CREATE TABLE comparisons (
+             first BLOB NOT NULL,
+             second BLOB NOT NULL,
+             revision TEXT NOT NULL,
+             result TEXT NOT NULL,
+             PRIMARY KEY (first, second)) WITHOUT ROWID"""
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     m001_images_spaces_and_placements,
     m002_words_and_columns,
@@ -202,6 +217,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     m006_inodes,
     m007_skipped_files_and_exclusions,
     m008_metadata_by_content,
+    m009_comparisons,
 )
 
 

@@ -16,6 +16,7 @@ from lookalike.extractors.interface import BOXES
 from lookalike.stores.local import feedback, images
 from lookalike.stores.local.ann.index_cache import IndexCache
 from lookalike.stores.local.ann.index_files import Stamp
+from lookalike.stores.local.comparisons import read_comparisons
 from lookalike.stores.local.database import SpaceRow, placeholders, translate_errors
 from lookalike.stores.local.search import search_space
 from lookalike.stores.local.vector_file import MappedVectors, damaged_error, row_bytes
@@ -270,6 +271,13 @@ class LocalSnapshot:
         """See `Snapshot`."""
         with translate_errors(self._folder):
             return feedback.read_decisions(self._connection, kinds, about)
+
+    def comparisons(
+        self, pairs: Iterable[tuple[bytes, bytes]], revision: str
+    ) -> dict[tuple[bytes, bytes], str]:
+        """See `Snapshot`."""
+        with translate_errors(self._folder):
+            return read_comparisons(self._connection, pairs, revision)
 
     def iter_files(self, *, outcomes: Iterable[Outcome] | None = None) -> Iterator[Image]:
         """See `Snapshot`."""

@@ -23,6 +23,7 @@ from lookalike.stores.local.apply_entries import (
     delete_chosen,
 )
 from lookalike.stores.local.block_columns import mark_blocks_stale
+from lookalike.stores.local.comparisons import put_comparisons
 from lookalike.stores.local.database import (
     SpaceRow,
     chunks,
@@ -330,6 +331,11 @@ class LocalWriter:
         """See `Writer`."""
         with translate_errors(self._folder), transaction(self._connection):
             return feedback.remove_decisions(self._connection, decisions)
+
+    def put_comparisons(self, found: Mapping[tuple[bytes, bytes], str], revision: str) -> None:
+        """See `Writer.put_comparisons`."""
+        with translate_errors(self._folder), transaction(self._connection):
+            put_comparisons(self._connection, found, revision)
 
     def finish(self) -> None:
         """Bring everything derived up to date. The store calls this last."""

@@ -58,6 +58,7 @@ class State:
     sidecars   by image id, mark and JSON
     kept       by content, root and path of images that were removed, the JSON of `tables`
     vectors    by space key and image id
+    comparisons  by the two contents, revision and result
     """
 
     version: int = 0
@@ -71,6 +72,7 @@ class State:
     kept: dict[tuple[bytes, int, str], str] = field(default_factory=dict)
     vectors: dict[str, dict[int, Vector]] = field(default_factory=dict)
     decisions: dict[Decision, Decision] = field(default_factory=dict)
+    comparisons: dict[tuple[bytes, bytes], tuple[str, str]] = field(default_factory=dict)
 
     def copy(self) -> State:
         """Return a copy of a new version. Images, vectors and decisions themselves never change."""
@@ -86,6 +88,7 @@ class State:
             dict(self.kept),
             {key: dict(held) for key, held in self.vectors.items()},
             dict(self.decisions),
+            dict(self.comparisons),
         )
 
 
@@ -311,6 +314,14 @@ class MemorySnapshot:
             and about in (None, decision.first, decision.second)
         ]
         return sorted(found, key=lambda one: (one.kind, one.first, one.second or b""))
+
+    def comparisons(
+        self, pairs: Iterable[tuple[bytes, bytes]], revision: str
+    ) -> dict[tuple[bytes, bytes], str]:
+        known = self._state.comparisons
+        return {
+            pair: known[pair][1] for pair in pairs if pair in known and known[pair][0] == revision
+        }
 
 
 def _stats(values: Sequence[Sequence[Value]]) -> FieldStats:

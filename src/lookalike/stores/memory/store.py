@@ -232,6 +232,14 @@ class MemoryWriter:
         _merge_metadata(state, rows)
         self._store.state = state
 
+    # Comparisons
+
+    def put_comparisons(self, found: Mapping[tuple[bytes, bytes], str], revision: str) -> None:
+        state = self._store.state.copy()
+        state.version -= 1  # what snapshots show is the same
+        state.comparisons |= {pair: (revision, result) for pair, result in found.items()}
+        self._store.state = state
+
     # Decisions
 
     def add_decisions(self, decisions: Iterable[Decision]) -> int:

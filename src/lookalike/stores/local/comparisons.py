@@ -1,0 +1,31 @@
+"""Results of comparing duplicates, stored by content: they outlive rows, paths and ids."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+
+
+def read_comparisons(
+    connection: sqlite3.Connection, pairs: Iterable[tuple[bytes, bytes]], revision: str
+) -> dict[tuple[bytes, bytes], str]:
+    """See `Snapshot.comparisons`."""
+    found: dict[tuple[bytes, bytes], str] = {}
+    for pair in pairs:
+        row = connection.execute(
+            "SELECT result FROM comparisons WHERE first = ? AND second = ? AND revision = ?",
+            (*pair, revision),
+        ).fetchone()
+        if row:
+            found[pair] = row[0]
+    return found
+
+
+def put_comparisons(
+    connection: sqlite3.Connection, found: Mapping[tuple[bytes, bytes], str], revision: str
+) -> None:
+    """See `Writer.put_comparisons`; inside the caller's transaction."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO comparisons (first, second, revision, result) VALUES (?, ?, ?, ?)",
+        ((*pair, revision, result) for pair, result in found.items()),
+    )
