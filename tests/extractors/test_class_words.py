@@ -108,11 +108,8 @@ def test_probabilities_are_those_of_the_softmax() -> None:
     assert dog is not None
     assert banana is not None
     shares = np.exp([2.0, 0.0, 0.5])
-    alone = words.probabilities(np.array([[1.0, 0.0]], np.float32), [dog])
-    assert alone[0, 0] == pytest.approx(shares[0] / shares.sum())
-    # Of two concepts, each is judged among the classes that the other leaves.
-    both = words.probabilities(np.array([[1.0, 0.0]], np.float32), [dog, banana])
-    assert both[0] == pytest.approx([shares[0] / (shares[0] + shares[2]), 1 / (1 + shares[2])])
+    found = words.probabilities(np.array([[1.0, 0.0]], np.float32), [dog, banana])
+    assert found[0] == pytest.approx(shares[:2] / shares.sum())
     direction = words.direction([dog])
     assert direction @ direction == pytest.approx(1)
     assert direction @ [1, 0] > direction @ [0, 1]

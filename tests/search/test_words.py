@@ -101,9 +101,14 @@ def test_filters_plurals_and_fillers_apply(library: Library) -> None:
     assert names(library.search(text="a photo of the strawberries")) == ["strawberry", "raspberry"]
 
 
-def test_a_negative_word_excludes(library: Library) -> None:
-    terms = (Term(text="red"), Term(text="strawberry", weight=-1))
-    assert "strawberry" not in names(library.search(Query(terms, k=2)))
+def test_negative_words_count_against_an_image(library: Library, photos: Path) -> None:
+    ties = "name glob '*tie*'"
+    dark = Query((Term(text="tie"), Term(text="dark")), k=1, where=ties)
+    bright = Query((Term(text="tie"), Term(text="dark", weight=-1)), k=1, where=ties)
+    assert names(library.search(dark)) == ["dark tie"]
+    assert names(library.search(bright)) == ["tie"]
+    terms = (Term(image=photos / "strawberry.png"), Term(text="strawberry", weight=-1))
+    assert names(library.search(Query(terms, alpha=0.1)))[0] not in ("strawberry", "raspberry")
 
 
 def test_words_and_images_are_mixed(library: Library, photos: Path, model: str) -> None:

@@ -5,7 +5,9 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 from tools.distill import pipeline, release
+from tools.distill.sources import stretch
 
 from lookalike.errors import UsageError
 
@@ -91,8 +93,13 @@ def _add_train(step: argparse.ArgumentParser) -> None:
 
 def _add_export(step: argparse.ArgumentParser) -> None:
     step.add_argument("--run", type=Path, required=True, help="the folder that 'train' wrote")
-    step.add_argument(
-        "--data", type=Path, required=True, help="what 'prepare' wrote, to fit the projections to"
+    fitted = step.add_mutually_exclusive_group(required=True)
+    fitted.add_argument("--data", type=Path, help="what 'prepare' wrote, to fit the projections to")
+    fitted.add_argument(
+        "--pixels",
+        type=Path,
+        metavar="FILE.npy",
+        help="the same, as images (n, side, side, 3) uint8",
     )
     step.add_argument("--color-weight", type=float, default=release.WEIGHTS["color"], help="0 to 1")
     step.add_argument("--side", type=int, default=release.SIDE, help="pixels")
@@ -151,9 +158,14 @@ def _train(given: argparse.Namespace) -> None:
 
 
 def _export(given: argparse.Namespace) -> None:
+    if given.pixels is not None:
+        images = np.load(given.pixels, allow_pickle=False)
+        pixels = np.stack([stretch(image, given.side) for image in images])
+    else:
+        pixels = release.sample_images(given.data, side=given.side)
     release.write_model(
         run=given.run,
-        data=given.data,
+        pixels=pixels,
         path=given.out,
         weights={"network": round(1 - given.color_weight, 6), "color": given.color_weight},
         side=given.side,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from tools.distill.class_vectors import ClassVectors, quantised, store_class_vectors
 from tools.distill.pytorch import nn, torch
 
 # Opset 17 is read by every ONNX Runtime since 1.12.
@@ -41,11 +41,18 @@ class Extractor(nn.Module):  # type: ignore[misc]
 
 
 def export(
-    extractor: Extractor, path: Path, *, side: int, metadata: dict[str, Any], quantise: bool = True
+    extractor: Extractor,
+    path: Path,
+    *,
+    side: int,
+    metadata: dict[str, Any],
+    classes: ClassVectors | None = None,
+    quantise: bool = True,
 ) -> None:
     """Write the ONNX file.
 
     metadata  stored in the file; values that are not text are stored as JSON
+    classes   stored beside the graph
     quantise  store the weights in 8 bits
     """
     import onnx
@@ -62,6 +69,8 @@ def export(
     exported.unlink()
     if quantise:
         quantise_weights(model)
+    if classes is not None:
+        store_class_vectors(model, classes)
     for name, value in metadata.items():
         entry = model.metadata_props.add()
         entry.key, entry.value = name, value if isinstance(value, str) else json.dumps(value)
@@ -92,15 +101,6 @@ def quantise_weights(model: Any) -> None:
     model.graph.initializer.extend(tensors)
     for node in reversed(nodes):
         model.graph.node.insert(0, node)
-
-
-def quantised(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Return int8 numbers and a scale for each row of the first axis (the output channel), such that
-    `weight ≈ numbers * scale`."""
-    axes = tuple(range(1, weight.ndim))
-    largest = np.abs(weight).max(axis=axes, keepdims=True)
-    scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)
-    return np.round(weight / scale).astype(np.int8), scale
 
 
 def open_session(path: Path, *, threads: int = 1) -> Any:

@@ -26,16 +26,18 @@ class Architecture:
     """Width and depth of the student. Each stage halves the image; the first works at a quarter of its
     side.
 
-    widths  channels of the stages
-    depths  blocks of the stages
-    head    channels before pooling
-    dim     of the vector
+    widths   channels of the stages
+    depths   blocks of the stages
+    head     channels before pooling
+    dim      of the vector
+    classes  of the head that learns the teacher's class probabilities; 0: there is none
     """
 
     widths: tuple[int, ...] = (32, 64, 160, 320)
     depths: tuple[int, ...] = (1, 2, 5, 1)
     head: int = 768
     dim: int = 256
+    classes: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
@@ -94,11 +96,18 @@ class Student(nn.Module):  # type: ignore[misc]
         layers.append(convolution(previous, architecture.head, 1))
         self.layers = nn.Sequential(*layers)
         self.vector = nn.Linear(architecture.head, architecture.dim)
+        if architecture.classes:
+            self.classes = nn.Linear(architecture.head, architecture.classes)
 
     def pooled(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return the pooled features (n, head)."""
         x: torch.Tensor = self.layers((pixels - self.mean) / self.deviation)
         return x.mean((2, 3))
+
+    def logits(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return the class logits (n, classes)."""
+        found: torch.Tensor = self.classes(self.pooled(pixels))
+        return found
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         vectors: torch.Tensor = self.vector(self.pooled(pixels))

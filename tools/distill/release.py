@@ -68,19 +68,25 @@ def load_student(run: Path) -> tuple[Any, dict[str, Any]]:
     from tools.distill.pytorch import torch
 
     stored = torch.load(run / "checkpoint.pt", weights_only=True)
-    kept = stored["architecture"]
+    # Runs with a class head were trained by a script that called two things otherwise.
+    kept = stored.get("architecture") or stored["shape"]
     architecture = Architecture(
-        tuple(kept["widths"]), tuple(kept["depths"]), kept["head"], kept["dim"]
+        tuple(kept["widths"]),
+        tuple(kept["depths"]),
+        kept["head"],
+        kept["dim"],
+        kept.get("classes", 0),
     )
     student = Student(architecture)
-    student.load_state_dict(stored["averaged"])
+    weights = {name.replace("spread", "deviation"): w for name, w in stored["averaged"].items()}
+    student.load_state_dict(weights)
     return student.eval(), stored
 
 
 def write_model(
     *,
     run: Path,
-    data: Path,
+    pixels: Pixels,
     path: Path,
     weights: dict[str, float] | None = None,
     side: int = SIDE,
@@ -88,13 +94,18 @@ def write_model(
 ) -> None:
     """Write the checkpoint's averaged network and the other parts, weighted, as one ONNX file.
 
+    A network with a class head gets class vectors, with which the file answers words.
+
+    pixels    images (n, side, side, 3) of the kinds that will be searched, some thousands: the projections of
+              the parts and the class vectors are fitted to them
     quantise  store the weights in 8 bits
     """
+    from tools.distill.class_vectors import ClassVectors, fit_class_vectors
     from tools.distill.export import Extractor, export
 
     weights = weights or WEIGHTS
     student, stored = load_student(run)
-    parts = vector_parts(student, sample_images(data, side=side))
+    parts = vector_parts(student, pixels)
     dims = {name: int(part.axes.shape[1]) for name, part in parts.items()}
     metadata = {
         "name": "lookalike",
@@ -110,7 +121,30 @@ def write_model(
         "licence": LICENCE,
     }
     extractor = Extractor([(part, weights[name]) for name, part in parts.items()])
-    export(extractor, path, side=side, metadata=metadata, quantise=quantise)
+    classes = None
+    if student.architecture.classes:
+        found = fit_class_vectors(*vectors_and_logits(extractor, student, pixels, dims["network"]))
+        # Colours say nothing about classes.
+        rest = np.zeros((sum(dims.values()) - dims["network"], len(found.bias)), np.float32)
+        classes = ClassVectors(np.concatenate([found.weights, rest]), found.bias)
+        metadata["classes"] = "imagenet-1k"
+    export(extractor, path, side=side, metadata=metadata, classes=classes, quantise=quantise)
+
+
+def vectors_and_logits(
+    extractor: Any, student: Any, pixels: Pixels, dim: int
+) -> tuple[Vectors, Vectors]:
+    """Return the first `dim` numbers of the vectors of images, and the student's class logits."""
+    from tools.distill.parts import channels_first
+    from tools.distill.pytorch import torch
+
+    vectors, logits = [], []
+    with torch.no_grad():
+        for start in range(0, len(pixels), 64):
+            batch = pixels[start : start + 64]
+            vectors.append(extractor(torch.from_numpy(batch))[:, :dim].numpy())
+            logits.append(student.logits(channels_first(batch)).numpy())
+    return np.concatenate(vectors), np.concatenate(logits)
 
 
 def evaluate_model(

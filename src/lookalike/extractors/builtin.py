@@ -7,19 +7,24 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, UsageError
 from lookalike.extractors.interface import RunsIn, Vectors
 from lookalike.extractors.onnx_graph import with_outputs
 from lookalike.extractors.runtime import RuntimeInfo, Session, run_all
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.vectors.similarity import Similarity
 
+if TYPE_CHECKING:
+    from lookalike.extractors.class_words import ClassWords
+
 MODEL = Path(__file__).parent / "models" / "lookalike.onnx"
 SIDE = 112
 DIM = 384
+CLASSES = "class_vectors.int8"  # one a class, written by tools/distill/class_vectors.py
 BATCH = 16  # fastest of 1, 4, 16 and 32 on one core; single images take 1.7 times as long
 
 
@@ -81,6 +86,26 @@ class BuiltinExtractor:
             parts[name] = slice(start, start + int(part["dim"]))
             start = parts[name].stop
         return parts
+
+    def class_words(self) -> ClassWords:
+        """See `ClassifierExtractor`. The file holds class vectors: its vectors times these are logits."""
+        from lookalike.extractors.class_words import ClassWords
+        from lookalike.extractors.onnx_graph import read_graph, values
+        from lookalike.extractors.vocabulary import Vocabulary
+        from lookalike.extractors.wordnet import load_wordnet
+
+        tensors = read_graph(MODEL).tensors
+        if CLASSES not in tensors:
+            raise UsageError(
+                "the built-in network was trained without classes: it knows only colours"
+            )
+        numbers, scale, bias = (
+            np.asarray(values(tensors[name], MODEL.parent), np.float32)
+            for name in (CLASSES, "class_vectors.scale", "class_bias")
+        )
+        labels = tuple(f"n{id}" for id in load_wordnet().imagenet())
+        weights = np.ascontiguousarray((numbers * scale).T)
+        return ClassWords(Vocabulary(labels), weights, bias, 1.0)
 
     def color_part(self) -> slice:
         """See `ColorExtractor`."""

@@ -57,23 +57,16 @@ class ClassWords:
         return normalise(normalise(np.stack(each)).sum(axis=0))
 
     def probabilities(self, vectors: Floats, concepts: Sequence[Concept]) -> NDArray[np.float32]:
-        """Return the probability of each concept (n, concepts) for unit vectors (n, dim).
-
-        That is the sum over its classes, among all classes but those of the other concepts: probabilities
-        add up to 1, so that an image of a dog on a beach would otherwise be hardly a beach.
-        """
+        """Return the probability of each concept (n, concepts) for unit vectors (n, dim): the sum over its
+        classes."""
         found = np.empty((len(vectors), len(concepts)), np.float32)
-        everything = {number for concept in concepts for number in concept.classes}
         for start in range(0, len(vectors), ROWS):
             part = np.asarray(vectors[start : start + ROWS], np.float32)
             logits = self.scale * (part @ self.weights) + self.bias
             shares = np.exp(logits - logits.max(axis=1, keepdims=True))
             shares /= shares.sum(axis=1, keepdims=True)
             for column, concept in enumerate(concepts):
-                own = shares[:, list(concept.classes)].sum(axis=1)
-                rest = sorted(everything - set(concept.classes))
-                left = np.maximum(1 - shares[:, rest].sum(axis=1), own)
-                found[start : start + ROWS, column] = own / np.maximum(left, 1e-12)
+                found[start : start + ROWS, column] = shares[:, list(concept.classes)].sum(axis=1)
         return found
 
 

@@ -22,7 +22,7 @@ _ID = re.compile(r"n(\d{8})")
 _PLURALS = (
     ("ches", "ch"),
     ("shes", "sh"),
-    ("sses", "ss"),
+    ("ses", "s"),
     ("xes", "x"),
     ("zes", "z"),
     ("ies", "y"),

@@ -26,14 +26,17 @@ _REMEDY = (
     "answer any text"
 )
 
+_INSTEAD = "`lookalike index --extractor efficientnet-lite2` answers many words, " + _REMEDY
+
 NO_WORDS = (
     "this library has neither captions nor a space that understands text: give captions with `lookalike "
     "index --metadata FILE.csv`, or index with `--extractor efficientnet-lite2` or `--extractor clip`"
 )
 """Error where nothing can answer text."""
 
-CLASS_SHARE = 0.6
-"""Weight of what an image shows against its colours, where a text names both."""
+CLASS_SHARE = 0.35
+"""Weight of what an image shows against its colours, where a text names both. Small, because images that do
+not show it are left out anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,8 @@ class WordScores:
 
         That is the geometric mean of the probabilities of the concepts of positive texts, by weight, times
         1 - probability for those of negative texts. It is 0 where a positive concept is less probable than
-        `LEAST_PROBABILITY`, or than chance.
+        `LEAST_PROBABILITY`, or than chance, among the classes that the other concepts leave: probabilities
+        add up to 1, so that an image of a dog on a beach would otherwise be hardly a beach.
         """
         score = np.ones(len(vectors))
         total = sum(weight for _, weight in self.concepts if weight > 0)
@@ -76,7 +80,8 @@ class WordScores:
         found = self.classes.probabilities(vectors, [concept for concept, _ in wanted])
         for (concept, share), column in zip(wanted, found.T, strict=True):
             least = max(LEAST_PROBABILITY, len(concept.classes) / len(self.classes.bias))
-            score *= np.where(column < least, 0, column) ** share
+            left = np.maximum(1 - (found.sum(axis=1) - column), np.maximum(column, 1e-12))
+            score *= np.where(column / left < least, 0, column) ** share
         for each, weight in self.concepts:
             if weight < 0:
                 unwanted = self.classes.probabilities(vectors, each)
@@ -120,7 +125,7 @@ def search_words(words: Iterable[SpaceWords], texts: Sequence[Term]) -> list[Wor
     if colors is not None and all(_colors_only(text.text or "") for text in texts):
         phrases = [Phrase((), _colors_only(text.text or ""), ()) for text in texts]
         return _searches(None, phrases, texts, colors)
-    failures += [f"{one.reason}; {_REMEDY}" for one in known if one.reason]
+    failures += [f"{one.reason}; {_INSTEAD}" for one in known if one.reason]
     raise UsageError(failures[0] if failures else NO_WORDS)
 
 
