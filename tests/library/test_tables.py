@@ -284,3 +284,12 @@ def test_metadata_of_removed_images_returns_with_their_content(
     (photos / "sub" / "b.jpg").rename(photos / "new name.jpg")
     library.add([photos], extractors=["histogram"], options=options)
     assert metadata(library)["new name.jpg"] == {"caption": "word b"}
+
+
+def test_texts_that_no_caption_has_are_searched_by_parts(library: Library, photos: Path) -> None:
+    texts = {"a.jpg": "Sommerkleid", "b.jpg": "京都の寺", "c.jpg": "Sommer"}
+    describe(library, [{"path": path, "caption": text} for path, text in texts.items()])
+    assert [hit.path for hit in library.search(text="sommer")] == ["c.jpg"]
+    assert [hit.path for hit in library.search(text="sommerk")] == ["a.jpg"]
+    assert [hit.path for hit in library.search(text="東京都")] == ["b.jpg"]
+    assert [hit.path for hit in library.search(text="sommer", where="path = 'a.jpg'")] == []

@@ -348,7 +348,11 @@ def plan_text(
         if not has_text:
             raise
         ids = context.filter_ids(query.where)
-        some = any(len(context.snapshot.search_text(t.text or "", 1, among=ids)[0]) for t in texts)
+        some = any(
+            len(context.snapshot.search_text(term.text or "", 1, among=ids, parts=parts)[0])
+            for term in texts
+            for parts in (False, True)
+        )
         if some or all(context.words_of(space).classes is None for space in ordered):
             return []
         raise UsageError(f"no caption has these words, and {error}") from None

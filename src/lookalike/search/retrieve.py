@@ -171,8 +171,13 @@ def search_captions(snapshot: Snapshot, plan: QueryPlan) -> Ranking:
     Ranked are the images that match a positive text; if there is none, those that match a negative one.
     """
     sign = 1 if any(weight > 0 for _, weight in plan.captions) else -1
+    # A text of which no caption has a word is searched by parts, unless it is one to avoid.
+    parts = {
+        text: weight * sign > 0 and not len(snapshot.search_text(text, 1)[0])
+        for text, weight in plan.captions
+    }
     matching = [
-        snapshot.search_text(text, plan.depth, among=plan.filter_ids)[0]
+        snapshot.search_text(text, plan.depth, among=plan.filter_ids, parts=parts[text])[0]
         for text, weight in plan.captions
         if weight * sign > 0
     ]
@@ -180,7 +185,9 @@ def search_captions(snapshot: Snapshot, plan: QueryPlan) -> Ranking:
     scores = dict.fromkeys(candidates.tolist(), 0.0)
     for text, weight in plan.captions if len(candidates) else ():
         # Searched again among these: what matches one text best may be far down in the list of another.
-        ids, found = snapshot.search_text(text, len(candidates), among=candidates)
+        ids, found = snapshot.search_text(
+            text, len(candidates), among=candidates, parts=parts[text]
+        )
         for id, score in zip(ids.tolist(), found.tolist(), strict=True):
             scores[id] += weight * score
     return Ranking(CAPTIONS, plan.captions_weight, scores, True)

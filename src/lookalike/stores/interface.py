@@ -155,12 +155,13 @@ class Snapshot(Protocol):
         ...
 
     def search_text(
-        self, text: str, k: int, *, among: Ids | None = None
+        self, text: str, k: int, *, among: Ids | None = None, parts: bool = False
     ) -> tuple[Ids, NDArray[np.float32]]:
         """Return ids (m,) and scores (m,) of the best matches of a text in captions and other texts, m <= k.
 
-        An image matches if it has any of the words. Larger scores are better; equal ones are ordered by
-        rising id. The text is never syntax. `among` as in `search`. Raises `UsageError` for k < 1.
+        An image matches if it has any of the words or, with `parts`, a word that begins like one, or a part
+        of what is written without blanks (`stores.text_analysis`). Larger scores are better; equal ones are
+        ordered by rising id. The text is never syntax. `among` as in `search`. Raises `UsageError` for k < 1.
         """
         ...
 

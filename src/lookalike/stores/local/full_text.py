@@ -12,7 +12,7 @@ Ranking: BM25 with k1 = 1.2, b = 0.75; Robertson & Zaragoza, The Probabilistic R
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,14 +59,20 @@ def has_text(connection: sqlite3.Connection) -> bool:
 
 
 def search_text(
-    connection: sqlite3.Connection, text: str, k: int, among: Ids | None
+    connection: sqlite3.Connection, text: str, k: int, among: Ids | None, *, parts: bool
 ) -> tuple[Ids, NDArray[np.float32]]:
     """See `Snapshot.search_text`."""
     if k < 1:
         raise UsageError(f"k is {k}; ask for at least 1 hit")
-    rows = _matches(connection, query_phrases(text), k, among) or _matches(
-        connection, partial_phrases(text), k, among
-    )
+    phrases = partial_phrases(text) if parts else query_phrases(text)
+    rows: list[tuple[int, float]] = []
+    if phrases:
+        # `among` is applied to all matches: SQLite cannot join it without reading them anyway.
+        limit = "" if among is not None else "ORDER BY score, rowid LIMIT ?"
+        rows = connection.execute(
+            f"SELECT rowid, bm25(words, ?, ?, ?, ?) AS score FROM words WHERE words MATCH ? {limit}",  # noqa: S608
+            [*WEIGHTS, match_pattern(phrases), *([] if among is not None else [k])],
+        ).fetchall()
     ids = np.array([id for id, _ in rows], np.int64)
     scores = -np.array([score for _, score in rows], np.float64)
     if among is not None:
@@ -75,20 +81,6 @@ def search_text(
         order = np.lexsort((ids, -scores))[:k]
         ids, scores = ids[order], scores[order]
     return ids, scores.astype(np.float32)
-
-
-def _matches(
-    connection: sqlite3.Connection, phrases: Sequence[Phrase], k: int, among: Ids | None
-) -> list[tuple[int, float]]:
-    """Return (id, BM25) of the best k matches; with `among`, of all, because SQLite cannot join it without
-    reading them anyway."""
-    if not phrases:
-        return []
-    limit = "" if among is not None else "ORDER BY score, rowid LIMIT ?"
-    return connection.execute(
-        f"SELECT rowid, bm25(words, ?, ?, ?, ?) AS score FROM words WHERE words MATCH ? {limit}",  # noqa: S608
-        [*WEIGHTS, match_pattern(phrases), *([] if among is not None else [k])],
-    ).fetchall()
 
 
 def match_pattern(phrases: Iterable[Phrase]) -> str:

@@ -206,13 +206,13 @@ class LocalSnapshot:
             return field_stats(self._columns(self._connection), self._connection)
 
     def search_text(
-        self, text: str, k: int, *, among: Ids | None = None
+        self, text: str, k: int, *, among: Ids | None = None, parts: bool = False
     ) -> tuple[Ids, NDArray[np.float32]]:
         """See `Snapshot`."""
         from lookalike.stores.local.full_text import search_text
 
         with translate_errors(self._folder):
-            return search_text(self._connection, text, k, among)
+            return search_text(self._connection, text, k, among, parts=parts)
 
     def has_text(self) -> bool:
         """See `Snapshot`."""

@@ -198,7 +198,7 @@ class MemorySnapshot:
         }
 
     def search_text(
-        self, text: str, k: int, *, among: Ids | None = None
+        self, text: str, k: int, *, among: Ids | None = None, parts: bool = False
     ) -> tuple[Ids, NDArray[np.float32]]:
         """See `Snapshot`. The score is the sum of weight times inverse document frequency of each match."""
         if k < 1:
@@ -208,9 +208,7 @@ class MemorySnapshot:
             for id, image in self._indexed().items()
             if (texts := _texts(image))
         }
-        scores = _scores(documents, query_phrases(text)) or _scores(
-            documents, partial_phrases(text)
-        )
+        scores = _scores(documents, partial_phrases(text) if parts else query_phrases(text))
         allowed = scores.keys() if among is None else set(among.tolist())
         best = sorted((-score, id) for id, score in scores.items() if id in allowed)[:k]
         return (
