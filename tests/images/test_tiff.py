@@ -14,8 +14,8 @@ from PIL import Image
 from tests.images.image_builders import motif
 
 from lookalike.errors import ImageError, Outcome
-from lookalike.images.decode import decode
-from lookalike.images.pixel_spec import Pixels
+from lookalike.images.decode import decode, decode_frame
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 
 GREY = np.asarray(Image.fromarray(motif()).convert("L"))
 TYPES = {
@@ -162,3 +162,21 @@ def test_pyramids_and_masks_are_no_pages() -> None:
             values = GREY > 99 if kind == 4 else GREY
             writer.write(values, photometric="minisblack", subfiletype=kind, metadata=None)
     assert decode(file.getvalue(), specs=()).facts.frames == 2
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("big", [False, True])
+def test_every_page_of_a_document_is_decoded(kind: str, big: bool) -> None:
+    file = io.BytesIO()
+    pages = [np.roll(GREY, 20 * number, axis=1) for number in range(3)]
+    with tifffile.TiffWriter(file, bigtiff=big) as writer:
+        for page in pages:
+            writer.write(scaled(page, kind), photometric="minisblack", metadata=None)
+            small = scaled(page, kind)[::2, ::2]
+            writer.write(small, photometric="minisblack", subfiletype=1, metadata=None)
+    assert decode(file.getvalue(), specs=()).facts.frames == 3
+    for number, page in enumerate(pages):
+        found = decode_frame(file.getvalue(), number, spec=PixelSpec())
+        assert np.abs(found[:, :, 0].astype(int) - page).max() <= 1
+    with pytest.raises(ImageError):
+        decode_frame(file.getvalue(), 3, spec=PixelSpec())

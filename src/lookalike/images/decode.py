@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import math
+import struct
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ from lookalike.images.metadata.facts import NO_METADATA, Facts, MetadataBlocks
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.images.resize import crop_box, decode_scale, limit_aspect
 from lookalike.images.sniff import HEAD_BYTES, refusal, sniff
-from lookalike.images.tiff import decode_numeric, read_info
+from lookalike.images.tiff import at_page, decode_numeric, read_info
 from lookalike.workers.limits import Limits
 
 if TYPE_CHECKING:
@@ -337,20 +338,22 @@ def decode_frame(
     """
     limits = limits or Limits()
     kind = sniff(data[:HEAD_BYTES]) or ""
-    if kind not in _PLUGINS:
-        return decode(data, specs=[spec], limits=limits, name=name).pixels
+    try:
+        data = at_page(data, number) if kind == "tiff" and number else data
+    except (struct.error, IndexError) as error:
+        raise to_image_error(error, kind, data) from None
+    if kind == "tiff" or not number or kind not in _PLUGINS:
+        return decode(data, specs=[spec], limits=limits, name=name, whole=True).pixels
     format_, plugin = _PLUGINS[kind]
     try:
         importlib.import_module(plugin)
         with _quiet_pillow() as pillow, pillow.open(io.BytesIO(data), formats=[format_]) as image:
-            if number:
-                image.seek(number)
+            image.seek(number)
             width, height = image.size
             _check_size(width, height, limits)
             scale = decode_scale(width, height, [spec])
-            image.draft(None, (math.ceil(width * scale), math.ceil(height * scale)))
             image.load()
-            orientation = 1 if kind == "tiff" else _tagged_orientation(image)
+            orientation = _tagged_orientation(image)
             pixels = _pixels(image, width, height, scale, None, data)
     except ImageError:
         raise

@@ -8,8 +8,9 @@ they are (see `numbers`).
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -136,8 +137,7 @@ class _Reader:
 def read_info(data: bytes) -> TiffInfo:
     """Return what the directories say. Raises struct.error if the first one cannot be read."""
     reader = _Reader(data)
-    start = reader.first()
-    tags, following = reader.directory(start)
+    tags, _ = reader.directory(reader.first())
     bits = tags.get(_BITS, (1,))
     return TiffInfo(
         width=_first(tags, 256, 0),
@@ -150,7 +150,7 @@ def read_info(data: bytes) -> TiffInfo:
         planes=_planes(tags),
         alpha=next((kind for kind in tags.get(_EXTRA_SAMPLES, ()) if kind in (1, 2)), NO_ALPHA),
         no_data=_no_data(tags),
-        pages=_count_pages(reader, tags, following, start),
+        pages=sum(1 for _ in _pages(reader)),
         ends_early=_ends_early(tags, len(data)),
         profile=_block(tags.get(_PROFILE)),
         xmp=_block(tags.get(_XMP)),
@@ -182,20 +182,30 @@ def _no_data(tags: Mapping[int, tuple[Any, ...]]) -> float | None:
         return None
 
 
-def _count_pages(
-    reader: _Reader, tags: Mapping[int, tuple[Any, ...]], following: int, start: int
-) -> int:
-    """Return the number of images in the chain of directories; pyramids and masks are none."""
-    pages = 1
-    seen = {start}
-    while following and following not in seen and len(seen) < MAX_PAGES:
-        seen.add(following)
+def _pages(reader: _Reader) -> Iterator[int]:
+    """Yield where the directories of the images begin; pyramids and masks are none, unless they come first."""
+    seen: set[int] = set()
+    start = reader.first()
+    while start and start not in seen and len(seen) < MAX_PAGES:
         try:
-            tags, following = reader.directory(following)
+            tags, following = reader.directory(start)
         except struct.error:
             break
-        pages += not _first(tags, _SUBFILE, 0) & _REDUCED_OR_MASK
-    return pages
+        if not seen or not _first(tags, _SUBFILE, 0) & _REDUCED_OR_MASK:
+            yield start
+        seen.add(start)
+        start = following
+
+
+def at_page(data: bytes, number: int) -> bytes:
+    """Return a TIFF whose first image is that page of another. IndexError if it has no such page."""
+    reader = _Reader(data)
+    start = next(islice(_pages(reader), number, None), None)
+    if start is None:
+        raise IndexError(number)
+    offset = struct.pack(reader.order + reader.offset, start)
+    at = 8 if reader.big else 4
+    return data[:at] + offset + data[at + len(offset) :]
 
 
 def _ends_early(tags: Mapping[int, tuple[Any, ...]], size: int) -> bool:
