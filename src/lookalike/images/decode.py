@@ -93,9 +93,10 @@ def decode(
         raise
     except Exception as error:
         raise to_image_error(error, kind, data) from None
-    if whole or any(spec.whole for spec in specs):
+    central = limit_aspect(decoded.pixels)
+    if central is decoded.pixels or whole or any(spec.whole for spec in specs):
         return decoded
-    return replace(decoded, pixels=limit_aspect(decoded.pixels))
+    return replace(decoded, pixels=central)
 
 
 def _decode_jpeg(data: bytes, specs: Sequence[PixelSpec], limits: Limits) -> Decoded:

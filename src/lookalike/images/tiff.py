@@ -183,7 +183,7 @@ def _no_data(tags: Mapping[int, tuple[Any, ...]]) -> float | None:
 
 
 def _pages(reader: _Reader) -> Iterator[int]:
-    """Yield where the directories of the images begin; pyramids and masks are none, unless they come first."""
+    """Yield where the directory of each image begins; pyramids and masks are none, unless they come first."""
     seen: set[int] = set()
     start = reader.first()
     while start and start not in seen and len(seen) < MAX_PAGES:
