@@ -74,7 +74,7 @@ def group_of(folder: Path, *, prefer: tuple[Path, ...] = ()) -> Group:
     ("original", "copy", "make", "reason"),
     [
         ("a.jpg", "b.jpg", halved, "more detail"),
-        ("a.jpg", "b.jpg", blurred, "more detail"),
+        ("a.jpg", "b.png", blurred, "more detail"),
         ("a.jpg", "b.jpg", grey, "in color"),
         ("a.jpg", "b.png", enlarged, "others were enlarged from it"),
         ("a.jpg", "b.jpg", repeated, "others were enlarged from it"),

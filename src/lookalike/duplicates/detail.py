@@ -20,6 +20,9 @@ Grey = NDArray[np.float32]
 # (corel1k, groceries, COCO) have .35 to 1.1, 95 % of them .41 or more; the same enlarged twice .2 to .45.
 FILLED = 0.43
 
+# Amplitude in grey values up to which an octave holds nothing but the rounding of values.
+ROUNDING = 1.5
+
 # Share of the pixels that have at least the amplitude: edges say more than flat parts and noise.
 PERCENTILE = 99.5
 
@@ -131,8 +134,10 @@ def _finest_octave(grey: Grey) -> float:
     ).astype(np.float32)
     finest = cv2.idct(np.where(frequency > 0.5, spectrum, 0))
     below = cv2.idct(np.where((frequency > 0.25) & (frequency <= 0.5), spectrum, 0))
-    amplitude = max(float(np.percentile(np.abs(below), PERCENTILE)), 0.5)
-    return float(np.percentile(np.abs(finest), PERCENTILE)) / amplitude
+    amplitude, coarser = (
+        float(np.percentile(np.abs(octave), PERCENTILE)) for octave in (finest, below)
+    )
+    return amplitude / max(coarser, 0.5) if amplitude >= ROUNDING else 0.0
 
 
 def _repeats(grey: Grey) -> int:
