@@ -295,6 +295,8 @@ class Library:
         against: Paths = (),
         prefer: Paths = (),
         edits: bool = False,
+        rotated: bool = True,
+        exposure: bool = True,
         limits: Limits | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Duplicates:
@@ -302,12 +304,15 @@ class Library:
 
         paths     only images at or below these; all by default
         kind      the loosest that counts: "exact" (same bytes), "copies" (saved again, resized,
-                  cropped, rotated …), "near" (another shot of the same scene)
+                  cropped, rotated …), "near" (another shot of the same scene); or only "burst" (shots
+                  of one series), "raw-jpeg" (both files of one shot), "live-photo" (with its video)
         thorough  whether to find crops, frames and tilted copies, which takes longest; None: if there
                   are at most 100,000 images
         against   compare them only with the images at or below these paths, which are never spare
         prefer    folders whose files are kept, the most important first
         edits     edits are spare, too, not only copies
+        rotated   include images that were rotated or mirrored
+        exposure  include images that were made lighter or darker
         limits    what reading one image may cost
         progress  called in this thread with the number of pairs compared, and of those known to need
                   it; the second grows when the next stage finds more
@@ -338,6 +343,8 @@ class Library:
                 thorough=thorough,
                 prefer=path_list(prefer),
                 edits=edits,
+                rotated=rotated,
+                exposure=exposure,
                 details=details,
             )
 

@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=parameters.PATH)
 @click.option(
     "--kind",
-    type=click.Choice(("exact", "copies", "near")),
+    type=click.Choice(("exact", "copies", "near", "burst", "raw-jpeg", "live-photo")),
     default="copies",
     show_default=True,
     help="The loosest kind to include: exact (the same bytes), copies (saved again, resized, cropped, "
-    "rotated, mirrored, brightened …), near (another shot of the same scene).",
+    "rotated, mirrored, brightened …), near (another shot of the same scene). Or only burst (shots of "
+    "one series), raw-jpeg (both files of one shot), live-photo (an image and its video).",
 )
 @click.option(
     "--thorough/--quick",
@@ -62,6 +63,8 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Edits count as spare, too: cropped, framed, lettered, mirrored …",
 )
+@click.option("--no-rotated", is_flag=True, help="Leave out what was rotated or mirrored.")
+@click.option("--no-exposure", is_flag=True, help="Leave out what was made lighter or darker.")
 @click.option("--trash", is_flag=True, help="Move the spare files to the trash of the system.")
 @click.option(
     "--move-to",
@@ -93,6 +96,8 @@ def command(
     against: tuple[Path, ...],
     prefer: tuple[Path, ...],
     edits: bool,
+    no_rotated: bool,
+    no_exposure: bool,
     trash: bool,
     move_to: Path | None,
     dry_run: bool,
@@ -134,6 +139,8 @@ def command(
                 against=against,
                 prefer=prefer,
                 edits=edits,
+                rotated=not no_rotated,
+                exposure=not no_exposure,
                 progress=bar.count,
             )
         if moves:

@@ -155,10 +155,24 @@ class Client:
         *,
         kind: Scope = "copies",
         thorough: bool | None = None,
+        against: Paths = (),
+        prefer: Paths = (),
+        edits: bool = False,
+        rotated: bool = True,
+        exposure: bool = True,
     ) -> Duplicates:
         """Return duplicates as `Library.duplicates`. For a large library the first search takes minutes; this
         waits for it."""
-        params = {"kind": kind, "thorough": thorough, "path": posix_paths(paths)}
+        params = {
+            "kind": kind,
+            "thorough": thorough,
+            "path": posix_paths(paths),
+            "against": posix_paths(against),
+            "prefer": posix_paths(prefer),
+            "edits": edits,
+            "rotated": rotated,
+            "exposure": exposure,
+        }
         return self._groups("/api/duplicates", params)
 
     def similar_groups(

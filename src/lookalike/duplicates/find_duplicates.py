@@ -11,7 +11,7 @@ import numpy as np
 
 from lookalike.duplicates.archive import split
 from lookalike.duplicates.candidates import HASHES, Hashes, nearest_pairs, neighbours
-from lookalike.duplicates.comparison import Comparison
+from lookalike.duplicates.comparison import Change, Comparison
 from lookalike.duplicates.detail_reader import DetailReader
 from lookalike.duplicates.group_builder import GroupBuilder
 from lookalike.duplicates.grouping import (
@@ -24,12 +24,17 @@ from lookalike.duplicates.grouping import (
 from lookalike.duplicates.keeper import Rules
 from lookalike.duplicates.pair_verifier import PairVerifier
 from lookalike.duplicates.report import Duplicates, Kind, Link, Scope, includes
+from lookalike.duplicates.shots import by_time, companion_groups
 from lookalike.stores.interface import Ids, Snapshot, Space
 from lookalike.stores.paths import ids_below
 
 # Largest number of images for which neighbours are compared by default: it takes quadratic time where the
 # store has no ANN index, and most of the time goes into comparing pixels.
 MAX_IMAGES_FOR_NEIGHBOURS = 100_000
+
+# Changes that make no duplicates where the user says so.
+ROTATED: tuple[Change, ...] = ("rotated", "mirrored")
+EXPOSURE: tuple[Change, ...] = ("lighter",)
 
 
 class DuplicateSearch:
@@ -42,7 +47,9 @@ class DuplicateSearch:
         ids: Ids,
         scope: Scope,
         archive: Collection[int] = frozenset(),
+        ignored: Collection[Change] = frozenset(),
     ) -> None:
+        self._ignored = {*ignored}
         self._snapshot = snapshot
         self._verifier = verifier
         self._ids = ids
@@ -105,9 +112,13 @@ class DuplicateSearch:
         started = time.perf_counter()
         unknown = sorted(p for p in pairs if p not in self._links)
         comparisons = self._verifier.compare(unknown) if unknown else {}
-        for p, comparison in comparisons.items():
-            if comparison.kind is not None:
-                self._links[p] = link_of(comparison.kind, comparison)
+        links = {
+            p: link_of(comparison.kind, comparison)
+            for p, comparison in comparisons.items()
+            if comparison.kind is not None and self._ignored.isdisjoint(comparison.changes)
+        }
+        images = self._snapshot.images({id for p in links for id in p})
+        self._links |= {p: by_time(link, images[p[0]], images[p[1]]) for p, link in links.items()}
         taken = time.perf_counter() - started
         self.seconds["comparing"] = self.seconds.get("comparing", 0.0) + taken
 
@@ -127,6 +138,8 @@ def find_duplicates(
     archive: Sequence[Path] = (),
     prefer: Sequence[Path] = (),
     edits: bool = False,
+    rotated: bool = True,
+    exposure: bool = True,
     details: DetailReader | None = None,
 ) -> Duplicates:
     """Return the duplicates among the images at or below the paths.
@@ -137,6 +150,8 @@ def find_duplicates(
     archive   compare them only with the images at or below these paths, which are never spare
     prefer    folders whose files are kept, the most important first
     edits     edits are spare, too
+    rotated   include images that were rotated or mirrored
+    exposure  include images that were made lighter or darker
     details   measures the detail of copies; None: their pixels are counted
     """
     started = time.perf_counter()
@@ -145,7 +160,19 @@ def find_duplicates(
         ids, kept = split(snapshot, paths, archive)
     rules = Rules(tuple(prefer), frozenset(kept.tolist()), edits)
     ids = np.union1d(ids, kept)
-    search = DuplicateSearch(snapshot, verifier, ids, kind, rules.archive)
+    if kind == "raw-jpeg" or kind == "live-photo":
+        images = snapshot.images(ids.tolist()).values()
+        return Duplicates(
+            groups=companion_groups(snapshot, images, kind),
+            searched=len(ids),
+            compared=0,
+            unreadable=0,
+            hidden=0,
+            missing="",
+            seconds={"total": time.perf_counter() - started},
+        )
+    ignored = (*(() if rotated else ROTATED), *(() if exposure else EXPOSURE))
+    search = DuplicateSearch(snapshot, verifier, ids, kind, rules.archive, ignored)
     builder = GroupBuilder(snapshot, search.exact(), rules, details=details)
     missing = ""
     found: list[list[int]] = []
@@ -160,7 +187,7 @@ def find_duplicates(
         if space is not None and (thorough or (thorough is None and small)):
             search.by_neighbours(space, alone)
         found = search.groups(builder)
-    groups = builder.groups(found, search.link)
+    groups = builder.groups(found, search.link, exact=includes(kind, "exact"))
     search.seconds["total"] = time.perf_counter() - started
     return Duplicates(
         groups=groups,

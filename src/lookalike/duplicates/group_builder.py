@@ -92,16 +92,22 @@ class GroupBuilder:
         return owners[self._keeper.choose(candidates).image.id]
 
     def groups(
-        self, found: Iterable[Sequence[int]], link: Callable[[int, int], Link]
+        self,
+        found: Iterable[Sequence[int]],
+        link: Callable[[int, int], Link],
+        *,
+        exact: bool = True,
     ) -> tuple[Group, ...]:
         """Return groups of more than one file, the largest gain of disk space first.
 
         found  groups of ids, the best one first
         link   returns the link of the best image with another
+        exact  add groups of images of equal content that are in no other group
         """
-        found = list(found)
-        grouped = {id for ids in found for id in ids}
-        every = [*found, *([id] for id in self._same if id not in grouped and self.is_present(id))]
+        every = list(found)
+        if exact:
+            grouped = {id for ids in every for id in ids}
+            every += [[id] for id in self._same if id not in grouped and self.is_present(id)]
         self.load(id for ids in every for id in ids)
         groups = [self._group(ids, link) for ids in every]
         archive = self._rules.archive

@@ -30,14 +30,21 @@ burst       two shots of one series
 near        other images of one subject: another shot of the scene, another text on the form
 """
 
-Scope: TypeAlias = Literal["exact", "copies", "near"]
-LOOSEST: Mapping[Scope, Kind] = {"exact": "exact", "copies": "edit", "near": "near"}
-"""What a search for duplicates includes: the loosest kind."""
+Scope: TypeAlias = Literal["exact", "copies", "near", "burst", "raw-jpeg", "live-photo"]
+SCOPES: Mapping[Scope, tuple[Kind, ...]] = {
+    "exact": ("exact",),
+    "copies": ("exact", "copy", "edit"),
+    "near": ("exact", "copy", "edit", "burst", "near"),
+    "burst": ("burst",),
+    "raw-jpeg": ("raw-jpeg",),
+    "live-photo": ("live-photo",),
+}
+"""What a search for duplicates includes. The first three are from the strictest to the loosest."""
 
 
 def includes(scope: Scope, kind: Kind) -> bool:
     """Return whether a search of this scope includes a kind."""
-    return KINDS.index(kind) <= KINDS.index(LOOSEST[scope])
+    return kind in SCOPES[scope]
 
 
 @dataclass(frozen=True, slots=True)

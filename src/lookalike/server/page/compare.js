@@ -12,12 +12,18 @@ export function comparison(group, selected, select) {
   const [best, other] = [group.members[0], group.members[selected]];
   return el("div", { class: "comparison" },
     el("div", { class: "side-by-side" }, memberFigure(best, other, "left"), memberFigure(other, best, "right")),
-    el("p", { class: "evidence" }, `${other.evidence.charAt(0).toUpperCase()}${other.evidence.slice(1)}.`),
+    el("p", { class: "evidence" }, evidence(best, other)),
     group.members.length > 2 ? el("div", { class: "other-members", role: "group", "aria-label": "Images of this group" },
       group.members.slice(1).map((member, i) => el("button", {
         type: "button", class: "thumbnail", "aria-pressed": String(i + 1 === selected), "aria-label": `Compare with ${nameOf(member.path)}`,
         title: nameOf(member.path), onclick: () => select(i + 1),
       }, el("img", { src: thumbnail(member.id), alt: "" })))) : null);
+}
+
+/** Say what relates the two images, why the left one is the one to keep, and why the right one has to stay. */
+function evidence(best, other) {
+  const parts = [other.evidence, best.reason && `left: ${best.reason}`, other.reason && `right: ${other.reason}`].filter(Boolean).join("; ");
+  return parts ? `${parts.charAt(0).toUpperCase()}${parts.slice(1)}.` : "";
 }
 
 function memberFigure(image, other, side) {

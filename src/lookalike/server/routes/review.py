@@ -13,6 +13,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from lookalike.duplicates.report import Scope
 from lookalike.errors import FAILED, Outcome
 from lookalike.server.app_state import AppState, State
 from lookalike.server.openapi import FILE, body, responses
@@ -79,17 +80,30 @@ async def failures(
 @router.get("/api/duplicates", **responses(DuplicatePage, pending=JobState))
 async def duplicates(
     state: State,
-    kind: Literal["exact", "copies", "near"] = "copies",
+    kind: Scope = "copies",
     thorough: bool | None = None,
     path: LibraryPaths = None,
+    against: LibraryPaths = None,
+    prefer: LibraryPaths = None,
+    edits: bool = False,
+    rotated: bool = True,
+    exposure: bool = True,
     offset: Offset = 0,
     k: GroupPageSize = 20,
 ) -> Response:
-    """Images that exist more than once, in groups; `path` (repeat): only among these files and folders. A
-    large library takes minutes the first time: until then the response is 202 with the state of the job:
-    ask again."""
-    arguments = {"kind": kind, "thorough": thorough}
-    return await grouped(state, "duplicates", arguments, path, offset, k)
+    """Images that exist more than once, in groups; `path` (repeat): only among these files and folders;
+    `against`: compared with these, which are never spare; `prefer`: folders whose files are kept. A large
+    library takes minutes the first time: until then the response is 202 with the state of the job: ask
+    again."""
+    arguments = {
+        "kind": kind,
+        "thorough": thorough,
+        "edits": edits,
+        "rotated": rotated,
+        "exposure": exposure,
+    }
+    paths = {"paths": path, "against": against, "prefer": prefer}
+    return await grouped(state, "duplicates", arguments, paths, offset, k)
 
 
 @router.get("/api/similar-groups", **responses(DuplicatePage, pending=JobState))
@@ -109,28 +123,34 @@ async def similar_groups(
         "min_relevance": min_relevance,
         "min_similarity": min_similarity,
     }
-    return await grouped(state, "similar-groups", arguments, path, offset, k)
+    return await grouped(state, "similar-groups", arguments, {"paths": path}, offset, k)
 
 
 async def grouped(
     state: AppState,
     kind: str,
     arguments: Mapping[str, Any],
-    paths: list[str] | None,
+    paths: Mapping[str, list[str] | None],
     offset: int,
     k: int,
 ) -> Response:
-    """Return a page of the groups that a job finds, or 202 while it runs."""
+    """Return a page of the groups that a job finds, or 202 while it runs.
 
-    def read() -> tuple[tuple[str, ...], Hashable, Hashable]:
+    paths  arguments that are paths in the library, by name
+    """
+
+    def read() -> tuple[dict[str, tuple[str, ...]], Hashable, Hashable]:
         with state.library.snapshot() as snapshot:
-            places = [os.fspath(place) for place in stored_paths(snapshot, paths or ())]
-            return tuple(places), snapshot.version, tuple(snapshot.decisions())
+            places = {
+                name: tuple(os.fspath(place) for place in stored_paths(snapshot, some or ()))
+                for name, some in paths.items()
+            }
+            return places, snapshot.version, tuple(snapshot.decisions())
 
     places, version, decisions = await state.executors.quick.run(read)
     found = await state.job_results.get(
-        (kind, *arguments.items(), places, version, decisions),
-        lambda: state.jobs.run(kind, {**arguments, "paths": places}),
+        (kind, *arguments.items(), *places.items(), version, decisions),
+        lambda: state.jobs.run(kind, {**arguments, **places}),
         wait=state.settings.job_wait,
     )
     if found is None:
