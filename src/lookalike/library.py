@@ -332,7 +332,7 @@ class Library:
                 limits=limits,
                 progress=progress,
             ) as verifier,
-            DetailReader(files_of(snapshot), limits=limits) as details,
+            DetailReader(self._store, snapshot, files_of(snapshot), limits=limits) as details,
         ):
             return find_duplicates(
                 snapshot,

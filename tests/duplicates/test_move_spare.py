@@ -138,15 +138,20 @@ def test_what_changed_after_the_search_stays(
     assert files(photos) == before
 
 
-def test_a_raw_file_or_a_video_keeps_its_image(library: Library, photos: Path) -> None:
+def test_the_image_with_a_raw_file_is_kept(library: Library, photos: Path) -> None:
     (photos / "sub" / "a.CR2").write_bytes(b"raw")
-    (photos / "inbox" / "\udcff.mov").write_bytes(b"video")
     report = library.move_spare(library.duplicates(kind="exact"), photos.parent / "spare")
-    assert {file.path.name for file in report.moved} == {'new\nline "q".jpg'}
-    (photos / "a.CR2").write_bytes(b"raw")
+    assert {file.kept for file in report.moved} == {photos / "sub" / "a.jpg"}
+
+
+def test_a_video_keeps_its_image(library: Library, photos: Path) -> None:
+    (photos / "sub" / "a.mov").write_bytes(b"video")
+    report = library.move_spare(library.duplicates(kind="exact"), photos.parent / "spare")
+    assert [file.path for file in report.refused] == [photos / "sub" / "a.jpg"]
+    (photos / "a.mov").write_bytes(b"video")
     again = library.move_spare(library.duplicates(kind="exact"), photos.parent / "spare")
-    assert [file.path.name for file in again.moved] == ["a.jpg"]
-    assert not (photos / "sub" / "a.CR2").exists()
+    assert [file.path for file in again.moved] == [photos / "sub" / "a.jpg"]
+    assert not (photos / "sub" / "a.mov").exists()
 
 
 def test_a_record_that_ends_in_the_middle_is_undone(library: Library, photos: Path) -> None:

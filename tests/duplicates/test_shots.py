@@ -73,7 +73,7 @@ def test_rotated_and_lighter_copies_can_be_left_out(tmp_path: Path) -> None:
     save(tmp_path / "a.png", scene(1))
     save(tmp_path / "b.png", np.ascontiguousarray(np.rot90(scene(1), 2)))
     save(tmp_path / "c.png", scene(2))
-    lighter = np.clip(scene(2).astype(float) * 0.85, 0, 255).astype(np.uint8)
+    lighter = np.clip(scene(2).astype(float) * 0.95, 0, 255).astype(np.uint8)
     save(tmp_path / "d.png", lighter)
     both = [["a.png", "b.png"], ["c.png", "d.png"]]
     assert sorted(map(sorted, paths(search(tmp_path)))) == both

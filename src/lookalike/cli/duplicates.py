@@ -130,7 +130,7 @@ def command(
     _check_options(moves=moves, trash=trash, move_to=move_to, dry_run=dry_run, record=record)
     format_ = parameters.chosen_format(format_, null)
     near = (*paths, *against)
-    with open_library.open_library(library, near, read_only=not moves) as opened:
+    with open_library.open_library(library, near, read_only=False) as opened:
         with ProgressBar("Comparing", unit="pairs") as bar:
             found = opened.duplicates(
                 paths,

@@ -44,7 +44,7 @@ OVERVIEW = 512
 COLOR = 3.0
 
 # Pixels that are compared to tell whether two images of one size have the same values, on a side.
-SAMPLES = 32
+SAMPLES = 16
 
 # The steps of coefficients that a JPEG leaves in pixels: the mean cosine from which a step is there, the
 # coefficients of a frequency that are needed, the frequencies, and the smallest step that rounding leaves.
@@ -85,8 +85,8 @@ def measure(pixels: Pixels) -> Detail:
     rows = np.linspace(0, height - 1, min(height, SAMPLES)).astype(int)
     columns = np.linspace(0, width - 1, min(width, SAMPLES)).astype(int)
     return Detail(
-        pixels=height * width * scale**2 * _textured_share(grey),
-        filled=scale**2,
+        pixels=float(height * width * scale**2 * _textured_share(grey)),
+        filled=float(scale**2),
         color=_is_colored(pixels),
         was_jpeg=_was_jpeg(grey),
         sample=np.array((height % 256, width % 256), np.uint8).tobytes()
