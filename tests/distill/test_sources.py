@@ -62,7 +62,7 @@ def test_the_same_seed_gives_the_same_views(tmp_path: Path) -> None:
     Image.fromarray(noise).save(tmp_path / "p.png")
     first = list(photo_views(tmp_path / "p.png", views=4, seed=7))
     again = list(photo_views(tmp_path / "p.png", views=4, seed=7))
-    assert [v.shape for v in first] == [(224, 224, 3)] * 4
+    assert [v.shape for v in first] == [(260, 260, 3)] * 4
     assert all((a == b).all() for a, b in zip(first, again, strict=True))
     assert not (first[2] == first[3]).all()
 
@@ -79,7 +79,7 @@ def test_random_crops_have_the_share_of_the_area() -> None:
 def test_cutouts_repeat_by_seed() -> None:
     texture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     drawn = [cutout(texture, np.random.default_rng(seed)) for seed in range(20)]
-    assert all(image.shape == (224, 224, 3) and image.dtype == np.uint8 for image in drawn)
+    assert all(image.shape == (260, 260, 3) and image.dtype == np.uint8 for image in drawn)
     assert all(image.std() > 1 for image in drawn)
     np.testing.assert_array_equal(drawn[4], cutout(texture, np.random.default_rng(4)))
 

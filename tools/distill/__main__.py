@@ -39,7 +39,10 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_prepare(step: argparse.ArgumentParser) -> None:
     step.add_argument(
-        "--teacher", type=Path, required=True, help="ONNX file with an output 'embedding'"
+        "--teacher",
+        type=Path,
+        default=Path("efficientnet-lite2"),
+        help="efficientnet-lite2 (extra efficientnet), or FOLDER/onnx/model.onnx with an output 'embedding'",
     )
     step.add_argument(
         "--tiny", type=Path, required=True, help="folder with the zip files of Tiny ImageNet"

@@ -15,17 +15,21 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 # Ridge, as a share of the mean variance of a dimension: some thousand images for some hundred dimensions.
-RIDGE = 0.01
+RIDGE = 0.001
 # Factors of the fitted logits that are tried: regression makes them smaller than they are.
 FACTORS = tuple(np.geomspace(0.5, 8, 41).tolist())
 
 
 @dataclass(frozen=True)
 class ClassVectors:
-    """Logits are `vectors @ weights + bias`: (dim, classes) and (classes,)."""
+    """Logits are `vectors @ weights + bias`: (dim, classes) and (classes,).
+
+    confidence  mean of the highest probability of an image
+    """
 
     weights: Floats
     bias: Floats
+    confidence: float
 
 
 def fit_class_vectors(vectors: Floats, logits: Floats) -> ClassVectors:
@@ -42,7 +46,9 @@ def fit_class_vectors(vectors: Floats, logits: Floats) -> ClassVectors:
     # The weights rank; a factor makes the probabilities as sure as the student's own.
     factor = min(FACTORS, key=lambda f: _cross_entropy(wanted, mean + f * (x @ weights)))
     scaled = factor * weights
-    return ClassVectors(scaled.astype(np.float32), (mean - centre @ scaled).astype(np.float32))
+    confidence = float(_softmax(mean + x @ scaled).max(axis=1).mean())
+    bias = (mean - centre @ scaled).astype(np.float32)
+    return ClassVectors(scaled.astype(np.float32), bias, confidence)
 
 
 def store_class_vectors(model: Any, vectors: ClassVectors) -> None:
@@ -54,6 +60,7 @@ def store_class_vectors(model: Any, vectors: ClassVectors) -> None:
         "class_vectors.int8": numbers,
         "class_vectors.scale": scale,
         "class_bias": vectors.bias,
+        "class_confidence": np.array([vectors.confidence], np.float32),
     }
     model.graph.initializer.extend(numpy_helper.from_array(v, name) for name, v in stored.items())
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def write_model(
               the parts and the class vectors are fitted to them
     quantise  store the weights in 8 bits
     """
-    from tools.distill.class_vectors import ClassVectors, fit_class_vectors
+    from tools.distill.class_vectors import fit_class_vectors
     from tools.distill.export import Extractor, export
 
     weights = weights or WEIGHTS
@@ -126,7 +127,7 @@ def write_model(
         found = fit_class_vectors(*vectors_and_logits(extractor, student, pixels, dims["network"]))
         # Colours say nothing about classes.
         rest = np.zeros((sum(dims.values()) - dims["network"], len(found.bias)), np.float32)
-        classes = ClassVectors(np.concatenate([found.weights, rest]), found.bias)
+        classes = replace(found, weights=np.concatenate([found.weights, rest]))
         metadata["classes"] = "imagenet-1k"
     export(extractor, path, side=side, metadata=metadata, classes=classes, quantise=quantise)
 

@@ -1,7 +1,7 @@
 """Training images: Tiny ImageNet's zip files and views of photos.
 
-Every source yields (224, 224, 3) uint8 views that are determined by a seed and a position, so that an
-interrupted run can continue at any image and two runs see the same views. 224 is the teacher's input
+Every source yields (260, 260, 3) uint8 views that are determined by a seed and a position, so that an
+interrupted run can continue at any image and two runs see the same views. 260 is the teacher's input
 size; the student's copy is made smaller afterwards.
 """
 
@@ -17,11 +17,11 @@ from PIL import Image, ImageOps
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.images.resize import fit
 
-TEACHER_SIZE = 224
+TEACHER_SIZE = 260
 TINY_SIZE = 64
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 # Longest side of a photo before it is cropped: at 18 megapixels every crop would be slow, and a view of a
-# fifth of the photo still has 224 pixels per side.
+# fifth of the photo still has 260 pixels per side.
 PHOTO_SIDE = 1600
 
 

