@@ -60,9 +60,9 @@ def random_timm(monkeypatch: pytest.MonkeyPatch) -> Extractor:
     timm, torch = pytest.importorskip("timm"), pytest.importorskip("torch")
     make = timm.create_model
 
-    def untrained(name: str, pretrained: bool, num_classes: int) -> Any:
+    def untrained(name: str, pretrained: bool) -> Any:
         torch.manual_seed(0)
-        return make(name, pretrained=False, num_classes=num_classes)
+        return make(name, pretrained=False)
 
     monkeypatch.setattr(timm, "create_model", untrained)
     return load("timm:mobilenetv3_small_050.lamb_in1k")

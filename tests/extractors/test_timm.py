@@ -42,9 +42,9 @@ def timm(monkeypatch: pytest.MonkeyPatch) -> Any:
     torch = pytest.importorskip("torch")
     make = timm.create_model
 
-    def random_weights(name: str, pretrained: bool, num_classes: int) -> Any:
+    def random_weights(name: str, pretrained: bool) -> Any:
         torch.manual_seed(0)
-        return make(name, pretrained=False, num_classes=num_classes)
+        return make(name, pretrained=False)
 
     monkeypatch.setattr(timm, "create_model", random_weights)
     return timm
@@ -88,3 +88,11 @@ def test_a_closed_network_says_so(timm: Any) -> None:
     extractor.close()
     with pytest.raises(UsageError, match="was closed"):
         extractor.extract([np.zeros((224, 224, 3), np.uint8)])
+
+
+def test_the_classes_of_a_classifier_are_words(timm: Any) -> None:
+    words = load_timm("resnet18.a1_in1k").class_words()
+    assert words.weights.shape == (512, 1000)
+    dog = words.vocabulary.find("dogs")
+    assert dog is not None
+    assert len(dog.classes) == 118

@@ -99,7 +99,7 @@ def classifier_words(
         raw, found = encoder.run([noise], [features, output])
         tolerance = 0.05 if encoder.dtype == np.float16 else 2e-3
         if reproduces(head, raw.reshape(1, -1), found, tolerance=tolerance):
-            return _words(head, labels, float(np.linalg.norm(raw)), name=name)
+            return words_of_head(head, labels, float(np.linalg.norm(raw)), name=name)
     raise UsageError(
         f"{name} is not a classifier whose last layer is over its vectors: it knows no words"
     )
@@ -134,7 +134,13 @@ def read_labels(files: ModelFiles, config: Mapping[str, Any], usual: str = "") -
     return [f"n{synset}" for synset in load_wordnet().imagenet()] if usual == IMAGENET else []
 
 
-def _words(head: ClassifierHead, labels: Sequence[str], scale: float, *, name: str) -> ClassWords:
+def words_of_head(
+    head: ClassifierHead, labels: Sequence[str], scale: float, *, name: str
+) -> ClassWords:
+    """Return the words of a last layer; `UsageError` where its classes have no names, or not as many.
+
+    scale  length of the features of an image of noise, which is about that of photos
+    """
     classes = head.weights.shape[1]
     if not any(label.strip() for label in labels):
         raise UsageError(

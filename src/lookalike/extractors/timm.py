@@ -10,16 +10,20 @@ import difflib
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lookalike.errors import MissingExtra, UnknownExtractor, UsageError
+from lookalike.extractors.classifier_head import ClassifierHead, reproduces
 from lookalike.extractors.interface import RunsIn, Vectors
 from lookalike.extractors.preprocessing import Preprocessing, read_preprocessing
 from lookalike.extractors.runtime import RuntimeInfo
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.vectors.similarity import Similarity, normalise
+
+if TYPE_CHECKING:
+    from lookalike.extractors.class_words import ClassWords
 
 # Part of every revision: changes when this file computes other numbers from the same model.
 _RECIPE = "1"
@@ -33,7 +37,14 @@ class TimmExtractor:
     runs_in: RunsIn = "main"
 
     def __init__(
-        self, name: str, torch: Any, network: Any, preprocessing: Preprocessing, device: str
+        self,
+        name: str,
+        torch: Any,
+        network: Any,
+        preprocessing: Preprocessing,
+        device: str,
+        head: ClassifierHead | None = None,
+        labels: Sequence[str] = (),
     ) -> None:
         self.name = name
         self.pixels: PixelSpec = preprocessing.pixels
@@ -42,6 +53,8 @@ class TimmExtractor:
         self.network: Any = network
         self.preprocessing = preprocessing
         self._device = device
+        self._head = head
+        self._labels = labels
         self.revision = _revision(network, preprocessing)
         # A few networks have a layer between the last features and the pooled ones.
         blank = np.full((self.pixels.height, self.pixels.width, 3), 127, np.uint8)
@@ -60,6 +73,19 @@ class TimmExtractor:
         return RuntimeInfo(
             f"PyTorch {self._device}", int(self._torch.get_num_threads()), _BATCH[self._device]
         )
+
+    def class_words(self) -> ClassWords:
+        """See `ClassifierExtractor`."""
+        from lookalike.extractors.class_words import words_of_head
+
+        if self._head is None:
+            raise UsageError(
+                f"{self.name} is not a classifier whose last layer is known: it knows no words"
+            )
+        size = self.pixels.height, self.pixels.width, 3
+        noise = np.random.default_rng(0).integers(0, 256, size, np.uint8)
+        scale = float(np.linalg.norm(self._features([noise])))
+        return words_of_head(self._head, self._labels, scale, name=self.name)
 
     def close(self) -> None:
         """Free the memory of the network; dropping the extractor does so, too."""
@@ -92,15 +118,45 @@ def load_timm(text: str) -> TimmExtractor:
             f"timm has no model {text}; similar names: {', '.join(near) or 'none'}"
         )
     try:
-        network = timm.create_model(text, pretrained=True, num_classes=0)
+        network = timm.create_model(text, pretrained=True)
     except Exception as error:  # the errors of hub, torch and timm have no common class
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(f"timm:{text} cannot be loaded: {reason}") from None
     config = timm.data.resolve_data_config({}, model=network)
     preprocessing = read_preprocessing({}, {"pretrained_cfg": config})
+    head, labels = _remove_classifier(timm, torch, network.eval(), config["input_size"])
     device = best_device(torch)
-    network = network.eval().to(device)
-    return TimmExtractor(f"timm:{text}", torch, network, preprocessing, device)
+    network = network.to(device)
+    return TimmExtractor(f"timm:{text}", torch, network, preprocessing, device, head, labels)
+
+
+def _remove_classifier(
+    timm: Any, torch: Any, network: Any, size: Sequence[int]
+) -> tuple[ClassifierHead | None, list[str]]:
+    """Remove the last layer of a network, so that it returns pooled features, and return the layer and the
+    names of its classes (ImageNet ids) where timm knows them.
+
+    No layer where features × layer does not equal the logits of the whole network.
+    """
+    layer = network.get_classifier()
+    weight, bias = getattr(layer, "weight", None), getattr(layer, "bias", None)
+    noise = torch.rand((1, *size), generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        logits = np.asarray(network(noise).float().numpy(), np.float32)
+        network.reset_classifier(0)
+        features = np.asarray(network(noise).float().numpy(), np.float32)
+    if weight is None or weight.ndim != 2:
+        return None, []
+    matrix = np.ascontiguousarray(weight.detach().float().numpy().T)
+    offset = None if bias is None else bias.detach().float().numpy()
+    head = ClassifierHead("", matrix, offset, True)
+    if not reproduces(head, features, logits):
+        return None, []
+    named = network.pretrained_cfg.get("label_names") or []
+    subset = timm.data.infer_imagenet_subset(network)
+    if not named and subset is not None:
+        named = timm.data.ImageNetInfo(subset).label_names()
+    return head, [str(name) for name in named]
 
 
 def best_device(torch: Any) -> str:
