@@ -168,7 +168,12 @@ class Library:
         from lookalike.indexing.indexer import Indexer
         from lookalike.indexing.metadata import describe
         from lookalike.indexing.report import IndexOptions
-        from lookalike.indexing.sources import drop_nested, resolve_path, resolve_source
+        from lookalike.indexing.sources import (
+            drop_nested,
+            exclude_below,
+            resolve_path,
+            resolve_source,
+        )
         from lookalike.indexing.spaces import ensure_fitted, promote, space_to_add
         from lookalike.indexing.tables import check_table
 
@@ -187,7 +192,12 @@ class Library:
             fitted = [ensure_fitted(extractor, spaces, paths, options) for extractor in chosen]
             for extractor in fitted:
                 writer.add_space(space_to_add(extractor, spaces, normalise=options.normalise))
-            resolved = [resolve_source(writer, roots, path) for path in paths]
+            resolved = [
+                exclude_below(resolve_source(writer, roots, path), options) for path in paths
+            ]
+            for source in resolved:
+                if options.exclude or options.no_exclude:
+                    writer.set_exclude(source.root.id, source.root.exclude)
             indexer = Indexer(
                 writer,
                 fitted,

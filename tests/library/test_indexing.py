@@ -507,3 +507,45 @@ def test_what_the_program_draws_is_not_indexed(library: Library, photos: Path) -
     assert library.search(photos / "grid.png", k=1)[0].path  # as a query it is an image like others
     Image.open(photos / "drawn.png").save(photos / "saved again.png")  # without the metadata
     assert library.add([photos]).new == 1
+
+
+def found(library: Library) -> list[str]:
+    return [hit.path for hit in library.search(sort="path", k=99)]
+
+
+def test_exclusions_hold_in_later_runs_until_they_are_removed(
+    library: Library, photos: Path
+) -> None:
+    for name in ("thumbs/a.jpg", "odd/thumbs/b.jpg", "odd/[x]/c.jpg", "notes.gif.jpg"):
+        draw(photos / name, len(name))
+    everything = sorted(
+        [*found(library), "thumbs/a.jpg", "odd/thumbs/b.jpg", "odd/[x]/c.jpg", "notes.gif.jpg"]
+    )
+    assert library.add([photos]).new == 4 and found(library) == everything
+    added = library.add([photos], options=IndexOptions(exclude=("thumbs", "*.gif.*")))
+    kept = [name for name in everything if "thumbs" not in name and "gif" not in name]
+    assert (added.removed, found(library)) == (3, kept)
+    assert library.info().roots[0].exclude == ("thumbs", "*.gif.*")
+    library.add([photos])
+    assert found(library) == kept  # also without the option
+    assert library.estimate([photos]).files == len(kept)
+    with pytest.raises(UsageError, match=r"--no-exclude thumbs"):
+        library.add([photos / "odd" / "thumbs"])
+    with pytest.raises(UsageError, match=r"'nothing' is not excluded .* 'thumbs', '\*.gif.\*'"):
+        library.add([photos], options=IndexOptions(no_exclude=("nothing",)))
+    assert library.add([photos], options=IndexOptions(no_exclude=("thumbs",))).indexed == 2
+    library.add([photos], options=IndexOptions(no_exclude=("*.gif.*",)))
+    assert found(library) == everything and library.info().roots[0].exclude == ()
+
+
+def test_exclusions_of_a_folder_hold_below_it_only(library: Library, photos: Path) -> None:
+    for name in ("raw/a.jpg", "odd/raw/b.jpg", "odd/2*/raw/c.jpg", "odd/22/raw/d.jpg"):
+        draw(photos / name, len(name))
+    library.add([photos])
+    library.add([photos / "odd"], options=IndexOptions(exclude=("raw/**",)))
+    library.add([photos / "odd" / "2*"], options=IndexOptions(exclude=("raw", "nothing")))
+    library.add([photos])
+    raw = [name for name in found(library) if "raw" in name]
+    assert raw == ["odd/22/raw/d.jpg", "raw/a.jpg"]
+    library.add([photos / "odd"], options=IndexOptions(no_exclude=("raw/**",)))
+    assert "odd/raw/b.jpg" in found(library)

@@ -54,7 +54,14 @@ MAX_COMPLAINTS = 10
     help="Only files that match, for example 'holiday/**' or '*.jpg'; may be repeated.",
 )
 @click.option(
-    "--exclude", multiple=True, metavar="GLOB", help="Leave out files that match; may be repeated."
+    "--exclude",
+    multiple=True,
+    metavar="GLOB",
+    help="Leave out files and folders that match, such as 'thumbs' or 'raw/**', now and in later runs; may "
+    "be repeated. `lookalike info` lists them.",
+)
+@click.option(
+    "--no-exclude", multiple=True, metavar="GLOB", help="Index again what --exclude GLOB left out."
 )
 @click.option(
     "--dry-run", is_flag=True, help="Estimate time and space from a sample; change nothing."
@@ -107,6 +114,7 @@ def command(
     no_sidecars: bool,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
+    no_exclude: tuple[str, ...],
     dry_run: bool,
     prune: bool,
     retry_failed: bool,
@@ -139,6 +147,7 @@ def command(
     options = IndexOptions(
         include=include,
         exclude=exclude,
+        no_exclude=no_exclude,
         workers=workers,
         limits=Limits(
             timeout=timeout or defaults.timeout,

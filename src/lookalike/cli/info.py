@@ -52,6 +52,7 @@ def document(facts: Info) -> dict[str, Any]:
         "library": facts.location,
         "version": facts.version,
         "roots": [str(root.path) for root in facts.roots],
+        "exclude": {str(root.path): list(root.exclude) for root in facts.roots if root.exclude},
         "images": facts.images,
         "outcomes": {str(outcome): count for outcome, count in sorted(facts.outcomes.items())},
         "bytes": facts.bytes,
@@ -139,6 +140,8 @@ def _table(facts: Info) -> None:
         if root.imported:
             place = "imported vectors, known by name"
         output.put(("images    " if at == 0 else "          ") + output.printable(place))
+        if root.exclude:
+            output.put(f"          without {output.printable(', '.join(root.exclude))}")
     failed = ", ".join(
         f"{format.number(count)} {outcome.replace('_', ' ')}"
         for outcome, count in sorted(facts.outcomes.items())

@@ -15,32 +15,51 @@ class Globs:
     without "/" is compared with the name at any depth (`*.jpg`, `thumbs`), one with "/" with the
     whole relative path (`2019/**`, `**/thumbs/*`). Exclusion wins over inclusion. An excluded folder
     is not entered; `include` applies to files only.
+
+    root_exclude, below  further exclusions, for paths relative to a root that has the source at `below`
     """
 
-    def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        *,
+        root_exclude: Sequence[str] = (),
+        below: str = "",
+    ) -> None:
         self._include_names, self._include_paths = _compile(include)
-        self._exclude_names, self._exclude_paths = _compile(exclude)
         self._includes_all = not include
-        self._excludes_none = not exclude
+        self._below = f"{below}/" if below else ""
+        self._exclusions = [("", *_compile(exclude))] if exclude else []
+        if root_exclude:
+            self._exclusions.append((self._below, *_compile(root_exclude)))
 
     def includes_file(self, relative: str, name: str) -> bool:
         """Return whether the file with this relative path and name is wanted."""
-        if not self._excludes_none and _matches(
-            self._exclude_names, self._exclude_paths, relative, name
-        ):
-            return False
+        for below, names, paths in self._exclusions:
+            if _matches(names, paths, below + relative, name):
+                return False
         return self._includes_all or _matches(
             self._include_names, self._include_paths, relative, name
         )
 
     def enters_folder(self, relative: str, name: str) -> bool:
         """Return whether there may be wanted files below this folder."""
-        if self._excludes_none:
-            return True
-        # "thumbs/**" excludes everything below thumbs, so there is no need to enter it.
-        return not _matches(
-            self._exclude_names, self._exclude_paths, relative, name
-        ) and not _matches(None, self._exclude_paths, relative + "/", name)
+        for below, names, paths in self._exclusions:
+            # "thumbs/**" excludes everything below thumbs, so there is no need to enter it.
+            path = below + relative
+            if _matches(names, paths, path, name) or _matches(None, paths, path + "/", name):
+                return False
+        return True
+
+
+def anchored(glob: str, below: str) -> str:
+    """Return the glob for paths below a root that means the same as `glob` for a source at `below` in it."""
+    if not below:
+        return glob
+    prefix = re.sub(r"([*?[])", r"[\1]", below)
+    within = glob.removeprefix("./").lstrip("/") if "/" in glob else f"**/{glob}"
+    return f"{prefix}/{within}"
 
 
 def _matches(

@@ -71,12 +71,14 @@ def find_files(
     *,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    root_exclude: Sequence[str] = (),
+    below: str = "",
     skip: Iterable[str | os.PathLike[str]] = (),
     on_error: OnError | None = None,
 ) -> Iterator[FoundFile]:
     """Return all files at or below the sources, source by source, in the byte order of their paths.
 
-    `include` and `exclude` are globs (see `globs.Globs`); an excluded folder is not entered. `skip`
+    The globs are described in `globs.Globs`; an excluded folder is not entered. `skip`
     are folders that are not entered either (a library's own). Links are followed; a folder that
     contains itself through a link is entered once. A source that is a file is found whatever the
     globs say. What cannot be accessed is reported to `on_error(path, reason)`.
@@ -85,7 +87,7 @@ def find_files(
     Raises UsageError at once if a source does not exist.
     """
     roots = _existing(sources)
-    globs = Globs(include, exclude)
+    globs = Globs(include, exclude, root_exclude=root_exclude, below=below)
     skipped = _identities(skip)
     report = on_error or _ignore
 
@@ -108,6 +110,8 @@ def count_files(
     *,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    root_exclude: Sequence[str] = (),
+    below: str = "",
     skip: Iterable[str | os.PathLike[str]] = (),
     stop: Callable[[], bool] | None = None,
 ) -> int:
@@ -115,7 +119,7 @@ def count_files(
 
     `stop` is called now and then; when it returns True, the count so far is returned.
     """
-    globs = Globs(include, exclude)
+    globs = Globs(include, exclude, root_exclude=root_exclude, below=below)
     skipped = _identities(skip)
     total = 0
     for root in _existing(sources):

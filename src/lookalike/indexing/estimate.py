@@ -5,15 +5,23 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from lookalike.extractors.extraction import Extraction, ExtractionResult, Task, extract_each
 from lookalike.extractors.interface import Extractor, space_key
 from lookalike.images.walk import FoundFile, find_files
 from lookalike.indexing.report import IndexEstimate, IndexOptions
-from lookalike.indexing.sources import find_source, is_up_to_date, relative_paths, resolve_path
+from lookalike.indexing.sources import (
+    Source,
+    exclude_below,
+    find_source,
+    is_up_to_date,
+    relative_paths,
+    resolve_path,
+)
 from lookalike.indexing.spaces import reservoir_sample
-from lookalike.stores.interface import Snapshot
+from lookalike.stores.interface import Root, Snapshot
 from lookalike.workers.pool import Pool
 
 ROW_BYTES = 420  # of the catalogue per image, measured on 100,000 rows (benchmarks/store.py)
@@ -34,19 +42,27 @@ class FileCounter:
         self._snapshot = snapshot
         self._roots = snapshot.roots() if snapshot else []
         paths = [resolve_path(source) for source in sources]
-        known = [find_source(path, self._roots) for path in paths]
-        self._sources = [
-            path if source is None else source.path
-            for path, source in zip(paths, known, strict=True)
+        known = [
+            find_source(path, self._roots)
+            or Source(Root(0, path if path.is_dir() else path.parent), path, "")
+            for path in paths
         ]
+        self._sources = [exclude_below(source, options) for source in known]
         self._skip = [] if skip is None else [skip]
         self._options = options
 
     def paths(self, keys: frozenset[str]) -> Iterator[str]:
         """Yield the paths of the files that need work."""
         options = self._options
-        for found in find_files(
-            self._sources, include=options.include, exclude=options.exclude, skip=self._skip
+        for found in chain.from_iterable(
+            find_files(
+                [source.path],
+                include=options.include,
+                root_exclude=source.root.exclude,
+                below=source.below,
+                skip=self._skip,
+            )
+            for source in self._sources
         ):
             self.files += 1
             if not self._is_up_to_date(found, keys):

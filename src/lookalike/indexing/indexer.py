@@ -157,7 +157,8 @@ class Indexer:
             found = find_files(
                 [source.path],
                 include=self._options.include,
-                exclude=self._options.exclude,
+                root_exclude=source.root.exclude,
+                below=source.below,
                 skip=self._skip,
                 on_error=partial(self._add_unreadable, source.root),
             )
@@ -318,7 +319,8 @@ class Indexer:
         complete = [source for source in sources if self._is_complete(source)]
         places = [(source.root.id, source.below) for source in complete]
         missing = sum(self._writer.sweep(*place, dry_run=True) for place in places)
-        if not (self._options.prune or self._may_forget(missing)):
+        asked = self._options.prune or self._options.exclude
+        if not (asked or self._may_forget(missing)):
             return 0, missing
         if self._sidecars:
             for place in places:
@@ -329,9 +331,9 @@ class Indexer:
         """Return whether all files below a source were seen, so that the others are gone.
 
         Not where a part of the source could not be read or vanished meanwhile, not where it holds no file
-        at all (an unmounted drive is an empty folder), and not under globs, which hide existing files.
+        at all (an unmounted drive is an empty folder), and not with `include`, which hides existing files.
         """
-        if self._options.include or self._options.exclude or not source.path.is_dir():
+        if self._options.include or not source.path.is_dir():
             return False
         if self._unreadable.may_hide_images(self._writer, source):
             return False
@@ -344,12 +346,16 @@ class Indexer:
 
     def _count_files(self, sources: Sequence[Source], stop: threading.Event) -> None:
         with suppress(UsageError):  # the source vanished meanwhile: the walk itself reports that
-            self._total = count_files(
-                [source.path for source in sources],
-                include=self._options.include,
-                exclude=self._options.exclude,
-                skip=self._skip,
-                stop=stop.is_set,
+            self._total = sum(
+                count_files(
+                    [source.path],
+                    include=self._options.include,
+                    root_exclude=source.root.exclude,
+                    below=source.below,
+                    skip=self._skip,
+                    stop=stop.is_set,
+                )
+                for source in sources
             )
 
     def _report_progress(self, *, force: bool = False) -> None:

@@ -45,7 +45,9 @@ Table: TypeAlias = Path | str | Iterable[Mapping[str, Any]] | DataFrame | ArrowT
 class IndexOptions:
     """Options of an indexing run.
 
-    include, exclude  globs on the path below the source; without `include`, every file is considered
+    include           globs on the path below the source; without it, every file is considered
+    exclude           globs of files and folders that are left out, now and in all later runs
+    no_exclude        globs of `exclude` that no longer hold
     workers           decoding processes; None: one per core available to this process
     normalise         False: new spaces keep vectors at their original length
     prune             remove images whose files are gone even if they are more than a tenth of the library
@@ -61,6 +63,7 @@ class IndexOptions:
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    no_exclude: tuple[str, ...] = ()
     workers: int | None = None
     limits: Limits = field(default_factory=Limits)
     normalise: bool = True

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lookalike.errors import Outcome, UsageError
+from lookalike.images.globs import Globs, anchored
 from lookalike.images.reading import is_access_failure
 from lookalike.images.walk import FoundFile
 from lookalike.indexing.report import IndexOptions
@@ -34,6 +36,42 @@ def resolve_source(writer: Writer, roots: Sequence[Root], path: Path) -> Source:
         root = writer.add_root(path if path.is_dir() else path.parent)
         source = find_source(path, [root]) or Source(root, path, "")
     return source
+
+
+def exclude_below(source: Source, options: IndexOptions) -> Source:
+    """Return the source with the globs that its root has after this run.
+
+    `UsageError` for a source that they leave out itself, and for a glob in `no_exclude` that the root does
+    not have.
+    """
+    globs = list(source.root.exclude)
+    for glob in options.no_exclude:
+        found = next((one for one in (glob, anchored(glob, source.below)) if one in globs), None)
+        if found is None:
+            there = ", ".join(map(repr, globs)) or "none"
+            raise UsageError(f"{glob!r} is not excluded from {source.root.path}; excluded: {there}")
+        globs.remove(found)
+    globs += [anchored(glob, source.below) for glob in options.exclude]
+    globs = list(dict.fromkeys(globs))
+    excluded = excluding(globs, source.below)
+    if excluded is not None:
+        raise UsageError(
+            f"{source.path} is excluded from the library by {excluded!r}: to index it again, add "
+            f"--no-exclude {shlex.quote(excluded)}"
+        )
+    return replace(source, root=replace(source.root, exclude=tuple(globs)))
+
+
+def excluding(globs: Sequence[str], below: str) -> str | None:
+    """Return the first glob that leaves out a path below the root, or a folder on the way to it."""
+    parts = below.split("/") if below else []
+    for glob in globs:
+        rules = Globs(exclude=[glob])
+        if any(
+            not rules.enters_folder("/".join(parts[: n + 1]), part) for n, part in enumerate(parts)
+        ):
+            return glob
+    return None
 
 
 def find_source(path: Path, roots: Iterable[Root]) -> Source | None:

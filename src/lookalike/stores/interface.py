@@ -331,6 +331,10 @@ class Writer(Protocol):
         """Replace the identity of a root's folder, a text of the caller's that tells it from copies of it."""
         ...
 
+    def set_exclude(self, root: int, globs: Sequence[str]) -> None:
+        """Replace the globs of what is not indexed below a root. Images that match stay until a sweep."""
+        ...
+
     def mark_seen(self, ids: Iterable[int]) -> None:
         """Mark images as seen in this writer's lifetime."""
         ...

@@ -52,12 +52,14 @@ class Root:
 
     imported  True for the root of images without a file (imported vectors): no folder is at its path
     identity  of the folder when it was indexed (`Writer.set_root_identity`), "" if that is not known
+    exclude   globs of files and folders below it that are not indexed (`Writer.set_exclude`)
     """
 
     id: int
     path: Path
     imported: bool = False
     identity: str = field(default="", compare=False)
+    exclude: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

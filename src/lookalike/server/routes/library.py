@@ -126,7 +126,8 @@ class IndexRequest(BaseModel):
 
     paths: Annotated[list[LibraryPath], OneOrMore] = Field([], max_length=1000)
     include: Globs = Field([], description="Only files that match.")
-    exclude: Globs = Field([], description="Skip files that match.")
+    exclude: Globs = Field([], description="Skip files that match, now and in later runs.")
+    no_exclude: Globs = Field([], description="Index again what `exclude` left out.")
     prune: bool = Field(
         False,
         description="Forget images whose files are gone, even more than a tenth of the library.",

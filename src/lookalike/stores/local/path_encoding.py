@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -58,13 +59,22 @@ def store_root(path: Path, home: Path) -> tuple[str | bytes, bool]:
     return encode_path(os.path.abspath(path)), False  # noqa: PTH100 - resolve() would follow links
 
 
-def root_from(row: tuple[int, str | bytes, bool, str], library: Path) -> Root:
-    """Return the root of a row (id, path, relative, identity) of the catalogue in the folder `library`."""
-    id_, stored, relative, identity = row
+SELECT_ROOTS = "SELECT id, path, relative, identity, exclude FROM roots ORDER BY id"
+
+
+def root_from(row: tuple[int, str | bytes, bool, str, str], library: Path) -> Root:
+    """Return the root of a row (`SELECT_ROOTS`) of the catalogue in the folder `library`."""
+    id_, stored, relative, identity, exclude = row
     path = Path(decode_path(stored))
     if relative:
         path = Path(os.path.abspath(library.parent / path))  # noqa: PTH100 - keeps links
-    return Root(id_, path, imported=path == imported_root(library), identity=identity)
+    return Root(
+        id_,
+        path,
+        imported=path == imported_root(library),
+        identity=identity,
+        exclude=tuple(json.loads(exclude)),
+    )
 
 
 def imported_root(library: Path) -> Path:

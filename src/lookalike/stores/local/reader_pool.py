@@ -26,7 +26,7 @@ from lookalike.stores.local.database import (
     translate_errors,
 )
 from lookalike.stores.local.feedback import decision_changes
-from lookalike.stores.local.path_encoding import root_from
+from lookalike.stores.local.path_encoding import SELECT_ROOTS, root_from
 from lookalike.stores.local.snapshot import CatalogueState, LocalSnapshot
 from lookalike.stores.local.vector_file import MappedVectors, load_fitted, map_vectors
 from lookalike.vectors.blocks import Rows
@@ -156,9 +156,7 @@ class ReaderPool:
     ) -> tuple[CatalogueState, bool]:
         """Return the state that the connection's transaction sees, and whether files of it are missing."""
         mapped, fitted, missing = self._load(connection, spaces)
-        roots = connection.execute(
-            "SELECT id, path, relative, identity FROM roots ORDER BY id"
-        ).fetchall()
+        roots = connection.execute(SELECT_ROOTS).fetchall()
         counters = changes(connection), decision_changes(connection)
         state = CatalogueState(
             (self._file_ids.get(id(connection)), counters, tuple(roots), tuple(spaces)),

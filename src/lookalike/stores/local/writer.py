@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -34,6 +35,7 @@ from lookalike.stores.local.database import (
 )
 from lookalike.stores.local.full_text import update_text
 from lookalike.stores.local.path_encoding import (
+    SELECT_ROOTS,
     conditions_below,
     imported_root,
     root_from,
@@ -88,9 +90,7 @@ class LocalWriter:
         """See `Writer`."""
         with translate_errors(self._folder):
             resolved = path.resolve()
-            rows = self._connection.execute(
-                "SELECT id, path, relative, identity FROM roots ORDER BY id"
-            )
+            rows = self._connection.execute(SELECT_ROOTS)
             roots = [root_from(row, self._folder) for row in rows]
             for root in roots:
                 if root.path.resolve() == resolved:
@@ -100,7 +100,7 @@ class LocalWriter:
                 id_ = self._connection.execute(
                     "INSERT INTO roots (path, relative) VALUES (?, ?)", (stored, relative)
                 ).lastrowid
-            return root_from((id_ or 0, stored, relative, ""), self._folder)
+            return root_from((id_ or 0, stored, relative, "", "[]"), self._folder)
 
     def add_imported_root(self) -> Root:
         """See `Writer`."""
@@ -252,6 +252,13 @@ class LocalWriter:
         with translate_errors(self._folder), transaction(self._connection):
             self._connection.execute(
                 "UPDATE roots SET identity = ? WHERE id = ?", (identity, int(root))
+            )
+
+    def set_exclude(self, root: int, globs: Sequence[str]) -> None:
+        """See `Writer`."""
+        with translate_errors(self._folder), transaction(self._connection):
+            self._connection.execute(
+                "UPDATE roots SET exclude = ? WHERE id = ?", (json.dumps(list(globs)), int(root))
             )
 
     def mark_seen(self, ids: Iterable[int]) -> None:

@@ -205,6 +205,13 @@ class MemoryWriter:
         ]
         self._store.state = state
 
+    def set_exclude(self, root: int, globs: Sequence[str]) -> None:
+        state = self._store.state.copy()
+        state.roots = [
+            replace(one, exclude=tuple(globs)) if one.id == root else one for one in state.roots
+        ]
+        self._store.state = state
+
     def mark_seen(self, ids: Iterable[int]) -> None:
         self._seen |= set(ids)
 
