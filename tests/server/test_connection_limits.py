@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 
 import pytest
@@ -69,6 +69,32 @@ def test_a_head_sent_byte_by_byte_times_out_too(library: Library) -> None:
                 break
         else:
             raise AssertionError("the connection stays open")
+
+
+CHUNKED = "POST /api/uploads HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "start", ["GET /", "GET / HTTP/1.1\r\nX-A: ", CHUNKED + "1\r\nx\r\n0\r\nX-A: "]
+)
+@pytest.mark.parametrize("more", ["x" * 1000, "x\r\nX-B: " * 100])
+def test_a_head_has_a_limit(library: Library, start: str, more: str) -> None:
+    """Addresses, headers and trailers, long ones and many."""
+    with running(create_app(library, Settings())) as port, opened(port) as client:
+        client.sendall(start.format(port).encode())
+        sent = 0
+        with suppress(ConnectionError):
+            for _ in range(200):
+                client.sendall(more.encode())
+                sent += len(more)
+                time.sleep(0.001)
+                client.setblocking(False)
+                with suppress(BlockingIOError):
+                    answer = client.recv(4096)
+                    assert not answer or b" 400 " in answer
+                    break
+                client.setblocking(True)
+        assert sent < 150_000
 
 
 def test_idle_connections_are_closed_for_new_ones(library: Library) -> None:

@@ -51,7 +51,7 @@ def create_app(library: Library, settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        state.executors.search.submit(state.warm_up)
+        await state.executors.search.run(state.warm_up)
         try:
             yield
         finally:

@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 
 from lookalike.errors import LookalikeError
 from lookalike.library import Library
+from lookalike.query import Query, Term
 from lookalike.server.executors import Executors
 from lookalike.server.jobs.results import JobResultCache
 from lookalike.server.jobs.runner import JobRunner
@@ -84,11 +85,17 @@ class AppState:
             return self._explainers[0]
 
     def warm_up(self) -> None:
-        """Run a query, so that workers run, networks are loaded and vectors are in memory before the first
-        visitor searches. If it fails, nothing is said: the visitor's query will fail, too."""
-        grey = np.full((64, 64, 3), 128, np.uint8)
+        """Run queries, so that workers run, networks are loaded and vectors and indexes are in memory before
+        the first visitor searches. If one fails, nothing is said: the visitor's query will fail, too."""
         with suppress(LookalikeError):
-            self.library.search(grey, k=1)
+            with self.library.snapshot() as snapshot:
+                spaces = [space.key for space in snapshot.spaces() if space.current]
+                known = [(key, *snapshot.sample(key, 1).tolist()) for key in spaces]
+            for key, *ids in known:
+                for id in ids:
+                    self.library.search(Query((Term(id=id),), k=1, extractors=(key,)))
+        with suppress(LookalikeError):
+            self.library.search(np.full((64, 64, 3), 128, np.uint8), k=1)
 
     def close(self) -> None:
         """End the threads and processes of the server; the library stays open."""
@@ -104,8 +111,9 @@ class AppState:
             self.temporary.cleanup()
 
 
-def app_state(request: Request) -> AppState:
-    """Return the state of the application that a request belongs to."""
+async def app_state(request: Request) -> AppState:
+    """Return the state of the application that a request belongs to. FastAPI would call a plain function
+    in another thread."""
     state: AppState = request.app.state.server
     return state
 

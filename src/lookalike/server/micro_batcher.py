@@ -15,11 +15,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from lookalike.errors import UsageError
 from lookalike.library import Library
 from lookalike.query import Hits, Query
 from lookalike.server.responses import shutting_down, too_busy, too_many
+
+T = TypeVar("T")
 
 # Queries of one batch; beyond it the time grows with their number.
 MAX_BATCH = 32
@@ -34,12 +37,12 @@ QUIET_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PendingQuery:
-    """A query that waits for its hits."""
+    """A query that waits for its answer."""
 
-    query: Query
+    make: Callable[[], Query]
+    finish: Callable[[Query, Hits], Any]
     submitted: float
-    low_priority: bool
-    hits: Future[Hits] = field(default_factory=Future)
+    answer: Future[Any] = field(default_factory=Future)
 
 
 class MicroBatcher:
@@ -76,7 +79,18 @@ class MicroBatcher:
 
     def submit(self, query: Query, *, low_priority: bool = False) -> Future[Hits]:
         """Return the future hits. `low_priority`: others may go first. `HTTPError` 429 if too many wait."""
-        pending = PendingQuery(query, self._clock(), low_priority)
+        return self.submit_work(lambda: query, lambda _, hits: hits, low_priority=low_priority)
+
+    def submit_work(
+        self,
+        make: Callable[[], Query],
+        finish: Callable[[Query, Hits], T],
+        *,
+        low_priority: bool = False,
+    ) -> Future[T]:
+        """Return the future result of `finish` for the hits of the query that `make` returns. Both are called
+        by the batcher's thread: another thread would cost more than they do."""
+        pending = PendingQuery(make, finish, self._clock())
         with self._changed:
             if self._closed:
                 raise shutting_down()
@@ -91,7 +105,7 @@ class MicroBatcher:
                 )
                 self._thread.start()
             self._changed.notify()
-        return pending.hits
+        return pending.answer
 
     def close(self) -> None:
         """Fail the queries that still wait."""
@@ -103,19 +117,22 @@ class MicroBatcher:
             self._changed.notify()
         for pending in left:
             with suppress(Exception):  # it may have been cancelled
-                pending.hits.set_exception(shutting_down())
+                pending.answer.set_exception(shutting_down())
 
     def _work(self) -> None:
         while batch := self._take():
-            wanted = [pending for pending in batch if pending.hits.set_running_or_notify_cancel()]
-            self._last_batch = self._clock()
+            wanted = [one for one in batch if one.answer.set_running_or_notify_cancel()]
             oldest = self._last_batch - self._timeout
-            if not batch[0].low_priority:
-                self._last_normal = self._last_batch
+            in_time: list[tuple[PendingQuery, Query]] = []
             for pending in wanted:
                 if pending.submitted < oldest:
-                    pending.hits.set_exception(too_busy())
-            if in_time := [pending for pending in wanted if pending.submitted >= oldest]:
+                    pending.answer.set_exception(too_busy())
+                    continue
+                try:
+                    in_time.append((pending, pending.make()))
+                except Exception as error:
+                    pending.answer.set_exception(error)
+            if in_time:
                 self._search(in_time)
 
     def _take(self) -> list[PendingQuery]:
@@ -126,20 +143,26 @@ class MicroBatcher:
             if not self._normal:
                 quiet = self._last_batch - self._last_normal > QUIET_SECONDS
                 limit, source = MAX_LOW_PRIORITY_BATCH if quiet else 1, self._low
-            return [source.popleft() for _ in range(min(limit, len(source)))]
+            batch = [source.popleft() for _ in range(min(limit, len(source)))]
+            self._last_batch = self._clock()
+            if source is self._normal:
+                self._last_normal = self._last_batch
+            return batch
 
-    def _search(self, batch: list[PendingQuery]) -> None:
+    def _search(self, batch: list[tuple[PendingQuery, Query]]) -> None:
         try:
-            found = self._library.search_batch([pending.query for pending in batch])
+            found = self._library.search_batch([query for _, query in batch])
         except Exception as error:
-            for pending in batch:
-                pending.hits.set_exception(error)
+            for pending, _ in batch:
+                pending.answer.set_exception(error)
             return
-        for pending, hits in zip(batch, found, strict=True):
-            if hits.failure:
-                pending.hits.set_exception(UsageError(hits.failure))
-            else:
-                pending.hits.set_result(hits)
+        for (pending, query), hits in zip(batch, found, strict=True):
+            try:
+                if hits.failure:
+                    raise UsageError(hits.failure)
+                pending.answer.set_result(pending.finish(query, hits))
+            except Exception as error:
+                pending.answer.set_exception(error)
 
 
 def only_compares(query: Query) -> bool:

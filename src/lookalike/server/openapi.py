@@ -81,6 +81,17 @@ def form(*required: str, **files: dict[str, Any]) -> dict[str, Any]:
     return body("multipart/form-data", schema)
 
 
+def query_parameters(kind: type[BaseModel]) -> dict[str, Any]:
+    """Return the documentation of parameters of the address, for a route that reads them itself."""
+    properties = kind.model_json_schema()["properties"].items()
+    described = [
+        {"name": name, "in": "query", "required": False, "schema": schema}
+        | ({"description": schema["description"]} if "description" in schema else {})
+        for name, schema in properties
+    ]
+    return {"parameters": described}
+
+
 def openapi_document(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI document of the application, with the models of the bodies that routes read."""
     document = FastAPI.openapi(app)

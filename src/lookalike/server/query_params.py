@@ -115,6 +115,22 @@ else:
     )
 
 
+def read_params(request: Request) -> SearchParams:
+    """Return the parameters of a search in the address of a request. FastAPI would take longer than the
+    search."""
+    given = request.query_params
+    values: dict[str, Any] = {
+        name: given.getlist(name) if name in LISTS else value for name, value in given.items()
+    }
+    return SearchParams.model_validate(values)
+
+
+LISTS = frozenset(
+    name for name, field in SearchParams.model_fields.items() if isinstance(field.default, list)
+)
+"""Parameters that may be repeated."""
+
+
 def to_query(params: SearchParams, images: list[tuple[Term, float]]) -> Query:
     """Return the query that parameters describe. `images`: terms and signed weights, which come first."""
     terms = [Term(image=term.image, id=term.id, weight=weight) for term, weight in images]

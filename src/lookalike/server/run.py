@@ -91,10 +91,22 @@ def serve(
 
 
 def run_app(app: FastAPI, sock: socket.socket, ready: Callable[[], None]) -> None:
-    """Serve an application in this process until a signal."""
+    """Serve an application in this process until a signal. `ready` is called when it is warm."""
     with exit_on_signal():
-        ready()
-        uvicorn.Server(server_config(app)).run(sockets=[sock])
+        AnnouncingServer(server_config(app), ready).run(sockets=[sock])
+
+
+class AnnouncingServer(uvicorn.Server):
+    """A server that says when it has started."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
 
 
 def share_cores(workers: int) -> None:

@@ -7,10 +7,8 @@ import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 
 from fastapi import APIRouter, Request
-from fastapi import Query as QueryParam
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
@@ -22,15 +20,16 @@ from lookalike.query import SIMILARITY, Hits, Query, Term
 from lookalike.server.app_state import AppState, State
 from lookalike.server.bodies import is_form, is_json, media_type, parse_json, read_form, read_json
 from lookalike.server.micro_batcher import only_compares
-from lookalike.server.openapi import JPEG, UPLOAD_BODY, json_body, responses
+from lookalike.server.openapi import JPEG, UPLOAD_BODY, json_body, query_parameters, responses
 from lookalike.server.query_params import (
     KNOWN_PARAMETERS,
     MAX_UPLOADS,
     SearchParams,
+    read_params,
     split_weight,
     to_query,
 )
-from lookalike.server.responses import HTTPError, JSONResponse, not_modified
+from lookalike.server.responses import HTTPError, JSONResponse, not_modified, to_json
 from lookalike.server.routes.images import found_image
 from lookalike.stores.interface import Image, Snapshot
 from lookalike.wire import encode
@@ -42,14 +41,22 @@ router = APIRouter(tags=["search"])
 # cores, which suits a process that has nothing else to do.
 BATCH_SLICE = 7
 
+# Parameters of queries that may do more than compare stored vectors; see `only_compares`.
+NOT_ONLY_COMPARED = frozenset(
+    {"upload", "not_upload", "text", "not_text", "vector", "not_vector", "region"}
+    | {"any_orientation", "verify"}
+)
+
 UploadData = dict[str, bytes]
 """The bytes of uploads that a request has read, by name: once in memory, however often it names them."""
 
 
-@router.get("/api/search", **responses(SearchResponse))
-async def search(state: State, params: Annotated[SearchParams, QueryParam()]) -> Response:
+@router.get(
+    "/api/search", openapi_extra=query_parameters(SearchParams), **responses(SearchResponse)
+)
+async def search(state: State, request: Request) -> Response:
     """Images that look like the query. Lists are given by repeating a parameter."""
-    return await search_response(state, params, [])
+    return await search_response(state, read_params(request), [])
 
 
 @router.post(
@@ -167,16 +174,28 @@ async def search_response(
     state: AppState, params: SearchParams, uploads: Sequence[str]
 ) -> Response:
     """Answer a query in the executor that suits its cost."""
-    quick = state.executors.quick
-    query = await quick.run(lambda: query_of_params(state, params, {}))
-    if only_compares(query):
-        hits = await asyncio.wrap_future(state.batcher.submit(query))
+
+    def answer(query: Query, hits: Hits) -> bytes:
+        return to_json(encode(page_of(state, params, query, hits, uploads)))
+
+    if names_images_only(params):  # all steps in the thread of the batcher
+        make = partial(query_of_params, state, params, {})
+        content = await asyncio.wrap_future(state.batcher.submit_work(make, answer))
     else:
-        executor = state.executors.slow if query.verify else state.executors.search
-        hits = await executor.run(lambda: state.library.search(query))
-    return JSONResponse(
-        await quick.run(lambda: encode(page_of(state, params, query, hits, uploads)))
-    )
+        quick = state.executors.quick
+        query = await quick.run(lambda: query_of_params(state, params, {}))
+        if only_compares(query):
+            content = await asyncio.wrap_future(state.batcher.submit_work(lambda: query, answer))
+        else:
+            executor = state.executors.slow if query.verify else state.executors.search
+            hits = await executor.run(lambda: state.library.search(query))
+            content = await quick.run(lambda: answer(query, hits))
+    return Response(content, media_type=JSONResponse.media_type)
+
+
+def names_images_only(params: SearchParams) -> bool:
+    """Whether a query names images of the library and nothing else, so that it only compares vectors."""
+    return bool(params.image) and params.model_fields_set.isdisjoint(NOT_ONLY_COMPARED)
 
 
 def answer_batch(state: AppState, several: Sequence[SearchParams]) -> list[SearchResponse]:

@@ -12,10 +12,13 @@ import asyncio
 import time
 from typing import Any
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 # Seconds in which the head of a request must arrive.
 HEAD_TIMEOUT = 30.0
+
+# Bytes around the body of a request: its head, the sizes of chunks, and trailers. The parser has no limit.
+MAX_HEAD = 64 << 10
 
 # Seconds in which a client must read some of what is buffered for it, a megabyte perhaps.
 WRITE_TIMEOUT = 120.0
@@ -25,11 +28,11 @@ WRITE_TIMEOUT = 120.0
 MAX_CONNECTIONS = 500
 
 
-class LimitedConnection(H11Protocol):
-    """One HTTP/1.1 connection of uvicorn, with timeouts.
+class LimitedConnection(HttpToolsProtocol):
+    """One HTTP/1.1 connection of uvicorn, with timeouts and a limit on the heads of requests.
 
-    `H11Protocol` is not a public interface of uvicorn, which is why pyproject.toml caps its version: the
-    methods overridden here, `cycle`, `flow`, `connections` and `loop` may change in a minor release.
+    `HttpToolsProtocol` is not a public interface of uvicorn, which is why pyproject.toml caps its version:
+    the methods overridden here, `cycle`, `flow`, `connections` and `loop` may change in a minor release.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class LimitedConnection(H11Protocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self.waiting_since = time.monotonic()
+        self._head_bytes = 0
 
     @property
     def in_request(self) -> bool:
@@ -95,9 +99,21 @@ class LimitedConnection(H11Protocol):
             self.transport.close()
 
     def data_received(self, data: bytes) -> None:
+        self._head_bytes += len(data)
         super().data_received(data)
+        if self._head_bytes > MAX_HEAD and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too long.")
         if self.in_request:
             self._stop_head_timer()
+
+    def on_body(self, body: bytes) -> None:
+        # Twice: as many bytes around a body as in it are fine, if it comes in small chunks.
+        self._head_bytes -= 2 * len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._head_bytes = 0
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         self._start_head_timer()

@@ -157,6 +157,8 @@ class SecurityMiddleware:
             route = scope.get("route")
             method = scope["method"] if scope["method"] in METHODS else "other"
             self._observe(method, getattr(route, "path", "other"), status, seconds)
+        if not log.isEnabledFor(logging.INFO):
+            return
         client = (scope.get("client") or ("-", 0))[0]
         path = scope["path"].encode("unicode_escape").decode()[:200]
         log.info("%s %s %s %d %.1f ms", client, scope["method"], path, status, seconds * 1000)
