@@ -318,7 +318,8 @@ class Library:
                   of one series), "raw-jpeg" (both files of one shot), "live-photo" (with its video)
         thorough  whether to find crops, frames and tilted copies, which takes longest; None: if there
                   are at most 100,000 images
-        against   compare them only with the images at or below these paths, which are never spare
+        against   compare them only with the images at or below these paths, of this library or of another
+                  one, which are never spare
         prefer    folders whose files are kept, the most important first
         edits     edits are spare, too, not only copies
         rotated   include images that were rotated or mirrored
@@ -332,10 +333,12 @@ class Library:
         from lookalike.duplicates.comparison_memory import ComparisonMemory
         from lookalike.duplicates.detail_reader import DetailReader
         from lookalike.duplicates.find_duplicates import find_duplicates
+        from lookalike.duplicates.joined_snapshot import with_archive
         from lookalike.duplicates.pair_verifier import PairVerifier, files_of
 
         with (
-            self._store.snapshot() as snapshot,
+            self._store.snapshot() as own,
+            with_archive(own, self._store.folder, path_list(against)) as (snapshot, archive),
             PairVerifier(
                 files_of(snapshot),
                 memory=ComparisonMemory(self._store, snapshot),
@@ -348,7 +351,7 @@ class Library:
                 snapshot,
                 verifier,
                 path_list(paths),
-                archive=path_list(against),
+                archive=archive,
                 kind=kind,
                 thorough=thorough,
                 prefer=path_list(prefer),

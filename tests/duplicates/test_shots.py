@@ -12,7 +12,7 @@ from tests.duplicates.image_builders import save, scene
 from lookalike import Library
 from lookalike.duplicates.report import Duplicates, Link
 from lookalike.duplicates.shots import by_time
-from lookalike.errors import Outcome
+from lookalike.errors import Outcome, UsageError
 from lookalike.stores.interface import Image as StoredImage
 
 
@@ -93,3 +93,23 @@ def test_only_files_outside_the_archive_are_spare(tmp_path: Path) -> None:
     assert spare == ["inbox/3.jpg", "inbox/a.png", "inbox/b.png"]
     whole = search(tmp_path, paths=[tmp_path], against=[tmp_path / "archive"])
     assert paths(whole) == paths(found)
+
+
+def test_the_archive_may_be_another_library(tmp_path: Path) -> None:
+    save(tmp_path / "archive" / "year" / "1.png", scene(1))
+    save(tmp_path / "archive" / "year" / "2.png", scene(2))
+    save(tmp_path / "inbox" / "same.png", scene(1))
+    Image.fromarray(scene(2)).save(tmp_path / "inbox" / "saved.jpg", quality=80)
+    save(tmp_path / "inbox" / "new.png", scene(3))
+    save(tmp_path / "inbox" / "new again.png", scene(3))
+    with Library.create(tmp_path / "archive") as library:
+        library.add([tmp_path / "archive"], extractors=["phash", "dhash"])
+    for place in ("archive", "archive/year"):
+        found = search(tmp_path / "inbox", against=[tmp_path / place])
+        assert sorted(m.image.path for g in found.groups for m in g.spare) == [
+            "same.png",
+            "saved.jpg",
+        ]
+        assert {g.best.file.parent for g in found.groups} == {tmp_path / "archive" / "year"}
+    with pytest.raises(UsageError, match="is not indexed"):
+        search(tmp_path / "inbox", against=[tmp_path])

@@ -14,6 +14,7 @@ from typing import Any
 
 from lookalike.duplicates import trash
 from lookalike.duplicates.companions import FolderListings, inherited_metadata
+from lookalike.duplicates.joined_snapshot import OFFSET
 from lookalike.duplicates.move_record import MoveRecord, Step, digest, undo_step
 from lookalike.duplicates.report import Duplicates, Group, Member
 from lookalike.errors import UsageError
@@ -270,10 +271,11 @@ def move_spare(
         described: dict[int, dict[str, Any]] = {}
 
         def describe(image: Image, values: Mapping[str, Any]) -> None:
-            if store.read_only:
-                raise UsageError(
-                    f"the kept image lacks its {', '.join(values)}, and the library cannot be changed"
+            if store.read_only or image.id >= OFFSET:
+                where = (
+                    "this library cannot be changed" if store.read_only else "is in another library"
                 )
+                raise UsageError(f"the kept image lacks its {', '.join(values)}, and {where}")
             if writer is not None:
                 known = described.setdefault(image.id, dict(image.metadata))
                 known |= values
