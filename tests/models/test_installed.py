@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.extractors.networks import write_clip
 
 from lookalike.errors import UnknownExtractor
+from lookalike.extractors import load
+from lookalike.extractors.interface import TextExtractor
 from lookalike.models import MODELS, fetch_model, installed_models
 
 
@@ -54,3 +57,18 @@ def test_the_image_encoder_can_be_installed_without_the_text_encoder(home: Path)
 def test_a_name_that_cannot_be_fetched_lists_the_known_models(home: Path, name: str) -> None:
     with pytest.raises(UnknownExtractor, match="known are onnx:resnet18"):
         fetch_model(name)
+
+
+def test_a_preset_in_a_folder_of_its_repository_is_found_and_loads(home: Path) -> None:
+    place = home / "models" / "plhery" / "mobileclip2-onnx"
+    write_clip(place)
+    (place / "onnx" / "s2").mkdir()
+    for name in ("onnx/vision_model.onnx", "onnx/text_model.onnx", "config.json"):
+        (place / name).rename(place / "onnx" / "s2" / Path(name).name)
+    (place / "preprocessor_config.json").rename(place / "onnx/s2/preprocessor_config.json")
+    installed = {entry.model.name: entry for entry in installed_models() if entry.images}
+    assert [name for name in installed if name.startswith("clip:")] == ["clip:mobileclip2-s2"]
+    assert installed["clip:mobileclip2-s2"].text
+    extractor = load("clip:mobileclip2-s2")
+    assert isinstance(extractor, TextExtractor)
+    assert extractor.extract_text(["cat", "dog"]).shape == (2, extractor.dim)

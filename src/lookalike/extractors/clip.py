@@ -153,7 +153,7 @@ def load_clip(text: str = "") -> ClipExtractor:
     spec = parse_spec("clip", text or DEFAULT_CLIP.partition(":")[2])
     vision, joint = spec.graph("vision_model"), spec.graph("model")
     files = spec.fetch(spec.image_files("clip"))
-    config = read_json(files, "config.json")
+    config = read_json(files, spec.setting("config.json"))
     preprocessing = read_preprocessing(read_processor(spec, files, config), config)
     is_joint = not files.has(vision)
     graph = read_graph(files.path(joint if is_joint else vision))
@@ -202,7 +202,7 @@ def _open_text(source: _TextSource, vision: Session, pixels: PixelSpec) -> TextE
     required = spec.text_files(joint=bool(source.joint_graph))
     files = spec.fetch(required)
     rules = read_rules(
-        read_json(files, "config.json"),
+        read_json(files, spec.setting("config.json")),
         *(read_json(files, setting) for setting in TOKENIZER_SETTINGS),
     )
     tokenizer = Tokenizer(files.path("tokenizer.json"), rules)

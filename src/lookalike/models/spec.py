@@ -55,11 +55,17 @@ class ModelSpec:
         """Return the path of a graph within the model, such as "onnx/vision_model_fp16.onnx"."""
         if self.record is not None and self.record.file is not None:
             return self.record.file
-        return f"onnx/{stem}{'_' if self.variant else ''}{self.variant}.onnx"
+        folder = (self.record.folder if self.record is not None else "") or "onnx"
+        return f"{folder}/{stem}{'_' if self.variant else ''}{self.variant}.onnx"
+
+    def setting(self, name: str) -> str:
+        """Return the path of config.json or preprocessor_config.json within the model."""
+        folder = self.record.folder if self.record is not None else ""
+        return f"{folder}/{name}" if folder else name
 
     def image_files(self, family: str) -> FileSpec:
         """Return the files needed to embed images."""
-        settings = ("config.json", "preprocessor_config.json")
+        settings = (self.setting("config.json"), self.setting("preprocessor_config.json"))
         if family == "clip":
             return FileSpec(settings, ((self.graph("vision_model"),), (self.graph("model"),)))
         prepared = self.record is not None and self.record.processor is not None
@@ -70,7 +76,8 @@ class ModelSpec:
     def text_files(self, *, joint: bool) -> FileSpec:
         """Return the files needed to embed text; `joint`: one graph has both encoders."""
         graph = self.graph("model" if joint else "text_model")
-        return FileSpec(("config.json", graph, "tokenizer.json"), optional=TOKENIZER_SETTINGS)
+        required = (self.setting("config.json"), graph, "tokenizer.json")
+        return FileSpec(required, optional=TOKENIZER_SETTINGS)
 
     def fetch(self, files: FileSpec, *, progress: Progress | None = None) -> ModelFiles:
         """Return the files, checked; download them first if needed."""
