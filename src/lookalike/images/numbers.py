@@ -89,11 +89,15 @@ def to_8_bits(
     if high <= low:
         return np.zeros(values.shape, np.uint8)
     scale = 255.0 / (high - low)
-    scaled = values.astype(np.float64 if values.dtype.itemsize > 4 else np.float32)
-    scaled = (scaled - np.array(low, scaled.dtype)) * np.array(scale, scaled.dtype)
+    scaled: NDArray[np.floating[Any]] = values.astype(
+        np.float64 if values.dtype.itemsize > 4 else np.float32
+    )
+    scaled -= np.array(low, scaled.dtype)
+    scaled *= np.array(scale, scaled.dtype)
     if known.size < values.size:
         scaled[~valid] = (float(known.mean(dtype=np.float64)) - low) * scale
-    levels: NDArray[np.uint8] = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    np.clip(np.rint(scaled, out=scaled), 0, 255, out=scaled)
+    levels: NDArray[np.uint8] = scaled.astype(np.uint8)
     return 255 - levels if min_is_white else levels
 
 
@@ -106,17 +110,28 @@ def _valid(values: NDArray[Any], no_data: float | None) -> NDArray[np.bool_]:
     if values.dtype.kind == "u":
         return valid
     for least in (True, False, True, False):  # both ends, twice: rasters may have two such values
-        known = values[valid].astype(np.float64)
-        if not known.size or (known.min() >= 0 and known.max() <= 255):
+        low, high = _ends(values, valid)
+        if not low < high or (low >= 0 and high <= 255):
             break
-        end = known.min() if least else known.max()
-        rest = known[known != end]
-        if not rest.size or end == 0:
+        end = low if least else high
+        if end == 0:
             continue
-        near, far = (rest.min(), rest.max()) if least else (rest.max(), rest.min())
-        if 0 < abs(far - near) < abs(near - end):
-            valid &= values != end
+        rest = valid & (values != end)
+        low, high = _ends(values, rest)
+        if 0 < high - low < (low - end if least else end - high):
+            valid = rest
     return valid
+
+
+def _ends(values: NDArray[Any], valid: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return the least and the greatest of the valid numbers; the least is infinite if there are none."""
+    if not valid.any():
+        return np.inf, -np.inf
+    limits = np.finfo(values.dtype) if values.dtype.kind == "f" else np.iinfo(values.dtype)
+    return (
+        float(np.min(values, where=valid, initial=limits.max)),
+        float(np.max(values, where=valid, initial=limits.min)),
+    )
 
 
 def _range(known: NDArray[Any]) -> tuple[float, float]:

@@ -133,6 +133,7 @@ function propertyTable(image, hit) {
     ...Object.entries(image.facts ?? {}).filter(([name]) => !(name in metadata))
       .map(([name, value]) => [name.replaceAll("_", " "), valueText(value)]),
     ["orientation", hit?.orientation],
+    ["compared", hit?.coverage ? `only its centre, ${Math.round(100 * hit.coverage)} %` : null],
     ["matching keypoints", hit?.inliers ? count(hit.inliers) : null],
     ...Object.entries(hit?.scores_by_space ?? {}).map(([name, value]) => [`by ${name}`, similarity(value)]),
     ["file",
