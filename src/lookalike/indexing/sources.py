@@ -85,8 +85,8 @@ def find_source(path: Path, roots: Iterable[Root]) -> Source | None:
 
 def drop_nested(paths: Sequence[Path]) -> list[Path]:
     """Return the paths without duplicates and without those inside another of them."""
-    unique = list(dict.fromkeys(paths))
-    return [path for path in unique if not any(other in path.parents for other in unique)]
+    unique = dict.fromkeys(paths)  # a hash table: thousands of single files may be given
+    return [path for path in unique if not any(parent in unique for parent in path.parents)]
 
 
 def resolve_path(source: Path) -> Path:
