@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from lookalike.extractors.interface import Extractor
 from lookalike.query import Hits, ImageLike, Query, QueryOptions, to_query
 from lookalike.search.encode import QueryEncoders
 from lookalike.search.pipeline import run_queries
+from lookalike.search.relevance import BackgroundSamples
 from lookalike.search.result_cache import ResultCache
 from lookalike.stores.interface import Image, Root, Snapshot, Space, Store
 from lookalike.stores.open_store import FOLDER, create_store, open_store
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from lookalike.indexing.ann import Ann
     from lookalike.indexing.report import IndexEstimate, IndexOptions, IndexReport, ProgressCallback
     from lookalike.indexing.vectors import Vectors
-    from lookalike.vectors.calibration import Relevance
+    from lookalike.vectors import Relevance
 
 DEFAULT_EXTRACTORS = ("lookalike", "phash", "dhash")
 """The network answers searches; the hashes find duplicates and cost little compared with decoding."""
@@ -72,6 +73,7 @@ class Library:
         self._encoders = QueryEncoders(limits or Limits(), readers=readers)
         self._thumbnails = Thumbnails(store, limits or Limits())
         self._results = ResultCache()
+        self._samples: tuple[Hashable, BackgroundSamples] = (None, BackgroundSamples())
 
     @classmethod
     def create(cls, root: Path | str, *, folder: Path | str | None = None) -> Self:
@@ -276,11 +278,7 @@ class Library:
         """
         query = to_query(images, text=text, extractor=extractor, **options)
         with self._store.snapshot() as snapshot:
-            (hits,) = self._results.get(
-                snapshot.version,
-                [query],
-                lambda missing: run_queries(snapshot, self._encoders, missing),
-            )
+            (hits,) = self._run(snapshot, [query], tolerant=False)
         return hits
 
     def search_batch(self, queries: Sequence[Query]) -> list[Hits]:
@@ -290,11 +288,22 @@ class Library:
         be answered, because of a broken image for example, has no hits and a reason in `failure`.
         """
         with self._store.snapshot() as snapshot:
-            return self._results.get(
-                snapshot.version,
-                queries,
-                lambda missing: run_queries(snapshot, self._encoders, missing, tolerant=True),
-            )
+            return self._run(snapshot, queries, tolerant=True)
+
+    def _run(self, snapshot: Snapshot, queries: Sequence[Query], *, tolerant: bool) -> list[Hits]:
+        """Return the hits of queries; what was computed for the same state of the library is used again."""
+        version = snapshot.version
+        known, samples = self._samples
+        if version != known:
+            samples = BackgroundSamples()
+            self._samples = version, samples
+        return self._results.get(
+            version,
+            queries,
+            lambda missing: run_queries(
+                snapshot, self._encoders, missing, samples=samples, tolerant=tolerant
+            ),
+        )
 
     def duplicates(
         self,

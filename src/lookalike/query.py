@@ -312,8 +312,11 @@ def _is_array(value: object) -> bool:
 class Hit:
     """One result. `path` is relative to the folder `root`; `file` joins both.
 
-    similarity       larger is closer; the common score if several rankings were fused; None in a list
-    relevance        similarity judged against that of unrelated images; None if it cannot be judged
+    score            what ranks the hits, larger is better: the similarity, else the BM25 of captions or the
+                     common score of several rankings; None in a list
+    similarity       larger is closer; None if the score is not one
+    relevance        similarities of images judged against those of unrelated images; None if they cannot be
+                     judged. `Hits.judged_by` names them
     copies           near-copies that were left out (`Query.collapse_duplicates`)
     orientation      how the query was turned to match best (`Query.any_orientation`)
     box              the part of this image that matched, if regions were compared or it was verified
@@ -329,7 +332,8 @@ class Hit:
     id: int
     path: str
     root: Path
-    similarity: float | None = field(metadata={"digits": 6})
+    score: float | None = field(metadata={"digits": 6})
+    similarity: float | None = field(default=None, metadata={"digits": 6})
     relevance: Relevance | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     copies: int = 0
@@ -356,6 +360,7 @@ class Hits(Sequence[Hit]):
     seconds         by stage: "extract" (query to vectors), "search", "total"
     failure         in a batch, why this query could not be answered; else ""
     top_relevance   relevance of the best candidate, even if below `min_relevance`; None if not judged
+    judged_by       the part of `ranked_by` that relevance judges: similarities of images; "" if none
     """
 
     hits: tuple[Hit, ...]
@@ -366,6 +371,7 @@ class Hits(Sequence[Hit]):
     seconds: Mapping[str, float] = field(metadata={"digits": 6})
     failure: str = ""
     top_relevance: Relevance | None = None
+    judged_by: str = ""
 
     def __len__(self) -> int:
         return len(self.hits)

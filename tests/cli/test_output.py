@@ -155,7 +155,9 @@ def test_no_color_and_dumb_terminals_are_respected(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_csv_of_hits_holds_no_formula(capsys: pytest.CaptureFixture[str]) -> None:
-    hit = Hit(rank=1, id=1, path="=cmd|' /C calc'!A1.jpg", root=Path("photos"), similarity=1.0)
+    hit = Hit(
+        rank=1, id=1, path="=cmd|' /C calc'!A1.jpg", root=Path("photos"), score=1.0, similarity=1.0
+    )
     hits = Hits((hit,), "color", "cosine", exact=True, searched_count=1, seconds={})
     hit_output.write_hits(hits, "csv", query=Query((Term(id=1),)))
     assert capsys.readouterr().out.splitlines()[1].startswith("1,./=cmd|' /C calc'!A1.jpg,1.0,")

@@ -16,7 +16,7 @@ from lookalike.viz import result_grid, style
 
 def hits(files: list[Path]) -> Hits:
     found = tuple(
-        Hit(rank=at + 1, id=at + 1, path=file.name, root=file.parent, similarity=1 - at / 10)
+        Hit(rank=at + 1, id=at + 1, path=file.name, root=file.parent, score=1 - at / 10)
         for at, file in enumerate(files)
     )
     return Hits(found, "color", "cosine", exact=True, searched_count=1204, seconds={})

@@ -30,7 +30,7 @@ def test_json_is_as_documented(album: Album) -> None:
     document = json.loads(run.stdout)
     assert list(document) == [
         "query", "ranked_by", "similarity", "exact", "searched_count", "seconds", "top_relevance",
-        "hits",
+        "judged_by", "hits",
     ]  # fmt: skip
     assert (document["searched_count"], document["similarity"]) == (8, "cosine")
     assert document["query"] == {"images": ["photos/pets/cat.jpg"]}
@@ -39,7 +39,7 @@ def test_json_is_as_documented(album: Album) -> None:
     assert set(document["seconds"]) >= {"extract", "search", "total"}
     assert len(document["hits"]) == 8
     first = document["hits"][0]
-    assert list(first) == ["rank", "path", "similarity", "relevance", "metadata"]
+    assert list(first) == ["rank", "path", "score", "similarity", "relevance", "metadata"]
     assert first["rank"] == 1
     assert first["path"] == "pets/cat.jpg"
     assert first["similarity"] == pytest.approx(1.0, abs=1e-5)
@@ -60,7 +60,7 @@ def test_all_formats_name_the_same_hits(album: Album) -> None:
     assert [(row["path"], float(row["similarity"])) for row in rows] == [
         (hit["path"], hit["similarity"]) for hit in hits
     ]
-    assert list(rows[0]) == ["rank", "path", "similarity", "relevance", "metadata"]
+    assert list(rows[0]) == ["rank", "path", "score", "similarity", "relevance", "metadata"]
     paths = output("paths").splitlines()
     assert paths == [f"photos/{hit['path']}" for hit in hits]
     null = lookalike("search", album.cat, "-k", "4", "-0", cwd=album.home).stdout
@@ -236,7 +236,10 @@ def test_two_spaces_are_fused_and_their_scores_are_given(album: Album) -> None:
         "csv",
         cwd=album.home,
     )
-    assert run.stdout.splitlines()[0] == "rank,path,similarity,relevance,metadata,scores_by_space"
+    assert (
+        run.stdout.splitlines()[0]
+        == "rank,path,score,similarity,relevance,metadata,scores_by_space"
+    )
 
 
 def test_a_rotated_image_is_found_in_any_orientation(album: Album, tmp_path: Path) -> None:

@@ -36,12 +36,14 @@ def assert_hits(found: Hits, scores: Mapping[int, float]) -> None:
     """Assert that the hits are those with the best scores, in their order."""
     assert not found.failure
     expected = sorted(scores, key=lambda id: -scores[id])[: len(found)]
-    given = [hit.similarity for hit in found.hits]
+    given = [hit.score for hit in found.hits]
     assert given == pytest.approx([scores[id] for id in expected], abs=2e-5)
-    assert {hit.id: hit.similarity for hit in found.hits} == pytest.approx(
+    assert {hit.id: hit.score for hit in found.hits} == pytest.approx(
         {hit.id: scores[hit.id] for hit in found.hits}, abs=2e-5
     )
     assert [hit.rank for hit in found.hits] == list(range(1, len(found) + 1))
+    similarities = [hit.score if found.similarity else None for hit in found.hits]
+    assert [hit.similarity for hit in found.hits] == similarities
 
 
 def one(small: SmallLibrary, *terms: Term, **options: object) -> Hits:

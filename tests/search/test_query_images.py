@@ -160,7 +160,7 @@ def test_text_and_an_image_are_searched_in_the_same_space(library: Library, phot
 
     one, other = to_one(images), to_one(words)
     expected = {id: 0.25 * one[id] + 0.75 * other[id] for id in one}
-    assert {hit.id: hit.similarity for hit in found.hits} == pytest.approx(expected, abs=1e-5)
+    assert {hit.id: hit.score for hit in found.hits} == pytest.approx(expected, abs=1e-5)
 
 
 def test_text_without_captions_and_text_space_is_an_error_with_a_remedy(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def make_queries(folder: Path) -> list[Query]:
 
 def test_threads_get_the_hits_of_a_single_thread(library: Library, tmp_path: Path) -> None:
     queries = make_queries(tmp_path)
-    alone = [[(hit.id, hit.similarity) for hit in library.search(q).hits] for q in queries]
+    alone = [[(hit.id, hit.score) for hit in library.search(q).hits] for q in queries]
     fresh = Library.open(library.folder.parent, readers=2)  # with an empty result cache
     together = threading.Barrier(THREADS)
 
@@ -51,7 +51,7 @@ def test_threads_get_the_hits_of_a_single_thread(library: Library, tmp_path: Pat
             place = (at + shift) % len(queries)
             hits = fresh.search(queries[place]).hits
             assert [hit.id for hit in hits] == [id for id, _ in alone[place]]
-            assert [hit.similarity for hit in hits] == pytest.approx([s for _, s in alone[place]])
+            assert [hit.score for hit in hits] == pytest.approx([s for _, s in alone[place]])
 
     with fresh, ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(ask_all, range(THREADS)))
@@ -89,8 +89,8 @@ def test_batches_of_two_threads_get_the_hits_of_each_alone(
         assert [hits.failure for hits in found] == [""] * MANY
         for one, other in zip(expected, found, strict=True):
             assert [hit.id for hit in one] == [hit.id for hit in other]
-            assert [hit.similarity for hit in other] == pytest.approx(
-                [hit.similarity for hit in one], abs=1e-5
+            assert [hit.score for hit in other] == pytest.approx(
+                [hit.score for hit in one], abs=1e-5
             )
 
 

@@ -22,9 +22,9 @@ def test_a_search_finds_what_the_library_finds(client: TestClient, library: Libr
     response = client.get("/api/search", params={"image": "7", "k": 5}).json()
     hits = library.search(Query((Term(id=7),), k=5))
     assert [hit["id"] for hit in response["hits"]] == [hit.id for hit in hits.hits]
-    assert [hit["similarity"] for hit in response["hits"]] == [
-        round(hit.similarity or 0.0, 6) for hit in hits.hits
-    ]
+    scores = [round(hit.score or 0.0, 6) for hit in hits.hits]
+    assert [hit["score"] for hit in response["hits"]] == scores
+    assert [hit["similarity"] for hit in response["hits"]] == scores
     assert response["hits"][0]["id"] == 7
     assert (response["ranked_by"], response["exact"], response["searched_count"]) == (
         "color",

@@ -24,7 +24,7 @@ IMAGE = Image(
     width=4, height=3, format="jpeg", metadata={"price": 7},
 )  # fmt: skip
 HIT = Hit(
-    rank=1, id=1, path="a/1.jpg", root=Path(), similarity=0.25, metadata={"price": 7},
+    rank=1, id=1, path="a/1.jpg", root=Path(), score=0.25, similarity=0.25, metadata={"price": 7},
     scores_by_space={"color": 0.5}, box=(0.0, 0.0, 0.5, 1.0),
 )  # fmt: skip
 HITS = Hits(

@@ -19,6 +19,11 @@ def parser() -> argparse.ArgumentParser:
     _add_prepare(steps.add_parser("prepare", help="compute the teacher's features of all images"))
     _add_train(steps.add_parser("train", help="train the network; continues an interrupted run"))
     _add_export(steps.add_parser("export", help="write the ONNX file"))
+    _add_calibrate(
+        steps.add_parser(
+            "calibrate", help="measure similarities of unrelated images, for relevance"
+        )
+    )
     evaluate = steps.add_parser(
         "evaluate", help="print leave-one-out metrics on labelled folders, as JSON"
     )
@@ -110,6 +115,23 @@ def _add_export(step: argparse.ArgumentParser) -> None:
     step.add_argument("--output", dest="out", type=Path, required=True, help="the file to write")
 
 
+def _add_calibrate(step: argparse.ArgumentParser) -> None:
+    step.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="images of one kind")
+    step.add_argument(
+        "--related",
+        action="append",
+        default=[],
+        metavar="A,B",
+        help="names of folders that share a kind and are not compared",
+    )
+    step.add_argument(
+        "--extractor",
+        dest="extractors",
+        default="lookalike,color,shape,histogram,pixels,dhash,phash",
+        help="separated by commas",
+    )
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one step. Return 2, after one line on stderr, if something is missing."""
     given = parser().parse_args(arguments)
@@ -120,6 +142,8 @@ def main(arguments: list[str] | None = None) -> int:
             _train(given)
         elif given.step == "export":
             _export(given)
+        elif given.step == "calibrate":
+            _calibrate(given)
         elif given.step == "evaluate":
             metrics = release.evaluate_model(given.model, given.folders, label=given.label)
             print(json.dumps(metrics, indent=1))
@@ -174,6 +198,18 @@ def _export(given: argparse.Namespace) -> None:
         side=given.side,
         quantise=not given.float32,
     )
+
+
+def _calibrate(given: argparse.Namespace) -> None:
+    from tools.distill import calibrate
+
+    from lookalike.extractors.registry import parse
+
+    related = {frozenset(pair.split(",")) for pair in given.related}
+    found = calibrate.calibrate(given.folders, parse(given.extractors), related=related)
+    calibrate.write(found)
+    for key, one in found.items():
+        print(key, *(f"{cosine:.3f}" for cosine in one.cosines))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from lookalike.query import Hit, Hits
 if TYPE_CHECKING:
     from lookalike.query import Query, Term
 
-_ALWAYS = ("rank", "path", "similarity", "relevance", "metadata")
+_ALWAYS = ("rank", "path", "score", "similarity", "relevance", "metadata")
 _FIELDS = [field for field in fields(Hit) if field.name not in ("id", "root")]
 """Fields in the output; those that are not in `_ALWAYS` are left out where they are empty."""
 
@@ -101,8 +101,10 @@ def _write_table(hits: Hits) -> None:
     right = ""
     for field in _FIELDS:
         values = [getattr(hit, field.name) for hit in hits]
+        if field.name == ("score" if hits.similarity else "similarity"):
+            continue  # the score is the similarity, or there is none
         empty = all(value is None for value in values) or not (
-            field.name in ("rank", "similarity") or any(values)
+            field.name in ("rank", "score", "similarity") or any(values)
         )
         if field.name in _NOT_IN_TABLE or empty:
             continue
@@ -112,12 +114,15 @@ def _write_table(hits: Hits) -> None:
     rows = [list(row) for row in zip(*columns.values(), strict=True)]
     output.table(list(columns), rows, right=f"{right}l", stretch=-1)
     searched = format.counted(hits.searched_count, "image")
-    if all(hit.similarity is None for hit in hits):
+    if all(hit.score is None for hit in hits):
         output.aside(f"{format.number(len(hits))} of {searched}, by {hits.ranked_by}")
         return
     took = format.duration(hits.seconds.get("total", 0.0))
     how = f" ({hits.similarity})" if hits.similarity else ""
-    output.aside(f"{searched} compared by {hits.ranked_by}{how} in {took}")
+    judged = (
+        f"; relevance of {hits.judged_by}" if hits.judged_by not in ("", hits.ranked_by) else ""
+    )
+    output.aside(f"{searched} compared by {hits.ranked_by}{how} in {took}{judged}")
 
 
 def _cell(value: Any) -> str:

@@ -11,7 +11,7 @@ from lookalike.cli import open_library, output, parameters
 from lookalike.cli.duplicates_output import summary, write_groups
 
 if TYPE_CHECKING:
-    from lookalike.vectors.calibration import Relevance
+    from lookalike.vectors import Relevance
 
 
 @click.command("similar-groups")

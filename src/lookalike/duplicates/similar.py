@@ -11,16 +11,16 @@ from lookalike.duplicates.candidates import HASHES
 from lookalike.duplicates.group_builder import GroupBuilder
 from lookalike.duplicates.grouping import Exclusions, Pair, group_links, pair
 from lookalike.duplicates.report import Duplicates, Link
+from lookalike.errors import UsageError
+from lookalike.search.relevance import BackgroundSamples
 from lookalike.stores.interface import Ids, Snapshot, Space
 from lookalike.stores.records import missing_vectors
-from lookalike.vectors.blocks import Floats
-from lookalike.vectors.calibration import RELEVANCES, Background, Relevance
+from lookalike.vectors import RELEVANCES, Relevance
+from lookalike.vectors.calibration import MIN_SAMPLE
 from lookalike.vectors.similarity import similarity_matrix
 
 NEIGHBOURS = 10
 QUERY_BATCH = 512
-# Vectors that estimate the similarity of unrelated images.
-SAMPLE_SIZE = 500
 
 
 def find_similar(
@@ -75,11 +75,16 @@ class SimilarPairs:
     def __init__(
         self, snapshot: Snapshot, space: Space, relevance: Relevance, similarity: float | None
     ) -> None:
+        if similarity is None and space.count < MIN_SAMPLE:
+            raise UsageError(
+                f"a relevance needs {MIN_SAMPLE} images with vectors to be judged, and {space.name} has "
+                f"{space.count}: give a minimum similarity instead (min_similarity)"
+            )
         self._snapshot = snapshot
         self._space = space
-        self._relevance = RELEVANCES.index(relevance)
+        self._level = RELEVANCES.index(relevance)
         self._similarity = similarity
-        self._sample = snapshot.vectors(space.key, snapshot.sample(space.key, SAMPLE_SIZE))
+        self._samples = BackgroundSamples()
 
     def nearest(self, queries: Ids, ids: Ids) -> dict[Pair, float]:
         """Return the pairs of each query and its nearest neighbours that are similar enough."""
@@ -89,15 +94,15 @@ class SimilarPairs:
         if not len(queries):
             return {}
         near = self._snapshot.search(self._space.key, vectors, NEIGHBOURS + 1, among=ids)
-        backgrounds = self._backgrounds(vectors)
-        found: dict[Pair, float] = {}
-        for row, id in enumerate(queries.tolist()):
-            for other, value in zip(
-                near.ids[row].tolist(), near.similarities[row].tolist(), strict=True
-            ):
-                if other >= 0 and other != id and self._is_similar(value, backgrounds[row]):
-                    found[pair(id, other)] = value
-        return found
+        rows = zip(queries.tolist(), near.ids.tolist(), near.similarities.tolist(), strict=True)
+        return self._similar(
+            {
+                pair(id, other): value
+                for id, others, values in rows
+                for other, value in zip(others, values, strict=True)
+                if other >= 0 and other != id
+            }
+        )
 
     def select(self, pairs: Sequence[Pair]) -> dict[Pair, float]:
         """Return those of the pairs that are similar enough, with their similarities."""
@@ -110,28 +115,27 @@ class SimilarPairs:
             (values,) = similarity_matrix(
                 vectors[:1], vectors[1:], similarity=self._space.similarity
             )
-            background = self._backgrounds(vectors[:1])[0]
-            for other, value in zip(others, values.tolist(), strict=True):
-                if self._is_similar(value, background):
-                    found[pair(one, other)] = value
-        return found
+            found |= {pair(one, two): v for two, v in zip(others, values.tolist(), strict=True)}
+        return self._similar(found)
 
-    def _backgrounds(self, vectors: Floats) -> Sequence[Background | None]:
-        found = similarity_matrix(vectors, self._sample, similarity=self._space.similarity)
-        return Background.from_similarities(
-            found,
-            np.arange(len(vectors)),
-            similarity=self._space.similarity,
-            count=self._space.count,
-        )
-
-    def _is_similar(self, value: float, background: Background | None) -> bool:
+    def _similar(self, pairs: dict[Pair, float]) -> dict[Pair, float]:
+        """Return the pairs that are similar enough, judged from both sides."""
         if self._similarity is not None:
-            return value >= self._similarity
-        if background is None:
-            return False
-        relevance = background.relevance(value, self._space.similarity)
-        return RELEVANCES.index(relevance) >= self._relevance
+            return {both: value for both, value in pairs.items() if value >= self._similarity}
+        for side in (0, 1):
+            least = self._least({both[side] for both in pairs})
+            pairs = {both: value for both, value in pairs.items() if value >= least[both[side]]}
+        return pairs
+
+    def _least(self, ids: set[int]) -> dict[int, float]:
+        """Return the least similarity of each image that has the relevance, by its own background."""
+        found = self._samples.thresholds(
+            self._snapshot, self._space, self._space.similarity, sorted(ids)
+        )
+        return {
+            id: (-np.inf, *thresholds)[self._level] if thresholds else np.inf
+            for id, thresholds in found.items()
+        }
 
 
 def select_space(snapshot: Snapshot, extractor: str | None) -> Space:

@@ -17,7 +17,8 @@ from lookalike.query import SIMILARITY, Box, Hit, Hits, Query
 from lookalike.search.encode import QueryEncoders, encode_plans
 from lookalike.search.listing import list_images
 from lookalike.search.plan import ORIENTATIONS, BatchContext, QueryPlan, plan_query
-from lookalike.search.rerank import BackgroundDistribution, rerank
+from lookalike.search.relevance import BackgroundSamples, RelevanceScale
+from lookalike.search.rerank import rerank
 from lookalike.search.retrieve import Candidates, Ranking, retrieve
 from lookalike.stores.interface import HitFields, Snapshot
 from lookalike.stores.records import IMPORTED
@@ -31,15 +32,21 @@ def run_queries(
     encoders: QueryEncoders,
     queries: Sequence[Query],
     *,
+    samples: BackgroundSamples | None = None,
     tolerant: bool = False,
 ) -> list[Hits]:
     """Return the hits of each query, in order.
 
+    samples   what relevance needs of the library, kept from one call to the next
     tolerant  a query that cannot be answered gets empty `Hits` with the reason; otherwise its
               `UsageError` is raised
     """
     with_terms = [query for query in queries if query.terms]
-    found = iter(_search(snapshot, encoders, with_terms, tolerant=tolerant) if with_terms else ())
+    found = iter(
+        _search(snapshot, encoders, with_terms, samples or BackgroundSamples(), tolerant=tolerant)
+        if with_terms
+        else ()
+    )
     return [
         next(found) if query.terms else _list(snapshot, query, tolerant=tolerant)
         for query in queries
@@ -56,7 +63,12 @@ def _list(snapshot: Snapshot, query: Query, *, tolerant: bool) -> Hits:
 
 
 def _search(
-    snapshot: Snapshot, encoders: QueryEncoders, queries: Sequence[Query], *, tolerant: bool
+    snapshot: Snapshot,
+    encoders: QueryEncoders,
+    queries: Sequence[Query],
+    samples: BackgroundSamples,
+    *,
+    tolerant: bool,
 ) -> list[Hits]:
     """Return the hits of queries that have terms; see `run_queries`."""
     started = time.perf_counter()
@@ -68,10 +80,10 @@ def _search(
     encoded = time.perf_counter()
     runnable = [plan for plan in plans if isinstance(plan, QueryPlan)]
     retrieved = retrieve(snapshot, runnable)
-    backgrounds = BackgroundDistribution(snapshot)
-    backgrounds.compute(subquery for plan in runnable for subquery in plan.subqueries)
+    scale = RelevanceScale(snapshot, samples)
+    scale.compute(subquery for plan in runnable for subquery in plan.subqueries)
     ranked = [
-        sort_candidates(snapshot, rerank(snapshot, backgrounds, each, encoders.limits))
+        sort_candidates(snapshot, rerank(snapshot, scale, each, encoders.limits))
         for each in retrieved
     ]
     found = iter(hits_of(snapshot, ranked))
@@ -148,6 +160,8 @@ def _hits(
 ) -> tuple[Hit, ...]:
     rankings = candidates.rankings
     single = len(rankings) == 1
+    first = rankings[0].subquery
+    by_similarity = single and first is not None and not first.scores
     any_orientation = candidates.plan.query.any_orientation
     by_region = [ranking for ranking in rankings if ranking.regions]
     found = []
@@ -155,13 +169,15 @@ def _hits(
         (root, path, metadata, width, height), match = fields[id], candidates.matches.get(id)
         long = width and height and max(width, height) > MAX_ASPECT_RATIO * min(width, height)
         size = (width or 1, height or 1) if long else (1, 1)
+        score = candidates.scores[id]
         found.append(
             Hit(  # in the order of its fields: a fifth faster than by name
                 rank,
                 id,
                 path,
                 folders[root],
-                candidates.scores[id],
+                score,
+                score if by_similarity else None,
                 candidates.relevance.get(id),
                 metadata,
                 candidates.copies.get(id, 0),
@@ -187,6 +203,7 @@ def to_hits(candidates: Candidates, hits: tuple[Hit, ...], seconds: Mapping[str,
         searched_count=plan.searched_count,
         seconds=seconds,
         top_relevance=candidates.top_relevance,
+        judged_by=candidates.judged,
     )
 
 

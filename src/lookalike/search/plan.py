@@ -30,6 +30,7 @@ from lookalike.stores.interface import Ids, Image, Snapshot, Space
 from lookalike.stores.paths import existing_path, image_by_path, unchanged_image
 from lookalike.stores.records import missing_vectors
 from lookalike.vectors.blocks import Floats
+from lookalike.vectors.calibration import MIN_SAMPLE
 from lookalike.vectors.similarity import Similarity, normalise
 
 CANDIDATES_PER_HIT = 5
@@ -273,6 +274,7 @@ def plan_query(context: BatchContext, query: Query) -> QueryPlan:
         for space in searched
         if images
     ]
+    check_min_relevance(query, subqueries)
     filter_ids = context.filter_ids(query.where)
     excluded = frozenset(
         id for one in images if query.exclude_query for id in context.exact_copies(one)
@@ -304,6 +306,22 @@ def plan_query(context: BatchContext, query: Query) -> QueryPlan:
         depth=min(depth + len(excluded), max(largest, 1)),
         searched_count=count,
         excluded=excluded,
+    )
+
+
+def check_min_relevance(query: Query, subqueries: Sequence[SubQuery]) -> None:
+    """Raise `UsageError` where `min_relevance` is asked for and nothing of the query can be judged."""
+    images = [one.space for one in subqueries if not one.is_text]
+    if query.min_relevance is None or any(space.count >= MIN_SAMPLE for space in images):
+        return
+    if not images:
+        raise UsageError(
+            "min_relevance judges the similarity of images, and this query has only words: add an image, "
+            "or leave it out"
+        )
+    raise UsageError(
+        f"min_relevance needs {MIN_SAMPLE} images with vectors to judge a similarity, and "
+        f"{images[0].name} has {images[0].count}: leave it out"
     )
 
 

@@ -1,4 +1,4 @@
-"""Re-ranking of candidates: relevance, near-copies, diversity, geometric verification.
+"""Re-ranking of candidates: minimum relevance, near-copies, diversity, geometric verification.
 
 Workers import this module for verification, so that it imports only light modules at the top.
 """
@@ -6,8 +6,7 @@ Workers import this module for verification, so that it imports only light modul
 from __future__ import annotations
 
 import os
-from bisect import bisect_right
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,8 +15,8 @@ from numpy.typing import NDArray
 
 from lookalike.errors import Outcome, UsageError
 from lookalike.extractors.extraction import Extraction, Task
-from lookalike.vectors.blocks import Floats
-from lookalike.vectors.calibration import RELEVANCES, Background, Relevance
+from lookalike.search.relevance import RelevanceScale, at_least
+from lookalike.vectors import RELEVANCES
 from lookalike.vectors.fusion import min_max_scaled
 from lookalike.vectors.mmr import maximal_marginal_relevance
 from lookalike.vectors.similarity import similarity_matrix
@@ -27,28 +26,25 @@ if TYPE_CHECKING:
     from lookalike.extractors.keypoints import Detector, Keypoints
     from lookalike.extractors.verification import Match
     from lookalike.search.plan import SubQuery
-    from lookalike.search.retrieve import Candidates, Ranking
-    from lookalike.stores.interface import Ids, Snapshot
-
-BACKGROUND_SAMPLE = 500
-"""Images to which a query is compared to judge relevance: the 99 % quantile then rests on five."""
+    from lookalike.search.retrieve import Candidates
+    from lookalike.stores.interface import Snapshot
 
 VERIFIED_CANDIDATES = 50
 """Candidates that are verified geometrically; each costs decoding an image and detecting keypoints."""
 
 
 def rerank(
-    snapshot: Snapshot, backgrounds: BackgroundDistribution, candidates: Candidates, limits: Limits
+    snapshot: Snapshot, scale: RelevanceScale, candidates: Candidates, limits: Limits
 ) -> Candidates:
     """Judge, filter and reorder candidates as the query asks for, and keep the first k."""
     query, order = candidates.plan.query, candidates.order
-    relevance = label_relevance(backgrounds, candidates.rankings, order)
+    relevance = scale.levels(candidates.rankings, order)
     top = max(relevance.values(), key=RELEVANCES.index, default=None)
     if query.min_relevance:
         order = [id for id in order if at_least(relevance.get(id), query.min_relevance)]
     copies: Mapping[int, int] = {}
     if query.collapse_duplicates:
-        order, copies = collapse_near_copies(snapshot, backgrounds, candidates, order)
+        order, copies = collapse_near_copies(snapshot, scale, candidates, order)
     if query.diversity:
         order = diversify(snapshot, candidates, order)
     matches: Mapping[int, Match] = {}
@@ -57,6 +53,7 @@ def rerank(
     return replace(
         candidates,
         order=order[: query.k],
+        judged=scale.judged(candidates.rankings),
         relevance=relevance,
         top_relevance=top,
         copies=copies,
@@ -64,86 +61,9 @@ def rerank(
     )
 
 
-class BackgroundDistribution:
-    """Similarities of the queries of a batch to a sample of the library; each sample is read once."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-        self._samples: dict[str, tuple[Ids, Floats]] = {}
-        self._found: dict[int, Background | None] = {}
-
-    def compute(self, subqueries: Iterable[SubQuery]) -> None:
-        """Compare many subqueries with the sample at once; text is not judged (see `of`)."""
-        groups: dict[tuple[str, str], list[SubQuery]] = {}
-        for one in subqueries:
-            if not one.is_text:
-                groups.setdefault((one.space.key, one.similarity), []).append(one)
-        for group in groups.values():
-            starts = np.cumsum([0, *(len(one.vectors) for one in group[:-1])])
-            vectors = np.concatenate([one.vectors for one in group])
-            found = self.of_vectors(group[0], vectors, starts)
-            self._found |= {id(one): each for one, each in zip(group, found, strict=True)}
-
-    def of(self, subquery: SubQuery) -> Background | None:
-        """Return the background of a subquery.
-
-        None in libraries that are too small, and for text: no image is ever as similar to a text as to a
-        copy of itself.
-        """
-        if id(subquery) not in self._found:
-            self.compute([subquery])
-        return self._found.get(id(subquery))
-
-    def of_vectors(
-        self, subquery: SubQuery, vectors: Floats, starts: NDArray[np.int64] | None = None
-    ) -> Sequence[Background | None]:
-        """Return the background of each vector (n, dim) in the space of a subquery.
-
-        starts  first rows of runs of vectors that belong together; by default each stands alone
-        """
-        key, similarity = subquery.space.key, subquery.similarity
-        if key not in self._samples:
-            ids = self._snapshot.sample(key, BACKGROUND_SAMPLE)
-            self._samples[key] = ids, self._snapshot.vectors(key, ids)
-        ids, sample = self._samples[key]
-        starts = np.arange(len(vectors)) if starts is None else starts
-        if subquery.space.boxes is None:
-            found = similarity_matrix(vectors, sample, similarity=similarity)
-        else:  # the best of many regions is more similar by chance: the sample is compared by regions too
-            count = max(len(ids), 1)
-            near = self._snapshot.search(
-                key, vectors, count, similarity=similarity, among=ids, exact=True
-            )
-            found = np.take_along_axis(near.similarities, np.argsort(near.ids, axis=1), axis=1)
-        return Background.from_similarities(
-            found, starts, similarity=similarity, count=subquery.space.count
-        )
-
-
-def label_relevance(
-    backgrounds: BackgroundDistribution, rankings: Sequence[Ranking], ids: Collection[int]
-) -> dict[int, Relevance]:
-    """Return the highest relevance that any space gives each image."""
-    levels: dict[int, int] = {}
-    for ranking in rankings:
-        background = backgrounds.of(ranking.subquery) if ranking.subquery else None
-        if ranking.subquery is None or background is None:
-            continue
-        thresholds, scores = background.thresholds(ranking.subquery.similarity), ranking.scores
-        for id in ids:
-            if id in scores:
-                levels[id] = max(bisect_right(thresholds, scores[id]), levels.get(id, 0))
-    return {id: RELEVANCES[level] for id, level in levels.items()}
-
-
-def at_least(relevance: Relevance | None, lowest: Relevance) -> bool:
-    """Return whether an image is that relevant; true if it cannot be judged."""
-    return relevance is None or RELEVANCES.index(relevance) >= RELEVANCES.index(lowest)
-
-
 def collapse_near_copies(
     snapshot: Snapshot,
-    backgrounds: BackgroundDistribution,
+    scale: RelevanceScale,
     candidates: Candidates,
     order: Sequence[int],
 ) -> tuple[list[int], dict[int, int]]:
@@ -154,7 +74,7 @@ def collapse_near_copies(
     """
     subqueries = candidates.plan.subqueries
     near = (
-        near_copies(snapshot, backgrounds, subqueries[0], order)
+        near_copies(snapshot, scale, subqueries[0], order)
         if subqueries
         else np.eye(len(order), dtype=bool)
     )
@@ -175,20 +95,20 @@ def collapse_near_copies(
 
 def near_copies(
     snapshot: Snapshot,
-    backgrounds: BackgroundDistribution,
+    scale: RelevanceScale,
     subquery: SubQuery,
     order: Sequence[int],
 ) -> NDArray[np.bool_]:
-    """Return which images are near-copies of each other (n, n), each judged by its own background."""
+    """Return which images are near-copies of each other (n, n), judged by the backgrounds of both."""
     if not order:
         return np.zeros((0, 0), np.bool_)
     vectors = np.nan_to_num(snapshot.vectors(subquery.space.key, np.array(order, np.int64)))
     similarity = subquery.similarity
     similarities = similarity_matrix(vectors, vectors, similarity=similarity)
-    found = backgrounds.of_vectors(subquery, vectors)
-    thresholds = [one.thresholds(similarity)[-1] if one else np.inf for one in found]
-    near: NDArray[np.bool_] = similarities >= np.array(thresholds)[:, None]
-    return near | near.T
+    thresholds = scale.of_images(subquery, order)
+    lowest = [found[-1] if (found := thresholds[id]) else np.inf for id in order]
+    near: NDArray[np.bool_] = similarities >= np.array(lowest)[:, None]
+    return near & near.T
 
 
 def diversify(snapshot: Snapshot, candidates: Candidates, order: Sequence[int]) -> list[int]:

@@ -15,7 +15,7 @@ import numpy as np
 from lookalike.query import Fusion
 from lookalike.search.plan import QueryPlan, SubQuery
 from lookalike.stores.interface import Ids, Neighbours, Snapshot
-from lookalike.vectors.calibration import Relevance
+from lookalike.vectors import Relevance
 from lookalike.vectors.fusion import reciprocal_rank_fusion, weighted_sum
 from lookalike.vectors.similarity import normalise
 
@@ -49,6 +49,7 @@ class Candidates:
 
     order          image ids, best first; `rerank` shortens and reorders it
     scores         by image id: that of the only ranking, or fused
+    judged         names of the rankings that relevance judges, joined by "+"; "" if it judges none
     relevance      by image id; empty where nothing can be judged
     top_relevance  the best of them, even if below `Query.min_relevance`
     copies         number of near-copies of an image that were left out
@@ -59,6 +60,7 @@ class Candidates:
     rankings: Sequence[Ranking]
     order: Sequence[int]
     scores: Mapping[int, float]
+    judged: str = ""
     relevance: Mapping[int, Relevance] = field(default_factory=dict)
     top_relevance: Relevance | None = None
     copies: Mapping[int, int] = field(default_factory=dict)

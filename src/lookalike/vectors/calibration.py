@@ -1,14 +1,24 @@
-"""Calibration of similarities: how remarkable a similarity is in this library.
+"""Calibration of similarities: how remarkable it is that two images are so similar.
 
 A cosine of 0.8 is remarkable among photos of everything and means nothing among photos of one sky. So
-a similarity is compared with the similarities of the same query to a sample of the library, most of
-which is unrelated to it. Three scales are derived from that background:
+a similarity is compared with three distributions, and the most cautious of them decides:
 
-    height    how far a similarity stands out: how often the distance to identity (1 minus the cosine)
-              shrinks as much as it does between the median and the 84 % quantile. In logarithms, so that
-              spaces in which unrelated images are all very similar have as much room as others. From the
-              height follows how many unrelated images of the library are expected to be as similar:
-              every step leaves one in DECAY of them
+    the query's background   the similarities of the query to a sample of the library, most of which is
+                             unrelated to it
+    the hit's background     the same for the hit. An unusual query is about as far from everything, so that
+                             chance alone makes something stand out; to the hit, its neighbours in the library
+                             are closer than such a query
+    unrelated images         similarities of images of different kinds, in this extractor (`Unrelated`): a hit
+                             must also be alike in itself. Measured when an extractor is made, and shipped;
+                             extractors without it are judged by the two backgrounds alone
+
+Each gives the number of unrelated images that are expected to be as similar by chance. In all three, the
+probability falls by a constant factor whenever the distance to identity (1 minus the cosine) does:
+
+    height    of a similarity above a background: how often the distance to identity shrinks as much as it
+              does between the median and the 84 % quantile. In logarithms, so that spaces in which unrelated
+              images are all very similar have as much room as others. Every step of it leaves one unrelated
+              image in DECAY
     beyond    the position between the 99 % quantile (0) and identity (1); at least three images of the
               sample are above that quantile, because the query itself and its copies may be among them
     share     the position between the median (0) and identity (1)
@@ -29,8 +39,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.vectors import RELEVANCES as RELEVANCES
-from lookalike.vectors import Relevance as Relevance
 from lookalike.vectors import Similarity
 from lookalike.vectors.blocks import Floats
 
@@ -49,9 +57,9 @@ UPPER_SHARE = 0.1587
 # the built-in network on groceries and drawings, where the nearest unrelated images are of similar kinds.
 DECAY = 3.5
 
-# Thresholds of "strong" and "plausible": how many unrelated images are expected to be as similar. With
-# "strong", one query in twenty gets one such hit; with "plausible", every query gets one.
-STRONG_EXPECTED, PLAUSIBLE_EXPECTED = 0.05, 1.0
+# Thresholds of "strong" and "plausible": how many unrelated images are expected to be as similar, by each of
+# the distributions.
+STRONG_EXPECTED, PLAUSIBLE_EXPECTED = 0.1, 1.0
 
 # For "strong", smaller libraries are treated as if they had so many images: they have fewer unrelated
 # images, but fewer related ones, too, and the band should be as reliable there.
@@ -63,6 +71,44 @@ POSSIBLE_COPIES = 3
 # Smallest distance that counts. Where all the sample is equally similar (one-coloured images), everything
 # above it stands out.
 MIN_SPREAD = 1e-6
+
+# Probabilities for which `Unrelated` has similarities: beyond the first, the tail is a line in logarithms.
+TAIL = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+
+
+@dataclass(frozen=True, slots=True)
+class Unrelated:
+    """Similarities of images of different kinds, in the space of one extractor.
+
+    cosines  rising: two such images are at least so similar with each probability of TAIL
+    """
+
+    cosines: tuple[float, ...]
+
+    @classmethod
+    def from_histograms(cls, counts: NDArray[np.floating], edges: Floats) -> Unrelated:
+        """Estimate from histograms (m, n) of similarities and their n + 1 rising edges.
+
+        Each histogram is of two sets of images that have nothing in common, and counts the same.
+        """
+        shares = (counts / counts.sum(axis=1, keepdims=True)).mean(axis=0)
+        at_least = np.cumsum(shares[::-1])[::-1]  # falling: the part at or above each lower edge
+        places = np.searchsorted(-at_least, -np.array(TAIL), side="right")
+        return cls(tuple(edges[np.minimum(places, len(shares) - 1)].tolist()))
+
+    def reached_by(self, expected: float, comparisons: float) -> float:
+        """Return the cosine that `expected` of so many comparisons with unrelated images reach by chance.
+
+        At least the first of `cosines`.
+        """
+        wanted = math.log(
+            max(comparisons, MIN_COUNT) / expected
+        )  # minus the logarithm of the probability
+        steps = [-math.log(probability) for probability in TAIL]
+        left = [math.log(max(1 - cosine, MIN_SPREAD)) for cosine in self.cosines]
+        last = min(max(bisect_right(steps, wanted), 1), len(steps) - 1)
+        slope = (left[last] - left[last - 1]) / (steps[last] - steps[last - 1])
+        return 1 - math.exp(left[last] + slope * (max(wanted, steps[0]) - steps[last]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +156,14 @@ class Background:
             for median, upper, highest in quantiles.tolist()
         ]
 
-    def relevance(self, similarity: float, kind: Similarity) -> Relevance:
-        """Return the band of a similarity of this kind."""
-        return RELEVANCES[bisect_right(self.thresholds(kind), similarity)]
+    def thresholds(
+        self, kind: Similarity, unrelated: Unrelated | None = None, *, variants: int = 1
+    ) -> tuple[float, float, float]:
+        """Return the least similarities of the bands plausible, strong and near-copy, rising.
 
-    def thresholds(self, kind: Similarity) -> tuple[float, float, float]:
-        """Return the least similarities of the bands plausible, strong and near-copy, rising."""
+        unrelated  the extractor's own distribution, if it is known; not for vectors of other lengths than 1
+        variants   number of vectors (regions, orientations) of which the nearest counts for each image
+        """
         copy = min(
             low + threshold * max(self.identity - low, MIN_SPREAD)
             for low, threshold in (
@@ -125,9 +173,20 @@ class Background:
         )
         strong = self.reached_by(STRONG_EXPECTED / max(1.0, MIN_COUNT / self.count))
         plausible = self.reached_by(PLAUSIBLE_EXPECTED)
+        if unrelated is not None:
+            comparisons = self.count * variants
+            strong = max(strong, self._at(unrelated.reached_by(STRONG_EXPECTED, comparisons)))
+            plausible = max(
+                plausible, self._at(unrelated.reached_by(PLAUSIBLE_EXPECTED, comparisons))
+            )
+            copy = max(copy, self._at(unrelated.reached_by(STRONG_EXPECTED, comparisons)))
         if kind == "euclidean":
             copy, strong, plausible = map(_distance, (copy, strong, plausible))
         return min(plausible, copy), min(strong, copy), copy
+
+    def _at(self, cosine: float) -> float:
+        """Return a cosine on the scale of this background."""
+        return cosine if self.identity else 2 * cosine - 2
 
     def reached_by(self, expected: float) -> float:
         """Return the similarity that so many unrelated images of the library are expected to reach.

@@ -102,7 +102,7 @@ def _colour(hit: Hit) -> str:
 
 def _heading(hit: Hit) -> str:
     relevance = f"  {hit.relevance}" if hit.relevance else ""
-    score = "" if hit.similarity is None else f"   {round(hit.similarity, 3) + 0.0:.3f}"
+    score = "" if hit.score is None else f"   {round(hit.score, 3) + 0.0:.3f}"
     return f"{hit.rank}{score}{relevance}"
 
 

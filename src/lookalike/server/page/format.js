@@ -32,6 +32,11 @@ export const counted = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? on
 /** Return a number with at most four significant digits. */
 export const short = (n) => (Number.isInteger(n) ? count(n) : new Intl.NumberFormat("en", { maximumSignificantDigits: 4 }).format(n));
 
+/** Describe what ranked a hit: its relevance with the similarity, or a score that is not a similarity. */
+export const scoreText = (hit) => (typeof hit.similarity === "number"
+  ? `${hit.relevance ?? "similarity"} ${similarity(hit.similarity)}`
+  : `${hit.relevance ? `${hit.relevance}, ` : ""}score ${similarity(hit.score)}`);
+
 export const similarity = (n) => (Math.abs(n) >= 100 ? n.toFixed(0) : n.toFixed(2));
 
 export function bytes(n) {

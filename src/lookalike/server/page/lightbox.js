@@ -5,7 +5,7 @@ import { closeImage, navigate, state } from "./address.js";
 import { announce, button, el, fill, isTyping } from "./dom.js";
 import { explanationSection } from "./explain.js";
 import { sendFeedback } from "./feedback.js";
-import { bytes, count, dateTime, folderOf, nameOf, similarity, titleOf, valueText } from "./format.js";
+import { bytes, count, dateTime, folderOf, nameOf, scoreText, similarity, titleOf, valueText } from "./format.js";
 import { libraryInfo } from "./library_info.js";
 import { regionOutline } from "./region.js";
 import { clearResults, current } from "./results.js";
@@ -116,9 +116,9 @@ function header(image, hit) {
   const { id } = image;
   return el("div", { class: "details-head" },
     el("h2", {}, titleOf(image)),
-    hit?.similarity !== undefined ? el("p", { class: "score" },
+    typeof hit?.score === "number" ? el("p", { class: "score" },
       hit.relevance ? el("i", { class: `dot ${hit.relevance}` }) : null,
-      el("strong", {}, hit.relevance ?? "similarity"), ` ${similarity(hit.similarity)}`,
+      el("strong", {}, scoreText(hit)),
       hit.rank ? el("span", { class: "muted" }, `rank ${count(hit.rank)}`) : null) : null,
     el("p", { class: "actions" },
       button("Only this", "search", () => onlyLike(id), { class: "main", title: "Search with this image alone" }),
@@ -179,7 +179,7 @@ function neighboursSection(id) {
 }
 
 function neighbourButton(hit) {
-  const label = `${titleOf(hit)}, ${similarity(hit.similarity)}`;
+  const label = `${titleOf(hit)}, ${scoreText(hit)}`;
   return el("button", { type: "button", class: "thumbnail", "aria-label": label, title: label, onclick: () => navigate({ open: hit.id }) },
     el("img", { src: thumbnail(hit.id), alt: "" }));
 }

@@ -3,7 +3,7 @@
 import { thumbnail } from "./api.js";
 import { format, navigate, state } from "./address.js";
 import { button, el } from "./dom.js";
-import { similarity, titleOf } from "./format.js";
+import { scoreText, similarity, titleOf } from "./format.js";
 
 const THUMBNAIL_SIZES = [256, 512];   // that the server caches, in pixels
 
@@ -29,7 +29,7 @@ export function createTile(item, box, one) {
   const pixels = Math.max(box.width, box.height) * Math.min(devicePixelRatio || 1, 2);
   const size = THUMBNAIL_SIZES.find((each) => each >= pixels * 0.9) ?? THUMBNAIL_SIZES.at(-1);
   const more = hasTerm(one, item.id, 1), less = hasTerm(one, item.id, -1);
-  const score = item.similarity === undefined ? "" : `, ${item.relevance ?? "similarity"} ${similarity(item.similarity)}`;
+  const score = typeof item.score !== "number" ? "" : `, ${scoreText(item)}`;
   return el("li", { class: `tile${more ? " more" : ""}${less ? " less" : ""}`, "data-id": item.id },
     el("a", {
       href: format({ ...one, open: item.id }), "data-navigate": true, "data-action": "open", "aria-label": title + score,
@@ -39,7 +39,7 @@ export function createTile(item, box, one) {
     el("span", { class: "caption" },
       item.relevance ? el("i", { class: `dot ${item.relevance}` }) : null,
       el("span", { class: "title" }, title),
-      item.similarity === undefined ? null : el("b", {}, similarity(item.similarity))),
+      typeof item.score !== "number" ? null : el("b", {}, similarity(item.score))),
     item.copies ? el("span", { class: "copies" }, `+${item.copies}`) : null),
     el("div", { class: "tile-actions" },
       button(`More like this: ${title}`, "plus", () => moreLike(item.id),
