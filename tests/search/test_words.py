@@ -92,7 +92,7 @@ def test_a_word_finds_what_shows_it_and_nothing_else(library: Library, model: st
     assert names(found) == ["broccoli"]
     assert found.ranked_by == f"content ({model})"
     assert found.similarity is None  # it is a probability
-    assert found[0].similarity == pytest.approx(0.9998, abs=1e-4)
+    assert found[0].score == pytest.approx(0.9998, abs=1e-4)
 
 
 def test_filters_plurals_and_fillers_apply(library: Library) -> None:

@@ -10,7 +10,8 @@ a similarity is compared with three distributions, and the most cautious of them
                              are closer than such a query
     unrelated images         similarities of images of different kinds, in this extractor (`Unrelated`): a hit
                              must also be alike in itself. Measured when an extractor is made, and shipped;
-                             extractors without it are judged by the two backgrounds alone
+                             extractors without it are judged by the two backgrounds alone, and so are
+                             near-copies
 
 Each gives the number of unrelated images that are expected to be as similar by chance. In all three, the
 probability falls by a constant factor whenever the distance to identity (1 minus the cosine) does:
@@ -179,7 +180,6 @@ class Background:
             plausible = max(
                 plausible, self._at(unrelated.reached_by(PLAUSIBLE_EXPECTED, comparisons))
             )
-            copy = max(copy, self._at(unrelated.reached_by(STRONG_EXPECTED, comparisons)))
         if kind == "euclidean":
             copy, strong, plausible = map(_distance, (copy, strong, plausible))
         return min(plausible, copy), min(strong, copy), copy
