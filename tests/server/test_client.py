@@ -333,7 +333,7 @@ def test_the_examples_of_the_documentation_run(
 ) -> None:
     page = (Path(__file__).parents[2] / "docs" / "http.md").read_text("utf-8")
     blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    folder = album(tmp_path / "photos", 6)
+    folder = album(tmp_path / "photos", 32)
     draw(tmp_path / "cat.jpg", 4)
     monkeypatch.chdir(tmp_path)
     with Library.create(folder) as library:
@@ -343,9 +343,9 @@ def test_the_examples_of_the_documentation_run(
             for block in blocks:
                 exec(compile(block.replace("8484", str(port)), "http.md", "exec"), names)
         kept = [one.decision.kind for one in library.feedback.all()]
-        assert library.info().images == 5 and kept == ["keep"]
+        assert library.info().images == 31 and kept == ["keep"]
     shown = capsys.readouterr().out.splitlines()
-    assert shown[:2] == ["6 ['color', 'phash']", "[]"] and shown[3].split()[0] == "48"
+    assert shown[:2] == ["32 ['color', 'phash']", "[]"] and shown[3].split()[0] == "48"
     assert (tmp_path / "best.jpg").stat().st_size > 500
 
 
