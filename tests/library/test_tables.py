@@ -190,6 +190,8 @@ def test_tables_are_read_as_spreadsheets_write_them(
         ("path,x\na.jpg,\0\n", "row 2: has a zero byte: save the table as UTF-8"),
         ("file;x\na.jpg;1\n", "needs a column `path`; it has: file, x .--path-column"),
         ("", "needs a column `path`; it has: none"),
+        ("PK\x03\x04", "a workbook of Excel or LibreOffice: save the table as CSV"),
+        ("PAR1", "a Parquet file: save the table as CSV"),
     ],
 )
 def test_a_wrong_row_is_told_before_anything_is_done(
@@ -217,6 +219,8 @@ def test_the_column_with_the_paths_may_have_another_name(library: Library, photo
     (photos / "t.csv").write_text("Datei;path\na.jpg;x\n")
     assert describe(library, photos / "t.csv", path_column="Datei").described == 1
     assert metadata(library)["a.jpg"] == {"path": "x"}
+    (photos / "t.csv").write_text("x;PATH\n5;a.jpg\n")
+    assert describe(library, photos / "t.csv").described == 1
     (photos / "t.jsonl").write_text('{"file": "b.jpg", "n": 1}\n')
     assert describe(library, photos / "t.jsonl", path_column="file").described == 1
     assert describe(library, [{"img": photos / "c.jpg", "n": 1}], path_column="img").described == 1

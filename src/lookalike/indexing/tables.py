@@ -75,7 +75,7 @@ def check_table(table: Table, path_column: str = PATH_COLUMN) -> CheckedTable:
     folder = file.absolute().parent
     if file.suffix.lower() in LINES:
         return _checked_values(lambda: _objects(file, path_column), folder, "line")
-    names, delimiter, notes = _header(file, path_column)
+    names, path_column, delimiter, notes = _header(file, path_column)
     columns = {name: Column(name) for name in names if name}
     hashes = array("q")
     for number, path, cells in _cells(file, names, path_column):
@@ -101,8 +101,9 @@ def _repeated(hashes: array[int]) -> frozenset[int]:
 # CSV
 
 
-def _header(file: Path, path_column: str) -> tuple[list[str], str, list[str]]:
-    """Return the names of the columns ("" for those left out), the delimiter, and what should be said."""
+def _header(file: Path, path_column: str) -> tuple[list[str], str, str, list[str]]:
+    """Return the names of the columns ("" for those left out), that of the paths as it is written there, the
+    delimiter, and what should be said."""
     with _opened(file) as handle:
         mark = delimiter(handle, path_column)
         given = next(_records(file, handle, mark), (0, []))[1]
@@ -115,16 +116,14 @@ def _header(file: Path, path_column: str) -> tuple[list[str], str, list[str]]:
             notes.append(f"column {number} is called {name} as another one and is left out")
             name = ""
         names.append(name)
-    if path_column not in names:
-        raise UsageError(f"{file} {_no_path(path_column, filter(None, names))}")
-    return names, mark, notes
-
-
-def _no_path(path_column: str, names: Iterable[str]) -> str:
-    return (
-        f"needs a column `{path_column}`; it has: {', '.join(names) or 'none'} "
-        "(--path-column names the column with the paths)"
-    )
+    wanted = compose(path_column)
+    same = [wanted] if wanted in names else [n for n in names if n.lower() == wanted.lower()]
+    if len(same) != 1:
+        raise UsageError(
+            f"{file} needs a column `{path_column}`; it has: {', '.join(filter(None, names)) or 'none'} "
+            "(--path-column names the column with the paths)"
+        )
+    return names, same[0], mark, notes
 
 
 def _cells(file: Path, names: Sequence[str], path_column: str) -> Iterator[RawRow]:
@@ -177,9 +176,18 @@ def delimiter(table: TextIO, column: str = PATH_COLUMN) -> str:
     table.seek(0)
     for mark in (",", ";", "\t"):
         cells = next(csv.reader([header], delimiter=mark), [])
-        if compose(column) in (compose(cell.strip()) for cell in cells):
+        if compose(column).lower() in (compose(cell.strip()).lower() for cell in cells):
             return mark
     return max(",;\t", key=header.count)
+
+
+# First bytes of files that people take for tables.
+_OTHER_KINDS = {
+    b"PK\x03\x04": "a workbook of Excel or LibreOffice",
+    b"\xd0\xcf\x11\xe0": "an old workbook of Excel",
+    b"PAR1": "a Parquet file",
+    b"SQLi": "an SQLite database",
+}
 
 
 @contextmanager
@@ -187,7 +195,11 @@ def _opened(file: Path) -> Iterator[TextIO]:
     """Open a text file in UTF-8 or, with a byte order mark, UTF-16."""
     try:
         with file.open("rb") as binary:
-            start = binary.read(2)
+            start = binary.read(4)
+        for mark, kind in _OTHER_KINDS.items():
+            if start.startswith(mark):
+                raise UsageError(f"{file} is {kind}: save the table as CSV in UTF-8")
+        start = start[:2]
         utf16 = start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
         with file.open(newline="", encoding="utf-16" if utf16 else "utf-8-sig") as handle:
             yield handle

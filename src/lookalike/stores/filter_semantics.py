@@ -177,19 +177,18 @@ def pattern_matcher(test: Like) -> Callable[[str], bool]:
     """
     forms = dict.fromkeys((test.pattern, _DATE_AND_TIME.sub(r"\1T", test.pattern)))
     if test.glob:
-        matchers = [_glob_matcher(form) for form in forms]
-        return lambda text: any(match(text) for match in matchers)
-    lower = [_glob_matcher(_as_glob(form.lower())) for form in forms]
-    folded = [_glob_matcher(_as_glob(_fold(form))) for form in forms]
+        return _any_of([_glob_matcher(form) for form in forms])
+    lower = _any_of([_glob_matcher(_as_glob(form.lower())) for form in forms])
+    folded = _any_of([_glob_matcher(_as_glob(_fold(form))) for form in forms])
+    if test.pattern.isascii():
+        return lambda text: lower(text.lower()) or (not text.isascii() and folded(_fold(text)))
+    return lambda text: lower(text.lower()) or folded(_fold(text))
 
-    def matches(text: str) -> bool:
-        small = text.lower()
-        if any(match(small) for match in lower):
-            return True
-        return not (ascii_only and text.isascii()) and any(match(_fold(text)) for match in folded)
 
-    ascii_only = test.pattern.isascii()
-    return matches
+def _any_of(matchers: Sequence[Callable[[str], bool]]) -> Callable[[str], bool]:
+    if len(matchers) == 1:
+        return matchers[0]
+    return lambda text: any(match(text) for match in matchers)
 
 
 _DATE_AND_TIME = re.compile(r"^(\d{4}-\d\d-\d\d) (?=\d)")
