@@ -350,7 +350,8 @@ class Library:
             with_archive(own, self._store.folder, path_list(against)) as (snapshot, archive),
             PairVerifier(
                 files_of(snapshot),
-                memory=ComparisonMemory(self._store, snapshot),
+                memory=ComparisonMemory(self._store, snapshot, scenes=kind == "near"),
+                scenes=kind == "near",
                 limits=limits,
                 progress=progress,
             ) as verifier,

@@ -35,7 +35,7 @@ NEIGHBOURS = 4
 # Position between the median similarity of unrelated images (0) and identity (1) that a neighbour must reach.
 # All cropped, framed or tilted copies have a cosine above .84 in the color space, where the median is about
 # .45.
-MIN_POSITION = 0.6
+MIN_POSITION = 0.65
 
 SAMPLE_SIZE = 256
 # Vectors read, and queries run, at a time.

@@ -12,6 +12,7 @@ from lookalike.duplicates.pixel_compare import (
     PixelMatch,
     compare_aligned,
     compare_whole,
+    may_overlap,
 )
 from lookalike.duplicates.registration import Registered, refine, register
 from lookalike.duplicates.report import Kind
@@ -85,10 +86,13 @@ class ComparedFile:
     fine: Callable[[int], Pixels]
 
 
-def compare_files(one: ComparedFile, other: ComparedFile) -> Comparison:
-    """Return how the images of two files are related. Raises ImageError for a file that cannot be read."""
+def compare_files(one: ComparedFile, other: ComparedFile, *, scenes: bool = False) -> Comparison:
+    """Return how the images of two files are related. Raises ImageError for a file that cannot be read.
+
+    scenes  also recognise two shots of one scene in which everything has moved, which takes longer
+    """
     best: Comparison | None = None
-    for match in _matches(one.coarse, other.coarse):
+    for match in _matches(one.coarse, other.coarse, scenes=scenes):
         if not match.is_promising:
             found = _near(match)
         elif one.frames != other.frames:
@@ -102,11 +106,15 @@ def compare_files(one: ComparedFile, other: ComparedFile) -> Comparison:
     return best or UNRELATED
 
 
-def _matches(one: GreyImage, other: GreyImage) -> Iterator[PixelMatch]:
+def _matches(one: GreyImage, other: GreyImage, *, scenes: bool) -> Iterator[PixelMatch]:
     """Yield how two images may be aligned, the cheapest way first."""
     direct = compare_whole(one, other)
     if direct is not None:
         yield direct
+        if direct.is_promising and not scenes:
+            return  # the pixels align them better than keypoints
+    if not scenes and not may_overlap(one, other):
+        return
     aligned = compare_aligned(one, other)
     if aligned is not None:
         yield aligned

@@ -15,16 +15,20 @@ Contents: TypeAlias = tuple[bytes, bytes]
 
 
 class ComparisonMemory:
-    """Comparisons in a library. Where it cannot be written to, nothing new is remembered."""
+    """Comparisons in a library. Where it cannot be written to, nothing new is remembered.
 
-    def __init__(self, store: Store, snapshot: Snapshot) -> None:
+    scenes  those in which two shots of one scene were recognised, too
+    """
+
+    def __init__(self, store: Store, snapshot: Snapshot, *, scenes: bool = False) -> None:
         self._store = store
+        self._revision = f"{REVISION}+scenes" if scenes else REVISION
         self._snapshot = snapshot
         self._unsaved: dict[Contents, Comparison] = {}
 
     def recall(self, pairs: Iterable[Contents]) -> dict[Contents, Comparison]:
         """Return the comparisons of those pairs that are known."""
-        found = self._snapshot.comparisons(pairs, REVISION)
+        found = self._snapshot.comparisons(pairs, self._revision)
         return {pair: _decoded(result) for pair, result in found.items()}
 
     def add(self, found: Mapping[Contents, Comparison]) -> None:
@@ -38,7 +42,7 @@ class ComparisonMemory:
         encoded = {pair: _encoded(result) for pair, result in self._unsaved.items()}
         try:
             with self._store.writer() as writer:
-                writer.put_comparisons(encoded, REVISION)
+                writer.put_comparisons(encoded, self._revision)
         except (LibraryBusy, LibraryReadOnly, StorageFull):
             return
         self._unsaved = {}

@@ -65,8 +65,10 @@ class CompareWorker:
     """Runs in a worker process; caches the images read last."""
 
     limits: Limits
+    scenes: bool = False
     cache: OrderedDict[ImageFile, ComparedFile | None] = field(default_factory=OrderedDict)
     large: OrderedDict[tuple[ImageFile, int], Pixels] = field(default_factory=OrderedDict)
+    large_bytes: int = 0
 
     def __call__(self, task: CompareTask) -> list[Comparison] | Failure:
         one = self._load(task.one)
@@ -82,7 +84,7 @@ class CompareWorker:
         if one is None or other is None:
             return UNREADABLE
         try:
-            return compare_files(one, other)
+            return compare_files(one, other, scenes=self.scenes)
         except ImageError:
             return UNREADABLE
 
@@ -120,14 +122,17 @@ class CompareWorker:
                 kept = decode_frame(data, frame, spec=FINE, limits=self.limits, name=file.path)
             else:
                 kept = decode(data, specs=[FINE], limits=self.limits, name=file.path).pixels
+        else:
+            self.large_bytes -= kept.size
         kept = _limited(kept)
         self._keep((file, frame), kept)
         return kept
 
     def _keep(self, key: tuple[ImageFile, int], pixels: Pixels) -> None:
         self.large[key] = pixels
-        while sum(kept.size for kept in self.large.values()) > LARGE_BYTES:
-            self.large.popitem(last=False)
+        self.large_bytes += pixels.size
+        while self.large_bytes > LARGE_BYTES and len(self.large) > 2:
+            self.large_bytes -= self.large.popitem(last=False)[1].size
 
 
 def _content(file: ImageFile) -> bytes:
@@ -176,6 +181,7 @@ class PairVerifier:
     """Compares pairs of images and caches the results. Close it: it owns worker processes.
 
     memory  results of earlier searches; what is compared is added to it every few seconds
+    scenes  also recognise two shots of one scene in which everything has moved, which takes longer
     """
 
     def __init__(
@@ -183,6 +189,7 @@ class PairVerifier:
         files: Callable[[Iterable[int]], Mapping[int, ImageFile]],
         *,
         memory: ComparisonMemory | None = None,
+        scenes: bool = False,
         limits: Limits | None = None,
         workers: int | None = None,
         progress: Callable[[int, int], None] | None = None,
@@ -193,7 +200,7 @@ class PairVerifier:
         self._progress = progress
         self._comparisons: dict[Pair, Comparison] = {}
         self._pool: Pool[CompareTask, list[Comparison] | Failure] = Pool(
-            CompareWorker(limits),
+            CompareWorker(limits, scenes),
             workers=workers,
             limits=replace(limits, timeout=TIMEOUT_FACTOR * limits.timeout),
         )

@@ -82,7 +82,10 @@ def register(
     covered = _inside(one.shape[:2], whole[:2], (height, width))
     # The corners of the other image on the grid of this one.
     shown = _inside((height, width), np.linalg.inv(whole)[:2], one.shape[:2])
-    outside = _content(one, ~shown), _content(other, ~covered)
+    outside = (
+        _content(one[::4, ::4], ~shown[::4, ::4]),
+        _content(other[::4, ::4], ~covered[::4, ::4]),
+    )
     return Registered(
         np.asarray(warped, np.uint8),
         other,
