@@ -28,6 +28,7 @@ from lookalike.workers.limits import Limits
 if TYPE_CHECKING:
     from lookalike.duplicates.move_spare import MoveReport
     from lookalike.duplicates.report import Duplicates, Scope
+    from lookalike.duplicates.similar_folders import FolderPair
     from lookalike.feedback import Feedback
     from lookalike.indexing.ann import Ann
     from lookalike.indexing.report import IndexEstimate, IndexOptions, IndexReport, ProgressCallback
@@ -370,6 +371,15 @@ class Library:
                 exposure=exposure,
                 details=details,
             )
+
+    def similar_folders(self, found: Duplicates) -> tuple[FolderPair, ...]:
+        """Return pairs of folders that have images in common, from the groups that `duplicates` found."""
+        from lookalike.duplicates.similar_folders import similar_folders
+
+        with self._store.snapshot() as snapshot:
+            roots = {root.id: root.path for root in snapshot.roots()}
+            files = snapshot.iter_files(outcomes=[Outcome.INDEXED])
+            return similar_folders(found, (roots[image.root] / image.path for image in files))
 
     def move_spare(
         self,

@@ -89,3 +89,40 @@ def test_similar_groups_are_looser(home: Path) -> None:
     assert len(run.stdout.splitlines()) == 5
     alone = lookalike("similar-groups", "--min-similarity", "1.1", cwd=home / "photos")
     assert alone.returncode == 1
+
+
+def test_folders_with_images_in_common_are_listed(home: Path) -> None:
+    photos = home / "photos"
+    for number in (0, 1):
+        save(photos / "again" / f"{number}.png", scene(number))
+    save(photos / "again" / "else" / "9.png", scene(9))
+    assert lookalike("index", ".", cwd=photos).returncode == 0
+    run = lookalike("duplicates", "--folders", "--format", "json", cwd=photos)
+    assert json.loads(run.stdout)["folders"] == [
+        {
+            "folder": "again",
+            "other": ".",
+            "shared": 2,
+            "images": 2,
+            "other_images": 4,
+            "share": 1.0,
+        }
+    ]
+    table = lookalike("duplicates", "--folders", cwd=photos).stdout.splitlines()
+    assert table[1].split()[:5] == ["100%", "2", "of", "2", "again"]
+    assert lookalike("duplicates", "--folders", "-0", cwd=photos).returncode == 2
+
+
+def test_options_that_do_not_fit_are_refused_in_one_line(home: Path) -> None:
+    for options in (
+        ("--trash", "--move-to", "x"),
+        ("--dry-run",),
+        ("--record", "x"),
+        ("--undo", "nowhere"),
+        ("--move-to", "0.png"),
+        ("--trash", "--folders"),
+        ("again", "--against", "nowhere"),
+    ):
+        run = lookalike("duplicates", *options, cwd=home / "photos")
+        assert run.returncode == 2, options
+        assert run.stderr.strip().count("\n") <= 2

@@ -37,6 +37,7 @@ MISSING_METHODS = {
         "extractor": IN_PROCESS,
         "register": IN_PROCESS,
         "check": "files are checked where they are",
+        "similar_folders": "`Client.duplicates` has the groups from which they are made",
         "move_spare": "files are moved where they are",
         "thumbnails": "`Client.images.thumbnail`",
     },

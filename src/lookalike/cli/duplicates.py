@@ -12,6 +12,7 @@ from lookalike.cli import format, open_library, output, parameters
 from lookalike.cli.duplicates_output import (
     moves_summary,
     summary,
+    write_folders,
     write_groups,
     write_moves,
     write_undone,
@@ -65,6 +66,9 @@ if TYPE_CHECKING:
 )
 @click.option("--no-rotated", is_flag=True, help="Leave out what was rotated or mirrored.")
 @click.option("--no-exposure", is_flag=True, help="Leave out what was made lighter or darker.")
+@click.option(
+    "--folders", is_flag=True, help="List pairs of folders that have images in common instead."
+)
 @click.option("--trash", is_flag=True, help="Move the spare files to the trash of the system.")
 @click.option(
     "--move-to",
@@ -98,6 +102,7 @@ def command(
     edits: bool,
     no_rotated: bool,
     no_exposure: bool,
+    folders: bool,
     trash: bool,
     move_to: Path | None,
     dry_run: bool,
@@ -119,6 +124,7 @@ def command(
     \b
     lookalike duplicates
     lookalike duplicates ~/Pictures/2024 --kind exact --trash
+    lookalike duplicates --folders
     lookalike duplicates ~/Inbox --against ~/Pictures --move-to ~/spare
     lookalike duplicates --kind exact -0 | xargs -0 -I{} mv -n {} ~/spare/
     lookalike feedback add not-duplicate one.jpg other.jpg
@@ -127,8 +133,17 @@ def command(
         _undo(ctx, undo)
         return
     moves = trash or move_to is not None
-    _check_options(moves=moves, trash=trash, move_to=move_to, dry_run=dry_run, record=record)
+    _check_options(
+        moves=moves,
+        folders=folders,
+        trash=trash,
+        move_to=move_to,
+        dry_run=dry_run,
+        record=record,
+    )
     format_ = parameters.chosen_format(format_, null)
+    if folders and format_ == "paths":
+        raise click.UsageError("--folders lists pairs: use the format table, json, jsonl or csv")
     near = (*paths, *against)
     with open_library.open_library(library, near, read_only=False) as opened:
         with ProgressBar("Comparing", unit="pairs") as bar:
@@ -146,6 +161,14 @@ def command(
         if moves:
             _move(ctx, opened, found, move_to, record, dry_run=dry_run, format_=format_, null=null)
             return
+        pairs = opened.similar_folders(found) if folders else ()
+    if folders:
+        write_folders(pairs, format_)
+        _write_notes(found)
+        if not pairs:
+            output.note("No folders have images in common.")
+            ctx.exit(1)
+        return
     write_groups(found, format_, null=null)
     _write_notes(found)
     if not found.groups:
@@ -155,13 +178,21 @@ def command(
 
 
 def _check_options(
-    *, moves: bool, trash: bool, move_to: Path | None, dry_run: bool, record: Path | None
+    *,
+    moves: bool,
+    folders: bool,
+    trash: bool,
+    move_to: Path | None,
+    dry_run: bool,
+    record: Path | None,
 ) -> None:
     if trash and move_to is not None:
         raise click.UsageError("--trash and --move-to exclude each other")
     if not moves and (dry_run or record is not None):
         option = "--dry-run" if dry_run else "--record"
         raise click.UsageError(f"{option} belongs to --trash or --move-to DIR: add one of them")
+    if moves and folders:
+        raise click.UsageError("--folders lists pairs of folders: leave it out to move files")
     if move_to is not None and move_to.exists() and not move_to.is_dir():
         raise click.UsageError(f"{move_to} is a file: name a folder")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lookalike.duplicates.move_record import Undone
     from lookalike.duplicates.move_spare import MovedFile, MoveReport
     from lookalike.duplicates.report import Duplicates, Group, Member
+    from lookalike.duplicates.similar_folders import FolderPair
 
 _FIELDS = (
     "group",
@@ -174,6 +175,47 @@ def moves_summary(report: MoveReport) -> str:
     if report.dry_run:
         return f"Nothing was moved. {moved} of {size} would be{stayed}."
     return f"Moved {moved} of {size}{stayed}."
+
+
+def write_folders(pairs: Sequence[FolderPair], format_: str) -> None:
+    """Write pairs of folders to stdout in one of the formats."""
+    rows = [
+        {
+            "folder": open_library.display_path(pair.folder),
+            "other": open_library.display_path(pair.other),
+            "shared": pair.shared,
+            "images": pair.images,
+            "other_images": pair.other_images,
+            "share": round(pair.share, 4),
+        }
+        for pair in pairs
+    ]
+    if format_ == "json":
+        output.put(output.as_json({"folders": rows}))
+    elif format_ == "jsonl":
+        for row in rows:
+            output.put(output.as_json(row, indent=None))
+    elif format_ == "csv":
+        output.put(output.csv_line(_FOLDER_FIELDS))
+        for row in rows:
+            output.put(output.csv_line(output.flatten(row)))
+    elif rows:
+        cells = [
+            [
+                f"{pair.share:.0%}",
+                f"{format.number(pair.shared)} of {format.number(pair.images)}",
+                open_library.display_path(pair.folder),
+                open_library.display_path(pair.other),
+                format.number(pair.other_images),
+            ]
+            for pair in pairs
+        ]
+        output.table(
+            ["share", "images", "folder", "also in", "images"], cells, right="rr  r", stretch=(2, 3)
+        )
+
+
+_FOLDER_FIELDS = ("folder", "other", "shared", "images", "other_images", "share")
 
 
 def write_undone(undone: Undone) -> None:
