@@ -460,9 +460,10 @@ def test_a_jpeg_without_its_last_bytes_is_decoded_with_a_note(
     whole = jpeg_photo(**options)
     decoded = decode(whole[:-cut] + added, specs=FULL)
     assert mean_difference(decoded.pixels, pixels_of(whole)) < 1
-    assert "missing" in decoded.note
-    assert ("image is complete" in decoded.note) == (cut <= 2)
-    assert decode(whole, specs=FULL).note == ""
+    assert decoded.facts.note is not None
+    assert "missing" in decoded.facts.note
+    assert ("image is complete" in decoded.facts.note) == (cut <= 2)
+    assert decode(whole, specs=FULL).facts.note is None
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 from tests.library.image_builders import draw
 
-from lookalike import IndexOptions, Library
+from lookalike import IndexOptions, Library, Outcome
 from lookalike.errors import UsageError
 from lookalike.images.reading import InodeState
 from lookalike.images.walk import FoundFile
@@ -342,3 +343,15 @@ def test_images_and_their_sidecars_are_paired_in_any_byte_order() -> None:
         "x.webp": {"x.json", "x.txt"},
         "x.d/y.jpg": {"x.d/y.jpg.json"},
     }
+
+
+def test_images_with_a_note_can_be_listed(library: Library, photos: Path) -> None:
+    whole = io.BytesIO()
+    Image.new("RGB", (64, 64), (200, 30, 30)).save(whole, "JPEG")
+    (photos / "webcam.jpg").write_bytes(whole.getvalue()[:-2])
+    assert index(library, photos).failures == 0
+    assert kept(library, "note is not null") == ["webcam.jpg"]
+    [image] = library.files(below=photos / "webcam.jpg")
+    assert image.outcome is Outcome.INDEXED
+    assert image.reason == image.facts["note"]
+    assert "image is complete" in image.reason

@@ -105,7 +105,6 @@ class Extraction:
 
         digest: bytes | None = None
         facts: Facts | None = None
-        note = ""
         try:
             data = task.data
             if task.path is not None:
@@ -123,7 +122,7 @@ class Extraction:
                 decoded = decode(
                     data, specs=specs, limits=self.limits, name=task.path or "", whole=whole
                 )
-                pixels, facts, note = decoded.pixels, decoded.facts, decoded.note
+                pixels, facts = decoded.pixels, decoded.facts
             else:
                 pixels = _check_pixels(task.pixels)
             if task.region is not None:
@@ -136,6 +135,7 @@ class Extraction:
             if drawn and is_marked_file(drawn):
                 return ExtractionResult(digest, Outcome.SKIPPED, DRAWING)
             return ExtractionResult(digest, error.outcome, error.reason, facts)
+        note = (facts and facts.note) or ""
         return ExtractionResult(digest, Outcome.INDEXED, note, facts, False, vectors, prepared)
 
     def _extract(self, pixels: Pixels) -> tuple[dict[str, Vector], dict[str, Pixels]]:

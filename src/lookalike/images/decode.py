@@ -49,14 +49,10 @@ _pillow_lock = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A decoded image: `pixels` (h, w, 3) uint8 sRGB, upright; `facts` of the whole file.
-
-    note  what is wrong with the file although it could be decoded; "" if nothing is
-    """
+    """A decoded image: `pixels` (h, w, 3) uint8 sRGB, upright; `facts` of the whole file."""
 
     pixels: Pixels
     facts: Facts
-    note: str = ""
 
 
 def decode(
@@ -117,7 +113,8 @@ def _decode_jpeg(data: bytes, specs: Sequence[PixelSpec], limits: Limits) -> Dec
         if mended is None:
             raise failure from None
     whole, note = mended
-    return replace(_decode_whole_jpeg(whole, header, specs, limits), note=note)
+    decoded = _decode_whole_jpeg(whole, header, specs, limits)
+    return replace(decoded, facts=replace(decoded.facts, note=note))
 
 
 def _decode_whole_jpeg(

@@ -32,7 +32,9 @@ CAPTION_NAMES = ("caption", "description", "text")
 MAX_DEPTH = 8
 """Nesting of objects and lists in metadata. What is deeper is stored and shown, but not searched."""
 
-FACT_FIELDS = ("taken", "camera", "lens", "latitude", "longitude", "caption", "keywords", "frames")
+FACT_FIELDS = (
+    *("taken", "camera", "lens", "latitude", "longitude", "caption", "keywords", "frames", "note"),
+)
 """What a file says about itself. `frames` is stored where there is more than one."""
 
 _fact_values = attrgetter(*FACT_FIELDS)
@@ -136,8 +138,9 @@ def _number(value: int | float) -> Value:
 WEIGHTS = (4.0, 4.0, 2.0, 1.0)
 """Weights of what `searchable_texts` returns: caption, keywords, other texts, and the path."""
 
-_NOT_OTHER_TEXT = frozenset({"caption", "keywords", "taken", "camera", "lens"})
-"""Fields that are not "other texts": they have weights of their own, or cameras write them, for filters."""
+_NOT_OTHER_TEXT = frozenset({"caption", "keywords", "taken", "camera", "lens", "note"})
+"""Fields that are not "other texts": they have weights of their own, or cameras or this program write them,
+for filters."""
 
 
 def searchable_texts(

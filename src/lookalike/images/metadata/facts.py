@@ -17,6 +17,7 @@ class Facts:
     format               of the content, whatever the name says: "jpeg", "png", "gif", "bmp", "webp",
                          "tiff", "avif" or "heic"
     frames               images in the file: frames of an animation, pages of a TIFF; 1 in most files
+    note                 what is wrong with the file although it could be decoded
 
     The rest comes from EXIF, IPTC and XMP, where present and plausible:
     taken                local time, "2024-05-01T12:30:00", followed by "+02:00" if that is known; or only
@@ -37,6 +38,7 @@ class Facts:
     caption: str | None = None
     keywords: tuple[str, ...] = ()
     frames: int = 1
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
