@@ -250,8 +250,9 @@ def test_a_number_that_does_not_fit_is_told_before_the_first_row(
 
 
 def test_an_import_that_is_stopped_leaves_no_image_and_no_space(
-    library: Library, tmp_path: Path, file: Path, paths: Path
+    library: Library, tmp_path: Path, file: Path, paths: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("lookalike.indexing.vector_import.MAX_ROWS", 2000)
     library.vectors.import_vectors(file, "made", paths=paths)
     before = library.info()
     np.save(tmp_path / "big.npy", vectors(count=MANY))

@@ -28,10 +28,10 @@ from lookalike.stores.records import IMPORTED
 MAGIC = b"\x93NUMPY"
 
 # Bytes of vectors, as float32, that are read, checked or stored at a time.
-BATCH_BYTES = 16 << 20
+BATCH_BYTES = 32 << 20
 
 # Rows in a batch, at most: each is a row of the catalogue, too.
-MAX_ROWS = 2000
+MAX_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,9 +250,11 @@ class PathMapper:
         if self._untrusted_paths:
             return self._locate_untrusted(name)
         if self._folder is not None and "://" not in name:
-            whole = Path(os.path.normpath(self._folder / name))
-            with suppress(OSError):
-                if whole.is_file() and (root := self._root(whole)) is not None:
+            # Not pathlib, which takes longer than all else that is done for a row.
+            file = os.path.normpath(os.path.join(self._folder, name))  # noqa: PTH118
+            if os.path.isfile(file):  # noqa: PTH113
+                whole = Path(file)
+                if (root := self._root(whole)) is not None:
                     return root, whole.relative_to(root.path).as_posix(), whole
         plain = name if "://" in name else os.path.normpath(name).replace(os.sep, "/")
         return self._imported_root, plain.lstrip("/"), None

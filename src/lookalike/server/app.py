@@ -52,6 +52,10 @@ def create_app(library: Library, settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await state.executors.search.run(state.warm_up)
+        for (
+            route
+        ) in app.routes:  # FastAPI prepares routes when it first compares an address with them
+            route.matches({"type": "http", "method": "GET", "path": "/", "root_path": ""})
         try:
             yield
         finally:

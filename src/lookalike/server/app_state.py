@@ -22,6 +22,8 @@ from lookalike.server.jobs.write_queue import WriteQueue
 from lookalike.server.micro_batcher import MicroBatcher
 from lookalike.server.settings import Settings
 from lookalike.server.uploads import Uploads
+from lookalike.wire.codec import document_of
+from lookalike.wire.http import SearchResponse
 
 if TYPE_CHECKING:
     from lookalike.explain.explainer import Explainer
@@ -87,6 +89,7 @@ class AppState:
     def warm_up(self) -> None:
         """Run queries, so that workers run, networks are loaded and vectors and indexes are in memory before
         the first visitor searches. If one fails, nothing is said: the visitor's query will fail, too."""
+        document_of(SearchResponse).encode  # noqa: B018 - compiles it
         with suppress(LookalikeError):
             with self.library.snapshot() as snapshot:
                 spaces = [space.key for space in snapshot.spaces() if space.current]
