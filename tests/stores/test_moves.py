@@ -146,3 +146,33 @@ def test_a_copy_of_a_failed_file_fails(store: Store) -> None:
 def test_a_copy_needs_a_hash(store: Store) -> None:
     with store.writer() as writer, pytest.raises(UsageError, match="hash"):
         writer.put([entry("b.jpg", hash=None, vectors={}, same_as=1)])
+
+
+def test_metadata_of_removed_images_is_given_to_new_ones_with_their_content(store: Store) -> None:
+    first, copy, _ = put(store, entry("a.jpg", "x"), entry("b.jpg", "x"), entry("c.jpg", "y"))
+    with store.writer() as writer:
+        writer.set_metadata({first: {"n": 1}, copy: {"n": 2}})
+    with store.writer() as writer:
+        assert writer.remove([first, copy]) == 2
+    again = put(store, entry("b.jpg", "x"), entry("d.jpg", "y"), entry("moved.jpg", "x"))
+    with store.snapshot() as snapshot:
+        images = snapshot.images(again)
+        assert [dict(images[id].metadata) for id in again] == [{"n": 2}, {}, {"n": 1}]
+        assert snapshot.select("n = 2").tolist() == [again[0]]
+
+
+def test_metadata_is_replaced_or_added_to(store: Store) -> None:
+    a, b = put(store, entry("a.jpg"), entry("b.jpg"))
+    with store.writer() as writer:
+        writer.sidecars.put({a: ("mark", {"kind": "mug"})})
+        writer.set_metadata({a: {"n": 1, "colour": "red"}})
+        writer.set_metadata({a: {"n": 2, "colour": None, "x": None}, b: {"n": 3}}, merge=True)
+    with store.snapshot() as snapshot:
+        assert dict(snapshot.images([a])[a].metadata) == {
+            "kind": "mug", "n": 2, "colour": "red", "x": None,
+        }  # fmt: skip
+        assert dict(snapshot.images([b])[b].metadata) == {"n": 3}
+    with store.writer() as writer:
+        writer.set_metadata({a: {"x": 5}})
+    with store.snapshot() as snapshot:
+        assert dict(snapshot.images([a])[a].metadata) == {"kind": "mug", "x": 5}

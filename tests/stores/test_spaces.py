@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.stores.builders import entry, photos, put, space, stored_vector
+from tests.stores.builders import entry, photos, put, space, stored_vector, vector_of
 
 from lookalike.errors import UsageError
 from lookalike.stores.interface import Store
@@ -135,3 +135,32 @@ def test_vectors_are_returned_in_order_with_nan_for_missing_ones(store: Store) -
         rows = snapshot.vectors("toy@1", np.array([second, first, 99, first, -1]))
     assert np.isnan(rows).all(axis=1).tolist() == [True, False, True, False, True]
     assert np.array_equal(rows[1], rows[3])
+
+
+def test_a_space_is_dropped_with_all_its_revisions_and_images_without_a_file(store: Store) -> None:
+    with store.writer() as writer:
+        imported = writer.add_imported_root()
+        writer.add_space(space("made@1"))
+        writer.add_space(space("toy@2"))
+        both, made, file = writer.put(
+            [
+                entry(
+                    "both",
+                    root=imported.id,
+                    vectors=dict.fromkeys(["toy@1", "made@1"], vector_of("x")),
+                ),
+                entry("made", root=imported.id, vectors={"made@1": vector_of("y")}),
+                entry("a.jpg", "z", vectors={"made@1": vector_of("z"), "toy@2": vector_of("z")}),
+            ]
+        )
+        with pytest.raises(UsageError, match="no vectors of other, only of toy, made"):
+            writer.drop_space("other")
+        assert writer.drop_space("made") == 1
+        with store.snapshot() as snapshot:
+            assert [one.key for one in snapshot.spaces()] == ["toy@1", "toy@2"]
+            assert snapshot.images([both, made, file]).keys() == {both, file}
+        assert writer.drop_space("toy") == 1
+    with store.snapshot() as snapshot:
+        assert snapshot.spaces() == []
+        assert [image.id for image in snapshot.iter_files()] == [file]
+    assert store.check() == []

@@ -142,26 +142,28 @@ def _restore_metadata(connection: sqlite3.Connection, steps: Sequence[Step]) -> 
     """Give new images what tables said about their content before it was removed; return their ids."""
     if connection.execute("SELECT 1 FROM kept_metadata LIMIT 1").fetchone() is None:
         return set()
-    kept: dict[object, str] = {}
+    kept: dict[bytes, dict[tuple[int, str | bytes], str]] = {}
     for chunk in chunks({step.entry.hash for step in steps} - {None}):
         for hash, root, path, text in connection.execute(
             "SELECT hash, root, path, json FROM kept_metadata "  # noqa: S608
             f"WHERE hash IN ({placeholders(chunk)}) ORDER BY rowid",
             chunk,
         ):
-            kept[hash] = kept[hash, root, path] = text
-    places = {
-        step.id: (step.entry.hash, step.entry.root, encode_path(step.entry.path)) for step in steps
-    }
-    found = {
-        id: text
-        for id, place in places.items()
-        if (text := kept.get(place) or kept.get(place[0])) is not None
-    }
+            kept.setdefault(hash, {})[root, path] = text
+    found: dict[int, str] = {}
+    same_place: list[tuple[bytes, int, str | bytes]] = []
+    other = []
+    for step in steps:
+        entry, place = step.entry, (step.entry.root, encode_path(step.entry.path))
+        if entry.hash is not None and place in kept.get(entry.hash, ()):
+            found[step.id] = kept[entry.hash].pop(place)
+            same_place.append((entry.hash, *place))
+        elif entry.hash in kept:
+            other.append((step.id, kept[entry.hash]))
+    found |= {id: [*texts.values()][-1] for id, texts in other if texts}
     connection.executemany("INSERT OR REPLACE INTO metadata VALUES (?, ?)", found.items())
     connection.executemany(
-        "DELETE FROM kept_metadata WHERE (hash, root, path) = (?, ?, ?)",
-        (places[id] for id in found),
+        "DELETE FROM kept_metadata WHERE (hash, root, path) = (?, ?, ?)", same_place
     )
     return set(found)
 

@@ -183,8 +183,8 @@ class LocalWriter:
             dropped = [row for row in rows if row.name == name]
             if not dropped:
                 raise missing_vectors(name, dict.fromkeys(row.name for row in rows))
-            roots = self._connection.execute("SELECT id, path, relative, identity FROM roots")
-            imported = [root.id for row in roots if (root := root_from(row, self._folder)).imported]
+            roots = [root_from(row, self._folder) for row in self._connection.execute(SELECT_ROOTS)]
+            imported = [root.id for root in roots if root.imported]
             with transaction(self._connection):
                 self._delete_spaces(dropped)
                 self._connection.execute("DELETE FROM temp.deleted")

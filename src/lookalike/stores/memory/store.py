@@ -363,8 +363,7 @@ def _put(state: State, entries: Sequence[Entry]) -> dict[Location, int]:
         if step.entry.inode is not None:
             state.inodes[step.id] = step.entry.inode
         state.newest = max(state.newest, step.id)
-        if step.before is None:
-            _restore(state, step.entry, step.id)
+    _restore_metadata(state, [step for step in planned.steps if step.before is None])
     return {location_of(step.entry): step.id for step in planned.steps}
 
 
@@ -421,14 +420,20 @@ def _remove(state: State, ids: Iterable[int]) -> None:
             rows.pop(id, None)  # type: ignore[attr-defined]
 
 
-def _restore(state: State, entry: Entry, id: int) -> None:
-    """Give a new image what tables said about its content."""
-    same = [key for key in state.kept if key[0] == entry.hash]
-    if same:
-        exact = (entry.hash, *location_of(entry))
-        state.tables[id] = state.kept[next((key for key in same if key == exact), same[-1])]
-        state.kept.pop(exact, None)  # type: ignore[arg-type]
-        _merge_metadata(state, [id])
+def _restore_metadata(state: State, steps: Sequence[Step]) -> None:
+    """Give new images what tables said about their content, at best about the image at the same place."""
+    other = []
+    for step in steps:
+        key = (step.entry.hash or b"", *location_of(step.entry))
+        if key in state.kept:
+            state.tables[step.id] = state.kept.pop(key)
+        else:
+            other.append(step)
+    for step in other:
+        same = [text for key, text in state.kept.items() if key[0] == step.entry.hash]
+        if same:
+            state.tables[step.id] = same[-1]
+    _merge_metadata(state, [step.id for step in steps])
 
 
 def _merge_metadata(state: State, ids: Iterable[int]) -> None:
