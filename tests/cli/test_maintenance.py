@@ -2,13 +2,18 @@
 
 import csv
 import json
+import re
+import shlex
 import shutil
+import sqlite3
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.cli.program_runner import Album, lookalike
 from tests.library.image_builders import draw
+
+from lookalike.stores.local.migrations import APPLICATION_ID, MIGRATIONS
 
 
 @pytest.fixture(scope="module")
@@ -179,3 +184,26 @@ def test_imported_images_are_named_as_hits_show_them(tmp_path: Path, name: str) 
     assert found.returncode == 0, found.stderr
     assert "img/3.jpg" not in found.stdout
     assert lookalike("remove", "img", "--library", "shop", cwd=tmp_path).returncode == 2
+
+
+def test_a_library_that_was_killed_while_it_was_made_is_called_unfinished(tmp_path: Path) -> None:
+    draw(tmp_path / "photos" / "a.png", 1)
+    home = tmp_path / "photos" / ".lookalike"
+    for steps in (0, 1, 3, len(MIGRATIONS)):
+        shutil.rmtree(home, ignore_errors=True)
+        (home / "spaces").mkdir(parents=True)
+        connection = sqlite3.connect(home / "catalogue.sqlite", isolation_level=None)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        for number in range(steps):
+            MIGRATIONS[number](connection)
+            connection.execute(f"PRAGMA user_version = {number + 1}")
+        connection.close()
+        run = lookalike("check", "--library", "photos", cwd=tmp_path)
+        said = run.stdout + run.stderr
+        assert "interrupted" in said and "older" not in said
+        found = re.search(r"`[^`]*(index [^`]+)`", said)
+        assert found is not None
+        again = lookalike(*shlex.split(found[1]), "-e", "color", cwd=tmp_path)
+        assert again.returncode == 0 and "Indexed 1 image" in again.stdout
+        intact = lookalike("check", "--library", "photos", cwd=tmp_path)
+        assert intact.stdout == "The library is intact: 1 vector read.\n"

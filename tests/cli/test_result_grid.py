@@ -142,3 +142,48 @@ def test_a_logarithmic_axis_is_labelled_with_plain_numbers_between_the_powers() 
     low, high = axes.get_xlim()
     ticks = [tick for tick in axes.xaxis.get_majorticklocs() if low <= tick <= high]
     assert axes.xaxis.get_major_formatter().format_ticks(ticks) == ["2", "5", "10"]
+
+
+def test_the_whole_query_is_drawn(tmp_path: Path) -> None:
+    red, blue = plain(tmp_path / "red.png", (200, 0, 0)), plain(tmp_path / "blue.png", (0, 0, 200))
+    out = tmp_path / "grid.svg"
+    result_grid.result_grid(
+        [red],
+        hits([red, blue]),
+        out,
+        regions=[(15, 15, 30, 30)],
+        weights=[2],
+        against=[blue],
+        words=["a red $hoe$"],
+        without=["boot"],
+        options=["where price < 50"],
+    )
+    text = out.read_text("utf-8")
+    for line in (
+        "query × 2",
+        "less like this",
+        "“a red $hoe$”",
+        "not “boot”",
+        "where price &lt; 50",
+    ):
+        assert f"<!-- {line} -->" in text, line
+
+
+def test_a_region_in_pixels_is_framed_like_one_in_fractions(tmp_path: Path) -> None:
+    red = plain(tmp_path / "red.png", (200, 0, 0))
+    drawn = []
+    for region in ((15.0, 20.0, 30.0, 30.0), (0.25, 1 / 3, 0.5, 0.5)):
+        result_grid.result_grid([red], hits([red]), tmp_path / "grid.png", regions=[region])
+        drawn.append(np.asarray(Image.open(tmp_path / "grid.png").convert("RGB")))
+    assert np.array_equal(drawn[0], drawn[1])
+    assert at(Image.fromarray(drawn[0]), 0, 0) != (200, 0, 0)
+
+
+def test_a_list_is_drawn_without_a_query(tmp_path: Path) -> None:
+    red = plain(tmp_path / "red.png", (200, 0, 0))
+    found = replace(hits([red]), ranked_by="path", similarity=None)
+    listed = replace(found, hits=(replace(found.hits[0], similarity=None),))
+    out = tmp_path / "grid.svg"
+    result_grid.result_grid([], listed, out, options=["where width > 3"])
+    text = out.read_text("utf-8")
+    assert "<!-- 1 of 1,204 images, by path -->" in text and "<!-- where width &gt; 3 -->" in text

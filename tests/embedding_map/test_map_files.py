@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import json
 import re
 from collections.abc import Iterator
@@ -246,3 +247,16 @@ def test_the_renderer_has_the_colours_and_levels_of_the_program(tab: Any) -> Non
 def test_a_long_legend_name_keeps_both_ends() -> None:
     assert legend_name("2024/Norway, in summer") == "2024/Norway, in summer"
     assert legend_name("odd shapes/deep/er/and/deeper/here") == "odd sha…nd/deeper/here"
+
+
+def test_a_plain_layout_that_keeps_few_neighbours_names_a_better_one(tmp_path: Path) -> None:
+    folder = album(tmp_path / "photos", 60)
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["color"])
+    arguments = ["map", str(folder), "--output", str(tmp_path / "map.html"), "--method"]
+    run = CliRunner().invoke(program, [*arguments, "pca"])
+    assert run.exit_code == 0, run.output
+    assert "keeps few neighbours" in run.stderr and "--method tsne" in run.stderr
+    if importlib.util.find_spec("openTSNE") is not None:
+        better = CliRunner().invoke(program, [*arguments, "tsne"])
+        assert better.exit_code == 0 and "keeps few" not in better.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -22,7 +23,7 @@ def command(ctx: click.Context, library: Path | None) -> None:
     """
     with open_library.open_library(library) as opened:
         problems = opened.check()
-        spaces = opened.info().spaces
+        facts = opened.info()
     for problem in problems:
         output.put(problem)
     if problems:
@@ -33,5 +34,19 @@ def command(ctx: click.Context, library: Path | None) -> None:
             "A damaged catalogue must be restored from a backup, or its folder deleted and indexed again."
         )
         ctx.exit(DAMAGED)
-    vectors = sum(space.count for space in spaces)
+    if not facts.outcomes:
+        home = shlex.quote(open_library.display_path(open_library.library_name(opened.folder)))
+        output.put(
+            "The library is intact but empty: its first indexing was interrupted; "
+            f"`{open_library.program()} index {home}` starts again."
+        )
+        return
+    vectors = sum(space.count for space in facts.spaces)
     output.put(f"The library is intact: {format.counted(vectors, 'vector')} read.")
+    for root in facts.roots:
+        if not root.imported and not root.identity:
+            home = shlex.quote(open_library.display_path(root.path))
+            output.put(
+                f"No complete run over {output.printable(str(root.path))} is recorded: "
+                f"`{open_library.program()} index {home}` adds what may be missing."
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,6 +110,10 @@ def command(
     output.note(f"Drawn: {out} ({format.size(out.stat().st_size)})")
 
 
+FEW_NEIGHBOURS = 0.5
+"""Overlap of nearest neighbours below which a plain layout is said to keep few: less than half of them."""
+
+
 def _report(found: EmbeddingMap) -> None:
     """Print what is on the map, and how faithful it is."""
     names = {"tsne": "t-SNE", "pca": "PCA", "umap": "UMAP"}
@@ -127,3 +132,10 @@ def _report(found: EmbeddingMap) -> None:
         ),
     ]
     output.table(["", "", ""], rows, right="lrl")
+    if found.method == "pca" and preservation.overlap < FEW_NEIGHBOURS:
+        have = importlib.util.find_spec("openTSNE") is not None
+        how = "--method tsne" if have else "pip install 'lookalike[map]', then --method tsne,"
+        output.note(
+            f"The plain layout (PCA) keeps few neighbours: {preservation.overlap:.0%} of the "
+            f"{preservation.neighbours} nearest; {how} keeps more."
+        )

@@ -17,7 +17,7 @@ from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
     from lookalike.library import Library
-    from lookalike.query import Hits, Query
+    from lookalike.query import Box, Hits, Query, QueryImage, Term
 
 _BATCH_SIZE = 1000
 """Queries of a file that are answered together before their results are written."""
@@ -88,11 +88,11 @@ def command(
     query = query_options.build_query(stdin=stdin, **query_parameters)
     with open_library.open_library(library, _images_of([query])) as opened:
         hits = opened.search(query)
+        if grid is not None:
+            _draw_grid(query, hits, grid, opened)
     if show and format_ == "table":
         _show(hits)
     write_hits(hits, format_, query=query, null=null)
-    if grid is not None:
-        _draw_grid(query, hits, grid)
     if not hits:
         output.note(_nothing_found(query, hits))
         ctx.exit(1)
@@ -103,18 +103,60 @@ def _images_of(queries: Sequence[Query]) -> list[Path]:
     return [term.image for query in queries for term in query.terms if isinstance(term.image, Path)]
 
 
-def _draw_grid(query: Query, hits: Hits, file: Path) -> None:
+def _draw_grid(query: Query, hits: Hits, file: Path, library: Library) -> None:
+    """Draw hits and the whole query: images and the part used, texts, what is not wanted, the filter."""
     from lookalike.viz.result_grid import result_grid
 
-    images, regions = [], []
+    images: list[QueryImage] = []
+    regions: list[Box | None] = []
+    weights: list[float] = []
+    against: list[QueryImage] = []
     for term in query.terms:
-        if term.image is not None and term.weight > 0:
-            images.append(term.image)
-            # Fractions can be drawn on a thumbnail; pixels would need the size of the image.
-            in_fractions = term.region is not None and max(term.region) <= 1
-            regions.append(term.region if in_fractions else None)
-    result_grid(images, hits, file, regions=regions)
+        image = _image_of(term, library)
+        if image is None:
+            continue
+        if term.weight < 0:
+            against.append(image)
+            continue
+        images.append(image)
+        regions.append(term.region)
+        weights.append(term.weight)
+    names: dict[bool, list[str]] = {True: [], False: []}
+    for term in query.terms:
+        if term.text is not None:
+            weight = "" if abs(term.weight) == 1 else f"{abs(term.weight):g} × "
+            names[term.weight > 0].append(f"{weight}{term.text}")
+    options = [f"where {query.where}"] if query.where else []
+    if any(term.vector is not None for term in query.terms):
+        options.append("with a vector made elsewhere")
+    result_grid(
+        images,
+        hits,
+        file,
+        regions=regions,
+        weights=weights,
+        against=against,
+        words=names[True],
+        without=names[False],
+        options=options,
+    )
     output.note(f"Drawn: {file}")
+
+
+def _image_of(term: Term, library: Library) -> QueryImage | None:
+    """Return the image of a term, also of one that is named by id or by its path in the library."""
+    from lookalike.stores.paths import image_by_path
+
+    if term.id is None and (not isinstance(term.image, Path) or term.image.exists()):
+        return term.image
+    with library.snapshot() as snapshot:
+        if term.id is not None:
+            found = snapshot.images([term.id]).get(term.id)
+        else:
+            assert isinstance(term.image, Path)
+            found = image_by_path(snapshot, term.image)
+        folders = {root.id: root.path for root in snapshot.roots()}
+    return term.image if found is None else folders[found.root] / found.path
 
 
 def _nothing_found(query: Query, hits: Hits) -> str:

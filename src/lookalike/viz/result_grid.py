@@ -36,8 +36,17 @@ if TYPE_CHECKING:
 # Inches: the square that an image is fitted into, the space between tiles, the text below each, the title.
 TILE, GAP, CAPTION, TITLE = 2.0, 0.22, 0.62, 0.5
 
+# Inches that the title needs.
+MIN_WIDTH = 5.5
+
 # Pixels; twice the tile at `DPI`, for figures that are enlarged or saved as PDF.
 THUMBNAIL = 440
+
+# Height of a line about the query, in inches, and its longest text in characters.
+LINE, LINE_LENGTH = 0.24, 160
+
+AGAINST = "#b91c1c"
+"""Colour of the images that hits should not be like."""
 
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
@@ -72,28 +81,50 @@ def result_grid(
     *,
     columns: int | None = None,
     regions: Sequence[Box | None] = (),
+    weights: Sequence[float] = (),
+    against: Sequence[QueryImage] = (),
+    words: Sequence[str] = (),
+    without: Sequence[str] = (),
+    options: Sequence[str] = (),
 ) -> None:
     """Draw a query and its hits with rank and similarity, and save the figure to `out`.
 
     query    the images of the query
     out      the suffix selects the format: .png, .jpg, .pdf, .svg
     columns  hits per row; by default up to five
-    regions  the part of each query image that was used, as fractions, or None
+    regions  the part of each query image that was used, in pixels or as fractions, or None
+    weights  of the query images, where they are not 1
+    against  the images that hits should not be like
+    words    texts that hits should fit, and `without` those they should not
+    options  further lines about the query, such as its filter
 
     The part of a hit that matched is framed where it is known. Images that are missing or broken are grey
     tiles with their name. Raises UsageError if the file cannot be written.
     """
-    pixels = thumbnails([*query, *(hit.file for hit in hits.hits)])
+    query_count = len(query) + len(against)
+    sized = sized_thumbnails([*query, *against, *(hit.file for hit in hits.hits)])
+    pixels = [None if one is None else one.pixels for one in sized]
+    used = [_in_fractions(region, one) for region, one in zip(regions, sized, strict=False)]
     query_tiles = [
-        Tile(shown, "query", _name(image), ACCENT, framed=True, region=region)
-        for image, shown, region in zip_longest(query, pixels[: len(query)], regions)
+        Tile(shown, _query_heading(weight), _name(image), ACCENT, framed=True, region=region)
+        for image, shown, region, weight in zip_longest(query, pixels[: len(query)], used, weights)
+    ]
+    query_tiles += [
+        Tile(shown, "less like this", _name(image), AGAINST, framed=True)
+        for image, shown in zip(against, pixels[len(query) : query_count], strict=True)
     ]
     hit_tiles = [
         Tile(shown, _heading(hit), hit.path, _colour(hit), region=hit.box)
-        for hit, shown in zip(hits.hits, pixels[len(query) :], strict=True)
+        for hit, shown in zip(hits.hits, pixels[query_count:], strict=True)
     ]
-    figure = _draw(query_tiles, hit_tiles, title=_title(hits), columns=columns)
+    lines = [*(f"“{text}”" for text in words), *(f"not “{text}”" for text in without), *options]
+    title = _title(hits, listed=not query_tiles and not words)
+    figure = _draw(query_tiles, hit_tiles, title=title, lines=lines, columns=columns)
     save_figure(figure, Path(out))
+
+
+def _query_heading(weight: float | None) -> str:
+    return "query" if weight in (None, 1) else f"query × {weight:g}"
 
 
 def _colour(hit: Hit) -> str:
@@ -106,10 +137,13 @@ def _heading(hit: Hit) -> str:
     return f"{hit.rank}{score}{relevance}"
 
 
-def _title(hits: Hits) -> str:
+def _title(hits: Hits, *, listed: bool) -> str:
     if not hits.hits:
         return f"Nothing found by {hits.ranked_by}"
-    best = f"The {len(hits)} most similar" if len(hits) > 1 else "The most similar"
+    if listed:
+        return f"{len(hits):,} of {hits.searched_count:,} images, by {hits.ranked_by}"
+    word = "most similar" if hits.similarity else "best"
+    best = f"The {len(hits)} {word}" if len(hits) > 1 else f"The {word}"
     how = f" ({hits.similarity})" if hits.similarity else ""
     return f"{best} of {hits.searched_count:,} images, by {hits.ranked_by}{how}"
 
@@ -121,7 +155,23 @@ def _name(image: QueryImage) -> str:
 def thumbnails(
     images: Sequence[QueryImage], *, limits: Limits | None = None
 ) -> list[Pixels | None]:
-    """Return images as upright RGB pixels of at most `THUMBNAIL` a side; None where one cannot be read.
+    """Return images as upright RGB pixels of at most `THUMBNAIL` a side; None where one cannot be read."""
+    return [None if one is None else one.pixels for one in sized_thumbnails(images, limits=limits)]
+
+
+@dataclass(frozen=True, slots=True)
+class SizedThumbnail:
+    """An upright image made small, and its size in pixels before."""
+
+    pixels: Pixels
+    width: int
+    height: int
+
+
+def sized_thumbnails(
+    images: Sequence[QueryImage], *, limits: Limits | None = None
+) -> list[SizedThumbnail | None]:
+    """Return thumbnails as `thumbnails` does, with the sizes of the images.
 
     They are decoded in worker processes.
     """
@@ -139,34 +189,53 @@ def thumbnails(
         return list(pool.map(images))
 
 
-def _thumbnail(image: QueryImage, *, limits: Limits) -> Pixels | None:
+def _in_fractions(region: Box | None, image: SizedThumbnail | None) -> Box | None:
+    """Return a part of an image as fractions of its size; None where the size is not known."""
+    if region is None or max(region) <= 1:
+        return region
+    if image is None:
+        return None
+    x, y, width, height = region
+    return x / image.width, y / image.height, width / image.width, height / image.height
+
+
+def _thumbnail(image: QueryImage, *, limits: Limits) -> SizedThumbnail | None:
     from lookalike.images.decode import decode
     from lookalike.images.reading import read
     from lookalike.images.resize import fit
 
     spec = PixelSpec(fit="inside", max_side=THUMBNAIL)
     if isinstance(image, np.ndarray):
-        return fit(image, spec)
+        return SizedThumbnail(fit(image, spec), image.shape[1], image.shape[0])
     name = image.name if isinstance(image, Path) else ""
     try:
         data = read(image).data if isinstance(image, Path) else image
         decoded = decode(data, specs=[spec], limits=limits, name=name, whole=True)
-        return fit(decoded.pixels, spec)
+        facts = decoded.facts
+        return SizedThumbnail(fit(decoded.pixels, spec), facts.width, facts.height)
     except ImageError:
         return None
 
 
 def _draw(
-    query: Sequence[Tile], hits: Sequence[Tile], *, title: str, columns: int | None
+    query: Sequence[Tile],
+    hits: Sequence[Tile],
+    *,
+    title: str,
+    lines: Sequence[str],
+    columns: int | None,
 ) -> Figure:
-    """Draw the query images in a column at the left, and the hits in rows beside them."""
+    """Draw the query images in a column at the left, and the hits in rows beside them; above both the title
+    and lines about the query."""
     from matplotlib.figure import Figure
 
     across = columns or min(5, max(1, len(hits)))
     down = max(1, math.ceil(len(hits) / across), len(query))
     step_x, step_y = TILE + GAP, TILE + CAPTION + GAP
-    width = GAP * 3 + step_x * (across + 1)
-    height = TITLE + step_y * down + GAP
+    query_columns = bool(query)
+    width = max(GAP * 3 + step_x * (across + query_columns), MIN_WIDTH)
+    head = TITLE + LINE * len(lines) + 0.1 * bool(lines)
+    height = head + step_y * down + GAP
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
     figure.text(
         (2 * GAP) / width,
@@ -177,9 +246,21 @@ def _draw(
         va="center",
         parse_math=False,
     )
+    fonts = font_families()
+    for number, line in enumerate(lines):
+        below = figure.text(
+            (2 * GAP) / width,
+            1 - (TITLE + 0.1 + LINE * number) / height,
+            line if len(line) <= LINE_LENGTH else f"{line[: LINE_LENGTH - 1]}…",
+            size=9.5,
+            color=ACCENT,
+            va="center",
+            parse_math=False,
+        )
+        below.set_fontfamily(fonts)
 
     def place(tile: Tile, x: float, row: int) -> None:
-        top = TITLE + row * step_y
+        top = head + row * step_y
         box = (x / width, 1 - (top + TILE) / height, TILE / width, TILE / height)
         _draw_tile(figure.add_axes(box), tile)
 
@@ -187,7 +268,9 @@ def _draw(
         place(tile, 2 * GAP, row)
     for at, tile in enumerate(hits):
         # A wider gap separates the query from its hits.
-        place(tile, 3 * GAP + step_x * (1 + at % across), at // across)
+        place(
+            tile, (2 + query_columns) * GAP + step_x * (query_columns + at % across), at // across
+        )
     return figure
 
 

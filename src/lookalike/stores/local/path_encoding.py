@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 
 from lookalike.stores.records import IMPORTED, Root
@@ -80,3 +81,8 @@ def root_from(row: tuple[int, str | bytes, bool, str, str], library: Path) -> Ro
 def imported_root(library: Path) -> Path:
     """Return the path of the root of images without a file."""
     return library / IMPORTED
+
+
+def quoted_home(library: Path) -> str:
+    """Return the folder by which users name the library kept in `library`, as a shell takes it."""
+    return shlex.quote(str(library.parent if library.name == ".lookalike" else library))

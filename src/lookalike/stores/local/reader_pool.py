@@ -26,7 +26,7 @@ from lookalike.stores.local.database import (
     translate_errors,
 )
 from lookalike.stores.local.feedback import decision_changes
-from lookalike.stores.local.path_encoding import SELECT_ROOTS, root_from
+from lookalike.stores.local.path_encoding import SELECT_ROOTS, quoted_home, root_from
 from lookalike.stores.local.snapshot import CatalogueState, LocalSnapshot
 from lookalike.stores.local.vector_file import MappedVectors, load_fitted, map_vectors
 from lookalike.vectors.blocks import Rows
@@ -248,8 +248,8 @@ class ReaderPool:
                 raise
         if logged:
             raise LibraryReadOnly(
-                f"the library in {self._folder} was not closed after its last change: "
-                "run `lookalike info` once where it can be written"
+                f"the library in {self._folder} was not closed after its last change: run `lookalike "
+                f"info --library {quoted_home(self._folder)}` once where it can be written"
             )
         with self._lock:
             self._access, self._unchanged = "immutable", self._fingerprint()

@@ -30,6 +30,7 @@ from lookalike.stores.local.migrations import (
     migrate,
     refuse_newer,
 )
+from lookalike.stores.local.path_encoding import quoted_home
 from lookalike.stores.local.reader_pool import ReaderPool
 from lookalike.stores.local.snapshot import LocalSnapshot
 
@@ -231,9 +232,14 @@ class LocalStore:
         from lookalike.stores.local.maintenance import DerivedTables
 
         if self._read_only:
+            if self._is_unfinished():
+                raise NoLibrary(
+                    f"the library in {self._folder} was not finished: making it was interrupted before an "
+                    f"image was stored; `lookalike index {quoted_home(self._folder)}` starts again"
+                )
             raise LibraryReadOnly(
-                f"the library in {self._folder} has an older format: "
-                "run `lookalike info` once where it can be written"
+                f"the library in {self._folder} has an older format: run `lookalike info --library "
+                f"{quoted_home(self._folder)}` once where it can be written"
             )
         with translate_errors(self._folder), write_lock(self._folder):
             connection = connect(self._folder, "create")
@@ -242,6 +248,19 @@ class LocalStore:
                 DerivedTables(connection).update()
             finally:
                 connection.close()
+
+    def _is_unfinished(self) -> bool:
+        """Return whether the catalogue has no folder of images yet, or not even the table for them."""
+        connection = self._readers.connection()
+        try:
+            with translate_errors(self._folder):
+                tables = "SELECT 1 FROM sqlite_master WHERE name = 'roots'"
+                return (
+                    connection.execute(tables).fetchone() is None
+                    or connection.execute("SELECT 1 FROM roots").fetchone() is None
+                )
+        finally:
+            self._readers.give_back(connection)
 
 
 def _refuse_orphans(folder: Path) -> None:
