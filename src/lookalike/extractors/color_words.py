@@ -57,7 +57,6 @@ _SYNONYMS = {
     "lilac": "purple",
     "teal": "turquoise",
     "cyan": "turquoise",
-    "light": "bright",
     "monochrome": "black and white",
     "grayscale": "black and white",
     "greyscale": "black and white",

@@ -102,6 +102,9 @@ _FILLERS = (
 FILLERS = frozenset(_FILLERS.split())
 """Words of a query that say nothing about what an image shows."""
 
+FRUIT_COLORS = frozenset({"orange"})
+"""Colours that are things where no other word follows."""
+
 ENOUGH_PEOPLE = 20
 """Classes of people with which a classifier can answer `PEOPLE`; ImageNet-21k has 2,832."""
 
@@ -200,13 +203,13 @@ class Vocabulary:
         """Return how many of the first tokens make a concept or a colour, and which."""
         for length in range(min(LONGEST, len(tokens)), 0, -1):
             words = " ".join(tokens[:length])
-            is_color = words in colors
-            if is_color and (length < len(tokens) or not (concept := self.find(words))):
+            is_color = words in colors and not (
+                words in FRUIT_COLORS and length == len(tokens) and self.find(words)
+            )
+            if is_color:
                 return length, words
-            if not (is_color or words in FILLERS) or length == len(tokens):
-                concept = self.find(words)
-                if concept:
-                    return length, concept
+            if (words not in FILLERS or length == len(tokens)) and (concept := self.find(words)):
+                return length, concept
         return 1, None
 
     def _everyday(self, word: str) -> set[int]:
