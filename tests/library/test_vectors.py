@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tests.library.image_builders import draw
+from tests.stores.local.processes import posix, python
 
 from lookalike.errors import UsageError
 from lookalike.extractors.registry import parse
@@ -269,6 +270,36 @@ def test_an_import_that_is_stopped_leaves_no_image_and_no_space(
         assert [(one.name, one.count) for one in after.spaces] == [("made", COUNT)]
         assert library.check() == []
     assert search(library, vectors()[7])[0] == "shop/7.jpg"
+
+
+IMPORT = """
+import sys, time
+from pathlib import Path
+from lookalike import Library
+def progress(stage, done, total):
+    if stage == "import":
+        print("stored", flush=True)
+        time.sleep(60)
+with Library.open(sys.argv[1]) as library:
+    library.vectors.import_vectors(Path(sys.argv[2]), "killed", progress=progress)
+"""
+
+
+@posix
+def test_the_next_writer_undoes_an_import_that_was_killed(
+    library: Library, tmp_path: Path, file: Path
+) -> None:
+    library.vectors.import_vectors(file, "made")
+    with python(IMPORT, library.folder, file) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "stored\n"
+        other.kill()
+    with library.snapshot() as snapshot:
+        assert len(snapshot.spaces()) == 2
+    library.remove(tmp_path / ".lookalike" / "imported" / "made" / "0")
+    info = library.info()
+    assert (info.images, [space.name for space in info.spaces]) == (COUNT - 1, ["made"])
+    assert library.check() == []
 
 
 def test_a_wrong_table_stops_an_import_before_its_first_row(

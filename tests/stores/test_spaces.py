@@ -137,6 +137,27 @@ def test_vectors_are_returned_in_order_with_nan_for_missing_ones(store: Store) -
     assert np.array_equal(rows[1], rows[3])
 
 
+def test_a_block_that_fails_leaves_no_new_image_and_no_new_space(store: Store) -> None:
+    [old] = put(store, entry("a.jpg"))
+    with store.writer() as writer:
+        with pytest.raises(KeyboardInterrupt), writer.all_or_nothing():
+            writer.add_space(space("made@1"))
+            writer.put([entry("b.jpg", vectors={"made@1": vector_of("x")}), entry("c.jpg")])
+            raise KeyboardInterrupt
+        with store.snapshot() as snapshot:
+            assert [image.id for image in snapshot.iter_files()] == [old]
+            assert [(one.key, one.count) for one in snapshot.spaces()] == [("toy@1", 1)]
+        with writer.all_or_nothing():
+            writer.add_space(space("made@1"))
+            [new] = writer.put([entry("b.jpg", vectors={"made@1": vector_of("x")})])
+    with store.writer():
+        pass
+    with store.snapshot() as snapshot:
+        assert [image.id for image in snapshot.iter_files()] == [old, new]
+        assert [one.key for one in snapshot.spaces()] == ["toy@1", "made@1"]
+    assert store.check() == []
+
+
 def test_a_space_is_dropped_with_all_its_revisions_and_images_without_a_file(store: Store) -> None:
     with store.writer() as writer:
         imported = writer.add_imported_root()

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.ann.faiss_index import Progress, no_progress
-from lookalike.errors import ImageError, LookalikeError, Outcome, UsageError
+from lookalike.errors import ImageError, Outcome, UsageError
 from lookalike.images.reading import read
 from lookalike.stores.interface import Entry, FileState, Root, Space, Store, Writer
 from lookalike.stores.records import IMPORTED
@@ -120,35 +120,6 @@ def _plain_path(name: str) -> str:
     return name if "://" in name else os.path.normpath(name).replace(os.sep, "/")
 
 
-@dataclass(slots=True)
-class Stored:
-    """The images that an import has made so far: ids rise, so that the first and the last are enough."""
-
-    first: int = 0
-    last: int = -1
-
-    def add(self, ids: Sequence[int], known: Collection[int]) -> None:
-        """Add the ids of a batch, some of which were known before."""
-        new = [id for id in ids if id not in known]
-        if new:
-            self.first = min(self.first or new[0], *new)
-            self.last = max(self.last, *new)
-
-
-@contextmanager
-def undo_on_error(writer: Writer, new_space: str | None) -> Iterator[Stored]:
-    """Delete the images that were made, and the space if it is new, where the block raises an error."""
-    stored = Stored()
-    try:
-        yield stored
-    except BaseException:
-        with suppress(LookalikeError):  # the cause is the error that is told
-            if new_space is not None:
-                writer.drop_space(new_space)
-            writer.remove(range(stored.first, stored.last + 1))
-        raise
-
-
 def read_paths(
     paths: Path | None, count: int, *, untrusted_paths: bool = False
 ) -> Iterator[str | None]:
@@ -220,11 +191,8 @@ class PathMapper:
 
     def entries(
         self, names: Sequence[str | None], vectors: NDArray[np.float32], start: int, key: str
-    ) -> tuple[list[Entry], set[int]]:
-        """Return the entries for a batch of rows, and the ids of images among them that the library has.
-
-        start  the number of the first row
-        """
+    ) -> list[Entry]:
+        """Return the entries for a batch of rows; `start` is the number of the first row."""
         places = [self._locate(name, start + number) for number, name in enumerate(names)]
         known: dict[tuple[int, str], FileState] = {}
         for id_ in {root.id for root, _, _ in places}:
@@ -242,7 +210,7 @@ class PathMapper:
             entries.append(
                 Entry(root.id, path, size, time, digest, Outcome.INDEXED, vectors={key: vector})
             )
-        return entries, {state.id for state in known.values()}
+        return entries
 
     def _locate(self, name: str | None, row: int) -> tuple[Root, str, Path | None]:
         if name is None:

@@ -29,7 +29,6 @@ from lookalike.indexing.vector_import import (
     read_paths,
     repeated_paths,
     row_blocks,
-    undo_on_error,
 )
 from lookalike.stores.interface import Ids, Snapshot, Space, Store
 from lookalike.stores.records import DType, missing_vectors
@@ -221,7 +220,7 @@ class Vectors:
                           elsewhere
 
         An image in the library keeps its other vectors. Everything is checked before anything is stored, and
-        what stops the import later (a full disk, Ctrl-C) leaves no new image and no new space.
+        what stops the import later (a full disk, Ctrl-C, a kill) leaves no new image and no new space.
         Raises UsageError for what cannot be imported.
         """
         check_name(name)
@@ -233,9 +232,8 @@ class Vectors:
         with self._store.writer() as writer:
             with self._store.snapshot() as snapshot:
                 space = space_for(snapshot, name, rows, similarity, dtype, file, pca)
-                is_new = all(other.key != space.key for other in snapshot.spaces())
             check_range(rows, space, file)
-            with undo_on_error(writer, name if is_new else None) as stored:
+            with writer.all_or_nothing():
                 writer.add_space(space)
                 folder = None if untrusted_paths or paths is None else paths.absolute().parent
                 mapper = PathMapper(
@@ -247,8 +245,8 @@ class Vectors:
                     batch = list(islice(names, len(block)))
                     if projection is not None:
                         block = projection.apply(block, similarity=space.similarity)
-                    entries, known = mapper.entries(batch, block, start, space.key)
-                    stored.add(writer.put(entries), known)
+                    entries = mapper.entries(batch, block, start, space.key)
+                    writer.put(entries)
                     files += sum(entry.size > 0 for entry in entries)
                     done += len(entries)
                     progress("import", done, len(rows))

@@ -288,6 +288,11 @@ class Writer(Protocol):
         have no other vector; return how many images those were. `UsageError` for an unknown name."""
         ...
 
+    def all_or_nothing(self) -> AbstractContextManager[None]:
+        """Undo what the block adds if it raises an error or the process dies in it: new images and new spaces
+        are deleted, in the latter case by the next writer. Other changes stay."""
+        ...
+
     def promote(self, space: str) -> None:
         """Make this revision the current one of its name, and delete the other ones."""
         ...

@@ -189,7 +189,12 @@ def main() -> None:
         if begun:  # so that the server sees that the bytes are not complete
             os._exit(1)
         with suppress(OSError):
-            report("cancelled", True, message="cancelled; what was finished is stored")
+            kept = (
+                "nothing was imported"
+                if kind == "import-vectors"
+                else "what was finished is stored"
+            )
+            report("cancelled", True, message=f"cancelled; {kept}")
 
 
 def cancel_with_parent() -> None:

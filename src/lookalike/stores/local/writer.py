@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import LibraryDamaged, UsageError
+from lookalike.errors import LibraryDamaged, LookalikeError, UsageError
 from lookalike.files import sync_folder
 from lookalike.images.reading import InodeState
 from lookalike.stores.local import feedback, images, maintenance
@@ -28,6 +29,7 @@ from lookalike.stores.local.comparisons import put_comparisons
 from lookalike.stores.local.database import (
     SpaceRow,
     chunks,
+    newest_image,
     placeholders,
     space_rows,
     transaction,
@@ -61,6 +63,9 @@ from lookalike.stores.records import (
 )
 from lookalike.stores.write_plan import Location, check_entries, without_repeats
 
+UNFINISHED = "unfinished"
+"""Setting while a block of `all_or_nothing` runs: the newest image and the newest space before it."""
+
 
 class LocalWriter:
     """See `Writer`. Lives while its store holds the lock.
@@ -83,6 +88,7 @@ class LocalWriter:
         self._derived = maintenance.DerivedTables(connection)
         self._delta = DeltaIndexWriter(folder)
         self._sidecars = LocalSidecars(folder, connection)
+        self._undo_unfinished()
 
     # Roots and spaces
 
@@ -197,6 +203,43 @@ class LocalWriter:
                 delete_chosen(self._connection)
             maintenance.remove_leftovers(self._folder, self._connection)
         return count
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """See `Writer`."""
+        with translate_errors(self._folder), transaction(self._connection):
+            spaces = max((row.id for row in space_rows(self._connection)), default=0)
+            self._connection.execute(
+                "INSERT OR REPLACE INTO settings VALUES (?, ?)",
+                (UNFINISHED, json.dumps([newest_image(self._connection), spaces])),
+            )
+        try:
+            yield
+        except BaseException:
+            with suppress(LookalikeError):  # the next writer tries again
+                self._undo_unfinished()
+            raise
+        with translate_errors(self._folder), transaction(self._connection):
+            self._connection.execute("DELETE FROM settings WHERE key = ?", (UNFINISHED,))
+
+    def _undo_unfinished(self) -> None:
+        """Delete what a block of `all_or_nothing` has added that did not come to its end."""
+        with translate_errors(self._folder):
+            found = self._connection.execute(
+                "SELECT value FROM settings WHERE key = ?", (UNFINISHED,)
+            ).fetchone()
+            if found is None:
+                return
+            newest, spaces = map(int, json.loads(found[0]))
+            with transaction(self._connection):
+                self._connection.execute("DELETE FROM temp.deleted")
+                self._connection.execute(
+                    "INSERT INTO temp.deleted SELECT id FROM images WHERE id > ?", (newest,)
+                )
+                delete_chosen(self._connection)
+                self._delete_spaces(row for row in space_rows(self._connection) if row.id > spaces)
+                self._connection.execute("DELETE FROM settings WHERE key = ?", (UNFINISHED,))
+            maintenance.remove_leftovers(self._folder, self._connection)
 
     def _delete_spaces(self, rows: Iterable[SpaceRow]) -> None:
         for row in rows:

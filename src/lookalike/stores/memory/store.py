@@ -151,6 +151,15 @@ class MemoryWriter:
         self._store.state = state
         return len(bare)
 
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        before = self._store.state
+        try:
+            yield
+        except BaseException:
+            self._store.state = replace(before.copy(), version=self._store.state.version + 1)
+            raise
+
     def promote(self, space: str) -> None:
         state = self._store.state.copy()
         if space not in state.spaces:
