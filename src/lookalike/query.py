@@ -353,7 +353,8 @@ class Hit:
 class Hits(Sequence[Hit]):
     """The hits of one query, best first; a sequence of `Hit`.
 
-    ranked_by       what ranked the hits: an extractor, "captions", or several joined by "+"; the field
+    ranked_by       what ranked the hits: an extractor, "captions", "content (EXTRACTOR)" for text that is
+                    compared with what images show, or several joined by "+"; the field
                     by which a list is sorted
     exact           every stored vector was compared
     searched_count  number of images that could have been hits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from tests.cli.program_runner import Album, draw, lookalike
+from tests.search.test_words import write_classifier
 
 from lookalike.models import MODELS
 
@@ -142,3 +144,27 @@ def test_info_shows_the_runtime_of_the_networks_of_a_library(
     found, line = runtimes(tmp_path, f"onnx:{network}")
     assert found["provider"].endswith("ExecutionProvider") and found["threads"] >= 1
     assert line.startswith(f"onnx:{network} runs on {found['provider']}: ")
+
+
+def test_the_words_of_a_classifier_are_listed(tmp_path: Path, nowhere: dict[str, str]) -> None:
+    model = f"onnx:{write_classifier(tmp_path / 'model')}"
+    run = lookalike("models", "words", model, cwd=tmp_path, env=nowhere)
+    assert run.returncode == 0
+    rows = [line.rsplit(maxsplit=1) for line in run.stdout.splitlines()]
+    assert rows[0] == ["word", "classes"]
+    assert ["strawberry", "1"] in rows
+    assert ["fruit", "1"] in rows
+    found = lookalike("models", "words", model, "--format", "json", cwd=tmp_path, env=nowhere)
+    document = json.loads(found.stdout)
+    assert document["extractor"] == model
+    assert document["words"]["windsor tie"] == 1
+
+
+@pytest.mark.parametrize(("name", "reason"), [("color", "colours only"), ("shape", "no words")])
+def test_extractors_without_classes_have_no_list_of_words(
+    tmp_path: Path, nowhere: dict[str, str], name: str, reason: str
+) -> None:
+    run = lookalike("models", "words", name, cwd=tmp_path, env=nowhere)
+    assert run.returncode == 2
+    assert re.search(reason, run.stderr)
+    assert run.stderr.count("\n") == 1

@@ -29,7 +29,9 @@ PIXELS = {
 }
 
 
-def write_classifier(folder: Path, labels: tuple[str, ...] | None = LABELS) -> Path:
+def write_classifier(
+    folder: Path, labels: tuple[str, ...] | dict[str, str] | None = LABELS
+) -> Path:
     """Write a classifier of three classes: the features are the mean of each channel and a constant."""
     graph = GraphWriter()
     graph.weight("w", np.eye(3)[:, :, None, None] * 2)
@@ -42,7 +44,8 @@ def write_classifier(folder: Path, labels: tuple[str, ...] | None = LABELS) -> P
     content = graph.finish({"pixel_values": ("n", 3, SIDE, SIDE)}, {"logits": ("n", 3)})
     (folder / "onnx").mkdir(parents=True)
     (folder / "onnx" / "model.onnx").write_bytes(content)
-    config = {"id2label": dict(enumerate(labels))} if labels is not None else {}
+    named = dict(enumerate(labels)) if isinstance(labels, tuple) else labels
+    config = {"id2label": named} if named is not None else {}
     (folder / "config.json").write_text(json.dumps({"model_type": "resnet"} | config))
     processor = {
         "do_resize": True,
@@ -179,10 +182,13 @@ def test_captions_come_first_where_one_has_all_the_words(
         (("LABEL_0", "LABEL_1", "LABEL_2"), "have no names"),
         (("", " ", ""), "have no names"),
         (("strawberry", "broccoli"), "2 names for 3 classes"),
+        ((*LABELS, "banana"), "4 names for 3 classes"),
+        ({"1": "strawberry", "2": "broccoli", "3": "tie"}, "the numbers of id2label"),
+        ({"a": "strawberry", "b": "broccoli", "c": "tie"}, "the numbers of id2label"),
     ],
 )
 def test_labels_that_do_not_fit_are_an_error_of_one_line(
-    photos: Path, tmp_path: Path, labels: tuple[str, ...] | None, reason: str
+    photos: Path, tmp_path: Path, labels: tuple[str, ...] | dict[str, str] | None, reason: str
 ) -> None:
     name = f"onnx:{write_classifier(tmp_path / 'model', labels)}"
     with Library.create(photos, folder=tmp_path / "library") as made:

@@ -114,17 +114,16 @@ def read_labels(files: ModelFiles, config: Mapping[str, Any], usual: str = "") -
     usual  `Model.labels` of a preset
     """
     named = config.get("id2label")
+    if isinstance(named, list):
+        named = dict(enumerate(named))
     if isinstance(named, dict) and named:
-        try:
-            labels = {int(number): str(label) for number, label in named.items()}
-        except ValueError:
-            labels = {}
-        if sorted(labels) != list(range(len(labels))):
-            raise UsageError(
-                f"{files.path('config.json')}: the numbers of id2label are not 0, 1, 2 …"
-            )
-        if any(label != f"LABEL_{number}" for number, label in labels.items()):
-            return [labels[number] for number in range(len(labels))]
+        labels = {str(number): str(label) for number, label in named.items()}
+        ordered = [labels.get(str(number)) for number in range(len(labels))]
+        if None in ordered:
+            path = files.path("config.json")
+            raise UsageError(f"{path}: the numbers of id2label are not 0, 1, 2 …")
+        if any(label != f"LABEL_{number}" for number, label in enumerate(ordered)):
+            return [label or "" for label in ordered]
     if files.has(LABELS_FILE):
         path = files.path(LABELS_FILE)
         try:

@@ -85,7 +85,7 @@ class ServedSpace:
 
     dim           length of one vector
     count         vectors that a search sees
-    text          the extractor can turn text into vectors
+    text          the extractor understands text, any or the words of a classifier
     multi_vector  parts of images are compared, too
     index         its ANN index; None where searches compare every vector
     """
