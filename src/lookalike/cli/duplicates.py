@@ -231,6 +231,9 @@ def _move(
     if report.record is not None and report.moved:
         file = shlex.quote(open_library.display_path(report.record))
         output.note(f"To put them back: {open_library.program()} duplicates --undo {file}")
+    roots = [root.path for root in opened.info().roots]
+    if report.moved and to is not None and any(to.resolve().is_relative_to(root) for root in roots):
+        output.note(f"{to} lies in the library: lookalike index will find the files there again.")
     if report.refused:
         ctx.exit(3)
 

@@ -96,7 +96,9 @@ class DuplicateSearch:
         links = [p for p in sorted(self._links) if self._is_link(p)]
         builder.load({id for link in links for id in link})
         links = [(one, other) for one, other in links if builder.are_present(one, other)]
+        started = time.perf_counter()
         builder.measure(p for p in links if self._links[p].kind in ("copy", "edit"))
+        self.seconds["detail"] = time.perf_counter() - started
         return group_links(links, builder.best, find_links)
 
     def link(self, one: int, other: int) -> Link:

@@ -116,7 +116,12 @@ class SpareMover:
         try:
             for sidecar, beside in inherited:
                 self._copy(sidecar, beside, steps)
-            places = [self._send(file, steps) for file in (*member.links, *belonging)]
+            places = [self._send(member.links[0], steps)]
+            # One file may have two paths without being linked: a folder that is mounted twice.
+            others = [file for file in member.links[1:] if os.path.lexists(file)]
+            if self._record is None:
+                others = [file for file in others if not file.samefile(member.file)]
+            places += [self._send(file, steps) for file in (*others, *belonging)]
             self._check_kept(best)
         except BaseException:
             self._take_back(steps)

@@ -121,7 +121,7 @@ class Duplicates:
     hidden      pairs left out because a person marked them as not duplicates
     stale       images left out because their files are missing, or changed since they were indexed
     missing     what else could be found and how; "" if nothing is known
-    seconds     by stage: "hashes", "neighbours", "comparing", "total"
+    seconds     by stage: "hashes", "neighbours", "comparing", "detail", "total"
     """
 
     groups: tuple[Group, ...]
