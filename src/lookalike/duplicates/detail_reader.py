@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from lookalike.duplicates.detail import Detail, measure
+from lookalike.duplicates.detail import LOSSLESS, Detail, measure
 from lookalike.duplicates.pair_verifier import ImageFile
 from lookalike.errors import ImageError, LibraryBusy, LibraryReadOnly, StorageFull
 from lookalike.images.decode import decode
@@ -35,7 +35,7 @@ class MeasureWorker:
             decoded = decode(content.data, specs=[], limits=self.limits, name=file.path)
         except ImageError:
             return None
-        return measure(decoded.pixels)
+        return measure(decoded.pixels, lossless=decoded.facts.format in LOSSLESS)
 
 
 class DetailReader:

@@ -8,12 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from lookalike.duplicates.detail import Detail
+from lookalike.duplicates.detail import LOSSLESS, Detail
 from lookalike.duplicates.file_identity import PresentFile
 from lookalike.stores.interface import Image
-
-# Formats that keep every pixel.
-LOSSLESS = frozenset({"png", "bmp", "tiff"})
 
 # Formats that cameras write, the best first; metadata in another one was copied from an original.
 CAMERA_FORMATS = {"heic": 2, "jpeg": 1, "tiff": 1}

@@ -52,7 +52,7 @@ MEMBER = Document(
     Member,
     omit={
         "file": lambda document: Path(document["path"]),
-        "links": lambda document: (Path(document["path"]),) if document["spare"] else (),
+        "links": lambda document: (Path(document["path"]),) if document.get("spare") else (),
     },
     digits={"similarity": 6},
     flatten={"image": IMAGE},
