@@ -245,7 +245,7 @@ def test_at_most_a_tenth_of_the_library_is_forgotten_without_asking(
     library: Library, photos: Path
 ) -> None:
     more = album(photos / "more", 32)
-    assert library.add([photos]).new == 32
+    assert library.add([photos]).indexed == 32
     names = sorted(more.iterdir())
     for file in names[:4]:
         file.unlink()
