@@ -74,7 +74,8 @@ class BackgroundSamples:
         """Return ids and vectors of at most BACKGROUND_SAMPLE images of a space."""
         if space not in self._samples:
             ids = snapshot.sample(space, BACKGROUND_SAMPLE)
-            self._samples[space] = ids, snapshot.vectors(space, ids)
+            # As float64, in which every query is compared with it.
+            self._samples[space] = ids, snapshot.vectors(space, ids).astype(np.float64)
         return self._samples[space]
 
     def thresholds(

@@ -18,6 +18,9 @@ from lookalike.vectors.exact import MAX_PENDING, ExactTopK
 # Queries that share one pass over the rows; more would only make the block of scores larger.
 QUERY_BLOCK = 1024
 
+# Multiplications of a matrix product up to which OpenBLAS uses one thread.
+SINGLE_THREAD_PRODUCT = 1 << 18
+
 
 def cosine(a: Floats, b: Floats) -> float:
     """Return the cosine of the angle between two vectors (dim,), in -1..1; 0 if one of them is zero."""
@@ -58,7 +61,7 @@ def similarity_matrix(
     For arrays that fit in memory twice as float64; use `top_k` for whole libraries.
     """
     wide_queries, wide = np.asarray(queries, np.float64), np.asarray(matrix, np.float64)
-    products = wide_queries @ wide.T
+    products = _products(wide_queries, wide)
     query_squares = np.einsum("ij,ij->i", wide_queries, wide_queries)[:, None]
     squares = np.einsum("ij,ij->i", wide, wide)[None, :]
     if similarity == "cosine":
@@ -72,6 +75,22 @@ def similarity_matrix(
         distances[query, row] = ((wide_queries[query] - wide[row]) ** 2).sum()
     similarities: NDArray[np.float64] = -np.sqrt(distances)
     return similarities.astype(np.float32)
+
+
+def _products(queries: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the dot product (q, n) of each query and row.
+
+    Small ones are computed in pieces for which BLAS starts no threads: on a busy machine it would wait for
+    them many times as long as the product takes.
+    """
+    if len(queries) == 1:
+        return np.matmul(rows[:, None], queries.T)[:, :, 0].T
+    work = max(1, queries.size)
+    if work * len(rows) > 16 * SINGLE_THREAD_PRODUCT:
+        return queries @ rows.T
+    step = max(1, SINGLE_THREAD_PRODUCT // work)
+    starts = range(0, max(1, len(rows)), step)
+    return np.concatenate([queries @ rows[start : start + step].T for start in starts], axis=1)
 
 
 def loop_top_k(

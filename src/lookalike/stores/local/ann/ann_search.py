@@ -26,8 +26,9 @@ EXACT_BYTES = 8 << 20
 # Unindexed numbers (vectors · dim) times queries that one thread compares: a few milliseconds.
 SINGLE_THREAD_WORK = 1 << 23
 
-# Threads for a batch. Single queries use one: starting threads costs more than it saves.
-BATCH_THREADS = 4
+# Threads for a batch, and its least number of queries. Fewer use one: on a busy machine threads that meet at
+# the end of every search cost more than they save.
+BATCH_THREADS, BATCH_QUERIES = 4, 64
 
 # How many of the rows of an index may be found, and which, as a bitmap (None: all).
 Allowed: TypeAlias = tuple[int, NDArray[np.uint8] | None]
@@ -120,7 +121,7 @@ def nearest(
     narrow = (unit if index.similarity == "cosine" else wide).astype(np.float32)
     covered = index.count
     delta = loaded.delta.current(matrix.vectors) if covered < len(matrix.ids) else None
-    threads = 1 if len(queries) < 8 else BATCH_THREADS
+    threads = 1 if len(queries) < BATCH_QUERIES else BATCH_THREADS
     passing, allowed = _allowed(loaded, matrix, rows, 0, covered)
     candidates = index.candidates(
         narrow, params.candidates, nprobe=params.nprobe, allowed=allowed, threads=threads
