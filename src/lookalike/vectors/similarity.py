@@ -84,7 +84,8 @@ def _products(queries: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArra
     them many times as long as the product takes.
     """
     if len(queries) == 1:
-        return np.matmul(rows[:, None], queries.T)[:, :, 0].T
+        each: NDArray[np.float64] = np.matmul(rows[:, None], queries.T)
+        return each[:, :, 0].T
     work = max(1, queries.size)
     if work * len(rows) > 16 * SINGLE_THREAD_PRODUCT:
         return queries @ rows.T
