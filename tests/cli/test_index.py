@@ -310,3 +310,55 @@ def test_the_fields_of_a_table_are_shown_and_what_is_missing_is_kept(tmp_path: P
     assert "indexed   12 images" in lookalike("info", "--library", "album", cwd=tmp_path).stdout
     run = lookalike("index", "album", "--prune", cwd=tmp_path)
     assert "2 removed" in run.stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are sent in another way there")
+def test_watching_indexes_what_changes_until_it_is_interrupted(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    for number in range(12):
+        draw(photos / f"{number:02}.png", number)
+    command = [*PROGRAM, "index", "photos", "-e", "color", "--watch"]
+    log = tmp_path / "log"
+    with log.open("w") as out:
+        run = subprocess.Popen(
+            command, cwd=tmp_path, env=environment(), stdout=out, stderr=subprocess.STDOUT
+        )
+    try:
+        wait_for(log, "Watching for changes")
+        draw(photos / "sub" / "new.png", 60)
+        wait_for(log, "Indexed 1 image")
+        (photos / "sub" / "new.png").rename(photos / "moved.png")
+        wait_for(log, "1 moved")
+        (photos / "00.png").unlink()
+        wait_for(log, "1 removed")
+        run.send_signal(signal.SIGINT)
+        assert run.wait(20) == 0
+    finally:
+        run.kill()
+        run.wait()
+    said = log.read_text()
+    assert "No longer watching." in said and "Error" not in said and "Traceback" not in said
+    with Library.open(photos, read_only=True) as library:
+        paths = {hit.path for hit in library.search(sort="path", k=99)}
+    assert paths == {f"{number:02}.png" for number in range(1, 12)} | {"moved.png"}
+
+
+def wait_for(log: Path, text: str) -> None:
+    """Wait until the program has written a text."""
+    for _ in range(600):
+        if text in log.read_text():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{text!r} is not in: {log.read_text()}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["photos", "--dry-run"], "--dry-run"), (["photos/a.png"], "--watch takes folders")],
+)
+def test_watching_refuses_what_it_cannot_do(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    draw(tmp_path / "photos" / "a.png", 1)
+    run = lookalike("index", *arguments, "--watch", cwd=tmp_path)
+    assert run.returncode == 2 and message in run.stderr

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,6 +100,12 @@ MAX_COMPLAINTS = 10
     is_flag=True,
     help="Do not build ANN indexes, however many images there are.",
 )
+@click.option(
+    "--watch",
+    "watching",
+    is_flag=True,
+    help="Afterwards, index again whenever files in the folders change, until Ctrl-C.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 3 if images or folders could not be read.")
 @parameters.model_dir_option
 @click.pass_context
@@ -123,6 +131,7 @@ def command(
     max_memory: int | None,
     max_pixels: int | None,
     no_ann: bool,
+    watching: bool,
     strict: bool,
 ) -> None:
     """Index images, so that they can be searched.
@@ -134,6 +143,10 @@ def command(
     Without --library, the nearest library above the first PATH is used; if there is none, it is created in
     the first folder given.
     """
+    if watching and (dry_run or strict):
+        raise click.UsageError("--watch goes on for ever: leave out --dry-run and --strict")
+    if watching and (file := next((source for source in sources if source.is_file()), None)):
+        raise click.UsageError(f"--watch takes folders, and {file} is a file: name its folder")
     if all(source.exists() for source in sources):
         prestart.start_workers(ctx, workers)
 
@@ -182,6 +195,8 @@ def command(
         _print_report(opened, report, sources, filtered=bool(include or exclude))
         if report.missing:
             _forget(ctx, opened, sources, names, replace(options, metadata=None), report.missing)
+        if watching:
+            _watch(ctx, opened, sources, names, options)
         if strict and (report.failures or report.known_failures or report.unreadable):
             ctx.exit(3)
         if not count_files(report):
@@ -207,6 +222,36 @@ def _add(
         count = format.counted(library.info().images, "image is", "images are")
         output.interrupted(f"{count} in the library; run the same command to continue.")
         ctx.exit(130)
+
+
+def _watch(
+    ctx: click.Context,
+    library: Library,
+    sources: tuple[Path, ...],
+    names: list[str],
+    options: IndexOptions,
+) -> None:
+    """Index what changes until Ctrl-C."""
+    from lookalike.cli.watch import watch
+
+    again = replace(options, exclude=(), no_exclude=(), metadata=None, retry_failed=False)
+
+    def index(folders: Sequence[Path]) -> None:
+        report = _add(ctx, library, tuple(folders), names, again)
+        if report.indexed or report.removed or report.failures:
+            failed = f" {format.number(report.failures)} failed." if report.failures else ""
+            output.put(f"{datetime.now():%H:%M:%S} {summary(report)}{failed}")
+            sys.stdout.flush()
+        if report.missing:
+            _forget(ctx, library, tuple(folders), names, again, report.missing)
+
+    output.note("Watching for changes; Ctrl-C ends it.")
+    excluded = any(root.exclude for root in library.info().roots)
+    try:
+        watch(sources, index, whole=excluded or bool(options.include))
+    except KeyboardInterrupt:
+        output.note("No longer watching.")
+        ctx.exit(0)
 
 
 def _forget(
