@@ -267,6 +267,9 @@ def _numbers(data: bytes, info: TiffInfo, tags: Mapping[int, Sequence[int]]) -> 
         raise NotImplementedError(f"{info.samples} channels of {info.bits} bits")
     if is_half and numbers.dtype == np.uint16:
         return np.ascontiguousarray(numbers).view(np.float16).astype(np.float32)
+    kind = {UNSIGNED: "u", SIGNED: "i"}.get(info.sample_format)
+    if kind and numbers.dtype.kind in "ui" and 8 * numbers.dtype.itemsize == info.bits:
+        return numbers.view(f"{kind}{numbers.dtype.itemsize}")  # OpenCV 4 mixes them up
     return numbers
 
 
