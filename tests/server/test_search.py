@@ -130,7 +130,7 @@ def test_a_region_applies_to_the_first_image_only(client: TestClient, library: L
 def test_a_batch_keeps_its_order_and_reports_failures(client: TestClient) -> None:
     queries = [
         {"image": ["2"], "k": 1},
-        {"text": ["red"]},
+        {"text": ["mug"]},
         {"image": ["999999"]},
         {"image": ["8"], "k": 1},
     ]
