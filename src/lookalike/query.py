@@ -177,7 +177,10 @@ class Query:
         metadata={"help": "Try the eight rotations and reflections of the images."},
     )
     min_relevance: Relevance | None = field(
-        default=None, metadata={"help": "Leave out hits below this relevance."}
+        default=None,
+        metadata={
+            "help": "Leave out hits below this relevance. It judges images: words alone have none."
+        },
     )
     feedback: bool = field(
         default=False,

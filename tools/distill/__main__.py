@@ -127,7 +127,7 @@ def _add_calibrate(step: argparse.ArgumentParser) -> None:
     step.add_argument(
         "--extractor",
         dest="extractors",
-        default="lookalike,color,histogram,pixels",
+        default="lookalike,color,histogram",
         help="separated by commas",
     )
 
