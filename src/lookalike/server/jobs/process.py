@@ -189,11 +189,9 @@ def main() -> None:
         if begun:  # so that the server sees that the bytes are not complete
             os._exit(1)
         with suppress(OSError):
-            kept = (
-                "nothing was imported"
-                if kind == "import-vectors"
-                else "what was finished is stored"
-            )
+            kept = "what was finished is stored"
+            if kind == "import-vectors":  # the index after it may be what was cancelled
+                kept = "an import is stored as a whole or not at all"
             report("cancelled", True, message=f"cancelled; {kept}")
 
 
