@@ -57,7 +57,7 @@ def same_groups(theirs: Duplicates, ours: Duplicates) -> bool:
     rows = [
         [
             [
-                (m.image.path, m.kind, round(m.similarity, 6), m.evidence, m.keep)
+                (m.image.path, m.kind, round(m.similarity, 6), m.evidence, m.spare, m.reason)
                 for m in group.members
             ]
             for group in found.groups
@@ -151,6 +151,11 @@ def test_failures_and_groups_can_be_limited_to_paths(served: str, library: Libra
         some = ["odd", "000.jpg"]
         ours = library.duplicates([root / one for one in some], kind="near")
         assert same_groups(client.duplicates(some, kind="near"), ours) and ours.searched == 21
+        ours = library.duplicates(
+            [root / "odd"], against=[root / "000.jpg"], prefer=[root / "odd"], kind="near"
+        )
+        theirs = client.duplicates(["odd"], against=["000.jpg"], prefer=["odd"], kind="near")
+        assert same_groups(theirs, ours)
         grouped = library.similar_groups([root / "odd"], extractor="color", min_similarity=0.5)
         assert same_groups(
             client.similar_groups(["odd"], extractor="color", min_similarity=0.5), grouped
