@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from tests.library.image_builders import draw
 from tests.stores.local.processes import posix, python
 
+from lookalike import IndexOptions
 from lookalike.errors import UsageError
 from lookalike.extractors.registry import parse
 from lookalike.images.reading import read
@@ -339,6 +341,21 @@ def test_repeated_paths_are_told_and_the_last_vector_counts(
     assert imported.repeated_example == "./5.jpg"
     assert imported.space.count == library.info().images == COUNT - 2
     assert search(library, vectors()[20], 1) == ["5.jpg"]
+
+
+@pytest.mark.parametrize("untrusted", [False, True])
+def test_a_path_in_the_other_unicode_form_is_the_file(
+    library: Library, tmp_path: Path, untrusted: bool
+) -> None:
+    name = unicodedata.normalize("NFD", "Café/Müller.jpg")
+    draw(tmp_path / name, 1, size=16)
+    library.add([tmp_path], extractors=["histogram"], options=IndexOptions(workers=1))
+    np.save(tmp_path / "v.npy", vectors(count=1))
+    (tmp_path / "p.txt").write_text(unicodedata.normalize("NFC", name) + "\n", "utf-8")
+    imported = library.vectors.import_vectors(
+        tmp_path / "v.npy", "v", paths=tmp_path / "p.txt", untrusted_paths=untrusted
+    )
+    assert (imported.files, library.info().images) == (1, 1)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from lookalike.ann.faiss_index import Progress, no_progress
 from lookalike.errors import ImageError, Outcome, UsageError
 from lookalike.images.reading import read
 from lookalike.stores.interface import Entry, FileState, Root, Space, Store, Writer
+from lookalike.stores.paths import existing_path
 from lookalike.stores.records import IMPORTED
 
 # First bytes of an NPY file.
@@ -220,6 +221,8 @@ class PathMapper:
         if self._folder is not None and "://" not in name:
             # Not pathlib, which takes longer than all else that is done for a row.
             file = os.path.normpath(os.path.join(self._folder, name))  # noqa: PTH118
+            if not file.isascii():
+                file = os.fspath(existing_path(Path(file)))
             if os.path.isfile(file):  # noqa: PTH113
                 whole = Path(file)
                 if (root := self._root(whole)) is not None:
@@ -232,11 +235,11 @@ class PathMapper:
         plain = name if "://" in name else posixpath.normpath(name)
         if not any(part.startswith(".") for part in plain.split("/")):
             for root in self._roots:
-                file = root.path / plain
+                file = existing_path(root.path / plain)
                 with suppress(OSError, RuntimeError, ValueError):
                     inside = file.resolve(strict=True).is_relative_to(root.path.resolve())
                     if inside and file.is_file():
-                        return root, plain, file
+                        return root, file.relative_to(root.path).as_posix(), file
         return self._imported_root, plain, None
 
     def _root(self, file: Path) -> Root | None:
