@@ -21,7 +21,7 @@ from lookalike.extractors.interface import REGIONS
 from lookalike.vectors import RELEVANCES, Relevance, Similarity
 from lookalike.vectors.blocks import Floats
 from lookalike.vectors.calibration import Background, Unrelated
-from lookalike.vectors.similarity import similarity_matrix
+from lookalike.vectors.similarity import dot_products, normalise, similarity_matrix
 
 if TYPE_CHECKING:
     from lookalike.search.plan import SubQuery
@@ -68,15 +68,21 @@ class BackgroundSamples:
 
     def __init__(self) -> None:
         self._samples: dict[str, tuple[Ids, Floats]] = {}
+        self._unit_samples: dict[str, NDArray[np.float32]] = {}
         self._thresholds: dict[tuple[str, Similarity], dict[int, Thresholds | None]] = {}
 
     def sample(self, snapshot: Snapshot, space: str) -> tuple[Ids, Floats]:
         """Return ids and vectors of at most BACKGROUND_SAMPLE images of a space."""
         if space not in self._samples:
             ids = snapshot.sample(space, BACKGROUND_SAMPLE)
-            # As float64, in which every query is compared with it.
-            self._samples[space] = ids, snapshot.vectors(space, ids).astype(np.float64)
+            self._samples[space] = ids, snapshot.vectors(space, ids)
         return self._samples[space]
+
+    def unit_sample(self, snapshot: Snapshot, space: str) -> NDArray[np.float32]:
+        """Return the vectors of the sample, of length 1."""
+        if space not in self._unit_samples:
+            self._unit_samples[space] = normalise(self.sample(snapshot, space)[1])
+        return self._unit_samples[space]
 
     def thresholds(
         self, snapshot: Snapshot, space: Space, similarity: Similarity, ids: Collection[int]
@@ -109,7 +115,9 @@ class BackgroundSamples:
         """
         ids, sample = self.sample(snapshot, space.key)
         starts = np.arange(len(vectors)) if starts is None else starts
-        if space.boxes is None:
+        if space.boxes is None and similarity == "cosine":
+            found = dot_products(normalise(vectors), self.unit_sample(snapshot, space.key))
+        elif space.boxes is None:
             found = similarity_matrix(vectors, sample, similarity=similarity)
         else:  # the best of many regions is more similar by chance: the sample is compared by regions too
             count = max(len(ids), 1)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from lookalike.errors import UsageError
 from lookalike.vectors import Similarity as Similarity
 from lookalike.vectors.blocks import BLOCK_BYTES, Floats, Rows, blocks
 from lookalike.vectors.exact import MAX_PENDING, ExactTopK
+
+Real = TypeVar("Real", np.float32, np.float64)
 
 # Queries that share one pass over the rows; more would only make the block of scores larger.
 QUERY_BLOCK = 1024
@@ -61,7 +64,7 @@ def similarity_matrix(
     For arrays that fit in memory twice as float64; use `top_k` for whole libraries.
     """
     wide_queries, wide = np.asarray(queries, np.float64), np.asarray(matrix, np.float64)
-    products = _products(wide_queries, wide)
+    products = dot_products(wide_queries, wide)
     query_squares = np.einsum("ij,ij->i", wide_queries, wide_queries)[:, None]
     squares = np.einsum("ij,ij->i", wide, wide)[None, :]
     if similarity == "cosine":
@@ -77,14 +80,14 @@ def similarity_matrix(
     return similarities.astype(np.float32)
 
 
-def _products(queries: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
+def dot_products(queries: NDArray[Real], rows: NDArray[Real]) -> NDArray[Real]:
     """Return the dot product (q, n) of each query and row.
 
     Small ones are computed in pieces for which BLAS starts no threads: on a busy machine it would wait for
     them many times as long as the product takes.
     """
     if len(queries) == 1:
-        each: NDArray[np.float64] = np.matmul(rows[:, None], queries.T)
+        each: NDArray[Real] = np.matmul(rows[:, None], queries.T)
         return each[:, :, 0].T
     work = max(1, queries.size)
     if work * len(rows) > 16 * SINGLE_THREAD_PRODUCT:
