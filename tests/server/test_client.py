@@ -113,7 +113,7 @@ def test_a_batch_keeps_its_order_and_its_failures(served: str) -> None:
     queries = [
         Query((Term(id=7),), k=1),
         Query((Term(image=Path("nowhere.jpg")),)),
-        Query((Term(text="red"),)),
+        Query((Term(text="mug"),)),
         Query((Term(id=9),), k=1),
     ]
     with Client(served) as client:
