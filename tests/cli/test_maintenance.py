@@ -207,3 +207,31 @@ def test_a_library_that_was_killed_while_it_was_made_is_called_unfinished(tmp_pa
         assert again.returncode == 0 and "Indexed 1 image" in again.stdout
         intact = lookalike("check", "--library", "photos", cwd=tmp_path)
         assert intact.stdout == "The library is intact: 1 vector read.\n"
+
+
+def test_the_commands_in_messages_work_as_they_stand(tmp_path: Path) -> None:
+    photos = tmp_path / "some photos"
+    for number in range(3):
+        draw(photos / f"{number}.png", number)
+    assert lookalike("index", photos, "-e", "color", cwd=tmp_path).returncode == 0
+    image = photos / "0.png"
+    for folder, library in ((tmp_path, ("--library", photos)), (photos, ())):
+        for name in ("shape", "dhash+pca2") if folder == photos else ("histogram",):
+            failed = lookalike("search", image, "-e", name, *library, cwd=folder)
+            assert failed.returncode == 2
+            found = re.search(r"`lookalike ([^`]+)`", failed.stderr)
+            assert found is not None, failed.stderr
+            assert lookalike(*shlex.split(found[1]), cwd=folder).returncode == 0, found[1]
+            assert lookalike("search", image, "-e", name, *library, cwd=folder).returncode == 0
+    unknown = lookalike("search", image, "-e", "hog", cwd=photos).stderr
+    assert "no extractor has that name" in unknown and "`" not in unknown
+    nowhere = lookalike("search", image, "--library", "nowhere", cwd=tmp_path).stderr
+    assert "there is no folder nowhere" in nowhere
+    empty = tmp_path / "an empty folder"
+    empty.mkdir()
+    assert (
+        "index 'an empty folder'" in lookalike("info", "--library", empty.name, cwd=tmp_path).stderr
+    )
+    again = lookalike("index", cwd=photos)
+    assert again.returncode == 0 and "3 unchanged" in again.stdout
+    assert lookalike("index", cwd=empty).returncode == 2

@@ -119,7 +119,10 @@ def test_the_version_is_printed() -> None:
         (["--bogus"], "No such option"),
         (["index", "--librari"], "No such option '--librari'. Did you mean '--library'? See: "),
         (["search", "--exat"], "No such option '--exat'. Did you mean"),
-        (["index"], "Missing argument 'PATH...'. See: lookalike index --help"),
+        (
+            ["index"],
+            "there is no library here or in a folder above; make one with: lookalike index FOLDER",
+        ),
         (["search"], "name an image to search with, text, or a filter: lookalike search cat.jpg"),
         (["search", "-k", "0", "a.jpg"], "Invalid value for '-k'"),
         (

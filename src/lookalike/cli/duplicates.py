@@ -205,7 +205,7 @@ def _write_notes(found: Duplicates) -> None:
         pairs = format.counted(found.unreadable, "pair")
         output.note(f"{pairs} could not be compared: files are missing, changed or broken.")
     if found.missing:
-        output.note(f"Note: {found.missing}")
+        output.note(open_library.with_library(f"Note: {found.missing}"))
 
 
 def _move(

@@ -25,7 +25,7 @@ MAX_COMPLAINTS = 10
 
 
 @click.command("index")
-@click.argument("sources", metavar="PATH...", nargs=-1, required=True, type=parameters.PATH)
+@click.argument("sources", metavar="[PATH]...", nargs=-1, type=parameters.PATH)
 @parameters.extractors_option(
     "What turns images into vectors; may be repeated. Default: those of the library, or the built-in ones."
 )
@@ -136,13 +136,15 @@ def command(
 ) -> None:
     """Index images, so that they can be searched.
 
-    PATH is a folder (with everything below it) or a single image. Files that have not changed since the last
-    run are skipped, moved images are recognised, and images whose files are gone are removed from the
-    library. Ctrl-C is safe at any time: the same command resumes where it stopped.
+    PATH is a folder (with everything below it) or a single image; without one, all folders of the library.
+    Files that have not changed since the last run are skipped, moved images are recognised, and images whose
+    files are gone are removed from the library. Ctrl-C is safe at any time: the same command resumes where
+    it stopped.
 
     Without --library, the nearest library above the first PATH is used; if there is none, it is created in
     the first folder given.
     """
+    sources = sources or open_library.folders(library)
     if watching and (dry_run or strict):
         raise click.UsageError("--watch goes on for ever: leave out --dry-run and --strict")
     if watching and (file := next((source for source in sources if source.is_file()), None)):

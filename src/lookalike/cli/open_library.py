@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -31,11 +32,14 @@ def locate(library: Path | None, near: Sequence[Path] = ()) -> Path:
     """
     from lookalike.stores.open_store import find_library
 
+    global _located
+    _located = library
     if library is not None:
         return library
     for start in (Path.cwd(), *(path.absolute() for path in near)):
         found = find_library(start)
         if found is not None:
+            _located = found
             return found
     raise NoLibrary(_no_library_message())
 
@@ -97,7 +101,9 @@ def open_for_indexing(sources: Sequence[Path], library: Path | None) -> Iterator
     """
     from lookalike.library import Library
 
+    global _located
     home, there = _home(sources, library)
+    _located = home
     if there:
         with Library.open(home) as opened:
             yield opened
@@ -159,6 +165,51 @@ def _home(sources: Sequence[Path], library: Path | None) -> tuple[Path, bool]:
 
 def _folder_of(source: Path) -> Path:
     return source if source.is_dir() else source.absolute().parent
+
+
+def folders(library: Path | None) -> tuple[Path, ...]:
+    """Return the folders of images that a library has; `UsageError` if there is none."""
+    with open_library(library) as opened:
+        found = tuple(root.path for root in opened.info().roots if not root.imported)
+    if not found:
+        raise UsageError("the library has no folder of images: name one, lookalike index FOLDER")
+    return found
+
+
+_COMMAND = re.compile(r"`lookalike ([a-z]+)([^`]*)`")
+
+_ON_A_LIBRARY = frozenset(
+    (
+        "ann",
+        "check",
+        "duplicates",
+        "export",
+        "failures",
+        "feedback",
+        "import",
+        "index",
+        "info",
+        "remove",
+    )
+)
+
+
+def with_library(message: str) -> str:
+    """Return an error message in which commands work as they stand: with --library where they need it."""
+
+    def complete(found: re.Match[str]) -> str:
+        name, rest = found[1], found[2]
+        has_path = name == "index" and not rest.startswith(" -") and bool(rest)
+        placed = "--library" in rest or has_path
+        if _located is None or placed or name not in _ON_A_LIBRARY:
+            return found[0]
+        return f"`{command_line(_located, name + rest)}`"
+
+    return _COMMAND.sub(complete, message)
+
+
+_located: Path | None = None
+"""The library of this command, for messages."""
 
 
 def command_line(folder: Path, command: str) -> str:

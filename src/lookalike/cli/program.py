@@ -114,7 +114,9 @@ class Program(click.Group):
         except click.UsageError as error:
             raise UserError(_usage_text(error)) from None
         except LookalikeError as error:
-            raise UserError(str(error)) from error
+            from lookalike.cli.open_library import with_library
+
+            raise UserError(with_library(str(error))) from error
         except PermissionError as error:
             raise UserError(
                 f"no permission for {error.filename}: change its permissions or choose another path"

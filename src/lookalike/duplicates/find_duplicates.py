@@ -211,12 +211,12 @@ def _missing(
     if lacking:
         return (
             "grey, brightened and mirrored copies are found more reliably with hashes: "
-            f"lookalike index --extractor {','.join(lacking)}"
+            f"`lookalike index --extractor {','.join(lacking)}`"
         )
     if space is None:
         return (
             "crops and frames are found with one more extractor: "
-            "lookalike index --extractor lookalike"
+            "`lookalike index --extractor lookalike`"
         )
     if thorough is False or (thorough is None and images > MAX_IMAGES_FOR_NEIGHBOURS):
         return "crops, frames and tilted copies were not searched for; use --thorough"

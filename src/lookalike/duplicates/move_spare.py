@@ -146,7 +146,7 @@ class SpareMover:
                 return
             if best.image.hash is None or digest(best.file) != best.image.hash.hex():
                 raise UsageError(
-                    f"{best.file}, which would be kept, has changed: run lookalike index"
+                    f"{best.file}, which would be kept, has changed: run `lookalike index`"
                 )
         except OSError as error:
             raise UsageError(
@@ -162,7 +162,7 @@ class SpareMover:
             if file.samefile(best.file):
                 raise UsageError("it is the same file as the one to keep")
         if member.image.hash is None or digest(member.file) != member.image.hash.hex():
-            raise UsageError("it has changed since it was indexed: run lookalike index")
+            raise UsageError("it has changed since it was indexed: run `lookalike index`")
 
     def _expected_path(self, file: Path) -> str:
         root = self._root_of(file)

@@ -138,6 +138,13 @@ def names() -> list[str]:
     return own + sorted(name for name in plugins() if name not in EXTRACTORS)
 
 
+def is_known(spec: str) -> bool:
+    """Return whether there is an extractor of that name, without loading it."""
+    base = _SUFFIXES.sub("", spec)
+    name = base.partition(":")[0]
+    return name in EXTRACTORS or os.sep in base or base.startswith(".") or name in plugins()
+
+
 def parse(text: str) -> list[str]:
     """Split a comma-separated list of names: "color,shape" → ["color", "shape"], without duplicates.
 

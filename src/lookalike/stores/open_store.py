@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,10 @@ def open_store(
             from lookalike.stores.local.store import LocalStore
 
             return LocalStore.open(folder, read_only=read_only, device=device)
-    raise NoLibrary(f"no library in {location}: make one with `lookalike index {location}`")
+    if not Path(location).exists():
+        raise NoLibrary(f"there is no folder {location}: check the spelling")
+    place = shlex.quote(str(location))
+    raise NoLibrary(f"no library in {location}: make one with `lookalike index {place}`")
 
 
 def create_store(folder: Path) -> Store:

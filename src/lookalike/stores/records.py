@@ -40,10 +40,14 @@ def missing_vectors(extractor: str, known: Iterable[str]) -> UsageError:
     names = ", ".join(known)
     if not names:
         return UsageError(NO_VECTORS)
-    return UsageError(
-        f"the library has no vectors of {extractor}, only of {names}; "
+    from lookalike.extractors.registry import is_known  # only for this message
+
+    remedy = (
         f"add them with `lookalike index --extractor {extractor}`"
+        if is_known(extractor)
+        else "no extractor has that name"
     )
+    return UsageError(f"the library has no vectors of {extractor}, only of {names}; {remedy}")
 
 
 @dataclass(frozen=True, slots=True)
