@@ -18,6 +18,8 @@ PLAIN = [
     ["search.py"],
     ["store.py", "--rows", "100000"],
     ["filters.py", "--images", "100000"],
+    ["reindexing.py", "--files", "50000"],
+    ["importing.py", "--rows", "100000"],
     ["memory.py", "--files", "20000", "40000"],
     ["cold_search.py"],
     ["evaluation.py"],

@@ -5,16 +5,21 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from tests.server.conftest import CSRF_HEADERS
+from tests.server.live_server import free_port
 
 from lookalike.library import Library
 from lookalike.query import Query, Term
+from lookalike.server.app import create_app
 from lookalike.server.app_state import AppState
+from lookalike.server.run import AnnouncingServer, listen, server_config
 from lookalike.server.uploads import Uploads
 
 
@@ -258,3 +263,21 @@ def test_a_filter_without_a_query_lists_images_in_pages(
     paths = [hit["path"] for hit in by_path["hits"]]
     assert paths == sorted(paths) and len(paths) == 5
     assert client.get("/api/search?image=3&sort=path&k=5&offset=5").status_code == 400
+
+
+def test_the_server_is_ready_after_the_first_query(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    monkeypatch.setattr(AppState, "warm_up", lambda _: events.append("warm"))
+    with listen("127.0.0.1", free_port()) as sock:
+        server = AnnouncingServer(
+            server_config(create_app(library)), lambda: events.append("ready")
+        )
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        server.should_exit = True
+        thread.join(20)
+    assert events == ["warm", "ready"]
