@@ -346,13 +346,14 @@ class Library:
         from lookalike.duplicates.joined_snapshot import with_archive
         from lookalike.duplicates.pair_verifier import PairVerifier, files_of
 
+        scenes = kind in ("near", "burst")
         with (
             self._store.snapshot() as own,
             with_archive(own, self._store.folder, path_list(against)) as (snapshot, archive),
             PairVerifier(
                 files_of(snapshot),
-                memory=ComparisonMemory(self._store, snapshot, scenes=kind == "near"),
-                scenes=kind == "near",
+                memory=ComparisonMemory(self._store, snapshot, scenes=scenes),
+                scenes=scenes,
                 limits=limits,
                 progress=progress,
             ) as verifier,
