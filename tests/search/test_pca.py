@@ -93,25 +93,25 @@ def test_imported_vectors_are_reduced_and_queried_in_full_length(tmp_path: Path)
     file = tmp_path / "clip.npy"
     np.save(file, vectors)
     with Library.create(tmp_path) as library:
-        imported = library.vectors.import_vectors(file, "clip", pca=4)
+        imported = library.vectors.import_vectors(file, "shots", pca=4)
         projection = imported.space.projection
         assert projection is not None and (projection.input_dim, imported.space.dim) == (20, 4)
-        found = library.search(Query((Term(vector=vectors[9]),), extractors=("clip",), k=10)).hits
+        found = library.search(Query((Term(vector=vectors[9]),), extractors=("shots",), k=10)).hits
         expected = by_hand(vectors, 4)
         order = np.argsort(-(expected @ expected[9]))[:10]
-        assert [hit.path for hit in found] == [f"clip/{row}" for row in order]
-        again = library.vectors.import_vectors(file, "clip")  # along the same axes
+        assert [hit.path for hit in found] == [f"shots/{row}" for row in order]
+        again = library.vectors.import_vectors(file, "shots")  # along the same axes
         assert (again.space.key, again.images) == (imported.space.key, 60)
         assert (
-            library.search(Query((Term(vector=vectors[9]),), extractors=("clip",), k=10)).hits
+            library.search(Query((Term(vector=vectors[9]),), extractors=("shots",), k=10)).hits
             == found
         )
         with pytest.raises(UsageError, match="keep 4 principal components"):
-            library.vectors.import_vectors(file, "clip", pca=5)
+            library.vectors.import_vectors(file, "shots", pca=5)
         for wanted in (20, 21):
             with pytest.raises(UsageError, match="have 20 dimensions"):
                 library.vectors.import_vectors(file, "other", pca=wanted)
         np.save(file, vectors[:3])
         with pytest.raises(UsageError, match="3 vectors are too few for 4 principal components"):
             library.vectors.import_vectors(file, "other", pca=4)
-        assert [space.name for space in library.info().spaces] == ["clip"]
+        assert [space.name for space in library.info().spaces] == ["shots"]
