@@ -20,7 +20,6 @@ from lookalike.errors import UsageError
 from lookalike.extractors.classifier_head import ClassifierHead, find_classifier_head, reproduces
 from lookalike.extractors.vocabulary import Concept, Vocabulary
 from lookalike.extractors.wordnet import load_wordnet
-from lookalike.models.spec import LABELS_FILE
 from lookalike.vectors.blocks import Floats
 from lookalike.vectors.similarity import normalise
 
@@ -113,6 +112,8 @@ def read_labels(files: ModelFiles, config: Mapping[str, Any], usual: str = "") -
 
     usual  `Model.labels` of a preset
     """
+    from lookalike.models.spec import LABELS_FILE  # loads what fetches models
+
     named = config.get("id2label")
     if isinstance(named, list):
         named = dict(enumerate(named))
@@ -140,6 +141,8 @@ def words_of_head(
 
     scale  length of the features of an image of noise, which is about that of photos
     """
+    from lookalike.models.spec import LABELS_FILE
+
     classes = head.weights.shape[1]
     if not any(label.strip() for label in labels):
         raise UsageError(
