@@ -356,7 +356,8 @@ class Hit:
 class Hits(Sequence[Hit]):
     """The hits of one query, best first; a sequence of `Hit`.
 
-    ranked_by       what ranked the hits: an extractor, "captions", "content (EXTRACTOR)" for text that is
+    ranked_by       what ranked the hits: an extractor, "captions", "captions (similar words)" where none has
+                    the words, but one with a typo less, "content (EXTRACTOR)" for text that is
                     compared with what images show, or several joined by "+"; the field
                     by which a list is sorted
     exact           every stored vector was compared

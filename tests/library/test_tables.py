@@ -211,7 +211,7 @@ def test_long_cells_and_columns_left_out(library: Library, photos: Path) -> None
     assert metadata(library)["a.jpg"] == {"x": words, "y": 3}
     assert report.table_notes == (
         "column 3 has no name and is left out",
-        "column 4 is called x as another one and is left out",
+        "column 4 has the name of another, x, and is left out",
     )
 
 

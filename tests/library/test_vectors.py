@@ -107,6 +107,33 @@ def test_an_existing_image_is_recognised_by_indexing(
     assert library.info().images == COUNT  # nothing without a file was swept away
 
 
+@pytest.mark.parametrize("separator", ["/", "\\"])
+def test_paths_relative_to_the_library_are_those_of_its_images(
+    tmp_path: Path, file: Path, separator: str
+) -> None:
+    draw(tmp_path / "shop" / "new" / "4.jpg", 4)
+    library = Library.create(tmp_path / "shop")
+    library.add([tmp_path / "shop"], extractors=["pixels"])
+    listed = tmp_path / "paths.txt"  # not in the folder of the library
+    listed.write_text("".join(f"new{separator}{n}.jpg\n" for n in range(COUNT)))
+    assert library.vectors.import_vectors(file, "made", paths=listed).files == 1
+    assert library.info().images == COUNT
+    hits = library.search(tmp_path / "shop" / "new" / "4.jpg", extractor="made", k=1)
+    assert [hit.path for hit in hits] == ["new/4.jpg"]
+
+
+def test_an_image_without_an_imported_vector_is_not_sent_to_index(
+    library: Library, tmp_path: Path, file: Path
+) -> None:
+    draw(tmp_path / "other.jpg", 1)
+    library.add([tmp_path], extractors=["pixels"])
+    library.vectors.import_vectors(file, "made")
+    with library.snapshot() as snapshot:
+        [image] = snapshot.by_hash(read(tmp_path / "other.jpg").digest)
+    with pytest.raises(UsageError, match="were imported, and this image is not among them"):
+        library.search(Query((Term(id=image.id),), extractors=("made",)))
+
+
 def test_indexing_continues_with_its_own_extractors(
     library: Library, file: Path, tmp_path: Path
 ) -> None:
@@ -366,6 +393,8 @@ def test_a_path_in_the_other_unicode_form_is_the_file(
         ("", "invalid name"),
         (" a", "invalid name"),
         ("a\nb", "invalid name"),
+        ("a" * 101, "101 characters, more than 100"),
+        ("captions", "captions is what searches of texts are called"),
         ("./a", "path of a model"),
         ("~a", "path of a model"),
         ("-a", "path of a model"),

@@ -295,6 +295,8 @@ def album(store: Store) -> Store:
         ("taken = '2023-12-31 23:59:59+0100'", [2]),
         ("taken >= '2024-05-01T12:30+02:00'", "leave out the time zone"),
         ("taken between '2024-05-01' and '2024-05-01 12:30:00 UTC'", "leave out the time zone"),
+        ("taken = 2024-05-01", "write the date in single quotes: '2024-05-01'"),
+        ("taken between 2024-05 and 2024-06", "in single quotes: '2024-05'"),
         ("width = 'wide'", "width holds numbers, such as 640: compare it with a number"),
         ("width = 'True'", "write true without quotes"),
         ("camera > 5", "camera holds texts, such as 'Canon EOS 5D', not numbers"),

@@ -185,3 +185,15 @@ def test_a_space_is_dropped_with_all_its_revisions_and_images_without_a_file(sto
         assert snapshot.spaces() == []
         assert [image.id for image in snapshot.iter_files()] == [file]
     assert store.check() == []
+
+
+def test_a_sample_of_all_has_every_image_however_many_were_deleted(store: Store) -> None:
+    ids = put(store, *(entry(f"{n}.jpg") for n in range(60)))
+    with store.writer() as writer:
+        writer.remove(ids[5:45])
+    left = ids[:5] + ids[45:]
+    with store.snapshot() as snapshot:
+        assert snapshot.sample("toy@1", len(left)).tolist() == left
+        few = snapshot.sample("toy@1", 6).tolist()
+    assert len(few) == 6
+    assert set(few) <= set(left)

@@ -11,6 +11,7 @@ from tests.stores.builders import entry, failed, put
 from lookalike.errors import UsageError
 from lookalike.images.metadata.facts import Facts
 from lookalike.stores.interface import Store
+from lookalike.stores.text_analysis import TextMatch
 
 
 def said(caption: str, *keywords: str) -> Facts:
@@ -18,11 +19,16 @@ def said(caption: str, *keywords: str) -> Facts:
 
 
 def found(
-    store: Store, words: str, k: int = 10, among: list[int] | None = None, *, parts: bool = False
+    store: Store,
+    words: str,
+    k: int = 10,
+    among: list[int] | None = None,
+    *,
+    match: TextMatch = "words",
 ) -> list[int]:
     with store.snapshot() as snapshot:
         chosen = None if among is None else np.array(among, np.int64)
-        ids, scores = snapshot.search_text(words, k, among=chosen, parts=parts)
+        ids, scores = snapshot.search_text(words, k, among=chosen, match=match)
     assert ids.dtype == np.int64
     assert scores.dtype == np.float32
     assert len(ids) == len(scores) <= k
@@ -227,5 +233,35 @@ def test_words_of_all_scripts_are_found_by_parts(
 )  # fmt: skip
 def test_parts_are_found_where_that_is_wanted(captions: Store, words: str, ids: list[int]) -> None:
     assert found(captions, words) == []
-    assert sorted(found(captions, words, parts=True)) == ids
-    assert found(captions, words, among=ids[1:], parts=True) == ids[1:]
+    assert sorted(found(captions, words, match="parts")) == ids
+    assert found(captions, words, among=ids[1:], match="parts") == ids[1:]
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [
+        ("sheo", [1]),
+        ("choe", [1]),
+        ("shooe", [1]),
+        ("shpe", [1]),
+        ("shoer", [1]),
+        ("hoilday", [2]),
+        ("près", []),  # no other word
+        ("mre", []),  # too short
+        ("gerece whtie", [1, 5]),
+        ("holiady2", []),  # a code
+        ("shxx", []),
+    ],
+)
+def test_similar_words_differ_by_one_typo(album: Store, words: str, ids: list[int]) -> None:
+    assert found(album, words) == [] or words == "près"
+    assert sorted(found(album, words, match="similar")) == ids
+    assert found(album, words, among=ids[1:], match="similar") == ids[1:]
+
+
+def test_similar_words_are_found_in_scripts_with_blanks(store: Store) -> None:
+    put(
+        store, entry("a.jpg", facts=said("красная площадь")), entry("b.jpg", facts=said("東京夜景"))
+    )
+    assert found(store, "прощадь", match="similar") == [1]
+    assert found(store, "東京夜量", match="similar") == []

@@ -22,8 +22,8 @@ from lookalike.cli.progress import ProgressBar
     "--paths",
     type=parameters.PATH,
     metavar="FILE",
-    help="A text file with the path of each image, one per line, in the order of the vectors. The images "
-    "need not exist.",
+    help="A text file with the path of each image, one per line, in the order of the vectors; relative to "
+    "the file's folder or the library's. The images need not exist.",
 )
 @metadata_options
 @click.option(
@@ -70,7 +70,7 @@ def command(
         with ProgressBar("Importing", unit="vectors") as bar:
             imported = opened.vectors.import_vectors(
                 vectors,
-                extractor or vectors.stem,
+                vectors.stem if extractor is None else extractor,
                 paths=paths,
                 metadata=metadata,
                 path_column=path_column,

@@ -21,8 +21,20 @@ from lookalike.vectors.similarity import Similarity
 SAMPLE_BYTES = 64 << 20
 
 
+MAX_NAME = 100
+"""Longest name of imported vectors, in characters."""
+
+RESERVED = ("captions",)
+"""Names of rankings that are no vectors (`Hits.ranked_by`)."""
+
+
 def check_name(name: str) -> None:
     """Raise UsageError for a name of vectors by which --extractor could not address them."""
+    if len(name) > MAX_NAME:
+        raise UsageError(
+            f"invalid name for vectors: it has {len(name)} characters, more than {MAX_NAME}: choose another "
+            "with --extractor"
+        )
     if (
         any(mark in name for mark in ",@")
         or not name.isprintable()
@@ -32,6 +44,10 @@ def check_name(name: str) -> None:
         raise UsageError(
             f"invalid name for vectors: {name!r}; it must not be empty, begin or end with a "
             "blank, or contain @ or a comma: choose another with --extractor"
+        )
+    if name.casefold() in RESERVED:
+        raise UsageError(
+            f"{name} is what searches of texts are called: call imported vectors otherwise with --extractor"
         )
     family = re.split("[:+]", name)[0]
     if family in EXTRACTORS or family in plugins():

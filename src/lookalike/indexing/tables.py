@@ -113,7 +113,7 @@ def _header(file: Path, path_column: str) -> tuple[list[str], str, str, list[str
         if not name:
             notes.append(f"column {number} has no name and is left out")
         elif name in names:
-            notes.append(f"column {number} is called {name} as another one and is left out")
+            notes.append(f"column {number} has the name of another, {name}, and is left out")
             name = ""
         names.append(name)
     wanted = compose(path_column)

@@ -174,7 +174,7 @@ def may_leave_folder(name: str) -> bool:
 class PathMapper:
     """Finds root and path of imported images: below a root if the file exists, else the imported root.
 
-    folder           relative paths are relative to this folder; None: there are no paths
+    folder           paths are relative to this folder, or else to the library's; None: there are no paths
     untrusted_paths  paths are relative to the roots and must not lead elsewhere
     """
 
@@ -188,6 +188,13 @@ class PathMapper:
         self._library_parent = None if store.folder is None else store.folder.parent
         with store.snapshot() as snapshot:
             self._roots = [root for root in snapshot.roots() if not root.imported]
+        self._bases = list(
+            dict.fromkeys(
+                base
+                for base in (folder, self._library_parent, *(root.path for root in self._roots))
+                if base is not None
+            )
+        )
         self._imported_root = writer.add_imported_root()
 
     def entries(
@@ -219,14 +226,15 @@ class PathMapper:
         if self._untrusted_paths:
             return self._locate_untrusted(name)
         if self._folder is not None and "://" not in name:
-            # Not pathlib, which takes longer than all else that is done for a row.
-            file = os.path.normpath(os.path.join(self._folder, name))  # noqa: PTH118
-            if not file.isascii():
-                file = os.fspath(existing_path(Path(file)))
-            if os.path.isfile(file):  # noqa: PTH113
-                whole = Path(file)
-                if (root := self._root(whole)) is not None:
-                    return root, whole.relative_to(root.path).as_posix(), whole
+            for folder in self._bases:
+                # Not pathlib, which takes longer than all else that is done for a row.
+                file = os.path.normpath(os.path.join(folder, name.replace("\\", "/")))  # noqa: PTH118
+                if not file.isascii():
+                    file = os.fspath(existing_path(Path(file)))
+                if os.path.isfile(file):  # noqa: PTH113
+                    whole = Path(file)
+                    if (root := self._root(whole)) is not None:
+                        return root, whole.relative_to(root.path).as_posix(), whole
         plain = name if "://" in name else os.path.normpath(name).replace(os.sep, "/")
         return self._imported_root, plain.lstrip("/"), None
 

@@ -28,7 +28,8 @@ from lookalike.query import Query, QueryImage, Term
 from lookalike.search.word_query import SpaceWords, WordScores, search_words
 from lookalike.stores.interface import Ids, Image, Snapshot, Space
 from lookalike.stores.paths import existing_path, image_by_path, unchanged_image
-from lookalike.stores.records import missing_vectors
+from lookalike.stores.records import IMPORTED, missing_vectors
+from lookalike.stores.text_analysis import TEXT_MATCHES
 from lookalike.vectors.blocks import Floats
 from lookalike.vectors.calibration import MIN_SAMPLE
 from lookalike.vectors.similarity import Similarity, normalise
@@ -367,9 +368,9 @@ def plan_text(
             raise
         ids = context.filter_ids(query.where)
         some = any(
-            len(context.snapshot.search_text(term.text or "", 1, among=ids, parts=parts)[0])
+            len(context.snapshot.search_text(term.text or "", 1, among=ids, match=match)[0])
             for term in texts
-            for parts in (False, True)
+            for match in TEXT_MATCHES
         )
         if some or all(context.words_of(space).classes is None for space in ordered):
             return []
@@ -457,7 +458,11 @@ def find_source(
         assert id is not None
         image = context.image(id)
         if whole:
-            why = image.reason or f"`lookalike index --extractor {space.name}` makes it"
+            why = image.reason or (
+                f"the {space.name} vectors were imported, and this image is not among them"
+                if space.revision == IMPORTED
+                else f"`lookalike index --extractor {space.name}` makes it"
+            )
             raise UsageError(
                 f"cannot search with {image.path}: it has no {space.name} vector: {why}"
             )

@@ -15,6 +15,7 @@ import numpy as np
 from lookalike.query import Fusion
 from lookalike.search.plan import QueryPlan, SubQuery
 from lookalike.stores.interface import Ids, Neighbours, Snapshot
+from lookalike.stores.text_analysis import TEXT_MATCHES, TextMatch
 from lookalike.vectors import Relevance
 from lookalike.vectors.fusion import reciprocal_rank_fusion, weighted_sum
 from lookalike.vectors.similarity import normalise
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 CAPTIONS = "captions"
 """Name of the ranking by captions in `Hits.ranked_by`."""
+
+SIMILAR_WORDS = "captions (similar words)"
+"""Its name where a text has a typo, and captions with similar words are found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,13 +177,12 @@ def search_captions(snapshot: Snapshot, plan: QueryPlan) -> Ranking:
     Ranked are the images that match a positive text; if there is none, those that match a negative one.
     """
     sign = 1 if any(weight > 0 for _, weight in plan.captions) else -1
-    # A text of which no caption has a word is searched by parts, unless it is one to avoid.
-    parts = {
-        text: weight * sign > 0 and not len(snapshot.search_text(text, 1)[0])
+    how = {
+        text: _text_match(snapshot, text) if weight * sign > 0 else "words"
         for text, weight in plan.captions
     }
     matching = [
-        snapshot.search_text(text, plan.depth, among=plan.filter_ids, parts=parts[text])[0]
+        snapshot.search_text(text, plan.depth, among=plan.filter_ids, match=how[text])[0]
         for text, weight in plan.captions
         if weight * sign > 0
     ]
@@ -187,12 +190,18 @@ def search_captions(snapshot: Snapshot, plan: QueryPlan) -> Ranking:
     scores = dict.fromkeys(candidates.tolist(), 0.0)
     for text, weight in plan.captions if len(candidates) else ():
         # Searched again among these: what matches one text best may be far down in the list of another.
-        ids, found = snapshot.search_text(
-            text, len(candidates), among=candidates, parts=parts[text]
-        )
+        ids, found = snapshot.search_text(text, len(candidates), among=candidates, match=how[text])
         for id, score in zip(ids.tolist(), found.tolist(), strict=True):
             scores[id] += weight * score
-    return Ranking(CAPTIONS, plan.captions_weight, scores, True)
+    name = SIMILAR_WORDS if "similar" in how.values() else CAPTIONS
+    return Ranking(name, plan.captions_weight, scores, True)
+
+
+def _text_match(snapshot: Snapshot, text: str) -> TextMatch:
+    """Return how a text is searched: the strictest way that finds something."""
+    return next(
+        (how for how in TEXT_MATCHES if len(snapshot.search_text(text, 1, match=how)[0])), "words"
+    )
 
 
 def combine(snapshot: Snapshot, plan: QueryPlan, rankings: Sequence[Ranking]) -> Candidates:

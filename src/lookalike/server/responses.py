@@ -185,7 +185,7 @@ def validation_error(error: ValidationError | RequestValidationError) -> HTTPErr
     what = str(first["msg"]).removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         return unknown_parameter(place[-1])
-    if first["type"] == "model_attributes_type" and not place:
+    if first["type"] in ("model_attributes_type", "model_type") and not place:
         return HTTPError(
             422, "send a JSON object, with the header `Content-Type: application/json`"
         )

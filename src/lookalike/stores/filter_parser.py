@@ -64,6 +64,12 @@ _BOOLEANS = {"true": 1.0, "false": 0.0}
 _SYNONYMS = {"==": "=", "<>": "!="}
 
 
+# A date without quotes would be numbers with signs.
+_UNQUOTED_DATE = re.compile(
+    r"\d{4}[-/:]\d{1,2}(?:[-/:]\d{1,2}(?:[T ]\d{1,2}:\d{2}(?::\d{2})?)?)?(?![\w.])"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _Token:
     """A token: its kind (a group of `_TOKEN`), its text, and the position of the text in the filter."""
@@ -233,6 +239,8 @@ class _Parser:
         if token.kind == "text":
             return comparable(self._text_here())
         if token.kind == "number":
+            if date := _UNQUOTED_DATE.match(self._text, token.at):
+                self._fail_at(token.at, f"write the date in single quotes: '{date[0]}'")
             if not math.isfinite(float(token.text)):
                 self._fail_at(token.at, "the number is too large")
             self._position += 1

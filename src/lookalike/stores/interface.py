@@ -49,6 +49,7 @@ from lookalike.stores.records import (
     Space,
     opposite,
 )
+from lookalike.stores.text_analysis import TextMatch
 from lookalike.vectors.similarity import Similarity
 
 if TYPE_CHECKING:
@@ -155,13 +156,16 @@ class Snapshot(Protocol):
         ...
 
     def search_text(
-        self, text: str, k: int, *, among: Ids | None = None, parts: bool = False
+        self, text: str, k: int, *, among: Ids | None = None, match: TextMatch = "words"
     ) -> tuple[Ids, NDArray[np.float32]]:
         """Return ids (m,) and scores (m,) of the best matches of a text in captions and other texts, m <= k.
 
-        An image matches if it has any of the words or, with `parts`, a word that begins like one, or a part
-        of what is written without blanks (`stores.text_analysis`). Larger scores are better; equal ones are
-        ordered by rising id. The text is never syntax. `among` as in `search`. Raises `UsageError` for k < 1.
+        match  "words": images that have any of the words; "parts": a word that begins like one, or a part
+               of what is written without blanks; "similar": a word that differs from one by one typo
+               (`stores.text_analysis`)
+
+        Larger scores are better; equal ones are ordered by rising id. The text is never syntax. `among` as
+        in `search`. Raises `UsageError` for k < 1.
         """
         ...
 

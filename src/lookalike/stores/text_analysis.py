@@ -12,15 +12,24 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 Phrase: TypeAlias = tuple[str, ...]
 """Tokens that follow each other. With the last token `PREFIX`, the token before it may be longer."""
+
+TextMatch: TypeAlias = Literal["words", "parts", "similar"]
+"""How texts are searched: by words, by parts of them, or by words that differ from them by one typo."""
+
+TEXT_MATCHES: tuple[TextMatch, ...] = ("words", "parts", "similar")
+"""The strictest first."""
 
 PREFIX = "*"
 
 MAX_PHRASES = 64
 """Words of a query, or runs of characters; further ones are ignored."""
+
+SHORTEST_MISSPELT = 4
+"""Letters of the shortest word that is searched with a typo."""
 
 # Scripts written without blanks between words, and Korean, whose words are written together with particles.
 _HAN = "\u2e80-\u2fdf\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -87,6 +96,38 @@ def query_phrases(text: str) -> list[Phrase]:
 def partial_phrases(text: str) -> list[Phrase]:
     """Return what is searched where nothing matches `query_phrases`: parts of runs, beginnings of words."""
     return _phrases(_partial(text))
+
+
+def misspelt_words(text: str) -> list[str]:
+    """Return the words of a query that may have a typo: of four letters or more, in scripts with blanks."""
+    return [
+        word
+        for unit, is_run in _units(text)
+        if not is_run and len(word := _fold_marks(unit)) >= SHORTEST_MISSPELT
+        if len(_TOKEN.findall(word)) == 1 and not any(map(str.isdecimal, word))
+    ][:MAX_PHRASES]
+
+
+def similar_phrases(words: Iterable[str], known: Iterable[str]) -> list[Phrase]:
+    """Return the known words that differ from one of these by one typo, as phrases."""
+    wanted = list(words)
+    return _phrases((one,) for one in known if any(has_one_typo(word, one) for word in wanted))
+
+
+def has_one_typo(word: str, other: str) -> bool:
+    """Return whether one letter more, less or other, or two exchanged neighbours, make the other word."""
+    if abs(len(word) - len(other)) > 1 or word == other:
+        return False
+    at = next((i for i, (a, b) in enumerate(zip(word, other, strict=False)) if a != b), None)
+    if at is None:
+        return True  # one letter more at the end
+    rest, others = word[at:], other[at:]
+    return (
+        rest[1:] == others[1:]
+        or rest[1:] == others
+        or rest == others[1:]
+        or (rest[1::-1] == others[:2] and rest[2:] == others[2:])
+    )
 
 
 def _phrases(found: Iterable[Phrase]) -> list[Phrase]:

@@ -167,7 +167,7 @@ function summary(page) {
   const taken = page.seconds?.total;
   return el("p", { class: "summary" },
     el("span", { "data-count": page.hits.length },
-      page.ranked_by === "captions" ? countText(page) : `The most similar of ${counted(page.searched_count, "image")}`),
+      page.ranked_by.startsWith("captions") ? countText(page) : `The most similar of ${counted(page.searched_count, "image")}`),
     el("span", { class: "muted" }, [page.ranked_by && `by ${page.ranked_by.replaceAll("+", " + ")}`, page.exact ? null : "approximate",
       taken !== undefined && seconds(taken)].filter(Boolean).join(" · ")));
 }

@@ -12,7 +12,7 @@ Ranking: BM25 with k1 = 1.2, b = 0.75; Robertson & Zaragoza, The Probabilistic R
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,15 @@ from lookalike.stores.local.database import chunks, placeholders
 from lookalike.stores.local.path_encoding import decode_path
 from lookalike.stores.metadata import WEIGHTS, merge, searchable_texts
 from lookalike.stores.records import Ids
-from lookalike.stores.text_analysis import PREFIX, Phrase, partial_phrases, query_phrases
+from lookalike.stores.text_analysis import (
+    PREFIX,
+    Phrase,
+    TextMatch,
+    misspelt_words,
+    partial_phrases,
+    query_phrases,
+    similar_phrases,
+)
 
 
 def update_text(connection: sqlite3.Connection, ids: Iterable[int]) -> None:
@@ -59,12 +67,12 @@ def has_text(connection: sqlite3.Connection) -> bool:
 
 
 def search_text(
-    connection: sqlite3.Connection, text: str, k: int, among: Ids | None, *, parts: bool
+    connection: sqlite3.Connection, text: str, k: int, among: Ids | None, match: TextMatch
 ) -> tuple[Ids, NDArray[np.float32]]:
     """See `Snapshot.search_text`."""
     if k < 1:
         raise UsageError(f"k is {k}; ask for at least 1 hit")
-    phrases = partial_phrases(text) if parts else query_phrases(text)
+    phrases = _phrases(connection, text, match)
     rows: list[tuple[int, float]] = []
     if phrases:
         # `among` is applied to all matches: SQLite cannot join it without reading them anyway.
@@ -81,6 +89,35 @@ def search_text(
         order = np.lexsort((ids, -scores))[:k]
         ids, scores = ids[order], scores[order]
     return ids, scores.astype(np.float32)
+
+
+def _phrases(connection: sqlite3.Connection, text: str, match: TextMatch) -> list[Phrase]:
+    if match == "words":
+        return query_phrases(text)
+    if match == "parts":
+        return partial_phrases(text)
+    words = misspelt_words(text)
+    lengths = [len(word) for word in words]
+    return similar_phrases(words, _known_words(connection, lengths)) if words else []
+
+
+def _known_words(connection: sqlite3.Connection, lengths: Iterable[int]) -> Iterator[str]:
+    """Yield all words of the texts that are about as long as one of these lengths."""
+    # A table of this connection alone, which reads the words of the index; it holds nothing.
+    (read_only,) = connection.execute("PRAGMA query_only").fetchone()
+    connection.execute("PRAGMA query_only = OFF")
+    try:
+        connection.execute(
+            "CREATE VIRTUAL TABLE IF NOT EXISTS temp.known_words USING fts5vocab (main, words, row)"
+        )
+    finally:
+        connection.execute(f"PRAGMA query_only = {read_only}")
+    allowed = sorted({length + more for length in lengths for more in (-1, 0, 1)})
+    for (term,) in connection.execute(
+        f"SELECT term FROM temp.known_words WHERE length(term) IN ({placeholders(allowed)})",  # noqa: S608
+        allowed,
+    ):
+        yield term
 
 
 def match_pattern(phrases: Iterable[Phrase]) -> str:

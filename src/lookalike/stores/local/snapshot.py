@@ -31,6 +31,7 @@ from lookalike.stores.records import (
     Root,
     Space,
 )
+from lookalike.stores.text_analysis import TextMatch
 from lookalike.vectors.similarity import Similarity
 
 if TYPE_CHECKING:
@@ -148,8 +149,10 @@ class LocalSnapshot:
     def sample(self, space: str, count: int) -> Ids:
         """See `Snapshot`."""
         _, mapped = self.open_space(space)
-        # Twice as many rows as wanted, so that tombstones hardly make the sample smaller.
-        spread = np.linspace(0, len(mapped.ids) - 1, 2 * count).astype(np.int64)
+        # Twice as many rows as hold so many vectors on average: tombstones may lie in a row.
+        stored = len(mapped.ids)
+        wanted = 2 * count * stored // max(stored - len(mapped.deleted), 1)
+        spread = np.linspace(0, stored - 1, min(wanted, stored)).astype(np.int64)
         rows = spread[np.diff(spread, prepend=-1) > 0] if len(mapped.ids) else spread[:0]
         live = rows[~np.isin(rows, mapped.deleted)]
         chosen = np.linspace(0, len(live) - 1, min(count, len(live))).astype(np.int64)
@@ -206,13 +209,13 @@ class LocalSnapshot:
             return field_stats(self._columns(self._connection), self._connection)
 
     def search_text(
-        self, text: str, k: int, *, among: Ids | None = None, parts: bool = False
+        self, text: str, k: int, *, among: Ids | None = None, match: TextMatch = "words"
     ) -> tuple[Ids, NDArray[np.float32]]:
         """See `Snapshot`."""
         from lookalike.stores.local.full_text import search_text
 
         with translate_errors(self._folder):
-            return search_text(self._connection, text, k, among, parts=parts)
+            return search_text(self._connection, text, k, among, match)
 
     def has_text(self) -> bool:
         """See `Snapshot`."""

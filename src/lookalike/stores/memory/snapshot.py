@@ -40,7 +40,16 @@ from lookalike.stores.records import (
     Root,
     Space,
 )
-from lookalike.stores.text_analysis import PREFIX, Phrase, compose, partial_phrases, query_phrases
+from lookalike.stores.text_analysis import (
+    PREFIX,
+    Phrase,
+    TextMatch,
+    compose,
+    misspelt_words,
+    partial_phrases,
+    query_phrases,
+    similar_phrases,
+)
 from lookalike.vectors.multi_vector import nearest
 from lookalike.vectors.similarity import Similarity
 
@@ -198,7 +207,7 @@ class MemorySnapshot:
         }
 
     def search_text(
-        self, text: str, k: int, *, among: Ids | None = None, parts: bool = False
+        self, text: str, k: int, *, among: Ids | None = None, match: TextMatch = "words"
     ) -> tuple[Ids, NDArray[np.float32]]:
         """See `Snapshot`. The score is the sum of weight times inverse document frequency of each match."""
         if k < 1:
@@ -208,7 +217,7 @@ class MemorySnapshot:
             for id, image in self._indexed().items()
             if (texts := _texts(image))
         }
-        scores = _scores(documents, partial_phrases(text) if parts else query_phrases(text))
+        scores = _scores(documents, _phrases(documents, text, match))
         allowed = scores.keys() if among is None else set(among.tolist())
         best = sorted((-score, id) for id, score in scores.items() if id in allowed)[:k]
         return (
@@ -361,6 +370,17 @@ def _values_of(image: Image) -> dict[Field, list[Value]]:
 
 def _texts(image: Image) -> tuple[str, ...] | None:
     return searchable_texts(image.path, stored_facts(image), image.metadata)
+
+
+def _phrases(
+    documents: Mapping[int, Sequence[Sequence[str]]], text: str, match: TextMatch
+) -> list[Phrase]:
+    if match == "words":
+        return query_phrases(text)
+    if match == "parts":
+        return partial_phrases(text)
+    known = {word for texts in documents.values() for own in texts for word in own}
+    return similar_phrases(misspelt_words(text), sorted(known))
 
 
 def _scores(
