@@ -84,7 +84,7 @@ def test_info_as_json_is_as_documented(album: Album) -> None:
     run = lookalike("info", "--format", "json", cwd=album.photos)
     info = json.loads(run.stdout)
     assert list(info) == [
-        "library", "version", "roots", "images", "outcomes", "bytes", "read_only",
+        "library", "version", "roots", "exclude", "images", "outcomes", "bytes", "read_only",
         "spaces", "runtime",
     ]  # fmt: skip
     assert info["roots"] == [str(album.photos.resolve())]

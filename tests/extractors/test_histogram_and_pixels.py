@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 from lookalike.extractors import load
 from lookalike.images.decode import decode
@@ -23,13 +23,22 @@ def vector_of(name: str, data: bytes) -> NDArray[np.float32]:
     return np.asarray(vector, np.float32)
 
 
+def in_srgb(data: bytes) -> Image.Image:
+    """Return an image in sRGB, converted from its profile by LittleCMS."""
+    image = Image.open(BytesIO(data))
+    if profile := image.info.get("icc_profile"):
+        source = ImageCms.ImageCmsProfile(BytesIO(profile))
+        ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), inPlace=True)
+    return image
+
+
 def plain_pixels(data: bytes) -> NDArray[np.float64]:
-    upright = ImageOps.exif_transpose(Image.open(BytesIO(data)))
+    upright = ImageOps.exif_transpose(in_srgb(data))
     return np.asarray(upright.convert("L").resize((64, 64)), np.float64).ravel() / 255
 
 
 def plain_histogram(data: bytes) -> NDArray[np.float64]:
-    pixels = np.asarray(Image.open(BytesIO(data)).convert("RGB"))
+    pixels = np.asarray(in_srgb(data).convert("RGB"))
     counts = [np.histogram(pixels[..., c], bins=32, range=(0, 256))[0] for c in range(3)]
     return np.asarray(np.concatenate(counts) / np.sum(counts), np.float64)
 
