@@ -169,7 +169,7 @@ class Library:
         """
         # Imported on use: a search from the command line should not wait for what indexing needs.
         from lookalike.indexing.indexer import Indexer
-        from lookalike.indexing.metadata import describe
+        from lookalike.indexing.metadata import describe, mixed_notes
         from lookalike.indexing.report import IndexOptions
         from lookalike.indexing.sources import (
             drop_nested,
@@ -223,6 +223,10 @@ class Library:
                     unmatched_rows=described.unmatched,
                     unmatched_example=described.example,
                 )
+        if table is not None and described.fields:
+            with self._store.snapshot() as snapshot:
+                notes = mixed_notes(snapshot, described.fields)
+            report = replace(report, table_notes=(*report.table_notes, *notes))
         self._encoders.register(fitted)
         if options.ann:
             self.ann.build_due()

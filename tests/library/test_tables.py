@@ -215,6 +215,16 @@ def test_long_cells_and_columns_left_out(library: Library, photos: Path) -> None
     )
 
 
+def test_a_second_table_of_another_type_is_told(library: Library, photos: Path) -> None:
+    (photos / "first.csv").write_text("path,size_eu,x\na.jpg,S,1\nb.jpg,M,2\n")
+    assert describe(library, photos / "first.csv").table_notes == ()
+    (photos / "second.csv").write_text("path,size_eu\nc.jpg,42\n")
+    [note] = describe(library, photos / "second.csv").table_notes
+    assert "size_eu has numbers in some images and texts in others" in note
+    (photos / "third.csv").write_text("path,x\nc.jpg,3\n")  # says nothing of it
+    assert describe(library, photos / "third.csv").table_notes == ()
+
+
 def test_the_column_with_the_paths_may_have_another_name(library: Library, photos: Path) -> None:
     (photos / "t.csv").write_text("Datei;path\na.jpg;x\n")
     assert describe(library, photos / "t.csv", path_column="Datei").described == 1

@@ -127,6 +127,12 @@ def test_an_unknown_image_has_an_error_of_one_sentence(open_page: Open) -> None:
     assert page.inner_text("[role=alert] p") == "The library has no image with the id 999999."
 
 
+def test_a_name_at_the_beginning_of_an_error_stays_as_it_is(open_page: Open) -> None:
+    page = open_page("?text=mug&min_relevance=strong")
+    page.wait_for_selector("[role=alert]")
+    assert page.inner_text("[role=alert] p").startswith("min_relevance judges")
+
+
 def test_a_malformed_filter_has_an_error_and_can_be_removed(open_page: Open) -> None:
     page = open_page("?where=price+<<+5")
     page.wait_for_selector(".error-message")

@@ -9,7 +9,7 @@ import click
 
 from lookalike.cli import format, open_library, output, parameters
 from lookalike.cli.ann import put_built
-from lookalike.cli.metadata_table import metadata_options, put_table_report
+from lookalike.cli.metadata_table import check_metadata_options, metadata_options, put_table_report
 from lookalike.cli.progress import ProgressBar
 
 
@@ -66,6 +66,7 @@ def command(
     lookalike import clip.npy --extractor clip-large --paths paths.txt
     lookalike search id:42 --extractor clip-large
     """
+    check_metadata_options(metadata, path_column, replace_metadata=replace_metadata)
     with open_library.open_for_indexing([vectors], library) as opened:
         with ProgressBar("Importing", unit="vectors") as bar:
             imported = opened.vectors.import_vectors(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli import format, open_library, output, parameters, prestart
-from lookalike.cli.metadata_table import metadata_options, put_table_report
+from lookalike.cli.metadata_table import check_metadata_options, metadata_options, put_table_report
 from lookalike.cli.progress import ProgressBar, download_progress
 
 if TYPE_CHECKING:
@@ -144,6 +144,7 @@ def command(
     Without --library, the nearest library above the first PATH is used; if there is none, it is created in
     the first folder given.
     """
+    check_metadata_options(metadata, path_column, replace_metadata=replace_metadata)
     sources = sources or open_library.folders(library)
     if watching and (dry_run or strict):
         raise click.UsageError("--watch goes on for ever: leave out --dry-run and --strict")

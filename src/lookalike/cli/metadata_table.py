@@ -10,6 +10,9 @@ import click
 
 from lookalike.cli import format, output
 
+PATH = "path"
+"""Column of a table that names the images, unless --path-column says otherwise."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -38,7 +41,7 @@ def metadata_options(command: F) -> F:
         ),
         click.option(
             "--path-column",
-            default="path",
+            default=PATH,
             show_default=True,
             metavar="NAME",
             help="Column of the table that names the images.",
@@ -53,6 +56,18 @@ def metadata_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+def check_metadata_options(
+    metadata: Path | None, path_column: str, *, replace_metadata: bool
+) -> None:
+    """Refuse options that say how a table is read where there is none."""
+    for given, option in (
+        (path_column != PATH, "--path-column"),
+        (replace_metadata, "--replace-metadata"),
+    ):
+        if given and metadata is None:
+            raise click.UsageError(f"{option} is about a table: name it with --metadata FILE")
 
 
 def put_table_report(report: TableReport) -> None:

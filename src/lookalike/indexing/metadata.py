@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -28,12 +28,14 @@ class Described:
     images     images that got metadata
     repeated   rows that describe an image again
     unmatched  rows that match no image of the library; `example` is the path of the first
+    fields     names of the columns that the images got
     """
 
     images: int = 0
     repeated: int = 0
     unmatched: int = 0
     example: str = ""
+    fields: set[str] = field(default_factory=set)
 
 
 def describe(
@@ -69,6 +71,7 @@ def describe(
                 single[id] = cells
         writer.set_metadata(single, merge=not replace)
         result.images += len(single)
+        result.fields.update(*single.values())
     with store.snapshot() as snapshot:
         other_case = places.locate_any_case(snapshot, [path for path, _ in unmatched])
     for path, cells in unmatched:
@@ -79,8 +82,21 @@ def describe(
         result.example = next((path for path, _ in unmatched if path not in other_case), "")
     for ids in _chunks(joined):
         writer.set_metadata({id: joined[id] for id in ids}, merge=not replace)
+        result.fields.update(*(joined[id] for id in ids))
     result.images += len(joined)
     return result
+
+
+def mixed_notes(snapshot: Snapshot, names: Collection[str]) -> tuple[str, ...]:
+    """Return a sentence for each of these fields that has numbers in some images and texts in others."""
+    if not names:
+        return ()
+    return tuple(
+        f"{name} has numbers in some images and texts in others, as tables or other metadata differ: filters "
+        "compare numbers with numbers and texts with texts"
+        for name, found in snapshot.fields().items()
+        if found.kind == "mixed" and name.partition(".")[0] in names
+    )
 
 
 def _chunks(ids: Iterable[int]) -> Iterator[list[int]]:

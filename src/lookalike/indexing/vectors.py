@@ -19,7 +19,7 @@ from lookalike.errors import MissingExtra, UsageError
 from lookalike.files import output_file
 from lookalike.indexing.ann import Ann
 from lookalike.indexing.import_space import check_name, check_range, space_for
-from lookalike.indexing.metadata import Described, describe
+from lookalike.indexing.metadata import Described, describe, mixed_notes
 from lookalike.indexing.tables import PATH_COLUMN, check_table
 from lookalike.indexing.vector_import import (
     ImportReport,
@@ -255,6 +255,7 @@ class Vectors:
                     described = describe(self._store, writer, table, replace=replace_metadata)
         with self._store.snapshot() as snapshot:  # the space with its new vectors
             space = next(other for other in snapshot.spaces() if other.key == space.key)
+            mixed = mixed_notes(snapshot, described.fields)
         if ann:
             Ann(self._store).build_due(progress=progress)
         return ImportReport(
@@ -267,7 +268,7 @@ class Vectors:
             repeated_paths=repeated,
             repeated_example=example,
             repeated_rows=described.repeated,
-            table_notes=() if table is None else tuple(table.notes),
+            table_notes=() if table is None else (*table.notes, *mixed),
         )
 
     def drop(self, extractor: str) -> int:

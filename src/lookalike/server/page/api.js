@@ -29,8 +29,9 @@ async function readResponse(request) {
   throw new ApiError(sentence(body.error ?? `The server refused (status ${response.status}).`), response.status);
 }
 
-/** Return a text with a capital letter at the beginning and a full stop at the end. */
-export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".");
+/** Return a text with a capital letter at the beginning, unless that is a name such as "onnx:net", and a full stop at the end. */
+export const sentence = (text) => (/^\S*[:_/]\S/.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1))
+  + (/[.!?…]$/.test(text) ? "" : ".");
 
 /** GET a path such as "images/7" with URLSearchParams or a plain object. */
 export function get(path, params = {}, { signal } = {}) {
