@@ -83,6 +83,7 @@ def test_texts_are_split_into_concepts_and_colours(imagenet: Vocabulary) -> None
         return [one.word for one in phrase.concepts], list(phrase.colors), list(phrase.unknown)
 
     assert parts("red running shoes") == (["running shoe"], ["red"], [])
+    assert parts("a running shoe’s") == (["running shoe"], [], [])
     assert parts("a photo of a golden retriever on the beach") == (
         *(["golden retriever", "beach"], []),
         [],

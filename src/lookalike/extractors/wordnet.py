@@ -20,6 +20,7 @@ _ID = re.compile(r"n(\d{8})")
 
 # Endings of plurals and what they replace, as in WordNet's own morphology (morphy) for nouns.
 _PLURALS = (
+    ("'s", ""),
     ("ches", "ch"),
     ("shes", "sh"),
     ("ses", "s"),
@@ -103,7 +104,7 @@ def fold(word: str) -> str:
 
 
 def singulars(word: str, plurals: Mapping[str, str]) -> list[str]:
-    """Return what a folded word may be the plural of: "wolves" → ["wolf", "wolve"]."""
+    """Return what a folded word may be the plural or the genitive of: "wolves" → ["wolf", "wolve"]."""
     found = [plurals[word]] if word in plurals else []
     head, blank, last = word.rpartition(" ")
     if last in plurals and blank:
