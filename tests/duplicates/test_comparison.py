@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 from tests.duplicates.image_builders import save, scene
 
 from lookalike import Library
@@ -167,3 +167,55 @@ def test_files_with_one_first_page_and_other_ones_behind_it_are_no_copies(
         library.add([photos], extractors=["phash", "dhash"])
         copies = [{m.image.path for m in g.members} for g in library.duplicates().groups]
     assert copies == [{f"0{suffix}", f"again{suffix}"}]
+
+
+def sky(number: int) -> Pixels:
+    """A photo most of which is one color, with some detail in a corner."""
+    image = np.empty((360, 480, 3), np.float32)
+    image[:] = (70, 112, 190)
+    image += np.linspace(-6, 6, 360)[:, None, None]
+    image[220:, :140] = scene(60 + number, width=140, height=140)
+    return np.asarray(image.clip(0, 255).round(), np.uint8)
+
+
+@pytest.mark.parametrize("gain", [0.7, 0.85, 1.2])
+def test_a_photo_of_one_color_made_lighter_or_darker_is_a_copy(gain: float) -> None:
+    image = sky(0)
+    found = compared(image, jpeg(np.asarray((image * gain).clip(0, 255), np.uint8), 85))
+    assert (found.kind, found.changes) == ("copy", ("lighter",))
+
+
+def test_a_sharpened_photo_with_saturated_detail_is_a_copy() -> None:
+    image = Image.fromarray(scene(3, width=480, height=360))
+    draw = ImageDraw.Draw(image)
+    for number in range(6):
+        x, y = 30 + 70 * number, 60 + 40 * number
+        for step in range(0, 24, 4):
+            draw.line([x + step, y, x + step, y + 24], fill=(255, 0, 0))
+    image = image.filter(ImageFilter.GaussianBlur(1))
+    sharp = image.filter(ImageFilter.UnsharpMask(3, 150, 2))
+    found = compared(jpeg(np.asarray(image), 95), jpeg(np.asarray(sharp), 85))
+    assert (found.kind, found.changes) == ("copy", ())
+
+
+@pytest.mark.parametrize("shape", [(40, 130), (26, 90), (20, 110)])
+def test_one_person_more_is_not_letters_over_an_image(shape: tuple[int, int]) -> None:
+    width, height = shape
+    image = Image.fromarray(scene(1, width=480, height=360))
+    ImageDraw.Draw(image).rectangle([200, 150, 200 + width, 150 + height], fill=(230, 40, 200))
+    assert compared(scene(1, width=480, height=360), np.asarray(image)).kind == "near"
+
+
+def test_small_text_that_differs_in_lossless_screenshots_makes_other_images() -> None:
+    def screenshot(line: str) -> Pixels:
+        image = Image.new("RGB", (1280, 720), (30, 30, 30))
+        draw = ImageDraw.Draw(image)
+        for row in range(36):
+            text = line if row == 20 else f"value_{row} = compute({row * 37 % 100})  # step {row}"
+            draw.text((40, 14 + 19 * row), text, fill=(212, 212, 212), font_size=12)
+        return np.asarray(image)
+
+    images = [screenshot(f"if x < {number}: return") for number in (10, 16, 18)]
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert compared(images[one], images[other]).kind == "near"
+    assert compared(images[0], images[0].copy()).kind == "copy"

@@ -42,6 +42,11 @@ CURVE_NOISE = 9.0
 # A change must be that many times the 90 % quantile of all windows.
 NOISE_FACTOR = 4.0
 
+# Lossless copies of an image have no noise: that share of the windows with detail (standard deviation) has no
+# mean difference. There, a mean difference of so many grey values is a change, however small the detail.
+DETAILED, UNCHANGED_SHARE, UNCHANGED = 10.0, 0.75, 0.02
+MIN_EXACT_CHANGE = 2.0
+
 # Neighbouring windows that must have changed (they overlap): a single one is a speck.
 MIN_CHANGED = 3
 
@@ -57,6 +62,10 @@ GREY = 1.5
 # images have 1 to 5; there, other colours of an article also lie on a curve. Photos have 15 to 27.
 MIN_LEVELS = 8.0
 LEVELS = 32
+# Where there are fewer: how far levels may be from one gain (grey values), the share of the image that must
+# agree, how many levels of the curve it must have, and the range that they must span.
+MAX_RESIDUE, MIN_GAIN_SHARE = 4.0, 0.99
+MIN_GAIN_LEVELS, MIN_GAIN_RANGE = 12, 100.0
 # Levels of the curve itself: it has a knee where lights are clipped.
 CURVE_LEVELS = 64
 # Share of the windows that must have another colour where a map of all colours is the reason.
@@ -193,7 +202,7 @@ def _tone_curve(
     # What was drawn over a part of the image moves the medians of some levels.
     if counts[enough][apart < SAME_LIGHT].sum() >= 0.8 * counts[enough].sum():
         return None
-    steps = np.arange(256)
+    steps = np.arange(256.0)
     if _levels(_luma(a), covered) >= MIN_LEVELS:
         curve = np.interp(steps, centres, np.maximum.accumulate(values))
         # Ends without pixels go on as steeply as the whole curve.
@@ -202,11 +211,34 @@ def _tone_curve(
         curve[:low] = curve[low] - slope * (low - steps[:low])
         curve[high + 1 :] = curve[high] + slope * (steps[high + 1 :] - high)
     else:
-        gain, offset = np.polyfit(centres, values, 1, w=np.sqrt(counts[enough]))
-        if abs(gain - 1) > 0.1 or np.abs(gain * centres + offset - values).max() > 4:
+        line = _uniform_gain(centres, values, counts[enough])
+        if line is None:
             return None
+        gain, offset = line
         curve = gain * steps + offset
     return np.asarray(curve.clip(0, 255).round(), np.uint8)
+
+
+def _uniform_gain(
+    centres: NDArray[np.floating], values: NDArray[np.floating], counts: NDArray[np.integer]
+) -> tuple[float, float] | None:
+    """Return gain and offset of a change of light that few grey levels (n,) prove; None if they do not.
+
+    Any gain without an offset will do if levels over a wide range agree: an article in another colour keeps
+    its white ground.
+    """
+    weights = np.sqrt(counts)
+    gain, offset = np.polyfit(centres, values, 1, w=weights)
+    if abs(gain - 1) <= 0.1 and np.abs(gain * centres + offset - values).max() <= MAX_RESIDUE:
+        return float(gain), float(offset)
+    inside = (values < 250) & (centres > 5)
+    x, y, w = centres[inside], values[inside], weights[inside]
+    if len(x) < MIN_GAIN_LEVELS or np.ptp(x) < MIN_GAIN_RANGE:
+        return None
+    gain = float((w * w * x * y).sum() / (w * w * x * x).sum())
+    close = np.abs(np.minimum(gain * centres, 255) - values) <= MAX_RESIDUE
+    agree = counts[close].sum() >= MIN_GAIN_SHARE * counts.sum()
+    return (gain, 0.0) if agree and 0.5 < gain < 2 else None
 
 
 def _blocks(values: NDArray[np.uint8], covered: Mask) -> Plane:
@@ -276,6 +308,11 @@ def _changed_windows(a: Plane, b: Plane, covered: Mask, noise: float) -> Mask:
         )
         > 0
     )
+    detailed = inside & (_windows(texture) > DETAILED)
+    if noise == FLAT_NOISE and detailed.any():
+        exact = _windows(mean(np.abs(a - b) * covered))
+        if np.quantile(exact[detailed], UNCHANGED_SHARE) < UNCHANGED:
+            return np.asarray((exact > MIN_EXACT_CHANGE) & inside)
     usual = float(np.quantile(relative[inside], 0.9)) if inside.any() else 0.0
     threshold = min(max(NOISE_FACTOR * usual, MIN_CHANGE), MAX_CHANGE)
     return np.asarray((relative > threshold) & inside)
@@ -303,20 +340,25 @@ def _changed_colours(
     """
     import cv2
 
-    def colours(pixels: Pixels) -> Plane:
-        plane = cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb)[..., 1:].astype(np.float32)
-        plane[~covered] = 128
-        smooth = cv2.blur(plane, (COLOUR_WINDOW, COLOUR_WINDOW))
-        return np.asarray(_windows(smooth), np.float32) - 128
+    def colours(pixels: Pixels) -> tuple[Plane, Plane]:
+        """Return the mean colours of the windows, and their standard deviation."""
+        plane = cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb)[..., 1:].astype(np.float32) - 128
+        plane[~covered] = 0
+        mean = _windows(cv2.blur(plane, (COLOUR_WINDOW, COLOUR_WINDOW)))
+        square = _windows(cv2.blur(plane * plane, (COLOUR_WINDOW, COLOUR_WINDOW)))
+        deviation = np.sqrt(np.maximum(square - mean * mean, 0).sum(axis=2))
+        return np.asarray(mean, np.float32), np.asarray(deviation, np.float32)
 
-    a, b = colours(one), colours(other)
+    (a, texture), (b, other_texture) = colours(one), colours(other)
     inside = _windows(cv2.blur(covered.astype(np.float32), (COLOUR_WINDOW, COLOUR_WINDOW))) > 0.9
+    noise = TEXTURE_NOISE * np.maximum(texture, other_texture)
     tolerance = MIN_COLOUR_CHANGE + relative * np.linalg.norm(b, axis=2)
-    changed = (np.linalg.norm(a - b, axis=2) > tolerance) & inside
+    recoloured = (np.linalg.norm(a - b, axis=2) > tolerance) & inside
+    changed = (np.linalg.norm(a - b, axis=2) > tolerance + noise) & inside
     if not _largest(changed):
         return np.zeros(changed.shape, bool), False
     x, y = a[inside & ~known], b[inside & ~known]
-    if changed.sum() < MIN_RECOLOURED * inside.sum() or len(x) < 50:
+    if recoloured.sum() < MIN_RECOLOURED * inside.sum() or len(x) < 50:
         return changed, False
     if np.linalg.eigvalsh(np.cov(x.T)).min() < MIN_COLOUR_SPREAD**2:
         return changed, False
@@ -327,9 +369,9 @@ def _changed_colours(
     mapped = np.concatenate([a, np.ones((*a.shape[:2], 1), np.float32)], axis=2) @ linear
     tolerance = MIN_COLOUR_CHANGE + 0.15 * np.linalg.norm(b, axis=2)
     left = (np.linalg.norm(mapped - b, axis=2) > tolerance) & inside
-    if left.sum() > 0.2 * changed.sum():
+    if left.sum() > 0.2 * recoloured.sum():
         return changed, False
-    return left, True
+    return left & changed, True
 
 
 def _largest(changed: Mask) -> int:
@@ -354,8 +396,9 @@ SAME_COLOUR, MAX_COLOURS = 28, 3
 MIN_DRAWN, MAX_DRAWN = 0.6, 0.3
 # Share of them from which a colour is one that was drawn, not one of the soft edges of letters.
 MIN_COLOUR_SHARE = 0.15
-# Largest half width of nine tenths of letters and lines, relative to the longer side.
-MAX_STROKE = 0.03
+# Largest half width of nine tenths of letters and lines, relative to the longer side; and smallest length of
+# all strokes, in widths of a stroke: a word of five letters has about 60, a standing person 4.
+MAX_STROKE, MIN_STROKE_LENGTH = 0.03, 25.0
 
 
 def _is_overlay(
@@ -381,7 +424,11 @@ def _is_overlay(
     if differing.sum() < MIN_OVERLAY * covered.sum():
         return False
     width = cv2.distanceTransform(differing.astype(np.uint8), cv2.DIST_L2, 3)
-    if np.quantile(width[differing], 0.9) > MAX_STROKE * max(a.shape):
+    stroke = float(np.quantile(width[differing], 0.9))
+    if (
+        stroke > MAX_STROKE * max(a.shape)
+        or differing.sum() < MIN_STROKE_LENGTH * (2 * stroke) ** 2
+    ):
         return False
     x, y = one[differing].astype(np.int16), other[differing].astype(np.int16)
     return _drawn_over(x, y) or _drawn_over(y, x)
