@@ -116,6 +116,7 @@ def test_large_spaces_get_an_index_automatically(
         (["import", "made.npy", "--path-column", "file"], "name it with --metadata FILE"),
         (["import", "made.npy", "--extractor", ""], "must not be empty"),
         (["index", ".", "--replace-metadata"], "name it with --metadata FILE"),
+        (["search", "--sort", "path", "--exclude-query"], "--exclude-query needs an image or text"),
         (["search", "--vector", "made.npy"], "made.npy holds (600, 16), not one vector"),
         (["search", "--vector", "paths.txt"], "paths.txt is not a complete NPY file"),
     ],

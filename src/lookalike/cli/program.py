@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import signal
 import sys
 from contextlib import suppress
@@ -116,7 +117,9 @@ class Program(click.Group):
         except LookalikeError as error:
             from lookalike.cli.open_library import with_library
 
-            raise UserError(with_library(str(error))) from error
+            command = self.get_command(ctx, ctx.invoked_subcommand or "")
+            message = with_library(str(error))
+            raise UserError(_with_options(command, message)) from error
         except PermissionError as error:
             raise UserError(
                 f"no permission for {error.filename}: change its permissions or choose another path"
@@ -138,6 +141,20 @@ def _describe_os_error(error: OSError) -> str:
         return "the current folder no longer exists: change to another"
     where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
     return f"{where}{(error.strerror or str(error)).lower()}; fix that, or choose another path"
+
+
+def _with_options(command: click.Command | None, message: str) -> str:
+    """Return an error of the library with options as typed: "--min-relevance" for "min_relevance"."""
+    names = {
+        parameter.name: max(parameter.opts, key=len)
+        for parameter in (command.params if command else ())
+        if isinstance(parameter, click.Option) and parameter.name and "_" in parameter.name
+    }
+    return re.sub(
+        r"(?<![\w./'-])[a-z]+(?:_[a-z]+)+(?![\w./'])",
+        lambda found: names.get(found[0], found[0]),
+        message,
+    )
 
 
 def _usage_text(error: click.UsageError) -> str:
