@@ -14,6 +14,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.duplicates.overview import Overview
 from lookalike.extractors.keypoints import Keypoints, detect
 from lookalike.extractors.verification import Match, compare
 from lookalike.images.decode import upright
@@ -42,13 +43,6 @@ MIN_TILE_CORRELATION = 0.8
 # Correlation of the two thumbnails from which their tiles are compared.
 MIN_THUMBNAIL_CORRELATION = 0.6
 
-# Whether keypoints are worth the time: pixels along the longer side of a small version, and how well the
-# middle of one image must fit some part of the other. Of copies that are cropped to 64 % or framed all
-# have .91, of those tilted by 5° all have .83; of neighbouring photos of groceries 4 % have .8.
-OVERVIEW_SIDE, MIN_OVERVIEW_CORRELATION = 48, 0.8
-# Scales at which the middle is searched for: crops and frames.
-OVERVIEW_SCALES = (0.64, 0.72, 0.8, 0.9, 1.0, 1.12, 1.25, 1.4, 1.56)
-
 # Share of the tiles that must agree before two images are compared in detail. Text, a watermark or a stain on
 # a scan take the rest.
 MIN_AGREEMENT = 0.65
@@ -74,15 +68,16 @@ class GreyImage:
         return _resized(self.grey, SIDE)
 
     @cached_property
-    def thumbnail(self) -> NDArray[np.float32]:
-        """(32, 32) with mean 0 and length 1."""
+    def thumbnails(self) -> NDArray[np.float32]:
+        """The image in all eight orientations (8, 1024), with mean 0 and length 1."""
         small = _resized(self.grey, THUMBNAIL_SIDE)
         small = small - small.mean()
-        return np.asarray(small / max(float(np.linalg.norm(small)), 1e-6), np.float32)
+        small = small / max(float(np.linalg.norm(small)), 1e-6)
+        return np.stack([_oriented(small, orientation).ravel() for orientation in range(1, 9)])
 
     @cached_property
     def overview(self) -> Overview:
-        """The image with 48 pixels along its longer side."""
+        """A small version, which tells whether keypoints are worth the time."""
         return Overview.of(self.grey)
 
     @cached_property
@@ -121,49 +116,6 @@ class PixelMatch:
         return self.agreement >= MIN_AGREEMENT and self.overlap >= MIN_OVERLAP
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Overview:
-    """A small version of a whole image, slightly blurred, and its middle half at all scales."""
-
-    whole: NDArray[np.float32]
-    centres: tuple[NDArray[np.float32], ...]
-
-    @classmethod
-    def of(cls, grey: Pixels) -> Overview:
-        """Return the small version of an image."""
-        import cv2
-
-        height, width = grey.shape
-        scale = OVERVIEW_SIDE / max(height, width)
-        size = (max(16, round(width * scale)), max(16, round(height * scale)))
-        small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-        whole = np.asarray(cv2.GaussianBlur(small, (0, 0), 0.8), np.float32)
-        height, width = whole.shape
-        middle = whole[height // 4 : height - height // 4, width // 4 : width - width // 4]
-        sizes = [(round(middle.shape[1] * s), round(middle.shape[0] * s)) for s in OVERVIEW_SCALES]
-        return cls(whole, tuple(np.asarray(cv2.resize(middle, size)) for size in sizes))
-
-    def shows_middle_of(self, other: Overview) -> float:
-        """Return how well the middle of another image, or its mirror image, fits a part of this."""
-        import cv2
-
-        best = -1.0
-        height, width = self.whole.shape
-        for centre in other.centres:
-            if centre.shape[0] > height or centre.shape[1] > width:
-                break
-            for template in (centre, np.ascontiguousarray(centre[:, ::-1])):
-                found = cv2.matchTemplate(self.whole, template, cv2.TM_CCOEFF_NORMED)
-                best = max(best, float(found.max()))
-        return best
-
-
-def may_overlap(one: GreyImage, other: GreyImage) -> bool:
-    """Return whether keypoints might align two images: a millisecond saves the 40 of their keypoints."""
-    a, b = one.overview, other.overview
-    return max(a.shows_middle_of(b), b.shows_middle_of(a)) >= MIN_OVERVIEW_CORRELATION
-
-
 def compare_pixels(one: GreyImage, other: GreyImage) -> PixelMatch | None:
     """Return what two images have in common, or None if nothing suggests that they show the same."""
     direct = compare_whole(one, other)
@@ -189,12 +141,9 @@ def compare_aligned(one: GreyImage, other: GreyImage) -> PixelMatch | None:
 
 def compare_whole(one: GreyImage, other: GreyImage) -> PixelMatch | None:
     """Compare whole images in the orientation that fits best."""
-    correlations = {
-        orientation: float((_oriented(one.thumbnail, orientation) * other.thumbnail).sum())
-        for orientation in range(1, 9)
-    }
-    best = max(correlations, key=lambda orientation: correlations[orientation])
-    if correlations[best] < MIN_THUMBNAIL_CORRELATION:
+    correlations = one.thumbnails @ other.thumbnails[0]
+    best = int(correlations.argmax()) + 1
+    if correlations[best - 1] < MIN_THUMBNAIL_CORRELATION:
         return None
     agreement = tile_agreement(_oriented(one.square, best), other.square, None)
     return None if agreement is None else PixelMatch(agreement, 1.0, orientation=best)
