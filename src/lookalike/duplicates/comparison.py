@@ -18,7 +18,7 @@ from lookalike.duplicates.registration import Registered, refine, register
 from lookalike.duplicates.report import Kind
 from lookalike.images.pixel_spec import Pixels
 
-REVISION = "2"
+REVISION = "3"
 """Changes whenever the results change: remembered comparisons of another revision do not count."""
 
 Change: TypeAlias = Literal[
