@@ -121,3 +121,22 @@ def test_missing_and_changed_files_are_left_out(tmp_path: Path) -> None:
         assert found.stale == 2
         (photos / "c.png").unlink()
         assert library.duplicates(kind="exact").groups == ()
+
+
+def test_a_file_replaced_at_the_same_size_and_date_is_left_out(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    for name in "abcd":
+        save(photos / f"{name}.png", scene(1))
+    with Library.create(photos) as library:
+        library.add([photos], extractors=["pixels"])
+        for name, content in (("a", False), ("b", True)):
+            file = photos / f"{name}.png"
+            state, data = file.stat(), bytearray(file.read_bytes())
+            data[-20] ^= not content  # b keeps its content and gets another inode
+            (photos / "new").write_bytes(data)
+            (photos / "new").replace(file)
+            os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+        found = library.duplicates(kind="exact")
+        paths = {member.image.path for group in found.groups for member in group.members}
+        assert paths == {"b.png", "c.png", "d.png"}
+        assert found.stale == 1

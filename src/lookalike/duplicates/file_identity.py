@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from lookalike.images.reading import mtime_ns_of
-from lookalike.stores.interface import Image
+from lookalike.images.reading import inode_of, mtime_ns_of
+from lookalike.stores.interface import Image, Snapshot
 
 Identity: TypeAlias = tuple[int, int] | str
 """Device and inode; the resolved path where the file system has no inodes."""
@@ -18,7 +19,7 @@ Identity: TypeAlias = tuple[int, int] | str
 
 @dataclass(frozen=True, slots=True)
 class PresentFile:
-    """A file that exists and has the size and date that it had when it was indexed.
+    """A file that exists as it was when it was indexed: by its size, date and inode, or by its content.
 
     linked      whether the path leads through a symbolic link below its root
     hard_links  number of names that the file has in the file system; 0 for a file that is not as it was
@@ -32,13 +33,11 @@ class PresentFile:
 
 
 class FileIdentities:
-    """Finds the files of images. Asks the file system once for each.
+    """Finds the files of the images of a snapshot. Asks the file system once for each."""
 
-    roots  folders of the library by id
-    """
-
-    def __init__(self, roots: Mapping[int, Path]) -> None:
-        self._roots = roots
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._roots = {root.id: root.path for root in snapshot.roots()}
         self._found: dict[int, PresentFile | None] = {}
         self._links: dict[str, bool] = {}
         self._first_seen: dict[tuple[int, int, int, int], Identity] = {}
@@ -48,7 +47,7 @@ class FileIdentities:
         return self._roots[image.root] / image.path
 
     def find(self, image: Image) -> PresentFile | None:
-        """Return the file of an image; None where it is missing, or its size or date has changed."""
+        """Return the file of an image; None where it is missing or has changed."""
         if image.id not in self._found:
             self._found[image.id] = self._find(image)
         return self._found[image.id]
@@ -68,8 +67,21 @@ class FileIdentities:
             return None
         if (state.st_size, mtime_ns_of(state)) != (image.size, image.mtime_ns):
             return None
+        if self._replaced(image, path, state):
+            return None
         linked = self._is_link(path, self._roots[image.root])
         return PresentFile(image, path, self._identity(path, state), linked, state.st_nlink)
+
+    def _replaced(self, image: Image, path: Path, state: os.stat_result) -> bool:
+        """Return whether a file of the same size and date has other content; read if its inode differs."""
+        known = self._snapshot.file_states(image.root, [image.path]).get(image.path)
+        if known is None or known.inode in (None, inode_of(state)):
+            return False
+        try:
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").digest() != known.hash
+        except OSError:
+            return True
 
     def _identity(self, path: Path, state: os.stat_result) -> Identity:
         """Return the identity of a file.

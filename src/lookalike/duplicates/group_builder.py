@@ -43,7 +43,7 @@ class GroupBuilder:
         self._need_files = need_files
         self._images: dict[int, Image] = {}
         self._marked = {decision.first for decision in snapshot.decisions(["keep"])}
-        self._files = FileIdentities({root.id: root.path for root in snapshot.roots()})
+        self._files = FileIdentities(snapshot)
         self._folders = FolderListings()
         self._stale: set[int] = set()
         self._same: dict[int, list[int]] = {}

@@ -15,6 +15,7 @@ from lookalike.errors import UsageError
 from lookalike.stores.interface import (
     Decision,
     DecisionKind,
+    FileState,
     Ids,
     Image,
     Neighbours,
@@ -67,6 +68,12 @@ class JoinedSnapshot:
             return self._first.lookup(root, path)
         found = self._second.lookup(root - OFFSET, path)
         return None if found is None else _shifted(found)
+
+    def file_states(self, root: int, paths: Sequence[str]) -> dict[str, FileState]:
+        """See `Snapshot`; the ids are those of the library that has the root."""
+        if root < OFFSET:
+            return self._first.file_states(root, paths)
+        return self._second.file_states(root - OFFSET, paths)
 
     def sample(self, space: str, count: int) -> Ids:
         """See `Snapshot`."""
