@@ -327,6 +327,7 @@ class Hit:
     scores_by_space  the score in each ranking, if there are several: {"color": 0.93, "captions": 4.1}
     coverage         the share of this image that was compared, where that is only its centre: extractors see
                      3:1 at most, unless regions are compared. None: all of it
+    width, height    of the upright image in pixels; None if they are not known
 
     "digits" is the precision of a float in JSON and CSV.
     """
@@ -345,6 +346,8 @@ class Hit:
     inliers: int = 0
     scores_by_space: Mapping[str, float] = field(default_factory=dict, metadata={"digits": 6})
     coverage: float | None = field(default=None, metadata={"digits": 4})
+    width: int | None = None
+    height: int | None = None
 
     @property
     def file(self) -> Path:

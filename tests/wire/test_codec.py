@@ -17,7 +17,7 @@ from lookalike.query import Hit, Hits
 from lookalike.stores.records import Image
 from lookalike.wire import decode, encode
 from lookalike.wire.codec import Document, model, model_of
-from lookalike.wire.http import FoundImage, ImageDetails, JobState, SearchResponse
+from lookalike.wire.http import ImageDetails, JobState, SearchResponse
 
 IMAGE = Image(
     id=1, root=0, path="a/1.jpg", size=3, mtime_ns=10**18, hash=None, outcome=Outcome.INDEXED, reason="",
@@ -25,7 +25,7 @@ IMAGE = Image(
 )  # fmt: skip
 HIT = Hit(
     rank=1, id=1, path="a/1.jpg", root=Path(), score=0.25, similarity=0.25, metadata={"price": 7},
-    scores_by_space={"color": 0.5}, box=(0.0, 0.0, 0.5, 1.0),
+    scores_by_space={"color": 0.5}, box=(0.0, 0.0, 0.5, 1.0), width=4, height=3,
 )  # fmt: skip
 HITS = Hits(
     (HIT,),
@@ -61,7 +61,7 @@ def test_the_schema_has_the_keys_of_the_document(value: Any) -> None:
 
 
 def test_a_page_of_hits_is_one_flat_object_and_leads_back_to_hits() -> None:
-    page = SearchResponse(HITS, {"image": ["1"]}, (FoundImage(HIT, 4, 3),), None)
+    page = SearchResponse(HITS, {"image": ["1"]}, (HIT,), None)
     document = encode(page)
     assert document["ranked_by"] == "color" and document["query"] == {"image": ["1"]}
     (hit,) = document["hits"]

@@ -27,7 +27,7 @@ from lookalike.extractors.interface import (
 )
 from lookalike.extractors.pca_extractor import PcaExtractor
 from lookalike.extractors.regions import RegionExtractor
-from lookalike.search.plan import EncodeRequest, QueryPlan, SubQuery, summand
+from lookalike.search.plan import EncodeRequest, QueryPlan, SubQuery, summand, weighted_mean
 from lookalike.search.word_query import SpaceWords
 from lookalike.stores.interface import Snapshot, Space
 from lookalike.stores.records import IMPORTED
@@ -76,10 +76,12 @@ def encode_plans(
 def _encode_plan(
     snapshot: Snapshot, encoders: QueryEncoders, plan: QueryPlan, encoded: Mapping[int, Encoded]
 ) -> QueryPlan | UsageError:
+    if not plan.query.feedback and all(len(one.vectors) for one in plan.subqueries):
+        return plan
     subqueries = []
     try:
         for one in plan.subqueries:
-            if len(one.vectors):  # words
+            if len(one.vectors):  # stored, or of words
                 vectors = one.vectors
             elif one.is_text:
                 vectors = _text_vector(encoders, one)
@@ -96,20 +98,15 @@ def _encode_plan(
 
 
 def _image_vectors(subquery: SubQuery, encoded: Mapping[int, Encoded]) -> NDArray[np.float32]:
-    """Return Σ weight · vector / Σ |weight| as (n, width), a row per orientation that is tried."""
-    space, terms = subquery.space, subquery.terms
+    """Return the mean of the vectors of the terms, a row per orientation that is tried."""
+    space = subquery.space
     vectors: list[NDArray[np.float32]] = []
     for source in subquery.sources:
         found = encoded[id(source)] if isinstance(source, EncodeRequest) else source
         if isinstance(found, UsageError):
             raise found
         vectors.append(summand(space, found) if found is not source else found)
-    if len(vectors) == 1 and terms[0].weight == 1:
-        return vectors[0]
-    total = np.zeros((max(map(len, vectors)), space.width), np.float64)
-    for term, rows in zip(terms, vectors, strict=True):
-        total += term.weight * rows
-    return np.asarray(total / sum(abs(term.weight) for term in terms), np.float32)
+    return weighted_mean(space, subquery.terms, vectors)
 
 
 def _text_vector(encoders: QueryEncoders, subquery: SubQuery) -> NDArray[np.float32]:

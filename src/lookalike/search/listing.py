@@ -25,7 +25,8 @@ def list_images(snapshot: Snapshot, query: Query) -> Hits:
     for rank, id in enumerate(order, start=1):
         image = fields[id]
         file = image.path, folders[image.root]
-        hits.append(Hit(rank, id, *file, None, metadata=image.metadata))
+        metadata, width, height = image.metadata, image.width, image.height
+        hits.append(Hit(rank, id, *file, None, metadata=metadata, width=width, height=height))
     took = time.perf_counter() - started
     return Hits(
         hits=tuple(hits),

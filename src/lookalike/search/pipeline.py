@@ -105,13 +105,13 @@ def _search(
 
 def sort_candidates(snapshot: Snapshot, candidates: Candidates) -> Candidates:
     """Return the hits in the order that the query asks for."""
-    query, order = candidates.plan.query, list(candidates.order)
+    query, order = candidates.plan.query, candidates.order
     if query.sort not in (None, SIMILARITY):
         ids = np.array(order, np.int64)
         order = snapshot.sort(ids, query.sort, reverse=query.reverse).tolist()
     elif query.reverse:
-        order.reverse()
-    return replace(candidates, order=order)
+        order = order[::-1]
+    return candidates if order is candidates.order else replace(candidates, order=order)
 
 
 def plan_queries(
@@ -186,6 +186,8 @@ def _hits(
                 match.inliers if match else 0,
                 {} if single else {r.name: r.scores[id] for r in rankings if id in r.scores},
                 _coverage(rankings, id, size) if long else None,
+                width,
+                height,
             )
         )
     return tuple(found)

@@ -72,9 +72,9 @@ class SubQuery:
 
     weight   share of the ranking when rankings are fused
     terms    all images and vectors, or all text
-    sources  one per term; empty for text
-    vectors  (n, width), set by `encode`, or before for words; the nearest of the n counts for each image
-             (n is 1, or 8 with any orientation)
+    sources  one per term, if any has to be encoded
+    vectors  (n, width), set by `encode` where there are sources, or for text; the nearest of the n counts for
+             each image (n is 1, or 8 with any orientation)
     scores   ranks the images that are nearest to the vectors anew, for words
     """
 
@@ -264,16 +264,9 @@ def plan_query(context: BatchContext, query: Query) -> QueryPlan:
     )
     texts = tuple(term for term in query.terms if term.text is not None)
     image_weight, text_weight = fusion_weights(query.alpha, [one.term for one in images], texts)
+    weight = image_weight / len(searched)
     subqueries = [
-        SubQuery(
-            space,
-            query.similarity or space.similarity,
-            image_weight / len(searched),
-            tuple(one.term for one in images),
-            tuple(find_source(context, space, one, query) for one in images),
-        )
-        for space in searched
-        if images
+        image_subquery(context, space, images, query, weight) for space in searched if images
     ]
     check_min_relevance(query, subqueries)
     filter_ids = context.filter_ids(query.where)
@@ -437,6 +430,38 @@ def resolve_term(context: BatchContext, term: Term, *, whole: bool) -> ResolvedT
             f"cannot search with {term.image}: there is no such file, and no such path in the library"
         )
     return ResolvedTerm(term, image.id)
+
+
+def image_subquery(
+    context: BatchContext,
+    space: Space,
+    images: Sequence[ResolvedTerm],
+    query: Query,
+    weight: float,
+) -> SubQuery:
+    """Return the search of one space for images; with its vectors if all of them are stored."""
+    terms = tuple(one.term for one in images)
+    sources = tuple(find_source(context, space, one, query) for one in images)
+    similarity = query.similarity or space.similarity
+    known = [one for one in sources if not isinstance(one, EncodeRequest)]
+    if len(known) < len(sources):
+        return SubQuery(space, similarity, weight, terms, sources)
+    return SubQuery(space, similarity, weight, terms, (), weighted_mean(space, terms, known))
+
+
+def weighted_mean(
+    space: Space, terms: Sequence[Term], vectors: Sequence[NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """Return Σ weight · vector / Σ |weight| as (n, width), a row per orientation that is tried.
+
+    vectors  of each term: (1, width), or (n, width)
+    """
+    if len(vectors) == 1 and terms[0].weight == 1:
+        return vectors[0]
+    total = np.zeros((max(map(len, vectors)), space.width), np.float64)
+    for term, rows in zip(terms, vectors, strict=True):
+        total += term.weight * rows
+    return np.asarray(total / sum(abs(term.weight) for term in terms), np.float32)
 
 
 def find_source(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -46,6 +47,9 @@ Name = Annotated[str, BeforeValidator(as_text)]
 Terms = Annotated[list[Name], OneOrMore, Field(max_length=MAX_TERMS)]
 Uploads = Annotated[list[Name], OneOrMore, Field(max_length=MAX_UPLOADS)]
 
+NOTHING: Any = ()
+"""Default of lists: Pydantic would copy an empty list for every request."""
+
 BASE64URL_TO_BASE64 = str.maketrans("-_", "+/")
 
 
@@ -55,22 +59,22 @@ class TermParams(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     image: Terms = Field(
-        [],
+        NOTHING,
         description="More like these images of the library, by id or path (`2:17` counts double).",
     )
-    not_image: Terms = Field([], description="Less like these images.")
+    not_image: Terms = Field(NOTHING, description="Less like these images.")
     upload: Uploads = Field(
-        [], description="More like these uploads, by the hash that POST /api/uploads gave."
+        NOTHING, description="More like these uploads, by the hash that POST /api/uploads gave."
     )
-    not_upload: Uploads = Field([], description="Less like these uploads.")
-    text: Terms = Field([], description="More like this text (`2:red shoe` counts double).")
-    not_text: Terms = Field([], description="Less like this text.")
+    not_upload: Uploads = Field(NOTHING, description="Less like these uploads.")
+    text: Terms = Field(NOTHING, description="More like this text (`2:red shoe` counts double).")
+    not_text: Terms = Field(NOTHING, description="Less like this text.")
     vector: Terms = Field(
-        [],
+        NOTHING,
         description="More like these vectors of the space that is searched, made elsewhere: float32, "
         "little-endian, in base64url.",
     )
-    not_vector: Terms = Field([], description="Less like these vectors.")
+    not_vector: Terms = Field(NOTHING, description="Less like these vectors.")
     region: str | None = Field(
         None, description="`x,y,width,height`, fractions: only this part of the first image."
     )
@@ -81,7 +85,7 @@ class TermParams(BaseModel):
 def http_field(option: Option) -> tuple[Any, Any]:
     """Return the type and the field of the HTTP parameter for an option of a query."""
     if option.many:
-        return Terms, Field([], description=option.help)
+        return Terms, Field(NOTHING, description=option.help)
     type_: Any = Literal[option.choices] if option.choices else option.kind
     if option.default is None:
         type_ = type_ | None
@@ -126,14 +130,14 @@ def read_params(request: Request) -> SearchParams:
 
 
 LISTS = frozenset(
-    name for name, field in SearchParams.model_fields.items() if isinstance(field.default, list)
+    name for name, field in SearchParams.model_fields.items() if isinstance(field.default, tuple)
 )
 """Parameters that may be repeated."""
 
 
-def to_query(params: SearchParams, images: list[tuple[Term, float]]) -> Query:
-    """Return the query that parameters describe. `images`: terms and signed weights, which come first."""
-    terms = [Term(image=term.image, id=term.id, weight=weight) for term, weight in images]
+def to_query(params: SearchParams, images: Sequence[Term]) -> Query:
+    """Return the query that parameters describe. `images`: terms, which come first."""
+    terms = list(images)
     if params.region is not None:
         terms = with_region(terms, parse_region(params.region))
     for sign, texts in ((1.0, params.text), (-1.0, params.not_text)):
@@ -149,8 +153,7 @@ def to_query(params: SearchParams, images: list[tuple[Term, float]]) -> Query:
     }
     names = tuple(name for given in options["extractors"] for name in parse(given))
     options |= {"extractors": names, "where": options["where"] or None}
-    query = Query(tuple(terms), k=params.offset + params.k, **options)
-    return replace(query, k=depth(query, paged=params.offset > 0))
+    return Query(tuple(terms), k=depth(params, options, terms), **options)
 
 
 def split_weight(value: str) -> tuple[float, str]:
@@ -192,17 +195,18 @@ def with_region(terms: list[Term], region: Box) -> list[Term]:
     raise UsageError("a region is a part of an image: name the image with image= or upload=")
 
 
-def depth(query: Query, *, paged: bool) -> int:
+def depth(params: SearchParams, options: Mapping[str, Any], terms: Sequence[Term]) -> int:
     """Return the number of hits to ask for so that the page is among them.
 
     The pages of one result share its depth: the beginning of a result that is diversified, verified or
     fused may differ when more hits are asked for.
     """
-    reranked = query.diversity or query.collapse_duplicates or query.verify
-    fused = len(query.extractors) > 1 or any(term.text is not None for term in query.terms)
-    if not (reranked or fused or paged):
-        return query.k
+    end = params.offset + params.k
+    reranked = options["diversity"] or options["collapse_duplicates"] or options["verify"]
+    fused = len(options["extractors"]) > 1 or any(term.text is not None for term in terms)
+    if not (reranked or fused or params.offset):
+        return end
     block = FIRST_BLOCK
-    while block < query.k:
+    while block < end:
         block *= 4
     return block

@@ -16,7 +16,7 @@ from lookalike.stores.ann_index import Index, IndexCheck
 from lookalike.stores.filters import FieldStats
 from lookalike.stores.records import DecisionKind, Image
 from lookalike.wire.codec import Document
-from lookalike.wire.documents import DUPLICATES, HIT, RESPONSE_HEAD, WHOLE_IMAGE
+from lookalike.wire.documents import DUPLICATES, RESPONSE_HEAD, WHOLE_IMAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +24,6 @@ class Error:
     """Why a request failed, in one sentence that names the remedy."""
 
     error: str
-
-
-@dataclass(frozen=True, slots=True)
-class FoundImage:
-    """One hit, with the size of the upright image in pixels."""
-
-    hit: Hit
-    width: int | None
-    height: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +37,13 @@ class SearchResponse:
 
     answer: Hits
     query: Mapping[str, Any]
-    hits: tuple[FoundImage, ...]
+    hits: tuple[Hit, ...]
     next_offset: int | None
     uploads: tuple[str, ...] = ()
 
     def to_hits(self) -> Hits:
         """Return the hits as `Library.search` does."""
-        return replace(self.answer, hits=tuple(found.hit for found in self.hits))
+        return replace(self.answer, hits=self.hits)
 
 
 def failed_hits(reason: str) -> Hits:
@@ -343,7 +334,6 @@ class Map:
     preservation: Mapping[str, float | None]
 
 
-FOUND_IMAGE = Document(FoundImage, flatten={"hit": HIT})
 SEARCH_RESPONSE = Document(SearchResponse, flatten={"answer": RESPONSE_HEAD})
 NAMED_FIELD = Document(NamedField, flatten={"facts": Document(FieldStats)})
 IMAGE_DETAILS = Document(ImageDetails, flatten={"image": WHOLE_IMAGE})

@@ -69,7 +69,8 @@ def check_indexed_with(state: AppState, extractor: str | None) -> None:
 
 def query_image(state: AppState, query: str) -> QueryImage | int:
     """Return the image of a query. `HTTPError` if it is not known, or not in the library's folders."""
-    term = upload_term(state, {}, query) if HASH.fullmatch(query) else library_term(state, query)
+    uploaded = HASH.fullmatch(query)
+    term = upload_term(state, {}, query, 1.0) if uploaded else library_term(state, query, 1.0)
     if term.id is not None:
         file_of(state, term.id)
         return term.id

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
 from email.utils import formatdate
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,7 +19,7 @@ from starlette.responses import FileResponse, Response
 from lookalike import __version__
 from lookalike.errors import Outcome
 from lookalike.images.sniff import HEAD_BYTES, READABLE, sniff
-from lookalike.query import Hit, Hits, Query, Term
+from lookalike.query import Hits, Query, Term
 from lookalike.server.app_state import AppState, State
 from lookalike.server.openapi import JPEG, responses
 from lookalike.server.query_params import KNOWN_PARAMETERS
@@ -29,7 +28,6 @@ from lookalike.stores.interface import Ids, Image, Snapshot
 from lookalike.wire import encode
 from lookalike.wire.http import (
     FieldList,
-    FoundImage,
     ImageDetails,
     ImagePage,
     NamedField,
@@ -238,21 +236,9 @@ def without_itself(state: AppState, id: int, k: int, hits: Hits) -> SearchRespon
     return SearchResponse(
         answer=hits,
         query={"image": [str(id)], "k": k},
-        hits=with_sizes(state, others),
+        hits=tuple(others),
         next_offset=None,
     )
-
-
-def with_sizes(state: AppState, hits: Sequence[Hit]) -> tuple[FoundImage, ...]:
-    """Return hits with the sizes of their images."""
-    with state.library.snapshot() as snapshot:
-        images = snapshot.images([hit.id for hit in hits])
-    return tuple(found_image(hit, images.get(hit.id)) for hit in hits)
-
-
-def found_image(hit: Hit, image: Image | None) -> FoundImage:
-    """Return a hit with the size of its image."""
-    return FoundImage(hit, image.width, image.height) if image else FoundImage(hit, None, None)
 
 
 def find_image(snapshot: Snapshot, id: int) -> tuple[Image, Path]:

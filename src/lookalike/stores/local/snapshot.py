@@ -32,6 +32,7 @@ from lookalike.stores.records import (
     Space,
 )
 from lookalike.stores.text_analysis import TextMatch
+from lookalike.vectors.blocks import as_float32
 from lookalike.vectors.similarity import Similarity
 
 if TYPE_CHECKING:
@@ -142,8 +143,11 @@ class LocalSnapshot:
         row, mapped = self.open_space(space)
         rows = mapped.rows_of(np.asarray(ids, np.int64))
         width = row.dim // self.region_count(row)
+        known = rows >= 0
+        if known.all():
+            return as_float32(mapped.vectors.take(rows, axis=0)[:, :width])
         found = np.full((len(rows), width), np.nan, np.float32)
-        found[rows >= 0] = mapped.vectors[rows[rows >= 0], :width]
+        found[known] = mapped.vectors[rows[known], :width]
         return found
 
     def sample(self, space: str, count: int) -> Ids:
