@@ -83,14 +83,21 @@ def recall(found: NDArray[np.int64], vectors: Floats, queries: Floats, worst: Fl
     return float((similar >= worst[:, None] - 1e-5).mean())
 
 
-def hnswlib_search(vectors: Floats, queries: Floats, worst: Floats, wanted: float) -> Search | None:
+def hnswlib_search(
+    file: Path, vectors: Floats, queries: Floats, worst: Floats, wanted: float
+) -> Search | None:
+    """Return the search of hnswlib's index in `file`, which is made if it does not exist."""
     if not importlib.util.find_spec("hnswlib"):
         return None
     import hnswlib
 
     index = hnswlib.Index("ip", vectors.shape[1])
-    index.init_index(len(vectors), ef_construction=200, M=16)
-    index.add_items(vectors)
+    if file.exists():
+        index.load_index(str(file))
+    else:
+        index.init_index(len(vectors), ef_construction=200, M=16)
+        index.add_items(vectors)
+        index.save_index(str(file))
     index.set_num_threads(1)
     for ef in EFS:
         index.set_ef(ef)
@@ -137,7 +144,8 @@ def measure(library: Library, queries: NDArray[np.int64], rounds: int, profile: 
         searches: dict[str, Search] = {
             "minimal": minimal_search(plain.index, parameters, params.candidates, vectors, asked)
         }
-        if (peer := hnswlib_search(vectors, asked, worst, reached)) is not None:
+        file = library.folder.parent / "hnswlib.bin"
+        if (peer := hnswlib_search(file, vectors, asked, worst, reached)) is not None:
             searches["hnswlib"] = peer
         searches["index"] = lambda number: ann_search.nearest(
             loaded, mapped, asked[number : number + 1], K,
@@ -147,6 +155,7 @@ def measure(library: Library, queries: NDArray[np.int64], rounds: int, profile: 
 
         def by_id(number: int) -> object:
             library._results._results.clear()
+            library._samples[1]._thresholds.clear()
             hits = library.search(Query((Term(id=int(queries[number])),), k=K))
             assert hits[0].relevance is not None
             return hits

@@ -81,11 +81,13 @@ def _nearest(
     normalised: bool,
 ) -> tuple[Rows, NDArray[np.float32]]:
     """Rank, for each query by its number, the rows that `rows_of` returns with their stored vectors."""
-    found = np.full((len(queries), k), -1, np.int64)
-    similarities = np.full((len(queries), k), -np.inf, np.float32)
+    found = np.empty((len(queries), k), np.int64)
+    similarities = np.empty((len(queries), k), np.float32)
     for number, query in enumerate(queries):
         rows, stored = rows_of(number)
         best, exact = _rank(stored, query, k, similarity=similarity, normalised=normalised)
+        if len(best) < k:
+            found[number], similarities[number] = -1, -np.inf
         found[number, : len(best)], similarities[number, : len(best)] = rows[best], exact
     return found, similarities
 

@@ -91,7 +91,7 @@ def _encode_plan(
                 from lookalike.feedback import apply_feedback
 
                 vectors = apply_feedback(snapshot, one.space, one.terms, vectors)
-            subqueries.append(replace(one, vectors=vectors))
+            subqueries.append(replace(one, vectors=vectors, image_id=None))
     except UsageError as error:
         return error
     return replace(plan, subqueries=tuple(subqueries))

@@ -70,12 +70,13 @@ Source: TypeAlias = NDArray[np.float32] | EncodeRequest
 class SubQuery:
     """One search of one space; its result is one ranking.
 
-    weight   share of the ranking when rankings are fused
-    terms    all images and vectors, or all text
-    sources  one per term, if any has to be encoded
-    vectors  (n, width), set by `encode` where there are sources, or for text; the nearest of the n counts for
-             each image (n is 1, or 8 with any orientation)
-    scores   ranks the images that are nearest to the vectors anew, for words
+    weight    share of the ranking when rankings are fused
+    terms     all images and vectors, or all text
+    sources   one per term, if any has to be encoded
+    vectors   (n, width), set by `encode` where there are sources, or for text; the nearest of the n counts
+              for each image (n is 1, or 8 with any orientation)
+    scores    ranks the images that are nearest to the vectors anew, for words
+    image_id  the image of the library that has the vector, if it is the vector of one image alone
     """
 
     space: Space
@@ -85,6 +86,7 @@ class SubQuery:
     sources: tuple[Source, ...] = ()
     vectors: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
     scores: WordScores | None = None
+    image_id: int | None = None
 
     @property
     def is_text(self) -> bool:
@@ -446,7 +448,10 @@ def image_subquery(
     known = [one for one in sources if not isinstance(one, EncodeRequest)]
     if len(known) < len(sources):
         return SubQuery(space, similarity, weight, terms, sources)
-    return SubQuery(space, similarity, weight, terms, (), weighted_mean(space, terms, known))
+    alone = len(images) == 1 and terms[0].weight == 1
+    image_id = images[0].image_id if alone else None
+    vectors = weighted_mean(space, terms, known)
+    return SubQuery(space, similarity, weight, terms, vectors=vectors, image_id=image_id)
 
 
 def weighted_mean(

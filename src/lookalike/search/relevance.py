@@ -154,13 +154,19 @@ class RelevanceScale:
 
     def compute(self, subqueries: Iterable[SubQuery]) -> None:
         """Compare many subqueries with the sample at once; text is not judged."""
-        groups: dict[tuple[str, Similarity, int], list[SubQuery]] = {}
+        groups: dict[tuple[str, Similarity, int, bool], list[SubQuery]] = {}
         for one in subqueries:
             if not one.is_text:
-                key = one.space.key, one.similarity, len(one.vectors)
+                stored = one.image_id is not None
+                key = one.space.key, one.similarity, len(one.vectors), stored
                 groups.setdefault(key, []).append(one)
-        for (_, similarity, variants), group in groups.items():
+        for (_, similarity, variants, stored), group in groups.items():
             space = group[0].space
+            if stored:  # the image is among its own hits: they will need the same
+                ids = [one.image_id for one in group if one.image_id is not None]
+                kept = self._samples.thresholds(self._snapshot, space, similarity, ids)
+                self._found |= {id(one): kept[each] for one, each in zip(group, ids, strict=True)}
+                continue
             vectors = np.concatenate([one.vectors for one in group])
             starts = np.arange(0, len(vectors), variants)
             backgrounds = self._samples.backgrounds(

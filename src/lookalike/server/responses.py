@@ -43,14 +43,16 @@ class JSONResponse(Response):
         return to_json(content)
 
 
+_encode = json.JSONEncoder(allow_nan=False, check_circular=False, separators=(",", ":")).encode
+
+
 def to_json(content: Any) -> bytes:
     """Return JSON as pure ASCII: lone surrogates, which stand for undecodable bytes in file names, cannot be
     encoded in UTF-8."""
     try:
-        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+        return _encode(content).encode("ascii")
     except ValueError:
-        content = replace_non_finite(content)
-        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+        return _encode(replace_non_finite(content)).encode("ascii")
 
 
 def replace_non_finite(value: Any) -> Any:
