@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from lookalike.query import Query, Term
 
 _ALWAYS = ("rank", "path", "score", "similarity", "relevance", "metadata")
-_FIELDS = [field for field in fields(Hit) if field.name not in ("id", "root")]
+_HIDDEN = ("id", "root", "width", "height")
+_FIELDS = [field for field in fields(Hit) if field.name not in _HIDDEN]
 """Fields in the output; those that are not in `_ALWAYS` are left out where they are empty."""
 
 _TITLES = {"inliers": "keypoints"}
@@ -67,7 +68,7 @@ def hit_record(hit: Hit) -> dict[str, Any]:
     return {
         name: value
         for name, value in HIT.encode(hit).items()
-        if name in _ALWAYS or (value and name != "id")
+        if name in _ALWAYS or (value and name not in _HIDDEN)
     }
 
 
