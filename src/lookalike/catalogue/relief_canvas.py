@@ -257,7 +257,7 @@ def _barrel(mask: Mask) -> tuple[Plane, Plane]:
     centre = (left + right) / 2
     u = (np.arange(width, dtype=np.float32)[None] - centre[:, None]) / half[:, None]
     u = np.clip(u, -1, 1)
-    # Where the body widens downwards, its surface faces up.
+    # A body that widens downwards has a surface that faces up, which is lit more.
     # Edges are whole pixels; without smoothing each step would show as a ring.
     tall = max(9, height // 10) | 1
     smoothed = cv2.blur(cv2.blur(half[:, None], (1, tall)), (1, tall))[:, 0]

@@ -17,7 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class TableReport(Protocol):
-    """What a run tells about its table: an `IndexReport` or an `ImportReport`."""
+    """Fields about the metadata table that `IndexReport` and `ImportReport` share."""
 
     @property
     def described(self) -> int: ...

@@ -24,7 +24,7 @@ REVISION = "3"
 Change: TypeAlias = Literal[
     "rotated", "mirrored", "lighter", "grey", "colours", "cropped", "aligned", "lettered"
 ]
-"""What was done to one image of a pair: "aligned" means framed, tilted or stretched."""
+"""An edit that turns one image of a pair into the other. "aligned": framed, tilted or stretched."""
 
 DESCRIPTIONS: dict[Change, str] = {
     "rotated": "rotated",

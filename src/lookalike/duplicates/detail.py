@@ -57,7 +57,7 @@ COMB_BLOCKS = 1500
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What was measured in one image.
+    """The amount of real detail in one image.
 
     pixels   pixels that hold detail
     filled   share of the pixels that an image without enlargement would need: 1, or 1/2, 1/4 …

@@ -68,12 +68,12 @@ class Candidate:
 
     @property
     def image(self) -> Image:
-        """What the library knows about it."""
+        """The image of the library that the file belongs to."""
         return self.file.image
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What it says about itself."""
+        """Facts that the file states about itself, such as the time it was taken."""
         return self.image.facts
 
     @property

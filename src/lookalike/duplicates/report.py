@@ -39,7 +39,7 @@ SCOPES: Mapping[Scope, tuple[Kind, ...]] = {
     "raw-jpeg": ("raw-jpeg",),
     "live-photo": ("live-photo",),
 }
-"""What a search for duplicates includes. The first three are from the strictest to the loosest."""
+"""Kinds of pairs that each scope includes. The first three scopes are ordered from strict to loose."""
 
 
 def includes(scope: Scope, kind: Kind) -> bool:

@@ -119,7 +119,7 @@ _NO_CAPTION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ExifData:
-    """What a block says; None or "" for what it does not say."""
+    """Dates, place, camera and texts of an EXIF block; None or "" where it has none."""
 
     text: EmbeddedText = NO_TEXT
     taken: str | None = None
@@ -130,7 +130,7 @@ class ExifData:
 
 
 def read_exif(block: bytes | Image.Exif) -> ExifData:
-    """Return what a block says."""
+    """Return the dates, place, camera and texts of an EXIF block."""
     tags = parse(block, _WANTED) if isinstance(block, bytes) else _from_pillow(block)
     make, model = (_text(tags.main.get(tag))[:MAX_NAME] for tag in (_MAKE, _MODEL))
     return ExifData(

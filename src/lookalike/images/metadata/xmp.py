@@ -34,7 +34,7 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class XmpData:
-    """What a packet says; None for what it does not say.
+    """Dates, place, camera and texts of an XMP packet; None where it has none.
 
     taken      when the image was taken: exif:DateTimeOriginal, else photoshop:DateCreated
     digitized  exif:DateTimeDigitized, else xmp:CreateDate
