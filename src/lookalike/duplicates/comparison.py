@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from lookalike.duplicates.difference import Difference, find_difference
 from lookalike.duplicates.overview import may_overlap
 from lookalike.duplicates.pixel_compare import (
@@ -18,7 +20,7 @@ from lookalike.duplicates.registration import Registered, refine, register
 from lookalike.duplicates.report import Kind
 from lookalike.images.pixel_spec import Pixels
 
-REVISION = "3"
+REVISION = "4"
 """Changes whenever the results change: remembered comparisons of another revision do not count."""
 
 Change: TypeAlias = Literal[
@@ -45,6 +47,10 @@ NEAR_INLIERS, NEAR_OVERLAP = 25, 0.25
 
 # Agreement of the tiles of two whole images from which they are of one subject.
 NEAR_AGREEMENT = 0.6
+
+# Ratio of the scales along the two axes from which two aligned images that also differ in light are two
+# views of one article. Edits scale both axes alike, or stretch an image and leave its light.
+MAX_STRETCH = 1.02
 
 # Frames and pages beyond the first that are compared, spread over all of them.
 SAMPLES = 6
@@ -150,6 +156,10 @@ def _judge(found: Difference, match: PixelMatch, pair: Registered) -> Comparison
     if found.changed and not found.overlay:
         differs = "less than 1 %" if found.changed < 0.01 else f"{found.changed:.0%}"
         return Comparison("near", 1 - found.changed, f"{differs} of the image differs")
+    if found.tone != "same" and match.transform is not None:
+        widths = np.linalg.svd(np.asarray(match.transform)[:, :2], compute_uv=False)
+        if widths[0] > MAX_STRETCH * widths[1]:
+            return Comparison("near", match.overlap, "stretched, and in another light")
     changes = tuple(_changes(found, match, pair))
     kind: Kind = "copy" if OF_COPIES.issuperset(changes) else "edit"
     done = ", ".join(DESCRIPTIONS[change] for change in changes)
