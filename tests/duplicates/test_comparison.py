@@ -219,3 +219,13 @@ def test_small_text_that_differs_in_lossless_screenshots_makes_other_images() ->
     for one, other in ((0, 1), (0, 2), (1, 2)):
         assert compared(images[one], images[other]).kind == "near"
     assert compared(images[0], images[0].copy()).kind == "copy"
+
+
+@pytest.mark.parametrize(("height", "light", "kind"), [(1.0, 0.8, "edit"), (1.06, 0.8, "near")])
+def test_another_view_in_another_light_is_no_edit(height: float, light: float, kind: str) -> None:
+    """A crop may be darker; one that is also stretched is taken for another view of the subject."""
+    image = scene(3, width=480, height=360)
+    crop = image[30:330, 40:440]
+    other = cv2.resize(crop, (400, round(300 * height)), interpolation=cv2.INTER_AREA)
+    other = np.asarray((other * light).round(), np.uint8)
+    assert compared(image, other).kind == kind
