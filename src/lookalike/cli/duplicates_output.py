@@ -38,12 +38,11 @@ def write_groups(found: Duplicates, format_: str, *, null: bool, spare: bool = T
     if format_ == "json":
         output.put(output.as_json(document(found)))
     elif format_ == "jsonl":
-        for number, group in enumerate(found.groups, start=1):
-            output.put(output.as_json(record(number, group), indent=None))
+        output.put_jsonl(
+            record(number, group) for number, group in enumerate(found.groups, start=1)
+        )
     elif format_ == "csv":
-        output.put(output.csv_line(_FIELDS))
-        for row in _rows(found):
-            output.put(output.csv_line(output.flatten(row)))
+        output.put_csv(_FIELDS, _rows(found))
     elif format_ == "paths":
         for group in found.groups:
             for file in spare_files(group) if spare else (m.file for m in group.members[1:]):
@@ -133,12 +132,9 @@ def write_moves(report: MoveReport, format_: str, *, null: bool) -> None:
         record = None if report.record is None else open_library.display_path(report.record)
         output.put(output.as_json({"record": record, "dry_run": report.dry_run, "files": rows}))
     elif format_ == "jsonl":
-        for row in rows:
-            output.put(output.as_json(row, indent=None))
+        output.put_jsonl(rows)
     elif format_ == "csv":
-        output.put(output.csv_line(_MOVE_FIELDS))
-        for row in rows:
-            output.put(output.csv_line(output.flatten(row)))
+        output.put_csv(_MOVE_FIELDS, rows)
     elif format_ == "paths":
         for file in report.moved:
             output.put_path(open_library.display_path(file.path), null=null)
@@ -193,12 +189,9 @@ def write_folders(pairs: Sequence[FolderPair], format_: str) -> None:
     if format_ == "json":
         output.put(output.as_json({"folders": rows}))
     elif format_ == "jsonl":
-        for row in rows:
-            output.put(output.as_json(row, indent=None))
+        output.put_jsonl(rows)
     elif format_ == "csv":
-        output.put(output.csv_line(_FOLDER_FIELDS))
-        for row in rows:
-            output.put(output.csv_line(output.flatten(row)))
+        output.put_csv(_FOLDER_FIELDS, rows)
     elif rows:
         cells = [
             [

@@ -91,12 +91,9 @@ def _write(records: Iterator[dict[str, str]], format_: str, *, null: bool) -> No
     if format_ == "json":
         output.put(output.as_json({"files": list(records)}))
     elif format_ == "jsonl":
-        for record in records:
-            output.put(output.as_json(record, indent=None))
+        output.put_jsonl(records)
     elif format_ == "csv":
-        output.put(output.csv_line(_FIELDS))
-        for record in records:
-            output.put(output.csv_line(output.flatten(record)))
+        output.put_csv(_FIELDS, records)
     elif format_ == "paths":
         for record in records:
             output.put_path(record["path"], null=null)

@@ -29,8 +29,7 @@ def write_hits(hits: Hits, format_: str, *, query: Query, null: bool = False) ->
     if format_ == "json":
         output.put(output.as_json(hits_document(hits, query)))
     elif format_ == "jsonl":
-        for hit in hits:
-            output.put(output.as_json(hit_record(hit), indent=None))
+        output.put_jsonl(map(hit_record, hits))
     elif format_ == "csv":
         _write_csv(hits)
     elif format_ == "paths":
@@ -90,11 +89,14 @@ def _write_csv(hits: Hits) -> None:
         for field in _FIELDS
         if field.name in _ALWAYS or any(field.name in record for record in records)
     ]
-    output.put(output.csv_line(names))
-    for record in records:
-        row = {name: record.get(name) for name in names}
-        row["path"] = open_library.unambiguous(record["path"])
-        output.put(output.csv_line(output.flatten(row)))
+    output.put_csv(
+        names,
+        (
+            {name: record.get(name) for name in names}
+            | {"path": open_library.unambiguous(record["path"])}
+            for record in records
+        ),
+    )
 
 
 def _write_table(hits: Hits) -> None:

@@ -293,6 +293,19 @@ def csv_line(cells: Iterable[Any]) -> str:
     return text.getvalue().removesuffix("\r\n")
 
 
+def put_jsonl(records: Iterable[Mapping[str, Any]]) -> None:
+    """Write records as JSON, a line each."""
+    for record in records:
+        put(as_json(record, indent=None))
+
+
+def put_csv(fields: Iterable[str], records: Iterable[Mapping[str, Any]]) -> None:
+    """Write records as CSV with a header; their values are in the order of the fields."""
+    put(csv_line(fields))
+    for record in records:
+        put(csv_line(flatten(record)))
+
+
 def flatten(record: Mapping[str, Any]) -> list[Any]:
     """Return the values of a record for CSV: empty for None, JSON for lists and objects."""
     return [
