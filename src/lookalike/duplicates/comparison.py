@@ -24,7 +24,7 @@ REVISION = "4"
 """Changes whenever the results change: remembered comparisons of another revision do not count."""
 
 Change: TypeAlias = Literal[
-    "rotated", "mirrored", "lighter", "grey", "colours", "cropped", "aligned", "lettered"
+    "rotated", "mirrored", "lighter", "grey", "colors", "cropped", "aligned", "lettered"
 ]
 """An edit that turns one image of a pair into the other. "aligned": framed, tilted or stretched."""
 
@@ -32,8 +32,8 @@ DESCRIPTIONS: dict[Change, str] = {
     "rotated": "rotated",
     "mirrored": "mirrored",
     "lighter": "lighter or darker",
-    "grey": "without colour",
-    "colours": "other colours",
+    "grey": "without color",
+    "colors": "other colors",
     "cropped": "cropped",
     "aligned": "framed or tilted",
     "lettered": "letters or lines over it",
@@ -144,7 +144,7 @@ def _compare_frame(
     if not pair.contained:
         return Comparison("near", match.overlap, f"{match.overlap:.0%} of the image is shared")
     found = find_difference(pair.one, pair.other, pair.covered)
-    doubtful = (found.changed and not found.overlay) or found.tone == "colours"
+    doubtful = (found.changed and not found.overlay) or found.tone == "colors"
     if doubtful and (better := refine(pair)) is not None:
         again = find_difference(better.one, better.other, better.covered)
         if again.changed <= found.changed:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.duplicates.difference import Mask
 from lookalike.duplicates.pixel_compare import PixelMatch
+from lookalike.duplicates.tone import Mask
 from lookalike.images.decode import upright
 from lookalike.images.pixel_spec import Pixels
 
@@ -21,8 +21,8 @@ MAX_OUTSIDE = 0.15
 # Share that the other one must lack to be called a crop.
 MIN_OUTSIDE = 0.05
 
-# Distance of values (0 to 255) from the two most common colours of a margin that is a frame.
-FRAME_COLOUR = 16
+# Distance of values (0 to 255) from the two most common colors of a margin that is a frame.
+FRAME_COLOR = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def _inside(shape: tuple[int, ...], transform: NDArray[np.float64], size: tuple[
 
 
 def _content(pixels: Pixels, outside: Mask) -> float:
-    """Return the share of the image that lies outside and is not a frame of one or two colours."""
+    """Return the share of the image that lies outside and is not a frame of one or two colors."""
     values = pixels[outside].astype(np.int16)
     if not len(values):
         return 0.0
@@ -123,8 +123,8 @@ def _content(pixels: Pixels, outside: Mask) -> float:
         if not left.any():
             break
         kinds = values[left] // 32 @ np.array([64, 8, 1])
-        colour = np.median(values[left][kinds == np.bincount(kinds).argmax()], axis=0)
-        left &= np.abs(values - colour).max(axis=1) > FRAME_COLOUR
+        color = np.median(values[left][kinds == np.bincount(kinds).argmax()], axis=0)
+        left &= np.abs(values - color).max(axis=1) > FRAME_COLOR
     return float(left.sum() / outside.size)
 
 

@@ -23,7 +23,7 @@ KINDS: tuple[Kind, ...] = (
 
 exact       the same bytes
 copy        the same image: saved again, resized, uniformly lighter or darker, grey
-edit        made from the same image: cropped, framed, lettered, rotated, mirrored, tilted, other colours
+edit        made from the same image: cropped, framed, lettered, rotated, mirrored, tilted, other colors
 raw-jpeg    a raw file and the JPEG of the same shot
 live-photo  the still image and the video of one shot
 burst       two shots of one series

@@ -1,0 +1,80 @@
+"""Tells whether one image is the other with letters or lines drawn over it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.duplicates.tone import MIN_LEVELS, Mask, Plane, levels
+from lookalike.images.pixel_spec import Pixels
+
+# Share of the image that letters and lines over it may take, with the gaps between them; and share of the
+# pixels that must differ: a stroke makes an 8 of a 3.
+MAX_OVERLAY, MIN_OVERLAY = 0.4, 0.01
+# Width of the square around a changed pixel in which pixels may belong to what was drawn.
+MARGIN = 8
+# Difference of grey values from which a pixel belongs to what was drawn.
+DRAWN = 24
+# Colors within that distance (of 255, in each channel) are one; at most so many are drawn.
+SAME_COLOR, MAX_COLORS = 28, 3
+# Share of the differing pixels that must have the drawn colors in one image, and may have in the other.
+MIN_DRAWN, MAX_DRAWN = 0.6, 0.3
+# Share of them from which a color is one that was drawn, not one of the soft edges of letters.
+MIN_COLOR_SHARE = 0.15
+# Largest half width of nine tenths of letters and lines, relative to the longer side; and smallest length of
+# all strokes, in widths of a stroke: a word of five letters has about 60, a standing person 4.
+MAX_STROKE, MIN_STROKE_LENGTH = 0.03, 25.0
+
+
+def is_overlay(
+    one: Pixels, other: Pixels, a: Plane, b: Plane, changed: Mask, covered: Mask
+) -> bool:
+    """Return whether one image is the other, a photo, with letters or lines drawn over it.
+
+    one, other  aligned RGB images (h, w, 3)
+    a, b        their grey values (h, w)
+    changed     pixels (h, w) of windows that differ
+    covered     pixels (h, w) that both images have
+
+    Then wherever they differ one image has a few flat colors, and the other one has not: if each has
+    something of its own there, they are other texts over one photo. On drawn grounds (forms, chats, charts)
+    something added is another content.
+    """
+    import cv2
+
+    if changed.mean() > MAX_OVERLAY:
+        return False
+    near = cv2.dilate(changed.astype(np.uint8), np.ones((MARGIN, MARGIN), np.uint8)) > 0
+    if min(levels(a, covered & ~near), levels(b, covered & ~near)) < MIN_LEVELS:
+        return False
+    differing = near & covered & (np.abs(one.astype(np.int16) - other).max(axis=2) > DRAWN)
+    if differing.sum() < MIN_OVERLAY * covered.sum():
+        return False
+    width = cv2.distanceTransform(differing.astype(np.uint8), cv2.DIST_L2, 3)
+    stroke = float(np.quantile(width[differing], 0.9))
+    if (
+        stroke > MAX_STROKE * max(a.shape)
+        or differing.sum() < MIN_STROKE_LENGTH * (2 * stroke) ** 2
+    ):
+        return False
+    x, y = one[differing].astype(np.int16), other[differing].astype(np.int16)
+    return _drawn_over(x, y) or _drawn_over(y, x)
+
+
+def _drawn_over(drawn: NDArray[np.int16], ground: NDArray[np.int16]) -> bool:
+    """Return whether these differing pixels (n, 3) have a few colors that the other image has not there."""
+    rest = np.ones(len(drawn), bool)
+    palette = []
+    for _ in range(MAX_COLORS):
+        coarse = drawn[rest] // 32 @ np.array([64, 8, 1])
+        if not len(coarse):
+            break
+        color = np.median(drawn[rest][coarse == np.bincount(coarse).argmax()], axis=0)
+        left = rest & (np.abs(drawn - color).max(axis=1) > SAME_COLOR)
+        if rest.sum() - left.sum() >= MIN_COLOR_SHARE * len(drawn):
+            palette.append(color)
+        rest = left
+    shared = np.zeros(len(ground), bool)
+    for color in palette:
+        shared |= np.abs(ground - color).max(axis=1) <= SAME_COLOR
+    return bool((~rest).mean() >= MIN_DRAWN and shared.mean() <= MAX_DRAWN)

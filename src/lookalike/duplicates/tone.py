@@ -1,0 +1,146 @@
+"""Finds whether two aligned images differ by a uniform change of light, or because one of them is in grey."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.images.pixel_spec import Pixels
+
+Plane: TypeAlias = NDArray[np.float32]
+Mask: TypeAlias = NDArray[np.bool_]
+
+# How programs weight red, green and blue in grey: ITU-R 601 and 709, and equally.
+GREY_WEIGHTS = ((0.299, 0.587, 0.114), (0.2126, 0.7152, 0.0722), (1 / 3, 1 / 3, 1 / 3))
+# Mean distance from grey below which an image counts as grey.
+GREY = 1.5
+
+# Effective number of grey levels, of 32, from which a tone curve is evidence of one change of light. Drawn
+# images have 1 to 5; there, other colors of an article also lie on a curve. Photos have 15 to 27.
+MIN_LEVELS = 8.0
+LEVELS = 32
+# Where there are fewer: how far levels may be from one gain (grey values), the share of the image that must
+# agree, how many levels of the curve it must have, and the range that they must span.
+MAX_RESIDUE, MIN_GAIN_SHARE = 4.0, 0.99
+MIN_GAIN_LEVELS, MIN_GAIN_RANGE = 12, 100.0
+# Levels of the curve itself: it has a knee where lights are clipped.
+CURVE_LEVELS = 64
+# Shift of a grey level that compression and resampling cause.
+SAME_LIGHT = 2.5
+
+
+def luma(pixels: Pixels) -> Plane:
+    """Return the grey values (h, w), 0 to 255, of an image."""
+    import cv2
+
+    if pixels.ndim == 2:
+        return pixels.astype(np.float32)
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.float32)
+
+
+def colorfulness(pixels: Pixels, covered: Mask) -> float:
+    """Return the mean distance from grey, in values of 0 to 255."""
+    few = pixels[::4, ::4].astype(np.int16)
+    return float((few.max(axis=2) - few.min(axis=2))[covered[::4, ::4]].mean())
+
+
+def both_grey(one: Pixels, other: Pixels, covered: Mask) -> tuple[Pixels, Pixels]:
+    """Return both images in grey, the colored one weighted as the grey one seems to be made."""
+    import cv2
+
+    weights = [np.array(weight, np.float32) for weight in GREY_WEIGHTS]
+    lumas = [(cv2.transform(one, w[None]), cv2.transform(other, w[None])) for w in weights]
+    few = covered[::4, ::4]
+    apart = [float(cv2.absdiff(a, b)[::4, ::4][few].mean()) for a, b in lumas]
+    best = lumas[int(np.argmin(apart))]
+    made = [np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8) for grey in best]
+    return made[0], made[1]
+
+
+def clipped(pixels: Pixels, covered: Mask) -> float:
+    """Return the share of values at either end of the range."""
+    few = pixels[::2, ::2][covered[::2, ::2]]
+    return float(((few < 2) | (few > 253)).mean()) if len(few) else 0.0
+
+
+def levels(grey: Plane, covered: Mask) -> float:
+    """Return the effective number of grey levels (the exponential of the entropy of 32 levels)."""
+    few = grey[::2, ::2][covered[::2, ::2]]
+    shares = np.bincount((few / (256 / LEVELS)).astype(np.intp), minlength=LEVELS) / max(
+        len(few), 1
+    )
+    shares = shares[shares > 0]
+    return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
+def tone_curve(
+    a: NDArray[np.uint8], b: NDArray[np.uint8], covered: Mask
+) -> NDArray[np.uint8] | None:
+    """Return the curve (256,) that maps the values of `a` to those of `b`; None if none is needed or proven.
+
+    Blocks of pixels are compared, so that another sharpness does not look like another curve.
+    """
+    x, y = _blocks(a, covered), _blocks(b, covered)
+    level = (x / (256 / CURVE_LEVELS)).astype(np.intp)
+    counts = np.bincount(level, minlength=CURVE_LEVELS)
+    enough = np.flatnonzero(counts >= max(8, 0.001 * len(x)))
+    if len(enough) < 2:
+        return None
+    order = np.lexsort((y, level))
+    middle = (np.cumsum(counts) - counts + counts // 2)[enough]
+    values = y[order][middle]
+    centres = np.bincount(level, weights=x, minlength=CURVE_LEVELS)[enough] / counts[enough]
+    apart = np.abs(values - centres)
+    # What was drawn over a part of the image moves the medians of some levels.
+    if counts[enough][apart < SAME_LIGHT].sum() >= 0.8 * counts[enough].sum():
+        return None
+    steps = np.arange(256.0)
+    if levels(luma(a), covered) >= MIN_LEVELS:
+        curve = np.interp(steps, centres, np.maximum.accumulate(values))
+        # Ends without pixels go on as steeply as the whole curve.
+        low, high = int(centres[0]), int(centres[-1])
+        slope = max(values[-1] - values[0], 1) / max(high - low, 1)
+        curve[:low] = curve[low] - slope * (low - steps[:low])
+        curve[high + 1 :] = curve[high] + slope * (steps[high + 1 :] - high)
+    else:
+        line = _uniform_gain(centres, values, counts[enough])
+        if line is None:
+            return None
+        gain, offset = line
+        curve = gain * steps + offset
+    return np.asarray(curve.clip(0, 255).round(), np.uint8)
+
+
+def _uniform_gain(
+    centres: NDArray[np.floating], values: NDArray[np.floating], counts: NDArray[np.integer]
+) -> tuple[float, float] | None:
+    """Return gain and offset of a change of light that few grey levels (n,) prove; None if they do not.
+
+    Any gain without an offset will do if levels over a wide range agree: an article in another color keeps
+    its white ground.
+    """
+    weights = np.sqrt(counts)
+    gain, offset = np.polyfit(centres, values, 1, w=weights)
+    if abs(gain - 1) <= 0.1 and np.abs(gain * centres + offset - values).max() <= MAX_RESIDUE:
+        return float(gain), float(offset)
+    inside = (values < 250) & (centres > 5)
+    x, y, w = centres[inside], values[inside], weights[inside]
+    if len(x) < MIN_GAIN_LEVELS or np.ptp(x) < MIN_GAIN_RANGE:
+        return None
+    gain = float((w * w * x * y).sum() / (w * w * x * x).sum())
+    close = np.abs(np.minimum(gain * centres, 255) - values) <= MAX_RESIDUE
+    agree = counts[close].sum() >= MIN_GAIN_SHARE * counts.sum()
+    return (gain, 0.0) if agree and 0.5 < gain < 2 else None
+
+
+def _blocks(values: NDArray[np.uint8], covered: Mask) -> Plane:
+    """Return the means of covered blocks of 4 × 4 pixels, of all channels, (n,)."""
+    import cv2
+
+    height, width = values.shape[:2]
+    size = (max(1, width // 4), max(1, height // 4))
+    inside = cv2.resize(covered.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.99
+    small = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(small[inside].ravel(), np.float32)
