@@ -27,7 +27,8 @@ from lookalike.extractors.interface import (
 )
 from lookalike.extractors.pca_extractor import PcaExtractor
 from lookalike.extractors.regions import RegionExtractor
-from lookalike.search.plan import EncodeRequest, QueryPlan, SubQuery, summand, weighted_mean
+from lookalike.search.batch_context import summand
+from lookalike.search.plan import EncodeRequest, QueryPlan, SubQuery, weighted_mean
 from lookalike.search.word_query import SpaceWords
 from lookalike.stores.interface import Snapshot, Space
 from lookalike.stores.records import IMPORTED

@@ -14,9 +14,10 @@ from lookalike.errors import LibraryDamaged, UsageError
 from lookalike.extractors.regions import region_boxes
 from lookalike.images.resize import MAX_ASPECT_RATIO, crop_box
 from lookalike.query import SIMILARITY, Box, Hit, Hits, Query
+from lookalike.search.batch_context import BatchContext
 from lookalike.search.encode import QueryEncoders, encode_plans
 from lookalike.search.listing import list_images
-from lookalike.search.plan import ORIENTATIONS, BatchContext, QueryPlan, plan_query
+from lookalike.search.plan import ORIENTATIONS, QueryPlan, plan_query
 from lookalike.search.relevance import BackgroundSamples, RelevanceScale
 from lookalike.search.rerank import rerank
 from lookalike.search.retrieve import Candidates, Ranking, retrieve
