@@ -168,76 +168,18 @@ class Library:
         interrupted, finished work is stored, and the next call continues from there.
         """
         # Imported on use: a search from the command line should not wait for what indexing needs.
-        from lookalike.indexing.indexer import Indexer
-        from lookalike.indexing.metadata import describe, mixed_notes
+        from lookalike.indexing.index_folders import index_folders
         from lookalike.indexing.report import IndexOptions
-        from lookalike.indexing.sources import (
-            drop_nested,
-            exclude_below,
-            resolve_path,
-            resolve_source,
-        )
-        from lookalike.indexing.spaces import ensure_fitted, promote, space_to_add
-        from lookalike.indexing.tables import check_table
 
         started = time.monotonic()
         options = options or IndexOptions()
-        paths = drop_nested([resolve_path(source) for source in path_list(sources)])
         chosen = self._extractors(extractors)
-        table = None
-        if (
-            options.metadata is not None
-        ):  # a table that is wrong is told before the work, not after it
-            table = check_table(options.metadata, options.path_column)
-        with self._store.writer() as writer:
-            with self._store.snapshot() as snapshot:
-                spaces, roots = snapshot.spaces(), snapshot.roots()
-            fitted = [ensure_fitted(extractor, spaces, paths, options) for extractor in chosen]
-            for extractor in fitted:
-                writer.add_space(space_to_add(extractor, spaces, normalise=options.normalise))
-            resolved = [
-                exclude_below(resolve_source(writer, roots, path), options) for path in paths
-            ]
-            for source in resolved:
-                if options.exclude or options.no_exclude:
-                    writer.set_exclude(source.root.id, source.root.exclude)
-            indexer = Indexer(
-                writer,
-                fitted,
-                roots,
-                self._store.folder,
-                options,
-                progress,
-                may_forget=self._may_forget,
-            )
-            report = indexer.run(resolved)
-            promote(self._store, writer, fitted)
-            if table is not None:
-                replaces = options.replace_metadata
-                described = describe(self._store, writer, table, replace=replaces)
-                report = replace(
-                    report,
-                    described=described.images,
-                    repeated_rows=described.repeated,
-                    table_notes=tuple(table.notes),
-                    unmatched_rows=described.unmatched,
-                    unmatched_example=described.example,
-                )
-        if table is not None and described.fields:
-            with self._store.snapshot() as snapshot:
-                notes = mixed_notes(snapshot, described.fields)
-            report = replace(report, table_notes=(*report.table_notes, *notes))
+        report, fitted = index_folders(self._store, path_list(sources), chosen, options, progress)
         self._encoders.register(fitted)
         if options.ann:
             self.ann.build_due()
         names = tuple(extractor.name for extractor in fitted)
         return replace(report, spaces=names, seconds=time.monotonic() - started)
-
-    def _may_forget(self, missing: int) -> bool:
-        """Return whether so few images are missing that they were surely deleted: at most a tenth, or one."""
-        with self._store.snapshot() as snapshot:
-            images = snapshot.counts().get(Outcome.INDEXED, 0)
-        return missing <= max(1, images // 10)
 
     def estimate(
         self,
