@@ -96,7 +96,7 @@ def find_difference(one: Pixels, other: Pixels, covered: Mask | None = None) -> 
     if clipped(one, covered) > clipped(other, covered):  # clipped lights cannot be mapped back
         one, other, a, b = other, one, b, a
     grey = (colorfulness(one, covered) < GREY) != (colorfulness(other, covered) < GREY)
-    # Of a drawn image in grey and one in colors nobody knows which colors the grey one had.
+    # A drawn image in grey may have had any colors: it is not compared with a colored one in grey.
     grey = grey and levels(a, covered) >= MIN_LEVELS
     if grey:
         one, other = both_grey(one, other, covered)
