@@ -18,6 +18,7 @@ from lookalike.errors import LookalikeError
 from lookalike.library import Library
 from lookalike.server import static_files
 from lookalike.server.app_state import AppState
+from lookalike.server.compression import CompressionMiddleware
 from lookalike.server.openapi import openapi_document
 from lookalike.server.responses import HTTPError, handle_error
 from lookalike.server.routes import (
@@ -84,6 +85,7 @@ def create_app(library: Library, settings: Settings | None = None) -> FastAPI:
         app.include_router(router)
     app.state.rate_limiter = RateLimiter(settings.rate)
     app.state.metrics = Metrics()
+    app.add_middleware(CompressionMiddleware)
     app.add_middleware(
         SecurityMiddleware,
         settings=settings,
