@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.library.image_builders import album
 
 from lookalike import IndexOptions, Library
-from lookalike.embedding_map.build import build_map, scale_to_square
+from lookalike.embedding_map import stored_layout
+from lookalike.embedding_map.build import build_map
+from lookalike.embedding_map.groups import cluster_names, group_values
+from lookalike.embedding_map.stored_layout import scale_to_square
 from lookalike.errors import UsageError
 
 
@@ -53,6 +58,44 @@ def test_images_are_coloured_by_metadata(library: Library) -> None:
     assert len(build_map(library, method="pca", color="price").names) == 6
     with pytest.raises(UsageError, match=r"no image has a field 'colour'.*label"):
         build_map(library, method="pca", color="colour")
+
+
+def test_images_are_coloured_by_the_year_they_were_taken() -> None:
+    months, of_months = group_values(["2024-01-05", "2024-03-01T10:00:00", None, "2024-01-31"])
+    assert (of_months, months.tolist()) == (("2024-01", "2024-03"), [0, 1, -1, 0])
+    years, of_years = group_values([f"{year}-05-01" for year in range(1990, 2016)])
+    assert (of_years[0], of_years[-1]) == ("1990 – 1992", "2014 – 2015") and len(of_years) == 9
+    assert (years[0], years[3], years[-1]) == (0, 1, 8)
+
+
+def test_a_cluster_is_named_by_words_that_are_rarer_elsewhere(library: Library) -> None:
+    with library.snapshot() as snapshot:
+        images = list(snapshot.images(range(1, 25)).values())
+    named = [replace(one, path="IMG/x.jpg", metadata={"label": "horse"}) for one in images[:8]]
+    others = [replace(one, path="x.jpg", metadata={"caption": "a tree"}) for one in images[8:]]
+    clusters = np.repeat([0, 1, 2], [8, 8, 8])
+    assert cluster_names([*named, *others], clusters) == ("horse", "cluster 2", "cluster 3")
+
+
+def test_a_layout_is_computed_once_and_again_only_for_other_vectors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = album(tmp_path / "photos", 9)
+    with Library.create(folder) as library:
+        library.add([folder / "odd"], extractors=["color"])
+        first = build_map(library, method="pca")
+        library.add([folder], extractors=["color"])
+        more = build_map(library, method="pca", color="folder")
+        monkeypatch.setattr(
+            stored_layout, "lay_out", lambda *_, **__: pytest.fail("laid out again")
+        )
+        again = build_map(library, method="pca")
+        assert len(more) > len(first) and np.array_equal(again.positions, more.positions)
+        assert again.preservation == more.preservation
+        for file in (folder / ".lookalike" / "maps").glob("*.npz"):
+            file.write_bytes(b"PK damaged")
+        monkeypatch.undo()
+        assert np.array_equal(build_map(library, method="pca").positions, more.positions)
 
 
 def test_a_filter_and_a_limit_reduce_the_map(library: Library) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from fastapi.testclient import TestClient
+from tests.server.conftest import ADDRESS
 
 from lookalike.explain import explainer
+from lookalike.library import Library
+from lookalike.server.app import create_app
+from lookalike.server.settings import Settings
 
 
 def test_a_match_is_explained_on_both_images(client: TestClient) -> None:
@@ -57,19 +63,43 @@ def test_a_request_cannot_choose_a_model_to_load(
 
 
 def test_the_map_has_every_image_once(client: TestClient) -> None:
-    response = client.get("/api/map", params={"method": "pca", "color": "folder"}).json()
-    assert response["total"] == 40
-    assert len(set(response["ids"])) == len(response["x"]) == len(response["y"]) == 40
-    assert all(0 <= place <= 1 for place in response["x"] + response["y"])
+    layout = client.get("/api/map", params={"method": "pca"}).json()
+    assert layout["total"] == 40
+    assert len(set(layout["ids"])) == len(layout["x"]) == len(layout["y"]) == 40
+    assert all(0 <= place <= 1 for place in layout["x"] + layout["y"])
+    groups = client.get("/api/map/groups", params={"method": "pca", "color": "folder"}).json()
     named = {
         image["id"]: image["path"]
         for image in client.get("/api/images", params={"k": 100}).json()["images"]
     }
-    for id, group in zip(response["ids"], response["groups"], strict=True):
+    for id, group in zip(layout["ids"], groups["groups"], strict=True):
         odd = named[id].startswith("odd/")
-        assert (response["names"][group] == "odd") == odd
+        assert (groups["names"][group] == "odd") == odd
+
+
+def test_a_filter_leaves_the_places_of_a_map_as_they_are(client: TestClient) -> None:
+    layout = client.get("/api/map", params={"method": "pca"}).json()
+    places = dict(zip(layout["ids"], zip(layout["x"], layout["y"], strict=True), strict=True))
+    for where, count in (("id <= 3", 3), ("id = 1", 1), ("id < 0", 0)):
+        params = {"method": "pca", "where": where}
+        few = client.get("/api/map", params=params).json()
+        assert few["ids"] == sorted(places)[:count] and few["total"] == 40
+        assert list(zip(few["x"], few["y"], strict=True)) == [places[id] for id in few["ids"]]
+        assert len(client.get("/api/map/groups", params=params).json()["groups"]) == count
 
 
 def test_a_map_that_cannot_be_drawn_is_refused(client: TestClient) -> None:
-    assert client.get("/api/map", params={"where": "id = 1"}).status_code == 400
-    assert client.get("/api/map", params={"extractor": "nonsense"}).status_code == 400
+    for params in ({"where": "nonsense ="}, {"extractor": "nonsense"}):
+        assert client.get("/api/map", params=params).status_code == 400
+    assert client.get("/api/map/groups", params={"color": "nonsense"}).status_code == 400
+
+
+def test_another_color_needs_no_new_job(library: Library, photos: Path) -> None:
+    app = create_app(library, Settings(job_wait=120.0))
+    with TestClient(app, base_url=ADDRESS) as client:
+        assert client.get("/api/map", params={"method": "pca"}).status_code == 200
+        app.state.server.jobs.run = lambda *_: pytest.fail("a job was started")
+        for color in ("cluster", "folder", "format"):
+            params = {"method": "pca", "color": color}
+            assert client.get("/api/map/groups", params=params).status_code == 200
+    assert list((photos / ".lookalike" / "maps").glob("*.npz"))

@@ -79,15 +79,17 @@ def command(
 
     # Writable if possible, so that the thumbnails are stored for later.
     with open_library.open_library(library or folder, read_only=False) as opened:
-        found = build_map(
-            opened,
-            extractor=extractor,
-            method=method,  # type: ignore[arg-type]
-            color=color,
-            where=where,
-            max_images=limit,
-            seed=seed,
-        )
+        with ProgressBar("Layout", unit="iterations") as bar:
+            found = build_map(
+                opened,
+                extractor=extractor,
+                method=method,  # type: ignore[arg-type]
+                color=color,
+                where=where,
+                max_images=limit,
+                seed=seed,
+                progress=bar.count,
+            )
         with ProgressBar("Thumbnails") as bar:
             sprites = pack_sprites(opened, found, max_thumbnails=thumbnails, progress=bar.count)
         title = f"{opened.folder.parent.name or 'images'}: a map"

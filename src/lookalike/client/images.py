@@ -225,9 +225,12 @@ class Explanations:
         where: str = "",
     ) -> Mapping[str, Any]:
         """Return the images laid out so that similar ones are close together: `ids`, `x`, `y` and `groups`
-        as parallel arrays. For a large library the first map takes minutes; this waits for it."""
-        params = {"extractor": extractor, "method": method, "color": color, "where": where}
-        return self._connection.get("/api/map", params)
+        as parallel arrays, `names` of the groups. For a large library the first map takes minutes; this waits
+        for it."""
+        params = {"extractor": extractor, "method": method, "where": where}
+        layout = self._connection.get("/api/map", params)
+        groups = self._connection.get("/api/map/groups", {**params, "color": color})
+        return {**layout, **groups}
 
     def _explain(self, params: Mapping[str, Any], hit: int | Path | str) -> Mapping[str, Any]:
         return self._connection.get("/api/explain", {**params, "hit": id_of(self._connection, hit)})

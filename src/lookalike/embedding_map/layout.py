@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -140,6 +141,9 @@ PERPLEXITY = 30.0
 # Iterations with and without exaggeration; openTSNE's defaults.
 EARLY_ITERATIONS, ITERATIONS = 250, 500
 
+# Iterations between two reports of progress: each costs an estimate of the error.
+REPORT_EVERY = 25
+
 # Number of points from which interpolation (FIt-SNE) is faster than the Barnes-Hut tree.
 INTERPOLATION_FROM = 4000
 
@@ -151,13 +155,21 @@ def best_method() -> Method:
     return "tsne" if find_spec("openTSNE") else "pca"
 
 
-def lay_out(vectors: Floats, *, method: Method, seed: int = 0) -> Positions:
+def lay_out(
+    vectors: Floats,
+    *,
+    method: Method,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Positions:
     """Return positions (n, 2) of vectors (n, dim), of any scale, with mean 0.
 
     pca   the first two principal axes: preserves the global structure, but often separates neighbours
     tsne  preserves neighbours; distances between groups mean little (van der Maaten and Hinton, JMLR 2008;
           by openTSNE, initialised with PCA as in Kobak and Berens, Nature Communications 2019)
     umap  similar (McInnes et al., 2018)
+
+    progress  called in this thread with the number of iterations done and of all, by t-SNE only
 
     Raises MissingExtra if the method's package is not installed.
     """
@@ -168,9 +180,10 @@ def lay_out(vectors: Floats, *, method: Method, seed: int = 0) -> Positions:
         reduced = np.pad(reduced, ((0, 0), (0, 2 - reduced.shape[1])))
     if method == "pca" or len(vectors) < 5:
         return np.asarray(reduced[:, :2])
-    methods: dict[str, Callable[[NDArray[np.float64], int], Positions]]
-    methods = {"tsne": _tsne, "umap": _umap}
-    positions = methods[method](reduced, seed)
+    if method == "tsne":
+        positions = _tsne(reduced, seed, progress or (lambda done, total: None))
+    else:
+        positions = _umap(reduced, seed)
     return np.asarray(positions - positions.mean(axis=0))
 
 
@@ -181,7 +194,9 @@ def project(vectors: Floats, count: int, *, seed: int = 0) -> NDArray[np.float64
     return np.asarray(centred @ found.axes.T.astype(np.float64))
 
 
-def _tsne(points: NDArray[np.float64], seed: int) -> Positions:
+def _tsne(
+    points: NDArray[np.float64], seed: int, progress: Callable[[int, int], None]
+) -> Positions:
     openTSNE = _import("openTSNE", "map", "t-SNE", "--method pca needs nothing more")
 
     perplexity = min(PERPLEXITY, (len(points) - 1) / 3)
@@ -202,8 +217,21 @@ def _tsne(points: NDArray[np.float64], seed: int) -> Positions:
         negative_gradient_method="bh" if len(points) < INTERPOLATION_FROM else "fft",
         random_state=seed,
     )
-    embedding = embedding.optimize(n_iter=EARLY_ITERATIONS, exaggeration=12, momentum=0.5)
-    return np.asarray(embedding.optimize(n_iter=ITERATIONS, momentum=0.8), np.float64)
+    total = EARLY_ITERATIONS + ITERATIONS
+
+    def report(iteration: int, error: float, _: Any, *, before: int = 0) -> bool:
+        progress(before + iteration, total)
+        return False  # do not stop
+
+    embedding = embedding.optimize(
+        n_iter=EARLY_ITERATIONS, exaggeration=12, momentum=0.5,
+        callbacks=report, callbacks_every_iters=REPORT_EVERY,
+    )  # fmt: skip
+    embedding = embedding.optimize(
+        n_iter=ITERATIONS, momentum=0.8,
+        callbacks=partial(report, before=EARLY_ITERATIONS), callbacks_every_iters=REPORT_EVERY,
+    )  # fmt: skip
+    return np.asarray(embedding, np.float64)
 
 
 def _umap(points: NDArray[np.float64], seed: int) -> Positions:

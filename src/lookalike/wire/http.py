@@ -314,24 +314,35 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """Images laid out so that similar ones are close together. `ids`, `x`, `y`, `groups` and `levels` are
-    parallel arrays.
+    """Images laid out so that similar ones are close together. `ids`, `x`, `y`, `levels` are parallel arrays.
 
     levels        zoom level from which there is room for a thumbnail
+    total         images that could be shown
     preservation  how well the nearest neighbours are preserved
     """
 
     extractor: str
     method: str
-    color: str
-    names: tuple[str, ...]
     ids: tuple[int, ...]
     x: tuple[float, ...]
     y: tuple[float, ...]
-    groups: tuple[int, ...]
     levels: tuple[int, ...]
     total: int
     preservation: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class MapGroups:
+    """The groups by which the images of a map are colored.
+
+    groups   in the order of the map's `ids`: indices into `names`, -1 for none
+    typical  ids of at most three images that stand for each group
+    """
+
+    color: str
+    names: tuple[str, ...]
+    groups: tuple[int, ...]
+    typical: tuple[tuple[int, ...], ...]
 
 
 SEARCH_RESPONSE = Document(SearchResponse, flatten={"answer": RESPONSE_HEAD})

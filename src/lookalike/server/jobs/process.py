@@ -100,10 +100,7 @@ def check_ann(library: Library, arguments: Arguments, report: Report) -> JobResu
 def duplicates(library: Library, arguments: Arguments, report: Report) -> JobResult:
     """Run a job that finds duplicates."""
 
-    def progress(done: int, total: int) -> None:
-        report("progress", {"done": done, "total": total})
-
-    found = library.duplicates(**arguments, progress=progress)
+    found = library.duplicates(**arguments, progress=pair_progress(report))
     return f"{len(found):,} groups", encode(found)
 
 
@@ -113,14 +110,18 @@ def similar_groups(library: Library, arguments: Arguments, _: Report) -> JobResu
     return f"{len(found):,} groups", encode(found)
 
 
-def draw_map(library: Library, arguments: Arguments, _: Report) -> JobResult:
-    """Run a job that computes a map."""
-    from lookalike.embedding_map.build import build_map  # it imports much
+def lay_out_map(library: Library, arguments: Arguments, report: Report) -> JobResult:
+    """Run a job that computes the layout of the map and keeps it in a file, unless that exists."""
+    from lookalike.embedding_map.stored_layout import layout_of  # it imports much
 
-    document = build_map(library, **arguments).as_dict()
-    del document["paths"], document["seed"]
-    x, y = zip(*document.pop("positions"), strict=True)
-    return f"{len(x):,} images", {**document, "x": x, "y": y}
+    layout, file = layout_of(
+        library,
+        extractor=arguments["extractor"],
+        method=arguments["method"],
+        folder=Path(arguments["folder"]),
+        progress=pair_progress(report),
+    )
+    return f"{len(layout):,} images", {"file": os.fspath(file)}
 
 
 def estimate(library: Library, arguments: Arguments, _: Report) -> JobResult:
@@ -146,10 +147,13 @@ WRITERS = {
 READERS = {
     "duplicates": duplicates,
     "similar-groups": similar_groups,
-    "map": draw_map,
+    "map": lay_out_map,
     "estimate": estimate,
 }
 EXPORT = "export"
+
+# Readers that keep what they find in the library, so that it is not computed twice.
+KEEPERS = ("duplicates",)
 
 
 def main() -> None:
@@ -172,7 +176,8 @@ def main() -> None:
 
     kind, arguments = job["kind"], job["arguments"]
     try:
-        with Library.open(job["library"], read_only=kind not in WRITERS) as library:
+        read_only = kind not in WRITERS and kind not in KEEPERS
+        with Library.open(job["library"], read_only=read_only) as library:
             if kind == EXPORT:
                 export(library, arguments, report, out)
             else:
@@ -216,6 +221,15 @@ def index_progress(report: Report) -> Callable[[Progress], None]:
                 "message": now.path.encode("utf-8", "replace").decode(),
             },
         )
+
+    return progress
+
+
+def pair_progress(report: Report) -> Callable[[int, int], None]:
+    """Return a callback that reports the progress of work of one stage."""
+
+    def progress(done: int, total: int) -> None:
+        report("progress", {"done": done, "total": total})
 
     return progress
 

@@ -79,9 +79,12 @@ async function loadMap(requested) {
   const isCurrent = () => key === requested && state.page === "map";
   fill(area, loadingMessage("Computing the map…", "The first time takes minutes in a large library."));
   try {
-    const response = await get("map", mapParams());
+    const { color: _, ...layoutParams } = mapParams();
+    const layout = await get("map", layoutParams);
     if (!isCurrent()) return;
-    if (response.running) { setTimeout(() => { if (isCurrent()) loadMap(requested); }, RETRY_INTERVAL); return; }
+    if (layout.running) { setTimeout(() => { if (isCurrent()) loadMap(requested); }, RETRY_INTERVAL); return; }
+    const response = { ...layout, ...await get("map/groups", mapParams()) };
+    if (!isCurrent()) return;
     createMap(area, response);
     showLegend(response);
   } catch (error) {

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
 from fastapi import APIRouter
 from fastapi import Query as QueryParam
+from numpy.typing import NDArray
 from starlette.responses import Response
 
 from lookalike.query import QueryImage
 from lookalike.server.app_state import AppState, State
 from lookalike.server.openapi import responses
 from lookalike.server.query_params import KNOWN_PARAMETERS
-from lookalike.server.responses import HTTPError, JSONResponse
+from lookalike.server.responses import HTTPError, JSONResponse, storage_error
 from lookalike.server.routes.images import ImageId, file_of
 from lookalike.server.routes.jobs import pending
 from lookalike.server.routes.search import library_term, upload_term
 from lookalike.server.uploads import HASH
-from lookalike.wire.http import Explanation, JobState, Map
+from lookalike.wire import encode
+from lookalike.wire.http import Explanation, JobState, Map, MapGroups
+
+if TYPE_CHECKING:
+    from lookalike.embedding_map.stored_layout import Layout
+
+Method = Literal["tsne", "pca", "umap"]
 
 router = APIRouter(tags=["explanations"], dependencies=[KNOWN_PARAMETERS])
 
@@ -82,21 +93,102 @@ def query_image(state: AppState, query: str) -> QueryImage | int:
 async def draw_map(
     state: State,
     extractor: str | None = None,
-    method: Literal["tsne", "pca", "umap"] | None = None,
+    method: Method | None = None,
+    where: str = "",
+) -> Response:
+    """The images laid out so that similar ones are close together: `ids`, `x` and `y` (0 to 1, y down) are
+    parallel arrays; of more than 100,000 images an evenly spread sample. With `where` only some of them are
+    returned, at the same places. The layout is computed once and stored: until then the response is 202 with
+    the state of the job: ask again. GET /api/map/groups has the colors."""
+    layout = await map_layout(state, extractor, method)
+    if layout is None:
+        return pending(state, "map")
+    return JSONResponse(
+        await state.executors.quick.run(lambda: encode(map_document(state, layout, where)))
+    )
+
+
+@router.get("/api/map/groups", **responses(MapGroups, pending=JobState))
+async def map_groups(
+    state: State,
+    extractor: str | None = None,
+    method: Method | None = None,
     color: Annotated[str, QueryParam(max_length=200)] = "cluster",
     where: str = "",
 ) -> Response:
-    """The images laid out so that similar ones are close together: `ids`, `x` and `y` (0 to 1, y down) and
-    `groups` (positions in `names`, -1 for none), parallel arrays; of more than 100,000 images an evenly
-    spread sample. While it is computed, the response is 202 with the state of the job: ask again."""
+    """The groups by which the images of GET /api/map are colored, with the same `extractor`, `method` and
+    `where`: `groups` (positions in `names`, -1 for none) in the order of its `ids`. `color`: "cluster" (named
+    by frequent words), "folder", or a field."""
+    layout = await map_layout(state, extractor, method)
+    if layout is None:
+        return pending(state, "map")
+    return JSONResponse(
+        await state.executors.quick.run(
+            lambda: encode(groups_document(state, layout, color, where))
+        )
+    )
+
+
+async def map_layout(
+    state: AppState, extractor: str | None, method: Method | None
+) -> Layout | None:
+    """Return the layout of the library; None while it is computed."""
 
     def version() -> object:
         with state.library.snapshot() as snapshot:
             return snapshot.version
 
-    key = ("map", extractor, method, color, where, await state.executors.quick.run(version))
-    arguments = {"extractor": extractor, "method": method, "color": color, "where": where}
-    found = await state.job_results.get(
-        key, lambda: state.jobs.run("map", arguments), wait=state.settings.job_wait
+    own = state.library.folder / "maps"
+    folder = state.folder / "maps" if state.library.read_only else own
+    arguments = {"extractor": extractor, "method": method, "folder": os.fspath(folder)}
+
+    def work() -> Layout:
+        from lookalike.embedding_map.stored_layout import Layout  # it imports much
+
+        file = Path(state.jobs.run("map", arguments)["file"])
+        layout = Layout.load(file)
+        if layout is None:
+            raise storage_error("the map", OSError(f"{file.name} is not there"))
+        return layout
+
+    key = ("map", extractor, method, await state.executors.quick.run(version))
+    return await state.job_results.get(key, work, wait=state.settings.job_wait)
+
+
+def shown(state: AppState, layout: Layout, where: str) -> NDArray[np.bool_]:
+    """Return which images of a layout satisfy a filter."""
+    if not where:
+        return np.ones(len(layout), bool)
+    with state.library.snapshot() as snapshot:
+        return np.isin(layout.ids, snapshot.select(where))
+
+
+def map_document(state: AppState, layout: Layout, where: str) -> Map:
+    """Return the document of a layout."""
+    kept = shown(state, layout, where)
+    x, y = np.round(layout.positions[kept].astype(float), 5).T.tolist() if kept.any() else ([], [])
+    return Map(
+        extractor=layout.extractor,
+        method=layout.method,
+        ids=tuple(layout.ids[kept].tolist()),
+        x=tuple(x),
+        y=tuple(y),
+        levels=tuple(layout.levels[kept].tolist()),
+        total=layout.total,
+        preservation=asdict(layout.preservation),
     )
-    return pending(state, "map") if found is None else JSONResponse(found)
+
+
+def groups_document(state: AppState, layout: Layout, color: str, where: str) -> MapGroups:
+    """Return the document of the colors of a layout."""
+    from lookalike.embedding_map.groups import groups_of  # it imports much
+
+    kept = shown(state, layout, where)
+    with state.library.snapshot() as snapshot:
+        found = groups_of(snapshot, layout, color)
+    return MapGroups(
+        color=color,
+        names=found.names,
+        groups=tuple(found.groups[kept].tolist()),
+        typical=found.typical,
+    )

@@ -1,0 +1,261 @@
+"""The layout of a library's images, kept in its folder: it takes long, and colors do not change it."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.duplicates.similar import select_space
+from lookalike.embedding_map.layout import (
+    PCA_AXES,
+    Method,
+    NeighbourhoodPreservation,
+    best_method,
+    lay_out,
+    measure_preservation,
+    project,
+    zoom_levels,
+)
+from lookalike.errors import UsageError
+from lookalike.files import atomic_write
+from lookalike.library import Library
+from lookalike.stores.interface import Ids, Snapshot, Space
+from lookalike.vectors.blocks import Floats
+from lookalike.vectors.kmeans import kmeans
+
+# Largest number of images on a map; a larger library is sampled evenly.
+MAX_IMAGES = 100_000
+
+# Empty border of the map, relative to its side.
+MARGIN = 0.02
+
+# Distinguishable colours; the remaining groups are grey.
+MAX_GROUPS = 12
+
+# Of k-means.
+ITERATIONS, RESTARTS = 50, 3
+
+# Images that stand for a cluster: those nearest to its centre.
+TYPICAL = 3
+
+# Folder of the layouts, and how many of them are kept: one for each state of a space, method and filter.
+FOLDER, MAX_FILES = "maps", 16
+
+# Changes whenever a layout of the same vectors would be another one.
+REVISION = "1"
+
+Progress = Callable[[int, int], None]
+"""Called with the number of finished steps and of all."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """Where images lie on a map.
+
+    ids           (n,) of the images, rising
+    positions     (n, 2) float32: x to the right, y down, within 0..1, both axes of equal scale
+    levels        (n,) uint8: zoom level from which a thumbnail fits (`layout.zoom_levels`)
+    clusters      (n,) of each image by k-means, numbered from the largest
+    typical       (clusters, at most 3) ids of the images nearest to the centre of each cluster; 0 for none
+    preservation  how well neighbourhoods are preserved
+    total         images of which the map shows n
+    """
+
+    extractor: str
+    method: Method
+    ids: Ids
+    positions: NDArray[np.float32]
+    levels: NDArray[np.uint8]
+    clusters: NDArray[np.int64]
+    typical: Ids
+    preservation: NeighbourhoodPreservation
+    total: int
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def save(self, file: Path) -> None:
+        """Write the layout to a file. Raises OSError."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        scalars = [self.extractor, self.method, str(self.total)]
+        kept = [float(value) for value in asdict(self.preservation).values()]
+        with atomic_write(file, shared=True) as out:
+            np.savez_compressed(
+                out,
+                scalars=np.array(scalars),
+                ids=self.ids,
+                positions=self.positions,
+                levels=self.levels,
+                clusters=self.clusters,
+                typical=self.typical,
+                preservation=np.array(kept),
+            )
+
+    @classmethod
+    def load(cls, file: Path) -> Layout | None:
+        """Return the layout in a file; None if there is none, or another file."""
+        try:
+            with np.load(file, allow_pickle=False) as found:
+                extractor, method, total = found["scalars"].tolist()
+                trust, continuity, overlap, neighbours, sampled = found["preservation"].tolist()
+                return cls(
+                    extractor=extractor,
+                    method=method,
+                    ids=found["ids"],
+                    positions=found["positions"],
+                    levels=found["levels"],
+                    clusters=found["clusters"],
+                    typical=found["typical"],
+                    preservation=NeighbourhoodPreservation(
+                        trust, continuity, overlap, int(neighbours), int(sampled)
+                    ),
+                    total=int(total),
+                )
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError):
+            return None
+
+
+def layout_of(
+    library: Library,
+    *,
+    extractor: str | None = None,
+    method: Method | None = None,
+    where: str = "",
+    max_images: int = MAX_IMAGES,
+    seed: int = 0,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+) -> tuple[Layout, Path]:
+    """Return the layout of a library's images and the file that keeps it: read from there if the vectors are
+    the same, otherwise computed, which takes seconds to minutes, and written if possible.
+
+    extractor   its vectors are laid out; None: the first that is not a hash
+    method      None: t-SNE if openTSNE is installed, else PCA
+    where       a filter (docs/searching.md); "": all images
+    max_images  of more images an evenly spaced sample is laid out
+    folder      where layouts are kept; None: in the library's folder, if that can be changed
+    progress    called in this thread
+
+    Raises UsageError for an unknown extractor or filter, or fewer than two images.
+    """
+    method = method or best_method()
+    with library.snapshot() as snapshot:
+        space = select_space(snapshot, extractor)
+        ids, total = _ids(snapshot, space, where, max_images)
+        vectors = snapshot.vectors(space.key, ids)
+    where_kept = folder or library.folder / FOLDER
+    file = where_kept / f"{_fingerprint(space, method, seed, ids, vectors)}.npz"
+    layout = Layout.load(file)
+    if layout is not None:
+        with suppress(OSError):
+            file.touch()
+        return layout, file
+    layout = _compute(space, method, seed, ids, vectors, total, progress)
+    if folder is not None or not library.read_only:
+        with suppress(OSError):
+            layout.save(file)
+            _delete_old(where_kept)
+    return layout, file
+
+
+def _compute(
+    space: Space,
+    method: Method,
+    seed: int,
+    ids: Ids,
+    vectors: NDArray[np.float32],
+    total: int,
+    progress: Progress | None,
+) -> Layout:
+    positions = scale_to_square(lay_out(vectors, method=method, seed=seed, progress=progress))
+    # In the PCA axes that the layout used, so that clusters and positions agree.
+    axes = project(vectors, min(PCA_AXES, *vectors.shape), seed=seed)
+    clusters = cluster(axes, cluster_count(len(ids)), seed=seed)
+    return Layout(
+        extractor=space.name,
+        method=method,
+        ids=ids,
+        positions=positions,
+        levels=zoom_levels(positions),
+        clusters=clusters,
+        typical=typical_images(axes, clusters, ids),
+        preservation=measure_preservation(vectors, positions),
+        total=total,
+    )
+
+
+def _fingerprint(
+    space: Space, method: Method, seed: int, ids: Ids, vectors: NDArray[np.float32]
+) -> str:
+    """Return a name for the layout of these vectors."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(f"{REVISION} {space.key} {method} {seed} {len(ids)}\n".encode())
+    digest.update(ids.tobytes())
+    digest.update(np.ascontiguousarray(vectors).data)
+    return digest.hexdigest()
+
+
+def _delete_old(folder: Path) -> None:
+    """Delete the layouts that were not used for longest."""
+    files = sorted(folder.glob("*.npz"), key=lambda file: file.stat().st_mtime)
+    for file in files[:-MAX_FILES]:
+        file.unlink(missing_ok=True)
+
+
+def _ids(snapshot: Snapshot, space: Space, where: str, max_images: int) -> tuple[Ids, int]:
+    """Return the ids of the images to show, ascending, and the number that they are a sample of."""
+    ids = snapshot.sample(space.key, space.count)
+    if where:
+        ids = ids[np.isin(ids, snapshot.select(where))]
+    if len(ids) < 2:
+        raise UsageError(
+            f"a map needs at least two images with {space.name} vectors"
+            + (f" where {where}" if where else "")
+        )
+    total = len(ids)
+    if total > max_images:
+        ids = ids[np.linspace(0, total - 1, max_images).astype(np.int64)]
+    return ids, total
+
+
+def scale_to_square(positions: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Move and scale positions (n, 2) into 0..1 with a margin; the aspect ratio is preserved."""
+    low, high = positions.min(axis=0), positions.max(axis=0)
+    side = float((high - low).max()) or 1.0
+    centred = (positions - (low + high) / 2) / side
+    return np.asarray(centred * (1 - 2 * MARGIN) + 0.5, np.float32)
+
+
+def cluster(points: Floats, number: int, *, seed: int = 0) -> NDArray[np.int64]:
+    """Return the cluster of each point (n, dim) by k-means, numbered from the largest cluster."""
+    _, found = kmeans(points, number, iterations=ITERATIONS, restarts=RESTARTS, seed=seed)
+    _, labels, counts = np.unique(found, return_inverse=True, return_counts=True)
+    rank = np.empty(len(counts), np.int64)
+    rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
+    return np.asarray(rank[labels])
+
+
+def cluster_count(images: int) -> int:
+    """Return the number of clusters for so many images: few enough for distinguishable colours."""
+    return int(np.clip(round((images / 12) ** 0.5), 1, MAX_GROUPS))
+
+
+def typical_images(points: Floats, clusters: NDArray[np.int64], ids: Ids) -> Ids:
+    """Return (clusters, 3) the ids of the points (n, dim) nearest to the mean of each cluster, the nearest
+    first; 0 where a cluster has fewer."""
+    found = np.zeros((int(clusters.max()) + 1, TYPICAL), np.int64)
+    rows: NDArray[Any] = np.asarray(points, np.float64)
+    for number in range(len(found)):
+        members = np.flatnonzero(clusters == number)
+        distances = ((rows[members] - rows[members].mean(axis=0)) ** 2).sum(axis=1)
+        near = members[np.argsort(distances, kind="stable")[:TYPICAL]]
+        found[number, : len(near)] = ids[near]
+    return found
