@@ -14,7 +14,7 @@ SOURCE = Path(lookalike.__file__).parent
 
 # From bottom to top; a module imports only from its own layer and those above it in this list.
 LAYERS = [
-    {"lookalike", "errors", "field_options", "files", "cpu"},
+    {"lookalike", "errors", "field_options", "files", "object_storage", "cpu"},
     {"catalogue"},  # stands alone: it imports nothing of the others
     {"vectors"},
     {"workers"},

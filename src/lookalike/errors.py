@@ -5,6 +5,8 @@
     │   ├── UnknownExtractor       no extractor has that name; the text lists those that exist
     │   └── MissingExtra           an optional dependency is not installed; the text names the pip command
     ├── ImageError                 one image cannot be used; has its `outcome` and `reason`
+    ├── ObjectStorageError         a bucket or an object in it cannot be read or written
+    │   └── ObjectMissing          there is none of that name
     └── LibraryError               the library as a whole cannot be used
         ├── NoLibrary              there is no library at that place
         ├── LibraryBusy            another process is writing to it
@@ -73,6 +75,14 @@ class ImageError(LookalikeError):
     def __reduce__(self) -> tuple[type[ImageError], tuple[Outcome, str]]:
         """Pickle by the two arguments: workers send this error to the main process."""
         return ImageError, (self.outcome, self.reason)
+
+
+class ObjectStorageError(LookalikeError):
+    """A bucket or an object in it cannot be read or written."""
+
+
+class ObjectMissing(ObjectStorageError):
+    """There is no bucket or object of that name."""
 
 
 class LibraryError(LookalikeError):

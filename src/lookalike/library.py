@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from lookalike.duplicates.similar_folders import FolderPair
     from lookalike.feedback import Feedback
     from lookalike.indexing.ann import Ann
+    from lookalike.indexing.import_parts import PartsReport
     from lookalike.indexing.report import IndexEstimate, IndexOptions, IndexReport, ProgressCallback
     from lookalike.indexing.vectors import Vectors
     from lookalike.vectors import Relevance
@@ -180,6 +181,39 @@ class Library:
             self.ann.build_due()
         names = tuple(extractor.name for extractor in fitted)
         return replace(report, spaces=names, seconds=time.monotonic() - started)
+
+    def import_parts(
+        self,
+        location: Path | str,
+        *,
+        root: Path | str | None = None,
+        ann: bool = True,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> PartsReport:
+        """Load what `lookalike index --parts` wrote on this machine or others.
+
+        location  folder or URL of the parts
+        root      folder or URL that holds the images now; None: where they were indexed
+        ann       afterwards, build ANN indexes where spaces are large enough
+        progress  called with the number of parts done, and of all
+
+        Rows that the library has already are left alone, so an import can be repeated. Damaged parts, and
+        those of another extractor revision, are refused, and the others are loaded. `UsageError` if there
+        are no parts, `MissingExtra` without pyarrow, `ObjectStorageError`, `LibraryBusy`, `LibraryReadOnly`,
+        `StorageFull`.
+        """
+        from lookalike.indexing.import_parts import PartsImport
+
+        report = PartsImport(
+            self._store,
+            location,
+            root=None if root is None else Path(root),
+            keep_thumbnail=self._thumbnails.keep,
+            progress=progress,
+        ).run()
+        if ann:
+            self.ann.build_due()
+        return report
 
     def estimate(
         self,

@@ -107,6 +107,9 @@ FOLDER = "thumbnails"
 SIDES = (64, 128, 256, 512, 1024)
 """Longer sides in pixels. Few, so that requests for many sizes cannot fill the disk."""
 
+STORED_SIDE = 256
+"""Longer side of the thumbnails that are made while indexing, where the images are far away."""
+
 CHUNK = 512
 """Images that `many` looks up at once."""
 
@@ -226,6 +229,10 @@ class Thumbnails:
                 if not isinstance(result, Failure):
                     thumbnails[id] = self._store_result(result, side)
             yield from (thumbnails.get(id) for id in wanted)
+
+    def keep(self, content: bytes, thumbnail: bytes) -> None:
+        """Cache the thumbnail of a content (SHA-256), a JPEG with a longer side of `STORED_SIDE`."""
+        self._cache.put((content, STORED_SIDE), thumbnail)
 
     def forget(self, contents: Collection[bytes]) -> None:
         """Delete the thumbnails of contents (SHA-256) that no image of the library has any more."""

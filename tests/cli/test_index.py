@@ -362,3 +362,39 @@ def test_watching_refuses_what_it_cannot_do(
     draw(tmp_path / "photos" / "a.png", 1)
     run = lookalike("index", *arguments, "--watch", cwd=tmp_path)
     assert run.returncode == 2 and message in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "remedy"),
+    [
+        (["--shard", "1/2"], "--parts DIR"),
+        (["--parts", "parts", "--watch"], "--watch"),
+        (["--parts", "parts", "--dry-run"], "--dry-run"),
+        (["--parts", "parts", "--shard", "3/2"], "1/16 to 16/16"),
+    ],
+)
+def test_what_does_not_go_with_parts_is_refused_in_a_line(
+    tmp_path: Path, arguments: list[str], remedy: str
+) -> None:
+    run = lookalike("index", ".", *arguments, cwd=tmp_path)
+    assert run.returncode == 2
+    assert remedy in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
+def test_two_shards_are_imported_by_the_real_program(tmp_path: Path, album: Album) -> None:
+    pytest.importorskip("pyarrow", reason="needs pyarrow (lookalike[parquet])")
+    options = ("--parts", "parts", "--extractor", "color", "--workers", "1")
+    for shard in ("1/2", "2/2"):
+        run = lookalike("index", album.photos, "--shard", shard, *options, cwd=tmp_path)
+        assert run.returncode == 0
+        assert run.stdout.splitlines()[-1] == f"Shard {shard} is complete in parts."
+    run = lookalike("import-parts", "parts", "--library", "new", "--strict", cwd=tmp_path)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.splitlines()[0] == "Imported 8 images from 2 parts."
+    again = lookalike("import-parts", "parts", "--library", "new", cwd=tmp_path)
+    assert again.stdout == "Imported 0 images from 2 parts, 2 of them known already.\n"
+    (tmp_path / "parts" / "shard-2-of-2.json").unlink()
+    run = lookalike("import-parts", "parts", "--library", "new", "--strict", cwd=tmp_path)
+    assert run.returncode == 3
+    assert "1 shard is missing or not complete (2/2)" in run.stderr

@@ -10,7 +10,7 @@ import click
 
 from lookalike.cli import format, open_library, output, parameters
 from lookalike.cli.hit_output import write_hits
-from lookalike.cli.index import count_files, summary
+from lookalike.cli.index_report import count_files, summary
 from lookalike.cli.progress import ProgressBar
 from lookalike.errors import Outcome, UsageError
 

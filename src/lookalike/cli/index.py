@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING
 import click
 
 from lookalike.cli import format, open_library, output, parameters, prestart
-from lookalike.cli.metadata_table import check_metadata_options, metadata_options, put_table_report
+from lookalike.cli.index_parts import write_parts
+from lookalike.cli.index_report import count_files, put_index_report, summary
+from lookalike.cli.metadata_table import check_metadata_options, metadata_options
 from lookalike.cli.progress import ProgressBar, download_progress
 
 if TYPE_CHECKING:
     from lookalike.indexing.report import IndexEstimate, IndexOptions, IndexReport
     from lookalike.library import Library
-
-
-MAX_COMPLAINTS = 10
-"""Folders and links that cannot be read, of which each is named; `failures` lists all."""
 
 
 @click.command("index")
@@ -106,6 +104,16 @@ MAX_COMPLAINTS = 10
     is_flag=True,
     help="Afterwards, index again whenever files in the folders change, until Ctrl-C.",
 )
+@click.option(
+    "--parts",
+    metavar="URL",
+    help="Write parts to this folder or URL instead of a library; `lookalike import-parts` loads them.",
+)
+@click.option(
+    "--shard",
+    metavar="N/COUNT",
+    help="With --parts, index only one share of the files, for example 3/16 on the third of 16 machines.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 3 if images or folders could not be read.")
 @parameters.model_dir_option
 @click.pass_context
@@ -132,6 +140,8 @@ def command(
     max_pixels: int | None,
     no_ann: bool,
     watching: bool,
+    parts: str | None,
+    shard: str | None,
     strict: bool,
 ) -> None:
     """Index images, so that they can be searched.
@@ -145,6 +155,12 @@ def command(
     the first folder given.
     """
     check_metadata_options(metadata, path_column, replace_metadata=replace_metadata)
+    if shard is not None and parts is None:
+        raise click.UsageError("--shard writes parts: say where, --parts DIR or URL")
+    if parts is not None and (watching or dry_run):
+        raise click.UsageError("--parts goes neither with --watch nor with --dry-run")
+    if parts is not None and not sources:
+        raise click.UsageError("name the folders whose files are to be written as parts")
     sources = sources or open_library.folders(library)
     if watching and (dry_run or strict):
         raise click.UsageError("--watch goes on for ever: leave out --dry-run and --strict")
@@ -193,9 +209,14 @@ def command(
         ):
             _print_estimate(opened.estimate(sources, extractors=names or None, options=options))
         return
+    if parts is not None:
+        report = write_parts(ctx, sources, names or DEFAULT_EXTRACTORS, options, parts, shard)
+        if strict and (report.failures or report.known_failures or report.unreadable):
+            ctx.exit(3)
+        return
     with open_library.open_for_indexing(sources, library) as opened:
         report = _add(ctx, opened, sources, names, options)
-        _print_report(opened, report, sources, filtered=bool(include or exclude))
+        put_index_report(opened, report, sources, filtered=bool(include or exclude))
         if report.missing:
             _forget(ctx, opened, sources, names, replace(options, metadata=None), report.missing)
         if watching:
@@ -287,96 +308,3 @@ def _print_estimate(estimate: IndexEstimate) -> None:
     output.put(f"disk         about {format.size(estimate.disk_bytes)}")
     if estimate.peak_memory_bytes is not None:
         output.put(f"peak memory  about {format.size(estimate.peak_memory_bytes)}")
-
-
-def _print_report(
-    library: Library, report: IndexReport, sources: tuple[Path, ...], *, filtered: bool
-) -> None:
-    from lookalike.indexing.report import EMPTY_SOURCE
-
-    shown = [pair for pair in report.unreadable if pair[1] != EMPTY_SOURCE or count_files(report)]
-    for folder, reason in shown[:MAX_COMPLAINTS]:
-        output.complain(f"{folder}: {reason}")
-    if len(shown) > MAX_COMPLAINTS:
-        others = format.number(len(shown) - MAX_COMPLAINTS)
-        output.complain(f"{others} more folders and links cannot be read.")
-    if not count_files(report):
-        output.complain(_nothing_found(report, sources, filtered=filtered))
-        return
-    output.put(summary(report))
-    for space in library.info().spaces:
-        if space.name in report.spaces and space.current and space.projection is not None:
-            output.put(f"{space.name}: {format.retained(space.projection)}")
-    if report.failed:
-        outcomes = ", ".join(
-            f"{format.number(n)} {outcome.replace('_', ' ')}"
-            for outcome, n in sorted(report.failed.items(), key=lambda pair: -pair[1])
-        )
-        command = open_library.command_line(library.folder, "failures")
-        output.put(f"{format.number(report.failures)} failed: {outcomes}. `{command}` lists them.")
-    if report.known_failures:
-        output.put(
-            f"{format.number(report.known_failures)} failed earlier, unchanged since: "
-            "--retry-failed tries them again."
-        )
-    if report.drawings:
-        drawn = format.counted(report.drawings, "file")
-        output.put(f"{drawn} drawn by Lookalike {'is' if report.drawings == 1 else 'are'} skipped.")
-    if report.described or report.unmatched_rows:
-        put_table_report(report)
-    if report.sidecars:
-        described = format.counted(report.sidecars, "image has", "images have")
-        output.put(f"{described} new metadata from sidecar files.")
-    for path, reason in report.broken_examples:
-        output.complain(f"{path}: {reason}")
-    if report.broken_sidecars > len(report.broken_examples):
-        more = report.broken_sidecars - len(report.broken_examples)
-        output.complain(f"{format.number(more)} more sidecar files cannot be used.")
-    output.aside(f"Next: {open_library.command_line(library.folder, 'search IMAGE')}")
-
-
-def count_files(report: IndexReport) -> int:
-    """Return the number of images found or missed; 0 means that there was nothing to do."""
-    found = report.indexed + report.unchanged + report.removed
-    return found + report.failures + report.known_failures
-
-
-def summary(report: IndexReport) -> str:
-    """Return a line like "Indexed 812 images (3 changed, 1,204 unchanged) in 12.3 s, 66 a second."."""
-    parts = [
-        f"{format.number(n)} {word}"
-        for n, word in (
-            (report.changed, "changed"),
-            (report.added_vectors, "already known from other extractors"),
-            (report.moved, "moved"),
-            (report.copied, "copied"),
-            (report.removed, "removed"),
-            (report.unchanged, "unchanged"),
-        )
-        if n
-    ]
-    details = f" ({', '.join(parts)})" if parts else ""
-    speed = (
-        f", {format.rate(report.indexed / report.seconds)} a second"
-        if report.indexed and report.seconds > 0
-        else ""
-    )
-    return (
-        f"Indexed {format.counted(report.indexed, 'image')}{details}"
-        f" in {format.duration(report.seconds)}{speed}."
-    )
-
-
-def _nothing_found(report: IndexReport, sources: tuple[Path, ...], *, filtered: bool) -> str:
-    where = ", ".join(str(source) for source in sources)
-    if filtered:
-        return f"no image in {where} passes --include and --exclude"
-    if report.not_images:
-        if len(sources) == 1 and sources[0].is_file():
-            return f"{where} is not an image: neither its name nor its content says so"
-        files = format.counted(report.not_images, "file")
-        return f"there are no images in {where}, only {files} of other kinds"
-    return (
-        f"there are no images in {where} (JPEG, PNG, GIF, BMP, WebP, TIFF, AVIF or HEIC; "
-        "hidden files are skipped)"
-    )

@@ -27,7 +27,9 @@ from lookalike.errors import LookalikeError
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Images": ("index", "search", "duplicates", "similar-groups", "feedback", "serve", "demo"),
     "Understanding": ("explain", "map", "gap"),
-    "The library": ("info", "failures", "check", "remove", "ann", "import", "export", "drop"),
+    "The library": (
+        *("info", "failures", "check", "remove", "ann", "import", "import-parts", "export", "drop"),
+    ),
     "Measuring": ("evaluate", "judge", "benchmark", "models", "train"),
 }
 

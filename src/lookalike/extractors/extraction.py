@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from lookalike.images.metadata.facts import Facts
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.workers.limits import Failure, Limits
 
+if TYPE_CHECKING:
+    from lookalike.images.decode import Decoded
+
 Vector: TypeAlias = NDArray[np.float32]
 Region: TypeAlias = tuple[float, float, float, float]
 
@@ -25,6 +28,8 @@ Region: TypeAlias = tuple[float, float, float, float]
 @dataclass(frozen=True, slots=True)
 class Task:
     """One image: a file (`path`), the bytes of one (`data`), or decoded pixels (upright RGB).
+
+    With both `path` and `data`, these are the content of the file, which was read before.
 
     same_content  hashes of stored images with the same size in bytes; a file whose hash is among them is
                   not decoded
@@ -50,6 +55,7 @@ class ExtractionResult:
     known    the hash is in the task's `same_content`: nothing else was done
     vectors  by space key, (dim,) float32; empty unless the outcome is `indexed`
     pixels   by space key, prepared for the extractors that run in the main process
+    thumbnail  JPEG; b"" unless the work makes thumbnails
     """
 
     hash: bytes | None
@@ -59,6 +65,7 @@ class ExtractionResult:
     known: bool = False
     vectors: Mapping[str, Vector] = field(default_factory=dict)
     pixels: Mapping[str, Pixels] = field(default_factory=dict)
+    thumbnail: bytes = b""
 
     @classmethod
     def failed(cls, failure: Failure) -> Self:
@@ -73,12 +80,14 @@ class Extraction:
     in_worker  extractors that run in the worker process
     in_main    pixels to send back, by space key, for the extractors that run in the main process
     skip_drawings  skip files that carry the mark of what this program draws
+    thumbnail_side longest side of the thumbnails to make, in pixels; 0: none
     """
 
     in_worker: tuple[Extractor, ...]
     in_main: Mapping[str, PixelSpec]
     limits: Limits
     skip_drawings: bool = False
+    thumbnail_side: int = 0
 
     @classmethod
     def of(
@@ -88,6 +97,7 @@ class Extraction:
         limits: Limits | None = None,
         pixels_only: bool = False,
         skip_drawings: bool = False,
+        thumbnail_side: int = 0,
     ) -> Self:
         """Return the work for these extractors.
 
@@ -95,20 +105,20 @@ class Extraction:
         """
         in_worker = [e for e in extractors if e.runs_in == "worker" and not pixels_only]
         in_main = {space_key(e): e.pixels for e in extractors if e not in in_worker}
-        return cls(tuple(in_worker), in_main, limits or Limits(), skip_drawings)
+        return cls(tuple(in_worker), in_main, limits or Limits(), skip_drawings, thumbnail_side)
 
     def __call__(self, task: Task) -> ExtractionResult:
         # Imported on use: the main process does not decode and should not wait for these imports.
         from lookalike.images.decode import decode, upright
         from lookalike.images.drawing_mark import DRAWING, is_drawing, is_marked_file
-        from lookalike.images.reading import read
+        from lookalike.images.reading import content_of, read
 
         digest: bytes | None = None
         facts: Facts | None = None
         try:
             data = task.data
             if task.path is not None:
-                content = read(task.path)
+                content = read(task.path) if data is None else content_of(task.path, data)
                 data, digest = content.data, content.digest
                 if digest in task.same_content:
                     return ExtractionResult(digest, Outcome.INDEXED, known=True)
@@ -130,13 +140,36 @@ class Extraction:
             if task.orientation != 1:
                 pixels = np.ascontiguousarray(upright(pixels, task.orientation))
             vectors, prepared = self._extract(pixels)
+            thumbnail = b""
+            if self.thumbnail_side and data is not None:
+                thumbnail = self._thumbnail(data, decoded, task.path or "")
         except ImageError as error:
             drawn = self.skip_drawings and error.outcome is Outcome.UNSUPPORTED and task.path
             if drawn and is_marked_file(drawn):
                 return ExtractionResult(digest, Outcome.SKIPPED, DRAWING)
             return ExtractionResult(digest, error.outcome, error.reason, facts)
         note = (facts and facts.note) or ""
-        return ExtractionResult(digest, Outcome.INDEXED, note, facts, False, vectors, prepared)
+        return ExtractionResult(
+            digest, Outcome.INDEXED, note, facts, False, vectors, prepared, thumbnail
+        )
+
+    def _thumbnail(self, data: bytes, decoded: Decoded, name: str) -> bytes:
+        """Return the thumbnail of a decoded image, decoded again where too little of it is left.
+
+        The scale at which the extractors' pixels are decoded must not depend on whether there are thumbnails:
+        their vectors would.
+        """
+        from lookalike.images.decode import decode
+        from lookalike.images.jpeg import encode_jpeg
+        from lookalike.images.resize import MAX_ASPECT_RATIO, fit
+
+        spec = PixelSpec(fit="inside", max_side=self.thumbnail_side)
+        pixels, facts = decoded.pixels, decoded.facts
+        shorter, longer = sorted((facts.width, facts.height))
+        too_small = max(pixels.shape[:2]) < min(self.thumbnail_side, longer)
+        if too_small or longer > MAX_ASPECT_RATIO * shorter:
+            pixels = decode(data, specs=[spec], limits=self.limits, name=name, whole=True).pixels
+        return encode_jpeg(fit(pixels, spec))
 
     def _extract(self, pixels: Pixels) -> tuple[dict[str, Vector], dict[str, Pixels]]:
         from lookalike.images.resize import fit, limit_aspect

@@ -85,6 +85,13 @@ def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_FILE_BYTES) -> Co
     return Content(data, hashlib.sha256(data).digest(), len(data), mtime_ns_of(state))
 
 
+def content_of(name: str, data: bytes, mtime_ns: int = 0) -> Content:
+    """Return the content of a file that was read elsewhere. Raises ImageError as `read` does."""
+    if refused := refusal(name, data[:HEAD_BYTES], len(data)):
+        raise refused
+    return Content(data, hashlib.sha256(data).digest(), len(data), mtime_ns)
+
+
 def is_access_failure(outcome: Outcome, reason: str) -> bool:
     """Return whether the file could not be accessed: gone (an unplugged drive), no permission, a bad disk.
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from lookalike.images.reading import InodeState
 from lookalike.images.walk import FoundFile
+from lookalike.indexing.index_writer import IndexWriter
 from lookalike.indexing.sources import Source, same_file
-from lookalike.stores.interface import FileState, Writer
+from lookalike.stores.interface import FileState
 
 
 def identity_of(folder: Path) -> str:
@@ -57,7 +58,7 @@ class ChangeDetection:
             if not source.below:
                 self._identities[root.id] = identity
 
-    def store_identities(self, writer: Writer) -> None:
+    def store_identities(self, writer: IndexWriter) -> None:
         """Remember the folders of roots that were indexed completely."""
         for root, identity in self._identities.items():
             writer.set_root_identity(root, identity)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from lookalike.errors import Outcome
-from lookalike.stores.interface import Entry, Image, Writer
+from lookalike.indexing.index_writer import IndexWriter
+from lookalike.stores.interface import Entry, Image
 
 # Contents whose images are cached, with at most 256 images each.
 MAX_CONTENTS = 64
@@ -30,7 +31,7 @@ class ContentReuse:
 
     def __init__(
         self,
-        writer: Writer,
+        writer: IndexWriter,
         spaces: frozenset[str],
         folders: Mapping[int, Path],
         *,

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -24,6 +24,7 @@ from lookalike.images.walk import DANGLING, FoundFile, count_files, find_files
 from lookalike.indexing.change_detection import ChangeDetection
 from lookalike.indexing.content_reuse import ContentReuse
 from lookalike.indexing.extractor_thread import ExtractorQueue
+from lookalike.indexing.index_writer import IndexWriter
 from lookalike.indexing.report import (
     EMPTY_SOURCE,
     Counters,
@@ -32,6 +33,7 @@ from lookalike.indexing.report import (
     Progress,
     ProgressCallback,
 )
+from lookalike.indexing.shards import WHOLE, Shard
 from lookalike.indexing.sidecars import SidecarReader
 from lookalike.indexing.sources import (
     Source,
@@ -40,7 +42,7 @@ from lookalike.indexing.sources import (
     relative_paths,
     same_file,
 )
-from lookalike.stores.interface import Entry, FileState, Root, Writer
+from lookalike.stores.interface import Entry, FileState, Root
 from lookalike.workers.pool import Pool
 
 CHUNK = 500  # paths looked up in the catalogue together
@@ -66,6 +68,21 @@ class PendingFile:
     known: FileState | None
 
 
+def extraction_pool(
+    extractors: Sequence[Extractor], options: IndexOptions, thumbnail_side: int = 0
+) -> Pool[Task, ExtractionResult]:
+    """Return workers that read, decode and extract; they start when there is work for them."""
+    work = Extraction.of(
+        extractors, limits=options.limits, skip_drawings=True, thumbnail_side=thumbnail_side
+    )
+    return Pool(
+        work,
+        workers=options.workers,
+        limits=options.limits,
+        on_failure=ExtractionResult.failed,
+    )
+
+
 class Indexer:
     """One indexing run. Holds the writer, the extractors and the batch in progress.
 
@@ -73,11 +90,16 @@ class Indexer:
     skip   the library's own folder, which is not searched for images
 
     may_forget  whether that many images whose files are gone may be removed without `prune`
+    shard       the files that this run takes; it sees the others, too, because sidecars may lie among them
+    keep_thumbnail
+                called with content (SHA-256) and JPEG of every indexed image, its longer side
+                `thumbnail_side` pixels
+    pool        workers to use, which stay; by default the run starts its own
     """
 
     def __init__(
         self,
-        writer: Writer,
+        writer: IndexWriter,
         extractors: Sequence[Extractor],
         roots: Sequence[Root],
         skip: Path | None,
@@ -85,9 +107,17 @@ class Indexer:
         progress: ProgressCallback | None,
         *,
         may_forget: Callable[[int], bool],
+        shard: Shard = WHOLE,
+        thumbnail_side: int = 0,
+        keep_thumbnail: Callable[[bytes, bytes], None] | None = None,
+        pool: Pool[Task, ExtractionResult] | None = None,
     ) -> None:
         self._writer = writer
         self._may_forget = may_forget
+        self._shard = shard
+        self._thumbnail_side = thumbnail_side if keep_thumbnail else 0
+        self._keep_thumbnail = keep_thumbnail
+        self._pool = pool
         self._folders = {root.id: root.path for root in roots}
         self._skip = [] if skip is None else [skip]
         self._extractors = extractors
@@ -130,12 +160,9 @@ class Indexer:
         return self._sidecars.add_to(report) if self._sidecars else report
 
     def _index(self, sources: Sequence[Source]) -> None:
-        limits = self._options.limits
-        work = Extraction.of(self._extractors, limits=limits, skip_drawings=True)
         in_main = {space_key(e): e for e in self._extractors if e.runs_in == "main"}
-        with Pool(
-            work, workers=self._options.workers, limits=limits, on_failure=ExtractionResult.failed
-        ) as pool:
+        own = extraction_pool(self._extractors, self._options, self._thumbnail_side)
+        with own if self._pool is None else nullcontext(self._pool) as pool:
             self._run_task = pool.run
             if in_main:
                 self._queue = ExtractorQueue(
@@ -167,7 +194,7 @@ class Indexer:
                 paths = relative_paths((file.path for file in chunk), source.root)
                 if self._sidecars:
                     self._sidecars.add_files(source.root, paths, chunk)
-                needed = self._skip_up_to_date(source.root, paths, chunk)
+                needed = self._skip_up_to_date(source.root, *self._own_files(paths, chunk))
                 self._known_content.start_chunk({pending.found.size for pending in needed})
                 for pending in needed:
                     self._pending.append(pending)
@@ -179,13 +206,24 @@ class Indexer:
             if self._sidecars:
                 self._sidecars.end_source(source.root)
 
+    def _own_files(
+        self, paths: Sequence[str], chunk: Sequence[FoundFile]
+    ) -> tuple[Sequence[str], Sequence[FoundFile]]:
+        """Return the files of the shard, with their paths relative to the root."""
+        if self._shard.count == 1:
+            return paths, chunk
+        own = [number for number, path in enumerate(paths) if self._shard.contains(path)]
+        return [paths[number] for number in own], [chunk[number] for number in own]
+
     def _add_unreadable(self, root: Root, path: str, reason: str) -> None:
         """Count a folder or link that could not be read, and store it, so that it is listed with the files
         that failed. What the library knows of an image there is kept."""
         self._unreadable.add(path, reason)
+        (relative,) = relative_paths([path], root)
+        if not self._shard.contains(relative):
+            return
         outcome = Outcome.MISSING if reason == DANGLING else Outcome.UNREADABLE
         self.counters.count_failure(outcome, reason)
-        (relative,) = relative_paths([path], root)
         known = self._writer.file_states(root.id, [relative]).get(relative)
         if known is not None and known.outcome is Outcome.INDEXED:
             self._writer.mark_seen([known.id])
@@ -280,6 +318,8 @@ class Indexer:
             vectors=loaded.vectors,
         )
         self.counters.last = pending.path
+        if self._keep_thumbnail and loaded.thumbnail and loaded.hash:
+            self._keep_thumbnail(loaded.hash, loaded.thumbnail)
         if loaded.known:
             entry, change = self._known_content.reuse(entry)
             if entry.outcome is Outcome.INDEXED:
@@ -346,7 +386,7 @@ class Indexer:
 
     def _count_files(self, sources: Sequence[Source], stop: threading.Event) -> None:
         with suppress(UsageError):  # the source vanished meanwhile: the walk itself reports that
-            self._total = sum(
+            files = sum(
                 count_files(
                     [source.path],
                     include=self._options.include,
@@ -357,6 +397,7 @@ class Indexer:
                 )
                 for source in sources
             )
+            self._total = -(-files // self._shard.count)
 
     def _report_progress(self, *, force: bool = False) -> None:
         now = time.monotonic()

@@ -12,8 +12,9 @@ from lookalike.errors import Outcome, UsageError
 from lookalike.images.globs import Globs, anchored
 from lookalike.images.reading import is_access_failure
 from lookalike.images.walk import FoundFile
+from lookalike.indexing.index_writer import IndexWriter
 from lookalike.indexing.report import IndexOptions
-from lookalike.stores.interface import FileState, Root, Writer
+from lookalike.stores.interface import FileState, Root
 from lookalike.stores.paths import existing_path, relative_path
 
 
@@ -26,7 +27,7 @@ class Source:
     below: str
 
 
-def resolve_source(writer: Writer, roots: Sequence[Root], path: Path) -> Source:
+def resolve_source(writer: IndexWriter, roots: Sequence[Root], path: Path) -> Source:
     """Return the source at a resolved path.
 
     A folder outside all roots becomes a new root; for a file outside all roots, its folder does.
@@ -159,7 +160,7 @@ class Unreadable:
         else:
             self._vanished = True
 
-    def may_hide_images(self, writer: Writer, source: Source) -> bool:
+    def may_hide_images(self, writer: IndexWriter, source: Source) -> bool:
         """Return whether known images of the source may still exist though they were not found."""
         inside = os.path.join(source.path, "")  # noqa: PTH118
         links = (link for link in self._broken_links if link.startswith(inside))
