@@ -31,6 +31,7 @@ from lookalike.indexing.report import IndexOptions, IndexReport, Progress
 from lookalike.library import Library
 from lookalike.query import Query, Term
 from lookalike.server.app import create_app
+from lookalike.server.jobs.job_folder import JobFolder
 from lookalike.server.jobs.runner import JobRunner
 from lookalike.server.jobs.write_queue import WriteQueue
 from lookalike.server.settings import Settings
@@ -273,7 +274,7 @@ def test_adding_waits_for_its_own_job(tmp_path: Path) -> None:
         shared = tmp_path / "shared"
         app = create_app(library, Settings(writable=True, folder=shared))
         # Stands for another process of the same server.
-        other = WriteQueue(JobRunner(library.folder), shared / "jobs")
+        other = WriteQueue(JobRunner(library.folder), JobFolder(shared / "jobs"))
         reports: list[IndexReport] = []
 
         def add(port: int) -> None:

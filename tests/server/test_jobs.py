@@ -17,12 +17,13 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from filelock import FileLock
 from tests.library.image_builders import album
-from tests.server.conftest import ADDRESS
+from tests.server.conftest import ADDRESS, CSRF_HEADERS
 from tests.server.live_server import run_async
 
 from lookalike.errors import LibraryError, NoLibrary, UsageError
 from lookalike.library import Library
 from lookalike.server.app import create_app
+from lookalike.server.jobs.job_folder import JobFolder
 from lookalike.server.jobs.runner import JobRunner
 from lookalike.server.jobs.write_queue import WaitingJob, WriteQueue, mergeable
 from lookalike.server.responses import HTTPError
@@ -36,8 +37,9 @@ RUN_JOB = "from lookalike.server.jobs.process import main; main()"
 def app_with_program(library: Library, program: str, settings: Settings) -> FastAPI:
     """Return a server whose jobs run this Python program."""
     app = create_app(library, settings)
-    jobs = JobRunner(library.folder, program=(sys.executable, "-c", program))
-    app.state.server = replace(app.state.server, jobs=jobs)
+    states = app.state.server.job_states
+    jobs = JobRunner(library.folder, states, program=(sys.executable, "-c", program))
+    app.state.server = replace(app.state.server, jobs=jobs, writes=WriteQueue(jobs, states))
     return app
 
 
@@ -118,6 +120,73 @@ def test_a_result_is_computed_once_and_given_to_all_who_ask_again(
     assert runs.read_text() == "x"
 
 
+HANGS = "import sys; sys.stdin.readline(); sys.stdin.read()"
+
+
+def states_of(client: TestClient) -> list[str]:
+    return [job["state"] for job in client.get("/api/jobs").json()["jobs"]]
+
+
+def test_a_job_that_reads_is_listed_and_can_be_cancelled(library: Library) -> None:
+    app = app_with_program(library, HANGS, Settings(job_wait=0.05))
+    with TestClient(app, base_url=ADDRESS, headers=CSRF_HEADERS) as client:
+        assert client.get("/api/duplicates").status_code == 202
+        wait_until(lambda: states_of(client) == ["running"])
+        (job,) = client.get("/api/jobs").json()["jobs"]
+        assert (job["kind"], job["run"], job["result"]) == ("duplicates", 0, None)
+        assert client.get("/api/duplicates").json()["id"] == job["id"]
+        assert client.delete(f"/api/jobs/{job['id']}").status_code == 200
+        wait_until(lambda: states_of(client) == ["cancelled"])
+        assert client.get(f"/api/jobs/{job['id']}").json()["message"] == "cancelled"
+        assert client.delete(f"/api/jobs/{job['id']}").status_code == 409
+        assert client.delete(f"/api/jobs/{'0' * 16}").status_code == 404
+
+
+def test_jobs_that_change_the_library_can_be_cancelled_while_they_wait_and_run(
+    library: Library, photos: Path
+) -> None:
+    app = app_with_program(library, HANGS, Settings(writable=True))
+    with TestClient(app, base_url=ADDRESS, headers=CSRF_HEADERS) as client:
+        running = client.post("/api/images").json()["id"]
+        wait_until(lambda: client.get(f"/api/jobs/{running}").json()["state"] == "running")
+        waiting = client.post("/api/images", json={"prune": True}).json()["id"]
+        assert states_of(client) == ["waiting", "running"]
+        for id in (waiting, running):
+            assert client.delete(f"/api/jobs/{id}").status_code == 200
+        wait_until(lambda: set(states_of(client)).isdisjoint({"waiting", "running"}))
+        assert client.get(f"/api/jobs/{waiting}").json()["state"] == "cancelled"
+
+
+def test_visitors_of_a_public_read_only_server_cancel_nothing(library: Library) -> None:
+    app = app_with_program(library, HANGS, Settings(job_wait=0.05, exposed=True))
+    with TestClient(app, base_url=ADDRESS, headers=CSRF_HEADERS) as client:
+        client.get("/api/duplicates")
+        wait_until(lambda: states_of(client) == ["running"])
+        (job,) = client.get("/api/jobs").json()["jobs"]
+        assert client.delete(f"/api/jobs/{job['id']}").status_code == 403
+        assert states_of(client) == ["running"]
+
+
+def test_the_time_left_follows_the_pace_of_the_stage(library: Library) -> None:
+    program = (
+        "import json, sys, time\n"
+        "sys.stdin.readline()\n"
+        "def report(done, stage):\n"
+        "    print(json.dumps({'progress': {'done': done, 'total': 30, 'stage': stage}}), flush=True)\n"
+        "report(10, 'a'); time.sleep(1.1); report(20, 'a'); sys.stdin.read()\n"
+    )
+    jobs = JobRunner(library.folder, program=(sys.executable, "-c", program))
+    job = jobs.start("map", {})
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(job.wait)
+        wait_until(lambda: job.state.done == 20)
+        left = job.state.seconds_left
+        jobs.end(job)
+        state = ended.result(60)
+    assert left is not None and left >= 1.1
+    assert (state.state, state.seconds_left) == ("failed", None)
+
+
 # ---- jobs that change the library ----
 
 
@@ -146,7 +215,7 @@ def test_several_server_processes_share_the_states_of_jobs(
     library_of_six: Library, folder: Path, tmp_path: Path
 ) -> None:
     jobs = JobRunner(library_of_six.folder)
-    mine, theirs = (WriteQueue(jobs, tmp_path / "shared") for _ in range(2))
+    mine, theirs = (WriteQueue(jobs, JobFolder(tmp_path / "shared")) for _ in range(2))
     with FileLock(tmp_path / "shared" / "lock"):
         first = mine.submit("index", index_arguments(folder / "odd"))
         others = [
@@ -167,7 +236,7 @@ def test_several_server_processes_share_the_states_of_jobs(
 
 
 def test_jobs_that_wait_when_the_server_ends_fail_with_a_reason(tmp_path: Path) -> None:
-    queue = WriteQueue(JobRunner(tmp_path / "nothing"), tmp_path / "shared")
+    queue = WriteQueue(JobRunner(tmp_path / "nothing"), JobFolder(tmp_path / "shared"))
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     with FileLock(tmp_path / "shared" / "lock"):
@@ -179,7 +248,7 @@ def test_jobs_that_wait_when_the_server_ends_fail_with_a_reason(tmp_path: Path) 
 
 
 def test_states_of_old_jobs_are_deleted(tmp_path: Path) -> None:
-    queue = WriteQueue(JobRunner(tmp_path / "nothing"), tmp_path / "shared", keep_runs=1)
+    queue = WriteQueue(JobRunner(tmp_path / "nothing"), JobFolder(tmp_path / "shared", keep=1))
     ids = []
     for _ in range(2):
         ids.append(queue.submit("index", {"paths": [], "options": {}}).id)

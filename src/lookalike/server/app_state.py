@@ -16,6 +16,7 @@ from lookalike.errors import LookalikeError
 from lookalike.library import Library
 from lookalike.query import Query, Term
 from lookalike.server.executors import Executors
+from lookalike.server.jobs.job_folder import JobFolder
 from lookalike.server.jobs.results import JobResultCache
 from lookalike.server.jobs.runner import JobRunner
 from lookalike.server.jobs.write_queue import WriteQueue
@@ -44,6 +45,7 @@ class AppState:
     batcher: MicroBatcher
     jobs: JobRunner
     job_results: JobResultCache
+    job_states: JobFolder
     writes: WriteQueue
     temporary: tempfile.TemporaryDirectory[str] | None = None
     event_streams: set[object] = field(default_factory=set)
@@ -59,7 +61,8 @@ class AppState:
             temporary = tempfile.TemporaryDirectory(prefix="lookalike-serve-")
             folder = Path(temporary.name)
         executors = Executors.of(settings)
-        jobs = JobRunner(library.folder)
+        job_states = JobFolder(folder / "jobs")
+        jobs = JobRunner(library.folder, job_states)
         return cls(
             library=library,
             settings=settings,
@@ -73,7 +76,8 @@ class AppState:
             ),
             jobs=jobs,
             job_results=JobResultCache(executors.jobs),
-            writes=WriteQueue(jobs, folder / "jobs"),
+            job_states=job_states,
+            writes=WriteQueue(jobs, job_states),
             temporary=temporary,
         )
 

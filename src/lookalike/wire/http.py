@@ -239,6 +239,7 @@ class JobState:
     run      number of the run that does the job; one run can do several jobs that were asked for alike
     done     of `total`, in files, vectors or pairs; `total` is None until it is known
     stage    which part of the work is under way
+    seconds_left  of the stage, at the pace so far; None if that is not known
     indexed, failed, rate  when indexing: files, files, files per second
     message  what it is doing, or how it ended
     started  ISO 8601; "" while it waits
@@ -253,6 +254,7 @@ class JobState:
     done: int = 0
     total: int | None = None
     stage: str = ""
+    seconds_left: float | None = None
     indexed: int = 0
     failed: int = 0
     rate: float = 0.0
@@ -265,6 +267,13 @@ class JobState:
     def running(self) -> bool:
         """Whether the job is waiting or running."""
         return self.state in ("waiting", "running")
+
+
+@dataclass(frozen=True, slots=True)
+class JobList:
+    """The jobs that wait or run, and those that ended last, the newest first."""
+
+    jobs: tuple[JobState, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 import os
+import secrets
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -16,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.errors import LibraryError, error_by_name
+from lookalike.server.jobs.job_folder import JobFolder
 from lookalike.server.jobs.process import EXPORT, WRITERS
 from lookalike.server.responses import too_many
-from lookalike.wire.http import JobState
+from lookalike.wire.http import JobState, JobStatus
 
 PROGRAM = (sys.executable, "-P", "-m", "lookalike.server.jobs.process")
 
@@ -28,14 +31,23 @@ MAX_EXPORTS = 2
 # Bytes of an export that are passed on at a time.
 CHUNK_BYTES = 256 << 10
 
+# Seconds between two looks at a job, after which its state is written.
+STATE_SECONDS = 0.25
+
+# Seconds of work from which the time left is estimated.
+MIN_ESTIMATE_SECONDS = 1.0
+
 
 class Job:
-    """One job process. `state` is current while another thread is in `wait`."""
+    """One job process. `state` is current while another thread is in `wait`; `id` names it to clients, if any
+    may follow it."""
 
     def __init__(
         self, program: Sequence[str], library: Path, kind: str, arguments: Mapping[str, Any]
     ) -> None:
         self.state = JobState(kind=kind, state="running", message="starting", started=now())
+        self.id = ""
+        self._stage = ("", 0, time.monotonic())
         self._process = subprocess.Popen(
             program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()
         )
@@ -104,26 +116,47 @@ class Job:
     def _update(self, message: Mapping[str, Any]) -> None:
         text = message.get("message", "")
         if "progress" in message:
-            self.state = replace(self.state, **message["progress"])
+            state = replace(self.state, **message["progress"])
+            self.state = replace(state, seconds_left=self._seconds_left(state))
         elif "result" in message:
-            self.state = replace(self.state, state="done", message=text, result=message["result"])
+            self._end("done", text, result=message["result"])
         elif "cancelled" in message:
-            self.state = replace(self.state, state="cancelled", message=text, error="LibraryError")
+            self._end("cancelled", text, error="LibraryError")
         else:
             self._fail(text, str(message.get("error", "LibraryError")))
 
+    def _seconds_left(self, state: JobState) -> float | None:
+        """Return the seconds that the rest of a stage takes at the pace so far; None if that is not known."""
+        stage, first, since = self._stage
+        if stage != state.stage or state.done < first:
+            self._stage = (state.stage, state.done, time.monotonic())
+            return None
+        elapsed = time.monotonic() - since
+        if not state.total or state.done <= first or elapsed < MIN_ESTIMATE_SECONDS:
+            return None
+        return round((state.total - state.done) * elapsed / (state.done - first), 1)
+
     def _fail(self, message: str, error: str = "LibraryError") -> None:
-        self.state = replace(self.state, state="failed", message=message, error=error)
+        self._end("failed", message, error=error)
+
+    def _end(self, state: JobStatus, message: str, **more: Any) -> None:
+        self.state = replace(self.state, state=state, message=message, seconds_left=None, **more)
 
 
 EARLY_END = "the export ended early: try again, or see the server's log"
 
 
 class JobRunner:
-    """The job processes of one server process. Thread-safe."""
+    """The job processes of one server process. Thread-safe.
 
-    def __init__(self, library: Path, *, program: Sequence[str] = PROGRAM) -> None:
+    states  where the states of jobs that read are written, so that every process of the server knows them
+    """
+
+    def __init__(
+        self, library: Path, states: JobFolder | None = None, *, program: Sequence[str] = PROGRAM
+    ) -> None:
         self._library = library
+        self._states = states
         self._program = tuple(program)
         self._jobs: set[Job] = set()
         self._lock = threading.Lock()
@@ -132,7 +165,7 @@ class JobRunner:
     @property
     def running(self) -> list[JobState]:
         """States of the jobs that run now."""
-        return [job.state for job in list(self._jobs)]
+        return [replace(job.state, id=job.id) for job in list(self._jobs)]
 
     def start(self, kind: str, arguments: Mapping[str, Any]) -> Job:
         """Start a job, which the caller must `end`. `HTTPError` 429 if too many exports are running."""
@@ -154,15 +187,37 @@ class JobRunner:
         job.finish()
 
     def run(self, kind: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Do a job and return the document of its result; raise the error that it failed with."""
+        """Do a job that reads and return the document of its result; raise the error that it failed with.
+        `UsageError` if somebody cancelled it."""
         job = self.start(kind, arguments)
         try:
-            state = job.wait()
+            state = job.wait() if self._states is None else self._follow(job, self._states)
         finally:
             self.end(job)
         if state.result is None:
             raise error_by_name(state.error, state.message)
         return dict(state.result)
+
+    def _follow(self, job: Job, states: JobFolder) -> JobState:
+        """Follow a job to its end, write its states, and cancel it if that is asked for."""
+        job.id = id = secrets.token_hex(8)
+        follower = threading.Thread(target=job.wait, daemon=True)
+        follower.start()
+        cancelled = False
+        while follower.is_alive():
+            follower.join(STATE_SECONDS)
+            if not follower.is_alive():
+                break
+            states.write(replace(job.state, id=id, result=None))
+            if states.is_cancelled(id):
+                cancelled = True
+                job.kill()
+        state = job.state
+        if cancelled and state.result is None:
+            state = replace(state, state="cancelled", message="cancelled", error="UsageError")
+        states.write(replace(state, id=id, result=None))
+        states.delete_old()
+        return state
 
     def close(self) -> None:
         """End all jobs: writers in order, so that what they finished is stored."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,11 +13,12 @@ from fastapi import Path as PathParam
 from starlette.responses import Response, StreamingResponse
 
 from lookalike.server.app_state import AppState, State
+from lookalike.server.jobs.process import WRITERS
 from lookalike.server.openapi import responses
 from lookalike.server.query_params import KNOWN_PARAMETERS
 from lookalike.server.responses import HTTPError, JSONResponse, redact_paths, to_json
 from lookalike.wire import encode
-from lookalike.wire.http import JobState
+from lookalike.wire.http import JobList, JobState
 
 router = APIRouter(tags=["jobs"], dependencies=[KNOWN_PARAMETERS])
 
@@ -25,6 +27,31 @@ MAX_EVENT_STREAMS = 100
 
 # Seconds between two looks at a job.
 EVENT_SECONDS = 0.5
+
+
+@router.get("/api/jobs", **responses(JobList))
+async def jobs(state: State) -> Response:
+    """The jobs that wait or run, and those that ended last, without their results; the newest first."""
+
+    def read() -> dict[str, Any]:
+        found = (replace(job, result=None) for job in state.job_states.jobs())
+        return {"jobs": [job_document(state, job) for job in found]}
+
+    return JSONResponse(await state.executors.quick.run(read))
+
+
+@router.delete("/api/jobs/{id}", **responses(JobState))
+async def cancel_job(state: State, id: Annotated[str, PathParam(max_length=64)]) -> Response:
+    """Cancel a job; the response is its state now. Indexing keeps what is finished. On a server that other
+    machines can reach, only if it is writable."""
+
+    def cancel() -> dict[str, Any]:
+        job = state.job_states.state(id)
+        if job.run or job.kind in WRITERS or state.settings.hide_paths:
+            check_writable(state)
+        return job_document(state, state.job_states.cancel(id))
+
+    return JSONResponse(await state.executors.quick.run(cancel))
 
 
 @router.get("/api/jobs/{id}", **responses(JobState))
