@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.stores.builders import begin
+from tests.stores.postgres_server import new_url
 
 from lookalike.stores.interface import Store
 from lookalike.stores.local.store import LocalStore
@@ -15,9 +16,19 @@ from lookalike.stores.memory import MemoryStore
 CreateStore = Callable[[Path], Store]
 """Makes an empty store; the argument is an empty folder for its files."""
 
+
+def in_postgres(folder: Path | None = None) -> Store:
+    """Make a library in PostgreSQL; skip the test without a server."""
+    url = new_url()
+    from lookalike.stores.postgres.store import PostgresStore
+
+    return PostgresStore.create(url)
+
+
 STORES: dict[str, CreateStore] = {
     "local": lambda folder: LocalStore.create(folder / "photos" / ".lookalike"),
     "memory": lambda folder: MemoryStore(),
+    "postgres": in_postgres,
 }
 
 STORES_WITH_INDEXES = ["local"]

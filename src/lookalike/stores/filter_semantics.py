@@ -170,6 +170,51 @@ def _compare(order: Operator, text: str, ordered: Sequence[str]) -> list[tuple[i
     return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
 
 
+def date_ranges(test: Compare | In | Between) -> list[tuple[str | None, str | None]]:
+    """Return what `matching_ranges` means without a sequence, for databases: the texts from `low` up to below
+    `high` (None: no limit), or `low` itself where both are the same."""
+    match test:
+        case Compare(_, "=", str() as text):
+            return _equal_ranges(text)
+        case In(_, values):
+            return [one for text in values if isinstance(text, str) for one in _equal_ranges(text)]
+        case Compare(_, order, str() as text):
+            return _ordered_ranges(order, text)
+        case Between(_, str() as low, str() as high):
+            up_to = _ordered_ranges("<=", high)
+            return [
+                (max(low, start or ""), end)
+                for start, end in up_to
+                if end is not None and (end > low or start == end == low)
+            ]
+        case _:
+            return []
+
+
+def _equal_ranges(text: str) -> list[tuple[str | None, str | None]]:
+    found: list[tuple[str | None, str | None]] = [(text, text)]
+    if _DATE.fullmatch(text):
+        found += [(text + c, text + chr(ord(c) + 1)) for c in _DATE_SEPARATORS[len(text)]]
+    return found
+
+
+def _ordered_ranges(order: Operator, text: str) -> list[tuple[str | None, str | None]]:
+    if order == "<":
+        return [(None, text)]
+    if order == ">=":
+        return [(text, None)]
+    equal = _equal_ranges(text)
+    if order == "<=":
+        return [(None, text), *equal]
+    # Greater than the text itself, and between the ranges of the dates within it.
+    after = text + "\0"  # the next text of all
+    edges: list[str] = [after]
+    for start, end in sorted((start or "", end or "") for start, end in equal[1:]):
+        edges += [max(start, edges[0]), max(end, edges[0])]
+    ends: list[str | None] = [*edges[1::2], None]
+    return [(low, high) for low, high in zip(edges[::2], ends, strict=True) if low != high]
+
+
 def pattern_matcher(test: Like) -> Callable[[str], bool]:
     """Return a function that tells whether a text matches the pattern.
 

@@ -38,7 +38,7 @@ def nearest(
         return found, similarities, np.where(found < 0, -1, 0)
     count = len(matrix) if rows is None else len(rows)
     vectors, values = top_k(
-        matrix.reshape(len(matrix) * regions, -1),
+        matrix.reshape(len(matrix) * regions, matrix.shape[1] // regions),
         queries,
         max(1, min(k, count)) * regions,
         similarity=similarity,

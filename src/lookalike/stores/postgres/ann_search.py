@@ -1,0 +1,193 @@
+"""Approximate search with an HNSW index of pgvector; the candidates are re-ranked in NumPy.
+
+Malkov & Yashunin, Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small
+World graphs, 2018.
+"""
+
+from __future__ import annotations
+
+from math import ceil, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg import sql
+
+from lookalike.stores.ann_index import Index
+from lookalike.stores.postgres.database import Connection, statement
+from lookalike.stores.postgres.encoding import IdArray, vector_literal
+from lookalike.stores.postgres.vectors import SpaceRow, matrix_from, nearest_rows
+from lookalike.stores.records import Ids, Neighbours, Space
+from lookalike.vectors.similarity import Similarity
+
+MAX_EF = 1000
+"""Largest ef_search of pgvector."""
+
+MAX_SHARE = 0.1
+"""Largest share of the vectors that are asked for as candidates; beyond, exact search costs less."""
+
+MAX_SCANNED = 200_000
+"""Vectors that a scan visits until enough of them pass a filter."""
+
+FETCH_COST = 2.0
+"""Vectors that an index scan visits in the time in which one chosen vector is fetched and compared."""
+
+ITERATIVE_VECTOR = (0, 8)
+"""pgvector from which index scans go on until a filter has let enough vectors through."""
+
+_PLANS = ("enable_seqscan", "enable_bitmapscan", "enable_sort")
+
+
+def indexed_expression(space: Space) -> tuple[str, str, str]:
+    """Return what is indexed: an SQL expression, the operator class, and the distance operator.
+
+    Halves take half the memory and are exact enough to choose candidates; only numbers that are not of unit
+    vectors may be too large for them.
+    """
+    half = space.dtype == "f16" or space.normalised
+    kind = "halfvec" if half else "vector"
+    expression = "vector" if (space.dtype == "f16") == half else f"(vector::halfvec({space.dim}))"
+    if space.similarity == "euclidean":
+        return expression, f"{kind}_l2_ops", "<->"
+    # For unit vectors the order is that of the cosine, and vectors that are zero are found, too.
+    return (
+        (expression, f"{kind}_ip_ops", "<#>")
+        if space.normalised
+        else (expression, f"{kind}_cosine_ops", "<=>")
+    )
+
+
+def search_effort(index: Index, k: int) -> tuple[int, int]:
+    """Return ef_search and the number of candidates for k neighbours, from those measured for ten."""
+    candidates = max(k, ceil(index.candidates * k / 10))
+    return min(MAX_EF, ceil(index.nprobe * max(1.0, sqrt(k / 10)))), candidates
+
+
+def approximate_search(
+    connection: Connection,
+    row: SpaceRow,
+    index: Index,
+    queries: NDArray[np.float32],
+    k: int,
+    *,
+    similarity: Similarity,
+    among: Ids | None,
+    table: str | None = None,
+) -> Neighbours | None:
+    """Return what `Snapshot.search` does; None where exact search must be used: it costs less, the index is
+    for another similarity, the query is zero or invalid, or fewer than k images were found.
+
+    table  of the vectors, if it is another than the space's
+    """
+    space = row.space
+    if space.similarity != similarity and not space.normalised:  # for unit vectors the order is one
+        return None
+    fits = queries.ndim == 2 and queries.shape[1] == space.width and k >= 1 and row.regions == 1
+    if not fits or not len(queries) or not np.isfinite(queries).all():
+        return None
+    units = queries.astype(np.float64)
+    lengths = np.sqrt((units**2).sum(axis=1, keepdims=True))
+    if not (lengths > 0).all():
+        return None
+    if space.normalised and similarity == "cosine":
+        units /= lengths
+    among = None if among is None else np.unique(np.asarray(among, np.int64))
+    passing = space.count if among is None else min(len(among), space.count)
+    ef, candidates = search_effort(index, k)
+    if not passing or candidates > MAX_SHARE * passing:
+        return None
+    if among is not None and passing * FETCH_COST < candidates * space.count / passing + ef:
+        return None
+    parts: list[Neighbours] = []
+    with _settings(connection, ef, candidates, filtered=among is not None) as usable:
+        if not usable:
+            return None
+        for number, unit in enumerate(units.astype(np.float32)):
+            rows = _candidates(connection, row, unit, candidates, among, table or row.table)
+            found = nearest_rows(
+                row, matrix_from(rows, space), queries[number][None], k, similarity
+            )
+            if int((found.ids >= 0).sum()) < min(k, passing):
+                return None
+            parts.append(found)
+    return Neighbours(
+        np.concatenate([part.ids for part in parts]),
+        np.concatenate([part.similarities for part in parts]),
+        False,
+    )
+
+
+class _settings:
+    """Set how this transaction searches indexes, and set it back at the end.
+
+    Entering returns whether the server can search as wanted.
+    """
+
+    def __init__(self, connection: Connection, ef: int, candidates: int, *, filtered: bool) -> None:
+        self._connection = connection
+        self._ef, self._candidates, self._filtered = ef, candidates, filtered
+
+    def __enter__(self) -> bool:
+        chosen = {"hnsw.ef_search": str(min(MAX_EF, max(self._ef, self._candidates)))}
+        iterative = _is_iterative(self._connection)
+        if not iterative and (self._filtered or self._candidates > MAX_EF):
+            return False
+        if iterative:
+            chosen |= {
+                "hnsw.iterative_scan": "relaxed_order",
+                "hnsw.max_scan_tuples": str(MAX_SCANNED),
+            }
+        self._set(chosen | dict.fromkeys(_PLANS, "off"))
+        return True
+
+    def __exit__(self, *error: object) -> None:
+        if error[0] is None:
+            self._set(dict.fromkeys(_PLANS, "on"))
+
+    def _set(self, values: dict[str, str]) -> None:
+        commands = [
+            sql.SQL("SET LOCAL {} = {}").format(
+                sql.Identifier(*name.split(".")), sql.Literal(value)
+            )
+            for name, value in values.items()
+        ]
+        self._connection.execute(sql.SQL("; ").join(commands))
+
+
+def _is_iterative(connection: Connection) -> bool:
+    """Return whether the server's pgvector has iterative scans."""
+    known: bool | None = getattr(connection, "_lookalike_iterative", None)
+    if known is None:
+        row = connection.execute(
+            "SELECT extversion FROM pg_extension WHERE extname = 'vector'"
+        ).fetchone()
+        parts = (row[0] if row else "0").split(".")
+        known = tuple(int(part) for part in parts if part.isdecimal()) >= ITERATIVE_VECTOR
+        connection._lookalike_iterative = known  # type: ignore[attr-defined]
+    return known
+
+
+def _candidates(
+    connection: Connection,
+    row: SpaceRow,
+    query: NDArray[np.float32],
+    count: int,
+    among: Ids | None,
+    table: str,
+) -> list[tuple[int, bytes]]:
+    expression, operators, distance = indexed_expression(row.space)
+    kind = operators.split("_")[0]
+    chosen = "WHERE image = ANY(%(among)s)" if among is not None else ""
+    return connection.execute(
+        statement(
+            f"SELECT image, vector FROM {{}} {chosen} ORDER BY {expression} {distance} %(query)s::{kind} "
+            "LIMIT %(count)s",
+            table,
+        ),
+        {
+            "query": vector_literal(query),
+            "count": count,
+            "among": None if among is None else IdArray(among),
+        },
+        binary=True,
+        prepare=False,
+    ).fetchall()

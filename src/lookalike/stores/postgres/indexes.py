@@ -1,0 +1,371 @@
+"""Building and checking the ANN indexes of a library, while others read and write it."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.errors import LibraryBusy, LibraryReadOnly, UsageError
+from lookalike.stores.ann_index import Index, IndexBuildOptions, IndexCheck
+from lookalike.stores.postgres.ann_search import MAX_EF, indexed_expression
+from lookalike.stores.postgres.database import Connection, connect, statement, translate_errors
+from lookalike.stores.postgres.migrations import BUILDER, release, take_lock
+from lookalike.stores.postgres.snapshot import PostgresSnapshot
+from lookalike.stores.postgres.url import DatabaseURL
+from lookalike.stores.postgres.vectors import SpaceRow
+from lookalike.stores.records import Ids
+
+if TYPE_CHECKING:
+    from lookalike.ann.faiss_index import Progress
+
+K = 10
+"""Neighbours that recall is measured for."""
+
+QUERIES = 200
+"""Vectors of the space that serve as queries when an index is tuned."""
+
+EXACT_TIMED = 5
+"""Queries of a check that are also timed exactly."""
+
+RECIPES = ("HNSW16", "HNSW32")
+"""Links of each vector; the second is tried where the first misses the target."""
+
+EF_STEPS = (10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 448, 640, MAX_EF)
+
+MAX_BUILD_MEMORY = 1 << 30
+"""Memory of the server for building, unless the options allow more. A larger graph is built slowly."""
+
+MAX_DIM = {"halfvec": 4_000, "vector": 2_000}
+"""Numbers of the longest vectors that pgvector indexes."""
+
+
+class _HeldOut(NamedTuple):
+    """Vectors that serve as queries, and the similarity of the K-th (or last) true neighbour of each."""
+
+    ids: Ids
+    vectors: NDArray[np.float32]
+    worst: NDArray[np.float32]
+    known: NDArray[np.int64]
+
+
+class PostgresIndexes:
+    """See `Indexes`. New vectors are indexed by the server as they are added, so none is ever unindexed."""
+
+    def __init__(
+        self,
+        url: DatabaseURL,
+        *,
+        read_only: bool,
+        snapshot: Callable[[], AbstractContextManager[PostgresSnapshot]],
+    ) -> None:
+        self._url = url
+        self._read_only = read_only
+        self._snapshot = snapshot
+
+    def build(
+        self,
+        space: str,
+        options: IndexBuildOptions | None = None,
+        *,
+        progress: Progress = lambda stage, done, total: None,
+    ) -> Index:
+        """See `Indexes`. A recipe is HNSW and the number of links: HNSW16, HNSW32 …"""
+        options = options or IndexBuildOptions()
+        if not 0 < options.target <= 1:
+            raise UsageError(f"a recall lies between 0 and 1, not {options.target}")
+        with self._builder() as connection:
+            progress("ask", 0, 1)
+            with self._snapshot() as snapshot:
+                row = snapshot.space_row(space)
+                links = [_links(recipe) for recipe in _recipes(row, options)]
+                held_out = _hold_out(snapshot, row, QUERIES, seed=0)
+            best: Index | None = None
+            for number in links:
+                started = time.monotonic()
+                progress("train", 0, 1)
+                self._create(connection, row, number, options)
+                progress("fill", 1, 1)
+                with self._snapshot() as snapshot:
+                    found = _tuned(snapshot, row, held_out, options.target)
+                best = replace(
+                    found,
+                    recipe=f"HNSW{number}",
+                    seconds=time.monotonic() - started,
+                    bytes=self._size(connection, row),
+                )
+                if best.recall >= options.target:
+                    break
+            assert best is not None
+            self._record(connection, row, best)
+        return best
+
+    def remove(self, space: str) -> bool:
+        """See `Indexes`."""
+        with self._builder() as connection:
+            with self._snapshot() as snapshot:
+                row = snapshot.space_row(space)
+            if row.space.index is None:
+                return False
+            self._record(connection, row, None)
+            with translate_errors(self._url):
+                self._drop_others(connection, row, keep="")
+        return True
+
+    def check(self, space: str, *, queries: int = 500) -> IndexCheck:
+        """See `Indexes`."""
+        with self._snapshot() as snapshot:
+            row = snapshot.space_row(space)
+            if row.space.index is None:
+                raise UsageError(
+                    f"the space {space} has no index to check: build one with `lookalike ann build`"
+                )
+            held_out = _hold_out(snapshot, row, queries, seed=time.time_ns() % 2**32)
+            check = _measure(snapshot, row, held_out)
+        if not self._read_only:
+            with self._connection() as connection, translate_errors(self._url):
+                connection.execute(
+                    "INSERT INTO index_checks (space, measured) VALUES (%s, %s)",
+                    (row.id, json.dumps(asdict(check))),
+                )
+        return check
+
+    def compare(
+        self,
+        space: str,
+        recipes: Sequence[str] = (),
+        *,
+        progress: Progress = lambda stage, done, total: None,
+    ) -> NoReturn:
+        """See `Indexes`: only libraries in folders compare recipes."""
+        raise UsageError(
+            "recipes are compared in a library in a folder: in PostgreSQL, build with `lookalike ann build "
+            "--recipe HNSW32` and see `lookalike ann check`"
+        )
+
+    def history(self, space: str) -> list[IndexCheck]:
+        """See `Indexes`."""
+        with self._snapshot() as snapshot:
+            return [IndexCheck(**measured) for measured in snapshot.index_checks(space)]
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        connection = connect(self._url, purpose="index builder")
+        try:
+            yield connection
+        finally:
+            release(connection)
+
+    @contextmanager
+    def _builder(self) -> Iterator[Connection]:
+        """Hold the lock of builders. Writers have a lock of their own and are not blocked."""
+        if self._read_only:
+            raise LibraryReadOnly(f"the library in {self._url.shown} was opened for reading only")
+        with self._connection() as connection:
+            take_lock(connection, self._url, BUILDER, doing="building an index in")
+            yield connection
+
+    def _create(
+        self, connection: Connection, row: SpaceRow, links: int, options: IndexBuildOptions
+    ) -> None:
+        """Build an index beside an older one, without blocking writers, and then drop the older one."""
+        expression, operators, _ = indexed_expression(row.space)
+        memory = options.memory or min(MAX_BUILD_MEMORY, 2 * _estimate(row, links))
+        name = f"ann_{row.id}_{time.time_ns():x}"
+        with translate_errors(self._url):
+            connection.execute(
+                statement(f"SET maintenance_work_mem = '{max(1024, memory >> 10)}kB'")
+            )
+            if options.threads is not None:
+                workers = max(0, options.threads - 1)
+                connection.execute(
+                    statement(f"SET max_parallel_maintenance_workers = {int(workers)}")
+                )
+            self._drop_others(
+                connection, row, keep=_index_name(connection, row)
+            )  # of a killed build
+            connection.execute(
+                statement(
+                    f"CREATE INDEX CONCURRENTLY {{}} ON {{}} USING hnsw ({expression} {operators}) "
+                    f"WITH (m = {int(links)}, ef_construction = {max(64, 2 * int(links))})",
+                    name,
+                    row.table,
+                )
+            )
+            self._drop_others(connection, row, keep=name)
+
+    def _drop_others(self, connection: Connection, row: SpaceRow, *, keep: str) -> None:
+        names = connection.execute(
+            "SELECT c.relname::text FROM pg_index JOIN pg_class c ON c.oid = indexrelid "
+            "JOIN pg_class t ON t.oid = indrelid JOIN pg_namespace n ON n.oid = t.relnamespace "
+            "WHERE nspname = %s AND t.relname = %s AND starts_with(c.relname::text, 'ann_')",
+            (self._url.schema, row.table),
+        ).fetchall()
+        for (name,) in names:
+            if name != keep:
+                connection.execute(statement("DROP INDEX CONCURRENTLY IF EXISTS {}", name))
+
+    def _size(self, connection: Connection, row: SpaceRow) -> int:
+        with translate_errors(self._url):
+            found = connection.execute(
+                "SELECT pg_relation_size(%s::regclass)", (f'"{_index_name(connection, row)}"',)
+            ).fetchone()
+        return int(found[0]) if found else 0
+
+    def _record(self, connection: Connection, row: SpaceRow, index: Index | None) -> None:
+        with translate_errors(self._url), connection.transaction():
+            stored = None if index is None else json.dumps(asdict(index))
+            done = connection.execute(
+                "UPDATE spaces SET index = %s WHERE id = %s", (stored, row.id)
+            ).rowcount
+            connection.execute("UPDATE library SET version = gen_random_uuid()")
+        if not done:
+            raise LibraryBusy(
+                f"the {row.space.name} vectors were replaced while their index was built: build it again"
+            )
+
+
+def _index_name(connection: Connection, row: SpaceRow) -> str:
+    """Return the name of the space's usable index, "" if there is none."""
+    found = connection.execute(
+        "SELECT c.relname::text FROM pg_index JOIN pg_class c ON c.oid = indexrelid "
+        "WHERE indrelid = to_regclass(%s) AND starts_with(c.relname::text, 'ann_') AND indisvalid "
+        "ORDER BY c.oid DESC LIMIT 1",
+        (row.table,),
+    ).fetchone()
+    return found[0] if found else ""
+
+
+def _recipes(row: SpaceRow, options: IndexBuildOptions) -> Sequence[str]:
+    """Return the recipes to try; `UsageError` for a space that cannot be indexed, or not in that memory."""
+    space = row.space
+    if row.regions > 1:
+        raise UsageError(
+            f"{space.name} has vectors of image regions, which are always searched exactly"
+        )
+    if not space.count:
+        raise UsageError(f"the space {space.key} has no vectors yet")
+    kind = indexed_expression(space)[1].split("_")[0]
+    if space.dim > MAX_DIM[kind]:
+        raise UsageError(
+            f"the vectors of {space.name} have {space.dim:,} numbers, pgvector indexes at most "
+            f"{MAX_DIM[kind]:,}: they are searched exactly"
+        )
+    recipes = [options.recipe] if options.recipe is not None else list(RECIPES)
+    needed = _estimate(row, _links(recipes[0]))
+    if options.memory is not None and needed > options.memory:
+        raise UsageError(
+            f"{recipes[0]} takes about {max(1, needed >> 20):,} MB for {space.count:,} vectors, the limit is "
+            f"{options.memory >> 20:,} MB: allow more"
+        )
+    return [
+        one
+        for one in recipes
+        if options.memory is None or _estimate(row, _links(one)) <= options.memory
+    ]
+
+
+def _links(recipe: str) -> int:
+    found = re.fullmatch(r"HNSW(\d{1,3})", recipe)
+    if found is None or not 2 <= int(found[1]) <= 100:
+        raise UsageError(
+            f"the recipe {recipe!r} does not work in PostgreSQL, which has HNSW with 2 to 100 links: HNSW16, "
+            "for example"
+        )
+    return int(found[1])
+
+
+def _estimate(row: SpaceRow, links: int) -> int:
+    """Return about how many bytes an index takes: halves, links of 6 bytes, and two headers a vector."""
+    size = 2 if indexed_expression(row.space)[1].startswith("half") else 4
+    return int(row.space.count * (row.space.dim * size + 2.2 * links * 6 + 80) * 1.1)
+
+
+def _hold_out(snapshot: PostgresSnapshot, row: SpaceRow, count: int, *, seed: int) -> _HeldOut:
+    """Draw vectors of the space and find their neighbours by exact search."""
+    key = row.space.key
+    drawn = snapshot.sample(key, 4 * count)
+    ids = np.sort(np.random.default_rng(seed).permutation(drawn)[:count])
+    vectors = snapshot.vectors(key, ids)
+    usable = vectors.any(axis=1)
+    ids, vectors = ids[usable], vectors[usable]
+    if not len(ids):
+        raise UsageError("all these vectors are zero: there is nothing that an index could find")
+    found = snapshot.search(key, vectors, K + 1, exact=True)
+    near = [
+        _others(own, *pair) for own, *pair in zip(ids, found.ids, found.similarities, strict=True)
+    ]
+    worst = [own[np.isfinite(own)].min(initial=np.inf) for own in near]
+    known = [int(np.isfinite(own).sum()) for own in near]
+    return _HeldOut(ids, vectors, np.array(worst, np.float32), np.array(known, np.int64))
+
+
+def _others(own: int, ids: Ids, similarities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the similarities of at most K neighbours other than the query's own image."""
+    near: NDArray[np.float32] = similarities[ids != own][:K]
+    return near
+
+
+def _share(held_out: _HeldOut, number: int, ids: Ids, similarities: NDArray[np.float32]) -> float:
+    near = _others(int(held_out.ids[number]), ids, similarities)
+    return int((near >= held_out.worst[number]).sum()) / max(int(held_out.known[number]), 1)
+
+
+def _tuned(snapshot: PostgresSnapshot, row: SpaceRow, held_out: _HeldOut, target: float) -> Index:
+    """Return the index with the least effort that reaches the target recall, or with the largest."""
+    index = Index("", 0.0, target, 0.0, 0, 0.0, row.space.count, 0, 0, "")
+    for ef in EF_STEPS:
+        tried = replace(index, nprobe=ef, candidates=min(2 * K, ef))
+        shares: list[float] = []
+        times: list[float] = []
+        for number, vector in enumerate(held_out.vectors):
+            started = time.perf_counter()
+            found = snapshot.search_with(tried, row, vector[None], K + 1)
+            times.append(time.perf_counter() - started)
+            shares.append(_share(held_out, number, found.ids[0], found.similarities[0]))
+        index = replace(
+            tried,
+            recall=float(np.mean(shares)),
+            milliseconds=float(np.median(times)) * 1e3,
+            built=_now(),
+        )
+        if index.recall >= target:
+            break
+    return index
+
+
+def _measure(snapshot: PostgresSnapshot, row: SpaceRow, held_out: _HeldOut) -> IndexCheck:
+    """Measure recall and time of the store's own search."""
+    shares: list[float] = []
+    times: list[float] = []
+    exact_times: list[float] = []
+    for number, vector in enumerate(held_out.vectors):
+        started = time.perf_counter()
+        found = snapshot.search(row.space.key, vector[None], K + 1)
+        times.append(time.perf_counter() - started)
+        if number < EXACT_TIMED:
+            started = time.perf_counter()
+            snapshot.search(row.space.key, vector[None], K + 1, exact=True)
+            exact_times.append(time.perf_counter() - started)
+        shares.append(_share(held_out, number, found.ids[0], found.similarities[0]))
+    return IndexCheck(
+        recall=float(np.mean(shares)),
+        milliseconds=float(np.median(times)) * 1e3,
+        exact_milliseconds=float(np.median(exact_times)) * 1e3,
+        queries=len(shares),
+        rows=row.space.count,
+        unindexed=0,
+        when=_now(),
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

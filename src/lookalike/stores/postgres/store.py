@@ -1,0 +1,243 @@
+"""The store in a PostgreSQL database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Self
+
+import psycopg
+
+from lookalike.errors import LibraryDamaged, LibraryError, LibraryReadOnly, NoLibrary
+from lookalike.stores.postgres.database import (
+    Connection,
+    ConnectionPool,
+    connect,
+    statement,
+    transaction,
+    translate_errors,
+)
+from lookalike.stores.postgres.encoding import IdArray, IdArrayDumper
+from lookalike.stores.postgres.migrations import (
+    LOCK_CLASS,
+    MIGRATIONS,
+    READERS,
+    WRITER,
+    create,
+    format_of,
+    migrate,
+    release,
+    take_lock,
+)
+from lookalike.stores.postgres.snapshot import (
+    Fitted,
+    LibraryState,
+    PostgresSnapshot,
+    read_roots,
+    read_spaces,
+)
+from lookalike.stores.postgres.url import DatabaseURL, parse_url
+from lookalike.stores.postgres.vectors import MatrixCache, table_of
+
+if TYPE_CHECKING:
+    from lookalike.stores.postgres.indexes import PostgresIndexes
+    from lookalike.stores.postgres.writer import PostgresWriter
+
+psycopg.adapters.register_dumper(IdArray, IdArrayDumper)
+
+
+class PostgresStore:
+    """See `Store`. One object serves all threads of a process."""
+
+    def __init__(self, url: DatabaseURL, *, read_only: bool) -> None:
+        self._url = url
+        self._read_only = read_only
+        self._readers = ConnectionPool(url)
+        self._cache = MatrixCache()
+        self._fitted: dict[int, Fitted | None] = {}
+        self._state: LibraryState | None = None
+
+    @classmethod
+    def create(cls, location: str) -> Self:
+        """Make an empty library at a URL; open one that is there."""
+        url = parse_url(location)
+        connection = connect(url, purpose="creating")
+        try:
+            with suppress(NoLibrary):
+                format_of(connection, url)
+                return cls.open(location)
+            take_lock(connection, url, WRITER, doing="making the library in")
+            create(connection, url)
+        finally:
+            release(connection)
+        return cls.open(location)
+
+    @classmethod
+    def open(cls, location: str, *, read_only: bool = False) -> Self:
+        """Open the library at a URL.
+
+        Raises `NoLibrary`, `LibraryTooNew`, `LibraryDamaged`, and `LibraryError` for a server that is away,
+        refuses the login, or is too old. A library of an older format is migrated, which needs the writer's
+        lock (`LibraryBusy`).
+        """
+        url = parse_url(location)
+        store = cls(url, read_only=read_only)
+        try:
+            connection, _ = store._readers.take()
+            try:
+                found = format_of(connection, url)
+                if found < len(MIGRATIONS):
+                    store._migrate(found)
+            finally:
+                store._readers.give_back(connection)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def _migrate(self, found: int) -> None:
+        if self._read_only:
+            raise LibraryReadOnly(
+                f"the library in {self.location} has an older format: run `lookalike index` on it once"
+            )
+        connection = connect(self._url, purpose="migrating")
+        try:
+            take_lock(connection, self._url, WRITER, doing="writing to")
+            with translate_errors(self._url):
+                migrate(connection, found, MIGRATIONS)
+        finally:
+            release(connection)
+
+    @property
+    def location(self) -> str:
+        """See `Store`: the URL, without a password."""
+        return self._url.shown
+
+    @property
+    def folder(self) -> None:
+        """See `Store`: there is none."""
+        return
+
+    @property
+    def read_only(self) -> bool:
+        """See `Store`."""
+        return self._read_only
+
+    def disk_bytes(self) -> int:
+        """See `Store`. All tables of the schema with their indexes."""
+        with self._reader() as connection:
+            row = connection.execute(
+                "SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c "
+                "JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = %s AND relkind = 'r'",
+                (self._url.schema,),
+            ).fetchone()
+        return int(row[0] or 0) if row else 0
+
+    @contextmanager
+    def snapshot(self) -> Iterator[PostgresSnapshot]:
+        """See `Store`. Takes one message to the server and back where nothing has changed."""
+        with self._reader() as connection:
+            state = self._read_state(connection)
+            yield PostgresSnapshot(self._url, connection, state, self._cache)
+
+    @contextmanager
+    def _reader(self) -> Iterator[Connection]:
+        """Lend a connection in a read-only transaction."""
+        connection = self._begin()
+        try:
+            yield connection
+        finally:
+            with suppress(psycopg.Error):
+                connection.execute("ROLLBACK")
+            self._readers.give_back(connection)
+
+    def _begin(self) -> Connection:
+        # The shared lock tells writers that tables of dropped spaces may still be read (`drop_tables`).
+        begin = statement(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+            f"SELECT pg_advisory_xact_lock_shared({LOCK_CLASS}, hashtext('{READERS} {self._url.schema}'))"
+        )
+        while True:
+            connection, new = self._readers.take()
+            try:
+                with translate_errors(self._url):
+                    connection.execute(begin)
+            except LibraryError:
+                with suppress(psycopg.Error):
+                    connection.close()
+                if new:
+                    raise
+                self._readers.discard_idle()  # the server was restarted since
+            else:
+                return connection
+
+    def _read_state(self, connection: Connection) -> LibraryState:
+        with translate_errors(self._url):
+            row = connection.execute("SELECT version FROM library").fetchone()
+            if row is None:
+                raise LibraryDamaged(
+                    f"{self.location} has lost its table `library`: restore a backup"
+                )
+            state = self._state
+            if state is None or state.version != row[0]:
+                spaces = read_spaces(connection, self._fitted)
+                self._state = state = LibraryState(row[0], read_roots(connection), spaces)
+        return state
+
+    @contextmanager
+    def writer(self) -> Iterator[PostgresWriter]:
+        """See `Store`."""
+        from lookalike.stores.postgres.writer import PostgresWriter
+
+        if self._read_only:
+            raise LibraryReadOnly(f"the library in {self.location} was opened for reading only")
+        connection = connect(self._url, purpose="writer")
+        try:
+            take_lock(connection, self._url, WRITER, doing="writing to")
+            format_of(connection, self._url)
+            drop_tables(connection, self._url)
+            yield PostgresWriter(self._url, connection)
+            drop_tables(connection, self._url)
+        finally:
+            release(connection)
+
+    @property
+    def indexes(self) -> PostgresIndexes:
+        """See `Store`."""
+        from lookalike.stores.postgres.indexes import PostgresIndexes
+
+        return PostgresIndexes(self._url, read_only=self._read_only, snapshot=self.snapshot)
+
+    def check(self) -> list[str]:
+        """See `Store`."""
+        from lookalike.stores.postgres.check import check
+
+        with self._reader() as connection, translate_errors(self._url):
+            return check(connection, self._read_state(connection))
+
+    def close(self) -> None:
+        """See `Store`."""
+        self._readers.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def drop_tables(connection: Connection, url: DatabaseURL) -> None:
+    """Drop the tables of spaces that are gone, unless a snapshot is open, which may still read them."""
+    with suppress(psycopg.Error), transaction(connection):
+        rows = connection.execute("SELECT space FROM dropped").fetchall()
+        if not rows:
+            return
+        free = connection.execute(
+            "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))",
+            (LOCK_CLASS, f"{READERS} {url.schema}"),
+        ).fetchone()
+        if free is None or not free[0]:
+            return
+        for (space,) in rows:
+            connection.execute(statement("DROP TABLE IF EXISTS {}", table_of(space)))
+        connection.execute("DELETE FROM dropped")

@@ -1,0 +1,79 @@
+"""The URL of a library in PostgreSQL: postgresql://user@host/database?schema=name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, quote, urlencode
+
+from lookalike.errors import UsageError
+
+SCHEMES = ("postgresql://", "postgres://")
+DEFAULT_SCHEMA = "lookalike"
+
+MAX_SCHEMA = 63
+"""Bytes of the longest name in PostgreSQL."""
+
+_SECRET = ("password", "sslpassword")
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseURL:
+    """Where a library is kept.
+
+    conninfo  URL for libpq, with the password if one was given: never to be shown
+    schema    of the tables
+    shown     the URL without passwords, with which libpq finds the same library (`~/.pgpass`, `PGPASSWORD`)
+    """
+
+    conninfo: str
+    schema: str
+    shown: str
+
+
+def is_url(location: object) -> bool:
+    """Return whether a library's location is the URL of a PostgreSQL database."""
+    return isinstance(location, str) and location.startswith(SCHEMES)
+
+
+def parse_url(text: str) -> DatabaseURL:
+    """Return the parts of a URL; `UsageError`, without a password in it, for one that cannot be used."""
+    address, _, query = text.partition("?")
+    if "#" in text:
+        raise UsageError(f"the URL {without_password(text)} has a #: write %23 instead")
+    authority = address.partition("://")[2]
+    if authority.count("@") > 1 or "/" in authority.rpartition("@")[0]:
+        raise UsageError(
+            f"the URL {without_password(text)} has @ or / in its user or password: write %40 or %2F instead"
+        )
+    options = parse_qsl(query, keep_blank_values=True)
+    schemas = [value for name, value in options if name == "schema"]
+    rest = [(name, value) for name, value in options if name != "schema"]
+    schema = schemas[-1] if schemas else DEFAULT_SCHEMA
+    if not re.fullmatch(r"[^\W\d][\w$]*", schema) or len(schema.encode()) > MAX_SCHEMA:
+        raise UsageError(
+            f"?schema={schema[:80]} is no name of a schema: use letters, digits and _, at most {MAX_SCHEMA}"
+        )
+    if schema.startswith("pg_") or schema in ("information_schema", "public"):
+        raise UsageError(
+            f"the schema {schema} is not for a library: name another one, ?schema=photos"
+        )
+    public = [(name, value) for name, value in rest if name not in _SECRET]
+    named = [*public, ("schema", schema)] if schema != DEFAULT_SCHEMA else public
+    return DatabaseURL(
+        _with_query(address, rest), schema, _with_query(without_password(address), named)
+    )
+
+
+def without_password(url: str) -> str:
+    """Return a URL, well-formed or not, without whatever may be a password in it."""
+    address, mark, query = url.partition("?")
+    if "@" in query and "@" not in address:  # a ? in the password
+        address, mark, query = url, "", ""
+    shown = re.sub(r"^(\w+://[^:@]*):.*@", r"\1@", address, flags=re.DOTALL)
+    query = re.sub(r"(?i)\b((?:ssl)?password=)[^&]*", r"\1…", query)
+    return shown + mark + query
+
+
+def _with_query(address: str, options: list[tuple[str, str]]) -> str:
+    return f"{address}?{urlencode(options, quote_via=quote, safe='/,')}" if options else address
