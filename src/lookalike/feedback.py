@@ -19,6 +19,9 @@ from lookalike.stores.interface import DECISIONS, Decision, DecisionKind, Snapsh
 from lookalike.stores.paths import image_by_path, unchanged_image
 from lookalike.vectors.rocchio import rocchio
 
+MAX_LINE = 10_000
+"""Characters of an imported line."""
+
 MAX_TEXT = 1000
 """Bytes of a name or date in an imported line."""
 
@@ -115,6 +118,8 @@ class Feedback:
 
 def parse_line(line: str, number: int) -> Decision:
     """Return the decision in a line of JSON; `UsageError` names the line if it is not one."""
+    if len(line) > MAX_LINE:
+        raise UsageError(f"line {number} is not a judgement: it has {len(line):,} characters")
     try:
         record = json.loads(line)
         second = record.get("second")

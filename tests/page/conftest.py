@@ -21,7 +21,7 @@ from lookalike.library import Library
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
-ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
+ADDRESS = re.compile(r"http://[\w.-]+:\d+/")
 
 PRODUCTS, VIEWS = 16, 4
 

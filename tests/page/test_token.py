@@ -13,7 +13,7 @@ from tests.page.conftest import serving
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-TOKEN = "correct-horse"
+TOKEN = "correct-horse-battery"
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import struct
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,6 +19,7 @@ from tests.library.image_builders import album, draw
 from tests.server.conftest import ADDRESS, CSRF_HEADERS
 from tests.server.live_server import exchange, run_async, running
 
+from lookalike.errors import UsageError
 from lookalike.library import Library
 from lookalike.server.app import create_app
 from lookalike.server.query_params import SearchParams
@@ -27,7 +29,7 @@ from lookalike.server.security.limits import BodyLimiter, RateLimiter, TokenBuck
 from lookalike.server.settings import Settings
 from lookalike.workers.limits import Limits
 
-TOKEN = "correct-horse"
+TOKEN = "correct-horse-battery"
 EXPOSED = Settings(token=TOKEN, exposed=True, hosts=("pictures.example",))
 
 
@@ -50,15 +52,34 @@ def exposed_client(library: Library) -> Iterator[TestClient]:
         "192.0.2.7",
         "",
         "[::2]",
+        "[::1]evil",
+        "[::1]:evil",
+        "[::1]:80:80",
+        "[localhost]",
+        "[::1",
+        "::1",
+        "::1]",
+        "127.0.0.1:80:80",
+        "127.0.0.1:",
+        "127.0.0.1:8484evil",
+        "user@localhost",
+        "localhost/x",
+        "localhost evil",
+        "localhost, evil.example",
+        "evil.localhost",
+        ".localhost",
+        "lo\u017fthost",
     ],
 )
 def test_foreign_host_names_are_refused(client: TestClient, host: str) -> None:
-    response = client.get("/api/info", headers={"Host": host})
+    response = client.get("/api/info", headers=[(b"Host", host.encode())])
     assert response.status_code == 421
     assert "--allow-host" in response.json()["error"]
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8484", "[::1]:8484", "LOCALHOST:1"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "127.0.0.1:8484", "[::1]:8484", "LOCALHOST:1", "localhost."]
+)
 def test_local_host_names_are_accepted(client: TestClient, host: str) -> None:
     assert client.get("/api/info", headers={"Host": host}).status_code == 200
 
@@ -188,36 +209,107 @@ def test_the_page_exchanges_the_token_for_a_cookie(library: Library) -> None:
         assert exposed_client.get("/api/info").status_code == 200
 
 
-def test_guessing_short_tokens_is_rate_limited(library: Library) -> None:
-    with TestClient(
-        create_app(library, EXPOSED), base_url="http://192.0.2.7:8484"
-    ) as exposed_client:
+def test_guessing_tokens_is_rate_limited_and_locks_nobody_out(library: Library) -> None:
+    app = create_app(library, EXPOSED)
+    right = {"Authorization": f"Bearer {TOKEN}"}
+    with TestClient(app, base_url="http://192.0.2.7:8484", follow_redirects=False) as visitor:
         guesses = [
-            exposed_client.get("/api/info", headers={"Authorization": f"Bearer {n}"}).status_code
+            visitor.get("/api/info", headers={"Authorization": f"Bearer {n}"}).status_code
             for n in range(40)
         ]
-        assert guesses[:10] == [401] * 10
-        assert 429 in guesses
-        right = {"Authorization": f"Bearer {TOKEN}"}
-        assert (
-            exposed_client.get("/api/info", headers=right).status_code == 429
-        )  # or going on trying would find it
-        assert exposed_client.post("/api/session", json={"token": TOKEN}).status_code == 429
-        assert exposed_client.get(f"/?token={TOKEN}").status_code == 429
-        assert exposed_client.get("/health", headers=right).status_code == 200
+        assert guesses[:10] == [401] * 10 and set(guesses[10:]) == {429}
+        assert visitor.post("/api/session", json={"token": "wrong"}).status_code == 429
+        assert visitor.get("/?token=wrong").status_code == 429
+        assert visitor.get("/api/info", headers=right).status_code == 200
+        assert visitor.post("/api/session", json={"token": TOKEN}).status_code == 200
+        assert visitor.get(f"/?token={TOKEN}").status_code == 303
 
 
-def test_a_long_token_is_accepted_even_after_wrong_ones(library: Library) -> None:
-    long = "correct-horse-battery"
-    app = create_app(library, replace(EXPOSED, token=long))
-    with TestClient(app, base_url="http://192.0.2.7:8484") as exposed_client:
+def test_links_on_other_sites_and_old_cookies_are_no_guesses(library: Library) -> None:
+    app = create_app(library, EXPOSED)
+    link = {
+        "Sec-Fetch-Site": "cross-site",
+        "Sec-Fetch-Mode": "navigate",
+        "Sec-Fetch-Dest": "document",
+    }
+    with TestClient(app, base_url="http://192.0.2.7:8484", follow_redirects=False) as visitor:
+        for number in range(40):
+            entered = visitor.get(f"/?token={number}", headers=link)
+            assert (entered.status_code, "set-cookie" in entered.headers) == (303, False)
+            old = {"Cookie": f"lookalike-8484={number:032x}.{number:064x}"}
+            assert visitor.get("/api/info", headers=old).status_code == 401
         wrong = {"Authorization": "Bearer wrong"}
-        assert 429 in [
-            exposed_client.get("/api/info", headers=wrong).status_code for _ in range(40)
-        ]
-        right = {"Authorization": f"Bearer {long}"}
-        assert exposed_client.get("/api/info", headers=right).status_code == 200
-        assert exposed_client.post("/api/session", json={"token": long}).status_code == 200
+        assert visitor.get("/api/info", headers=wrong).status_code == 401  # not yet 429
+        assert "set-cookie" in visitor.get(f"/?token={TOKEN}", headers=link).headers
+
+
+@pytest.mark.parametrize("token", ["", "a", "correct-horse", "x" * 15])
+def test_tokens_that_can_be_guessed_are_refused(token: str) -> None:
+    with pytest.raises(UsageError, match="guessed: choose a longer one"):
+        Settings(token=token)
+    with pytest.raises(UsageError, match="guessed"):
+        replace(EXPOSED, token=token)
+
+
+def test_the_cookie_is_a_random_session_that_ends_with_the_server(library: Library) -> None:
+    def session(settings: Settings, base_url: str = "http://192.0.2.7:8484") -> tuple[str, str]:
+        app = create_app(library, settings)
+        with TestClient(app, base_url=base_url, follow_redirects=False) as visitor:
+            header = visitor.get(f"/?token={TOKEN}").headers["set-cookie"]
+            assert (
+                header == visitor.post("/api/session", json={"token": TOKEN}).headers["set-cookie"]
+                or TOKEN not in header
+            )
+        return header.partition(";")[0], header
+
+    first, header = session(EXPOSED)
+    second, _ = session(EXPOSED)
+    assert first != second and TOKEN not in header and "Secure" not in header
+    name, _, value = first.partition("=")
+    nonce, _, signature = value.partition(".")
+    other = first.replace(nonce, nonce[::-1])
+    restarted = replace(EXPOSED, session_key="another")
+    with TestClient(create_app(library, EXPOSED), base_url="http://192.0.2.7:8484") as visitor:
+
+        def status(cookie: str) -> int:
+            return visitor.get("/api/info", headers={"Cookie": cookie}).status_code
+
+        assert status(first) == status(second) == status(f'theme="dark; x={{}}; {first}') == 200
+        for forged in (
+            other, f"{name}={nonce}.", f"{name}={nonce}", f"{name}=.{signature}", f"{name}={TOKEN}",
+            f"{name}=.", f"{name}=", f"lookalike-1={value}", f"{name}={value}0", f"{name}={value.upper()}",
+        ):  # fmt: skip
+            assert status(forged) == 401, forged
+    with TestClient(create_app(library, restarted), base_url="http://192.0.2.7:8484") as visitor:
+        assert visitor.get("/api/info", headers={"Cookie": first}).status_code == 401
+
+
+def test_behind_tls_cookies_are_sent_over_tls_only(library: Library) -> None:
+    settings = replace(EXPOSED, exposed=False, https=True)
+    app = create_app(library, settings)
+    # The proxy speaks plain HTTP to the server, whatever visitors speak to the proxy.
+    with TestClient(app, base_url="http://pictures.example", follow_redirects=False) as visitor:
+        for entered in (
+            visitor.get(f"/?token={TOKEN}"),
+            visitor.post("/api/session", json={"token": TOKEN}),
+        ):
+            cookie = entered.headers["set-cookie"]
+            assert cookie.startswith("__Host-lookalike-") and "; Secure" in cookie
+            assert "Domain" not in cookie and "Path=/;" in cookie
+        sent = {"Cookie": cookie.partition(";")[0]}
+        assert visitor.get("/api/info", headers=sent).status_code == 200
+        plain = {"Cookie": sent["Cookie"].removeprefix("__Host-")}
+        assert visitor.get("/api/info", headers=plain).status_code == 401
+
+
+def test_a_server_has_a_local_name_of_its_own(library: Library) -> None:
+    app = create_app(library, Settings(token=TOKEN, local_name="lookalike-12ab.localhost"))
+    right = {"Authorization": f"Bearer {TOKEN}"}
+    with TestClient(app, base_url="http://lookalike-12ab.localhost:8484") as visitor:
+        document = visitor.get("/api/images/1", headers=right).json()
+        assert document["file"] is not None  # still a server for this machine only
+        for host in ("lookalike-12ab.localhost.evil.example", "x.lookalike-12ab.localhost"):
+            assert visitor.get("/api/info", headers={**right, "Host": host}).status_code == 421
 
 
 def test_an_ipv6_network_is_one_client() -> None:
@@ -320,6 +412,54 @@ def test_bodies_of_parameters_are_small(client: TestClient) -> None:
         response = client.request(method, address, json=many, headers=CSRF_HEADERS)
         assert response.status_code == 413
         assert "at most 66 KB here" in response.json()["error"]
+
+
+@pytest.mark.parametrize("address", ["uploads", "batch", "search", "images", "feedback", "ann"])
+@pytest.mark.parametrize(
+    "media_type", ["application/json", "Application/JSON; charset=utf-8", "text/json"]
+)
+def test_json_has_limits_of_its_own(client: TestClient, address: str, media_type: str) -> None:
+    headers = {**CSRF_HEADERS, "Content-Type": media_type}
+    many = b'{"url": [' + b"0," * 3_000_000 + b"0]}"
+    response = client.post(f"/api/{address}", content=many, headers=headers)
+    assert response.status_code == 413 and "too large" in response.json()["error"]
+
+
+@pytest.mark.parametrize("value", [b"0", b"[]", b"{}", b'"a"', b'{"a":0}'])
+def test_the_values_of_json_are_counted_before_they_are_read(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, value: bytes
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("it was parsed")
+
+    monkeypatch.setattr(json, "loads", never)
+    many = b'{"queries": [' + (value + b",") * 60_000 + value + b"]}"
+    for response in (
+        client.post("/api/batch", content=many),
+        client.post("/api/search", files={"query": (None, many)}),
+    ):
+        assert response.status_code == 413 and b"at most 50,000 values" in response.content
+
+
+def test_json_is_parsed_and_checked_in_another_thread(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[str] = []
+    validate = SearchParams.model_validate
+
+    def noted(document: object) -> SearchParams:
+        threads.append(threading.current_thread().name)
+        return validate(document)
+
+    monkeypatch.setattr(SearchParams, "model_validate", noted)
+    client.post("/api/search", json={"image": ["1"]})
+    client.post("/api/search", files={"query": (None, '{"image": ["1"]}')})
+    assert len(threads) == 2 and all(name.startswith("lookalike-quick") for name in threads)
+
+
+def test_an_unknown_parameter_with_a_long_name_is_refused_at_once(client: TestClient) -> None:
+    response = client.post("/api/search", content=b'{"' + b"k" * 1_000_000 + b'": 1}')
+    assert response.status_code == 422 and len(response.content) < 1000
 
 
 def test_an_object_with_too_many_keys_is_refused_unread(

@@ -113,23 +113,27 @@ def _serve(
 ) -> None:
     import secrets
 
+    from lookalike.cli.browser import browser_page, local_name
     from lookalike.server.judging.app import JudgingSession, serve
     from lookalike.server.run import listen
+    from lookalike.server.settings import Settings
 
     bound = listen("127.0.0.1", port)
     token = secrets.token_urlsafe(18)
-    address = f"http://127.0.0.1:{bound.getsockname()[1]}/?token={token}"
+    name = local_name(str(judgements.file))
+    address = f"http://{name}:{bound.getsockname()[1]}/?token={token}"
+    with browser_page(address) as open_page:
 
-    def ready() -> None:
-        queries = format.counted(len(judgements.pools), "query", "queries")
-        systems = ", ".join(judgements.systems)
-        output.note(f"{queries} on {systems}; judgements are stored in {judgements.file}.")
-        output.note(f"Judge as {judge}: {address}  (Ctrl-C stops)")
-        if open_:
-            click.launch(address)
+        def ready() -> None:
+            queries = format.counted(len(judgements.pools), "query", "queries")
+            systems = ", ".join(judgements.systems)
+            output.note(f"{queries} on {systems}; judgements are stored in {judgements.file}.")
+            output.note(f"Judge as {judge}: {address}  (Ctrl-C stops)")
+            if open_:
+                open_page()
 
-    session = JudgingSession.of(opened.library, judgements, judge)
-    serve(session, bound, token=token, ready=ready)
+        session = JudgingSession.of(opened.library, judgements, judge)
+        serve(session, bound, Settings(token=token, local_name=name), ready=ready)
 
 
 def _results(judgements: JudgementFile, out: Path, format_: str) -> None:

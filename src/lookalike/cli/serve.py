@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import click
 
-from lookalike.cli import format, open_library, output, parameters
+from lookalike.cli import browser, format, open_library, output, parameters
 
 if TYPE_CHECKING:
     from lookalike.library import Info
     from lookalike.server.settings import Settings
-
-# Characters that a cookie can hold (RFC 6265).
-_COOKIE = re.compile(r"[!#-+\--:<-\[\]-~]+")
 
 
 def _environment(name: str) -> dict[str, Any]:
@@ -45,7 +41,7 @@ def _environment(name: str) -> dict[str, Any]:
 @click.option(
     "--token",
     metavar="TOKEN",
-    help="Required from every client; at least 16 characters, since shorter ones can be guessed. Default: "
+    help="Required from every client; at least 16 characters, or it could be guessed. Default: "
     "none if only this machine can connect, else a random one, which is shown.",
     **_environment("TOKEN"),
 )
@@ -68,6 +64,12 @@ def _environment(name: str) -> dict[str, Any]:
     metavar="NAME",
     help="Host name under which the server is reached, e.g. through a proxy.",
     **_environment("ALLOW_HOST"),
+)
+@click.option(
+    "--https",
+    is_flag=True,
+    help="Visitors come through a proxy that speaks TLS: send cookies over TLS only.",
+    **_environment("HTTPS"),
 )
 @click.option(
     "--workers",
@@ -136,6 +138,7 @@ def command(
     writable: bool,
     allow_url: bool,
     hosts: tuple[str, ...],
+    https: bool,
     workers: int,
     device: str | None,
     rate: float | None,
@@ -164,16 +167,15 @@ def command(
     # Opened first, so that a mistake is reported at once.
     with Library.open(location, read_only=True, device=device) as opened:
         info = opened.info()
-    if token and not _COOKIE.fullmatch(token):
-        raise click.UsageError(
-            "a token consists of ASCII letters, digits and signs, without space, quote, comma, semicolon or "
-            "backslash: browsers keep it as a cookie"
-        )
+    if token and not (token.isascii() and token.isprintable() and " " not in token):
+        raise click.UsageError("a token consists of ASCII letters, digits and signs, without space")
     exposed = not is_local(host)
     if exposed and not token:
         token = _random_token()
     settings = Settings(
         token=token or None,
+        local_name=None if exposed else browser.local_name(info.location),
+        https=https,
         writable=writable,
         allow_url=allow_url,
         exposed=exposed,
@@ -187,18 +189,17 @@ def command(
     if log:
         _enable_log()
     with listen(host, port) as sock:
-        address = _address(host, sock.getsockname()[1])
-        if settings.token:
-            address += f"?token={quote(settings.token, safe='')}"
-
-        def ready() -> None:
-            output.put(_box(info, address, _access(settings, hosts)))
-            output.flush()
-            if open_:
-                _browse(address)
-
+        address = _address(host, sock.getsockname()[1], settings)
         config = ServerConfig(location, settings, limits, readers, device)
-        busy = serve(config, sock, workers=workers, ready=ready)
+        with browser.browser_page(address) as open_page:
+
+            def ready() -> None:
+                output.put(_box(info, address, _access(settings, hosts)))
+                output.flush()
+                if open_:
+                    open_page()
+
+            busy = serve(config, sock, workers=workers, ready=ready)
     output.note("Ended.")
     if busy:
         exit_now()
@@ -210,12 +211,16 @@ def _random_token() -> str:
     return secrets.token_urlsafe(24)
 
 
-def _address(host: str, port: int) -> str:
+def _address(host: str, port: int, settings: Settings) -> str:
+    """Return the address to show, with the token."""
     import socket
 
     if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
         host = socket.gethostname()
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+    if settings.token and settings.local_name and host in ("127.0.0.1", "localhost"):
+        host = settings.local_name
+    address = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+    return f"{address}?token={quote(settings.token, safe='')}" if settings.token else address
 
 
 def _host_names(host: str) -> tuple[str, ...]:
@@ -250,14 +255,6 @@ def _box(info: Info, address: str, access: str) -> str:
     inner = [f"│ {line}{' ' * (width - output.width_of(line))} │" for line in lines]
     edge = "─" * (width + 2)
     return "\n".join([f"╭{edge}╮", *inner, f"╰{edge}╯"])
-
-
-def _browse(address: str) -> None:
-    import threading
-    import webbrowser
-
-    # Some browsers return only when they are closed, hence the thread.
-    threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
 
 def _enable_log() -> None:

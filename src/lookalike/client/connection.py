@@ -68,7 +68,10 @@ class Connection:
             raise UsageError(
                 f"{address} is not the address of a server, such as http://127.0.0.1:8484"
             )
-        self._address = f"{parts.scheme}://{parts.netloc}"
+        # All names below `.localhost` are this machine (RFC 6761), which many resolvers do not know.
+        local = parts.hostname.endswith(".localhost")
+        place = f"127.0.0.1:{parts.port or 80}" if local else parts.netloc
+        self._address = f"{parts.scheme}://{place}"
         self._page_size = page_size
         token = token or dict(parse_qsl(parts.query)).get("token")
         headers = {"X-Lookalike": "1"}

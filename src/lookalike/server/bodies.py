@@ -3,52 +3,62 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from fastapi import Request
-from pydantic import BaseModel
 from starlette.datastructures import FormData, UploadFile
 
+from lookalike.server.executors import BoundedExecutor
 from lookalike.server.responses import HTTPError
+from lookalike.server.security.limits import media_type
 
-M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 # Keys of one JSON object, and fields of a form.
 MAX_KEYS = 100
+
+# Values of one JSON document, as far as the commas between them tell: a megabyte of empty lists takes a
+# hundred times as long as a megabyte of text, and no other thread runs meanwhile.
+MAX_COMMAS = 50_000
 
 # Bytes of a field of a form that is not a file.
 MAX_FIELD_BYTES = 1 << 20
 
 
-def media_type(request: Request) -> str:
+def media_type_of(request: Request) -> str:
     """Return the media type of a request's body, in lower case and without parameters."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type(request.headers.get("content-type", ""))
 
 
 def is_form(request: Request) -> bool:
     """Return whether the body is a form with files."""
-    return media_type(request) == "multipart/form-data"
+    return media_type_of(request) == "multipart/form-data"
 
 
 async def is_json(request: Request) -> bool:
     """Return whether the body is JSON, whatever its media type: curl calls JSON an urlencoded form."""
-    if media_type(request) == "application/x-www-form-urlencoded":
+    if media_type_of(request) == "application/x-www-form-urlencoded":
         return (await request.body()).lstrip()[:1] == b"{"
     return not is_form(request)
 
 
-async def read_json(request: Request, kind: type[M]) -> M:
-    """Return the JSON document of a body, checked; of no body, the one without keys. `HTTPError` 422 for text
-    that is not JSON, `ValidationError` for keys and values that `kind` does not allow."""
-    text = (await request.body()).decode("utf-8", "replace")
-    return kind.model_validate(parse_json(text or "{}"))
+async def read_json(request: Request, executor: BoundedExecutor, check: Callable[[Any], T]) -> T:
+    """Return what `check` makes of the JSON document of a body; of no body, of the one without keys.
+
+    It is parsed and checked in a thread of `executor`. `HTTPError` 422 for text that is not JSON, 413 for too
+    many values; `ValidationError` and `HTTPError` of `check`.
+    """
+    body = await request.body()
+    return await executor.run(lambda: check(parse_json(body.decode("utf-8", "replace") or "{}")))
 
 
 def parse_json(text: str) -> Any:
     """Return the JSON of a request. An object with too many keys is refused before each key is found to be
     wrong, which takes a hundred times as long as reading it."""
+    if text.count(",") > MAX_COMMAS:
+        raise HTTPError(413, f"too large: JSON has at most {MAX_COMMAS:,} values here")
     try:
         return json.loads(text, object_pairs_hook=limited_object)
     except (ValueError, RecursionError):

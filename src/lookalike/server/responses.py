@@ -153,7 +153,7 @@ def http_error(error: LookalikeError) -> HTTPError:
 
 def unknown_parameter(name: str, known: Iterable[str] = ()) -> HTTPError:
     """Return the error for a parameter that does not exist; `known`: those that do."""
-    near = get_close_matches(name, list(known), n=1)
+    near = get_close_matches(name[:80], list(known), n=1)  # of megabytes it would take minutes
     meant = f"; did you mean {near[0]!r}?" if near else "; /api/openapi.json lists them"
     return HTTPError(422, f"there is no parameter {name[:80]!r}{meant}")
 

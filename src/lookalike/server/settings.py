@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from lookalike.errors import UsageError
+
 # Characters of a token that cannot be guessed, however fast somebody tries.
-UNGUESSABLE_LENGTH = 16
+MIN_TOKEN = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Permissions of a server and limits of one request.
 
-    token               what a client must send for everything below /api; None: no token is needed
+    token               what a client must send for everything below /api, at least 16 characters; None: no
+                        token is needed
     writable            images may be added and removed, and feedback given
     allow_url           images may be named by a URL on the public internet
     exposed             reachable from other machines
     hosts               names under which the server may be called, beside localhost and, if it is
                         exposed, IP addresses
+    local_name          another name for this machine, below `.localhost`: browsers send cookies to all ports
+                        of a name, so that a server with a token has one of its own
+    https               visitors come through a proxy that speaks TLS: cookies are sent through it only
+    session_key         the secret that the ids of sessions are made with, shared by all processes
     folder              where uploads and job states are kept while the server runs, shared by all its
                         processes; None: a temporary folder
     max_upload_bytes    of a whole request, and of one image
@@ -42,6 +50,9 @@ class Settings:
     allow_url: bool = False
     exposed: bool = False
     hosts: tuple[str, ...] = ()
+    local_name: str | None = None
+    https: bool = False
+    session_key: str = field(default_factory=secrets.token_hex, repr=False)
     folder: Path | None = None
     max_upload_bytes: int = 40_000_000
     body_seconds: float = 30.0
@@ -57,10 +68,13 @@ class Settings:
     job_wait: float = 5.0
     estimate_ttl: float = 30.0
 
-    @property
-    def guessable(self) -> bool:
-        """Whether the token could be found by trying."""
-        return self.token is not None and len(self.token) < UNGUESSABLE_LENGTH
+    def __post_init__(self) -> None:
+        """Raise `UsageError` for a token that could be found by trying."""
+        if self.token is not None and len(self.token) < MIN_TOKEN:
+            raise UsageError(
+                f"the token has {len(self.token)} characters, and one of fewer than {MIN_TOKEN} can be "
+                "guessed: choose a longer one"
+            )
 
     @property
     def hide_paths(self) -> bool:

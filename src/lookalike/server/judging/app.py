@@ -99,10 +99,10 @@ def create_judging_app(session: JudgingSession, settings: Settings) -> FastAPI:
 
 
 def serve(
-    session: JudgingSession, sock: socket.socket, *, token: str, ready: Callable[[], None]
+    session: JudgingSession, sock: socket.socket, settings: Settings, *, ready: Callable[[], None]
 ) -> None:
     """Answer requests on the socket until a signal. `ready` is called once connections are accepted."""
-    run_app(create_judging_app(session, Settings(token=token)), sock, ready)
+    run_app(create_judging_app(session, settings), sock, ready)
 
 
 @router.get("/")

@@ -165,7 +165,7 @@ async def index_images(state: State, request: Request) -> Response:
     if is_form(request):
         return await add_images(state, request)
     check_writable(state)
-    wanted = await read_json(request, IndexRequest)
+    wanted = await read_json(request, state.executors.quick, IndexRequest.model_validate)
     paths = await state.executors.quick.run(lambda: existing_paths(state, wanted.paths))
     return await submit(state, "index", wanted.arguments(paths))
 

@@ -90,12 +90,11 @@ async def sign_in(state: State, request: Request, sent: Credentials) -> Response
         return JSONResponse(encode(Session(authenticated=True)))
     valid = auth.tokens_equal(sent.token, token)
     client = request.client.host if request.client else ""
-    request.app.state.rate_limiter.check_token(client, state.settings, valid=valid)
+    request.app.state.rate_limiter.check_token(client, valid=valid)
     if not valid:
         raise HTTPError(401, "the token is wrong: it was shown when the server started")
     port = (request.scope.get("server") or ("", 0))[1] or 0
-    secure = request.url.scheme == "https"
-    headers = {"Set-Cookie": auth.cookie(token, port, secure=secure)}
+    headers = {"Set-Cookie": auth.session_cookie(port, state.settings)}
     return JSONResponse(encode(Session(authenticated=True)), headers=headers)
 
 

@@ -20,7 +20,14 @@ from lookalike.images.fetch import FetchLimits
 from lookalike.images.fetch import fetch_url as fetch_image
 from lookalike.query import SIMILARITY, Hits, Query, Term
 from lookalike.server.app_state import AppState, State, app_state
-from lookalike.server.bodies import is_form, is_json, media_type, parse_json, read_form, read_json
+from lookalike.server.bodies import (
+    is_form,
+    is_json,
+    media_type_of,
+    parse_json,
+    read_form,
+    read_json,
+)
 from lookalike.server.micro_batcher import only_compares
 from lookalike.server.openapi import JPEG, UPLOAD_BODY, json_body, query_parameters, responses
 from lookalike.server.query_params import (
@@ -84,10 +91,14 @@ async def search_post(state: State, request: Request) -> Response:
     query, in a form, as files named `image` beside a field `query`: they are stored as uploads, and `query`
     in the response names them, so that the search can be repeated."""
     if await is_json(request):
-        return await search_response(state, await read_json(request, SearchParams), [])
+        quick = state.executors.quick
+        params = await read_json(request, quick, SearchParams.model_validate)
+        return await search_response(state, params, [])
     async with read_form(request, files=["image"], fields=["query"], max_files=MAX_UPLOADS) as form:
-        query = form.get("query", "{}")
-        params = SearchParams.model_validate(parse_json(str(query)))
+        query = str(form.get("query", "{}"))
+        params = await state.executors.quick.run(
+            lambda: SearchParams.model_validate(parse_json(query))
+        )
         sent = [await part.read() for part in form.getlist("image") if isinstance(part, UploadFile)]
     uploads = [
         (await state.executors.decode.run(lambda data=data: state.uploads.add(data))).upload  # type: ignore[misc]
@@ -114,14 +125,17 @@ class BatchRequest(BaseModel):
 async def search_batch(state: State, request: Request) -> Response:
     """Several queries at once, as JSON: `{"queries": [{…}, …]}`. The results are in their order; a query that
     cannot be answered has a `failure` instead of hits."""
-    document = parse_json((await request.body()).decode("utf-8", "replace"))
-    queries = document.get("queries") if isinstance(document, dict) else None
-    if not isinstance(queries, list) or not queries:
-        raise HTTPError(422, 'the body is JSON: {"queries": [{"text": ["red shoe"]}, …]}')
-    limit = state.settings.max_batch
-    if len(queries) > limit:
-        raise HTTPError(413, f"{len(queries)} queries; one batch has at most {limit}")
-    several = BatchRequest.model_validate(document).queries
+
+    def check(document: Any) -> list[SearchParams]:
+        queries = document.get("queries") if isinstance(document, dict) else None
+        if not isinstance(queries, list) or not queries:
+            raise HTTPError(422, 'the body is JSON: {"queries": [{"text": ["red shoe"]}, …]}')
+        limit = state.settings.max_batch
+        if len(queries) > limit:
+            raise HTTPError(413, f"{len(queries)} queries; one batch has at most {limit}")
+        return BatchRequest.model_validate(document).queries
+
+    several = await read_json(request, state.executors.quick, check)
     found = await state.executors.slow.run(lambda: answer_batch(state, several))
     return JSONResponse(encode(BatchResponse(tuple(found))))
 
@@ -143,8 +157,9 @@ class UrlRequest(BaseModel):
 async def upload(state: State, request: Request) -> Response:
     """Send one image (`image` in a form, or the bytes as the body) to search with; or name one on the public
     internet as JSON, `{"url": "https://…"}`, if the server allows it."""
-    if media_type(request) == "application/json":
-        data = await fetch_url(state, (await read_json(request, UrlRequest)).url)
+    if media_type_of(request) == "application/json":
+        named = await read_json(request, state.executors.quick, UrlRequest.model_validate)
+        data = await fetch_url(state, named.url)
     else:
         data = await image_of(request)
     added = await state.executors.decode.run(lambda: state.uploads.add(data))

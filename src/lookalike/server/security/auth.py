@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
+import secrets
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
 
 from lookalike.server.responses import HTTPError
 from lookalike.server.settings import Settings
@@ -29,28 +30,35 @@ CSRF_HEADER = "x-lookalike"
 READ_ONLY_POSTS = frozenset({"/api/search", "/api/batch", "/api/uploads", "/api/session"})
 
 # These need no token: nothing in them comes from the library.
-PUBLIC_PATHS = ("/health", "/page/", "/favicon.ico", "/api/session")
+PUBLIC_PATHS = frozenset({"/", "/health", "/favicon.ico", "/api/session"})
+PUBLIC_FOLDER = "/page/"
 
 
 def check_host(headers: Headers, settings: Settings) -> None:
     """Raise `HTTPError` 421 unless the server is called by one of its names."""
     name = host_name(headers.get("host", ""))
-    if name in LOCAL_NAMES or name in {host.lower() for host in settings.hosts}:
+    known = {host.lower() for host in (*settings.hosts, settings.local_name) if host}
+    if name in LOCAL_NAMES | known:
         return
     if settings.exposed and is_address(name):  # no name was resolved, so none was rebound
         return
+    host = headers.get("host", "")[:80]
     raise HTTPError(
         421,
-        f"this server is not known as {name[:80]!r}: start it with --allow-host NAME if it should be",
+        f"this server is not known as {host!r}: start it with --allow-host NAME if it should be",
     )
 
 
+# A name or an IPv4 address, or an IPv6 address in brackets; and a port (RFC 9110, 7.2). No zone, no user.
+HOST = re.compile(
+    r"(?:\[([0-9a-f:.]{2,45})\]|([a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?)\.?)(?::[0-9]{1,5})?"
+)
+
+
 def host_name(host: str) -> str:
-    """Return a Host header without its port, in lower case."""
-    host = host.strip().lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0] if host.count(":") == 1 else host
+    """Return the name or address of a Host header without its port, in lower case; "" if it is not valid."""
+    found = HOST.fullmatch(host.strip(" \t").lower())
+    return (found[1] or found[2]) if found else ""
 
 
 def is_address(name: str) -> bool:
@@ -65,7 +73,6 @@ def is_address(name: str) -> bool:
 def check_origin(method: str, path: str, headers: Headers) -> None:
     """Raise `HTTPError` 403 if another site began the request. Following a link to the page is allowed;
     anything else is not, because opening a window on an address of the API makes the server work, too."""
-    site = headers.get("sec-fetch-site", "")
     follows_link = (
         method == "GET"
         and path == "/"
@@ -74,10 +81,13 @@ def check_origin(method: str, path: str, headers: Headers) -> None:
     )
     origin = headers.get("origin")
     foreign = origin is not None and not same_origin(origin, headers)
-    if (site in ("cross-site", "same-site") and not follows_link) or (
-        foreign and method not in SAFE_METHODS
-    ):
+    if (is_foreign(headers) and not follows_link) or (foreign and method not in SAFE_METHODS):
         raise HTTPError(403, "another site began this request; open the page of this server itself")
+
+
+def is_foreign(headers: Headers) -> bool:
+    """Return whether a browser says that another site, or another port of this machine, began the request."""
+    return headers.get("sec-fetch-site", "") in ("cross-site", "same-site")
 
 
 def same_origin(origin: str, headers: Headers) -> bool:
@@ -100,20 +110,14 @@ def check_csrf(method: str, path: str, headers: Headers) -> None:
 
 def needs_token(path: str, settings: Settings) -> bool:
     """Whether a request to this address must carry the token."""
-    return settings.token is not None and path != "/" and not path.startswith(PUBLIC_PATHS)
+    public = path in PUBLIC_PATHS or path.startswith(PUBLIC_FOLDER)
+    return settings.token is not None and not public
 
 
-def sent_token(headers: Headers, port: int) -> str | None:
-    """Return the token of a request: from its Authorization header, else from its cookie."""
+def bearer_token(headers: Headers) -> str | None:
+    """Return the token of the Authorization header."""
     kind, _, token = headers.get("authorization", "").partition(" ")
-    if kind.lower() == "bearer":
-        return token.strip()
-    try:
-        cookies = SimpleCookie(headers.get("cookie", ""))
-    except CookieError:
-        return None
-    morsel = cookies.get(cookie_name(port))
-    return None if morsel is None else morsel.value
+    return token.strip() if kind.lower() == "bearer" else None
 
 
 def unauthorized(sent: str | None) -> HTTPError:
@@ -126,16 +130,40 @@ def unauthorized(sent: str | None) -> HTTPError:
     )
 
 
-def cookie_name(port: int) -> str:
+def new_session(settings: Settings) -> str:
+    """Return a random id of a session. It tells nothing of the token, and ends with the server: only who has
+    `session_key` can make one."""
+    nonce = secrets.token_hex(16)
+    return f"{nonce}.{_signature(nonce, settings)}"
+
+
+def in_session(headers: Headers, port: int, settings: Settings) -> bool:
+    """Return whether a request has the cookie of a session of this server."""
+    return any(
+        hmac.compare_digest(signature, _signature(nonce, settings).encode())
+        for name, _, value in (one.partition("=") for one in headers.get("cookie", "").split(";"))
+        if name.strip() == cookie_name(port, settings)
+        for nonce, _, text in [value.strip().partition(".")]
+        for signature in [text.encode("utf-8", "replace")]
+    )
+
+
+def _signature(nonce: str, settings: Settings) -> str:
+    key, text = settings.session_key.encode(), nonce.encode("utf-8", "replace")
+    return hmac.digest(key, text, "sha256").hex()
+
+
+def cookie_name(port: int, settings: Settings) -> str:
     """Return the name of the cookie. Browsers share the cookies of all ports of a host, so that two servers
-    need two names."""
-    return f"lookalike-{port}"
+    need two names. With the prefix they accept it over TLS from this very host only."""
+    return f"{'__Host-' if settings.https else ''}lookalike-{port}"
 
 
-def cookie(token: str, port: int, *, secure: bool) -> str:
-    """Return a Set-Cookie header: not sent from other sites, not readable by scripts."""
-    suffix = "; Secure" if secure else ""
-    return f"{cookie_name(port)}={token}; Path=/; HttpOnly; SameSite=Strict{suffix}"
+def session_cookie(port: int, settings: Settings) -> str:
+    """Return a Set-Cookie header for a new session: not sent from other sites, not readable by scripts."""
+    suffix = "; Secure" if settings.https else ""
+    name, id = cookie_name(port, settings), new_session(settings)
+    return f"{name}={id}; Path=/; HttpOnly; SameSite=Strict{suffix}"
 
 
 def tokens_equal(sent: str, token: str) -> bool:

@@ -60,14 +60,10 @@ class RateLimiter:
         if delay:
             raise too_fast("too many requests from your address", delay)
 
-    def check_token(self, client: str, settings: Settings, *, valid: bool) -> None:
-        """Count a token that was sent. `HTTPError` 429 if there were too many wrong ones.
-
-        A guessable token is refused even if it is right while the address has no attempt left: otherwise
-        going on trying would find it."""
-        if valid and not settings.guessable:
-            return
-        delay = self._wrong.delay(client_key(client), take=not valid)
+    def check_token(self, client: str, *, valid: bool) -> None:
+        """Count a wrong token. `HTTPError` 429 if there were too many; the right one is always accepted, or
+        others could lock out whoever has it."""
+        delay = 0.0 if valid else self._wrong.delay(client_key(client))
         if delay:
             raise too_fast("too many wrong tokens from your address", delay)
 
@@ -93,29 +89,30 @@ MIN_BYTES_PER_SECOND = 500_000
 # Bodies of the largest size that may be in memory at a time.
 MAX_LARGE_BODIES = 10
 
-# Bytes that any request may send, however many bodies are in memory.
+# Bytes that any request may send, however many bodies are in memory. JSON holds up the requests of others
+# while it is parsed, in whatever thread, so it has limits of its own.
 SMALL_BODY = 1 << 16
+JSON_BODIES = {"/api/search": 1 << 20, "/api/images": 1 << 20, "/api/batch": 4 << 20}
 
-# Addresses that take more than a few parameters: images, vectors, lists. The parameters of all others are
-# validated on the event loop, at a cost for each one that is wrong.
+# Addresses that take images, vectors and files. Those in `JSON_BODIES` take JSON unless it is a form.
 LARGE_BODIES = frozenset(
     f"/api/{name}"
-    for name in (
-        "search",
-        "batch",
-        "uploads",
-        "images",
-        "images/files",
-        "vectors",
-        "feedback/lines",
-    )
+    for name in ("search", "uploads", "images", "images/files", "vectors", "feedback/lines")
 )
 
 
-def max_body_bytes(path: str, settings: Settings) -> int:
-    """Return how many bytes a request to this address may send."""
+def media_type(content_type: str) -> str:
+    """Return the media type of a Content-Type header, in lower case and without parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def max_body_bytes(path: str, content_type: str, settings: Settings) -> int:
+    """Return how many bytes a request to this address may send as this Content-Type."""
+    kind = media_type(content_type)
+    is_json = kind != "multipart/form-data" if path in JSON_BODIES else kind.endswith("json")
+    large = path in LARGE_BODIES and not is_json
     limit = settings.max_upload_bytes
-    return limit if path in LARGE_BODIES else min(SMALL_BODY, limit)
+    return limit if large else min(JSON_BODIES.get(path, SMALL_BODY), limit)
 
 
 class BodyLimiter:

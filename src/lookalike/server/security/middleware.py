@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import Request
@@ -96,7 +96,8 @@ class SecurityMiddleware:
             if redirect is not None:
                 await redirect(scope, receive, send)
                 return
-            limit = max_body_bytes(scope["path"], self._settings)
+            content_type = headers_of(scope).get("content-type", "")
+            limit = max_body_bytes(scope["path"], content_type, self._settings)
             with self._bodies.limit(receive, limit) as limited:
                 await self._app(scope, limited, send)
         except Exception as error:  # an HTTPError, or a bug
@@ -113,26 +114,31 @@ class SecurityMiddleware:
         auth.check_host(headers, settings)
         auth.check_origin(method, path, headers)
         self._rate_limiter.check_request(client)
-        redirect = self._sign_in(scope, port, client)
+        redirect = self._sign_in(scope, headers, port, client)
         if redirect is not None:
             return redirect
         if settings.token is not None and auth.needs_token(path, settings):
-            sent = auth.sent_token(headers, port)
-            valid = sent is not None and auth.tokens_equal(sent, settings.token)
-            if sent:
-                self._rate_limiter.check_token(client, settings, valid=valid)
+            sent = auth.bearer_token(headers)
+            if sent is None:  # the ids of sessions are not counted: nobody finds one by trying
+                valid = auth.in_session(headers, port, settings)
+            else:
+                valid = auth.tokens_equal(sent, settings.token)
+                self._rate_limiter.check_token(client, valid=valid)
             if not valid:
                 raise auth.unauthorized(sent)
         auth.check_csrf(method, path, headers)
         length = headers.get("content-length", "0")
-        limit = max_body_bytes(path, settings)
+        limit = max_body_bytes(path, headers.get("content-type", ""), settings)
         if length.isdecimal() and int(length) > limit:
             raise body_too_large(limit)
         return None
 
-    def _sign_in(self, scope: Scope, port: int, client: str) -> Response | None:
-        """Return the redirect for the address that was shown at the start, which carries the token: the token
-        becomes a cookie and leaves the address, so that it stays in no browser history."""
+    def _sign_in(
+        self, scope: Scope, headers: Mapping[str, str], port: int, client: str
+    ) -> Response | None:
+        """Return the redirect for the address that was shown at the start, which carries the token: a session
+        begins, and the token leaves the address, so that it stays in no browser history. Links on other sites
+        are not counted as guesses of this visitor."""
         token = self._settings.token
         if (
             scope["path"] != "/"
@@ -146,10 +152,10 @@ class SecurityMiddleware:
         response = RedirectResponse("/" + (f"?{rest}" if rest else ""), status_code=303)
         if token is not None:
             valid = auth.tokens_equal(sent, token)
-            self._rate_limiter.check_token(client, self._settings, valid=valid)
+            if not auth.is_foreign(headers):
+                self._rate_limiter.check_token(client, valid=valid)
             if valid:
-                secure = scope.get("scheme") == "https"
-                response.headers["Set-Cookie"] = auth.cookie(token, port, secure=secure)
+                response.headers["Set-Cookie"] = auth.session_cookie(port, self._settings)
         return response
 
     def _log(self, scope: Scope, status: int, seconds: float) -> None:
