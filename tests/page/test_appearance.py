@@ -19,7 +19,7 @@ SCREENS = ["", "?image=1", "?image=1&open=2", "?page=duplicates&kind=exact", "?p
 READY = {
     "": TILES,
     "?image=1": ".band",
-    "?image=1&open=2": ".lightbox .thumbnail",
+    "?image=1&open=2": ".large-view .thumbnail",
     "?page=duplicates&kind=exact": ".comparison",
     "?page=library": ".failure-list li",
     MAP: ".selection .tile",
@@ -46,11 +46,11 @@ def test_everything_can_be_pressed_on_a_phone(open_page: Open) -> None:
     button = page.locator(".tile .plus").nth(1)
     size = button.bounding_box()
     assert size and size["width"] >= 40 and size["height"] >= 40
-    page.tap("#search-options-button")
-    panel = page.locator("#search-options").bounding_box()
+    page.tap("#rail-button")
+    panel = page.locator("#rail").bounding_box()
     assert panel and panel["x"] == 0 and panel["width"] == 390
     assert page.get_attribute("[data-action=more] >> nth=1", "aria-pressed") == "false"
-    page.tap("#search-options .quiet")
+    page.tap("#rail .quiet")
     button.tap()
     page.wait_for_selector(".chip >> nth=1")
 
@@ -62,7 +62,7 @@ def test_texts_have_enough_contrast_in_light_and_dark(open_page: Open, scheme: s
     background = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     red = int(background.split("(")[1].split(",")[0])
     assert red < 60 if scheme == "dark" else red > 200
-    for selector in (".summary", ".summary .muted", ".brand", ".pages a"):
+    for selector in (".band[aria-current]", ".results-bar .facts", ".brand", ".pages a"):
         assert contrast(page, selector) >= 4.5
 
 
@@ -90,7 +90,7 @@ def test_axe_finds_nothing_serious(open_page: Open, search: str) -> None:
     page = open_page(search)
     page.wait_for_selector(READY[search])
     if search == "?image=1":
-        page.click("#search-options-button")
+        page.click(".options summary")
     page.evaluate(AXE.read_text(encoding="utf-8"))
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
@@ -138,7 +138,7 @@ def test_a_malformed_filter_has_an_error_and_can_be_removed(open_page: Open) -> 
     page.wait_for_selector(".error-message")
     assert "price" in page.inner_text(".error-message p")
     assert not page.locator("text=Try again").count(), "the same filter would be refused again"
-    page.click("#search-options >> text=Remove the filter")
+    page.click(".facets >> text=Remove the filter")
     assert tiles(page)
 
 
@@ -177,4 +177,4 @@ def test_a_server_that_is_gone_has_an_error_and_can_be_tried_again(open_page: Op
     assert page.inner_text(".error-message code") == "lookalike serve"
     page.unroute("**/api/search*")
     page.click("text=Try again")
-    page.wait_for_selector("text=The most similar of")
+    page.wait_for_selector(".scale-bands")

@@ -1,11 +1,15 @@
-// The state of the page is its address. This module reads and writes it, and notifies listeners of changes.
+// What the page shows is in its address. This module parses, formats and changes it, and keeps it in the state.
 // A query has the same parameters in the address as in the API, so that one can be pasted into the other.
+
+import { state as store, update } from "./store.js";
+
+/** @typedef {ReturnType<typeof parse>} Address */
 
 const FLAGS = ["collapse_duplicates", "any_orientation", "feedback", "exact"];
 const CHOICES = ["min_relevance", "verify", "fusion", "similarity"];
 const SIGNS = { image: 1, text: 1, upload: 1, not_image: -1, not_text: -1, not_upload: -1 };
 const MAP_PARAMETERS = ["method", "color", "viewport", "lasso"];
-const PAGES = ["search", "map", "duplicates", "library"];
+const PAGES = ["search", "browse", "map", "duplicates", "library"];
 
 /**
  * Parse a parameter such as `not_text=2:red` into a term, or null if it is invalid.
@@ -32,7 +36,7 @@ function parseRegion(text) {
   return valid && numbers[2] > 0 && numbers[3] > 0 ? numbers : null;
 }
 
-/** Parse an address into a state. Parameters that are missing or invalid have their defaults. */
+/** Parse an address. Parameters that are missing or invalid have their defaults. */
 export function parse(search) {
   const params = new URLSearchParams(search);
   const page = params.get("page");
@@ -48,6 +52,7 @@ export function parse(search) {
     kind: params.get("kind") ?? "copies",
     group: parseNumber(params.get("group"), 0, 1e9, 0),
     outcome: params.get("outcome") ?? "",
+    sort: params.get("sort") ?? "",
   };
   for (const [name, text] of params) {
     const term = name in SIGNS && text ? parseTerm(name, text) : null;
@@ -81,12 +86,13 @@ export function queryParams(one) {
   if (one.where) params.set("where", one.where);
   if (one.alpha !== 0.5 && hasImages) params.set("alpha", one.alpha);
   if (one.diversity) params.set("diversity", one.diversity);
+  if (one.sort) params.set("sort", one.sort);
   for (const name of FLAGS) if (one[name]) params.set(name, "true");
   for (const name of CHOICES) if (one[name]) params.set(name, one[name]);
   return params;
 }
 
-/** Return the address of a state. */
+/** Return the text of an address. */
 export function format(one) {
   const params = new URLSearchParams();
   if (one.page !== "search") params.set("page", one.page);
@@ -104,29 +110,24 @@ export function format(one) {
   return "?" + params.toString().replaceAll("%2C", ",").replaceAll("%3A", ":");
 }
 
-const listeners = [];
-export let state = parse(location.search);
+/** The address that is shown; changed by `navigate` only. */
+export let address = parse(location.search);
+store.address = address;
 
-/** Call `listener(state, previousState)` after every change. */
-export function onNavigate(listener) {
-  listeners.push(listener);
+function setAddress(next) {
+  address = next;
+  update({ address });
 }
 
-function setState(next) {
-  const previous = state;
-  state = next;
-  for (const listener of listeners) listener(state, previous);
-}
-
-/** Change parts of the state. `replace`: without a new entry in the browser's history. */
+/** Change parts of the address. `replace`: without a new entry in the browser's history. */
 export function navigate(changes, { replace = false } = {}) {
-  const next = { ...state, ...changes };
-  const address = format(next);
-  if (address === format(state)) return;
+  const next = { ...address, ...changes };
+  const search = format(next);
+  if (search === format(address)) return;
   const openedFrom = originOf(next, replace);
-  if (!replace) history.replaceState({ ...history.state, scroll: scrollY }, "");
-  history[replace ? "replaceState" : "pushState"]({ scroll: replace ? scrollY : 0, openedFrom }, "", address);
-  setState(next);
+  if (!replace) saveScroll();
+  history[replace ? "replaceState" : "pushState"]({ scroll: replace ? scrollY : 0, openedFrom }, "", search);
+  setAddress(next);
 }
 
 /** Return the address from which the image of a state was opened, and how many history entries back it is. */
@@ -134,24 +135,27 @@ function originOf(next, replace) {
   if (next.open === null) return undefined;
   const current = history.state?.openedFrom;
   if (replace) return current;
-  return state.open === null ? { address: format(state), steps: 1 } : current && { ...current, steps: current.steps + 1 };
+  return address.open === null ? { address: format(address), steps: 1 } : current && { ...current, steps: current.steps + 1 };
 }
 
 /** Close the open image. If it was opened on this page this goes back in the history, so that the back button
  * does not open it again. */
 export function closeImage() {
   const origin = history.state?.openedFrom;
-  if (origin?.address === format({ ...state, open: null })) history.go(-origin.steps);
+  if (origin?.address === format({ ...address, open: null })) history.go(-origin.steps);
   else navigate({ open: null }, { replace: true });
 }
 
-/** Return the scroll position at which this state was left. */
+/** Return the scroll position at which this address was left, or the page was reloaded. */
 export const savedScroll = () => history.state?.scroll ?? 0;
+
+const saveScroll = () => history.replaceState({ ...history.state, scroll: scrollY }, "");
 
 /** Follow links with `data-navigate` and the browser's back and forward buttons. */
 export function startNavigation() {
   history.scrollRestoration = "manual";
-  addEventListener("popstate", () => setState(parse(location.search)));
+  addEventListener("popstate", () => setAddress(parse(location.search)));
+  addEventListener("pagehide", saveScroll);
   document.addEventListener("click", (event) => {
     const link = event.target instanceof Element ? event.target.closest("a[data-navigate]") : null;
     if (!link || event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
@@ -159,3 +163,5 @@ export function startNavigation() {
     navigate(parse(link.search));
   });
 }
+
+export { address as state };

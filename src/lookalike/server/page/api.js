@@ -1,4 +1,7 @@
+// @ts-check
 // Requests to the server. Every failure becomes an `ApiError` whose message can be shown to people.
+
+import { t } from "./words.js";
 
 export class ApiError extends Error {
   constructor(message, status) {
@@ -16,17 +19,17 @@ async function readResponse(request) {
     response = await request();
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError("The server does not answer. Is `lookalike serve` still running?", 0);
+    throw new ApiError(t("serverAway"), 0);
   }
   let body;
   try {
     body = await response.json();
   } catch {
-    throw new ApiError(`The server's response could not be read (status ${response.status}).`, response.status);
+    throw new ApiError(t("serverUnreadable", { status: response.status }), response.status);
   }
   if (response.ok) return body;
   if (response.status === 401) dispatchEvent(new CustomEvent("token-required"));
-  throw new ApiError(sentence(body.error ?? `The server refused (status ${response.status}).`), response.status);
+  throw new ApiError(sentence(body.error ?? t("serverRefused", { status: response.status })), response.status);
 }
 
 /** Return a text with a capital letter at the beginning, unless that is a name such as "onnx:net", and a full stop at the end. */

@@ -1,104 +1,141 @@
-// Entry point: shows the screen that the state of the page names.
+// @ts-check
+// Entry point: loads what every view needs, and shows the screen that the address names.
 
-import { format, onNavigate, startNavigation, state } from "./address.js";
+import { navigate, startNavigation } from "./address.js";
 import { openSession } from "./api.js";
-import { el, fill, icon, isTyping } from "./dom.js";
-import { counted } from "./format.js";
+import { ActionBar } from "./action_bar.js";
+import { Help } from "./help.js";
+import { Header, SCREENS } from "./header.js";
+import { html, render, useEffect, useRef, useState, useStore } from "./html.js";
 import { listenForImages } from "./image_input.js";
-import { watchJobs } from "./job_progress.js";
-import { libraryInfo, loadLibraryInfo } from "./library_info.js";
-import { updateLightbox, updateLightboxHit } from "./lightbox.js";
-import { showQuery } from "./query.js";
-import { clearResults, showResults } from "./results.js";
-import { openInitially, optionsButton, optionsPanel, showOptions } from "./search_options.js";
-import { errorMessage, showToast, tryOrToast } from "./toasts.js";
-import { askForToken } from "./token_dialog.js";
+import { JobProgress, watchJobs } from "./job_progress.js";
+import { loadLibraryInfo } from "./library_info.js";
+import { showToast, tryOrToast } from "./messages.js";
+import { isQuery, loadResults, reloadResults } from "./results.js";
+import { SearchView } from "./search_view.js";
+import { clearSelection } from "./selection.js";
+import { loadSettings } from "./settings.js";
+import { state, update } from "./store.js";
+import { Toasts } from "./toasts.js";
+import { TokenDialog } from "./token_dialog.js";
+import { ErrorMessage, isTyping } from "./ui.js";
+import { t } from "./words.js";
 
-const SCREENS = [
-  ["search", "Search", "search"],
-  ["map", "Map", "map"],
-  ["duplicates", "Duplicates", "copies"],
-  ["library", "Library", "library"],
-];
-const content = document.getElementById("content");
-const query = document.getElementById("query");
-
-function showPageLinks() {
-  fill(document.getElementById("pages"), SCREENS.map(([page, label, iconName]) => el("a", {
-    href: format({ ...state, page, open: null }), "data-navigate": true, "aria-current": page === state.page ? "page" : null,
-  }, icon(iconName), el("span", {}, label))));
-}
-
-const SCREEN_MODULES = {
-  map: () => import("./map.js").then((module) => module.showMap),
-  duplicates: () => import("./duplicates.js").then((module) => module.showDuplicates),
-  library: () => import("./library.js").then((module) => module.showLibrary),
+/** Screens that are loaded when they are first shown. */
+const LAZY = {
+  map: () => import("./legacy/map.js").then((module) => legacyView(module.showMap)),
+  duplicates: () => import("./legacy/duplicates.js").then((module) => legacyView(module.showDuplicates)),
+  library: () => import("./legacy/library.js").then((module) => legacyView(module.showLibrary)),
 };
+/** @type {Record<string, any>} */
+const loaded = { search: SearchView };
 
-function showSearchScreen() {
-  if (content.dataset.page !== "search") {
-    content.dataset.page = "search";
-    fill(content, el("div", { class: "toolbar" }, optionsButton()),
-      el("div", { class: "results-layout" }, el("div", { class: "results", id: "results" }), optionsPanel()));
-  }
-  showResults(document.getElementById("results")).then(updateLightboxHit);
-  showOptions();
+/** Wrap a screen that fills its element by itself. */
+function legacyView(show) {
+  return function LegacyView() {
+    const element = useRef(/** @type {any} */ (null)), hasShown = useRef(false);
+    const address = useStore((state) => state.address), library = useStore((state) => state.library);
+    useEffect(() => { show(element.current, { isNew: !hasShown.current }); hasShown.current = true; }, [address]);
+    useEffect(() => { if (hasShown.current) show(element.current, { isNew: true }); }, [library]);
+    return html`<div ref=${element} />`;
+  };
 }
 
-async function showState() {
-  showPageLinks();
-  showQuery(query);
-  document.title = state.page === "search" ? "Lookalike" : `${SCREENS.find(([page]) => page === state.page)[1]} · Lookalike`;
-  if (state.page === "search") {
-    showSearchScreen();
-  } else {
-    const { page } = state;
-    try {
-      const showScreen = await SCREEN_MODULES[page]();
-      if (state.page !== page) return;
-      const isNew = content.dataset.page !== page;
-      if (isNew) { content.dataset.page = page; fill(content); scrollTo({ top: 0, behavior: "instant" }); }
-      showScreen(content, { isNew });
-    } catch (error) {
-      content.dataset.page = "";
-      fill(content, errorMessage(error, showState));
-    }
-  }
-  updateLightbox();
+function Screen() {
+  const page = useStore((state) => state.address.page);
+  const [, redraw] = useState(0);
+  const [error, setError] = useState(null);
+  useEffect(() => {
+    scrollTo({ top: history.state?.scroll ?? 0, behavior: "instant" });
+    if (loaded[page]) return;
+    setError(null);
+    (LAZY[page] ?? LAZY.library)().then((View) => { loaded[page] = View; redraw((n) => n + 1); }, setError);
+  }, [page]);
+  const View = loaded[page];
+  if (error) return html`<${ErrorMessage} error=${error} retry=${() => location.reload()} />`;
+  return View ? html`<${View} key=${page} />` : html`<div class="empty" role="status" />`;
+}
+
+/** The large view is loaded when an image is first opened. */
+function Large() {
+  const open = useStore((state) => state.address.open);
+  const [View, setView] = useState(/** @type {any} */ (null));
+  useEffect(() => {
+    if (open !== null && !View) tryOrToast(() => import("./large_view.js").then((module) => setView(() => module.LargeView)));
+  }, [open]);
+  return View && open !== null ? html`<${View} />` : null;
+}
+
+function titleOf(address) {
+  const words = address.terms.filter((term) => term.kind === "text").map((term) => (term.weight < 0 ? `−${term.value}` : term.value));
+  if (address.page !== "search") return `${t(`screen ${address.page}`)} · Lookalike`;
+  if (!isQuery(address)) return address.where ? `${address.where} · Lookalike` : "Lookalike";
+  return `${words.join(" ") || t("similarImages")} · Lookalike`;
+}
+
+function App() {
+  const address = useStore((state) => state.address), library = useStore((state) => state.library);
+  const error = useStore((state) => state.startError), dialog = useStore((state) => state.dialog);
+  const hasSelection = useStore((state) => state.selection.size > 0);
+  useEffect(() => { document.title = titleOf(address); }, [address]);
+  useEffect(() => { document.body.classList.toggle("has-selection", hasSelection); }, [hasSelection]);
+  return html`
+    <a class="skip" href="#content" onclick=${skip}>${t("skip")}</a>
+    <${Header} />
+    <${JobProgress} />
+    <main id="content" tabindex="-1" data-page=${address.page}>
+      ${error ? html`<${ErrorMessage} error=${error} retry=${start} />` : library && html`<${Screen} />`}</main>
+    <${ActionBar} />
+    <${Toasts} />
+    ${library && html`<${Large} />`}
+    ${dialog === "help" && html`<${Help} />`}
+    ${dialog === "token" && html`<${TokenDialog} onAccepted=${() => { update({ dialog: "" }); start(); }} />`}`;
+}
+
+/** Go to the first image, past the filters. */
+function skip(event) {
+  event.preventDefault();
+  /** @type {any} */ (document.querySelector("#content .grid a[tabindex='0']") ?? document.getElementById("content")).focus();
 }
 
 function handleShortcut(event) {
-  if (isTyping(event.target) || event.altKey || event.ctrlKey || event.metaKey || document.querySelector("dialog[open]")) return;
+  if (isTyping(event.target) || event.altKey || event.ctrlKey || event.metaKey || document.querySelector("dialog[open], :popover-open")) return;
   if (event.key === "/") {
     event.preventDefault();
-    query.querySelector("input")?.focus();
+    /** @type {any} */ (document.querySelector("#query input"))?.focus();
   }
+  if (event.key === "?") update({ dialog: "help" });
+  if (event.key === "Escape" && state.selection.size) clearSelection();
+  const screen = "gG".includes(event.key) ? null : SCREENS[Number(event.key) - 1];
+  if (screen && state.address.page !== "duplicates") navigate({ page: screen[0], open: null });
 }
 
 async function start() {
-  addEventListener("token-required", () => askForToken(start));
   try {
     await openSession();
-    await loadLibraryInfo();
+    const info = loadLibraryInfo();
+    if (state.address.page === "search") loadResults();   // at the same time
+    await info;
+    update({ startError: null });
   } catch (error) {
-    if (error.status === 401) return;
-    fill(content, errorMessage(error, start));
-    return;
+    if (error.status !== 401) update({ startError: error });
   }
-  openInitially();
-  content.dataset.page = "";
-  showState();
 }
 
-startNavigation();
-onNavigate(showState);
-listenForImages();
-document.addEventListener("keydown", handleShortcut);
-watchJobs(async ({ failed, message }) => {
-  clearResults();
-  await tryOrToast(loadLibraryInfo);
-  const failures = failed ? `, ${counted(failed, "file")} could not be read` : "";
-  showToast(message || `Indexing has ended: ${counted(libraryInfo.images, "image")}${failures}.`, { kind: "hint" });
-  if (state.page === "library" || !libraryInfo.images) { content.dataset.page = ""; showState(); }
-});
-start();
+async function begin() {
+  await loadSettings();
+  startNavigation();
+  listenForImages();
+  addEventListener("token-required", () => update({ dialog: "token" }));
+  document.addEventListener("keydown", handleShortcut);
+  render(html`<${App} />`, /** @type {any} */ (document.getElementById("app")));
+  await start();
+  watchJobs(async ({ failed, message }) => {
+    await tryOrToast(loadLibraryInfo);
+    const failures = failed ? `, ${t("couldNotBeRead", { n: failed })}` : "";
+    showToast(message || `${t("indexingEnded", { n: state.library.images })}${failures}.`, { kind: "hint" });
+    reloadResults();
+  });
+}
+
+begin();

@@ -1,41 +1,22 @@
-// Two images of a group of duplicates side by side, and the differences between their files.
+// @ts-check
+// The query image and a hit on top of each other: a slider between them, or their difference.
 
-import { thumbnail } from "./api.js";
-import { navigate } from "./address.js";
-import { button, el } from "./dom.js";
-import { bytes, count, dateTime, folderOf, nameOf } from "./format.js";
+import { termImage, thumbnail } from "./api.js";
+import { html, useState } from "./html.js";
+import { Segments } from "./ui.js";
+import { t } from "./words.js";
 
-const pixelCount = (image) => (image.width ?? 0) * (image.height ?? 0);
-
-/** Create a comparison: the best image on the left, the selected one on the right, the others below. */
-export function comparison(group, selected, select) {
-  const [best, other] = [group.members[0], group.members[selected]];
-  return el("div", { class: "comparison" },
-    el("div", { class: "side-by-side" }, memberFigure(best, other, "left"), memberFigure(other, best, "right")),
-    el("p", { class: "evidence" }, evidence(best, other)),
-    group.members.length > 2 ? el("div", { class: "other-members", role: "group", "aria-label": "Images of this group" },
-      group.members.slice(1).map((member, i) => el("button", {
-        type: "button", class: "thumbnail", "aria-pressed": String(i + 1 === selected), "aria-label": `Compare with ${nameOf(member.path)}`,
-        title: nameOf(member.path), onclick: () => select(i + 1),
-      }, el("img", { src: thumbnail(member.id), alt: "" })))) : null);
-}
-
-/** Say what relates the two images, why the left one is the one to keep, and why the right one has to stay. */
-function evidence(best, other) {
-  const parts = [other.evidence, best.reason && `left: ${best.reason}`, other.reason && `right: ${other.reason}`].filter(Boolean).join("; ");
-  return parts ? `${parts.charAt(0).toUpperCase()}${parts.slice(1)}.` : "";
-}
-
-function memberFigure(image, other, side) {
-  const better = (value, otherValue) => (value > otherValue ? "better" : null);
-  return el("figure", { class: `member ${side}` },
-    el("div", { class: "member-image" }, el("img", { src: thumbnail(image.id, 1024), alt: nameOf(image.path) })),
-    el("figcaption", {},
-      el("strong", {}, nameOf(image.path), image.keep ? el("span", { class: "keep-badge" }, "keep") : null),
-      el("span", { class: "muted" }, folderOf(image.path) || "."),
-      el("span", { class: better(pixelCount(image), pixelCount(other)) },
-        image.width ? `${count(image.width)} × ${count(image.height)}` : "unknown size"),
-      el("span", { class: better(image.size, other.size) }, [bytes(image.size), image.format].filter(Boolean).join(" ")),
-      image.mtime ? el("span", { class: "muted" }, dateTime(image.mtime)) : null,
-      button("Open", null, () => navigate({ open: image.id }), { class: "plain" })));
+export function Compare({ term, id, image }) {
+  const [mode, setMode] = useState("slider");
+  const [split, setSplit] = useState(50);
+  const ratio = image?.width && image?.height ? image.width / image.height : 1;
+  return html`<div class=${`compare ${mode}`}>
+    <div class="compare-images" style=${`--ratio:${ratio}`}>
+      <img src=${thumbnail(id, 1024)} alt=${t("theHit")} />
+      <img src=${termImage(term, 1024)} alt=${t("theQuery")} style=${mode === "slider" ? `clip-path:inset(0 ${100 - split}% 0 0)` : ""} />
+      ${mode === "slider" && html`<i class="split" style=${`left:${split}%`} />
+        <input type="range" min="0" max="100" value=${split} aria-label=${t("splitLabel")} oninput=${(event) => setSplit(Number(event.target.value))} />`}
+      ${mode !== "difference" && html`<span class="side left">${t("theQuery")}</span><span class="side right">${t("theHit")}</span>`}</div>
+    <${Segments} label=${t("compareWithQuery")} value=${mode} onChange=${setMode}
+      options=${[["slider", t("slider")], ["difference", t("difference")], ["beside", t("sideBySide")]]} /></div>`;
 }

@@ -1,19 +1,21 @@
+// @ts-check
 // Feedback about images: sends it and undoes it.
 
 import { send } from "./api.js";
-import { showToast, tryOrToast } from "./toasts.js";
+import { showToast, tryOrToast } from "./messages.js";
+import { t } from "./words.js";
 
-const sent = [];   // {decision, restore} that can be undone, the latest last
+const sent = /** @type {any[]} */ ([]);   // {decision, restore} that can be undone, the latest last
 
 /**
  * Store a decision and confirm it in a toast with an "Undo" button.
  *
  * @param {{kind: string, image: number, others?: number[]}} decision
  * @param {string} message     of the toast
- * @param {() => void} restore brings the screen back to its state before the decision
+ * @param {() => void} [restore] brings the screen back to its state before the decision
  * @returns {Promise<boolean>} false if the server refused, which is shown
  */
-export async function sendFeedback(decision, message, restore) {
+export async function sendFeedback(decision, message, restore = () => {}) {
   const response = await tryOrToast(() => send("POST", "feedback", decision));
   if (response === undefined) return false;
   const entry = { decision, restore };
@@ -25,7 +27,7 @@ export async function sendFeedback(decision, message, restore) {
 /** Undo the latest decision. */
 export function undoLatest() {
   const entry = sent.at(-1);
-  if (entry) undo(entry); else showToast("There is nothing to undo.", { kind: "hint" });
+  if (entry) undo(entry); else showToast(t("nothingToUndo"), { kind: "hint" });
 }
 
 async function undo(entry) {
@@ -34,5 +36,5 @@ async function undo(entry) {
   if (response === undefined) return;
   sent.splice(sent.indexOf(entry), 1);
   entry.restore();
-  showToast("Undone.", { kind: "hint" });
+  showToast(t("undone"), { kind: "hint" });
 }

@@ -1,10 +1,10 @@
+// @ts-check
 // Images that people give: dropped, pasted, chosen or photographed.
 
+import { address, navigate } from "./address.js";
 import { upload } from "./api.js";
-import { navigate, state } from "./address.js";
-import { announce, el } from "./dom.js";
-import { counted } from "./format.js";
-import { showToast, tryOrToast } from "./toasts.js";
+import { announce, showToast, tryOrToast } from "./messages.js";
+import { t } from "./words.js";
 
 const MAX_IMAGES = 8;                        // in one query
 const TILE_TYPE = "application/x-lookalike"; // of the data of a dragged tile
@@ -13,12 +13,11 @@ export const hasCamera = () => matchMedia("(pointer: coarse)").matches;
 
 /** Let people choose image files, or take a photo with the camera of their device. */
 export function chooseImages({ photo = false } = {}) {
-  const input = el("input", {
-    type: "file", accept: "image/*", multiple: !photo, capture: photo ? "environment" : null,
-    class: "visually-hidden", "aria-label": "Images to search with",
-    onchange: () => { searchWithFiles([...input.files]); input.remove(); },
-    oncancel: () => input.remove(),
-  });
+  const input = document.createElement("input");
+  Object.assign(input, { type: "file", accept: "image/*", multiple: !photo, className: "visually-hidden", ariaLabel: t("imagesToSearch") });
+  if (photo) input.capture = "environment";
+  input.onchange = () => { searchWithFiles([...(input.files ?? [])]); input.remove(); };
+  input.oncancel = () => input.remove();
   document.body.append(input);
   input.click();
 }
@@ -29,13 +28,13 @@ let uploading = 0;
 async function searchWithFiles(files, { replace = false } = {}) {
   const images = files.filter((file) => file.type.startsWith("image/") || !file.type);
   if (!images.length) {
-    if (files.length) showToast(`${files[0].name || "That"} is not an image.`);
+    if (files.length) showToast(t("notAnImage", { name: files[0].name || "?" }));
     return;
   }
   if (images.length > MAX_IMAGES)
-    showToast(`A query takes at most ${MAX_IMAGES} images at once; the first ${MAX_IMAGES} are used.`, { kind: "hint" });
+    showToast(t("tooManyImages", { n: MAX_IMAGES }), { kind: "hint" });
   countUploads(1);
-  announce(`Reading ${counted(Math.min(images.length, MAX_IMAGES), "image")}.`);
+  announce(t("reading", { n: Math.min(images.length, MAX_IMAGES) }));
   const uploads = await Promise.all(images.slice(0, MAX_IMAGES).map((file) => tryOrToast(() => upload(file))));
   countUploads(-1);
   const terms = uploads.filter(Boolean).map(({ upload: hash }) => ({ kind: "upload", value: hash, weight: 1 }));
@@ -48,8 +47,8 @@ function countUploads(change) {
 }
 
 function addTerms(terms, replace) {
-  const others = (replace ? [] : state.terms).filter((old) => !terms.some((one) => one.kind === old.kind && one.value === old.value));
-  navigate({ page: "search", open: null, region: replace ? null : state.region, terms: [...others, ...terms] });
+  const others = (replace ? [] : address.terms).filter((old) => !terms.some((one) => one.kind === old.kind && one.value === old.value));
+  navigate({ page: "search", open: null, region: replace ? null : address.region, terms: [...others, ...terms] });
 }
 
 /** Listen for pasted and dropped images everywhere on the page. */
@@ -61,11 +60,11 @@ export function listenForImages() {
     searchWithFiles(files);
   });
   addEventListener("dragstart", (event) => {
-    const tile = event.target.closest?.("[data-id]");
-    if (tile) event.dataTransfer.setData(TILE_TYPE, tile.dataset.id);
+    const tile = /** @type {any} */ (event.target).closest?.("[data-id]");
+    if (tile) event.dataTransfer?.setData(TILE_TYPE, tile.dataset.id);
   });
   let depth = 0;   // "dragenter" minus "dragleave" events: both fire for every element on the way
-  let zones = null;
+  let zones = /** @type {HTMLElement | null} */ (null);
   const accepts = (event) => [...(event.dataTransfer?.types ?? [])]
     .some((type) => type === "Files" || type === TILE_TYPE || type === "text/uri-list");
   const removeZones = () => { depth = 0; zones?.remove(); zones = null; };
@@ -81,7 +80,7 @@ export function listenForImages() {
   addEventListener("drop", (event) => {
     if (!accepts(event)) return;
     event.preventDefault();
-    const replace = !event.target.closest?.("[data-zone='add']");
+    const replace = !/** @type {any} */ (event.target).closest?.("[data-zone='add']");
     removeZones();
     searchWithDropped(event.dataTransfer, replace);
   });
@@ -92,12 +91,19 @@ function searchWithDropped(data, replace) {
   const files = [...data.files];
   if (tileId) addTerms([{ kind: "image", value: tileId, weight: 1 }], replace);
   else if (files.length) searchWithFiles(files, { replace });
-  else showToast("The server does not fetch images from other sites. Save the image first, or copy and paste it.");
+  else showToast(t("noOtherSites"));
 }
 
 function dropZones() {
-  const zone = (name, text) => el("div", { class: "drop-zone", "data-zone": name }, el("strong", {}, text));
-  return el("div", { class: "drop-zones", "aria-hidden": "true" },
-    zone("replace", "Drop to search with this image"),
-    state.terms.length ? zone("add", "Drop to add it to the query") : null);
+  const zones = document.createElement("div");
+  zones.className = "drop-zones";
+  zones.ariaHidden = "true";
+  for (const [name, text] of [["replace", t("dropToSearch")], ...(address.terms.length ? [["add", t("dropToAdd")]] : [])]) {
+    const zone = document.createElement("div");
+    zone.className = "drop-zone";
+    zone.dataset.zone = name;
+    zone.append(Object.assign(document.createElement("strong"), { textContent: text }));
+    zones.append(zone);
+  }
+  return zones;
 }

@@ -1,3 +1,4 @@
+// @ts-check
 // Justified rows: images of equal height that fill the width, laid out from their sizes alone, so that nothing moves
 // when an image loads. Items are added as they arrive. A row is returned once it is full, or nothing more follows;
 // boxes that were returned never move.
@@ -6,20 +7,20 @@ const MIN_RATIO = 0.5, MAX_RATIO = 2.6;   // width by height; more extreme image
 
 /** Return the width by height that the tile of an item has; 1 if its size is unknown. */
 function aspectRatio(item) {
+  if (item.ratio) return item.ratio;
   const ratio = item.width && item.height ? item.width / item.height : 1;
   return Math.min(MAX_RATIO, Math.max(MIN_RATIO, ratio));
 }
 
-/** Return the target height of rows for a width, in pixels. */
-const rowHeight = (width) => (width < 520 ? 118 : width < 900 ? 158 : width < 1500 ? 186 : 214);
-
 /**
  * Create a layout.
  *
+ * @param {{width: number, row: number, gap?: number, below?: number}} options  in pixels; `below`: for what stands under an image
  * @returns {{add: (items: object[], isLast: boolean) => object[], bottom: () => number}}  `add` returns the boxes that
- *   have become final, in order: {item, x, y, width, height}. An item {heading, height} has a line of its own.
+ *   have become final, in order: {item, x, y, width, height}; `height` includes `below`. An item {heading, height} has
+ *   a line of its own; an item {ratio} stands in the row among the images.
  */
-export function justifiedLayout({ width, row = rowHeight(width), gap = 6 }) {
+export function justifiedLayout({ width, row, gap = 6, below = 0 }) {
   let y = 0;
   let pending = [];    // items of the row that is not full yet
   let ratioSum = 0;
@@ -29,11 +30,11 @@ export function justifiedLayout({ width, row = rowHeight(width), gap = 6 }) {
     const height = isFull ? fullHeight : Math.min(fullHeight, typicalHeight());
     let x = 0;
     const boxes = pending.map((item) => {
-      const box = { item, x, y, width: aspectRatio(item) * height, height };
+      const box = { item, x, y, width: aspectRatio(item) * height, height: height + below };
       x += box.width + gap;
       return box;
     });
-    y += height + gap;
+    y += height + below + gap;
     pending = [];
     ratioSum = 0;
     return boxes;

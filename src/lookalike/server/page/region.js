@@ -1,13 +1,14 @@
-// The region of the query image that is searched: a box, drawn with the pointer or moved with the keys.
+// @ts-check
+// The region of the query image that is searched: a box, drawn on the image with the pointer or moved with the keys.
 // A box is [x, y, width, height] as fractions of the image.
 
-import { ApiError, termImage } from "./api.js";
-import { navigate, state } from "./address.js";
-import { button, el } from "./dom.js";
-import { tryOrToast } from "./toasts.js";
+import { html, useRef, useState } from "./html.js";
+import { t } from "./words.js";
 
 const MIN_SIDE = 0.04;   // of a box; smaller ones are drawn by accident
 const KEY_STEP = 0.02;
+const MIN_DRAG = 5;      // pixels
+export const START_BOX = [0.25, 0.25, 0.5, 0.5];
 
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
@@ -30,80 +31,59 @@ export function moveByKey(box, key, shift) {
   return clampBox(shift ? [x, y, Math.min(1 - x, w + move[0]), Math.min(1 - y, h + move[1])] : [x + move[0], y + move[1], w, h]);
 }
 
-/** Create an outline of a box, to lay over an image. */
-export function regionOutline([x, y, width, height], attributes = {}) {
-  const outline = el("i", { class: "region", ...attributes });
-  Object.assign(outline.style, { left: `${x * 100}%`, top: `${y * 100}%`, width: `${width * 100}%`, height: `${height * 100}%` });
-  return outline;
-}
+export const boxStyle = ([x, y, width, height]) => `left:${x * 100}%;top:${y * 100}%;width:${width * 100}%;height:${height * 100}%`;
 
-/** Let people draw a box on the image of a term, and search with it. */
-export async function editRegion(term) {
-  let box = state.region ?? [0.25, 0.25, 0.5, 0.5];
-  const frame = el("div", { class: "region-image", tabindex: "-1" });
-  const boxElement = el("div", {
-    class: "region-box", tabindex: "0", role: "group",
-    "aria-label": "The region to search. Arrow keys move it, with Shift they change its size, Enter searches.",
-  }, ["nw", "ne", "sw", "se"].map((corner) => el("i", { class: `corner ${corner}`, "data-corner": corner })));
-  const show = () => Object.assign(boxElement.style, {
-    left: `${box[0] * 100}%`, top: `${box[1] * 100}%`, width: `${box[2] * 100}%`, height: `${box[3] * 100}%`,
-  });
-  const image = el("img", { src: termImage(term, 1024), alt: "The query image", draggable: "false" });
-  frame.append(image, boxElement);
-  const dialog = el("dialog", { class: "region-dialog", "aria-label": "Search a region of the image" },
-    el("p", {}, "Draw a box around the region to search."), frame,
-    el("p", { class: "actions" },
-      button("Cancel", null, () => dialog.close()),
-      state.region ? button("Search the whole image", null, () => { dialog.close(); navigate({ region: null }); }) : null,
-      button("Search this region", "search", search, { class: "main" })));
+/**
+ * An image on which a box can be drawn.
+ *
+ * @param {{source: string, region: number[] | null, onChange: (region: number[] | null) => void, ratio?: number}} attributes
+ *   `onChange` is called while the box changes
+ */
+export function RegionImage({ source, region, onChange, ratio = 0 }) {
+  const frame = useRef(/** @type {any} */ (null)), boxElement = useRef(/** @type {any} */ (null));
+  const [drawn, setDrawn] = useState(/** @type {number[] | null} */ (null));
+  const box = drawn ?? region;
+  const set = (next) => { setDrawn(next); onChange(next && next.map((n) => Number(n.toFixed(4)))); };
 
-  function search() {
-    dialog.close();
-    navigate({ page: "search", open: null, region: box.map((n) => Number(n.toFixed(4))) });
-  }
-
-  boxElement.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") { event.preventDefault(); search(); return; }
-    const next = moveByKey(box, event.key, event.shiftKey);
-    if (next) { event.preventDefault(); box = next; show(); }
-  });
-  listenForDrags(frame, boxElement, () => box, (next) => { box = next; show(); });
-  dialog.addEventListener("close", () => dialog.remove());
-  document.body.append(dialog);
-  show();
-  // Open the dialog once the image has loaded: its size, and so the box, would change later.
-  await tryOrToast(() => image.decode().catch(() => { throw new ApiError("The query image cannot be shown; add it again.", 0); }));
-  if (!image.naturalWidth) { dialog.remove(); return; }
-  dialog.showModal();
-  boxElement.focus();
-}
-
-/** A drag on the box moves it, on a corner resizes it, anywhere else draws a new one. */
-function listenForDrags(frame, boxElement, get, set) {
-  const positionOf = (event) => {
-    const { left, top, width, height } = frame.getBoundingClientRect();
-    return [clamp((event.clientX - left) / width, 0, 1), clamp((event.clientY - top) / height, 0, 1)];
+  /** A drag on the box moves it, on a corner resizes it, anywhere else draws a new one. */
+  const start = (down) => {
+    if (down.button) return;
+    const positionOf = (event) => {
+      const { left, top, width, height } = frame.current.getBoundingClientRect();
+      return [clamp((event.clientX - left) / width, 0, 1), clamp((event.clientY - top) / height, 0, 1)];
+    };
+    const from = positionOf(down), before = box;
+    const corner = down.target.dataset?.corner;
+    const fixed = corner && before && [corner.includes("w") ? before[0] + before[2] : before[0], corner.includes("n") ? before[1] + before[3] : before[1]];
+    const movesBox = !corner && before && boxElement.current?.contains(down.target);
+    let isDragged = false;
+    const move = (event) => {
+      if (!isDragged && Math.hypot(event.clientX - down.clientX, event.clientY - down.clientY) < MIN_DRAG) return;
+      isDragged = true;
+      const to = positionOf(event);
+      if (movesBox && before) set(clampBox([before[0] + to[0] - from[0], before[1] + to[1] - from[1], before[2], before[3]]));
+      else set(boxBetween(fixed || from, to));
+    };
+    const end = () => {
+      frame.current.removeEventListener("pointermove", move);
+      setDrawn(null);
+      boxElement.current?.focus({ preventScroll: true });
+    };
+    down.preventDefault();
+    frame.current.setPointerCapture(down.pointerId);
+    frame.current.addEventListener("pointermove", move);
+    frame.current.addEventListener("pointerup", end, { once: true });
+    frame.current.addEventListener("pointercancel", end, { once: true });
   };
-  frame.addEventListener("pointerdown", (event) => {
-    if (event.button) return;
-    event.preventDefault();
-    const start = positionOf(event);
-    const [x, y, w, h] = get();
-    const corner = event.target.dataset?.corner;
-    const fixed = corner && [corner.includes("w") ? x + w : x, corner.includes("n") ? y + h : y];
-    const movesBox = !corner && boxElement.contains(event.target);
-    const move = (next) => {
-      const end = positionOf(next);
-      if (movesBox) set(clampBox([x + end[0] - start[0], y + end[1] - start[1], w, h]));
-      else set(boxBetween(fixed || start, end));
-    };
-    const finish = () => {
-      frame.removeEventListener("pointermove", move);
-      boxElement.focus();
-    };
-    frame.setPointerCapture(event.pointerId);
-    frame.addEventListener("pointermove", move);
-    frame.addEventListener("pointerup", finish, { once: true });
-    frame.addEventListener("pointercancel", finish, { once: true });
-  });
+
+  const handleKey = (event) => {
+    if (!box) return;
+    if (event.key === "Escape" || event.key === "Delete" || event.key === "Backspace") { event.preventDefault(); event.stopPropagation(); set(null); setDrawn(null); return; }
+    const next = moveByKey(box, event.key, event.shiftKey);
+    if (next) { event.preventDefault(); event.stopPropagation(); onChange(next.map((n) => Number(n.toFixed(4)))); }
+  };
+  return html`<div class="region-image" ref=${frame} onpointerdown=${start} style=${ratio ? `aspect-ratio:${ratio}` : undefined}>
+    <img src=${source} alt=${t("queryImage")} draggable=${false} />
+    ${box && html`<div class="region-box" ref=${boxElement} tabindex="0" role="group" aria-label=${t("regionHelp")} style=${boxStyle(box)} onkeydown=${handleKey}>
+      ${["nw", "ne", "sw", "se"].map((corner) => html`<i key=${corner} class=${`corner ${corner}`} data-corner=${corner} />`)}</div>`}</div>`;
 }

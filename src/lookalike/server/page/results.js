@@ -1,190 +1,129 @@
-// The images of the library, or the hits of a query, page by page.
+// @ts-check
+// Data of the search screen: the images of the library, or the hits of a query, page by page.
 
+import { address, navigate, queryParams } from "./address.js";
 import { get } from "./api.js";
-import { navigate, queryParams, savedScroll, state } from "./address.js";
-import { announce, el, fill } from "./dom.js";
-import { BANDS, count, counted, seconds } from "./format.js";
-import { createGrid } from "./grid.js";
-import { libraryInfo } from "./library_info.js";
-import { createTile } from "./tile.js";
-import { errorMessage } from "./toasts.js";
-import { welcome } from "./welcome.js";
+import { state, update } from "./store.js";
 
-const PAGE_SIZE = 60;
-const CACHE_SIZE = 8;   // results that the back button shows without a request
+const FIRST_PAGE = 60;
+const LATER_PAGES = [120, 300, 600];   // larger ones, so that a fast scroll does not reach the end
+const MAX_CACHED = 8;                  // results that the back button shows without a request
+
+/** @type {Map<string, any>} */
 const cache = new Map();
+/** @type {AbortController | null} */
+let pending = null;
 
-let pending = null;            // AbortController of the running request
-export let current = null;     // {key, grid, pages, state, bands}: the results on the screen
+/** Does this address ask for something, other than to see less of it? */
+export const isQuery = (one) => one.terms.some((term) => term.weight > 0);
 
-const isQuery = (one) => one.terms.some((term) => term.weight > 0);
-
-/** Return a text that two states share if and only if they show the same images. */
+/** Return a text that two addresses share if and only if they show the same images. */
 const keyOf = (one) => (isQuery(one) ? "?" : "") + queryParams(one).toString();
 
-function requestPage(one, offset, signal) {
+function requestPage(one, offset, k, signal) {
   // Without a query all images are shown in a mixed order: neighbours in a folder look alike.
   const params = isQuery(one) ? queryParams(one) : new URLSearchParams(one.where ? { where: one.where } : { order: "spread" });
-  params.set("k", PAGE_SIZE);
-  params.set("offset", offset);
+  params.set("k", String(k));
+  params.set("offset", String(offset));
   return get(isQuery(one) ? "search" : "images", params, { signal });
 }
 
-/** Show the images of the state in `container`. The previous ones stay until the new ones have arrived. */
-export async function showResults(container) {
-  const key = keyOf(state);
-  if (state.terms.length && !isQuery(state)) { showOnlyNegative(container); return; }
-  if (current?.key === key && current.grid.element.isConnected) { current.grid.redraw(); return; }
+/** Return the images of a page of results without those that the query names. */
+function imagesOf(page, one) {
+  const asked = new Set(one.terms.filter((term) => term.kind === "image").map((term) => Number(term.value)));
+  return (page.hits ?? page.images).filter((item) => !page.hits || !asked.has(item.id));
+}
+
+/**
+ * Load the images of the address, unless they are shown already. The previous ones stay until the new ones have
+ * arrived, and after an error.
+ */
+export async function loadResults() {
+  const one = address, key = keyOf(one);
+  if (one.terms.length && !isQuery(one)) { pending?.abort(); update({ results: { key, isQuery: true, onlyNegative: true, items: [] } }); return; }
+  if (state.results?.key === key && !state.results.error) return;
   pending?.abort();
+  const cached = cache.get(key);
+  if (cached) { update({ results: cached }); return; }
   pending = new AbortController();
   const { signal } = pending;
-  const cached = cache.get(key);
-  if (cached) { draw(container, key, cached.pages); return; }
-  container.setAttribute("aria-busy", "true");
-  const slow = setTimeout(() => container.classList.add("loading"), 150);
+  update({ results: { ...(state.results ?? { items: [] }), isLoading: true, error: null } });
   try {
-    draw(container, key, [await requestPage(state, 0, signal)]);
+    const page = await requestPage(one, 0, FIRST_PAGE, signal);
+    if (signal.aborted) return;
+    keep({
+      key, isQuery: Boolean(page.hits), address: one, items: imagesOf(page, one), total: page.total ?? page.searched_count,
+      nextOffset: page.next_offset, first: page, pageCount: 1, isLoading: false, error: null,
+    });
     // After the next frame, when the hits are visible; benchmarks/page.py reads this mark.
     requestAnimationFrame(() => setTimeout(() => performance.mark("drawn", { detail: key }), 0));
   } catch (error) {
     if (error.name === "AbortError") return;
-    closeCurrent();
-    fill(container, errorMessage(error, () => { container.replaceChildren(); showResults(container); }));
-  } finally {
-    clearTimeout(slow);
-    if (!signal.aborted) {
-      container.classList.remove("loading");
-      container.removeAttribute("aria-busy");
-    }
+    update({ results: { ...state.results, isLoading: false, error } });
   }
 }
 
-function closeCurrent() {
-  current?.grid.close();
-  current = null;
+function keep(results) {
+  cache.delete(results.key);
+  cache.set(results.key, results);
+  if (cache.size > MAX_CACHED) cache.delete(cache.keys().next().value);
+  update({ results });
 }
 
-/** A query of negative terms alone has no hits. */
-function showOnlyNegative(container) {
-  pending?.abort();
-  closeCurrent();
-  fill(container, el("div", { class: "empty" }, el("h2", {}, "Less like this, but more like what?"),
-    el("p", {}, "Add an image or text to search for.")));
-}
-
-/** Discard all results, because the library has changed. */
-export function clearResults() {
-  cache.clear();
-  if (current) current.key = null;
-}
-
-function draw(container, key, pages) {
-  closeCurrent();
-  const results = { key, pages, state, bands: createBands(pages[0]) };
-  results.grid = createGrid({
-    label: isQuery(state) ? "Hits" : "Images of the library",
-    drawTile: (item, box) => createTile(item, box, state),
-    drawHeading: bandHeading,
-    loadMore: () => loadMore(results),
-  });
-  current = results;
-  cache.delete(key);
-  cache.set(key, results);
-  if (cache.size > CACHE_SIZE) cache.delete(cache.keys().next().value);
-  const first = pages[0];
-  const isEmpty = !imagesOf(first).length;
-  fill(container, isQuery(state) ? null : welcome(first), isEmpty ? emptyMessage(first) : [summary(first), results.grid.element]);
-  pages.forEach((page, i) => results.grid.append(withHeadings(results, imagesOf(page)), i === pages.length - 1 && !page.next_offset));
-  scrollTo({ top: savedScroll(), behavior: "instant" });
-  announce(isEmpty ? "Nothing found." : countText(first));
-}
-
-const imagesOf = (page) => page.hits ?? page.images;
-
-async function loadMore(results) {
-  const { next_offset: offset } = results.pages.at(-1);
+/** Load the next page of the results that are shown. */
+export async function loadMore() {
+  const results = state.results;
+  if (!results?.nextOffset || results.isLoading || results.isLoadingMore || results.moreError) return;
+  update({ results: { ...results, isLoadingMore: true } });
+  const k = LATER_PAGES[Math.min(results.pageCount - 1, LATER_PAGES.length - 1)];
   try {
-    const page = await requestPage(results.state, offset, pending?.signal);
-    results.pages.push(page);
-    const images = imagesOf(page);
-    results.grid.append(withHeadings(results, images), !page.next_offset || !images.length);
+    const page = await requestPage(results.address, results.nextOffset, k, pending?.signal);
+    if (state.results?.key !== results.key) return;
+    const items = imagesOf(page, results.address);
+    keep({ ...results, items: [...results.items, ...items], nextOffset: items.length ? page.next_offset : null, pageCount: results.pageCount + 1 });
   } catch (error) {
-    if (error.name === "AbortError") return;
+    if (error.name === "AbortError" || state.results?.key !== results.key) return;
     // 400: the server returns no more hits than this, and retrying would not change that.
-    const retry = error.status === 400 ? null : (message) => { message.remove(); loadMore(results); };
-    results.grid.element.after(errorMessage(error, retry));
+    keep(error.status === 400 ? { ...results, nextOffset: null } : { ...results, moreError: error });
   }
 }
 
-// ---- bands of relevance
-
-const BAND_ORDER = ["near-copy", "strong", "plausible", "weak"];
-
-/** Return the state of the headings, or null if hits are not in the order of their bands: diversity and several
- * extractors mix them. */
-function createBands(page) {
-  if (!page.hits?.length || !page.hits.some((hit) => hit.relevance)) return null;
-  const levels = page.hits.map((hit) => BAND_ORDER.indexOf(hit.relevance ?? "weak"));
-  return levels.every((level, i) => !i || level >= levels[i - 1]) ? { last: null } : null;
+/** Request the next page again after an error. */
+export function retryMore() {
+  update({ results: { ...state.results, moreError: null } });
+  loadMore();
 }
 
-function withHeadings(results, hits) {
-  if (!results.bands) return hits;
-  const items = [];
-  for (const hit of hits) {
-    const band = hit.relevance ?? "weak";
-    const { last } = results.bands;
-    if (BAND_ORDER.indexOf(band) > BAND_ORDER.indexOf(last)) {
-      items.push({ heading: band, isFirst: last === null, height: band === "weak" ? 92 : last === null ? 40 : 56 });
-      results.bands.last = band;
-    }
-    items.push(hit);
-  }
-  return items;
+/** Discard all results, because the library has changed, and load those that are shown again. */
+export function reloadResults() {
+  cache.clear();
+  if (state.results) state.results = { ...state.results, key: null };
+  if (address.page === "search") loadResults();
 }
 
-function bandHeading({ heading, isFirst }) {
-  const { title, about } = BANDS[heading];
-  if (heading !== "weak") {
-    return el("li", { class: `band ${heading}` }, el("h2", {}, title), el("span", { class: "muted" }, about));
-  }
-  return el("li", { class: "band weak" },
-    el("p", { class: "band-line" }, el("span", {}, isFirst ? "Nothing similar found" : "Nothing better found")),
-    el("p", { class: "muted" }, isFirst ? "These are the nearest images." : "The following images are no more similar than any others."));
+// ---- terms of the query
+
+/** Toggle a term: add it, change its sign, or remove it if it is there with the same sign. */
+function toggleTerm(terms, kind, value, weight) {
+  const same = terms.find((term) => term.kind === kind && term.value === value);
+  const others = terms.filter((term) => term !== same);
+  if (same && Math.sign(same.weight) === Math.sign(weight)) return others;
+  return [...others, { kind, value, weight }];
 }
 
-// ---- texts
+const toSearch = (terms, changes = {}) => navigate({ page: "search", open: null, terms, ...changes });
 
-function countText(page) {
-  if (!page.hits) return counted(page.total ?? page.images.length, "image");
-  return `${count(page.hits.length)}${page.next_offset ? " and more" : ""} of ${counted(page.searched_count, "image")}`;
-}
+export const moreLike = (id) => toSearch(toggleTerm(address.terms, "image", String(id), 1));
+export const lessLike = (id) => toSearch(toggleTerm(address.terms, "image", String(id), -1));
+export const onlyLike = (id) => toSearch([{ kind: "image", value: String(id), weight: 1 }], { region: null });
 
-function summary(page) {
-  if (!page.hits) {
-    return el("h2", { class: "summary" }, state.where ? `${countText(page)} that pass the filter` : `All ${countText(page)}`);
-  }
-  const taken = page.seconds?.total;
-  return el("p", { class: "summary" },
-    el("span", { "data-count": page.hits.length },
-      page.ranked_by.startsWith("captions") ? countText(page) : `The most similar of ${counted(page.searched_count, "image")}`),
-    el("span", { class: "muted" }, [page.ranked_by && `by ${page.ranked_by.replaceAll("+", " + ")}`, page.exact ? null : "approximate",
-      taken !== undefined && seconds(taken)].filter(Boolean).join(" · ")));
-}
+const MAX_QUERY_IMAGES = 8;
 
-function emptyMessage(page) {
-  const isFiltered = state.where !== "";
-  return el("div", { class: "empty" },
-    el("h2", {}, isQuery(state) ? "Nothing found" : isFiltered ? "No image passes the filter" : "The library is empty"),
-    el("p", {}, emptyAdvice(page, isFiltered)),
-    isFiltered ? el("button", { type: "button", class: "main", onclick: () => navigate({ where: "" }) }, "Remove the filter") : null);
-}
-
-function emptyAdvice(page, isFiltered) {
-  if (isFiltered) return `${isQuery(state) ? "No image that passes the filter matches. " : ""}Remove the filter, or make it wider.`;
-  if (page.ranked_by === "captions") return "No caption or keyword has these words. Try others, or an image.";
-  if (state.min_relevance) return "No image is similar enough. Allow a lower relevance.";
-  if (isQuery(state)) return "Try another text, or an image.";
-  const add = libraryInfo.writable ? "Add images on the page Library, or index" : "Index";
-  return `${add} a folder with lookalike index; this page shows it as it grows.`;
+/** Search with an evenly spaced sample of images; `sign` -1 adds them to the query as "less like". */
+export function searchWith(ids, sign = 1) {
+  const step = Math.max(1, ids.length / MAX_QUERY_IMAGES);
+  const sample = Array.from({ length: Math.min(ids.length, MAX_QUERY_IMAGES) }, (_, i) => String(ids[Math.floor(i * step)]));
+  const others = sign < 0 ? address.terms.filter((term) => !sample.includes(term.value)) : [];
+  toSearch([...others, ...sample.map((value) => ({ kind: "image", value, weight: sign }))],
+    { region: sign < 0 ? address.region : null, viewport: "", lasso: "" });
 }

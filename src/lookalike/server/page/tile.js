@@ -1,56 +1,87 @@
-// One image of a grid, with "more like this" and "less like this".
+// @ts-check
+// One image of a grid: thumbnail, relevance, caption, and its actions.
 
+import { format } from "./address.js";
 import { thumbnail } from "./api.js";
-import { format, navigate, state } from "./address.js";
-import { button, el } from "./dom.js";
-import { scoreText, similarity, titleOf } from "./format.js";
+import { scoreText, similarity, titleOf, valueText } from "./format.js";
+import { html, memo, useEffect, useRef } from "./html.js";
+import { lessLike, moreLike } from "./results.js";
+import { toggle } from "./selection.js";
+import { state } from "./store.js";
+import { Button, Icon } from "./ui.js";
+import { t } from "./words.js";
 
 const THUMBNAIL_SIZES = [256, 512];   // that the server caches, in pixels
+const LONG_PRESS = 450;               // milliseconds
 
-/** Toggle a term: add it, change its sign, or remove it if it is there with the same sign. */
-function toggleTerm(terms, kind, value, weight) {
-  const same = terms.find((term) => term.kind === kind && term.value === value);
-  const others = terms.filter((term) => term !== same);
-  if (same && Math.sign(same.weight) === Math.sign(weight)) return others;
-  return [...others, { kind, value, weight }];
+/** Return the smallest cached size that is sharp enough for a box. */
+export function thumbnailSize(width, height) {
+  const pixels = Math.max(width, height) * Math.min(devicePixelRatio || 1, 2);
+  return THUMBNAIL_SIZES.find((each) => each >= pixels * 0.9) ?? THUMBNAIL_SIZES[THUMBNAIL_SIZES.length - 1];
 }
 
-const hasTerm = (one, id, sign) =>
-  one.terms.some((term) => term.kind === "image" && term.value === String(id) && Math.sign(term.weight) === sign);
+/** A thumbnail. It is fetched once `isFetched` is true; removing it ends the request. */
+export function Thumbnail({ id, size, isFetched = true, alt = "" }) {
+  const image = useRef(/** @type {any} */ (null)), hasBegun = useRef(false);
+  if (isFetched) hasBegun.current = true;
+  useEffect(() => () => { if (image.current && !image.current.complete) image.current.src = ""; }, []);
+  return html`<img ref=${image} src=${hasBegun.current ? thumbnail(id, size) : undefined} alt=${alt} decoding="async" draggable=${true} />`;
+}
 
-export const moreLike = (id) => navigate({ page: "search", open: null, terms: toggleTerm(state.terms, "image", String(id), 1) });
-export const lessLike = (id) => navigate({ page: "search", open: null, terms: toggleTerm(state.terms, "image", String(id), -1) });
-export const onlyLike = (id) =>
-  navigate({ page: "search", open: null, region: null, terms: [{ kind: "image", value: String(id), weight: 1 }] });
+/** Call `action` when a finger rests on an element. */
+function longPress(action) {
+  let timer = 0;
+  const end = () => clearTimeout(timer);
+  return {
+    ontouchstart: () => { end(); timer = setTimeout(() => { action(); navigator.vibrate?.(10); }, LONG_PRESS); },
+    ontouchmove: end, ontouchend: end, ontouchcancel: end,
+    oncontextmenu: (event) => { if (matchMedia("(hover: none)").matches) event.preventDefault(); },
+  };
+}
 
-/** Create the <li> of an image or a hit for the state `one` of the page. */
-export function createTile(item, box, one) {
+function TileView({ item, index, x, y, width, height, below, isFetched, isTabbable, isSelected, isSelecting, sign, canSubtract, caption, count, href }) {
   const title = titleOf(item);
-  const pixels = Math.max(box.width, box.height) * Math.min(devicePixelRatio || 1, 2);
-  const size = THUMBNAIL_SIZES.find((each) => each >= pixels * 0.9) ?? THUMBNAIL_SIZES.at(-1);
-  const more = hasTerm(one, item.id, 1), less = hasTerm(one, item.id, -1);
-  const score = typeof item.score !== "number" ? "" : `, ${scoreText(item)}`;
-  return el("li", { class: `tile${more ? " more" : ""}${less ? " less" : ""}`, "data-id": item.id },
-    el("a", {
-      href: format({ ...one, open: item.id }), "data-navigate": true, "data-action": "open", "aria-label": title + score,
-      onkeydown: (event) => handleKey(event, item.id),
-    },
-    el("img", { src: thumbnail(item.id, size), alt: "", decoding: "async", draggable: "true" }),
-    el("span", { class: "caption" },
-      item.relevance ? el("i", { class: `dot ${item.relevance}` }) : null,
-      el("span", { class: "title" }, title),
-      typeof item.score !== "number" ? null : el("b", {}, similarity(item.score))),
-    item.copies ? el("span", { class: "copies" }, `+${item.copies}`) : null),
-    el("div", { class: "tile-actions" },
-      button(`More like this: ${title}`, "plus", () => moreLike(item.id),
-        { bare: true, "data-action": "more", class: "tile-action plus", "aria-pressed": String(more) }),
-      one.terms.length ?
-        button(`Less like this: ${title}`, "minus", () => lessLike(item.id),
-        { bare: true, "data-action": "less", class: "tile-action minus", "aria-pressed": String(less) }) : null));
+  const hasScore = typeof item.score === "number";
+  const pressed = useRef(false);
+  return html`<li class=${`tile${sign > 0 ? " more" : sign < 0 ? " less" : ""}${isSelected ? " selected" : ""}`} data-id=${item.id} data-index=${index}
+      aria-setsize=${count} aria-posinset=${index + 1} style=${`transform:translate(${x}px,${y}px);width:${width}px;height:${height}px`}>
+    <a href=${href} data-navigate data-action="open" tabindex=${isTabbable ? 0 : -1} aria-label=${title + (hasScore ? `, ${scoreText(item)}` : "")}
+      style=${`height:${height - below}px`} draggable=${!isSelecting}
+      onclick=${(event) => { if (pressed.current || (isSelecting && matchMedia("(hover: none)").matches)) { if (!pressed.current) toggle(item.id); pressed.current = false; event.preventDefault(); event.stopPropagation(); } }}
+      ...${longPress(() => { pressed.current = true; toggle(item.id); })}>
+      <${Thumbnail} id=${item.id} size=${thumbnailSize(width, height)} isFetched=${isFetched} />
+      <span class="caption"><span class="title">${title}</span>${hasScore && html`<b>${similarity(item.score)}</b>`}</span>
+      ${item.copies > 0 && html`<span class="copies">+${item.copies}</span>`}
+    </a>
+    ${hasScore && item.relevance && html`<i class=${`relevance ${item.relevance}`}><i style=${`width:${Math.round(100 * Math.min(1, Math.max(0.02, item.score)))}%`} /></i>`}
+    ${caption && html`<span class="under">${caption}</span>`}
+    <button type="button" class="tick" tabindex="-1" data-action="select" aria-pressed=${String(isSelected)} aria-label=${t("selectImage", { title })} title=${t("select")}><${Icon} name="check" /></button>
+    <div class="tile-actions">
+      <${Button} bare tabindex="-1" label=${t("moreLikeThis", { title })} icon="plus" class="tile-action plus" data-action="more" aria-pressed=${String(sign > 0)} onclick=${() => moreLike(item.id)} />
+      ${canSubtract && html`<${Button} bare tabindex="-1" label=${t("lessLikeThis", { title })} icon="minus" class="tile-action minus" data-action="less" aria-pressed=${String(sign < 0)} onclick=${() => lessLike(item.id)} />`}
+    </div></li>`;
 }
 
-function handleKey(event, id) {
-  if (event.altKey || event.ctrlKey || event.metaKey) return;
-  if (event.key === "+" || event.key === "=") { event.preventDefault(); moreLike(id); }
-  if (event.key === "-" && state.terms.length) { event.preventDefault(); lessLike(id); }
+/** A tile is drawn again only when one of its attributes changes. */
+export const Tile = memo(TileView);
+
+/** Return the function that gives the attributes of tiles on the present address, from what the state says of them. */
+export function tileAttributes({ address, selection, captionField }) {
+  const signs = new Map(address.terms.filter((term) => term.kind === "image").map((term) => [Number(term.value), Math.sign(term.weight)]));
+  const canSubtract = address.terms.length > 0;
+  return (item) => ({
+    isSelected: selection.has(item.id), isSelecting: selection.size > 0, sign: signs.get(item.id) ?? 0, canSubtract,
+    caption: captionField ? captionOf(item, captionField) : "", href: format({ ...address, open: item.id }),
+  });
 }
+
+function captionOf(item, field) {
+  if (field === "name") return item.path.split("/").at(-1);
+  const value = item.metadata?.[field];
+  return value === undefined || value === null ? " " : valueText(value);
+}
+
+/** Height in pixels of what stands under images. */
+export const heightBelow = ({ hasBars, captionField }) => (hasBars ? 5 : 0) + (captionField ? 20 : 0);
+
+export const captionField = () => state.settings.captions;

@@ -1,29 +1,28 @@
+// @ts-check
 // Asks for the token of a server that other machines can reach.
 
 import { send } from "./api.js";
-import { button, el, fill } from "./dom.js";
+import { html, useEffect, useRef, useState } from "./html.js";
+import { t } from "./words.js";
 
-/** Ask for the token, and call `onAccepted` once the server accepts it. */
-export function askForToken(onAccepted) {
-  if (document.querySelector("dialog.token")) return;
-  const errorText = el("p", { class: "token-error", role: "alert" });
-  const input = el("input", { type: "password", name: "token", autocomplete: "current-password", required: true, "aria-label": "Token" });
-  const form = el("form", { method: "dialog" },
-    el("h2", {}, "This library requires a token"),
-    el("p", { class: "muted" }, "The server printed it when it was started."),
-    input, errorText, el("p", { class: "actions" }, button("Open", null, () => {}, { type: "submit", class: "main" })));
-  const dialog = el("dialog", { class: "token", "aria-label": "Token", oncancel: (event) => event.preventDefault() }, form);
-  form.addEventListener("submit", async (event) => {
+/** `onAccepted`: called once the server accepts the token. */
+export function TokenDialog({ onAccepted }) {
+  const dialog = useRef(/** @type {any} */ (null)), input = useRef(/** @type {any} */ (null));
+  const [error, setError] = useState("");
+  useEffect(() => dialog.current.showModal(), []);
+  const submit = async (event) => {
     event.preventDefault();
     try {
-      await send("POST", "session", { token: input.value.trim() });
-      dialog.remove();
+      await send("POST", "session", { token: input.current.value.trim() });
       onAccepted();
-    } catch (error) {
-      fill(errorText, error.message);
-      input.select();
+    } catch (failure) {
+      setError(failure.message);
+      input.current.select();
     }
-  });
-  document.body.append(dialog);
-  dialog.showModal();
+  };
+  return html`<dialog ref=${dialog} class="token" aria-label=${t("token")} oncancel=${(event) => event.preventDefault()}>
+    <form method="dialog" onsubmit=${submit}><h2>${t("tokenRequired")}</h2><p class="muted">${t("tokenPrinted")}</p>
+      <input ref=${input} type="password" name="token" autocomplete="current-password" required aria-label=${t("token")} />
+      <p class="token-error" role="alert">${error}</p>
+      <p class="actions"><button type="submit" class="main">${t("open")}</button></p></form></dialog>`;
 }

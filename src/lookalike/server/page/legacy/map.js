@@ -1,16 +1,16 @@
 // The map screen: similar images are close together. A lasso selects images and lists them.
 
-import { get } from "./api.js";
-import { navigate, state } from "./address.js";
+import { get } from "../api.js";
+import { navigate, state } from "../address.js";
 import { announce, button, debounce, el, fill, loadingMessage } from "./dom.js";
-import { count, counted } from "./format.js";
+import { count, counted } from "../format.js";
 import { createGrid } from "./grid.js";
-import { availableSpaces, libraryInfo } from "./library_info.js";
-import { enclosedPoints, indexPoints, toMap, WHOLE_MAP, zoomAt } from "./map/geometry.js";
-import { listenForNavigation } from "./map/navigation.js";
-import { createRenderer, FAINT, GROUP_COLORS, groupColor, SHOWN } from "./map/renderer.js";
-import { formatPolygon, formatViewport, parsePolygon, parseViewport } from "./map_address.js";
-import { serverThumbnails } from "./map_thumbnails.js";
+import { availableSpaces, libraryInfo } from "../library_info.js";
+import { enclosedPoints, indexPoints, toMap, WHOLE_MAP, zoomAt } from "../map/geometry.js";
+import { listenForNavigation } from "../map/navigation.js";
+import { createRenderer, FAINT, GROUP_COLORS, groupColor, SHOWN } from "../map/renderer.js";
+import { formatPolygon, formatViewport, parsePolygon, parseViewport } from "../map_address.js";
+import { serverThumbnails } from "../map_thumbnails.js";
 import { createTile } from "./tile.js";
 import { errorMessage } from "./toasts.js";
 

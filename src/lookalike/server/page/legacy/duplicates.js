@@ -1,12 +1,12 @@
 // Reviews groups of duplicates, one group at a time, with the keyboard.
 
-import { get, sentence, thumbnail } from "./api.js";
-import { navigate, state } from "./address.js";
+import { get, sentence, thumbnail } from "../api.js";
+import { navigate, state } from "../address.js";
 import { comparison } from "./compare.js";
 import { announce, button, el, fill, isTyping, loadingMessage } from "./dom.js";
-import { sendFeedback, undoLatest } from "./feedback.js";
-import { bytes, counted, nameOf } from "./format.js";
-import { libraryInfo } from "./library_info.js";
+import { sendFeedback, undoLatest } from "../feedback.js";
+import { bytes, counted, nameOf } from "../format.js";
+import { libraryInfo } from "../library_info.js";
 import { errorMessage } from "./toasts.js";
 
 const KINDS = [

@@ -1,11 +1,11 @@
 // The library itself: counts, spaces, and the files that could not be indexed.
 
-import { get, send } from "./api.js";
-import { format, state } from "./address.js";
+import { get, send } from "../api.js";
+import { format, state } from "../address.js";
 import { announce, button, el, fill } from "./dom.js";
-import { bytes, count, counted, OUTCOMES } from "./format.js";
-import { pollNow } from "./job_progress.js";
-import { libraryInfo, loadLibraryInfo } from "./library_info.js";
+import { bytes, count, counted, OUTCOMES } from "../format.js";
+import { pollNow } from "../job_progress.js";
+import { libraryInfo } from "../library_info.js";
 import { errorMessage, tryOrToast } from "./toasts.js";
 
 const UPLOAD_BATCH = 8;   // images in one request
@@ -15,7 +15,6 @@ let shownOutcome = "";
 /** Show the screen; load the failures if another outcome is requested. */
 export async function showLibrary(container, { isNew }) {
   if (isNew) {
-    await loadLibraryInfo().catch(() => {});   // what was loaded before is shown instead
     fill(container, el("div", { class: "library" },
       el("h1", {}, libraryInfo.name ? `Library “${libraryInfo.name}”` : "Library"), figures(),
       libraryInfo.roots?.length ? el("p", { class: "muted" },

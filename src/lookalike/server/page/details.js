@@ -1,0 +1,98 @@
+// @ts-check
+// The facts of an image beside it, with what can be done with it.
+
+import { closeImage, format } from "./address.js";
+import { get, originalFile, send, thumbnail } from "./api.js";
+import { Explanation } from "./explanation.js";
+import { sendFeedback } from "./feedback.js";
+import { bytes, count, dateTime, folderOf, nameOf, scoreText, similarity, titleOf, valueText } from "./format.js";
+import { html, useEffect, useState, useStore } from "./html.js";
+import { showToast, tryOrToast } from "./messages.js";
+import { lessLike, moreLike, onlyLike, reloadResults } from "./results.js";
+import { state } from "./store.js";
+import { Button, ErrorMessage } from "./ui.js";
+import { t } from "./words.js";
+
+const NEIGHBOURS = 12;
+
+/** Return the first image term that a hit resembles, unless it is the hit itself. */
+export function termFor(address, id) {
+  const term = address.terms.find((one) => one.kind !== "text" && one.weight > 0);
+  return term && !(term.kind === "image" && Number(term.value) === id) ? term : null;
+}
+
+export function Details({ id, image, hit, term }) {
+  const address = useStore((store) => store.address), library = useStore((store) => store.library);
+  const known = image ?? hit;
+  return html`<div class="details">
+    ${known && html`<div class="details-head"><h2>${titleOf(known)}</h2>
+      ${typeof hit?.score === "number" && html`<p class="score">${hit.relevance && html`<i class=${`dot ${hit.relevance}`} />`}<strong>${scoreText(hit)}</strong>
+        ${hit.rank && html`<span class="muted">${t("rank", { n: hit.rank })}</span>`}</p>`}
+      <p class="actions"><${Button} label=${t("onlyThis")} icon="search" class="main" title=${t("searchAlone")} onclick=${() => onlyLike(id)} />
+        <${Button} label=${t("more")} icon="plus" aria-label=${t("moreLikeThis", { title: titleOf(known) })} onclick=${() => moreLike(id)} />
+        ${address.terms.length > 0 && html`<${Button} label=${t("less")} icon="minus" aria-label=${t("lessLikeThis", { title: titleOf(known) })} onclick=${() => lessLike(id)} />`}</p></div>`}
+    ${image && library.writable && term?.kind === "image" && html`<${Feedback} id=${id} term=${term} />`}
+    ${term && html`<${Explanation} term=${term} hit=${id} extractor=${address.extractors[0] ?? ""} />`}
+    <${Neighbours} id=${id} extractor=${address.extractors[0] ?? ""} />
+    ${image && html`<${Properties} image=${image} hit=${hit} />`}
+    ${image && library.writable && html`<${Removal} image=${image} />`}</div>`;
+}
+
+function Feedback({ id, term }) {
+  const judge = async (kind, message) => {
+    if (await sendFeedback({ kind, image: Number(term.value), others: [id] }, message) && state.address.feedback) reloadResults();
+  };
+  return html`<p class="actions feedback"><span class="muted">${t("isRelevant")}</span>
+    <${Button} label=${t("yes")} onclick=${() => judge("relevant", t("savedRelevant"))} />
+    <${Button} label=${t("no")} onclick=${() => judge("not-relevant", t("savedNotRelevant"))} /></p>`;
+}
+
+function Neighbours({ id, extractor }) {
+  const address = useStore((store) => store.address);
+  const [hits, setHits] = useState(/** @type {any[] | null} */ (null));
+  const [error, setError] = useState(/** @type {any} */ (null));
+  useEffect(() => {
+    get(`images/${id}/neighbours`, { k: NEIGHBOURS, ...(extractor ? { extractor } : {}) })
+      .then((found) => setHits(found.hits.filter((hit) => hit.id !== id)), setError);
+  }, [id]);
+  return html`<section><h3>${t("nearest")}</h3>
+    ${error ? html`<${ErrorMessage} error=${error} />` : html`<div class="strip" aria-busy=${hits ? undefined : "true"}>
+      ${hits && !hits.length && html`<p class="muted">${t("none")}</p>`}
+      ${hits?.map((hit) => html`<a key=${hit.id} class="thumbnail" href=${format({ ...address, open: hit.id })} data-navigate
+        aria-label=${`${titleOf(hit)}, ${scoreText(hit)}`} title=${`${titleOf(hit)}, ${scoreText(hit)}`}><img src=${thumbnail(hit.id)} alt="" /></a>`)}</div>`}</section>`;
+}
+
+function Properties({ image, hit }) {
+  const metadata = image.metadata ?? {};
+  const rows = [
+    ...Object.entries(metadata).map(([name, value]) => [name.replaceAll("_", " "), valueText(value)]),
+    ...Object.entries(image.facts ?? {}).filter(([name]) => !(name in metadata)).map(([name, value]) => [name.replaceAll("_", " "), valueText(value)]),
+    [t("orientation"), hit?.orientation],
+    [t("compared"), hit?.coverage ? t("onlyCentre", { n: Math.round(100 * hit.coverage) }) : null],
+    [t("matchingKeypoints"), hit?.inliers ? count(hit.inliers) : null],
+    ...Object.entries(hit?.scores_by_space ?? {}).map(([name, value]) => [t("rankedBy", { name }), similarity(value)]),
+    [t("file"), html`<a href=${originalFile(image.id)} target="_blank" rel="noopener" title=${t("openOriginal")}>${nameOf(image.path)}</a>`],
+    [t("folder"), folderOf(image.path)],
+    [t("size"), image.width ? [`${count(image.width)} × ${count(image.height)}`, bytes(image.size), image.format].filter(Boolean).join(", ") : null],
+    [t("modified"), image.mtime ? dateTime(image.mtime) : null],
+  ];
+  const copy = async () => {
+    if (await tryOrToast(() => navigator.clipboard.writeText(image.file ?? image.path).then(() => true))) showToast(t("pathsCopied", { n: 1 }), { kind: "hint" });
+  };
+  return html`<section><dl class="properties">${rows.filter(([, value]) => value !== undefined && value !== null && value !== "" && value !== "null").map(([name, value]) => html`
+      <div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
+    <p><${Button} label=${t("copyPath")} icon="copy" class="quiet-text" onclick=${copy} /></p></section>`;
+}
+
+function Removal({ image }) {
+  const [isAsking, setAsking] = useState(false);
+  const remove = async () => {
+    if (await tryOrToast(() => send("DELETE", `images/${image.id}`)) === undefined) return;
+    reloadResults();
+    showToast(t("removed", { n: 1 }), { kind: "hint" });
+    closeImage();
+  };
+  return html`<p class="removal actions">${isAsking ? html`<span class="muted">${t("fileStays")}</span><${Button} label=${t("remove")} class="danger" onclick=${remove} />
+      <${Button} label=${t("cancel")} class="plain" onclick=${() => setAsking(false)} />`
+    : html`<${Button} label=${t("removeFromLibrary")} class="plain" onclick=${() => setAsking(true)} />`}</p>`;
+}

@@ -1,0 +1,39 @@
+// @ts-check
+// Texts of the page in the language of the person. Each language is one file in strings/.
+
+import english from "./strings/en.js";
+
+export const LANGUAGES = { en: "English" };
+
+/** @type {Record<string, string | string[]>} */
+let strings = english;
+export let language = "en";
+let plural = new Intl.PluralRules("en");
+let integers = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+
+/** Load the strings of a language; English where it is not known. */
+export async function loadLanguage(/** @type {string} */ name) {
+  language = name in LANGUAGES ? name : "en";
+  strings = language === "en" ? english : { ...english, ...(await import(`./strings/${language}.js`)).default };
+  plural = new Intl.PluralRules(language);
+  integers = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
+  document.documentElement.lang = language;
+}
+
+/** Format a whole number: 12,340. */
+export const count = (/** @type {number} */ n) => integers.format(n);
+
+/**
+ * Return a text. `{name}` in it is replaced by a value; of a pair [one, other], the form that suits the number `n`.
+ *
+ * @param {string} key
+ * @param {Record<string, any>} [values]  numbers are formatted
+ */
+export function t(key, values = {}) {
+  const text = strings[key] ?? key;
+  const form = Array.isArray(text) ? text[plural.select(values.n) === "one" ? 0 : 1] : text;
+  return form.replace(/\{(\w+)\}/g, (whole, name) => {
+    const value = values[name];
+    return value === undefined ? whole : typeof value === "number" ? count(value) : String(value);
+  });
+}
