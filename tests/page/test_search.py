@@ -212,7 +212,9 @@ def test_hits_flow_in_one_grid_and_the_scale_counts_and_jumps(open_page: Open, s
     )
     assert [line != "weak" for line in lines[: relevant + 3]] == [True] * relevant + [False] * 3
     assert page.inner_text(".divider").replace("\n", " ") == "Less certain from here"
-    tops = page.eval_on_selector_all(".tile", "all => all.map(li => li.getBoundingClientRect().top)")
+    tops = page.eval_on_selector_all(
+        ".tile", "all => all.map(li => li.getBoundingClientRect().top)"
+    )
     assert len(set(tops[:3])) == 1, "a few good hits share their row with others"
     page.set_viewport_size({"width": 500, "height": 300})
     page.click(".band.weak")

@@ -46,7 +46,11 @@ def test_the_page_asks_for_the_token_and_then_runs_the_query(page: Page, protect
     page.wait_for_selector("dialog.token", state="detached")
     assert tiles(page) and page.locator(".chip").count() == 1
     page.reload()  # the browser has a cookie now
-    assert tiles(page) and page.locator(".chip").count() == 1 and page.locator("dialog.token").count() == 0
+    assert (
+        tiles(page)
+        and page.locator(".chip").count() == 1
+        and page.locator("dialog.token").count() == 0
+    )
 
 
 def test_an_address_with_the_token_opens_the_page_and_loses_the_token(
