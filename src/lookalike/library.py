@@ -19,8 +19,9 @@ from lookalike.search.pipeline import run_queries
 from lookalike.search.relevance import BackgroundSamples
 from lookalike.search.result_cache import ResultCache
 from lookalike.stores.interface import Image, Root, Snapshot, Space, Store
-from lookalike.stores.open_store import FOLDER, create_store, open_store
+from lookalike.stores.open_store import FOLDER, Location, create_store, open_store
 from lookalike.stores.paths import Paths, ids_below, images_below, path_list
+from lookalike.stores.postgres.url import is_url
 from lookalike.stores.records import IMPORTED
 from lookalike.thumbnails import Thumbnails
 from lookalike.workers.limits import Limits
@@ -70,28 +71,38 @@ class Library:
     ...     hits = library.search("photos/cat.jpg", text="red", k=5)
     """
 
-    def __init__(self, store: Store, *, limits: Limits | None = None, readers: int = 1) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        limits: Limits | None = None,
+        readers: int = 1,
+        address: Location | None = None,
+    ) -> None:
         self._store = store
+        self._address = address
         self._encoders = QueryEncoders(limits or Limits(), readers=readers)
         self._thumbnails = Thumbnails(store, limits or Limits())
         self._results = ResultCache()
         self._samples: tuple[Hashable, BackgroundSamples] = (None, BackgroundSamples())
 
     @classmethod
-    def create(cls, root: Path | str, *, folder: Path | str | None = None) -> Self:
+    def create(cls, root: Path | str, *, folder: Location | None = None) -> Self:
         """Create the library of the images below `root`, or open it if it exists.
 
-        folder  where it is kept; by default `root/.lookalike`
+        folder  where it is kept, or the URL of a database, as for `open`; by default `root/.lookalike`
         """
         from lookalike.indexing.sources import resolve_path
 
+        if folder is not None and is_url(folder):
+            return cls(create_store(folder), address=folder)
         kept = Path(folder) if folder else resolve_path(Path(root)) / FOLDER
         return cls(create_store(kept))
 
     @classmethod
     def open(
         cls,
-        folder: Path | str,
+        folder: Location,
         *,
         read_only: bool = False,
         limits: Limits | None = None,
@@ -100,7 +111,8 @@ class Library:
     ) -> Self:
         """Open the library of a folder of images; `NoLibrary` if there is none.
 
-        folder   the folder of images, or its `.lookalike` folder
+        folder   the folder of images, or its `.lookalike` folder; or the URL of a database, as
+                 postgresql://user@host/database?schema=photos (extra `postgres`)
         limits   what one query image may cost
         readers  processes per space that decode query images; they start when they are needed, and more
                  than one only helps if queries come at the same time
@@ -109,11 +121,29 @@ class Library:
                  not available
         """
         store = open_store(folder, read_only=read_only, device=device)
-        return cls(store, limits=limits, readers=readers)
+        return cls(
+            store, limits=limits, readers=readers, address=folder if is_url(folder) else None
+        )
+
+    @property
+    def address(self) -> Location:
+        """What `open` takes to open the library again. It may hold a password: never show it."""
+        return self.folder if self._address is None else self._address
+
+    @property
+    def home(self) -> Path:
+        """The folder of images in which the library is kept; for one in a database its first root, or the
+        working directory without one."""
+        if self._address is None:
+            return self.folder.parent if self.folder.name == FOLDER else self.folder
+        with self._store.snapshot() as snapshot:
+            roots = (root.path for root in snapshot.roots() if not root.imported)
+            return next(roots, Path.cwd())
 
     @property
     def folder(self) -> Path:
-        """The folder in which the library is kept; `UsageError` if its store has none."""
+        """The folder in which the library is kept, or in which this machine keeps files derived from a
+        library in a database; `UsageError` if its store has none."""
         if self._store.folder is None:
             raise UsageError(f"the library {self._store.location} is not kept in a folder")
         return self._store.folder

@@ -1,4 +1,4 @@
-"""Thumbnails of a library's images, cached in its folder."""
+"""Thumbnails of a library's images, cached in its folder or by its store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TypeAlias
 from lookalike.errors import ImageError, Outcome, UsageError
 from lookalike.files import atomic_write
 from lookalike.images.pixel_spec import PixelSpec
-from lookalike.stores.interface import Image, Store
+from lookalike.stores.interface import Image, Store, ThumbnailCache
 from lookalike.workers.limits import Failure, Limits
 from lookalike.workers.pool import Pool
 
@@ -169,8 +169,10 @@ class Thumbnails:
     def __init__(self, store: Store, limits: Limits) -> None:
         self._store = store
         self._limits = limits
-        self._cache: MemoryCache | DiskCache = MemoryCache()
-        if store.folder is not None and not store.read_only:
+        self._cache: ThumbnailCache = MemoryCache()
+        if store.thumbnails is not None and not store.read_only:
+            self._cache = store.thumbnails
+        elif store.folder is not None and not store.read_only:
             self._cache = DiskCache(store.folder / FOLDER)
         self._pool: Pool[ThumbnailTask, ThumbnailResult | Failure] | None = None
         self._lock = threading.Lock()

@@ -247,5 +247,5 @@ def test_the_configuration_of_a_process_survives_json() -> None:
     from lookalike.workers.limits import Limits
 
     settings = Settings(token="t" * 16, hosts=("a", "b"), folder=Path("x"), rate=2.5)
-    config = run.ServerConfig(Path("lib"), settings, Limits(timeout=3.0), 2)
+    config = run.ServerConfig("lib", settings, Limits(timeout=3.0), 2)
     assert decode(run.ServerConfig, json.loads(json.dumps(encode(config)))) == config

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -59,7 +58,7 @@ def build(
     recall: float,
     max_memory: int | None,
     threads: int | None,
-    library: Path | None,
+    library: parameters.LibraryName | None,
 ) -> None:
     """Build an index, replacing an existing one.
 
@@ -96,7 +95,7 @@ def check(
     extractor: str | None,
     queries: int,
     no_rebuild: bool,
-    library: Path | None,
+    library: parameters.LibraryName | None,
     format_: str,
 ) -> None:
     """Measure indexes against exact search, and rebuild those that are not good enough.
@@ -128,7 +127,9 @@ def check(
 @parameters.library_option
 @parameters.format_options("table", "json")
 @click.pass_context
-def history(ctx: click.Context, extractor: str, library: Path | None, format_: str) -> None:
+def history(
+    ctx: click.Context, extractor: str, library: parameters.LibraryName | None, format_: str
+) -> None:
     """Show the results of all checks of an index."""
     from lookalike.wire import encode
 
@@ -147,7 +148,7 @@ def history(ctx: click.Context, extractor: str, library: Path | None, format_: s
 @command.command("remove")
 @_extractor
 @parameters.library_option
-def remove(extractor: str | None, library: Path | None) -> None:
+def remove(extractor: str | None, library: parameters.LibraryName | None) -> None:
     """Remove indexes, so that searches are exact.
 
     The next `index` builds one again where it is worth it, unless it is given --no-ann.

@@ -47,7 +47,7 @@ def ann(
     extractor: str | None,
     recipes: tuple[str, ...],
     plot: Path | None,
-    library: Path | None,
+    library: parameters.LibraryName | None,
     format_: str,
 ) -> None:
     """Compare ANN indexes on the vectors of a library. Nothing is stored.
@@ -125,7 +125,11 @@ def _at(one: RecipeResult, level: float) -> str:
 @parameters.library_option
 @parameters.format_options("table", "json")
 def pca(
-    extractor: str | None, keep: str, labels: str | None, library: Path | None, format_: str
+    extractor: str | None,
+    keep: str,
+    labels: str | None,
+    library: parameters.LibraryName | None,
+    format_: str,
 ) -> None:
     """Measure what vectors lose when they are reduced by PCA. Nothing is stored.
 
@@ -150,9 +154,7 @@ def pca(
             raise UsageError("the library has no vectors that are not reduced or of regions")
         space = max(full, key=lambda one: one.dim)
         fewer = [number for number in wanted if number < space.dim] or wanted
-        count, made = ablate_space(
-            snapshot, space, fewer, labels=labels, folder=opened.folder.parent
-        )
+        count, made = ablate_space(snapshot, space, fewer, labels=labels, folder=opened.home)
     if format_ == "json":
         lines = [asdict(one) for one in made]
         output.put(output.as_json({"extractor": space.name, "vectors": count, "components": lines}))

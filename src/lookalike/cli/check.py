@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 
 import click
 
@@ -15,7 +14,7 @@ DAMAGED = 3
 @click.command("check")
 @parameters.library_option
 @click.pass_context
-def command(ctx: click.Context, library: Path | None) -> None:
+def command(ctx: click.Context, library: parameters.LibraryName | None) -> None:
     """Check the whole library for damage.
 
     Useful after a disk failure, an interrupted copy or a restored backup, because damaged vectors cause no
@@ -26,6 +25,9 @@ def command(ctx: click.Context, library: Path | None) -> None:
         facts = opened.info()
     for problem in problems:
         output.put(problem)
+    if problems and isinstance(opened.address, str):
+        output.note("Restore the database from a backup, or drop the schema and index again.")
+        ctx.exit(DAMAGED)
     if problems:
         folder = opened.folder / "spaces"
         output.note(
@@ -35,10 +37,12 @@ def command(ctx: click.Context, library: Path | None) -> None:
         )
         ctx.exit(DAMAGED)
     if not facts.outcomes:
-        home = shlex.quote(open_library.display_path(open_library.library_name(opened.folder)))
+        again = open_library.command_line(opened.address, "index")
+        if not isinstance(opened.address, str):
+            home = shlex.quote(open_library.shown_library(opened.address))
+            again = f"{open_library.program()} index {home}"
         output.put(
-            "The library is intact but empty: its first indexing was interrupted; "
-            f"`{open_library.program()} index {home}` starts again."
+            f"The library is intact but empty: its first indexing was interrupted; `{again}` starts again."
         )
         return
     vectors = sum(space.count for space in facts.spaces)

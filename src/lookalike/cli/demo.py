@@ -157,6 +157,6 @@ def _finish(library: Library, query: Path, hits: Hits, grid: Path) -> None:
     output.flush()
     output.note(f"\nThe hits as an image: {open_library.display_path(grid)}")
     again = f"search {shlex.quote(open_library.display_path(query))}"
-    output.note(f"Next: {open_library.command_line(library.folder, again)}")
+    output.note(f"Next: {open_library.command_line(library.address, again)}")
     named = shlex.quote(open_library.display_path(open_library.library_name(library.folder)))
     output.note(f"The page: {open_library.program()} serve {named} --open")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from lookalike.cli import format, open_library, output, parameters
@@ -12,7 +10,7 @@ from lookalike.cli import format, open_library, output, parameters
 @click.command("drop")
 @click.argument("extractor", metavar="NAME")
 @parameters.library_option
-def command(extractor: str, library: Path | None) -> None:
+def command(extractor: str, library: parameters.LibraryName | None) -> None:
     """Delete all vectors of an extractor from the library.
 
     NAME is one that `lookalike info` lists. Images and their vectors of other extractors stay; imported

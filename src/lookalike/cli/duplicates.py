@@ -108,7 +108,7 @@ def command(
     dry_run: bool,
     record: Path | None,
     undo: Path | None,
-    library: Path | None,
+    library: parameters.LibraryName | None,
     format_: str,
     null: bool,
 ) -> None:

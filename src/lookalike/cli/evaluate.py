@@ -113,7 +113,7 @@ def command(
     plot: Path | None,
     save_run: Path | None,
     save_qrels: Path | None,
-    library: Path | None,
+    library: parameters.LibraryName | None,
     format_: str,
     **options: Any,
 ) -> None:
@@ -145,7 +145,7 @@ def command(
         elif pairs is not None:
             evaluate_output.run_pairs(opened, plan, pairs, outputs)
         else:
-            root = folder or opened.library.folder.parent
+            root = folder or opened.library.home
             evaluate_output.run_evaluation(opened, plan, root, outputs)
 
 
@@ -153,7 +153,7 @@ def command(
 def open_eval_library(
     ctx: click.Context,
     folder: Path | None,
-    library: Path | None,
+    library: parameters.LibraryName | None,
     extractors: tuple[str, ...] = (),
     *,
     reindex: bool = False,

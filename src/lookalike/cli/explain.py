@@ -46,7 +46,7 @@ def command(
     extractors: tuple[str, ...],
     text: str | None,
     out: Path | None,
-    library: Path | None,
+    library: parameters.LibraryName | None,
     format_: str,
 ) -> None:
     """Draw how an image becomes a vector or, with two images, why they match.
@@ -93,7 +93,7 @@ def command(
         output.note(f"Drawn: {figure}")
 
 
-def _library(library: Path | None, image: Path) -> Library | None:
+def _library(library: parameters.LibraryName | None, image: Path) -> Library | None:
     """Open the library, if there is one: an explanation does not need it."""
     try:
         return open_library.open_library(library, [image])

@@ -32,7 +32,7 @@ def command(
     extractor: str,
     paths: Path | None,
     where: str | None,
-    library: Path | None,
+    library: parameters.LibraryName | None,
 ) -> None:
     """Write the vectors of an extractor to a file.
 

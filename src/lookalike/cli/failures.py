@@ -34,7 +34,7 @@ def command(
     ctx: click.Context,
     paths: tuple[Path, ...],
     outcomes: tuple[str, ...],
-    library: Path | None,
+    library: parameters.LibraryName | None,
     format_: str,
     null: bool,
 ) -> None:

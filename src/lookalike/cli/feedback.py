@@ -38,7 +38,9 @@ def command() -> None:
 @_images
 @click.option("--who", default="", metavar="NAME", help="Who says so, if that matters later.")
 @parameters.library_option
-def add(kind: DecisionKind, images: tuple[Path, ...], who: str, library: Path | None) -> None:
+def add(
+    kind: DecisionKind, images: tuple[Path, ...], who: str, library: parameters.LibraryName | None
+) -> None:
     """Store a judgement about images.
 
     \b
@@ -58,7 +60,10 @@ def add(kind: DecisionKind, images: tuple[Path, ...], who: str, library: Path | 
 @parameters.library_option
 @click.pass_context
 def remove(
-    ctx: click.Context, kind: DecisionKind, images: tuple[Path, ...], library: Path | None
+    ctx: click.Context,
+    kind: DecisionKind,
+    images: tuple[Path, ...],
+    library: parameters.LibraryName | None,
 ) -> None:
     """Remove a judgement that was added with the same arguments."""
     with open_library.open_library(library, images, read_only=False) as opened:
@@ -72,7 +77,7 @@ def remove(
 @command.command("list")
 @parameters.library_option
 @click.pass_context
-def list_(ctx: click.Context, library: Path | None) -> None:
+def list_(ctx: click.Context, library: parameters.LibraryName | None) -> None:
     """List all judgements."""
     with open_library.open_library(library) as opened:
         rows = [
@@ -94,7 +99,7 @@ def list_(ctx: click.Context, library: Path | None) -> None:
 @command.command("export")
 @parameters.output_option("Default: standard output.")
 @parameters.library_option
-def export(out: Path | None, library: Path | None) -> None:
+def export(out: Path | None, library: parameters.LibraryName | None) -> None:
     """Write all judgements as JSON lines, for `feedback import`."""
     with open_library.open_library(library) as opened:
         lines = list(opened.feedback.export_lines())
@@ -110,7 +115,7 @@ def export(out: Path | None, library: Path | None) -> None:
 @command.command("import")
 @click.argument("file", type=parameters.PATH, required=False)
 @parameters.library_option
-def import_(file: Path | None, library: Path | None) -> None:
+def import_(file: Path | None, library: parameters.LibraryName | None) -> None:
     """Add judgements from a file that `feedback export` wrote, or from standard input."""
     with open_library.open_library(library, read_only=False) as opened:
         added = opened.feedback.import_lines(_read_lines(file))

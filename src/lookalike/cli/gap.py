@@ -40,7 +40,7 @@ def command(
     versus: str,
     pairs: int,
     out: Path | None,
-    library: Path | None,
+    library: parameters.LibraryName | None,
     format_: str,
 ) -> None:
     """Show pairs that are similar by one measure and not by another: the semantic gap.

@@ -53,7 +53,7 @@ def command(
     dtype: Literal["float32", "float16"] | None,
     pca: int | None,
     no_ann: bool,
-    library: Path | None,
+    library: parameters.LibraryName | None,
 ) -> None:
     """Import vectors computed elsewhere.
 
@@ -84,7 +84,7 @@ def command(
             )
         name, where = (
             imported.space.name,
-            open_library.display_path(open_library.library_name(opened.folder)),
+            open_library.shown_library(opened.address),
         )
         index = opened.ann.space(name).index
     output.put(

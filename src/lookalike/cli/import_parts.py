@@ -27,7 +27,7 @@ from lookalike.cli.progress import ProgressBar
 def command(
     ctx: click.Context,
     location: str,
-    library: Path | None,
+    library: parameters.LibraryName | None,
     root: Path | None,
     no_ann: bool,
     strict: bool,
@@ -55,7 +55,7 @@ def command(
             ann=not no_ann,
             progress=bar.count if bar.visible else None,
         )
-        failures = open_library.command_line(opened.folder, "failures")
+        failures = open_library.command_line(opened.address, "failures")
     indexed = report.images.get("indexed", 0)
     known = f", {format.number(report.known)} of them known already" if report.known else ""
     output.put(

@@ -123,7 +123,7 @@ def command(
     extractors: tuple[str, ...],
     regions: bool,
     raw: bool,
-    library: Path | None,
+    library: parameters.LibraryName | None,
     metadata: Path | None,
     path_column: str,
     replace_metadata: bool,

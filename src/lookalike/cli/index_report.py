@@ -36,7 +36,7 @@ def put_index_report(
             f"{format.number(n)} {outcome.replace('_', ' ')}"
             for outcome, n in sorted(report.failed.items(), key=lambda pair: -pair[1])
         )
-        command = open_library.command_line(library.folder, "failures")
+        command = open_library.command_line(library.address, "failures")
         output.put(f"{format.number(report.failures)} failed: {outcomes}. `{command}` lists them.")
     if report.known_failures:
         output.put(
@@ -56,7 +56,7 @@ def put_index_report(
     if report.broken_sidecars > len(report.broken_examples):
         more = report.broken_sidecars - len(report.broken_examples)
         output.complain(f"{format.number(more)} more sidecar files cannot be used.")
-    output.aside(f"Next: {open_library.command_line(library.folder, 'search IMAGE')}")
+    output.aside(f"Next: {open_library.command_line(library.address, 'search IMAGE')}")
 
 
 def put_unreadable(report: IndexReport) -> None:

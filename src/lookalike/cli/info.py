@@ -29,7 +29,7 @@ _NETWORKS = ("lookalike", "onnx", "clip")  # families that run in ONNX Runtime
 )
 @parameters.library_option
 @parameters.format_options("table", "json")
-def command(fields: bool, library: Path | None, format_: str) -> None:
+def command(fields: bool, library: parameters.LibraryName | None, format_: str) -> None:
     """Show the contents and size of a library.
 
     A library may have vectors of several extractors ("spaces"); --extractor chooses among them.
@@ -103,6 +103,10 @@ def _pca(space: Space) -> dict[str, Any] | None:
     return None if found is None else {"of": found.input_dim, "retained": found.retained}
 
 
+def _location(facts: Info) -> parameters.LibraryName:
+    return facts.location if "://" in facts.location else Path(facts.location)
+
+
 def _each(space: Space) -> int:
     return round(space.bytes / space.count) if space.count else 0
 
@@ -113,9 +117,7 @@ def _print_index(facts: Info, space: Space) -> None:
     assert index is not None
     output.put()
     if index.disabled_reason:
-        command = open_library.command_line(
-            Path(facts.location), f"ann build --extractor {space.name}"
-        )
+        command = open_library.command_line(_location(facts), f"ann build --extractor {space.name}")
         output.put(
             f"{space.name} is searched exactly: its index cannot be used ({index.disabled_reason})."
         )
@@ -151,10 +153,10 @@ def _table(facts: Info) -> None:
     output.put(f"indexed   {format.counted(facts.images, 'image')}")
     if failed:
         output.put(
-            f"failed    {failed} (`{open_library.command_line(Path(facts.location), 'failures')}` lists them)"
+            f"failed    {failed} (`{open_library.command_line(_location(facts), 'failures')}` lists them)"
         )
     if skipped:
-        command = open_library.command_line(Path(facts.location), "failures --outcome skipped")
+        command = open_library.command_line(_location(facts), "failures --outcome skipped")
         output.put(
             f"skipped   {format.counted(skipped, 'file')} that {'is' if skipped == 1 else 'are'} no "
             f"image, or drawn by Lookalike (`{command}`)"

@@ -56,7 +56,7 @@ def command(
     port: int | None,
     open_: bool,
     results: bool,
-    library: Path | None,
+    library: parameters.LibraryName | None,
     format_: str,
 ) -> None:
     """Judge hits on a web page: which are relevant, whichever system found them.

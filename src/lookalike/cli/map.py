@@ -65,7 +65,7 @@ def command(
     limit: int,
     thumbnails: int,
     seed: int,
-    library: Path | None,
+    library: parameters.LibraryName | None,
     format_: str,
 ) -> None:
     """Draw the library as a map: similar images lie close together.
@@ -92,7 +92,7 @@ def command(
             )
         with ProgressBar("Thumbnails") as bar:
             sprites = pack_sprites(opened, found, max_thumbnails=thumbnails, progress=bar.count)
-        title = f"{opened.folder.parent.name or 'images'}: a map"
+        title = f"{opened.home.name or 'images'}: a map"
     if out.suffix.lower() == ".png":
         from lookalike.viz.map_image import draw_map
 

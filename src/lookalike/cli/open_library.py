@@ -17,6 +17,7 @@ from lookalike.errors import LibraryError, NoLibrary, Outcome, UsageError
 
 if TYPE_CHECKING:
     from lookalike.library import Library
+    from lookalike.stores.open_store import Location
 
 _FOLDER = ".lookalike"
 _SPECIAL = ("-", "=", "+", "@", "\t", "\r")
@@ -24,9 +25,9 @@ _SPECIAL = ("-", "=", "+", "@", "\t", "\r")
 _SEARCHED_ENTRIES = 2000
 
 
-def locate(library: Path | None, near: Sequence[Path] = ()) -> Path:
-    """Return the library's folder: the one given, else the first found upwards from the current folder,
-    else upwards from the files or folders `near`.
+def locate(library: Location | None, near: Sequence[Path] = ()) -> Location:
+    """Return the library's folder or URL: the one given, else the first found upwards from the current
+    folder, else upwards from the files or folders `near`.
 
     `library` already holds the environment variable LOOKALIKE_LIBRARY if that is set.
     """
@@ -53,7 +54,7 @@ def _no_library_message() -> str:
         )
     return (
         "there is no library here or in a folder above; make one with: lookalike index FOLDER "
-        "(or name one with --library DIR)"
+        "(or name one with --library DIR|URL)"
     )
 
 
@@ -67,7 +68,7 @@ def _subfolder_with_library(folder: Path) -> str | None:
 
 
 def open_library(
-    library: Path | None, near: Sequence[Path] = (), *, read_only: bool = True
+    library: Location | None, near: Sequence[Path] = (), *, read_only: bool = True
 ) -> Library:
     """Open the library; raise `NoLibrary` with a remedy if there is none."""
     from lookalike.library import Library
@@ -76,7 +77,7 @@ def open_library(
 
 
 @contextmanager
-def open_for_estimate(sources: Sequence[Path], library: Path | None) -> Iterator[Library]:
+def open_for_estimate(sources: Sequence[Path], library: Location | None) -> Iterator[Library]:
     """Open the library that indexing would use, read-only; an empty temporary one if there is none yet."""
     from tempfile import TemporaryDirectory
 
@@ -93,7 +94,7 @@ def open_for_estimate(sources: Sequence[Path], library: Path | None) -> Iterator
 
 
 @contextmanager
-def open_for_indexing(sources: Sequence[Path], library: Path | None) -> Iterator[Library]:
+def open_for_indexing(sources: Sequence[Path], library: Location | None) -> Iterator[Library]:
     """Open or create the library for indexing these sources.
 
     A new library is removed again if not a single image was found, so that the next command does not find
@@ -106,6 +107,10 @@ def open_for_indexing(sources: Sequence[Path], library: Path | None) -> Iterator
     _located = home
     if there:
         with Library.open(home) as opened:
+            yield opened
+        return
+    if isinstance(home, str):
+        with _new_database(sources, home) as opened:
             yield opened
         return
     new = [folder for folder in (home, *home.parents) if not folder.exists()]
@@ -122,6 +127,20 @@ def open_for_indexing(sources: Sequence[Path], library: Path | None) -> Iterator
             for folder in new[1:]:
                 with suppress(OSError):  # not empty any more
                     folder.rmdir()
+
+
+@contextmanager
+def _new_database(sources: Sequence[Path], url: str) -> Iterator[Library]:
+    """Make the library at a URL; delete it again if it stays empty."""
+    from lookalike.library import Library
+    from lookalike.stores.open_store import drop_empty_database
+
+    with Library.create(_folder_of(sources[0]), folder=url) as opened:
+        try:
+            yield opened
+        finally:
+            with suppress(LibraryError):
+                drop_empty_database(url)
 
 
 def _delete_empty(home: Path) -> None:
@@ -144,15 +163,17 @@ def _is_empty(library: Library) -> bool:
     return library.info().outcomes.keys() <= {Outcome.SKIPPED}
 
 
-def _home(sources: Sequence[Path], library: Path | None) -> tuple[Path, bool]:
-    """Return the .lookalike folder for indexing, and whether it holds a library."""
+def _home(sources: Sequence[Path], library: Location | None) -> tuple[Location, bool]:
+    """Return the .lookalike folder or the URL for indexing, and whether it holds a library."""
     from lookalike.indexing.sources import resolve_path
-    from lookalike.stores.open_store import find_library, is_library
+    from lookalike.stores.open_store import find_library, has_store, is_library
 
-    if library is not None and library.is_file():
+    if isinstance(library, Path) and library.is_file():
         raise UsageError(f"{library} is a file: name a folder for the library")
     for source in sources:
         resolve_path(source)  # reports a mistyped folder before a library is created
+    if isinstance(library, str):
+        return library, has_store(library)
     first = _folder_of(sources[0])
     if library is None:
         found = find_library(first)
@@ -167,7 +188,7 @@ def _folder_of(source: Path) -> Path:
     return source if source.is_dir() else source.absolute().parent
 
 
-def folders(library: Path | None) -> tuple[Path, ...]:
+def folders(library: Location | None) -> tuple[Path, ...]:
     """Return the folders of images that a library has; `UsageError` if there is none."""
     with open_library(library) as opened:
         found = tuple(root.path for root in opened.info().roots if not root.imported)
@@ -208,19 +229,32 @@ def with_library(message: str) -> str:
     return _COMMAND.sub(complete, message)
 
 
-_located: Path | None = None
+_located: Location | None = None
 """The library of this command, for messages."""
 
 
-def command_line(folder: Path, command: str) -> str:
-    """Return the command line that runs `command` on the library in `folder` from the current folder."""
-    from lookalike.stores.open_store import find_library
+def command_line(folder: Location, command: str) -> str:
+    """Return the command line that runs `command` on the library in `folder`, or at a URL, from the current
+    folder. Passwords are left out."""
+    from lookalike.stores.open_store import find_library, shown_location
 
+    if isinstance(folder, str):
+        return f"{program()} {command} --library {shlex.quote(shown_location(folder))}"
     named = library_name(folder)
     found = find_library(Path.cwd())
     if found is not None and found.resolve() in (folder.resolve(), named.resolve()):
         return f"{program()} {command}"
     return f"{program()} {command} --library {shlex.quote(display_path(named))}"
+
+
+def shown_library(location: Location) -> str:
+    """Return how a library is named here: its folder of images as short as it can be typed, or its URL
+    without a password."""
+    from lookalike.stores.open_store import shown_location
+
+    if isinstance(location, str):
+        return shown_location(location)
+    return display_path(library_name(location))
 
 
 def library_name(folder: Path) -> Path:

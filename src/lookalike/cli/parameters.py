@@ -6,12 +6,15 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import click
 from click.core import ParameterSource
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+LibraryName: TypeAlias = Path | str
+"""What --library names: a folder, or the URL of a database."""
 
 MODELS = "LOOKALIKE_MODELS"  # read by lookalike.models.files
 
@@ -22,15 +25,20 @@ class UserPath(click.Path):
     output    the path is a file to write: it is checked before the work whose result it will hold
     suffixes  that such a file may have; none: any
     remedy    what to name instead of a file with another suffix
+    url       it may also be a URL, which stays a text
     """
 
-    def __init__(self, *suffixes: str, output: bool = False, remedy: str = "") -> None:
+    def __init__(
+        self, *suffixes: str, output: bool = False, remedy: str = "", url: bool = False
+    ) -> None:
         super().__init__(path_type=Path, readable=False)  # unreadable files get our own messages
-        self._suffixes, self._output, self._remedy = suffixes, output, remedy
+        self._suffixes, self._output, self._remedy, self._url = suffixes, output, remedy, url
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Expand "~" and check the path."""
         text = os.fspath(value)
+        if self._url and isinstance(text, str) and "://" in text:
+            return text
         if isinstance(text, str) and text.startswith("~") and not os.path.lexists(text):
             value = os.path.expanduser(text)  # noqa: PTH111 - "~nobody" stays as it is
         if not self._output and isinstance(value, str) and not value.isascii():
@@ -46,6 +54,7 @@ class UserPath(click.Path):
 
 
 PATH = UserPath()
+LIBRARY = UserPath(url=True)
 OUTPUT = UserPath(output=True)
 FIGURE = UserPath(
     *(".png", ".jpg", ".jpeg", ".pdf", ".svg", ".webp", ".tif", ".tiff", ".eps"),
@@ -73,15 +82,16 @@ def pixels(text: str) -> int:
 
 
 def library_option(command: F) -> F:
-    """Add the option --library DIR."""
+    """Add the option --library DIR|URL."""
     return click.option(
         "--library",
-        type=PATH,
-        metavar="DIR",
+        type=LIBRARY,
+        metavar="DIR|URL",
         envvar="LOOKALIKE_LIBRARY",
         show_envvar=True,
-        help="The library: the folder of images, or the .lookalike folder itself. Default: the first "
-        "library found from the current folder upwards.",
+        help="The library: the folder of images, or the .lookalike folder itself, or a database, "
+        "postgresql://USER@HOST/DATABASE?schema=NAME. Default: the first library found from the current "
+        "folder upwards.",
     )(command)
 
 

@@ -12,7 +12,7 @@ from lookalike.cli import format, open_library, output, parameters
 @click.command("remove")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=parameters.PATH)
 @parameters.library_option
-def command(paths: tuple[Path, ...], library: Path | None) -> None:
+def command(paths: tuple[Path, ...], library: parameters.LibraryName | None) -> None:
     """Remove images or whole folders from the library. The files themselves are never touched.
 
     PATH is a file or a folder, also as a hit shows it, or id:42 for the image with that id.

@@ -49,7 +49,7 @@ def command(
     ctx: click.Context,
     /,
     batch: str | None,
-    library: Path | None,
+    library: parameters.LibraryName | None,
     format_: str,
     null: bool,
     grid: Path | None,
@@ -177,7 +177,7 @@ def _nothing_found(query: Query, hits: Hits) -> str:
     return "Nothing found."
 
 
-def _search_batch(ctx: click.Context, batch: str, library: Path | None) -> int:
+def _search_batch(ctx: click.Context, batch: str, library: parameters.LibraryName | None) -> int:
     """Run the queries of a file, write one JSON object a line, and return how many had hits."""
     lines = query_options.read_batch(batch)
     queries = [_query_of_line(ctx, line) for line in lines]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -20,7 +21,7 @@ def _environment(name: str) -> dict[str, Any]:
 
 
 @click.command("serve")
-@click.argument("folder", metavar="[LIBRARY]", required=False, type=parameters.PATH)
+@click.argument("folder", metavar="[LIBRARY]", required=False, type=parameters.LIBRARY)
 @parameters.library_option
 @click.option(
     "--host",
@@ -129,8 +130,8 @@ def _environment(name: str) -> dict[str, Any]:
 )
 @parameters.model_dir_option
 def command(
-    folder: Path | None,
-    library: Path | None,
+    folder: parameters.LibraryName | None,
+    library: parameters.LibraryName | None,
     host: str,
     port: int | None,
     open_: bool,
@@ -149,7 +150,7 @@ def command(
 ) -> None:
     """Serve a library on a web page, and as JSON over HTTP.
 
-    LIBRARY is the folder of images or its .lookalike folder, as with --library. Only this machine can connect
+    LIBRARY is a folder of images or the URL of a database, as with --library. Only this machine can connect
     unless --host says otherwise. Ctrl-C ends it.
 
     \b
@@ -190,7 +191,7 @@ def command(
         _enable_log()
     with listen(host, port) as sock:
         address = _address(host, sock.getsockname()[1], settings)
-        config = ServerConfig(location, settings, limits, readers, device)
+        config = ServerConfig(os.fspath(location), settings, limits, readers, device)
         with browser.browser_page(address) as open_page:
 
             def ready() -> None:
@@ -243,11 +244,13 @@ def _access(settings: Settings, hosts: tuple[str, ...]) -> str:
 
 def _box(info: Info, address: str, access: str) -> str:
     """Return what the terminal shows while the server runs."""
-    name = open_library.library_name(Path(info.location))
-    place = open_library.display_path(name)
+    place = info.location
+    if "://" not in place:
+        name = open_library.library_name(Path(place))
+        place = open_library.display_path(name)
+        place = str(name.absolute()) if place == "." else place
     lines = [
-        f"{format.counted(info.images, 'image')} of "
-        f"{output.printable(str(name.absolute()) if place == '.' else place)}",
+        f"{format.counted(info.images, 'image')} of {output.printable(place)}",
         address,
         output.printable(f"{access} Ctrl-C ends it."),
     ]

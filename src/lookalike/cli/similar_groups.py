@@ -39,7 +39,7 @@ def command(
     extractor: str | None,
     min_relevance: Relevance,
     min_similarity: float | None,
-    library: Path | None,
+    library: parameters.LibraryName | None,
     format_: str,
     null: bool,
 ) -> None:

@@ -72,7 +72,7 @@ def command(
     split: Literal["labels", "images"] | None,
     seed: int,
     force: bool,
-    library: Path | None,
+    library: parameters.LibraryName | None,
     format_: str,
 ) -> None:
     """Train a model on labelled images, so that images of one label are close together.
@@ -113,14 +113,17 @@ def command(
         outcome = f"{out} was written anyway" if written else "nothing was written"
         output.complain(f"training did not help, {names[0]} is as good or better: {outcome}")
         ctx.exit(0 if written else 1)
-    images = folder or open_library.library_name(open_library.locate(library))
+    location = folder or open_library.locate(library)
+    shown = open_library.shown_library(location)
+    place = f"--library {shown}" if isinstance(location, str) else shown
     output.note(
-        f"\nWritten: {out}. To use it: lookalike index {open_library.display_path(images)} "
-        f"--extractor {_as_argument(out)}"
+        f"\nWritten: {out}. To use it: lookalike index {place} --extractor {_as_argument(out)}"
     )
 
 
-def _library(ctx: click.Context, folder: Path | None, library: Path | None) -> Path | None:
+def _library(
+    ctx: click.Context, folder: Path | None, library: parameters.LibraryName | None
+) -> parameters.LibraryName | None:
     """Return the library to use: the one typed, else that of FOLDER if it is in one, else as usual."""
     if folder is None:
         return open_library.locate(library)

@@ -19,7 +19,7 @@ from lookalike.evaluation.ground_truth import Note, count_note
 from lookalike.indexing.report import ProgressCallback
 from lookalike.library import Library
 from lookalike.stores.interface import Ids, Snapshot, Space
-from lookalike.stores.open_store import FOLDER, find_library
+from lookalike.stores.open_store import FOLDER, Location, find_library
 from lookalike.stores.records import NO_VECTORS, missing_vectors
 
 # Extractors that are compared where none is named and there is no library. None of them needs a model file.
@@ -43,7 +43,7 @@ class EvalLibrary:
 def open_or_build(
     folder: Path | None,
     *,
-    library: Path | None = None,
+    library: Location | None = None,
     extractors: Sequence[str] = (),
     reindex: bool = False,
     progress: ProgressCallback | None = None,

@@ -16,6 +16,7 @@ from lookalike.extractors import load
 from lookalike.extractors.interface import Extractor
 from lookalike.extractors.trained import check_trainable, write_trained
 from lookalike.indexing.report import ProgressCallback
+from lookalike.library import Library
 from lookalike.metric_learning.linear_metric import (
     Codes,
     LearntMetric,
@@ -25,7 +26,7 @@ from lookalike.metric_learning.linear_metric import (
     precision_recall_curves,
 )
 from lookalike.stores.interface import Snapshot, Space
-from lookalike.stores.open_store import FOLDER, find_library
+from lookalike.stores.open_store import FOLDER, Location, find_library
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def train(
     folder: Path | None,
     options: TrainingOptions,
     *,
-    library: Path | None = None,
+    library: Location | None = None,
     progress: ProgressCallback | None = None,
 ) -> LearntMetric:
     """Learn from the labelled images of a folder.
@@ -128,19 +129,22 @@ def quality_document(
     return {**rounded, "curve": precision_recall_curves(learnt)}
 
 
-def _images_folder(folder: Path | None, library: Path | None) -> Path:
+def _images_folder(folder: Path | None, library: Location | None) -> Path:
     """Return the folder of the images, where files with labels are looked up, too."""
     if folder is not None:
         return folder
     if library is None:
         raise UsageError("name a folder of images or a library")
+    if isinstance(library, str):
+        with Library.open(library, read_only=True) as opened:
+            return opened.home
     return library.parent if library.name == FOLDER else library
 
 
 def _open_vectors(
     stack: ExitStack,
     folder: Path | None,
-    library: Path | None,
+    library: Location | None,
     base: Extractor,
     progress: ProgressCallback | None,
 ) -> EvalLibrary:

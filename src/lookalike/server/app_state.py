@@ -62,7 +62,7 @@ class AppState:
             folder = Path(temporary.name)
         executors = Executors.of(settings)
         job_states = JobFolder(folder / "jobs")
-        jobs = JobRunner(library.folder, job_states)
+        jobs = JobRunner(library.address, job_states)
         return cls(
             library=library,
             settings=settings,

@@ -44,9 +44,12 @@ SHUTDOWN_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """Settings of one server process. `readers`, `device`: see `Library.open`."""
+    """Settings of one server process. `readers`, `device`: see `Library.open`.
 
-    folder: Path
+    location  of the library; a URL may hold a password
+    """
+
+    location: str
     settings: Settings
     limits: Limits
     readers: int
@@ -55,7 +58,7 @@ class ServerConfig:
     def open_library(self) -> Library:
         """Open the library."""
         return Library.open(
-            self.folder, limits=self.limits, readers=self.readers, device=self.device
+            self.location, limits=self.limits, readers=self.readers, device=self.device
         )
 
 

@@ -72,6 +72,7 @@ __all__ = [
     "Snapshot",
     "Space",
     "Store",
+    "ThumbnailCache",
     "Writer",
     "opposite",
 ]
@@ -396,6 +397,22 @@ class Writer(Protocol):
         ...
 
 
+class ThumbnailCache(Protocol):
+    """Thumbnails (JPEG) by content and longer side. Derived data: an entry may be gone, or not be kept."""
+
+    def get(self, key: tuple[bytes, int]) -> bytes | None:
+        """Return a thumbnail, or None."""
+        ...
+
+    def put(self, key: tuple[bytes, int], data: bytes) -> None:
+        """Keep a thumbnail, if that is possible."""
+        ...
+
+    def drop(self, key: tuple[bytes, int]) -> None:
+        """Delete a thumbnail, if it is there."""
+        ...
+
+
 class Store(Protocol):
     """An open library. Thread-safe."""
 
@@ -408,6 +425,11 @@ class Store(Protocol):
     def folder(self) -> Path | None:
         """Folder on this machine for files derived from the library, such as thumbnails; None where the store
         has no such folder."""
+        ...
+
+    @property
+    def thumbnails(self) -> ThumbnailCache | None:
+        """Thumbnails that the store keeps for all machines; None where `folder` is the place for them."""
         ...
 
     @property

@@ -43,7 +43,7 @@ class Job:
     may follow it."""
 
     def __init__(
-        self, program: Sequence[str], library: Path, kind: str, arguments: Mapping[str, Any]
+        self, program: Sequence[str], library: Path | str, kind: str, arguments: Mapping[str, Any]
     ) -> None:
         self.state = JobState(kind=kind, state="running", message="starting", started=now())
         self.id = ""
@@ -153,7 +153,11 @@ class JobRunner:
     """
 
     def __init__(
-        self, library: Path, states: JobFolder | None = None, *, program: Sequence[str] = PROGRAM
+        self,
+        library: Path | str,
+        states: JobFolder | None = None,
+        *,
+        program: Sequence[str] = PROGRAM,
     ) -> None:
         self._library = library
         self._states = states

@@ -170,9 +170,8 @@ def served_info(state: AppState) -> ServedInfo:
         spaces = [space for space in spaces if space.current]
         reads_text = {space.key: library.encodes_text(space) for space in spaces}
         roots = [root.path.name for root in snapshot.roots()]
-    folder = library.folder
     return ServedInfo(
-        name=folder.parent.name if folder.name == ".lookalike" else folder.name,
+        name=library.home.name,
         version=__version__,
         images=counts.get(Outcome.INDEXED, 0),
         outcomes=dict(sorted(counts.items())),

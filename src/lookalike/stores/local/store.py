@@ -122,6 +122,11 @@ class LocalStore:
         return self._folder
 
     @property
+    def thumbnails(self) -> None:
+        """See `Store`: they are files in its folder."""
+        return
+
+    @property
     def read_only(self) -> bool:
         """See `Store`."""
         return self._read_only

@@ -62,6 +62,10 @@ class MemoryStore:
         return
 
     @property
+    def thumbnails(self) -> None:
+        return
+
+    @property
     def read_only(self) -> bool:
         return False
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import psycopg
 
-from lookalike.errors import LibraryDamaged, LibraryError, LibraryReadOnly, NoLibrary
+from lookalike.errors import (
+    LibraryBusy,
+    LibraryDamaged,
+    LibraryError,
+    LibraryReadOnly,
+    NoLibrary,
+    Outcome,
+)
 from lookalike.stores.postgres.database import (
     Connection,
     ConnectionPool,
@@ -36,6 +45,7 @@ from lookalike.stores.postgres.snapshot import (
     read_roots,
     read_spaces,
 )
+from lookalike.stores.postgres.thumbnails import PostgresThumbnails
 from lookalike.stores.postgres.url import DatabaseURL, parse_url
 from lookalike.stores.postgres.vectors import MatrixCache, table_of
 
@@ -71,6 +81,21 @@ class PostgresStore:
         finally:
             release(connection)
         return cls.open(location)
+
+    @classmethod
+    def drop_if_empty(cls, location: str) -> None:
+        """Drop the schema of a library that knows no file, unless somebody writes to it."""
+        url = parse_url(location)
+        with cls.open(location) as store, store.snapshot() as snapshot:
+            if snapshot.counts().keys() - {Outcome.SKIPPED}:
+                return
+        connection = connect(url, purpose="writer")
+        try:
+            with suppress(LibraryBusy), translate_errors(url):
+                take_lock(connection, url, WRITER, doing="writing to")
+                connection.execute(statement("DROP SCHEMA {} CASCADE", url.schema))
+        finally:
+            release(connection)
 
     @classmethod
     def open(cls, location: str, *, read_only: bool = False) -> Self:
@@ -114,9 +139,17 @@ class PostgresStore:
         return self._url.shown
 
     @property
-    def folder(self) -> None:
-        """See `Store`: there is none."""
-        return
+    def folder(self) -> Path:
+        """See `Store`: in this machine's cache, and made when something is kept there."""
+        from lookalike.models.files import cache_folder
+
+        name = hashlib.sha256(self.location.encode()).hexdigest()[:16]
+        return cache_folder() / "libraries" / name
+
+    @property
+    def thumbnails(self) -> PostgresThumbnails:
+        """See `Store`: they are in a table."""
+        return PostgresThumbnails(self._url, self._readers)
 
     @property
     def read_only(self) -> bool:
