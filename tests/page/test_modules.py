@@ -2,15 +2,57 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import lookalike.server
 from lookalike.stores.filter_parser import parse
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+
+
+PAGE = Path(lookalike.server.__file__).parent / "page"
+
+
+def imports_of(file: Path) -> set[Path]:
+    """Return the modules that a module imports when it is loaded."""
+    found = re.findall(
+        r'(?:^|[;}])(?:import|export)\b[^;(]*?from ?"(\.[^"]+)"', file.read_text(), re.M
+    )
+    return {(file.parent / name).resolve() for name in found}
+
+
+def test_everything_that_the_first_screen_needs_is_requested_at_once() -> None:
+    needed, todo = set(), [PAGE / "app.js"]
+    while todo:
+        module = todo.pop()
+        needed.add(module)
+        todo += imports_of(module) - needed
+    preloaded = re.findall(
+        r'rel="modulepreload" href="page/([^"]+)"', (PAGE / "index.html").read_text()
+    )
+    assert {PAGE / name for name in preloaded} == needed - {PAGE / "app.js"}
+
+
+def test_both_languages_have_the_same_texts_and_the_page_has_no_others(modules: Page) -> None:
+    languages = {name: call(modules, f"strings/{name}", "it.default") for name in ("en", "de")}
+    assert languages["en"].keys() == languages["de"].keys()
+    for key, text in languages["en"].items():
+        other = languages["de"][key]
+        assert isinstance(text, list) == isinstance(other, list), key
+        names = [set(re.findall(r"{\w+}", str(one))) for one in (text, other)]
+        assert names[0] == names[1], key
+    used = {
+        key
+        for file in PAGE.glob("*.js")
+        for key in re.findall(r'\bt\(\s*"([^"]+)"', file.read_text())
+    }
+    assert used <= languages["en"].keys()
 
 
 @pytest.fixture(scope="module")

@@ -154,7 +154,7 @@ def test_a_region_drawn_on_the_query_image_is_searched_at_once(
 def test_filters_give_the_images_of_the_library(open_page: Open, shop: Path, first: int) -> None:
     page = open_page(f"?image={first}")
     tiles(page)
-    price = page.locator("[data-field=price] input")
+    price = page.locator("[data-field=price] .bounds input")
     price.nth(1).fill("50")
     price.nth(1).press("Enter")
     wait_for_address(page, "where=price+<=+50")

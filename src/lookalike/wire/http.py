@@ -135,6 +135,38 @@ class FieldList:
 
 
 @dataclass(frozen=True, slots=True)
+class FacetValue:
+    """A value of a field, and how many images have it."""
+
+    value: str | float
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
+class FacetRange:
+    """A range of numbers or dates (`high` belongs to the next one), and how many images lie in it."""
+
+    low: str | float
+    high: str | float
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """A field over the images that pass a filter. `images`: those that have a value.
+
+    values  the most frequent ones, of a field with texts
+    ranges  of a field with numbers or dates
+    """
+
+    field: str
+    kind: str
+    images: int
+    values: tuple[FacetValue, ...]
+    ranges: tuple[FacetRange, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ImagePage:
     """One page of a list of images. `total`: images on all pages."""
 

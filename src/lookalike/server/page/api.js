@@ -24,7 +24,8 @@ async function readResponse(request) {
   let body;
   try {
     body = await response.json();
-  } catch {
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
     throw new ApiError(t("serverUnreadable", { status: response.status }), response.status);
   }
   if (response.ok) return body;
@@ -50,11 +51,18 @@ export function send(method, path, body) {
   return readResponse(() => fetch(`api/${path}`, { method, headers, body: content }));
 }
 
+/** Sizes of images that terms name, as far as they are known: [width, height] by kind and value. */
+const sizes = new Map();
+export const sizeOf = (term) => sizes.get(`${term.kind} ${term.value}`);
+export const rememberSize = (kind, value, width, height) => { if (width && height) sizes.set(`${kind} ${value}`, [width, height]); };
+
 /** Upload an image to search with; {upload, width, height}. */
-export function upload(file) {
+export async function upload(file) {
   const form = new FormData();
   form.append("image", file, file.name || "image");
-  return send("POST", "uploads", form);
+  const found = await send("POST", "uploads", form);
+  rememberSize("upload", found.upload, found.width, found.height);
+  return found;
 }
 
 /** If the address has a token, exchange it for a cookie and remove it from the address. */

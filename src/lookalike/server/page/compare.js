@@ -10,7 +10,7 @@ export function Compare({ term, id, image }) {
   const [mode, setMode] = useState("slider");
   const [split, setSplit] = useState(50);
   const ratio = image?.width && image?.height ? image.width / image.height : 1;
-  return html`<div class=${`compare ${mode}`}>
+  return html`<div class=${`compare by-${mode}`}>
     <div class="compare-images" style=${`--ratio:${ratio}`}>
       <img src=${thumbnail(id, 1024)} alt=${t("theHit")} />
       <img src=${termImage(term, 1024)} alt=${t("theQuery")} style=${mode === "slider" ? `clip-path:inset(0 ${100 - split}% 0 0)` : ""} />

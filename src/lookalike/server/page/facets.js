@@ -3,14 +3,17 @@
 
 import { navigate } from "./address.js";
 import { formatConditions, parseConditions } from "./filter_text.js";
-import { html, useStore } from "./html.js";
-import { Button } from "./ui.js";
+import { get } from "./api.js";
 import { short } from "./format.js";
-import { t } from "./words.js";
+import { html, useEffect, useState, useStore } from "./html.js";
+import { Button, debounce } from "./ui.js";
+import { count, t } from "./words.js";
 
 const LAST_FIELDS = ["id", "name", "folder", "path", "format", "outcome", "size", "width", "height", "latitude", "longitude"];
 const HIDDEN_FIELDS = new Set(["id", "outcome", "path", "name"]);
 const OPEN_COUNT = 6;   // facets that are open at first
+const SHORT = 7;        // values that are shown at first
+const UNITS = { size: "bytes", width: "px", height: "px", file_size: "bytes" };
 
 /** Return the fields that are worth filtering by; metadata before what every file has. */
 function facetFields(library) {
@@ -56,44 +59,103 @@ export function FilterChips() {
 
 function Facet({ field, condition, where, isOpen }) {
   const isSet = Object.keys(condition).length > 1;
-  const View = { number: NumberFacet, date: DateFacet, text: TextFacet }[field.kind];
-  return html`<details class="facet" data-field=${field.name} open=${isOpen || isSet}>
-    <summary>${field.name.replaceAll("_", " ")}${isSet && html` <span class="set">1</span>`}</summary>
-    <${View} field=${field} condition=${condition} where=${where} /></details>`;
+  const [isShown, setShown] = useState(isOpen || isSet);
+  const View = field.kind === "text" ? TextFacet : RangeFacet;
+  return html`<details class="facet" data-field=${field.name} open=${isShown} ontoggle=${(event) => setShown(event.target.open)}>
+    <summary>${field.name.replaceAll("_", " ")}${UNITS[field.name] && html` <small class="muted">${UNITS[field.name]}</small>`}${isSet && html` <span class="set">1</span>`}</summary>
+    ${isShown && html`<${View} field=${field} condition=${condition} where=${where} />`}</details>`;
 }
 
-function Range({ type, field, condition, where, attributes }) {
-  const value = (bound) => condition[bound] ?? condition.values?.[0] ?? "";
-  const read = (node) => (node.value === "" ? undefined : type === "number" ? Number(node.value) : node.value);
-  const change = (event) => {
-    const [lowInput, highInput] = event.target.closest(".bounds").querySelectorAll("input");
-    let [low, high] = [read(lowInput), read(highInput)];
-    if (low !== undefined && high !== undefined && low > high) [low, high] = [high, low];
-    setCondition(where, field.name, { low, high });
+/** Load how often the values of a field occur under the conditions on the other fields. */
+function useCounts(field, where, contains = "") {
+  const library = useStore((state) => state.library);
+  const [counts, setCounts] = useState(/** @type {any} */ (null));
+  const others = formatConditions((parseConditions(where) ?? []).filter((condition) => condition.field !== field.name));
+  useEffect(() => {
+    const request = new AbortController();
+    get("facets", { field: field.name, where: others, contains }, { signal: request.signal }).then(setCounts, () => {});
+    return () => request.abort();
+  }, [others, contains, library]);
+  return counts;
+}
+
+/** Numbers and dates: a histogram with two handles, and the bounds as text. */
+function RangeFacet({ field, condition, where }) {
+  const counts = useCounts(field, where);
+  const isDate = field.kind === "date";
+  const [draft, setDraft] = useState(/** @type {any} */ (null));
+  const ranges = counts?.ranges ?? [];
+  const day = (value) => String(value ?? "").slice(0, 10);
+  const low = draft?.low ?? condition.low ?? condition.values?.[0], high = draft?.high ?? condition.high ?? condition.values?.[0];
+  const highest = Math.max(1, ...ranges.map((range) => range.images));
+  const first = low === undefined ? 0 : Math.max(0, ranges.findLastIndex((range) => range.low <= low));
+  const last = high === undefined ? ranges.length : Math.max(first + 1, ranges.findIndex((range) => range.high >= high) + 1 || ranges.length);
+  const set = (changes) => { setDraft(null); setCondition(where, field.name, { low: low ?? undefined, high: high ?? undefined, ...changes }); };
+  const bound = (which, event) => {
+    const text = event.target.value;
+    let value = text === "" ? undefined : isDate ? text : Number(text);
+    const other = which === "low" ? high : low;
+    const isCrossed = value !== undefined && other !== undefined && (which === "low" ? value > other : value < other);
+    set(isCrossed ? { low: which === "low" ? other : value, high: which === "low" ? value : other } : { [which]: value });
   };
-  const input = (bound) => html`<input type=${type} value=${value(bound)} ...${attributes(bound)} onchange=${change} aria-label=${`${field.name}: ${t(bound === "low" ? "from" : "to")}`} />`;
-  return html`<div class="bounds">${input("low")}<span class="muted">${t("to")}</span>${input("high")}</div>`;
+  /** A handle stands at the border of a range; at the end it sets no bound. */
+  const handle = (which) => {
+    const place = which === "low" ? first : last;
+    const valueAt = (i) => (which === "low" ? (i === 0 ? undefined : ranges[i].low) : i === ranges.length ? undefined : isDate ? dayBefore(ranges[i - 1].high) : ranges[i - 1].high);
+    const limit = (i) => (which === "low" ? Math.min(i, last - 1) : Math.max(i, first + 1));
+    return html`<input type="range" class=${which} min="0" max=${ranges.length} step="1" value=${place} aria-label=${`${field.name}: ${t(which === "low" ? "from" : "to")}`}
+      aria-valuetext=${isDate ? day(valueAt(place) ?? field[which]) : short(valueAt(place) ?? field[which])}
+      oninput=${(event) => { const i = limit(Number(event.target.value)); event.target.value = i; setDraft({ ...draft, [which]: valueAt(i) ?? field[which] }); }}
+      onchange=${(event) => set({ [which]: valueAt(limit(Number(event.target.value))) })} />`;
+  };
+  const input = (which) => html`<input type=${isDate ? "date" : "number"} step="any" inputmode=${isDate ? undefined : "decimal"}
+    value=${(which === "low" ? low : high) === undefined ? "" : isDate ? day(which === "low" ? low : high) : round(which === "low" ? low : high)}
+    placeholder=${isDate ? "" : short(field[which])} min=${isDate ? day(field.low) : undefined} max=${isDate ? day(field.high) : undefined}
+    aria-label=${`${field.name}: ${t(which === "low" ? "from" : "to")}`} onchange=${(event) => bound(which, event)} />`;
+  return html`<div class="range">
+    <div class="histogram"><svg viewBox=${`0 0 ${Math.max(1, ranges.length)} 10`} preserveAspectRatio="none" aria-hidden="true">${ranges.map((range, i) => html`
+      <rect key=${i} x=${i + 0.06} width="0.88" y=${10 - barHeight(range.images, highest)} height=${barHeight(range.images, highest)} class=${i >= first && i < last ? "inside" : ""}>
+        <title>${`${isDate ? day(range.low) : short(range.low)} – ${isDate ? day(range.high) : short(range.high)}: ${t("images", { n: range.images })}`}</title></rect>`)}</svg>
+      ${ranges.length > 1 && html`${handle("low")}${handle("high")}`}</div>
+    <div class="bounds">${input("low")}<span class="muted">${t("to")}</span>${input("high")}</div></div>`;
 }
 
-const NumberFacet = (attributes) => html`<${Range} ...${attributes} type="number" attributes=${(bound) => ({ step: "any", inputmode: "decimal", placeholder: short(attributes.field[bound]) })} />`;
+const round = (number) => Number(Number(number).toPrecision(6));
+const barHeight = (images, highest) => (images ? 0.5 + 9.5 * images / highest : 0);
 
-function DateFacet(attributes) {
-  const day = (text) => String(text ?? "").slice(0, 10);
-  return html`<${Range} ...${attributes} type="date" attributes=${() => ({ min: day(attributes.field.low), max: day(attributes.field.high) })} />`;
+/** A range of dates ends before its border. */
+function dayBefore(text) {
+  const date = new Date(`${text}T00:00:00Z`);
+  date.setUTCDate(date.getUTCDate() - 1);
+  return date.toISOString().slice(0, 10);
 }
 
+/** Texts: their values with counts, the frequent ones first, and a search among all of them. */
 function TextFacet({ field, condition, where }) {
-  const values = [...new Set([...(field.examples ?? []), ...(condition.values ?? [])])].filter((value) => String(value).length <= 40);
+  const [search, setSearch] = useState("");
+  const [isLong, setLong] = useState(false);
+  const counts = useCounts(field, where, search);
   const chosen = new Set(condition.values ?? []);
+  const found = counts?.values ?? [];
+  const missing = [...chosen].filter((value) => !found.some((one) => one.value === value)).map((value) => ({ value, images: 0 }));
+  const isCategory = found.some((one) => one.images > 1) || chosen.size > 0 || search || found.length <= SHORT;
+  const shown = isCategory ? [...missing, ...found].slice(0, isLong ? undefined : SHORT) : [];
   const toggle = (value) => {
     if (chosen.has(value)) chosen.delete(value); else chosen.add(value);
     setCondition(where, field.name, { values: [...chosen] });
   };
+  const hasSearch = !isCategory || found.length > SHORT || search;
+  if (counts && !found.length && !chosen.size && !search && !condition.like) return html`<p class="muted small">${t("none")}</p>`;
   return html`<div class="values-control">
-    <div class="values">${values.map((value) => html`<button type="button" key=${value} class="value" aria-pressed=${String(chosen.has(value))} onclick=${() => toggle(value)}>${String(value)}</button>`)}</div>
-    <input type="search" value=${condition.like ?? ""} placeholder=${t("contains")} aria-label=${`${field.name}: ${t("contains")}`}
-      onchange=${(event) => setCondition(where, field.name, { like: event.target.value.trim().replaceAll(/[%_]/g, "") })} /></div>`;
+    ${hasSearch && html`<input type="search" value=${condition.like ?? search} placeholder=${t(isCategory ? "searchValues" : "contains")} aria-label=${`${field.name}: ${t("contains")}`}
+      oninput=${isCategory ? (event) => searchSoon(setSearch, event.target.value) : undefined}
+      onchange=${(event) => { if (!isCategory) setCondition(where, field.name, { like: event.target.value.trim().replaceAll(/[%_]/g, "") }); }} />`}
+    <ul class="facet-values">${shown.map(({ value, images }) => html`<li key=${value}><label><input type="checkbox" checked=${chosen.has(value)} onchange=${() => toggle(value)} />
+      <span class="value">${String(value)}</span><span class="muted">${count(images)}</span></label></li>`)}</ul>
+    ${isCategory && !isLong && found.length > SHORT && html`<button type="button" class="plain" onclick=${() => setLong(true)}>${t("moreValues", { n: found.length - SHORT })}</button>`}</div>`;
 }
+
+const searchSoon = debounce(180, (set, text) => set(text.trim()));
 
 /** The whole filter as text, as for --where. */
 function FilterText({ where, isOpen }) {

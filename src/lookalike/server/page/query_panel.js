@@ -2,7 +2,7 @@
 // The query beside its hits: the image large with its region, further images and words with their weights.
 
 import { navigate, regionTermIndex } from "./address.js";
-import { termImage } from "./api.js";
+import { get, sizeOf, termImage } from "./api.js";
 import { html, useEffect, useState, useStore } from "./html.js";
 import { remember } from "./recent.js";
 import { RegionImage, START_BOX, boxStyle } from "./region.js";
@@ -33,13 +33,23 @@ export function QueryPanel() {
   </section>`;
 }
 
+/** The image with its region. Its place is reserved before it loads: its size comes from the list it was in, or is asked for. */
 function MainImage({ term, region }) {
+  const [size, setSize] = useState(sizeOf(term));
   const [isGone, setGone] = useState(false);
-  const source = termImage(term, 1024);
+  useEffect(() => {
+    if (size) return;
+    if (term.kind === "image") get(`images/${term.value}`).then((image) => setSize([image.width || 1, image.height || 1]), () => setGone(true));
+    else {
+      const image = new Image();
+      image.onload = () => setSize([image.naturalWidth, image.naturalHeight]);
+      image.onerror = () => setGone(true);
+      image.src = termImage(term, 1024);
+    }
+  }, []);
   if (isGone) return html`<p class="note">${t("queryImageGone")}</p>`;
-  return html`<div class="main-image" onerrorcapture=${() => setGone(true)}>
-    <${RegionImage} source=${source} region=${region} onChange=${(next) => searchRegion(next, !region)} />
-    <img class="sizer" src=${source} alt="" hidden onerror=${() => setGone(true)} /></div>`;
+  return html`<div class="main-image" style=${size ? `--ratio:${size[0] / size[1]}` : ""}>
+    ${size && html`<${RegionImage} source=${termImage(term, 1024)} region=${region} onChange=${(next) => searchRegion(next, !region)} />`}</div>`;
 }
 
 function Term({ term, index, isMain, terms, region }) {

@@ -36,10 +36,10 @@ export const boxStyle = ([x, y, width, height]) => `left:${x * 100}%;top:${y * 1
 /**
  * An image on which a box can be drawn.
  *
- * @param {{source: string, region: number[] | null, onChange: (region: number[] | null) => void, ratio?: number}} attributes
+ * @param {{source: string, region: number[] | null, onChange: (region: number[] | null) => void}} attributes
  *   `onChange` is called while the box changes
  */
-export function RegionImage({ source, region, onChange, ratio = 0 }) {
+export function RegionImage({ source, region, onChange }) {
   const frame = useRef(/** @type {any} */ (null)), boxElement = useRef(/** @type {any} */ (null));
   const [drawn, setDrawn] = useState(/** @type {number[] | null} */ (null));
   const box = drawn ?? region;
@@ -82,7 +82,7 @@ export function RegionImage({ source, region, onChange, ratio = 0 }) {
     const next = moveByKey(box, event.key, event.shiftKey);
     if (next) { event.preventDefault(); event.stopPropagation(); onChange(next.map((n) => Number(n.toFixed(4)))); }
   };
-  return html`<div class="region-image" ref=${frame} onpointerdown=${start} style=${ratio ? `aspect-ratio:${ratio}` : undefined}>
+  return html`<div class="region-image" ref=${frame} onpointerdown=${start}>
     <img src=${source} alt=${t("queryImage")} draggable=${false} />
     ${box && html`<div class="region-box" ref=${boxElement} tabindex="0" role="group" aria-label=${t("regionHelp")} style=${boxStyle(box)} onkeydown=${handleKey}>
       ${["nw", "ne", "sw", "se"].map((corner) => html`<i key=${corner} class=${`corner ${corner}`} data-corner=${corner} />`)}</div>`}</div>`;

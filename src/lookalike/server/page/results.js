@@ -2,7 +2,7 @@
 // Data of the search screen: the images of the library, or the hits of a query, page by page.
 
 import { address, navigate, queryParams } from "./address.js";
-import { get } from "./api.js";
+import { get, rememberSize } from "./api.js";
 import { state, update } from "./store.js";
 
 const FIRST_PAGE = 60;
@@ -13,6 +13,7 @@ const MAX_CACHED = 8;                  // results that the back button shows wit
 const cache = new Map();
 /** @type {AbortController | null} */
 let pending = null;
+let pendingKey = "";   // of the request that runs
 
 /** Does this address ask for something, other than to see less of it? */
 export const isQuery = (one) => one.terms.some((term) => term.weight > 0);
@@ -31,6 +32,7 @@ function requestPage(one, offset, k, signal) {
 /** Return the images of a page of results without those that the query names. */
 function imagesOf(page, one) {
   const asked = new Set(one.terms.filter((term) => term.kind === "image").map((term) => Number(term.value)));
+  for (const item of page.hits ?? page.images) rememberSize("image", item.id, item.width, item.height);
   return (page.hits ?? page.images).filter((item) => !page.hits || !asked.has(item.id));
 }
 
@@ -41,11 +43,13 @@ function imagesOf(page, one) {
 export async function loadResults() {
   const one = address, key = keyOf(one);
   if (one.terms.length && !isQuery(one)) { pending?.abort(); update({ results: { key, isQuery: true, onlyNegative: true, items: [] } }); return; }
-  if (state.results?.key === key && !state.results.error) return;
+  if (state.results?.key === key && !state.results.error && !state.results.isLoading) return;
+  if (pendingKey === key && state.results?.isLoading) return;
   pending?.abort();
   const cached = cache.get(key);
   if (cached) { update({ results: cached }); return; }
   pending = new AbortController();
+  pendingKey = key;
   const { signal } = pending;
   update({ results: { ...(state.results ?? { items: [] }), isLoading: true, error: null } });
   try {

@@ -35,7 +35,7 @@ export function SearchView() {
   return html`<div class=${`search-layout${isWide && (isOpen || hasQuery) ? " with-rail" : ""}`}>
     <aside class=${`rail${isWide ? "" : " narrow"}`} aria-label=${t("queryAndFilters")}>
       <${QueryPanel} />
-      ${(isWide ? isOpen : isSheetOpen) && html`<div id="rail" ref=${rail} class=${isWide ? "rail-body" : "sheet"}
+      ${(isWide ? isOpen : isSheetOpen) && html`<div id="rail" key=${String(hasQuery)} ref=${rail} class=${isWide ? "rail-body" : "sheet"}
           onkeydown=${(event) => { if (event.key === "Escape" && !isWide) { event.stopPropagation(); setOpen(false); } }}>
         ${!isWide && html`<div class="sheet-head"><h2>${t("filters")}</h2><${Button} bare icon="close" label=${t("close")} class="quiet" onclick=${() => setOpen(false)} /></div>`}
         <${Options} /><${Facets} /><${RecentQueries} /></div>`}

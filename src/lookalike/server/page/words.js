@@ -3,7 +3,7 @@
 
 import english from "./strings/en.js";
 
-export const LANGUAGES = { en: "English" };
+export const LANGUAGES = { en: "English", de: "Deutsch" };
 
 /** @type {Record<string, string | string[]>} */
 let strings = english;

@@ -21,12 +21,14 @@ from lookalike.errors import Outcome
 from lookalike.images.sniff import HEAD_BYTES, READABLE, sniff
 from lookalike.query import Hits, Query, Term
 from lookalike.server.app_state import AppState, State
+from lookalike.server.facets import facet
 from lookalike.server.openapi import JPEG, responses
 from lookalike.server.query_params import KNOWN_PARAMETERS
 from lookalike.server.responses import HTTPError, JSONResponse, not_modified
 from lookalike.stores.interface import Ids, Image, Snapshot
 from lookalike.wire import encode
 from lookalike.wire.http import (
+    Facet,
     FieldList,
     ImageDetails,
     ImagePage,
@@ -65,6 +67,23 @@ async def fields(state: State) -> Response:
             return FieldList(tuple(NamedField(*one) for one in snapshot.fields().items()))
 
     return JSONResponse(encode(await state.executors.quick.run(read)))
+
+
+@router.get("/api/facets", **responses(Facet))
+async def field_facet(
+    state: State,
+    field: Annotated[str, QueryParam(max_length=200)],
+    where: Annotated[str, QueryParam(max_length=10_000)] = "",
+    contains: Annotated[str, QueryParam(max_length=200)] = "",
+) -> Response:
+    """How many of the images that pass a filter have each value of a field (the most frequent ones, or those
+    that contain a text), or lie in each range of its numbers or dates."""
+
+    def count() -> Facet:
+        with state.library.snapshot() as snapshot:
+            return facet(snapshot, field, where, contains)
+
+    return JSONResponse(encode(await state.executors.search.run(count)))
 
 
 @router.get("/api/images", **responses(ImagePage))

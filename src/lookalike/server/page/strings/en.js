@@ -109,6 +109,8 @@ export default {
   noFields: "These images have no metadata to filter by.",
   filterAsTextOnly: "The controls cannot show this filter; edit it as text.",
   contains: "contains…",
+  searchValues: "Search values",
+  moreValues: ["{n} more", "{n} more"],
   asText: "as text",
   filterAsText: "Filter as text",
   removeFilter: "Remove the filter",
