@@ -3,6 +3,7 @@
     LookalikeError                 the root: `except LookalikeError` catches them all
     ├── UsageError                 the caller asked for something impossible; the text names the remedy
     │   ├── UnknownExtractor       no extractor has that name; the text lists those that exist
+    │   ├── FetchFailed            an image could not be fetched from the web just now
     │   └── MissingExtra           an optional dependency is not installed; the text names the pip command
     ├── ImageError                 one image cannot be used; has its `outcome` and `reason`
     ├── ObjectStorageError         a bucket or an object in it cannot be read or written
@@ -55,6 +56,10 @@ class UsageError(LookalikeError):
 
 class UnknownExtractor(UsageError):
     """No extractor has that name."""
+
+
+class FetchFailed(UsageError):
+    """An image could not be fetched from the web just now; it may work again later."""
 
 
 class MissingExtra(UsageError):

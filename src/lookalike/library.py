@@ -205,7 +205,14 @@ class Library:
         started = time.monotonic()
         options = options or IndexOptions()
         chosen = self._extractors(extractors)
-        report, fitted = index_folders(self._store, path_list(sources), chosen, options, progress)
+        report, fitted = index_folders(
+            self._store,
+            path_list(sources),
+            chosen,
+            options,
+            progress,
+            keep_thumbnail=self._thumbnails.keep,
+        )
         self._encoders.register(fitted)
         if options.ann:
             self.ann.build_due()

@@ -10,6 +10,7 @@ GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME …
 from __future__ import annotations
 
 import os
+import random
 import re
 import time
 from collections.abc import Callable
@@ -26,21 +27,24 @@ T = TypeVar("T")
 Location = str | os.PathLike[str]
 """A URL, as text or as a path, or a path on this machine."""
 
-_URL = re.compile(r"(s3|gs|az|file|https?):/+")
+_URL = re.compile(r"(s3|gs|az|file|https?):(?:/+|$)")
 _WEB = ("http", "https")
 
-ATTEMPTS = 4
-"""Tries of one request; each waits twice as long as the one before."""
+WEB_ROOT = Path("https:/")
+"""The root of all images that lists of addresses name."""
+
+ATTEMPTS = 5
+"""Tries of one request; each waits twice as long as the one before, and up to half as much again."""
 
 FIRST_WAIT = 0.25
 """Seconds before the second try."""
 
-# The client of S3 retries by itself, too: few times, or a server that is down would be asked for minutes.
+# The client of S3 retries by itself, too: together, a server that is down would be asked for minutes.
 _OPTIONS: dict[str, dict[str, Any]] = {
     "s3": {
         "config_kwargs": {
-            "retries": {"mode": "standard", "max_attempts": 2},
-            "connect_timeout": 10,
+            "retries": {"mode": "standard", "max_attempts": 1},
+            "connect_timeout": 5,
             "read_timeout": 60,
             "max_pool_connections": 32,
         }
@@ -83,6 +87,11 @@ def is_web(location: Location) -> bool:
     return (url_of(location) or "").partition(":")[0] in _WEB
 
 
+def is_address_list(source: Location) -> bool:
+    """Return whether a source is a text file, which lists addresses of the web."""
+    return os.fspath(source).lower().endswith(".txt") and not is_url(source)
+
+
 def resolve(path: Path) -> Path:
     """Return a path on this machine without symbolic links (`Path.resolve`); a URL as it is."""
     return path if is_url(path) else path.resolve()
@@ -109,8 +118,11 @@ def list_folder(location: Location) -> list[ObjectInfo]:
     system, path = _filesystem(url)
     listed = _retried(lambda: system.ls(path, detail=True), url)
     folder = path.rstrip("/")
-    inside = [entry for entry in listed if str(entry["name"]).rstrip("/") != folder]
-    found = [_described(entry, url) for entry in inside]
+    found = [
+        _described(entry, url)
+        for entry in listed
+        if str(entry["name"]).rstrip("/") != folder or _is_unnamed(entry)
+    ]
     found.sort(key=lambda one: os.fsencode(one.path + ("/" if one.is_folder else "")))
     return found
 
@@ -198,16 +210,18 @@ def _url(location: Location) -> str:
 
 def _filesystem(url: str) -> tuple[Any, str]:
     scheme = url.partition(":")[0]
-    extra = "s3" if scheme == "file" else scheme
+    package = "fsspec" if scheme == "file" else f"'lookalike[{scheme}]'"
     try:
         from fsspec.core import url_to_fs
 
         system, path = url_to_fs(url, use_listings_cache=False, **_OPTIONS.get(scheme, {}))
     except ImportError:
-        message = f"{scheme}:// needs further packages: pip install 'lookalike[{extra}]'"
+        message = f"{scheme}:// needs further packages: pip install {package}"
         raise MissingExtra(message) from None
     except Exception as error:
         raise _translated(error, url) from None
+    if scheme == "s3":
+        system.retries = 1
     return system, str(path)
 
 
@@ -220,7 +234,7 @@ def _retried(request: Callable[[], T], url: str) -> T:
         except Exception as error:
             if attempt == ATTEMPTS or not _may_pass(error):
                 raise _translated(error, url) from None
-        time.sleep(wait)
+        time.sleep(wait * random.uniform(1, 1.5))
         wait *= 2
     raise AssertionError("unreachable")
 
@@ -248,10 +262,16 @@ def _translated(error: Exception, place: str) -> ObjectStorageError:
     return ObjectStorageError(f"{place} cannot be read or written: {cause}; try again later")
 
 
+def _is_unnamed(entry: dict[str, Any]) -> bool:
+    """Return whether an entry stands for keys with an empty name ("a//b.jpg"), and not for its folder."""
+    return entry.get("StorageClass") == "DIRECTORY" and str(entry["name"]).endswith("/")
+
+
 def _described(entry: dict[str, Any], url: str) -> ObjectInfo:
     """Return the object that fsspec describes; the keys differ from storage to storage."""
     scheme = url.partition(":")[0]
-    name = str(entry["name"]).removeprefix(f"{scheme}://").strip("/")
+    name = str(entry["name"]).removeprefix(f"{scheme}://").lstrip("/")
+    name = name if _is_unnamed(entry) else name.rstrip("/")
     etag = entry.get("ETag") or entry.get("etag") or ""
     return ObjectInfo(
         f"{scheme}:/{name}",

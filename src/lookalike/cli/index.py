@@ -16,6 +16,7 @@ from lookalike.cli.index_parts import write_parts
 from lookalike.cli.index_report import count_files, put_index_report, summary
 from lookalike.cli.metadata_table import check_metadata_options, metadata_options
 from lookalike.cli.progress import ProgressBar, download_progress
+from lookalike.object_storage import is_url
 
 if TYPE_CHECKING:
     from lookalike.indexing.report import IndexEstimate, IndexOptions, IndexReport
@@ -151,8 +152,11 @@ def command(
     files are gone are removed from the library. Ctrl-C is safe at any time: the same command resumes where
     it stopped.
 
+    PATH may also be an s3://, gs:// or az:// URL, an archive (.tar as WebDataset writes it, .parquet with the
+    bytes of images), or a .txt file that lists https:// addresses, one a line.
+
     Without --library, the nearest library above the first PATH is used; if there is none, it is created in
-    the first folder given.
+    the first folder given, or for images elsewhere in the current folder.
     """
     check_metadata_options(metadata, path_column, replace_metadata=replace_metadata)
     if shard is not None and parts is None:
@@ -166,6 +170,8 @@ def command(
         raise click.UsageError("--watch goes on for ever: leave out --dry-run and --strict")
     if watching and (file := next((source for source in sources if source.is_file()), None)):
         raise click.UsageError(f"--watch takes folders, and {file} is a file: name its folder")
+    if watching and any(map(is_url, sources)):
+        raise click.UsageError("--watch sees changes of files on this machine only")
     if all(source.exists() for source in sources):
         prestart.start_workers(ctx, workers)
 

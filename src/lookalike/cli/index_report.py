@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lookalike.cli import format, open_library, output
 from lookalike.cli.metadata_table import put_table_report
+from lookalike.object_storage import shown
 
 if TYPE_CHECKING:
     from lookalike.indexing.report import IndexReport
@@ -63,11 +64,11 @@ def put_unreadable(report: IndexReport) -> None:
     """Complain about folders and links that could not be read."""
     from lookalike.indexing.report import EMPTY_SOURCE
 
-    shown = [pair for pair in report.unreadable if pair[1] != EMPTY_SOURCE or count_files(report)]
-    for folder, reason in shown[:MAX_COMPLAINTS]:
-        output.complain(f"{folder}: {reason}")
-    if len(shown) > MAX_COMPLAINTS:
-        others = format.number(len(shown) - MAX_COMPLAINTS)
+    listed = [pair for pair in report.unreadable if pair[1] != EMPTY_SOURCE or count_files(report)]
+    for folder, reason in listed[:MAX_COMPLAINTS]:
+        output.complain(f"{shown(folder)}: {reason}")
+    if len(listed) > MAX_COMPLAINTS:
+        others = format.number(len(listed) - MAX_COMPLAINTS)
         output.complain(f"{others} more folders and links cannot be read.")
 
 
@@ -104,7 +105,7 @@ def summary(report: IndexReport) -> str:
 
 
 def _nothing_found(report: IndexReport, sources: tuple[Path, ...], *, filtered: bool) -> str:
-    where = ", ".join(str(source) for source in sources)
+    where = ", ".join(shown(source) for source in sources)
     if filtered:
         return f"no image in {where} passes --include and --exclude"
     if report.not_images:

@@ -12,6 +12,7 @@ import click
 from lookalike.cli import format, open_library, output, parameters
 from lookalike.cli.fields import put_fields
 from lookalike.errors import FAILED, Outcome
+from lookalike.object_storage import shown
 
 if TYPE_CHECKING:
     from lookalike.library import Info
@@ -51,8 +52,8 @@ def document(facts: Info) -> dict[str, Any]:
     return {
         "library": facts.location,
         "version": facts.version,
-        "roots": [str(root.path) for root in facts.roots],
-        "exclude": {str(root.path): list(root.exclude) for root in facts.roots if root.exclude},
+        "roots": [shown(root.path) for root in facts.roots],
+        "exclude": {shown(root.path): list(root.exclude) for root in facts.roots if root.exclude},
         "images": facts.images,
         "outcomes": {str(outcome): count for outcome, count in sorted(facts.outcomes.items())},
         "bytes": facts.bytes,
@@ -138,7 +139,7 @@ def _print_index(facts: Info, space: Space) -> None:
 def _table(facts: Info) -> None:
     output.put(f"library   {output.printable(facts.location)}" + " (read-only)" * facts.read_only)
     for at, root in enumerate(facts.roots):
-        place = str(root.path)
+        place = shown(root.path)
         if root.imported:
             place = "imported vectors, known by name"
         output.put(("images    " if at == 0 else "          ") + output.printable(place))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lookalike.errors import LibraryError, NoLibrary, Outcome, UsageError
+from lookalike.object_storage import is_address_list, is_url, shown
 
 if TYPE_CHECKING:
     from lookalike.library import Library
@@ -185,6 +186,9 @@ def _home(sources: Sequence[Path], library: Location | None) -> tuple[Location, 
 
 
 def _folder_of(source: Path) -> Path:
+    """Return the folder whose library holds a source; for a URL or a list of addresses, the current one."""
+    if is_url(source) or is_address_list(source):
+        return Path.cwd()
     return source if source.is_dir() else source.absolute().parent
 
 
@@ -275,6 +279,8 @@ def display_path(path: Path) -> str:
 
     An imported image without a file has the name it was imported under.
     """
+    if is_url(path):
+        return shown(path)
     inside = f"{os.sep}{_FOLDER}{os.sep}imported{os.sep}"
     if inside in str(path):
         relative = str(path).partition(inside)[2]

@@ -33,6 +33,7 @@ class Task:
 
     same_content  hashes of stored images with the same size in bytes; a file whose hash is among them is
                   not decoded
+    failure       outcome and reason of a file whose content could not be fetched
     region        (left, top, width, height) of the upright image to use; fractions of its width and height
                   if all four are at most 1, else pixels
     orientation   EXIF orientation applied first; 1 leaves the image as it is
@@ -42,6 +43,7 @@ class Task:
     data: bytes | None = None
     pixels: Pixels | None = None
     same_content: tuple[bytes, ...] = ()
+    failure: tuple[Outcome, str] | None = None
     region: Region | None = None
     orientation: int = 1
 
@@ -115,6 +117,8 @@ class Extraction:
 
         digest: bytes | None = None
         facts: Facts | None = None
+        if task.failure is not None:
+            return ExtractionResult(None, *task.failure)
         try:
             data = task.data
             if task.path is not None:

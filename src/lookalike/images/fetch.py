@@ -16,11 +16,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from email.message import Message
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import TypeAlias
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from lookalike.errors import UsageError
+from lookalike.errors import FetchFailed, UsageError
 
 NOT_PUBLIC = tuple(
     ipaddress.ip_network(network)
@@ -33,6 +34,7 @@ addresses (RFC 3879), documentation (RFC 9637) and protocols (RFC 6890, 7526).""
 
 CHUNK_BYTES = 1 << 16
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+BUSY = frozenset({429, 500, 502, 503, 504})
 PORTS = {"http": 80, "https": 443}
 
 Resolver: TypeAlias = Callable[[str, int], Sequence[str]]
@@ -75,15 +77,56 @@ def fetch_url(
     resolve: Resolver = resolve_host,
     public: Callable[[str], bool] = is_public,
 ) -> bytes:
-    """Return the content of an http or https URL. Raises UsageError that names the cause."""
+    """Return the content of an http or https URL.
+
+    Raises UsageError that names the cause: FetchFailed where it may work again later.
+    """
+    return _request("GET", url, limits, resolve, public).body
+
+
+def validator_of(
+    url: str,
+    limits: FetchLimits,
+    *,
+    resolve: Resolver = resolve_host,
+    public: Callable[[str], bool] = is_public,
+) -> tuple[int, str]:
+    """Return size and validator of the content of a URL, without fetching it.
+
+    The validator is the ETag or, without one, the time of the last modification; 0 and "" for what the
+    server does not tell. Raises as `fetch_url`.
+    """
+    answer = _request("HEAD", url, limits, resolve, public)
+    length = answer.headers.get("Content-Length") or ""
+    validator = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
+    return int(length) if length.isdecimal() else 0, validator
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a server answered: the body, or where to go instead."""
+
+    body: bytes
+    headers: Message
+    location: str | None = None
+
+
+def _request(
+    method: str,
+    url: str,
+    limits: FetchLimits,
+    resolve: Resolver,
+    public: Callable[[str], bool],
+) -> _Answer:
+    """Return the answer at the end of all redirects."""
     deadline = time.monotonic() + limits.seconds
     for _ in range(limits.redirects + 1):
         parts = _parse(url, limits)
         address = _checked_address(parts, resolve, public)
-        content = _get(parts, address, limits, deadline)
-        if isinstance(content, bytes):
-            return content
-        url = urljoin(url, content)
+        answer = _ask(method, parts, address, limits, deadline)
+        if answer.location is None:
+            return answer
+        url = urljoin(url, answer.location)
     raise UsageError(f"cannot fetch the image: more than {limits.redirects} redirects")
 
 
@@ -117,8 +160,10 @@ def _checked_address(parts: SplitResult, resolve: Resolver, public: Callable[[st
     return found[0]
 
 
-def _get(parts: SplitResult, address: str, limits: FetchLimits, deadline: float) -> bytes | str:
-    """Return the content at a URL, or the location that it redirects to."""
+def _ask(
+    method: str, parts: SplitResult, address: str, limits: FetchLimits, deadline: float
+) -> _Answer:
+    """Return the answer to one request."""
     host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
     connection = HTTPConnection(host, port)
     timer = threading.Timer(max(0.0, deadline - time.monotonic()), _abort, [connection])
@@ -129,18 +174,20 @@ def _get(parts: SplitResult, address: str, limits: FetchLimits, deadline: float)
         if parts.scheme == "https":
             _start_tls(connection, host)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request("GET", path, headers={"Accept": "image/*", "User-Agent": "lookalike"})
+        connection.request(method, path, headers={"Accept": "image/*", "User-Agent": "lookalike"})
         response = connection.getresponse()
         if response.status in REDIRECTS:
-            return response.getheader("Location") or ""
+            return _Answer(b"", response.headers, response.getheader("Location") or "")
         if response.status != 200:
-            raise UsageError(f"cannot fetch the image: {host} answers with {response.status}")
-        return _read_body(response, connection, limits, deadline)
+            failure = FetchFailed if response.status in BUSY else UsageError
+            raise failure(f"cannot fetch the image: {host} answers with {response.status}")
+        body = b"" if method == "HEAD" else _read_body(response, connection, limits, deadline)
+        return _Answer(body, response.headers)
     except (OSError, HTTPException, ValueError) as error:
         if isinstance(error, TimeoutError) or time.monotonic() >= deadline:
             reason = f"cannot fetch the image: it takes over {limits.seconds:g} s"
-            raise UsageError(reason) from None
-        raise UsageError(f"cannot fetch the image from {host}: {_cause(error)}") from None
+            raise FetchFailed(reason) from None
+        raise FetchFailed(f"cannot fetch the image from {host}: {_cause(error)}") from None
     finally:
         timer.cancel()
         connection.close()

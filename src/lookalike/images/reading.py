@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from lookalike.errors import ImageError, Outcome
 from lookalike.images.sniff import HEAD_BYTES, refusal
+from lookalike.object_storage import is_url
 
 MAX_FILE_BYTES = 1 << 30
 """Largest file. An image of 512 megapixels is smaller in every supported format unless uncompressed."""
@@ -59,8 +60,12 @@ def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_FILE_BYTES) -> Co
     A file that is obviously not a supported image (see `sniff.refusal`) is refused after its first
     bytes, so a video among the photos costs nothing. Raises ImageError with the outcome `missing`,
     `unreadable` (no permission, a FIFO, a device, a disk error), `unsupported`, `too_small` or
-    `too_large`.
+    `too_large`. The path may be a URL (`object_storage`).
     """
+    if is_url(path):
+        from lookalike.images.remote import fetch
+
+        return content_of(os.fspath(path), fetch(os.fspath(path)))
     try:
         handle = os.open(path, _OPEN_FLAGS)
     except OSError as error:
@@ -112,6 +117,11 @@ def inode_of(state: os.stat_result) -> InodeState:
     """Return the state of a file's inode."""
     ctime_ns = max(-(1 << 63), min(state.st_ctime_ns, (1 << 63) - 1))
     return InodeState(ctime_ns, (state.st_ino & ((1 << 64) - 1)) - (state.st_ino >> 63 << 64))
+
+
+def etag_state(etag: str) -> InodeState:
+    """Return what stands for the state of the inode where files have an ETag instead: a hash of it."""
+    return InodeState(int.from_bytes(hashlib.sha256(etag.encode()).digest()[:8]) >> 1, 0)
 
 
 def _read_all(handle: int, name: str, size: int, max_bytes: int) -> bytes:

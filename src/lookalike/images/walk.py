@@ -16,11 +16,13 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 from lookalike.errors import UsageError
 from lookalike.images.globs import Globs
-from lookalike.images.reading import InodeState, inode_of, mtime_ns_of
+from lookalike.images.reading import InodeState, etag_state, inode_of, mtime_ns_of
+from lookalike.object_storage import is_address_list, is_url
 
 OnError: TypeAlias = Callable[[str, str], None]
 """Called with path and reason for each folder or file that cannot be accessed."""
@@ -34,12 +36,16 @@ Identity: TypeAlias = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file: its path (the source's path joined with the rest), size, modification time and inode."""
+    """A file: its path (the source's path joined with the rest), size, modification time and inode.
+
+    validated  `inode` stands for an ETag, which alone tells whether the content changed
+    """
 
     path: str
     size: int
     mtime_ns: int
     inode: InodeState
+    validated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +89,10 @@ def find_files(
     contains itself through a link is entered once. A source that is a file is found whatever the
     globs say. What cannot be accessed is reported to `on_error(path, reason)`.
 
+    A source may be a URL (`images.remote`) or a text file that lists addresses of the web.
+
     Memory: the names in each folder on the way down, about 70 bytes each.
-    Raises UsageError at once if a source does not exist.
+    Raises UsageError at once if a source does not exist, and ObjectStorageError for a URL.
     """
     roots = _existing(sources)
     globs = Globs(include, exclude, root_exclude=root_exclude, below=below)
@@ -93,6 +101,9 @@ def find_files(
 
     def stream() -> Iterator[FoundFile]:
         for root in roots:
+            if is_url(root) or (is_address_list(root) and Path(root).is_file()):
+                yield from _find_remote(root, globs, report)
+                continue
             for path in _walk(root, globs, skipped, report, _sorted_entries):
                 try:
                     state = os.stat(path)
@@ -103,6 +114,20 @@ def find_files(
                     yield FoundFile(path, state.st_size, mtime_ns_of(state), inode_of(state))
 
     return stream()
+
+
+def _find_remote(source: str, globs: Globs, report: OnError) -> Iterator[FoundFile]:
+    """Yield what is below a URL, or at the addresses that a text file lists."""
+    from lookalike.images.remote import find_addresses, find_remote  # needs http.client: 60 ms
+
+    files = (
+        find_remote(source, globs, report)
+        if is_url(source)
+        else find_addresses(Path(source), report)
+    )
+    for file in files:
+        state = etag_state(file.etag) if file.etag else InodeState(file.mtime_ns, 0)
+        yield FoundFile(file.path, file.size, file.mtime_ns, state, bool(file.etag))
 
 
 def count_files(
@@ -238,6 +263,8 @@ def _unpack_all(packed: list[bytes]) -> Iterator[_Entry]:
 def _existing(sources: Iterable[str | os.PathLike[str]]) -> list[str]:
     roots = [os.fspath(source) for source in sources]
     for root in roots:
+        if is_url(root):  # asked when it is listed
+            continue
         try:
             os.stat(root)
         except (OSError, ValueError) as error:

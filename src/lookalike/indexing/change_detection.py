@@ -10,14 +10,19 @@ from lookalike.images.reading import InodeState
 from lookalike.images.walk import FoundFile
 from lookalike.indexing.index_writer import IndexWriter
 from lookalike.indexing.sources import Source, same_file
+from lookalike.object_storage import is_url
 from lookalike.stores.interface import FileState
 
 
 def identity_of(folder: Path) -> str:
     """Return a text that tells a folder from copies of it: the file system and the folder's inode.
 
+    A URL is always the same folder.
+
     It also changes when a file system without lasting inodes (FAT, SMB, FUSE) is mounted again.
     """
+    if is_url(folder):
+        return "url"
     try:
         state = folder.stat()
     except OSError:  # it vanished: the walk reports that

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 from lookalike.errors import Outcome
 from lookalike.indexing.index_writer import IndexWriter
+from lookalike.object_storage import is_url
 from lookalike.stores.interface import Entry, Image
 
 # Contents whose images are cached, with at most 256 images each.
@@ -110,6 +111,8 @@ class ContentReuse:
             return False
         if image.id not in self._existing:
             folder = self._folders.get(image.root)
+            if folder is not None and is_url(folder):  # the sweep removes it if it is gone
+                return False
             # Not pathlib, which raises where a path is too long or a folder cannot be entered.
             if folder is None or not os.path.exists(folder / image.path):  # noqa: PTH110
                 return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,9 @@ from lookalike.indexing.report import IndexOptions, IndexReport, ProgressCallbac
 from lookalike.indexing.sources import drop_nested, exclude_below, resolve_path, resolve_source
 from lookalike.indexing.spaces import ensure_fitted, promote, space_to_add
 from lookalike.indexing.tables import CheckedTable, check_table
+from lookalike.object_storage import is_url
 from lookalike.stores.interface import Store
+from lookalike.thumbnails import STORED_SIDE
 
 
 def index_folders(
@@ -24,8 +26,12 @@ def index_folders(
     extractors: Sequence[Extractor],
     options: IndexOptions,
     progress: ProgressCallback | None,
+    *,
+    keep_thumbnail: Callable[[bytes, bytes], None] | None = None,
 ) -> tuple[IndexReport, list[Extractor]]:
     """Index folders and files into a store; return the report, and the extractors as they were fitted.
+
+    keep_thumbnail  called with content (SHA-256) and JPEG of every image that is fetched from elsewhere
 
     Raises the errors of `Library.add`.
     """
@@ -45,8 +51,17 @@ def index_folders(
             if options.exclude or options.no_exclude:
                 writer.set_exclude(source.root.id, source.root.exclude)
         may_forget = partial(_may_forget, store)
+        remote = any(is_url(source.root.path) for source in resolved)
         indexer = Indexer(
-            writer, fitted, roots, store.folder, options, progress, may_forget=may_forget
+            writer,
+            fitted,
+            roots,
+            store.folder,
+            options,
+            progress,
+            may_forget=may_forget,
+            thumbnail_side=STORED_SIDE,
+            keep_thumbnail=keep_thumbnail if remote else None,
         )
         report = indexer.run(resolved)
         promote(store, writer, fitted)

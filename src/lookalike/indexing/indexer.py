@@ -6,17 +6,18 @@ extract in the main process, write in batches, sweep what is gone.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from lookalike.errors import Outcome, UsageError
+from lookalike.errors import ImageError, Outcome, UsageError
 from lookalike.extractors.extraction import Extraction, ExtractionResult, Task
 from lookalike.extractors.interface import Extractor, space_key
 from lookalike.images.reading import is_access_failure
@@ -24,6 +25,7 @@ from lookalike.images.walk import DANGLING, FoundFile, count_files, find_files
 from lookalike.indexing.change_detection import ChangeDetection
 from lookalike.indexing.content_reuse import ContentReuse
 from lookalike.indexing.extractor_thread import ExtractorQueue
+from lookalike.indexing.fetch_ahead import fetch_ahead
 from lookalike.indexing.index_writer import IndexWriter
 from lookalike.indexing.report import (
     EMPTY_SOURCE,
@@ -33,15 +35,17 @@ from lookalike.indexing.report import (
     Progress,
     ProgressCallback,
 )
-from lookalike.indexing.shards import WHOLE, Shard
+from lookalike.indexing.shards import WHOLE, Shard, shard_key
 from lookalike.indexing.sidecars import SidecarReader
 from lookalike.indexing.sources import (
     Source,
     Unreadable,
+    is_folder,
     is_up_to_date,
     relative_paths,
     same_file,
 )
+from lookalike.object_storage import is_address_list, is_url
 from lookalike.stores.interface import Entry, FileState, Root
 from lookalike.workers.pool import Pool
 
@@ -53,6 +57,7 @@ FLUSH_SECONDS = 2.0  # a slow run commits at least this often
 # Tasks in flight per worker: vectors are small, and a commit on a slow disk should not leave a worker
 # idle. Pixels for extractors in the main process are large: there the pool's own window applies.
 WINDOW_PER_WORKER = 512
+REMOTE_WINDOW = 32  # tasks in flight that hold the content of their images
 EXTRACTOR_BATCH = 32  # images per call of an extractor in the main process that is not concurrent
 MAX_WAITING = 64  # images that may wait for such an extractor, not counting those being extracted
 REPORT_SECONDS = 0.1  # interval of the progress callback
@@ -169,6 +174,8 @@ class Indexer:
                     in_main, batch=EXTRACTOR_BATCH, max_waiting=MAX_WAITING
                 )
             window = None if in_main else WINDOW_PER_WORKER * pool.workers
+            if any(is_url(source.root.path) for source in sources):
+                window = REMOTE_WINDOW
             for loaded in pool.map(self._tasks(sources), window=window):
                 self._handle_result(self._pending.popleft(), loaded)
             if self._queue:
@@ -180,31 +187,53 @@ class Indexer:
     def _tasks(self, sources: Sequence[Source]) -> Iterator[Task]:
         """Yield a task for every file that needs work; the others are counted on the way."""
         for source in sources:
-            self._changes.start_source(source)
-            found = find_files(
-                [source.path],
-                include=self._options.include,
-                root_exclude=source.root.exclude,
-                below=source.below,
-                skip=self._skip,
-                on_error=partial(self._add_unreadable, source.root),
-            )
-            while chunk := list(islice(found, CHUNK)):
-                self.counters.found[source.path] += len(chunk)
-                paths = relative_paths((file.path for file in chunk), source.root)
-                if self._sidecars:
-                    self._sidecars.add_files(source.root, paths, chunk)
-                needed = self._skip_up_to_date(source.root, *self._own_files(paths, chunk))
-                self._known_content.start_chunk({pending.found.size for pending in needed})
-                for pending in needed:
-                    self._pending.append(pending)
-                    hashes = self._known_content.hashes(pending.found.size)
-                    yield Task(path=pending.found.path, same_content=hashes)
-                if self._sidecars and not self._pending:
-                    self._sidecars.store()
-                self._report_progress()
+            files = self._files_to_read(source)
+            if is_url(source.root.path):
+                yield from self._remote_tasks(files)
+                continue
+            for pending in files:
+                self._pending.append(pending)
+                hashes = self._known_content.hashes(pending.found.size)
+                yield Task(path=pending.found.path, same_content=hashes)
+
+    def _remote_tasks(self, files: Iterator[PendingFile]) -> Iterator[Task]:
+        """Yield a task for every file, with its content, which is fetched while others are decoded."""
+        fetched = fetch_ahead(files, lambda one: one.found.path, lambda one: one.found.size)
+        for pending, data in fetched:
+            path = pending.found.path
+            if isinstance(data, ImageError):
+                self._pending.append(pending)
+                yield Task(path=path, failure=(data.outcome, data.reason))
+                continue
+            size = len(data)  # the size of a member of a Parquet file is not known before
+            self._pending.append(replace(pending, found=replace(pending.found, size=size)))
+            self._known_content.start_chunk({size})
+            yield Task(path=path, data=data, same_content=self._known_content.hashes(size))
+
+    def _files_to_read(self, source: Source) -> Iterator[PendingFile]:
+        """Yield the files of a source that need work."""
+        self._changes.start_source(source)
+        found = find_files(
+            [source.path],
+            include=self._options.include,
+            root_exclude=source.root.exclude,
+            below=source.below,
+            skip=self._skip,
+            on_error=partial(self._add_unreadable, source.root),
+        )
+        while chunk := list(islice(found, CHUNK)):
+            self.counters.found[source.path] += len(chunk)
+            paths = relative_paths((file.path for file in chunk), source.root)
             if self._sidecars:
-                self._sidecars.end_source(source.root)
+                self._sidecars.add_files(source.root, paths, chunk)
+            needed = self._skip_up_to_date(source.root, *self._own_files(paths, chunk))
+            self._known_content.start_chunk({pending.found.size for pending in needed})
+            yield from needed
+            if self._sidecars and not self._pending:
+                self._sidecars.store()
+            self._report_progress()
+        if self._sidecars:
+            self._sidecars.end_source(source.root)
 
     def _own_files(
         self, paths: Sequence[str], chunk: Sequence[FoundFile]
@@ -212,15 +241,17 @@ class Indexer:
         """Return the files of the shard, with their paths relative to the root."""
         if self._shard.count == 1:
             return paths, chunk
-        own = [number for number, path in enumerate(paths) if self._shard.contains(path)]
+        own = [number for number, path in enumerate(paths) if self._shard.contains(shard_key(path))]
         return [paths[number] for number in own], [chunk[number] for number in own]
 
     def _add_unreadable(self, root: Root, path: str, reason: str) -> None:
         """Count a folder or link that could not be read, and store it, so that it is listed with the files
         that failed. What the library knows of an image there is kept."""
         self._unreadable.add(path, reason)
+        if not path.startswith(os.path.join(root.path, "")):  # noqa: PTH118
+            return  # a line of a list that is no address
         (relative,) = relative_paths([path], root)
-        if not self._shard.contains(relative):
+        if not self._shard.contains(shard_key(relative)):
             return
         outcome = Outcome.MISSING if reason == DANGLING else Outcome.UNREADABLE
         self.counters.count_failure(outcome, reason)
@@ -373,7 +404,7 @@ class Indexer:
         Not where a part of the source could not be read or vanished meanwhile, not where it holds no file
         at all (an unmounted drive is an empty folder), and not with `include`, which hides existing files.
         """
-        if self._options.include or not source.path.is_dir():
+        if self._options.include or is_address_list(source.path) or not is_folder(source.path):
             return False
         if self._unreadable.may_hide_images(self._writer, source):
             return False
@@ -385,6 +416,8 @@ class Indexer:
     # ---- progress ----
 
     def _count_files(self, sources: Sequence[Source], stop: threading.Event) -> None:
+        if any(is_url(source.root.path) for source in sources):
+            return  # listing everything twice would take long
         with suppress(UsageError):  # the source vanished meanwhile: the walk itself reports that
             files = sum(
                 count_files(

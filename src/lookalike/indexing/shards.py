@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Self
 
 from lookalike.errors import UsageError
+from lookalike.images.archives import split_member
 
 MAX_SHARDS = 1_000_000
 
@@ -44,6 +45,12 @@ class Shard:
     def __str__(self) -> str:
         """Return "3/16"."""
         return f"{self.number}/{self.count}"
+
+
+def shard_key(path: str) -> str:
+    """Return the part of a path that decides its shard: the members of an archive stay together."""
+    member = split_member(path)
+    return member[0] if member else path
 
 
 WHOLE = Shard(1, 1)

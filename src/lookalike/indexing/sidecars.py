@@ -19,12 +19,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from lookalike.errors import ImageError
 from lookalike.images.metadata.read_metadata import sidecar_fields
+from lookalike.images.remote import fetch
 from lookalike.images.sniff import IMAGE_SUFFIXES
 from lookalike.images.walk import FoundFile
 from lookalike.indexing.report import IndexReport
 from lookalike.indexing.takeout import FALLBACKS, TakeoutPairing, is_takeout, takeout_fields
 from lookalike.indexing.takeout import KIND as TAKEOUT
+from lookalike.object_storage import is_url, resolve
 from lookalike.stores.interface import Root, Sidecars
 
 # Largest sidecar in bytes; a larger file of that name is something else.
@@ -115,7 +118,7 @@ class SidecarReader:
     def add_files(self, root: Root, paths: Sequence[str], chunk: Sequence[FoundFile]) -> None:
         """Take files in the order of the walk, with their paths relative to the root."""
         waiting = self._waiting.setdefault(root.id, {})
-        self._root_paths.setdefault(root.id, root.path.resolve())
+        self._root_paths.setdefault(root.id, resolve(root.path))
         for path, found in zip(paths, chunk, strict=True):
             for pair in self._pairing.add(path, found):
                 self._takeout.hold(*pair)
@@ -169,7 +172,7 @@ class SidecarReader:
                         k: v for k, v in fields.items() if k not in FALLBACKS or k not in stated
                     }
                 values |= fields
-            except (OSError, ValueError, RuntimeError) as error:
+            except (OSError, ValueError, RuntimeError, ImageError) as error:
                 self._broken += 1
                 if len(self._examples) < MAX_EXAMPLES:
                     self._examples.append((found.path, reason(error)))
@@ -191,15 +194,20 @@ def stamp_of(files: Mapping[str, FoundFile]) -> str:
 
 def check_inside(path: Path, root: Path) -> None:
     """Raise ValueError for a link that leads out of the folder `root`."""
+    if is_url(root):  # there are no links
+        return
     if not path.resolve(strict=True).is_relative_to(root):
         raise ValueError("a link to a file outside the folder")
 
 
 def read_sidecar(found: FoundFile, kind: str) -> dict[str, Any]:
     """Return the fields of a sidecar of this kind. Raises OSError, or ValueError with the reason."""
-    with Path(found.path).open("rb") as handle:
-        data = handle.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
+    if is_url(found.path):
+        data = b"" if found.size > MAX_BYTES else fetch(found.path)
+    else:
+        with Path(found.path).open("rb") as handle:
+            data = handle.read(MAX_BYTES + 1)
+    if max(len(data), found.size) > MAX_BYTES:
         raise ValueError(f"larger than {MAX_BYTES >> 20} MB")
     if kind.endswith("xmp"):
         return sidecar_fields(data)
@@ -227,6 +235,8 @@ def refuse_constant(name: str) -> None:
 
 def reason(error: Exception) -> str:
     """Return the reason of a broken sidecar as a short text."""
+    if isinstance(error, ImageError):
+        return error.reason
     if isinstance(error, OSError):
         return (error.strerror or "cannot be read").lower()
     return "nested too deep" if isinstance(error, RecursionError) else str(error)

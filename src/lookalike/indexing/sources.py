@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lookalike.errors import Outcome, UsageError
+from lookalike.images.archives import is_archive
 from lookalike.images.globs import Globs, anchored
 from lookalike.images.reading import is_access_failure
 from lookalike.images.walk import FoundFile
 from lookalike.indexing.index_writer import IndexWriter
 from lookalike.indexing.report import IndexOptions
+from lookalike.object_storage import WEB_ROOT, info, is_address_list, is_url, is_web, shown
 from lookalike.stores.interface import FileState, Root
 from lookalike.stores.paths import existing_path, relative_path
 
@@ -30,11 +32,14 @@ class Source:
 def resolve_source(writer: IndexWriter, roots: Sequence[Root], path: Path) -> Source:
     """Return the source at a resolved path.
 
-    A folder outside all roots becomes a new root; for a file outside all roots, its folder does.
+    A folder outside all roots becomes a new root; for a file outside all roots, its folder does. The images
+    of a list of addresses are below one root for all of them.
     """
+    if is_address_list(path):
+        return Source(writer.add_root(WEB_ROOT), path, "")
     source = find_source(path, roots)
     if source is None:
-        root = writer.add_root(path if path.is_dir() else path.parent)
+        root = writer.add_root(path if is_folder(path) else path.parent)
         source = find_source(path, [root]) or Source(root, path, "")
     return source
 
@@ -90,8 +95,26 @@ def drop_nested(paths: Sequence[Path]) -> list[Path]:
     return [path for path in unique if not any(parent in unique for parent in path.parents)]
 
 
+def is_folder(path: Path) -> bool:
+    """Return whether a resolved source is a folder, or a URL with images below it."""
+    if not is_url(path):
+        return path.is_dir()
+    return is_archive(str(path)) or info(path).is_folder
+
+
 def resolve_path(source: Path) -> Path:
-    """Return the absolute path without symbolic links; UsageError where it is missing or unreadable."""
+    """Return the absolute path without symbolic links, or the URL.
+
+    UsageError where it is missing or unreadable, ObjectStorageError for a URL.
+    """
+    if is_web(source):
+        raise UsageError(
+            f"{shown(source)} has no folder to list: write addresses into a text file, one a line, "
+            "and index that"
+        )
+    if is_url(source):
+        info(source)
+        return source
     try:
         path = existing_path(source).resolve(strict=True)
         required = (
@@ -99,7 +122,7 @@ def resolve_path(source: Path) -> Path:
         )  # files get an outcome when they are read
         if not os.access(path, required):
             raise UsageError(f"no permission to read {source}: change its permissions")
-        return path
+        return Path(f"file:{path}") if is_archive(str(path)) and path.is_file() else path
     except FileNotFoundError as error:
         raise UsageError(f"no such file or folder: {source}") from error
     except OSError as error:
@@ -118,7 +141,9 @@ def relative_paths(paths: Iterable[str], root: Root) -> list[str]:
 
 
 def same_file(known: FileState, found: FoundFile) -> bool:
-    """Return whether size and modification time are those in the catalogue."""
+    """Return whether size and modification time, or the ETag, are those in the catalogue."""
+    if found.validated:
+        return known.inode == found.inode
     return (known.size, known.mtime_ns) == (found.size, found.mtime_ns)
 
 

@@ -30,6 +30,7 @@ from lookalike.errors import (
     UsageError,
 )
 from lookalike.library import Library
+from lookalike.object_storage import shown
 
 
 class JSONResponse(Response):
@@ -71,7 +72,8 @@ def redact_paths(library: Library, value: Any) -> Any:
     and the folders themselves are not named."""
     folders = {os.fspath(library.folder)}
     with suppress(LookalikeError), library.snapshot() as snapshot:
-        folders |= {os.fspath(root.path) for root in snapshot.roots()}
+        for root in snapshot.roots():
+            folders |= {os.fspath(root.path), shown(root.path)}
     folders |= {os.path.realpath(folder) for folder in folders}
     longest = sorted((f for f in folders if f.strip(os.sep)), key=len, reverse=True)
     names = "|".join(re.escape(folder.rstrip(os.sep)) for folder in longest)

@@ -19,6 +19,7 @@ import numpy as np
 
 from lookalike.errors import UsageError
 from lookalike.images.reading import inode_of, mtime_ns_of
+from lookalike.object_storage import is_url
 from lookalike.stores.interface import Ids, Image, Root, Snapshot
 from lookalike.stores.text_analysis import compose
 
@@ -76,6 +77,8 @@ def relative_path(path: Path, folder: Path) -> str | None:
     Symbolic links are followed if the paths as written do not match: a folder that was moved may have left a
     link behind.
     """
+    if is_url(path) or is_url(folder):
+        return _below(path, folder)
     relative = _below(Path(os.path.abspath(path)), folder)  # noqa: PTH100 - without following links
     if relative is None:
         with suppress(OSError, RuntimeError):  # a link to itself
@@ -172,7 +175,8 @@ def image_at(snapshot: Snapshot, path: Path) -> Image | None:
 
 def image_by_path(snapshot: Snapshot, path: Path) -> Image | None:
     """Return the image at this path, at this path relative to one of the roots, or with this `id:N`."""
-    image = image_at(snapshot, path.absolute()) or named_by_id(snapshot, path)
+    place = path if is_url(path) else path.absolute()
+    image = image_at(snapshot, place) or named_by_id(snapshot, path)
     if image is not None:
         return image
     shown = (_lookup(snapshot, root.id, relative) for root, relative in _as_shown(snapshot, path))

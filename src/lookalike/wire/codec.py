@@ -6,7 +6,6 @@ Where a document differs from its dataclass, a `Document` says so (see `wire.doc
 
 from __future__ import annotations
 
-import os
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
@@ -15,6 +14,8 @@ from functools import cache, cached_property
 from inspect import getdoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from lookalike.object_storage import shown
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -58,7 +59,7 @@ class Document(Generic[T]):
     @cached_property
     def encode(self) -> Callable[[T], dict[str, Any]]:
         """Return the document of a value. Nothing is validated, for speed."""
-        names: dict[str, Any] = {"fspath": os.fspath}
+        names: dict[str, Any] = {"shown": shown}
         # Compiled once per class, as `dataclasses` does: a loop over the fields takes three times as long.
         return eval(f"lambda value: {self.expression('value', names)}", names)  # type: ignore[no-any-return]  # noqa: S307
 
@@ -153,7 +154,7 @@ def expression(hint: Any, source: str, digits: int | None, names: dict[str, Any]
     elif inner is bytes:
         found = f"{source}.hex()"
     elif inner is Path:
-        found = f"fspath({source})"
+        found = f"shown({source})"
     elif isinstance(inner, type) and issubclass(inner, Enum):
         found = f"{source}.value"
     elif is_sequence(origin):

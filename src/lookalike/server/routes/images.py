@@ -17,8 +17,10 @@ from pydantic import Field
 from starlette.responses import FileResponse, Response
 
 from lookalike import __version__
-from lookalike.errors import Outcome
+from lookalike.errors import ImageError, Outcome
+from lookalike.images.reading import read
 from lookalike.images.sniff import HEAD_BYTES, READABLE, sniff
+from lookalike.object_storage import is_url, shown
 from lookalike.query import Hits, Query, Term
 from lookalike.server.app_state import AppState, State
 from lookalike.server.facets import facet
@@ -107,7 +109,7 @@ async def image(state: State, id: ImageIdParam) -> Response:
     def read() -> ImageDetails:
         with state.library.snapshot() as snapshot:
             found, root = find_image(snapshot, id)
-        file = None if state.settings.hide_paths else str(root / found.path)
+        file = None if state.settings.hide_paths else shown(root / found.path)
         return ImageDetails(found, root.name, file)
 
     return JSONResponse(encode(await state.executors.quick.run(read)))
@@ -144,8 +146,11 @@ async def thumbnail(
     thumbnails = state.library.thumbnails
 
     def version() -> tuple[str, float]:
-        path = file_of(state, id)
-        return thumbnails.etag(id, size), path.stat().st_mtime
+        with state.library.snapshot() as snapshot:
+            found, root = find_image(snapshot, id)
+        if is_url(root):
+            return thumbnails.etag(id, size), found.mtime_ns / 1e9
+        return thumbnails.etag(id, size), file_in_root(found, root).stat().st_mtime
 
     tag, modified = await state.executors.quick.run(version)
     headers = {
@@ -163,8 +168,16 @@ async def thumbnail(
 async def image_file(state: State, request: Request, id: ImageIdParam) -> Response:
     """The image file as it is."""
 
+    def find_root() -> tuple[Image, Path]:
+        with state.library.snapshot() as snapshot:
+            return find_image(snapshot, id)
+
+    image, root = await state.executors.quick.run(find_root)
+    if is_url(root):
+        return await remote_file(state, request, image, root)
+
     def find() -> tuple[Path, str, os.stat_result]:
-        path = file_of(state, id)
+        path = file_in_root(image, root)
         return path, media_type_of(path), path.stat()
 
     path, media_type, stat = await state.executors.quick.run(find)
@@ -179,6 +192,32 @@ async def image_file(state: State, request: Request, id: ImageIdParam) -> Respon
         headers["Last-Modified"] = formatdate(stat.st_mtime, usegmt=True)
         return Response(status_code=304, headers=headers)
     return FileResponse(path, media_type=media_type, stat_result=stat, headers=headers)
+
+
+async def remote_file(state: AppState, request: Request, image: Image, root: Path) -> Response:
+    """Return the content of an image that is at a URL. `HTTPError` 404 or 415."""
+    content = (image.hash or b"").hex()
+    headers = {
+        "Content-Disposition": f"inline; filename*=UTF-8''{quote(Path(image.path).name)}",
+        "Cache-Control": "private, no-cache",
+        "ETag": f'"{content}"',
+    }
+    if not_modified(request, headers["ETag"], image.mtime_ns / 1e9):
+        return Response(status_code=304, headers=headers)
+
+    def fetch() -> tuple[bytes, str]:
+        try:
+            found = read(root / image.path)
+        except ImageError as error:
+            raise HTTPError(404, f"image {image.id} cannot be fetched: {error.reason}") from None
+        kind = sniff(found.data[:HEAD_BYTES])
+        if kind not in READABLE:
+            raise HTTPError(415, f"{Path(image.path).name} is not an image (any more)")
+        headers["ETag"] = f'"{found.digest.hex()}"'
+        return found.data, f"image/{kind}"
+
+    data, media_type = await state.executors.decode.run(fetch)
+    return Response(data, media_type=media_type, headers=headers)
 
 
 def served_info(state: AppState) -> ServedInfo:
@@ -278,6 +317,8 @@ def file_of(state: AppState, id: int) -> Path:
 def file_in_root(image: Image, root: Path) -> Path:
     """Return the real path of an image's file. `HTTPError` 404 if it is gone or lies outside its root: a link
     in a folder of images must not open the rest of the disk."""
+    if is_url(root):  # there are no links, and reading it says whether it is there
+        return root / image.path
     try:
         home = root.resolve(strict=True)
         path = (home / image.path).resolve(strict=True)

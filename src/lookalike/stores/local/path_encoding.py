@@ -7,6 +7,7 @@ import os
 import shlex
 from pathlib import Path
 
+from lookalike.object_storage import is_url
 from lookalike.stores.records import IMPORTED, Root
 
 
@@ -51,6 +52,8 @@ def store_root(path: Path, home: Path) -> tuple[str | bytes, bool]:
     Roots inside `home` move along with it. Every other root is absolute: "../elsewhere" would look movable
     but silently mean other images after a move.
     """
+    if is_url(path):
+        return encode_path(path.as_posix()), False
     for inner, outer in (
         (Path(os.path.abspath(path)), Path(os.path.abspath(home))),  # noqa: PTH100 - keeps links
         (path.resolve(), home.resolve()),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lookalike.errors import LibraryDamaged, LookalikeError, UsageError
 from lookalike.files import sync_folder
 from lookalike.images.reading import InodeState
+from lookalike.object_storage import resolve
 from lookalike.stores.local import feedback, images, maintenance
 from lookalike.stores.local.ann.delta_index import DeltaIndexWriter
 from lookalike.stores.local.ann.index_files import stamp as index_stamp
@@ -95,11 +96,11 @@ class LocalWriter:
     def add_root(self, path: Path) -> Root:
         """See `Writer`."""
         with translate_errors(self._folder):
-            resolved = path.resolve()
+            resolved = resolve(path)
             rows = self._connection.execute(SELECT_ROOTS)
             roots = [root_from(row, self._folder) for row in rows]
             for root in roots:
-                if root.path.resolve() == resolved:
+                if resolve(root.path) == resolved:
                     return root
             stored, relative = store_root(path, self._folder.parent)
             with transaction(self._connection):

@@ -17,6 +17,7 @@ import numpy as np
 
 from lookalike.errors import LibraryBusy, Outcome, UsageError
 from lookalike.images.reading import InodeState
+from lookalike.object_storage import resolve
 from lookalike.stores.memory.snapshot import MemorySnapshot, State, Vector, stored_facts
 from lookalike.stores.metadata import merge, metadata_json, plain_text, update_json
 from lookalike.stores.records import (
@@ -112,7 +113,7 @@ class MemoryWriter:
     # Roots and spaces
 
     def add_root(self, path: Path) -> Root:
-        return self._add_root(path.resolve(), imported=False)
+        return self._add_root(resolve(path), imported=False)
 
     def add_imported_root(self) -> Root:
         return self._add_root(Path("/", IMPORTED), imported=True)
