@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from lookalike.errors import UsageError
-from lookalike.images.fetch import FetchLimits, fetch_url, is_public
+from lookalike.images.fetch import FetchLimits, fetch_url, is_elsewhere, is_public, own_address
 
 ANYWHERE = FetchLimits(any_port=True, seconds=5)
 
@@ -59,7 +59,8 @@ def sends(
         "100.64.0.1", "224.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1", "::", "::1", "fe80::1",
         "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1", "::ffff:127.0.0.1", "::ffff:8.8.8.8",
         "2002:7f00:1::", "2001:0:1::1", "64:ff9b::7f00:1", "2001:db8::1", "64:ff9b:1::7f00:1", "::7f00:1",
-        "fec0::1", "3fff::1", "192.0.0.8", "nonsense", "",
+        "fec0::1", "3fff::1", "192.0.0.8", "nonsense", "", "192.31.196.1", "192.175.48.42", "192.52.193.1",
+        "2001:4:112::1", "2620:4f:8000::1", "2001:3::1", "5f00::1", "100::1", "100:0:0:1::1",
     ],
 )  # fmt: skip
 def test_private_and_special_addresses_are_not_public(address: str) -> None:
@@ -68,6 +69,35 @@ def test_private_and_special_addresses_are_not_public(address: str) -> None:
 
 def test_public_addresses_are_public() -> None:
     assert is_public("93.184.215.14") and is_public("2606:2800:21f:cb07:6820:80da:af6b:8b2c")
+
+
+@pytest.mark.parametrize(
+    ("address", "own", "elsewhere"),
+    [
+        (
+            "2606:2800:21f:cb07::1",
+            "2606:2800:21f:cb07:1:2:3:4",
+            False,
+        ),  # a neighbour behind the firewall
+        ("2606:2800:21f:cb07:1:2:3:4", "2606:2800:21f:cb07:1:2:3:4", False),  # this machine
+        ("2606:2800:21f:cb07::1", "2606:2800:21f:cb07:1:2:3:4%eth0", False),
+        ("2606:2800:21f:cb08::1", "2606:2800:21f:cb07:1:2:3:4", True),
+        ("93.184.215.14", "93.184.215.14", False),
+        ("93.184.215.14", "93.184.215.200", False),
+        ("93.184.215.14", "93.184.216.14", True),
+        ("93.184.215.14", "192.168.1.5", True),
+        ("93.184.215.14", None, True),  # no way there: connecting will say so
+    ],
+)
+def test_neighbours_with_public_addresses_are_not_elsewhere(
+    address: str, own: str | None, elsewhere: bool
+) -> None:
+    assert is_elsewhere(address, source=lambda _: own) is elsewhere
+
+
+def test_the_own_address_is_the_one_that_connections_come_from() -> None:
+    assert own_address("127.0.0.1") == "127.0.0.1"
+    assert own_address("nonsense") is None
 
 
 @pytest.mark.parametrize(

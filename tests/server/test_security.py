@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import struct
 import threading
 import zlib
@@ -21,6 +22,7 @@ from tests.server.live_server import exchange, run_async, running
 
 from lookalike.errors import UsageError
 from lookalike.library import Library
+from lookalike.models import files
 from lookalike.server.app import create_app
 from lookalike.server.query_params import SearchParams
 from lookalike.server.responses import HTTPError, redact_paths
@@ -136,6 +138,33 @@ def test_a_link_from_another_site_to_the_page_works(client: TestClient) -> None:
     assert client.get("/?image=1", headers=link).status_code != 403
     # Opening a window on the API shows nothing to the opener, but makes the server work.
     assert client.get("/api/duplicates", headers=link).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["~", "~/models/x", "~root/x", "/etc", "./x", "../x", "trained:~/x", "color,~/x", "onnx:~/x"],
+)
+def test_no_name_of_an_extractor_is_taken_for_a_path(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def never(place: object) -> Path:
+        raise AssertionError(f"{place} was looked at")
+
+    monkeypatch.setattr(files, "is_trained", never)
+    monkeypatch.setattr(os.path, "expanduser", never)
+    monkeypatch.setattr(Path, "expanduser", never)
+    for response in (
+        client.get("/api/search", params={"image": "1", "extractor": name}),
+        client.post("/api/search", json={"image": ["1"], "extractor": [name]}),
+        client.get("/api/images/1/neighbours", params={"extractor": name}),
+        client.get("/api/explain", params={"query": "1", "hit": 2, "extractor": name}),
+        client.get("/api/ann/history", params={"extractor": name}),
+    ):
+        assert response.status_code == 400, response.text
+        assert "no vectors of" in response.json()["error"]
+        assert os.environ["HOME"] not in response.text
+    batch = client.post("/api/batch", json={"queries": [{"image": ["1"], "extractor": [name]}]})
+    assert "no vectors of" in batch.json()["results"][0]["failure"]
 
 
 def test_a_form_on_another_site_changes_nothing(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from lookalike.client.client import Client
 from lookalike.errors import LibraryBusy, LibraryError, UsageError
 from lookalike.indexing.vectors import ExportHeader
 from lookalike.library import Library
+from lookalike.models import files
 from lookalike.query import Query
 from lookalike.server.app import create_app
 from lookalike.server.jobs.runner import JobRunner
@@ -479,3 +480,32 @@ def test_a_space_is_dropped_over_http(writable: str, tmp_path: Path) -> None:
         assert client.info().images == before
         with pytest.raises(UsageError, match="no vectors of made"):
             client.vectors.drop("made")
+
+
+FOREIGN_NAMES = [
+    "onnx:owner/name", "onnx:x", "../x", "/etc", "~/x", "a/b", "a\\b", "a:b", "x\x1b[31m", "x\u202ey", "x\ny",
+    "x\u200by", "$(id)", "`id`", "a;b", "a|b", "-x", ".x", "+x", " x", "a'b", 'a"b', "Color", "CLIP",
+    "\uff43olor", "color+regions", "Phash+pca8", "captions", "Captions", "a@b", "a,b",
+]  # fmt: skip
+
+
+def test_names_that_messages_would_recommend_are_refused(
+    writable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "is_trained", never)
+    vectors_file = io.BytesIO()
+    np.save(vectors_file, np.eye(4, dtype=np.float32))
+    with Client(writable) as client:  # whose own check is not what protects the server
+        for name in FOREIGN_NAMES:
+            with pytest.raises(UsageError, match=r"invalid name|is the name of|is what searches"):
+                client.connection.request(
+                    "POST",
+                    "/api/vectors",
+                    params={"extractor": name},
+                    content=vectors_file.getvalue(),
+                )
+        assert [space.name for space in client.info().spaces] == ["color"]
+
+
+def never(place: object) -> bool:
+    raise AssertionError(f"{place} was looked at")

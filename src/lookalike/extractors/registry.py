@@ -145,11 +145,12 @@ def is_known(spec: str) -> bool:
     return name in EXTRACTORS or os.sep in base or base.startswith(".") or name in plugins()
 
 
-def parse(text: str) -> list[str]:
+def parse(text: str, *, folders: bool = True) -> list[str]:
     """Split a comma-separated list of names: "color,shape" → ["color", "shape"], without duplicates.
 
     A comma in the argument of a family belongs to it ("onnx:a,b/model" is one name), unless a known name
-    follows. The folder of a trained model is expanded to its full name.
+    follows. The folder of a trained model is expanded to its full name, unless `folders` is False: then no
+    name is taken for a path, and the disk is not looked at.
     """
     known = {name.rstrip(":") for name in names()}
     found: list[str] = []
@@ -158,7 +159,8 @@ def parse(text: str) -> list[str]:
         if found and ":" in found[-1] and not starts_a_name:
             found[-1] += "," + piece
         elif piece.strip():
-            found.append(_expand_folder(piece.strip()))
+            name = piece.strip()
+            found.append(_expand_folder(name) if folders else name)
     return list(dict.fromkeys(found))
 
 

@@ -27,10 +27,16 @@ NOT_PUBLIC = tuple(
     ipaddress.ip_network(network)
     for network in (
         "64:ff9b::/96", "64:ff9b:1::/48", "fec0::/10", "3fff::/20", "192.0.0.0/24", "192.88.99.0/24",
+        "192.31.196.0/24", "192.52.193.0/24", "192.175.48.0/24", "2001::/23", "2001:4:112::/48",
+        "2620:4f:8000::/48", "5f00::/16", "100:0:0:1::/64",
     )
 )  # fmt: skip
 """Networks that some versions of `ipaddress` take for public: IPv4 in IPv6 (RFC 6052, 8215), site-local
-addresses (RFC 3879), documentation (RFC 9637) and protocols (RFC 6890, 7526)."""
+addresses (RFC 3879), documentation (RFC 9637), protocols (RFC 6890, 7526), AS112 (RFC 7534, 7535), AMT
+(RFC 7450), segment routing (RFC 9602) and dummy prefixes (RFC 9780)."""
+
+OWN_PREFIX = {4: 24, 6: 64}
+"""Bits of an address that machines of one network share, by IP version; /64 is the size of IPv6 networks."""
 
 CHUNK_BYTES = 1 << 16
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -70,12 +76,40 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
+def own_address(address: str) -> str | None:
+    """Return the address from which this machine would connect to another one; None if it cannot. Nothing is
+    sent."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((address, 9))
+            return str(probe.getsockname()[0])
+    except OSError:
+        return None
+
+
+def is_elsewhere(address: str, *, source: Callable[[str], str | None] = own_address) -> bool:
+    """Return whether an address is not in a network that this machine belongs to: behind a firewall, public
+    addresses may lead to services that trust their neighbours."""
+    own = source(address)
+    if own is None:
+        return True
+    ip = ipaddress.ip_address(address)
+    network = ipaddress.ip_network((own.partition("%")[0], OWN_PREFIX[ip.version]), strict=False)
+    return ip not in network
+
+
+def may_fetch(address: str) -> bool:
+    """Return whether images may be fetched from an address."""
+    return is_public(address) and is_elsewhere(address)
+
+
 def fetch_url(
     url: str,
     limits: FetchLimits,
     *,
     resolve: Resolver = resolve_host,
-    public: Callable[[str], bool] = is_public,
+    public: Callable[[str], bool] = may_fetch,
 ) -> bytes:
     """Return the content of an http or https URL.
 

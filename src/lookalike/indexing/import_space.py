@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,20 @@ RESERVED = ("captions",)
 """Names of rankings that are no vectors (`Hits.ranked_by`)."""
 
 
+PLAIN_NAME = re.compile(r"\w[\w .+=-]*")
+"""What vectors from a stranger may be called: never like a path, an option or a command."""
+
+
+def check_plain_name(name: str) -> None:
+    """Raise UsageError for a name of vectors that a stranger must not choose, because messages repeat it."""
+    if not PLAIN_NAME.fullmatch(name):
+        raise UsageError(
+            f"invalid name for vectors: {name[:MAX_NAME]!r}; over HTTP it has letters, digits, blanks and "
+            ". _ + = - only"
+        )
+    check_name(name)
+
+
 def check_name(name: str) -> None:
     """Raise UsageError for a name of vectors by which --extractor could not address them."""
     if len(name) > MAX_NAME:
@@ -49,8 +64,8 @@ def check_name(name: str) -> None:
         raise UsageError(
             f"{name} is what searches of texts are called: call imported vectors otherwise with --extractor"
         )
-    family = re.split("[:+]", name)[0]
-    if family in EXTRACTORS or family in plugins():
+    family = re.split("[:+]", unicodedata.normalize("NFKC", name).casefold())[0].strip()
+    if family in {*EXTRACTORS, *map(str.casefold, plugins())}:
         raise UsageError(
             f"{family} is the name of an extractor: call imported vectors otherwise with --extractor"
         )

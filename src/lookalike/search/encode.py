@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -288,6 +289,7 @@ class QueryEncoders:
         if extractor.revision != space.revision:
             raise UsageError(
                 f"the {space.name} vectors of this library were made by revision {space.revision}, "
-                f"this is {extractor.revision}: renew them with `lookalike index --extractor {space.name}`"
+                f"this is {extractor.revision}: renew them with `lookalike index --extractor "
+                f"{shlex.quote(space.name)}`"
             )
         return extractor.base if isinstance(extractor, RegionExtractor) else extractor

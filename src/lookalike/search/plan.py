@@ -8,6 +8,7 @@ an `EncodeRequest` for `encode`.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -343,7 +344,7 @@ def find_source(
             why = image.reason or (
                 f"the {space.name} vectors were imported, and this image is not among them"
                 if space.revision == IMPORTED
-                else f"`lookalike index --extractor {space.name}` makes it"
+                else f"`lookalike index --extractor {shlex.quote(space.name)}` makes it"
             )
             raise UsageError(
                 f"cannot search with {image.path}: it has no {space.name} vector: {why}"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 import numpy as np
 from fastapi import Depends, Request
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, create_model
 
 from lookalike.errors import UsageError
 from lookalike.extractors.registry import parse
@@ -43,7 +43,7 @@ def as_text(value: Any) -> Any:
 OneOrMore = BeforeValidator(as_list)
 """Lets a list be given as its only item."""
 
-Name = Annotated[str, BeforeValidator(as_text)]
+Name = Annotated[str, BeforeValidator(as_text), StringConstraints(max_length=1 << 16)]
 Terms = Annotated[list[Name], OneOrMore, Field(max_length=MAX_TERMS)]
 Uploads = Annotated[list[Name], OneOrMore, Field(max_length=MAX_UPLOADS)]
 
@@ -151,7 +151,7 @@ def to_query(params: SearchParams, images: Sequence[Term]) -> Query:
     options = {
         option.name: getattr(params, option.parameter) for option in OPTIONS if option.name != "k"
     }
-    names = tuple(name for given in options["extractors"] for name in parse(given))
+    names = tuple(name for given in options["extractors"] for name in parse(given, folders=False))
     options |= {"extractors": names, "where": options["where"] or None}
     return Query(tuple(terms), k=depth(params, options, terms), **options)
 

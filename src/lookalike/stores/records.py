@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,7 +44,7 @@ def missing_vectors(extractor: str, known: Iterable[str]) -> UsageError:
     from lookalike.extractors.registry import is_known  # only for this message
 
     remedy = (
-        f"add them with `lookalike index --extractor {extractor}`"
+        f"add them with `lookalike index --extractor {shlex.quote(extractor)}`"
         if is_known(extractor)
         else "no extractor has that name"
     )

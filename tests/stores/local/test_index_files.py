@@ -69,6 +69,16 @@ def damage_manifest(place: Path) -> None:
     (place / "ann.json").write_text('{"index": {}}')
 
 
+def alter_manifest(name: str, value: object) -> Callable[[Path], None]:
+    def alter(place: Path) -> None:
+        document = json.loads((place / "ann.json").read_text())
+        document["index"][name] = value
+        (place / "ann.json").write_text(json.dumps(document))
+
+    alter.__name__ = f"{name}={value}"
+    return alter
+
+
 def copy_from_another_library(place: Path) -> None:
     """The index of another library with its manifest: intact, but of other vectors."""
     other = place.parents[2] / "other" / ".lookalike"
@@ -87,6 +97,12 @@ def copy_from_another_library(place: Path) -> None:
         (delete, "missing or cannot be read"),
         (damage_manifest, "manifest cannot be read"),
         (copy_from_another_library, "other vectors"),
+        (alter_manifest("nprobe", "../../x"), "manifest cannot be read"),
+        (alter_manifest("candidates", 1e308), "manifest cannot be read"),
+        (alter_manifest("candidates", float("nan")), "manifest cannot be read"),
+        (alter_manifest("rows", True), "manifest cannot be read"),
+        (alter_manifest("seconds", -1.0), "manifest cannot be read"),
+        (alter_manifest("recipe", []), "manifest cannot be read"),
     ],
 )
 def test_a_broken_index_is_reported_not_used_and_can_be_rebuilt(

@@ -15,6 +15,7 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from lookalike.errors import UsageError
+from lookalike.indexing.import_space import check_plain_name
 from lookalike.indexing.vector_import import open_rows
 from lookalike.server.app_state import AppState, State
 from lookalike.server.bodies import is_form, read_form
@@ -24,6 +25,7 @@ from lookalike.server.openapi import VECTORS_BODY, responses
 from lookalike.server.query_params import KNOWN_PARAMETERS
 from lookalike.server.responses import HTTPError, JSONResponse, storage_error, too_many
 from lookalike.server.routes.jobs import check_writable, submit
+from lookalike.stores.records import IMPORTED
 from lookalike.wire import encode
 from lookalike.wire.http import CheckHistory, IndexesRemoved, JobState, SpaceDropped
 
@@ -67,6 +69,7 @@ async def import_vectors(
     a line. The job's `result` has the `space`, how many `images` there were, and how many of them have
     `files` here."""
     check_writable(state)
+    await state.executors.quick.run(lambda: check_new_name(state, extractor))
     scratch = await state.executors.quick.run(lambda: new_folder(state))
     try:
         await receive(state, request, scratch)
@@ -83,6 +86,14 @@ async def import_vectors(
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
+
+
+def check_new_name(state: AppState, name: str) -> None:
+    """Raise `UsageError` for the name of a new space that visitors must not choose."""
+    with state.library.snapshot() as snapshot:
+        known = {space.name for space in snapshot.spaces() if space.revision == IMPORTED}
+    if name not in known:
+        check_plain_name(name)
 
 
 async def receive(state: AppState, request: Request, folder: Path) -> None:

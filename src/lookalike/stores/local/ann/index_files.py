@@ -44,6 +44,9 @@ OLD_DELTA_MANIFEST = "ann-late.json"
 # Fields that had other names at first, in manifests and checks.
 RENAMED = {"probe": "nprobe", "width": "candidates", "tail": "unindexed"}
 
+# Numbers in manifests and checks are smaller: they count bytes, vectors and seconds.
+MAX_NUMBER = 1 << 53
+
 # Positions of a file, and rows of the vectors, that a fingerprint samples: it recognises a changed or
 # truncated file within a millisecond, whatever its size.
 SAMPLES = 64
@@ -149,10 +152,23 @@ def read_manifest(library: Path, space: SpaceRow) -> IndexManifest | None:
 def _known_fields(
     kind: type[Index] | type[IndexCheck], document: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the fields of a stored record that this version knows, by their present names."""
-    known = {field.name for field in fields(kind)}
+    """Return the fields of a stored record that this version knows, by their present names. `ValueError` for
+    values that no version has written: they would cause a traceback in a search."""
+    types = {field.name: str(field.type) for field in fields(kind)}
     renamed = {RENAMED.get(name, name): value for name, value in document.items()}
-    return {name: value for name, value in renamed.items() if name in known}
+    known = {name: value for name, value in renamed.items() if name in types}
+    for name, value in known.items():
+        if not _is_valid(types[name], value):
+            raise ValueError(f"{name} is {value!r}")
+    return known
+
+
+def _is_valid(type_: str, value: object) -> bool:
+    if type_ == "str":
+        return isinstance(value, str)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return type_ == "bool" and isinstance(value, bool)
+    return 0 <= value < MAX_NUMBER and (isinstance(value, int) or type_ == "float")
 
 
 def write_manifest(library: Path, space: SpaceRow, manifest: IndexManifest) -> None:
