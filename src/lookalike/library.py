@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from lookalike import __version__
 from lookalike.errors import FAILED, Outcome, UsageError
@@ -27,9 +27,11 @@ from lookalike.thumbnails import Thumbnails
 from lookalike.workers.limits import Limits
 
 if TYPE_CHECKING:
+    from lookalike.duplicates.move_record import Undone
     from lookalike.duplicates.move_spare import MoveReport
     from lookalike.duplicates.report import Duplicates, Scope
     from lookalike.duplicates.similar_folders import FolderPair
+    from lookalike.duplicates.trash_images import TrashReport
     from lookalike.feedback import Feedback
     from lookalike.indexing.ann import Ann
     from lookalike.indexing.import_parts import PartsReport
@@ -431,6 +433,62 @@ class Library:
             self._store, found, target, record=file, dry_run=dry_run, progress=progress
         )
 
+    def trash(
+        self, images: Paths, *, progress: Callable[[int, int], None] | None = None
+    ) -> TrashReport:
+        """Move images with their sidecars to the trash of the system, and remove them from the library. Each
+        is read again: one that has changed since it was indexed stays.
+
+        images    paths, as for `remove`
+        progress  called with the number of files that are done, and of all
+
+        The report names the record, which `undo_move` reads.
+        """
+        from lookalike.duplicates.trash_images import trash_images
+
+        with self._store.snapshot() as snapshot:
+            wanted = [image for path in path_list(images) for image in images_below(snapshot, path)]
+        report = trash_images(self._store, wanted, progress=progress)
+        if report.moved:
+            self.remove([Path(f"id:{id}") for id in report.moved])
+        return report
+
+    def undo_move(self, record: Path | str) -> Undone:
+        """Put the files of a record, by `trash` or `move_spare`, back where they were and index them again;
+        nothing is overwritten. `UsageError` if it is no record."""
+        from lookalike.duplicates.move_record import undo
+        from lookalike.images.sniff import IMAGE_SUFFIXES
+
+        undone = undo(Path(record))
+        images = [file for file in undone.restored if file.suffix.lower() in IMAGE_SUFFIXES]
+        if images:
+            self.add(images)
+        return undone
+
+    def set_metadata(
+        self,
+        images: Paths,
+        values: Mapping[str, Any] | None = None,
+        *,
+        add_tags: Sequence[str] = (),
+        remove_tags: Sequence[str] = (),
+    ) -> int:
+        """Set metadata of images, and return how many that were. It is kept by content, as that of tables is.
+
+        images       paths, as for `remove`
+        values       JSON values by name; other names keep their values, and an empty text or list clears one
+        add_tags     texts that are added to the field "tags", a list
+        remove_tags  texts that are removed from it
+        """
+        with self._store.writer() as writer, self._store.snapshot() as snapshot:
+            found = [image for path in path_list(images) for image in images_below(snapshot, path)]
+            rows = {
+                image.id: {**(values or {}), **_tags(image, add_tags, remove_tags)}
+                for image in found
+            }
+            writer.set_metadata(rows, merge=True)
+        return len(rows)
+
     def similar_groups(
         self,
         paths: Paths = (),
@@ -569,3 +627,12 @@ class Library:
             wanted = [wanted]
         chosen = [load(e) if isinstance(e, str) else e for e in wanted or DEFAULT_EXTRACTORS]
         return list({extractor.name: extractor for extractor in chosen}.values())
+
+
+def _tags(image: Image, add: Sequence[str], remove: Sequence[str]) -> dict[str, Any]:
+    """Return the new tags of an image as metadata; empty if they stay."""
+    if not add and not remove:
+        return {}
+    known = image.metadata.get("tags", [])
+    known = known if isinstance(known, list) else [known]
+    return {"tags": [tag for tag in dict.fromkeys([*known, *add]) if tag not in remove]}

@@ -60,14 +60,21 @@ def test_no_request_breaks_the_server(tmp_path: Path) -> None:
 
 def test_head_is_answered_wherever_get_is(client: TestClient) -> None:
     paths = client.get("/api/openapi.json").json()["paths"]
-    values = {"id": "3", "hash": "0" * 64}
+    values = {"id": "3", "hash": "0" * 64, "name": "x"}
     parameters = {
         "/api/search": {"image": "3"},
         "/api/vectors": {"extractor": "color"},
         "/api/ann/history": {"extractor": "color"},
         "/api/explain": {"query": "1", "hit": "2"},
     }
-    slow = {"/api/explain", "/api/map", "/api/duplicates", "/api/similar-groups", "/api/estimate"}
+    slow = {
+        "/api/explain",
+        "/api/map",
+        "/api/map/groups",
+        "/api/duplicates",
+        "/api/similar-groups",
+        "/api/estimate",
+    }
     asked = [path for path, found in paths.items() if "get" in found and path not in slow]
     for path in ("/", "/page/app.js", "/api/openapi.json", *asked):
         url = path.format(**values)

@@ -139,15 +139,25 @@ class Client:
     def remove(self, images: Iterable[int | Path | str] | int | Path | str) -> int:
         """Remove images (by id), files or whole folders, as `Library.remove`, and return their number. The
         files stay."""
-        ids = [
-            id
-            for image in ([images] if isinstance(images, int | str | Path) else images)
-            for id in ([image] if isinstance(image, int) else ids_below(self.connection, image))
-        ]
-        return sum(
-            self.connection.send("DELETE", f"/api/images/{id}")["removed"]
-            for id in dict.fromkeys(ids)
-        )
+        ids = self._ids(images)
+        return int(self.connection.send("DELETE", "/api/images", {"ids": ids})["removed"])
+
+    def set_metadata(
+        self,
+        images: Iterable[int | Path | str] | int | Path | str,
+        values: Mapping[str, Any] | None = None,
+        *,
+        add_tags: Sequence[str] = (),
+        remove_tags: Sequence[str] = (),
+    ) -> int:
+        """Set metadata and tags of images (by id), files or folders, as `Library.set_metadata`."""
+        body = {
+            "ids": self._ids(images),
+            "metadata": dict(values or {}),
+            "add_tags": list(add_tags),
+            "remove_tags": list(remove_tags),
+        }
+        return int(self.connection.send("PATCH", "/api/images", body)["images"])
 
     def duplicates(
         self,
@@ -245,6 +255,15 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _ids(self, images: Iterable[int | Path | str] | int | Path | str) -> list[int]:
+        """Return the ids of images, files and folders, each once."""
+        ids = [
+            id
+            for image in ([images] if isinstance(images, int | str | Path) else images)
+            for id in ([image] if isinstance(image, int) else ids_below(self.connection, image))
+        ]
+        return list(dict.fromkeys(ids))
 
     def _groups(self, path: str, params: Mapping[str, Any]) -> Duplicates:
         pages = [decode(DuplicatePage, page) for page in self.connection.pages(path, params)]

@@ -23,6 +23,9 @@ from lookalike.files import move_file, sync_folder
 
 FORMAT = "lookalike moved files 1"
 
+# Folder in that of the library where records are written by default.
+MOVED = "moved"
+
 
 @dataclass(frozen=True, slots=True)
 class Step:

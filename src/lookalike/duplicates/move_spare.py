@@ -15,7 +15,7 @@ from typing import Any
 from lookalike.duplicates import trash
 from lookalike.duplicates.companions import FolderListings, inherited_metadata
 from lookalike.duplicates.joined_snapshot import OFFSET
-from lookalike.duplicates.move_record import MoveRecord, Step, digest, undo_step
+from lookalike.duplicates.move_record import MOVED, MoveRecord, Step, digest, undo_step
 from lookalike.duplicates.report import Duplicates, Group, Member
 from lookalike.errors import UsageError
 from lookalike.files import move_file, sync_folder
@@ -214,7 +214,7 @@ class SpareMover:
         step = self._record.begin("move", file, target, digest(file))
         steps.append(step)
         if target is None:
-            _send_to_trash(file)
+            send_to_trash(file)
         else:
             self._make_folder(target.parent)
             move_file(file, target)
@@ -288,7 +288,7 @@ def move_spare(
 
         out = None
         if not dry_run and work:
-            out = stack.enter_context(MoveRecord(record or _new_record(store)))
+            out = stack.enter_context(MoveRecord(record or new_record(store)))
         mover = SpareMover(roots, target, out, describe)
         files = []
         for number, (group, member) in enumerate(work, start=1):
@@ -298,16 +298,17 @@ def move_spare(
     return MoveReport(tuple(files), out.file if out else None, dry_run)
 
 
-def _new_record(store: Store) -> Path:
+def new_record(store: Store) -> Path:
     """Return where a record is written by default."""
     if store.folder is None:
         raise UsageError("this library has no folder for the record: name a file with --record")
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    names = (store.folder / "moved" / f"{now}-{number}.jsonl" for number in count(1))
+    names = (store.folder / MOVED / f"{now}-{number}.jsonl" for number in count(1))
     return next(name for name in names if not name.exists())
 
 
-def _send_to_trash(file: Path) -> None:
+def send_to_trash(file: Path) -> None:
+    """Move a file to the trash; `UsageError` if that is not possible."""
     try:
         trash.send(file)
     except OSError as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -88,11 +89,17 @@ class Member:
 class Group:
     """Images that belong together, the one to keep first, then the others by kind and similarity.
 
-    `kind` is the loosest of the members' kinds. `keeper.Keeper` chooses the one to keep.
+    `kind` is the loosest of the members' kinds. `keeper.Keeper` chooses the one to keep. `id` names the group
+    by the contents of its files, the same whichever of them is kept; by default it is computed.
     """
 
     kind: Kind
     members: tuple[Member, ...]
+    id: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            object.__setattr__(self, "id", group_id(member.image for member in self.members))
 
     @property
     def best(self) -> Member:
@@ -108,6 +115,12 @@ class Group:
     def reclaimable_bytes(self) -> int:
         """Bytes taken by the spare members."""
         return sum(member.image.size for member in self.spare)
+
+
+def group_id(images: Iterable[Image]) -> str:
+    """Return 16 hex digits that name a group of images by their contents, in whatever order."""
+    contents = sorted(image.hash.hex() if image.hash else f"id:{image.id}" for image in images)
+    return hashlib.blake2b("\n".join(contents).encode(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

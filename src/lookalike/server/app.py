@@ -22,12 +22,15 @@ from lookalike.server.compression import CompressionMiddleware
 from lookalike.server.openapi import openapi_document
 from lookalike.server.responses import HTTPError, handle_error
 from lookalike.server.routes import (
+    duplicates,
     explain,
+    export,
     images,
     jobs,
     operation,
     review,
     search,
+    selection,
     vectors,
 )
 from lookalike.server.routes import library as library_routes
@@ -78,7 +81,8 @@ def create_app(library: Library, settings: Settings | None = None) -> FastAPI:
     routers = [
         module.router
         for module in (
-            search, images, explain, review, library_routes, vectors, jobs, operation, static_files,
+            search, images, export, explain, duplicates, review, library_routes, selection, vectors, jobs,
+            operation, static_files,
         )
     ]  # fmt: skip
     for router in (*routers, head_routes(routers)):

@@ -15,12 +15,14 @@ from fastapi import Depends, Request
 from lookalike.errors import LookalikeError
 from lookalike.library import Library
 from lookalike.query import Query, Term
+from lookalike.server.duplicate_sheets import DuplicateSheets
 from lookalike.server.executors import Executors
 from lookalike.server.jobs.job_folder import JobFolder
 from lookalike.server.jobs.results import JobResultCache
 from lookalike.server.jobs.runner import JobRunner
 from lookalike.server.jobs.write_queue import WriteQueue
 from lookalike.server.micro_batcher import MicroBatcher
+from lookalike.server.saved import Saved
 from lookalike.server.settings import Settings
 from lookalike.server.uploads import Uploads
 from lookalike.wire.codec import document_of
@@ -46,6 +48,8 @@ class AppState:
     jobs: JobRunner
     job_results: JobResultCache
     job_states: JobFolder
+    sheets: DuplicateSheets
+    saved: Saved
     writes: WriteQueue
     temporary: tempfile.TemporaryDirectory[str] | None = None
     event_streams: set[object] = field(default_factory=set)
@@ -63,6 +67,7 @@ class AppState:
         executors = Executors.of(settings)
         job_states = JobFolder(folder / "jobs")
         jobs = JobRunner(library.address, job_states)
+        job_results = JobResultCache(executors.jobs)
         return cls(
             library=library,
             settings=settings,
@@ -75,7 +80,9 @@ class AppState:
                 library, queue_size=settings.queue_size, timeout=settings.queue_timeout
             ),
             jobs=jobs,
-            job_results=JobResultCache(executors.jobs),
+            job_results=job_results,
+            sheets=DuplicateSheets(jobs, job_results),
+            saved=Saved(library.folder),
             job_states=job_states,
             writes=WriteQueue(jobs, job_states),
             temporary=temporary,

@@ -195,11 +195,107 @@ class FailurePage:
 
 @dataclass(frozen=True, slots=True)
 class DuplicatePage:
-    """One page of the groups that were found. `total`: groups on all pages."""
+    """One page of the groups that were found. `total`: groups on all pages.
+
+    done         ids of those on this page that people are done with
+    done_count   how many of all pages these are
+    exact        groups whose files have the same bytes, without those done
+    reclaimable  bytes that the spare files of all groups take, without those done
+    """
 
     found: Duplicates
     total: int
     next_offset: int | None
+    done: tuple[str, ...] = ()
+    done_count: int = 0
+    exact: int = 0
+    reclaimable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GroupsDone:
+    """How many groups of duplicates people are done with."""
+
+    done: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An image, by id and path below its root, that stayed where it was, and why. `id` 0: not known."""
+
+    id: int
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trashed:
+    """What became of images that were to be moved to the trash; the result of a job.
+
+    moved    ids of those that are there now; the library has them no more
+    bytes    that they take
+    record   names the record with which they are put back; "" for none
+    groups   ids of the groups of duplicates whose spare files they were
+    changed  ids of groups that are others now, and were left alone
+    """
+
+    moved: tuple[int, ...]
+    refused: tuple[Refused, ...]
+    bytes: int
+    record: str
+    groups: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """Which files came back from the trash, by their path below their roots; the result of a job."""
+
+    restored: tuple[str, ...]
+    refused: tuple[Refused, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrashRecord:
+    """Files that were moved to the trash, or to a folder, at one time.
+
+    record  names the record with which they are put back
+    when    ISO 8601
+    files   that can be put back still
+    """
+
+    record: str
+    when: str
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrashRecords:
+    """What was moved to the trash, the newest first."""
+
+    records: tuple[TrashRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """How many images were changed."""
+
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
+class SavedSearch:
+    """A search that somebody gave a name: parameters of the page's address, such as "text=red&where=…"."""
+
+    name: str
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class SavedSearches:
+    """The saved searches, by name."""
+
+    searches: tuple[SavedSearch, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,8 +362,8 @@ class JobState:
     """The state of a job: work that takes long and runs in a process of its own.
 
     id       names the job; "" for none
-    kind     "index", "import-vectors", "build-ann", "check-ann", "duplicates", "similar-groups", "map",
-             "estimate" or "export"
+    kind     "index", "import-vectors", "build-ann", "check-ann", "trash", "trash-spare", "undo-trash",
+             "duplicates", "similar-groups", "map", "estimate" or "export"
     run      number of the run that does the job; one run can do several jobs that were asked for alike
     done     of `total`, in files, vectors or pairs; `total` is None until it is known
     stage    which part of the work is under way

@@ -21,15 +21,18 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from lookalike.ann.faiss_index import Progress as StageProgress
+from lookalike.duplicates.move_record import MOVED
 from lookalike.errors import LookalikeError, UsageError
 from lookalike.indexing.report import IndexOptions, IndexReport, Progress
 from lookalike.library import Library
 from lookalike.stores.ann_index import IndexBuildOptions
 from lookalike.wire import encode
+from lookalike.wire.http import Refused, Restored, Trashed
 
 # Files of an import, in the folder that the arguments name.
 VECTORS_FILE, PATHS_FILE = "vectors.npy", "paths.txt"
@@ -138,7 +141,71 @@ def export(library: Library, arguments: Arguments, report: Report, out: BinaryIO
     )
 
 
+def trash(library: Library, arguments: Arguments, report: Report) -> JobResult:
+    """Run a job that moves images to the trash."""
+    images = [Path(f"id:{id}") for id in arguments["ids"]]
+    found = library.trash(images, progress=pair_progress(report))
+    refused = tuple(Refused(id, "", reason) for id, reason in found.refused)
+    return moved_sentence(len(found.moved)), encode(
+        Trashed(found.moved, refused, found.bytes, record_name(found.record))
+    )
+
+
+def trash_spare(library: Library, arguments: Arguments, report: Report) -> JobResult:
+    """Run a job that moves the spare files of some groups of duplicates to the trash. They are compared
+    again, so that what became another group since stays."""
+    wanted = set(arguments["groups"])
+    found = library.duplicates(**arguments["search"], progress=pair_progress(report))
+    groups = tuple(group for group in found.groups if group.id in wanted)
+    moves = library.move_spare(replace(found, groups=groups), progress=pair_progress(report))
+    spare = {str(member.file): member.image for group in groups for member in group.spare}
+    moved = tuple(spare[str(file.path)] for file in moves.moved)
+    if moved:
+        library.remove([Path(f"id:{image.id}") for image in moved])
+    refused = tuple(
+        Refused(spare[str(file.path)].id, spare[str(file.path)].path, file.refused)
+        for file in moves.refused
+    )
+    result = Trashed(
+        tuple(image.id for image in moved),
+        refused,
+        sum(image.size for image in moved),
+        record_name(moves.record),
+        tuple(group.id for group in groups),
+        tuple(sorted(wanted - {group.id for group in groups})),
+    )
+    return moved_sentence(len(moved)), encode(result)
+
+
+def undo_trash(library: Library, arguments: Arguments, _: Report) -> JobResult:
+    """Run a job that puts the files of a record back."""
+    record = library.folder / MOVED / f"{arguments['record']}.jsonl"
+    undone = library.undo_move(record)
+    roots = [root.path for root in library.info().roots]
+
+    def shown(file: Path) -> str:
+        inside = [root for root in roots if file.is_relative_to(root)]
+        return file.relative_to(inside[0]).as_posix() if inside else file.name
+
+    refused = tuple(Refused(0, shown(file), reason) for file, reason in undone.refused)
+    restored = tuple(shown(file) for file in undone.restored)
+    return f"{len(restored):,} files put back", encode(Restored(restored, refused))
+
+
+def moved_sentence(count: int) -> str:
+    """Return how many images were moved."""
+    return f"{count:,} {'image' if count == 1 else 'images'} moved to the trash"
+
+
+def record_name(record: Path | None) -> str:
+    """Return the name by which clients know a record; "" for none."""
+    return record.stem if record else ""
+
+
 WRITERS = {
+    "trash": trash,
+    "trash-spare": trash_spare,
+    "undo-trash": undo_trash,
     "index": index,
     "import-vectors": import_vectors,
     "build-ann": build_ann,

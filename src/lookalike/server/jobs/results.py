@@ -105,17 +105,23 @@ async def start_export(
 
 
 class ExportResponse(StreamingResponse):
-    """The response that streams an export: cut if it fails or is read too slowly. It ends the job, which
-    holds a snapshot of the library.
+    """The response that streams an export: cut if it fails or is read too slowly.
 
+    close    called in the end: what is exported is held until then
     seconds  that the client may take, plus the time that the bytes take at MIN_BYTES_PER_SECOND
     """
 
     def __init__(
-        self, export: Export, media_type: str, headers: Mapping[str, str], *, seconds: float
+        self,
+        chunks: AsyncIterator[bytes],
+        close: Callable[[], None],
+        media_type: str,
+        headers: Mapping[str, str],
+        *,
+        seconds: float,
     ) -> None:
-        super().__init__(export.chunks(), media_type=media_type, headers=headers)
-        self._export = export
+        super().__init__(chunks, media_type=media_type, headers=headers)
+        self._close = close
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,10 +133,10 @@ class ExportResponse(StreamingResponse):
             try:
                 await asyncio.wait_for(send(message), max(0.0, left))
             except TimeoutError:
-                raise LibraryError("the vectors were not read in time") from None
+                raise LibraryError("the export was not read in time") from None
             sent += len(message.get("body", b""))
 
         try:
             await super().__call__(scope, receive, send_in_time)
         finally:
-            self._export.close()
+            self._close()

@@ -1,44 +1,37 @@
-"""Routes for reviewing a library: failures, duplicates, similar groups, feedback."""
+"""Routes for reviewing a library: failures, feedback."""
 
 from __future__ import annotations
 
 import io
-import os
-from collections.abc import Hashable, Mapping
 from itertools import chain, islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from lookalike.duplicates.report import Scope
 from lookalike.errors import FAILED, Outcome
 from lookalike.server.app_state import AppState, State
 from lookalike.server.openapi import FILE, body, responses
 from lookalike.server.query_params import KNOWN_PARAMETERS, OneOrMore
 from lookalike.server.responses import JSONResponse
 from lookalike.server.routes.images import ImageId, Offset, PageSize, find_image
-from lookalike.server.routes.jobs import check_writable, pending
+from lookalike.server.routes.jobs import check_writable
 from lookalike.server.routes.library import LibraryPath, stored_paths
 from lookalike.stores.interface import Decision, Snapshot
 from lookalike.wire import encode
 from lookalike.wire.http import (
-    DuplicatePage,
     FailurePage,
     FeedbackAdded,
     FeedbackList,
     FeedbackRecord,
-    JobState,
     Removed,
 )
 
 router = APIRouter(tags=["review"], dependencies=[KNOWN_PARAMETERS])
 
 JSON_LINES = "application/x-ndjson"
-LibraryPaths = Annotated[list[LibraryPath] | None, Query(max_length=100)]
-GroupPageSize = Annotated[int, Query(ge=1, le=200)]
 
 
 class FeedbackRequest(BaseModel):
@@ -75,94 +68,6 @@ async def failures(
         )
 
     return JSONResponse(encode(await state.executors.quick.run(read)))
-
-
-@router.get("/api/duplicates", **responses(DuplicatePage, pending=JobState))
-async def duplicates(
-    state: State,
-    kind: Scope = "copies",
-    thorough: bool | None = None,
-    path: LibraryPaths = None,
-    against: LibraryPaths = None,
-    prefer: LibraryPaths = None,
-    edits: bool = False,
-    rotated: bool = True,
-    exposure: bool = True,
-    offset: Offset = 0,
-    k: GroupPageSize = 20,
-) -> Response:
-    """Images that exist more than once, in groups; `path` (repeat): only among these files and folders;
-    `against`: compared with these, which are never spare; `prefer`: folders whose files are kept. A large
-    library takes minutes the first time: until then the response is 202 with the state of the job: ask
-    again."""
-    arguments = {
-        "kind": kind,
-        "thorough": thorough,
-        "edits": edits,
-        "rotated": rotated,
-        "exposure": exposure,
-    }
-    paths = {"paths": path, "against": against, "prefer": prefer}
-    return await grouped(state, "duplicates", arguments, paths, offset, k)
-
-
-@router.get("/api/similar-groups", **responses(DuplicatePage, pending=JobState))
-async def similar_groups(
-    state: State,
-    extractor: str | None = None,
-    min_relevance: Literal["plausible", "strong", "near-copy"] = "strong",
-    min_similarity: Annotated[float | None, Query(ge=-1e9, le=1)] = None,
-    path: LibraryPaths = None,
-    offset: Offset = 0,
-    k: GroupPageSize = 20,
-) -> Response:
-    """Images that look alike, copies or not, in groups: bursts, one scene. `path`, and the time it takes, as
-    for /api/duplicates."""
-    arguments = {
-        "extractor": extractor,
-        "min_relevance": min_relevance,
-        "min_similarity": min_similarity,
-    }
-    return await grouped(state, "similar-groups", arguments, {"paths": path}, offset, k)
-
-
-async def grouped(
-    state: AppState,
-    kind: str,
-    arguments: Mapping[str, Any],
-    paths: Mapping[str, list[str] | None],
-    offset: int,
-    k: int,
-) -> Response:
-    """Return a page of the groups that a job finds, or 202 while it runs.
-
-    paths  arguments that are paths in the library, by name
-    """
-
-    def read() -> tuple[dict[str, tuple[str, ...]], Hashable, Hashable]:
-        with state.library.snapshot() as snapshot:
-            places = {
-                name: tuple(os.fspath(place) for place in stored_paths(snapshot, some or ()))
-                for name, some in paths.items()
-            }
-            return places, snapshot.version, tuple(snapshot.decisions())
-
-    places, version, decisions = await state.executors.quick.run(read)
-    found = await state.job_results.get(
-        (kind, *arguments.items(), *places.items(), version, decisions),
-        lambda: state.jobs.run(kind, {**arguments, **places}),
-        wait=state.settings.job_wait,
-    )
-    if found is None:
-        return pending(state, kind)
-    groups, end = found["groups"], offset + k
-    page = {
-        **found,
-        "groups": groups[offset:end],
-        "total": len(groups),
-        "next_offset": end if end < len(groups) else None,
-    }
-    return JSONResponse(page)
 
 
 @router.get("/api/feedback", **responses(FeedbackList))

@@ -184,7 +184,8 @@ async def export_vectors(
         begun.close()
         return Response(media_type=MEDIA_TYPES[format], headers=headers)
     seconds = state.settings.export_seconds
-    return ExportResponse(begun, MEDIA_TYPES[format], headers, seconds=seconds)
+    chunks = begun.chunks()
+    return ExportResponse(chunks, begun.close, MEDIA_TYPES[format], headers, seconds=seconds)
 
 
 @router.delete("/api/vectors", **responses(SpaceDropped))
