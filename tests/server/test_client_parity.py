@@ -30,6 +30,8 @@ MISSING_METHODS = {
         "create": SERVER_OPENS,
         "open": SERVER_OPENS,
         "folder": "a client is not told where the library is",
+        "home": "as `folder`",
+        "address": "as `folder`",
         "limits": "on the images that are sent: set by whoever starts the server",
         "read_only": "`Client.info` tells whether the server is writable",
         "encodes_text": "`Client.info` tells of each space whether it understands text",

@@ -38,7 +38,7 @@ class GroupsRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    groups: Annotated[list[GroupId], OneOrMore] = Field([], max_length=100_000)
+    groups: Annotated[list[GroupId], OneOrMore] = Field([], max_length=50_000)
     kind: Kind | None = Field(
         None, description="All other open groups of this kind on the same sheet, such as `exact`."
     )
@@ -49,7 +49,7 @@ class DoneRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    groups: Annotated[list[GroupId], OneOrMore, Field(min_length=1, max_length=100_000)]
+    groups: Annotated[list[GroupId], OneOrMore, Field(min_length=1, max_length=50_000)]
     done: bool = True
 
 
@@ -172,7 +172,7 @@ async def trash_spare(state: State, request: Request) -> Response:
     """Move the spare files of groups to the trash of the server's system, and remove them from the library: a
     job, whose result names the record to undo it. Each file is compared again right before."""
     check_writable(state)
-    wanted = await read_json(request, GroupsRequest)
+    wanted = await read_json(request, state.executors.quick, GroupsRequest.model_validate)
     groups = list(dict.fromkeys(wanted.groups))
     if not groups and wanted.kind is None:
         raise HTTPError(422, "say which groups: groups, or kind")
@@ -192,7 +192,7 @@ async def trash_spare(state: State, request: Request) -> Response:
 async def mark_done(state: State, request: Request) -> Response:
     """Note that somebody is done with groups: their files stay as they are."""
     check_writable(state)
-    wanted = await read_json(request, DoneRequest)
+    wanted = await read_json(request, state.executors.quick, DoneRequest.model_validate)
 
     def work() -> int:
         state.saved.mark_done(wanted.groups, done=wanted.done)

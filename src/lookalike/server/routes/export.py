@@ -55,7 +55,7 @@ class ExportRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    ids: Annotated[list[ImageId], OneOrMore] = Field([], max_length=MAX_IMAGES)
+    ids: Annotated[list[ImageId], OneOrMore] = Field([], max_length=50_000)
     where: str | None = Field(None, description="Instead of ids: all images that a filter selects.")
     format: Format = "csv"
 
@@ -68,7 +68,7 @@ class ExportRequest(BaseModel):
 async def export(state: State, request: Request) -> Response:
     """Images as a table (`csv`), with everything known of them (`json`), as a list of `paths` below the
     library's folders, or with their files (`zip`). `ids` in the order given, or all of `where`."""
-    wanted = await read_json(request, ExportRequest)
+    wanted = await read_json(request, state.executors.quick, ExportRequest.model_validate)
     if bool(wanted.ids) == (wanted.where is not None):
         raise HTTPError(422, "say which images: ids, or where")
     images, names, roots = await state.executors.quick.run(lambda: chosen(state, wanted))

@@ -36,7 +36,7 @@ from lookalike.wire.http import (
 router = APIRouter(tags=["selection"], dependencies=[KNOWN_PARAMETERS])
 
 # Images of one request.
-MAX_IDS = 100_000
+MAX_IDS = 50_000
 
 # Records that are listed.
 MAX_RECORDS = 100
@@ -94,7 +94,7 @@ class SearchToSave(BaseModel):
 async def set_metadata(state: State, request: Request) -> Response:
     """Set metadata and tags of images. They are kept by content, and filters and exports have them."""
     check_writable(state)
-    wanted = await read_json(request, MetadataRequest)
+    wanted = await read_json(request, state.executors.quick, MetadataRequest.model_validate)
     if not (wanted.metadata or wanted.add_tags or wanted.remove_tags):
         raise HTTPError(422, "nothing to change: give metadata, add_tags or remove_tags")
 
@@ -113,7 +113,7 @@ async def set_metadata(state: State, request: Request) -> Response:
 async def remove_images(state: State, request: Request) -> Response:
     """Remove images from the library. Their files stay; indexing their folders adds them again."""
     check_writable(state)
-    wanted = await read_json(request, ChosenImages)
+    wanted = await read_json(request, state.executors.quick, ChosenImages.model_validate)
 
     def work() -> int:
         return state.library.remove(chosen(state, wanted.ids))
@@ -128,7 +128,7 @@ async def trash_images(state: State, request: Request) -> Response:
     """Move the files of images, with their sidecars, to the trash of the server's system, and remove them
     from the library: a job, whose result names the record to undo it."""
     check_writable(state)
-    wanted = await read_json(request, ChosenImages)
+    wanted = await read_json(request, state.executors.quick, ChosenImages.model_validate)
     await state.executors.quick.run(lambda: chosen(state, wanted.ids))
     return await submit(state, "trash", {"ids": list(dict.fromkeys(wanted.ids))})
 
@@ -145,7 +145,7 @@ async def trash_records(state: State) -> Response:
 async def undo_trash(state: State, request: Request) -> Response:
     """Put the files of a record back where they were, and index them again: a job. Nothing is overwritten."""
     check_writable(state)
-    wanted = await read_json(request, UndoRequest)
+    wanted = await read_json(request, state.executors.quick, UndoRequest.model_validate)
 
     def check() -> None:
         name = wanted.record
@@ -170,7 +170,7 @@ SearchName = Annotated[str, PathParam(min_length=1, max_length=200)]
 async def save_search(state: State, name: SearchName, request: Request) -> Response:
     """Save a search under a name; it replaces the one of that name."""
     check_writable(state)
-    wanted = await read_json(request, SearchToSave)
+    wanted = await read_json(request, state.executors.quick, SearchToSave.model_validate)
     await state.executors.write.run(lambda: state.saved.save_search(name, wanted.query))
     return JSONResponse(encode(SavedSearch(name, wanted.query)))
 

@@ -92,7 +92,16 @@ MAX_LARGE_BODIES = 10
 # Bytes that any request may send, however many bodies are in memory. JSON holds up the requests of others
 # while it is parsed, in whatever thread, so it has limits of its own.
 SMALL_BODY = 1 << 16
-JSON_BODIES = {"/api/search": 1 << 20, "/api/images": 1 << 20, "/api/batch": 4 << 20}
+JSON_BODIES = {
+    "/api/batch": 4 << 20,
+    **dict.fromkeys(
+        (
+            "/api/search", "/api/images", "/api/images/export", "/api/images/trash",
+            "/api/duplicates/trash", "/api/duplicates/done",
+        ),
+        1 << 20,
+    ),
+}  # fmt: skip
 
 # Addresses that take images, vectors and files. Those in `JSON_BODIES` take JSON unless it is a form.
 LARGE_BODIES = frozenset(
