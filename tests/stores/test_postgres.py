@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.stores.ann_spaces import COUNT, KEY, add, fill, image_vectors, recall
-from tests.stores.conftest import in_postgres
 
-from lookalike.stores.ann_index import IndexBuildOptions
-from lookalike.stores.interface import Store
+psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed (lookalike[postgres])")
 
-pytest.importorskip("psycopg", reason="psycopg is not installed (lookalike[postgres])")
+from tests.stores.ann_spaces import COUNT, KEY, add, fill, image_vectors, recall  # noqa: E402
+from tests.stores.builders import begin, content, entry, put, space  # noqa: E402
+from tests.stores.conftest import in_postgres  # noqa: E402
+from tests.stores.postgres_server import new_url, server  # noqa: E402
+
+from lookalike.errors import (  # noqa: E402
+    LibraryBusy,
+    LibraryDamaged,
+    LibraryError,
+    LibraryTooNew,
+    LookalikeError,
+    NoLibrary,
+    Outcome,
+)
+from lookalike.stores.ann_index import IndexBuildOptions  # noqa: E402
+from lookalike.stores.interface import Store  # noqa: E402
+from lookalike.stores.open_store import shown_location  # noqa: E402
+from lookalike.stores.postgres.store import PostgresStore  # noqa: E402
+
+
+def url_of(store: Store) -> str:
+    """Return the URL of a store of the test's server, which needs no password."""
+    return store.location
 
 
 @pytest.fixture
@@ -70,3 +93,178 @@ def test_only_images_that_pass_the_filter_are_found(store: Store, share: float) 
     assert (some.ids[:, fits:] == -1).all()
     true = [len(np.intersect1d(a, b)) for a, b in zip(some.ids, exact.ids, strict=True)]
     assert np.mean(true) >= 0.9 * fits
+
+
+def kill_backends() -> None:
+    """Kill one process of the server with SIGKILL, which makes the server end all others and recover."""
+    with psycopg.connect(server().get_uri(), autocommit=True) as connection:
+        row = connection.execute("SELECT pg_backend_pid()").fetchone()
+        assert row is not None
+        os.kill(row[0], signal.SIGKILL)
+        with pytest.raises(psycopg.Error):
+            for _ in range(100):
+                connection.execute("SELECT pg_sleep(0.1)")
+
+
+def test_a_server_that_is_killed_loses_at_most_the_batch_in_flight(store: Store) -> None:
+    begin(store)
+    with pytest.raises(LibraryError, match="was lost") as caught, store.writer() as writer:
+        writer.put([entry("a.jpg")])
+        kill_backends()
+        writer.put([entry("b.jpg")])
+    assert "\n" not in str(caught.value)
+    with store.writer() as writer:
+        assert writer.file_states(1, ["a.jpg", "b.jpg"]).keys() == {"a.jpg"}
+        writer.put([entry("b.jpg")])
+    assert store.check() == []
+
+
+def test_searches_go_on_after_the_server_was_killed(store: Store) -> None:
+    begin(store)
+    put(store, entry("a.jpg"))
+    query = np.ones((1, 3), np.float32)
+    with store.snapshot() as snapshot:
+        kill_backends()
+        with pytest.raises(LibraryError, match="was lost"):
+            for _ in range(100):  # until this process of the server has ended, too
+                snapshot.images([1])
+                time.sleep(0.05)
+    with store.snapshot() as snapshot:
+        assert snapshot.search("toy@1", query, 1).ids.tolist() == [[1]]
+
+
+def test_one_writer_at_a_time_beside_readers(store: Store) -> None:
+    begin(store)
+    with store.writer() as writer:
+        with (
+            pytest.raises(LibraryBusy, match=r"another process .*postgres.* is writing"),
+            store.writer(),
+        ):
+            pass
+        with store.snapshot() as before:
+            writer.put([entry("a.jpg")])
+            writer.add_space(space("toy@2"))
+            writer.promote("toy@2")
+            assert before.counts() == {}
+            assert before.search("toy@1", np.ones((1, 3), np.float32), 1).ids.tolist() == [[-1]]
+    with store.snapshot() as after:
+        assert after.counts() == {Outcome.INDEXED: 1}
+        assert [one.key for one in after.spaces()] == ["toy@2"]
+
+
+def test_a_library_of_an_interrupted_creation_is_finished() -> None:
+    url = new_url()
+    with pytest.raises(NoLibrary, match="make one with"):
+        PostgresStore.open(url)
+    with psycopg.connect(server().get_uri(), autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {url.rpartition('=')[2]}")
+    with PostgresStore.create(url) as store:
+        begin(store)
+        assert store.check() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "says"),
+    [
+        ("ALTER TABLE library RENAME TO invoices", LibraryDamaged, "belongs to another program"),
+        ("UPDATE library SET format = 99", LibraryTooNew, "pip install --upgrade"),
+    ],
+)
+def test_what_is_no_library_of_this_version_is_refused(
+    change: str, kind: type[LibraryError], says: str
+) -> None:
+    url = new_url()
+    PostgresStore.create(url).close()
+    with psycopg.connect(server().get_uri(), autocommit=True) as connection:
+        connection.execute(f"SET search_path TO {url.rpartition('=')[2]}")
+        connection.execute(change)
+    with pytest.raises(kind, match=says) as caught:
+        PostgresStore.open(url)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("postgresql://me:geh:eim%40@127.0.0.1:1/db", "no connection to postgresql://me@127.0.0.1:1/db"),
+        ("postgresql://me:geh:eim@@127.0.0.1/db", "write %40"),
+        ("postgresql://me:geh/eim@127.0.0.1/db", "write %40, %2F or %3F"),
+        ("postgresql://me:geheim%zz@127.0.0.1/db", "not a URL that libpq reads"),
+        ("postgresql://127.0.0.1:1/db?user=me&password=geheim", "no connection to"),
+        ("postgresql://me:geheim@127.0.0.1:port/db", "postgresql://me@127.0.0.1:port/db"),
+        ("postgresql://me:geheim@127.0.0.1/db?schema=a;b", "no name of a schema"),
+        ("postgresql://me:geheim@127.0.0.1/db?schema=public", "not for a library"),
+        ("postgresql://me:gehe?im@127.0.0.1/db", "write %40, %2F or %3F"),
+        ("postgresql://me:ge/he?im@127.0.0.1/db", "write %40, %2F or %3F"),
+        ("postgresql://me:gehe#im@127.0.0.1/db", "write %23"),
+    ],
+)  # fmt: skip
+def test_errors_have_one_line_and_no_password(url: str, says: str) -> None:
+    with pytest.raises(LookalikeError, match=says) as caught:
+        PostgresStore.open(url)
+    said = str(caught.value)
+    assert "\n" not in said
+    assert "geh" not in said
+    assert "geh" not in shown_location(url)
+
+
+def test_a_wrong_password_is_named_with_its_remedy(tmp_path: Path) -> None:
+    with psycopg.connect(server().get_uri(), autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS guest")
+        connection.execute("CREATE ROLE guest LOGIN PASSWORD 'right'")
+    pg_hba = Path(server().pgdata) / "pg_hba.conf"
+    before = pg_hba.read_text()
+    pg_hba.write_text("local all guest scram-sha-256\n" + before)
+    try:
+        with psycopg.connect(server().get_uri(), autocommit=True) as connection:
+            connection.execute("SELECT pg_reload_conf()")
+        url = new_url().replace("postgres:@", "guest:geheim@")
+        for _ in range(50):  # the server reads the file a moment later
+            with pytest.raises(LibraryError) as caught:
+                PostgresStore.open(url)
+            if "refuses the login" in str(caught.value):
+                break
+        assert "PGPASSWORD" in str(caught.value)
+        assert "geheim" not in str(caught.value)
+        with pytest.raises(LibraryError, match=r"may not|right to it"):
+            PostgresStore.create(url.replace("geheim", "right"))
+    finally:
+        pg_hba.write_text(before)
+
+
+def test_thumbnails_are_kept_in_the_database(store: Store) -> None:
+    key = (content("a"), 256)
+    assert store.thumbnails is not None
+    assert store.thumbnails.get(key) is None
+    store.thumbnails.put(key, b"jpeg")
+    store.thumbnails.put(key, b"jpeg")
+    assert store.thumbnails.get(key) == b"jpeg"
+    store.thumbnails.drop(key)
+    assert store.thumbnails.get(key) is None
+
+
+def test_exact_search_by_the_server_finds_what_numpy_finds(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lookalike.stores.postgres.vectors.FEW_IDS", 10)
+    ids = fill(store, image_vectors())
+    queries = image_vectors(3, seed=9)
+    some = np.array(ids[::3])
+    with store.snapshot() as snapshot:
+        cached = snapshot.search(KEY, queries, 20), snapshot.search(KEY, queries, 20, among=some)
+    monkeypatch.setattr("lookalike.stores.postgres.vectors.CHEAP_BYTES", 0)
+    add(store, image_vectors(1, seed=1), "other")  # another state, so nothing is in memory
+    with PostgresStore.open(url_of(store)) as fresh, fresh.snapshot() as snapshot:
+        for among, known in ((None, cached[0]), (some, cached[1])):
+            for number, query in enumerate(queries):
+                found = PostgresStore.open(url_of(store))
+                with found, found.snapshot() as own:
+                    near = own.search(KEY, query[None], 20, among=among)
+                assert near.exact
+                kept = known.ids[number].tolist()
+                assert [id for id in near.ids[0].tolist() if id != ids[-1] + 1][:19] == kept[:19]
+        monkeypatch.setattr("lookalike.stores.postgres.vectors.BLOCK_BYTES", 10_000)
+        monkeypatch.setattr(fresh._cache, "_max_bytes", 0)
+        near = snapshot.search(KEY, queries, 20, among=some)
+        assert near.ids.tolist() == cached[1].ids.tolist()
+        assert near.similarities.tolist() == cached[1].similarities.tolist()

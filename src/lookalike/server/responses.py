@@ -31,6 +31,7 @@ from lookalike.errors import (
 )
 from lookalike.library import Library
 from lookalike.object_storage import shown
+from lookalike.stores.open_store import shown_location
 
 
 class JSONResponse(Response):
@@ -70,7 +71,7 @@ def replace_non_finite(value: Any) -> Any:
 def redact_paths(library: Library, value: Any) -> Any:
     """Return a document or a sentence in which files are named by their path below the library's folders,
     and the folders themselves are not named."""
-    folders = {os.fspath(library.folder)}
+    folders = {os.fspath(library.folder), shown_location(library.address)}
     with suppress(LookalikeError), library.snapshot() as snapshot:
         for root in snapshot.roots():
             folders |= {os.fspath(root.path), shown(root.path)}

@@ -413,10 +413,14 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """That the server answers and can read its library."""
+    """Whether the server can read its library.
 
-    status: Literal["ok"]
+    reachable  by part of the library, whether it answers: "library" for one in a folder, "database"
+    """
+
+    status: Literal["ok", "unavailable"]
     version: str
+    reachable: Mapping[str, bool]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias
@@ -29,6 +30,15 @@ OLDEST_VECTOR = (0, 7)
 CONNECT_SECONDS = 10
 """Time to wait for a server, unless the URL or PGCONNECT_TIMEOUT says otherwise."""
 
+STARTING_SECONDS = 10
+"""Time to wait for a server that says that it is starting."""
+
+_STARTING = (
+    *("the database system is starting", "in recovery mode", "not yet accepting connections"),
+    "server closed the connection unexpectedly",
+)
+"""What a server says, or does, that is just starting or recovering from a crash."""
+
 IDLE_CONNECTIONS = 4
 """Connections of readers that are kept for the next snapshots."""
 
@@ -51,8 +61,7 @@ def connect(url: DatabaseURL, *, purpose: str) -> Connection:
         "application_name": f"lookalike {purpose}",
         "fallback_application_name": None,
     } | {name: value for name, value in given.items() if name == "connect_timeout"}
-    with translate_errors(url):
-        connection = psycopg.connect(url.conninfo, autocommit=True, **options)
+    connection = _connect(url, options)
     try:
         with translate_errors(url):
             check_server(connection, url)
@@ -62,6 +71,19 @@ def connect(url: DatabaseURL, *, purpose: str) -> Connection:
         connection.close()
         raise
     return connection
+
+
+def _connect(url: DatabaseURL, options: dict[str, Any]) -> Connection:
+    """Connect; a server that is just starting, or recovering from a crash, is waited for."""
+    deadline = time.monotonic() + STARTING_SECONDS
+    while True:
+        try:
+            return psycopg.connect(url.conninfo, autocommit=True, **options)
+        except psycopg.Error as error:
+            starting = any(words in str(error) for words in _STARTING)
+            if not starting or time.monotonic() > deadline:
+                raise _library_error(error, url) from error
+        time.sleep(0.2)
 
 
 def check_server(connection: Connection, url: DatabaseURL) -> None:

@@ -42,11 +42,12 @@ def parse_url(text: str) -> DatabaseURL:
     if "#" in text:
         raise UsageError(f"the URL {without_password(text)} has a #: write %23 instead")
     authority = address.partition("://")[2]
-    if authority.count("@") > 1 or "/" in authority.rpartition("@")[0]:
+    if authority.count("@") > 1 or "/" in authority.rpartition("@")[0] or "@" in query:
         raise UsageError(
-            f"the URL {without_password(text)} has @ or / in its user or password: write %40 or %2F instead"
+            f"the URL {without_password(text)} has @, / or ? in its user or password, or @ after the "
+            "database: write %40, %2F or %3F instead"
         )
-    options = parse_qsl(query, keep_blank_values=True)
+    options = parse_qsl(query.replace("+", "%2B"), keep_blank_values=True)
     schemas = [value for name, value in options if name == "schema"]
     rest = [(name, value) for name, value in options if name != "schema"]
     schema = schemas[-1] if schemas else DEFAULT_SCHEMA
