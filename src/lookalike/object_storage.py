@@ -88,8 +88,19 @@ def is_web(location: Location) -> bool:
 
 
 def is_address_list(source: Location) -> bool:
-    """Return whether a source is a text file, which lists addresses of the web."""
-    return os.fspath(source).lower().endswith(".txt") and not is_url(source)
+    """Return whether a source is a text file (.txt) whose first line is an address of the web.
+
+    Empty lines and those that begin with "#" do not count.
+    """
+    if not os.fspath(source).lower().endswith(".txt") or is_url(source):
+        return False
+    try:
+        with Path(source).open("rb") as file:
+            lines = map(bytes.strip, file.read(1 << 16).removeprefix(b"\xef\xbb\xbf").split(b"\n"))
+    except OSError:
+        return False
+    first = next((line for line in lines if line and not line.startswith(b"#")), b"")
+    return first.startswith((b"https://", b"http://"))
 
 
 def resolve(path: Path) -> Path:

@@ -280,6 +280,6 @@ def test_addresses_of_this_network_are_not_fetched(tmp_path: Path) -> None:
     with Library.create(tmp_path, folder=tmp_path / "library") as library:
         assert index(library, str(listed)).failures == 2
         assert all("public internet only" in image.reason for image in library.failures())
-        (tmp_path / "empty.txt").write_text("\n")
+        (tmp_path / "plain.txt").write_text("http://example.org/a.jpg\n")
         with pytest.raises(UsageError, match="lists no addresses"):
-            index(library, str(tmp_path / "empty.txt"))
+            index(library, str(tmp_path / "plain.txt"))

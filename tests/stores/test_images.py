@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from tests.stores.builders import (
 from lookalike.errors import Outcome, UsageError
 from lookalike.images.reading import InodeState
 from lookalike.stores.interface import Store
+from lookalike.stores.paths import image_by_path
 
 PATHS = ["a.jpg", "b/c.jpg", "b/d e.jpg", "b-1.jpg", "ü/ß.jpg"]
 
@@ -435,3 +437,21 @@ def test_states_of_inodes_and_identities_of_roots_are_kept(store: Store) -> None
     with store.snapshot() as snapshot:
         assert snapshot.file_states(1, ["b.jpg"])["b.jpg"].inode == (7, 8)
         assert [root.identity for root in snapshot.roots()] == ["disk-2"]
+
+
+def test_a_root_may_be_a_url(empty: Store) -> None:
+    with empty.writer() as writer:
+        first = writer.add_root(Path("s3://bucket/photos"))
+        assert writer.add_root(Path("s3:/bucket/photos")) == first
+        second = writer.add_root(Path("https:/"))
+        writer.add_space(space())
+        writer.put([entry("a.jpg", root=first.id), entry("b/c.jpg", root=second.id)])
+    with empty.snapshot() as snapshot:
+        assert [root.path for root in snapshot.roots()] == [
+            Path("s3:/bucket/photos"),
+            Path("https:/"),
+        ]
+        found = image_by_path(snapshot, Path("s3://bucket/photos/a.jpg"))
+        assert found is not None
+        assert (found.root, found.path) == (first.id, "a.jpg")
+        assert image_by_path(snapshot, Path("s3://bucket/other/a.jpg")) is None

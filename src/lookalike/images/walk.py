@@ -101,7 +101,7 @@ def find_files(
 
     def stream() -> Iterator[FoundFile]:
         for root in roots:
-            if is_url(root) or (is_address_list(root) and Path(root).is_file()):
+            if is_url(root) or is_address_list(root):
                 yield from _find_remote(root, globs, report)
                 continue
             for path in _walk(root, globs, skipped, report, _sorted_entries):

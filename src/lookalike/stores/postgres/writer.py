@@ -13,6 +13,7 @@ import numpy as np
 
 from lookalike.errors import LookalikeError, UsageError
 from lookalike.images.reading import InodeState
+from lookalike.object_storage import resolve
 from lookalike.stores.metadata import update_json
 from lookalike.stores.postgres import feedback, images
 from lookalike.stores.postgres.apply_entries import (
@@ -85,7 +86,7 @@ class PostgresWriter:
 
     def add_root(self, path: Path) -> Root:
         """See `Writer`."""
-        return self._add_root(path.resolve(), imported=False)
+        return self._add_root(resolve(path), imported=False)
 
     def add_imported_root(self) -> Root:
         """See `Writer`."""
