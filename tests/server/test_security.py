@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sqlite3
 import struct
+import sys
 import threading
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,9 +27,10 @@ from lookalike.library import Library
 from lookalike.models import files
 from lookalike.server.app import create_app
 from lookalike.server.query_params import SearchParams
-from lookalike.server.responses import HTTPError, redact_paths
+from lookalike.server.responses import HTTPError, to_json
 from lookalike.server.routes.search import query_of_params
 from lookalike.server.security.limits import BodyLimiter, RateLimiter, TokenBuckets
+from lookalike.server.security.redaction import Redactor, public_names
 from lookalike.server.settings import Settings
 from lookalike.workers.limits import Limits
 
@@ -385,15 +388,107 @@ def library_path(sentence: str) -> str:
     return sentence.partition(" ")[0]
 
 
-def test_paths_are_redacted_in_nested_documents(library: Library, photos: Path) -> None:
-    document = {
-        "message": f"{photos}/odd/1.jpg is broken; {photos}2/x and {photos.parent} stay",
-        "added": [f"{library.folder}: is busy", 7, (f"{photos}", None)],
-    }
-    assert redact_paths(library, document) == {
-        "message": f"odd/1.jpg is broken; {photos}2/x and {photos.parent} stay",
+def test_places_are_redacted_in_texts(library: Library, photos: Path, tmp_path: Path) -> None:
+    redactor = Redactor(library, tmp_path / "state")
+    home, python = Path.home(), sys.prefix
+
+    def redacted(value: object) -> object:
+        return json.loads(redactor.redact(to_json(value)))
+
+    assert redacted(
+        {
+            "message": f"{photos}/odd/1.jpg is broken; {photos}\n{photos}/schön/2.jpg",
+            "added": [f"{library.folder}: is busy", 7, [f"{photos}", None]],
+            "quoted": f"cannot read '{home}/models/net.onnx' (\"{home}/x y\"): see {python}/lib/a.py",
+            "kept": f"trip{photos}/1.jpg; {photos}2 and a{home}",
+            "scratch": f"{tmp_path}/state/imports/12/vectors.npy: not an array",
+        }
+    ) == {
+        "message": "odd/1.jpg is broken; the library\nschön/2.jpg",
         "added": ["the library: is busy", 7, ["the library", None]],
+        "quoted": "cannot read 'net.onnx' (\"x y\"): see a.py",
+        "kept": f"trip{photos}/1.jpg; {photos}2 and a{home}".replace(
+            f" {photos}2", f" {photos.name}2"
+        ),
+        "scratch": "vectors.npy: not an array",
     }
+
+
+def test_spaces_of_models_in_folders_are_named_without_the_path() -> None:
+    assert public_names(
+        (
+            "color", "trained:/home/me/shoes", "trained:/srv/shoes+pca64", "trained:/srv/x/shoes",
+            "onnx:resnet50", "onnx:owner/name", "clip:C:\\models\\mine", "trained:~/bags/",
+        )
+    ) == {
+        "trained:/home/me/shoes": "trained:shoes",
+        "trained:/srv/shoes+pca64": "trained:shoes+pca64",
+        "trained:/srv/x/shoes": "trained:shoes-2",
+        "clip:C:\\models\\mine": "clip:mine",
+        "trained:~/bags/": "trained:bags",
+    }  # fmt: skip
+
+
+def test_visitors_see_no_path_in_any_response(tmp_path: Path) -> None:
+    """One that tells everything it can: a broken image, a model in a folder, failures and a job."""
+    folder = album(tmp_path / "private" / "photos", 12)
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(400))
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["color"])
+        rename_space(library, f"trained:{tmp_path}/private/model")
+    (folder / "000.jpg").unlink()
+    settings = Settings(hosts=("pictures.example",), writable=True, job_wait=60.0)
+    with (
+        Library.open(folder) as library,
+        TestClient(create_app(library, settings), base_url="https://pictures.example") as visitor,
+    ):
+        visitor.headers.update(CSRF_HEADERS)
+        named = {"extractor": "trained:model"}
+        queries = [
+            {"image": ["2"], **named},
+            {"upload": ["0" * 64]},
+            {"image": ["99"]},
+            {"text": ["a"]},
+        ]
+        responses = [
+            visitor.get("/api/info"),
+            visitor.get("/api/search", params={"image": "2", **named}),
+            visitor.get("/api/search", params={"image": "2", "extractor": "x"}),
+            visitor.get("/api/images/1/neighbours", params=named),
+            visitor.post("/api/batch", json={"queries": queries}),
+            visitor.post("/api/uploads", content=draw(tmp_path / "n.png", 1).read_bytes()),
+            visitor.get("/api/explain", params={"query": "1", "hit": 2, **named}),
+            visitor.get("/api/failures"),
+            visitor.get("/api/duplicates"),
+            visitor.get("/api/similar-groups", params=named),
+            visitor.get("/api/estimate"),
+            visitor.get("/api/images/1/file"),
+            visitor.get("/api/images/1/thumbnail"),
+            visitor.get("/api/vectors", params={**named, "format": "paths"}),
+            visitor.get("/api/ann/history", params=named),
+            visitor.post("/api/images", json={"paths": ["../elsewhere"]}),
+            visitor.post("/api/images"),
+        ]
+        job = responses[-1].json()["id"]
+        events = {"Accept": "text/event-stream"}
+        responses += [
+            visitor.get(f"/api/jobs/{job}", headers=events),
+            visitor.get(f"/api/jobs/{job}"),
+        ]
+    assert responses[1].json()["hits"] and responses[3].json()["hits"]
+    assert responses[0].json()["spaces"][0]["name"] == "trained:model"
+    for response in responses:
+        place = response.text.find("private")
+        assert place < 0, (response.url, response.text[max(0, place - 300) : place + 100])
+        assert str(tmp_path) not in response.text, response.url
+    assert responses[-1].json()["state"] == "failed"  # there is no such model here
+
+
+def rename_space(library: Library, name: str) -> None:
+    """Give the first space another name, as an extractor of that name would have."""
+    assert library.folder is not None
+    with closing(sqlite3.connect(library.folder / "catalogue.sqlite")) as connection, connection:
+        connection.execute("UPDATE spaces SET name = ?, key = ? || '@1'", (name, name))
 
 
 def test_requests_of_one_address_are_rate_limited(library: Library) -> None:

@@ -37,6 +37,7 @@ from lookalike.server.routes import library as library_routes
 from lookalike.server.routes.operation import Metrics
 from lookalike.server.security.limits import RateLimiter
 from lookalike.server.security.middleware import SecurityMiddleware
+from lookalike.server.security.redaction import RedactingMiddleware
 from lookalike.server.settings import Settings
 
 DESCRIPTION = "Find images that look alike. Explained in docs/http.md."
@@ -89,6 +90,8 @@ def create_app(library: Library, settings: Settings | None = None) -> FastAPI:
         app.include_router(router)
     app.state.rate_limiter = RateLimiter(settings.rate)
     app.state.metrics = Metrics()
+    if settings.hide_paths:  # the innermost: others may compress what it reads
+        app.add_middleware(RedactingMiddleware, redactor=state.redactor)
     app.add_middleware(CompressionMiddleware)
     app.add_middleware(
         SecurityMiddleware,

@@ -23,6 +23,7 @@ from lookalike.server.jobs.runner import JobRunner
 from lookalike.server.jobs.write_queue import WriteQueue
 from lookalike.server.micro_batcher import MicroBatcher
 from lookalike.server.saved import Saved
+from lookalike.server.security.redaction import Redactor
 from lookalike.server.settings import Settings
 from lookalike.server.uploads import Uploads
 from lookalike.wire.codec import document_of
@@ -51,6 +52,7 @@ class AppState:
     sheets: DuplicateSheets
     saved: Saved
     writes: WriteQueue
+    redactor: Redactor
     temporary: tempfile.TemporaryDirectory[str] | None = None
     event_streams: set[object] = field(default_factory=set)
     _explainers: list[Explainer] = field(default_factory=list)
@@ -85,8 +87,14 @@ class AppState:
             saved=Saved(library.folder),
             job_states=job_states,
             writes=WriteQueue(jobs, job_states),
+            redactor=Redactor(library, folder),
             temporary=temporary,
         )
+
+    def stored_name(self, extractor: str | None) -> str | None:
+        """Return the name of the space that a visitor calls so: those of models in a folder are made known
+        without its path."""
+        return None if extractor is None else self.redactor.stored_name(extractor)
 
     def explainer(self) -> Explainer:
         """Return the explainer, made at the first request: what it imports is heavy."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import re
 from collections.abc import Iterable
-from contextlib import suppress
 from difflib import get_close_matches
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -29,9 +27,6 @@ from lookalike.errors import (
     StorageFull,
     UsageError,
 )
-from lookalike.library import Library
-from lookalike.object_storage import shown
-from lookalike.stores.open_store import shown_location
 
 
 class JSONResponse(Response):
@@ -65,29 +60,6 @@ def replace_non_finite(value: Any) -> Any:
         return {name: replace_non_finite(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
         return [replace_non_finite(part) for part in value]
-    return value
-
-
-def redact_paths(library: Library, value: Any) -> Any:
-    """Return a document or a sentence in which files are named by their path below the library's folders,
-    and the folders themselves are not named."""
-    folders = {os.fspath(library.folder), shown_location(library.address)}
-    with suppress(LookalikeError), library.snapshot() as snapshot:
-        for root in snapshot.roots():
-            folders |= {os.fspath(root.path), shown(root.path)}
-    folders |= {os.path.realpath(folder) for folder in folders}
-    longest = sorted((f for f in folders if f.strip(os.sep)), key=len, reverse=True)
-    names = "|".join(re.escape(folder.rstrip(os.sep)) for folder in longest)
-    return _replace(re.compile(rf"(?:{names})({re.escape(os.sep)}|(?![\w.-]))"), value)
-
-
-def _replace(folder: re.Pattern[str], value: Any) -> Any:
-    if isinstance(value, str):
-        return folder.sub(lambda found: "" if found[1] else "the library", value)
-    if isinstance(value, dict):
-        return {name: _replace(folder, part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_replace(folder, part) for part in value]
     return value
 
 
@@ -210,9 +182,6 @@ async def handle_error(request: Request, error: Exception) -> Response:
         found = http_error(error)
         if found.status >= 500:
             log.error("%s: %s", type(error).__name__, error)
-        state = getattr(request.app.state, "server", None)
-        if state is not None and state.settings.hide_paths:
-            found.message = redact_paths(state.library, found.message)
         return error_response(found)
     if isinstance(error, RequestValidationError | ValidationError):
         return error_response(validation_error(error))

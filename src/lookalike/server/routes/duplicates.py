@@ -98,7 +98,7 @@ async def similar_groups(
     """Images that look alike, copies or not, in groups: bursts, one scene. `path`, and the time it takes, as
     for /api/duplicates."""
     arguments = {
-        "extractor": extractor,
+        "extractor": state.stored_name(extractor),
         "min_relevance": min_relevance,
         "min_similarity": min_similarity,
     }

@@ -59,6 +59,7 @@ def explanation(
 ) -> dict[str, Any]:
     """Return the document of an explanation."""
     file_of(state, hit)
+    extractor = state.stored_name(extractor)
     check_indexed_with(state, extractor)
     explainer = state.explainer()
     if text is not None:
@@ -140,6 +141,7 @@ async def map_layout(
 
     own = state.library.folder / "maps"
     folder = state.folder / "maps" if state.library.read_only else own
+    extractor = state.stored_name(extractor)
     arguments = {"extractor": extractor, "method": method, "folder": os.fspath(folder)}
 
     def work() -> Layout:

@@ -123,7 +123,8 @@ async def neighbours(
     extractor: Annotated[list[str] | None, QueryParam()] = None,
 ) -> Response:
     """The images most similar to this one, without itself."""
-    query = Query((Term(id=id),), k=k + 1, extractors=tuple(extractor or ()))
+    names = tuple(map(state.redactor.stored_name, extractor or ()))
+    query = Query((Term(id=id),), k=k + 1, extractors=names)
 
     def check() -> None:
         with state.library.snapshot() as snapshot:

@@ -16,7 +16,7 @@ from lookalike.server.app_state import AppState, State
 from lookalike.server.jobs.process import WRITERS
 from lookalike.server.openapi import responses
 from lookalike.server.query_params import KNOWN_PARAMETERS
-from lookalike.server.responses import HTTPError, JSONResponse, redact_paths, to_json
+from lookalike.server.responses import HTTPError, JSONResponse, to_json
 from lookalike.wire import encode
 from lookalike.wire.http import JobList, JobState
 
@@ -113,8 +113,7 @@ async def submit(
 
 def job_document(state: AppState, job: JobState) -> dict[str, Any]:
     """Return the state of a job as a JSON document."""
-    document = encode(job)
-    return redact_paths(state.library, document) if state.settings.hide_paths else document
+    return encode(job)
 
 
 def pending(state: AppState, kind: str) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -313,6 +314,9 @@ def query_of_params(state: AppState, params: SearchParams, data: UploadData) -> 
         *signed_terms(params.not_image, -1.0, of_library),
     ]
     query = to_query(params, terms)
+    if query.extractors:
+        names = tuple(map(state.redactor.stored_name, query.extractors))
+        query = replace(query, extractors=names)
     if params.offset and query.terms and (query.reverse or query.sort not in (None, SIMILARITY)):
         raise HTTPError(400, "hits of a query in another order come in one page: raise k instead")
     return query

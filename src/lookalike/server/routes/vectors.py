@@ -165,7 +165,8 @@ async def export_vectors(
     `id`, `path`, `vector` and `metadata`, or the path of each row in a line. `X-Lookalike-Rows` is their
     number. With the `ETag` of one response as `If-Match`, another has the same rows, or is 412 if the library
     has changed since."""
-    arguments = {"extractor": extractor, "format": format, "where": where}
+    name = state.stored_name(extractor)
+    arguments = {"extractor": name, "format": format, "where": where}
     begun = await start_export(state.jobs, state.executors.export, arguments)
     header = begun.header
     tag = f'"{header.state}"'
@@ -193,7 +194,8 @@ async def drop(state: State, extractor: ExtractorName) -> Response:
     """Delete all vectors of an extractor, and the images known by name only that have no others. All other
     images, and all files, stay."""
     check_writable(state)
-    images = await state.executors.write.run(lambda: state.library.vectors.drop(extractor))
+    name = state.redactor.stored_name(extractor)
+    images = await state.executors.write.run(lambda: state.library.vectors.drop(name))
     return JSONResponse(encode(SpaceDropped(images)))
 
 
@@ -230,7 +232,8 @@ async def build_index(state: State, request: BuildRequest) -> Response:
     """Build ANN indexes. The job's `result` has an index for each space, by name. Searches use the previous
     one meanwhile."""
     check_writable(state)
-    return await submit(state, "build-ann", request.model_dump())
+    named = {"extractor": state.stored_name(request.extractor)}
+    return await submit(state, "build-ann", request.model_dump() | named)
 
 
 @router.post("/api/ann/check", **responses(JobState, status=202))
@@ -238,13 +241,15 @@ async def check_index(state: State, request: CheckRequest) -> Response:
     """Measure ANN indexes against exact search, store the measurements, and rebuild the indexes that are not
     good enough. The job's `result` has `results`, one for each space."""
     check_writable(state)
-    return await submit(state, "check-ann", request.model_dump())
+    named = {"extractor": state.stored_name(request.extractor)}
+    return await submit(state, "check-ann", request.model_dump() | named)
 
 
 @router.get("/api/ann/history", **responses(CheckHistory))
 async def index_history(state: State, extractor: ExtractorName) -> Response:
     """All measurements of an ANN index, oldest first."""
-    found = await state.executors.quick.run(lambda: state.library.ann.history(extractor))
+    name = state.redactor.stored_name(extractor)
+    found = await state.executors.quick.run(lambda: state.library.ann.history(name))
     return JSONResponse(encode(CheckHistory(tuple(found))))
 
 
@@ -253,5 +258,6 @@ async def remove_index(state: State, request: RemoveRequest) -> Response:
     """Search exactly from now on. The next indexing builds an index again if the space is large, unless it is
     told not to."""
     check_writable(state)
-    names = await state.executors.write.run(lambda: state.library.ann.remove(request.extractor))
+    extractor = state.stored_name(request.extractor)
+    names = await state.executors.write.run(lambda: state.library.ann.remove(extractor))
     return JSONResponse(encode(IndexesRemoved(tuple(names))))
