@@ -20,7 +20,7 @@ READY = {
     "": TILES,
     "?image=1": ".band",
     "?image=1&open=2": ".large-view .thumbnail",
-    "?page=duplicates&kind=exact": ".comparison",
+    "?page=duplicates&kind=exact": ".dup-group",
     "?page=library": ".failure-list li",
     MAP: ".selection .tile",
 }

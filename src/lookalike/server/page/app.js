@@ -24,7 +24,7 @@ import { t } from "./words.js";
 /** Screens that are loaded when they are first shown. */
 const LAZY = {
   map: () => import("./legacy/map.js").then((module) => legacyView(module.showMap)),
-  duplicates: () => import("./legacy/duplicates.js").then((module) => legacyView(module.showDuplicates)),
+  duplicates: () => import("./duplicates_view.js").then((module) => module.DuplicatesView),
   library: () => import("./legacy/library.js").then((module) => legacyView(module.showLibrary)),
 };
 /** @type {Record<string, any>} */
