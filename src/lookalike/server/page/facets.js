@@ -34,16 +34,41 @@ function setCondition(where, field, changes) {
   navigate({ where: formatConditions([...others, { field, ...changes }]) });
 }
 
-export function Facets() {
+/** All fields, and `children` after them, which must not move when the counts arrive. */
+export function Facets({ children }) {
   const where = useStore((state) => state.address).where, library = useStore((state) => state.library);
   const conditions = parseConditions(where);
   const fields = facetFields(library);
+  const isSet = (field) => (conditions ?? []).some((one) => one.field === field.name);
+  const [open, setOpen] = useState(() => new Set(fields.filter((field, i) => i < OPEN_COUNT || isSet(field)).map((field) => field.name)));
+  const [counts, setCounts] = useState(/** @type {Record<string, any> | null} */ (null));
+  // All at once, so that nothing moves while one after the other arrives.
+  useEffect(() => {
+    const request = new AbortController();
+    if (conditions) loadCounts([...open], where, request.signal).then((found) => setCounts((known) => ({ ...known, ...found })), () => setCounts((known) => known ?? {}));
+    return () => request.abort();
+  }, [where, open, library]);
+  if (conditions && !counts) return null;
+  const toggle = (name, isOpen) => {
+    if (open.has(name) === isOpen) return;
+    const next = new Set(open);
+    if (isOpen) next.add(name); else next.delete(name);
+    setOpen(next);
+  };
   return html`<section class="rail-section facets" aria-label=${t("filters")}>
     ${!fields.length && html`<p class="muted">${t("noFields")}</p>`}
     ${conditions === null ? html`<p class="muted">${t("filterAsTextOnly")}</p>`
-      : fields.map((field, i) => html`<${Facet} key=${field.name} field=${field} where=${where} isOpen=${i < OPEN_COUNT}
-          condition=${conditions.find((one) => one.field === field.name) ?? { field: field.name }} />`)}
-    <${FilterText} where=${where} isOpen=${conditions === null} /></section>`;
+      : fields.map((field) => html`<${Facet} key=${field.name} field=${field} where=${where} isOpen=${open.has(field.name)} onToggle=${toggle}
+          counts=${counts?.[field.name]} condition=${conditions.find((one) => one.field === field.name) ?? { field: field.name }} />`)}
+    <${FilterText} where=${where} isOpen=${conditions === null} /></section>${children}`;
+}
+
+/** Return how often the values of fields occur under the conditions on the other fields, by field. */
+async function loadCounts(names, where, signal) {
+  const conditions = parseConditions(where) ?? [];
+  const found = await Promise.all(names.map((field) =>
+    get("facets", { field, where: formatConditions(conditions.filter((condition) => condition.field !== field)) }, { signal })));
+  return Object.fromEntries(found.map((one) => [one.field, one]));
 }
 
 /** The conditions that are set, each with a button that removes it. */
@@ -57,34 +82,19 @@ export function FilterChips() {
     ${chips.length > 1 && html`<li class="all"><button type="button" class="plain" onclick=${() => navigate({ where: "" })}>${t("removeFilter")}</button></li>`}</ul>`;
 }
 
-function Facet({ field, condition, where, isOpen }) {
+function Facet({ field, condition, where, isOpen, onToggle, counts }) {
   const isSet = Object.keys(condition).length > 1;
-  const [isShown, setShown] = useState(isOpen || isSet);
   const View = field.kind === "text" ? TextFacet : RangeFacet;
-  return html`<details class="facet" data-field=${field.name} open=${isShown} ontoggle=${(event) => setShown(event.target.open)}>
+  return html`<details class="facet" data-field=${field.name} open=${isOpen} ontoggle=${(event) => onToggle(field.name, event.target.open)}>
     <summary>${field.name.replaceAll("_", " ")}${UNITS[field.name] && html` <small class="muted">${UNITS[field.name]}</small>`}${isSet && html` <span class="set">1</span>`}</summary>
-    ${isShown && html`<${View} field=${field} condition=${condition} where=${where} />`}</details>`;
-}
-
-/** Load how often the values of a field occur under the conditions on the other fields. */
-function useCounts(field, where, contains = "") {
-  const library = useStore((state) => state.library);
-  const [counts, setCounts] = useState(/** @type {any} */ (null));
-  const others = formatConditions((parseConditions(where) ?? []).filter((condition) => condition.field !== field.name));
-  useEffect(() => {
-    const request = new AbortController();
-    get("facets", { field: field.name, where: others, contains }, { signal: request.signal }).then(setCounts, () => {});
-    return () => request.abort();
-  }, [others, contains, library]);
-  return counts;
+    ${isOpen && counts && html`<${View} field=${field} condition=${condition} where=${where} counts=${counts} />`}</details>`;
 }
 
 /** Numbers and dates: a histogram with two handles, and the bounds as text. */
-function RangeFacet({ field, condition, where }) {
-  const counts = useCounts(field, where);
+function RangeFacet({ field, condition, where, counts }) {
   const isDate = field.kind === "date";
   const [draft, setDraft] = useState(/** @type {any} */ (null));
-  const ranges = counts?.ranges ?? [];
+  const { ranges } = counts;
   const day = (value) => String(value ?? "").slice(0, 10);
   const low = draft?.low ?? condition.low ?? condition.values?.[0], high = draft?.high ?? condition.high ?? condition.values?.[0];
   const highest = Math.max(1, ...ranges.map((range) => range.images));
@@ -131,12 +141,17 @@ function dayBefore(text) {
 }
 
 /** Texts: their values with counts, the frequent ones first, and a search among all of them. */
-function TextFacet({ field, condition, where }) {
+function TextFacet({ field, condition, where, counts }) {
   const [search, setSearch] = useState("");
   const [isLong, setLong] = useState(false);
-  const counts = useCounts(field, where, search);
+  const [matching, setMatching] = useState(/** @type {any} */ (null));
+  useEffect(() => {
+    if (!search) { setMatching(null); return; }
+    const others = formatConditions((parseConditions(where) ?? []).filter((one) => one.field !== field.name));
+    get("facets", { field: field.name, where: others, contains: search }).then(setMatching, () => {});
+  }, [search, where]);
   const chosen = new Set(condition.values ?? []);
-  const found = counts?.values ?? [];
+  const found = (matching ?? counts).values;
   const missing = [...chosen].filter((value) => !found.some((one) => one.value === value)).map((value) => ({ value, images: 0 }));
   const isCategory = found.some((one) => one.images > 1) || chosen.size > 0 || search || found.length <= SHORT;
   const shown = isCategory ? [...missing, ...found].slice(0, isLong ? undefined : SHORT) : [];
@@ -145,7 +160,7 @@ function TextFacet({ field, condition, where }) {
     setCondition(where, field.name, { values: [...chosen] });
   };
   const hasSearch = !isCategory || found.length > SHORT || search;
-  if (counts && !found.length && !chosen.size && !search && !condition.like) return html`<p class="muted small">${t("none")}</p>`;
+  if (!found.length && !chosen.size && !search && !condition.like) return html`<p class="muted small">${t("none")}</p>`;
   return html`<div class="values-control">
     ${hasSearch && html`<input type="search" value=${condition.like ?? search} placeholder=${t(isCategory ? "searchValues" : "contains")} aria-label=${`${field.name}: ${t("contains")}`}
       oninput=${isCategory ? (event) => searchSoon(setSearch, event.target.value) : undefined}

@@ -97,7 +97,7 @@ export function ResultsView({ rail }) {
   const hasBars = results.isQuery && Boolean(bands ?? results.items.some((item) => item.relevance));
   return html`<div id="results" class=${`results${results.isLoading ? " loading" : ""}`} aria-busy=${results.isLoading ? "true" : undefined} ref=${box}>
     ${results.error && html`<${ErrorMessage} error=${results.error} retry=${loadResults} />`}
-    ${isShown && !results.isQuery && !address.where && !isQuery(address) && results.items.length > 0 && html`<${Welcome} />`}
+    ${isShown && !results.isQuery && !results.address.where && results.items.length > 0 && html`<${Welcome} />`}
     ${isShown && html`<${ResultsBar} results=${results} bands=${bands} top=${top} settings=${settings} rail=${rail}
       captionFields=${captionFieldsOf(library)} onJump=${(index) => grid.current?.scrollTo(index)} />`}
     ${isShown && results.isQuery && bands?.get("weak")?.first === 0 && html`<p class="note">${t("nothingClose")}</p>`}

@@ -38,7 +38,7 @@ export function SearchView() {
       ${(isWide ? isOpen : isSheetOpen) && html`<div id="rail" key=${String(hasQuery)} ref=${rail} class=${isWide ? "rail-body" : "sheet"}
           onkeydown=${(event) => { if (event.key === "Escape" && !isWide) { event.stopPropagation(); setOpen(false); } }}>
         ${!isWide && html`<div class="sheet-head"><h2>${t("filters")}</h2><${Button} bare icon="close" label=${t("close")} class="quiet" onclick=${() => setOpen(false)} /></div>`}
-        <${Options} /><${Facets} /><${RecentQueries} /></div>`}
+        <${Options} /><${Facets}><${RecentQueries} /><//></div>`}
     </aside>
     <div class="search-main"><${FilterChips} /><${ResultsView} rail=${opener} /></div>
   </div>`;
