@@ -9,6 +9,7 @@ const FLAGS = ["collapse_duplicates", "any_orientation", "feedback", "exact"];
 const CHOICES = ["min_relevance", "verify", "fusion", "similarity"];
 const SIGNS = { image: 1, text: 1, upload: 1, not_image: -1, not_text: -1, not_upload: -1 };
 const MAP_PARAMETERS = ["method", "color", "viewport", "lasso"];
+const SCROLL_DELAY = 200;   // milliseconds without scrolling until the place is saved
 const PAGES = ["search", "browse", "map", "duplicates", "library"];
 
 /**
@@ -155,7 +156,9 @@ const saveScroll = () => history.replaceState({ ...history.state, scroll: scroll
 export function startNavigation() {
   history.scrollRestoration = "manual";
   addEventListener("popstate", () => setAddress(parse(location.search)));
-  addEventListener("pagehide", saveScroll);
+  // For a reload, which leaves no time to save it.
+  let timer = /** @type {any} */ (0);
+  addEventListener("scroll", () => { clearTimeout(timer); timer = setTimeout(saveScroll, SCROLL_DELAY); }, { passive: true });
   document.addEventListener("click", (event) => {
     const link = event.target instanceof Element ? event.target.closest("a[data-navigate]") : null;
     if (!link || event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;

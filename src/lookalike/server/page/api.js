@@ -13,7 +13,8 @@ export class ApiError extends Error {
 // The server requires this header of every request that changes something; other sites cannot send it.
 const HEADERS = { "X-Lookalike": "1" };
 
-async function readResponse(request) {
+/** Return the response to a request; throw what the server says if it refuses. */
+async function responseTo(request) {
   let response;
   try {
     response = await request();
@@ -21,16 +22,20 @@ async function readResponse(request) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(t("serverAway"), 0);
   }
-  let body;
+  if (response.ok) return response;
+  if (response.status === 401) dispatchEvent(new CustomEvent("token-required"));
+  const body = await response.json().catch(() => ({}));
+  throw new ApiError(sentence(body.error ?? t("serverRefused", { status: response.status })), response.status);
+}
+
+async function readResponse(request) {
+  const response = await responseTo(request);
   try {
-    body = await response.json();
+    return await response.json();
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(t("serverUnreadable", { status: response.status }), response.status);
   }
-  if (response.ok) return body;
-  if (response.status === 401) dispatchEvent(new CustomEvent("token-required"));
-  throw new ApiError(sentence(body.error ?? t("serverRefused", { status: response.status })), response.status);
 }
 
 /** Return a text with a capital letter at the beginning, unless that is a name such as "onnx:net", and a full stop at the end. */
@@ -50,6 +55,10 @@ export function send(method, path, body) {
   const content = body === undefined ? undefined : isForm ? body : JSON.stringify(body);
   return readResponse(() => fetch(`api/${path}`, { method, headers, body: content }));
 }
+
+/** Send a plain object as JSON, and return the response itself, for what is not JSON. */
+export const post = (path, body) => responseTo(() =>
+  fetch(`api/${path}`, { method: "POST", headers: { ...HEADERS, "Content-Type": "application/json" }, body: JSON.stringify(body) }));
 
 /** Sizes of images that terms name, as far as they are known: [width, height] by kind and value. */
 const sizes = new Map();

@@ -2,11 +2,12 @@
 // The facts of an image beside it, with what can be done with it.
 
 import { closeImage, format } from "./address.js";
-import { get, originalFile, send, thumbnail } from "./api.js";
+import { get, originalFile, thumbnail } from "./api.js";
 import { Explanation } from "./explanation.js";
 import { sendFeedback } from "./feedback.js";
 import { bytes, count, dateTime, folderOf, nameOf, scoreText, similarity, titleOf, valueText } from "./format.js";
 import { html, useEffect, useState, useStore } from "./html.js";
+import { changeTags, removeImages, tagsOf, trashImages } from "./image_actions.js";
 import { showToast, tryOrToast } from "./messages.js";
 import { lessLike, moreLike, onlyLike, reloadResults } from "./results.js";
 import { state } from "./store.js";
@@ -34,6 +35,7 @@ export function Details({ id, image, hit, term }) {
     ${image && library.writable && term?.kind === "image" && html`<${Feedback} id=${id} term=${term} />`}
     ${term && html`<${Explanation} term=${term} hit=${id} extractor=${address.extractors[0] ?? ""} />`}
     <${Neighbours} id=${id} extractor=${address.extractors[0] ?? ""} />
+    ${image && html`<${Tags} image=${image} />`}
     ${image && html`<${Properties} image=${image} hit=${hit} />`}
     ${image && library.writable && html`<${Removal} image=${image} />`}</div>`;
 }
@@ -65,7 +67,7 @@ function Neighbours({ id, extractor }) {
 function Properties({ image, hit }) {
   const metadata = image.metadata ?? {};
   const rows = [
-    ...Object.entries(metadata).map(([name, value]) => [name.replaceAll("_", " "), valueText(value)]),
+    ...Object.entries(metadata).filter(([name]) => name !== "tags").map(([name, value]) => [name.replaceAll("_", " "), valueText(value)]),
     ...Object.entries(image.facts ?? {}).filter(([name]) => !(name in metadata)).map(([name, value]) => [name.replaceAll("_", " "), valueText(value)]),
     [t("orientation"), hit?.orientation],
     [t("compared"), hit?.coverage ? t("onlyCentre", { n: Math.round(100 * hit.coverage) }) : null],
@@ -85,14 +87,27 @@ function Properties({ image, hit }) {
 }
 
 function Removal({ image }) {
-  const [isAsking, setAsking] = useState(false);
-  const remove = async () => {
-    if (await tryOrToast(() => send("DELETE", `images/${image.id}`)) === undefined) return;
-    reloadResults();
-    showToast(t("removed", { n: 1 }), { kind: "hint" });
-    closeImage();
+  const [asked, setAsked] = useState("");
+  const confirm = async () => { if (await (asked === "trash" ? trashImages : removeImages)([image.id])) closeImage(); };
+  return html`<p class="removal actions">${asked ? html`<span class="muted">${t(asked === "trash" ? "filesGo" : "fileStays")}</span>
+      <${Button} label=${t(asked === "trash" ? "moveToTrash" : "remove")} class="danger" onclick=${confirm} /><${Button} label=${t("cancel")} class="plain" onclick=${() => setAsked("")} />`
+    : html`<${Button} label=${t("removeFromLibrary")} class="plain" onclick=${() => setAsked("remove")} /><${Button} label=${t("moveToTrash")} class="plain" onclick=${() => setAsked("trash")} />`}</p>`;
+}
+
+/** The tags of an image, to be added and removed on a writable server. */
+function Tags({ image }) {
+  const isWritable = useStore((store) => store.library).writable;
+  const [tags, setTags] = useState(tagsOf(image));
+  if (!isWritable && !tags.length) return null;
+  const change = async (next, changes) => { if (await changeTags([image.id], changes)) setTags(next); };
+  const add = (event) => {
+    event.preventDefault();
+    const tag = event.target.elements.tag.value.trim();
+    event.target.reset();
+    if (tag && !tags.includes(tag)) change([...tags, tag], { add: [tag] });
   };
-  return html`<p class="removal actions">${isAsking ? html`<span class="muted">${t("fileStays")}</span><${Button} label=${t("remove")} class="danger" onclick=${remove} />
-      <${Button} label=${t("cancel")} class="plain" onclick=${() => setAsking(false)} />`
-    : html`<${Button} label=${t("removeFromLibrary")} class="plain" onclick=${() => setAsking(true)} />`}</p>`;
+  return html`<section class="tags"><h3>${t("tags")}</h3><ul class="filter-chips">${tags.map((tag) => html`<li key=${tag}>
+      <a href=${format({ ...state.address, page: "search", open: null, terms: [], region: null, where: `tags = '${tag.replaceAll("'", "''")}'` })} data-navigate>${tag}</a>
+      ${isWritable && html`<${Button} bare icon="close" label=${t("removeTerm", { name: tag })} onclick=${() => change(tags.filter((one) => one !== tag), { remove: [tag] })} />`}</li>`)}
+    ${isWritable && html`<li class="all"><form onsubmit=${add}><input type="text" name="tag" autocomplete="off" maxlength="200" placeholder=${t("newTag")} aria-label=${t("newTag")} /></form></li>`}</ul></section>`;
 }

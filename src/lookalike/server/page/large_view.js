@@ -81,7 +81,7 @@ export function LargeView() {
     if (isTyping(event.target) || event.target.type === "range" || event.altKey || event.ctrlKey || event.metaKey) return;
     const action = {
       ArrowRight: () => step(1), ArrowLeft: () => step(-1), "+": () => moreLike(id), "=": () => moreLike(id), "-": () => lessLike(id),
-      x: () => toggle(id), c: () => term && setComparing(!isComparing), z: () => viewer.current?.toggleZoom(),
+      x: () => toggle(id), c: () => term && setComparing(!isComparing),   // PhotoSwipe itself zooms with z
     }[event.key];
     if (action) { event.preventDefault(); action(); }
   };

@@ -43,15 +43,15 @@ function imagesOf(page, one) {
 export async function loadResults() {
   const one = address, key = keyOf(one);
   if (one.terms.length && !isQuery(one)) { pending?.abort(); update({ results: { key, isQuery: true, onlyNegative: true, items: [] } }); return; }
-  if (state.results?.key === key && !state.results.error && !state.results.isLoading) return;
-  if (pendingKey === key && state.results?.isLoading) return;
+  if (state.results?.key === key && !state.results.error && !state.results.isLoading && !state.results.isStale) return;
+  if (pendingKey === key && state.results?.isLoading && !state.results.isStale) return;
   pending?.abort();
   const cached = cache.get(key);
   if (cached) { update({ results: cached }); return; }
   pending = new AbortController();
   pendingKey = key;
   const { signal } = pending;
-  update({ results: { ...(state.results ?? { items: [] }), isLoading: true, error: null } });
+  update({ results: { ...(state.results ?? { items: [] }), isLoading: true, isStale: false, error: null } });
   try {
     const page = await requestPage(one, 0, FIRST_PAGE, signal);
     if (signal.aborted) return;
@@ -101,8 +101,17 @@ export function retryMore() {
 /** Discard all results, because the library has changed, and load those that are shown again. */
 export function reloadResults() {
   cache.clear();
-  if (state.results) state.results = { ...state.results, key: null };
+  if (state.results) state.results = { ...state.results, isStale: true };
   if (address.page === "search") loadResults();
+}
+
+/** Change the images that are shown without loading them again; null removes one. */
+export function changeItems(change) {
+  cache.clear();
+  const { results } = state;
+  if (!results?.items) return;
+  const items = results.items.map(change).filter(Boolean);
+  update({ results: { ...results, items, total: results.total - (results.items.length - items.length) } });
 }
 
 // ---- terms of the query
