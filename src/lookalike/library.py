@@ -19,7 +19,7 @@ from lookalike.search.pipeline import run_queries
 from lookalike.search.relevance import BackgroundSamples
 from lookalike.search.result_cache import ResultCache
 from lookalike.stores.interface import Image, Root, Snapshot, Space, Store
-from lookalike.stores.open_store import FOLDER, Location, create_store, open_store
+from lookalike.stores.open_store import FOLDER, Location, create_store, library_folder, open_store
 from lookalike.stores.paths import Paths, ids_below, images_below, path_list
 from lookalike.stores.postgres.url import is_url
 from lookalike.stores.records import IMPORTED
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lookalike.duplicates.trash_images import TrashReport
     from lookalike.feedback import Feedback
     from lookalike.indexing.ann import Ann
+    from lookalike.indexing.copy_library import CopyReport
     from lookalike.indexing.import_parts import PartsReport
     from lookalike.indexing.report import IndexEstimate, IndexOptions, IndexReport, ProgressCallback
     from lookalike.indexing.vectors import Vectors
@@ -583,6 +584,27 @@ class Library:
     def failures(self, *, below: Path | str | None = None) -> Iterator[Image]:
         """Yield the files that could not be indexed, with outcome and reason; `below` as in `files`."""
         return self.files(FAILED, below=below)
+
+    def copy_to(
+        self, other: Location, *, progress: Callable[[int, int], None] | None = None
+    ) -> CopyReport:
+        """Copy the library to another folder or database, and compare the two.
+
+        The images stay where they are. What is there already is not written again, so an interrupted copy
+        goes on. ANN indexes and other derived data are not copied.
+
+        other     a folder, which will hold `.lookalike`, or the URL of a database
+        progress  called with the number of files that are done, and of all
+
+        `UsageError` if the other library has images that this one lacks, `LibraryError` if the copy differs.
+        """
+        from lookalike.indexing.copy_library import copy_library
+
+        target = create_store(other if is_url(other) else library_folder(Path(other)))
+        try:
+            return copy_library(self._store, target, progress=progress)
+        finally:
+            target.close()
 
     def check(self) -> list[str]:
         """Return every contradiction in the library's files, a line each; empty if there is none.

@@ -28,7 +28,18 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Images": ("index", "search", "duplicates", "similar-groups", "feedback", "serve", "demo"),
     "Understanding": ("explain", "map", "gap"),
     "The library": (
-        *("info", "failures", "check", "remove", "ann", "import", "import-parts", "export", "drop"),
+        *(
+            "info",
+            "failures",
+            "check",
+            "remove",
+            "ann",
+            "import",
+            "import-parts",
+            "export",
+            "copy",
+            "drop",
+        ),
     ),
     "Measuring": ("evaluate", "judge", "benchmark", "models", "train"),
 }

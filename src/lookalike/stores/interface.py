@@ -44,6 +44,7 @@ from lookalike.stores.records import (
     HitFields,
     Ids,
     Image,
+    MetadataSources,
     Neighbours,
     Root,
     Space,
@@ -66,6 +67,7 @@ __all__ = [
     "HitFields",
     "Ids",
     "Image",
+    "MetadataSources",
     "Neighbours",
     "Root",
     "Sidecars",
@@ -122,8 +124,11 @@ class Snapshot(Protocol):
         """
         ...
 
-    def vectors(self, space: str, ids: Ids) -> NDArray[np.float32]:
-        """Return the stored vectors of whole images, (len(ids), width); NaN rows for images without one."""
+    def vectors(self, space: str, ids: Ids, *, whole_rows: bool = False) -> NDArray[np.float32]:
+        """Return the stored vectors of whole images, (len(ids), width); NaN rows for images without one.
+
+        whole_rows  with those of all regions, (len(ids), dim)
+        """
         ...
 
     def sample(self, space: str, count: int) -> Ids:
@@ -178,6 +183,10 @@ class Snapshot(Protocol):
 
     def images(self, ids: Iterable[int]) -> dict[int, Image]:
         """Return the images of these ids; unknown ids are left out."""
+        ...
+
+    def metadata_sources(self, ids: Iterable[int]) -> dict[int, MetadataSources]:
+        """Return what sidecars and tables said about these images; unknown ids are left out."""
         ...
 
     def hit_fields(self, ids: Iterable[int]) -> dict[int, HitFields]:

@@ -21,6 +21,7 @@ from lookalike.errors import UsageError
 from lookalike.images.metadata.facts import Facts
 from lookalike.stores.filter_semantics import comparable
 from lookalike.stores.filters import Value, exact_number
+from lookalike.stores.records import MetadataSources
 from lookalike.stores.text_analysis import compose, tokens
 
 if TYPE_CHECKING:
@@ -66,6 +67,13 @@ def update_json(before: str | None, values: Mapping[str, Any]) -> str:
     """Return metadata as JSON, with what it was before (JSON) under names that it lacks or has as None."""
     new = metadata_json(values)
     return json.dumps(merge(before, new)) if before else new
+
+
+def metadata_sources(mark: str | None, sidecar: str | None, table: str | None) -> MetadataSources:
+    """Return the sources of an image's metadata, from JSON."""
+    return MetadataSources(
+        mark or "", json.loads(sidecar) if sidecar else {}, json.loads(table) if table else {}
+    )
 
 
 def merge(sidecar: str | None, metadata: str | None) -> dict[str, Any]:

@@ -28,6 +28,11 @@ def is_library(folder: Path) -> bool:
     return (folder / "catalogue.sqlite").is_file()
 
 
+def library_folder(named: Path) -> Path:
+    """Return the folder of a library by the name that users give it: itself, or its folder of images."""
+    return named if named.name == FOLDER else named / FOLDER
+
+
 def find_library(start: Path) -> Path | None:
     """Return the nearest library at or above a folder, as git finds its repository; None without one."""
     for folder in (start, *start.absolute().parents):

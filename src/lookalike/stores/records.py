@@ -199,6 +199,19 @@ class HitFields(NamedTuple):
     height: int | None
 
 
+class MetadataSources(NamedTuple):
+    """What was said about an image outside its file.
+
+    mark     of the sidecars (`Sidecars`); "" without
+    sidecar  what they say
+    table    what `Writer.set_metadata` was given
+    """
+
+    mark: str
+    sidecar: Mapping[str, Any]
+    table: Mapping[str, Any]
+
+
 DecisionKind: TypeAlias = Literal["not-duplicate", "keep", "relevant", "not-relevant"]
 DECISIONS: tuple[DecisionKind, ...] = ("not-duplicate", "keep", "relevant", "not-relevant")
 """All kinds of decisions."""

@@ -18,8 +18,8 @@ from lookalike.stores.metadata import facts_json
 from lookalike.stores.records import DType, Entry
 from lookalike.vectors.similarity import normalise
 
-UNIT_TOLERANCE = 1e-6
-"""Vectors whose length is this close to 1 are stored unchanged: float32 makes that of a unit vector."""
+UNIT_TOLERANCE: dict[DType, float] = {"f32": 1e-6, "f16": 5e-4}
+"""Vectors whose length is this close to 1 are stored unchanged: rounding makes that of a unit vector."""
 
 Location: TypeAlias = tuple[int, str]
 """Root id and path."""
@@ -242,7 +242,7 @@ def prepare_vectors(
     """
     squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
     if np.isfinite(squares).all() and normalised:
-        off = (squares > 0) & (np.abs(np.sqrt(squares) - 1.0) > UNIT_TOLERANCE)
+        off = (squares > 0) & (np.abs(np.sqrt(squares) - 1.0) > UNIT_TOLERANCE[dtype])
         if off.any():
             vectors[off] = normalise(vectors[off])
     limit = np.finfo(np.float16 if dtype == "f16" else np.float32).max

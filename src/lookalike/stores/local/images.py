@@ -12,7 +12,14 @@ from lookalike.images.reading import InodeState
 from lookalike.stores.local.database import chunks, placeholders
 from lookalike.stores.local.path_encoding import conditions_below, decode_path, encode_path
 from lookalike.stores.metadata import merge
-from lookalike.stores.records import SAME_CONTENT_LIMIT, FileState, HitFields, Image
+from lookalike.stores.metadata import metadata_sources as sources
+from lookalike.stores.records import (
+    SAME_CONTENT_LIMIT,
+    FileState,
+    HitFields,
+    Image,
+    MetadataSources,
+)
 
 _JOIN_METADATA = """LEFT JOIN sidecars ON sidecars.image = images.id
     LEFT JOIN metadata ON metadata.image = images.id"""
@@ -67,6 +74,14 @@ def hit_fields(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, 
             connection, HIT_COLUMNS, ids
         )
     }
+
+
+def metadata_sources(
+    connection: sqlite3.Connection, ids: Iterable[int]
+) -> dict[int, MetadataSources]:
+    """See `Snapshot.metadata_sources`."""
+    columns = f"images.id, mark, sidecars.json, metadata.json FROM images {_JOIN_METADATA}"
+    return {id: sources(*given) for id, *given in _rows_of(connection, columns, ids)}
 
 
 def lookup(connection: sqlite3.Connection, root: int, path: str) -> Image | None:

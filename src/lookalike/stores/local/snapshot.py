@@ -27,6 +27,7 @@ from lookalike.stores.records import (
     HitFields,
     Ids,
     Image,
+    MetadataSources,
     Neighbours,
     Root,
     Space,
@@ -138,11 +139,11 @@ class LocalSnapshot:
             gpu=self._gpu,
         )
 
-    def vectors(self, space: str, ids: Ids) -> NDArray[np.float32]:
+    def vectors(self, space: str, ids: Ids, *, whole_rows: bool = False) -> NDArray[np.float32]:
         """See `Snapshot`."""
         row, mapped = self.open_space(space)
         rows = mapped.rows_of(np.asarray(ids, np.int64))
-        width = row.dim // self.region_count(row)
+        width = row.dim if whole_rows else row.dim // self.region_count(row)
         known = rows >= 0
         if known.all():
             return as_float32(mapped.vectors.take(rows, axis=0)[:, :width])
@@ -234,6 +235,11 @@ class LocalSnapshot:
         """See `Snapshot`."""
         with translate_errors(self._folder):
             return images.images(self._connection, ids)
+
+    def metadata_sources(self, ids: Iterable[int]) -> dict[int, MetadataSources]:
+        """See `Snapshot`."""
+        with translate_errors(self._folder):
+            return images.metadata_sources(self._connection, ids)
 
     def hit_fields(self, ids: Iterable[int]) -> dict[int, HitFields]:
         """See `Snapshot`."""

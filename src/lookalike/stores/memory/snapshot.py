@@ -27,7 +27,12 @@ from lookalike.stores.filters import (
     resolve_fields,
     tests_of,
 )
-from lookalike.stores.metadata import WEIGHTS, field_values, searchable_texts
+from lookalike.stores.metadata import (
+    WEIGHTS,
+    field_values,
+    metadata_sources,
+    searchable_texts,
+)
 from lookalike.stores.records import (
     SAME_CONTENT_LIMIT,
     Decision,
@@ -36,6 +41,7 @@ from lookalike.stores.records import (
     HitFields,
     Ids,
     Image,
+    MetadataSources,
     Neighbours,
     Root,
     Space,
@@ -151,8 +157,9 @@ class MemorySnapshot:
         near = np.append(np.array(ids, np.int64), -1)[rows]  # row -1 is the -1 at the end
         return Neighbours(near, similarities, True, None if found.boxes is None else regions)
 
-    def vectors(self, space: str, ids: Ids) -> NDArray[np.float32]:
-        width, held = self._space(space).width, self._state.vectors[space]
+    def vectors(self, space: str, ids: Ids, *, whole_rows: bool = False) -> NDArray[np.float32]:
+        found, held = self._space(space), self._state.vectors[space]
+        width = found.dim if whole_rows else found.width
         missing = np.full(width, np.nan)
         rows = [held[id][:width] if id in held else missing for id in np.asarray(ids).tolist()]
         return np.array(rows, np.float32).reshape(len(rows), width)
@@ -240,6 +247,11 @@ class MemorySnapshot:
     def images(self, ids: Iterable[int]) -> dict[int, Image]:
         known = self._state.images
         return {int(id): known[int(id)] for id in ids if int(id) in known}
+
+    def metadata_sources(self, ids: Iterable[int]) -> dict[int, MetadataSources]:
+        sidecars, tables = self._state.sidecars, self._state.tables
+        given = {id: (*sidecars.get(id, ("", "")), tables.get(id)) for id in self.images(ids)}
+        return {id: metadata_sources(*texts) for id, texts in given.items()}
 
     def hit_fields(self, ids: Iterable[int]) -> dict[int, HitFields]:
         images = self.images(ids).items()

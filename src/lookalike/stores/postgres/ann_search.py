@@ -6,17 +6,21 @@ World graphs, 2018.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from math import ceil, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 from psycopg import sql
 
+from lookalike.ann.rerank import scaled
 from lookalike.stores.ann_index import Index
 from lookalike.stores.postgres.database import Connection, statement
 from lookalike.stores.postgres.encoding import IdArray, vector_literal
-from lookalike.stores.postgres.vectors import SpaceRow, matrix_from, nearest_rows
+from lookalike.stores.postgres.vectors import SpaceRow, matrix_from
 from lookalike.stores.records import Ids, Neighbours, Space
+from lookalike.vectors.exact import exact_similarities
 from lookalike.vectors.similarity import Similarity
 
 MAX_EF = 1000
@@ -71,12 +75,9 @@ def approximate_search(
     *,
     similarity: Similarity,
     among: Ids | None,
-    table: str | None = None,
 ) -> Neighbours | None:
     """Return what `Snapshot.search` does; None where exact search must be used: it costs less, the index is
     for another similarity, the query is zero or invalid, or fewer than k images were found.
-
-    table  of the vectors, if it is another than the space's
     """
     space = row.space
     if space.similarity != similarity and not space.normalised:  # for unit vectors the order is one
@@ -97,60 +98,55 @@ def approximate_search(
         return None
     if among is not None and passing * FETCH_COST < candidates * space.count / passing + ef:
         return None
-    parts: list[Neighbours] = []
-    with _settings(connection, ef, candidates, filtered=among is not None) as usable:
-        if not usable:
-            return None
+    if not _configure(connection, ef, candidates, filtered=among is not None):
+        return None
+    ids = np.full((len(queries), k), -1, np.int64)
+    similarities = np.full((len(queries), k), -np.inf, np.float32)
+    wide = scaled(queries, similarity)
+    with _index_only(connection) if among is not None else nullcontext():
         for number, unit in enumerate(units.astype(np.float32)):
-            rows = _candidates(connection, row, unit, candidates, among, table or row.table)
-            found = nearest_rows(
-                row, matrix_from(rows, space), queries[number][None], k, similarity
-            )
-            if int((found.ids >= 0).sum()) < min(k, passing):
+            rows = _candidates(connection, row, unit, candidates, among)
+            if len(rows) < min(k, passing):
                 return None
-            parts.append(found)
-    return Neighbours(
-        np.concatenate([part.ids for part in parts]),
-        np.concatenate([part.similarities for part in parts]),
-        False,
-    )
-
-
-class _settings:
-    """Set how this transaction searches indexes, and set it back at the end.
-
-    Entering returns whether the server can search as wanted.
-    """
-
-    def __init__(self, connection: Connection, ef: int, candidates: int, *, filtered: bool) -> None:
-        self._connection = connection
-        self._ef, self._candidates, self._filtered = ef, candidates, filtered
-
-    def __enter__(self) -> bool:
-        chosen = {"hnsw.ef_search": str(min(MAX_EF, max(self._ef, self._candidates)))}
-        iterative = _is_iterative(self._connection)
-        if not iterative and (self._filtered or self._candidates > MAX_EF):
-            return False
-        if iterative:
-            chosen |= {
-                "hnsw.iterative_scan": "relaxed_order",
-                "hnsw.max_scan_tuples": str(MAX_SCANNED),
-            }
-        self._set(chosen | dict.fromkeys(_PLANS, "off"))
-        return True
-
-    def __exit__(self, *error: object) -> None:
-        if error[0] is None:
-            self._set(dict.fromkeys(_PLANS, "on"))
-
-    def _set(self, values: dict[str, str]) -> None:
-        commands = [
-            sql.SQL("SET LOCAL {} = {}").format(
-                sql.Identifier(*name.split(".")), sql.Literal(value)
+            found, vectors = matrix_from(rows, space)
+            exact = exact_similarities(
+                wide[number][None], vectors.astype(np.float64), cosine=similarity == "cosine"
             )
-            for name, value in values.items()
-        ]
-        self._connection.execute(sql.SQL("; ").join(commands))
+            best = np.lexsort((found, -exact))[:k]
+            ids[number, : len(best)], similarities[number, : len(best)] = found[best], exact[best]
+    return Neighbours(ids, similarities, False)
+
+
+def _configure(connection: Connection, ef: int, candidates: int, *, filtered: bool) -> bool:
+    """Set how this connection searches indexes, unless it is set already. Return whether the server can."""
+    iterative = _is_iterative(connection)
+    if not iterative and (filtered or candidates > MAX_EF):
+        return False
+    values = {"hnsw.ef_search": str(min(MAX_EF, max(ef, candidates)))}
+    if iterative:
+        values |= {"hnsw.iterative_scan": "relaxed_order", "hnsw.max_scan_tuples": str(MAX_SCANNED)}
+    if getattr(connection, "_lookalike_settings", None) != values:
+        _set(connection, "SET", values)
+        connection._lookalike_settings = values  # type: ignore[attr-defined]
+    return True
+
+
+@contextmanager
+def _index_only(connection: Connection) -> Iterator[None]:
+    """Keep the server from other plans: it does not know how many vectors a filter lets through."""
+    _set(connection, "SET LOCAL", dict.fromkeys(_PLANS, "off"))
+    yield
+    _set(connection, "SET LOCAL", dict.fromkeys(_PLANS, "on"))
+
+
+def _set(connection: Connection, how: str, values: Mapping[str, str]) -> None:
+    commands = [
+        sql.SQL("{} {} = {}").format(
+            sql.SQL(how), sql.Identifier(*name.split(".")), sql.Literal(value)
+        )
+        for name, value in values.items()
+    ]
+    connection.execute(sql.SQL("; ").join(commands))
 
 
 def _is_iterative(connection: Connection) -> bool:
@@ -172,22 +168,21 @@ def _candidates(
     query: NDArray[np.float32],
     count: int,
     among: Ids | None,
-    table: str,
 ) -> list[tuple[int, bytes]]:
     expression, operators, distance = indexed_expression(row.space)
     kind = operators.split("_")[0]
     chosen = "WHERE image = ANY(%(among)s)" if among is not None else ""
+    # The limit is part of the statement: with a parameter the server would plan for a tenth of all rows.
     return connection.execute(
         statement(
             f"SELECT image, vector FROM {{}} {chosen} ORDER BY {expression} {distance} %(query)s::{kind} "
-            "LIMIT %(count)s",
-            table,
+            f"LIMIT {int(count)}",
+            row.table,
         ),
         {
             "query": vector_literal(query),
-            "count": count,
             "among": None if among is None else IdArray(among),
         },
         binary=True,
-        prepare=False,
+        prepare=among is None,
     ).fetchall()

@@ -9,6 +9,7 @@ from typing import Any
 from lookalike.errors import Outcome
 from lookalike.images.reading import InodeState
 from lookalike.stores.metadata import merge
+from lookalike.stores.metadata import metadata_sources as sources
 from lookalike.stores.postgres.database import Connection, statement
 from lookalike.stores.postgres.encoding import IdArray, decode, encode, ids_from
 from lookalike.stores.postgres.migrations import PREFIX
@@ -20,6 +21,7 @@ from lookalike.stores.records import (
     HitFields,
     Ids,
     Image,
+    MetadataSources,
 )
 
 IMAGE_COLUMNS = (
@@ -98,6 +100,17 @@ def hit_fields(connection: Connection, ids: Iterable[int]) -> dict[int, HitField
             height,
         )
         for id, root, path, sidecar, metadata, width, height in rows
+    }
+
+
+def metadata_sources(connection: Connection, ids: Iterable[int]) -> dict[int, MetadataSources]:
+    """See `Snapshot.metadata_sources`."""
+    rows = connection.execute(
+        "SELECT id, mark, sidecar, metadata FROM images WHERE id = ANY(%s)", (IdArray(ids),)
+    )
+    return {
+        id: sources(decode(mark) if mark else mark, sidecar, table)
+        for id, mark, sidecar, table in rows
     }
 
 

@@ -22,7 +22,7 @@ from lookalike.stores.postgres.migrations import BUILDER, release, take_lock
 from lookalike.stores.postgres.snapshot import PostgresSnapshot
 from lookalike.stores.postgres.url import DatabaseURL
 from lookalike.stores.postgres.vectors import SpaceRow
-from lookalike.stores.records import Ids
+from lookalike.vectors.similarity import normalise
 
 if TYPE_CHECKING:
     from lookalike.ann.faiss_index import Progress
@@ -39,7 +39,8 @@ EXACT_TIMED = 5
 RECIPES = ("HNSW16", "HNSW32")
 """Links of each vector; the second is tried where the first misses the target."""
 
-EF_STEPS = (10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 448, 640, MAX_EF)
+EF_STEPS = (40, 56, 80, 112, 160, 224, 320, 448, 640, MAX_EF)
+"""ef_search that are tried, from pgvector's default on."""
 
 MAX_BUILD_MEMORY = 1 << 30
 """Memory of the server for building, unless the options allow more. A larger graph is built slowly."""
@@ -49,9 +50,8 @@ MAX_DIM = {"halfvec": 4_000, "vector": 2_000}
 
 
 class _HeldOut(NamedTuple):
-    """Vectors that serve as queries, and the similarity of the K-th (or last) true neighbour of each."""
+    """Queries, and of each the similarity of its K-th (or last) true neighbour, and how many it has."""
 
-    ids: Ids
     vectors: NDArray[np.float32]
     worst: NDArray[np.float32]
     known: NDArray[np.int64]
@@ -178,7 +178,7 @@ class PostgresIndexes:
     ) -> None:
         """Build an index beside an older one, without blocking writers, and then drop the older one."""
         expression, operators, _ = indexed_expression(row.space)
-        memory = options.memory or min(MAX_BUILD_MEMORY, 2 * _estimate(row, links))
+        memory = options.memory or min(MAX_BUILD_MEMORY, (64 << 20) + 3 * _estimate(row, links))
         name = f"ann_{row.id}_{time.time_ns():x}"
         with translate_errors(self._url):
             connection.execute(
@@ -290,33 +290,36 @@ def _estimate(row: SpaceRow, links: int) -> int:
 
 
 def _hold_out(snapshot: PostgresSnapshot, row: SpaceRow, count: int, *, seed: int) -> _HeldOut:
-    """Draw vectors of the space and find their neighbours by exact search."""
+    """Draw queries that are in no index, and find their neighbours by exact search.
+
+    A query is made of an image and three of its neighbours so that it lies as far from the centre of its
+    surroundings as they do: a graph finds a vector that it holds more easily than another one.
+    """
     key = row.space.key
     drawn = snapshot.sample(key, 4 * count)
-    ids = np.sort(np.random.default_rng(seed).permutation(drawn)[:count])
-    vectors = snapshot.vectors(key, ids)
-    usable = vectors.any(axis=1)
-    ids, vectors = ids[usable], vectors[usable]
-    if not len(ids):
+    random = np.random.default_rng(seed)
+    vectors = snapshot.vectors(key, random.permutation(drawn)[:count])
+    vectors = vectors[vectors.any(axis=1)]
+    if not len(vectors):
         raise UsageError("all these vectors are zero: there is nothing that an index could find")
-    found = snapshot.search(key, vectors, K + 1, exact=True)
-    near = [
-        _others(own, *pair) for own, *pair in zip(ids, found.ids, found.similarities, strict=True)
-    ]
-    worst = [own[np.isfinite(own)].min(initial=np.inf) for own in near]
-    known = [int(np.isfinite(own).sum()) for own in near]
-    return _HeldOut(ids, vectors, np.array(worst, np.float32), np.array(known, np.int64))
+    near = snapshot.search(key, vectors, K + 1, exact=True).ids
+    known = np.maximum((near >= 0).sum(axis=1), 1)
+    first, second, third = (
+        snapshot.vectors(key, near[np.arange(len(near)), random.integers(known)]) for _ in range(3)
+    )
+    mixed = (
+        vectors + first + second - third
+    ) / 2  # of four points of a cloud: its mean and its spread
+    mixed = mixed[mixed.any(axis=1)].astype(np.float32)
+    queries: NDArray[np.float32] = normalise(mixed) if row.space.normalised else mixed  # type: ignore[assignment]
+    found = snapshot.search(key, queries, K, exact=True).similarities
+    there = np.isfinite(found)
+    return _HeldOut(queries, np.where(there, found, np.inf).min(axis=1), there.sum(axis=1))
 
 
-def _others(own: int, ids: Ids, similarities: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the similarities of at most K neighbours other than the query's own image."""
-    near: NDArray[np.float32] = similarities[ids != own][:K]
-    return near
-
-
-def _share(held_out: _HeldOut, number: int, ids: Ids, similarities: NDArray[np.float32]) -> float:
-    near = _others(int(held_out.ids[number]), ids, similarities)
-    return int((near >= held_out.worst[number]).sum()) / max(int(held_out.known[number]), 1)
+def _share(held_out: _HeldOut, number: int, similarities: NDArray[np.float32]) -> float:
+    correct = int((similarities >= held_out.worst[number]).sum())
+    return correct / max(int(held_out.known[number]), 1)
 
 
 def _tuned(snapshot: PostgresSnapshot, row: SpaceRow, held_out: _HeldOut, target: float) -> Index:
@@ -328,9 +331,9 @@ def _tuned(snapshot: PostgresSnapshot, row: SpaceRow, held_out: _HeldOut, target
         times: list[float] = []
         for number, vector in enumerate(held_out.vectors):
             started = time.perf_counter()
-            found = snapshot.search_with(tried, row, vector[None], K + 1)
+            found = snapshot.search_with(tried, row, vector[None], K)
             times.append(time.perf_counter() - started)
-            shares.append(_share(held_out, number, found.ids[0], found.similarities[0]))
+            shares.append(_share(held_out, number, found.similarities[0]))
         index = replace(
             tried,
             recall=float(np.mean(shares)),
@@ -349,13 +352,13 @@ def _measure(snapshot: PostgresSnapshot, row: SpaceRow, held_out: _HeldOut) -> I
     exact_times: list[float] = []
     for number, vector in enumerate(held_out.vectors):
         started = time.perf_counter()
-        found = snapshot.search(row.space.key, vector[None], K + 1)
+        found = snapshot.search(row.space.key, vector[None], K)
         times.append(time.perf_counter() - started)
         if number < EXACT_TIMED:
             started = time.perf_counter()
-            snapshot.search(row.space.key, vector[None], K + 1, exact=True)
+            snapshot.search(row.space.key, vector[None], K, exact=True)
             exact_times.append(time.perf_counter() - started)
-        shares.append(_share(held_out, number, found.ids[0], found.similarities[0]))
+        shares.append(_share(held_out, number, found.similarities[0]))
     return IndexCheck(
         recall=float(np.mean(shares)),
         milliseconds=float(np.median(times)) * 1e3,

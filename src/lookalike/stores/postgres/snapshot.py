@@ -27,6 +27,7 @@ from lookalike.stores.records import (
     HitFields,
     Ids,
     Image,
+    MetadataSources,
     Neighbours,
     Root,
     Space,
@@ -197,17 +198,18 @@ class PostgresSnapshot:
             )
             return [json.loads(measured) for (measured,) in rows]
 
-    def vectors(self, space: str, ids: Ids) -> NDArray[np.float32]:
+    def vectors(self, space: str, ids: Ids, *, whole_rows: bool = False) -> NDArray[np.float32]:
         """See `Snapshot`."""
         row, wanted = self.space_row(space), np.asarray(ids, np.int64)
-        found = np.full((len(wanted), row.space.width), np.nan, np.float32)
+        width = row.space.dim if whole_rows else row.space.width
+        found = np.full((len(wanted), width), np.nan, np.float32)
         with translate_errors(self._url):
             held = self._cache.get(row)
             there, vectors = held or fetch(self._connection, row, np.unique(wanted))
         if len(there):
             at = np.minimum(np.searchsorted(there, wanted), len(there) - 1)
             known = there[at] == wanted
-            found[known] = vectors[at[known], : row.space.width]
+            found[known] = vectors[at[known], :width]
         return found
 
     def sample(self, space: str, count: int) -> Ids:
@@ -294,6 +296,11 @@ class PostgresSnapshot:
         """See `Snapshot`."""
         with translate_errors(self._url):
             return images.images(self._connection, ids)
+
+    def metadata_sources(self, ids: Iterable[int]) -> dict[int, MetadataSources]:
+        """See `Snapshot`."""
+        with translate_errors(self._url):
+            return images.metadata_sources(self._connection, ids)
 
     def hit_fields(self, ids: Iterable[int]) -> dict[int, HitFields]:
         """See `Snapshot`."""

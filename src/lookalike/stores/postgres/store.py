@@ -179,9 +179,13 @@ class PostgresStore:
         connection = self._begin()
         try:
             yield connection
-        finally:
             with suppress(psycopg.Error):
-                connection.execute("ROLLBACK")
+                connection.execute("COMMIT")  # how indexes are searched stays set
+        except BaseException:
+            with suppress(psycopg.Error):
+                connection.close()
+            raise
+        finally:
             self._readers.give_back(connection)
 
     def _begin(self) -> Connection:
