@@ -115,6 +115,12 @@ if TYPE_CHECKING:
     metavar="N/COUNT",
     help="With --parts, index only one share of the files, for example 3/16 on the third of 16 machines.",
 )
+@click.option(
+    "--ray",
+    metavar="ADDRESS",
+    help="With --parts, index on the Ray cluster at this address; auto: the one that this machine belongs "
+    "to, local: one that is started here. --workers are the processes of each actor. (lookalike[ray])",
+)
 @click.option("--strict", is_flag=True, help="Exit with 3 if images or folders could not be read.")
 @parameters.model_dir_option
 @click.pass_context
@@ -143,6 +149,7 @@ def command(
     watching: bool,
     parts: str | None,
     shard: str | None,
+    ray: str | None,
     strict: bool,
 ) -> None:
     """Index images, so that they can be searched.
@@ -161,6 +168,10 @@ def command(
     check_metadata_options(metadata, path_column, replace_metadata=replace_metadata)
     if shard is not None and parts is None:
         raise click.UsageError("--shard writes parts: say where, --parts DIR or URL")
+    if ray is not None and (parts is None or shard is not None):
+        raise click.UsageError(
+            "--ray takes --parts DIR or URL and does all shards: leave out --shard"
+        )
     if parts is not None and (watching or dry_run):
         raise click.UsageError("--parts goes neither with --watch nor with --dry-run")
     if parts is not None and not sources:
@@ -216,7 +227,7 @@ def command(
             _print_estimate(opened.estimate(sources, extractors=names or None, options=options))
         return
     if parts is not None:
-        report = write_parts(ctx, sources, names or DEFAULT_EXTRACTORS, options, parts, shard)
+        report = write_parts(ctx, sources, names or DEFAULT_EXTRACTORS, options, parts, shard, ray)
         if strict and (report.failures or report.known_failures or report.unreadable):
             ctx.exit(3)
         return

@@ -24,6 +24,7 @@ def write_parts(
     options: IndexOptions,
     location: str,
     shard: str | None,
+    ray: str | None,
 ) -> IndexReport:
     """Index the sources into parts, say what was done, and return the report."""
     from lookalike.extractors import load
@@ -34,14 +35,17 @@ def write_parts(
     loaded = [load(name) for name in extractors]
     try:
         with ProgressBar("Indexing") as bar:
-            report = index_parts(
-                sources,
-                loaded,
-                location,
-                shard=wanted,
-                options=options,
-                progress=bar if bar.visible else None,
-            )
+            shown = bar if bar.visible else None
+            if ray is not None:
+                from lookalike.indexing.ray_driver import index_with_ray
+
+                report = index_with_ray(
+                    sources, loaded, location, ray, options=options, progress=shown
+                )
+            else:
+                report = index_parts(
+                    sources, loaded, location, shard=wanted, options=options, progress=shown
+                )
     except KeyboardInterrupt:
         output.interrupted("Finished parts are kept; run the same command to continue.")
         ctx.exit(130)

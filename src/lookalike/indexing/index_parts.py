@@ -12,7 +12,7 @@ from lookalike.extractors.interface import Extractor
 from lookalike.indexing.indexer import Indexer
 from lookalike.indexing.part_writer import PartWriter
 from lookalike.indexing.report import IndexOptions, IndexReport, ProgressCallback
-from lookalike.indexing.shards import WHOLE, Shard
+from lookalike.indexing.shards import WHOLE, Shard, shard_key
 from lookalike.indexing.sources import (
     Source,
     drop_nested,
@@ -60,7 +60,8 @@ def index_parts(
             options,
             progress,
             may_forget=lambda missing: True,
-            shard=shard,
+            takes=None if shard == WHOLE else lambda path: shard.contains(shard_key(path)),
+            share=shard.count,
             thumbnail_side=STORED_SIDE,
             keep_thumbnail=writer.keep_thumbnail,
         )

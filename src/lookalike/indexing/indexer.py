@@ -35,7 +35,6 @@ from lookalike.indexing.report import (
     Progress,
     ProgressCallback,
 )
-from lookalike.indexing.shards import WHOLE, Shard, shard_key
 from lookalike.indexing.sidecars import SidecarReader
 from lookalike.indexing.sources import (
     Source,
@@ -95,7 +94,10 @@ class Indexer:
     skip   the library's own folder, which is not searched for images
 
     may_forget  whether that many images whose files are gone may be removed without `prune`
-    shard       the files that this run takes; it sees the others, too, because sidecars may lie among them
+    takes       whether this run takes a file, by its path relative to the root (None: all); it sees the
+                others, too, because sidecars may lie among them
+    share       it takes one of so many files, for the progress
+    files       of the only source, in the order of the walk; None: they are found
     keep_thumbnail
                 called with content (SHA-256) and JPEG of every indexed image, its longer side
                 `thumbnail_side` pixels
@@ -112,14 +114,18 @@ class Indexer:
         progress: ProgressCallback | None,
         *,
         may_forget: Callable[[int], bool],
-        shard: Shard = WHOLE,
+        takes: Callable[[str], bool] | None = None,
+        share: int = 1,
+        files: Sequence[FoundFile] | None = None,
         thumbnail_side: int = 0,
         keep_thumbnail: Callable[[bytes, bytes], None] | None = None,
         pool: Pool[Task, ExtractionResult] | None = None,
     ) -> None:
         self._writer = writer
         self._may_forget = may_forget
-        self._shard = shard
+        self._takes = takes
+        self._share = share
+        self._files = files
         self._thumbnail_side = thumbnail_side if keep_thumbnail else 0
         self._keep_thumbnail = keep_thumbnail
         self._pool = pool
@@ -213,14 +219,7 @@ class Indexer:
     def _files_to_read(self, source: Source) -> Iterator[PendingFile]:
         """Yield the files of a source that need work."""
         self._changes.start_source(source)
-        found = find_files(
-            [source.path],
-            include=self._options.include,
-            root_exclude=source.root.exclude,
-            below=source.below,
-            skip=self._skip,
-            on_error=partial(self._add_unreadable, source.root),
-        )
+        found = iter(self._files) if self._files is not None else self._walk(source)
         while chunk := list(islice(found, CHUNK)):
             self.counters.found[source.path] += len(chunk)
             paths = relative_paths((file.path for file in chunk), source.root)
@@ -235,13 +234,23 @@ class Indexer:
         if self._sidecars:
             self._sidecars.end_source(source.root)
 
+    def _walk(self, source: Source) -> Iterator[FoundFile]:
+        return find_files(
+            [source.path],
+            include=self._options.include,
+            root_exclude=source.root.exclude,
+            below=source.below,
+            skip=self._skip,
+            on_error=partial(self._add_unreadable, source.root),
+        )
+
     def _own_files(
         self, paths: Sequence[str], chunk: Sequence[FoundFile]
     ) -> tuple[Sequence[str], Sequence[FoundFile]]:
-        """Return the files of the shard, with their paths relative to the root."""
-        if self._shard.count == 1:
+        """Return the files that this run takes, with their paths relative to the root."""
+        if self._takes is None:
             return paths, chunk
-        own = [number for number, path in enumerate(paths) if self._shard.contains(shard_key(path))]
+        own = [number for number, path in enumerate(paths) if self._takes(path)]
         return [paths[number] for number in own], [chunk[number] for number in own]
 
     def _add_unreadable(self, root: Root, path: str, reason: str) -> None:
@@ -251,7 +260,7 @@ class Indexer:
         if not path.startswith(os.path.join(root.path, "")):  # noqa: PTH118
             return  # a line of a list that is no address
         (relative,) = relative_paths([path], root)
-        if not self._shard.contains(shard_key(relative)):
+        if self._takes is not None and not self._takes(relative):
             return
         outcome = Outcome.MISSING if reason == DANGLING else Outcome.UNREADABLE
         self.counters.count_failure(outcome, reason)
@@ -430,7 +439,7 @@ class Indexer:
                 )
                 for source in sources
             )
-            self._total = -(-files // self._shard.count)
+            self._total = -(-files // self._share)
 
     def _report_progress(self, *, force: bool = False) -> None:
         now = time.monotonic()

@@ -276,6 +276,11 @@ class PartWriter:
         self._late.clear()
         self._bytes = 0
 
+    def add_parts(self, parts: Sequence[PartRecord]) -> None:
+        """Name parts in the manifest that others wrote."""
+        self.manifest = replace(self.manifest, parts=(*self.manifest.parts, *parts))
+        self._save_manifest()
+
     def complete(self) -> None:
         """Write the rest, and mark the shard as complete."""
         self.write_part()
