@@ -138,6 +138,22 @@ def test_the_large_view_zooms_compares_and_says_the_key(open_page: Open) -> None
     assert not page.locator(".compare").count()
 
 
+def test_a_color_is_searched_without_an_image_and_others_are_painted(open_page: Open) -> None:
+    page = open_page()
+    tiles(page)
+    page.click("[popovertarget=color-menu]")
+    page.click(".palette button >> nth=0")
+    wait_for_address(page, "upload=")
+    page.wait_for_selector(".scale-bands")
+    first = page.url
+    page.click(".palette button >> nth=7")
+    page.click(".sketch button >> nth=47")
+    page.wait_for_function("before => location.href !== before", arg=first)
+    assert page.locator(".chip").count() == 1
+    page.go_back()
+    page.wait_for_selector("h1:has-text('What looks like this?')")
+
+
 def test_help_lists_the_keys_and_settings_last(open_page: Open) -> None:
     page = open_page()
     tiles(page)

@@ -2,6 +2,7 @@
 // The header: the name, words and images to search for, the screens, and the menu.
 
 import { format, navigate } from "./address.js";
+import { Colors } from "./colors.js";
 import { html, useRef, useStore } from "./html.js";
 import { chooseImages, hasCamera } from "./image_input.js";
 import { changeSettings } from "./settings.js";
@@ -47,6 +48,7 @@ function SearchBar({ address }) {
     <input type="text" name="text" ref=${input} autocomplete="off" enterkeyhint="search" spellcheck=${false} aria-label=${t("textToSearch")} aria-keyshortcuts="/"
       disabled=${!hasText} placeholder=${t(hasTerms ? (hasText ? "andText" : "andImage") : hasText ? "imageOrText" : "dropPasteChoose")} onkeydown=${back} />
     ${hasCamera() && html`<${Button} bare icon="camera" label=${t("takePhoto")} class="quiet" onclick=${() => chooseImages({ photo: true })} />`}
+    <${Menu} id="color-menu" bare icon="palette" label=${t("askColors")} class="quiet" width=${300}>${() => html`<${Colors} />`}<//>
     <${Button} bare icon="image" label=${t("chooseImage")} class="quiet" onclick=${() => chooseImages()} />
   </form></search>`;
 }
