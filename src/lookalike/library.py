@@ -255,6 +255,14 @@ class Library:
             self.ann.build_due()
         return report
 
+    def add_folder(self, folder: Path | str) -> None:
+        """Make a folder one of those whose images the library holds; nothing of it is indexed yet.
+        `UsageError` for one that does not exist."""
+        from lookalike.indexing.sources import resolve_path, resolve_source
+
+        with self._store.writer() as writer, self._store.snapshot() as snapshot:
+            resolve_source(writer, snapshot.roots(), resolve_path(Path(folder)))
+
     def estimate(
         self,
         sources: Paths,

@@ -249,3 +249,18 @@ def test_the_configuration_of_a_process_survives_json() -> None:
     settings = Settings(token="t" * 16, hosts=("a", "b"), folder=Path("x"), rate=2.5)
     config = run.ServerConfig("lib", settings, Limits(timeout=3.0), 2)
     assert decode(run.ServerConfig, json.loads(json.dumps(encode(config)))) == config
+
+
+def test_a_folder_without_a_library_is_indexed_from_the_page(tmp_path: Path) -> None:
+    folder = album(tmp_path / "photos", 6)
+    with served(str(folder)) as (_, address), Client(address) as client:
+        info = client.info()
+        assert (info.images, info.writable, info.roots) == (0, True, ("photos",))
+        assert client.duplicates(kind="exact").groups == ()
+        assert client.duplicates(kind="near").groups == ()
+        assert client.estimate(sample=2).to_index == 6
+        assert client.add().new == 6
+        assert client.info().images == 6
+    (tmp_path / "photos" / "odd").mkdir(exist_ok=True)
+    below = CliRunner().invoke(program, ["serve", str(folder / "odd")])
+    assert below.exit_code != 0 and not (folder / "odd" / ".lookalike").exists()

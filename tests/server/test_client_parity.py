@@ -31,6 +31,7 @@ MISSING_METHODS = {
         "open": SERVER_OPENS,
         "folder": "a client is not told where the library is",
         "home": "as `folder`",
+        "add_folder": "as `folder`",
         "address": "as `folder`",
         "limits": "on the images that are sent: set by whoever starts the server",
         "read_only": "`Client.info` tells whether the server is writable",

@@ -150,8 +150,9 @@ def command(
 ) -> None:
     """Serve a library on a web page, and as JSON over HTTP.
 
-    LIBRARY is a folder of images or the URL of a database, as with --library. Only this machine can connect
-    unless --host says otherwise. Ctrl-C ends it.
+    LIBRARY is a folder of images or the URL of a database, as with --library. If the folder has no library
+    yet, the page offers to index it. Only this machine can connect unless --host says otherwise. Ctrl-C
+    ends it.
 
     \b
     lookalike serve --open
@@ -164,13 +165,17 @@ def command(
     from lookalike.server.settings import Settings
     from lookalike.workers.limits import Limits
 
+    exposed = not is_local(host)
+    if isinstance(folder, Path) and library is None and (writable or not exposed):
+        _prepare(folder)
     location = open_library.locate(folder or library)
     # Opened first, so that a mistake is reported at once.
     with Library.open(location, read_only=True, device=device) as opened:
         info = opened.info()
     if token and not (token.isascii() and token.isprintable() and " " not in token):
         raise click.UsageError("a token consists of ASCII letters, digits and signs, without space")
-    exposed = not is_local(host)
+    # An empty library is of no use but to be filled, and nobody else can connect.
+    writable = writable or (info.images == 0 and not exposed and not hosts)
     if exposed and not token:
         token = _random_token()
     settings = Settings(
@@ -204,6 +209,17 @@ def command(
     output.note("Ended.")
     if busy:
         exit_now()
+
+
+def _prepare(folder: Path) -> None:
+    """Make an empty library of a folder of images that has none, so that the page can offer to index it."""
+    from lookalike.library import Library
+    from lookalike.stores.open_store import FOLDER, find_library
+
+    if folder.is_dir() and folder.name != FOLDER and find_library(folder.absolute()) is None:
+        with Library.create(folder) as library:
+            library.add_folder(folder)
+        output.note("There is no library in this folder yet: the page offers to index it.")
 
 
 def _random_token() -> str:
