@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.duplicates.image_builders import save, scene
+from tests.library.image_builders import album
 
 from lookalike import Library, Query
-from lookalike.duplicates.report import Duplicates
+from lookalike.duplicates.report import Duplicates, Scope
 from lookalike.errors import UsageError
 from lookalike.query import Term
 
@@ -231,3 +232,18 @@ def test_a_library_that_cannot_be_written_to_is_searched_without_remembering(
     with library._store.writer():  # another one writes
         found = library.duplicates()
     assert len(found) == 2
+
+
+@pytest.mark.parametrize("kind", ["exact", "copies", "near", "burst", "raw-jpeg"])
+@pytest.mark.parametrize("images", [0, 1])
+def test_a_library_without_two_images_has_no_duplicates(
+    tmp_path: Path, kind: Scope, images: int
+) -> None:
+    folder = album(tmp_path / "photos", 2)
+    with Library.create(folder) as empty:
+        empty.add([folder], extractors=["color", "phash", "dhash"])
+        empty.remove([folder])
+        if images:
+            empty.add([folder / "000.jpg"])
+        assert empty.duplicates(kind=kind, thorough=True).groups == ()
+        assert empty.similar_groups().groups == ()

@@ -309,3 +309,18 @@ def test_images_are_added_and_removed_on_a_writable_server(open_page: Open, shop
         shutil.rmtree(uploads, ignore_errors=True)
         with Library.open(shop) as library:
             library.add([shop])
+
+
+def test_a_folder_without_a_library_is_indexed_by_a_button(
+    browser: Browser, tmp_path: Path
+) -> None:
+    folder = album(tmp_path / "photos", 6)
+    with serving(folder) as address:
+        page = browser.new_page()
+        page.goto(address)
+        page.click("button:has-text('Index 6 images')", timeout=60_000)
+        page.wait_for_selector(".grid .tile >> nth=5", timeout=60_000)
+        page.click("nav a:has-text('Library')")
+        page.wait_for_selector(".jobs .job:has-text('Indexing') >> text=/6 new/")
+        page.wait_for_selector(".figures dd:text-is('6')")
+        page.close()

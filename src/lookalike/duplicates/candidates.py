@@ -120,6 +120,8 @@ class Hashes:
 
         A pair may come more than once.
         """
+        if not len(self.ids):
+            return
         upright, counts = np.unique(self.codes[0], return_counts=True)
         order = np.argsort(self.codes[0], kind="stable")
         ends = np.cumsum(counts)

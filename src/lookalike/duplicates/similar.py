@@ -40,6 +40,8 @@ def find_similar(
     """
     started = time.perf_counter()
     space = select_space(snapshot, extractor)
+    if len(ids) < 2:
+        return Duplicates((), len(ids), 0, 0, 0, "", {"total": time.perf_counter() - started})
     pairs_of = SimilarPairs(snapshot, space, min_relevance, min_similarity)
     known: dict[Pair, float] = {}
     for start in range(0, len(ids), QUERY_BATCH):

@@ -25,7 +25,7 @@ import { t } from "./words.js";
 const LAZY = {
   map: () => import("./legacy/map.js").then((module) => legacyView(module.showMap)),
   duplicates: () => import("./duplicates_view.js").then((module) => module.DuplicatesView),
-  library: () => import("./legacy/library.js").then((module) => legacyView(module.showLibrary)),
+  library: () => import("./library_view.js").then((module) => module.LibraryView),
 };
 /** @type {Record<string, any>} */
 const loaded = { search: SearchView };
@@ -135,6 +135,10 @@ async function begin() {
     const failures = failed ? `, ${t("couldNotBeRead", { n: failed })}` : "";
     showToast(message || `${t("indexingEnded", { n: state.library.images })}${failures}.`, { kind: "hint" });
     reloadResults();
+  }, async () => {
+    await tryOrToast(loadLibraryInfo);
+    // Who has scrolled down looks at something.
+    if (state.address.page === "search" && !isQuery(state.address) && scrollY < innerHeight) reloadResults();
   });
 }
 

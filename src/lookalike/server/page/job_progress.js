@@ -3,19 +3,22 @@
 
 import { get } from "./api.js";
 import { html, useStore } from "./html.js";
+import { cancelJob, timeLeft } from "./jobs.js";
 import { announce } from "./messages.js";
 import { state, update } from "./store.js";
+import { Button } from "./ui.js";
 import { count, t } from "./words.js";
 
 const RUNNING_INTERVAL = 1000, IDLE_INTERVAL = 15000;   // milliseconds between two requests
+const GROW_INTERVAL = 3000;                             // milliseconds between two looks at new images
 
 let poll = () => {};
 /** Ask the server now, because a job has been started. */
 export const pollNow = () => poll();
 
-/** Poll the server's jobs; `onEnd` is called with the final state of every job. */
-export function watchJobs(onEnd) {
-  let timer = /** @type {any} */ (0);
+/** Poll the server's jobs; `onEnd` is called with the final state of every job, `onGrow` now and then while images are indexed. */
+export function watchJobs(onEnd, onGrow) {
+  let timer = /** @type {any} */ (0), grown = 0;
   poll = async () => {
     clearTimeout(timer);
     if (document.visibilityState === "visible") {
@@ -24,6 +27,7 @@ export function watchJobs(onEnd) {
         update({ job });
         // A short job begins and ends between two requests; its run number shows that there was one.
         if (last && !job.running && (last.running || job.run !== last.run)) onEnd(job);
+        if (job.running && job.indexed && performance.now() - grown > GROW_INTERVAL) { grown = performance.now(); onGrow(); }
         if (job.running && !last?.running) announce(job.kind === "index" ? t("isIndexing") : job.message);
       } catch { /* other requests report that the server is gone */ }
     }
@@ -39,7 +43,8 @@ export function JobProgress() {
   const { kind, done, total, failed, rate, message } = job;
   const hasTotal = typeof total === "number" && total > 0;
   const parts = kind && kind !== "index" ? [message] : [hasTotal ? t("indexingOf", { n: done ?? 0, total }) : t("indexing", { n: done ?? 0 }),
-    rate ? t("perSecond", { n: Math.round(rate) }) : null, failed ? t("couldNotBeRead", { n: failed }) : null];
+    rate ? t("perSecond", { n: Math.round(rate) }) : null, timeLeft(job.seconds_left), failed ? t("couldNotBeRead", { n: failed }) : null];
   return html`<div id="progress" class="progress"><p>${parts.filter(Boolean).join(" · ")}</p>
-    <progress max="1" value=${hasTotal ? (done ?? 0) / total : undefined} aria-label=${kind === "index" ? t("isIndexing") : message || count(done ?? 0)} /></div>`;
+    <progress max="1" value=${hasTotal ? (done ?? 0) / total : undefined} aria-label=${kind === "index" ? t("isIndexing") : message || count(done ?? 0)} />
+    ${job.id && html`<${Button} label=${t("cancel")} class="quiet-text" onclick=${() => cancelJob(job)} />`}</div>`;
 }

@@ -4,6 +4,7 @@
 import { announce } from "./messages.js";
 import { navigate, savedScroll } from "./address.js";
 import { seconds } from "./format.js";
+import { FirstRun } from "./first_run.js";
 import { Grid } from "./grid.js";
 import { html, useEffect, useMemo, useRef, useState, useStore } from "./html.js";
 import { isQuery, loadMore, loadResults, retryMore } from "./results.js";
@@ -114,6 +115,7 @@ export const rowHeight = (tile) => (innerWidth < 520 ? tile * 0.62 : innerWidth 
 function Empty({ results, library }) {
   const { address, first } = results;
   const isFiltered = address.where !== "";
+  if (!library.images && library.writable && library.roots.length && !isFiltered && !results.isQuery) return html`<${FirstRun} />`;
   return html`<div class="empty">
     <h2>${results.isQuery ? t("nothingFound") : isFiltered ? t("noImagePasses") : t("libraryEmpty")}</h2>
     <p>${emptyAdvice(address, first, library, isFiltered)}</p>
