@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.stores.builders import begin
-from tests.stores.postgres_server import new_url
+from tests.stores.postgres_server import empty_store, server
 
 from lookalike.stores.interface import Store
 from lookalike.stores.local.store import LocalStore
@@ -18,11 +18,9 @@ CreateStore = Callable[[Path], Store]
 
 
 def in_postgres(folder: Path | None = None) -> Store:
-    """Make a library in PostgreSQL; skip the test without a server."""
-    url = new_url()
-    from lookalike.stores.postgres.store import PostgresStore
-
-    return PostgresStore.create(url)
+    """Return an empty library in PostgreSQL; skip the test without a server."""
+    server()
+    return empty_store()
 
 
 STORES: dict[str, CreateStore] = {

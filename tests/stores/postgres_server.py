@@ -5,11 +5,15 @@ from __future__ import annotations
 import itertools
 import tempfile
 import warnings
+import weakref
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from lookalike.stores.postgres.store import PostgresStore
 
 _numbers = itertools.count(1)
 
@@ -46,3 +50,47 @@ def server() -> Any:
 def new_url() -> str:
     """Return the URL of a library that does not exist yet, in a schema of its own."""
     return f"{server().get_uri()}&schema=test{next(_numbers)}"
+
+
+_TABLES = (
+    *("roots", "spaces", "dropped", "fitted", "images", "kept_metadata", "fields", "field_values"),
+    *("texts", "words", "decisions", "comparisons", "index_checks", "thumbnails"),
+)
+
+_unused: list[str] = []
+"""URLs of libraries whose stores are gone. Emptying one takes a tenth of the time of making one."""
+
+
+def empty_store() -> PostgresStore:
+    """Return the store of an empty library, which is used again when the store is garbage."""
+    from lookalike.stores.postgres.store import PostgresStore
+
+    url = _unused.pop() if _unused else ""
+    if url:
+        _empty(url)
+        store = PostgresStore.open(url)
+    else:
+        url = new_url()
+        store = PostgresStore.create(url)
+    weakref.finalize(store, _unused.append, url)
+    return store
+
+
+def _empty(url: str) -> None:
+    import psycopg
+
+    schema = url.rpartition("=")[2]
+    with psycopg.connect(server().get_uri(), autocommit=True) as connection:
+        vectors = connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = %s AND starts_with(tablename, 'vectors_')",
+            (schema,),
+        ).fetchall()
+        commands = [
+            f"SET search_path TO {schema}",
+            *(f"DROP TABLE {name}" for (name,) in vectors),
+            *(f"DELETE FROM {name}" for name in _TABLES),
+            "ALTER TABLE roots ALTER id RESTART",
+            "ALTER TABLE spaces ALTER id RESTART",
+            "UPDATE library SET newest_image = 0, unfinished = NULL, version = gen_random_uuid()",
+        ]
+        connection.execute("; ".join(commands))

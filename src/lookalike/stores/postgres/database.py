@@ -82,7 +82,7 @@ def _connect(url: DatabaseURL, options: dict[str, Any]) -> Connection:
         except psycopg.Error as error:
             starting = any(words in str(error) for words in _STARTING)
             if not starting or time.monotonic() > deadline:
-                raise _library_error(error, url) from error
+                raise _connection_error(error, url) from error
         time.sleep(0.2)
 
 
@@ -156,8 +156,6 @@ def _library_error(error: psycopg.Error, url: DatabaseURL) -> LookalikeError:
             )
         case errors.UndefinedTable() | errors.UndefinedColumn() | errors.InvalidSchemaName():
             return LibraryDamaged(f"{url.shown} is not a library, or was dropped meanwhile: {said}")
-        case errors.InvalidPassword() | errors.InvalidAuthorizationSpecification():
-            return _refused(url, said)
         case errors.AdminShutdown() | errors.CrashShutdown() | errors.CannotConnectNow():
             return _lost(url, said)
         case errors.DataCorrupted() | errors.IndexCorrupted():
@@ -167,24 +165,22 @@ def _library_error(error: psycopg.Error, url: DatabaseURL) -> LookalikeError:
         case errors.QueryCanceled() | errors.LockNotAvailable():
             return LibraryError(f"{url.shown}: {said}: try again")
         case psycopg.OperationalError() | psycopg.InterfaceError():
-            return _unreachable(error, url, said)
+            return _lost(url, said)
         case _:
             return LibraryError(f"{url.shown}: {said}")
 
 
-def _unreachable(error: psycopg.Error, url: DatabaseURL, said: str) -> LibraryError:
-    whole = str(error)
-    if "password authentication failed" in whole or "no password supplied" in whole:
+def _connection_error(error: psycopg.Error, url: DatabaseURL) -> LibraryError:
+    """Return why no connection could be opened."""
+    said, whole = _first_line(error), str(error)
+    logins = ("password authentication failed", "no password supplied", "no pg_hba.conf entry")
+    if any(words in whole for words in logins) or ('role "' in whole and "not exist" in whole):
         return _refused(url, said)
-    if "no pg_hba.conf entry" in whole or ("role " in whole and "does not exist" in whole):
-        return _refused(url, said)
-    if "database " in whole and "does not exist" in whole:
+    if 'database "' in whole and "does not exist" in whole:
         return NoLibrary(f"{url.shown}: {said}: make it with `createdb`")
-    if (error.sqlstate is None and "connection failed" in whole) or "connection timeout" in whole:
-        return LibraryError(
-            f"no connection to {url.shown} ({said}): is the server running, and the host right?"
-        )
-    return _lost(url, said)
+    return LibraryError(
+        f"no connection to {url.shown} ({said}): is the server running, and the host right?"
+    )
 
 
 def _refused(url: DatabaseURL, said: str) -> LibraryError:
@@ -205,7 +201,7 @@ def _first_line(error: psycopg.Error) -> str:
     """Return what the server said in one line, without what psycopg puts before it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = (error.diag.message_primary or (lines[0] if lines else type(error).__name__)).strip()
-    for start in ("connection failed: ", "consuming input failed: "):
+    for start in ("connection failed: ", "connection is bad: ", "consuming input failed: "):
         text = text.removeprefix(start)
     return text.rpartition("FATAL:")[2].strip().rstrip(".")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TypeAlias
@@ -174,7 +175,8 @@ def format_of(connection: Connection, url: DatabaseURL) -> int:
         }
         if not tables:
             raise NoLibrary(
-                f"no library in {url.shown}: make one with `lookalike index FOLDER --library {url.shown}`"
+                f"no library in {url.shown}: make one with `lookalike index FOLDER --library "
+                f"{shlex.quote(url.shown)}`"
             )
         try:
             row = connection.execute(
