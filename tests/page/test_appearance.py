@@ -92,7 +92,8 @@ def test_axe_finds_nothing_serious(open_page: Open, search: str) -> None:
     if search == "?image=1":
         page.click(".options summary")
     page.evaluate(AXE.read_text(encoding="utf-8"))
-    for scheme in ("light", "dark"):
+    for width, scheme in ((390, "dark"), (1024, "light"), (1440, "dark"), (1440, "light")):
+        page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme)
         found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         serious = [
@@ -101,7 +102,7 @@ def test_axe_finds_nothing_serious(open_page: Open, search: str) -> None:
             if one["impact"] in ("serious", "critical")
             for node in one["nodes"]
         ]
-        assert not serious, scheme
+        assert not serious, (width, scheme)
 
 
 def test_nothing_moves_when_images_load(open_page: Open) -> None:

@@ -160,7 +160,7 @@ export function startNavigation() {
   let timer = /** @type {any} */ (0);
   addEventListener("scroll", () => { clearTimeout(timer); timer = setTimeout(saveScroll, SCROLL_DELAY); }, { passive: true });
   document.addEventListener("click", (event) => {
-    const link = event.target instanceof Element ? event.target.closest("a[data-navigate]") : null;
+    const link = event.target instanceof Element ? /** @type {HTMLAnchorElement | null} */ (event.target.closest("a[data-navigate]")) : null;
     if (!link || event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
     event.preventDefault();
     navigate(parse(link.search));

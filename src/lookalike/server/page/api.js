@@ -42,7 +42,13 @@ async function readResponse(request) {
 export const sentence = (text) => (/^\S*[:_/]\S/.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1))
   + (/[.!?…]$/.test(text) ? "" : ".");
 
-/** GET a path such as "images/7" with URLSearchParams or a plain object. */
+/**
+ * GET a path such as "images/7" with URLSearchParams or a plain object.
+ *
+ * @param {string} path
+ * @param {any} [params]
+ * @param {{signal?: AbortSignal}} [options]
+ */
 export function get(path, params = {}, { signal } = {}) {
   const query = new URLSearchParams(params).toString();
   return readResponse(() => fetch(`api/${path}${query ? `?${query}` : ""}`, { signal, headers: HEADERS }));

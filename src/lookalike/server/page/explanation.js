@@ -33,7 +33,7 @@ export function Explanation({ term, hit, extractor }) {
       aria-pressed=${String(name === (found?.extractor ?? chosen))} onclick=${() => load(name)}>${name}</button>`)}</div>`}
     ${error ? html`<${ErrorMessage} error=${error} retry=${() => load(chosen)} />`
       : found ? html`<${Parts} key=${found.extractor} explanation=${found} sources=${[termImage(term, 512), thumbnail(hit, 512)]} />`
-        : html`<p class="muted" role="status">${t("comparing")}</p>`}</section>`;
+        : html`<p class="muted" role="status">${t("comparingPair")}</p>`}</section>`;
 }
 
 function Parts({ explanation, sources }) {

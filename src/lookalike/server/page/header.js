@@ -16,7 +16,7 @@ export const SCREENS = [["search", "search"], ["map", "map"], ["duplicates", "co
 export function Header() {
   const address = useStore((state) => state.address);
   return html`<header class="top">
-    <a class="brand" href="?" data-navigate><img src="page/icon.svg" alt="" width="26" height="26" /><span>Lookalike</span></a>
+    <a class="brand" href="?" data-navigate aria-label="Lookalike"><img src="page/icon.svg" alt="" width="26" height="26" /><span>Lookalike</span></a>
     <${SearchBar} address=${address} />
     <nav class="pages" aria-label=${t("pages")}>${SCREENS.map(([page, icon]) => html`
       <a key=${page} href=${format({ ...address, page, open: null })} data-navigate aria-current=${page === address.page ? "page" : undefined}><${Icon} name=${icon} /><span>${t(`screen ${page}`)}</span></a>`)}</nav>

@@ -6,6 +6,7 @@ import { update } from "./store.js";
 import { Button, Dialog } from "./ui.js";
 import { t } from "./words.js";
 
+/** @type {[string, [string, string][]][]} */
 const KEYS = [
   ["keysEverywhere", [["/", "keySearch"], ["?", "shortcuts"], ["1 … 4", "keyScreens"], ["Esc", "keyEscape"]]],
   ["keysGrid", [["← → ↑ ↓", "keyMove"], ["Enter", "keyOpen"], ["+ −", "keyMoreLess"], ["x", "keySelect"], ["Shift + ← →", "keyRange"], ["Ctrl + A", "keyAll"]]],

@@ -34,6 +34,7 @@ export function useStore(select) {
 
 /** Return a component that is drawn again only if one of its attributes has changed. */
 export function memo(component) {
+  /** @this {any} */
   function Memo(props) {
     this.shouldComponentUpdate = (next) => {
       for (const name in next) if (!Object.is(next[name], this.props[name])) return true;

@@ -63,7 +63,7 @@ export async function trashImages(ids) {
     reloadResults();
     showToast(t("undone"), { kind: "hint" });
   };
-  if (moved.length) showToast(t("trashed", { n: moved.length }), { kind: "hint", undo });
+  if (moved.length) showToast(t("trashedImages", { n: moved.length }), { kind: "hint", undo });
   if (result.refused?.length) showToast(t("trashRefused", { n: result.refused.length, reason: reasonOf(result.refused[0]) }));
   return moved.length > 0;
 }

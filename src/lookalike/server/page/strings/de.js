@@ -183,7 +183,7 @@ export default {
   removeMenu: "Entfernen",
   moveToTrash: "In den Papierkorb",
   filesGo: "Die Dateien kommen in den Papierkorb des Systems.",
-  trashed: ["{n} Datei ist im Papierkorb.", "{n} Dateien sind im Papierkorb."],
+  trashedImages: ["{n} Datei ist im Papierkorb.", "{n} Dateien sind im Papierkorb."],
   trashRefused: ["{n} Datei bleibt: {reason}", "{n} Dateien bleiben: {reason}"],
   removeFromLibrary: "Aus der Bibliothek entfernen",
   fileStays: "Die Dateien bleiben.",
@@ -226,7 +226,7 @@ export default {
   // explanation
   whyMatch: "Warum passt es?",
   whyMatched: "Warum es passt",
-  comparing: "Die beiden Bilder werden verglichen …",
+  comparingPair: "Die beiden Bilder werden verglichen …",
   sharedColors: "Farben, die beide Bilder haben",
   colorShares: "{first} % der Anfrage, {second} % des Treffers",
   legendClear: "klar: zählt für den Treffer",
