@@ -16,13 +16,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from fastapi.testclient import TestClient
 from starlette.types import Message, Receive
 from tests.library.image_builders import album, draw
 from tests.server.conftest import ADDRESS, CSRF_HEADERS
 from tests.server.live_server import exchange, run_async, running
 
-from lookalike.errors import UsageError
+from lookalike.cli.program import program
+from lookalike.errors import LookalikeError, UsageError
 from lookalike.library import Library
 from lookalike.models import files
 from lookalike.server.app import create_app
@@ -482,6 +484,85 @@ def test_visitors_see_no_path_in_any_response(tmp_path: Path) -> None:
         assert place < 0, (response.url, response.text[max(0, place - 300) : place + 100])
         assert str(tmp_path) not in response.text, response.url
     assert responses[-1].json()["state"] == "failed"  # there is no such model here
+
+
+def foreign_library(tmp_path: Path, private: Path, *, root: str | None, path: str = "") -> Path:
+    """A library from a stranger, with one image: its root or its path is altered to lead to `private`."""
+    folder = album(tmp_path / "downloads" / "photos", 1)
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["color"])
+        assert library.folder is not None
+        catalogue = library.folder / "catalogue.sqlite"
+    with closing(sqlite3.connect(catalogue)) as connection, connection:
+        if root is not None:
+            relative = not Path(root).is_absolute()
+            connection.execute("UPDATE roots SET path = ?, relative = ?", (root, relative))
+        connection.execute("UPDATE images SET path = ?", (path or private.name,))
+    return folder
+
+
+@pytest.mark.parametrize("how", ["absolute", "relative", "link", "everything"])
+def test_a_library_from_a_stranger_does_not_open_other_folders(tmp_path: Path, how: str) -> None:
+    private = draw(tmp_path / "private" / "secret.jpg", 7)
+    link = tmp_path / "downloads" / "photos" / "link"
+    root = {
+        "absolute": str(private.parent),
+        "relative": "../../private",
+        "link": "link",
+        "everything": "/",
+    }[how]
+    path = str(private).lstrip("/") if how == "everything" else "secret.jpg"
+    folder = foreign_library(tmp_path, private, root=root, path=path)
+    link.symlink_to(private.parent)
+    settings = Settings(writable=True, job_wait=60.0)
+    with (
+        Library.open(folder) as library,
+        TestClient(create_app(library, settings), base_url=ADDRESS) as client,
+    ):
+        client.headers.update(CSRF_HEADERS)
+        image = draw(tmp_path / "n.png", 1).read_bytes()
+        for response in (
+            client.get("/api/images/1/file"),
+            client.get("/api/images/1/thumbnail"),
+            client.get("/api/explain", params={"query": "1", "hit": 1}),
+            client.get("/api/search", params={"image": "1", "verify": "sift"}),
+            client.get("/api/duplicates"),
+            client.get("/api/estimate"),
+            client.post("/api/images"),
+            client.post("/api/images/files", files={"image": ("a.png", image)}),
+            client.delete("/api/images/1"),
+        ):
+            assert response.status_code == 403, response.url
+            assert "--allow-root" in response.json()["error"]
+    assert [file.name for file in private.parent.iterdir()] == ["secret.jpg"]
+    result = CliRunner().invoke(program, ["serve", str(folder)])
+    assert result.exit_code == 2 and "--allow-root" in result.stderr
+    allowed = Settings(allow_roots=("/" if how == "everything" else str(private.parent),))
+    with (
+        Library.open(folder) as library,
+        TestClient(create_app(library, allowed), base_url=ADDRESS) as client,
+    ):
+        assert client.get("/api/images/1/file").content == private.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../../private/secret.jpg", "a/../../../private/secret.jpg", "{absolute}", "x\0y.jpg", ".."],
+)
+def test_no_path_of_a_library_leaves_its_root(tmp_path: Path, path: str) -> None:
+    private = draw(tmp_path / "private" / "secret.jpg", 7)
+    path = path.format(absolute=private)
+    folder = foreign_library(tmp_path, private, root=None, path=path)
+    with Library.open(folder) as library:
+        with library.snapshot() as snapshot:
+            [root] = snapshot.roots()
+            [image] = snapshot.images([1]).values()
+        assert (root.path / image.path).resolve().is_relative_to(folder)
+        with TestClient(create_app(library, Settings()), base_url=ADDRESS) as client:
+            for what in ("file", "thumbnail"):
+                assert client.get(f"/api/images/1/{what}").status_code == 404
+        with pytest.raises(LookalikeError):
+            library.thumbnails.get(1)
 
 
 def rename_space(library: Library, name: str) -> None:

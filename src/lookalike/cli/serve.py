@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -65,6 +67,14 @@ def _environment(name: str) -> dict[str, Any]:
     metavar="NAME",
     help="Host name under which the server is reached, e.g. through a proxy.",
     **_environment("ALLOW_HOST"),
+)
+@click.option(
+    "--allow-root",
+    "roots",
+    multiple=True,
+    metavar="FOLDER",
+    help="Folder or URL whose images may be served though it lies outside the folder of the library.",
+    **_environment("ALLOW_ROOT"),
 )
 @click.option(
     "--https",
@@ -139,6 +149,7 @@ def command(
     writable: bool,
     allow_url: bool,
     hosts: tuple[str, ...],
+    roots: tuple[str, ...],
     https: bool,
     workers: int,
     device: str | None,
@@ -159,9 +170,12 @@ def command(
     lookalike serve ~/Pictures --writable
     lookalike serve /srv/shop --host 0.0.0.0 --workers 4
     """
+
     from lookalike.cpu import logical_cores
     from lookalike.library import Library
+    from lookalike.object_storage import is_url
     from lookalike.server.run import ServerConfig, exit_now, is_local, listen, serve
+    from lookalike.server.security.roots import foreign_roots
     from lookalike.server.settings import Settings
     from lookalike.workers.limits import Limits
 
@@ -172,6 +186,8 @@ def command(
     # Opened first, so that a mistake is reported at once.
     with Library.open(location, read_only=True, device=device) as opened:
         info = opened.info()
+        outside = foreign_roots(opened)
+        _refuse_roots(foreign_roots(opened, roots))
     if token and not (token.isascii() and token.isprintable() and " " not in token):
         raise click.UsageError("a token consists of ASCII letters, digits and signs, without space")
     # An empty library is of no use but to be filled, and nobody else can connect.
@@ -181,6 +197,7 @@ def command(
     settings = Settings(
         token=token or None,
         local_name=None if exposed else browser.local_name(info.location),
+        allow_roots=tuple(one if is_url(one) else os.path.abspath(one) for one in roots),  # noqa: PTH100
         https=https,
         writable=writable,
         allow_url=allow_url,
@@ -200,7 +217,7 @@ def command(
         with browser.browser_page(address) as open_page:
 
             def ready() -> None:
-                output.put(_box(info, address, _access(settings, hosts)))
+                output.put(_box(info, address, _access(settings, hosts), outside))
                 output.flush()
                 if open_:
                     open_page()
@@ -258,8 +275,23 @@ def _access(settings: Settings, hosts: tuple[str, ...]) -> str:
     return "Only this machine can connect."
 
 
-def _box(info: Info, address: str, access: str) -> str:
+def _refuse_roots(roots: list[Path]) -> None:
+    """Raise `UsageError` for folders outside the library's own that nobody has allowed."""
+    if roots:
+        from lookalike.object_storage import shown
+
+        options = " ".join(f"--allow-root {shlex.quote(shown(root))}" for root in roots[:3])
+        more = f" and {len(roots) - 3} more" if len(roots) > 3 else ""
+        raise click.UsageError(
+            f"the library has images of {output.printable(shown(roots[0]))}, outside its own folder: add "
+            f"`{options}`{more} if you trust whoever made the library"
+        )
+
+
+def _box(info: Info, address: str, access: str, outside: Sequence[Path]) -> str:
     """Return what the terminal shows while the server runs."""
+    from lookalike.object_storage import shown
+
     place = info.location
     if "://" not in place:
         name = open_library.library_name(Path(place))
@@ -267,6 +299,7 @@ def _box(info: Info, address: str, access: str) -> str:
         place = str(name.absolute()) if place == "." else place
     lines = [
         f"{format.counted(info.images, 'image')} of {output.printable(place)}",
+        *(output.printable(f"and {shown(root)}") for root in outside),
         address,
         output.printable(f"{access} Ctrl-C ends it."),
     ]

@@ -6,6 +6,7 @@ import tempfile
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +25,7 @@ from lookalike.server.jobs.write_queue import WriteQueue
 from lookalike.server.micro_batcher import MicroBatcher
 from lookalike.server.saved import Saved
 from lookalike.server.security.redaction import Redactor
+from lookalike.server.security.roots import check_roots
 from lookalike.server.settings import Settings
 from lookalike.server.uploads import Uploads
 from lookalike.wire.codec import document_of
@@ -68,7 +70,9 @@ class AppState:
             folder = Path(temporary.name)
         executors = Executors.of(settings)
         job_states = JobFolder(folder / "jobs")
-        jobs = JobRunner(library.address, job_states)
+        jobs = JobRunner(
+            library.address, job_states, check=partial(check_roots, library, settings.allow_roots)
+        )
         job_results = JobResultCache(executors.jobs)
         return cls(
             library=library,
@@ -90,6 +94,10 @@ class AppState:
             redactor=Redactor(library, folder),
             temporary=temporary,
         )
+
+    def check_roots(self) -> None:
+        """Raise `HTTPError` 403 before work on files of all roots if one of them is not allowed."""
+        check_roots(self.library, self.settings.allow_roots)
 
     def stored_name(self, extractor: str | None) -> str | None:
         """Return the name of the space that a visitor calls so: those of models in a folder are made known

@@ -25,6 +25,7 @@ class Settings:
                         exposed, IP addresses
     local_name          another name for this machine, below `.localhost`: browsers send cookies to all ports
                         of a name, so that a server with a token has one of its own
+    allow_roots         folders that a library may name as its own beside those in which it is kept
     https               visitors come through a proxy that speaks TLS: cookies are sent through it only
     session_key         the secret that the ids of sessions are made with, shared by all processes
     folder              where uploads and job states are kept while the server runs, shared by all its
@@ -51,6 +52,7 @@ class Settings:
     exposed: bool = False
     hosts: tuple[str, ...] = ()
     local_name: str | None = None
+    allow_roots: tuple[str, ...] = ()
     https: bool = False
     session_key: str = field(default_factory=secrets.token_hex, repr=False)
     folder: Path | None = None

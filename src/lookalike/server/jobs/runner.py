@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -149,6 +149,7 @@ EARLY_END = "the export ended early: try again, or see the server's log"
 class JobRunner:
     """The job processes of one server process. Thread-safe.
 
+    check   called before each job; it may raise an error
     states  where the states of jobs that read are written, so that every process of the server knows them
     """
 
@@ -158,8 +159,10 @@ class JobRunner:
         states: JobFolder | None = None,
         *,
         program: Sequence[str] = PROGRAM,
+        check: Callable[[], None] | None = None,
     ) -> None:
         self._library = library
+        self._check = check
         self._states = states
         self._program = tuple(program)
         self._jobs: set[Job] = set()
@@ -173,6 +176,8 @@ class JobRunner:
 
     def start(self, kind: str, arguments: Mapping[str, Any]) -> Job:
         """Start a job, which the caller must `end`. `HTTPError` 429 if too many exports are running."""
+        if self._check is not None:
+            self._check()
         with self._lock:
             if self._closed:
                 raise LibraryError("the server is shutting down")

@@ -89,6 +89,7 @@ def chosen(
 ) -> tuple[list[Image], list[str], dict[int, Path]]:
     """Return the images of an export, their paths (with the name of the root if there are several), and the
     roots. `HTTPError` 404 for an unknown id."""
+    state.check_roots()
     with state.library.snapshot() as snapshot:
         ids = wanted.ids
         if wanted.where is not None:

@@ -147,6 +147,7 @@ async def thumbnail(
     thumbnails = state.library.thumbnails
 
     def version() -> tuple[str, float]:
+        state.check_roots()
         with state.library.snapshot() as snapshot:
             found, root = find_image(snapshot, id)
         if is_url(root):
@@ -170,6 +171,7 @@ async def image_file(state: State, request: Request, id: ImageIdParam) -> Respon
     """The image file as it is."""
 
     def find_root() -> tuple[Image, Path]:
+        state.check_roots()
         with state.library.snapshot() as snapshot:
             return find_image(snapshot, id)
 
@@ -310,6 +312,7 @@ def find_image(snapshot: Snapshot, id: int) -> tuple[Image, Path]:
 def file_of(state: AppState, id: int) -> Path:
     """Return the path of an image's file. `HTTPError` 404 if there is no such image or file, or if it lies
     outside the library."""
+    state.check_roots()
     with state.library.snapshot() as snapshot:
         image, root = find_image(snapshot, id)
     return file_in_root(image, root)

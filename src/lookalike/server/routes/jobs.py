@@ -99,6 +99,7 @@ def check_writable(state: AppState) -> None:
         raise HTTPError(
             403, "this server is read-only: start it with --writable to change the library"
         )
+    state.check_roots()
 
 
 async def submit(

@@ -314,6 +314,8 @@ def query_of_params(state: AppState, params: SearchParams, data: UploadData) -> 
         *signed_terms(params.not_image, -1.0, of_library),
     ]
     query = to_query(params, terms)
+    if query.verify:
+        state.check_roots()
     if query.extractors:
         names = tuple(map(state.redactor.stored_name, query.extractors))
         query = replace(query, extractors=names)

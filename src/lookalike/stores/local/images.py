@@ -10,7 +10,12 @@ from typing import Any
 from lookalike.errors import Outcome
 from lookalike.images.reading import InodeState
 from lookalike.stores.local.database import chunks, placeholders
-from lookalike.stores.local.path_encoding import conditions_below, decode_path, encode_path
+from lookalike.stores.local.path_encoding import (
+    conditions_below,
+    decode_image_path,
+    decode_path,
+    encode_path,
+)
 from lookalike.stores.metadata import merge
 from lookalike.stores.metadata import metadata_sources as sources
 from lookalike.stores.records import (
@@ -41,7 +46,7 @@ def image_from(row: tuple[Any, ...]) -> Image:
     return Image(
         id,
         root,
-        decode_path(path),
+        decode_image_path(path),
         size,
         mtime_ns,
         hash,
@@ -65,7 +70,7 @@ def hit_fields(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, 
     return {
         id: HitFields(
             root,
-            decode_path(path),
+            decode_image_path(path),
             merge(sidecar, metadata) if sidecar or metadata else {},
             width,
             height,

@@ -30,6 +30,18 @@ def decode_path(stored: str | bytes) -> str:
     return stored if isinstance(stored, str) else stored.decode("utf-8", "surrogatepass")
 
 
+def decode_image_path(stored: str | bytes) -> str:
+    """Return the path of an image below its root. One that leads out of it, which no indexing has written
+    and a stranger may have, is read as one of a file that does not exist."""
+    path = decode_path(stored)
+    if ".." in path or path[:1] in ("/", "\\") or "\0" in path or (os.name == "nt" and ":" in path):
+        parts = path.replace("\0", "�").split("/")
+        path = "/".join("…" if part == ".." else part for part in parts).lstrip("/\\")
+        if os.name == "nt":
+            path = path.replace(":", "_").replace("..\\", "…\\")
+    return path
+
+
 def conditions_below(folder: str) -> list[tuple[str, list[str | bytes]]]:
     """Return SQL conditions on `path`, with their parameters, that together select what is below `folder`.
 
