@@ -8,7 +8,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from lookalike.extractors import load
-from lookalike.indexing import ray_driver
+from lookalike.indexing import file_lists, ray_driver
 from lookalike.indexing.report import Progress
 
 
@@ -25,7 +25,7 @@ def main(folder: Path, parts: Path) -> None:
     doomed = [cluster.add_node(num_cpus=1)]
     ray.init(cluster.address, log_to_driver=False, logging_level="CRITICAL")
     cluster.wait_for_nodes()
-    ray_driver.LIST_FILES = 6
+    file_lists.LIST_FILES = 6
     finished = []
 
     def progress(state: Progress) -> None:

@@ -17,7 +17,8 @@ from lookalike.errors import LookalikeError
 from lookalike.extractors import load
 from lookalike.images.reading import InodeState
 from lookalike.images.walk import FoundFile
-from lookalike.indexing.ray_driver import cut, index_with_ray
+from lookalike.indexing.file_lists import cut
+from lookalike.indexing.ray_driver import index_with_ray
 
 SCRIPT = Path(__file__).parent / "ray_cluster.py"
 

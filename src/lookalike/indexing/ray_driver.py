@@ -7,7 +7,6 @@ actor or node died is given to another actor, and every file has one row in the 
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import LookalikeError, MissingExtra, Outcome, UsageError
+from lookalike.errors import LookalikeError, MissingExtra, UsageError
 from lookalike.extractors import load
 from lookalike.extractors.interface import Extractor, FittedExtractor, space_key
-from lookalike.images.walk import DANGLING, FoundFile, count_files, find_files
+from lookalike.indexing.file_lists import FileList, FileLists, FileTotal
 from lookalike.indexing.index_parts import fit_and_start, resolve_sources
 from lookalike.indexing.indexer import Indexer, extraction_pool
 from lookalike.indexing.part_writer import PartWriter
@@ -34,20 +33,12 @@ from lookalike.indexing.report import (
     ProgressCallback,
 )
 from lookalike.indexing.shards import WHOLE
-from lookalike.indexing.sidecars import split_extension
 from lookalike.indexing.sources import (
-    Source,
     drop_nested,
-    is_up_to_date,
-    relative_paths,
     resolve_path,
 )
-from lookalike.object_storage import Location, is_url
-from lookalike.stores.interface import Entry
+from lookalike.object_storage import Location
 from lookalike.thumbnails import STORED_SIDE
-
-LIST_FILES = 512
-"""Files of a list, some seconds of work: what a lost node costs at most, twice for each of its actors."""
 
 WAITING_LISTS = 2
 """Lists that an actor has at once, so that it does not wait for the driver."""
@@ -60,15 +51,6 @@ CONNECT_SECONDS = 10.0
 
 START_SECONDS = 120.0
 """Seconds without any actor after which the run is given up."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileList:
-    """Work for an actor: files of one source, and the paths of those that need no work."""
-
-    source: Source
-    files: tuple[FoundFile, ...]
-    known: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +149,7 @@ def index_with_ray(
         arguments = (described, options, str(location), manifest)
         driver = RayDriver(ray, arguments, options.workers or 1)
         counters = Counters()
-        total = _Total(resolved, options) if progress else None
+        total = FileTotal(resolved, options) if progress else None
         try:
             for work, result in driver.run(iter(lists)):
                 writer.add_parts(result.parts)
@@ -190,85 +172,6 @@ def index_with_ray(
         spaces=tuple(one.name for one in fitted),
         seconds=time.monotonic() - started,
     )
-
-
-class FileLists:
-    """The walk over all sources, cut into lists; counts what needs no work."""
-
-    def __init__(
-        self,
-        writer: PartWriter,
-        sources: Sequence[Source],
-        keys: frozenset[str],
-        options: IndexOptions,
-    ) -> None:
-        self._writer = writer
-        self._sources = sources
-        self._keys = keys
-        self._options = options
-        self.unchanged = self.known_failures = 0
-        self.failed: Counter[Outcome] = Counter()
-        self.unreadable: tuple[tuple[str, str], ...] = ()
-
-    def __iter__(self) -> Iterator[FileList]:
-        for source in self._sources:
-            found = find_files(
-                [source.path],
-                include=self._options.include,
-                root_exclude=source.root.exclude,
-                below=source.below,
-                on_error=lambda path, reason, source=source: self._add_unreadable(  # type: ignore[misc]
-                    source, path, reason
-                ),
-            )
-            for files in cut(found, LIST_FILES):
-                paths = relative_paths((file.path for file in files), source.root)
-                known = self._known(source, files, paths)
-                if len(known) < len(files):
-                    yield FileList(source, tuple(files), known)
-
-    def _known(
-        self, source: Source, files: Sequence[FoundFile], paths: Sequence[str]
-    ) -> frozenset[str]:
-        """Return the paths of files that have a row and have not changed."""
-        states = self._writer.file_states(source.root.id, paths)
-        known = []
-        for file, path in zip(files, paths, strict=True):
-            state = states.get(path)
-            if state is None or not is_up_to_date(state, file, self._keys, self._options):
-                continue
-            known.append(path)
-            if state.outcome is Outcome.INDEXED:
-                self.unchanged += 1
-            else:
-                self.known_failures += 1
-        return frozenset(known)
-
-    def _add_unreadable(self, source: Source, path: str, reason: str) -> None:
-        """Write a row for a folder or link that could not be read."""
-        self.unreadable += ((path, reason),)
-        (relative,) = relative_paths([path], source.root)
-        outcome = Outcome.MISSING if reason == DANGLING else Outcome.UNREADABLE
-        if not relative or relative in self._writer.file_states(source.root.id, [relative]):
-            return
-        self.failed[outcome] += 1
-        self._writer.put([Entry(source.root.id, relative, 0, 0, None, outcome, reason)])
-
-
-def cut(files: Iterator[FoundFile], size: int) -> Iterator[list[FoundFile]]:
-    """Cut a walk into lists of at least `size` files; an image and its sidecars stay in one list."""
-    collected: list[FoundFile] = []
-    for file in files:
-        if len(collected) >= size:
-            stem = split_extension(collected[-1].path)[0]
-            if not file.path.startswith(f"{stem}.") and not stem.startswith(
-                split_extension(file.path)[0] + "."
-            ):
-                yield collected
-                collected = []
-        collected.append(file)
-    if collected:
-        yield collected
 
 
 class RayDriver:
@@ -369,26 +272,6 @@ class RayDriver:
                 "more memory, or leave these files out with --exclude"
             )
         self._again.append(work)
-
-
-class _Total:
-    """Counts the files of all sources in a thread; `files` is None until that is done."""
-
-    def __init__(self, sources: Sequence[Source], options: IndexOptions) -> None:
-        self.files: int | None = None
-        if not any(is_url(source.root.path) for source in sources):
-            threading.Thread(target=self._count, args=(sources, options), daemon=True).start()
-
-    def _count(self, sources: Sequence[Source], options: IndexOptions) -> None:
-        self.files = sum(
-            count_files(
-                [source.path],
-                include=options.include,
-                root_exclude=source.root.exclude,
-                below=source.below,
-            )
-            for source in sources
-        )
 
 
 def _connected(address: str) -> Any:

@@ -1,0 +1,128 @@
+"""The walk over sources, cut into lists of files that are indexed apart from each other."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from lookalike.errors import Outcome
+from lookalike.images.walk import DANGLING, FoundFile, count_files, find_files
+from lookalike.indexing.part_writer import PartWriter
+from lookalike.indexing.report import IndexOptions
+from lookalike.indexing.sidecars import split_extension
+from lookalike.indexing.sources import Source, is_up_to_date, relative_paths
+from lookalike.object_storage import is_url
+from lookalike.stores.interface import Entry
+
+LIST_FILES = 512
+"""Files of a list, some seconds of work: what a lost node costs at most, twice for each of its actors."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileList:
+    """Work for an actor: files of one source, and the paths of those that need no work."""
+
+    source: Source
+    files: tuple[FoundFile, ...]
+    known: frozenset[str]
+
+
+class FileLists:
+    """The walk over all sources, cut into lists; counts what needs no work."""
+
+    def __init__(
+        self,
+        writer: PartWriter,
+        sources: Sequence[Source],
+        keys: frozenset[str],
+        options: IndexOptions,
+    ) -> None:
+        self._writer = writer
+        self._sources = sources
+        self._keys = keys
+        self._options = options
+        self.unchanged = self.known_failures = 0
+        self.failed: Counter[Outcome] = Counter()
+        self.unreadable: tuple[tuple[str, str], ...] = ()
+
+    def __iter__(self) -> Iterator[FileList]:
+        for source in self._sources:
+            found = find_files(
+                [source.path],
+                include=self._options.include,
+                root_exclude=source.root.exclude,
+                below=source.below,
+                on_error=lambda path, reason, source=source: self._add_unreadable(  # type: ignore[misc]
+                    source, path, reason
+                ),
+            )
+            for files in cut(found, LIST_FILES):
+                paths = relative_paths((file.path for file in files), source.root)
+                known = self._known(source, files, paths)
+                if len(known) < len(files):
+                    yield FileList(source, tuple(files), known)
+
+    def _known(
+        self, source: Source, files: Sequence[FoundFile], paths: Sequence[str]
+    ) -> frozenset[str]:
+        """Return the paths of files that have a row and have not changed."""
+        states = self._writer.file_states(source.root.id, paths)
+        known = []
+        for file, path in zip(files, paths, strict=True):
+            state = states.get(path)
+            if state is None or not is_up_to_date(state, file, self._keys, self._options):
+                continue
+            known.append(path)
+            if state.outcome is Outcome.INDEXED:
+                self.unchanged += 1
+            else:
+                self.known_failures += 1
+        return frozenset(known)
+
+    def _add_unreadable(self, source: Source, path: str, reason: str) -> None:
+        """Write a row for a folder or link that could not be read."""
+        self.unreadable += ((path, reason),)
+        (relative,) = relative_paths([path], source.root)
+        outcome = Outcome.MISSING if reason == DANGLING else Outcome.UNREADABLE
+        if not relative or relative in self._writer.file_states(source.root.id, [relative]):
+            return
+        self.failed[outcome] += 1
+        self._writer.put([Entry(source.root.id, relative, 0, 0, None, outcome, reason)])
+
+
+def cut(files: Iterator[FoundFile], size: int) -> Iterator[list[FoundFile]]:
+    """Cut a walk into lists of at least `size` files; an image and its sidecars stay in one list."""
+    collected: list[FoundFile] = []
+    for file in files:
+        if len(collected) >= size:
+            stem = split_extension(collected[-1].path)[0]
+            if not file.path.startswith(f"{stem}.") and not stem.startswith(
+                split_extension(file.path)[0] + "."
+            ):
+                yield collected
+                collected = []
+        collected.append(file)
+    if collected:
+        yield collected
+
+
+class FileTotal:
+    """Counts the files of all sources in a thread; `files` is None until that is done."""
+
+    def __init__(self, sources: Sequence[Source], options: IndexOptions) -> None:
+        self.files: int | None = None
+        if not any(is_url(source.root.path) for source in sources):
+            threading.Thread(target=self._count, args=(sources, options), daemon=True).start()
+
+    def _count(self, sources: Sequence[Source], options: IndexOptions) -> None:
+        self.files = sum(
+            count_files(
+                [source.path],
+                include=options.include,
+                root_exclude=source.root.exclude,
+                below=source.below,
+            )
+            for source in sources
+        )
