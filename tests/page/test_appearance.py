@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-MAP = "?page=map&method=pca&lasso=0,0,1000,0,1000,1000,0,1000"
+MAP = "?page=map&method=pca&lasso=0,0,100000,0,100000,100000,0,100000"
 SCREENS = ["", "?image=1", "?image=1&open=2", "?page=duplicates&kind=exact", "?page=library", MAP]
 READY = {
     "": TILES,

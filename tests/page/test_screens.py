@@ -265,6 +265,31 @@ def test_a_lasso_on_the_map_lists_the_images_inside(open_page: Open) -> None:
     page.wait_for_selector(f"text={found} images selected")
 
 
+def test_a_lasso_is_as_precise_as_the_places_of_images(open_page: Open) -> None:
+    page = open_page("?page=map&method=pca")
+    page.wait_for_selector(".map-canvas canvas", timeout=60_000)
+    layout = page.evaluate("fetch('api/map?method=pca').then((found) => found.json())")
+    x, y = (round(layout[axis][0] * 100_000) for axis in "xy")
+    corners = [x - 15, y - 15, x + 15, y - 15, x + 15, y + 15, x - 15, y + 15]
+    page.goto(page.url + "&lasso=" + ",".join(map(str, corners)))
+    page.wait_for_selector(".selection .tile")
+    assert tiles_of_map(page) == [layout["ids"][0]]
+
+
+def test_another_color_of_the_map_is_shown_without_another_layout(open_page: Open) -> None:
+    page = open_page("?page=map&method=pca")
+    page.wait_for_selector(".legend-entry", timeout=60_000)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.split("/api/")[-1]))
+    page.locator(".option:has-text('Colours') select").select_option("kind")
+    page.wait_for_function("() => location.search.includes('color=kind')")
+    page.wait_for_selector(".legend-entry:has-text('mug')")
+    assert [url for url in asked if url.startswith("map")] == ["map/groups?method=pca&color=kind"]
+    entry = page.locator(".legend-entry >> nth=0")
+    entry.click()
+    assert entry.get_attribute("aria-pressed") == "false"
+
+
 def tiles_of_map(page: Page) -> list[int]:
     page.wait_for_selector(".selection .tile")
     ids: list[int] = page.eval_on_selector_all(

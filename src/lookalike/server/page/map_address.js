@@ -2,8 +2,8 @@
 
 import { clampViewport, WHOLE_MAP } from "./map/geometry.js";
 
-const MAX_CORNERS = 48;   // of a polygon in the address
-const PRECISION = 1000;   // coordinates of polygons are thousandths of the map
+const MAX_CORNERS = 160;     // of a polygon in the address
+const PRECISION = 100_000;   // coordinates of polygons are as precise as those of images (a zoomed map needs it)
 
 /** Parse a viewport "x,y,zoom"; the whole map if the text is empty or invalid. */
 export function parseViewport(text) {

@@ -31,7 +31,7 @@ export function serverThumbnails(ids) {
       const image = new Image();
       loading += 1;
       image.onload = image.onerror = () => { loading -= 1; startLoading(loaded); loaded(); };
-      image.src = thumbnail(id, devicePixelRatio > 1.4 ? 128 : 64);
+      image.src = thumbnail(id, 128);
       images.set(id, image);
       if (images.size > MAX_CACHED) images.delete(images.keys().next().value);
     }

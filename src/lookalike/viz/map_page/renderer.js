@@ -14,7 +14,7 @@ export const groupColor = (group, names) =>
 /** How a point is drawn: not at all, faintly, or normally. */
 export const HIDDEN = 0, FAINT = 1, SHOWN = 2;
 
-const MIN_THUMBNAIL = 32, MAX_THUMBNAIL = 128;   // longer side of thumbnails on the map, in CSS pixels
+const MIN_THUMBNAIL = 32, MAX_THUMBNAIL = 160, GROWTH = 0.35;   // longer side of thumbnails on the map, in CSS pixels
 const MAX_LEVEL = 12;                            // of the levels of detail (embedding_map/level_of_detail.py)
 const FAINT_ALPHA = 0.22;
 
@@ -102,7 +102,9 @@ export function createRenderer({ canvas, points, names, thumbnails, view }) {
   function drawThumbnails() {
     const { visibility, viewport } = view;
     const total = mapSize(viewport, width, height);
-    const level = Math.max(0, Math.min(MAX_LEVEL, Math.floor(Math.log2(total / MIN_THUMBNAIL))));
+    // Thumbnails become larger as well as more with the zoom.
+    const smallest = Math.min(MAX_THUMBNAIL / 2, MIN_THUMBNAIL * Math.max(1, viewport.zoom) ** GROWTH);
+    const level = Math.max(0, Math.min(MAX_LEVEL, Math.floor(Math.log2(total / smallest))));
     const size = Math.min(MAX_THUMBNAIL, (total / 2 ** level) * 0.94);
     const [left, top] = toMap(viewport, width, height, -size, -size);
     const [right, bottom] = toMap(viewport, width, height, width + size, height + size);

@@ -1,10 +1,11 @@
 // The map screen: similar images are close together. A lasso selects images and lists them.
 
-import { get } from "../api.js";
+import { get, thumbnail } from "../api.js";
 import { navigate, state } from "../address.js";
 import { announce, button, debounce, el, fill, loadingMessage } from "./dom.js";
 import { count, counted } from "../format.js";
 import { createGrid } from "./grid.js";
+import { cancelJob, timeLeft } from "../jobs.js";
 import { availableSpaces, libraryInfo } from "../library_info.js";
 import { enclosedPoints, indexPoints, toMap, WHOLE_MAP, zoomAt } from "../map/geometry.js";
 import { listenForNavigation } from "../map/navigation.js";
@@ -13,6 +14,7 @@ import { formatPolygon, formatViewport, parsePolygon, parseViewport } from "../m
 import { serverThumbnails } from "../map_thumbnails.js";
 import { createTile } from "./tile.js";
 import { errorMessage } from "./toasts.js";
+import { t } from "../words.js";
 
 const PAGE_SIZE = 60;
 const RETRY_INTERVAL = 1500;     // milliseconds until a map that is being computed is requested again
@@ -22,6 +24,8 @@ const BUTTON_ZOOM = 1.6;
 const NOT_COLORS = ["id", "path", "name", "outcome", "caption", "folder"];   // fields with a value for each image
 
 let container = null, key = "", grid = null, isLassoing = false;
+let layout = null, layoutKey = "";   // places of the images; colors are loaded apart from them
+let drawn = null;                    // the polygon as it was drawn; the address has a simpler one
 let map = null;   // {canvas, ids, points, view, renderer, setViewport} of the map that is shown
 
 function mapParams() {
@@ -50,7 +54,7 @@ function buildScreen() {
 function mapOptions() {
   const spaces = availableSpaces().map(({ name }) => name);
   const fields = libraryInfo.fields.filter((field) => field.images && !field.name.startsWith("file.")
-    && ["text", "number"].includes(field.kind)
+    && ["text", "number", "date"].includes(field.kind)
     && !NOT_COLORS.includes(field.name)).map((field) => field.name);
   const option = (label, options, chosen, set) => el("label", { class: "option" }, el("span", {}, label),
     el("select", { onchange: (event) => set(event.target.value) },
@@ -63,10 +67,21 @@ function mapOptions() {
   ];
 }
 
-/** Show the legend, and how well the layout preserves the nearest neighbours. */
-function showLegend({ names, preservation, ids, total }) {
+/** Show the legend, whose entries hide their images, and how well the layout preserves the nearest neighbours. */
+function showLegend({ names, preservation, ids, total, groups, typical }) {
   const swatch = (group) => { const node = el("i", { class: "dot" }); node.style.background = groupColor(group, names); return node; };
-  fill(container.querySelector(".legend"), names.slice(0, GROUP_COLORS.length).map((name, group) => el("li", {}, swatch(group), name)));
+  const hidden = new Set();
+  const toggle = (group, node) => {
+    if (!hidden.delete(group)) hidden.add(group);
+    node.setAttribute("aria-pressed", String(!hidden.has(group)));
+    map.view.visibility = hidden.size ? Uint8Array.from(groups, (one) => (hidden.has(one) ? FAINT : SHOWN)) : null;
+    map.renderer.requestDraw();
+  };
+  fill(container.querySelector(".legend"), names.slice(0, GROUP_COLORS.length).map((name, group) => {
+    const node = el("button", { type: "button", "aria-pressed": "true", class: "legend-entry", onclick: () => toggle(group, node) }, swatch(group),
+      /^cluster \d+$/.test(name) ? (typical?.[group] ?? []).map((id) => el("img", { src: thumbnail(id, 64), alt: "", width: 26, height: 26 })) : null, name);
+    return el("li", {}, node);
+  }));
   const overlap = preservation?.overlap;
   const countText = total > ids.length ? `${count(ids.length)} of ${counted(total, "image")}` : counted(ids.length, "image");
   const overlapText = typeof overlap === "number"
@@ -77,19 +92,35 @@ function showLegend({ names, preservation, ids, total }) {
 async function loadMap(requested) {
   const area = container.querySelector(".map-canvas");
   const isCurrent = () => key === requested && state.page === "map";
-  fill(area, loadingMessage("Computing the map…", "The first time takes minutes in a large library."));
+  const { color: _, ...layoutParams } = mapParams(), wanted = JSON.stringify(layoutParams);
+  const isNewLayout = wanted !== layoutKey || !layout;
+  if (isNewLayout) fill(area, loadingMessage("Computing the map…", "The first time takes minutes in a large library. It is kept."));
   try {
-    const { color: _, ...layoutParams } = mapParams();
-    const layout = await get("map", layoutParams);
+    const found = isNewLayout ? await get("map", layoutParams) : layout;
     if (!isCurrent()) return;
-    if (layout.running) { setTimeout(() => { if (isCurrent()) loadMap(requested); }, RETRY_INTERVAL); return; }
-    const response = { ...layout, ...await get("map/groups", mapParams()) };
+    if (found.running) { fill(area, progressOf(found)); setTimeout(() => { if (isCurrent()) loadMap(requested); }, RETRY_INTERVAL); return; }
+    const groups = await get("map/groups", mapParams());
     if (!isCurrent()) return;
-    createMap(area, response);
-    showLegend(response);
+    // The library may have changed in between.
+    if (groups.groups?.length !== found.ids.length) { layout = null; if (isNewLayout) throw new Error("the map has changed"); loadMap(requested); return; }
+    layout = found;
+    layoutKey = wanted;
+    createMap(area, { ...layout, ...groups });
+    showLegend({ ...layout, ...groups });
   } catch (error) {
     if (key === requested) fill(area, errorMessage(error, () => loadMap(requested)));
   }
+}
+
+/** The progress of the job that computes the map, the time left, and a button that cancels it. */
+function progressOf(job) {
+  const message = loadingMessage("Computing the map…", job.total
+    ? [t("doneOf", { done: job.done, total: job.total }), timeLeft(job.seconds_left)].filter(Boolean).join(" · ")
+    : "The first time takes minutes in a large library. It is kept.");
+  const bar = message.querySelector("progress");
+  if (bar && job.total) Object.assign(bar, { max: job.total, value: job.done });
+  if (job.id) message.append(button(t("cancel"), null, () => cancelJob(job)));
+  return message;
 }
 
 function createMap(area, response) {
@@ -110,7 +141,7 @@ function createMap(area, response) {
     click: (x, y) => { const i = renderer.pointAt(x, y, CLICK_REACH); if (i >= 0) navigate({ open: ids[i] }); },
     startsPolygon: (event) => isLassoing || event.shiftKey,
     polygonChanged: (polygon) => { view.polygon = polygon; renderer.requestDraw(); },
-    polygonFinished: (polygon) => { setLassoing(false); navigate({ lasso: formatPolygon(polygon) }); },
+    polygonFinished: (polygon) => { setLassoing(false); drawn = polygon; navigate({ lasso: formatPolygon(polygon) }); },
   });
   showSelection();
 }
@@ -145,7 +176,7 @@ function mapButtons() {
 
 /** Show which images the lasso of the state encloses, on the map and as a list. */
 function showSelection() {
-  const polygon = parsePolygon(state.lasso);
+  const polygon = drawn && formatPolygon(drawn) === state.lasso ? drawn : parsePolygon(state.lasso);
   const selected = polygon ? enclosedPoints(map.points, polygon) : [];
   map.view.polygon = polygon;
   map.view.visibility = polygon ? new Uint8Array(map.points.count).fill(FAINT) : null;
