@@ -6,6 +6,7 @@ import errno
 import filecmp
 import os
 import shutil
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +17,9 @@ from lookalike.errors import UsageError
 
 
 @contextmanager
-def atomic_path(file: Path, *, durable: bool = False, shared: bool = False) -> Iterator[Path]:
+def atomic_path(
+    file: Path, *, durable: bool = False, shared: bool = False, private: bool = True
+) -> Iterator[Path]:
     """Yield a temporary path beside `file`; the file written there replaces `file` on success.
 
     If the block raises, the temporary file is deleted and `file` stays as it was.
@@ -24,12 +27,15 @@ def atomic_path(file: Path, *, durable: bool = False, shared: bool = False) -> I
     durable  wait until content and name are on the disk, so that a power cut loses neither
     shared   several threads or processes may write the same file at once: each gets a temporary
              name of its own. Otherwise it is `<name>.part`, so a killed process leaves one at most.
+    private  the file is at most as open to other users as its folder (`keep_private`)
     """
     owner = f".{os.getpid()}-{threading.get_ident()}" if shared else ""
     part = file.with_name(f"{file.name}{owner}.part")
     try:
         part.unlink(missing_ok=True)  # also a link: what it points to must not be overwritten
         yield part
+        if private:
+            keep_private(part)
         if durable:
             with part.open("rb+") as written:
                 os.fsync(written.fileno())
@@ -43,13 +49,15 @@ def atomic_path(file: Path, *, durable: bool = False, shared: bool = False) -> I
 
 
 @contextmanager
-def atomic_write(file: Path, *, durable: bool = False, shared: bool = False) -> Iterator[BinaryIO]:
+def atomic_write(
+    file: Path, *, durable: bool = False, shared: bool = False, private: bool = True
+) -> Iterator[BinaryIO]:
     """Open a binary file that replaces `file` when the block ends without an error.
 
     Options as in `atomic_path`. Raises OSError if the file cannot be written.
     """
     with (
-        atomic_path(file, durable=durable, shared=shared) as part,
+        atomic_path(file, durable=durable, shared=shared, private=private) as part,
         part.open("xb") as out,
     ):
         yield out
@@ -67,7 +75,7 @@ def output_file(file: Path) -> Iterator[BinaryIO]:
             with file.open("wb") as out:
                 yield out
             return
-        with atomic_write(file.resolve()) as out:
+        with atomic_write(file.resolve(), private=False) as out:
             yield out
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror or error}") from error
@@ -104,6 +112,23 @@ def _move_between_devices(source: Path, target: Path) -> None:
             raise OSError(errno.EIO, "the copy differs from the file: check the disk")
         shutil.copystat(source, part)
     source.unlink()
+
+
+def keep_private(file: Path) -> None:
+    """Take from other users what the folder of a file does not give them. Does nothing on Windows."""
+    if os.name == "posix":
+        mode, folder = stat.S_IMODE(file.stat().st_mode), file.parent.stat().st_mode
+        wanted = mode & (folder | 0o700)
+        if mode != wanted:
+            file.chmod(wanted)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its missing parents, each at most as open to other users as the one above it."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        keep_private(folder)
 
 
 def sync_folder(folder: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from lookalike.errors import ImageError, Outcome, UsageError
-from lookalike.files import atomic_write
+from lookalike.files import atomic_write, make_folder
 from lookalike.images.pixel_spec import PixelSpec
 from lookalike.stores.interface import Image, Store, ThumbnailCache
 from lookalike.workers.limits import Failure, Limits
@@ -53,7 +53,7 @@ class DiskCache:
         """Cache a thumbnail."""
         file = self._file(key)
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(file.parent)
             with atomic_write(file, shared=True) as out:
                 out.write(data)
         except OSError:  # thumbnails are derived data: not worth an error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+from pathlib import Path
 
 import click
 
@@ -47,6 +49,8 @@ def command(ctx: click.Context, library: parameters.LibraryName | None) -> None:
         return
     vectors = sum(space.count for space in facts.spaces)
     output.put(f"The library is intact: {format.counted(vectors, 'vector')} read.")
+    if not isinstance(opened.address, str):
+        _note_permissions(opened.folder)
     for root in facts.roots:
         if not root.imported and not root.identity:
             home = shlex.quote(open_library.display_path(root.path))
@@ -54,3 +58,14 @@ def command(ctx: click.Context, library: parameters.LibraryName | None) -> None:
                 f"No complete run over {output.printable(str(root.path))} is recorded: "
                 f"`{open_library.program()} index {home}` adds what may be missing."
             )
+
+
+def _note_permissions(folder: Path) -> None:
+    """Say so if other users of the machine can read the library."""
+    mode = folder.stat().st_mode
+    if os.name == "posix" and mode & 0o055:
+        who = "All users" if mode & 0o005 else "The users of its group"
+        place = shlex.quote(open_library.display_path(folder))
+        output.put(
+            f"{who} of this machine can read the library; `chmod -R go= {place}` changes that."
+        )

@@ -19,7 +19,7 @@ from typing import Any, Literal, Self
 
 from lookalike.duplicates.trash import Trash
 from lookalike.errors import UsageError
-from lookalike.files import move_file, sync_folder
+from lookalike.files import keep_private, move_file, sync_folder
 
 FORMAT = "lookalike moved files 1"
 
@@ -49,6 +49,7 @@ class MoveRecord:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             self._out = file.open("xb")
+            keep_private(file)
         except FileExistsError:
             raise UsageError(f"{file} exists: name another file for the record") from None
         except OSError as error:

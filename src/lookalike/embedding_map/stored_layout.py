@@ -25,7 +25,7 @@ from lookalike.embedding_map.layout import (
     zoom_levels,
 )
 from lookalike.errors import UsageError
-from lookalike.files import atomic_write
+from lookalike.files import atomic_write, make_folder
 from lookalike.library import Library
 from lookalike.stores.interface import Ids, Snapshot, Space
 from lookalike.vectors.blocks import Floats
@@ -84,7 +84,7 @@ class Layout:
 
     def save(self, file: Path) -> None:
         """Write the layout to a file. Raises OSError."""
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(file.parent)
         scalars = [self.extractor, self.method, str(self.total)]
         kept = [float(value) for value in asdict(self.preservation).values()]
         with atomic_write(file, shared=True) as out:

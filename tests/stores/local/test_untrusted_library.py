@@ -7,9 +7,13 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from tests.library.image_builders import album
 from tests.stores.builders import entry, put
 
+from lookalike.cli.program import program
 from lookalike.errors import LibraryDamaged, LibraryError
+from lookalike.library import Library
 from lookalike.stores.local.store import LocalStore
 
 posix = pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")
@@ -119,3 +123,63 @@ def test_a_catalogue_with_triggers_or_views_is_refused(local: LocalStore, progra
     for read_only in (True, False):
         with pytest.raises(LibraryDamaged, match="triggers or views"):
             LocalStore.open(local.folder, read_only=read_only)
+
+
+def modes(folder: Path) -> dict[str, str]:
+    """Return the permissions of a library's folder and of all that is in it."""
+    places = [folder, *folder.rglob("*")]
+    return {str(place.relative_to(folder)): f"{place.stat().st_mode & 0o777:o}" for place in places}
+
+
+@posix
+def test_a_new_library_is_private(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        photos = album(tmp_path / "photos", 40)
+        with Library.create(photos) as library:
+            library.add([photos], extractors=["color", "phash"])
+            library.ann.build("color")
+            library.thumbnails.get(1)
+            library.vectors.export_vectors("color", photos / "out.npy")
+            library.remove(["000.jpg"])
+            with library._store.writer():  # the lock and the log exist
+                found = modes(photos / ".lookalike")
+    finally:
+        os.umask(before)
+    assert {"writer.lock", "catalogue.sqlite", "spaces/color-1/vectors-1.f32"} < found.keys()
+    assert any(name.startswith("thumbnails/") and name.endswith(".jpg") for name in found)
+    assert any(name.endswith(".faiss") for name in found)
+    for name, mode in found.items():
+        assert mode == ("700" if (photos / ".lookalike" / name).is_dir() else "600"), name
+    assert (photos / "out.npy").stat().st_mode & 0o777 == 0o644  # what users ask for is theirs
+
+
+@posix
+def test_a_library_that_was_opened_to_others_stays_open(tmp_path: Path) -> None:
+    """A team may share one: `chmod`, and the umask of those who index."""
+    photos = album(tmp_path / "photos", 3)
+    before = os.umask(0o002)
+    try:
+        (photos / ".lookalike").mkdir(mode=0o775)
+        with Library.create(photos) as library:
+            library.add([photos], extractors=["color"])
+            library.thumbnails.get(1)
+            found = modes(photos / ".lookalike")
+    finally:
+        os.umask(before)
+    assert {found["."], found["spaces/color-1"], found["thumbnails"]} == {"775"}
+    assert {found["catalogue.sqlite"], found["spaces/color-1/vectors-1.f32"]} == {"664"}
+
+
+@posix
+@pytest.mark.parametrize(
+    ("mode", "words"), [(0o755, "All users"), (0o750, "The users of its group"), (0o700, "")]
+)
+def test_check_says_who_can_read_the_library(tmp_path: Path, mode: int, words: str) -> None:
+    photos = album(tmp_path / "photos", 1)
+    with Library.create(photos) as library:
+        library.add([photos], extractors=["color"])
+    (photos / ".lookalike").chmod(mode)
+    result = CliRunner().invoke(program, ["check", "--library", str(photos)])
+    assert result.exit_code == 0
+    assert ("can read the library" in result.stdout) is bool(words) and words in result.stdout

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lookalike.errors import LibraryBusy, LibraryError
+from lookalike.files import keep_private
 from lookalike.stores.local.database import translate_errors
 from lookalike.stores.metadata import plain_text
 
@@ -37,6 +38,8 @@ def write_lock(folder: Path) -> Iterator[None]:
         with suppress(OSError):
             name = plain_text(socket.gethostname())
             (folder / HOLDER).write_text(f"{os.getpid()} on {name}\n", "utf-8")
+            for file in (folder / HOLDER, folder / LOCK):
+                keep_private(file)
         yield
     finally:
         with suppress(OSError):

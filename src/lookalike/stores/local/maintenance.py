@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lookalike.files import make_folder
 from lookalike.stores.local.ann.index_files import has_leftovers
 from lookalike.stores.local.block_columns import pack_stale
 from lookalike.stores.local.database import SpaceRow, newest_image, space_rows, transaction
@@ -151,7 +152,7 @@ def _compact(folder: Path, connection: sqlite3.Connection, space: SpaceRow, *, b
     vectors that were lost because their row is not below.
     """
     new = replace(space, generation=space.generation + 1, rows=0, deleted=0, ordered=0)
-    space_folder(folder, space).mkdir(parents=True, exist_ok=True)
+    make_folder(space_folder(folder, space))
     make_files(folder, new)
     with transaction(connection):
         lost = connection.execute(

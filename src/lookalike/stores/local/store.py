@@ -16,6 +16,7 @@ from lookalike.errors import (
     NoLibrary,
     UsageError,
 )
+from lookalike.files import keep_private
 from lookalike.stores.local.database import (
     CATALOGUE,
     connect,
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
 
 COMPACT_AT_LEAST = 4096
 """Tombstones below which compacting a space is never worth the copy."""
+
+
+PRIVATE = 0o700
+"""Permissions of the folder of a new library: thumbnails and texts tell of private images."""
 
 
 class LocalStore:
@@ -74,10 +79,14 @@ class LocalStore:
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"{folder} is a file: name a folder for the library")
         with translate_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=PRIVATE, exist_ok=True)
             if not (folder / CATALOGUE).exists():
                 _refuse_orphans(folder)
                 with write_lock(folder):
+                    # SQLite gives the files of its log the permissions of this one.
+                    (folder / CATALOGUE).touch()
+                    keep_private(folder / CATALOGUE)
                     connect(folder, "create").close()
         return cls.open(folder, migrations=migrations)
 

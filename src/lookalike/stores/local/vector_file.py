@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import LibraryDamaged, LibraryError, LibraryReadOnly
-from lookalike.files import atomic_write, sync_folder
+from lookalike.files import atomic_write, keep_private, sync_folder
 from lookalike.stores.local.database import SpaceRow
 from lookalike.stores.records import IMPORTED, DType, Ids
 from lookalike.vectors.blocks import Floats, Rows
@@ -191,6 +191,7 @@ def make_files(library: Path, space: SpaceRow) -> None:
     """Make the empty files of a generation."""
     for path in (vectors_file(library, space), ids_file(library, space)):
         path.write_bytes(b"")
+        keep_private(path)
     sync_folder(space_folder(library, space))
 
 

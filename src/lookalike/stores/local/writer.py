@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import LibraryDamaged, LookalikeError, UsageError
-from lookalike.files import sync_folder
+from lookalike.files import make_folder, sync_folder
 from lookalike.images.reading import InodeState
 from lookalike.object_storage import resolve
 from lookalike.stores.local import feedback, images, maintenance
@@ -155,7 +155,7 @@ class LocalWriter:
         )
         row = next(row for row in space_rows(self._connection) if row.id == id_)
         folder = space_folder(self._folder, row)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         sync_folder(folder.parent)
         sync_folder(folder.parent.parent)
         make_files(self._folder, row)

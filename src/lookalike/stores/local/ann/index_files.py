@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lookalike.files import atomic_path, atomic_write
+from lookalike.files import atomic_path, atomic_write, keep_private
 from lookalike.stores.ann_index import Index, IndexCheck
 from lookalike.stores.local.database import SpaceRow
 from lookalike.stores.local.vector_file import SPACES, space_folder
@@ -293,6 +293,7 @@ def append_check(library: Path, space: SpaceRow, check: IndexCheck) -> None:
     path = space_folder(library, space) / CHECKS
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(asdict(check)) + "\n")
+    keep_private(path)
 
 
 def read_checks(library: Path, space: SpaceRow) -> list[IndexCheck]:
