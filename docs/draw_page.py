@@ -24,6 +24,9 @@ from PIL import Image
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
 WIDE, HIGH = 1440, 900
 
+# Width of the recording in pixels, and milliseconds of one of its frames.
+RECORDED, FRAME_TIME = 960, 260
+
 # Milliseconds until all transitions have ended.
 TRANSITIONS = 1500
 
@@ -55,8 +58,7 @@ def search(page: Any, address: str, query: Path, out: Path) -> int:
         page.click("text=Choose an image")
     chooser.value.set_files(str(query))
     page.wait_for_function("() => location.search.includes('upload=')")
-    page.wait_for_selector("text=The most similar of")
-    page.wait_for_selector(".grid .tile")
+    page.wait_for_selector(".scale-bands")
     page.wait_for_selector("#results:not([aria-busy])")
     page.wait_for_load_state("networkidle")
     page.hover(".grid .tile >> nth=1")
@@ -72,7 +74,7 @@ def explanation(page: Any, address: str, best: int, out: Path) -> None:
     page.click(".grid .tile a >> nth=1")
     page.click("text=Why did it match?")
     page.wait_for_selector(".heatmap >> nth=1")
-    page.wait_for_selector("text=/^Covering the outlined regions/")
+    page.wait_for_selector("text=/the similarity falls by/")
     page.wait_for_load_state("networkidle")
     save(page, out)
 
@@ -87,6 +89,55 @@ def embedding_map(page: Any, address: str, out: Path) -> None:
     page.wait_for_load_state("networkidle")
     page.wait_for_timeout(TRANSITIONS)
     save(page, out)
+
+
+def recording(page: Any, address: str, query: Path, out: Path) -> None:
+    """Record a search, a region and a comparison as an animated WebP."""
+    frames: list[Image.Image] = []
+
+    def record(count: int = 1) -> None:
+        for _ in range(count):
+            with Image.open(io.BytesIO(page.screenshot())) as image:
+                frames.append(image.convert("RGB").resize((RECORDED, RECORDED * HIGH // WIDE)))
+
+    page.goto(address)
+    page.wait_for_load_state("networkidle")
+    record(5)
+    with page.expect_file_chooser() as chooser:
+        page.click("text=Choose an image")
+    chooser.value.set_files(str(query))
+    page.wait_for_selector(".scale-bands")
+    page.wait_for_load_state("networkidle")
+    record(8)
+    box = page.locator(".region-image").bounding_box()
+    x, y, width, height = (box[name] for name in ("x", "y", "width", "height"))
+    page.mouse.move(x + 0.2 * width, y + 0.2 * height)
+    page.mouse.down()
+    for step in range(1, 7):
+        page.mouse.move(x + (0.2 + 0.1 * step) * width, y + (0.2 + 0.1 * step) * height)
+        page.wait_for_timeout(250)
+        record()
+    page.mouse.up()
+    page.wait_for_load_state("networkidle")
+    record(6)
+    page.click(".grid .tile a >> nth=2")
+    page.wait_for_load_state("networkidle")
+    record(4)
+    page.keyboard.press("c")
+    page.wait_for_selector(".split")
+    for split in range(90, 5, -12):
+        page.fill(".compare input", str(split))
+        record()
+    record(4)
+    frames[0].save(
+        out,
+        save_all=True,
+        append_images=frames[1:],
+        duration=FRAME_TIME,
+        loop=0,
+        quality=62,
+        method=6,
+    )
 
 
 def main() -> None:
@@ -104,6 +155,7 @@ def main() -> None:
         best = search(page, address, options.demo / "query.jpg", options.out / "page-search.jpg")
         explanation(page, address, best, options.out / "page-why.jpg")
         embedding_map(page, address, options.out / "page-map.jpg")
+        recording(page, address, options.demo / "query.jpg", options.out / "page.webp")
         browser.close()
 
 

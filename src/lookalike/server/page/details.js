@@ -33,7 +33,7 @@ export function Details({ id, image, hit, term }) {
         <${Button} label=${t("more")} icon="plus" aria-label=${t("moreLikeThis", { title: titleOf(known) })} onclick=${() => moreLike(id)} />
         ${address.terms.length > 0 && html`<${Button} label=${t("less")} icon="minus" aria-label=${t("lessLikeThis", { title: titleOf(known) })} onclick=${() => lessLike(id)} />`}</p></div>`}
     ${image && library.writable && term?.kind === "image" && html`<${Feedback} id=${id} term=${term} />`}
-    ${term && html`<${Explanation} term=${term} hit=${id} extractor=${address.extractors[0] ?? ""} />`}
+    ${term && html`<${Explanation} term=${term} hit=${id} extractor=${address.extractors[0] ?? ""} size=${known?.width ? [known.width, known.height] : null} />`}
     <${Neighbours} id=${id} extractor=${address.extractors[0] ?? ""} />
     ${image && html`<${Tags} image=${image} />`}
     ${image && html`<${Properties} image=${image} hit=${hit} />`}

@@ -1,7 +1,7 @@
 // @ts-check
 // Why an image matched: the regions of both images that contributed most, and a check of whether they mattered.
 
-import { get, termImage, thumbnail } from "./api.js";
+import { get, sizeOf, termImage, thumbnail } from "./api.js";
 import { similarity } from "./format.js";
 import { html, useEffect, useRef, useState } from "./html.js";
 import { availableSpaces } from "./library_info.js";
@@ -15,7 +15,7 @@ const MARK_COLOR = "#ffcf5c";
 const CLEAR_WIN_RATE = 0.8;       // of random regions that the outlined one must beat for a verdict
 
 /** A section that explains a match on request, because that may take a second; by any extractor of the library. */
-export function Explanation({ term, hit, extractor }) {
+export function Explanation({ term, hit, extractor, size = null }) {
   const [chosen, setChosen] = useState(/** @type {string | null} */ (null));
   const [found, setFound] = useState(/** @type {any} */ (null));
   const [error, setError] = useState(/** @type {any} */ (null));
@@ -32,17 +32,17 @@ export function Explanation({ term, hit, extractor }) {
     ${names.length > 1 && html`<div class="values" role="group" aria-label=${t("similarBy")}>${names.map((name) => html`<button type="button" key=${name} class="value"
       aria-pressed=${String(name === (found?.extractor ?? chosen))} onclick=${() => load(name)}>${name}</button>`)}</div>`}
     ${error ? html`<${ErrorMessage} error=${error} retry=${() => load(chosen)} />`
-      : found ? html`<${Parts} key=${found.extractor} explanation=${found} sources=${[termImage(term, 512), thumbnail(hit, 512)]} />`
+      : found ? html`<${Parts} key=${found.extractor} explanation=${found} sources=${[termImage(term, 512), thumbnail(hit, 512)]} sizes=${[sizeOf(term), size]} />`
         : html`<p class="muted" role="status">${t("comparingPair")}</p>`}</section>`;
 }
 
-function Parts({ explanation, sources }) {
+function Parts({ explanation, sources, sizes }) {
   const { images = [], matches = [], shares = {}, colours = [], faithfulness } = explanation;
   const pair = useRef(/** @type {any} */ (null));
   useEffect(() => listenForMatches(pair.current, matches, images), []);
   const hasMatches = matches.length > 0 && images.length > 1;
   return html`<div class="pair" ref=${pair}>
-      ${images.map((image, i) => html`<${Heatmap} key=${i} source=${sources[i]} image=${image} label=${t(i ? "theHit" : "theQuery")} />`)}
+      ${images.map((image, i) => html`<${Heatmap} key=${i} source=${sources[i]} size=${sizes[i]} image=${image} label=${t(i ? "theHit" : "theQuery")} />`)}
       ${hasMatches && html`<canvas class="match-lines" aria-hidden="true" />`}</div>
     <ul class="figure-legend muted">
       <li><i class="clear" />${t("legendClear")}</li><li><i class="shaded" />${t("legendShaded")}</li>
@@ -56,9 +56,9 @@ function Parts({ explanation, sources }) {
 }
 
 /** An image with its heatmap over it: what did not contribute is shaded. */
-function Heatmap({ source, image, label }) {
+function Heatmap({ source, image, label, size }) {
   const canvas = useRef(/** @type {any} */ (null));
-  return html`<figure class="heatmap"><img src=${source} alt=${label} onload=${(event) => drawHeatmap(canvas.current, event.target, image)} /><canvas ref=${canvas} aria-hidden="true" /><figcaption>${label}</figcaption></figure>`;
+  return html`<figure class="heatmap" style=${size ? `aspect-ratio:${size[0] / size[1]}` : ""}><img src=${source} alt=${label} onload=${(event) => drawHeatmap(canvas.current, event.target, image)} /><canvas ref=${canvas} aria-hidden="true" /><figcaption>${label}</figcaption></figure>`;
 }
 
 function drawHeatmap(canvas, image, { frame: [x, y, width, height], heatmap, marked }) {
