@@ -39,6 +39,12 @@ ATTEMPTS = 5
 FIRST_WAIT = 0.25
 """Seconds before the second try."""
 
+_CREDENTIALS = {
+    "s3": "AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+}
+
 # The client of S3 retries by itself, too: together, a server that is down would be asked for minutes.
 _OPTIONS: dict[str, dict[str, Any]] = {
     "s3": {
@@ -262,7 +268,7 @@ def _translated(error: Exception, place: str) -> ObjectStorageError:
     if "Credentials" in type(error).__name__:
         scheme = place.partition(":")[0]
         return ObjectStorageError(
-            f"no credentials for {place}: set them as for the {scheme} tools of the provider"
+            f"no credentials for {place}: set {_CREDENTIALS.get(scheme, 'those of the provider')}"
         )
     if isinstance(error, PermissionError):
         return ObjectStorageError(

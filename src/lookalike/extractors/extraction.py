@@ -21,6 +21,9 @@ from lookalike.workers.limits import Failure, Limits
 if TYPE_CHECKING:
     from lookalike.images.decode import Decoded
 
+# Part of the wanted side that a thumbnail has at least, unless the image is smaller.
+MIN_THUMBNAIL = 0.6
+
 Vector: TypeAlias = NDArray[np.float32]
 Region: TypeAlias = tuple[float, float, float, float]
 
@@ -161,7 +164,7 @@ class Extraction:
         """Return the thumbnail of a decoded image, decoded again where too little of it is left.
 
         The scale at which the extractors' pixels are decoded must not depend on whether there are thumbnails:
-        their vectors would.
+        their vectors would. Decoding twice takes twice as long, so a somewhat smaller thumbnail will do.
         """
         from lookalike.images.decode import decode
         from lookalike.images.jpeg import encode_jpeg
@@ -170,7 +173,7 @@ class Extraction:
         spec = PixelSpec(fit="inside", max_side=self.thumbnail_side)
         pixels, facts = decoded.pixels, decoded.facts
         shorter, longer = sorted((facts.width, facts.height))
-        too_small = max(pixels.shape[:2]) < min(self.thumbnail_side, longer)
+        too_small = max(pixels.shape[:2]) < min(MIN_THUMBNAIL * self.thumbnail_side, longer)
         if too_small or longer > MAX_ASPECT_RATIO * shorter:
             pixels = decode(data, specs=[spec], limits=self.limits, name=name, whole=True).pixels
         return encode_jpeg(fit(pixels, spec))

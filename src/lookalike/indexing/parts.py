@@ -125,7 +125,7 @@ def decode_manifest(data: bytes) -> Manifest:
         )
     try:
         return Manifest(
-            Shard(*document["shard"]),
+            Shard.parse("{}/{}".format(*document["shard"])),
             tuple(PartRoot(one["path"], tuple(one["exclude"])) for one in document["roots"]),
             tuple(map(_space_from, document["spaces"])),
             tuple(
@@ -133,7 +133,7 @@ def decode_manifest(data: bytes) -> Manifest:
             ),
             bool(document["complete"]),
         )
-    except (ValueError, TypeError, KeyError) as error:
+    except (UsageError, ValueError, TypeError, KeyError, IndexError) as error:
         raise UsageError(f"is damaged ({error}): write the shard again") from None
 
 

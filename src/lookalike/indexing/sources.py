@@ -113,6 +113,8 @@ def resolve_path(source: Path) -> Path:
             "and index that"
         )
     if is_url(source):
+        if len(source.parts) < 2:
+            raise UsageError(f"{shown(source)} names no bucket: write {shown(source)}BUCKET/FOLDER")
         info(source)
         return source
     try:
