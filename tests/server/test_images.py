@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from tests.library.image_builders import album
+from tests.server.conftest import ADDRESS
 
 from lookalike.library import Library
+from lookalike.server.app import create_app
 from lookalike.server.routes.images import ids_of_page, stride
 
 
@@ -166,3 +169,45 @@ def test_an_image_that_the_client_has_is_not_sent_again(client: TestClient, addr
     for headers in others:
         answer = client.get(url, headers=headers)
         assert (answer.status_code, answer.content) == (200, first.content), headers
+
+
+def test_images_are_grouped_by_month_folder_place_and_value(tmp_path: Path) -> None:
+    folder = album(tmp_path / "photos", 6)
+    rows = {
+        "000.jpg": {
+            "taken": "2024-12-31T23:59:59",
+            "label": "it's",
+            "latitude": 52.3,
+            "longitude": 13.2,
+        },
+        "002.jpg": {"taken": "2024-12-01", "label": "b", "latitude": 52.1, "longitude": 13.4},
+        "004.jpg": {
+            "taken": "2023-05-02",
+            "label": ["b", "c"],
+            "latitude": -1.0,
+            "longitude": -70.0,
+        },
+    }
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["color"])
+        for path, values in rows.items():
+            library.set_metadata([folder / path], values)
+        with TestClient(create_app(library), base_url=ADDRESS) as client:
+            for by, expected in (
+                ("taken", [("2024-12", 2), ("2023-05", 1)]),
+                ("folder", [("", 3), ("odd", 3)]),
+                ("label", [("b", 2), ("c", 1), ("it's", 1)]),
+                ("place", [("52.25° N, 13.25° E", 2), ("0.75° S, 69.75° W", 1)]),
+            ):
+                found = client.get("/api/images/groups", params={"by": by}).json()
+                assert [(one["name"], one["images"]) for one in found["groups"]] == expected
+                for one in found["groups"]:
+                    page = client.get("/api/images", params={"where": one["where"]}).json()
+                    assert page["total"] == one["images"], one
+                    assert set(one["covers"]) <= {image["id"] for image in page["images"]}
+            few = client.get("/api/images/groups", params={"by": "label", "where": "label = 'c'"})
+            assert [one["name"] for one in few.json()["groups"]] == ["b", "c"]
+            assert client.get("/api/images/groups", params={"by": "nonsense"}).status_code == 400
+            sorted_ = client.get("/api/images", params={"sort": "taken", "order": "newest"}).json()
+            assert [one["path"] for one in sorted_["images"]][:3] == list(rows)
+            assert client.get("/api/images", params={"sort": "nonsense"}).status_code == 400

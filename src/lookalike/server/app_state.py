@@ -51,6 +51,7 @@ class AppState:
     jobs: JobRunner
     job_results: JobResultCache
     job_states: JobFolder
+    browsing: JobResultCache
     sheets: DuplicateSheets
     saved: Saved
     writes: WriteQueue
@@ -87,6 +88,7 @@ class AppState:
             ),
             jobs=jobs,
             job_results=job_results,
+            browsing=JobResultCache(executors.slow),
             sheets=DuplicateSheets(jobs, job_results),
             saved=Saved(library.folder),
             job_states=job_states,

@@ -135,6 +135,35 @@ class FieldList:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageGroup:
+    """Images that have a month, a folder, a place or a value in common.
+
+    where                the filter that selects them, beside the one of the request
+    covers               ids of some of them
+    latitude, longitude  of the middle of a place
+    """
+
+    name: str
+    images: int
+    where: str
+    covers: tuple[int, ...]
+    latitude: float | None
+    longitude: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageGroups:
+    """Images in groups. `kind`: "date", "folder", "place" or "value". `total`: groups, of which `groups` may
+    be the first; `others`: images that are in none."""
+
+    by: str
+    kind: str
+    groups: tuple[ImageGroup, ...]
+    total: int
+    others: int
+
+
+@dataclass(frozen=True, slots=True)
 class FacetValue:
     """A value of a field, and how many images have it."""
 

@@ -23,16 +23,18 @@ from lookalike.images.sniff import HEAD_BYTES, READABLE, sniff
 from lookalike.object_storage import is_url, shown
 from lookalike.query import Hits, Query, Term
 from lookalike.server.app_state import AppState, State
+from lookalike.server.browse import browse
 from lookalike.server.facets import facet
 from lookalike.server.openapi import JPEG, responses
 from lookalike.server.query_params import KNOWN_PARAMETERS
-from lookalike.server.responses import HTTPError, JSONResponse, not_modified
+from lookalike.server.responses import HTTPError, JSONResponse, not_modified, too_busy
 from lookalike.stores.interface import Ids, Image, Snapshot
 from lookalike.wire import encode
 from lookalike.wire.http import (
     Facet,
     FieldList,
     ImageDetails,
+    ImageGroups,
     ImagePage,
     NamedField,
     SearchResponse,
@@ -95,11 +97,37 @@ async def images(
     offset: Offset = 0,
     k: PageSize = 60,
     order: Literal["oldest", "newest", "spread"] = "oldest",
+    sort: Annotated[str | None, QueryParam(max_length=200)] = None,
 ) -> Response:
     """Images without a query. `spread` goes evenly over the whole library, which shows more of it at first
-    sight than its first folder does."""
-    page = await state.executors.quick.run(lambda: image_page(state, where, offset, k, order))
+    sight than its first folder does. `sort`: by this field instead of by when they were indexed, `newest`
+    then means falling."""
+    page = await state.executors.quick.run(lambda: image_page(state, where, offset, k, order, sort))
     return JSONResponse(encode(page))
+
+
+@router.get("/api/images/groups", **responses(ImageGroups))
+async def image_groups(
+    state: State,
+    by: Annotated[str, QueryParam(max_length=200)] = "taken",
+    where: str | None = None,
+) -> Response:
+    """Images in groups, to look around. `by`: "folder", "place" (where they were taken, half a degree wide),
+    or a field; dates are grouped by month. Each group has the filter that selects it and some images."""
+
+    def read() -> ImageGroups:
+        with state.library.snapshot() as snapshot:
+            return browse(snapshot, by, where or ALL_INDEXED)
+
+    def version() -> object:
+        with state.library.snapshot() as snapshot:
+            return snapshot.version
+
+    key = (by, where, await state.executors.quick.run(version))
+    found = await state.browsing.get(key, read, wait=state.settings.queue_timeout)
+    if found is None:
+        raise too_busy()
+    return JSONResponse(encode(found))
 
 
 @router.get("/api/images/{id}", **responses(ImageDetails))
@@ -258,10 +286,14 @@ def served_info(state: AppState) -> ServedInfo:
     )
 
 
-def image_page(state: AppState, where: str | None, offset: int, k: int, order: str) -> ImagePage:
+def image_page(
+    state: AppState, where: str | None, offset: int, k: int, order: str, sort: str | None
+) -> ImagePage:
     """Return one page of the images that a filter selects."""
     with state.library.snapshot() as snapshot:
         ids = snapshot.select(where or ALL_INDEXED)
+        if sort is not None:
+            ids, order = snapshot.sort(ids, sort, reverse=order == "newest"), "oldest"
         page = [int(id) for id in ids_of_page(ids, offset, k, order)]
         found = snapshot.images(page)
     end = offset + len(page)
