@@ -15,13 +15,22 @@ if TYPE_CHECKING:
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 MAP = "?page=map&method=pca&lasso=0,0,100000,0,100000,100000,0,100000"
-SCREENS = ["", "?image=1", "?image=1&open=2", "?page=duplicates&kind=exact", "?page=library", MAP]
+SCREENS = [
+    "",
+    "?image=1",
+    "?image=1&open=2",
+    "?page=duplicates&kind=exact",
+    "?page=library",
+    "?page=browse",
+    MAP,
+]
 READY = {
     "": TILES,
     "?image=1": ".band",
     "?image=1&open=2": ".large-view .thumbnail",
     "?page=duplicates&kind=exact": ".dup-group",
     "?page=library": ".failure-list li",
+    "?page=browse": ".browse-group",
     MAP: ".selection .tile",
 }
 

@@ -349,3 +349,24 @@ def test_a_folder_without_a_library_is_indexed_by_a_button(
         page.wait_for_selector(".jobs .job:has-text('Indexing') >> text=/6 new/")
         page.wait_for_selector(".figures dd:text-is('6')")
         page.close()
+
+
+def test_images_are_browsed_by_folder_and_value_and_a_search_is_saved(open_page: Open) -> None:
+    page = open_page("?page=browse")
+    page.click(".browse-head button:has-text('kind')")
+    wait_for_address(page, "by=kind")
+    group = page.locator(".browse-group:has-text('mug')")
+    group.wait_for()
+    number = int(group.locator(".muted").inner_text().split()[0])
+    group.click()
+    wait_for_address(page, "where=kind+=+'mug'")
+    assert len(tiles(page)) == number
+    page.click("nav a:has-text('Browse')")
+    page.fill(".saved input", "All mugs")
+    page.click("button:has-text('Save this search')")
+    page.goto(page.url.split("?")[0] + "?page=browse")
+    page.click(".saved a:has-text('All mugs')")
+    assert len(tiles(page)) == number
+    page.go_back()
+    page.click(".saved button[aria-label^='Delete']")
+    page.wait_for_selector(".saved", state="detached")

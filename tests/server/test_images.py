@@ -180,7 +180,12 @@ def test_images_are_grouped_by_month_folder_place_and_value(tmp_path: Path) -> N
             "latitude": 52.3,
             "longitude": 13.2,
         },
-        "002.jpg": {"taken": "2024-12-01", "label": "b", "latitude": 52.1, "longitude": 13.4},
+        "002.jpg": {
+            "taken": "2023-05-31T23:00:00",
+            "label": "b",
+            "latitude": 52.1,
+            "longitude": 13.4,
+        },
         "004.jpg": {
             "taken": "2023-05-02",
             "label": ["b", "c"],
@@ -194,12 +199,14 @@ def test_images_are_grouped_by_month_folder_place_and_value(tmp_path: Path) -> N
             library.set_metadata([folder / path], values)
         with TestClient(create_app(library), base_url=ADDRESS) as client:
             for by, expected in (
-                ("taken", [("2024-12", 2), ("2023-05", 1)]),
+                ("taken", [("2024-12", 1), ("2023-05", 2)]),
                 ("folder", [("", 3), ("odd", 3)]),
                 ("label", [("b", 2), ("c", 1), ("it's", 1)]),
                 ("place", [("52.25° N, 13.25° E", 2), ("0.75° S, 69.75° W", 1)]),
             ):
                 found = client.get("/api/images/groups", params={"by": by}).json()
+                kind = {"taken": "date", "label": "value"}.get(by, by)
+                assert (found["kind"], found["others"]) == (kind, 0 if by == "folder" else 3)
                 assert [(one["name"], one["images"]) for one in found["groups"]] == expected
                 for one in found["groups"]:
                     page = client.get("/api/images", params={"where": one["where"]}).json()

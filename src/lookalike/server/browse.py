@@ -34,6 +34,7 @@ class Key:
     condition: str
     latitude: float | None = None
     longitude: float | None = None
+    is_month: bool = False
 
 
 def browse(snapshot: Snapshot, by: str, where: str) -> ImageGroups:
@@ -51,7 +52,7 @@ def browse(snapshot: Snapshot, by: str, where: str) -> ImageGroups:
     for id in ids.tolist():
         for key in keys_of(images[id], by):
             groups.setdefault(key, []).append(id)
-    dates = all(len(key.name) == len("2024-01") and is_date(key.order) for key in groups)
+    dates = all(key.is_month for key in groups)
     if by == FOLDER:
         ordered = sorted(groups, key=lambda key: key.name)
     elif dates:
@@ -98,7 +99,8 @@ def key_of(field: str, value: Any) -> list[Key]:
     if isinstance(value, str) and value:
         if is_date(value):
             month = value[:7]
-            return [Key(month, month, f"{name} >= '{month}' and {name} < '{next_month(month)}'")]
+            condition = f"{name} >= '{month}' and {name} < '{next_month(month)}'"
+            return [Key(month, month, condition, is_month=True)]
         return [Key(value, value, f"{name} = {text(value)}")]
     if isinstance(value, bool):
         return [Key(value, str(value).lower(), f"{name} = {str(value).lower()}")]

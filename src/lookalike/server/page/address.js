@@ -53,6 +53,7 @@ export function parse(search) {
     kind: params.get("kind") ?? "copies",
     group: parseNumber(params.get("group"), 0, 1e9, 0),
     outcome: params.get("outcome") ?? "",
+    by: params.get("by") ?? "",
     sort: params.get("sort") ?? "",
   };
   for (const [name, text] of params) {
@@ -103,6 +104,7 @@ export function format(one) {
     if (one.group) params.set("group", one.group);
   }
   if (one.page === "library" && one.outcome) params.set("outcome", one.outcome);
+  if (one.page === "browse" && one.by) params.set("by", one.by);
   if (one.page === "map") {
     for (const name of MAP_PARAMETERS) if (one[name]) params.set(name, one[name]);
   }

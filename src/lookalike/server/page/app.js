@@ -23,6 +23,7 @@ import { t } from "./words.js";
 
 /** Screens that are loaded when they are first shown. */
 const LAZY = {
+  browse: () => import("./browse_view.js").then((module) => module.BrowseView),
   map: () => import("./legacy/map.js").then((module) => legacyView(module.showMap)),
   duplicates: () => import("./duplicates_view.js").then((module) => module.DuplicatesView),
   library: () => import("./library_view.js").then((module) => module.LibraryView),

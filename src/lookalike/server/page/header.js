@@ -11,7 +11,7 @@ import { Button, Icon, Menu, Segments } from "./ui.js";
 import { LANGUAGES, language, t } from "./words.js";
 
 /** Screens in the order of the navigation: name in the address and key of the label, icon. */
-export const SCREENS = [["search", "search"], ["map", "map"], ["duplicates", "copies"], ["library", "library"]];
+export const SCREENS = [["search", "search"], ["browse", "browse"], ["map", "map"], ["duplicates", "copies"], ["library", "library"]];
 
 export function Header() {
   const address = useStore((state) => state.address);
