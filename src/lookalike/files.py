@@ -123,6 +123,11 @@ def keep_private(file: Path) -> None:
             file.chmod(wanted)
 
 
+def mode_in(folder: Path) -> int:
+    """Return the permissions of a file that is as open to other users as its folder."""
+    return stat.S_IMODE(folder.stat().st_mode) & 0o666 | 0o600
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder and its missing parents, each at most as open to other users as the one above it."""
     if not folder.is_dir():

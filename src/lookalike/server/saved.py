@@ -11,7 +11,7 @@ from typing import Any
 from filelock import FileLock
 
 from lookalike.errors import LibraryDamaged
-from lookalike.files import atomic_write
+from lookalike.files import atomic_write, make_folder, mode_in
 from lookalike.server.responses import HTTPError, storage_error
 from lookalike.wire.http import SavedSearch
 
@@ -79,8 +79,8 @@ class Saved:
 
     def _change(self, change: Callable[[dict[str, Any]], None]) -> None:
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            with self._lock, FileLock(f"{self._file}.lock"):
+            make_folder(self._file.parent)
+            with self._lock, FileLock(f"{self._file}.lock", mode=mode_in(self._file.parent)):
                 document: dict[str, Any] = json.loads(json.dumps(self._read()))
                 change(document)
                 with atomic_write(self._file, durable=True) as out:

@@ -141,7 +141,7 @@ def test_a_new_library_is_private(tmp_path: Path) -> None:
             library.ann.build("color")
             library.thumbnails.get(1)
             library.vectors.export_vectors("color", photos / "out.npy")
-            library.remove(["000.jpg"])
+            library.remove(["id:2"])
             with library._store.writer():  # the lock and the log exist
                 found = modes(photos / ".lookalike")
     finally:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lookalike.errors import LibraryBusy, LibraryError
-from lookalike.files import keep_private
+from lookalike.files import keep_private, mode_in
 from lookalike.stores.local.database import translate_errors
 from lookalike.stores.metadata import plain_text
 
@@ -25,7 +25,7 @@ def write_lock(folder: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout  # takes 0.1 s to import, which searches need not pay
 
     refuse_links(folder)
-    lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
+    lock = FileLock(folder / LOCK, timeout=0, thread_local=False, mode=mode_in(folder))
     try:
         with translate_errors(folder):
             lock.acquire()
@@ -38,8 +38,7 @@ def write_lock(folder: Path) -> Iterator[None]:
         with suppress(OSError):
             name = plain_text(socket.gethostname())
             (folder / HOLDER).write_text(f"{os.getpid()} on {name}\n", "utf-8")
-            for file in (folder / HOLDER, folder / LOCK):
-                keep_private(file)
+            keep_private(folder / HOLDER)
         yield
     finally:
         with suppress(OSError):

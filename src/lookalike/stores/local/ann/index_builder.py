@@ -15,6 +15,7 @@ import numpy as np
 from lookalike.ann import faiss_index, index_factory, tuning
 from lookalike.ann.faiss_index import AnnIndex, Progress, no_progress
 from lookalike.errors import LibraryBusy, UsageError
+from lookalike.files import mode_in
 from lookalike.stores.ann_index import Index, IndexBuildOptions, IndexCheck, RecipeResult
 from lookalike.stores.local.ann import index_files as files
 from lookalike.stores.local.database import SpaceRow, read_only_error, translate_errors
@@ -166,7 +167,7 @@ def _lock(folder: Path) -> Iterator[None]:
     """Hold the build lock. The writer has a lock of its own and is not blocked."""
     from filelock import FileLock, Timeout
 
-    lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
+    lock = FileLock(folder / LOCK, timeout=0, thread_local=False, mode=mode_in(folder))
     try:
         with translate_errors(folder):
             lock.acquire()
