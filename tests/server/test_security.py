@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sqlite3
 import struct
 import sys
@@ -28,6 +29,7 @@ from lookalike.errors import LookalikeError, UsageError
 from lookalike.library import Library
 from lookalike.models import files
 from lookalike.server.app import create_app
+from lookalike.server.json_log import JSONFormatter
 from lookalike.server.query_params import SearchParams
 from lookalike.server.responses import HTTPError, to_json
 from lookalike.server.routes.search import query_of_params
@@ -943,3 +945,27 @@ def test_the_log_has_no_parameters_or_tokens(
 
 def get(path: str, port: int) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode()
+
+
+def test_requests_have_ids_that_cannot_be_forged_into_the_log(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "lookalike.server")
+    caplog.handler.setFormatter(JSONFormatter())
+    first = client.get("/api/info").headers["x-request-id"]
+    assert re.fullmatch("[0-9a-f]{16}", first)
+    assert first != client.get("/api/info").headers["x-request-id"]
+    sent = {"X-Request-ID": "from-the-proxy.1"}
+    assert client.get("/health", headers=sent).headers["x-request-id"] == "from-the-proxy.1"
+    for forged in ("short", "x" * 65, 'a"b,c d e f', "x%0aforged", "<script>alert"):
+        headers = {"X-Request-ID": forged}
+        assert client.get("/health", headers=headers).headers["x-request-id"] != forged
+    client.get("/nothing%0a{}")
+    lines = [json.loads(line) for line in caplog.text.splitlines()]
+    assert lines[0]["request"] == first
+    assert lines[0] | {"time": "", "milliseconds": 0, "message": ""} == {
+        "time": "", "level": "info", "logger": "lookalike.server", "message": "", "request": first,
+        "client": "testclient", "method": "GET", "path": "/api/info", "route": "/api/info", "status": 200,
+        "milliseconds": 0,
+    }  # fmt: skip
+    assert lines[-1]["path"] == "/nothing\\n{}" and lines[-1]["status"] == 404

@@ -138,6 +138,14 @@ def _environment(name: str) -> dict[str, Any]:
     help="Write a line to stderr for every request, without its parameters and images.",
     **_environment("LOG"),
 )
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Lines of --log: text, or JSON with the id of the request (X-Request-ID).",
+    **_environment("LOG_FORMAT"),
+)
 @parameters.model_dir_option
 def command(
     folder: parameters.LibraryName | None,
@@ -158,6 +166,7 @@ def command(
     max_pixels: int,
     timeout: float,
     log: bool,
+    log_format: str,
 ) -> None:
     """Serve a library on a web page, and as JSON over HTTP.
 
@@ -210,7 +219,7 @@ def command(
     limits = Limits(timeout=timeout, max_pixels=max_pixels, max_memory=1 << 30)
     readers = max(1, min(4, logical_cores() // workers))
     if log:
-        _enable_log()
+        _enable_log(log_format)
     with listen(host, port) as sock:
         address = _address(host, sock.getsockname()[1], settings)
         config = ServerConfig(os.fspath(location), settings, limits, readers, device)
@@ -309,7 +318,12 @@ def _box(info: Info, address: str, access: str, outside: Sequence[Path]) -> str:
     return "\n".join([f"╭{edge}╮", *inner, f"╰{edge}╯"])
 
 
-def _enable_log() -> None:
+def _enable_log(log_format: str) -> None:
     import logging
 
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
+    if log_format == "json":
+        from lookalike.server.json_log import JSONFormatter
+
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(JSONFormatter())

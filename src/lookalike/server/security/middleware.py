@@ -4,8 +4,11 @@ request, which never contains the parameters or images of a query."""
 from __future__ import annotations
 
 import logging
+import re
+import secrets
 import time
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import Request
@@ -23,6 +26,11 @@ from lookalike.server.security.limits import (
 from lookalike.server.settings import Settings
 
 log = logging.getLogger("lookalike.server")
+
+REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
+"""The id of the request that is being answered."""
+
+PLAIN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -74,11 +82,14 @@ class SecurityMiddleware:
             return
         started = time.perf_counter()
         statuses: list[int] = []
+        id = request_id(headers_of(scope))
+        REQUEST_ID.set(id)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 statuses.append(message["status"])
                 headers = with_security_headers(scope["path"], message["headers"])
+                headers.append((b"x-request-id", id.encode()))
                 message = {**message, "headers": headers}
             await send(message)
 
@@ -167,7 +178,20 @@ class SecurityMiddleware:
             return
         client = (scope.get("client") or ("-", 0))[0]
         path = scope["path"].encode("unicode_escape").decode()[:200]
-        log.info("%s %s %s %d %.1f ms", client, scope["method"], path, status, seconds * 1000)
+        route = getattr(scope.get("route"), "path", "")
+        log.info(
+            "%s %s %s %d %.1f ms", client, scope["method"], path, status, seconds * 1000,
+            extra={
+                "client": client, "method": scope["method"], "path": path, "route": route,
+                "status": status, "milliseconds": round(seconds * 1000, 1),
+            },
+        )  # fmt: skip
+
+
+def request_id(headers: Mapping[str, str]) -> str:
+    """Return the id of a request in logs: that of a proxy (X-Request-ID) if it is plain, else a new one."""
+    sent = headers.get("x-request-id", "")
+    return sent if PLAIN_ID.fullmatch(sent) else secrets.token_hex(8)
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
