@@ -28,7 +28,7 @@ from lookalike.catalogue.generate import write_catalogue
 from lookalike.library import Library
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import CDPSession, Page
 
 CHROMIUM = "/usr/bin/chromium"
 
@@ -135,7 +135,11 @@ def measure(address: str, queries: int) -> None:
         page.goto(address)
         page.wait_for_selector(".tile")
         page.mouse.move(900, 500)
-        print(f"scrolling: {rate(page, lambda: page.mouse.wheel(0, 400))}")
+        session = page.context.new_cdp_session(page)
+        session.send("Performance.enable", {"timeDomain": "threadTicks"})
+        before = main_thread_ms(session)
+        print(f"scrolling: {rate(page, lambda: page.mouse.wheel(0, 400))}; "
+              f"{(main_thread_ms(session) - before) / 40:.0f} ms of computing for 400 pixels")  # fmt: skip
         print(f"thumbnails after a fling: {fling(page)}")
         page.evaluate("scrollTo(0, 0)")
         while not page.evaluate("scrollY + innerHeight >= document.body.scrollHeight - 200"):
@@ -146,6 +150,12 @@ def measure(address: str, queries: int) -> None:
         print(f"after scrolling through everything: {memory:.0f} MB of memory, {nodes} elements")
         map_frames(page, address)
         browser.close()
+
+
+def main_thread_ms(session: CDPSession) -> float:
+    """Return the milliseconds that the main thread of the page has computed."""
+    metrics = session.send("Performance.getMetrics")["metrics"]
+    return 1000 * float(next(one["value"] for one in metrics if one["name"] == "TaskDuration"))
 
 
 def drops(page: Page, address: str, count: int) -> tuple[list[float], float]:
