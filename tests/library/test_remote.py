@@ -86,7 +86,8 @@ def test_a_bucket_is_indexed_searched_and_shown(s3: S3, tmp_path: Path) -> None:
         found = library.search(Path("s3://first/photos/000.jpg"), k=1).hits[0]
         assert found.path == "000.jpg"
         fetched = s3.gets("photos/000.jpg")
-        with TestClient(create_app(library, Settings()), base_url="http://127.0.0.1") as client:
+        settings = Settings(allow_roots=("s3://first",))
+        with TestClient(create_app(library, settings), base_url="http://127.0.0.1") as client:
             id = known["000.jpg"]
             assert client.get(f"/api/images/{id}/thumbnail").headers["content-type"] == "image/jpeg"
             assert s3.gets("photos/000.jpg") == fetched  # made while indexing
