@@ -8,7 +8,7 @@ import { t } from "./words.js";
 
 /** @type {[string, [string, string][]][]} */
 const KEYS = [
-  ["keysEverywhere", [["/", "keySearch"], ["?", "shortcuts"], ["1 … 4", "keyScreens"], ["Esc", "keyEscape"]]],
+  ["keysEverywhere", [["/", "keySearch"], ["?", "shortcuts"], ["1 … 5", "keyScreens"], ["Esc", "keyEscape"]]],
   ["keysGrid", [["← → ↑ ↓", "keyMove"], ["Enter", "keyOpen"], ["+ −", "keyMoreLess"], ["x", "keySelect"], ["Shift + ← →", "keyRange"], ["Ctrl + A", "keyAll"]]],
   ["keysLarge", [["← →", "keyNeighbours"], ["c", "keyCompare"], ["z", "keyZoom"], ["+ −", "keyMoreLess"]]],
   ["keysRegion", [["← → ↑ ↓", "keyMoveBox"], ["Shift + ← →", "keySizeBox"], ["Esc", "wholeImage"]]],

@@ -256,7 +256,7 @@ export default {
   keysLarge: "Große Ansicht",
   keysRegion: "Ausschnitt der Anfrage",
   keySearch: "mit Wörtern suchen",
-  keyScreens: "Suche, Stöbern, Karte, Duplikate, Bibliothek",
+  keyScreens: "die Seiten",
   keyEscape: "schließen, oder die Auswahl aufheben",
   keyMove: "nächstes Bild",
   keyOpen: "öffnen",

@@ -255,7 +255,7 @@ export default {
   keysLarge: "Large view",
   keysRegion: "Region of the query",
   keySearch: "search by words",
-  keyScreens: "search, browse, map, duplicates, library",
+  keyScreens: "the screens",
   keyEscape: "close, or clear the selection",
   keyMove: "next image",
   keyOpen: "open",
