@@ -21,7 +21,8 @@ EXAMPLES = 8
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_no_request_breaks_the_server(tmp_path: Path) -> None:
+def test_no_request_breaks_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))  # where the trash is
     schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis (the extra dev)")
     from schemathesis.specs.openapi import checks
 
