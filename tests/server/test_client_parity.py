@@ -43,6 +43,7 @@ MISSING_METHODS = {
         "similar_folders": "`Client.duplicates` has the groups from which they are made",
         "move_spare": "files are moved where they are",
         "import_parts": "parts are folders where the library is",
+        "copy_to": "the other library is where this one is",
         "trash": "as `move_spare`",
         "undo_move": "as `move_spare`",
         "thumbnails": "`Client.images.thumbnail`",
