@@ -154,7 +154,9 @@ function TextFacet({ field, condition, where, counts }) {
   const found = (matching ?? counts).values;
   const missing = [...chosen].filter((value) => !found.some((one) => one.value === value)).map((value) => ({ value, images: 0 }));
   const isCategory = found.some((one) => one.images > 1) || chosen.size > 0 || search || found.length <= SHORT;
-  const shown = isCategory ? [...missing, ...found].slice(0, isLong ? undefined : SHORT) : [];
+  const frequent = isLong ? found : found.slice(0, SHORT);
+  const chosenOthers = found.filter((one) => chosen.has(one.value) && !frequent.includes(one));
+  const shown = isCategory ? [...missing, ...chosenOthers, ...frequent] : [];
   const toggle = (value) => {
     if (chosen.has(value)) chosen.delete(value); else chosen.add(value);
     setCondition(where, field.name, { values: [...chosen] });
