@@ -53,9 +53,9 @@ $(VENV)/bin-made:
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
-# The pip that Python brings along is old; this one applies the constraints to what builds the package, too.
+# What Python brings along is old; this pip applies the constraints to what builds the package, too.
 $(VENV)/.installed: $(VENV)/bin-made pyproject.toml constraints.txt
-	$(PIP) install --constraint constraints.txt --upgrade pip
+	$(PIP) install --constraint constraints.txt --upgrade pip setuptools
 	$(PIP) install $(CONSTRAINTS) --editable .
 	touch $@
 

@@ -191,7 +191,8 @@ def test_a_library_that_was_killed_while_it_was_made_is_called_unfinished(tmp_pa
     home = tmp_path / "photos" / ".lookalike"
     for steps in (0, 1, 3, len(MIGRATIONS)):
         shutil.rmtree(home, ignore_errors=True)
-        (home / "spaces").mkdir(parents=True)
+        home.mkdir(mode=0o700)
+        (home / "spaces").mkdir()
         connection = sqlite3.connect(home / "catalogue.sqlite", isolation_level=None)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         for number in range(steps):
