@@ -17,7 +17,7 @@ from lookalike.query import QueryImage
 from lookalike.server.app_state import AppState, State
 from lookalike.server.openapi import responses
 from lookalike.server.query_params import KNOWN_PARAMETERS
-from lookalike.server.responses import HTTPError, JSONResponse, storage_error
+from lookalike.server.responses import HTTPError, JSONResponse, storage_error, too_busy
 from lookalike.server.routes.images import ImageId, file_of
 from lookalike.server.routes.jobs import pending
 from lookalike.server.routes.search import library_term, upload_term
@@ -123,21 +123,31 @@ async def map_groups(
     layout = await map_layout(state, extractor, method)
     if layout is None:
         return pending(state, "map")
-    return JSONResponse(
-        await state.executors.quick.run(
-            lambda: encode(groups_document(state, layout, color, where))
-        )
+    key = ("map-groups", id(layout), color, where, await library_version(state))
+    found = await state.browsing.get(
+        key,
+        lambda: (layout, encode(groups_document(state, layout, color, where))),
+        wait=state.settings.queue_timeout,
     )
+    if found is None:
+        raise too_busy()
+    return JSONResponse(found[1])
+
+
+async def library_version(state: AppState) -> object:
+    """Return the version of the library now."""
+
+    def version() -> object:
+        with state.library.snapshot() as snapshot:
+            return snapshot.version
+
+    return await state.executors.quick.run(version)
 
 
 async def map_layout(
     state: AppState, extractor: str | None, method: Method | None
 ) -> Layout | None:
     """Return the layout of the library; None while it is computed."""
-
-    def version() -> object:
-        with state.library.snapshot() as snapshot:
-            return snapshot.version
 
     own = state.library.folder / "maps"
     folder = state.folder / "maps" if state.library.read_only else own
@@ -153,7 +163,7 @@ async def map_layout(
             raise storage_error("the map", OSError(f"{file.name} is not there"))
         return layout
 
-    key = ("map", extractor, method, await state.executors.quick.run(version))
+    key = ("map", extractor, method, await library_version(state))
     return await state.job_results.get(key, work, wait=state.settings.job_wait)
 
 
