@@ -23,6 +23,7 @@ from tests.server.live_server import run_async
 from lookalike.errors import LibraryError, NoLibrary, UsageError
 from lookalike.library import Library
 from lookalike.server.app import create_app
+from lookalike.server.duplicate_sheets import DuplicateSheets
 from lookalike.server.jobs.job_folder import JobFolder
 from lookalike.server.jobs.runner import JobRunner
 from lookalike.server.jobs.write_queue import WaitingJob, WriteQueue, mergeable
@@ -39,7 +40,10 @@ def app_with_program(library: Library, program: str, settings: Settings) -> Fast
     app = create_app(library, settings)
     states = app.state.server.job_states
     jobs = JobRunner(library.folder, states, program=(sys.executable, "-c", program))
-    app.state.server = replace(app.state.server, jobs=jobs, writes=WriteQueue(jobs, states))
+    sheets = DuplicateSheets(jobs, app.state.server.job_results)
+    app.state.server = replace(
+        app.state.server, jobs=jobs, sheets=sheets, writes=WriteQueue(jobs, states)
+    )
     return app
 
 
