@@ -235,10 +235,11 @@ def test_a_port_in_use_is_an_error(photos: Path) -> None:
 
 
 @pytest.mark.parametrize("option", [[], ["--library"]])
-def test_a_missing_library_is_an_error_with_the_remedy(tmp_path: Path, option: list[str]) -> None:
-    result = CliRunner().invoke(program, ["serve", *option, str(tmp_path)])
+@pytest.mark.usefixtures("served_config")
+def test_a_missing_folder_is_an_error_with_the_remedy(tmp_path: Path, option: list[str]) -> None:
+    result = CliRunner().invoke(program, ["serve", *option, str(tmp_path / "nothing")])
     assert result.exit_code == 2
-    assert "lookalike index" in result.output
+    assert "check the spelling" in result.output
 
 
 def test_the_configuration_of_a_process_survives_json() -> None:
