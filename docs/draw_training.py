@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from tools.distill.pipeline import read_curves
 
 from lookalike.viz.style import ACCENT, FAINT, INK, MISSING, hide_spines, save_figure
 
@@ -47,7 +47,8 @@ def draw(curves: Sequence[Mapping[str, float]], out: Path | str, *, title: str) 
 
 
 def main(run: Path, out: Path) -> None:
-    curves = read_curves(run)
+    lines = (run / "curves.jsonl").read_text(encoding="utf-8").splitlines()
+    curves = [json.loads(line) for line in lines]
     hours, steps = curves[-1]["hours"], int(curves[-1]["step"])
     draw(curves, out, title=f"Training: {steps:,} steps in {hours:.2f} hours")
 

@@ -8,8 +8,18 @@ import numpy as np
 import pytest
 from PIL import Image
 from tools.distill.augment import add_frame, add_text, augment, random_view
-from tools.distill.cutouts import cutout
-from tools.distill.sources import photo_paths, photo_views, random_crop, stretch, tiny_imagenet
+from tools.distill.sources import (
+    Photo,
+    add_bars,
+    choose_views,
+    find_photos,
+    make_view,
+    random_crop,
+    read_photo,
+    stretch,
+)
+
+from lookalike.errors import UsageError
 
 
 def png(color: tuple[int, int, int], side: int = 64) -> bytes:
@@ -18,34 +28,42 @@ def png(color: tuple[int, int, int], side: int = 64) -> bytes:
     return stream.getvalue()
 
 
-def test_tiny_imagenet_is_read_from_zip_files_with_sorted_classes(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "train-0.zip", "w") as archive:
-        archive.writestr("n02/b.png", png((0, 0, 255)))
-    with zipfile.ZipFile(tmp_path / "train-1.zip", "w") as archive:
-        archive.writestr("n01/a.png", png((255, 0, 0)))
-        archive.writestr("notes.txt", "not an image")
-    pixels, labels, names = tiny_imagenet(tmp_path)
-    assert names == ["n01", "n02"]
-    assert labels.tolist() == [1, 0]
-    assert pixels[:, 5, 5].tolist() == [[0, 0, 255], [255, 0, 0]]
-
-
-def test_a_folder_without_zip_files_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no zip file of Tiny ImageNet"):
-        tiny_imagenet(tmp_path)
-
-
-def test_zip_files_without_images_are_refused(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "train-0.zip", "w") as archive:
-        archive.writestr("notes.txt", "not an image")
-    with pytest.raises(FileNotFoundError, match="no images in the zip files"):
-        tiny_imagenet(tmp_path)
-
-
-def test_photos_are_found_in_the_same_order_every_time(tmp_path: Path) -> None:
+def test_photos_are_found_in_folders_and_zip_files_in_the_same_order_every_time(
+    tmp_path: Path,
+) -> None:
     for name in ("b.jpg", "a.PNG", "note.txt"):
         (tmp_path / name).write_bytes(b"")
-    assert [p.name for p in photo_paths([tmp_path])] == ["a.PNG", "b.jpg"]
+    with zipfile.ZipFile(tmp_path / "c.zip", "w") as archive:
+        archive.writestr("n01/a.png", png((255, 0, 0)))
+        archive.writestr("notes.txt", "not an image")
+    found = find_photos(tmp_path)
+    assert [(p.file.name, p.member) for p in found] == [
+        ("a.PNG", ""),
+        ("b.jpg", ""),
+        ("c.zip", "n01/a.png"),
+    ]
+    assert find_photos(tmp_path / "c.zip") == found[2:]
+    assert read_photo(found[2])[5, 5].tolist() == [255, 0, 0]
+
+
+def test_a_folder_without_photos_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no photos in"):
+        find_photos(tmp_path)
+
+
+def test_transparent_photos_are_on_white(tmp_path: Path) -> None:
+    Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "a.png")
+    assert (read_photo(Photo(tmp_path / "a.png")) == 255).all()
+
+
+def test_every_photo_is_seen_before_any_is_seen_again(tmp_path: Path) -> None:
+    for number in range(5):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{number}.png")
+    views = choose_views([(tmp_path, 7)])
+    assert sorted(number for _, number in views) == [0] * 5 + [1] * 2
+    assert len({photo for photo, number in views if number == 0}) == 5
+    assert views == choose_views([(tmp_path, 7)])
+    assert len(choose_views([(tmp_path, None)])) == 10
 
 
 def test_an_image_is_stretched_to_the_square() -> None:
@@ -57,31 +75,28 @@ def test_an_image_is_stretched_to_the_square() -> None:
     assert (small[:, 5:] == 200).all()
 
 
-def test_the_same_seed_gives_the_same_views(tmp_path: Path) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(tmp_path / "p.png")
-    first = list(photo_views(tmp_path / "p.png", views=4, seed=7))
-    again = list(photo_views(tmp_path / "p.png", views=4, seed=7))
-    assert [v.shape for v in first] == [(260, 260, 3)] * 4
-    assert all((a == b).all() for a, b in zip(first, again, strict=True))
-    assert not (first[2] == first[3]).all()
+def test_the_same_seed_gives_the_same_view() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    views = [make_view(image, np.random.default_rng(seed)) for seed in range(40)]
+    again = [make_view(image, np.random.default_rng(seed)) for seed in range(40)]
+    assert all((a == b).all() for a, b in zip(views, again, strict=True))
+    shapes = {view.shape[:2] for view in views}
+    assert {(90, 120), (120, 120), (90, 90)} < shapes
 
 
-def test_random_crops_have_the_share_of_the_area() -> None:
+def test_crops_keep_enough_pixels() -> None:
     rng = np.random.default_rng(3)
-    image = np.zeros((200, 200, 3), np.uint8)
-    shares = [
-        random_crop(image, rng, smallest=0.1, largest=0.5).size / image.size for _ in range(100)
-    ]
-    assert 0.09 < min(shares) < max(shares) < 0.51
+    for height, width, least in ((64, 64, 0.5), (600, 800, 0.07), (1600, 1600, 0.05)):
+        image = np.zeros((height, width, 3), np.uint8)
+        shares = [random_crop(image, rng).size / image.size for _ in range(200)]
+        assert least < min(shares) < max(shares) <= 1
 
 
-def test_cutouts_repeat_by_seed() -> None:
-    texture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    drawn = [cutout(texture, np.random.default_rng(seed)) for seed in range(20)]
-    assert all(image.shape == (260, 260, 3) and image.dtype == np.uint8 for image in drawn)
-    assert all(image.std() > 1 for image in drawn)
-    np.testing.assert_array_equal(drawn[4], cutout(texture, np.random.default_rng(4)))
+def test_bars_make_a_square() -> None:
+    image = np.full((10, 30, 3), 128, np.uint8)
+    square = add_bars(image, np.random.default_rng(1))
+    assert square.shape == (30, 30, 3)
+    assert (square[10:20] == 128).all()
 
 
 def test_augmentation_keeps_the_size_and_repeats_by_seed() -> None:
@@ -95,7 +110,7 @@ def test_augmentation_keeps_the_size_and_repeats_by_seed() -> None:
 
 def test_a_view_of_a_plain_image_is_plain() -> None:
     plain = np.full((64, 64, 3), (10, 120, 240), np.uint8)
-    view = random_view(plain, np.random.default_rng(5), size=32, smallest=0.4)
+    view = random_view(plain, np.random.default_rng(5), size=32)
     assert (view == (10, 120, 240)).all()
 
 

@@ -6,17 +6,19 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from tools.distill import pipeline, release
+from tools.distill import release
 from tools.distill.sources import stretch
 
-from lookalike.errors import UsageError
+from lookalike.errors import MissingExtra, UsageError
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all steps."""
     top = argparse.ArgumentParser(prog="python -m tools.distill", description=__doc__)
     steps = top.add_subparsers(dest="step", required=True)
-    _add_prepare(steps.add_parser("prepare", help="compute the teacher's features of all images"))
+    _add_prepare(
+        steps.add_parser("prepare", help="make views of photos and store the teacher's answers")
+    )
     _add_train(steps.add_parser("train", help="train the network; continues an interrupted run"))
     _add_export(steps.add_parser("export", help="write the ONNX file"))
     _add_calibrate(
@@ -50,21 +52,12 @@ def _add_prepare(step: argparse.ArgumentParser) -> None:
         help="efficientnet-lite2 (extra efficientnet), or FOLDER/onnx/model.onnx with an output 'embedding'",
     )
     step.add_argument(
-        "--tiny", type=Path, required=True, help="folder with the zip files of Tiny ImageNet"
-    )
-    step.add_argument("--tiny-count", type=int, help="use only so many of its 86,000 images")
-    step.add_argument(
-        "--photos", type=Path, nargs="*", default=[], help="folders of photos; labels are not read"
-    )
-    step.add_argument(
-        "--views", type=int, default=24, help="of each photo: whole, centre, random crops"
-    )
-    step.add_argument(
-        "--large", type=Path, nargs="*", default=[], help="folders of full-size photos: many crops"
-    )
-    step.add_argument("--cutouts", type=int, default=8000, help="product-like images to draw")
-    step.add_argument(
-        "--products", type=int, default=2400, help="of the simulated catalogue; 4 images each"
+        "--photos",
+        nargs="+",
+        required=True,
+        metavar="FOLDER[:VIEWS]",
+        help="folders or zip files of photos, and how many views to make of them (two of each photo); labels "
+        "are not read",
     )
     step.add_argument("--workers", type=int, default=2, help="processes")
     step.add_argument(
@@ -72,7 +65,7 @@ def _add_prepare(step: argparse.ArgumentParser) -> None:
         dest="out",
         type=Path,
         required=True,
-        help="folder for images and features (about 2 GB)",
+        help="folder for views and the teacher's answers (82 kB a view)",
     )
 
 
@@ -82,14 +75,6 @@ def _add_train(step: argparse.ArgumentParser) -> None:
         "--hours", type=float, required=True, help="length of the whole run, without interruptions"
     )
     step.add_argument("--threads", type=int, default=2)
-    step.add_argument("--pause-file", type=Path, help="sleep while this file exists")
-    step.add_argument(
-        "--count-pauses", action="store_true", help="count time asleep, to end when planned"
-    )
-    step.add_argument(
-        "--init-from", type=Path, metavar="FILE.onnx", help="start with the weights of this file"
-    )
-    step.add_argument("--rate", type=float, default=2.5e-3, help="the highest learning rate")
     step.add_argument(
         "--output",
         dest="out",
@@ -150,38 +135,32 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             for line in release.sweep_weights(given.model, given.folders):
                 print(json.dumps(line))
-    except (ModuleNotFoundError, FileNotFoundError, UsageError) as error:
+    except (ModuleNotFoundError, MissingExtra, UsageError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
 def _prepare(given: argparse.Namespace) -> None:
-    pipeline.prepare(
+    from tools.distill import teacher
+
+    teacher.prepare(
+        [_source(text) for text in given.photos],
         teacher=given.teacher,
-        tiny=given.tiny,
-        photos=given.photos,
-        large=given.large,
-        views=given.views,
         out=given.out,
-        tiny_count=given.tiny_count,
-        cutouts=given.cutouts,
-        products=given.products,
         workers=given.workers,
     )
 
 
+def _source(text: str) -> tuple[Path, int | None]:
+    folder, colon, count = text.rpartition(":")
+    return (Path(folder), int(count)) if colon and count.isdigit() else (Path(text), None)
+
+
 def _train(given: argparse.Namespace) -> None:
-    pipeline.train(
-        data=given.data,
-        out=given.out,
-        hours=given.hours,
-        threads=given.threads,
-        pause=given.pause_file,
-        count_pauses=given.count_pauses,
-        init_from=given.init_from,
-        rate=given.rate,
-    )
+    from tools.distill import trainer
+
+    trainer.train(data=given.data, out=given.out, hours=given.hours, threads=given.threads)
 
 
 def _export(given: argparse.Namespace) -> None:
@@ -189,7 +168,7 @@ def _export(given: argparse.Namespace) -> None:
         images = np.load(given.pixels, allow_pickle=False)
         pixels = np.stack([stretch(image, given.side) for image in images])
     else:
-        pixels = release.sample_images(given.data, side=given.side)
+        pixels = release.sample_views(given.data, side=given.side)
     release.write_model(
         run=given.run,
         pixels=pixels,

@@ -9,21 +9,19 @@ import numpy as np
 from lookalike.images.pixel_spec import Pixels
 
 
-def augment(
-    image: Pixels, rng: np.random.Generator, *, size: int, smallest: float = 0.45
-) -> Pixels:
-    """Return a random edit of an image, (size, size, 3): always a crop; most other edits in a few of a
-    hundred cases."""
-    view = random_view(image, rng, size=size, smallest=smallest)
+def augment(image: Pixels, rng: np.random.Generator, *, size: int) -> Pixels:
+    """Return a random edit of an image, (size, size, 3): a view (see `random_view`), and other edits in a
+    few of a hundred cases."""
+    view = random_view(image, rng, size=size)
     chance = rng.random(8)
     if chance[0] < 0.35:
         view = change_light(view, rng)
-    if chance[1] < 0.08:
+    if chance[1] < 0.15:
         grey = cv2.cvtColor(view, cv2.COLOR_RGB2GRAY)
         view = np.repeat(grey[..., None], 3, axis=2)
     if chance[2] < 0.08:
-        view = cv2.GaussianBlur(view, (0, 0), rng.uniform(0.3, 1.3) * size / 64)
-    if chance[3] < 0.06:
+        view = cv2.GaussianBlur(view, (0, 0), rng.uniform(0.3, 1.3) * size / 96)
+    if chance[3] < 0.04:
         view = add_text(view, rng)
     if chance[4] < 0.06:
         view = add_frame(view, rng)
@@ -37,20 +35,22 @@ def augment(
     return np.asarray(view, dtype=np.uint8)
 
 
-def random_view(image: Pixels, rng: np.random.Generator, *, size: int, smallest: float) -> Pixels:
-    """Crop randomly, sometimes tilt by a few degrees, and mirror half of the time, in one resampling."""
+def random_view(image: Pixels, rng: np.random.Generator, *, size: int) -> Pixels:
+    """Return nearly the whole image, or a crop of 55 to 100 % of it, in one resampling; sometimes tilted by
+    a few degrees, and mirrored half of the time."""
     side = image.shape[0]
-    share = np.sqrt(rng.uniform(smallest, 1.0))
-    aspect = np.exp(rng.uniform(-0.2, 0.2))
+    whole = rng.random() < 0.4
+    share = rng.uniform(0.95, 1) if whole else np.sqrt(rng.uniform(0.55, 1.0))
+    aspect = 1.0 if whole else np.exp(rng.uniform(-0.15, 0.15))
     wide, high = min(share * aspect, 1.0) * side, min(share / aspect, 1.0) * side
     left, top = rng.uniform(0, side - wide), rng.uniform(0, side - high)
-    angle = np.deg2rad(rng.normal(0, 7)) if rng.random() < 0.25 else 0.0
+    angle = np.deg2rad(rng.normal(0, 6)) if rng.random() < 0.2 else 0.0
     mirror = -1.0 if rng.random() < 0.5 else 1.0
     cos, sin = np.cos(angle), np.sin(angle)
     # From a position in the view (-0.5 … 0.5) to one in the image; cv2 takes pixel centres.
     turn = np.array([[mirror * wide * cos, -high * sin], [mirror * wide * sin, high * cos]]) / size
     middle = np.array([left + wide / 2, top + high / 2]) - 0.5 - turn @ np.full(2, (size - 1) / 2)
-    if wide > 1.5 * size:
+    if wide > 1.2 * size:
         image = cv2.GaussianBlur(image, (0, 0), 0.35 * wide / size)
     matrix = np.concatenate([turn, middle[:, None]], axis=1)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

@@ -16,35 +16,30 @@ from tools.distill.evaluate import (
     read_labels,
 )
 from tools.distill.sources import stretch
-from tools.distill.teacher import TaughtImages
+from tools.distill.teacher import TaughtViews
 
 from lookalike.images.pixel_spec import Pixels
 from lookalike.vectors.similarity import normalise
 
-# Side of the images that the file is made for. Larger than the 96 pixels of training: there the network sees
-# pieces of images, here whole ones, in which objects are smaller (Touvron et al., "Fixing the train-test
-# resolution discrepancy", NeurIPS 2019).
-SIDE = 112
+# Side of the images that the file is made for. Training ends with this side; before, it is smaller, because
+# there the network sees pieces of images, here whole ones, in which objects are smaller (Touvron et al.,
+# "Fixing the train-test resolution discrepancy", NeurIPS 2019).
+SIDE = 128
 # Weights of the parts, as shares of the squared length. Chosen on corel1k, grocery and the simulated
 # catalogue (see the model card): more colour helps kinds of food and hurts scenes and kinds of products.
 WEIGHTS = {"network": 0.68, "color": 0.32}
 # Weights of the colour part that `sweep_weights` tries.
 COLOR_WEIGHTS = (0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6)
-# Of each source, every so many images are used to fit the projections of the parts.
-SAMPLE_STEPS = {"photos": 8, "cutouts": 8, "products": 8, "tiny": 80}
-LICENCE = "learnt from Tiny ImageNet (ImageNet terms: research) and others; see docs/model-card.md"
+# Views to which the projections of the parts and the class vectors are fitted.
+SAMPLE = 3000
+LICENCE = "Apache-2.0; starts from EfficientNet-Lite0 (Apache-2.0); see docs/model-card.md"
 
 
-def sample_images(data: Path, *, side: int) -> Pixels:
-    """Return images (n, side, side, 3) to fit the projections of the parts to."""
-    return np.stack(
-        [
-            stretch(image, side)
-            for source, step in SAMPLE_STEPS.items()
-            if (data / f"{source}-labels.npy").exists()
-            for image in TaughtImages.open(data, source).pixels[::step]
-        ]
-    )
+def sample_views(data: Path, *, side: int) -> Pixels:
+    """Return views (n, side, side, 3) of what `prepare` wrote, to fit the projections of the parts to."""
+    pixels = TaughtViews.open(data).pixels
+    picked = np.sort(np.random.default_rng(0).permutation(len(pixels))[:SAMPLE])
+    return np.stack([stretch(np.asarray(pixels[row]), side) for row in picked])
 
 
 def vector_parts(student: Any, pixels: Pixels) -> dict[str, Any]:
@@ -69,18 +64,9 @@ def load_student(run: Path) -> tuple[Any, dict[str, Any]]:
     from tools.distill.pytorch import torch
 
     stored = torch.load(run / "checkpoint.pt", weights_only=True)
-    # Runs with a class head were trained by a script that called two things otherwise.
-    kept = stored.get("architecture") or stored["shape"]
-    architecture = Architecture(
-        tuple(kept["widths"]),
-        tuple(kept["depths"]),
-        kept["head"],
-        kept["dim"],
-        kept.get("classes", 0),
-    )
-    student = Student(architecture)
-    weights = {name.replace("spread", "deviation"): w for name, w in stored["averaged"].items()}
-    student.load_state_dict(weights)
+    kept = stored["architecture"]
+    student = Student(Architecture(tuple(kept["blocks"]), kept["dim"], kept["classes"]))
+    student.load_state_dict(stored["averaged"])
     return student.eval(), stored
 
 

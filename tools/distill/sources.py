@@ -1,76 +1,72 @@
-"""Training images: Tiny ImageNet's zip files and views of photos.
+"""Training photos, and the views of them that teacher and student see.
 
-Every source yields (260, 260, 3) uint8 views that are determined by a seed and a position, so that an
-interrupted run can continue at any image and two runs see the same views. 260 is the teacher's input
-size; the student's copy is made smaller afterwards.
+A view is determined by its row and its photo, so that an interrupted run can continue anywhere and two
+runs see the same views.
 """
 
 import io
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from lookalike.errors import UsageError
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.images.resize import fit
 
-TEACHER_SIZE = 260
-TINY_SIZE = 64
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
-# Longest side of a photo before it is cropped: at 18 megapixels every crop would be slow, and a view of a
-# fifth of the photo still has 260 pixels per side.
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+# Longest side of a photo before it is cropped: at 18 megapixels every crop would be slow.
 PHOTO_SIDE = 1600
+# Crops have at least about so many pixels, as far as the photo allows, ...
+CROP_PIXELS = 40_000
+# ... and between these shares of its area.
+SMALLEST_SHARE, LARGEST_SMALLEST_SHARE = 0.06, 0.6
 
 
-def tiny_imagenet(folder: Path) -> tuple[Pixels, NDArray[np.int64], list[str]]:
-    """Read all images of Tiny ImageNet from its zip files: pixels (n, 64, 64, 3), labels (n,), class names.
+class Photo(NamedTuple):
+    """A file, or a member of a zip file."""
 
-    The class is the name of an image's folder (a WordNet id); images are in the order of sorted names.
-    """
-    archives = sorted(folder.glob("*.zip"))
-    if not archives:
-        raise FileNotFoundError(
-            f"no zip file of Tiny ImageNet in {folder}: name the folder with train-0.zip …"
-        )
-    images: list[Pixels] = []
-    folders: list[str] = []
+    file: Path
+    member: str = ""
+
+
+def find_photos(source: Path) -> list[Photo]:
+    """Return every photo below a folder or in a zip file, and in zip files below the folder, sorted.
+    UsageError if there is none."""
+    archives = [source] if source.suffix.lower() == ".zip" else sorted(source.rglob("*.zip"))
+    found = [Photo(path) for path in source.rglob("*") if path.suffix.lower() in SUFFIXES]
     for archive in archives:
         with zipfile.ZipFile(archive) as opened:
-            for name in sorted(opened.namelist()):
-                if name.endswith("/") or Path(name).suffix.lower() not in PHOTO_SUFFIXES:
-                    continue
-                image = np.asarray(Image.open(io.BytesIO(opened.read(name))).convert("RGB"))
-                images.append(stretch(image, TINY_SIZE))
-                folders.append(Path(name).parent.name)
-    if not images:
-        raise FileNotFoundError(
-            f"no images in the zip files of {folder}: name the folder of Tiny ImageNet"
-        )
-    names = sorted(set(folders))
-    number = {name: i for i, name in enumerate(names)}
-    return np.stack(images), np.array([number[f] for f in folders], dtype=np.int64), names
-
-
-def photo_paths(folders: Sequence[Path]) -> list[Path]:
-    """Return every photo below the folders, sorted, so that position and seed determine a view."""
-    found = [
-        p for folder in folders for p in folder.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES
-    ]
+            found += [
+                Photo(archive, name)
+                for name in opened.namelist()
+                if Path(name).suffix.lower() in SUFFIXES
+            ]
     if not found:
-        raise FileNotFoundError(f"no photos in {', '.join(map(str, folders))}")
+        raise UsageError(f"no photos in {source}")
     return sorted(found)
 
 
-def read_photo(path: Path) -> Pixels:
-    """Read a photo, upright, in RGB, its longest side at most `PHOTO_SIDE` pixels."""
-    with Image.open(path) as opened:
+def read_photo(photo: Photo) -> Pixels:
+    """Read a photo, upright, in RGB, on white where it is transparent, its longest side at most `PHOTO_SIDE`
+    pixels."""
+    content = _archive(photo.file).read(photo.member) if photo.member else photo.file.read_bytes()
+    with Image.open(io.BytesIO(content)) as opened:
         opened.draft("RGB", (PHOTO_SIDE, PHOTO_SIDE))
-        image = ImageOps.exif_transpose(opened).convert("RGB")
+        image = ImageOps.exif_transpose(opened).convert("RGBA")
+    ground = Image.new("RGBA", image.size, (255, 255, 255, 255))
+    image = Image.alpha_composite(ground, image).convert("RGB")
     image.thumbnail((PHOTO_SIDE, PHOTO_SIDE))
     return np.asarray(image)
+
+
+@lru_cache(maxsize=8)
+def _archive(path: Path) -> zipfile.ZipFile:
+    return zipfile.ZipFile(path)
 
 
 def stretch(image: Pixels, size: int) -> Pixels:
@@ -78,35 +74,62 @@ def stretch(image: Pixels, size: int) -> Pixels:
     return fit(np.ascontiguousarray(image), PixelSpec(fit="stretch", height=size, width=size))
 
 
-def photo_views(path: Path, *, views: int, seed: int) -> Iterator[Pixels]:
-    """Yield views of a photo: the whole, the centre square, then random crops of 8 to 90 % of its area;
-    each mirrored with probability one half."""
-    image = read_photo(path)
-    height, width = image.shape[:2]
-    rng = np.random.default_rng(seed)
-    for number in range(views):
-        if number == 0:
-            view = image
-        elif number == 1:
-            side = min(height, width)
-            top, left = (height - side) // 2, (width - side) // 2
-            view = image[top : top + side, left : left + side]
-        else:
-            view = random_crop(image, rng, smallest=0.08, largest=0.9)
-        if rng.random() < 0.5:
-            view = view[:, ::-1]
-        yield stretch(np.ascontiguousarray(view), TEACHER_SIZE)
+def choose_views(sources: Sequence[tuple[Path, int | None]]) -> list[tuple[Photo, int]]:
+    """Return (photo, number of the view) of all views, shuffled.
+
+    sources  folder or zip file, and the number of views; None: two of each photo
+
+    Every photo of a source gets a first view before any gets a second.
+    """
+    views: list[tuple[Photo, int]] = []
+    for number, (source, count) in enumerate(sources):
+        photos = find_photos(source)
+        order = np.random.default_rng((5, number)).permutation(len(photos))
+        total = 2 * len(photos) if count is None else count
+        views += [(photos[order[n % len(photos)]], n // len(photos)) for n in range(total)]
+    return [views[n] for n in np.random.default_rng(11).permutation(len(views))]
 
 
-def random_crop(
-    image: Pixels, rng: np.random.Generator, *, smallest: float, largest: float
-) -> Pixels:
-    """Return a random rectangle: a share of the area (log-uniform), aspect between 3:4 and 4:3."""
+def make_view(image: Pixels, rng: np.random.Generator) -> Pixels:
+    """Return a view of a photo, in its own resolution: the whole, often; the whole with bars that make it a
+    square; the central square; or a crop. Half of them are mirrored."""
     height, width = image.shape[:2]
-    area = height * width * np.exp(rng.uniform(np.log(smallest), np.log(largest)))
-    aspect = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
-    wide = int(np.clip(np.sqrt(area * aspect), 8, width))
-    high = int(np.clip(np.sqrt(area / aspect), 8, height))
-    top = int(rng.integers(0, height - high + 1))
-    left = int(rng.integers(0, width - wide + 1))
+    chance = rng.random()
+    if chance < 0.35:
+        view = image
+    elif chance < 0.42:
+        view = add_bars(image, rng)
+    elif chance < 0.5:
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        view = image[top : top + side, left : left + side]
+    else:
+        view = random_crop(image, rng)
+    return view[:, ::-1] if rng.random() < 0.5 else view
+
+
+def random_crop(image: Pixels, rng: np.random.Generator) -> Pixels:
+    """Return a random rectangle of about the photo's proportions; see `CROP_PIXELS` for its size."""
+    height, width = image.shape[:2]
+    smallest = np.clip(CROP_PIXELS / (height * width), SMALLEST_SHARE, LARGEST_SMALLEST_SHARE)
+    share, aspect = (
+        np.exp(rng.uniform(np.log(smallest), 0)) ** 0.5,
+        np.exp(rng.uniform(-0.25, 0.25)),
+    )
+    wide = int(max(16, min(1, share * aspect) * width))
+    high = int(max(16, min(1, share / aspect) * height))
+    top = int(rng.integers(0, max(1, height - high + 1)))
+    left = int(rng.integers(0, max(1, width - wide + 1)))
     return image[top : top + high, left : left + wide]
+
+
+def add_bars(image: Pixels, rng: np.random.Generator) -> Pixels:
+    """Return the image in the middle of a square of white, black, its mean colour or any colour."""
+    height, width = image.shape[:2]
+    side = max(height, width)
+    shades = [np.full(3, 255), np.zeros(3), image.mean((0, 1)), rng.integers(0, 256, 3)]
+    square = np.empty((side, side, 3), np.uint8)
+    square[:] = shades[int(rng.integers(4))].astype(np.uint8)
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top : top + height, left : left + width] = image
+    return square

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lookalike.extractors.class_words import ClassWords
 
 MODEL = Path(__file__).parent / "models" / "lookalike.onnx"
-SIDE = 112
+SIDE = 128
 DIM = 384
 CLASSES = "class_vectors.int8"  # one a class, written by tools/distill/class_vectors.py
 BATCH = 16  # fastest of 1, 4, 16 and 32 on one core; single images take 1.7 times as long
@@ -31,7 +31,7 @@ BATCH = 16  # fastest of 1, 4, 16 and 32 on one core; single images take 1.7 tim
 class BuiltinExtractor:
     """Content and colours of an image in one vector of length 1.
 
-    The graph takes (n, 112, 112, 3) uint8 RGB, the whole image stretched to the square, and includes all
+    The graph takes (n, 128, 128, 3) uint8 RGB, the whole image stretched to the square, and includes all
     preprocessing, so it cannot be paired with a wrong mean or scale. Its file is loaded with the first
     image (or by `extract([])`).
     """
@@ -54,7 +54,7 @@ class BuiltinExtractor:
             ) from None
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
-        """Return (n, 384) float32 of length 1 for images (112, 112, 3)."""
+        """Return (n, 384) float32 of length 1 for images (128, 128, 3)."""
         session = self._loaded()
         streams = session.streams()
         size = min(BATCH, max(1, -(-len(images) // streams)))
