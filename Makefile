@@ -6,11 +6,9 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 CONSTRAINTS := --constraint constraints.txt --build-constraint constraints.txt
 
-# Inputs of the training of the built-in network (docs/model-card.md); RUN holds images, checkpoint and curves.
+# Inputs of the training of the built-in network (docs/model-card.md); RUN holds views, checkpoint and curves.
 TEACHER ?= efficientnet-lite2
-TINY    ?= $(error TINY=folder holds the zips of Tiny ImageNet)
-PHOTOS_TO_LEARN ?= $(error PHOTOS_TO_LEARN="folder folder" holds photos at full size)
-LARGE   ?=
+PHOTOS_TO_LEARN ?= $(error PHOTOS_TO_LEARN="FOLDER FOLDER:VIEWS": folders or zip files of photos)
 HOURS   ?= 4
 RUN     ?= training-run
 
@@ -38,13 +36,11 @@ docs: $(VENV)/.developing  ## write the generated parts of the docs again
 	$(BIN)/python docs/write_commands.py
 	$(BIN)/python docs/tutorial/run_pages.py
 
-train: $(VENV)/.training  ## train the built-in network again: TINY= PHOTOS_TO_LEARN= [TEACHER=efficientnet-lite2] [LARGE=] [HOURS=4] [RUN=]; resumes after an interruption
-	$(BIN)/python -m tools.distill prepare --teacher $(TEACHER) --tiny $(TINY) --photos $(PHOTOS_TO_LEARN) \
-	  $(if $(LARGE),--large $(LARGE)) --output $(RUN)/data
-	$(BIN)/python -m tools.distill train --data $(RUN)/data --hours $(HOURS) $(TRAIN) --output $(RUN)/run
+train: $(VENV)/.training  ## train the built-in network again: PHOTOS_TO_LEARN= [TEACHER=efficientnet-lite2] [HOURS=4] [RUN=]; resumes after an interruption
+	$(BIN)/python -m tools.distill prepare --teacher $(TEACHER) --photos $(PHOTOS_TO_LEARN) --output $(RUN)/data
+	$(BIN)/python -m tools.distill train --data $(RUN)/data --hours $(HOURS) --output $(RUN)/run
 	$(BIN)/python -m tools.distill export --run $(RUN)/run --data $(RUN)/data --output $(RUN)/lookalike.onnx
 	$(BIN)/python -m docs.draw_training $(RUN)/run $(RUN)/curves.png
-	$(BIN)/python -m tools.distill evaluate --model $(RUN)/lookalike.onnx $(PHOTOS_TO_LEARN)
 
 clean:  ## remove what these tasks made
 	rm -rf $(VENV) build dist lookalike-demo .mypy_cache .pytest_cache .ruff_cache

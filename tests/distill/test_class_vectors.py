@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from tools.distill.class_vectors import fit_class_vectors, quantised
 
-from lookalike.errors import UsageError
 from lookalike.extractors import builtin
 from lookalike.extractors.onnx_writer import GraphWriter
 from lookalike.extractors.wordnet import load_wordnet
@@ -53,13 +52,3 @@ def test_the_built_in_network_answers_words_if_its_file_has_class_vectors(
     assert words.weights[7, banana] == pytest.approx(3)
     assert words.direction([concept]).argmax() == 7
     assert words.confidence == pytest.approx(0.1)
-
-
-def test_the_file_without_class_vectors_knows_only_colours(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "model.onnx"
-    path.write_bytes(GraphWriter().finish({}, {}))
-    monkeypatch.setattr(builtin, "MODEL", path)
-    with pytest.raises(UsageError, match="only colours"):
-        builtin.BuiltinExtractor().class_words()

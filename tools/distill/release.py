@@ -27,7 +27,7 @@ from lookalike.vectors.similarity import normalise
 SIDE = 128
 # Weights of the parts, as shares of the squared length. Chosen on corel1k, grocery and the simulated
 # catalogue (see the model card): more colour helps kinds of food and hurts scenes and kinds of products.
-WEIGHTS = {"network": 0.68, "color": 0.32}
+WEIGHTS = {"network": 0.8, "color": 0.2}
 # Weights of the colour part that `sweep_weights` tries.
 COLOR_WEIGHTS = (0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6)
 # Views to which the projections of the parts and the class vectors are fitted.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lookalike.errors import LookalikeError, UsageError
+from lookalike.errors import LookalikeError
 from lookalike.extractors.interface import RunsIn, Vectors
 from lookalike.extractors.onnx_graph import with_outputs
 from lookalike.extractors.runtime import RuntimeInfo, Session, run_all
@@ -95,10 +95,6 @@ class BuiltinExtractor:
         from lookalike.extractors.wordnet import load_wordnet
 
         tensors = read_graph(MODEL).tensors
-        if CLASSES not in tensors:
-            raise UsageError(
-                "the built-in network was trained without classes: it knows only colours"
-            )
         numbers, scale, bias, confidence = (
             np.asarray(values(tensors[name], MODEL.parent), np.float32)
             for name in (CLASSES, "class_vectors.scale", "class_bias", "class_confidence")
