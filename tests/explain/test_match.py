@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from lookalike import Library
+from lookalike.catalogue.generate import draw_query
 from lookalike.errors import UsageError
 from lookalike.explain.attribution import ablation_drops, shape_heatmap, shared_colours
 from lookalike.explain.explainer import Explainer
@@ -52,7 +53,18 @@ def quarters(explanation: Explanation, side: int) -> np.ndarray:
     return np.array([[cells[y : y + 4, x : x + 4].sum() for x in (0, 4)] for y in (0, 4)])
 
 
-@pytest.mark.parametrize("extractor", ["lookalike", "color", "keypoints"])
+def test_a_product_on_other_ground_is_marked_on_both(explainer: Explainer) -> None:
+    first = scene(1, at=(0, 0), other=(60, 150, 60))
+    second = scene(2, at=(96, 96), other=(150, 150, 60))
+    # A network knows things, not patterns.
+    first[:96, :96] = second[96:, 96:] = draw_query(2, 0, size=96)
+    found = explainer.match(first, second, extractor="lookalike")
+    marked = quarters(found, 0), quarters(found, 1)
+    assert marked[0][0, 0] > 0.6 * marked[0].sum()
+    assert marked[1][1, 1] > 0.6 * marked[1].sum()
+
+
+@pytest.mark.parametrize("extractor", ["color", "keypoints"])
 def test_the_common_part_is_marked_on_both(
     explainer: Explainer, scenes: tuple[Pixels, Pixels], extractor: str
 ) -> None:
