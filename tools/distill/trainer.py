@@ -23,6 +23,8 @@ from tools.distill.teacher import TaughtViews
 
 from lookalike.files import atomic_path
 
+# The weights that training starts with, beside the checkpoint; see `release.load_student`.
+START = "start.pt"
 # Views to which the teacher's projection, and the first map to the vector, are fitted.
 PROJECTION_VIEWS, FIRST_VIEWS = 20_000, 4_000
 # Ridge of that map, as a share of the mean variance of a feature.
@@ -187,6 +189,8 @@ def start(
     if pretrained and not checkpoint.exists():
         load_pretrained(student)
         fit_vector(student, lessons)
+        with atomic_path(checkpoint.with_name(START)) as part:
+            torch.save(student.state_dict(), part)
     student.freeze(schedule.frozen)
     averaged = Student(architecture).to(memory_format=torch.channels_last)
     averaged.load_state_dict(student.state_dict())
