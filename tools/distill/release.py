@@ -27,8 +27,8 @@ from lookalike.vectors.similarity import normalise
 SIDE = 128
 # Share of the trained weights in the exported ones; the rest are those before training. What was learned of
 # the photos stays, and so does what was known of other kinds (Wortsman et al., "Robust fine-tuning of
-# zero-shot models", CVPR 2022). Of 0, 0.25, 0.5, 0.75 and 1, this is best on kinds that were left out (see the
-# model card).
+# zero-shot models", CVPR 2022). Of 0, 0.25, 0.5, 0.75 and 1, this is best on kinds that were left out (see
+# the model card).
 LEARNED = 0.5
 # Weights of the parts, as shares of the squared length. Chosen on corel1k, grocery and the simulated
 # catalogue (see the model card): more colour helps kinds of food and hurts scenes and kinds of products.
