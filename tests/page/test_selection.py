@@ -158,6 +158,7 @@ def test_help_lists_the_keys_and_settings_last(open_page: Open) -> None:
     page = open_page()
     tiles(page)
     page.keyboard.press("?")
+    page.wait_for_selector("dialog.help[open]")
     assert page.locator("dialog.help kbd").count() > 20
     page.keyboard.press("Escape")
     page.click(".main-menu")

@@ -234,7 +234,7 @@ def test_an_import_adds_no_root(tmp_path: Path) -> None:
     draw(home / "private.jpg", 5)
     with Library.create(photos, folder=home / ".lookalike") as library:
         library.add([photos], extractors=["color"])
-        app = create_app(library, Settings(writable=True))
+        app = create_app(library, Settings(writable=True, allow_roots=(str(photos),)))
         with TestClient(app, base_url=ADDRESS, headers=CSRF_HEADERS) as client:
             state = import_over_http(client, vectors(1), "private.jpg\n")
             assert (state["result"]["images"], state["result"]["files"]) == (1, 0)

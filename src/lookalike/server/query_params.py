@@ -43,7 +43,7 @@ def as_text(value: Any) -> Any:
 OneOrMore = BeforeValidator(as_list)
 """Lets a list be given as its only item."""
 
-Name = Annotated[str, BeforeValidator(as_text), StringConstraints(max_length=1 << 16)]
+Name = Annotated[str, BeforeValidator(as_text), StringConstraints(max_length=1 << 19)]
 Terms = Annotated[list[Name], OneOrMore, Field(max_length=MAX_TERMS)]
 Uploads = Annotated[list[Name], OneOrMore, Field(max_length=MAX_UPLOADS)]
 

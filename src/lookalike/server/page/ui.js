@@ -1,7 +1,7 @@
 // @ts-check
 // Small parts that every view uses: icons, buttons, menus, messages.
 
-import { html, useEffect, useRef } from "./html.js";
+import { html, useLayoutEffect, useRef } from "./html.js";
 import { canRetry, messageOf } from "./messages.js";
 import { t } from "./words.js";
 
@@ -78,7 +78,7 @@ export function Menu({ label, icon = "", bare = false, class: className = "", id
 /** A modal dialog; Escape and a click beside it close it. */
 export function Dialog({ label, class: className = "", onClose, children }) {
   const dialog = useRef(/** @type {any} */ (null));
-  useEffect(() => { dialog.current.showModal(); }, []);
+  useLayoutEffect(() => { dialog.current.showModal(); }, []);
   return html`<dialog ref=${dialog} class=${className} aria-label=${label}
     oncancel=${(event) => { event.preventDefault(); onClose(); }}
     onclick=${(event) => { if (event.target === dialog.current) onClose(); }}>${children}</dialog>`;
