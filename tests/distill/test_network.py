@@ -15,12 +15,14 @@ torch = pytest.importorskip(
 )
 cv2 = pytest.importorskip("cv2")
 
+from tools.distill import release  # noqa: E402
 from tools.distill.color import ColorHistograms, hsv  # noqa: E402
 from tools.distill.network import Architecture, DepthwiseConvolution, Student  # noqa: E402
 from tools.distill.parts import Part, Unit, channels_first, fit_projection  # noqa: E402
 from tools.distill.projection import fit_teacher  # noqa: E402
 from tools.distill.teacher import TaughtViews  # noqa: E402
 from tools.distill.trainer import (  # noqa: E402
+    START,
     Lessons,
     Run,
     Schedule,
@@ -164,6 +166,21 @@ def test_an_interrupted_run_continues(tmp_path: Path) -> None:
     assert resumed.seconds > first[-1].seconds - 1e-6
     curves = [json.loads(line) for line in (tmp_path / "curves.jsonl").read_text().splitlines()]
     assert [line["step"] for line in curves] == [1, 2, 3, 4]
+
+
+def test_the_exported_weights_lie_between_start_and_end(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    start, end = Student(SMALL), Student(SMALL)
+    stored = {"averaged": end.state_dict(), "architecture": SMALL.as_dict()}
+    torch.save(stored, tmp_path / "checkpoint.pt")
+    for learned in (1.0, release.LEARNED):  # without a start there is nothing to mix
+        student, _ = release.load_student(tmp_path)
+        for mixed, before, after in zip(
+            student.parameters(), start.parameters(), end.parameters(), strict=True
+        ):
+            expected = (1 - learned) * before + learned * after
+            np.testing.assert_allclose(mixed.detach(), expected.detach(), rtol=1e-4, atol=1e-6)
+        torch.save(start.state_dict(), tmp_path / START)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the exporter's own

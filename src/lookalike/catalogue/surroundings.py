@@ -1,4 +1,4 @@
-"""What surrounds a product in a scene: a backdrop behind it, and an occluder in front.
+"""The surroundings of a product in a scene: a backdrop behind it and an occluder in front.
 
 Backdrops are studio paper, wood, cloth, stone, a shelf, a room out of focus; occluders a hand, a sticker, a
 label, the edge of a box.

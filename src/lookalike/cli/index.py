@@ -166,23 +166,10 @@ def command(
     the first folder given, or for images elsewhere in the current folder.
     """
     check_metadata_options(metadata, path_column, replace_metadata=replace_metadata)
-    if shard is not None and parts is None:
-        raise click.UsageError("--shard writes parts: say where, --parts DIR or URL")
-    if ray is not None and (parts is None or shard is not None):
-        raise click.UsageError(
-            "--ray takes --parts DIR or URL and does all shards: leave out --shard"
-        )
-    if parts is not None and (watching or dry_run):
-        raise click.UsageError("--parts goes neither with --watch nor with --dry-run")
-    if parts is not None and not sources:
-        raise click.UsageError("name the folders whose files are to be written as parts")
+    check_parts_options(sources, parts, shard, ray, watching=watching, dry_run=dry_run)
     sources = sources or open_library.folders(library)
-    if watching and (dry_run or strict):
-        raise click.UsageError("--watch goes on for ever: leave out --dry-run and --strict")
-    if watching and (file := next((source for source in sources if source.is_file()), None)):
-        raise click.UsageError(f"--watch takes folders, and {file} is a file: name its folder")
-    if watching and any(map(is_url, sources)):
-        raise click.UsageError("--watch sees changes of files on this machine only")
+    if watching:
+        check_watch_options(sources, dry_run=dry_run, strict=strict)
     if all(source.exists() for source in sources):
         prestart.start_workers(ctx, workers)
 
@@ -242,6 +229,38 @@ def command(
             ctx.exit(3)
         if not count_files(report):
             ctx.exit(1)
+
+
+def check_parts_options(
+    sources: tuple[Path, ...],
+    parts: str | None,
+    shard: str | None,
+    ray: str | None,
+    *,
+    watching: bool,
+    dry_run: bool,
+) -> None:
+    """Raise `click.UsageError` where options about parts contradict each other."""
+    if shard is not None and parts is None:
+        raise click.UsageError("--shard writes parts: say where, --parts DIR or URL")
+    if ray is not None and (parts is None or shard is not None):
+        raise click.UsageError(
+            "--ray takes --parts DIR or URL and does all shards: leave out --shard"
+        )
+    if parts is not None and (watching or dry_run):
+        raise click.UsageError("--parts goes neither with --watch nor with --dry-run")
+    if parts is not None and not sources:
+        raise click.UsageError("name the folders whose files are to be written as parts")
+
+
+def check_watch_options(sources: tuple[Path, ...], *, dry_run: bool, strict: bool) -> None:
+    """Raise `click.UsageError` for options and sources that --watch cannot take."""
+    if dry_run or strict:
+        raise click.UsageError("--watch goes on for ever: leave out --dry-run and --strict")
+    if (file := next((source for source in sources if source.is_file()), None)) is not None:
+        raise click.UsageError(f"--watch takes folders, and {file} is a file: name its folder")
+    if any(map(is_url, sources)):
+        raise click.UsageError("--watch sees changes of files on this machine only")
 
 
 def _add(

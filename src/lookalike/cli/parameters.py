@@ -14,7 +14,7 @@ from click.core import ParameterSource
 F = TypeVar("F", bound=Callable[..., Any])
 
 LibraryName: TypeAlias = Path | str
-"""What --library names: a folder, or the URL of a database."""
+"""The value of --library: a folder, or the URL of a database."""
 
 MODELS = "LOOKALIKE_MODELS"  # read by lookalike.models.files
 

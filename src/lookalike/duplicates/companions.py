@@ -18,7 +18,7 @@ VIDEO_SUFFIXES = frozenset({".mov", ".mp4"})
 # RawTherapee; DxO.
 SIDECAR_SUFFIXES = frozenset({".xmp", ".json", ".txt", ".aae", ".pp3", ".dop"})
 
-# What people write into image files.
+# Fields that people fill in.
 WRITTEN = ("caption", "keywords", "rating", "title")
 
 

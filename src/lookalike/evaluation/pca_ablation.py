@@ -111,7 +111,7 @@ def nearest_rows(
     """
     k = min(K, len(vectors) - 1)
     found, _ = top_k(vectors, vectors[queries], k + 1, similarity=similarity, normalised=False)
-    # Where copies of a row push it out of its own hits, one hit too many is left.
+    # A row with many exact copies may be missing among its own hits; then there is one hit more than K.
     return np.array(
         [row[row != own][:k] for row, own in zip(found, queries, strict=True)], np.int64
     )

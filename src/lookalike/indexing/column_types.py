@@ -236,7 +236,7 @@ class ValueType:
 
     @property
     def note(self) -> str:
-        """What should be said about the column, or ""."""
+        """A note for the user about the type of the column; empty if there is nothing to say."""
         if self._first_text is None or self._first_other is None:
             return ""
         (at, text), (other_at, other) = self._first_text, self._first_other

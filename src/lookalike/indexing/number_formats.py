@@ -104,7 +104,7 @@ _PATTERNS: dict[Decimal, re.Pattern[str]] = {".": _pattern(",", r"\."), ",": _pa
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a cell may be as a number.
+    """The numbers that the text of a cell may stand for.
 
     point, comma  its value if the decimal separator is a point or a comma; None if it is no such number
     unit          its currency, "" without one

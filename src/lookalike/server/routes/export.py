@@ -163,7 +163,7 @@ def zip_response(
 
 
 class Written:
-    """What was written to a file that cannot be sought, until it is taken."""
+    """A write-only file in memory that cannot seek; what was written is taken out piece by piece."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CatalogueState:
-    """What every snapshot of one state of the catalogue needs, read once for all of them.
+    """Data shared by all snapshots of one state of the catalogue; read once.
 
     version  equal for two states without a difference
     spaces   by key

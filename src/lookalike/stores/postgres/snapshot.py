@@ -46,7 +46,7 @@ ALL_IDS = 50_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LibraryState:
-    """What every snapshot of one state of the library needs, read once for all of them."""
+    """Data shared by all snapshots of one state of the library; read once."""
 
     version: UUID
     roots: Sequence[Root]
