@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.library.image_builders import album
-from tests.page.actions import address_parameters, tiles, wait_for_address
+from tests.page.actions import address_parameters, drop, tiles, wait_for_address
 from tests.page.conftest import Open, serving
 
 from lookalike.catalogue.generate import view_images
@@ -317,19 +317,23 @@ def test_images_are_added_and_removed_on_a_writable_server(open_page: Open, shop
     try:
         page = open_page("?page=library")
         page.wait_for_selector(".figures dd:text-is('66')")
+        first, second = view_images(make_product(2), range(9, 11))
         with page.expect_file_chooser() as chooser:
             page.click("text=Add images to the library")
-        image = next(view_images(make_product(2), range(9, 10)))
-        chooser.value.set_files({"name": "n.jpg", "mimeType": "image/jpeg", "buffer": image})
+        chooser.value.set_files({"name": "n.jpg", "mimeType": "image/jpeg", "buffer": first})
         page.wait_for_selector(".figures dd:text-is('67')")
-        page.goto(page.url.split("?")[0] + "?where=path+glob+'*Uploads*'")
+        drop(page, second, "m.jpg", zone="library")
+        page.wait_for_selector(".figures dd:text-is('68')")
+        failed = page.inner_text(".figures div:has-text('could not be read') dd")
+        page.wait_for_selector(f".toast >> text=68 images, {failed} file could not be read")
+        page.goto(page.url.split("?")[0] + "?where=path+glob+'*Uploads/n*'")
         added = tiles(page)[0]
         page.click(f"[data-id='{added}'] a")
         page.click("text=Remove from the library")
         page.click(".removal .danger")
         page.wait_for_selector("text=is removed from the library; its file stays where it is")
         page.wait_for_selector("text=No image passes the filter")
-        assert len(list(uploads.iterdir())) == 1
+        assert len(list(uploads.iterdir())) == 2
     finally:
         shutil.rmtree(uploads, ignore_errors=True)
         with Library.open(shop) as library:

@@ -12,6 +12,8 @@ from tests.library.image_builders import album
 
 from lookalike.library import Library
 from lookalike.server.app import create_app
+from lookalike.server.facets import date_edges
+from lookalike.stores.filters import FieldStats
 
 METADATA: list[dict[str, Any]] = [
     {"kind": "mug", "price": 1, "tags": ["red", "old"], "taken": "2024-01-01T10:00:00"},
@@ -75,3 +77,22 @@ def test_dates_have_ranges_of_days(client: TestClient) -> None:
 def test_an_unknown_field_names_the_known_ones(client: TestClient) -> None:
     response = client.get("/api/facets", params={"field": "nope"})
     assert response.status_code == 400 and "kind" in response.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "edges"),
+    [
+        ("2024-02-28", "2024-03-01", ["2024-02-28", "2024-02-29", "2024-03-01", "2024-03-02"]),
+        ("2021-05-06", "2021-11-01T08:00:00", ["2021-05-06", "2021-05-13", "2021-05-20"]),
+        ("2021-05-06", "2023-01-31", ["2021-05-01", "2021-06-01", "2021-07-01"]),
+        ("2014-05-06", "2024-01-31", ["2014-04-01", "2014-07-01", "2014-10-01"]),
+        ("2004-05-06", "2024-01-31", ["2004-01-01", "2005-01-01", "2006-01-01"]),
+        ("0001-01-01", "9999-12-31", ["0001-01-01", "1000-01-01", "2000-01-01"]),
+    ],
+)
+def test_a_timeline_has_whole_days_weeks_months_or_years(
+    low: str, high: str, edges: list[str]
+) -> None:
+    found = date_edges(FieldStats(kind="date", images=2, low=low, high=high, examples=()))
+    assert found[: len(edges)] == edges and len(found) <= 49
+    assert str(found[0]) <= low and str(found[-1]) >= high[:10]

@@ -24,6 +24,9 @@ MAX_VALUES = 60
 # Bars of a histogram.
 RANGES = 24
 
+# Bars of a timeline, and the months that one may have.
+DATE_RANGES, MONTH_STEPS = 48, (1, 3, 12, 60, 120, 1200, 12_000)
+
 # Longer texts, such as captions, are no categories.
 MAX_TEXT = 80
 
@@ -116,12 +119,25 @@ def number_edges(stats: FieldStats) -> list[Value]:
 
 
 def date_edges(stats: FieldStats) -> list[Value]:
-    """Return the borders of the ranges of dates, as days."""
-    low, high = (day_of(str(edge)) for edge in (stats.low, stats.high))
-    days = (high - low).days + 1
-    step = -(-days // RANGES)
-    count = -(-days // step)
-    return [(low + timedelta(days=step * i)).date().isoformat() for i in range(count + 1)]
+    """Return the borders of the ranges of dates, as days: whole days, weeks, months or years, whichever gives
+    at most `DATE_RANGES` of them."""
+    low, high = (day_of(str(edge)).date() for edge in (stats.low, stats.high))
+    for days in (1, 7):
+        count = (high - low).days // days + 1
+        if count <= DATE_RANGES:
+            return [(low + timedelta(days=days * i)).isoformat() for i in range(count + 1)]
+    first, last = 12 * low.year + low.month - 1, 12 * high.year + high.month - 1
+    months = next(step for step in MONTH_STEPS if last // step - first // step < DATE_RANGES)
+    edges = range(first // months * months, last + months + 1, months)
+    return [month_start(edge) for edge in edges]
+
+
+def month_start(months: int) -> str:
+    """Return the first day of a month, counted from the year 0, within the years 1 to 9999."""
+    if months >= 12 * 10_000:
+        return "9999-12-31"
+    months = max(months, 12)
+    return f"{months // 12:04d}-{months % 12 + 1:02d}-01"
 
 
 def day_of(text: str) -> datetime:

@@ -2,14 +2,14 @@
 // Entry point: loads what every view needs, and shows the screen that the address names.
 
 import { navigate, startNavigation } from "./address.js";
-import { openSession } from "./api.js";
+import { openSession, sentence } from "./api.js";
 import { ActionBar } from "./action_bar.js";
 import { Help } from "./help.js";
 import { Header, SCREENS } from "./header.js";
 import { html, render, useEffect, useRef, useState, useStore } from "./html.js";
 import { listenForImages } from "./image_input.js";
 import { JobProgress, watchJobs } from "./job_progress.js";
-import { loadLibraryInfo } from "./library_info.js";
+import { failureCount, loadLibraryInfo } from "./library_info.js";
 import { showToast, tryOrToast } from "./messages.js";
 import { isQuery, loadResults, reloadResults } from "./results.js";
 import { SearchView } from "./search_view.js";
@@ -18,7 +18,7 @@ import { loadSettings } from "./settings.js";
 import { state, update } from "./store.js";
 import { Toasts } from "./toasts.js";
 import { TokenDialog } from "./token_dialog.js";
-import { ErrorMessage, isTyping } from "./ui.js";
+import { ErrorMessage, hideMissingImages, isTyping } from "./ui.js";
 import { t } from "./words.js";
 
 /** Screens that are loaded when they are first shown. */
@@ -127,14 +127,17 @@ async function begin() {
   await loadSettings();
   startNavigation();
   listenForImages();
+  hideMissingImages();
   addEventListener("token-required", () => update({ dialog: "token" }));
   document.addEventListener("keydown", handleShortcut);
   render(html`<${App} />`, /** @type {any} */ (document.getElementById("app")));
   await start();
-  watchJobs(async ({ failed, message }) => {
+  watchJobs(async ({ kind, message, state: end }) => {
     await tryOrToast(loadLibraryInfo);
-    const failures = failed ? `, ${t("couldNotBeRead", { n: failed })}` : "";
-    showToast(message || `${t("indexingEnded", { n: state.library.images })}${failures}.`, { kind: "hint" });
+    // The figures are those of the page, not of this run, so that the two agree.
+    const failed = failureCount(state.library), failures = failed ? `, ${t("couldNotBeRead", { n: failed })}` : "";
+    const isIndexed = kind === "index" && end === "done";
+    showToast(isIndexed || !message ? `${t("indexingEnded", { n: state.library.images })}${failures}.` : sentence(message), { kind: "hint" });
     reloadResults();
   }, async () => {
     await tryOrToast(loadLibraryInfo);

@@ -9,6 +9,7 @@ import { Button, ErrorMessage, Loading } from "./ui.js";
 import { language, t } from "./words.js";
 
 const NOT_BROWSED = /^(file\.|id$|path$|name$|outcome$|size$|width$|height$|latitude$|longitude$|caption$|note$|folder$|taken$)/;
+const MAX_YEARS = 14;   // that are named under the timeline
 const MAP_WIDTH = 1000, MAP_HEIGHT = 500;   // of the plain map of places: one unit is 0.36 degrees
 
 /** Return the ways in which the library can be browsed: name in the address, and what people read. */
@@ -63,23 +64,27 @@ function Groups({ found, address }) {
   return html`<ul class="browse-groups">${found.groups.map((group) => {
     const isNewYear = found.kind === "date" && group.name.slice(0, 4) !== year;
     year = group.name.slice(0, 4);
-    return html`${isNewYear && html`<li key=${`year ${year}`} class="year" id=${`year-${year}`}><h2>${year}</h2></li>`}
-      <li key=${group.where}><a href=${hrefOf(address, group)} data-navigate class="browse-group">
-        <span class=${`covers of-${group.covers.length}`}>${group.covers.map((id) => html`<img key=${id} src=${thumbnail(id, 128)} alt="" loading="lazy" />`)}</span>
+    return html`${isNewYear && html`<li key=${`year ${year}`} class="year"><h2>${year}</h2></li>`}
+      <li key=${group.where} id=${found.kind === "date" ? `month-${group.name}` : undefined}><a href=${hrefOf(address, group)} data-navigate class="browse-group">
+        <span class=${`covers of-${group.covers.length}`}>${group.covers.map((id) => html`<img key=${id} src=${thumbnail(id)} alt="" loading="lazy" />`)}</span>
         <b>${nameOfGroup(group, found.kind)}</b><span class="muted">${t("images", { n: group.images })}</span></a></li>`;
   })}</ul>`;
 }
 
-/** A bar for each month, the oldest first; a click goes to its year. */
+const monthsSince = (name) => Number(name.slice(0, 4)) * 12 + Number(name.slice(5, 7)) - 1;
+
+/** A bar for each month from the first to the last; a click goes to it. */
 function Timeline({ groups }) {
-  const oldest = [...groups].reverse(), most = Math.max(...groups.map((group) => group.images));
-  const go = (year) => document.getElementById(`year-${year}`)?.scrollIntoView({ block: "start" });
-  return html`<div class="timeline" role="group" aria-label=${t("timeline")}>${oldest.map((group, i) => {
-    const year = group.name.slice(0, 4), isFirst = i === 0 || oldest[i - 1].name.slice(0, 4) !== year;
+  const most = Math.max(...groups.map((group) => group.images));
+  const last = monthsSince(groups[0].name), first = monthsSince(groups[groups.length - 1].name), months = last - first + 1;
+  const step = Math.ceil(months / 12 / MAX_YEARS), years = [];
+  for (let year = Math.ceil(first / 12); year <= last / 12; year += 1) if (year % step === 0) years.push(year);
+  const go = (name) => document.getElementById(`month-${name}`)?.scrollIntoView({ block: "start" });
+  return html`<div class="timeline" style=${`--months:${months}`}><div class="months" role="group" aria-label=${t("timeline")}>${groups.map((group) => {
     const label = `${nameOfGroup(group, "date")}: ${t("images", { n: group.images })}`;
-    return html`<button type="button" key=${group.name} title=${label} aria-label=${label} onclick=${() => go(year)}>
-      <i style=${`height:${Math.max(4, (group.images / most) * 100)}%`} /><small>${isFirst ? year : ""}</small></button>`;
-  })}</div>`;
+    return html`<button type="button" key=${group.name} title=${label} aria-label=${label} style=${`left:${(100 * (monthsSince(group.name) - first)) / months}%`} onclick=${() => go(group.name)}>
+      <i style=${`height:${Math.max(4, (group.images / most) * 100)}%`} /></button>`;
+  })}</div><p aria-hidden="true">${years.map((year) => html`<span key=${year} style=${`left:${(100 * (year * 12 - first)) / months}%`}>${year}</span>`)}</p></div>`;
 }
 
 /** The places on a plain map of coordinates; nothing is fetched from the network. */

@@ -7,7 +7,7 @@ import { get } from "./api.js";
 import { short } from "./format.js";
 import { html, useEffect, useState, useStore } from "./html.js";
 import { Button, debounce } from "./ui.js";
-import { count, t } from "./words.js";
+import { count, language, t } from "./words.js";
 
 const LAST_FIELDS = ["id", "name", "folder", "path", "format", "outcome", "size", "width", "height", "latitude", "longitude"];
 const HIDDEN_FIELDS = new Set(["id", "outcome", "path", "name"]);
@@ -127,11 +127,24 @@ function RangeFacet({ field, condition, where, counts }) {
       <rect key=${i} x=${i + 0.06} width="0.88" y=${10 - barHeight(range.images, highest)} height=${barHeight(range.images, highest)} class=${i >= first && i < last ? "inside" : ""}>
         <title>${`${isDate ? day(range.low) : short(range.low)} – ${isDate ? day(range.high) : short(range.high)}: ${t("images", { n: range.images })}`}</title></rect>`)}</svg>
       ${ranges.length > 1 && html`${handle("low")}${handle("high")}`}</div>
+    ${isDate && html`<p class="ticks muted" aria-hidden="true">${ticksOf(ranges).map(([i, text]) => html`<span key=${i} style=${`left:${(100 * i) / ranges.length}%`}>${text}</span>`)}</p>`}
     <div class="bounds">${input("low")}<span class="muted">${t("to")}</span>${input("high")}</div></div>`;
 }
 
 const round = (number) => Number(Number(number).toPrecision(6));
 const barHeight = (images, highest) => (images ? 0.5 + 9.5 * images / highest : 0);
+
+const MAX_TICKS = 5;
+
+/** Return the places of a timeline that are named, [index of the range, year or month]. */
+function ticksOf(ranges) {
+  const nameBy = (length, format) => ranges.map(({ low }, i) => [i, format(low), low.slice(0, length)])
+    .filter(([, , start], i, all) => i === 0 || all[i - 1][2] !== start);
+  const years = nameBy(4, (day) => day.slice(0, 4));
+  const named = years.length > 2 ? years : nameBy(7, (day) => new Date(day).toLocaleDateString(language, { month: "short", year: "2-digit", timeZone: "UTC" }));
+  const step = Math.ceil(named.length / MAX_TICKS);
+  return named.filter((_, i) => i % step === 0);
+}
 
 /** A range of dates ends before its border. */
 function dayBefore(text) {
@@ -153,7 +166,7 @@ function TextFacet({ field, condition, where, counts }) {
   const chosen = new Set(condition.values ?? []);
   const found = (matching ?? counts).values;
   const missing = [...chosen].filter((value) => !found.some((one) => one.value === value)).map((value) => ({ value, images: 0 }));
-  const isCategory = found.some((one) => one.images > 1) || chosen.size > 0 || search || found.length <= SHORT;
+  const isCategory = found.some((one) => one.images > 1) || chosen.size > 0 || search || (found.length > 0 && found.length <= SHORT);
   const frequent = isLong ? found : found.slice(0, SHORT);
   const chosenOthers = found.filter((one) => chosen.has(one.value) && !frequent.includes(one));
   const shown = isCategory ? [...missing, ...chosenOthers, ...frequent] : [];
@@ -162,7 +175,7 @@ function TextFacet({ field, condition, where, counts }) {
     setCondition(where, field.name, { values: [...chosen] });
   };
   const hasSearch = !isCategory || found.length > SHORT || search;
-  if (!found.length && !chosen.size && !search && !condition.like) return html`<p class="muted small">${t("none")}</p>`;
+  if (!counts.images && !chosen.size && !search && !condition.like) return html`<p class="muted small">${t("none")}</p>`;
   return html`<div class="values-control">
     ${hasSearch && html`<input type="search" value=${condition.like ?? search} placeholder=${t(isCategory ? "searchValues" : "contains")} aria-label=${`${field.name}: ${t("contains")}`}
       oninput=${isCategory ? (event) => searchSoon(setSearch, event.target.value) : undefined}

@@ -1,9 +1,11 @@
 // @ts-check
 // Images that people give: dropped, pasted, chosen or photographed.
 
+import { addImages, droppedFiles } from "./add_images.js";
 import { address, navigate } from "./address.js";
 import { upload } from "./api.js";
 import { announce, showToast, tryOrToast } from "./messages.js";
+import { state } from "./store.js";
 import { t } from "./words.js";
 
 const MAX_IMAGES = 8;                        // in one query
@@ -72,7 +74,7 @@ export function listenForImages() {
     if (!accepts(event)) return;
     event.preventDefault();
     depth += 1;
-    if (!zones) { zones = dropZones(); document.body.append(zones); }
+    if (!zones) { zones = dropZones(zoneNames(event.dataTransfer)); document.body.append(zones); }
   });
   addEventListener("dragover", (event) => { if (accepts(event)) event.preventDefault(); });
   addEventListener("dragleave", () => { depth -= 1; if (depth <= 0) removeZones(); });
@@ -80,9 +82,10 @@ export function listenForImages() {
   addEventListener("drop", (event) => {
     if (!accepts(event)) return;
     event.preventDefault();
-    const replace = !/** @type {any} */ (event.target).closest?.("[data-zone='add']");
+    const zone = /** @type {any} */ (event.target).closest?.("[data-zone]")?.dataset.zone ?? zoneNames(event.dataTransfer)[0];
     removeZones();
-    searchWithDropped(event.dataTransfer, replace);
+    if (zone === "library") droppedFiles(event.dataTransfer).then(addImages);
+    else searchWithDropped(event.dataTransfer, zone !== "add");
   });
 }
 
@@ -94,15 +97,24 @@ function searchWithDropped(data, replace) {
   else showToast(t("noOtherSites"));
 }
 
-function dropZones() {
+const ZONES = { library: "dropToLibrary", replace: "dropToSearch", add: "dropToAdd" };
+
+/** Return what can be done with what is dragged; on Library, files become part of it. */
+function zoneNames(data) {
+  const isFiles = [...(data?.types ?? [])].includes("Files");
+  const isHere = address.page === "library" && state.library?.writable && isFiles;
+  return [...(isHere ? ["library"] : []), "replace", ...(address.terms.length ? ["add"] : [])];
+}
+
+function dropZones(names) {
   const zones = document.createElement("div");
   zones.className = "drop-zones";
   zones.ariaHidden = "true";
-  for (const [name, text] of [["replace", t("dropToSearch")], ...(address.terms.length ? [["add", t("dropToAdd")]] : [])]) {
+  for (const name of names) {
     const zone = document.createElement("div");
     zone.className = "drop-zone";
     zone.dataset.zone = name;
-    zone.append(Object.assign(document.createElement("strong"), { textContent: text }));
+    zone.append(Object.assign(document.createElement("strong"), { textContent: t(ZONES[name]) }));
     zones.append(zone);
   }
   return zones;

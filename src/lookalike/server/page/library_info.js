@@ -13,6 +13,10 @@ export async function loadLibraryInfo() {
   update({ library: { ...info, fields: fields.fields ?? [] } });
 }
 
+/** Return the number of files that could not be indexed, which every view states in the same way. */
+export const failureCount = (library) => Object.entries(library.outcomes ?? {})
+  .filter(([name]) => name !== "indexed" && name !== "skipped").reduce((sum, [, n]) => sum + n, 0);
+
 /** Return the spaces with vectors; hashes last, because they only find copies. */
 export const availableSpaces = () => [...(state.library?.spaces ?? [])].filter((space) => space.count !== 0)
   .sort((a, b) => Number(isHash(a)) - Number(isHash(b)));

@@ -1,34 +1,24 @@
 // @ts-check
 // The library itself: counts, jobs, spaces, and the files that could not be indexed.
 
+import { addImages } from "./add_images.js";
 import { get, send } from "./api.js";
 import { format } from "./address.js";
-import { bytes, OUTCOMES } from "./format.js";
+import { bytes } from "./format.js";
 import { html, useEffect, useRef, useState, useStore } from "./html.js";
 import { pollNow } from "./job_progress.js";
 import { cancelJob, timeLeft } from "./jobs.js";
+import { failureCount } from "./library_info.js";
 import { announce, tryOrToast } from "./messages.js";
 import { Button, ErrorMessage, Icon } from "./ui.js";
 import { count, t } from "./words.js";
 
-const UPLOAD_BATCH = 8;      // images in one request
 const JOBS_INTERVAL = 1500;  // milliseconds between two requests
 const MAX_JOBS = 8;
 
-/** Send images to the library. */
-async function addImages(files) {
-  for (let start = 0; start < files.length; start += UPLOAD_BATCH) {
-    const form = new FormData();
-    for (const file of files.slice(start, start + UPLOAD_BATCH)) form.append("image", file, file.name);
-    if (await tryOrToast(() => send("POST", "images", form)) === undefined) return;
-    pollNow();
-  }
-}
-
 export function LibraryView() {
   const library = useStore((store) => store.library), address = useStore((store) => store.address);
-  const outcomes = library.outcomes ?? {};
-  const failed = Object.entries(outcomes).filter(([name]) => name !== "indexed" && name !== "skipped").reduce((sum, [, n]) => sum + n, 0);
+  const outcomes = library.outcomes ?? {}, failed = failureCount(library);
   const figures = [[library.images, t("imagesName")], [failed, t("couldNotBeReadName")], ...(outcomes.skipped ? [[outcomes.skipped, t("otherFiles")]] : [])];
   return html`<div class="library">
     <h1>${library.name ? t("libraryNamed", { name: library.name }) : t("screen library")}</h1>
@@ -45,10 +35,11 @@ function AddImages() {
   const input = useRef(/** @type {any} */ (null));
   const choose = () => { const files = [...input.current.files]; input.current.value = ""; addImages(files); };
   const update = async () => { if (await tryOrToast(() => send("POST", "images", {})) !== undefined) pollNow(); };
-  return html`<p class="actions">
+  return html`<p class="actions add-images">
     <input ref=${input} type="file" accept="image/*" multiple class="visually-hidden" tabindex="-1" aria-label=${t("imagesToAdd")} onchange=${choose} />
     <${Button} label=${t("addImages")} icon="plus" class="main" onclick=${() => input.current.click()} />
-    <${Button} label=${t("lookForNew")} onclick=${update} /></p>`;
+    <${Button} label=${t("lookForNew")} onclick=${update} />
+    <span class="muted">${t("dropHere")}</span></p>`;
 }
 
 /** All jobs of the server, whoever started them. */
@@ -89,6 +80,8 @@ function Spaces({ library }) {
     ${captions && html`<p class="muted">${t(spaces.some((space) => space.text) ? "captionsToo" : "captionsOnly")}</p>`}</section>`;
 }
 
+const outcomeText = (name) => t(`outcome ${name}`);
+
 function Failures({ address }) {
   const { outcome } = address;
   const [page, setPage] = useState(/** @type {any} */ (null)), [error, setError] = useState(/** @type {any} */ (null));
@@ -110,8 +103,8 @@ function Failures({ address }) {
   const present = Object.entries(page.counts ?? {}).filter(([name, n]) => name !== "indexed" && n);
   const link = (value, label) => html`<a key=${value} class="button value" href=${format({ ...address, outcome: value })} data-navigate aria-current=${address.outcome === value ? "true" : undefined}>${label}</a>`;
   return html`<div class="failures">
-    ${present.length > 1 && html`<p class="values">${link("", t("allOutcomes"))}${present.map(([name, n]) => link(name, `${OUTCOMES[name] ?? name} ${count(/** @type {number} */ (n))}`))}</p>`}
+    ${present.length > 1 && html`<p class="values">${link("", t("allOutcomes"))}${present.map(([name, n]) => link(name, `${outcomeText(name)} ${count(/** @type {number} */ (n))}`))}</p>`}
     ${page.failures.length ? html`<ul class="failure-list">${page.failures.map((one) => html`<li key=${one.path}><span class="path">${one.path}</span><span class="muted">${bytes(one.size)}</span>
-      <span class="reason">${one.reason || OUTCOMES[one.outcome]}</span></li>`)}</ul>` : html`<p class="success">${t("everyFileRead")}</p>`}
+      <span class="reason">${one.reason || outcomeText(one.outcome)}</span></li>`)}</ul>` : html`<p class="success">${t("everyFileRead")}</p>`}
     ${page.next_offset && html`<${Button} label=${t("showMore")} disabled=${isLoading} onclick=${() => load(page)} />`}</div>`;
 }

@@ -22,11 +22,11 @@ export function messageOf(error) {
  * Show a message above the page; an error until it is closed, a hint for some seconds.
  *
  * @param {string} text
- * @param {{kind?: "error" | "hint", undo?: (() => void) | null}} [options]
+ * @param {{kind?: "error" | "hint", undo?: (() => void) | null, name?: string}} [options]  `name`: it replaces the one of this name
  */
-export function showToast(text, { kind = "error", undo = null } = {}) {
-  const toast = { id: lastId += 1, text, kind, undo };
-  update({ toasts: [...state.toasts.filter((other) => other.text !== text), toast] });
+export function showToast(text, { kind = "error", undo = null, name = text } = {}) {
+  const toast = { id: lastId += 1, text, kind, undo, name };
+  update({ toasts: [...state.toasts.filter((other) => other.name !== name), toast] });
   if (kind !== "error") setTimeout(() => closeToast(toast.id), HINT_TIME);
 }
 

@@ -49,7 +49,7 @@ function MainImage({ term, region }) {
   }, []);
   if (isGone) return html`<p class="note">${t("queryImageGone")}</p>`;
   return html`<div class="main-image" style=${size ? `--ratio:${size[0] / size[1]}` : ""}>
-    ${size && html`<${RegionImage} source=${termImage(term, 1024)} region=${region} onChange=${(next) => searchRegion(next, !region)} />`}</div>`;
+    ${size && html`<${RegionImage} source=${termImage(term, 1024)} region=${region} onChange=${(next) => searchRegion(next, !region)} onMissing=${() => setGone(true)} />`}</div>`;
 }
 
 function Term({ term, index, isMain, terms, region }) {

@@ -36,10 +36,10 @@ export const boxStyle = ([x, y, width, height]) => `left:${x * 100}%;top:${y * 1
 /**
  * An image on which a box can be drawn.
  *
- * @param {{source: string, region: number[] | null, onChange: (region: number[] | null) => void}} attributes
- *   `onChange` is called while the box changes
+ * @param {{source: string, region: number[] | null, onChange: (region: number[] | null) => void, onMissing: () => void}} attributes
+ *   `onChange` is called while the box changes, `onMissing` if there is no such image
  */
-export function RegionImage({ source, region, onChange }) {
+export function RegionImage({ source, region, onChange, onMissing }) {
   const frame = useRef(/** @type {any} */ (null)), boxElement = useRef(/** @type {any} */ (null));
   const [drawn, setDrawn] = useState(/** @type {number[] | null} */ (null));
   const box = drawn ?? region;
@@ -83,7 +83,7 @@ export function RegionImage({ source, region, onChange }) {
     if (next) { event.preventDefault(); event.stopPropagation(); onChange(next.map((n) => Number(n.toFixed(4)))); }
   };
   return html`<div class="region-image" ref=${frame} onpointerdown=${start}>
-    <img src=${source} alt=${t("queryImage")} draggable=${false} />
+    <img src=${source} alt=${t("queryImage")} draggable=${false} onerror=${onMissing} />
     ${box && html`<div class="region-box" ref=${boxElement} tabindex="0" role="group" aria-label=${t("regionHelp")} style=${boxStyle(box)} onkeydown=${handleKey}>
       ${["nw", "ne", "sw", "se"].map((corner) => html`<i key=${corner} class=${`corner ${corner}`} data-corner=${corner} />`)}</div>`}</div>`;
 }

@@ -4,7 +4,7 @@
 import { format } from "./address.js";
 import { thumbnail } from "./api.js";
 import { scoreText, similarity, titleOf, valueText } from "./format.js";
-import { html, memo, useEffect, useRef } from "./html.js";
+import { html, memo, useEffect, useRef, useState } from "./html.js";
 import { lessLike, moreLike } from "./results.js";
 import { toggle } from "./selection.js";
 import { state } from "./store.js";
@@ -12,6 +12,7 @@ import { Button, Icon } from "./ui.js";
 import { t } from "./words.js";
 
 const THUMBNAIL_SIZES = [256, 512];   // that the server caches, in pixels
+const RETRY_DELAYS = [1500, 6000];    // milliseconds until a thumbnail that failed is requested again
 const LONG_PRESS = 450;               // milliseconds
 
 /** Return the smallest cached size that is sharp enough for a box. */
@@ -20,12 +21,22 @@ export function thumbnailSize(width, height) {
   return THUMBNAIL_SIZES.find((each) => each >= pixels * 0.9) ?? THUMBNAIL_SIZES[THUMBNAIL_SIZES.length - 1];
 }
 
-/** A thumbnail. It is fetched once `isFetched` is true; removing it ends the request. */
+/** A thumbnail. It is fetched once `isFetched` is true, and again after a failure, because the server may have been busy;
+ * removing it ends the request. */
 export function Thumbnail({ id, size, isFetched = true, alt = "" }) {
-  const image = useRef(/** @type {any} */ (null)), hasBegun = useRef(false);
+  const image = useRef(/** @type {any} */ (null)), hasBegun = useRef(false), retry = useRef(/** @type {any} */ (0));
+  const [failures, setFailures] = useState(0);
   if (isFetched) hasBegun.current = true;
-  useEffect(() => () => { if (image.current && !image.current.complete) image.current.src = ""; }, []);
-  return html`<img ref=${image} src=${hasBegun.current ? thumbnail(id, size) : undefined} alt=${alt} decoding="async" draggable=${true} />`;
+  useEffect(() => () => {
+    clearTimeout(retry.current);
+    if (image.current && !image.current.complete) image.current.src = "";
+  }, []);
+  const fail = () => {
+    if (failures < RETRY_DELAYS.length) retry.current = setTimeout(() => setFailures(failures + 1), RETRY_DELAYS[failures]);
+  };
+  // The part after "#" is not sent; it makes the browser ask again.
+  const source = thumbnail(id, size) + (failures ? `#${failures}` : "");
+  return html`<img ref=${image} src=${hasBegun.current ? source : undefined} alt=${alt} decoding="async" draggable=${true} onerror=${fail} />`;
 }
 
 /** Call `action` when a finger rests on an element. */

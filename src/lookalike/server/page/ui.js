@@ -111,3 +111,10 @@ export function debounce(ms, action) {
 export const isTyping = (target) =>
   target instanceof HTMLElement && (target.isContentEditable || /^(TEXTAREA|SELECT)$/.test(target.tagName)
     || (target.tagName === "INPUT" && !/^(checkbox|radio|button|range)$/.test(/** @type {HTMLInputElement} */ (target).type)));
+
+/** Hide images that cannot be loaded: browsers draw a frame in their place. */
+export function hideMissingImages() {
+  const mark = (event) => { if (event.target instanceof HTMLImageElement) event.target.classList.toggle("missing", event.type === "error"); };
+  document.addEventListener("error", mark, true);
+  document.addEventListener("load", mark, true);
+}
