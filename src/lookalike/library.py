@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from lookalike.feedback import Feedback
     from lookalike.indexing.ann import Ann
     from lookalike.indexing.copy_library import CopyReport
+    from lookalike.indexing.export_metadata import MetadataExport
     from lookalike.indexing.import_parts import PartsReport
     from lookalike.indexing.report import IndexEstimate, IndexOptions, IndexReport, ProgressCallback
     from lookalike.indexing.vectors import Vectors
@@ -497,6 +498,37 @@ class Library:
             }
             writer.set_metadata(rows, merge=True)
         return len(rows)
+
+    def export_metadata(
+        self,
+        images: Paths = (),
+        *,
+        where: str | None = None,
+        replace: bool = False,
+        dry_run: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> MetadataExport:
+        """Write captions, tags, ratings and names of people into XMP sidecars beside the images.
+
+        An existing sidecar (photo.jpg.xmp, or photo.xmp if no other image has that name) keeps what it says:
+        lists get what they lack. Only images that tables, sidecars or people have described get one.
+
+        images    paths, as for `remove`; none: all images
+        where     filter: only images that match it
+        replace   a title, caption, rating or colour label that differs is replaced
+        dry_run   write nothing
+        progress  called with the number of images that are done, and of all
+        """
+        from lookalike.indexing.export_metadata import export_metadata
+
+        with self._store.snapshot() as snapshot:
+            found = [one for path in path_list(images) for one in images_below(snapshot, path)]
+            wanted = found if images else list(snapshot.iter_files(outcomes=[Outcome.INDEXED]))
+            if where is not None:
+                chosen = set(snapshot.select(where).tolist())
+                wanted = [image for image in wanted if image.id in chosen]
+            roots = snapshot.roots()
+        return export_metadata(wanted, roots, replace=replace, dry_run=dry_run, progress=progress)
 
     def similar_groups(
         self,

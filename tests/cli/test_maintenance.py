@@ -236,3 +236,19 @@ def test_the_commands_in_messages_work_as_they_stand(tmp_path: Path) -> None:
     again = lookalike("index", cwd=photos)
     assert again.returncode == 0 and "3 unchanged" in again.stdout
     assert lookalike("index", cwd=empty).returncode == 2
+
+
+def test_export_metadata_lists_writes_and_says_what_cannot_be_written(tmp_path: Path) -> None:
+    draw(tmp_path / "a.png", 1)
+    draw(tmp_path / "b.png", 2)
+    (tmp_path / "b.png.xmp").write_text("<broken")
+    (tmp_path / "table.csv").write_text("path,caption\na.png,a boat\nb.png,a tree\n")
+    run = lookalike("index", ".", "-e", "histogram", "--metadata", "table.csv", cwd=tmp_path)
+    assert "b.png.xmp: not XMP" in run.stderr and "mend or delete" in run.stderr
+    run = lookalike("export-metadata", "a.png", "--dry-run", cwd=tmp_path)
+    assert (run.returncode, run.stdout) == (0, f"{tmp_path}/a.png.xmp\n")
+    assert not (tmp_path / "a.png.xmp").exists()
+    run = lookalike("export-metadata", cwd=tmp_path)
+    assert (run.returncode, run.stdout) == (1, "Wrote 1 sidecar.\n")
+    assert "b.png.xmp: not XMP" in run.stderr
+    assert "a boat" in (tmp_path / "a.png.xmp").read_text()

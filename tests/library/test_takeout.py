@@ -76,6 +76,7 @@ def test_takeout_describes_its_image(image: str, sidecar: str, tmp_path: Path) -
     found = index(tmp_path)
     for path in (image, f"trip/{image}"):
         assert found[path] == {
+            "title": "x.jpg",
             "caption": "a boat",
             "people": ["Ada"],
             "taken": "2019-07-14T12:20:56+00:00",
@@ -116,12 +117,21 @@ def test_odd_values_in_takeout_are_left_out(tmp_path: Path) -> None:
     odd = takeout(
         "",
         photoTakenTime={"timestamp": "soon"},
+        title=" ",
         geoData={"latitude": 0.0, "longitude": 0.0},
         people=[{}, "x", {"name": 3}],
         favorited=True,
     )
     (tmp_path / "a.jpg.supplemental-metadata.json").write_text(odd)
     assert index(tmp_path)["a.jpg"] == {"people": [], "favorite": True}
+
+
+def test_the_place_in_the_image_stands_in_where_takeout_has_no_other(tmp_path: Path) -> None:
+    draw(tmp_path / "a.jpg", 1)
+    place = {"latitude": 48.85, "longitude": 2.35}
+    none = {"latitude": 0.0, "longitude": 0.0}
+    (tmp_path / "a.jpg.json").write_text(takeout("", geoData=none, geoDataExif=place))
+    assert index(tmp_path)["a.jpg"]["latitude"] == 48.85
 
 
 def test_a_description_of_another_image_is_not_taken_for_takeout(tmp_path: Path) -> None:
@@ -153,11 +163,36 @@ def test_an_xmp_sidecar_describes_its_image(name: str, tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("content", ["", "<x", "<!DOCTYPE x [<!ENTITY y 'z'>]><x>&y;</x>"])
-def test_a_broken_xmp_sidecar_is_harmless(content: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"<x",
+        b"\xff\xd8\xff",
+        b"<!DOCTYPE x [<!ENTITY y 'z'>]><x>&y;</x>",
+        b"<a>" * 50_000,
+        b"x" * (1 << 20 | 1),
+    ],
+)
+def test_a_broken_xmp_sidecar_is_harmless_and_told(content: bytes, tmp_path: Path) -> None:
     draw(tmp_path / "a.jpg", 1)
-    (tmp_path / "a.jpg.xmp").write_text(content)
+    (tmp_path / "a.jpg.xmp").write_bytes(content)
     with Library.create(tmp_path) as library:
         report = library.add([tmp_path], extractors=["histogram"], options=IndexOptions(workers=1))
     assert report.new == 1
-    assert report.broken_sidecars == (0 if "DOCTYPE" in content else 1)
+    assert [path for path, _ in report.broken_examples] == [str(tmp_path / "a.jpg.xmp")]
+
+
+def test_sidecars_without_an_image_are_counted_those_of_videos_and_of_apple_are_not(
+    tmp_path: Path,
+) -> None:
+    draw(tmp_path / "a.jpg", 1)
+    draw(tmp_path / "b.png", 2)
+    for name in ("c.MOV", "a.AAE"):
+        (tmp_path / name).write_bytes(b"x")
+    for name in ("a.xmp", "b.jpg.xmp", "c.MOV.xmp", "c.xmp", "d.xmp", "e.jpg.xmp"):
+        (tmp_path / name).write_text(XMP)
+    with Library.create(tmp_path) as library:
+        report = library.add([tmp_path], extractors=["histogram"], options=IndexOptions(workers=1))
+    assert (report.sidecars, report.orphan_sidecars, report.failures) == (1, 3, 0)
+    assert report.orphan_example == str(tmp_path / "b.jpg.xmp")

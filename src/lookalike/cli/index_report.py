@@ -57,6 +57,18 @@ def put_index_report(
     if report.broken_sidecars > len(report.broken_examples):
         more = report.broken_sidecars - len(report.broken_examples)
         output.complain(f"{format.number(more)} more sidecar files cannot be used.")
+    if report.broken_sidecars:
+        output.note(
+            "The images of these sidecars are indexed without them: mend or delete them, then index again."
+        )
+    if report.orphan_sidecars:
+        files = format.counted(
+            report.orphan_sidecars, "XMP sidecar describes", "XMP sidecars describe"
+        )
+        output.note(
+            f"{files} no image here ({report.orphan_example}): keep a sidecar beside its image, "
+            "under its name."
+        )
     output.aside(f"Next: {open_library.command_line(library.address, 'search IMAGE')}")
 
 

@@ -37,6 +37,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
             "import",
             "import-parts",
             "export",
+            "export-metadata",
             "copy",
             "drop",
         ),

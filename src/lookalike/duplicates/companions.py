@@ -19,7 +19,9 @@ VIDEO_SUFFIXES = frozenset({".mov", ".mp4"})
 SIDECAR_SUFFIXES = frozenset({".xmp", ".json", ".txt", ".aae", ".pp3", ".dop"})
 
 # Fields that people fill in.
-WRITTEN = ("caption", "keywords", "rating", "title")
+WRITTEN = (
+    *("caption", "keywords", "rating", "title", "color_label", "people", "hierarchical_keywords"),
+)
 
 
 @dataclass(frozen=True, slots=True)

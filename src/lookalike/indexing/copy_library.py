@@ -173,10 +173,8 @@ def _entries(
 def _facts(image: Image) -> Facts | None:
     if image.width is None or image.height is None or image.format is None:
         return None
-    facts = dict(image.facts)
-    if "keywords" in facts:
-        facts["keywords"] = tuple(facts["keywords"])
-    return Facts(image.width, image.height, image.format, **facts)
+    size = {"width": image.width, "height": image.height, "format": image.format}
+    return Facts.of({**size, **image.facts})
 
 
 def _copy_metadata(

@@ -300,10 +300,7 @@ def _facts_text(facts: Facts | None) -> str | None:
 
 
 def _facts(text: str | None) -> Facts | None:
-    if text is None:
-        return None
-    values = json.loads(text)
-    return Facts(**{**values, "keywords": tuple(values["keywords"])})
+    return None if text is None else Facts.of(json.loads(text))
 
 
 def _space_document(space: Space) -> dict[str, Any]:

@@ -115,6 +115,7 @@ class IndexReport:
     unmatched_rows     rows of the table that match no known file; unmatched_example: the first of them
     sidecars           images whose sidecars were new or had changed
     broken_sidecars    sidecars that could not be used; broken_examples: some of them, with the reason
+    orphan_sidecars    XMP sidecars that describe no image; orphan_example: the first of them
     spaces             names of the extractors
     """
 
@@ -139,6 +140,8 @@ class IndexReport:
     sidecars: int = 0
     broken_sidecars: int = 0
     broken_examples: tuple[tuple[str, str], ...] = ()
+    orphan_sidecars: int = 0
+    orphan_example: str = ""
     spaces: tuple[str, ...] = ()
     seconds: float = 0.0
 

@@ -5,6 +5,8 @@
     photo.jpg.json, photo.json   an object with fields, one of which may be "caption"
     photo.jpg.supplemental-metadata.json and other names that Google Takeout gives (`takeout`)
 
+Apple's .aae files are edits for Apple's programs and say nothing about an image: they are not read.
+
 They are met during the walk, so finding them costs nothing. Kinds higher in this list take precedence, and
 sidecars with the full name of the image over those without its extension. A symbolic link is
 followed only below the root; otherwise anyone who may add images could copy any file that this process can
@@ -41,9 +43,13 @@ MAX_EXAMPLES = 20
 
 @dataclass(slots=True)
 class Group:
-    """Files of one folder whose names differ only in their extensions."""
+    """Files of one folder whose names differ only in their extensions.
+
+    of_other  a sidecar has the name of a file that is no image: of a video, say
+    """
 
     stem: str
+    of_other: bool = False
     images: list[str] = field(default_factory=list)
     sidecars: dict[str, FoundFile] = field(default_factory=dict)
 
@@ -64,6 +70,14 @@ class Group:
             if found:
                 yield image, found
 
+    def orphans(self) -> Iterator[FoundFile]:
+        """Yield the XMP sidecars that describe none of the images."""
+        described = {self.stem if self.images else "", *self.images}
+        for name, found in self.sidecars.items():
+            named = name.removesuffix(".xmp")
+            if named != name and named not in described and not self.of_other:
+                yield found
+
 
 class Pairing:
     """Pairs images with their sidecars from a stream of files in the byte order of their paths.
@@ -74,6 +88,9 @@ class Pairing:
 
     def __init__(self) -> None:
         self._open: list[Group] = []
+        self._other = ""  # the last file that is neither an image nor a sidecar
+        self.orphans = 0
+        self.orphan_example = ""
 
     def add(self, path: str, found: FoundFile) -> Iterator[tuple[str, dict[str, FoundFile]]]:
         """Take the next file (`path` is relative to the root); yield the pairs that are now complete."""
@@ -84,8 +101,11 @@ class Pairing:
             inner, image_extension = split_extension(stem)
             group = self._group(inner if image_extension in IMAGE_SUFFIXES else stem)
             group.sidecars[stem + extension] = found
+            group.of_other |= stem in (self._other, split_extension(self._other)[0])
         elif extension in IMAGE_SUFFIXES:
             self._group(stem).images.append(path)
+        else:
+            self._other = path
 
     def end(self) -> Iterator[tuple[str, dict[str, FoundFile]]]:
         """Yield the remaining pairs: no more files come."""
@@ -94,6 +114,9 @@ class Pairing:
 
     def _close_group(self) -> Iterable[tuple[str, dict[str, FoundFile]]]:
         group = self._open.pop()
+        for found in group.orphans() if group.sidecars else ():
+            self.orphans += 1
+            self.orphan_example = self.orphan_example or found.path
         return group.pairs() if group.sidecars else ()  # most groups have no sidecars
 
     def _group(self, stem: str) -> Group:
@@ -157,6 +180,8 @@ class SidecarReader:
             sidecars=self._read,
             broken_sidecars=self._broken,
             broken_examples=tuple(self._examples),
+            orphan_sidecars=self._pairing.orphans,
+            orphan_example=self._pairing.orphan_example,
         )
 
     def _values(self, id: int, files: Mapping[str, FoundFile], root: Path) -> dict[str, Any]:

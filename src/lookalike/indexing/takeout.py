@@ -149,11 +149,15 @@ def takeout_fields(values: Mapping[str, Any]) -> dict[str, Any]:
     moment = values["photoTakenTime"].get("timestamp")
     with suppress(TypeError, ValueError, OverflowError, OSError):
         fields["taken"] = datetime.fromtimestamp(int(moment), UTC).isoformat()
-    place = values.get("geoData")
-    if isinstance(place, dict):
-        position = whole_position(_number(place.get("latitude")), _number(place.get("longitude")))
-        if position:
-            fields["latitude"], fields["longitude"] = position
+    if title := values["title"].strip():
+        fields["title"] = title
+    for place in (values.get("geoData"), values.get("geoDataExif")):
+        if isinstance(place, dict) and "latitude" not in fields:
+            position = whole_position(
+                _number(place.get("latitude")), _number(place.get("longitude"))
+            )
+            if position:
+                fields["latitude"], fields["longitude"] = position
     description = values.get("description")
     if isinstance(description, str) and description.strip():
         fields["caption"] = description.strip()

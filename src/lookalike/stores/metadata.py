@@ -35,6 +35,7 @@ MAX_DEPTH = 8
 
 FACT_FIELDS = (
     *("taken", "camera", "lens", "latitude", "longitude", "caption", "keywords", "frames", "note"),
+    *("rating", "color_label", "people", "hierarchical_keywords"),
 )
 """What a file says about itself. `frames` is stored where there is more than one."""
 

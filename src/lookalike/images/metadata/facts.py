@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,6 +26,10 @@ class Facts:
     camera, lens         as the maker calls them
     latitude, longitude  degrees, north and east positive; both or neither
     caption, keywords    written by people
+    rating               1 to 5, -1: rejected
+    color_label          "Red"
+    people               their names
+    hierarchical_keywords  "Places|France|Paris"
     """
 
     width: int
@@ -39,6 +44,19 @@ class Facts:
     keywords: tuple[str, ...] = ()
     frames: int = 1
     note: str | None = None
+    rating: float | None = None
+    color_label: str | None = None
+    people: tuple[str, ...] = ()
+    hierarchical_keywords: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Return the facts of these fields as JSON has them, with lists instead of tuples."""
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        return cls(**fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,8 @@ def add_metadata(facts: Facts, blocks: MetadataBlocks) -> Facts:
     taken              EXIF, XMP, IPTC; then, in the same order, the time at which it was digitized
     camera, lens,
     latitude …         EXIF, which the camera wrote; XMP
+    rating, color_label,
+    people …           XMP
     """
     exif = _parsed(read_exif, blocks.exif, ExifData())  # of any size: only the tags in use are read
     iptc = _parsed(read_iptc, _limited(blocks.iptc), IptcData())
@@ -86,6 +88,10 @@ def add_metadata(facts: Facts, blocks: MetadataBlocks) -> Facts:
         longitude=longitude,
         caption=_caption(texts),
         keywords=_keywords(texts),
+        rating=xmp.rating,
+        color_label=xmp.color_label,
+        people=xmp.people,
+        hierarchical_keywords=xmp.hierarchy,
     )
 
 
@@ -93,6 +99,8 @@ def sidecar_fields(packet: bytes) -> dict[str, Any]:
     """Return the fields that an XMP sidecar states. Raises ValueError with the reason if it is not XMP."""
     try:
         xmp = read_xmp(packet)
+    except UnicodeError:
+        raise ValueError("not XMP: neither UTF-8 nor UTF-16") from None
     except (ElementTree.ParseError, ValueError) as error:
         raise ValueError(f"not XMP: {error}") from None
     latitude, longitude = xmp.position or (None, None)
@@ -104,6 +112,11 @@ def sidecar_fields(packet: bytes) -> dict[str, Any]:
         "longitude": longitude,
         "caption": _caption([xmp.text]),
         "keywords": list(_keywords([xmp.text])),
+        "title": xmp.text.title[:MAX_CAPTION],
+        "rating": xmp.rating,
+        "color_label": xmp.color_label,
+        "people": list(xmp.people),
+        "hierarchical_keywords": list(xmp.hierarchy),
     }
     return {name: value for name, value in fields.items() if value not in (None, "", [])}
 
