@@ -89,6 +89,8 @@ class Library:
         self._thumbnails = Thumbnails(store, limits or Limits())
         self._results = ResultCache()
         self._samples: tuple[Hashable, BackgroundSamples] = (None, BackgroundSamples())
+        # Seconds from which on the plan of a search is logged, by the logger "lookalike.search".
+        self.slow_query_seconds = 1.0
 
     @classmethod
     def create(cls, root: Path | str, *, folder: Location | None = None) -> Self:
@@ -331,7 +333,12 @@ class Library:
             version,
             queries,
             lambda missing: run_queries(
-                snapshot, self._encoders, missing, samples=samples, tolerant=tolerant
+                snapshot,
+                self._encoders,
+                missing,
+                samples=samples,
+                tolerant=tolerant,
+                slow=self.slow_query_seconds,
             ),
         )
 

@@ -102,12 +102,13 @@ class QueryOptions(TypedDict, total=False):
     exclude_query: bool
     sort: str | None
     reverse: bool
+    explain_plan: bool
 
 
 SIMILARITY = "similarity"
 """The order of the hits of a query, unless `Query.sort` names a field."""
 
-_OF_LISTS = frozenset({"k", "where", "sort", "reverse", "exact"})
+_OF_LISTS = frozenset({"k", "where", "sort", "reverse", "exact", "explain_plan"})
 """Options that have a meaning without terms."""
 
 
@@ -208,6 +209,10 @@ class Query:
         },
     )
     reverse: bool = field(default=False, metadata={"help": "Reverse the order of the hits."})
+    explain_plan: bool = field(
+        default=False,
+        metadata={"help": "Also say what each stage of the search did and how long it took."},
+    )
 
     def __post_init__(self) -> None:
         if not self.terms:
@@ -356,6 +361,20 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of a search, or a part of one ("plan/filter" is a part of "plan").
+
+    started  seconds after the search began
+    details  numbers and names: {"space": "color", "compared": 50000}; those of a batch count all its queries
+    """
+
+    name: str
+    started: float = field(metadata={"digits": 6})
+    seconds: float = field(metadata={"digits": 6})
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Hits(Sequence[Hit]):
     """The hits of one query, best first; a sequence of `Hit`.
 
@@ -369,6 +388,7 @@ class Hits(Sequence[Hit]):
     failure         in a batch, why this query could not be answered; else ""
     top_relevance   relevance of the best candidate, even if below `min_relevance`; None if not judged
     judged_by       the part of `ranked_by` that relevance judges: similarities of images; "" if none
+    plan            the stages of the search, in order, if `Query.explain_plan` asks for them
     """
 
     hits: tuple[Hit, ...]
@@ -380,6 +400,7 @@ class Hits(Sequence[Hit]):
     failure: str = ""
     top_relevance: Relevance | None = None
     judged_by: str = ""
+    plan: tuple[Stage, ...] = ()
 
     def __len__(self) -> int:
         return len(self.hits)

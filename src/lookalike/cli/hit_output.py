@@ -6,6 +6,7 @@ All formats are made from the fields of `Hit`.
 from __future__ import annotations
 
 from dataclasses import fields
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from lookalike.cli import format, open_library, output
 from lookalike.query import Hit, Hits
 
 if TYPE_CHECKING:
-    from lookalike.query import Query, Term
+    from lookalike.query import Query, Stage, Term
 
 _ALWAYS = ("rank", "path", "score", "similarity", "relevance", "metadata")
 _HIDDEN = ("id", "root", "width", "height")
@@ -39,12 +40,23 @@ def write_hits(hits: Hits, format_: str, *, query: Query, null: bool = False) ->
         _write_table(hits)
 
 
+def write_plan(stages: Sequence[Stage]) -> None:
+    """Write what each stage of a search did to stderr."""
+    from lookalike.search.stages import details_text
+
+    for one in stages:
+        name = "  " * one.name.count("/") + one.name.rpartition("/")[2]
+        output.note(f"{1000 * one.seconds:9.1f} ms  {name:<14}  {details_text(one)}".rstrip())
+
+
 def hits_document(hits: Hits, query: Query) -> dict[str, Any]:
     """Return what --format json writes; its keys are stable."""
     from lookalike.wire.documents import RESPONSE_HEAD
 
     document = RESPONSE_HEAD.encode(hits)
     del document["failure"]
+    if not hits.plan:
+        del document["plan"]
     records = [hit_record(hit) for hit in hits]
     return {"query": query_document(query), **document, "hits": records}
 

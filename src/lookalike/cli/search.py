@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lookalike.cli import format, open_library, output, parameters, prestart, query_options
-from lookalike.cli.hit_output import hits_document, write_hits
+from lookalike.cli.hit_output import hits_document, write_hits, write_plan
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ def command(
     if show and format_ == "table":
         _show(hits)
     write_hits(hits, format_, query=query, null=null)
+    if format_ != "json":
+        write_plan(hits.plan)
     if not hits:
         output.note(_nothing_found(query, hits))
         ctx.exit(1)

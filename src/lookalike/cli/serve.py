@@ -146,6 +146,15 @@ def _environment(name: str) -> dict[str, Any]:
     help="Lines of --log: text, or JSON with the id of the request (X-Request-ID).",
     **_environment("LOG_FORMAT"),
 )
+@click.option(
+    "--slow-query",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --log, name searches that take so long, with their plan.",
+    **_environment("SLOW_QUERY"),
+)
 @parameters.model_dir_option
 def command(
     folder: parameters.LibraryName | None,
@@ -167,6 +176,7 @@ def command(
     timeout: float,
     log: bool,
     log_format: str,
+    slow_query: float,
 ) -> None:
     """Serve a library on a web page, and as JSON over HTTP.
 
@@ -215,6 +225,7 @@ def command(
         max_upload_bytes=max_upload,
         rate=(50.0 if exposed else 0.0) if rate is None else rate,
         search_threads=max(2, logical_cores() // workers),
+        slow_query=slow_query,
     )
     limits = Limits(timeout=timeout, max_pixels=max_pixels, max_memory=1 << 30)
     readers = max(1, min(4, logical_cores() // workers))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lookalike.errors import ImageError, Outcome, UsageError
 from lookalike.images.reading import read
 from lookalike.query import Query, QueryImage, Term
+from lookalike.search.stages import stage
 from lookalike.search.word_query import SpaceWords
 from lookalike.stores.interface import Ids, Image, Snapshot, Space
 from lookalike.stores.records import missing_vectors
@@ -65,7 +66,9 @@ class BatchContext:
         if where is None:
             return None
         if where not in self._filtered:
-            self._filtered[where] = self.snapshot.select(where)
+            with stage("plan/filter") as details:
+                self._filtered[where] = self.snapshot.select(where)
+                details["passing"] = len(self._filtered[where])
         return self._filtered[where]
 
     def load_vectors(self, queries: Iterable[Query]) -> None:

@@ -6,6 +6,7 @@ import time
 
 from lookalike.errors import Outcome
 from lookalike.query import Hit, Hits, Query
+from lookalike.search.stages import stage
 from lookalike.stores.interface import Snapshot
 
 PATH = "path"
@@ -16,10 +17,14 @@ def list_images(snapshot: Snapshot, query: Query) -> Hits:
     """Return the images that pass the filter of a query, all without one; `UsageError` for a field that the
     library does not have."""
     started = time.perf_counter()
-    ids = snapshot.select(query.where or f"outcome = '{Outcome.INDEXED}'")
+    with stage("filter") as details:
+        ids = snapshot.select(query.where or f"outcome = '{Outcome.INDEXED}'")
+        details["passing"] = len(ids)
     field = query.sort or PATH
-    order = snapshot.sort(ids, field, reverse=query.reverse)[: query.k].tolist()
-    fields = snapshot.hit_fields(order)
+    with stage("sort", by=field):
+        order = snapshot.sort(ids, field, reverse=query.reverse)[: query.k].tolist()
+    with stage("hits", count=len(order)):
+        fields = snapshot.hit_fields(order)
     folders = {root.id: root.path for root in snapshot.roots()}
     hits = []
     for rank, id in enumerate(order, start=1):

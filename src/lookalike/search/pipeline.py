@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,10 +18,11 @@ from lookalike.query import SIMILARITY, Box, Hit, Hits, Query
 from lookalike.search.batch_context import BatchContext
 from lookalike.search.encode import QueryEncoders, encode_plans
 from lookalike.search.listing import list_images
-from lookalike.search.plan import ORIENTATIONS, QueryPlan, plan_query
+from lookalike.search.plan import ORIENTATIONS, EncodeRequest, QueryPlan, plan_query
 from lookalike.search.relevance import BackgroundSamples, RelevanceScale
 from lookalike.search.rerank import rerank
 from lookalike.search.retrieve import Candidates, Ranking, retrieve
+from lookalike.search.stages import record_stages, stage
 from lookalike.stores.interface import HitFields, Snapshot
 from lookalike.stores.records import IMPORTED
 
@@ -35,22 +37,29 @@ def run_queries(
     *,
     samples: BackgroundSamples | None = None,
     tolerant: bool = False,
+    slow: float = math.inf,
 ) -> list[Hits]:
     """Return the hits of each query, in order.
 
     samples   what relevance needs of the library, kept from one call to the next
     tolerant  a query that cannot be answered gets empty `Hits` with the reason; otherwise its
               `UsageError` is raised
+    slow      seconds from which on their plan is logged
     """
     with_terms = [query for query in queries if query.terms]
-    found = iter(
-        _search(snapshot, encoders, with_terms, samples or BackgroundSamples(), tolerant=tolerant)
-        if with_terms
-        else ()
-    )
+    with record_stages(len(queries), slow) as stages:
+        searched = iter(
+            _search(snapshot, encoders, with_terms, samples or BackgroundSamples(), tolerant=tolerant)
+            if with_terms
+            else ()
+        )
+        found = [
+            next(searched) if query.terms else _list(snapshot, query, tolerant=tolerant)
+            for query in queries
+        ]
     return [
-        next(found) if query.terms else _list(snapshot, query, tolerant=tolerant)
-        for query in queries
+        replace(hits, plan=tuple(stages)) if query.explain_plan else hits
+        for query, hits in zip(queries, found, strict=True)
     ]
 
 
@@ -73,21 +82,29 @@ def _search(
 ) -> list[Hits]:
     """Return the hits of queries that have terms; see `run_queries`."""
     started = time.perf_counter()
-    plans = encode_plans(snapshot, encoders, plan_queries(snapshot, encoders, queries))
+    with stage("plan"):
+        planned = plan_queries(snapshot, encoders, queries)
+    with stage("encode") as details:
+        plans = encode_plans(snapshot, encoders, planned)
+        details |= _encoded_counts(planned)
     if not tolerant:
         for plan in plans:
             if isinstance(plan, UsageError):
                 raise plan
     encoded = time.perf_counter()
     runnable = [plan for plan in plans if isinstance(plan, QueryPlan)]
-    retrieved = retrieve(snapshot, runnable)
+    with stage("retrieve"):
+        retrieved = retrieve(snapshot, runnable)
     scale = RelevanceScale(snapshot, samples)
-    scale.compute(subquery for plan in runnable for subquery in plan.subqueries)
-    ranked = [
-        sort_candidates(snapshot, rerank(snapshot, scale, each, encoders.limits))
-        for each in retrieved
-    ]
-    found = iter(hits_of(snapshot, ranked))
+    with stage("relevance"):
+        scale.compute(subquery for plan in runnable for subquery in plan.subqueries)
+    with stage("rerank", candidates=sum(len(each.order) for each in retrieved)):
+        ranked = [
+            sort_candidates(snapshot, rerank(snapshot, scale, each, encoders.limits))
+            for each in retrieved
+        ]
+    with stage("hits", count=sum(len(each.order) for each in ranked)):
+        found = iter(hits_of(snapshot, ranked))
     ended = time.perf_counter()
     share = 1 / len(queries) if queries else 0.0
     seconds = {
@@ -102,6 +119,14 @@ def _search(
         else failed(str(plan), seconds)
         for plan in plans
     ]
+
+
+def _encoded_counts(plans: Sequence[QueryPlan | UsageError]) -> dict[str, int]:
+    """Return how many images and texts have to be turned into vectors."""
+    subqueries = [one for plan in plans if isinstance(plan, QueryPlan) for one in plan.subqueries]
+    images = sum(isinstance(source, EncodeRequest) for one in subqueries for source in one.sources)
+    texts = sum(one.is_text and one.scores is None for one in subqueries)
+    return {"images": images, "texts": texts}
 
 
 def sort_candidates(snapshot: Snapshot, candidates: Candidates) -> Candidates:

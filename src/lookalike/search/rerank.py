@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from lookalike.errors import Outcome, UsageError
 from lookalike.extractors.extraction import Extraction, Task
 from lookalike.search.relevance import RelevanceScale, at_least
+from lookalike.search.stages import stage
 from lookalike.vectors import RELEVANCES
 from lookalike.vectors.fusion import min_max_scaled
 from lookalike.vectors.mmr import maximal_marginal_relevance
@@ -44,12 +45,15 @@ def rerank(
         order = [id for id in order if at_least(relevance.get(id), query.min_relevance)]
     copies: Mapping[int, int] = {}
     if query.collapse_duplicates:
-        order, copies = collapse_near_copies(snapshot, scale, candidates, order)
+        with stage("rerank/near-copies", candidates=len(order)):
+            order, copies = collapse_near_copies(snapshot, scale, candidates, order)
     if query.diversity:
-        order = diversify(snapshot, candidates, order)
+        with stage("rerank/diversity", candidates=len(order)):
+            order = diversify(snapshot, candidates, order)
     matches: Mapping[int, Match] = {}
     if query.verify:
-        order, matches = verify(snapshot, candidates, order, limits)
+        with stage("rerank/verify", candidates=min(len(order), VERIFIED_CANDIDATES)):
+            order, matches = verify(snapshot, candidates, order, limits)
     return replace(
         candidates,
         order=order[: query.k],

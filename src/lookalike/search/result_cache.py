@@ -69,10 +69,11 @@ class ResultCache:
 def cache_key(query: Query) -> Hashable | None:
     """Return a key that is equal for equal queries; None for those that are not cached.
 
-    Not cached are queries that read the file of an image of the library again, and those with feedback.
+    Not cached are queries that read the file of an image of the library again, those with feedback, and those
+    whose plan is wanted.
     """
     keys = [_term_key(term, any_orientation=query.any_orientation) for term in query.terms]
-    if query.feedback or None in keys:
+    if query.feedback or query.explain_plan or None in keys:
         return None
     return tuple(keys), OPTIONS(query)
 

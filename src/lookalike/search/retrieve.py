@@ -14,6 +14,7 @@ import numpy as np
 
 from lookalike.query import Fusion
 from lookalike.search.plan import QueryPlan, SubQuery
+from lookalike.search.stages import stage
 from lookalike.stores.interface import Ids, Neighbours, Snapshot
 from lookalike.stores.text_analysis import TEXT_MATCHES, TextMatch
 from lookalike.vectors import Relevance
@@ -76,7 +77,9 @@ def retrieve(snapshot: Snapshot, plans: Sequence[QueryPlan]) -> list[Candidates]
     rankings = search_spaces(snapshot, plans)
     for plan, found in zip(plans, rankings, strict=True):
         if plan.captions:
-            found.append(search_captions(snapshot, plan))
+            with stage("retrieve/captions") as details:
+                found.append(search_captions(snapshot, plan))
+                details["candidates"] = len(found[-1].scores)
         found[:] = [score_words(snapshot, ranking) for ranking in found]
     return [combine(snapshot, *each) for each in zip(plans, rankings, strict=True)]
 
@@ -94,17 +97,7 @@ def search_spaces(snapshot: Snapshot, plans: Sequence[QueryPlan]) -> list[list[R
     found: dict[tuple[int, int], Ranking] = {}
     for group in groups.values():
         subqueries = [plans[number].subqueries[place] for number, place in group]
-        first = plans[group[0][0]]
-        neighbours = as_lists(
-            snapshot.search(
-                subqueries[0].space.key,
-                np.concatenate([one.vectors for one in subqueries]),
-                max(plans[number].depth for number, _ in group),
-                similarity=subqueries[0].similarity,
-                among=first.filter_ids,
-                exact=first.query.exact,
-            )
-        )
+        neighbours = _search_space(snapshot, [plans[number] for number, _ in group], subqueries)
         row = 0
         for (number, place), one in zip(group, subqueries, strict=True):
             found[number, place] = to_ranking(one, neighbours, row, plans[number].depth)
@@ -113,6 +106,29 @@ def search_spaces(snapshot: Snapshot, plans: Sequence[QueryPlan]) -> list[list[R
         [found[number, place] for place in range(len(plan.subqueries))]
         for number, plan in enumerate(plans)
     ]
+
+
+def _search_space(
+    snapshot: Snapshot, plans: Sequence[QueryPlan], subqueries: Sequence[SubQuery]
+) -> NeighbourLists:
+    """Return the neighbours of the vectors of subqueries of one group, each with its plan."""
+    first, space = plans[0], subqueries[0].space
+    vectors = np.concatenate([one.vectors for one in subqueries])
+    k = max(plan.depth for plan in plans)
+    with stage("retrieve/space", space=space.name, k=k) as details:
+        found = snapshot.search(
+            space.key,
+            vectors,
+            k,
+            similarity=subqueries[0].similarity,
+            among=first.filter_ids,
+            exact=first.query.exact,
+        )
+        details["method"] = "exact" if found.exact else "ANN index"
+        details["vectors"] = len(vectors)
+        passing = space.count if first.filter_ids is None else len(first.filter_ids)
+        details["images"] = min(space.count, passing)
+    return as_lists(found)
 
 
 @dataclass(frozen=True, slots=True)

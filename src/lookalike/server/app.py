@@ -53,6 +53,7 @@ def create_app(library: Library, settings: Settings | None = None) -> FastAPI:
     """
     settings = settings or Settings()
     state = AppState.of(library, settings)
+    library.slow_query_seconds = settings.slow_query
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -71,6 +72,10 @@ def create_app(library: Library, settings: Settings | None = None) -> FastAPI:
         version=__version__,
         description=DESCRIPTION,
         openapi_url="/api/openapi.json",
+        # With the extra `otel`, requests are traced where the environment names a collector.
+        telemetry={
+            "auto_configure": True, "metrics": False, "logs": False, "operation_spans": False,
+        },  # fmt: skip
         docs_url=None,  # its scripts would come from the internet
         redoc_url=None,
         generate_unique_id_function=attrgetter("name"),

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -59,7 +60,7 @@ class BoundedExecutor:
                 )
             self._active += 1
         try:
-            future = self._executor.submit(call)
+            future = self._executor.submit(copy_context().run, call)  # logs and traces name the request
         except RuntimeError:
             self._release()
             raise shutting_down() from None

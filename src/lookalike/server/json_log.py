@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 
 from lookalike.server.security.middleware import REQUEST_ID
 
-FIELDS = ("client", "method", "path", "route", "status", "milliseconds")
+FIELDS = ("client", "method", "path", "route", "status", "milliseconds", "plan")
 
 
 class JSONFormatter(logging.Formatter):
     """Formats a record as one JSON object: `time` (ISO 8601, UTC), `level`, `logger`, `message`, `request`
     (the id of the request, if one is being answered), and of requests `client`, `method`, `path`, `route`,
-    `status` and `milliseconds`."""
+    `status` and `milliseconds`; of slow searches `milliseconds` and `plan`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -42,6 +43,7 @@ class PendingQuery:
     make: Callable[[], Query]
     finish: Callable[[Query, Hits], Any]
     submitted: float
+    context: Context = field(default_factory=copy_context)
     answer: Future[Any] = field(default_factory=Future)
 
 
@@ -151,7 +153,9 @@ class MicroBatcher:
 
     def _search(self, batch: list[tuple[PendingQuery, Query]]) -> None:
         try:
-            found = self._library.search_batch([query for _, query in batch])
+            # Logs and traces name the request that came first.
+            search = batch[0][0].context.run
+            found = search(self._library.search_batch, [query for _, query in batch])
         except Exception as error:
             for pending, _ in batch:
                 pending.answer.set_exception(error)

@@ -43,6 +43,7 @@ class Settings:
     queue_size          requests that may wait for one of them
     queue_timeout       seconds after which a request that waits gets 503
     job_wait            seconds that a request waits for a job before it gets 202
+    slow_query          seconds from which on a search is logged with its plan
     estimate_ttl        seconds for which an estimate of indexing is reused; files may have changed then
     """
 
@@ -68,6 +69,7 @@ class Settings:
     queue_size: int = 64
     queue_timeout: float = 20.0
     job_wait: float = 5.0
+    slow_query: float = 1.0
     estimate_ttl: float = 30.0
 
     def __post_init__(self) -> None:
