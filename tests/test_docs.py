@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,10 +16,21 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def test_the_page_of_commands_is_the_programs_own_help() -> None:
-    page = runpy.run_path(str(ROOT / "docs" / "write_commands.py"))["page"]
-    written = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
-    assert written == page(), "run `make docs`"
+def test_the_page_of_commands_and_the_man_page_are_the_programs_own_help() -> None:
+    writer = runpy.run_path(str(ROOT / "docs" / "write_commands.py"))
+    for name, function in (("commands.md", "page"), ("lookalike.1", "man_page")):
+        written = (ROOT / "docs" / name).read_text(encoding="utf-8")
+        assert written == writer[function](), "run `make docs`"
+
+
+@pytest.mark.skipif(not shutil.which("man"), reason="man is not installed")
+def test_man_shows_the_man_page_without_a_warning() -> None:
+    page = ROOT / "docs" / "lookalike.1"
+    command = ["man", "--warnings", "-l", str(page)]
+    env = {**os.environ, "MANWIDTH": "100", "LC_ALL": "C.UTF-8"}
+    shown = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, env=env)
+    assert shown.stderr == ""
+    assert "lookalike search cat.jpg" in shown.stdout and "--min-relevance" in shown.stdout
 
 
 def test_the_python_of_the_readme_runs(

@@ -20,8 +20,9 @@ ROOT = Path(__file__).parents[1]
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from a copy of the sources so that nothing is left in the tree."""
     folder = tmp_path_factory.mktemp("wheel")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, folder)
+    (folder / "docs").mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "docs/lookalike.1"):
+        shutil.copy(ROOT / name, folder / name)
     skipped = shutil.ignore_patterns("__pycache__", "*.egg-info")
     shutil.copytree(ROOT / "src", folder / "src", ignore=skipped)
     build = "from setuptools import build_meta as b; print(b.build_wheel('.'))"
@@ -35,7 +36,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_the_package_its_data_and_nothing_else(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     tops = {name.split("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"lookalike"}
+    assert {top for top in tops if not top.endswith((".dist-info", ".data"))} == {"lookalike"}
+    others = {name.partition(".data/data/")[2] for name in names if ".data/" in name}
+    assert others == {"share/man/man1/lookalike.1"}
     packaged = {name for name in names if name.startswith("lookalike/")}
     sources = {
         file.relative_to(ROOT / "src").as_posix()

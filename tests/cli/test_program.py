@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from tests.cli.program_runner import environment
+from tests.cli.program_runner import lookalike as run_program
 
 import lookalike
 from lookalike.cli import open_library
@@ -263,3 +266,45 @@ def test_a_deleted_working_directory_is_an_error_of_one_line(
     run = CliRunner().invoke(program, ["info"])
     assert run.exit_code == 2
     assert run.stderr == ("Error: the current folder no longer exists: change to another\n")
+
+
+BASH = """
+eval "$(lookalike completion bash)"
+compopt() { kind="$2"; }
+complete_words() {
+  COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); kind=
+  _lookalike_completion lookalike; echo "${COMPREPLY[*]}|$kind"
+}
+complete_words lookalike se
+complete_words lookalike search --min-relevance ''
+complete_words lookalike index -e color,sh
+complete_words lookalike search ca
+complete_words lookalike info --library ''
+complete_words lookalike nonsense x
+"""
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="bash is not installed")
+def test_bash_completes_commands_values_extractors_and_files(tmp_path: Path) -> None:
+    program = tmp_path / "lookalike"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lookalike.cli "$@"\n')
+    program.chmod(0o755)
+    env = {**environment(), "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    run = subprocess.run(["bash", "-c", BASH], capture_output=True, text=True, env=env, check=True)
+    assert run.stderr == ""
+    assert run.stdout.splitlines() == [
+        "search serve|",
+        "weak plausible strong near-copy|",
+        "color,shape|",
+        "|default",
+        "|default",
+        "|",
+    ]
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_scripts_of_other_shells_call_the_program(shell: str, tmp_path: Path) -> None:
+    script = run_program("completion", shell, cwd=tmp_path).stdout
+    assert f"_LOOKALIKE_COMPLETE={shell}_complete" in script
+    if installed := shutil.which(shell):
+        subprocess.run([installed, "-n"], input=script, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Operating a server: the plan of a search over HTTP, slow searches in the log, traces, the Grafana dashboard."""
+"""Operating a server: plans of searches, slow ones in the log, traces, the Grafana dashboard."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from lookalike.cli import format, open_library, output, parameters
 
 
 @click.command("drop")
-@click.argument("extractor", metavar="NAME")
+@click.argument("extractor", metavar="NAME", shell_complete=parameters.complete_extractors)
 @parameters.library_option
 def command(extractor: str, library: parameters.LibraryName | None) -> None:
     """Delete all vectors of an extractor from the library.

@@ -5,8 +5,8 @@ All formats are made from the fields of `Hit`.
 
 from __future__ import annotations
 
-from dataclasses import fields
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 

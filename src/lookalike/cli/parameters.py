@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -51,6 +52,26 @@ class UserPath(click.Path):
         if self._output and not file.absolute().parent.is_dir():
             raise click.UsageError(f"cannot write '{file}': there is no folder {file.parent}")
         return file
+
+
+def complete_file(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Let the shell complete the path of a file, where an option also takes something else."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def complete_extractors(
+    _: click.Context, __: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete the last of several names of extractors."""
+    from lookalike.extractors.registry import EXTRACTORS, names
+
+    before, comma, last = incomplete.rpartition(",")
+    return [
+        CompletionItem(before + comma + name, help=known.summary if known else None)
+        for name in names()
+        if name.startswith(last)
+        for known in (EXTRACTORS.get(name.rstrip(":")),)
+    ]
 
 
 PATH = UserPath()
@@ -141,6 +162,7 @@ def extractor_option(
         default=default,
         show_default=default is not None,
         required=required,
+        shell_complete=complete_extractors,
         help=description,
     )
 
@@ -148,7 +170,13 @@ def extractor_option(
 def extractors_option(description: str) -> Callable[[F], F]:
     """Add -e/--extractor NAME,..., which may be repeated; parameter `extractors`, for `parse_names`."""
     return click.option(
-        "-e", "--extractor", "extractors", metavar="NAME,...", multiple=True, help=description
+        "-e",
+        "--extractor",
+        "extractors",
+        metavar="NAME,...",
+        multiple=True,
+        shell_complete=complete_extractors,
+        help=description,
     )
 
 

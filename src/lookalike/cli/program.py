@@ -43,6 +43,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         ),
     ),
     "Measuring": ("evaluate", "judge", "benchmark", "models", "train"),
+    "The shell": ("completion",),
 }
 
 EPILOG = """\b
@@ -97,13 +98,17 @@ class Program(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Resolve the command; suggest one for an unknown name."""
         name = args[0]
-        if not name.startswith("-") and self.get_command(ctx, name) is None:
+        if (
+            not ctx.resilient_parsing
+            and not name.startswith("-")
+            and self.get_command(ctx, name) is None
+        ):
             raise UserError(_unknown_command(name, self.list_commands(ctx)))
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments; show the help page if there are none."""
-        if not args:
+        if not args and not ctx.resilient_parsing:  # the shell completes the name of a command
             click.echo(ctx.get_help(), err=True)
             ctx.exit(2)
         try:

@@ -39,6 +39,7 @@ def query_options(command: F) -> F:
             "images",
             multiple=True,
             metavar="FILE",
+            shell_complete=parameters.complete_file,
             help="An image; '-' reads it from standard input.",
         ),
         click.option("--text", "texts", multiple=True, metavar="TEXT", help="Text."),
@@ -51,7 +52,12 @@ def query_options(command: F) -> F:
             help="A vector made elsewhere, in the space named by --extractor.",
         ),
         click.option(
-            "--not", "negatives", multiple=True, metavar="TEXT|FILE", help="Less like this."
+            "--not",
+            "negatives",
+            multiple=True,
+            metavar="TEXT|FILE",
+            shell_complete=parameters.complete_file,
+            help="Less like this.",
         ),
         click.option(
             "--region",
@@ -83,6 +89,7 @@ def click_option(option: Option) -> Callable[[F], F]:
         default=None if option.many else option.default,
         show_default=bool(option.default),
         metavar=option.metavar,
+        shell_complete=parameters.complete_extractors if option.name == "extractors" else None,
         help=option.help,
     )
 

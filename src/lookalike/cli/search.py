@@ -24,11 +24,12 @@ _BATCH_SIZE = 1000
 
 
 @click.command("search", cls=query_options.QueryCommand)
-@click.argument("terms", metavar="[TERM]...", nargs=-1)
+@click.argument("terms", metavar="[TERM]...", nargs=-1, shell_complete=parameters.complete_file)
 @query_options.query_options
 @click.option(
     "--batch",
     metavar="FILE",
+    shell_complete=parameters.complete_file,
     help="Many queries, one a line, with the same terms and options; '-' reads them from standard "
     "input. Writes one JSON object a line.",
 )

@@ -49,7 +49,9 @@ def run_queries(
     with_terms = [query for query in queries if query.terms]
     with record_stages(len(queries), slow) as stages:
         searched = iter(
-            _search(snapshot, encoders, with_terms, samples or BackgroundSamples(), tolerant=tolerant)
+            _search(
+                snapshot, encoders, with_terms, samples or BackgroundSamples(), tolerant=tolerant
+            )
             if with_terms
             else ()
         )

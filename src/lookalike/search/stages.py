@@ -1,5 +1,8 @@
-"""Stages of a search: how long each took and what it did. They are the plan of `Query.explain_plan`, the line of
-the log for a slow query, and the spans of OpenTelemetry where an application has set that up."""
+"""Stages of a search: how long each took and what it did.
+
+They are the plan of `Query.explain_plan`, the line of the log for a slow query, and the spans of
+OpenTelemetry where an application has set that up.
+"""
 
 from __future__ import annotations
 
@@ -46,9 +49,7 @@ def record_stages(queries: int, slow: float) -> Iterator[list[Stage]]:
     finally:
         _RECORDED.reset(before)
     stages.sort(key=lambda one: one.started)
-    stages[:] = [
-        Stage(one.name, one.started - started, one.seconds, one.details) for one in stages
-    ]
+    stages[:] = [Stage(one.name, one.started - started, one.seconds, one.details) for one in stages]
     seconds = time.perf_counter() - started
     if seconds >= slow:
         _log_slow(queries, seconds, stages)
@@ -68,7 +69,8 @@ def details_text(stage: Stage) -> str:
 def _log_slow(queries: int, seconds: float, stages: Sequence[Stage]) -> None:
     """Log the plan of a slow search; no part of the query itself, which may be private."""
     parts = (
-        f"{one.name} {one.seconds * 1000:.1f} ms" + (f" ({text})" if (text := details_text(one)) else "")
+        f"{one.name} {one.seconds * 1000:.1f} ms"
+        + (f" ({text})" if (text := details_text(one)) else "")
         for one in stages
     )
     what = "slow query" if queries == 1 else f"slow batch of {queries} queries"

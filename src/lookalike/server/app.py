@@ -74,8 +74,11 @@ def create_app(library: Library, settings: Settings | None = None) -> FastAPI:
         openapi_url="/api/openapi.json",
         # With the extra `otel`, requests are traced where the environment names a collector.
         telemetry={
-            "auto_configure": True, "metrics": False, "logs": False, "operation_spans": False,
-        },  # fmt: skip
+            "auto_configure": True,
+            "metrics": False,
+            "logs": False,
+            "operation_spans": False,
+        },
         docs_url=None,  # its scripts would come from the internet
         redoc_url=None,
         generate_unique_id_function=attrgetter("name"),

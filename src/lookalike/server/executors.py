@@ -60,7 +60,9 @@ class BoundedExecutor:
                 )
             self._active += 1
         try:
-            future = self._executor.submit(copy_context().run, call)  # logs and traces name the request
+            future = self._executor.submit(
+                copy_context().run, call
+            )  # logs and traces name the request
         except RuntimeError:
             self._release()
             raise shutting_down() from None
