@@ -6,7 +6,7 @@ import { openSession, sentence } from "./api.js";
 import { ActionBar } from "./action_bar.js";
 import { Help } from "./help.js";
 import { Header, SCREENS } from "./header.js";
-import { html, render, useEffect, useRef, useState, useStore } from "./html.js";
+import { html, render, useEffect, useState, useStore } from "./html.js";
 import { listenForImages } from "./image_input.js";
 import { JobProgress, watchJobs } from "./job_progress.js";
 import { failureCount, loadLibraryInfo } from "./library_info.js";
@@ -24,23 +24,12 @@ import { t } from "./words.js";
 /** Screens that are loaded when they are first shown. */
 const LAZY = {
   browse: () => import("./browse_view.js").then((module) => module.BrowseView),
-  map: () => import("./legacy/map.js").then((module) => legacyView(module.showMap)),
+  map: () => import("./map_view.js").then((module) => module.MapView),
   duplicates: () => import("./duplicates_view.js").then((module) => module.DuplicatesView),
   library: () => import("./library_view.js").then((module) => module.LibraryView),
 };
 /** @type {Record<string, any>} */
 const loaded = { search: SearchView };
-
-/** Wrap a screen that fills its element by itself. */
-function legacyView(show) {
-  return function LegacyView() {
-    const element = useRef(/** @type {any} */ (null)), hasShown = useRef(false);
-    const address = useStore((state) => state.address), library = useStore((state) => state.library);
-    useEffect(() => { show(element.current, { isNew: !hasShown.current }); hasShown.current = true; }, [address]);
-    useEffect(() => { if (hasShown.current) show(element.current, { isNew: true }); }, [library]);
-    return html`<div ref=${element} />`;
-  };
-}
 
 function Screen() {
   const page = useStore((state) => state.address.page);

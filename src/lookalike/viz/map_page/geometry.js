@@ -7,6 +7,9 @@ export const WHOLE_MAP = { x: 0.5, y: 0.5, zoom: 1 };
 const MIN_ZOOM = 0.5, MAX_ZOOM = 4096;
 const MARGIN = 0.92;   // share of the shorter side of the canvas that the whole map takes
 
+/** Deepest level of detail; there the map is 4,096 thumbnails wide (embedding_map/layout.py). */
+export const MAX_LEVEL = 12;
+
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 /** Return the viewport with its zoom in range and its centre near the map. */
@@ -52,6 +55,27 @@ function insidePolygon(polygon, x, y) {
   return inside;
 }
 
+/**
+ * Return a polygon without the corners that are nearer than `tolerance` to the line between their neighbours
+ * (Ramer 1972; Douglas and Peucker 1973).
+ */
+export function simplifyPolygon(polygon, tolerance) {
+  const last = polygon.length / 2 - 1, kept = new Set([0, last]), stack = [[0, last]];
+  while (stack.length) {
+    const [from, to] = stack.pop();
+    const [ax, ay, bx, by] = [polygon[2 * from], polygon[2 * from + 1], polygon[2 * to], polygon[2 * to + 1]];
+    const length = Math.hypot(bx - ax, by - ay);
+    let farthest = -1, most = tolerance;
+    for (let i = from + 1; i < to; i += 1) {
+      const [dx, dy] = [polygon[2 * i] - ax, polygon[2 * i + 1] - ay];
+      const distance = length ? Math.abs((bx - ax) * dy - (by - ay) * dx) / length : Math.hypot(dx, dy);
+      if (distance > most) { farthest = i; most = distance; }
+    }
+    if (farthest >= 0) { kept.add(farthest); stack.push([from, farthest], [farthest, to]); }
+  }
+  return [...kept].sort((a, b) => a - b).flatMap((i) => [polygon[2 * i], polygon[2 * i + 1]]);
+}
+
 /** Return the indices of the points inside the polygon. */
 export function enclosedPoints(points, polygon) {
   const found = [];
@@ -60,6 +84,7 @@ export function enclosedPoints(points, polygon) {
 }
 
 const GRID_SIZE = 256;
+const GRID_LIMIT = 2 ** (MAX_LEVEL + 1);   // above the number of cells in a row at the deepest level
 const cellOf = (value) => clamp((value * GRID_SIZE) | 0, 0, GRID_SIZE - 1);
 
 /**
@@ -70,15 +95,15 @@ const cellOf = (value) => clamp((value * GRID_SIZE) | 0, 0, GRID_SIZE - 1);
  * @param {ArrayLike<number>} columns.levels        zoom level from which the thumbnail of each point fits:
  *   thumbnails of points of level L or less do not overlap if the map is 2^L of them wide
  * @returns {object} the columns as typed arrays, and `byLevel` (indices sorted by level), `countUpTo` (points of
- *   each level or less), and a grid of cells in the layout of a sparse matrix (`cellStarts`, `cellMembers`)
+ *   each level or less), `precedence` (indices; the thumbnails of earlier ones are shown first), and a grid of cells
+ *   in the layout of a sparse matrix (`cellStarts`, `cellMembers`)
  */
 export function indexPoints({ x, y, groups, levels }) {
   const count = x.length;
   const points = { count, x: Float64Array.from(x), y: Float64Array.from(y), groups: Int16Array.from(groups) };
-  points.byLevel = Uint32Array.from({ length: count }, (_, i) => i).sort((a, b) => levels[a] - levels[b] || a - b);
-  points.countUpTo = [];
-  points.byLevel.forEach((i, rank) => { points.countUpTo[levels[i]] = rank + 1; });
-  for (let level = 0; level < points.countUpTo.length; level += 1) points.countUpTo[level] ??= points.countUpTo[level - 1] ?? 0;
+  points.byLevel = Uint32Array.from({ length: count }, (_, i) => i);
+  setLevels(points, levels);
+  points.precedence = points.byLevel;
   const cells = Uint16Array.from({ length: count }, (_, i) => cellOf(points.y[i]) * GRID_SIZE + cellOf(points.x[i]));
   points.cellStarts = new Uint32Array(GRID_SIZE * GRID_SIZE + 1);
   for (const cell of cells) points.cellStarts[cell + 1] += 1;
@@ -87,6 +112,50 @@ export function indexPoints({ x, y, groups, levels }) {
   const next = points.cellStarts.slice();
   for (let i = 0; i < count; i += 1) { points.cellMembers[next[cells[i]]] = i; next[cells[i]] += 1; }
   return points;
+}
+
+/** Sort the points by these levels; those of the same level stay in their order. */
+export function setLevels(points, levels) {
+  const starts = new Uint32Array(MAX_LEVEL + 3);
+  for (const level of levels) starts[level + 1] += 1;
+  for (let level = 1; level < starts.length; level += 1) starts[level] += starts[level - 1];
+  points.countUpTo = starts.slice(1);
+  const order = points.precedence ?? points.byLevel;
+  points.byLevel = new Uint32Array(points.count);
+  for (const i of order) { points.byLevel[starts[levels[i]]] = i; starts[levels[i]] += 1; }
+}
+
+/**
+ * Return the level from which the thumbnail of each point fits if only some are shown (`isShown(i)`), by the rule of
+ * `zoom_levels` in embedding_map/layout.py; MAX_LEVEL + 1 for the others and for those without room.
+ */
+export function levelsOfShown({ count, x, y, precedence }, isShown) {
+  const levels = new Uint8Array(count).fill(MAX_LEVEL + 1), placed = [];
+  let waiting = precedence.filter(isShown);
+  for (let level = 0; level <= MAX_LEVEL && waiting.length; level += 1) {
+    const side = 1 / 2 ** level, cells = new Map(), later = [];
+    const keyOf = (i) => (Math.floor(x[i] / side) + 1) * 2 * GRID_LIMIT + Math.floor(y[i] / side) + 1;
+    const isFree = (i, key) => {
+      if (cells.has(key)) return false;
+      for (const column of [key - 2 * GRID_LIMIT, key, key + 2 * GRID_LIMIT]) {
+        for (let near = column - 1; near <= column + 1; near += 1) {
+          const other = cells.get(near);
+          if (other !== undefined && Math.abs(x[other] - x[i]) < side && Math.abs(y[other] - y[i]) < side) return false;
+        }
+      }
+      return true;
+    };
+    for (const i of placed) cells.set(keyOf(i), i);
+    for (const i of waiting) {
+      const key = keyOf(i);
+      if (!isFree(i, key)) { later.push(i); continue; }
+      cells.set(key, i);
+      placed.push(i);
+      levels[i] = level;
+    }
+    waiting = later;
+  }
+  return levels;
 }
 
 /** Return the indices of the points whose thumbnails fit at a level. */

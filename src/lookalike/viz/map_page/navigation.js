@@ -11,8 +11,8 @@ const WHEEL_PIXELS = [1, 16, 400];   // of one unit of `deltaY`, by `deltaMode`:
  * Listen on a canvas.
  *
  * @param {HTMLCanvasElement} canvas
- * @param {object} map  callbacks: viewport(), setViewport(viewport); click(x, y) and hover(x, y) in pixels of the
- *   canvas; startsPolygon(event): does this drag draw instead of pan?; polygonChanged(polygon) while it is drawn;
+ * @param {object} map  callbacks: viewport(), setViewport(viewport); click(x, y, event) and hover(x, y, event) in
+ *   pixels of the canvas; startsPolygon(event): does this drag draw instead of pan?; polygonChanged(polygon) while it is drawn;
  *   polygonFinished(polygon)
  */
 export function listenForNavigation(canvas, map) {
@@ -37,7 +37,7 @@ export function listenForNavigation(canvas, map) {
   canvas.addEventListener("pointermove", (event) => {
     const before = pressed.get(event.pointerId);
     const now = positionOf(event);
-    if (!before) { map.hover(...now); return; }
+    if (!before) { map.hover(...now, event); return; }
     distance += Math.hypot(now[0] - before[0], now[1] - before[1]);
     if (polygon) {
       polygon.push(...toMap(map.viewport(), ...size(), ...now));
@@ -56,7 +56,7 @@ export function listenForNavigation(canvas, map) {
   function release(event) {
     if (!pressed.delete(event.pointerId)) return;
     if (polygon && distance > CLICK_SLOP) map.polygonFinished(polygon);
-    else if (distance <= CLICK_SLOP && event.type === "pointerup") map.click(...positionOf(event));
+    else if (distance <= CLICK_SLOP && event.type === "pointerup") map.click(...positionOf(event), event);
     polygon = null;
   }
   canvas.addEventListener("pointerup", release);
