@@ -82,10 +82,10 @@ def explanation(page: Any, address: str, best: int, out: Path) -> None:
 def embedding_map(page: Any, address: str, out: Path) -> None:
     """Show the map of the library, coloured by kind."""
     page.goto(f"{address}?page=map")
-    page.wait_for_selector(".map-canvas canvas", timeout=120_000)
+    page.wait_for_selector(".map-stage canvas", timeout=120_000)
     page.wait_for_load_state("networkidle")
-    page.select_option("select >> nth=1", "kind")
-    page.wait_for_selector("text=Computing the map", state="hidden", timeout=120_000)
+    page.select_option(".map-options select >> nth=1", "kind")
+    page.wait_for_selector(".legend-entry:has-text('mug')")
     page.wait_for_load_state("networkidle")
     page.wait_for_timeout(TRANSITIONS)
     save(page, out)

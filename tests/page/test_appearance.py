@@ -31,7 +31,7 @@ READY = {
     "?page=duplicates&kind=exact": ".dup-group",
     "?page=library": ".failure-list li",
     "?page=browse": ".browse-group",
-    MAP: ".selection .tile",
+    MAP: ".map-list .tile",
 }
 
 # `npm install --no-save axe-core` installs it.

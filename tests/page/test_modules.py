@@ -169,6 +169,19 @@ def test_a_polygon_encloses_the_points_inside(modules: Page) -> None:
     assert call(modules, "map_address", "it.parsePolygon(it.formatPolygon(a))", square) == square
 
 
+def test_a_polygon_loses_only_corners_that_are_not_seen(modules: Page) -> None:
+    drawn = [0.1, 0.1, 0.5, 0.1001, 0.9, 0.1, 0.9, 0.9, 0.5, 0.7, 0.1, 0.9]
+    text = call(modules, "map_address", "it.formatPolygon(a, b)", drawn, 0.001)
+    assert text == "10000,10000,90000,10000,90000,90000,50000,70000,10000,90000"
+
+
+def test_thumbnails_have_the_room_of_those_that_are_hidden(modules: Page) -> None:
+    columns = {"x": [0.1, 0.11, 0.9], "y": [0.1] * 3, "groups": [0] * 3, "levels": [0, 7, 1]}
+    levels = "[...it.levelsOfShown(it.indexPoints(a), (i) => b.includes(i))]"
+    assert call(modules, "map/geometry", levels, columns, [0, 1, 2]) == [0, 7, 1]
+    assert call(modules, "map/geometry", levels, columns, [1, 2]) == [13, 1, 0]
+
+
 def test_zooming_keeps_the_position_under_the_pointer(modules: Page) -> None:
     viewport = {"x": 0.5, "y": 0.5, "zoom": 1}
     before = call(modules, "map/geometry", "it.toMap(a, 800, 600, 650, 100)", viewport)

@@ -235,81 +235,134 @@ def test_a_region_is_moved_with_the_keys(open_page: Open) -> None:
     page.wait_for_function("() => !location.search.includes('region')")
 
 
-def test_a_lasso_on_the_map_lists_the_images_inside(open_page: Open) -> None:
-    page = open_page("?page=map&method=pca")
-    page.wait_for_selector(".map-canvas canvas", timeout=60_000)
-    assert page.inner_text(".counts").startswith("66 images")
-    page.click("text=List what is in view")
-    wait_for_address(page, "lasso=")
-    page.wait_for_selector("text=66 images selected")
-    assert set(tiles_of_map(page))
-    page.click("text=Clear the selection")
-    page.wait_for_function("() => !location.search.includes('lasso')")
-    canvas = page.locator(".map-canvas canvas").bounding_box()
-    assert canvas
-    page.click(".lasso")
-    left, top = canvas["x"] + 4, canvas["y"] + 4
-    right, bottom = canvas["x"] + canvas["width"] / 2, canvas["y"] + canvas["height"] - 4
-    page.mouse.move(left, top)
-    page.mouse.down()
-    for x, y in ((right, top), (right, bottom), (left, bottom)):
-        page.mouse.move(x, y, steps=3)
-    page.mouse.up()
-    page.wait_for_selector(".selection h2")
-    found = int(page.inner_text(".selection h2").split()[0])
-    assert 0 < found < 66
-    page.click("text=/^More like these/")
-    page.wait_for_selector(".scale-bands")
-    assert page.locator(".chip").count() == min(found, 8)
-    page.go_back()
-    page.wait_for_selector(f"text={found} images selected")
-
-
-def test_a_lasso_is_as_precise_as_the_places_of_images(open_page: Open) -> None:
-    page = open_page("?page=map&method=pca")
-    page.wait_for_selector(".map-canvas canvas", timeout=60_000)
-    layout = page.evaluate("fetch('api/map?method=pca').then((found) => found.json())")
-    x, y = (round(layout[axis][0] * 100_000) for axis in "xy")
-    corners = [x - 15, y - 15, x + 15, y - 15, x + 15, y + 15, x - 15, y + 15]
-    page.goto(page.url + "&lasso=" + ",".join(map(str, corners)))
-    page.wait_for_selector(".selection .tile")
-    assert tiles_of_map(page) == [layout["ids"][0]]
-
-
-def test_another_color_of_the_map_is_shown_without_another_layout(open_page: Open) -> None:
-    page = open_page("?page=map&method=pca")
-    page.wait_for_selector(".legend-entry", timeout=60_000)
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url.split("/api/")[-1]))
-    page.locator(".option:has-text('Colours') select").select_option("kind")
-    page.wait_for_function("() => location.search.includes('color=kind')")
-    page.wait_for_selector(".legend-entry:has-text('mug')")
-    assert [url for url in asked if url.startswith("map")] == ["map/groups?method=pca&color=kind"]
-    entry = page.locator(".legend-entry >> nth=0")
-    entry.click()
-    assert entry.get_attribute("aria-pressed") == "false"
+def open_map(open_page: Open, more: str = "", **options: object) -> Page:
+    page = open_page("?page=map&method=pca" + more, **options)
+    page.wait_for_selector(".map-stage canvas", timeout=60_000)
+    return page
 
 
 def tiles_of_map(page: Page) -> list[int]:
-    page.wait_for_selector(".selection .tile")
+    page.wait_for_selector(".map-list .tile")
     ids: list[int] = page.eval_on_selector_all(
-        ".selection .tile", "all => all.map(li => Number(li.dataset.id))"
+        ".map-list .tile", "all => all.map(li => Number(li.dataset.id))"
     )
     return ids
 
 
-def test_the_map_is_zoomed_with_the_keys_and_its_viewport_is_in_the_address(
-    open_page: Open,
-) -> None:
-    page = open_page("?page=map&method=pca")
-    page.focus(".map-canvas canvas")
+def draw_lasso(page: Page, left: float, top: float, right: float, bottom: float) -> None:
+    """Draw a lasso around a rectangle, in shares of the canvas."""
+    box = page.locator(".map-stage canvas").bounding_box()
+    assert box
+    xs = [box["x"] + share * box["width"] for share in (left, right, right, left)]
+    ys = [box["y"] + share * box["height"] for share in (top, top, bottom, bottom)]
+    page.click(".lasso")
+    page.mouse.move(xs[0], ys[0])
+    page.mouse.down()
+    for x, y in zip(xs[1:], ys[1:], strict=True):
+        page.mouse.move(x, y, steps=3)
+    page.mouse.up()
+
+
+def test_a_lasso_selects_the_images_inside_for_all_screens(open_page: Open) -> None:
+    page = open_map(open_page)
+    assert page.inner_text(".counts").startswith("66 images")
+    assert "trustworthiness" in page.inner_text(".counts")
+    page.click("text=Select what is in view")
+    page.wait_for_selector(".map-list h2:text-is('66 selected')")
+    page.keyboard.press("Escape")
+    page.wait_for_function("() => !location.search.includes('lasso')")
+    draw_lasso(page, 0.01, 0.01, 0.5, 0.99)
+    page.wait_for_selector(".map-list .tile")
+    found = int(page.inner_text(".map-list h2").split()[0])
+    assert 0 < found < 66
+    assert page.inner_text(".action-bar b") == page.inner_text(".map-list h2")
+    page.click(".pages a >> nth=0")
+    page.wait_for_selector(".grid .tile.selected")
+    page.go_back()
+    page.wait_for_selector(f".map-list h2:text-is('{found} selected')")
+    page.click("text=/^More like these/")
+    page.wait_for_selector(".scale-bands")
+    assert page.locator(".chip").count() == min(found, 8)
+
+
+def test_a_lasso_stays_where_it_was_drawn_on_a_zoomed_map(open_page: Open) -> None:
+    page = open_map(open_page)
+    page.focus(".map-stage canvas")
+    for _ in range(4):
+        page.keyboard.press("+")
+    wait_for_address(page, "viewport=")
+    draw_lasso(page, 0.3, 0.2, 0.7, 0.8)
+    page.wait_for_selector(".map-list .tile")
+    found = sorted(tiles_of_map(page))
+    corners = [float(n) / 100_000 for n in address_parameters(page)["lasso"][0].split(",")]
+    layout = page.evaluate("fetch('api/map?method=pca').then((found) => found.json())")
+    inside = [
+        id
+        for id, x, y in zip(layout["ids"], layout["x"], layout["y"], strict=True)
+        if min(corners[::2]) < x < max(corners[::2]) and min(corners[1::2]) < y < max(corners[1::2])
+    ]
+    assert found == inside
+    page.keyboard.press("0")
+    page.reload()
+    page.wait_for_selector(".map-list .tile")
+    assert sorted(tiles_of_map(page)) == found
+
+
+def test_a_lasso_is_as_precise_as_the_places_of_images(open_page: Open) -> None:
+    page = open_map(open_page)
+    layout = page.evaluate("fetch('api/map?method=pca').then((found) => found.json())")
+    x, y = (round(layout[axis][0] * 100_000) for axis in "xy")
+    corners = [x - 0.5, y - 0.5, x + 0.5, y - 0.5, x + 0.5, y + 0.5, x - 0.5, y + 0.5]
+    page.goto(page.url + "&lasso=" + ",".join(map(str, corners)))
+    assert tiles_of_map(page) == [layout["ids"][0]]
+
+
+def test_filters_and_the_legend_reach_the_map(open_page: Open) -> None:
+    page = open_map(open_page, "&color=kind")
+    value = page.locator(".facet[data-field=kind] .facet-values label >> nth=0")
+    kind, images = value.locator(".value").inner_text(), value.locator(".muted").inner_text()
+    value.click()
+    page.wait_for_selector(".counts:has-text('of 66 images')")
+    assert page.inner_text(".counts").split()[0] == images
+    entry = page.locator(".legend-entry")
+    assert entry.count() == 1
+    assert entry.inner_text().splitlines() == [kind, images]
+    page.click("text=Select what is in view")
+    page.wait_for_selector(f".map-list h2:text-is('{images} selected')")
+    page.keyboard.press("Escape")
+    entry.click()
+    assert entry.get_attribute("aria-pressed") == "false"
+    page.click("text=Select what is in view")
+    page.wait_for_selector(".toast:has-text('There is no image inside')")
+
+
+def test_another_color_of_the_map_is_shown_without_another_layout(open_page: Open) -> None:
+    page = open_map(open_page)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.split("/api/")[-1]))
+    page.locator(".option:has-text('Colours') select").select_option("kind")
+    page.wait_for_selector(".legend-entry:has-text('mug')")
+    assert [url for url in asked if url.startswith("map")] == ["map/groups?method=pca&color=kind"]
+
+
+def test_the_map_is_used_with_the_keys(open_page: Open) -> None:
+    page = open_map(open_page)
+    page.focus(".map-stage canvas")
     page.keyboard.press("+")
     page.keyboard.press("ArrowLeft")
     wait_for_address(page, "viewport=")
+    page.wait_for_selector(".map-card b:not(:text-is('…'))")
+    page.wait_for_function("() => document.getElementById('announcement').textContent !== ''")
+    page.keyboard.press("x")
+    page.wait_for_selector(".map-list h2:text-is('1 selected')")
+    selected = tiles_of_map(page)
     address = page.url
     page.reload()
-    page.wait_for_selector(".map-canvas canvas")
+    page.wait_for_selector(".map-stage canvas")
     assert page.url == address
+    page.focus(".map-stage canvas")
+    page.keyboard.press("Enter")
+    wait_for_address(page, f"open={selected[0]}")
 
 
 def test_images_are_added_and_removed_on_a_writable_server(open_page: Open, shop: Path) -> None:
