@@ -11,6 +11,7 @@ const KEYS = [
   ["keysEverywhere", [["/", "keySearch"], ["?", "shortcuts"], ["1 … 5", "keyScreens"], ["Esc", "keyEscape"]]],
   ["keysGrid", [["← → ↑ ↓", "keyMove"], ["Enter", "keyOpen"], ["+ −", "keyMoreLess"], ["x", "keySelect"], ["Shift + ← →", "keyRange"], ["Ctrl + A", "keyAll"]]],
   ["keysLarge", [["← →", "keyNeighbours"], ["c", "keyCompare"], ["z", "keyZoom"], ["+ −", "keyMoreLess"]]],
+  ["keysMap", [["← → ↑ ↓", "keyPan"], ["+ −", "keyZoom"], ["0", "showAll"], ["l", "lasso"], ["x", "keySelectMiddle"], ["Enter", "keyOpenMiddle"]]],
   ["keysRegion", [["← → ↑ ↓", "keyMoveBox"], ["Shift + ← →", "keySizeBox"], ["Esc", "wholeImage"]]],
 ];
 

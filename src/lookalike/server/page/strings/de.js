@@ -78,7 +78,7 @@ export default {
   neighboursKept: "{percent} % der {n} nächsten Nachbarn erhalten",
   neighboursKeptHelp: "So viele der {n} Bilder, die einem Bild am ähnlichsten sind, sind unter seinen {n} nächsten auf der Karte; im Mittel einer Stichprobe.",
   trustworthiness: "Vertrauenswürdigkeit {value}",
-  trustworthinessHelp: "1: Bilder, die auf der Karte nah beieinander sind, sind ähnlich; weniger: manche sind es nicht (Venna und Kaski 2001).",
+  trustworthinessHelp: "1: Bilder, die auf der Karte nah beieinander sind, sind ähnlich; weniger: manche sind es nicht (Venna und Kaski 2006).",
   layingOut: "Die Karte wird berechnet",
   layingOutNote: "Beim ersten Mal dauert es bei vielen Bildern Minuten. Das Ergebnis wird aufbewahrt.",
   loadingMap: "Die Karte wird geladen…",
@@ -97,6 +97,10 @@ export default {
   cluster: "Cluster {n}",
   noValue: "ohne Wert",
   otherValues: "andere",
+  keysMap: "Auf der Karte",
+  keyPan: "verschieben",
+  keySelectMiddle: "das Bild in der Mitte auswählen",
+  keyOpenMiddle: "das Bild in der Mitte öffnen",
 
   // query panel
   queryAndFilters: "Anfrage und Filter",

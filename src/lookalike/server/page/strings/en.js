@@ -78,7 +78,7 @@ export default {
   neighboursKept: "{percent} % of the {n} nearest neighbours kept",
   neighboursKeptHelp: "Of the {n} images that are most similar to an image, so many are among its {n} nearest on the map; the mean of a sample.",
   trustworthiness: "trustworthiness {value}",
-  trustworthinessHelp: "1: images that are close on the map are similar; lower: some are close although they are not (Venna and Kaski 2001).",
+  trustworthinessHelp: "1: images that are close on the map are similar; lower: some are close although they are not (Venna and Kaski 2006).",
   layingOut: "Laying out the map",
   layingOutNote: "The first time takes minutes in a large library. It is kept.",
   loadingMap: "Loading the map…",
@@ -97,6 +97,10 @@ export default {
   cluster: "cluster {n}",
   noValue: "no value",
   otherValues: "others",
+  keysMap: "On the map",
+  keyPan: "move",
+  keySelectMiddle: "select the image in the middle",
+  keyOpenMiddle: "open the image in the middle",
 
   // query panel
   queryAndFilters: "Query and filters",
