@@ -23,7 +23,7 @@ from lookalike.stores.open_store import FOLDER, Location, create_store, library_
 from lookalike.stores.paths import Paths, ids_below, images_below, path_list
 from lookalike.stores.postgres.url import is_url
 from lookalike.stores.records import IMPORTED
-from lookalike.thumbnails import Thumbnails
+from lookalike.thumbnails import Thumbnails, damaged_files
 from lookalike.workers.limits import Limits
 
 if TYPE_CHECKING:
@@ -656,9 +656,38 @@ class Library:
     def check(self) -> list[str]:
         """Return every contradiction in the library's files, a line each; empty if there is none.
 
-        Reads all vectors once. `LibraryDamaged` if the catalogue cannot be read at all.
+        Reads all vectors, ANN indexes and thumbnails once. `LibraryDamaged` if the catalogue cannot be read
+        at all.
         """
-        return self._store.check()
+        damaged = self._damaged_thumbnails()
+        thumbnails = [f"thumbnails: damaged files: {len(damaged)}"] if damaged else []
+        return self._store.check() + thumbnails
+
+    def repair(self, *, progress: ProgressCallback | None = None) -> list[str]:
+        """Mend what can be mended, and return what was done and what is lost, a line each.
+
+        Derived data is made again: the index of texts, columns of filters, ANN indexes, thumbnails. Damaged
+        vectors are made again from the images that are still there. Raises the errors of `add`, and
+        `LibraryDamaged` if the catalogue cannot be read.
+        """
+        from lookalike.indexing.repair import missing_lines, present_files
+
+        lines, lost = self._store.repair()
+        for file in self._damaged_thumbnails():
+            file.unlink(missing_ok=True)
+            lines.append(f"thumbnails: {file.name} was damaged; it is made again when it is shown")
+        with self._store.snapshot() as snapshot:
+            present = present_files(snapshot, lost)
+        if present:
+            report = self.add(present, progress=progress)
+            lines.append(f"{report.added_vectors} vectors are made again from their images")
+        with self._store.snapshot() as snapshot:
+            lines += missing_lines(snapshot, lost)
+        return [*lines, *(f"{name}: its ANN index is built again" for name in self.ann.build_due())]
+
+    def _damaged_thumbnails(self) -> list[Path]:
+        folder = self._store.folder
+        return [] if folder is None else list(damaged_files(folder))
 
     def info(self) -> Info:
         """Return facts about the library as it is now."""

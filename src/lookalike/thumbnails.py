@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import struct
 import threading
+import zlib
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
@@ -26,9 +28,14 @@ MEMORY_BYTES = 64 << 20
 """Size of the cache in memory: some ten thousand thumbnails of the size that a page shows."""
 
 
+CHECKSUM, MARK, END_OF_JPEG = struct.Struct(">4sI"), b"crc:", b"\xff\xd9"
+"""What follows the JPEG in a file of the cache, where viewers ignore it: a mark and its CRC-32."""
+
+
 class DiskCache:
     """One file per thumbnail, named by content: `<side>/<first two digits>/<SHA-256>.jpg`.
 
+    A file that is damaged counts as missing, so its thumbnail is made again.
     Writes are atomic, so any number of processes may use one folder; two that make the same
     thumbnail write the same bytes. If the folder cannot be written (a full disk, permissions),
     thumbnails are cached in memory.
@@ -47,7 +54,7 @@ class DiskCache:
             data = file.read_bytes()
         except OSError:
             return self._fallback.get(key)
-        return data or None
+        return intact_content(data)
 
     def put(self, key: Key, data: bytes) -> None:
         """Cache a thumbnail."""
@@ -55,7 +62,7 @@ class DiskCache:
         try:
             make_folder(file.parent)
             with atomic_write(file, shared=True) as out:
-                out.write(data)
+                out.write(data + CHECKSUM.pack(MARK, zlib.crc32(data)))
         except OSError:  # thumbnails are derived data: not worth an error
             self._fallback.put(key, data)
 
@@ -69,6 +76,27 @@ class DiskCache:
         content, side = key
         name = content.hex()
         return self._folder / str(side) / name[:2] / f"{name}.jpg"
+
+
+def intact_content(data: bytes) -> bytes | None:
+    """Return the JPEG in a file of the cache, None if it is damaged. Older files end where the JPEG ends."""
+    if len(data) > CHECKSUM.size:
+        mark, checksum = CHECKSUM.unpack_from(data, len(data) - CHECKSUM.size)
+        content = data[: -CHECKSUM.size]
+        if mark == MARK:
+            return content if zlib.crc32(content) == checksum else None
+    return data if data.endswith(END_OF_JPEG) else None
+
+
+def damaged_files(library: Path) -> Iterator[Path]:
+    """Yield the cached thumbnails in a library's folder that are not what was written."""
+    for file in sorted((library / FOLDER).glob("*/*/*.jpg")):
+        try:
+            if intact_content(file.read_bytes()) is None:
+                yield file
+        except OSError:
+            if file.exists():
+                yield file
 
 
 class MemoryCache:

@@ -133,7 +133,7 @@ def test_a_tilde_is_expanded_to_the_home_folder(album: Album, tmp_path: Path) ->
     assert json.loads(run.stdout)["images"] == 8
 
 
-def test_check_finds_invalid_vectors_and_its_remedy_replaces_them(tmp_path: Path) -> None:
+def test_check_finds_damaged_vectors_and_makes_them_again(tmp_path: Path) -> None:
     photos = draw(tmp_path / "photos" / "a.png", 1).parent
     draw(photos / "b.png", 2)
     lookalike("index", "photos", "--extractor", "histogram", cwd=tmp_path)
@@ -145,11 +145,14 @@ def test_check_finds_invalid_vectors_and_its_remedy_replaces_them(tmp_path: Path
     run = lookalike("check", cwd=photos)
     (line,) = run.stdout.splitlines()
     assert run.returncode == 3
-    assert line.endswith("NaN, infinity or far too large a number: 1 of 2 vectors")
-    assert "delete the file vectors-" in run.stderr
-    file.unlink()
-    assert lookalike("index", "photos", cwd=tmp_path).returncode == 0
-    assert lookalike("check", cwd=photos).returncode == 0
+    assert line.endswith("2 vectors are in blocks that are not what was written, or cannot be read")
+    assert "`lookalike check --repair` makes again" in run.stderr
+    run = lookalike("check", "--repair", cwd=photos)
+    assert run.returncode == 0, run.stderr
+    assert "2 vectors are made again from their images" in run.stdout
+    assert run.stdout.splitlines()[-1] == "The library is intact: 2 vectors read."
+    [file] = (photos / ".lookalike" / "spaces").glob("histogram-*/vectors-*")
+    assert file.read_bytes() == whole
 
 
 def test_remove_takes_images_as_hits_show_them(tmp_path: Path, album: Album) -> None:

@@ -40,6 +40,7 @@ MISSING_METHODS = {
         "extractor": IN_PROCESS,
         "register": IN_PROCESS,
         "check": "files are checked where they are",
+        "repair": "as `check`",
         "similar_folders": "`Client.duplicates` has the groups from which they are made",
         "move_spare": "files are moved where they are",
         "import_parts": "parts are folders where the library is",

@@ -88,7 +88,7 @@ def test_a_thumbnail_is_made_once_and_then_read_from_disk(library: Library, phot
     with Library.open(photos) as again:
         assert again.thumbnails.get(id, 64) == first
     (file,) = (photos / ".lookalike" / "thumbnails").rglob("*.jpg")
-    assert file.read_bytes() == first.data
+    assert file.read_bytes().startswith(first.data)
 
 
 def test_the_etag_is_known_before_and_changes_with_content_and_size(

@@ -9,20 +9,34 @@ from pathlib import Path
 import click
 
 from lookalike.cli import format, open_library, output, parameters
+from lookalike.cli.progress import ProgressBar
 
 DAMAGED = 3
 
 
 @click.command("check")
 @parameters.library_option
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Make again what is derived (ANN indexes, thumbnails, the index of texts), drop damaged vectors and "
+    "make them again from the images; say what is lost. Then check.",
+)
+@parameters.model_dir_option
 @click.pass_context
-def command(ctx: click.Context, library: parameters.LibraryName | None) -> None:
+def command(ctx: click.Context, library: parameters.LibraryName | None, repair: bool) -> None:
     """Check the whole library for damage.
 
     Useful after a disk failure, an interrupted copy or a restored backup, because damaged vectors cause no
-    errors in searches. Nothing is changed. Exit 0 if the library is intact, 3 if it is damaged.
+    errors in searches. Vectors, ANN indexes and thumbnails are compared with their checksums. Nothing is
+    changed without --repair, and images never. Exit 0 if the library is intact, 3 if it is damaged.
     """
-    with open_library.open_library(library) as opened:
+    with open_library.open_library(library, read_only=not repair) as opened:
+        if repair:
+            with ProgressBar("Reading images again") as bar:
+                done = opened.repair(progress=bar if bar.visible else None)
+            for line in done:
+                output.put(output.printable(line))
         problems = opened.check()
         facts = opened.info()
     for problem in problems:
@@ -31,11 +45,10 @@ def command(ctx: click.Context, library: parameters.LibraryName | None) -> None:
         output.note("Restore the database from a backup, or drop the schema and index again.")
         ctx.exit(DAMAGED)
     if problems:
-        folder = opened.folder / "spaces"
+        again = open_library.command_line(opened.address, "check --repair")
         output.note(
-            f"To rebuild the vectors of an extractor, delete the file vectors-… in its folder of "
-            f"{open_library.display_path(folder)}, then run `lookalike index` (`import` for imported ones). "
-            "A damaged catalogue must be restored from a backup, or its folder deleted and indexed again."
+            f"`{again}` makes again what is derived, and vectors from their images. A catalogue that it "
+            "cannot mend must be restored from a backup, or its folder deleted and indexed again."
         )
         ctx.exit(DAMAGED)
     if not facts.outcomes:

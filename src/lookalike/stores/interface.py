@@ -46,6 +46,7 @@ from lookalike.stores.records import (
     Image,
     MetadataSources,
     Neighbours,
+    Repair,
     Root,
     Space,
     opposite,
@@ -69,6 +70,7 @@ __all__ = [
     "Image",
     "MetadataSources",
     "Neighbours",
+    "Repair",
     "Root",
     "Sidecars",
     "Snapshot",
@@ -471,6 +473,14 @@ class Store(Protocol):
         """Return everything in the store that contradicts itself, a line each; empty if it is intact.
 
         Reads all vectors once, of one consistent state. Raises `LibraryDamaged` if that cannot be read.
+        """
+        ...
+
+    def repair(self) -> Repair:
+        """Make again what is derived from the rest, and drop what is damaged.
+
+        Raises `LibraryDamaged` if the rest cannot be read either, `LibraryBusy`, `LibraryReadOnly`, and
+        `UsageError` where only the database's own tools repair.
         """
         ...
 

@@ -217,6 +217,13 @@ DECISIONS: tuple[DecisionKind, ...] = ("not-duplicate", "keep", "relevant", "not
 """All kinds of decisions."""
 
 
+class Repair(NamedTuple):
+    """What `Store.repair` did: a line for each thing, and the images (n,) that lost a vector, by space."""
+
+    lines: list[str]
+    lost: Mapping[str, Ids]
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """A judgement by people about contents, each identified by its SHA-256 (32 bytes).

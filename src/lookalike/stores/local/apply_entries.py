@@ -15,10 +15,11 @@ from typing import Any, Literal
 import numpy as np
 
 from lookalike.stores.local.block_columns import mark_blocks_of_deleted_stale, mark_blocks_stale
+from lookalike.stores.local.checksums import append_rows, verified_rows
 from lookalike.stores.local.database import SpaceRow, chunks, newest_image, placeholders, space_rows
 from lookalike.stores.local.full_text import delete_text_of_deleted, update_text
 from lookalike.stores.local.path_encoding import decode_path, encode_path
-from lookalike.stores.local.vector_file import append, last_id, map_vectors
+from lookalike.stores.local.vector_file import last_id
 from lookalike.stores.metadata import plain_text
 from lookalike.stores.records import Entry
 from lookalike.stores.write_plan import (
@@ -219,14 +220,14 @@ def _write_vectors(
     if given:
         np.stack([vector for _, vector in given], out=vectors[: len(given)])
     if copies:
-        stored = map_vectors(folder, space, np.empty(0, np.int64)).vectors
-        vectors[len(given) :] = stored[[row for _, row in copies]]
+        rows = np.array([row for _, row in copies], np.int64)
+        vectors[len(given) :] = verified_rows(folder, connection, space, rows)
     order = np.argsort(ids)
     ids, vectors = ids[order], vectors[order]
     prepared = prepare_vectors(
         vectors, key=space.key, normalised=bool(space.normalised), dtype=space.dtype
     )
-    append(folder, space, ids, prepared)
+    append_rows(folder, connection, space, ids, prepared)
     connection.executemany(
         "INSERT INTO placements (image, space, row) VALUES (?, ?, ?)",
         ((image, space.id, space.rows + number) for number, image in enumerate(ids.tolist())),

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.errors import LibraryError
+from lookalike.stores.local.ann.index_files import damaged_index_files
+from lookalike.stores.local.checksums import damaged_rows
 from lookalike.stores.local.database import SpaceRow, space_rows, translate_errors, writable
 from lookalike.stores.local.reader_pool import ReaderPool
-from lookalike.stores.local.vector_file import MappedVectors, map_vectors, row_bytes
+from lookalike.stores.local.vector_file import MappedVectors, load_fitted, map_vectors, row_bytes
 from lookalike.vectors.blocks import Rows
 
 BLOCK_BYTES = 16 << 20
@@ -24,8 +26,8 @@ UNIT_TOLERANCE = {"f32": 1e-4, "f16": 4e-3}
 def check(folder: Path) -> list[str]:
     """Return everything in a library's folder that contradicts itself, a line each; empty if it is intact.
 
-    Reads all vectors once, of one consistent state, so a writer may be at work. Takes 16 bytes of memory per
-    vector. Raises `LibraryDamaged` if the catalogue cannot be read at all.
+    Reads all vectors and ANN indexes, of one consistent state, so a writer may be at work. Takes 16 bytes of
+    memory per vector. Raises `LibraryDamaged` if the catalogue cannot be read at all.
     """
     readers = ReaderPool(folder, writable=writable(folder))
     connection = readers.connection()
@@ -41,10 +43,10 @@ def check(folder: Path) -> list[str]:
                 f"catalogue: row {row[1]} of {row[0]} refers to a row of {row[2]} that is missing"
                 for row in connection.execute("PRAGMA foreign_key_check")
             ]
+            found += check_text(connection)
             for space in space_rows(connection):
-                found += [
-                    f"{space.key}: {line}" for line in _check_space(folder, connection, space)
-                ]
+                lines = (*check_space(folder, connection, space), *check_derived(folder, space))
+                found += [f"{space.key}: {line}" for line in lines]
             (count,) = connection.execute(
                 """SELECT count(*) FROM placements JOIN images ON images.id = image
                    WHERE outcome <> 'indexed'"""
@@ -57,7 +59,29 @@ def check(folder: Path) -> list[str]:
     return found
 
 
-def _check_space(folder: Path, connection: sqlite3.Connection, space: SpaceRow) -> Iterator[str]:
+def check_text(connection: sqlite3.Connection) -> list[str]:
+    """Return what contradicts itself in the table of texts. FTS5 checks on writing only, so in a transaction
+    that changes nothing; readers, which may not write, compare what can be read."""
+    try:
+        connection.execute("SELECT count(*), max(length(caption)) FROM words").fetchone()
+        connection.execute("SELECT count(*) FROM words WHERE words MATCH 'a*'").fetchone()
+    except sqlite3.DatabaseError as error:
+        return [f"catalogue: the index of texts cannot be read: {error}"]
+    return []
+
+
+def check_derived(folder: Path, space: SpaceRow) -> Iterator[str]:
+    """Yield what is wrong with the fitted arrays and the ANN index of a space."""
+    if space.fitted:
+        try:
+            load_fitted(folder, space)  # a ZIP file, which has checksums
+        except (LibraryError, OSError):
+            yield "the arrays that its extractor was fitted with cannot be read"
+    yield from damaged_index_files(folder, space)
+
+
+def check_space(folder: Path, connection: sqlite3.Connection, space: SpaceRow) -> Iterator[str]:
+    """Yield what is wrong with the rows and vectors of a space."""
     deleted = _row_numbers(connection, "SELECT row FROM dead WHERE space = ? ORDER BY row", space)
     if len(deleted) != space.deleted or len(np.unique(deleted)) != len(deleted):
         yield f"{space.deleted} deleted rows are counted, {len(np.unique(deleted))} are listed"
@@ -68,6 +92,9 @@ def _check_space(folder: Path, connection: sqlite3.Connection, space: SpaceRow) 
     except (LibraryError, FileNotFoundError):
         yield f"the vector files do not hold the {space.rows} committed rows"
         return
+    damaged = damaged_rows(folder, connection, space, below=space.rows)
+    if len(damaged):
+        yield f"{len(damaged)} vectors are in blocks that are not what was written, or cannot be read"
     images = _row_numbers(
         connection, "SELECT image FROM placements WHERE space = ? ORDER BY image", space
     )
@@ -87,26 +114,28 @@ def _check_space(folder: Path, connection: sqlite3.Connection, space: SpaceRow) 
         yield f"{wrong} rows name another image than the catalogue does"
     if not (np.diff(mapped.ids[: space.ordered]) > 0).all():
         yield f"the first {space.ordered} rows are not in the order of their images"
-    yield from _check_vectors(mapped, space, rows)
+    rows = np.setdiff1d(rows, damaged)
+    infinite, lengths = impossible_rows(mapped, space, rows)
+    if len(infinite):
+        yield f"NaN, infinity or far too large a number: {len(infinite)} of {len(rows)} vectors"
+    if len(lengths):
+        yield f"a length other than 1: {len(lengths)} of {len(rows)} vectors"
 
 
-def _check_vectors(mapped: MappedVectors, space: SpaceRow, rows: Rows) -> Iterator[str]:
-    """Yield what is wrong with the vectors themselves."""
-    infinite = lengths = 0
+def impossible_rows(mapped: MappedVectors, space: SpaceRow, rows: Rows) -> tuple[Rows, Rows]:
+    """Return those of the rows that hold a number no vector can have, and those with a wrong length."""
+    infinite, lengths = [rows[:0]], [rows[:0]]
     block = max(1, BLOCK_BYTES // row_bytes(space))
     rows = np.sort(rows)
     for start in range(0, len(rows), block):
         vectors = np.asarray(mapped.vectors[rows[start : start + block]], np.float32)
         squares = np.einsum("ij,ij->i", vectors, vectors)
         finite = np.isfinite(squares)
-        infinite += int((~finite).sum())
+        infinite.append(rows[start : start + block][~finite])
         if space.normalised:
             off = np.abs(np.sqrt(squares) - 1.0) > UNIT_TOLERANCE[space.dtype]
-            lengths += int((off & finite & (squares != 0.0)).sum())
-    if infinite:
-        yield f"NaN, infinity or far too large a number: {infinite} of {len(rows)} vectors"
-    if lengths:
-        yield f"a length other than 1: {lengths} of {len(rows)} vectors"
+            lengths.append(rows[start : start + block][off & finite & (squares != 0.0)])
+    return np.concatenate(infinite), np.concatenate(lengths)
 
 
 def _row_numbers(connection: sqlite3.Connection, statement: str, space: SpaceRow) -> Rows:

@@ -16,6 +16,7 @@ import numpy as np
 from lookalike.files import make_folder
 from lookalike.stores.local.ann.index_files import has_leftovers
 from lookalike.stores.local.block_columns import pack_stale
+from lookalike.stores.local.checksums import append_rows, damaged_rows
 from lookalike.stores.local.database import SpaceRow, newest_image, space_rows, transaction
 from lookalike.stores.local.full_text import update_text
 from lookalike.stores.local.vector_file import (
@@ -23,7 +24,6 @@ from lookalike.stores.local.vector_file import (
     GENERATION_FILE,
     ID,
     OTHER_FILE,
-    append,
     ids_are_intact,
     ids_file,
     make_files,
@@ -66,7 +66,7 @@ def recover(folder: Path, connection: sqlite3.Connection) -> dict[str, int]:
         intact = rows_on_disk(folder, space)
         if intact < space.rows or not ids_are_intact(folder, space, newest_image(connection)):
             # The catalogue knows the image of each row, so compaction writes the ids again.
-            lost[space.key] = _compact(folder, connection, space, below=min(intact, space.rows))
+            lost[space.key] = compact(folder, connection, space, below=min(intact, space.rows))
         else:
             _truncate(folder, space)
     remove_leftovers(folder, connection)
@@ -136,29 +136,45 @@ def _remove_directory(directory: Path) -> None:
 
 def compact_if_due(folder: Path, connection: sqlite3.Connection, *, at_least: int) -> None:
     """Compact each space with many tombstones, `at_least` of them; called after each change."""
-    compacted = False
+    lost: dict[str, int] = {}
     for space in space_rows(connection):
         if space.deleted >= at_least and space.deleted > COMPACT_SHARE * space.rows:
-            _compact(folder, connection, space, below=space.rows)
-            compacted = True
-    if compacted:
+            lost[space.key] = compact(folder, connection, space, below=space.rows)
+    warn_of_losses(lost)
+    if lost:
         remove_leftovers(folder, connection)
 
 
-def _compact(folder: Path, connection: sqlite3.Connection, space: SpaceRow, *, below: int) -> int:
+def compact(
+    folder: Path,
+    connection: sqlite3.Connection,
+    space: SpaceRow,
+    *,
+    below: int,
+    without: Rows | None = None,
+) -> int:
     """Copy the live rows with a number below `below` into a new generation, by rising image.
 
     Switches to it in one commit; readers of the old generation go on with their maps. Returns the number of
-    vectors that were lost because their row is not below.
+    vectors that were lost: rows not below, rows of damaged blocks, and those in `without`.
     """
+    damaged = damaged_rows(folder, connection, space, below=below)
+    unusable = damaged if without is None else np.union1d(damaged, without)
     new = replace(space, generation=space.generation + 1, rows=0, deleted=0, ordered=0)
     make_folder(space_folder(folder, space))
     make_files(folder, new)
     with transaction(connection):
+        connection.execute("CREATE TEMP TABLE IF NOT EXISTS unusable (row INTEGER PRIMARY KEY)")
+        connection.execute("DELETE FROM temp.unusable")
+        connection.executemany(
+            "INSERT INTO temp.unusable VALUES (?)", ((row,) for row in unusable.tolist())
+        )
         lost = connection.execute(
-            "DELETE FROM placements WHERE space = ? AND row >= ?", (space.id, below)
+            "DELETE FROM placements WHERE space = ? AND (row >= ? OR row IN (SELECT row FROM temp.unusable))",
+            (space.id, below),
         ).rowcount
         connection.execute("DELETE FROM dead WHERE space = ?", (space.id,))
+        connection.execute("DELETE FROM checksums WHERE space = ?", (space.id,))
         for images, rows in _live_rows(connection, space):
             old = np.memmap(
                 vectors_file(folder, space),
@@ -166,7 +182,7 @@ def _compact(folder: Path, connection: sqlite3.Connection, space: SpaceRow, *, b
                 mode="r",
                 shape=(below, space.dim),
             )
-            append(folder, new, images, np.asarray(old)[rows])
+            append_rows(folder, connection, new, images, np.asarray(old)[rows])
             connection.executemany(
                 "UPDATE placements SET row = ? WHERE image = ? AND space = ?",
                 (

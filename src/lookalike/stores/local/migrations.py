@@ -150,7 +150,7 @@ def m005_words_of_all_scripts(connection: sqlite3.Connection) -> None:
     """Make the table of texts anew: it holds tokens of `stores.text_analysis`, and texts in filters are in
     composed form. Opening the library fills it and packs all columns again."""
     for statement in (
-        "DROP TABLE words",
+        "DROP TABLE IF EXISTS words",
         """CREATE VIRTUAL TABLE words USING fts5 (
              caption, keywords, fields, path, tokenize = 'ascii')""",
         "UPDATE blocks SET stale = 1",
@@ -208,6 +208,19 @@ def m009_comparisons(connection: sqlite3.Connection) -> None:
     )
 
 
+def m010_checksums(connection: sqlite3.Connection) -> None:
+    """Create the table of the checksums of stored vectors; blocks that are there already have none yet.
+
+    checksums  CRC-32 of the committed rows of a block of 64 (`stores.local.checksums`)"""
+    connection.execute(
+        """CREATE TABLE checksums (
+             space INTEGER NOT NULL REFERENCES spaces (id),
+             block INTEGER NOT NULL,
+             crc INTEGER NOT NULL,
+             PRIMARY KEY (space, block)) WITHOUT ROWID"""
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     m001_images_spaces_and_placements,
     m002_words_and_columns,
@@ -218,6 +231,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     m007_skipped_files_and_exclusions,
     m008_metadata_by_content,
     m009_comparisons,
+    m010_checksums,
 )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import LibraryError, LibraryReadOnly
+from lookalike.stores.local import bus_errors
 from lookalike.stores.local.ann.index_cache import IndexCache
 from lookalike.stores.local.database import (
     CATALOGUE,
@@ -67,6 +68,7 @@ class ReaderPool:
         self._gpu = _gpu_cache(device)
         self._process = os.getpid()
         self._unchanged: tuple[int, int] | None = None
+        self._faults = bus_errors.faults()
         self._closed = False
 
     def connection(self) -> sqlite3.Connection:
@@ -97,6 +99,10 @@ class ReaderPool:
             self._close_idle()
             self._clear_caches()
             self._file_id = file_id
+        if self._faults != bus_errors.faults():  # some maps end in zeros: map what is there now
+            faults = bus_errors.faults()
+            self._clear_caches()
+            self._faults = faults  # last: who reads it first sees no older caches
 
     def give_back(self, connection: sqlite3.Connection) -> None:
         """Take a connection back, and end its transaction."""
@@ -136,6 +142,7 @@ class ReaderPool:
                 connection.execute("BEGIN")
                 # The first read determines the state; this number changes with every commit of others.
                 (number,) = connection.execute("PRAGMA data_version").fetchone()
+                faults = self._faults
                 known = self._states.get(id(connection))
                 if known is not None and known[0] == number:
                     state = known[1]
@@ -143,12 +150,12 @@ class ReaderPool:
                 spaces = space_rows(connection)
                 state, missing = self._read_state(connection, spaces)
                 if not missing or spaces == before:
-                    self._keep(connection, number, state)
+                    self._keep(connection, number, state, faults)
                     break
                 before = spaces
                 connection.execute("ROLLBACK")
         return LocalSnapshot(
-            self._folder, connection, state, self._state_columns, self._indexes, self._gpu
+            self._folder, connection, state, self._state_columns, self._indexes, self._gpu, faults
         )
 
     def _read_state(
@@ -167,14 +174,17 @@ class ReaderPool:
         )
         return state, missing
 
-    def _keep(self, connection: sqlite3.Connection, number: int, state: CatalogueState) -> None:
+    def _keep(
+        self, connection: sqlite3.Connection, number: int, state: CatalogueState, faults: int
+    ) -> None:
         """Keep a state for the next snapshots of this connection, and drop the older ones with their maps.
         One with spaces that cannot be read is read again each time: somebody may repair them."""
         with self._lock:
             for other, (_, kept) in list(self._states.items()):
                 if kept.version != state.version:
                     del self._states[other]
-            if self._is_current(connection) and len(state.mapped) == len(state.spaces):
+            complete = len(state.mapped) == len(state.spaces)
+            if self._is_current(connection) and complete and faults == self._faults:
                 self._states[id(connection)] = number, state
 
     def _state_columns(self, connection: sqlite3.Connection) -> StateColumns:

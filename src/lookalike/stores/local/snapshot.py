@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from lookalike.errors import Outcome, UsageError
 from lookalike.extractors.interface import BOXES
-from lookalike.stores.local import feedback, images
+from lookalike.stores.local import bus_errors, feedback, images
 from lookalike.stores.local.ann.index_cache import IndexCache
 from lookalike.stores.local.ann.index_files import Stamp
 from lookalike.stores.local.comparisons import read_comparisons
 from lookalike.stores.local.database import SpaceRow, placeholders, translate_errors
 from lookalike.stores.local.search import search_space
-from lookalike.stores.local.vector_file import MappedVectors, damaged_error, row_bytes
+from lookalike.stores.local.vector_file import MappedVectors, damaged_error, is_cut, row_bytes
 from lookalike.stores.records import (
     Decision,
     DecisionKind,
@@ -71,6 +71,7 @@ class LocalSnapshot:
         columns: Callable[[sqlite3.Connection], StateColumns],
         indexes: IndexCache,
         gpu: GpuCache | None,
+        faults: int,
     ) -> None:
         self._folder = folder
         self._connection = connection
@@ -80,6 +81,7 @@ class LocalSnapshot:
         self._gpu = gpu
         self._stamps: dict[int, Stamp | None] = {}
         self._cursors: list[sqlite3.Cursor] = []
+        self._faults = faults  # before the files were mapped
 
     @property
     def version(self) -> Hashable:
@@ -126,7 +128,7 @@ class LocalSnapshot:
         first win, which are the lower ids unless an image changed."""
         row, mapped = self.open_space(space)
         boxes = self._boxes(row)
-        return search_space(
+        found = search_space(
             row,
             mapped,
             queries,
@@ -138,6 +140,8 @@ class LocalSnapshot:
             index=None if exact else self._indexes.get(row, mapped, self._stamp(row)),
             gpu=self._gpu,
         )
+        self._refuse_cut(row)
+        return found
 
     def vectors(self, space: str, ids: Ids, *, whole_rows: bool = False) -> NDArray[np.float32]:
         """See `Snapshot`."""
@@ -146,14 +150,16 @@ class LocalSnapshot:
         width = row.dim if whole_rows else row.dim // self.region_count(row)
         known = rows >= 0
         if known.all():
-            return as_float32(mapped.vectors.take(rows, axis=0)[:, :width])
-        found = np.full((len(rows), width), np.nan, np.float32)
-        found[known] = mapped.vectors[rows[known], :width]
+            found = as_float32(mapped.vectors.take(rows, axis=0)[:, :width])
+        else:
+            found = np.full((len(rows), width), np.nan, np.float32)
+            found[known] = mapped.vectors[rows[known], :width]
+        self._refuse_cut(row)
         return found
 
     def sample(self, space: str, count: int) -> Ids:
         """See `Snapshot`."""
-        _, mapped = self.open_space(space)
+        row, mapped = self.open_space(space)
         # Twice as many rows as hold so many vectors on average: tombstones may lie in a row.
         stored = len(mapped.ids)
         wanted = 2 * count * stored // max(stored - len(mapped.deleted), 1)
@@ -161,7 +167,9 @@ class LocalSnapshot:
         rows = spread[np.diff(spread, prepend=-1) > 0] if len(mapped.ids) else spread[:0]
         live = rows[~np.isin(rows, mapped.deleted)]
         chosen = np.linspace(0, len(live) - 1, min(count, len(live))).astype(np.int64)
-        return np.sort(np.asarray(mapped.ids[live[chosen]]))
+        found = np.sort(np.asarray(mapped.ids[live[chosen]]))
+        self._refuse_cut(row)
+        return found
 
     def open_space(self, key: str) -> tuple[SpaceRow, MappedVectors]:
         """Return a space and its mapped vectors; `UsageError`, `LibraryDamaged`, `LibraryReadOnly`."""
@@ -173,6 +181,11 @@ class LocalSnapshot:
         if mapped is None:
             raise damaged_error(self._folder, row)
         return row, mapped
+
+    def _refuse_cut(self, row: SpaceRow) -> None:
+        """Raise `LibraryDamaged` if what was just read may be zeros: a file was cut, or not readable."""
+        if self._faults != bus_errors.faults() or is_cut(self._folder, row):
+            raise damaged_error(self._folder, row)
 
     def region_count(self, row: SpaceRow) -> int:
         """Return how many vectors each row of the space holds side by side."""

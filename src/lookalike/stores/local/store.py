@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+
+import numpy as np
 
 from lookalike.errors import (
     LibraryDamaged,
@@ -34,6 +36,7 @@ from lookalike.stores.local.migrations import (
 from lookalike.stores.local.path_encoding import quoted_home
 from lookalike.stores.local.reader_pool import ReaderPool
 from lookalike.stores.local.snapshot import LocalSnapshot
+from lookalike.stores.records import Repair
 
 if TYPE_CHECKING:
     from lookalike.stores.local.ann.index_builder import LocalIndexes
@@ -230,6 +233,21 @@ class LocalStore:
         from lookalike.stores.local.check import check
 
         return check(self._folder)
+
+    def repair(self) -> Repair:
+        """See `Store`."""
+        from lookalike.stores.local import repair
+
+        if self._read_only:
+            raise read_only_error(self._folder)
+        lines = repair.repair_catalogue(self._folder)
+        with translate_errors(self._folder), closing(connect(self._folder, "write")) as connection:
+            before = repair.placed_images(connection)
+            with self.writer() as writer:
+                lines += writer.repair()
+            after = repair.placed_images(connection)
+        lost = {key: np.setdiff1d(images, after[key]) for key, images in before.items()}
+        return Repair(lines, {key: images for key, images in lost.items() if len(images)})
 
     def close(self) -> None:
         """See `Store`."""

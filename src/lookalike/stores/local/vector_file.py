@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from lookalike.errors import LibraryDamaged, LibraryError, LibraryReadOnly
 from lookalike.files import atomic_write, keep_private, sync_folder
+from lookalike.stores.local import bus_errors
 from lookalike.stores.local.database import SpaceRow
 from lookalike.stores.records import IMPORTED, DType, Ids
 from lookalike.vectors.blocks import Floats, Rows
@@ -134,10 +135,24 @@ def map_vectors(library: Path, space: SpaceRow, deleted: Rows) -> MappedVectors:
     vectors_size, ids_size = vectors_path.stat().st_size, ids_path.stat().st_size
     if vectors_size < space.rows * row_bytes(space) or ids_size < space.rows * ID.itemsize:
         raise damaged_error(library, space)
+    bus_errors.install()
     vectors = np.memmap(vectors_path, dtype, mode="r", shape=(space.rows, space.dim))
     ids = np.memmap(ids_path, ID, mode="r", shape=(space.rows,))
     # Plain arrays over the maps: each slice of a np.memmap costs microseconds.
     return MappedVectors(np.asarray(vectors), np.asarray(ids), deleted, space.ordered)
+
+
+def is_cut(library: Path, space: SpaceRow) -> bool:
+    """Return whether a file has become shorter than its committed rows. One that is gone is not: a writer
+    deletes files of older generations, and their maps stay whole."""
+    folder = f"{library}/{SPACES}/{space.directory}"
+    try:  # as text: on every search, and pathlib takes longer than the system call
+        vectors = os.stat(f"{folder}/vectors-{space.generation}.{space.dtype}")  # noqa: PTH116
+        ids = os.stat(f"{folder}/ids-{space.generation}.i64")  # noqa: PTH116
+    except OSError:
+        return False
+    rows = space.rows
+    return vectors.st_size < rows * row_bytes(space) or ids.st_size < rows * ID.itemsize
 
 
 def damaged_error(library: Path, space: SpaceRow) -> LibraryError:
@@ -158,15 +173,22 @@ def remedy_for_lost_vectors(revision: str) -> str:
     return "`lookalike index` makes them again from the images"
 
 
+def remedy_for_damaged_vectors() -> str:
+    """Return what a user does about vectors that are not what was written."""
+    return "`lookalike check --repair` drops them and makes them again from the images"
+
+
 def append(library: Path, space: SpaceRow, ids: Ids, vectors: NDArray[np.float32] | Floats) -> None:
     """Write rows behind the committed ones, and wait until they are on the disk. No reader sees them before
-    the catalogue counts them."""
+    the catalogue counts them. `LibraryDamaged` if a file is shorter: the gap would become zeros."""
     for path, array, start in (
         (vectors_file(library, space), vectors, space.rows * row_bytes(space)),
         (ids_file(library, space), ids, space.rows * ID.itemsize),
     ):
         dtype = ID if array is ids else DTYPES[space.dtype]
         with path.open("r+b", buffering=0) as file:
+            if file.seek(0, os.SEEK_END) < start:
+                raise damaged_error(library, space)
             file.seek(start)
             _write_all(file.fileno(), np.ascontiguousarray(array, dtype))
             sync(file.fileno())

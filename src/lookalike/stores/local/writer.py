@@ -244,7 +244,12 @@ class LocalWriter:
 
     def _delete_spaces(self, rows: Iterable[SpaceRow]) -> None:
         for row in rows:
-            for table in ("placements WHERE space", "dead WHERE space", "spaces WHERE id"):
+            for table in (
+                "placements WHERE space",
+                "dead WHERE space",
+                "checksums WHERE space",
+                "spaces WHERE id",
+            ):
                 self._connection.execute(f"DELETE FROM {table} = ?", (row.id,))  # noqa: S608
 
     # Images
@@ -387,6 +392,17 @@ class LocalWriter:
         """See `Writer.put_comparisons`."""
         with translate_errors(self._folder), transaction(self._connection):
             put_comparisons(self._connection, found, revision)
+
+    def repair(self) -> list[str]:
+        """Do the part of `Store.repair` that a writer does; return what was done, a line each."""
+        from lookalike.stores.local.repair import repair_spaces
+
+        lost = [
+            f"{key}: {count} vectors were lost from a damaged file"
+            for key, count in self.lost_vectors.items()
+        ]
+        with translate_errors(self._folder):
+            return lost + list(repair_spaces(self._folder, self._connection))
 
     def finish(self) -> None:
         """Bring everything derived up to date. The store calls this last."""

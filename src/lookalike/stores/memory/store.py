@@ -26,6 +26,7 @@ from lookalike.stores.records import (
     Entry,
     FileState,
     Image,
+    Repair,
     Root,
     Space,
     missing_vectors,
@@ -93,6 +94,9 @@ class MemoryStore:
 
     def check(self) -> list[str]:
         return []
+
+    def repair(self) -> Repair:
+        return Repair([], {})
 
     def close(self) -> None:
         return

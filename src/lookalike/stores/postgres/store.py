@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 import psycopg
 
@@ -17,6 +17,7 @@ from lookalike.errors import (
     LibraryReadOnly,
     NoLibrary,
     Outcome,
+    UsageError,
 )
 from lookalike.stores.postgres.database import (
     Connection,
@@ -251,6 +252,13 @@ class PostgresStore:
 
         with self._reader() as connection, translate_errors(self._url):
             return check(connection, self._read_state(connection))
+
+    def repair(self) -> NoReturn:
+        """See `Store`: PostgreSQL has checksums, logs and tools of its own."""
+        raise UsageError(
+            f"{self._url.shown} is a database, which Lookalike does not repair: restore it from a backup, or "
+            "drop the schema and index again"
+        )
 
     def close(self) -> None:
         """See `Store`."""

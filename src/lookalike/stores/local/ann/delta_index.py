@@ -19,10 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.ann.faiss_index import AnnIndex
+from lookalike.stores.local import bus_errors
 from lookalike.stores.local.ann import index_files as files
 from lookalike.stores.local.ann.index_files import DeltaManifest, IndexManifest
 from lookalike.stores.local.database import SpaceRow
-from lookalike.stores.local.vector_file import map_vectors
+from lookalike.stores.local.vector_file import damaged_error, map_vectors
 from lookalike.vectors.blocks import Floats
 
 log = logging.getLogger(__name__)
@@ -124,6 +125,7 @@ class DeltaIndexWriter:
         if growing is not None and not growing.belongs_to(manifest):
             del self._growing[row.id]
             growing = None
+        faults = bus_errors.faults()
         unindexed = row.rows - manifest.index.rows
         if not _worth_writing(row, unindexed, 0):
             return
@@ -135,6 +137,9 @@ class DeltaIndexWriter:
                 return
             growing = self._growing[row.id] = self._begin(row, manifest, vectors)
         self._add(row, growing, vectors, max_chunks)
+        if faults != bus_errors.faults():  # some of the vectors may have been zeros
+            del self._growing[row.id]
+            raise damaged_error(self._library, row)
         if _worth_writing(row, growing.index.count - growing.saved, growing.saved):
             growing.saved = growing.index.count  # if saving fails, not every batch tries again
             rows = vectors[manifest.index.rows : growing.end]

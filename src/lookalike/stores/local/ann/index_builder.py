@@ -17,9 +17,10 @@ from lookalike.ann.faiss_index import AnnIndex, Progress, no_progress
 from lookalike.errors import LibraryBusy, UsageError
 from lookalike.files import mode_in
 from lookalike.stores.ann_index import Index, IndexBuildOptions, IndexCheck, RecipeResult
+from lookalike.stores.local import bus_errors
 from lookalike.stores.local.ann import index_files as files
 from lookalike.stores.local.database import SpaceRow, read_only_error, translate_errors
-from lookalike.stores.local.vector_file import MappedVectors
+from lookalike.stores.local.vector_file import MappedVectors, damaged_error, is_cut
 
 if TYPE_CHECKING:
     from lookalike.stores.local.snapshot import LocalSnapshot
@@ -198,7 +199,7 @@ def _build(
     progress: Progress,
 ) -> Index:
     """Try recipes until one reaches the target recall, and put the best into use."""
-    started = time.monotonic()
+    started, faults = time.monotonic(), bus_errors.faults()
     threads = options.threads or build_threads(matrix)
     progress("ask", 0, 1)
     held_out = tuning.hold_out_queries(
@@ -215,6 +216,8 @@ def _build(
         if best[2].recall >= options.target:
             break
     assert best is not None
+    if faults != bus_errors.faults() or is_cut(folder, row):
+        raise damaged_error(folder, row)
     seconds = time.monotonic() - started
     with translate_errors(folder):
         try:
@@ -310,6 +313,7 @@ def _put_into_use(
         files.fingerprint_file(path),
         files.fingerprint_rows(matrix.vectors, index.count),
         files.fingerprint_file(files.index_file(folder, row, number, "trained")),
+        files.checksum_file(path),
     )
     files.write_manifest(folder, row, manifest)
     files.remove_others(folder, row, number)

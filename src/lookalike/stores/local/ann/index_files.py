@@ -17,7 +17,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -52,6 +53,9 @@ MAX_NUMBER = 1 << 53
 SAMPLES = 64
 SAMPLE_BYTES = 4096
 
+# Bytes that a checksum reads at a time.
+CHECKSUM_BYTES = 1 << 20
+
 # Changes when a file is replaced: modification time, size, inode.
 Stamp = tuple[int, int, int]
 
@@ -65,6 +69,7 @@ class IndexManifest:
     fingerprint  of the index's file
     vectors      fingerprint of the rows it was built from
     trained      fingerprint of the file without vectors; "" if an older version wrote the manifest
+    checksum     CRC-32 of the index's file, for `check`: a fingerprint samples; "" likewise
     """
 
     index: Index
@@ -73,6 +78,7 @@ class IndexManifest:
     fingerprint: str
     vectors: str
     trained: str = ""
+    checksum: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,7 @@ class DeltaManifest:
     of           fingerprint of the main index: its number may be used again after it was removed
     fingerprint  of the delta index's file
     vectors      fingerprint of the rows it was built from
+    checksum     CRC-32 of the delta index's file; "" if an older version wrote the manifest
     """
 
     number: int
@@ -89,6 +96,7 @@ class DeltaManifest:
     of: str
     fingerprint: str
     vectors: str
+    checksum: str = ""
 
 
 def manifest_file(library: Path, space: SpaceRow) -> Path:
@@ -139,6 +147,7 @@ def read_manifest(library: Path, space: SpaceRow) -> IndexManifest | None:
             str(document["fingerprint"]),
             str(document["vectors"]),
             str(document.get("trained", "")),
+            str(document.get("checksum", "")),
         )
     except FileNotFoundError:
         return None
@@ -198,6 +207,7 @@ def read_delta_manifest(library: Path, space: SpaceRow) -> DeltaManifest | None:
             str(document["of"]),
             str(document["fingerprint"]),
             str(document["vectors"]),
+            str(document.get("checksum", "")),
         )
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
@@ -217,6 +227,7 @@ def save_delta(
         manifest.fingerprint,
         fingerprint_file(path),
         fingerprint_rows(rows, index.count),
+        checksum_file(path),
     )
     _write_json(path.with_name(DELTA_MANIFEST), asdict(delta))
     kept = {path}
@@ -278,6 +289,36 @@ def fingerprint_file(path: Path) -> str:
             file.seek(last * number // (SAMPLES - 1))
             digest.update(file.read(SAMPLE_BYTES))
     return digest.hexdigest()
+
+
+def checksum_file(path: Path) -> str:
+    """Return the CRC-32 of a file, in hexadecimal digits."""
+    checksum = 0
+    with path.open("rb") as file:
+        while part := file.read(CHECKSUM_BYTES):
+            checksum = zlib.crc32(part, checksum)
+    return f"{checksum:08x}"
+
+
+def damaged_index_files(library: Path, space: SpaceRow) -> Iterator[str]:
+    """Yield what is wrong with the index in use and its delta index, a line each. Reads them completely."""
+    manifest = read_manifest(library, space)
+    if manifest is None or manifest.generation not in (space.generation, -1):
+        return  # without an index, or with one that is not used since the vectors were compacted
+    if manifest.index.disabled_reason:
+        yield f"the ANN index is not used: {manifest.index.disabled_reason}"
+        return
+    used = [(index_file(library, space, manifest.number), manifest.checksum)]
+    delta = read_delta_manifest(library, space)
+    if delta is not None and (delta.number, delta.of) == (manifest.number, manifest.fingerprint):
+        used.append((delta_file(library, space, delta.number, delta.count), delta.checksum))
+    for path, expected in used:
+        try:
+            if checksum_file(path) != expected != "":
+                yield f"the ANN index {path.name} is not what was written"
+        except OSError:
+            if read_manifest(library, space) == manifest:  # not replaced just now
+                yield f"the ANN index {path.name} is missing or cannot be read"
 
 
 def fingerprint_rows(vectors: Floats, count: int) -> str:
