@@ -86,7 +86,7 @@ class Library:
         self._store = store
         self._address = address
         self._encoders = QueryEncoders(limits or Limits(), readers=readers)
-        self._thumbnails = Thumbnails(store, limits or Limits())
+        self._thumbnails = Thumbnails(store, (limits or Limits()).for_indexed())
         self._results = ResultCache()
         self._samples: tuple[Hashable, BackgroundSamples] = (None, BackgroundSamples())
         # Seconds from which on the plan of a search is logged, by the logger "lookalike.search".

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from lookalike.errors import ImageError, Outcome, UsageError
 from lookalike.files import atomic_write, make_folder
-from lookalike.images.pixel_spec import PixelSpec
+from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.stores.interface import Image, Store, ThumbnailCache
 from lookalike.workers.limits import Failure, Limits
 from lookalike.workers.pool import Pool
@@ -174,21 +174,27 @@ class MakeThumbnail:
     limits: Limits
 
     def __call__(self, task: ThumbnailTask) -> ThumbnailResult | Failure:
-        # Imported on use: the parent of the workers decodes nothing.
-        from lookalike.images.decode import decode
         from lookalike.images.jpeg import encode_jpeg
-        from lookalike.images.reading import read
-        from lookalike.images.resize import fit
 
-        spec = PixelSpec(fit="inside", max_side=task.side)
         try:
-            content = read(task.path)
-            decoded = decode(
-                content.data, specs=[spec], limits=self.limits, name=task.path, whole=True
-            )
+            pixels, digest = scaled_pixels(task.path, task.side, self.limits)
         except ImageError as error:
             return Failure(error.outcome, error.reason)
-        return ThumbnailResult(encode_jpeg(fit(decoded.pixels, spec)), content.digest)
+        return ThumbnailResult(encode_jpeg(pixels), digest)
+
+
+def scaled_pixels(path: str, side: int, limits: Limits) -> tuple[Pixels, bytes]:
+    """Return the upright pixels of a file, (h, w, 3) RGB with a longer side of at most `side`, and its
+    SHA-256. Raises ImageError. For workers."""
+    # Imported on use: the parent of the workers decodes nothing.
+    from lookalike.images.decode import decode
+    from lookalike.images.reading import read
+    from lookalike.images.resize import fit
+
+    spec = PixelSpec(fit="inside", max_side=side)
+    content = read(path)
+    decoded = decode(content.data, specs=[spec], limits=limits, name=path, whole=True)
+    return fit(decoded.pixels, spec), content.digest
 
 
 class Thumbnails:

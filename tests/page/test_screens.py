@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 from tests.library.image_builders import album
 from tests.page.actions import address_parameters, drop, tiles, wait_for_address
 from tests.page.conftest import Open, serving
@@ -393,10 +394,11 @@ def test_images_are_added_and_removed_on_a_writable_server(open_page: Open, shop
             library.add([shop])
 
 
-def test_a_folder_without_a_library_is_indexed_by_a_button(
+def test_a_folder_without_a_library_is_indexed_by_a_button_and_a_large_image_read(
     browser: Browser, tmp_path: Path
 ) -> None:
-    folder = album(tmp_path / "photos", 6)
+    folder = album(tmp_path / "photos", 5)
+    Image.effect_noise((1400, 1050), 90).save(folder / "large.png")
     with serving(folder) as address:
         page = browser.new_page()
         page.goto(address)
@@ -405,7 +407,18 @@ def test_a_folder_without_a_library_is_indexed_by_a_button(
         page.click("nav a:has-text('Library')")
         page.wait_for_selector(".jobs .job:has-text('Indexing') >> text=/6 new/")
         page.wait_for_selector(".figures dd:text-is('6')")
+        page.goto(f"{address}?where=name+=+'large.png'&open={id_of(folder, 'large.png')}")
+        page.wait_for_selector(".pswp__img")
+        page.dblclick(".stage")
+        page.wait_for_function(
+            "() => [...document.querySelectorAll('.image-tiles img')].some((one) => one.naturalWidth === 512)"
+        )
         page.close()
+
+
+def id_of(folder: Path, name: str) -> int:
+    with Library.open(folder, read_only=True) as library:
+        return next(image.id for image in library.files() if image.path == name)
 
 
 def test_images_are_browsed_by_folder_and_value_and_a_search_is_saved(open_page: Open) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from numpy.typing import NDArray
+from PIL import Image as PIL
 from tests.library.image_builders import album
 from tests.server.conftest import ADDRESS
 
@@ -218,3 +221,32 @@ def test_images_are_grouped_by_month_folder_place_and_value(tmp_path: Path) -> N
             sorted_ = client.get("/api/images", params={"sort": "taken", "order": "newest"}).json()
             assert [one["path"] for one in sorted_["images"]][:3] == list(rows)
             assert client.get("/api/images", params={"sort": "nonsense"}).status_code == 400
+
+
+def test_tiles_join_to_the_image_at_every_level(tmp_path: Path) -> None:
+    pixels = np.zeros((700, 1101, 3), np.uint8)
+    pixels[..., 0], pixels[..., 1] = np.linspace(0, 255, 1101), np.linspace(0, 255, 700)[:, None]
+    PIL.fromarray(pixels).save(tmp_path / "large.png")
+    with Library.create(tmp_path) as library:
+        library.add([tmp_path], extractors=["color"])
+        with TestClient(create_app(library), base_url=ADDRESS) as client:
+            for level, (columns, rows) in enumerate([(3, 2), (2, 1), (1, 1)]):
+                tiles = [
+                    [get_tile(client, level, c, r) for c in range(columns)] for r in range(rows)
+                ]
+                whole = np.concatenate([np.concatenate(row, axis=1) for row in tiles])
+                side = -(-1101 // 2**level)
+                assert whole.shape[1] == side and abs(whole.shape[0] - 700 * side / 1101) < 1.5
+                expected = PIL.fromarray(pixels).resize(whole.shape[1::-1], PIL.Resampling.BOX)
+                assert np.abs(whole.astype(float) - np.asarray(expected)).mean() < 3
+            assert client.get("/api/images/1/tile?column=3").status_code == 404
+            assert client.get("/api/images/2/tile").status_code == 404
+            tag = client.get("/api/images/1/tile").headers["etag"]
+            same = client.get("/api/images/1/tile", headers={"If-None-Match": tag})
+            assert same.status_code == 304
+
+
+def get_tile(client: TestClient, level: int, column: int, row: int) -> NDArray[np.uint8]:
+    response = client.get(f"/api/images/1/tile?level={level}&column={column}&row={row}")
+    assert response.status_code == 200
+    return np.asarray(PIL.open(io.BytesIO(response.content)))

@@ -18,6 +18,7 @@ from lookalike.library import Library
 from lookalike.query import Query, Term
 from lookalike.server.duplicate_sheets import DuplicateSheets
 from lookalike.server.executors import Executors
+from lookalike.server.image_tiles import ImageTiles
 from lookalike.server.jobs.job_folder import JobFolder
 from lookalike.server.jobs.results import JobResultCache
 from lookalike.server.jobs.runner import JobRunner
@@ -47,6 +48,7 @@ class AppState:
     folder: Path
     executors: Executors
     uploads: Uploads
+    tiles: ImageTiles
     batcher: MicroBatcher
     jobs: JobRunner
     job_results: JobResultCache
@@ -83,6 +85,7 @@ class AppState:
             uploads=Uploads(
                 folder / "uploads", library.limits, max_bytes=settings.upload_cache_bytes
             ),
+            tiles=ImageTiles(library.limits),
             batcher=MicroBatcher(
                 library, queue_size=settings.queue_size, timeout=settings.queue_timeout
             ),
@@ -139,6 +142,7 @@ class AppState:
         for explainer in self._explainers:
             explainer.close()
         self.uploads.close()
+        self.tiles.close()
         if self.temporary is not None:
             self.temporary.cleanup()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lookalike.errors import Outcome
 
@@ -20,6 +20,10 @@ class Limits:
     timeout: float = 20.0
     max_pixels: int = 512_000_000
     max_memory: int | None = None
+
+    def for_indexed(self) -> Limits:
+        """Return limits for images of a library: indexing has accepted them, whatever queries may cost."""
+        return replace(self, max_pixels=max(self.max_pixels, Limits().max_pixels))
 
 
 @dataclass(frozen=True, slots=True)

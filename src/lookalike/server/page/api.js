@@ -97,4 +97,5 @@ export const termImage = (term, size = 256) =>
   term.kind === "upload" ? `api/uploads/${term.value}` : thumbnail(term.value, size);
 
 export const thumbnail = (id, size = 256) => `api/images/${id}/thumbnail?size=${size}`;
+export const imageTile = (id, level, column, row) => `api/images/${id}/tile?level=${level}&column=${column}&row=${row}`;
 export const originalFile = (id) => `api/images/${id}/file`;

@@ -7,6 +7,7 @@ import { Compare } from "./compare.js";
 import { Details, termFor } from "./details.js";
 import { titleOf } from "./format.js";
 import { html, useEffect, useRef, useState, useStore } from "./html.js";
+import { showTiles } from "./image_tiles.js";
 import { announce } from "./messages.js";
 import { lessLike, loadMore, moreLike } from "./results.js";
 import { toggle } from "./selection.js";
@@ -15,20 +16,17 @@ import { Button, ErrorMessage, Icon, isTyping } from "./ui.js";
 import { t } from "./words.js";
 import PhotoSwipe from "./vendor/photoswipe.js";
 
-const SHOWN_SIZE = 1024, LARGE_SIZE = 2048;   // sides of the thumbnails that are shown, in pixels
-const BROWSER_FORMATS = /^(jpeg|png|webp|gif|avif)$/;   // whose files are shown themselves when zoomed in
-const ENLARGEMENT = 2;   // of images that are smaller than the screen
+const SHOWN_SIZE = 1024;    // side of the thumbnails that are shown, in pixels
+const DOUBLE_CLICK = 400;   // milliseconds between the halves of a double click
+const ENLARGEMENT = 2;      // of images that are smaller than the screen
 
-/** Return what PhotoSwipe shows of an image: a scaled version, and the file itself once that is larger. */
+/** Return what PhotoSwipe shows of an image: a scaled version, over which tiles show the rest; an animation itself. */
 function slideOf(image) {
   const width = image.width || SHOWN_SIZE, height = image.height || SHOWN_SIZE;
-  const largest = Math.max(width, height), scale = Math.min(1, SHOWN_SIZE / largest);
-  const small = thumbnail(image.id, SHOWN_SIZE);
-  const format = image.format ?? (/\.jpe?g$/i.test(image.path) ? "jpeg" : /\.(png|webp|gif)$/i.exec(image.path)?.[1].toLowerCase() ?? "");
-  const large = BROWSER_FORMATS.test(format) ? originalFile(image.id) : thumbnail(image.id, LARGE_SIZE);
+  const isAnimation = image.format === "gif" || /\.gif$/i.test(image.path);
   return {
-    id: image.id, src: small, msrc: thumbnail(image.id, 256), w: width, h: height, alt: titleOf(image),
-    srcset: largest > SHOWN_SIZE ? `${small} ${Math.round(width * scale)}w, ${large} ${width}w` : undefined,
+    id: image.id, src: isAnimation ? originalFile(image.id) : thumbnail(image.id, SHOWN_SIZE), msrc: thumbnail(image.id, 256), w: width, h: height,
+    alt: titleOf(image), hasTiles: !isAnimation && Math.max(width, height) > SHOWN_SIZE,
   };
 }
 
@@ -105,12 +103,19 @@ export function LargeView() {
 function openViewer(stage, slides, index) {
   const fit = ({ panAreaSize, elementSize }) => Math.min(panAreaSize.x / elementSize.x, panAreaSize.y / elementSize.y);
   const shown = (level) => Math.min(ENLARGEMENT, fit(level));
+  let clicked = -Infinity;
+  /** A double click zooms as a click does: its second half must not zoom back. */
+  const zoomOnce = (point, event) => {
+    if (event.timeStamp - clicked > DOUBLE_CLICK) viewer.currSlide.toggleZoom(point);
+    clicked = event.timeStamp;
+  };
+  /** @type {any} */
   const viewer = new PhotoSwipe({
     dataSource: slides, index, appendToEl: stage, getViewportSizeFn: () => ({ x: stage.clientWidth, y: stage.clientHeight }),
     initialZoomLevel: shown, secondaryZoomLevel: (level) => Math.max(1, shown(level) * 2.5), maxZoomLevel: (level) => Math.max(4, shown(level) * 6),
     showHideAnimationType: "none", bgOpacity: 0, padding: { top: 12, bottom: 12, left: 12, right: 12 }, loop: false, preload: [1, 2],
     wheelToZoom: true, escKey: false, arrowKeys: false, trapFocus: false, returnFocus: false, pinchToClose: false, closeOnVerticalDrag: false,
-    clickToCloseNonZoomable: false, imageClickAction: "zoom", tapAction: false, bgClickAction: false, doubleTapAction: "zoom",
+    clickToCloseNonZoomable: false, imageClickAction: zoomOnce, tapAction: false, bgClickAction: false, doubleTapAction: "zoom",
     close: false, zoom: false, counter: false, arrowPrev: false, arrowNext: false, allowPanToNext: true,
   });
   viewer.on("change", () => {
@@ -118,6 +123,7 @@ function openViewer(stage, slides, index) {
     if (state.address.open !== null && state.address.open !== id) navigate({ open: id }, { replace: true });
   });
   viewer.init();
+  showTiles(viewer, SHOWN_SIZE);
   viewer.element?.setAttribute("role", "presentation");   // the dialog around it has the name
   return viewer;
 }

@@ -194,6 +194,44 @@ async def thumbnail(
     return Response(made.data, media_type=made.media_type, headers={**headers, "ETag": made.etag})
 
 
+@router.get("/api/images/{id}/tile", **responses(JPEG))
+async def tile(
+    state: State,
+    request: Request,
+    id: ImageIdParam,
+    level: Annotated[int, QueryParam(ge=0, le=16)] = 0,
+    column: Annotated[int, QueryParam(ge=0, le=10_000)] = 0,
+    row: Annotated[int, QueryParam(ge=0, le=10_000)] = 0,
+) -> Response:
+    """A part of an image as a JPEG, upright, of 512 × 512 pixels or, at the right and the bottom, less. The
+    image is cut into tiles at full size (`level` 0), at half of it (1), at a quarter (2), ...; the longer side
+    of each is rounded up."""
+
+    def find() -> tuple[Path, str, int]:
+        state.check_roots()
+        with state.library.snapshot() as snapshot:
+            found, root = find_image(snapshot, id)
+        if found.outcome is not Outcome.INDEXED or not found.width or not found.height:
+            raise HTTPError(404, f"image {id} has no pixels")
+        path, stored = file_in_root(found, root), (found.hash or b"").hex()[:32]
+        if not is_url(root):
+            stat = path.stat()
+            stored += f"-{stat.st_mtime_ns:x}-{stat.st_size:x}"
+        return path, stored, -(-max(found.width, found.height) // 2**level)
+
+    path, version, side = await state.executors.quick.run(find)
+    tag = f'"{version}-{level}-{column}-{row}"'
+    headers = {"ETag": tag, "Cache-Control": f"private, max-age={THUMBNAIL_MAX_AGE}"}
+    if not_modified(request, tag):
+        return Response(status_code=304, headers=headers)
+    tiles = state.tiles.cached(path, version, side)
+    if tiles is None:
+        tiles = await state.executors.slow.run(lambda: state.tiles.level(path, version, side))
+    if (column, row) not in tiles:
+        raise HTTPError(404, f"level {level} of image {id} has no tile {column}, {row}")
+    return Response(tiles[column, row], media_type=JPEG, headers=headers)
+
+
 @router.get("/api/images/{id}/file", **responses("application/octet-stream"))
 async def image_file(state: State, request: Request, id: ImageIdParam) -> Response:
     """The image file as it is."""
