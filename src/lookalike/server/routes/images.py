@@ -204,7 +204,7 @@ async def tile(
     row: Annotated[int, QueryParam(ge=0, le=10_000)] = 0,
 ) -> Response:
     """A part of an image as a JPEG, upright, of 512 × 512 pixels or, at the right and the bottom, less. The
-    image is cut into tiles at full size (`level` 0), at half of it (1), at a quarter (2), ...; the longer side
+    image is cut at full size (`level` 0), at half of it (1), at a quarter (2), ...; the longer side
     of each is rounded up."""
 
     def find() -> tuple[Path, str, int]:
