@@ -17,7 +17,7 @@ from lookalike.server.app import create_app
 from lookalike.server.settings import Settings
 
 # Requests per operation: some hundred in all.
-EXAMPLES = 8
+EXAMPLES = 4
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -207,6 +207,15 @@ def test_a_single_task_starts_a_single_worker() -> None:
         assert len(some.process_ids) == 1
 
 
+@pytest.mark.parametrize(("tasks", "workers"), [(1, 1), (4, 1), (5, 2), (40, 4)])
+def test_no_more_workers_start_than_tasks_are_worth(tasks: int, workers: int) -> None:
+    with pool(workers=4) as some:
+        results = some.map(range(tasks))
+        assert next(results) == 0
+        assert len(some._supervisors) == workers
+        assert list(results) == [2 * task for task in range(1, tasks)]
+
+
 def test_workers_use_one_thread_and_ignore_ctrl_c(shared_pool: AnyPool) -> None:
     assert shared_pool.run("threads") == (1, "1")
     assert shared_pool.run("interrupt") is True

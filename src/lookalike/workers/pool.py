@@ -32,6 +32,9 @@ R = TypeVar("R")
 WINDOW_PER_WORKER = 128
 """Tasks in flight per worker: enough to keep all workers busy behind one slow file."""
 
+TASKS_PER_START = 4
+"""Tasks of `map` that each started worker must have: starting one takes as long as a few images."""
+
 
 class Pool(Generic[T, R]):
     """Worker processes that run `work(task)` for many tasks, with limits on each.
@@ -134,6 +137,8 @@ class Pool(Generic[T, R]):
         if not tasks:
             return []
         jobs, wanted = self._queue.add(tasks, first=first)
+        if not first:
+            wanted = min(wanted, -(-wanted // TASKS_PER_START) - len(self._supervisors))
         if wanted > 0 and len(self._supervisors) < self._workers:
             with self._lock:
                 for _ in range(min(wanted, self._workers - len(self._supervisors))):
