@@ -397,8 +397,8 @@ class Writer(Protocol):
     def put_comparisons(self, found: Mapping[tuple[bytes, bytes], str], revision: str) -> None:
         """Store results of comparing pairs of contents, as texts; they replace those of the same pair.
 
-        The smaller hash of a pair comes first. Results stay when images change, move or are removed; they do
-        not change `Snapshot.version`.
+        The smaller hash of a pair comes first. Results are deleted with the last image that has one of the
+        two contents; one may be of another library. They do not change `Snapshot.version`.
         """
         ...
 

@@ -103,6 +103,12 @@ class Plan:
     stale: list[tuple[int, str]]
     copies: list[tuple[int, str, Any]]
 
+    @property
+    def changed_contents(self) -> set[bytes]:
+        """Hashes of contents that images had before the batch and do not have after it."""
+        steps = ((step.before, step.entry.hash) for step in self.steps)
+        return {one.hash for one, hash in steps if one and one.hash and one.hash != hash}
+
 
 def location_of(entry: Entry) -> Location:
     """Return the root id and the path of an entry."""

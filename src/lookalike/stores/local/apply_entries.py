@@ -16,6 +16,7 @@ import numpy as np
 
 from lookalike.stores.local.block_columns import mark_blocks_of_deleted_stale, mark_blocks_stale
 from lookalike.stores.local.checksums import append_rows, verified_rows
+from lookalike.stores.local.comparisons import forget_comparisons
 from lookalike.stores.local.database import SpaceRow, chunks, newest_image, placeholders, space_rows
 from lookalike.stores.local.full_text import delete_text_of_deleted, update_text
 from lookalike.stores.local.path_encoding import decode_path, encode_path
@@ -57,6 +58,12 @@ def apply_entries(
         choose_deleted(connection, planned.replaced)
         _delete_images(connection)
     _write_images(connection, planned.steps)
+    if planned.changed_contents:
+        connection.execute("DELETE FROM temp.gone")
+        connection.executemany(
+            "INSERT INTO temp.gone VALUES (?)", ((hash,) for hash in planned.changed_contents)
+        )
+        forget_comparisons(connection)
     for space in spaces.values():
         _write_vectors(folder, connection, planned, space)
     return {(step.entry.root, step.entry.path): step.id for step in planned.steps}
@@ -279,7 +286,13 @@ def _delete_images(connection: sqlite3.Connection) -> None:
              JOIN metadata ON metadata.image = images.id WHERE hash IS NOT NULL"""
     )
     mark_blocks_of_deleted_stale(connection)
+    connection.execute("DELETE FROM temp.gone")
+    connection.execute(
+        """INSERT OR IGNORE INTO temp.gone
+             SELECT hash FROM temp.deleted JOIN images USING (id) WHERE hash IS NOT NULL"""
+    )
     connection.execute("DELETE FROM images WHERE id IN (SELECT id FROM temp.deleted)")
+    forget_comparisons(connection)
 
 
 def _delete_stale_vectors(connection: sqlite3.Connection) -> None:

@@ -1,4 +1,4 @@
-"""Results of comparing duplicates, stored by content: they outlive rows, paths and ids."""
+"""Results of comparing duplicates, stored by content: they outlive rows, paths and ids, not the content."""
 
 from __future__ import annotations
 
@@ -29,3 +29,15 @@ def put_comparisons(
         "INSERT OR REPLACE INTO comparisons (first, second, revision, result) VALUES (?, ?, ?, ?)",
         ((*pair, revision, result) for pair, result in found.items()),
     )
+
+
+def forget_comparisons(connection: sqlite3.Connection) -> None:
+    """Delete the comparisons with the contents in temp.gone, unless an image still has them."""
+    connection.execute(
+        """DELETE FROM temp.gone
+             WHERE EXISTS (SELECT 1 FROM images WHERE images.hash = gone.hash)"""
+    )
+    for column in ("first", "second"):
+        connection.execute(
+            f"DELETE FROM comparisons WHERE {column} IN (SELECT hash FROM temp.gone)"  # noqa: S608
+        )

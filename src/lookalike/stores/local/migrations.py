@@ -221,6 +221,15 @@ def m010_checksums(connection: sqlite3.Connection) -> None:
     )
 
 
+def m011_comparisons_of_deleted_contents(connection: sqlite3.Connection) -> None:
+    """Find comparisons by their second content; delete those that lack an image."""
+    connection.execute("CREATE INDEX comparisons_by_second ON comparisons (second)")
+    connection.execute(
+        """DELETE FROM comparisons WHERE NOT EXISTS (SELECT 1 FROM images WHERE hash = first)
+             OR NOT EXISTS (SELECT 1 FROM images WHERE hash = second)"""
+    )
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     m001_images_spaces_and_placements,
     m002_words_and_columns,
@@ -232,6 +241,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     m008_metadata_by_content,
     m009_comparisons,
     m010_checksums,
+    m011_comparisons_of_deleted_contents,
 )
 
 

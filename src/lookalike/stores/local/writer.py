@@ -84,6 +84,7 @@ class LocalWriter:
         connection.execute("CREATE TEMP TABLE seen (id INTEGER PRIMARY KEY)")
         connection.execute("CREATE TEMP TABLE deleted (id INTEGER PRIMARY KEY)")
         connection.execute("CREATE TEMP TABLE stale (image INTEGER, space INTEGER)")
+        connection.execute("CREATE TEMP TABLE gone (hash BLOB PRIMARY KEY)")
         self.lost_vectors = maintenance.recover(folder, connection)
         maintenance.warn_of_losses(self.lost_vectors)
         self._derived = maintenance.DerivedTables(connection)

@@ -381,6 +381,7 @@ def _put(state: State, entries: Sequence[Entry]) -> dict[Location, int]:
         if step.entry.inode is not None:
             state.inodes[step.id] = step.entry.inode
         state.newest = max(state.newest, step.id)
+    _forget_comparisons(state, planned.changed_contents)
     _restore_metadata(state, [step for step in planned.steps if step.before is None])
     return {location_of(step.entry): step.id for step in planned.steps}
 
@@ -422,8 +423,9 @@ def _image(step: Step, before: Image | None) -> Image:
     )
 
 
-def _remove(state: State, ids: Iterable[int]) -> None:
+def _remove(state: State, ids: Collection[int]) -> None:
     """Forget images; what tables said about them is kept by content."""
+    hashes = {state.images[id].hash for id in ids}
     for id in ids:
         image = state.images[id]
         if id in state.tables and image.hash is not None:
@@ -436,6 +438,14 @@ def _remove(state: State, ids: Iterable[int]) -> None:
             *state.vectors.values(),
         ):
             rows.pop(id, None)  # type: ignore[attr-defined]
+    _forget_comparisons(state, hashes)
+
+
+def _forget_comparisons(state: State, hashes: Collection[bytes | None]) -> None:
+    """Delete the comparisons with these contents, unless an image still has them."""
+    gone = {*hashes} - {image.hash for image in state.images.values()}
+    for pair in [pair for pair in state.comparisons if not gone.isdisjoint(pair)]:
+        del state.comparisons[pair]
 
 
 def _restore_metadata(state: State, steps: Sequence[Step]) -> None:

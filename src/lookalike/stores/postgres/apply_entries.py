@@ -18,6 +18,7 @@ from lookalike.stores.postgres.encoding import (
     encode,
     ids_from,
 )
+from lookalike.stores.postgres.feedback import forget_comparisons
 from lookalike.stores.postgres.filter_sql import number_parameter
 from lookalike.stores.postgres.full_text import update_text
 from lookalike.stores.postgres.images import AT_PATHS, paths_parameters
@@ -71,6 +72,7 @@ def apply_entries(
         key: _write_vectors(connection, planned, one, copies[key]) for key, one in spaces.items()
     }
     _write_images(connection, planned, added, keys)
+    forget_comparisons(connection, planned.changed_contents)
     newest = max((step.id for step in planned.steps), default=0)
     connection.execute("UPDATE library SET newest_image = greatest(newest_image, %s)", (newest,))
     return {(step.entry.root, step.entry.path): step.id for step in planned.steps}
@@ -318,7 +320,7 @@ def _field_numbers(connection: Connection, names: set[str]) -> dict[str, int]:
 def delete_images(
     connection: Connection, spaces: Mapping[str, SpaceRow], ids: Iterable[int] | Ids
 ) -> int:
-    """Delete those of these images that exist, with their vectors and metadata; return how many.
+    """Delete those of these images that exist, with their vectors, metadata and comparisons; return how many.
 
     Metadata from tables is kept by content.
     """
@@ -336,13 +338,15 @@ def delete_images(
         (wanted,),
     )
     row = connection.execute(
-        """WITH deleted AS (DELETE FROM images WHERE id = ANY(%s) RETURNING id)
-           SELECT string_agg(int8send(id), ''::bytea) FROM deleted""",
+        """WITH deleted AS (DELETE FROM images WHERE id = ANY(%s) RETURNING id, hash)
+           SELECT string_agg(int8send(id), ''::bytea),
+                  array_agg(DISTINCT hash) FILTER (WHERE hash IS NOT NULL) FROM deleted""",
         (wanted,),
         binary=True,
     ).fetchone()
     gone = ids_from(row[0] if row else None)
-    if len(gone):
+    if row and len(gone):
+        forget_comparisons(connection, row[1] or ())
         for one in spaces.values():
             _delete_vectors(connection, one, gone)
         for table in ("field_values", "texts"):

@@ -1,11 +1,11 @@
 """Write decisions of people and comparisons of duplicates, inside the caller's transaction.
 
-Both are stored by content: they outlive rows, paths and ids.
+Both are stored by content: they outlive rows, paths and ids, and decisions outlive the images.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from lookalike.stores.postgres.database import Connection
 from lookalike.stores.postgres.encoding import encode
@@ -50,3 +50,15 @@ def put_comparisons(
         "ON CONFLICT (first, second) DO UPDATE SET revision = excluded.revision, result = excluded.result",
         [(*pair, encode(revision), encode(result)) for pair, result in found.items()],
     )
+
+
+def forget_comparisons(connection: Connection, hashes: Collection[bytes]) -> None:
+    """Delete the comparisons with these contents, unless an image still has them."""
+    if hashes:
+        connection.execute(
+            "WITH gone AS (SELECT hash FROM unnest(%s::bytea[]) AS gone (hash) "
+            "  WHERE NOT EXISTS (SELECT FROM images WHERE images.hash = gone.hash)) "
+            "DELETE FROM comparisons WHERE first IN (SELECT hash FROM gone) "
+            "OR second IN (SELECT hash FROM gone)",
+            (list(hashes),),
+        )

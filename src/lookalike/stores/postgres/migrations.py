@@ -155,7 +155,17 @@ def m001_tables(connection: Connection) -> None:
         connection.execute(statement(command))
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_tables,)
+def m002_comparisons_of_deleted_contents(connection: Connection) -> None:
+    """Find comparisons by their second content; delete those that lack an image."""
+    for command in (
+        "CREATE INDEX comparisons_second ON comparisons (second)",
+        """DELETE FROM comparisons WHERE NOT EXISTS (SELECT FROM images WHERE hash = first)
+             OR NOT EXISTS (SELECT FROM images WHERE hash = second)""",
+    ):
+        connection.execute(statement(command))
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_tables, m002_comparisons_of_deleted_contents)
 
 
 def format_of(connection: Connection, url: DatabaseURL) -> int:
