@@ -88,8 +88,8 @@ def main() -> None:
     folder = given.work / "images"
     if not folder.exists():
         make_images(given.photos, folder, given.images)
-    opened = Library.open if given.again else Library.create
-    with opened(folder, folder=given.work / "lib") as library:
+    home = given.work / "lib"
+    with Library.open(home) if given.again else Library.create(folder, folder=home) as library:
         if not given.again:
             added = library.add([folder], extractors=given.extractors.split(","))
             print(f"{added.new:,} images indexed in {added.seconds:.0f} s", flush=True)

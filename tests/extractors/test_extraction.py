@@ -168,7 +168,10 @@ def test_the_work_its_tasks_and_its_results_can_be_pickled() -> None:
 def test_a_failing_extractor_is_named_in_the_reason_of_the_image() -> None:
     loaded = Extraction.of([load("color"), Fragile(dividing)])(Task(pixels=stripes(RED)))
     assert loaded.outcome is Outcome.UNREADABLE
-    assert loaded.reason == "fragile fails on it: ZeroDivisionError: by nothing"
+    assert (
+        loaded.reason
+        == "fragile fails on it: ZeroDivisionError: by nothing; use another --extractor for it"
+    )
     assert not loaded.vectors
 
 

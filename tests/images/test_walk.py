@@ -11,9 +11,11 @@ import pytest
 
 from lookalike.errors import UsageError
 from lookalike.images.reading import inode_of
-from lookalike.images.walk import FoundFile, count_files, find_files
+from lookalike.images.walk import DANGLING, FoundFile, count_files, find_files
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="links and odd names are POSIX")
+
+NO_PERMISSION = "no permission to read it; change its permissions, or leave it out with --exclude"
 
 
 def grow(root: Path, *names: str) -> None:
@@ -155,9 +157,7 @@ def test_a_link_that_points_to_nothing_is_reported_and_skipped(tmp_path: Path) -
     errors: list[tuple[str, str]] = []
     found = paths(tmp_path, on_error=lambda path, reason: errors.append((path, reason)))
     assert found == ["a.jpg"]
-    assert errors == [
-        (str(tmp_path / "gone.jpg"), "a link that points to nothing, or removed meanwhile")
-    ]
+    assert errors == [(str(tmp_path / "gone.jpg"), DANGLING)]
 
 
 @posix
@@ -171,7 +171,7 @@ def test_a_folder_without_permission_is_reported_and_skipped(tmp_path: Path) -> 
     finally:
         (tmp_path / "closed").chmod(0o700)
     assert found == ["open/b.jpg"]
-    assert errors == [(str(tmp_path / "closed"), "no permission to read it")]
+    assert errors == [(str(tmp_path / "closed"), NO_PERMISSION)]
 
 
 @posix
@@ -190,7 +190,7 @@ def test_a_folder_that_cannot_be_listed_is_reported(
     errors: list[tuple[str, str]] = []
     found = paths(tmp_path, on_error=lambda path, reason: errors.append((path, reason)))
     assert found == ["open/b.jpg"]
-    assert errors == [(str(tmp_path / "closed"), "no permission to read it")]
+    assert errors == [(str(tmp_path / "closed"), NO_PERMISSION)]
 
 
 @posix

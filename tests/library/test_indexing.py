@@ -262,7 +262,10 @@ def test_at_most_a_tenth_of_the_library_is_forgotten_without_asking(
 @pytest.mark.parametrize(
     ("outcome", "reason"),
     [
-        (Outcome.MISSING, "there is no file at this path (any more)"),
+        (
+            Outcome.MISSING,
+            "there is no file at this path (any more); check the path, or connect its drive",
+        ),
         (Outcome.UNREADABLE, "no permission to read it; change its permissions"),
         (Outcome.UNREADABLE, "cannot be read: input/output error; check the disk"),
     ],

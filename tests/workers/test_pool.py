@@ -123,7 +123,7 @@ def test_a_task_that_hangs_fails_alone() -> None:
         tasks: list[Any] = [*range(100), "hang", *range(100, 200)]
         results = list(some.map(tasks))
     assert results.pop(100) == Failure(
-        Outcome.TIMED_OUT, "took longer than 1 s; raise --timeout if it may"
+        Outcome.TIMED_OUT, "took longer than 1 s; index it with a higher --timeout if it may"
     )
     assert results == [2 * number for number in range(200)]
 

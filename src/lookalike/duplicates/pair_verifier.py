@@ -139,7 +139,7 @@ def _content(file: ImageFile) -> bytes:
     """Return the bytes of a file. Raises ImageError, also if they have changed since it was indexed."""
     content = read(file.path)
     if file.hash is not None and content.digest != file.hash:
-        raise ImageError(Outcome.MISSING, "has changed since it was indexed")
+        raise ImageError(Outcome.MISSING, "has changed since it was indexed; run `lookalike index`")
     return content.data
 
 

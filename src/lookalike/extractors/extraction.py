@@ -214,7 +214,10 @@ def extract_each(extractor: Extractor, images: Sequence[Pixels]) -> list[Vector 
     except Exception as error:
         lines = str(error).strip().splitlines()
         cause = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-        failure = ImageError(Outcome.UNREADABLE, f"{extractor.name} fails on it: {cause}")
+        failure = ImageError(
+            Outcome.UNREADABLE,
+            f"{extractor.name} fails on it: {cause}; use another --extractor for it",
+        )
     if len(images) == 1:
         return [failure]
     return [extract_each(extractor, [image])[0] for image in images]
@@ -227,7 +230,10 @@ def _rows(extractor: Extractor, vectors: Vectors, count: int) -> list[Vector | I
     vectors = np.ascontiguousarray(vectors, np.float32)
     if np.isfinite(vectors).all():
         return list(vectors)
-    wrong = ImageError(Outcome.UNREADABLE, f"{extractor.name} returns NaN or infinity for it")
+    wrong = ImageError(
+        Outcome.UNREADABLE,
+        f"{extractor.name} returns NaN or infinity for it; use another --extractor for it",
+    )
     return [row if np.isfinite(row).all() else wrong for row in vectors]
 
 

@@ -178,7 +178,10 @@ def read_member(archive: str, name: str) -> bytes:
     try:
         return open_archive(archive).read(name)
     except KeyError:
-        raise ImageError(Outcome.MISSING, "the archive has no image of this name") from None
+        raise ImageError(
+            Outcome.MISSING,
+            "the archive has no image of this name (any more); index the archive again",
+        ) from None
     except (OSError, ObjectStorageError) as error:
         raise ImageError(Outcome.UNREADABLE, f"cannot be read: {error}") from None
 

@@ -305,12 +305,15 @@ def upright(pixels: Pixels, orientation: int) -> Pixels:
 
 def _check_size(width: int, height: int, limits: Limits) -> None:
     if width < 1 or height < 1:
-        raise ImageError(Outcome.UNREADABLE, f"states a size of {width}×{height} pixels: damaged")
+        raise ImageError(
+            Outcome.UNREADABLE,
+            f"states a size of {width}×{height} pixels: damaged; restore it from a backup",
+        )
     if width * height > limits.max_pixels:
         raise ImageError(
             Outcome.TOO_LARGE,
             f"has {width}×{height} = {width * height / 1e6:.0f} megapixels, more than"
-            f" {limits.max_pixels / 1e6:.0f}; raise --max-pixels if you trust it",
+            f" {limits.max_pixels / 1e6:.0f}; save it smaller, or index it with a higher --max-pixels",
         )
 
 

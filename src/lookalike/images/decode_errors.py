@@ -25,7 +25,8 @@ def to_image_error(error: Exception, kind: str, data: bytes) -> ImageError:
     format_name = kind.upper()
     if isinstance(error, MemoryError) or any(phrase in low for phrase in _MEMORY_PHRASES):
         return ImageError(
-            Outcome.OUT_OF_MEMORY, "needs more memory than is allowed; raise --max-memory"
+            Outcome.OUT_OF_MEMORY,
+            "needs more memory than is allowed; save it smaller, or index with a higher --max-memory",
         )
     if any(phrase in low for phrase in _TRUNCATED_PHRASES):
         return truncated()

@@ -23,6 +23,8 @@ _NO_PERMISSION, _NOT_OPENED, _NOT_READ = (
 )
 """How reasons begin if the file could not be accessed, whatever its content."""
 
+NOT_A_FILE = "is a folder, a pipe or a device, not a file; leave it out with --exclude"
+
 # O_NONBLOCK: opening a FIFO would otherwise wait for a writer. O_BINARY is for Windows.
 _OPEN_FLAGS = (
     os.O_RDONLY
@@ -71,11 +73,11 @@ def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_FILE_BYTES) -> Co
     except OSError as error:
         raise _cannot_open(error) from None
     except ValueError:
-        raise ImageError(Outcome.MISSING, "no file can have this name") from None
+        raise ImageError(Outcome.MISSING, "no file can have this name; check it") from None
     try:
         state = os.fstat(handle)
         if not stat.S_ISREG(state.st_mode):
-            raise ImageError(Outcome.UNREADABLE, "is a folder, a pipe or a device, not a file")
+            raise ImageError(Outcome.UNREADABLE, NOT_A_FILE)
         data = _read_all(handle, os.fspath(path), state.st_size, max_bytes)
     except OSError as error:
         raise ImageError(
@@ -83,7 +85,8 @@ def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_FILE_BYTES) -> Co
         ) from None
     except MemoryError:
         raise ImageError(
-            Outcome.OUT_OF_MEMORY, "does not fit into the memory allowed; raise --max-memory"
+            Outcome.OUT_OF_MEMORY,
+            "does not fit into the memory allowed; index it with a higher --max-memory",
         ) from None
     finally:
         os.close(handle)
@@ -135,7 +138,8 @@ def _read_all(handle: int, name: str, size: int, max_bytes: int) -> bytes:
     if size > max_bytes:
         raise ImageError(
             Outcome.TOO_LARGE,
-            f"has {size >> 20} MB; files over {max_bytes >> 20} MB are not supported",
+            f"has {size >> 20} MB; files over {max_bytes >> 20} MB are not supported: save it smaller,"
+            " or as JPEG",
         )
     if len(data) == size:
         return data
@@ -149,12 +153,17 @@ def _read_all(handle: int, name: str, size: int, max_bytes: int) -> bytes:
 
 def _cannot_open(error: OSError) -> ImageError:
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-        return ImageError(Outcome.MISSING, "there is no file at this path (any more)")
+        return ImageError(
+            Outcome.MISSING,
+            "there is no file at this path (any more); check the path, or connect its drive",
+        )
     if error.errno in (errno.EACCES, errno.EPERM):
         return ImageError(Outcome.UNREADABLE, f"{_NO_PERMISSION}; change its permissions")
     if error.errno == errno.ENXIO:
-        return ImageError(Outcome.UNREADABLE, "is a folder, a pipe or a device, not a file")
-    return ImageError(Outcome.UNREADABLE, f"{_NOT_OPENED}{_cause(error)}")
+        return ImageError(Outcome.UNREADABLE, NOT_A_FILE)
+    return ImageError(
+        Outcome.UNREADABLE, f"{_NOT_OPENED}{_cause(error)}; check the disk, then try again"
+    )
 
 
 def _cause(error: OSError) -> str:

@@ -55,7 +55,9 @@ def fetch(path: str) -> bytes:
             return _fetched(url_of(path) or path)
         return read_object(path)
     except ObjectMissing:
-        raise ImageError(Outcome.MISSING, "there is no object at this place (any more)") from None
+        raise ImageError(
+            Outcome.MISSING, "there is no object at this place (any more); check the address"
+        ) from None
     except (UsageError, ObjectStorageError, OSError) as error:
         raise ImageError(Outcome.UNREADABLE, f"cannot be read: {error}") from None
 

@@ -27,7 +27,9 @@ from lookalike.object_storage import is_address_list, is_url
 OnError: TypeAlias = Callable[[str, str], None]
 """Called with path and reason for each folder or file that cannot be accessed."""
 
-DANGLING = "a link that points to nothing, or removed meanwhile"
+DANGLING = (
+    "a link that points to nothing, or removed meanwhile; delete it, or leave it out with --exclude"
+)
 """Reason for a link without a target."""
 
 Identity: TypeAlias = tuple[int, int]
@@ -289,10 +291,10 @@ def _identities(folders: Iterable[str | os.PathLike[str]]) -> frozenset[Identity
 
 def _reason(error: OSError) -> str:
     if isinstance(error, PermissionError):
-        return "no permission to read it"
+        return "no permission to read it; change its permissions, or leave it out with --exclude"
     if isinstance(error, FileNotFoundError):
         return DANGLING
-    return (error.strerror or "cannot be read").lower()
+    return f"cannot be read: {(error.strerror or str(error)).lower()}; check the disk"
 
 
 def _ignore(path: str, reason: str) -> None:

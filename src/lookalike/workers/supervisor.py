@@ -181,16 +181,18 @@ class Supervisor:
         if overdue or status == -getattr(signal, "SIGALRM", 0):
             return Failure(
                 Outcome.TIMED_OUT,
-                f"took longer than {self._setup.timeout:g} s; raise --timeout if it may",
+                f"took longer than {self._setup.timeout:g} s; index it with a higher --timeout if it may",
             )
         if status == OUT_OF_MEMORY_EXIT:
             return Failure(
-                Outcome.OUT_OF_MEMORY, "needs more memory than is allowed; raise --max-memory"
+                Outcome.OUT_OF_MEMORY,
+                "needs more memory than is allowed; save it smaller, or index it with a higher"
+                " --max-memory",
             )
         if status == -getattr(signal, "SIGKILL", 0):
             return Failure(
                 Outcome.OUT_OF_MEMORY,
-                "its worker was killed, most likely because memory ran out; use fewer workers",
+                "its worker was killed, most likely because memory ran out; use fewer --workers",
             )
         return Failure(
             Outcome.UNREADABLE, "the decoder crashed; open it elsewhere and save it again"
