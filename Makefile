@@ -20,10 +20,11 @@ demo: $(VENV)/.installed  ## draw a catalogue of products, index it, search it (
 test: $(VENV)/.developing  ## run all tests, one process a core (ARGS="tests/search -k name": some)
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
-check: $(VENV)/.developing  ## format, lint, types
+check: $(VENV)/.developing  ## format, lint, types (of the page, too, where Node and TypeScript are)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python tools/check_page_types.py
 
 format: $(VENV)/.developing  ## format the code
 	$(BIN)/ruff format .

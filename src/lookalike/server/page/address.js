@@ -3,7 +3,8 @@
 
 import { state as store, update } from "./store.js";
 
-/** @typedef {ReturnType<typeof parse>} Address */
+/** @typedef {{kind: string, value: string, weight: number}} Term  kind: "image", "upload" or "text"; weight below 0: less like this */
+/** @typedef {ReturnType<typeof parse> & Record<string, any>} Address */
 
 const FLAGS = ["collapse_duplicates", "any_orientation", "feedback", "exact"];
 const CHOICES = ["min_relevance", "verify", "fusion", "similarity"];
@@ -15,7 +16,7 @@ const PAGES = ["search", "browse", "map", "duplicates", "library"];
 /**
  * Parse a parameter such as `not_text=2:red` into a term, or null if it is invalid.
  *
- * @returns {{kind: "image" | "upload" | "text", value: string, weight: number}}  weight below 0: less like this
+ * @returns {Term | null}
  */
 function parseTerm(name, text) {
   const kind = name.replace("not_", "");
@@ -40,10 +41,10 @@ function parseRegion(text) {
 /** Parse an address. Parameters that are missing or invalid have their defaults. */
 export function parse(search) {
   const params = new URLSearchParams(search);
-  const page = params.get("page");
+  const page = params.get("page") ?? "";
   const parsed = {
     page: PAGES.includes(page) ? page : "search",
-    terms: [],
+    terms: /** @type {Term[]} */ ([]),
     region: parseRegion(params.get("region")),
     extractors: params.getAll("extractor"),
     where: params.get("where") ?? "",

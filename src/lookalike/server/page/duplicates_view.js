@@ -86,7 +86,7 @@ export function DuplicatesView() {
       if (done) showToast(t("groupDone"), { kind: "hint", undo: () => actions.done(group, false) });
       return true;
     }),
-    trash: (ids, all = null) => act(ids, async () => reportTrash(await runJob("duplicates/trash", all ? { kind: all } : { groups: ids }), again)),
+    trash: (ids, /** @type {string | null} */ all = null) => act(ids, async () => reportTrash(await runJob("duplicates/trash", all ? { kind: all } : { groups: ids }), again)),
     compare: (group, member) => setPair([group.members[0], member]),
   };
 

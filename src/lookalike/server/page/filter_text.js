@@ -48,7 +48,7 @@ export function parseConditions(text) {
   if (rest === null) return null;
   const found = [];
   while (rest.length) {
-    if (found.length && rest.shift().operator !== "and") return null;
+    if (found.length && rest.shift()?.operator !== "and") return null;
     const condition = parseCondition(rest);
     if (!condition || found.some((other) => other.field === condition.field)) return null;
     found.push(condition);

@@ -86,7 +86,7 @@ function Failures({ address }) {
   const { outcome } = address;
   const [page, setPage] = useState(/** @type {any} */ (null)), [error, setError] = useState(/** @type {any} */ (null));
   const [isLoading, setLoading] = useState(false);
-  const load = async (known = null) => {
+  const load = async (/** @type {any} */ known = null) => {
     setLoading(true);
     setError(null);
     try {

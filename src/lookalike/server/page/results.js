@@ -70,7 +70,7 @@ export async function loadResults() {
 function keep(results) {
   cache.delete(results.key);
   cache.set(results.key, results);
-  if (cache.size > MAX_CACHED) cache.delete(cache.keys().next().value);
+  if (cache.size > MAX_CACHED) cache.delete([...cache.keys()][0]);
   update({ results });
 }
 

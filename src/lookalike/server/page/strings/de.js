@@ -338,7 +338,6 @@ export default {
   pairsHidden: ["{n} Paar durch Feedback ausgeblendet", "{n} Paare durch Feedback ausgeblendet"],
   acceptExact: ["{n} Gruppe mit gleichen Bytes annehmen", "Alle {n} Gruppen mit gleichen Bytes annehmen"],
   trashExactAsk: ["Die übrigen Dateien von {n} Gruppe in den Papierkorb legen?", "Die übrigen Dateien von {n} Gruppen in den Papierkorb legen?"],
-  moveToTrash: "In den Papierkorb",
   readOnlyDuplicates: "Dieser Server ist schreibgeschützt. Mit --writable gestartet, lassen sich Dateien hier behalten, aussortieren und verschieben.",
   groupTitle: "Gruppe {n}",
   filesOfKind: "{n} Dateien · {kind}",
