@@ -58,11 +58,17 @@ def test_images_are_selected_by_a_drag(open_page: Open) -> None:
     assert "open=" not in page.url
 
 
-def test_a_long_press_selects_on_a_phone(open_page: Open) -> None:
+def test_a_long_press_opens_a_menu_and_selects_on_a_phone(open_page: Open) -> None:
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
     page = open_page("?image=1", **phone)
     found = tiles(page)
     page.dispatch_event(f"[data-id='{found[0]}'] a", "touchstart")
+    page.tap(".tile-menu >> text=Less like this")
+    wait_for_address(page, f"not_image={found[0]}")
+    page.go_back()
+    assert tiles(page)[0] == found[0] and not page.locator(".action-bar").count()
+    page.dispatch_event(f"[data-id='{found[0]}'] a", "touchstart")
+    page.tap(".tile-menu >> text=Select, and choose others")
     page.wait_for_selector(".action-bar")
     page.tap(f"[data-id='{found[2]}'] a")
     assert selected(page) == "2 selected" and "open=" not in page.url

@@ -16,6 +16,7 @@ import { SearchView } from "./search_view.js";
 import { clearSelection } from "./selection.js";
 import { loadSettings } from "./settings.js";
 import { state, update } from "./store.js";
+import { TileMenu } from "./tile_menu.js";
 import { Toasts } from "./toasts.js";
 import { TokenDialog } from "./token_dialog.js";
 import { ErrorMessage, hideMissingImages, isTyping } from "./ui.js";
@@ -77,6 +78,7 @@ function App() {
       ${error ? html`<${ErrorMessage} error=${error} retry=${start} />` : library && html`<${Screen} />`}</main>
     <${ActionBar} />
     <${Toasts} />
+    <${TileMenu} />
     ${library && html`<${Large} />`}
     ${dialog === "help" && html`<${Help} />`}
     ${dialog === "token" && html`<${TokenDialog} onAccepted=${() => { update({ dialog: "" }); start(); }} />`}`;

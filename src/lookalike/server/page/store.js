@@ -12,6 +12,7 @@
  * @property {any[]} toasts
  * @property {any} settings     what a person has chosen for this browser (settings.js)
  * @property {string} dialog    open dialog: "", "help", "token"
+ * @property {any} menu         the image whose menu is open (tile_menu.js), or null
  * @property {any} startError   why the library could not be loaded
  */
 
@@ -26,6 +27,7 @@ export const state = {
   toasts: [],
   settings: {},
   dialog: "",
+  menu: null,
   startError: null,
 };
 

@@ -8,6 +8,7 @@ import { html, memo, useEffect, useRef, useState } from "./html.js";
 import { lessLike, moreLike } from "./results.js";
 import { toggle } from "./selection.js";
 import { state } from "./store.js";
+import { openTileMenu } from "./tile_menu.js";
 import { Button, Icon } from "./ui.js";
 import { t } from "./words.js";
 
@@ -39,13 +40,21 @@ export function Thumbnail({ id, size, isFetched = true, alt = "" }) {
   return html`<img ref=${image} src=${hasBegun.current ? source : undefined} alt=${alt} decoding="async" draggable=${true} onerror=${fail} />`;
 }
 
+/** The finger that rests on a tile: its timer, and whether it has rested long enough. */
+const touch = { timer: /** @type {any} */ (0), isLong: false };
+
 /** Call `action` when a finger rests on an element. */
 function longPress(action) {
-  let timer = 0;
-  const end = () => clearTimeout(timer);
+  const end = () => clearTimeout(touch.timer);
   return {
-    ontouchstart: () => { end(); timer = setTimeout(() => { action(); navigator.vibrate?.(10); }, LONG_PRESS); },
-    ontouchmove: end, ontouchend: end, ontouchcancel: end,
+    ontouchstart: () => {
+      end();
+      touch.isLong = false;
+      touch.timer = setTimeout(() => { touch.isLong = true; action(); navigator.vibrate?.(10); }, LONG_PRESS);
+    },
+    ontouchmove: end, ontouchcancel: end,
+    // Without its click, which would close the menu that has opened under the finger.
+    ontouchend: (event) => { end(); if (touch.isLong) event.preventDefault(); },
     oncontextmenu: (event) => { if (matchMedia("(hover: none)").matches) event.preventDefault(); },
   };
 }
@@ -53,13 +62,19 @@ function longPress(action) {
 function TileView({ item, index, x, y, width, height, below, isFetched, isTabbable, isSelected, isSelecting, sign, canSubtract, caption, count, href }) {
   const title = titleOf(item);
   const hasScore = typeof item.score === "number";
-  const pressed = useRef(false);
+  /** A long press opens the menu of the image; while images are selected it selects this one, too. */
+  const press = () => { toggle(item.id); if (!isSelecting) openTileMenu(item); };
+  const tap = (event) => {
+    if (!isSelecting || !matchMedia("(hover: none)").matches) return;
+    toggle(item.id);
+    event.preventDefault();
+    event.stopPropagation();
+  };
   return html`<li class=${`tile${sign > 0 ? " more" : sign < 0 ? " less" : ""}${isSelected ? " selected" : ""}`} data-id=${item.id} data-index=${index}
       aria-setsize=${count} aria-posinset=${index + 1} style=${`transform:translate(${x}px,${y}px);width:${width}px;height:${height}px`}>
     <a href=${href} data-navigate data-action="open" tabindex=${isTabbable ? 0 : -1} aria-label=${title + (hasScore ? `, ${scoreText(item)}` : "")}
       style=${`height:${height - below}px`} draggable=${!isSelecting}
-      onclick=${(event) => { if (pressed.current || (isSelecting && matchMedia("(hover: none)").matches)) { if (!pressed.current) toggle(item.id); pressed.current = false; event.preventDefault(); event.stopPropagation(); } }}
-      ...${longPress(() => { pressed.current = true; toggle(item.id); })}>
+      onclick=${tap} ...${longPress(press)}>
       <${Thumbnail} id=${item.id} size=${thumbnailSize(width, height)} isFetched=${isFetched} />
       <span class="caption"><span class="title">${title}</span>${hasScore && html`<b>${similarity(item.score)}</b>`}</span>
       ${item.copies > 0 && html`<span class="copies">+${item.copies}</span>`}

@@ -199,6 +199,9 @@ export default {
   // tiles and selection
   select: "Auswählen",
   selectImage: "{title} auswählen",
+  selectMore: "Auswählen, und weitere dazu",
+  menuMore: "Mehr davon",
+  menuLess: "Weniger davon",
   moreLikeThis: "Ähnlich wie: {title}",
   lessLikeThis: "Unähnlich zu: {title}",
   selection: "Ausgewählte Bilder",

@@ -199,6 +199,9 @@ export default {
   // tiles and selection
   select: "Select",
   selectImage: "Select {title}",
+  selectMore: "Select, and choose others",
+  menuMore: "More like this",
+  menuLess: "Less like this",
   moreLikeThis: "More like this: {title}",
   lessLikeThis: "Less like this: {title}",
   selection: "Selected images",
