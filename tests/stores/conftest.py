@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.stores import milvus_server
 from tests.stores.builders import begin
 from tests.stores.postgres_server import empty_store, server
 
@@ -28,6 +29,15 @@ STORES: dict[str, CreateStore] = {
     "memory": lambda folder: MemoryStore(),
     "postgres": in_postgres,
 }
+
+
+def in_milvus(folder: Path | None = None) -> Store:
+    """Return an empty library in PostgreSQL with its vectors in Milvus; skip the test without a server."""
+    return milvus_server.empty_store()
+
+
+MILVUS = pytest.param("milvus", marks=milvus_server.MILVUS)
+"""PostgreSQL with the vectors in Milvus, for the tests that touch vectors: all others are of PostgreSQL."""
 
 STORES_WITH_INDEXES = ["local"]
 """Those of them that the tests of ANN indexes run on."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.stores.builders import Vector, clustered, entry, exact_neighbours, photos, put, space
-from tests.stores.conftest import STORES, CreateStore
+from tests.stores.conftest import MILVUS, STORES, CreateStore, in_milvus
 
 from lookalike.errors import UsageError
 from lookalike.stores.interface import Neighbours, Store
@@ -32,11 +32,11 @@ def on_a_device(tmp_path: Path) -> LocalStore:
 
 
 @pytest.fixture(
-    scope="session", params=[*sorted(STORES), pytest.param("device", marks=NEEDS_TORCH)]
+    scope="session", params=[*sorted(STORES), pytest.param("device", marks=NEEDS_TORCH), MILVUS]
 )
 def create_store(request: pytest.FixtureRequest) -> CreateStore:
-    """Each store in turn, and the local store with PyTorch."""
-    return STORES.get(request.param, on_a_device)
+    """Each store in turn, the local store with PyTorch, and PostgreSQL with Milvus."""
+    return (STORES | {"device": on_a_device, "milvus": in_milvus})[request.param]
 
 
 def fill(store: Store, vectors: Vector, **changes: object) -> dict[int, Vector]:

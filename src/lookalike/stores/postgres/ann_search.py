@@ -1,4 +1,4 @@
-"""Approximate search with an HNSW index of pgvector; the candidates are re-ranked in NumPy.
+"""Approximate search with an HNSW index of pgvector or Milvus; the candidates are re-ranked in NumPy.
 
 Malkov & Yashunin, Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small
 World graphs, 2018.
@@ -6,11 +6,12 @@ World graphs, 2018.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing, contextmanager, nullcontext, suppress
 from math import ceil, sqrt
 
 import numpy as np
+import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
 
@@ -18,7 +19,9 @@ from lookalike.ann.rerank import scaled
 from lookalike.stores.ann_index import Index
 from lookalike.stores.postgres.database import Connection, statement
 from lookalike.stores.postgres.encoding import IdArray, vector_literal
-from lookalike.stores.postgres.vectors import SpaceRow, matrix_from
+from lookalike.stores.postgres.milvus_vectors import MAX_HITS, milvus_candidates
+from lookalike.stores.postgres.space_row import Matrix, SpaceRow
+from lookalike.stores.postgres.vectors import matrix_from
 from lookalike.stores.records import Ids, Neighbours, Space
 from lookalike.vectors.exact import exact_similarities
 from lookalike.vectors.similarity import Similarity
@@ -96,19 +99,26 @@ def approximate_search(
     ef, candidates = search_effort(index, k)
     if not passing or candidates > MAX_SHARE * passing:
         return None
-    if among is not None and passing * FETCH_COST < candidates * space.count / passing + ef:
-        return None
-    if not _configure(connection, ef, candidates, filtered=among is not None):
-        return None
+    compared = units.astype(np.float32)
+    if row.collection is not None:
+        if candidates > MAX_HITS:
+            return None
+        near = milvus_candidates(
+            connection, row, compared, (ef, candidates), min(k, passing), among
+        )
+    else:
+        if among is not None and passing * FETCH_COST < candidates * space.count / passing + ef:
+            return None
+        if not _configure(connection, ef, candidates, filtered=among is not None):
+            return None
+        near = _pgvector_candidates(connection, row, compared, candidates, among)
     ids = np.full((len(queries), k), -1, np.int64)
     similarities = np.full((len(queries), k), -np.inf, np.float32)
     wide = scaled(queries, similarity)
-    with _index_only(connection) if among is not None else nullcontext():
-        for number, unit in enumerate(units.astype(np.float32)):
-            rows = _candidates(connection, row, unit, candidates, among)
-            if len(rows) < min(k, passing):
+    with closing(near):
+        for number, (found, vectors) in enumerate(near):
+            if len(found) < min(k, passing):
                 return None
-            found, vectors = matrix_from(rows, space)
             exact = exact_similarities(
                 wide[number][None], vectors.astype(np.float64), cosine=similarity == "cosine"
             )
@@ -135,8 +145,11 @@ def _configure(connection: Connection, ef: int, candidates: int, *, filtered: bo
 def _index_only(connection: Connection) -> Iterator[None]:
     """Keep the server from other plans: it does not know how many vectors a filter lets through."""
     _set(connection, "SET LOCAL", dict.fromkeys(_PLANS, "off"))
-    yield
-    _set(connection, "SET LOCAL", dict.fromkeys(_PLANS, "on"))
+    try:
+        yield
+    finally:
+        with suppress(psycopg.Error):
+            _set(connection, "SET LOCAL", dict.fromkeys(_PLANS, "on"))
 
 
 def _set(connection: Connection, how: str, values: Mapping[str, str]) -> None:
@@ -160,6 +173,20 @@ def _is_iterative(connection: Connection) -> bool:
         known = tuple(int(part) for part in parts if part.isdecimal()) >= ITERATIVE_VECTOR
         connection._lookalike_iterative = known  # type: ignore[attr-defined]
     return known
+
+
+def _pgvector_candidates(
+    connection: Connection,
+    row: SpaceRow,
+    queries: NDArray[np.float32],
+    count: int,
+    among: Ids | None,
+) -> Generator[Matrix]:
+    """Yield for each query the nearest images and their vectors."""
+    with _index_only(connection) if among is not None else nullcontext():
+        for query in queries:
+            rows = _candidates(connection, row, query, count, among)
+            yield matrix_from(rows, row.space)
 
 
 def _candidates(

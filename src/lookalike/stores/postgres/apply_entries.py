@@ -22,7 +22,9 @@ from lookalike.stores.postgres.feedback import forget_comparisons
 from lookalike.stores.postgres.filter_sql import number_parameter
 from lookalike.stores.postgres.full_text import update_text
 from lookalike.stores.postgres.images import AT_PATHS, paths_parameters
-from lookalike.stores.postgres.vectors import SpaceRow, fetch
+from lookalike.stores.postgres.milvus_vectors import forget_rows, write_rows
+from lookalike.stores.postgres.space_row import SpaceRow
+from lookalike.stores.postgres.vectors import fetch
 from lookalike.stores.records import Entry, Ids
 from lookalike.stores.text_analysis import compose
 from lookalike.stores.write_plan import Location, Plan, Step, StoredImage, plan, prepare_vectors
@@ -148,9 +150,12 @@ def _delete_stale_vectors(
 
 
 def _delete_vectors(connection: Connection, row: SpaceRow, images: Iterable[int]) -> None:
-    deleted = connection.execute(
-        statement("DELETE FROM {} WHERE image = ANY(%s)", row.table), (IdArray(images),)
-    ).rowcount
+    if row.collection is not None:
+        deleted = forget_rows(connection, row, images)
+    else:
+        deleted = connection.execute(
+            statement("DELETE FROM {} WHERE image = ANY(%s)", row.table), (IdArray(images),)
+        ).rowcount
     if deleted:
         _count(connection, row, -deleted)
 
@@ -178,9 +183,12 @@ def _write_vectors(
     prepared = prepare_vectors(
         vectors, key=key, normalised=row.space.normalised, dtype=row.space.dtype
     )
-    command = statement("COPY {} (image, vector) FROM STDIN (FORMAT BINARY)", row.table)
-    with connection.cursor().copy(command) as copy:
-        copy.write(copy_rows(ids, prepared, row.space.dtype))
+    if row.collection is not None:
+        write_rows(connection, row, ids, prepared)
+    else:
+        command = statement("COPY {} (image, vector) FROM STDIN (FORMAT BINARY)", row.table)
+        with connection.cursor().copy(command) as copy:
+            copy.write(copy_rows(ids, prepared, row.space.dtype))
     _count(connection, row, len(ids))
     return set(given)
 

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from lookalike.stores.postgres.database import Connection, statement
+from lookalike.stores.postgres.milvus_vectors import contradictions, milvus_blocks
 from lookalike.stores.postgres.snapshot import LibraryState
-from lookalike.stores.postgres.vectors import SpaceRow, blocks
+from lookalike.stores.postgres.space_row import SpaceRow
+from lookalike.stores.postgres.vectors import blocks
 
 UNIT_TOLERANCE = {"f32": 1e-4, "f16": 4e-3}
 """Difference from 1 that rounding alone may cause in the length of a stored unit vector."""
@@ -65,8 +67,12 @@ def _check_space(connection: Connection, row: SpaceRow) -> Iterator[str]:
         yield f"{strangers} vectors belong to no image that has them"
     if missing:
         yield f"{missing} images have lost their vector"
-    infinite = lengths = 0
-    for _, block in blocks(connection, row):
+    lost: list[int] = []
+    found = infinite = lengths = 0
+    for ids, block in (
+        milvus_blocks(connection, row, lost=lost) if row.collection else blocks(connection, row)
+    ):
+        found += len(ids)
         wide = block.astype(np.float32)
         squares = np.einsum("ij,ij->i", wide, wide)
         finite = np.isfinite(squares)
@@ -78,3 +84,5 @@ def _check_space(connection: Connection, row: SpaceRow) -> Iterator[str]:
         yield f"NaN, infinity or far too large a number: {infinite} of {vectors} vectors"
     if lengths:
         yield f"a length other than 1: {lengths} of {vectors} vectors"
+    if row.collection is not None:
+        yield from contradictions(connection, row, found, len(lost))

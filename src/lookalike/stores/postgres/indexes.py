@@ -19,9 +19,10 @@ from lookalike.stores.ann_index import Index, IndexBuildOptions, IndexCheck
 from lookalike.stores.postgres.ann_search import MAX_EF, indexed_expression
 from lookalike.stores.postgres.database import Connection, connect, statement, translate_errors
 from lookalike.stores.postgres.migrations import BUILDER, release, take_lock
+from lookalike.stores.postgres.milvus import LINKS
 from lookalike.stores.postgres.snapshot import PostgresSnapshot
+from lookalike.stores.postgres.space_row import SpaceRow
 from lookalike.stores.postgres.url import DatabaseURL
-from lookalike.stores.postgres.vectors import SpaceRow
 from lookalike.vectors.similarity import normalise
 
 if TYPE_CHECKING:
@@ -116,8 +117,9 @@ class PostgresIndexes:
             if row.space.index is None:
                 return False
             self._record(connection, row, None)
-            with translate_errors(self._url):
-                self._drop_others(connection, row, keep="")
+            if row.collection is None:
+                with translate_errors(self._url):
+                    self._drop_others(connection, row, keep="")
         return True
 
     def check(self, space: str, *, queries: int = 500) -> IndexCheck:
@@ -177,6 +179,10 @@ class PostgresIndexes:
         self, connection: Connection, row: SpaceRow, links: int, options: IndexBuildOptions
     ) -> None:
         """Build an index beside an older one, without blocking writers, and then drop the older one."""
+        if row.collection is not None:
+            row.collection.ready(row.space)
+            row.collection.seal()
+            return
         expression, operators, _ = indexed_expression(row.space)
         memory = options.memory or min(MAX_BUILD_MEMORY, (64 << 20) + 3 * _estimate(row, links))
         name = f"ann_{row.id}_{time.time_ns():x}"
@@ -214,6 +220,8 @@ class PostgresIndexes:
                 connection.execute(statement("DROP INDEX CONCURRENTLY IF EXISTS {}", name))
 
     def _size(self, connection: Connection, row: SpaceRow) -> int:
+        if row.collection is not None:  # which Milvus does not tell
+            return _estimate(row, LINKS)
         with translate_errors(self._url):
             found = connection.execute(
                 "SELECT pg_relation_size(%s::regclass)", (f'"{_index_name(connection, row)}"',)
@@ -254,12 +262,19 @@ def _recipes(row: SpaceRow, options: IndexBuildOptions) -> Sequence[str]:
     if not space.count:
         raise UsageError(f"the space {space.key} has no vectors yet")
     kind = indexed_expression(space)[1].split("_")[0]
-    if space.dim > MAX_DIM[kind]:
+    if row.collection is None and space.dim > MAX_DIM[kind]:
         raise UsageError(
             f"the vectors of {space.name} have {space.dim:,} numbers, pgvector indexes at most "
             f"{MAX_DIM[kind]:,}: they are searched exactly"
         )
     recipes = [options.recipe] if options.recipe is not None else list(RECIPES)
+    if row.collection is not None:
+        recipes = [f"HNSW{LINKS}"]
+        if options.recipe not in (None, *recipes):
+            raise UsageError(
+                f"the recipe {options.recipe!r} does not work in Milvus, whose collections are made with "
+                f"{recipes[0]}: leave it out, and only the effort of a search is tuned"
+            )
     needed = _estimate(row, _links(recipes[0]))
     if options.memory is not None and needed > options.memory:
         raise UsageError(
@@ -284,7 +299,10 @@ def _links(recipe: str) -> int:
 
 
 def _estimate(row: SpaceRow, links: int) -> int:
-    """Return about how many bytes an index takes: halves, links of 6 bytes, and two headers a vector."""
+    """Return about how many bytes an index takes: halves, links of 6 bytes, and two headers a vector; in
+    Milvus float32 and links of 4 bytes."""
+    if row.collection is not None:
+        return row.space.count * (row.space.dim * 4 + 2 * links * 4 + 16)
     size = 2 if indexed_expression(row.space)[1].startswith("half") else 4
     return int(row.space.count * (row.space.dim * size + 2.2 * links * 6 + 80) * 1.1)
 

@@ -165,7 +165,26 @@ def m002_comparisons_of_deleted_contents(connection: Connection) -> None:
         connection.execute(statement(command))
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_tables, m002_comparisons_of_deleted_contents)
+def m003_milvus(connection: Connection) -> None:
+    """Make room for vectors in Milvus (`milvus_vectors`).
+
+    library             `vectors`: URL of the Milvus server that the library was made with; NULL: pgvector
+    spaces              `collection`, the newest row that was given, and when the last one was written; the
+                        table of a space with a collection names the rows of images
+    unused_rows         ranges of rows that are no vector of any image, and may exist in Milvus
+    unused_collections  collections that may exist without a space
+    """
+    for command in (
+        "ALTER TABLE library ADD COLUMN vectors text",
+        "ALTER TABLE spaces ADD COLUMN collection text, ADD COLUMN newest_row bigint NOT NULL DEFAULT 0, "
+        "ADD COLUMN written bigint NOT NULL DEFAULT 0",
+        "CREATE TABLE unused_rows (space integer NOT NULL, first bigint NOT NULL, last bigint NOT NULL)",
+        "CREATE TABLE unused_collections (name text PRIMARY KEY)",
+    ):
+        connection.execute(statement(command))
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_tables, m002_comparisons_of_deleted_contents, m003_milvus)
 
 
 def format_of(connection: Connection, url: DatabaseURL) -> int:
@@ -199,7 +218,7 @@ def format_of(connection: Connection, url: DatabaseURL) -> int:
                 f"the schema {url.schema} of {url.shown} is not a library: it belongs to another program; "
                 "name another schema, ?schema=photos"
             )
-        if not vector_version(connection, url):
+        if not vector_version(connection, url) and not _is_without_pgvector(connection, row[0]):
             raise LibraryError(f"{url.shown} has lost the extension vector: restore a backup")
     if row[0] > len(MIGRATIONS):
         raise LibraryTooNew(
@@ -209,9 +228,35 @@ def format_of(connection: Connection, url: DatabaseURL) -> int:
     return int(row[0])
 
 
+def _is_without_pgvector(connection: Connection, found: int) -> bool:
+    """Return whether a library of this format keeps its vectors in Milvus."""
+    return found >= 3 and bool(kept_in(connection))
+
+
+def kept_in(connection: Connection) -> str:
+    """Return the URL of the Milvus server that a library was made with, "" for one in pgvector."""
+    row = connection.execute("SELECT vectors FROM library").fetchone()
+    return (row[0] or "") if row else ""
+
+
+def collections_of(connection: Connection) -> list[str]:
+    """Return the names of all collections of a library, used or not."""
+    rows = connection.execute(
+        "SELECT collection FROM spaces WHERE collection IS NOT NULL "
+        "UNION SELECT name FROM unused_collections"
+    )
+    return [name for (name,) in rows]
+
+
 def create(connection: Connection, url: DatabaseURL) -> None:
     """Make the schema with an empty library. The writer's lock must be held."""
     with translate_errors(url):
+        if url.vectors:
+            connection.execute(statement("CREATE SCHEMA IF NOT EXISTS {}", url.schema))
+            with transaction(connection):
+                migrate(connection, 0, MIGRATIONS)
+                connection.execute("UPDATE library SET vectors = %s", (url.vectors,))
+            return
         try:
             connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
         except (errors.UndefinedFile, errors.FeatureNotSupported) as error:

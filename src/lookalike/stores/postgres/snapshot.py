@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection as Some
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,10 @@ from lookalike.stores.ann_index import Index
 from lookalike.stores.postgres import images
 from lookalike.stores.postgres.database import Connection, statement, translate_errors
 from lookalike.stores.postgres.encoding import decode, ids_from
+from lookalike.stores.postgres.milvus import Collection, Milvus
+from lookalike.stores.postgres.space_row import SpaceRow
 from lookalike.stores.postgres.url import DatabaseURL
-from lookalike.stores.postgres.vectors import MatrixCache, SpaceRow, exact_search, fetch
+from lookalike.stores.postgres.vectors import MatrixCache, exact_search, fetch
 from lookalike.stores.records import (
     Decision,
     DecisionKind,
@@ -73,11 +76,13 @@ def read_roots(connection: Connection) -> list[Root]:
     ]
 
 
-def read_spaces(connection: Connection, known: dict[int, Fitted | None]) -> dict[str, SpaceRow]:
+def read_spaces(
+    connection: Connection, known: dict[int, Fitted | None], milvus: Milvus | None
+) -> dict[str, SpaceRow]:
     """Return all spaces by key. `known`: fitted arrays by id, which never change; new ones are added."""
     rows = connection.execute(
-        "SELECT id, changed, key, name, revision, dim, similarity, dtype, normalised, current, count, index "
-        "FROM spaces ORDER BY id"
+        "SELECT id, changed, key, name, revision, dim, similarity, dtype, normalised, current, count, index, "
+        "collection, newest_row, written FROM spaces ORDER BY id"
     ).fetchall()
     new = [row[0] for row in rows if row[0] not in known]
     if new:
@@ -107,13 +112,17 @@ def read_spaces(connection: Connection, known: dict[int, Fitted | None]) -> dict
         current,
         count,
         index,
+        collection,
+        newest,
+        written,
     ) in rows:
-        size = dim * (2 if dtype == "f16" else 4) + 8
+        size = dim * (2 if dtype == "f16" and milvus is None else 4) + 8
         space = Space(
             decode(key), decode(name), decode(revision), dim, similarity, dtype, normalised, current,
             count, count * size, known[id], Index(**json.loads(index)) if index else None,
         )  # fmt: skip
-        found[space.key] = SpaceRow(id, space, changed)
+        held = Collection(milvus, collection, newest, written) if milvus is not None else None
+        found[space.key] = SpaceRow(id, space, changed, held)
     return found
 
 
@@ -323,7 +332,7 @@ class PostgresSnapshot:
             return images.images_below(self._connection, root, folder)
 
     def same_content(
-        self, size: int, *, hash: bytes | None = None, spaces: Collection[str] = ()
+        self, size: int, *, hash: bytes | None = None, spaces: Some[str] = ()
     ) -> list[Image]:
         """See `Snapshot`."""
         with translate_errors(self._url):

@@ -33,12 +33,16 @@ from lookalike.stores.postgres.migrations import (
     MIGRATIONS,
     READERS,
     WRITER,
+    collections_of,
     create,
     format_of,
+    kept_in,
     migrate,
     release,
     take_lock,
 )
+from lookalike.stores.postgres.milvus import Collection, Milvus
+from lookalike.stores.postgres.milvus_vectors import clean, repair
 from lookalike.stores.postgres.snapshot import (
     Fitted,
     LibraryState,
@@ -46,9 +50,10 @@ from lookalike.stores.postgres.snapshot import (
     read_roots,
     read_spaces,
 )
+from lookalike.stores.postgres.space_row import table_of
 from lookalike.stores.postgres.thumbnails import PostgresThumbnails
 from lookalike.stores.postgres.url import DatabaseURL, parse_url
-from lookalike.stores.postgres.vectors import MatrixCache, table_of
+from lookalike.stores.postgres.vectors import MatrixCache
 
 if TYPE_CHECKING:
     from lookalike.stores.postgres.indexes import PostgresIndexes
@@ -64,6 +69,7 @@ class PostgresStore:
         self._url = url
         self._read_only = read_only
         self._readers = ConnectionPool(url)
+        self._milvus: Milvus | None = None
         self._cache = MatrixCache()
         self._fitted: dict[int, Fitted | None] = {}
         self._state: LibraryState | None = None
@@ -78,6 +84,8 @@ class PostgresStore:
                 format_of(connection, url)
                 return cls.open(location)
             take_lock(connection, url, WRITER, doing="making the library in")
+            if url.vectors:
+                Milvus(url.vectors).call("list_collections")  # before anything is made
             create(connection, url)
         finally:
             release(connection)
@@ -94,6 +102,9 @@ class PostgresStore:
         try:
             with suppress(LibraryBusy), translate_errors(url):
                 take_lock(connection, url, WRITER, doing="writing to")
+                if store._milvus is not None:
+                    for name in collections_of(connection):
+                        Collection(store._milvus, name, 0, 0).drop()
                 connection.execute(statement("DROP SCHEMA {} CASCADE", url.schema))
         finally:
             release(connection)
@@ -114,6 +125,8 @@ class PostgresStore:
                 found = format_of(connection, url)
                 if found < len(MIGRATIONS):
                     store._migrate(found)
+                with translate_errors(url):
+                    store._milvus = _milvus(url, kept_in(connection))
             finally:
                 store._readers.give_back(connection)
         except BaseException:
@@ -218,7 +231,7 @@ class PostgresStore:
                 )
             state = self._state
             if state is None or state.version != row[0]:
-                spaces = read_spaces(connection, self._fitted)
+                spaces = read_spaces(connection, self._fitted, self._milvus)
                 self._state = state = LibraryState(row[0], read_roots(connection), spaces)
         return state
 
@@ -234,10 +247,42 @@ class PostgresStore:
             take_lock(connection, self._url, WRITER, doing="writing to")
             format_of(connection, self._url)
             drop_tables(connection, self._url)
-            yield PostgresWriter(self._url, connection)
+            self._clean(connection)
+            damage = self._repair(connection)
+            yield PostgresWriter(self._url, connection, self._milvus, damage)
             drop_tables(connection, self._url)
+            self._clean(connection)
         finally:
             release(connection)
+
+    def _clean(self, connection: Connection) -> None:
+        """Delete from Milvus what is unused, unless a snapshot is open or Milvus is away: then later."""
+        if self._milvus is None:
+            return
+        with suppress(psycopg.Error, LibraryError), transaction(connection):
+            names = connection.execute("SELECT name FROM unused_collections").fetchall()
+            used = connection.execute("SELECT DISTINCT space FROM unused_rows").fetchall()
+            if (names or used) and no_readers(connection, self._url):
+                spaces = read_spaces(connection, self._fitted, self._milvus).values()
+                clean(
+                    connection,
+                    [row for row in spaces if (row.id,) in used],
+                    [Collection(self._milvus, name, 0, 0) for (name,) in names],
+                )
+
+    def _repair(self, connection: Connection) -> LibraryDamaged | None:
+        """Make PostgreSQL and Milvus agree on the rows of all spaces; return what cannot be repaired."""
+        if self._milvus is None:
+            return None
+        damage = None
+        for row in read_spaces(connection, self._fitted, self._milvus).values():
+            try:
+                with translate_errors(self._url), transaction(connection):
+                    if row.space.count and repair(connection, row):
+                        connection.execute("UPDATE library SET version = gen_random_uuid()")
+            except LibraryDamaged as error:
+                damage = error
+        return damage
 
     @property
     def indexes(self) -> PostgresIndexes:
@@ -263,6 +308,8 @@ class PostgresStore:
     def close(self) -> None:
         """See `Store`."""
         self._readers.close()
+        if self._milvus is not None:
+            self._milvus.close()
 
     def __enter__(self) -> Self:
         return self
@@ -271,17 +318,34 @@ class PostgresStore:
         self.close()
 
 
+def no_readers(connection: Connection, url: DatabaseURL) -> bool:
+    """Return whether no snapshot is open, and keep new ones waiting until the transaction ends."""
+    free = connection.execute(
+        "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))",
+        (LOCK_CLASS, f"{READERS} {url.schema}"),
+    ).fetchone()
+    return free is not None and bool(free[0])
+
+
+def _milvus(url: DatabaseURL, made_with: str) -> Milvus | None:
+    """Return the Milvus server of a library, if it has one: the one in the URL, or that it was made with."""
+    if not made_with:
+        if url.vectors:
+            raise UsageError(
+                f"{url.shown.partition('?')[0]} keeps its vectors in PostgreSQL: leave out vectors=…, or "
+                "`lookalike copy` it to a URL with another ?schema= and vectors=…"
+            )
+        return None
+    return Milvus(url.vectors or made_with)
+
+
 def drop_tables(connection: Connection, url: DatabaseURL) -> None:
     """Drop the tables of spaces that are gone, unless a snapshot is open, which may still read them."""
     with suppress(psycopg.Error), transaction(connection):
         rows = connection.execute("SELECT space FROM dropped").fetchall()
         if not rows:
             return
-        free = connection.execute(
-            "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))",
-            (LOCK_CLASS, f"{READERS} {url.schema}"),
-        ).fetchone()
-        if free is None or not free[0]:
+        if not no_readers(connection, url):
             return
         for (space,) in rows:
             connection.execute(statement("DROP TABLE IF EXISTS {}", table_of(space)))

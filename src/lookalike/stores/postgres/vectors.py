@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
 from uuid import UUID
 
 import numpy as np
@@ -22,13 +20,11 @@ from lookalike.stores.postgres.encoding import (
     vector_literal,
     vectors_from,
 )
+from lookalike.stores.postgres.milvus_vectors import milvus_blocks, milvus_fetch
+from lookalike.stores.postgres.space_row import Matrix, SpaceRow, by_rising_id
 from lookalike.stores.records import Ids, Neighbours, Space
 from lookalike.vectors.multi_vector import nearest
 from lookalike.vectors.similarity import Similarity
-
-Floats: TypeAlias = NDArray[np.floating[Any]]
-Matrix: TypeAlias = tuple[Ids, Floats]
-"""Rising ids (n,) and their vectors (n, dim) as they are stored."""
 
 CACHE_BYTES = 1 << 30
 """Memory of a process for the vectors of spaces that are searched exactly."""
@@ -44,30 +40,6 @@ FEW_IDS = 4096
 
 MARGIN = 32
 """Candidates more than asked for: the server computes in float32; the last one shows that none is missed."""
-
-
-@dataclass(frozen=True, slots=True)
-class SpaceRow:
-    """A space, the id of its table, and a value that changes with its vectors."""
-
-    id: int
-    space: Space
-    changed: UUID
-
-    @property
-    def table(self) -> str:
-        """Name of the table of its vectors."""
-        return table_of(self.id)
-
-    @property
-    def regions(self) -> int:
-        """Vectors in each row, of which the nearest one counts."""
-        return self.space.dim // self.space.width
-
-
-def table_of(space: int) -> str:
-    """Return the name of the table of a space's vectors."""
-    return f"vectors_{space}"
 
 
 class MatrixCache:
@@ -128,7 +100,7 @@ def exact_search(
     matrix = cache.get(row)
     if matrix is None and among is not None and len(among) <= FEW_IDS:
         return nearest_rows(row, fetch(connection, row, among), queries, k, similarity)
-    if matrix is None and not cache.worthwhile(row, len(queries)):
+    if matrix is None and row.collection is None and not cache.worthwhile(row, len(queries)):
         # Invalid queries are left to NumPy, which says what is wrong.
         candidates = _server_candidates(connection, row, queries, k, similarity, among)
         if candidates is not None:
@@ -147,6 +119,9 @@ def exact_search(
 
 def blocks(connection: Connection, row: SpaceRow) -> Iterator[Matrix]:
     """Yield all vectors of a space, some tens of MB at a time."""
+    if row.collection is not None:
+        yield from milvus_blocks(connection, row)
+        return
     space, size = row.space, row_bytes(row.space.dim, row.space.dtype)
     limit = max(1, BLOCK_BYTES // size) * size
     skipped = len(COPY_HEADER)
@@ -161,16 +136,18 @@ def blocks(connection: Connection, row: SpaceRow) -> Iterator[Matrix]:
             length += len(data)
             if length > limit + len(COPY_TRAILER):
                 whole = b"".join(held)
-                yield _sorted(rows_from_copy(whole[:limit], space.dim, space.dtype))
+                yield by_rising_id(rows_from_copy(whole[:limit], space.dim, space.dtype))
                 held, length = [whole[limit:]], len(whole) - limit
     whole = b"".join(held)
     rows = len(whole) // size * size
     if rows:
-        yield _sorted(rows_from_copy(whole[:rows], space.dim, space.dtype))
+        yield by_rising_id(rows_from_copy(whole[:rows], space.dim, space.dtype))
 
 
 def fetch(connection: Connection, row: SpaceRow, ids: Ids) -> Matrix:
     """Return the vectors of those of the ids that have one."""
+    if row.collection is not None:
+        return milvus_fetch(connection, row, ids)
     rows = connection.execute(
         statement("SELECT image, vector FROM {} WHERE image = ANY(%s) ORDER BY image", row.table),
         (IdArray(ids),),
@@ -183,22 +160,14 @@ def fetch(connection: Connection, row: SpaceRow, ids: Ids) -> Matrix:
 def matrix_from(rows: Sequence[tuple[int, bytes]], space: Space) -> Matrix:
     """Return ids and vectors of rows that were fetched in binary form, by rising id."""
     ids = np.array([id for id, _ in rows], np.int64)
-    return _sorted((ids, vectors_from([vector for _, vector in rows], space.dim, space.dtype)))
-
-
-def _sorted(matrix: Matrix) -> Matrix:
-    ids, vectors = matrix
-    if (np.diff(ids) > 0).all():
-        return matrix
-    order = np.argsort(ids)
-    return ids[order], vectors[order]
+    return by_rising_id((ids, vectors_from([vector for _, vector in rows], space.dim, space.dtype)))
 
 
 def _joined(parts: list[Matrix], space: Space) -> Matrix:
     if not parts:
         return np.empty(0, np.int64), np.empty((0, space.dim), np.float32)
     ids, vectors = zip(*parts, strict=True)
-    return _sorted((np.concatenate(ids), np.concatenate(vectors)))
+    return by_rising_id((np.concatenate(ids), np.concatenate(vectors)))
 
 
 def _among(matrix: Matrix, among: Ids | None) -> Matrix:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import re
+import secrets
+from collections.abc import Collection as Some
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lookalike.errors import LookalikeError, UsageError
+from lookalike.errors import LibraryDamaged, LookalikeError, UsageError
 from lookalike.images.reading import InodeState
 from lookalike.object_storage import resolve
 from lookalike.stores.metadata import update_json
@@ -28,10 +31,13 @@ from lookalike.stores.postgres.database import (
     translate_errors,
 )
 from lookalike.stores.postgres.encoding import IdArray, column_type, encode, ids_from
+from lookalike.stores.postgres.milvus import MAX_DIM as MILVUS_MAX_DIM
+from lookalike.stores.postgres.milvus import Collection, Milvus
+from lookalike.stores.postgres.milvus_vectors import add_table, give_back, reserve
 from lookalike.stores.postgres.sidecars import PostgresSidecars
 from lookalike.stores.postgres.snapshot import Fitted, read_roots, read_spaces
+from lookalike.stores.postgres.space_row import SpaceRow, table_of
 from lookalike.stores.postgres.url import DatabaseURL
-from lookalike.stores.postgres.vectors import SpaceRow, table_of
 from lookalike.stores.records import (
     IMPORTED,
     Decision,
@@ -56,11 +62,22 @@ PLAIN_BYTES = 7_000
 
 
 class PostgresWriter:
-    """See `Writer`. Lives while its connection holds the lock."""
+    """See `Writer`. Lives while its connection holds the lock.
 
-    def __init__(self, url: DatabaseURL, connection: Connection) -> None:
+    damage  why spaces in Milvus cannot be written, and must not be taken for complete
+    """
+
+    def __init__(
+        self,
+        url: DatabaseURL,
+        connection: Connection,
+        milvus: Milvus | None,
+        damage: LibraryDamaged | None,
+    ) -> None:
         self._url = url
+        self._damage = damage
         self._connection = connection
+        self._milvus = milvus
         self._fitted: dict[int, Fitted | None] = {}
         with translate_errors(url):
             for table in ("seen", "seen_sidecars"):
@@ -80,7 +97,7 @@ class PostgresWriter:
         self._connection.execute("UPDATE library SET version = gen_random_uuid()")
 
     def _spaces(self) -> dict[str, SpaceRow]:
-        return read_spaces(self._connection, self._fitted)
+        return read_spaces(self._connection, self._fitted, self._milvus)
 
     # Roots and spaces
 
@@ -105,18 +122,22 @@ class PostgresWriter:
         return Root(row[0], path, imported)
 
     def add_space(self, space: Space) -> None:
-        """See `Writer`. `UsageError` for vectors longer than pgvector holds."""
-        if space.dim > MAX_DIM:
+        """See `Writer`. `UsageError` for vectors longer than pgvector or Milvus holds."""
+        where, most = ("Milvus", MILVUS_MAX_DIM) if self._milvus else ("pgvector", MAX_DIM)
+        if space.dim > most:
             raise UsageError(
-                f"the vectors of {space.name} have {space.dim:,} numbers, pgvector holds at most "
-                f"{MAX_DIM:,}: use a shorter extractor, or shorten it with PCA"
+                f"the vectors of {space.name} have {space.dim:,} numbers, {where} holds at most "
+                f"{most:,}: use a shorter extractor, or shorten it with PCA"
             )
+        collection = self._new_collection(space)
         with self._commit():
             rows = self._spaces()
             known = rows.get(space.key)
             if known is None:
                 self._insert_space(
-                    space, current=all(r.space.name != space.name for r in rows.values())
+                    space,
+                    current=all(r.space.name != space.name for r in rows.values()),
+                    collection=collection,
                 )
             elif (known.space.dim, known.space.similarity) != (space.dim, space.similarity):
                 raise UsageError(
@@ -125,10 +146,20 @@ class PostgresWriter:
                     "numbers change needs a new revision"
                 )
 
-    def _insert_space(self, space: Space, *, current: bool) -> None:
+    def _new_collection(self, space: Space) -> Collection | None:
+        """Return a collection that does not exist yet; its name is stored, so that none is ever forgotten."""
+        with translate_errors(self._url):
+            if self._milvus is None or space.key in self._spaces():
+                return None
+            parts = re.sub(r"\W", "_", f"{self._url.schema}_{space.name}", flags=re.ASCII)[:150]
+            name = f"{parts}_{secrets.token_hex(4)}"
+            self._connection.execute("INSERT INTO unused_collections VALUES (%s)", (name,))
+        return Collection(self._milvus, name, 0, 0)
+
+    def _insert_space(self, space: Space, *, current: bool, collection: Collection | None) -> None:
         row = self._connection.execute(
-            "INSERT INTO spaces (key, name, revision, dim, similarity, dtype, normalised, current) "
-            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
+            "INSERT INTO spaces (key, name, revision, dim, similarity, dtype, normalised, current, "
+            "collection) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
             (
                 encode(space.key),
                 encode(space.name),
@@ -138,10 +169,28 @@ class PostgresWriter:
                 space.dtype,
                 space.normalised,
                 current,
+                collection and collection.name,
             ),
         ).fetchone()
         assert row is not None
-        id, table = row[0], table_of(row[0])
+        if collection is None:
+            self._add_vectors(row[0], space)
+        else:
+            add_table(self._connection, row[0])
+            collection.create(space)
+            self._connection.execute(
+                "DELETE FROM unused_collections WHERE name = %s", (collection.name,)
+            )
+        for name, array in (space.fitted or {}).items():
+            data = io.BytesIO()
+            np.save(data, array, allow_pickle=False)
+            self._connection.execute(
+                "INSERT INTO fitted VALUES (%s, %s, %s)", (row[0], encode(name), data.getvalue())
+            )
+
+    def _add_vectors(self, id: int, space: Space) -> None:
+        """Make the table of a space's vectors."""
+        table = table_of(id)
         kind = f"{column_type(space.dtype)}({int(space.dim)})"
         plain = space.dim * (2 if space.dtype == "f16" else 4) <= PLAIN_BYTES
         self._connection.execute(
@@ -155,12 +204,6 @@ class PostgresWriter:
                 table,
             )
         )
-        for name, array in (space.fitted or {}).items():
-            data = io.BytesIO()
-            np.save(data, array, allow_pickle=False)
-            self._connection.execute(
-                "INSERT INTO fitted VALUES (%s, %s, %s)", (id, encode(name), data.getvalue())
-            )
 
     def promote(self, space: str) -> None:
         """See `Writer`."""
@@ -192,11 +235,19 @@ class PostgresWriter:
     def _delete_spaces(self, rows: Iterable[SpaceRow]) -> None:
         """Forget spaces. Their tables are dropped when no snapshot is open (`store.drop_tables`)."""
         for row in rows:
-            for table, column in (("spaces", "id"), ("fitted", "space"), ("index_checks", "space")):
+            tables = (
+                ("spaces", "id"),
+                *((name, "space") for name in ("fitted", "index_checks", "unused_rows")),
+            )
+            for table, column in tables:
                 self._connection.execute(
                     statement("DELETE FROM {} WHERE {} = %s", table, column), (row.id,)
                 )
             self._connection.execute("INSERT INTO dropped VALUES (%s)", (row.id,))
+            if row.collection is not None:
+                self._connection.execute(
+                    "INSERT INTO unused_collections VALUES (%s)", (row.collection.name,)
+                )
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
@@ -245,6 +296,8 @@ class PostgresWriter:
 
     def file_states(self, root: int, paths: Sequence[str]) -> dict[str, FileState]:
         """See `Writer`."""
+        if self._damage is not None:
+            raise self._damage
         with translate_errors(self._url):
             return images.file_states(self._connection, self._keys(), root, paths)
 
@@ -252,14 +305,14 @@ class PostgresWriter:
         return {row.id: key for key, row in self._spaces().items()}
 
     def same_content(
-        self, size: int, *, hash: bytes | None = None, spaces: Collection[str] = ()
+        self, size: int, *, hash: bytes | None = None, spaces: Some[str] = ()
     ) -> list[Image]:
         """See `Writer`."""
         with translate_errors(self._url):
             return images.same_content(self._connection, self._keys(), size, hash, spaces)
 
     def hashes_by_size(
-        self, sizes: Iterable[int], *, spaces: Collection[str] = (), failed: bool = True
+        self, sizes: Iterable[int], *, spaces: Some[str] = (), failed: bool = True
     ) -> dict[int, tuple[bytes, ...]]:
         """See `Writer`."""
         with translate_errors(self._url):
@@ -270,11 +323,16 @@ class PostgresWriter:
     def put(self, entries: Sequence[Entry]) -> list[int]:
         """See `Writer`."""
         ids: dict[Location, int] = {}
+        if self._milvus is not None:
+            with self._commit(changed=False):
+                reserve(self._connection, self._spaces().values(), len(entries))
         with self._commit():
             spaces = self._spaces()
             check_entries(entries, {key: row.space.dim for key, row in spaces.items()})
             for part in without_repeats(entries):
                 ids |= apply_entries(self._connection, spaces, part)
+            if self._milvus is not None:
+                give_back(self._connection, spaces.values())
             self._mark_seen(ids.values())
         return [ids[entry.root, entry.path] for entry in entries]
 
