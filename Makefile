@@ -18,7 +18,7 @@ demo: $(VENV)/.installed  ## draw a catalogue of products, index it, search it (
 	$(BIN)/lookalike demo $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 test: $(VENV)/.developing  ## run all tests, one process a core (ARGS="tests/search -k name": some)
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
 check: $(VENV)/.developing  ## format, lint, types (of the page, too, where Node and TypeScript are)
 	$(BIN)/ruff format --check .

@@ -36,7 +36,7 @@ SETTINGS = {
 """Milliseconds, in place of 200 to 1,000, which is too long where every test makes collections."""
 
 
-START_SECONDS = 60
+START_SECONDS = 90
 
 
 def kill() -> None:
@@ -104,7 +104,7 @@ def _start() -> Any:
 
 
 def _wait(started: Any) -> None:
-    """Wait until the server answers; an error if it ends, or takes more than a minute."""
+    """Wait until the server answers; an error if it ends, or takes too long."""
     url = f"http://127.0.0.1:{started.webservice_port}/healthz"
     for _ in range(START_SECONDS * 5):
         if started.server_proc.poll() is not None:
