@@ -18,13 +18,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from lookalike.catalogue.generate import write_catalogue
+from lookalike.embedding_map.layout import zoom_levels
 from lookalike.library import Library
 
 if TYPE_CHECKING:
@@ -47,6 +50,22 @@ FRAMES = """(ms) => new Promise((done) => {
     const times = [];
     const frame = (now) => {
         times.push(now);
+        if (now - times[0] < ms) requestAnimationFrame(frame); else done(times);
+    };
+    requestAnimationFrame(frame);
+})"""
+# Moves the map in every frame, by events as the mouse sends them.
+MOVE = """([kind, ms]) => new Promise((done) => {
+    const canvas = document.querySelector(".map-stage canvas"), times = [];
+    const {left, top, width, height} = canvas.getBoundingClientRect();
+    const x = left + width / 2, y = top + height / 2;
+    const frame = (now) => {
+        const step = times.push(now), turn = step / 12;
+        canvas.dispatchEvent(kind === "pan"
+            ? new PointerEvent("pointermove",
+                {pointerId: 1, clientX: x + 90 * Math.sin(turn), clientY: y + 60 * Math.cos(turn)})
+            : new WheelEvent("wheel",
+                {deltaY: Math.floor(step / 60) % 2 ? 25 : -25, clientX: x, clientY: y, cancelable: true}));
         if (now - times[0] < ms) requestAnimationFrame(frame); else done(times);
     };
     requestAnimationFrame(frame);
@@ -191,18 +210,60 @@ def fling(page: Page) -> str:
 
 
 def map_frames(page: Page, address: str) -> None:
-    """Pan the map and print its frame rate."""
-    page.goto(address + "?page=map&method=pca")
-    page.wait_for_selector("canvas", timeout=120_000)
-    page.mouse.move(700, 500)
+    """Pan and zoom the map of the library, and one of 100,000 points, and print the frame rates."""
+    pan_and_zoom(page, address, "the map")
+    layout, groups = points_of_clusters(100_000)
+    page.route(re.compile(r"/api/map\?"), lambda route: route.fulfill(json=layout))
+    page.route("**/api/map/groups?*", lambda route: route.fulfill(json=groups))
+    pan_and_zoom(page, address, "a map of 100,000 points")
+
+
+def points_of_clusters(count: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a layout of forty normal distributions, and its groups (GET /api/map, /api/map/groups).
+
+    Its first points have thumbnails, of the images of the library."""
+    rng = np.random.default_rng(0)
+    clusters = np.minimum(rng.geometric(0.06, count), 40) - 1
+    centres, widths = rng.uniform(0.12, 0.88, (40, 2)), rng.uniform(0.01, 0.06, (40, 1))
+    positions = centres[clusters] + widths[clusters] * rng.normal(size=(count, 2))
+    levels = np.full(count, 13)
+    levels[:3000] = zoom_levels(positions[:3000].clip(0, 1))
+    layout = {
+        "extractor": "lookalike",
+        "method": "pca",
+        "ids": list(range(1, count + 1)),
+        "x": positions[:, 0].round(5).tolist(),
+        "y": positions[:, 1].round(5).tolist(),
+        "levels": levels.tolist(),
+        "total": count,
+        "preservation": {"trustworthiness": 1, "overlap": 1, "neighbours": 10},
+    }
+    names = [f"group {number}" for number in range(12)]
+    return layout, {
+        "color": "cluster",
+        "names": names,
+        "groups": (clusters % 12).tolist(),
+        "typical": [],
+    }
+
+
+def pan_and_zoom(page: Page, address: str, what: str) -> None:
+    page.goto(address + "?page=map")
+    page.wait_for_selector(".map-stage canvas", timeout=120_000)
+    page.wait_for_load_state("networkidle")
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+    box = page.locator(".map-stage canvas").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.down()
-    side = [1]
-
-    def drag() -> None:
-        side[0] = -side[0]
-        page.mouse.move(700 + side[0] * 90, 500 + side[0] * 60, steps=3)
-
-    print(f"panning the map: {rate(page, drag)}")
+    for kind in ("pan", "zoom"):
+        before = main_thread_ms(session)
+        times = page.evaluate(MOVE, [kind, 4000])
+        cost = (main_thread_ms(session) - before) / len(times)
+        print(f"{kind} {what}: {described(times)}; {cost:.0f} ms of computing for a frame")
+        if kind == "pan":
+            page.mouse.up()
 
 
 def rate(page: Page, move: Callable[[], None]) -> str:
@@ -211,7 +272,11 @@ def rate(page: Page, move: Callable[[], None]) -> str:
     for _ in range(40):
         move()
         page.wait_for_timeout(50)
-    times = page.evaluate("globalThis.frames_")
+    return described(page.evaluate("globalThis.frames_"))
+
+
+def described(times: Sequence[float]) -> str:
+    """Describe the frame rate of frames at these milliseconds."""
     gaps = sorted(b - a for a, b in pairwise(times))
     return (
         f"{1000 / statistics.mean(gaps):.0f} frames per second, the slowest frame {gaps[-1]:.0f} ms"

@@ -87,7 +87,7 @@ def embedding_map(page: Any, address: str, out: Path) -> None:
     page.select_option(".map-options select >> nth=1", "kind")
     page.wait_for_selector(".legend-entry:has-text('mug')")
     page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(TRANSITIONS)
+    page.wait_for_timeout(3 * TRANSITIONS)  # thumbnails, too
     save(page, out)
 
 

@@ -5,13 +5,14 @@ import { navigate } from "./address.js";
 import { get, thumbnail } from "./api.js";
 import { folderOf, nameOf, titleOf } from "./format.js";
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./html.js";
-import { indexPoints, levelsOfShown, mapSize, setLevels, toMap, toScreen, WHOLE_MAP, zoomAt } from "./map/geometry.js";
+import { indexPoints, levelsOfShown, mapSize, neighboursOf, setLevels, toMap, toScreen, WHOLE_MAP, zoomAt } from "./map/geometry.js";
 import { listenForNavigation } from "./map/navigation.js";
 import { createRenderer, FAINT, groupColor, SHOWN } from "./map/renderer.js";
 import { formatPolygon, formatViewport, parseViewport } from "./map_address.js";
 import { serverThumbnails } from "./map_thumbnails.js";
-import { announce } from "./messages.js";
+import { announce, tryOrToast } from "./messages.js";
 import { toggle } from "./selection.js";
+import { state, update } from "./store.js";
 import { Button, debounce } from "./ui.js";
 import { t } from "./words.js";
 
@@ -20,6 +21,7 @@ const BUTTON_ZOOM = 1.6;
 const LABELLED_ZOOM = 5;       // up to which groups are named on the map
 const CARD_DELAY = 70;         // milliseconds that the pointer rests on a point before its image is requested
 const CARD_WIDTH = 236;        // as in map.css
+const NEIGHBOURS = 60;         // images on the map around an opened one that the large view goes through
 
 /**
  * @param {object} attributes
@@ -29,10 +31,11 @@ const CARD_WIDTH = 236;        // as in map.css
  * @param {ReadonlySet<number>} attributes.selection  ids
  * @param {number[] | null} attributes.polygon  the lasso
  * @param {string} attributes.viewport  of the address
+ * @param {boolean} attributes.isOpen   is an image shown large?
  * @param {any[]} attributes.labels    {group, x, y, content}: names of groups and where they stand
  * @param {string} attributes.theme    the colours are read again when it changes
  */
-export function MapCanvas({ layout, groups, visibility, selection, polygon, viewport, labels, theme }) {
+export function MapCanvas({ layout, groups, visibility, selection, polygon, viewport, isOpen, labels, theme }) {
   const canvas = useRef(/** @type {any} */ (null)), chips = useRef(/** @type {any} */ (null)), map = useRef(/** @type {any} */ (null));
   const [isLassoing, setLassoing] = useState(false), lassoing = useRef(false);
   const [card, setCard] = useState(/** @type {any} */ (null));
@@ -90,11 +93,22 @@ export function MapCanvas({ layout, groups, visibility, selection, polygon, view
     const [width, height] = size();
     navigate({ lasso: formatPolygon(drawn, 1 / mapSize(view.viewport, width, height)) });
   };
+  /** Show an image large, and then those around it. */
+  const open = (/** @type {number} */ i) => tryOrToast(async () => {
+    const around = neighboursOf(map.current.points, i, NEIGHBOURS, (each) => !visibility || visibility[each] === SHOWN).map((each) => layout.ids[each]);
+    const { images } = await get("images", { where: `file.id in (${around.join(", ")})`, k: NEIGHBOURS });
+    listed.current ??= state.siblings;
+    update({ siblings: images.sort((a, b) => around.indexOf(a.id) - around.indexOf(b.id)) });
+    show(-1);
+    navigate({ open: layout.ids[i] });
+  });
+  const listed = useRef(/** @type {any} */ (null));   // what the list beside the map shows
+  useEffect(() => { if (!isOpen && listed.current) { update({ siblings: listed.current }); listed.current = null; } }, [isOpen]);
   const middle = () => { const [width, height] = size(); return map.current.renderer.pointAt(width / 2, height / 2, Math.max(width, height)); };
 
   // Of the present attributes, for listeners that stay.
   const now = useRef(/** @type {any} */ (null));
-  now.current = { layout, show, setViewport, finish, middle };
+  now.current = { layout, polygon, show, setViewport, finish, middle, open };
   useEffect(() => {
     listenForNavigation(canvas.current, {
       viewport: () => view.viewport,
@@ -103,11 +117,10 @@ export function MapCanvas({ layout, groups, visibility, selection, polygon, view
       click: (x, y, event) => {
         const i = map.current.renderer.pointAt(x, y, CLICK_REACH);
         if (i < 0 || lassoing.current) return;
-        const id = now.current.layout.ids[i];
-        if (event.ctrlKey || event.metaKey || event.shiftKey) toggle(id); else { now.current.show(-1); navigate({ open: id }); }
+        if (event.ctrlKey || event.metaKey || event.shiftKey) toggle(now.current.layout.ids[i]); else now.current.open(i);
       },
       startsPolygon: (event) => lassoing.current || event.shiftKey,
-      polygonChanged: (drawn) => { view.polygon = drawn; now.current.show(-1); map.current.renderer.requestDraw(); },
+      polygonChanged: (drawn) => { view.polygon = drawn ?? now.current.polygon; now.current.show(-1); map.current.renderer.requestDraw(); },
       polygonFinished: (drawn) => now.current.finish(drawn),
     });
   }, []);
@@ -128,7 +141,7 @@ export function MapCanvas({ layout, groups, visibility, selection, polygon, view
     event.preventDefault();
     const i = middle();
     if (i < 0) return;
-    if (event.key === "Enter") navigate({ open: layout.ids[i] }); else { toggle(layout.ids[i]); show(i); }
+    if (event.key === "Enter") open(i); else { toggle(layout.ids[i]); show(i); }
   };
   return html`<div class=${`map-stage${isLassoing ? " lassoing" : ""}`}>
     <canvas ref=${canvas} tabindex="0" role="application" aria-label=${t("mapLabel", { n: layout.ids.length })} onkeydown=${handleKey}

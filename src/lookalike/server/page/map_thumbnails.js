@@ -5,7 +5,7 @@ import { thumbnail } from "./api.js";
 
 const SMALL = 128, LARGE = 256;      // sizes that the server caches, in pixels
 const SHARP = 1.3;                   // enlargement of small ones from which large ones are loaded
-const MAX_PIXELS = 24_000_000;       // of all thumbnails that are kept
+const MAX_PIXELS = 16_000_000;       // of all thumbnails that are kept
 const MAX_CONCURRENT = 8;            // few, so that those in view are requested first after the map has moved
 
 /** Create the thumbnails for the renderer, of images with these ids. */

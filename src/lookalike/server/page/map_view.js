@@ -18,7 +18,7 @@ import { clearSelection, selectOnly } from "./selection.js";
 import { changeSettings } from "./settings.js";
 import { tileAttributes } from "./tile.js";
 import { Button, ErrorMessage, Loading } from "./ui.js";
-import { count, t } from "./words.js";
+import { count, language, t } from "./words.js";
 
 const NOT_COLORS = ["id", "path", "name", "outcome", "caption", "folder"];   // fields with a value for each image
 const LIST_PAGE = 90;       // images of the selection that are requested at once
@@ -66,7 +66,7 @@ export function MapView() {
         ${!layout && !error && (job ? html`<${Progress} job=${job} title=${t("layingOut")} note=${t("layingOutNote")} />` : html`<${Loading} text=${t("loadingMap")} />`)}
         ${layout && !hasImages && html`<p class="empty">${t("nothingToLayOut")}</p>`}
         ${hasImages && html`<${MapCanvas} layout=${layout} groups=${groups} visibility=${visibility} selection=${selection} polygon=${polygon}
-          viewport=${address.viewport} labels=${labels} theme=${settings.theme} />
+          viewport=${address.viewport} isOpen=${address.open !== null} labels=${labels} theme=${settings.theme} />
           <${Legend} entries=${entries} names=${groups.names} hidden=${hidden} onToggle=${toggle} onAll=${() => setHidden(new Set())} />`}</div>
       ${selection.size > 0 && layout && html`<${SelectionList} selection=${selection} />`}</div></div>`;
 }
@@ -107,7 +107,7 @@ function Facts({ layout, kept }) {
   const shown = kept ? t("countOf", { n: kept.size, total: ids.length }) : total > ids.length ? t("countOf", { n: ids.length, total }) : t("images", { n: ids.length });
   return html`<p class="muted counts"><span>${shown}</span>${typeof preservation?.overlap === "number" && html`
     <span title=${t("neighboursKeptHelp", { n: preservation.neighbours })}>${t("neighboursKept", { n: preservation.neighbours, percent: Math.round(preservation.overlap * 100) })}</span>
-    <span title=${t("trustworthinessHelp")}>${t("trustworthiness", { value: preservation.trustworthiness.toFixed(2) })}</span>`}</p>`;
+    <span title=${t("trustworthinessHelp")}>${t("trustworthiness", { value: preservation.trustworthiness.toLocaleString(language, { maximumFractionDigits: 2 }) })}</span>`}</p>`;
 }
 
 /** Return the name of a group as people read it. */

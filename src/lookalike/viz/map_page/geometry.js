@@ -178,3 +178,12 @@ export function nearestPoint(points, x, y, reach, accept) {
   }
   return best;
 }
+
+/** Return the indices of the `number` points that are nearest to a point and accepted by `accept`, the nearest first. */
+export function neighboursOf(points, point, number, accept) {
+  const distances = Float64Array.from(points.x, (x, i) => (accept(i) ? (x - points.x[point]) ** 2 + (points.y[i] - points.y[point]) ** 2 : Infinity));
+  const farthest = distances.slice().sort()[Math.min(number, points.count) - 1];
+  const found = [];
+  for (let i = 0; i < points.count; i += 1) if (distances[i] <= farthest && distances[i] < Infinity) found.push(i);
+  return found.sort((a, b) => distances[a] - distances[b]).slice(0, number);
+}

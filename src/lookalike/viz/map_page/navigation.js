@@ -12,8 +12,8 @@ const WHEEL_PIXELS = [1, 16, 400];   // of one unit of `deltaY`, by `deltaMode`:
  *
  * @param {HTMLCanvasElement} canvas
  * @param {object} map  callbacks: viewport(), setViewport(viewport); click(x, y, event) and hover(x, y, event) in
- *   pixels of the canvas; startsPolygon(event): does this drag draw instead of pan?; polygonChanged(polygon) while it is drawn;
- *   polygonFinished(polygon)
+ *   pixels of the canvas; startsPolygon(event): does this drag draw instead of pan?; polygonChanged(polygon) while it is drawn,
+ *   with null if it is given up; polygonFinished(polygon)
  */
 export function listenForNavigation(canvas, map) {
   const size = () => [canvas.clientWidth, canvas.clientHeight];
@@ -31,6 +31,7 @@ export function listenForNavigation(canvas, map) {
     canvas.setPointerCapture(event.pointerId);
     pressed.set(event.pointerId, positionOf(event));
     distance = 0;
+    if (polygon) map.polygonChanged(null);
     polygon = pressed.size === 1 && map.startsPolygon(event) ? [...toMap(map.viewport(), ...size(), ...positionOf(event))] : null;
   });
 
@@ -55,8 +56,9 @@ export function listenForNavigation(canvas, map) {
 
   function release(event) {
     if (!pressed.delete(event.pointerId)) return;
-    if (polygon && distance > CLICK_SLOP) map.polygonFinished(polygon);
-    else if (distance <= CLICK_SLOP && event.type === "pointerup") map.click(...positionOf(event), event);
+    if (polygon && distance > CLICK_SLOP && event.type === "pointerup") map.polygonFinished(polygon);
+    else if (polygon) map.polygonChanged(null);
+    if (distance <= CLICK_SLOP && event.type === "pointerup") map.click(...positionOf(event), event);
     polygon = null;
   }
   canvas.addEventListener("pointerup", release);
