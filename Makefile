@@ -6,13 +6,17 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 CONSTRAINTS := --constraint constraints.txt --build-constraint constraints.txt
 
+BINS   := $(notdir $(BIN))
+SUPPLY := $(VENV)/supply/$(BINS)
+LOWEST := $(VENV)/lowest/$(BINS)
+
 # Inputs of the training of the built-in network (docs/model-card.md); RUN holds views, checkpoint and curves.
 TEACHER ?= efficientnet-lite2
 PHOTOS_TO_LEARN ?= $(error PHOTOS_TO_LEARN="FOLDER FOLDER:VIEWS": folders or zip files of photos)
 HOURS   ?= 4
 RUN     ?= training-run
 
-.PHONY: demo test check bench docs format clean train
+.PHONY: demo test test-lowest check bench docs site sbom audit wheel format clean train
 
 demo: $(VENV)/.installed  ## draw a catalogue of products, index it, search it (PHOTOS=~/Pictures: your own)
 	$(BIN)/lookalike demo $(if $(PHOTOS),--photos "$(PHOTOS)")
@@ -20,7 +24,7 @@ demo: $(VENV)/.installed  ## draw a catalogue of products, index it, search it (
 test: $(VENV)/.developing  ## run all tests, one process a core (ARGS="tests/search -k name": some)
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
-check: $(VENV)/.developing  ## format, lint, types (of the page, too, where Node and TypeScript are)
+check: $(VENV)/.developing site  ## format, lint, links of the docs, types (of the page, too, where Node and TypeScript are)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -33,9 +37,27 @@ format: $(VENV)/.developing  ## format the code
 bench: $(VENV)/.developing  ## the figures of docs/benchmarks.md that need no data (DATA=folder: all)
 	$(BIN)/python -m benchmarks $(DATA)
 
-docs: $(VENV)/.developing  ## write the generated parts of the docs again
+docs: $(VENV)/.developing  ## write the generated parts of the docs again, and build them as a site
 	$(BIN)/python docs/write_commands.py
+	$(BIN)/python docs/write_licences.py
 	$(BIN)/python docs/tutorial/run_pages.py
+	$(MAKE) site
+
+site: $(VENV)/.developing  ## build the docs as a site in site/; fails for a link without a target
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
+test-lowest: $(VENV)/.lowest  ## run the tests with the oldest supported versions of what the program needs
+	$(LOWEST)/python -m pytest -n auto $(or $(ARGS),$(LOWEST_TESTS))
+
+sbom: $(VENV)/.installed $(VENV)/.supply  ## write dist/sbom.json, the packages of .venv with licences, as CycloneDX
+	mkdir -p dist
+	$(SUPPLY)/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-reproducible --output-file dist/sbom.json
+
+audit: $(VENV)/.supply  ## ask a database of vulnerabilities for the packages of constraints.txt (needs a network)
+	$(SUPPLY)/pip-audit --requirement constraints.txt --no-deps --disable-pip
+
+wheel: $(VENV)/.installed  ## build the wheel in dist/; the same commit gives the same bytes
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(PIP) wheel --no-deps --build-constraint constraints.txt --wheel-dir dist .
 
 train: $(VENV)/.training  ## train the built-in network again: PHOTOS_TO_LEARN= [TEACHER=efficientnet-lite2] [HOURS=4] [RUN=]; resumes after an interruption
 	$(BIN)/python -m tools.distill prepare --teacher $(TEACHER) --photos $(PHOTOS_TO_LEARN) --output $(RUN)/data
@@ -44,7 +66,7 @@ train: $(VENV)/.training  ## train the built-in network again: PHOTOS_TO_LEARN= 
 	$(BIN)/python -m docs.draw_training $(RUN)/run $(RUN)/curves.png
 
 clean:  ## remove what these tasks made
-	rm -rf $(VENV) build dist lookalike-demo .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist site lookalike-demo .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/bin-made:
 	$(PYTHON) -m venv $(VENV)
@@ -58,6 +80,17 @@ $(VENV)/.installed: $(VENV)/bin-made pyproject.toml constraints.txt
 
 $(VENV)/.training: $(VENV)/.installed
 	$(PIP) install $(CONSTRAINTS) --editable '.[training,efficientnet]'
+	touch $@
+
+$(VENV)/.lowest: $(VENV)/bin-made pyproject.toml constraints-lowest.txt
+	$(PYTHON) -m venv $(VENV)/lowest
+	$(LOWEST)/python -m pip --disable-pip-version-check --quiet install --constraint constraints-lowest.txt --editable . $(LOWEST_TOOLS)
+	touch $@
+
+# What describes the dependencies lives apart from them.
+$(VENV)/.supply: $(VENV)/bin-made constraints.txt
+	$(PYTHON) -m venv $(VENV)/supply
+	$(SUPPLY)/python -m pip --disable-pip-version-check --quiet install 'cyclonedx-bom>=7,<8' 'pip-audit>=2.9,<3'
 	touch $@
 
 $(VENV)/.developing: $(VENV)/.installed

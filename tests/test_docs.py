@@ -33,6 +33,25 @@ def test_man_shows_the_man_page_without_a_warning() -> None:
     assert "lookalike search cat.jpg" in shown.stdout and "--min-relevance" in shown.stdout
 
 
+def test_every_public_name_is_in_the_reference_and_every_page_in_the_site() -> None:
+    import lookalike
+
+    hooks = (ROOT / "docs" / "site_hooks.py").read_text(encoding="utf-8")
+    named = re.findall(r'"[\w.]*?(\w+)"', hooks[hooks.index("REFERENCE = ") :])
+    assert set(lookalike.__all__) - {"LookalikeError", "Outcome"} <= set(named)
+    site = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    for page in (ROOT / "docs").rglob("*.md"):
+        assert page.relative_to(ROOT / "docs").as_posix() in site
+
+
+def test_the_licences_are_those_of_the_pinned_versions() -> None:
+    constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "licences.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| (\S+?)\*? \| (\d\S*) \| \w", page, re.MULTILINE)
+    assert listed == re.findall(r"^(\S+)==(\S+)$", constraints, re.MULTILINE), "run `make docs`"
+    assert "not installed" not in page
+
+
 def test_the_python_of_the_readme_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

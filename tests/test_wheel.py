@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -16,21 +17,34 @@ from tests.library.image_builders import album, draw
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy of the sources so that nothing is left in the tree."""
-    folder = tmp_path_factory.mktemp("wheel")
+def build(folder: Path) -> Path:
+    """Build the wheel from a copy of the sources, so that nothing is left in the tree."""
     (folder / "docs").mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "docs/lookalike.1"):
         shutil.copy(ROOT / name, folder / name)
     skipped = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    shutil.copytree(ROOT / "src", folder / "src", ignore=skipped)
-    build = "from setuptools import build_meta as b; print(b.build_wheel('.'))"
+    source, target = ROOT / "src", folder / "src"
+    shutil.copytree(source, target, ignore=skipped, copy_function=shutil.copy)  # dated now
+    script = "from setuptools import build_meta as b; print(b.build_wheel('.'))"
     done = subprocess.run(
-        [sys.executable, "-c", build], cwd=folder, capture_output=True, text=True, check=False
+        [sys.executable, "-c", script],
+        cwd=folder,
+        env={**os.environ, "SOURCE_DATE_EPOCH": "1700000000"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return folder / done.stdout.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("wheel"))
+
+
+def test_a_second_build_gives_the_same_bytes(wheel: Path, tmp_path: Path) -> None:
+    assert build(tmp_path).read_bytes() == wheel.read_bytes()
 
 
 def test_the_wheel_holds_the_package_its_data_and_nothing_else(wheel: Path) -> None:
