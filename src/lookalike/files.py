@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -39,13 +40,27 @@ def atomic_path(
         if durable:
             with part.open("rb+") as written:
                 os.fsync(written.fileno())
-        part.replace(file)
+        _replace(part, file)
     except BaseException:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         raise
     if durable:
         sync_folder(file.parent)
+
+
+# Seconds to wait before trying again: Windows replaces no file that another program has open.
+BUSY_PAUSES = (0.01, 0.05, 0.2, 0.5, 1.3) if os.name == "nt" else ()
+
+
+def _replace(part: Path, file: Path) -> None:
+    """Replace a file, on Windows when its readers have closed it."""
+    for pause in BUSY_PAUSES:
+        with suppress(PermissionError):
+            part.replace(file)
+            return
+        time.sleep(pause)
+    part.replace(file)
 
 
 @contextmanager

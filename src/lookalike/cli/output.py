@@ -40,14 +40,17 @@ class ReaderGone(Exception):  # not an error: the reader has read enough
 def prepare() -> None:
     """Prepare the standard streams for file names in any encoding.
 
-    Names that are not UTF-8 are written as the bytes they were read as. A closed stream (`>&-`) is
+    Names that are not UTF-8 are written as the bytes they were read as. On Windows, what is piped is UTF-8,
+    too, because the code page lacks most letters. A closed stream (`>&-`) is
     replaced by the null device, so that the next file opened does not take its descriptor.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.open(os.devnull, os.O_RDWR), mode))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+        if isinstance(stream, io.TextIOWrapper) and sys.platform == "win32":
+            stream.reconfigure(encoding="utf-8", errors="surrogatepass")
+        elif isinstance(stream, io.TextIOWrapper):
             utf8 = stream.encoding.lower().replace("-", "") == "utf8"
             stream.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -167,10 +168,29 @@ def image_at(snapshot: Snapshot, path: Path) -> Image | None:
     """Return the image that the library has at this path, whether or not the file still exists."""
     for root in snapshot.roots():
         place = relative_path(path, root.path)
-        image = None if place is None else _lookup(snapshot, root.id, place)
+        if place is None:
+            continue
+        image = _lookup(snapshot, root.id, place)
+        if image is None and sys.platform in ("win32", "darwin") and os.path.lexists(path):
+            image = _lookup(snapshot, root.id, listed_path(root.path, place))
         if image is not None:
             return image
     return None
+
+
+def listed_path(folder: Path, relative: str) -> str:
+    """Return a path below a folder with the letters that its names are listed in, large or small."""
+    for name in relative.split("/"):
+        with suppress(OSError):
+            names = os.listdir(folder)  # noqa: PTH208 - names
+            if name not in names:
+                name = next(
+                    one
+                    for one in (*names, name)
+                    if one.casefold() == name.casefold() and (folder / one).samefile(folder / name)
+                )
+        folder /= name
+    return "/".join(folder.parts[-1 - relative.count("/") :])
 
 
 def image_by_path(snapshot: Snapshot, path: Path) -> Image | None:

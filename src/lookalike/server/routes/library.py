@@ -99,6 +99,9 @@ def stored_paths(snapshot: Snapshot, paths: Iterable[str]) -> list[Path]:
 # The folder below the first root in which uploaded images are stored.
 UPLOAD_FOLDER = "Uploads"
 
+# Names of devices: no file is called so, whatever its suffix, since a library may move to Windows.
+RESERVED_ON_WINDOWS = re.compile(r"con|prn|aux|nul|com\d|lpt\d", re.IGNORECASE)
+
 # Stars of a glob: each matches any part of a name, so the combinations to try multiply.
 MAX_STARS = 4
 
@@ -234,6 +237,8 @@ def store_image(state: AppState, name: str, data: bytes) -> Path:
     upload = state.uploads.add(data)
     folder = existing_paths(state, [])[0] / UPLOAD_FOLDER
     stem = re.sub(r"[^\w -]+", "-", Path(name.replace("\\", "/")).stem).strip(" -_")[:80] or "image"
+    if RESERVED_ON_WINDOWS.fullmatch(stem):
+        stem = f"image {stem}"
     try:
         folder.mkdir(exist_ok=True)
         if folder.is_symlink():
