@@ -37,7 +37,8 @@ MISSING_ON_WINDOWS = {
     "chown", "fchmod", "fchown", "fork", "getegid", "geteuid", "getgid", "getloadavg", "getpgid", "getuid",
     "killpg", "lchown", "mkfifo", "mknod", "nice", "openpty", "pread", "preadv", "pwrite",
     "sched_getaffinity", "sched_setaffinity", "posix_fadvise", "sendfile", "setsid", "statvfs",
-    "setxattr", "listxattr", "sysconf", "uname", "O_CLOEXEC", "O_DIRECTORY", "O_NOCTTY", "O_NOFOLLOW", "O_NONBLOCK", "O_PATH", "WNOHANG",
+    "setxattr", "listxattr", "sysconf", "uname",
+    "O_CLOEXEC", "O_DIRECTORY", "O_NOCTTY", "O_NOFOLLOW", "O_NONBLOCK", "O_PATH", "WNOHANG",
 }  # fmt: skip
 
 
