@@ -44,3 +44,14 @@ def test_another_revision_of_an_extractor_replaces_its_numbers(tmp_path: Path) -
     calibrate.write({"a@1": Unrelated((0.1,) * 5), "b@1": Unrelated((0.2,) * 5)}, file)
     calibrate.write({"a@2": Unrelated((0.3,) * 5)}, file)
     assert json.loads(file.read_text())["cosines"] == {"a@2": [0.3] * 5, "b@1": [0.2] * 5}
+
+
+def test_reference_images_are_taken_from_all_folders_some_of_them_in_grey(tmp_path: Path) -> None:
+    folders = [draw(tmp_path / name, hue) for name, hue in (("a", 0), ("b", 120))]
+    found = calibrate.references(folders, ["histogram"])
+    calibrate.write_references(found, tmp_path / "reference.npz")
+    (key,) = found
+    with np.load(tmp_path / "reference.npz") as written:
+        vectors = written[key].astype(np.float64)
+    assert len(vectors) == 2 * (8 + calibrate.IN_GREY)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-3)

@@ -206,6 +206,23 @@ def test_one_person_more_is_not_letters_over_an_image(shape: tuple[int, int]) ->
     assert compared(scene(1, width=480, height=360), np.asarray(image)).kind == "near"
 
 
+@pytest.mark.parametrize("ground", [(255, 255, 255), (20, 20, 20)])
+def test_cuts_through_which_the_ground_shows_are_not_letters_over_an_image(
+    ground: tuple[int, int, int],
+) -> None:
+    noise = cv2.GaussianBlur(np.random.default_rng(4).normal(size=(400, 360, 3)), (0, 0), 5)
+    fabric = Image.fromarray((128 + 900 * noise).clip(40, 215).astype(np.uint8))
+
+    def article(cuts: str) -> Pixels:
+        image = Image.new("RGB", (480, 480), ground)
+        image.paste(fabric, (60, 40))
+        for row in range(3):
+            ImageDraw.Draw(image).text((90, 70 + 120 * row), cuts, fill=ground, font_size=52)
+        return np.asarray(image)
+
+    assert compared(article(""), article("lace lace")).kind == "near"
+
+
 def test_small_text_that_differs_in_lossless_screenshots_makes_other_images() -> None:
     def screenshot(line: str) -> Pixels:
         image = Image.new("RGB", (1280, 720), (30, 30, 30))

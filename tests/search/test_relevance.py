@@ -281,6 +281,34 @@ def test_a_hit_must_be_alike_in_itself_where_that_is_known(monkeypatch: pytest.M
     assert library_of(vectors).search(Query((Term(id=1),), k=1))[0].relevance == "near-copy"
 
 
+def test_what_resembles_images_of_other_kinds_as_much_is_not_strong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vectors = normalise(np.random.default_rng(5).normal(size=(80, 40)))
+    query = normalise(vectors[:1] + 0.8 * vectors[1:2])[0]
+    term = Query((Term(vector=query.astype(np.float32)),), k=1)
+    nearer = normalise(query + 0.02 * vectors[2:6])
+    for references, found in (
+        (nearer[:1], "strong"),  # a single one may be of the same kind
+        (nearer, "plausible"),
+        (-nearer, "strong"),
+    ):
+        monkeypatch.setattr(relevance, "_references", lambda given=references: {"near@1": given})
+        assert library_of(vectors).search(term)[0].relevance == found
+        assert library_of(vectors, revision="2").search(term)[0].relevance == "strong"
+    monkeypatch.setattr(relevance, "_references", lambda: {"near@1": normalise(nearer)})
+    assert library_of(vectors).search(Query((Term(id=1),), k=1))[0].relevance == "near-copy"
+
+
+@pytest.mark.parametrize("name", ["color", "histogram"])
+def test_reference_images_of_the_current_revision_are_shipped(name: str) -> None:
+    extractor = load(name)
+    space = Space("", name, extractor.revision, dim=extractor.dim, similarity="cosine")
+    found = relevance.reference_of(space)
+    assert found is not None and found.shape[1] == extractor.dim and len(found) >= 300
+    assert relevance.reference_of(replace(space, revision="other")) is None
+
+
 def test_the_built_in_network_has_its_own_distribution() -> None:
     extractor = load("lookalike")
     space = Space(

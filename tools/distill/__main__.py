@@ -187,6 +187,7 @@ def _calibrate(given: argparse.Namespace) -> None:
     related = {frozenset(pair.split(",")) for pair in given.related}
     found = calibrate.calibrate(given.folders, parse(given.extractors), related=related)
     calibrate.write(found)
+    calibrate.write_references(calibrate.references(given.folders, calibrate.WITH_REFERENCES))
     for key, one in found.items():
         print(key, *(f"{cosine:.3f}" for cosine in one.cosines))
 

@@ -5,7 +5,8 @@ They belong to one revision of an extractor and are made again with each network
     python -m tools.distill calibrate FOLDER... [--related A,B]... [--extractor lookalike,color]
 
 Each folder holds images of one kind. Only images of different folders are compared, so that folders which
-share a kind have to be named by --related. The result is written to the package.
+share a kind have to be named by --related. The result is written to the package, with vectors of reference
+images from all folders for `color` and `histogram`.
 """
 
 from __future__ import annotations
@@ -15,13 +16,19 @@ from collections.abc import Collection, Sequence
 from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from lookalike import Library, Outcome
 from lookalike.errors import UsageError
-from lookalike.search.relevance import UNRELATED_FILE
+from lookalike.evaluation.file_vectors import file_vectors
+from lookalike.extractors.interface import space_key
+from lookalike.extractors.registry import load
+from lookalike.files import atomic_write
+from lookalike.search.relevance import REFERENCE_FILE, UNRELATED_FILE
 from lookalike.stores.interface import Snapshot, Space
 from lookalike.vectors.calibration import TAIL, Unrelated
 from lookalike.vectors.similarity import similarity_matrix
@@ -31,6 +38,11 @@ PER_FOLDER = 400
 
 # Bins of similarities from -1 to 1.
 BINS = 20_000
+
+# Reference images of each folder, and how many of them are added in grey.
+REFERENCES, IN_GREY = 20, 8
+# Extractors that describe grey or plain images by so few numbers that unrelated ones are nearly equal.
+WITH_REFERENCES = ("color", "histogram")
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
@@ -69,6 +81,28 @@ def compare(snapshot: Snapshot, space: Space, pairs: Sequence[tuple[Path, Path]]
         found = similarity_matrix(vectors[one], vectors[other], similarity="cosine")
         counts.append(np.histogram(np.clip(found, -1, 1), edges)[0])
     return Unrelated.from_histograms(np.array(counts, np.float64), edges)
+
+
+def references(
+    folders: Sequence[Path], extractors: Sequence[str]
+) -> dict[str, NDArray[np.float16]]:
+    """Return the vectors (n, dim) of the reference images, by the key of the space."""
+    found = {}
+    with TemporaryDirectory() as home:
+        files: list[Path] = []
+        for folder in folders:
+            chosen = every(images_in(folder), REFERENCES)
+            files += chosen
+            for file in every(chosen, IN_GREY):
+                files.append(Path(home) / f"{len(files)}.png")
+                with Image.open(file) as image:
+                    image.convert("L").save(files[-1])
+        for name in extractors:
+            extractor = load(name)
+            made = file_vectors(extractor, files, unit=True)
+            rows = [vector for vector in made if vector is not None]
+            found[space_key(extractor)] = np.stack(rows).astype(np.float16)
+    return found
 
 
 def vectors_of(snapshot: Snapshot, space: Space, folder: Path) -> NDArray[np.float32]:
@@ -110,3 +144,10 @@ def write(found: dict[str, Unrelated], file: Path = UNRELATED_FILE) -> None:
         + "\n",
         encoding="utf-8",
     )
+
+
+def write_references(found: dict[str, NDArray[np.float16]], file: Path = REFERENCE_FILE) -> None:
+    """Write the vectors of the reference images."""
+    with atomic_write(file, private=False) as out:
+        arrays: dict[str, Any] = dict(found)
+        np.savez_compressed(out, **arrays)

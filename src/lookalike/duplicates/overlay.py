@@ -21,6 +21,9 @@ SAME_COLOR, MAX_COLORS = 28, 3
 MIN_DRAWN, MAX_DRAWN = 0.6, 0.3
 # Share of them from which a color is one that was drawn, not one of the soft edges of letters.
 MIN_COLOR_SHARE = 0.15
+# Share of what does not differ from which a color is the ground: white between the articles of a shop is not
+# drawn over them.
+MAX_GROUND = 0.2
 # Largest half width of nine tenths of letters and lines, relative to the longer side; and smallest length of
 # all strokes, in widths of a stroke: a word of five letters has about 60, a standing person 4.
 MAX_STROKE, MIN_STROKE_LENGTH = 0.03, 25.0
@@ -58,11 +61,15 @@ def is_overlay(
     ):
         return False
     x, y = one[differing].astype(np.int16), other[differing].astype(np.int16)
-    return _drawn_over(x, y) or _drawn_over(y, x)
+    same = covered & ~near
+    return _drawn_over(x, y, one[same]) or _drawn_over(y, x, other[same])
 
 
-def _drawn_over(drawn: NDArray[np.int16], ground: NDArray[np.int16]) -> bool:
-    """Return whether these differing pixels (n, 3) have a few colors that the other image has not there."""
+def _drawn_over(drawn: NDArray[np.int16], ground: NDArray[np.int16], same: Pixels) -> bool:
+    """Return whether these differing pixels (n, 3) have a few colors that the other image has not there.
+
+    same  the pixels (m, 3) that do not differ: colors that many of them have are not drawn
+    """
     rest = np.ones(len(drawn), bool)
     palette = []
     for _ in range(MAX_COLORS):
@@ -71,7 +78,10 @@ def _drawn_over(drawn: NDArray[np.int16], ground: NDArray[np.int16]) -> bool:
             break
         color = np.median(drawn[rest][coarse == np.bincount(coarse).argmax()], axis=0)
         left = rest & (np.abs(drawn - color).max(axis=1) > SAME_COLOR)
+        common = (np.abs(same - color).max(axis=1) <= SAME_COLOR).mean() > MAX_GROUND
         if rest.sum() - left.sum() >= MIN_COLOR_SHARE * len(drawn):
+            if common:
+                return False
             palette.append(color)
         rest = left
     shared = np.zeros(len(ground), bool)

@@ -37,6 +37,9 @@ MAX_KEPT = 100_000
 UNRELATED_FILE = Path(lookalike.extractors.__file__).parent / "models" / "unrelated.json"
 """Similarities of unrelated images in the extractors for which they were measured, by name and revision."""
 
+REFERENCE_FILE = UNRELATED_FILE.with_name("reference.npz")
+"""Vectors of images of many kinds in some extractors, by key of the space (tools/distill/calibrate.py)."""
+
 Thresholds: TypeAlias = tuple[float, float, float]
 """Least similarities of the bands plausible, strong and near-copy."""
 
@@ -49,15 +52,31 @@ def _shipped() -> Mapping[str, Unrelated]:
     return {key: Unrelated(tuple(cosines)) for key, cosines in document["cosines"].items()}
 
 
-def unrelated_of(space: Space) -> Unrelated | None:
-    """Return the distribution of unrelated images in a space, None where it is not known.
+@cache
+def _references() -> Mapping[str, NDArray[np.float32]]:
+    with np.load(REFERENCE_FILE, allow_pickle=False) as found:
+        return {key: normalise(found[key].astype(np.float32)) for key in found.files}
 
-    Regions are images, too: a space of regions has that of its extractor.
+
+def reference_of(space: Space) -> NDArray[np.float32] | None:
+    """Return the vectors (r, dim) of the reference images in a space, None where they are not known."""
+    return _references().get(_extractor_key(space))
+
+
+def _extractor_key(space: Space) -> str:
+    """Return the key of the space without regions, "" if vectors of extractors are not comparable with it.
+
+    Regions are images, too: a space of regions has the numbers of its extractor.
     """
     if space.similarity != "cosine" or not space.normalised:
-        return None
+        return ""
     revision = space.revision.partition("+")[0] if space.boxes is not None else space.revision
-    return _shipped().get(f"{space.name.removesuffix(REGIONS)}@{revision}")
+    return f"{space.name.removesuffix(REGIONS)}@{revision}"
+
+
+def unrelated_of(space: Space) -> Unrelated | None:
+    """Return the distribution of unrelated images in a space, None where it is not known."""
+    return _shipped().get(_extractor_key(space))
 
 
 class BackgroundSamples:
@@ -125,7 +144,11 @@ class BackgroundSamples:
                 space.key, vectors, count, similarity=similarity, among=ids, exact=True
             )
             found = np.take_along_axis(near.similarities, np.argsort(near.ids, axis=1), axis=1)
-        return Background.from_similarities(found, starts, similarity=similarity, count=space.count)
+        known = reference_of(space)
+        reference = None if known is None else dot_products(normalise(vectors), known)
+        return Background.from_similarities(
+            found, starts, similarity=similarity, count=space.count, reference=reference
+        )
 
 
 def thresholds_of(

@@ -12,6 +12,10 @@ a similarity is compared with three distributions, and the most cautious of them
                              must also be alike in itself. Measured when an extractor is made, and shipped;
                              extractors without it are judged by the two backgrounds alone, and so are
                              near-copies
+    reference images         images of many kinds, in color and grey, whose vectors are shipped for some
+                             extractors: a grey scan has the colors of every grey photo. What is no more alike
+                             than the second nearest of them (the nearest may be related) is not strong, and
+                             near-copies are judged as if it were in the library
 
 Each gives the number of unrelated images that are expected to be as similar by chance. In all three, the
 probability falls by a constant factor whenever the distance to identity (1 minus the cosine) does:
@@ -69,6 +73,9 @@ MIN_COUNT = 1000
 # Images of the sample that may be the query itself or its copies.
 POSSIBLE_COPIES = 3
 
+# Rank of the reference image that counts, from the nearest on.
+REFERENCE_RANK = 2
+
 # Smallest distance that counts. Where all the sample is equally similar (one-coloured images), everything
 # above it stands out.
 MIN_SPREAD = 1e-6
@@ -119,6 +126,7 @@ class Background:
     median, upper, highest  the 50 %, 84 % and 99 % quantiles
     identity                similarity of a vector to itself: 1 for the cosine, 0 for minus the distance
     count                   number of images in the library
+    reference               cosine of the nearest reference image that counts; -1 if there is none
 
     Minus the distance is squared (and stays negative), which for unit vectors puts it on the scale of the
     cosine: |a - b|² = 2 - 2 cos.
@@ -129,13 +137,23 @@ class Background:
     highest: float
     identity: float
     count: int
+    reference: float = -1.0
 
     @classmethod
     def from_similarities(
-        cls, found: Floats, starts: NDArray[np.int64], *, similarity: Similarity, count: int
+        cls,
+        found: Floats,
+        starts: NDArray[np.int64],
+        *,
+        similarity: Similarity,
+        count: int,
+        reference: Floats | None = None,
     ) -> Sequence[Background | None]:
         """Return the backgrounds of many queries from the similarities (n, m) of their vectors to the
-        sample. The vectors of a query are the rows from one of `starts` to the next."""
+        sample. The vectors of a query are the rows from one of `starts` to the next.
+
+        reference  their cosines (n, r) to the reference images
+        """
         if found.shape[1] < MIN_SAMPLE:
             return [None] * len(starts)
         if len(starts) < len(found):
@@ -153,9 +171,15 @@ class Background:
             axis=1,
         )
         identity = 1.0 if similarity == "cosine" else 0.0
+        nearest = np.full(len(starts), -1.0)
+        if reference is not None and reference.shape[1] >= REFERENCE_RANK:
+            best = np.maximum.reduceat(reference, starts, axis=0)
+            nearest = np.partition(best, -REFERENCE_RANK, axis=1)[:, -REFERENCE_RANK]
         return [
-            cls(median, upper, highest, identity, count)
-            for median, upper, highest in quantiles.tolist()
+            cls(median, upper, highest, identity, count, other)
+            for (median, upper, highest), other in zip(
+                quantiles.tolist(), nearest.tolist(), strict=True
+            )
         ]
 
     def thresholds(
@@ -166,14 +190,12 @@ class Background:
         unrelated  the extractor's own distribution, if it is known; not for vectors of other lengths than 1
         variants   number of vectors (regions, orientations) of which the nearest counts for each image
         """
-        copy = min(
-            low + threshold * max(self.identity - low, MIN_SPREAD)
-            for low, threshold in (
-                (self.highest, NEAR_COPY_BEYOND),
-                (self.median, NEAR_COPY_SHARE),
-            )
-        )
+        other = self._at(self.reference)
+        beyond = _towards(self.identity, max(self.highest, other), NEAR_COPY_BEYOND)
+        share = _towards(self.identity, self.median, NEAR_COPY_SHARE)
+        copy = max(min(beyond, share), _towards(self.identity, other, NEAR_COPY_BEYOND))
         strong = self.reached_by(STRONG_EXPECTED / max(1.0, MIN_COUNT / self.count))
+        strong = max(strong, other)
         plausible = self.reached_by(PLAUSIBLE_EXPECTED)
         if unrelated is not None:
             comparisons = self.count * variants
@@ -200,6 +222,11 @@ class Background:
         height = 1 + math.log(UPPER_SHARE * self.count / expected) / math.log(DECAY)
         left = math.exp(-height * max(step, MIN_SPREAD))
         return self.identity - room * left if left >= MIN_SPREAD else math.inf
+
+
+def _towards(identity: float, low: float, part: float) -> float:
+    """Return the similarity that is that part of the way from `low` to identity."""
+    return low + part * max(identity - low, MIN_SPREAD)
 
 
 def _quantile(rising: Floats, share: float) -> Floats:
