@@ -32,7 +32,7 @@ def command(
     dry_run: bool,
     library: parameters.LibraryName | None,
 ) -> None:
-    """Write captions, tags and ratings into XMP sidecars beside the images, for other programs.
+    """Write captions, tags and ratings into XMP sidecars beside the images.
 
     Without PATH, for all images of which tables, sidecars or people on the page have said something. Images
     are never changed, and what other programs wrote into a sidecar stays. Exit 1 if some cannot be written.
