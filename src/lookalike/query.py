@@ -333,6 +333,7 @@ class Hit:
     coverage         the share of this image that was compared, where that is only its centre: extractors see
                      3:1 at most, unless regions are compared. None: all of it
     width, height    of the upright image in pixels; None if they are not known
+    matched_in       metadata that has a word of the query's text: "caption", "ocr_text" (text in the image) …
 
     "digits" is the precision of a float in JSON and CSV.
     """
@@ -353,6 +354,7 @@ class Hit:
     coverage: float | None = field(default=None, metadata={"digits": 4})
     width: int | None = None
     height: int | None = None
+    matched_in: tuple[str, ...] = ()
 
     @property
     def file(self) -> Path:

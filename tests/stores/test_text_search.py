@@ -238,6 +238,15 @@ def test_parts_are_found_where_that_is_wanted(captions: Store, words: str, ids: 
 
 
 @pytest.mark.parametrize(
+    ("words", "ids"), [("hoe", [1]), ("oliday", [2]), ("OA", []), ("hit oes", [1]), ("x_e", [])]
+)
+def test_words_are_found_inside_of_others(album: Store, words: str, ids: list[int]) -> None:
+    assert found(album, words) == []
+    assert sorted(found(album, words, match="inside")) == ids
+    assert found(album, words, among=[5], match="inside") == []
+
+
+@pytest.mark.parametrize(
     ("words", "ids"),
     [
         ("sheo", [1]),

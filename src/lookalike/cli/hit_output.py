@@ -21,7 +21,7 @@ _HIDDEN = ("id", "root", "width", "height")
 _FIELDS = [field for field in fields(Hit) if field.name not in _HIDDEN]
 """Fields in the output; those that are not in `_ALWAYS` are left out where they are empty."""
 
-_TITLES = {"inliers": "keypoints"}
+_TITLES = {"inliers": "keypoints", "matched_in": "found in"}
 _NOT_IN_TABLE = ("path", "metadata", "box", "scores_by_space")
 
 
@@ -143,4 +143,6 @@ def _write_table(hits: Hits) -> None:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return format.similarity(value)
+    if isinstance(value, tuple):
+        return ", ".join("text in the image" if name == "ocr_text" else name for name in value)
     return str(value or "")

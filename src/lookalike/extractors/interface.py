@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -83,6 +84,33 @@ class ColorExtractor(Extractor, Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ImageText:
+    """The text that was read in an image.
+
+    text        its lines
+    confidence  mean probability of a letter, 0 to 1; None without text
+    outcome     "read", "no text", or "failed: " and why
+    """
+
+    text: str = ""
+    confidence: float | None = None
+    outcome: str = ""
+
+
+@runtime_checkable
+class TextReader(Protocol):
+    """An extractor that reads text in images, which is stored with them, and makes vectors of it."""
+
+    def read(self, image: Pixels) -> ImageText:
+        """Return the text of an image, prepared as `pixels` describes."""
+        ...
+
+    def vectors(self, texts: Sequence[ImageText]) -> Vectors:
+        """Return one vector per text: (n, dim) float32."""
+        ...
+
+
 @runtime_checkable
 class FittedExtractor(Protocol):
     """An extractor that must be fitted to a sample of the library first (a visual vocabulary, PCA).
@@ -124,6 +152,9 @@ def concurrency_of(extractor: Extractor) -> tuple[int, int] | None:
     """Return `extractor.concurrency()`, or None where it does not implement `ConcurrentExtractor`."""
     return extractor.concurrency() if isinstance(extractor, ConcurrentExtractor) else None
 
+
+TEXT_IN_IMAGES = "text"
+"""Name of the extractor that reads text in images."""
 
 REGIONS = "+regions"
 """Suffix of a name: vectors of image regions, too ("color+regions")."""

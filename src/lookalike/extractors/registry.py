@@ -90,6 +90,9 @@ EXTRACTORS: Mapping[str, Registration] = {
         argument="FOLDER",
         needs_argument=True,
     ),
+    "text": Registration(
+        f"{_HERE}.text_in_images:TextInImages", "text in images, by words (extra text)", 512
+    ),
     "histogram": Registration(
         f"{_HERE}.histogram:Histogram", "plain histograms of red, green and blue", 96
     ),

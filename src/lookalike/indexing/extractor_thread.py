@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from lookalike.errors import ImageError, Outcome
 from lookalike.extractors.extraction import ExtractionResult, Vector, extract_each
-from lookalike.extractors.interface import Extractor, concurrency_of
+from lookalike.extractors.interface import Extractor, ImageText, TextReader, concurrency_of
 from lookalike.extractors.runtime import single_threaded
+from lookalike.images.metadata.facts import Facts
 from lookalike.images.pixel_spec import Pixels
 
-Extracted = Vector | ImageError
+Extracted = Vector | ImageError | tuple[Vector, ImageText]
 T = TypeVar("T")
 
 
@@ -66,7 +67,7 @@ class ExtractorThread:
 
     def _extract(self, batch: list[tuple[Pixels, Future[Extracted]]]) -> None:
         try:
-            extracted = extract_each(self._extractor, [pixels for pixels, _ in batch])
+            extracted: Sequence[Extracted] = _extract(self._extractor, [one for one, _ in batch])
         except BaseException as error:
             if self._pool is None:
                 raise
@@ -75,6 +76,14 @@ class ExtractorThread:
             return
         for (_, future), vector in zip(batch, extracted, strict=True):
             future.set_result(vector)
+
+
+def _extract(extractor: Extractor, images: Sequence[Pixels]) -> Sequence[Extracted]:
+    """Return the vector of each image, with its text if the extractor reads text, or the error."""
+    if not isinstance(extractor, TextReader):
+        return extract_each(extractor, images)
+    texts = [extractor.read(image) for image in images]
+    return list(zip(extractor.vectors(texts), texts, strict=True))
 
 
 @dataclass(slots=True)
@@ -103,8 +112,21 @@ class Waiting(Generic[T]):
                     loaded, outcome=extracted.outcome, reason=extracted.reason, vectors={}
                 )
             elif loaded.outcome is Outcome.INDEXED:
-                loaded = replace(loaded, vectors={**loaded.vectors, key: extracted})
+                vector, text = extracted if isinstance(extracted, tuple) else (extracted, None)
+                if text is not None and loaded.facts is not None:
+                    loaded = replace(loaded, facts=with_text(loaded.facts, text))
+                loaded = replace(loaded, vectors={**loaded.vectors, key: vector})
         return loaded
+
+
+def with_text(facts: Facts, read: ImageText) -> Facts:
+    """Return the facts of an image with the text that was read in it."""
+    return replace(
+        facts,
+        ocr_text=read.text or None,
+        ocr_confidence=read.confidence,
+        ocr_outcome=read.outcome,
+    )
 
 
 class ExtractorQueue(Generic[T]):

@@ -20,6 +20,7 @@ from pathlib import Path
 from lookalike.errors import ImageError, Outcome, UsageError
 from lookalike.extractors.extraction import Extraction, ExtractionResult, Task
 from lookalike.extractors.interface import Extractor, space_key
+from lookalike.images.metadata.facts import OCR_FIELDS, Facts
 from lookalike.images.reading import is_access_failure
 from lookalike.images.walk import DANGLING, FoundFile, count_files, find_files
 from lookalike.indexing.change_detection import ChangeDetection
@@ -354,7 +355,7 @@ class Indexer:
             inode=pending.found.inode,
             outcome=loaded.outcome,
             reason=loaded.reason,
-            facts=loaded.facts,
+            facts=self._with_known_text(pending, loaded),
             vectors=loaded.vectors,
         )
         self.counters.last = pending.path
@@ -374,6 +375,14 @@ class Indexer:
             same_content = pending.known.hash == entry.hash
             self.counters.counts["added_vectors" if same_content else "changed"] += 1
         return entry
+
+    def _with_known_text(self, pending: PendingFile, loaded: ExtractionResult) -> Facts | None:
+        """Return the facts of a file with the text that was read in the same content before."""
+        facts, known = loaded.facts, pending.known
+        if facts is None or known is None or known.hash != loaded.hash or facts.ocr_outcome:
+            return facts
+        stored = self._writer.sidecars.facts([known.id]).get(known.id, {})
+        return replace(facts, **{name: stored[name] for name in OCR_FIELDS if name in stored})
 
     def _flush(self) -> None:
         if self._batch:

@@ -21,10 +21,11 @@ from lookalike.search.listing import list_images
 from lookalike.search.plan import ORIENTATIONS, EncodeRequest, QueryPlan, plan_query
 from lookalike.search.relevance import BackgroundSamples, RelevanceScale
 from lookalike.search.rerank import rerank
-from lookalike.search.retrieve import Candidates, Ranking, retrieve
+from lookalike.search.retrieve import SIMILAR_WORDS, Candidates, Ranking, retrieve
 from lookalike.search.stages import record_stages, stage
 from lookalike.stores.interface import HitFields, Snapshot
 from lookalike.stores.records import IMPORTED
+from lookalike.stores.text_analysis import mentions
 
 if TYPE_CHECKING:
     from lookalike.extractors.verification import Match
@@ -180,11 +181,17 @@ def hits_of(snapshot: Snapshot, ranked: Sequence[Candidates]) -> list[tuple[Hit,
             "the library's files name images that it does not know: `lookalike index` repairs them"
         )
     folders = {root.id: root.path for root in snapshot.roots()}
-    return [_hits(candidates, fields, folders) for candidates in ranked]
+    return [
+        _hits(candidates, fields, folders, matched_in(snapshot, candidates))
+        for candidates in ranked
+    ]
 
 
 def _hits(
-    candidates: Candidates, fields: Mapping[int, HitFields], folders: Mapping[int, Path]
+    candidates: Candidates,
+    fields: Mapping[int, HitFields],
+    folders: Mapping[int, Path],
+    matched: Mapping[int, tuple[str, ...]],
 ) -> tuple[Hit, ...]:
     rankings = candidates.rankings
     single = len(rankings) == 1
@@ -216,9 +223,29 @@ def _hits(
                 _coverage(rankings, id, size) if long else None,
                 width,
                 height,
+                matched.get(id, ()),
             )
         )
     return tuple(found)
+
+
+def matched_in(snapshot: Snapshot, candidates: Candidates) -> dict[int, tuple[str, ...]]:
+    """Return, by image id, the names of metadata in which words of the query's text are found."""
+    texts = [text for text, weight in candidates.plan.captions if weight > 0]
+    if not texts:
+        return {}
+    similar = any(ranking.name == SIMILAR_WORDS for ranking in candidates.rankings)
+    found = {}
+    for id, image in snapshot.images(candidates.order).items():
+        fields = {**image.facts, **image.metadata}
+        found[id] = tuple(
+            name
+            for name, value in fields.items()
+            if isinstance(value, str | list)
+            for said in [value if isinstance(value, str) else " ".join(map(str, value))]
+            if any(mentions(said, text, similar=similar) for text in texts)
+        )
+    return found
 
 
 def to_hits(candidates: Candidates, hits: tuple[Hit, ...], seconds: Mapping[str, float]) -> Hits:

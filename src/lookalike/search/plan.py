@@ -7,28 +7,31 @@ an `EncodeRequest` for `encode`.
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
 from lookalike.extractors.extraction import Task
+from lookalike.extractors.interface import TEXT_IN_IMAGES
 from lookalike.extractors.vocabulary import FILLERS
 from lookalike.extractors.wordnet import fold
 from lookalike.query import Query, QueryImage, Term
 from lookalike.search.batch_context import BatchContext, ResolvedTerm, find_spaces, summand
 from lookalike.search.word_query import WordScores, search_words
 from lookalike.stores.interface import Ids, Space
+from lookalike.stores.metadata import OCR_TEXT
 from lookalike.stores.paths import existing_path, image_by_path, unchanged_image
 from lookalike.stores.records import IMPORTED
-from lookalike.stores.text_analysis import TEXT_MATCHES
+from lookalike.stores.text_analysis import TEXT_MATCHES, mentions
 from lookalike.vectors.calibration import MIN_SAMPLE
 from lookalike.vectors.similarity import Similarity
 
@@ -38,6 +41,9 @@ MIN_CANDIDATES = 200
 
 CAPTIONS_CHECKED = 100_000
 """Images with the longest word of a text among which one with all its words is looked for."""
+
+CAPTIONS_READ = 200
+"""Images with the words that are looked at for whether a caption has them, or only text in the image."""
 
 ORIENTATIONS = {
     1: "upright",
@@ -192,10 +198,13 @@ def plan_text(
 ) -> list[SubQuery]:
     """Return the searches of spaces for text, with weights that add up to 1; none: search the captions.
 
-    The first of these answers: the extractors that the query names, if they know the words; a space whose
-    extractor encodes text; the captions, if one has all words of a text; class words and colours, if they
-    know all words; the captions, if one has any of the words. `UsageError` if none does.
+    The first of these answers: text in images, if the query names their extractor; the extractors that the
+    query names, if they know the words; a space whose extractor encodes text; the captions, if one has all
+    words of a text; class words and colours, if they know all words; the captions, if one has any of the
+    words. `UsageError` if none does.
     """
+    if TEXT_IN_IMAGES in query.extractors:
+        return []
     named = searched if query.extractors else ()
     others = [space for space in context.spaces if space not in searched]
     encoder = next((space for space in named if context.encodes_text(space)), None)
@@ -226,7 +235,10 @@ def plan_text(
 
 
 def _has_caption(context: BatchContext, query: Query, term: Term) -> bool:
-    """Return whether the caption of an image has all words of a text, articles and the like aside."""
+    """Return whether the caption of an image has all words of a text, articles and the like aside.
+
+    Text that was read in images is no caption: a shirt with the word "beach" must not hide all beaches.
+    """
     folded = fold(term.text or "").split()
     words = [word for word in folded if word not in FILLERS] or folded
     ids = context.filter_ids(query.where)
@@ -234,7 +246,16 @@ def _has_caption(context: BatchContext, query: Query, term: Term) -> bool:
         ids = context.snapshot.search_text(word, CAPTIONS_CHECKED, among=ids)[0]
         if not len(ids):
             return False
-    return True
+    if all(space.name != TEXT_IN_IMAGES for space in context.spaces):
+        return True
+    images = context.snapshot.images([] if ids is None else ids[:CAPTIONS_READ].tolist())
+    texts = (f"{one.path} {_captions({**one.facts, **one.metadata})}" for one in images.values())
+    return any(all(mentions(text, word) for word in words) for text in texts)
+
+
+def _captions(fields: Mapping[str, Any]) -> str:
+    """Return all texts about an image but the one that was read in it."""
+    return json.dumps({k: v for k, v in fields.items() if k != OCR_TEXT}, ensure_ascii=False)
 
 
 def _by_words(

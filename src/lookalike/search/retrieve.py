@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lookalike.extractors.interface import TEXT_IN_IMAGES
 from lookalike.query import Fusion
 from lookalike.search.plan import QueryPlan, SubQuery
 from lookalike.search.stages import stage
 from lookalike.stores.interface import Ids, Neighbours, Snapshot
-from lookalike.stores.text_analysis import TEXT_MATCHES, TextMatch
+from lookalike.stores.metadata import OCR_TEXT
+from lookalike.stores.text_analysis import TEXT_MATCHES, TextMatch, mentions
 from lookalike.vectors import Relevance
 from lookalike.vectors.fusion import reciprocal_rank_fusion, weighted_sum
 from lookalike.vectors.similarity import normalise
@@ -26,6 +28,13 @@ if TYPE_CHECKING:
 
 CAPTIONS = "captions"
 """Name of the ranking by captions in `Hits.ranked_by`."""
+
+TEXT_RANKING = "text in images"
+"""Its name where only text in images is searched."""
+
+PARTS_OF_WORDS: tuple[tuple[float, TextMatch], ...] = (
+    *((1.0, "words"), (0.5, "parts"), (0.25, "inside")),
+)
 
 SIMILAR_WORDS = "captions (similar words)"
 """Its name where a text has a typo, and captions with similar words are found."""
@@ -190,8 +199,12 @@ def score_words(snapshot: Snapshot, ranking: Ranking) -> Ranking:
 def search_captions(snapshot: Snapshot, plan: QueryPlan) -> Ranking:
     """Return Σ weight · BM25 over the texts of a query.
 
+    A query that names the extractor of text in images finds only what they show, by parts of words, too.
+
     Ranked are the images that match a positive text; if there is none, those that match a negative one.
     """
+    if TEXT_IN_IMAGES in plan.query.extractors:
+        return search_text_in_images(snapshot, plan)
     sign = 1 if any(weight > 0 for _, weight in plan.captions) else -1
     how = {
         text: _text_match(snapshot, text) if weight * sign > 0 else "words"
@@ -211,6 +224,23 @@ def search_captions(snapshot: Snapshot, plan: QueryPlan) -> Ranking:
             scores[id] += weight * score
     name = SIMILAR_WORDS if "similar" in how.values() else CAPTIONS
     return Ranking(name, plan.captions_weight, scores, True)
+
+
+def search_text_in_images(snapshot: Snapshot, plan: QueryPlan) -> Ranking:
+    """Return Σ weight · BM25 of whole words; parts of words count half, the inside of words a quarter."""
+    scores: dict[int, float] = {}
+    for text, weight in plan.captions:
+        best: dict[int, float] = {}
+        for share, match in PARTS_OF_WORDS:
+            ids, found = snapshot.search_text(text, plan.depth, among=plan.filter_ids, match=match)
+            for id, score in zip(ids.tolist(), found.tolist(), strict=True):
+                best[id] = max(best.get(id, 0.0), share * score)
+        images = snapshot.images(best)
+        for id, score in best.items():
+            read = images[id].facts.get(OCR_TEXT)
+            if isinstance(read, str) and mentions(read, text):
+                scores[id] = scores.get(id, 0.0) + weight * score
+    return Ranking(TEXT_RANKING, plan.captions_weight, scores, True)
 
 
 def _text_match(snapshot: Snapshot, text: str) -> TextMatch:

@@ -169,8 +169,8 @@ class Snapshot(Protocol):
         """Return ids (m,) and scores (m,) of the best matches of a text in captions and other texts, m <= k.
 
         match  "words": images that have any of the words; "parts": a word that begins like one, or a part
-               of what is written without blanks; "similar": a word that differs from one by one typo
-               (`stores.text_analysis`)
+               of what is written without blanks; "inside": a word that contains one; "similar": a word that
+               differs from one by one typo (`stores.text_analysis`)
 
         Larger scores are better; equal ones are ordered by rising id. The text is never syntax. `among` as
         in `search`. Raises `UsageError` for k < 1.

@@ -18,7 +18,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from lookalike.errors import UsageError
-from lookalike.images.metadata.facts import Facts
+from lookalike.images.metadata.facts import OCR_FIELDS, Facts
 from lookalike.stores.filter_semantics import comparable
 from lookalike.stores.filters import Value, exact_number
 from lookalike.stores.records import MetadataSources
@@ -36,6 +36,7 @@ MAX_DEPTH = 8
 FACT_FIELDS = (
     *("taken", "camera", "lens", "latitude", "longitude", "caption", "keywords", "frames", "note"),
     *("rating", "color_label", "people", "hierarchical_keywords"),
+    *OCR_FIELDS,
 )
 """What a file says about itself. `frames` is stored where there is more than one."""
 
@@ -147,7 +148,12 @@ def _number(value: int | float) -> Value:
 WEIGHTS = (4.0, 4.0, 2.0, 1.0)
 """Weights of what `searchable_texts` returns: caption, keywords, other texts, and the path."""
 
-_NOT_OTHER_TEXT = frozenset({"caption", "keywords", "taken", "camera", "lens", "note"})
+OCR_TEXT = "ocr_text"
+"""Field of the text that an extractor has read in an image."""
+
+_NOT_OTHER_TEXT = frozenset(
+    {"caption", "keywords", "taken", "camera", "lens", "note", "color_label", "ocr_outcome"}
+)
 """Fields that are not "other texts": they have weights of their own, or cameras or this program write them,
 for filters."""
 

@@ -17,10 +17,10 @@ from typing import Literal, TypeAlias
 Phrase: TypeAlias = tuple[str, ...]
 """Tokens that follow each other. With the last token `PREFIX`, the token before it may be longer."""
 
-TextMatch: TypeAlias = Literal["words", "parts", "similar"]
-"""How texts are searched: by words, by parts of them, or by words that differ from them by one typo."""
+TextMatch: TypeAlias = Literal["words", "parts", "inside", "similar"]
+"""How texts are searched: by words, by beginnings of words, inside of words, or with one typo."""
 
-TEXT_MATCHES: tuple[TextMatch, ...] = ("words", "parts", "similar")
+TEXT_MATCHES: tuple[TextMatch, ...] = ("words", "parts", "inside", "similar")
 """The strictest first."""
 
 PREFIX = "*"
@@ -30,6 +30,9 @@ MAX_PHRASES = 64
 
 SHORTEST_MISSPELT = 4
 """Letters of the shortest word that is searched with a typo."""
+
+SHORTEST_INNER = 3
+"""Letters of the shortest word that is searched inside of others."""
 
 # Scripts written without blanks between words, and Korean, whose words are written together with particles.
 _HAN = "\u2e80-\u2fdf\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -112,6 +115,44 @@ def similar_phrases(words: Iterable[str], known: Iterable[str]) -> list[Phrase]:
     """Return the known words that differ from one of these by one typo, as phrases."""
     wanted = list(words)
     return _phrases((one,) for one in known if any(has_one_typo(word, one) for word in wanted))
+
+
+def inner_words(text: str) -> list[str]:
+    """Return the words of a query that are looked for inside of others: of three letters or more."""
+    return [
+        word
+        for unit, is_run in _units(text)
+        if not is_run and len(word := _fold_marks(unit)) >= SHORTEST_INNER
+        if len(_TOKEN.findall(word)) == 1
+    ][:MAX_PHRASES]
+
+
+def containing_phrases(words: Iterable[str], known: Iterable[str]) -> list[Phrase]:
+    """Return the known words that contain one of these, the shortest first, as phrases."""
+    wanted = list(words)
+    found = [one for one in known if any(word in one for word in wanted)]
+    return _phrases((one,) for one in sorted(found, key=lambda one: (len(one), one)))
+
+
+def mentions(text: str, query: str, *, similar: bool = False) -> bool:
+    """Return whether a text has a word of a query: as it is, inside of another, or (`similar`) nearly."""
+    words = set(tokens(text))
+    for unit, is_run in _units(query):
+        word = _fold_marks(unit)
+        if is_run:
+            joined = "".join(tokens(text))
+            if any(word[at : at + 2] in joined for at in range(max(1, len(word) - 1))):
+                return True
+            continue
+        for form in {part for one in (word, _transcribed(unit)) for part in _TOKEN.findall(one)}:
+            forms = _singular_and_plural(form)
+            if not words.isdisjoint(forms):
+                return True
+            if len(form) >= SHORTEST_INNER and any(form in one for one in words):
+                return True
+            if similar and any(has_one_typo(form, one) for one in words):
+                return True
+    return False
 
 
 def has_one_typo(word: str, other: str) -> bool:

@@ -30,6 +30,9 @@ class Facts:
     color_label          "Red"
     people               their names
     hierarchical_keywords  "Places|France|Paris"
+
+    What an extractor has read in it, if one has:
+    ocr_text, ocr_confidence, ocr_outcome   see `extractors.interface.ImageText`
     """
 
     width: int
@@ -48,6 +51,9 @@ class Facts:
     color_label: str | None = None
     people: tuple[str, ...] = ()
     hierarchical_keywords: tuple[str, ...] = ()
+    ocr_text: str | None = None
+    ocr_confidence: float | None = None
+    ocr_outcome: str | None = None
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
@@ -57,6 +63,9 @@ class Facts:
             for name, value in values.items()
         }
         return cls(**fields)
+
+
+OCR_FIELDS = ("ocr_text", "ocr_confidence", "ocr_outcome")
 
 
 @dataclass(frozen=True, slots=True)

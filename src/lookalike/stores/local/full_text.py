@@ -12,7 +12,7 @@ Ranking: BM25 with k1 = 1.2, b = 0.75; Robertson & Zaragoza, The Probabilistic R
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ from lookalike.stores.text_analysis import (
     PREFIX,
     Phrase,
     TextMatch,
+    containing_phrases,
+    inner_words,
     misspelt_words,
     partial_phrases,
     query_phrases,
@@ -96,13 +98,22 @@ def _phrases(connection: sqlite3.Connection, text: str, match: TextMatch) -> lis
         return query_phrases(text)
     if match == "parts":
         return partial_phrases(text)
-    words = misspelt_words(text)
-    lengths = [len(word) for word in words]
-    return similar_phrases(words, _known_words(connection, lengths)) if words else []
+    if match == "inside":
+        if not (words := inner_words(text)):
+            return []
+        condition = " OR ".join(["instr(term, ?)"] * len(words))
+        return containing_phrases(words, _known_words(connection, condition, words))
+    if not (words := misspelt_words(text)):
+        return []
+    lengths = sorted({len(word) + more for word in words for more in (-1, 0, 1)})
+    condition = f"length(term) IN ({placeholders(lengths)})"
+    return similar_phrases(words, _known_words(connection, condition, lengths))
 
 
-def _known_words(connection: sqlite3.Connection, lengths: Iterable[int]) -> Iterator[str]:
-    """Yield all words of the texts that are about as long as one of these lengths."""
+def _known_words(
+    connection: sqlite3.Connection, condition: str, parameters: Sequence[object]
+) -> Iterator[str]:
+    """Yield all words of the texts that satisfy a condition."""
     # A table of this connection alone, which reads the words of the index; it holds nothing.
     (read_only,) = connection.execute("PRAGMA query_only").fetchone()
     connection.execute("PRAGMA query_only = OFF")
@@ -112,10 +123,9 @@ def _known_words(connection: sqlite3.Connection, lengths: Iterable[int]) -> Iter
         )
     finally:
         connection.execute(f"PRAGMA query_only = {read_only}")
-    allowed = sorted({length + more for length in lengths for more in (-1, 0, 1)})
     for (term,) in connection.execute(
-        f"SELECT term FROM temp.known_words WHERE length(term) IN ({placeholders(allowed)})",  # noqa: S608
-        allowed,
+        f"SELECT term FROM temp.known_words WHERE {condition}",  # noqa: S608
+        parameters,
     ):
         yield term
 

@@ -51,6 +51,8 @@ from lookalike.stores.text_analysis import (
     Phrase,
     TextMatch,
     compose,
+    containing_phrases,
+    inner_words,
     misspelt_words,
     partial_phrases,
     query_phrases,
@@ -392,6 +394,8 @@ def _phrases(
     if match == "parts":
         return partial_phrases(text)
     known = {word for texts in documents.values() for own in texts for word in own}
+    if match == "inside":
+        return containing_phrases(inner_words(text), sorted(known))
     return similar_phrases(misspelt_words(text), sorted(known))
 
 

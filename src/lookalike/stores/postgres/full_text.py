@@ -24,6 +24,8 @@ from lookalike.stores.text_analysis import (
     PREFIX,
     Phrase,
     TextMatch,
+    containing_phrases,
+    inner_words,
     misspelt_words,
     partial_phrases,
     query_phrases,
@@ -186,6 +188,11 @@ def _phrases(connection: Connection, text: str, match: TextMatch) -> list[Phrase
         return query_phrases(text)
     if match == "parts":
         return partial_phrases(text)
+    if match == "inside":
+        inner = inner_words(text)
+        patterns = [f"%{word}%" for word in inner]  # tokens have no wildcards but "_"
+        rows = connection.execute("SELECT word FROM words WHERE word LIKE ANY(%s)", (patterns,))
+        return containing_phrases(inner, (word for (word,) in rows))
     words = misspelt_words(text)
     if not words:
         return []
