@@ -25,7 +25,9 @@ from lookalike.errors import LookalikeError
 # Section of the help page -> its commands, in the order a new user needs them. Each is a file of this
 # folder with a `command`: "similar-groups" is in similar_groups.py.
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Images": ("index", "search", "duplicates", "similar-groups", "feedback", "serve", "demo"),
+    "Images": (
+        *("index", "search", "duplicates", "similar-groups", "feedback", "serve", "mcp", "demo"),
+    ),
     "Understanding": ("explain", "map", "gap"),
     "The library": (
         *(
