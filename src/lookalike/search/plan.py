@@ -24,11 +24,11 @@ from lookalike.extractors.extraction import Task
 from lookalike.extractors.interface import TEXT_IN_IMAGES
 from lookalike.extractors.vocabulary import FILLERS
 from lookalike.extractors.wordnet import fold
+from lookalike.images.metadata.facts import OCR_TEXT
 from lookalike.query import Query, QueryImage, Term
 from lookalike.search.batch_context import BatchContext, ResolvedTerm, find_spaces, summand
 from lookalike.search.word_query import WordScores, search_words
 from lookalike.stores.interface import Ids, Space
-from lookalike.stores.metadata import OCR_TEXT
 from lookalike.stores.paths import existing_path, image_by_path, unchanged_image
 from lookalike.stores.records import IMPORTED
 from lookalike.stores.text_analysis import TEXT_MATCHES, mentions

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lookalike.extractors.interface import TEXT_IN_IMAGES
+from lookalike.images.metadata.facts import OCR_TEXT
 from lookalike.query import Fusion
 from lookalike.search.plan import QueryPlan, SubQuery
 from lookalike.search.stages import stage
 from lookalike.stores.interface import Ids, Neighbours, Snapshot
-from lookalike.stores.metadata import OCR_TEXT
 from lookalike.stores.text_analysis import TEXT_MATCHES, TextMatch, mentions
 from lookalike.vectors import Relevance
 from lookalike.vectors.fusion import reciprocal_rank_fusion, weighted_sum

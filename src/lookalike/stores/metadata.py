@@ -148,9 +148,6 @@ def _number(value: int | float) -> Value:
 WEIGHTS = (4.0, 4.0, 2.0, 1.0)
 """Weights of what `searchable_texts` returns: caption, keywords, other texts, and the path."""
 
-OCR_TEXT = "ocr_text"
-"""Field of the text that an extractor has read in an image."""
-
 _NOT_OTHER_TEXT = frozenset(
     {"caption", "keywords", "taken", "camera", "lens", "note", "color_label", "ocr_outcome"}
 )

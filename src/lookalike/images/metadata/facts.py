@@ -65,7 +65,10 @@ class Facts:
         return cls(**fields)
 
 
-OCR_FIELDS = ("ocr_text", "ocr_confidence", "ocr_outcome")
+OCR_TEXT = "ocr_text"
+"""Field of the text that an extractor has read in an image."""
+
+OCR_FIELDS = (OCR_TEXT, "ocr_confidence", "ocr_outcome")
 
 
 @dataclass(frozen=True, slots=True)
