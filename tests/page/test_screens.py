@@ -277,6 +277,8 @@ def test_a_lasso_selects_the_images_inside_for_all_screens(open_page: Open) -> N
     found = int(page.inner_text(".map-list h2").split()[0])
     assert 0 < found < 66
     assert page.inner_text(".action-bar b") == page.inner_text(".map-list h2")
+    page.hover(".map-list .tile >> nth=0")
+    page.wait_for_selector(".map-stage.pointing")
     page.click(".pages a >> nth=0")
     page.wait_for_selector(".grid .tile.selected")
     page.go_back()

@@ -32,10 +32,11 @@ const NEIGHBOURS = 60;         // images on the map around an opened one that th
  * @param {number[] | null} attributes.polygon  the lasso
  * @param {string} attributes.viewport  of the address
  * @param {boolean} attributes.isOpen   is an image shown large?
+ * @param {number | null} attributes.pointed  id of an image that is framed on the map
  * @param {any[]} attributes.labels    {group, x, y, content}: names of groups and where they stand
  * @param {string} attributes.theme    the colours are read again when it changes
  */
-export function MapCanvas({ layout, groups, visibility, selection, polygon, viewport, isOpen, labels, theme }) {
+export function MapCanvas({ layout, groups, visibility, selection, polygon, viewport, isOpen, pointed, labels, theme }) {
   const canvas = useRef(/** @type {any} */ (null)), chips = useRef(/** @type {any} */ (null)), map = useRef(/** @type {any} */ (null));
   const [isLassoing, setLassoing] = useState(false), lassoing = useRef(false);
   const [card, setCard] = useState(/** @type {any} */ (null));
@@ -67,6 +68,11 @@ export function MapCanvas({ layout, groups, visibility, selection, polygon, view
     view.polygon = polygon;
     map.current.renderer.requestDraw();
   }, [layout, groups, visibility, selection, polygon, labels, theme]);
+
+  useEffect(() => {
+    view.highlighted = pointed === null ? -1 : layout.ids.indexOf(pointed);
+    map.current.renderer.requestDraw();
+  }, [layout, groups, pointed]);
 
   useEffect(() => {
     if (viewport === formatViewport(view.viewport)) return;
@@ -143,7 +149,7 @@ export function MapCanvas({ layout, groups, visibility, selection, polygon, view
     if (i < 0) return;
     if (event.key === "Enter") open(i); else { toggle(layout.ids[i]); show(i); }
   };
-  return html`<div class=${`map-stage${isLassoing ? " lassoing" : ""}`}>
+  return html`<div class=${`map-stage${isLassoing ? " lassoing" : ""}${pointed === null ? "" : " pointing"}`}>
     <canvas ref=${canvas} tabindex="0" role="application" aria-label=${t("mapLabel", { n: layout.ids.length })} onkeydown=${handleKey}
       onpointerleave=${() => show(-1)} onblur=${() => show(-1)} />
     <div class="map-labels" ref=${chips} aria-hidden="true">${labels.map((label) => html`<span key=${label.group} data-x=${label.x} data-y=${label.y}
@@ -184,7 +190,7 @@ function Card({ card, name, color, size }) {
     const request = new AbortController();
     const timer = setTimeout(() => get(`images/${card.id}`, {}, { signal: request.signal }).then((found) => {
       setImage(found);
-      announce([titleOf(found), name].filter(Boolean).join(", "));
+      if (document.activeElement?.matches(".map-stage canvas")) announce([titleOf(found), name].filter(Boolean).join(", "));
     }, () => {}), CARD_DELAY);
     return () => { clearTimeout(timer); request.abort(); };
   }, []);

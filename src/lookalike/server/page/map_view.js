@@ -32,6 +32,7 @@ export function MapView() {
   const selection = useStore((store) => store.selection), settings = useStore((store) => store.settings);
   const { layout, groups, kept, isFiltered, job, error, retry } = useMap(address, library);
   const [hidden, setHidden] = useState(/** @type {ReadonlySet<number>} */ (new Set()));
+  const [pointed, setPointed] = useState(/** @type {number | null} */ (null));   // id of the image of the list under the pointer
   const [isSheetOpen, setSheetOpen] = useState(false), [isWide, setWide] = useState(WIDE.matches);
   useEffect(() => {
     const change = () => setWide(WIDE.matches);
@@ -66,9 +67,9 @@ export function MapView() {
         ${!layout && !error && (job ? html`<${Progress} job=${job} title=${t("layingOut")} note=${t("layingOutNote")} />` : html`<${Loading} text=${t("loadingMap")} />`)}
         ${layout && !hasImages && html`<p class="empty">${t("nothingToLayOut")}</p>`}
         ${hasImages && html`<${MapCanvas} layout=${layout} groups=${groups} visibility=${visibility} selection=${selection} polygon=${polygon}
-          viewport=${address.viewport} isOpen=${address.open !== null} labels=${labels} theme=${settings.theme} />
+          viewport=${address.viewport} isOpen=${address.open !== null} pointed=${pointed} labels=${labels} theme=${settings.theme} />
           <${Legend} entries=${entries} names=${groups.names} hidden=${hidden} onToggle=${toggle} onAll=${() => setHidden(new Set())} />`}</div>
-      ${selection.size > 0 && layout && html`<${SelectionList} selection=${selection} />`}</div></div>`;
+      ${selection.size > 0 && layout && html`<${SelectionList} selection=${selection} onPoint=${setPointed} />`}</div></div>`;
 }
 
 /** Select what the lasso of the address encloses, once; forget the lasso when the selection is cleared. */
@@ -158,7 +159,7 @@ function Legend({ entries, names, hidden, onToggle, onAll }) {
 }
 
 /** The selected images as a list: what is encircled can be read, opened and changed without the canvas. */
-function SelectionList({ selection }) {
+function SelectionList({ selection, onPoint }) {
   const address = useStore((store) => store.address), captionField = useStore((store) => store.settings.captions);
   const [known, setKnown] = useState(/** @type {ReadonlyMap<number, any>} */ (new Map()));
   const [limit, setLimit] = useState(LIST_PAGE), [error, setError] = useState(/** @type {any} */ (null));
@@ -177,7 +178,9 @@ function SelectionList({ selection }) {
   }, [ids, known]);
   const items = useMemo(() => ids.map((id) => known.get(id)).filter(Boolean), [ids, known]);
   const isComplete = limit >= selection.size && ids.every((id) => known.has(id));
-  return html`<section class="map-list" aria-label=${t("selectedImages")}><h2>${t("selectedCount", { n: selection.size })}</h2>
+  const point = (event) => { const tile = event.target.closest?.("li[data-id]"); onPoint(tile ? Number(tile.dataset.id) : null); };
+  useEffect(() => () => onPoint(null), []);
+  return html`<section class="map-list" aria-label=${t("selectedImages")} onpointerover=${point} onfocusin=${point} onpointerleave=${() => onPoint(null)} onfocusout=${() => onPoint(null)}><h2>${t("selectedCount", { n: selection.size })}</h2>
     ${error && html`<${ErrorMessage} error=${error} retry=${() => { setError(null); setKnown(new Map(known)); }} />`}
     <${Grid} items=${items} isComplete=${isComplete} total=${selection.size} row=${LIST_ROW} label=${t("selectedImages")}
       onMore=${() => { if (ids.every((id) => known.has(id)) && limit < selection.size) setLimit(limit + LIST_PAGE); }}
